@@ -1,1 +1,16 @@
-//! Haat.
+//! Haat: an order-processing engine for multi-vendor shops that run flash sales.
+//!
+//! Each room knows only those it needs, and the arrows point inwards:
+//!
+//! ```text
+//! bin ──▶ app ──▶ http ──▶ actors ──▶ ports ──▶ domain
+//!          │                            ▲
+//!          └──────▶ persistence, adapters┘
+//! ```
+//!
+//! `domain` is pure; `actors` runs it; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
+//! everything from a configuration. `tests/tidy.rs` reads the sources and fails on any other arrow.
+
+pub mod domain;
+pub mod limits;
+pub mod ports;

@@ -1,0 +1,512 @@
+//! A cart: lines, an owner, and at most one order that is live or paid.
+
+use super::entity::{
+    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_part, write_part,
+};
+use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
+use super::invariants::Breach;
+use super::money::{Currency, Money};
+use super::order::{Address, OrderCommand, PaymentChoice, Placement};
+use super::reject::{Reject, Shortage};
+use super::rows::Rows;
+use super::time::Timestamp;
+use crate::limits;
+use serde::{Deserialize, Serialize};
+
+/// A line of a cart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CartLine {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Who sells it.
+    pub vendor: VendorId,
+    /// What it is called.
+    pub title: String,
+    /// Pieces.
+    pub quantity: i64,
+    /// The price the buyer last saw, in minor units.
+    pub unit_price: i64,
+}
+
+/// What a buyer gives at checkout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckoutDetails {
+    /// Where to write to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Where to ship to.
+    pub shipping_address: Address,
+    /// How to pay.
+    pub payment: PaymentChoice,
+    /// The total the buyer agreed to; without it, what the cart last showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_total: Option<Money>,
+    /// How long stock is to be held, in milliseconds.
+    pub hold_ms: i64,
+    /// How long the payment may take, in milliseconds.
+    pub payment_ms: i64,
+}
+
+/// A price of one SKU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkuPrice {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Its price, in minor units.
+    pub unit_price: i64,
+}
+
+/// What can be asked of a cart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CartCommand {
+    /// Come into being.
+    Create {
+        /// Whose it is.
+        owner: Owner,
+        /// The currency it is shown in while it is empty.
+        currency: Currency,
+    },
+    /// Show the cart.
+    Get {
+        /// On whose behalf.
+        by: Principal,
+    },
+    /// Put so many pieces of a SKU into the cart, whatever was there of it.
+    SetLine {
+        /// On whose behalf.
+        by: Principal,
+        /// What, with the price the shop shows now.
+        line: CartLine,
+        /// The price's currency.
+        currency: Currency,
+    },
+    /// Take a SKU out of the cart.
+    RemoveLine {
+        /// On whose behalf.
+        by: Principal,
+        /// What.
+        sku: SkuId,
+    },
+    /// Show these prices from now on.
+    Reprice {
+        /// On whose behalf.
+        by: Principal,
+        /// Today's prices.
+        prices: Vec<SkuPrice>,
+    },
+    /// Make an order of the cart.
+    CheckOut {
+        /// On whose behalf.
+        by: Principal,
+        /// What the buyer gives.
+        details: CheckoutDetails,
+        /// What is durably known to be short; filled in by the node.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shortages: Vec<Shortage>,
+    },
+    /// The order ended unpaid: open again.
+    Reopen {
+        /// The order.
+        order: OrderId,
+        /// Prices the buyer is to see, when they have changed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        prices: Vec<SkuPrice>,
+    },
+    /// The order is paid: close for good.
+    Close {
+        /// The order.
+        order: OrderId,
+    },
+}
+
+/// What can have happened to a cart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CartEvent {
+    /// It came into being.
+    CartCreated {
+        /// Whose it is.
+        owner: Owner,
+        /// Its currency while it is empty.
+        currency: Currency,
+    },
+    /// A line was set.
+    LineSet {
+        /// The line.
+        line: CartLine,
+        /// The price's currency.
+        currency: Currency,
+    },
+    /// A line was removed.
+    LineRemoved {
+        /// Of which SKU.
+        sku: SkuId,
+    },
+    /// Other prices are shown.
+    Repriced {
+        /// The changed prices.
+        prices: Vec<SkuPrice>,
+    },
+    /// An order is being made of it.
+    CheckoutStarted {
+        /// The order.
+        order: OrderId,
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// What the buyer gave.
+        details: CheckoutDetails,
+    },
+    /// The order ended unpaid.
+    CartReopened {
+        /// The order.
+        order: OrderId,
+        /// Prices shown from now on, when they have changed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        prices: Vec<SkuPrice>,
+    },
+    /// The order is paid.
+    CartCheckedOut {
+        /// The order.
+        order: OrderId,
+    },
+}
+
+/// Where a cart stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CartStatus {
+    /// It can be changed and checked out.
+    Open,
+    /// Its order is neither paid nor ended.
+    CheckingOut,
+    /// Its order is paid.
+    CheckedOut,
+}
+
+/// A cart as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CartView {
+    /// Which.
+    pub id: CartId,
+    /// Whose.
+    pub owner: Owner,
+    /// Where it stands.
+    pub status: CartStatus,
+    /// The currency of its amounts.
+    pub currency: Currency,
+    /// Its lines, in the order in which they were added.
+    pub lines: Vec<CartLine>,
+    /// The order that is live or paid.
+    pub order: Option<OrderId>,
+}
+
+impl CartView {
+    /// The sum of the lines, in minor units.
+    pub fn subtotal(&self) -> i64 {
+        subtotal(&self.lines)
+    }
+}
+
+/// What a cart answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CartReply {
+    /// The cart.
+    Cart {
+        /// As it is now.
+        cart: Box<CartView>,
+    },
+    /// The cart has this order.
+    Order {
+        /// The order.
+        order: OrderId,
+        /// Whether this very command started it.
+        started: bool,
+    },
+    /// Done; nothing to show.
+    Done,
+}
+
+/// A cart's state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cart {
+    id: CartId,
+    owner: Option<Owner>,
+    currency: Currency,
+    status: CartStatus,
+    lines: Vec<CartLine>,
+    /// How often it was checked out.
+    attempt: u32,
+    /// What the buyer gave at the running checkout.
+    details: Option<CheckoutDetails>,
+}
+
+fn subtotal(lines: &[CartLine]) -> i64 {
+    // Within 64 bits: see `limits::PRICE_MINOR`.
+    lines.iter().map(|line| line.quantity * line.unit_price).sum()
+}
+
+impl Cart {
+    /// The order that is live or paid.
+    pub fn order(&self) -> Option<OrderId> {
+        (self.status != CartStatus::Open).then(|| OrderId::for_attempt(self.id, self.attempt))
+    }
+
+    /// The cart as it is shown; `None` before it came into being.
+    pub fn view(&self) -> Option<CartView> {
+        Some(CartView {
+            id: self.id,
+            owner: self.owner?,
+            status: self.status,
+            currency: self.currency,
+            lines: self.lines.clone(),
+            order: self.order(),
+        })
+    }
+
+    fn may_see(&self, by: Principal) -> Result<(), Reject> {
+        match self.owner {
+            Some(owner) if owner.is(by, self.id) => Ok(()),
+            _ => Err(Reject::CartUnknown),
+        }
+    }
+
+    fn may_change(&self, by: Principal) -> Result<(), Reject> {
+        self.may_see(by)?;
+        match self.status {
+            CartStatus::Open => Ok(()),
+            CartStatus::CheckingOut => Err(Reject::CartCheckingOut),
+            CartStatus::CheckedOut => Err(Reject::CartCheckedOut),
+        }
+    }
+
+    fn line(&self, sku: SkuId) -> Option<&CartLine> {
+        self.lines.iter().find(|line| line.sku == sku)
+    }
+
+    fn changed_prices(&self, prices: &[SkuPrice]) -> Vec<SkuPrice> {
+        let differs = |price: &&SkuPrice| self.line(price.sku).is_some_and(|line| line.unit_price != price.unit_price);
+        prices.iter().filter(differs).copied().collect()
+    }
+
+    fn decide_line(&self, line: &CartLine, currency: Currency) -> Result<Vec<CartEvent>, Reject> {
+        let known = self.line(line.sku);
+        let others = self.lines.len() - usize::from(known.is_some());
+        if others > 0 && currency != self.currency {
+            return Err(Reject::CurrencyMismatch { expected: self.currency, found: currency });
+        }
+        if others >= limits::CART_LINES {
+            return Err(Reject::TooManyLines { limit: limits::CART_LINES });
+        }
+        if !(1..=limits::LINE_QUANTITY).contains(&line.quantity) {
+            return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY });
+        }
+        Ok(match known {
+            Some(same) if same == line => Vec::new(),
+            _ => vec![CartEvent::LineSet { line: line.clone(), currency }],
+        })
+    }
+
+    fn decide_checkout(&self, details: &CheckoutDetails, shortages: &[Shortage]) -> Result<Vec<CartEvent>, Reject> {
+        if self.lines.is_empty() {
+            return Err(Reject::CartEmpty);
+        }
+        if let Some(expected) = details.expected_total.filter(|total| total.currency != self.currency) {
+            return Err(Reject::CurrencyMismatch { expected: self.currency, found: expected.currency });
+        }
+        if !shortages.is_empty() {
+            return Err(Reject::OutOfStock { skus: shortages.to_vec() });
+        }
+        let attempt = self.attempt + 1;
+        let order = OrderId::for_attempt(self.id, attempt);
+        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: details.clone() }])
+    }
+
+    fn reprice(&mut self, prices: &[SkuPrice]) {
+        for price in prices {
+            for line in self.lines.iter_mut().filter(|line| line.sku == price.sku) {
+                line.unit_price = price.unit_price;
+            }
+        }
+    }
+}
+
+impl Entity for Cart {
+    const KIND: Kind = Kind::Cart;
+    type Id = CartId;
+    type Command = CartCommand;
+    type Event = CartEvent;
+    type Reply = CartReply;
+
+    fn new(id: CartId) -> Self {
+        Self {
+            id,
+            owner: None,
+            currency: Currency::BDT,
+            status: CartStatus::Open,
+            lines: Vec::new(),
+            attempt: 0,
+            details: None,
+        }
+    }
+
+    fn prepare(&self, command: &mut CartCommand, shelf: &dyn Shelf) {
+        if let CartCommand::CheckOut { shortages, .. } = command {
+            let short = |line: &CartLine| {
+                let available = shelf.available(line.sku).filter(|available| *available < line.quantity)?;
+                Some(Shortage { sku_id: line.sku, requested: line.quantity, available })
+            };
+            *shortages = self.lines.iter().filter_map(short).collect();
+        }
+    }
+
+    fn decide(&self, command: &CartCommand, _now: Timestamp) -> Result<Vec<CartEvent>, Reject> {
+        match command {
+            CartCommand::Create { owner, currency } => Ok(match self.owner {
+                None => vec![CartEvent::CartCreated { owner: *owner, currency: *currency }],
+                Some(_) => Vec::new(),
+            }),
+            CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
+            CartCommand::SetLine { by, line, currency } => {
+                self.may_change(*by)?;
+                self.decide_line(line, *currency)
+            }
+            CartCommand::RemoveLine { by, sku } => {
+                self.may_change(*by)?;
+                Ok(self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku }).into_iter().collect())
+            }
+            CartCommand::Reprice { by, prices } => {
+                self.may_see(*by)?;
+                let prices = self.changed_prices(prices);
+                let nothing = self.status != CartStatus::Open || prices.is_empty();
+                Ok(if nothing { Vec::new() } else { vec![CartEvent::Repriced { prices }] })
+            }
+            CartCommand::CheckOut { by, details, shortages } => {
+                self.may_see(*by)?;
+                match self.order() {
+                    Some(_) => Ok(Vec::new()),
+                    None => self.decide_checkout(details, shortages),
+                }
+            }
+            CartCommand::Reopen { order, prices } => Ok(match self.status {
+                CartStatus::CheckingOut if self.order() == Some(*order) => {
+                    vec![CartEvent::CartReopened { order: *order, prices: self.changed_prices(prices) }]
+                }
+                _ => Vec::new(),
+            }),
+            CartCommand::Close { order } => Ok(match self.status {
+                CartStatus::CheckingOut if self.order() == Some(*order) => {
+                    vec![CartEvent::CartCheckedOut { order: *order }]
+                }
+                _ => Vec::new(),
+            }),
+        }
+    }
+
+    fn apply(&mut self, event: &CartEvent, _at: Timestamp) {
+        match event {
+            CartEvent::CartCreated { owner, currency } => {
+                self.owner = Some(*owner);
+                self.currency = *currency;
+            }
+            CartEvent::LineSet { line, currency } => {
+                self.currency = *currency;
+                match self.lines.iter_mut().find(|known| known.sku == line.sku) {
+                    Some(known) => known.clone_from(line),
+                    None => self.lines.push(line.clone()),
+                }
+            }
+            CartEvent::LineRemoved { sku } => self.lines.retain(|line| line.sku != *sku),
+            CartEvent::Repriced { prices } => self.reprice(prices),
+            CartEvent::CheckoutStarted { attempt, details, .. } => {
+                self.status = CartStatus::CheckingOut;
+                self.attempt = *attempt;
+                self.details = Some(details.clone());
+            }
+            CartEvent::CartReopened { prices, .. } => {
+                self.status = CartStatus::Open;
+                self.details = None;
+                self.reprice(prices);
+            }
+            CartEvent::CartCheckedOut { .. } => {
+                self.status = CartStatus::CheckedOut;
+                self.details = None;
+            }
+        }
+    }
+
+    fn reply(&self, command: &CartCommand, recorded: bool) -> Option<Result<CartReply, Reject>> {
+        Some(match command {
+            CartCommand::CheckOut { .. } => {
+                self.order().map(|order| CartReply::Order { order, started: recorded }).ok_or(Reject::CartEmpty)
+            }
+            CartCommand::Reopen { .. } | CartCommand::Close { .. } => Ok(CartReply::Done),
+            _ => self.view().map(|cart| CartReply::Cart { cart: Box::new(cart) }).ok_or(Reject::CartUnknown),
+        })
+    }
+
+    fn respond(&self, command: &CartCommand, outcome: Result<(), &Reject>) -> Option<Message> {
+        match (command, outcome) {
+            (CartCommand::Reopen { order, .. }, Ok(())) => {
+                Some(Message::Order { id: *order, command: OrderCommand::CartReopened })
+            }
+            (CartCommand::Close { order }, Ok(())) => {
+                Some(Message::Order { id: *order, command: OrderCommand::CartClosed })
+            }
+            _ => None,
+        }
+    }
+
+    fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
+        match (self.status, self.order()) {
+            (CartStatus::CheckingOut, Some(order)) => vec![EffectKey::new(Step::Place, order)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn effect(&self, _key: EffectKey) -> Option<Effect> {
+        let (order, details) = (self.order()?, self.details.clone()?);
+        let shown = Money::new(subtotal(&self.lines), self.currency);
+        let placement = Placement {
+            cart: self.id,
+            attempt: self.attempt,
+            owner: self.owner?,
+            email: details.email,
+            shipping_address: details.shipping_address,
+            payment: details.payment,
+            expected_total: details.expected_total.unwrap_or(shown),
+            lines: self.lines.clone(),
+            hold_ms: details.hold_ms,
+            payment_ms: details.payment_ms,
+        };
+        let command = OrderCommand::Place { placement: Box::new(placement) };
+        Some(Effect::Tell(Message::Order { id: order, command }))
+    }
+
+    fn check(&self) -> Result<(), Breach> {
+        let entity = self.id.entity();
+        for (index, line) in self.lines.iter().enumerate() {
+            let sane = (1..=limits::LINE_QUANTITY).contains(&line.quantity) && line.unit_price > 0;
+            if !sane || self.lines[..index].iter().any(|other| other.sku == line.sku) {
+                let detail = format!("{} of {} at {}", line.quantity, line.sku, line.unit_price);
+                return Err(Breach::new("cart_lines_are_sane", entity, detail));
+            }
+        }
+        if (self.status == CartStatus::CheckingOut) != self.details.is_some() {
+            return Err(Breach::new("checkout_has_details", entity, format!("{:?}", self.status)));
+        }
+        Ok(())
+    }
+
+    fn capture(&mut self) -> Capture {
+        Capture { parts: vec![write_part(String::new(), self)], rows: Rows::default() }
+    }
+
+    fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {
+        match parts.first() {
+            Some(part) => read_part(part),
+            None => Ok(Self::new(id)),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! What every entity is: a state machine that decides apart from doing.
+
+use super::cart::{Cart, CartCommand};
+use super::ids::{CartId, CustomerId, EntityId, EntityRef, Kind, OrderId, SkuId, VendorId};
+use super::invariants::Breach;
+use super::money::Money;
+use super::order::{Order, OrderCommand, OrderStatus};
+use super::reject::Reject;
+use super::rows::{ProductRow, Rows, SkuRow};
+use super::time::Timestamp;
+use super::vendor::{Vendor, VendorCommand};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+
+/// On whose behalf a command is given. Entities refuse what a principal may not know of as if it did not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Principal {
+    /// The bearer of the guest token of one cart.
+    Guest(CartId),
+    /// A customer with an account.
+    Customer(CustomerId),
+    /// A vendor.
+    Vendor(VendorId),
+    /// The shop's staff and its administrators.
+    Staff,
+}
+
+/// Who a cart and its orders belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// Whoever holds the cart's guest token.
+    Guest,
+    /// A customer with an account.
+    Customer(CustomerId),
+}
+
+impl Owner {
+    /// Whether `principal` is the owner of `cart` (or of one of its orders).
+    pub fn is(self, principal: Principal, cart: CartId) -> bool {
+        match (self, principal) {
+            (Owner::Guest, Principal::Guest(held)) => held == cart,
+            (Owner::Customer(owner), Principal::Customer(customer)) => owner == customer,
+            _ => false,
+        }
+    }
+}
+
+/// A command on its way to an entity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum Message {
+    /// To a cart.
+    Cart {
+        /// Which.
+        id: CartId,
+        /// What.
+        command: CartCommand,
+    },
+    /// To an order.
+    Order {
+        /// Which.
+        id: OrderId,
+        /// What.
+        command: OrderCommand,
+    },
+    /// To a vendor.
+    Vendor {
+        /// Which.
+        id: VendorId,
+        /// What.
+        command: VendorCommand,
+    },
+}
+
+impl Message {
+    /// Who it is for.
+    pub fn to(&self) -> EntityRef {
+        match self {
+            Message::Cart { id, .. } => id.entity(),
+            Message::Order { id, .. } => id.entity(),
+            Message::Vendor { id, .. } => id.entity(),
+        }
+    }
+}
+
+/// A payment to be asked for, or to be undone. The order's id is the idempotency key: whatever is repeated, the money moves once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentCall {
+    /// The order, and the idempotency key.
+    pub order: OrderId,
+    /// What to charge.
+    pub amount: Money,
+    /// Which gateway.
+    pub method: String,
+    /// The gateway's name for the buyer's means of payment.
+    pub token: String,
+    /// Past this moment nothing may be charged.
+    pub not_after: Timestamp,
+}
+
+/// What an entity wants from the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A command to another entity. Within a node it goes at once.
+    Tell(Message),
+    /// Charge a buyer. Leaves the node: it waits until its cause is durable.
+    Charge(PaymentCall),
+    /// Make sure that nothing is charged, and give back what was. Leaves the node, as [`Effect::Charge`].
+    Void(PaymentCall),
+}
+
+/// Names one outstanding effect of one entity, so that it is sent once and then again only with backoff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EffectKey {
+    /// The step of the saga.
+    pub step: Step,
+    /// Whom it concerns, where a step has several (a vendor; an order); zero otherwise.
+    pub target: u128,
+}
+
+impl EffectKey {
+    /// The effect of `step` that concerns `target`.
+    pub fn new(step: Step, target: impl EntityId) -> Self {
+        Self { step, target: target.uuid().as_u128() }
+    }
+}
+
+/// The steps that ask something of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// A cart places its order.
+    Place,
+    /// An order asks a vendor to hold stock.
+    Reserve,
+    /// An order asks for its payment.
+    Charge,
+    /// An order undoes its payment.
+    Void,
+    /// A paid order takes what was held.
+    Commit,
+    /// An order that ends unpaid gives back what was held.
+    Release,
+    /// An order that ends unpaid opens its cart again.
+    Reopen,
+    /// A paid order closes its cart.
+    Close,
+    /// A vendor asks an order about a hold whose time has passed.
+    AskHold,
+}
+
+/// What becomes visible outside when a record is durable, apart from the reply.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Publication {
+    /// A new product.
+    Product(Box<ProductRow>),
+    /// A new SKU, or a changed price.
+    Sku(Box<SkuRow>),
+    /// Another count of available pieces.
+    Available {
+        /// Of which SKU.
+        sku: SkuId,
+        /// Pieces on hand and not held.
+        available: i64,
+    },
+    /// An order went from one status to another (from none, when it is new).
+    OrderStatus {
+        /// The status before.
+        from: Option<OrderStatus>,
+        /// The status now.
+        to: OrderStatus,
+    },
+}
+
+/// What is durably available, as the node last published it.
+pub trait Shelf {
+    /// Pieces on hand and not held; `None` for a SKU that is not known.
+    fn available(&self, sku: SkuId) -> Option<i64>;
+}
+
+/// One part of an entity's state, as a snapshot keeps it. A small entity is one part, the head, whose name is empty; a large
+/// one has more, so that a change writes only what it touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name within the entity.
+    pub name: String,
+    /// Its JSON; `None` when the part is gone.
+    pub state: Option<Vec<u8>>,
+}
+
+/// What an entity gives a checkpoint: the parts and the rows that changed since it was last asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Capture {
+    /// The changed parts; the head always.
+    pub parts: Vec<Part>,
+    /// The changed rows of the read tables.
+    pub rows: Rows,
+}
+
+/// Why a snapshot cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("snapshot part '{part}': {source}")]
+pub struct RestoreError {
+    /// The part.
+    pub part: String,
+    /// What serde says.
+    #[source]
+    pub source: serde_json::Error,
+}
+
+/// A state machine with an id. `decide` and `apply` are pure: no clock, no randomness, no I/O.
+pub trait Entity: Sized + Send + 'static {
+    /// The kind.
+    const KIND: Kind;
+    /// Its id.
+    type Id: EntityId;
+    /// What can be asked of it. Reading is a command that records nothing.
+    type Command: Serialize + DeserializeOwned + Clone + Debug + Send + 'static;
+    /// What can have happened to it.
+    type Event: Serialize + DeserializeOwned + Clone + Debug + Send + 'static;
+    /// What it answers.
+    type Reply: Serialize + DeserializeOwned + Clone + Debug + Send + 'static;
+
+    /// The state before any event.
+    fn new(id: Self::Id) -> Self;
+
+    /// Completes a command with what the node knows durably, before it is decided.
+    fn prepare(&self, _command: &mut Self::Command, _shelf: &dyn Shelf) {}
+
+    /// What happens when this command comes now: the events to record (none when nothing changes) or the refusal.
+    fn decide(&self, command: &Self::Command, now: Timestamp) -> Result<Vec<Self::Event>, Reject>;
+
+    /// Changes the state by an event recorded at `at`. Never fails: what was decided has happened.
+    fn apply(&mut self, event: &Self::Event, at: Timestamp);
+
+    /// The answer to a command that was not refused, from the state as it is now; `None` while it is too early to answer.
+    /// `recorded` tells whether this very command recorded anything.
+    fn reply(&self, command: &Self::Command, recorded: bool) -> Option<Result<Self::Reply, Reject>>;
+
+    /// What another entity is told in answer to its command.
+    fn respond(&self, _command: &Self::Command, _outcome: Result<(), &Reject>) -> Option<Message> {
+        None
+    }
+
+    /// The effects this state is still waiting for, in the order in which they are to be sent.
+    fn outstanding(&self, now: Timestamp) -> Vec<EffectKey>;
+
+    /// The effect of that name; `None` when it is not outstanding.
+    fn effect(&self, key: EffectKey) -> Option<Effect>;
+
+    /// When time alone changes something, and the command that does.
+    fn timer(&self) -> Option<(Timestamp, Self::Command)> {
+        None
+    }
+
+    /// When this entity must be in memory again though nobody asks for it.
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.outstanding(now).is_empty() { self.timer().map(|(at, _)| at) } else { Some(now) }
+    }
+
+    /// What becomes visible by these events, which have been applied.
+    fn publications(&self, _events: &[Self::Event]) -> Vec<Publication> {
+        Vec::new()
+    }
+
+    /// Whether nothing more is to come: such an entity leaves memory soon.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    /// Checks the invariants that concern this entity alone.
+    fn check(&self) -> Result<(), Breach>;
+
+    /// The parts and rows that changed since the last call.
+    fn capture(&mut self) -> Capture;
+
+    /// The state from the parts of a snapshot.
+    fn restore(id: Self::Id, parts: &[Part]) -> Result<Self, RestoreError>;
+}
+
+/// Reads one part's JSON.
+pub(super) fn read_part<T: DeserializeOwned>(part: &Part) -> Result<T, RestoreError> {
+    serde_json::from_slice(part.state.as_deref().unwrap_or_default())
+        .map_err(|source| RestoreError { part: part.name.clone(), source })
+}
+
+/// Writes one part's JSON.
+pub(super) fn write_part<T: Serialize>(name: String, state: &T) -> Part {
+    // The domain's own types have string keys and no failing Serialize: this cannot fail.
+    Part { name, state: Some(serde_json::to_vec(state).expect("domain state is serializable")) }
+}
+
+/// Calls `$body` with `$entity` bound to the entity type of `$kind`.
+#[macro_export]
+macro_rules! for_kind {
+    ($kind:expr, $entity:ident => $body:expr) => {
+        match $kind {
+            $crate::domain::ids::Kind::Cart => {
+                type $entity = $crate::domain::cart::Cart;
+                $body
+            }
+            $crate::domain::ids::Kind::Order => {
+                type $entity = $crate::domain::order::Order;
+                $body
+            }
+            $crate::domain::ids::Kind::Vendor => {
+                type $entity = $crate::domain::vendor::Vendor;
+                $body
+            }
+        }
+    };
+}
+
+// Each kind is an entity: a compile-time check that the three state machines keep to the trait.
+const _: fn() = || {
+    fn is_entity<E: Entity>() {}
+    is_entity::<Cart>();
+    is_entity::<Order>();
+    is_entity::<Vendor>();
+};

@@ -1,0 +1,326 @@
+//! Identities: `TypeIDs` (<https://github.com/jetify-com/typeid>) over 16 bytes, one newtype per kind.
+//!
+//! The text form (`order_01j…`) is for people and for JSON; inside, an id is a [`Uuid`]. Nothing here mints a random id:
+//! whoever may read a clock does, and passes the UUID in.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::str::FromStr;
+use typeid_suffix::prelude::TypeIdSuffix;
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// The kinds of entity, each with an actor of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A buyer's cart.
+    Cart,
+    /// An order and its checkout saga.
+    Order,
+    /// A vendor with its SKUs and holds.
+    Vendor,
+}
+
+impl Kind {
+    /// Every kind, in a fixed order.
+    pub const ALL: [Kind; 3] = [Kind::Cart, Kind::Order, Kind::Vendor];
+
+    /// The kind's name: the prefix of its ids and the value of metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Cart => "cart",
+            Kind::Order => "order",
+            Kind::Vendor => "vendor",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a text is not an id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is not a {expected} id")]
+pub struct IdError {
+    text: String,
+    expected: &'static str,
+}
+
+impl IdError {
+    fn new(text: &str, expected: &'static str) -> Self {
+        // The text comes from outside: what is echoed of it is bounded.
+        let text = text.chars().take(64).collect();
+        Self { text, expected }
+    }
+}
+
+fn write_typeid(f: &mut fmt::Formatter<'_>, prefix: &str, uuid: Uuid) -> fmt::Result {
+    write!(f, "{prefix}_{}", TypeIdSuffix::from(uuid))
+}
+
+fn parse_typeid(text: &str, prefix: &'static str) -> Result<Uuid, IdError> {
+    text.strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('_'))
+        .and_then(|suffix| TypeIdSuffix::from_str(suffix).ok())
+        .map(|suffix| suffix.to_uuid())
+        .ok_or_else(|| IdError::new(text, prefix))
+}
+
+/// Gives 128 hashed bits the layout of a `UUIDv7`: the first six bytes (a time) and the last byte come from `model`.
+fn shaped_like(model: Uuid, hash: u128) -> Uuid {
+    let mut bytes = hash.to_be_bytes();
+    bytes[..6].copy_from_slice(&model.as_bytes()[..6]);
+    bytes[6] = 0x70 | (bytes[6] & 0x0f);
+    bytes[8] = 0x80 | (bytes[8] & 0x3f);
+    bytes[15] = model.as_bytes()[15];
+    Uuid::from_bytes(bytes)
+}
+
+/// What every id type can do; lets generic code hold ids of any kind.
+pub trait EntityId:
+    Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display + Send + Sync + 'static + FromStr<Err = IdError>
+{
+    /// The kind of entity this id names.
+    const KIND: Kind;
+    /// The 16 bytes inside.
+    fn uuid(self) -> Uuid;
+    /// The id over these 16 bytes.
+    fn from_uuid(uuid: Uuid) -> Self;
+    /// The id together with its kind.
+    fn entity(self) -> EntityRef {
+        EntityRef { kind: Self::KIND, uuid: self.uuid() }
+    }
+}
+
+macro_rules! typeid {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The prefix of the text form.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// The id over these 16 bytes.
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The 16 bytes inside.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_typeid(f, $prefix, self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_typeid(f, $prefix, self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                parse_typeid(text, $prefix).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+macro_rules! entity_id {
+    ($name:ident, $kind:ident) => {
+        impl EntityId for $name {
+            const KIND: Kind = Kind::$kind;
+            fn uuid(self) -> Uuid {
+                self.0
+            }
+            fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+    };
+}
+
+typeid!(
+    /// A cart.
+    CartId, "cart");
+typeid!(
+    /// An order.
+    OrderId, "order");
+typeid!(
+    /// A vendor.
+    VendorId, "vendor");
+typeid!(
+    /// A customer: the owner of carts and orders who has an account. Customers are no entities yet.
+    CustomerId, "customer");
+typeid!(
+    /// A product: what a vendor describes and sells as one or more SKUs.
+    ProductId, "product");
+typeid!(
+    /// A stock keeping unit: what is counted, priced and held.
+    SkuId, "sku");
+typeid!(
+    /// A vendor's share of an order.
+    SubOrderId, "suborder");
+entity_id!(CartId, Cart);
+entity_id!(OrderId, Order);
+entity_id!(VendorId, Vendor);
+
+impl OrderId {
+    /// The order that attempt number `attempt` of this cart makes. Checking out twice cannot make two orders, because the
+    /// id follows from cart and attempt; the last byte is the cart's, so that both live in one partition.
+    pub fn for_attempt(cart: CartId, attempt: u32) -> Self {
+        let mut input = [0u8; 20];
+        input[..16].copy_from_slice(cart.0.as_bytes());
+        input[16..].copy_from_slice(&attempt.to_be_bytes());
+        Self(shaped_like(cart.0, xxh3_128(&input)))
+    }
+}
+
+impl SubOrderId {
+    /// The share that `vendor` has in `order`.
+    pub fn of(order: OrderId, vendor: VendorId) -> Self {
+        let mut input = [0u8; 32];
+        input[..16].copy_from_slice(order.0.as_bytes());
+        input[16..].copy_from_slice(vendor.0.as_bytes());
+        Self(shaped_like(order.0, xxh3_128(&input)))
+    }
+}
+
+/// A UUID that follows from `seed` alone, in the layout of a `UUIDv7` (whose time is then hashed bits too): for ids that a
+/// repeated request must mint again, from its caller and its idempotency key.
+pub fn derived_uuid(seed: &[u8]) -> Uuid {
+    let hash = xxh3_128(seed);
+    shaped_like(Uuid::from_u128(hash.rotate_left(64)), hash)
+}
+
+/// Any entity: its kind and its 16 bytes. The text form is the kind's `TypeID`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntityRef {
+    /// The entity's kind.
+    pub kind: Kind,
+    /// The id's 16 bytes.
+    pub uuid: Uuid,
+}
+
+impl EntityRef {
+    /// The slice of all entities this one belongs to, of `partitions` (at most 256).
+    pub fn partition(self, partitions: u16) -> u16 {
+        u16::from(self.uuid.as_bytes()[15]) % partitions
+    }
+}
+
+impl fmt::Display for EntityRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_typeid(f, self.kind.name(), self.uuid)
+    }
+}
+
+impl fmt::Debug for EntityRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for EntityRef {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let kind = text
+            .split_once('_')
+            .and_then(|(prefix, _)| Kind::from_name(prefix))
+            .ok_or_else(|| IdError::new(text, "cart, order or vendor"))?;
+        Ok(Self { kind, uuid: parse_typeid(text, kind.name())? })
+    }
+}
+
+impl Serialize for EntityRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntityRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: Uuid = Uuid::from_u128(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_d881);
+
+    #[test]
+    fn text_form_is_the_typeid_of_the_specification() {
+        let order = OrderId::from_uuid(UUID);
+        assert_eq!(order.to_string(), "order_01h2xcejqtf2nbrexx3vqjhp41");
+        assert_eq!("order_01h2xcejqtf2nbrexx3vqjhp41".parse(), Ok(order));
+        assert_eq!(serde_json::to_string(&order).unwrap(), "\"order_01h2xcejqtf2nbrexx3vqjhp41\"");
+    }
+
+    #[test]
+    fn what_is_not_an_id_of_the_kind_is_refused() {
+        for text in [
+            "",
+            "order",
+            "order_",
+            "cart_01h2xcejqtf2nbrexx3vqjhp41",
+            "order_01h2xcejqtf2nbrexx3vqjhp4",
+            "order_81h2xcejqtf2nbrexx3vqjhp41",
+            "order_01H2XCEJQTF2NBREXX3VQJHP41",
+            "order_01h2xcejqtf2nbrexx3vqjhpl1",
+            "order_01h2xcejqtf2nbrexx3vqjhp\u{e9}",
+        ] {
+            assert!(text.parse::<OrderId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_order_lives_where_its_cart_lives_and_follows_from_the_attempt() {
+        let cart = CartId::from_uuid(UUID);
+        let (first, again, second) =
+            (OrderId::for_attempt(cart, 1), OrderId::for_attempt(cart, 1), OrderId::for_attempt(cart, 2));
+        assert_eq!(first, again);
+        assert_ne!(first, second);
+        assert_eq!(first.entity().partition(16), cart.entity().partition(16));
+        assert_eq!(first.uuid().get_version_num(), 7);
+    }
+
+    #[test]
+    fn an_entity_reference_keeps_its_kind() {
+        let entity = VendorId::from_uuid(UUID).entity();
+        assert_eq!(entity.to_string().parse(), Ok(entity));
+        assert!("suborder_01h2xcejqtf2nbrexx3vqjhp41".parse::<EntityRef>().is_err());
+    }
+}

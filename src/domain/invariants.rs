@@ -1,0 +1,31 @@
+//! What must always hold. Each entity checks what concerns it alone (`Entity::check`); what concerns several is checked here,
+//! over the rows of a whole store, by `haat audit` and by the simulation.
+
+use super::ids::EntityRef;
+use std::fmt;
+
+/// An invariant that does not hold: a bug, never a user's error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Which invariant: a stable name.
+    pub invariant: &'static str,
+    /// Where.
+    pub entity: EntityRef,
+    /// In words, with the figures.
+    pub detail: String,
+}
+
+impl Breach {
+    /// A breach of `invariant` in `entity`.
+    pub fn new(invariant: &'static str, entity: EntityRef, detail: impl Into<String>) -> Self {
+        Self { invariant, entity, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.entity, self.invariant, self.detail)
+    }
+}
+
+impl std::error::Error for Breach {}

@@ -1,0 +1,13 @@
+//! The rules, pure: what a cart, an order and a vendor decide, and what must always hold. No clock, no randomness, no I/O.
+
+pub mod cart;
+pub mod entity;
+pub mod ids;
+pub mod invariants;
+pub mod money;
+pub mod order;
+pub mod record;
+pub mod reject;
+pub mod rows;
+pub mod time;
+pub mod vendor;

@@ -1,0 +1,218 @@
+//! Money: whole minor units of one currency. No float, and a rounding only where a percentage is taken.
+
+use iso_currency::Currency as IsoCurrency;
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::str::FromStr;
+
+/// An ISO 4217 currency.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Currency(IsoCurrency);
+
+impl Currency {
+    /// The Bangladeshi taka, the default of a new shop.
+    pub const BDT: Currency = Currency(IsoCurrency::BDT);
+
+    /// The three letters, for example `BDT`.
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+
+    /// Digits behind the decimal point: 2 for BDT, 0 for JPY, 3 for KWD.
+    pub fn digits(self) -> u32 {
+        u32::from(self.0.exponent().unwrap_or(0))
+    }
+}
+
+impl FromStr for Currency {
+    type Err = MoneyError;
+    fn from_str(code: &str) -> Result<Self, MoneyError> {
+        IsoCurrency::from_code(code).map(Self).ok_or_else(|| MoneyError::UnknownCurrency(code.chars().take(16).collect()))
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        code.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Why a text or a sum is not an amount of money.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// Not an ISO 4217 code.
+    #[error("'{0}' is not an ISO 4217 currency code")]
+    UnknownCurrency(String),
+    /// Not a decimal number with exactly the currency's digits.
+    #[error("an amount in {currency} is a decimal number with {digits} digits after the point")]
+    Malformed {
+        /// The currency the amount was to be in.
+        currency: Currency,
+        /// How many digits it has.
+        digits: u32,
+    },
+    /// Past what 64 bits of minor units hold, or past the limit set on one amount.
+    #[error("the amount is too large")]
+    TooLarge,
+}
+
+/// An amount of money: minor units (paisa, cents) of one currency.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Money {
+    /// Minor units.
+    pub minor: i64,
+    /// The currency they are of.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// `minor` minor units of `currency`.
+    pub const fn new(minor: i64, currency: Currency) -> Self {
+        Self { minor, currency }
+    }
+
+    /// Reads a decimal text with exactly the currency's number of digits: `1250.00` for BDT, `500` for JPY. Negative
+    /// amounts, exponents, signs and spaces are refused.
+    pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
+        let digits = currency.digits();
+        let malformed = || MoneyError::Malformed { currency, digits };
+        let (whole, fraction) = match text.split_once('.') {
+            Some((whole, fraction)) if digits > 0 => (whole, fraction),
+            None if digits == 0 => (text, ""),
+            _ => return Err(malformed()),
+        };
+        let numeric = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || fraction.len() != digits as usize || !numeric(whole) || !numeric(fraction) {
+            return Err(malformed());
+        }
+        let minor = format!("{whole}{fraction}").parse().map_err(|_| MoneyError::TooLarge)?;
+        Ok(Self { minor, currency })
+    }
+
+    /// The decimal text, with exactly the currency's number of digits.
+    pub fn amount_text(self) -> String {
+        Decimal::new(self.minor, self.currency.digits()).to_string()
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount_text(), self.currency)
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// `percent` of `minor` minor units, rounded half to even, once, here. `None` when it does not fit 64 bits.
+pub fn percentage(minor: i64, percent: Decimal) -> Option<i64> {
+    use rust_decimal::prelude::ToPrimitive;
+    Decimal::from(minor)
+        .checked_mul(percent)?
+        .checked_div(Decimal::ONE_HUNDRED)?
+        .round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven)
+        .to_i64()
+}
+
+/// Splits `minor` (not negative) in proportion to `weights` (not negative, not all zero), so that the parts add up to it to the last minor
+/// unit: each gets its whole share, and the units that remain go to the largest fractions, the earlier part first among
+/// equals (the largest remainder method of Hamilton). `None` when the arguments do not allow a split.
+pub fn split(minor: i64, weights: &[i64]) -> Option<Vec<i64>> {
+    if minor < 0 || weights.iter().any(|weight| *weight < 0) {
+        return None;
+    }
+    let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
+    if sum == 0 {
+        return None;
+    }
+    let exact: Vec<i128> = weights.iter().map(|weight| i128::from(minor) * i128::from(*weight)).collect();
+    let mut parts: Vec<i64> =
+        exact.iter().map(|share| i64::try_from(share / sum)).collect::<Result<_, _>>().ok()?;
+    let remainder = minor - parts.iter().sum::<i64>();
+    let mut by_fraction: Vec<usize> = (0..weights.len()).collect();
+    by_fraction.sort_by_key(|index| (std::cmp::Reverse(exact[*index] % sum), *index));
+    for index in by_fraction.into_iter().take(usize::try_from(remainder).ok()?) {
+        parts[index] += 1;
+    }
+    Some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn currency(code: &str) -> Currency {
+        code.parse().unwrap()
+    }
+
+    #[test]
+    fn amounts_have_exactly_the_digits_of_their_currency() {
+        assert_eq!(Money::parse("1250.00", Currency::BDT).unwrap().minor, 125_000);
+        assert_eq!(Money::parse("500", currency("JPY")).unwrap().minor, 500);
+        assert_eq!(Money::parse("1.234", currency("KWD")).unwrap().minor, 1_234);
+        for text in ["1250", "1250.0", "1250.000", "-1.00", "+1.00", " 1.00", "1e3", ".50", "1,250.00", "", "१.००"] {
+            assert!(matches!(Money::parse(text, Currency::BDT), Err(MoneyError::Malformed { .. })), "{text}");
+        }
+        assert_eq!(Money::parse("92233720368547758.08", Currency::BDT), Err(MoneyError::TooLarge));
+        assert!("XYZ".parse::<Currency>().is_err());
+    }
+
+    #[test]
+    fn percentages_are_rounded_half_to_even() {
+        let tenth = Decimal::new(10, 0);
+        assert_eq!(percentage(25, tenth), Some(2));
+        assert_eq!(percentage(35, tenth), Some(4));
+        assert_eq!(percentage(1_000, Decimal::new(75, 1)), Some(75));
+    }
+
+    #[test]
+    fn a_split_gives_the_rest_to_the_largest_fraction() {
+        assert_eq!(split(100, &[1, 1, 1]), Some(vec![34, 33, 33]));
+        assert_eq!(split(101, &[50, 30, 20]), Some(vec![51, 30, 20]));
+        assert_eq!(split(10, &[0, 1]), Some(vec![0, 10]));
+        assert_eq!(split(10, &[0, 0]), None);
+        assert_eq!(split(-1, &[1]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_amount_agree(minor in 0..=i64::MAX) {
+            for code in ["BDT", "JPY", "KWD"] {
+                let money = Money::new(minor, currency(code));
+                prop_assert_eq!(Money::parse(&money.amount_text(), money.currency), Ok(money));
+            }
+        }
+
+        #[test]
+        fn the_parts_of_a_split_add_up(minor in 0..=i64::MAX, weights in prop::collection::vec(0..=i64::MAX, 1..20)) {
+            prop_assume!(weights.iter().any(|weight| *weight > 0));
+            let parts = split(minor, &weights).unwrap();
+            prop_assert_eq!(parts.iter().map(|part| i128::from(*part)).sum::<i128>(), i128::from(minor));
+            prop_assert!(parts.iter().all(|part| *part >= 0));
+        }
+    }
+}

@@ -1,0 +1,743 @@
+//! An order and its checkout: the saga that holds stock at every vendor, takes the payment, and either sells what is held or
+//! gives everything back.
+//!
+//! ```text
+//! Reserving ──all held, total as expected──▶ Paying ──charged──▶ Settling ──stock sold, cart closed──▶ Settled
+//!     │ refused, other total, cancelled        │ declined ─────────────┐
+//!     │                                        │ cancelled, too late   │
+//!     │                                        ▼                       │
+//!     │                                     Voiding ──undone───────────┤
+//!     └────────────────────────────────────────────────────────────────┴▶ Releasing ──▶ Reopening ──▶ Ended
+//! ```
+//!
+//! Every arrow is an event; what a phase waits for is an outstanding effect. So a crash at any point loses nothing: the state says
+//! what to send again, and every receiver takes a repeated message for what it is.
+
+mod types;
+
+pub use types::*;
+
+use super::cart::{CartCommand, SkuPrice};
+use super::entity::{
+    Capture, Effect, EffectKey, Entity, Message, Owner, Part, PaymentCall, Principal, Publication, RestoreError, Step,
+    read_part, write_part,
+};
+use super::ids::{CartId, EntityId, Kind, OrderId, SubOrderId, VendorId};
+use super::invariants::Breach;
+use super::money::{Currency, Money};
+use super::reject::Reject;
+use super::rows::{OrderLineRow, OrderRow, Rows, SubOrderRow};
+use super::time::Timestamp;
+use super::vendor::{HeldLine, VendorCommand, WantedLine};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use uuid::Uuid;
+
+/// Where the saga stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The vendors were asked to hold.
+    Reserving,
+    /// The payment was asked for.
+    Paying,
+    /// The payment is being undone; then the order ends so.
+    Voiding(OrderStatus),
+    /// It is paid: what is held is being sold and the cart closed.
+    Settling,
+    /// It is paid and nothing more is to come.
+    Settled,
+    /// What is held is being given back; then the order ends so.
+    Releasing(OrderStatus),
+    /// The cart is being opened; then the order ends so.
+    Reopening(OrderStatus),
+    /// It has ended unpaid.
+    Ended,
+    /// A vendor failed at a step that may not fail: someone has to look at it.
+    Quarantined,
+}
+
+/// How far one vendor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HoldState {
+    Asked,
+    Held,
+    Refused,
+    Committed,
+    Released,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SubOrder {
+    vendor: VendorId,
+    hold: HoldState,
+}
+
+/// What an order is from `Placed` on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Body {
+    cart: CartId,
+    attempt: u32,
+    owner: Owner,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    shipping_address: Address,
+    payment: PaymentChoice,
+    payment_status: PaymentStatus,
+    currency: Currency,
+    expected_total: i64,
+    lines: Vec<OrderLine>,
+    sub_orders: Vec<SubOrder>,
+    total: i64,
+    cancelled: i64,
+    paid: i64,
+    refunded: i64,
+    placed_at: Timestamp,
+    hold_until: Timestamp,
+    payment_due_at: Timestamp,
+    phase: Phase,
+    status: OrderStatus,
+    cart_closed: bool,
+    /// Why it was rejected, when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rejection: Option<Reject>,
+    timeline: Vec<TimelineEntry>,
+}
+
+/// An order's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    id: OrderId,
+    body: Option<Body>,
+}
+
+impl Body {
+    fn placed(placement: &Placement, hold_until: Timestamp, payment_due_at: Timestamp, at: Timestamp) -> Self {
+        let Placement { cart, attempt, owner, email, shipping_address, payment, expected_total, lines, .. } = placement;
+        let line = |line: &super::cart::CartLine| OrderLine {
+            sku: line.sku,
+            vendor: line.vendor,
+            title: line.title.clone(),
+            quantity: line.quantity,
+            unit_price: line.unit_price,
+        };
+        let lines: Vec<OrderLine> = lines.iter().map(line).collect();
+        let mut sub_orders: Vec<SubOrder> = Vec::new();
+        for line in &lines {
+            if !sub_orders.iter().any(|sub| sub.vendor == line.vendor) {
+                sub_orders.push(SubOrder { vendor: line.vendor, hold: HoldState::Asked });
+            }
+        }
+        Self {
+            cart: *cart,
+            attempt: *attempt,
+            owner: *owner,
+            email: email.clone(),
+            shipping_address: shipping_address.clone(),
+            payment: payment.clone(),
+            payment_status: PaymentStatus::None,
+            currency: expected_total.currency,
+            expected_total: expected_total.minor,
+            total: lines.iter().map(OrderLine::total).sum(),
+            lines,
+            sub_orders,
+            cancelled: 0,
+            paid: 0,
+            refunded: 0,
+            placed_at: at,
+            hold_until,
+            payment_due_at,
+            phase: Phase::Reserving,
+            status: OrderStatus::Placed,
+            cart_closed: false,
+            rejection: None,
+            timeline: Vec::with_capacity(8),
+        }
+    }
+
+    fn total_due(&self) -> i64 {
+        self.total - self.cancelled - (self.paid - self.refunded)
+    }
+
+    fn hold(&self, vendor: VendorId) -> Option<HoldState> {
+        self.sub_orders.iter().find(|sub| sub.vendor == vendor).map(|sub| sub.hold)
+    }
+
+    fn set_hold(&mut self, vendor: VendorId, hold: HoldState) {
+        for sub in self.sub_orders.iter_mut().filter(|sub| sub.vendor == vendor) {
+            sub.hold = hold;
+        }
+    }
+
+    fn vendor_total(&self, vendor: VendorId) -> i64 {
+        self.lines.iter().filter(|line| line.vendor == vendor).map(OrderLine::total).sum()
+    }
+
+    fn note(&mut self, at: Timestamp, kind: &'static str) -> &mut TimelineEntry {
+        self.timeline.push(TimelineEntry { at, kind: Cow::Borrowed(kind), vendor: None, amount: None, reason: None });
+        self.timeline.last_mut().expect("an entry was just pushed")
+    }
+
+    fn take_prices(&mut self, held: &[HeldLine]) {
+        for line in &mut self.lines {
+            if let Some(now) = held.iter().find(|held| held.sku == line.sku) {
+                line.unit_price = now.unit_price;
+            }
+        }
+        self.total = self.lines.iter().map(OrderLine::total).sum();
+    }
+
+    /// Gives back what is held, or opens the cart at once when nothing is.
+    fn start_ending(&mut self, end: OrderStatus) {
+        let settled = |sub: &SubOrder| matches!(sub.hold, HoldState::Refused | HoldState::Released);
+        self.phase = match self.sub_orders.iter().all(settled) {
+            true => Phase::Reopening(end),
+            false => Phase::Releasing(end),
+        };
+    }
+
+    fn settle_when_done(&mut self) {
+        if self.cart_closed && self.sub_orders.iter().all(|sub| sub.hold == HoldState::Committed) {
+            self.phase = Phase::Settled;
+        }
+    }
+
+    fn may_see(&self, by: Principal) -> bool {
+        match by {
+            Principal::Staff => true,
+            Principal::Vendor(vendor) => self.hold(vendor).is_some(),
+            buyer => self.owner.is(buyer, self.cart),
+        }
+    }
+}
+
+impl Order {
+    /// How the order is shown to `by`; `None` before it came into being, and to those who may not know of it.
+    pub fn view(&self, by: Principal) -> Option<OrderView> {
+        let body = self.body.as_ref().filter(|body| body.may_see(by))?;
+        let shown_to = |vendor: VendorId| !matches!(by, Principal::Vendor(only) if only != vendor);
+        let sub_orders: Vec<SubOrderView> = body
+            .sub_orders
+            .iter()
+            .filter(|sub| shown_to(sub.vendor))
+            .map(|sub| SubOrderView {
+                id: SubOrderId::of(self.id, sub.vendor),
+                vendor: sub.vendor,
+                status: sub_order_status(body, sub),
+                total: body.vendor_total(sub.vendor),
+            })
+            .collect();
+        let (total, total_due) = match by {
+            // What a vendor is shown adds up over its own share; what is due concerns the whole and is settled in one payment.
+            Principal::Vendor(_) => {
+                let share = sub_orders.iter().map(|sub| sub.total).sum();
+                (share, if body.total_due() == 0 { 0 } else { share })
+            }
+            _ => (body.total, body.total_due()),
+        };
+        Some(OrderView {
+            id: self.id,
+            cart: body.cart,
+            status: body.status,
+            currency: body.currency,
+            lines: body.lines.iter().filter(|line| shown_to(line.vendor)).cloned().collect(),
+            sub_orders,
+            total,
+            total_due,
+            payment_method: body.payment.method.clone(),
+            payment_status: body.payment_status,
+            placed_at: body.placed_at,
+            payment_due_at: body.payment_due_at,
+        })
+    }
+
+    /// Where the saga stands; `None` before the order came into being.
+    pub fn phase(&self) -> Option<Phase> {
+        self.body.as_ref().map(|body| body.phase)
+    }
+
+    /// Its status; `None` before it came into being.
+    pub fn status(&self) -> Option<OrderStatus> {
+        self.body.as_ref().map(|body| body.status)
+    }
+
+    /// Its row with all that belongs to it; `None` before it came into being.
+    pub fn row(&self) -> Option<OrderRow> {
+        let body = self.body.as_ref()?;
+        Some(OrderRow {
+            id: self.id,
+            cart_id: body.cart,
+            attempt: body.attempt,
+            customer_id: match body.owner {
+                Owner::Guest => None,
+                Owner::Customer(customer) => Some(customer),
+            },
+            status: body.status,
+            currency: body.currency,
+            total: body.total,
+            cancelled: body.cancelled,
+            paid: body.paid,
+            refunded: body.refunded,
+            total_due: body.total_due(),
+            placed_at: body.placed_at,
+            payment_due_at: body.payment_due_at,
+            payment_method: body.payment.method.clone(),
+            payment_status: body.payment_status,
+            sub_orders: body
+                .sub_orders
+                .iter()
+                .map(|sub| SubOrderRow {
+                    id: SubOrderId::of(self.id, sub.vendor),
+                    vendor_id: sub.vendor,
+                    status: sub_order_status(body, sub),
+                    total: body.vendor_total(sub.vendor),
+                })
+                .collect(),
+            lines: body
+                .lines
+                .iter()
+                .map(|line| OrderLineRow {
+                    sku_id: line.sku,
+                    vendor_id: line.vendor,
+                    title: line.title.clone(),
+                    quantity: line.quantity,
+                    unit_price: line.unit_price,
+                    line_total: line.total(),
+                })
+                .collect(),
+        })
+    }
+
+    fn seen(&self, by: Principal) -> Result<&Body, Reject> {
+        self.body.as_ref().filter(|body| body.may_see(by)).ok_or(Reject::OrderUnknown)
+    }
+
+    fn call(&self, body: &Body) -> PaymentCall {
+        PaymentCall {
+            order: self.id,
+            amount: Money::new(body.total, body.currency),
+            method: body.payment.method.clone(),
+            token: body.payment.token.clone(),
+            not_after: body.payment_due_at,
+        }
+    }
+
+    fn decide_cancel(&self, by: Principal) -> Result<Vec<OrderEvent>, Reject> {
+        let body = self.seen(by)?;
+        if matches!(by, Principal::Vendor(_)) {
+            return Err(Reject::OrderUnknown);
+        }
+        match body.phase {
+            Phase::Reserving | Phase::Paying => Ok(vec![OrderEvent::CancelRequested]),
+            Phase::Voiding(end) | Phase::Releasing(end) | Phase::Reopening(end) if end == OrderStatus::Cancelled => {
+                Ok(Vec::new())
+            }
+            Phase::Ended if body.status == OrderStatus::Cancelled => Ok(Vec::new()),
+            _ => Err(Reject::OrderNotCancellable { status: body.status }),
+        }
+    }
+
+    /// All vendors but `vendor` hold already, and `vendor` now does: the total is known.
+    fn decide_held(body: &Body, vendor: VendorId, lines: &[HeldLine]) -> Vec<OrderEvent> {
+        let mut events = vec![OrderEvent::StockHeld { vendor, lines: lines.to_vec() }];
+        if body.sub_orders.iter().all(|sub| sub.vendor == vendor || sub.hold == HoldState::Held) {
+            let price = |line: &OrderLine| {
+                lines.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
+            };
+            let total: i64 = body.lines.iter().map(|line| line.quantity * price(line)).sum();
+            if total == body.expected_total {
+                events.extend([OrderEvent::Priced { total }, OrderEvent::PaymentRequested]);
+            } else {
+                events.push(OrderEvent::PriceDiffered { actual_total: total });
+            }
+        }
+        events
+    }
+}
+
+fn sub_order_status(body: &Body, sub: &SubOrder) -> SubOrderStatus {
+    match sub.hold {
+        HoldState::Asked => SubOrderStatus::Placed,
+        HoldState::Held if body.status.is_paid() => SubOrderStatus::Paid,
+        HoldState::Held => SubOrderStatus::Held,
+        HoldState::Refused => SubOrderStatus::Rejected,
+        HoldState::Committed => SubOrderStatus::Paid,
+        HoldState::Released => SubOrderStatus::Released,
+    }
+}
+
+impl Entity for Order {
+    const KIND: Kind = Kind::Order;
+    type Id = OrderId;
+    type Command = OrderCommand;
+    type Event = OrderEvent;
+    type Reply = OrderReply;
+
+    fn new(id: OrderId) -> Self {
+        Self { id, body: None }
+    }
+
+    fn decide(&self, command: &OrderCommand, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
+        let Some(body) = &self.body else {
+            return match command {
+                OrderCommand::Place { placement } => Ok(vec![OrderEvent::Placed {
+                    hold_until: now.plus_millis(placement.hold_ms),
+                    payment_due_at: now.plus_millis(placement.payment_ms),
+                    placement: placement.clone(),
+                }]),
+                OrderCommand::HoldDue { .. } | OrderCommand::Tick => Ok(Vec::new()),
+                _ => Err(Reject::OrderUnknown),
+            };
+        };
+        let nothing = Ok(Vec::new());
+        match (command, body.phase) {
+            (OrderCommand::StockHeld { vendor, lines }, Phase::Reserving)
+                if body.hold(*vendor) == Some(HoldState::Asked) =>
+            {
+                Ok(Self::decide_held(body, *vendor, lines))
+            }
+            (OrderCommand::StockRefused { vendor, reason }, Phase::Reserving)
+                if body.hold(*vendor) == Some(HoldState::Asked) =>
+            {
+                Ok(vec![OrderEvent::StockRefused { vendor: *vendor, reason: reason.clone() }])
+            }
+            (OrderCommand::Charged, Phase::Paying) => Ok(vec![OrderEvent::Paid { amount: body.total }]),
+            (OrderCommand::Declined { reason }, Phase::Paying) => {
+                Ok(vec![OrderEvent::PaymentFailed { reason: reason.clone() }])
+            }
+            (OrderCommand::Voided, Phase::Voiding(_)) => Ok(vec![OrderEvent::PaymentVoided]),
+            (OrderCommand::Refunded, Phase::Voiding(_)) => Ok(vec![OrderEvent::PaymentRefunded { amount: body.total }]),
+            (OrderCommand::StockCommitted { vendor }, Phase::Settling)
+                if body.hold(*vendor) == Some(HoldState::Held) =>
+            {
+                Ok(vec![OrderEvent::StockCommitted { vendor: *vendor }])
+            }
+            (OrderCommand::StockReleased { vendor }, Phase::Releasing(_))
+                if matches!(body.hold(*vendor), Some(HoldState::Held | HoldState::Asked)) =>
+            {
+                Ok(vec![OrderEvent::StockReleased { vendor: *vendor }])
+            }
+            (OrderCommand::StepFailed { vendor, reason }, Phase::Settling | Phase::Releasing(_)) => {
+                Ok(vec![OrderEvent::Quarantined { vendor: *vendor, reason: reason.clone() }])
+            }
+            (OrderCommand::CartClosed, Phase::Settling) if !body.cart_closed => Ok(vec![OrderEvent::CartClosed]),
+            (OrderCommand::CartReopened, Phase::Reopening(status)) => {
+                Ok(vec![OrderEvent::CartReopened, OrderEvent::Ended { status }])
+            }
+            (OrderCommand::Tick, Phase::Reserving | Phase::Paying) if now >= body.payment_due_at => {
+                Ok(vec![OrderEvent::PaymentDeadlinePassed])
+            }
+            (OrderCommand::Cancel { by }, _) => self.decide_cancel(*by),
+            (
+                OrderCommand::Get { by } | OrderCommand::GetTimeline { by } | OrderCommand::Await { by, .. },
+                _,
+            ) => self.seen(*by).map(|_| Vec::new()),
+            // Everything else comes late, or again: it was taken care of.
+            _ => nothing,
+        }
+    }
+
+    fn apply(&mut self, event: &OrderEvent, at: Timestamp) {
+        if let OrderEvent::Placed { placement, hold_until, payment_due_at } = event {
+            let mut body = Body::placed(placement, *hold_until, *payment_due_at, at);
+            body.note(at, "placed").amount = Some(body_total(placement));
+            self.body = Some(body);
+            return;
+        }
+        let Some(body) = &mut self.body else { return };
+        match event {
+            OrderEvent::Placed { .. } => {}
+            OrderEvent::StockHeld { vendor, lines } => {
+                body.set_hold(*vendor, HoldState::Held);
+                body.take_prices(lines);
+                body.note(at, "stock_held").vendor = Some(*vendor);
+            }
+            OrderEvent::StockRefused { vendor, reason } => {
+                body.set_hold(*vendor, HoldState::Refused);
+                body.rejection = Some(reason.clone());
+                body.start_ending(OrderStatus::Rejected);
+                let entry = body.note(at, "stock_refused");
+                entry.vendor = Some(*vendor);
+                entry.reason = Some(reason.code().to_owned());
+            }
+            OrderEvent::Priced { total } => {
+                body.total = *total;
+                body.note(at, "priced").amount = Some(*total);
+            }
+            OrderEvent::PriceDiffered { actual_total } => {
+                let actual_total = Money::new(*actual_total, body.currency);
+                body.rejection = Some(Reject::PriceChanged { actual_total });
+                body.start_ending(OrderStatus::Rejected);
+                body.note(at, "price_changed").amount = Some(actual_total.minor);
+            }
+            OrderEvent::PaymentRequested => {
+                body.phase = Phase::Paying;
+                body.status = OrderStatus::AwaitingPayment;
+                body.payment_status = PaymentStatus::Pending;
+                body.note(at, "payment_requested");
+            }
+            OrderEvent::Paid { amount } => {
+                body.phase = Phase::Settling;
+                body.status = OrderStatus::Paid;
+                body.payment_status = PaymentStatus::Captured;
+                body.paid += *amount;
+                body.note(at, "paid").amount = Some(*amount);
+            }
+            OrderEvent::PaymentFailed { reason } => {
+                body.payment_status = PaymentStatus::Declined;
+                body.start_ending(OrderStatus::PaymentFailed);
+                body.note(at, "payment_failed").reason = Some(reason.clone());
+            }
+            OrderEvent::CancelRequested => {
+                match body.phase {
+                    Phase::Paying => body.phase = Phase::Voiding(OrderStatus::Cancelled),
+                    _ => {
+                        body.rejection = Some(Reject::OrderCancelled);
+                        body.start_ending(OrderStatus::Cancelled);
+                    }
+                }
+                body.note(at, "cancel_requested");
+            }
+            OrderEvent::PaymentDeadlinePassed => {
+                match body.phase {
+                    Phase::Paying => body.phase = Phase::Voiding(OrderStatus::Expired),
+                    _ => {
+                        body.rejection = Some(Reject::OrderExpired);
+                        body.start_ending(OrderStatus::Expired);
+                    }
+                }
+                body.note(at, "payment_deadline_passed");
+            }
+            OrderEvent::PaymentVoided => {
+                body.payment_status = PaymentStatus::Voided;
+                body.note(at, "payment_voided");
+                if let Phase::Voiding(end) = body.phase {
+                    body.start_ending(end);
+                }
+            }
+            OrderEvent::PaymentRefunded { amount } => {
+                body.payment_status = PaymentStatus::Refunded;
+                body.paid += *amount;
+                body.refunded += *amount;
+                body.note(at, "payment_refunded").amount = Some(*amount);
+                if let Phase::Voiding(end) = body.phase {
+                    body.start_ending(end);
+                }
+            }
+            OrderEvent::StockCommitted { vendor } => {
+                body.set_hold(*vendor, HoldState::Committed);
+                body.note(at, "stock_committed").vendor = Some(*vendor);
+                body.settle_when_done();
+            }
+            OrderEvent::StockReleased { vendor } => {
+                body.set_hold(*vendor, HoldState::Released);
+                body.note(at, "stock_released").vendor = Some(*vendor);
+                if let Phase::Releasing(end) = body.phase {
+                    body.start_ending(end);
+                }
+            }
+            OrderEvent::CartClosed => {
+                body.cart_closed = true;
+                body.settle_when_done();
+            }
+            OrderEvent::CartReopened => {}
+            OrderEvent::Ended { status } => {
+                body.phase = Phase::Ended;
+                body.status = *status;
+                body.cancelled = body.total - (body.paid - body.refunded);
+                body.note(at, status.name());
+            }
+            OrderEvent::Quarantined { vendor, reason } => {
+                body.phase = Phase::Quarantined;
+                let entry = body.note(at, "quarantined");
+                entry.vendor = Some(*vendor);
+                entry.reason = Some(reason.code().to_owned());
+            }
+        }
+    }
+
+    fn reply(&self, command: &OrderCommand, _recorded: bool) -> Option<Result<OrderReply, Reject>> {
+        let shown = |by: Principal| {
+            let order = self.view(by).ok_or(Reject::OrderUnknown)?;
+            Ok(OrderReply::Order { order: Box::new(order) })
+        };
+        match command {
+            OrderCommand::Get { by } | OrderCommand::Cancel { by } => Some(shown(*by)),
+            OrderCommand::Await { by, milestone } => {
+                let body = self.body.as_ref()?;
+                let reached = match milestone {
+                    Milestone::Any => true,
+                    Milestone::Held => body.status != OrderStatus::Placed,
+                    Milestone::Paid => body.status.is_paid() || body.status.is_end(),
+                };
+                // An order that came to hold its stock is shown; one that never did was a refused checkout.
+                let refused = || body.rejection.clone().filter(|_| body.status.is_end());
+                reached.then(|| refused().map_or_else(|| shown(*by), Err))
+            }
+            OrderCommand::GetTimeline { by } => Some(self.seen(*by).map(|body| OrderReply::Timeline {
+                currency: body.currency,
+                entries: match by {
+                    Principal::Vendor(vendor) => {
+                        let own = |entry: &&TimelineEntry| entry.vendor.is_none_or(|about| about == *vendor);
+                        body.timeline.iter().filter(own).cloned().collect()
+                    }
+                    _ => body.timeline.clone(),
+                },
+            })),
+            _ => Some(Ok(OrderReply::Done)),
+        }
+    }
+
+    fn respond(&self, command: &OrderCommand, outcome: Result<(), &Reject>) -> Option<Message> {
+        let (OrderCommand::HoldDue { vendor, until }, Ok(())) = (command, outcome) else { return None };
+        let order = self.id;
+        let command = match self.body.as_ref().map(|body| body.phase) {
+            // Never placed, or long over: the hold has no owner.
+            None | Some(Phase::Ended | Phase::Releasing(_) | Phase::Reopening(_)) => {
+                VendorCommand::Release { order, until: *until }
+            }
+            Some(Phase::Settling | Phase::Settled) => VendorCommand::Commit { order },
+            // The payment's outcome is not known: the answer comes when it is, as a commit or a release.
+            Some(Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) => return None,
+        };
+        Some(Message::Vendor { id: *vendor, command })
+    }
+
+    fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
+        let Some(body) = &self.body else { return Vec::new() };
+        let vendors = |step: Step, in_state: fn(HoldState) -> bool| {
+            let subs = body.sub_orders.iter().filter(move |sub| in_state(sub.hold));
+            subs.map(move |sub| EffectKey::new(step, sub.vendor))
+        };
+        match body.phase {
+            Phase::Reserving => vendors(Step::Reserve, |hold| hold == HoldState::Asked).collect(),
+            Phase::Paying => vec![EffectKey::new(Step::Charge, self.id)],
+            Phase::Voiding(_) => vec![EffectKey::new(Step::Void, self.id)],
+            Phase::Settling => {
+                let mut keys: Vec<EffectKey> = vendors(Step::Commit, |hold| hold == HoldState::Held).collect();
+                if !body.cart_closed {
+                    keys.push(EffectKey::new(Step::Close, body.cart));
+                }
+                keys
+            }
+            // A vendor that was asked and has not answered may hold by the time it hears of the release.
+            Phase::Releasing(_) => {
+                vendors(Step::Release, |hold| matches!(hold, HoldState::Held | HoldState::Asked)).collect()
+            }
+            Phase::Reopening(_) => vec![EffectKey::new(Step::Reopen, body.cart)],
+            Phase::Settled | Phase::Ended | Phase::Quarantined => Vec::new(),
+        }
+    }
+
+    fn effect(&self, key: EffectKey) -> Option<Effect> {
+        let body = self.body.as_ref()?;
+        let vendor = VendorId::from_uuid(Uuid::from_u128(key.target));
+        let to_vendor = |command| Effect::Tell(Message::Vendor { id: vendor, command });
+        let to_cart = |command| Effect::Tell(Message::Cart { id: body.cart, command });
+        let order = self.id;
+        Some(match key.step {
+            Step::Reserve => to_vendor(VendorCommand::Reserve {
+                order,
+                until: body.hold_until,
+                currency: body.currency,
+                lines: body
+                    .lines
+                    .iter()
+                    .filter(|line| line.vendor == vendor)
+                    .map(|line| WantedLine { sku: line.sku, quantity: line.quantity })
+                    .collect(),
+            }),
+            Step::Commit => to_vendor(VendorCommand::Commit { order }),
+            Step::Release => to_vendor(VendorCommand::Release { order, until: body.hold_until }),
+            Step::Charge => Effect::Charge(self.call(body)),
+            Step::Void => Effect::Void(self.call(body)),
+            Step::Close => to_cart(CartCommand::Close { order }),
+            Step::Reopen => {
+                let price = |line: &OrderLine| SkuPrice { sku: line.sku, unit_price: line.unit_price };
+                let changed = matches!(body.rejection, Some(Reject::PriceChanged { .. }));
+                let prices = if changed { body.lines.iter().map(price).collect() } else { Vec::new() };
+                to_cart(CartCommand::Reopen { order, prices })
+            }
+            Step::Place | Step::AskHold => return None,
+        })
+    }
+
+    fn timer(&self) -> Option<(Timestamp, OrderCommand)> {
+        let body = self.body.as_ref()?;
+        matches!(body.phase, Phase::Reserving | Phase::Paying).then_some((body.payment_due_at, OrderCommand::Tick))
+    }
+
+    fn publications(&self, events: &[OrderEvent]) -> Vec<Publication> {
+        let Some(body) = &self.body else { return Vec::new() };
+        let mut published = Vec::new();
+        for event in events {
+            let (from, to) = match event {
+                OrderEvent::Placed { .. } => (None, OrderStatus::Placed),
+                OrderEvent::PaymentRequested => (Some(OrderStatus::Placed), OrderStatus::AwaitingPayment),
+                OrderEvent::Paid { .. } => (Some(OrderStatus::AwaitingPayment), OrderStatus::Paid),
+                OrderEvent::Ended { status } => {
+                    // What was asked for payment was shown as awaiting it.
+                    let was = match body.payment_status {
+                        PaymentStatus::None => OrderStatus::Placed,
+                        _ => OrderStatus::AwaitingPayment,
+                    };
+                    (Some(was), *status)
+                }
+                _ => continue,
+            };
+            published.push(Publication::OrderStatus { from, to });
+        }
+        published
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.phase(), Some(Phase::Settled | Phase::Ended))
+    }
+
+    fn check(&self) -> Result<(), Breach> {
+        let Some(body) = &self.body else { return Ok(()) };
+        let breach = |invariant, detail: String| Err(Breach::new(invariant, self.id.entity(), detail));
+        let amounts =
+            || format!("total {}, cancelled {}, paid {}, refunded {}", body.total, body.cancelled, body.paid, body.refunded);
+        let lines: i64 = body.lines.iter().map(OrderLine::total).sum();
+        let shares: i64 = body.sub_orders.iter().map(|sub| body.vendor_total(sub.vendor)).sum();
+        if lines != body.total || shares != body.total {
+            return breach("totals_add_up", format!("{}, lines {lines}, shares {shares}", amounts()));
+        }
+        if body.total_due() < 0 || body.refunded > body.paid || body.paid > body.total {
+            return breach("nothing_is_overpaid", amounts());
+        }
+        if body.status.is_end() && body.total_due() != 0 {
+            return breach("nothing_is_due_at_the_end", amounts());
+        }
+        if body.status.is_paid() && body.paid - body.refunded != body.total {
+            return breach("a_paid_order_is_paid_once", amounts());
+        }
+        let all = |state: HoldState| body.sub_orders.iter().all(|sub| sub.hold == state);
+        if body.phase == Phase::Settled && !all(HoldState::Committed) {
+            return breach("a_paid_order_has_its_stock", format!("{:?}", body.sub_orders));
+        }
+        let lets_go = |sub: &SubOrder| matches!(sub.hold, HoldState::Refused | HoldState::Released);
+        if body.status.is_end() && !body.sub_orders.iter().all(lets_go) {
+            return breach("an_ended_order_holds_nothing", format!("{:?}", body.sub_orders));
+        }
+        Ok(())
+    }
+
+    fn capture(&mut self) -> Capture {
+        let rows = Rows { orders: self.row().into_iter().collect(), ..Rows::default() };
+        Capture { parts: vec![write_part(String::new(), self)], rows }
+    }
+
+    fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {
+        match parts.first() {
+            Some(part) => read_part(part),
+            None => Ok(Self::new(id)),
+        }
+    }
+}
+
+fn body_total(placement: &Placement) -> i64 {
+    placement.lines.iter().map(|line| line.quantity * line.unit_price).sum()
+}

@@ -1,0 +1,510 @@
+//! What can be asked of an order, what can have happened to it, and how it is shown.
+
+use crate::domain::cart::CartLine;
+use crate::domain::entity::{Owner, Principal};
+use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
+use crate::domain::vendor::HeldLine;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+/// Where to ship to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Who receives it.
+    pub name: String,
+    /// Street and number.
+    pub line1: String,
+    /// More of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+    /// The city.
+    pub city: String,
+    /// The postcode, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postcode: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// Where to call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+/// How to pay.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentChoice {
+    /// Which gateway.
+    pub method: String,
+    /// The gateway's name for the buyer's means of payment.
+    pub token: String,
+}
+
+impl fmt::Debug for PaymentChoice {
+    /// Without the token, which has no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentChoice").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// Everything a cart gives its order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The cart.
+    pub cart: CartId,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// Whose.
+    pub owner: Owner,
+    /// Where to write to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Where to ship to.
+    pub shipping_address: Address,
+    /// How to pay.
+    pub payment: PaymentChoice,
+    /// The total the buyer agreed to.
+    pub expected_total: Money,
+    /// What was ordered, at the prices the buyer saw.
+    pub lines: Vec<CartLine>,
+    /// How long stock is to be held, in milliseconds.
+    pub hold_ms: i64,
+    /// How long the payment may take, in milliseconds.
+    pub payment_ms: i64,
+}
+
+/// What can be asked of an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum OrderCommand {
+    /// Come into being. From the cart.
+    Place {
+        /// What and how.
+        placement: Box<Placement>,
+    },
+    /// A vendor holds what was asked for, at these prices.
+    StockHeld {
+        /// The vendor.
+        vendor: VendorId,
+        /// What it holds.
+        lines: Vec<HeldLine>,
+    },
+    /// A vendor refused to hold.
+    StockRefused {
+        /// The vendor.
+        vendor: VendorId,
+        /// Why.
+        reason: Reject,
+    },
+    /// A vendor has sold what it held.
+    StockCommitted {
+        /// The vendor.
+        vendor: VendorId,
+    },
+    /// A vendor has let go what it held.
+    StockReleased {
+        /// The vendor.
+        vendor: VendorId,
+    },
+    /// A vendor could not carry out a commit or a release.
+    StepFailed {
+        /// The vendor.
+        vendor: VendorId,
+        /// Why.
+        reason: Reject,
+    },
+    /// A vendor asks what is to become of a hold whose time has passed.
+    HoldDue {
+        /// The vendor.
+        vendor: VendorId,
+        /// Until when it was to hold.
+        until: Timestamp,
+    },
+    /// The gateway took the money.
+    Charged,
+    /// The gateway refused the means of payment.
+    Declined {
+        /// Why, in the gateway's words.
+        reason: String,
+    },
+    /// The gateway will never take anything.
+    Voided,
+    /// The gateway had taken the money and gave it back.
+    Refunded,
+    /// The cart is open again.
+    CartReopened,
+    /// The cart is closed for good.
+    CartClosed,
+    /// The buyer, or the staff, wants it no more.
+    Cancel {
+        /// On whose behalf.
+        by: Principal,
+    },
+    /// Show the order.
+    Get {
+        /// On whose behalf.
+        by: Principal,
+    },
+    /// Show the order's timeline.
+    GetTimeline {
+        /// On whose behalf.
+        by: Principal,
+    },
+    /// Show the order once it has come so far.
+    Await {
+        /// On whose behalf.
+        by: Principal,
+        /// How far.
+        milestone: Milestone,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// How far an order is to come before a waiting buyer is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Milestone {
+    /// As it is: what a wait that ended too early is answered with.
+    Any,
+    /// Its stock is held, or it was refused.
+    Held,
+    /// It is paid, or it has ended.
+    Paid,
+}
+
+/// What can have happened to an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum OrderEvent {
+    /// It came into being.
+    Placed {
+        /// What and how.
+        placement: Box<Placement>,
+        /// Until when its stock is to be held.
+        hold_until: Timestamp,
+        /// Until when it must be paid.
+        payment_due_at: Timestamp,
+    },
+    /// A vendor holds its share.
+    StockHeld {
+        /// The vendor.
+        vendor: VendorId,
+        /// What it holds, at today's price.
+        lines: Vec<HeldLine>,
+    },
+    /// A vendor refused its share.
+    StockRefused {
+        /// The vendor.
+        vendor: VendorId,
+        /// Why.
+        reason: Reject,
+    },
+    /// All stock is held and the total is what the buyer expects.
+    Priced {
+        /// The total, in minor units.
+        total: i64,
+    },
+    /// All stock is held, but the total is another.
+    PriceDiffered {
+        /// Today's total, in minor units.
+        actual_total: i64,
+    },
+    /// The payment was asked for.
+    PaymentRequested,
+    /// The payment was taken.
+    Paid {
+        /// How much, in minor units.
+        amount: i64,
+    },
+    /// The means of payment was refused.
+    PaymentFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The buyer, or the staff, cancelled it.
+    CancelRequested,
+    /// It was not paid in time.
+    PaymentDeadlinePassed,
+    /// Nothing was taken, and nothing will be.
+    PaymentVoided,
+    /// What had been taken was given back.
+    PaymentRefunded {
+        /// How much, in minor units.
+        amount: i64,
+    },
+    /// A vendor sold its share.
+    StockCommitted {
+        /// The vendor.
+        vendor: VendorId,
+    },
+    /// A vendor let its share go.
+    StockReleased {
+        /// The vendor.
+        vendor: VendorId,
+    },
+    /// The cart is open again.
+    CartReopened,
+    /// The cart is closed for good.
+    CartClosed,
+    /// It ended without being paid: nothing is held, and the cart is open.
+    Ended {
+        /// How.
+        status: OrderStatus,
+    },
+    /// A vendor could not carry out a step: someone has to look at it.
+    Quarantined {
+        /// The vendor.
+        vendor: VendorId,
+        /// Why.
+        reason: Reject,
+    },
+}
+
+/// How an order stands, as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// It exists; its stock is not held yet.
+    Placed,
+    /// Its stock is held; its payment runs.
+    AwaitingPayment,
+    /// It is paid.
+    Paid,
+    /// Some of it is packed or shipped.
+    Fulfilling,
+    /// All of it is delivered.
+    Completed,
+    /// It could not be placed: nothing is held.
+    Rejected,
+    /// Its payment was refused.
+    PaymentFailed,
+    /// It was cancelled.
+    Cancelled,
+    /// It was not paid in time.
+    Expired,
+    /// It was paid, and all of it was given back.
+    Refunded,
+}
+
+impl OrderStatus {
+    /// Every status, in the order of an order's life.
+    pub const ALL: [OrderStatus; 10] = [
+        OrderStatus::Placed,
+        OrderStatus::AwaitingPayment,
+        OrderStatus::Paid,
+        OrderStatus::Fulfilling,
+        OrderStatus::Completed,
+        OrderStatus::Rejected,
+        OrderStatus::PaymentFailed,
+        OrderStatus::Cancelled,
+        OrderStatus::Expired,
+        OrderStatus::Refunded,
+    ];
+
+    /// Its name in answers, tables and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OrderStatus::Placed => "placed",
+            OrderStatus::AwaitingPayment => "awaiting_payment",
+            OrderStatus::Paid => "paid",
+            OrderStatus::Fulfilling => "fulfilling",
+            OrderStatus::Completed => "completed",
+            OrderStatus::Rejected => "rejected",
+            OrderStatus::PaymentFailed => "payment_failed",
+            OrderStatus::Cancelled => "cancelled",
+            OrderStatus::Expired => "expired",
+            OrderStatus::Refunded => "refunded",
+        }
+    }
+
+    /// The status of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether it ended without being paid for good.
+    pub const fn is_end(self) -> bool {
+        matches!(
+            self,
+            OrderStatus::Rejected
+                | OrderStatus::PaymentFailed
+                | OrderStatus::Cancelled
+                | OrderStatus::Expired
+                | OrderStatus::Refunded
+        )
+    }
+
+    /// Whether it is paid and not given back.
+    pub const fn is_paid(self) -> bool {
+        matches!(self, OrderStatus::Paid | OrderStatus::Fulfilling | OrderStatus::Completed)
+    }
+}
+
+impl fmt::Display for OrderStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+macro_rules! named_status {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Its name in answers and tables.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+
+            /// The status of that name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some($name::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+named_status!(
+    /// How a payment stands.
+    PaymentStatus {
+        /// It has not been asked for.
+        None = "none",
+        /// It was asked for, and its outcome is not known.
+        Pending = "pending",
+        /// The money was taken.
+        Captured = "captured",
+        /// It was refused.
+        Declined = "declined",
+        /// Nothing was taken, and nothing will be.
+        Voided = "voided",
+        /// The money was taken and given back.
+        Refunded = "refunded",
+    }
+);
+
+named_status!(
+    /// How a vendor's share of an order stands.
+    SubOrderStatus {
+        /// The vendor was asked to hold it.
+        Placed = "placed",
+        /// The vendor holds it.
+        Held = "held",
+        /// The vendor refused it.
+        Rejected = "rejected",
+        /// It is paid for; the vendor's stock follows.
+        Paid = "paid",
+        /// The vendor let it go.
+        Released = "released",
+    }
+);
+
+/// A line of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Who sells it.
+    pub vendor: VendorId,
+    /// What it was called.
+    pub title: String,
+    /// Pieces.
+    pub quantity: i64,
+    /// The price of one, in minor units.
+    pub unit_price: i64,
+}
+
+impl OrderLine {
+    /// quantity × unit price; within 64 bits by the limits on both.
+    pub const fn total(&self) -> i64 {
+        self.quantity * self.unit_price
+    }
+}
+
+/// A vendor's share, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubOrderView {
+    /// Which.
+    pub id: SubOrderId,
+    /// Whose.
+    pub vendor: VendorId,
+    /// How it stands.
+    pub status: SubOrderStatus,
+    /// The sum of its lines, in minor units.
+    pub total: i64,
+}
+
+/// An order as it is shown; to a vendor, only its own share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderView {
+    /// Which.
+    pub id: OrderId,
+    /// From which cart.
+    pub cart: CartId,
+    /// How it stands.
+    pub status: OrderStatus,
+    /// The currency of its amounts.
+    pub currency: Currency,
+    /// Its lines.
+    pub lines: Vec<OrderLine>,
+    /// Its shares.
+    pub sub_orders: Vec<SubOrderView>,
+    /// The sum of the lines, in minor units.
+    pub total: i64,
+    /// What is still to be paid.
+    pub total_due: i64,
+    /// The gateway.
+    pub payment_method: String,
+    /// How the payment stands.
+    pub payment_status: PaymentStatus,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// Until when it must be paid.
+    pub payment_due_at: Timestamp,
+}
+
+/// One thing that happened, in the public vocabulary of an order's timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `payment_requested`, `paid`, `payment_failed`,
+    /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
+    /// `stock_released`, `quarantined`, or the status in which it ended.
+    #[serde(rename = "type")]
+    pub kind: Cow<'static, str>,
+    /// Whom it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<VendorId>,
+    /// How much, in minor units of the order's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What an order answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum OrderReply {
+    /// The order.
+    Order {
+        /// As it is now.
+        order: Box<OrderView>,
+    },
+    /// Its timeline.
+    Timeline {
+        /// The order's currency.
+        currency: Currency,
+        /// Oldest first.
+        entries: Vec<TimelineEntry>,
+    },
+    /// Done; nothing to show.
+    Done,
+}

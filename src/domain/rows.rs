@@ -1,0 +1,162 @@
+//! The rows of the read tables, as entities give them to a checkpoint.
+
+use super::entity::Owner;
+use super::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use super::money::Currency;
+use super::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use super::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Rows of several tables. Each row stands for the newest state of its key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rows {
+    /// Table `vendors`.
+    pub vendors: Vec<VendorRow>,
+    /// Table `products`.
+    pub products: Vec<ProductRow>,
+    /// Table `skus`.
+    pub skus: Vec<SkuRow>,
+    /// Table `orders`, with the rows that belong to each.
+    pub orders: Vec<OrderRow>,
+}
+
+/// A row of `vendors`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VendorRow {
+    /// Key.
+    pub id: VendorId,
+    /// The vendor's name.
+    pub name: String,
+}
+
+/// A row of `products`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductRow {
+    /// Key.
+    pub id: ProductId,
+    /// Whose product.
+    pub vendor_id: VendorId,
+    /// What it is called.
+    pub title: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// Where it is found.
+    pub category: Option<String>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// Its SKUs, in the vendor's order.
+    pub sku_ids: Vec<SkuId>,
+}
+
+/// A row of `skus`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkuRow {
+    /// Key.
+    pub id: SkuId,
+    /// Whose.
+    pub vendor_id: VendorId,
+    /// Of which product.
+    pub product_id: ProductId,
+    /// The vendor's own code.
+    pub code: String,
+    /// The product's title.
+    pub title: String,
+    /// Today's price, in minor units.
+    pub price_minor: i64,
+    /// Its currency.
+    pub currency: Currency,
+    /// Pieces that ever came in, less those taken out again by hand.
+    pub received: i64,
+    /// Pieces in the house.
+    pub on_hand: i64,
+    /// Pieces held for orders.
+    pub held: i64,
+}
+
+impl SkuRow {
+    /// Pieces sold: received = on hand + sold.
+    pub const fn sold(&self) -> i64 {
+        self.received - self.on_hand
+    }
+
+    /// Pieces that can be bought: available = on hand − held.
+    pub const fn available(&self) -> i64 {
+        self.on_hand - self.held
+    }
+}
+
+/// A row of `orders` with its `sub_orders`, `order_lines` and its row of `payments`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRow {
+    /// Key.
+    pub id: OrderId,
+    /// The cart it came from.
+    pub cart_id: CartId,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// Whose; `None` for a guest's.
+    pub customer_id: Option<CustomerId>,
+    /// Its status.
+    pub status: OrderStatus,
+    /// The currency of all its amounts.
+    pub currency: Currency,
+    /// Sum of the lines, in minor units.
+    pub total: i64,
+    /// What was cancelled of it.
+    pub cancelled: i64,
+    /// What was taken.
+    pub paid: i64,
+    /// What was given back.
+    pub refunded: i64,
+    /// total − cancelled − (paid − refunded).
+    pub total_due: i64,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// Until when it must be paid.
+    pub payment_due_at: Timestamp,
+    /// The gateway.
+    pub payment_method: String,
+    /// How the payment stands.
+    pub payment_status: PaymentStatus,
+    /// Shares per vendor.
+    pub sub_orders: Vec<SubOrderRow>,
+    /// Lines.
+    pub lines: Vec<OrderLineRow>,
+}
+
+impl OrderRow {
+    /// The owner as entities know it.
+    pub fn owner(&self) -> Owner {
+        self.customer_id.map_or(Owner::Guest, Owner::Customer)
+    }
+}
+
+/// A row of `sub_orders`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubOrderRow {
+    /// Key.
+    pub id: SubOrderId,
+    /// Whose share.
+    pub vendor_id: VendorId,
+    /// How it stands.
+    pub status: SubOrderStatus,
+    /// Sum of its lines, in minor units.
+    pub total: i64,
+}
+
+/// A row of `order_lines`; its key is the order and the SKU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLineRow {
+    /// What.
+    pub sku_id: SkuId,
+    /// From whom.
+    pub vendor_id: VendorId,
+    /// What it was called.
+    pub title: String,
+    /// How many.
+    pub quantity: i64,
+    /// At what price, in minor units.
+    pub unit_price: i64,
+    /// quantity × unit price.
+    pub line_total: i64,
+}

@@ -1,0 +1,752 @@
+//! A vendor: its products and SKUs, what is in stock, and what is held for orders.
+//!
+//! A hold lowers what is available at once and what is on hand when the order is paid. Only the order ends it, by commit or
+//! release; past its time the vendor asks the order. So stock can never be promised twice.
+
+use super::entity::{
+    Capture, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, read_part, write_part,
+};
+use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
+use super::invariants::Breach;
+use super::money::Currency;
+use super::order::OrderCommand;
+use super::reject::{Reject, Shortage};
+use super::rows::{ProductRow, Rows, SkuRow, VendorRow};
+use super::time::Timestamp;
+use crate::limits;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A product to be added, with its SKUs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewProduct {
+    /// Its id, minted by whoever asks.
+    pub id: ProductId,
+    /// What it is called.
+    pub title: String,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Where it is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Its SKUs, at least one.
+    pub skus: Vec<NewSku>,
+}
+
+/// A SKU to be added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewSku {
+    /// Its id, minted by whoever asks.
+    pub id: SkuId,
+    /// The vendor's own code.
+    pub code: String,
+    /// Its price, in minor units.
+    pub price_minor: i64,
+    /// The price's currency.
+    pub currency: Currency,
+    /// Pieces in the house.
+    pub on_hand: i64,
+}
+
+/// What an order wants of one SKU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedLine {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Pieces.
+    pub quantity: i64,
+}
+
+/// What is held of one SKU, at the price of that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLine {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Pieces.
+    pub quantity: i64,
+    /// The price of one, in minor units.
+    pub unit_price: i64,
+}
+
+/// What can be asked of a vendor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VendorCommand {
+    /// Come into being.
+    Create {
+        /// The vendor's name.
+        name: String,
+    },
+    /// Add a product with its SKUs.
+    AddProduct {
+        /// On whose behalf.
+        by: Principal,
+        /// The product.
+        product: NewProduct,
+    },
+    /// Change a price.
+    SetPrice {
+        /// On whose behalf.
+        by: Principal,
+        /// Of which SKU.
+        sku: SkuId,
+        /// The new price, in minor units.
+        price_minor: i64,
+        /// Its currency, which must be the SKU's.
+        currency: Currency,
+    },
+    /// Change what is on hand by counting, buying in or writing off.
+    AdjustStock {
+        /// On whose behalf.
+        by: Principal,
+        /// Of which SKU.
+        sku: SkuId,
+        /// Pieces more, or less when negative.
+        delta: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Show a SKU.
+    GetSku {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        sku: SkuId,
+    },
+    /// Hold stock for an order.
+    Reserve {
+        /// The order.
+        order: OrderId,
+        /// Until when the order needs it at most.
+        until: Timestamp,
+        /// The currency the order is in.
+        currency: Currency,
+        /// What.
+        lines: Vec<WantedLine>,
+    },
+    /// The order is paid: what was held for it is sold.
+    Commit {
+        /// The order.
+        order: OrderId,
+    },
+    /// The order has ended unpaid: what was held for it is free, and nothing may be held for it any more.
+    Release {
+        /// The order.
+        order: OrderId,
+        /// Until when the order would have needed it.
+        until: Timestamp,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What can have happened to a vendor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VendorEvent {
+    /// It came into being.
+    VendorCreated {
+        /// Its name.
+        name: String,
+    },
+    /// A product was added.
+    ProductAdded {
+        /// The product.
+        product: NewProduct,
+    },
+    /// A price was changed.
+    SkuPriceChanged {
+        /// Of which SKU.
+        sku: SkuId,
+        /// The new price, in minor units.
+        price_minor: i64,
+    },
+    /// Stock was changed by hand.
+    StockAdjusted {
+        /// Of which SKU.
+        sku: SkuId,
+        /// Pieces more, or less when negative.
+        delta: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Stock was held for an order.
+    StockHeld {
+        /// The order.
+        order: OrderId,
+        /// Until when.
+        until: Timestamp,
+        /// What, at today's price.
+        lines: Vec<HeldLine>,
+    },
+    /// What was held for an order was sold.
+    StockCommitted {
+        /// The order.
+        order: OrderId,
+    },
+    /// What was held for an order, if anything, is free again; a later hold for it is refused.
+    StockReleased {
+        /// The order.
+        order: OrderId,
+        /// Until when the order would have needed it: as long is the release remembered.
+        until: Timestamp,
+        /// What had been held.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        skus: Vec<SkuId>,
+    },
+}
+
+/// What a vendor answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VendorReply {
+    /// The vendor.
+    Vendor {
+        /// Its row.
+        vendor: VendorRow,
+    },
+    /// A product with its SKUs.
+    Product {
+        /// The product.
+        product: Box<ProductRow>,
+        /// Its SKUs, in the vendor's order.
+        skus: Vec<SkuRow>,
+    },
+    /// A SKU.
+    Sku {
+        /// The SKU.
+        sku: Box<SkuRow>,
+    },
+    /// Done; nothing to show.
+    Done,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    name: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Product {
+    title: String,
+    description: Option<String>,
+    category: Option<String>,
+    created_at: Timestamp,
+    skus: Vec<SkuId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sku {
+    product: ProductId,
+    code: String,
+    price_minor: i64,
+    currency: Currency,
+    received: i64,
+    on_hand: i64,
+    held: i64,
+}
+
+/// Stock set aside for one order until a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Until when; past it the vendor asks the order.
+    pub until: Timestamp,
+    /// What.
+    pub lines: Vec<HeldLine>,
+}
+
+/// The parts of a vendor's state that a snapshot keeps one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum PartKey {
+    Product(ProductId),
+    Sku(SkuId),
+    Hold(OrderId),
+    Released(OrderId),
+}
+
+/// A vendor's state.
+#[derive(Clone, Debug)]
+pub struct Vendor {
+    id: VendorId,
+    head: Head,
+    products: BTreeMap<ProductId, Product>,
+    skus: HashMap<SkuId, Sku>,
+    holds: HashMap<OrderId, Hold>,
+    /// Releases that are remembered, so that a hold asked for earlier but arriving later is refused.
+    released: HashMap<OrderId, Timestamp>,
+    /// Holds by the moment at which the vendor asks about them.
+    due: BTreeSet<(Timestamp, OrderId)>,
+    /// Remembered releases by the moment at which they may be forgotten.
+    forget: BTreeSet<(Timestamp, OrderId)>,
+    changed: BTreeSet<PartKey>,
+}
+
+impl Vendor {
+    /// The hold of an order, if there is one.
+    pub fn hold(&self, order: OrderId) -> Option<&Hold> {
+        self.holds.get(&order)
+    }
+
+    /// All holds, in no order.
+    pub fn holds(&self) -> impl Iterator<Item = (OrderId, &Hold)> {
+        self.holds.iter().map(|(order, hold)| (*order, hold))
+    }
+
+    /// A SKU as its row.
+    pub fn sku_row(&self, id: SkuId) -> Option<SkuRow> {
+        let sku = self.skus.get(&id)?;
+        Some(SkuRow {
+            id,
+            vendor_id: self.id,
+            product_id: sku.product,
+            code: sku.code.clone(),
+            title: self.products.get(&sku.product).map(|product| product.title.clone()).unwrap_or_default(),
+            price_minor: sku.price_minor,
+            currency: sku.currency,
+            received: sku.received,
+            on_hand: sku.on_hand,
+            held: sku.held,
+        })
+    }
+
+    /// All SKUs as rows, in the order of their ids.
+    pub fn sku_rows(&self) -> Vec<SkuRow> {
+        let mut rows: Vec<SkuRow> = self.skus.keys().filter_map(|id| self.sku_row(*id)).collect();
+        rows.sort_unstable_by_key(|row| row.id);
+        rows
+    }
+
+    /// All products as rows.
+    pub fn product_rows(&self) -> Vec<ProductRow> {
+        self.products.keys().filter_map(|id| self.product_row(*id)).collect()
+    }
+
+    fn product_row(&self, id: ProductId) -> Option<ProductRow> {
+        let product = self.products.get(&id)?;
+        Some(ProductRow {
+            id,
+            vendor_id: self.id,
+            title: product.title.clone(),
+            description: product.description.clone(),
+            category: product.category.clone(),
+            created_at: product.created_at,
+            sku_ids: product.skus.clone(),
+        })
+    }
+
+    /// The vendor as its row; `None` before it came into being.
+    pub fn row(&self) -> Option<VendorRow> {
+        self.head.name.clone().map(|name| VendorRow { id: self.id, name })
+    }
+
+    fn may_manage(&self, by: Principal) -> Result<(), Reject> {
+        if self.head.name.is_none() || (by != Principal::Staff && by != Principal::Vendor(self.id)) {
+            return Err(Reject::VendorUnknown);
+        }
+        Ok(())
+    }
+
+    fn sku(&self, sku: SkuId) -> Result<&Sku, Reject> {
+        self.skus.get(&sku).ok_or(Reject::SkuUnknown)
+    }
+
+    fn decide_product(&self, product: &NewProduct) -> Result<Vec<VendorEvent>, Reject> {
+        if self.products.contains_key(&product.id) {
+            return Ok(Vec::new());
+        }
+        if product.skus.len() > limits::PRODUCT_SKUS {
+            return Err(Reject::TooMany { what: "SKUs of one product".into(), limit: limits::PRODUCT_SKUS });
+        }
+        if self.skus.len() + product.skus.len() > limits::VENDOR_SKUS {
+            return Err(Reject::TooMany { what: "SKUs of one vendor".into(), limit: limits::VENDOR_SKUS });
+        }
+        let mut codes = BTreeSet::new();
+        for sku in &product.skus {
+            check_price(sku.price_minor)?;
+            if !(0..=limits::SKU_PIECES).contains(&sku.on_hand) {
+                return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES });
+            }
+            if !codes.insert(&sku.code) {
+                return Err(Reject::SkuCodeTaken { sku_code: sku.code.clone() });
+            }
+        }
+        Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
+    }
+
+    fn decide_adjust(&self, id: SkuId, delta: i64, reason: &str) -> Result<Vec<VendorEvent>, Reject> {
+        let sku = self.sku(id)?;
+        let available = sku.on_hand - sku.held;
+        let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
+        if available.checked_add(delta).is_none_or(|left| left < 0) {
+            return Err(Reject::StockNegative { available, delta });
+        }
+        if on_hand.is_none_or(|count| count > limits::SKU_PIECES)
+            || received.is_none_or(|count| count > limits::SKU_PIECES)
+        {
+            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES });
+        }
+        Ok(vec![VendorEvent::StockAdjusted { sku: id, delta, reason: reason.to_owned() }])
+    }
+
+    fn decide_reserve(
+        &self,
+        order: OrderId,
+        until: Timestamp,
+        currency: Currency,
+        lines: &[WantedLine],
+        now: Timestamp,
+    ) -> Result<Vec<VendorEvent>, Reject> {
+        if self.holds.contains_key(&order) {
+            return Ok(Vec::new());
+        }
+        if self.released.contains_key(&order) || until <= now {
+            return Err(Reject::HoldClosed);
+        }
+        let mut held = Vec::with_capacity(lines.len());
+        let mut short = Vec::new();
+        for line in lines {
+            let sku = self.sku(line.sku)?;
+            if sku.currency != currency {
+                return Err(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
+            }
+            let available = sku.on_hand - sku.held;
+            if available < line.quantity {
+                short.push(Shortage { sku_id: line.sku, requested: line.quantity, available });
+            }
+            held.push(HeldLine { sku: line.sku, quantity: line.quantity, unit_price: sku.price_minor });
+        }
+        if !short.is_empty() {
+            return Err(Reject::OutOfStock { skus: short });
+        }
+        Ok(vec![VendorEvent::StockHeld { order, until, lines: held }])
+    }
+
+    fn touch_sku(&mut self, id: SkuId, change: impl FnOnce(&mut Sku)) {
+        if let Some(sku) = self.skus.get_mut(&id) {
+            change(sku);
+            self.changed.insert(PartKey::Sku(id));
+        }
+    }
+
+    fn end_hold(&mut self, order: OrderId) -> Option<Hold> {
+        let hold = self.holds.remove(&order)?;
+        self.due.remove(&(hold.until, order));
+        self.changed.insert(PartKey::Hold(order));
+        Some(hold)
+    }
+
+    fn forget_releases(&mut self, at: Timestamp) {
+        while let Some((until, order)) = self.forget.first().copied().filter(|(until, _)| *until < at) {
+            self.forget.remove(&(until, order));
+            self.released.remove(&order);
+            self.changed.insert(PartKey::Released(order));
+        }
+    }
+
+    fn part(&self, key: PartKey) -> Part {
+        fn optional<T: Serialize>(name: String, state: Option<&T>) -> Part {
+            match state {
+                Some(state) => write_part(name, state),
+                None => Part { name, state: None },
+            }
+        }
+        match key {
+            PartKey::Product(id) => optional(id.to_string(), self.products.get(&id)),
+            PartKey::Sku(id) => optional(id.to_string(), self.skus.get(&id)),
+            PartKey::Hold(id) => optional(format!("hold/{id}"), self.holds.get(&id)),
+            PartKey::Released(id) => optional(format!("released/{id}"), self.released.get(&id)),
+        }
+    }
+}
+
+fn check_price(price_minor: i64) -> Result<(), Reject> {
+    if (1..=limits::PRICE_MINOR).contains(&price_minor) {
+        Ok(())
+    } else {
+        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR })
+    }
+}
+
+impl Entity for Vendor {
+    const KIND: Kind = Kind::Vendor;
+    type Id = VendorId;
+    type Command = VendorCommand;
+    type Event = VendorEvent;
+    type Reply = VendorReply;
+
+    fn new(id: VendorId) -> Self {
+        Self {
+            id,
+            head: Head { name: None },
+            products: BTreeMap::new(),
+            skus: HashMap::new(),
+            holds: HashMap::new(),
+            released: HashMap::new(),
+            due: BTreeSet::new(),
+            forget: BTreeSet::new(),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    fn decide(&self, command: &VendorCommand, now: Timestamp) -> Result<Vec<VendorEvent>, Reject> {
+        match command {
+            VendorCommand::Create { name } => Ok(match self.head.name {
+                None => vec![VendorEvent::VendorCreated { name: name.clone() }],
+                Some(_) => Vec::new(),
+            }),
+            VendorCommand::AddProduct { by, product } => {
+                self.may_manage(*by)?;
+                self.decide_product(product)
+            }
+            VendorCommand::SetPrice { by, sku: id, price_minor, currency } => {
+                self.may_manage(*by)?;
+                let sku = self.sku(*id)?;
+                if sku.currency != *currency {
+                    return Err(Reject::CurrencyMismatch { expected: sku.currency, found: *currency });
+                }
+                check_price(*price_minor)?;
+                if sku.price_minor == *price_minor {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![VendorEvent::SkuPriceChanged { sku: *id, price_minor: *price_minor }])
+            }
+            VendorCommand::AdjustStock { by, sku, delta, reason } => {
+                self.may_manage(*by)?;
+                self.decide_adjust(*sku, *delta, reason)
+            }
+            VendorCommand::GetSku { by, sku } => {
+                self.may_manage(*by)?;
+                self.sku(*sku).map(|_| Vec::new())
+            }
+            VendorCommand::Reserve { order, until, currency, lines } => {
+                self.decide_reserve(*order, *until, *currency, lines, now)
+            }
+            VendorCommand::Commit { order } => Ok(match self.holds.get(order) {
+                Some(_) => vec![VendorEvent::StockCommitted { order: *order }],
+                None => Vec::new(),
+            }),
+            VendorCommand::Release { order, until } => {
+                let hold = self.holds.get(order);
+                // Past `until` a Reserve is refused anyway: then there is nothing to remember.
+                let remember = *until > now && !self.released.contains_key(order);
+                let skus = hold.iter().flat_map(|hold| &hold.lines).map(|line| line.sku).collect();
+                Ok(match hold.is_some() || remember {
+                    true => vec![VendorEvent::StockReleased { order: *order, until: *until, skus }],
+                    false => Vec::new(),
+                })
+            }
+            VendorCommand::Tick => Ok(Vec::new()),
+        }
+    }
+
+    fn apply(&mut self, event: &VendorEvent, at: Timestamp) {
+        match event {
+            VendorEvent::VendorCreated { name } => self.head.name = Some(name.clone()),
+            VendorEvent::ProductAdded { product } => {
+                for new in &product.skus {
+                    let sku = Sku {
+                        product: product.id,
+                        code: new.code.clone(),
+                        price_minor: new.price_minor,
+                        currency: new.currency,
+                        received: new.on_hand,
+                        on_hand: new.on_hand,
+                        held: 0,
+                    };
+                    self.skus.insert(new.id, sku);
+                    self.changed.insert(PartKey::Sku(new.id));
+                }
+                let skus = product.skus.iter().map(|sku| sku.id).collect();
+                let NewProduct { id, title, description, category, .. } = product.clone();
+                self.products.insert(id, Product { title, description, category, created_at: at, skus });
+                self.changed.insert(PartKey::Product(id));
+            }
+            VendorEvent::SkuPriceChanged { sku, price_minor } => {
+                self.touch_sku(*sku, |sku| sku.price_minor = *price_minor);
+            }
+            VendorEvent::StockAdjusted { sku, delta, .. } => self.touch_sku(*sku, |sku| {
+                sku.received += delta;
+                sku.on_hand += delta;
+            }),
+            VendorEvent::StockHeld { order, until, lines } => {
+                for line in lines {
+                    self.touch_sku(line.sku, |sku| sku.held += line.quantity);
+                }
+                self.holds.insert(*order, Hold { until: *until, lines: lines.clone() });
+                self.due.insert((*until, *order));
+                self.changed.insert(PartKey::Hold(*order));
+            }
+            VendorEvent::StockCommitted { order } => {
+                for line in self.end_hold(*order).into_iter().flat_map(|hold| hold.lines) {
+                    self.touch_sku(line.sku, |sku| {
+                        sku.held -= line.quantity;
+                        sku.on_hand -= line.quantity;
+                    });
+                }
+            }
+            VendorEvent::StockReleased { order, until, .. } => {
+                for line in self.end_hold(*order).into_iter().flat_map(|hold| hold.lines) {
+                    self.touch_sku(line.sku, |sku| sku.held -= line.quantity);
+                }
+                if *until > at && self.released.insert(*order, *until).is_none() {
+                    self.forget.insert((*until, *order));
+                    self.changed.insert(PartKey::Released(*order));
+                }
+            }
+        }
+        self.forget_releases(at);
+    }
+
+    fn reply(&self, command: &VendorCommand, _recorded: bool) -> Option<Result<VendorReply, Reject>> {
+        let shown_sku = |sku: SkuId| {
+            let row = self.sku_row(sku).ok_or(Reject::SkuUnknown)?;
+            Ok(VendorReply::Sku { sku: Box::new(row) })
+        };
+        Some(match command {
+            VendorCommand::Create { .. } => {
+                self.row().map(|vendor| VendorReply::Vendor { vendor }).ok_or(Reject::VendorUnknown)
+            }
+            VendorCommand::AddProduct { product, .. } => match self.product_row(product.id) {
+                Some(row) => {
+                    let skus = row.sku_ids.iter().filter_map(|sku| self.sku_row(*sku)).collect();
+                    Ok(VendorReply::Product { product: Box::new(row), skus })
+                }
+                None => Err(Reject::ProductUnknown),
+            },
+            VendorCommand::SetPrice { sku, .. }
+            | VendorCommand::AdjustStock { sku, .. }
+            | VendorCommand::GetSku { sku, .. } => shown_sku(*sku),
+            _ => Ok(VendorReply::Done),
+        })
+    }
+
+    fn respond(&self, command: &VendorCommand, outcome: Result<(), &Reject>) -> Option<Message> {
+        let vendor = self.id;
+        let (order, answer) = match (command, outcome) {
+            (VendorCommand::Reserve { order, .. }, Ok(())) => {
+                let lines = self.holds.get(order).map(|hold| hold.lines.clone()).unwrap_or_default();
+                (order, OrderCommand::StockHeld { vendor, lines })
+            }
+            (VendorCommand::Reserve { order, .. }, Err(reject)) => {
+                (order, OrderCommand::StockRefused { vendor, reason: reject.clone() })
+            }
+            (VendorCommand::Commit { order }, Ok(())) => (order, OrderCommand::StockCommitted { vendor }),
+            (VendorCommand::Release { order, .. }, Ok(())) => (order, OrderCommand::StockReleased { vendor }),
+            (VendorCommand::Commit { order } | VendorCommand::Release { order, .. }, Err(reject)) => {
+                (order, OrderCommand::StepFailed { vendor, reason: reject.clone() })
+            }
+            _ => return None,
+        };
+        Some(Message::Order { id: *order, command: answer })
+    }
+
+    fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
+        let due = self.due.iter().take_while(|(until, _)| *until <= now);
+        due.map(|(_, order)| EffectKey::new(Step::AskHold, *order)).collect()
+    }
+
+    fn effect(&self, key: EffectKey) -> Option<Effect> {
+        let order = OrderId::from_uuid(uuid::Uuid::from_u128(key.target));
+        let hold = self.holds.get(&order)?;
+        let command = OrderCommand::HoldDue { vendor: self.id, until: hold.until };
+        Some(Effect::Tell(Message::Order { id: order, command }))
+    }
+
+    fn timer(&self) -> Option<(Timestamp, VendorCommand)> {
+        self.due.first().map(|(until, _)| (*until, VendorCommand::Tick))
+    }
+
+    fn publications(&self, events: &[VendorEvent]) -> Vec<Publication> {
+        let available = |sku: &SkuId| {
+            let available = self.skus.get(sku).map(|sku| sku.on_hand - sku.held)?;
+            Some(Publication::Available { sku: *sku, available })
+        };
+        let listed = |sku: &SkuId| self.sku_row(*sku).map(|row| Publication::Sku(Box::new(row)));
+        let mut published = Vec::with_capacity(1);
+        for event in events {
+            match event {
+                VendorEvent::VendorCreated { .. } | VendorEvent::StockCommitted { .. } => {}
+                VendorEvent::ProductAdded { product } => {
+                    published.extend(self.product_row(product.id).map(|row| Publication::Product(Box::new(row))));
+                    published.extend(product.skus.iter().filter_map(|sku| listed(&sku.id)));
+                }
+                VendorEvent::SkuPriceChanged { sku, .. } => published.extend(listed(sku)),
+                VendorEvent::StockAdjusted { sku, .. } => published.extend(available(sku)),
+                VendorEvent::StockHeld { lines, .. } => {
+                    published.extend(lines.iter().filter_map(|line| available(&line.sku)));
+                }
+                VendorEvent::StockReleased { skus, .. } => published.extend(skus.iter().filter_map(available)),
+            }
+        }
+        published
+    }
+
+    fn check(&self) -> Result<(), Breach> {
+        let entity = self.id.entity();
+        let mut held: HashMap<SkuId, i64> = HashMap::new();
+        for line in self.holds.values().flat_map(|hold| &hold.lines) {
+            *held.entry(line.sku).or_default() += line.quantity;
+        }
+        for (id, sku) in &self.skus {
+            let row = || format!("{id}: received {}, on hand {}, held {}", sku.received, sku.on_hand, sku.held);
+            if sku.on_hand < 0 || sku.held < 0 || sku.on_hand < sku.held || sku.received < sku.on_hand {
+                return Err(Breach::new("stock_adds_up", entity, row()));
+            }
+            let in_holds = held.get(id).copied().unwrap_or(0);
+            if in_holds != sku.held {
+                return Err(Breach::new("holds_add_up", entity, format!("{}, holds of {in_holds}", row())));
+            }
+        }
+        if self.due.len() != self.holds.len() {
+            let detail = format!("{} holds, {} of them timed", self.holds.len(), self.due.len());
+            return Err(Breach::new("holds_are_timed", entity, detail));
+        }
+        Ok(())
+    }
+
+    fn capture(&mut self) -> Capture {
+        let changed = std::mem::take(&mut self.changed);
+        let mut parts = vec![write_part(String::new(), &self.head)];
+        let mut rows = Rows { vendors: self.row().into_iter().collect(), ..Rows::default() };
+        for key in changed {
+            parts.push(self.part(key));
+            match key {
+                PartKey::Product(id) => rows.products.extend(self.product_row(id)),
+                PartKey::Sku(id) => rows.skus.extend(self.sku_row(id)),
+                PartKey::Hold(_) | PartKey::Released(_) => {}
+            }
+        }
+        Capture { parts, rows }
+    }
+
+    fn restore(id: VendorId, parts: &[Part]) -> Result<Self, RestoreError> {
+        let mut vendor = Self::new(id);
+        for part in parts {
+            let unknown = || RestoreError {
+                part: part.name.clone(),
+                source: serde::de::Error::custom("no part of a vendor has this name"),
+            };
+            if part.name.is_empty() {
+                vendor.head = read_part(part)?;
+            } else if let Some(order) = part.name.strip_prefix("hold/") {
+                let order = order.parse().map_err(|_| unknown())?;
+                let hold: Hold = read_part(part)?;
+                vendor.due.insert((hold.until, order));
+                vendor.holds.insert(order, hold);
+            } else if let Some(order) = part.name.strip_prefix("released/") {
+                let order = order.parse().map_err(|_| unknown())?;
+                let until = read_part(part)?;
+                vendor.forget.insert((until, order));
+                vendor.released.insert(order, until);
+            } else if let Ok(product) = part.name.parse::<ProductId>() {
+                vendor.products.insert(product, read_part(part)?);
+            } else if let Ok(sku) = part.name.parse::<SkuId>() {
+                vendor.skus.insert(sku, read_part(part)?);
+            } else {
+                return Err(unknown());
+            }
+        }
+        Ok(vendor)
+    }
+}

@@ -1,0 +1,76 @@
+//! Every limit, with its name. What an operator may set stands in `config.rs`, with these as defaults.
+
+/// Lines in one cart.
+pub const CART_LINES: usize = 200;
+/// Pieces of one SKU in one cart.
+pub const LINE_QUANTITY: i64 = 10_000;
+/// A unit price, in minor units. With [`CART_LINES`] and [`LINE_QUANTITY`] it keeps every total within 64 bits.
+pub const PRICE_MINOR: i64 = 1_000_000_000_000;
+/// Pieces of one SKU, on hand or ever received.
+pub const SKU_PIECES: i64 = 1_000_000_000_000;
+/// SKUs of one product.
+pub const PRODUCT_SKUS: usize = 100;
+/// SKUs of one vendor.
+pub const VENDOR_SKUS: usize = 100_000;
+/// Characters of a name, a title, a code, a category, one line of an address.
+pub const SHORT_TEXT: usize = 200;
+/// Characters of a description or a reason.
+pub const LONG_TEXT: usize = 4_000;
+/// Characters of an idempotency key.
+pub const IDEMPOTENCY_KEY: usize = 255;
+
+/// Partitions of a new store; fixed when the store is made.
+pub const PARTITIONS: u16 = 16;
+/// Messages waiting in one actor's mailbox before requests to it are shed.
+pub const MAILBOX_DEPTH: usize = 10_000;
+/// Records in flight (decided, not yet durable) on one node before new work is shed.
+pub const RECORDS_IN_FLIGHT: usize = 50_000;
+/// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.
+pub const RECORDS_PER_CHECKOUT: usize = 10;
+/// The largest part of a node's budget for records in flight that one entity's requests may use, in percent.
+pub const ENTITY_SHARE_PERCENT: usize = 50;
+/// Records since the checkpoint before new work is shed.
+pub const RECORDS_SINCE_CHECKPOINT: u64 = 1_000_000;
+/// Bytes of frames since the checkpoint before new work is shed.
+pub const BYTES_SINCE_CHECKPOINT: u64 = 512 * 1024 * 1024;
+/// Bytes of records in one batch; what is over waits for the next.
+pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Actors in memory before the least recently used are passivated.
+pub const LIVE_ACTORS: usize = 1_000_000;
+/// How long an actor is idle before it may be passivated, in milliseconds.
+pub const IDLE_MS: u64 = 60_000;
+/// How long an idempotency key is kept, in milliseconds.
+pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Idempotency keys one entity keeps; past it the oldest are forgotten.
+pub const IDEMPOTENCY_KEYS_PER_ENTITY: usize = 100_000;
+
+/// Bytes of a request body.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// How long the head of a request may take to arrive, in milliseconds.
+pub const HEADER_READ_MS: u64 = 10_000;
+/// How long the body of a request may take to arrive, in milliseconds.
+pub const BODY_READ_MS: u64 = 30_000;
+/// How long a connection may be idle between requests, in milliseconds.
+pub const KEEP_ALIVE_MS: u64 = 120_000;
+/// How long a request may take, in milliseconds.
+pub const REQUEST_MS: u64 = 10_000;
+/// How long `Prefer: wait` may ask to wait, in seconds.
+pub const PREFER_WAIT_SECONDS: u64 = 30;
+/// How long stock is held for an order, in milliseconds.
+pub const HOLD_MS: i64 = 15 * 60 * 1000;
+/// How long an order may take to be paid, in milliseconds.
+pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
+/// How long one call of a payment gateway may take, in milliseconds.
+pub const GATEWAY_CALL_MS: u64 = 5_000;
+/// Payment calls that run at the same time.
+pub const GATEWAY_CALLS: usize = 4_096;
+/// The longest wait between two tries of a payment call, in milliseconds.
+pub const GATEWAY_BACKOFF_MS: u64 = 2_000;
+/// The longest wait between two sends of an unanswered message between entities, in milliseconds.
+pub const RESEND_BACKOFF_MS: u64 = 30_000;
+/// Items on one page of a list when the caller does not say.
+pub const PAGE_DEFAULT: u32 = 50;
+/// Items on one page of a list at most.
+pub const PAGE_MAX: u32 = 200;
+/// How long a stop may take until everything is durable and written, in milliseconds.
+pub const DRAIN_MS: u64 = 30_000;

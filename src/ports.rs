@@ -1,0 +1,381 @@
+//! The traits at the edge: what the engine needs of the world, and what its rooms need of each other.
+
+use crate::domain::entity::{Part, PaymentCall};
+use crate::domain::ids::{CartId, CustomerId, EntityRef, OrderId, ProductId, VendorId};
+use crate::domain::order::OrderStatus;
+use crate::domain::rows::{OrderRow, ProductRow, Rows};
+use crate::domain::time::Timestamp;
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Time and chance: everything that would make two runs differ.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock, which never goes back and is never before the newest record of the store.
+    fn now(&self) -> Timestamp;
+    /// A fresh `UUIDv7`.
+    fn new_uuid(&self) -> Uuid;
+    /// Makes sure that [`Clock::now`] is not before `floor`.
+    fn advance_to(&self, floor: Timestamp);
+}
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or failed in a way that may pass. What was asked may have been done all the same.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// An append found one of its places in the journal taken.
+    #[error("a frame stands already where one was to be appended")]
+    Collision,
+    /// Another owner has a newer epoch.
+    #[error("another node owns the store now")]
+    Fenced,
+    /// What was read makes no sense, or the schema is not this version's.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// How a frame's payload is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum Codec {
+    /// JSON lines.
+    Plain = 0,
+    /// JSON lines, compressed as one LZ4 block with its size before it.
+    Lz4 = 1,
+}
+
+impl TryFrom<i16> for Codec {
+    type Error = StoreError;
+    fn try_from(code: i16) -> Result<Self, StoreError> {
+        match code {
+            0 => Ok(Codec::Plain),
+            1 => Ok(Codec::Lz4),
+            _ => Err(StoreError::Invalid(format!("frame codec {code} is not known to this version"))),
+        }
+    }
+}
+
+/// All records of one partition in one commit: one row of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The partition.
+    pub partition: u16,
+    /// Its place: dense per partition, from 1.
+    pub seq: u64,
+    /// The writer's term.
+    pub epoch: u64,
+    /// When the batch was formed.
+    pub at: Timestamp,
+    /// The random id that all frames of one batch carry, by which a writer knows its own after an unknown outcome.
+    pub batch: Uuid,
+    /// How many records the payload holds; 0 in a frame that only marks a new epoch.
+    pub records: u32,
+    /// How the payload is written.
+    pub codec: Codec,
+    /// The records.
+    pub payload: Vec<u8>,
+}
+
+/// A partition as its new owner finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its number.
+    pub id: u16,
+    /// The owner's term.
+    pub epoch: u64,
+    /// The newest frame: the one that marks this term, when it was just taken.
+    pub tail_seq: u64,
+    /// Up to where snapshots and read tables hold everything.
+    pub checkpoint_seq: u64,
+}
+
+/// What is found of a batch whose outcome is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landed {
+    /// All its frames are there.
+    All,
+    /// None of their places is taken.
+    Nothing,
+    /// Someone else's frames are there.
+    Foreign,
+}
+
+/// The append-only log of frames: the only source of truth.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
+    /// Takes all partitions: raises their epochs, appends an epoch frame to each, then waits until the former owner can give no more answers without a record
+    /// (its lease has run out). From then on the former owner's appends collide. The lease runs from before this call returns.
+    ///
+    /// # Errors
+    /// Unavailable; Invalid when the store is of another version.
+    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError>;
+
+    /// All partitions as they are, without taking them.
+    async fn partitions(&self) -> Result<Vec<Partition>, StoreError>;
+
+    /// Appends one batch in one transaction and returns when it is on disk.
+    ///
+    /// # Errors
+    /// Collision when a place is taken (nothing was written); Unavailable when the outcome is unknown.
+    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError>;
+
+    /// What became of a batch whose append ended in an error.
+    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError>;
+
+    /// Frames of one partition after `after_seq`, in order, up to about `max_bytes` of payload (at least one frame if there is any).
+    async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError>;
+
+    /// Extends the lease by `lease` from the moment of the call.
+    ///
+    /// # Errors
+    /// Fenced when one of the partitions has another epoch.
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError>;
+
+    /// Ends the lease at once, so that the next owner need not wait. Does nothing to partitions of another epoch.
+    async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError>;
+}
+
+/// An entity's state at one version, as a cache of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The entity.
+    pub entity: EntityRef,
+    /// Its version.
+    pub version: u64,
+    /// All its parts that are there.
+    pub parts: Vec<Part>,
+}
+
+/// Reads snapshots.
+#[async_trait]
+pub trait Snapshots: Send + Sync + 'static {
+    /// One entity's snapshot, consistent in itself.
+    async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError>;
+    /// The snapshots of those of these entities that have one, in any order.
+    async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError>;
+    /// Entities that are to be woken at or before `until`, the earliest first.
+    async fn due(&self, until: Timestamp, limit: u32) -> Result<Vec<(EntityRef, Timestamp)>, StoreError>;
+    /// Entities with a snapshot, in the order of kind and id after `after`: for tools that look at all of them.
+    async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError>;
+}
+
+/// What one entity gives a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Captured {
+    /// The entity.
+    pub entity: EntityRef,
+    /// Its version in this capture.
+    pub version: u64,
+    /// When it must be woken.
+    pub wake_at: Option<Timestamp>,
+    /// Its parts that changed (a part without state is deleted).
+    pub parts: Vec<Part>,
+    /// Its rows that changed.
+    pub rows: Rows,
+}
+
+/// One transaction of a checkpoint.
+#[derive(Debug)]
+pub struct CheckpointWrite<'a> {
+    /// The partitions of the writer, whose epochs must still be its own.
+    pub owned: &'a [Partition],
+    /// Snapshots and rows; those older than what is there are passed over.
+    pub entities: &'a [Captured],
+    /// The new checkpoint per partition, when this is its last transaction.
+    pub advance: &'a [(u16, u64)],
+}
+
+/// An entity whose rows a constraint refused; its snapshot was written, and its rows marked as refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRows {
+    /// The entity.
+    pub entity: EntityRef,
+    /// What the store said.
+    pub reason: String,
+}
+
+/// Writes snapshots and read tables.
+#[async_trait]
+pub trait Checkpoints: Send + Sync + 'static {
+    /// Carries out one transaction. Entities whose rows break a constraint are singled out, and the rest is written.
+    ///
+    /// # Errors
+    /// Fenced when the epoch of an owned partition is another's; Unavailable (then it can be repeated as it is).
+    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Vec<RefusedRows>, StoreError>;
+}
+
+/// Whose orders to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrdersOf {
+    /// Everyone's.
+    All,
+    /// Those of one cart.
+    Cart(CartId),
+    /// A customer's.
+    Customer(CustomerId),
+    /// Those with a share of this vendor (only that share's lines and sub-order are filled in).
+    Vendor(VendorId),
+}
+
+/// Which products to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProductFilter {
+    /// Of this vendor.
+    pub vendor: Option<VendorId>,
+    /// Of this category.
+    pub category: Option<String>,
+    /// Whose title contains this text, in any case.
+    pub text: Option<String>,
+}
+
+/// Reads the read tables: what they held at the last checkpoint.
+#[async_trait]
+pub trait Queries: Send + Sync + 'static {
+    /// Orders, the newest first (by time, then id), after the given place.
+    async fn orders(
+        &self,
+        of: OrdersOf,
+        after: Option<(Timestamp, OrderId)>,
+        limit: u32,
+    ) -> Result<Vec<OrderRow>, StoreError>;
+    /// Products, the newest first (by time, then id), after the given place.
+    async fn products(
+        &self,
+        filter: &ProductFilter,
+        after: Option<(Timestamp, ProductId)>,
+        limit: u32,
+    ) -> Result<Vec<ProductRow>, StoreError>;
+    /// All vendors, products and SKUs: what the directory starts from.
+    async fn catalog(&self) -> Result<Rows, StoreError>;
+    /// How many orders have each status.
+    async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError>;
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A store, each of its sides behind a trait of its own.
+#[derive(Clone)]
+pub struct Store {
+    /// The log.
+    pub journal: Arc<dyn Journal>,
+    /// The cached states.
+    pub snapshots: Arc<dyn Snapshots>,
+    /// The writing of checkpoints.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// The read tables.
+    pub queries: Arc<dyn Queries>,
+}
+
+/// What runs when a record is durable: replies, publications, calls that leave the node.
+pub type Completion = Box<dyn FnOnce() + Send>;
+
+/// A place in the lane's queue. Places are given out in order; what stands at or before a durable place is durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub u64);
+
+/// A record on its way to the journal.
+pub struct Append {
+    /// Whose record.
+    pub entity: EntityRef,
+    /// The version it makes. The lane refuses a gap: a bug that ends the process.
+    pub version: u64,
+    /// The record's JSON, without a line's end.
+    pub record: Vec<u8>,
+    /// Runs once the record is durable, after those of all earlier records.
+    pub on_durable: Option<Completion>,
+}
+
+/// How full the lane is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pressure {
+    /// Records decided and not yet durable.
+    pub records_in_flight: usize,
+    /// Durable records that no checkpoint holds yet.
+    pub records_since_checkpoint: u64,
+    /// Bytes of the frames they stand in.
+    pub bytes_since_checkpoint: u64,
+    /// Whether the store took the last batch.
+    pub store_available: bool,
+}
+
+/// The one writer of a node's journal, as actors see it.
+pub trait Lane: Send + Sync + 'static {
+    /// Queues a record. Never fails and never waits: whoever admits work from outside looks at [`Lane::pressure`] first.
+    fn append(&self, append: Append) -> Place;
+    /// Runs `then` once everything queued up to `after` is durable: at once, if it is.
+    fn when_durable(&self, after: Place, then: Completion);
+    /// How full it is.
+    fn pressure(&self) -> Pressure;
+    /// Whether an answer that has no record of its own may be given: this node's lease has not run out.
+    fn may_answer(&self) -> bool;
+}
+
+/// Where a checkpoint gets the states from: the actors.
+#[async_trait]
+pub trait StateSource: Send + Sync + 'static {
+    /// The changed parts of an entity, captured in one turn and durable when this returns; `None` when it is quarantined or
+    /// the node is stopping.
+    async fn capture(&self, entity: EntityRef) -> Option<Captured>;
+    /// Tells that a checkpoint holds this entity up to `version`.
+    fn checkpointed(&self, entity: EntityRef, version: u64);
+}
+
+/// The outcome of a charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChargeOutcome {
+    /// The money was taken, now or when this was first asked.
+    Charged,
+    /// The means of payment was refused, for this reason.
+    Declined(String),
+    /// The charge was voided before it took place: it never will.
+    Voided,
+}
+
+/// The outcome of a void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoidOutcome {
+    /// Nothing had been taken, and nothing will.
+    Voided,
+    /// The whole amount had been taken and is given back.
+    Refunded,
+}
+
+/// Why a gateway gave no outcome: unknown, so it is asked again under the same idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("payment gateway: {0}")]
+pub struct GatewayError(pub String);
+
+/// A payment provider. Every call is idempotent by the order's id.
+#[async_trait]
+pub trait PaymentGateway: Send + Sync + 'static {
+    /// The name by which checkouts ask for it.
+    fn method(&self) -> &'static str;
+    /// Whether a token has the form of one of this gateway's; the error says in words what is wrong.
+    fn check_token(&self, token: &str) -> Result<(), String>;
+    /// Takes the money, once, however often it is asked.
+    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError>;
+    /// Makes sure that nothing is taken, and gives back what was.
+    async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError>;
+}
+
+/// A charge as the sandbox's ledger shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// The order, which is the idempotency key.
+    pub order: OrderId,
+    /// How much.
+    pub amount: crate::domain::money::Money,
+    /// `charged`, `declined`, `voided` (nothing was taken and nothing will be) or `refunded`.
+    pub status: &'static str,
+    /// When it came to stand so.
+    pub at: Timestamp,
+}
+
+/// What a gateway that keeps its own ledger lets an administrator see.
+pub trait Ledger: Send + Sync + 'static {
+    /// The entry of one order, or the newest `limit` entries, the newest first.
+    fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<LedgerEntry>;
+}
