@@ -14,3 +14,6 @@
 pub mod domain;
 pub mod limits;
 pub mod ports;
+pub mod actors;
+pub mod persistence;
+pub mod telemetry;

@@ -484,6 +484,21 @@ impl Entity for Cart {
         Some(Effect::Tell(Message::Order { id: order, command }))
     }
 
+    fn is_read(command: &CartCommand) -> bool {
+        matches!(command, CartCommand::Get { .. })
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        serde_json::json!({
+            "status": self.status,
+            "currency": self.currency,
+            "lines": self.lines.len(),
+            "subtotal_minor": subtotal(&self.lines),
+            "attempts": self.attempt,
+            "order_id": self.order(),
+        })
+    }
+
     fn check(&self) -> Result<(), Breach> {
         let entity = self.id.entity();
         for (index, line) in self.lines.iter().enumerate() {

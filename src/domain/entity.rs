@@ -270,6 +270,17 @@ pub trait Entity: Sized + Send + 'static {
         false
     }
 
+    /// Whether this command only looks: it is answered also while nothing can be written.
+    fn is_read(command: &Self::Command) -> bool;
+
+    /// Whether it must stay in memory though nobody asks for it.
+    fn stays(&self) -> bool {
+        false
+    }
+
+    /// The state in a few figures, for administrators: no secrets, and short also for a large entity.
+    fn summary(&self) -> serde_json::Value;
+
     /// Checks the invariants that concern this entity alone.
     fn check(&self) -> Result<(), Breach>;
 

@@ -682,6 +682,25 @@ impl Entity for Vendor {
         published
     }
 
+    fn is_read(command: &VendorCommand) -> bool {
+        matches!(command, VendorCommand::GetSku { .. })
+    }
+
+    fn stays(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.head.name,
+            "products": self.products.len(),
+            "skus": self.skus.len(),
+            "holds": self.holds.len(),
+            "remembered_releases": self.released.len(),
+            "oldest_hold_until_ms": self.due.first().map(|(until, _)| until.as_millis()),
+        })
+    }
+
     fn check(&self) -> Result<(), Breach> {
         let entity = self.id.entity();
         let mut held: HashMap<SkuId, i64> = HashMap::new();

@@ -695,6 +695,30 @@ impl Entity for Order {
         matches!(self.phase(), Some(Phase::Settled | Phase::Ended))
     }
 
+    fn is_read(command: &OrderCommand) -> bool {
+        matches!(
+            command,
+            OrderCommand::Get { .. } | OrderCommand::GetTimeline { .. } | OrderCommand::Await { .. }
+        )
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        self.body.as_ref().map_or(serde_json::Value::Null, |body| {
+            serde_json::json!({
+                "cart_id": body.cart,
+                "attempt": body.attempt,
+                "phase": body.phase,
+                "status": body.status,
+                "payment_status": body.payment_status,
+                "currency": body.currency,
+                "total_minor": body.total,
+                "total_due_minor": body.total_due(),
+                "sub_orders": body.sub_orders,
+                "rejection": body.rejection.as_ref().map(Reject::code),
+            })
+        })
+    }
+
     fn check(&self) -> Result<(), Breach> {
         let Some(body) = &self.body else { return Ok(()) };
         let breach = |invariant, detail: String| Err(Breach::new(invariant, self.id.entity(), detail));

@@ -1,0 +1,5 @@
+//! x
+pub mod checkpointer;
+pub mod lane;
+mod metrics;
+pub mod recovery;
