@@ -74,3 +74,6 @@ pub const PAGE_DEFAULT: u32 = 50;
 pub const PAGE_MAX: u32 = 200;
 /// How long a stop may take until everything is durable and written, in milliseconds.
 pub const DRAIN_MS: u64 = 30_000;
+/// How long a node may give answers without a record since it last heard from its store, in milliseconds. A taker of the store waits
+/// as long for an owner that did not say goodbye.
+pub const LEASE_MS: u64 = 5_000;

@@ -2,6 +2,7 @@
 //!
 //! Only this room knows actix. It sees the journal as [`crate::ports::Lane`] and everything else through ports too.
 
+mod arbiters;
 pub mod directory;
 pub mod engine;
 mod metrics;
@@ -12,6 +13,7 @@ mod shell;
 mod state;
 mod timers;
 
+pub use arbiters::Arbiters;
 pub use engine::{Answered, Ask, CheckedOut, Engine, Failure};
 pub use node::{DecideHook, NodeParts, NodeSettings, Readiness};
 pub use registry::Hosted;

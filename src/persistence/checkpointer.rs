@@ -48,14 +48,16 @@ pub struct Checkpointer {
     settings: CheckpointSettings,
     on_fatal: OnFatal,
     metrics: CheckpointMetrics,
-    as_of: AtomicI64,
+    as_of: Arc<AtomicI64>,
     stop: Notify,
     /// Entities that could not be captured: their partition's checkpoint stays where it is, so that replay meets them again.
     stuck: Mutex<HashMap<EntityRef, u64>>,
 }
 
 impl Checkpointer {
-    /// A checkpointer for the partitions this node owns.
+    /// A checkpointer for the partitions this node owns. It tells `as_of` the moment whose state the read tables show, in
+    /// milliseconds since the Unix epoch.
+    #[expect(clippy::too_many_arguments, reason = "the one call, in the composition root, names each")]
     pub fn new(
         lane: Arc<LaneShared>,
         store: Arc<dyn Checkpoints>,
@@ -64,15 +66,10 @@ impl Checkpointer {
         owned: Vec<Partition>,
         settings: CheckpointSettings,
         on_fatal: OnFatal,
+        as_of: Arc<AtomicI64>,
     ) -> Arc<Self> {
-        let (as_of, metrics) = (AtomicI64::new(clock.now().as_millis()), CheckpointMetrics::new());
-        let (stop, stuck) = (Notify::new(), Mutex::default());
+        let (stop, stuck, metrics) = (Notify::new(), Mutex::default(), CheckpointMetrics::new());
         Arc::new(Self { lane, store, source, clock, owned, settings, on_fatal, metrics, as_of, stop, stuck })
-    }
-
-    /// The moment whose state the read tables show, in milliseconds since the Unix epoch.
-    pub fn as_of_millis(&self) -> i64 {
-        self.as_of.load(Ordering::Relaxed)
     }
 
     /// Writes checkpoints until [`Checkpointer::stop`].
