@@ -33,9 +33,11 @@ pub async fn gather(run: &Arc<Run>) -> anyhow::Result<Facts> {
         orders = charges(run, &timings, orders).await?;
     }
     let split_twins = std::mem::take(&mut *locked(&run.ledger.split_twins));
+    let lost_skus = std::mem::take(&mut *locked(&run.ledger.lost_skus));
     Ok(Facts {
         skus,
         orders,
+        lost_skus,
         twins: run.ledger.twins.get(),
         split_twins,
     })
@@ -96,7 +98,8 @@ async fn settle(
 ) -> anyhow::Result<Vec<Told>> {
     let (mut over, waiting): (Vec<_>, Vec<_>) =
         told.into_iter().partition(|told| told.status.is_settled());
-    let until = Instant::now() + run.cli.settle;
+    let began = Instant::now();
+    let until = began + run.cli.settle;
     let waiting = Arc::new(waiting);
     let count = waiting.len();
     let shared = run.clone();
@@ -121,6 +124,10 @@ async fn settle(
         },
     )
     .await?;
+    if count > 0 {
+        let ms = began.elapsed().as_millis() as u64;
+        run.tally.settled_ms.at_least(ms.max(1));
+    }
     over.extend(settled);
     Ok(over)
 }

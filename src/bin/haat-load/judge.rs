@@ -70,6 +70,8 @@ pub struct Facts {
     pub skus: Vec<SkuFacts>,
     /// The orders buyers were told of.
     pub orders: Vec<OrderFacts>,
+    /// SKUs in promised orders that the shop knows no more.
+    pub lost_skus: Vec<String>,
     /// Requests that were sent twice and whose answers could be compared.
     pub twins: u64,
     /// Of these, what those said that disagree.
@@ -117,6 +119,14 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
     }
     if facts.twins > 0 {
         checks.push(twins_agree(facts));
+    }
+    if !facts.lost_skus.is_empty() {
+        let counted = format!("{} SKUs of promised orders are gone", facts.lost_skus.len());
+        checks.push(Check::new(
+            "every SKU told exists",
+            counted,
+            &facts.lost_skus,
+        ));
     }
     if !facts.skus.is_empty() {
         checks.push(stock_adds_up(facts));

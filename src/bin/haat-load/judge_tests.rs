@@ -67,6 +67,7 @@ fn sound() -> Facts {
             order(2, Status::Paid),
             order(3, Status::PaymentFailed),
         ],
+        lost_skus: Vec::new(),
         twins: 3,
         split_twins: Vec::new(),
     }
@@ -100,7 +101,11 @@ fn nothing_observed_is_nothing_judged() {
 #[test]
 fn each_check_fails_on_what_it_is_for() {
     type Spoil = fn(&mut Facts);
-    let cases: [(Spoil, &str); 14] = [
+    let cases: [(Spoil, &str); 15] = [
+        (
+            |f| f.lost_skus.push("sku_9".into()),
+            "every SKU told exists",
+        ),
         (
             |f| f.orders[2].found = Found::Missing,
             "every order told exists",

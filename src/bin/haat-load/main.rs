@@ -95,6 +95,7 @@ async fn run(cli: Cli) -> anyhow::Result<u8> {
     let errors = Errors::of(&run.tally);
     let report = Report {
         checkouts_per_second: checkouts_per_second(&run, &phases, facts.orders.len()),
+        settled_after_ms: Some(run.tally.settled_ms.get()).filter(|ms| *ms > 0),
         scenario,
         target: run.cli.target.clone(),
         seed: run.cli.seed,

@@ -26,6 +26,9 @@ pub struct Report {
     /// 201 and repeated 200 answers to checkouts per second of the measured phase (checkout scenario).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkouts_per_second: Option<f64>,
+    /// How long after the measured phase the last order was over, when any was waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_after_ms: Option<u64>,
     /// How sessions, or the orders of the checkout scenario, came out.
     pub outcomes: BTreeMap<String, u64>,
     /// Errors and repeats.
@@ -114,6 +117,9 @@ impl Report {
                 "{rate:.0} checkouts/s at {} connections\n",
                 self.connections
             );
+        }
+        if let Some(ms) = self.settled_after_ms {
+            let _ = writeln!(out, "waited {ms} ms more for unfinished orders\n");
         }
         counts(&mut out, "outcomes", &self.outcomes);
         let errors = &self.errors;

@@ -48,6 +48,8 @@ pub struct Ledger {
     pub orders: Mutex<Vec<Told>>,
     /// Carts whose checkout was given up without an answer: there may be an order.
     pub unsure: Mutex<Vec<Arc<Cart>>>,
+    /// SKUs in promised orders that the shop knows no more (`--verify`).
+    pub lost_skus: Mutex<Vec<String>>,
     /// Checkouts sent twice whose answers could be compared.
     pub twins: Count,
     /// Of these, those whose two answers disagree, in words.
@@ -139,7 +141,7 @@ impl Run {
         Ok(Bytes::from(serde_json::to_vec(&body)?))
     }
 
-    /// Tells the orders and keeps the ledger's lock short.
+    /// Notes an order that a buyer was told of.
     pub fn told(&self, order: Told) {
         locked(&self.ledger.orders).push(order);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -60,7 +60,8 @@ pub async fn open(run: &Run) -> anyhow::Result<Vec<Sku>> {
     } else {
         let mut skus = Vec::new();
         for id in &run.cli.existing {
-            skus.push(desk.find(id).await?);
+            let sku = desk.find(id).await?;
+            skus.push(sku.with_context(|| format!("there is no {id}"))?);
         }
         skus
     };
@@ -116,13 +117,15 @@ impl Desk {
         Ok(skus)
     }
 
-    /// The SKU that anyone may read by this id.
-    pub async fn find(&mut self, id: &str) -> anyhow::Result<Sku> {
-        let sku: SkuPublic = self
-            .get(format!("/v1/skus/{id}"))
-            .await
-            .with_context(|| format!("could not read {id}"))?;
-        named(sku.id, sku.vendor_id)
+    /// The SKU that anyone may read by this id; `None` when the shop knows no such SKU.
+    pub async fn find(&mut self, id: &str) -> anyhow::Result<Option<Sku>> {
+        let ask = Ask::get(format!("/v1/skus/{id}"), self.admin.as_ref())?;
+        let answer = self.answer(&ask).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let sku: SkuPublic = made(&ask, &answer)?;
+        named(sku.id, sku.vendor_id).map(Some)
     }
 
     /// A SKU's stock as its vendor reads it.
@@ -149,20 +152,29 @@ impl Desk {
     }
 
     async fn must<T: DeserializeOwned>(&mut self, ask: &Ask) -> anyhow::Result<T> {
-        let Ok(answer) = self.caller.call(Call::BackOffice, ask).await else {
-            bail!("no answer to {} {} after all repeats", ask.method, ask.path);
-        };
-        if !answer.status.is_success() {
-            bail!(
-                "{} {} was answered {}",
-                ask.method,
-                ask.path,
-                refusal(&answer)
-            );
-        }
-        serde_json::from_slice(&answer.body)
-            .with_context(|| format!("the answer to {} does not fit the contract", ask.path))
+        let answer = self.answer(ask).await?;
+        made(ask, &answer)
     }
+
+    async fn answer(&mut self, ask: &Ask) -> anyhow::Result<Answer> {
+        match self.caller.call(Call::BackOffice, ask).await {
+            Ok(answer) => Ok(answer),
+            Err(_) => bail!("no answer to {} {} after all repeats", ask.method, ask.path),
+        }
+    }
+}
+
+fn made<T: DeserializeOwned>(ask: &Ask, answer: &Answer) -> anyhow::Result<T> {
+    if !answer.status.is_success() {
+        bail!(
+            "{} {} was answered {}",
+            ask.method,
+            ask.path,
+            refusal(answer)
+        );
+    }
+    serde_json::from_slice(&answer.body)
+        .with_context(|| format!("the answer to {} does not fit the contract", ask.path))
 }
 
 /// An idempotency key that was never used before.

@@ -206,6 +206,8 @@ pub struct Tally {
     pub gave_up: Count,
     /// Answers the contract does not foresee, by call, status and code.
     pub unexpected: Counts,
+    /// How long after the last buyer left the last order was over, in milliseconds; 0 when none was waited for.
+    pub settled_ms: Count,
     /// Sessions that began more than 100 ms late because all connections were taken.
     pub late: Count,
     /// The most that a session began late, in milliseconds.

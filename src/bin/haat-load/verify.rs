@@ -28,10 +28,18 @@ pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
         admin: run.admin.clone(),
     };
     let mut skus: Vec<Sku> = Vec::with_capacity(sum.skus.len());
+    let mut lost = Vec::new();
     for id in &sum.skus {
-        skus.push(desk.find(id).await?);
+        match desk.find(id).await? {
+            Some(sku) => skus.push(sku),
+            None => lost.push(id.clone()),
+        }
     }
-    run.skus = skus;
+    // Lines name SKUs by their place, so stock is judged only when none is lost; a lost one fails the run anyway.
+    if lost.is_empty() {
+        run.skus = skus;
+    }
+    *locked(&run.ledger.lost_skus) = lost;
     *locked(&run.ledger.orders) = sum.orders;
     *locked(&run.ledger.split_twins) = sum.split;
     for _ in 0..sum.repeated_keys {
