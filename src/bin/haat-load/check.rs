@@ -28,7 +28,14 @@ pub async fn gather(run: &Arc<Run>) -> anyhow::Result<Facts> {
     let told = settle(run, &timings, told).await?;
     let mut orders = read_again(run, &timings, told).await?;
     // Stock first: a hold may outlive the word "paid" by a moment, and that moment passes meanwhile.
-    let skus = stock(run, &timings, &orders, &unsure).await?;
+    let skus = match stock(run, &timings, &orders, &unsure).await {
+        Ok(skus) => skus,
+        // What was measured and told before is still worth its report: this is a failed check, not a failed run.
+        Err(error) => {
+            locked(&run.ledger.lost_skus).push(format!("{error:#}"));
+            Vec::new()
+        }
+    };
     if run.admin.is_some() {
         orders = charges(run, &timings, orders).await?;
     }

@@ -104,7 +104,7 @@ fn each_check_fails_on_what_it_is_for() {
     let cases: [(Spoil, &str); 15] = [
         (
             |f| f.lost_skus.push("sku_9".into()),
-            "every SKU told exists",
+            "every SKU can be read",
         ),
         (
             |f| f.orders[2].found = Found::Missing,

@@ -48,7 +48,7 @@ pub struct Ledger {
     pub orders: Mutex<Vec<Told>>,
     /// Carts whose checkout was given up without an answer: there may be an order.
     pub unsure: Mutex<Vec<Arc<Cart>>>,
-    /// SKUs in promised orders that the shop knows no more (`--verify`).
+    /// SKUs that the shop knows no more, or whose stock could not be read.
     pub lost_skus: Mutex<Vec<String>>,
     /// Checkouts sent twice whose answers could be compared.
     pub twins: Count,
