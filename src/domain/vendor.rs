@@ -647,6 +647,9 @@ impl Entity for Vendor {
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
+        if key.step != Step::AskHold {
+            return None;
+        }
         let order = OrderId::from_uuid(uuid::Uuid::from_u128(key.target));
         let hold = self.holds.get(&order)?;
         let command = OrderCommand::HoldDue { vendor: self.id, until: hold.until };
