@@ -465,8 +465,11 @@ impl Entity for Cart {
         }
     }
 
-    fn effect(&self, _key: EffectKey) -> Option<Effect> {
+    fn effect(&self, key: EffectKey) -> Option<Effect> {
         let (order, details) = (self.order()?, self.details.clone()?);
+        if key != EffectKey::new(Step::Place, order) {
+            return None;
+        }
         let shown = Money::new(subtotal(&self.lines), self.currency);
         let placement = Placement {
             cart: self.id,

@@ -355,6 +355,13 @@ impl Vendor {
         if self.products.contains_key(&product.id) {
             return Ok(Vec::new());
         }
+        // In the order in which refusals take precedence, over all SKUs each.
+        for sku in &product.skus {
+            check_price(sku.price_minor)?;
+        }
+        if product.skus.iter().any(|sku| !(0..=limits::SKU_PIECES).contains(&sku.on_hand)) {
+            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES });
+        }
         if product.skus.len() > limits::PRODUCT_SKUS {
             return Err(Reject::TooMany { what: "SKUs of one product".into(), limit: limits::PRODUCT_SKUS });
         }
@@ -362,14 +369,8 @@ impl Vendor {
             return Err(Reject::TooMany { what: "SKUs of one vendor".into(), limit: limits::VENDOR_SKUS });
         }
         let mut codes = BTreeSet::new();
-        for sku in &product.skus {
-            check_price(sku.price_minor)?;
-            if !(0..=limits::SKU_PIECES).contains(&sku.on_hand) {
-                return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES });
-            }
-            if !codes.insert(&sku.code) {
-                return Err(Reject::SkuCodeTaken { sku_code: sku.code.clone() });
-            }
+        if let Some(twice) = product.skus.iter().find(|sku| !codes.insert(&sku.code)) {
+            return Err(Reject::SkuCodeTaken { sku_code: twice.code.clone() });
         }
         Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
     }
@@ -378,7 +379,7 @@ impl Vendor {
         let sku = self.sku(id)?;
         let available = sku.on_hand - sku.held;
         let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
-        if available.checked_add(delta).is_none_or(|left| left < 0) {
+        if available.saturating_add(delta) < 0 {
             return Err(Reject::StockNegative { available, delta });
         }
         if on_hand.is_none_or(|count| count > limits::SKU_PIECES)
@@ -400,21 +401,27 @@ impl Vendor {
         if self.holds.contains_key(&order) {
             return Ok(Vec::new());
         }
-        if self.released.contains_key(&order) || until <= now {
-            return Err(Reject::HoldClosed);
+        if self.head.name.is_none() {
+            return Err(Reject::VendorUnknown);
         }
         let mut held = Vec::with_capacity(lines.len());
-        let mut short = Vec::new();
+        let (mut short, mut foreign) = (Vec::new(), None);
         for line in lines {
             let sku = self.sku(line.sku)?;
             if sku.currency != currency {
-                return Err(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
+                foreign = Some(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
             }
             let available = sku.on_hand - sku.held;
             if available < line.quantity {
                 short.push(Shortage { sku_id: line.sku, requested: line.quantity, available });
             }
             held.push(HeldLine { sku: line.sku, quantity: line.quantity, unit_price: sku.price_minor });
+        }
+        if let Some(reject) = foreign {
+            return Err(reject);
+        }
+        if self.released.contains_key(&order) || until <= now {
+            return Err(Reject::HoldClosed);
         }
         if !short.is_empty() {
             return Err(Reject::OutOfStock { skus: short });
@@ -647,6 +654,9 @@ impl Entity for Vendor {
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
+        if key.step != Step::AskHold {
+            return None;
+        }
         let order = OrderId::from_uuid(uuid::Uuid::from_u128(key.target));
         let hold = self.holds.get(&order)?;
         let command = OrderCommand::HoldDue { vendor: self.id, until: hold.until };

@@ -309,6 +309,19 @@ impl Order {
         })
     }
 
+    fn hold_state(&self, vendor: VendorId) -> Option<HoldState> {
+        self.body.as_ref().and_then(|body| body.hold(vendor))
+    }
+
+    /// A vendor that refused may hold all the same: when the request was sent again before its refusal arrived, and stock came
+    /// in between. Nothing else would end that hold before its time.
+    fn give_back_stray_hold(&self, vendor: VendorId) -> Option<Message> {
+        let body = self.body.as_ref()?;
+        let stray = body.hold(vendor) == Some(HoldState::Refused);
+        let command = VendorCommand::Release { order: self.id, until: body.hold_until };
+        stray.then_some(Message::Vendor { id: vendor, command })
+    }
+
     fn seen(&self, by: Principal) -> Result<&Body, Reject> {
         self.body.as_ref().filter(|body| body.may_see(by)).ok_or(Reject::OrderUnknown)
     }
@@ -590,21 +603,30 @@ impl Entity for Order {
     }
 
     fn respond(&self, command: &OrderCommand, outcome: Result<(), &Reject>) -> Option<Message> {
-        let (OrderCommand::HoldDue { vendor, until }, Ok(())) = (command, outcome) else { return None };
+        let (vendor, until) = match (command, outcome) {
+            (OrderCommand::HoldDue { vendor, until }, Ok(())) => (*vendor, *until),
+            (OrderCommand::StockHeld { vendor, .. }, Ok(())) => return self.give_back_stray_hold(*vendor),
+            _ => return None,
+        };
         let order = self.id;
         let command = match self.body.as_ref().map(|body| body.phase) {
             // Never placed, or long over: the hold has no owner.
             None | Some(Phase::Ended | Phase::Releasing(_) | Phase::Reopening(_)) => {
-                VendorCommand::Release { order, until: *until }
+                VendorCommand::Release { order, until }
+            }
+            // What this vendor was to sell it has sold: another hold is the echo of an old request, and selling it would
+            // take the stock twice.
+            Some(Phase::Settling | Phase::Settled) if self.hold_state(vendor) == Some(HoldState::Committed) => {
+                VendorCommand::Release { order, until }
             }
             Some(Phase::Settling | Phase::Settled) => VendorCommand::Commit { order },
             // The payment's outcome is not known: the answer comes when it is, as a commit or a release.
             Some(Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) => return None,
         };
-        Some(Message::Vendor { id: *vendor, command })
+        Some(Message::Vendor { id: vendor, command })
     }
 
-    fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
+    fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
         let Some(body) = &self.body else { return Vec::new() };
         let vendors = |step: Step, in_state: fn(HoldState) -> bool| {
             let subs = body.sub_orders.iter().filter(move |sub| in_state(sub.hold));
@@ -612,6 +634,8 @@ impl Entity for Order {
         };
         match body.phase {
             Phase::Reserving => vendors(Step::Reserve, |hold| hold == HoldState::Asked).collect(),
+            // Past the deadline nothing is charged, also not by a node that was down until then: the timer ends the wait.
+            Phase::Paying if now >= body.payment_due_at => Vec::new(),
             Phase::Paying => vec![EffectKey::new(Step::Charge, self.id)],
             Phase::Voiding(_) => vec![EffectKey::new(Step::Void, self.id)],
             Phase::Settling => {
@@ -636,6 +660,20 @@ impl Entity for Order {
         let to_vendor = |command| Effect::Tell(Message::Vendor { id: vendor, command });
         let to_cart = |command| Effect::Tell(Message::Cart { id: body.cart, command });
         let order = self.id;
+        // A key may be older than the state: what is no longer wanted must not be asked again.
+        let wanted = match (key.step, body.phase) {
+            (Step::Reserve, Phase::Reserving) => body.hold(vendor) == Some(HoldState::Asked),
+            (Step::Commit, Phase::Settling) => body.hold(vendor) == Some(HoldState::Held),
+            (Step::Release, Phase::Releasing(_)) => {
+                matches!(body.hold(vendor), Some(HoldState::Held | HoldState::Asked))
+            }
+            (Step::Close, Phase::Settling) => !body.cart_closed,
+            (Step::Charge, Phase::Paying) | (Step::Void, Phase::Voiding(_)) | (Step::Reopen, Phase::Reopening(_)) => true,
+            _ => false,
+        };
+        if !wanted {
+            return None;
+        }
         Some(match key.step {
             Step::Reserve => to_vendor(VendorCommand::Reserve {
                 order,
