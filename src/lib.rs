@@ -13,5 +13,6 @@
 
 pub mod actors;
 pub mod domain;
+pub mod http;
 pub mod limits;
 pub mod ports;
