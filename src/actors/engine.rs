@@ -88,6 +88,8 @@ pub struct KindOverview {
     pub deepest: Vec<(EntityRef, usize)>,
     /// Restarts after panics, of the actors in memory.
     pub restarts: u64,
+    /// Actors that left memory since the node started.
+    pub passivations: u64,
 }
 
 /// One actor, for operators.
@@ -95,6 +97,8 @@ pub struct KindOverview {
 pub struct ActorView {
     /// Whose.
     pub entity: EntityRef,
+    /// Whether it was in memory before it was looked at.
+    pub live: bool,
     /// Its version.
     pub version: u64,
     /// Messages waiting.
@@ -173,6 +177,11 @@ impl Engine {
     /// How it behaves.
     pub fn settings(&self) -> &NodeSettings {
         &self.node.settings
+    }
+
+    /// How long stock is held for an order, and how long its payment may take, both in milliseconds.
+    pub fn windows(&self) -> (i64, i64) {
+        (self.node.settings.hold_ms, self.node.settings.payment_ms)
     }
 
     /// The sandbox's own ledger, where there is one.
@@ -351,7 +360,8 @@ impl Engine {
                 }
                 deepest.sort_unstable_by_key(|(_, depth)| std::cmp::Reverse(*depth));
                 deepest.truncate(SHOWN);
-                KindOverview { kind, live: E::slots(&self.node.registry).len(), deepest, restarts }
+                let live = E::slots(&self.node.registry).len();
+                KindOverview { kind, live, deepest, restarts, passivations: self.node.passivated(kind) }
             })
         };
         Kind::ALL.map(overview).into()
@@ -364,12 +374,13 @@ impl Engine {
     pub async fn inspect(&self, entity: EntityRef) -> Result<ActorView, Failure> {
         self.admit(true, 0)?;
         let (send, receive) = oneshot::channel();
+        let live = self.node.is_live(entity);
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
             drop(self.node.deliver::<E>(id, Envelope::Inspect(send), None, false));
         });
         match timeout(Duration::from_millis(limits::REQUEST_MS), receive).await {
-            Ok(Ok(view)) => Ok(view),
+            Ok(Ok(view)) => Ok(ActorView { live, ..view }),
             Ok(Err(_)) => Err(Failure::Restarting),
             Err(_) => Err(Failure::OutcomeUnknown),
         }

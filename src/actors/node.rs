@@ -126,6 +126,7 @@ pub struct Node {
     pub(super) reserved: AtomicUsize,
     readiness: AtomicU8,
     metrics: [KindMetrics; 3],
+    passivations: [AtomicU64; 3],
     start: Instant,
     /// Milliseconds since `start`, as the housekeeping last saw them.
     coarse_ms: AtomicU64,
@@ -153,6 +154,7 @@ impl Node {
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),
             metrics: Kind::ALL.map(KindMetrics::new),
+            passivations: Default::default(),
             start: Instant::now(),
             coarse_ms: AtomicU64::new(0),
         })
@@ -160,6 +162,17 @@ impl Node {
 
     pub(super) fn metrics(&self, kind: Kind) -> &KindMetrics {
         &self.metrics[kind as usize]
+    }
+
+    /// Counts an actor that leaves memory.
+    pub(super) fn count_passivation(&self, kind: Kind) {
+        self.metrics(kind).passivations.increment(1);
+        self.passivations[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Actors of this kind that left memory since the node started.
+    pub(super) fn passivated(&self, kind: Kind) -> u64 {
+        self.passivations[kind as usize].load(Ordering::Relaxed)
     }
 
     /// Whether this node takes requests now.
@@ -339,7 +352,7 @@ impl Node {
         }
     }
 
-    fn is_live(&self, entity: EntityRef) -> bool {
+    pub(super) fn is_live(&self, entity: EntityRef) -> bool {
         for_kind!(entity.kind, E => E::slots(&self.registry).contains_key(&EntityId::from_uuid(entity.uuid)))
     }
 

@@ -475,6 +475,7 @@ impl<E: Hosted> Shell<E> {
         };
         ActorView {
             entity: self.entity_ref(),
+            live: true,
             version,
             mailbox_depth: self.slot.depth.load(Ordering::Relaxed),
             restarts: self.slot.restarts.load(Ordering::Relaxed),
@@ -488,7 +489,7 @@ impl<E: Hosted> Shell<E> {
         let unwanted = built.version == 0 || because_idle || built.entity.has_ended();
         let kept = built.version == self.checkpointed && self.sent.is_empty() && self.parked.is_empty();
         if unwanted && kept && !built.entity.stays() && self.node.registry.leave::<E>(self.id, &self.slot) {
-            self.node.metrics(E::KIND).passivations.increment(1);
+            self.node.count_passivation(E::KIND);
             ctx.stop();
         }
     }
