@@ -14,13 +14,14 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::Vendor;
-use crate::for_kind;
+use crate::domain::entity::for_kind;
 use crate::limits;
 use crate::ports::{Clock, History, Ledger, Queries, StateSource};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// Why the engine gave no answer of an entity's.
@@ -123,15 +124,24 @@ impl Engine {
     }
 
     /// Fills the directory, takes over what recovery found, and starts everything that runs by itself. `rows` and `counts` are what the read tables hold.
-    pub fn open(&self, rows: Rows, counts: &[(OrderStatus, u64)], histories: Vec<(EntityRef, History)>) {
+    /// The tasks it returns run until they are cut off.
+    pub fn open(
+        &self,
+        rows: Rows,
+        counts: &[(OrderStatus, u64)],
+        histories: Vec<(EntityRef, History)>,
+    ) -> [JoinHandle<()>; 3] {
         self.node.directory.fill(rows);
         self.node.directory.count_orders(counts);
         self.node.install(histories);
         let runtime = &self.node.runtime;
-        runtime.spawn(self.node.clone().run_timers());
-        runtime.spawn(self.node.clone().run_wakes());
-        runtime.spawn(self.node.clone().run_housekeeping());
+        let tasks = [
+            runtime.spawn(self.node.clone().run_timers()),
+            runtime.spawn(self.node.clone().run_wakes()),
+            runtime.spawn(self.node.clone().run_housekeeping()),
+        ];
         self.node.set_readiness(Readiness::Ready);
+        tasks
     }
 
     /// Takes no more requests, and calls no more gateways.
@@ -257,7 +267,7 @@ impl Engine {
                     inner: false,
                     reply: Box::new(move |answer| drop(send.send(answer.map(|answer| (Some(order), started, answer))))),
                 };
-                drop(node.deliver::<Order>(order, Envelope::Edge(edge), None, false));
+                let _ = node.deliver::<Order>(order, Envelope::Edge(edge), None, false);
             }
             Ok(Answered { outcome, replayed }) => {
                 let reject = outcome.err().unwrap_or(Reject::CartUnknown);
@@ -377,7 +387,7 @@ impl Engine {
         let live = self.node.is_live(entity);
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
-            drop(self.node.deliver::<E>(id, Envelope::Inspect(send), None, false));
+            let _ = self.node.deliver::<E>(id, Envelope::Inspect(send), None, false);
         });
         match timeout(Duration::from_millis(limits::REQUEST_MS), receive).await {
             Ok(Ok(view)) => Ok(ActorView { live, ..view }),

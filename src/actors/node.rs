@@ -11,7 +11,7 @@ use crate::domain::entity::Message;
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::order::Order;
 use crate::domain::vendor::Vendor;
-use crate::for_kind;
+use crate::domain::entity::for_kind;
 use crate::limits;
 use crate::ports::{Captured, Clock, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource};
 use crate::telemetry::names;
@@ -242,13 +242,13 @@ impl Node {
     /// Makes an entity look at what is due; starts it if it is not in memory.
     fn wake(self: &Arc<Self>, entity: EntityRef) {
         for_kind!(entity.kind, E => {
-            drop(self.deliver::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake, None, false));
+            let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake, None, false);
         });
     }
 
     fn wake_if_live(self: &Arc<Self>, entity: EntityRef) {
         for_kind!(entity.kind, E => {
-            drop(self.deliver_if_live::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake));
+            let _ = self.deliver_if_live::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake);
         });
     }
 
@@ -394,7 +394,7 @@ impl Node {
         self.metrics(E::KIND).depth_max.set(deepest as f64);
         self.metrics(E::KIND).live.set(E::slots(&self.registry).len() as f64);
         for id in unused {
-            drop(self.deliver_if_live::<E>(id, Envelope::Passivate));
+            let _ = self.deliver_if_live::<E>(id, Envelope::Passivate);
         }
     }
 }
@@ -417,7 +417,7 @@ impl StateSource for States {
     fn checkpointed(&self, entity: EntityRef, version: u64) {
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
-            drop(self.0.deliver_if_live::<E>(id, Envelope::Checkpointed(version)));
+            let _ = self.0.deliver_if_live::<E>(id, Envelope::Checkpointed(version));
         });
     }
 }

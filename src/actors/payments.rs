@@ -44,7 +44,7 @@ impl Node {
     }
 
     fn not_answered(self: &Arc<Self>, order: OrderId, key: EffectKey) {
-        drop(self.deliver::<Order>(order, Envelope::NotAnswered(key), None, false));
+        let _ = self.deliver::<Order>(order, Envelope::NotAnswered(key), None, false);
     }
 
     /// The answer as a command to the order; `None` while it is not known.

@@ -503,7 +503,7 @@ impl<E: Hosted> Shell<E> {
         self.sent.clear();
         let wait = Duration::from_millis(1 << restarts.min(10)).min(Duration::from_secs(1));
         let (send, durable) = oneshot::channel();
-        self.node.lane.when_durable(self.last_place, Box::new(move || drop(send.send(()))));
+        self.node.lane.when_durable(self.last_place, Box::new(move || _ = send.send(())));
         let (node, entity) = (self.node.clone(), self.entity_ref());
         let history = async move {
             // The lane lets go of this when the process is stopping: then nothing matters any more.

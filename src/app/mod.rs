@@ -2,7 +2,7 @@
 
 use crate::actors::{Arbiters, DecideHook, Engine, NodeParts};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::sandbox::{Sandbox, SandboxError};
+use crate::adapters::sandbox::{SandboxError, SandboxGateway};
 use crate::config::Config;
 use crate::domain::ids::EntityRef;
 use crate::http::auth::Auth;
@@ -12,7 +12,7 @@ use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
 use crate::persistence::recovery::{StoredHistories, recover};
 use crate::persistence::{self, Mode, Place};
-use crate::ports::{Clock, Journal, Lane, Partition, Store, StoreError};
+use crate::ports::{Clock, Journal, Partition, Store, StoreError};
 use crate::telemetry;
 use foldhash::HashMap;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -101,7 +101,7 @@ impl App {
         if let Some(wrap) = &hooks.journal {
             store.journal = wrap(store.journal.clone());
         }
-        let sandbox = Arc::new(Sandbox::open(&config.data_dir, clock.clone())?);
+        let sandbox = Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?);
         let arbiters = Arbiters::start(config.actor_threads)?;
         let lane = LaneShared::new();
         let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
@@ -156,7 +156,7 @@ impl App {
             on_fatal.clone(),
         );
         let writers = vec![ends_process_if_it_panics(tokio::spawn(writer), on_fatal.clone())];
-        engine.open(recovery.rows, &recovery.counts, recovery.histories);
+        helpers.extend(engine.open(recovery.rows, &recovery.counts, recovery.histories));
         helpers.push(ends_process_if_it_panics(tokio::spawn(checkpointer.clone().run()), on_fatal));
         helpers.push(tokio::spawn(upkeep(recorder)));
         Ok(Self {

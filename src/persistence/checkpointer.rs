@@ -10,7 +10,7 @@ use crate::persistence::lane::{Boundary, Fatal, LaneShared, OnFatal};
 use crate::persistence::metrics::CheckpointMetrics;
 use crate::ports::{Captured, CheckpointWrite, Checkpoints, Clock, Lane, Partition, RefusedRows, StateSource, StoreError};
 use foldhash::HashMap;
-use futures::stream::{self, StreamExt};
+use futures::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -138,8 +138,11 @@ impl Checkpointer {
 
     async fn capture(&self, slice: &[EntityRef]) -> Vec<Captured> {
         // All at once: each is one turn of its actor, and all wait for the same commit.
-        let captures = slice.iter().map(|entity| self.source.capture(*entity));
-        stream::iter(captures).buffer_unordered(slice.len().max(1)).filter_map(std::future::ready).collect().await
+        let mut captures = Vec::with_capacity(slice.len());
+        for entity in slice {
+            captures.push(self.source.capture(*entity));
+        }
+        join_all(captures).await.into_iter().flatten().collect()
     }
 
     /// Partitions with an entity that could not be captured stay where they are.

@@ -146,11 +146,11 @@ pub fn token(bearer: &Bearer) -> String {
     Auth::new(SECRET).mint(bearer, now, Duration::from_secs(3600)).expect("a token")
 }
 
-/// Runs an async test on both stores, as two tests.
+/// Runs async tests on both stores, each as two tests.
 #[macro_export]
 macro_rules! on_both_stores {
-    ($(#[$doc:meta])* async fn $name:ident($store:ident) $body:block) => {
-        mod $name {
+    ($($(#[$doc:meta])* async fn $name:ident($store:ident) $body:block)+) => {
+        $(mod $name {
             #[allow(unused_imports, reason = "not each test needs everything")]
             use super::*;
 
@@ -166,6 +166,6 @@ macro_rules! on_both_stores {
             async fn postgres() {
                 run($crate::support::TestStore::new($crate::support::Kind::Postgres).await).await;
             }
-        }
+        })+
     };
 }

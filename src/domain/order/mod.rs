@@ -399,7 +399,8 @@ impl Entity for Order {
                     payment_due_at: now.plus_millis(placement.payment_ms),
                     placement: placement.clone(),
                 }]),
-                OrderCommand::HoldDue { .. } | OrderCommand::Tick => Ok(Vec::new()),
+                // Who awaits an order has its id from the cart: should its placing come late, the question waits for it.
+                OrderCommand::HoldDue { .. } | OrderCommand::Tick | OrderCommand::Await { .. } => Ok(Vec::new()),
                 _ => Err(Reject::OrderUnknown),
             };
         };
