@@ -11,6 +11,7 @@
 //! `domain` is pure; `actors` runs it; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
 //! everything from a configuration. `tests/tidy.rs` reads the sources and fails on any other arrow.
 
+pub mod adapters;
 pub mod domain;
 pub mod limits;
 pub mod ports;
