@@ -13,4 +13,5 @@
 
 pub mod domain;
 pub mod limits;
+pub mod persistence;
 pub mod ports;
