@@ -10,7 +10,7 @@ CREATE TABLE partition (
     id smallint PRIMARY KEY CHECK (id >= 0),
     epoch bigint NOT NULL DEFAULT 0 CHECK (epoch >= 0),
     owner text,
-    owner_until timestamptz NOT NULL DEFAULT '-infinity',
+    owner_until timestamptz NOT NULL DEFAULT 'epoch',
     checkpoint_seq bigint NOT NULL DEFAULT 0 CHECK (checkpoint_seq >= 0)
 ) WITH (fillfactor = 20);
 COMMENT ON TABLE partition IS 'Slices of all entities: the unit of ownership and of recovery';

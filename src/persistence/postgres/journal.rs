@@ -3,7 +3,7 @@
 use super::Inner;
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, kind, store_error};
-use crate::persistence::values::{Moment, signed, unsigned};
+use crate::persistence::values::{Moment, signed};
 use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
@@ -25,16 +25,17 @@ const RAISE_EPOCHS: &str = "
         owner_until = GREATEST(former.owner_until, clock_timestamp() + $2 * interval '1 millisecond')
     FROM former WHERE partition.id = former.id
     RETURNING partition.id, partition.epoch,
-        (EXTRACT(EPOCH FROM former.owner_until - clock_timestamp()) * 1000)::double precision";
+        CEIL(EXTRACT(EPOCH FROM former.owner_until - clock_timestamp()) * 1000)::bigint";
 
 /// Epoch frames at the tails of those partitions that are still ours and whose place is free.
 const APPEND_EPOCH_FRAMES: &str = "
-    WITH ours AS (
+    WITH batch AS MATERIALIZED (SELECT gen_random_uuid() AS id), ours AS (
         SELECT id, partition.epoch FROM partition JOIN UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch) USING (id, epoch)
         ORDER BY id FOR SHARE OF partition)
     INSERT INTO journal (partition, seq, epoch, at, batch, records, codec, payload)
     SELECT ours.id, COALESCE(tail.seq, 0) + 1, ours.epoch, GREATEST($3, tail.at), batch.id, 0, 0, ''
-    FROM ours CROSS JOIN (SELECT gen_random_uuid() AS id OFFSET 0) AS batch LEFT JOIN LATERAL (SELECT seq, at FROM journal WHERE partition = ours.id ORDER BY seq DESC LIMIT 1) tail ON true
+    FROM ours CROSS JOIN batch
+        LEFT JOIN LATERAL (SELECT seq, at FROM journal WHERE partition = ours.id ORDER BY seq DESC LIMIT 1) AS tail ON true
     ORDER BY ours.id
     ON CONFLICT DO NOTHING
     RETURNING partition";
@@ -53,14 +54,14 @@ impl Inner {
     /// Raises all epochs; gives what was taken (id, epoch) and for how long the former owner's lease still runs.
     async fn raise_epochs(&self, owner: &str, lease: Duration) -> Result<(Vec<(i16, i64)>, Duration), StoreError> {
         let mut held = self.ownership.hold().await?;
-        let outcome = sqlx::query_as::<_, (i16, i64, f64)>(RAISE_EPOCHS)
+        let outcome = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS)
             .bind(owner)
             .bind(lease_millis(lease))
             .fetch_all(held.connection())
             .await;
         let rows = held.settle(outcome)?;
-        let wait_millis = rows.iter().map(|(_, _, millis)| *millis).fold(0.0, f64::max);
-        let wait = Duration::try_from_secs_f64(wait_millis / 1000.0).unwrap_or(Duration::ZERO);
+        let wait = rows.iter().filter_map(|(_, _, millis)| u64::try_from(*millis).ok()).max().unwrap_or(0);
+        let wait = Duration::from_millis(wait);
         Ok((rows.into_iter().map(|(id, epoch, _)| (id, epoch)).collect(), wait))
     }
 
@@ -189,7 +190,7 @@ impl Journal for Inner {
         let renewal = sqlx::query(RENEW).bind(ids).bind(epochs).bind(lease_millis(lease));
         let outcome = renewal.execute(held.connection()).await;
         let renewed = held.settle(outcome)?.rows_affected();
-        if unsigned(i64::try_from(partitions.len()).unwrap_or(i64::MAX))? == renewed { Ok(()) } else { Err(StoreError::Fenced) }
+        if usize::try_from(renewed) == Ok(partitions.len()) { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {
