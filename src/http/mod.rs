@@ -23,6 +23,7 @@ pub mod schema;
 pub mod server;
 pub mod skus;
 pub mod timeline;
+pub mod unread;
 pub mod valid;
 pub mod vendors;
 

@@ -4,7 +4,7 @@
 //! early; so the phases are told apart here: [`Watch`] sees the bytes that come in and the requests that run, and the connection's
 //! task ends what takes too long. On shutdown idle connections are closed at once and requests in flight are finished.
 
-use crate::http::metrics;
+use crate::http::{metrics, unread};
 use crate::limits;
 use axum::Router;
 use axum::body::Body;
@@ -298,9 +298,13 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = self.watch.started();
-        let answer = self.router.clone().call(request);
+        let (parts, body) = request.into_parts();
+        let (body, leftover) = unread::lend(parts.version, &parts.headers, body);
+        let answer = self.router.clone().call(Request::from_parts(parts, body));
         Box::pin(async move {
-            Ok(answer.await?.map(|body| WatchedBody {
+            let mut answer = answer.await?;
+            leftover.discard(answer.headers_mut()).await;
+            Ok(answer.map(|body| WatchedBody {
                 body,
                 _in_flight: in_flight,
             }))
@@ -522,6 +526,41 @@ mod tests {
             stream.write_all(byte).await.unwrap();
         }
         read_until(&mut stream, "body").await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_reading_the_body_leaves_the_connection_as_it_was() {
+        let served = served(LONG, LONG).await;
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        for _ in 0..3 {
+            let head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            sleep(Duration::from_millis(50)).await;
+            stream.write_all(b"body").await.unwrap();
+            let answer = read_until(&mut stream, "\r\n\r\n").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 404") && !answer.contains("close"),
+                "{answer}"
+            );
+        }
+        // What is too much, what never comes, and what waits to be asked for closes the connection, and says so.
+        for (head, body) in [
+            ("content-length: 1000000\r\n", vec![0; 200_000]),
+            ("content-length: 4\r\n", Vec::new()),
+            ("content-length: 4\r\nexpect: 100-continue\r\n", Vec::new()),
+        ] {
+            let mut stream = TcpStream::connect(served.address).await.unwrap();
+            stream
+                .write_all(format!("POST /nothing HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes())
+                .await
+                .unwrap();
+            stream.write_all(&body).await.unwrap();
+            let answer = read_until(&mut stream, "\r\n\r\n").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"),
+                "{answer}"
+            );
+        }
     }
 
     #[tokio::test]
