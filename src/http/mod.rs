@@ -12,6 +12,7 @@ pub mod health;
 pub mod idempotency;
 pub mod metrics;
 pub mod money;
+pub mod object;
 pub mod observe;
 pub mod openapi;
 pub mod orders;
