@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -151,17 +152,19 @@ struct State {
 
 /// What is known of one connection, shared by its IO, its requests and its task.
 #[derive(Clone)]
-struct Watch(Arc<Mutex<State>>);
+struct Watch(Arc<Mutex<State>>, Arc<Notify>);
 
 impl Watch {
     fn new() -> Self {
         let phase = Phase::Head { since: now() };
-        Self(Arc::new(Mutex::new(State {
+        let (in_flight, preface, is_h2) = (0, Some(0), false);
+        let state = State {
             phase,
-            in_flight: 0,
-            preface: Some(0),
-            is_h2: false,
-        })))
+            in_flight,
+            preface,
+            is_h2,
+        };
+        Self(Arc::new(Mutex::new(state)), Arc::default())
     }
 
     fn received(&self, bytes: &[u8]) {
@@ -197,6 +200,10 @@ impl Watch {
         state.in_flight -= 1;
         if state.in_flight == 0 {
             state.phase = Phase::Idle { since: now() };
+            if state.is_h2 {
+                // A stream is a task of its own: the connection's may have looked before this.
+                self.1.notify_one();
+            }
         }
     }
 
@@ -346,7 +353,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;
     loop {
-        // A phase only ever ends after the connection was polled: so the deadline is looked up anew each time it was.
+        // A phase begins when the connection was polled, or else tells so: the deadline is looked up anew each time.
         let ended = std::future::poll_fn(|cx| {
             if let Poll::Ready(outcome) = served.as_mut().poll(cx) {
                 return Poll::Ready(Some(outcome));
@@ -370,6 +377,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
                 farewell = Some(now() + settings.drain);
                 continue;
             }
+            () = watch.1.notified() => continue,
             outcome = ended => outcome,
         };
         match outcome {
