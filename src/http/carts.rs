@@ -13,6 +13,7 @@ use crate::http::error::{self, CART_UNKNOWN, IDEMPOTENCY_KEY_NEEDS_BEARER, Probl
 use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::MoneyBody;
+use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, problems};
 use crate::limits;
 use axum::extract::State;
@@ -24,19 +25,22 @@ use utoipa::ToSchema;
 
 /// Nothing.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({}))]
 pub struct Nothing {}
 
 /// How many pieces.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"quantity": 2}))]
 pub struct LineInput {
     /// Pieces; 0 takes the line out of the cart.
     #[schema(minimum = 0, maximum = 10_000)]
+    #[serde(deserialize_with = "crate::http::valid::whole")]
     quantity: i64,
 }
+
+only_objects!(Nothing, LineInput);
 
 /// A cart.
 #[derive(Debug, Serialize, ToSchema)]
@@ -110,7 +114,7 @@ problems!(CreateCartProblems: BODY, ACTOR, &[
 ///
 /// A customer's bearer makes the customer's own cart. Everyone else gets a guest's cart, with its token.
 #[utoipa::path(post, path = "/v1/carts", tag = "carts", security((), ("bearer" = [])), params(IdempotencyHeader),
-    request_body(content = Option<Nothing>, content_type = "application/json"),
+    request_body = Nothing,
     responses((status = 201, description = "The cart.", body = CartBody), CreateCartProblems))]
 pub async fn create_cart(
     State(engine): State<Engine>,

@@ -11,6 +11,7 @@ use crate::http::error::{self, CART_UNKNOWN, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::TotalInput;
+use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
 use crate::http::prefer::{self, PREFERENCE_APPLIED, PreferHeader};
@@ -25,7 +26,7 @@ use utoipa::ToSchema;
 
 /// What a buyer gives at checkout.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({
     "email": "rahim@example.com",
     "shipping_address": {
@@ -53,7 +54,7 @@ pub struct CheckoutInput {
 
 /// Where to ship to.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct AddressInput {
     /// Who receives it.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
@@ -80,7 +81,7 @@ pub struct AddressInput {
 
 /// How to pay.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct PaymentInput {
     /// Which gateway; `sandbox` is built in.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
@@ -89,6 +90,8 @@ pub struct PaymentInput {
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
     token: String,
 }
+
+only_objects!(CheckoutInput, AddressInput, PaymentInput);
 
 impl std::fmt::Debug for PaymentInput {
     /// Without the token, which has no place in a log.

@@ -2,6 +2,7 @@
 
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
+use crate::http::object::only_objects;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
@@ -48,7 +49,7 @@ impl Serialize for MoneyBody {
 
 /// A positive price in a request.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct PriceInput {
     /// A decimal string with exactly the currency's number of digits.
     pub amount: String,
@@ -58,13 +59,15 @@ pub struct PriceInput {
 
 /// A total in a request, zero or more.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct TotalInput {
     /// A decimal string with exactly the currency's number of digits.
     pub amount: String,
     /// ISO 4217.
     pub currency: String,
 }
+
+only_objects!(PriceInput, TotalInput);
 
 /// A moment in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

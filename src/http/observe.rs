@@ -1,14 +1,14 @@
 //! The outermost layer: gives every request an id, catches panics, renders problems, counts, and writes the access log.
 //! Tokens and bodies never come into a log.
 
-use crate::http::error::{INTERNAL, Problem};
+use crate::http::error::{INTERNAL, NOT_FOUND, Problem};
 use crate::http::metrics::{self, RequestMetrics};
 use crate::http::server::now;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tracing::Instrument;
@@ -66,7 +66,11 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
         ::metrics::counter!(metrics::PANICS).increment(1);
         Problem::new(&INTERNAL, "the request failed in the engine").into_response()
     });
-    let problem = response.extensions_mut().remove::<Problem>();
+    let mut problem = response.extensions_mut().remove::<Problem>();
+    if problem.is_none() && response.status() == StatusCode::NOT_FOUND {
+        // The documentation's pages answer for themselves, without a body.
+        problem = Some(Problem::new(&NOT_FOUND, "there is nothing at this path"));
+    }
     if let Some(problem) = &problem {
         problem.render(&mut response, &id);
     }

@@ -2,6 +2,7 @@
 //! here they become responses, one per status, with an example per code.
 
 use crate::http::HttpState;
+use crate::http::carts::Nothing;
 use crate::http::error::{self, FieldError, PROBLEMS_PAGE, Problem, ProblemKind};
 use crate::http::money::MoneyBody;
 use crate::http::schema;
@@ -18,7 +19,9 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ArrayBuilder, ComponentsBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Schema};
+use utoipa::openapi::{
+    Content, ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Schema,
+};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
@@ -210,8 +213,19 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, delete, patch].into_iter().flatten()
 }
 
-/// Adds the headers that many answers carry.
+/// Adds what is the same for many: headers of answers, and that a body which says nothing may as well be absent.
 fn finish(operation: &mut Operation) {
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        let nothing = Ref::from_schema_name(Nothing::name());
+        let says_nothing = |content: &Content| matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location == nothing.ref_location);
+        if body
+            .content
+            .values()
+            .any(|content| matches!(content, RefOr::T(content) if says_nothing(content)))
+        {
+            body.required = Some(Required::False);
+        }
+    }
     let has = |name: &str| {
         let is = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == name);
         operation.parameters.iter().flatten().any(is)

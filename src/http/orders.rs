@@ -242,7 +242,7 @@ problems!(CancelProblems: KEYED, BODY, ACTOR, &[
 /// Cancel an order that is not paid
 #[utoipa::path(post, path = "/v1/orders/{order}/cancel", tag = "orders", security(("bearer" = [])),
     params(("order" = OrderId, Path, description = "The order"), IdempotencyHeader),
-    request_body(content = Option<Nothing>, content_type = "application/json"),
+    request_body = Nothing,
     responses((status = 200, description = "The order.", body = OrderBody), CancelProblems))]
 pub async fn cancel_order(
     State(engine): State<Engine>,

@@ -4,7 +4,7 @@
 //! early; so the phases are told apart here: [`Watch`] sees the bytes that come in and the requests that run, and the connection's
 //! task ends what takes too long. On shutdown idle connections are closed at once and requests in flight are finished.
 
-use crate::http::metrics;
+use crate::http::{metrics, unread};
 use crate::limits;
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -151,17 +152,19 @@ struct State {
 
 /// What is known of one connection, shared by its IO, its requests and its task.
 #[derive(Clone)]
-struct Watch(Arc<Mutex<State>>);
+struct Watch(Arc<Mutex<State>>, Arc<Notify>);
 
 impl Watch {
     fn new() -> Self {
         let phase = Phase::Head { since: now() };
-        Self(Arc::new(Mutex::new(State {
+        let (in_flight, preface, is_h2) = (0, Some(0), false);
+        let state = State {
             phase,
-            in_flight: 0,
-            preface: Some(0),
-            is_h2: false,
-        })))
+            in_flight,
+            preface,
+            is_h2,
+        };
+        Self(Arc::new(Mutex::new(state)), Arc::default())
     }
 
     fn received(&self, bytes: &[u8]) {
@@ -197,6 +200,10 @@ impl Watch {
         state.in_flight -= 1;
         if state.in_flight == 0 {
             state.phase = Phase::Idle { since: now() };
+            if state.is_h2 {
+                // A stream is a task of its own: the connection's may have looked before this.
+                self.1.notify_one();
+            }
         }
     }
 
@@ -298,9 +305,13 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = self.watch.started();
-        let answer = self.router.clone().call(request);
+        let (parts, body) = request.into_parts();
+        let (body, leftover) = unread::lend(parts.version, &parts.headers, body);
+        let answer = self.router.clone().call(Request::from_parts(parts, body));
         Box::pin(async move {
-            Ok(answer.await?.map(|body| WatchedBody {
+            let mut answer = answer.await?;
+            leftover.discard(answer.headers_mut()).await;
+            Ok(answer.map(|body| WatchedBody {
                 body,
                 _in_flight: in_flight,
             }))
@@ -342,7 +353,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;
     loop {
-        // A phase only ever ends after the connection was polled: so the deadline is looked up anew each time it was.
+        // A phase begins when the connection was polled, or else tells so: the deadline is looked up anew each time.
         let ended = std::future::poll_fn(|cx| {
             if let Poll::Ready(outcome) = served.as_mut().poll(cx) {
                 return Poll::Ready(Some(outcome));
@@ -366,6 +377,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
                 farewell = Some(now() + settings.drain);
                 continue;
             }
+            () = watch.1.notified() => continue,
             outcome = ended => outcome,
         };
         match outcome {
@@ -522,6 +534,41 @@ mod tests {
             stream.write_all(byte).await.unwrap();
         }
         read_until(&mut stream, "body").await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_reading_the_body_leaves_the_connection_as_it_was() {
+        let served = served(LONG, LONG).await;
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        for _ in 0..3 {
+            let head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            sleep(Duration::from_millis(50)).await;
+            stream.write_all(b"body").await.unwrap();
+            let answer = read_until(&mut stream, "\r\n\r\n").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 404") && !answer.contains("close"),
+                "{answer}"
+            );
+        }
+        // What is too much, what never comes, and what waits to be asked for closes the connection, and says so.
+        for (head, body) in [
+            ("content-length: 1000000\r\n", vec![0; 200_000]),
+            ("content-length: 4\r\n", Vec::new()),
+            ("content-length: 4\r\nexpect: 100-continue\r\n", Vec::new()),
+        ] {
+            let mut stream = TcpStream::connect(served.address).await.unwrap();
+            stream
+                .write_all(format!("POST /nothing HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes())
+                .await
+                .unwrap();
+            stream.write_all(&body).await.unwrap();
+            let answer = read_until(&mut stream, "\r\n\r\n").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"),
+                "{answer}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use crate::http::error::{self, INVALID_BODY, Result, SKU_UNKNOWN, VENDOR_UNKNOWN
 use crate::http::extract::{Id, Ids, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
+use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, READS, problems};
 use crate::http::valid::Faults;
 use crate::http::{Settings, vendors::may_know_of};
@@ -81,7 +82,7 @@ impl<'a> VendorSkuBody<'a> {
 
 /// A change of a SKU.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"price": {"amount": "990.00", "currency": "BDT"}}))]
 pub struct SkuPatch {
     /// What one piece costs from now on; in the SKU's currency.
@@ -90,11 +91,12 @@ pub struct SkuPatch {
 
 /// A change of what is on hand.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"delta": 50, "reason": "delivery 4711"}))]
 pub struct StockChange {
     /// Pieces more, or less when negative.
     #[schema(minimum = -1_000_000_000_000i64, maximum = 1_000_000_000_000i64)]
+    #[serde(deserialize_with = "crate::http::valid::whole")]
     delta: i64,
     /// Why.
     #[schema(
@@ -104,6 +106,8 @@ pub struct StockChange {
     )]
     reason: String,
 }
+
+only_objects!(SkuPatch, StockChange);
 
 problems!(GetSkuProblems: READS, &[&SKU_UNKNOWN]);
 
