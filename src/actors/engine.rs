@@ -149,8 +149,9 @@ impl Engine {
         self.node.set_readiness(Readiness::Draining);
     }
 
-    /// Lets all actors go.
+    /// Lets all actors go, and cuts off what waits outside.
     pub fn clear(&self) {
+        self.node.stop.cancel();
         self.node.registry.clear();
     }
 

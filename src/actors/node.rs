@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Called before every decision, inside the guard against panics. For tests of faults; nothing else sets it.
 pub type DecideHook = Arc<dyn Fn(EntityRef, &dyn Debug) + Send + Sync>;
@@ -104,6 +105,9 @@ pub struct NodeParts {
     pub as_of: Arc<AtomicI64>,
 }
 
+/// Makes an actor run; whether it does.
+type Launch = Box<dyn FnOnce() -> bool>;
+
 /// What all actors of a node share.
 pub struct Node {
     pub(super) lane: Arc<dyn Lane>,
@@ -121,6 +125,8 @@ pub struct Node {
     pub(super) directory: Arc<Directory>,
     pub(super) timers: Timers,
     pub(super) payment_calls: Semaphore,
+    /// Cuts off what waits outside of the node.
+    pub(super) stop: CancellationToken,
     pub(super) payment_metrics: PaymentMetrics,
     /// Records that admitted checkouts may still need.
     pub(super) reserved: AtomicUsize,
@@ -150,6 +156,7 @@ impl Node {
             directory: Arc::new(Directory::default()),
             timers: Timers::new(),
             payment_calls: Semaphore::new(limits::GATEWAY_CALLS),
+            stop: CancellationToken::new(),
             payment_metrics: PaymentMetrics::new(),
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),
@@ -189,19 +196,28 @@ impl Node {
         self.readiness.store(readiness as u8, Ordering::Release);
     }
 
-    /// Starts the actor of `id`. It runs on the arbiter of its partition, where its cart or its orders are too.
-    fn start<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> Slot<E> {
+    /// Starts the actor of `id`, unless the node is stopping.
+    fn start<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> Option<Slot<E>> {
+        let (slot, launch) = self.prepare(id, start);
+        launch().then_some(slot)
+    }
+
+    /// An actor and what makes it run: on the arbiter of its partition, where its cart or its orders are too.
+    fn prepare<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> (Slot<E>, Launch) {
         // A capacity of none is actix's word for no limit: requests are refused by depth before they come here, and what entities send each other
         // is never refused.
         let (sender, receiver) = channel::channel(0);
         let shared = Arc::new(SlotShared::default());
         let (node, slot) = (self.clone(), shared.clone());
-        let arbiter = &self.arbiters[usize::from(id.uuid().as_bytes()[15]) % self.arbiters.len()];
-        arbiter.spawn_fn(move || {
-            let context: Context<Shell<E>> = Context::with_receiver(receiver);
-            context.run(Shell::new(id, node, slot, start));
-        });
-        Slot { addr: Addr::new(sender), shared }
+        let launch = move || {
+            let arbiter = node.arbiters[usize::from(id.uuid().as_bytes()[15]) % node.arbiters.len()].clone();
+            !node.stop.is_cancelled()
+                && arbiter.spawn_fn(move || {
+                    let context: Context<Shell<E>> = Context::with_receiver(receiver);
+                    context.run(Shell::new(id, node, slot, start));
+                })
+        };
+        (Slot { addr: Addr::new(sender), shared }, Box::new(launch))
     }
 
     /// Puts a message into a mailbox, starting the actor if need be.
@@ -214,7 +230,7 @@ impl Node {
     ) -> Result<(), Undelivered> {
         let first = if fresh { Start::Fresh } else { Start::Load };
         let now_ms = self.coarse_ms.load(Ordering::Relaxed);
-        let start = |how| Some(self.start::<E>(id, how));
+        let start = |how| self.start::<E>(id, how);
         self.registry.deliver(id, envelope, limit, now_ms, start, first)
     }
 
@@ -222,7 +238,7 @@ impl Node {
     fn deliver_if_live<E: Hosted>(self: &Arc<Self>, id: E::Id, envelope: Envelope<E>) -> Result<(), Undelivered> {
         let slot_time = E::slots(&self.registry).get(&id).map(|slot| slot.shared.last_used.load(Ordering::Relaxed));
         let start = |how| match how {
-            Start::Replay => Some(self.start::<E>(id, Start::Replay)),
+            Start::Replay => self.start::<E>(id, Start::Replay),
             _ => None,
         };
         // Housekeeping is no use: it must not keep an actor young.
@@ -236,7 +252,7 @@ impl Node {
             Message::Order { id, command } => self.deliver::<Order>(id, Envelope::Peer(command), None, fresh),
             Message::Vendor { id, command } => self.deliver::<Vendor>(id, Envelope::Peer(command), None, fresh),
         };
-        debug_assert!(told.is_ok(), "a message between entities has no limit");
+        debug_assert!(told.is_ok() || self.stop.is_cancelled(), "a message between entities has no limit");
     }
 
     /// Makes an entity look at what is due; starts it if it is not in memory.
@@ -300,14 +316,21 @@ impl Node {
                 }
             }
         }
-        self.start_all::<Vendor>(vendors);
-        self.start_all::<Order>(orders);
-        self.start_all::<Cart>(carts);
+        // All are in the registry before the first one runs: what it sends must find them, and not start them a second time.
+        let mut launches: Vec<Launch> = Vec::new();
+        self.register::<Vendor>(vendors, &mut launches);
+        self.register::<Order>(orders, &mut launches);
+        self.register::<Cart>(carts, &mut launches);
         for entity in quarantined {
             for_kind!(entity.kind, E => {
                 let id = EntityId::from_uuid(entity.uuid);
-                E::slots(&self.registry).insert(id, self.start::<E>(id, Start::Quarantined));
+                let (slot, launch) = self.prepare::<E>(id, Start::Quarantined);
+                E::slots(&self.registry).insert(id, slot);
+                launches.push(launch);
             });
+        }
+        for launch in launches {
+            launch();
         }
     }
 
@@ -321,9 +344,11 @@ impl Node {
         }
     }
 
-    fn start_all<E: Hosted>(self: &Arc<Self>, entities: Vec<(E::Id, Box<Built<E>>)>) {
+    fn register<E: Hosted>(self: &Arc<Self>, entities: Vec<(E::Id, Box<Built<E>>)>, launches: &mut Vec<Launch>) {
         for (id, built) in entities {
-            E::slots(&self.registry).insert(id, self.start::<E>(id, Start::Ready(built)));
+            let (slot, launch) = self.prepare::<E>(id, Start::Ready(built));
+            E::slots(&self.registry).insert(id, slot);
+            launches.push(launch);
         }
     }
 

@@ -34,7 +34,10 @@ impl Node {
                 let runtime = node.runtime.clone();
                 runtime.spawn(async move {
                     let order = call.order;
-                    match node.call_gateway(&call, void).await {
+                    // A call that is cut off is made again after the next start.
+                    let call = node.stop.run_until_cancelled(node.call_gateway(&call, void));
+                    let Some(answer) = call.await else { return };
+                    match answer {
                         Some(command) => node.tell(Message::Order { id: order, command }, false),
                         None => node.not_answered(order, key),
                     }

@@ -226,7 +226,10 @@ impl App {
         for writer in self.writers.drain(..) {
             let _ = writer.await;
         }
-        self.helpers.drain(..).for_each(|helper| helper.abort());
+        for helper in self.helpers.drain(..) {
+            helper.abort();
+            let _ = helper.await;
+        }
         self.journal.release(&self.partitions).await?;
         self.engine.clear();
         tracing::info!("stopped: everything is durable, and snapshots and read tables are written");

@@ -114,7 +114,6 @@ pub struct Server {
     pub client: Client,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), haat::app::AppError>>,
-    pub engine: haat::actors::Engine,
 }
 
 impl Server {
@@ -125,12 +124,11 @@ impl Server {
     pub async fn start_with(config: Config, hooks: Hooks) -> Self {
         let app = App::build(config, hooks).await.expect("the server starts");
         let client = Client::new(app.address());
-        let engine = app.engine().clone();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(app.run_until(async move {
             let _ = stopped.await;
         }));
-        Self { client, stop, task, engine }
+        Self { client, stop, task }
     }
 
     /// Stops as by SIGTERM.

@@ -5,6 +5,7 @@ use super::Inner;
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::{Moment, signed};
+use super::lock::DirectoryLock;
 use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
 use async_trait::async_trait;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
@@ -124,6 +125,7 @@ impl Journal for Inner {
         let terms = terms(partitions)?;
         let mut held = self.writer()?.hold().await?;
         let outcome = set_lease(held.connection(), &terms, Duration::ZERO).await;
-        held.settle(outcome).map(|_| ())
+        held.settle(outcome)?;
+        self.lock.as_ref().map_or(Ok(()), DirectoryLock::release)
     }
 }

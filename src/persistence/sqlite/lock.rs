@@ -10,7 +10,7 @@ const FILE: &str = "haat.lock";
 
 /// An exclusive lock on a data directory, until it is dropped.
 pub(super) struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -38,7 +38,12 @@ impl DirectoryLock {
         // For people, and for the message that a second process is refused with.
         let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         noted.map_err(|error| failed("cannot write to the data directory", error))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// Lets another process in, though this store is still open somewhere: its owner has said goodbye.
+    pub(super) fn release(&self) -> Result<(), StoreError> {
+        self.file.unlock().map_err(|error| StoreError::Unavailable(format!("cannot unlock the data directory: {error}")))
     }
 }
 

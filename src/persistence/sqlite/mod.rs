@@ -60,7 +60,7 @@ struct Inner {
     reads: Pool<Sqlite>,
     lists: Pool<Sqlite>,
     /// Held as long as the store is open for writing. Dropped last: fields are dropped in the order in which they stand.
-    _lock: Option<DirectoryLock>,
+    lock: Option<DirectoryLock>,
 }
 
 impl Inner {
@@ -119,7 +119,7 @@ pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Sto
         query_timeout: options.query_timeout,
         reads: pool(options.read_connections),
         lists: pool(options.query_connections),
-        _lock: lock,
+        lock,
     });
     Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
 }
