@@ -78,7 +78,7 @@ fn two_checkouts_of_one_cart_make_one_order() {
         }
         // Whatever the body says: the order that is live or paid is the answer.
         assert_eq!(world.check_out(0, DECLINE, Some(1)), Ok((first, false)));
-        assert_eq!(world.set_line(0, (0, 1), 1).is_err(), true);
+        assert!(world.set_line(0, (0, 1), 1).is_err());
         world.settle();
         assert_eq!(world.check_out(0, DECLINE, None), Ok((first, false)));
         assert_eq!(world.set_line(0, (0, 1), 1), Err(Reject::CartCheckedOut));
