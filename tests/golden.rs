@@ -1,7 +1,9 @@
 //! What stands in a journal can be read for ever: golden files hold every form in which an event was ever written, and this decodes
 //! them all. Lines are only ever added. `HAAT_GOLDEN=append cargo test --test golden` adds those that are missing.
 
-use haat::domain::cart::{CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, SkuPrice};
+use haat::domain::cart::{
+    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, SkuPrice,
+};
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
@@ -92,7 +94,13 @@ fn at(millis: i64) -> Timestamp {
 }
 
 fn line(number: u128) -> CartLine {
-    CartLine { sku: sku(number), vendor: vendor(), title: "Jamdani \"red\" শাড়ি".into(), quantity: 2, unit_price: 125_000 }
+    CartLine {
+        sku: sku(number),
+        vendor: vendor(),
+        title: "Jamdani \"red\" শাড়ি".into(),
+        quantity: 2,
+        unit_price: 125_000,
+    }
 }
 
 /// Checkout details with every optional field, or with none.
@@ -202,7 +210,9 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::Quarantined { vendor, reason: Reject::CommandPoisoned },
     ];
     events.extend(refusals().into_iter().map(|reason| OrderEvent::StockRefused { vendor, reason }));
-    events.extend(OrderStatus::ALL.into_iter().filter(|status| status.is_end()).map(|status| OrderEvent::Ended { status }));
+    events.extend(
+        OrderStatus::ALL.into_iter().filter(|status| status.is_end()).map(|status| OrderEvent::Ended { status }),
+    );
     events
 }
 
@@ -384,7 +394,11 @@ fn records_with_kept_answers_come_back_from_their_json() {
         Answer::Rejected(Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0), requested: 2, available: 1 }] }),
     ];
     record(cart().entity(), cart_events(), replies);
-    record(order().entity(), order_events(), vec![Answer::Ok(OrderReply::Done), Answer::Rejected(Reject::OrderCancelled)]);
+    record(
+        order().entity(),
+        order_events(),
+        vec![Answer::Ok(OrderReply::Done), Answer::Rejected(Reject::OrderCancelled)],
+    );
     record(vendor().entity(), vendor_events(), vec![Answer::Ok(VendorReply::Done)]);
 }
 

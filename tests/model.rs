@@ -328,9 +328,8 @@ impl Model {
                 }
             }
             Do::LetGo(_) => {
-                let of = |number: &usize| {
-                    let_go == Some(OrderId::for_attempt(cart(*number), self.baskets[*number].attempt))
-                };
+                let of =
+                    |number: &usize| let_go == Some(OrderId::for_attempt(cart(*number), self.baskets[*number].attempt));
                 if let Some(number) = (0..CARTS).find(of) {
                     self.end(number, OrderStatus::Paid);
                 }
@@ -367,7 +366,9 @@ fn compare_cancel(world: &mut World, model: &mut Model, number: usize) {
     world.settle();
     match newest {
         None => assert_eq!(told, Err(Reject::OrderUnknown)),
-        Some(OrderStatus::Cancelled) => assert_eq!(told.map(|view| view.status), Ok(OrderStatus::Cancelled)),
+        Some(OrderStatus::Cancelled) => {
+            assert_eq!(told.map(|view| view.status), Ok(OrderStatus::Cancelled))
+        }
         Some(OrderStatus::AwaitingPayment) => {
             assert!(told.is_ok(), "{told:?}");
             model.end(number, OrderStatus::Cancelled);

@@ -102,7 +102,11 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&nobody, add_product(many_skus(0, -1)), now),
                 refusal(&nobody, reserve(known, now, yen()), now),
                 // For another vendor, and for a buyer.
-                refusal(vendor_of(&world, 0), VendorCommand::GetSku { by: Principal::Vendor(some_vendor), sku: sku(0, 0) }, now),
+                refusal(
+                    vendor_of(&world, 0),
+                    VendorCommand::GetSku { by: Principal::Vendor(some_vendor), sku: sku(0, 0) },
+                    now,
+                ),
                 refusal(vendor_of(&world, 0), VendorCommand::GetSku { by: buyer(0), sku: sku(9, 9) }, now),
             ]
         }
@@ -115,7 +119,11 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(known, CartCommand::Get { by: buyer(1) }, now),
                 refusal(known, check_out(buyer(1), None, Vec::new()), now),
                 refusal(known, CartCommand::RemoveLine { by: buyer(1), sku: sku(0, 0) }, now),
-                refusal(&checked_out(APPROVE).0.carts[&cart(0)].state, CartCommand::Reprice { by: buyer(1), prices: Vec::new() }, now),
+                refusal(
+                    &checked_out(APPROVE).0.carts[&cart(0)].state,
+                    CartCommand::Reprice { by: buyer(1), prices: Vec::new() },
+                    now,
+                ),
             ]
         }
         Reject::OrderUnknown => {
@@ -304,7 +312,11 @@ fn row(reject: &Reject) -> Vec<Reject> {
             expired.settle();
             let ended = refusal(&expired.orders[&expired_order].state, OrderCommand::Cancel { by: buyer(0) }, now);
             assert_eq!(ended, Reject::OrderNotCancellable { status: OrderStatus::Expired });
-            vec![voiding, ended, refusal(&paid.orders[&paid_order].state, OrderCommand::Cancel { by: Principal::Staff }, now)]
+            vec![
+                voiding,
+                ended,
+                refusal(&paid.orders[&paid_order].state, OrderCommand::Cancel { by: Principal::Staff }, now),
+            ]
         }
     }
 }

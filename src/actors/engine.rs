@@ -7,6 +7,7 @@ use crate::actors::registry::{Hosted, Undelivered};
 use crate::actors::shell::{Edge, Envelope};
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
 use crate::domain::entity::Principal;
+use crate::domain::entity::for_kind;
 use crate::domain::ids::{CartId, EntityId, EntityRef, Kind};
 use crate::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentChoice};
 use crate::domain::record::IdempotencyKey;
@@ -14,7 +15,6 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::Vendor;
-use crate::domain::entity::for_kind;
 use crate::limits;
 use crate::ports::{Clock, History, Ledger, Queries, StateSource};
 use std::sync::Arc;
@@ -150,8 +150,10 @@ impl Engine {
     }
 
     /// Lets all actors go, and cuts off what waits outside.
-    pub fn clear(&self) {
+    pub async fn close(&self) {
         self.node.stop.cancel();
+        self.node.outside.close();
+        self.node.outside.wait().await;
         self.node.registry.clear();
     }
 
@@ -307,15 +309,13 @@ impl Engine {
             Err(reject) => return refused(reject, false),
         };
         // It ended in the very last moment, and the cart is open again: nothing is known of how.
-        let Some(order) = order else { return Err(Failure::OutcomeUnknown) };
+        let Some(order) = order else {
+            return Err(Failure::OutcomeUnknown);
+        };
         // Before its stock is held there is nothing to show; the milestone is reached, or refused, within moments.
         let command = OrderCommand::Await { by, milestone: Milestone::Held };
         let answered = self.ask::<Order>(order, command, Ask { key, ..ask }).await?;
-        Ok(CheckedOut {
-            outcome: answered.outcome.and_then(shown),
-            created: true,
-            replayed: answered.replayed,
-        })
+        Ok(CheckedOut { outcome: answered.outcome.and_then(shown), created: true, replayed: answered.replayed })
     }
 
     fn deliver<E: Hosted>(&self, id: E::Id, edge: Edge<E>, fresh: bool) -> Result<(), Failure> {

@@ -8,10 +8,10 @@ use crate::actors::state::{Built, Rebuilt, build_any};
 use crate::actors::timers::Timers;
 use crate::domain::cart::Cart;
 use crate::domain::entity::Message;
+use crate::domain::entity::for_kind;
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::order::Order;
 use crate::domain::vendor::Vendor;
-use crate::domain::entity::for_kind;
 use crate::limits;
 use crate::ports::{Captured, Clock, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource};
 use crate::telemetry::names;
@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Called before every decision, inside the guard against panics. For tests of faults; nothing else sets it.
 pub type DecideHook = Arc<dyn Fn(EntityRef, &dyn Debug) + Send + Sync>;
@@ -127,6 +128,8 @@ pub struct Node {
     pub(super) payment_calls: Semaphore,
     /// Cuts off what waits outside of the node.
     pub(super) stop: CancellationToken,
+    /// What waits outside of the node.
+    pub(super) outside: TaskTracker,
     pub(super) payment_metrics: PaymentMetrics,
     /// Records that admitted checkouts may still need.
     pub(super) reserved: AtomicUsize,
@@ -157,6 +160,7 @@ impl Node {
             timers: Timers::new(),
             payment_calls: Semaphore::new(limits::GATEWAY_CALLS),
             stop: CancellationToken::new(),
+            outside: TaskTracker::new(),
             payment_metrics: PaymentMetrics::new(),
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),
@@ -337,7 +341,9 @@ impl Node {
     /// Counts a recovered order under its status now instead of the one its rows show.
     fn recount(&self, entity: EntityRef, built: &Built<Order>, history: &History) {
         let snapshot = History { snapshot: history.snapshot.clone(), records: Vec::new() };
-        let Ok(Rebuilt::Order(before)) = build_any(entity, &snapshot) else { return };
+        let Ok(Rebuilt::Order(before)) = build_any(entity, &snapshot) else {
+            return;
+        };
         let (from, to) = (before.entity.status(), built.entity.status());
         if let Some(to) = to.filter(|_| from != to) {
             self.directory.publish(crate::domain::entity::Publication::OrderStatus { from, to });
@@ -446,4 +452,3 @@ impl StateSource for States {
         });
     }
 }
-

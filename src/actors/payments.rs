@@ -31,17 +31,20 @@ impl Node {
         self.lane.when_durable(
             after,
             Box::new(move || {
-                let runtime = node.runtime.clone();
-                runtime.spawn(async move {
-                    let order = call.order;
-                    // A call that is cut off is made again after the next start.
-                    let call = node.stop.run_until_cancelled(node.call_gateway(&call, void));
-                    let Some(answer) = call.await else { return };
-                    match answer {
-                        Some(command) => node.tell(Message::Order { id: order, command }, false),
-                        None => node.not_answered(order, key),
-                    }
-                });
+                let (outside, runtime) = (node.outside.clone(), node.runtime.clone());
+                outside.spawn_on(
+                    async move {
+                        let order = call.order;
+                        // A call that is cut off is made again after the next start.
+                        let call = node.stop.run_until_cancelled(node.call_gateway(&call, void));
+                        let Some(answer) = call.await else { return };
+                        match answer {
+                            Some(command) => node.tell(Message::Order { id: order, command }, false),
+                            None => node.not_answered(order, key),
+                        }
+                    },
+                    &runtime,
+                );
             }),
         );
     }

@@ -147,14 +147,8 @@ impl App {
             on_fatal.clone(),
             as_of,
         );
-        let writer = lane::run(
-            lane.clone(),
-            store.journal.clone(),
-            clock,
-            taken.clone(),
-            recovery.changed,
-            on_fatal.clone(),
-        );
+        let writer =
+            lane::run(lane.clone(), store.journal.clone(), clock, taken.clone(), recovery.changed, on_fatal.clone());
         let writers = vec![ends_process_if_it_panics(tokio::spawn(writer), on_fatal.clone())];
         helpers.extend(engine.open(recovery.rows, &recovery.counts, recovery.histories));
         helpers.push(ends_process_if_it_panics(tokio::spawn(checkpointer.clone().run()), on_fatal));
@@ -231,7 +225,7 @@ impl App {
             let _ = helper.await;
         }
         self.journal.release(&self.partitions).await?;
-        self.engine.clear();
+        self.engine.close().await;
         tracing::info!("stopped: everything is durable, and snapshots and read tables are written");
         Ok(())
     }
@@ -314,9 +308,7 @@ fn recorder() -> Result<PrometheusHandle, AppError> {
     if let Some(recorder) = RECORDER.get() {
         return Ok(recorder.clone());
     }
-    const SECONDS: &[f64] = &[
-        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-    ];
+    const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     const RECORDS: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0];
     let built = PrometheusBuilder::new()
         .set_buckets(SECONDS)?

@@ -46,20 +46,8 @@ mod tests {
     #[test]
     fn only_objects_are_read() {
         let read = |text: &str| serde_json::from_str::<Outer>(text).ok();
-        assert_eq!(
-            read(r#"{"inner":{"count":1}}"#),
-            Some(Outer {
-                inner: Inner { count: 1 },
-                more: None
-            })
-        );
-        assert_eq!(
-            read(r#"{"inner":{"count":1},"more":null}"#),
-            Some(Outer {
-                inner: Inner { count: 1 },
-                more: None
-            })
-        );
+        assert_eq!(read(r#"{"inner":{"count":1}}"#), Some(Outer { inner: Inner { count: 1 }, more: None }));
+        assert_eq!(read(r#"{"inner":{"count":1},"more":null}"#), Some(Outer { inner: Inner { count: 1 }, more: None }));
         for bad in [
             "[]",
             r#"[{"count":1},null]"#,

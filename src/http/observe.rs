@@ -28,10 +28,7 @@ pub struct Observer {
 impl Observer {
     /// A layer that gives requests without a sane id of their own one of these.
     pub fn new(fresh_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
-        Self {
-            metrics: Arc::default(),
-            fresh_id: Arc::new(fresh_id),
-        }
+        Self { metrics: Arc::default(), fresh_id: Arc::new(fresh_id) }
     }
 }
 
@@ -57,9 +54,7 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
     let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
     let span = tracing::debug_span!("request", id, %method, route);
 
-    let handled = AssertUnwindSafe(next.run(request).instrument(span))
-        .catch_unwind()
-        .await;
+    let handled = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await;
     let mut response = handled.unwrap_or_else(|_| {
         // The panic hook has written where it was.
         tracing::error!(id, %method, route, "a handler panicked");
@@ -120,11 +115,7 @@ mod tests {
         let response = router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        (
-            parts.status.as_u16(),
-            parts.headers[X_REQUEST_ID].clone(),
-            serde_json::from_slice(&body).unwrap_or_default(),
-        )
+        (parts.status.as_u16(), parts.headers[X_REQUEST_ID].clone(), serde_json::from_slice(&body).unwrap_or_default())
     }
 
     #[tokio::test]
@@ -143,9 +134,6 @@ mod tests {
         assert_eq!((status, body["code"].as_str()), (404, Some("sku_unknown")));
         assert_eq!(body["request_id"].as_str(), id.to_str().ok());
         let (status, _, body) = get_with("/boom", Some(b"p")).await;
-        assert_eq!(
-            (status, body["code"].as_str(), body["request_id"].as_str()),
-            (500, Some("internal"), Some("p"))
-        );
+        assert_eq!((status, body["code"].as_str(), body["request_id"].as_str()), (500, Some("internal"), Some("p")));
     }
 }

@@ -158,12 +158,7 @@ impl Watch {
     fn new() -> Self {
         let phase = Phase::Head { since: now() };
         let (in_flight, preface, is_h2) = (0, Some(0), false);
-        let state = State {
-            phase,
-            in_flight,
-            preface,
-            is_h2,
-        };
+        let state = State { phase, in_flight, preface, is_h2 };
         Self(Arc::new(Mutex::new(state)), Arc::default())
     }
 
@@ -311,10 +306,7 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
         Box::pin(async move {
             let mut answer = answer.await?;
             leftover.discard(answer.headers_mut()).await;
-            Ok(answer.map(|body| WatchedBody {
-                body,
-                _in_flight: in_flight,
-            }))
+            Ok(answer.map(|body| WatchedBody { body, _in_flight: in_flight }))
         })
     }
 }
@@ -332,24 +324,11 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
         return;
     }
     let watch = Watch::new();
-    let io = TokioIo::new(Watched {
-        stream,
-        watch: watch.clone(),
-    });
+    let io = TokioIo::new(Watched { stream, watch: watch.clone() });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_buf_size(HEAD_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
     builder.http2().timer(TokioTimer::new());
-    let mut served = pin!(builder.serve_connection(
-        io,
-        Watching {
-            router,
-            watch: watch.clone()
-        }
-    ));
+    let mut served = pin!(builder.serve_connection(io, Watching { router, watch: watch.clone() }));
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;
     loop {
@@ -358,9 +337,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
             if let Poll::Ready(outcome) = served.as_mut().poll(cx) {
                 return Poll::Ready(Some(outcome));
             }
-            let deadline = farewell
-                .map(|at| (at, "farewell"))
-                .or_else(|| watch.deadline(&settings));
+            let deadline = farewell.map(|at| (at, "farewell")).or_else(|| watch.deadline(&settings));
             let Some((deadline, _)) = deadline else {
                 return Poll::Pending;
             };
@@ -430,18 +407,12 @@ mod tests {
             "slow"
         };
         let echo = |body: Bytes| async move { body };
-        let router = Router::new()
-            .route("/", get(|| async { "fast" }))
-            .route("/slow", get(slow))
-            .route("/", post(echo));
+        let router =
+            Router::new().route("/", get(|| async { "fast" })).route("/slow", get(slow)).route("/", post(echo));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let settings = ServerSettings {
-            header_read,
-            keep_alive,
-            drain: LONG,
-        };
+        let settings = ServerSettings { header_read, keep_alive, drain: LONG };
         let ended = tokio::spawn(serve(listener, router, settings, async move {
             let _ = stopped.await;
         }));
@@ -464,9 +435,7 @@ mod tests {
     async fn closed_after(stream: &mut TcpStream) -> Duration {
         let started = now();
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
-            .await
-            .expect("closed");
+        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("closed");
         now() - started
     }
 
@@ -520,15 +489,9 @@ mod tests {
     async fn a_request_may_take_longer_than_its_head_and_a_body_may_follow_slowly() {
         let served = served(SHORT, SHORT).await;
         let mut stream = TcpStream::connect(served.address).await.unwrap();
-        stream
-            .write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         read_until(&mut stream, "slow").await;
-        stream
-            .write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n").await.unwrap();
         for byte in [b"b", b"o", b"d", b"y"] {
             sleep(Duration::from_millis(80)).await;
             stream.write_all(byte).await.unwrap();
@@ -546,10 +509,7 @@ mod tests {
             sleep(Duration::from_millis(50)).await;
             stream.write_all(b"body").await.unwrap();
             let answer = read_until(&mut stream, "\r\n\r\n").await;
-            assert!(
-                answer.starts_with("HTTP/1.1 404") && !answer.contains("close"),
-                "{answer}"
-            );
+            assert!(answer.starts_with("HTTP/1.1 404") && !answer.contains("close"), "{answer}");
         }
         // What is too much, what never comes, and what waits to be asked for closes the connection, and says so.
         for (head, body) in [
@@ -558,16 +518,10 @@ mod tests {
             ("content-length: 4\r\nexpect: 100-continue\r\n", Vec::new()),
         ] {
             let mut stream = TcpStream::connect(served.address).await.unwrap();
-            stream
-                .write_all(format!("POST /nothing HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes())
-                .await
-                .unwrap();
+            stream.write_all(format!("POST /nothing HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes()).await.unwrap();
             stream.write_all(&body).await.unwrap();
             let answer = read_until(&mut stream, "\r\n\r\n").await;
-            assert!(
-                answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"),
-                "{answer}"
-            );
+            assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
         }
     }
 
@@ -586,10 +540,7 @@ mod tests {
         assert!(closed_after(&mut silent).await < Duration::from_millis(200));
         let answer = read_until(&mut busy, "slow").await;
         assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
-        tokio::time::timeout(Duration::from_secs(1), ended)
-            .await
-            .expect("the server ends")
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(1), ended).await.expect("the server ends").unwrap();
         assert!(TcpStream::connect(address).await.is_err());
     }
 
@@ -609,10 +560,7 @@ mod tests {
             // Longer than a head may take: frames between requests are no head.
             sleep(2 * SHORT).await;
         }
-        let ended = tokio::time::timeout(Duration::from_secs(5), connection)
-            .await
-            .expect("closed when idle")
-            .unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(5), connection).await.expect("closed when idle").unwrap();
         assert!(ended.is_ok(), "{ended:?}");
     }
 

@@ -99,11 +99,7 @@ pub struct StockChange {
     #[serde(deserialize_with = "crate::http::valid::whole")]
     delta: i64,
     /// Why.
-    #[schema(
-        min_length = 1,
-        max_length = 4000,
-        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
-    )]
+    #[schema(min_length = 1, max_length = 4000, pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$")]
     reason: String,
 }
 
@@ -135,11 +131,7 @@ async fn shown(
     command: VendorCommand,
     key: Option<IdempotencyKey>,
 ) -> Result<Response> {
-    let how = Ask {
-        within: settings.request_timeout,
-        key,
-        fresh: false,
-    };
+    let how = Ask { within: settings.request_timeout, key, fresh: false };
     match ask::<Vendor>(engine, vendor, command, how).await? {
         (VendorReply::Sku { sku }, replayed) => Ok(mark_replayed(ok(&VendorSkuBody::new(&sku)), replayed)),
         (other, _) => Err(unexpected(&other)),
@@ -158,17 +150,7 @@ pub async fn get_vendor_sku(
     Seller(caller): Seller,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
 ) -> Result<Response> {
-    shown(
-        &engine,
-        &settings,
-        vendor,
-        VendorCommand::GetSku {
-            by: caller.principal,
-            sku,
-        },
-        None,
-    )
-    .await
+    shown(&engine, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
 }
 
 problems!(PatchSkuProblems: AUTH, BODY, ACTOR, &[
@@ -192,18 +174,10 @@ pub async fn patch_sku(
     let price = faults.price("price", &body.value.price);
     faults.done(&INVALID_BODY)?;
     let Some(price) = price else {
-        return Err(Reject::PriceOutOfRange {
-            limit: limits::PRICE_MINOR,
-        }
-        .into());
+        return Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR }.into());
     };
     let (price_minor, currency) = (price.minor, price.currency);
-    let command = VendorCommand::SetPrice {
-        by: caller.principal,
-        sku,
-        price_minor,
-        currency,
-    };
+    let command = VendorCommand::SetPrice { by: caller.principal, sku, price_minor, currency };
     shown(&engine, &settings, vendor, command, None).await
 }
 
@@ -234,17 +208,9 @@ pub async fn change_stock(
     faults.optional_lines("reason", Some(&reason), limits::LONG_TEXT);
     faults.done(&INVALID_BODY)?;
     if !(-limits::SKU_PIECES..=limits::SKU_PIECES).contains(&delta) {
-        return Err(Reject::StockOutOfRange {
-            limit: limits::SKU_PIECES,
-        }
-        .into());
+        return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES }.into());
     }
     let key = key.of(&caller, &body.raw);
-    let command = VendorCommand::AdjustStock {
-        by: caller.principal,
-        sku,
-        delta,
-        reason,
-    };
+    let command = VendorCommand::AdjustStock { by: caller.principal, sku, delta, reason };
     shown(&engine, &settings, vendor, command, key).await
 }

@@ -54,9 +54,7 @@ impl Body for Lent {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -71,16 +69,7 @@ pub fn lend(version: Version, headers: &HeaderMap, body: Incoming) -> (Lent, Lef
     // A stream of HTTP/2 is simply reset; its connection goes on.
     let returned = (version < Version::HTTP_2 && !body.is_end_stream()).then(Arc::default);
     let waits_for_continue = headers.contains_key(EXPECT);
-    (
-        Lent {
-            body: Some(body),
-            returned: returned.clone(),
-        },
-        Leftover {
-            returned,
-            waits_for_continue,
-        },
-    )
+    (Lent { body: Some(body), returned: returned.clone() }, Leftover { returned, waits_for_continue })
 }
 
 impl Leftover {
@@ -90,10 +79,8 @@ impl Leftover {
             return;
         };
         // A client that waits for "100 Continue" sends its body only if asked, and asking is what reading would do.
-        let discarded = !self.waits_for_continue
-            && tokio::time::timeout(DISCARD_WITHIN, read_off(body))
-                .await
-                .unwrap_or(false);
+        let discarded =
+            !self.waits_for_continue && tokio::time::timeout(DISCARD_WITHIN, read_off(body)).await.unwrap_or(false);
         if !discarded {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -47,10 +47,7 @@ pub struct Faults(Vec<FieldError>);
 impl Faults {
     /// One more.
     pub fn add(&mut self, field: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) {
-        self.0.push(FieldError {
-            field: field.into(),
-            detail: detail.into(),
-        });
+        self.0.push(FieldError { field: field.into(), detail: detail.into() });
     }
 
     /// A text of one line: 1 to `limit` characters, none of them a control character.
@@ -77,10 +74,7 @@ impl Faults {
         if text.len() > limit && text.chars().count() > limit {
             self.add(field.to_owned(), format!("it may have {limit} characters"));
         }
-        if text
-            .chars()
-            .any(|character| (character < ' ' || character == '\u{7f}') && !may(character))
-        {
+        if text.chars().any(|character| (character < ' ' || character == '\u{7f}') && !may(character)) {
             self.add(field.to_owned(), "control characters are not allowed");
         }
     }
@@ -96,9 +90,7 @@ impl Faults {
     }
 
     fn money(&mut self, field: &str, amount: &str, currency: &str) -> Option<Money> {
-        let parsed = currency
-            .parse::<Currency>()
-            .and_then(|currency| Money::parse(amount, currency));
+        let parsed = currency.parse::<Currency>().and_then(|currency| Money::parse(amount, currency));
         match parsed {
             Ok(money) => Some(money),
             Err(error @ MoneyError::UnknownCurrency(_)) => {
@@ -157,15 +149,9 @@ mod tests {
 
     #[test]
     fn money_names_the_half_at_fault() {
-        let price = |amount: &str, currency: &str| PriceInput {
-            amount: amount.into(),
-            currency: currency.into(),
-        };
+        let price = |amount: &str, currency: &str| PriceInput { amount: amount.into(), currency: currency.into() };
         let mut faults = Faults::default();
-        assert_eq!(
-            faults.price("p", &price("12.50", "BDT")),
-            Some(Money::new(1250, Currency::BDT))
-        );
+        assert_eq!(faults.price("p", &price("12.50", "BDT")), Some(Money::new(1250, Currency::BDT)));
         assert_eq!(faults.price("p", &price("12.5", "BDT")), None);
         assert_eq!(faults.price("p", &price("12.50", "bdt")), None);
         let fields: Vec<&str> = faults.0.iter().map(|fault| &*fault.field).collect();

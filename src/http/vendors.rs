@@ -182,17 +182,10 @@ pub async fn create_vendor(
     let key = key.of(&caller, &body.raw);
     let mint = Mint::new(engine.clock(), key);
     let id = VendorId::from_uuid(mint.uuid(VendorId::PREFIX, 0));
-    let how = Ask {
-        within: settings.request_timeout,
-        key,
-        fresh: mint.is_fresh(),
-    };
+    let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
     match ask::<Vendor>(&engine, id, VendorCommand::Create { name: body.value.name }, how).await? {
         (VendorReply::Vendor { vendor }, replayed) => {
-            let body = VendorBody {
-                id: vendor.id,
-                name: vendor.name,
-            };
+            let body = VendorBody { id: vendor.id, name: vendor.name };
             Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
         }
         (other, _) => Err(unexpected(&other)),
@@ -218,15 +211,8 @@ pub async fn create_product(
     may_know_of(caller.principal, vendor)?;
     let key = key.of(&caller, &body.raw);
     let product = body.value.checked(&Mint::new(engine.clock(), key))?;
-    let command = VendorCommand::AddProduct {
-        by: caller.principal,
-        product,
-    };
-    let how = Ask {
-        within: settings.request_timeout,
-        key,
-        fresh: false,
-    };
+    let command = VendorCommand::AddProduct { by: caller.principal, product };
+    let how = Ask { within: settings.request_timeout, key, fresh: false };
     match ask::<Vendor>(&engine, vendor, command, how).await? {
         (VendorReply::Product { product, skus }, replayed) => {
             let body = VendorProductBody::new(&product, &skus);

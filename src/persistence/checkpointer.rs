@@ -8,7 +8,9 @@ use crate::domain::ids::EntityRef;
 use crate::limits;
 use crate::persistence::lane::{Boundary, Fatal, LaneShared, OnFatal};
 use crate::persistence::metrics::CheckpointMetrics;
-use crate::ports::{Captured, CheckpointWrite, Checkpoints, Clock, Lane, Partition, RefusedRows, StateSource, StoreError};
+use crate::ports::{
+    Captured, CheckpointWrite, Checkpoints, Clock, Lane, Partition, RefusedRows, StateSource, StoreError,
+};
 use foldhash::HashMap;
 use futures::future::join_all;
 use std::sync::Arc;
@@ -30,11 +32,7 @@ pub struct CheckpointSettings {
 
 impl Default for CheckpointSettings {
     fn default() -> Self {
-        Self {
-            interval: Duration::from_millis(500),
-            slice: 500,
-            unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 4,
-        }
+        Self { interval: Duration::from_millis(500), slice: 500, unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 4 }
     }
 }
 
@@ -102,7 +100,9 @@ impl Checkpointer {
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         let mut stuck = self.stuck.lock().await;
         let (started, now) = (Instant::now(), self.clock.now());
-        let Some(mut boundary) = self.lane.boundary().await else { return Ok(()) };
+        let Some(mut boundary) = self.lane.boundary().await else {
+            return Ok(());
+        };
         boundary.changed.extend(stuck.drain());
         if boundary.changed.is_empty() {
             self.as_of.store(now.as_millis(), Ordering::Relaxed);

@@ -92,7 +92,9 @@ impl ErrorKind {
 /// Sorts a database's error by its code: `SQLSTATE` (five characters, <https://www.postgresql.org/docs/15/errcodes-appendix.html>) or `SQLite`'s
 /// extended result code (a number, <https://www.sqlite.org/rescode.html>).
 pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> ErrorKind {
-    let Some(code) = error.code() else { return ErrorKind::Other };
+    let Some(code) = error.code() else {
+        return ErrorKind::Other;
+    };
     let is_sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
     if let (true, Ok(extended)) = (is_sqlite, code.parse::<u32>()) {
         return match (extended & 0xff, extended) {

@@ -122,7 +122,9 @@ fn the_deadline_counts_at_any_point_before_the_payment_is_known() {
             for wait in [limits::PAYMENT_MS, limits::HOLD_MS + 1] {
                 let known = std::cell::Cell::new(false);
                 let run = interrupted(token, deliveries, |world, order| {
-                    known.set(world.orders.get(&order).and_then(|slot| slot.state.status()).is_some_and(OrderStatus::is_paid));
+                    known.set(
+                        world.orders.get(&order).and_then(|slot| slot.state.status()).is_some_and(OrderStatus::is_paid),
+                    );
                     world.pass(wait);
                 });
                 let case = format!("{token}: {wait} ms pass after {deliveries} messages");
@@ -155,4 +157,3 @@ fn a_node_that_was_down_past_the_deadline_charges_nothing() {
     assert_eq!(world.gateway.account(order).calls, 0);
     assert_restored("down", &world, &before, order, OrderStatus::Expired);
 }
-

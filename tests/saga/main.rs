@@ -42,14 +42,8 @@ struct Scenario {
     refusal: Option<&'static str>,
 }
 
-const PLAIN: Scenario = Scenario {
-    name: "approved",
-    prepare: |_| {},
-    token: APPROVE,
-    then: |_, _| {},
-    end: End::Paid,
-    refusal: None,
-};
+const PLAIN: Scenario =
+    Scenario { name: "approved", prepare: |_| {}, token: APPROVE, then: |_, _| {}, end: End::Paid, refusal: None };
 
 fn cancel(world: &mut World, order: OrderId) {
     world.cancel(0, order).unwrap();
@@ -77,12 +71,7 @@ fn scenarios() -> Vec<Scenario> {
         PLAIN,
         Scenario { name: "approved, first answer lost", token: LOST_REPLY, ..PLAIN },
         Scenario { name: "approved at the third call", token: FLAKY, ..PLAIN },
-        Scenario {
-            name: "approved late",
-            token: SLOW,
-            then: |world, order| world.gateway.let_go(order),
-            ..PLAIN
-        },
+        Scenario { name: "approved late", token: SLOW, then: |world, order| world.gateway.let_go(order), ..PLAIN },
         rejected("the first vendor is sold out", |world| sell_out(world, 0), "out_of_stock"),
         rejected("the second vendor is sold out", |world| sell_out(world, 1), "out_of_stock"),
         rejected("the first price changed", |world| world.set_price((0, 0), 5_555), "price_changed"),

@@ -18,8 +18,15 @@ fn a_checkout_goes_through_its_steps() {
     world.settle();
     let of_order = world.history(order.entity());
     let expected = [
-        "placed", "stock_held", "stock_held", "priced", "payment_requested", "paid", "stock_committed",
-        "stock_committed", "cart_closed",
+        "placed",
+        "stock_held",
+        "stock_held",
+        "priced",
+        "payment_requested",
+        "paid",
+        "stock_committed",
+        "stock_committed",
+        "cart_closed",
     ];
     let mut sorted = of_order.clone();
     sorted[6..].sort();

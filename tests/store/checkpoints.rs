@@ -11,7 +11,11 @@ async fn checkpoints(store: &Store) -> Vec<u64> {
 }
 
 async fn advance(store: &Store, owned: &[Partition], advance: &[(u16, u64)]) -> Result<(), StoreError> {
-    store.checkpoints.write(CheckpointWrite { owned, entities: &[], advance }).await.map(|refused| assert_eq!(refused, []))
+    store
+        .checkpoints
+        .write(CheckpointWrite { owned, entities: &[], advance })
+        .await
+        .map(|refused| assert_eq!(refused, []))
 }
 
 on_both_stores! {

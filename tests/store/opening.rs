@@ -107,7 +107,10 @@ async fn on_sqlite_a_second_server_is_refused_while_the_first_runs() {
     let store = fixture.open().await;
     let reason = refusal(&fixture, Mode::Serve).await;
     assert!(reason.contains(&std::process::id().to_string()), "{reason}");
-    assert!(matches!(&fixture.config().place, Place::Sqlite(path) if reason.contains(&path.display().to_string())), "{reason}");
+    assert!(
+        matches!(&fixture.config().place, Place::Sqlite(path) if reason.contains(&path.display().to_string())),
+        "{reason}"
+    );
     drop(store);
     fixture.open().await;
 }

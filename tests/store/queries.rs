@@ -2,7 +2,8 @@
 
 use crate::on_both_stores;
 use crate::samples::{
-    at, capture_order, capture_vendor, captured, of_customer, order_row, paid, part, uuid, vendor_id, vendor_rows, write_all,
+    at, capture_order, capture_vendor, captured, of_customer, order_row, paid, part, uuid, vendor_id, vendor_rows,
+    write_all,
 };
 use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
@@ -174,11 +175,7 @@ async fn on_sqlite_an_entity_without_rows_is_written() {
     assert!(store.snapshots.load(cart).await.expect("it loads").is_some());
 }
 
-async fn write_and_read_back(
-    store: &Store,
-    owned: &[Partition],
-    orders: Vec<OrderRow>,
-) -> Result<(), TestCaseError> {
+async fn write_and_read_back(store: &Store, owned: &[Partition], orders: Vec<OrderRow>) -> Result<(), TestCaseError> {
     let captures: Vec<_> = orders.iter().cloned().map(|order| capture_order(1, order)).collect();
     write_all(store, owned, &captures).await;
     for order in orders {

@@ -21,13 +21,22 @@ fn wrong_orders() -> Vec<(Captured, &'static str)> {
         (spoiled("ended", |order| order.status = OrderStatus::Expired), "nothing_due_at_the_end"),
         (spoiled("unpaid", |order| order.status = OrderStatus::Paid), "nothing_due_at_the_end"),
         (spoiled("lines", |order| (order.lines[0].quantity, order.lines[0].line_total) = (1, 150)), "lines 300"),
-        (spoiled("a line too many", |order| {
-            let line = haat::domain::rows::OrderLineRow { sku_id: haat::domain::ids::SkuId::from_uuid(crate::samples::uuid("x")), ..order.lines[0].clone() };
-            order.lines.push(line);
-        }), "lines 750"),
+        (
+            spoiled("a line too many", |order| {
+                let line = haat::domain::rows::OrderLineRow {
+                    sku_id: haat::domain::ids::SkuId::from_uuid(crate::samples::uuid("x")),
+                    ..order.lines[0].clone()
+                };
+                order.lines.push(line);
+            }),
+            "lines 750",
+        ),
         (spoiled("shares", |order| order.sub_orders[0].total = 299), "shares 449"),
         (spoiled("product", |order| order.lines[1].line_total = 151), "line_total_multiplies"),
-        (spoiled("nothing", |order| (order.lines[1].quantity, order.lines[1].line_total) = (0, 0)), "quantity_positive"),
+        (
+            spoiled("nothing", |order| (order.lines[1].quantity, order.lines[1].line_total) = (0, 0)),
+            "quantity_positive",
+        ),
         (spoiled("orphan", |order| order.lines[1].vendor_id = crate::samples::vendor_id("nobody")), "foreign key"),
     ]
 }

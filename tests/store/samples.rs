@@ -113,7 +113,8 @@ pub fn capture_order(version: u64, row: OrderRow) -> Captured {
 pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
     let vendor = vendor_id(seed);
     let product_id = ProductId::from_uuid(uuid(&format!("product of {seed}")));
-    let sku_ids = vec![SkuId::from_uuid(uuid(&format!("large of {seed}"))), SkuId::from_uuid(uuid(&format!("small of {seed}")))];
+    let sku_ids =
+        vec![SkuId::from_uuid(uuid(&format!("large of {seed}"))), SkuId::from_uuid(uuid(&format!("small of {seed}")))];
     let sku = |id: &SkuId| SkuRow {
         id: *id,
         vendor_id: vendor,
@@ -147,11 +148,7 @@ pub fn capture_vendor(version: u64, rows: Rows) -> Captured {
     Captured { rows, ..captured(entity, version, vec![part("", "{}")]) }
 }
 
-pub async fn write(
-    store: &Store,
-    owned: &[Partition],
-    entities: &[Captured],
-) -> Result<Vec<RefusedRows>, StoreError> {
+pub async fn write(store: &Store, owned: &[Partition], entities: &[Captured]) -> Result<Vec<RefusedRows>, StoreError> {
     store.checkpoints.write(CheckpointWrite { owned, entities, advance: &[] }).await
 }
 

@@ -35,7 +35,9 @@ pub struct TestStore {
 }
 
 fn server_url() -> String {
-    std::env::var("DATABASE_URL").expect("tests on Postgres need DATABASE_URL: run scripts/test, or set it to a server on which databases can be made")
+    std::env::var("DATABASE_URL").expect(
+        "tests on Postgres need DATABASE_URL: run scripts/test, or set it to a server on which databases can be made",
+    )
 }
 
 impl TestStore {
@@ -95,7 +97,9 @@ impl TestStore {
 
 impl Drop for TestStore {
     fn drop(&mut self) {
-        let Some((_, name)) = self.url.take() else { return };
+        let Some((_, name)) = self.url.take() else {
+            return;
+        };
         // Whatever this cannot drop goes with the cluster.
         let _ = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -307,7 +307,9 @@ impl World {
     /// Delivers the oldest message of one of the channels (sender and receiver), chosen by `choice`.
     pub fn deliver_of_channel(&mut self, choice: usize) -> bool {
         let channels: BTreeSet<(Peer, Peer)> = self.queue.iter().map(|envelope| (envelope.from, envelope.to)).collect();
-        let Some(channel) = channels.iter().nth(choice % channels.len().max(1)) else { return false };
+        let Some(channel) = channels.iter().nth(choice % channels.len().max(1)) else {
+            return false;
+        };
         let position = self.queue.iter().position(|envelope| (envelope.from, envelope.to) == *channel);
         let envelope = position.and_then(|position| self.queue.remove(position));
         envelope.map(|envelope| self.open(envelope)).is_some()

@@ -2,7 +2,7 @@
 
 use super::{Db, Inner};
 use crate::persistence::slot::within;
-use crate::persistence::values::{columns, Moment, signed, unsigned};
+use crate::persistence::values::{Moment, columns, signed, unsigned};
 use crate::ports::{Codec, Frame, Landed, Partition, StoreError};
 use sqlx::QueryBuilder;
 use uuid::Uuid;
@@ -81,7 +81,8 @@ impl Inner {
         if frames.is_empty() {
             return Ok(Landed::Nothing);
         }
-        let mut query = QueryBuilder::<Db>::new("SELECT partition, seq, batch FROM journal WHERE (partition, seq) IN (");
+        let mut query =
+            QueryBuilder::<Db>::new("SELECT partition, seq, batch FROM journal WHERE (partition, seq) IN (");
         let places = frames.iter().map(|frame| Ok((i32::from(frame.partition), signed(frame.seq)?)));
         let places = places.collect::<Result<Vec<_>, StoreError>>()?;
         query.push_values(&places, |mut place, (partition, seq)| {

@@ -6,7 +6,7 @@ use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
 use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
-use crate::persistence::values::{columns, Moment, SkuIds, unsigned};
+use crate::persistence::values::{Moment, SkuIds, columns, unsigned};
 use crate::ports::{OrdersOf, ProductFilter, Queries, StoreError};
 use async_trait::async_trait;
 use sqlx::QueryBuilder;
@@ -329,7 +329,8 @@ impl Queries for Inner {
     }
 
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
-        let query = sqlx::query_as::<_, (String, i64)>("SELECT status, count(*) FROM orders GROUP BY status ORDER BY status");
+        let query =
+            sqlx::query_as::<_, (String, i64)>("SELECT status, count(*) FROM orders GROUP BY status ORDER BY status");
         let rows = within(self.checkpoint_timeout, query.fetch_all(&self.lists)).await?;
         let count = |(status, count): (String, i64)| {
             Ok((OrderStatus::from_name(&status).ok_or_else(|| unknown("order status", &status))?, unsigned(count)?))

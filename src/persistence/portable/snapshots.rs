@@ -5,7 +5,7 @@ use crate::domain::entity::Part;
 use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
-use crate::persistence::values::{columns, Moment, unsigned};
+use crate::persistence::values::{Moment, columns, unsigned};
 use crate::ports::{Snapshot, Snapshots, StoreError};
 use async_trait::async_trait;
 use sqlx::QueryBuilder;
@@ -76,9 +76,8 @@ impl Snapshots for Inner {
             let of_kind: Vec<Uuid> =
                 entities.iter().filter(|entity| entity.kind == kind).map(|entity| entity.uuid).collect();
             for chunk in of_kind.chunks(ENTITIES_PER_STATEMENT) {
-                let mut query = QueryBuilder::<Db>::new(
-                    "SELECT kind, entity, part, version, state FROM snapshot WHERE kind = ",
-                );
+                let mut query =
+                    QueryBuilder::<Db>::new("SELECT kind, entity, part, version, state FROM snapshot WHERE kind = ");
                 query.push_bind(kind.name()).push(" AND entity IN (");
                 let mut ids = query.separated(", ");
                 for id in chunk {

@@ -149,7 +149,10 @@ async fn prepare(base: &PgConnectOptions, options: &Options) -> Result<(), Store
     schema::check_partitions(partitions.as_deref())?;
     let fsync: String = sqlx::query_scalar("SHOW fsync").fetch_one(&mut connection).await.map_err(store_error)?;
     if fsync != "on" {
-        tracing::warn!(fsync, "this Postgres does not wait for its disk: what it says is durable may be lost in a crash");
+        tracing::warn!(
+            fsync,
+            "this Postgres does not wait for its disk: what it says is durable may be lost in a crash"
+        );
     }
     // What could not be closed in order is closed all the same.
     let _ = connection.close().await;

@@ -2,10 +2,10 @@
 //! former owner that could still answer cannot be.
 
 use super::Inner;
+use super::lock::DirectoryLock;
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::{Moment, signed};
-use super::lock::DirectoryLock;
 use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
 use async_trait::async_trait;
 use sqlx::sqlite::{Sqlite, SqliteConnection};

@@ -33,7 +33,9 @@ impl DirectoryLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held_by_another(directory, &mut file)),
-            Err(TryLockError::Error(error)) => return Err(failed("cannot lock the data directory", error)),
+            Err(TryLockError::Error(error)) => {
+                return Err(failed("cannot lock the data directory", error));
+            }
         }
         // For people, and for the message that a second process is refused with.
         let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
@@ -43,7 +45,9 @@ impl DirectoryLock {
 
     /// Lets another process in, though this store is still open somewhere: its owner has said goodbye.
     pub(super) fn release(&self) -> Result<(), StoreError> {
-        self.file.unlock().map_err(|error| StoreError::Unavailable(format!("cannot unlock the data directory: {error}")))
+        self.file
+            .unlock()
+            .map_err(|error| StoreError::Unavailable(format!("cannot unlock the data directory: {error}")))
     }
 }
 
@@ -55,8 +59,5 @@ fn held_by_another(directory: &Path, file: &mut File) -> StoreError {
         "" => "another process".to_owned(),
         id => format!("another process ({id})"),
     };
-    StoreError::Invalid(format!(
-        "{who} serves on the data directory {}: only one can at a time",
-        directory.display()
-    ))
+    StoreError::Invalid(format!("{who} serves on the data directory {}: only one can at a time", directory.display()))
 }

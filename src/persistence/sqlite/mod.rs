@@ -65,9 +65,7 @@ struct Inner {
 
 impl Inner {
     fn writer(&self) -> Result<&Slot<SqliteConnection>, StoreError> {
-        self.writer
-            .as_ref()
-            .ok_or_else(|| StoreError::Invalid("the store was opened for reading only".to_owned()))
+        self.writer.as_ref().ok_or_else(|| StoreError::Invalid("the store was opened for reading only".to_owned()))
     }
 
     /// The connection that checkpoints write with: the writer's.
@@ -78,8 +76,12 @@ impl Inner {
     /// Moves what was written since the last checkpoint from the write-ahead log into the file, beside the writer and its commits. What
     /// cannot be moved now is moved the next time.
     async fn tidy_up_after(&self, advance: &[(u16, u64)]) {
-        let (Some(keeper), false) = (&self.keeper, advance.is_empty()) else { return };
-        let Ok(mut held) = keeper.hold().await else { return };
+        let (Some(keeper), false) = (&self.keeper, advance.is_empty()) else {
+            return;
+        };
+        let Ok(mut held) = keeper.hold().await else {
+            return;
+        };
         let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(held.connection()).await;
         if let Err(error) = held.settle(outcome) {
             tracing::debug!(%error, "the write-ahead log was not moved into the file");

@@ -36,9 +36,7 @@ pub(super) async fn newer_heads(
     for group in entities.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new("WITH captured (kind, entity, version) AS (");
         query.push_values(group, |mut row, captured| {
-            row.push_bind(captured.entity.kind.name())
-                .push_bind(captured.entity.uuid)
-                .push_bind(big(captured.version));
+            row.push_bind(captured.entity.kind.name()).push_bind(captured.entity.uuid).push_bind(big(captured.version));
         });
         query.push(
             ") SELECT snapshot.kind, snapshot.entity FROM captured JOIN snapshot
@@ -101,11 +99,7 @@ pub(super) async fn parts(connection: &mut SqliteConnection, entities: &[&Captur
     .await
 }
 
-async fn delete_part(
-    connection: &mut SqliteConnection,
-    captured: &Captured,
-    part: &str,
-) -> Result<(), sqlx::Error> {
+async fn delete_part(connection: &mut SqliteConnection, captured: &Captured, part: &str) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM snapshot WHERE kind = $1 AND entity = $2 AND part = $3 AND version < $4")
         .bind(captured.entity.kind.name())
         .bind(captured.entity.uuid)
@@ -329,14 +323,13 @@ pub(super) async fn advance(
 ) -> Result<bool, sqlx::Error> {
     for (id, seq) in advance {
         let epoch = owned.iter().find(|own| own.id == *id).map_or(-1, |own| big(own.epoch));
-        let advanced = sqlx::query(
-            "UPDATE partition SET checkpoint_seq = max(checkpoint_seq, $1) WHERE id = $2 AND epoch = $3",
-        )
-        .bind(big(*seq))
-        .bind(i64::from(*id))
-        .bind(epoch)
-        .execute(&mut *connection)
-        .await?;
+        let advanced =
+            sqlx::query("UPDATE partition SET checkpoint_seq = max(checkpoint_seq, $1) WHERE id = $2 AND epoch = $3")
+                .bind(big(*seq))
+                .bind(i64::from(*id))
+                .bind(epoch)
+                .execute(&mut *connection)
+                .await?;
         if advanced.rows_affected() != 1 {
             return Ok(false);
         }
