@@ -1,0 +1,11 @@
+//! The server as an operator has it: the real binary, killed, stopped, started twice and started wrongly.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod kill;
+mod owners;
+mod process;
+mod refusals;
+mod rush;
+mod stop;

@@ -1,0 +1,182 @@
+//! The binaries as child processes, which end with the test that started them.
+
+use crate::support::client::Client;
+use crate::support::{Kind, SECRET, TestStore};
+use serde_json::Value;
+use std::fmt::Display;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+/// The longest wait for anything that must come.
+const BOUND: Duration = Duration::from_secs(30);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Looks until there is something; fails with what was waited for when that takes too long.
+pub async fn until<T>(what: impl Display, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let found = tokio::time::timeout(BOUND, looking).await;
+    found.unwrap_or_else(|_| panic!("waited {BOUND:?} for {what}"))
+}
+
+/// A port that is free, and that no socket gets by chance: so a server that was killed finds its port again.
+pub fn free_address() -> SocketAddr {
+    // Systems give ports of their own choice from 32768 or 49152 on.
+    const PORTS: std::ops::Range<u32> = 20_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..PORTS.len() {
+        let number = std::process::id().wrapping_mul(61) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + number % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("a port")));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free");
+}
+
+/// A command of one of our binaries, which inherits no setting of ours and is killed when it is dropped.
+pub fn command(binary: &str) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os() {
+        if name == "DATABASE_URL" || name.to_string_lossy().starts_with("HAAT_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+/// `haat` with these arguments.
+pub fn haat() -> Command {
+    command(env!("CARGO_BIN_EXE_haat"))
+}
+
+/// Runs a command to its end, which must come.
+pub async fn output(mut command: Command) -> Output {
+    let output = tokio::time::timeout(BOUND, command.output()).await;
+    output.unwrap_or_else(|_| panic!("{command:?} does not end")).expect("the binary runs")
+}
+
+/// A running `haat`.
+pub struct Haat {
+    pub address: SocketAddr,
+    pub client: Client,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Haat {
+    /// Starts a server on this store and this address; it need not be ready yet.
+    pub fn begin(store: &TestStore, data_dir: &Path, address: SocketAddr) -> Self {
+        let mut command = haat();
+        command.args(["--log-format", "json", "--listen", &address.to_string(), "--data-dir"]).arg(data_dir);
+        command.env("HAAT_JWT_SECRET", String::from_utf8_lossy(SECRET).as_ref());
+        if let Some(url) = store.url() {
+            command.env("DATABASE_URL", url);
+        }
+        let mut child = command.stdout(Stdio::null()).spawn().expect("the binary runs");
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let kept = log.clone();
+        let reader = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                kept.lock().expect("no panic").push(line);
+            }
+        });
+        Self { address, client: Client::new(address), child, log, reader }
+    }
+
+    /// Starts a server on this store and this address, and waits until it takes requests.
+    pub async fn start(store: &TestStore, address: SocketAddr) -> Self {
+        let mut server = Self::begin(store, store.data_dir(), address);
+        server.ready().await;
+        server
+    }
+
+    /// Waits until it takes requests.
+    pub async fn ready(&mut self) {
+        let client = self.client;
+        until("a server to be ready", async || {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                // The pipe ends with the process: what it said last is on its way.
+                let _ = (&mut self.reader).await;
+                panic!("the server ended instead, {status}: {}", self.log());
+            }
+            let answer = client.get("/readyz").try_send().await;
+            answer.is_ok_and(|answer| answer.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// As by `kill -9`: returns when it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it runs and can be killed");
+        self.said_no_error();
+    }
+
+    /// As by `kill -TERM`, `-STOP` and so on.
+    pub async fn signal(&self, signal: &str) {
+        let id = self.child.id().expect("it runs");
+        let mut kill = Command::new("sh");
+        assert!(kill.args(["-c", &format!("kill -{signal} {id}")]).status().await.expect("a shell").success());
+    }
+
+    /// Waits for its end, which must come.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let ended = tokio::time::timeout(BOUND, self.child.wait()).await;
+        let status = ended.unwrap_or_else(|_| panic!("the server does not end: {}", self.log())).expect("a child");
+        let _ = (&mut self.reader).await;
+        status
+    }
+
+    /// Whether it is still there.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// What it said on stderr.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no panic").join("\n")
+    }
+
+    /// A field of the log line with this message.
+    pub fn logged(&self, message: &str, field: &str) -> Value {
+        let lines = self.log.lock().expect("no panic");
+        let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let line = lines.find(|line| line["message"] == message);
+        line.unwrap_or_else(|| panic!("'{message}' is not in the log"))[field].clone()
+    }
+
+    /// Fails when it logged an error; a panic is one.
+    pub fn said_no_error(&self) {
+        let log = self.log.lock().expect("no panic");
+        let errors: Vec<&String> = log.iter().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+}
+
+/// Lets the next server of this store start at once, as the last one is known to be dead: on Postgres its lease would run on for seconds.
+pub async fn end_lease(store: &TestStore) {
+    use sqlx::{Connection, Executor};
+    if store.kind == Kind::Postgres {
+        let mut database =
+            sqlx::PgConnection::connect(store.url().expect("a URL")).await.expect("the database answers");
+        database.execute("UPDATE partition SET owner_until = clock_timestamp()").await.expect("the table is there");
+    }
+}
