@@ -278,7 +278,7 @@ impl Engine {
             }
             Err(failure) => drop(send.send(Err(failure))),
         };
-        let command = CartCommand::CheckOut { by, details, shortages: Vec::new() };
+        let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
         let edge = Edge::<Cart> { command, key, deadline, sent, inner: true, reply: Box::new(on_cart) };
         self.deliver(cart, edge, false)?;
         let waited = wait.map_or(within, |wait| wait.max(Duration::from_millis(1)));

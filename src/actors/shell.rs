@@ -250,7 +250,7 @@ impl<E: Hosted> Shell<E> {
             }
         };
         let Life::Up(built) = &self.life else { return };
-        if let Some(message) = built.entity.respond(&command, result.as_ref().map(|()| ())) {
+        if let Some(message) = built.entity.respond(&command, result.as_ref().copied()) {
             self.node.tell(message, false);
         }
     }

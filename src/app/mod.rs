@@ -60,13 +60,16 @@ pub enum AppError {
     Drain(Duration),
 }
 
+/// Puts something between the lane and the store's journal.
+pub type WrapJournal = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
+
 /// What tests put in place of the real thing. The default changes nothing.
 #[derive(Default, Clone)]
 pub struct Hooks {
     /// Called before every decision.
     pub on_decide: Option<DecideHook>,
     /// Stands between the lane and the store's journal.
-    pub journal: Option<Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>>,
+    pub journal: Option<WrapJournal>,
     /// Called in place of ending the process when the node cannot go on.
     pub on_fatal: Option<OnFatal>,
 }

@@ -39,7 +39,7 @@ const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How many entities one transaction of a checkpoint writes at most: here, all that it is given.
-const SLICE_ENTITIES: usize = usize::MAX;
+const SLICE_ENTITIES: usize = 100_000;
 
 struct Inner {
     mode: Mode,
