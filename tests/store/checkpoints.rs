@@ -1,17 +1,38 @@
 //! Checkpoints: never back, never another's, all of a transaction or nothing.
 
 use crate::on_both_stores;
-use crate::samples::{at, capture_order, captured, order_id, order_row, paid, part, vendor_id, write_all};
+use crate::samples::{
+    at, capture_order, captured, order_id, order_row, paid, part, vendor_id, write_all,
+};
 use haat::domain::entity::Part;
 use haat::domain::ids::EntityId;
 use haat::ports::{CheckpointWrite, OrdersOf, Partition, Store, StoreError};
 
 async fn checkpoints(store: &Store) -> Vec<u64> {
-    store.journal.partitions().await.expect("partitions").iter().map(|home| home.checkpoint_seq).collect()
+    store
+        .journal
+        .partitions()
+        .await
+        .expect("partitions")
+        .iter()
+        .map(|home| home.checkpoint_seq)
+        .collect()
 }
 
-async fn advance(store: &Store, owned: &[Partition], advance: &[(u16, u64)]) -> Result<(), StoreError> {
-    store.checkpoints.write(CheckpointWrite { owned, entities: &[], advance }).await.map(|refused| assert_eq!(refused, []))
+async fn advance(
+    store: &Store,
+    owned: &[Partition],
+    advance: &[(u16, u64)],
+) -> Result<(), StoreError> {
+    store
+        .checkpoints
+        .write(CheckpointWrite {
+            owned,
+            entities: &[],
+            advance,
+        })
+        .await
+        .map(|refused| assert_eq!(refused, []))
 }
 
 on_both_stores! {

@@ -18,11 +18,17 @@ pub const NO_LEASE: Duration = Duration::ZERO;
 
 impl Fixture {
     pub fn sqlite() -> Self {
-        Self { directory: TempDir::new().expect("a temporary directory"), database: None }
+        Self {
+            directory: TempDir::new().expect("a temporary directory"),
+            database: None,
+        }
     }
 
     pub async fn postgres() -> Self {
-        Self { database: Some(TestDatabase::create().await), ..Self::sqlite() }
+        Self {
+            database: Some(TestDatabase::create().await),
+            ..Self::sqlite()
+        }
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -34,7 +40,11 @@ impl Fixture {
             None => Place::Sqlite(self.directory.path().to_path_buf()),
             Some(database) => Place::Postgres(database.url.clone()),
         };
-        let options = Options { query_connections: 2, read_connections: 2, ..Options::default() };
+        let options = Options {
+            query_connections: 2,
+            read_connections: 2,
+            ..Options::default()
+        };
         StoreConfig { place, options }
     }
 
@@ -59,9 +69,17 @@ impl Fixture {
         match &self.database {
             Some(database) => {
                 let mut connection = PgConnection::connect(&database.url).await?;
-                connection.execute(sql).await.map(|done| done.rows_affected())
+                connection
+                    .execute(sql)
+                    .await
+                    .map(|done| done.rows_affected())
             }
-            None => self.embedded().await?.execute(sql).await.map(|done| done.rows_affected()),
+            None => self
+                .embedded()
+                .await?
+                .execute(sql)
+                .await
+                .map(|done| done.rows_affected()),
         }
     }
 
@@ -70,12 +88,20 @@ impl Fixture {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.database {
             Some(database) => {
-                let mut connection = PgConnection::connect(&database.url).await.expect("a connection");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
+                let mut connection = PgConnection::connect(&database.url)
+                    .await
+                    .expect("a connection");
+                sqlx::query_scalar(sql)
+                    .fetch_one(&mut connection)
+                    .await
+                    .expect("a number")
             }
             None => {
                 let mut connection = self.embedded().await.expect("a connection");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
+                sqlx::query_scalar(sql)
+                    .fetch_one(&mut connection)
+                    .await
+                    .expect("a number")
             }
         }
     }
@@ -87,5 +113,9 @@ impl Fixture {
 }
 
 pub async fn take(store: &Store, owner: &str) -> Vec<Partition> {
-    store.journal.take(owner, NO_LEASE, crate::samples::at(1)).await.expect("the partitions are taken")
+    store
+        .journal
+        .take(owner, NO_LEASE, crate::samples::at(1))
+        .await
+        .expect("the partitions are taken")
 }
