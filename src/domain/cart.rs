@@ -1,7 +1,8 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_part, write_part,
+    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_part,
+    write_part,
 };
 use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
@@ -465,8 +466,11 @@ impl Entity for Cart {
         }
     }
 
-    fn effect(&self, _key: EffectKey) -> Option<Effect> {
+    fn effect(&self, key: EffectKey) -> Option<Effect> {
         let (order, details) = (self.order()?, self.details.clone()?);
+        if key != EffectKey::new(Step::Place, order) {
+            return None;
+        }
         let shown = Money::new(subtotal(&self.lines), self.currency);
         let placement = Placement {
             cart: self.id,
@@ -482,6 +486,21 @@ impl Entity for Cart {
         };
         let command = OrderCommand::Place { placement: Box::new(placement) };
         Some(Effect::Tell(Message::Order { id: order, command }))
+    }
+
+    fn is_read(command: &CartCommand) -> bool {
+        matches!(command, CartCommand::Get { .. })
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        serde_json::json!({
+            "status": self.status,
+            "currency": self.currency,
+            "lines": self.lines.len(),
+            "subtotal_minor": subtotal(&self.lines),
+            "attempts": self.attempt,
+            "order_id": self.order(),
+        })
     }
 
     fn check(&self) -> Result<(), Breach> {

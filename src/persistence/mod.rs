@@ -3,9 +3,13 @@
 //! What differs stands in `sqlite` and `postgres`: opening, appends, ownership and bulk upserts. What is the same SQL on both stands in
 //! `portable`, whose files each of the two compiles against its own driver.
 
+pub mod checkpointer;
+pub mod lane;
 pub mod postgres;
+pub mod recovery;
 pub mod sqlite;
 
+mod metrics;
 mod schema;
 mod slot;
 mod values;

@@ -92,9 +92,8 @@ impl Snapshots for Inner {
                 .map(|entity| entity.uuid)
                 .collect();
             for chunk in of_kind.chunks(ENTITIES_PER_STATEMENT) {
-                let mut query = QueryBuilder::<Db>::new(
-                    "SELECT kind, entity, part, version, state FROM snapshot WHERE kind = ",
-                );
+                let mut query =
+                    QueryBuilder::<Db>::new("SELECT kind, entity, part, version, state FROM snapshot WHERE kind = ");
                 query.push_bind(kind.name()).push(" AND entity IN (");
                 let mut ids = query.separated(", ");
                 for id in chunk {

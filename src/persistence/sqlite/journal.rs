@@ -2,6 +2,7 @@
 //! former owner that could still answer cannot be.
 
 use super::Inner;
+use super::lock::DirectoryLock;
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::{Moment, signed};
@@ -161,6 +162,7 @@ impl Journal for Inner {
         let terms = terms(partitions)?;
         let mut held = self.writer()?.hold().await?;
         let outcome = set_lease(held.connection(), &terms, Duration::ZERO).await;
-        held.settle(outcome).map(|_| ())
+        held.settle(outcome)?;
+        self.lock.as_ref().map_or(Ok(()), DirectoryLock::release)
     }
 }

@@ -10,7 +10,7 @@ const FILE: &str = "haat.lock";
 
 /// An exclusive lock on a data directory, until it is dropped.
 pub(super) struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -44,7 +44,14 @@ impl DirectoryLock {
             .and_then(|()| file.rewind())
             .and_then(|()| write!(file, "{}", std::process::id()));
         noted.map_err(|error| failed("cannot write to the data directory", error))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// Lets another process in, though this store is still open somewhere: its owner has said goodbye.
+    pub(super) fn release(&self) -> Result<(), StoreError> {
+        self.file
+            .unlock()
+            .map_err(|error| StoreError::Unavailable(format!("cannot unlock the data directory: {error}")))
     }
 }
 
@@ -56,8 +63,5 @@ fn held_by_another(directory: &Path, file: &mut File) -> StoreError {
         "" => "another process".to_owned(),
         id => format!("another process ({id})"),
     };
-    StoreError::Invalid(format!(
-        "{who} serves on the data directory {}: only one can at a time",
-        directory.display()
-    ))
+    StoreError::Invalid(format!("{who} serves on the data directory {}: only one can at a time", directory.display()))
 }

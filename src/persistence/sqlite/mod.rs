@@ -73,14 +73,12 @@ struct Inner {
     reads: Pool<Sqlite>,
     lists: Pool<Sqlite>,
     /// Held as long as the store is open for writing. Dropped last: fields are dropped in the order in which they stand.
-    _lock: Option<DirectoryLock>,
+    lock: Option<DirectoryLock>,
 }
 
 impl Inner {
     fn writer(&self) -> Result<&Slot<SqliteConnection>, StoreError> {
-        self.writer
-            .as_ref()
-            .ok_or_else(|| StoreError::Invalid("the store was opened for reading only".to_owned()))
+        self.writer.as_ref().ok_or_else(|| StoreError::Invalid("the store was opened for reading only".to_owned()))
     }
 
     /// The connection that checkpoints write with: the writer's.
@@ -140,7 +138,7 @@ pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Sto
         query_timeout: options.query_timeout,
         reads: pool(options.read_connections),
         lists: pool(options.query_connections),
-        _lock: lock,
+        lock,
     });
     Ok(Store {
         journal: inner.clone(),

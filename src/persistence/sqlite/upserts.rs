@@ -45,9 +45,7 @@ pub(super) async fn newer_heads(
     for group in entities.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new("WITH captured (kind, entity, version) AS (");
         query.push_values(group, |mut row, captured| {
-            row.push_bind(captured.entity.kind.name())
-                .push_bind(captured.entity.uuid)
-                .push_bind(big(captured.version));
+            row.push_bind(captured.entity.kind.name()).push_bind(captured.entity.uuid).push_bind(big(captured.version));
         });
         query.push(
             ") SELECT snapshot.kind, snapshot.entity FROM captured JOIN snapshot
