@@ -18,11 +18,17 @@ pub const NO_LEASE: Duration = Duration::ZERO;
 
 impl Fixture {
     pub fn sqlite() -> Self {
-        Self { directory: TempDir::new().expect("a temporary directory"), database: None }
+        Self {
+            directory: TempDir::new().expect("a temporary directory"),
+            database: None,
+        }
     }
 
     pub async fn postgres() -> Self {
-        Self { database: Some(TestDatabase::create().await), ..Self::sqlite() }
+        Self {
+            database: Some(TestDatabase::create().await),
+            ..Self::sqlite()
+        }
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -34,7 +40,11 @@ impl Fixture {
             None => Place::Sqlite(self.directory.path().to_path_buf()),
             Some(database) => Place::Postgres(database.url.clone()),
         };
-        let options = Options { query_connections: 2, read_connections: 2, ..Options::default() };
+        let options = Options {
+            query_connections: 2,
+            read_connections: 2,
+            ..Options::default()
+        };
         StoreConfig { place, options }
     }
 
@@ -59,9 +69,17 @@ impl Fixture {
         match &self.database {
             Some(database) => {
                 let mut connection = PgConnection::connect(&database.url).await?;
-                connection.execute(sql).await.map(|done| done.rows_affected())
+                connection
+                    .execute(sql)
+                    .await
+                    .map(|done| done.rows_affected())
             }
-            None => self.embedded().await?.execute(sql).await.map(|done| done.rows_affected()),
+            None => self
+                .embedded()
+                .await?
+                .execute(sql)
+                .await
+                .map(|done| done.rows_affected()),
         }
     }
 
@@ -69,15 +87,29 @@ impl Fixture {
     pub async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.database {
-            Some(database) => {
-                let mut connection = PgConnection::connect(&database.url).await.expect("a connection");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
+            Some(_) => {
+                let mut connection = self.connection().await;
+                sqlx::query_scalar(sql)
+                    .fetch_one(&mut connection)
+                    .await
+                    .expect("a number")
             }
             None => {
                 let mut connection = self.embedded().await.expect("a connection");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
+                sqlx::query_scalar(sql)
+                    .fetch_one(&mut connection)
+                    .await
+                    .expect("a number")
             }
         }
+    }
+
+    /// A connection to the Postgres database.
+    pub async fn connection(&self) -> PgConnection {
+        let database = self.database.as_ref().expect("a store on Postgres");
+        PgConnection::connect(&database.url)
+            .await
+            .expect("a connection")
     }
 
     async fn embedded(&self) -> Result<SqliteConnection, sqlx::Error> {
@@ -87,5 +119,9 @@ impl Fixture {
 }
 
 pub async fn take(store: &Store, owner: &str) -> Vec<Partition> {
-    store.journal.take(owner, NO_LEASE, crate::samples::at(1)).await.expect("the partitions are taken")
+    store
+        .journal
+        .take(owner, NO_LEASE, crate::samples::at(1))
+        .await
+        .expect("the partitions are taken")
 }

@@ -2,12 +2,13 @@
 
 use super::Inner;
 use crate::domain::time::Timestamp;
-use crate::persistence::slot::{ErrorKind, kind, store_error};
+use crate::persistence::slot::{ErrorKind, kind, within};
 use crate::persistence::values::{Moment, signed};
 use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How often the epoch frames of a take-over are tried while the former owner goes on appending.
 const EPOCH_FRAME_TRIES: usize = 1000;
@@ -52,53 +53,71 @@ const RELEASE: &str = "
 
 impl Inner {
     /// Raises all epochs; gives what was taken (id, epoch) and for how long the former owner's lease still runs.
-    async fn raise_epochs(&self, owner: &str, lease: Duration) -> Result<(Vec<(i16, i64)>, Duration), StoreError> {
+    async fn raise_epochs(
+        &self,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<(Vec<(i16, i64)>, Duration), StoreError> {
         let mut held = self.ownership.hold().await?;
-        let outcome = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS)
+        let raise = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS)
             .bind(owner)
-            .bind(lease_millis(lease))
-            .fetch_all(held.connection())
-            .await;
-        let rows = held.settle(outcome)?;
-        let wait = rows.iter().filter_map(|(_, _, millis)| u64::try_from(*millis).ok()).max().unwrap_or(0);
+            .bind(lease_millis(lease));
+        // It may have to wait for the former owner's checkpoint.
+        let outcome = timeout(self.checkpoint_timeout, raise.fetch_all(held.connection())).await;
+        let rows = held.settle_timed(outcome)?;
+        let wait = rows
+            .iter()
+            .filter_map(|(_, _, millis)| u64::try_from(*millis).ok())
+            .max()
+            .unwrap_or(0);
         let wait = Duration::from_millis(wait);
-        Ok((rows.into_iter().map(|(id, epoch, _)| (id, epoch)).collect(), wait))
+        Ok((
+            rows.into_iter().map(|(id, epoch, _)| (id, epoch)).collect(),
+            wait,
+        ))
     }
 
     /// Appends an epoch frame to each partition taken. The former owner may be appending at the same time: where it was first, the new
     /// tail is read and tried again. Each try commits what it got, so that the former owner soon collides.
-    async fn append_epoch_frames(&self, taken: &[(i16, i64)], now: Timestamp) -> Result<(), StoreError> {
+    async fn append_epoch_frames(
+        &self,
+        taken: &[(i16, i64)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut missing: BTreeSet<(i16, i64)> = taken.iter().copied().collect();
         for _ in 0..EPOCH_FRAME_TRIES {
             let (ids, epochs): (Vec<i16>, Vec<i64>) = missing.iter().copied().unzip();
             let mut held = self.ownership.hold().await?;
-            let outcome = sqlx::query_scalar::<_, i16>(APPEND_EPOCH_FRAMES)
+            let append = sqlx::query_scalar::<_, i16>(APPEND_EPOCH_FRAMES)
                 .bind(ids)
                 .bind(epochs)
-                .bind(Moment(now))
-                .fetch_all(held.connection())
-                .await;
-            let written: BTreeSet<i16> = held.settle(outcome)?.into_iter().collect();
+                .bind(Moment(now));
+            let outcome = timeout(self.query_timeout, append.fetch_all(held.connection())).await;
+            let written: BTreeSet<i16> = held.settle_timed(outcome)?.into_iter().collect();
             missing.retain(|(id, _)| !written.contains(id));
             if missing.is_empty() {
                 return Ok(());
             }
             self.still_own(missing.iter().copied()).await?;
         }
-        Err(StoreError::Unavailable("the former owner appends faster than it can be fenced".to_owned()))
+        Err(StoreError::Unavailable(
+            "the former owner appends faster than it can be fenced".to_owned(),
+        ))
     }
 
     async fn still_own(&self, taken: impl Iterator<Item = (i16, i64)>) -> Result<(), StoreError> {
         let (ids, epochs): (Vec<i16>, Vec<i64>) = taken.unzip();
-        let count: i64 = sqlx::query_scalar(
+        let count = sqlx::query_scalar::<_, i64>(
             "SELECT count(*) FROM partition JOIN UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch) USING (id, epoch)",
         )
         .bind(&ids)
-        .bind(epochs)
-        .fetch_one(&self.reads)
-        .await
-        .map_err(store_error)?;
-        if usize::try_from(count) == Ok(ids.len()) { Ok(()) } else { Err(StoreError::Fenced) }
+        .bind(epochs);
+        let count = within(self.query_timeout, count.fetch_one(&self.reads)).await?;
+        if usize::try_from(count) == Ok(ids.len()) {
+            Ok(())
+        } else {
+            Err(StoreError::Fenced)
+        }
     }
 }
 
@@ -109,7 +128,8 @@ fn terms(partitions: &[Partition]) -> Result<(Vec<i16>, Vec<i64>), StoreError> {
 }
 
 fn small(partition: u16) -> Result<i16, StoreError> {
-    i16::try_from(partition).map_err(|_| StoreError::Invalid(format!("no partition has number {partition}")))
+    i16::try_from(partition)
+        .map_err(|_| StoreError::Invalid(format!("no partition has number {partition}")))
 }
 
 fn lease_millis(lease: Duration) -> i64 {
@@ -118,7 +138,12 @@ fn lease_millis(lease: Duration) -> i64 {
 
 #[async_trait]
 impl Journal for Inner {
-    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+    async fn take(
+        &self,
+        owner: &str,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Partition>, StoreError> {
         self.may_write()?;
         let (taken, wait) = self.raise_epochs(owner, lease).await?;
         self.append_epoch_frames(&taken, now).await?;
@@ -152,23 +177,45 @@ impl Journal for Inner {
         let column = |of: fn(&Frame) -> Result<i64, StoreError>| -> Result<Vec<i64>, StoreError> {
             sorted.iter().map(|frame| of(frame)).collect()
         };
-        let partitions = sorted.iter().map(|frame| small(frame.partition)).collect::<Result<Vec<i16>, _>>()?;
-        let records = sorted.iter().map(|frame| i32::try_from(frame.records)).collect::<Result<Vec<i32>, _>>();
+        let partitions = sorted
+            .iter()
+            .map(|frame| small(frame.partition))
+            .collect::<Result<Vec<i16>, _>>()?;
+        let records = sorted
+            .iter()
+            .map(|frame| i32::try_from(frame.records))
+            .collect::<Result<Vec<i32>, _>>();
         let insert = sqlx::query(APPEND)
             .bind(partitions)
             .bind(column(|frame| signed(frame.seq))?)
             .bind(column(|frame| signed(frame.epoch))?)
-            .bind(sorted.iter().map(|frame| Moment(frame.at)).collect::<Vec<_>>())
+            .bind(
+                sorted
+                    .iter()
+                    .map(|frame| Moment(frame.at))
+                    .collect::<Vec<_>>(),
+            )
             .bind(sorted.iter().map(|frame| frame.batch).collect::<Vec<_>>())
-            .bind(records.map_err(|_| StoreError::Invalid("a frame has too many records".to_owned()))?)
-            .bind(sorted.iter().map(|frame| frame.codec as i16).collect::<Vec<_>>())
-            .bind(sorted.iter().map(|frame| frame.payload.as_slice()).collect::<Vec<_>>());
+            .bind(
+                records
+                    .map_err(|_| StoreError::Invalid("a frame has too many records".to_owned()))?,
+            )
+            .bind(
+                sorted
+                    .iter()
+                    .map(|frame| frame.codec as i16)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                sorted
+                    .iter()
+                    .map(|frame| frame.payload.as_slice())
+                    .collect::<Vec<_>>(),
+            );
         let mut held = self.append.hold().await?;
-        let Ok(outcome) = tokio::time::timeout(self.append_timeout, insert.execute(held.connection())).await else {
-            return Err(StoreError::Unavailable(format!("no answer to an append within {:?}", self.append_timeout)));
-        };
-        let collided = outcome.as_ref().is_err_and(|error| kind(error) == ErrorKind::Duplicate);
-        match held.settle(outcome) {
+        let outcome = timeout(self.append_timeout, insert.execute(held.connection())).await;
+        let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
+        match held.settle_timed(outcome) {
             Ok(_) => Ok(()),
             Err(_) if collided => Err(StoreError::Collision),
             Err(error) => Err(error),
@@ -179,7 +226,12 @@ impl Journal for Inner {
         self.look_for(frames).await
     }
 
-    async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
+    async fn frames(
+        &self,
+        partition: u16,
+        after_seq: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<Frame>, StoreError> {
         self.frames_after(partition, after_seq, max_bytes).await
     }
 
@@ -187,17 +239,25 @@ impl Journal for Inner {
         self.may_write()?;
         let (ids, epochs) = terms(partitions)?;
         let mut held = self.ownership.hold().await?;
-        let renewal = sqlx::query(RENEW).bind(ids).bind(epochs).bind(lease_millis(lease));
-        let outcome = renewal.execute(held.connection()).await;
-        let renewed = held.settle(outcome)?.rows_affected();
-        if usize::try_from(renewed) == Ok(partitions.len()) { Ok(()) } else { Err(StoreError::Fenced) }
+        let renewal = sqlx::query(RENEW)
+            .bind(ids)
+            .bind(epochs)
+            .bind(lease_millis(lease));
+        let outcome = timeout(self.query_timeout, renewal.execute(held.connection())).await;
+        let renewed = held.settle_timed(outcome)?.rows_affected();
+        if usize::try_from(renewed) == Ok(partitions.len()) {
+            Ok(())
+        } else {
+            Err(StoreError::Fenced)
+        }
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {
         self.may_write()?;
         let (ids, epochs) = terms(partitions)?;
         let mut held = self.ownership.hold().await?;
-        let outcome = sqlx::query(RELEASE).bind(ids).bind(epochs).execute(held.connection()).await;
-        held.settle(outcome).map(|_| ())
+        let release = sqlx::query(RELEASE).bind(ids).bind(epochs);
+        let outcome = timeout(self.query_timeout, release.execute(held.connection())).await;
+        held.settle_timed(outcome).map(|_| ())
     }
 }
