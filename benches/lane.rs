@@ -35,7 +35,8 @@ async fn write(lane: &LaneShared, clock: &SystemClock, records: usize) {
             (number + 1 == records).then(|| -> haat::ports::Completion { Box::new(move || drop(send.send(()))) });
         last = Some(receive);
         let entity = EntityRef { kind: Kind::Cart, uuid: clock.new_uuid() };
-        let record = format!("{{\"e\":\"{entity}\",\"v\":1,\"pad\":\"{}\"}}", "x".repeat(RECORD_BYTES - 60)).into_bytes();
+        let record =
+            format!("{{\"e\":\"{entity}\",\"v\":1,\"pad\":\"{}\"}}", "x".repeat(RECORD_BYTES - 60)).into_bytes();
         lane.append(Append { entity, version: 1, record, on_durable });
     }
     if let Some(last) = last {

@@ -157,8 +157,10 @@ pub struct ServeArgs {
     /// Where operators listen: /metrics and the admin routes leave the main port.
     #[arg(long, env = "HAAT_OPERATOR_LISTEN", value_name = "ADDRESS")]
     pub operator_listen: Option<SocketAddr>,
+    /// Where the store is.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// The secret that signs tokens.
     #[command(flatten)]
     pub secret: SecretArgs,
     /// The currency of an empty cart.

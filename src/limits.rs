@@ -66,6 +66,12 @@ pub const GATEWAY_CALL_MS: u64 = 5_000;
 pub const GATEWAY_CALLS: usize = 4_096;
 /// The longest wait between two tries of a payment call, in milliseconds.
 pub const GATEWAY_BACKOFF_MS: u64 = 2_000;
+/// The longest wait that a token of the sandbox may ask for, in milliseconds.
+pub const SANDBOX_SLOW_MS: u64 = 60_000;
+/// How often a token of the sandbox may ask to fail.
+pub const SANDBOX_FAILURES: u32 = 100;
+/// Changes of the sandbox's ledger that wait to be written before further calls fail.
+pub const SANDBOX_QUEUE: usize = 65_536;
 /// The longest wait between two sends of an unanswered message between entities, in milliseconds.
 pub const RESEND_BACKOFF_MS: u64 = 30_000;
 /// Items on one page of a list when the caller does not say.

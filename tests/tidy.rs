@@ -62,22 +62,15 @@ fn test_files(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
         };
         for module in test_items(&scan(text)).1 {
             let (file, below) = (format!("{dir}/{module}.rs"), format!("{dir}/{module}/"));
-            found.extend(
-                sources
-                    .keys()
-                    .filter(|other| **other == file || other.starts_with(&below))
-                    .cloned(),
-            );
+            found.extend(sources.keys().filter(|other| **other == file || other.starts_with(&below)).cloned());
         }
     }
     found
 }
 
 fn assert_tidy(findings: &[Finding]) {
-    let lines: Vec<String> = findings
-        .iter()
-        .map(|finding| format!("{}:{}: {}", finding.file, finding.line, finding.rule))
-        .collect();
+    let lines: Vec<String> =
+        findings.iter().map(|finding| format!("{}:{}: {}", finding.file, finding.line, finding.rule)).collect();
     assert!(lines.is_empty(), "\n{}\n", lines.join("\n"));
 }
 
@@ -85,29 +78,16 @@ fn assert_tidy(findings: &[Finding]) {
 fn the_sources_are_tidy() {
     let mut sources = BTreeMap::new();
     for dir in ["src", "tests", "benches", "examples"] {
-        for path in files_below(dir)
-            .into_iter()
-            .filter(|path| path.ends_with(".rs"))
-        {
+        for path in files_below(dir).into_iter().filter(|path| path.ends_with(".rs")) {
             let text = read(&path);
             sources.insert(path, text);
         }
     }
-    assert!(
-        sources.contains_key("src/lib.rs"),
-        "the sources were not found below {}",
-        root().display()
-    );
+    assert!(sources.contains_key("src/lib.rs"), "the sources were not found below {}", root().display());
     let for_tests = test_files(&sources);
     let findings: Vec<Finding> = sources
         .iter()
-        .flat_map(|(path, text)| {
-            check(&Source {
-                path,
-                text,
-                is_test: for_tests.contains(path),
-            })
-        })
+        .flat_map(|(path, text)| check(&Source { path, text, is_test: for_tests.contains(path) }))
         .collect();
     assert_tidy(&findings);
 }
@@ -124,13 +104,7 @@ fn a_panic_unwinds() {
 #[test]
 fn both_stores_have_the_same_migrations() {
     let names = |dir: &str| -> BTreeSet<String> {
-        files_below(dir)
-            .iter()
-            .filter_map(|path| path.rsplit('/').next().map(str::to_owned))
-            .collect()
+        files_below(dir).iter().filter_map(|path| path.rsplit('/').next().map(str::to_owned)).collect()
     };
-    assert_tidy(&check_migrations(
-        &names("migrations/postgres"),
-        &names("migrations/sqlite"),
-    ));
+    assert_tidy(&check_migrations(&names("migrations/postgres"), &names("migrations/sqlite")));
 }

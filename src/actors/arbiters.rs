@@ -18,17 +18,23 @@ impl Arbiters {
     /// # Errors
     /// When the operating system gives no thread.
     pub fn start(count: usize) -> io::Result<Self> {
-        let (send, receive) = mpsc::channel();
+        let (send, receive) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("haat-actors".into()).spawn(move || {
             let runner = System::new();
-            let started = runner.block_on(async move {
-                let handles: Vec<ArbiterHandle> = (0..count.max(1)).map(|_| Arbiter::new().handle()).collect();
-                send.send((handles, System::current()))
-            });
-            if started.is_ok()
+            let arbiters = runner.block_on(async { (0..count.max(1)).map(|_| Arbiter::new()).collect::<Vec<_>>() });
+            let handles = arbiters.iter().map(Arbiter::handle).collect();
+            let system = runner.block_on(async { System::current() });
+            if send.send((handles, system)).is_ok()
                 && let Err(error) = runner.run()
             {
                 tracing::error!(%error, "the actors' system ended");
+            }
+            // Whoever stops the node may then rely on it that no actor holds anything any more.
+            for arbiter in arbiters {
+                arbiter.stop();
+                if arbiter.join().is_err() {
+                    tracing::error!("a thread of the actors panicked");
+                }
             }
         })?;
         let (handles, system) = receive.recv().map_err(io::Error::other)?;

@@ -7,6 +7,7 @@ use crate::actors::registry::{Hosted, Undelivered};
 use crate::actors::shell::{Edge, Envelope};
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
 use crate::domain::entity::Principal;
+use crate::domain::entity::for_kind;
 use crate::domain::ids::{CartId, EntityId, EntityRef, Kind};
 use crate::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentChoice};
 use crate::domain::record::IdempotencyKey;
@@ -14,13 +15,13 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::Vendor;
-use crate::for_kind;
 use crate::limits;
 use crate::ports::{Clock, History, Ledger, Queries, StateSource};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// Why the engine gave no answer of an entity's.
@@ -123,15 +124,24 @@ impl Engine {
     }
 
     /// Fills the directory, takes over what recovery found, and starts everything that runs by itself. `rows` and `counts` are what the read tables hold.
-    pub fn open(&self, rows: Rows, counts: &[(OrderStatus, u64)], histories: Vec<(EntityRef, History)>) {
+    /// The tasks it returns run until they are cut off.
+    pub fn open(
+        &self,
+        rows: Rows,
+        counts: &[(OrderStatus, u64)],
+        histories: Vec<(EntityRef, History)>,
+    ) -> [JoinHandle<()>; 3] {
         self.node.directory.fill(rows);
         self.node.directory.count_orders(counts);
         self.node.install(histories);
         let runtime = &self.node.runtime;
-        runtime.spawn(self.node.clone().run_timers());
-        runtime.spawn(self.node.clone().run_wakes());
-        runtime.spawn(self.node.clone().run_housekeeping());
+        let tasks = [
+            runtime.spawn(self.node.clone().run_timers()),
+            runtime.spawn(self.node.clone().run_wakes()),
+            runtime.spawn(self.node.clone().run_housekeeping()),
+        ];
         self.node.set_readiness(Readiness::Ready);
+        tasks
     }
 
     /// Takes no more requests, and calls no more gateways.
@@ -139,8 +149,11 @@ impl Engine {
         self.node.set_readiness(Readiness::Draining);
     }
 
-    /// Lets all actors go.
-    pub fn clear(&self) {
+    /// Lets all actors go, and cuts off what waits outside.
+    pub async fn close(&self) {
+        self.node.stop.cancel();
+        self.node.outside.close();
+        self.node.outside.wait().await;
         self.node.registry.clear();
     }
 
@@ -257,7 +270,7 @@ impl Engine {
                     inner: false,
                     reply: Box::new(move |answer| drop(send.send(answer.map(|answer| (Some(order), started, answer))))),
                 };
-                drop(node.deliver::<Order>(order, Envelope::Edge(edge), None, false));
+                let _ = node.deliver::<Order>(order, Envelope::Edge(edge), None, false);
             }
             Ok(Answered { outcome, replayed }) => {
                 let reject = outcome.err().unwrap_or(Reject::CartUnknown);
@@ -296,15 +309,13 @@ impl Engine {
             Err(reject) => return refused(reject, false),
         };
         // It ended in the very last moment, and the cart is open again: nothing is known of how.
-        let Some(order) = order else { return Err(Failure::OutcomeUnknown) };
+        let Some(order) = order else {
+            return Err(Failure::OutcomeUnknown);
+        };
         // Before its stock is held there is nothing to show; the milestone is reached, or refused, within moments.
         let command = OrderCommand::Await { by, milestone: Milestone::Held };
         let answered = self.ask::<Order>(order, command, Ask { key, ..ask }).await?;
-        Ok(CheckedOut {
-            outcome: answered.outcome.and_then(shown),
-            created: true,
-            replayed: answered.replayed,
-        })
+        Ok(CheckedOut { outcome: answered.outcome.and_then(shown), created: true, replayed: answered.replayed })
     }
 
     fn deliver<E: Hosted>(&self, id: E::Id, edge: Edge<E>, fresh: bool) -> Result<(), Failure> {
@@ -377,7 +388,7 @@ impl Engine {
         let live = self.node.is_live(entity);
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
-            drop(self.node.deliver::<E>(id, Envelope::Inspect(send), None, false));
+            let _ = self.node.deliver::<E>(id, Envelope::Inspect(send), None, false);
         });
         match timeout(Duration::from_millis(limits::REQUEST_MS), receive).await {
             Ok(Ok(view)) => Ok(ActorView { live, ..view }),

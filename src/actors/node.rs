@@ -8,10 +8,10 @@ use crate::actors::state::{Built, Rebuilt, build_any};
 use crate::actors::timers::Timers;
 use crate::domain::cart::Cart;
 use crate::domain::entity::Message;
+use crate::domain::entity::for_kind;
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::order::Order;
 use crate::domain::vendor::Vendor;
-use crate::for_kind;
 use crate::limits;
 use crate::ports::{Captured, Clock, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource};
 use crate::telemetry::names;
@@ -24,6 +24,8 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Called before every decision, inside the guard against panics. For tests of faults; nothing else sets it.
 pub type DecideHook = Arc<dyn Fn(EntityRef, &dyn Debug) + Send + Sync>;
@@ -104,6 +106,9 @@ pub struct NodeParts {
     pub as_of: Arc<AtomicI64>,
 }
 
+/// Makes an actor run; whether it does.
+type Launch = Box<dyn FnOnce() -> bool>;
+
 /// What all actors of a node share.
 pub struct Node {
     pub(super) lane: Arc<dyn Lane>,
@@ -121,6 +126,10 @@ pub struct Node {
     pub(super) directory: Arc<Directory>,
     pub(super) timers: Timers,
     pub(super) payment_calls: Semaphore,
+    /// Cuts off what waits outside of the node.
+    pub(super) stop: CancellationToken,
+    /// What waits outside of the node.
+    pub(super) outside: TaskTracker,
     pub(super) payment_metrics: PaymentMetrics,
     /// Records that admitted checkouts may still need.
     pub(super) reserved: AtomicUsize,
@@ -150,6 +159,8 @@ impl Node {
             directory: Arc::new(Directory::default()),
             timers: Timers::new(),
             payment_calls: Semaphore::new(limits::GATEWAY_CALLS),
+            stop: CancellationToken::new(),
+            outside: TaskTracker::new(),
             payment_metrics: PaymentMetrics::new(),
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),
@@ -189,19 +200,28 @@ impl Node {
         self.readiness.store(readiness as u8, Ordering::Release);
     }
 
-    /// Starts the actor of `id`. It runs on the arbiter of its partition, where its cart or its orders are too.
-    fn start<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> Slot<E> {
+    /// Starts the actor of `id`, unless the node is stopping.
+    fn start<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> Option<Slot<E>> {
+        let (slot, launch) = self.prepare(id, start);
+        launch().then_some(slot)
+    }
+
+    /// An actor and what makes it run: on the arbiter of its partition, where its cart or its orders are too.
+    fn prepare<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> (Slot<E>, Launch) {
         // A capacity of none is actix's word for no limit: requests are refused by depth before they come here, and what entities send each other
         // is never refused.
         let (sender, receiver) = channel::channel(0);
         let shared = Arc::new(SlotShared::default());
         let (node, slot) = (self.clone(), shared.clone());
-        let arbiter = &self.arbiters[usize::from(id.uuid().as_bytes()[15]) % self.arbiters.len()];
-        arbiter.spawn_fn(move || {
-            let context: Context<Shell<E>> = Context::with_receiver(receiver);
-            context.run(Shell::new(id, node, slot, start));
-        });
-        Slot { addr: Addr::new(sender), shared }
+        let launch = move || {
+            let arbiter = node.arbiters[usize::from(id.uuid().as_bytes()[15]) % node.arbiters.len()].clone();
+            !node.stop.is_cancelled()
+                && arbiter.spawn_fn(move || {
+                    let context: Context<Shell<E>> = Context::with_receiver(receiver);
+                    context.run(Shell::new(id, node, slot, start));
+                })
+        };
+        (Slot { addr: Addr::new(sender), shared }, Box::new(launch))
     }
 
     /// Puts a message into a mailbox, starting the actor if need be.
@@ -214,7 +234,7 @@ impl Node {
     ) -> Result<(), Undelivered> {
         let first = if fresh { Start::Fresh } else { Start::Load };
         let now_ms = self.coarse_ms.load(Ordering::Relaxed);
-        let start = |how| Some(self.start::<E>(id, how));
+        let start = |how| self.start::<E>(id, how);
         self.registry.deliver(id, envelope, limit, now_ms, start, first)
     }
 
@@ -222,7 +242,7 @@ impl Node {
     fn deliver_if_live<E: Hosted>(self: &Arc<Self>, id: E::Id, envelope: Envelope<E>) -> Result<(), Undelivered> {
         let slot_time = E::slots(&self.registry).get(&id).map(|slot| slot.shared.last_used.load(Ordering::Relaxed));
         let start = |how| match how {
-            Start::Replay => Some(self.start::<E>(id, Start::Replay)),
+            Start::Replay => self.start::<E>(id, Start::Replay),
             _ => None,
         };
         // Housekeeping is no use: it must not keep an actor young.
@@ -236,19 +256,19 @@ impl Node {
             Message::Order { id, command } => self.deliver::<Order>(id, Envelope::Peer(command), None, fresh),
             Message::Vendor { id, command } => self.deliver::<Vendor>(id, Envelope::Peer(command), None, fresh),
         };
-        debug_assert!(told.is_ok(), "a message between entities has no limit");
+        debug_assert!(told.is_ok() || self.stop.is_cancelled(), "a message between entities has no limit");
     }
 
     /// Makes an entity look at what is due; starts it if it is not in memory.
     fn wake(self: &Arc<Self>, entity: EntityRef) {
         for_kind!(entity.kind, E => {
-            drop(self.deliver::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake, None, false));
+            let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake, None, false);
         });
     }
 
     fn wake_if_live(self: &Arc<Self>, entity: EntityRef) {
         for_kind!(entity.kind, E => {
-            drop(self.deliver_if_live::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake));
+            let _ = self.deliver_if_live::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake);
         });
     }
 
@@ -300,30 +320,41 @@ impl Node {
                 }
             }
         }
-        self.start_all::<Vendor>(vendors);
-        self.start_all::<Order>(orders);
-        self.start_all::<Cart>(carts);
+        // All are in the registry before the first one runs: what it sends must find them, and not start them a second time.
+        let mut launches: Vec<Launch> = Vec::new();
+        self.register::<Vendor>(vendors, &mut launches);
+        self.register::<Order>(orders, &mut launches);
+        self.register::<Cart>(carts, &mut launches);
         for entity in quarantined {
             for_kind!(entity.kind, E => {
                 let id = EntityId::from_uuid(entity.uuid);
-                E::slots(&self.registry).insert(id, self.start::<E>(id, Start::Quarantined));
+                let (slot, launch) = self.prepare::<E>(id, Start::Quarantined);
+                E::slots(&self.registry).insert(id, slot);
+                launches.push(launch);
             });
+        }
+        for launch in launches {
+            launch();
         }
     }
 
     /// Counts a recovered order under its status now instead of the one its rows show.
     fn recount(&self, entity: EntityRef, built: &Built<Order>, history: &History) {
         let snapshot = History { snapshot: history.snapshot.clone(), records: Vec::new() };
-        let Ok(Rebuilt::Order(before)) = build_any(entity, &snapshot) else { return };
+        let Ok(Rebuilt::Order(before)) = build_any(entity, &snapshot) else {
+            return;
+        };
         let (from, to) = (before.entity.status(), built.entity.status());
         if let Some(to) = to.filter(|_| from != to) {
             self.directory.publish(crate::domain::entity::Publication::OrderStatus { from, to });
         }
     }
 
-    fn start_all<E: Hosted>(self: &Arc<Self>, entities: Vec<(E::Id, Box<Built<E>>)>) {
+    fn register<E: Hosted>(self: &Arc<Self>, entities: Vec<(E::Id, Box<Built<E>>)>, launches: &mut Vec<Launch>) {
         for (id, built) in entities {
-            E::slots(&self.registry).insert(id, self.start::<E>(id, Start::Ready(built)));
+            let (slot, launch) = self.prepare::<E>(id, Start::Ready(built));
+            E::slots(&self.registry).insert(id, slot);
+            launches.push(launch);
         }
     }
 
@@ -394,7 +425,7 @@ impl Node {
         self.metrics(E::KIND).depth_max.set(deepest as f64);
         self.metrics(E::KIND).live.set(E::slots(&self.registry).len() as f64);
         for id in unused {
-            drop(self.deliver_if_live::<E>(id, Envelope::Passivate));
+            let _ = self.deliver_if_live::<E>(id, Envelope::Passivate);
         }
     }
 }
@@ -417,8 +448,7 @@ impl StateSource for States {
     fn checkpointed(&self, entity: EntityRef, version: u64) {
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
-            drop(self.0.deliver_if_live::<E>(id, Envelope::Checkpointed(version)));
+            let _ = self.0.deliver_if_live::<E>(id, Envelope::Checkpointed(version));
         });
     }
 }
-

@@ -31,20 +31,26 @@ impl Node {
         self.lane.when_durable(
             after,
             Box::new(move || {
-                let runtime = node.runtime.clone();
-                runtime.spawn(async move {
-                    let order = call.order;
-                    match node.call_gateway(&call, void).await {
-                        Some(command) => node.tell(Message::Order { id: order, command }, false),
-                        None => node.not_answered(order, key),
-                    }
-                });
+                let (outside, runtime) = (node.outside.clone(), node.runtime.clone());
+                outside.spawn_on(
+                    async move {
+                        let order = call.order;
+                        // A call that is cut off is made again after the next start.
+                        let call = node.stop.run_until_cancelled(node.call_gateway(&call, void));
+                        let Some(answer) = call.await else { return };
+                        match answer {
+                            Some(command) => node.tell(Message::Order { id: order, command }, false),
+                            None => node.not_answered(order, key),
+                        }
+                    },
+                    &runtime,
+                );
             }),
         );
     }
 
     fn not_answered(self: &Arc<Self>, order: OrderId, key: EffectKey) {
-        drop(self.deliver::<Order>(order, Envelope::NotAnswered(key), None, false));
+        let _ = self.deliver::<Order>(order, Envelope::NotAnswered(key), None, false);
     }
 
     /// The answer as a command to the order; `None` while it is not known.

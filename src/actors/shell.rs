@@ -236,7 +236,8 @@ impl<E: Hosted> Shell<E> {
             }
             Err(Panicked { poisoned, tainted }) => {
                 // A state that a panic left behind still knows its id, which is all that a refusal needs of it.
-                if poisoned && let Life::Up(built) = &self.life
+                if poisoned
+                    && let Life::Up(built) = &self.life
                     && let Some(message) = built.entity.respond(&command, Err(&Reject::CommandPoisoned))
                 {
                     self.node.tell(message, false);
@@ -256,16 +257,15 @@ impl<E: Hosted> Shell<E> {
 
     /// Decides and applies. A panic leaves a state that may not be used any more, unless the command is known to panic, and was not tried.
     #[expect(clippy::type_complexity, reason = "the decision as the domain gives it, with its moment")]
-    fn execute(
-        &mut self,
-        command: &mut E::Command,
-    ) -> Result<(Timestamp, Result<Vec<E::Event>, Reject>), Panicked> {
+    fn execute(&mut self, command: &mut E::Command) -> Result<(Timestamp, Result<Vec<E::Event>, Reject>), Panicked> {
         let (node, entity_ref) = (self.node.clone(), self.entity_ref());
         let times = |suspects: &[u64], hash| suspects.iter().filter(|suspect| **suspect == hash).count();
         if !self.suspects.is_empty() && times(&self.suspects, hash_of(command)) >= 2 {
             return Err(Panicked { poisoned: true, tainted: false });
         }
-        let Life::Up(built) = &mut self.life else { return Err(Panicked { poisoned: false, tainted: false }) };
+        let Life::Up(built) = &mut self.life else {
+            return Err(Panicked { poisoned: false, tainted: false });
+        };
         let entity = &mut built.entity;
         let now = node.clock.now();
         let decided = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -304,7 +304,9 @@ impl<E: Hosted> Shell<E> {
 
     /// Appends what was decided, with its replies, to the lane; then sends what stays on the node.
     fn record(&mut self, now: Timestamp, events: Vec<E::Event>, mut replies: Replies<E>) {
-        let Life::Up(built) = &mut self.life else { return };
+        let Life::Up(built) = &mut self.life else {
+            return;
+        };
         if !events.is_empty() {
             let mut index = 0;
             while index < self.parked.len() {
@@ -396,7 +398,9 @@ impl<E: Hosted> Shell<E> {
 
     fn send(&mut self, key: EffectKey, attempts: u32, minted: bool) {
         let Life::Up(built) = &self.life else { return };
-        let Some(effect) = built.entity.effect(key) else { return };
+        let Some(effect) = built.entity.effect(key) else {
+            return;
+        };
         let longest = Duration::from_millis(limits::RESEND_BACKOFF_MS);
         let wait = match &effect {
             Effect::Tell(_) => (RESEND_FROM * 2u32.saturating_pow(attempts.min(16))).min(longest),
@@ -420,7 +424,9 @@ impl<E: Hosted> Shell<E> {
         let Life::Up(built) = &self.life else { return };
         let in_millis = |at: Timestamp| Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0));
         let timer = built.entity.timer().map(|(at, _)| Instant::now() + in_millis(at));
-        let Some(next) = self.sent.iter().map(|sent| sent.again).chain(timer).min() else { return };
+        let Some(next) = self.sent.iter().map(|sent| sent.again).chain(timer).min() else {
+            return;
+        };
         if self.look_at.is_none_or(|look| next < look) {
             self.look_at = Some(next);
             self.node.timers.register(self.id.entity(), next);
@@ -456,7 +462,9 @@ impl<E: Hosted> Shell<E> {
     }
 
     fn on_capture(&mut self, reply: oneshot::Sender<Option<Captured>>) {
-        let Life::Up(built) = &mut self.life else { return drop(reply.send(None)) };
+        let Life::Up(built) = &mut self.life else {
+            return drop(reply.send(None));
+        };
         let capture = built.capture();
         let captured = Captured {
             entity: self.id.entity(),
@@ -503,7 +511,7 @@ impl<E: Hosted> Shell<E> {
         self.sent.clear();
         let wait = Duration::from_millis(1 << restarts.min(10)).min(Duration::from_secs(1));
         let (send, durable) = oneshot::channel();
-        self.node.lane.when_durable(self.last_place, Box::new(move || drop(send.send(()))));
+        self.node.lane.when_durable(self.last_place, Box::new(move || _ = send.send(())));
         let (node, entity) = (self.node.clone(), self.entity_ref());
         let history = async move {
             // The lane lets go of this when the process is stopping: then nothing matters any more.
@@ -557,7 +565,9 @@ impl<E: Hosted> Actor for Shell<E> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let Life::Starting(start) = &mut self.life else { return };
+        let Life::Starting(start) = &mut self.life else {
+            return;
+        };
         let records_too = match start.take() {
             Some(Start::Fresh) => return self.up(Box::new(Built::new(self.id))),
             Some(Start::Ready(built)) => {

@@ -125,9 +125,8 @@ fn build_unguarded<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, 
         let mut answers: Vec<KeptAnswer<E::Reply>> = Vec::new();
         for part in snapshot.parts.iter().filter(is_answer) {
             let json = part.state.as_deref().unwrap_or_default();
-            answers.push(
-                serde_json::from_slice(json).map_err(|source| RestoreError { part: part.name.clone(), source })?,
-            );
+            answers
+                .push(serde_json::from_slice(json).map_err(|source| RestoreError { part: part.name.clone(), source })?);
         }
         answers.sort_by_key(|answer| answer.at);
         answers.into_iter().for_each(|answer| built.answers.insert(answer));

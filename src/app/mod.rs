@@ -2,7 +2,7 @@
 
 use crate::actors::{Arbiters, DecideHook, Engine, NodeParts};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::sandbox::{Sandbox, SandboxError};
+use crate::adapters::sandbox::{SandboxError, SandboxGateway};
 use crate::config::Config;
 use crate::domain::ids::EntityRef;
 use crate::http::auth::Auth;
@@ -12,7 +12,7 @@ use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
 use crate::persistence::recovery::{StoredHistories, recover};
 use crate::persistence::{self, Mode, Place};
-use crate::ports::{Clock, Journal, Lane, Partition, Store, StoreError};
+use crate::ports::{Clock, Journal, Partition, Store, StoreError};
 use crate::telemetry;
 use foldhash::HashMap;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -101,7 +101,7 @@ impl App {
         if let Some(wrap) = &hooks.journal {
             store.journal = wrap(store.journal.clone());
         }
-        let sandbox = Arc::new(Sandbox::open(&config.data_dir, clock.clone())?);
+        let sandbox = Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?);
         let arbiters = Arbiters::start(config.actor_threads)?;
         let lane = LaneShared::new();
         let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
@@ -147,16 +147,10 @@ impl App {
             on_fatal.clone(),
             as_of,
         );
-        let writer = lane::run(
-            lane.clone(),
-            store.journal.clone(),
-            clock,
-            taken.clone(),
-            recovery.changed,
-            on_fatal.clone(),
-        );
+        let writer =
+            lane::run(lane.clone(), store.journal.clone(), clock, taken.clone(), recovery.changed, on_fatal.clone());
         let writers = vec![ends_process_if_it_panics(tokio::spawn(writer), on_fatal.clone())];
-        engine.open(recovery.rows, &recovery.counts, recovery.histories);
+        helpers.extend(engine.open(recovery.rows, &recovery.counts, recovery.histories));
         helpers.push(ends_process_if_it_panics(tokio::spawn(checkpointer.clone().run()), on_fatal));
         helpers.push(tokio::spawn(upkeep(recorder)));
         Ok(Self {
@@ -226,9 +220,12 @@ impl App {
         for writer in self.writers.drain(..) {
             let _ = writer.await;
         }
-        self.helpers.drain(..).for_each(|helper| helper.abort());
+        for helper in self.helpers.drain(..) {
+            helper.abort();
+            let _ = helper.await;
+        }
         self.journal.release(&self.partitions).await?;
-        self.engine.clear();
+        self.engine.close().await;
         tracing::info!("stopped: everything is durable, and snapshots and read tables are written");
         Ok(())
     }
@@ -311,9 +308,7 @@ fn recorder() -> Result<PrometheusHandle, AppError> {
     if let Some(recorder) = RECORDER.get() {
         return Ok(recorder.clone());
     }
-    const SECONDS: &[f64] = &[
-        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-    ];
+    const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     const RECORDS: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0];
     let built = PrometheusBuilder::new()
         .set_buckets(SECONDS)?

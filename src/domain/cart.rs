@@ -1,7 +1,8 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_part, write_part,
+    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_part,
+    write_part,
 };
 use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;

@@ -304,7 +304,6 @@ pub(super) fn write_part<T: Serialize>(name: String, state: &T) -> Part {
 }
 
 /// Calls `$body` with `$entity` bound to the entity type of `$kind`.
-#[macro_export]
 macro_rules! for_kind {
     ($kind:expr, $entity:ident => $body:expr) => {
         match $kind {
@@ -323,6 +322,8 @@ macro_rules! for_kind {
         }
     };
 }
+
+pub(crate) use for_kind;
 
 // Each kind is an entity: a compile-time check that the three state machines keep to the trait.
 const _: fn() = || {

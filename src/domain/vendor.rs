@@ -4,7 +4,8 @@
 //! release; past its time the vendor asks the order. So stock can never be promised twice.
 
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, read_part, write_part,
+    Capture, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, read_part,
+    write_part,
 };
 use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
 use super::invariants::Breach;

@@ -107,11 +107,7 @@ pub async fn list_actors(State(engine): State<Engine>, _admin: Admin) -> Result<
         live: kind.live,
         restarts: kind.restarts,
         passivations: kind.passivations,
-        deepest: kind
-            .deepest
-            .into_iter()
-            .map(|(id, mailbox_depth)| MailboxBody { id, mailbox_depth })
-            .collect(),
+        deepest: kind.deepest.into_iter().map(|(id, mailbox_depth)| MailboxBody { id, mailbox_depth }).collect(),
     });
     Ok(ok(&ActorsBody { items: kinds.collect() }))
 }
@@ -130,11 +126,7 @@ fn without_secrets(mut value: Value) -> Value {
         Value::Object(fields) => {
             for (name, field) in fields.iter_mut() {
                 let inner = field.take();
-                *field = if name == "token" && inner.is_string() {
-                    Value::from("***")
-                } else {
-                    without_secrets(inner)
-                };
+                *field = if name == "token" && inner.is_string() { Value::from("***") } else { without_secrets(inner) };
             }
         }
         Value::Array(items) => {
@@ -164,11 +156,7 @@ pub async fn get_actor(
         return Err(not_found());
     };
     let kind = Kind::from_name(&kind).ok_or_else(not_found)?;
-    let entity = id
-        .parse()
-        .ok()
-        .filter(|entity: &EntityRef| entity.kind == kind)
-        .ok_or_else(|| unknown(kind))?;
+    let entity = id.parse().ok().filter(|entity: &EntityRef| entity.kind == kind).ok_or_else(|| unknown(kind))?;
     let actor = engine.inspect(entity).await?;
     if actor.version == 0 {
         return Err(unknown(kind).into());
@@ -196,18 +184,15 @@ pub async fn list_charges(
 ) -> Result<Response> {
     let limit = checked_limit(asked.limit)?;
     let order: Option<OrderId> = asked.order.as_deref().map(parse_id).transpose()?;
-    let ledger = engine
-        .ledger()
-        .ok_or_else(|| Problem::new(&NOT_FOUND, "no gateway here keeps a ledger of its own"))?;
+    let ledger =
+        engine.ledger().ok_or_else(|| Problem::new(&NOT_FOUND, "no gateway here keeps a ledger of its own"))?;
     let charge = |entry: crate::ports::LedgerEntry| ChargeBody {
         order_id: entry.order,
         amount: MoneyBody(entry.amount),
         status: entry.status,
         at: Moment(entry.at),
     };
-    Ok(ok(&ChargesBody {
-        items: ledger.entries(order, limit as usize).into_iter().map(charge).collect(),
-    }))
+    Ok(ok(&ChargesBody { items: ledger.entries(order, limit as usize).into_iter().map(charge).collect() }))
 }
 
 #[cfg(test)]

@@ -18,9 +18,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     }
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -32,9 +30,7 @@ pub fn ok(body: &impl Serialize) -> Response {
 /// Marks an answer that was given before.
 pub fn mark_replayed(mut response: Response, replayed: bool) -> Response {
     if replayed {
-        response
-            .headers_mut()
-            .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
     response
 }
@@ -51,8 +47,5 @@ pub async fn ask<E: Hosted>(engine: &Engine, id: E::Id, command: E::Command, ask
 /// An entity answered with what no command of ours asks for: a bug.
 pub fn unexpected(reply: &impl std::fmt::Debug) -> Problem {
     tracing::error!(?reply, "an entity gave an answer of another kind");
-    Problem::new(
-        &crate::http::error::INTERNAL,
-        "the engine gave an answer of another kind",
-    )
+    Problem::new(&crate::http::error::INTERNAL, "the engine gave an answer of another kind")
 }

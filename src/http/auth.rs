@@ -95,11 +95,7 @@ impl Auth {
         // The expiry is checked here, against the engine's clock.
         validation.validate_exp = false;
         validation.required_spec_claims.clear();
-        Self {
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
-            validation,
-        }
+        Self { encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret), validation }
     }
 
     /// A token for `bearer` that lasts from `now` for `ttl`.
@@ -113,28 +109,15 @@ impl Auth {
         };
         let iat = now.as_millis() / 1000;
         let exp = iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-        let claims = Claims {
-            sub,
-            role,
-            vendor,
-            cart,
-            iat,
-            exp,
-        };
-        Ok(jsonwebtoken::encode(
-            &Header::new(Algorithm::HS256),
-            &claims,
-            &self.encoding,
-        )?)
+        let claims = Claims { sub, role, vendor, cart, iat, exp };
+        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?)
     }
 
     /// Who holds this token.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller> {
         let refused = |detail: &'static str| Problem::new(&UNAUTHORIZED, detail);
         let decoded = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
-        let claims = decoded
-            .map_err(|_| refused("the bearer token is not one of this shop's"))?
-            .claims;
+        let claims = decoded.map_err(|_| refused("the bearer token is not one of this shop's"))?.claims;
         if claims.exp.saturating_mul(1000) <= now.as_millis() {
             return Err(refused("the bearer token has expired"));
         }
@@ -145,16 +128,14 @@ impl Auth {
             Role::Staff | Role::Admin => Some(Principal::Staff),
         };
         let principal = principal.ok_or_else(|| refused("the bearer token does not say whose it is"))?;
-        Ok(Caller {
-            role: claims.role,
-            principal,
-            subject: claims.sub,
-        })
+        Ok(Caller { role: claims.role, principal, subject: claims.sub })
     }
 
     fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let Some(value) = values.next() else { return Ok(None) };
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
         let token = value
             .to_str()
             .ok()
@@ -162,12 +143,7 @@ impl Auth {
             .and_then(|text| text.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
-            .ok_or_else(|| {
-                Problem::new(
-                    &UNAUTHORIZED,
-                    "one Authorization header with a bearer token is expected",
-                )
-            })?;
+            .ok_or_else(|| Problem::new(&UNAUTHORIZED, "one Authorization header with a bearer token is expected"))?;
         self.verify(token, now).map(Some)
     }
 }
@@ -188,10 +164,7 @@ impl Caller {
         if roles.contains(&self.role) {
             return Ok(self);
         }
-        Err(Problem::new(
-            &FORBIDDEN,
-            format!("the role {} may not do this", self.role.name()),
-        ))
+        Err(Problem::new(&FORBIDDEN, format!("the role {} may not do this", self.role.name())))
     }
 }
 
@@ -261,17 +234,10 @@ mod tests {
 
     #[test]
     fn a_token_says_who_holds_it() {
-        let (customer, vendor) = (
-            CustomerId::from_uuid(Uuid::from_u128(1)),
-            VendorId::from_uuid(Uuid::from_u128(2)),
-        );
+        let (customer, vendor) = (CustomerId::from_uuid(Uuid::from_u128(1)), VendorId::from_uuid(Uuid::from_u128(2)));
         let bearers = [
             (Bearer::Guest(cart()), Role::Guest, Principal::Guest(cart())),
-            (
-                Bearer::Customer(customer),
-                Role::Customer,
-                Principal::Customer(customer),
-            ),
+            (Bearer::Customer(customer), Role::Customer, Principal::Customer(customer)),
             (Bearer::Vendor(vendor), Role::Vendor, Principal::Vendor(vendor)),
             (Bearer::Staff("rina".into()), Role::Staff, Principal::Staff),
             (Bearer::Admin("root".into()), Role::Admin, Principal::Staff),
@@ -293,9 +259,7 @@ mod tests {
 
     #[test]
     fn a_forged_token_is_refused() {
-        let forged = Auth::new(b"another secret")
-            .mint(&Bearer::Admin("x".into()), NOW, HOUR)
-            .unwrap();
+        let forged = Auth::new(b"another secret").mint(&Bearer::Admin("x".into()), NOW, HOUR).unwrap();
         assert!(auth().verify(&forged, NOW).is_err());
         let token = auth().mint(&Bearer::Guest(cart()), NOW, HOUR).unwrap();
         for end in [1, 5, token.len() - 1] {
@@ -313,14 +277,8 @@ mod tests {
         for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"] {
             assert!(auth().verify(&format!("{header}.{claims}."), NOW).is_err());
         }
-        let claims = Claims {
-            sub: "root".into(),
-            role: Role::Admin,
-            vendor: None,
-            cart: None,
-            iat: 0,
-            exp: 9_999_999_999,
-        };
+        let claims =
+            Claims { sub: "root".into(), role: Role::Admin, vendor: None, cart: None, iat: 0, exp: 9_999_999_999 };
         let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &auth().encoding).unwrap();
         assert!(auth().verify(&other, NOW).is_err());
     }
@@ -347,13 +305,7 @@ mod tests {
         assert_eq!(caller(&[]).unwrap(), None);
         assert!(caller(&[&good]).unwrap().is_some());
         assert!(caller(&[&format!("bearer {token}")]).unwrap().is_some());
-        for bad in [
-            &["Bearer"][..],
-            &["Basic eDp5"],
-            &[&token],
-            &["Bearer "],
-            &[&good, &good],
-        ] {
+        for bad in [&["Bearer"][..], &["Basic eDp5"], &[&token], &["Bearer "], &[&good, &good]] {
             assert_eq!(caller(bad).unwrap_err().kind(), &UNAUTHORIZED);
         }
     }

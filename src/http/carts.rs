@@ -13,6 +13,7 @@ use crate::http::error::{self, CART_UNKNOWN, IDEMPOTENCY_KEY_NEEDS_BEARER, Probl
 use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::MoneyBody;
+use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, problems};
 use crate::limits;
 use axum::extract::State;
@@ -24,19 +25,22 @@ use utoipa::ToSchema;
 
 /// Nothing.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({}))]
 pub struct Nothing {}
 
 /// How many pieces.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"quantity": 2}))]
 pub struct LineInput {
     /// Pieces; 0 takes the line out of the cart.
     #[schema(minimum = 0, maximum = 10_000)]
+    #[serde(deserialize_with = "crate::http::valid::whole")]
     quantity: i64,
 }
+
+only_objects!(Nothing, LineInput);
 
 /// A cart.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,11 +99,7 @@ async fn ask_cart(engine: &Engine, id: CartId, command: CartCommand, how: Ask) -
 }
 
 fn unkeyed(settings: &Settings) -> Ask {
-    Ask {
-        within: settings.request_timeout,
-        key: None,
-        fresh: false,
-    }
+    Ask { within: settings.request_timeout, key: None, fresh: false }
 }
 
 problems!(CreateCartProblems: BODY, ACTOR, &[
@@ -110,7 +110,7 @@ problems!(CreateCartProblems: BODY, ACTOR, &[
 ///
 /// A customer's bearer makes the customer's own cart. Everyone else gets a guest's cart, with its token.
 #[utoipa::path(post, path = "/v1/carts", tag = "carts", security((), ("bearer" = [])), params(IdempotencyHeader),
-    request_body(content = Option<Nothing>, content_type = "application/json"),
+    request_body = Nothing,
     responses((status = 201, description = "The cart.", body = CartBody), CreateCartProblems))]
 pub async fn create_cart(
     State(engine): State<Engine>,
@@ -134,21 +134,9 @@ pub async fn create_cart(
     };
     let mint = Mint::new(engine.clock(), key);
     let id = CartId::from_uuid(mint.uuid(CartId::PREFIX, 0));
-    let how = Ask {
-        within: settings.request_timeout,
-        key,
-        fresh: mint.is_fresh(),
-    };
-    let (cart, replayed) = ask_cart(
-        &engine,
-        id,
-        CartCommand::Create {
-            owner,
-            currency: settings.currency,
-        },
-        how,
-    )
-    .await?;
+    let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
+    let (cart, replayed) =
+        ask_cart(&engine, id, CartCommand::Create { owner, currency: settings.currency }, how).await?;
     let token = match owner {
         Owner::Customer(_) => None,
         Owner::Guest => {
@@ -159,10 +147,7 @@ pub async fn create_cart(
             })?)
         }
     };
-    Ok(mark_replayed(
-        json(StatusCode::CREATED, &CartBody::new(&cart, token)),
-        replayed,
-    ))
+    Ok(mark_replayed(json(StatusCode::CREATED, &CartBody::new(&cart, token)), replayed))
 }
 
 problems!(GetCartProblems: AUTH, ACTOR, &[&CART_UNKNOWN]);
@@ -192,24 +177,12 @@ fn changed_prices(engine: &Engine, cart: &CartView) -> Option<Vec<SkuPrice>> {
         return None;
     }
     let today = |line: &CartLine| {
-        let listing = engine
-            .directory()
-            .sku(line.sku)
-            .filter(|listing| listing.sku.currency == cart.currency);
+        let listing = engine.directory().sku(line.sku).filter(|listing| listing.sku.currency == cart.currency);
         listing.map_or(line.unit_price, |listing| listing.sku.price_minor)
     };
-    let prices: Vec<SkuPrice> = cart
-        .lines
-        .iter()
-        .map(|line| SkuPrice {
-            sku: line.sku,
-            unit_price: today(line),
-        })
-        .collect();
-    let changed = prices
-        .iter()
-        .zip(&cart.lines)
-        .any(|(price, line)| price.unit_price != line.unit_price);
+    let prices: Vec<SkuPrice> =
+        cart.lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: today(line) }).collect();
+    let changed = prices.iter().zip(&cart.lines).any(|(price, line)| price.unit_price != line.unit_price);
     changed.then_some(prices)
 }
 
@@ -232,28 +205,15 @@ pub async fn set_line(
 ) -> Result<Response> {
     let (by, quantity) = (caller.principal, body.value.quantity);
     if !(0..=limits::LINE_QUANTITY).contains(&quantity) {
-        return Err(Reject::QuantityOutOfRange {
-            limit: limits::LINE_QUANTITY,
-        }
-        .into());
+        return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY }.into());
     }
     let command = if quantity == 0 {
         CartCommand::RemoveLine { by, sku }
     } else {
         let row = engine.directory().sku(sku).ok_or(Reject::SkuUnknown)?.sku;
         let (title, unit_price) = (row.title.clone(), row.price_minor);
-        let line = CartLine {
-            sku,
-            vendor: row.vendor_id,
-            title,
-            quantity,
-            unit_price,
-        };
-        CartCommand::SetLine {
-            by,
-            line,
-            currency: row.currency,
-        }
+        let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
+        CartCommand::SetLine { by, line, currency: row.currency }
     };
     let (cart, _) = ask_cart(&engine, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, None)))
@@ -273,10 +233,7 @@ pub async fn remove_line(
     Buyer(caller): Buyer,
     Ids(id, sku): Ids<CartId, SkuId>,
 ) -> Result<Response> {
-    let command = CartCommand::RemoveLine {
-        by: caller.principal,
-        sku,
-    };
+    let command = CartCommand::RemoveLine { by: caller.principal, sku };
     let (cart, _) = ask_cart(&engine, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, None)))
 }

@@ -11,6 +11,7 @@ use crate::http::error::{self, CART_UNKNOWN, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::TotalInput;
+use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
 use crate::http::orders::OrderBody;
 use crate::http::prefer::{self, PREFERENCE_APPLIED, PreferHeader};
@@ -25,7 +26,7 @@ use utoipa::ToSchema;
 
 /// What a buyer gives at checkout.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({
     "email": "rahim@example.com",
     "shipping_address": {
@@ -37,11 +38,7 @@ use utoipa::ToSchema;
 }))]
 pub struct CheckoutInput {
     /// Where to write to.
-    #[schema(
-        min_length = 3,
-        max_length = 200,
-        pattern = r"^[^@\u0000-\u0020\u007f]+@[^@\u0000-\u0020\u007f]+$"
-    )]
+    #[schema(min_length = 3, max_length = 200, pattern = r"^[^@\u0000-\u0020\u007f]+@[^@\u0000-\u0020\u007f]+$")]
     email: Option<String>,
     /// Where to ship to.
     shipping_address: AddressInput,
@@ -53,7 +50,7 @@ pub struct CheckoutInput {
 
 /// Where to ship to.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct AddressInput {
     /// Who receives it.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
@@ -80,7 +77,7 @@ pub struct AddressInput {
 
 /// How to pay.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct PaymentInput {
     /// Which gateway; `sandbox` is built in.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
@@ -90,19 +87,18 @@ pub struct PaymentInput {
     token: String,
 }
 
+only_objects!(CheckoutInput, AddressInput, PaymentInput);
+
 impl std::fmt::Debug for PaymentInput {
     /// Without the token, which has no place in a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PaymentInput")
-            .field("method", &self.method)
-            .finish_non_exhaustive()
+        f.debug_struct("PaymentInput").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
 fn is_email(text: &str) -> bool {
     let sane = |part: &str| !part.is_empty() && !part.contains('@') && part.chars().all(|c| c > ' ' && c != '\u{7f}');
-    text.split_once('@')
-        .is_some_and(|(local, domain)| sane(local) && sane(domain))
+    text.split_once('@').is_some_and(|(local, domain)| sane(local) && sane(domain))
 }
 
 impl CheckoutInput {
@@ -116,18 +112,10 @@ impl CheckoutInput {
             faults.optional_line("email", Some(email), limit);
         }
         let address = &self.shipping_address;
-        for (field, text) in [
-            ("name", &address.name),
-            ("line1", &address.line1),
-            ("city", &address.city),
-        ] {
+        for (field, text) in [("name", &address.name), ("line1", &address.line1), ("city", &address.city)] {
             faults.line(&format!("shipping_address.{field}"), text, limit);
         }
-        for (field, text) in [
-            ("line2", &address.line2),
-            ("postcode", &address.postcode),
-            ("phone", &address.phone),
-        ] {
+        for (field, text) in [("line2", &address.line2), ("postcode", &address.postcode), ("phone", &address.phone)] {
             faults.optional_line(&format!("shipping_address.{field}"), text.as_deref(), limit);
         }
         if address.country.len() != 2 || !address.country.bytes().all(|byte| byte.is_ascii_uppercase()) {
@@ -135,35 +123,13 @@ impl CheckoutInput {
         }
         faults.line("payment.method", &self.payment.method, limit);
         faults.line("payment.token", &self.payment.token, limit);
-        let expected_total = self
-            .expected_total
-            .as_ref()
-            .and_then(|total| faults.total("expected_total", total));
+        let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         faults.done(&INVALID_BODY)?;
-        let AddressInput {
-            name,
-            line1,
-            line2,
-            city,
-            postcode,
-            country,
-            phone,
-        } = self.shipping_address;
+        let AddressInput { name, line1, line2, city, postcode, country, phone } = self.shipping_address;
         Ok(CheckoutDetails {
             email: self.email,
-            shipping_address: Address {
-                name,
-                line1,
-                line2,
-                city,
-                postcode,
-                country,
-                phone,
-            },
-            payment: PaymentChoice {
-                method: self.payment.method,
-                token: self.payment.token,
-            },
+            shipping_address: Address { name, line1, line2, city, postcode, country, phone },
+            payment: PaymentChoice { method: self.payment.method, token: self.payment.token },
             expected_total,
             hold_ms,
             payment_ms,
@@ -199,14 +165,8 @@ pub async fn check_out(
     let details = body.value.checked(engine.windows())?;
     engine.check_payment(&details.payment)?;
     let (wait, applied) = prefer::wait(&headers).unzip();
-    let checked_out = engine
-        .checkout(caller.principal, cart, details, settings.request_timeout, wait, key)
-        .await?;
-    let CheckedOut {
-        outcome,
-        created,
-        replayed,
-    } = checked_out;
+    let checked_out = engine.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
+    let CheckedOut { outcome, created, replayed } = checked_out;
     let order = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = mark_replayed(json(status, &OrderBody::of_view(&order)), replayed);
@@ -228,9 +188,7 @@ mod tests {
             "expected_total": {"amount": "10.00", "currency": "BDT"},
         });
         change(&mut input);
-        serde_json::from_value::<CheckoutInput>(input)
-            .unwrap()
-            .checked((900_000, 600_000))
+        serde_json::from_value::<CheckoutInput>(input).unwrap().checked((900_000, 600_000))
     }
 
     #[test]
@@ -238,12 +196,7 @@ mod tests {
         let details = checked(|_| {}).unwrap();
         assert_eq!(details.expected_total.unwrap().minor, 1_000);
         assert_eq!((details.hold_ms, details.payment_ms), (900_000, 600_000));
-        assert!(
-            checked(|input| input["email"] = serde_json::Value::Null)
-                .unwrap()
-                .email
-                .is_none()
-        );
+        assert!(checked(|input| input["email"] = serde_json::Value::Null).unwrap().email.is_none());
     }
 
     #[test]
@@ -252,9 +205,7 @@ mod tests {
             let problem = checked(change).unwrap_err();
             let body: serde_json::Value = serde_json::from_slice(&problem.to_json("r")).unwrap();
             let errors = body["errors"].as_array().unwrap().iter();
-            errors
-                .map(|error| error["field"].as_str().unwrap().to_owned())
-                .collect::<Vec<_>>()
+            errors.map(|error| error["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         for bad in ["x", "a@b@c", "@b", "a@", "a b@c"] {
             assert_eq!(fields(&|input| input["email"] = bad.into()), ["email"], "{bad}");
@@ -265,17 +216,8 @@ mod tests {
                 ["shipping_address.country"]
             );
         }
-        assert_eq!(
-            fields(&|input| input["shipping_address"]["name"] = "".into()),
-            ["shipping_address.name"]
-        );
-        assert_eq!(
-            fields(&|input| input["expected_total"]["amount"] = "10".into()),
-            ["expected_total.amount"]
-        );
-        assert_eq!(
-            fields(&|input| input["payment"]["token"] = "".into()),
-            ["payment.token"]
-        );
+        assert_eq!(fields(&|input| input["shipping_address"]["name"] = "".into()), ["shipping_address.name"]);
+        assert_eq!(fields(&|input| input["expected_total"]["amount"] = "10".into()), ["expected_total.amount"]);
+        assert_eq!(fields(&|input| input["payment"]["token"] = "".into()), ["payment.token"]);
     }
 }

@@ -182,14 +182,7 @@ impl Problem {
     pub fn new(kind: &'static ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         let extra = Extra::Nothing;
         let detail = detail.into();
-        Self(Box::new(Inner {
-            kind,
-            detail,
-            errors: Vec::new(),
-            extra,
-            retry_after_s: None,
-            replayed: false,
-        }))
+        Self(Box::new(Inner { kind, detail, errors: Vec::new(), extra, retry_after_s: None, replayed: false }))
     }
 
     /// The same, with the fields at fault.
@@ -220,13 +213,7 @@ impl Problem {
 
     /// The body as it goes out.
     pub fn to_json(&self, request_id: &str) -> Vec<u8> {
-        let Inner {
-            kind,
-            detail,
-            errors,
-            extra,
-            ..
-        } = &*self.0;
+        let Inner { kind, detail, errors, extra, .. } = &*self.0;
         let (skus, actual_total) = match extra {
             Extra::Nothing => (None, None),
             Extra::Shortages(skus) => (Some(skus.as_slice()), None),
@@ -276,10 +263,7 @@ impl IntoResponse for Problem {
 impl From<Reject> for Problem {
     fn from(reject: Reject) -> Self {
         let detail = reject.to_string();
-        let errors = field_of(&reject).map(|field| FieldError {
-            field: field.into(),
-            detail: detail.clone().into(),
-        });
+        let errors = field_of(&reject).map(|field| FieldError { field: field.into(), detail: detail.clone().into() });
         let mut problem = Problem::new(kind_of_reject(&reject), detail).with_errors(errors.into_iter().collect());
         problem.0.extra = match reject {
             Reject::OutOfStock { skus } => Extra::Shortages(skus),
@@ -371,11 +355,7 @@ mod tests {
     }
 
     fn all_rejects() -> Vec<Reject> {
-        let skus = vec![Shortage {
-            sku_id: SkuId::from_uuid(uuid::Uuid::nil()),
-            requested: 2,
-            available: 1,
-        }];
+        let skus = vec![Shortage { sku_id: SkuId::from_uuid(uuid::Uuid::nil()), requested: 2, available: 1 }];
         vec![
             Reject::VendorUnknown,
             Reject::CartUnknown,
@@ -386,34 +366,21 @@ mod tests {
             Reject::CartCheckingOut,
             Reject::CartCheckedOut,
             Reject::CartEmpty,
-            Reject::CurrencyMismatch {
-                expected: Currency::BDT,
-                found: Currency::BDT,
-            },
+            Reject::CurrencyMismatch { expected: Currency::BDT, found: Currency::BDT },
             Reject::TooManyLines { limit: 200 },
             Reject::QuantityOutOfRange { limit: 10_000 },
             Reject::PriceOutOfRange { limit: 1 },
             Reject::StockOutOfRange { limit: 1 },
-            Reject::TooMany {
-                what: "SKUs".into(),
-                limit: 1,
-            },
+            Reject::TooMany { what: "SKUs".into(), limit: 1 },
             Reject::SkuCodeTaken { sku_code: "A".into() },
-            Reject::StockNegative {
-                available: 1,
-                delta: -2,
-            },
+            Reject::StockNegative { available: 1, delta: -2 },
             Reject::HoldClosed,
             Reject::OutOfStock { skus },
-            Reject::PriceChanged {
-                actual_total: Money::new(125_000, Currency::BDT),
-            },
+            Reject::PriceChanged { actual_total: Money::new(125_000, Currency::BDT) },
             Reject::PaymentUnsupported { reason: "no".into() },
             Reject::OrderCancelled,
             Reject::OrderExpired,
-            Reject::OrderNotCancellable {
-                status: OrderStatus::Paid,
-            },
+            Reject::OrderNotCancellable { status: OrderStatus::Paid },
             Reject::CommandPoisoned,
         ]
     }
@@ -424,12 +391,7 @@ mod tests {
             let kind = kind_of_reject(&reject);
             assert_eq!(kind.code, reject.code());
             assert_eq!(kind.status.as_u16(), expected(&reject), "{}", kind.code);
-            assert_eq!(
-                reject.is_conflict(),
-                kind.status == StatusCode::CONFLICT,
-                "{}",
-                kind.code
-            );
+            assert_eq!(reject.is_conflict(), kind.status == StatusCode::CONFLICT, "{}", kind.code);
         }
     }
 
@@ -457,10 +419,7 @@ mod tests {
 
     #[test]
     fn the_extra_members_are_those_of_the_contract() {
-        let short = all_rejects()
-            .into_iter()
-            .find(|reject| matches!(reject, Reject::OutOfStock { .. }))
-            .unwrap();
+        let short = all_rejects().into_iter().find(|reject| matches!(reject, Reject::OutOfStock { .. })).unwrap();
         let body: serde_json::Value = serde_json::from_slice(&Problem::from(short).to_json("r-1")).unwrap();
         assert_eq!(body["type"], "/docs/problems#out_of_stock");
         assert_eq!(body["status"], 409);
@@ -468,14 +427,9 @@ mod tests {
         assert_eq!(body["skus"][0]["requested"], 2);
         assert_eq!(body["skus"][0]["available"], 1);
         assert!(body["skus"][0]["sku_id"].as_str().unwrap().starts_with("sku_"));
-        let changed = Reject::PriceChanged {
-            actual_total: Money::new(125_000, Currency::BDT),
-        };
+        let changed = Reject::PriceChanged { actual_total: Money::new(125_000, Currency::BDT) };
         let body: serde_json::Value = serde_json::from_slice(&Problem::from(changed).to_json("r-2")).unwrap();
-        assert_eq!(
-            body["actual_total"],
-            serde_json::json!({"amount": "1250.00", "currency": "BDT"})
-        );
+        assert_eq!(body["actual_total"], serde_json::json!({"amount": "1250.00", "currency": "BDT"}));
         assert!(body.get("skus").is_none() && body.get("errors").is_none());
     }
 }

@@ -57,9 +57,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize, within: Durati
         body_rejected("too_large");
         Problem::new(&BODY_TOO_LARGE, format!("a body may have {limit} bytes"))
     };
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
@@ -72,10 +70,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize, within: Durati
         }
         Err(_) => {
             body_rejected("timeout");
-            Err(Problem::new(
-                &BODY_TIMEOUT,
-                format!("a body must arrive within {} s", within.as_secs()),
-            ))
+            Err(Problem::new(&BODY_TIMEOUT, format!("a body must arrive within {} s", within.as_secs())))
         }
     }
 }
@@ -98,14 +93,9 @@ fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
         None => (".".to_owned(), error.to_string()),
     };
     // "unknown field `x`, expected … at line 1 column 9": the place means nothing to most.
-    let detail = detail
-        .rsplit_once(" at line ")
-        .map_or(detail.as_str(), |(before, _)| before);
+    let detail = detail.rsplit_once(" at line ").map_or(detail.as_str(), |(before, _)| before);
     let field = if field == "." { String::new() } else { bounded(&field) };
-    let errors = vec![FieldError {
-        field: field.into(),
-        detail: bounded(detail).into(),
-    }];
+    let errors = vec![FieldError { field: field.into(), detail: bounded(detail).into() }];
     Err(Problem::new(&INVALID_BODY, "the body does not have the form that is expected").with_errors(errors))
 }
 
@@ -121,17 +111,8 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
         if !is_json(&parts.headers) {
             return Err(unsupported());
         }
-        let raw = read_body(
-            &parts.headers,
-            body,
-            state.settings.body_bytes,
-            state.settings.body_read,
-        )
-        .await?;
-        Ok(Self {
-            value: parse(&raw)?,
-            raw,
-        })
+        let raw = read_body(&parts.headers, body, state.settings.body_bytes, state.settings.body_read).await?;
+        Ok(Self { value: parse(&raw)?, raw })
     }
 }
 
@@ -139,26 +120,14 @@ impl<T: DeserializeOwned + Default> FromRequest<HttpState> for OptionalJson<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &HttpState) -> Result<Self> {
         let (parts, body) = request.into_parts();
-        let raw = read_body(
-            &parts.headers,
-            body,
-            state.settings.body_bytes,
-            state.settings.body_read,
-        )
-        .await?;
+        let raw = read_body(&parts.headers, body, state.settings.body_bytes, state.settings.body_read).await?;
         if raw.is_empty() {
-            return Ok(Self {
-                value: T::default(),
-                raw,
-            });
+            return Ok(Self { value: T::default(), raw });
         }
         if !is_json(&parts.headers) {
             return Err(unsupported());
         }
-        Ok(Self {
-            value: parse(&raw)?,
-            raw,
-        })
+        Ok(Self { value: parse(&raw)?, raw })
     }
 }
 
@@ -205,10 +174,7 @@ async fn path_params<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Raw
 }
 
 fn nth<'a>(params: &'a RawPathParams, index: usize) -> &'a str {
-    params
-        .iter()
-        .nth(index)
-        .map_or("", |(_, value): (&'a str, &'a str)| value)
+    params.iter().nth(index).map_or("", |(_, value): (&'a str, &'a str)| value)
 }
 
 impl<T: PathId, S: Send + Sync> FromRequestParts<S> for Id<T> {
@@ -234,22 +200,16 @@ pub struct Query<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
-        axum::extract::Query::try_from_uri(&parts.uri)
-            .map(|query| Self(query.0))
-            .map_err(|rejection| {
-                let text =
-                    std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
-                // serde_path_to_error writes "limit: invalid digit found in string".
-                let (field, detail) = match text.split_once(": ") {
-                    Some((field, detail)) if !field.contains(' ') => (field, detail),
-                    _ => ("", text.as_str()),
-                };
-                let errors = vec![FieldError {
-                    field: bounded(field).into(),
-                    detail: bounded(detail).into(),
-                }];
-                Problem::new(&INVALID_QUERY, "the query does not have the form that is expected").with_errors(errors)
-            })
+        axum::extract::Query::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|rejection| {
+            let text = std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
+            // serde_path_to_error writes "limit: invalid digit found in string".
+            let (field, detail) = match text.split_once(": ") {
+                Some((field, detail)) if !field.contains(' ') => (field, detail),
+                _ => ("", text.as_str()),
+            };
+            let errors = vec![FieldError { field: bounded(field).into(), detail: bounded(detail).into() }];
+            Problem::new(&INVALID_QUERY, "the query does not have the form that is expected").with_errors(errors)
+        })
     }
 }
 
@@ -281,28 +241,13 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed_and_what_does_not_fit_names_its_field() {
-        for text in [
-            "",
-            "{",
-            "nonsense",
-            "{\"inner\":{\"count\":1}} x",
-            "\"\\ud800\"",
-            "{\"inner\":{\"count\":1e999}}",
-        ] {
+        for text in ["", "{", "nonsense", "{\"inner\":{\"count\":1}} x", "\"\\ud800\"", "{\"inner\":{\"count\":1e999}}"]
+        {
             assert_eq!(problem(text).0, "malformed_json", "{text}");
         }
-        assert_eq!(
-            problem(r#"{"inner":{"count":"1"}}"#),
-            ("invalid_body", "inner.count".into())
-        );
-        assert_eq!(
-            problem(r#"{"inner":{"count":1.5}}"#),
-            ("invalid_body", "inner.count".into())
-        );
-        assert_eq!(
-            problem(r#"{"inner":{"count":1,"more":2}}"#),
-            ("invalid_body", "inner.more".into())
-        );
+        assert_eq!(problem(r#"{"inner":{"count":"1"}}"#), ("invalid_body", "inner.count".into()));
+        assert_eq!(problem(r#"{"inner":{"count":1.5}}"#), ("invalid_body", "inner.count".into()));
+        assert_eq!(problem(r#"{"inner":{"count":1,"more":2}}"#), ("invalid_body", "inner.more".into()));
         assert_eq!(problem(r#"{"inner":{}}"#), ("invalid_body", "inner".into()));
         assert_eq!(problem("[]").0, "invalid_body");
         assert!(parse::<Outer>(br#"{"inner":{"count":1}}"#).is_ok());
@@ -315,20 +260,10 @@ mod tests {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
             is_json(&headers)
         };
-        for good in [
-            "application/json",
-            "Application/JSON; charset=utf-8",
-            "application/merge-patch+json",
-        ] {
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
             assert!(json(good), "{good}");
         }
-        for bad in [
-            "",
-            "text/plain",
-            "application/x-www-form-urlencoded",
-            "text/json",
-            "application/jsonx",
-        ] {
+        for bad in ["", "text/plain", "application/x-www-form-urlencoded", "text/json", "application/jsonx"] {
             assert!(!json(bad), "{bad}");
         }
         assert!(!is_json(&HeaderMap::new()));
@@ -338,13 +273,7 @@ mod tests {
     fn a_malformed_id_is_an_unknown_one() {
         assert_eq!(parse_id::<SkuId>("sku_x").unwrap_err().kind().code, "sku_unknown");
         assert_eq!(parse_id::<OrderId>("").unwrap_err().kind().code, "order_unknown");
-        assert_eq!(
-            parse_id::<CartId>("order_01h2xcejqtf2nbrexx3vqjhp41")
-                .unwrap_err()
-                .kind()
-                .code,
-            "cart_unknown"
-        );
+        assert_eq!(parse_id::<CartId>("order_01h2xcejqtf2nbrexx3vqjhp41").unwrap_err().kind().code, "cart_unknown");
         assert!(parse_id::<OrderId>("order_01h2xcejqtf2nbrexx3vqjhp41").is_ok());
     }
 
@@ -352,10 +281,7 @@ mod tests {
     async fn a_body_has_a_limit_of_bytes_and_of_time() {
         let headers = HeaderMap::new();
         let second = Duration::from_secs(1);
-        assert_eq!(
-            read_body(&headers, Body::from("12345"), 5, second).await.unwrap(),
-            "12345"
-        );
+        assert_eq!(read_body(&headers, Body::from("12345"), 5, second).await.unwrap(), "12345");
         let problem = read_body(&headers, Body::from("123456"), 5, second).await.unwrap_err();
         assert_eq!(problem.kind().code, "body_too_large");
         let mut announced = HeaderMap::new();

@@ -49,9 +49,5 @@ problems!(MetricsProblems: &[]);
 #[utoipa::path(get, path = "/metrics", tag = "operation",
     responses((status = 200, description = "Prometheus text.", body = String, content_type = "text/plain"), MetricsProblems))]
 pub async fn metrics(State(render): State<RenderMetrics>) -> Response {
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        render.render(),
-    )
-        .into_response()
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render.render()).into_response()
 }

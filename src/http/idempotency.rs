@@ -22,13 +22,7 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 #[allow(dead_code, reason = "only its description is used")]
 pub struct IdempotencyHeader {
     /// Scoped by caller, method and path, and kept for 24 hours: the same key and body give the first answer again.
-    #[param(
-        rename = "Idempotency-Key",
-        required = false,
-        min_length = 1,
-        max_length = 255,
-        pattern = "^[!-~]+$"
-    )]
+    #[param(rename = "Idempotency-Key", required = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     #[param(example = "5f0c8a52-order-1")]
     key: Option<String>,
 }
@@ -46,7 +40,9 @@ struct Source {
 
 fn read(headers: &HeaderMap) -> Result<Option<&HeaderValue>> {
     let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     let sane = (1..=limits::IDEMPOTENCY_KEY).contains(&value.len())
         && value.as_bytes().iter().all(u8::is_ascii_graphic)
         && values.next().is_none();
@@ -54,20 +50,14 @@ fn read(headers: &HeaderMap) -> Result<Option<&HeaderValue>> {
         return Ok(Some(value));
     }
     let limit = limits::IDEMPOTENCY_KEY;
-    Err(Problem::new(
-        &IDEMPOTENCY_KEY_INVALID,
-        format!("one key of 1 to {limit} visible ASCII characters is expected"),
-    ))
+    Err(Problem::new(&IDEMPOTENCY_KEY_INVALID, format!("one key of 1 to {limit} visible ASCII characters is expected")))
 }
 
 impl<S: Sync> FromRequestParts<S> for RequestKey {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
-        let source = |key: &HeaderValue| Source {
-            key: key.clone(),
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-        };
+        let source =
+            |key: &HeaderValue| Source { key: key.clone(), method: parts.method.clone(), uri: parts.uri.clone() };
         Ok(Self(read(&parts.headers)?.map(source)))
     }
 }
@@ -84,20 +74,12 @@ impl RequestKey {
         let mut hash = Xxh3Default::new();
         // A part's length before it: no two sequences of parts make the same bytes.
         let role = caller.role.name().as_bytes();
-        for part in [
-            role,
-            caller.subject.as_bytes(),
-            method.as_str().as_bytes(),
-            uri.path().as_bytes(),
-            key.as_bytes(),
-        ] {
+        for part in [role, caller.subject.as_bytes(), method.as_str().as_bytes(), uri.path().as_bytes(), key.as_bytes()]
+        {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Some(IdempotencyKey {
-            key: hash.digest128(),
-            body: xxh3_64(body),
-        })
+        Some(IdempotencyKey { key: hash.digest128(), body: xxh3_64(body) })
     }
 }
 
@@ -172,17 +154,9 @@ mod tests {
     #[test]
     fn keys_are_told_apart_by_caller_method_and_path() {
         let request = |key: &'static str, method: Method, path: &'static str| {
-            RequestKey(Some(Source {
-                key: HeaderValue::from_static(key),
-                method,
-                uri: Uri::from_static(path),
-            }))
+            RequestKey(Some(Source { key: HeaderValue::from_static(key), method, uri: Uri::from_static(path) }))
         };
-        let caller = |role, subject: &str| Caller {
-            role,
-            principal: Principal::Staff,
-            subject: subject.into(),
-        };
+        let caller = |role, subject: &str| Caller { role, principal: Principal::Staff, subject: subject.into() };
         let admin = caller(Role::Admin, "ann");
         let one = request("k", Method::POST, "/a").of(&admin, b"{}").unwrap();
         assert_eq!(request("k", Method::POST, "/a?x=1").of(&admin, b"{}"), Some(one));

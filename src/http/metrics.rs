@@ -22,11 +22,7 @@ pub const PANICS: &str = "haat_http_handler_panics_total";
 /// Tells the recorder what the names mean. Once, at start-up, when the recorder is there.
 pub fn describe() {
     metrics::describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
-    metrics::describe_histogram!(
-        DURATION,
-        Unit::Seconds,
-        "Time from a request's head to its answer's head."
-    );
+    metrics::describe_histogram!(DURATION, Unit::Seconds, "Time from a request's head to its answer's head.");
     metrics::describe_gauge!(CONNECTIONS, "Open connections.");
     metrics::describe_counter!(TIMEOUTS, "Connections ended for taking too long: over a head, or idle.");
     metrics::describe_counter!(BODIES_REJECTED, "Request bodies refused, by reason.");
@@ -88,11 +84,8 @@ impl RequestMetrics {
         match route.counters.get(&(method, status)) {
             Some(counter) => counter.increment(1),
             None => {
-                let labels = [
-                    ("route", path.to_owned()),
-                    ("method", method.to_owned()),
-                    ("status", status.to_string()),
-                ];
+                let labels =
+                    [("route", path.to_owned()), ("method", method.to_owned()), ("status", status.to_string())];
                 let counter = metrics::counter!(REQUESTS, &labels);
                 counter.increment(1);
                 route.counters.insert((method, status), counter);

@@ -12,6 +12,7 @@ pub mod health;
 pub mod idempotency;
 pub mod metrics;
 pub mod money;
+pub mod object;
 pub mod observe;
 pub mod openapi;
 pub mod orders;
@@ -23,6 +24,7 @@ pub mod schema;
 pub mod server;
 pub mod skus;
 pub mod timeline;
+pub mod unread;
 pub mod valid;
 pub mod vendors;
 

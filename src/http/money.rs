@@ -2,6 +2,7 @@
 
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
+use crate::http::object::only_objects;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
@@ -21,13 +22,7 @@ impl fmt::Display for AmountText {
             return write!(f, "{sign}{minor}");
         }
         let unit = 10u64.pow(digits);
-        write!(
-            f,
-            "{sign}{}.{:0width$}",
-            minor / unit,
-            minor % unit,
-            width = digits as usize
-        )
+        write!(f, "{sign}{}.{:0width$}", minor / unit, minor % unit, width = digits as usize)
     }
 }
 
@@ -48,7 +43,7 @@ impl Serialize for MoneyBody {
 
 /// A positive price in a request.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct PriceInput {
     /// A decimal string with exactly the currency's number of digits.
     pub amount: String,
@@ -58,13 +53,15 @@ pub struct PriceInput {
 
 /// A total in a request, zero or more.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct TotalInput {
     /// A decimal string with exactly the currency's number of digits.
     pub amount: String,
     /// ISO 4217.
     pub currency: String,
 }
+
+only_objects!(PriceInput, TotalInput);
 
 /// A moment in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +75,7 @@ impl fmt::Display for Moment {
         let moment = time::OffsetDateTime::from_unix_timestamp(millis / 1000).map_err(|_| fmt::Error)?;
         let (year, month, day) = (moment.year(), u8::from(moment.month()), moment.day());
         let (hour, minute, second) = moment.to_hms();
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
-            millis % 1000
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
     }
 }
 
@@ -132,9 +125,6 @@ mod tests {
     #[test]
     fn money_is_an_amount_and_a_currency() {
         let money = MoneyBody(Money::new(125_000, Currency::BDT));
-        assert_eq!(
-            serde_json::to_string(&money).unwrap(),
-            r#"{"amount":"1250.00","currency":"BDT"}"#
-        );
+        assert_eq!(serde_json::to_string(&money).unwrap(), r#"{"amount":"1250.00","currency":"BDT"}"#);
     }
 }

@@ -1,14 +1,14 @@
 //! The outermost layer: gives every request an id, catches panics, renders problems, counts, and writes the access log.
 //! Tokens and bodies never come into a log.
 
-use crate::http::error::{INTERNAL, Problem};
+use crate::http::error::{INTERNAL, NOT_FOUND, Problem};
 use crate::http::metrics::{self, RequestMetrics};
 use crate::http::server::now;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tracing::Instrument;
@@ -28,10 +28,7 @@ pub struct Observer {
 impl Observer {
     /// A layer that gives requests without a sane id of their own one of these.
     pub fn new(fresh_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
-        Self {
-            metrics: Arc::default(),
-            fresh_id: Arc::new(fresh_id),
-        }
+        Self { metrics: Arc::default(), fresh_id: Arc::new(fresh_id) }
     }
 }
 
@@ -57,16 +54,18 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
     let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
     let span = tracing::debug_span!("request", id, %method, route);
 
-    let handled = AssertUnwindSafe(next.run(request).instrument(span))
-        .catch_unwind()
-        .await;
+    let handled = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await;
     let mut response = handled.unwrap_or_else(|_| {
         // The panic hook has written where it was.
         tracing::error!(id, %method, route, "a handler panicked");
         ::metrics::counter!(metrics::PANICS).increment(1);
         Problem::new(&INTERNAL, "the request failed in the engine").into_response()
     });
-    let problem = response.extensions_mut().remove::<Problem>();
+    let mut problem = response.extensions_mut().remove::<Problem>();
+    if problem.is_none() && response.status() == StatusCode::NOT_FOUND {
+        // The documentation's pages answer for themselves, without a body.
+        problem = Some(Problem::new(&NOT_FOUND, "there is nothing at this path"));
+    }
     if let Some(problem) = &problem {
         problem.render(&mut response, &id);
     }
@@ -116,11 +115,7 @@ mod tests {
         let response = router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        (
-            parts.status.as_u16(),
-            parts.headers[X_REQUEST_ID].clone(),
-            serde_json::from_slice(&body).unwrap_or_default(),
-        )
+        (parts.status.as_u16(), parts.headers[X_REQUEST_ID].clone(), serde_json::from_slice(&body).unwrap_or_default())
     }
 
     #[tokio::test]
@@ -139,9 +134,6 @@ mod tests {
         assert_eq!((status, body["code"].as_str()), (404, Some("sku_unknown")));
         assert_eq!(body["request_id"].as_str(), id.to_str().ok());
         let (status, _, body) = get_with("/boom", Some(b"p")).await;
-        assert_eq!(
-            (status, body["code"].as_str(), body["request_id"].as_str()),
-            (500, Some("internal"), Some("p"))
-        );
+        assert_eq!((status, body["code"].as_str(), body["request_id"].as_str()), (500, Some("internal"), Some("p")));
     }
 }

@@ -2,6 +2,7 @@
 //! here they become responses, one per status, with an example per code.
 
 use crate::http::HttpState;
+use crate::http::carts::Nothing;
 use crate::http::error::{self, FieldError, PROBLEMS_PAGE, Problem, ProblemKind};
 use crate::http::money::MoneyBody;
 use crate::http::schema;
@@ -18,7 +19,9 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ArrayBuilder, ComponentsBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Schema};
+use utoipa::openapi::{
+    Content, ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Schema,
+};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
@@ -47,13 +50,8 @@ pub const BODY: Group = &[
     &error::INVALID_BODY,
 ];
 /// Of routes that ask an actor.
-pub const ACTOR: Group = &[
-    &error::OVERLOADED,
-    &error::ACTOR_RESTARTING,
-    &error::QUARANTINED,
-    &error::UNAVAILABLE,
-    &error::OUTCOME_UNKNOWN,
-];
+pub const ACTOR: Group =
+    &[&error::OVERLOADED, &error::ACTOR_RESTARTING, &error::QUARANTINED, &error::UNAVAILABLE, &error::OUTCOME_UNKNOWN];
 /// Of routes that list from the read tables.
 pub const LISTS: Group = &[&error::CURSOR_INVALID, &error::INVALID_QUERY, &error::UNAVAILABLE];
 
@@ -82,10 +80,7 @@ pub fn responses_of(groups: &[Group]) -> BTreeMap<String, RefOr<Response>> {
             kinds.push(kind);
         }
     }
-    by_status
-        .into_iter()
-        .map(|(status, kinds)| (status.to_string(), RefOr::T(response_of(status, &kinds))))
-        .collect()
+    by_status.into_iter().map(|(status, kinds)| (status.to_string(), RefOr::T(response_of(status, &kinds)))).collect()
 }
 
 fn response_of(status: u16, kinds: &[&'static ProblemKind]) -> Response {
@@ -98,13 +93,8 @@ fn response_of(status: u16, kinds: &[&'static ProblemKind]) -> Response {
         .schema(Some(Ref::from_schema_name("Problem")))
         .examples_from_iter(kinds.iter().map(example))
         .build();
-    let titles: Vec<String> = kinds
-        .iter()
-        .map(|kind| format!("`{}`: {}.", kind.code, kind.title))
-        .collect();
-    let response = ResponseBuilder::new()
-        .description(titles.join(" "))
-        .content("application/problem+json", content);
+    let titles: Vec<String> = kinds.iter().map(|kind| format!("`{}`: {}.", kind.code, kind.title)).collect();
+    let response = ResponseBuilder::new().description(titles.join(" ")).content("application/problem+json", content);
     match status {
         401 => response.header("WWW-Authenticate", text_header("`Bearer`.")).build(),
         503 => response.header("Retry-After", retry_after()).build(),
@@ -134,12 +124,7 @@ fn problem_schema() -> Schema {
         .property("title", text())
         .property("status", ObjectBuilder::new().schema_type(Type::Integer))
         .property("detail", text())
-        .property(
-            "code",
-            text()
-                .enum_values(Some(codes))
-                .description(Some("Stable. There may be more codes one day.")),
-        )
+        .property("code", text().enum_values(Some(codes)).description(Some("Stable. There may be more codes one day.")))
         .property("errors", ArrayBuilder::new().items(FieldError::schema()))
         .property("skus", schema::shortages())
         .property("actual_total", Ref::from_schema_name(MoneyBody::name()))
@@ -182,11 +167,7 @@ fn base() -> OpenApi {
         tag("admin", "What administrators look at."),
         tag("operation", "What machines look at."),
     ];
-    OpenApi::builder()
-        .info(info)
-        .components(Some(components))
-        .tags(Some(tags))
-        .build()
+    OpenApi::builder().info(info).components(Some(components)).tags(Some(tags)).build()
 }
 
 /// The router of these routes, and their document.
@@ -199,40 +180,38 @@ pub fn documented(routes: OpenApiRouter<HttpState>) -> (Router<HttpState>, OpenA
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem {
-        get,
-        put,
-        post,
-        delete,
-        patch,
-        ..
-    } = item;
+    let PathItem { get, put, post, delete, patch, .. } = item;
     [get, put, post, delete, patch].into_iter().flatten()
 }
 
-/// Adds the headers that many answers carry.
+/// Adds what is the same for many: headers of answers, and that a body which says nothing may as well be absent.
 fn finish(operation: &mut Operation) {
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        let nothing = Ref::from_schema_name(Nothing::name());
+        let says_nothing = |content: &Content| matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location == nothing.ref_location);
+        if body.content.values().any(|content| matches!(content, RefOr::T(content) if says_nothing(content))) {
+            body.required = Some(Required::False);
+        }
+    }
     let has = |name: &str| {
         let is = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == name);
         operation.parameters.iter().flatten().any(is)
     };
     let (keyed, prefers) = (has("Idempotency-Key"), has("Prefer"));
     for (status, response) in &mut operation.responses.responses {
-        let RefOr::T(response) = response else { continue };
+        let RefOr::T(response) = response else {
+            continue;
+        };
         let request_id = text_header("The request's id: the caller's own, if it sent one.");
         response.headers.insert("X-Request-Id".to_owned(), RefOr::T(request_id));
         let is_success = status.starts_with('2');
         if keyed && (is_success || status == "409") {
             let replayed = text_header("`true` when this answer was given before under the same key.");
-            response
-                .headers
-                .insert("Idempotent-Replayed".to_owned(), RefOr::T(replayed));
+            response.headers.insert("Idempotent-Replayed".to_owned(), RefOr::T(replayed));
         }
         if prefers && is_success {
             let applied = text_header("`wait=N`, when the wait was heeded.");
-            response
-                .headers
-                .insert("Preference-Applied".to_owned(), RefOr::T(applied));
+            response.headers.insert("Preference-Applied".to_owned(), RefOr::T(applied));
         }
     }
 }
@@ -303,12 +282,8 @@ mod tests {
         for (path, method) in contract {
             assert!(document["paths"][path][method].is_object(), "{method} {path}");
         }
-        let documented: usize = document["paths"]
-            .as_object()
-            .unwrap()
-            .values()
-            .map(|item| item.as_object().unwrap().len())
-            .sum();
+        let documented: usize =
+            document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
         assert_eq!(documented, contract.len());
     }
 
@@ -329,10 +304,7 @@ mod tests {
         walk(&document, &mut found);
         assert!(!found.is_empty());
         for reference in found {
-            assert!(
-                document.pointer(reference.trim_start_matches('#')).is_some(),
-                "{reference}"
-            );
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
         }
     }
 
@@ -351,22 +323,15 @@ mod tests {
             "PaymentInput",
             "Nothing",
         ] {
-            assert_eq!(
-                document["components"]["schemas"][name]["additionalProperties"], false,
-                "{name}"
-            );
+            assert_eq!(document["components"]["schemas"][name]["additionalProperties"], false, "{name}");
         }
     }
 
     #[test]
     fn problems_of_one_status_are_told_together() {
         let responses = responses_of(&[KEYED, BODY]);
-        let RefOr::T(response) = &responses["422"] else {
-            panic!("a response")
-        };
-        let RefOr::T(content) = &response.content["application/problem+json"] else {
-            panic!("a content")
-        };
+        let RefOr::T(response) = &responses["422"] else { panic!("a response") };
+        let RefOr::T(content) = &response.content["application/problem+json"] else { panic!("a content") };
         let examples = &content.examples;
         assert!(examples.contains_key("invalid_body") && examples.contains_key("idempotency_key_reused"));
     }

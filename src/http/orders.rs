@@ -116,10 +116,7 @@ impl<'a> OrderBody<'a> {
             lines,
             total: money(order.total),
             total_due: money(order.total_due),
-            payment: PaymentBody {
-                status: order.payment_status,
-                method: &order.payment_method,
-            },
+            payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             placed_at: Moment(order.placed_at),
             payment_due_at: Moment(order.payment_due_at),
         }
@@ -138,12 +135,8 @@ impl<'a> OrderBody<'a> {
             unit_price: money(line.unit_price),
             line_total: money(line.line_total),
         };
-        let lines: Vec<OrderLineBody<'a>> = order
-            .lines
-            .iter()
-            .filter(|line| is_shown(line.vendor_id))
-            .map(line)
-            .collect();
+        let lines: Vec<OrderLineBody<'a>> =
+            order.lines.iter().filter(|line| is_shown(line.vendor_id)).map(line).collect();
         let shown = || order.sub_orders.iter().filter(|sub| is_shown(sub.vendor_id));
         let (total, total_due) = match share_of {
             None => (order.total, order.total_due),
@@ -167,10 +160,7 @@ impl<'a> OrderBody<'a> {
             lines,
             total: money(total),
             total_due: money(total_due),
-            payment: PaymentBody {
-                status: order.payment_status,
-                method: &order.payment_method,
-            },
+            payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             placed_at: Moment(order.placed_at),
             payment_due_at: Moment(order.payment_due_at),
         }
@@ -189,11 +179,7 @@ pub async fn get_order(
     caller: Caller,
     Id(id): Id<OrderId>,
 ) -> Result<Response> {
-    let how = Ask {
-        within: settings.request_timeout,
-        key: None,
-        fresh: false,
-    };
+    let how = Ask { within: settings.request_timeout, key: None, fresh: false };
     match ask::<Order>(&engine, id, OrderCommand::Get { by: caller.principal }, how).await? {
         (OrderReply::Order { order }, _) => Ok(ok(&OrderBody::of_view(&order))),
         (other, _) => Err(unexpected(&other)),
@@ -212,24 +198,12 @@ pub async fn get_timeline(
     caller: Caller,
     Id(id): Id<OrderId>,
 ) -> Result<Response> {
-    let how = Ask {
-        within: settings.request_timeout,
-        key: None,
-        fresh: false,
-    };
+    let how = Ask { within: settings.request_timeout, key: None, fresh: false };
     match ask::<Order>(&engine, id, OrderCommand::GetTimeline { by: caller.principal }, how).await? {
         (OrderReply::Timeline { currency, entries }, _) => {
-            let items = entries
-                .iter()
-                .zip(1..)
-                .map(|(entry, seq)| TimelineItem::new(entry, seq, currency))
-                .collect();
+            let items = entries.iter().zip(1..).map(|(entry, seq)| TimelineItem::new(entry, seq, currency)).collect();
             // The order itself was asked: this is how it stands now.
-            Ok(ok(&Page {
-                items,
-                next_cursor: None,
-                as_of: Moment(engine.clock().now()),
-            }))
+            Ok(ok(&Page { items, next_cursor: None, as_of: Moment(engine.clock().now()) }))
         }
         (other, _) => Err(unexpected(&other)),
     }
@@ -242,7 +216,7 @@ problems!(CancelProblems: KEYED, BODY, ACTOR, &[
 /// Cancel an order that is not paid
 #[utoipa::path(post, path = "/v1/orders/{order}/cancel", tag = "orders", security(("bearer" = [])),
     params(("order" = OrderId, Path, description = "The order"), IdempotencyHeader),
-    request_body(content = Option<Nothing>, content_type = "application/json"),
+    request_body = Nothing,
     responses((status = 200, description = "The order.", body = OrderBody), CancelProblems))]
 pub async fn cancel_order(
     State(engine): State<Engine>,
@@ -252,11 +226,7 @@ pub async fn cancel_order(
     Id(id): Id<OrderId>,
     body: OptionalJson<Nothing>,
 ) -> Result<Response> {
-    let how = Ask {
-        within: settings.request_timeout,
-        key: key.of(&caller, &body.raw),
-        fresh: false,
-    };
+    let how = Ask { within: settings.request_timeout, key: key.of(&caller, &body.raw), fresh: false };
     match ask::<Order>(&engine, id, OrderCommand::Cancel { by: caller.principal }, how).await? {
         (OrderReply::Order { order }, replayed) => Ok(mark_replayed(ok(&OrderBody::of_view(&order)), replayed)),
         (other, _) => Err(unexpected(&other)),

@@ -22,10 +22,7 @@ pub struct Paging {
 impl Paging {
     /// From the two parameters of every list.
     pub fn new(limit: Option<u32>, cursor: Option<&str>) -> Result<Self> {
-        Ok(Self {
-            limit: checked_limit(limit)?,
-            after: cursor.map(decode).transpose()?,
-        })
+        Ok(Self { limit: checked_limit(limit)?, after: cursor.map(decode).transpose()? })
     }
 
     /// One more than the page holds: whether it comes tells whether there is a next page.
@@ -45,11 +42,7 @@ impl Paging {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next_cursor = rows.last().filter(|_| more).map(|last| encode(place(last)));
-        Page {
-            items: rows.into_iter().map(show).collect(),
-            next_cursor,
-            as_of: Moment(as_of),
-        }
+        Page { items: rows.into_iter().map(show).collect(), next_cursor, as_of: Moment(as_of) }
     }
 }
 
@@ -87,15 +80,7 @@ mod tests {
             assert_eq!(decode(&encode(place)).unwrap(), place);
         }
         let good = encode((Timestamp::from_millis(5), Uuid::nil()));
-        for bad in [
-            "",
-            "x",
-            &good[1..],
-            &format!("{good}0"),
-            &good.replace('5', "G"),
-            &good.replace('5', "+"),
-            "é",
-        ] {
+        for bad in ["", "x", &good[1..], &format!("{good}0"), &good.replace('5', "G"), &good.replace('5', "+"), "é"] {
             assert_eq!(decode(bad).unwrap_err().kind(), &CURSOR_INVALID);
         }
     }
@@ -104,12 +89,7 @@ mod tests {
     fn a_page_has_a_next_one_only_when_more_came() {
         let page = |rows: Vec<u32>| {
             let paging = Paging::new(Some(2), None).unwrap();
-            paging.page(
-                rows,
-                Timestamp::default(),
-                |_| (Timestamp::default(), Uuid::nil()),
-                |row| row,
-            )
+            paging.page(rows, Timestamp::default(), |_| (Timestamp::default(), Uuid::nil()), |row| row)
         };
         assert!(page(vec![1, 2]).next_cursor.is_none());
         let full = page(vec![1, 2, 3]);

@@ -27,9 +27,7 @@ pub fn wait_seconds(headers: &HeaderMap) -> Option<u64> {
     let wait = values.flat_map(|value| value.split(',')).find_map(|preference| {
         let preference = preference.split(';').next().unwrap_or_default();
         let (name, value) = preference.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("wait")
-            .then(|| value.trim().trim_matches('"').to_owned())
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').to_owned())
     })?;
     if wait.is_empty() || !wait.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -71,9 +69,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_ignored() {
-        for bad in [
-            "", "wait", "wait=", "wait=-1", "wait=+1", "wait=1.5", "wait=x", "waits=1", "=1",
-        ] {
+        for bad in ["", "wait", "wait=", "wait=-1", "wait=+1", "wait=1.5", "wait=x", "waits=1", "=1"] {
             assert_eq!(seconds(&[bad]), None, "{bad}");
         }
         assert_eq!(seconds(&[]), None);

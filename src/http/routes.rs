@@ -31,9 +31,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
 
 /// Whether the node lives and takes requests.
 pub fn health() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new()
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
+    OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
 }
 
 /// What operators call; on a port of its own when there is one.

@@ -115,36 +115,18 @@ fn money_input(what: &str, whole_digits: u32, positive: bool) -> RefOr<Schema> {
     let mut schema = OneOfBuilder::new().description(Some(what));
     for (digits, codes) in currencies() {
         let whole = format!("[0-9]{{1,{whole_digits}}}");
-        let amount = if digits == 0 {
-            format!("^{whole}$")
-        } else {
-            format!(r"^{whole}\.[0-9]{{{digits}}}$")
-        };
-        let amount = if positive {
-            amount.replacen('^', "^(?=.*[1-9])", 1)
-        } else {
-            amount
-        };
+        let amount = if digits == 0 { format!("^{whole}$") } else { format!(r"^{whole}\.[0-9]{{{digits}}}$") };
+        let amount = if positive { amount.replacen('^', "^(?=.*[1-9])", 1) } else { amount };
         let text = match digits {
             0 => "1250".to_owned(),
             _ => format!("1250.{}", "0".repeat(digits as usize)),
         };
-        let code = if digits == 2 {
-            "BDT".to_owned()
-        } else {
-            codes[0].clone()
-        };
+        let code = if digits == 2 { "BDT".to_owned() } else { codes[0].clone() };
         let variant = ObjectBuilder::new()
             .schema_type(Type::Object)
             .title(Some(format!("In a currency with {digits} digits")))
-            .property(
-                "amount",
-                ObjectBuilder::new().schema_type(Type::String).pattern(Some(amount)),
-            )
-            .property(
-                "currency",
-                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)),
-            )
+            .property("amount", ObjectBuilder::new().schema_type(Type::String).pattern(Some(amount)))
+            .property("currency", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)))
             .required("amount")
             .required("currency")
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
@@ -165,12 +147,7 @@ pub fn shortages() -> Schema {
         .required("sku_id")
         .required("requested")
         .required("available");
-    Schema::Array(
-        ArrayBuilder::new()
-            .items(shortage)
-            .description(Some("With `out_of_stock`: what is short."))
-            .build(),
-    )
+    Schema::Array(ArrayBuilder::new().items(shortage).description(Some("With `out_of_stock`: what is short.")).build())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! early; so the phases are told apart here: [`Watch`] sees the bytes that come in and the requests that run, and the connection's
 //! task ends what takes too long. On shutdown idle connections are closed at once and requests in flight are finished.
 
-use crate::http::metrics;
+use crate::http::{metrics, unread};
 use crate::limits;
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -151,17 +152,14 @@ struct State {
 
 /// What is known of one connection, shared by its IO, its requests and its task.
 #[derive(Clone)]
-struct Watch(Arc<Mutex<State>>);
+struct Watch(Arc<Mutex<State>>, Arc<Notify>);
 
 impl Watch {
     fn new() -> Self {
         let phase = Phase::Head { since: now() };
-        Self(Arc::new(Mutex::new(State {
-            phase,
-            in_flight: 0,
-            preface: Some(0),
-            is_h2: false,
-        })))
+        let (in_flight, preface, is_h2) = (0, Some(0), false);
+        let state = State { phase, in_flight, preface, is_h2 };
+        Self(Arc::new(Mutex::new(state)), Arc::default())
     }
 
     fn received(&self, bytes: &[u8]) {
@@ -197,6 +195,10 @@ impl Watch {
         state.in_flight -= 1;
         if state.in_flight == 0 {
             state.phase = Phase::Idle { since: now() };
+            if state.is_h2 {
+                // A stream is a task of its own: the connection's may have looked before this.
+                self.1.notify_one();
+            }
         }
     }
 
@@ -298,12 +300,13 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = self.watch.started();
-        let answer = self.router.clone().call(request);
+        let (parts, body) = request.into_parts();
+        let (body, leftover) = unread::lend(parts.version, &parts.headers, body);
+        let answer = self.router.clone().call(Request::from_parts(parts, body));
         Box::pin(async move {
-            Ok(answer.await?.map(|body| WatchedBody {
-                body,
-                _in_flight: in_flight,
-            }))
+            let mut answer = answer.await?;
+            leftover.discard(answer.headers_mut()).await;
+            Ok(answer.map(|body| WatchedBody { body, _in_flight: in_flight }))
         })
     }
 }
@@ -321,35 +324,20 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
         return;
     }
     let watch = Watch::new();
-    let io = TokioIo::new(Watched {
-        stream,
-        watch: watch.clone(),
-    });
+    let io = TokioIo::new(Watched { stream, watch: watch.clone() });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_buf_size(HEAD_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
     builder.http2().timer(TokioTimer::new());
-    let mut served = pin!(builder.serve_connection(
-        io,
-        Watching {
-            router,
-            watch: watch.clone()
-        }
-    ));
+    let mut served = pin!(builder.serve_connection(io, Watching { router, watch: watch.clone() }));
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;
     loop {
-        // A phase only ever ends after the connection was polled: so the deadline is looked up anew each time it was.
+        // A phase begins when the connection was polled, or else tells so: the deadline is looked up anew each time.
         let ended = std::future::poll_fn(|cx| {
             if let Poll::Ready(outcome) = served.as_mut().poll(cx) {
                 return Poll::Ready(Some(outcome));
             }
-            let deadline = farewell
-                .map(|at| (at, "farewell"))
-                .or_else(|| watch.deadline(&settings));
+            let deadline = farewell.map(|at| (at, "farewell")).or_else(|| watch.deadline(&settings));
             let Some((deadline, _)) = deadline else {
                 return Poll::Pending;
             };
@@ -366,6 +354,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
                 farewell = Some(now() + settings.drain);
                 continue;
             }
+            () = watch.1.notified() => continue,
             outcome = ended => outcome,
         };
         match outcome {
@@ -418,18 +407,12 @@ mod tests {
             "slow"
         };
         let echo = |body: Bytes| async move { body };
-        let router = Router::new()
-            .route("/", get(|| async { "fast" }))
-            .route("/slow", get(slow))
-            .route("/", post(echo));
+        let router =
+            Router::new().route("/", get(|| async { "fast" })).route("/slow", get(slow)).route("/", post(echo));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let settings = ServerSettings {
-            header_read,
-            keep_alive,
-            drain: LONG,
-        };
+        let settings = ServerSettings { header_read, keep_alive, drain: LONG };
         let ended = tokio::spawn(serve(listener, router, settings, async move {
             let _ = stopped.await;
         }));
@@ -452,9 +435,7 @@ mod tests {
     async fn closed_after(stream: &mut TcpStream) -> Duration {
         let started = now();
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
-            .await
-            .expect("closed");
+        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("closed");
         now() - started
     }
 
@@ -508,20 +489,40 @@ mod tests {
     async fn a_request_may_take_longer_than_its_head_and_a_body_may_follow_slowly() {
         let served = served(SHORT, SHORT).await;
         let mut stream = TcpStream::connect(served.address).await.unwrap();
-        stream
-            .write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         read_until(&mut stream, "slow").await;
-        stream
-            .write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n").await.unwrap();
         for byte in [b"b", b"o", b"d", b"y"] {
             sleep(Duration::from_millis(80)).await;
             stream.write_all(byte).await.unwrap();
         }
         read_until(&mut stream, "body").await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_reading_the_body_leaves_the_connection_as_it_was() {
+        let served = served(LONG, LONG).await;
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        for _ in 0..3 {
+            let head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            sleep(Duration::from_millis(50)).await;
+            stream.write_all(b"body").await.unwrap();
+            let answer = read_until(&mut stream, "\r\n\r\n").await;
+            assert!(answer.starts_with("HTTP/1.1 404") && !answer.contains("close"), "{answer}");
+        }
+        // What is too much, what never comes, and what waits to be asked for closes the connection, and says so.
+        for (head, body) in [
+            ("content-length: 1000000\r\n", vec![0; 200_000]),
+            ("content-length: 4\r\n", Vec::new()),
+            ("content-length: 4\r\nexpect: 100-continue\r\n", Vec::new()),
+        ] {
+            let mut stream = TcpStream::connect(served.address).await.unwrap();
+            stream.write_all(format!("POST /nothing HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes()).await.unwrap();
+            stream.write_all(&body).await.unwrap();
+            let answer = read_until(&mut stream, "\r\n\r\n").await;
+            assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
+        }
     }
 
     #[tokio::test]
@@ -539,10 +540,7 @@ mod tests {
         assert!(closed_after(&mut silent).await < Duration::from_millis(200));
         let answer = read_until(&mut busy, "slow").await;
         assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
-        tokio::time::timeout(Duration::from_secs(1), ended)
-            .await
-            .expect("the server ends")
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(1), ended).await.expect("the server ends").unwrap();
         assert!(TcpStream::connect(address).await.is_err());
     }
 
@@ -562,10 +560,7 @@ mod tests {
             // Longer than a head may take: frames between requests are no head.
             sleep(2 * SHORT).await;
         }
-        let ended = tokio::time::timeout(Duration::from_secs(5), connection)
-            .await
-            .expect("closed when idle")
-            .unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(5), connection).await.expect("closed when idle").unwrap();
         assert!(ended.is_ok(), "{ended:?}");
     }
 

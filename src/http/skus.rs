@@ -13,6 +13,7 @@ use crate::http::error::{self, INVALID_BODY, Result, SKU_UNKNOWN, VENDOR_UNKNOWN
 use crate::http::extract::{Id, Ids, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
+use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, READS, problems};
 use crate::http::valid::Faults;
 use crate::http::{Settings, vendors::may_know_of};
@@ -81,7 +82,7 @@ impl<'a> VendorSkuBody<'a> {
 
 /// A change of a SKU.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"price": {"amount": "990.00", "currency": "BDT"}}))]
 pub struct SkuPatch {
     /// What one piece costs from now on; in the SKU's currency.
@@ -90,20 +91,19 @@ pub struct SkuPatch {
 
 /// A change of what is on hand.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"delta": 50, "reason": "delivery 4711"}))]
 pub struct StockChange {
     /// Pieces more, or less when negative.
     #[schema(minimum = -1_000_000_000_000i64, maximum = 1_000_000_000_000i64)]
+    #[serde(deserialize_with = "crate::http::valid::whole")]
     delta: i64,
     /// Why.
-    #[schema(
-        min_length = 1,
-        max_length = 4000,
-        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
-    )]
+    #[schema(min_length = 1, max_length = 4000, pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$")]
     reason: String,
 }
+
+only_objects!(SkuPatch, StockChange);
 
 problems!(GetSkuProblems: READS, &[&SKU_UNKNOWN]);
 
@@ -131,11 +131,7 @@ async fn shown(
     command: VendorCommand,
     key: Option<IdempotencyKey>,
 ) -> Result<Response> {
-    let how = Ask {
-        within: settings.request_timeout,
-        key,
-        fresh: false,
-    };
+    let how = Ask { within: settings.request_timeout, key, fresh: false };
     match ask::<Vendor>(engine, vendor, command, how).await? {
         (VendorReply::Sku { sku }, replayed) => Ok(mark_replayed(ok(&VendorSkuBody::new(&sku)), replayed)),
         (other, _) => Err(unexpected(&other)),
@@ -154,17 +150,7 @@ pub async fn get_vendor_sku(
     Seller(caller): Seller,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
 ) -> Result<Response> {
-    shown(
-        &engine,
-        &settings,
-        vendor,
-        VendorCommand::GetSku {
-            by: caller.principal,
-            sku,
-        },
-        None,
-    )
-    .await
+    shown(&engine, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
 }
 
 problems!(PatchSkuProblems: AUTH, BODY, ACTOR, &[
@@ -188,18 +174,10 @@ pub async fn patch_sku(
     let price = faults.price("price", &body.value.price);
     faults.done(&INVALID_BODY)?;
     let Some(price) = price else {
-        return Err(Reject::PriceOutOfRange {
-            limit: limits::PRICE_MINOR,
-        }
-        .into());
+        return Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR }.into());
     };
     let (price_minor, currency) = (price.minor, price.currency);
-    let command = VendorCommand::SetPrice {
-        by: caller.principal,
-        sku,
-        price_minor,
-        currency,
-    };
+    let command = VendorCommand::SetPrice { by: caller.principal, sku, price_minor, currency };
     shown(&engine, &settings, vendor, command, None).await
 }
 
@@ -230,17 +208,9 @@ pub async fn change_stock(
     faults.optional_lines("reason", Some(&reason), limits::LONG_TEXT);
     faults.done(&INVALID_BODY)?;
     if !(-limits::SKU_PIECES..=limits::SKU_PIECES).contains(&delta) {
-        return Err(Reject::StockOutOfRange {
-            limit: limits::SKU_PIECES,
-        }
-        .into());
+        return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES }.into());
     }
     let key = key.of(&caller, &body.raw);
-    let command = VendorCommand::AdjustStock {
-        by: caller.principal,
-        sku,
-        delta,
-        reason,
-    };
+    let command = VendorCommand::AdjustStock { by: caller.principal, sku, delta, reason };
     shown(&engine, &settings, vendor, command, key).await
 }

@@ -3,12 +3,41 @@
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::http::error::{FieldError, Problem, ProblemKind, Result};
 use crate::http::money::{PriceInput, TotalInput};
+use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
+use std::fmt;
 
 /// What came from outside is echoed up to a length.
 pub fn bounded(text: &str) -> String {
     const LIMIT: usize = 200;
     text.chars().take(LIMIT).collect()
+}
+
+/// Reads a whole number. For JSON, and for the schemas in the documentation, `2.0` is one too.
+pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct Whole;
+    impl Visitor<'_> for Whole {
+        type Value = i64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number of 64 bits")
+        }
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<i64, E> {
+            Ok(value)
+        }
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<i64, E> {
+            i64::try_from(value).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+        }
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
+            /// Up to here every whole number has a float of its own.
+            const EXACT: f64 = 9_007_199_254_740_992.0;
+            if value.fract() != 0.0 || value.abs() > EXACT {
+                return Err(E::invalid_value(de::Unexpected::Float(value), &self));
+            }
+            #[allow(clippy::cast_possible_truncation, reason = "whole and within what floats tell apart")]
+            Ok(value as i64)
+        }
+    }
+    deserializer.deserialize_i64(Whole)
 }
 
 /// The faults of one request.
@@ -18,10 +47,7 @@ pub struct Faults(Vec<FieldError>);
 impl Faults {
     /// One more.
     pub fn add(&mut self, field: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) {
-        self.0.push(FieldError {
-            field: field.into(),
-            detail: detail.into(),
-        });
+        self.0.push(FieldError { field: field.into(), detail: detail.into() });
     }
 
     /// A text of one line: 1 to `limit` characters, none of them a control character.
@@ -48,10 +74,7 @@ impl Faults {
         if text.len() > limit && text.chars().count() > limit {
             self.add(field.to_owned(), format!("it may have {limit} characters"));
         }
-        if text
-            .chars()
-            .any(|character| (character < ' ' || character == '\u{7f}') && !may(character))
-        {
+        if text.chars().any(|character| (character < ' ' || character == '\u{7f}') && !may(character)) {
             self.add(field.to_owned(), "control characters are not allowed");
         }
     }
@@ -67,9 +90,7 @@ impl Faults {
     }
 
     fn money(&mut self, field: &str, amount: &str, currency: &str) -> Option<Money> {
-        let parsed = currency
-            .parse::<Currency>()
-            .and_then(|currency| Money::parse(amount, currency));
+        let parsed = currency.parse::<Currency>().and_then(|currency| Money::parse(amount, currency));
         match parsed {
             Ok(money) => Some(money),
             Err(error @ MoneyError::UnknownCurrency(_)) => {
@@ -115,16 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_whole() {
+        let read = |text: &str| whole(&mut serde_json::Deserializer::from_str(text)).ok();
+        assert_eq!(read("2"), Some(2));
+        assert_eq!(read("-2"), Some(-2));
+        assert_eq!(read("2.0"), Some(2));
+        assert_eq!(read("9223372036854775807"), Some(i64::MAX));
+        for bad in ["2.5", "9223372036854775808", "1e30", "\"2\"", "true", "null"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn money_names_the_half_at_fault() {
-        let price = |amount: &str, currency: &str| PriceInput {
-            amount: amount.into(),
-            currency: currency.into(),
-        };
+        let price = |amount: &str, currency: &str| PriceInput { amount: amount.into(), currency: currency.into() };
         let mut faults = Faults::default();
-        assert_eq!(
-            faults.price("p", &price("12.50", "BDT")),
-            Some(Money::new(1250, Currency::BDT))
-        );
+        assert_eq!(faults.price("p", &price("12.50", "BDT")), Some(Money::new(1250, Currency::BDT)));
         assert_eq!(faults.price("p", &price("12.5", "BDT")), None);
         assert_eq!(faults.price("p", &price("12.50", "bdt")), None);
         let fields: Vec<&str> = faults.0.iter().map(|fault| &*fault.field).collect();

@@ -11,6 +11,7 @@ use crate::http::error::{INVALID_BODY, Result, VENDOR_UNKNOWN};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
+use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
 use crate::http::valid::Faults;
 use crate::http::{Settings, error};
@@ -24,7 +25,7 @@ use utoipa::ToSchema;
 
 /// A vendor to be made.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"name": "Dhaka Textiles"}))]
 pub struct VendorInput {
     /// The vendor's name.
@@ -42,7 +43,7 @@ pub struct VendorBody {
 
 /// A product to be added.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({
     "title": "Jamdani saree", "description": "Handwoven cotton, 5.5 m.", "category": "sarees",
     "skus": [{"code": "JAM-RED", "price": {"amount": "1250.00", "currency": "BDT"}, "on_hand": 100}]
@@ -64,7 +65,7 @@ pub struct ProductInput {
 
 /// A SKU to be added.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct SkuInput {
     /// The vendor's own code.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
@@ -73,8 +74,11 @@ pub struct SkuInput {
     price: PriceInput,
     /// Pieces in the house.
     #[schema(minimum = 0, maximum = 1_000_000_000_000i64)]
+    #[serde(deserialize_with = "crate::http::valid::whole")]
     on_hand: i64,
 }
+
+only_objects!(VendorInput, ProductInput, SkuInput);
 
 /// A product with its SKUs, as its vendor sees it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -178,17 +182,10 @@ pub async fn create_vendor(
     let key = key.of(&caller, &body.raw);
     let mint = Mint::new(engine.clock(), key);
     let id = VendorId::from_uuid(mint.uuid(VendorId::PREFIX, 0));
-    let how = Ask {
-        within: settings.request_timeout,
-        key,
-        fresh: mint.is_fresh(),
-    };
+    let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
     match ask::<Vendor>(&engine, id, VendorCommand::Create { name: body.value.name }, how).await? {
         (VendorReply::Vendor { vendor }, replayed) => {
-            let body = VendorBody {
-                id: vendor.id,
-                name: vendor.name,
-            };
+            let body = VendorBody { id: vendor.id, name: vendor.name };
             Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
         }
         (other, _) => Err(unexpected(&other)),
@@ -214,15 +211,8 @@ pub async fn create_product(
     may_know_of(caller.principal, vendor)?;
     let key = key.of(&caller, &body.raw);
     let product = body.value.checked(&Mint::new(engine.clock(), key))?;
-    let command = VendorCommand::AddProduct {
-        by: caller.principal,
-        product,
-    };
-    let how = Ask {
-        within: settings.request_timeout,
-        key,
-        fresh: false,
-    };
+    let command = VendorCommand::AddProduct { by: caller.principal, product };
+    let how = Ask { within: settings.request_timeout, key, fresh: false };
     match ask::<Vendor>(&engine, vendor, command, how).await? {
         (VendorReply::Product { product, skus }, replayed) => {
             let body = VendorProductBody::new(&product, &skus);

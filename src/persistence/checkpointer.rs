@@ -8,9 +8,11 @@ use crate::domain::ids::EntityRef;
 use crate::limits;
 use crate::persistence::lane::{Boundary, Fatal, LaneShared, OnFatal};
 use crate::persistence::metrics::CheckpointMetrics;
-use crate::ports::{Captured, CheckpointWrite, Checkpoints, Clock, Lane, Partition, RefusedRows, StateSource, StoreError};
+use crate::ports::{
+    Captured, CheckpointWrite, Checkpoints, Clock, Lane, Partition, RefusedRows, StateSource, StoreError,
+};
 use foldhash::HashMap;
-use futures::stream::{self, StreamExt};
+use futures::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -30,11 +32,7 @@ pub struct CheckpointSettings {
 
 impl Default for CheckpointSettings {
     fn default() -> Self {
-        Self {
-            interval: Duration::from_millis(500),
-            slice: 500,
-            unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 4,
-        }
+        Self { interval: Duration::from_millis(500), slice: 500, unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 4 }
     }
 }
 
@@ -102,7 +100,9 @@ impl Checkpointer {
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         let mut stuck = self.stuck.lock().await;
         let (started, now) = (Instant::now(), self.clock.now());
-        let Some(mut boundary) = self.lane.boundary().await else { return Ok(()) };
+        let Some(mut boundary) = self.lane.boundary().await else {
+            return Ok(());
+        };
         boundary.changed.extend(stuck.drain());
         if boundary.changed.is_empty() {
             self.as_of.store(now.as_millis(), Ordering::Relaxed);
@@ -138,8 +138,11 @@ impl Checkpointer {
 
     async fn capture(&self, slice: &[EntityRef]) -> Vec<Captured> {
         // All at once: each is one turn of its actor, and all wait for the same commit.
-        let captures = slice.iter().map(|entity| self.source.capture(*entity));
-        stream::iter(captures).buffer_unordered(slice.len().max(1)).filter_map(std::future::ready).collect().await
+        let mut captures = Vec::with_capacity(slice.len());
+        for entity in slice {
+            captures.push(self.source.capture(*entity));
+        }
+        join_all(captures).await.into_iter().flatten().collect()
     }
 
     /// Partitions with an entity that could not be captured stay where they are.

@@ -11,7 +11,9 @@
 use crate::domain::ids::EntityRef;
 use crate::limits;
 use crate::persistence::metrics::LaneMetrics;
-use crate::ports::{Append, Clock, Codec, Completion, Frame, Journal, Landed, Lane, Partition, Place, Pressure, StoreError};
+use crate::ports::{
+    Append, Clock, Codec, Completion, Frame, Journal, Landed, Lane, Partition, Place, Pressure, StoreError,
+};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::mem;
@@ -226,8 +228,7 @@ pub async fn run(
 ) {
     let forming = |head: Partition| Forming { head, payload: Vec::new(), records: 0 };
     let partitions = partitions.into_iter().map(forming).collect();
-    let mut writer =
-        Writer { shared, journal, clock, on_fatal, metrics: LaneMetrics::new(), partitions, changed };
+    let mut writer = Writer { shared, journal, clock, on_fatal, metrics: LaneMetrics::new(), partitions, changed };
     writer.run().await;
 }
 

@@ -29,7 +29,7 @@ on_both_stores! {
     async fn each_token_that_pays_pays_once(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "1250.00", 100).await;
         let mut sold = 0;
         for card in ["tok_approve", "tok_slow_30", "tok_flaky_3", "tok_lost_reply"] {
@@ -57,7 +57,7 @@ on_both_stores! {
     async fn a_declined_payment_gives_everything_back(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
         let buyer = client.buyer(&sku, 3).await;
         let failed = client.checkout(&buyer, "tok_decline").header("prefer", "wait=20").send().await.expect(201);
@@ -79,7 +79,7 @@ on_both_stores! {
     async fn what_cannot_be_had_is_refused(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
         let buyer = client.buyer(&sku, 4).await;
         let refused = client.checkout(&buyer, "tok_approve").send().await.expect(409);
@@ -117,7 +117,7 @@ on_both_stores! {
     async fn an_order_spans_vendors(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (first, quilt) = client.shop(&admin, "10.00", 5).await;
         let (second, lamp) = client.shop(&admin, "7.50", 1).await;
         let buyer = client.buyer(&quilt, 2).await;
@@ -153,7 +153,7 @@ on_both_stores! {
     async fn a_running_payment_can_be_cancelled(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
         for card in ["tok_slow_3000", "tok_lost_reply", "tok_flaky_100"] {
             let buyer = client.buyer(&sku, 1).await;
@@ -191,7 +191,7 @@ on_both_stores! {
         config.node.hold_ms = 400;
         let server = Server::start_with(config, haat::app::Hooks::default()).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
         let buyer = client.buyer(&sku, 1).await;
         let ended = client.checkout(&buyer, "tok_flaky_100").header("prefer", "wait=20").send().await.expect(201);

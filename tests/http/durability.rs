@@ -16,7 +16,7 @@ on_both_stores! {
         let hooks = Hooks { journal: Some(Arc::new(move |journal| hold.wrap(journal))), ..Hooks::default() };
         let server = Server::start_with(store.server(), hooks).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "10.00", 5).await;
         let buyer = client.buyer(&sku, 2).await;
         let other = client.buyer(&sku, 1).await;
@@ -54,7 +54,7 @@ on_both_stores! {
     /// A stop writes everything, and a start finds it, without a frame to replay; orders that were not finished are.
     async fn a_restart_keeps_everything_and_finishes_what_was_begun(store) {
         let server = Server::start(&store).await;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = server.client.shop(&admin, "10.00", 5).await;
         let paid = server.client.buyer(&sku, 1).await;
         let done = server.client.checkout(&paid, "tok_approve").header("prefer", "wait=20").send().await.expect(201);

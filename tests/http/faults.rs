@@ -30,7 +30,7 @@ on_both_stores! {
         let (hooks, left) = panics(Kind::Vendor, "AdjustStock", 1);
         let server = Server::start_with(store.server(), hooks).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
         let (other, other_sku) = client.shop(&admin, "10.00", 3).await;
         let path = format!("/v1/vendors/{vendor}/skus/{sku}/stock");
@@ -64,7 +64,7 @@ on_both_stores! {
             let (hooks, left) = panics(kind, word, 1);
             let server = Server::start_with(store.server(), hooks).await;
             let client = server.client;
-            let admin = token(&Bearer::Admin);
+            let admin = token(&Bearer::Admin("root".into()));
             let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
             let buyer = client.buyer(&sku, 1).await;
             let first = client.checkout(&buyer, "tok_approve").header("prefer", "wait=30").send().await;
@@ -92,7 +92,7 @@ on_both_stores! {
         let (hooks, _) = panics(Kind::Vendor, "AdjustStock { by: Staff, sku: sku_", usize::MAX);
         let server = Server::start_with(store.server(), hooks).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
         let path = format!("/v1/vendors/{vendor}/skus/{sku}/stock");
         let adjust = || client.post(&path, &json!({"delta": 2, "reason": "bought in"})).bearer(&admin).send();

@@ -11,7 +11,7 @@ on_both_stores! {
     async fn a_key_gives_the_first_answer_again(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
 
         let vendor = client.post("/v1/vendors", &json!({"name": "A"})).bearer(&admin).key("v").send().await.expect(201);
         let again = client.post("/v1/vendors", &json!({"name": "A"})).bearer(&admin).key("v").send().await.expect(201);
@@ -49,7 +49,7 @@ on_both_stores! {
         let again = client.post(&stock, &more).bearer(&admin).key("s").send().await.expect(200);
         assert_eq!(again.header("idempotent-replayed"), Some("true"));
         // Another caller's key is another key; without a bearer there is nobody whose key it could be.
-        let staff = token(&Bearer::Staff);
+        let staff = token(&Bearer::Staff("clerk".into()));
         let other = client.post(&stock, &more).bearer(&staff).key("s").send().await;
         assert_eq!(other.header("idempotent-replayed"), None);
         assert_eq!(client.post("/v1/carts", &json!({})).key("k").send().await.status, 400);
@@ -60,7 +60,7 @@ on_both_stores! {
     async fn concurrent_repeats_wait_for_the_first(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (_, sku) = client.shop(&admin, "10.00", 3).await;
         let buyer = client.buyer(&sku, 1).await;
         let path = format!("/v1/carts/{}/checkout", buyer.cart);

@@ -51,7 +51,7 @@ on_both_stores! {
     /// 600 buyers for 100 pieces, some declined, some coming twice: exactly 100 are paid.
     async fn exactly_as_many_are_paid_as_there_are_pieces(store) {
         let server = Server::start(&store).await;
-        let admin = token(&Bearer::Admin);
+        let admin = token(&Bearer::Admin("root".into()));
         let (vendor, sku) = server.client.shop(&admin, "1250.00", PIECES).await;
 
         let mut buyers = JoinSet::new();

@@ -35,7 +35,9 @@ pub struct TestStore {
 }
 
 fn server_url() -> String {
-    std::env::var("DATABASE_URL").expect("tests on Postgres need DATABASE_URL: run scripts/test, or set it to a server on which databases can be made")
+    std::env::var("DATABASE_URL").expect(
+        "tests on Postgres need DATABASE_URL: run scripts/test, or set it to a server on which databases can be made",
+    )
 }
 
 impl TestStore {
@@ -95,7 +97,9 @@ impl TestStore {
 
 impl Drop for TestStore {
     fn drop(&mut self) {
-        let Some((_, name)) = self.url.take() else { return };
+        let Some((_, name)) = self.url.take() else {
+            return;
+        };
         // Whatever this cannot drop goes with the cluster.
         let _ = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -114,7 +118,6 @@ pub struct Server {
     pub client: Client,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), haat::app::AppError>>,
-    pub engine: haat::actors::Engine,
 }
 
 impl Server {
@@ -125,12 +128,11 @@ impl Server {
     pub async fn start_with(config: Config, hooks: Hooks) -> Self {
         let app = App::build(config, hooks).await.expect("the server starts");
         let client = Client::new(app.address());
-        let engine = app.engine().clone();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(app.run_until(async move {
             let _ = stopped.await;
         }));
-        Self { client, stop, task, engine }
+        Self { client, stop, task }
     }
 
     /// Stops as by SIGTERM.
@@ -146,11 +148,11 @@ pub fn token(bearer: &Bearer) -> String {
     Auth::new(SECRET).mint(bearer, now, Duration::from_secs(3600)).expect("a token")
 }
 
-/// Runs an async test on both stores, as two tests.
+/// Runs async tests on both stores, each as two tests.
 #[macro_export]
 macro_rules! on_both_stores {
-    ($(#[$doc:meta])* async fn $name:ident($store:ident) $body:block) => {
-        mod $name {
+    ($($(#[$doc:meta])* async fn $name:ident($store:ident) $body:block)+) => {
+        $(mod $name {
             #[allow(unused_imports, reason = "not each test needs everything")]
             use super::*;
 
@@ -166,6 +168,6 @@ macro_rules! on_both_stores {
             async fn postgres() {
                 run($crate::support::TestStore::new($crate::support::Kind::Postgres).await).await;
             }
-        }
+        })+
     };
 }

@@ -6,8 +6,8 @@ use super::scanner::{Kind, Token};
 
 /// Keywords that a path may follow.
 const BEFORE_A_PATH: &[&str] = &[
-    "as", "break", "dyn", "else", "for", "if", "impl", "in", "match", "move", "mut", "ref",
-    "return", "use", "where", "while",
+    "as", "break", "dyn", "else", "for", "if", "impl", "in", "match", "move", "mut", "ref", "return", "use", "where",
+    "while",
 ];
 
 /// The token that closes the bracket at `open`, or the last one.
@@ -29,9 +29,7 @@ pub(super) fn closing(tokens: &[Token], open: usize) -> usize {
 }
 
 pub(super) fn is(tokens: &[Token], i: usize, text: &str) -> bool {
-    tokens
-        .get(i)
-        .is_some_and(|token| token.kind != Kind::Literal && token.text == text)
+    tokens.get(i).is_some_and(|token| token.kind != Kind::Literal && token.text == text)
 }
 
 pub(super) fn is_word(tokens: &[Token], i: usize) -> bool {
@@ -42,18 +40,11 @@ pub(super) fn is_word(tokens: &[Token], i: usize) -> bool {
 /// `#[test]`, `#[tokio::test]`. An `any` or `not` may hold outside tests too.
 pub(super) fn is_for_tests(tokens: &[Token], open: usize) -> bool {
     let inside = &tokens[open + 1..closing(tokens, open)];
-    let has = |text: &str| {
-        inside
-            .iter()
-            .any(|token| token.kind == Kind::Word && token.text == text)
-    };
+    let has = |text: &str| inside.iter().any(|token| token.kind == Kind::Word && token.text == text);
     if is(inside, 0, "cfg") {
         has("test") && !has("any") && !has("not")
     } else {
-        let path_end = inside
-            .iter()
-            .position(|token| token.text == "(")
-            .unwrap_or(inside.len());
+        let path_end = inside.iter().position(|token| token.text == "(").unwrap_or(inside.len());
         path_end > 0 && inside[path_end - 1].text == "test"
     }
 }
@@ -106,10 +97,7 @@ pub(super) fn test_items(tokens: &[Token]) -> (Vec<bool>, BTreeSet<String>) {
         let last = i.min(tokens.len() - 1);
         marked[first..=last].fill(true);
         if is(tokens, last, ";") {
-            let words: Vec<_> = tokens[item..last]
-                .iter()
-                .filter(|token| token.kind == Kind::Word)
-                .collect();
+            let words: Vec<_> = tokens[item..last].iter().filter(|token| token.kind == Kind::Word).collect();
             if let Some(place) = words.iter().position(|token| token.text == "mod") {
                 modules.extend(words.get(place + 1).map(|token| token.text.clone()));
             }
@@ -136,8 +124,7 @@ pub(super) fn continues_chain(tokens: &[Token], i: usize) -> bool {
     if i >= 2 && is(tokens, i - 1, "::") {
         let before = tokens[i - 2].text.as_str();
         let arrow = i >= 3 && (is(tokens, i - 3, "-") || is(tokens, i - 3, "="));
-        return (is_word(tokens, i - 2) && !BEFORE_A_PATH.contains(&before))
-            || (before == ">" && !arrow);
+        return (is_word(tokens, i - 2) && !BEFORE_A_PATH.contains(&before)) || (before == ">" && !arrow);
     }
     i >= 1 && is(tokens, i - 1, ".") && !(i >= 2 && is(tokens, i - 2, "."))
 }
@@ -168,9 +155,7 @@ pub(super) fn paths(tokens: &[Token], module_depth: usize) -> Vec<Reached> {
             continue;
         }
         let mut next = i + 1;
-        if root == "super"
-            || (root == "self" && is(tokens, next, "::") && is(tokens, next + 1, "super"))
-        {
+        if root == "super" || (root == "self" && is(tokens, next, "::") && is(tokens, next + 1, "super")) {
             let mut climbed = usize::from(root == "super");
             while is(tokens, next, "::") && is(tokens, next + 1, "super") {
                 climbed += 1;
@@ -192,12 +177,7 @@ pub(super) fn paths(tokens: &[Token], module_depth: usize) -> Vec<Reached> {
                     "{" => j = closing(tokens, j),
                     text if at_start && text != "self" => {
                         let (text, line) = (text.to_owned(), tokens[j].line);
-                        found.push(Reached {
-                            root: root.clone(),
-                            next: Some(text),
-                            is_macro: false,
-                            line,
-                        });
+                        found.push(Reached { root: root.clone(), next: Some(text), is_macro: false, line });
                         at_start = false;
                     }
                     _ => {}
@@ -205,37 +185,21 @@ pub(super) fn paths(tokens: &[Token], module_depth: usize) -> Vec<Reached> {
                 j += 1;
             }
             if end == next + 2 {
-                found.push(Reached {
-                    root,
-                    next: None,
-                    is_macro: false,
-                    line,
-                });
+                found.push(Reached { root, next: None, is_macro: false, line });
             }
             i = end + 1;
         } else if is(tokens, next, "::") && next + 1 < tokens.len() {
             let text = tokens[next + 1].text.clone();
             let is_macro = is(tokens, next + 2, "!");
-            found.push(Reached {
-                root,
-                next: Some(text),
-                is_macro,
-                line,
-            });
+            found.push(Reached { root, next: Some(text), is_macro, line });
             i = next + 2;
         } else {
             // A word of its own is a path only where something is imported: `use tokio;`, `use haat as h;`, `use {tokio, …}`.
             let imported = i >= 1
-                && (is(tokens, i - 1, "use")
-                    || is(tokens, i - 1, "crate") && is(tokens, i.wrapping_sub(2), "extern"));
+                && (is(tokens, i - 1, "use") || is(tokens, i - 1, "crate") && is(tokens, i.wrapping_sub(2), "extern"));
             let ends = is(tokens, next, ";") || is(tokens, next, "as");
             if imported && ends {
-                found.push(Reached {
-                    root,
-                    next: None,
-                    is_macro: false,
-                    line,
-                });
+                found.push(Reached { root, next: None, is_macro: false, line });
             }
             i += 1;
         }

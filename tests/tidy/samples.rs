@@ -7,20 +7,9 @@ use super::test_files;
 
 /// What the rules say about a file, without the rule that it begins with `//!`.
 fn said_of(path: &str, code: &str) -> Vec<String> {
-    let text = if code.starts_with("//!") {
-        code.to_owned()
-    } else {
-        format!("//! Sample.\n{code}")
-    };
-    let found = check(&Source {
-        path,
-        text: &text,
-        is_test: false,
-    });
-    found
-        .into_iter()
-        .map(|finding| format!("{}: {}", finding.line, finding.rule))
-        .collect()
+    let text = if code.starts_with("//!") { code.to_owned() } else { format!("//! Sample.\n{code}") };
+    let found = check(&Source { path, text: &text, is_test: false });
+    found.into_iter().map(|finding| format!("{}: {}", finding.line, finding.rule)).collect()
 }
 
 #[track_caller]
@@ -28,19 +17,14 @@ fn refused(path: &str, code: &str, line: usize, part: &str) {
     let said = said_of(path, code);
     let start = format!("{line}: ");
     assert!(
-        said.iter()
-            .any(|said| said.starts_with(&start) && said.contains(part)),
+        said.iter().any(|said| said.starts_with(&start) && said.contains(part)),
         "{path} with {code:?} should be refused on line {line} with {part:?}, but: {said:?}"
     );
 }
 
 #[track_caller]
 fn accepted(path: &str, code: &str) {
-    assert_eq!(
-        said_of(path, code),
-        Vec::<String>::new(),
-        "{path} with {code:?}"
-    );
+    assert_eq!(said_of(path, code), Vec::<String>::new(), "{path} with {code:?}");
 }
 
 #[rustfmt::skip] // a sample per line
@@ -86,18 +70,8 @@ fn an_arrow_in_a_test_module_or_by_super_counts_as_well() {
 fn a_room_is_named() {
     refused("src/billing/mod.rs", "", 1, "billing is no room");
     refused("src/bin/other.rs", "", 1, "bin/other is no room");
-    refused(
-        "src/domain/cart.rs",
-        "use crate::*;",
-        2,
-        "imports the whole crate",
-    );
-    refused(
-        "src/http/routes.rs",
-        "use crate::Engine;",
-        2,
-        "crate::Engine is no room",
-    );
+    refused("src/domain/cart.rs", "use crate::*;", 2, "imports the whole crate");
+    refused("src/http/routes.rs", "use crate::Engine;", 2, "crate::Engine is no room");
     accepted("src/http/routes.rs", "fn f() { crate::count!(1); }");
 }
 
@@ -192,19 +166,11 @@ fn unwrap_is_refused_outside_tests() {
 
 #[test]
 fn a_status_is_refused_outside_http() {
-    refused(
-        "src/actors/a.rs",
-        "use http::StatusCode;",
-        2,
-        "http/error.rs alone",
-    );
+    refused("src/actors/a.rs", "use http::StatusCode;", 2, "http/error.rs alone");
     accepted("src/http/error.rs", "use axum::http::StatusCode;");
     accepted("src/bin/haat-load/main.rs", "use hyper::StatusCode;");
     accepted("tests/http/orders.rs", "use hyper::StatusCode;");
-    accepted(
-        "src/adapters/a.rs",
-        "#[cfg(test)]\nmod tests { use hyper::StatusCode; }",
-    );
+    accepted("src/adapters/a.rs", "#[cfg(test)]\nmod tests { use hyper::StatusCode; }");
 }
 
 #[rustfmt::skip] // a sample per line
@@ -223,36 +189,15 @@ fn a_file_has_a_head_and_an_end() {
 
 #[test]
 fn an_abort_is_refused() {
-    assert_eq!(
-        check_manifest("Cargo.toml", "[profile.release]\npanic = \"abort\"\n")[0].line,
-        2
-    );
-    assert_eq!(
-        check_manifest(
-            ".cargo/config.toml",
-            "rustflags = [\"-C\", \"panic=abort\"]\n"
-        )
-        .len(),
-        1
-    );
+    assert_eq!(check_manifest("Cargo.toml", "[profile.release]\npanic = \"abort\"\n")[0].line, 2);
+    assert_eq!(check_manifest(".cargo/config.toml", "rustflags = [\"-C\", \"panic=abort\"]\n").len(), 1);
     assert_eq!(check_manifest("Cargo.toml", "panic = 'abort'").len(), 1);
-    assert_eq!(
-        check_manifest(
-            "Cargo.toml",
-            "panic = \"unwind\" # never panic = \"abort\"\n"
-        ),
-        []
-    );
+    assert_eq!(check_manifest("Cargo.toml", "panic = \"unwind\" # never panic = \"abort\"\n"), []);
 }
 
 #[test]
 fn migrations_out_of_step_are_refused() {
-    let names = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<BTreeSet<_>>()
-    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let both = names(&["0001_journal.sql", "0002_orders.sql"]);
     assert_eq!(check_migrations(&both, &both), []);
     assert_eq!(check_migrations(&names(&[]), &names(&[])), []);
@@ -269,14 +214,8 @@ fn migrations_out_of_step_are_refused() {
 #[test]
 fn a_file_declared_for_tests_is_for_tests() {
     let sources: BTreeMap<String, String> = [
-        (
-            "src/actors/mod.rs",
-            "#[cfg(test)]\nmod harness;\nmod shell;",
-        ),
-        (
-            "src/actors/shell.rs",
-            "#[cfg(all(test, unix))] pub(crate) mod tests;",
-        ),
+        ("src/actors/mod.rs", "#[cfg(test)]\nmod harness;\nmod shell;"),
+        ("src/actors/shell.rs", "#[cfg(all(test, unix))] pub(crate) mod tests;"),
         ("src/actors/shell/tests.rs", ""),
         ("src/actors/harness.rs", ""),
         ("src/actors/harness/deep.rs", ""),
@@ -284,21 +223,7 @@ fn a_file_declared_for_tests_is_for_tests() {
     .map(|(path, text)| (path.to_owned(), text.to_owned()))
     .into();
     let found: Vec<_> = test_files(&sources).into_iter().collect();
-    assert_eq!(
-        found,
-        [
-            "src/actors/harness.rs",
-            "src/actors/harness/deep.rs",
-            "src/actors/shell/tests.rs"
-        ]
-    );
+    assert_eq!(found, ["src/actors/harness.rs", "src/actors/harness/deep.rs", "src/actors/shell/tests.rs"]);
     let text = "//! Harness.\nfn f() { x.unwrap(); }";
-    assert_eq!(
-        check(&Source {
-            path: "src/actors/harness.rs",
-            text,
-            is_test: true
-        }),
-        []
-    );
+    assert_eq!(check(&Source { path: "src/actors/harness.rs", text, is_test: true }), []);
 }

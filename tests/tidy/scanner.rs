@@ -123,11 +123,7 @@ pub(super) fn scan(source: &str) -> Vec<Token> {
                 Kind::Word => text.strip_prefix("r#").map(str::to_owned).unwrap_or(text),
                 _ => text,
             };
-            tokens.push(Token {
-                kind,
-                text,
-                line: first_line,
-            });
+            tokens.push(Token { kind, text, line: first_line });
         }
     }
     tokens
@@ -172,16 +168,7 @@ pub(super) fn end_of_quoted(chars: &[char], open: usize, quote: char) -> usize {
 }
 
 fn texts(source: &str) -> Vec<String> {
-    scan(source)
-        .into_iter()
-        .map(|token| {
-            if token.kind == Kind::Literal {
-                "«»".into()
-            } else {
-                token.text
-            }
-        })
-        .collect()
+    scan(source).into_iter().map(|token| if token.kind == Kind::Literal { "«»".into() } else { token.text }).collect()
 }
 
 #[test]
@@ -195,18 +182,9 @@ fn the_scanner_leaves_comments_out() {
 
 #[test]
 fn the_scanner_leaves_literals_empty() {
-    assert_eq!(
-        texts(r#"f("a // b", "\"c\\") d"#),
-        ["f", "(", "«»", ",", "«»", ")", "d"]
-    );
-    assert_eq!(
-        texts("r\"a\\\" b r#\"c \" d\"# e br##\"\"#\"## f"),
-        ["«»", "b", "«»", "e", "«»", "f"]
-    );
-    assert_eq!(
-        texts("b\"x\" c\"y\" b'z' cr#\"\"# rb"),
-        ["«»", "«»", "«»", "«»", "rb"]
-    );
+    assert_eq!(texts(r#"f("a // b", "\"c\\") d"#), ["f", "(", "«»", ",", "«»", ")", "d"]);
+    assert_eq!(texts("r\"a\\\" b r#\"c \" d\"# e br##\"\"#\"## f"), ["«»", "b", "«»", "e", "«»", "f"]);
+    assert_eq!(texts("b\"x\" c\"y\" b'z' cr#\"\"# rb"), ["«»", "«»", "«»", "«»", "rb"]);
     assert_eq!(texts("'a' '\\'' '\"' '\\u{1F600}' '{' '/' ' '"), ["«»"; 7]);
     assert_eq!(texts("\"/*\" a \"*/\""), ["«»", "a", "«»"]);
     assert_eq!(texts("\"never closed"), ["«»"]);
@@ -215,14 +193,8 @@ fn the_scanner_leaves_literals_empty() {
 
 #[test]
 fn the_scanner_tells_lifetimes_from_characters() {
-    assert_eq!(
-        texts("&'a str 'static 'x' <'_>"),
-        ["&", "'a", "str", "'static", "«»", "<", "'_", ">"]
-    );
-    assert_eq!(
-        texts("'outer: loop { break 'outer }"),
-        ["'outer", ":", "loop", "{", "break", "'outer", "}"]
-    );
+    assert_eq!(texts("&'a str 'static 'x' <'_>"), ["&", "'a", "str", "'static", "«»", "<", "'_", ">"]);
+    assert_eq!(texts("'outer: loop { break 'outer }"), ["'outer", ":", "loop", "{", "break", "'outer", "}"]);
 }
 
 #[test]
@@ -230,8 +202,8 @@ fn the_scanner_knows_numbers_and_raw_words() {
     assert_eq!(
         texts("1.5 1. 0..9 1.max a.0.1 1_000u64 0xE-1 1e-9"),
         [
-            "1.5", "1.", "0", ".", ".", "9", "1", ".", "max", "a", ".", "0", ".", "1", "1_000u64",
-            "0xE", "-", "1", "1e-9"
+            "1.5", "1.", "0", ".", ".", "9", "1", ".", "max", "a", ".", "0", ".", "1", "1_000u64", "0xE", "-", "1",
+            "1e-9"
         ]
     );
     assert_eq!(texts("r#type r#fn::x"), ["type", "fn", "::", "x"]);
@@ -239,9 +211,6 @@ fn the_scanner_knows_numbers_and_raw_words() {
 
 #[test]
 fn the_scanner_counts_lines() {
-    let lines: Vec<_> = scan("a\n/* \n */ b \"\n\n\" c\n// d\ne")
-        .into_iter()
-        .map(|token| token.line)
-        .collect();
+    let lines: Vec<_> = scan("a\n/* \n */ b \"\n\n\" c\n// d\ne").into_iter().map(|token| token.line).collect();
     assert_eq!(lines, [1, 3, 3, 5, 7]);
 }

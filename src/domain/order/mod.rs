@@ -399,7 +399,8 @@ impl Entity for Order {
                     payment_due_at: now.plus_millis(placement.payment_ms),
                     placement: placement.clone(),
                 }]),
-                OrderCommand::HoldDue { .. } | OrderCommand::Tick => Ok(Vec::new()),
+                // Who awaits an order has its id from the cart: should its placing come late, the question waits for it.
+                OrderCommand::HoldDue { .. } | OrderCommand::Tick | OrderCommand::Await { .. } => Ok(Vec::new()),
                 _ => Err(Reject::OrderUnknown),
             };
         };
@@ -442,10 +443,9 @@ impl Entity for Order {
                 Ok(vec![OrderEvent::PaymentDeadlinePassed])
             }
             (OrderCommand::Cancel { by }, _) => self.decide_cancel(*by),
-            (
-                OrderCommand::Get { by } | OrderCommand::GetTimeline { by } | OrderCommand::Await { by, .. },
-                _,
-            ) => self.seen(*by).map(|_| Vec::new()),
+            (OrderCommand::Get { by } | OrderCommand::GetTimeline { by } | OrderCommand::Await { by, .. }, _) => {
+                self.seen(*by).map(|_| Vec::new())
+            }
             // Everything else comes late, or again: it was taken care of.
             _ => nothing,
         }
@@ -605,7 +605,9 @@ impl Entity for Order {
     fn respond(&self, command: &OrderCommand, outcome: Result<(), &Reject>) -> Option<Message> {
         let (vendor, until) = match (command, outcome) {
             (OrderCommand::HoldDue { vendor, until }, Ok(())) => (*vendor, *until),
-            (OrderCommand::StockHeld { vendor, .. }, Ok(())) => return self.give_back_stray_hold(*vendor),
+            (OrderCommand::StockHeld { vendor, .. }, Ok(())) => {
+                return self.give_back_stray_hold(*vendor);
+            }
             _ => return None,
         };
         let order = self.id;
@@ -621,13 +623,17 @@ impl Entity for Order {
             }
             Some(Phase::Settling | Phase::Settled) => VendorCommand::Commit { order },
             // The payment's outcome is not known: the answer comes when it is, as a commit or a release.
-            Some(Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) => return None,
+            Some(Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) => {
+                return None;
+            }
         };
         Some(Message::Vendor { id: vendor, command })
     }
 
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
-        let Some(body) = &self.body else { return Vec::new() };
+        let Some(body) = &self.body else {
+            return Vec::new();
+        };
         let vendors = |step: Step, in_state: fn(HoldState) -> bool| {
             let subs = body.sub_orders.iter().filter(move |sub| in_state(sub.hold));
             subs.map(move |sub| EffectKey::new(step, sub.vendor))
@@ -668,7 +674,9 @@ impl Entity for Order {
                 matches!(body.hold(vendor), Some(HoldState::Held | HoldState::Asked))
             }
             (Step::Close, Phase::Settling) => !body.cart_closed,
-            (Step::Charge, Phase::Paying) | (Step::Void, Phase::Voiding(_)) | (Step::Reopen, Phase::Reopening(_)) => true,
+            (Step::Charge, Phase::Paying) | (Step::Void, Phase::Voiding(_)) | (Step::Reopen, Phase::Reopening(_)) => {
+                true
+            }
             _ => false,
         };
         if !wanted {
@@ -707,7 +715,9 @@ impl Entity for Order {
     }
 
     fn publications(&self, events: &[OrderEvent]) -> Vec<Publication> {
-        let Some(body) = &self.body else { return Vec::new() };
+        let Some(body) = &self.body else {
+            return Vec::new();
+        };
         let mut published = Vec::new();
         for event in events {
             let (from, to) = match event {
@@ -734,10 +744,7 @@ impl Entity for Order {
     }
 
     fn is_read(command: &OrderCommand) -> bool {
-        matches!(
-            command,
-            OrderCommand::Get { .. } | OrderCommand::GetTimeline { .. } | OrderCommand::Await { .. }
-        )
+        matches!(command, OrderCommand::Get { .. } | OrderCommand::GetTimeline { .. } | OrderCommand::Await { .. })
     }
 
     fn summary(&self) -> serde_json::Value {
@@ -758,10 +765,16 @@ impl Entity for Order {
     }
 
     fn check(&self) -> Result<(), Breach> {
-        let Some(body) = &self.body else { return Ok(()) };
+        let Some(body) = &self.body else {
+            return Ok(());
+        };
         let breach = |invariant, detail: String| Err(Breach::new(invariant, self.id.entity(), detail));
-        let amounts =
-            || format!("total {}, cancelled {}, paid {}, refunded {}", body.total, body.cancelled, body.paid, body.refunded);
+        let amounts = || {
+            format!(
+                "total {}, cancelled {}, paid {}, refunded {}",
+                body.total, body.cancelled, body.paid, body.refunded
+            )
+        };
         let lines: i64 = body.lines.iter().map(OrderLine::total).sum();
         let shares: i64 = body.sub_orders.iter().map(|sub| body.vendor_total(sub.vendor)).sum();
         if lines != body.total || shares != body.total {

@@ -20,12 +20,7 @@ use super::wire::{CartMade, OrderBrief, Problem, Status};
 const LONGEST_POLL_GAP: Duration = Duration::from_secs(1);
 
 /// Refusals that belong to a flash sale.
-const ORDERLY: [&str; 4] = [
-    "out_of_stock",
-    "price_changed",
-    "purchase_limit",
-    "sale_ended",
-];
+const ORDERLY: [&str; 4] = ["out_of_stock", "price_changed", "purchase_limit", "sale_ended"];
 
 /// Why a buyer goes no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,31 +74,20 @@ pub fn choose(run: &Run, random: &mut Random) -> Vec<Line> {
         while lines.iter().any(|line| line.sku == sku) {
             sku = (sku + 1) % run.skus.len();
         }
-        lines.push(Line {
-            sku,
-            quantity: random.quantity(run.cli.quantity),
-        });
+        lines.push(Line { sku, quantity: random.quantity(run.cli.quantity) });
     }
     lines
 }
 
 /// Makes an empty guest cart for these lines.
 pub async fn create_cart(caller: &mut Caller, lines: Vec<Line>) -> Result<Cart, Stop> {
-    let ask = path(
-        caller,
-        Call::CreateCart,
-        Ask::post("/v1/carts".into(), None, Bytes::from_static(b"{}")),
-    )?;
+    let ask = path(caller, Call::CreateCart, Ask::post("/v1/carts".into(), None, Bytes::from_static(b"{}")))?;
     let answer = call(caller, Call::CreateCart, &ask).await?;
     if answer.status != StatusCode::CREATED {
         return Err(unexpected(caller, Call::CreateCart, &answer));
     }
     let made: CartMade = understood(caller, Call::CreateCart, &answer)?;
-    Ok(Cart {
-        bearer: path(caller, Call::CreateCart, bearer(&made.token))?,
-        id: made.id.into_owned(),
-        lines,
-    })
+    Ok(Cart { bearer: path(caller, Call::CreateCart, bearer(&made.token))?, id: made.id.into_owned(), lines })
 }
 
 /// Puts one line of the cart in.
@@ -122,12 +106,7 @@ pub async fn set_line(run: &Run, caller: &mut Caller, cart: &Cart, line: Line) -
 }
 
 /// The checkout of a cart, ready to be sent once or twice.
-pub fn checkout_ask(
-    run: &Run,
-    cart: &Cart,
-    body: Bytes,
-    key: Option<HeaderValue>,
-) -> anyhow::Result<Ask> {
+pub fn checkout_ask(run: &Run, cart: &Cart, body: Bytes, key: Option<HeaderValue>) -> anyhow::Result<Ask> {
     let path = format!("/v1/carts/{}/checkout", cart.id);
     let mut ask = Ask::post(path, Some(&cart.bearer), body)?;
     ask.key = key;
@@ -145,12 +124,7 @@ pub struct Placed {
 }
 
 /// Sends a checkout; what is promised goes to the journal.
-pub async fn checkout(
-    run: &Run,
-    caller: &mut Caller,
-    cart: &Cart,
-    ask: &Ask,
-) -> Result<Placed, Stop> {
+pub async fn checkout(run: &Run, caller: &mut Caller, cart: &Cart, ask: &Ask) -> Result<Placed, Stop> {
     let answer = call(caller, Call::Checkout, ask).await?;
     let foreseen = match answer.status {
         StatusCode::CREATED => true,
@@ -160,16 +134,10 @@ pub async fn checkout(
     };
     let order: OrderBrief = understood(caller, Call::Checkout, &answer)?;
     if !foreseen {
-        caller
-            .tally()
-            .unexpected
-            .add("checkout: 200 for a cart checked out for the first time");
+        caller.tally().unexpected.add("checkout: 200 for a cart checked out for the first time");
     }
     run.promise(&order.id, cart, order.status, ask.key.as_ref());
-    Ok(Placed {
-        order: order.id.into_owned(),
-        status: order.status,
-    })
+    Ok(Placed { order: order.id.into_owned(), status: order.status })
 }
 
 /// Polls until the order is paid or has ended, or until `patience` runs out; gives the last status told.
@@ -183,11 +151,7 @@ pub async fn follow(
     let started = Instant::now();
     let mut status = placed.status;
     let mut gap = run.cli.poll;
-    let ask = match path(
-        caller,
-        Call::Poll,
-        Ask::get(format!("/v1/orders/{}", placed.order), Some(&cart.bearer)),
-    ) {
+    let ask = match path(caller, Call::Poll, Ask::get(format!("/v1/orders/{}", placed.order), Some(&cart.bearer))) {
         Ok(ask) => ask,
         Err(stop) => return (status, Err(stop)),
     };
@@ -228,17 +192,9 @@ fn path<T>(caller: &Caller, call: Call, made: anyhow::Result<T>) -> Result<T, St
 }
 
 /// Reads an answer's body.
-pub fn understood<'a, T: Deserialize<'a>>(
-    caller: &Caller,
-    call: Call,
-    answer: &'a Answer,
-) -> Result<T, Stop> {
+pub fn understood<'a, T: Deserialize<'a>>(caller: &Caller, call: Call, answer: &'a Answer) -> Result<T, Stop> {
     let read = serde_json::from_slice(&answer.body);
-    path(
-        caller,
-        call,
-        read.context("an answer that does not fit the contract"),
-    )
+    path(caller, call, read.context("an answer that does not fit the contract"))
 }
 
 fn refused(caller: &Caller, call: Call, answer: &Answer) -> Stop {
@@ -253,8 +209,8 @@ fn refused(caller: &Caller, call: Call, answer: &Answer) -> Stop {
 
 /// Counts an answer that the contract does not foresee.
 pub fn unexpected(caller: &Caller, call: Call, answer: &Answer) -> Stop {
-    let code = serde_json::from_slice::<Problem>(&answer.body)
-        .map_or(String::new(), |problem| format!(" {}", problem.code));
+    let code =
+        serde_json::from_slice::<Problem>(&answer.body).map_or(String::new(), |problem| format!(" {}", problem.code));
     let words = format!("{}: {}{code}", call.name(), answer.status.as_u16());
     caller.tally().unexpected.add(words);
     Stop::Unexpected(call)

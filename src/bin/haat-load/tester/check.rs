@@ -41,13 +41,7 @@ pub async fn gather(run: &Arc<Run>) -> anyhow::Result<Facts> {
     }
     let split_twins = std::mem::take(&mut *locked(&run.ledger.split_twins));
     let lost_skus = std::mem::take(&mut *locked(&run.ledger.lost_skus));
-    Ok(Facts {
-        skus,
-        orders,
-        lost_skus,
-        twins: run.ledger.twins.get(),
-        split_twins,
-    })
+    Ok(Facts { skus, orders, lost_skus, twins: run.ledger.twins.get(), split_twins })
 }
 
 fn checkers(run: &Run) -> usize {
@@ -59,28 +53,17 @@ async fn resolve(run: &Arc<Run>, timings: &Arc<Timings>) -> anyhow::Result<Vec<L
     let carts = Arc::new(std::mem::take(&mut *locked(&run.ledger.unsure)));
     let count = carts.len();
     let shared = run.clone();
-    let unsure = crew(
-        run,
-        "unsure carts",
-        timings,
-        checkers(run),
-        count,
-        move |mut caller, number| {
-            let (run, cart) = (shared.clone(), carts[number].clone());
-            async move {
-                match order_of(&mut caller, &cart).await {
-                    Some(Some(id)) => run.told(Told {
-                        id,
-                        cart,
-                        status: Status::Unknown,
-                    }),
-                    Some(None) => {}
-                    None => return (caller, Some(cart.lines.clone())),
-                }
-                (caller, None)
+    let unsure = crew(run, "unsure carts", timings, checkers(run), count, move |mut caller, number| {
+        let (run, cart) = (shared.clone(), carts[number].clone());
+        async move {
+            match order_of(&mut caller, &cart).await {
+                Some(Some(id)) => run.told(Told { id, cart, status: Status::Unknown }),
+                Some(None) => {}
+                None => return (caller, Some(cart.lines.clone())),
             }
-        },
-    )
+            (caller, None)
+        }
+    })
     .await?;
     Ok(unsure.into_iter().flatten().collect())
 }
@@ -98,38 +81,23 @@ async fn order_of(caller: &mut Caller, cart: &Cart) -> Option<Option<String>> {
 }
 
 /// Polls the orders that were not over when their buyers left. What they say now is told to the buyers.
-async fn settle(
-    run: &Arc<Run>,
-    timings: &Arc<Timings>,
-    told: Vec<Told>,
-) -> anyhow::Result<Vec<Told>> {
-    let (mut over, waiting): (Vec<_>, Vec<_>) =
-        told.into_iter().partition(|told| told.status.is_settled());
+async fn settle(run: &Arc<Run>, timings: &Arc<Timings>, told: Vec<Told>) -> anyhow::Result<Vec<Told>> {
+    let (mut over, waiting): (Vec<_>, Vec<_>) = told.into_iter().partition(|told| told.status.is_settled());
     let began = Instant::now();
     let until = began + run.cli.settle;
     let waiting = Arc::new(waiting);
     let count = waiting.len();
     let shared = run.clone();
-    let settled = crew(
-        run,
-        "orders to end",
-        timings,
-        checkers(run),
-        count,
-        move |mut caller, number| {
-            let (run, mut told) = (shared.clone(), waiting[number].clone());
-            async move {
-                let placed = Placed {
-                    order: told.id.clone(),
-                    status: told.status,
-                };
-                let patience = until.saturating_duration_since(Instant::now());
-                let (status, _) = follow(&run, &mut caller, &told.cart, &placed, patience).await;
-                told.status = status;
-                (caller, Some(told))
-            }
-        },
-    )
+    let settled = crew(run, "orders to end", timings, checkers(run), count, move |mut caller, number| {
+        let (run, mut told) = (shared.clone(), waiting[number].clone());
+        async move {
+            let placed = Placed { order: told.id.clone(), status: told.status };
+            let patience = until.saturating_duration_since(Instant::now());
+            let (status, _) = follow(&run, &mut caller, &told.cart, &placed, patience).await;
+            told.status = status;
+            (caller, Some(told))
+        }
+    })
     .await?;
     if count > 0 {
         let ms = began.elapsed().as_millis() as u64;
@@ -139,36 +107,25 @@ async fn settle(
     Ok(over)
 }
 
-async fn read_again(
-    run: &Arc<Run>,
-    timings: &Arc<Timings>,
-    told: Vec<Told>,
-) -> anyhow::Result<Vec<OrderFacts>> {
+async fn read_again(run: &Arc<Run>, timings: &Arc<Timings>, told: Vec<Told>) -> anyhow::Result<Vec<OrderFacts>> {
     let told = Arc::new(told);
     let count = told.len();
     let shared = run.clone();
-    crew(
-        run,
-        "reading orders",
-        timings,
-        checkers(run),
-        count,
-        move |mut caller, number| {
-            let (run, told) = (shared.clone(), told[number].clone());
-            async move {
-                let found = read_order(&run, &mut caller, &told).await;
-                let facts = OrderFacts {
-                    id: told.id,
-                    cart: told.cart.id.clone(),
-                    lines: told.cart.lines.clone(),
-                    told: told.status,
-                    found,
-                    charges: None,
-                };
-                (caller, Some(facts))
-            }
-        },
-    )
+    crew(run, "reading orders", timings, checkers(run), count, move |mut caller, number| {
+        let (run, told) = (shared.clone(), told[number].clone());
+        async move {
+            let found = read_order(&run, &mut caller, &told).await;
+            let facts = OrderFacts {
+                id: told.id,
+                cart: told.cart.id.clone(),
+                lines: told.cart.lines.clone(),
+                told: told.status,
+                found,
+                charges: None,
+            };
+            (caller, Some(facts))
+        }
+    })
     .await
 }
 
@@ -205,10 +162,7 @@ async fn stock(
         return Ok(Vec::new());
     }
     let paid = paid_pieces(orders, run.skus.len());
-    let mut desk = Desk {
-        caller: Caller::new(&run.wire, timings, 1),
-        admin: run.admin.clone(),
-    };
+    let mut desk = Desk { caller: Caller::new(&run.wire, timings, 1), admin: run.admin.clone() };
     let until = Instant::now() + run.cli.settle;
     let mut facts = Vec::with_capacity(run.skus.len());
     for (index, sku) in run.skus.iter().enumerate() {
@@ -227,11 +181,7 @@ async fn stock(
             id: sku.id.clone(),
             before: sku.before,
             after,
-            unsure: unsure
-                .iter()
-                .filter(|line| line.sku == index)
-                .map(|line| i64::from(line.quantity))
-                .sum(),
+            unsure: unsure.iter().filter(|line| line.sku == index).map(|line| i64::from(line.quantity)).sum(),
         });
     }
     Ok(facts)
@@ -244,28 +194,17 @@ async fn charges(
     mut orders: Vec<OrderFacts>,
 ) -> anyhow::Result<Vec<OrderFacts>> {
     let sample = sample(orders.len(), run.cli.check_charges as usize, run.cli.seed);
-    let ids: Arc<Vec<(usize, String)>> = Arc::new(
-        sample
-            .into_iter()
-            .map(|index| (index, orders[index].id.clone()))
-            .collect(),
-    );
+    let ids: Arc<Vec<(usize, String)>> =
+        Arc::new(sample.into_iter().map(|index| (index, orders[index].id.clone())).collect());
     let count = ids.len();
     let shared = run.clone();
-    let found = crew(
-        run,
-        "reading charges",
-        timings,
-        checkers(run),
-        count,
-        move |mut caller, number| {
-            let (run, (index, id)) = (shared.clone(), ids[number].clone());
-            async move {
-                let charges = charges_of(&run, &mut caller, &id).await;
-                (caller, charges.map(|charges| (index, charges)))
-            }
-        },
-    )
+    let found = crew(run, "reading charges", timings, checkers(run), count, move |mut caller, number| {
+        let (run, (index, id)) = (shared.clone(), ids[number].clone());
+        async move {
+            let charges = charges_of(&run, &mut caller, &id).await;
+            (caller, charges.map(|charges| (index, charges)))
+        }
+    })
     .await?;
     for (index, charges) in found {
         orders[index].charges = Some(charges);

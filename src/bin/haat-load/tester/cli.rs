@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use super::values::{
-    Price, Span, parse_duration, parse_duration_span, parse_percent, parse_quantity_span,
-};
+use super::values::{Price, Span, parse_duration, parse_duration_span, parse_percent, parse_quantity_span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,12 +62,7 @@ pub struct Cli {
     pub target: String,
 
     /// An admin's bearer token: makes the shop and reads the stock and the charges for the checks
-    #[arg(
-        long,
-        env = "HAAT_ADMIN_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "HAAT_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<String>,
 
     /// What is driven at the server
@@ -223,24 +216,16 @@ impl Cli {
             };
         }
         if self.existing.is_empty() && self.admin_token.is_none() {
-            return Err(
-                "give --admin-token to make a shop, or --sku to buy from one that exists".into(),
-            );
+            return Err("give --admin-token to make a shop, or --sku to buy from one that exists".into());
         }
         if self.lines > skus {
-            return Err(format!(
-                "--lines {} needs as many SKUs: give --skus {}",
-                self.lines, self.lines
-            ));
+            return Err(format!("--lines {} needs as many SKUs: give --skus {}", self.lines, self.lines));
         }
         if self.vendors > self.skus {
             return Err("--vendors may not be more than --skus".into());
         }
         if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(format!(
-                "'{}' is not a currency code such as BDT",
-                self.currency
-            ));
+            return Err(format!("'{}' is not a currency code such as BDT", self.currency));
         }
         if self.scenario != Scenario::Rush && self.retry > 0.0 {
             return Err("--retry belongs to the rush scenario".into());
@@ -286,9 +271,7 @@ pub fn open_files() -> Option<u32> {
 }
 
 fn open_files_in(limits: &str) -> Option<u32> {
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -335,23 +318,10 @@ mod tests {
     #[test]
     fn connections_stay_within_open_files() {
         assert_eq!(cli(&["--sessions", "50"]).connections(Some(1024)), Ok(50));
-        assert_eq!(
-            cli(&["--sessions", "5000"]).connections(Some(1024)),
-            Ok(960)
-        );
-        assert_eq!(
-            cli(&["--sessions", "5000", "--retry", "5"]).connections(Some(1024)),
-            Ok(480)
-        );
-        assert!(
-            cli(&["--connections", "2000"])
-                .connections(Some(1024))
-                .is_err()
-        );
-        assert_eq!(
-            cli(&["--scenario", "browse"]).connections(Some(1024)),
-            Ok(64)
-        );
+        assert_eq!(cli(&["--sessions", "5000"]).connections(Some(1024)), Ok(960));
+        assert_eq!(cli(&["--sessions", "5000", "--retry", "5"]).connections(Some(1024)), Ok(480));
+        assert!(cli(&["--connections", "2000"]).connections(Some(1024)).is_err());
+        assert_eq!(cli(&["--scenario", "browse"]).connections(Some(1024)), Ok(64));
     }
 
     #[test]

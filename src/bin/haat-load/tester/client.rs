@@ -33,9 +33,7 @@ pub struct Target {
 impl Target {
     /// Resolves `http://HOST:PORT` once for the whole run.
     pub async fn resolve(url: &str) -> anyhow::Result<Self> {
-        let uri: Uri = url
-            .parse()
-            .with_context(|| format!("'{url}' is not a URL such as http://127.0.0.1:8080"))?;
+        let uri: Uri = url.parse().with_context(|| format!("'{url}' is not a URL such as http://127.0.0.1:8080"))?;
         let Some(authority) = uri.authority().filter(|_| uri.scheme_str() == Some("http")) else {
             bail!("'{url}' is not a URL such as http://127.0.0.1:8080 (only http is spoken)");
         };
@@ -49,10 +47,7 @@ impl Target {
             .with_context(|| format!("could not find the host of '{url}'"))?
             .next()
             .with_context(|| format!("'{host}' has no address"))?;
-        Ok(Target {
-            address,
-            host: HeaderValue::from_str(authority.as_str())?,
-        })
+        Ok(Target { address, host: HeaderValue::from_str(authority.as_str())? })
     }
 }
 
@@ -101,21 +96,9 @@ impl Ask {
         Self::with(Method::PUT, path, bearer, body)
     }
 
-    fn with(
-        method: Method,
-        path: String,
-        bearer: Option<&HeaderValue>,
-        body: Bytes,
-    ) -> anyhow::Result<Self> {
+    fn with(method: Method, path: String, bearer: Option<&HeaderValue>, body: Bytes) -> anyhow::Result<Self> {
         let uri = Uri::try_from(path).context("an id that does not fit into a path")?;
-        Ok(Ask {
-            method,
-            path: uri,
-            bearer: bearer.cloned(),
-            key: None,
-            wait: None,
-            body,
-        })
+        Ok(Ask { method, path: uri, bearer: bearer.cloned(), key: None, wait: None, body })
     }
 
     fn request(&self, host: &HeaderValue) -> Request<Full<Bytes>> {
@@ -183,12 +166,7 @@ pub struct Caller {
 impl Caller {
     /// Not connected until the first call. `stream` sets the jitter of its pauses apart from others'.
     pub fn new(wire: &Arc<Wire>, timings: &Arc<Timings>, stream: u64) -> Self {
-        Caller {
-            wire: wire.clone(),
-            timings: timings.clone(),
-            sender: None,
-            random: Random::of(0x6a09_e667, stream),
-        }
+        Caller { wire: wire.clone(), timings: timings.clone(), sender: None, random: Random::of(0x6a09_e667, stream) }
     }
 
     /// Another connection to the same server, counted in the same places.
@@ -235,9 +213,7 @@ impl Caller {
                         Some(after) => (after.min(LONGEST_RETRY_AFTER), true),
                         None if answer.status == StatusCode::GATEWAY_TIMEOUT => (backoff, false),
                         None => {
-                            tally
-                                .unexpected
-                                .add(format!("{} without Retry-After", answer.status.as_u16()));
+                            tally.unexpected.add(format!("{} without Retry-After", answer.status.as_u16()));
                             (backoff, false)
                         }
                     }
@@ -310,13 +286,9 @@ impl Caller {
             return Ok(sender);
         }
         let started = Instant::now();
-        let stream = TcpStream::connect(self.wire.target.address)
-            .await
-            .map_err(|_| Broken::Connect)?;
+        let stream = TcpStream::connect(self.wire.target.address).await.map_err(|_| Broken::Connect)?;
         stream.set_nodelay(true).map_err(|_| Broken::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|_| Broken::Connect)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| Broken::Connect)?;
         // Ends when the sender is dropped; its error is also that of the request under way.
         tokio::spawn(connection);
         self.timings.note(Call::Connect, started.elapsed());
@@ -350,11 +322,7 @@ async fn read(response: http::Response<Incoming>) -> Result<Answer, Broken> {
     }
     Ok(Answer {
         status: head.status,
-        body: if rest.is_empty() {
-            first
-        } else {
-            rest.freeze()
-        },
+        body: if rest.is_empty() { first } else { rest.freeze() },
         repeated: false,
         retry_after: retry_after(head.headers.get(RETRY_AFTER)),
     })
@@ -380,12 +348,8 @@ mod tests {
     #[test]
     fn a_request_carries_what_the_contract_asks_for() {
         let guest = bearer("t").expect("a header");
-        let mut ask = Ask::post(
-            "/v1/carts/cart_1/checkout".into(),
-            Some(&guest),
-            Bytes::from_static(b"{}"),
-        )
-        .expect("a path");
+        let mut ask =
+            Ask::post("/v1/carts/cart_1/checkout".into(), Some(&guest), Bytes::from_static(b"{}")).expect("a path");
         ask.wait = Some(5);
         ask.key = Some(HeaderValue::from_static("k"));
         let request = ask.request(&HeaderValue::from_static("shop:80"));
@@ -400,20 +364,10 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_plain_http_origin_is_a_target() {
-        for bad in [
-            "https://127.0.0.1",
-            "127.0.0.1:8080",
-            "http://127.0.0.1/v1",
-            "",
-        ] {
+        for bad in ["https://127.0.0.1", "127.0.0.1:8080", "http://127.0.0.1/v1", ""] {
             assert!(Target::resolve(bad).await.is_err(), "{bad}");
         }
-        let target = Target::resolve("http://127.0.0.1:8080/")
-            .await
-            .expect("a target");
-        assert_eq!(
-            target.address,
-            "127.0.0.1:8080".parse().expect("an address")
-        );
+        let target = Target::resolve("http://127.0.0.1:8080/").await.expect("a target");
+        assert_eq!(target.address, "127.0.0.1:8080".parse().expect("an address"));
     }
 }

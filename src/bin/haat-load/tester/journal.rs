@@ -66,9 +66,7 @@ impl Journal {
 
 /// The present moment as RFC 3339.
 pub fn now() -> String {
-    OffsetDateTime::now_utc()
-        .format(&Rfc3339)
-        .unwrap_or_default()
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
 }
 
 /// Reads a file of promises. A torn last line (this program was killed too) is left out.
@@ -97,10 +95,7 @@ mod tests {
             order: "order_1".into(),
             cart: "cart_1".into(),
             status: Status::PaymentFailed,
-            lines: vec![PromisedLine {
-                sku: "sku_1".into(),
-                quantity: 2,
-            }],
+            lines: vec![PromisedLine { sku: "sku_1".into(), quantity: 2 }],
             key: Some("k".into()),
         }
     }

@@ -99,11 +99,7 @@ impl Check {
                 said.push_str(&format!(" and {} more", wrong.len() - EXAMPLES));
             }
         }
-        Check {
-            name,
-            ok: wrong.is_empty(),
-            said,
-        }
+        Check { name, ok: wrong.is_empty(), said }
     }
 }
 
@@ -122,11 +118,7 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
     }
     if !facts.lost_skus.is_empty() {
         let counted = "stock was not judged".to_owned();
-        checks.push(Check::new(
-            "every SKU can be read",
-            counted,
-            &facts.lost_skus,
-        ));
+        checks.push(Check::new("every SKU can be read", counted, &facts.lost_skus));
     }
     if !facts.skus.is_empty() {
         checks.push(stock_adds_up(facts));
@@ -146,9 +138,7 @@ fn orders_exist(facts: &Facts) -> Check {
         .filter_map(|order| match &order.found {
             Found::Missing => Some(format!("{} is gone", order.id)),
             Found::Unread => Some(format!("{} could not be read", order.id)),
-            Found::Seen(seen) if seen.id != order.id => {
-                Some(format!("{} is answered as {}", order.id, seen.id))
-            }
+            Found::Seen(seen) if seen.id != order.id => Some(format!("{} is answered as {}", order.id, seen.id)),
             Found::Seen(seen) if seen.cart_id != order.cart => {
                 Some(format!("{} belongs to {}", order.id, seen.cart_id))
             }
@@ -172,69 +162,43 @@ fn orders_are_settled(facts: &Facts) -> Check {
         .filter(|(_, status)| !status.is_settled())
         .map(|(order, status)| format!("{} is {}", order.id, status.words()))
         .collect();
-    let counted = format!(
-        "{} paid, {} ended, {} unfinished",
-        settled(Status::is_paid),
-        settled(Status::is_ended),
-        wrong.len()
-    );
+    let counted =
+        format!("{} paid, {} ended, {} unfinished", settled(Status::is_paid), settled(Status::is_ended), wrong.len());
     Check::new("every order is paid or has ended", counted, &wrong)
 }
 
 fn paid_stays_paid(facts: &Facts) -> Check {
-    let told: Vec<_> = facts
-        .orders
-        .iter()
-        .filter(|order| order.told.is_paid())
-        .collect();
+    let told: Vec<_> = facts.orders.iter().filter(|order| order.told.is_paid()).collect();
     let wrong: Vec<_> = told
         .iter()
         .filter_map(|order| match &order.found {
-            Found::Seen(seen) if !seen.status.is_paid() => {
-                Some(format!("{} is {}", order.id, seen.status.words()))
+            Found::Seen(seen) if !seen.status.is_paid() => Some(format!("{} is {}", order.id, seen.status.words())),
+            Found::Seen(seen) if seen.total_due.is_zero() != Some(true) => {
+                Some(format!("{} still has {} due", order.id, seen.total_due.amount))
             }
-            Found::Seen(seen) if seen.total_due.is_zero() != Some(true) => Some(format!(
-                "{} still has {} due",
-                order.id, seen.total_due.amount
-            )),
             Found::Seen(_) => None,
             Found::Missing | Found::Unread => Some(format!("{} was not found", order.id)),
         })
         .collect();
-    let counted = format!(
-        "told paid {}, still paid with nothing due {}",
-        told.len(),
-        told.len() - wrong.len()
-    );
+    let counted = format!("told paid {}, still paid with nothing due {}", told.len(), told.len() - wrong.len());
     Check::new("paid stays paid", counted, &wrong)
 }
 
 fn ends_stay_ends(facts: &Facts) -> Check {
-    let told: Vec<_> = facts
-        .orders
-        .iter()
-        .filter(|order| order.told.is_ended())
-        .collect();
+    let told: Vec<_> = facts.orders.iter().filter(|order| order.told.is_ended()).collect();
     let wrong: Vec<_> = told
         .iter()
         .filter_map(|order| match &order.found {
-            Found::Seen(seen) if seen.status != order.told => Some(format!(
-                "{} was {} and is {}",
-                order.id,
-                order.told.words(),
-                seen.status.words()
-            )),
+            Found::Seen(seen) if seen.status != order.told => {
+                Some(format!("{} was {} and is {}", order.id, order.told.words(), seen.status.words()))
+            }
             Found::Seen(seen) if seen.total_due.is_zero() != Some(true) => {
                 Some(format!("{} has {} due", order.id, seen.total_due.amount))
             }
             _ => None,
         })
         .collect();
-    let counted = format!(
-        "told ended {}, ended the same way {}",
-        told.len(),
-        told.len() - wrong.len()
-    );
+    let counted = format!("told ended {}, ended the same way {}", told.len(), told.len() - wrong.len());
     Check::new("an end is an end", counted, &wrong)
 }
 
@@ -244,16 +208,9 @@ fn one_order_per_cart(facts: &Facts) -> Check {
         let count = live.entry(&order.cart).or_default();
         *count += usize::from(order.status().is_some_and(|status| !status.is_ended()));
     }
-    let wrong: Vec<_> = live
-        .iter()
-        .filter(|(_, count)| **count > 1)
-        .map(|(cart, count)| format!("{cart} has {count}"))
-        .collect();
-    let counted = format!(
-        "{} carts, {} with more than one live or paid order",
-        live.len(),
-        wrong.len()
-    );
+    let wrong: Vec<_> =
+        live.iter().filter(|(_, count)| **count > 1).map(|(cart, count)| format!("{cart} has {count}")).collect();
+    let counted = format!("{} carts, {} with more than one live or paid order", live.len(), wrong.len());
     Check::new("one order per cart", counted, &wrong)
 }
 
@@ -263,11 +220,7 @@ fn twins_agree(facts: &Facts) -> Check {
         facts.twins,
         facts.twins.saturating_sub(facts.split_twins.len() as u64)
     );
-    Check::new(
-        "a checkout sent twice is one checkout",
-        counted,
-        &facts.split_twins,
-    )
+    Check::new("a checkout sent twice is one checkout", counted, &facts.split_twins)
 }
 
 fn sum(facts: &Facts, of: impl Fn(&SkuFacts) -> i64) -> i64 {
@@ -282,12 +235,8 @@ fn stock_adds_up(facts: &Facts) -> Check {
             let stock = sku.after;
             stock.received != stock.on_hand + stock.sold
                 || stock.available != stock.on_hand - stock.held
-                || [stock.on_hand, stock.held, stock.sold, stock.available]
-                    .iter()
-                    .any(|part| *part < 0)
-                || sku
-                    .before
-                    .is_some_and(|before| before.received != stock.received)
+                || [stock.on_hand, stock.held, stock.sold, stock.available].iter().any(|part| *part < 0)
+                || sku.before.is_some_and(|before| before.received != stock.received)
         })
         .map(|sku| format!("{} {:?}", sku.id, sku.after))
         .collect();
@@ -307,10 +256,8 @@ fn stock_adds_up(facts: &Facts) -> Check {
 fn nothing_is_held(facts: &Facts) -> Check {
     // Others may be buying where there is no "before": their holds are not ours to judge.
     let ours = || facts.skus.iter().filter(|sku| sku.before.is_some());
-    let wrong: Vec<_> = ours()
-        .filter(|sku| sku.after.held != 0)
-        .map(|sku| format!("{} holds {}", sku.id, sku.after.held))
-        .collect();
+    let wrong: Vec<_> =
+        ours().filter(|sku| sku.after.held != 0).map(|sku| format!("{} holds {}", sku.id, sku.after.held)).collect();
     let held: i64 = ours().map(|sku| sku.after.held).sum();
     let counted = format!("held {held} in {} SKUs", ours().count());
     Check::new("nothing is held once all orders are over", counted, &wrong)
@@ -319,11 +266,7 @@ fn nothing_is_held(facts: &Facts) -> Check {
 /// Pieces of each SKU in orders that a buyer was told are paid.
 pub fn paid_pieces(orders: &[OrderFacts], skus: usize) -> Vec<i64> {
     let mut paid = vec![0; skus];
-    for line in orders
-        .iter()
-        .filter(|order| order.told.is_paid())
-        .flat_map(|order| &order.lines)
-    {
+    for line in orders.iter().filter(|order| order.told.is_paid()).flat_map(|order| &order.lines) {
         if let Some(pieces) = paid.get_mut(line.sku) {
             *pieces += i64::from(line.quantity);
         }
@@ -373,11 +316,7 @@ fn never_oversold(facts: &Facts) -> Check {
         .filter(|(sku, paid)| **paid > stock(sku))
         .map(|(sku, paid)| format!("{}: {paid} paid of {}", sku.id, stock(sku)))
         .collect();
-    let counted = format!(
-        "{} paid of {} in stock",
-        paid.iter().sum::<i64>(),
-        sum(facts, stock)
-    );
+    let counted = format!("{} paid of {} in stock", paid.iter().sum::<i64>(), sum(facts, stock));
     Check::new("never sold more than there is", counted, &wrong)
 }
 
@@ -386,9 +325,7 @@ fn looked_up(facts: &Facts, of: fn(Status) -> bool) -> Vec<(&OrderFacts, &OrderF
         .orders
         .iter()
         .filter_map(|order| match (&order.found, &order.charges) {
-            (Found::Seen(seen), Some(charges)) if of(seen.status) => {
-                Some((order, seen, charges.as_slice()))
-            }
+            (Found::Seen(seen), Some(charges)) if of(seen.status) => Some((order, seen, charges.as_slice())),
             _ => None,
         })
         .collect()
@@ -410,19 +347,12 @@ fn charged_once(facts: &Facts) -> Option<Check> {
             let taken: Vec<_> = charges.iter().filter(|charge| charge.is_taken()).collect();
             match taken[..] {
                 [charge] if charge.amount == seen.total => None,
-                [charge] => Some(format!(
-                    "{} of {} was charged {}",
-                    order.id, seen.total.amount, charge.amount.amount
-                )),
+                [charge] => Some(format!("{} of {} was charged {}", order.id, seen.total.amount, charge.amount.amount)),
                 _ => Some(format!("{} has {}", order.id, statuses(charges))),
             }
         })
         .collect();
-    let counted = format!(
-        "{} of {} paid orders looked up",
-        paid.len() - wrong.len(),
-        paid.len()
-    );
+    let counted = format!("{} of {} paid orders looked up", paid.len() - wrong.len(), paid.len());
     (!paid.is_empty()).then(|| Check::new("charged once, the total", counted, &wrong))
 }
 
@@ -433,11 +363,7 @@ fn not_charged(facts: &Facts) -> Option<Check> {
         .filter(|(_, _, charges)| charges.iter().any(Charge::is_taken))
         .map(|(order, _, charges)| format!("{} has {}", order.id, statuses(charges)))
         .collect();
-    let counted = format!(
-        "{} of {} orders that ended unpaid looked up",
-        ended.len() - wrong.len(),
-        ended.len()
-    );
+    let counted = format!("{} of {} orders that ended unpaid looked up", ended.len() - wrong.len(), ended.len());
     (!ended.is_empty()).then(|| Check::new("not paid, not charged", counted, &wrong))
 }
 

@@ -10,10 +10,7 @@
 //! `judge` is pure: it sees only facts, so the same questions are asked after a run and after a crash (`--verify`).
 
 // This is a client that measures: it reads the clock wherever it likes.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the Clock port is the engine's, this is a client"
-)]
+#![allow(clippy::disallowed_methods, reason = "the Clock port is the engine's, this is a client")]
 
 mod buyer;
 mod check;
@@ -57,8 +54,7 @@ pub async fn drive(cli: Cli) -> anyhow::Result<Report> {
             run.skus = shop::open(&run).await?;
             note_on_connections(&run);
             let name = run.cli.scenario.to_possible_value();
-            name.map(|name| name.get_name().to_owned())
-                .unwrap_or_default()
+            name.map(|name| name.get_name().to_owned()).unwrap_or_default()
         }
     };
     let run = Arc::new(run);
@@ -95,10 +91,7 @@ fn checkouts_per_second(run: &Run, phases: &[Phase], orders: usize) -> Option<f6
         return None;
     }
     let measured = phases.last()?;
-    let checkouts = measured
-        .calls
-        .iter()
-        .find(|summary| summary.call == Call::Checkout.name())?;
+    let checkouts = measured.calls.iter().find(|summary| summary.call == Call::Checkout.name())?;
     Some((orders as f64).min(checkouts.count as f64) / measured.seconds.max(1e-9))
 }
 

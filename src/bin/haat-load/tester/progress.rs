@@ -12,13 +12,7 @@ const REDRAW: Duration = Duration::from_millis(200);
 const PLAIN_LINE: Duration = Duration::from_secs(5);
 
 /// Shows how many of `total` are `done` until the work ends.
-pub async fn during<T>(
-    label: &str,
-    total: u64,
-    done: &Count,
-    quiet: bool,
-    work: impl Future<Output = T>,
-) -> T {
+pub async fn during<T>(label: &str, total: u64, done: &Count, quiet: bool, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if quiet || total == 0 {
         return work.await;
@@ -46,9 +40,7 @@ pub async fn during<T>(
 
 fn bar(label: &str, total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total);
-    if let Ok(style) =
-        ProgressStyle::with_template("{msg:>16} {wide_bar} {pos}/{len} {per_sec} {elapsed}")
-    {
+    if let Ok(style) = ProgressStyle::with_template("{msg:>16} {wide_bar} {pos}/{len} {per_sec} {elapsed}") {
         bar.set_style(style);
     }
     bar.set_message(label.to_owned());
@@ -56,10 +48,7 @@ fn bar(label: &str, total: u64) -> ProgressBar {
 }
 
 fn line(label: &str, done: u64, total: u64, elapsed: Duration) -> String {
-    format!(
-        "{label}: {done} of {total} after {:.0} s",
-        elapsed.as_secs_f64()
-    )
+    format!("{label}: {done} of {total} after {:.0} s", elapsed.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -68,9 +57,6 @@ mod tests {
 
     #[test]
     fn the_plain_line_says_what_and_how_far() {
-        assert_eq!(
-            line("sessions", 5, 20, Duration::from_secs(10)),
-            "sessions: 5 of 20 after 10 s"
-        );
+        assert_eq!(line("sessions", 5, 20, Duration::from_secs(10)), "sessions: 5 of 20 after 10 s");
     }
 }

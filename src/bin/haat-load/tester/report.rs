@@ -112,11 +112,7 @@ impl Report {
             out.push('\n');
         }
         if let Some(rate) = self.checkouts_per_second {
-            let _ = writeln!(
-                out,
-                "{rate:.0} checkouts/s at {} connections\n",
-                self.connections
-            );
+            let _ = writeln!(out, "{rate:.0} checkouts/s at {} connections\n", self.connections);
         }
         if let Some(ms) = self.settled_after_ms {
             let _ = writeln!(out, "waited {ms} ms more for unfinished orders\n");
@@ -139,10 +135,7 @@ impl Report {
             ("503 answers", errors.busy_503),
             ("429 answers", errors.limited_429),
             ("504 answers, asked again", errors.unknown_504),
-            (
-                "repeats after Retry-After",
-                errors.repeated_after_retry_after,
-            ),
+            ("repeats after Retry-After", errors.repeated_after_retry_after),
             ("sessions begun over 100 ms late", errors.late_sessions),
             ("ms late at most", errors.latest_ms),
         ]);
@@ -161,17 +154,12 @@ impl Report {
     pub fn write_json(&self, path: &Path) -> anyhow::Result<()> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        std::fs::write(path, text)
-            .with_context(|| format!("could not write the summary to {}", path.display()))
+        std::fs::write(path, text).with_context(|| format!("could not write the summary to {}", path.display()))
     }
 }
 
 fn some(named: &[(&str, u64)]) -> BTreeMap<String, u64> {
-    named
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| ((*name).to_owned(), *count))
-        .collect()
+    named.iter().filter(|(_, count)| *count > 0).map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
 fn counts(out: &mut String, title: &str, counts: &BTreeMap<String, u64>) {
@@ -192,18 +180,8 @@ fn table(calls: &[CallSummary]) -> String {
         "call", "count", "per s", "p50", "p90", "p95", "p99", "max"
     );
     for call in calls {
-        let _ = write!(
-            out,
-            "  {:<16}{:>10}{:>11.0}",
-            call.call, call.count, call.per_second
-        );
-        for us in [
-            call.p50_us,
-            call.p90_us,
-            call.p95_us,
-            call.p99_us,
-            call.max_us,
-        ] {
+        let _ = write!(out, "  {:<16}{:>10}{:>11.0}", call.call, call.count, call.per_second);
+        for us in [call.p50_us, call.p90_us, call.p95_us, call.p99_us, call.max_us] {
             let _ = write!(out, "{:>10}", millis(us));
         }
         out.push('\n');
@@ -256,21 +234,10 @@ mod tests {
 
     #[test]
     fn a_failed_check_weighs_more_than_errors_and_errors_more_than_nothing() {
-        let check = |ok| Check {
-            name: "x",
-            ok,
-            said: String::new(),
-        };
+        let check = |ok| Check { name: "x", ok, said: String::new() };
         let none = Errors::default();
-        let drops = Errors {
-            dropped: 1,
-            ..Errors::default()
-        };
-        let busy = Errors {
-            busy_503: 9,
-            unknown_504: 2,
-            ..Errors::default()
-        };
+        let drops = Errors { dropped: 1, ..Errors::default() };
+        let busy = Errors { busy_503: 9, unknown_504: 2, ..Errors::default() };
         assert_eq!(exit_code(&[check(true)], &none, false), 0);
         assert_eq!(exit_code(&[check(true)], &busy, false), 0);
         assert_eq!(exit_code(&[check(true)], &drops, false), 3);

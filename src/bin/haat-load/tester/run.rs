@@ -79,9 +79,7 @@ impl Run {
     /// Checks the options, finds the server and opens the journal.
     pub async fn prepare(cli: Cli) -> anyhow::Result<Self> {
         cli.validate().map_err(anyhow::Error::msg)?;
-        let connections = cli
-            .connections(super::cli::open_files())
-            .map_err(anyhow::Error::msg)?;
+        let connections = cli.connections(super::cli::open_files()).map_err(anyhow::Error::msg)?;
         let tally = Arc::new(Tally::default());
         let wire = Arc::new(Wire {
             target: Target::resolve(&cli.target).await?,
@@ -109,10 +107,7 @@ impl Run {
         let lines = cart
             .lines
             .iter()
-            .map(|line| PromisedLine {
-                sku: self.skus[line.sku].id.clone(),
-                quantity: line.quantity,
-            })
+            .map(|line| PromisedLine { sku: self.skus[line.sku].id.clone(), quantity: line.quantity })
             .collect();
         let promise = Promise {
             at: now(),
@@ -123,9 +118,7 @@ impl Run {
             key: key.and_then(|key| key.to_str().ok()).map(ToOwned::to_owned),
         };
         if let Err(error) = journal.keep(&promise) {
-            self.tally
-                .unexpected
-                .add(format!("the journal could not be written: {error}"));
+            self.tally.unexpected.add(format!("the journal could not be written: {error}"));
         }
     }
 

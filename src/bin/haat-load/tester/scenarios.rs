@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::buyer::{
-    Placed, Stop, browse, checkout, checkout_ask, choose, create_cart, follow, set_line,
-};
+use super::buyer::{Placed, Stop, browse, checkout, checkout_ask, choose, create_cart, follow, set_line};
 use super::cli::{Arrival, Cli, Scenario};
 use super::client::Caller;
 use super::run::{Cart, Run, Told, crew, rest};
@@ -36,10 +34,7 @@ struct Bodies {
 
 impl Bodies {
     fn new(cli: &Cli) -> anyhow::Result<Self> {
-        Ok(Bodies {
-            pays: Run::checkout_body(&cli.token)?,
-            declined: Run::checkout_body("tok_decline")?,
-        })
+        Ok(Bodies { pays: Run::checkout_body(&cli.token)?, declined: Run::checkout_body("tok_decline")? })
     }
 
     fn of(&self, declined: bool) -> Bytes {
@@ -57,33 +52,26 @@ async fn rush(run: &Arc<Run>) -> anyhow::Result<Vec<Phase>> {
     let began = Instant::now();
     let sessions = run.cli.sessions as usize;
     let shared = run.clone();
-    crew(
-        run,
-        "sessions",
-        &timings,
-        run.connections,
-        sessions,
-        move |mut caller, number| {
-            let (run, bodies, starts) = (shared.clone(), bodies.clone(), starts.clone());
-            async move {
-                let due = starts[number];
-                rest(due.saturating_sub(began.elapsed())).await;
-                let behind = began.elapsed().saturating_sub(due);
-                if behind > LATE {
-                    run.tally.late.add();
-                    run.tally.latest_ms.at_least(behind.as_millis() as u64);
-                }
-                match session(&run, &mut caller, &bodies, number as u64).await {
-                    Ok(words) => run.tally.outcomes.add(words),
-                    Err(stop) => run.tally.outcomes.add(stop.words()),
-                }
-                if !run.cli.reuse_connections {
-                    caller.hang_up();
-                }
-                (caller, None::<()>)
+    crew(run, "sessions", &timings, run.connections, sessions, move |mut caller, number| {
+        let (run, bodies, starts) = (shared.clone(), bodies.clone(), starts.clone());
+        async move {
+            let due = starts[number];
+            rest(due.saturating_sub(began.elapsed())).await;
+            let behind = began.elapsed().saturating_sub(due);
+            if behind > LATE {
+                run.tally.late.add();
+                run.tally.latest_ms.at_least(behind.as_millis() as u64);
             }
-        },
-    )
+            match session(&run, &mut caller, &bodies, number as u64).await {
+                Ok(words) => run.tally.outcomes.add(words),
+                Err(stop) => run.tally.outcomes.add(stop.words()),
+            }
+            if !run.cli.reuse_connections {
+                caller.hang_up();
+            }
+            (caller, None::<()>)
+        }
+    })
     .await?;
     Ok(vec![timings.finish("rush")])
 }
@@ -106,12 +94,7 @@ fn starts(cli: &Cli) -> Vec<Duration> {
 }
 
 /// One buyer from the shop window to the end of the order; gives the outcome in words.
-async fn session(
-    run: &Arc<Run>,
-    caller: &mut Caller,
-    bodies: &Bodies,
-    number: u64,
-) -> Result<&'static str, Stop> {
+async fn session(run: &Arc<Run>, caller: &mut Caller, bodies: &Bodies, number: u64) -> Result<&'static str, Stop> {
     let mut random = Random::of(run.cli.seed, number);
     // Drawn first and always, so that what one session does never shifts another's choices.
     let lines = choose(run, &mut random);
@@ -136,11 +119,7 @@ async fn session(
         check_out(run, caller, &cart, body).await?
     };
     let (status, stopped) = follow(run, caller, &cart, &placed, run.cli.patience).await;
-    run.told(Told {
-        id: placed.order,
-        cart,
-        status,
-    });
+    run.told(Told { id: placed.order, cart, status });
     stopped?;
     if status.is_settled() {
         caller.note(Call::ToTheEnd, started.elapsed());
@@ -150,12 +129,7 @@ async fn session(
     }
 }
 
-async fn check_out(
-    run: &Run,
-    caller: &mut Caller,
-    cart: &Arc<Cart>,
-    body: Bytes,
-) -> Result<Placed, Stop> {
+async fn check_out(run: &Run, caller: &mut Caller, cart: &Arc<Cart>, body: Bytes) -> Result<Placed, Stop> {
     let key = match run.cli.keys {
         true => new_key().ok(),
         false => None,
@@ -169,34 +143,19 @@ async fn check_out(
 }
 
 /// The impatient buyer: the same request on two connections at once. Both answers must say the same.
-async fn check_out_twice(
-    run: &Run,
-    caller: &mut Caller,
-    cart: &Arc<Cart>,
-    body: Bytes,
-) -> Result<Placed, Stop> {
-    let Some(ask) = new_key()
-        .and_then(|key| checkout_ask(run, cart, body, Some(key)))
-        .ok()
-    else {
+async fn check_out_twice(run: &Run, caller: &mut Caller, cart: &Arc<Cart>, body: Bytes) -> Result<Placed, Stop> {
+    let Some(ask) = new_key().and_then(|key| checkout_ask(run, cart, body, Some(key))).ok() else {
         return Err(Stop::Unexpected(Call::Checkout));
     };
     let mut other = caller.another();
-    let (first, second) = tokio::join!(
-        checkout(run, caller, cart, &ask),
-        checkout(run, &mut other, cart, &ask)
-    );
+    let (first, second) = tokio::join!(checkout(run, caller, cart, &ask), checkout(run, &mut other, cart, &ask));
     if let Some(verdict) = compare(&first, &second) {
         run.ledger.twins.add();
         if let Err(split) = verdict {
             locked(&run.ledger.split_twins).push(format!("{}: {split}", cart.id));
             // Both orders were promised, so both are held to.
             if let Ok(placed) = &second {
-                run.told(Told {
-                    id: placed.order.clone(),
-                    cart: cart.clone(),
-                    status: placed.status,
-                });
+                run.told(Told { id: placed.order.clone(), cart: cart.clone(), status: placed.status });
             }
         }
     }
@@ -206,10 +165,7 @@ async fn check_out_twice(
 }
 
 /// Whether two answers to the same request agree; `None` when they cannot be compared.
-fn compare(
-    first: &Result<Placed, Stop>,
-    second: &Result<Placed, Stop>,
-) -> Option<Result<(), String>> {
+fn compare(first: &Result<Placed, Stop>, second: &Result<Placed, Stop>) -> Option<Result<(), String>> {
     match (first, second) {
         (Ok(a), Ok(b)) if a.order == b.order => Some(Ok(())),
         (Ok(a), Ok(b)) => Some(Err(format!("{} and {}", a.order, b.order))),
@@ -232,23 +188,16 @@ async fn checkouts(run: &Arc<Run>) -> anyhow::Result<Vec<Phase>> {
     let count = run.cli.requests as usize;
     let filling = Arc::new(Timings::start()?);
     let shared = run.clone();
-    let carts = crew(
-        run,
-        "filling carts",
-        &filling,
-        run.connections,
-        count,
-        move |mut caller, number| {
-            let run = shared.clone();
-            async move {
-                let cart = filled_cart(&run, &mut caller, number as u64).await;
-                if let Err(stop) = &cart {
-                    run.tally.outcomes.add(stop.words());
-                }
-                (caller, cart.ok().map(Arc::new))
+    let carts = crew(run, "filling carts", &filling, run.connections, count, move |mut caller, number| {
+        let run = shared.clone();
+        async move {
+            let cart = filled_cart(&run, &mut caller, number as u64).await;
+            if let Err(stop) = &cart {
+                run.tally.outcomes.add(stop.words());
             }
-        },
-    )
+            (caller, cart.ok().map(Arc::new))
+        }
+    })
     .await?;
     let filling = filling.finish("filling carts (not counted)");
 
@@ -257,29 +206,18 @@ async fn checkouts(run: &Arc<Run>) -> anyhow::Result<Vec<Phase>> {
     let carts = Arc::new(carts);
     let timings = Arc::new(Timings::start()?);
     let shared = run.clone();
-    crew(
-        run,
-        "checkouts",
-        &timings,
-        run.connections,
-        count,
-        move |mut caller, number| {
-            let (run, cart, bodies) = (shared.clone(), carts[number].clone(), bodies.clone());
-            async move {
-                let mut random = Random::of(run.cli.seed ^ 1, number as u64);
-                let body = bodies.of(random.percent(run.cli.decline));
-                match check_out(&run, &mut caller, &cart, body).await {
-                    Ok(placed) => run.told(Told {
-                        id: placed.order,
-                        cart,
-                        status: placed.status,
-                    }),
-                    Err(stop) => run.tally.outcomes.add(stop.words()),
-                }
-                (caller, None::<()>)
+    crew(run, "checkouts", &timings, run.connections, count, move |mut caller, number| {
+        let (run, cart, bodies) = (shared.clone(), carts[number].clone(), bodies.clone());
+        async move {
+            let mut random = Random::of(run.cli.seed ^ 1, number as u64);
+            let body = bodies.of(random.percent(run.cli.decline));
+            match check_out(&run, &mut caller, &cart, body).await {
+                Ok(placed) => run.told(Told { id: placed.order, cart, status: placed.status }),
+                Err(stop) => run.tally.outcomes.add(stop.words()),
             }
-        },
-    )
+            (caller, None::<()>)
+        }
+    })
     .await?;
     Ok(vec![filling, timings.finish("checkouts")])
 }
@@ -297,30 +235,23 @@ async fn browses(run: &Arc<Run>) -> anyhow::Result<Vec<Phase>> {
     let timings = Arc::new(Timings::start()?);
     let count = run.cli.requests as usize;
     let shared = run.clone();
-    crew(
-        run,
-        "reads",
-        &timings,
-        run.connections,
-        count,
-        move |mut caller, number| {
-            let run = shared.clone();
-            async move {
-                if let Err(stop) = browse(&run, &mut caller, number % run.skus.len()).await {
-                    run.tally.outcomes.add(stop.words());
-                }
-                (caller, None::<()>)
+    crew(run, "reads", &timings, run.connections, count, move |mut caller, number| {
+        let run = shared.clone();
+        async move {
+            if let Err(stop) = browse(&run, &mut caller, number % run.skus.len()).await {
+                run.tally.outcomes.add(stop.words());
             }
-        },
-    )
+            (caller, None::<()>)
+        }
+    })
     .await?;
     Ok(vec![timings.finish("reads")])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::wire::Status;
+    use super::*;
     use clap::Parser;
 
     fn cli(arguments: &[&str]) -> Cli {
@@ -333,14 +264,7 @@ mod tests {
         assert_eq!(at_once, vec![Duration::ZERO; 3]);
         let even = starts(&cli(&["--sessions", "4", "--ramp", "8s"]));
         assert_eq!(even, [0, 2, 4, 6].map(Duration::from_secs));
-        let random = [
-            "--sessions",
-            "2000",
-            "--ramp",
-            "10s",
-            "--arrival",
-            "exponential",
-        ];
+        let random = ["--sessions", "2000", "--ramp", "10s", "--arrival", "exponential"];
         let random = starts(&cli(&random));
         assert!(random.is_sorted());
         let last = random[1999].as_secs_f64();
@@ -349,12 +273,7 @@ mod tests {
 
     #[test]
     fn answers_to_one_request_must_agree() {
-        let order = |id: &str| {
-            Ok(Placed {
-                order: id.into(),
-                status: Status::Placed,
-            })
-        };
+        let order = |id: &str| Ok(Placed { order: id.into(), status: Status::Placed });
         let refused = |code: &str| Err(Stop::Refused(code.into()));
         let lost = Err(Stop::GaveUp(Call::Checkout));
         assert_eq!(compare(&order("a"), &order("a")), Some(Ok(())));

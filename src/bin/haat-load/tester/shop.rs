@@ -51,10 +51,7 @@ pub async fn reach(run: &Run) -> anyhow::Result<()> {
 /// Makes the shop that the command line describes, or reads the SKUs it names.
 pub async fn open(run: &Run) -> anyhow::Result<Vec<Sku>> {
     let timings = Arc::new(Timings::start()?);
-    let mut desk = Desk {
-        caller: Caller::new(&run.wire, &timings, 0),
-        admin: run.admin.clone(),
-    };
+    let mut desk = Desk { caller: Caller::new(&run.wire, &timings, 0), admin: run.admin.clone() };
     let mut skus = if run.cli.existing.is_empty() {
         desk.make(&run.cli).await?
     } else {
@@ -97,15 +94,9 @@ impl Desk {
                 let batch = left.min(SKUS_PER_PRODUCT);
                 let body = product(cli, number, batch);
                 let path = format!("/v1/vendors/{}/products", made.id);
-                let product: ProductMade = self
-                    .post(path, &body)
-                    .await
-                    .context("could not make a product")?;
+                let product: ProductMade = self.post(path, &body).await.context("could not make a product")?;
                 if product.skus.len() != batch as usize {
-                    bail!(
-                        "asked for {batch} SKUs and was given {}",
-                        product.skus.len()
-                    );
+                    bail!("asked for {batch} SKUs and was given {}", product.skus.len());
                 }
                 for sku in product.skus {
                     skus.push(named(sku.id, made.id.clone())?);
@@ -140,11 +131,7 @@ impl Desk {
         self.must(&ask).await
     }
 
-    async fn post<T: DeserializeOwned>(
-        &mut self,
-        path: String,
-        body: &serde_json::Value,
-    ) -> anyhow::Result<T> {
+    async fn post<T: DeserializeOwned>(&mut self, path: String, body: &serde_json::Value) -> anyhow::Result<T> {
         let body = Bytes::from(serde_json::to_vec(body)?);
         let mut ask = Ask::post(path, self.admin.as_ref(), body)?;
         ask.key = Some(new_key()?);
@@ -166,12 +153,7 @@ impl Desk {
 
 fn made<T: DeserializeOwned>(ask: &Ask, answer: &Answer) -> anyhow::Result<T> {
     if !answer.status.is_success() {
-        bail!(
-            "{} {} was answered {}",
-            ask.method,
-            ask.path,
-            refusal(answer)
-        );
+        bail!("{} {} was answered {}", ask.method, ask.path, refusal(answer));
     }
     serde_json::from_slice(&answer.body)
         .with_context(|| format!("the answer to {} does not fit the contract", ask.path))
@@ -199,12 +181,7 @@ pub fn refusal(answer: &Answer) -> String {
 
 fn named(id: String, vendor: String) -> anyhow::Result<Sku> {
     let path = Uri::try_from(format!("/v1/skus/{id}")).context("a SKU's id that fits no path")?;
-    Ok(Sku {
-        id,
-        vendor,
-        path,
-        before: None,
-    })
+    Ok(Sku { id, vendor, path, before: None })
 }
 
 fn product(cli: &Cli, first: u32, count: u32) -> serde_json::Value {

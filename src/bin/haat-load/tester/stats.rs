@@ -73,10 +73,7 @@ impl Timings {
             .iter()
             .map(|_| Ok(Mutex::new(Histogram::new_with_bounds(1, LONGEST_US, 3)?)))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Timings {
-            calls,
-            started: Instant::now(),
-        })
+        Ok(Timings { calls, started: Instant::now() })
     }
 
     /// Notes one call's time from first byte sent to last byte read.
@@ -103,11 +100,7 @@ impl Timings {
                 max_us: histogram.max(),
             })
             .collect();
-        Phase {
-            name,
-            seconds,
-            calls,
-        }
+        Phase { name, seconds, calls }
     }
 }
 
@@ -155,10 +148,7 @@ impl Counts {
 
     /// All counts so far.
     pub fn all(&self) -> BTreeMap<String, u64> {
-        locked(&self.0)
-            .iter()
-            .map(|(name, count)| (name.to_string(), *count))
-            .collect()
+        locked(&self.0).iter().map(|(name, count)| (name.to_string(), *count)).collect()
     }
 }
 

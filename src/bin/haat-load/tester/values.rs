@@ -7,13 +7,9 @@ use std::time::Duration;
 /// Reads `500us`, `250ms`, `1.5s`, `2m` or a bare `0`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number: f64 = number
-        .parse()
-        .map_err(|_| format!("'{text}' is not a duration such as 250ms or 10s"))?;
+    let number: f64 = number.parse().map_err(|_| format!("'{text}' is not a duration such as 250ms or 10s"))?;
     let seconds = match unit {
         "us" => number / 1e6,
         "ms" => number / 1e3,
@@ -46,10 +42,7 @@ pub struct Span<T> {
     pub max: T,
 }
 
-fn parse_span<T: PartialOrd + Copy>(
-    text: &str,
-    one: impl Fn(&str) -> Result<T, String>,
-) -> Result<Span<T>, String> {
+fn parse_span<T: PartialOrd + Copy>(text: &str, one: impl Fn(&str) -> Result<T, String>) -> Result<Span<T>, String> {
     let (min, max) = match text.split_once("..") {
         Some((min, max)) => (one(min)?, one(max.trim_start_matches('='))?),
         None => (one(text)?, one(text)?),
@@ -170,13 +163,7 @@ mod tests {
     #[test]
     fn spans_have_one_end_or_two() {
         let span = parse_duration_span("10ms..1s");
-        assert_eq!(
-            span,
-            Ok(Span {
-                min: Duration::from_millis(10),
-                max: Duration::from_secs(1)
-            })
-        );
+        assert_eq!(span, Ok(Span { min: Duration::from_millis(10), max: Duration::from_secs(1) }));
         assert_eq!(parse_quantity_span("3"), Ok(Span { min: 3, max: 3 }));
         assert_eq!(parse_quantity_span("1..=4"), Ok(Span { min: 1, max: 4 }));
         for bad in ["0", "3..1", "..", "1..", "10001", "x"] {

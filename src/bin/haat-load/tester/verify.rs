@@ -18,15 +18,12 @@ use super::wire::Status;
 
 /// Reads the promises into the run's ledger, with their SKUs, so that the checks hold the server to them.
 pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("could not read the journal {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("could not read the journal {}", path.display()))?;
     let promises = read(&text).with_context(|| format!("{} is no journal", path.display()))?;
     let admin = run.admin.clone().context("--verify needs --admin-token")?;
     let sum = summed_up(&promises, &admin);
-    let mut desk = Desk {
-        caller: Caller::new(&run.wire, &Arc::new(Timings::start()?), 0),
-        admin: run.admin.clone(),
-    };
+    let mut desk = Desk { caller: Caller::new(&run.wire, &Arc::new(Timings::start()?), 0), admin: run.admin.clone() };
     let mut skus: Vec<Sku> = Vec::with_capacity(sum.skus.len());
     let mut lost = Vec::new();
     for id in &sum.skus {
@@ -93,11 +90,7 @@ fn summed_up(promises: &[Promise], admin: &HeaderValue) -> Sum {
                 .collect();
             orders.push(Told {
                 id: promise.order.clone(),
-                cart: Arc::new(Cart {
-                    id: promise.cart.clone(),
-                    bearer: admin.clone(),
-                    lines,
-                }),
+                cart: Arc::new(Cart { id: promise.cart.clone(), bearer: admin.clone(), lines }),
                 status: Status::Unknown,
             });
             orders.len() - 1
@@ -107,18 +100,13 @@ fn summed_up(promises: &[Promise], admin: &HeaderValue) -> Sum {
             told.status = promise.status;
         }
     }
-    Sum {
-        skus,
-        orders,
-        repeated_keys,
-        split,
-    }
+    Sum { skus, orders, repeated_keys, split }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::journal::PromisedLine;
+    use super::*;
 
     fn promise(order: &str, status: Status, key: Option<&str>) -> Promise {
         Promise {
@@ -126,10 +114,7 @@ mod tests {
             order: order.into(),
             cart: "cart_1".into(),
             status,
-            lines: vec![PromisedLine {
-                sku: "sku_1".into(),
-                quantity: 2,
-            }],
+            lines: vec![PromisedLine { sku: "sku_1".into(), quantity: 2 }],
             key: key.map(Into::into),
         }
     }
@@ -158,10 +143,7 @@ mod tests {
     fn one_key_that_named_two_orders_is_told() {
         let admin = HeaderValue::from_static("Bearer t");
         let sum = summed_up(
-            &[
-                promise("order_1", Status::Placed, Some("k")),
-                promise("order_2", Status::Placed, Some("k")),
-            ],
+            &[promise("order_1", Status::Placed, Some("k")), promise("order_2", Status::Placed, Some("k"))],
             &admin,
         );
         assert_eq!(sum.split, ["cart_1: order_1 and order_2"]);

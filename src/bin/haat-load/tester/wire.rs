@@ -176,11 +176,7 @@ impl Status {
     pub fn is_ended(self) -> bool {
         matches!(
             self,
-            Status::Rejected
-                | Status::PaymentFailed
-                | Status::Cancelled
-                | Status::Expired
-                | Status::Refunded
+            Status::Rejected | Status::PaymentFailed | Status::Cancelled | Status::Expired | Status::Refunded
         )
     }
 
@@ -234,22 +230,14 @@ mod tests {
             ("expired", false, true),
             ("refunded", false, true),
         ] {
-            let status: Status =
-                serde_json::from_str(&format!("\"{text}\"")).expect("a known status");
-            assert_eq!(
-                (status.is_paid(), status.is_ended()),
-                (paid, ended),
-                "{text}"
-            );
+            let status: Status = serde_json::from_str(&format!("\"{text}\"")).expect("a known status");
+            assert_eq!((status.is_paid(), status.is_ended()), (paid, ended), "{text}");
         }
     }
 
     #[test]
     fn zero_is_zero_in_every_currency() {
-        let money = |amount: &str| Money {
-            amount: amount.into(),
-            currency: "BDT".into(),
-        };
+        let money = |amount: &str| Money { amount: amount.into(), currency: "BDT".into() };
         assert_eq!(money("0.00").is_zero(), Some(true));
         assert_eq!(money("0").is_zero(), Some(true));
         assert_eq!(money("0.01").is_zero(), Some(false));

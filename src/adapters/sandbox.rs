@@ -1,0 +1,304 @@
+//! The built-in payment provider. It behaves as a real one would: it keeps its own books, in a file that is synced before it answers;
+//! it takes the money of an order once, however often it is asked; and it can be told by its tokens to refuse, to be slow, to fail
+//! and to lose its answer.
+//!
+//! | token | a charge |
+//! | --- | --- |
+//! | `tok_approve` | is taken |
+//! | `tok_decline` | is refused as `card_declined` |
+//! | `tok_slow_<ms>` | is taken so many milliseconds after it was first asked for, by whoever asks then |
+//! | `tok_flaky_<n>` | fails n times, then is taken |
+//! | `tok_lost_reply` | is taken, but whoever had it taken waits for ever; the next to ask hears of it |
+//!
+//! ```text
+//!            ┌─ charge ──▶ charged ── void ──▶ refunded
+//!  nothing ──┼─ charge ──▶ declined
+//!            └─ void ────▶ voided
+//! ```
+//!
+//! No arrow leads back: what is declined, voided or refunded is never charged. Calls for one order never run at the same
+//! time: while a change is on its way to the disk, others wait for it and then look again.
+
+mod ledger;
+#[cfg(test)]
+mod tests;
+mod token;
+mod writer;
+
+use crate::domain::entity::PaymentCall;
+use crate::domain::ids::OrderId;
+use crate::domain::money::Money;
+use crate::ports::{ChargeOutcome, Clock, GatewayError, Ledger, LedgerEntry, PaymentGateway, VoidOutcome};
+use async_trait::async_trait;
+use ledger::{Change, Contents, Refusal, Status};
+use std::fs::File;
+use std::future::pending;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use token::Token;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until};
+use writer::{Attempt, Desk, State, Written, heard};
+
+/// The name of the ledger in the data directory.
+pub const LEDGER_FILE: &str = "sandbox-ledger.jsonl";
+
+/// Why the sandbox's ledger cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The file system failed.
+    #[error("the sandbox's ledger {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process keeps it.
+    #[error("the sandbox's ledger {} is in use by another process", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It holds a line that the sandbox cannot have written.
+    #[error("the sandbox's ledger {} is damaged at line {line}: {reason}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl SandboxError {
+    fn io(path: &Path, source: io::Error) -> Self {
+        SandboxError::Io { path: path.to_owned(), source }
+    }
+}
+
+/// Reads a ledger for tools: how each order stands, the oldest first. Takes no lock, so it works beside a running server; a last line that
+/// is being written, or was torn by a crash, is left out.
+///
+/// # Errors
+/// The file cannot be read (it is not there, for one) or is damaged.
+pub fn read_ledger(path: &Path) -> Result<Vec<LedgerEntry>, SandboxError> {
+    let file = File::open(path).map_err(|source| SandboxError::io(path, source))?;
+    let Contents { book, .. } = ledger::read(BufReader::new(file), path)?;
+    let mut entries: Vec<LedgerEntry> = book.newest_first().collect();
+    entries.reverse();
+    Ok(entries)
+}
+
+/// The built-in payment gateway. One process at a time keeps a ledger; dropping the gateway writes what waits and frees it.
+pub struct SandboxGateway {
+    desk: Arc<Desk>,
+    clock: Arc<dyn Clock>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What a charge has to do next.
+enum ChargeStep {
+    /// The outcome stands.
+    Known(ChargeOutcome),
+    /// The outcome is to come then.
+    Wait(Instant),
+    /// Another call's change is on its way: look again when it is written.
+    Join(oneshot::Receiver<Written>),
+    /// This call's change is on its way, and this is its outcome.
+    Write(oneshot::Receiver<Written>, ChargeOutcome),
+}
+
+/// What a void has to do next; as [`ChargeStep`].
+enum VoidStep {
+    Known(VoidOutcome),
+    Join(oneshot::Receiver<Written>),
+    Write(oneshot::Receiver<Written>, VoidOutcome),
+}
+
+impl SandboxGateway {
+    /// Opens the ledger in `data_dir` (both are made when they are not there) and reads it. Blocks while it does.
+    ///
+    /// # Errors
+    /// Another process keeps the ledger, it is damaged, or it cannot be read or written.
+    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, SandboxError> {
+        let path = data_dir.join(LEDGER_FILE);
+        let (file, contents) = ledger::open(&path)?;
+        Self::start(file, contents, clock).map_err(|source| SandboxError::io(&path, source))
+    }
+
+    fn start(disk: impl writer::Disk, contents: Contents, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let desk = Arc::new(Desk::default());
+        desk.state.lock().book = contents.book;
+        let writer = writer::start(desk.clone(), disk, contents.length)?;
+        Ok(Self { desk, clock, writer: Some(writer) })
+    }
+
+    fn submit(
+        &self,
+        state: &mut State,
+        (order, amount): (OrderId, Money),
+        status: Status,
+        reason: Option<Refusal>,
+    ) -> Result<oneshot::Receiver<Written>, GatewayError> {
+        let Money { minor: amount_minor, currency } = amount;
+        let change = Change { order, status, reason, amount_minor, currency, at: self.clock.now() };
+        self.desk.submit(state, change)
+    }
+
+    fn next_of_charge(&self, call: &PaymentCall, waited: bool) -> Result<ChargeStep, GatewayError> {
+        let mut state = self.desk.state.lock();
+        if let Some(receiver) = state.join(call.order) {
+            return Ok(ChargeStep::Join(receiver));
+        }
+        if let Some(known) = state.book.standing(call.order) {
+            return charge_outcome(known, call).map(ChargeStep::Known);
+        }
+        let refusal = match Token::parse(&call.token) {
+            Ok(Token::Approve | Token::LostReply) => None,
+            Ok(Token::Decline) => Some(Refusal::CardDeclined),
+            Ok(Token::Slow(millis)) => {
+                if !waited {
+                    // Counted from the first time it is asked: a caller that gives up and asks again is not put off for ever.
+                    let ready_at = match state.attempts.get(&call.order) {
+                        Some(Attempt::ReadyAt(ready_at)) => *ready_at,
+                        _ => sleep(Duration::from_millis(millis)).deadline(),
+                    };
+                    state.attempts.insert(call.order, Attempt::ReadyAt(ready_at));
+                    return Ok(ChargeStep::Wait(ready_at));
+                }
+                None
+            }
+            Ok(Token::Flaky(times)) => {
+                let failed = match state.attempts.get(&call.order) {
+                    Some(Attempt::Failed(failed)) => *failed,
+                    _ => 0,
+                };
+                if failed < times {
+                    state.attempts.insert(call.order, Attempt::Failed(failed + 1));
+                    return Err(GatewayError(format!("failed as it was told to, {} of {times} times", failed + 1)));
+                }
+                None
+            }
+            // The edge has checked the token; should one come through all the same, asking again would not make it better.
+            Err(_) => Some(Refusal::TokenUnknown),
+        };
+        let (status, outcome) = match refusal {
+            None => (Status::Charged, ChargeOutcome::Charged),
+            Some(refusal) => (Status::Declined, ChargeOutcome::Declined(refusal.name().to_owned())),
+        };
+        let receiver = self.submit(&mut state, (call.order, call.amount), status, refusal)?;
+        Ok(ChargeStep::Write(receiver, outcome))
+    }
+
+    fn next_of_void(&self, call: &PaymentCall) -> Result<VoidStep, GatewayError> {
+        let mut state = self.desk.state.lock();
+        if let Some(receiver) = state.join(call.order) {
+            return Ok(VoidStep::Join(receiver));
+        }
+        let (amount, status, outcome) = match state.book.standing(call.order) {
+            Some(known) => match known.status {
+                Status::Voided | Status::Declined => {
+                    return Ok(VoidStep::Known(VoidOutcome::Voided));
+                }
+                Status::Refunded => return Ok(VoidStep::Known(VoidOutcome::Refunded)),
+                // What is given back is what was taken, whatever the caller believes.
+                Status::Charged => (known.amount(), Status::Refunded, VoidOutcome::Refunded),
+            },
+            None => (call.amount, Status::Voided, VoidOutcome::Voided),
+        };
+        let receiver = self.submit(&mut state, (call.order, amount), status, None)?;
+        Ok(VoidStep::Write(receiver, outcome))
+    }
+}
+
+/// The outcome that a charge asked again is given.
+fn charge_outcome(known: &Change, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+    match known.status {
+        Status::Charged if known.amount() != call.amount => {
+            tracing::error!(order = %call.order, taken = %known.amount(), asked = %call.amount, "one order, two amounts");
+            Err(GatewayError(format!("{} was taken for this order, not {}", known.amount(), call.amount)))
+        }
+        Status::Charged => Ok(ChargeOutcome::Charged),
+        Status::Declined => {
+            let reason = known.reason.unwrap_or(Refusal::CardDeclined);
+            Ok(ChargeOutcome::Declined(reason.name().to_owned()))
+        }
+        // The money is not here, and it never will be: whoever still believes that the order is being paid must hear that.
+        Status::Voided | Status::Refunded => Ok(ChargeOutcome::Voided),
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for SandboxGateway {
+    fn method(&self) -> &'static str {
+        "sandbox"
+    }
+
+    fn check_token(&self, token: &str) -> Result<(), String> {
+        Token::parse(token).map(|_| ())
+    }
+
+    /// Dropping the future gives up the answer, not a charge that is on its way to the disk.
+    ///
+    /// `not_after` is not looked at: the engine asks for nothing past it, and voids what it finds.
+    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+        let mut waited = false;
+        loop {
+            match self.next_of_charge(call, waited)? {
+                ChargeStep::Known(outcome) => return Ok(outcome),
+                ChargeStep::Wait(ready_at) => {
+                    sleep_until(ready_at).await;
+                    waited = true;
+                }
+                ChargeStep::Join(receiver) => heard(receiver.await)?,
+                ChargeStep::Write(receiver, outcome) => {
+                    heard(receiver.await)?;
+                    if Token::parse(&call.token) == Ok(Token::LostReply) {
+                        pending::<()>().await;
+                    }
+                    return Ok(outcome);
+                }
+            }
+        }
+    }
+
+    /// What was declined stays so and needs no void: the answer is that nothing was taken and nothing will be.
+    async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
+        loop {
+            match self.next_of_void(call)? {
+                VoidStep::Known(outcome) => return Ok(outcome),
+                VoidStep::Join(receiver) => heard(receiver.await)?,
+                VoidStep::Write(receiver, outcome) => {
+                    heard(receiver.await)?;
+                    return Ok(outcome);
+                }
+            }
+        }
+    }
+}
+
+impl Ledger for SandboxGateway {
+    fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<LedgerEntry> {
+        let state = self.desk.state.lock();
+        match order {
+            Some(order) => state.book.entry(order).into_iter().collect(),
+            None => state.book.newest_first().take(limit).collect(),
+        }
+    }
+}
+
+impl Drop for SandboxGateway {
+    fn drop(&mut self) {
+        self.desk.stop();
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has said so; there is nothing left to do for it.
+            let _ = writer.join();
+        }
+    }
+}

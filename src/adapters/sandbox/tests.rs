@@ -1,0 +1,379 @@
+//! The sandbox against its promises: once only, durable first, nothing lost in a restart, no answer that does not stand.
+
+mod faults;
+
+use super::*;
+use crate::domain::ids::CartId;
+use crate::domain::money::Currency;
+use crate::domain::time::Timestamp;
+use std::io::Write;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tempfile::TempDir;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// Every reading is one millisecond later.
+#[derive(Default)]
+struct Ticks(AtomicI64);
+
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+    fn new_uuid(&self) -> Uuid {
+        Uuid::nil()
+    }
+    fn advance_to(&self, _floor: Timestamp) {}
+}
+
+fn open(dir: &TempDir) -> SandboxGateway {
+    SandboxGateway::open(dir.path(), Arc::new(Ticks::default())).unwrap()
+}
+
+fn order(number: u128) -> OrderId {
+    OrderId::for_attempt(CartId::from_uuid(Uuid::from_u128(number)), 1)
+}
+
+fn call(number: u128, token: &str) -> PaymentCall {
+    PaymentCall {
+        order: order(number),
+        amount: Money::new(125_000, Currency::BDT),
+        method: "sandbox".into(),
+        token: token.into(),
+        not_after: Timestamp::from_millis(i64::MAX),
+    }
+}
+
+fn text(dir: &TempDir) -> String {
+    std::fs::read_to_string(dir.path().join(LEDGER_FILE)).unwrap()
+}
+
+fn append(dir: &TempDir, bytes: &[u8]) {
+    File::options().append(true).open(dir.path().join(LEDGER_FILE)).unwrap().write_all(bytes).unwrap();
+}
+
+/// The statuses of an order's lines in the file.
+fn lines_of(dir: &TempDir, number: u128) -> Vec<String> {
+    let id = order(number).to_string();
+    let lines = text(dir);
+    let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter(|line| line["order"] == id.as_str()).map(|line| line["status"].as_str().unwrap().to_owned()).collect()
+}
+
+fn declined() -> ChargeOutcome {
+    ChargeOutcome::Declined("card_declined".into())
+}
+
+#[tokio::test]
+async fn a_charge_is_taken_once_and_the_file_says_so_before_the_answer() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    for number in 0..20 {
+        assert_eq!(gateway.charge(&call(number, "tok_approve")).await, Ok(ChargeOutcome::Charged));
+        assert_eq!(lines_of(&dir, number), ["charged"]);
+    }
+    assert_eq!(gateway.charge(&call(3, "tok_approve")).await, Ok(ChargeOutcome::Charged));
+    // The first outcome stands, whatever the token says later.
+    assert_eq!(gateway.charge(&call(3, "tok_decline")).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(text(&dir).lines().count(), 20);
+    let first = r#"","status":"charged","amount_minor":125000,"currency":"BDT","at":0}"#;
+    assert_eq!(text(&dir).lines().next().unwrap(), format!("{{\"order\":\"{}{first}", order(0)));
+}
+
+#[tokio::test]
+async fn a_declined_charge_stays_declined() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    assert_eq!(gateway.charge(&call(1, "tok_decline")).await, Ok(declined()));
+    assert_eq!(lines_of(&dir, 1), ["declined"]);
+    assert_eq!(gateway.charge(&call(1, "tok_approve")).await, Ok(declined()));
+    assert_eq!(gateway.void(&call(1, "tok_decline")).await, Ok(VoidOutcome::Voided));
+    assert_eq!(gateway.charge(&call(1, "tok_approve")).await, Ok(declined()));
+    assert_eq!(lines_of(&dir, 1), ["declined"]);
+}
+
+#[tokio::test]
+async fn a_token_that_got_past_the_edge_is_declined_for_good() {
+    let dir = TempDir::new().unwrap();
+    let unknown = Ok(ChargeOutcome::Declined("token_unknown".into()));
+    assert_eq!(open(&dir).charge(&call(1, "pm_card")).await, unknown);
+    assert_eq!(open(&dir).charge(&call(1, "tok_approve")).await, unknown);
+}
+
+#[tokio::test]
+async fn another_amount_for_the_same_order_is_no_success() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    gateway.charge(&call(1, "tok_approve")).await.unwrap();
+    let more = PaymentCall { amount: Money::new(125_001, Currency::BDT), ..call(1, "tok_approve") };
+    let error = gateway.charge(&more).await.unwrap_err();
+    assert!(error.0.contains("1250.00 BDT was taken for this order, not 1250.01 BDT"), "{error}");
+    // What is given back is what was taken.
+    assert_eq!(gateway.void(&more).await, Ok(VoidOutcome::Refunded));
+    assert_eq!(gateway.entries(Some(order(1)), 1)[0].amount, Money::new(125_000, Currency::BDT));
+}
+
+#[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "what is measured here is tokio's paused time")]
+async fn a_slow_charge_is_taken_after_its_time_counted_from_the_first_ask() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    let start = Instant::now();
+    let slow = call(1, "tok_slow_12000");
+    for _ in 0..2 {
+        assert!(timeout(Duration::from_secs(5), gateway.charge(&slow)).await.is_err());
+        assert_eq!(text(&dir), "");
+    }
+    assert_eq!(gateway.charge(&slow).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(start.elapsed().as_millis() / 100, 120);
+    // Known by now: no more waiting.
+    assert_eq!(gateway.charge(&slow).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(start.elapsed().as_millis() / 100, 120);
+    assert_eq!(gateway.desk.state.lock().attempts.len(), 0);
+}
+
+#[tokio::test]
+async fn a_flaky_charge_fails_as_often_as_it_says_per_order() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    for number in 1..=2 {
+        let flaky = call(number, "tok_flaky_3");
+        for _ in 0..3 {
+            assert!(gateway.charge(&flaky).await.is_err());
+        }
+        assert_eq!(lines_of(&dir, number), [""; 0]);
+        assert_eq!(gateway.charge(&flaky).await, Ok(ChargeOutcome::Charged));
+        assert_eq!(gateway.charge(&flaky).await, Ok(ChargeOutcome::Charged));
+    }
+    assert_eq!(gateway.desk.state.lock().attempts.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_never_comes_but_the_money_is_taken() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    let lost = call(1, "tok_lost_reply");
+    // Paused time runs ahead while a thread writes: what is awaited here is that the answer never comes, not that the write is quick.
+    assert!(timeout(Duration::from_secs(3_600), gateway.charge(&lost)).await.is_err());
+    assert_eq!(gateway.charge(&lost).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(gateway.charge(&lost).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(lines_of(&dir, 1), ["charged"]);
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_durable_even_if_nobody_asks_again() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    assert!(timeout(Duration::from_millis(500), gateway.charge(&call(1, "tok_lost_reply"))).await.is_err());
+    assert_eq!(lines_of(&dir, 1), ["charged"]);
+    assert_eq!(gateway.void(&call(1, "tok_lost_reply")).await, Ok(VoidOutcome::Refunded));
+}
+
+#[tokio::test]
+async fn what_is_voided_first_is_never_charged() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    for (number, token) in ["tok_approve", "tok_decline", "tok_slow_60000", "tok_flaky_100", "tok_lost_reply"]
+        .into_iter()
+        .enumerate()
+        .map(|(number, token)| (number as u128, token))
+    {
+        for _ in 0..2 {
+            assert_eq!(gateway.void(&call(number, token)).await, Ok(VoidOutcome::Voided));
+        }
+        for _ in 0..2 {
+            assert_eq!(gateway.charge(&call(number, token)).await, Ok(ChargeOutcome::Voided));
+        }
+        assert_eq!(lines_of(&dir, number), ["voided"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_voided_later_is_given_back_once_and_not_charged_again() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    gateway.charge(&call(1, "tok_approve")).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(gateway.void(&call(1, "tok_approve")).await, Ok(VoidOutcome::Refunded));
+    }
+    assert_eq!(gateway.charge(&call(1, "tok_approve")).await, Ok(ChargeOutcome::Voided));
+    assert_eq!(lines_of(&dir, 1), ["charged", "refunded"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_void_during_a_slow_charge_wins() {
+    let dir = TempDir::new().unwrap();
+    let gateway = Arc::new(open(&dir));
+    let slow = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.charge(&call(1, "tok_slow_3000")).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(gateway.void(&call(1, "tok_slow_3000")).await, Ok(VoidOutcome::Voided));
+    assert_eq!(slow.await.unwrap(), Ok(ChargeOutcome::Voided));
+    assert_eq!(lines_of(&dir, 1), ["voided"]);
+    assert_eq!(gateway.desk.state.lock().attempts.len(), 0);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_everything() {
+    let dir = TempDir::new().unwrap();
+    let before = {
+        let gateway = open(&dir);
+        gateway.charge(&call(1, "tok_approve")).await.unwrap();
+        gateway.charge(&call(2, "tok_decline")).await.unwrap();
+        gateway.void(&call(3, "tok_approve")).await.unwrap();
+        gateway.charge(&call(4, "tok_approve")).await.unwrap();
+        gateway.void(&call(4, "tok_approve")).await.unwrap();
+        gateway.entries(None, 10)
+    };
+    let gateway = open(&dir);
+    assert_eq!(gateway.entries(None, 10), before);
+    assert_eq!(gateway.charge(&call(1, "tok_decline")).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(gateway.charge(&call(2, "tok_approve")).await, Ok(declined()));
+    assert_eq!(gateway.charge(&call(3, "tok_approve")).await, Ok(ChargeOutcome::Voided));
+    assert_eq!(gateway.void(&call(4, "tok_approve")).await, Ok(VoidOutcome::Refunded));
+    assert_eq!(text(&dir).lines().count(), 5);
+}
+
+#[tokio::test]
+async fn the_ledger_shows_each_order_once_the_newest_first() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    for number in 0..5 {
+        gateway.charge(&call(number, "tok_approve")).await.unwrap();
+    }
+    gateway.void(&call(1, "tok_approve")).await.unwrap();
+    let shown = |entries: Vec<LedgerEntry>| -> Vec<(OrderId, &'static str, i64)> {
+        entries.into_iter().map(|entry| (entry.order, entry.status, entry.at.as_millis())).collect()
+    };
+    let newest = [(order(1), "refunded", 5), (order(4), "charged", 4), (order(3), "charged", 3)];
+    assert_eq!(shown(gateway.entries(None, 3)), newest);
+    assert_eq!(shown(gateway.entries(Some(order(1)), 1)), newest[..1]);
+    assert_eq!(shown(gateway.entries(Some(order(9)), 1)), []);
+    // Beside the running gateway, the oldest first.
+    let mut read = read_ledger(&dir.path().join(LEDGER_FILE)).unwrap();
+    read.reverse();
+    assert_eq!(read, gateway.entries(None, usize::MAX));
+    assert_eq!(read.len(), 5);
+}
+
+#[tokio::test]
+async fn a_torn_last_line_is_cut_off() {
+    let dir = TempDir::new().unwrap();
+    open(&dir).charge(&call(1, "tok_approve")).await.unwrap();
+    let (whole, path) = (text(&dir), dir.path().join(LEDGER_FILE));
+    for torn in [&whole.as_bytes()[..whole.len() - 1], &whole.as_bytes()[..20], b"{", &[0; 4096], &[0xff, 0xfe]] {
+        append(&dir, torn);
+        // Tools read past it and leave it alone.
+        assert_eq!(read_ledger(&path).unwrap().len(), 1);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), (whole.len() + torn.len()) as u64);
+        let gateway = open(&dir);
+        assert_eq!(text(&dir), whole);
+        drop(gateway);
+    }
+    let gateway = open(&dir);
+    gateway.charge(&call(2, "tok_approve")).await.unwrap();
+    drop(gateway);
+    assert_eq!(open(&dir).entries(None, 10).len(), 2);
+}
+
+#[tokio::test]
+async fn a_damaged_line_is_an_error_that_says_where() {
+    let good = {
+        let dir = TempDir::new().unwrap();
+        let gateway = open(&dir);
+        gateway.charge(&call(1, "tok_approve")).await.unwrap();
+        gateway.charge(&call(2, "tok_approve")).await.unwrap();
+        gateway.void(&call(2, "tok_approve")).await.unwrap();
+        text(&dir)
+    };
+    let lines: Vec<&str> = good.lines().collect();
+    let other = lines[2].replace("125000", "125001");
+    for (damaged, at, says) in [
+        (vec![lines[0], "", lines[1]], 2, "EOF"),
+        (vec![lines[0], &lines[1][..30], lines[2]], 2, "EOF"),
+        (vec![lines[0], lines[1], "{\"order\":1}"], 3, "invalid type"),
+        (vec![lines[0], lines[0]], 2, "from charged to charged"),
+        (vec![lines[0], lines[2]], 2, "from nothing to refunded"),
+        (vec![lines[1], lines[2], lines[1]], 3, "from refunded to charged"),
+        (vec![lines[1], &other], 2, "from charged to refunded"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join(LEDGER_FILE);
+        std::fs::write(&path, damaged.join("\n") + "\n").unwrap();
+        let errors = [
+            SandboxGateway::open(dir.path(), Arc::new(Ticks::default())).map(|_| ()).unwrap_err(),
+            read_ledger(&path).map(|_| ()).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(&error, SandboxError::Broken { line, .. } if *line == at), "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+        }
+        assert_eq!(text(&dir), damaged.join("\n") + "\n", "nothing is repaired by guessing");
+    }
+}
+
+#[tokio::test]
+async fn a_second_opener_is_refused_until_the_first_is_gone() {
+    let dir = TempDir::new().unwrap();
+    let first = open(&dir);
+    let error = SandboxGateway::open(dir.path(), Arc::new(Ticks::default())).map(|_| ()).unwrap_err();
+    assert!(matches!(error, SandboxError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    drop(first);
+    open(&dir);
+}
+
+#[test]
+fn a_ledger_that_is_not_there_is_an_error_for_tools() {
+    let dir = TempDir::new().unwrap();
+    assert!(matches!(read_ledger(&dir.path().join(LEDGER_FILE)), Err(SandboxError::Io { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_are_taken_once_each() {
+    let dir = TempDir::new().unwrap();
+    let gateway = Arc::new(open(&dir));
+    let charges: Vec<_> = (0..2_000u128)
+        .map(|number| {
+            let gateway = gateway.clone();
+            tokio::spawn(async move { gateway.charge(&call(number % 500, "tok_approve")).await })
+        })
+        .collect();
+    for charge in charges {
+        assert_eq!(charge.await.unwrap(), Ok(ChargeOutcome::Charged));
+    }
+    assert_eq!(text(&dir).lines().count(), 500);
+    assert_eq!(gateway.entries(None, usize::MAX).len(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn charges_and_voids_at_once_agree_with_the_file() {
+    let dir = TempDir::new().unwrap();
+    let gateway = Arc::new(open(&dir));
+    let mut charges = Vec::new();
+    let mut voids = Vec::new();
+    for number in 0..400u128 {
+        let (one, other) = (gateway.clone(), gateway.clone());
+        let charge = async move { one.charge(&call(number, "tok_approve")).await };
+        let void = async move { other.void(&call(number, "tok_approve")).await };
+        // Half of them start with the void.
+        if number % 2 == 0 {
+            charges.push(tokio::spawn(charge));
+            voids.push(tokio::spawn(void));
+        } else {
+            voids.push(tokio::spawn(void));
+            charges.push(tokio::spawn(charge));
+        }
+    }
+    for (number, (charge, void)) in charges.into_iter().zip(voids).enumerate() {
+        let (charge, void) = (charge.await.unwrap().unwrap(), void.await.unwrap().unwrap());
+        match lines_of(&dir, number as u128).iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["voided"] => assert_eq!((charge, void), (ChargeOutcome::Voided, VoidOutcome::Voided)),
+            // The charge may have looked before the refund or after it.
+            ["charged", "refunded"] => assert_eq!(void, VoidOutcome::Refunded),
+            ref lines => panic!("{lines:?}"),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The sandbox's tokens: what a buyer's means of payment is to do.
+
+use crate::limits;
+
+/// What a charge with this token does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// `tok_approve`: takes the money.
+    Approve,
+    /// `tok_decline`: refuses.
+    Decline,
+    /// `tok_slow_<ms>`: takes the money so many milliseconds after it was first asked.
+    Slow(u64),
+    /// `tok_flaky_<n>`: fails so many times, then takes the money.
+    Flaky(u32),
+    /// `tok_lost_reply`: takes the money, but whoever had it taken never hears of it.
+    LostReply,
+}
+
+impl Token {
+    /// Reads a token. The error says in words what is wrong, without the token: it may be a real one, sent here by mistake.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "tok_approve" => return Ok(Token::Approve),
+            "tok_decline" => return Ok(Token::Decline),
+            "tok_lost_reply" => return Ok(Token::LostReply),
+            _ => {}
+        }
+        if let Some(digits) = text.strip_prefix("tok_slow_") {
+            let millis = number(digits).filter(|millis| *millis <= limits::SANDBOX_SLOW_MS);
+            let wrong = || {
+                let most = limits::SANDBOX_SLOW_MS;
+                format!("tok_slow_<ms> takes a whole number of milliseconds from 0 to {most}")
+            };
+            return millis.map(Token::Slow).ok_or_else(wrong);
+        }
+        if let Some(digits) = text.strip_prefix("tok_flaky_") {
+            let times = number(digits).and_then(|times| u32::try_from(times).ok());
+            let wrong = || {
+                let most = limits::SANDBOX_FAILURES;
+                format!("tok_flaky_<n> takes a whole number of failures from 0 to {most}")
+            };
+            return times.filter(|times| *times <= limits::SANDBOX_FAILURES).map(Token::Flaky).ok_or_else(wrong);
+        }
+        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_flaky_<n>, tok_lost_reply";
+        Err(format!("not a token of the sandbox, which are {known}"))
+    }
+}
+
+/// A number in plain digits; `parse` alone would take a sign as well.
+fn number(digits: &str) -> Option<u64> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_is_read() {
+        for (text, token) in [
+            ("tok_approve", Token::Approve),
+            ("tok_decline", Token::Decline),
+            ("tok_slow_0", Token::Slow(0)),
+            ("tok_slow_60000", Token::Slow(60_000)),
+            ("tok_flaky_0", Token::Flaky(0)),
+            ("tok_flaky_100", Token::Flaky(100)),
+            ("tok_lost_reply", Token::LostReply),
+        ] {
+            assert_eq!(Token::parse(text), Ok(token), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_any_other_is_said_without_the_token() {
+        for (text, says) in [
+            ("", "not a token of the sandbox"),
+            ("pm_4242424242424242", "not a token of the sandbox"),
+            ("TOK_APPROVE", "not a token of the sandbox"),
+            ("tok_approve ", "not a token of the sandbox"),
+            ("tok_slow_60001", "milliseconds from 0 to 60000"),
+            ("tok_slow_", "milliseconds from 0 to 60000"),
+            ("tok_slow_+5", "milliseconds from 0 to 60000"),
+            ("tok_slow_99999999999999999999999", "milliseconds from 0 to 60000"),
+            ("tok_flaky_101", "failures from 0 to 100"),
+            ("tok_flaky_-1", "failures from 0 to 100"),
+            ("tok_flaky_4294967297", "failures from 0 to 100"),
+        ] {
+            let error = Token::parse(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+            assert!(text.len() < 12 || !error.contains(text), "{error}");
+        }
+    }
+}
