@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 
-use crate::tester::{Cli, drive};
+use crate::tester::cli::Cli;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,24 +23,11 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .context("could not start the threads");
-    match runtime.and_then(|runtime| runtime.block_on(run(cli))) {
+    match runtime.and_then(|runtime| runtime.block_on(tester::run(cli))) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("haat-load: {error:#}");
             ExitCode::from(UNUSABLE)
         }
     }
-}
-
-async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let (json, unchecked) = (cli.json.clone(), cli.admin_token.is_none());
-    let report = drive(cli).await?;
-    println!("{}", report.text().trim_end());
-    if unchecked {
-        println!("checks of stock and charges were left out: they need --admin-token");
-    }
-    if let Some(path) = &json {
-        report.write_json(path)?;
-    }
-    Ok(report.exit_code)
 }

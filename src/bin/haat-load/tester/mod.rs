@@ -14,7 +14,7 @@
 
 mod buyer;
 mod check;
-mod cli;
+pub mod cli;
 mod client;
 mod journal;
 mod judge;
@@ -32,17 +32,27 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use self::cli::Scenario;
+use self::cli::{Cli, Scenario};
 use self::judge::judge;
-use self::report::{Errors, exit_code};
+use self::report::{Errors, Report, exit_code};
 use self::run::Run;
 use self::stats::{Call, Phase};
 
-pub use self::cli::{Cli, open_files};
-pub use self::report::Report;
+/// Drives what the command line asks for, prints the summary and gives the exit code.
+pub async fn run(cli: Cli) -> anyhow::Result<u8> {
+    let (json, unchecked) = (cli.json.clone(), cli.admin_token.is_none());
+    let report = drive(cli).await?;
+    println!("{}", report.text().trim_end());
+    if unchecked {
+        println!("checks of stock and charges were left out: they need --admin-token");
+    }
+    if let Some(path) = &json {
+        report.write_json(path)?;
+    }
+    Ok(report.exit_code)
+}
 
-/// Drives what the command line asks for and holds the server to its word.
-pub async fn drive(cli: Cli) -> anyhow::Result<Report> {
+async fn drive(cli: Cli) -> anyhow::Result<Report> {
     let mut run = Run::prepare(cli).await?;
     shop::reach(&run).await?;
     let scenario = match run.cli.verify.clone() {
