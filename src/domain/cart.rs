@@ -321,7 +321,7 @@ impl Cart {
         }
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
-        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: details.clone() }])
+        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: Box::new(details.clone()) }])
     }
 
     fn reprice(&mut self, prices: &[SkuPrice]) {
