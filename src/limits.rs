@@ -27,8 +27,6 @@ pub const MAILBOX_DEPTH: usize = 10_000;
 pub const RECORDS_IN_FLIGHT: usize = 50_000;
 /// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.
 pub const RECORDS_PER_CHECKOUT: usize = 10;
-/// The largest part of a node's budget for records in flight that one entity's requests may use, in percent.
-pub const ENTITY_SHARE_PERCENT: usize = 50;
 /// Records since the checkpoint before new work is shed.
 pub const RECORDS_SINCE_CHECKPOINT: u64 = 1_000_000;
 /// Bytes of frames since the checkpoint before new work is shed.

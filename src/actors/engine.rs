@@ -144,9 +144,14 @@ impl Engine {
         tasks
     }
 
-    /// Takes no more requests, and calls no more gateways.
+    /// Takes no more requests; those that were let in are finished.
     pub fn drain(&self) {
         self.node.set_readiness(Readiness::Draining);
+    }
+
+    /// Calls no more gateways: what is outstanding is asked after the next start.
+    pub fn quiet(&self) {
+        self.node.quiet.store(true, Ordering::Release);
     }
 
     /// Lets all actors go, and cuts off what waits outside.

@@ -222,12 +222,13 @@ impl App {
     }
 
     async fn drain(mut self) -> Result<(), AppError> {
+        self.engine.drain();
         self.stop_http.cancel();
         for server in self.http.drain(..) {
             // A server that panicked has nothing left to finish.
             let _ = server.await;
         }
-        self.engine.drain();
+        self.engine.quiet();
         self.lane.drained().await;
         self.checkpointer.stop();
         self.checkpointer.checkpoint().await?;

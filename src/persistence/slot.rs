@@ -16,11 +16,7 @@ pub(super) struct Slot<C: Connection> {
 impl<C: Connection> Slot<C> {
     /// An empty place.
     pub(super) fn new(options: C::Options, connect_timeout: Duration) -> Self {
-        Self {
-            options,
-            connect_timeout,
-            connection: Mutex::new(None),
-        }
+        Self { options, connect_timeout, connection: Mutex::new(None) }
     }
 
     /// The connection, for this caller alone, in the order in which callers came.
@@ -34,12 +30,7 @@ impl<C: Connection> Slot<C> {
             Some(connection) => connection,
             None => tokio::time::timeout(self.connect_timeout, self.options.connect())
                 .await
-                .map_err(|_| {
-                    StoreError::Unavailable(format!(
-                        "no connection within {:?}",
-                        self.connect_timeout
-                    ))
-                })?
+                .map_err(|_| StoreError::Unavailable(format!("no connection within {:?}", self.connect_timeout)))?
                 .map_err(store_error)?,
         };
         Ok(Held { place, connection })
@@ -70,15 +61,10 @@ impl<C: Connection> Held<'_, C> {
     ///
     /// # Errors
     /// Unavailable when there was no answer in time; else as the driver says.
-    pub(super) fn settle_timed<T>(
-        self,
-        outcome: Result<Result<T, sqlx::Error>, Elapsed>,
-    ) -> Result<T, StoreError> {
+    pub(super) fn settle_timed<T>(self, outcome: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, StoreError> {
         match outcome {
             Ok(outcome) => self.settle(outcome),
-            Err(late) => Err(StoreError::Unavailable(format!(
-                "no answer in time ({late})"
-            ))),
+            Err(late) => Err(StoreError::Unavailable(format!("no answer in time ({late})"))),
         }
     }
 
@@ -121,9 +107,7 @@ pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> ErrorKind {
     let Some(code) = error.code() else {
         return ErrorKind::Other;
     };
-    let is_sqlite = error
-        .try_downcast_ref::<sqlx::sqlite::SqliteError>()
-        .is_some();
+    let is_sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
     if let (true, Ok(extended)) = (is_sqlite, code.parse::<u32>()) {
         return match (extended & 0xff, extended) {
             (_, 1555 | 2067 | 2579) => ErrorKind::Duplicate,
@@ -138,9 +122,7 @@ pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> ErrorKind {
         // integrity, data, and the same row twice in one upsert
         Some("23" | "22" | "21") => ErrorKind::Refused,
         // connection, authorization, transaction state and rollback, no such database, resources, limits, locks, operator, system
-        Some("08" | "28" | "25" | "40" | "3D" | "53" | "54" | "55" | "57" | "58" | "XX") => {
-            ErrorKind::Transient
-        }
+        Some("08" | "28" | "25" | "40" | "3D" | "53" | "54" | "55" | "57" | "58" | "XX") => ErrorKind::Transient,
         _ => ErrorKind::Other,
     }
 }
@@ -168,9 +150,7 @@ pub(super) fn kind(error: &sqlx::Error) -> ErrorKind {
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     match kind(&error) {
         ErrorKind::Transient => StoreError::Unavailable(error.to_string()),
-        ErrorKind::Duplicate | ErrorKind::Refused | ErrorKind::Other => {
-            StoreError::Invalid(error.to_string())
-        }
+        ErrorKind::Duplicate | ErrorKind::Refused | ErrorKind::Other => StoreError::Invalid(error.to_string()),
     }
 }
 
@@ -184,8 +164,6 @@ pub(super) async fn within<T>(
 ) -> Result<T, StoreError> {
     match tokio::time::timeout(limit, answer).await {
         Ok(outcome) => outcome.map_err(store_error),
-        Err(_) => Err(StoreError::Unavailable(format!(
-            "no answer within {limit:?}"
-        ))),
+        Err(_) => Err(StoreError::Unavailable(format!("no answer within {limit:?}"))),
     }
 }

@@ -38,11 +38,7 @@ impl PgHasArrayType for Moment {
 impl Encode<'_, Postgres> for Moment {
     /// The binary form is microseconds since 2000-01-01: <https://www.postgresql.org/docs/15/datatype-datetime.html>.
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        let micros = self
-            .0
-            .as_millis()
-            .checked_sub(POSTGRES_EPOCH_MILLIS)
-            .and_then(|millis| millis.checked_mul(1000));
+        let micros = self.0.as_millis().checked_sub(POSTGRES_EPOCH_MILLIS).and_then(|millis| millis.checked_mul(1000));
         Encode::<Postgres>::encode(micros.ok_or("a moment out of range")?, buffer)
     }
 }
@@ -50,11 +46,7 @@ impl Encode<'_, Postgres> for Moment {
 impl Decode<'_, Postgres> for Moment {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
         let micros = <i64 as Decode<Postgres>>::decode(value)?;
-        Ok(Self(Timestamp::from_millis(
-            micros
-                .div_euclid(1000)
-                .saturating_add(POSTGRES_EPOCH_MILLIS),
-        )))
+        Ok(Self(Timestamp::from_millis(micros.div_euclid(1000).saturating_add(POSTGRES_EPOCH_MILLIS))))
     }
 }
 
@@ -109,11 +101,7 @@ impl Type<Sqlite> for SkuIds {
 
 impl Encode<'_, Sqlite> for SkuIds {
     fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        let bytes: Vec<u8> = self
-            .0
-            .iter()
-            .flat_map(|id| id.uuid().into_bytes())
-            .collect();
+        let bytes: Vec<u8> = self.0.iter().flat_map(|id| id.uuid().into_bytes()).collect();
         Encode::<Sqlite>::encode(bytes, buffer)
     }
 }
@@ -125,11 +113,7 @@ impl Decode<'_, Sqlite> for SkuIds {
         if !rest.is_empty() {
             return Err("a list of ids is cut off".into());
         }
-        Ok(Self(
-            ids.iter()
-                .map(|id| SkuId::from_uuid(Uuid::from_bytes(*id)))
-                .collect(),
-        ))
+        Ok(Self(ids.iter().map(|id| SkuId::from_uuid(Uuid::from_bytes(*id))).collect()))
     }
 }
 
@@ -138,8 +122,7 @@ impl Decode<'_, Sqlite> for SkuIds {
 /// # Errors
 /// Invalid past 63 bits, which no counter here reaches.
 pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number)
-        .map_err(|_| StoreError::Invalid(format!("{number} does not fit a column")))
+    i64::try_from(number).map_err(|_| StoreError::Invalid(format!("{number} does not fit a column")))
 }
 
 /// A counter as it is read back.
@@ -147,8 +130,7 @@ pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
 /// # Errors
 /// Invalid when it is negative.
 pub(super) fn unsigned(number: i64) -> Result<u64, StoreError> {
-    u64::try_from(number)
-        .map_err(|_| StoreError::Invalid(format!("a counter is negative: {number}")))
+    u64::try_from(number).map_err(|_| StoreError::Invalid(format!("a counter is negative: {number}")))
 }
 
 /// A row of a query's answer: a struct whose fields are the columns, by name.

@@ -1,9 +1,7 @@
 //! Checkpoints: never back, never another's, all of a transaction or nothing.
 
 use crate::on_both_stores;
-use crate::samples::{
-    at, capture_order, captured, order_id, order_row, paid, part, vendor_id, write_all,
-};
+use crate::samples::{at, capture_order, captured, order_id, order_row, paid, part, vendor_id, write_all};
 use haat::domain::entity::Part;
 use haat::domain::ids::EntityId;
 use haat::ports::{CheckpointWrite, OrdersOf, Partition, Store, StoreError};
@@ -15,28 +13,13 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(8);
 
 async fn checkpoints(store: &Store) -> Vec<u64> {
-    store
-        .journal
-        .partitions()
-        .await
-        .expect("partitions")
-        .iter()
-        .map(|home| home.checkpoint_seq)
-        .collect()
+    store.journal.partitions().await.expect("partitions").iter().map(|home| home.checkpoint_seq).collect()
 }
 
-async fn advance(
-    store: &Store,
-    owned: &[Partition],
-    advance: &[(u16, u64)],
-) -> Result<(), StoreError> {
+async fn advance(store: &Store, owned: &[Partition], advance: &[(u16, u64)]) -> Result<(), StoreError> {
     store
         .checkpoints
-        .write(CheckpointWrite {
-            owned,
-            entities: &[],
-            advance,
-        })
+        .write(CheckpointWrite { owned, entities: &[], advance })
         .await
         .map(|refused| assert_eq!(refused, []))
 }
@@ -111,14 +94,12 @@ async fn on_postgres_a_long_checkpoint_keeps_takers_out_and_lets_the_lease_be_re
     write_all(&store, &owned, &[capture_order(1, order_row("one", at(1)))]).await;
     let mut somebody = fixture.connection().await;
     let mut holding = somebody.begin().await.expect("a transaction");
-    sqlx::query("SELECT id FROM orders FOR UPDATE")
-        .execute(&mut *holding)
-        .await
-        .expect("the row is held");
+    sqlx::query("SELECT id FROM orders FOR UPDATE").execute(&mut *holding).await.expect("the row is held");
 
     let waiting = |count: i64| {
         let fixture = &fixture;
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         async move {
             while fixture.number(sql).await != count {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -127,36 +108,18 @@ async fn on_postgres_a_long_checkpoint_keeps_takers_out_and_lets_the_lease_be_re
     };
     let (writer, terms) = (store.clone(), owned.clone());
     let checkpoint = tokio::spawn(async move {
-        write_all(
-            &writer,
-            &terms,
-            &[capture_order(2, paid(order_row("one", at(1))))],
-        )
-        .await;
+        write_all(&writer, &terms, &[capture_order(2, paid(order_row("one", at(1))))]).await;
     });
-    timeout(PATIENCE, waiting(1))
-        .await
-        .expect("the checkpoint waits for the row");
+    timeout(PATIENCE, waiting(1)).await.expect("the checkpoint waits for the row");
     let renewal = store.journal.renew(&owned, Duration::ZERO);
-    timeout(PATIENCE, renewal)
-        .await
-        .expect("without a wait")
-        .expect("renewed");
+    timeout(PATIENCE, renewal).await.expect("without a wait").expect("renewed");
     let taker = store.clone();
     let taking = tokio::spawn(async move { crate::fixture::take(&taker, "new").await });
-    timeout(PATIENCE, waiting(2))
-        .await
-        .expect("the taker waits for the checkpoint");
+    timeout(PATIENCE, waiting(2)).await.expect("the taker waits for the checkpoint");
     assert_eq!(store.journal.partitions().await.expect("partitions"), owned);
 
     holding.rollback().await.expect("the row is let go");
-    timeout(PATIENCE, checkpoint)
-        .await
-        .expect("the checkpoint ends")
-        .expect("it was written");
-    let new = timeout(PATIENCE, taking)
-        .await
-        .expect("the taker takes")
-        .expect("it does not panic");
+    timeout(PATIENCE, checkpoint).await.expect("the checkpoint ends").expect("it was written");
+    let new = timeout(PATIENCE, taking).await.expect("the taker takes").expect("it does not panic");
     assert_eq!(new[0].epoch, owned[0].epoch + 1);
 }

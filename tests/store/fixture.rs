@@ -18,17 +18,11 @@ pub const NO_LEASE: Duration = Duration::ZERO;
 
 impl Fixture {
     pub fn sqlite() -> Self {
-        Self {
-            directory: TempDir::new().expect("a temporary directory"),
-            database: None,
-        }
+        Self { directory: TempDir::new().expect("a temporary directory"), database: None }
     }
 
     pub async fn postgres() -> Self {
-        Self {
-            database: Some(TestDatabase::create().await),
-            ..Self::sqlite()
-        }
+        Self { database: Some(TestDatabase::create().await), ..Self::sqlite() }
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -40,11 +34,7 @@ impl Fixture {
             None => Place::Sqlite(self.directory.path().to_path_buf()),
             Some(database) => Place::Postgres(database.url.clone()),
         };
-        let options = Options {
-            query_connections: 2,
-            read_connections: 2,
-            ..Options::default()
-        };
+        let options = Options { query_connections: 2, read_connections: 2, ..Options::default() };
         StoreConfig { place, options }
     }
 
@@ -69,17 +59,9 @@ impl Fixture {
         match &self.database {
             Some(database) => {
                 let mut connection = PgConnection::connect(&database.url).await?;
-                connection
-                    .execute(sql)
-                    .await
-                    .map(|done| done.rows_affected())
+                connection.execute(sql).await.map(|done| done.rows_affected())
             }
-            None => self
-                .embedded()
-                .await?
-                .execute(sql)
-                .await
-                .map(|done| done.rows_affected()),
+            None => self.embedded().await?.execute(sql).await.map(|done| done.rows_affected()),
         }
     }
 
@@ -89,17 +71,11 @@ impl Fixture {
         match &self.database {
             Some(_) => {
                 let mut connection = self.connection().await;
-                sqlx::query_scalar(sql)
-                    .fetch_one(&mut connection)
-                    .await
-                    .expect("a number")
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
             }
             None => {
                 let mut connection = self.embedded().await.expect("a connection");
-                sqlx::query_scalar(sql)
-                    .fetch_one(&mut connection)
-                    .await
-                    .expect("a number")
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
             }
         }
     }
@@ -107,9 +83,7 @@ impl Fixture {
     /// A connection to the Postgres database.
     pub async fn connection(&self) -> PgConnection {
         let database = self.database.as_ref().expect("a store on Postgres");
-        PgConnection::connect(&database.url)
-            .await
-            .expect("a connection")
+        PgConnection::connect(&database.url).await.expect("a connection")
     }
 
     async fn embedded(&self) -> Result<SqliteConnection, sqlx::Error> {
@@ -119,9 +93,5 @@ impl Fixture {
 }
 
 pub async fn take(store: &Store, owner: &str) -> Vec<Partition> {
-    store
-        .journal
-        .take(owner, NO_LEASE, crate::samples::at(1))
-        .await
-        .expect("the partitions are taken")
+    store.journal.take(owner, NO_LEASE, crate::samples::at(1)).await.expect("the partitions are taken")
 }

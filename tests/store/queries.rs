@@ -2,8 +2,8 @@
 
 use crate::on_both_stores;
 use crate::samples::{
-    at, capture_order, capture_vendor, captured, of_customer, order_row, paid, part, uuid,
-    vendor_id, vendor_rows, write_all,
+    at, capture_order, capture_vendor, captured, of_customer, order_row, paid, part, uuid, vendor_id, vendor_rows,
+    write_all,
 };
 use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
@@ -19,11 +19,7 @@ use uuid::Uuid;
 async fn page_through(store: &Store, of: OrdersOf, limit: u32) -> Vec<OrderRow> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = store
-            .queries
-            .orders(of, after, limit)
-            .await
-            .expect("a page");
+        let page = store.queries.orders(of, after, limit).await.expect("a page");
         assert!(page.len() <= limit as usize);
         let Some(last) = page.last() else { return all };
         after = Some((last.placed_at, last.id));
@@ -176,33 +172,14 @@ async fn on_sqlite_an_entity_without_rows_is_written() {
     let (store, owned) = fixture.open_and_take().await;
     let cart = haat::domain::ids::EntityId::entity(CartId::from_uuid(uuid("cart")));
     write_all(&store, &owned, &[captured(cart, 1, vec![part("", "{}")])]).await;
-    assert!(
-        store
-            .snapshots
-            .load(cart)
-            .await
-            .expect("it loads")
-            .is_some()
-    );
+    assert!(store.snapshots.load(cart).await.expect("it loads").is_some());
 }
 
-async fn write_and_read_back(
-    store: &Store,
-    owned: &[Partition],
-    orders: Vec<OrderRow>,
-) -> Result<(), TestCaseError> {
-    let captures: Vec<_> = orders
-        .iter()
-        .cloned()
-        .map(|order| capture_order(1, order))
-        .collect();
+async fn write_and_read_back(store: &Store, owned: &[Partition], orders: Vec<OrderRow>) -> Result<(), TestCaseError> {
+    let captures: Vec<_> = orders.iter().cloned().map(|order| capture_order(1, order)).collect();
     write_all(store, owned, &captures).await;
     for order in orders {
-        let read = store
-            .queries
-            .orders(OrdersOf::Cart(order.cart_id), None, 9)
-            .await
-            .expect("orders");
+        let read = store.queries.orders(OrdersOf::Cart(order.cart_id), None, 9).await.expect("orders");
         prop_assert_eq!(read, vec![order]);
     }
     Ok(())

@@ -15,36 +15,12 @@ fn spoiled(seed: &str, spoil: fn(&mut OrderRow)) -> Captured {
 /// Every way in which an order can be wrong that the tables know of, and what is said about it.
 fn wrong_orders() -> Vec<(Captured, &'static str)> {
     vec![
-        (
-            spoiled("due", |order| order.total_due = 1),
-            "total_due_adds_up",
-        ),
-        (
-            spoiled("negative due", |order| {
-                (order.paid, order.total_due) = (500, -50)
-            }),
-            "total_due_not_negative",
-        ),
-        (
-            spoiled("refunded", |order| {
-                (order.refunded, order.total_due) = (1, 451)
-            }),
-            "refunded",
-        ),
-        (
-            spoiled("ended", |order| order.status = OrderStatus::Expired),
-            "nothing_due_at_the_end",
-        ),
-        (
-            spoiled("unpaid", |order| order.status = OrderStatus::Paid),
-            "nothing_due_at_the_end",
-        ),
-        (
-            spoiled("lines", |order| {
-                (order.lines[0].quantity, order.lines[0].line_total) = (1, 150)
-            }),
-            "lines 300",
-        ),
+        (spoiled("due", |order| order.total_due = 1), "total_due_adds_up"),
+        (spoiled("negative due", |order| (order.paid, order.total_due) = (500, -50)), "total_due_not_negative"),
+        (spoiled("refunded", |order| (order.refunded, order.total_due) = (1, 451)), "refunded"),
+        (spoiled("ended", |order| order.status = OrderStatus::Expired), "nothing_due_at_the_end"),
+        (spoiled("unpaid", |order| order.status = OrderStatus::Paid), "nothing_due_at_the_end"),
+        (spoiled("lines", |order| (order.lines[0].quantity, order.lines[0].line_total) = (1, 150)), "lines 300"),
         (
             spoiled("a line too many", |order| {
                 let line = haat::domain::rows::OrderLineRow {
@@ -55,26 +31,13 @@ fn wrong_orders() -> Vec<(Captured, &'static str)> {
             }),
             "lines 750",
         ),
+        (spoiled("shares", |order| order.sub_orders[0].total = 299), "shares 449"),
+        (spoiled("product", |order| order.lines[1].line_total = 151), "line_total_multiplies"),
         (
-            spoiled("shares", |order| order.sub_orders[0].total = 299),
-            "shares 449",
-        ),
-        (
-            spoiled("product", |order| order.lines[1].line_total = 151),
-            "line_total_multiplies",
-        ),
-        (
-            spoiled("nothing", |order| {
-                (order.lines[1].quantity, order.lines[1].line_total) = (0, 0)
-            }),
+            spoiled("nothing", |order| (order.lines[1].quantity, order.lines[1].line_total) = (0, 0)),
             "quantity_positive",
         ),
-        (
-            spoiled("orphan", |order| {
-                order.lines[1].vendor_id = crate::samples::vendor_id("nobody")
-            }),
-            "foreign key",
-        ),
+        (spoiled("orphan", |order| order.lines[1].vendor_id = crate::samples::vendor_id("nobody")), "foreign key"),
     ]
 }
 
@@ -162,8 +125,5 @@ async fn on_postgres_rows_changed_by_hand_are_checked_too() {
     ] {
         assert!(fixture.execute(wrong).await.is_err(), "{wrong}");
     }
-    fixture
-        .execute("UPDATE order_lines SET title = 'Bowl'")
-        .await
-        .expect("a change that adds up");
+    fixture.execute("UPDATE order_lines SET title = 'Bowl'").await.expect("a change that adds up");
 }

@@ -2,18 +2,13 @@
 
 use haat::domain::entity::Part;
 use haat::domain::ids::{
-    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId,
-    derived_uuid,
+    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId, derived_uuid,
 };
 use haat::domain::money::Currency;
 use haat::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
-use haat::domain::rows::{
-    OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow,
-};
+use haat::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
 use haat::domain::time::Timestamp;
-use haat::ports::{
-    Captured, CheckpointWrite, Codec, Frame, Partition, RefusedRows, Store, StoreError,
-};
+use haat::ports::{Captured, CheckpointWrite, Codec, Frame, Partition, RefusedRows, Store, StoreError};
 use uuid::Uuid;
 
 pub fn at(second: i64) -> Timestamp {
@@ -47,27 +42,15 @@ pub fn frame(partition: &Partition, ahead: u64, batch: &str, payload: &[u8]) -> 
 }
 
 pub fn part(name: &str, state: &str) -> Part {
-    Part {
-        name: name.to_owned(),
-        state: Some(state.as_bytes().to_vec()),
-    }
+    Part { name: name.to_owned(), state: Some(state.as_bytes().to_vec()) }
 }
 
 pub fn gone(name: &str) -> Part {
-    Part {
-        name: name.to_owned(),
-        state: None,
-    }
+    Part { name: name.to_owned(), state: None }
 }
 
 pub fn captured(entity: EntityRef, version: u64, parts: Vec<Part>) -> Captured {
-    Captured {
-        entity,
-        version,
-        wake_at: None,
-        parts,
-        rows: Rows::default(),
-    }
+    Captured { entity, version, wake_at: None, parts, rows: Rows::default() }
 }
 
 /// An order of 2 × 150 and 3 × 50 from two vendors, not paid yet.
@@ -122,24 +105,16 @@ pub fn of_customer(mut order: OrderRow, customer: &str) -> OrderRow {
 }
 
 pub fn capture_order(version: u64, row: OrderRow) -> Captured {
-    let rows = Rows {
-        orders: vec![row.clone()],
-        ..Rows::default()
-    };
-    Captured {
-        rows,
-        ..captured(row.id.entity(), version, vec![part("", "{}")])
-    }
+    let rows = Rows { orders: vec![row.clone()], ..Rows::default() };
+    Captured { rows, ..captured(row.id.entity(), version, vec![part("", "{}")]) }
 }
 
 /// A vendor with one product of two SKUs.
 pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
     let vendor = vendor_id(seed);
     let product_id = ProductId::from_uuid(uuid(&format!("product of {seed}")));
-    let sku_ids = vec![
-        SkuId::from_uuid(uuid(&format!("large of {seed}"))),
-        SkuId::from_uuid(uuid(&format!("small of {seed}"))),
-    ];
+    let sku_ids =
+        vec![SkuId::from_uuid(uuid(&format!("large of {seed}"))), SkuId::from_uuid(uuid(&format!("small of {seed}")))];
     let sku = |id: &SkuId| SkuRow {
         id: *id,
         vendor_id: vendor,
@@ -153,10 +128,7 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
         held: 3,
     };
     Rows {
-        vendors: vec![VendorRow {
-            id: vendor,
-            name: format!("The shop of {seed}"),
-        }],
+        vendors: vec![VendorRow { id: vendor, name: format!("The shop of {seed}") }],
         skus: sku_ids.iter().map(sku).collect(),
         products: vec![ProductRow {
             id: product_id,
@@ -173,31 +145,14 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
 
 pub fn capture_vendor(version: u64, rows: Rows) -> Captured {
     let entity = rows.vendors[0].id.entity();
-    Captured {
-        rows,
-        ..captured(entity, version, vec![part("", "{}")])
-    }
+    Captured { rows, ..captured(entity, version, vec![part("", "{}")]) }
 }
 
-pub async fn write(
-    store: &Store,
-    owned: &[Partition],
-    entities: &[Captured],
-) -> Result<Vec<RefusedRows>, StoreError> {
-    store
-        .checkpoints
-        .write(CheckpointWrite {
-            owned,
-            entities,
-            advance: &[],
-        })
-        .await
+pub async fn write(store: &Store, owned: &[Partition], entities: &[Captured]) -> Result<Vec<RefusedRows>, StoreError> {
+    store.checkpoints.write(CheckpointWrite { owned, entities, advance: &[] }).await
 }
 
 /// Writes what nothing is wrong with.
 pub async fn write_all(store: &Store, owned: &[Partition], entities: &[Captured]) {
-    assert_eq!(
-        write(store, owned, entities).await.expect("it is written"),
-        []
-    );
+    assert_eq!(write(store, owned, entities).await.expect("it is written"), []);
 }

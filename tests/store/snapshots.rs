@@ -11,36 +11,19 @@ fn cart(seed: &str) -> EntityRef {
 }
 
 fn waking(entity: EntityRef, version: u64, wake_at: Option<Timestamp>) -> Captured {
-    Captured {
-        wake_at,
-        ..captured(entity, version, vec![part("", "{}"), part("more", "1")])
-    }
+    Captured { wake_at, ..captured(entity, version, vec![part("", "{}"), part("more", "1")]) }
 }
 
 /// Version and parts of a snapshot, as text.
 async fn load(store: &Store, entity: EntityRef) -> (u64, Vec<(String, String)>) {
-    let snapshot = store
-        .snapshots
-        .load(entity)
-        .await
-        .expect("it loads")
-        .expect("it is there");
+    let snapshot = store.snapshots.load(entity).await.expect("it loads").expect("it is there");
     assert_eq!(snapshot.entity, entity);
     let text = |state: Option<Vec<u8>>| String::from_utf8(state.expect("a state")).expect("text");
-    (
-        snapshot.version,
-        snapshot
-            .parts
-            .into_iter()
-            .map(|part| (part.name, text(part.state)))
-            .collect(),
-    )
+    (snapshot.version, snapshot.parts.into_iter().map(|part| (part.name, text(part.state))).collect())
 }
 
 fn parts(of: &[(&str, &str)]) -> Vec<(String, String)> {
-    of.iter()
-        .map(|(name, state)| ((*name).to_owned(), (*state).to_owned()))
-        .collect()
+    of.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
 }
 
 on_both_stores! {

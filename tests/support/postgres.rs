@@ -19,30 +19,18 @@ impl TestDatabase {
     /// Makes a database with a name of its own.
     pub async fn create() -> Self {
         let server = server_url();
-        let mut admin = PgConnection::connect(&server)
-            .await
-            .expect("the server of DATABASE_URL answers");
+        let mut admin = PgConnection::connect(&server).await.expect("the server of DATABASE_URL answers");
         let unique: String = sqlx::query_scalar("SELECT replace(gen_random_uuid()::text, '-', '')")
             .fetch_one(&mut admin)
             .await
             .expect("a random name");
         let name = format!("haat_test_{unique}");
-        admin
-            .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .await
-            .expect("a new database");
-        let (base, query) = server
-            .split_once('?')
-            .map_or((server.as_str(), None), |(base, query)| (base, Some(query)));
+        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a new database");
+        let (base, query) = server.split_once('?').map_or((server.as_str(), None), |(base, query)| (base, Some(query)));
         let authority = base.find("://").map_or(0, |at| at + 3);
-        let base = base[authority..]
-            .find('/')
-            .map_or(base, |slash| &base[..authority + slash]);
+        let base = base[authority..].find('/').map_or(base, |slash| &base[..authority + slash]);
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        Self {
-            url: format!("{base}/{name}{query}"),
-            name,
-        }
+        Self { url: format!("{base}/{name}{query}"), name }
     }
 }
 
@@ -51,18 +39,11 @@ impl Drop for TestDatabase {
         let name = std::mem::take(&mut self.name);
         // On a thread of its own: a runtime cannot be waited for within another. What cannot be dropped goes with the server.
         let dropped = std::thread::spawn(move || -> Result<(), sqlx::Error> {
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?
-                .block_on(async {
-                    let mut admin = PgConnection::connect(&server_url()).await?;
-                    admin
-                        .execute(AssertSqlSafe(format!(
-                            "DROP DATABASE IF EXISTS {name} WITH (FORCE)"
-                        )))
-                        .await?;
-                    admin.close().await
-                })
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+                let mut admin = PgConnection::connect(&server_url()).await?;
+                admin.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).await?;
+                admin.close().await
+            })
         });
         let _ = dropped.join();
     }

@@ -78,10 +78,7 @@ async fn fill(
     let mut refused = Vec::new();
     for chunk in chunks(entities) {
         let newer = upserts::newer_heads(transaction, chunk).await?;
-        let current: Vec<&Captured> = chunk
-            .iter()
-            .filter(|captured| !newer.contains(&captured.entity))
-            .collect();
+        let current: Vec<&Captured> = chunk.iter().filter(|captured| !newer.contains(&captured.entity)).collect();
         upserts::parts(transaction, &current).await?;
         write_rows(transaction, chunk, &marked, &mut refused).await?;
     }
@@ -107,10 +104,7 @@ async fn write_rows(
                 attempt.commit().await?;
                 for captured in entities {
                     let key = (captured.entity.kind.name().to_owned(), captured.entity.uuid);
-                    if marked
-                        .get(&key)
-                        .is_some_and(|version| version_of(captured) >= *version)
-                    {
+                    if marked.get(&key).is_some_and(|version| version_of(captured) >= *version) {
                         unmark(transaction, captured.entity).await?;
                     }
                 }
@@ -122,10 +116,7 @@ async fn write_rows(
         attempt.rollback().await?;
         if let [captured] = entities {
             upserts::mark_refused(transaction, captured, &reason).await?;
-            refused.push(RefusedRows {
-                entity: captured.entity,
-                reason,
-            });
+            refused.push(RefusedRows { entity: captured.entity, reason });
         } else {
             let (first, second) = entities.split_at(entities.len() / 2);
             waiting.extend([second, first]);
@@ -137,25 +128,15 @@ async fn write_rows(
 /// What a constraint says, or the error when it is of another kind.
 fn reason_of(error: sqlx::Error) -> Result<String, sqlx::Error> {
     match (kind(&error), error) {
-        (ErrorKind::Refused | ErrorKind::Duplicate, sqlx::Error::Database(error)) => {
-            Ok(error.message().to_owned())
-        }
+        (ErrorKind::Refused | ErrorKind::Duplicate, sqlx::Error::Database(error)) => Ok(error.message().to_owned()),
         (ErrorKind::Refused, error) => Ok(error.to_string()),
         (_, error) => Err(error),
     }
 }
 
-async fn unmark(
-    transaction: &mut Transaction<'_, Db>,
-    entity: EntityRef,
-) -> Result<(), sqlx::Error> {
+async fn unmark(transaction: &mut Transaction<'_, Db>, entity: EntityRef) -> Result<(), sqlx::Error> {
     let delete = sqlx::query("DELETE FROM refused_rows WHERE kind = $1 AND entity = $2");
-    delete
-        .bind(entity.kind.name())
-        .bind(entity.uuid)
-        .execute(&mut **transaction)
-        .await
-        .map(|_| ())
+    delete.bind(entity.kind.name()).bind(entity.uuid).execute(&mut **transaction).await.map(|_| ())
 }
 
 /// The version as a column holds it. It counts an entity's records one by one, and so never comes near 63 bits.
@@ -186,10 +167,6 @@ fn chunks(entities: &[Captured]) -> Vec<&[Captured]> {
 
 fn pieces_of(captured: &Captured) -> usize {
     let rows = &captured.rows;
-    let of_orders: usize = rows
-        .orders
-        .iter()
-        .map(|order| 2 + order.sub_orders.len() + order.lines.len())
-        .sum();
+    let of_orders: usize = rows.orders.iter().map(|order| 2 + order.sub_orders.len() + order.lines.len()).sum();
     captured.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + of_orders
 }

@@ -50,15 +50,11 @@ fn frame(columns: FrameColumns) -> Result<Frame, StoreError> {
 
 impl Inner {
     pub(super) async fn all_partitions(&self) -> Result<Vec<Partition>, StoreError> {
-        let rows: Vec<(i16, i64, i64, i64)> = within(
-            self.query_timeout,
-            sqlx::query_as(PARTITIONS).fetch_all(&self.reads),
-        )
-        .await?;
+        let rows: Vec<(i16, i64, i64, i64)> =
+            within(self.query_timeout, sqlx::query_as(PARTITIONS).fetch_all(&self.reads)).await?;
         let partition = |(id, epoch, checkpoint_seq, tail_seq)| {
             Ok(Partition {
-                id: u16::try_from(id)
-                    .map_err(|_| StoreError::Invalid(format!("no partition has number {id}")))?,
+                id: u16::try_from(id).map_err(|_| StoreError::Invalid(format!("no partition has number {id}")))?,
                 epoch: unsigned(epoch)?,
                 tail_seq: unsigned(tail_seq)?,
                 checkpoint_seq: unsigned(checkpoint_seq)?,
@@ -85,34 +81,22 @@ impl Inner {
         if frames.is_empty() {
             return Ok(Landed::Nothing);
         }
-        let mut query = QueryBuilder::<Db>::new(
-            "SELECT partition, seq, batch FROM journal WHERE (partition, seq) IN (",
-        );
-        let places = frames
-            .iter()
-            .map(|frame| Ok((i32::from(frame.partition), signed(frame.seq)?)));
+        let mut query =
+            QueryBuilder::<Db>::new("SELECT partition, seq, batch FROM journal WHERE (partition, seq) IN (");
+        let places = frames.iter().map(|frame| Ok((i32::from(frame.partition), signed(frame.seq)?)));
         let places = places.collect::<Result<Vec<_>, StoreError>>()?;
         query.push_values(&places, |mut place, (partition, seq)| {
             place.push_bind(*partition).push_bind(*seq);
         });
         query.push(")");
-        let found: Vec<(i16, i64, Uuid)> = within(
-            self.query_timeout,
-            query
-                .build_query_as()
-                .persistent(false)
-                .fetch_all(&self.reads),
-        )
-        .await?;
+        let found: Vec<(i16, i64, Uuid)> =
+            within(self.query_timeout, query.build_query_as().persistent(false).fetch_all(&self.reads)).await?;
         let is_ours = |frame: &Frame, (partition, seq, batch): &(i16, i64, Uuid)| {
             u16::try_from(*partition) == Ok(frame.partition)
                 && u64::try_from(*seq) == Ok(frame.seq)
                 && *batch == frame.batch
         };
-        let ours = frames
-            .iter()
-            .filter(|frame| found.iter().any(|row| is_ours(frame, row)))
-            .count();
+        let ours = frames.iter().filter(|frame| found.iter().any(|row| is_ours(frame, row))).count();
         Ok(match (found.len(), ours) {
             (0, _) => Landed::Nothing,
             (_, ours) if ours == frames.len() => Landed::All,

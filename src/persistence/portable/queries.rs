@@ -3,9 +3,7 @@
 use super::{BEGIN_READING, Db, Inner};
 use crate::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
-use crate::domain::rows::{
-    OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow,
-};
+use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
 use crate::persistence::values::{Moment, SkuIds, columns, unsigned};
@@ -91,10 +89,7 @@ const SKUS: &str = "
     SELECT id, vendor_id, product_id, code, title, price_minor, currency, received, on_hand, held FROM skus ORDER BY id";
 
 fn unknown(what: &str, name: &str) -> StoreError {
-    StoreError::Invalid(format!(
-        "a row with the unknown {what} '{}'",
-        name.escape_debug()
-    ))
+    StoreError::Invalid(format!("a row with the unknown {what} '{}'", name.escape_debug()))
 }
 
 fn order(
@@ -102,22 +97,14 @@ fn order(
     sub_orders: Vec<SubOrderRow>,
     lines: Vec<OrderLineRow>,
 ) -> Result<OrderRow, StoreError> {
-    let OrderColumns {
-        status,
-        currency,
-        payment_status,
-        ..
-    } = &columns;
+    let OrderColumns { status, currency, payment_status, .. } = &columns;
     Ok(OrderRow {
         id: OrderId::from_uuid(columns.id),
         cart_id: CartId::from_uuid(columns.cart_id),
-        attempt: u32::try_from(columns.attempt)
-            .map_err(|_| unknown("attempt", &columns.attempt.to_string()))?,
+        attempt: u32::try_from(columns.attempt).map_err(|_| unknown("attempt", &columns.attempt.to_string()))?,
         customer_id: columns.customer_id.map(CustomerId::from_uuid),
         status: OrderStatus::from_name(status).ok_or_else(|| unknown("order status", status))?,
-        currency: currency
-            .parse()
-            .map_err(|_| unknown("currency", currency))?,
+        currency: currency.parse().map_err(|_| unknown("currency", currency))?,
         total: columns.total,
         cancelled: columns.cancelled,
         paid: columns.paid,
@@ -174,10 +161,7 @@ fn sku(columns: SkuColumns) -> Result<SkuRow, StoreError> {
         code: columns.code,
         title: columns.title,
         price_minor: columns.price_minor,
-        currency: columns
-            .currency
-            .parse()
-            .map_err(|_| unknown("currency", &columns.currency))?,
+        currency: columns.currency.parse().map_err(|_| unknown("currency", &columns.currency))?,
         received: columns.received,
         on_hand: columns.on_hand,
         held: columns.held,
@@ -199,11 +183,7 @@ fn containing(text: &str) -> String {
 }
 
 /// One page of orders, without what belongs to each.
-fn page_of_orders(
-    of: OrdersOf,
-    after: Option<(Timestamp, OrderId)>,
-    limit: u32,
-) -> QueryBuilder<Db> {
+fn page_of_orders(of: OrdersOf, after: Option<(Timestamp, OrderId)>, limit: u32) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new(
         "SELECT orders.id, orders.cart_id, orders.attempt, orders.customer_id, orders.status, orders.currency, orders.total,
              orders.cancelled, orders.paid, orders.refunded, orders.total_due, orders.placed_at, orders.payment_due_at,
@@ -217,37 +197,22 @@ fn page_of_orders(
     };
     match of {
         OrdersOf::All => query.push(" WHERE true"),
-        OrdersOf::Cart(cart) => query
-            .push(" WHERE orders.cart_id = ")
-            .push_bind(cart.uuid()),
-        OrdersOf::Customer(customer) => query
-            .push(" WHERE orders.customer_id = ")
-            .push_bind(customer.uuid()),
+        OrdersOf::Cart(cart) => query.push(" WHERE orders.cart_id = ").push_bind(cart.uuid()),
+        OrdersOf::Customer(customer) => query.push(" WHERE orders.customer_id = ").push_bind(customer.uuid()),
         OrdersOf::Vendor(vendor) => query
-            .push(
-                " JOIN sub_orders ON sub_orders.order_id = orders.id WHERE sub_orders.vendor_id = ",
-            )
+            .push(" JOIN sub_orders ON sub_orders.order_id = orders.id WHERE sub_orders.vendor_id = ")
             .push_bind(vendor.uuid()),
     };
     if let Some((placed_at, order)) = after {
-        query
-            .push(format!(" AND ({at}, {id}) < ("))
-            .push_bind(Moment(placed_at));
+        query.push(format!(" AND ({at}, {id}) < (")).push_bind(Moment(placed_at));
         query.push(", ").push_bind(order.uuid()).push(")");
     }
-    query
-        .push(format!(" ORDER BY {at} DESC, {id} DESC LIMIT "))
-        .push_bind(i64::from(limit));
+    query.push(format!(" ORDER BY {at} DESC, {id} DESC LIMIT ")).push_bind(i64::from(limit));
     query
 }
 
 /// What belongs to these orders, of one vendor or of all.
-fn belonging(
-    columns: &'static str,
-    table: &'static str,
-    orders: &[OrderColumns],
-    of: OrdersOf,
-) -> QueryBuilder<Db> {
+fn belonging(columns: &'static str, table: &'static str, orders: &[OrderColumns], of: OrdersOf) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new(format!("SELECT {columns} FROM {table} WHERE order_id IN ("));
     let mut ids = query.separated(", ");
     for order in orders {
@@ -269,24 +234,17 @@ impl Inner {
         limit: u32,
     ) -> Result<(Vec<OrderColumns>, Vec<ShareColumns>, Vec<LineColumns>), sqlx::Error> {
         let mut transaction = self.lists.begin_with(BEGIN_READING).await?;
-        let orders: Vec<OrderColumns> = page_of_orders(of, after, limit)
-            .build_query_as()
-            .fetch_all(&mut *transaction)
-            .await?;
+        let orders: Vec<OrderColumns> =
+            page_of_orders(of, after, limit).build_query_as().fetch_all(&mut *transaction).await?;
         if orders.is_empty() {
             return Ok((orders, Vec::new(), Vec::new()));
         }
         // As many texts as there are page lengths: not worth keeping prepared.
-        let shares = belonging(
-            "order_id, id, vendor_id, status, total",
-            "sub_orders",
-            &orders,
-            of,
-        )
-        .build_query_as()
-        .persistent(false)
-        .fetch_all(&mut *transaction)
-        .await?;
+        let shares = belonging("order_id, id, vendor_id, status, total", "sub_orders", &orders, of)
+            .build_query_as()
+            .persistent(false)
+            .fetch_all(&mut *transaction)
+            .await?;
         let columns = "order_id, sku_id, vendor_id, title, quantity, unit_price, line_total";
         let lines = belonging(columns, "order_lines", &orders, of)
             .build_query_as()
@@ -297,19 +255,11 @@ impl Inner {
         Ok((orders, shares, lines))
     }
 
-    async fn read_catalog(
-        &self,
-    ) -> Result<(Vec<(Uuid, String)>, Vec<ProductColumns>, Vec<SkuColumns>), sqlx::Error> {
+    async fn read_catalog(&self) -> Result<(Vec<(Uuid, String)>, Vec<ProductColumns>, Vec<SkuColumns>), sqlx::Error> {
         let mut transaction = self.lists.begin_with(BEGIN_READING).await?;
-        let vendors = sqlx::query_as("SELECT id, name FROM vendors ORDER BY id")
-            .fetch_all(&mut *transaction)
-            .await?;
+        let vendors = sqlx::query_as("SELECT id, name FROM vendors ORDER BY id").fetch_all(&mut *transaction).await?;
         let mut products = QueryBuilder::<Db>::new(PRODUCTS);
-        let products = products
-            .push(" ORDER BY id")
-            .build_query_as()
-            .fetch_all(&mut *transaction)
-            .await?;
+        let products = products.push(" ORDER BY id").build_query_as().fetch_all(&mut *transaction).await?;
         let skus = sqlx::query_as(SKUS).fetch_all(&mut *transaction).await?;
         transaction.commit().await?;
         Ok((vendors, products, skus))
@@ -324,21 +274,14 @@ impl Queries for Inner {
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
-        let (orders, shares, lines) =
-            within(self.query_timeout, self.read_orders(of, after, limit)).await?;
+        let (orders, shares, lines) = within(self.query_timeout, self.read_orders(of, after, limit)).await?;
         let mut shares_of: HashMap<Uuid, Vec<SubOrderRow>> = HashMap::with_capacity(orders.len());
         for columns in shares {
-            shares_of
-                .entry(columns.order_id)
-                .or_default()
-                .push(share(&columns)?);
+            shares_of.entry(columns.order_id).or_default().push(share(&columns)?);
         }
         let mut lines_of: HashMap<Uuid, Vec<OrderLineRow>> = HashMap::with_capacity(orders.len());
         for columns in lines {
-            lines_of
-                .entry(columns.order_id)
-                .or_default()
-                .push(line(columns));
+            lines_of.entry(columns.order_id).or_default().push(line(columns));
         }
         let whole = |columns: OrderColumns| {
             let shares = shares_of.remove(&columns.id).unwrap_or_default();
@@ -362,36 +305,21 @@ impl Queries for Inner {
             query.push(" AND category = ").push_bind(category.clone());
         }
         if let Some(text) = &filter.text {
-            query
-                .push(" AND title_folded LIKE ")
-                .push_bind(containing(text))
-                .push(" ESCAPE '\\'");
+            query.push(" AND title_folded LIKE ").push_bind(containing(text)).push(" ESCAPE '\\'");
         }
         if let Some((created_at, product)) = after {
-            query
-                .push(" AND (created_at, id) < (")
-                .push_bind(Moment(created_at));
+            query.push(" AND (created_at, id) < (").push_bind(Moment(created_at));
             query.push(", ").push_bind(product.uuid()).push(")");
         }
-        query
-            .push(" ORDER BY created_at DESC, id DESC LIMIT ")
-            .push_bind(i64::from(limit));
-        let rows = within(
-            self.query_timeout,
-            query.build_query_as().fetch_all(&self.lists),
-        )
-        .await?;
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(limit));
+        let rows = within(self.query_timeout, query.build_query_as().fetch_all(&self.lists)).await?;
         Ok(rows.into_iter().map(product).collect())
     }
 
     async fn catalog(&self) -> Result<Rows, StoreError> {
         // Everything at once, at start-up: as long as a checkpoint may take.
-        let (vendors, products, skus) =
-            within(self.checkpoint_timeout, self.read_catalog()).await?;
-        let vendor = |(id, name)| VendorRow {
-            id: VendorId::from_uuid(id),
-            name,
-        };
+        let (vendors, products, skus) = within(self.checkpoint_timeout, self.read_catalog()).await?;
+        let vendor = |(id, name)| VendorRow { id: VendorId::from_uuid(id), name };
         Ok(Rows {
             vendors: vendors.into_iter().map(vendor).collect(),
             products: products.into_iter().map(product).collect(),
@@ -401,25 +329,16 @@ impl Queries for Inner {
     }
 
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
-        let query = sqlx::query_as::<_, (String, i64)>(
-            "SELECT status, count(*) FROM orders GROUP BY status ORDER BY status",
-        );
+        let query =
+            sqlx::query_as::<_, (String, i64)>("SELECT status, count(*) FROM orders GROUP BY status ORDER BY status");
         let rows = within(self.checkpoint_timeout, query.fetch_all(&self.lists)).await?;
         let count = |(status, count): (String, i64)| {
-            Ok((
-                OrderStatus::from_name(&status).ok_or_else(|| unknown("order status", &status))?,
-                unsigned(count)?,
-            ))
+            Ok((OrderStatus::from_name(&status).ok_or_else(|| unknown("order status", &status))?, unsigned(count)?))
         };
         rows.into_iter().map(count).collect()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        within(
-            self.query_timeout,
-            sqlx::query("SELECT 1").execute(&self.lists),
-        )
-        .await
-        .map(|_| ())
+        within(self.query_timeout, sqlx::query("SELECT 1").execute(&self.lists)).await.map(|_| ())
     }
 }

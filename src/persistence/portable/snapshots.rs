@@ -39,12 +39,8 @@ columns! {
 }
 
 fn entity(kind: &str, uuid: Uuid) -> Result<EntityRef, StoreError> {
-    let kind = Kind::from_name(kind).ok_or_else(|| {
-        StoreError::Invalid(format!(
-            "a snapshot of the unknown kind '{}'",
-            kind.escape_debug()
-        ))
-    })?;
+    let kind = Kind::from_name(kind)
+        .ok_or_else(|| StoreError::Invalid(format!("a snapshot of the unknown kind '{}'", kind.escape_debug())))?;
     Ok(EntityRef { kind, uuid })
 }
 
@@ -54,20 +50,13 @@ fn gather(rows: Vec<PartColumns>) -> Result<Vec<Snapshot>, StoreError> {
     for row in rows {
         let entity = entity(&row.kind, row.entity)?;
         let version = unsigned(row.version)?;
-        let part = Part {
-            name: row.part,
-            state: Some(row.state),
-        };
+        let part = Part { name: row.part, state: Some(row.state) };
         match snapshots.last_mut().filter(|last| last.entity == entity) {
             Some(last) => {
                 last.version = last.version.max(version);
                 last.parts.push(part);
             }
-            None => snapshots.push(Snapshot {
-                entity,
-                version,
-                parts: vec![part],
-            }),
+            None => snapshots.push(Snapshot { entity, version, parts: vec![part] }),
         }
     }
     Ok(snapshots)
@@ -76,9 +65,7 @@ fn gather(rows: Vec<PartColumns>) -> Result<Vec<Snapshot>, StoreError> {
 #[async_trait]
 impl Snapshots for Inner {
     async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError> {
-        let query = sqlx::query_as::<_, PartColumns>(LOAD)
-            .bind(entity.kind.name())
-            .bind(entity.uuid);
+        let query = sqlx::query_as::<_, PartColumns>(LOAD).bind(entity.kind.name()).bind(entity.uuid);
         let rows = within(self.query_timeout, query.fetch_all(&self.reads)).await?;
         Ok(gather(rows)?.pop())
     }
@@ -86,11 +73,8 @@ impl Snapshots for Inner {
     async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
         let mut found = Vec::with_capacity(entities.len());
         for kind in Kind::ALL {
-            let of_kind: Vec<Uuid> = entities
-                .iter()
-                .filter(|entity| entity.kind == kind)
-                .map(|entity| entity.uuid)
-                .collect();
+            let of_kind: Vec<Uuid> =
+                entities.iter().filter(|entity| entity.kind == kind).map(|entity| entity.uuid).collect();
             for chunk in of_kind.chunks(ENTITIES_PER_STATEMENT) {
                 let mut query =
                     QueryBuilder::<Db>::new("SELECT kind, entity, part, version, state FROM snapshot WHERE kind = ");
@@ -101,41 +85,22 @@ impl Snapshots for Inner {
                 }
                 query.push(") ORDER BY kind, entity, part");
                 let built = query.build_query_as::<PartColumns>().persistent(false);
-                found.extend(gather(
-                    within(self.query_timeout, built.fetch_all(&self.reads)).await?,
-                )?);
+                found.extend(gather(within(self.query_timeout, built.fetch_all(&self.reads)).await?)?);
             }
         }
         Ok(found)
     }
 
-    async fn due(
-        &self,
-        until: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<(EntityRef, Timestamp)>, StoreError> {
-        let query = sqlx::query_as::<_, (String, Uuid, Moment)>(DUE)
-            .bind(Moment(until))
-            .bind(i64::from(limit));
+    async fn due(&self, until: Timestamp, limit: u32) -> Result<Vec<(EntityRef, Timestamp)>, StoreError> {
+        let query = sqlx::query_as::<_, (String, Uuid, Moment)>(DUE).bind(Moment(until)).bind(i64::from(limit));
         let rows = within(self.query_timeout, query.fetch_all(&self.reads)).await?;
-        rows.into_iter()
-            .map(|(kind, uuid, Moment(at))| Ok((entity(&kind, uuid)?, at)))
-            .collect()
+        rows.into_iter().map(|(kind, uuid, Moment(at))| Ok((entity(&kind, uuid)?, at))).collect()
     }
 
-    async fn scan(
-        &self,
-        after: Option<EntityRef>,
-        limit: u32,
-    ) -> Result<Vec<Snapshot>, StoreError> {
+    async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError> {
         // Before the first: no kind's name is empty.
-        let (kind, uuid) = after.map_or(("", Uuid::nil()), |entity| {
-            (entity.kind.name(), entity.uuid)
-        });
-        let query = sqlx::query_as::<_, PartColumns>(SCAN)
-            .bind(kind)
-            .bind(uuid)
-            .bind(i64::from(limit));
+        let (kind, uuid) = after.map_or(("", Uuid::nil()), |entity| (entity.kind.name(), entity.uuid));
+        let query = sqlx::query_as::<_, PartColumns>(SCAN).bind(kind).bind(uuid).bind(i64::from(limit));
         gather(within(self.query_timeout, query.fetch_all(&self.reads)).await?)
     }
 }

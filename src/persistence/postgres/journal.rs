@@ -53,45 +53,25 @@ const RELEASE: &str = "
 
 impl Inner {
     /// Raises all epochs; gives what was taken (id, epoch) and for how long the former owner's lease still runs.
-    async fn raise_epochs(
-        &self,
-        owner: &str,
-        lease: Duration,
-    ) -> Result<(Vec<(i16, i64)>, Duration), StoreError> {
+    async fn raise_epochs(&self, owner: &str, lease: Duration) -> Result<(Vec<(i16, i64)>, Duration), StoreError> {
         let mut held = self.ownership.hold().await?;
-        let raise = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS)
-            .bind(owner)
-            .bind(lease_millis(lease));
+        let raise = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS).bind(owner).bind(lease_millis(lease));
         // It may have to wait for the former owner's checkpoint.
         let outcome = timeout(self.checkpoint_timeout, raise.fetch_all(held.connection())).await;
         let rows = held.settle_timed(outcome)?;
-        let wait = rows
-            .iter()
-            .filter_map(|(_, _, millis)| u64::try_from(*millis).ok())
-            .max()
-            .unwrap_or(0);
+        let wait = rows.iter().filter_map(|(_, _, millis)| u64::try_from(*millis).ok()).max().unwrap_or(0);
         let wait = Duration::from_millis(wait);
-        Ok((
-            rows.into_iter().map(|(id, epoch, _)| (id, epoch)).collect(),
-            wait,
-        ))
+        Ok((rows.into_iter().map(|(id, epoch, _)| (id, epoch)).collect(), wait))
     }
 
     /// Appends an epoch frame to each partition taken. The former owner may be appending at the same time: where it was first, the new
     /// tail is read and tried again. Each try commits what it got, so that the former owner soon collides.
-    async fn append_epoch_frames(
-        &self,
-        taken: &[(i16, i64)],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn append_epoch_frames(&self, taken: &[(i16, i64)], now: Timestamp) -> Result<(), StoreError> {
         let mut missing: BTreeSet<(i16, i64)> = taken.iter().copied().collect();
         for _ in 0..EPOCH_FRAME_TRIES {
             let (ids, epochs): (Vec<i16>, Vec<i64>) = missing.iter().copied().unzip();
             let mut held = self.ownership.hold().await?;
-            let append = sqlx::query_scalar::<_, i16>(APPEND_EPOCH_FRAMES)
-                .bind(ids)
-                .bind(epochs)
-                .bind(Moment(now));
+            let append = sqlx::query_scalar::<_, i16>(APPEND_EPOCH_FRAMES).bind(ids).bind(epochs).bind(Moment(now));
             let outcome = timeout(self.query_timeout, append.fetch_all(held.connection())).await;
             let written: BTreeSet<i16> = held.settle_timed(outcome)?.into_iter().collect();
             missing.retain(|(id, _)| !written.contains(id));
@@ -100,9 +80,7 @@ impl Inner {
             }
             self.still_own(missing.iter().copied()).await?;
         }
-        Err(StoreError::Unavailable(
-            "the former owner appends faster than it can be fenced".to_owned(),
-        ))
+        Err(StoreError::Unavailable("the former owner appends faster than it can be fenced".to_owned()))
     }
 
     async fn still_own(&self, taken: impl Iterator<Item = (i16, i64)>) -> Result<(), StoreError> {
@@ -113,11 +91,7 @@ impl Inner {
         .bind(&ids)
         .bind(epochs);
         let count = within(self.query_timeout, count.fetch_one(&self.reads)).await?;
-        if usize::try_from(count) == Ok(ids.len()) {
-            Ok(())
-        } else {
-            Err(StoreError::Fenced)
-        }
+        if usize::try_from(count) == Ok(ids.len()) { Ok(()) } else { Err(StoreError::Fenced) }
     }
 }
 
@@ -128,8 +102,7 @@ fn terms(partitions: &[Partition]) -> Result<(Vec<i16>, Vec<i64>), StoreError> {
 }
 
 fn small(partition: u16) -> Result<i16, StoreError> {
-    i16::try_from(partition)
-        .map_err(|_| StoreError::Invalid(format!("no partition has number {partition}")))
+    i16::try_from(partition).map_err(|_| StoreError::Invalid(format!("no partition has number {partition}")))
 }
 
 fn lease_millis(lease: Duration) -> i64 {
@@ -138,12 +111,7 @@ fn lease_millis(lease: Duration) -> i64 {
 
 #[async_trait]
 impl Journal for Inner {
-    async fn take(
-        &self,
-        owner: &str,
-        lease: Duration,
-        now: Timestamp,
-    ) -> Result<Vec<Partition>, StoreError> {
+    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
         self.may_write()?;
         let (taken, wait) = self.raise_epochs(owner, lease).await?;
         self.append_epoch_frames(&taken, now).await?;
@@ -177,41 +145,17 @@ impl Journal for Inner {
         let column = |of: fn(&Frame) -> Result<i64, StoreError>| -> Result<Vec<i64>, StoreError> {
             sorted.iter().map(|frame| of(frame)).collect()
         };
-        let partitions = sorted
-            .iter()
-            .map(|frame| small(frame.partition))
-            .collect::<Result<Vec<i16>, _>>()?;
-        let records = sorted
-            .iter()
-            .map(|frame| i32::try_from(frame.records))
-            .collect::<Result<Vec<i32>, _>>();
+        let partitions = sorted.iter().map(|frame| small(frame.partition)).collect::<Result<Vec<i16>, _>>()?;
+        let records = sorted.iter().map(|frame| i32::try_from(frame.records)).collect::<Result<Vec<i32>, _>>();
         let insert = sqlx::query(APPEND)
             .bind(partitions)
             .bind(column(|frame| signed(frame.seq))?)
             .bind(column(|frame| signed(frame.epoch))?)
-            .bind(
-                sorted
-                    .iter()
-                    .map(|frame| Moment(frame.at))
-                    .collect::<Vec<_>>(),
-            )
+            .bind(sorted.iter().map(|frame| Moment(frame.at)).collect::<Vec<_>>())
             .bind(sorted.iter().map(|frame| frame.batch).collect::<Vec<_>>())
-            .bind(
-                records
-                    .map_err(|_| StoreError::Invalid("a frame has too many records".to_owned()))?,
-            )
-            .bind(
-                sorted
-                    .iter()
-                    .map(|frame| frame.codec as i16)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                sorted
-                    .iter()
-                    .map(|frame| frame.payload.as_slice())
-                    .collect::<Vec<_>>(),
-            );
+            .bind(records.map_err(|_| StoreError::Invalid("a frame has too many records".to_owned()))?)
+            .bind(sorted.iter().map(|frame| frame.codec as i16).collect::<Vec<_>>())
+            .bind(sorted.iter().map(|frame| frame.payload.as_slice()).collect::<Vec<_>>());
         let mut held = self.append.hold().await?;
         let outcome = timeout(self.append_timeout, insert.execute(held.connection())).await;
         let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
@@ -226,12 +170,7 @@ impl Journal for Inner {
         self.look_for(frames).await
     }
 
-    async fn frames(
-        &self,
-        partition: u16,
-        after_seq: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<Frame>, StoreError> {
+    async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
         self.frames_after(partition, after_seq, max_bytes).await
     }
 
@@ -239,17 +178,10 @@ impl Journal for Inner {
         self.may_write()?;
         let (ids, epochs) = terms(partitions)?;
         let mut held = self.ownership.hold().await?;
-        let renewal = sqlx::query(RENEW)
-            .bind(ids)
-            .bind(epochs)
-            .bind(lease_millis(lease));
+        let renewal = sqlx::query(RENEW).bind(ids).bind(epochs).bind(lease_millis(lease));
         let outcome = timeout(self.query_timeout, renewal.execute(held.connection())).await;
         let renewed = held.settle_timed(outcome)?.rows_affected();
-        if usize::try_from(renewed) == Ok(partitions.len()) {
-            Ok(())
-        } else {
-            Err(StoreError::Fenced)
-        }
+        if usize::try_from(renewed) == Ok(partitions.len()) { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {

@@ -8,28 +8,16 @@ mod rows;
 mod upserts;
 
 #[path = "../portable/checkpoints.rs"]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "portable SQL is written once and compiled for both drivers"
-)]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod checkpoints;
 #[path = "../portable/frames.rs"]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "portable SQL is written once and compiled for both drivers"
-)]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod frames;
 #[path = "../portable/queries.rs"]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "portable SQL is written once and compiled for both drivers"
-)]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod queries;
 #[path = "../portable/snapshots.rs"]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "portable SQL is written once and compiled for both drivers"
-)]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod snapshots;
 
 use super::schema::{self, POSTGRES};
@@ -70,9 +58,7 @@ impl Inner {
     fn may_write(&self) -> Result<(), StoreError> {
         match self.mode {
             Mode::Serve => Ok(()),
-            Mode::Tool => Err(StoreError::Invalid(
-                "the store was opened for reading only".to_owned(),
-            )),
+            Mode::Tool => Err(StoreError::Invalid("the store was opened for reading only".to_owned())),
         }
     }
 
@@ -83,10 +69,7 @@ impl Inner {
     }
 
     /// Postgres tidies up by itself.
-    #[allow(
-        clippy::unused_async,
-        reason = "the other store has something to wait for"
-    )]
+    #[allow(clippy::unused_async, reason = "the other store has something to wait for")]
     async fn tidy_up_after(&self, _advance: &[(u16, u64)]) {}
 }
 
@@ -135,12 +118,7 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         reads: pool(options.read_connections),
         lists: pool(options.query_connections),
     });
-    Ok(Store {
-        journal: inner.clone(),
-        snapshots: inner.clone(),
-        checkpoints: inner.clone(),
-        queries: inner,
-    })
+    Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
 }
 
 /// Brings the schema of the database at `url` up to date.
@@ -154,39 +132,23 @@ pub async fn migrate(url: &str, options: &Options) -> Result<(), StoreError> {
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
     // The URL may hold a password: the error says what is wrong without it.
     let parsed = url.parse::<PgConnectOptions>().map_err(|error| {
-        StoreError::Invalid(format!(
-            "the database URL is not understood (postgres://user@host:port/database): {error}"
-        ))
+        StoreError::Invalid(format!("the database URL is not understood (postgres://user@host:port/database): {error}"))
     })?;
     Ok(parsed.application_name("haat").disable_statement_logging())
 }
 
 async fn connect(base: &PgConnectOptions, options: &Options) -> Result<PgConnection, StoreError> {
-    let late = |_| {
-        StoreError::Unavailable(format!(
-            "no connection within {:?}",
-            options.connect_timeout
-        ))
-    };
-    tokio::time::timeout(options.connect_timeout, base.connect())
-        .await
-        .map_err(late)?
-        .map_err(store_error)
+    let late = |_| StoreError::Unavailable(format!("no connection within {:?}", options.connect_timeout));
+    tokio::time::timeout(options.connect_timeout, base.connect()).await.map_err(late)?.map_err(store_error)
 }
 
 async fn prepare(base: &PgConnectOptions, options: &Options) -> Result<(), StoreError> {
     let mut connection = connect(base, options).await?;
-    schema::migrator(POSTGRES)
-        .run(&mut connection)
-        .await
-        .map_err(schema::migrate_error)?;
+    schema::migrator(POSTGRES).run(&mut connection).await.map_err(schema::migrate_error)?;
     fix_partitions(&mut connection).await.map_err(store_error)?;
     let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
     schema::check_partitions(partitions.as_deref())?;
-    let fsync: String = sqlx::query_scalar("SHOW fsync")
-        .fetch_one(&mut connection)
-        .await
-        .map_err(store_error)?;
+    let fsync: String = sqlx::query_scalar("SHOW fsync").fetch_one(&mut connection).await.map_err(store_error)?;
     if fsync != "on" {
         tracing::warn!(
             fsync,
@@ -201,12 +163,10 @@ async fn prepare(base: &PgConnectOptions, options: &Options) -> Result<(), Store
 /// Writes down the number of partitions, once.
 async fn fix_partitions(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let made = sqlx::query(
-        "INSERT INTO meta (key, value) VALUES ('partitions', $1) ON CONFLICT DO NOTHING",
-    )
-    .bind(limits::PARTITIONS.to_string())
-    .execute(&mut *transaction)
-    .await?;
+    let made = sqlx::query("INSERT INTO meta (key, value) VALUES ('partitions', $1) ON CONFLICT DO NOTHING")
+        .bind(limits::PARTITIONS.to_string())
+        .execute(&mut *transaction)
+        .await?;
     if made.rows_affected() > 0 {
         sqlx::query("INSERT INTO partition (id) SELECT generate_series(0, $1 - 1)")
             .bind(i32::from(limits::PARTITIONS))
@@ -217,9 +177,7 @@ async fn fix_partitions(connection: &mut PgConnection) -> Result<(), sqlx::Error
 }
 
 async fn partitions_of(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'")
-        .fetch_optional(connection)
-        .await
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'").fetch_optional(connection).await
 }
 
 /// Looks whether the schema is this version's, and changes nothing.
@@ -232,12 +190,10 @@ async fn check(base: &PgConnectOptions, options: &Options) -> Result<(), StoreEr
     if !there {
         return Err(schema::not_there());
     }
-    let applied = sqlx::query_as(
-        "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version",
-    )
-    .fetch_all(&mut connection)
-    .await
-    .map_err(store_error)?;
+    let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(store_error)?;
     schema::check_applied(POSTGRES, &applied)?;
     let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
     let _ = connection.close().await;

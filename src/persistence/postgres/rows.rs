@@ -68,33 +68,21 @@ const UPSERT_LINES: &str = "
 type Statement = Query<'static, Postgres, PgArguments>;
 
 /// Writes the rows of these entities, and has every constraint checked. What is refused comes back as an error.
-pub(super) async fn rows(
-    connection: &mut PgConnection,
-    entities: &[Captured],
-) -> Result<Option<String>, sqlx::Error> {
+pub(super) async fn rows(connection: &mut PgConnection, entities: &[Captured]) -> Result<Option<String>, sqlx::Error> {
     let mut wrote = false;
     for statement in statements(entities) {
         statement.execute(&mut *connection).await?;
         wrote = true;
     }
     if wrote {
-        sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-            .execute(&mut *connection)
-            .await?;
+        sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED").execute(&mut *connection).await?;
     }
     Ok(None)
 }
 
 /// The rows of one table, each with the version of its entity.
 fn rows_of<'a, T>(entities: &'a [Captured], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
-    entities
-        .iter()
-        .flat_map(|captured| {
-            table(&captured.rows)
-                .iter()
-                .map(|row| (row, big(captured.version)))
-        })
-        .collect()
+    entities.iter().flat_map(|captured| table(&captured.rows).iter().map(|row| (row, big(captured.version)))).collect()
 }
 
 /// One column of such rows.
@@ -117,12 +105,7 @@ fn statements(entities: &[Captured]) -> Vec<Statement> {
     }
     let products = rows_of(entities, |rows| &rows.products);
     if !products.is_empty() {
-        let sku_ids = |ids: &[SkuId]| {
-            ids.iter()
-                .map(|id| id.uuid().to_string())
-                .collect::<Vec<_>>()
-                .join(",")
-        };
+        let sku_ids = |ids: &[SkuId]| ids.iter().map(|id| id.uuid().to_string()).collect::<Vec<_>>().join(",");
         let upsert = sqlx::query(UPSERT_PRODUCTS)
             .bind(column(&products, |row| row.id.uuid()))
             .bind(column(&products, |row| row.vendor_id.uuid()))
@@ -183,132 +166,29 @@ fn order_statements(orders: &[(&OrderRow, i64)]) -> [Statement; 4] {
     let mut shares = Vec::with_capacity(orders.len());
     let mut lines = Vec::with_capacity(orders.len());
     for (order, version) in orders {
-        shares.extend(
-            (0i32..)
-                .zip(&order.sub_orders)
-                .map(|(position, share)| (*order, position, share, *version)),
-        );
-        lines.extend(
-            (0i32..)
-                .zip(&order.lines)
-                .map(|(position, line)| (*order, position, line, *version)),
-        );
+        shares.extend((0i32..).zip(&order.sub_orders).map(|(position, share)| (*order, position, share, *version)));
+        lines.extend((0i32..).zip(&order.lines).map(|(position, line)| (*order, position, line, *version)));
     }
     let sub_orders = sqlx::query(UPSERT_SUB_ORDERS)
-        .bind(
-            shares
-                .iter()
-                .map(|(_, _, share, _)| share.id.uuid())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            shares
-                .iter()
-                .map(|(order, ..)| order.id.uuid())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            shares
-                .iter()
-                .map(|(_, _, share, _)| share.vendor_id.uuid())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            shares
-                .iter()
-                .map(|(_, position, ..)| *position)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            shares
-                .iter()
-                .map(|(_, _, share, _)| share.status.name())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            shares
-                .iter()
-                .map(|(order, ..)| order.currency.code())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            shares
-                .iter()
-                .map(|(_, _, share, _)| share.total)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            shares
-                .iter()
-                .map(|(order, ..)| Moment(order.placed_at))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            shares
-                .iter()
-                .map(|(.., version)| *version)
-                .collect::<Vec<_>>(),
-        );
+        .bind(shares.iter().map(|(_, _, share, _)| share.id.uuid()).collect::<Vec<_>>())
+        .bind(shares.iter().map(|(order, ..)| order.id.uuid()).collect::<Vec<_>>())
+        .bind(shares.iter().map(|(_, _, share, _)| share.vendor_id.uuid()).collect::<Vec<_>>())
+        .bind(shares.iter().map(|(_, position, ..)| *position).collect::<Vec<_>>())
+        .bind(shares.iter().map(|(_, _, share, _)| share.status.name()).collect::<Vec<_>>())
+        .bind(shares.iter().map(|(order, ..)| order.currency.code()).collect::<Vec<_>>())
+        .bind(shares.iter().map(|(_, _, share, _)| share.total).collect::<Vec<_>>())
+        .bind(shares.iter().map(|(order, ..)| Moment(order.placed_at)).collect::<Vec<_>>())
+        .bind(shares.iter().map(|(.., version)| *version).collect::<Vec<_>>());
     let order_lines = sqlx::query(UPSERT_LINES)
-        .bind(
-            lines
-                .iter()
-                .map(|(order, ..)| order.id.uuid())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(_, _, line, _)| line.sku_id.uuid())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(_, _, line, _)| line.vendor_id.uuid())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(_, position, ..)| *position)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(_, _, line, _)| line.title.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(_, _, line, _)| line.quantity)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(_, _, line, _)| line.unit_price)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(order, ..)| order.currency.code())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(_, _, line, _)| line.line_total)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            lines
-                .iter()
-                .map(|(.., version)| *version)
-                .collect::<Vec<_>>(),
-        );
+        .bind(lines.iter().map(|(order, ..)| order.id.uuid()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line, _)| line.sku_id.uuid()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line, _)| line.vendor_id.uuid()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, position, ..)| *position).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line, _)| line.title.as_str()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line, _)| line.quantity).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line, _)| line.unit_price).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(order, ..)| order.currency.code()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line, _)| line.line_total).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(.., version)| *version).collect::<Vec<_>>());
     [upsert, payments, sub_orders, order_lines]
 }

@@ -45,31 +45,17 @@ const MARK_REFUSED: &str = "
     ON CONFLICT (kind, entity) DO UPDATE SET version = excluded.version, reason = excluded.reason, at = excluded.at";
 
 /// Begins a checkpoint's transaction.
-pub(super) async fn begin(
-    connection: &mut PgConnection,
-) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+pub(super) async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     // Orders are written with all their parts: see the triggers of the read tables.
-    sqlx::query("SELECT set_config('haat.whole_orders', 'on', true)")
-        .execute(&mut *transaction)
-        .await?;
+    sqlx::query("SELECT set_config('haat.whole_orders', 'on', true)").execute(&mut *transaction).await?;
     Ok(transaction)
 }
 
 /// Keeps the partitions for this transaction; whether all of them still have their epoch.
-pub(super) async fn lock_owned(
-    connection: &mut PgConnection,
-    owned: &[Partition],
-) -> Result<bool, sqlx::Error> {
-    let (ids, epochs): (Vec<i16>, Vec<i64>) = owned
-        .iter()
-        .map(|own| (small(own.id), big(own.epoch)))
-        .unzip();
-    let locked = sqlx::query(LOCK_OWNED)
-        .bind(ids)
-        .bind(epochs)
-        .fetch_all(connection)
-        .await?;
+pub(super) async fn lock_owned(connection: &mut PgConnection, owned: &[Partition]) -> Result<bool, sqlx::Error> {
+    let (ids, epochs): (Vec<i16>, Vec<i64>) = owned.iter().map(|own| (small(own.id), big(own.epoch))).unzip();
+    let locked = sqlx::query(LOCK_OWNED).bind(ids).bind(epochs).fetch_all(connection).await?;
     Ok(locked.len() == owned.len())
 }
 
@@ -79,86 +65,29 @@ pub(super) async fn newer_heads(
     entities: &[Captured],
 ) -> Result<HashSet<EntityRef>, sqlx::Error> {
     let rows: Vec<(String, Uuid)> = sqlx::query_as(NEWER_HEADS)
-        .bind(
-            entities
-                .iter()
-                .map(|captured| captured.entity.kind.name())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            entities
-                .iter()
-                .map(|captured| captured.entity.uuid)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            entities
-                .iter()
-                .map(|captured| big(captured.version))
-                .collect::<Vec<_>>(),
-        )
+        .bind(entities.iter().map(|captured| captured.entity.kind.name()).collect::<Vec<_>>())
+        .bind(entities.iter().map(|captured| captured.entity.uuid).collect::<Vec<_>>())
+        .bind(entities.iter().map(|captured| big(captured.version)).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
-    let entity = |(kind, uuid): (String, Uuid)| {
-        Some(EntityRef {
-            kind: Kind::from_name(&kind)?,
-            uuid,
-        })
-    };
+    let entity = |(kind, uuid): (String, Uuid)| Some(EntityRef { kind: Kind::from_name(&kind)?, uuid });
     Ok(rows.into_iter().filter_map(entity).collect())
 }
 
 /// Writes the parts that have a state and deletes those that have none.
-pub(super) async fn parts(
-    connection: &mut PgConnection,
-    entities: &[&Captured],
-) -> Result<(), sqlx::Error> {
-    let parts = || {
-        entities
-            .iter()
-            .flat_map(|captured| captured.parts.iter().map(move |part| (*captured, part)))
-    };
-    let there: Vec<_> = parts()
-        .filter_map(|(captured, part)| Some((captured, part, part.state.as_deref()?)))
-        .collect();
+pub(super) async fn parts(connection: &mut PgConnection, entities: &[&Captured]) -> Result<(), sqlx::Error> {
+    let parts = || entities.iter().flat_map(|captured| captured.parts.iter().map(move |part| (*captured, part)));
+    let there: Vec<_> = parts().filter_map(|(captured, part)| Some((captured, part, part.state.as_deref()?))).collect();
     if !there.is_empty() {
         let wake_at = |(captured, part, _): &(&Captured, &crate::domain::entity::Part, &[u8])| {
-            captured
-                .wake_at
-                .filter(|_| part.name.is_empty())
-                .map(Moment)
+            captured.wake_at.filter(|_| part.name.is_empty()).map(Moment)
         };
         sqlx::query(UPSERT_PARTS)
-            .bind(
-                there
-                    .iter()
-                    .map(|(captured, ..)| captured.entity.kind.name())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                there
-                    .iter()
-                    .map(|(captured, ..)| captured.entity.uuid)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                there
-                    .iter()
-                    .map(|(_, part, _)| part.name.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                there
-                    .iter()
-                    .map(|(captured, ..)| partition_of(captured))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                there
-                    .iter()
-                    .map(|(captured, ..)| big(captured.version))
-                    .collect::<Vec<_>>(),
-            )
+            .bind(there.iter().map(|(captured, ..)| captured.entity.kind.name()).collect::<Vec<_>>())
+            .bind(there.iter().map(|(captured, ..)| captured.entity.uuid).collect::<Vec<_>>())
+            .bind(there.iter().map(|(_, part, _)| part.name.as_str()).collect::<Vec<_>>())
+            .bind(there.iter().map(|(captured, ..)| partition_of(captured)).collect::<Vec<_>>())
+            .bind(there.iter().map(|(captured, ..)| big(captured.version)).collect::<Vec<_>>())
             .bind(there.iter().map(wake_at).collect::<Vec<_>>())
             .bind(there.iter().map(|(.., state)| *state).collect::<Vec<_>>())
             .execute(&mut *connection)
@@ -167,26 +96,10 @@ pub(super) async fn parts(
     let gone: Vec<_> = parts().filter(|(_, part)| part.state.is_none()).collect();
     if !gone.is_empty() {
         sqlx::query(DELETE_PARTS)
-            .bind(
-                gone.iter()
-                    .map(|(captured, _)| captured.entity.kind.name())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                gone.iter()
-                    .map(|(captured, _)| captured.entity.uuid)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                gone.iter()
-                    .map(|(_, part)| part.name.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                gone.iter()
-                    .map(|(captured, _)| big(captured.version))
-                    .collect::<Vec<_>>(),
-            )
+            .bind(gone.iter().map(|(captured, _)| captured.entity.kind.name()).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(captured, _)| captured.entity.uuid).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(_, part)| part.name.as_str()).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(captured, _)| big(captured.version)).collect::<Vec<_>>())
             .execute(&mut *connection)
             .await?;
     }
@@ -199,12 +112,7 @@ pub(super) async fn advance(
     owned: &[Partition],
     advance: &[(u16, u64)],
 ) -> Result<bool, sqlx::Error> {
-    let epoch = |id: u16| {
-        owned
-            .iter()
-            .find(|own| own.id == id)
-            .map_or(-1, |own| big(own.epoch))
-    };
+    let epoch = |id: u16| owned.iter().find(|own| own.id == id).map_or(-1, |own| big(own.epoch));
     let advanced = sqlx::query(ADVANCE)
         .bind(advance.iter().map(|(id, _)| small(*id)).collect::<Vec<_>>())
         .bind(advance.iter().map(|(id, _)| epoch(*id)).collect::<Vec<_>>())

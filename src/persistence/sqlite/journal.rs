@@ -29,15 +29,8 @@ async fn take_all(
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::query(RAISE_EPOCHS)
-        .bind(owner)
-        .bind(millis(lease))
-        .execute(&mut *transaction)
-        .await?;
-    sqlx::query(APPEND_EPOCH_FRAMES)
-        .bind(Moment(now))
-        .execute(&mut *transaction)
-        .await?;
+    sqlx::query(RAISE_EPOCHS).bind(owner).bind(millis(lease)).execute(&mut *transaction).await?;
+    sqlx::query(APPEND_EPOCH_FRAMES).bind(Moment(now)).execute(&mut *transaction).await?;
     transaction.commit().await
 }
 
@@ -50,18 +43,11 @@ async fn set_lease(
     let mut query = QueryBuilder::<Sqlite>::new(
         "UPDATE partition SET owner_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ",
     );
-    query
-        .push_bind(millis(lease))
-        .push(" WHERE (id, epoch) IN (");
+    query.push_bind(millis(lease)).push(" WHERE (id, epoch) IN (");
     query.push_values(partitions, |mut term, (id, epoch)| {
         term.push_bind(*id).push_bind(*epoch);
     });
-    query
-        .push(")")
-        .build()
-        .execute(connection)
-        .await
-        .map(|done| done.rows_affected())
+    query.push(")").build().execute(connection).await.map(|done| done.rows_affected())
 }
 
 fn millis(lease: Duration) -> i64 {
@@ -69,20 +55,12 @@ fn millis(lease: Duration) -> i64 {
 }
 
 fn terms(partitions: &[Partition]) -> Result<Vec<(i64, i64)>, StoreError> {
-    partitions
-        .iter()
-        .map(|partition| Ok((i64::from(partition.id), signed(partition.epoch)?)))
-        .collect()
+    partitions.iter().map(|partition| Ok((i64::from(partition.id), signed(partition.epoch)?))).collect()
 }
 
 #[async_trait]
 impl Journal for Inner {
-    async fn take(
-        &self,
-        owner: &str,
-        lease: Duration,
-        now: Timestamp,
-    ) -> Result<Vec<Partition>, StoreError> {
+    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
         let mut held = self.writer()?.hold().await?;
         let outcome = take_all(held.connection(), owner, lease, now).await;
         held.settle(outcome)?;
@@ -98,33 +76,24 @@ impl Journal for Inner {
         if frames.is_empty() {
             return Ok(());
         }
-        let numbers = frames
-            .iter()
-            .map(|frame| Ok((signed(frame.seq)?, signed(frame.epoch)?)));
+        let numbers = frames.iter().map(|frame| Ok((signed(frame.seq)?, signed(frame.epoch)?)));
         let numbers = numbers.collect::<Result<Vec<_>, StoreError>>()?;
         // One statement is one transaction. There are as many texts as a batch can have frames: they stay prepared.
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO journal (partition, seq, epoch, at, batch, records, codec, payload) ",
         );
-        insert.push_values(
-            frames.iter().zip(&numbers),
-            |mut row, (frame, (seq, epoch))| {
-                row.push_bind(i64::from(frame.partition))
-                    .push_bind(*seq)
-                    .push_bind(*epoch)
-                    .push_bind(Moment(frame.at))
-                    .push_bind(frame.batch)
-                    .push_bind(i64::from(frame.records))
-                    .push_bind(frame.codec as i16)
-                    .push_bind(frame.payload.clone());
-            },
-        );
+        insert.push_values(frames.iter().zip(&numbers), |mut row, (frame, (seq, epoch))| {
+            row.push_bind(i64::from(frame.partition))
+                .push_bind(*seq)
+                .push_bind(*epoch)
+                .push_bind(Moment(frame.at))
+                .push_bind(frame.batch)
+                .push_bind(i64::from(frame.records))
+                .push_bind(frame.codec as i16)
+                .push_bind(frame.payload.clone());
+        });
         let mut held = writer.hold().await?;
-        let outcome = tokio::time::timeout(
-            self.append_timeout,
-            insert.build().execute(held.connection()),
-        )
-        .await;
+        let outcome = tokio::time::timeout(self.append_timeout, insert.build().execute(held.connection())).await;
         let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
         match held.settle_timed(outcome) {
             Ok(_) => Ok(()),
@@ -137,12 +106,7 @@ impl Journal for Inner {
         self.look_for(frames).await
     }
 
-    async fn frames(
-        &self,
-        partition: u16,
-        after_seq: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<Frame>, StoreError> {
+    async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
         self.frames_after(partition, after_seq, max_bytes).await
     }
 
@@ -151,18 +115,17 @@ impl Journal for Inner {
         let mut held = self.writer()?.hold().await?;
         let outcome = set_lease(held.connection(), &terms, lease).await;
         let renewed = held.settle(outcome)?;
-        if usize::try_from(renewed) == Ok(partitions.len()) {
-            Ok(())
-        } else {
-            Err(StoreError::Fenced)
-        }
+        if usize::try_from(renewed) == Ok(partitions.len()) { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {
         let terms = terms(partitions)?;
         let mut held = self.writer()?.hold().await?;
         let outcome = set_lease(held.connection(), &terms, Duration::ZERO).await;
-        held.settle(outcome)?;
-        self.lock.as_ref().map_or(Ok(()), DirectoryLock::release)
+        match held.settle(outcome)? {
+            // Another's by now: not ours to let anyone in.
+            0 => Ok(()),
+            _ => self.lock.as_ref().map_or(Ok(()), DirectoryLock::release),
+        }
     }
 }

@@ -22,8 +22,7 @@ impl DirectoryLock {
         let failed = |what: &str, error: std::io::Error| {
             StoreError::Unavailable(format!("{what} {}: {error}", directory.display()))
         };
-        fs::create_dir_all(directory)
-            .map_err(|error| failed("cannot make the data directory", error))?;
+        fs::create_dir_all(directory).map_err(|error| failed("cannot make the data directory", error))?;
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -39,10 +38,7 @@ impl DirectoryLock {
             }
         }
         // For people, and for the message that a second process is refused with.
-        let noted = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()));
+        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         noted.map_err(|error| failed("cannot write to the data directory", error))?;
         Ok(Self { file })
     }

@@ -9,28 +9,16 @@ mod lock;
 mod upserts;
 
 #[path = "../portable/checkpoints.rs"]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "portable SQL is written once and compiled for both drivers"
-)]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod checkpoints;
 #[path = "../portable/frames.rs"]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "portable SQL is written once and compiled for both drivers"
-)]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod frames;
 #[path = "../portable/queries.rs"]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "portable SQL is written once and compiled for both drivers"
-)]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod queries;
 #[path = "../portable/snapshots.rs"]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "portable SQL is written once and compiled for both drivers"
-)]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod snapshots;
 
 use super::schema::{self, SQLITE};
@@ -40,8 +28,7 @@ use crate::limits;
 use crate::ports::{Store, StoreError};
 use lock::DirectoryLock;
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
-    SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Pool};
 use std::path::Path;
@@ -95,9 +82,7 @@ impl Inner {
         let Ok(mut held) = keeper.hold().await else {
             return;
         };
-        let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-            .execute(held.connection())
-            .await;
+        let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(held.connection()).await;
         if let Err(error) = held.settle(outcome) {
             tracing::debug!(%error, "the write-ahead log was not moved into the file");
         }
@@ -129,9 +114,7 @@ pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Sto
             .connect_lazy_with(reading(&file, options))
     };
     let inner = Arc::new(Inner {
-        keeper: writer
-            .is_some()
-            .then(|| Slot::new(writing(&file, options), options.connect_timeout)),
+        keeper: writer.is_some().then(|| Slot::new(writing(&file, options), options.connect_timeout)),
         writer,
         append_timeout: options.append_timeout,
         checkpoint_timeout: options.checkpoint_timeout,
@@ -140,12 +123,7 @@ pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Sto
         lists: pool(options.query_connections),
         lock,
     });
-    Ok(Store {
-        journal: inner.clone(),
-        snapshots: inner.clone(),
-        checkpoints: inner.clone(),
-        queries: inner,
-    })
+    Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
 }
 
 /// Makes the store in `directory`, or brings its schema up to date.
@@ -188,15 +166,9 @@ async fn open_for_writing(
     options: &Options,
 ) -> Result<(DirectoryLock, Slot<SqliteConnection>), StoreError> {
     let lock = DirectoryLock::take(directory)?;
-    let writer = Slot::new(
-        writing(&directory.join(FILE), options),
-        options.connect_timeout,
-    );
+    let writer = Slot::new(writing(&directory.join(FILE), options), options.connect_timeout);
     let mut held = writer.hold().await?;
-    schema::migrator(SQLITE)
-        .run(&mut *held.connection())
-        .await
-        .map_err(schema::migrate_error)?;
+    schema::migrator(SQLITE).run(&mut *held.connection()).await.map_err(schema::migrate_error)?;
     let fixed = fix_partitions(held.connection()).await;
     held.settle(fixed)?;
     let mut held = writer.hold().await?;
@@ -208,12 +180,10 @@ async fn open_for_writing(
 /// Writes down the number of partitions, once.
 async fn fix_partitions(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let made = sqlx::query(
-        "INSERT INTO meta (key, value) VALUES ('partitions', $1) ON CONFLICT DO NOTHING",
-    )
-    .bind(limits::PARTITIONS.to_string())
-    .execute(&mut *transaction)
-    .await?;
+    let made = sqlx::query("INSERT INTO meta (key, value) VALUES ('partitions', $1) ON CONFLICT DO NOTHING")
+        .bind(limits::PARTITIONS.to_string())
+        .execute(&mut *transaction)
+        .await?;
     if made.rows_affected() > 0 {
         for id in 0..limits::PARTITIONS {
             sqlx::query("INSERT INTO partition (id) VALUES ($1)")
@@ -226,9 +196,7 @@ async fn fix_partitions(connection: &mut SqliteConnection) -> Result<(), sqlx::E
 }
 
 async fn partitions_of(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'")
-        .fetch_optional(connection)
-        .await
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'").fetch_optional(connection).await
 }
 
 /// Looks whether the schema is this version's, and changes nothing.
@@ -236,24 +204,18 @@ async fn check(file: &Path, options: &Options) -> Result<(), StoreError> {
     if !file.exists() {
         return Err(schema::not_there());
     }
-    let mut connection = reading(file, options)
-        .connect()
+    let mut connection = reading(file, options).connect().await.map_err(store_error)?;
+    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
+        .fetch_one(&mut connection)
         .await
         .map_err(store_error)?;
-    let there: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(store_error)?;
     if there == 0 {
         return Err(schema::not_there());
     }
-    let applied = sqlx::query_as(
-        "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version",
-    )
-    .fetch_all(&mut connection)
-    .await
-    .map_err(store_error)?;
+    let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(store_error)?;
     schema::check_applied(SQLITE, &applied)?;
     let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
     // What could not be closed in order is closed all the same.

@@ -17,23 +17,14 @@ use uuid::Uuid;
 const ROWS: usize = 64;
 
 /// Begins a checkpoint's transaction.
-pub(super) async fn begin(
-    connection: &mut SqliteConnection,
-) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
+pub(super) async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
     connection.begin_with("BEGIN IMMEDIATE").await
 }
 
 /// Whether all these partitions still have their epoch. The transaction is the only writer: nobody can take them meanwhile.
-pub(super) async fn lock_owned(
-    connection: &mut SqliteConnection,
-    owned: &[Partition],
-) -> Result<bool, sqlx::Error> {
-    let epochs: Vec<(i64, i64)> = sqlx::query_as("SELECT id, epoch FROM partition")
-        .fetch_all(connection)
-        .await?;
-    Ok(owned
-        .iter()
-        .all(|own| epochs.contains(&(i64::from(own.id), big(own.epoch)))))
+pub(super) async fn lock_owned(connection: &mut SqliteConnection, owned: &[Partition]) -> Result<bool, sqlx::Error> {
+    let epochs: Vec<(i64, i64)> = sqlx::query_as("SELECT id, epoch FROM partition").fetch_all(connection).await?;
+    Ok(owned.iter().all(|own| epochs.contains(&(i64::from(own.id), big(own.epoch)))))
 }
 
 /// Those of these entities whose head is newer in the store than here.
@@ -52,17 +43,9 @@ pub(super) async fn newer_heads(
                 ON snapshot.kind = captured.kind AND snapshot.entity = captured.entity AND snapshot.part = ''
             WHERE snapshot.version > captured.version",
         );
-        let found: Vec<(String, Uuid)> = query
-            .build_query_as()
-            .persistent(group.len() == ROWS)
-            .fetch_all(&mut *connection)
-            .await?;
-        let entity = |(kind, uuid): (String, Uuid)| {
-            Some(EntityRef {
-                kind: Kind::from_name(&kind)?,
-                uuid,
-            })
-        };
+        let found: Vec<(String, Uuid)> =
+            query.build_query_as().persistent(group.len() == ROWS).fetch_all(&mut *connection).await?;
+        let entity = |(kind, uuid): (String, Uuid)| Some(EntityRef { kind: Kind::from_name(&kind)?, uuid });
         newer.extend(found.into_iter().filter_map(entity));
     }
     Ok(newer)
@@ -80,20 +63,13 @@ async fn insert<T: Sync>(
         let mut query = QueryBuilder::<Sqlite>::new(into);
         query.push_values(group, |mut columns, row| bind(&mut columns, row));
         query.push(on_conflict);
-        query
-            .build()
-            .persistent(group.len() == ROWS)
-            .execute(&mut *connection)
-            .await?;
+        query.build().persistent(group.len() == ROWS).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 /// Writes the parts that have a state and deletes those that have none.
-pub(super) async fn parts(
-    connection: &mut SqliteConnection,
-    entities: &[&Captured],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn parts(connection: &mut SqliteConnection, entities: &[&Captured]) -> Result<(), sqlx::Error> {
     let mut there = Vec::with_capacity(entities.len());
     for captured in entities {
         for part in &captured.parts {
@@ -123,33 +99,20 @@ pub(super) async fn parts(
     .await
 }
 
-async fn delete_part(
-    connection: &mut SqliteConnection,
-    captured: &Captured,
-    part: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "DELETE FROM snapshot WHERE kind = $1 AND entity = $2 AND part = $3 AND version < $4",
-    )
-    .bind(captured.entity.kind.name())
-    .bind(captured.entity.uuid)
-    .bind(part)
-    .bind(big(captured.version))
-    .execute(connection)
-    .await
-    .map(|_| ())
+async fn delete_part(connection: &mut SqliteConnection, captured: &Captured, part: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM snapshot WHERE kind = $1 AND entity = $2 AND part = $3 AND version < $4")
+        .bind(captured.entity.kind.name())
+        .bind(captured.entity.uuid)
+        .bind(part)
+        .bind(big(captured.version))
+        .execute(connection)
+        .await
+        .map(|_| ())
 }
 
 /// The rows of one table, each with the version of its entity.
 fn rows_of<'a, T>(entities: &'a [Captured], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
-    entities
-        .iter()
-        .flat_map(|captured| {
-            table(&captured.rows)
-                .iter()
-                .map(|row| (row, big(captured.version)))
-        })
-        .collect()
+    entities.iter().flat_map(|captured| table(&captured.rows).iter().map(|row| (row, big(captured.version)))).collect()
 }
 
 /// Writes the rows of these entities. What is refused comes back as an error, or as a reason when no constraint can see it.
@@ -166,10 +129,7 @@ pub(super) async fn rows(
     order_that_does_not_add_up(connection, &orders).await
 }
 
-async fn vendor_rows(
-    connection: &mut SqliteConnection,
-    entities: &[Captured],
-) -> Result<(), sqlx::Error> {
+async fn vendor_rows(connection: &mut SqliteConnection, entities: &[Captured]) -> Result<(), sqlx::Error> {
     insert(
         connection,
         "INSERT INTO vendors (id, name, version) ",
@@ -177,10 +137,7 @@ async fn vendor_rows(
         " ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version
             WHERE excluded.version > vendors.version",
         |columns, (row, version)| {
-            columns
-                .push_bind(row.id.uuid())
-                .push_bind(row.name.clone())
-                .push_bind(*version);
+            columns.push_bind(row.id.uuid()).push_bind(row.name.clone()).push_bind(*version);
         },
     )
     .await?;
@@ -232,10 +189,7 @@ async fn vendor_rows(
     .await
 }
 
-async fn order_rows(
-    connection: &mut SqliteConnection,
-    orders: &[(&OrderRow, i64)],
-) -> Result<(), sqlx::Error> {
+async fn order_rows(connection: &mut SqliteConnection, orders: &[(&OrderRow, i64)]) -> Result<(), sqlx::Error> {
     insert(
         connection,
         "INSERT INTO orders (id, cart_id, attempt, customer_id, status, currency, total, cancelled, paid, refunded, total_due,
@@ -286,16 +240,8 @@ async fn order_rows(
     let mut shares = Vec::with_capacity(orders.len());
     let mut lines = Vec::with_capacity(orders.len());
     for (order, version) in orders {
-        shares.extend(
-            (0i64..)
-                .zip(&order.sub_orders)
-                .map(|(position, share)| (*order, position, share, *version)),
-        );
-        lines.extend(
-            (0i64..)
-                .zip(&order.lines)
-                .map(|(position, line)| (*order, position, line, *version)),
-        );
+        shares.extend((0i64..).zip(&order.sub_orders).map(|(position, share)| (*order, position, share, *version)));
+        lines.extend((0i64..).zip(&order.lines).map(|(position, line)| (*order, position, line, *version)));
     }
     insert(
         connection,
@@ -360,15 +306,10 @@ async fn order_that_does_not_add_up(
             ids.push_bind(order.id.uuid());
         }
         query.push(")) WHERE total <> lines OR total <> shares LIMIT 1");
-        let wrong: Option<(i64, i64, i64)> = query
-            .build_query_as()
-            .persistent(group.len() == ROWS)
-            .fetch_optional(&mut *connection)
-            .await?;
+        let wrong: Option<(i64, i64, i64)> =
+            query.build_query_as().persistent(group.len() == ROWS).fetch_optional(&mut *connection).await?;
         if let Some((total, lines, shares)) = wrong {
-            return Ok(Some(format!(
-                "order_adds_up: total {total}, lines {lines}, shares {shares}"
-            )));
+            return Ok(Some(format!("order_adds_up: total {total}, lines {lines}, shares {shares}")));
         }
     }
     Ok(None)
@@ -381,18 +322,14 @@ pub(super) async fn advance(
     advance: &[(u16, u64)],
 ) -> Result<bool, sqlx::Error> {
     for (id, seq) in advance {
-        let epoch = owned
-            .iter()
-            .find(|own| own.id == *id)
-            .map_or(-1, |own| big(own.epoch));
-        let advanced = sqlx::query(
-            "UPDATE partition SET checkpoint_seq = max(checkpoint_seq, $1) WHERE id = $2 AND epoch = $3",
-        )
-        .bind(big(*seq))
-        .bind(i64::from(*id))
-        .bind(epoch)
-        .execute(&mut *connection)
-        .await?;
+        let epoch = owned.iter().find(|own| own.id == *id).map_or(-1, |own| big(own.epoch));
+        let advanced =
+            sqlx::query("UPDATE partition SET checkpoint_seq = max(checkpoint_seq, $1) WHERE id = $2 AND epoch = $3")
+                .bind(big(*seq))
+                .bind(i64::from(*id))
+                .bind(epoch)
+                .execute(&mut *connection)
+                .await?;
         if advanced.rows_affected() != 1 {
             return Ok(false);
         }
