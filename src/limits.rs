@@ -58,6 +58,8 @@ pub const PREFER_WAIT_SECONDS: u64 = 30;
 pub const HOLD_MS: i64 = 15 * 60 * 1000;
 /// How long an order may take to be paid, in milliseconds.
 pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
+/// Holds past their time that a vendor asks about at the same time.
+pub const HOLDS_ASKED_AT_ONCE: usize = 64;
 /// How long one call of a payment gateway may take, in milliseconds.
 pub const GATEWAY_CALL_MS: u64 = 5_000;
 /// Payment calls that run at the same time.
