@@ -72,13 +72,16 @@ pub enum AppError {
     Drain(Duration),
 }
 
+/// Puts something between the lane and the store's journal.
+pub type WrapJournal = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
+
 /// What tests put in place of the real thing. The default changes nothing.
 #[derive(Default, Clone)]
 pub struct Hooks {
     /// Called before every decision.
     pub on_decide: Option<DecideHook>,
     /// Stands between the lane and the store's journal.
-    pub journal: Option<Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>>,
+    pub journal: Option<WrapJournal>,
     /// Called in place of ending the process when the node cannot go on.
     pub on_fatal: Option<OnFatal>,
 }
@@ -219,12 +222,13 @@ impl App {
     }
 
     async fn drain(mut self) -> Result<(), AppError> {
+        self.engine.drain();
         self.stop_http.cancel();
         for server in self.http.drain(..) {
             // A server that panicked has nothing left to finish.
             let _ = server.await;
         }
-        self.engine.drain();
+        self.engine.quiet();
         self.lane.drained().await;
         self.checkpointer.stop();
         self.checkpointer.checkpoint().await?;

@@ -449,7 +449,8 @@ impl Entity for Vendor {
     }
 
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
-        let due = self.due.iter().take_while(|(until, _)| *until <= now);
+        // A few at a time: as they are answered, the next come up.
+        let due = self.due.iter().take_while(|(until, _)| *until <= now).take(limits::HOLDS_ASKED_AT_ONCE);
         due.map(|(_, order)| EffectKey::new(Step::AskHold, *order)).collect()
     }
 
