@@ -32,7 +32,7 @@ async fn write(lane: &LaneShared, clock: &SystemClock, records: usize) {
     for number in 0..records {
         let (send, receive) = oneshot::channel();
         let on_durable: Option<haat::ports::Completion> =
-            (number + 1 == records).then(|| -> haat::ports::Completion { Box::new(move || drop(send.send(()))) });
+            (number + 1 == records).then(|| -> haat::ports::Completion { Box::new(move || _ = send.send(())) });
         last = Some(receive);
         let entity = EntityRef { kind: Kind::Cart, uuid: clock.new_uuid() };
         let record =

@@ -130,7 +130,9 @@ fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
         Err(error) => return Err(failed(error)),
     }
     // 244 random bits from the operating system.
-    let secret = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    #[expect(clippy::disallowed_methods, reason = "a secret is no id: it must not be repeatable")]
+    let random = || uuid::Uuid::new_v4().simple();
+    let secret = format!("{}{}", random(), random());
     let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let mut file = options.map_err(failed)?;
     file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;

@@ -76,7 +76,7 @@ struct Row {
 
 fn check_out(by: Principal, expected: Option<Money>, shortages: Vec<Shortage>) -> CartCommand {
     let details = haat::domain::cart::CheckoutDetails { expected_total: expected, ..details(APPROVE, None) };
-    CartCommand::CheckOut { by, details, shortages }
+    CartCommand::CheckOut { by, details: Box::new(details), shortages }
 }
 
 /// What the buyer of cart 0 is told in the end.

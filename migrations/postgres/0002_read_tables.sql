@@ -167,16 +167,13 @@ DECLARE
     order_total bigint;
     lines_total numeric;
     shares_total numeric;
-    wrong_share uuid;
 BEGIN
-    SELECT total INTO order_total FROM orders WHERE id = checked;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    SELECT COALESCE(sum(line_total), 0) INTO lines_total FROM order_lines WHERE order_id = checked;
-    SELECT COALESCE(sum(total), 0) INTO shares_total FROM sub_orders WHERE order_id = checked;
+    SELECT total,
+        (SELECT COALESCE(sum(line_total), 0) FROM order_lines WHERE order_id = checked),
+        (SELECT COALESCE(sum(sub_orders.total), 0) FROM sub_orders WHERE order_id = checked)
+    INTO order_total, lines_total, shares_total FROM orders WHERE id = checked;
     IF order_total <> lines_total OR order_total <> shares_total THEN
-        RAISE EXCEPTION 'order %: total %, lines %, shares %', checked, order_total, lines_total, shares_total
+        RAISE EXCEPTION 'order_adds_up: order %: total %, lines %, shares %', checked, order_total, lines_total, shares_total
             USING ERRCODE = 'check_violation', CONSTRAINT = 'order_adds_up';
     END IF;
 END

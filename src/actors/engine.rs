@@ -144,9 +144,14 @@ impl Engine {
         tasks
     }
 
-    /// Takes no more requests, and calls no more gateways.
+    /// Takes no more requests; those that were let in are finished.
     pub fn drain(&self) {
         self.node.set_readiness(Readiness::Draining);
+    }
+
+    /// Calls no more gateways: what is outstanding is asked after the next start.
+    pub fn quiet(&self) {
+        self.node.quiet.store(true, Ordering::Release);
     }
 
     /// Lets all actors go, and cuts off what waits outside.
@@ -278,7 +283,7 @@ impl Engine {
             }
             Err(failure) => drop(send.send(Err(failure))),
         };
-        let command = CartCommand::CheckOut { by, details, shortages: Vec::new() };
+        let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
         let edge = Edge::<Cart> { command, key, deadline, sent, inner: true, reply: Box::new(on_cart) };
         self.deliver(cart, edge, false)?;
         let waited = wait.map_or(within, |wait| wait.max(Duration::from_millis(1)));

@@ -1,6 +1,6 @@
 //! Calls of payment gateways: effects that leave the node, and so wait until their cause is durable.
 
-use crate::actors::node::{Node, Readiness};
+use crate::actors::node::Node;
 use crate::actors::shell::Envelope;
 use crate::domain::entity::{EffectKey, Message, PaymentCall};
 use crate::domain::ids::OrderId;
@@ -9,6 +9,7 @@ use crate::domain::reject::Reject;
 use crate::limits;
 use crate::ports::{ChargeOutcome, PaymentGateway, Place, VoidOutcome};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -57,7 +58,7 @@ impl Node {
     async fn call_gateway(&self, call: &PaymentCall, void: bool) -> Option<OrderCommand> {
         let _permit = self.payment_calls.acquire().await.ok()?;
         let too_late = !void && self.clock.now() >= call.not_after;
-        if too_late || self.readiness() == Readiness::Draining {
+        if too_late || self.quiet.load(Ordering::Acquire) {
             return None;
         }
         let Some(gateway) = self.gateway(&call.method) else {

@@ -250,7 +250,7 @@ impl<E: Hosted> Shell<E> {
             }
         };
         let Life::Up(built) = &self.life else { return };
-        if let Some(message) = built.entity.respond(&command, result.as_ref().map(|()| ())) {
+        if let Some(message) = built.entity.respond(&command, result.as_ref().copied()) {
             self.node.tell(message, false);
         }
     }
@@ -423,7 +423,8 @@ impl<E: Hosted> Shell<E> {
     fn ask_for_a_look(&mut self, now: Timestamp) {
         let Life::Up(built) = &self.life else { return };
         let in_millis = |at: Timestamp| Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0));
-        let timer = built.entity.timer().map(|(at, _)| Instant::now() + in_millis(at));
+        // A timer that has passed was heard, or `up` sees to it: what it waits for then is an effect.
+        let timer = built.entity.timer().filter(|(at, _)| *at > now).map(|(at, _)| Instant::now() + in_millis(at));
         let Some(next) = self.sent.iter().map(|sent| sent.again).chain(timer).min() else {
             return;
         };
@@ -543,8 +544,12 @@ impl<E: Hosted> Shell<E> {
     }
 
     fn up(&mut self, built: Box<Built<E>>) {
+        let now = self.node.clock.now();
+        if built.entity.timer().is_some_and(|(at, _)| at <= now) {
+            self.node.timers.register(self.entity_ref(), Instant::now());
+        }
         self.life = Life::Up(built);
-        self.send_effects(self.node.clock.now(), false);
+        self.send_effects(now, false);
     }
 }
 

@@ -1,11 +1,17 @@
 //! The composition root: builds everything from a configuration, starts it and drains it. The binary and the tests use the same.
 
+pub mod audit;
+pub mod journal;
+pub mod replay;
+pub mod text;
+pub mod token;
+
 use crate::actors::{Arbiters, DecideHook, Engine, NodeParts};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway};
 use crate::config::Config;
 use crate::domain::ids::EntityRef;
-use crate::http::auth::Auth;
+use crate::http::auth::{Auth, MintError};
 use crate::http::{HttpState, Port, RenderMetrics, router, server};
 use crate::limits;
 use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
@@ -55,10 +61,19 @@ pub enum AppError {
     /// The metrics recorder cannot be made.
     #[error("{0}")]
     Metrics(#[from] BuildError),
+    /// A token cannot be signed.
+    #[error(transparent)]
+    Token(#[from] MintError),
+    /// What was asked for is not there, or cannot be had so.
+    #[error("{0}")]
+    Asked(String),
     /// Not everything was written in time.
     #[error("the server did not stop within {0:?}: what is missing from snapshots is replayed at the next start")]
     Drain(Duration),
 }
+
+/// Puts something between the lane and the store's journal.
+pub type WrapJournal = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
 
 /// What tests put in place of the real thing. The default changes nothing.
 #[derive(Default, Clone)]
@@ -66,7 +81,7 @@ pub struct Hooks {
     /// Called before every decision.
     pub on_decide: Option<DecideHook>,
     /// Stands between the lane and the store's journal.
-    pub journal: Option<Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>>,
+    pub journal: Option<WrapJournal>,
     /// Called in place of ending the process when the node cannot go on.
     pub on_fatal: Option<OnFatal>,
 }
@@ -207,12 +222,13 @@ impl App {
     }
 
     async fn drain(mut self) -> Result<(), AppError> {
+        self.engine.drain();
         self.stop_http.cancel();
         for server in self.http.drain(..) {
             // A server that panicked has nothing left to finish.
             let _ = server.await;
         }
-        self.engine.drain();
+        self.engine.quiet();
         self.lane.drained().await;
         self.checkpointer.stop();
         self.checkpointer.checkpoint().await?;
@@ -354,4 +370,12 @@ fn ends_process_if_it_panics(task: JoinHandle<()>, on_fatal: OnFatal) -> JoinHan
 /// When the store cannot be reached or is of a newer version.
 pub async fn migrate(store: &persistence::StoreConfig) -> Result<(), AppError> {
     Ok(persistence::migrate(store).await?)
+}
+
+/// Opens a store to look at it, beside a running server: takes nothing, writes nothing.
+///
+/// # Errors
+/// When there is none, when it cannot be reached, or when it is of another version.
+async fn open_for_tools(config: &persistence::StoreConfig) -> Result<Store, AppError> {
+    Ok(persistence::open(config, Mode::Tool).await?)
 }

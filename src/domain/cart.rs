@@ -101,7 +101,7 @@ pub enum CartCommand {
         /// On whose behalf.
         by: Principal,
         /// What the buyer gives.
-        details: CheckoutDetails,
+        details: Box<CheckoutDetails>,
         /// What is durably known to be short; filled in by the node.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         shortages: Vec<Shortage>,
@@ -156,7 +156,7 @@ pub enum CartEvent {
         /// The number of the attempt, from 1.
         attempt: u32,
         /// What the buyer gave.
-        details: CheckoutDetails,
+        details: Box<CheckoutDetails>,
     },
     /// The order ended unpaid.
     CartReopened {
@@ -240,7 +240,7 @@ pub struct Cart {
     /// How often it was checked out.
     attempt: u32,
     /// What the buyer gave at the running checkout.
-    details: Option<CheckoutDetails>,
+    details: Option<Box<CheckoutDetails>>,
 }
 
 fn subtotal(lines: &[CartLine]) -> i64 {
@@ -321,7 +321,7 @@ impl Cart {
         }
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
-        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: details.clone() }])
+        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: Box::new(details.clone()) }])
     }
 
     fn reprice(&mut self, prices: &[SkuPrice]) {
@@ -467,7 +467,7 @@ impl Entity for Cart {
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
-        let (order, details) = (self.order()?, self.details.clone()?);
+        let (order, details) = (self.order()?, *self.details.clone()?);
         if key != EffectKey::new(Step::Place, order) {
             return None;
         }

@@ -102,6 +102,7 @@ pub struct PaymentCall {
 }
 
 /// What an entity wants from the world.
+#[allow(clippy::large_enum_variant, reason = "nearly all are messages, and none is kept")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// A command to another entity. Within a node it goes at once.

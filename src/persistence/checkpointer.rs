@@ -26,13 +26,20 @@ pub struct CheckpointSettings {
     pub interval: Duration,
     /// Entities in one transaction.
     pub slice: usize,
-    /// Below this many records since the checkpoint it gives way to a busy lane.
+    /// Below this many records since the checkpoint it gives way to a busy lane nine tenths of the time.
     pub unhurried_below: u64,
+    /// From this many on it does not give way any more; in between, half of the time.
+    pub hurried_from: u64,
 }
 
 impl Default for CheckpointSettings {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(500), slice: 500, unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 4 }
+        Self {
+            interval: Duration::from_millis(500),
+            slice: 500,
+            unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 2,
+            hurried_from: limits::RECORDS_SINCE_CHECKPOINT / 4 * 3,
+        }
     }
 }
 
@@ -177,11 +184,19 @@ impl Checkpointer {
         }
     }
 
-    /// Leaves the store to the lane for as long as the last slice took.
+    /// Leaves the store, and the processors, to the lane while it is busy: most of the time as long as the lag is small, half of
+    /// the time when it has grown, and not at all when requests would soon be shed for it.
     async fn give_way(&self, slice_took: Duration) {
         let pressure = self.lane.pressure();
-        if pressure.records_in_flight > 0 && pressure.records_since_checkpoint < self.settings.unhurried_below {
-            tokio::time::sleep(slice_took).await;
+        if pressure.records_in_flight == 0 {
+            return;
         }
+        let lag = pressure.records_since_checkpoint;
+        let share = match lag {
+            _ if lag < self.settings.unhurried_below => 9,
+            _ if lag < self.settings.hurried_from => 1,
+            _ => return,
+        };
+        tokio::time::sleep((slice_took * share).min(Duration::from_secs(2))).await;
     }
 }

@@ -410,13 +410,20 @@ pub async fn keep_lease(
         tokio::time::sleep(lease / 3).await;
         let asked = Instant::now();
         match journal.renew(&partitions, lease).await {
-            Ok(()) => shared.set_lease(asked + lease),
+            Ok(()) => {
+                shared.set_lease(asked + lease);
+                shared.store_available.store(true, Ordering::Relaxed);
+            }
             Err(StoreError::Fenced) => {
                 tracing::error!("another node has taken the store over");
                 on_fatal(Fatal::Fenced);
                 return;
             }
-            Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+            Err(error) => {
+                // An idle node hears of a store that is gone only so.
+                shared.store_available.store(false, Ordering::Relaxed);
+                tracing::warn!(%error, "the lease could not be renewed");
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod slot;
 mod values;
 
 use crate::ports::{Store, StoreError};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,12 +29,22 @@ pub enum Mode {
 }
 
 /// Where the store is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Place {
     /// The embedded store, in this directory.
     Sqlite(PathBuf),
     /// A Postgres database, by its URL.
     Postgres(String),
+}
+
+impl fmt::Debug for Place {
+    /// Without the URL, which may hold a password and has no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Sqlite(directory) => f.debug_tuple("Sqlite").field(directory).finish(),
+            Place::Postgres(_) => f.debug_tuple("Postgres").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// Where the store is and how to speak with it.
@@ -58,7 +69,7 @@ pub struct Options {
     pub append_timeout: Duration,
     /// How long one statement of a list or a read may take.
     pub query_timeout: Duration,
-    /// How long one statement of a checkpoint may take.
+    /// How long one transaction of a checkpoint may take, and a take-over that has to wait for the former owner's.
     pub checkpoint_timeout: Duration,
 }
 

@@ -4,6 +4,7 @@ use crate::ports::StoreError;
 use sqlx::{ConnectOptions, Connection};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::error::Elapsed;
 
 /// A place for one connection, which is made on first use and made anew after it broke.
 pub(super) struct Slot<C: Connection> {
@@ -54,6 +55,17 @@ impl<C: Connection> Held<'_, C> {
     /// The connection.
     pub(super) fn connection(&mut self) -> &mut C {
         &mut self.connection
+    }
+
+    /// Ends the holding after an answer that was waited for only so long. Where none came, the connection is given up.
+    ///
+    /// # Errors
+    /// Unavailable when there was no answer in time; else as the driver says.
+    pub(super) fn settle_timed<T>(self, outcome: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, StoreError> {
+        match outcome {
+            Ok(outcome) => self.settle(outcome),
+            Err(late) => Err(StoreError::Unavailable(format!("no answer in time ({late})"))),
+        }
     }
 
     /// Ends the holding: the connection goes back to its place when it is sound and in no transaction.

@@ -3,7 +3,8 @@
 use super::{LINES, assert_paid, prices_shown, ready, view_of};
 use crate::world::gateway::{APPROVE, DECLINE, SILENT, SLOW};
 use crate::world::shop::{cart, first_price, sku, vendor};
-use haat::domain::cart::{CartReply, CartStatus, SkuPrice};
+use haat::domain::cart::{CartCommand, CartReply, CartStatus, SkuPrice};
+use haat::domain::entity::Entity;
 use haat::domain::ids::{EntityId, OrderId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Milestone, OrderStatus, PaymentStatus, SubOrderStatus};
@@ -112,6 +113,30 @@ fn after_a_refusal_the_next_attempt_is_another_order_and_can_be_paid() {
         assert_paid("second attempt", &world, &before, second);
         assert_eq!(world.order_view(first).status, status, "the first stays as it ended");
         assert_eq!(world.gateway.net(first), 0);
+    }
+}
+
+#[test]
+fn what_an_older_order_says_again_does_not_touch_the_newer_one() {
+    for repeated in [false, true] {
+        let mut world = ready();
+        let before = world.picture();
+        let (first, _) = world.check_out(0, DECLINE, None).unwrap();
+        while world.cart_view(0).status != CartStatus::Open {
+            assert!(world.deliver());
+        }
+        // The cart is open; its old order has not heard so yet, and asks once more behind the second checkout.
+        let (second, _) = world.check_out(0, APPROVE, None).unwrap();
+        assert_ne!(world.order_view(first).status, OrderStatus::PaymentFailed);
+        if repeated {
+            world.resend();
+        }
+        for command in [CartCommand::Reopen { order: first, prices: Vec::new() }, CartCommand::Close { order: first }] {
+            assert_eq!(world.carts[&cart(0)].state.decide(&command, world.now), Ok(Vec::new()));
+        }
+        world.settle();
+        assert_paid("the newer order", &world, &before, second);
+        assert_eq!(world.order_view(first).status, OrderStatus::PaymentFailed);
     }
 }
 

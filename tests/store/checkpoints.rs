@@ -5,6 +5,12 @@ use crate::samples::{at, capture_order, captured, order_id, order_row, paid, par
 use haat::domain::entity::Part;
 use haat::domain::ids::EntityId;
 use haat::ports::{CheckpointWrite, OrdersOf, Partition, Store, StoreError};
+use sqlx::Connection;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longer than any of this takes, shorter than anyone waits.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 async fn checkpoints(store: &Store) -> Vec<u64> {
     store.journal.partitions().await.expect("partitions").iter().map(|home| home.checkpoint_seq).collect()
@@ -77,4 +83,43 @@ on_both_stores! {
         assert_eq!((snapshot.version, snapshot.parts.len()), (2, 10_001));
         assert_eq!(snapshot.parts[1].name, "hold/020000");
     }
+}
+
+/// A checkpoint that takes long, here because somebody holds a row it wants, keeps a new owner out, but not its own lease from being
+/// renewed.
+#[tokio::test]
+async fn on_postgres_a_long_checkpoint_keeps_takers_out_and_lets_the_lease_be_renewed() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let (store, owned) = fixture.open_and_take().await;
+    write_all(&store, &owned, &[capture_order(1, order_row("one", at(1)))]).await;
+    let mut somebody = fixture.connection().await;
+    let mut holding = somebody.begin().await.expect("a transaction");
+    sqlx::query("SELECT id FROM orders FOR UPDATE").execute(&mut *holding).await.expect("the row is held");
+
+    let waiting = |count: i64| {
+        let fixture = &fixture;
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        async move {
+            while fixture.number(sql).await != count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    let (writer, terms) = (store.clone(), owned.clone());
+    let checkpoint = tokio::spawn(async move {
+        write_all(&writer, &terms, &[capture_order(2, paid(order_row("one", at(1))))]).await;
+    });
+    timeout(PATIENCE, waiting(1)).await.expect("the checkpoint waits for the row");
+    let renewal = store.journal.renew(&owned, Duration::ZERO);
+    timeout(PATIENCE, renewal).await.expect("without a wait").expect("renewed");
+    let taker = store.clone();
+    let taking = tokio::spawn(async move { crate::fixture::take(&taker, "new").await });
+    timeout(PATIENCE, waiting(2)).await.expect("the taker waits for the checkpoint");
+    assert_eq!(store.journal.partitions().await.expect("partitions"), owned);
+
+    holding.rollback().await.expect("the row is let go");
+    timeout(PATIENCE, checkpoint).await.expect("the checkpoint ends").expect("it was written");
+    let new = timeout(PATIENCE, taking).await.expect("the taker takes").expect("it does not panic");
+    assert_eq!(new[0].epoch, owned[0].epoch + 1);
 }

@@ -69,8 +69,8 @@ impl Fixture {
     pub async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.database {
-            Some(database) => {
-                let mut connection = PgConnection::connect(&database.url).await.expect("a connection");
+            Some(_) => {
+                let mut connection = self.connection().await;
                 sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
             }
             None => {
@@ -78,6 +78,12 @@ impl Fixture {
                 sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
             }
         }
+    }
+
+    /// A connection to the Postgres database.
+    pub async fn connection(&self) -> PgConnection {
+        let database = self.database.as_ref().expect("a store on Postgres");
+        PgConnection::connect(&database.url).await.expect("a connection")
     }
 
     async fn embedded(&self) -> Result<SqliteConnection, sqlx::Error> {

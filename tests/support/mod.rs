@@ -46,7 +46,7 @@ impl TestStore {
         let url = match kind {
             Kind::Sqlite => None,
             Kind::Postgres => {
-                let name = format!("haat_test_{}", uuid::Uuid::now_v7().simple());
+                let name = format!("haat_test_{}", fresh_uuid().simple());
                 let server = server_url();
                 let mut admin = sqlx::PgConnection::connect(&server).await.expect("the server of DATABASE_URL answers");
                 admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a new database");
@@ -140,6 +140,11 @@ impl Server {
         let _ = self.stop.send(());
         self.task.await.expect("the server does not panic").expect("the server drains");
     }
+}
+
+/// An id that nothing has.
+pub fn fresh_uuid() -> uuid::Uuid {
+    haat::ports::Clock::new_uuid(&haat::adapters::clock::SystemClock::default())
 }
 
 /// A token of this role.

@@ -1,9 +1,15 @@
 //! `haat`: the server and the tools of its operators.
 
+mod demo;
+#[path = "../haat-load/tester/mod.rs"]
+mod tester;
+mod token;
+mod tools;
+
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use haat::app::{App, Hooks};
-use haat::config::{Config, LogArgs, SecretArgs, ServeArgs, StoreArgs};
+use haat::config::{Config, LogArgs, ServeArgs, StoreArgs};
 use haat::telemetry;
 use std::process::ExitCode;
 
@@ -32,38 +38,19 @@ struct Serve {
 enum Command {
     /// Serve the shop (the default).
     Serve(Box<Serve>),
+    /// Run a flash sale on a server of its own and show that the stock adds up.
+    Demo(demo::DemoArgs),
     /// Print a token to stdout. Opens no store.
-    Token(TokenArgs),
+    Token(token::TokenArgs),
     /// Bring the store's schema up to date, and do nothing more.
     Migrate(StoreArgs),
-}
-
-#[derive(clap::Args)]
-struct TokenArgs {
-    /// What the bearer may do.
-    #[arg(long, value_enum)]
-    role: TokenRole,
-    /// The vendor that a token of the role vendor is for.
-    #[arg(long, value_name = "ID", required_if_eq("role", "vendor"))]
-    vendor: Option<haat::domain::ids::VendorId>,
-    /// The customer that a token of the role customer is for; a new one when left out.
-    #[arg(long, value_name = "ID")]
-    customer: Option<haat::domain::ids::CustomerId>,
-    /// How long it is good for: a number and s, m, h or d.
-    #[arg(long, default_value = "12h", value_name = "TIME")]
-    ttl: String,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    secret: SecretArgs,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TokenRole {
-    Admin,
-    Staff,
-    Vendor,
-    Customer,
+    /// Look at the whole store, beside a running server, and tell whether everything adds up.
+    #[command(after_help = tools::AUDIT_CODES)]
+    Audit(StoreArgs),
+    /// Print the journal's frames and records, the oldest first.
+    Journal(tools::JournalArgs),
+    /// Print the life of one entity and the state it makes.
+    Replay(tools::ReplayArgs),
 }
 
 fn main() -> ExitCode {
@@ -77,17 +64,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    // Two providers of cryptography in one process would panic at the first TLS connection: this one is chosen for all.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
         Command::Serve(serve) => runtime.block_on(serve_until_signal(*serve)),
-        Command::Token(_args) => anyhow::bail!("not yet"),
-        Command::Migrate(store) => {
-            store.make_data_dir()?;
-            runtime.block_on(haat::app::migrate(&store.store()?))?;
-            println!("the schema is up to date");
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Token(args) => token::run(&args),
+        Command::Migrate(args) => runtime.block_on(tools::migrate(&args)),
+        Command::Audit(args) => Ok(runtime.block_on(tools::audit(&args))),
+        Command::Journal(args) => runtime.block_on(tools::journal(&args)),
+        Command::Replay(args) => runtime.block_on(tools::replay(&args)),
     }
 }
 

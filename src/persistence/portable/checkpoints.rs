@@ -44,7 +44,6 @@ impl Inner {
         entities: &[Captured],
         advance: &[(u16, u64)],
     ) -> Result<Vec<RefusedRows>, StoreError> {
-        let limit = self.checkpoint_timeout;
         let mut held = self.checkpointer().await?;
         let written = async {
             let mut transaction = upserts::begin(held.connection()).await?;
@@ -55,10 +54,8 @@ impl Inner {
             }
             Ok(outcome)
         };
-        let Ok(outcome) = tokio::time::timeout(limit, written).await else {
-            return Err(StoreError::Unavailable(format!("a checkpoint was not written within {limit:?}")));
-        };
-        held.settle(outcome)?.ok_or(StoreError::Fenced)
+        let outcome = tokio::time::timeout(self.checkpoint_timeout, written).await;
+        held.settle_timed(outcome)?.ok_or(StoreError::Fenced)
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::Inner;
 use crate::domain::time::Timestamp;
-use crate::persistence::slot::{ErrorKind, kind, store_error};
+use crate::persistence::slot::{ErrorKind, kind, within};
 use crate::persistence::values::{Moment, signed};
 use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How often the epoch frames of a take-over are tried while the former owner goes on appending.
 const EPOCH_FRAME_TRIES: usize = 1000;
@@ -54,12 +55,10 @@ impl Inner {
     /// Raises all epochs; gives what was taken (id, epoch) and for how long the former owner's lease still runs.
     async fn raise_epochs(&self, owner: &str, lease: Duration) -> Result<(Vec<(i16, i64)>, Duration), StoreError> {
         let mut held = self.ownership.hold().await?;
-        let outcome = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS)
-            .bind(owner)
-            .bind(lease_millis(lease))
-            .fetch_all(held.connection())
-            .await;
-        let rows = held.settle(outcome)?;
+        let raise = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS).bind(owner).bind(lease_millis(lease));
+        // It may have to wait for the former owner's checkpoint.
+        let outcome = timeout(self.checkpoint_timeout, raise.fetch_all(held.connection())).await;
+        let rows = held.settle_timed(outcome)?;
         let wait = rows.iter().filter_map(|(_, _, millis)| u64::try_from(*millis).ok()).max().unwrap_or(0);
         let wait = Duration::from_millis(wait);
         Ok((rows.into_iter().map(|(id, epoch, _)| (id, epoch)).collect(), wait))
@@ -72,13 +71,9 @@ impl Inner {
         for _ in 0..EPOCH_FRAME_TRIES {
             let (ids, epochs): (Vec<i16>, Vec<i64>) = missing.iter().copied().unzip();
             let mut held = self.ownership.hold().await?;
-            let outcome = sqlx::query_scalar::<_, i16>(APPEND_EPOCH_FRAMES)
-                .bind(ids)
-                .bind(epochs)
-                .bind(Moment(now))
-                .fetch_all(held.connection())
-                .await;
-            let written: BTreeSet<i16> = held.settle(outcome)?.into_iter().collect();
+            let append = sqlx::query_scalar::<_, i16>(APPEND_EPOCH_FRAMES).bind(ids).bind(epochs).bind(Moment(now));
+            let outcome = timeout(self.query_timeout, append.fetch_all(held.connection())).await;
+            let written: BTreeSet<i16> = held.settle_timed(outcome)?.into_iter().collect();
             missing.retain(|(id, _)| !written.contains(id));
             if missing.is_empty() {
                 return Ok(());
@@ -90,14 +85,12 @@ impl Inner {
 
     async fn still_own(&self, taken: impl Iterator<Item = (i16, i64)>) -> Result<(), StoreError> {
         let (ids, epochs): (Vec<i16>, Vec<i64>) = taken.unzip();
-        let count: i64 = sqlx::query_scalar(
+        let count = sqlx::query_scalar::<_, i64>(
             "SELECT count(*) FROM partition JOIN UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch) USING (id, epoch)",
         )
         .bind(&ids)
-        .bind(epochs)
-        .fetch_one(&self.reads)
-        .await
-        .map_err(store_error)?;
+        .bind(epochs);
+        let count = within(self.query_timeout, count.fetch_one(&self.reads)).await?;
         if usize::try_from(count) == Ok(ids.len()) { Ok(()) } else { Err(StoreError::Fenced) }
     }
 }
@@ -164,11 +157,9 @@ impl Journal for Inner {
             .bind(sorted.iter().map(|frame| frame.codec as i16).collect::<Vec<_>>())
             .bind(sorted.iter().map(|frame| frame.payload.as_slice()).collect::<Vec<_>>());
         let mut held = self.append.hold().await?;
-        let Ok(outcome) = tokio::time::timeout(self.append_timeout, insert.execute(held.connection())).await else {
-            return Err(StoreError::Unavailable(format!("no answer to an append within {:?}", self.append_timeout)));
-        };
-        let collided = outcome.as_ref().is_err_and(|error| kind(error) == ErrorKind::Duplicate);
-        match held.settle(outcome) {
+        let outcome = timeout(self.append_timeout, insert.execute(held.connection())).await;
+        let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
+        match held.settle_timed(outcome) {
             Ok(_) => Ok(()),
             Err(_) if collided => Err(StoreError::Collision),
             Err(error) => Err(error),
@@ -188,8 +179,8 @@ impl Journal for Inner {
         let (ids, epochs) = terms(partitions)?;
         let mut held = self.ownership.hold().await?;
         let renewal = sqlx::query(RENEW).bind(ids).bind(epochs).bind(lease_millis(lease));
-        let outcome = renewal.execute(held.connection()).await;
-        let renewed = held.settle(outcome)?.rows_affected();
+        let outcome = timeout(self.query_timeout, renewal.execute(held.connection())).await;
+        let renewed = held.settle_timed(outcome)?.rows_affected();
         if usize::try_from(renewed) == Ok(partitions.len()) { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
@@ -197,7 +188,8 @@ impl Journal for Inner {
         self.may_write()?;
         let (ids, epochs) = terms(partitions)?;
         let mut held = self.ownership.hold().await?;
-        let outcome = sqlx::query(RELEASE).bind(ids).bind(epochs).execute(held.connection()).await;
-        held.settle(outcome).map(|_| ())
+        let release = sqlx::query(RELEASE).bind(ids).bind(epochs);
+        let outcome = timeout(self.query_timeout, release.execute(held.connection())).await;
+        held.settle_timed(outcome).map(|_| ())
     }
 }

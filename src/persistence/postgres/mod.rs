@@ -4,6 +4,7 @@
 //! frames, one pool for lists. So a slow report never stands in the way of a commit.
 
 mod journal;
+mod rows;
 mod upserts;
 
 #[path = "../portable/checkpoints.rs"]
@@ -38,8 +39,8 @@ const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// How long past the server's own limit an answer is waited for.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How many entities one transaction of a checkpoint writes at most: here, all that it is given.
-const SLICE_ENTITIES: usize = usize::MAX;
+/// How many entities one transaction of a checkpoint writes at most: appends do not wait for it, so a great many.
+const SLICE_ENTITIES: usize = 50_000;
 
 struct Inner {
     mode: Mode,
@@ -110,7 +111,7 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         mode,
         append: slot(options.append_timeout),
         append_timeout: options.append_timeout + GRACE,
-        ownership: slot(options.query_timeout),
+        ownership: slot(options.checkpoint_timeout),
         checkpoint: slot(options.checkpoint_timeout),
         checkpoint_timeout: options.checkpoint_timeout + GRACE,
         query_timeout: options.query_timeout + GRACE,

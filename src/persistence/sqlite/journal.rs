@@ -93,12 +93,9 @@ impl Journal for Inner {
                 .push_bind(frame.payload.clone());
         });
         let mut held = writer.hold().await?;
-        let limit = self.append_timeout;
-        let Ok(outcome) = tokio::time::timeout(limit, insert.build().execute(held.connection())).await else {
-            return Err(StoreError::Unavailable(format!("no answer to an append within {limit:?}")));
-        };
-        let collided = outcome.as_ref().is_err_and(|error| kind(error) == ErrorKind::Duplicate);
-        match held.settle(outcome) {
+        let outcome = tokio::time::timeout(self.append_timeout, insert.build().execute(held.connection())).await;
+        let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
+        match held.settle_timed(outcome) {
             Ok(_) => Ok(()),
             Err(_) if collided => Err(StoreError::Collision),
             Err(error) => Err(error),
@@ -125,7 +122,10 @@ impl Journal for Inner {
         let terms = terms(partitions)?;
         let mut held = self.writer()?.hold().await?;
         let outcome = set_lease(held.connection(), &terms, Duration::ZERO).await;
-        held.settle(outcome)?;
-        self.lock.as_ref().map_or(Ok(()), DirectoryLock::release)
+        match held.settle(outcome)? {
+            // Another's by now: not ours to let anyone in.
+            0 => Ok(()),
+            _ => self.lock.as_ref().map_or(Ok(()), DirectoryLock::release),
+        }
     }
 }

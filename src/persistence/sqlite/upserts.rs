@@ -2,7 +2,7 @@
 //!
 //! Foreign keys are checked at once here, not at the end as on Postgres: parents are written before their children.
 
-use crate::domain::ids::{EntityRef, Kind};
+use crate::domain::ids::{CustomerId, EntityRef, Kind};
 use crate::domain::rows::{OrderRow, Rows};
 use crate::limits;
 use crate::persistence::values::{Moment, SkuIds};
@@ -204,7 +204,7 @@ async fn order_rows(connection: &mut SqliteConnection, orders: &[(&OrderRow, i64
                 .push_bind(row.id.uuid())
                 .push_bind(row.cart_id.uuid())
                 .push_bind(i64::from(row.attempt))
-                .push_bind(row.customer_id.map(crate::domain::ids::CustomerId::uuid))
+                .push_bind(row.customer_id.map(CustomerId::uuid))
                 .push_bind(row.status.name())
                 .push_bind(row.currency.code())
                 .push_bind(row.total)

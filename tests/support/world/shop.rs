@@ -125,7 +125,7 @@ impl World {
     /// Asks for a checkout; nothing is delivered yet.
     pub fn check_out(&mut self, number: usize, token: &str, expected: Option<i64>) -> Result<(OrderId, bool), Reject> {
         let details = details(token, expected);
-        let command = CartCommand::CheckOut { by: buyer(number), details, shortages: Vec::new() };
+        let command = CartCommand::CheckOut { by: buyer(number), details: Box::new(details), shortages: Vec::new() };
         match self.ask::<Cart>(cart(number), command).expect("a cart answers at once")? {
             CartReply::Order { order, started } => Ok((order, started)),
             other => panic!("a checkout was answered with {other:?}"),

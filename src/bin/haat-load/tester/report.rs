@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::judge::Check;
-use crate::stats::{CallSummary, Phase, Tally};
+use super::judge::Check;
+use super::stats::{CallSummary, Phase, Tally};
 
 /// Everything a run has to say.
 #[derive(Serialize)]

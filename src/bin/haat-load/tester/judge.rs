@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::{Charge, OrderFull, Status, Stock};
+use super::wire::{Charge, OrderFull, Status, Stock};
 
 /// Examples named in a check that failed.
 const EXAMPLES: usize = 5;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::buyer::{Placed, Stop, browse, checkout, checkout_ask, choose, create_cart, follow, set_line};
-use crate::cli::{Arrival, Cli, Scenario};
-use crate::client::Caller;
-use crate::run::{Cart, Run, Told, crew, rest};
-use crate::shop::new_key;
-use crate::stats::{Call, Phase, Timings, locked};
-use crate::values::Random;
+use super::buyer::{Placed, Stop, browse, checkout, checkout_ask, choose, create_cart, follow, set_line};
+use super::cli::{Arrival, Cli, Scenario};
+use super::client::Caller;
+use super::run::{Cart, Run, Told, crew, rest};
+use super::shop::new_key;
+use super::stats::{Call, Phase, Timings, locked};
+use super::values::Random;
 
 /// A session that begins later than this after its time is counted as late.
 const LATE: Duration = Duration::from_millis(100);
@@ -250,8 +250,8 @@ async fn browses(run: &Arc<Run>) -> anyhow::Result<Vec<Phase>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::Status;
     use super::*;
-    use crate::wire::Status;
     use clap::Parser;
 
     fn cli(arguments: &[&str]) -> Cli {

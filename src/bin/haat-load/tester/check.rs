@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use crate::buyer::{Placed, follow, understood, unexpected};
-use crate::client::{Ask, Caller};
-use crate::judge::{Facts, Found, Line, OrderFacts, SkuFacts, paid_pieces};
-use crate::run::{Cart, Run, Told, crew};
-use crate::shop::Desk;
-use crate::stats::{Call, Timings, locked};
-use crate::values::Random;
-use crate::wire::{CartView, Charge, Charges, OrderFull, Status};
+use super::buyer::{Placed, follow, understood, unexpected};
+use super::client::{Ask, Caller};
+use super::judge::{Facts, Found, Line, OrderFacts, SkuFacts, paid_pieces};
+use super::run::{Cart, Run, Told, crew};
+use super::shop::Desk;
+use super::stats::{Call, Timings, locked};
+use super::values::Random;
+use super::wire::{CartView, Charge, Charges, OrderFull, Status};
 
 /// Between two looks at stock that is not calm yet.
 const STOCK_LOOK: Duration = Duration::from_millis(200);

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::stats::locked;
-use crate::wire::Status;
+use super::stats::locked;
+use super::wire::Status;
 
 /// One answer that promised something about an order. The line carries no token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use http::HeaderValue;
 use tokio::task::JoinSet;
 
-use crate::cli::Cli;
-use crate::client::{Caller, Target, Wire, bearer};
-use crate::journal::{Journal, Promise, PromisedLine, now};
-use crate::judge::Line;
-use crate::progress;
-use crate::shop::Sku;
-use crate::stats::{Count, Tally, Timings, locked};
-use crate::wire::Status;
+use super::cli::Cli;
+use super::client::{Caller, Target, Wire, bearer};
+use super::journal::{Journal, Promise, PromisedLine, now};
+use super::judge::Line;
+use super::progress;
+use super::shop::Sku;
+use super::stats::{Count, Tally, Timings, locked};
+use super::wire::Status;
 
 /// A cart and the right to use it.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ impl Run {
     /// Checks the options, finds the server and opens the journal.
     pub async fn prepare(cli: Cli) -> anyhow::Result<Self> {
         cli.validate().map_err(anyhow::Error::msg)?;
-        let connections = cli.connections(crate::cli::open_files()).map_err(anyhow::Error::msg)?;
+        let connections = cli.connections(super::cli::open_files()).map_err(anyhow::Error::msg)?;
         let tally = Arc::new(Tally::default());
         let wire = Arc::new(Wire {
             target: Target::resolve(&cli.target).await?,

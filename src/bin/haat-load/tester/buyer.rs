@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 
-use crate::client::{Answer, Ask, Caller, bearer};
-use crate::judge::Line;
-use crate::run::{Cart, Run};
-use crate::stats::Call;
-use crate::values::Random;
-use crate::wire::{CartMade, OrderBrief, Problem, Status};
+use super::client::{Answer, Ask, Caller, bearer};
+use super::judge::Line;
+use super::run::{Cart, Run};
+use super::stats::Call;
+use super::values::Random;
+use super::wire::{CartMade, OrderBrief, Problem, Status};
 
 /// Polls grow no further apart than this, or than the first gap where that is longer.
 const LONGEST_POLL_GAP: Duration = Duration::from_secs(1);

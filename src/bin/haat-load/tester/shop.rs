@@ -8,11 +8,11 @@ use http::{HeaderValue, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::cli::Cli;
-use crate::client::{Answer, Ask, Caller, Wire};
-use crate::run::Run;
-use crate::stats::{Call, Timings};
-use crate::wire::{Made, Problem, ProductMade, SkuPublic, Stock};
+use super::cli::Cli;
+use super::client::{Answer, Ask, Caller, Wire};
+use super::run::Run;
+use super::stats::{Call, Timings};
+use super::wire::{Made, Problem, ProductMade, SkuPublic, Stock};
 
 /// SKUs in one product that is made.
 const SKUS_PER_PRODUCT: u32 = 50;
@@ -34,7 +34,7 @@ pub struct Sku {
 pub async fn reach(run: &Run) -> anyhow::Result<()> {
     // One try: a wrong port should be told at once, whatever the number of repeats for later.
     let wire = Arc::new(Wire {
-        target: crate::client::Target::resolve(&run.cli.target).await?,
+        target: super::client::Target::resolve(&run.cli.target).await?,
         timeout: run.cli.timeout,
         repeats: 0,
         tally: Arc::default(),

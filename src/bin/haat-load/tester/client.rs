@@ -14,8 +14,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::stats::{Call, Tally, Timings};
-use crate::values::Random;
+use super::stats::{Call, Tally, Timings};
+use super::values::Random;
 
 /// An answer larger than this is an error: nothing in the contract is.
 const MOST_BODY: usize = 4 << 20;

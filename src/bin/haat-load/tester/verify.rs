@@ -8,13 +8,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use http::HeaderValue;
 
-use crate::client::Caller;
-use crate::journal::{Promise, read};
-use crate::judge::Line;
-use crate::run::{Cart, Run, Told};
-use crate::shop::{Desk, Sku};
-use crate::stats::{Timings, locked};
-use crate::wire::Status;
+use super::client::Caller;
+use super::journal::{Promise, read};
+use super::judge::Line;
+use super::run::{Cart, Run, Told};
+use super::shop::{Desk, Sku};
+use super::stats::{Timings, locked};
+use super::wire::Status;
 
 /// Reads the promises into the run's ledger, with their SKUs, so that the checks hold the server to them.
 pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
@@ -105,8 +105,8 @@ fn summed_up(promises: &[Promise], admin: &HeaderValue) -> Sum {
 
 #[cfg(test)]
 mod tests {
+    use super::super::journal::PromisedLine;
     use super::*;
-    use crate::journal::PromisedLine;
 
     fn promise(order: &str, status: Status, key: Option<&str>) -> Promise {
         Promise {

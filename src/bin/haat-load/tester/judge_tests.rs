@@ -1,7 +1,7 @@
 //! Each check passes on a sound run and fails on the one thing it is for.
 
+use super::super::wire::Money;
 use super::*;
-use crate::wire::Money;
 
 fn money(amount: &str) -> Money {
     Money { amount: amount.into(), currency: "BDT".into() }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::values::{Price, Span, parse_duration, parse_duration_span, parse_percent, parse_quantity_span};
+use super::values::{Price, Span, parse_duration, parse_duration_span, parse_percent, parse_quantity_span};
 
 const EXAMPLES: &str = "\
 Examples:
