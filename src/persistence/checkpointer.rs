@@ -55,8 +55,17 @@ pub struct Checkpointer {
     metrics: CheckpointMetrics,
     as_of: Arc<AtomicI64>,
     stop: Notify,
+    carried: Mutex<Carried>,
+}
+
+/// What one checkpoint leaves to the next.
+#[derive(Default)]
+struct Carried {
     /// Entities that could not be captured: their partition's checkpoint stays where it is, so that replay meets them again.
-    stuck: Mutex<HashMap<EntityRef, u64>>,
+    stuck: HashMap<EntityRef, u64>,
+    /// Entities captured with records that came after the boundary. The next boundary names these records, but all is written by then,
+    /// and the entity may have left memory.
+    ahead: HashMap<EntityRef, u64>,
 }
 
 impl Checkpointer {
@@ -73,8 +82,8 @@ impl Checkpointer {
         on_fatal: OnFatal,
         as_of: Arc<AtomicI64>,
     ) -> Arc<Self> {
-        let (stop, stuck, metrics) = (Notify::new(), Mutex::default(), CheckpointMetrics::new());
-        Arc::new(Self { lane, store, source, clock, owned, settings, on_fatal, metrics, as_of, stop, stuck })
+        let (stop, carried, metrics) = (Notify::new(), Mutex::default(), CheckpointMetrics::new());
+        Arc::new(Self { lane, store, source, clock, owned, settings, on_fatal, metrics, as_of, stop, carried })
     }
 
     /// Writes checkpoints until [`Checkpointer::stop`].
@@ -105,7 +114,8 @@ impl Checkpointer {
     /// # Errors
     /// Fenced, or Invalid when the store cannot be what it should be. While the store is unavailable it waits and tries again.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
-        let mut stuck = self.stuck.lock().await;
+        let mut carried = self.carried.lock().await;
+        let Carried { stuck, ahead } = &mut *carried;
         let (started, now) = (Instant::now(), self.clock.now());
         let Some(mut boundary) = self.lane.boundary().await else {
             return Ok(());
@@ -115,7 +125,9 @@ impl Checkpointer {
             self.as_of.store(now.as_millis(), Ordering::Relaxed);
             return Ok(());
         }
-        let entities: Vec<EntityRef> = boundary.changed.keys().copied().collect();
+        let written = std::mem::take(ahead);
+        let changed = boundary.changed.iter().filter(|(entity, version)| written.get(entity) != Some(version));
+        let entities: Vec<EntityRef> = changed.map(|(entity, _)| *entity).collect();
         self.metrics.dirty.set(entities.len() as f64);
         for slice in entities.chunks(self.settings.slice) {
             let slice_started = Instant::now();
@@ -127,12 +139,15 @@ impl Checkpointer {
             }
             self.write(&captured, &[]).await?;
             for captured in &captured {
+                if boundary.changed.get(&captured.entity).is_some_and(|version| captured.version > *version) {
+                    ahead.insert(captured.entity, captured.version);
+                }
                 self.source.checkpointed(captured.entity, captured.version);
             }
             self.metrics.entities.increment(captured.len() as u64);
             self.give_way(slice_started.elapsed()).await;
         }
-        let advance = self.advance(&boundary, &stuck);
+        let advance = self.advance(&boundary, stuck);
         self.write(&[], &advance).await?;
         if stuck.is_empty() {
             self.lane.checkpointed(boundary.written);
