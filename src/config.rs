@@ -100,7 +100,7 @@ impl SecretArgs {
             }
             return Ok(secret.as_bytes().to_vec());
         }
-        if store.database_url.is_some() {
+        if matches!(store.store()?.place, Place::Postgres(_)) {
             let reason = "is required with Postgres: all servers of one database need the same secret".into();
             return Err(ConfigError::Setting { setting, reason });
         }
