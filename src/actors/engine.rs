@@ -168,8 +168,14 @@ impl Engine {
     }
 
     /// Products, SKUs and counts that need no actor.
-    pub fn directory(&self) -> &Directory {
-        &self.node.directory
+    ///
+    /// # Errors
+    /// Unavailable until recovery has filled it: what is missing before is not unknown.
+    pub fn directory(&self) -> Result<&Directory, Failure> {
+        match self.node.readiness() {
+            Readiness::Recovering => Err(Failure::Unavailable),
+            _ => Ok(&self.node.directory),
+        }
     }
 
     /// Time and chance.

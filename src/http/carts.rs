@@ -1,5 +1,6 @@
 //! Carts: made by anyone, changed by their owner alone.
 
+use crate::actors::directory::Directory;
 use crate::actors::engine::{Ask, Engine};
 use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, SkuPrice};
 use crate::domain::entity::{Owner, Principal};
@@ -164,7 +165,7 @@ pub async fn get_cart(
 ) -> Result<Response> {
     let by = caller.principal;
     let (mut cart, _) = ask_cart(&engine, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
-    if let Some(prices) = changed_prices(&engine, &cart) {
+    if let Some(prices) = changed_prices(engine.directory()?, &cart) {
         // What the cart shows is what a checkout without an expected total agrees to: so it is recorded.
         (cart, _) = ask_cart(&engine, id, CartCommand::Reprice { by, prices }, unkeyed(&settings)).await?;
     }
@@ -172,12 +173,12 @@ pub async fn get_cart(
 }
 
 /// Today's prices of all lines, if one differs from what an open cart shows.
-fn changed_prices(engine: &Engine, cart: &CartView) -> Option<Vec<SkuPrice>> {
+fn changed_prices(directory: &Directory, cart: &CartView) -> Option<Vec<SkuPrice>> {
     if cart.status != CartStatus::Open {
         return None;
     }
     let today = |line: &CartLine| {
-        let listing = engine.directory().sku(line.sku).filter(|listing| listing.sku.currency == cart.currency);
+        let listing = directory.sku(line.sku).filter(|listing| listing.sku.currency == cart.currency);
         listing.map_or(line.unit_price, |listing| listing.sku.price_minor)
     };
     let prices: Vec<SkuPrice> =
@@ -210,7 +211,7 @@ pub async fn set_line(
     let command = if quantity == 0 {
         CartCommand::RemoveLine { by, sku }
     } else {
-        let row = engine.directory().sku(sku).ok_or(Reject::SkuUnknown)?.sku;
+        let row = engine.directory()?.sku(sku).ok_or(Reject::SkuUnknown)?.sku;
         let (title, unit_price) = (row.title.clone(), row.price_minor);
         let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
         CartCommand::SetLine { by, line, currency: row.currency }

@@ -7,7 +7,7 @@ use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::rows::ProductRow;
 use crate::http::answer::ok;
-use crate::http::error::{INVALID_QUERY, PRODUCT_UNKNOWN, Result, VENDOR_UNKNOWN};
+use crate::http::error::{INVALID_QUERY, PRODUCT_UNKNOWN, Result, UNAVAILABLE, VENDOR_UNKNOWN};
 use crate::http::extract::{Id, Query, parse_id};
 use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::openapi::{LISTS, READS, problems};
@@ -114,7 +114,7 @@ pub async fn list_products(
     // Read before the rows: what they hold may be newer than what is said, never older.
     let as_of = engine.as_of();
     let rows = query(&settings, engine.queries().products(&filter, after, paging.to_ask())).await?;
-    let directory = engine.directory();
+    let directory = engine.directory()?;
     let page = paging.page(
         rows,
         as_of,
@@ -127,13 +127,13 @@ pub async fn list_products(
     Ok(ok(&page))
 }
 
-problems!(GetProductProblems: READS, &[&PRODUCT_UNKNOWN]);
+problems!(GetProductProblems: READS, &[&PRODUCT_UNKNOWN, &UNAVAILABLE]);
 
 /// A product in its last durable state
 #[utoipa::path(get, path = "/v1/products/{product}", tag = "catalog",
     params(("product" = ProductId, Path, description = "The product")),
     responses((status = 200, description = "The product.", body = ProductBody), GetProductProblems))]
 pub async fn get_product(State(engine): State<Engine>, Id(id): Id<ProductId>) -> Result<Response> {
-    let (product, skus) = engine.directory().product(id).ok_or(Reject::ProductUnknown)?;
+    let (product, skus) = engine.directory()?.product(id).ok_or(Reject::ProductUnknown)?;
     Ok(ok(&ProductBody::new((*product).clone(), skus)))
 }

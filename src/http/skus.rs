@@ -105,13 +105,13 @@ pub struct StockChange {
 
 only_objects!(SkuPatch, StockChange);
 
-problems!(GetSkuProblems: READS, &[&SKU_UNKNOWN]);
+problems!(GetSkuProblems: READS, &[&SKU_UNKNOWN, &error::UNAVAILABLE]);
 
 /// A SKU in its last durable state
 #[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", params(("sku" = SkuId, Path, description = "The SKU")),
     responses((status = 200, description = "The SKU.", body = SkuBody), GetSkuProblems))]
 pub async fn get_sku(State(engine): State<Engine>, Id(id): Id<SkuId>) -> Result<Response> {
-    let listing = engine.directory().sku(id).ok_or(Reject::SkuUnknown)?;
+    let listing = engine.directory()?.sku(id).ok_or(Reject::SkuUnknown)?;
     let sku = &*listing.sku;
     Ok(ok(&SkuBody {
         id,
