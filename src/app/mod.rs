@@ -141,12 +141,14 @@ impl App {
         let (http, address, operator_address) = serve_http(&config, &engine, &recorder, &stop_http).await?;
 
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
-        let asked = Instant::now();
         let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
         let taken = store.journal.take(&owner, config.lease, clock.now()).await?;
         let recovery = Recovery::start(&store, &taken, &engine, &lane, &*clock).await?;
         let mut helpers = Vec::new();
         if let Place::Postgres(_) = config.store.place {
+            // To wait for the former owner and to replay took longer than the lease that was asked for then.
+            let asked = Instant::now();
+            store.journal.renew(&taken, config.lease).await?;
             lane.set_lease(asked + config.lease);
             let keep =
                 lane::keep_lease(lane.clone(), store.journal.clone(), taken.clone(), config.lease, on_fatal.clone());
