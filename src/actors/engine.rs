@@ -149,9 +149,10 @@ impl Engine {
         self.node.set_readiness(Readiness::Draining);
     }
 
-    /// Calls no more gateways: what is outstanding is asked after the next start.
+    /// Calls no more gateways, and cuts off the calls under way: their outcomes would be recorded after the last checkpoint. What is
+    /// outstanding is asked after the next start.
     pub fn quiet(&self) {
-        self.node.quiet.store(true, Ordering::Release);
+        self.node.quiet.cancel();
     }
 
     /// Lets all actors go, and cuts off what waits outside.

@@ -20,7 +20,7 @@ use actix::{Addr, ArbiterHandle, Context};
 use async_trait::async_trait;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
@@ -126,8 +126,8 @@ pub struct Node {
     pub(super) directory: Arc<Directory>,
     pub(super) timers: Timers,
     pub(super) payment_calls: Semaphore,
-    /// Whether gateways are called no more.
-    pub(super) quiet: AtomicBool,
+    /// Cuts off calls of gateways, and keeps new ones from being made.
+    pub(super) quiet: CancellationToken,
     /// Cuts off what waits outside of the node.
     pub(super) stop: CancellationToken,
     /// What waits outside of the node.
@@ -145,6 +145,7 @@ pub struct Node {
 
 impl Node {
     pub(super) fn new(parts: NodeParts) -> Arc<Self> {
+        let stop = CancellationToken::new();
         Arc::new(Self {
             lane: parts.lane,
             clock: parts.clock,
@@ -161,8 +162,8 @@ impl Node {
             directory: Arc::new(Directory::default()),
             timers: Timers::new(),
             payment_calls: Semaphore::new(limits::GATEWAY_CALLS),
-            quiet: AtomicBool::new(false),
-            stop: CancellationToken::new(),
+            quiet: stop.child_token(),
+            stop,
             outside: TaskTracker::new(),
             payment_metrics: PaymentMetrics::new(),
             reserved: AtomicUsize::new(0),

@@ -9,7 +9,6 @@ use crate::domain::reject::Reject;
 use crate::limits;
 use crate::ports::{ChargeOutcome, PaymentGateway, Place, VoidOutcome};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -37,7 +36,7 @@ impl Node {
                     async move {
                         let order = call.order;
                         // A call that is cut off is made again after the next start.
-                        let call = node.stop.run_until_cancelled(node.call_gateway(&call, void));
+                        let call = node.quiet.run_until_cancelled(node.call_gateway(&call, void));
                         let Some(answer) = call.await else { return };
                         match answer {
                             Some(command) => node.tell(Message::Order { id: order, command }, false),
@@ -58,7 +57,7 @@ impl Node {
     async fn call_gateway(&self, call: &PaymentCall, void: bool) -> Option<OrderCommand> {
         let _permit = self.payment_calls.acquire().await.ok()?;
         let too_late = !void && self.clock.now() >= call.not_after;
-        if too_late || self.quiet.load(Ordering::Acquire) {
+        if too_late {
             return None;
         }
         let Some(gateway) = self.gateway(&call.method) else {

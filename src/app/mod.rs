@@ -38,6 +38,9 @@ pub const EXIT_FENCED: i32 = 3;
 /// The exit code of a server that met a state that cannot be.
 pub const EXIT_BROKEN: i32 = 4;
 
+/// Checkpoints a stop tries, each of what was recorded during the one before. What the last leaves over is replayed at the next start.
+const DRAIN_CHECKPOINTS: usize = 100;
+
 /// Why a server did not start or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -231,9 +234,15 @@ impl App {
             let _ = server.await;
         }
         self.engine.quiet();
-        self.lane.drained().await;
         self.checkpointer.stop();
-        self.checkpointer.checkpoint().await?;
+        for _ in 0..DRAIN_CHECKPOINTS {
+            self.lane.drained().await;
+            self.checkpointer.checkpoint().await?;
+            // What entities had still to tell each other may have been recorded meanwhile.
+            if self.lane.close_if_checkpointed() {
+                break;
+            }
+        }
         self.lane.close();
         for writer in self.writers.drain(..) {
             let _ = writer.await;

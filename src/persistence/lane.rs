@@ -136,6 +136,17 @@ impl LaneShared {
         }
     }
 
+    /// Closes the lane if a checkpoint holds all that was ever queued, and says whether it did.
+    pub fn close_if_checkpointed(&self) -> bool {
+        let mut queue = self.queue.lock();
+        // A batch counts as written before it is no more in flight.
+        let durable = queue.items.is_empty() && self.in_flight.load(Ordering::Acquire) == 0;
+        let written = self.written_records.load(Ordering::Relaxed);
+        queue.closed |= durable && written == self.checkpointed_records.load(Ordering::Relaxed);
+        self.wake.notify_one();
+        queue.closed
+    }
+
     /// Takes no more records: what comes now is dropped, with its reply. The writer ends once the queue is empty.
     pub fn close(&self) {
         self.queue.lock().closed = true;
