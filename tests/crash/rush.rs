@@ -155,7 +155,11 @@ impl Told {
         let said = String::from_utf8_lossy(&verified.stdout);
         assert!(verified.status.success(), "{said}{}", String::from_utf8_lossy(&verified.stderr));
 
-        let metrics = server.client.get("/metrics").send().await.expect(200).text;
+        let metrics = until("a checkpoint to hold everything", async || {
+            let metrics = server.client.get("/metrics").send().await.expect(200).text;
+            metrics.lines().any(|line| line == "haat_checkpoint_lag_records 0").then_some(metrics)
+        })
+        .await;
         for bad in ["haat_entities_quarantined_total", "haat_invariant_breaches_total", "haat_checkpoint_refused_total"]
         {
             let found = metrics.lines().find(|line| line.starts_with(bad) && !line.ends_with(" 0"));

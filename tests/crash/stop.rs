@@ -16,8 +16,10 @@ on_both_stores! {
             let status = server.ended().await;
             assert_eq!(status.code(), Some(0), "{}", server.log());
             server.said_no_error();
+            let stopped = server.log();
             server = Haat::start(&store, address).await;
-            assert_eq!(server.logged("recovered", "records"), 0, "records were replayed after an orderly stop");
+            let replayed = server.logged("recovered", "records");
+            assert_eq!(replayed, 0, "records are replayed after an orderly stop: {stopped}");
         }
         let told = rush.end().await;
         told.still_holds(&server).await;
