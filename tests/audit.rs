@@ -241,7 +241,7 @@ async fn retold(from: &TestStore, edit: impl Fn(&mut Vec<Value>)) -> TestStore {
             let mut records = lines.map(|line| serde_json::from_slice(line).expect("a record")).collect();
             edit(&mut records);
             seq += 1;
-            (frame.seq, frame.epoch, frame.batch) = (seq, partition.epoch, Uuid::now_v7());
+            (frame.seq, frame.epoch, frame.batch) = (seq, partition.epoch, Uuid::from_u128(0x5eed));
             (frame.codec, frame.records, frame.payload) = (Codec::Plain, records.len() as u32, Vec::new());
             for mut record in records {
                 let version = versions.entry(record["e"].as_str().expect("an entity").to_owned()).or_default();
