@@ -18,7 +18,7 @@ use crate::domain::vendor::Vendor;
 use crate::limits;
 use crate::ports::{Clock, History, Ledger, Queries, StateSource};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -269,11 +269,13 @@ impl Engine {
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
         let deadline = sent + patience;
-        let node = self.node.clone();
+        let (node, made) = (self.node.clone(), Arc::new(AtomicBool::new(false)));
+        let started_here = made.clone();
         // The cart's answer stays on the node: in the cart's own turn it becomes a question to the order, which is answered when the
         // order's stock is durably held, and that is after everything the cart recorded.
         let on_cart = move |answer: Result<Answered<CartReply>, Failure>| match answer {
             Ok(Answered { outcome: Ok(CartReply::Order { order, started }), .. }) => {
+                started_here.store(started, Ordering::Release);
                 let edge = Edge::<Order> {
                     command: OrderCommand::Await { by, milestone },
                     key,
@@ -297,7 +299,8 @@ impl Engine {
         let answer = match wait_for(receive, waited).await {
             // The wait is over, and the order is as it is. A second checkout of the cart finds it; with the key, this is the first answer.
             Err(Failure::OutcomeUnknown) if wait.is_some() => {
-                return self.as_it_is(by, cart, within, key).await;
+                let created = made.load(Ordering::Acquire);
+                return self.as_it_is(by, cart, within, key, created).await;
             }
             other => other?,
         };
@@ -312,6 +315,7 @@ impl Engine {
         cart: CartId,
         within: Duration,
         key: Option<IdempotencyKey>,
+        created: bool,
     ) -> Result<CheckedOut, Failure> {
         let ask = Ask { within, key: None, fresh: false };
         let refused = |reject, replayed| Ok(CheckedOut { outcome: Err(reject), created: false, replayed });
@@ -327,7 +331,7 @@ impl Engine {
         // Before its stock is held there is nothing to show; the milestone is reached, or refused, within moments.
         let command = OrderCommand::Await { by, milestone: Milestone::Held };
         let answered = self.ask::<Order>(order, command, Ask { key, ..ask }).await?;
-        Ok(CheckedOut { outcome: answered.outcome.and_then(shown), created: true, replayed: answered.replayed })
+        Ok(CheckedOut { outcome: answered.outcome.and_then(shown), created, replayed: answered.replayed })
     }
 
     fn deliver<E: Hosted>(&self, id: E::Id, edge: Edge<E>, fresh: bool) -> Result<(), Failure> {

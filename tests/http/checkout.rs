@@ -184,6 +184,21 @@ on_both_stores! {
         server.stop().await;
     }
 
+    /// A wait that ends before the payment shows the order as it is: 201 to whoever made it, 200 to whoever asks again.
+    async fn a_wait_that_ends_shows_the_order_as_it_is(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let admin = token(&Bearer::Admin("root".into()));
+        let (_, sku) = client.shop(&admin, "10.00", 3).await;
+        let buyer = client.buyer(&sku, 1).await;
+        let ask = || client.checkout(&buyer, "tok_slow_60000").header("prefer", "wait=1").send();
+        let made = ask().await.expect(201);
+        let again = ask().await.expect(200);
+        assert_eq!((made.field("status"), again.field("status")), ("awaiting_payment", "awaiting_payment"));
+        assert_eq!(made.field("id"), again.field("id"));
+        server.stop().await;
+    }
+
     /// Past its deadline nothing is charged: the order expires and gives everything back.
     async fn an_order_that_is_not_paid_in_time_expires(store) {
         let mut config = store.server();

@@ -57,10 +57,22 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("haat: {error:#}");
+            eprintln!("haat: {}", words(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, each said once: some tell their cause themselves.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words.push_str(": ");
+            words.push_str(&cause);
+        }
+    }
+    words
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -97,5 +109,24 @@ async fn stop_signal() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_tells_each_cause_once() {
+        let cause = || anyhow::anyhow!("no such file");
+        assert_eq!(words(&cause()), "no such file");
+        assert_eq!(words(&cause().context("the ledger")), "the ledger: no such file");
+        assert_eq!(words(&cause().context("the ledger: no such file")), "the ledger: no such file");
     }
 }

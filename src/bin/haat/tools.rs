@@ -59,7 +59,7 @@ pub async fn audit(args: &StoreArgs) -> ExitCode {
             if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(auditing::EXIT_BREACH) }
         }
         Err(error) => {
-            eprintln!("haat: {error:#}");
+            eprintln!("haat: {}", crate::words(&error));
             ExitCode::from(auditing::EXIT_UNABLE)
         }
     }
