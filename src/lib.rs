@@ -11,7 +11,13 @@
 //! `domain` is pure; `actors` runs it; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
 //! everything from a configuration. `tests/tidy.rs` reads the sources and fails on any other arrow.
 
+pub mod actors;
 pub mod adapters;
+pub mod app;
+pub mod config;
 pub mod domain;
+pub mod http;
 pub mod limits;
+pub mod persistence;
 pub mod ports;
+pub mod telemetry;

@@ -27,8 +27,6 @@ pub const MAILBOX_DEPTH: usize = 10_000;
 pub const RECORDS_IN_FLIGHT: usize = 50_000;
 /// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.
 pub const RECORDS_PER_CHECKOUT: usize = 10;
-/// The largest part of a node's budget for records in flight that one entity's requests may use, in percent.
-pub const ENTITY_SHARE_PERCENT: usize = 50;
 /// Records since the checkpoint before new work is shed.
 pub const RECORDS_SINCE_CHECKPOINT: u64 = 1_000_000;
 /// Bytes of frames since the checkpoint before new work is shed.
@@ -60,6 +58,8 @@ pub const PREFER_WAIT_SECONDS: u64 = 30;
 pub const HOLD_MS: i64 = 15 * 60 * 1000;
 /// How long an order may take to be paid, in milliseconds.
 pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
+/// Holds past their time that a vendor asks about at the same time.
+pub const HOLDS_ASKED_AT_ONCE: usize = 64;
 /// How long one call of a payment gateway may take, in milliseconds.
 pub const GATEWAY_CALL_MS: u64 = 5_000;
 /// Payment calls that run at the same time.
@@ -80,3 +80,6 @@ pub const PAGE_DEFAULT: u32 = 50;
 pub const PAGE_MAX: u32 = 200;
 /// How long a stop may take until everything is durable and written, in milliseconds.
 pub const DRAIN_MS: u64 = 30_000;
+/// How long a node may give answers without a record since it last heard from its store, in milliseconds. A taker of the store waits
+/// as long for an owner that did not say goodbye.
+pub const LEASE_MS: u64 = 5_000;

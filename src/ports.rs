@@ -323,6 +323,22 @@ pub trait StateSource: Send + Sync + 'static {
     fn checkpointed(&self, entity: EntityRef, version: u64);
 }
 
+/// An entity's own history, as far as its newest state needs it.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Its snapshot, if it has one.
+    pub snapshot: Option<Snapshot>,
+    /// Its records that no checkpoint holds, in order; some may be older than the snapshot.
+    pub records: Vec<Vec<u8>>,
+}
+
+/// Reads an entity back from the store.
+#[async_trait]
+pub trait Histories: Send + Sync + 'static {
+    /// What the newest state of this entity is made from. Everything durable when this is called is in it.
+    async fn history(&self, entity: EntityRef) -> Result<History, StoreError>;
+}
+
 /// The outcome of a charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChargeOutcome {

@@ -1,26 +1,39 @@
 //! What the rest of the node asks of the actors.
 
 use crate::actors::directory::Directory;
-use crate::domain::cart::{CartCommand, CartReply, CheckoutDetails};
-use crate::domain::entity::{Entity, Principal};
-use crate::domain::ids::{CartId, EntityRef, Kind};
-use crate::domain::order::{Milestone, OrderView};
+use crate::actors::metrics::shed;
+use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
+use crate::actors::registry::{Hosted, Undelivered};
+use crate::actors::shell::{Edge, Envelope};
+use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
+use crate::domain::entity::Principal;
+use crate::domain::entity::for_kind;
+use crate::domain::ids::{CartId, EntityId, EntityRef, Kind};
+use crate::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentChoice};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
-use crate::ports::{Clock, StoreError};
+use crate::domain::rows::Rows;
+use crate::domain::time::Timestamp;
+use crate::domain::vendor::Vendor;
+use crate::limits;
+use crate::ports::{Clock, History, Ledger, Queries, StateSource};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 
 /// Why the engine gave no answer of an entity's.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The entity refused.
-    #[error(transparent)]
-    Rejected(#[from] Reject),
-    /// A limit is reached; nothing was done. Ask again after so many seconds.
+    /// A limit is reached; nothing was done.
     #[error("too much is waiting to be done")]
-    Overloaded { retry_after_s: u64 },
-    /// The node is stopping or has no valid lease; nothing was done.
+    Overloaded {
+        /// Seconds after which to ask again.
+        retry_after_s: u64,
+    },
+    /// The node is starting or stopping, or has no valid lease; nothing was done.
     #[error("this node takes no requests now")]
     Unavailable,
     /// The actor is being started again after a fault; nothing was done.
@@ -34,12 +47,12 @@ pub enum Failure {
     OutcomeUnknown,
 }
 
-/// An answer, and whether it was given before under the same idempotency key.
+/// An entity's answer, and whether it was given before under the same idempotency key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answered<R> {
-    /// The answer. `Rejected` conflicts that were kept under a key are given as `Err` in here too.
+    /// The answer.
     pub outcome: Result<R, Reject>,
-    /// Whether this is a repetition of the first answer.
+    /// Whether it repeats the first answer.
     pub replayed: bool,
 }
 
@@ -53,3 +66,379 @@ pub struct Ask {
     /// The id was minted for this very command: there is nothing to load.
     pub fresh: bool,
 }
+
+/// The answer to a checkout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckedOut {
+    /// The order, or why there is none.
+    pub outcome: Result<OrderView, Reject>,
+    /// Whether this checkout made the order, rather than an earlier one of the same cart.
+    pub created: bool,
+    /// Whether the answer repeats the first one under the same key.
+    pub replayed: bool,
+}
+
+/// The actors of one kind, for operators.
+#[derive(Debug, Clone)]
+pub struct KindOverview {
+    /// The kind.
+    pub kind: Kind,
+    /// Actors in memory.
+    pub live: usize,
+    /// The fullest mailboxes, the fullest first.
+    pub deepest: Vec<(EntityRef, usize)>,
+    /// Restarts after panics, of the actors in memory.
+    pub restarts: u64,
+    /// Actors that left memory since the node started.
+    pub passivations: u64,
+}
+
+/// One actor, for operators.
+#[derive(Debug, Clone)]
+pub struct ActorView {
+    /// Whose.
+    pub entity: EntityRef,
+    /// Whether it was in memory before it was looked at.
+    pub live: bool,
+    /// Its version.
+    pub version: u64,
+    /// Messages waiting.
+    pub mailbox_depth: usize,
+    /// Restarts after panics since it came into memory.
+    pub restarts: u32,
+    /// Its state in a few figures.
+    pub state: serde_json::Value,
+}
+
+/// The actors of a node, as everything else sees them.
+#[derive(Clone)]
+pub struct Engine {
+    node: Arc<Node>,
+    ledger: Option<Arc<dyn Ledger>>,
+}
+
+impl Engine {
+    /// An engine that takes no requests before [`Engine::open`].
+    pub fn new(parts: NodeParts, ledger: Option<Arc<dyn Ledger>>) -> Self {
+        Self { node: Node::new(parts), ledger }
+    }
+
+    /// Fills the directory, takes over what recovery found, and starts everything that runs by itself. `rows` and `counts` are what the read tables hold.
+    /// The tasks it returns run until they are cut off.
+    pub fn open(
+        &self,
+        rows: Rows,
+        counts: &[(OrderStatus, u64)],
+        histories: Vec<(EntityRef, History)>,
+    ) -> [JoinHandle<()>; 3] {
+        self.node.directory.fill(rows);
+        self.node.directory.count_orders(counts);
+        self.node.install(histories);
+        let runtime = &self.node.runtime;
+        let tasks = [
+            runtime.spawn(self.node.clone().run_timers()),
+            runtime.spawn(self.node.clone().run_wakes()),
+            runtime.spawn(self.node.clone().run_housekeeping()),
+        ];
+        self.node.set_readiness(Readiness::Ready);
+        tasks
+    }
+
+    /// Takes no more requests; those that were let in are finished.
+    pub fn drain(&self) {
+        self.node.set_readiness(Readiness::Draining);
+    }
+
+    /// Calls no more gateways: what is outstanding is asked after the next start.
+    pub fn quiet(&self) {
+        self.node.quiet.store(true, Ordering::Release);
+    }
+
+    /// Lets all actors go, and cuts off what waits outside.
+    pub async fn close(&self) {
+        self.node.stop.cancel();
+        self.node.outside.close();
+        self.node.outside.wait().await;
+        self.node.registry.clear();
+    }
+
+    /// The states, for the checkpointer.
+    pub fn states(&self) -> Arc<dyn StateSource> {
+        Arc::new(States(self.node.clone()))
+    }
+
+    /// Products, SKUs and counts that need no actor.
+    pub fn directory(&self) -> &Directory {
+        &self.node.directory
+    }
+
+    /// Time and chance.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.node.clock
+    }
+
+    /// The read tables.
+    pub fn queries(&self) -> &dyn Queries {
+        &*self.node.queries
+    }
+
+    /// The moment whose state the read tables show.
+    pub fn as_of(&self) -> Timestamp {
+        Timestamp::from_millis(self.node.as_of.load(Ordering::Relaxed))
+    }
+
+    /// Whether requests are taken.
+    pub fn readiness(&self) -> Readiness {
+        self.node.readiness()
+    }
+
+    /// How it behaves.
+    pub fn settings(&self) -> &NodeSettings {
+        &self.node.settings
+    }
+
+    /// How long stock is held for an order, and how long its payment may take, both in milliseconds.
+    pub fn windows(&self) -> (i64, i64) {
+        (self.node.settings.hold_ms, self.node.settings.payment_ms)
+    }
+
+    /// The sandbox's own ledger, where there is one.
+    pub fn ledger(&self) -> Option<&dyn Ledger> {
+        self.ledger.as_deref()
+    }
+
+    /// Whether the shop takes this payment.
+    ///
+    /// # Errors
+    /// [`Reject::PaymentUnsupported`], in words.
+    pub fn check_payment(&self, choice: &PaymentChoice) -> Result<(), Reject> {
+        self.node.check_payment(choice)
+    }
+
+    /// Asks an entity, and waits until its answer is durable.
+    ///
+    /// # Errors
+    /// Why there is no answer; a refusal is an answer.
+    pub async fn ask<E: Hosted>(
+        &self,
+        id: E::Id,
+        command: E::Command,
+        ask: Ask,
+    ) -> Result<Answered<E::Reply>, Failure> {
+        self.admit(E::is_read(&command), 1)?;
+        let (send, receive) = oneshot::channel();
+        let sent = Instant::now();
+        let edge = Edge::<E> {
+            command,
+            key: ask.key,
+            deadline: sent + ask.within,
+            sent,
+            inner: false,
+            // Whoever asked may have stopped waiting.
+            reply: Box::new(move |answer| drop(send.send(answer))),
+        };
+        self.deliver(id, edge, ask.fresh)?;
+        wait_for(receive, ask.within).await
+    }
+
+    /// Checks a cart out: answers once its order holds its stock or was refused; with `wait`, once it is paid or has ended,
+    /// or so much later with the order as it is then.
+    ///
+    /// # Errors
+    /// Why there is no answer; a refusal is an answer.
+    pub async fn checkout(
+        &self,
+        by: Principal,
+        cart: CartId,
+        details: CheckoutDetails,
+        within: Duration,
+        wait: Option<Duration>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<CheckedOut, Failure> {
+        self.admit(false, limits::RECORDS_PER_CHECKOUT)?;
+        let _reserved = Reserved::new(&self.node, limits::RECORDS_PER_CHECKOUT);
+        let patience = wait.map_or(within, |wait| wait + within);
+        let milestone = if wait.is_some() { Milestone::Paid } else { Milestone::Held };
+        let (send, receive) = oneshot::channel();
+        let sent = Instant::now();
+        let deadline = sent + patience;
+        let node = self.node.clone();
+        // The cart's answer stays on the node: in the cart's own turn it becomes a question to the order, which is answered when the
+        // order's stock is durably held, and that is after everything the cart recorded.
+        let on_cart = move |answer: Result<Answered<CartReply>, Failure>| match answer {
+            Ok(Answered { outcome: Ok(CartReply::Order { order, started }), .. }) => {
+                let edge = Edge::<Order> {
+                    command: OrderCommand::Await { by, milestone },
+                    key,
+                    deadline,
+                    sent,
+                    inner: false,
+                    reply: Box::new(move |answer| drop(send.send(answer.map(|answer| (Some(order), started, answer))))),
+                };
+                let _ = node.deliver::<Order>(order, Envelope::Edge(edge), None, false);
+            }
+            Ok(Answered { outcome, replayed }) => {
+                let reject = outcome.err().unwrap_or(Reject::CartUnknown);
+                drop(send.send(Ok((None, false, Answered { outcome: Err(reject), replayed }))));
+            }
+            Err(failure) => drop(send.send(Err(failure))),
+        };
+        let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
+        let edge = Edge::<Cart> { command, key, deadline, sent, inner: true, reply: Box::new(on_cart) };
+        self.deliver(cart, edge, false)?;
+        let waited = wait.map_or(within, |wait| wait.max(Duration::from_millis(1)));
+        let answer = match wait_for(receive, waited).await {
+            // The wait is over, and the order is as it is. A second checkout of the cart finds it; with the key, this is the first answer.
+            Err(Failure::OutcomeUnknown) if wait.is_some() => {
+                return self.as_it_is(by, cart, within, key).await;
+            }
+            other => other?,
+        };
+        let (_, created, Answered { outcome, replayed }) = answer;
+        Ok(CheckedOut { outcome: outcome.and_then(shown), created, replayed })
+    }
+
+    /// The order that `cart` has now, as the answer to a checkout whose wait is over.
+    async fn as_it_is(
+        &self,
+        by: Principal,
+        cart: CartId,
+        within: Duration,
+        key: Option<IdempotencyKey>,
+    ) -> Result<CheckedOut, Failure> {
+        let ask = Ask { within, key: None, fresh: false };
+        let refused = |reject, replayed| Ok(CheckedOut { outcome: Err(reject), created: false, replayed });
+        let order = match self.ask::<Cart>(cart, CartCommand::Get { by }, ask).await?.outcome {
+            Ok(CartReply::Cart { cart }) => cart.order,
+            Ok(_) => None,
+            Err(reject) => return refused(reject, false),
+        };
+        // It ended in the very last moment, and the cart is open again: nothing is known of how.
+        let Some(order) = order else {
+            return Err(Failure::OutcomeUnknown);
+        };
+        // Before its stock is held there is nothing to show; the milestone is reached, or refused, within moments.
+        let command = OrderCommand::Await { by, milestone: Milestone::Held };
+        let answered = self.ask::<Order>(order, command, Ask { key, ..ask }).await?;
+        Ok(CheckedOut { outcome: answered.outcome.and_then(shown), created: true, replayed: answered.replayed })
+    }
+
+    fn deliver<E: Hosted>(&self, id: E::Id, edge: Edge<E>, fresh: bool) -> Result<(), Failure> {
+        let limit = Some(self.node.settings.mailbox_depth);
+        self.node.deliver(id, Envelope::Edge(edge), limit, fresh).map_err(|undelivered| match undelivered {
+            Undelivered::Full => {
+                shed("mailbox");
+                Failure::Overloaded { retry_after_s: 1 }
+            }
+            Undelivered::Absent => Failure::Unavailable,
+        })
+    }
+
+    /// Lets work in, or sheds it before anything is recorded.
+    fn admit(&self, is_read: bool, records: usize) -> Result<(), Failure> {
+        let overloaded = |reason, retry_after_s| {
+            shed(reason);
+            Err(Failure::Overloaded { retry_after_s })
+        };
+        match self.node.readiness() {
+            Readiness::Recovering | Readiness::Draining => return Err(Failure::Unavailable),
+            Readiness::StoreUnavailable if !is_read => return overloaded("store", 2),
+            Readiness::Ready | Readiness::StoreUnavailable => {}
+        }
+        if is_read {
+            return Ok(());
+        }
+        let (pressure, settings) = (self.node.lane.pressure(), &self.node.settings);
+        let reserved = self.node.reserved.load(Ordering::Relaxed);
+        if pressure.records_in_flight + reserved + records > settings.records_in_flight {
+            return overloaded("records_in_flight", 1);
+        }
+        if pressure.records_since_checkpoint > settings.records_since_checkpoint
+            || pressure.bytes_since_checkpoint > settings.bytes_since_checkpoint
+        {
+            return overloaded("checkpoint", 2);
+        }
+        Ok(())
+    }
+
+    /// What is in memory.
+    pub fn actors(&self) -> Vec<KindOverview> {
+        const SHOWN: usize = 10;
+        let overview = |kind: Kind| {
+            for_kind!(kind, E => {
+                let (mut deepest, mut restarts) = (Vec::new(), 0);
+                for entry in E::slots(&self.node.registry) {
+                    restarts += u64::from(entry.shared.restarts.load(Ordering::Relaxed));
+                    let depth = entry.shared.depth.load(Ordering::Relaxed);
+                    if depth > 0 {
+                        deepest.push((entry.key().entity(), depth));
+                    }
+                }
+                deepest.sort_unstable_by_key(|(_, depth)| std::cmp::Reverse(*depth));
+                deepest.truncate(SHOWN);
+                let live = E::slots(&self.node.registry).len();
+                KindOverview { kind, live, deepest, restarts, passivations: self.node.passivated(kind) }
+            })
+        };
+        Kind::ALL.map(overview).into()
+    }
+
+    /// One actor; it is started if it is not in memory.
+    ///
+    /// # Errors
+    /// Why there is nothing to show. An entity that never was has version 0.
+    pub async fn inspect(&self, entity: EntityRef) -> Result<ActorView, Failure> {
+        self.admit(true, 0)?;
+        let (send, receive) = oneshot::channel();
+        let live = self.node.is_live(entity);
+        for_kind!(entity.kind, E => {
+            let id = EntityId::from_uuid(entity.uuid);
+            let _ = self.node.deliver::<E>(id, Envelope::Inspect(send), None, false);
+        });
+        match timeout(Duration::from_millis(limits::REQUEST_MS), receive).await {
+            Ok(Ok(view)) => Ok(ActorView { live, ..view }),
+            Ok(Err(_)) => Err(Failure::Restarting),
+            Err(_) => Err(Failure::OutcomeUnknown),
+        }
+    }
+}
+
+fn shown(reply: OrderReply) -> Result<OrderView, Reject> {
+    match reply {
+        OrderReply::Order { order } => Ok(*order),
+        _ => Err(Reject::OrderUnknown),
+    }
+}
+
+async fn wait_for<T>(receive: oneshot::Receiver<Result<T, Failure>>, within: Duration) -> Result<T, Failure> {
+    match timeout(within, receive).await {
+        Ok(Ok(answer)) => answer,
+        // The reply was dropped with whatever held it: whether its record became durable is not known.
+        Ok(Err(_)) | Err(_) => Err(Failure::OutcomeUnknown),
+    }
+}
+
+/// A part of the budget for records in flight, set aside for as long as this lives.
+struct Reserved<'a> {
+    node: &'a Node,
+    records: usize,
+}
+
+impl<'a> Reserved<'a> {
+    fn new(node: &'a Node, records: usize) -> Self {
+        node.reserved.fetch_add(records, Ordering::Relaxed);
+        Self { node, records }
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.node.reserved.fetch_sub(self.records, Ordering::Relaxed);
+    }
+}
+
+// The vendor is asked through the same door as the others.
+const _: fn() = || {
+    fn is_hosted<E: Hosted>() {}
+    is_hosted::<Vendor>();
+};

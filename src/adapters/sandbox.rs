@@ -203,7 +203,9 @@ impl SandboxGateway {
         }
         let (amount, status, outcome) = match state.book.standing(call.order) {
             Some(known) => match known.status {
-                Status::Voided | Status::Declined => return Ok(VoidStep::Known(VoidOutcome::Voided)),
+                Status::Voided | Status::Declined => {
+                    return Ok(VoidStep::Known(VoidOutcome::Voided));
+                }
                 Status::Refunded => return Ok(VoidStep::Known(VoidOutcome::Refunded)),
                 // What is given back is what was taken, whatever the caller believes.
                 Status::Charged => (known.amount(), Status::Refunded, VoidOutcome::Refunded),

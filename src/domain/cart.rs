@@ -1,7 +1,8 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_part, write_part,
+    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_part,
+    write_part,
 };
 use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
@@ -100,7 +101,7 @@ pub enum CartCommand {
         /// On whose behalf.
         by: Principal,
         /// What the buyer gives.
-        details: CheckoutDetails,
+        details: Box<CheckoutDetails>,
         /// What is durably known to be short; filled in by the node.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         shortages: Vec<Shortage>,
@@ -155,7 +156,7 @@ pub enum CartEvent {
         /// The number of the attempt, from 1.
         attempt: u32,
         /// What the buyer gave.
-        details: CheckoutDetails,
+        details: Box<CheckoutDetails>,
     },
     /// The order ended unpaid.
     CartReopened {
@@ -239,7 +240,7 @@ pub struct Cart {
     /// How often it was checked out.
     attempt: u32,
     /// What the buyer gave at the running checkout.
-    details: Option<CheckoutDetails>,
+    details: Option<Box<CheckoutDetails>>,
 }
 
 fn subtotal(lines: &[CartLine]) -> i64 {
@@ -320,7 +321,7 @@ impl Cart {
         }
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
-        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: details.clone() }])
+        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: Box::new(details.clone()) }])
     }
 
     fn reprice(&mut self, prices: &[SkuPrice]) {
@@ -465,8 +466,11 @@ impl Entity for Cart {
         }
     }
 
-    fn effect(&self, _key: EffectKey) -> Option<Effect> {
-        let (order, details) = (self.order()?, self.details.clone()?);
+    fn effect(&self, key: EffectKey) -> Option<Effect> {
+        let (order, details) = (self.order()?, *self.details.clone()?);
+        if key != EffectKey::new(Step::Place, order) {
+            return None;
+        }
         let shown = Money::new(subtotal(&self.lines), self.currency);
         let placement = Placement {
             cart: self.id,
@@ -482,6 +486,21 @@ impl Entity for Cart {
         };
         let command = OrderCommand::Place { placement: Box::new(placement) };
         Some(Effect::Tell(Message::Order { id: order, command }))
+    }
+
+    fn is_read(command: &CartCommand) -> bool {
+        matches!(command, CartCommand::Get { .. })
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        serde_json::json!({
+            "status": self.status,
+            "currency": self.currency,
+            "lines": self.lines.len(),
+            "subtotal_minor": subtotal(&self.lines),
+            "attempts": self.attempt,
+            "order_id": self.order(),
+        })
     }
 
     fn check(&self) -> Result<(), Breach> {

@@ -102,6 +102,7 @@ pub struct PaymentCall {
 }
 
 /// What an entity wants from the world.
+#[allow(clippy::large_enum_variant, reason = "nearly all are messages, and none is kept")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// A command to another entity. Within a node it goes at once.
@@ -270,6 +271,17 @@ pub trait Entity: Sized + Send + 'static {
         false
     }
 
+    /// Whether this command only looks: it is answered also while nothing can be written.
+    fn is_read(command: &Self::Command) -> bool;
+
+    /// Whether it must stay in memory though nobody asks for it.
+    fn stays(&self) -> bool {
+        false
+    }
+
+    /// The state in a few figures, for administrators: no secrets, and short also for a large entity.
+    fn summary(&self) -> serde_json::Value;
+
     /// Checks the invariants that concern this entity alone.
     fn check(&self) -> Result<(), Breach>;
 
@@ -293,7 +305,6 @@ pub(super) fn write_part<T: Serialize>(name: String, state: &T) -> Part {
 }
 
 /// Calls `$body` with `$entity` bound to the entity type of `$kind`.
-#[macro_export]
 macro_rules! for_kind {
     ($kind:expr, $entity:ident => $body:expr) => {
         match $kind {
@@ -312,6 +323,8 @@ macro_rules! for_kind {
         }
     };
 }
+
+pub(crate) use for_kind;
 
 // Each kind is an entity: a compile-time check that the three state machines keep to the trait.
 const _: fn() = || {

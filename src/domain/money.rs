@@ -28,7 +28,9 @@ impl Currency {
 impl FromStr for Currency {
     type Err = MoneyError;
     fn from_str(code: &str) -> Result<Self, MoneyError> {
-        IsoCurrency::from_code(code).map(Self).ok_or_else(|| MoneyError::UnknownCurrency(code.chars().take(16).collect()))
+        IsoCurrency::from_code(code)
+            .map(Self)
+            .ok_or_else(|| MoneyError::UnknownCurrency(code.chars().take(16).collect()))
     }
 }
 
@@ -149,8 +151,7 @@ pub fn split(minor: i64, weights: &[i64]) -> Option<Vec<i64>> {
         return None;
     }
     let exact: Vec<i128> = weights.iter().map(|weight| i128::from(minor) * i128::from(*weight)).collect();
-    let mut parts: Vec<i64> =
-        exact.iter().map(|share| i64::try_from(share / sum)).collect::<Result<_, _>>().ok()?;
+    let mut parts: Vec<i64> = exact.iter().map(|share| i64::try_from(share / sum)).collect::<Result<_, _>>().ok()?;
     let remainder = minor - parts.iter().sum::<i64>();
     let mut by_fraction: Vec<usize> = (0..weights.len()).collect();
     by_fraction.sort_by_key(|index| (std::cmp::Reverse(exact[*index] % sum), *index));
@@ -174,7 +175,8 @@ mod tests {
         assert_eq!(Money::parse("1250.00", Currency::BDT).unwrap().minor, 125_000);
         assert_eq!(Money::parse("500", currency("JPY")).unwrap().minor, 500);
         assert_eq!(Money::parse("1.234", currency("KWD")).unwrap().minor, 1_234);
-        for text in ["1250", "1250.0", "1250.000", "-1.00", "+1.00", " 1.00", "1e3", ".50", "1,250.00", "", "१.००"] {
+        for text in ["1250", "1250.0", "1250.000", "-1.00", "+1.00", " 1.00", "1e3", ".50", "1,250.00", "", "१.००"]
+        {
             assert!(matches!(Money::parse(text, Currency::BDT), Err(MoneyError::Malformed { .. })), "{text}");
         }
         assert_eq!(Money::parse("92233720368547758.08", Currency::BDT), Err(MoneyError::TooLarge));

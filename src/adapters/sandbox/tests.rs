@@ -114,7 +114,6 @@ async fn another_amount_for_the_same_order_is_no_success() {
 }
 
 #[tokio::test(start_paused = true)]
-#[expect(clippy::disallowed_methods, reason = "what is measured here is tokio's paused time")]
 async fn a_slow_charge_is_taken_after_its_time_counted_from_the_first_ask() {
     let dir = TempDir::new().unwrap();
     let gateway = open(&dir);

@@ -1,2 +1,33 @@
-//! x
-fn main(){}
+//! `haat-load`: drives a Haat server over real sockets as a crowd of buyers would, measures it, and holds it to what it
+//! told them. This is the command; what it does is in [`tester`].
+
+mod tester;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use crate::tester::cli::Cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Wrong usage, or the server could not be reached or prepared.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cli.threads as usize)
+        .enable_all()
+        .build()
+        .context("could not start the threads");
+    match runtime.and_then(|runtime| runtime.block_on(tester::run(cli))) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("haat-load: {error:#}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}

@@ -1,2 +1,101 @@
-//! x
-fn main(){}
+//! `haat`: the server and the tools of its operators.
+
+mod demo;
+#[path = "../haat-load/tester/mod.rs"]
+mod tester;
+mod token;
+mod tools;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use haat::app::{App, Hooks};
+use haat::config::{Config, LogArgs, ServeArgs, StoreArgs};
+use haat::telemetry;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Haat: an order-processing engine for multi-vendor shops that run flash sales.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    #[command(flatten)]
+    args: ServeArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the shop (the default).
+    Serve(Box<Serve>),
+    /// Run a flash sale on a server of its own and show that the stock adds up.
+    Demo(demo::DemoArgs),
+    /// Print a token to stdout. Opens no store.
+    Token(token::TokenArgs),
+    /// Bring the store's schema up to date, and do nothing more.
+    Migrate(StoreArgs),
+    /// Look at the whole store, beside a running server, and tell whether everything adds up.
+    #[command(after_help = tools::AUDIT_CODES)]
+    Audit(StoreArgs),
+    /// Print the journal's frames and records, the oldest first.
+    Journal(tools::JournalArgs),
+    /// Print the life of one entity and the state it makes.
+    Replay(tools::ReplayArgs),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("haat: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
+        Command::Serve(serve) => runtime.block_on(serve_until_signal(*serve)),
+        Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Token(args) => token::run(&args),
+        Command::Migrate(args) => runtime.block_on(tools::migrate(&args)),
+        Command::Audit(args) => Ok(runtime.block_on(tools::audit(&args))),
+        Command::Journal(args) => runtime.block_on(tools::journal(&args)),
+        Command::Replay(args) => runtime.block_on(tools::replay(&args)),
+    }
+}
+
+async fn serve_until_signal(serve: Serve) -> anyhow::Result<ExitCode> {
+    telemetry::init(serve.log.log_format, &serve.log.filter).context("HAAT_LOG")?;
+    let config = Config::from_args(&serve.args)?;
+    let app = App::build(config, Hooks::default()).await?;
+    let address = app.address();
+    eprintln!("haat serves on http://{address}");
+    eprintln!("  docs         http://{address}/docs");
+    eprintln!("  admin token  haat token --role admin   (cargo run --release -- token --role admin)");
+    app.run_until(stop_signal()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ready when the process is asked to stop.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -13,8 +13,10 @@
 //! Every arrow is an event; what a phase waits for is an outstanding effect. So a crash at any point loses nothing: the state says
 //! what to send again, and every receiver takes a repeated message for what it is.
 
+mod state;
 mod types;
 
+pub use state::Phase;
 pub use types::*;
 
 use super::cart::{CartCommand, SkuPrice};
@@ -22,194 +24,22 @@ use super::entity::{
     Capture, Effect, EffectKey, Entity, Message, Owner, Part, PaymentCall, Principal, Publication, RestoreError, Step,
     read_part, write_part,
 };
-use super::ids::{CartId, EntityId, Kind, OrderId, SubOrderId, VendorId};
+use super::ids::{EntityId, Kind, OrderId, SubOrderId, VendorId};
 use super::invariants::Breach;
-use super::money::{Currency, Money};
+use super::money::Money;
 use super::reject::Reject;
 use super::rows::{OrderLineRow, OrderRow, Rows, SubOrderRow};
 use super::time::Timestamp;
 use super::vendor::{HeldLine, VendorCommand, WantedLine};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use state::{Body, HoldState, SubOrder};
 use uuid::Uuid;
-
-/// Where the saga stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// The vendors were asked to hold.
-    Reserving,
-    /// The payment was asked for.
-    Paying,
-    /// The payment is being undone; then the order ends so.
-    Voiding(OrderStatus),
-    /// It is paid: what is held is being sold and the cart closed.
-    Settling,
-    /// It is paid and nothing more is to come.
-    Settled,
-    /// What is held is being given back; then the order ends so.
-    Releasing(OrderStatus),
-    /// The cart is being opened; then the order ends so.
-    Reopening(OrderStatus),
-    /// It has ended unpaid.
-    Ended,
-    /// A vendor failed at a step that may not fail: someone has to look at it.
-    Quarantined,
-}
-
-/// How far one vendor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum HoldState {
-    Asked,
-    Held,
-    Refused,
-    Committed,
-    Released,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct SubOrder {
-    vendor: VendorId,
-    hold: HoldState,
-}
-
-/// What an order is from `Placed` on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Body {
-    cart: CartId,
-    attempt: u32,
-    owner: Owner,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
-    shipping_address: Address,
-    payment: PaymentChoice,
-    payment_status: PaymentStatus,
-    currency: Currency,
-    expected_total: i64,
-    lines: Vec<OrderLine>,
-    sub_orders: Vec<SubOrder>,
-    total: i64,
-    cancelled: i64,
-    paid: i64,
-    refunded: i64,
-    placed_at: Timestamp,
-    hold_until: Timestamp,
-    payment_due_at: Timestamp,
-    phase: Phase,
-    status: OrderStatus,
-    cart_closed: bool,
-    /// Why it was rejected, when it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rejection: Option<Reject>,
-    timeline: Vec<TimelineEntry>,
-}
 
 /// An order's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     id: OrderId,
     body: Option<Body>,
-}
-
-impl Body {
-    fn placed(placement: &Placement, hold_until: Timestamp, payment_due_at: Timestamp, at: Timestamp) -> Self {
-        let Placement { cart, attempt, owner, email, shipping_address, payment, expected_total, lines, .. } = placement;
-        let line = |line: &super::cart::CartLine| OrderLine {
-            sku: line.sku,
-            vendor: line.vendor,
-            title: line.title.clone(),
-            quantity: line.quantity,
-            unit_price: line.unit_price,
-        };
-        let lines: Vec<OrderLine> = lines.iter().map(line).collect();
-        let mut sub_orders: Vec<SubOrder> = Vec::new();
-        for line in &lines {
-            if !sub_orders.iter().any(|sub| sub.vendor == line.vendor) {
-                sub_orders.push(SubOrder { vendor: line.vendor, hold: HoldState::Asked });
-            }
-        }
-        Self {
-            cart: *cart,
-            attempt: *attempt,
-            owner: *owner,
-            email: email.clone(),
-            shipping_address: shipping_address.clone(),
-            payment: payment.clone(),
-            payment_status: PaymentStatus::None,
-            currency: expected_total.currency,
-            expected_total: expected_total.minor,
-            total: lines.iter().map(OrderLine::total).sum(),
-            lines,
-            sub_orders,
-            cancelled: 0,
-            paid: 0,
-            refunded: 0,
-            placed_at: at,
-            hold_until,
-            payment_due_at,
-            phase: Phase::Reserving,
-            status: OrderStatus::Placed,
-            cart_closed: false,
-            rejection: None,
-            timeline: Vec::with_capacity(8),
-        }
-    }
-
-    fn total_due(&self) -> i64 {
-        self.total - self.cancelled - (self.paid - self.refunded)
-    }
-
-    fn hold(&self, vendor: VendorId) -> Option<HoldState> {
-        self.sub_orders.iter().find(|sub| sub.vendor == vendor).map(|sub| sub.hold)
-    }
-
-    fn set_hold(&mut self, vendor: VendorId, hold: HoldState) {
-        for sub in self.sub_orders.iter_mut().filter(|sub| sub.vendor == vendor) {
-            sub.hold = hold;
-        }
-    }
-
-    fn vendor_total(&self, vendor: VendorId) -> i64 {
-        self.lines.iter().filter(|line| line.vendor == vendor).map(OrderLine::total).sum()
-    }
-
-    fn note(&mut self, at: Timestamp, kind: &'static str) -> &mut TimelineEntry {
-        self.timeline.push(TimelineEntry { at, kind: Cow::Borrowed(kind), vendor: None, amount: None, reason: None });
-        self.timeline.last_mut().expect("an entry was just pushed")
-    }
-
-    fn take_prices(&mut self, held: &[HeldLine]) {
-        for line in &mut self.lines {
-            if let Some(now) = held.iter().find(|held| held.sku == line.sku) {
-                line.unit_price = now.unit_price;
-            }
-        }
-        self.total = self.lines.iter().map(OrderLine::total).sum();
-    }
-
-    /// Gives back what is held, or opens the cart at once when nothing is.
-    fn start_ending(&mut self, end: OrderStatus) {
-        let settled = |sub: &SubOrder| matches!(sub.hold, HoldState::Refused | HoldState::Released);
-        self.phase = match self.sub_orders.iter().all(settled) {
-            true => Phase::Reopening(end),
-            false => Phase::Releasing(end),
-        };
-    }
-
-    fn settle_when_done(&mut self) {
-        if self.cart_closed && self.sub_orders.iter().all(|sub| sub.hold == HoldState::Committed) {
-            self.phase = Phase::Settled;
-        }
-    }
-
-    fn may_see(&self, by: Principal) -> bool {
-        match by {
-            Principal::Staff => true,
-            Principal::Vendor(vendor) => self.hold(vendor).is_some(),
-            buyer => self.owner.is(buyer, self.cart),
-        }
-    }
 }
 
 impl Order {
@@ -309,6 +139,19 @@ impl Order {
         })
     }
 
+    fn hold_state(&self, vendor: VendorId) -> Option<HoldState> {
+        self.body.as_ref().and_then(|body| body.hold(vendor))
+    }
+
+    /// A vendor that refused may hold all the same: when the request was sent again before its refusal arrived, and stock came
+    /// in between. Nothing else would end that hold before its time.
+    fn give_back_stray_hold(&self, vendor: VendorId) -> Option<Message> {
+        let body = self.body.as_ref()?;
+        let stray = body.hold(vendor) == Some(HoldState::Refused);
+        let command = VendorCommand::Release { order: self.id, until: body.hold_until };
+        stray.then_some(Message::Vendor { id: vendor, command })
+    }
+
     fn seen(&self, by: Principal) -> Result<&Body, Reject> {
         self.body.as_ref().filter(|body| body.may_see(by)).ok_or(Reject::OrderUnknown)
     }
@@ -386,7 +229,8 @@ impl Entity for Order {
                     payment_due_at: now.plus_millis(placement.payment_ms),
                     placement: placement.clone(),
                 }]),
-                OrderCommand::HoldDue { .. } | OrderCommand::Tick => Ok(Vec::new()),
+                // Who awaits an order has its id from the cart: should its placing come late, the question waits for it.
+                OrderCommand::HoldDue { .. } | OrderCommand::Tick | OrderCommand::Await { .. } => Ok(Vec::new()),
                 _ => Err(Reject::OrderUnknown),
             };
         };
@@ -429,10 +273,9 @@ impl Entity for Order {
                 Ok(vec![OrderEvent::PaymentDeadlinePassed])
             }
             (OrderCommand::Cancel { by }, _) => self.decide_cancel(*by),
-            (
-                OrderCommand::Get { by } | OrderCommand::GetTimeline { by } | OrderCommand::Await { by, .. },
-                _,
-            ) => self.seen(*by).map(|_| Vec::new()),
+            (OrderCommand::Get { by } | OrderCommand::GetTimeline { by } | OrderCommand::Await { by, .. }, _) => {
+                self.seen(*by).map(|_| Vec::new())
+            }
             // Everything else comes late, or again: it was taken care of.
             _ => nothing,
         }
@@ -590,28 +433,45 @@ impl Entity for Order {
     }
 
     fn respond(&self, command: &OrderCommand, outcome: Result<(), &Reject>) -> Option<Message> {
-        let (OrderCommand::HoldDue { vendor, until }, Ok(())) = (command, outcome) else { return None };
+        let (vendor, until) = match (command, outcome) {
+            (OrderCommand::HoldDue { vendor, until }, Ok(())) => (*vendor, *until),
+            (OrderCommand::StockHeld { vendor, .. }, Ok(())) => {
+                return self.give_back_stray_hold(*vendor);
+            }
+            _ => return None,
+        };
         let order = self.id;
         let command = match self.body.as_ref().map(|body| body.phase) {
             // Never placed, or long over: the hold has no owner.
             None | Some(Phase::Ended | Phase::Releasing(_) | Phase::Reopening(_)) => {
-                VendorCommand::Release { order, until: *until }
+                VendorCommand::Release { order, until }
+            }
+            // What this vendor was to sell it has sold: another hold is the echo of an old request, and selling it would
+            // take the stock twice.
+            Some(Phase::Settling | Phase::Settled) if self.hold_state(vendor) == Some(HoldState::Committed) => {
+                VendorCommand::Release { order, until }
             }
             Some(Phase::Settling | Phase::Settled) => VendorCommand::Commit { order },
             // The payment's outcome is not known: the answer comes when it is, as a commit or a release.
-            Some(Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) => return None,
+            Some(Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) => {
+                return None;
+            }
         };
-        Some(Message::Vendor { id: *vendor, command })
+        Some(Message::Vendor { id: vendor, command })
     }
 
-    fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
-        let Some(body) = &self.body else { return Vec::new() };
+    fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
+        let Some(body) = &self.body else {
+            return Vec::new();
+        };
         let vendors = |step: Step, in_state: fn(HoldState) -> bool| {
             let subs = body.sub_orders.iter().filter(move |sub| in_state(sub.hold));
             subs.map(move |sub| EffectKey::new(step, sub.vendor))
         };
         match body.phase {
             Phase::Reserving => vendors(Step::Reserve, |hold| hold == HoldState::Asked).collect(),
+            // Past the deadline nothing is charged, also not by a node that was down until then: the timer ends the wait.
+            Phase::Paying if now >= body.payment_due_at => Vec::new(),
             Phase::Paying => vec![EffectKey::new(Step::Charge, self.id)],
             Phase::Voiding(_) => vec![EffectKey::new(Step::Void, self.id)],
             Phase::Settling => {
@@ -636,6 +496,22 @@ impl Entity for Order {
         let to_vendor = |command| Effect::Tell(Message::Vendor { id: vendor, command });
         let to_cart = |command| Effect::Tell(Message::Cart { id: body.cart, command });
         let order = self.id;
+        // A key may be older than the state: what is no longer wanted must not be asked again.
+        let wanted = match (key.step, body.phase) {
+            (Step::Reserve, Phase::Reserving) => body.hold(vendor) == Some(HoldState::Asked),
+            (Step::Commit, Phase::Settling) => body.hold(vendor) == Some(HoldState::Held),
+            (Step::Release, Phase::Releasing(_)) => {
+                matches!(body.hold(vendor), Some(HoldState::Held | HoldState::Asked))
+            }
+            (Step::Close, Phase::Settling) => !body.cart_closed,
+            (Step::Charge, Phase::Paying) | (Step::Void, Phase::Voiding(_)) | (Step::Reopen, Phase::Reopening(_)) => {
+                true
+            }
+            _ => false,
+        };
+        if !wanted {
+            return None;
+        }
         Some(match key.step {
             Step::Reserve => to_vendor(VendorCommand::Reserve {
                 order,
@@ -669,7 +545,9 @@ impl Entity for Order {
     }
 
     fn publications(&self, events: &[OrderEvent]) -> Vec<Publication> {
-        let Some(body) = &self.body else { return Vec::new() };
+        let Some(body) = &self.body else {
+            return Vec::new();
+        };
         let mut published = Vec::new();
         for event in events {
             let (from, to) = match event {
@@ -695,11 +573,38 @@ impl Entity for Order {
         matches!(self.phase(), Some(Phase::Settled | Phase::Ended))
     }
 
+    fn is_read(command: &OrderCommand) -> bool {
+        matches!(command, OrderCommand::Get { .. } | OrderCommand::GetTimeline { .. } | OrderCommand::Await { .. })
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        self.body.as_ref().map_or(serde_json::Value::Null, |body| {
+            serde_json::json!({
+                "cart_id": body.cart,
+                "attempt": body.attempt,
+                "phase": body.phase,
+                "status": body.status,
+                "payment_status": body.payment_status,
+                "currency": body.currency,
+                "total_minor": body.total,
+                "total_due_minor": body.total_due(),
+                "sub_orders": body.sub_orders,
+                "rejection": body.rejection.as_ref().map(Reject::code),
+            })
+        })
+    }
+
     fn check(&self) -> Result<(), Breach> {
-        let Some(body) = &self.body else { return Ok(()) };
+        let Some(body) = &self.body else {
+            return Ok(());
+        };
         let breach = |invariant, detail: String| Err(Breach::new(invariant, self.id.entity(), detail));
-        let amounts =
-            || format!("total {}, cancelled {}, paid {}, refunded {}", body.total, body.cancelled, body.paid, body.refunded);
+        let amounts = || {
+            format!(
+                "total {}, cancelled {}, paid {}, refunded {}",
+                body.total, body.cancelled, body.paid, body.refunded
+            )
+        };
         let lines: i64 = body.lines.iter().map(OrderLine::total).sum();
         let shares: i64 = body.sub_orders.iter().map(|sub| body.vendor_total(sub.vendor)).sum();
         if lines != body.total || shares != body.total {

@@ -3,8 +3,13 @@
 //! A hold lowers what is available at once and what is on hand when the order is paid. Only the order ends it, by commit or
 //! release; past its time the vendor asks the order. So stock can never be promised twice.
 
+mod types;
+
+pub use types::*;
+
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, read_part, write_part,
+    Capture, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, read_part,
+    write_part,
 };
 use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
 use super::invariants::Breach;
@@ -16,211 +21,6 @@ use super::time::Timestamp;
 use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// A product to be added, with its SKUs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewProduct {
-    /// Its id, minted by whoever asks.
-    pub id: ProductId,
-    /// What it is called.
-    pub title: String,
-    /// What it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Where it is found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub category: Option<String>,
-    /// Its SKUs, at least one.
-    pub skus: Vec<NewSku>,
-}
-
-/// A SKU to be added.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewSku {
-    /// Its id, minted by whoever asks.
-    pub id: SkuId,
-    /// The vendor's own code.
-    pub code: String,
-    /// Its price, in minor units.
-    pub price_minor: i64,
-    /// The price's currency.
-    pub currency: Currency,
-    /// Pieces in the house.
-    pub on_hand: i64,
-}
-
-/// What an order wants of one SKU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WantedLine {
-    /// The SKU.
-    pub sku: SkuId,
-    /// Pieces.
-    pub quantity: i64,
-}
-
-/// What is held of one SKU, at the price of that moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldLine {
-    /// The SKU.
-    pub sku: SkuId,
-    /// Pieces.
-    pub quantity: i64,
-    /// The price of one, in minor units.
-    pub unit_price: i64,
-}
-
-/// What can be asked of a vendor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum VendorCommand {
-    /// Come into being.
-    Create {
-        /// The vendor's name.
-        name: String,
-    },
-    /// Add a product with its SKUs.
-    AddProduct {
-        /// On whose behalf.
-        by: Principal,
-        /// The product.
-        product: NewProduct,
-    },
-    /// Change a price.
-    SetPrice {
-        /// On whose behalf.
-        by: Principal,
-        /// Of which SKU.
-        sku: SkuId,
-        /// The new price, in minor units.
-        price_minor: i64,
-        /// Its currency, which must be the SKU's.
-        currency: Currency,
-    },
-    /// Change what is on hand by counting, buying in or writing off.
-    AdjustStock {
-        /// On whose behalf.
-        by: Principal,
-        /// Of which SKU.
-        sku: SkuId,
-        /// Pieces more, or less when negative.
-        delta: i64,
-        /// Why.
-        reason: String,
-    },
-    /// Show a SKU.
-    GetSku {
-        /// On whose behalf.
-        by: Principal,
-        /// Which.
-        sku: SkuId,
-    },
-    /// Hold stock for an order.
-    Reserve {
-        /// The order.
-        order: OrderId,
-        /// Until when the order needs it at most.
-        until: Timestamp,
-        /// The currency the order is in.
-        currency: Currency,
-        /// What.
-        lines: Vec<WantedLine>,
-    },
-    /// The order is paid: what was held for it is sold.
-    Commit {
-        /// The order.
-        order: OrderId,
-    },
-    /// The order has ended unpaid: what was held for it is free, and nothing may be held for it any more.
-    Release {
-        /// The order.
-        order: OrderId,
-        /// Until when the order would have needed it.
-        until: Timestamp,
-    },
-    /// Time has passed.
-    Tick,
-}
-
-/// What can have happened to a vendor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum VendorEvent {
-    /// It came into being.
-    VendorCreated {
-        /// Its name.
-        name: String,
-    },
-    /// A product was added.
-    ProductAdded {
-        /// The product.
-        product: NewProduct,
-    },
-    /// A price was changed.
-    SkuPriceChanged {
-        /// Of which SKU.
-        sku: SkuId,
-        /// The new price, in minor units.
-        price_minor: i64,
-    },
-    /// Stock was changed by hand.
-    StockAdjusted {
-        /// Of which SKU.
-        sku: SkuId,
-        /// Pieces more, or less when negative.
-        delta: i64,
-        /// Why.
-        reason: String,
-    },
-    /// Stock was held for an order.
-    StockHeld {
-        /// The order.
-        order: OrderId,
-        /// Until when.
-        until: Timestamp,
-        /// What, at today's price.
-        lines: Vec<HeldLine>,
-    },
-    /// What was held for an order was sold.
-    StockCommitted {
-        /// The order.
-        order: OrderId,
-    },
-    /// What was held for an order, if anything, is free again; a later hold for it is refused.
-    StockReleased {
-        /// The order.
-        order: OrderId,
-        /// Until when the order would have needed it: as long is the release remembered.
-        until: Timestamp,
-        /// What had been held.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        skus: Vec<SkuId>,
-    },
-}
-
-/// What a vendor answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum VendorReply {
-    /// The vendor.
-    Vendor {
-        /// Its row.
-        vendor: VendorRow,
-    },
-    /// A product with its SKUs.
-    Product {
-        /// The product.
-        product: Box<ProductRow>,
-        /// Its SKUs, in the vendor's order.
-        skus: Vec<SkuRow>,
-    },
-    /// A SKU.
-    Sku {
-        /// The SKU.
-        sku: Box<SkuRow>,
-    },
-    /// Done; nothing to show.
-    Done,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
@@ -355,6 +155,13 @@ impl Vendor {
         if self.products.contains_key(&product.id) {
             return Ok(Vec::new());
         }
+        // In the order in which refusals take precedence, over all SKUs each.
+        for sku in &product.skus {
+            check_price(sku.price_minor)?;
+        }
+        if product.skus.iter().any(|sku| !(0..=limits::SKU_PIECES).contains(&sku.on_hand)) {
+            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES });
+        }
         if product.skus.len() > limits::PRODUCT_SKUS {
             return Err(Reject::TooMany { what: "SKUs of one product".into(), limit: limits::PRODUCT_SKUS });
         }
@@ -362,14 +169,8 @@ impl Vendor {
             return Err(Reject::TooMany { what: "SKUs of one vendor".into(), limit: limits::VENDOR_SKUS });
         }
         let mut codes = BTreeSet::new();
-        for sku in &product.skus {
-            check_price(sku.price_minor)?;
-            if !(0..=limits::SKU_PIECES).contains(&sku.on_hand) {
-                return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES });
-            }
-            if !codes.insert(&sku.code) {
-                return Err(Reject::SkuCodeTaken { sku_code: sku.code.clone() });
-            }
+        if let Some(twice) = product.skus.iter().find(|sku| !codes.insert(&sku.code)) {
+            return Err(Reject::SkuCodeTaken { sku_code: twice.code.clone() });
         }
         Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
     }
@@ -378,7 +179,7 @@ impl Vendor {
         let sku = self.sku(id)?;
         let available = sku.on_hand - sku.held;
         let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
-        if available.checked_add(delta).is_none_or(|left| left < 0) {
+        if available.saturating_add(delta) < 0 {
             return Err(Reject::StockNegative { available, delta });
         }
         if on_hand.is_none_or(|count| count > limits::SKU_PIECES)
@@ -400,21 +201,27 @@ impl Vendor {
         if self.holds.contains_key(&order) {
             return Ok(Vec::new());
         }
-        if self.released.contains_key(&order) || until <= now {
-            return Err(Reject::HoldClosed);
+        if self.head.name.is_none() {
+            return Err(Reject::VendorUnknown);
         }
         let mut held = Vec::with_capacity(lines.len());
-        let mut short = Vec::new();
+        let (mut short, mut foreign) = (Vec::new(), None);
         for line in lines {
             let sku = self.sku(line.sku)?;
             if sku.currency != currency {
-                return Err(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
+                foreign = Some(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
             }
             let available = sku.on_hand - sku.held;
             if available < line.quantity {
                 short.push(Shortage { sku_id: line.sku, requested: line.quantity, available });
             }
             held.push(HeldLine { sku: line.sku, quantity: line.quantity, unit_price: sku.price_minor });
+        }
+        if let Some(reject) = foreign {
+            return Err(reject);
+        }
+        if self.released.contains_key(&order) || until <= now {
+            return Err(Reject::HoldClosed);
         }
         if !short.is_empty() {
             return Err(Reject::OutOfStock { skus: short });
@@ -642,11 +449,15 @@ impl Entity for Vendor {
     }
 
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
-        let due = self.due.iter().take_while(|(until, _)| *until <= now);
+        // A few at a time: as they are answered, the next come up.
+        let due = self.due.iter().take_while(|(until, _)| *until <= now).take(limits::HOLDS_ASKED_AT_ONCE);
         due.map(|(_, order)| EffectKey::new(Step::AskHold, *order)).collect()
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
+        if key.step != Step::AskHold {
+            return None;
+        }
         let order = OrderId::from_uuid(uuid::Uuid::from_u128(key.target));
         let hold = self.holds.get(&order)?;
         let command = OrderCommand::HoldDue { vendor: self.id, until: hold.until };
@@ -680,6 +491,25 @@ impl Entity for Vendor {
             }
         }
         published
+    }
+
+    fn is_read(command: &VendorCommand) -> bool {
+        matches!(command, VendorCommand::GetSku { .. })
+    }
+
+    fn stays(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.head.name,
+            "products": self.products.len(),
+            "skus": self.skus.len(),
+            "holds": self.holds.len(),
+            "remembered_releases": self.released.len(),
+            "oldest_hold_until_ms": self.due.first().map(|(until, _)| until.as_millis()),
+        })
     }
 
     fn check(&self) -> Result<(), Breach> {

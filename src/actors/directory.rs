@@ -1,0 +1,107 @@
+//! What the node shows without asking an actor: products, SKUs with their durable available count, and how many orders have
+//! each status. It is filled at start-up and changed only by what has become durable.
+
+use crate::domain::entity::{Publication, Shelf};
+use crate::domain::ids::{ProductId, SkuId};
+use crate::domain::order::OrderStatus;
+use crate::domain::rows::{ProductRow, Rows, SkuRow};
+use dashmap::DashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// A SKU as anyone may see it.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Everything but what is in stock, which [`Listing::available`] alone tells.
+    pub sku: Arc<SkuRow>,
+    /// Pieces on hand and not held, durably so.
+    pub available: i64,
+}
+
+struct Entry {
+    sku: Arc<SkuRow>,
+    available: i64,
+}
+
+/// The directory of one node.
+pub struct Directory {
+    skus: DashMap<SkuId, Entry, foldhash::fast::RandomState>,
+    products: DashMap<ProductId, Arc<ProductRow>, foldhash::fast::RandomState>,
+    orders: [AtomicI64; OrderStatus::ALL.len()],
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            skus: DashMap::default(),
+            products: DashMap::default(),
+            orders: std::array::from_fn(|_| AtomicI64::new(0)),
+        }
+    }
+}
+
+impl Directory {
+    /// Takes over what the read tables hold, or what recovered vendors show.
+    pub fn fill(&self, rows: Rows) {
+        for product in rows.products {
+            self.publish(Publication::Product(Box::new(product)));
+        }
+        for sku in rows.skus {
+            self.publish(Publication::Sku(Box::new(sku)));
+        }
+    }
+
+    /// Takes over how many orders have each status.
+    pub fn count_orders(&self, counts: &[(OrderStatus, u64)]) {
+        for (status, count) in counts {
+            self.orders[*status as usize].store(i64::try_from(*count).unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// Shows what has become durable.
+    pub fn publish(&self, publication: Publication) {
+        match publication {
+            Publication::Product(product) => {
+                self.products.insert(product.id, Arc::from(product));
+            }
+            Publication::Sku(sku) => {
+                let available = sku.available();
+                self.skus.insert(sku.id, Entry { sku: Arc::from(sku), available });
+            }
+            Publication::Available { sku, available } => {
+                if let Some(mut entry) = self.skus.get_mut(&sku) {
+                    entry.available = available;
+                }
+            }
+            Publication::OrderStatus { from, to } => {
+                if let Some(from) = from {
+                    self.orders[from as usize].fetch_sub(1, Ordering::Relaxed);
+                }
+                self.orders[to as usize].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// A SKU.
+    pub fn sku(&self, id: SkuId) -> Option<Listing> {
+        self.skus.get(&id).map(|entry| Listing { sku: entry.sku.clone(), available: entry.available })
+    }
+
+    /// A product with its SKUs, in the vendor's order.
+    pub fn product(&self, id: ProductId) -> Option<(Arc<ProductRow>, Vec<Listing>)> {
+        let product = self.products.get(&id)?.clone();
+        let skus = product.sku_ids.iter().filter_map(|sku| self.sku(*sku)).collect();
+        Some((product, skus))
+    }
+
+    /// How many orders have each status.
+    pub fn order_counts(&self) -> impl Iterator<Item = (OrderStatus, i64)> + '_ {
+        OrderStatus::ALL.into_iter().map(|status| (status, self.orders[status as usize].load(Ordering::Relaxed)))
+    }
+}
+
+impl Shelf for Directory {
+    fn available(&self, sku: SkuId) -> Option<i64> {
+        self.skus.get(&sku).map(|entry| entry.available)
+    }
+}

@@ -1,0 +1,63 @@
+//! What the actors tell about themselves, with every handle made once.
+
+use crate::domain::ids::Kind;
+use crate::telemetry::names;
+use metrics::{Counter, Gauge, Histogram};
+use std::time::Duration;
+
+pub(super) struct KindMetrics {
+    pub(super) live: Gauge,
+    pub(super) depth_max: Gauge,
+    pub(super) done: Counter,
+    pub(super) rejected: Counter,
+    pub(super) repeated: Counter,
+    pub(super) expired: Counter,
+    pub(super) panicked: Counter,
+    pub(super) seconds: Histogram,
+    pub(super) restarts: Counter,
+    pub(super) recoveries: Counter,
+    pub(super) passivations: Counter,
+    pub(super) quarantines: Counter,
+}
+
+impl KindMetrics {
+    pub(super) fn new(kind: Kind) -> Self {
+        let kind = kind.name();
+        let outcome = |outcome: &'static str| metrics::counter!(names::COMMANDS, "kind" => kind, "outcome" => outcome);
+        Self {
+            live: metrics::gauge!(names::ACTORS_LIVE, "kind" => kind),
+            depth_max: metrics::gauge!(names::MAILBOX_DEPTH_MAX, "kind" => kind),
+            done: outcome("done"),
+            rejected: outcome("rejected"),
+            repeated: outcome("repeated"),
+            expired: outcome("expired"),
+            panicked: outcome("panicked"),
+            seconds: metrics::histogram!(names::COMMAND_SECONDS, "kind" => kind),
+            restarts: metrics::counter!(names::RESTARTS, "kind" => kind),
+            recoveries: metrics::counter!(names::RECOVERIES, "kind" => kind),
+            passivations: metrics::counter!(names::PASSIVATIONS, "kind" => kind),
+            quarantines: metrics::counter!(names::QUARANTINES, "kind" => kind),
+        }
+    }
+}
+
+pub(super) struct PaymentMetrics {
+    seconds: [Histogram; 2],
+}
+
+impl PaymentMetrics {
+    pub(super) fn new() -> Self {
+        Self { seconds: ["charge", "void"].map(|call| metrics::histogram!(names::PAYMENT_SECONDS, "call" => call)) }
+    }
+
+    pub(super) fn called(&self, void: bool, outcome: &'static str, took: Duration) {
+        self.seconds[usize::from(void)].record(took);
+        let call = if void { "void" } else { "charge" };
+        metrics::counter!(names::PAYMENT_CALLS, "call" => call, "outcome" => outcome).increment(1);
+    }
+}
+
+/// Counts a request that was refused because a limit was reached.
+pub(super) fn shed(reason: &'static str) {
+    metrics::counter!(names::SHED, "reason" => reason).increment(1);
+}

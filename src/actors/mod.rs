@@ -1,0 +1,20 @@
+//! The actors: one generic shell that runs every kind of entity, the registry that starts and stops them, and what they need around them.
+//!
+//! Only this room knows actix. It sees the journal as [`crate::ports::Lane`] and everything else through ports too.
+
+mod arbiters;
+pub mod directory;
+pub mod engine;
+mod metrics;
+mod node;
+mod payments;
+mod registry;
+mod shell;
+mod state;
+mod timers;
+
+pub use arbiters::Arbiters;
+pub use engine::{Answered, Ask, CheckedOut, Engine, Failure};
+pub use node::{DecideHook, NodeParts, NodeSettings, Readiness};
+pub use registry::Hosted;
+pub use state::{Built, Rebuilt, build, build_any};

@@ -1,0 +1,457 @@
+//! What all actors of a node share, and how messages find their way.
+
+use crate::actors::directory::Directory;
+use crate::actors::metrics::{KindMetrics, PaymentMetrics};
+use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
+use crate::actors::shell::{Envelope, Shell, Start};
+use crate::actors::state::{Built, Rebuilt, build_any};
+use crate::actors::timers::Timers;
+use crate::domain::cart::Cart;
+use crate::domain::entity::Message;
+use crate::domain::entity::for_kind;
+use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::order::Order;
+use crate::domain::vendor::Vendor;
+use crate::limits;
+use crate::ports::{Captured, Clock, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource};
+use crate::telemetry::names;
+use actix::dev::channel;
+use actix::{Addr, ArbiterHandle, Context};
+use async_trait::async_trait;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Called before every decision, inside the guard against panics. For tests of faults; nothing else sets it.
+pub type DecideHook = Arc<dyn Fn(EntityRef, &dyn Debug) + Send + Sync>;
+
+/// How a node behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeSettings {
+    /// Messages waiting in one mailbox before requests to it are shed.
+    pub mailbox_depth: usize,
+    /// Records in flight before requests are shed.
+    pub records_in_flight: usize,
+    /// Records since the checkpoint before requests are shed.
+    pub records_since_checkpoint: u64,
+    /// Bytes since the checkpoint before requests are shed.
+    pub bytes_since_checkpoint: u64,
+    /// Actors in memory before the least recently used are passivated.
+    pub live_actors: usize,
+    /// How long an actor is idle before it is passivated.
+    pub idle: Duration,
+    /// How long stock is held for an order, in milliseconds.
+    pub hold_ms: i64,
+    /// How long a payment may take, in milliseconds.
+    pub payment_ms: i64,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        Self {
+            mailbox_depth: limits::MAILBOX_DEPTH,
+            records_in_flight: limits::RECORDS_IN_FLIGHT,
+            records_since_checkpoint: limits::RECORDS_SINCE_CHECKPOINT,
+            bytes_since_checkpoint: limits::BYTES_SINCE_CHECKPOINT,
+            live_actors: limits::LIVE_ACTORS,
+            idle: Duration::from_millis(limits::IDLE_MS),
+            hold_ms: limits::HOLD_MS,
+            payment_ms: limits::PAYMENT_MS,
+        }
+    }
+}
+
+/// Whether a node takes requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Readiness {
+    /// It does.
+    Ready = 0,
+    /// It still replays its journal.
+    Recovering = 1,
+    /// It is stopping.
+    Draining = 2,
+    /// Its store takes nothing: reads are answered, writes are not.
+    StoreUnavailable = 3,
+}
+
+/// What a node is made of.
+pub struct NodeParts {
+    /// The journal's writer.
+    pub lane: Arc<dyn Lane>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// The cached states.
+    pub snapshots: Arc<dyn Snapshots>,
+    /// Single entities, read back.
+    pub histories: Arc<dyn Histories>,
+    /// The read tables.
+    pub queries: Arc<dyn Queries>,
+    /// The payment providers.
+    pub gateways: Vec<Arc<dyn PaymentGateway>>,
+    /// Where the actors run.
+    pub arbiters: Vec<ArbiterHandle>,
+    /// The runtime for everything that leaves the node.
+    pub runtime: tokio::runtime::Handle,
+    /// How it behaves.
+    pub settings: NodeSettings,
+    /// For tests of faults.
+    pub on_decide: Option<DecideHook>,
+    /// The moment whose state the read tables show, in milliseconds since the Unix epoch.
+    pub as_of: Arc<AtomicI64>,
+}
+
+/// Makes an actor run; whether it does.
+type Launch = Box<dyn FnOnce() -> bool>;
+
+/// What all actors of a node share.
+pub struct Node {
+    pub(super) lane: Arc<dyn Lane>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) snapshots: Arc<dyn Snapshots>,
+    pub(super) histories: Arc<dyn Histories>,
+    pub(super) queries: Arc<dyn Queries>,
+    pub(super) gateways: Vec<Arc<dyn PaymentGateway>>,
+    arbiters: Vec<ArbiterHandle>,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) settings: NodeSettings,
+    pub(super) on_decide: Option<DecideHook>,
+    pub(super) as_of: Arc<AtomicI64>,
+    pub(super) registry: Registry,
+    pub(super) directory: Arc<Directory>,
+    pub(super) timers: Timers,
+    pub(super) payment_calls: Semaphore,
+    /// Whether gateways are called no more.
+    pub(super) quiet: AtomicBool,
+    /// Cuts off what waits outside of the node.
+    pub(super) stop: CancellationToken,
+    /// What waits outside of the node.
+    pub(super) outside: TaskTracker,
+    pub(super) payment_metrics: PaymentMetrics,
+    /// Records that admitted checkouts may still need.
+    pub(super) reserved: AtomicUsize,
+    readiness: AtomicU8,
+    metrics: [KindMetrics; 3],
+    passivations: [AtomicU64; 3],
+    start: Instant,
+    /// Milliseconds since `start`, as the housekeeping last saw them.
+    coarse_ms: AtomicU64,
+}
+
+impl Node {
+    pub(super) fn new(parts: NodeParts) -> Arc<Self> {
+        Arc::new(Self {
+            lane: parts.lane,
+            clock: parts.clock,
+            snapshots: parts.snapshots,
+            histories: parts.histories,
+            queries: parts.queries,
+            gateways: parts.gateways,
+            arbiters: parts.arbiters,
+            runtime: parts.runtime,
+            settings: parts.settings,
+            on_decide: parts.on_decide,
+            as_of: parts.as_of,
+            registry: Registry::default(),
+            directory: Arc::new(Directory::default()),
+            timers: Timers::new(),
+            payment_calls: Semaphore::new(limits::GATEWAY_CALLS),
+            quiet: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            outside: TaskTracker::new(),
+            payment_metrics: PaymentMetrics::new(),
+            reserved: AtomicUsize::new(0),
+            readiness: AtomicU8::new(Readiness::Recovering as u8),
+            metrics: Kind::ALL.map(KindMetrics::new),
+            passivations: Default::default(),
+            start: Instant::now(),
+            coarse_ms: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn metrics(&self, kind: Kind) -> &KindMetrics {
+        &self.metrics[kind as usize]
+    }
+
+    /// Counts an actor that leaves memory.
+    pub(super) fn count_passivation(&self, kind: Kind) {
+        self.metrics(kind).passivations.increment(1);
+        self.passivations[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Actors of this kind that left memory since the node started.
+    pub(super) fn passivated(&self, kind: Kind) -> u64 {
+        self.passivations[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// Whether this node takes requests now.
+    pub(super) fn readiness(&self) -> Readiness {
+        match self.readiness.load(Ordering::Acquire) {
+            1 => Readiness::Recovering,
+            2 => Readiness::Draining,
+            _ if !self.lane.pressure().store_available => Readiness::StoreUnavailable,
+            _ => Readiness::Ready,
+        }
+    }
+
+    pub(super) fn set_readiness(&self, readiness: Readiness) {
+        self.readiness.store(readiness as u8, Ordering::Release);
+    }
+
+    /// Starts the actor of `id`, unless the node is stopping.
+    fn start<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> Option<Slot<E>> {
+        let (slot, launch) = self.prepare(id, start);
+        launch().then_some(slot)
+    }
+
+    /// An actor and what makes it run: on the arbiter of its partition, where its cart or its orders are too.
+    fn prepare<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> (Slot<E>, Launch) {
+        // A capacity of none is actix's word for no limit: requests are refused by depth before they come here, and what entities send each other
+        // is never refused.
+        let (sender, receiver) = channel::channel(0);
+        let shared = Arc::new(SlotShared::default());
+        let (node, slot) = (self.clone(), shared.clone());
+        let launch = move || {
+            let arbiter = node.arbiters[usize::from(id.uuid().as_bytes()[15]) % node.arbiters.len()].clone();
+            !node.stop.is_cancelled()
+                && arbiter.spawn_fn(move || {
+                    let context: Context<Shell<E>> = Context::with_receiver(receiver);
+                    context.run(Shell::new(id, node, slot, start));
+                })
+        };
+        (Slot { addr: Addr::new(sender), shared }, Box::new(launch))
+    }
+
+    /// Puts a message into a mailbox, starting the actor if need be.
+    pub(super) fn deliver<E: Hosted>(
+        self: &Arc<Self>,
+        id: E::Id,
+        envelope: Envelope<E>,
+        limit: Option<usize>,
+        fresh: bool,
+    ) -> Result<(), Undelivered> {
+        let first = if fresh { Start::Fresh } else { Start::Load };
+        let now_ms = self.coarse_ms.load(Ordering::Relaxed);
+        let start = |how| self.start::<E>(id, how);
+        self.registry.deliver(id, envelope, limit, now_ms, start, first)
+    }
+
+    /// Puts a message into the mailbox of an actor that is in memory.
+    fn deliver_if_live<E: Hosted>(self: &Arc<Self>, id: E::Id, envelope: Envelope<E>) -> Result<(), Undelivered> {
+        let slot_time = E::slots(&self.registry).get(&id).map(|slot| slot.shared.last_used.load(Ordering::Relaxed));
+        let start = |how| match how {
+            Start::Replay => self.start::<E>(id, Start::Replay),
+            _ => None,
+        };
+        // Housekeeping is no use: it must not keep an actor young.
+        self.registry.deliver(id, envelope, None, slot_time.unwrap_or(0), start, Start::Load)
+    }
+
+    /// Sends a command from one entity to another. It is never refused.
+    pub(super) fn tell(self: &Arc<Self>, message: Message, fresh: bool) {
+        let told = match message {
+            Message::Cart { id, command } => self.deliver::<Cart>(id, Envelope::Peer(command), None, fresh),
+            Message::Order { id, command } => self.deliver::<Order>(id, Envelope::Peer(command), None, fresh),
+            Message::Vendor { id, command } => self.deliver::<Vendor>(id, Envelope::Peer(command), None, fresh),
+        };
+        debug_assert!(told.is_ok() || self.stop.is_cancelled(), "a message between entities has no limit");
+    }
+
+    /// Makes an entity look at what is due; starts it if it is not in memory.
+    fn wake(self: &Arc<Self>, entity: EntityRef) {
+        for_kind!(entity.kind, E => {
+            let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake, None, false);
+        });
+    }
+
+    fn wake_if_live(self: &Arc<Self>, entity: EntityRef) {
+        for_kind!(entity.kind, E => {
+            let _ = self.deliver_if_live::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake);
+        });
+    }
+
+    /// What an actor starts from, however long the store takes to say it.
+    pub(super) async fn read_back(&self, entity: EntityRef, records_too: bool) -> History {
+        let mut wait = Duration::from_millis(20);
+        loop {
+            let read = match records_too {
+                true => self.histories.history(entity).await,
+                false => self.snapshots.load(entity).await.map(|snapshot| History { snapshot, records: Vec::new() }),
+            };
+            match read {
+                Ok(history) => return history,
+                Err(error) => {
+                    tracing::warn!(%entity, %error, "an entity could not be read: it is tried again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    /// Takes over what recovery found. Nothing runs before all of it is built.
+    pub(super) fn install(self: &Arc<Self>, histories: Vec<(EntityRef, History)>) {
+        let mut carts = Vec::new();
+        let mut orders = Vec::new();
+        let mut vendors = Vec::new();
+        let mut quarantined = Vec::new();
+        for (entity, history) in histories {
+            match build_any(entity, &history) {
+                Ok(Rebuilt::Cart(built)) => carts.push((EntityId::from_uuid(entity.uuid), built)),
+                Ok(Rebuilt::Order(built)) => {
+                    self.recount(entity, &built, &history);
+                    orders.push((EntityId::from_uuid(entity.uuid), built));
+                }
+                Ok(Rebuilt::Vendor(built)) => {
+                    for product in built.entity.product_rows() {
+                        self.directory.publish(crate::domain::entity::Publication::Product(Box::new(product)));
+                    }
+                    for sku in built.entity.sku_rows() {
+                        self.directory.publish(crate::domain::entity::Publication::Sku(Box::new(sku)));
+                    }
+                    vendors.push((EntityId::from_uuid(entity.uuid), built));
+                }
+                Err(error) => {
+                    tracing::error!(%entity, %error, "an entity is quarantined");
+                    self.metrics(entity.kind).quarantines.increment(1);
+                    quarantined.push(entity);
+                }
+            }
+        }
+        // All are in the registry before the first one runs: what it sends must find them, and not start them a second time.
+        let mut launches: Vec<Launch> = Vec::new();
+        self.register::<Vendor>(vendors, &mut launches);
+        self.register::<Order>(orders, &mut launches);
+        self.register::<Cart>(carts, &mut launches);
+        for entity in quarantined {
+            for_kind!(entity.kind, E => {
+                let id = EntityId::from_uuid(entity.uuid);
+                let (slot, launch) = self.prepare::<E>(id, Start::Quarantined);
+                E::slots(&self.registry).insert(id, slot);
+                launches.push(launch);
+            });
+        }
+        for launch in launches {
+            launch();
+        }
+    }
+
+    /// Counts a recovered order under its status now instead of the one its rows show.
+    fn recount(&self, entity: EntityRef, built: &Built<Order>, history: &History) {
+        let snapshot = History { snapshot: history.snapshot.clone(), records: Vec::new() };
+        let Ok(Rebuilt::Order(before)) = build_any(entity, &snapshot) else {
+            return;
+        };
+        let (from, to) = (before.entity.status(), built.entity.status());
+        if let Some(to) = to.filter(|_| from != to) {
+            self.directory.publish(crate::domain::entity::Publication::OrderStatus { from, to });
+        }
+    }
+
+    fn register<E: Hosted>(self: &Arc<Self>, entities: Vec<(E::Id, Box<Built<E>>)>, launches: &mut Vec<Launch>) {
+        for (id, built) in entities {
+            let (slot, launch) = self.prepare::<E>(id, Start::Ready(built));
+            E::slots(&self.registry).insert(id, slot);
+            launches.push(launch);
+        }
+    }
+
+    /// Wakes whoever asked for it, until the node is dropped.
+    pub(super) async fn run_timers(self: Arc<Self>) {
+        loop {
+            for entity in self.timers.due().await {
+                self.wake_if_live(entity);
+            }
+        }
+    }
+
+    /// Wakes entities that are not in memory when their snapshot says so.
+    pub(super) async fn run_wakes(self: Arc<Self>) {
+        const EVERY: Duration = Duration::from_secs(2);
+        const AT_ONCE: u32 = 50_000;
+        loop {
+            match self.snapshots.due(self.clock.now(), AT_ONCE).await {
+                Ok(due) => {
+                    let absent = |(entity, _): &(EntityRef, _)| !self.is_live(*entity);
+                    due.into_iter().filter(absent).for_each(|(entity, _)| self.wake(entity));
+                }
+                Err(error) => tracing::debug!(%error, "the store did not say who is to be woken"),
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    pub(super) fn is_live(&self, entity: EntityRef) -> bool {
+        for_kind!(entity.kind, E => E::slots(&self.registry).contains_key(&EntityId::from_uuid(entity.uuid)))
+    }
+
+    /// Keeps the coarse time, the gauges, and the number of actors in memory.
+    pub(super) async fn run_housekeeping(self: Arc<Self>) {
+        const TICK: Duration = Duration::from_millis(250);
+        const SWEEP_TICKS: u32 = 20;
+        let mut ticks = 0u32;
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.coarse_ms.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+            let pressure = self.lane.pressure();
+            metrics::gauge!(names::LANE_BACKLOG).set(pressure.records_in_flight as f64);
+            metrics::gauge!(names::CHECKPOINT_LAG).set(pressure.records_since_checkpoint as f64);
+            for (status, count) in self.directory.order_counts() {
+                metrics::gauge!(names::ORDERS, "status" => status.name()).set(count as f64);
+            }
+            ticks += 1;
+            if ticks.is_multiple_of(SWEEP_TICKS) {
+                let excess = self.registry.live().saturating_sub(self.settings.live_actors);
+                self.sweep::<Cart>(excess > 0);
+                self.sweep::<Order>(excess > 0);
+                self.sweep::<Vendor>(false);
+            }
+        }
+    }
+
+    /// Asks idle actors to leave; with `hurry`, all but those of the last few seconds.
+    fn sweep<E: Hosted>(self: &Arc<Self>, hurry: bool) {
+        let idle = if hurry { Duration::from_secs(2).min(self.settings.idle) } else { self.settings.idle };
+        let before = self.coarse_ms.load(Ordering::Relaxed).saturating_sub(idle.as_millis() as u64);
+        let (mut deepest, mut unused) = (0, Vec::new());
+        for entry in E::slots(&self.registry) {
+            deepest = deepest.max(entry.shared.depth.load(Ordering::Relaxed));
+            if entry.shared.last_used.load(Ordering::Relaxed) < before {
+                unused.push(*entry.key());
+            }
+        }
+        self.metrics(E::KIND).depth_max.set(deepest as f64);
+        self.metrics(E::KIND).live.set(E::slots(&self.registry).len() as f64);
+        for id in unused {
+            let _ = self.deliver_if_live::<E>(id, Envelope::Passivate);
+        }
+    }
+}
+
+/// The actors as a checkpoint sees them.
+pub(super) struct States(pub(super) Arc<Node>);
+
+#[async_trait]
+impl StateSource for States {
+    async fn capture(&self, entity: EntityRef) -> Option<Captured> {
+        let (send, receive) = oneshot::channel();
+        for_kind!(entity.kind, E => {
+            let id = EntityId::from_uuid(entity.uuid);
+            // An entity with records after the checkpoint is in memory; should its actor have died, it is made anew from the journal.
+            self.0.deliver_if_live::<E>(id, Envelope::Capture(send)).ok()?;
+        });
+        receive.await.ok().flatten()
+    }
+
+    fn checkpointed(&self, entity: EntityRef, version: u64) {
+        for_kind!(entity.kind, E => {
+            let id = EntityId::from_uuid(entity.uuid);
+            let _ = self.0.deliver_if_live::<E>(id, Envelope::Checkpointed(version));
+        });
+    }
+}

@@ -1,0 +1,139 @@
+//! Who is in memory: the one place that knows whether an entity is here.
+//!
+//! A sender raises an actor's depth under the same lock under which an entry is removed, and an entry is removed only at depth
+//! zero: so no message is ever lost to an actor that is leaving, and there are never two writers of one entity.
+
+use crate::actors::shell::{Deliver, Envelope, Shell, Start};
+use crate::domain::cart::Cart;
+use crate::domain::entity::Entity;
+use crate::domain::order::Order;
+use crate::domain::vendor::Vendor;
+use actix::Addr;
+use actix::dev::SendError;
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// What senders and the actor itself both see of an actor.
+#[derive(Default)]
+pub struct SlotShared {
+    /// Messages sent and not yet handled.
+    pub depth: AtomicUsize,
+    /// When a message was last sent, in the node's coarse milliseconds.
+    pub last_used: AtomicU64,
+    /// How often it was started again after a panic.
+    pub restarts: AtomicU32,
+}
+
+/// An actor in memory.
+pub struct Slot<E: Hosted> {
+    pub(super) addr: Addr<Shell<E>>,
+    pub(super) shared: Arc<SlotShared>,
+}
+
+/// The actors of one kind.
+pub type Slots<E> = DashMap<<E as Entity>::Id, Slot<E>, RandomState>;
+
+/// The actors of a node.
+#[derive(Default)]
+pub struct Registry {
+    carts: Slots<Cart>,
+    orders: Slots<Order>,
+    vendors: Slots<Vendor>,
+}
+
+/// An entity that a registry has room for.
+pub trait Hosted: Entity<Id: Unpin, Command: Unpin, Event: Unpin, Reply: Unpin> + Unpin {
+    /// Its kind's actors.
+    fn slots(registry: &Registry) -> &Slots<Self>;
+}
+
+impl Hosted for Cart {
+    fn slots(registry: &Registry) -> &Slots<Self> {
+        &registry.carts
+    }
+}
+
+impl Hosted for Order {
+    fn slots(registry: &Registry) -> &Slots<Self> {
+        &registry.orders
+    }
+}
+
+impl Hosted for Vendor {
+    fn slots(registry: &Registry) -> &Slots<Self> {
+        &registry.vendors
+    }
+}
+
+/// Why a message was not put into a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undelivered {
+    /// The mailbox is at its limit.
+    Full,
+    /// There is no such actor, and none was to be started.
+    Absent,
+}
+
+impl Registry {
+    /// Actors in memory, of all kinds.
+    pub fn live(&self) -> usize {
+        self.carts.len() + self.orders.len() + self.vendors.len()
+    }
+
+    /// Lets all actors go.
+    pub fn clear(&self) {
+        self.carts.clear();
+        self.orders.clear();
+        self.vendors.clear();
+    }
+
+    /// Puts a message into the mailbox of `id`, starting its actor by `start` when there is none (never, when `start` gives none).
+    /// A `limit` is the depth from which on the message is refused.
+    pub fn deliver<E: Hosted>(
+        &self,
+        id: E::Id,
+        mut envelope: Envelope<E>,
+        limit: Option<usize>,
+        now_ms: u64,
+        start: impl Fn(Start<E>) -> Option<Slot<E>>,
+        first: Start<E>,
+    ) -> Result<(), Undelivered> {
+        let slots = E::slots(self);
+        let mut how = Some(first);
+        loop {
+            if let Some(slot) = slots.get(&id) {
+                if limit.is_some_and(|limit| slot.shared.depth.load(Ordering::Relaxed) >= limit) {
+                    return Err(Undelivered::Full);
+                }
+                slot.shared.depth.fetch_add(1, Ordering::AcqRel);
+                slot.shared.last_used.store(now_ms, Ordering::Relaxed);
+                match slot.addr.try_send(Deliver(envelope)) {
+                    Ok(()) => return Ok(()),
+                    Err(SendError::Full(Deliver(back)) | SendError::Closed(Deliver(back))) => envelope = back,
+                }
+                // The actor died of something the shell did not catch: what it had recorded is in the journal only.
+                let dead = slot.addr.clone();
+                drop(slot);
+                slots.remove_if(&id, |_, slot| slot.addr == dead);
+                how = Some(Start::Replay);
+            }
+            let entry = slots.entry(id);
+            if let dashmap::Entry::Vacant(vacant) = entry {
+                match how.take().and_then(&start) {
+                    Some(slot) => drop(vacant.insert(slot)),
+                    None => return Err(Undelivered::Absent),
+                }
+            }
+            how = how.or(Some(Start::Load));
+        }
+    }
+
+    /// Removes an actor that nobody has sent anything to since it looked; whether it was removed.
+    pub fn leave<E: Hosted>(&self, id: E::Id, shared: &Arc<SlotShared>) -> bool {
+        let unwanted =
+            |slot: &Slot<E>| Arc::ptr_eq(&slot.shared, shared) && slot.shared.depth.load(Ordering::Acquire) == 0;
+        E::slots(self).remove_if(&id, |_, slot| unwanted(slot)).is_some()
+    }
+}

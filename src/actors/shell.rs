@@ -1,0 +1,608 @@
+//! The shell: the one actor that runs every kind of entity.
+//!
+//! One turn takes one message: it looks up whether the command was answered before, decides, applies, appends the record together with its replies to the
+//! lane, and sends the effects that stay on the node. Nothing fails after the append. A panic in a turn throws the state away; it is
+//! made anew from the journal, with the same mailbox.
+
+use crate::actors::engine::{ActorView, Answered, Failure};
+use crate::actors::node::Node;
+use crate::actors::registry::{Hosted, SlotShared};
+use crate::actors::state::{Built, build};
+use crate::domain::entity::{Effect, EffectKey, Publication, Step};
+use crate::domain::ids::{EntityId, EntityRef};
+use crate::domain::record::{IdempotencyKey, KeptAnswer, Record};
+use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
+use crate::limits;
+use crate::ports::{Append, Captured, History, Place};
+use crate::telemetry::names;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use std::hash::BuildHasher;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// How many commands that made this actor panic are remembered.
+const SUSPECTS: usize = 64;
+/// The wait before an unanswered message between entities is sent again for the first time.
+const RESEND_FROM: Duration = Duration::from_secs(1);
+/// The wait before a failed gateway call is made again for the first time.
+const RECALL_FROM: Duration = Duration::from_millis(25);
+
+/// Takes an answer, or why there is none.
+pub type ReplyTo<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>) + Send>;
+
+/// A command from the edge.
+pub struct Edge<E: Hosted> {
+    pub command: E::Command,
+    pub key: Option<IdempotencyKey>,
+    /// Past it nobody waits any more.
+    pub deadline: Instant,
+    pub sent: Instant,
+    /// Whether the reply stays on the node, to a command that comes after in the lane's order: then it need not wait.
+    pub inner: bool,
+    pub reply: ReplyTo<E::Reply>,
+}
+
+/// What an actor can be sent.
+pub enum Envelope<E: Hosted> {
+    /// A request.
+    Edge(Edge<E>),
+    /// A command of another entity, or a gateway's answer.
+    Peer(E::Command),
+    /// A gateway gave no answer: its effect is to be tried again later.
+    NotAnswered(EffectKey),
+    /// It may be time for something.
+    Wake,
+    /// A checkpoint wants what changed.
+    Capture(oneshot::Sender<Option<Captured>>),
+    /// A checkpoint holds this version.
+    Checkpointed(u64),
+    /// An administrator looks.
+    Inspect(oneshot::Sender<ActorView>),
+    /// Memory is wanted back.
+    Passivate,
+}
+
+/// The actix message.
+pub struct Deliver<E: Hosted>(pub Envelope<E>);
+
+impl<E: Hosted> Message for Deliver<E> {
+    type Result = ();
+}
+
+/// How an actor comes by its state.
+pub enum Start<E: Hosted> {
+    /// The id was minted just now.
+    Fresh,
+    /// From its snapshot: what is newer is in memory already, so there is nothing newer.
+    Load,
+    /// From its snapshot and the records since: after a fault.
+    Replay,
+    /// Made already, in recovery.
+    Ready(Box<Built<E>>),
+    /// Made in recovery, without success.
+    Quarantined,
+}
+
+enum Life<E: Hosted> {
+    Starting(Option<Start<E>>),
+    Up(Box<Built<E>>),
+    Quarantined,
+}
+
+/// A request that waits for the entity to come so far.
+struct Parked<E: Hosted> {
+    edge: Edge<E>,
+}
+
+struct Sent {
+    key: EffectKey,
+    attempts: u32,
+    again: Instant,
+}
+
+/// The actor.
+pub struct Shell<E: Hosted> {
+    id: E::Id,
+    node: Arc<Node>,
+    slot: Arc<SlotShared>,
+    life: Life<E>,
+    parked: Vec<Parked<E>>,
+    sent: Vec<Sent>,
+    /// The place of its newest record in the lane.
+    last_place: Place,
+    /// The version a checkpoint holds.
+    checkpointed: u64,
+    /// When the node's timer will look at it.
+    look_at: Option<Instant>,
+    /// Commands that made it panic once: their hashes.
+    suspects: Vec<u64>,
+}
+
+type Replies<E> = Vec<(Edge<E>, Answered<<E as crate::domain::entity::Entity>::Reply>)>;
+
+impl<E: Hosted> Shell<E> {
+    pub(super) fn new(id: E::Id, node: Arc<Node>, slot: Arc<SlotShared>, start: Start<E>) -> Self {
+        Self {
+            id,
+            node,
+            slot,
+            life: Life::Starting(Some(start)),
+            parked: Vec::new(),
+            sent: Vec::new(),
+            last_place: Place::default(),
+            checkpointed: 0,
+            look_at: None,
+            suspects: Vec::new(),
+        }
+    }
+
+    fn entity_ref(&self) -> EntityRef {
+        self.id.entity()
+    }
+
+    fn turn(&mut self, envelope: Envelope<E>, ctx: &mut Context<Self>) {
+        match envelope {
+            Envelope::Edge(edge) => self.on_edge(edge, ctx),
+            Envelope::Peer(command) => self.on_peer(command, ctx),
+            Envelope::NotAnswered(key) => self.on_not_answered(key),
+            Envelope::Wake => self.on_wake(ctx),
+            Envelope::Capture(reply) => self.on_capture(reply),
+            Envelope::Checkpointed(version) => self.checkpointed = self.checkpointed.max(version),
+            Envelope::Inspect(reply) => drop(reply.send(self.inspect())),
+            Envelope::Passivate => {}
+        }
+    }
+
+    fn on_edge(&mut self, mut edge: Edge<E>, ctx: &mut Context<Self>) {
+        let node = self.node.clone();
+        let metrics = node.metrics(E::KIND);
+        if edge.deadline <= Instant::now() {
+            // Whoever asked was told already that the outcome is unknown.
+            metrics.expired.increment(1);
+            return;
+        }
+        let Life::Up(built) = &mut self.life else {
+            return (edge.reply)(Err(Failure::Quarantined));
+        };
+        if let Some(key) = edge.key {
+            let parked = self.parked.iter().find_map(|parked| parked.edge.key.filter(|other| other.key == key.key));
+            let kept = built.answers.get(key.key);
+            if kept.map(|kept| kept.key).or(parked).is_some_and(|first| first.body != key.body) {
+                return self.give(edge, Err(Reject::IdempotencyKeyReused), false);
+            }
+            if let Some(kept) = kept {
+                metrics.repeated.increment(1);
+                let outcome = kept.answer.clone().into();
+                return self.give(edge, outcome, true);
+            }
+        }
+        match self.execute(&mut edge.command) {
+            Err(Panicked { poisoned, tainted }) => {
+                let refused = Ok(Answered { outcome: Err(Reject::CommandPoisoned), replayed: false });
+                (edge.reply)(if poisoned { refused } else { Err(Failure::Restarting) });
+                if tainted {
+                    self.start_anew(ctx);
+                }
+            }
+            Ok((now, Ok(events))) => {
+                let Life::Up(built) = &self.life else { return };
+                match built.entity.reply(&edge.command, !events.is_empty()) {
+                    None => {
+                        self.parked.push(Parked { edge });
+                        self.record(now, events, Vec::new());
+                    }
+                    Some(outcome) => self.answer(now, events, edge, outcome),
+                }
+            }
+            Ok((now, Err(reject))) => self.answer(now, Vec::new(), edge, Err(reject)),
+        }
+    }
+
+    /// Answers a command, with a record if there are events, or if the answer is to be kept under a key.
+    fn answer(&mut self, now: Timestamp, events: Vec<E::Event>, edge: Edge<E>, outcome: Result<E::Reply, Reject>) {
+        let metrics = self.node.metrics(E::KIND);
+        match &outcome {
+            Ok(_) => metrics.done.increment(1),
+            Err(_) => metrics.rejected.increment(1),
+        }
+        let keep = edge.key.is_some() && outcome.as_ref().map_or_else(Reject::is_conflict, |_| true);
+        if events.is_empty() && !keep {
+            return self.give(edge, outcome, false);
+        }
+        self.record(now, events, vec![(edge, Answered { outcome, replayed: false })]);
+    }
+
+    fn on_peer(&mut self, mut command: E::Command, ctx: &mut Context<Self>) {
+        // A quarantined entity answers nobody: whoever asked keeps asking until someone has looked at it.
+        if !matches!(self.life, Life::Up(_)) {
+            return;
+        }
+        let node = self.node.clone();
+        let metrics = node.metrics(E::KIND);
+        let result = match self.execute(&mut command) {
+            Ok((now, Ok(events))) => {
+                metrics.done.increment(1);
+                self.record(now, events, Vec::new());
+                Ok(())
+            }
+            Ok((_, Err(reject))) => {
+                metrics.rejected.increment(1);
+                Err(reject)
+            }
+            Err(Panicked { poisoned, tainted }) => {
+                // A state that a panic left behind still knows its id, which is all that a refusal needs of it.
+                if poisoned
+                    && let Life::Up(built) = &self.life
+                    && let Some(message) = built.entity.respond(&command, Err(&Reject::CommandPoisoned))
+                {
+                    self.node.tell(message, false);
+                }
+                // Otherwise whoever sent it sends it again.
+                if tainted {
+                    self.start_anew(ctx);
+                }
+                return;
+            }
+        };
+        let Life::Up(built) = &self.life else { return };
+        if let Some(message) = built.entity.respond(&command, result.as_ref().copied()) {
+            self.node.tell(message, false);
+        }
+    }
+
+    /// Decides and applies. A panic leaves a state that may not be used any more, unless the command is known to panic, and was not tried.
+    #[expect(clippy::type_complexity, reason = "the decision as the domain gives it, with its moment")]
+    fn execute(&mut self, command: &mut E::Command) -> Result<(Timestamp, Result<Vec<E::Event>, Reject>), Panicked> {
+        let (node, entity_ref) = (self.node.clone(), self.entity_ref());
+        let times = |suspects: &[u64], hash| suspects.iter().filter(|suspect| **suspect == hash).count();
+        if !self.suspects.is_empty() && times(&self.suspects, hash_of(command)) >= 2 {
+            return Err(Panicked { poisoned: true, tainted: false });
+        }
+        let Life::Up(built) = &mut self.life else {
+            return Err(Panicked { poisoned: false, tainted: false });
+        };
+        let entity = &mut built.entity;
+        let now = node.clock.now();
+        let decided = panic::catch_unwind(AssertUnwindSafe(|| {
+            if let Some(hook) = &node.on_decide {
+                hook(entity_ref, command);
+            }
+            entity.prepare(command, &*node.directory);
+            let events = entity.decide(command, now)?;
+            for event in &events {
+                entity.apply(event, now);
+                #[cfg(debug_assertions)]
+                if let Err(breach) = entity.check() {
+                    panic!("{breach}");
+                }
+            }
+            Ok(events)
+        }));
+        match decided {
+            Ok(decision) => Ok((now, decision)),
+            Err(_) => {
+                let hash = hash_of(command);
+                if self.suspects.len() >= SUSPECTS {
+                    self.suspects.remove(0);
+                }
+                self.suspects.push(hash);
+                node.metrics(E::KIND).panicked.increment(1);
+                // The first time may have been chance; the second time it is the command.
+                let poisoned = times(&self.suspects, hash) >= 2;
+                if poisoned {
+                    tracing::error!(entity = %entity_ref, "a command panicked twice and is refused from now on");
+                }
+                Err(Panicked { poisoned, tainted: true })
+            }
+        }
+    }
+
+    /// Appends what was decided, with its replies, to the lane; then sends what stays on the node.
+    fn record(&mut self, now: Timestamp, events: Vec<E::Event>, mut replies: Replies<E>) {
+        let Life::Up(built) = &mut self.life else {
+            return;
+        };
+        if !events.is_empty() {
+            let mut index = 0;
+            while index < self.parked.len() {
+                match built.entity.reply(&self.parked[index].edge.command, false) {
+                    Some(outcome) => {
+                        let Parked { edge } = self.parked.swap_remove(index);
+                        replies.push((edge, Answered { outcome, replayed: false }));
+                    }
+                    None => index += 1,
+                }
+            }
+        }
+        let mut kept = Vec::new();
+        for (edge, answered) in &mut replies {
+            let Some(key) = edge.key else { continue };
+            if let Some(first) = built.answers.get(key.key) {
+                answered.outcome = first.answer.clone().into();
+                answered.replayed = true;
+            } else if answered.outcome.as_ref().map_or_else(Reject::is_conflict, |_| true) {
+                let answer = KeptAnswer { key, at: now, answer: answered.outcome.clone().into() };
+                built.answers.keep(answer.clone());
+                kept.push(answer);
+            }
+        }
+        if events.is_empty() && kept.is_empty() {
+            replies.into_iter().for_each(|(edge, answered)| self.give(edge, answered.outcome, answered.replayed));
+            return;
+        }
+        built.version += 1;
+        let publications = built.entity.publications(&events);
+        let entity = self.id.entity();
+        let record = Record { entity, version: built.version, at: now, events, answers: kept };
+        // The domain's events have no failing Serialize: this cannot fail.
+        let line = serde_json::to_vec(&record).expect("records are serializable");
+        let minted = !record.events.is_empty();
+        let (inner, outer): (Replies<E>, Replies<E>) =
+            replies.into_iter().partition(|(edge, answered)| edge.inner && answered.outcome.is_ok());
+        let on_durable = self.on_durable(publications, outer);
+        let append = Append { entity, version: record.version, record: line, on_durable };
+        self.last_place = self.node.lane.append(append);
+        self.send_effects(now, minted);
+        for (edge, answered) in inner {
+            (edge.reply)(Ok(answered));
+        }
+    }
+
+    fn on_durable(&self, publications: Vec<Publication>, replies: Replies<E>) -> Option<crate::ports::Completion> {
+        if publications.is_empty() && replies.is_empty() {
+            return None;
+        }
+        let node = self.node.clone();
+        Some(Box::new(move || {
+            for publication in publications {
+                node.directory.publish(publication);
+            }
+            for (edge, answered) in replies {
+                node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
+                (edge.reply)(Ok(answered));
+            }
+        }))
+    }
+
+    /// Gives an answer that has no record of its own: once this entity's last record is durable, and only while nobody else may have the store.
+    fn give(&self, edge: Edge<E>, outcome: Result<E::Reply, Reject>, replayed: bool) {
+        let answered = Answered { outcome, replayed };
+        if edge.inner && answered.outcome.is_ok() {
+            return (edge.reply)(Ok(answered));
+        }
+        let node = self.node.clone();
+        let then = Box::new(move || {
+            node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
+            (edge.reply)(if node.lane.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
+        });
+        self.node.lane.when_durable(self.last_place, then);
+    }
+
+    /// Sends what is newly outstanding, and asks the node's timer for a look when something may be due.
+    fn send_effects(&mut self, now: Timestamp, minted: bool) {
+        let Life::Up(built) = &self.life else { return };
+        let keys = built.entity.outstanding(now);
+        self.sent.retain(|sent| keys.contains(&sent.key));
+        for key in keys {
+            if !self.sent.iter().any(|sent| sent.key == key) {
+                self.send(key, 0, minted);
+            }
+        }
+        self.ask_for_a_look(now);
+    }
+
+    fn send(&mut self, key: EffectKey, attempts: u32, minted: bool) {
+        let Life::Up(built) = &self.life else { return };
+        let Some(effect) = built.entity.effect(key) else {
+            return;
+        };
+        let longest = Duration::from_millis(limits::RESEND_BACKOFF_MS);
+        let wait = match &effect {
+            Effect::Tell(_) => (RESEND_FROM * 2u32.saturating_pow(attempts.min(16))).min(longest),
+            // The call ends by itself before this, with an answer or with `NotAnswered`.
+            Effect::Charge(_) | Effect::Void(_) => Duration::from_millis(limits::GATEWAY_CALL_MS) + RESEND_FROM,
+        };
+        match effect {
+            // Only the turn that mints an order's id knows that there is nothing to load.
+            Effect::Tell(message) => self.node.tell(message, minted && attempts == 0 && key.step == Step::Place),
+            Effect::Charge(call) => self.node.pay(call, false, key, self.last_place),
+            Effect::Void(call) => self.node.pay(call, true, key, self.last_place),
+        }
+        let again = Instant::now() + wait;
+        match self.sent.iter_mut().find(|sent| sent.key == key) {
+            Some(sent) => *sent = Sent { key, attempts, again },
+            None => self.sent.push(Sent { key, attempts, again }),
+        }
+    }
+
+    fn ask_for_a_look(&mut self, now: Timestamp) {
+        let Life::Up(built) = &self.life else { return };
+        let in_millis = |at: Timestamp| Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0));
+        // A timer that has passed was heard, or `up` sees to it: what it waits for then is an effect.
+        let timer = built.entity.timer().filter(|(at, _)| *at > now).map(|(at, _)| Instant::now() + in_millis(at));
+        let Some(next) = self.sent.iter().map(|sent| sent.again).chain(timer).min() else {
+            return;
+        };
+        if self.look_at.is_none_or(|look| next < look) {
+            self.look_at = Some(next);
+            self.node.timers.register(self.id.entity(), next);
+        }
+    }
+
+    fn on_not_answered(&mut self, key: EffectKey) {
+        let longest = Duration::from_millis(limits::GATEWAY_BACKOFF_MS);
+        if let Some(sent) = self.sent.iter_mut().find(|sent| sent.key == key) {
+            let wait = RECALL_FROM * 2u32.saturating_pow(sent.attempts.min(16));
+            sent.again = Instant::now() + wait.min(longest);
+            self.look_at = None;
+            self.ask_for_a_look(self.node.clock.now());
+        }
+    }
+
+    fn on_wake(&mut self, ctx: &mut Context<Self>) {
+        self.look_at = None;
+        let present = Instant::now();
+        self.parked.retain(|parked| parked.edge.deadline > present);
+        let Life::Up(built) = &self.life else { return };
+        let now = self.node.clock.now();
+        if let Some((_, command)) = built.entity.timer().filter(|(at, _)| *at <= now) {
+            self.on_peer(command, ctx);
+        }
+        let due = |sent: &&Sent| sent.again <= present;
+        let again: Vec<(EffectKey, u32)> =
+            self.sent.iter().filter(due).map(|sent| (sent.key, sent.attempts + 1)).collect();
+        for (key, attempts) in again {
+            self.send(key, attempts, false);
+        }
+        self.send_effects(now, false);
+    }
+
+    fn on_capture(&mut self, reply: oneshot::Sender<Option<Captured>>) {
+        let Life::Up(built) = &mut self.life else {
+            return drop(reply.send(None));
+        };
+        let capture = built.capture();
+        let captured = Captured {
+            entity: self.id.entity(),
+            version: built.version,
+            wake_at: built.entity.wake_at(self.node.clock.now()),
+            parts: capture.parts,
+            rows: capture.rows,
+        };
+        self.node.lane.when_durable(self.last_place, Box::new(move || drop(reply.send(Some(captured)))));
+    }
+
+    fn inspect(&self) -> ActorView {
+        let (version, state) = match &self.life {
+            Life::Up(built) => (built.version, built.entity.summary()),
+            _ => (0, serde_json::json!({ "quarantined": true })),
+        };
+        ActorView {
+            entity: self.entity_ref(),
+            live: true,
+            version,
+            mailbox_depth: self.slot.depth.load(Ordering::Relaxed),
+            restarts: self.slot.restarts.load(Ordering::Relaxed),
+            state,
+        }
+    }
+
+    /// Leaves memory if nobody needs this actor and a checkpoint holds its state.
+    fn leave_if_unused(&mut self, because_idle: bool, ctx: &mut Context<Self>) {
+        let Life::Up(built) = &self.life else { return };
+        let unwanted = built.version == 0 || because_idle || built.entity.has_ended();
+        let kept = built.version == self.checkpointed && self.sent.is_empty() && self.parked.is_empty();
+        if unwanted && kept && !built.entity.stays() && self.node.registry.leave::<E>(self.id, &self.slot) {
+            self.node.count_passivation(E::KIND);
+            ctx.stop();
+        }
+    }
+
+    /// Throws the state away and makes it anew; the mailbox waits meanwhile.
+    fn start_anew(&mut self, ctx: &mut Context<Self>) {
+        let restarts = self.slot.restarts.fetch_add(1, Ordering::Relaxed);
+        self.node.metrics(E::KIND).restarts.increment(1);
+        tracing::warn!(entity = %self.entity_ref(), restarts = restarts + 1, "an actor is started again after a panic");
+        self.life = Life::Starting(None);
+        self.sent.clear();
+        let wait = Duration::from_millis(1 << restarts.min(10)).min(Duration::from_secs(1));
+        let (send, durable) = oneshot::channel();
+        self.node.lane.when_durable(self.last_place, Box::new(move || _ = send.send(())));
+        let (node, entity) = (self.node.clone(), self.entity_ref());
+        let history = async move {
+            // The lane lets go of this when the process is stopping: then nothing matters any more.
+            let _ = durable.await;
+            tokio::time::sleep(wait).await;
+            node.read_back(entity, true).await
+        };
+        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.install(&history)));
+    }
+
+    fn install(&mut self, history: &History) {
+        let node = self.node.clone();
+        match build::<E>(self.id, history) {
+            Ok(built) => {
+                if history.records.is_empty() {
+                    self.checkpointed = built.version;
+                }
+                if built.version > 0 {
+                    node.metrics(E::KIND).recoveries.increment(1);
+                }
+                self.up(Box::new(built));
+            }
+            Err(error) => {
+                tracing::error!(entity = %self.entity_ref(), %error, "an entity is quarantined");
+                node.metrics(E::KIND).quarantines.increment(1);
+                self.life = Life::Quarantined;
+            }
+        }
+    }
+
+    fn up(&mut self, built: Box<Built<E>>) {
+        let now = self.node.clock.now();
+        if built.entity.timer().is_some_and(|(at, _)| at <= now) {
+            self.node.timers.register(self.entity_ref(), Instant::now());
+        }
+        self.life = Life::Up(built);
+        self.send_effects(now, false);
+    }
+}
+
+/// A turn that ended in a panic, now or before.
+struct Panicked {
+    /// Whether this command has made this actor panic twice.
+    poisoned: bool,
+    /// Whether the state may not be used any more.
+    tainted: bool,
+}
+
+fn hash_of<C: serde::Serialize>(command: &C) -> u64 {
+    let json = serde_json::to_vec(command).unwrap_or_default();
+    foldhash::quality::FixedState::default().hash_one(json)
+}
+
+impl<E: Hosted> Actor for Shell<E> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let Life::Starting(start) = &mut self.life else {
+            return;
+        };
+        let records_too = match start.take() {
+            Some(Start::Fresh) => return self.up(Box::new(Built::new(self.id))),
+            Some(Start::Ready(built)) => {
+                self.node.metrics(E::KIND).recoveries.increment(1);
+                return self.up(built);
+            }
+            Some(Start::Quarantined) => {
+                self.life = Life::Quarantined;
+                return;
+            }
+            Some(Start::Load) => false,
+            Some(Start::Replay) | None => true,
+        };
+        let (node, entity) = (self.node.clone(), self.entity_ref());
+        let history = async move { node.read_back(entity, records_too).await };
+        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.install(&history)));
+    }
+}
+
+impl<E: Hosted> Handler<Deliver<E>> for Shell<E> {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(envelope): Deliver<E>, ctx: &mut Context<Self>) {
+        self.slot.depth.fetch_sub(1, Ordering::AcqRel);
+        let because_idle = matches!(envelope, Envelope::Passivate);
+        // What decides and applies is guarded where the command is known; this guards the rest, so that no bug takes the mailbox down.
+        if panic::catch_unwind(AssertUnwindSafe(|| self.turn(envelope, ctx))).is_err() {
+            metrics::counter!(names::BREACHES, "invariant" => "a_turn_does_not_panic").increment(1);
+            self.start_anew(ctx);
+        }
+        self.leave_if_unused(because_idle, ctx);
+    }
+}

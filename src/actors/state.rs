@@ -1,0 +1,176 @@
+//! An entity's state with what the shell keeps beside it, and how both are made from what the store holds.
+
+use crate::domain::cart::Cart;
+use crate::domain::entity::{Entity, Part, RestoreError};
+use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::order::Order;
+use crate::domain::record::{KeptAnswer, Record};
+use crate::domain::time::Timestamp;
+use crate::domain::vendor::Vendor;
+use crate::limits;
+use crate::ports::History;
+use foldhash::HashMap;
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{self, AssertUnwindSafe};
+
+/// What the names of the parts begin with that hold kept answers.
+const ANSWER_PART: &str = "answer/";
+
+/// The first answers given under idempotency keys, for a day.
+pub struct KeptAnswers<R> {
+    by_key: HashMap<u128, KeptAnswer<R>>,
+    /// Keys in the order in which they came, the oldest first.
+    age: VecDeque<(Timestamp, u128)>,
+    changed: BTreeSet<u128>,
+}
+
+impl<R: Clone> KeptAnswers<R> {
+    fn new() -> Self {
+        Self { by_key: HashMap::default(), age: VecDeque::new(), changed: BTreeSet::new() }
+    }
+
+    /// The first answer under this key, if it is still kept.
+    pub fn get(&self, key: u128) -> Option<&KeptAnswer<R>> {
+        self.by_key.get(&key)
+    }
+
+    /// Keeps an answer, and forgets those whose time is over.
+    pub fn keep(&mut self, answer: KeptAnswer<R>) {
+        let (key, at) = (answer.key.key, answer.at);
+        self.insert(answer);
+        self.changed.insert(key);
+        while let Some((oldest, key)) = self.age.front().copied() {
+            let expired = at.millis_since(oldest) > limits::IDEMPOTENCY_MS;
+            if !expired && self.by_key.len() <= limits::IDEMPOTENCY_KEYS_PER_ENTITY {
+                break;
+            }
+            self.age.pop_front();
+            self.by_key.remove(&key);
+            self.changed.insert(key);
+        }
+    }
+
+    fn insert(&mut self, answer: KeptAnswer<R>) {
+        self.age.push_back((answer.at, answer.key.key));
+        self.by_key.insert(answer.key.key, answer);
+    }
+}
+
+/// An entity in memory.
+pub struct Built<E: Entity> {
+    /// The state machine.
+    pub entity: E,
+    /// How many records it has.
+    pub version: u64,
+    /// The answers kept with it.
+    pub answers: KeptAnswers<E::Reply>,
+}
+
+impl<E: Entity> Built<E> {
+    /// An entity that has no records.
+    pub fn new(id: E::Id) -> Self {
+        Self { entity: E::new(id), version: 0, answers: KeptAnswers::new() }
+    }
+
+    /// The changed parts of the state and of the kept answers.
+    pub fn capture(&mut self) -> crate::domain::entity::Capture {
+        let mut capture = self.entity.capture();
+        for key in std::mem::take(&mut self.answers.changed) {
+            let state = self.answers.by_key.get(&key).and_then(|answer| serde_json::to_vec(answer).ok());
+            capture.parts.push(Part { name: format!("{ANSWER_PART}{key:032x}"), state });
+        }
+        capture
+    }
+}
+
+/// Why an entity's state cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Unbuildable {
+    /// A part of its snapshot cannot be read.
+    #[error(transparent)]
+    Snapshot(#[from] RestoreError),
+    /// A record cannot be read.
+    #[error("the record after version {after} cannot be read: {source}")]
+    Record {
+        /// The version before it.
+        after: u64,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+    /// A record is missing.
+    #[error("version {found} follows version {after}: a record is missing")]
+    Gap {
+        /// The version before.
+        after: u64,
+        /// The version found.
+        found: u64,
+    },
+    /// The code panicked over it.
+    #[error("a record makes the engine panic")]
+    Panic,
+}
+
+/// Makes an entity from its snapshot and the records since. A panic is caught: it concerns this entity alone.
+///
+/// # Errors
+/// When the entity is to be quarantined.
+pub fn build<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, Unbuildable> {
+    panic::catch_unwind(AssertUnwindSafe(|| build_unguarded(id, history))).unwrap_or(Err(Unbuildable::Panic))
+}
+
+fn build_unguarded<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, Unbuildable> {
+    let mut built = Built::<E>::new(id);
+    if let Some(snapshot) = &history.snapshot {
+        let is_answer = |part: &&Part| part.name.starts_with(ANSWER_PART);
+        let mut answers: Vec<KeptAnswer<E::Reply>> = Vec::new();
+        for part in snapshot.parts.iter().filter(is_answer) {
+            let json = part.state.as_deref().unwrap_or_default();
+            answers
+                .push(serde_json::from_slice(json).map_err(|source| RestoreError { part: part.name.clone(), source })?);
+        }
+        answers.sort_by_key(|answer| answer.at);
+        answers.into_iter().for_each(|answer| built.answers.insert(answer));
+        let parts: Vec<Part> = snapshot.parts.iter().filter(|part| !is_answer(part)).cloned().collect();
+        built.entity = E::restore(id, &parts)?;
+        built.version = snapshot.version;
+    }
+    for line in &history.records {
+        let after = built.version;
+        let record: Record<E::Event, E::Reply> =
+            serde_json::from_slice(line).map_err(|source| Unbuildable::Record { after, source })?;
+        if record.version <= after {
+            continue;
+        }
+        if record.version != after + 1 {
+            return Err(Unbuildable::Gap { after, found: record.version });
+        }
+        for event in &record.events {
+            built.entity.apply(event, record.at);
+        }
+        record.answers.into_iter().for_each(|answer| built.answers.keep(answer));
+        built.version = record.version;
+    }
+    Ok(built)
+}
+
+/// An entity of any kind, made anew.
+pub enum Rebuilt {
+    /// A cart.
+    Cart(Box<Built<Cart>>),
+    /// An order.
+    Order(Box<Built<Order>>),
+    /// A vendor.
+    Vendor(Box<Built<Vendor>>),
+}
+
+/// [`build`] for an entity whose kind is known only now.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_any(entity: EntityRef, history: &History) -> Result<Rebuilt, Unbuildable> {
+    Ok(match entity.kind {
+        Kind::Cart => Rebuilt::Cart(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),
+        Kind::Order => Rebuilt::Order(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),
+        Kind::Vendor => Rebuilt::Vendor(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),
+    })
+}

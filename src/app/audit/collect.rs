@@ -1,0 +1,139 @@
+//! Reading everything an audit judges.
+
+use super::facts::{Facts, FrameOrder, LedgerFacts};
+use super::replaying::Replays;
+use crate::adapters::sandbox::{LEDGER_FILE, SandboxError, read_ledger};
+use crate::app::AppError;
+use crate::domain::rows::Rows;
+use crate::limits;
+use crate::persistence::recovery::for_each_record;
+use crate::ports::{LedgerEntry, OrdersOf, Partition, Snapshot, Store, StoreError};
+use std::io;
+use std::path::Path;
+
+/// Bytes of frames read at a time.
+const READ_BYTES: usize = 8 * 1024 * 1024;
+/// Snapshots read at a time.
+const READ_SNAPSHOTS: u32 = 1_000;
+/// Orders read at a time.
+const READ_ORDERS: u32 = 1_000;
+
+/// Reads the store, and the ledger in `data_dir` when there is one, and makes every entity anew. The order of the steps is what lets
+/// a server go on meanwhile: see the module above.
+///
+/// # Errors
+/// What cannot be reached or read.
+pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, AppError> {
+    let checkpoints = store.journal.partitions().await?;
+    let mut replays = Replays::new(snapshots(store).await?);
+    let mut facts = Facts { rows: rows(store).await?, ..Facts::default() };
+    let ledger = data_dir.join(LEDGER_FILE);
+    let before = ledger_entries(&ledger)?;
+    for head in store.journal.partitions().await? {
+        let checkpoint =
+            checkpoints.iter().find(|before| before.id == head.id).map_or(0, |before| before.checkpoint_seq);
+        let order = replay(store, head, checkpoint, &mut replays).await?;
+        facts.journal.add(order);
+    }
+    replays.finish(&mut facts);
+    facts.ledger = match (before, ledger_entries(&ledger)?) {
+        (Books::Damaged(damaged), _) | (_, Books::Damaged(damaged)) => {
+            LedgerFacts { damaged: Some(damaged), ..LedgerFacts::default() }
+        }
+        (_, Books::Absent) => {
+            let absent = format!("there is no ledger of the sandbox in {}", data_dir.display());
+            LedgerFacts { absent: Some(absent), ..LedgerFacts::default() }
+        }
+        (before, Books::Read(entries)) => LedgerFacts {
+            charged_before: before
+                .into_entries()
+                .filter(|entry| entry.status == "charged")
+                .map(|entry| entry.order)
+                .collect(),
+            entries: entries.into_iter().map(|entry| (entry.order, entry)).collect(),
+            ..LedgerFacts::default()
+        },
+    };
+    Ok(facts)
+}
+
+async fn snapshots(store: &Store) -> Result<Vec<Snapshot>, StoreError> {
+    let mut all: Vec<Snapshot> = Vec::new();
+    loop {
+        let after = all.last().map(|snapshot| snapshot.entity);
+        let mut some = store.snapshots.scan(after, READ_SNAPSHOTS).await?;
+        if some.is_empty() {
+            return Ok(all);
+        }
+        all.append(&mut some);
+    }
+}
+
+async fn rows(store: &Store) -> Result<Rows, StoreError> {
+    let mut rows = store.queries.catalog().await?;
+    loop {
+        let after = rows.orders.last().map(|order| (order.placed_at, order.id));
+        let mut some = store.queries.orders(OrdersOf::All, after, READ_ORDERS).await?;
+        if some.is_empty() {
+            return Ok(rows);
+        }
+        rows.orders.append(&mut some);
+    }
+}
+
+/// Reads the frames of one partition up to its tail.
+async fn replay(
+    store: &Store,
+    head: Partition,
+    checkpoint: u64,
+    replays: &mut Replays,
+) -> Result<FrameOrder, StoreError> {
+    let mut order = FrameOrder::new(head);
+    let mut after = 0;
+    loop {
+        let mut frames = store.journal.frames(head.id, after, READ_BYTES).await?;
+        frames.retain(|frame| frame.seq <= head.tail_seq);
+        let Some(last) = frames.last() else { return Ok(order) };
+        after = last.seq;
+        for frame in &frames {
+            let (mut records, mut strangers) = (0, Vec::new());
+            let read = for_each_record(frame, |record, line| {
+                records += 1;
+                if record.entity.partition(limits::PARTITIONS) != head.id {
+                    strangers.push(record.entity);
+                }
+                replays.take(record.entity, line, frame.seq <= checkpoint);
+            });
+            order.frame(frame, read.map(|()| records).map_err(|error| error.to_string()));
+            strangers.into_iter().for_each(|entity| order.stranger(entity));
+        }
+        // Making entities anew takes its time, and others want to run.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What a look at the sandbox's ledger gave.
+enum Books {
+    Absent,
+    Damaged(String),
+    Read(Vec<LedgerEntry>),
+}
+
+impl Books {
+    fn into_entries(self) -> impl Iterator<Item = LedgerEntry> {
+        match self {
+            Books::Read(entries) => entries,
+            Books::Absent | Books::Damaged(_) => Vec::new(),
+        }
+        .into_iter()
+    }
+}
+
+fn ledger_entries(path: &Path) -> Result<Books, AppError> {
+    match read_ledger(path) {
+        Ok(entries) => Ok(Books::Read(entries)),
+        Err(SandboxError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Books::Absent),
+        Err(damaged @ SandboxError::Broken { .. }) => Ok(Books::Damaged(damaged.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,477 @@
+//! What an audit knows once it has read everything: the checks see this and nothing else.
+
+use super::super::text::{count, counted};
+use super::{Breaches, Finding};
+use crate::domain::cart::CartStatus;
+use crate::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
+use crate::domain::order::Phase;
+use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use crate::domain::vendor::{HeldLine, VendorEvent};
+use crate::ports::{Frame, LedgerEntry, Partition};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Everything.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// The frames and records as they stand in the journal.
+    pub(super) journal: JournalFacts,
+    /// Every entity's own invariants and whether it can be made at all.
+    pub(super) entities: Breaches,
+    /// Entities that cannot be made from their records: what concerns them is not judged any further.
+    pub(super) broken: BTreeSet<EntityRef>,
+    /// Carts.
+    pub(super) carts: BTreeMap<CartId, CartFacts>,
+    /// Orders.
+    pub(super) orders: BTreeMap<OrderId, OrderFacts>,
+    /// Vendors.
+    pub(super) vendors: BTreeMap<VendorId, VendorFacts>,
+    /// Snapshots, compared with the states that the records make.
+    pub(super) snapshots: SnapshotFacts,
+    /// The read tables.
+    pub(super) rows: Rows,
+    /// The sandbox's books.
+    pub(super) ledger: LedgerFacts,
+}
+
+impl Facts {
+    /// Whether this entity's records make no state.
+    pub(super) fn is_broken(&self, entity: EntityRef) -> bool {
+        self.broken.contains(&entity)
+    }
+
+    /// What was found of the entities, each on its own.
+    pub(super) fn entities_finding(&self) -> Finding {
+        let of = |kind: Kind, made: usize| {
+            let broken = self.broken.iter().filter(|entity| entity.kind == kind).count();
+            counted((made + broken) as u64, kind.name())
+        };
+        let looked_at = format!(
+            "{}, {} and {}: made anew from their records, each in itself as it must be",
+            of(Kind::Cart, self.carts.len()),
+            of(Kind::Order, self.orders.len()),
+            of(Kind::Vendor, self.vendors.len()),
+        );
+        Finding::new("entities", looked_at, self.entities.clone())
+    }
+}
+
+/// How the journal's frames follow each other.
+#[derive(Debug, Default)]
+pub(super) struct JournalFacts {
+    partitions: u64,
+    frames: u64,
+    records: u64,
+    breaches: Breaches,
+}
+
+impl JournalFacts {
+    /// Takes over one partition that was read to its tail.
+    pub(super) fn add(&mut self, order: FrameOrder) {
+        self.partitions += 1;
+        self.frames += order.frames;
+        self.records += order.records;
+        self.breaches.absorb(order.finish());
+    }
+
+    /// What was found.
+    pub(super) fn finding(&self) -> Finding {
+        let looked_at = format!(
+            "{} in {} of {}: dense, in order",
+            counted(self.records, "record"),
+            counted(self.frames, "frame"),
+            counted(self.partitions, "partition")
+        );
+        Finding::new("journal", looked_at, self.breaches.clone())
+    }
+}
+
+/// Whether the frames of one partition follow each other, up to its tail.
+#[derive(Debug)]
+pub(super) struct FrameOrder {
+    head: Partition,
+    seq: u64,
+    epoch: u64,
+    frames: u64,
+    records: u64,
+    breaches: Breaches,
+}
+
+impl FrameOrder {
+    /// Before the first frame of the partition with this head.
+    pub(super) fn new(head: Partition) -> Self {
+        Self { head, seq: 0, epoch: 0, frames: 0, records: 0, breaches: Breaches::default() }
+    }
+
+    /// The next frame, in which so many records were found, or why it cannot be read.
+    pub(super) fn frame(&mut self, frame: &Frame, found: Result<u64, String>) {
+        let Self { head: Partition { id, .. }, seq, epoch, .. } = *self;
+        if frame.seq != seq + 1 {
+            let missing = format!("partition {id}: frame {} follows frame {seq}: frames are missing", frame.seq);
+            self.breaches.add(missing);
+        }
+        if frame.epoch < epoch {
+            let older = format!("partition {id}: frame {} has epoch {} after epoch {epoch}", frame.seq, frame.epoch);
+            self.breaches.add(older);
+        }
+        self.frames += 1;
+        self.records += u64::from(frame.records);
+        match found {
+            Ok(found) if found == u64::from(frame.records) => {}
+            Ok(found) => self.breaches.add(format!(
+                "partition {id}: frame {} says it has {} and has {}",
+                frame.seq,
+                counted(u64::from(frame.records), "record"),
+                count(found)
+            )),
+            Err(error) => self.breaches.add(error),
+        }
+        self.seq = frame.seq;
+        self.epoch = self.epoch.max(frame.epoch);
+    }
+
+    /// A record that does not belong here.
+    pub(super) fn stranger(&mut self, entity: EntityRef) {
+        let id = self.head.id;
+        self.breaches
+            .add(format!("partition {id}: frame {} has a record of {entity}, which lives elsewhere", self.seq));
+    }
+
+    fn finish(mut self) -> Breaches {
+        let Partition { id, epoch, tail_seq, checkpoint_seq } = self.head;
+        if self.seq < tail_seq {
+            self.breaches.add(format!("partition {id}: it ends at frame {} and should have {tail_seq}", self.seq));
+        }
+        if self.epoch > epoch {
+            self.breaches.add(format!("partition {id}: its term is {epoch}, and a frame has epoch {}", self.epoch));
+        }
+        if checkpoint_seq > tail_seq {
+            let beyond =
+                format!("partition {id}: its checkpoint is {checkpoint_seq}, beyond its last frame {tail_seq}");
+            self.breaches.add(beyond);
+        }
+        self.breaches
+    }
+}
+
+/// A cart.
+#[derive(Clone, Debug)]
+pub(super) struct CartFacts {
+    /// Where it stands.
+    pub(super) status: CartStatus,
+    /// The order that is live or paid.
+    pub(super) order: Option<OrderId>,
+}
+
+/// How far an order is with one vendor, as the order sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ShareState {
+    Asked,
+    Held,
+    Refused,
+    Committed,
+    Released,
+}
+
+/// A vendor's share of an order.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Share {
+    /// The vendor.
+    pub(super) vendor: VendorId,
+    /// How far it is.
+    #[serde(rename = "hold")]
+    pub(super) state: ShareState,
+}
+
+/// An order that came into being.
+#[derive(Clone, Debug)]
+pub(super) struct OrderFacts {
+    /// Its row as its records make it.
+    pub(super) row: OrderRow,
+    /// Where its saga stands.
+    pub(super) phase: Phase,
+    /// Its shares.
+    pub(super) shares: Vec<Share>,
+    /// Whether its snapshot and its rows are of the newest version.
+    pub(super) current: bool,
+}
+
+impl OrderFacts {
+    /// What was taken and not given back, in minor units.
+    pub(super) fn net(&self) -> i64 {
+        self.row.paid - self.row.refunded
+    }
+}
+
+/// What a vendor did for one order, from its own records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Trade {
+    /// What it holds now.
+    pub(super) holding: Option<Vec<HeldLine>>,
+    /// What it sold; once, if all is well.
+    pub(super) sold: Vec<Vec<HeldLine>>,
+}
+
+/// A vendor.
+#[derive(Clone, Debug, Default)]
+pub(super) struct VendorFacts {
+    /// Its row.
+    pub(super) row: Option<VendorRow>,
+    /// Its products.
+    pub(super) products: Vec<ProductRow>,
+    /// Its SKUs.
+    pub(super) skus: Vec<SkuRow>,
+    /// What it did for each order.
+    pub(super) trades: Trades,
+    /// Whether its snapshot and its rows are of the newest version.
+    pub(super) current: bool,
+}
+
+/// What a vendor did for each order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trades(pub(super) BTreeMap<OrderId, Trade>);
+
+impl Trades {
+    /// One event more.
+    pub(super) fn see(&mut self, event: &VendorEvent) {
+        match event {
+            VendorEvent::StockHeld { order, lines, .. } => {
+                self.0.entry(*order).or_default().holding = Some(lines.clone());
+            }
+            VendorEvent::StockCommitted { order } => {
+                let trade = self.0.entry(*order).or_default();
+                let lines = trade.holding.take().unwrap_or_default();
+                trade.sold.push(lines);
+            }
+            VendorEvent::StockReleased { order, .. } => {
+                self.0.entry(*order).or_default().holding = None;
+            }
+            VendorEvent::VendorCreated { .. }
+            | VendorEvent::ProductAdded { .. }
+            | VendorEvent::SkuPriceChanged { .. }
+            | VendorEvent::StockAdjusted { .. } => {}
+        }
+    }
+}
+
+/// What came of comparing snapshots with the journal.
+#[derive(Debug, Default)]
+pub(super) struct SnapshotFacts {
+    /// How many there are.
+    pub(super) count: u64,
+    /// How many of them hold their entity's newest state.
+    pub(super) current: u64,
+    /// What differs.
+    pub(super) breaches: Breaches,
+}
+
+/// The sandbox's books.
+#[derive(Debug, Default)]
+pub(super) struct LedgerFacts {
+    /// Why there is nothing to look at, in words.
+    pub(super) absent: Option<String>,
+    /// What is wrong with the books themselves.
+    pub(super) damaged: Option<String>,
+    /// Orders that had been charged before the journal's tails were read.
+    pub(super) charged_before: HashSet<OrderId>,
+    /// How each order stood after the journal was read.
+    pub(super) entries: BTreeMap<OrderId, LedgerEntry>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::EntityId;
+    use crate::domain::time::Timestamp;
+    use crate::ports::Codec;
+    use uuid::Uuid;
+
+    fn frame(seq: u64, epoch: u64, records: u32) -> Frame {
+        Frame {
+            partition: 3,
+            seq,
+            epoch,
+            at: Timestamp::from_millis(1),
+            batch: Uuid::nil(),
+            records,
+            codec: Codec::Plain,
+            payload: Vec::new(),
+        }
+    }
+
+    fn judged(tail_seq: u64, frames: &[(u64, u64, u32, u64)]) -> Vec<String> {
+        let mut order = FrameOrder::new(Partition { id: 3, epoch: 2, tail_seq, checkpoint_seq: 0 });
+        for (seq, epoch, says, has) in frames {
+            order.frame(&frame(*seq, *epoch, *says), Ok(*has));
+        }
+        order.finish().told().to_vec()
+    }
+
+    #[test]
+    fn frames_that_follow_each_other_are_in_order() {
+        assert_eq!(judged(3, &[(1, 1, 0, 0), (2, 1, 2, 2), (3, 2, 0, 0)]), Vec::<String>::new());
+        let mut journal = JournalFacts::default();
+        let mut order = FrameOrder::new(Partition { id: 3, epoch: 1, tail_seq: 1, checkpoint_seq: 1 });
+        order.frame(&frame(1, 1, 1_200), Ok(1_200));
+        journal.add(order);
+        let finding = journal.finding();
+        assert_eq!(finding.looked_at, "1,200 records in 1 frame of 1 partition: dense, in order");
+        assert_eq!(finding.breaches.count(), 0);
+    }
+
+    #[test]
+    fn frames_that_do_not_are_told() {
+        for (frames, tail, word) in [
+            (&[(1, 1, 0, 0), (3, 1, 0, 0)][..], 3, "frame 3 follows frame 1"),
+            (&[(1, 2, 0, 0), (2, 1, 0, 0)], 2, "epoch 1 after epoch 2"),
+            (&[(1, 1, 2, 1)], 1, "says it has 2 records and has 1"),
+            (&[(1, 1, 0, 0)], 2, "it ends at frame 1 and should have 2"),
+            (&[(1, 3, 0, 0)], 1, "its term is 2, and a frame has epoch 3"),
+        ] {
+            let told = judged(tail, frames);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].contains(word), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_beyond_the_tail_is_told() {
+        let order = FrameOrder::new(Partition { id: 0, epoch: 0, tail_seq: 0, checkpoint_seq: 4 });
+        assert_eq!(order.finish().told(), ["partition 0: its checkpoint is 4, beyond its last frame 0"]);
+    }
+
+    #[test]
+    fn a_trade_is_held_and_then_sold_or_let_go() {
+        let order = OrderId::from_uuid(Uuid::from_u128(1));
+        let sku = crate::domain::ids::SkuId::from_uuid(Uuid::from_u128(2));
+        let lines = vec![HeldLine { sku, quantity: 2, unit_price: 10 }];
+        let until = Timestamp::from_millis(9);
+        let held = VendorEvent::StockHeld { order, until, lines: lines.clone() };
+        let mut trades = Trades::default();
+        trades.see(&held);
+        assert_eq!(trades.0[&order], Trade { holding: Some(lines.clone()), sold: Vec::new() });
+        trades.see(&VendorEvent::StockCommitted { order });
+        assert_eq!(trades.0[&order], Trade { holding: None, sold: vec![lines.clone()] });
+        trades.see(&held);
+        trades.see(&VendorEvent::StockReleased { order, until, skus: vec![sku] });
+        assert_eq!(trades.0[&order], Trade { holding: None, sold: vec![lines] });
+        assert_eq!(order.entity().kind, Kind::Order);
+    }
+}
+
+/// Facts for the tests of the checks: a vendor with one SKU of 10 pieces, of which a paid order has bought 2 at 10 each.
+#[cfg(test)]
+pub(super) mod samples {
+    use super::*;
+    use crate::domain::ids::{ProductId, SkuId, SubOrderId};
+    use crate::domain::money::{Currency, Money};
+    use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+    use crate::domain::rows::{OrderLineRow, SubOrderRow};
+    use crate::domain::time::Timestamp;
+    use uuid::Uuid;
+
+    pub(in super::super) fn cart() -> CartId {
+        CartId::from_uuid(Uuid::from_u128(1))
+    }
+
+    pub(in super::super) fn vendor() -> VendorId {
+        VendorId::from_uuid(Uuid::from_u128(2))
+    }
+
+    fn sku() -> SkuId {
+        SkuId::from_uuid(Uuid::from_u128(3))
+    }
+
+    pub(in super::super) fn order_id(attempt: u32) -> OrderId {
+        OrderId::for_attempt(cart(), attempt)
+    }
+
+    pub(in super::super) fn lines() -> Vec<HeldLine> {
+        vec![HeldLine { sku: sku(), quantity: 2, unit_price: 10 }]
+    }
+
+    /// An order that was just placed.
+    pub(in super::super) fn order(attempt: u32) -> OrderFacts {
+        let at = Timestamp::from_millis(1);
+        let row = OrderRow {
+            id: order_id(attempt),
+            cart_id: cart(),
+            attempt,
+            customer_id: None,
+            status: OrderStatus::Placed,
+            currency: Currency::BDT,
+            total: 20,
+            cancelled: 0,
+            paid: 0,
+            refunded: 0,
+            total_due: 20,
+            placed_at: at,
+            payment_due_at: at.plus_millis(1_000),
+            payment_method: "sandbox".into(),
+            payment_status: PaymentStatus::None,
+            sub_orders: vec![SubOrderRow {
+                id: SubOrderId::of(order_id(attempt), vendor()),
+                vendor_id: vendor(),
+                status: SubOrderStatus::Placed,
+                total: 20,
+            }],
+            lines: vec![OrderLineRow {
+                sku_id: sku(),
+                vendor_id: vendor(),
+                title: "Quilt".into(),
+                quantity: 2,
+                unit_price: 10,
+                line_total: 20,
+            }],
+        };
+        let shares = vec![Share { vendor: vendor(), state: ShareState::Asked }];
+        OrderFacts { row, phase: Phase::Reserving, shares, current: true }
+    }
+
+    /// An order that is paid and settled.
+    pub(in super::super) fn paid(attempt: u32) -> OrderFacts {
+        let mut order = order(attempt);
+        order.phase = Phase::Settled;
+        order.shares[0].state = ShareState::Committed;
+        order.row.status = OrderStatus::Paid;
+        order.row.payment_status = PaymentStatus::Captured;
+        order.row.sub_orders[0].status = SubOrderStatus::Paid;
+        (order.row.paid, order.row.total_due) = (20, 0);
+        order
+    }
+
+    pub(in super::super) fn entry(attempt: u32, status: &'static str, minor: i64) -> LedgerEntry {
+        let amount = Money::new(minor, Currency::BDT);
+        LedgerEntry { order: order_id(attempt), amount, status, at: Timestamp::from_millis(2) }
+    }
+
+    pub(in super::super) fn facts() -> Facts {
+        let mut facts = Facts::default();
+        facts.carts.insert(cart(), CartFacts { status: CartStatus::CheckedOut, order: Some(order_id(1)) });
+        facts.rows.orders.push(paid(1).row);
+        facts.orders.insert(order_id(1), paid(1));
+        let row = VendorRow { id: vendor(), name: "Nakshi".into() };
+        let sku = SkuRow {
+            id: sku(),
+            vendor_id: vendor(),
+            product_id: ProductId::from_uuid(Uuid::from_u128(4)),
+            code: "Q1".into(),
+            title: "Quilt".into(),
+            price_minor: 10,
+            currency: Currency::BDT,
+            received: 10,
+            on_hand: 8,
+            held: 0,
+        };
+        facts.rows.vendors.push(row.clone());
+        facts.rows.skus.push(sku.clone());
+        let mut trades = Trades::default();
+        trades.0.insert(order_id(1), Trade { holding: None, sold: vec![lines()] });
+        let vendor_facts = VendorFacts { row: Some(row), products: Vec::new(), skus: vec![sku], trades, current: true };
+        facts.vendors.insert(vendor(), vendor_facts);
+        facts.ledger.charged_before.insert(order_id(1));
+        facts.ledger.entries.insert(order_id(1), entry(1, "charged", 20));
+        facts
+    }
+}

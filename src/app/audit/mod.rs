@@ -1,0 +1,189 @@
+//! `haat audit`: looks at a whole store, beside a running server, and tells whether everything that must always hold does.
+//!
+//! The journal is the truth: all entities are made anew from it and from nothing else. Then they are held against each other,
+//! against their snapshots and the read tables, which were made on another path, and against the books of the payment gateway.
+//!
+//! ```text
+//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, snapshots, tables, money ─► Report
+//! ```
+//!
+//! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
+//! tables and ledger, then the journal's tails, then the frames up to these tails. A commit covers all partitions at once, so the
+//! tails are one moment; a record's causes are durable before it, so at that moment a message may be under way, but no answer can
+//! have come before its question. What is under way is read from the saga's own phase and allowed only there.
+
+mod carts;
+mod collect;
+mod facts;
+mod money;
+mod replaying;
+mod stock;
+mod tables;
+
+use super::AppError;
+use super::text::counted;
+use crate::persistence::StoreConfig;
+use crate::ports::Store;
+use std::fmt;
+use std::path::Path;
+
+/// The exit code of an audit that found a breach.
+pub const EXIT_BREACH: u8 = 1;
+/// The exit code of an audit that could not look.
+pub const EXIT_UNABLE: u8 = 2;
+
+/// Breaches that one check tells in words; the others are counted.
+const TOLD: usize = 20;
+
+/// What one check found wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Breaches {
+    told: Vec<String>,
+    count: u64,
+}
+
+impl Breaches {
+    /// One more, in words.
+    pub fn add(&mut self, breach: impl Into<String>) {
+        self.count += 1;
+        if self.told.len() < TOLD {
+            self.told.push(breach.into());
+        }
+    }
+
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The first of them, in words.
+    pub fn told(&self) -> &[String] {
+        &self.told
+    }
+
+    fn absorb(&mut self, other: Breaches) {
+        let room = TOLD.saturating_sub(self.told.len());
+        self.count += other.count;
+        self.told.extend(other.told.into_iter().take(room));
+    }
+}
+
+/// What one check looked at and what it found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The check's name.
+    pub check: &'static str,
+    /// What was looked at, and how much of it.
+    pub looked_at: String,
+    /// Whether there was anything to look at.
+    pub checked: bool,
+    /// What was wrong.
+    pub breaches: Breaches,
+}
+
+impl Finding {
+    fn new(check: &'static str, looked_at: String, breaches: Breaches) -> Self {
+        Self { check, looked_at, checked: true, breaches }
+    }
+}
+
+/// Everything an audit has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// One per check, in the order in which they build on each other.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether nothing was wrong.
+    pub fn is_clean(&self) -> bool {
+        self.findings.iter().all(|finding| finding.breaches.count() == 0)
+    }
+
+    /// The finding of one check.
+    pub fn of(&self, check: &str) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.check == check)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { check, looked_at, checked, breaches } in &self.findings {
+            match (checked, breaches.count()) {
+                (false, 0) => writeln!(f, "{check}: {looked_at} … not checked")?,
+                (_, 0) => writeln!(f, "{check}: {looked_at} … ok")?,
+                (_, 1) => writeln!(f, "{check}: {looked_at} … 1 breach")?,
+                (_, count) => writeln!(f, "{check}: {looked_at} … {} breaches", super::text::count(count))?,
+            }
+            for breach in breaches.told() {
+                writeln!(f, "  BREACH: {breach}")?;
+            }
+            let untold = breaches.count() - breaches.told().len() as u64;
+            if untold > 0 {
+                writeln!(f, "  and {} more", super::text::count(untold))?;
+            }
+        }
+        let wrong = self.findings.iter().filter(|finding| finding.breaches.count() > 0).count();
+        match wrong {
+            0 => writeln!(f, "clean"),
+            _ => writeln!(f, "NOT CLEAN: {} found breaches", counted(wrong as u64, "check")),
+        }
+    }
+}
+
+/// Looks at the store of this configuration and, when there is one, at the sandbox's ledger in `data_dir`. Takes nothing and writes
+/// nothing.
+///
+/// # Errors
+/// When it could not look: what cannot be reached or read, in words.
+pub async fn audit(config: &StoreConfig, data_dir: &Path) -> Result<Report, AppError> {
+    audit_store(&super::open_for_tools(config).await?, data_dir).await
+}
+
+/// [`audit`] of a store that is open.
+///
+/// # Errors
+/// As [`audit`].
+pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppError> {
+    let facts = collect::collect(store, data_dir).await?;
+    Ok(Report {
+        findings: vec![
+            facts.journal.finding(),
+            facts.entities_finding(),
+            stock::check(&facts),
+            carts::check(&facts),
+            tables::snapshots(&facts),
+            tables::rows(&facts),
+            money::check(&facts),
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(breaches: usize) -> Report {
+        let mut found = Breaches::default();
+        (0..breaches).for_each(|number| found.add(format!("number {number}")));
+        Report { findings: vec![Finding::new("stock", "3 SKUs".into(), found)] }
+    }
+
+    #[test]
+    fn a_report_tells_the_first_breaches_and_counts_all() {
+        assert_eq!(report(0).to_string(), "stock: 3 SKUs … ok\nclean\n");
+        assert!(report(0).is_clean());
+        let text = report(1_025).to_string();
+        assert!(text.starts_with("stock: 3 SKUs … 1,025 breaches\n  BREACH: number 0\n"), "{text}");
+        assert!(text.ends_with("  BREACH: number 19\n  and 1,005 more\nNOT CLEAN: 1 check found breaches\n"), "{text}");
+        assert!(!report(1).is_clean());
+    }
+
+    #[test]
+    fn what_could_not_be_checked_is_said() {
+        let looked_at = "no ledger".to_owned();
+        let finding = Finding { check: "money", looked_at, checked: false, breaches: Breaches::default() };
+        let report = Report { findings: vec![finding] };
+        assert_eq!(report.to_string(), "money: no ledger … not checked\nclean\n");
+    }
+}

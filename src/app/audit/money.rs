@@ -1,0 +1,147 @@
+//! Money: the payment gateway's own books say the same as the orders.
+
+use super::super::text::{count, counted};
+use super::facts::{Facts, OrderFacts};
+use super::{Breaches, Finding};
+use crate::domain::ids::{EntityId, OrderId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::order::{PaymentStatus, Phase};
+use crate::ports::LedgerEntry;
+use std::collections::BTreeMap;
+
+/// The gateway whose ledger this is.
+const METHOD: &str = "sandbox";
+
+/// Holds the sandbox's ledger against the orders.
+pub(super) fn check(facts: &Facts) -> Finding {
+    let mut breaches = Breaches::default();
+    if let Some(absent) = &facts.ledger.absent {
+        return Finding { check: "money", looked_at: absent.clone(), checked: false, breaches };
+    }
+    if let Some(damaged) = &facts.ledger.damaged {
+        breaches.add(damaged.clone());
+        return Finding::new("money", "the sandbox's ledger, which cannot be read to its end".into(), breaches);
+    }
+    let (mut paid, mut unpaid) = (0, 0);
+    let mut taken: BTreeMap<&str, (i64, Currency)> = BTreeMap::new();
+    for (id, order) in facts.orders.iter().filter(|(_, order)| order.row.payment_method == METHOD) {
+        if let Err(wrong) = judge(order, facts.ledger.entries.get(id)) {
+            breaches.add(format!("{id}: {wrong}"));
+        }
+        if order.phase == Phase::Reserving && facts.ledger.charged_before.contains(id) {
+            breaches.add(format!("{id}: charged before its stock was held"));
+        }
+        if order.net() > 0 {
+            paid += 1;
+            let currency = order.row.currency;
+            let sum = taken.entry(currency.code()).or_insert((0, currency));
+            sum.0 = sum.0.saturating_add(order.net());
+        } else {
+            unpaid += 1;
+        }
+    }
+    for id in strangers(facts) {
+        breaches.add(format!("{id}: charged, and the journal knows no such order"));
+    }
+    let sums: Vec<String> = taken.values().map(|(minor, currency)| Money::new(*minor, *currency).to_string()).collect();
+    let looked_at = format!(
+        "{} in the sandbox's ledger; {} charged once each{}{}, {} not charged",
+        counted(facts.ledger.entries.len() as u64, "entry").replace("entrys", "entries"),
+        counted(paid, "paid order"),
+        if sums.is_empty() { "" } else { ", together " },
+        sums.join(" and "),
+        count(unpaid),
+    );
+    Finding::new("money", looked_at, breaches)
+}
+
+/// Orders that had been charged when the journal did not know them. Who is charged has a record that says so first.
+fn strangers(facts: &Facts) -> Vec<OrderId> {
+    let known = |id: &&OrderId| facts.orders.contains_key(*id) || facts.is_broken(id.entity());
+    let mut strangers: Vec<OrderId> = facts.ledger.charged_before.iter().filter(|id| !known(id)).copied().collect();
+    strangers.sort_unstable();
+    strangers
+}
+
+/// Whether the ledger's entry is what the order says; the error says what is not.
+fn judge(order: &OrderFacts, entry: Option<&LedgerEntry>) -> Result<(), String> {
+    let told = |minor| Money::new(minor, order.row.currency);
+    if order.net() > 0 {
+        let paid = told(order.net());
+        return match entry {
+            Some(entry) if entry.status == "charged" && entry.amount == paid => Ok(()),
+            Some(entry) => Err(format!("paid {paid}, and the ledger says {} {}", entry.status, entry.amount)),
+            None => Err(format!("paid {paid}, and never charged")),
+        };
+    }
+    // While the payment runs, the gateway may know more than the order.
+    if matches!(order.phase, Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) {
+        return Ok(());
+    }
+    let refunded = order.row.payment_status == PaymentStatus::Refunded;
+    match entry {
+        Some(entry) if entry.status == "charged" => Err(format!("not paid, and charged {}", entry.amount)),
+        Some(entry) if refunded && entry.status == "refunded" && entry.amount == told(order.row.refunded) => Ok(()),
+        _ if !refunded => Ok(()),
+        Some(entry) => {
+            let given_back = told(order.row.refunded);
+            Err(format!("given back {given_back}, and the ledger says {} {}", entry.status, entry.amount))
+        }
+        None => Err(format!("given back {}, and never charged", told(order.row.refunded))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::samples::{entry, facts, order, order_id, paid};
+    use super::*;
+    use crate::domain::order::OrderStatus;
+
+    #[test]
+    fn a_paid_order_is_charged_once_with_its_amount() {
+        let wrong = |status, minor| judge(&paid(1), Some(&entry(1, status, minor)));
+        assert_eq!(wrong("charged", 20), Ok(()));
+        assert_eq!(wrong("charged", 21), Err("paid 0.20 BDT, and the ledger says charged 0.21 BDT".into()));
+        assert_eq!(wrong("refunded", 20), Err("paid 0.20 BDT, and the ledger says refunded 0.20 BDT".into()));
+        assert_eq!(judge(&paid(1), None), Err("paid 0.20 BDT, and never charged".into()));
+    }
+
+    #[test]
+    fn an_order_that_is_not_paid_is_not_charged_once_its_payment_is_over() {
+        let at = |phase| OrderFacts { phase, ..order(1) };
+        let charged = entry(1, "charged", 20);
+        assert_eq!(judge(&at(Phase::Paying), Some(&charged)), Ok(()));
+        assert_eq!(judge(&at(Phase::Voiding(OrderStatus::Expired)), Some(&charged)), Ok(()));
+        assert_eq!(judge(&at(Phase::Ended), Some(&charged)), Err("not paid, and charged 0.20 BDT".into()));
+        for other in
+            [None, Some(entry(1, "declined", 20)), Some(entry(1, "voided", 20)), Some(entry(1, "refunded", 20))]
+        {
+            assert_eq!(judge(&at(Phase::Ended), other.as_ref()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_was_given_back_is_given_back_in_the_ledger() {
+        let mut order = OrderFacts { phase: Phase::Ended, ..order(1) };
+        order.row.payment_status = PaymentStatus::Refunded;
+        (order.row.paid, order.row.refunded) = (20, 20);
+        assert_eq!(judge(&order, Some(&entry(1, "refunded", 20))), Ok(()));
+        assert!(judge(&order, Some(&entry(1, "voided", 20))).is_err());
+        assert!(judge(&order, None).is_err());
+    }
+
+    #[test]
+    fn the_whole_is_told_and_a_charge_for_nobody_found() {
+        let mut facts = facts();
+        let finding = check(&facts);
+        assert_eq!(finding.breaches.told(), [""; 0]);
+        let looked_at =
+            "1 entry in the sandbox's ledger; 1 paid order charged once each, together 0.20 BDT, 0 not charged";
+        assert_eq!(finding.looked_at, looked_at);
+        facts.ledger.charged_before.insert(order_id(7));
+        let told = format!("{}: charged, and the journal knows no such order", order_id(7));
+        assert_eq!(check(&facts).breaches.told(), [told]);
+        facts.ledger.absent = Some("no ledger".into());
+        assert!(!check(&facts).checked);
+    }
+}

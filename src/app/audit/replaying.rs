@@ -1,0 +1,305 @@
+//! Making entities from their records, one record after the other, and beside them the states that their snapshots lead to.
+
+use super::facts::{CartFacts, Facts, OrderFacts, Trades, VendorFacts};
+use crate::actors::{Built, build};
+use crate::domain::cart::{Cart, CartStatus};
+use crate::domain::entity::Entity;
+use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::order::Order;
+use crate::domain::record::Record;
+use crate::domain::vendor::Vendor;
+use crate::ports::{History, Snapshot};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+
+/// What a record holds, typed.
+type RecordOf<E> = Record<<E as Entity>::Event, <E as Entity>::Reply>;
+
+fn apply<E: Entity>(built: &mut Built<E>, record: &RecordOf<E>) -> Result<(), String> {
+    let applied = panic::catch_unwind(AssertUnwindSafe(|| {
+        record.events.iter().for_each(|event| built.entity.apply(event, record.at));
+        record.answers.iter().for_each(|answer| built.answers.keep(answer.clone()));
+    }));
+    built.version = record.version;
+    applied.map_err(|_| format!("record {} makes the engine panic", record.version))
+}
+
+/// A snapshot, and the state that it and the records after it make.
+struct Cached<E: Entity> {
+    snapshot: Snapshot,
+    /// There is one as soon as there is a record after it.
+    newer: Option<Built<E>>,
+    broken: Option<String>,
+}
+
+impl<E: Entity> Cached<E> {
+    fn take(&mut self, id: E::Id, record: &RecordOf<E>) {
+        if self.broken.is_some() || record.version <= self.snapshot.version {
+            return;
+        }
+        if let Err(error) = self.try_take(id, record) {
+            self.broken = Some(error);
+        }
+    }
+
+    fn try_take(&mut self, id: E::Id, record: &RecordOf<E>) -> Result<(), String> {
+        let newer = match &mut self.newer {
+            Some(newer) => newer,
+            none => none.insert(restored(id, &self.snapshot)?),
+        };
+        apply(newer, record)
+    }
+
+    /// All parts of its newest state.
+    fn parts(&mut self, id: E::Id) -> Result<BTreeMap<String, Value>, String> {
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
+        let mut parts = BTreeMap::new();
+        let mut restored = match self.newer.take() {
+            Some(newer) => newer,
+            None => restored::<E>(id, &self.snapshot)?,
+        };
+        // A restored state gives only what changed since: the rest stands in the snapshot.
+        put(&mut parts, std::mem::take(&mut self.snapshot.parts))?;
+        put(&mut parts, restored.capture().parts)?;
+        Ok(parts)
+    }
+}
+
+fn restored<E: Entity>(id: E::Id, snapshot: &Snapshot) -> Result<Built<E>, String> {
+    build(id, &History { snapshot: Some(snapshot.clone()), records: Vec::new() }).map_err(|error| error.to_string())
+}
+
+fn put(parts: &mut BTreeMap<String, Value>, from: Vec<crate::domain::entity::Part>) -> Result<(), String> {
+    for part in from {
+        match part.state {
+            Some(state) => {
+                let value = serde_json::from_slice(&state).map_err(|error| format!("part '{}': {error}", part.name))?;
+                parts.insert(part.name, value);
+            }
+            None => drop(parts.remove(&part.name)),
+        }
+    }
+    Ok(())
+}
+
+/// One entity on its way through the journal.
+struct Replay<E: Entity> {
+    id: E::Id,
+    built: Built<E>,
+    broken: Option<String>,
+    /// The newest version that a record up to the checkpoint makes.
+    checkpointed: u64,
+    cached: Option<Cached<E>>,
+}
+
+impl<E: Entity> Replay<E> {
+    fn new(id: E::Id, snapshot: Option<Snapshot>) -> Self {
+        let cached = snapshot.map(|snapshot| Cached { snapshot, newer: None, broken: None });
+        Self { id, built: Built::new(id), broken: None, checkpointed: 0, cached }
+    }
+
+    /// Takes one record; gives it back when it was applied.
+    fn take(&mut self, line: &[u8], checkpointed: bool) -> Option<RecordOf<E>> {
+        if self.broken.is_some() {
+            return None;
+        }
+        match self.try_take(line) {
+            Ok(record) => {
+                if checkpointed {
+                    self.checkpointed = record.version;
+                }
+                Some(record)
+            }
+            Err(error) => {
+                self.broken = Some(error);
+                None
+            }
+        }
+    }
+
+    fn try_take(&mut self, line: &[u8]) -> Result<RecordOf<E>, String> {
+        let after = self.built.version;
+        let record: RecordOf<E> = serde_json::from_slice(line)
+            .map_err(|error| format!("the record after version {after} cannot be read: {error}"))?;
+        if record.version <= after {
+            return Err(format!("version {} is there twice", record.version));
+        }
+        if record.version != after + 1 {
+            return Err(format!("version {} follows version {after}: a record is missing", record.version));
+        }
+        apply(&mut self.built, &record)?;
+        if let Some(cached) = &mut self.cached {
+            cached.take(self.id, &record);
+        }
+        Ok(record)
+    }
+
+    /// Judges the entity by itself and against its snapshot. Gives its state, with whether its snapshot is of the newest version,
+    /// unless it cannot be made.
+    fn finish(mut self, facts: &mut Facts) -> Option<(E, bool)> {
+        let entity = self.id.entity();
+        facts.snapshots.count += u64::from(self.cached.is_some());
+        if let Some(broken) = self.broken {
+            facts.entities.add(format!("{entity}: {broken}"));
+            facts.broken.insert(entity);
+            return None;
+        }
+        if let Err(breach) = self.built.entity.check() {
+            facts.entities.add(breach.to_string());
+        }
+        let version = self.built.version;
+        let kept = self.cached.as_ref().map_or(0, |cached| cached.snapshot.version);
+        let breaches = &mut facts.snapshots.breaches;
+        if kept > version {
+            breaches.add(format!("{entity}: its snapshot has version {kept}, the journal ends at version {version}"));
+        } else if kept < self.checkpointed {
+            let checkpointed = self.checkpointed;
+            let what = if kept == 0 { "no snapshot".into() } else { format!("a snapshot of version {kept}") };
+            breaches
+                .add(format!("{entity}: it has {what}, and the checkpoint says that version {checkpointed} is in one"));
+        } else if let Some(cached) = &mut self.cached {
+            match compare(&mut self.built, cached, self.id) {
+                Ok(differing) if differing.is_empty() => facts.snapshots.current += u64::from(kept == version),
+                Ok(differing) => {
+                    let told = differing.join(", ");
+                    breaches.add(format!(
+                        "{entity}: version {version} from its snapshot is another than from its records: {told}"
+                    ));
+                }
+                Err(error) => breaches.add(format!("{entity}: its snapshot cannot be read: {error}")),
+            }
+        }
+        Some((self.built.entity, kept == version))
+    }
+}
+
+/// The parts in which the two states differ, in words.
+fn compare<E: Entity>(built: &mut Built<E>, cached: &mut Cached<E>, id: E::Id) -> Result<Vec<String>, String> {
+    let mut from_records = BTreeMap::new();
+    put(&mut from_records, built.capture().parts)?;
+    let from_snapshot = cached.parts(id)?;
+    let name = |name: &str| if name.is_empty() { "its head".to_owned() } else { format!("part {name}") };
+    let mut differing = Vec::new();
+    for (part, value) in &from_records {
+        match from_snapshot.get(part) {
+            Some(same) if same == value => {}
+            Some(other) => differing.push(format!("{} ({})", name(part), first_difference(other, value))),
+            None => differing.push(format!("{} is missing", name(part))),
+        }
+    }
+    let extra = from_snapshot.keys().filter(|part| !from_records.contains_key(*part));
+    differing.extend(extra.map(|part| format!("{} should not be there", name(part))));
+    if differing.len() > 3 {
+        let more = differing.len() - 3;
+        differing.truncate(3);
+        differing.push(format!("and {more} more"));
+    }
+    Ok(differing)
+}
+
+/// Where two values begin to differ. Their content is not told: it may be somebody's address, or a payment token.
+fn first_difference(kept: &Value, made: &Value) -> String {
+    match (kept, made) {
+        (Value::Object(kept), Value::Object(made)) => {
+            let keys = kept.keys().chain(made.keys()).find(|key| kept.get(*key) != made.get(*key));
+            let Some(key) = keys else { return String::new() };
+            match (kept.get(key), made.get(key)) {
+                (Some(kept), Some(made)) if kept.is_object() || kept.is_number() => {
+                    format!("{key}: {}", first_difference(kept, made))
+                }
+                _ => key.clone(),
+            }
+        }
+        (Value::Number(kept), Value::Number(made)) => format!("{kept} instead of {made}"),
+        _ => "another value".into(),
+    }
+}
+
+/// An entity of any kind on its way through the journal.
+enum AnyReplay {
+    Cart(Box<Replay<Cart>>),
+    Order(Box<Replay<Order>>),
+    Vendor(Box<Replay<Vendor>>, Trades),
+}
+
+/// All entities on their way through the journal.
+#[derive(Default)]
+pub(super) struct Replays {
+    snapshots: BTreeMap<EntityRef, Snapshot>,
+    replays: BTreeMap<EntityRef, AnyReplay>,
+}
+
+impl Replays {
+    /// Before the first record, with what was cached.
+    pub(super) fn new(snapshots: Vec<Snapshot>) -> Self {
+        let snapshots = snapshots.into_iter().map(|snapshot| (snapshot.entity, snapshot)).collect();
+        Self { snapshots, replays: BTreeMap::new() }
+    }
+
+    /// Takes one record, given as its line; `checkpointed` when the checkpoint is at or after its frame.
+    pub(super) fn take(&mut self, entity: EntityRef, line: &[u8], checkpointed: bool) {
+        let snapshots = &mut self.snapshots;
+        let replay = self.replays.entry(entity).or_insert_with(|| {
+            let (uuid, snapshot) = (entity.uuid, snapshots.remove(&entity));
+            match entity.kind {
+                Kind::Cart => AnyReplay::Cart(Box::new(Replay::new(EntityId::from_uuid(uuid), snapshot))),
+                Kind::Order => AnyReplay::Order(Box::new(Replay::new(EntityId::from_uuid(uuid), snapshot))),
+                Kind::Vendor => {
+                    AnyReplay::Vendor(Box::new(Replay::new(EntityId::from_uuid(uuid), snapshot)), Trades::default())
+                }
+            }
+        });
+        match replay {
+            AnyReplay::Cart(replay) => drop(replay.take(line, checkpointed)),
+            AnyReplay::Order(replay) => drop(replay.take(line, checkpointed)),
+            AnyReplay::Vendor(replay, trades) => {
+                let record = replay.take(line, checkpointed);
+                record.iter().flat_map(|record| &record.events).for_each(|event| trades.see(event));
+            }
+        }
+    }
+
+    /// After the last record: what there is to know of each entity.
+    pub(super) fn finish(self, facts: &mut Facts) {
+        for (entity, snapshot) in self.snapshots {
+            facts.snapshots.count += 1;
+            let version = snapshot.version;
+            facts.snapshots.breaches.add(format!("{entity}: it has a snapshot of version {version} and no record"));
+        }
+        for replay in self.replays.into_values() {
+            match replay {
+                AnyReplay::Cart(replay) => {
+                    let id = replay.id;
+                    if let Some((cart, _)) = replay.finish(facts) {
+                        let status = cart.view().map_or(CartStatus::Open, |view| view.status);
+                        facts.carts.insert(id, CartFacts { status, order: cart.order() });
+                    }
+                }
+                AnyReplay::Order(replay) => {
+                    let id = replay.id;
+                    if let Some((order, current)) = replay.finish(facts) {
+                        facts.orders.extend(order_facts(&order, current).map(|order| (id, order)));
+                    }
+                }
+                AnyReplay::Vendor(replay, trades) => {
+                    let id = replay.id;
+                    if let Some((vendor, current)) = replay.finish(facts) {
+                        let (row, products, skus) = (vendor.row(), vendor.product_rows(), vendor.sku_rows());
+                        facts.vendors.insert(id, VendorFacts { row, products, skus, trades, current });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What there is to know of an order; `None` before it came into being.
+fn order_facts(order: &Order, current: bool) -> Option<OrderFacts> {
+    let (row, phase) = (order.row()?, order.phase()?);
+    // A share shown to people does not tell what is held for a paid order from what it was sold; the summary does.
+    let shares = serde_json::from_value(order.summary()["sub_orders"].take()).ok()?;
+    Some(OrderFacts { row, phase, shares, current })
+}

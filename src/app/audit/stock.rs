@@ -1,0 +1,247 @@
+//! Stock: what vendors hold and have sold is what orders wait for and have bought.
+
+use super::super::text::{count, counted};
+use super::facts::{Facts, OrderFacts, Share, ShareState, Trade};
+use super::{Breaches, Finding};
+use crate::domain::ids::{EntityId, OrderId, SkuId, VendorId};
+use crate::domain::order::Phase;
+use crate::domain::vendor::HeldLine;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Holds each order's shares against what their vendors did, and each SKU's figures against the orders.
+pub(super) fn check(facts: &Facts) -> Finding {
+    let mut breaches = Breaches::default();
+    let mut sold: BTreeMap<SkuId, i64> = BTreeMap::new();
+    let mut under_way = 0;
+    for (id, order) in &facts.orders {
+        for share in &order.shares {
+            if facts.is_broken(share.vendor.entity()) {
+                continue;
+            }
+            let vendor = facts.vendors.get(&share.vendor);
+            let trade = vendor.and_then(|vendor| vendor.trades.0.get(id)).cloned().unwrap_or_default();
+            match judge(order, share, &trade) {
+                Ok(Standing::AsTold) => {}
+                Ok(Standing::UnderWay) => under_way += 1,
+                Err(wrong) => breaches.add(format!("{id}, {} of {}: {wrong}", phase(order.phase), share.vendor)),
+            }
+            if has_bought(order, share, &trade) {
+                for line in order.row.lines.iter().filter(|line| line.vendor_id == share.vendor) {
+                    *sold.entry(line.sku_id).or_default() += line.quantity;
+                }
+            }
+        }
+    }
+    let (mut skus, mut received, mut pieces_sold, mut holds) = (0, 0, 0, 0);
+    for (id, vendor) in &facts.vendors {
+        let mut unclear = BTreeSet::new();
+        for (order, trade) in &vendor.trades.0 {
+            holds += u64::from(trade.holding.is_some());
+            if facts.is_broken(order.entity()) {
+                unclear.extend(trade.sold.iter().flatten().map(|line| line.sku));
+            } else {
+                strangers(facts, *id, *order, trade, &mut breaches);
+            }
+        }
+        for sku in vendor.skus.iter().filter(|sku| !unclear.contains(&sku.id)) {
+            let bought = sold.get(&sku.id).copied().unwrap_or(0);
+            if sku.received != sku.on_hand + bought {
+                breaches.add(format!(
+                    "{} of {id}: received {}, on hand {}, sold to orders {bought}: they do not add up",
+                    sku.id, sku.received, sku.on_hand
+                ));
+            }
+            skus += 1;
+            received += sku.received.unsigned_abs();
+            pieces_sold += sku.sold().unsigned_abs();
+        }
+    }
+    let looked_at = format!(
+        "{}: {} received, {} sold to orders, the rest on hand; {} for orders that wait, {} under way",
+        counted(skus, "SKU"),
+        count(received),
+        count(pieces_sold),
+        counted(holds, "hold"),
+        counted(under_way, "answer"),
+    );
+    Finding::new("stock", looked_at, breaches)
+}
+
+/// A vendor's dealings with an order that is none of its.
+fn strangers(facts: &Facts, vendor: VendorId, id: OrderId, trade: &Trade, breaches: &mut Breaches) {
+    if trade.holding.is_none() && trade.sold.is_empty() {
+        return;
+    }
+    let asked = |order: &&OrderFacts| order.shares.iter().any(|share| share.vendor == vendor);
+    if facts.orders.get(&id).filter(asked).is_none() {
+        let what = if trade.sold.is_empty() { "holds stock" } else { "sold stock" };
+        breaches.add(format!("{vendor} {what} for {id}, which did not ask for it"));
+    }
+}
+
+/// How a share and its vendor agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Both say the same.
+    AsTold,
+    /// One has heard what the other has not yet.
+    UnderWay,
+}
+
+/// Whether the vendor has sold this share to the order, for all the order's saga may know.
+fn has_bought(order: &OrderFacts, share: &Share, trade: &Trade) -> bool {
+    match share.state {
+        ShareState::Committed => true,
+        ShareState::Held => matches!(order.phase, Phase::Settling | Phase::Quarantined) && !trade.sold.is_empty(),
+        ShareState::Asked | ShareState::Refused | ShareState::Released => false,
+    }
+}
+
+/// Holds one share against what its vendor did. The error says in words what cannot be.
+fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, String> {
+    use ShareState::{Asked, Committed, Held, Refused, Released};
+    use Standing::{AsTold, UnderWay};
+    if trade.sold.len() > 1 {
+        return Err(format!("sold {} times", trade.sold.len()));
+    }
+    if let Some(lines) = trade.sold.first().or(trade.holding.as_ref()) {
+        // The price is the vendor's until the order has heard of the hold.
+        let priced = matches!(share.state, Held | Committed);
+        same_lines(order, share.vendor, lines, priced)?;
+    }
+    let (holds, sold) = (trade.holding.is_some(), !trade.sold.is_empty());
+    match (share.state, order.phase) {
+        // Someone has to look at it anyway: what was done for it may be at any point.
+        (_, Phase::Quarantined) => Ok(UnderWay),
+        (Committed, _) if !sold => Err("paid and settled without its stock: nothing was sold to it".into()),
+        // A hold after the sale is the echo of an old request: the vendor asks about it when its time has passed.
+        (Committed, _) => Ok(if holds { UnderWay } else { AsTold }),
+        (Held, Phase::Settling) if sold => Ok(UnderWay),
+        (Held, Phase::Settling) if holds => Ok(AsTold),
+        (Held, Phase::Settling) => Err("paid, and its stock is neither held nor sold".into()),
+        (_, _) if sold => Err("sold, and the order is not paid".into()),
+        (Held, Phase::Reserving | Phase::Paying | Phase::Voiding(_)) if holds => Ok(AsTold),
+        (Held, Phase::Releasing(_)) => Ok(if holds { AsTold } else { UnderWay }),
+        (Held, _) => Err("the order counts on a hold, and the vendor holds nothing".into()),
+        (Asked, Phase::Reserving | Phase::Releasing(_)) => Ok(if holds { UnderWay } else { AsTold }),
+        (Asked, _) => Err("the order went on without an answer".into()),
+        // A request that was sent again may have found stock after all: the hold is given back when its time has passed.
+        (Refused, _) => Ok(if holds { UnderWay } else { AsTold }),
+        (Released, _) if holds => Err("held still, after it was let go".into()),
+        (Released, _) => Ok(AsTold),
+    }
+}
+
+fn same_lines(order: &OrderFacts, vendor: VendorId, lines: &[HeldLine], priced: bool) -> Result<(), String> {
+    let line = |sku, quantity, price| (sku, quantity, if priced { price } else { 0 });
+    let ordered = order.row.lines.iter().filter(|line| line.vendor_id == vendor);
+    let mut ordered: Vec<_> = ordered.map(|of| line(of.sku_id, of.quantity, of.unit_price)).collect();
+    let mut dealt: Vec<_> = lines.iter().map(|of| line(of.sku, of.quantity, of.unit_price)).collect();
+    ordered.sort_unstable();
+    dealt.sort_unstable();
+    if ordered == dealt {
+        return Ok(());
+    }
+    let words = |lines: &[(SkuId, i64, i64)]| {
+        let words = |(sku, quantity, price): &(SkuId, i64, i64)| match priced {
+            true => format!("{quantity} of {sku} at {price}"),
+            false => format!("{quantity} of {sku}"),
+        };
+        lines.iter().map(words).collect::<Vec<_>>().join(", ")
+    };
+    Err(format!("ordered {}, and the vendor has {}", words(&ordered), words(&dealt)))
+}
+
+/// A phase in words.
+pub(super) fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Reserving => "reserving",
+        Phase::Paying => "paying",
+        Phase::Voiding(_) => "voiding",
+        Phase::Settling => "settling",
+        Phase::Settled => "settled",
+        Phase::Releasing(_) => "releasing",
+        Phase::Reopening(_) => "reopening",
+        Phase::Ended => "ended",
+        Phase::Quarantined => "quarantined",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::samples::{facts, lines, order, paid, vendor};
+    use super::*;
+    use crate::domain::order::OrderStatus;
+
+    fn trade(holds: bool, times_sold: usize) -> Trade {
+        Trade { holding: holds.then(lines), sold: vec![lines(); times_sold] }
+    }
+
+    #[test]
+    fn every_step_of_a_saga_has_what_its_vendor_may_have_done() {
+        use ShareState::{Asked, Committed, Held, Refused, Released};
+        let end = OrderStatus::Cancelled;
+        let (nothing, holds, sold) = (trade(false, 0), trade(true, 0), trade(false, 1));
+        // For each step: may the vendor have done nothing, hold, have sold?
+        for (phase, state, may) in [
+            (Phase::Reserving, Asked, [true, true, false]),
+            (Phase::Reserving, Held, [false, true, false]),
+            (Phase::Paying, Held, [false, true, false]),
+            (Phase::Voiding(end), Held, [false, true, false]),
+            (Phase::Settling, Held, [false, true, true]),
+            (Phase::Settling, Committed, [false, false, true]),
+            (Phase::Settled, Committed, [false, false, true]),
+            (Phase::Releasing(end), Asked, [true, true, false]),
+            (Phase::Releasing(end), Held, [true, true, false]),
+            (Phase::Releasing(end), Released, [true, false, false]),
+            (Phase::Releasing(end), Refused, [true, true, false]),
+            (Phase::Ended, Released, [true, false, false]),
+            (Phase::Ended, Held, [false, false, false]),
+            (Phase::Paying, Asked, [false, false, false]),
+            (Phase::Quarantined, Held, [true, true, true]),
+        ] {
+            for (trade, may) in [&nothing, &holds, &sold].into_iter().zip(may) {
+                let order = OrderFacts { phase, ..order(1) };
+                let judged = judge(&order, &Share { vendor: vendor(), state }, trade);
+                assert_eq!(judged.is_ok(), may, "{phase:?} {state:?} {trade:?}: {judged:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn stock_is_sold_once_and_as_ordered() {
+        let (order, share) = (paid(1), Share { vendor: vendor(), state: ShareState::Committed });
+        assert_eq!(judge(&order, &share, &trade(false, 1)), Ok(Standing::AsTold));
+        assert_eq!(judge(&order, &share, &trade(true, 1)), Ok(Standing::UnderWay));
+        assert!(judge(&order, &share, &trade(false, 2)).is_err_and(|wrong| wrong == "sold 2 times"));
+        let mut more = trade(false, 1);
+        more.sold[0][0].quantity += 1;
+        assert!(judge(&order, &share, &more).is_err_and(|wrong| wrong.starts_with("ordered 2 of")));
+    }
+
+    #[test]
+    fn figures_that_add_up_are_told() {
+        let finding = check(&facts());
+        assert_eq!(finding.breaches.told(), [""; 0]);
+        assert_eq!(
+            finding.looked_at,
+            "1 SKU: 10 received, 2 sold to orders, the rest on hand; 0 holds for orders that wait, 0 answers under way"
+        );
+    }
+
+    #[test]
+    fn a_sku_that_does_not_add_up_and_a_hold_for_nobody_are_told() {
+        let mut facts = facts();
+        let vendor = facts.vendors.values_mut().next().expect("a vendor");
+        vendor.skus[0].on_hand -= 1;
+        let nobody = OrderId::from_uuid(uuid::Uuid::from_u128(99));
+        vendor.trades.0.insert(nobody, trade(true, 0));
+        let told = check(&facts).breaches.told().to_vec();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("which did not ask for it"), "{told:?}");
+        assert!(told[1].contains("received 10, on hand 7, sold to orders 2"), "{told:?}");
+        // Nothing is said of a vendor whose orders cannot be read.
+        facts.broken.insert(nobody.entity());
+        assert_eq!(check(&facts).breaches.count(), 1);
+    }
+}

@@ -1,0 +1,307 @@
+//! `haat journal`: the frames and records of a store, as they happened, for people or as JSON lines. Runs beside a server.
+
+use super::text::{counted, rfc3339};
+use super::{AppError, open_for_tools};
+use crate::limits;
+use crate::persistence::StoreConfig;
+use crate::persistence::recovery::for_each_record;
+use crate::ports::{Frame, Store, StoreError};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use std::collections::VecDeque;
+use std::io::{self, Write};
+
+pub use crate::domain::ids::EntityRef;
+
+/// Bytes of frames read at a time, per partition.
+const READ_BYTES: usize = 1024 * 1024;
+/// What stands in the place of a payment token.
+const MASK: &str = "***";
+
+/// What to print.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only this partition.
+    pub partition: Option<u16>,
+    /// Only frames after this one of the partition.
+    pub after: u64,
+    /// Only records of this entity.
+    pub entity: Option<EntityRef>,
+    /// At most so many records; frames without records are not counted.
+    pub limit: Option<u64>,
+    /// JSON lines, one for each record and for each frame without records.
+    pub json: bool,
+}
+
+impl Selection {
+    /// The partitions in which to look.
+    fn partitions(&self) -> Result<Vec<u16>, AppError> {
+        let of_entity = self.entity.map(|entity| entity.partition(limits::PARTITIONS));
+        match (self.partition, of_entity) {
+            (Some(partition), _) if partition >= limits::PARTITIONS => {
+                let last = limits::PARTITIONS - 1;
+                Err(AppError::Asked(format!("there is no partition {partition}: they are numbered from 0 to {last}")))
+            }
+            (Some(partition), Some(of_entity)) if partition != of_entity => {
+                Err(AppError::Asked(format!("this entity lives in partition {of_entity}, not in {partition}")))
+            }
+            (None, None) if self.after > 0 => {
+                Err(AppError::Asked("each partition counts its own frames: say which one with --partition".into()))
+            }
+            (Some(partition), _) | (None, Some(partition)) => Ok(vec![partition]),
+            (None, None) => Ok((0..limits::PARTITIONS).collect()),
+        }
+    }
+}
+
+/// Prints what is selected of the store of this configuration, in the order of time.
+///
+/// # Errors
+/// When the store cannot be read, the selection makes no sense, or `out` takes no more.
+pub async fn print(config: &StoreConfig, selection: &Selection, out: &mut impl Write) -> Result<(), AppError> {
+    let partitions = selection.partitions()?;
+    print_store(&open_for_tools(config).await?, &partitions, selection, out).await
+}
+
+async fn print_store(
+    store: &Store,
+    partitions: &[u16],
+    selection: &Selection,
+    out: &mut impl Write,
+) -> Result<(), AppError> {
+    let mut merged = Merged::open(store, partitions, selection.after).await?;
+    let (mut printed, limit) = (0, selection.limit.unwrap_or(u64::MAX));
+    while printed < limit {
+        let Some(frame) = merged.next(store).await? else { break };
+        let mut entries = entries(&frame, selection.entity)?;
+        if entries.is_empty() && selection.entity.is_some() {
+            continue;
+        }
+        entries.truncate(usize::try_from(limit - printed).unwrap_or(usize::MAX));
+        printed += entries.len() as u64;
+        match selection.json {
+            true => write_json(out, &frame, entries)?,
+            false => write_text(out, &frame, &entries)?,
+        }
+    }
+    if printed == 0
+        && let Some(entity) = selection.entity
+    {
+        return Err(AppError::Asked(format!("the journal has no record of {entity} there")));
+    }
+    Ok(out.flush()?)
+}
+
+/// The frames of several partitions, the oldest first. What one commit wrote stays together, in the order of partitions.
+struct Merged {
+    sources: Vec<Source>,
+}
+
+struct Source {
+    partition: u16,
+    after: u64,
+    frames: VecDeque<Frame>,
+}
+
+impl Merged {
+    async fn open(store: &Store, partitions: &[u16], after: u64) -> Result<Self, StoreError> {
+        let mut sources = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            let mut source = Source { partition: *partition, after, frames: VecDeque::new() };
+            source.fill(store).await?;
+            sources.push(source);
+        }
+        Ok(Self { sources })
+    }
+
+    async fn next(&mut self, store: &Store) -> Result<Option<Frame>, StoreError> {
+        let at = |source: &Source| source.frames.front().map(|frame| (frame.at, frame.partition));
+        let oldest = self.sources.iter_mut().filter(|source| !source.frames.is_empty()).min_by_key(|source| at(source));
+        let Some(source) = oldest else { return Ok(None) };
+        let frame = source.frames.pop_front();
+        if source.frames.is_empty() {
+            source.fill(store).await?;
+        }
+        Ok(frame)
+    }
+}
+
+impl Source {
+    async fn fill(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.frames = store.journal.frames(self.partition, self.after, READ_BYTES).await?.into();
+        if let Some(last) = self.frames.back() {
+            self.after = last.seq;
+        }
+        Ok(())
+    }
+}
+
+/// A record on its way to be printed.
+pub(super) struct Entry {
+    entity: EntityRef,
+    version: u64,
+    at: crate::domain::time::Timestamp,
+    events: Vec<Value>,
+    answers: Vec<Value>,
+}
+
+fn entries(frame: &Frame, of: Option<EntityRef>) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::new();
+    for_each_record(frame, |record, _| {
+        if of.is_none_or(|of| of == record.entity) {
+            entries.push(Entry {
+                entity: record.entity,
+                version: record.version,
+                at: record.at,
+                events: masked_list(record.events),
+                answers: masked_list(record.answers),
+            });
+        }
+    })?;
+    Ok(entries)
+}
+
+fn masked_list(json: Option<&RawValue>) -> Vec<Value> {
+    let list: Vec<Value> = json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default();
+    list.into_iter().map(masked).collect()
+}
+
+/// The value without payment tokens: they are worth money, and terminals have a memory.
+pub(super) fn masked(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mask = |(name, value)| match name == "token" {
+                true => (name, Value::from(MASK)),
+                false => (name, masked(value)),
+            };
+            Value::Object(fields.into_iter().map(mask).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(masked).collect()),
+        other => other,
+    }
+}
+
+/// An event as its type and its data: `stock_held {"vendor":…}`.
+pub(super) fn event_words(mut event: Value) -> String {
+    let kind = event.as_object_mut().and_then(|fields| fields.remove("type"));
+    match (kind.as_ref().and_then(Value::as_str), event.as_object().is_some_and(Map::is_empty)) {
+        (Some(kind), true) => kind.to_owned(),
+        (Some(kind), false) => format!("{kind} {event}"),
+        (None, _) => event.to_string(),
+    }
+}
+
+fn write_text(out: &mut impl Write, frame: &Frame, entries: &[Entry]) -> io::Result<()> {
+    let Frame { partition, seq, epoch, records, at, .. } = frame;
+    let what = match records {
+        0 => "a new epoch begins".to_owned(),
+        records => counted(u64::from(*records), "record"),
+    };
+    writeln!(out, "{}  partition {partition}  frame {seq}  epoch {epoch}  {what}", rfc3339(*at))?;
+    for Entry { entity, version, at, events, answers } in entries {
+        writeln!(out, "  {entity}  v{version}  {}", rfc3339(*at))?;
+        for event in events {
+            writeln!(out, "    {}", event_words(event.clone()))?;
+        }
+        if !answers.is_empty() {
+            writeln!(out, "    ({} kept for a repeated request)", counted(answers.len() as u64, "answer"))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_json(out: &mut impl Write, frame: &Frame, entries: Vec<Entry>) -> io::Result<()> {
+    let Frame { partition, seq, epoch, records, at, .. } = frame;
+    let place = json!({"partition": partition, "seq": seq, "epoch": epoch, "committed_at": rfc3339(*at)});
+    if *records == 0 {
+        return writeln!(out, "{place}");
+    }
+    for Entry { entity, version, at, events, answers } in entries {
+        let mut line = place.clone();
+        line["entity"] = entity.to_string().into();
+        line["version"] = version.into();
+        line["at"] = rfc3339(at).into();
+        line["events"] = events.into();
+        if !answers.is_empty() {
+            line["answers"] = answers.into();
+        }
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::ports::Codec;
+    use uuid::Uuid;
+
+    const ORDER: &str = "order_01h2xcejqtf2nbrexx3vqjhp41";
+
+    fn frame() -> Frame {
+        let record = format!(
+            r#"{{"e":"{ORDER}","v":2,"at":1763700736123,"ev":[{{"type":"payment_requested"}},{{"type":"paid","amount":5,"payment":{{"token":"tok_1"}}}}],"ans":[{{"token":"t"}}]}}"#
+        );
+        Frame {
+            partition: 1,
+            seq: 7,
+            epoch: 2,
+            at: Timestamp::from_millis(1_763_700_736_200),
+            batch: Uuid::nil(),
+            records: 1,
+            codec: Codec::Plain,
+            payload: record.into_bytes(),
+        }
+    }
+
+    fn printed(json: bool) -> String {
+        let (frame, mut out) = (frame(), Vec::new());
+        let entries = entries(&frame, None).unwrap();
+        match json {
+            true => write_json(&mut out, &frame, entries).unwrap(),
+            false => write_text(&mut out, &frame, &entries).unwrap(),
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_frame_is_printed_for_people_without_tokens() {
+        let text = "2025-11-21T04:52:16.200Z  partition 1  frame 7  epoch 2  1 record\n  \
+            order_01h2xcejqtf2nbrexx3vqjhp41  v2  2025-11-21T04:52:16.123Z\n    payment_requested\n    \
+            paid {\"amount\":5,\"payment\":{\"token\":\"***\"}}\n    (1 answer kept for a repeated request)\n";
+        assert_eq!(printed(false), text);
+    }
+
+    #[test]
+    fn a_record_is_a_line_of_json_without_tokens() {
+        let line: Value = serde_json::from_str(&printed(true)).unwrap();
+        assert_eq!(line["entity"], ORDER);
+        assert_eq!((&line["seq"], &line["version"]), (&json!(7), &json!(2)));
+        assert_eq!(line["events"][1]["payment"]["token"], MASK);
+        assert_eq!(line["answers"], json!([{"token": MASK}]));
+    }
+
+    #[test]
+    fn only_the_entity_that_was_asked_for_is_printed() {
+        let other = "order_01h2xcejqtf2nbrexx3vqjhp42".parse().unwrap();
+        assert!(entries(&frame(), Some(other)).unwrap().is_empty());
+        assert_eq!(entries(&frame(), Some(ORDER.parse().unwrap())).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_selection_that_makes_no_sense_is_refused() {
+        let entity: EntityRef = ORDER.parse().unwrap();
+        let home = entity.partition(limits::PARTITIONS);
+        let partitions = |partition, entity, after| {
+            Selection { partition, entity, after, ..Selection::default() }
+                .partitions()
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(partitions(None, None, 0).unwrap().len(), usize::from(limits::PARTITIONS));
+        assert_eq!(partitions(None, Some(entity), 3), Ok(vec![home]));
+        assert!(partitions(Some(16), None, 0).unwrap_err().contains("from 0 to 15"));
+        assert!(partitions(Some(home + 1), Some(entity), 0).unwrap_err().contains("lives in partition"));
+        assert!(partitions(None, None, 3).unwrap_err().contains("--partition"));
+    }
+}

@@ -1,0 +1,381 @@
+//! The composition root: builds everything from a configuration, starts it and drains it. The binary and the tests use the same.
+
+pub mod audit;
+pub mod journal;
+pub mod replay;
+pub mod text;
+pub mod token;
+
+use crate::actors::{Arbiters, DecideHook, Engine, NodeParts};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::sandbox::{SandboxError, SandboxGateway};
+use crate::config::Config;
+use crate::domain::ids::EntityRef;
+use crate::http::auth::{Auth, MintError};
+use crate::http::{HttpState, Port, RenderMetrics, router, server};
+use crate::limits;
+use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
+use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
+use crate::persistence::recovery::{StoredHistories, recover};
+use crate::persistence::{self, Mode, Place};
+use crate::ports::{Clock, Journal, Partition, Store, StoreError};
+use crate::telemetry;
+use foldhash::HashMap;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// The exit code of a server that another has fenced.
+pub const EXIT_FENCED: i32 = 3;
+/// The exit code of a server that met a state that cannot be.
+pub const EXIT_BROKEN: i32 = 4;
+
+/// Why a server did not start or did not stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The store cannot be used.
+    #[error("the store cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// The sandbox's ledger cannot be used.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// No threads, or the like.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The metrics recorder cannot be made.
+    #[error("{0}")]
+    Metrics(#[from] BuildError),
+    /// A token cannot be signed.
+    #[error(transparent)]
+    Token(#[from] MintError),
+    /// What was asked for is not there, or cannot be had so.
+    #[error("{0}")]
+    Asked(String),
+    /// Not everything was written in time.
+    #[error("the server did not stop within {0:?}: what is missing from snapshots is replayed at the next start")]
+    Drain(Duration),
+}
+
+/// Puts something between the lane and the store's journal.
+pub type WrapJournal = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
+
+/// What tests put in place of the real thing. The default changes nothing.
+#[derive(Default, Clone)]
+pub struct Hooks {
+    /// Called before every decision.
+    pub on_decide: Option<DecideHook>,
+    /// Stands between the lane and the store's journal.
+    pub journal: Option<WrapJournal>,
+    /// Called in place of ending the process when the node cannot go on.
+    pub on_fatal: Option<OnFatal>,
+}
+
+/// A running server.
+pub struct App {
+    address: SocketAddr,
+    operator_address: Option<SocketAddr>,
+    engine: Engine,
+    lane: Arc<LaneShared>,
+    checkpointer: Arc<Checkpointer>,
+    journal: Arc<dyn Journal>,
+    partitions: Vec<Partition>,
+    stop_http: CancellationToken,
+    http: Vec<JoinHandle<()>>,
+    /// Ended by themselves once the lane is closed.
+    writers: Vec<JoinHandle<()>>,
+    /// Cut off at the end.
+    helpers: Vec<JoinHandle<()>>,
+    _arbiters: Arbiters,
+}
+
+impl App {
+    /// Builds a server and starts it: when this returns, it has recovered and takes requests.
+    ///
+    /// # Errors
+    /// What cannot be used, in words.
+    pub async fn build(config: Config, hooks: Hooks) -> Result<Self, AppError> {
+        let recorder = recorder()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let mut store = persistence::open(&config.store, Mode::Serve).await?;
+        if let Some(wrap) = &hooks.journal {
+            store.journal = wrap(store.journal.clone());
+        }
+        let sandbox = Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?);
+        let arbiters = Arbiters::start(config.actor_threads)?;
+        let lane = LaneShared::new();
+        let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
+        let partitions = limits::PARTITIONS;
+        let parts = NodeParts {
+            lane: lane.clone(),
+            clock: clock.clone(),
+            snapshots: store.snapshots.clone(),
+            histories: Arc::new(StoredHistories::new(&store, partitions)),
+            queries: store.queries.clone(),
+            gateways: vec![sandbox.clone()],
+            arbiters: arbiters.handles(),
+            runtime: tokio::runtime::Handle::current(),
+            settings: config.node,
+            on_decide: hooks.on_decide.clone(),
+            as_of: as_of.clone(),
+        };
+        let engine = Engine::new(parts, Some(sandbox));
+
+        // The port is open from the start: until recovery is done it says that the server is not ready.
+        let stop_http = CancellationToken::new();
+        let (http, address, operator_address) = serve_http(&config, &engine, &recorder, &stop_http).await?;
+
+        let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
+        let asked = Instant::now();
+        let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
+        let taken = store.journal.take(&owner, config.lease, clock.now()).await?;
+        let recovery = Recovery::start(&store, &taken, &engine, &lane, &*clock).await?;
+        let mut helpers = Vec::new();
+        if let Place::Postgres(_) = config.store.place {
+            lane.set_lease(asked + config.lease);
+            let keep =
+                lane::keep_lease(lane.clone(), store.journal.clone(), taken.clone(), config.lease, on_fatal.clone());
+            helpers.push(tokio::spawn(keep));
+        }
+        let checkpointer = Checkpointer::new(
+            lane.clone(),
+            store.checkpoints.clone(),
+            engine.states(),
+            clock.clone(),
+            taken.clone(),
+            CheckpointSettings::default(),
+            on_fatal.clone(),
+            as_of,
+        );
+        let writer =
+            lane::run(lane.clone(), store.journal.clone(), clock, taken.clone(), recovery.changed, on_fatal.clone());
+        let writers = vec![ends_process_if_it_panics(tokio::spawn(writer), on_fatal.clone())];
+        helpers.extend(engine.open(recovery.rows, &recovery.counts, recovery.histories));
+        helpers.push(ends_process_if_it_panics(tokio::spawn(checkpointer.clone().run()), on_fatal));
+        helpers.push(tokio::spawn(upkeep(recorder)));
+        Ok(Self {
+            address,
+            operator_address,
+            engine,
+            lane,
+            checkpointer,
+            journal: store.journal,
+            partitions: taken,
+            stop_http,
+            http,
+            writers,
+            helpers,
+            _arbiters: arbiters,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where operators find it, when that is another port.
+    pub fn operator_address(&self) -> Option<SocketAddr> {
+        self.operator_address
+    }
+
+    /// The engine, for tests that look behind HTTP.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Writes a checkpoint now.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn checkpoint(&self) -> Result<(), AppError> {
+        Ok(self.checkpointer.checkpoint().await?)
+    }
+
+    /// Serves until `shutdown` is ready, then drains: no new requests, all records durable, snapshots and read tables written.
+    ///
+    /// # Errors
+    /// When not everything could be written in time.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
+        shutdown.await;
+        tracing::info!("stopping: no new requests are taken");
+        let within = Duration::from_millis(limits::DRAIN_MS);
+        match tokio::time::timeout(within, self.drain()).await {
+            Ok(drained) => drained,
+            Err(_) => Err(AppError::Drain(within)),
+        }
+    }
+
+    async fn drain(mut self) -> Result<(), AppError> {
+        self.engine.drain();
+        self.stop_http.cancel();
+        for server in self.http.drain(..) {
+            // A server that panicked has nothing left to finish.
+            let _ = server.await;
+        }
+        self.engine.quiet();
+        self.lane.drained().await;
+        self.checkpointer.stop();
+        self.checkpointer.checkpoint().await?;
+        self.lane.close();
+        for writer in self.writers.drain(..) {
+            let _ = writer.await;
+        }
+        for helper in self.helpers.drain(..) {
+            helper.abort();
+            let _ = helper.await;
+        }
+        self.journal.release(&self.partitions).await?;
+        self.engine.close().await;
+        tracing::info!("stopped: everything is durable, and snapshots and read tables are written");
+        Ok(())
+    }
+}
+
+/// What start-up found, ready to be taken over.
+struct Recovery {
+    changed: HashMap<EntityRef, u64>,
+    rows: crate::domain::rows::Rows,
+    counts: Vec<(crate::domain::order::OrderStatus, u64)>,
+    histories: Vec<(EntityRef, crate::ports::History)>,
+}
+
+impl Recovery {
+    async fn start(
+        store: &Store,
+        taken: &[Partition],
+        engine: &Engine,
+        lane: &LaneShared,
+        clock: &dyn Clock,
+    ) -> Result<Self, AppError> {
+        let started = Instant::now();
+        let recovered = recover(store, taken).await?;
+        if let Some(newest) = recovered.newest {
+            clock.advance_to(newest);
+        }
+        lane.recovered(recovered.records, recovered.bytes);
+        let (rows, counts) = (store.queries.catalog().await?, store.queries.order_counts().await?);
+        debug_assert_eq!(engine.readiness(), crate::actors::Readiness::Recovering);
+        tracing::info!(
+            records = recovered.records,
+            entities = recovered.entities.len(),
+            took_ms = started.elapsed().as_millis() as u64,
+            "recovered"
+        );
+        let changed = recovered.entities.iter().map(|replayed| (replayed.entity, replayed.version)).collect();
+        let histories = recovered.entities.into_iter().map(|replayed| (replayed.entity, replayed.history)).collect();
+        Ok(Self { changed, rows, counts, histories })
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let failed = |source| AppError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);
+
+async fn serve_http(
+    config: &Config,
+    engine: &Engine,
+    recorder: &PrometheusHandle,
+    stop: &CancellationToken,
+) -> Result<Servers, AppError> {
+    let recorder = recorder.clone();
+    let state = HttpState {
+        engine: engine.clone(),
+        auth: Arc::new(Auth::new(&config.secret)),
+        settings: Arc::new(config.http.clone()),
+        metrics: RenderMetrics::new(move || recorder.render()),
+    };
+    let serve = |listener, port| {
+        let (stop, router) = (stop.clone(), router(state.clone(), port));
+        tokio::spawn(server::serve(listener, router, config.server, async move { stop.cancelled().await }))
+    };
+    let (listener, address) = listen(config.listen).await?;
+    let Some(operator) = config.operator_listen else {
+        return Ok((vec![serve(listener, Port::All)], address, None));
+    };
+    let (operator_listener, operator_address) = listen(operator).await?;
+    let servers = vec![serve(listener, Port::Public), serve(operator_listener, Port::Operator)];
+    Ok((servers, address, Some(operator_address)))
+}
+
+/// The process's one recorder of metrics.
+fn recorder() -> Result<PrometheusHandle, AppError> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(recorder) = RECORDER.get() {
+        return Ok(recorder.clone());
+    }
+    const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    const RECORDS: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0];
+    let built = PrometheusBuilder::new()
+        .set_buckets(SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_batch_records".into()), RECORDS)?
+        .build_recorder();
+    let handle = built.handle();
+    if metrics::set_global_recorder(built).is_ok() {
+        telemetry::describe();
+        crate::http::metrics::describe();
+    }
+    Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+async fn upkeep(recorder: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        recorder.run_upkeep();
+    }
+}
+
+fn end_process() -> OnFatal {
+    Arc::new(|fatal| {
+        tracing::error!(%fatal, "this server cannot go on");
+        std::process::exit(match fatal {
+            Fatal::Fenced => EXIT_FENCED,
+            Fatal::Broken => EXIT_BROKEN,
+        });
+    })
+}
+
+/// A lane or a checkpointer that panicked must not leave a server that only looks alive.
+fn ends_process_if_it_panics(task: JoinHandle<()>, on_fatal: OnFatal) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if task.await.is_err_and(|error| error.is_panic()) {
+            on_fatal(Fatal::Broken);
+        }
+    })
+}
+
+/// Brings a store's schema up to date, and does nothing more.
+///
+/// # Errors
+/// When the store cannot be reached or is of a newer version.
+pub async fn migrate(store: &persistence::StoreConfig) -> Result<(), AppError> {
+    Ok(persistence::migrate(store).await?)
+}
+
+/// Opens a store to look at it, beside a running server: takes nothing, writes nothing.
+///
+/// # Errors
+/// When there is none, when it cannot be reached, or when it is of another version.
+async fn open_for_tools(config: &persistence::StoreConfig) -> Result<Store, AppError> {
+    Ok(persistence::open(config, Mode::Tool).await?)
+}

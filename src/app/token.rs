@@ -1,0 +1,101 @@
+//! `haat token`: bearer tokens for those who operate and try out a shop. Opens no store.
+
+use super::AppError;
+use crate::adapters::clock::SystemClock;
+use crate::http::auth::{Auth, Bearer};
+use crate::ports::Clock;
+use std::time::Duration;
+
+pub use crate::domain::ids::{CustomerId, VendorId};
+
+/// The longest that a token lasts: ten years.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Whom a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// An administrator.
+    Admin,
+    /// One of the staff.
+    Staff,
+    /// A vendor.
+    Vendor(VendorId),
+    /// A customer; a new one without an id.
+    Customer(Option<CustomerId>),
+}
+
+/// A token signed with `secret` that lasts from now for `ttl`.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn mint(secret: &[u8], whom: Whom, ttl: Duration) -> Result<String, AppError> {
+    let clock = SystemClock::new();
+    let bearer = match whom {
+        Whom::Admin => Bearer::Admin("admin".into()),
+        Whom::Staff => Bearer::Staff("staff".into()),
+        Whom::Vendor(vendor) => Bearer::Vendor(vendor),
+        Whom::Customer(customer) => {
+            Bearer::Customer(customer.unwrap_or_else(|| CustomerId::from_uuid(clock.new_uuid())))
+        }
+    };
+    Ok(Auth::new(secret).mint(&bearer, clock.now(), ttl)?)
+}
+
+/// Reads how long a token is to last: a whole number and `s`, `m`, `h` or `d`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_ttl(text: &str) -> Result<Duration, String> {
+    let malformed = || format!("'{text}' is not a time such as 30s, 15m, 12h or 7d");
+    let unit = text.chars().last().ok_or_else(malformed)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(malformed()),
+    };
+    let digits = &text[..text.len() - unit.len_utf8()];
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(malformed());
+    }
+    let too_long = || format!("'{text}' is longer than ten years");
+    let number: u64 = digits.parse().map_err(|_| too_long())?;
+    match number.checked_mul(seconds).map(Duration::from_secs) {
+        Some(Duration::ZERO) => Err("a token must last for a while".into()),
+        Some(ttl) if ttl <= LONGEST => Ok(ttl),
+        _ => Err(too_long()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entity::Principal;
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        for (text, seconds) in [("30s", 30), ("15m", 900), ("12h", 43_200), ("7d", 604_800)] {
+            assert_eq!(parse_ttl(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["", "h", "12", "-1h", "1.5h", "12 h", "12H", "+1h", "1é", "0s", "4000d", "99999999999999999999d"]
+        {
+            assert!(parse_ttl(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_for_whom_it_was_asked() {
+        let secret = b"a secret that is long enough for a test";
+        let vendor = VendorId::from_uuid(uuid::Uuid::from_u128(5));
+        let now = SystemClock::new().now();
+        let caller = |whom| {
+            let token = mint(secret, whom, Duration::from_secs(60)).unwrap();
+            Auth::new(secret).verify(&token, now).unwrap()
+        };
+        assert_eq!(caller(Whom::Admin).principal, Principal::Staff);
+        assert_eq!(caller(Whom::Vendor(vendor)).principal, Principal::Vendor(vendor));
+        let new = Whom::Customer(None);
+        assert_ne!(caller(new).principal, caller(new).principal);
+    }
+}

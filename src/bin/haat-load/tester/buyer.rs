@@ -1,0 +1,231 @@
+//! A buyer's steps, each one call with its answer understood.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+use serde::Deserialize;
+
+use super::client::{Answer, Ask, Caller, bearer};
+use super::judge::Line;
+use super::run::{Cart, Run};
+use super::stats::Call;
+use super::values::Random;
+use super::wire::{CartMade, OrderBrief, Problem, Status};
+
+/// Polls grow no further apart than this, or than the first gap where that is longer.
+const LONGEST_POLL_GAP: Duration = Duration::from_secs(1);
+
+/// Refusals that belong to a flash sale.
+const ORDERLY: [&str; 4] = ["out_of_stock", "price_changed", "purchase_limit", "sale_ended"];
+
+/// Why a buyer goes no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// An orderly refusal, by its code.
+    Refused(String),
+    /// No answer after all repeats.
+    GaveUp(Call),
+    /// An answer that the contract does not foresee; counted already.
+    Unexpected(Call),
+}
+
+impl Stop {
+    /// In the words of the summary.
+    pub fn words(&self) -> Cow<'static, str> {
+        match self {
+            Stop::Refused(code) => match code.as_str() {
+                "out_of_stock" => "sold out".into(),
+                "price_changed" => "price changed".into(),
+                code => format!("refused: {code}").into(),
+            },
+            Stop::GaveUp(call) => format!("no answer: {}", call.name()).into(),
+            Stop::Unexpected(call) => format!("unexpected answer: {}", call.name()).into(),
+        }
+    }
+}
+
+/// Reads the SKU's public page.
+pub async fn browse(run: &Run, caller: &mut Caller, sku: usize) -> Result<(), Stop> {
+    let ask = Ask {
+        method: Method::GET,
+        path: run.skus[sku].path.clone(),
+        bearer: None,
+        key: None,
+        wait: None,
+        body: Bytes::new(),
+    };
+    let answer = call(caller, Call::Browse, &ask).await?;
+    match answer.status {
+        StatusCode::OK => Ok(()),
+        _ => Err(unexpected(caller, Call::Browse, &answer)),
+    }
+}
+
+/// Chooses what to buy: as many different SKUs as a cart has lines.
+pub fn choose(run: &Run, random: &mut Random) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::with_capacity(run.cli.lines as usize);
+    while lines.len() < run.cli.lines as usize {
+        let mut sku = random.below(run.skus.len());
+        // There are at least as many SKUs as lines, so the next free one is found.
+        while lines.iter().any(|line| line.sku == sku) {
+            sku = (sku + 1) % run.skus.len();
+        }
+        lines.push(Line { sku, quantity: random.quantity(run.cli.quantity) });
+    }
+    lines
+}
+
+/// Makes an empty guest cart for these lines.
+pub async fn create_cart(caller: &mut Caller, lines: Vec<Line>) -> Result<Cart, Stop> {
+    let ask = path(caller, Call::CreateCart, Ask::post("/v1/carts".into(), None, Bytes::from_static(b"{}")))?;
+    let answer = call(caller, Call::CreateCart, &ask).await?;
+    if answer.status != StatusCode::CREATED {
+        return Err(unexpected(caller, Call::CreateCart, &answer));
+    }
+    let made: CartMade = understood(caller, Call::CreateCart, &answer)?;
+    Ok(Cart { bearer: path(caller, Call::CreateCart, bearer(&made.token))?, id: made.id.into_owned(), lines })
+}
+
+/// Puts one line of the cart in.
+pub async fn set_line(run: &Run, caller: &mut Caller, cart: &Cart, line: Line) -> Result<(), Stop> {
+    let ask = Ask::put(
+        format!("/v1/carts/{}/lines/{}", cart.id, run.skus[line.sku].id),
+        Some(&cart.bearer),
+        Bytes::from(format!("{{\"quantity\":{}}}", line.quantity)),
+    );
+    let ask = path(caller, Call::SetLine, ask)?;
+    let answer = call(caller, Call::SetLine, &ask).await?;
+    match answer.status {
+        StatusCode::OK => Ok(()),
+        _ => Err(refused(caller, Call::SetLine, &answer)),
+    }
+}
+
+/// The checkout of a cart, ready to be sent once or twice.
+pub fn checkout_ask(run: &Run, cart: &Cart, body: Bytes, key: Option<HeaderValue>) -> anyhow::Result<Ask> {
+    let path = format!("/v1/carts/{}/checkout", cart.id);
+    let mut ask = Ask::post(path, Some(&cart.bearer), body)?;
+    ask.key = key;
+    ask.wait = run.cli.wait;
+    Ok(ask)
+}
+
+/// What a checkout was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// `order_…`
+    pub order: String,
+    /// Its status as told.
+    pub status: Status,
+}
+
+/// Sends a checkout; what is promised goes to the journal.
+pub async fn checkout(run: &Run, caller: &mut Caller, cart: &Cart, ask: &Ask) -> Result<Placed, Stop> {
+    let answer = call(caller, Call::Checkout, ask).await?;
+    let foreseen = match answer.status {
+        StatusCode::CREATED => true,
+        // The same order again: when this is a repeat, or its twin on the other connection was first.
+        StatusCode::OK => answer.repeated || ask.key.is_some(),
+        _ => return Err(refused(caller, Call::Checkout, &answer)),
+    };
+    let order: OrderBrief = understood(caller, Call::Checkout, &answer)?;
+    if !foreseen {
+        caller.tally().unexpected.add("checkout: 200 for a cart checked out for the first time");
+    }
+    run.promise(&order.id, cart, order.status, ask.key.as_ref());
+    Ok(Placed { order: order.id.into_owned(), status: order.status })
+}
+
+/// Polls until the order is paid or has ended, or until `patience` runs out; gives the last status told.
+pub async fn follow(
+    run: &Run,
+    caller: &mut Caller,
+    cart: &Arc<Cart>,
+    placed: &Placed,
+    patience: Duration,
+) -> (Status, Result<(), Stop>) {
+    let started = Instant::now();
+    let mut status = placed.status;
+    let mut gap = run.cli.poll;
+    let ask = match path(caller, Call::Poll, Ask::get(format!("/v1/orders/{}", placed.order), Some(&cart.bearer))) {
+        Ok(ask) => ask,
+        Err(stop) => return (status, Err(stop)),
+    };
+    while !status.is_settled() && started.elapsed() < patience {
+        tokio::time::sleep(gap).await;
+        gap = (gap * 2).min(LONGEST_POLL_GAP.max(run.cli.poll));
+        match poll(caller, &ask).await {
+            Ok(told) => status = told,
+            Err(stop) => return (status, Err(stop)),
+        }
+        if status.is_settled() {
+            run.promise(&placed.order, cart, status, None);
+        }
+    }
+    (status, Ok(()))
+}
+
+async fn poll(caller: &mut Caller, ask: &Ask) -> Result<Status, Stop> {
+    let answer = call(caller, Call::Poll, ask).await?;
+    if answer.status != StatusCode::OK {
+        return Err(unexpected(caller, Call::Poll, &answer));
+    }
+    let order: OrderBrief = understood(caller, Call::Poll, &answer)?;
+    Ok(order.status)
+}
+
+async fn call(caller: &mut Caller, call: Call, ask: &Ask) -> Result<Answer, Stop> {
+    caller.call(call, ask).await.map_err(|_| Stop::GaveUp(call))
+}
+
+/// An id or token from the server that fits no path or header is an answer that does not fit the contract.
+fn path<T>(caller: &Caller, call: Call, made: anyhow::Result<T>) -> Result<T, Stop> {
+    made.map_err(|error| {
+        let words = format!("{}: {error}", call.name());
+        caller.tally().unexpected.add(words);
+        Stop::Unexpected(call)
+    })
+}
+
+/// Reads an answer's body.
+pub fn understood<'a, T: Deserialize<'a>>(caller: &Caller, call: Call, answer: &'a Answer) -> Result<T, Stop> {
+    let read = serde_json::from_slice(&answer.body);
+    path(caller, call, read.context("an answer that does not fit the contract"))
+}
+
+fn refused(caller: &Caller, call: Call, answer: &Answer) -> Stop {
+    if answer.status == StatusCode::CONFLICT
+        && let Ok(problem) = serde_json::from_slice::<Problem>(&answer.body)
+        && ORDERLY.contains(&&*problem.code)
+    {
+        return Stop::Refused(problem.code.into_owned());
+    }
+    unexpected(caller, call, answer)
+}
+
+/// Counts an answer that the contract does not foresee.
+pub fn unexpected(caller: &Caller, call: Call, answer: &Answer) -> Stop {
+    let code =
+        serde_json::from_slice::<Problem>(&answer.body).map_or(String::new(), |problem| format!(" {}", problem.code));
+    let words = format!("{}: {}{code}", call.name(), answer.status.as_u16());
+    caller.tally().unexpected.add(words);
+    Stop::Unexpected(call)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_told_in_words() {
+        let refused = |code: &str| Stop::Refused(code.into()).words().into_owned();
+        assert_eq!(refused("out_of_stock"), "sold out");
+        assert_eq!(refused("price_changed"), "price changed");
+        assert_eq!(refused("purchase_limit"), "refused: purchase_limit");
+        assert_eq!(Stop::GaveUp(Call::Checkout).words(), "no answer: checkout");
+    }
+}

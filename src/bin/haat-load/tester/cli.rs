@@ -1,0 +1,334 @@
+//! The command line: every option, what may be combined, and what follows from the machine's limits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use super::values::{Price, Span, parse_duration, parse_duration_span, parse_percent, parse_quantity_span};
+
+const EXAMPLES: &str = "\
+Examples:
+  A flash sale: 5,000 buyers at once, 100 pieces, one in ten cards declined
+    haat-load --sessions 5000 --stock 100 --decline 10
+
+  Buyers arriving at random over half a minute, thinking between clicks, some clicking twice
+    haat-load --sessions 20000 --ramp 30s --arrival exponential --think 50ms..2s --retry 5 --reuse-connections
+
+  Durable checkouts per second at 256 connections, spread over 4 vendors
+    haat-load --scenario checkout --requests 50000 --connections 256 --vendors 4 --skus 40
+
+  Reads only, on a SKU that exists
+    haat-load --scenario browse --requests 200000 --connections 64 --sku sku_01j...
+
+  A crash test: keep what buyers were told, kill and restart the server, then hold it to its word
+    haat-load --sessions 5000 --stock 2000 --keys --expect-drops --journal told.jsonl
+    haat-load --verify told.jsonl
+
+Exit codes:
+  0  all fine
+  1  a conservation check failed: what buyers were told and what the shop says differ
+  2  wrong usage, or the server could not be reached or prepared
+  3  errors other than orderly refusals occurred
+
+The admin token comes from `haat token --role admin`.";
+
+/// What is driven at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Sessions: browse, make a cart, fill it, check out, poll until the order ends or is paid
+    Rush,
+    /// Closed loop: POST checkout on carts made beforehand, as fast as answers come
+    Checkout,
+    /// Closed loop: GET a SKU, as fast as answers come
+    Browse,
+}
+
+/// How sessions are spread over the ramp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Arrival {
+    /// The same gap between all
+    Even,
+    /// Exponential gaps, as of people who do not know of each other
+    Exponential,
+}
+
+/// Drives a Haat server over its HTTP contract as a crowd of buyers would, measures it, and holds it to what it told them.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "haat-load", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    /// The server, as http://HOST:PORT
+    #[arg(long, env = "HAAT_TARGET", default_value = "http://127.0.0.1:8080")]
+    pub target: String,
+
+    /// An admin's bearer token: makes the shop and reads the stock and the charges for the checks
+    #[arg(long, env = "HAAT_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
+
+    /// What is driven at the server
+    #[arg(long, value_enum, default_value = "rush")]
+    pub scenario: Scenario,
+
+    /// Buyers (rush)
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub sessions: u32,
+
+    /// Checkouts or reads to measure (checkout, browse)
+    #[arg(long, default_value_t = 10_000, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub requests: u32,
+
+    /// Connections open at once [default: one per session as far as open files allow; else 64]
+    #[arg(long, value_name = "C", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections: Option<u32>,
+
+    /// A session takes over the connection of one that has ended (a client has some 28,000 ports a minute)
+    #[arg(long)]
+    pub reuse_connections: bool,
+
+    /// Threads of this client
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: u32,
+
+    /// Sessions arrive spread over this time; 0 is all at once
+    #[arg(long, default_value = "0", value_name = "TIME", value_parser = parse_duration)]
+    pub ramp: Duration,
+
+    /// How sessions are spread over the ramp
+    #[arg(long, value_enum, default_value = "even")]
+    pub arrival: Arrival,
+
+    /// Think time between a session's steps: a time, or MIN..MAX
+    #[arg(long, default_value = "0ms", value_name = "TIME", value_parser = parse_duration_span)]
+    pub think: Span<Duration>,
+
+    /// SKUs to make
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub skus: u32,
+
+    /// Vendors to make; the SKUs are spread over them
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub vendors: u32,
+
+    /// Pieces of each SKU made [default: 100; as many as could be asked for in the checkout scenario]
+    #[arg(long, value_name = "N")]
+    pub stock: Option<u32>,
+
+    /// Price of each SKU made, with exactly the currency's digits
+    #[arg(long, default_value = "1250.00", value_name = "AMOUNT")]
+    pub price: Price,
+
+    /// Currency of the SKUs made
+    #[arg(long, default_value = "BDT", value_name = "CODE")]
+    pub currency: String,
+
+    /// A SKU that exists, instead of making any; may be repeated
+    #[arg(long = "sku", value_name = "SKU")]
+    pub existing: Vec<String>,
+
+    /// Lines in each cart, each of another SKU
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub lines: u32,
+
+    /// Pieces per line: a number, or MIN..MAX
+    #[arg(long, default_value = "1", value_name = "N", value_parser = parse_quantity_span)]
+    pub quantity: Span<u32>,
+
+    /// Percentage of buyers whose card is declined
+    #[arg(long, default_value = "0", value_name = "PERCENT", value_parser = parse_percent)]
+    pub decline: f64,
+
+    /// The payment token of all other buyers, such as tok_slow_200 or tok_lost_reply
+    #[arg(long, default_value = "tok_approve", value_name = "TOKEN")]
+    pub token: String,
+
+    /// Percentage of buyers who send their checkout twice at once, with one Idempotency-Key (rush)
+    #[arg(long, default_value = "0", value_name = "PERCENT", value_parser = parse_percent)]
+    pub retry: f64,
+
+    /// Every checkout carries an Idempotency-Key; without, only those that are sent twice do
+    #[arg(long)]
+    pub keys: bool,
+
+    /// Checkouts ask with Prefer: wait=N to be answered once the order is paid or refused
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=30))]
+    pub wait: Option<u32>,
+
+    /// Choices (SKUs, quantities, declines, repeats, think times) follow from this number
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub seed: u64,
+
+    /// A call that is not answered within this time counts as an error and is repeated
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Duration,
+
+    /// How often one call is repeated after 503, 429, 504 or a lost connection
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub repeats: u32,
+
+    /// First time between two polls of an order; it doubles up to a second
+    #[arg(long, default_value = "50ms", value_name = "TIME", value_parser = parse_duration)]
+    pub poll: Duration,
+
+    /// A session stops polling after this time; its order is asked for again at the end
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
+    pub patience: Duration,
+
+    /// At the end, how long to wait for unfinished orders, and then for their holds to go
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = parse_duration)]
+    pub settle: Duration,
+
+    /// Orders whose charges are looked up, at most
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub check_charges: u32,
+
+    /// Lost connections and timeouts that a repeat mended are no errors (for crash tests)
+    #[arg(long)]
+    pub expect_drops: bool,
+
+    /// Write the summary to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Append every promise a buyer was given to this file, a JSON line each
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+
+    /// Drive nothing: hold the server to every line of such a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["journal", "existing"])]
+    pub verify: Option<PathBuf>,
+
+    /// No progress on stderr
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+impl Cli {
+    /// Refuses combinations that could not do what they say, with a sentence for the user.
+    pub fn validate(&self) -> Result<(), String> {
+        let skus = match self.existing.len() {
+            0 => self.skus,
+            listed => listed as u32,
+        };
+        if self.verify.is_some() {
+            return match self.admin_token {
+                Some(_) => Ok(()),
+                None => Err("--verify reads other people's orders: give --admin-token".into()),
+            };
+        }
+        if self.existing.is_empty() && self.admin_token.is_none() {
+            return Err("give --admin-token to make a shop, or --sku to buy from one that exists".into());
+        }
+        if self.lines > skus {
+            return Err(format!("--lines {} needs as many SKUs: give --skus {}", self.lines, self.lines));
+        }
+        if self.vendors > self.skus {
+            return Err("--vendors may not be more than --skus".into());
+        }
+        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Err(format!("'{}' is not a currency code such as BDT", self.currency));
+        }
+        if self.scenario != Scenario::Rush && self.retry > 0.0 {
+            return Err("--retry belongs to the rush scenario".into());
+        }
+        if self.poll.is_zero() {
+            return Err("--poll must be more than 0".into());
+        }
+        Ok(())
+    }
+
+    /// Pieces to put in stock for each SKU that is made.
+    pub fn stock_per_sku(&self) -> u32 {
+        match (self.stock, self.scenario) {
+            (Some(stock), _) => stock,
+            (None, Scenario::Checkout) => self.requests.saturating_mul(self.quantity.max),
+            (None, _) => 100,
+        }
+    }
+
+    /// How many connections to hold at once, within `open_files` where that is known.
+    pub fn connections(&self, open_files: Option<u32>) -> Result<u32, String> {
+        // A checkout that is sent twice has a second connection for a moment; the rest is the process's own.
+        let per_session = if self.retry > 0.0 { 2 } else { 1 };
+        let room = open_files.map(|files| files.saturating_sub(64) / per_session);
+        let asked = match (self.connections, self.scenario) {
+            (Some(connections), _) => connections,
+            (None, Scenario::Rush) => self.sessions.min(room.unwrap_or(900)),
+            (None, _) => 64,
+        };
+        match room {
+            Some(room) if asked > room => Err(format!(
+                "{asked} connections are more than the {room} that the limit on open files leaves: raise it with ulimit -n, or give fewer --connections"
+            )),
+            _ => Ok(asked.max(1)),
+        }
+    }
+}
+
+/// The soft limit on open files, where the system tells.
+pub fn open_files() -> Option<u32> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    open_files_in(&limits)
+}
+
+fn open_files_in(limits: &str) -> Option<u32> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn cli(arguments: &[&str]) -> Cli {
+        let arguments = [&["haat-load", "--admin-token", "t"], arguments].concat();
+        match Cli::try_parse_from(arguments) {
+            Ok(cli) => cli,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn combinations_that_cannot_work_are_refused() {
+        assert_eq!(cli(&[]).validate(), Ok(()));
+        for bad in [
+            &["--lines", "2"][..],
+            &["--vendors", "2"],
+            &["--currency", "taka"],
+            &["--scenario", "checkout", "--retry", "5"],
+            &["--poll", "0"],
+        ] {
+            assert!(cli(bad).validate().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn checkouts_do_not_run_out_of_stock_unless_asked_to() {
+        let measured = ["--scenario", "checkout", "--requests", "500"];
+        assert_eq!(cli(&measured).stock_per_sku(), 500);
+        assert_eq!(cli(&[]).stock_per_sku(), 100);
+        assert_eq!(cli(&["--stock", "7"]).stock_per_sku(), 7);
+    }
+
+    #[test]
+    fn connections_stay_within_open_files() {
+        assert_eq!(cli(&["--sessions", "50"]).connections(Some(1024)), Ok(50));
+        assert_eq!(cli(&["--sessions", "5000"]).connections(Some(1024)), Ok(960));
+        assert_eq!(cli(&["--sessions", "5000", "--retry", "5"]).connections(Some(1024)), Ok(480));
+        assert!(cli(&["--connections", "2000"]).connections(Some(1024)).is_err());
+        assert_eq!(cli(&["--scenario", "browse"]).connections(Some(1024)), Ok(64));
+    }
+
+    #[test]
+    fn the_limit_on_open_files_is_read() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units\n\
+                    Max open files            1024                 524288               files\n";
+        assert_eq!(open_files_in(text), Some(1024));
+        assert_eq!(open_files_in("nothing"), None);
+    }
+}

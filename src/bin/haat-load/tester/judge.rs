@@ -1,0 +1,372 @@
+//! The conservation checks: pure functions over what buyers were told and what the shop says.
+
+use std::collections::BTreeMap;
+
+use super::wire::{Charge, OrderFull, Status, Stock};
+
+/// Examples named in a check that failed.
+const EXAMPLES: usize = 5;
+
+/// Pieces of one SKU in a cart or order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Place in the run's list of SKUs.
+    pub sku: usize,
+    /// Pieces.
+    pub quantity: u32,
+}
+
+/// What the shop says of an order when it is asked again.
+pub enum Found {
+    /// It knows no such order.
+    Missing,
+    /// It gave no answer that could be read.
+    Unread,
+    /// This.
+    Seen(OrderFull),
+}
+
+/// An order that a buyer was told of.
+pub struct OrderFacts {
+    /// `order_…`
+    pub id: String,
+    /// The cart the buyer checked out.
+    pub cart: String,
+    /// What was in it.
+    pub lines: Vec<Line>,
+    /// The last status the buyer was told.
+    pub told: Status,
+    /// What the shop says now.
+    pub found: Found,
+    /// The sandbox's charges, where they were looked up.
+    pub charges: Option<Vec<Charge>>,
+}
+
+impl OrderFacts {
+    fn status(&self) -> Option<Status> {
+        match &self.found {
+            Found::Seen(order) => Some(order.status),
+            Found::Missing | Found::Unread => None,
+        }
+    }
+}
+
+/// A SKU's stock before and after.
+pub struct SkuFacts {
+    /// `sku_…`
+    pub id: String,
+    /// Before the run; `None` when others may have bought too, so that only bounds hold.
+    pub before: Option<Stock>,
+    /// When all was over.
+    pub after: Stock,
+    /// Pieces in carts whose checkout was never answered: they may or may not be sold.
+    pub unsure: i64,
+}
+
+/// All that was observed.
+#[derive(Default)]
+pub struct Facts {
+    /// The SKUs whose stock was read.
+    pub skus: Vec<SkuFacts>,
+    /// The orders buyers were told of.
+    pub orders: Vec<OrderFacts>,
+    /// SKUs that the shop knows no more, or whose stock could not be read.
+    pub lost_skus: Vec<String>,
+    /// Requests that were sent twice and whose answers could be compared.
+    pub twins: u64,
+    /// Of these, what those said that disagree.
+    pub split_twins: Vec<String>,
+}
+
+/// The verdict on one question, in words.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Check {
+    /// The question.
+    pub name: &'static str,
+    /// Whether all is as it must be.
+    pub ok: bool,
+    /// What was counted, and examples of what is wrong.
+    pub said: String,
+}
+
+impl Check {
+    fn new(name: &'static str, counted: String, wrong: &[String]) -> Self {
+        let mut said = counted;
+        if !wrong.is_empty() {
+            said.push_str("; wrong: ");
+            said.push_str(&wrong[..wrong.len().min(EXAMPLES)].join(", "));
+            if wrong.len() > EXAMPLES {
+                said.push_str(&format!(" and {} more", wrong.len() - EXAMPLES));
+            }
+        }
+        Check { name, ok: wrong.is_empty(), said }
+    }
+}
+
+/// Judges the facts; questions that nothing was observed for are left out.
+pub fn judge(facts: &Facts) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if !facts.orders.is_empty() {
+        checks.push(orders_exist(facts));
+        checks.push(orders_are_settled(facts));
+        checks.push(paid_stays_paid(facts));
+        checks.push(ends_stay_ends(facts));
+        checks.push(one_order_per_cart(facts));
+    }
+    if facts.twins > 0 {
+        checks.push(twins_agree(facts));
+    }
+    if !facts.lost_skus.is_empty() {
+        let counted = "stock was not judged".to_owned();
+        checks.push(Check::new("every SKU can be read", counted, &facts.lost_skus));
+    }
+    if !facts.skus.is_empty() {
+        checks.push(stock_adds_up(facts));
+        checks.push(nothing_is_held(facts));
+        checks.push(sold_is_paid(facts));
+        checks.push(never_oversold(facts));
+    }
+    checks.extend(charged_once(facts));
+    checks.extend(not_charged(facts));
+    checks
+}
+
+fn orders_exist(facts: &Facts) -> Check {
+    let wrong: Vec<_> = facts
+        .orders
+        .iter()
+        .filter_map(|order| match &order.found {
+            Found::Missing => Some(format!("{} is gone", order.id)),
+            Found::Unread => Some(format!("{} could not be read", order.id)),
+            Found::Seen(seen) if seen.id != order.id => Some(format!("{} is answered as {}", order.id, seen.id)),
+            Found::Seen(seen) if seen.cart_id != order.cart => {
+                Some(format!("{} belongs to {}", order.id, seen.cart_id))
+            }
+            Found::Seen(_) => None,
+        })
+        .collect();
+    let all = facts.orders.len();
+    let counted = format!("found {} of {all} orders told", all - wrong.len());
+    Check::new("every order told exists", counted, &wrong)
+}
+
+fn orders_are_settled(facts: &Facts) -> Check {
+    let settled = |of: fn(Status) -> bool| {
+        let statuses = facts.orders.iter().filter_map(OrderFacts::status);
+        statuses.filter(|status| of(*status)).count()
+    };
+    let wrong: Vec<_> = facts
+        .orders
+        .iter()
+        .filter_map(|order| order.status().map(|status| (order, status)))
+        .filter(|(_, status)| !status.is_settled())
+        .map(|(order, status)| format!("{} is {}", order.id, status.words()))
+        .collect();
+    let counted =
+        format!("{} paid, {} ended, {} unfinished", settled(Status::is_paid), settled(Status::is_ended), wrong.len());
+    Check::new("every order is paid or has ended", counted, &wrong)
+}
+
+fn paid_stays_paid(facts: &Facts) -> Check {
+    let told: Vec<_> = facts.orders.iter().filter(|order| order.told.is_paid()).collect();
+    let wrong: Vec<_> = told
+        .iter()
+        .filter_map(|order| match &order.found {
+            Found::Seen(seen) if !seen.status.is_paid() => Some(format!("{} is {}", order.id, seen.status.words())),
+            Found::Seen(seen) if seen.total_due.is_zero() != Some(true) => {
+                Some(format!("{} still has {} due", order.id, seen.total_due.amount))
+            }
+            Found::Seen(_) => None,
+            Found::Missing | Found::Unread => Some(format!("{} was not found", order.id)),
+        })
+        .collect();
+    let counted = format!("told paid {}, still paid with nothing due {}", told.len(), told.len() - wrong.len());
+    Check::new("paid stays paid", counted, &wrong)
+}
+
+fn ends_stay_ends(facts: &Facts) -> Check {
+    let told: Vec<_> = facts.orders.iter().filter(|order| order.told.is_ended()).collect();
+    let wrong: Vec<_> = told
+        .iter()
+        .filter_map(|order| match &order.found {
+            Found::Seen(seen) if seen.status != order.told => {
+                Some(format!("{} was {} and is {}", order.id, order.told.words(), seen.status.words()))
+            }
+            Found::Seen(seen) if seen.total_due.is_zero() != Some(true) => {
+                Some(format!("{} has {} due", order.id, seen.total_due.amount))
+            }
+            _ => None,
+        })
+        .collect();
+    let counted = format!("told ended {}, ended the same way {}", told.len(), told.len() - wrong.len());
+    Check::new("an end is an end", counted, &wrong)
+}
+
+fn one_order_per_cart(facts: &Facts) -> Check {
+    let mut live: BTreeMap<&str, usize> = BTreeMap::new();
+    for order in &facts.orders {
+        let count = live.entry(&order.cart).or_default();
+        *count += usize::from(order.status().is_some_and(|status| !status.is_ended()));
+    }
+    let wrong: Vec<_> =
+        live.iter().filter(|(_, count)| **count > 1).map(|(cart, count)| format!("{cart} has {count}")).collect();
+    let counted = format!("{} carts, {} with more than one live or paid order", live.len(), wrong.len());
+    Check::new("one order per cart", counted, &wrong)
+}
+
+fn twins_agree(facts: &Facts) -> Check {
+    let counted = format!(
+        "{} checkouts sent twice, {} answered alike",
+        facts.twins,
+        facts.twins.saturating_sub(facts.split_twins.len() as u64)
+    );
+    Check::new("a checkout sent twice is one checkout", counted, &facts.split_twins)
+}
+
+fn sum(facts: &Facts, of: impl Fn(&SkuFacts) -> i64) -> i64 {
+    facts.skus.iter().map(of).sum()
+}
+
+fn stock_adds_up(facts: &Facts) -> Check {
+    let wrong: Vec<_> = facts
+        .skus
+        .iter()
+        .filter(|sku| {
+            let stock = sku.after;
+            stock.received != stock.on_hand + stock.sold
+                || stock.available != stock.on_hand - stock.held
+                || [stock.on_hand, stock.held, stock.sold, stock.available].iter().any(|part| *part < 0)
+                || sku.before.is_some_and(|before| before.received != stock.received)
+        })
+        .map(|sku| format!("{} {:?}", sku.id, sku.after))
+        .collect();
+    let counted = format!(
+        "in {} of {} SKUs; received {} = on hand {} + sold {}, available {} = on hand − held {}",
+        facts.skus.len() - wrong.len(),
+        facts.skus.len(),
+        sum(facts, |sku| sku.after.received),
+        sum(facts, |sku| sku.after.on_hand),
+        sum(facts, |sku| sku.after.sold),
+        sum(facts, |sku| sku.after.available),
+        sum(facts, |sku| sku.after.held),
+    );
+    Check::new("stock adds up", counted, &wrong)
+}
+
+fn nothing_is_held(facts: &Facts) -> Check {
+    // Others may be buying where there is no "before": their holds are not ours to judge.
+    let ours = || facts.skus.iter().filter(|sku| sku.before.is_some());
+    let wrong: Vec<_> =
+        ours().filter(|sku| sku.after.held != 0).map(|sku| format!("{} holds {}", sku.id, sku.after.held)).collect();
+    let held: i64 = ours().map(|sku| sku.after.held).sum();
+    let counted = format!("held {held} in {} SKUs", ours().count());
+    Check::new("nothing is held once all orders are over", counted, &wrong)
+}
+
+/// Pieces of each SKU in orders that a buyer was told are paid.
+pub fn paid_pieces(orders: &[OrderFacts], skus: usize) -> Vec<i64> {
+    let mut paid = vec![0; skus];
+    for line in orders.iter().filter(|order| order.told.is_paid()).flat_map(|order| &order.lines) {
+        if let Some(pieces) = paid.get_mut(line.sku) {
+            *pieces += i64::from(line.quantity);
+        }
+    }
+    paid
+}
+
+fn sold_is_paid(facts: &Facts) -> Check {
+    let paid = paid_pieces(&facts.orders, facts.skus.len());
+    let (mut sold, mut stock) = (0, 0);
+    let mut wrong = Vec::new();
+    for (sku, &paid) in facts.skus.iter().zip(&paid) {
+        let delta = sku.after.sold - sku.before.map_or(0, |before| before.sold);
+        sold += delta;
+        stock += sku.before.unwrap_or(sku.after).on_hand;
+        let right = match sku.before {
+            Some(_) => (paid..=paid + sku.unsure).contains(&delta),
+            None => delta >= paid,
+        };
+        if !right {
+            wrong.push(format!("{} sold {delta}, told paid {paid}", sku.id));
+        }
+    }
+    let told: i64 = paid.iter().sum();
+    let unsure = sum(facts, |sku| sku.unsure);
+    let exact = facts.skus.iter().all(|sku| sku.before.is_some());
+    let mut counted = match exact {
+        true => format!("sold {sold} of {stock}, told paid {told}"),
+        false => format!("sold {sold} in all, at least the {told} told paid"),
+    };
+    if unsure > 0 {
+        counted.push_str(&format!(", up to {unsure} in checkouts never answered"));
+    }
+    Check::new("sold is what buyers were told is paid", counted, &wrong)
+}
+
+fn never_oversold(facts: &Facts) -> Check {
+    let paid = paid_pieces(&facts.orders, facts.skus.len());
+    let stock = |sku: &SkuFacts| match sku.before {
+        Some(before) => before.on_hand,
+        None => sku.after.received,
+    };
+    let wrong: Vec<_> = facts
+        .skus
+        .iter()
+        .zip(&paid)
+        .filter(|(sku, paid)| **paid > stock(sku))
+        .map(|(sku, paid)| format!("{}: {paid} paid of {}", sku.id, stock(sku)))
+        .collect();
+    let counted = format!("{} paid of {} in stock", paid.iter().sum::<i64>(), sum(facts, stock));
+    Check::new("never sold more than there is", counted, &wrong)
+}
+
+fn looked_up(facts: &Facts, of: fn(Status) -> bool) -> Vec<(&OrderFacts, &OrderFull, &[Charge])> {
+    facts
+        .orders
+        .iter()
+        .filter_map(|order| match (&order.found, &order.charges) {
+            (Found::Seen(seen), Some(charges)) if of(seen.status) => Some((order, seen, charges.as_slice())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn statuses(charges: &[Charge]) -> String {
+    let statuses: Vec<_> = charges.iter().map(|charge| &*charge.status).collect();
+    match statuses.is_empty() {
+        true => "no charge".into(),
+        false => statuses.join(" + "),
+    }
+}
+
+fn charged_once(facts: &Facts) -> Option<Check> {
+    let paid = looked_up(facts, Status::is_paid);
+    let wrong: Vec<_> = paid
+        .iter()
+        .filter_map(|(order, seen, charges)| {
+            let taken: Vec<_> = charges.iter().filter(|charge| charge.is_taken()).collect();
+            match taken[..] {
+                [charge] if charge.amount == seen.total => None,
+                [charge] => Some(format!("{} of {} was charged {}", order.id, seen.total.amount, charge.amount.amount)),
+                _ => Some(format!("{} has {}", order.id, statuses(charges))),
+            }
+        })
+        .collect();
+    let counted = format!("{} of {} paid orders looked up", paid.len() - wrong.len(), paid.len());
+    (!paid.is_empty()).then(|| Check::new("charged once, the total", counted, &wrong))
+}
+
+fn not_charged(facts: &Facts) -> Option<Check> {
+    let ended = looked_up(facts, Status::is_ended);
+    let wrong: Vec<_> = ended
+        .iter()
+        .filter(|(_, _, charges)| charges.iter().any(Charge::is_taken))
+        .map(|(order, _, charges)| format!("{} has {}", order.id, statuses(charges)))
+        .collect();
+    let counted = format!("{} of {} orders that ended unpaid looked up", ended.len() - wrong.len(), ended.len());
+    (!ended.is_empty()).then(|| Check::new("not paid, not charged", counted, &wrong))
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,102 @@
+//! `haat audit`, `journal`, `replay` and `migrate`: a store's tools on the command line.
+
+use clap::Args;
+use haat::app::journal::{self, EntityRef, Selection};
+use haat::app::replay::{self, Until};
+use haat::app::{AppError, audit as auditing};
+use haat::config::StoreArgs;
+use std::io::{self, BufWriter};
+use std::process::ExitCode;
+
+/// What the exit codes of `haat audit` say.
+pub const AUDIT_CODES: &str = "\
+Exit codes:
+  0  everything adds up
+  1  there is a breach
+  2  it could not look";
+
+/// The arguments of `haat journal`.
+#[derive(Args)]
+pub struct JournalArgs {
+    /// Only this partition, from 0.
+    #[arg(long, value_name = "N")]
+    partition: Option<u16>,
+    /// Only frames after this one of the partition.
+    #[arg(long, default_value_t = 0, value_name = "SEQ")]
+    after: u64,
+    /// Only records of this cart, order or vendor.
+    #[arg(long, value_name = "ID")]
+    entity: Option<EntityRef>,
+    /// At most so many records.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// A line of JSON for each record.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// The arguments of `haat replay`.
+#[derive(Args)]
+pub struct ReplayArgs {
+    /// The cart, order or vendor.
+    #[arg(long, value_name = "ID")]
+    entity: EntityRef,
+    /// Up to this version, or up to this time (RFC 3339); to the newest record when left out.
+    #[arg(long, value_name = "VERSION|TIME")]
+    at: Option<Until>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Prints what an audit found; its exit code says whether it is clean.
+pub async fn audit(args: &StoreArgs) -> ExitCode {
+    let report = async { anyhow::Ok(auditing::audit(&args.store()?, &args.data_dir).await?) };
+    match report.await {
+        Ok(report) => {
+            print!("{report}");
+            if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(auditing::EXIT_BREACH) }
+        }
+        Err(error) => {
+            eprintln!("haat: {error:#}");
+            ExitCode::from(auditing::EXIT_UNABLE)
+        }
+    }
+}
+
+/// Prints the journal.
+pub async fn journal(args: &JournalArgs) -> anyhow::Result<ExitCode> {
+    let selection = Selection {
+        partition: args.partition,
+        after: args.after,
+        entity: args.entity,
+        limit: args.limit,
+        json: args.json,
+    };
+    let mut out = BufWriter::new(io::stdout());
+    told(journal::print(&args.store.store()?, &selection, &mut out).await)
+}
+
+/// Prints the life of one entity.
+pub async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    let mut out = BufWriter::new(io::stdout());
+    told(replay::print(&args.store.store()?, args.entity, args.at.unwrap_or(Until::Newest), &mut out).await)
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(args: &StoreArgs) -> anyhow::Result<ExitCode> {
+    let store = args.store()?;
+    args.make_data_dir()?;
+    haat::app::migrate(&store).await?;
+    println!("the schema is up to date");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever reads may have seen enough: `haat journal | head` is no failure.
+fn told(printed: Result<(), AppError>) -> anyhow::Result<ExitCode> {
+    match printed {
+        Err(AppError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        printed => Ok(printed.map(|()| ExitCode::SUCCESS)?),
+    }
+}

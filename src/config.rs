@@ -1,0 +1,255 @@
+//! What an operator may set: flags and environment variables, read once and checked before anything starts.
+
+use crate::actors::NodeSettings;
+use crate::domain::money::Currency;
+use crate::http::Settings as HttpSettings;
+use crate::http::server::ServerSettings;
+use crate::limits;
+use crate::persistence::{Options, Place, StoreConfig};
+use crate::telemetry::LogFormat;
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The least number of characters of a secret.
+const SECRET_LENGTH: usize = 32;
+/// The name of the file in the data directory that keeps the secret.
+pub const SECRET_FILE: &str = "jwt-secret";
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A setting is missing or has a value it may not have.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// Which.
+        setting: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The data directory, or a file in it, cannot be used.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// Where the store is.
+#[derive(Args, Clone, Debug)]
+pub struct StoreArgs {
+    /// Where the embedded store, the secret and the sandbox's ledger are kept.
+    #[arg(long, env = "HAAT_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// A Postgres database (postgres://user@host/name) instead of the embedded store.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+}
+
+impl StoreArgs {
+    /// The store as the persistence room takes it.
+    ///
+    /// # Errors
+    /// When the URL is not one of Postgres.
+    pub fn store(&self) -> Result<StoreConfig, ConfigError> {
+        let place = match self.database_url.as_deref().filter(|url| !url.is_empty()) {
+            None => Place::Sqlite(self.data_dir.clone()),
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                Place::Postgres(url.to_owned())
+            }
+            Some(_) => {
+                let reason = "must begin with postgres://, or be left out for the embedded store".into();
+                return Err(ConfigError::Setting { setting: "DATABASE_URL", reason });
+            }
+        };
+        Ok(StoreConfig { place, options: Options::default() })
+    }
+
+    /// Makes the data directory if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_data_dir(&self) -> Result<(), ConfigError> {
+        std::fs::create_dir_all(&self.data_dir)
+            .map_err(|source| ConfigError::File { path: self.data_dir.clone(), source })
+    }
+}
+
+/// The secret that signs tokens.
+#[derive(Args, Clone)]
+pub struct SecretArgs {
+    /// The secret that signs tokens, at least 32 characters. Made and kept in the data directory when the store is embedded.
+    #[arg(long = "jwt-secret", env = "HAAT_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<String>,
+}
+
+impl SecretArgs {
+    /// The secret; with `make`, one is made and kept if there is none.
+    ///
+    /// # Errors
+    /// When it is too short, when there is none and none may be made, or when its file cannot be used.
+    pub fn secret(&self, store: &StoreArgs, make: bool) -> Result<Vec<u8>, ConfigError> {
+        let setting = "HAAT_JWT_SECRET";
+        if let Some(secret) = self.jwt_secret.as_deref().filter(|secret| !secret.is_empty()) {
+            if secret.len() < SECRET_LENGTH {
+                let reason = format!("must have at least {SECRET_LENGTH} characters");
+                return Err(ConfigError::Setting { setting, reason });
+            }
+            return Ok(secret.as_bytes().to_vec());
+        }
+        if store.database_url.is_some() {
+            let reason = "is required with Postgres: all servers of one database need the same secret".into();
+            return Err(ConfigError::Setting { setting, reason });
+        }
+        kept_secret(&store.data_dir, make)
+    }
+}
+
+fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = data_dir.join(SECRET_FILE);
+    let failed = |source| ConfigError::File { path: path.clone(), source };
+    match std::fs::read(&path) {
+        Ok(secret) if secret.len() >= SECRET_LENGTH => return Ok(secret),
+        Ok(_) => {
+            let reason = format!("{} is too short to be a secret: remove it to have one made", path.display());
+            return Err(ConfigError::Setting { setting: "HAAT_JWT_SECRET", reason });
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && make => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let reason = format!(
+                "is not set, and there is no secret in {}: start the server once, or name its data directory",
+                data_dir.display()
+            );
+            return Err(ConfigError::Setting { setting: "HAAT_JWT_SECRET", reason });
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    // 244 random bits from the operating system.
+    #[expect(clippy::disallowed_methods, reason = "a secret is no id: it must not be repeatable")]
+    let random = || uuid::Uuid::new_v4().simple();
+    let secret = format!("{}{}", random(), random());
+    let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let mut file = options.map_err(failed)?;
+    file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    Ok(secret.into_bytes())
+}
+
+/// How logs are written.
+#[derive(Args, Clone, Debug)]
+pub struct LogArgs {
+    /// How logs are written to stderr.
+    #[arg(long, env = "HAAT_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// What is logged, as in RUST_LOG: a level, or target=level with commas between.
+    #[arg(long = "log", env = "HAAT_LOG", default_value = "info,sqlx=warn", value_name = "FILTER")]
+    pub filter: String,
+}
+
+/// Everything `haat serve` may be told.
+#[derive(Args, Clone)]
+pub struct ServeArgs {
+    /// Where to listen.
+    #[arg(long, env = "HAAT_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Where operators listen: /metrics and the admin routes leave the main port.
+    #[arg(long, env = "HAAT_OPERATOR_LISTEN", value_name = "ADDRESS")]
+    pub operator_listen: Option<SocketAddr>,
+    /// Where the store is.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// The secret that signs tokens.
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    /// The currency of an empty cart.
+    #[arg(long, env = "HAAT_CURRENCY", default_value = "BDT", value_name = "CODE")]
+    pub currency: Currency,
+    /// Threads that actors run on; one for two processors when left out.
+    #[arg(long, env = "HAAT_ACTOR_THREADS", value_name = "COUNT")]
+    pub actor_threads: Option<usize>,
+    /// Seconds for which stock is held for an order; longer than the payment window.
+    #[arg(long, env = "HAAT_HOLD_SECONDS", default_value_t = limits::HOLD_MS / 1000, value_name = "SECONDS")]
+    pub hold_seconds: i64,
+    /// Seconds in which an order must be paid.
+    #[arg(long, env = "HAAT_PAYMENT_SECONDS", default_value_t = limits::PAYMENT_MS / 1000, value_name = "SECONDS")]
+    pub payment_seconds: i64,
+    /// Actors in memory before the least recently used leave it.
+    #[arg(long, env = "HAAT_LIVE_ACTORS", default_value_t = limits::LIVE_ACTORS, value_name = "COUNT")]
+    pub live_actors: usize,
+    /// Seconds after which an idle actor leaves memory.
+    #[arg(long, env = "HAAT_IDLE_SECONDS", default_value_t = limits::IDLE_MS / 1000, value_name = "SECONDS")]
+    pub idle_seconds: u64,
+}
+
+/// A checked configuration of a server.
+#[derive(Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where operators listen.
+    pub operator_listen: Option<SocketAddr>,
+    /// Where the sandbox's ledger is kept.
+    pub data_dir: PathBuf,
+    /// The store.
+    pub store: StoreConfig,
+    /// The secret that signs tokens.
+    pub secret: Vec<u8>,
+    /// Threads that actors run on.
+    pub actor_threads: usize,
+    /// How the actors behave.
+    pub node: NodeSettings,
+    /// How requests are treated.
+    pub http: HttpSettings,
+    /// How connections are treated.
+    pub server: ServerSettings,
+    /// How long this node may answer without hearing from the store.
+    pub lease: Duration,
+}
+
+impl Config {
+    /// Checks what an operator said, and makes the data directory and the secret if they are not there.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, in words.
+    pub fn from_args(args: &ServeArgs) -> Result<Self, ConfigError> {
+        let at_least_one = |setting, value: i64| match value {
+            1.. => Ok(()),
+            _ => Err(ConfigError::Setting { setting, reason: "must be at least 1".into() }),
+        };
+        at_least_one("HAAT_HOLD_SECONDS", args.hold_seconds)?;
+        at_least_one("HAAT_PAYMENT_SECONDS", args.payment_seconds)?;
+        if args.hold_seconds < args.payment_seconds {
+            let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
+            return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
+        }
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let actor_threads = args.actor_threads.unwrap_or((processors / 2).max(1));
+        at_least_one("HAAT_ACTOR_THREADS", i64::try_from(actor_threads).unwrap_or(i64::MAX))?;
+        let store = args.store.store()?;
+        args.store.make_data_dir()?;
+        let secret = args.secret.secret(&args.store, true)?;
+        let node = NodeSettings {
+            hold_ms: args.hold_seconds.saturating_mul(1000),
+            payment_ms: args.payment_seconds.saturating_mul(1000),
+            live_actors: args.live_actors,
+            idle: Duration::from_secs(args.idle_seconds),
+            ..NodeSettings::default()
+        };
+        Ok(Self {
+            listen: args.listen,
+            operator_listen: args.operator_listen,
+            data_dir: args.store.data_dir.clone(),
+            store,
+            secret,
+            actor_threads,
+            node,
+            http: HttpSettings { currency: args.currency, ..HttpSettings::default() },
+            server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
+            lease: Duration::from_millis(limits::LEASE_MS),
+        })
+    }
+}

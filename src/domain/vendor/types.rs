@@ -1,0 +1,213 @@
+//! What can be asked of a vendor, what can have happened to it, and what it answers.
+
+use crate::domain::entity::Principal;
+use crate::domain::ids::{OrderId, ProductId, SkuId};
+use crate::domain::money::Currency;
+use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
+use crate::domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A product to be added, with its SKUs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewProduct {
+    /// Its id, minted by whoever asks.
+    pub id: ProductId,
+    /// What it is called.
+    pub title: String,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Where it is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Its SKUs, at least one.
+    pub skus: Vec<NewSku>,
+}
+
+/// A SKU to be added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewSku {
+    /// Its id, minted by whoever asks.
+    pub id: SkuId,
+    /// The vendor's own code.
+    pub code: String,
+    /// Its price, in minor units.
+    pub price_minor: i64,
+    /// The price's currency.
+    pub currency: Currency,
+    /// Pieces in the house.
+    pub on_hand: i64,
+}
+
+/// What an order wants of one SKU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedLine {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Pieces.
+    pub quantity: i64,
+}
+
+/// What is held of one SKU, at the price of that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLine {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Pieces.
+    pub quantity: i64,
+    /// The price of one, in minor units.
+    pub unit_price: i64,
+}
+
+/// What can be asked of a vendor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VendorCommand {
+    /// Come into being.
+    Create {
+        /// The vendor's name.
+        name: String,
+    },
+    /// Add a product with its SKUs.
+    AddProduct {
+        /// On whose behalf.
+        by: Principal,
+        /// The product.
+        product: NewProduct,
+    },
+    /// Change a price.
+    SetPrice {
+        /// On whose behalf.
+        by: Principal,
+        /// Of which SKU.
+        sku: SkuId,
+        /// The new price, in minor units.
+        price_minor: i64,
+        /// Its currency, which must be the SKU's.
+        currency: Currency,
+    },
+    /// Change what is on hand by counting, buying in or writing off.
+    AdjustStock {
+        /// On whose behalf.
+        by: Principal,
+        /// Of which SKU.
+        sku: SkuId,
+        /// Pieces more, or less when negative.
+        delta: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Show a SKU.
+    GetSku {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        sku: SkuId,
+    },
+    /// Hold stock for an order.
+    Reserve {
+        /// The order.
+        order: OrderId,
+        /// Until when the order needs it at most.
+        until: Timestamp,
+        /// The currency the order is in.
+        currency: Currency,
+        /// What.
+        lines: Vec<WantedLine>,
+    },
+    /// The order is paid: what was held for it is sold.
+    Commit {
+        /// The order.
+        order: OrderId,
+    },
+    /// The order has ended unpaid: what was held for it is free, and nothing may be held for it any more.
+    Release {
+        /// The order.
+        order: OrderId,
+        /// Until when the order would have needed it.
+        until: Timestamp,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What can have happened to a vendor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VendorEvent {
+    /// It came into being.
+    VendorCreated {
+        /// Its name.
+        name: String,
+    },
+    /// A product was added.
+    ProductAdded {
+        /// The product.
+        product: NewProduct,
+    },
+    /// A price was changed.
+    SkuPriceChanged {
+        /// Of which SKU.
+        sku: SkuId,
+        /// The new price, in minor units.
+        price_minor: i64,
+    },
+    /// Stock was changed by hand.
+    StockAdjusted {
+        /// Of which SKU.
+        sku: SkuId,
+        /// Pieces more, or less when negative.
+        delta: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Stock was held for an order.
+    StockHeld {
+        /// The order.
+        order: OrderId,
+        /// Until when.
+        until: Timestamp,
+        /// What, at today's price.
+        lines: Vec<HeldLine>,
+    },
+    /// What was held for an order was sold.
+    StockCommitted {
+        /// The order.
+        order: OrderId,
+    },
+    /// What was held for an order, if anything, is free again; a later hold for it is refused.
+    StockReleased {
+        /// The order.
+        order: OrderId,
+        /// Until when the order would have needed it: as long is the release remembered.
+        until: Timestamp,
+        /// What had been held.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        skus: Vec<SkuId>,
+    },
+}
+
+/// What a vendor answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VendorReply {
+    /// The vendor.
+    Vendor {
+        /// Its row.
+        vendor: VendorRow,
+    },
+    /// A product with its SKUs.
+    Product {
+        /// The product.
+        product: Box<ProductRow>,
+        /// Its SKUs, in the vendor's order.
+        skus: Vec<SkuRow>,
+    },
+    /// A SKU.
+    Sku {
+        /// The SKU.
+        sku: Box<SkuRow>,
+    },
+    /// Done; nothing to show.
+    Done,
+}

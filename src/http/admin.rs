@@ -1,0 +1,213 @@
+//! What administrators look at: actors, and the sandbox's own ledger.
+
+use crate::actors::engine::Engine;
+use crate::domain::ids::{EntityRef, Kind, OrderId};
+use crate::domain::reject::Reject;
+use crate::http::answer::ok;
+use crate::http::auth::Admin;
+use crate::http::error;
+use crate::http::error::{CART_UNKNOWN, NOT_FOUND, ORDER_UNKNOWN, Problem, Result, VENDOR_UNKNOWN};
+use crate::http::extract::{Query, parse_id};
+use crate::http::money::{Moment, MoneyBody};
+use crate::http::openapi::{ACTOR, AUTH, READS, problems};
+use crate::http::page::checked_limit;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+/// The live actors of each kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActorsBody {
+    items: Vec<KindBody>,
+}
+
+/// The live actors of one kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KindBody {
+    #[schema(example = "cart")]
+    kind: &'static str,
+    /// How many are in memory.
+    live: usize,
+    /// How often one was started again after a fault.
+    restarts: u64,
+    /// How often one left memory.
+    passivations: u64,
+    /// Those with the most messages waiting.
+    deepest: Vec<MailboxBody>,
+}
+
+/// An actor's mailbox.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MailboxBody {
+    #[schema(value_type = String, example = "cart_01h2xcejqtf2nbrexx3vqjhp41")]
+    id: EntityRef,
+    mailbox_depth: usize,
+}
+
+/// One actor.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActorBody {
+    #[schema(value_type = String, example = "cart_01h2xcejqtf2nbrexx3vqjhp41")]
+    id: EntityRef,
+    #[schema(example = "cart")]
+    kind: &'static str,
+    /// Whether it is in memory.
+    live: bool,
+    /// How many records made its state.
+    version: u64,
+    mailbox_depth: usize,
+    restarts: u32,
+    /// Its state, without secrets.
+    #[schema(value_type = Object)]
+    state: Value,
+}
+
+/// Which charges to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ChargesQuery {
+    /// Only this order's.
+    #[param(value_type = Option<OrderId>)]
+    order: Option<String>,
+    /// At most so many, the newest first.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+}
+
+/// What the sandbox's ledger holds.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChargesBody {
+    items: Vec<ChargeBody>,
+}
+
+/// A charge.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChargeBody {
+    order_id: OrderId,
+    amount: MoneyBody,
+    /// `charged`, `declined`, `voided` or `refunded`.
+    #[schema(example = "charged")]
+    status: &'static str,
+    /// When it came to stand so.
+    at: Moment,
+}
+
+problems!(ListActorsProblems: AUTH, READS);
+
+/// Live actors per kind, with the deepest mailboxes
+#[utoipa::path(get, path = "/v1/admin/actors", tag = "admin", security(("bearer" = [])),
+    responses((status = 200, description = "Every kind.", body = ActorsBody), ListActorsProblems))]
+pub async fn list_actors(State(engine): State<Engine>, _admin: Admin) -> Result<Response> {
+    let kinds = engine.actors().into_iter().map(|kind| KindBody {
+        kind: kind.kind.name(),
+        live: kind.live,
+        restarts: kind.restarts,
+        passivations: kind.passivations,
+        deepest: kind.deepest.into_iter().map(|(id, mailbox_depth)| MailboxBody { id, mailbox_depth }).collect(),
+    });
+    Ok(ok(&ActorsBody { items: kinds.collect() }))
+}
+
+fn unknown(kind: Kind) -> Reject {
+    match kind {
+        Kind::Cart => Reject::CartUnknown,
+        Kind::Order => Reject::OrderUnknown,
+        Kind::Vendor => Reject::VendorUnknown,
+    }
+}
+
+/// Payment tokens have no place outside of the engine, not even here.
+fn without_secrets(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                let inner = field.take();
+                *field = if name == "token" && inner.is_string() { Value::from("***") } else { without_secrets(inner) };
+            }
+        }
+        Value::Array(items) => {
+            for item in items.iter_mut() {
+                *item = without_secrets(item.take());
+            }
+        }
+        _ => {}
+    }
+    value
+}
+
+problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND, &CART_UNKNOWN, &ORDER_UNKNOWN, &VENDOR_UNKNOWN]);
+
+/// One actor: state, version, mailbox depth, restarts
+#[utoipa::path(get, path = "/v1/admin/actors/{kind}/{id}", tag = "admin", security(("bearer" = [])),
+    params(("kind" = String, Path, description = "`cart`, `order` or `vendor`", pattern = "^(cart|order|vendor)$"),
+        ("id" = String, Path, description = "The entity's id")),
+    responses((status = 200, description = "The actor.", body = ActorBody), GetActorProblems))]
+pub async fn get_actor(
+    State(engine): State<Engine>,
+    _admin: Admin,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response> {
+    let not_found = || Problem::new(&NOT_FOUND, "there are carts, orders and vendors");
+    let Ok(Path((kind, id))) = path else {
+        return Err(not_found());
+    };
+    let kind = Kind::from_name(&kind).ok_or_else(not_found)?;
+    let entity = id.parse().ok().filter(|entity: &EntityRef| entity.kind == kind).ok_or_else(|| unknown(kind))?;
+    let actor = engine.inspect(entity).await?;
+    if actor.version == 0 {
+        return Err(unknown(kind).into());
+    }
+    Ok(ok(&ActorBody {
+        id: actor.entity,
+        kind: kind.name(),
+        live: actor.live,
+        version: actor.version,
+        mailbox_depth: actor.mailbox_depth,
+        restarts: actor.restarts,
+        state: without_secrets(actor.state),
+    }))
+}
+
+problems!(ListChargesProblems: AUTH, READS, &[&NOT_FOUND, &ORDER_UNKNOWN, &error::INVALID_QUERY]);
+
+/// The sandbox's own ledger
+#[utoipa::path(get, path = "/v1/admin/sandbox/charges", tag = "admin", security(("bearer" = [])), params(ChargesQuery),
+    responses((status = 200, description = "Charges.", body = ChargesBody), ListChargesProblems))]
+pub async fn list_charges(
+    State(engine): State<Engine>,
+    _admin: Admin,
+    Query(asked): Query<ChargesQuery>,
+) -> Result<Response> {
+    let limit = checked_limit(asked.limit)?;
+    let order: Option<OrderId> = asked.order.as_deref().map(parse_id).transpose()?;
+    let ledger =
+        engine.ledger().ok_or_else(|| Problem::new(&NOT_FOUND, "no gateway here keeps a ledger of its own"))?;
+    let charge = |entry: crate::ports::LedgerEntry| ChargeBody {
+        order_id: entry.order,
+        amount: MoneyBody(entry.amount),
+        status: entry.status,
+        at: Moment(entry.at),
+    };
+    Ok(ok(&ChargesBody { items: ledger.entries(order, limit as usize).into_iter().map(charge).collect() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_actors_state_is_shown_without_payment_tokens() {
+        let state =
+            json!({"details": {"payment": {"method": "sandbox", "token": "tok_approve"}}, "lines": [{"token": "x"}]});
+        let shown = without_secrets(state);
+        assert_eq!(
+            shown,
+            json!({"details": {"payment": {"method": "sandbox", "token": "***"}}, "lines": [{"token": "***"}]})
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! How handlers answer: compact JSON, and the engine's answers with what they say about repetition.
+
+use crate::actors::{Answered, Ask, Engine, Hosted};
+use crate::http::error::{IDEMPOTENT_REPLAYED, Problem, Result};
+use axum::body::Body;
+use axum::response::Response;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// A body as JSON.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut bytes = Vec::with_capacity(512);
+    if let Err(error) = serde_json::to_writer(&mut bytes, body) {
+        // String keys and no failing Serialize: this cannot happen.
+        tracing::error!(%error, "an answer could not be written");
+        bytes.clear();
+    }
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// 200 with a body.
+pub fn ok(body: &impl Serialize) -> Response {
+    json(StatusCode::OK, body)
+}
+
+/// Marks an answer that was given before.
+pub fn mark_replayed(mut response: Response, replayed: bool) -> Response {
+    if replayed {
+        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Asks an entity: its reply, and whether that was given before under the same key.
+pub async fn ask<E: Hosted>(engine: &Engine, id: E::Id, command: E::Command, ask: Ask) -> Result<(E::Reply, bool)> {
+    let Answered { outcome, replayed } = engine.ask::<E>(id, command, ask).await?;
+    match outcome {
+        Ok(reply) => Ok((reply, replayed)),
+        Err(reject) => Err(Problem::from(reject).replayed(replayed)),
+    }
+}
+
+/// An entity answered with what no command of ours asks for: a bug.
+pub fn unexpected(reply: &impl std::fmt::Debug) -> Problem {
+    tracing::error!(?reply, "an entity gave an answer of another kind");
+    Problem::new(&crate::http::error::INTERNAL, "the engine gave an answer of another kind")
+}

@@ -1,0 +1,312 @@
+//! Who is asking: bearer tokens (JWT, HS256), the roles, and the extractors that let only some of them in.
+//!
+//! A token is `{"sub", "role", "vendor"?, "cart"?, "iat", "exp"}`. The time it is checked against is the engine's clock, so that
+//! tests can let a token expire without waiting.
+
+use crate::domain::entity::Principal;
+use crate::domain::ids::{CartId, CustomerId, VendorId};
+use crate::domain::time::Timestamp;
+use crate::http::HttpState;
+use crate::http::error::{FORBIDDEN, Problem, Result, UNAUTHORIZED};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long a guest's token lasts.
+pub const GUEST_TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What a bearer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Holds the token of one cart.
+    Guest,
+    /// Has an account.
+    Customer,
+    /// Sells.
+    Vendor,
+    /// Works for the shop.
+    Staff,
+    /// May do all that staff and vendors may.
+    Admin,
+}
+
+impl Role {
+    /// Its name in tokens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Guest => "guest",
+            Role::Customer => "customer",
+            Role::Vendor => "vendor",
+            Role::Staff => "staff",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+/// Whom a token is made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// The guest of one cart.
+    Guest(CartId),
+    /// A customer.
+    Customer(CustomerId),
+    /// A vendor.
+    Vendor(VendorId),
+    /// One of the staff, by any name.
+    Staff(String),
+    /// An administrator, by any name.
+    Admin(String),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vendor: Option<VendorId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cart: Option<CartId>,
+    iat: i64,
+    exp: i64,
+}
+
+/// Why a token could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the token could not be signed: {0}")]
+pub struct MintError(#[from] jsonwebtoken::errors::Error);
+
+/// Makes and checks tokens with one secret.
+pub struct Auth {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    validation: Validation,
+}
+
+impl Auth {
+    /// Tokens signed with `secret`.
+    pub fn new(secret: &[u8]) -> Self {
+        // Only this algorithm: a token that says `none`, or any other, is refused whatever its signature.
+        let mut validation = Validation::new(Algorithm::HS256);
+        // The expiry is checked here, against the engine's clock.
+        validation.validate_exp = false;
+        validation.required_spec_claims.clear();
+        Self { encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret), validation }
+    }
+
+    /// A token for `bearer` that lasts from `now` for `ttl`.
+    pub fn mint(&self, bearer: &Bearer, now: Timestamp, ttl: Duration) -> Result<String, MintError> {
+        let (role, sub, vendor, cart) = match bearer {
+            Bearer::Guest(cart) => (Role::Guest, cart.to_string(), None, Some(*cart)),
+            Bearer::Customer(customer) => (Role::Customer, customer.to_string(), None, None),
+            Bearer::Vendor(vendor) => (Role::Vendor, vendor.to_string(), Some(*vendor), None),
+            Bearer::Staff(name) => (Role::Staff, name.clone(), None, None),
+            Bearer::Admin(name) => (Role::Admin, name.clone(), None, None),
+        };
+        let iat = now.as_millis() / 1000;
+        let exp = iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
+        let claims = Claims { sub, role, vendor, cart, iat, exp };
+        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?)
+    }
+
+    /// Who holds this token.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller> {
+        let refused = |detail: &'static str| Problem::new(&UNAUTHORIZED, detail);
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
+        let claims = decoded.map_err(|_| refused("the bearer token is not one of this shop's"))?.claims;
+        if claims.exp.saturating_mul(1000) <= now.as_millis() {
+            return Err(refused("the bearer token has expired"));
+        }
+        let principal = match claims.role {
+            Role::Guest => claims.cart.or_else(|| claims.sub.parse().ok()).map(Principal::Guest),
+            Role::Customer => claims.sub.parse().ok().map(Principal::Customer),
+            Role::Vendor => claims.vendor.or_else(|| claims.sub.parse().ok()).map(Principal::Vendor),
+            Role::Staff | Role::Admin => Some(Principal::Staff),
+        };
+        let principal = principal.ok_or_else(|| refused("the bearer token does not say whose it is"))?;
+        Ok(Caller { role: claims.role, principal, subject: claims.sub })
+    }
+
+    fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        let token = value
+            .to_str()
+            .ok()
+            .filter(|_| values.next().is_none())
+            .and_then(|text| text.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| Problem::new(&UNAUTHORIZED, "one Authorization header with a bearer token is expected"))?;
+        self.verify(token, now).map(Some)
+    }
+}
+
+/// Whoever is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// In which role.
+    pub role: Role,
+    /// As entities know them.
+    pub principal: Principal,
+    /// The token's subject: with the role, whose idempotency keys these are.
+    pub subject: String,
+}
+
+impl Caller {
+    fn only(self, roles: &[Role]) -> Result<Self> {
+        if roles.contains(&self.role) {
+            return Ok(self);
+        }
+        Err(Problem::new(&FORBIDDEN, format!("the role {} may not do this", self.role.name())))
+    }
+}
+
+impl FromRequestParts<HttpState> for Caller {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self> {
+        <Self as OptionalFromRequestParts<HttpState>>::from_request_parts(parts, state)
+            .await?
+            .ok_or_else(|| Problem::new(&UNAUTHORIZED, "a bearer token is needed"))
+    }
+}
+
+impl OptionalFromRequestParts<HttpState> for Caller {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Option<Self>> {
+        state.auth.caller(&parts.headers, state.engine.clock().now())
+    }
+}
+
+macro_rules! role_extractor {
+    ($(#[$doc:meta])* $name:ident: $($role:ident),+) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(pub Caller);
+
+        impl FromRequestParts<HttpState> for $name {
+            type Rejection = Problem;
+            async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self> {
+                let caller = <Caller as FromRequestParts<HttpState>>::from_request_parts(parts, state).await?;
+                caller.only(&[$(Role::$role),+]).map(Self)
+            }
+        }
+    };
+}
+
+role_extractor!(
+    /// Lets administrators in.
+    Admin: Admin);
+role_extractor!(
+    /// Lets those in who manage a vendor's goods.
+    Seller: Vendor, Admin);
+role_extractor!(
+    /// Lets those in who may see a vendor's orders.
+    VendorOffice: Vendor, Staff, Admin);
+role_extractor!(
+    /// Lets those in who own carts.
+    Buyer: Guest, Customer);
+role_extractor!(
+    /// Lets those in who may cancel an order.
+    Canceller: Guest, Customer, Staff, Admin);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn auth() -> Auth {
+        Auth::new(b"a secret that is long enough for a test")
+    }
+
+    fn cart() -> CartId {
+        CartId::from_uuid(Uuid::from_u128(7))
+    }
+
+    #[test]
+    fn a_token_says_who_holds_it() {
+        let (customer, vendor) = (CustomerId::from_uuid(Uuid::from_u128(1)), VendorId::from_uuid(Uuid::from_u128(2)));
+        let bearers = [
+            (Bearer::Guest(cart()), Role::Guest, Principal::Guest(cart())),
+            (Bearer::Customer(customer), Role::Customer, Principal::Customer(customer)),
+            (Bearer::Vendor(vendor), Role::Vendor, Principal::Vendor(vendor)),
+            (Bearer::Staff("rina".into()), Role::Staff, Principal::Staff),
+            (Bearer::Admin("root".into()), Role::Admin, Principal::Staff),
+        ];
+        for (bearer, role, principal) in bearers {
+            let token = auth().mint(&bearer, NOW, HOUR).unwrap();
+            let caller = auth().verify(&token, NOW).unwrap();
+            assert_eq!((caller.role, caller.principal), (role, principal));
+        }
+    }
+
+    #[test]
+    fn an_expired_token_is_refused_at_the_very_second() {
+        let token = auth().mint(&Bearer::Guest(cart()), NOW, HOUR).unwrap();
+        assert!(auth().verify(&token, NOW.plus_millis(3_599_999)).is_ok());
+        let problem = auth().verify(&token, NOW.plus_millis(3_600_000)).unwrap_err();
+        assert_eq!(problem.kind(), &UNAUTHORIZED);
+    }
+
+    #[test]
+    fn a_forged_token_is_refused() {
+        let forged = Auth::new(b"another secret").mint(&Bearer::Admin("x".into()), NOW, HOUR).unwrap();
+        assert!(auth().verify(&forged, NOW).is_err());
+        let token = auth().mint(&Bearer::Guest(cart()), NOW, HOUR).unwrap();
+        for end in [1, 5, token.len() - 1] {
+            assert!(auth().verify(&token[..token.len() - end], NOW).is_err());
+        }
+        for text in ["", ".", "..", "a.b.c", "\u{e9}"] {
+            assert!(auth().verify(text, NOW).is_err());
+        }
+    }
+
+    #[test]
+    fn a_token_without_a_signature_or_with_another_algorithm_is_refused() {
+        // {"alg":"none"} and {"sub":"root","role":"admin","iat":0,"exp":9999999999}
+        let claims = "eyJzdWIiOiJyb290Iiwicm9sZSI6ImFkbWluIiwiaWF0IjowLCJleHAiOjk5OTk5OTk5OTl9";
+        for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"] {
+            assert!(auth().verify(&format!("{header}.{claims}."), NOW).is_err());
+        }
+        let claims =
+            Claims { sub: "root".into(), role: Role::Admin, vendor: None, cart: None, iat: 0, exp: 9_999_999_999 };
+        let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &auth().encoding).unwrap();
+        assert!(auth().verify(&other, NOW).is_err());
+    }
+
+    #[test]
+    fn a_role_lets_only_some_in() {
+        let token = auth().mint(&Bearer::Guest(cart()), NOW, HOUR).unwrap();
+        let caller = auth().verify(&token, NOW).unwrap();
+        assert!(caller.clone().only(&[Role::Guest, Role::Customer]).is_ok());
+        assert_eq!(caller.only(&[Role::Admin]).unwrap_err().kind(), &FORBIDDEN);
+    }
+
+    #[test]
+    fn the_header_is_one_bearer_token() {
+        let token = auth().mint(&Bearer::Guest(cart()), NOW, HOUR).unwrap();
+        let caller = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
+            auth().caller(&headers, NOW)
+        };
+        let good = format!("Bearer {token}");
+        assert_eq!(caller(&[]).unwrap(), None);
+        assert!(caller(&[&good]).unwrap().is_some());
+        assert!(caller(&[&format!("bearer {token}")]).unwrap().is_some());
+        for bad in [&["Bearer"][..], &["Basic eDp5"], &[&token], &["Bearer "], &[&good, &good]] {
+            assert_eq!(caller(bad).unwrap_err().kind(), &UNAUTHORIZED);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Carts: made by anyone, changed by their owner alone.
+
+use crate::actors::engine::{Ask, Engine};
+use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, SkuPrice};
+use crate::domain::entity::{Owner, Principal};
+use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
+use crate::domain::money::Money;
+use crate::domain::reject::Reject;
+use crate::http::Settings;
+use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
+use crate::http::auth::{Auth, Bearer, Buyer, Caller, GUEST_TOKEN_TTL};
+use crate::http::error::{self, CART_UNKNOWN, IDEMPOTENCY_KEY_NEEDS_BEARER, Problem, Result};
+use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
+use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
+use crate::http::money::MoneyBody;
+use crate::http::object::only_objects;
+use crate::http::openapi::{ACTOR, AUTH, BODY, problems};
+use crate::limits;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Nothing.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({}))]
+pub struct Nothing {}
+
+/// How many pieces.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"quantity": 2}))]
+pub struct LineInput {
+    /// Pieces; 0 takes the line out of the cart.
+    #[schema(minimum = 0, maximum = 10_000)]
+    #[serde(deserialize_with = "crate::http::valid::whole")]
+    quantity: i64,
+}
+
+only_objects!(Nothing, LineInput);
+
+/// A cart.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CartBody<'a> {
+    id: CartId,
+    status: CartStatus,
+    lines: Vec<CartLineBody<'a>>,
+    subtotal: MoneyBody,
+    /// Its order that is live or paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+    /// The guest's bearer, for this cart and all its orders. Only in the answer that made the cart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+/// A line of a cart.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CartLineBody<'a> {
+    sku_id: SkuId,
+    vendor_id: VendorId,
+    #[schema(example = "Jamdani saree")]
+    title: &'a str,
+    quantity: i64,
+    unit_price: MoneyBody,
+    line_total: MoneyBody,
+}
+
+impl<'a> CartBody<'a> {
+    fn new(cart: &'a CartView, token: Option<String>) -> Self {
+        let money = |minor| MoneyBody(Money::new(minor, cart.currency));
+        let line = |line: &'a CartLine| CartLineBody {
+            sku_id: line.sku,
+            vendor_id: line.vendor,
+            title: &line.title,
+            quantity: line.quantity,
+            unit_price: money(line.unit_price),
+            line_total: money(line.quantity * line.unit_price),
+        };
+        Self {
+            id: cart.id,
+            status: cart.status,
+            lines: cart.lines.iter().map(line).collect(),
+            subtotal: money(cart.subtotal()),
+            order_id: cart.order,
+            token,
+        }
+    }
+}
+
+async fn ask_cart(engine: &Engine, id: CartId, command: CartCommand, how: Ask) -> Result<(Box<CartView>, bool)> {
+    match ask::<Cart>(engine, id, command, how).await? {
+        (CartReply::Cart { cart }, replayed) => Ok((cart, replayed)),
+        (other, _) => Err(unexpected(&other)),
+    }
+}
+
+fn unkeyed(settings: &Settings) -> Ask {
+    Ask { within: settings.request_timeout, key: None, fresh: false }
+}
+
+problems!(CreateCartProblems: BODY, ACTOR, &[
+    &error::UNAUTHORIZED, &error::IDEMPOTENCY_KEY_INVALID, &IDEMPOTENCY_KEY_NEEDS_BEARER, &error::IDEMPOTENCY_KEY_REUSED,
+]);
+
+/// Make a cart
+///
+/// A customer's bearer makes the customer's own cart. Everyone else gets a guest's cart, with its token.
+#[utoipa::path(post, path = "/v1/carts", tag = "carts", security((), ("bearer" = [])), params(IdempotencyHeader),
+    request_body = Nothing,
+    responses((status = 201, description = "The cart.", body = CartBody), CreateCartProblems))]
+pub async fn create_cart(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    State(auth): State<Arc<Auth>>,
+    caller: Option<Caller>,
+    key: RequestKey,
+    body: OptionalJson<Nothing>,
+) -> Result<Response> {
+    let key = match &caller {
+        Some(caller) => key.of(caller, &body.raw),
+        None if key.is_present() => {
+            let detail = "without a bearer there is nobody whose key it could be";
+            return Err(Problem::new(&IDEMPOTENCY_KEY_NEEDS_BEARER, detail));
+        }
+        None => None,
+    };
+    let owner = match caller.map(|caller| caller.principal) {
+        Some(Principal::Customer(customer)) => Owner::Customer(customer),
+        _ => Owner::Guest,
+    };
+    let mint = Mint::new(engine.clock(), key);
+    let id = CartId::from_uuid(mint.uuid(CartId::PREFIX, 0));
+    let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
+    let (cart, replayed) =
+        ask_cart(&engine, id, CartCommand::Create { owner, currency: settings.currency }, how).await?;
+    let token = match owner {
+        Owner::Customer(_) => None,
+        Owner::Guest => {
+            let token = auth.mint(&Bearer::Guest(id), engine.clock().now(), GUEST_TOKEN_TTL);
+            Some(token.map_err(|error| {
+                tracing::error!(%error, "no guest token");
+                Problem::new(&error::INTERNAL, "the guest's token could not be made")
+            })?)
+        }
+    };
+    Ok(mark_replayed(json(StatusCode::CREATED, &CartBody::new(&cart, token)), replayed))
+}
+
+problems!(GetCartProblems: AUTH, ACTOR, &[&CART_UNKNOWN]);
+
+/// A cart, with today's prices while it is open
+#[utoipa::path(get, path = "/v1/carts/{cart}", tag = "carts", security(("bearer" = [])),
+    params(("cart" = CartId, Path, description = "The cart")),
+    responses((status = 200, description = "The cart.", body = CartBody), GetCartProblems))]
+pub async fn get_cart(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Buyer(caller): Buyer,
+    Id(id): Id<CartId>,
+) -> Result<Response> {
+    let by = caller.principal;
+    let (mut cart, _) = ask_cart(&engine, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
+    if let Some(prices) = changed_prices(&engine, &cart) {
+        // What the cart shows is what a checkout without an expected total agrees to: so it is recorded.
+        (cart, _) = ask_cart(&engine, id, CartCommand::Reprice { by, prices }, unkeyed(&settings)).await?;
+    }
+    Ok(ok(&CartBody::new(&cart, None)))
+}
+
+/// Today's prices of all lines, if one differs from what an open cart shows.
+fn changed_prices(engine: &Engine, cart: &CartView) -> Option<Vec<SkuPrice>> {
+    if cart.status != CartStatus::Open {
+        return None;
+    }
+    let today = |line: &CartLine| {
+        let listing = engine.directory().sku(line.sku).filter(|listing| listing.sku.currency == cart.currency);
+        listing.map_or(line.unit_price, |listing| listing.sku.price_minor)
+    };
+    let prices: Vec<SkuPrice> =
+        cart.lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: today(line) }).collect();
+    let changed = prices.iter().zip(&cart.lines).any(|(price, line)| price.unit_price != line.unit_price);
+    changed.then_some(prices)
+}
+
+problems!(SetLineProblems: AUTH, BODY, ACTOR, &[
+    &CART_UNKNOWN, &error::SKU_UNKNOWN, &error::CART_CHECKING_OUT, &error::CART_CHECKED_OUT, &error::CURRENCY_MISMATCH,
+    &error::TOO_MANY_LINES, &error::QUANTITY_OUT_OF_RANGE, &error::COMMAND_POISONED,
+]);
+
+/// Put pieces of a SKU into the cart, whatever was there of it
+#[utoipa::path(put, path = "/v1/carts/{cart}/lines/{sku}", tag = "carts", security(("bearer" = [])),
+    params(("cart" = CartId, Path, description = "The cart"), ("sku" = SkuId, Path, description = "The SKU")),
+    request_body = LineInput,
+    responses((status = 200, description = "The cart.", body = CartBody), SetLineProblems))]
+pub async fn set_line(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Buyer(caller): Buyer,
+    Ids(id, sku): Ids<CartId, SkuId>,
+    body: JsonBody<LineInput>,
+) -> Result<Response> {
+    let (by, quantity) = (caller.principal, body.value.quantity);
+    if !(0..=limits::LINE_QUANTITY).contains(&quantity) {
+        return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY }.into());
+    }
+    let command = if quantity == 0 {
+        CartCommand::RemoveLine { by, sku }
+    } else {
+        let row = engine.directory().sku(sku).ok_or(Reject::SkuUnknown)?.sku;
+        let (title, unit_price) = (row.title.clone(), row.price_minor);
+        let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
+        CartCommand::SetLine { by, line, currency: row.currency }
+    };
+    let (cart, _) = ask_cart(&engine, id, command, unkeyed(&settings)).await?;
+    Ok(ok(&CartBody::new(&cart, None)))
+}
+
+problems!(RemoveLineProblems: AUTH, ACTOR, &[
+    &CART_UNKNOWN, &error::SKU_UNKNOWN, &error::CART_CHECKING_OUT, &error::CART_CHECKED_OUT, &error::COMMAND_POISONED,
+]);
+
+/// Take a SKU out of the cart
+#[utoipa::path(delete, path = "/v1/carts/{cart}/lines/{sku}", tag = "carts", security(("bearer" = [])),
+    params(("cart" = CartId, Path, description = "The cart"), ("sku" = SkuId, Path, description = "The SKU")),
+    responses((status = 200, description = "The cart.", body = CartBody), RemoveLineProblems))]
+pub async fn remove_line(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Buyer(caller): Buyer,
+    Ids(id, sku): Ids<CartId, SkuId>,
+) -> Result<Response> {
+    let command = CartCommand::RemoveLine { by: caller.principal, sku };
+    let (cart, _) = ask_cart(&engine, id, command, unkeyed(&settings)).await?;
+    Ok(ok(&CartBody::new(&cart, None)))
+}

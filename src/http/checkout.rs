@@ -1,0 +1,223 @@
+//! Checkout: a cart becomes an order.
+
+use crate::actors::engine::{CheckedOut, Engine};
+use crate::domain::cart::CheckoutDetails;
+use crate::domain::ids::CartId;
+use crate::domain::order::{Address, PaymentChoice};
+use crate::http::Settings;
+use crate::http::answer::{json, mark_replayed};
+use crate::http::auth::Buyer;
+use crate::http::error::{self, CART_UNKNOWN, INVALID_BODY, Problem, Result};
+use crate::http::extract::{Id, JsonBody};
+use crate::http::idempotency::{IdempotencyHeader, RequestKey};
+use crate::http::money::TotalInput;
+use crate::http::object::only_objects;
+use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
+use crate::http::orders::OrderBody;
+use crate::http::prefer::{self, PREFERENCE_APPLIED, PreferHeader};
+use crate::http::valid::Faults;
+use crate::limits;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What a buyer gives at checkout.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({
+    "email": "rahim@example.com",
+    "shipping_address": {
+        "name": "Rahim Uddin", "line1": "12 Mirpur Road", "city": "Dhaka", "postcode": "1205", "country": "BD",
+        "phone": "+8801712345678"
+    },
+    "payment": {"method": "sandbox", "token": "tok_approve"},
+    "expected_total": {"amount": "2500.00", "currency": "BDT"}
+}))]
+pub struct CheckoutInput {
+    /// Where to write to.
+    #[schema(min_length = 3, max_length = 200, pattern = r"^[^@\u0000-\u0020\u007f]+@[^@\u0000-\u0020\u007f]+$")]
+    email: Option<String>,
+    /// Where to ship to.
+    shipping_address: AddressInput,
+    /// How to pay.
+    payment: PaymentInput,
+    /// The total the buyer agrees to; without it, what the cart last showed.
+    expected_total: Option<TotalInput>,
+}
+
+/// Where to ship to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct AddressInput {
+    /// Who receives it.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    name: String,
+    /// Street and number.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    line1: String,
+    /// More of it.
+    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    line2: Option<String>,
+    /// The city.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    city: String,
+    /// The postcode, where there is one.
+    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    postcode: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    #[schema(min_length = 2, max_length = 2, pattern = "^[A-Z]{2}$")]
+    country: String,
+    /// Where to call.
+    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    phone: Option<String>,
+}
+
+/// How to pay.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct PaymentInput {
+    /// Which gateway; `sandbox` is built in.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    method: String,
+    /// The gateway's name for the buyer's means of payment.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    token: String,
+}
+
+only_objects!(CheckoutInput, AddressInput, PaymentInput);
+
+impl std::fmt::Debug for PaymentInput {
+    /// Without the token, which has no place in a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PaymentInput").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+fn is_email(text: &str) -> bool {
+    let sane = |part: &str| !part.is_empty() && !part.contains('@') && part.chars().all(|c| c > ' ' && c != '\u{7f}');
+    text.split_once('@').is_some_and(|(local, domain)| sane(local) && sane(domain))
+}
+
+impl CheckoutInput {
+    fn checked(self, (hold_ms, payment_ms): (i64, i64)) -> Result<CheckoutDetails> {
+        let mut faults = Faults::default();
+        let limit = limits::SHORT_TEXT;
+        if let Some(email) = &self.email {
+            if !is_email(email) {
+                faults.add("email", "an address with one @ is expected");
+            }
+            faults.optional_line("email", Some(email), limit);
+        }
+        let address = &self.shipping_address;
+        for (field, text) in [("name", &address.name), ("line1", &address.line1), ("city", &address.city)] {
+            faults.line(&format!("shipping_address.{field}"), text, limit);
+        }
+        for (field, text) in [("line2", &address.line2), ("postcode", &address.postcode), ("phone", &address.phone)] {
+            faults.optional_line(&format!("shipping_address.{field}"), text.as_deref(), limit);
+        }
+        if address.country.len() != 2 || !address.country.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            faults.add("shipping_address.country", "two upper-case letters are expected");
+        }
+        faults.line("payment.method", &self.payment.method, limit);
+        faults.line("payment.token", &self.payment.token, limit);
+        let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
+        faults.done(&INVALID_BODY)?;
+        let AddressInput { name, line1, line2, city, postcode, country, phone } = self.shipping_address;
+        Ok(CheckoutDetails {
+            email: self.email,
+            shipping_address: Address { name, line1, line2, city, postcode, country, phone },
+            payment: PaymentChoice { method: self.payment.method, token: self.payment.token },
+            expected_total,
+            hold_ms,
+            payment_ms,
+        })
+    }
+}
+
+problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[
+    &CART_UNKNOWN, &error::CART_EMPTY, &error::OUT_OF_STOCK, &error::PRICE_CHANGED, &error::ORDER_CANCELLED,
+    &error::ORDER_EXPIRED, &error::HOLD_CLOSED, &error::COMMAND_POISONED, &error::CURRENCY_MISMATCH,
+    &error::PAYMENT_UNSUPPORTED, &error::SKU_UNKNOWN,
+]);
+
+/// Make an order of the cart
+///
+/// Answers once the stock is held durably; with `Prefer: wait=N`, once the order is paid or refused, at most N seconds later. A
+/// cart whose order is live or paid gives that order again.
+#[utoipa::path(post, path = "/v1/carts/{cart}/checkout", tag = "carts", security(("bearer" = [])),
+    params(("cart" = CartId, Path, description = "The cart"), IdempotencyHeader, PreferHeader),
+    request_body = CheckoutInput,
+    responses((status = 201, description = "The order, just placed.", body = OrderBody),
+        (status = 200, description = "The order the cart has already.", body = OrderBody), CheckOutProblems))]
+pub async fn check_out(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Buyer(caller): Buyer,
+    key: RequestKey,
+    Id(cart): Id<CartId>,
+    headers: HeaderMap,
+    body: JsonBody<CheckoutInput>,
+) -> Result<Response> {
+    let key = key.of(&caller, &body.raw);
+    let details = body.value.checked(engine.windows())?;
+    engine.check_payment(&details.payment)?;
+    let (wait, applied) = prefer::wait(&headers).unzip();
+    let checked_out = engine.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
+    let CheckedOut { outcome, created, replayed } = checked_out;
+    let order = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = mark_replayed(json(status, &OrderBody::of_view(&order)), replayed);
+    if let Some(applied) = applied {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(change: impl Fn(&mut serde_json::Value)) -> Result<CheckoutDetails> {
+        let mut input = serde_json::json!({
+            "email": "rahim@example.com",
+            "shipping_address": {"name": "Rahim", "line1": "12 Mirpur Road", "city": "Dhaka", "country": "BD"},
+            "payment": {"method": "sandbox", "token": "tok_approve"},
+            "expected_total": {"amount": "10.00", "currency": "BDT"},
+        });
+        change(&mut input);
+        serde_json::from_value::<CheckoutInput>(input).unwrap().checked((900_000, 600_000))
+    }
+
+    #[test]
+    fn what_fits_becomes_the_details_of_a_checkout() {
+        let details = checked(|_| {}).unwrap();
+        assert_eq!(details.expected_total.unwrap().minor, 1_000);
+        assert_eq!((details.hold_ms, details.payment_ms), (900_000, 600_000));
+        assert!(checked(|input| input["email"] = serde_json::Value::Null).unwrap().email.is_none());
+    }
+
+    #[test]
+    fn every_fault_names_its_field() {
+        let fields = |change: &dyn Fn(&mut serde_json::Value)| {
+            let problem = checked(change).unwrap_err();
+            let body: serde_json::Value = serde_json::from_slice(&problem.to_json("r")).unwrap();
+            let errors = body["errors"].as_array().unwrap().iter();
+            errors.map(|error| error["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        for bad in ["x", "a@b@c", "@b", "a@", "a b@c"] {
+            assert_eq!(fields(&|input| input["email"] = bad.into()), ["email"], "{bad}");
+        }
+        for bad in ["bd", "BDT", "B", "", "B1"] {
+            assert_eq!(
+                fields(&|input| input["shipping_address"]["country"] = bad.into()),
+                ["shipping_address.country"]
+            );
+        }
+        assert_eq!(fields(&|input| input["shipping_address"]["name"] = "".into()), ["shipping_address.name"]);
+        assert_eq!(fields(&|input| input["expected_total"]["amount"] = "10".into()), ["expected_total.amount"]);
+        assert_eq!(fields(&|input| input["payment"]["token"] = "".into()), ["payment.token"]);
+    }
+}

@@ -1,0 +1,435 @@
+//! Problem details (RFC 9457), and the one table from whatever went wrong to a status: nobody else knows which is which.
+
+use crate::actors::engine::Failure;
+use crate::domain::money::Money;
+use crate::domain::reject::{Reject, Shortage};
+use crate::http::money::MoneyBody;
+use crate::ports::StoreError;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// Tells that an answer was given before under the same idempotency key.
+pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Where the problems are described; a problem's `type` is this page with its code as the fragment.
+pub const PROBLEMS_PAGE: &str = "/docs/problems";
+
+/// A kind of problem: its stable code, its status, and what it is called.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProblemKind {
+    /// The stable code, in snake case.
+    pub code: &'static str,
+    /// The status it is answered with.
+    pub status: StatusCode,
+    /// Its name for people.
+    pub title: &'static str,
+}
+
+macro_rules! problems {
+    ($($name:ident = $status:ident $code:literal $title:literal;)*) => {
+        $(#[doc = $title] pub static $name: ProblemKind =
+            ProblemKind { code: $code, status: StatusCode::$status, title: $title };)*
+        /// Every kind of problem.
+        pub static ALL: &[&ProblemKind] = &[$(&$name),*];
+    };
+}
+
+problems! {
+    MALFORMED_JSON = BAD_REQUEST "malformed_json" "The body is not JSON";
+    CURSOR_INVALID = BAD_REQUEST "cursor_invalid" "The cursor is not one of this list's";
+    IDEMPOTENCY_KEY_INVALID = BAD_REQUEST "idempotency_key_invalid" "The idempotency key is malformed";
+    IDEMPOTENCY_KEY_NEEDS_BEARER = BAD_REQUEST "idempotency_key_needs_bearer" "An idempotency key needs a bearer";
+    UNAUTHORIZED = UNAUTHORIZED "unauthorized" "A valid bearer token is needed";
+    FORBIDDEN = FORBIDDEN "forbidden" "The role may not do this";
+    NOT_FOUND = NOT_FOUND "not_found" "There is nothing here";
+    VENDOR_UNKNOWN = NOT_FOUND "vendor_unknown" "No such vendor";
+    CART_UNKNOWN = NOT_FOUND "cart_unknown" "No such cart";
+    ORDER_UNKNOWN = NOT_FOUND "order_unknown" "No such order";
+    PRODUCT_UNKNOWN = NOT_FOUND "product_unknown" "No such product";
+    SKU_UNKNOWN = NOT_FOUND "sku_unknown" "No such SKU";
+    METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method_not_allowed" "The method is not allowed here";
+    BODY_TIMEOUT = REQUEST_TIMEOUT "body_timeout" "The body took too long to arrive";
+    CART_CHECKING_OUT = CONFLICT "cart_checking_out" "The cart is being checked out";
+    CART_CHECKED_OUT = CONFLICT "cart_checked_out" "The cart is checked out";
+    CART_EMPTY = CONFLICT "cart_empty" "The cart is empty";
+    STOCK_NEGATIVE = CONFLICT "stock_negative" "The stock would become negative";
+    HOLD_CLOSED = CONFLICT "hold_closed" "The hold has ended";
+    OUT_OF_STOCK = CONFLICT "out_of_stock" "Not enough in stock";
+    PRICE_CHANGED = CONFLICT "price_changed" "The price has changed";
+    ORDER_CANCELLED = CONFLICT "order_cancelled" "The order was cancelled";
+    ORDER_EXPIRED = CONFLICT "order_expired" "The order expired";
+    ORDER_NOT_CANCELLABLE = CONFLICT "order_not_cancellable" "The order cannot be cancelled any more";
+    COMMAND_POISONED = CONFLICT "command_poisoned" "The request fails in the engine";
+    BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
+    UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not application/json";
+    INVALID_BODY = UNPROCESSABLE_ENTITY "invalid_body" "The body does not fit";
+    INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
+    IDEMPOTENCY_KEY_REUSED = UNPROCESSABLE_ENTITY "idempotency_key_reused" "The idempotency key was used with another body";
+    CURRENCY_MISMATCH = UNPROCESSABLE_ENTITY "currency_mismatch" "The currency is another";
+    TOO_MANY_LINES = UNPROCESSABLE_ENTITY "too_many_lines" "The cart has too many lines";
+    QUANTITY_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "quantity_out_of_range" "The quantity is out of range";
+    PRICE_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "price_out_of_range" "The price is out of range";
+    STOCK_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "stock_out_of_range" "The stock is out of range";
+    TOO_MANY = UNPROCESSABLE_ENTITY "too_many" "There are too many";
+    SKU_CODE_TAKEN = UNPROCESSABLE_ENTITY "sku_code_taken" "The SKU's code is taken";
+    PAYMENT_UNSUPPORTED = UNPROCESSABLE_ENTITY "payment_unsupported" "The means of payment is not taken";
+    INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something is wrong in the engine";
+    OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "Too much is waiting to be done";
+    ACTOR_RESTARTING = SERVICE_UNAVAILABLE "actor_restarting" "The actor is being started again";
+    QUARANTINED = SERVICE_UNAVAILABLE "quarantined" "The entity is quarantined";
+    UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The service is unavailable";
+    RECOVERING = SERVICE_UNAVAILABLE "recovering" "The node is recovering";
+    DRAINING = SERVICE_UNAVAILABLE "draining" "The node is stopping";
+    STORE_UNAVAILABLE = SERVICE_UNAVAILABLE "store_unavailable" "The store is unavailable";
+    OUTCOME_UNKNOWN = GATEWAY_TIMEOUT "outcome_unknown" "The outcome is not known yet";
+}
+
+/// The table for refusals.
+pub fn kind_of_reject(reject: &Reject) -> &'static ProblemKind {
+    match reject {
+        Reject::VendorUnknown => &VENDOR_UNKNOWN,
+        Reject::CartUnknown => &CART_UNKNOWN,
+        Reject::OrderUnknown => &ORDER_UNKNOWN,
+        Reject::ProductUnknown => &PRODUCT_UNKNOWN,
+        Reject::SkuUnknown => &SKU_UNKNOWN,
+        Reject::IdempotencyKeyReused => &IDEMPOTENCY_KEY_REUSED,
+        Reject::CartCheckingOut => &CART_CHECKING_OUT,
+        Reject::CartCheckedOut => &CART_CHECKED_OUT,
+        Reject::CartEmpty => &CART_EMPTY,
+        Reject::CurrencyMismatch { .. } => &CURRENCY_MISMATCH,
+        Reject::TooManyLines { .. } => &TOO_MANY_LINES,
+        Reject::QuantityOutOfRange { .. } => &QUANTITY_OUT_OF_RANGE,
+        Reject::PriceOutOfRange { .. } => &PRICE_OUT_OF_RANGE,
+        Reject::StockOutOfRange { .. } => &STOCK_OUT_OF_RANGE,
+        Reject::TooMany { .. } => &TOO_MANY,
+        Reject::SkuCodeTaken { .. } => &SKU_CODE_TAKEN,
+        Reject::StockNegative { .. } => &STOCK_NEGATIVE,
+        Reject::HoldClosed => &HOLD_CLOSED,
+        Reject::OutOfStock { .. } => &OUT_OF_STOCK,
+        Reject::PriceChanged { .. } => &PRICE_CHANGED,
+        Reject::PaymentUnsupported { .. } => &PAYMENT_UNSUPPORTED,
+        Reject::OrderCancelled => &ORDER_CANCELLED,
+        Reject::OrderExpired => &ORDER_EXPIRED,
+        Reject::OrderNotCancellable { .. } => &ORDER_NOT_CANCELLABLE,
+        Reject::CommandPoisoned => &COMMAND_POISONED,
+    }
+}
+
+/// The table for what kept an entity from answering, with the seconds after which to ask again.
+pub fn kind_of_failure(failure: &Failure) -> (&'static ProblemKind, Option<u64>) {
+    match failure {
+        Failure::Overloaded { retry_after_s } => (&OVERLOADED, Some((*retry_after_s).max(1))),
+        Failure::Unavailable => (&UNAVAILABLE, Some(1)),
+        Failure::Restarting => (&ACTOR_RESTARTING, Some(1)),
+        // Someone has to look at it: asking again soon changes nothing.
+        Failure::Quarantined => (&QUARANTINED, Some(60)),
+        Failure::OutcomeUnknown => (&OUTCOME_UNKNOWN, None),
+    }
+}
+
+/// Which field of the request a refusal is about.
+fn field_of(reject: &Reject) -> Option<&'static str> {
+    match reject {
+        Reject::QuantityOutOfRange { .. } => Some("quantity"),
+        Reject::PriceOutOfRange { .. } => Some("price"),
+        Reject::PaymentUnsupported { .. } => Some("payment"),
+        Reject::SkuCodeTaken { .. } => Some("skus"),
+        _ => None,
+    }
+}
+
+/// What is wrong with one field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// The field's path in the body, or the parameter's name.
+    #[schema(example = "shipping_address.country")]
+    pub field: Cow<'static, str>,
+    /// What is wrong with it.
+    #[schema(example = "two upper-case letters are expected")]
+    pub detail: Cow<'static, str>,
+}
+
+#[derive(Clone, Debug)]
+enum Extra {
+    Nothing,
+    Shortages(Vec<Shortage>),
+    ActualTotal(Money),
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: &'static ProblemKind,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    extra: Extra,
+    retry_after_s: Option<u64>,
+    replayed: bool,
+}
+
+/// A problem on its way out. As a response it is only a status and this value in the extensions: the outermost layer, which
+/// knows the request's id, renders it.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Inner>);
+
+/// What every handler ends with when it does not end well.
+pub type Result<T, E = Problem> = std::result::Result<T, E>;
+
+impl Problem {
+    /// A problem of this kind, explained.
+    pub fn new(kind: &'static ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let extra = Extra::Nothing;
+        let detail = detail.into();
+        Self(Box::new(Inner { kind, detail, errors: Vec::new(), extra, retry_after_s: None, replayed: false }))
+    }
+
+    /// The same, with the fields at fault.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
+        self
+    }
+
+    /// The same, with the seconds after which to ask again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The same, as the repetition of a first answer.
+    #[must_use]
+    pub fn replayed(mut self, replayed: bool) -> Self {
+        self.0.replayed = replayed;
+        self
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &'static ProblemKind {
+        self.0.kind
+    }
+
+    /// The body as it goes out.
+    pub fn to_json(&self, request_id: &str) -> Vec<u8> {
+        let Inner { kind, detail, errors, extra, .. } = &*self.0;
+        let (skus, actual_total) = match extra {
+            Extra::Nothing => (None, None),
+            Extra::Shortages(skus) => (Some(skus.as_slice()), None),
+            Extra::ActualTotal(total) => (None, Some(MoneyBody(*total))),
+        };
+        let body = ProblemBody {
+            r#type: TypeOf(kind.code),
+            title: kind.title,
+            status: kind.status.as_u16(),
+            detail,
+            code: kind.code,
+            errors,
+            skus,
+            actual_total,
+            request_id,
+        };
+        // String keys and no failing Serialize: this cannot fail.
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+
+    /// Puts the body and the headers of this problem on `response`.
+    pub fn render(&self, response: &mut Response, request_id: &str) {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.0.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.0.replayed {
+            headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        }
+        if self.0.kind.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        *response.body_mut() = Body::from(self.to_json(request_id));
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.0.kind.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Reject> for Problem {
+    fn from(reject: Reject) -> Self {
+        let detail = reject.to_string();
+        let errors = field_of(&reject).map(|field| FieldError { field: field.into(), detail: detail.clone().into() });
+        let mut problem = Problem::new(kind_of_reject(&reject), detail).with_errors(errors.into_iter().collect());
+        problem.0.extra = match reject {
+            Reject::OutOfStock { skus } => Extra::Shortages(skus),
+            Reject::PriceChanged { actual_total } => Extra::ActualTotal(actual_total),
+            _ => Extra::Nothing,
+        };
+        problem
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let (kind, retry_after_s) = kind_of_failure(&failure);
+        let mut problem = Problem::new(kind, failure.to_string());
+        problem.0.retry_after_s = retry_after_s;
+        problem
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        // What the store says is for the operator alone.
+        tracing::warn!(%error, "a query failed");
+        Problem::new(&UNAVAILABLE, "the read tables cannot be read now").retry_after(1)
+    }
+}
+
+struct TypeOf(&'static str);
+
+impl Serialize for TypeOf {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{PROBLEMS_PAGE}#{}", self.0))
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: TypeOf,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skus: Option<&'a [Shortage]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual_total: Option<MoneyBody>,
+    request_id: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::SkuId;
+    use crate::domain::money::Currency;
+    use crate::domain::order::OrderStatus;
+    use std::collections::BTreeSet;
+
+    /// One of each refusal with the status the contract gives it. The match has no wildcard: a new refusal needs a row.
+    fn expected(reject: &Reject) -> u16 {
+        match reject {
+            Reject::VendorUnknown
+            | Reject::CartUnknown
+            | Reject::OrderUnknown
+            | Reject::ProductUnknown
+            | Reject::SkuUnknown => 404,
+            Reject::IdempotencyKeyReused
+            | Reject::CurrencyMismatch { .. }
+            | Reject::TooManyLines { .. }
+            | Reject::QuantityOutOfRange { .. }
+            | Reject::PriceOutOfRange { .. }
+            | Reject::StockOutOfRange { .. }
+            | Reject::TooMany { .. }
+            | Reject::SkuCodeTaken { .. }
+            | Reject::PaymentUnsupported { .. } => 422,
+            Reject::CartCheckingOut
+            | Reject::CartCheckedOut
+            | Reject::CartEmpty
+            | Reject::StockNegative { .. }
+            | Reject::HoldClosed
+            | Reject::OutOfStock { .. }
+            | Reject::PriceChanged { .. }
+            | Reject::OrderCancelled
+            | Reject::OrderExpired
+            | Reject::OrderNotCancellable { .. }
+            | Reject::CommandPoisoned => 409,
+        }
+    }
+
+    fn all_rejects() -> Vec<Reject> {
+        let skus = vec![Shortage { sku_id: SkuId::from_uuid(uuid::Uuid::nil()), requested: 2, available: 1 }];
+        vec![
+            Reject::VendorUnknown,
+            Reject::CartUnknown,
+            Reject::OrderUnknown,
+            Reject::ProductUnknown,
+            Reject::SkuUnknown,
+            Reject::IdempotencyKeyReused,
+            Reject::CartCheckingOut,
+            Reject::CartCheckedOut,
+            Reject::CartEmpty,
+            Reject::CurrencyMismatch { expected: Currency::BDT, found: Currency::BDT },
+            Reject::TooManyLines { limit: 200 },
+            Reject::QuantityOutOfRange { limit: 10_000 },
+            Reject::PriceOutOfRange { limit: 1 },
+            Reject::StockOutOfRange { limit: 1 },
+            Reject::TooMany { what: "SKUs".into(), limit: 1 },
+            Reject::SkuCodeTaken { sku_code: "A".into() },
+            Reject::StockNegative { available: 1, delta: -2 },
+            Reject::HoldClosed,
+            Reject::OutOfStock { skus },
+            Reject::PriceChanged { actual_total: Money::new(125_000, Currency::BDT) },
+            Reject::PaymentUnsupported { reason: "no".into() },
+            Reject::OrderCancelled,
+            Reject::OrderExpired,
+            Reject::OrderNotCancellable { status: OrderStatus::Paid },
+            Reject::CommandPoisoned,
+        ]
+    }
+
+    #[test]
+    fn every_refusal_has_its_code_and_its_status() {
+        for reject in all_rejects() {
+            let kind = kind_of_reject(&reject);
+            assert_eq!(kind.code, reject.code());
+            assert_eq!(kind.status.as_u16(), expected(&reject), "{}", kind.code);
+            assert_eq!(reject.is_conflict(), kind.status == StatusCode::CONFLICT, "{}", kind.code);
+        }
+    }
+
+    #[test]
+    fn every_failure_has_its_status_and_503_says_when_to_ask_again() {
+        let failures = [
+            (Failure::Overloaded { retry_after_s: 0 }, 503, "overloaded"),
+            (Failure::Unavailable, 503, "unavailable"),
+            (Failure::Restarting, 503, "actor_restarting"),
+            (Failure::Quarantined, 503, "quarantined"),
+            (Failure::OutcomeUnknown, 504, "outcome_unknown"),
+        ];
+        for (failure, status, code) in failures {
+            let (kind, retry_after) = kind_of_failure(&failure);
+            assert_eq!((kind.status.as_u16(), kind.code), (status, code));
+            assert_eq!(retry_after.is_some(), status == 503);
+        }
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: BTreeSet<&str> = ALL.iter().map(|kind| kind.code).collect();
+        assert_eq!(codes.len(), ALL.len());
+    }
+
+    #[test]
+    fn the_extra_members_are_those_of_the_contract() {
+        let short = all_rejects().into_iter().find(|reject| matches!(reject, Reject::OutOfStock { .. })).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&Problem::from(short).to_json("r-1")).unwrap();
+        assert_eq!(body["type"], "/docs/problems#out_of_stock");
+        assert_eq!(body["status"], 409);
+        assert_eq!(body["request_id"], "r-1");
+        assert_eq!(body["skus"][0]["requested"], 2);
+        assert_eq!(body["skus"][0]["available"], 1);
+        assert!(body["skus"][0]["sku_id"].as_str().unwrap().starts_with("sku_"));
+        let changed = Reject::PriceChanged { actual_total: Money::new(125_000, Currency::BDT) };
+        let body: serde_json::Value = serde_json::from_slice(&Problem::from(changed).to_json("r-2")).unwrap();
+        assert_eq!(body["actual_total"], serde_json::json!({"amount": "1250.00", "currency": "BDT"}));
+        assert!(body.get("skus").is_none() && body.get("errors").is_none());
+    }
+}

@@ -1,0 +1,292 @@
+//! What a request says, read with care: JSON bodies, ids in paths, queries. What does not fit becomes a problem that names the field.
+
+use crate::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::reject::Reject;
+use crate::http::HttpState;
+use crate::http::error::{
+    BODY_TIMEOUT, BODY_TOO_LARGE, FieldError, INVALID_BODY, INVALID_QUERY, MALFORMED_JSON, NOT_FOUND, Problem, Result,
+    UNSUPPORTED_MEDIA_TYPE,
+};
+use crate::http::metrics::body_rejected;
+use crate::http::valid::bounded;
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct JsonBody<T> {
+    /// What it says.
+    pub value: T,
+    /// Its bytes as they came.
+    pub raw: Bytes,
+}
+
+/// A JSON body that may as well be absent.
+#[derive(Debug)]
+pub struct OptionalJson<T> {
+    /// What it says, or would say if it were `{}`.
+    pub value: T,
+    /// Its bytes as they came.
+    pub raw: Bytes,
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return true;
+    }
+    let essence = essence.to_ascii_lowercase();
+    essence.starts_with("application/") && essence.ends_with("+json")
+}
+
+/// Reads a body up to a limit of bytes and of time.
+async fn read_body(headers: &HeaderMap, body: Body, limit: usize, within: Duration) -> Result<Bytes> {
+    let too_large = || {
+        body_rejected("too_large");
+        Problem::new(&BODY_TOO_LARGE, format!("a body may have {limit} bytes"))
+    };
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(within, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => {
+            body_rejected("broken_off");
+            Err(Problem::new(&MALFORMED_JSON, "the body broke off"))
+        }
+        Err(_) => {
+            body_rejected("timeout");
+            Err(Problem::new(&BODY_TIMEOUT, format!("a body must arrive within {} s", within.as_secs())))
+        }
+    }
+}
+
+/// Reads JSON; a refusal says which field it is about. The path costs time, so it is sought only once reading has failed.
+fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
+    let error = match serde_json::from_slice(raw) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    if error.classify() != Category::Data {
+        body_rejected("malformed");
+        return Err(Problem::new(&MALFORMED_JSON, format!("the body is not JSON: {error}")));
+    }
+    body_rejected("invalid");
+    let mut reader = serde_json::Deserializer::from_slice(raw);
+    let located = serde_path_to_error::deserialize::<_, T>(&mut reader).err();
+    let (field, detail) = match located {
+        Some(located) => (located.path().to_string(), located.inner().to_string()),
+        None => (".".to_owned(), error.to_string()),
+    };
+    // "unknown field `x`, expected … at line 1 column 9": the place means nothing to most.
+    let detail = detail.rsplit_once(" at line ").map_or(detail.as_str(), |(before, _)| before);
+    let field = if field == "." { String::new() } else { bounded(&field) };
+    let errors = vec![FieldError { field: field.into(), detail: bounded(detail).into() }];
+    Err(Problem::new(&INVALID_BODY, "the body does not have the form that is expected").with_errors(errors))
+}
+
+fn unsupported() -> Problem {
+    body_rejected("media_type");
+    Problem::new(&UNSUPPORTED_MEDIA_TYPE, "the body is to be application/json")
+}
+
+impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            return Err(unsupported());
+        }
+        let raw = read_body(&parts.headers, body, state.settings.body_bytes, state.settings.body_read).await?;
+        Ok(Self { value: parse(&raw)?, raw })
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<HttpState> for OptionalJson<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        let raw = read_body(&parts.headers, body, state.settings.body_bytes, state.settings.body_read).await?;
+        if raw.is_empty() {
+            return Ok(Self { value: T::default(), raw });
+        }
+        if !is_json(&parts.headers) {
+            return Err(unsupported());
+        }
+        Ok(Self { value: parse(&raw)?, raw })
+    }
+}
+
+/// An id that stands in a path: one that is malformed is unknown.
+pub trait PathId: FromStr {
+    /// The refusal of one that is not known.
+    fn unknown() -> Reject;
+}
+
+macro_rules! path_id {
+    ($($id:ident => $reject:ident),* $(,)?) => {
+        $(impl PathId for $id {
+            fn unknown() -> Reject {
+                Reject::$reject
+            }
+        })*
+    };
+}
+
+path_id!(
+    CartId => CartUnknown,
+    OrderId => OrderUnknown,
+    VendorId => VendorUnknown,
+    ProductId => ProductUnknown,
+    SkuId => SkuUnknown,
+);
+
+/// Reads an id that came from outside.
+pub fn parse_id<T: PathId>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| Problem::from(T::unknown()))
+}
+
+/// The one id of a path.
+#[derive(Debug)]
+pub struct Id<T>(pub T);
+
+/// The two ids of a path.
+#[derive(Debug)]
+pub struct Ids<A, B>(pub A, pub B);
+
+async fn path_params<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams> {
+    let not_found = |_| Problem::new(&NOT_FOUND, "there is nothing at this path");
+    RawPathParams::from_request_parts(parts, state).await.map_err(not_found)
+}
+
+fn nth<'a>(params: &'a RawPathParams, index: usize) -> &'a str {
+    params.iter().nth(index).map_or("", |(_, value): (&'a str, &'a str)| value)
+}
+
+impl<T: PathId, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let params = path_params(parts, state).await?;
+        Ok(Self(parse_id(nth(&params, 0))?))
+    }
+}
+
+impl<A: PathId, B: PathId, S: Send + Sync> FromRequestParts<S> for Ids<A, B> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let params = path_params(parts, state).await?;
+        Ok(Self(parse_id(nth(&params, 0))?, parse_id(nth(&params, 1))?))
+    }
+}
+
+/// What stands behind the question mark. Names that are not known are refused: a mistyped filter must not list everything.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        axum::extract::Query::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|rejection| {
+            let text = std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
+            // serde_path_to_error writes "limit: invalid digit found in string".
+            let (field, detail) = match text.split_once(": ") {
+                Some((field, detail)) if !field.contains(' ') => (field, detail),
+                _ => ("", text.as_str()),
+            };
+            let errors = vec![FieldError { field: bounded(field).into(), detail: bounded(detail).into() }];
+            Problem::new(&INVALID_QUERY, "the query does not have the form that is expected").with_errors(errors)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only read")]
+    struct Outer {
+        inner: Inner,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only read")]
+    struct Inner {
+        count: i64,
+    }
+
+    fn problem(text: &str) -> (&'static str, serde_json::Value) {
+        let problem = parse::<Outer>(text.as_bytes()).unwrap_err();
+        let body: serde_json::Value = serde_json::from_slice(&problem.to_json("r")).unwrap();
+        (problem.kind().code, body["errors"][0]["field"].clone())
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed_and_what_does_not_fit_names_its_field() {
+        for text in ["", "{", "nonsense", "{\"inner\":{\"count\":1}} x", "\"\\ud800\"", "{\"inner\":{\"count\":1e999}}"]
+        {
+            assert_eq!(problem(text).0, "malformed_json", "{text}");
+        }
+        assert_eq!(problem(r#"{"inner":{"count":"1"}}"#), ("invalid_body", "inner.count".into()));
+        assert_eq!(problem(r#"{"inner":{"count":1.5}}"#), ("invalid_body", "inner.count".into()));
+        assert_eq!(problem(r#"{"inner":{"count":1,"more":2}}"#), ("invalid_body", "inner.more".into()));
+        assert_eq!(problem(r#"{"inner":{}}"#), ("invalid_body", "inner".into()));
+        assert_eq!(problem("[]").0, "invalid_body");
+        assert!(parse::<Outer>(br#"{"inner":{"count":1}}"#).is_ok());
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        let json = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
+            is_json(&headers)
+        };
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert!(json(good), "{good}");
+        }
+        for bad in ["", "text/plain", "application/x-www-form-urlencoded", "text/json", "application/jsonx"] {
+            assert!(!json(bad), "{bad}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_malformed_id_is_an_unknown_one() {
+        assert_eq!(parse_id::<SkuId>("sku_x").unwrap_err().kind().code, "sku_unknown");
+        assert_eq!(parse_id::<OrderId>("").unwrap_err().kind().code, "order_unknown");
+        assert_eq!(parse_id::<CartId>("order_01h2xcejqtf2nbrexx3vqjhp41").unwrap_err().kind().code, "cart_unknown");
+        assert!(parse_id::<OrderId>("order_01h2xcejqtf2nbrexx3vqjhp41").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_has_a_limit_of_bytes_and_of_time() {
+        let headers = HeaderMap::new();
+        let second = Duration::from_secs(1);
+        assert_eq!(read_body(&headers, Body::from("12345"), 5, second).await.unwrap(), "12345");
+        let problem = read_body(&headers, Body::from("123456"), 5, second).await.unwrap_err();
+        assert_eq!(problem.kind().code, "body_too_large");
+        let mut announced = HeaderMap::new();
+        announced.insert(CONTENT_LENGTH, HeaderValue::from_static("6"));
+        let problem = read_body(&announced, Body::empty(), 5, second).await.unwrap_err();
+        assert_eq!(problem.kind().code, "body_too_large");
+    }
+}

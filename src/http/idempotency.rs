@@ -1,0 +1,188 @@
+//! Idempotency keys: whose they are, what they cover, and the ids that follow from them.
+
+use crate::domain::ids::derived_uuid;
+use crate::domain::record::IdempotencyKey;
+use crate::http::auth::Caller;
+use crate::http::error::{IDEMPOTENCY_KEY_INVALID, Problem, Result};
+use crate::limits;
+use crate::ports::Clock;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use utoipa::IntoParams;
+use uuid::Uuid;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+
+/// The header.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The header, as the documentation shows it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "only its description is used")]
+pub struct IdempotencyHeader {
+    /// Scoped by caller, method and path, and kept for 24 hours: the same key and body give the first answer again.
+    #[param(rename = "Idempotency-Key", required = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    #[param(example = "5f0c8a52-order-1")]
+    key: Option<String>,
+}
+
+/// The key as it came with a POST, if one did.
+#[derive(Debug)]
+pub struct RequestKey(Option<Source>);
+
+#[derive(Debug)]
+struct Source {
+    key: HeaderValue,
+    method: Method,
+    uri: Uri,
+}
+
+fn read(headers: &HeaderMap) -> Result<Option<&HeaderValue>> {
+    let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let sane = (1..=limits::IDEMPOTENCY_KEY).contains(&value.len())
+        && value.as_bytes().iter().all(u8::is_ascii_graphic)
+        && values.next().is_none();
+    if sane {
+        return Ok(Some(value));
+    }
+    let limit = limits::IDEMPOTENCY_KEY;
+    Err(Problem::new(&IDEMPOTENCY_KEY_INVALID, format!("one key of 1 to {limit} visible ASCII characters is expected")))
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestKey {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        let source =
+            |key: &HeaderValue| Source { key: key.clone(), method: parts.method.clone(), uri: parts.uri.clone() };
+        Ok(Self(read(&parts.headers)?.map(source)))
+    }
+}
+
+impl RequestKey {
+    /// Whether the request came with a key.
+    pub fn is_present(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The key as entities know it: the caller's own, for this method, path and body.
+    pub fn of(&self, caller: &Caller, body: &[u8]) -> Option<IdempotencyKey> {
+        let Source { key, method, uri } = self.0.as_ref()?;
+        let mut hash = Xxh3Default::new();
+        // A part's length before it: no two sequences of parts make the same bytes.
+        let role = caller.role.name().as_bytes();
+        for part in [role, caller.subject.as_bytes(), method.as_str().as_bytes(), uri.path().as_bytes(), key.as_bytes()]
+        {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Some(IdempotencyKey { key: hash.digest128(), body: xxh3_64(body) })
+    }
+}
+
+/// Where new ids come from: under a key they follow from it, so that a repeated request mints the same ones; else they are fresh.
+pub struct Mint<'a> {
+    clock: &'a dyn Clock,
+    key: Option<IdempotencyKey>,
+}
+
+impl<'a> Mint<'a> {
+    /// Ids for one request.
+    pub fn new(clock: &'a dyn Clock, key: Option<IdempotencyKey>) -> Self {
+        Self { clock, key }
+    }
+
+    /// Whether the ids were never given out before.
+    pub fn is_fresh(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// The request's id number `index` of the type `prefix`.
+    pub fn uuid(&self, prefix: &str, index: usize) -> Uuid {
+        match &self.key {
+            None => self.clock.new_uuid(),
+            Some(key) => {
+                let mut seed = key.key.to_be_bytes().to_vec();
+                seed.extend_from_slice(&(index as u64).to_be_bytes());
+                seed.extend_from_slice(prefix.as_bytes());
+                derived_uuid(&seed)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entity::Principal;
+    use crate::domain::time::Timestamp;
+    use crate::http::auth::Role;
+    use std::collections::HashSet;
+
+    struct NoClock;
+    impl Clock for NoClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::default()
+        }
+        fn new_uuid(&self) -> Uuid {
+            Uuid::nil()
+        }
+        fn advance_to(&self, _floor: Timestamp) {}
+    }
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(IDEMPOTENCY_KEY, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_key_is_visible_ascii_of_some_length() {
+        assert!(read(&headers(&[])).unwrap().is_none());
+        assert!(read(&headers(&["a"])).unwrap().is_some());
+        assert!(read(&headers(&[&"k".repeat(255)])).unwrap().is_some());
+        for bad in [&[""][..], &["a b"], &["\u{e9}"], &["a", "a"], &[&"k".repeat(256)]] {
+            assert_eq!(read(&headers(bad)).unwrap_err().kind(), &IDEMPOTENCY_KEY_INVALID);
+        }
+    }
+
+    #[test]
+    fn keys_are_told_apart_by_caller_method_and_path() {
+        let request = |key: &'static str, method: Method, path: &'static str| {
+            RequestKey(Some(Source { key: HeaderValue::from_static(key), method, uri: Uri::from_static(path) }))
+        };
+        let caller = |role, subject: &str| Caller { role, principal: Principal::Staff, subject: subject.into() };
+        let admin = caller(Role::Admin, "ann");
+        let one = request("k", Method::POST, "/a").of(&admin, b"{}").unwrap();
+        assert_eq!(request("k", Method::POST, "/a?x=1").of(&admin, b"{}"), Some(one));
+        let others = [
+            request("k2", Method::POST, "/a").of(&admin, b"{}"),
+            request("k", Method::PUT, "/a").of(&admin, b"{}"),
+            request("k", Method::POST, "/b").of(&admin, b"{}"),
+            request("k", Method::POST, "/a").of(&caller(Role::Staff, "ann"), b"{}"),
+            request("k", Method::POST, "/a").of(&caller(Role::Admin, "bob"), b"{}"),
+        ];
+        let mut keys: HashSet<u128> = others.iter().map(|key| key.unwrap().key).collect();
+        keys.insert(one.key);
+        assert_eq!(keys.len(), 6);
+        let other_body = request("k", Method::POST, "/a").of(&admin, b"{ }").unwrap();
+        assert_eq!(other_body.key, one.key);
+        assert_ne!(other_body.body, one.body);
+        assert_eq!(RequestKey(None).of(&admin, b"{}"), None);
+    }
+
+    #[test]
+    fn ids_follow_from_the_key_and_are_told_apart() {
+        let mint = Mint::new(&NoClock, Some(IdempotencyKey { key: 1, body: 2 }));
+        assert!(!mint.is_fresh());
+        assert_eq!(mint.uuid("sku", 0), mint.uuid("sku", 0));
+        assert_ne!(mint.uuid("sku", 0), mint.uuid("sku", 1));
+        assert_ne!(mint.uuid("sku", 0), mint.uuid("product", 0));
+        assert!(Mint::new(&NoClock, None).is_fresh());
+    }
+}

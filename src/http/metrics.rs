@@ -1,0 +1,104 @@
+//! What the room counts: names, helps, and handles that are looked up once per route and status.
+
+use dashmap::DashMap;
+use http::Method;
+use metrics::{Counter, Gauge, Histogram, Unit};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Requests answered, by route, method and status.
+pub const REQUESTS: &str = "haat_http_requests_total";
+/// How long requests took, by route and method.
+pub const DURATION: &str = "haat_http_request_duration_seconds";
+/// Open connections.
+pub const CONNECTIONS: &str = "haat_http_connections";
+/// Connections ended for taking too long, by what they were at.
+pub const TIMEOUTS: &str = "haat_http_connection_timeouts_total";
+/// Bodies refused, by reason.
+pub const BODIES_REJECTED: &str = "haat_http_bodies_rejected_total";
+/// Handlers that panicked.
+pub const PANICS: &str = "haat_http_handler_panics_total";
+
+/// Tells the recorder what the names mean. Once, at start-up, when the recorder is there.
+pub fn describe() {
+    metrics::describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
+    metrics::describe_histogram!(DURATION, Unit::Seconds, "Time from a request's head to its answer's head.");
+    metrics::describe_gauge!(CONNECTIONS, "Open connections.");
+    metrics::describe_counter!(TIMEOUTS, "Connections ended for taking too long: over a head, or idle.");
+    metrics::describe_counter!(BODIES_REJECTED, "Request bodies refused, by reason.");
+    metrics::describe_counter!(PANICS, "Handlers that panicked; each was answered with 500.");
+}
+
+/// Counts a refused body.
+pub fn body_rejected(reason: &'static str) {
+    metrics::counter!(BODIES_REJECTED, "reason" => reason).increment(1);
+}
+
+/// The gauge of open connections.
+pub fn connections() -> Gauge {
+    metrics::gauge!(CONNECTIONS)
+}
+
+/// Counts a connection that took too long.
+pub fn timed_out(at: &'static str) {
+    metrics::counter!(TIMEOUTS, "at" => at).increment(1);
+}
+
+/// Methods as labels: a client may invent others.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[derive(Default)]
+struct Route {
+    counters: DashMap<(&'static str, u16), Counter, foldhash::fast::RandomState>,
+    durations: DashMap<&'static str, Histogram, foldhash::fast::RandomState>,
+}
+
+/// The handles of one router.
+#[derive(Default)]
+pub struct RequestMetrics {
+    routes: DashMap<Box<str>, Arc<Route>, foldhash::fast::RandomState>,
+}
+
+impl RequestMetrics {
+    fn route(&self, path: &str) -> Arc<Route> {
+        match self.routes.get(path) {
+            Some(route) => route.clone(),
+            None => self.routes.entry(path.into()).or_default().clone(),
+        }
+    }
+
+    /// Counts one answered request. `path` is the route's pattern, never what the client sent.
+    pub fn record(&self, path: &str, method: &Method, status: u16, took: Duration) {
+        let (route, method) = (self.route(path), method_label(method));
+        match route.counters.get(&(method, status)) {
+            Some(counter) => counter.increment(1),
+            None => {
+                let labels =
+                    [("route", path.to_owned()), ("method", method.to_owned()), ("status", status.to_string())];
+                let counter = metrics::counter!(REQUESTS, &labels);
+                counter.increment(1);
+                route.counters.insert((method, status), counter);
+            }
+        }
+        match route.durations.get(method) {
+            Some(duration) => duration.record(took),
+            None => {
+                let labels = [("route", path.to_owned()), ("method", method.to_owned())];
+                let duration = metrics::histogram!(DURATION, &labels);
+                duration.record(took);
+                route.durations.insert(method, duration);
+            }
+        }
+    }
+}

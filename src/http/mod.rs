@@ -1,0 +1,160 @@
+//! The room that translates between HTTP and the engine. It decides nothing: it reads a request, asks the engine, and writes
+//! the answer. `routes` lists every route; `error` alone knows which refusal has which status.
+
+pub mod admin;
+pub mod answer;
+pub mod auth;
+pub mod carts;
+pub mod checkout;
+pub mod error;
+pub mod extract;
+pub mod health;
+pub mod idempotency;
+pub mod metrics;
+pub mod money;
+pub mod object;
+pub mod observe;
+pub mod openapi;
+pub mod orders;
+pub mod page;
+pub mod prefer;
+pub mod products;
+pub mod routes;
+pub mod schema;
+pub mod server;
+pub mod skus;
+pub mod timeline;
+pub mod unread;
+pub mod valid;
+pub mod vendors;
+
+use crate::actors::engine::Engine;
+use crate::domain::money::Currency;
+use crate::http::auth::Auth;
+use crate::http::error::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAVAILABLE};
+use crate::http::observe::Observer;
+use crate::limits;
+use crate::ports::StoreError;
+use axum::Router;
+use axum::extract::FromRef;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an operator may set of this room.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The currency of an empty cart.
+    pub currency: Currency,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How long a body may take to arrive.
+    pub body_read: Duration,
+    /// Bytes of a body.
+    pub body_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            currency: Currency::BDT,
+            request_timeout: Duration::from_millis(limits::REQUEST_MS),
+            body_read: Duration::from_millis(limits::BODY_READ_MS),
+            body_bytes: limits::BODY_BYTES,
+        }
+    }
+}
+
+/// Writes all figures in Prometheus' text form.
+#[derive(Clone)]
+pub struct RenderMetrics(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl RenderMetrics {
+    /// From what knows the figures.
+    pub fn new(render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(render))
+    }
+
+    /// The figures now.
+    pub fn render(&self) -> String {
+        (self.0)()
+    }
+}
+
+/// What handlers are given; each asks for the one part it needs.
+#[derive(Clone)]
+pub struct HttpState {
+    /// The engine.
+    pub engine: Engine,
+    /// Tokens.
+    pub auth: Arc<Auth>,
+    /// Settings.
+    pub settings: Arc<Settings>,
+    /// Figures.
+    pub metrics: RenderMetrics,
+}
+
+impl FromRef<HttpState> for Engine {
+    fn from_ref(state: &HttpState) -> Self {
+        state.engine.clone()
+    }
+}
+
+impl FromRef<HttpState> for Arc<Auth> {
+    fn from_ref(state: &HttpState) -> Self {
+        state.auth.clone()
+    }
+}
+
+impl FromRef<HttpState> for Arc<Settings> {
+    fn from_ref(state: &HttpState) -> Self {
+        state.settings.clone()
+    }
+}
+
+impl FromRef<HttpState> for RenderMetrics {
+    fn from_ref(state: &HttpState) -> Self {
+        state.metrics.clone()
+    }
+}
+
+/// Which routes a port has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// All of them.
+    All,
+    /// All but what operators call.
+    Public,
+    /// Only what operators call, and the two health checks.
+    Operator,
+}
+
+/// The router of one port.
+pub fn router(state: HttpState, port: Port) -> Router {
+    let (routes, document) = match port {
+        Port::All => openapi::documented(routes::api().merge(routes::operation())),
+        Port::Public => openapi::documented(routes::api()),
+        Port::Operator => openapi::documented(routes::health().merge(routes::operation())),
+    };
+    let routes = match port {
+        Port::All | Port::Public => routes.merge(openapi::pages(document)),
+        Port::Operator => routes,
+    };
+    let engine = state.engine.clone();
+    let observer = Observer::new(move || engine.clock().new_uuid());
+    let observed = axum::middleware::from_fn_with_state(observer, observe::observe);
+    routes
+        .fallback(|| async { Problem::new(&NOT_FOUND, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(&METHOD_NOT_ALLOWED, "the header Allow says which methods this path has")
+        })
+        .layer(observed)
+        .with_state(state)
+}
+
+/// Runs a query of the read tables, which may not take longer than a request.
+async fn query<T>(settings: &Settings, asked: impl Future<Output = Result<T, StoreError>>) -> error::Result<T> {
+    match tokio::time::timeout(settings.request_timeout, asked).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(Problem::new(&UNAVAILABLE, "the read tables took too long to answer").retry_after(1)),
+    }
+}

@@ -1,0 +1,130 @@
+//! How amounts of money and moments are written and read: a decimal string with exactly the currency's digits; RFC 3339 in UTC.
+
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+use crate::http::object::only_objects;
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
+use utoipa::ToSchema;
+
+/// An amount in an answer. Written straight into the body, without a string of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoneyBody(pub Money);
+
+struct AmountText(Money);
+
+impl fmt::Display for AmountText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.currency.digits();
+        let (sign, minor) = (if self.0.minor < 0 { "-" } else { "" }, self.0.minor.unsigned_abs());
+        if digits == 0 {
+            return write!(f, "{sign}{minor}");
+        }
+        let unit = 10u64.pow(digits);
+        write!(f, "{sign}{}.{:0width$}", minor / unit, minor % unit, width = digits as usize)
+    }
+}
+
+impl Serialize for MoneyBody {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Text(AmountText);
+        impl Serialize for Text {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&self.0)
+            }
+        }
+        let mut fields = serializer.serialize_struct("Money", 2)?;
+        fields.serialize_field("amount", &Text(AmountText(self.0)))?;
+        fields.serialize_field("currency", self.0.currency.code())?;
+        fields.end()
+    }
+}
+
+/// A positive price in a request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct PriceInput {
+    /// A decimal string with exactly the currency's number of digits.
+    pub amount: String,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// A total in a request, zero or more.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct TotalInput {
+    /// A decimal string with exactly the currency's number of digits.
+    pub amount: String,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+only_objects!(PriceInput, TotalInput);
+
+/// A moment in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(pub Timestamp);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // RFC 3339 has four digits for the year: what is outside is shown as the nearest moment that has a form.
+        const LAST: i64 = 253_402_300_799_999;
+        let millis = self.0.as_millis().clamp(0, LAST);
+        let moment = time::OffsetDateTime::from_unix_timestamp(millis / 1000).map_err(|_| fmt::Error)?;
+        let (year, month, day) = (moment.year(), u8::from(moment.month()), moment.day());
+        let (hour, minute, second) = moment.to_hms();
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// What there is.
+    pub items: Vec<T>,
+    /// What to pass as `cursor` for the next page; `null` on the last.
+    #[schema(example = json!(null))]
+    pub next_cursor: Option<String>,
+    /// How things stood when.
+    pub as_of: Moment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Currency;
+    use proptest::prelude::*;
+
+    #[test]
+    fn moments_are_rfc_3339_in_utc() {
+        let text = |millis| Moment(Timestamp::from_millis(millis)).to_string();
+        assert_eq!(text(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(text(1_795_234_167_089), "2026-11-21T04:09:27.089Z");
+        assert_eq!(text(i64::MAX), "9999-12-31T23:59:59.999Z");
+        assert_eq!(text(i64::MIN), "1970-01-01T00:00:00.000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn amounts_are_written_as_the_domain_writes_them(minor in any::<i64>()) {
+            for code in ["BDT", "JPY", "KWD"] {
+                let money = Money::new(minor, code.parse::<Currency>().unwrap());
+                prop_assert_eq!(AmountText(money).to_string(), money.amount_text());
+            }
+        }
+    }
+
+    #[test]
+    fn money_is_an_amount_and_a_currency() {
+        let money = MoneyBody(Money::new(125_000, Currency::BDT));
+        assert_eq!(serde_json::to_string(&money).unwrap(), r#"{"amount":"1250.00","currency":"BDT"}"#);
+    }
+}

@@ -1,0 +1,139 @@
+//! The outermost layer: gives every request an id, catches panics, renders problems, counts, and writes the access log.
+//! Tokens and bodies never come into a log.
+
+use crate::http::error::{INTERNAL, NOT_FOUND, Problem};
+use crate::http::metrics::{self, RequestMetrics};
+use crate::http::server::now;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http::{HeaderName, HeaderValue, StatusCode};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// The header that names a request.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_BYTES: usize = 128;
+
+/// What the layer needs.
+#[derive(Clone)]
+pub struct Observer {
+    metrics: Arc<RequestMetrics>,
+    fresh_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+}
+
+impl Observer {
+    /// A layer that gives requests without a sane id of their own one of these.
+    pub fn new(fresh_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
+        Self { metrics: Arc::default(), fresh_id: Arc::new(fresh_id) }
+    }
+}
+
+/// The caller's own id if it is sane, else a fresh one.
+fn request_id(request: &Request, fresh: &dyn Fn() -> Uuid) -> HeaderValue {
+    let given = request.headers().get(&X_REQUEST_ID).filter(|value| {
+        (1..=REQUEST_ID_BYTES).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+        let text = fresh().hyphenated().encode_lower(&mut buffer);
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    })
+}
+
+/// See the file's head.
+pub async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
+    let started = now();
+    let header = request_id(&request, &*observer.fresh_id);
+    let id = header.to_str().unwrap_or_default().to_owned();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
+    let span = tracing::debug_span!("request", id, %method, route);
+
+    let handled = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await;
+    let mut response = handled.unwrap_or_else(|_| {
+        // The panic hook has written where it was.
+        tracing::error!(id, %method, route, "a handler panicked");
+        ::metrics::counter!(metrics::PANICS).increment(1);
+        Problem::new(&INTERNAL, "the request failed in the engine").into_response()
+    });
+    let mut problem = response.extensions_mut().remove::<Problem>();
+    if problem.is_none() && response.status() == StatusCode::NOT_FOUND {
+        // The documentation's pages answer for themselves, without a body.
+        problem = Some(Problem::new(&NOT_FOUND, "there is nothing at this path"));
+    }
+    if let Some(problem) = &problem {
+        problem.render(&mut response, &id);
+    }
+    response.headers_mut().insert(X_REQUEST_ID, header);
+
+    let (status, took) = (response.status(), now() - started);
+    let code = problem.as_ref().map_or("", |problem| problem.kind().code);
+    if status.is_server_error() {
+        tracing::warn!(id, %method, route, status = status.as_u16(), code, took_us = took.as_micros(), "request failed");
+    } else {
+        tracing::debug!(id, %method, route, status = status.as_u16(), code, took_us = took.as_micros(), "request");
+    }
+    observer.metrics.record(route, &method, status.as_u16(), took);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::error::SKU_UNKNOWN;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http::Request;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    async fn boom() {
+        panic!("boom");
+    }
+
+    fn router() -> Router {
+        let missing = || async { Problem::new(&SKU_UNKNOWN, "there is no such SKU") };
+        let observed = axum::middleware::from_fn_with_state(Observer::new(Uuid::nil), observe);
+        Router::new()
+            .route("/ok", get(|| async { "fine" }))
+            .route("/missing", get(missing))
+            .route("/boom", get(boom))
+            .layer(observed)
+    }
+
+    async fn get_with(path: &str, id: Option<&'static [u8]>) -> (u16, HeaderValue, serde_json::Value) {
+        let mut request = Request::get(path);
+        if let Some(id) = id {
+            request = request.header(X_REQUEST_ID, HeaderValue::from_bytes(id).unwrap());
+        }
+        let response = router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status.as_u16(), parts.headers[X_REQUEST_ID].clone(), serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn every_answer_carries_the_request_id() {
+        let (status, id, _) = get_with("/ok", Some(b"mine-1")).await;
+        assert_eq!((status, id.as_bytes()), (200, &b"mine-1"[..]));
+        for bad in [&b"with space"[..], b"\xe9", &[b'x'; 129], b""] {
+            let (_, id, _) = get_with("/ok", Some(bad)).await;
+            assert_eq!(id.len(), 36);
+        }
+    }
+
+    #[tokio::test]
+    async fn problems_are_rendered_and_panics_become_problems() {
+        let (status, id, body) = get_with("/missing", None).await;
+        assert_eq!((status, body["code"].as_str()), (404, Some("sku_unknown")));
+        assert_eq!(body["request_id"].as_str(), id.to_str().ok());
+        let (status, _, body) = get_with("/boom", Some(b"p")).await;
+        assert_eq!((status, body["code"].as_str(), body["request_id"].as_str()), (500, Some("internal"), Some("p")));
+    }
+}

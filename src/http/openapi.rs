@@ -1,0 +1,338 @@
+//! The OpenAPI document, generated from the handlers, and its pages. Each handler names the groups of problems it can end with;
+//! here they become responses, one per status, with an example per code.
+
+use crate::http::HttpState;
+use crate::http::carts::Nothing;
+use crate::http::error::{self, FieldError, PROBLEMS_PAGE, Problem, ProblemKind};
+use crate::http::money::MoneyBody;
+use crate::http::schema;
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{Operation, Parameter, PathItem};
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ArrayBuilder, ComponentsBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    Content, ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Schema,
+};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+/// A group of problems.
+pub type Group = &'static [&'static ProblemKind];
+
+/// Of routes that need nothing but memory.
+pub const READS: Group = &[];
+/// Of routes that ask for a bearer.
+pub const AUTH: Group = &[&error::UNAUTHORIZED, &error::FORBIDDEN];
+/// Of POSTs with a bearer, which may carry an idempotency key.
+pub const KEYED: Group = &[
+    &error::UNAUTHORIZED,
+    &error::FORBIDDEN,
+    &error::IDEMPOTENCY_KEY_INVALID,
+    &error::IDEMPOTENCY_KEY_REUSED,
+    &error::COMMAND_POISONED,
+];
+/// Of routes that take a JSON body.
+pub const BODY: Group = &[
+    &error::MALFORMED_JSON,
+    &error::BODY_TIMEOUT,
+    &error::BODY_TOO_LARGE,
+    &error::UNSUPPORTED_MEDIA_TYPE,
+    &error::INVALID_BODY,
+];
+/// Of routes that ask an actor.
+pub const ACTOR: Group =
+    &[&error::OVERLOADED, &error::ACTOR_RESTARTING, &error::QUARANTINED, &error::UNAVAILABLE, &error::OUTCOME_UNKNOWN];
+/// Of routes that list from the read tables.
+pub const LISTS: Group = &[&error::CURSOR_INVALID, &error::INVALID_QUERY, &error::UNAVAILABLE];
+
+/// Names what a handler can end with: a type for the list of its responses.
+macro_rules! problems {
+    ($name:ident: $($group:expr),+ $(,)?) => {
+        /// What this handler can end with when it does not end well.
+        pub struct $name;
+
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+                const GROUPS: &[$crate::http::openapi::Group] = &[$($group),+];
+                $crate::http::openapi::responses_of(GROUPS)
+            }
+        }
+    };
+}
+pub(crate) use problems;
+
+/// The responses for groups of problems, one for each status; every route can meet a fault of ours.
+pub fn responses_of(groups: &[Group]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<u16, Vec<&'static ProblemKind>> = BTreeMap::new();
+    for kind in groups.iter().copied().flatten().copied().chain([&error::INTERNAL]) {
+        let kinds = by_status.entry(kind.status.as_u16()).or_default();
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    by_status.into_iter().map(|(status, kinds)| (status.to_string(), RefOr::T(response_of(status, &kinds)))).collect()
+}
+
+fn response_of(status: u16, kinds: &[&'static ProblemKind]) -> Response {
+    let example = |kind: &&'static ProblemKind| {
+        let json = Problem::new(kind, kind.title).to_json("0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b");
+        let value = serde_json::from_slice(&json).ok();
+        (kind.code, RefOr::T(ExampleBuilder::new().value(value).build()))
+    };
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(kinds.iter().map(example))
+        .build();
+    let titles: Vec<String> = kinds.iter().map(|kind| format!("`{}`: {}.", kind.code, kind.title)).collect();
+    let response = ResponseBuilder::new().description(titles.join(" ")).content("application/problem+json", content);
+    match status {
+        401 => response.header("WWW-Authenticate", text_header("`Bearer`.")).build(),
+        503 => response.header("Retry-After", retry_after()).build(),
+        _ => response.build(),
+    }
+}
+
+fn text_header(description: &str) -> Header {
+    let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
+    header.description = Some(description.to_owned());
+    header
+}
+
+fn retry_after() -> Header {
+    let mut header = Header::new(ObjectBuilder::new().schema_type(Type::Integer));
+    header.description = Some("Seconds after which to ask again.".to_owned());
+    header
+}
+
+fn problem_schema() -> Schema {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let codes = error::ALL.iter().map(|kind| kind.code);
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("Problem details (RFC 9457)."))
+        .property("type", text().description(Some("A page about problems like this.")))
+        .property("title", text())
+        .property("status", ObjectBuilder::new().schema_type(Type::Integer))
+        .property("detail", text())
+        .property("code", text().enum_values(Some(codes)).description(Some("Stable. There may be more codes one day.")))
+        .property("errors", ArrayBuilder::new().items(FieldError::schema()))
+        .property("skus", schema::shortages())
+        .property("actual_total", Ref::from_schema_name(MoneyBody::name()))
+        .property("request_id", text())
+        .required("type")
+        .required("title")
+        .required("status")
+        .required("detail")
+        .required("code")
+        .required("request_id")
+        .into()
+}
+
+fn base() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Haat")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "An order-processing engine for multi-vendor shops that run flash sales. Ids are TypeIDs, money is a decimal string \
+             with a currency, times are RFC 3339 in UTC. Errors are problem details with a stable `code`. Lists are read from \
+             tables that follow the engine; `as_of` says how old they are.",
+        ))
+        .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()));
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("HS256. The role is one of guest, customer, vendor, staff, admin."))
+        .build();
+    let components = ComponentsBuilder::new()
+        .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .schema("Problem", problem_schema())
+        .schema(MoneyBody::name(), MoneyBody::schema())
+        .build();
+    let tag = |name: &str, description: &str| TagBuilder::new().name(name).description(Some(description)).build();
+    let tags = [
+        tag("catalog", "What anyone may see."),
+        tag("carts", "What a buyer fills and checks out."),
+        tag("orders", "What became of it."),
+        tag("vendors", "What vendors manage."),
+        tag("admin", "What administrators look at."),
+        tag("operation", "What machines look at."),
+    ];
+    OpenApi::builder().info(info).components(Some(components)).tags(Some(tags)).build()
+}
+
+/// The router of these routes, and their document.
+pub fn documented(routes: OpenApiRouter<HttpState>) -> (Router<HttpState>, OpenApi) {
+    let (router, mut document) = OpenApiRouter::with_openapi(base()).merge(routes).split_for_parts();
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        finish(operation);
+    }
+    (router, document)
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Adds what is the same for many: headers of answers, and that a body which says nothing may as well be absent.
+fn finish(operation: &mut Operation) {
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        let nothing = Ref::from_schema_name(Nothing::name());
+        let says_nothing = |content: &Content| matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location == nothing.ref_location);
+        if body.content.values().any(|content| matches!(content, RefOr::T(content) if says_nothing(content))) {
+            body.required = Some(Required::False);
+        }
+    }
+    let has = |name: &str| {
+        let is = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == name);
+        operation.parameters.iter().flatten().any(is)
+    };
+    let (keyed, prefers) = (has("Idempotency-Key"), has("Prefer"));
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        let request_id = text_header("The request's id: the caller's own, if it sent one.");
+        response.headers.insert("X-Request-Id".to_owned(), RefOr::T(request_id));
+        let is_success = status.starts_with('2');
+        if keyed && (is_success || status == "409") {
+            let replayed = text_header("`true` when this answer was given before under the same key.");
+            response.headers.insert("Idempotent-Replayed".to_owned(), RefOr::T(replayed));
+        }
+        if prefers && is_success {
+            let applied = text_header("`wait=N`, when the wait was heeded.");
+            response.headers.insert("Preference-Applied".to_owned(), RefOr::T(applied));
+        }
+    }
+}
+
+/// `/openapi.json`, `/docs`, and the page that problems refer to.
+pub fn pages(document: OpenApi) -> Router<HttpState> {
+    let page: Arc<str> = problems_page().into();
+    let problems = get(move || async move { Html(page.to_string()) });
+    let swagger: Router<HttpState> = SwaggerUi::new("/docs").url("/openapi.json", document).into();
+    swagger.route(PROBLEMS_PAGE, problems)
+}
+
+fn problems_page() -> String {
+    let mut page = String::from("<!doctype html><html lang=\"en\"><title>Haat: problems</title><h1>Problems</h1><dl>");
+    for kind in error::ALL {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            page,
+            "<dt id=\"{0}\"><code>{0}</code> ({1})</dt><dd>{2}.</dd>",
+            kind.code,
+            kind.status.as_u16(),
+            kind.title
+        );
+    }
+    page.push_str("</dl></html>");
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::routes;
+
+    fn document() -> serde_json::Value {
+        let (_, document) = documented(routes::api().merge(routes::operation()));
+        serde_json::to_value(document).unwrap()
+    }
+
+    #[test]
+    fn every_route_of_the_contract_is_documented() {
+        let document = document();
+        let contract = [
+            ("/healthz", "get"),
+            ("/readyz", "get"),
+            ("/metrics", "get"),
+            ("/v1/vendors", "post"),
+            ("/v1/vendors/{vendor}/products", "post"),
+            ("/v1/vendors/{vendor}/skus/{sku}", "get"),
+            ("/v1/vendors/{vendor}/skus/{sku}", "patch"),
+            ("/v1/vendors/{vendor}/skus/{sku}/stock", "post"),
+            ("/v1/skus/{sku}", "get"),
+            ("/v1/products", "get"),
+            ("/v1/products/{product}", "get"),
+            ("/v1/carts", "post"),
+            ("/v1/carts/{cart}", "get"),
+            ("/v1/carts/{cart}/lines/{sku}", "put"),
+            ("/v1/carts/{cart}/lines/{sku}", "delete"),
+            ("/v1/carts/{cart}/checkout", "post"),
+            ("/v1/orders/{order}", "get"),
+            ("/v1/orders/{order}/timeline", "get"),
+            ("/v1/orders/{order}/cancel", "post"),
+            ("/v1/orders", "get"),
+            ("/v1/vendors/{vendor}/orders", "get"),
+            ("/v1/admin/actors", "get"),
+            ("/v1/admin/actors/{kind}/{id}", "get"),
+            ("/v1/admin/sandbox/charges", "get"),
+        ];
+        for (path, method) in contract {
+            assert!(document["paths"][path][method].is_object(), "{method} {path}");
+        }
+        let documented: usize =
+            document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
+        assert_eq!(documented, contract.len());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn walk(value: &serde_json::Value, found: &mut Vec<String>) {
+            match value {
+                serde_json::Value::Object(fields) => {
+                    found.extend(fields.get("$ref").and_then(|to| to.as_str()).map(str::to_owned));
+                    fields.values().for_each(|value| walk(value, found));
+                }
+                serde_json::Value::Array(items) => items.iter().for_each(|value| walk(value, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = Vec::new();
+        walk(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn request_bodies_refuse_unknown_fields_in_the_document_too() {
+        let document = document();
+        for name in [
+            "VendorInput",
+            "ProductInput",
+            "SkuInput",
+            "SkuPatch",
+            "StockChange",
+            "LineInput",
+            "CheckoutInput",
+            "AddressInput",
+            "PaymentInput",
+            "Nothing",
+        ] {
+            assert_eq!(document["components"]["schemas"][name]["additionalProperties"], false, "{name}");
+        }
+    }
+
+    #[test]
+    fn problems_of_one_status_are_told_together() {
+        let responses = responses_of(&[KEYED, BODY]);
+        let RefOr::T(response) = &responses["422"] else { panic!("a response") };
+        let RefOr::T(content) = &response.content["application/problem+json"] else { panic!("a content") };
+        let examples = &content.examples;
+        assert!(examples.contains_key("invalid_body") && examples.contains_key("idempotency_key_reused"));
+    }
+}

@@ -1,0 +1,290 @@
+//! Orders: one by its id, never old; lists from the read tables.
+
+use crate::actors::engine::{Ask, Engine};
+use crate::domain::entity::Principal;
+use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
+use crate::domain::money::Money;
+use crate::domain::order::{Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentStatus, SubOrderStatus};
+use crate::domain::rows::OrderRow;
+use crate::http::answer::{ask, mark_replayed, ok, unexpected};
+use crate::http::auth::{Caller, Canceller, VendorOffice};
+use crate::http::carts::Nothing;
+use crate::http::error::{self, ORDER_UNKNOWN, Result, VENDOR_UNKNOWN};
+use crate::http::extract::{Id, OptionalJson, Query};
+use crate::http::idempotency::{IdempotencyHeader, RequestKey};
+use crate::http::money::{Moment, MoneyBody, Page};
+use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, problems};
+use crate::http::page::Paging;
+use crate::http::timeline::TimelineItem;
+use crate::http::vendors::may_know_of;
+use crate::http::{Settings, query};
+use crate::ports::OrdersOf;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Items on the page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// What an earlier page gave as `next_cursor`.
+    #[param(pattern = "^[0-9a-f]{48}$")]
+    cursor: Option<String>,
+}
+
+/// An order; to a vendor, only its own share.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrderBody<'a> {
+    id: OrderId,
+    cart_id: CartId,
+    status: OrderStatus,
+    lines: Vec<OrderLineBody<'a>>,
+    sub_orders: Vec<SubOrderBody<'a>>,
+    total: MoneyBody,
+    /// total − cancelled − (paid − refunded); 0 on ended orders.
+    total_due: MoneyBody,
+    payment: PaymentBody<'a>,
+    placed_at: Moment,
+    payment_due_at: Moment,
+}
+
+/// A line of an order.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct OrderLineBody<'a> {
+    sku_id: SkuId,
+    vendor_id: VendorId,
+    #[schema(example = "Jamdani saree")]
+    title: &'a str,
+    quantity: i64,
+    unit_price: MoneyBody,
+    line_total: MoneyBody,
+}
+
+/// A vendor's share of an order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SubOrderBody<'a> {
+    id: SubOrderId,
+    vendor_id: VendorId,
+    status: SubOrderStatus,
+    lines: Vec<OrderLineBody<'a>>,
+    total: MoneyBody,
+}
+
+/// How an order is paid.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PaymentBody<'a> {
+    status: PaymentStatus,
+    #[schema(example = "sandbox")]
+    method: &'a str,
+}
+
+fn lines_of<'a>(lines: &[OrderLineBody<'a>], vendor: VendorId) -> Vec<OrderLineBody<'a>> {
+    lines.iter().filter(|line| line.vendor_id == vendor).copied().collect()
+}
+
+impl<'a> OrderBody<'a> {
+    /// From what the order itself shows.
+    pub fn of_view(order: &'a OrderView) -> Self {
+        let money = |minor| MoneyBody(Money::new(minor, order.currency));
+        let line = |line: &'a crate::domain::order::OrderLine| OrderLineBody {
+            sku_id: line.sku,
+            vendor_id: line.vendor,
+            title: &line.title,
+            quantity: line.quantity,
+            unit_price: money(line.unit_price),
+            line_total: money(line.total()),
+        };
+        let lines: Vec<OrderLineBody<'a>> = order.lines.iter().map(line).collect();
+        let sub_order = |sub: &crate::domain::order::SubOrderView| SubOrderBody {
+            id: sub.id,
+            vendor_id: sub.vendor,
+            status: sub.status,
+            lines: lines_of(&lines, sub.vendor),
+            total: money(sub.total),
+        };
+        Self {
+            id: order.id,
+            cart_id: order.cart,
+            status: order.status,
+            sub_orders: order.sub_orders.iter().map(sub_order).collect(),
+            lines,
+            total: money(order.total),
+            total_due: money(order.total_due),
+            payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
+            placed_at: Moment(order.placed_at),
+            payment_due_at: Moment(order.payment_due_at),
+        }
+    }
+
+    /// From a row of the read tables. `share_of` is the vendor whose share alone is shown: then the totals are that share's,
+    /// as the order itself tells them to a vendor.
+    fn of_row(order: &'a OrderRow, share_of: Option<VendorId>) -> Self {
+        let money = |minor| MoneyBody(Money::new(minor, order.currency));
+        let is_shown = |vendor: VendorId| share_of.is_none_or(|only| only == vendor);
+        let line = |line: &'a crate::domain::rows::OrderLineRow| OrderLineBody {
+            sku_id: line.sku_id,
+            vendor_id: line.vendor_id,
+            title: &line.title,
+            quantity: line.quantity,
+            unit_price: money(line.unit_price),
+            line_total: money(line.line_total),
+        };
+        let lines: Vec<OrderLineBody<'a>> =
+            order.lines.iter().filter(|line| is_shown(line.vendor_id)).map(line).collect();
+        let shown = || order.sub_orders.iter().filter(|sub| is_shown(sub.vendor_id));
+        let (total, total_due) = match share_of {
+            None => (order.total, order.total_due),
+            Some(_) => {
+                let share = shown().map(|sub| sub.total).sum();
+                (share, if order.total_due == 0 { 0 } else { share })
+            }
+        };
+        let sub_order = |sub: &crate::domain::rows::SubOrderRow| SubOrderBody {
+            id: sub.id,
+            vendor_id: sub.vendor_id,
+            status: sub.status,
+            lines: lines_of(&lines, sub.vendor_id),
+            total: money(sub.total),
+        };
+        Self {
+            id: order.id,
+            cart_id: order.cart_id,
+            status: order.status,
+            sub_orders: shown().map(sub_order).collect(),
+            lines,
+            total: money(total),
+            total_due: money(total_due),
+            payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
+            placed_at: Moment(order.placed_at),
+            payment_due_at: Moment(order.payment_due_at),
+        }
+    }
+}
+
+problems!(GetOrderProblems: AUTH, ACTOR, &[&ORDER_UNKNOWN]);
+
+/// An order
+#[utoipa::path(get, path = "/v1/orders/{order}", tag = "orders", security(("bearer" = [])),
+    params(("order" = OrderId, Path, description = "The order")),
+    responses((status = 200, description = "The order.", body = OrderBody), GetOrderProblems))]
+pub async fn get_order(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    caller: Caller,
+    Id(id): Id<OrderId>,
+) -> Result<Response> {
+    let how = Ask { within: settings.request_timeout, key: None, fresh: false };
+    match ask::<Order>(&engine, id, OrderCommand::Get { by: caller.principal }, how).await? {
+        (OrderReply::Order { order }, _) => Ok(ok(&OrderBody::of_view(&order))),
+        (other, _) => Err(unexpected(&other)),
+    }
+}
+
+problems!(TimelineProblems: AUTH, ACTOR, &[&ORDER_UNKNOWN]);
+
+/// What happened to an order, oldest first
+#[utoipa::path(get, path = "/v1/orders/{order}/timeline", tag = "orders", security(("bearer" = [])),
+    params(("order" = OrderId, Path, description = "The order")),
+    responses((status = 200, description = "All of it.", body = Page<TimelineItem>), TimelineProblems))]
+pub async fn get_timeline(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    caller: Caller,
+    Id(id): Id<OrderId>,
+) -> Result<Response> {
+    let how = Ask { within: settings.request_timeout, key: None, fresh: false };
+    match ask::<Order>(&engine, id, OrderCommand::GetTimeline { by: caller.principal }, how).await? {
+        (OrderReply::Timeline { currency, entries }, _) => {
+            let items = entries.iter().zip(1..).map(|(entry, seq)| TimelineItem::new(entry, seq, currency)).collect();
+            // The order itself was asked: this is how it stands now.
+            Ok(ok(&Page { items, next_cursor: None, as_of: Moment(engine.clock().now()) }))
+        }
+        (other, _) => Err(unexpected(&other)),
+    }
+}
+
+problems!(CancelProblems: KEYED, BODY, ACTOR, &[
+    &ORDER_UNKNOWN, &error::ORDER_NOT_CANCELLABLE, &error::COMMAND_POISONED, &error::INVALID_BODY,
+]);
+
+/// Cancel an order that is not paid
+#[utoipa::path(post, path = "/v1/orders/{order}/cancel", tag = "orders", security(("bearer" = [])),
+    params(("order" = OrderId, Path, description = "The order"), IdempotencyHeader),
+    request_body = Nothing,
+    responses((status = 200, description = "The order.", body = OrderBody), CancelProblems))]
+pub async fn cancel_order(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Canceller(caller): Canceller,
+    key: RequestKey,
+    Id(id): Id<OrderId>,
+    body: OptionalJson<Nothing>,
+) -> Result<Response> {
+    let how = Ask { within: settings.request_timeout, key: key.of(&caller, &body.raw), fresh: false };
+    match ask::<Order>(&engine, id, OrderCommand::Cancel { by: caller.principal }, how).await? {
+        (OrderReply::Order { order }, replayed) => Ok(mark_replayed(ok(&OrderBody::of_view(&order)), replayed)),
+        (other, _) => Err(unexpected(&other)),
+    }
+}
+
+async fn listed(engine: &Engine, settings: &Settings, of: OrdersOf, asked: &PageQuery) -> Result<Response> {
+    let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
+    let share_of = match of {
+        OrdersOf::Vendor(vendor) => Some(vendor),
+        OrdersOf::All | OrdersOf::Cart(_) | OrdersOf::Customer(_) => None,
+    };
+    let after = paging.after.map(|(at, id)| (at, OrderId::from_uuid(id)));
+    // Read before the rows: what they hold may be newer than what is said, never older.
+    let as_of = engine.as_of();
+    let rows = query(settings, engine.queries().orders(of, after, paging.to_ask())).await?;
+    let page = paging.page(
+        rows.iter().collect(),
+        as_of,
+        |row| (row.placed_at, row.id.uuid()),
+        |row| OrderBody::of_row(row, share_of),
+    );
+    Ok(ok(&page))
+}
+
+problems!(ListOrdersProblems: AUTH, LISTS);
+
+/// The caller's orders, the newest first; to the staff, everyone's
+#[utoipa::path(get, path = "/v1/orders", tag = "orders", security(("bearer" = [])), params(PageQuery),
+    responses((status = 200, description = "A page of orders.", body = Page<OrderBody>), ListOrdersProblems))]
+pub async fn list_orders(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    caller: Caller,
+    Query(asked): Query<PageQuery>,
+) -> Result<Response> {
+    let of = match caller.principal {
+        Principal::Guest(cart) => OrdersOf::Cart(cart),
+        Principal::Customer(customer) => OrdersOf::Customer(customer),
+        Principal::Vendor(vendor) => OrdersOf::Vendor(vendor),
+        Principal::Staff => OrdersOf::All,
+    };
+    listed(&engine, &settings, of, &asked).await
+}
+
+problems!(ListVendorOrdersProblems: AUTH, LISTS, &[&VENDOR_UNKNOWN]);
+
+/// A vendor's shares of orders, the newest first
+#[utoipa::path(get, path = "/v1/vendors/{vendor}/orders", tag = "vendors", security(("bearer" = [])),
+    params(("vendor" = VendorId, Path, description = "The vendor"), PageQuery),
+    responses((status = 200, description = "A page of orders.", body = Page<OrderBody>), ListVendorOrdersProblems))]
+pub async fn list_vendor_orders(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    VendorOffice(caller): VendorOffice,
+    Id(vendor): Id<VendorId>,
+    Query(asked): Query<PageQuery>,
+) -> Result<Response> {
+    may_know_of(caller.principal, vendor)?;
+    listed(&engine, &settings, OrdersOf::Vendor(vendor), &asked).await
+}

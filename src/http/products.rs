@@ -1,0 +1,139 @@
+//! Products as anyone may see them: a list from the read tables, and one from the directory.
+
+use crate::actors::directory::Listing;
+use crate::actors::engine::Engine;
+use crate::domain::ids::{ProductId, SkuId, VendorId};
+use crate::domain::money::Money;
+use crate::domain::reject::Reject;
+use crate::domain::rows::ProductRow;
+use crate::http::answer::ok;
+use crate::http::error::{INVALID_QUERY, PRODUCT_UNKNOWN, Result, VENDOR_UNKNOWN};
+use crate::http::extract::{Id, Query, parse_id};
+use crate::http::money::{Moment, MoneyBody, Page};
+use crate::http::openapi::{LISTS, READS, problems};
+use crate::http::page::Paging;
+use crate::http::valid::Faults;
+use crate::http::{Settings, query};
+use crate::limits;
+use crate::ports::ProductFilter;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which products to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProductQuery {
+    /// Items on the page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// What an earlier page gave as `next_cursor`.
+    #[param(pattern = "^[0-9a-f]{48}$")]
+    cursor: Option<String>,
+    /// Only this vendor's.
+    #[param(value_type = Option<VendorId>)]
+    vendor: Option<String>,
+    /// Only of this category.
+    #[param(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    category: Option<String>,
+    /// Only those whose title contains this, in any case.
+    #[param(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    q: Option<String>,
+}
+
+/// A product with its SKUs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProductBody {
+    id: ProductId,
+    vendor_id: VendorId,
+    #[schema(example = "Jamdani saree")]
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<String>,
+    created_at: Moment,
+    skus: Vec<ProductSkuBody>,
+}
+
+/// A SKU of a product.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProductSkuBody {
+    id: SkuId,
+    #[schema(example = "JAM-RED")]
+    code: String,
+    price: MoneyBody,
+    /// Pieces that can be bought.
+    available: i64,
+}
+
+impl ProductBody {
+    fn new(product: ProductRow, skus: impl IntoIterator<Item = Listing>) -> Self {
+        let sku = |Listing { sku, available }: Listing| ProductSkuBody {
+            id: sku.id,
+            code: sku.code.clone(),
+            price: MoneyBody(Money::new(sku.price_minor, sku.currency)),
+            available,
+        };
+        Self {
+            id: product.id,
+            vendor_id: product.vendor_id,
+            title: product.title,
+            description: product.description,
+            category: product.category,
+            created_at: Moment(product.created_at),
+            skus: skus.into_iter().map(sku).collect(),
+        }
+    }
+}
+
+problems!(ListProductsProblems: LISTS, &[&VENDOR_UNKNOWN]);
+
+/// Products, the newest first
+#[utoipa::path(get, path = "/v1/products", tag = "catalog", params(ProductQuery),
+    responses((status = 200, description = "A page of products.", body = Page<ProductBody>), ListProductsProblems))]
+pub async fn list_products(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Query(asked): Query<ProductQuery>,
+) -> Result<Response> {
+    let mut faults = Faults::default();
+    faults.optional_line("category", asked.category.as_deref(), limits::SHORT_TEXT);
+    faults.optional_line("q", asked.q.as_deref(), limits::SHORT_TEXT);
+    faults.done(&INVALID_QUERY)?;
+    let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
+    let filter = ProductFilter {
+        vendor: asked.vendor.as_deref().map(parse_id).transpose()?,
+        category: asked.category,
+        text: asked.q.filter(|text| !text.is_empty()),
+    };
+    let after = paging.after.map(|(at, id)| (at, ProductId::from_uuid(id)));
+    // Read before the rows: what they hold may be newer than what is said, never older.
+    let as_of = engine.as_of();
+    let rows = query(&settings, engine.queries().products(&filter, after, paging.to_ask())).await?;
+    let directory = engine.directory();
+    let page = paging.page(
+        rows,
+        as_of,
+        |row| (row.created_at, row.id.uuid()),
+        |row| {
+            let skus: Vec<Listing> = row.sku_ids.iter().filter_map(|sku| directory.sku(*sku)).collect();
+            ProductBody::new(row, skus)
+        },
+    );
+    Ok(ok(&page))
+}
+
+problems!(GetProductProblems: READS, &[&PRODUCT_UNKNOWN]);
+
+/// A product in its last durable state
+#[utoipa::path(get, path = "/v1/products/{product}", tag = "catalog",
+    params(("product" = ProductId, Path, description = "The product")),
+    responses((status = 200, description = "The product.", body = ProductBody), GetProductProblems))]
+pub async fn get_product(State(engine): State<Engine>, Id(id): Id<ProductId>) -> Result<Response> {
+    let (product, skus) = engine.directory().product(id).ok_or(Reject::ProductUnknown)?;
+    Ok(ok(&ProductBody::new((*product).clone(), skus)))
+}

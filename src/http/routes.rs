@@ -1,0 +1,40 @@
+//! Every route, nothing else.
+
+use crate::http::{HttpState, admin, carts, checkout, health, orders, products, skus, vendors};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What everyone may call, each handler still saying whom it lets in.
+pub fn api() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(vendors::create_vendor))
+        .routes(routes!(vendors::create_product))
+        .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
+        .routes(routes!(skus::change_stock))
+        .routes(routes!(orders::list_vendor_orders))
+        .routes(routes!(skus::get_sku))
+        .routes(routes!(products::list_products))
+        .routes(routes!(products::get_product))
+        .routes(routes!(carts::create_cart))
+        .routes(routes!(carts::get_cart))
+        .routes(routes!(carts::set_line, carts::remove_line))
+        .routes(routes!(checkout::check_out))
+        .routes(routes!(orders::list_orders))
+        .routes(routes!(orders::get_order))
+        .routes(routes!(orders::get_timeline))
+        .routes(routes!(orders::cancel_order))
+        .routes(routes!(admin::list_actors))
+        .routes(routes!(admin::get_actor))
+        .routes(routes!(admin::list_charges))
+        .merge(health())
+}
+
+/// Whether the node lives and takes requests.
+pub fn health() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
+}
+
+/// What operators call; on a port of its own when there is one.
+pub fn operation() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(health::metrics))
+}

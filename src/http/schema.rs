@@ -1,0 +1,164 @@
+//! How the domain's values look in the OpenAPI document: ids, statuses, money, moments.
+
+use crate::domain::cart::CartStatus;
+use crate::domain::ids::{CartId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::money::Currency;
+use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use crate::http::money::{Moment, MoneyBody, PriceInput, TotalInput};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, KnownFormat, SchemaFormat, Type};
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// What an id of this type looks like.
+pub fn id_pattern(prefix: &str) -> String {
+    format!("^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$")
+}
+
+fn id_schema(prefix: &str, what: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(format!("{what}: a TypeID.")))
+        .pattern(Some(id_pattern(prefix)))
+        .examples([serde_json::json!(format!("{prefix}_01h2xcejqtf2nbrexx3vqjhp41"))])
+        .into()
+}
+
+fn one_of_names(what: &str, names: &[&str]) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(what))
+        .enum_values(Some(names.iter().copied()))
+        .into()
+}
+
+macro_rules! schema {
+    ($($type:ty, $name:literal => $schema:expr;)*) => {
+        $(
+            impl PartialSchema for $type {
+                fn schema() -> RefOr<Schema> {
+                    $schema
+                }
+            }
+            impl ToSchema for $type {
+                fn name() -> Cow<'static, str> {
+                    Cow::Borrowed($name)
+                }
+            }
+        )*
+    };
+}
+
+schema! {
+    VendorId, "VendorId" => id_schema("vendor", "A vendor");
+    ProductId, "ProductId" => id_schema("product", "A product");
+    SkuId, "SkuId" => id_schema("sku", "A stock keeping unit");
+    CartId, "CartId" => id_schema("cart", "A cart");
+    OrderId, "OrderId" => id_schema("order", "An order");
+    SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
+    CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out"]);
+    OrderStatus, "OrderStatus" =>
+        one_of_names("How an order stands.", &OrderStatus::ALL.map(OrderStatus::name));
+    PaymentStatus, "PaymentStatus" => one_of_names(
+        "How a payment stands.",
+        &[
+            PaymentStatus::None.name(), PaymentStatus::Pending.name(), PaymentStatus::Captured.name(),
+            PaymentStatus::Declined.name(), PaymentStatus::Voided.name(), PaymentStatus::Refunded.name(),
+        ],
+    );
+    SubOrderStatus, "SubOrderStatus" => one_of_names(
+        "How a vendor's share stands.",
+        &[
+            SubOrderStatus::Placed.name(), SubOrderStatus::Held.name(), SubOrderStatus::Rejected.name(),
+            SubOrderStatus::Paid.name(), SubOrderStatus::Released.name(),
+        ],
+    );
+    Moment, "Moment" => ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .description(Some("A moment: RFC 3339 in UTC."))
+        .examples([serde_json::json!("2026-11-21T04:09:27.089Z")])
+        .into();
+    MoneyBody, "Money" => ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("An amount: a decimal string with exactly the currency's number of digits."))
+        .property("amount", ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^-?[0-9]+(\.[0-9]+)?$")))
+        .property("currency", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z]{3}$")))
+        .required("amount")
+        .required("currency")
+        .examples([serde_json::json!({"amount": "1250.00", "currency": "BDT"})])
+        .into();
+    // With the limit on one price that many digits before the point always fit, whatever the currency; zero is no price.
+    PriceInput, "Price" => money_input("A positive price.", 9, true);
+    TotalInput, "Total" => money_input("A total.", 14, false);
+}
+
+/// Every ISO 4217 code the engine knows, by its number of digits.
+fn currencies() -> BTreeMap<u32, Vec<String>> {
+    let letters = || (b'A'..=b'Z').map(char::from);
+    let mut by_digits: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for first in letters() {
+        for second in letters() {
+            for third in letters() {
+                let code = String::from_iter([first, second, third]);
+                if let Ok(currency) = code.parse::<Currency>() {
+                    by_digits.entry(currency.digits()).or_default().push(code);
+                }
+            }
+        }
+    }
+    by_digits
+}
+
+fn money_input(what: &str, whole_digits: u32, positive: bool) -> RefOr<Schema> {
+    let mut schema = OneOfBuilder::new().description(Some(what));
+    for (digits, codes) in currencies() {
+        let whole = format!("[0-9]{{1,{whole_digits}}}");
+        let amount = if digits == 0 { format!("^{whole}$") } else { format!(r"^{whole}\.[0-9]{{{digits}}}$") };
+        let amount = if positive { amount.replacen('^', "^(?=.*[1-9])", 1) } else { amount };
+        let text = match digits {
+            0 => "1250".to_owned(),
+            _ => format!("1250.{}", "0".repeat(digits as usize)),
+        };
+        let code = if digits == 2 { "BDT".to_owned() } else { codes[0].clone() };
+        let variant = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .title(Some(format!("In a currency with {digits} digits")))
+            .property("amount", ObjectBuilder::new().schema_type(Type::String).pattern(Some(amount)))
+            .property("currency", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)))
+            .required("amount")
+            .required("currency")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .examples([serde_json::json!({"amount": text, "currency": code})]);
+        schema = schema.item(variant);
+    }
+    schema.into()
+}
+
+/// An array of shortages, for the problem `out_of_stock`.
+pub fn shortages() -> Schema {
+    let count = || ObjectBuilder::new().schema_type(Type::Integer);
+    let shortage = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("sku_id", SkuId::schema())
+        .property("requested", count())
+        .property("available", count())
+        .required("sku_id")
+        .required("requested")
+        .required("available");
+    Schema::Array(ArrayBuilder::new().items(shortage).description(Some("With `out_of_stock`: what is short.")).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn currencies_are_grouped_by_their_digits() {
+        let currencies = currencies();
+        assert!(currencies[&2].contains(&"BDT".to_owned()));
+        assert!(currencies[&0].contains(&"JPY".to_owned()));
+        assert!(currencies[&3].contains(&"KWD".to_owned()));
+    }
+}

@@ -1,0 +1,216 @@
+//! SKUs: as anyone may see them, without asking an actor, and as their vendor manages them.
+
+use crate::actors::engine::{Ask, Engine};
+use crate::domain::ids::{ProductId, SkuId, VendorId};
+use crate::domain::money::Money;
+use crate::domain::record::IdempotencyKey;
+use crate::domain::reject::Reject;
+use crate::domain::rows::SkuRow;
+use crate::domain::vendor::{Vendor, VendorCommand, VendorReply};
+use crate::http::answer::{ask, mark_replayed, ok, unexpected};
+use crate::http::auth::Seller;
+use crate::http::error::{self, INVALID_BODY, Result, SKU_UNKNOWN, VENDOR_UNKNOWN};
+use crate::http::extract::{Id, Ids, JsonBody};
+use crate::http::idempotency::{IdempotencyHeader, RequestKey};
+use crate::http::money::{MoneyBody, PriceInput};
+use crate::http::object::only_objects;
+use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, READS, problems};
+use crate::http::valid::Faults;
+use crate::http::{Settings, vendors::may_know_of};
+use crate::limits;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A SKU as anyone may see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SkuBody<'a> {
+    id: SkuId,
+    vendor_id: VendorId,
+    product_id: ProductId,
+    #[schema(example = "JAM-RED")]
+    code: &'a str,
+    #[schema(example = "Jamdani saree")]
+    title: &'a str,
+    price: MoneyBody,
+    /// Pieces that can be bought.
+    available: i64,
+}
+
+/// A SKU as its vendor sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VendorSkuBody<'a> {
+    id: SkuId,
+    vendor_id: VendorId,
+    product_id: ProductId,
+    #[schema(example = "JAM-RED")]
+    code: &'a str,
+    #[schema(example = "Jamdani saree")]
+    title: &'a str,
+    price: MoneyBody,
+    /// Pieces that ever came in: on_hand + sold.
+    received: i64,
+    /// Pieces in the house.
+    on_hand: i64,
+    /// Pieces held for orders.
+    held: i64,
+    /// Pieces sold.
+    sold: i64,
+    /// on_hand − held.
+    available: i64,
+}
+
+impl<'a> VendorSkuBody<'a> {
+    fn new(sku: &'a SkuRow) -> Self {
+        Self {
+            id: sku.id,
+            vendor_id: sku.vendor_id,
+            product_id: sku.product_id,
+            code: &sku.code,
+            title: &sku.title,
+            price: MoneyBody(Money::new(sku.price_minor, sku.currency)),
+            received: sku.received,
+            on_hand: sku.on_hand,
+            held: sku.held,
+            sold: sku.sold(),
+            available: sku.available(),
+        }
+    }
+}
+
+/// A change of a SKU.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"price": {"amount": "990.00", "currency": "BDT"}}))]
+pub struct SkuPatch {
+    /// What one piece costs from now on; in the SKU's currency.
+    price: PriceInput,
+}
+
+/// A change of what is on hand.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"delta": 50, "reason": "delivery 4711"}))]
+pub struct StockChange {
+    /// Pieces more, or less when negative.
+    #[schema(minimum = -1_000_000_000_000i64, maximum = 1_000_000_000_000i64)]
+    #[serde(deserialize_with = "crate::http::valid::whole")]
+    delta: i64,
+    /// Why.
+    #[schema(min_length = 1, max_length = 4000, pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$")]
+    reason: String,
+}
+
+only_objects!(SkuPatch, StockChange);
+
+problems!(GetSkuProblems: READS, &[&SKU_UNKNOWN]);
+
+/// A SKU in its last durable state
+#[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", params(("sku" = SkuId, Path, description = "The SKU")),
+    responses((status = 200, description = "The SKU.", body = SkuBody), GetSkuProblems))]
+pub async fn get_sku(State(engine): State<Engine>, Id(id): Id<SkuId>) -> Result<Response> {
+    let listing = engine.directory().sku(id).ok_or(Reject::SkuUnknown)?;
+    let sku = &*listing.sku;
+    Ok(ok(&SkuBody {
+        id,
+        vendor_id: sku.vendor_id,
+        product_id: sku.product_id,
+        code: &sku.code,
+        title: &sku.title,
+        price: MoneyBody(Money::new(sku.price_minor, sku.currency)),
+        available: listing.available,
+    }))
+}
+
+async fn shown(
+    engine: &Engine,
+    settings: &Settings,
+    vendor: VendorId,
+    command: VendorCommand,
+    key: Option<IdempotencyKey>,
+) -> Result<Response> {
+    let how = Ask { within: settings.request_timeout, key, fresh: false };
+    match ask::<Vendor>(engine, vendor, command, how).await? {
+        (VendorReply::Sku { sku }, replayed) => Ok(mark_replayed(ok(&VendorSkuBody::new(&sku)), replayed)),
+        (other, _) => Err(unexpected(&other)),
+    }
+}
+
+problems!(GetVendorSkuProblems: AUTH, ACTOR, &[&VENDOR_UNKNOWN, &SKU_UNKNOWN]);
+
+/// A SKU with its stock
+#[utoipa::path(get, path = "/v1/vendors/{vendor}/skus/{sku}", tag = "vendors", security(("bearer" = [])),
+    params(("vendor" = VendorId, Path, description = "The vendor"), ("sku" = SkuId, Path, description = "The SKU")),
+    responses((status = 200, description = "The SKU.", body = VendorSkuBody), GetVendorSkuProblems))]
+pub async fn get_vendor_sku(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Seller(caller): Seller,
+    Ids(vendor, sku): Ids<VendorId, SkuId>,
+) -> Result<Response> {
+    shown(&engine, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
+}
+
+problems!(PatchSkuProblems: AUTH, BODY, ACTOR, &[
+    &VENDOR_UNKNOWN, &SKU_UNKNOWN, &error::CURRENCY_MISMATCH, &error::PRICE_OUT_OF_RANGE,
+]);
+
+/// Change a SKU's price
+#[utoipa::path(patch, path = "/v1/vendors/{vendor}/skus/{sku}", tag = "vendors", security(("bearer" = [])),
+    params(("vendor" = VendorId, Path, description = "The vendor"), ("sku" = SkuId, Path, description = "The SKU")),
+    request_body = SkuPatch,
+    responses((status = 200, description = "The SKU.", body = VendorSkuBody), PatchSkuProblems))]
+pub async fn patch_sku(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Seller(caller): Seller,
+    Ids(vendor, sku): Ids<VendorId, SkuId>,
+    body: JsonBody<SkuPatch>,
+) -> Result<Response> {
+    may_know_of(caller.principal, vendor)?;
+    let mut faults = Faults::default();
+    let price = faults.price("price", &body.value.price);
+    faults.done(&INVALID_BODY)?;
+    let Some(price) = price else {
+        return Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR }.into());
+    };
+    let (price_minor, currency) = (price.minor, price.currency);
+    let command = VendorCommand::SetPrice { by: caller.principal, sku, price_minor, currency };
+    shown(&engine, &settings, vendor, command, None).await
+}
+
+problems!(ChangeStockProblems: KEYED, BODY, ACTOR, &[
+    &VENDOR_UNKNOWN, &SKU_UNKNOWN, &error::STOCK_NEGATIVE, &error::STOCK_OUT_OF_RANGE, &error::COMMAND_POISONED,
+]);
+
+/// Change what is on hand
+#[utoipa::path(post, path = "/v1/vendors/{vendor}/skus/{sku}/stock", tag = "vendors", security(("bearer" = [])),
+    params(("vendor" = VendorId, Path, description = "The vendor"), ("sku" = SkuId, Path, description = "The SKU"),
+        IdempotencyHeader),
+    request_body = StockChange,
+    responses((status = 200, description = "The SKU.", body = VendorSkuBody), ChangeStockProblems))]
+pub async fn change_stock(
+    State(engine): State<Engine>,
+    State(settings): State<Arc<Settings>>,
+    Seller(caller): Seller,
+    key: RequestKey,
+    Ids(vendor, sku): Ids<VendorId, SkuId>,
+    body: JsonBody<StockChange>,
+) -> Result<Response> {
+    may_know_of(caller.principal, vendor)?;
+    let StockChange { delta, reason } = body.value;
+    let mut faults = Faults::default();
+    if reason.is_empty() {
+        faults.add("reason", "it must not be empty");
+    }
+    faults.optional_lines("reason", Some(&reason), limits::LONG_TEXT);
+    faults.done(&INVALID_BODY)?;
+    if !(-limits::SKU_PIECES..=limits::SKU_PIECES).contains(&delta) {
+        return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES }.into());
+    }
+    let key = key.of(&caller, &body.raw);
+    let command = VendorCommand::AdjustStock { by: caller.principal, sku, delta, reason };
+    shown(&engine, &settings, vendor, command, key).await
+}

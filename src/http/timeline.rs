@@ -1,0 +1,52 @@
+//! One thing that happened to an order, in the public vocabulary.
+
+use crate::domain::ids::VendorId;
+use crate::domain::money::{Currency, Money};
+use crate::domain::order::TimelineEntry;
+use crate::http::money::{Moment, MoneyBody};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One thing that happened.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimelineItem<'a> {
+    /// Its number, from 1.
+    #[schema(example = 1, minimum = 1)]
+    seq: u64,
+    /// When.
+    at: Moment,
+    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `payment_requested`, `paid`, `payment_failed`,
+    /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
+    /// `stock_released`, `quarantined`, or the status in which it ended.
+    #[schema(example = "stock_held")]
+    r#type: &'a str,
+    /// Whom it concerns, how much, and why, where that can be told.
+    data: TimelineData<'a>,
+}
+
+/// What more there is to tell.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimelineData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor_id: Option<VendorId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<MoneyBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl<'a> TimelineItem<'a> {
+    /// From the order's own entry.
+    pub fn new(entry: &'a TimelineEntry, seq: u64, currency: Currency) -> Self {
+        Self {
+            seq,
+            at: Moment(entry.at),
+            r#type: &entry.kind,
+            data: TimelineData {
+                vendor_id: entry.vendor,
+                amount: entry.amount.map(|minor| MoneyBody(Money::new(minor, currency))),
+                reason: entry.reason.as_deref(),
+            },
+        }
+    }
+}

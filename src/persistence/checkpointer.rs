@@ -1,0 +1,202 @@
+//! The checkpointer: writes snapshots and read tables behind the lane's back, off the path of every reply.
+//!
+//! At a boundary of the lane it takes the set of changed entities, asks each for its changed parts, and writes them in slices, each a transaction of its own; the last one sets the
+//! checkpoint to the boundary. A snapshot may so be newer than the checkpoint: replay passes over what a snapshot has. Many changes of one
+//! entity become one write. While the lane is busy the checkpointer gives way, as long as the lag is small.
+
+use crate::domain::ids::EntityRef;
+use crate::limits;
+use crate::persistence::lane::{Boundary, Fatal, LaneShared, OnFatal};
+use crate::persistence::metrics::CheckpointMetrics;
+use crate::ports::{
+    Captured, CheckpointWrite, Checkpoints, Clock, Lane, Partition, RefusedRows, StateSource, StoreError,
+};
+use foldhash::HashMap;
+use futures::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::Instant;
+
+/// How a checkpointer goes about its work.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointSettings {
+    /// How long it waits between two checkpoints.
+    pub interval: Duration,
+    /// Entities in one transaction.
+    pub slice: usize,
+    /// Below this many records since the checkpoint it gives way to a busy lane nine tenths of the time.
+    pub unhurried_below: u64,
+    /// From this many on it does not give way any more; in between, half of the time.
+    pub hurried_from: u64,
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_millis(500),
+            slice: 500,
+            unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 2,
+            hurried_from: limits::RECORDS_SINCE_CHECKPOINT / 4 * 3,
+        }
+    }
+}
+
+/// The checkpointer of one node.
+pub struct Checkpointer {
+    lane: Arc<LaneShared>,
+    store: Arc<dyn Checkpoints>,
+    source: Arc<dyn StateSource>,
+    clock: Arc<dyn Clock>,
+    owned: Vec<Partition>,
+    settings: CheckpointSettings,
+    on_fatal: OnFatal,
+    metrics: CheckpointMetrics,
+    as_of: Arc<AtomicI64>,
+    stop: Notify,
+    /// Entities that could not be captured: their partition's checkpoint stays where it is, so that replay meets them again.
+    stuck: Mutex<HashMap<EntityRef, u64>>,
+}
+
+impl Checkpointer {
+    /// A checkpointer for the partitions this node owns. It tells `as_of` the moment whose state the read tables show, in
+    /// milliseconds since the Unix epoch.
+    #[expect(clippy::too_many_arguments, reason = "the one call, in the composition root, names each")]
+    pub fn new(
+        lane: Arc<LaneShared>,
+        store: Arc<dyn Checkpoints>,
+        source: Arc<dyn StateSource>,
+        clock: Arc<dyn Clock>,
+        owned: Vec<Partition>,
+        settings: CheckpointSettings,
+        on_fatal: OnFatal,
+        as_of: Arc<AtomicI64>,
+    ) -> Arc<Self> {
+        let (stop, stuck, metrics) = (Notify::new(), Mutex::default(), CheckpointMetrics::new());
+        Arc::new(Self { lane, store, source, clock, owned, settings, on_fatal, metrics, as_of, stop, stuck })
+    }
+
+    /// Writes checkpoints until [`Checkpointer::stop`].
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.stop.notified() => return,
+                () = tokio::time::sleep(self.settings.interval) => {}
+            }
+            if let Err(error) = self.checkpoint().await {
+                tracing::error!(%error, "the checkpointer stops");
+                (self.on_fatal)(match error {
+                    StoreError::Fenced => Fatal::Fenced,
+                    _ => Fatal::Broken,
+                });
+                return;
+            }
+        }
+    }
+
+    /// Ends [`Checkpointer::run`] after the checkpoint it is at.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Writes one checkpoint: everything queued before this call is in snapshots and read tables when it returns.
+    ///
+    /// # Errors
+    /// Fenced, or Invalid when the store cannot be what it should be. While the store is unavailable it waits and tries again.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let mut stuck = self.stuck.lock().await;
+        let (started, now) = (Instant::now(), self.clock.now());
+        let Some(mut boundary) = self.lane.boundary().await else {
+            return Ok(());
+        };
+        boundary.changed.extend(stuck.drain());
+        if boundary.changed.is_empty() {
+            self.as_of.store(now.as_millis(), Ordering::Relaxed);
+            return Ok(());
+        }
+        let entities: Vec<EntityRef> = boundary.changed.keys().copied().collect();
+        self.metrics.dirty.set(entities.len() as f64);
+        for slice in entities.chunks(self.settings.slice) {
+            let slice_started = Instant::now();
+            let captured = self.capture(slice).await;
+            for entity in slice {
+                if !captured.iter().any(|captured| captured.entity == *entity) {
+                    stuck.insert(*entity, boundary.changed.get(entity).copied().unwrap_or_default());
+                }
+            }
+            self.write(&captured, &[]).await?;
+            for captured in &captured {
+                self.source.checkpointed(captured.entity, captured.version);
+            }
+            self.metrics.entities.increment(captured.len() as u64);
+            self.give_way(slice_started.elapsed()).await;
+        }
+        let advance = self.advance(&boundary, &stuck);
+        self.write(&[], &advance).await?;
+        if stuck.is_empty() {
+            self.lane.checkpointed(boundary.written);
+        }
+        self.as_of.store(now.as_millis(), Ordering::Relaxed);
+        self.metrics.dirty.set(stuck.len() as f64);
+        self.metrics.seconds.record(started.elapsed());
+        Ok(())
+    }
+
+    async fn capture(&self, slice: &[EntityRef]) -> Vec<Captured> {
+        // All at once: each is one turn of its actor, and all wait for the same commit.
+        let mut captures = Vec::with_capacity(slice.len());
+        for entity in slice {
+            captures.push(self.source.capture(*entity));
+        }
+        join_all(captures).await.into_iter().flatten().collect()
+    }
+
+    /// Partitions with an entity that could not be captured stay where they are.
+    fn advance(&self, boundary: &Boundary, stuck: &HashMap<EntityRef, u64>) -> Vec<(u16, u64)> {
+        let partitions = self.owned.len() as u16;
+        let free = |(id, _): &(u16, u64)| !stuck.keys().any(|entity| entity.partition(partitions) == *id);
+        boundary.seqs.iter().copied().filter(free).collect()
+    }
+
+    async fn write(&self, entities: &[Captured], advance: &[(u16, u64)]) -> Result<(), StoreError> {
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match self.store.write(CheckpointWrite { owned: &self.owned, entities, advance }).await {
+                Ok(refused) => {
+                    self.report(&refused);
+                    return Ok(());
+                }
+                Err(StoreError::Unavailable(error)) => {
+                    tracing::warn!(%error, "a checkpoint could not be written: it is tried again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(2));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn report(&self, refused: &[RefusedRows]) {
+        for RefusedRows { entity, reason } in refused {
+            self.metrics.refused.increment(1);
+            tracing::error!(%entity, reason, "a constraint of the read tables refused an entity: a breach of an invariant");
+        }
+    }
+
+    /// Leaves the store, and the processors, to the lane while it is busy: most of the time as long as the lag is small, half of
+    /// the time when it has grown, and not at all when requests would soon be shed for it.
+    async fn give_way(&self, slice_took: Duration) {
+        let pressure = self.lane.pressure();
+        if pressure.records_in_flight == 0 {
+            return;
+        }
+        let lag = pressure.records_since_checkpoint;
+        let share = match lag {
+            _ if lag < self.settings.unhurried_below => 9,
+            _ if lag < self.settings.hurried_from => 1,
+            _ => return,
+        };
+        tokio::time::sleep((slice_took * share).min(Duration::from_secs(2))).await;
+    }
+}

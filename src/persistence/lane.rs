@@ -1,0 +1,429 @@
+//! The lane: the one writer of a node's journal.
+//!
+//! Actors queue records in one FIFO queue. The lane takes what has gathered, makes a frame per partition of it, and commits them together; meanwhile the next batch gathers. There
+//! is one batch in flight and no linger timer: an idle node commits one record at once, a busy one thousands together. When a batch is durable, the replies and
+//! effects of its records are let go, in order. Because a cause is queued before its effect, a durable record has all its causes
+//! durable before it.
+//!
+//! When the outcome of a commit is unknown, the very same frames are tried again. A collision is the lane's own work if all places carry this batch's
+//! id; any other means that a newer owner has fenced this node, and the process ends.
+
+use crate::domain::ids::EntityRef;
+use crate::limits;
+use crate::persistence::metrics::LaneMetrics;
+use crate::ports::{
+    Append, Clock, Codec, Completion, Frame, Journal, Landed, Lane, Partition, Place, Pressure, StoreError,
+};
+use foldhash::HashMap;
+use parking_lot::Mutex;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+/// Frames smaller than this are not worth compressing, in bytes.
+const COMPRESS_FROM: usize = 1024;
+/// The shortest and the longest wait before a failed commit is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// Why a node cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fatal {
+    /// Another node has taken the store over.
+    #[error("another node has taken the store over: this one is fenced")]
+    Fenced,
+    /// The journal would have a gap, or the like: a bug. Nothing that would make it worse is done.
+    #[error("the lane or the checkpointer has met a state that cannot be")]
+    Broken,
+}
+
+/// What is called when a node cannot go on; it does not return to work.
+pub type OnFatal = Arc<dyn Fn(Fatal) + Send + Sync>;
+
+enum Item {
+    Record(Append),
+    Barrier(Completion),
+    Boundary(oneshot::Sender<Boundary>),
+}
+
+#[derive(Default)]
+struct Queue {
+    items: Vec<Item>,
+    /// The place of the last record queued.
+    last: u64,
+    closed: bool,
+}
+
+/// What stood between two batches: everything before is in `changed` or in an earlier boundary's.
+#[derive(Debug, Default)]
+pub struct Boundary {
+    /// The entities that have records since the last boundary, each with its newest version.
+    pub changed: HashMap<EntityRef, u64>,
+    /// The newest frame of each partition.
+    pub seqs: Vec<(u16, u64)>,
+    /// Records ever written by this lane, and bytes of frames: by these the lag is counted.
+    pub written: (u64, u64),
+}
+
+#[derive(Default)]
+struct Lease {
+    /// Until when an answer without a record may be given; `None` where nobody else can take the store (the embedded one).
+    until: Option<Instant>,
+}
+
+/// The lane, as both its sides hold it.
+pub struct LaneShared {
+    queue: Mutex<Queue>,
+    wake: Notify,
+    durable: AtomicU64,
+    in_flight: AtomicUsize,
+    written_records: AtomicU64,
+    written_bytes: AtomicU64,
+    checkpointed_records: AtomicU64,
+    checkpointed_bytes: AtomicU64,
+    store_available: AtomicBool,
+    lease: Mutex<Lease>,
+    idle: Notify,
+}
+
+impl LaneShared {
+    /// A lane that queues, and writes once [`run`] is called.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::new(Queue::default()),
+            wake: Notify::new(),
+            durable: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
+            written_records: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            checkpointed_records: AtomicU64::new(0),
+            checkpointed_bytes: AtomicU64::new(0),
+            store_available: AtomicBool::new(true),
+            lease: Mutex::new(Lease::default()),
+            idle: Notify::new(),
+        })
+    }
+
+    /// The next boundary: it stands behind everything queued before this call, all of which is durable when this returns. `None` when the lane is closed.
+    pub async fn boundary(&self) -> Option<Boundary> {
+        let (send, receive) = oneshot::channel();
+        self.push(Item::Boundary(send));
+        receive.await.ok()
+    }
+
+    /// Tells the lane up to where a checkpoint holds everything.
+    pub fn checkpointed(&self, written: (u64, u64)) {
+        self.checkpointed_records.store(written.0, Ordering::Relaxed);
+        self.checkpointed_bytes.store(written.1, Ordering::Relaxed);
+    }
+
+    /// Counts what recovery found after the checkpoint as written by this lane.
+    pub fn recovered(&self, records: u64, bytes: u64) {
+        self.written_records.fetch_add(records, Ordering::Relaxed);
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Waits until nothing is queued and nothing in flight.
+    pub async fn drained(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.in_flight.load(Ordering::Acquire) == 0 && self.queue.lock().items.is_empty() {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Takes no more records: what comes now is dropped, with its reply. The writer ends once the queue is empty.
+    pub fn close(&self) {
+        self.queue.lock().closed = true;
+        self.wake.notify_one();
+    }
+
+    /// Sets until when an answer without a record may be given.
+    pub fn set_lease(&self, until: Instant) {
+        self.lease.lock().until = Some(until);
+    }
+
+    fn push(&self, item: Item) -> Place {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Place(queue.last);
+        }
+        if matches!(item, Item::Record(_)) {
+            queue.last += 1;
+            self.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
+        let place = Place(queue.last);
+        let first = queue.items.is_empty();
+        queue.items.push(item);
+        drop(queue);
+        if first {
+            self.wake.notify_one();
+        }
+        place
+    }
+}
+
+impl Lane for LaneShared {
+    fn append(&self, append: Append) -> Place {
+        self.push(Item::Record(append))
+    }
+
+    fn when_durable(&self, after: Place, then: Completion) {
+        if self.durable.load(Ordering::Acquire) >= after.0 {
+            then();
+        } else {
+            self.push(Item::Barrier(then));
+        }
+    }
+
+    fn pressure(&self) -> Pressure {
+        let since = |written: &AtomicU64, held: &AtomicU64| {
+            written.load(Ordering::Relaxed).saturating_sub(held.load(Ordering::Relaxed))
+        };
+        Pressure {
+            records_in_flight: self.in_flight.load(Ordering::Relaxed),
+            records_since_checkpoint: since(&self.written_records, &self.checkpointed_records),
+            bytes_since_checkpoint: since(&self.written_bytes, &self.checkpointed_bytes),
+            store_available: self.store_available.load(Ordering::Relaxed),
+        }
+    }
+
+    fn may_answer(&self) -> bool {
+        self.lease.lock().until.is_none_or(|until| Instant::now() < until)
+    }
+}
+
+/// A partition's frame while it gathers.
+struct Forming {
+    head: Partition,
+    payload: Vec<u8>,
+    records: u32,
+}
+
+/// The writing side.
+struct Writer {
+    shared: Arc<LaneShared>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    on_fatal: OnFatal,
+    metrics: LaneMetrics,
+    partitions: Vec<Forming>,
+    changed: HashMap<EntityRef, u64>,
+}
+
+/// Writes what is queued until the lane is closed and its queue empty, or this node cannot go on.
+///
+/// `partitions` are this node's, as it took them; `changed` the entities that recovery replayed, each with its version.
+pub async fn run(
+    shared: Arc<LaneShared>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    partitions: Vec<Partition>,
+    changed: HashMap<EntityRef, u64>,
+    on_fatal: OnFatal,
+) {
+    let forming = |head: Partition| Forming { head, payload: Vec::new(), records: 0 };
+    let partitions = partitions.into_iter().map(forming).collect();
+    let mut writer = Writer { shared, journal, clock, on_fatal, metrics: LaneMetrics::new(), partitions, changed };
+    writer.run().await;
+}
+
+impl Writer {
+    async fn run(&mut self) {
+        let mut items: Vec<Item> = Vec::new();
+        loop {
+            {
+                let mut queue = self.shared.queue.lock();
+                mem::swap(&mut items, &mut queue.items);
+                if items.is_empty() && queue.closed {
+                    return;
+                }
+            }
+            if items.is_empty() {
+                self.shared.idle.notify_waiters();
+                self.shared.wake.notified().await;
+                continue;
+            }
+            // A batch ends at its byte limit and at a boundary; the rest forms the next.
+            let mut rest = items.drain(..).peekable();
+            while rest.peek().is_some() {
+                if let Err(fatal) = self.batch(&mut rest).await {
+                    tracing::error!(%fatal, "the lane stops");
+                    (self.on_fatal)(fatal);
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn batch(&mut self, rest: &mut impl Iterator<Item = Item>) -> Result<(), Fatal> {
+        let mut completions: Vec<Completion> = Vec::new();
+        let (mut records, mut bytes, mut boundary) = (0usize, 0usize, None);
+        for item in rest {
+            match item {
+                Item::Record(append) => {
+                    bytes += append.record.len();
+                    records += 1;
+                    self.take(append.entity, append.version, &append.record)?;
+                    completions.extend(append.on_durable);
+                }
+                Item::Barrier(then) => completions.push(then),
+                Item::Boundary(reply) => {
+                    boundary = Some(reply);
+                    break;
+                }
+            }
+            if bytes >= limits::BATCH_BYTES {
+                break;
+            }
+        }
+        if records > 0 {
+            let started = Instant::now();
+            let frames = self.frames();
+            self.commit(&frames).await?;
+            let written: usize = frames.iter().map(|frame| frame.payload.len()).sum();
+            self.metrics.batch(records, written, started.elapsed());
+            self.shared.written_records.fetch_add(records as u64, Ordering::Relaxed);
+            self.shared.written_bytes.fetch_add(written as u64, Ordering::Relaxed);
+            self.shared.in_flight.fetch_sub(records, Ordering::Release);
+            self.shared.durable.fetch_add(records as u64, Ordering::Release);
+        }
+        for then in completions {
+            then();
+        }
+        if let Some(reply) = boundary {
+            let seqs = self.partitions.iter().map(|forming| (forming.head.id, forming.head.tail_seq)).collect();
+            let written = (
+                self.shared.written_records.load(Ordering::Relaxed),
+                self.shared.written_bytes.load(Ordering::Relaxed),
+            );
+            let boundary = Boundary { changed: mem::take(&mut self.changed), seqs, written };
+            if let Err(unwanted) = reply.send(boundary) {
+                self.changed = unwanted.changed;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, entity: EntityRef, version: u64, record: &[u8]) -> Result<(), Fatal> {
+        if let Some(before) = self.changed.insert(entity, version)
+            && before + 1 != version
+        {
+            tracing::error!(%entity, before, version, "a record does not follow the entity's last");
+            return Err(Fatal::Broken);
+        }
+        let partition = usize::from(entity.partition(self.partitions.len() as u16));
+        let forming = &mut self.partitions[partition];
+        forming.payload.extend_from_slice(record);
+        forming.payload.push(b'\n');
+        forming.records += 1;
+        Ok(())
+    }
+
+    fn frames(&mut self) -> Vec<Frame> {
+        let (at, batch) = (self.clock.now(), self.clock.new_uuid());
+        let mut frames = Vec::with_capacity(self.partitions.len());
+        for forming in self.partitions.iter_mut().filter(|forming| forming.records > 0) {
+            forming.head.tail_seq += 1;
+            let (codec, payload) = encode(&forming.payload);
+            forming.payload.clear();
+            frames.push(Frame {
+                partition: forming.head.id,
+                seq: forming.head.tail_seq,
+                epoch: forming.head.epoch,
+                at,
+                batch,
+                records: mem::take(&mut forming.records),
+                codec,
+                payload,
+            });
+        }
+        frames
+    }
+
+    /// Returns when the frames are durable, however often it takes.
+    async fn commit(&mut self, frames: &[Frame]) -> Result<(), Fatal> {
+        let mut wait = RETRY.0;
+        loop {
+            let failed = match self.journal.append(frames).await {
+                Ok(()) => break,
+                Err(StoreError::Collision) => match self.journal.landed(frames).await {
+                    Ok(Landed::All) => break,
+                    Ok(Landed::Foreign) => return Err(Fatal::Fenced),
+                    Ok(Landed::Nothing) => StoreError::Collision,
+                    Err(error) => error,
+                },
+                Err(StoreError::Fenced) => return Err(Fatal::Fenced),
+                Err(error) => error,
+            };
+            if self.shared.store_available.swap(false, Ordering::Relaxed) {
+                tracing::warn!(error = %failed, "the store took no batch: it is tried again until it does");
+            }
+            self.metrics.failed();
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
+        }
+        if !self.shared.store_available.swap(true, Ordering::Relaxed) {
+            tracing::info!("the store takes batches again");
+        }
+        Ok(())
+    }
+}
+
+/// Compresses a payload when that makes it smaller.
+fn encode(lines: &[u8]) -> (Codec, Vec<u8>) {
+    if lines.len() >= COMPRESS_FROM {
+        let packed = lz4_flex::compress_prepend_size(lines);
+        if packed.len() < lines.len() {
+            return (Codec::Lz4, packed);
+        }
+    }
+    (Codec::Plain, lines.to_vec())
+}
+
+/// The JSON lines of a frame.
+///
+/// # Errors
+/// Invalid when the payload is not what its codec says.
+pub fn decode(frame: &Frame) -> Result<Vec<u8>, StoreError> {
+    match frame.codec {
+        Codec::Plain => Ok(frame.payload.clone()),
+        Codec::Lz4 => lz4_flex::decompress_size_prepended(&frame.payload).map_err(|error| {
+            StoreError::Invalid(format!("frame {} of partition {}: {error}", frame.seq, frame.partition))
+        }),
+    }
+}
+
+/// Keeps the lease of a node for as long as the lane lives; ends the node when another has taken the store.
+pub async fn keep_lease(
+    shared: Arc<LaneShared>,
+    journal: Arc<dyn Journal>,
+    partitions: Vec<Partition>,
+    lease: Duration,
+    on_fatal: OnFatal,
+) {
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        let asked = Instant::now();
+        match journal.renew(&partitions, lease).await {
+            Ok(()) => {
+                shared.set_lease(asked + lease);
+                shared.store_available.store(true, Ordering::Relaxed);
+            }
+            Err(StoreError::Fenced) => {
+                tracing::error!("another node has taken the store over");
+                on_fatal(Fatal::Fenced);
+                return;
+            }
+            Err(error) => {
+                // An idle node hears of a store that is gone only so.
+                shared.store_available.store(false, Ordering::Relaxed);
+                tracing::warn!(%error, "the lease could not be renewed");
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the lane and the checkpointer tell about themselves.
+
+use crate::telemetry::names;
+use metrics::{Counter, Gauge, Histogram};
+use std::time::Duration;
+
+pub(super) struct LaneMetrics {
+    batch_records: Histogram,
+    commit_seconds: Histogram,
+    records: Counter,
+    bytes: Counter,
+    failures: Counter,
+}
+
+impl LaneMetrics {
+    pub(super) fn new() -> Self {
+        Self {
+            batch_records: metrics::histogram!(names::LANE_BATCH_RECORDS),
+            commit_seconds: metrics::histogram!(names::LANE_COMMIT_SECONDS),
+            records: metrics::counter!(names::LANE_RECORDS),
+            bytes: metrics::counter!(names::LANE_BYTES),
+            failures: metrics::counter!(names::LANE_COMMIT_FAILURES),
+        }
+    }
+
+    pub(super) fn batch(&self, records: usize, bytes: usize, took: Duration) {
+        self.batch_records.record(records as f64);
+        self.commit_seconds.record(took);
+        self.records.increment(records as u64);
+        self.bytes.increment(bytes as u64);
+    }
+
+    pub(super) fn failed(&self) {
+        self.failures.increment(1);
+    }
+}
+
+pub(super) struct CheckpointMetrics {
+    pub(super) dirty: Gauge,
+    pub(super) seconds: Histogram,
+    pub(super) entities: Counter,
+    pub(super) refused: Counter,
+}
+
+impl CheckpointMetrics {
+    pub(super) fn new() -> Self {
+        Self {
+            dirty: metrics::gauge!(names::CHECKPOINT_DIRTY_ENTITIES),
+            seconds: metrics::histogram!(names::CHECKPOINT_SECONDS),
+            entities: metrics::counter!(names::CHECKPOINT_ENTITIES),
+            refused: metrics::counter!(names::CHECKPOINT_REFUSED),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The two stores behind the ports: `SQLite`, embedded, and Postgres.
+//!
+//! What differs stands in `sqlite` and `postgres`: opening, appends, ownership and bulk upserts. What is the same SQL on both stands in
+//! `portable`, whose files each of the two compiles against its own driver.
+
+pub mod checkpointer;
+pub mod lane;
+pub mod postgres;
+pub mod recovery;
+pub mod sqlite;
+
+mod metrics;
+mod schema;
+mod slot;
+mod values;
+
+use crate::ports::{Store, StoreError};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To run a server on it: the schema is brought up to date first. One process at a time with `SQLite`.
+    Serve,
+    /// To look at it beside a running server: nothing is written, nothing is taken.
+    Tool,
+}
+
+/// Where the store is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The embedded store, in this directory.
+    Sqlite(PathBuf),
+    /// A Postgres database, by its URL.
+    Postgres(String),
+}
+
+impl fmt::Debug for Place {
+    /// Without the URL, which may hold a password and has no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Sqlite(directory) => f.debug_tuple("Sqlite").field(directory).finish(),
+            Place::Postgres(_) => f.debug_tuple("Postgres").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Where the store is and how to speak with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Where it is.
+    pub place: Place,
+    /// How.
+    pub options: Options,
+}
+
+/// How to speak with a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Connections for lists and reports. The journal and the checkpointer have connections of their own besides.
+    pub query_connections: u32,
+    /// Connections for reading snapshots and frames, when entities are activated and at recovery.
+    pub read_connections: u32,
+    /// How long to wait for a connection before the store counts as unavailable.
+    pub connect_timeout: Duration,
+    /// How long an append may take before its outcome counts as unknown.
+    pub append_timeout: Duration,
+    /// How long one statement of a list or a read may take.
+    pub query_timeout: Duration,
+    /// How long one transaction of a checkpoint may take, and a take-over that has to wait for the former owner's.
+    pub checkpoint_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            query_connections: 4,
+            read_connections: 4,
+            connect_timeout: Duration::from_secs(2),
+            append_timeout: Duration::from_secs(10),
+            query_timeout: Duration::from_secs(10),
+            checkpoint_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Opens a store.
+///
+/// # Errors
+/// Unavailable when it cannot be reached; Invalid when its schema is not there (for tools) or of another version, when it was made
+/// with another number of partitions, or when another process serves on it (`SQLite`).
+pub async fn open(config: &StoreConfig, mode: Mode) -> Result<Store, StoreError> {
+    match &config.place {
+        Place::Sqlite(directory) => sqlite::open(directory, &config.options, mode).await,
+        Place::Postgres(url) => postgres::open(url, &config.options, mode).await,
+    }
+}
+
+/// Makes the store, or brings its schema up to date, and does nothing more.
+///
+/// # Errors
+/// As [`open`].
+pub async fn migrate(config: &StoreConfig) -> Result<(), StoreError> {
+    match &config.place {
+        Place::Sqlite(directory) => sqlite::migrate(directory, &config.options).await,
+        Place::Postgres(url) => postgres::migrate(url, &config.options).await,
+    }
+}

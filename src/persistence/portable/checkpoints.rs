@@ -1,0 +1,172 @@
+//! The course of a checkpoint: the same on both stores. What it upserts with stands beside each store.
+
+use super::{Db, Inner, SLICE_ENTITIES, upserts};
+use crate::domain::ids::EntityRef;
+use crate::persistence::slot::{ErrorKind, kind};
+use crate::ports::{Captured, CheckpointWrite, Checkpoints, Partition, RefusedRows, StoreError};
+use async_trait::async_trait;
+use sqlx::{Acquire, Transaction};
+use std::collections::{BTreeMap, HashSet};
+use uuid::Uuid;
+
+/// Entities in one statement at most.
+const CHUNK_ENTITIES: usize = 2_000;
+/// Parts and rows in one statement at most, unless a single entity has more.
+const CHUNK_PIECES: usize = 20_000;
+
+/// The newest version of each entity whose rows are marked as refused.
+type Marked = BTreeMap<(String, Uuid), i64>;
+
+#[async_trait]
+impl Checkpoints for Inner {
+    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Vec<RefusedRows>, StoreError> {
+        let mut refused = Vec::new();
+        let mut rest = write.entities;
+        loop {
+            let (slice, after) = rest.split_at(rest.len().min(SLICE_ENTITIES));
+            rest = after;
+            let advance = if rest.is_empty() { write.advance } else { &[] };
+            refused.extend(self.write_slice(write.owned, slice, advance).await?);
+            if rest.is_empty() {
+                break;
+            }
+        }
+        self.tidy_up_after(write.advance).await;
+        Ok(refused)
+    }
+}
+
+impl Inner {
+    /// One transaction.
+    async fn write_slice(
+        &self,
+        owned: &[Partition],
+        entities: &[Captured],
+        advance: &[(u16, u64)],
+    ) -> Result<Vec<RefusedRows>, StoreError> {
+        let mut held = self.checkpointer().await?;
+        let written = async {
+            let mut transaction = upserts::begin(held.connection()).await?;
+            let outcome = fill(&mut transaction, owned, entities, advance).await?;
+            match &outcome {
+                Some(_) => transaction.commit().await?,
+                None => transaction.rollback().await?,
+            }
+            Ok(outcome)
+        };
+        let outcome = tokio::time::timeout(self.checkpoint_timeout, written).await;
+        held.settle_timed(outcome)?.ok_or(StoreError::Fenced)
+    }
+}
+
+/// `None` when the partitions are another's.
+async fn fill(
+    transaction: &mut Transaction<'_, Db>,
+    owned: &[Partition],
+    entities: &[Captured],
+    advance: &[(u16, u64)],
+) -> Result<Option<Vec<RefusedRows>>, sqlx::Error> {
+    if !upserts::lock_owned(transaction, owned).await? {
+        return Ok(None);
+    }
+    let marked: Marked = sqlx::query_as("SELECT kind, entity, version FROM refused_rows")
+        .fetch_all(&mut **transaction)
+        .await?
+        .into_iter()
+        .map(|(kind, entity, version)| ((kind, entity), version))
+        .collect();
+    let mut refused = Vec::new();
+    for chunk in chunks(entities) {
+        let newer = upserts::newer_heads(transaction, chunk).await?;
+        let current: Vec<&Captured> = chunk.iter().filter(|captured| !newer.contains(&captured.entity)).collect();
+        upserts::parts(transaction, &current).await?;
+        write_rows(transaction, chunk, &marked, &mut refused).await?;
+    }
+    if advance.is_empty() || upserts::advance(transaction, owned, advance).await? {
+        Ok(Some(refused))
+    } else {
+        Ok(None)
+    }
+}
+
+/// Writes the rows of all these entities; where constraints refuse some, halves the entities until each is singled out.
+async fn write_rows(
+    transaction: &mut Transaction<'_, Db>,
+    chunk: &[Captured],
+    marked: &Marked,
+    refused: &mut Vec<RefusedRows>,
+) -> Result<(), sqlx::Error> {
+    let mut waiting = vec![chunk];
+    while let Some(entities) = waiting.pop() {
+        let mut attempt = transaction.begin().await?;
+        let reason = match upserts::rows(&mut attempt, entities).await {
+            Ok(None) => {
+                attempt.commit().await?;
+                for captured in entities {
+                    let key = (captured.entity.kind.name().to_owned(), captured.entity.uuid);
+                    if marked.get(&key).is_some_and(|version| version_of(captured) >= *version) {
+                        unmark(transaction, captured.entity).await?;
+                    }
+                }
+                continue;
+            }
+            Ok(Some(reason)) => reason,
+            Err(error) => reason_of(error)?,
+        };
+        attempt.rollback().await?;
+        if let [captured] = entities {
+            upserts::mark_refused(transaction, captured, &reason).await?;
+            refused.push(RefusedRows { entity: captured.entity, reason });
+        } else {
+            let (first, second) = entities.split_at(entities.len() / 2);
+            waiting.extend([second, first]);
+        }
+    }
+    Ok(())
+}
+
+/// What a constraint says, or the error when it is of another kind.
+fn reason_of(error: sqlx::Error) -> Result<String, sqlx::Error> {
+    match (kind(&error), error) {
+        (ErrorKind::Refused | ErrorKind::Duplicate, sqlx::Error::Database(error)) => Ok(error.message().to_owned()),
+        (ErrorKind::Refused, error) => Ok(error.to_string()),
+        (_, error) => Err(error),
+    }
+}
+
+async fn unmark(transaction: &mut Transaction<'_, Db>, entity: EntityRef) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM refused_rows WHERE kind = $1 AND entity = $2");
+    delete.bind(entity.kind.name()).bind(entity.uuid).execute(&mut **transaction).await.map(|_| ())
+}
+
+/// The version as a column holds it. It counts an entity's records one by one, and so never comes near 63 bits.
+fn version_of(captured: &Captured) -> i64 {
+    i64::try_from(captured.version).unwrap_or(i64::MAX)
+}
+
+/// Cuts the entities into runs that one statement each can take: not too long, and no entity twice.
+fn chunks(entities: &[Captured]) -> Vec<&[Captured]> {
+    let mut chunks = Vec::new();
+    let (mut start, mut pieces, mut seen) = (0, 0, HashSet::new());
+    for (index, captured) in entities.iter().enumerate() {
+        let more = pieces_of(captured);
+        let full = index - start >= CHUNK_ENTITIES || pieces + more > CHUNK_PIECES;
+        if index > start && (full || seen.contains(&captured.entity)) {
+            chunks.push(&entities[start..index]);
+            (start, pieces) = (index, 0);
+            seen.clear();
+        }
+        pieces += more;
+        seen.insert(captured.entity);
+    }
+    if start < entities.len() {
+        chunks.push(&entities[start..]);
+    }
+    chunks
+}
+
+fn pieces_of(captured: &Captured) -> usize {
+    let rows = &captured.rows;
+    let of_orders: usize = rows.orders.iter().map(|order| 2 + order.sub_orders.len() + order.lines.len()).sum();
+    captured.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + of_orders
+}

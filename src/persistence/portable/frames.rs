@@ -1,0 +1,106 @@
+//! Reading the journal: the same SQL on both stores.
+
+use super::{Db, Inner};
+use crate::persistence::slot::within;
+use crate::persistence::values::{Moment, columns, signed, unsigned};
+use crate::ports::{Codec, Frame, Landed, Partition, StoreError};
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+const PARTITIONS: &str = "
+    SELECT id, epoch, checkpoint_seq, COALESCE((SELECT max(seq) FROM journal WHERE partition = partition.id), 0)
+    FROM partition ORDER BY id";
+
+/// Adds up payloads from the first frame on, of at most 4096 frames, and takes those before whose end the limit is reached.
+const FRAMES: &str = "
+    SELECT partition, seq, epoch, at, batch, records, codec, payload FROM journal
+    WHERE partition = $1 AND seq > $2 AND seq <= (
+        SELECT max(seq) FROM (
+            SELECT seq, sum(length(payload)) OVER (ORDER BY seq) - length(payload) AS before FROM (
+                SELECT seq, payload FROM journal WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT 4096) AS next
+        ) AS measured WHERE before < $3)
+    ORDER BY seq";
+
+columns! {
+    struct FrameColumns {
+        partition: i16,
+        seq: i64,
+        epoch: i64,
+        at: Moment,
+        batch: Uuid,
+        records: i32,
+        codec: i16,
+        payload: Vec<u8>,
+    }
+}
+
+fn frame(columns: FrameColumns) -> Result<Frame, StoreError> {
+    let invalid = |what: &str| StoreError::Invalid(format!("a frame with a {what} that cannot be"));
+    Ok(Frame {
+        partition: u16::try_from(columns.partition).map_err(|_| invalid("partition"))?,
+        seq: unsigned(columns.seq)?,
+        epoch: unsigned(columns.epoch)?,
+        at: columns.at.0,
+        batch: columns.batch,
+        records: u32::try_from(columns.records).map_err(|_| invalid("number of records"))?,
+        codec: Codec::try_from(columns.codec)?,
+        payload: columns.payload,
+    })
+}
+
+impl Inner {
+    pub(super) async fn all_partitions(&self) -> Result<Vec<Partition>, StoreError> {
+        let rows: Vec<(i16, i64, i64, i64)> =
+            within(self.query_timeout, sqlx::query_as(PARTITIONS).fetch_all(&self.reads)).await?;
+        let partition = |(id, epoch, checkpoint_seq, tail_seq)| {
+            Ok(Partition {
+                id: u16::try_from(id).map_err(|_| StoreError::Invalid(format!("no partition has number {id}")))?,
+                epoch: unsigned(epoch)?,
+                tail_seq: unsigned(tail_seq)?,
+                checkpoint_seq: unsigned(checkpoint_seq)?,
+            })
+        };
+        rows.into_iter().map(partition).collect()
+    }
+
+    pub(super) async fn frames_after(
+        &self,
+        partition: u16,
+        after_seq: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<Frame>, StoreError> {
+        let query = sqlx::query_as::<_, FrameColumns>(FRAMES)
+            .bind(i32::from(partition))
+            .bind(signed(after_seq)?)
+            .bind(i64::try_from(max_bytes.max(1)).unwrap_or(i64::MAX));
+        let rows = within(self.query_timeout, query.fetch_all(&self.reads)).await?;
+        rows.into_iter().map(frame).collect()
+    }
+
+    pub(super) async fn look_for(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
+        if frames.is_empty() {
+            return Ok(Landed::Nothing);
+        }
+        let mut query =
+            QueryBuilder::<Db>::new("SELECT partition, seq, batch FROM journal WHERE (partition, seq) IN (");
+        let places = frames.iter().map(|frame| Ok((i32::from(frame.partition), signed(frame.seq)?)));
+        let places = places.collect::<Result<Vec<_>, StoreError>>()?;
+        query.push_values(&places, |mut place, (partition, seq)| {
+            place.push_bind(*partition).push_bind(*seq);
+        });
+        query.push(")");
+        let found: Vec<(i16, i64, Uuid)> =
+            within(self.query_timeout, query.build_query_as().persistent(false).fetch_all(&self.reads)).await?;
+        let is_ours = |frame: &Frame, (partition, seq, batch): &(i16, i64, Uuid)| {
+            u16::try_from(*partition) == Ok(frame.partition)
+                && u64::try_from(*seq) == Ok(frame.seq)
+                && *batch == frame.batch
+        };
+        let ours = frames.iter().filter(|frame| found.iter().any(|row| is_ours(frame, row))).count();
+        Ok(match (found.len(), ours) {
+            (0, _) => Landed::Nothing,
+            (_, ours) if ours == frames.len() => Landed::All,
+            _ => Landed::Foreign,
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! Reading snapshots: the same SQL on both stores.
+
+use super::{Db, Inner};
+use crate::domain::entity::Part;
+use crate::domain::ids::{EntityRef, Kind};
+use crate::domain::time::Timestamp;
+use crate::persistence::slot::within;
+use crate::persistence::values::{Moment, columns, unsigned};
+use crate::ports::{Snapshot, Snapshots, StoreError};
+use async_trait::async_trait;
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+/// How many entities one statement asks for.
+const ENTITIES_PER_STATEMENT: usize = 500;
+
+const LOAD: &str = "
+    SELECT kind, entity, part, version, state FROM snapshot WHERE kind = $1 AND entity = $2 ORDER BY part";
+
+const DUE: &str = "
+    SELECT kind, entity, wake_at FROM snapshot WHERE wake_at <= $1 ORDER BY wake_at, kind, entity LIMIT $2";
+
+const SCAN: &str = "
+    SELECT kind, entity, part, version, state FROM snapshot
+    WHERE (kind, entity) IN (
+        SELECT kind, entity FROM snapshot
+        WHERE part = '' AND (kind > $1 OR (kind = $1 AND entity > $2))
+        ORDER BY kind, entity LIMIT $3)
+    ORDER BY kind, entity, part";
+
+columns! {
+    struct PartColumns {
+        kind: String,
+        entity: Uuid,
+        part: String,
+        version: i64,
+        state: Vec<u8>,
+    }
+}
+
+fn entity(kind: &str, uuid: Uuid) -> Result<EntityRef, StoreError> {
+    let kind = Kind::from_name(kind)
+        .ok_or_else(|| StoreError::Invalid(format!("a snapshot of the unknown kind '{}'", kind.escape_debug())))?;
+    Ok(EntityRef { kind, uuid })
+}
+
+/// Puts parts, which come in the order of their entities, together. The head stands first: its name is empty.
+fn gather(rows: Vec<PartColumns>) -> Result<Vec<Snapshot>, StoreError> {
+    let mut snapshots: Vec<Snapshot> = Vec::new();
+    for row in rows {
+        let entity = entity(&row.kind, row.entity)?;
+        let version = unsigned(row.version)?;
+        let part = Part { name: row.part, state: Some(row.state) };
+        match snapshots.last_mut().filter(|last| last.entity == entity) {
+            Some(last) => {
+                last.version = last.version.max(version);
+                last.parts.push(part);
+            }
+            None => snapshots.push(Snapshot { entity, version, parts: vec![part] }),
+        }
+    }
+    Ok(snapshots)
+}
+
+#[async_trait]
+impl Snapshots for Inner {
+    async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError> {
+        let query = sqlx::query_as::<_, PartColumns>(LOAD).bind(entity.kind.name()).bind(entity.uuid);
+        let rows = within(self.query_timeout, query.fetch_all(&self.reads)).await?;
+        Ok(gather(rows)?.pop())
+    }
+
+    async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+        let mut found = Vec::with_capacity(entities.len());
+        for kind in Kind::ALL {
+            let of_kind: Vec<Uuid> =
+                entities.iter().filter(|entity| entity.kind == kind).map(|entity| entity.uuid).collect();
+            for chunk in of_kind.chunks(ENTITIES_PER_STATEMENT) {
+                let mut query =
+                    QueryBuilder::<Db>::new("SELECT kind, entity, part, version, state FROM snapshot WHERE kind = ");
+                query.push_bind(kind.name()).push(" AND entity IN (");
+                let mut ids = query.separated(", ");
+                for id in chunk {
+                    ids.push_bind(*id);
+                }
+                query.push(") ORDER BY kind, entity, part");
+                let built = query.build_query_as::<PartColumns>().persistent(false);
+                found.extend(gather(within(self.query_timeout, built.fetch_all(&self.reads)).await?)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn due(&self, until: Timestamp, limit: u32) -> Result<Vec<(EntityRef, Timestamp)>, StoreError> {
+        let query = sqlx::query_as::<_, (String, Uuid, Moment)>(DUE).bind(Moment(until)).bind(i64::from(limit));
+        let rows = within(self.query_timeout, query.fetch_all(&self.reads)).await?;
+        rows.into_iter().map(|(kind, uuid, Moment(at))| Ok((entity(&kind, uuid)?, at))).collect()
+    }
+
+    async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError> {
+        // Before the first: no kind's name is empty.
+        let (kind, uuid) = after.map_or(("", Uuid::nil()), |entity| (entity.kind.name(), entity.uuid));
+        let query = sqlx::query_as::<_, PartColumns>(SCAN).bind(kind).bind(uuid).bind(i64::from(limit));
+        gather(within(self.query_timeout, query.fetch_all(&self.reads)).await?)
+    }
+}

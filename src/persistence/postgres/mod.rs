@@ -1,0 +1,201 @@
+//! The store on Postgres: for production, several nodes, and SQL over the read tables.
+//!
+//! Every purpose has connections of its own: one for appends, one for ownership, one for checkpoints, one pool for reading snapshots and
+//! frames, one pool for lists. So a slow report never stands in the way of a commit.
+
+mod journal;
+mod rows;
+mod upserts;
+
+#[path = "../portable/checkpoints.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod checkpoints;
+#[path = "../portable/frames.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod frames;
+#[path = "../portable/queries.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod queries;
+#[path = "../portable/snapshots.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod snapshots;
+
+use super::schema::{self, POSTGRES};
+use super::slot::{Held, Slot, store_error};
+use super::{Mode, Options};
+use crate::limits;
+use crate::ports::{Store, StoreError};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, Postgres};
+use sqlx::{ConnectOptions, Connection, Pool};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The driver, for the portable files.
+type Db = Postgres;
+
+/// How a transaction that only reads begins, so that all its statements see the same rows.
+const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// How long past the server's own limit an answer is waited for.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How many entities one transaction of a checkpoint writes at most: appends do not wait for it, so a great many.
+const SLICE_ENTITIES: usize = 50_000;
+
+struct Inner {
+    mode: Mode,
+    append: Slot<PgConnection>,
+    append_timeout: Duration,
+    ownership: Slot<PgConnection>,
+    checkpoint: Slot<PgConnection>,
+    checkpoint_timeout: Duration,
+    query_timeout: Duration,
+    reads: Pool<Postgres>,
+    lists: Pool<Postgres>,
+}
+
+impl Inner {
+    fn may_write(&self) -> Result<(), StoreError> {
+        match self.mode {
+            Mode::Serve => Ok(()),
+            Mode::Tool => Err(StoreError::Invalid("the store was opened for reading only".to_owned())),
+        }
+    }
+
+    /// The connection of the checkpointer.
+    async fn checkpointer(&self) -> Result<Held<'_, PgConnection>, StoreError> {
+        self.may_write()?;
+        self.checkpoint.hold().await
+    }
+
+    /// Postgres tidies up by itself.
+    #[allow(clippy::unused_async, reason = "the other store has something to wait for")]
+    async fn tidy_up_after(&self, _advance: &[(u16, u64)]) {}
+}
+
+/// Opens the database at `url` (`postgres://user:password@host:port/database?sslmode=…`).
+///
+/// # Errors
+/// Unavailable when it cannot be reached; Invalid when its schema is not there (for tools), is of another version, or has another number
+/// of partitions.
+pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, StoreError> {
+    let base = connect_options(url)?;
+    match mode {
+        Mode::Serve => prepare(&base, options).await?,
+        Mode::Tool => check(&base, options).await?,
+    }
+    let read_only = match mode {
+        Mode::Serve => "off",
+        Mode::Tool => "on",
+    };
+    // A connection that dies in a transaction lets its locks go before anyone has to wait for them long.
+    let limited = |timeout: Duration| {
+        base.clone().options([
+            ("synchronous_commit", "on".to_owned()),
+            ("default_transaction_read_only", read_only.to_owned()),
+            ("statement_timeout", timeout.as_millis().to_string()),
+            ("idle_in_transaction_session_timeout", "10s".to_owned()),
+            ("tcp_keepalives_idle", "10".to_owned()),
+            ("tcp_keepalives_interval", "3".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+        ])
+    };
+    let slot = |timeout| Slot::new(limited(timeout), options.connect_timeout);
+    let pool = |connections| {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(options.connect_timeout)
+            .connect_lazy_with(limited(options.query_timeout))
+    };
+    let inner = Arc::new(Inner {
+        mode,
+        append: slot(options.append_timeout),
+        append_timeout: options.append_timeout + GRACE,
+        ownership: slot(options.checkpoint_timeout),
+        checkpoint: slot(options.checkpoint_timeout),
+        checkpoint_timeout: options.checkpoint_timeout + GRACE,
+        query_timeout: options.query_timeout + GRACE,
+        reads: pool(options.read_connections),
+        lists: pool(options.query_connections),
+    });
+    Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
+}
+
+/// Brings the schema of the database at `url` up to date.
+///
+/// # Errors
+/// As [`open`].
+pub async fn migrate(url: &str, options: &Options) -> Result<(), StoreError> {
+    prepare(&connect_options(url)?, options).await
+}
+
+fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    // The URL may hold a password: the error says what is wrong without it.
+    let parsed = url.parse::<PgConnectOptions>().map_err(|error| {
+        StoreError::Invalid(format!("the database URL is not understood (postgres://user@host:port/database): {error}"))
+    })?;
+    Ok(parsed.application_name("haat").disable_statement_logging())
+}
+
+async fn connect(base: &PgConnectOptions, options: &Options) -> Result<PgConnection, StoreError> {
+    let late = |_| StoreError::Unavailable(format!("no connection within {:?}", options.connect_timeout));
+    tokio::time::timeout(options.connect_timeout, base.connect()).await.map_err(late)?.map_err(store_error)
+}
+
+async fn prepare(base: &PgConnectOptions, options: &Options) -> Result<(), StoreError> {
+    let mut connection = connect(base, options).await?;
+    schema::migrator(POSTGRES).run(&mut connection).await.map_err(schema::migrate_error)?;
+    fix_partitions(&mut connection).await.map_err(store_error)?;
+    let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
+    schema::check_partitions(partitions.as_deref())?;
+    let fsync: String = sqlx::query_scalar("SHOW fsync").fetch_one(&mut connection).await.map_err(store_error)?;
+    if fsync != "on" {
+        tracing::warn!(
+            fsync,
+            "this Postgres does not wait for its disk: what it says is durable may be lost in a crash"
+        );
+    }
+    // What could not be closed in order is closed all the same.
+    let _ = connection.close().await;
+    Ok(())
+}
+
+/// Writes down the number of partitions, once.
+async fn fix_partitions(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let made = sqlx::query("INSERT INTO meta (key, value) VALUES ('partitions', $1) ON CONFLICT DO NOTHING")
+        .bind(limits::PARTITIONS.to_string())
+        .execute(&mut *transaction)
+        .await?;
+    if made.rows_affected() > 0 {
+        sqlx::query("INSERT INTO partition (id) SELECT generate_series(0, $1 - 1)")
+            .bind(i32::from(limits::PARTITIONS))
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
+async fn partitions_of(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'").fetch_optional(connection).await
+}
+
+/// Looks whether the schema is this version's, and changes nothing.
+async fn check(base: &PgConnectOptions, options: &Options) -> Result<(), StoreError> {
+    let mut connection = connect(base, options).await?;
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(store_error)?;
+    if !there {
+        return Err(schema::not_there());
+    }
+    let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(store_error)?;
+    schema::check_applied(POSTGRES, &applied)?;
+    let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
+    let _ = connection.close().await;
+    schema::check_partitions(partitions.as_deref())
+}

@@ -1,0 +1,153 @@
+//! What a checkpoint writes with on Postgres, apart from rows: locks, snapshots, the checkpoint itself. One statement for all entities, its
+//! columns as arrays.
+
+use crate::domain::ids::{EntityRef, Kind};
+use crate::persistence::values::Moment;
+use crate::ports::{Captured, Partition};
+use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::{Connection, Transaction};
+use std::collections::HashSet;
+use uuid::Uuid;
+
+pub(super) use super::rows::rows;
+
+/// FOR KEY SHARE keeps a new owner from raising the epoch (it takes the rows FOR UPDATE) and lets this owner renew its lease meanwhile.
+const LOCK_OWNED: &str = "
+    SELECT partition.id FROM partition JOIN UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch) USING (id, epoch)
+    ORDER BY partition.id FOR KEY SHARE OF partition";
+
+const NEWER_HEADS: &str = "
+    SELECT snapshot.kind, snapshot.entity
+    FROM UNNEST($1::text[], $2::uuid[], $3::bigint[]) AS captured (kind, entity, version)
+    JOIN snapshot ON snapshot.kind = captured.kind AND snapshot.entity = captured.entity AND snapshot.part = ''
+    WHERE snapshot.version > captured.version";
+
+const UPSERT_PARTS: &str = "
+    INSERT INTO snapshot (kind, entity, part, partition, version, wake_at, state)
+    SELECT * FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::smallint[], $5::bigint[], $6::timestamptz[], $7::bytea[])
+    ON CONFLICT (kind, entity, part) DO UPDATE
+    SET version = excluded.version, wake_at = excluded.wake_at, state = excluded.state
+    WHERE excluded.version > snapshot.version";
+
+const DELETE_PARTS: &str = "
+    DELETE FROM snapshot
+    USING UNNEST($1::text[], $2::uuid[], $3::text[], $4::bigint[]) AS gone (kind, entity, part, version)
+    WHERE snapshot.kind = gone.kind AND snapshot.entity = gone.entity AND snapshot.part = gone.part
+        AND gone.version > snapshot.version";
+
+const ADVANCE: &str = "
+    UPDATE partition SET checkpoint_seq = GREATEST(checkpoint_seq, advance.seq)
+    FROM UNNEST($1::smallint[], $2::bigint[], $3::bigint[]) AS advance (id, epoch, seq)
+    WHERE partition.id = advance.id AND partition.epoch = advance.epoch";
+
+const MARK_REFUSED: &str = "
+    INSERT INTO refused_rows (kind, entity, version, reason, at) VALUES ($1, $2, $3, $4, clock_timestamp())
+    ON CONFLICT (kind, entity) DO UPDATE SET version = excluded.version, reason = excluded.reason, at = excluded.at";
+
+/// Begins a checkpoint's transaction.
+pub(super) async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    // Orders are written with all their parts: see the triggers of the read tables.
+    sqlx::query("SELECT set_config('haat.whole_orders', 'on', true)").execute(&mut *transaction).await?;
+    Ok(transaction)
+}
+
+/// Keeps the partitions for this transaction; whether all of them still have their epoch.
+pub(super) async fn lock_owned(connection: &mut PgConnection, owned: &[Partition]) -> Result<bool, sqlx::Error> {
+    let (ids, epochs): (Vec<i16>, Vec<i64>) = owned.iter().map(|own| (small(own.id), big(own.epoch))).unzip();
+    let locked = sqlx::query(LOCK_OWNED).bind(ids).bind(epochs).fetch_all(connection).await?;
+    Ok(locked.len() == owned.len())
+}
+
+/// Those of these entities whose head is newer in the store than here.
+pub(super) async fn newer_heads(
+    connection: &mut PgConnection,
+    entities: &[Captured],
+) -> Result<HashSet<EntityRef>, sqlx::Error> {
+    let rows: Vec<(String, Uuid)> = sqlx::query_as(NEWER_HEADS)
+        .bind(entities.iter().map(|captured| captured.entity.kind.name()).collect::<Vec<_>>())
+        .bind(entities.iter().map(|captured| captured.entity.uuid).collect::<Vec<_>>())
+        .bind(entities.iter().map(|captured| big(captured.version)).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    let entity = |(kind, uuid): (String, Uuid)| Some(EntityRef { kind: Kind::from_name(&kind)?, uuid });
+    Ok(rows.into_iter().filter_map(entity).collect())
+}
+
+/// Writes the parts that have a state and deletes those that have none.
+pub(super) async fn parts(connection: &mut PgConnection, entities: &[&Captured]) -> Result<(), sqlx::Error> {
+    let parts = || entities.iter().flat_map(|captured| captured.parts.iter().map(move |part| (*captured, part)));
+    let there: Vec<_> = parts().filter_map(|(captured, part)| Some((captured, part, part.state.as_deref()?))).collect();
+    if !there.is_empty() {
+        let wake_at = |(captured, part, _): &(&Captured, &crate::domain::entity::Part, &[u8])| {
+            captured.wake_at.filter(|_| part.name.is_empty()).map(Moment)
+        };
+        sqlx::query(UPSERT_PARTS)
+            .bind(there.iter().map(|(captured, ..)| captured.entity.kind.name()).collect::<Vec<_>>())
+            .bind(there.iter().map(|(captured, ..)| captured.entity.uuid).collect::<Vec<_>>())
+            .bind(there.iter().map(|(_, part, _)| part.name.as_str()).collect::<Vec<_>>())
+            .bind(there.iter().map(|(captured, ..)| partition_of(captured)).collect::<Vec<_>>())
+            .bind(there.iter().map(|(captured, ..)| big(captured.version)).collect::<Vec<_>>())
+            .bind(there.iter().map(wake_at).collect::<Vec<_>>())
+            .bind(there.iter().map(|(.., state)| *state).collect::<Vec<_>>())
+            .execute(&mut *connection)
+            .await?;
+    }
+    let gone: Vec<_> = parts().filter(|(_, part)| part.state.is_none()).collect();
+    if !gone.is_empty() {
+        sqlx::query(DELETE_PARTS)
+            .bind(gone.iter().map(|(captured, _)| captured.entity.kind.name()).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(captured, _)| captured.entity.uuid).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(_, part)| part.name.as_str()).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(captured, _)| big(captured.version)).collect::<Vec<_>>())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Moves checkpoints forward, never back; whether all of these partitions are still ours.
+pub(super) async fn advance(
+    connection: &mut PgConnection,
+    owned: &[Partition],
+    advance: &[(u16, u64)],
+) -> Result<bool, sqlx::Error> {
+    let epoch = |id: u16| owned.iter().find(|own| own.id == id).map_or(-1, |own| big(own.epoch));
+    let advanced = sqlx::query(ADVANCE)
+        .bind(advance.iter().map(|(id, _)| small(*id)).collect::<Vec<_>>())
+        .bind(advance.iter().map(|(id, _)| epoch(*id)).collect::<Vec<_>>())
+        .bind(advance.iter().map(|(_, seq)| big(*seq)).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(usize::try_from(advanced.rows_affected()) == Ok(advance.len()))
+}
+
+/// Notes that the rows of this entity were refused.
+pub(super) async fn mark_refused(
+    connection: &mut PgConnection,
+    captured: &Captured,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(MARK_REFUSED)
+        .bind(captured.entity.kind.name())
+        .bind(captured.entity.uuid)
+        .bind(big(captured.version))
+        .bind(reason)
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+fn partition_of(captured: &Captured) -> i16 {
+    small(captured.entity.partition(crate::limits::PARTITIONS))
+}
+
+/// Partitions are at most 256.
+fn small(partition: u16) -> i16 {
+    i16::try_from(partition).unwrap_or(-1)
+}
+
+/// Counters never come near 63 bits.
+pub(super) fn big(counter: u64) -> i64 {
+    i64::try_from(counter).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,91 @@
+//! The schema of both stores, embedded: a binary needs no migrations directory.
+
+use crate::limits;
+use crate::ports::StoreError;
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+
+/// One migration: its number, what it makes, and its SQL.
+type Step = (i64, &'static str, &'static str);
+
+/// Every migration of Postgres, in order. What was released is never changed, only added to.
+pub(super) const POSTGRES: &[Step] = &[
+    (1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
+    (2, "read tables", include_str!("../../migrations/postgres/0002_read_tables.sql")),
+];
+
+/// Every migration of `SQLite`, in order.
+pub(super) const SQLITE: &[Step] = &[
+    (1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
+    (2, "read tables", include_str!("../../migrations/sqlite/0002_read_tables.sql")),
+];
+
+/// These migrations, ready to run.
+pub(super) fn migrator(steps: &[Step]) -> Migrator {
+    let migration = |(version, description, sql): &Step| {
+        Migration::new(*version, (*description).into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(steps.iter().map(migration).collect())
+}
+
+/// What a failed migration is to those who know no driver.
+pub(super) fn migrate_error(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) => super::slot::store_error(error),
+        MigrateError::VersionMissing(version) => newer(version),
+        MigrateError::VersionMismatch(version) => altered(version),
+        other => StoreError::Invalid(format!("the store's schema cannot be brought up to date: {other}")),
+    }
+}
+
+fn newer(version: i64) -> StoreError {
+    StoreError::Invalid(format!(
+        "the store's schema has version {version}, which this haat does not know: it was made by a newer one"
+    ))
+}
+
+fn altered(version: i64) -> StoreError {
+    StoreError::Invalid(format!("version {version} of the store's schema is not this haat's version {version}"))
+}
+
+/// Compares the migrations that were applied (version, checksum) with these.
+///
+/// # Errors
+/// Invalid, with what to do about it.
+pub(super) fn check_applied(steps: &[Step], applied: &[(i64, Vec<u8>)]) -> Result<(), StoreError> {
+    let known = migrator(steps);
+    for (version, checksum) in applied {
+        let migration = known.iter().find(|migration| migration.version == *version).ok_or_else(|| newer(*version))?;
+        if migration.checksum.as_ref() != checksum.as_slice() {
+            return Err(altered(*version));
+        }
+    }
+    let newest = steps.last().map_or(0, |(version, ..)| *version);
+    match applied.iter().map(|(version, _)| *version).max().unwrap_or(0) {
+        0 => Err(not_there()),
+        version if version < newest => Err(StoreError::Invalid(format!(
+            "the store's schema has version {version}, this haat needs {newest}: run `haat migrate`"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// There is no schema yet.
+pub(super) fn not_there() -> StoreError {
+    StoreError::Invalid("there is no store here yet: start a server on it, or run `haat migrate`".to_owned())
+}
+
+/// Compares the number of partitions that the store was made with to this build's.
+///
+/// # Errors
+/// Invalid when they differ.
+pub(super) fn check_partitions(of_store: Option<&str>) -> Result<(), StoreError> {
+    let ours = limits::PARTITIONS.to_string();
+    match of_store {
+        Some(theirs) if theirs == ours => Ok(()),
+        Some(theirs) => Err(StoreError::Invalid(format!(
+            "the store was made with {theirs} partitions, this haat has {ours}: the number is fixed when a store is made"
+        ))),
+        None => Err(not_there()),
+    }
+}

@@ -1,0 +1,169 @@
+//! One connection for one purpose, so that nobody ever waits for a connection that somebody else holds.
+
+use crate::ports::StoreError;
+use sqlx::{ConnectOptions, Connection};
+use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::error::Elapsed;
+
+/// A place for one connection, which is made on first use and made anew after it broke.
+pub(super) struct Slot<C: Connection> {
+    options: C::Options,
+    connect_timeout: Duration,
+    connection: Mutex<Option<C>>,
+}
+
+impl<C: Connection> Slot<C> {
+    /// An empty place.
+    pub(super) fn new(options: C::Options, connect_timeout: Duration) -> Self {
+        Self { options, connect_timeout, connection: Mutex::new(None) }
+    }
+
+    /// The connection, for this caller alone, in the order in which callers came.
+    ///
+    /// # Errors
+    /// Unavailable when none can be made within the time.
+    pub(super) async fn hold(&self) -> Result<Held<'_, C>, StoreError> {
+        let mut place = self.connection.lock().await;
+        // While it is held it is not in its place: should the holder be dropped in the middle of a statement, so is the connection.
+        let connection = match place.take() {
+            Some(connection) => connection,
+            None => tokio::time::timeout(self.connect_timeout, self.options.connect())
+                .await
+                .map_err(|_| StoreError::Unavailable(format!("no connection within {:?}", self.connect_timeout)))?
+                .map_err(store_error)?,
+        };
+        Ok(Held { place, connection })
+    }
+
+    /// Closes the connection, if there is one, in order.
+    pub(super) async fn close(self) {
+        if let Some(connection) = self.connection.into_inner() {
+            // What could not be closed in order is closed all the same.
+            let _ = connection.close().await;
+        }
+    }
+}
+
+/// A connection taken out of its place.
+pub(super) struct Held<'a, C: Connection> {
+    place: MutexGuard<'a, Option<C>>,
+    connection: C,
+}
+
+impl<C: Connection> Held<'_, C> {
+    /// The connection.
+    pub(super) fn connection(&mut self) -> &mut C {
+        &mut self.connection
+    }
+
+    /// Ends the holding after an answer that was waited for only so long. Where none came, the connection is given up.
+    ///
+    /// # Errors
+    /// Unavailable when there was no answer in time; else as the driver says.
+    pub(super) fn settle_timed<T>(self, outcome: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, StoreError> {
+        match outcome {
+            Ok(outcome) => self.settle(outcome),
+            Err(late) => Err(StoreError::Unavailable(format!("no answer in time ({late})"))),
+        }
+    }
+
+    /// Ends the holding: the connection goes back to its place when it is sound and in no transaction.
+    pub(super) fn settle<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        let sound = match &outcome {
+            Ok(_) => true,
+            Err(sqlx::Error::Database(error)) => !kind_of(error.as_ref()).is_transient(),
+            Err(_) => false,
+        };
+        if sound && !self.connection.is_in_transaction() {
+            *self.place = Some(self.connection);
+        }
+        outcome.map_err(store_error)
+    }
+}
+
+/// What kind of error a database reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorKind {
+    /// A row of that key is there.
+    Duplicate,
+    /// A constraint, or the range of a column, refuses a row.
+    Refused,
+    /// It cannot work now: connection, disk, memory, locks, timeouts, shutting down.
+    Transient,
+    /// Anything else: a statement that makes no sense to this schema, a broken file.
+    Other,
+}
+
+impl ErrorKind {
+    fn is_transient(self) -> bool {
+        self == ErrorKind::Transient
+    }
+}
+
+/// Sorts a database's error by its code: `SQLSTATE` (five characters, <https://www.postgresql.org/docs/15/errcodes-appendix.html>) or `SQLite`'s
+/// extended result code (a number, <https://www.sqlite.org/rescode.html>).
+pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> ErrorKind {
+    let Some(code) = error.code() else {
+        return ErrorKind::Other;
+    };
+    let is_sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
+    if let (true, Ok(extended)) = (is_sqlite, code.parse::<u32>()) {
+        return match (extended & 0xff, extended) {
+            (_, 1555 | 2067 | 2579) => ErrorKind::Duplicate,
+            (19 | 20, _) => ErrorKind::Refused,
+            // busy, locked, no memory, read only, interrupted, disk error, full, cannot open, lock protocol
+            (5..=10 | 13..=15, _) => ErrorKind::Transient,
+            _ => ErrorKind::Other,
+        };
+    }
+    match code.get(..2) {
+        _ if code == "23505" => ErrorKind::Duplicate,
+        // integrity, data, and the same row twice in one upsert
+        Some("23" | "22" | "21") => ErrorKind::Refused,
+        // connection, authorization, transaction state and rollback, no such database, resources, limits, locks, operator, system
+        Some("08" | "28" | "25" | "40" | "3D" | "53" | "54" | "55" | "57" | "58" | "XX") => ErrorKind::Transient,
+        _ => ErrorKind::Other,
+    }
+}
+
+/// The kind of any error.
+pub(super) fn kind(error: &sqlx::Error) -> ErrorKind {
+    match error {
+        sqlx::Error::Database(error) => kind_of(error.as_ref()),
+        // A value that cannot be written at all (a moment out of range) is refused as one that a column does not take.
+        sqlx::Error::Encode(_) => ErrorKind::Refused,
+        sqlx::Error::Configuration(_)
+        | sqlx::Error::RowNotFound
+        | sqlx::Error::TypeNotFound { .. }
+        | sqlx::Error::ColumnIndexOutOfBounds { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::Migrate(_)
+        | sqlx::Error::InvalidArgument(_) => ErrorKind::Other,
+        _ => ErrorKind::Transient,
+    }
+}
+
+/// What an error of the driver is to the rooms that know no driver.
+pub(super) fn store_error(error: sqlx::Error) -> StoreError {
+    match kind(&error) {
+        ErrorKind::Transient => StoreError::Unavailable(error.to_string()),
+        ErrorKind::Duplicate | ErrorKind::Refused | ErrorKind::Other => StoreError::Invalid(error.to_string()),
+    }
+}
+
+/// Waits for an answer of the driver, for so long.
+///
+/// # Errors
+/// Unavailable when none came in that time; else as the driver says.
+pub(super) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>> + Send,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(outcome) => outcome.map_err(store_error),
+        Err(_) => Err(StoreError::Unavailable(format!("no answer within {limit:?}"))),
+    }
+}

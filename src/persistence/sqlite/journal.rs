@@ -1,0 +1,131 @@
+//! The journal on `SQLite`: appends as one statement, and ownership by epochs. The lock on the data directory stands in for the lease: a
+//! former owner that could still answer cannot be.
+
+use super::Inner;
+use super::lock::DirectoryLock;
+use crate::domain::time::Timestamp;
+use crate::persistence::slot::{ErrorKind, kind};
+use crate::persistence::values::{Moment, signed};
+use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
+use async_trait::async_trait;
+use sqlx::sqlite::{Sqlite, SqliteConnection};
+use sqlx::{Connection, QueryBuilder};
+use std::time::Duration;
+
+const RAISE_EPOCHS: &str = "
+    UPDATE partition SET epoch = epoch + 1, owner = $1, owner_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + $2";
+
+const APPEND_EPOCH_FRAMES: &str = "
+    WITH batch (id) AS MATERIALIZED (SELECT randomblob(16))
+    INSERT INTO journal (partition, seq, epoch, at, batch, records, codec, payload)
+    SELECT partition.id, COALESCE(tail.seq, 0) + 1, partition.epoch, max($1, COALESCE(tail.at, $1)), (SELECT id FROM batch), 0, 0, x''
+    FROM partition LEFT JOIN (SELECT partition, max(seq) AS seq, at FROM journal GROUP BY partition) AS tail
+        ON tail.partition = partition.id";
+
+async fn take_all(
+    connection: &mut SqliteConnection,
+    owner: &str,
+    lease: Duration,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    sqlx::query(RAISE_EPOCHS).bind(owner).bind(millis(lease)).execute(&mut *transaction).await?;
+    sqlx::query(APPEND_EPOCH_FRAMES).bind(Moment(now)).execute(&mut *transaction).await?;
+    transaction.commit().await
+}
+
+/// Sets the end of the lease of those of these partitions that have this epoch; gives how many have.
+async fn set_lease(
+    connection: &mut SqliteConnection,
+    partitions: &[(i64, i64)],
+    lease: Duration,
+) -> Result<u64, sqlx::Error> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "UPDATE partition SET owner_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ",
+    );
+    query.push_bind(millis(lease)).push(" WHERE (id, epoch) IN (");
+    query.push_values(partitions, |mut term, (id, epoch)| {
+        term.push_bind(*id).push_bind(*epoch);
+    });
+    query.push(")").build().execute(connection).await.map(|done| done.rows_affected())
+}
+
+fn millis(lease: Duration) -> i64 {
+    i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 1_000_000)
+}
+
+fn terms(partitions: &[Partition]) -> Result<Vec<(i64, i64)>, StoreError> {
+    partitions.iter().map(|partition| Ok((i64::from(partition.id), signed(partition.epoch)?))).collect()
+}
+
+#[async_trait]
+impl Journal for Inner {
+    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+        let mut held = self.writer()?.hold().await?;
+        let outcome = take_all(held.connection(), owner, lease, now).await;
+        held.settle(outcome)?;
+        self.all_partitions().await
+    }
+
+    async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
+        self.all_partitions().await
+    }
+
+    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        let writer = self.writer()?;
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let numbers = frames.iter().map(|frame| Ok((signed(frame.seq)?, signed(frame.epoch)?)));
+        let numbers = numbers.collect::<Result<Vec<_>, StoreError>>()?;
+        // One statement is one transaction. There are as many texts as a batch can have frames: they stay prepared.
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO journal (partition, seq, epoch, at, batch, records, codec, payload) ",
+        );
+        insert.push_values(frames.iter().zip(&numbers), |mut row, (frame, (seq, epoch))| {
+            row.push_bind(i64::from(frame.partition))
+                .push_bind(*seq)
+                .push_bind(*epoch)
+                .push_bind(Moment(frame.at))
+                .push_bind(frame.batch)
+                .push_bind(i64::from(frame.records))
+                .push_bind(frame.codec as i16)
+                .push_bind(frame.payload.clone());
+        });
+        let mut held = writer.hold().await?;
+        let outcome = tokio::time::timeout(self.append_timeout, insert.build().execute(held.connection())).await;
+        let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
+        match held.settle_timed(outcome) {
+            Ok(_) => Ok(()),
+            Err(_) if collided => Err(StoreError::Collision),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
+        self.look_for(frames).await
+    }
+
+    async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
+        self.frames_after(partition, after_seq, max_bytes).await
+    }
+
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
+        let terms = terms(partitions)?;
+        let mut held = self.writer()?.hold().await?;
+        let outcome = set_lease(held.connection(), &terms, lease).await;
+        let renewed = held.settle(outcome)?;
+        if usize::try_from(renewed) == Ok(partitions.len()) { Ok(()) } else { Err(StoreError::Fenced) }
+    }
+
+    async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {
+        let terms = terms(partitions)?;
+        let mut held = self.writer()?.hold().await?;
+        let outcome = set_lease(held.connection(), &terms, Duration::ZERO).await;
+        match held.settle(outcome)? {
+            // Another's by now: not ours to let anyone in.
+            0 => Ok(()),
+            _ => self.lock.as_ref().map_or(Ok(()), DirectoryLock::release),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The embedded store: one `SQLite` file in the data directory, opened for writing by one process only.
+//!
+//! `SQLite` has one writer. Appends and checkpoints share one connection and take turns in the order in which they came, and a checkpoint
+//! is written in slices: an append waits for one slice at most. Readers never wait for the writer, nor the writer for them (WAL,
+//! <https://www.sqlite.org/wal.html>).
+
+mod journal;
+mod lock;
+mod upserts;
+
+#[path = "../portable/checkpoints.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod checkpoints;
+#[path = "../portable/frames.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod frames;
+#[path = "../portable/queries.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod queries;
+#[path = "../portable/snapshots.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod snapshots;
+
+use super::schema::{self, SQLITE};
+use super::slot::{Held, Slot, store_error};
+use super::{Mode, Options};
+use crate::limits;
+use crate::ports::{Store, StoreError};
+use lock::DirectoryLock;
+use sqlx::sqlite::{
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Pool};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The driver, for the portable files.
+type Db = Sqlite;
+
+/// How a transaction that only reads begins: from its first read on all its statements see the same rows.
+const BEGIN_READING: &str = "BEGIN DEFERRED";
+
+/// How many entities one transaction of a checkpoint writes at most: what an append may have to wait for.
+const SLICE_ENTITIES: usize = 256;
+
+/// The file in the data directory.
+const FILE: &str = "haat.db";
+
+/// Pages of the write-ahead log after which a commit itself moves them into the file. Checkpoints see to it long before, beside the writer.
+const WAL_PAGES: &str = "16384";
+
+struct Inner {
+    writer: Option<Slot<SqliteConnection>>,
+    /// Moves the write-ahead log into the file beside the writer.
+    keeper: Option<Slot<SqliteConnection>>,
+    append_timeout: Duration,
+    checkpoint_timeout: Duration,
+    query_timeout: Duration,
+    reads: Pool<Sqlite>,
+    lists: Pool<Sqlite>,
+    /// Held as long as the store is open for writing. Dropped last: fields are dropped in the order in which they stand.
+    lock: Option<DirectoryLock>,
+}
+
+impl Inner {
+    fn writer(&self) -> Result<&Slot<SqliteConnection>, StoreError> {
+        self.writer.as_ref().ok_or_else(|| StoreError::Invalid("the store was opened for reading only".to_owned()))
+    }
+
+    /// The connection that checkpoints write with: the writer's.
+    async fn checkpointer(&self) -> Result<Held<'_, SqliteConnection>, StoreError> {
+        self.writer()?.hold().await
+    }
+
+    /// Moves what was written since the last checkpoint from the write-ahead log into the file, beside the writer and its commits. What
+    /// cannot be moved now is moved the next time.
+    async fn tidy_up_after(&self, advance: &[(u16, u64)]) {
+        let (Some(keeper), false) = (&self.keeper, advance.is_empty()) else {
+            return;
+        };
+        let Ok(mut held) = keeper.hold().await else {
+            return;
+        };
+        let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(held.connection()).await;
+        if let Err(error) = held.settle(outcome) {
+            tracing::debug!(%error, "the write-ahead log was not moved into the file");
+        }
+    }
+}
+
+/// Opens the store in `directory`, which is made when it is not there (to serve).
+///
+/// # Errors
+/// Invalid when another process serves on it, when its schema is not there (for tools), is of another version, or has another number of
+/// partitions; Unavailable when the file cannot be opened or written.
+pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Store, StoreError> {
+    let file = directory.join(FILE);
+    let (lock, writer) = match mode {
+        Mode::Serve => {
+            let (lock, writer) = open_for_writing(directory, options).await?;
+            (Some(lock), Some(writer))
+        }
+        Mode::Tool => {
+            check(&file, options).await?;
+            (None, None)
+        }
+    };
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(options.connect_timeout)
+            .test_before_acquire(false)
+            .connect_lazy_with(reading(&file, options))
+    };
+    let inner = Arc::new(Inner {
+        keeper: writer.is_some().then(|| Slot::new(writing(&file, options), options.connect_timeout)),
+        writer,
+        append_timeout: options.append_timeout,
+        checkpoint_timeout: options.checkpoint_timeout,
+        query_timeout: options.query_timeout,
+        reads: pool(options.read_connections),
+        lists: pool(options.query_connections),
+        lock,
+    });
+    Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
+}
+
+/// Makes the store in `directory`, or brings its schema up to date.
+///
+/// # Errors
+/// As [`open`].
+pub async fn migrate(directory: &Path, options: &Options) -> Result<(), StoreError> {
+    let (_lock, writer) = open_for_writing(directory, options).await?;
+    writer.close().await;
+    Ok(())
+}
+
+fn writing(file: &Path, options: &Options) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(options.append_timeout / 2)
+        .pragma("wal_autocheckpoint", WAL_PAGES)
+        .pragma("journal_size_limit", "67108864")
+        .pragma("cache_size", "-65536")
+        // Where a plain fsync does not reach the disk (macOS).
+        .pragma("fullfsync", "1")
+        .pragma("checkpoint_fullfsync", "1")
+        .disable_statement_logging()
+}
+
+fn reading(file: &Path, options: &Options) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .busy_timeout(options.query_timeout / 2)
+        .disable_statement_logging()
+}
+
+async fn open_for_writing(
+    directory: &Path,
+    options: &Options,
+) -> Result<(DirectoryLock, Slot<SqliteConnection>), StoreError> {
+    let lock = DirectoryLock::take(directory)?;
+    let writer = Slot::new(writing(&directory.join(FILE), options), options.connect_timeout);
+    let mut held = writer.hold().await?;
+    schema::migrator(SQLITE).run(&mut *held.connection()).await.map_err(schema::migrate_error)?;
+    let fixed = fix_partitions(held.connection()).await;
+    held.settle(fixed)?;
+    let mut held = writer.hold().await?;
+    let partitions = partitions_of(held.connection()).await;
+    schema::check_partitions(held.settle(partitions)?.as_deref())?;
+    Ok((lock, writer))
+}
+
+/// Writes down the number of partitions, once.
+async fn fix_partitions(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let made = sqlx::query("INSERT INTO meta (key, value) VALUES ('partitions', $1) ON CONFLICT DO NOTHING")
+        .bind(limits::PARTITIONS.to_string())
+        .execute(&mut *transaction)
+        .await?;
+    if made.rows_affected() > 0 {
+        for id in 0..limits::PARTITIONS {
+            sqlx::query("INSERT INTO partition (id) VALUES ($1)")
+                .bind(i32::from(id))
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    transaction.commit().await
+}
+
+async fn partitions_of(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'").fetch_optional(connection).await
+}
+
+/// Looks whether the schema is this version's, and changes nothing.
+async fn check(file: &Path, options: &Options) -> Result<(), StoreError> {
+    if !file.exists() {
+        return Err(schema::not_there());
+    }
+    let mut connection = reading(file, options).connect().await.map_err(store_error)?;
+    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(store_error)?;
+    if there == 0 {
+        return Err(schema::not_there());
+    }
+    let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(store_error)?;
+    schema::check_applied(SQLITE, &applied)?;
+    let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
+    // What could not be closed in order is closed all the same.
+    let _ = connection.close().await;
+    schema::check_partitions(partitions.as_deref())
+}

@@ -1,0 +1,123 @@
+//! What operators watch: every metric's name and help, once; the logs; and the hook that tells of panics.
+
+use std::panic;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// The names of all metrics outside of HTTP.
+pub mod names {
+    /// Gauge, by kind: actors in memory.
+    pub const ACTORS_LIVE: &str = "haat_actors_live";
+    /// Gauge, by kind: messages waiting in the fullest mailbox.
+    pub const MAILBOX_DEPTH_MAX: &str = "haat_mailbox_depth_max";
+    /// Counter, by kind and outcome: commands taken from outside and from other actors.
+    pub const COMMANDS: &str = "haat_commands_total";
+    /// Histogram, by kind: from the moment a request's command was sent to its durable answer.
+    pub const COMMAND_SECONDS: &str = "haat_command_duration_seconds";
+    /// Counter, by kind: actors started again after a panic.
+    pub const RESTARTS: &str = "haat_actor_restarts_total";
+    /// Counter, by kind: states built from a snapshot or from records.
+    pub const RECOVERIES: &str = "haat_actor_recoveries_total";
+    /// Counter, by kind: actors that left memory.
+    pub const PASSIVATIONS: &str = "haat_actor_passivations_total";
+    /// Counter, by kind: entities whose records do not fit each other.
+    pub const QUARANTINES: &str = "haat_entities_quarantined_total";
+    /// Counter, by invariant: breaches found while running.
+    pub const BREACHES: &str = "haat_invariant_breaches_total";
+    /// Counter, by reason: requests refused because a limit was reached.
+    pub const SHED: &str = "haat_requests_shed_total";
+    /// Histogram: records in one commit.
+    pub const LANE_BATCH_RECORDS: &str = "haat_lane_batch_records";
+    /// Histogram: how long a commit takes.
+    pub const LANE_COMMIT_SECONDS: &str = "haat_lane_commit_seconds";
+    /// Counter: records written.
+    pub const LANE_RECORDS: &str = "haat_lane_records_total";
+    /// Counter: bytes of frames written.
+    pub const LANE_BYTES: &str = "haat_lane_frame_bytes_total";
+    /// Counter: commits that failed and were tried again.
+    pub const LANE_COMMIT_FAILURES: &str = "haat_lane_commit_failures_total";
+    /// Gauge: records decided and not yet durable.
+    pub const LANE_BACKLOG: &str = "haat_lane_backlog_records";
+    /// Gauge: durable records that no checkpoint holds yet.
+    pub const CHECKPOINT_LAG: &str = "haat_checkpoint_lag_records";
+    /// Gauge: entities the running checkpoint writes.
+    pub const CHECKPOINT_DIRTY_ENTITIES: &str = "haat_checkpoint_dirty_entities";
+    /// Histogram: how long a checkpoint takes.
+    pub const CHECKPOINT_SECONDS: &str = "haat_checkpoint_seconds";
+    /// Counter: entities written by checkpoints.
+    pub const CHECKPOINT_ENTITIES: &str = "haat_checkpoint_entities_total";
+    /// Counter: entities whose rows a constraint refused.
+    pub const CHECKPOINT_REFUSED: &str = "haat_checkpoint_refused_total";
+    /// Counter, by call and outcome: calls of payment gateways.
+    pub const PAYMENT_CALLS: &str = "haat_payment_calls_total";
+    /// Histogram, by call: how long a call of a payment gateway takes.
+    pub const PAYMENT_SECONDS: &str = "haat_payment_call_seconds";
+    /// Gauge, by status: orders.
+    pub const ORDERS: &str = "haat_orders";
+}
+
+/// Every metric with its help.
+const HELP: &[(&str, &str, char)] = &[
+    (names::ACTORS_LIVE, "Actors in memory.", 'g'),
+    (names::MAILBOX_DEPTH_MAX, "Messages waiting in the fullest mailbox.", 'g'),
+    (names::COMMANDS, "Commands taken, by outcome.", 'c'),
+    (names::COMMAND_SECONDS, "From sending a request's command to its durable answer.", 'h'),
+    (names::RESTARTS, "Actors started again after a panic.", 'c'),
+    (names::RECOVERIES, "States built from a snapshot or from records.", 'c'),
+    (names::PASSIVATIONS, "Actors that left memory.", 'c'),
+    (names::QUARANTINES, "Entities whose records do not fit each other.", 'c'),
+    (names::BREACHES, "Breaches of invariants found while running.", 'c'),
+    (names::SHED, "Requests refused because a limit was reached.", 'c'),
+    (names::LANE_BATCH_RECORDS, "Records in one commit.", 'h'),
+    (names::LANE_COMMIT_SECONDS, "How long a commit takes.", 'h'),
+    (names::LANE_RECORDS, "Records written.", 'c'),
+    (names::LANE_BYTES, "Bytes of frames written.", 'c'),
+    (names::LANE_COMMIT_FAILURES, "Commits that failed and were tried again.", 'c'),
+    (names::LANE_BACKLOG, "Records decided and not yet durable.", 'g'),
+    (names::CHECKPOINT_LAG, "Durable records that no checkpoint holds yet.", 'g'),
+    (names::CHECKPOINT_DIRTY_ENTITIES, "Entities the running checkpoint writes.", 'g'),
+    (names::CHECKPOINT_SECONDS, "How long a checkpoint takes.", 'h'),
+    (names::CHECKPOINT_ENTITIES, "Entities written by checkpoints.", 'c'),
+    (names::CHECKPOINT_REFUSED, "Entities whose rows a constraint refused.", 'c'),
+    (names::PAYMENT_CALLS, "Calls of payment gateways, by outcome.", 'c'),
+    (names::PAYMENT_SECONDS, "How long a call of a payment gateway takes.", 'h'),
+    (names::ORDERS, "Orders, by status.", 'g'),
+];
+
+/// Gives every metric its help text; to be called once a recorder is installed.
+pub fn describe() {
+    for (name, help, kind) in HELP {
+        match kind {
+            'c' => metrics::describe_counter!(*name, *help),
+            'g' => metrics::describe_gauge!(*name, *help),
+            _ => metrics::describe_histogram!(*name, *help),
+        }
+    }
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Sends logs to stderr, filtered as by `RUST_LOG`, and panics to the log.
+pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter)?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = logs.with_span_events(FmtSpan::NONE);
+    match format {
+        LogFormat::Text => logs.with_target(false).init(),
+        LogFormat::Json => logs.json().flatten_event(true).with_current_span(true).with_span_list(false).init(),
+    }
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let message = info.payload_as_str().unwrap_or("a panic without a message");
+        tracing::error!(place, message, "panic");
+    }));
+    Ok(())
+}

@@ -1,0 +1,392 @@
+//! The operators' tools, over stores that a real server wrote: what is sound passes on both stores, also beside the server, and every
+//! kind of damage is found by the check that is there for it.
+
+mod support;
+
+use haat::app::audit::{Report, audit};
+use haat::app::journal::Selection;
+use haat::app::replay::Until;
+use haat::app::{journal, replay};
+use haat::domain::ids::{EntityRef, Kind};
+use haat::domain::time::Timestamp;
+use haat::http::auth::Bearer;
+use haat::persistence::lane::decode;
+use haat::persistence::{self, Mode, Options, Place, StoreConfig};
+use haat::ports::{Codec, Frame, Store};
+use serde_json::Value;
+use sqlx::{Connection, SqliteConnection};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use support::{Kind as Database, Server, TestStore, token};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const LEDGER: &str = "sandbox-ledger.jsonl";
+
+/// Sells three of five pieces, lets one card be declined and one order be cancelled in the middle of its payment.
+async fn trade(server: &Server) -> String {
+    let admin = token(&Bearer::Admin("root".into()));
+    let (_, sku) = server.client.shop(&admin, "12.50", 5).await;
+    let mut paid = String::new();
+    for _ in 0..3 {
+        let buyer = server.client.buyer(&sku, 1).await;
+        let order = server.client.checkout(&buyer, "tok_approve").header("prefer", "wait=30").send().await.expect(201);
+        order.field("id").clone_into(&mut paid);
+    }
+    let buyer = server.client.buyer(&sku, 2).await;
+    server.client.checkout(&buyer, "tok_decline").header("prefer", "wait=30").send().await;
+    // The same cart again, and this time with a payment that is cancelled while it runs.
+    let slow = server.client.checkout(&buyer, "tok_slow_300").send().await.expect(201);
+    let cancel = format!("/v1/orders/{}/cancel", slow.field("id"));
+    let client = server.client;
+    let asked = client.post(&cancel, &serde_json::json!({})).bearer(&buyer.token).send().await;
+    assert!(asked.status < 300, "{}", asked.text);
+    for _ in 0..500 {
+        let order = client.order(&buyer.token, slow.field("id")).await;
+        if order.field("status") == "cancelled" {
+            return paid;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the order does not end");
+}
+
+/// A store on which there was trade and from which the server has gone in order; and a paid order of it.
+async fn traded() -> (TestStore, EntityRef) {
+    let store = TestStore::new(Database::Sqlite).await;
+    let server = Server::start(&store).await;
+    let paid = trade(&server).await;
+    server.stop().await;
+    (store, paid.parse().expect("an id"))
+}
+
+async fn audited(store: &TestStore) -> Report {
+    audit(&store.config(), store.data_dir()).await.expect("the store can be looked at")
+}
+
+/// Exactly these checks found something; in words, all of it.
+#[track_caller]
+fn only(report: &Report, checks: &[&str]) -> String {
+    let found: Vec<&str> =
+        report.findings.iter().filter(|finding| finding.breaches.count() > 0).map(|finding| finding.check).collect();
+    assert_eq!(found, checks, "{report}");
+    report.to_string()
+}
+
+/// Changes something behind the server's back.
+async fn change(store: &TestStore, sql: &'static str) -> u64 {
+    let url = format!("sqlite://{}", store.data_dir().join("haat.db").display());
+    let mut connection = SqliteConnection::connect(&url).await.expect("the store's file");
+    let done = sqlx::query(sql).execute(&mut connection).await.expect("a statement");
+    connection.close().await.expect("closed");
+    done.rows_affected()
+}
+
+on_both_stores! {
+    /// A sound store is clean: beside the server while snapshots are still behind, and after the server has gone.
+    async fn a_sound_store_is_clean(store) {
+        let server = Server::start(&store).await;
+        trade(&server).await;
+        let beside = audited(&store).await;
+        assert!(beside.is_clean(), "{beside}");
+        server.stop().await;
+        let after = audited(&store).await;
+        only(&after, &[]);
+        let looked_at = |check: &str| after.of(check).expect("a check").looked_at.clone();
+        assert!(looked_at("journal").ends_with("frames of 16 partitions: dense, in order"), "{after}");
+        assert!(looked_at("entities").starts_with("4 carts, 5 orders and 1 vendor"), "{after}");
+        assert!(looked_at("stock").starts_with("1 SKU: 5 received, 3 sold to orders"), "{after}");
+        assert!(looked_at("carts").starts_with("5 orders of 4 carts, 3 paid and 2 ended unpaid"), "{after}");
+        assert!(looked_at("snapshots").starts_with("10 snapshots, 10 of the newest version"), "{after}");
+        assert!(looked_at("tables").starts_with("8 rows of"), "{after}");
+        assert!(looked_at("money").contains("3 paid orders charged once each, together 37.50 BDT"), "{after}");
+    }
+
+    /// While buyers come and go, an audit beside the server sees one moment: it never takes a message under way for a breach.
+    async fn an_audit_in_the_middle_of_a_rush_is_clean(store) {
+        let server = Server::start(&store).await;
+        let admin = token(&Bearer::Admin("root".into()));
+        let (_, sku) = server.client.shop(&admin, "12.50", 40).await;
+        let client = server.client;
+        let mut buyers = tokio::task::JoinSet::new();
+        for number in 0..120 {
+            let sku = sku.clone();
+            buyers.spawn(async move {
+                let buyer = client.buyer(&sku, 1).await;
+                let card = ["tok_approve", "tok_decline", "tok_slow_40"][number % 3];
+                client.checkout(&buyer, card).header("prefer", "wait=30").send().await;
+            });
+        }
+        while !buyers.is_empty() {
+            let report = audited(&store).await;
+            assert!(report.is_clean(), "{report}");
+            while buyers.try_join_next().is_some_and(|buyer| buyer.is_ok()) {}
+        }
+        server.stop().await;
+        let report = audited(&store).await;
+        assert!(report.is_clean(), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_stock_row_is_found() {
+    let (store, _) = traded().await;
+    assert_eq!(change(&store, "UPDATE skus SET on_hand = on_hand - 1").await, 1);
+    let told = only(&audited(&store).await, &["tables"]);
+    assert!(told.contains("its row says on_hand: 1, its entity on_hand: 2"), "{told}");
+}
+
+#[tokio::test]
+async fn a_lost_order_row_is_found() {
+    let (store, paid) = traded().await;
+    change(&store, "DELETE FROM order_lines").await;
+    let told = only(&audited(&store).await, &["tables"]);
+    assert!(told.contains(&format!("order {paid}: its row says lines: []")), "{told}");
+}
+
+#[tokio::test]
+async fn a_missing_frame_is_found_with_the_records_it_held() {
+    let (store, _) = traded().await;
+    // The first frame with the second record of something that has a third.
+    change(
+        &store,
+        "DELETE FROM journal WHERE (partition, seq) = (
+        SELECT partition, min(seq) FROM journal WHERE records > 0 AND partition = (
+            SELECT partition FROM snapshot WHERE kind = 'vendor' LIMIT 1))",
+    )
+    .await;
+    let report = audited(&store).await;
+    let told = report.to_string();
+    assert!(report.of("journal").is_some_and(|finding| finding.breaches.count() == 1), "{told}");
+    assert!(told.contains("frame 3 follows frame 1: frames are missing"), "{told}");
+    assert!(told.contains("follows version 0: a record is missing"), "{told}");
+}
+
+#[tokio::test]
+async fn a_missing_last_frame_is_found_by_the_snapshot_it_led_to() {
+    let (store, paid) = traded().await;
+    let partition = paid.partition(16);
+    let sql = format!(
+        "DELETE FROM journal WHERE partition = {partition} AND seq = (
+        SELECT max(seq) FROM journal WHERE partition = {partition})"
+    );
+    change(&store, sql.leak()).await;
+    let told = audited(&store).await.to_string();
+    assert!(told.contains("its checkpoint is"), "{told}");
+    assert!(told.contains(&format!("{paid}: its snapshot has version")), "{told}");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_differs_is_found() {
+    let (store, _) = traded().await;
+    let sku = "UPDATE snapshot SET state = CAST(replace(CAST(state AS TEXT), '\"on_hand\":2', '\"on_hand\":4') AS BLOB)
+        WHERE part LIKE 'sku_%'";
+    assert_eq!(change(&store, sku).await, 1);
+    let told = only(&audited(&store).await, &["snapshots"]);
+    assert!(told.contains("(on_hand: 4 instead of 2)"), "{told}");
+    // A part too many, and an entity that has none although the checkpoint has passed it.
+    change(
+        &store,
+        "INSERT INTO snapshot SELECT kind, entity, 'hold/x', partition, version, NULL, state FROM snapshot
+        WHERE kind = 'vendor' AND part = ''",
+    )
+    .await;
+    change(&store, "DELETE FROM snapshot WHERE kind = 'order'").await;
+    let told = only(&audited(&store).await, &["snapshots"]);
+    assert!(told.contains("its snapshot cannot be read: snapshot part 'hold/x'"), "{told}");
+    assert!(told.contains("it has no snapshot, and the checkpoint says"), "{told}");
+}
+
+#[tokio::test]
+async fn a_doubled_and_a_changed_payment_are_found() {
+    let (store, paid) = traded().await;
+    let path = store.data_dir().join(LEDGER);
+    let ledger = fs::read_to_string(&path).expect("a ledger");
+    let line = ledger.lines().find(|line| line.contains(&paid.to_string())).expect("its charge").to_owned();
+    fs::write(&path, format!("{ledger}{line}\n")).expect("written");
+    let told = only(&audited(&store).await, &["money"]);
+    assert!(told.contains(&format!("{paid} goes from charged to charged")), "{told}");
+    // Another amount; a charge that never came; a charge for nobody.
+    fs::write(&path, ledger.replace(&line, &line.replace("1250", "1251"))).expect("written");
+    let told = only(&audited(&store).await, &["money"]);
+    assert!(told.contains("paid 12.50 BDT, and the ledger says charged 12.51 BDT"), "{told}");
+    fs::write(&path, ledger.replace(&format!("{line}\n"), "")).expect("written");
+    let told = only(&audited(&store).await, &["money"]);
+    assert!(told.contains(&format!("{paid}: paid 12.50 BDT, and never charged")), "{told}");
+    let nobody = "order_01h2xcejqtf2nbrexx3vqjhp41";
+    fs::write(&path, format!("{ledger}{}\n", line.replace(&paid.to_string(), nobody))).expect("written");
+    let told = only(&audited(&store).await, &["money"]);
+    assert!(told.contains(&format!("{nobody}: charged, and the journal knows no such order")), "{told}");
+    fs::remove_file(&path).expect("removed");
+    let report = audited(&store).await;
+    assert!(report.is_clean() && report.to_string().contains("not checked"), "{report}");
+}
+
+/// A store with the same journal but for what `edit` takes out or changes, and with nothing else.
+async fn retold(from: &TestStore, edit: impl Fn(&mut Vec<Value>)) -> TestStore {
+    let to = TestStore::new(Database::Sqlite).await;
+    fs::copy(from.data_dir().join(LEDGER), to.data_dir().join(LEDGER)).expect("the ledger");
+    let source = persistence::open(&from.config(), Mode::Tool).await.expect("the old store");
+    let target = persistence::open(&to.config(), Mode::Serve).await.expect("a new store");
+    let now = Timestamp::from_millis(1);
+    let taken = target.journal.take("a test", Duration::from_millis(1), now).await.expect("taken");
+    let mut versions: HashMap<String, u64> = HashMap::new();
+    for partition in taken {
+        let mut seq = partition.tail_seq;
+        for mut frame in all_frames(&source, partition.id).await.into_iter().filter(|frame| frame.records > 0) {
+            let lines = decode(&frame).expect("a frame");
+            let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            let mut records = lines.map(|line| serde_json::from_slice(line).expect("a record")).collect();
+            edit(&mut records);
+            seq += 1;
+            (frame.seq, frame.epoch, frame.batch) = (seq, partition.epoch, Uuid::now_v7());
+            (frame.codec, frame.records, frame.payload) = (Codec::Plain, records.len() as u32, Vec::new());
+            for mut record in records {
+                let version = versions.entry(record["e"].as_str().expect("an entity").to_owned()).or_default();
+                *version += 1;
+                record["v"] = (*version).into();
+                frame.payload.extend(serde_json::to_vec(&record).expect("JSON"));
+                frame.payload.push(b'\n');
+            }
+            target.journal.append(&[frame]).await.expect("appended");
+        }
+    }
+    to
+}
+
+async fn all_frames(store: &Store, partition: u16) -> Vec<Frame> {
+    store.journal.frames(partition, 0, usize::MAX / 2).await.expect("frames")
+}
+
+fn is(record: &Value, kind: &str, event: &str) -> bool {
+    record["e"].as_str().is_some_and(|entity| entity.starts_with(kind)) && record["ev"][0]["type"] == event
+}
+
+#[tokio::test]
+async fn an_order_paid_without_its_stock_is_found() {
+    let (store, paid) = traded().await;
+    let same = retold(&store, |_| {}).await;
+    only(&audited(&same).await, &[]);
+
+    let of = |record: &Value| record["ev"][0]["order"] == paid.to_string();
+    let unsold = retold(&store, |records| {
+        records.retain(|record| !(is(record, "vendor_", "stock_committed") && of(record)));
+    })
+    .await;
+    let told = only(&audited(&unsold).await, &["stock"]);
+    assert!(told.contains(&format!("{paid}, settled of vendor_")), "{told}");
+    assert!(told.contains("paid and settled without its stock: nothing was sold to it"), "{told}");
+    assert!(told.contains("received 5, on hand 3, sold to orders 3: they do not add up"), "{told}");
+}
+
+#[tokio::test]
+async fn stock_sold_to_an_order_that_was_let_go_is_found() {
+    let (store, _) = traded().await;
+    let sold = retold(&store, |records| {
+        for record in records.iter_mut().filter(|record| is(record, "vendor_", "stock_released")) {
+            let order = record["ev"][0]["order"].clone();
+            record["ev"] = serde_json::json!([{"type": "stock_committed", "order": order}]);
+        }
+    })
+    .await;
+    let told = only(&audited(&sold).await, &["entities", "stock"]);
+    assert!(told.contains("sold, and the order is not paid"), "{told}");
+}
+
+#[tokio::test]
+async fn a_cart_that_was_not_closed_is_found() {
+    let (store, paid) = traded().await;
+    let open = retold(&store, |records| records.retain(|record| !is(record, "cart_", "cart_checked_out"))).await;
+    let told = only(&audited(&open).await, &["carts"]);
+    assert!(told.contains(&format!("is not checked out with it: checking out with {paid}")), "{told}");
+}
+
+#[tokio::test]
+async fn an_amount_that_does_not_add_up_is_found() {
+    let (store, _) = traded().await;
+    let cheaper = retold(&store, |records| {
+        for record in records.iter_mut().filter(|record| is(record, "order_", "paid")) {
+            record["ev"][0]["amount"] = 1.into();
+        }
+    })
+    .await;
+    let told = only(&audited(&cheaper).await, &["entities", "money"]);
+    assert!(told.contains("a_paid_order_is_paid_once"), "{told}");
+    assert!(told.contains("paid 0.01 BDT, and the ledger says charged 12.50 BDT"), "{told}");
+}
+
+fn config(directory: &Path) -> StoreConfig {
+    StoreConfig { place: Place::Sqlite(directory.to_owned()), options: Options::default() }
+}
+
+#[tokio::test]
+async fn where_there_is_no_store_it_is_said_how_to_make_one() {
+    let directory = TempDir::new().expect("a directory");
+    for place in [directory.path().to_owned(), directory.path().join("nowhere")] {
+        let error = audit(&config(&place), &place).await.expect_err("no store").to_string();
+        assert!(error.contains("start a server on it, or run `haat migrate`"), "{error}");
+        assert!(!place.join("haat.db").exists(), "looking made a store");
+    }
+    fs::write(directory.path().join("haat.db"), "").expect("a file");
+    let error = audit(&config(directory.path()), directory.path()).await.expect_err("no schema").to_string();
+    assert!(error.contains("run `haat migrate`"), "{error}");
+    fs::write(directory.path().join("haat.db"), "this is no database, whatever its name says").expect("a file");
+    audit(&config(directory.path()), directory.path()).await.expect_err("no database");
+}
+
+#[tokio::test]
+async fn the_journal_is_printed_in_order_and_without_tokens() {
+    let (store, paid) = traded().await;
+    let printed = async |selection: Selection| {
+        let mut out = Vec::new();
+        journal::print(&store.config(), &selection, &mut out).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(String::from_utf8(out).expect("text"))
+    };
+    let all = printed(Selection { json: true, ..Selection::default() }).await.expect("the journal");
+    let lines: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lines.is_sorted_by_key(|line| line["committed_at"].as_str().map(str::to_owned)));
+    assert!(all.contains(r#""token":"***""#) && !all.contains("tok_"), "a payment token");
+    let records = lines.iter().filter(|line| line["version"].is_u64()).count();
+    let looked_at = audited(&store).await.of("journal").expect("a check").looked_at.clone();
+    assert!(looked_at.starts_with(&format!("{records} records")), "{looked_at}");
+
+    let of_order = printed(Selection { entity: Some(paid), ..Selection::default() }).await.expect("an order");
+    assert!(of_order.contains(&format!("  {paid}  v1  ")), "{of_order}");
+    assert!(of_order.contains("    stock_committed {\"vendor\":\"vendor_"), "{of_order}");
+    assert!(!of_order.contains("\n  cart_"), "{of_order}");
+    let some =
+        Selection { limit: Some(3), json: true, partition: Some(paid.partition(16)), after: 1, ..Selection::default() };
+    assert_eq!(printed(some).await.expect("three records").lines().count(), 3);
+    let nobody = EntityRef { kind: Kind::Cart, uuid: Uuid::nil() };
+    let error = printed(Selection { entity: Some(nobody), ..Selection::default() }).await.expect_err("nobody");
+    assert!(error.contains("the journal has no record of cart_"), "{error}");
+}
+
+#[tokio::test]
+async fn an_order_is_replayed_to_its_end_to_a_version_or_to_a_moment() {
+    let (store, paid) = traded().await;
+    let replayed = async |entity: EntityRef, until: Until| {
+        let mut out = Vec::new();
+        replay::print(&store.config(), entity, until, &mut out).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(String::from_utf8(out).expect("text"))
+    };
+    let whole = replayed(paid, Until::Newest).await.expect("an order");
+    for part in ["v1  placed {", "  status: paid\n", "  phase: settled\n", "  timeline:\n", "  paid  12.50 BDT\n"] {
+        assert!(whole.contains(part), "{part}: {whole}");
+    }
+    assert!(!whole.contains("tok_"), "{whole}");
+    let first = replayed(paid, Until::Version(1)).await.expect("its first version");
+    assert!(first.contains("after 1 record\n") && first.contains("  status: placed\n"), "{first}");
+    let later = replayed(paid, Until::Moment(Timestamp::from_millis(i64::MAX / 2))).await.expect("much later");
+    assert_eq!(later, whole);
+    for (entity, until, word) in [
+        (paid, Until::Version(99), "has come to version"),
+        (paid, Until::Moment(Timestamp::from_millis(0)), "has no record at or before 1970-01-01T00:00:00.000Z"),
+        (EntityRef { kind: Kind::Vendor, uuid: Uuid::nil() }, Until::Newest, "has no record of vendor_"),
+    ] {
+        let error = replayed(entity, until).await.expect_err("nothing to show");
+        assert!(error.contains(word), "{error}");
+    }
+}

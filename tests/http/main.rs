@@ -1,0 +1,11 @@
+//! The server as its users see it, over HTTP, on both stores.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod checkout;
+mod durability;
+mod faults;
+mod idempotency;
+mod rush;
+mod shop;

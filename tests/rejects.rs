@@ -1,0 +1,377 @@
+//! One row per refusal: which command in which state gives it. A new variant breaks the build here until it has a row; where several
+//! refusals would apply, the one that stands first in the enumeration is given.
+
+#[path = "support/world.rs"]
+mod world;
+
+use haat::domain::cart::{Cart, CartCommand, CartLine};
+use haat::domain::entity::{Entity, Owner, Principal};
+use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::money::{Currency, Money};
+use haat::domain::order::{Milestone, Order, OrderCommand, OrderStatus};
+use haat::domain::reject::{Reject, Shortage};
+use haat::domain::time::Timestamp;
+use haat::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand, WantedLine};
+use haat::limits;
+use uuid::Uuid;
+use world::World;
+use world::gateway::{APPROVE, SILENT};
+use world::shop::{STOCK, buyer, cart, details, sku, vendor};
+
+/// The shop, and a cart that was just checked out.
+fn checked_out(token: &str) -> (World, OrderId) {
+    let mut world = World::shop(2);
+    world.shelf_blind = true;
+    world.set_line(0, (0, 0), 2).unwrap();
+    let (order, _) = world.check_out(0, token, None).unwrap();
+    (world, order)
+}
+
+fn vendor_of(world: &World, number: usize) -> &Vendor {
+    &world.vendors[&vendor(number)].state
+}
+
+fn refusal<E: Entity>(state: &E, command: E::Command, now: Timestamp) -> Reject {
+    state.decide(&command, now).expect_err("the command should be refused")
+}
+
+fn yen() -> Currency {
+    "JPY".parse().unwrap()
+}
+
+fn set_line(quantity: i64, currency: Currency) -> CartCommand {
+    let line = CartLine { sku: sku(0, 1), vendor: vendor(0), title: "SKU".into(), quantity, unit_price: 100 };
+    CartCommand::SetLine { by: buyer(0), line, currency }
+}
+
+fn new_sku(number: u128, code: &str, price_minor: i64, on_hand: i64) -> NewSku {
+    let id = SkuId::from_uuid(Uuid::from_u128(number));
+    NewSku { id, code: code.into(), price_minor, currency: Currency::BDT, on_hand }
+}
+
+fn add_product(skus: Vec<NewSku>) -> VendorCommand {
+    let id = ProductId::from_uuid(Uuid::from_u128(0x999));
+    let product = NewProduct { id, title: "New".into(), description: None, category: None, skus };
+    VendorCommand::AddProduct { by: Principal::Staff, product }
+}
+
+fn many_skus(price_minor: i64, on_hand: i64) -> Vec<NewSku> {
+    (0..=limits::PRODUCT_SKUS as u128).map(|number| new_sku(number, "same", price_minor, on_hand)).collect()
+}
+
+fn adjust(number: usize, delta: i64) -> VendorCommand {
+    VendorCommand::AdjustStock { by: Principal::Staff, sku: sku(0, number), delta, reason: "count".into() }
+}
+
+fn reserve(of: &[(SkuId, i64)], until: Timestamp, currency: Currency) -> VendorCommand {
+    let lines = of.iter().map(|(sku, quantity)| WantedLine { sku: *sku, quantity: *quantity }).collect();
+    VendorCommand::Reserve { order: OrderId::from_uuid(Uuid::from_u128(9)), until, currency, lines }
+}
+
+/// A row: the variant this stands for (any values), and the refusals that were given.
+struct Row {
+    code: &'static str,
+    given: Vec<Reject>,
+}
+
+fn check_out(by: Principal, expected: Option<Money>, shortages: Vec<Shortage>) -> CartCommand {
+    let details = haat::domain::cart::CheckoutDetails { expected_total: expected, ..details(APPROVE, None) };
+    CartCommand::CheckOut { by, details: Box::new(details), shortages }
+}
+
+/// What the buyer of cart 0 is told in the end.
+fn told(mut world: World, order: OrderId) -> Reject {
+    world.settle();
+    world.told(0, order, Milestone::Held).expect("an ended order answers").expect_err("a refused checkout")
+}
+
+/// The row of a variant. No wildcard: a new variant has no row yet and does not compile.
+#[allow(clippy::too_many_lines)]
+fn row(reject: &Reject) -> Vec<Reject> {
+    let world = World::shop(2);
+    let now = world.now;
+    let later = now.plus_millis(1);
+    let some_vendor = VendorId::from_uuid(Uuid::from_u128(5));
+    let known = &[(sku(0, 0), 1)];
+    match reject {
+        Reject::VendorUnknown => {
+            let nobody = Vendor::new(some_vendor);
+            vec![
+                // Before it came into being, though the SKU, the price and the stock would be wrong, too.
+                refusal(&nobody, adjust(0, -1), now),
+                refusal(&nobody, add_product(many_skus(0, -1)), now),
+                refusal(&nobody, reserve(known, now, yen()), now),
+                // For another vendor, and for a buyer.
+                refusal(
+                    vendor_of(&world, 0),
+                    VendorCommand::GetSku { by: Principal::Vendor(some_vendor), sku: sku(0, 0) },
+                    now,
+                ),
+                refusal(vendor_of(&world, 0), VendorCommand::GetSku { by: buyer(0), sku: sku(9, 9) }, now),
+            ]
+        }
+        Reject::CartUnknown => {
+            let nobody = Cart::new(CartId::from_uuid(Uuid::from_u128(6)));
+            let known = &world.carts[&cart(0)].state;
+            vec![
+                refusal(&nobody, CartCommand::Get { by: buyer(0) }, now),
+                refusal(&nobody, CartCommand::Get { by: Principal::Staff }, now),
+                refusal(known, CartCommand::Get { by: buyer(1) }, now),
+                refusal(known, check_out(buyer(1), None, Vec::new()), now),
+                refusal(known, CartCommand::RemoveLine { by: buyer(1), sku: sku(0, 0) }, now),
+                refusal(
+                    &checked_out(APPROVE).0.carts[&cart(0)].state,
+                    CartCommand::Reprice { by: buyer(1), prices: Vec::new() },
+                    now,
+                ),
+            ]
+        }
+        Reject::OrderUnknown => {
+            let (mut world, order) = checked_out(SILENT);
+            world.settle();
+            let placed = &world.orders[&order].state;
+            let nobody = Order::new(OrderId::from_uuid(Uuid::from_u128(7)));
+            vec![
+                refusal(&nobody, OrderCommand::Get { by: Principal::Staff }, now),
+                refusal(&nobody, OrderCommand::Charged, now),
+                refusal(&nobody, OrderCommand::Cancel { by: Principal::Staff }, now),
+                refusal(placed, OrderCommand::Get { by: buyer(1) }, now),
+                refusal(placed, OrderCommand::GetTimeline { by: Principal::Vendor(vendor(1)) }, now),
+                // A vendor sees its share, and may not cancel.
+                refusal(placed, OrderCommand::Cancel { by: Principal::Vendor(vendor(0)) }, now),
+            ]
+        }
+        // Asking for a product by itself is no command: the read tables know.
+        Reject::ProductUnknown => {
+            let reply = vendor_of(&world, 0).reply(&add_product(Vec::new()), false);
+            vec![reply.expect("an answer").expect_err("never added")]
+        }
+        Reject::SkuUnknown => vec![
+            refusal(vendor_of(&world, 0), adjust(9, i64::MAX), now),
+            refusal(vendor_of(&world, 0), VendorCommand::GetSku { by: Principal::Staff, sku: sku(1, 0) }, now),
+            refusal(
+                vendor_of(&world, 0),
+                VendorCommand::SetPrice { by: Principal::Staff, sku: sku(0, 9), price_minor: 0, currency: yen() },
+                now,
+            ),
+            // Before the currency, the closed hold and the shortage of another line.
+            refusal(vendor_of(&world, 0), reserve(&[(sku(0, 0), STOCK + 1), (sku(0, 9), 1)], now, yen()), now),
+        ],
+        // Given by the shell, which alone keeps keys.
+        Reject::IdempotencyKeyReused | Reject::CommandPoisoned => vec![reject.clone()],
+        // Given at the edge, where the gateway's forms of tokens are known.
+        Reject::PaymentUnsupported { .. } => vec![reject.clone()],
+        Reject::CartCheckingOut => {
+            let (world, _) = checked_out(APPROVE);
+            let state = &world.carts[&cart(0)].state;
+            vec![
+                refusal(state, set_line(0, yen()), now),
+                refusal(state, CartCommand::RemoveLine { by: buyer(0), sku: sku(0, 0) }, now),
+            ]
+        }
+        Reject::CartCheckedOut => {
+            let (mut world, _) = checked_out(APPROVE);
+            world.settle();
+            let state = &world.carts[&cart(0)].state;
+            vec![
+                refusal(state, set_line(0, yen()), now),
+                refusal(state, CartCommand::RemoveLine { by: buyer(0), sku: sku(9, 9) }, now),
+            ]
+        }
+        Reject::CartEmpty => {
+            let state = &world.carts[&cart(0)].state;
+            let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 1, available: 0 }];
+            vec![refusal(state, check_out(buyer(0), Some(Money::new(0, yen())), shortages), now)]
+        }
+        Reject::CurrencyMismatch { .. } => {
+            let mut world = world;
+            world.set_line(0, (0, 0), 1).unwrap();
+            let state = &world.carts[&cart(0)].state;
+            let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 1, available: 0 }];
+            vec![
+                refusal(state, set_line(0, yen()), now),
+                refusal(state, check_out(buyer(0), Some(Money::new(0, yen())), shortages), now),
+                // Before the closed hold and the shortage.
+                refusal(vendor_of(&world, 0), reserve(&[(sku(0, 0), STOCK + 1)], now, yen()), now),
+                refusal(
+                    vendor_of(&world, 0),
+                    VendorCommand::SetPrice { by: Principal::Staff, sku: sku(0, 0), price_minor: 0, currency: yen() },
+                    now,
+                ),
+            ]
+        }
+        Reject::TooManyLines { .. } => {
+            let mut state = Cart::new(cart(0));
+            let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
+            let fill = (0..limits::CART_LINES as u128).map(|number| {
+                let sku = SkuId::from_uuid(Uuid::from_u128(number));
+                let line = CartLine { sku, vendor: vendor(0), title: "SKU".into(), quantity: 1, unit_price: 1 };
+                CartCommand::SetLine { by: buyer(0), line, currency: Currency::BDT }
+            });
+            for command in std::iter::once(create).chain(fill) {
+                let events = state.decide(&command, now).unwrap();
+                events.iter().for_each(|event| state.apply(event, now));
+            }
+            vec![refusal(&state, set_line(1, Currency::BDT), now), refusal(&state, set_line(0, Currency::BDT), now)]
+        }
+        Reject::QuantityOutOfRange { .. } => {
+            let state = &world.carts[&cart(0)].state;
+            [0, -1, limits::LINE_QUANTITY + 1, i64::MAX]
+                .map(|quantity| refusal(state, set_line(quantity, Currency::BDT), now))
+                .to_vec()
+        }
+        Reject::PriceOutOfRange { .. } => {
+            let set = |price_minor| {
+                let by = Principal::Vendor(vendor(0));
+                VendorCommand::SetPrice { by, sku: sku(0, 0), price_minor, currency: Currency::BDT }
+            };
+            let mut given: Vec<Reject> = [0, -1, limits::PRICE_MINOR + 1]
+                .map(|price_minor| refusal(vendor_of(&world, 0), set(price_minor), now))
+                .to_vec();
+            // Before the stock, the number and the codes, wherever in the list the price stands.
+            let mut skus = many_skus(1, -1);
+            skus.push(new_sku(0x500, "other", 0, 1));
+            given.push(refusal(vendor_of(&world, 0), add_product(skus), now));
+            given
+        }
+        Reject::StockOutOfRange { .. } => {
+            let mut sold_out = world;
+            sold_out.adjust((0, 1), -STOCK).unwrap();
+            let most = limits::SKU_PIECES;
+            let mut given: Vec<Reject> = [most, i64::MAX]
+                .into_iter()
+                .flat_map(|delta| [0, 1].map(|number| (number, delta + i64::from(number == 1 && delta == most))))
+                .map(|(number, delta)| refusal(vendor_of(&sold_out, 0), adjust(number, delta), now))
+                .collect();
+            for on_hand in [-1, most + 1] {
+                given.push(refusal(vendor_of(&sold_out, 0), add_product(many_skus(1, on_hand)), now));
+            }
+            given
+        }
+        Reject::TooMany { .. } => vec![refusal(vendor_of(&world, 0), add_product(many_skus(1, 1)), now)],
+        Reject::SkuCodeTaken { .. } => {
+            let skus = vec![new_sku(1, "a", 1, 1), new_sku(2, "b", 1, 1), new_sku(3, "a", 1, 1)];
+            vec![refusal(vendor_of(&world, 0), add_product(skus), now)]
+        }
+        Reject::StockNegative { .. } => {
+            let (mut world, _) = checked_out(SILENT);
+            world.settle();
+            // Of ten pieces two are held: eight may go.
+            vec![
+                refusal(vendor_of(&world, 0), adjust(0, -(STOCK - 1)), now),
+                refusal(vendor_of(&world, 0), adjust(0, i64::MIN), now),
+            ]
+        }
+        Reject::HoldClosed => {
+            let mut state = vendor_of(&world, 0).clone();
+            let order = OrderId::from_uuid(Uuid::from_u128(9));
+            let past = refusal(&state, reserve(&[(sku(0, 0), STOCK + 1)], now, Currency::BDT), now);
+            let events = state.decide(&VendorCommand::Release { order, until: later }, now).unwrap();
+            events.iter().for_each(|event| state.apply(event, now));
+            vec![past, refusal(&state, reserve(&[(sku(0, 0), STOCK + 1)], later, Currency::BDT), now)]
+        }
+        Reject::OutOfStock { .. } => {
+            let mut world = world;
+            world.set_line(0, (0, 0), 1).unwrap();
+            let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 1, available: 0 }];
+            let both = [(sku(0, 0), STOCK + 1), (sku(0, 1), 1), (sku(0, 2), STOCK + 5)];
+            let given = refusal(vendor_of(&world, 0), reserve(&both, later, Currency::BDT), now);
+            let Reject::OutOfStock { skus } = &given else { panic!("{given:?}") };
+            // All that is short is told, with the figures, and nothing else.
+            assert_eq!(skus.iter().map(|short| short.requested).collect::<Vec<_>>(), [STOCK + 1, STOCK + 5]);
+            let of_cart = refusal(&world.carts[&cart(0)].state, check_out(buyer(0), None, shortages), now);
+            let (mut world, order) = checked_out(APPROVE);
+            world.adjust((0, 0), 1 - STOCK).unwrap();
+            vec![of_cart, given, told(world, order)]
+        }
+        Reject::PriceChanged { .. } => {
+            let (mut world, order) = checked_out(APPROVE);
+            world.set_price((0, 0), 1);
+            vec![told(world, order)]
+        }
+        Reject::OrderCancelled => {
+            let (mut world, order) = checked_out(APPROVE);
+            world.deliver();
+            world.cancel(0, order).unwrap();
+            vec![told(world, order)]
+        }
+        Reject::OrderExpired => {
+            let (mut world, order) = checked_out(APPROVE);
+            world.deliver();
+            world.pass(limits::PAYMENT_MS);
+            vec![told(world, order)]
+        }
+        Reject::OrderNotCancellable { .. } => {
+            let (mut paid, paid_order) = checked_out(APPROVE);
+            paid.settle();
+            let (mut expired, expired_order) = checked_out(SILENT);
+            expired.settle();
+            expired.pass(limits::PAYMENT_MS);
+            let voiding = refusal(&expired.orders[&expired_order].state, OrderCommand::Cancel { by: buyer(0) }, now);
+            assert_eq!(voiding, Reject::OrderNotCancellable { status: OrderStatus::AwaitingPayment });
+            expired.settle();
+            let ended = refusal(&expired.orders[&expired_order].state, OrderCommand::Cancel { by: buyer(0) }, now);
+            assert_eq!(ended, Reject::OrderNotCancellable { status: OrderStatus::Expired });
+            vec![
+                voiding,
+                ended,
+                refusal(&paid.orders[&paid_order].state, OrderCommand::Cancel { by: Principal::Staff }, now),
+            ]
+        }
+    }
+}
+
+/// One of each variant, in the order of the enumeration.
+fn all() -> Vec<Reject> {
+    let money = Money::new(1, Currency::BDT);
+    vec![
+        Reject::VendorUnknown,
+        Reject::CartUnknown,
+        Reject::OrderUnknown,
+        Reject::ProductUnknown,
+        Reject::SkuUnknown,
+        Reject::IdempotencyKeyReused,
+        Reject::CartCheckingOut,
+        Reject::CartCheckedOut,
+        Reject::CartEmpty,
+        Reject::CurrencyMismatch { expected: Currency::BDT, found: yen() },
+        Reject::TooManyLines { limit: 1 },
+        Reject::QuantityOutOfRange { limit: 1 },
+        Reject::PriceOutOfRange { limit: 1 },
+        Reject::StockOutOfRange { limit: 1 },
+        Reject::TooMany { what: "things".into(), limit: 1 },
+        Reject::SkuCodeTaken { sku_code: "a".into() },
+        Reject::StockNegative { available: 1, delta: -2 },
+        Reject::HoldClosed,
+        Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0, 0), requested: 2, available: 1 }] },
+        Reject::PriceChanged { actual_total: money },
+        Reject::PaymentUnsupported { reason: "no".into() },
+        Reject::OrderCancelled,
+        Reject::OrderExpired,
+        Reject::OrderNotCancellable { status: OrderStatus::Paid },
+        Reject::CommandPoisoned,
+    ]
+}
+
+#[test]
+fn every_refusal_is_given_where_it_should_be() {
+    for reject in all() {
+        let row = Row { code: reject.code(), given: row(&reject) };
+        assert!(!row.given.is_empty());
+        for (number, given) in row.given.iter().enumerate() {
+            assert_eq!(given.code(), row.code, "example {number}: {given:?}");
+        }
+    }
+}
+
+#[test]
+fn every_refusal_has_a_code_of_its_own_and_comes_back_from_its_json() {
+    let codes: std::collections::BTreeSet<&str> = all().iter().map(Reject::code).collect();
+    assert_eq!(codes.len(), all().len());
+    for reject in all() {
+        let json = serde_json::to_value(&reject).unwrap();
+        assert_eq!(json["code"], reject.code(), "the tag in the journal is the code");
+        assert_eq!(serde_json::from_value::<Reject>(json).unwrap(), reject);
+        assert!(!reject.to_string().is_empty());
+    }
+}

@@ -1,0 +1,125 @@
+//! Checkpoints: never back, never another's, all of a transaction or nothing.
+
+use crate::on_both_stores;
+use crate::samples::{at, capture_order, captured, order_id, order_row, paid, part, vendor_id, write_all};
+use haat::domain::entity::Part;
+use haat::domain::ids::EntityId;
+use haat::ports::{CheckpointWrite, OrdersOf, Partition, Store, StoreError};
+use sqlx::Connection;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longer than any of this takes, shorter than anyone waits.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+async fn checkpoints(store: &Store) -> Vec<u64> {
+    store.journal.partitions().await.expect("partitions").iter().map(|home| home.checkpoint_seq).collect()
+}
+
+async fn advance(store: &Store, owned: &[Partition], advance: &[(u16, u64)]) -> Result<(), StoreError> {
+    store
+        .checkpoints
+        .write(CheckpointWrite { owned, entities: &[], advance })
+        .await
+        .map(|refused| assert_eq!(refused, []))
+}
+
+on_both_stores! {
+    async fn a_checkpoint_never_goes_back(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        assert_eq!(checkpoints(&store).await, [0; 16]);
+        advance(&store, &owned, &[(0, 5), (3, 7)]).await.expect("forward");
+        advance(&store, &owned, &[(0, 4), (3, 8), (15, 1)]).await.expect("forward where it is");
+        let mut expected = [0; 16];
+        (expected[0], expected[3], expected[15]) = (5, 8, 1);
+        assert_eq!(checkpoints(&store).await, expected);
+    }
+
+    async fn a_fenced_checkpoint_writes_nothing(fixture) {
+        let (store, old) = fixture.open_and_take().await;
+        crate::fixture::take(&store, "new").await;
+        let entity = order_id("one").entity();
+        let entities = [captured(entity, 1, vec![part("", "{}")])];
+        let write = CheckpointWrite { owned: &old, entities: &entities, advance: &[(2, 9)] };
+        assert!(matches!(store.checkpoints.write(write).await, Err(StoreError::Fenced)));
+        assert_eq!(store.snapshots.load(entity).await.expect("it loads"), None);
+        assert_eq!(checkpoints(&store).await, [0; 16]);
+        assert!(matches!(advance(&store, &old[..1], &[(1, 9)]).await, Err(StoreError::Fenced)), "not its own partition");
+    }
+
+    async fn the_lease_is_renewed_while_a_checkpoint_is_written(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let orders: Vec<_> =
+            (0..1_000).map(|number| capture_order(1, order_row(&format!("{number}"), at(number)))).collect();
+        let renewing = async {
+            for _ in 0..20 {
+                store.journal.renew(&owned, std::time::Duration::ZERO).await.expect("renewed");
+                store.journal.partitions().await.expect("partitions");
+            }
+        };
+        tokio::join!(write_all(&store, &owned, &orders), renewing);
+        assert_eq!(fixture.number("SELECT count(*) FROM order_lines").await, 2_000);
+    }
+
+    async fn older_rows_are_passed_over(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let new = paid(order_row("one", at(1)));
+        write_all(&store, &owned, &[capture_order(4, new.clone())]).await;
+        write_all(&store, &owned, &[capture_order(2, order_row("one", at(1)))]).await;
+        assert_eq!(store.queries.orders(OrdersOf::All, None, 10).await.expect("orders"), [new]);
+    }
+
+    async fn a_vendor_with_very_many_parts_is_written(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let shop = vendor_id("shop").entity();
+        let hold = |number: usize| part(&format!("hold/{number:06}"), "{\"until\":1}");
+        let mut parts: Vec<Part> = (0..30_000).map(hold).collect();
+        parts.push(part("", "{}"));
+        let small: Vec<_> = (0..3).map(|number| captured(order_id(&format!("{number}")).entity(), 1, vec![part("", "1")])).collect();
+        write_all(&store, &owned, &[&small[..], &[captured(shop, 1, parts)]].concat()).await;
+        let gone: Vec<Part> = (0..20_000).map(|number| Part { state: None, ..hold(number) }).chain([part("", "2")]).collect();
+        write_all(&store, &owned, &[captured(shop, 2, gone)]).await;
+        let snapshot = store.snapshots.load(shop).await.expect("it loads").expect("it is there");
+        assert_eq!((snapshot.version, snapshot.parts.len()), (2, 10_001));
+        assert_eq!(snapshot.parts[1].name, "hold/020000");
+    }
+}
+
+/// A checkpoint that takes long, here because somebody holds a row it wants, keeps a new owner out, but not its own lease from being
+/// renewed.
+#[tokio::test]
+async fn on_postgres_a_long_checkpoint_keeps_takers_out_and_lets_the_lease_be_renewed() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let (store, owned) = fixture.open_and_take().await;
+    write_all(&store, &owned, &[capture_order(1, order_row("one", at(1)))]).await;
+    let mut somebody = fixture.connection().await;
+    let mut holding = somebody.begin().await.expect("a transaction");
+    sqlx::query("SELECT id FROM orders FOR UPDATE").execute(&mut *holding).await.expect("the row is held");
+
+    let waiting = |count: i64| {
+        let fixture = &fixture;
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        async move {
+            while fixture.number(sql).await != count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    let (writer, terms) = (store.clone(), owned.clone());
+    let checkpoint = tokio::spawn(async move {
+        write_all(&writer, &terms, &[capture_order(2, paid(order_row("one", at(1))))]).await;
+    });
+    timeout(PATIENCE, waiting(1)).await.expect("the checkpoint waits for the row");
+    let renewal = store.journal.renew(&owned, Duration::ZERO);
+    timeout(PATIENCE, renewal).await.expect("without a wait").expect("renewed");
+    let taker = store.clone();
+    let taking = tokio::spawn(async move { crate::fixture::take(&taker, "new").await });
+    timeout(PATIENCE, waiting(2)).await.expect("the taker waits for the checkpoint");
+    assert_eq!(store.journal.partitions().await.expect("partitions"), owned);
+
+    holding.rollback().await.expect("the row is let go");
+    timeout(PATIENCE, checkpoint).await.expect("the checkpoint ends").expect("it was written");
+    let new = timeout(PATIENCE, taking).await.expect("the taker takes").expect("it does not panic");
+    assert_eq!(new[0].epoch, owned[0].epoch + 1);
+}

@@ -1,0 +1,76 @@
+//! The log: dense, ordered, all or nothing.
+
+use crate::on_both_stores;
+use crate::samples::{at, frame};
+use haat::ports::{Codec, Landed, StoreError};
+
+on_both_stores! {
+    async fn what_is_appended_is_read_back_in_order(fixture) {
+        let (store, taken) = fixture.open_and_take().await;
+        let (first, second) = (&taken[0], &taken[5]);
+        let batch = [frame(second, 1, "one", b"b1"), frame(first, 1, "one", &[0, 255, 10, 39])];
+        store.journal.append(&batch).await.expect("the first batch");
+        let mut plain = frame(first, 2, "two", b"");
+        (plain.codec, plain.records, plain.at) = (Codec::Plain, u32::try_from(i32::MAX).expect("it fits"), at(-1));
+        store.journal.append(std::slice::from_ref(&plain)).await.expect("the second batch");
+
+        let read = store.journal.frames(first.id, first.tail_seq, 1 << 20).await.expect("frames");
+        assert_eq!(read, [batch[1].clone(), plain]);
+        assert_eq!(store.journal.frames(second.id, second.tail_seq, 1 << 20).await.expect("frames"), [batch[0].clone()]);
+        assert_eq!(store.journal.frames(taken[1].id, taken[1].tail_seq, 1 << 20).await.expect("frames"), []);
+        let partitions = store.journal.partitions().await.expect("partitions");
+        assert_eq!(partitions[0].tail_seq, first.tail_seq + 2);
+        assert_eq!(partitions[1], taken[1]);
+    }
+
+    async fn frames_come_in_pages_of_about_so_many_bytes(fixture) {
+        let (store, taken) = fixture.open_and_take().await;
+        let home = &taken[3];
+        for ahead in 1..=10 {
+            store.journal.append(&[frame(home, ahead, &format!("{ahead}"), &[7; 100])]).await.expect("a frame");
+        }
+        let (mut after, mut sizes) = (home.tail_seq, Vec::new());
+        loop {
+            let page = store.journal.frames(home.id, after, 250).await.expect("a page");
+            let Some(last) = page.last() else { break };
+            let seqs: Vec<u64> = page.iter().map(|frame| frame.seq).collect();
+            assert_eq!(seqs, (after + 1..=last.seq).collect::<Vec<_>>());
+            after = last.seq;
+            sizes.push(page.len());
+        }
+        assert_eq!(after, home.tail_seq + 10);
+        assert_eq!(sizes, [3, 3, 3, 1]);
+        assert_eq!(store.journal.frames(home.id, home.tail_seq, 0).await.expect("a page").len(), 1, "at least one frame");
+        assert_eq!(store.journal.frames(home.id, 0, usize::MAX).await.expect("a page").len(), 11, "with the epoch's own");
+    }
+
+    async fn a_batch_that_collides_writes_nothing(fixture) {
+        let (store, taken) = fixture.open_and_take().await;
+        store.journal.append(&[frame(&taken[2], 1, "theirs", b"theirs")]).await.expect("theirs");
+        let ours = [frame(&taken[1], 1, "ours", b"ours"), frame(&taken[2], 1, "ours", b"ours")];
+        assert!(matches!(store.journal.append(&ours).await, Err(StoreError::Collision)));
+        assert_eq!(store.journal.frames(1, taken[1].tail_seq, 100).await.expect("frames"), []);
+        // After a collision the same connection goes on.
+        store.journal.append(&ours[..1]).await.expect("a free place");
+    }
+
+    async fn a_batch_of_unknown_outcome_is_found_or_not(fixture) {
+        let (store, taken) = fixture.open_and_take().await;
+        let ours = [frame(&taken[1], 1, "ours", b"ours"), frame(&taken[2], 1, "ours", b"ours")];
+        assert_eq!(store.journal.landed(&ours).await.expect("an answer"), Landed::Nothing);
+        store.journal.append(&ours).await.expect("ours");
+        assert_eq!(store.journal.landed(&ours).await.expect("an answer"), Landed::All);
+        assert!(matches!(store.journal.append(&ours).await, Err(StoreError::Collision)), "it cannot land twice");
+        let theirs = [frame(&taken[2], 1, "theirs", b"ours"), frame(&taken[3], 1, "theirs", b"ours")];
+        assert_eq!(store.journal.landed(&theirs).await.expect("an answer"), Landed::Foreign);
+    }
+
+    async fn a_full_batch_is_appended(fixture) {
+        let (store, taken) = fixture.open_and_take().await;
+        let payload: Vec<u8> = (0..512 * 1024u32).map(|byte| (byte % 251) as u8).collect();
+        let batch: Vec<_> = taken.iter().map(|home| frame(home, 1, "full", &payload)).collect();
+        store.journal.append(&batch).await.expect("8 MiB in 16 frames");
+        assert_eq!(store.journal.landed(&batch).await.expect("an answer"), Landed::All);
+        assert_eq!(store.journal.frames(15, taken[15].tail_seq, 1).await.expect("frames"), [batch[15].clone()]);
+    }
+}

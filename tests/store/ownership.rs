@@ -1,0 +1,127 @@
+//! Epochs fence, leases are waited for.
+
+use crate::fixture::{NO_LEASE, take};
+use crate::on_both_stores;
+use crate::samples::{at, frame, write};
+use haat::limits;
+use haat::ports::StoreError;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Long enough that no test sees it run out.
+const LONG: Duration = Duration::from_secs(3600);
+
+on_both_stores! {
+    async fn taking_raises_epochs_and_marks_them_in_the_journal(fixture) {
+        let (store, first) = fixture.open_and_take().await;
+        assert_eq!(first.iter().map(|taken| taken.id).collect::<Vec<_>>(), (0..limits::PARTITIONS).collect::<Vec<_>>());
+        store.journal.append(&[frame(&first[4], 1, "one", b"x")]).await.expect("a frame");
+        let second = take(&store, "second").await;
+        for (first, second) in first.iter().zip(&second) {
+            assert_eq!(second.epoch, first.epoch + 1);
+            let marks = store.journal.frames(second.id, second.tail_seq - 1, 1).await.expect("frames");
+            assert_eq!((marks[0].seq, marks[0].epoch, marks[0].records), (second.tail_seq, second.epoch, 0));
+            assert_eq!(marks[0].payload, b"");
+            let busy = u64::from(first.id == 4);
+            assert_eq!(second.tail_seq, first.tail_seq + busy + 1);
+            // The mark is never older than what stands before it.
+            assert_eq!(marks[0].at, if busy == 1 { at(10) } else { at(1) });
+        }
+        assert_eq!(store.journal.partitions().await.expect("partitions"), second);
+    }
+
+    async fn the_former_owner_is_fenced_everywhere(fixture) {
+        let (store, old) = fixture.open_and_take().await;
+        let new = take(&store, "new").await;
+        for home in &old {
+            assert!(matches!(store.journal.append(&[frame(home, 1, "old", b"x")]).await, Err(StoreError::Collision)));
+        }
+        assert!(matches!(store.journal.renew(&old, LONG).await, Err(StoreError::Fenced)));
+        assert!(matches!(write(&store, &old, &[]).await, Err(StoreError::Fenced)));
+        // One stale term among good ones is enough.
+        let mut mixed = new.clone();
+        mixed[7] = old[7];
+        assert!(matches!(store.journal.renew(&mixed, NO_LEASE).await, Err(StoreError::Fenced)));
+        assert!(matches!(write(&store, &mixed, &[]).await, Err(StoreError::Fenced)));
+        store.journal.release(&old).await.expect("does nothing");
+
+        store.journal.renew(&new, NO_LEASE).await.expect("the new owner renews");
+        store.journal.append(&[frame(&new[0], 1, "new", b"x")]).await.expect("the new owner appends");
+        assert_eq!(write(&store, &new, &[]).await.expect("the new owner writes checkpoints"), []);
+    }
+
+    async fn a_taker_wins_against_an_owner_that_goes_on_appending(fixture) {
+        let (store, old) = fixture.open_and_take().await;
+        let journal = store.journal.clone();
+        let owner = tokio::spawn(async move {
+            for ahead in 1.. {
+                let batch: Vec<_> = old.iter().map(|home| frame(home, ahead, &format!("{ahead}"), b"x")).collect();
+                match journal.append(&batch).await {
+                    Ok(()) => {}
+                    Err(error) => return (ahead - 1, error),
+                }
+            }
+            unreachable!("the owner appends until it is fenced")
+        });
+        let new = take(&store, "new").await;
+        let (appended, error) = owner.await.expect("the owner does not panic");
+        assert!(matches!(error, StoreError::Collision), "{error}");
+        // Its last batch that was accepted stands before the mark of the new term in every partition.
+        for taken in &new {
+            assert!(taken.tail_seq > appended + 1, "{taken:?}, {appended}");
+        }
+        let batch: Vec<_> = new.iter().map(|home| frame(home, 1, "new", b"x")).collect();
+        store.journal.append(&batch).await.expect("the new owner appends");
+    }
+}
+
+/// The events in the order in which they must come: the mark of the new term while the lease still runs, the return of the call only
+/// after its end.
+#[tokio::test]
+async fn on_postgres_a_taker_fences_at_once_and_waits_for_the_lease() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let store = fixture.open().await;
+    let old = store.journal.take("old", LONG, at(1)).await.expect("nobody had it");
+    store.journal.renew(&old, LONG).await.expect("renewed");
+
+    let journal = store.journal.clone();
+    let mut taking = tokio::spawn(async move { journal.take("new", NO_LEASE, at(2)).await });
+    timeout(Duration::from_secs(30), async {
+        while store.journal.partitions().await.expect("partitions")[15].tail_seq == old[15].tail_seq {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("the new term is marked long before the lease ends");
+    assert!(matches!(store.journal.append(&[frame(&old[0], 1, "old", b"x")]).await, Err(StoreError::Collision)));
+    assert!(timeout(Duration::from_millis(100), &mut taking).await.is_err(), "the lease still runs");
+    taking.abort();
+
+    // The lease of the one that gave up is none, but the first owner's still runs: the next waits for that.
+    let journal = store.journal.clone();
+    let mut again = tokio::spawn(async move { journal.take("third", NO_LEASE, at(3)).await });
+    assert!(timeout(Duration::from_millis(300), &mut again).await.is_err(), "the first lease still runs");
+    again.abort();
+}
+
+#[tokio::test]
+async fn on_postgres_a_short_lease_is_waited_out_by_the_clock_of_the_database() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let store = fixture.open().await;
+    store.journal.take("old", Duration::from_millis(700), at(1)).await.expect("taken");
+    let running = "SELECT count(*) FROM partition WHERE owner = 'old' AND owner_until > clock_timestamp()";
+    assert_eq!(fixture.number(running).await, 16);
+    fixture.execute("CREATE TABLE noted AS SELECT max(owner_until) AS until FROM partition").await.expect("noted");
+    store.journal.take("new", NO_LEASE, at(2)).await.expect("taken");
+    let over = "SELECT count(*) FROM noted WHERE until <= clock_timestamp()";
+    assert_eq!(fixture.number(over).await, 1);
+}
+
+on_both_stores! {
+    async fn a_released_store_is_taken_without_a_wait(fixture) {
+        let store = fixture.open().await;
+        let old = store.journal.take("old", LONG, at(1)).await.expect("taken");
+        store.journal.release(&old).await.expect("released");
+        timeout(Duration::from_secs(30), take(&store, "new")).await.expect("no wait");
+    }
+}

@@ -1,0 +1,274 @@
+//! The read tables give back what was written, in the order that was asked for.
+
+use crate::on_both_stores;
+use crate::samples::{
+    at, capture_order, capture_vendor, captured, of_customer, order_row, paid, part, uuid, vendor_id, vendor_rows,
+    write_all,
+};
+use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use haat::domain::money::Currency;
+use haat::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use haat::domain::rows::{OrderLineRow, OrderRow, Rows, SubOrderRow};
+use haat::domain::time::Timestamp;
+use haat::ports::{OrdersOf, Partition, ProductFilter, Store};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+async fn page_through(store: &Store, of: OrdersOf, limit: u32) -> Vec<OrderRow> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.queries.orders(of, after, limit).await.expect("a page");
+        assert!(page.len() <= limit as usize);
+        let Some(last) = page.last() else { return all };
+        after = Some((last.placed_at, last.id));
+        all.extend(page);
+    }
+}
+
+fn newest_first(mut orders: Vec<OrderRow>) -> Vec<OrderRow> {
+    orders.sort_by_key(|order| std::cmp::Reverse((order.placed_at, order.id)));
+    orders
+}
+
+/// What of an order a vendor is shown.
+fn share_of(vendor: VendorId, mut order: OrderRow) -> OrderRow {
+    order.lines.retain(|line| line.vendor_id == vendor);
+    order.sub_orders.retain(|share| share.vendor_id == vendor);
+    order
+}
+
+on_both_stores! {
+    async fn orders_come_newest_first_in_pages_of_everyone_and_of_each(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        // Several at the same moment: then by id.
+        let orders: Vec<OrderRow> = (0..23)
+            .map(|number| {
+                let order = order_row(&format!("{number}"), at(number / 4));
+                if number % 3 == 0 { of_customer(order, "Rahim") } else { order }
+            })
+            .collect();
+        let captures: Vec<_> = orders.iter().cloned().map(|order| capture_order(1, order)).collect();
+        write_all(&store, &owned, &captures).await;
+        let all = newest_first(orders);
+        assert_eq!(page_through(&store, OrdersOf::All, 5).await, all);
+
+        let rahim = CustomerId::from_uuid(uuid("Rahim"));
+        let his: Vec<_> = all.iter().filter(|order| order.customer_id == Some(rahim)).cloned().collect();
+        assert_eq!(his.len(), 8);
+        assert_eq!(page_through(&store, OrdersOf::Customer(rahim), 3).await, his);
+        assert_eq!(page_through(&store, OrdersOf::Cart(all[6].cart_id), 3).await, [all[6].clone()]);
+        let vendor = vendor_id("second");
+        let shares: Vec<_> = all.iter().cloned().map(|order| share_of(vendor, order)).collect();
+        assert_eq!(shares[0].lines.len(), 1);
+        assert_eq!(page_through(&store, OrdersOf::Vendor(vendor), 4).await, shares);
+        assert_eq!(page_through(&store, OrdersOf::Vendor(vendor_id("nobody")), 4).await, []);
+    }
+
+    async fn an_order_that_changes_is_shown_as_it_is(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let mut order = order_row("one", at(1));
+        write_all(&store, &owned, &[capture_order(1, order.clone())]).await;
+        // Today's price is another.
+        (order.lines[1].unit_price, order.lines[1].line_total, order.sub_orders[1].total) = (60, 180, 180);
+        (order.total, order.total_due) = (480, 480);
+        order.sub_orders[0].status = SubOrderStatus::Paid;
+        let order = paid(order);
+        write_all(&store, &owned, &[capture_order(2, order.clone())]).await;
+        assert_eq!(page_through(&store, OrdersOf::All, 5).await, [order]);
+        assert_eq!(store.queries.order_counts().await.expect("counts"), [(OrderStatus::Paid, 1)]);
+    }
+
+    async fn orders_are_counted_by_status(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        assert_eq!(store.queries.order_counts().await.expect("counts"), []);
+        let orders: Vec<_> = (0..5)
+            .map(|number| order_row(&format!("{number}"), at(number)))
+            .map(|order| if order.placed_at < at(2) { paid(order) } else { order })
+            .map(|order| capture_order(1, order))
+            .collect();
+        write_all(&store, &owned, &orders).await;
+        let counts: BTreeMap<_, _> = store.queries.order_counts().await.expect("counts").into_iter().collect();
+        assert_eq!(counts, BTreeMap::from([(OrderStatus::Paid, 2), (OrderStatus::AwaitingPayment, 3)]));
+    }
+
+    async fn products_are_found_by_vendor_category_and_text(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let titles = ["Cup 100% CLAY", "Cup_of_tea", "Plate", "চায়ের কাপ", "ÉCLAIR \\ cake", "cup of 100 beads"];
+        let mut captures = Vec::new();
+        for (number, title) in (0..).zip(titles) {
+            let mut rows = vendor_rows(title, title, at(number));
+            rows.products[0].category = (number % 2 == 0).then(|| "even".to_owned());
+            captures.push(capture_vendor(1, rows));
+        }
+        write_all(&store, &owned, &captures).await;
+        let found = |filter: ProductFilter, after: Option<(Timestamp, ProductId)>, limit: u32| {
+            let queries = store.queries.clone();
+            async move {
+                let found = queries.products(&filter, after, limit).await.expect("products");
+                found.into_iter().map(|product| (product.title.clone(), (product.created_at, product.id))).unzip::<String, _, Vec<_>, Vec<_>>()
+            }
+        };
+        let text = |text: &str| ProductFilter { text: Some(text.to_owned()), ..ProductFilter::default() };
+        assert_eq!(found(text("cup"), None, 9).await.0, ["cup of 100 beads", "Cup_of_tea", "Cup 100% CLAY"]);
+        assert_eq!(found(text("100%"), None, 9).await.0, ["Cup 100% CLAY"]);
+        assert_eq!(found(text("p_o"), None, 9).await.0, ["Cup_of_tea"]);
+        assert_eq!(found(text("r \\ C"), None, 9).await.0, ["ÉCLAIR \\ cake"]);
+        assert_eq!(found(text("éclair"), None, 9).await.0, ["ÉCLAIR \\ cake"]);
+        assert_eq!(found(text("কাপ"), None, 9).await.0, ["চায়ের কাপ"]);
+        assert_eq!(found(text("'; DROP TABLE products"), None, 9).await.0, Vec::<String>::new());
+        let even = ProductFilter { category: Some("even".to_owned()), ..ProductFilter::default() };
+        let (first, places) = found(even.clone(), None, 2).await;
+        assert_eq!(first, ["ÉCLAIR \\ cake", "Plate"]);
+        assert_eq!(found(even, places.last().copied(), 2).await.0, ["Cup 100% CLAY"]);
+        let of_vendor = ProductFilter { vendor: Some(vendor_id("Plate")), ..ProductFilter::default() };
+        assert_eq!(store.queries.products(&of_vendor, None, 9).await.expect("products"), captures[2].rows.products);
+        assert_eq!(found(ProductFilter::default(), None, 9).await.0.len(), titles.len());
+    }
+
+    async fn the_catalog_is_complete(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        assert_eq!(store.queries.catalog().await.expect("the catalog"), Rows::default());
+        let mut first = vendor_rows("one", "Cup", at(1));
+        let second = vendor_rows("two", "Plate", at(2));
+        write_all(&store, &owned, &[capture_vendor(1, first.clone()), capture_vendor(1, second.clone())]).await;
+        // A change of one SKU touches nothing else.
+        (first.skus[0].price_minor, first.skus[0].on_hand, first.skus[0].held) = (1, 0, 0);
+        let change = Rows { vendors: first.vendors.clone(), skus: vec![first.skus[0].clone()], ..Rows::default() };
+        write_all(&store, &owned, &[capture_vendor(2, change)]).await;
+        let mut expected = Rows {
+            vendors: [first.vendors, second.vendors].concat(),
+            products: [first.products, second.products].concat(),
+            skus: [first.skus, second.skus].concat(),
+            orders: Vec::new(),
+        };
+        expected.vendors.sort_by_key(|row| row.id);
+        expected.products.sort_by_key(|row| row.id);
+        expected.skus.sort_by_key(|row| row.id);
+        assert_eq!(store.queries.catalog().await.expect("the catalog"), expected);
+        assert_eq!(fixture.number("SELECT sum(available)::bigint FROM skus".replace("::bigint", if fixture.is_postgres() { "::bigint" } else { "" }).as_str()).await, 15);
+    }
+
+    async fn any_orders_are_read_back_as_they_were_written(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let runtime = tokio::runtime::Handle::current();
+        let checked = tokio::task::spawn_blocking(move || {
+            let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+            runner.run(&prop::collection::vec(any_order(), 1..12), |orders| {
+                runtime.block_on(write_and_read_back(&store, &owned, orders))
+            })
+        });
+        if let Err(error) = checked.await.expect("the check does not panic") {
+            panic!("{error}");
+        }
+    }
+}
+
+/// A vendor's row without its products is not in anyone's way.
+#[tokio::test]
+async fn on_sqlite_an_entity_without_rows_is_written() {
+    let fixture = crate::fixture::Fixture::sqlite();
+    let (store, owned) = fixture.open_and_take().await;
+    let cart = haat::domain::ids::EntityId::entity(CartId::from_uuid(uuid("cart")));
+    write_all(&store, &owned, &[captured(cart, 1, vec![part("", "{}")])]).await;
+    assert!(store.snapshots.load(cart).await.expect("it loads").is_some());
+}
+
+async fn write_and_read_back(store: &Store, owned: &[Partition], orders: Vec<OrderRow>) -> Result<(), TestCaseError> {
+    let captures: Vec<_> = orders.iter().cloned().map(|order| capture_order(1, order)).collect();
+    write_all(store, owned, &captures).await;
+    for order in orders {
+        let read = store.queries.orders(OrdersOf::Cart(order.cart_id), None, 9).await.expect("orders");
+        prop_assert_eq!(read, vec![order]);
+    }
+    Ok(())
+}
+
+fn any_uuid() -> impl Strategy<Value = Uuid> {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+/// Any text that Postgres can hold: all but NUL.
+fn any_text() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|text| text.replace('\0', ""))
+}
+
+fn any_moment() -> impl Strategy<Value = Timestamp> {
+    // Years 1900 to 9999.
+    (-2_208_988_800_000i64..253_402_300_799_999).prop_map(Timestamp::from_millis)
+}
+
+prop_compose! {
+    fn any_line()(sku in any_uuid(), vendor in 0usize..3, title in any_text(), quantity in 1i64..=10_000, unit_price in 0i64..=1_000_000_000_000)
+        -> (usize, OrderLineRow) {
+        let vendor_id = VendorId::from_uuid(Uuid::nil());
+        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price })
+    }
+}
+
+prop_compose! {
+    /// An order that keeps to the rules, whatever it is otherwise.
+    fn any_order()(
+        ids in (any_uuid(), any_uuid(), proptest::option::of(any_uuid())),
+        vendors in prop::array::uniform3(any_uuid()),
+        lines in prop::collection::vec(any_line(), 1..8),
+        attempt in 1u32..,
+        currency in prop::sample::select(vec!["BDT", "JPY", "KWD"]),
+        status in prop::sample::select(OrderStatus::ALL.to_vec()),
+        statuses in (
+            prop::sample::select(vec![PaymentStatus::None, PaymentStatus::Pending, PaymentStatus::Captured, PaymentStatus::Declined, PaymentStatus::Voided, PaymentStatus::Refunded]),
+            prop::sample::select(vec![SubOrderStatus::Placed, SubOrderStatus::Held, SubOrderStatus::Rejected, SubOrderStatus::Paid, SubOrderStatus::Released]),
+        ),
+        refunded in 0i64..1_000_000_000_000,
+        moments in (any_moment(), any_moment()),
+        payment_method in any_text(),
+    ) -> OrderRow {
+        let (id, cart_id) = (OrderId::from_uuid(ids.0), CartId::from_uuid(ids.1));
+        let mut seen = BTreeSet::new();
+        let vendor = |index: usize| VendorId::from_uuid(vendors[index]);
+        let lines: Vec<OrderLineRow> = lines
+            .into_iter()
+            .filter(|(_, line)| seen.insert(line.sku_id))
+            .map(|(index, line)| OrderLineRow { vendor_id: vendor(index), ..line })
+            .collect();
+        let total: i64 = lines.iter().map(|line| line.line_total).sum();
+        let mut sub_orders: Vec<SubOrderRow> = Vec::new();
+        for line in &lines {
+            match sub_orders.iter_mut().find(|share| share.vendor_id == line.vendor_id) {
+                Some(share) => share.total += line.line_total,
+                None => sub_orders.push(SubOrderRow {
+                    id: SubOrderId::of(id, line.vendor_id),
+                    vendor_id: line.vendor_id,
+                    status: statuses.1,
+                    total: line.line_total,
+                }),
+            }
+        }
+        let open = matches!(status, OrderStatus::Placed | OrderStatus::AwaitingPayment);
+        let (cancelled, paid, refunded) = match (open, status.is_end()) {
+            (true, _) => (0, refunded, refunded),
+            (_, true) => (total, refunded, refunded),
+            _ => (0, total, 0),
+        };
+        OrderRow {
+            id,
+            cart_id,
+            attempt,
+            customer_id: ids.2.map(CustomerId::from_uuid),
+            status,
+            currency: currency.parse::<Currency>().expect("a currency"),
+            total,
+            cancelled,
+            paid,
+            refunded,
+            total_due: total - cancelled - (paid - refunded),
+            placed_at: moments.0,
+            payment_due_at: moments.1,
+            payment_method,
+            payment_status: statuses.0,
+            sub_orders,
+            lines,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Frames, captures and rows to fill a store with.
+
+use haat::domain::entity::Part;
+use haat::domain::ids::{
+    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId, derived_uuid,
+};
+use haat::domain::money::Currency;
+use haat::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use haat::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
+use haat::domain::time::Timestamp;
+use haat::ports::{Captured, CheckpointWrite, Codec, Frame, Partition, RefusedRows, Store, StoreError};
+use uuid::Uuid;
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_123 + second * 1000)
+}
+
+pub fn uuid(seed: &str) -> Uuid {
+    derived_uuid(seed.as_bytes())
+}
+
+pub fn order_id(seed: &str) -> OrderId {
+    OrderId::from_uuid(uuid(seed))
+}
+
+pub fn vendor_id(seed: &str) -> VendorId {
+    VendorId::from_uuid(uuid(seed))
+}
+
+/// The frame that stands `ahead` places after the tail of this partition (1: the next).
+pub fn frame(partition: &Partition, ahead: u64, batch: &str, payload: &[u8]) -> Frame {
+    Frame {
+        partition: partition.id,
+        seq: partition.tail_seq + ahead,
+        epoch: partition.epoch,
+        at: at(10),
+        batch: uuid(batch),
+        records: 1,
+        codec: Codec::Lz4,
+        payload: payload.to_vec(),
+    }
+}
+
+pub fn part(name: &str, state: &str) -> Part {
+    Part { name: name.to_owned(), state: Some(state.as_bytes().to_vec()) }
+}
+
+pub fn gone(name: &str) -> Part {
+    Part { name: name.to_owned(), state: None }
+}
+
+pub fn captured(entity: EntityRef, version: u64, parts: Vec<Part>) -> Captured {
+    Captured { entity, version, wake_at: None, parts, rows: Rows::default() }
+}
+
+/// An order of 2 × 150 and 3 × 50 from two vendors, not paid yet.
+pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
+    let id = order_id(seed);
+    let (first, second) = (vendor_id("first"), vendor_id("second"));
+    let line = |sku: &str, vendor_id, quantity: i64, unit_price: i64| OrderLineRow {
+        sku_id: SkuId::from_uuid(uuid(sku)),
+        vendor_id,
+        title: format!("What is {sku}"),
+        quantity,
+        unit_price,
+        line_total: quantity * unit_price,
+    };
+    let share = |vendor_id, total| SubOrderRow {
+        id: SubOrderId::of(id, vendor_id),
+        vendor_id,
+        status: SubOrderStatus::Held,
+        total,
+    };
+    OrderRow {
+        id,
+        cart_id: CartId::from_uuid(uuid(&format!("cart of {seed}"))),
+        attempt: 1,
+        customer_id: None,
+        status: OrderStatus::AwaitingPayment,
+        currency: Currency::BDT,
+        total: 450,
+        cancelled: 0,
+        paid: 0,
+        refunded: 0,
+        total_due: 450,
+        placed_at,
+        payment_due_at: placed_at.plus_millis(600_000),
+        payment_method: "sandbox".to_owned(),
+        payment_status: PaymentStatus::Pending,
+        sub_orders: vec![share(first, 300), share(second, 150)],
+        lines: vec![line("a cup", first, 2, 150), line("a plate", second, 3, 50)],
+    }
+}
+
+/// The same order, paid.
+pub fn paid(mut order: OrderRow) -> OrderRow {
+    (order.status, order.payment_status) = (OrderStatus::Paid, PaymentStatus::Captured);
+    (order.paid, order.total_due) = (order.total, 0);
+    order
+}
+
+pub fn of_customer(mut order: OrderRow, customer: &str) -> OrderRow {
+    order.customer_id = Some(CustomerId::from_uuid(uuid(customer)));
+    order
+}
+
+pub fn capture_order(version: u64, row: OrderRow) -> Captured {
+    let rows = Rows { orders: vec![row.clone()], ..Rows::default() };
+    Captured { rows, ..captured(row.id.entity(), version, vec![part("", "{}")]) }
+}
+
+/// A vendor with one product of two SKUs.
+pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
+    let vendor = vendor_id(seed);
+    let product_id = ProductId::from_uuid(uuid(&format!("product of {seed}")));
+    let sku_ids =
+        vec![SkuId::from_uuid(uuid(&format!("large of {seed}"))), SkuId::from_uuid(uuid(&format!("small of {seed}")))];
+    let sku = |id: &SkuId| SkuRow {
+        id: *id,
+        vendor_id: vendor,
+        product_id,
+        code: "C-1".to_owned(),
+        title: title.to_owned(),
+        price_minor: 12_500,
+        currency: Currency::BDT,
+        received: 10,
+        on_hand: 8,
+        held: 3,
+    };
+    Rows {
+        vendors: vec![VendorRow { id: vendor, name: format!("The shop of {seed}") }],
+        skus: sku_ids.iter().map(sku).collect(),
+        products: vec![ProductRow {
+            id: product_id,
+            vendor_id: vendor,
+            title: title.to_owned(),
+            description: None,
+            category: Some("kitchen".to_owned()),
+            created_at,
+            sku_ids,
+        }],
+        orders: Vec::new(),
+    }
+}
+
+pub fn capture_vendor(version: u64, rows: Rows) -> Captured {
+    let entity = rows.vendors[0].id.entity();
+    Captured { rows, ..captured(entity, version, vec![part("", "{}")]) }
+}
+
+pub async fn write(store: &Store, owned: &[Partition], entities: &[Captured]) -> Result<Vec<RefusedRows>, StoreError> {
+    store.checkpoints.write(CheckpointWrite { owned, entities, advance: &[] }).await
+}
+
+/// Writes what nothing is wrong with.
+pub async fn write_all(store: &Store, owned: &[Partition], entities: &[Captured]) {
+    assert_eq!(write(store, owned, entities).await.expect("it is written"), []);
+}

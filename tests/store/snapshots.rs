@@ -1,0 +1,117 @@
+//! Snapshots: the newest of each part, and who is to be woken.
+
+use crate::on_both_stores;
+use crate::samples::{at, captured, gone, order_id, part, uuid, vendor_id, write_all};
+use haat::domain::ids::{CartId, EntityId, EntityRef};
+use haat::domain::time::Timestamp;
+use haat::ports::{Captured, Store};
+
+fn cart(seed: &str) -> EntityRef {
+    CartId::from_uuid(uuid(seed)).entity()
+}
+
+fn waking(entity: EntityRef, version: u64, wake_at: Option<Timestamp>) -> Captured {
+    Captured { wake_at, ..captured(entity, version, vec![part("", "{}"), part("more", "1")]) }
+}
+
+/// Version and parts of a snapshot, as text.
+async fn load(store: &Store, entity: EntityRef) -> (u64, Vec<(String, String)>) {
+    let snapshot = store.snapshots.load(entity).await.expect("it loads").expect("it is there");
+    assert_eq!(snapshot.entity, entity);
+    let text = |state: Option<Vec<u8>>| String::from_utf8(state.expect("a state")).expect("text");
+    (snapshot.version, snapshot.parts.into_iter().map(|part| (part.name, text(part.state))).collect())
+}
+
+fn parts(of: &[(&str, &str)]) -> Vec<(String, String)> {
+    of.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
+}
+
+on_both_stores! {
+    async fn a_snapshot_is_made_of_the_newest_of_each_part(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let shop = vendor_id("shop").entity();
+        assert_eq!(store.snapshots.load(shop).await.expect("it loads"), None);
+        let first = captured(shop, 3, vec![part("sku_b", "b3"), part("", "head3"), part("hold/1", "h3"), part("sku_a", "a3")]);
+        write_all(&store, &owned, &[first]).await;
+        let all = [("", "head3"), ("hold/1", "h3"), ("sku_a", "a3"), ("sku_b", "b3")];
+        assert_eq!(load(&store, shop).await, (3, parts(&all)));
+
+        write_all(&store, &owned, &[captured(shop, 5, vec![part("", "head5"), part("sku_a", "a5"), gone("hold/1")])]).await;
+        let newest = parts(&[("", "head5"), ("sku_a", "a5"), ("sku_b", "b3")]);
+        assert_eq!(load(&store, shop).await, (5, newest.clone()));
+
+        // What is older changes nothing: it neither overwrites, nor deletes, nor brings back what is gone.
+        let older = captured(shop, 4, vec![part("", "head4"), part("hold/1", "h4"), part("sku_a", "a4"), gone("sku_b")]);
+        write_all(&store, &owned, &[older]).await;
+        assert_eq!(load(&store, shop).await, (5, newest.clone()));
+        // The same once more is the same.
+        write_all(&store, &owned, &[captured(shop, 5, vec![part("", "head5"), part("sku_a", "a5"), gone("hold/1")])]).await;
+        assert_eq!(load(&store, shop).await, (5, newest));
+    }
+
+    async fn an_entity_twice_in_one_write_ends_as_the_newest(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let one = cart("one");
+        let version = |version: u64| captured(one, version, vec![part("", &format!("v{version}"))]);
+        write_all(&store, &owned, &[version(1), version(3), version(2)]).await;
+        assert_eq!(load(&store, one).await, (3, parts(&[("", "v3")])));
+    }
+
+    async fn many_are_loaded_at_once(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let mut entities: Vec<EntityRef> = (0..700).map(|number| cart(&format!("{number}"))).collect();
+        entities.extend((0..700).map(|number| order_id(&format!("{number}")).entity()));
+        let captures: Vec<Captured> = entities
+            .iter()
+            .map(|entity| captured(*entity, 1, vec![part("", &entity.to_string()), part("more", "m")]))
+            .collect();
+        write_all(&store, &owned, &captures).await;
+        let mut asked = entities.clone();
+        asked.extend([cart("not there"), vendor_id("not there").entity()]);
+        let mut found = store.snapshots.load_many(&asked).await.expect("they load");
+        found.sort_by_key(|snapshot| snapshot.entity);
+        entities.sort_unstable();
+        assert_eq!(found.iter().map(|snapshot| snapshot.entity).collect::<Vec<_>>(), entities);
+        for snapshot in &found {
+            assert_eq!(snapshot.parts, [part("", &snapshot.entity.to_string()), part("more", "m")]);
+        }
+        assert_eq!(store.snapshots.load_many(&[]).await.expect("nothing"), []);
+    }
+
+    async fn who_is_due_comes_in_the_order_of_time(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let late = waking(cart("late"), 1, Some(at(30)));
+        let soon = waking(order_id("soon").entity(), 1, Some(at(10)));
+        let then = waking(vendor_id("then").entity(), 1, Some(at(20)));
+        write_all(&store, &owned, &[late.clone(), soon.clone(), then.clone(), waking(cart("never"), 1, None)]).await;
+        let due = |until: i64, limit: u32| {
+            let snapshots = store.snapshots.clone();
+            async move { snapshots.due(at(until), limit).await.expect("they are found") }
+        };
+        assert_eq!(due(20, 10).await, [(soon.entity, at(10)), (then.entity, at(20))]);
+        assert_eq!(due(100, 2).await, [(soon.entity, at(10)), (then.entity, at(20))]);
+        assert_eq!(due(9, 10).await, []);
+        // What comes to an end is not woken any more.
+        write_all(&store, &owned, &[waking(soon.entity, 2, None), waking(then.entity, 2, Some(at(40)))]).await;
+        assert_eq!(due(100, 10).await, [(late.entity, at(30)), (then.entity, at(40))]);
+    }
+
+    async fn a_scan_meets_each_entity_once(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let mut entities: Vec<EntityRef> = (0..5).map(|number| cart(&format!("{number}"))).collect();
+        entities.extend((0..4).map(|number| order_id(&format!("{number}")).entity()));
+        entities.extend((0..3).map(|number| vendor_id(&format!("{number}")).entity()));
+        let captures: Vec<Captured> = entities.iter().map(|entity| waking(*entity, 7, None)).collect();
+        write_all(&store, &owned, &captures).await;
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.snapshots.scan(after, 2).await.expect("a page");
+            let Some(last) = page.last() else { break };
+            assert!(page.len() <= 2 && page.iter().all(|snapshot| snapshot.parts.len() == 2 && snapshot.version == 7));
+            after = Some(last.entity);
+            seen.extend(page.into_iter().map(|snapshot| snapshot.entity));
+        }
+        entities.sort_unstable();
+        assert_eq!(seen, entities);
+    }
+}

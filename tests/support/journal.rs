@@ -1,0 +1,84 @@
+//! A journal that a test can hold back: a commit waits until it is let go.
+
+use async_trait::async_trait;
+use haat::domain::time::Timestamp;
+use haat::ports::{Frame, Journal, Landed, Partition, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Holds commits back, or lets them go.
+#[derive(Clone)]
+pub struct Gate {
+    open: watch::Sender<bool>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { open: watch::Sender::new(true), waiting: Arc::default() }
+    }
+}
+
+impl Gate {
+    pub fn hold(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub fn let_go(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// Waits until a commit stands before the gate.
+    pub async fn somebody_waits(&self) {
+        while self.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub fn wrap(&self, journal: Arc<dyn Journal>) -> Arc<dyn Journal> {
+        Arc::new(Gated { journal, gate: self.clone() })
+    }
+}
+
+struct Gated {
+    journal: Arc<dyn Journal>,
+    gate: Gate,
+}
+
+#[async_trait]
+impl Journal for Gated {
+    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+        self.journal.take(owner, lease, now).await
+    }
+
+    async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
+        self.journal.partitions().await
+    }
+
+    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        self.gate.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut open = self.gate.open.subscribe();
+        let opened = open.wait_for(|open| *open).await.map(|_| ());
+        self.gate.waiting.fetch_sub(1, Ordering::SeqCst);
+        opened.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.journal.append(frames).await
+    }
+
+    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
+        self.journal.landed(frames).await
+    }
+
+    async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
+        self.journal.frames(partition, after_seq, max_bytes).await
+    }
+
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
+        self.journal.renew(partitions, lease).await
+    }
+
+    async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {
+        self.journal.release(partitions).await
+    }
+}

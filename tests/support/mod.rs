@@ -1,0 +1,178 @@
+//! What tests of a whole server share: a store of their own, a server on it, and a client.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+pub mod client;
+pub mod journal;
+
+use client::Client;
+use haat::app::{App, Hooks};
+use haat::config::Config;
+use haat::http::auth::{Auth, Bearer};
+use haat::persistence::{Options, Place, StoreConfig};
+use sqlx::{Connection, Executor};
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The secret of all test servers.
+pub const SECRET: &[u8] = b"a secret that only tests use, 32+ bytes";
+
+/// The two stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// A store of one test's own, gone when this is.
+pub struct TestStore {
+    pub kind: Kind,
+    pub directory: TempDir,
+    url: Option<(String, String)>,
+}
+
+fn server_url() -> String {
+    std::env::var("DATABASE_URL").expect(
+        "tests on Postgres need DATABASE_URL: run scripts/test, or set it to a server on which databases can be made",
+    )
+}
+
+impl TestStore {
+    pub async fn new(kind: Kind) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let url = match kind {
+            Kind::Sqlite => None,
+            Kind::Postgres => {
+                let name = format!("haat_test_{}", fresh_uuid().simple());
+                let server = server_url();
+                let mut admin = sqlx::PgConnection::connect(&server).await.expect("the server of DATABASE_URL answers");
+                admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a new database");
+                let (base, options) = match server.split_once('?') {
+                    Some((base, options)) => (base.to_owned(), format!("?{options}")),
+                    None => (server.clone(), String::new()),
+                };
+                let at = base.rfind('/').filter(|at| *at > base.find("://").map_or(0, |scheme| scheme + 2));
+                let base = at.map_or(base.as_str(), |at| &base[..at]);
+                Some((format!("{base}/{name}{options}"), name))
+            }
+        };
+        Self { kind, directory, url }
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_ref().map(|(url, _)| url.as_str())
+    }
+
+    pub fn config(&self) -> StoreConfig {
+        let place = match &self.url {
+            None => Place::Sqlite(self.data_dir().to_path_buf()),
+            Some((url, _)) => Place::Postgres(url.clone()),
+        };
+        StoreConfig { place, options: Options::default() }
+    }
+
+    /// A configuration on this store, listening on any port.
+    pub fn server(&self) -> Config {
+        Config {
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            operator_listen: None,
+            data_dir: self.data_dir().to_path_buf(),
+            store: self.config(),
+            secret: SECRET.to_vec(),
+            actor_threads: 1,
+            node: Default::default(),
+            http: Default::default(),
+            server: Default::default(),
+            lease: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Drop for TestStore {
+    fn drop(&mut self) {
+        let Some((_, name)) = self.url.take() else {
+            return;
+        };
+        // Whatever this cannot drop goes with the cluster.
+        let _ = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut admin = sqlx::PgConnection::connect(&server_url()).await.map_err(std::io::Error::other)?;
+                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                admin.execute(sqlx::AssertSqlSafe(drop)).await.map_err(std::io::Error::other)
+            })
+        })
+        .join();
+    }
+}
+
+/// A running server.
+pub struct Server {
+    pub client: Client,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), haat::app::AppError>>,
+}
+
+impl Server {
+    pub async fn start(store: &TestStore) -> Self {
+        Self::start_with(store.server(), Hooks::default()).await
+    }
+
+    pub async fn start_with(config: Config, hooks: Hooks) -> Self {
+        let app = App::build(config, hooks).await.expect("the server starts");
+        let client = Client::new(app.address());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(app.run_until(async move {
+            let _ = stopped.await;
+        }));
+        Self { client, stop, task }
+    }
+
+    /// Stops as by SIGTERM.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        self.task.await.expect("the server does not panic").expect("the server drains");
+    }
+}
+
+/// An id that nothing has.
+pub fn fresh_uuid() -> uuid::Uuid {
+    haat::ports::Clock::new_uuid(&haat::adapters::clock::SystemClock::default())
+}
+
+/// A token of this role.
+pub fn token(bearer: &Bearer) -> String {
+    let now = haat::ports::Clock::now(&haat::adapters::clock::SystemClock::default());
+    Auth::new(SECRET).mint(bearer, now, Duration::from_secs(3600)).expect("a token")
+}
+
+/// Runs async tests on both stores, each as two tests.
+#[macro_export]
+macro_rules! on_both_stores {
+    ($($(#[$doc:meta])* async fn $name:ident($store:ident) $body:block)+) => {
+        $(mod $name {
+            #[allow(unused_imports, reason = "not each test needs everything")]
+            use super::*;
+
+            $(#[$doc])*
+            async fn run($store: $crate::support::TestStore) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                run($crate::support::TestStore::new($crate::support::Kind::Sqlite).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                run($crate::support::TestStore::new($crate::support::Kind::Postgres).await).await;
+            }
+        })+
+    };
+}
