@@ -199,7 +199,7 @@ fn set_line(number: u128, quantity: i64) -> CartCommand {
 }
 
 fn check_out() -> CartCommand {
-    CartCommand::CheckOut { by: Principal::Guest(cart_id()), details: details(), shortages: Vec::new() }
+    CartCommand::CheckOut { by: Principal::Guest(cart_id()), details: Box::new(details()), shortages: Vec::new() }
 }
 
 /// Lines in the carts and orders that are compared.
