@@ -72,6 +72,8 @@ pub const SANDBOX_SLOW_MS: u64 = 60_000;
 pub const SANDBOX_FAILURES: u32 = 100;
 /// Changes of the sandbox's ledger that wait to be written before further calls fail.
 pub const SANDBOX_QUEUE: usize = 65_536;
+/// Between two syncs of the sandbox's ledger, in milliseconds: changes that come meanwhile share one.
+pub const SANDBOX_REST_MS: u64 = 4;
 /// The longest wait between two sends of an unanswered message between entities, in milliseconds.
 pub const RESEND_BACKOFF_MS: u64 = 30_000;
 /// Items on one page of a list when the caller does not say.

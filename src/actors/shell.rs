@@ -25,6 +25,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+/// Room that a record's line is given before it is written, in bytes: most need no more.
+const RECORD_BYTES: usize = 512;
 /// How many commands that made this actor panic are remembered.
 const SUSPECTS: usize = 64;
 /// The wait before an unanswered message between entities is sent again for the first time.
@@ -339,8 +341,9 @@ impl<E: Hosted> Shell<E> {
         let publications = built.entity.publications(&events);
         let entity = self.id.entity();
         let record = Record { entity, version: built.version, at: now, events, answers: kept };
+        let mut line = Vec::with_capacity(RECORD_BYTES);
         // The domain's events have no failing Serialize: this cannot fail.
-        let line = serde_json::to_vec(&record).expect("records are serializable");
+        serde_json::to_writer(&mut line, &record).expect("records are serializable");
         let minted = !record.events.is_empty();
         let (inner, outer): (Replies<E>, Replies<E>) =
             replies.into_iter().partition(|(edge, answered)| edge.inner && answered.outcome.is_ok());

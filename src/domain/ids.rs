@@ -63,8 +63,32 @@ impl IdError {
     }
 }
 
+/// The longest prefix, the underscore, and 26 characters of base 32.
+const TYPEID_BYTES: usize = CustomerId::PREFIX.len() + 1 + 26;
+
+/// The text form of an id, without an allocation: a busy node writes hundreds of thousands of them a second.
+struct TypeIdText {
+    bytes: [u8; TYPEID_BYTES],
+    length: usize,
+}
+
+impl TypeIdText {
+    fn new(prefix: &str, uuid: Uuid) -> Self {
+        let suffix = TypeIdSuffix::from(uuid);
+        let (mut bytes, length) = ([b'_'; TYPEID_BYTES], prefix.len() + 1 + suffix.len());
+        bytes[..prefix.len()].copy_from_slice(prefix.as_bytes());
+        bytes[prefix.len() + 1..length].copy_from_slice(suffix.as_bytes());
+        Self { bytes, length }
+    }
+
+    fn as_str(&self) -> &str {
+        // Prefixes and base 32 are ASCII.
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
 fn write_typeid(f: &mut fmt::Formatter<'_>, prefix: &str, uuid: Uuid) -> fmt::Result {
-    write!(f, "{prefix}_{}", TypeIdSuffix::from(uuid))
+    f.write_str(TypeIdText::new(prefix, uuid).as_str())
 }
 
 fn parse_typeid(text: &str, prefix: &'static str) -> Result<Uuid, IdError> {
@@ -143,7 +167,7 @@ macro_rules! typeid {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(TypeIdText::new($prefix, self.0).as_str())
             }
         }
 
@@ -264,7 +288,7 @@ impl FromStr for EntityRef {
 
 impl Serialize for EntityRef {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(TypeIdText::new(self.kind.name(), self.uuid).as_str())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one writer of the ledger's file: it takes every change that waits, writes them in one go, syncs once and then tells
-//! everyone. While it syncs, the next changes gather and the book can be read: no lock is held.
+//! everyone. While it syncs, and rests a little, the next changes gather and the book can be read: no lock is held. It rests because it shares
+//! the disk with the journal, which a real provider does not: syncs without pause would slow every commit down.
 
 use super::ledger::{Book, Change};
 use crate::domain::ids::OrderId;
@@ -12,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -229,6 +231,7 @@ pub(super) fn start(desk: Arc<Desk>, disk: impl Disk, length: u64) -> io::Result
             });
             desk.settle(&batch, &written);
             batch.clear();
+            std::thread::sleep(Duration::from_millis(limits::SANDBOX_REST_MS));
         }
     })
 }

@@ -140,24 +140,24 @@ pub async fn checkout(run: &Run, caller: &mut Caller, cart: &Cart, ask: &Ask) ->
     Ok(Placed { order: order.id.into_owned(), status: order.status })
 }
 
-/// Polls until the order is paid or has ended, or until `patience` runs out; gives the last status told.
+/// Polls until the order is paid or has ended, or until `patience` runs out; gives the last status told. The first look comes after `gap`.
 pub async fn follow(
     run: &Run,
     caller: &mut Caller,
     cart: &Arc<Cart>,
     placed: &Placed,
+    mut gap: Duration,
     patience: Duration,
 ) -> (Status, Result<(), Stop>) {
     let started = Instant::now();
     let mut status = placed.status;
-    let mut gap = run.cli.poll;
     let ask = match path(caller, Call::Poll, Ask::get(format!("/v1/orders/{}", placed.order), Some(&cart.bearer))) {
         Ok(ask) => ask,
         Err(stop) => return (status, Err(stop)),
     };
     while !status.is_settled() && started.elapsed() < patience {
         tokio::time::sleep(gap).await;
-        gap = (gap * 2).min(LONGEST_POLL_GAP.max(run.cli.poll));
+        gap = (gap * 2).min(LONGEST_POLL_GAP).max(run.cli.poll);
         match poll(caller, &ask).await {
             Ok(told) => status = told,
             Err(stop) => return (status, Err(stop)),

@@ -118,7 +118,7 @@ async fn session(run: &Arc<Run>, caller: &mut Caller, bodies: &Bodies, number: u
     } else {
         check_out(run, caller, &cart, body).await?
     };
-    let (status, stopped) = follow(run, caller, &cart, &placed, run.cli.patience).await;
+    let (status, stopped) = follow(run, caller, &cart, &placed, run.cli.poll, run.cli.patience).await;
     run.told(Told { id: placed.order, cart, status });
     stopped?;
     if status.is_settled() {
