@@ -27,6 +27,11 @@ pub const MAILBOX_DEPTH: usize = 10_000;
 pub const RECORDS_IN_FLIGHT: usize = 50_000;
 /// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.
 pub const RECORDS_PER_CHECKOUT: usize = 10;
+/// Checkouts under way that may want something of one vendor before further ones are refused: half of the node's budget, so that the rush
+/// on one vendor leaves the other half to all others.
+pub const CHECKOUTS_PER_VENDOR: usize = RECORDS_IN_FLIGHT / RECORDS_PER_CHECKOUT / 2;
+/// SKUs and holds that a vendor's online check of its invariants looks at per checkpoint, on average.
+pub const CHECKED_PER_CHECKPOINT: usize = 5_000;
 /// Records since the checkpoint before new work is shed.
 pub const RECORDS_SINCE_CHECKPOINT: u64 = 1_000_000;
 /// Bytes of frames since the checkpoint before new work is shed.

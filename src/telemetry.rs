@@ -1,5 +1,6 @@
 //! What operators watch: every metric's name and help, once; the logs; and the hook that tells of panics.
 
+use std::io::IsTerminal;
 use std::panic;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -109,7 +110,7 @@ pub enum LogFormat {
 pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let logs = logs.with_span_events(FmtSpan::NONE);
+    let logs = logs.with_span_events(FmtSpan::NONE).with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => logs.with_target(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).with_current_span(true).with_span_list(false).init(),

@@ -130,6 +130,53 @@ on_both_stores! {
     }
 }
 
+/// What breaks while nobody looks is found by the running server itself: it takes the SKU, or the order, out of service and goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_server_finds_what_is_broken_and_goes_on_without_it() {
+    let store = TestStore::new(Database::Sqlite).await;
+    let server = Server::start(&store).await;
+    let admin = token(&Bearer::Admin("root".into()));
+    let (_, broken) = server.client.shop(&admin, "12.50", 7).await;
+    let (_, sound) = server.client.shop(&admin, "20.00", 5).await;
+    let buyer = server.client.buyer(&sound, 1).await;
+    let paid = server.client.checkout(&buyer, "tok_approve").header("prefer", "wait=30").send().await.expect(201);
+    server.stop().await;
+    let more_than_came =
+        "UPDATE snapshot SET state = CAST(replace(CAST(state AS TEXT), '\"on_hand\":7', '\"on_hand\":9') AS BLOB)
+        WHERE part LIKE 'sku%'";
+    change(&store, more_than_came).await;
+    let paid_twice =
+        "UPDATE snapshot SET state = CAST(replace(CAST(state AS TEXT), '\"paid\":2000,', '\"paid\":4000,') AS BLOB)
+        WHERE kind = 'order'";
+    assert_eq!(change(&store, paid_twice).await, 1);
+    // As after a crash: everything is replayed over its snapshot, and so belongs to the first checkpoint.
+    assert_eq!(change(&store, "UPDATE partition SET checkpoint_seq = 0").await, 16);
+
+    let server = Server::start(&store).await;
+    let client = server.client;
+    let available = async |sku: &str| {
+        client.get(&format!("/v1/skus/{sku}")).send().await.expect(200).body["available"].as_i64().expect("a count")
+    };
+    while available(&broken).await != 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    while client.order(&buyer.token, paid.field("id")).await.code() != "quarantined" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let metrics = client.get("/metrics").send().await.expect(200).text;
+    for invariant in ["stock_adds_up", "nothing_is_overpaid"] {
+        assert!(
+            metrics.contains(&format!("haat_invariant_breaches_total{{invariant=\"{invariant}\"}} 1")),
+            "{metrics}"
+        );
+    }
+    assert_eq!(available(&sound).await, 4);
+    let another = client.buyer(&sound, 1).await;
+    let order = client.checkout(&another, "tok_approve").header("prefer", "wait=30").send().await.expect(201);
+    assert_eq!(order.field("status"), "paid");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_changed_stock_row_is_found() {
     let (store, _) = traded().await;

@@ -6,7 +6,8 @@ mod world;
 
 use haat::domain::cart::{Cart, CartCommand, CartLine};
 use haat::domain::entity::{Entity, Owner, Principal};
-use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::invariants::Breach;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Milestone, Order, OrderCommand, OrderStatus};
 use haat::domain::reject::{Reject, Shortage};
@@ -262,6 +263,16 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(vendor_of(&world, 0), adjust(0, i64::MIN), now),
             ]
         }
+        Reject::SkuStopped => {
+            let mut state = vendor_of(&world, 0).clone();
+            let breach =
+                Breach::new("stock_adds_up", vendor(0).entity(), "as found by the online check").of_sku(sku(0, 0));
+            assert!(state.stop(&breach));
+            // The vendor's other SKUs are sold as before.
+            assert!(state.decide(&reserve(&[(sku(0, 1), 1)], later, Currency::BDT), now).is_ok());
+            // Before the closed hold and the shortage.
+            vec![refusal(&state, reserve(&[(sku(0, 1), STOCK + 1), (sku(0, 0), 1)], now, Currency::BDT), now)]
+        }
         Reject::HoldClosed => {
             let mut state = vendor_of(&world, 0).clone();
             let order = OrderId::from_uuid(Uuid::from_u128(9));
@@ -342,6 +353,7 @@ fn all() -> Vec<Reject> {
         Reject::TooMany { what: "things".into(), limit: 1 },
         Reject::SkuCodeTaken { sku_code: "a".into() },
         Reject::StockNegative { available: 1, delta: -2 },
+        Reject::SkuStopped,
         Reject::HoldClosed,
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0, 0), requested: 2, available: 1 }] },
         Reject::PriceChanged { actual_total: money },

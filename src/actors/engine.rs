@@ -4,7 +4,8 @@ use crate::actors::directory::Directory;
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::registry::{Hosted, Undelivered};
-use crate::actors::shell::{Edge, Envelope};
+use crate::actors::shares::Share;
+use crate::actors::shell::{Admit, Edge, Envelope};
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
 use crate::domain::entity::Principal;
 use crate::domain::entity::for_kind;
@@ -17,8 +18,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::vendor::Vendor;
 use crate::limits;
 use crate::ports::{Clock, History, Ledger, Queries, StateSource};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -171,10 +172,11 @@ impl Engine {
     /// Products, SKUs and counts that need no actor.
     ///
     /// # Errors
-    /// Unavailable until recovery has filled it: what is missing before is not unknown.
+    /// Unavailable until recovery has filled it (what is missing before is not unknown), and while another node may have the store.
     pub fn directory(&self) -> Result<&Directory, Failure> {
         match self.node.readiness() {
             Readiness::Recovering => Err(Failure::Unavailable),
+            _ if !self.node.lane.may_answer() => Err(Failure::Unavailable),
             _ => Ok(&self.node.directory),
         }
     }
@@ -233,6 +235,16 @@ impl Engine {
         ask: Ask,
     ) -> Result<Answered<E::Reply>, Failure> {
         self.admit(E::is_read(&command), 1)?;
+        self.question::<E>(id, command, ask).await
+    }
+
+    /// [`Engine::ask`] for what was let in already.
+    async fn question<E: Hosted>(
+        &self,
+        id: E::Id,
+        command: E::Command,
+        ask: Ask,
+    ) -> Result<Answered<E::Reply>, Failure> {
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
         let edge = Edge::<E> {
@@ -240,6 +252,7 @@ impl Engine {
             key: ask.key,
             deadline: sent + ask.within,
             sent,
+            admit: None,
             inner: false,
             // Whoever asked may have stopped waiting.
             reply: Box::new(move |answer| drop(send.send(answer))),
@@ -263,24 +276,23 @@ impl Engine {
         key: Option<IdempotencyKey>,
     ) -> Result<CheckedOut, Failure> {
         self.admit(false, limits::RECORDS_PER_CHECKOUT)?;
-        let _reserved = Reserved::new(&self.node, limits::RECORDS_PER_CHECKOUT);
-        let patience = wait.map_or(within, |wait| wait + within);
-        let milestone = if wait.is_some() { Milestone::Paid } else { Milestone::Held };
+        let reserved = Reserved::new(&self.node, limits::RECORDS_PER_CHECKOUT);
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
-        let deadline = sent + patience;
-        let (node, made) = (self.node.clone(), Arc::new(AtomicBool::new(false)));
-        let started_here = made.clone();
+        let deadline = sent + within;
+        let node = self.node.clone();
+        // With a wait to come, the answer that counts is the one after it.
+        let held_key = key.filter(|_| wait.is_none());
         // The cart's answer stays on the node: in the cart's own turn it becomes a question to the order, which is answered when the
         // order's stock is durably held, and that is after everything the cart recorded.
         let on_cart = move |answer: Result<Answered<CartReply>, Failure>| match answer {
             Ok(Answered { outcome: Ok(CartReply::Order { order, started }), .. }) => {
-                started_here.store(started, Ordering::Release);
                 let edge = Edge::<Order> {
-                    command: OrderCommand::Await { by, milestone },
-                    key,
+                    command: OrderCommand::Await { by, milestone: Milestone::Held },
+                    key: held_key,
                     deadline,
                     sent,
+                    admit: None,
                     inner: false,
                     reply: Box::new(move |answer| drop(send.send(answer.map(|answer| (Some(order), started, answer))))),
                 };
@@ -293,45 +305,43 @@ impl Engine {
             Err(failure) => drop(send.send(Err(failure))),
         };
         let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
-        let edge = Edge::<Cart> { command, key, deadline, sent, inner: true, reply: Box::new(on_cart) };
+        let share = Arc::new(OnceLock::new());
+        let admit = Some(self.vendors_share(share.clone()));
+        let edge = Edge::<Cart> { command, key, deadline, sent, admit, inner: true, reply: Box::new(on_cart) };
         self.deliver(cart, edge, false)?;
-        let waited = wait.map_or(within, |wait| wait.max(Duration::from_millis(1)));
-        let answer = match wait_for(receive, waited).await {
-            // The wait is over, and the order is as it is. A second checkout of the cart finds it; with the key, this is the first answer.
-            Err(Failure::OutcomeUnknown) if wait.is_some() => {
-                let created = made.load(Ordering::Acquire);
-                return self.as_it_is(by, cart, within, key, created).await;
-            }
-            other => other?,
-        };
-        let (_, created, Answered { outcome, replayed }) = answer;
+        let (order, created, mut answered) = wait_for(receive, within).await?;
+        // What it may still record is small: waiting for its payment, it takes nothing of the budget.
+        drop((reserved, share));
+        if let (Some(order), Some(wait)) = (order, wait) {
+            let asked = |milestone| OrderCommand::Await { by, milestone };
+            let paid = self.question::<Order>(order, asked(Milestone::Paid), Ask { within: wait, key, fresh: false });
+            answered = match paid.await {
+                // The wait is over, and the order is as it is. With the key, this is the first answer.
+                Err(Failure::OutcomeUnknown) => {
+                    self.question::<Order>(order, asked(Milestone::Held), Ask { within, key, fresh: false }).await?
+                }
+                other => other?,
+            };
+        }
+        let Answered { outcome, replayed } = answered;
         Ok(CheckedOut { outcome: outcome.and_then(shown), created, replayed })
     }
 
-    /// The order that `cart` has now, as the answer to a checkout whose wait is over.
-    async fn as_it_is(
-        &self,
-        by: Principal,
-        cart: CartId,
-        within: Duration,
-        key: Option<IdempotencyKey>,
-        created: bool,
-    ) -> Result<CheckedOut, Failure> {
-        let ask = Ask { within, key: None, fresh: false };
-        let refused = |reject, replayed| Ok(CheckedOut { outcome: Err(reject), created: false, replayed });
-        let order = match self.ask::<Cart>(cart, CartCommand::Get { by }, ask).await?.outcome {
-            Ok(CartReply::Cart { cart }) => cart.order,
-            Ok(_) => None,
-            Err(reject) => return refused(reject, false),
-        };
-        // It ended in the very last moment, and the cart is open again: nothing is known of how.
-        let Some(order) = order else {
-            return Err(Failure::OutcomeUnknown);
-        };
-        // Before its stock is held there is nothing to show; the milestone is reached, or refused, within moments.
-        let command = OrderCommand::Await { by, milestone: Milestone::Held };
-        let answered = self.ask::<Order>(order, command, Ask { key, ..ask }).await?;
-        Ok(CheckedOut { outcome: answered.outcome.and_then(shown), created, replayed: answered.replayed })
+    /// Lets a checkout in while none of the cart's vendors has more than its share of the node's budget.
+    fn vendors_share(&self, share: Arc<OnceLock<Share>>) -> Admit<Cart> {
+        let node = self.node.clone();
+        Box::new(move |cart| {
+            // One that has its order already asks nothing more of anybody.
+            if cart.order().is_some() {
+                return Ok(());
+            }
+            let Some(taken) = node.shares.take(cart.vendors(), node.settings.checkouts_per_vendor) else {
+                shed("vendor_share");
+                return Err(Failure::Overloaded { retry_after_s: 1 });
+            };
+            let _ = share.set(taken);
+            Ok(())
+        })
     }
 
     fn deliver<E: Hosted>(&self, id: E::Id, edge: Edge<E>, fresh: bool) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ mod metrics;
 mod node;
 mod payments;
 mod registry;
+mod shares;
 mod shell;
 mod state;
 mod timers;

@@ -3,6 +3,7 @@
 use crate::actors::directory::Directory;
 use crate::actors::metrics::{KindMetrics, PaymentMetrics};
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
+use crate::actors::shares::Shares;
 use crate::actors::shell::{Envelope, Shell, Start};
 use crate::actors::state::{Built, Rebuilt, build_any};
 use crate::actors::timers::Timers;
@@ -37,6 +38,8 @@ pub struct NodeSettings {
     pub mailbox_depth: usize,
     /// Records in flight before requests are shed.
     pub records_in_flight: usize,
+    /// Checkouts under way at one vendor before further ones are shed.
+    pub checkouts_per_vendor: usize,
     /// Records since the checkpoint before requests are shed.
     pub records_since_checkpoint: u64,
     /// Bytes since the checkpoint before requests are shed.
@@ -56,6 +59,7 @@ impl Default for NodeSettings {
         Self {
             mailbox_depth: limits::MAILBOX_DEPTH,
             records_in_flight: limits::RECORDS_IN_FLIGHT,
+            checkouts_per_vendor: limits::CHECKOUTS_PER_VENDOR,
             records_since_checkpoint: limits::RECORDS_SINCE_CHECKPOINT,
             bytes_since_checkpoint: limits::BYTES_SINCE_CHECKPOINT,
             live_actors: limits::LIVE_ACTORS,
@@ -133,6 +137,8 @@ pub struct Node {
     /// What waits outside of the node.
     pub(super) outside: TaskTracker,
     pub(super) payment_metrics: PaymentMetrics,
+    /// What the vendors' checkouts under way have of the budget.
+    pub(super) shares: Arc<Shares>,
     /// Records that admitted checkouts may still need.
     pub(super) reserved: AtomicUsize,
     readiness: AtomicU8,
@@ -166,6 +172,7 @@ impl Node {
             stop,
             outside: TaskTracker::new(),
             payment_metrics: PaymentMetrics::new(),
+            shares: Arc::default(),
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),
             metrics: Kind::ALL.map(KindMetrics::new),

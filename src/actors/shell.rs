@@ -37,6 +37,9 @@ const RECALL_FROM: Duration = Duration::from_millis(25);
 /// Takes an answer, or why there is none.
 pub type ReplyTo<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>) + Send>;
 
+/// Lets a command in, or says why not.
+pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<(), Failure> + Send>;
+
 /// A command from the edge.
 pub struct Edge<E: Hosted> {
     pub command: E::Command,
@@ -44,6 +47,8 @@ pub struct Edge<E: Hosted> {
     /// Past it nobody waits any more.
     pub deadline: Instant,
     pub sent: Instant,
+    /// Asked before anything is decided: whether the node may take this on for this entity.
+    pub admit: Option<Admit<E>>,
     /// Whether the reply stays on the node, to a command that comes after in the lane's order: then it need not wait.
     pub inner: bool,
     pub reply: ReplyTo<E::Reply>,
@@ -182,6 +187,9 @@ impl<E: Hosted> Shell<E> {
                 let outcome = kept.answer.clone().into();
                 return self.give(edge, outcome, true);
             }
+        }
+        if let Some(Err(failure)) = edge.admit.take().map(|admit| admit(&built.entity)) {
+            return (edge.reply)(Err(failure));
         }
         match self.execute(&mut edge.command) {
             Err(Panicked { poisoned, tainted }) => {
@@ -465,7 +473,27 @@ impl<E: Hosted> Shell<E> {
         self.send_effects(now, false);
     }
 
+    /// Checks the invariants, and takes what breaks them out of service: the SKU alone, or else this entity.
+    fn check_online(&mut self) {
+        while let Life::Up(built) = &mut self.life
+            && let Err(breach) = built.entity.check_online()
+        {
+            metrics::counter!(names::BREACHES, "invariant" => breach.invariant).increment(1);
+            if built.entity.stop(&breach) {
+                tracing::error!(%breach, "an invariant is broken: the SKU is out of sale until someone has looked at it");
+                if let Some(sku) = breach.sku {
+                    self.node.directory.publish(Publication::Available { sku, available: 0 });
+                }
+            } else {
+                tracing::error!(%breach, "an invariant is broken: the entity is quarantined");
+                self.node.metrics(E::KIND).quarantines.increment(1);
+                self.life = Life::Quarantined;
+            }
+        }
+    }
+
     fn on_capture(&mut self, reply: oneshot::Sender<Option<Captured>>) {
+        self.check_online();
         let Life::Up(built) = &mut self.life else {
             return drop(reply.send(None));
         };

@@ -11,6 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway};
 use crate::config::Config;
 use crate::domain::ids::EntityRef;
+use crate::domain::time::Timestamp;
 use crate::http::auth::{Auth, MintError};
 use crate::http::{HttpState, Port, RenderMetrics, router, server};
 use crate::limits;
@@ -26,7 +27,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -73,6 +74,16 @@ pub enum AppError {
     /// Not everything was written in time.
     #[error("the server did not stop within {0:?}: what is missing from snapshots is replayed at the next start")]
     Drain(Duration),
+}
+
+impl AppError {
+    /// The exit code of a process that ends for it.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            AppError::Store(StoreError::Fenced) => EXIT_FENCED,
+            _ => 1,
+        }
+    }
 }
 
 /// Puts something between the lane and the store's journal.
@@ -147,6 +158,10 @@ impl App {
         let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
         let taken = store.journal.take(&owner, config.lease, clock.now()).await?;
         let recovery = Recovery::start(&store, &taken, &engine, &lane, &*clock).await?;
+        if let Some(oldest) = recovery.oldest {
+            // The read tables are as old as the last checkpoint, until the next one.
+            as_of.store(oldest.as_millis(), Ordering::Relaxed);
+        }
         let mut helpers = Vec::new();
         if let Place::Postgres(_) = config.store.place {
             // To wait for the former owner and to replay took longer than the lease that was asked for then.
@@ -260,6 +275,7 @@ impl App {
 
 /// What start-up found, ready to be taken over.
 struct Recovery {
+    oldest: Option<Timestamp>,
     changed: HashMap<EntityRef, u64>,
     rows: crate::domain::rows::Rows,
     counts: Vec<(crate::domain::order::OrderStatus, u64)>,
@@ -290,7 +306,7 @@ impl Recovery {
         );
         let changed = recovered.entities.iter().map(|replayed| (replayed.entity, replayed.version)).collect();
         let histories = recovered.entities.into_iter().map(|replayed| (replayed.entity, replayed.history)).collect();
-        Ok(Self { changed, rows, counts, histories })
+        Ok(Self { oldest: recovered.oldest, changed, rows, counts, histories })
     }
 }
 

@@ -254,6 +254,17 @@ impl Cart {
         (self.status != CartStatus::Open).then(|| OrderId::for_attempt(self.id, self.attempt))
     }
 
+    /// Who sells what is in it, each once.
+    pub fn vendors(&self) -> Vec<VendorId> {
+        let mut vendors = Vec::with_capacity(1);
+        for line in &self.lines {
+            if !vendors.contains(&line.vendor) {
+                vendors.push(line.vendor);
+            }
+        }
+        vendors
+    }
+
     /// The cart as it is shown; `None` before it came into being.
     pub fn view(&self) -> Option<CartView> {
         Some(CartView {

@@ -285,6 +285,18 @@ pub trait Entity: Sized + Send + 'static {
     /// Checks the invariants that concern this entity alone.
     fn check(&self) -> Result<(), Breach>;
 
+    /// [`Entity::check`] while the node runs, once per checkpoint that this entity has a part in. A large one checks itself less often,
+    /// so that the cost stays a small share of the checkpoint's.
+    fn check_online(&mut self) -> Result<(), Breach> {
+        self.check()
+    }
+
+    /// Takes out of service what the breach concerns, if everything else can go on; whether it did. It is forgotten in a restart, and
+    /// found again.
+    fn stop(&mut self, _breach: &Breach) -> bool {
+        false
+    }
+
     /// The parts and rows that changed since the last call.
     fn capture(&mut self) -> Capture;
 

@@ -49,7 +49,7 @@ impl fmt::Display for Kind {
 
 /// Why a text is not an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a {expected} id")]
+#[error("'{text}' is no {expected} id")]
 pub struct IdError {
     text: String,
     expected: &'static str,

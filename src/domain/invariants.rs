@@ -1,7 +1,7 @@
 //! What must always hold. Each entity checks what concerns it alone (`Entity::check`); what concerns several is checked here,
 //! over the rows of a whole store, by `haat audit` and by the simulation.
 
-use super::ids::EntityRef;
+use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// An invariant that does not hold: a bug, never a user's error.
@@ -11,6 +11,8 @@ pub struct Breach {
     pub invariant: &'static str,
     /// Where.
     pub entity: EntityRef,
+    /// Which SKU alone is concerned, where one is.
+    pub sku: Option<SkuId>,
     /// In words, with the figures.
     pub detail: String,
 }
@@ -18,7 +20,13 @@ pub struct Breach {
 impl Breach {
     /// A breach of `invariant` in `entity`.
     pub fn new(invariant: &'static str, entity: EntityRef, detail: impl Into<String>) -> Self {
-        Self { invariant, entity, detail: detail.into() }
+        Self { invariant, entity, sku: None, detail: detail.into() }
+    }
+
+    /// That it concerns this SKU alone.
+    #[must_use]
+    pub fn of_sku(self, sku: SkuId) -> Self {
+        Self { sku: Some(sku), ..self }
     }
 }
 

@@ -56,6 +56,7 @@ problems! {
     CART_CHECKED_OUT = CONFLICT "cart_checked_out" "The cart is checked out";
     CART_EMPTY = CONFLICT "cart_empty" "The cart is empty";
     STOCK_NEGATIVE = CONFLICT "stock_negative" "The stock would become negative";
+    SKU_STOPPED = CONFLICT "sku_stopped" "The SKU is out of sale for now";
     HOLD_CLOSED = CONFLICT "hold_closed" "The hold has ended";
     OUT_OF_STOCK = CONFLICT "out_of_stock" "Not enough in stock";
     PRICE_CHANGED = CONFLICT "price_changed" "The price has changed";
@@ -107,6 +108,7 @@ pub fn kind_of_reject(reject: &Reject) -> &'static ProblemKind {
         Reject::TooMany { .. } => &TOO_MANY,
         Reject::SkuCodeTaken { .. } => &SKU_CODE_TAKEN,
         Reject::StockNegative { .. } => &STOCK_NEGATIVE,
+        Reject::SkuStopped => &SKU_STOPPED,
         Reject::HoldClosed => &HOLD_CLOSED,
         Reject::OutOfStock { .. } => &OUT_OF_STOCK,
         Reject::PriceChanged { .. } => &PRICE_CHANGED,
@@ -344,6 +346,7 @@ mod tests {
             | Reject::CartCheckedOut
             | Reject::CartEmpty
             | Reject::StockNegative { .. }
+            | Reject::SkuStopped
             | Reject::HoldClosed
             | Reject::OutOfStock { .. }
             | Reject::PriceChanged { .. }
@@ -374,6 +377,7 @@ mod tests {
             Reject::TooMany { what: "SKUs".into(), limit: 1 },
             Reject::SkuCodeTaken { sku_code: "A".into() },
             Reject::StockNegative { available: 1, delta: -2 },
+            Reject::SkuStopped,
             Reject::HoldClosed,
             Reject::OutOfStock { skus },
             Reject::PriceChanged { actual_total: Money::new(125_000, Currency::BDT) },

@@ -17,6 +17,7 @@ use uuid::Uuid;
 /// The header that names a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES: usize = 128;
+const READYZ: &str = "/readyz";
 
 /// What the layer needs.
 #[derive(Clone)]
@@ -73,7 +74,8 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
 
     let (status, took) = (response.status(), now() - started);
     let code = problem.as_ref().map_or("", |problem| problem.kind().code);
-    if status.is_server_error() {
+    // Whoever asks whether it is ready is used to a no.
+    if status.is_server_error() && route != READYZ {
         tracing::warn!(id, %method, route, status = status.as_u16(), code, took_us = took.as_micros(), "request failed");
     } else {
         tracing::debug!(id, %method, route, status = status.as_u16(), code, took_us = took.as_micros(), "request");

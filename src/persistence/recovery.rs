@@ -30,6 +30,8 @@ pub struct Replayed {
 pub struct Recovered {
     /// The entities that have records there.
     pub entities: Vec<Replayed>,
+    /// The oldest moment in what was read: what came before is in snapshots and read tables.
+    pub oldest: Option<Timestamp>,
     /// The newest moment in the journal.
     pub newest: Option<Timestamp>,
     /// Records read.
@@ -55,6 +57,7 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
                 recovered.newest = recovered.newest.max(Some(frame.at));
                 recovered.bytes += frame.payload.len() as u64;
                 for_each_record(frame, |record, line| {
+                    recovered.oldest = Some(recovered.oldest.map_or(record.at, |oldest| oldest.min(record.at)));
                     recovered.records += 1;
                     let entity = record.entity;
                     let replayed = found.entry(entity).or_insert_with(|| Replayed {

@@ -112,8 +112,8 @@ async fn a_file_that_is_no_store_is_refused() {
     std::fs::write(directory.path().join("haat.db"), "this is no database at all\n".repeat(400)).expect("a file");
     refused_in_one_line(server(directory.path()), &["haat: the store cannot be used"]).await;
     let directory = TempDir::new().expect("a temporary directory");
-    std::fs::write(directory.path().join("haat.db"), "").expect("a file");
     std::fs::write(directory.path().join("sandbox-ledger.jsonl"), "{}\n").expect("a file");
+    refused_in_one_line(server(directory.path()), &["haat: the sandbox's ledger", "damaged at line 1"]).await;
 }
 
 #[tokio::test]

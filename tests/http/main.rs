@@ -7,5 +7,6 @@ mod checkout;
 mod durability;
 mod faults;
 mod idempotency;
+mod overload;
 mod rush;
 mod shop;

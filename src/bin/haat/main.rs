@@ -8,7 +8,7 @@ mod tools;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use haat::app::{App, Hooks};
+use haat::app::{App, AppError, Hooks};
 use haat::config::{Config, LogArgs, ServeArgs, StoreArgs};
 use haat::telemetry;
 use std::process::ExitCode;
@@ -58,7 +58,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("haat: {}", words(&error));
-            ExitCode::FAILURE
+            let code = error.downcast_ref::<AppError>().map_or(1, AppError::exit_code);
+            u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }

@@ -84,7 +84,7 @@ mod tests {
         assert!(matches!(whom(&["--role", "customer", "--customer", customer]), Ok(Whom::Customer(Some(_)))));
         for (arguments, word) in [
             (&["--role", "vendor"][..], "--vendor <ID>"),
-            (&["--role", "vendor", "--vendor", customer], "is not a vendor id"),
+            (&["--role", "vendor", "--vendor", customer], "is no vendor id"),
             (&["--role", "staff", "--vendor", vendor], "belongs to --role vendor"),
             (&["--role", "admin", "--customer", customer], "belongs to --role customer"),
             (&["--role", "admin", "--ttl", "12"], "is not a time such as"),

@@ -80,6 +80,10 @@ pub struct Vendor {
     /// Remembered releases by the moment at which they may be forgotten.
     forget: BTreeSet<(Timestamp, OrderId)>,
     changed: BTreeSet<PartKey>,
+    /// SKUs whose figures were found not to add up.
+    stopped: BTreeSet<SkuId>,
+    /// How much the online check may look at by now.
+    check_allowance: usize,
 }
 
 impl Vendor {
@@ -220,6 +224,9 @@ impl Vendor {
         if let Some(reject) = foreign {
             return Err(reject);
         }
+        if lines.iter().any(|line| self.stopped.contains(&line.sku)) {
+            return Err(Reject::SkuStopped);
+        }
         if self.released.contains_key(&order) || until <= now {
             return Err(Reject::HoldClosed);
         }
@@ -293,6 +300,8 @@ impl Entity for Vendor {
             due: BTreeSet::new(),
             forget: BTreeSet::new(),
             changed: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+            check_allowance: 0,
         }
     }
 
@@ -471,6 +480,7 @@ impl Entity for Vendor {
     fn publications(&self, events: &[VendorEvent]) -> Vec<Publication> {
         let available = |sku: &SkuId| {
             let available = self.skus.get(sku).map(|sku| sku.on_hand - sku.held)?;
+            let available = if self.stopped.contains(sku) { 0 } else { available };
             Some(Publication::Available { sku: *sku, available })
         };
         let listed = |sku: &SkuId| self.sku_row(*sku).map(|row| Publication::Sku(Box::new(row)));
@@ -518,14 +528,15 @@ impl Entity for Vendor {
         for line in self.holds.values().flat_map(|hold| &hold.lines) {
             *held.entry(line.sku).or_default() += line.quantity;
         }
-        for (id, sku) in &self.skus {
+        for (id, sku) in self.skus.iter().filter(|(id, _)| !self.stopped.contains(id)) {
             let row = || format!("{id}: received {}, on hand {}, held {}", sku.received, sku.on_hand, sku.held);
             if sku.on_hand < 0 || sku.held < 0 || sku.on_hand < sku.held || sku.received < sku.on_hand {
-                return Err(Breach::new("stock_adds_up", entity, row()));
+                return Err(Breach::new("stock_adds_up", entity, row()).of_sku(*id));
             }
             let in_holds = held.get(id).copied().unwrap_or(0);
             if in_holds != sku.held {
-                return Err(Breach::new("holds_add_up", entity, format!("{}, holds of {in_holds}", row())));
+                let detail = format!("{}, holds of {in_holds}", row());
+                return Err(Breach::new("holds_add_up", entity, detail).of_sku(*id));
             }
         }
         if self.due.len() != self.holds.len() {
@@ -533,6 +544,20 @@ impl Entity for Vendor {
             return Err(Breach::new("holds_are_timed", entity, detail));
         }
         Ok(())
+    }
+
+    fn check_online(&mut self) -> Result<(), Breach> {
+        // It goes through all SKUs and holds: a hundred thousand of them are checked every twentieth time.
+        self.check_allowance += limits::CHECKED_PER_CHECKPOINT;
+        if self.check_allowance < self.skus.len() + self.holds.len() {
+            return Ok(());
+        }
+        self.check_allowance = 0;
+        self.check()
+    }
+
+    fn stop(&mut self, breach: &Breach) -> bool {
+        breach.sku.is_some_and(|sku| self.skus.contains_key(&sku) && self.stopped.insert(sku))
     }
 
     fn capture(&mut self) -> Capture {

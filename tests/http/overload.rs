@@ -1,0 +1,54 @@
+//! Too much at once: what is refused is refused early, and the rush on one vendor leaves room for the others.
+
+use crate::on_both_stores;
+use crate::support::journal::Gate;
+use crate::support::{Server, token};
+use haat::app::Hooks;
+use haat::http::auth::Bearer;
+use std::sync::Arc;
+
+on_both_stores! {
+    /// While nothing becomes durable, one vendor's checkouts fill its share and no more: the next is told so at once, another vendor's is let in.
+    async fn a_hot_vendor_has_its_share_and_no_more(store) {
+        let gate = Gate::default();
+        let hold = gate.clone();
+        let hooks = Hooks { journal: Some(Arc::new(move |journal| hold.wrap(journal))), ..Hooks::default() };
+        let mut config = store.server();
+        config.node.checkouts_per_vendor = 2;
+        let server = Server::start_with(config, hooks).await;
+        let client = server.client;
+        let admin = token(&Bearer::Admin("root".into()));
+        let (_, hot) = client.shop(&admin, "10.00", 9).await;
+        let (_, calm) = client.shop(&admin, "10.00", 9).await;
+        let mut rush = Vec::new();
+        for _ in 0..3 {
+            rush.push(client.buyer(&hot, 1).await);
+        }
+        let other = client.buyer(&calm, 1).await;
+
+        gate.hold();
+        let mut first: Vec<_> = rush.iter().map(|buyer| tokio::spawn(client.checkout(buyer, "tok_approve").send())).collect();
+        // Two of the three wait for the commit; which one is refused depends on which came last.
+        let refused = loop {
+            tokio::task::yield_now().await;
+            if let Some(refused) = first.iter().position(tokio::task::JoinHandle::is_finished) {
+                break refused;
+            }
+        };
+        let told = first.remove(refused).await.expect("no panic").expect(503);
+        assert_eq!((told.code(), told.header("retry-after")), ("overloaded", Some("1")));
+        let calm = tokio::spawn(client.checkout(&other, "tok_approve").send());
+        let metrics = client.get("/metrics").send().await.expect(200).text;
+        assert!(metrics.contains("haat_requests_shed_total{reason=\"vendor_share\"}"), "{metrics}");
+        assert!(first.iter().all(|checkout| !checkout.is_finished()) && !calm.is_finished());
+
+        gate.let_go();
+        for checkout in first {
+            checkout.await.expect("no panic").expect(201);
+        }
+        calm.await.expect("no panic").expect(201);
+        // Nothing was recorded of the one that was refused: it is made now.
+        client.checkout(&rush[refused], "tok_approve").send().await.expect(201);
+        server.stop().await;
+    }
+}
