@@ -146,6 +146,13 @@ on_both_stores! {
             timeline.body["items"].as_array().expect("items").iter().filter_map(|item| item["type"].as_str()).collect();
         assert_eq!(kinds[..6], ["placed", "stock_held", "stock_held", "priced", "payment_requested", "paid"]);
         assert!(!timeline.text.contains("tok_"), "no secrets: {}", timeline.text);
+        assert!(timeline.text.contains("27.50"), "the owner sees what was paid: {}", timeline.text);
+        // A vendor sees that the order was priced and paid, and not at what: the rest is the others' money.
+        let path = format!("/v1/orders/{}/timeline", order.field("id"));
+        let seen = client.get(&path).bearer(&second_token).send().await.expect(200);
+        let items = seen.body["items"].as_array().expect("items");
+        assert!(items.iter().any(|item| item["type"] == "paid"), "{}", seen.text);
+        assert!(!seen.text.contains("amount") && !seen.text.contains(&first), "{}", seen.text);
         server.stop().await;
     }
 

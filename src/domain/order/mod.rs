@@ -423,7 +423,12 @@ impl Entity for Order {
                 entries: match by {
                     Principal::Vendor(vendor) => {
                         let own = |entry: &&TimelineEntry| entry.vendor.is_none_or(|about| about == *vendor);
-                        body.timeline.iter().filter(own).cloned().collect()
+                        // An amount of the whole order would tell a vendor what the others earn.
+                        let shown = |entry: &TimelineEntry| TimelineEntry {
+                            amount: entry.amount.filter(|_| entry.vendor.is_some()),
+                            ..entry.clone()
+                        };
+                        body.timeline.iter().filter(own).map(shown).collect()
                     }
                     _ => body.timeline.clone(),
                 },
