@@ -44,8 +44,11 @@ pub const LIVE_ACTORS: usize = 1_000_000;
 pub const IDLE_MS: u64 = 60_000;
 /// How long an idempotency key is kept, in milliseconds.
 pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
-/// Idempotency keys one entity keeps; past it the oldest are forgotten.
-pub const IDEMPOTENCY_KEYS_PER_ENTITY: usize = 100_000;
+/// Idempotency keys one vendor keeps; past it the oldest are forgotten.
+pub const IDEMPOTENCY_KEYS_PER_VENDOR: usize = 100_000;
+/// Idempotency keys one cart or one order keeps; past it the oldest are forgotten. Few: anyone may make a cart, and an answer is as
+/// large as the cart.
+pub const IDEMPOTENCY_KEYS_PER_PURCHASE: usize = 64;
 
 /// Bytes of a request body.
 pub const BODY_BYTES: usize = 64 * 1024;

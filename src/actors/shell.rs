@@ -178,7 +178,7 @@ impl<E: Hosted> Shell<E> {
         };
         if let Some(key) = edge.key {
             let parked = self.parked.iter().find_map(|parked| parked.edge.key.filter(|other| other.key == key.key));
-            let kept = built.answers.get(key.key);
+            let kept = built.answers.get(key.key, node.clock.now());
             if kept.map(|kept| kept.key).or(parked).is_some_and(|first| first.body != key.body) {
                 return self.give(edge, Err(Reject::IdempotencyKeyReused), false);
             }
@@ -332,7 +332,7 @@ impl<E: Hosted> Shell<E> {
         let mut kept = Vec::new();
         for (edge, answered) in &mut replies {
             let Some(key) = edge.key else { continue };
-            if let Some(first) = built.answers.get(key.key) {
+            if let Some(first) = built.answers.get(key.key, now) {
                 answered.outcome = first.answer.clone().into();
                 answered.replayed = true;
             } else if answered.outcome.as_ref().map_or_else(Reject::is_conflict, |_| true) {

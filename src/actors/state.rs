@@ -16,8 +16,18 @@ use std::panic::{self, AssertUnwindSafe};
 /// What the names of the parts begin with that hold kept answers.
 const ANSWER_PART: &str = "answer/";
 
+/// How many answers an entity of this kind keeps at most.
+const fn most_answers(kind: Kind) -> usize {
+    match kind {
+        Kind::Cart | Kind::Order => limits::IDEMPOTENCY_KEYS_PER_PURCHASE,
+        Kind::Vendor => limits::IDEMPOTENCY_KEYS_PER_VENDOR,
+    }
+}
+
 /// The first answers given under idempotency keys, for a day.
 pub struct KeptAnswers<R> {
+    /// How many are kept at most.
+    most: usize,
     by_key: HashMap<u128, KeptAnswer<R>>,
     /// Keys in the order in which they came, the oldest first.
     age: VecDeque<(Timestamp, u128)>,
@@ -25,35 +35,43 @@ pub struct KeptAnswers<R> {
 }
 
 impl<R: Clone> KeptAnswers<R> {
-    fn new() -> Self {
-        Self { by_key: HashMap::default(), age: VecDeque::new(), changed: BTreeSet::new() }
+    fn new(most: usize) -> Self {
+        Self { most, by_key: HashMap::default(), age: VecDeque::new(), changed: BTreeSet::new() }
     }
 
-    /// The first answer under this key, if it is still kept.
-    pub fn get(&self, key: u128) -> Option<&KeptAnswer<R>> {
-        self.by_key.get(&key)
+    /// The first answer under this key, if it is still kept. One whose time is over is forgotten, though it may not have been
+    /// cleared away yet.
+    pub fn get(&self, key: u128, now: Timestamp) -> Option<&KeptAnswer<R>> {
+        self.by_key.get(&key).filter(|kept| !is_over(kept.at, now))
     }
 
-    /// Keeps an answer, and forgets those whose time is over.
+    /// Keeps an answer, and clears away those whose time is over and, for want of room, the oldest.
     pub fn keep(&mut self, answer: KeptAnswer<R>) {
         let (key, at) = (answer.key.key, answer.at);
-        self.insert(answer);
-        self.changed.insert(key);
+        // Before the new one comes in: it may have the key of one that goes.
         while let Some((oldest, key)) = self.age.front().copied() {
-            let expired = at.millis_since(oldest) > limits::IDEMPOTENCY_MS;
-            if !expired && self.by_key.len() <= limits::IDEMPOTENCY_KEYS_PER_ENTITY {
+            if !is_over(oldest, at) && self.by_key.len() < self.most {
                 break;
             }
             self.age.pop_front();
-            self.by_key.remove(&key);
-            self.changed.insert(key);
+            if self.by_key.get(&key).is_some_and(|kept| kept.at == oldest) {
+                self.by_key.remove(&key);
+                self.changed.insert(key);
+            }
         }
+        self.insert(answer);
+        self.changed.insert(key);
     }
 
     fn insert(&mut self, answer: KeptAnswer<R>) {
         self.age.push_back((answer.at, answer.key.key));
         self.by_key.insert(answer.key.key, answer);
     }
+}
+
+/// Whether an answer given at `at` is not kept any more.
+fn is_over(at: Timestamp, now: Timestamp) -> bool {
+    now.millis_since(at) > limits::IDEMPOTENCY_MS
 }
 
 /// An entity in memory.
@@ -69,7 +87,7 @@ pub struct Built<E: Entity> {
 impl<E: Entity> Built<E> {
     /// An entity that has no records.
     pub fn new(id: E::Id) -> Self {
-        Self { entity: E::new(id), version: 0, answers: KeptAnswers::new() }
+        Self { entity: E::new(id), version: 0, answers: KeptAnswers::new(most_answers(E::KIND)) }
     }
 
     /// The changed parts of the state and of the kept answers.
@@ -173,4 +191,66 @@ pub fn build_any(entity: EntityRef, history: &History) -> Result<Rebuilt, Unbuil
         Kind::Order => Rebuilt::Order(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),
         Kind::Vendor => Rebuilt::Vendor(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::record::{Answer, IdempotencyKey};
+
+    const DAY: i64 = limits::IDEMPOTENCY_MS;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + millis)
+    }
+
+    fn answer(key: u128, millis: i64) -> KeptAnswer<i64> {
+        KeptAnswer { key: IdempotencyKey { key, body: 1 }, at: at(millis), answer: Answer::Ok(millis) }
+    }
+
+    fn given(answers: &KeptAnswers<i64>, key: u128, millis: i64) -> Option<i64> {
+        answers.get(key, at(millis)).map(|kept| kept.at.millis_since(at(0)))
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_a_day_though_nothing_else_comes() {
+        let mut answers = KeptAnswers::new(10);
+        answers.keep(answer(1, 0));
+        assert_eq!((given(&answers, 1, DAY), given(&answers, 1, DAY + 1)), (Some(0), None));
+    }
+
+    #[test]
+    fn a_key_that_comes_again_after_its_day_has_a_day_of_its_own() {
+        let mut answers = KeptAnswers::new(10);
+        answers.keep(answer(1, 0));
+        answers.keep(answer(1, DAY + 1));
+        answers.keep(answer(2, DAY + 2));
+        assert_eq!(given(&answers, 1, DAY + 3), Some(DAY + 1));
+        assert_eq!((answers.by_key.len(), answers.age.len()), (2, 2));
+    }
+
+    #[test]
+    fn what_is_older_than_its_key_takes_nothing_fresh_away() {
+        let mut answers = KeptAnswers::new(10);
+        // As a snapshot gives them, in any number.
+        answers.insert(answer(1, 0));
+        answers.insert(answer(1, DAY));
+        answers.keep(answer(2, DAY + 1));
+        assert_eq!(given(&answers, 1, DAY + 1), Some(DAY));
+    }
+
+    #[test]
+    fn past_the_limit_the_oldest_goes_and_its_part_of_the_snapshot_with_it() {
+        let mut answers = KeptAnswers::new(2);
+        (0..4).for_each(|key| answers.keep(answer(key, 0)));
+        let kept: Vec<u128> = (0..4).filter(|key| given(&answers, *key, 0).is_some()).collect();
+        assert_eq!(kept, [2, 3]);
+        assert_eq!(answers.changed, BTreeSet::from([0, 1, 2, 3]));
+    }
+
+    #[test]
+    fn buyers_get_few_answers_kept_and_vendors_many() {
+        assert_eq!((most_answers(Kind::Cart), most_answers(Kind::Order)), (64, 64));
+        assert_eq!(most_answers(Kind::Vendor), 100_000);
+    }
 }
