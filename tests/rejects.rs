@@ -158,9 +158,26 @@ fn row(reject: &Reject) -> Vec<Reject> {
             // Before the currency, the closed hold and the shortage of another line.
             refusal(vendor_of(&world, 0), reserve(&[(sku(0, 0), STOCK + 1), (sku(0, 9), 1)], now, yen()), now),
         ],
-        // Given by the shell, which alone keeps keys.
-        Reject::IdempotencyKeyReused | Reject::CommandPoisoned => vec![reject.clone()],
-        // Given at the edge, where the gateway's forms of tokens are known.
+        // Given by the shell for the answers it keeps, and here for what was made under a key whose answer is gone.
+        Reject::IdempotencyKeyReused => {
+            let mut shop = vendor_of(&world, 0).clone();
+            let add = add_product(vec![new_sku(1, "A", 100, 1)]);
+            let events = shop.decide(&add, now).unwrap();
+            events.iter().for_each(|event| shop.apply(event, now));
+            assert_eq!(shop.decide(&add, now), Ok(Vec::new()), "the same once more changes nothing");
+            let known = VendorCommand::Create { name: "Vendor 0".into() };
+            assert_eq!(shop.decide(&known, now), Ok(Vec::new()), "the same once more changes nothing");
+            let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
+            vec![
+                refusal(&shop, VendorCommand::Create { name: "Another".into() }, now),
+                // Before what is wrong with its price and its stock.
+                refusal(&shop, add_product(vec![new_sku(2, "A", 0, -1)]), now),
+                refusal(&world.carts[&cart(0)].state, create, now),
+            ]
+        }
+        // Given by the shell.
+        Reject::CommandPoisoned => vec![reject.clone()],
+        // Given by the node, which alone knows the forms of the gateway's tokens, before a cart that has no order is asked.
         Reject::PaymentUnsupported { .. } => vec![reject.clone()],
         Reject::CartCheckingOut => {
             let (world, _) = checked_out(APPROVE);

@@ -220,9 +220,11 @@ impl<E: Hosted> Shell<E> {
             Ok(_) => metrics.done.increment(1),
             Err(_) => metrics.rejected.increment(1),
         }
-        let keep = edge.key.is_some() && outcome.as_ref().map_or_else(Reject::is_conflict, |_| true);
+        // It was there already, and the first answer under the key is not kept any more: this one repeats it, and is not kept anew.
+        let repeated = events.is_empty() && outcome.is_ok() && E::creates(&edge.command);
+        let keep = edge.key.is_some() && !repeated && outcome.as_ref().map_or_else(Reject::is_conflict, |_| true);
         if events.is_empty() && !keep {
-            return self.give(edge, outcome, false);
+            return self.give(edge, outcome, repeated);
         }
         self.record(now, events, vec![(edge, Answered { outcome, replayed: false })]);
     }

@@ -375,10 +375,11 @@ impl Entity for Cart {
 
     fn decide(&self, command: &CartCommand, _now: Timestamp) -> Result<Vec<CartEvent>, Reject> {
         match command {
-            CartCommand::Create { owner, currency } => Ok(match self.owner {
-                None => vec![CartEvent::CartCreated { owner: *owner, currency: *currency }],
-                Some(_) => Vec::new(),
-            }),
+            CartCommand::Create { owner, currency } => match self.owner {
+                None => Ok(vec![CartEvent::CartCreated { owner: *owner, currency: *currency }]),
+                // Somebody has been using it since: with a guest's token it would be handed to whoever has the old key.
+                Some(_) => Err(Reject::IdempotencyKeyReused),
+            },
             CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
             CartCommand::SetLine { by, line, currency } => {
                 self.may_change(*by)?;

@@ -274,6 +274,12 @@ pub trait Entity: Sized + Send + 'static {
     /// Whether this command only looks: it is answered also while nothing can be written.
     fn is_read(command: &Self::Command) -> bool;
 
+    /// Whether this command makes something whose id it brings along. Where that is there already and nothing is recorded, the answer
+    /// repeats one that is not kept any more.
+    fn creates(_command: &Self::Command) -> bool {
+        false
+    }
+
     /// Whether it must stay in memory though nobody asks for it.
     fn stays(&self) -> bool {
         false

@@ -240,13 +240,6 @@ impl SubOrderId {
     }
 }
 
-/// A UUID that follows from `seed` alone, in the layout of a `UUIDv7` (whose time is then hashed bits too): for ids that a
-/// repeated request must mint again, from its caller and its idempotency key.
-pub fn derived_uuid(seed: &[u8]) -> Uuid {
-    let hash = xxh3_128(seed);
-    shaped_like(Uuid::from_u128(hash.rotate_left(64)), hash)
-}
-
 /// Any entity: its kind and its 16 bytes. The text form is the kind's `TypeID`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityRef {

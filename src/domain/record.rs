@@ -16,8 +16,8 @@ pub struct IdempotencyKey {
     #[serde(with = "hex128")]
     pub key: u128,
     /// Hash of the request body.
-    #[serde(with = "hex64")]
-    pub body: u64,
+    #[serde(serialize_with = "hex_of_body", deserialize_with = "hex128::deserialize")]
+    pub body: u128,
 }
 
 /// The first answer given under a key.
@@ -111,15 +111,10 @@ mod hex128 {
     }
 }
 
-mod hex64 {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{value:016x}"))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        u64::from_str_radix(&text, 16).map_err(de::Error::custom)
+/// The first records had hashes of 64 bits for bodies: they are written as they were read.
+fn hex_of_body<S: serde::Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    match u64::try_from(*value) {
+        Ok(short) => serializer.collect_str(&format_args!("{short:016x}")),
+        Err(_) => hex128::serialize(value, serializer),
     }
 }

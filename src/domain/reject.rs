@@ -35,8 +35,8 @@ pub enum Reject {
     /// No such SKU.
     #[error("there is no such SKU")]
     SkuUnknown,
-    /// The idempotency key came before with another body.
-    #[error("the idempotency key was used before with another request body")]
+    /// The idempotency key came before: with another body, or for a cart whose first answer is not kept any more.
+    #[error("the idempotency key was used before, with another body or too long ago to be answered again")]
     IdempotencyKeyReused,
     /// The cart is being checked out: it cannot change until its order is paid or refused.
     #[error("the cart is being checked out")]

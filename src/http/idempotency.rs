@@ -1,17 +1,16 @@
 //! Idempotency keys: whose they are, what they cover, and the ids that follow from them.
 
-use crate::domain::ids::derived_uuid;
 use crate::domain::record::IdempotencyKey;
 use crate::http::auth::Caller;
 use crate::http::error::{IDEMPOTENCY_KEY_INVALID, Problem, Result};
 use crate::limits;
 use crate::ports::Clock;
+use aws_lc_rs::digest::{Context, SHA256};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use utoipa::IntoParams;
-use uuid::Uuid;
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+use uuid::{Uuid, Variant, Version};
 
 /// The header.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -71,16 +70,23 @@ impl RequestKey {
     /// The key as entities know it: the caller's own, for this method, path and body.
     pub fn of(&self, caller: &Caller, body: &[u8]) -> Option<IdempotencyKey> {
         let Source { key, method, uri } = self.0.as_ref()?;
-        let mut hash = Xxh3Default::new();
-        // A part's length before it: no two sequences of parts make the same bytes.
-        let role = caller.role.name().as_bytes();
-        for part in [role, caller.subject.as_bytes(), method.as_str().as_bytes(), uri.path().as_bytes(), key.as_bytes()]
-        {
-            hash.update(&(part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Some(IdempotencyKey { key: hash.digest128(), body: xxh3_64(body) })
+        let (role, subject) = (caller.role.name().as_bytes(), caller.subject.as_bytes());
+        let scoped = [role, subject, method.as_str().as_bytes(), uri.path().as_bytes(), key.as_bytes()];
+        Some(IdempotencyKey { key: hash(&scoped), body: hash(&[body]) })
     }
+}
+
+/// The first 128 bits of SHA-256 over these parts. Callers choose keys and bodies themselves: where a collision could be made, one
+/// request would get another's answer, or make another's id.
+fn hash(parts: &[&[u8]]) -> u128 {
+    let mut context = Context::new(&SHA256);
+    // A part's length before it: no two sequences of parts make the same bytes.
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let digest = context.finish();
+    digest.as_ref().iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
 }
 
 /// Where new ids come from: under a key they follow from it, so that a repeated request mints the same ones; else they are fresh.
@@ -100,17 +106,26 @@ impl<'a> Mint<'a> {
         self.key.is_none()
     }
 
-    /// The request's id number `index` of the type `prefix`.
+    /// The request's id number `index` of the type `prefix`. Under a key it is the same whatever the request asks for.
     pub fn uuid(&self, prefix: &str, index: usize) -> Uuid {
-        match &self.key {
-            None => self.clock.new_uuid(),
-            Some(key) => {
-                let mut seed = key.key.to_be_bytes().to_vec();
-                seed.extend_from_slice(&(index as u64).to_be_bytes());
-                seed.extend_from_slice(prefix.as_bytes());
-                derived_uuid(&seed)
-            }
-        }
+        self.minted(prefix, index, |key| vec![key.key.to_be_bytes()])
+    }
+
+    /// As [`Mint::uuid`], but under a key it follows from the request's body too: an entity tells by such an id whether a request under
+    /// an old key asks for what it made then.
+    pub fn uuid_of_body(&self, prefix: &str, index: usize) -> Uuid {
+        self.minted(prefix, index, |key| vec![key.key.to_be_bytes(), key.body.to_be_bytes()])
+    }
+
+    fn minted(&self, prefix: &str, index: usize, seeds: impl Fn(&IdempotencyKey) -> Vec<[u8; 16]>) -> Uuid {
+        let Some(key) = &self.key else {
+            return self.clock.new_uuid();
+        };
+        let (seeds, index) = (seeds(key), (index as u64).to_be_bytes());
+        let parts: Vec<&[u8]> = seeds.iter().map(<[u8; 16]>::as_slice).chain([&index[..], prefix.as_bytes()]).collect();
+        // In the layout of a UUIDv7, as all ids, though its time is hashed bits too.
+        let id = uuid::Builder::from_bytes(hash(&parts).to_be_bytes());
+        id.with_variant(Variant::RFC4122).with_version(Version::SortRand).into_uuid()
     }
 }
 
@@ -183,6 +198,22 @@ mod tests {
         assert_eq!(mint.uuid("sku", 0), mint.uuid("sku", 0));
         assert_ne!(mint.uuid("sku", 0), mint.uuid("sku", 1));
         assert_ne!(mint.uuid("sku", 0), mint.uuid("product", 0));
+        assert_eq!(mint.uuid("sku", 0).get_version_num(), 7);
         assert!(Mint::new(&NoClock, None).is_fresh());
+    }
+
+    #[test]
+    fn some_ids_follow_from_the_body_too() {
+        let mint = |body| Mint::new(&NoClock, Some(IdempotencyKey { key: 1, body }));
+        assert_eq!(mint(2).uuid("sku", 0), mint(3).uuid("sku", 0));
+        assert_eq!(mint(2).uuid_of_body("sku", 0), mint(2).uuid_of_body("sku", 0));
+        assert_ne!(mint(2).uuid_of_body("sku", 0), mint(3).uuid_of_body("sku", 0));
+        assert_ne!(mint(2).uuid_of_body("sku", 0), mint(2).uuid("sku", 0));
+    }
+
+    #[test]
+    fn keys_and_bodies_are_hashed_with_sha_256() {
+        // The head of SHA-256 over eight bytes of length (2) and "{}".
+        assert_eq!(hash(&[b"{}"]), 0x7cf4_b3ea_3b7f_b829_169a_f19d_6419_05eb);
     }
 }

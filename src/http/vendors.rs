@@ -144,7 +144,7 @@ impl ProductInput {
             faults.line(&format!("skus[{index}].code"), &sku.code, limits::SHORT_TEXT);
             if let Some(price) = faults.price(&format!("skus[{index}].price"), &sku.price) {
                 skus.push(NewSku {
-                    id: SkuId::from_uuid(mint.uuid(SkuId::PREFIX, index)),
+                    id: SkuId::from_uuid(mint.uuid_of_body(SkuId::PREFIX, index)),
                     code: sku.code,
                     price_minor: price.minor,
                     currency: price.currency,

@@ -1,9 +1,7 @@
 //! Frames, captures and rows to fill a store with.
 
 use haat::domain::entity::Part;
-use haat::domain::ids::{
-    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId, derived_uuid,
-};
+use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
 use haat::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
 use haat::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
@@ -16,7 +14,7 @@ pub fn at(second: i64) -> Timestamp {
 }
 
 pub fn uuid(seed: &str) -> Uuid {
-    derived_uuid(seed.as_bytes())
+    uuid::Builder::from_custom_bytes(xxhash_rust::xxh3::xxh3_128(seed.as_bytes()).to_be_bytes()).into_uuid()
 }
 
 pub fn order_id(seed: &str) -> OrderId {

@@ -116,6 +116,10 @@ impl Drop for TestStore {
 /// A running server.
 pub struct Server {
     pub client: Client,
+    /// For tests that look behind HTTP.
+    pub engine: haat::actors::Engine,
+    /// Where operators find it, when that is another port.
+    pub operator: Option<Client>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), haat::app::AppError>>,
 }
@@ -128,11 +132,12 @@ impl Server {
     pub async fn start_with(config: Config, hooks: Hooks) -> Self {
         let app = App::build(config, hooks).await.expect("the server starts");
         let client = Client::new(app.address());
+        let (engine, operator) = (app.engine().clone(), app.operator_address().map(Client::new));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(app.run_until(async move {
             let _ = stopped.await;
         }));
-        Self { client, stop, task }
+        Self { client, engine, operator, stop, task }
     }
 
     /// Stops as by SIGTERM.

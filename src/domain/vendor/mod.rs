@@ -156,8 +156,10 @@ impl Vendor {
     }
 
     fn decide_product(&self, product: &NewProduct) -> Result<Vec<VendorEvent>, Reject> {
-        if self.products.contains_key(&product.id) {
-            return Ok(Vec::new());
+        if let Some(known) = self.products.get(&product.id) {
+            // The ids of SKUs follow from all that the product was asked to be, also from what has changed since.
+            let same = known.skus.iter().eq(product.skus.iter().map(|sku| &sku.id));
+            return if same { Ok(Vec::new()) } else { Err(Reject::IdempotencyKeyReused) };
         }
         // In the order in which refusals take precedence, over all SKUs each.
         for sku in &product.skus {
@@ -307,10 +309,11 @@ impl Entity for Vendor {
 
     fn decide(&self, command: &VendorCommand, now: Timestamp) -> Result<Vec<VendorEvent>, Reject> {
         match command {
-            VendorCommand::Create { name } => Ok(match self.head.name {
-                None => vec![VendorEvent::VendorCreated { name: name.clone() }],
-                Some(_) => Vec::new(),
-            }),
+            VendorCommand::Create { name } => match &self.head.name {
+                None => Ok(vec![VendorEvent::VendorCreated { name: name.clone() }]),
+                Some(known) if known == name => Ok(Vec::new()),
+                Some(_) => Err(Reject::IdempotencyKeyReused),
+            },
             VendorCommand::AddProduct { by, product } => {
                 self.may_manage(*by)?;
                 self.decide_product(product)
@@ -501,6 +504,10 @@ impl Entity for Vendor {
             }
         }
         published
+    }
+
+    fn creates(command: &VendorCommand) -> bool {
+        matches!(command, VendorCommand::Create { .. } | VendorCommand::AddProduct { .. })
     }
 
     fn is_read(command: &VendorCommand) -> bool {
