@@ -5,7 +5,7 @@ use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::registry::{Hosted, Undelivered};
 use crate::actors::shares::Share;
-use crate::actors::shell::{Admit, Edge, Envelope};
+use crate::actors::shell::{Admit, Edge, Envelope, NotLetIn};
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
 use crate::domain::entity::Principal;
 use crate::domain::entity::for_kind;
@@ -216,14 +216,6 @@ impl Engine {
         self.ledger.as_deref()
     }
 
-    /// Whether the shop takes this payment.
-    ///
-    /// # Errors
-    /// [`Reject::PaymentUnsupported`], in words.
-    pub fn check_payment(&self, choice: &PaymentChoice) -> Result<(), Reject> {
-        self.node.check_payment(choice)
-    }
-
     /// Asks an entity, and waits until its answer is durable.
     ///
     /// # Errors
@@ -304,9 +296,9 @@ impl Engine {
             }
             Err(failure) => drop(send.send(Err(failure))),
         };
-        let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
         let share = Arc::new(OnceLock::new());
-        let admit = Some(self.vendors_share(share.clone()));
+        let admit = Some(self.admit_checkout(by, details.payment.clone(), share.clone()));
+        let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
         let edge = Edge::<Cart> { command, key, deadline, sent, admit, inner: true, reply: Box::new(on_cart) };
         self.deliver(cart, edge, false)?;
         let (order, created, mut answered) = wait_for(receive, within).await?;
@@ -327,17 +319,19 @@ impl Engine {
         Ok(CheckedOut { outcome: outcome.and_then(shown), created, replayed })
     }
 
-    /// Lets a checkout in while none of the cart's vendors has more than its share of the node's budget.
-    fn vendors_share(&self, share: Arc<OnceLock<Share>>) -> Admit<Cart> {
+    /// Lets a checkout in if the shop takes its payment, and while none of the cart's vendors has more than its share of the node's
+    /// budget.
+    fn admit_checkout(&self, by: Principal, payment: PaymentChoice, share: Arc<OnceLock<Share>>) -> Admit<Cart> {
         let node = self.node.clone();
         Box::new(move |cart| {
-            // One that has its order already asks nothing more of anybody.
-            if cart.order().is_some() {
+            // One that has its order already asks nothing more of anybody; a stranger is told of no cart.
+            if cart.order().is_some() || cart.may_see(by).is_err() {
                 return Ok(());
             }
+            node.check_payment(&payment).map_err(NotLetIn::Refused)?;
             let Some(taken) = node.shares.take(cart.vendors(), node.settings.checkouts_per_vendor) else {
                 shed("vendor_share");
-                return Err(Failure::Overloaded { retry_after_s: 1 });
+                return Err(NotLetIn::Failed(Failure::Overloaded { retry_after_s: 1 }));
             };
             let _ = share.set(taken);
             Ok(())

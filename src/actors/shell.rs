@@ -37,8 +37,16 @@ const RECALL_FROM: Duration = Duration::from_millis(25);
 /// Takes an answer, or why there is none.
 pub type ReplyTo<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>) + Send>;
 
+/// Why a command is not let in.
+pub enum NotLetIn {
+    /// There is no answer now.
+    Failed(Failure),
+    /// This is the answer.
+    Refused(Reject),
+}
+
 /// Lets a command in, or says why not.
-pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<(), Failure> + Send>;
+pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<(), NotLetIn> + Send>;
 
 /// A command from the edge.
 pub struct Edge<E: Hosted> {
@@ -47,7 +55,7 @@ pub struct Edge<E: Hosted> {
     /// Past it nobody waits any more.
     pub deadline: Instant,
     pub sent: Instant,
-    /// Asked before anything is decided: whether the node may take this on for this entity.
+    /// Asked before anything is decided, with the entity as it is: whether the node takes this on.
     pub admit: Option<Admit<E>>,
     /// Whether the reply stays on the node, to a command that comes after in the lane's order: then it need not wait.
     pub inner: bool,
@@ -188,8 +196,10 @@ impl<E: Hosted> Shell<E> {
                 return self.give(edge, outcome, true);
             }
         }
-        if let Some(Err(failure)) = edge.admit.take().map(|admit| admit(&built.entity)) {
-            return (edge.reply)(Err(failure));
+        match edge.admit.take().map_or(Ok(()), |admit| admit(&built.entity)) {
+            Ok(()) => {}
+            Err(NotLetIn::Failed(failure)) => return (edge.reply)(Err(failure)),
+            Err(NotLetIn::Refused(reject)) => return self.answer(node.clock.now(), Vec::new(), edge, Err(reject)),
         }
         match self.execute(&mut edge.command) {
             Err(Panicked { poisoned, tainted }) => {

@@ -277,7 +277,11 @@ impl Cart {
         })
     }
 
-    fn may_see(&self, by: Principal) -> Result<(), Reject> {
+    /// Whether `by` may know of this cart.
+    ///
+    /// # Errors
+    /// [`Reject::CartUnknown`].
+    pub fn may_see(&self, by: Principal) -> Result<(), Reject> {
         match self.owner {
             Some(owner) if owner.is(by, self.id) => Ok(()),
             _ => Err(Reject::CartUnknown),

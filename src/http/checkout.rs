@@ -163,7 +163,6 @@ pub async fn check_out(
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
     let details = body.value.checked(engine.windows())?;
-    engine.check_payment(&details.payment)?;
     let (wait, applied) = prefer::wait(&headers).unzip();
     let checked_out = engine.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
     let CheckedOut { outcome, created, replayed } = checked_out;

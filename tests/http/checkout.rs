@@ -49,6 +49,17 @@ on_both_stores! {
             assert_eq!(changed.code(), "cart_checked_out");
             let again = client.checkout(&buyer, "tok_decline").send().await.expect(200);
             assert_eq!(again.field("id"), order.field("id"));
+            // Whatever the body: what the shop does not take is not asked for any more.
+            let mut body = checkout_body(card);
+            body["payment"]["method"] = json!("cowries");
+            let path = format!("/v1/carts/{}/checkout", buyer.cart);
+            let again = client.post(&path, &body).bearer(&buyer.token).send().await.expect(200);
+            assert_eq!(again.field("id"), order.field("id"));
+            let open = client.buyer(&sku, 1).await;
+            let path = format!("/v1/carts/{}/checkout", open.cart);
+            let refused = client.post(&path, &body).bearer(&open.token).send().await.expect(422);
+            assert_eq!(refused.code(), "payment_unsupported");
+            client.post(&path, &body).bearer(&buyer.token).send().await.expect(404);
         }
         server.stop().await;
     }
