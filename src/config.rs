@@ -156,7 +156,7 @@ pub struct ServeArgs {
     /// Where to listen.
     #[arg(long, env = "HAAT_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// Where operators listen: /metrics and the admin routes leave the main port.
+    /// Where operators find /metrics, which then leaves the main port. The admin routes stay there: they ask for an admin's token.
     #[arg(long, env = "HAAT_OPERATOR_LISTEN", value_name = "ADDRESS")]
     pub operator_listen: Option<SocketAddr>,
     /// Where the store is.
@@ -171,7 +171,7 @@ pub struct ServeArgs {
     /// Threads that actors run on; one for two processors when left out.
     #[arg(long, env = "HAAT_ACTOR_THREADS", value_name = "COUNT")]
     pub actor_threads: Option<usize>,
-    /// Seconds for which stock is held for an order; longer than the payment window.
+    /// Seconds for which stock is held for an order; not shorter than the payment window.
     #[arg(long, env = "HAAT_HOLD_SECONDS", default_value_t = limits::HOLD_MS / 1000, value_name = "SECONDS")]
     pub hold_seconds: i64,
     /// Seconds in which an order must be paid.
