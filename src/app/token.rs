@@ -12,12 +12,12 @@ pub use crate::domain::ids::{CustomerId, VendorId};
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// Whom a token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {
-    /// An administrator.
-    Admin,
-    /// One of the staff.
-    Staff,
+    /// An administrator, by name; a new name without one.
+    Admin(Option<String>),
+    /// One of the staff, by name; a new name without one.
+    Staff(Option<String>),
     /// A vendor.
     Vendor(VendorId),
     /// A customer; a new one without an id.
@@ -31,8 +31,9 @@ pub enum Whom {
 pub fn mint(secret: &[u8], whom: Whom, ttl: Duration) -> Result<String, AppError> {
     let clock = SystemClock::new();
     let bearer = match whom {
-        Whom::Admin => Bearer::Admin("admin".into()),
-        Whom::Staff => Bearer::Staff("staff".into()),
+        // Idempotency keys are told apart by name: two people with one name would get each other's answers.
+        Whom::Admin(name) => Bearer::Admin(name.unwrap_or_else(|| clock.new_uuid().to_string())),
+        Whom::Staff(name) => Bearer::Staff(name.unwrap_or_else(|| clock.new_uuid().to_string())),
         Whom::Vendor(vendor) => Bearer::Vendor(vendor),
         Whom::Customer(customer) => {
             Bearer::Customer(customer.unwrap_or_else(|| CustomerId::from_uuid(clock.new_uuid())))
@@ -93,9 +94,13 @@ mod tests {
             let token = mint(secret, whom, Duration::from_secs(60)).unwrap();
             Auth::new(secret).verify(&token, now).unwrap()
         };
-        assert_eq!(caller(Whom::Admin).principal, Principal::Staff);
+        assert_eq!(caller(Whom::Admin(None)).principal, Principal::Staff);
+        assert_ne!(caller(Whom::Admin(None)).subject, caller(Whom::Admin(None)).subject, "each has keys of its own");
+        assert_ne!(caller(Whom::Staff(None)).subject, caller(Whom::Staff(None)).subject, "each has keys of its own");
+        assert_eq!(caller(Whom::Admin(Some("rahima".into()))).subject, "rahima");
+        assert_eq!(caller(Whom::Staff(Some("karim".into()))).subject, "karim");
         assert_eq!(caller(Whom::Vendor(vendor)).principal, Principal::Vendor(vendor));
         let new = Whom::Customer(None);
-        assert_ne!(caller(new).principal, caller(new).principal);
+        assert_ne!(caller(new.clone()).principal, caller(new).principal);
     }
 }

@@ -40,7 +40,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         None => Place::temporary()?,
     };
     let config = Config::from_args(&serve_args(&place.directory)?)?;
-    let (store, token) = (config.store.clone(), mint(&config.secret, Whom::Admin, TOKEN_TTL)?);
+    let (store, token) = (config.store.clone(), mint(&config.secret, Whom::Admin(None), TOKEN_TTL)?);
     let app = App::build(config, Hooks::default()).await?;
     let crowd = crowd(&args, &format!("http://{}", app.address()), &token)?;
     println!("A server on http://{}: {} buyers want {} pieces.\n", app.address(), args.sessions, args.stock);
