@@ -1,5 +1,6 @@
-//! What operators watch: every metric's name and help, once; the logs; and the hook that tells of panics.
+//! What operators watch: every metric's name and help, once; the logs; the hook that tells of panics; and what they are not shown.
 
+use serde_json::Value;
 use std::io::IsTerminal;
 use std::panic;
 use tracing_subscriber::EnvFilter;
@@ -121,4 +122,33 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
         tracing::error!(place, message, "panic");
     }));
     Ok(())
+}
+
+/// The value without payment tokens: they are worth money, and terminals and browsers have a memory.
+pub fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let masked = |(name, value)| match name == "token" {
+                true => (name, Value::from("***")),
+                false => (name, without_secrets(value)),
+            };
+            Value::Object(fields.into_iter().map(masked).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_secrets).collect()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn operators_are_shown_no_payment_tokens_in_whatever_form() {
+        let state = json!({"payment": {"method": "sandbox", "token": "tok_approve"}, "lines": [{"token": {"card": 4}}, {"token": 7}, 1]});
+        let shown =
+            json!({"payment": {"method": "sandbox", "token": "***"}, "lines": [{"token": "***"}, {"token": "***"}, 1]});
+        assert_eq!(without_secrets(state), shown);
+    }
 }

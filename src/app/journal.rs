@@ -6,6 +6,7 @@ use crate::limits;
 use crate::persistence::StoreConfig;
 use crate::persistence::recovery::for_each_record;
 use crate::ports::{Frame, Store, StoreError};
+use crate::telemetry::without_secrets;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
@@ -15,8 +16,6 @@ pub use crate::domain::ids::EntityRef;
 
 /// Bytes of frames read at a time, per partition.
 const READ_BYTES: usize = 1024 * 1024;
-/// What stands in the place of a payment token.
-const MASK: &str = "***";
 
 /// What to print.
 #[derive(Clone, Debug, Default)]
@@ -163,22 +162,7 @@ fn entries(frame: &Frame, of: Option<EntityRef>) -> Result<Vec<Entry>, StoreErro
 
 fn masked_list(json: Option<&RawValue>) -> Vec<Value> {
     let list: Vec<Value> = json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default();
-    list.into_iter().map(masked).collect()
-}
-
-/// The value without payment tokens: they are worth money, and terminals have a memory.
-pub(super) fn masked(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mask = |(name, value)| match name == "token" {
-                true => (name, Value::from(MASK)),
-                false => (name, masked(value)),
-            };
-            Value::Object(fields.into_iter().map(mask).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(masked).collect()),
-        other => other,
-    }
+    list.into_iter().map(without_secrets).collect()
 }
 
 /// An event as its type and its data: `stock_held {"vendor":…}`.
@@ -278,8 +262,8 @@ mod tests {
         let line: Value = serde_json::from_str(&printed(true)).unwrap();
         assert_eq!(line["entity"], ORDER);
         assert_eq!((&line["seq"], &line["version"]), (&json!(7), &json!(2)));
-        assert_eq!(line["events"][1]["payment"]["token"], MASK);
-        assert_eq!(line["answers"], json!([{"token": MASK}]));
+        assert_eq!(line["events"][1]["payment"]["token"], "***");
+        assert_eq!(line["answers"], json!([{"token": "***"}]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `haat replay`: the life of one entity, from its first record to a version or a moment, and the state it makes. Runs beside a server.
 
-use super::journal::{event_words, masked};
+use super::journal::event_words;
 use super::text::{counted, parse_rfc3339, rfc3339};
 use super::{AppError, open_for_tools};
 use crate::actors::{Rebuilt, build_any};
@@ -14,6 +14,7 @@ use crate::limits;
 use crate::persistence::StoreConfig;
 use crate::persistence::recovery::for_each_record;
 use crate::ports::{History, Store, StoreError};
+use crate::telemetry::without_secrets;
 use serde_json::Value;
 use std::io::Write;
 use std::str::FromStr;
@@ -109,7 +110,7 @@ async fn print_store(store: &Store, entity: EntityRef, until: Until, out: &mut i
         Rebuilt::Vendor(vendor) => (vendor.entity.summary(), vendor.entity.check().err()),
     };
     writeln!(out, "\n{entity} after {}", counted(count, "record"))?;
-    write_summary(out, &masked(summary))?;
+    write_summary(out, &without_secrets(summary))?;
     if let Some(breach) = breach {
         writeln!(out, "  BREACH: {breach}")?;
     }
@@ -131,7 +132,7 @@ fn write_record(out: &mut impl Write, line: &[u8]) -> Result<(), AppError> {
         writeln!(out, "{at}  v{}  (an answer kept for a repeated request)", record.version)?;
     }
     for event in events {
-        writeln!(out, "{at}  v{}  {}", record.version, event_words(masked(event)))?;
+        writeln!(out, "{at}  v{}  {}", record.version, event_words(without_secrets(event)))?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::time::Timestamp;
 use super::vendor::{Vendor, VendorCommand};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 /// On whose behalf a command is given. Entities refuse what a principal may not know of as if it did not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ impl Message {
 }
 
 /// A payment to be asked for, or to be undone. The order's id is the idempotency key: whatever is repeated, the money moves once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentCall {
     /// The order, and the idempotency key.
     pub order: OrderId,
@@ -99,6 +99,16 @@ pub struct PaymentCall {
     pub token: String,
     /// Past this moment nothing may be charged.
     pub not_after: Timestamp,
+}
+
+impl fmt::Debug for PaymentCall {
+    /// Without the token, which has no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { order, amount, method, token: _, not_after } = self;
+        let mut call = f.debug_struct("PaymentCall");
+        call.field("order", order).field("amount", amount).field("method", method).field("not_after", not_after);
+        call.finish_non_exhaustive()
+    }
 }
 
 /// What an entity wants from the world.
@@ -351,3 +361,25 @@ const _: fn() = || {
     is_entity::<Order>();
     is_entity::<Vendor>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_payment_is_told_of_without_its_token() {
+        let call = PaymentCall {
+            order: OrderId::from_uuid(Uuid::nil()),
+            amount: Money::new(5, "BDT".parse().unwrap()),
+            method: "sandbox".into(),
+            token: "tok_approve".into(),
+            not_after: Timestamp::default(),
+        };
+        for told in
+            [format!("{call:?}"), format!("{:?}", Effect::Charge(call.clone())), format!("{:#?}", Effect::Void(call))]
+        {
+            assert!(told.contains("sandbox") && !told.contains("tok_"), "{told}");
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::http::extract::{Query, parse_id};
 use crate::http::money::{Moment, MoneyBody};
 use crate::http::openapi::{ACTOR, AUTH, READS, problems};
 use crate::http::page::checked_limit;
+use crate::telemetry::without_secrets;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -120,25 +121,6 @@ fn unknown(kind: Kind) -> Reject {
     }
 }
 
-/// Payment tokens have no place outside of the engine, not even here.
-fn without_secrets(mut value: Value) -> Value {
-    match &mut value {
-        Value::Object(fields) => {
-            for (name, field) in fields.iter_mut() {
-                let inner = field.take();
-                *field = if name == "token" && inner.is_string() { Value::from("***") } else { without_secrets(inner) };
-            }
-        }
-        Value::Array(items) => {
-            for item in items.iter_mut() {
-                *item = without_secrets(item.take());
-            }
-        }
-        _ => {}
-    }
-    value
-}
-
 problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND, &CART_UNKNOWN, &ORDER_UNKNOWN, &VENDOR_UNKNOWN]);
 
 /// One actor: state, version, mailbox depth, restarts
@@ -193,21 +175,4 @@ pub async fn list_charges(
         at: Moment(entry.at),
     };
     Ok(ok(&ChargesBody { items: ledger.entries(order, limit as usize).into_iter().map(charge).collect() }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn an_actors_state_is_shown_without_payment_tokens() {
-        let state =
-            json!({"details": {"payment": {"method": "sandbox", "token": "tok_approve"}}, "lines": [{"token": "x"}]});
-        let shown = without_secrets(state);
-        assert_eq!(
-            shown,
-            json!({"details": {"payment": {"method": "sandbox", "token": "***"}}, "lines": [{"token": "***"}]})
-        );
-    }
 }
