@@ -21,9 +21,16 @@ on_both_stores! {
         let buyer = client.buyer(&sku, 2).await;
         let other = client.buyer(&sku, 1).await;
 
+        let shop: haat::domain::ids::EntityRef = vendor.parse().expect("an id");
+        let version = || async { server.engine.inspect(shop).await.expect("a view").version };
+        let before = version().await;
         gate.hold();
         let checkout = tokio::spawn(client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send());
         gate.somebody_waits().await;
+        // The cart's record waits first; the vendor hears of the checkout a moment later.
+        while version().await == before {
+            tokio::task::yield_now().await;
+        }
         // These are asked of actors that have changed in memory only: they wait, too.
         let cart_path = format!("/v1/carts/{}", buyer.cart);
         let cart = tokio::spawn(client.get(&cart_path).bearer(&buyer.token).send());
