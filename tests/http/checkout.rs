@@ -217,6 +217,35 @@ on_both_stores! {
         server.stop().await;
     }
 
+    /// A wait shorter than the cart's own turn changes nothing: what is made is 201, what is refused is 409, and a repeat under the key
+    /// gets the same.
+    async fn a_wait_of_nothing_is_a_checkout_all_the_same(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let admin = token(&Bearer::Admin("root".into()));
+        let (_, sku) = client.shop(&admin, "10.00", 3).await;
+        let buyer = client.buyer(&sku, 4).await;
+        let ask = |key: &'static str| {
+            let checkout = client.checkout(&buyer, "tok_slow_60000").key(key);
+            checkout.header("prefer", "wait=0").send()
+        };
+        for replayed in [None, Some("true")] {
+            let refused = ask("refused").await.expect(409);
+            assert_eq!((refused.code(), refused.header("idempotent-replayed")), ("out_of_stock", replayed));
+        }
+        client.set_line(&buyer, &sku, 1).await.expect(200);
+        let mut first = None;
+        for replayed in [None, Some("true")] {
+            let made = ask("made").await.expect(201);
+            assert_eq!(made.header("idempotent-replayed"), replayed, "{}", made.text);
+            assert_eq!((made.header("preference-applied"), made.field("status")), (Some("wait=0"), "awaiting_payment"));
+            assert_eq!(&made.text, first.get_or_insert(made.text.clone()));
+        }
+        let again = ask("again").await.expect(200);
+        assert_eq!(Some(again.field("id").to_owned()), first.map(|text| text[7..39].to_owned()));
+        server.stop().await;
+    }
+
     /// Past its deadline nothing is charged: the order expires and gives everything back.
     async fn an_order_that_is_not_paid_in_time_expires(store) {
         let mut config = store.server();

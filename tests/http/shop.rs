@@ -175,4 +175,19 @@ on_both_stores! {
         }
         server.stop().await;
     }
+    /// With a port of their own, operators find the figures there and nobody finds them on the main one; the rest stays where it was.
+    async fn operators_may_have_a_port_of_their_own(store) {
+        let mut config = store.server();
+        config.operator_listen = Some("127.0.0.1:0".parse().expect("an address"));
+        let server = Server::start_with(config, haat::app::Hooks::default()).await;
+        let operator = server.operator.expect("a second port");
+        assert_eq!(server.client.get("/metrics").send().await.expect(404).code(), "not_found");
+        let figures = operator.get("/metrics").send().await.expect(200);
+        assert!(figures.text.contains("haat_http_requests_total"), "{}", figures.text);
+        operator.get("/readyz").send().await.expect(200);
+        let admin = token(&Bearer::Admin("root".into()));
+        server.client.get("/v1/admin/actors").bearer(&admin).send().await.expect(200);
+        operator.get("/v1/products").send().await.expect(404);
+        server.stop().await;
+    }
 }
