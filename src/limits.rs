@@ -58,6 +58,10 @@ pub const HEADER_READ_MS: u64 = 10_000;
 pub const BODY_READ_MS: u64 = 30_000;
 /// How long a connection may be idle between requests, in milliseconds.
 pub const KEEP_ALIVE_MS: u64 = 120_000;
+/// How long an answer may take to be handed over to a client, in milliseconds.
+pub const ANSWER_MS: u64 = 60_000;
+/// Connections open at the same time on one port; past it a new one is closed at once.
+pub const CONNECTIONS: usize = 20_000;
 /// How long a request may take, in milliseconds.
 pub const REQUEST_MS: u64 = 10_000;
 /// How long `Prefer: wait` may ask to wait, in seconds.

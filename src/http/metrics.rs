@@ -14,6 +14,8 @@ pub const DURATION: &str = "haat_http_request_duration_seconds";
 pub const CONNECTIONS: &str = "haat_http_connections";
 /// Connections ended for taking too long, by what they were at.
 pub const TIMEOUTS: &str = "haat_http_connection_timeouts_total";
+/// Connections closed at once, since as many were open as may be.
+pub const REFUSED: &str = "haat_http_connections_refused_total";
 /// Bodies refused, by reason.
 pub const BODIES_REJECTED: &str = "haat_http_bodies_rejected_total";
 /// Handlers that panicked.
@@ -24,7 +26,11 @@ pub fn describe() {
     metrics::describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
     metrics::describe_histogram!(DURATION, Unit::Seconds, "Time from a request's head to its answer's head.");
     metrics::describe_gauge!(CONNECTIONS, "Open connections.");
-    metrics::describe_counter!(TIMEOUTS, "Connections ended for taking too long: over a head, or idle.");
+    metrics::describe_counter!(
+        TIMEOUTS,
+        "Connections ended for taking too long: over a head, over taking an answer, or idle."
+    );
+    metrics::describe_counter!(REFUSED, "Connections closed at once, since as many were open as may be.");
     metrics::describe_counter!(BODIES_REJECTED, "Request bodies refused, by reason.");
     metrics::describe_counter!(PANICS, "Handlers that panicked; each was answered with 500.");
 }
@@ -42,6 +48,11 @@ pub fn connections() -> Gauge {
 /// Counts a connection that took too long.
 pub fn timed_out(at: &'static str) {
     metrics::counter!(TIMEOUTS, "at" => at).increment(1);
+}
+
+/// Counts a connection that is one too many.
+pub fn connection_refused() {
+    metrics::counter!(REFUSED).increment(1);
 }
 
 /// Methods as labels: a client may invent others.

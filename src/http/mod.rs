@@ -27,6 +27,7 @@ pub mod timeline;
 pub mod unread;
 pub mod valid;
 pub mod vendors;
+mod watch;
 
 use crate::actors::engine::Engine;
 use crate::domain::money::Currency;

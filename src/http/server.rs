@@ -1,37 +1,31 @@
 //! The accept loop: HTTP/1.1 and HTTP/2 without TLS on one port, with a limit on the time each phase of a connection may take.
 //!
-//! A connection is reading a head, busy, or idle. hyper's own header timer also runs while a connection is idle, and would close it
-//! early; so the phases are told apart here: [`Watch`] sees the bytes that come in and the requests that run, and the connection's
-//! task ends what takes too long. On shutdown idle connections are closed at once and requests in flight are finished.
+//! A connection is reading a head, busy, handing answers over, or idle. hyper's own header timer also runs while a connection is idle,
+//! and would close it early, and it has none for a client that does not read; so the phases are told apart here: [`Watch`] sees the
+//! bytes that come and go and the requests that run, and the connection's task ends what takes too long. A connection past the limit
+//! is closed at once: to tell it why would take the buffers and the waiting that the limit is there to save. On shutdown idle
+//! connections are closed at once and requests in flight are finished.
 
+use crate::http::watch::{Watch, Watched, WatchedBody};
 use crate::http::{metrics, unread};
 use crate::limits;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-/// The first bytes of HTTP/2 with prior knowledge (RFC 9113, 3.4).
-const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes a request's head may have.
 const HEAD_BYTES: usize = 64 * 1024;
 /// How long a connection that was told to go may take.
@@ -55,6 +49,10 @@ pub struct ServerSettings {
     pub header_read: Duration,
     /// How long a connection may be idle between requests.
     pub keep_alive: Duration,
+    /// How long an answer may take to be handed over.
+    pub answer: Duration,
+    /// Connections open at the same time; past it a new one is closed at once.
+    pub connections: usize,
     /// How long a stop waits for requests in flight.
     pub drain: Duration,
 }
@@ -64,6 +62,8 @@ impl Default for ServerSettings {
         Self {
             header_read: Duration::from_millis(limits::HEADER_READ_MS),
             keep_alive: Duration::from_millis(limits::KEEP_ALIVE_MS),
+            answer: Duration::from_millis(limits::ANSWER_MS),
+            connections: limits::CONNECTIONS,
             drain: Duration::from_millis(limits::DRAIN_MS),
         }
     }
@@ -86,6 +86,10 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            Ok((stream, _)) if tasks.len() >= settings.connections => {
+                drop(stream);
+                metrics::connection_refused();
+            }
             Ok((stream, _)) => {
                 backoff = AcceptBackoff::default();
                 tasks.spawn(connection(stream, router.clone(), settings, stopping.clone()));
@@ -132,161 +136,6 @@ impl AcceptBackoff {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// A head is expected, or arriving.
-    Head { since: Instant },
-    /// Requests run.
-    Busy,
-    /// Nothing is asked.
-    Idle { since: Instant },
-}
-
-struct State {
-    phase: Phase,
-    in_flight: usize,
-    /// How much of the HTTP/2 preface the first bytes were; `None` once it is known which version is spoken.
-    preface: Option<usize>,
-    is_h2: bool,
-}
-
-/// What is known of one connection, shared by its IO, its requests and its task.
-#[derive(Clone)]
-struct Watch(Arc<Mutex<State>>, Arc<Notify>);
-
-impl Watch {
-    fn new() -> Self {
-        let phase = Phase::Head { since: now() };
-        let (in_flight, preface, is_h2) = (0, Some(0), false);
-        let state = State { phase, in_flight, preface, is_h2 };
-        Self(Arc::new(Mutex::new(state)), Arc::default())
-    }
-
-    fn received(&self, bytes: &[u8]) {
-        let mut state = self.0.lock();
-        if let Some(matched) = state.preface {
-            let rest = &H2_PREFACE[matched..];
-            let length = bytes.len().min(rest.len());
-            if bytes[..length] != rest[..length] {
-                state.preface = None;
-            } else if length == rest.len() {
-                state.preface = None;
-                state.is_h2 = true;
-                // Heads are frames among others from now on: only idleness can be told.
-                state.phase = Phase::Idle { since: now() };
-            } else {
-                state.preface = Some(matched + length);
-            }
-        }
-        if !state.is_h2 && matches!(state.phase, Phase::Idle { .. }) {
-            state.phase = Phase::Head { since: now() };
-        }
-    }
-
-    fn started(&self) -> InFlight {
-        let mut state = self.0.lock();
-        state.in_flight += 1;
-        state.phase = Phase::Busy;
-        InFlight(self.clone())
-    }
-
-    fn ended(&self) {
-        let mut state = self.0.lock();
-        state.in_flight -= 1;
-        if state.in_flight == 0 {
-            state.phase = Phase::Idle { since: now() };
-            if state.is_h2 {
-                // A stream is a task of its own: the connection's may have looked before this.
-                self.1.notify_one();
-            }
-        }
-    }
-
-    /// Until when the present phase may last, and its name.
-    fn deadline(&self, settings: &ServerSettings) -> Option<(Instant, &'static str)> {
-        match self.0.lock().phase {
-            Phase::Head { since } => Some((since + settings.header_read, "head")),
-            Phase::Idle { since } => Some((since + settings.keep_alive, "idle")),
-            Phase::Busy => None,
-        }
-    }
-}
-
-/// A request that runs, until its answer's body is handed over.
-struct InFlight(Watch);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.ended();
-    }
-}
-
-/// A stream whose incoming bytes are seen.
-struct Watched {
-    stream: TcpStream,
-    watch: Watch,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Some(received) = buf.filled().get(before..).filter(|received| !received.is_empty()) {
-            self.watch.received(received);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-}
-
-/// A body that keeps its request in flight until it is handed over.
-struct WatchedBody {
-    body: Body,
-    _in_flight: InFlight,
-}
-
-impl http_body::Body for WatchedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 /// The router as one connection's service.
 struct Watching {
     router: Router,
@@ -306,7 +155,7 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
         Box::pin(async move {
             let mut answer = answer.await?;
             leftover.discard(answer.headers_mut()).await;
-            Ok(answer.map(|body| WatchedBody { body, _in_flight: in_flight }))
+            Ok(answer.map(|body| in_flight.answers_with(body)))
         })
     }
 }
@@ -324,7 +173,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
         return;
     }
     let watch = Watch::new();
-    let io = TokioIo::new(Watched { stream, watch: watch.clone() });
+    let io = TokioIo::new(Watched::new(stream, watch.clone()));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
     builder.http2().timer(TokioTimer::new());
@@ -354,7 +203,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
                 farewell = Some(now() + settings.drain);
                 continue;
             }
-            () = watch.1.notified() => continue,
+            () = watch.changed() => continue,
             outcome = ended => outcome,
         };
         match outcome {
@@ -385,38 +234,94 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
     use axum::routing::{get, post};
+    use bytes::Bytes;
     use http_body_util::{BodyExt, Empty};
     use std::net::SocketAddr;
+    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::sync::oneshot;
+    use tokio::sync::{Semaphore, mpsc, oneshot};
     use tokio::task::JoinHandle;
+    use tokio::time::timeout;
 
-    const SHORT: Duration = Duration::from_millis(150);
-    const LONG: Duration = Duration::from_secs(20);
+    const SHORT: Duration = Duration::from_millis(400);
+    /// Never over in a test.
+    const LONG: Duration = Duration::from_secs(60);
+    /// What a slow machine may take for what is to happen at once, and much less than [`LONG`].
+    const SOON: Duration = Duration::from_secs(20);
 
     struct Served {
         address: SocketAddr,
         stop: oneshot::Sender<()>,
         ended: JoinHandle<()>,
+        /// Handlers that have begun.
+        begun: Arc<Semaphore>,
+        /// Lets one slow handler go on.
+        go: Arc<Semaphore>,
+        /// Tells of a large answer that is gone from memory.
+        gone: mpsc::Receiver<()>,
     }
 
-    async fn served(header_read: Duration, keep_alive: Duration) -> Served {
-        let slow = || async {
-            sleep(Duration::from_millis(300)).await;
-            "slow"
+    impl Served {
+        async fn begun(&self) {
+            timeout(SOON, self.begun.acquire()).await.expect("a handler begins").unwrap().forget();
+        }
+    }
+
+    fn settings() -> ServerSettings {
+        let (header_read, keep_alive, answer, drain) = (LONG, LONG, LONG, LONG);
+        ServerSettings { header_read, keep_alive, answer, drain, ..ServerSettings::default() }
+    }
+
+    /// An answer larger than what the sockets of both sides take, which tells when it is let go.
+    struct Large(Vec<u8>, mpsc::Sender<()>);
+
+    impl AsRef<[u8]> for Large {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Large {
+        fn drop(&mut self) {
+            let _ = self.1.try_send(());
+        }
+    }
+
+    async fn served(settings: ServerSettings) -> Served {
+        let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let (let_go, gone) = mpsc::channel(8);
+        let slow = {
+            let (begun, go) = (begun.clone(), go.clone());
+            move || async move {
+                begun.add_permits(1);
+                go.acquire().await.unwrap().forget();
+                "slow"
+            }
         };
+        let unread = {
+            let begun = begun.clone();
+            move || async move {
+                begun.add_permits(1);
+                http::StatusCode::NOT_FOUND
+            }
+        };
+        let large = move || async move { Body::from(Bytes::from_owner(Large(vec![0; 64 << 20], let_go.clone()))) };
         let echo = |body: Bytes| async move { body };
-        let router =
-            Router::new().route("/", get(|| async { "fast" })).route("/slow", get(slow)).route("/", post(echo));
+        let router = Router::new()
+            .route("/", get(|| async { "fast" }))
+            .route("/", post(echo))
+            .route("/slow", get(slow))
+            .route("/unread", post(unread))
+            .route("/large", get(large));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let settings = ServerSettings { header_read, keep_alive, drain: LONG };
         let ended = tokio::spawn(serve(listener, router, settings, async move {
             let _ = stopped.await;
         }));
-        Served { address, stop, ended }
+        Served { address, stop, ended, begun, go, gone }
     }
 
     /// Reads until the answer ends with `end`.
@@ -435,78 +340,136 @@ mod tests {
     async fn closed_after(stream: &mut TcpStream) -> Duration {
         let started = now();
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("closed");
+        let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("closed");
         now() - started
     }
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
+    async fn fast(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(GET).await.unwrap();
+        read_until(&mut stream, "fast").await;
+        stream
+    }
+
     #[tokio::test]
     async fn a_connection_that_never_says_anything_is_closed() {
-        let served = served(SHORT, LONG).await;
+        let served = served(ServerSettings { header_read: SHORT, ..settings() }).await;
         let mut stream = TcpStream::connect(served.address).await.unwrap();
         assert!(closed_after(&mut stream).await >= SHORT / 2);
     }
 
     #[tokio::test]
     async fn a_head_that_drips_is_cut_off_though_every_byte_comes_in_time() {
-        let served = served(SHORT, LONG).await;
-        let mut stream = TcpStream::connect(served.address).await.unwrap();
-        stream.write_all(GET).await.unwrap();
-        read_until(&mut stream, "fast").await;
-        let mut cut_off = false;
-        for byte in GET.iter().cycle().take(40) {
-            if stream.write_all(&[*byte]).await.is_err() || stream.try_read(&mut [0; 1]).is_ok_and(|count| count == 0) {
-                cut_off = true;
+        let served = served(ServerSettings { header_read: SHORT, ..settings() }).await;
+        let mut stream = fast(served.address).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+        let started = now();
+        loop {
+            let written = stream.write_all(b"x").await;
+            let read = stream.try_read(&mut [0; 1]).map_err(|error| error.kind());
+            if written.is_err() || read != Err(io::ErrorKind::WouldBlock) {
                 break;
             }
-            sleep(Duration::from_millis(20)).await;
-            if *byte == b'x' {
-                // Never finish the head.
-                break;
-            }
+            assert!(now() - started < SOON, "a byte now and then keeps the head open");
+            sleep(SHORT / 20).await;
         }
-        if !cut_off {
-            closed_after(&mut stream).await;
-        }
+        assert!(now() - started >= SHORT / 2);
     }
 
     #[tokio::test]
     async fn an_idle_connection_lives_longer_than_a_head_may_take_and_no_longer_than_it_may() {
-        let served = served(SHORT, 4 * SHORT).await;
-        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        let served = served(ServerSettings { header_read: SHORT, keep_alive: 10 * SHORT, ..settings() }).await;
+        let mut stream = fast(served.address).await;
         for _ in 0..2 {
+            sleep(2 * SHORT).await;
             stream.write_all(GET).await.unwrap();
             read_until(&mut stream, "fast").await;
-            sleep(2 * SHORT).await;
         }
-        stream.write_all(GET).await.unwrap();
-        read_until(&mut stream, "fast").await;
-        assert!(closed_after(&mut stream).await >= 3 * SHORT);
+        assert!(closed_after(&mut stream).await >= 5 * SHORT);
     }
 
     #[tokio::test]
-    async fn a_request_may_take_longer_than_its_head_and_a_body_may_follow_slowly() {
-        let served = served(SHORT, SHORT).await;
+    async fn a_request_may_take_longer_than_its_head_and_its_answer_and_a_body_may_follow_slowly() {
+        let served = served(ServerSettings { header_read: SHORT, answer: SHORT, ..settings() }).await;
         let mut stream = TcpStream::connect(served.address).await.unwrap();
         stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        served.begun().await;
+        sleep(2 * SHORT).await;
+        served.go.add_permits(1);
         read_until(&mut stream, "slow").await;
         stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n").await.unwrap();
         for byte in [b"b", b"o", b"d", b"y"] {
-            sleep(Duration::from_millis(80)).await;
+            sleep(SHORT / 2).await;
             stream.write_all(byte).await.unwrap();
         }
         read_until(&mut stream, "body").await;
     }
 
     #[tokio::test]
+    async fn an_answer_that_nobody_reads_is_given_up() {
+        let mut served = served(ServerSettings { answer: SHORT, ..settings() }).await;
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let started = now();
+        timeout(SOON, served.gone.recv()).await.expect("the answer leaves memory").unwrap();
+        assert!(now() - started >= SHORT / 2);
+        // What the sockets had taken is all that comes.
+        let mut taken = Vec::new();
+        let _ = timeout(SOON, stream.read_to_end(&mut taken)).await.expect("closed");
+        assert!(taken.len() < 64 << 20, "{}", taken.len());
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_http_2_whose_window_stays_closed_ends_its_connection() {
+        let served = served(ServerSettings { answer: SHORT, ..settings() }).await;
+        let io = TokioIo::new(TcpStream::connect(served.address).await.unwrap());
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        let (mut sender, connection) = builder.initial_stream_window_size(0).handshake(io).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let ask = |path: &str| http::Request::get(format!("http://x{path}")).body(Empty::<Bytes>::new()).unwrap();
+        let started = now();
+        let unread = sender.send_request(ask("/")).await.unwrap();
+        assert_eq!(unread.status(), 200);
+        // Another request that runs keeps the connection busy and does not save it.
+        let running = tokio::spawn(sender.send_request(ask("/slow")));
+        served.begun().await;
+        let _ = timeout(SOON, connection).await.expect("closed").unwrap();
+        assert!(now() - started >= SHORT / 2);
+        assert!(running.await.unwrap().is_err());
+        drop(unread);
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_is_closed_at_once_and_room_is_made_by_one_that_ends() {
+        let served = served(ServerSettings { connections: 2, ..settings() }).await;
+        let (first, mut second) = (fast(served.address).await, fast(served.address).await);
+        let mut third = TcpStream::connect(served.address).await.unwrap();
+        closed_after(&mut third).await;
+        second.write_all(GET).await.unwrap();
+        read_until(&mut second, "fast").await;
+        drop(first);
+        let started = now();
+        loop {
+            let mut next = TcpStream::connect(served.address).await.unwrap();
+            let mut answer = [0; 12];
+            if next.write_all(GET).await.is_ok() && next.read_exact(&mut answer).await.is_ok() {
+                assert_eq!(&answer, b"HTTP/1.1 200");
+                break;
+            }
+            assert!(now() - started < SOON, "no room is made");
+        }
+    }
+
+    #[tokio::test]
     async fn an_answer_without_reading_the_body_leaves_the_connection_as_it_was() {
-        let served = served(LONG, LONG).await;
+        let served = served(settings()).await;
         let mut stream = TcpStream::connect(served.address).await.unwrap();
         for _ in 0..3 {
-            let head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n";
+            let head = b"POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n";
             stream.write_all(head).await.unwrap();
-            sleep(Duration::from_millis(50)).await;
+            served.begun().await;
             stream.write_all(b"body").await.unwrap();
             let answer = read_until(&mut stream, "\r\n\r\n").await;
             assert!(answer.starts_with("HTTP/1.1 404") && !answer.contains("close"), "{answer}");
@@ -518,7 +481,7 @@ mod tests {
             ("content-length: 4\r\nexpect: 100-continue\r\n", Vec::new()),
         ] {
             let mut stream = TcpStream::connect(served.address).await.unwrap();
-            stream.write_all(format!("POST /nothing HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes()).await.unwrap();
+            stream.write_all(format!("POST /unread HTTP/1.1\r\nhost: x\r\n{head}\r\n").as_bytes()).await.unwrap();
             stream.write_all(&body).await.unwrap();
             let answer = read_until(&mut stream, "\r\n\r\n").await;
             assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
@@ -527,26 +490,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_closes_idle_connections_at_once_and_finishes_requests_in_flight() {
-        let Served { address, stop, ended } = served(LONG, LONG).await;
-        let mut silent = TcpStream::connect(address).await.unwrap();
-        let mut idle = TcpStream::connect(address).await.unwrap();
-        idle.write_all(GET).await.unwrap();
-        read_until(&mut idle, "fast").await;
-        let mut busy = TcpStream::connect(address).await.unwrap();
+        let served = served(settings()).await;
+        let mut silent = TcpStream::connect(served.address).await.unwrap();
+        let mut idle = fast(served.address).await;
+        let mut busy = TcpStream::connect(served.address).await.unwrap();
         busy.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-        sleep(Duration::from_millis(50)).await;
+        served.begun().await;
+        let Served { address, stop, ended, go, .. } = served;
         stop.send(()).unwrap();
-        assert!(closed_after(&mut idle).await < Duration::from_millis(200));
-        assert!(closed_after(&mut silent).await < Duration::from_millis(200));
+        // The request is still in flight while these close.
+        closed_after(&mut idle).await;
+        closed_after(&mut silent).await;
+        assert!(!ended.is_finished());
+        go.add_permits(1);
         let answer = read_until(&mut busy, "slow").await;
         assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
-        tokio::time::timeout(Duration::from_secs(1), ended).await.expect("the server ends").unwrap();
+        timeout(SOON, ended).await.expect("the server ends").unwrap();
         assert!(TcpStream::connect(address).await.is_err());
     }
 
     #[tokio::test]
     async fn http_2_with_prior_knowledge_is_served_and_closed_when_idle() {
-        let served = served(SHORT, 4 * SHORT).await;
+        let served = served(ServerSettings { header_read: SHORT, keep_alive: 10 * SHORT, ..settings() }).await;
         let stream = TcpStream::connect(served.address).await.unwrap();
         let io = TokioIo::new(stream);
         let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await;
@@ -560,20 +525,7 @@ mod tests {
             // Longer than a head may take: frames between requests are no head.
             sleep(2 * SHORT).await;
         }
-        let ended = tokio::time::timeout(Duration::from_secs(5), connection).await.expect("closed when idle").unwrap();
+        let ended = timeout(SOON, connection).await.expect("closed when idle").unwrap();
         assert!(ended.is_ok(), "{ended:?}");
-    }
-
-    #[test]
-    fn the_preface_is_known_however_it_is_cut() {
-        for cut in 1..H2_PREFACE.len() {
-            let watch = Watch::new();
-            watch.received(&H2_PREFACE[..cut]);
-            watch.received(&H2_PREFACE[cut..]);
-            assert!(watch.0.lock().is_h2);
-        }
-        let watch = Watch::new();
-        watch.received(b"PRI * HTTP/1.1\r\n");
-        assert!(!watch.0.lock().is_h2 && watch.0.lock().preface.is_none());
     }
 }

@@ -51,4 +51,21 @@ on_both_stores! {
         client.checkout(&rush[refused], "tok_approve").send().await.expect(201);
         server.stop().await;
     }
+    /// A connection past the limit is closed at once and counted; those that are open, and the operators' port, go on.
+    async fn connections_have_a_limit(store) {
+        let mut config = store.server();
+        config.server.connections = 2;
+        config.operator_listen = Some("127.0.0.1:0".parse().expect("an address"));
+        let server = Server::start_with(config, Hooks::default()).await;
+        let connect = || tokio::net::TcpStream::connect(server.client.address());
+        let open = [connect().await.expect("open"), connect().await.expect("open")];
+        assert!(server.client.get("/healthz").try_send().await.is_err(), "one too many");
+        let figures = server.operator.expect("a port").get("/metrics").send().await.expect(200).text;
+        assert!(figures.contains("haat_http_connections_refused_total"), "{figures}");
+        drop(open);
+        while server.client.get("/healthz").try_send().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        server.stop().await;
+    }
 }
