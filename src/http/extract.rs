@@ -277,7 +277,7 @@ mod tests {
         assert!(parse_id::<OrderId>("order_01h2xcejqtf2nbrexx3vqjhp41").is_ok());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_has_a_limit_of_bytes_and_of_time() {
         let headers = HeaderMap::new();
         let second = Duration::from_secs(1);
@@ -288,5 +288,16 @@ mod tests {
         announced.insert(CONTENT_LENGTH, HeaderValue::from_static("6"));
         let problem = read_body(&announced, Body::empty(), 5, second).await.unwrap_err();
         assert_eq!(problem.kind().code, "body_too_large");
+        // Each byte comes in time, and the whole does not: four take longer than two.
+        let dripping = |count| {
+            let drip = futures::stream::unfold(count, |left: u32| async move {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                (left > 0).then(|| (Ok::<_, std::io::Error>(Bytes::from_static(b"x")), left - 1))
+            });
+            Body::from_stream(drip)
+        };
+        assert_eq!(read_body(&headers, dripping(1), 5, second).await.unwrap(), "x");
+        let problem = read_body(&headers, dripping(4), 5, second).await.unwrap_err();
+        assert_eq!(problem.kind().code, "body_timeout");
     }
 }
