@@ -68,7 +68,7 @@ problems! {
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not application/json";
     INVALID_BODY = UNPROCESSABLE_ENTITY "invalid_body" "The body does not fit";
     INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
-    IDEMPOTENCY_KEY_REUSED = UNPROCESSABLE_ENTITY "idempotency_key_reused" "The idempotency key was used with another body";
+    IDEMPOTENCY_KEY_REUSED = UNPROCESSABLE_ENTITY "idempotency_key_reused" "The idempotency key was used before";
     CURRENCY_MISMATCH = UNPROCESSABLE_ENTITY "currency_mismatch" "The currency is another";
     TOO_MANY_LINES = UNPROCESSABLE_ENTITY "too_many_lines" "The cart has too many lines";
     QUANTITY_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "quantity_out_of_range" "The quantity is out of range";
