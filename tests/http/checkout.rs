@@ -234,6 +234,15 @@ on_both_stores! {
             assert_eq!((refused.code(), refused.header("idempotent-replayed")), ("out_of_stock", replayed));
         }
         client.set_line(&buyer, &sku, 1).await.expect(200);
+        // Refused by the order, after the cart let it go.
+        let mut body = checkout_body("tok_approve");
+        body["expected_total"] = json!({"amount": "9.00", "currency": "BDT"});
+        let path = format!("/v1/carts/{}/checkout", buyer.cart);
+        for replayed in [None, Some("true")] {
+            let cheap = client.post(&path, &body).bearer(&buyer.token).key("cheap").header("prefer", "wait=0");
+            let refused = cheap.send().await.expect(409);
+            assert_eq!((refused.code(), refused.header("idempotent-replayed")), ("price_changed", replayed));
+        }
         let mut first = None;
         for replayed in [None, Some("true")] {
             let made = ask("made").await.expect(201);
