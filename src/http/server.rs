@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1.1 and HTTP/2 without TLS on one port, with a limit on the time each phase of a connection may take.
 //!
 //! A connection is reading a head, busy, handing answers over, or idle. hyper's own header timer also runs while a connection is idle,
-//! and would close it early, and it has none for a client that does not read; so the phases are told apart here: [`Watch`] sees the
+//! and would close it early, and it has none for a client that does not read; so the phases are told apart here: `Watch` sees the
 //! bytes that come and go and the requests that run, and the connection's task ends what takes too long. A connection past the limit
 //! is closed at once: to tell it why would take the buffers and the waiting that the limit is there to save. On shutdown idle
 //! connections are closed at once and requests in flight are finished.
