@@ -6,7 +6,7 @@
 
 use super::AppError;
 use super::text::counted;
-use crate::actors::{Rebuilt, build_any};
+use crate::actors::{Built, Rebuilt, build_any};
 use crate::adapters::clock::SystemClock;
 use crate::domain::entity::{Capture, Entity};
 use crate::domain::ids::EntityRef;
@@ -97,13 +97,13 @@ async fn write(
 
 /// Everything of an entity that was made from its records alone: all of it counts as changed.
 fn capture(entity: EntityRef, built: Rebuilt, now: Timestamp) -> Captured {
-    fn parts<E: Entity>(mut built: Box<crate::actors::Built<E>>, now: Timestamp) -> (u64, Option<Timestamp>, Capture) {
+    fn parts<E: Entity>(mut built: Built<E>, now: Timestamp) -> (u64, Option<Timestamp>, Capture) {
         (built.version, built.entity.wake_at(now), built.capture())
     }
     let (version, wake_at, Capture { parts, rows }) = match built {
-        Rebuilt::Cart(built) => parts(built, now),
-        Rebuilt::Order(built) => parts(built, now),
-        Rebuilt::Vendor(built) => parts(built, now),
+        Rebuilt::Cart(built) => parts(*built, now),
+        Rebuilt::Order(built) => parts(*built, now),
+        Rebuilt::Vendor(built) => parts(*built, now),
     };
     Captured { entity, version, wake_at, parts, rows }
 }
