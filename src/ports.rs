@@ -205,6 +205,13 @@ pub trait Checkpoints: Send + Sync + 'static {
     /// # Errors
     /// Fenced when the epoch of an owned partition is another's; Unavailable (then it can be repeated as it is).
     async fn write(&self, write: CheckpointWrite<'_>) -> Result<Vec<RefusedRows>, StoreError>;
+
+    /// Forgets all snapshots and read tables, and sets the checkpoints back to the beginning, in one transaction: the journal
+    /// makes them anew.
+    ///
+    /// # Errors
+    /// As [`Checkpoints::write`].
+    async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError>;
 }
 
 /// Whose orders to list.

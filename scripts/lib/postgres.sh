@@ -6,7 +6,7 @@
 #   postgres_require           the same, and installs the server on Debian when we are root; else says what to do
 #   postgres_choose_user DIR   sets POSTGRES_USER to the user who can run a server in DIR
 #   postgres_init DIR          a new cluster in DIR, with a superuser and a database named haat
-#   postgres_start DIR         starts it on a free port of 127.0.0.1 and sets POSTGRES_URL
+#   postgres_start DIR         starts it on a free port of 127.0.0.1 (or on HAAT_POSTGRES_PORT) and sets POSTGRES_URL
 #   postgres_running DIR       true while its server lives
 #   postgres_stop DIR MODE     stops it; MODE is fast (a shutdown checkpoint) or immediate (what is there is thrown away)
 #
@@ -166,7 +166,7 @@ postgres_free_port() {
 postgres_start() {
     local dir=$1 port
     for _ in 1 2 3 4 5; do
-        port=$(postgres_free_port) || break
+        port=${HAAT_POSTGRES_PORT:-$(postgres_free_port)} || break
         # Another process may take the port between our look and the server's: then another port.
         if postgres_as_user "$POSTGRES_BIN/pg_ctl" -D "$dir/data" -l "$dir/log" -o "-p $port" -w -t 60 start \
             </dev/null >"$dir/pg_ctl.log" 2>&1; then

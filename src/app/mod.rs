@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod journal;
+pub mod rebuild;
 pub mod replay;
 pub mod text;
 pub mod token;

@@ -3,6 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cluster;
+mod database;
+mod disk;
 mod kill;
 mod owners;
 mod process;

@@ -84,7 +84,11 @@ pub struct Haat {
 impl Haat {
     /// Starts a server on this store and this address; it need not be ready yet.
     pub fn begin(store: &TestStore, data_dir: &Path, address: SocketAddr) -> Self {
-        let mut command = haat();
+        Self::begin_as(haat(), store, data_dir, address)
+    }
+
+    /// The same by a command that takes the server's arguments.
+    pub fn begin_as(mut command: Command, store: &TestStore, data_dir: &Path, address: SocketAddr) -> Self {
         command.args(["--log-format", "json", "--listen", &address.to_string(), "--data-dir"]).arg(data_dir);
         command.env("HAAT_JWT_SECRET", String::from_utf8_lossy(SECRET).as_ref());
         if let Some(url) = store.url() {
@@ -130,9 +134,19 @@ impl Haat {
         self.said_no_error();
     }
 
+    /// [`Haat::kill`] for one that had reason to say errors.
+    pub async fn kill_whatever_it_said(mut self) {
+        self.child.kill().await.expect("it runs and can be killed");
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// As by `kill -TERM`, `-STOP` and so on.
     pub async fn signal(&self, signal: &str) {
-        let id = self.child.id().expect("it runs");
+        let id = self.id();
         let mut kill = Command::new("sh");
         assert!(kill.args(["-c", &format!("kill -{signal} {id}")]).status().await.expect("a shell").success());
     }

@@ -51,6 +51,7 @@ on_both_stores! {
         client.checkout(&rush[refused], "tok_approve").send().await.expect(201);
         server.stop().await;
     }
+
     /// A connection past the limit is closed at once and counted; those that are open, and the operators' port, go on.
     async fn connections_have_a_limit(store) {
         let mut config = store.server();
@@ -65,6 +66,55 @@ on_both_stores! {
         drop(open);
         while server.client.get("/healthz").try_send().await.is_err() {
             tokio::task::yield_now().await;
+        }
+        server.stop().await;
+    }
+
+    /// While nothing becomes durable, the node takes as much as its budget allows and tells everyone else so at once; reads are answered all
+    /// the while. When commits go on, so does everything, by itself.
+    async fn a_full_node_refuses_early_and_recovers_by_itself(store) {
+        let gate = Gate::default();
+        let hold = gate.clone();
+        let hooks = Hooks { journal: Some(Arc::new(move |journal| hold.wrap(journal))), ..Hooks::default() };
+        let mut config = store.server();
+        // Room for what three checkouts set aside, and not for a fourth.
+        config.node.records_in_flight = 3 * haat::limits::RECORDS_PER_CHECKOUT + 5;
+        let server = Server::start_with(config, hooks).await;
+        let client = server.client;
+        let admin = token(&Bearer::Admin("root".into()));
+        let mut shops = Vec::new();
+        for _ in 0..8 {
+            let (_, sku) = client.shop(&admin, "10.00", 9).await;
+            shops.push((client.buyer(&sku, 1).await, sku));
+        }
+
+        gate.hold();
+        let mut asked: Vec<_> =
+            shops.iter().map(|(buyer, _)| tokio::spawn(client.checkout(buyer, "tok_approve").send())).collect();
+        let mut told = Vec::new();
+        while told.len() < 5 {
+            tokio::task::yield_now().await;
+            if let Some(done) = asked.iter().position(tokio::task::JoinHandle::is_finished) {
+                told.push(asked.remove(done).await.expect("no panic"));
+            }
+        }
+        for refused in told {
+            assert_eq!((refused.status, refused.code()), (503, "overloaded"), "{}", refused.text);
+            assert!(refused.header("retry-after").is_some());
+        }
+        for (_, sku) in &shops {
+            let shown = client.get(&format!("/v1/skus/{sku}")).send().await.expect(200);
+            assert_eq!(shown.body["available"], 9, "what is shown is durable");
+        }
+        assert!(asked.iter().all(|checkout| !checkout.is_finished()), "an answer before its record is durable");
+
+        gate.let_go();
+        for checkout in asked {
+            checkout.await.expect("no panic").expect(201);
+        }
+        for (buyer, _) in &shops {
+            let order = client.checkout(buyer, "tok_approve").header("prefer", "wait=20").send().await;
+            assert!(order.status < 300 && order.field("status") == "paid", "{}", order.text);
         }
         server.stop().await;
     }

@@ -32,6 +32,8 @@ pub struct TestStore {
     pub kind: Kind,
     pub directory: TempDir,
     url: Option<(String, String)>,
+    /// The database's server.
+    server: String,
 }
 
 fn server_url() -> String {
@@ -42,24 +44,29 @@ fn server_url() -> String {
 
 impl TestStore {
     pub async fn new(kind: Kind) -> Self {
-        let directory = TempDir::new().expect("a temporary directory");
-        let url = match kind {
-            Kind::Sqlite => None,
-            Kind::Postgres => {
-                let name = format!("haat_test_{}", fresh_uuid().simple());
-                let server = server_url();
-                let mut admin = sqlx::PgConnection::connect(&server).await.expect("the server of DATABASE_URL answers");
-                admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a new database");
-                let (base, options) = match server.split_once('?') {
-                    Some((base, options)) => (base.to_owned(), format!("?{options}")),
-                    None => (server.clone(), String::new()),
-                };
-                let at = base.rfind('/').filter(|at| *at > base.find("://").map_or(0, |scheme| scheme + 2));
-                let base = at.map_or(base.as_str(), |at| &base[..at]);
-                Some((format!("{base}/{name}{options}"), name))
+        match kind {
+            Kind::Sqlite => {
+                let directory = TempDir::new().expect("a temporary directory");
+                Self { kind, directory, url: None, server: String::new() }
             }
+            Kind::Postgres => Self::on_server(server_url()).await,
+        }
+    }
+
+    /// A database on this server.
+    pub async fn on_server(server: String) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let name = format!("haat_test_{}", fresh_uuid().simple());
+        let mut admin = sqlx::PgConnection::connect(&server).await.expect("the database's server answers");
+        admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a new database");
+        let (base, options) = match server.split_once('?') {
+            Some((base, options)) => (base.to_owned(), format!("?{options}")),
+            None => (server.clone(), String::new()),
         };
-        Self { kind, directory, url }
+        let at = base.rfind('/').filter(|at| *at > base.find("://").map_or(0, |scheme| scheme + 2));
+        let base = at.map_or(base.as_str(), |at| &base[..at]);
+        let url = Some((format!("{base}/{name}{options}"), name));
+        Self { kind: Kind::Postgres, directory, url, server }
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -100,11 +107,12 @@ impl Drop for TestStore {
         let Some((_, name)) = self.url.take() else {
             return;
         };
+        let server = std::mem::take(&mut self.server);
         // Whatever this cannot drop goes with the cluster.
         let _ = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
-                let mut admin = sqlx::PgConnection::connect(&server_url()).await.map_err(std::io::Error::other)?;
+                let mut admin = sqlx::PgConnection::connect(&server).await.map_err(std::io::Error::other)?;
                 let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
                 admin.execute(sqlx::AssertSqlSafe(drop)).await.map_err(std::io::Error::other)
             })

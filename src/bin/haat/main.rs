@@ -47,6 +47,9 @@ enum Command {
     /// Look at the whole store, beside a running server, and tell whether everything adds up.
     #[command(after_help = tools::AUDIT_CODES)]
     Audit(StoreArgs),
+    /// Make all snapshots and read tables anew from the journal, then look at the whole store. No server may run.
+    #[command(after_help = tools::AUDIT_CODES)]
+    Rebuild(StoreArgs),
     /// Print the journal's frames and records, the oldest first.
     Journal(tools::JournalArgs),
     /// Print the life of one entity and the state it makes.
@@ -84,6 +87,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(&args),
         Command::Migrate(args) => runtime.block_on(tools::migrate(&args)),
         Command::Audit(args) => Ok(runtime.block_on(tools::audit(&args))),
+        Command::Rebuild(args) => Ok(runtime.block_on(tools::rebuild(&args))),
         Command::Journal(args) => runtime.block_on(tools::journal(&args)),
         Command::Replay(args) => runtime.block_on(tools::replay(&args)),
     }

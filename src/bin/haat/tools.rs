@@ -1,9 +1,9 @@
-//! `haat audit`, `journal`, `replay` and `migrate`: a store's tools on the command line.
+//! `haat audit`, `rebuild`, `journal`, `replay` and `migrate`: a store's tools on the command line.
 
 use clap::Args;
 use haat::app::journal::{self, EntityRef, Selection};
 use haat::app::replay::{self, Until};
-use haat::app::{AppError, audit as auditing};
+use haat::app::{AppError, audit as auditing, rebuild as rebuilding};
 use haat::config::StoreArgs;
 use std::io::{self, BufWriter};
 use std::process::ExitCode;
@@ -57,6 +57,24 @@ pub async fn audit(args: &StoreArgs) -> ExitCode {
         Ok(report) => {
             print!("{report}");
             if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(auditing::EXIT_BREACH) }
+        }
+        Err(error) => {
+            eprintln!("haat: {}", crate::words(&error));
+            ExitCode::from(auditing::EXIT_UNABLE)
+        }
+    }
+}
+
+/// Makes snapshots and read tables anew, and prints what an audit finds then; its exit code says whether all is clean.
+pub async fn rebuild(args: &StoreArgs) -> ExitCode {
+    let rebuilt = async { anyhow::Ok(rebuilding::rebuild(&args.store()?).await?) };
+    match rebuilt.await {
+        Ok(rebuilt) => {
+            print!("{rebuilt}");
+            match (audit(args).await, rebuilt.failed.is_empty()) {
+                (clean, true) => clean,
+                (_, false) => ExitCode::from(auditing::EXIT_BREACH),
+            }
         }
         Err(error) => {
             eprintln!("haat: {}", crate::words(&error));

@@ -5,7 +5,7 @@ use crate::domain::ids::EntityRef;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::ports::{Captured, CheckpointWrite, Checkpoints, Partition, RefusedRows, StoreError};
 use async_trait::async_trait;
-use sqlx::{Acquire, Transaction};
+use sqlx::{Acquire, AssertSqlSafe, Transaction};
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
@@ -13,6 +13,10 @@ use uuid::Uuid;
 const CHUNK_ENTITIES: usize = 2_000;
 /// Parts and rows in one statement at most, unless a single entity has more.
 const CHUNK_PIECES: usize = 20_000;
+
+/// All that checkpoints write, what refers to another before that.
+const TABLES: [&str; 9] =
+    ["refused_rows", "order_lines", "sub_orders", "payments", "orders", "skus", "products", "vendors", "snapshot"];
 
 /// The newest version of each entity whose rows are marked as refused.
 type Marked = BTreeMap<(String, Uuid), i64>;
@@ -33,6 +37,24 @@ impl Checkpoints for Inner {
         }
         self.tidy_up_after(write.advance).await;
         Ok(refused)
+    }
+
+    async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
+        let mut held = self.checkpointer().await?;
+        let cleared = async {
+            let mut transaction = upserts::begin(held.connection()).await?;
+            let ours = upserts::lock_owned(&mut transaction, owned).await?;
+            if ours {
+                for table in TABLES {
+                    sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *transaction).await?;
+                }
+                sqlx::query("UPDATE partition SET checkpoint_seq = 0").execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+            Ok(ours)
+        };
+        let outcome = tokio::time::timeout(self.checkpoint_timeout, cleared).await;
+        if held.settle_timed(outcome)? { Ok(()) } else { Err(StoreError::Fenced) }
     }
 }
 

@@ -1,0 +1,65 @@
+//! A Postgres server of one test's own, which can be killed.
+
+use crate::process::{free_address, until};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+pub struct Cluster {
+    directory: TempDir,
+    port: u16,
+}
+
+impl Cluster {
+    /// Makes one from the machine's binaries and starts it.
+    pub fn start() -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let cluster = Self { directory, port: free_address().port() };
+        assert!(cluster.run(&["start"]), "Postgres does not start");
+        cluster
+    }
+
+    /// Runs `scripts/postgres` on it; whether that succeeded.
+    fn run(&self, arguments: &[&str]) -> bool {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/postgres");
+        let mut command = Command::new(script);
+        command.args(arguments).env("HAAT_POSTGRES_DIR", self.directory.path());
+        command.env("HAAT_POSTGRES_PORT", self.port.to_string());
+        // What the server inherits it would keep open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    pub fn url(&self) -> String {
+        let url = std::fs::read_to_string(self.directory.path().join("url")).expect("it runs");
+        url.trim().to_owned()
+    }
+
+    fn pid_file(&self) -> std::path::PathBuf {
+        self.directory.path().join("data/postmaster.pid")
+    }
+
+    /// As by `kill -9`: returns when it is gone.
+    pub async fn kill(&self) {
+        let pid = std::fs::read_to_string(self.pid_file()).expect("it runs");
+        let pid = pid.lines().next().expect("a number").to_owned();
+        assert!(Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status().expect("a shell").success());
+        until("Postgres to be gone", async || (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(()))
+            .await;
+    }
+
+    /// As by a crash of the machine: nothing more is written.
+    pub fn stop_at_once(&self) {
+        assert!(self.run(&["stop", "immediate"]), "Postgres does not stop");
+    }
+
+    /// Starts it again, on its old port. Its former processes may take a moment to notice that they are orphans.
+    pub async fn start_again(&self) {
+        until("Postgres to be back", async || self.run(&["start"]).then_some(())).await;
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.run(&["remove"]);
+    }
+}
