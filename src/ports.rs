@@ -276,11 +276,18 @@ pub type Completion = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(pub u64);
 
+impl Place {
+    /// Behind everything that is queued when it is asked about.
+    pub const TAIL: Place = Place(u64::MAX);
+}
+
 /// A record on its way to the journal.
 pub struct Append {
     /// Whose record.
     pub entity: EntityRef,
-    /// The version it makes. The lane refuses a gap: a bug that ends the process.
+    /// The version it makes. The lane compares it with the entity's last one, if it knows that: if there was a record since the last
+    /// boundary but one. What is older is in a snapshot, from which the entity was loaded. A gap, or a version that comes twice, is a
+    /// bug that ends the process.
     pub version: u64,
     /// The record's JSON, without a line's end.
     pub record: Vec<u8>,
@@ -293,11 +300,11 @@ pub struct Append {
 pub struct Pressure {
     /// Records decided and not yet durable.
     pub records_in_flight: usize,
-    /// Durable records that no checkpoint holds yet.
+    /// Durable records that no checkpoint holds yet; those of quarantined entities, which none can hold, do not count.
     pub records_since_checkpoint: u64,
     /// Bytes of the frames they stand in.
     pub bytes_since_checkpoint: u64,
-    /// Whether the store took the last batch.
+    /// Whether the store took the last batch, and the lease could be renewed.
     pub store_available: bool,
 }
 
@@ -305,7 +312,10 @@ pub struct Pressure {
 pub trait Lane: Send + Sync + 'static {
     /// Queues a record. Never fails and never waits: whoever admits work from outside looks at [`Lane::pressure`] first.
     fn append(&self, append: Append) -> Place;
-    /// Runs `then` once everything queued up to `after` is durable: at once, if it is.
+    /// Whether everything up to `place` is durable.
+    fn is_durable(&self, place: Place) -> bool;
+    /// Runs `then` once everything queued up to `after` is durable: at once, if it is. With [`Place::TAIL`], once everything is that is
+    /// queued now.
     fn when_durable(&self, after: Place, then: Completion);
     /// How full it is.
     fn pressure(&self) -> Pressure;
