@@ -149,6 +149,9 @@ pub struct Snapshot {
     pub parts: Vec<Part>,
 }
 
+/// An entity that is to be woken, and when: a place in the order in which [`Snapshots::due`] gives them.
+pub type Due = (EntityRef, Timestamp);
+
 /// Reads snapshots.
 #[async_trait]
 pub trait Snapshots: Send + Sync + 'static {
@@ -156,8 +159,8 @@ pub trait Snapshots: Send + Sync + 'static {
     async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError>;
     /// The snapshots of those of these entities that have one, in any order.
     async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError>;
-    /// Entities that are to be woken at or before `until`, the earliest first.
-    async fn due(&self, until: Timestamp, limit: u32) -> Result<Vec<(EntityRef, Timestamp)>, StoreError>;
+    /// Entities that are to be woken at or before `until`, the earliest first, after the given place.
+    async fn due(&self, until: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError>;
     /// Entities with a snapshot, in the order of kind and id after `after`: for tools that look at all of them.
     async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError>;
 }

@@ -12,6 +12,10 @@ mod registry;
 mod shares;
 mod shell;
 mod state;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use arbiters::Arbiters;

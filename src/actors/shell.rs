@@ -5,6 +5,7 @@
 //! made anew from the journal, with the same mailbox.
 
 use crate::actors::engine::{ActorView, Answered, Failure};
+use crate::actors::metrics::shed;
 use crate::actors::node::Node;
 use crate::actors::registry::{Hosted, SlotShared};
 use crate::actors::state::{Built, build};
@@ -161,7 +162,8 @@ impl<E: Hosted> Shell<E> {
             Envelope::Capture(reply) => self.on_capture(reply),
             Envelope::Checkpointed(version) => self.checkpointed = self.checkpointed.max(version),
             Envelope::Inspect(reply) => drop(reply.send(self.inspect())),
-            Envelope::Passivate => {}
+            // Those who ask a quarantined order are answered by no record and no timer: here they are forgotten.
+            Envelope::Passivate => self.forget_expired(),
         }
     }
 
@@ -192,11 +194,18 @@ impl<E: Hosted> Shell<E> {
             return (edge.reply)(Err(failure));
         }
         match self.execute(&mut edge.command) {
+            Err(Panicked { poisoned: true, tainted: false }) => {
+                let now = node.clock.now();
+                self.answer(now, Vec::new(), edge, Err(Reject::CommandPoisoned));
+            }
             Err(Panicked { poisoned, tainted }) => {
-                let refused = Ok(Answered { outcome: Err(Reject::CommandPoisoned), replayed: false });
-                (edge.reply)(if poisoned { refused } else { Err(Failure::Restarting) });
                 if tainted {
                     self.start_anew(ctx);
+                }
+                match poisoned {
+                    // The refusal is an answer like any other, which may become a record: the state made anew gives it.
+                    true => drop(node.deliver::<E>(self.id, Envelope::Edge(edge), None, false)),
+                    false => (edge.reply)(Err(Failure::Restarting)),
                 }
             }
             Ok((now, Ok(events))) => {
@@ -386,12 +395,15 @@ impl<E: Hosted> Shell<E> {
         if edge.inner && answered.outcome.is_ok() {
             return (edge.reply)(Ok(answered));
         }
-        let node = self.node.clone();
-        let then = Box::new(move || {
-            node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
-            (edge.reply)(if node.lane.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
-        });
-        self.node.lane.when_durable(self.last_place, then);
+        if self.node.lane.is_durable(self.last_place) {
+            return answer_now(&self.node, edge, answered);
+        }
+        let waiting = Waiting::begin(self.node.clone());
+        if waiting.before >= limits::ANSWERS_WAITING {
+            shed("answers_waiting");
+            return (edge.reply)(Err(Failure::Overloaded { retry_after_s: 1 }));
+        }
+        self.node.lane.when_durable(self.last_place, Box::new(move || answer_now(&waiting.node, edge, answered)));
     }
 
     /// Sends what is newly outstanding, and asks the node's timer for a look when something may be due.
@@ -458,7 +470,7 @@ impl<E: Hosted> Shell<E> {
     fn on_wake(&mut self, ctx: &mut Context<Self>) {
         self.look_at = None;
         let present = Instant::now();
-        self.parked.retain(|parked| parked.edge.deadline > present);
+        self.forget_expired();
         let Life::Up(built) = &self.life else { return };
         let now = self.node.clock.now();
         if let Some((_, command)) = built.entity.timer().filter(|(at, _)| *at <= now) {
@@ -471,6 +483,11 @@ impl<E: Hosted> Shell<E> {
             self.send(key, attempts, false);
         }
         self.send_effects(now, false);
+    }
+
+    fn forget_expired(&mut self) {
+        let present = Instant::now();
+        self.parked.retain(|parked| parked.edge.deadline > present);
     }
 
     /// Checks the invariants, and takes what breaks them out of service: the SKU alone, or else this entity.
@@ -486,8 +503,7 @@ impl<E: Hosted> Shell<E> {
                 }
             } else {
                 tracing::error!(%breach, "an invariant is broken: the entity is quarantined");
-                self.node.metrics(E::KIND).quarantines.increment(1);
-                self.life = Life::Quarantined;
+                self.quarantine();
             }
         }
     }
@@ -542,8 +558,13 @@ impl<E: Hosted> Shell<E> {
         self.life = Life::Starting(None);
         self.sent.clear();
         let wait = Duration::from_millis(1 << restarts.min(10)).min(Duration::from_secs(1));
+        self.replay(self.last_place, wait, ctx);
+    }
+
+    /// Makes the state of its snapshot and the records since, once everything up to `after` is durable.
+    fn replay(&self, after: Place, wait: Duration, ctx: &mut Context<Self>) {
         let (send, durable) = oneshot::channel();
-        self.node.lane.when_durable(self.last_place, Box::new(move || _ = send.send(())));
+        self.node.lane.when_durable(after, Box::new(move || _ = send.send(())));
         let (node, entity) = (self.node.clone(), self.entity_ref());
         let history = async move {
             // The lane lets go of this when the process is stopping: then nothing matters any more.
@@ -551,7 +572,26 @@ impl<E: Hosted> Shell<E> {
             tokio::time::sleep(wait).await;
             node.read_back(entity, true).await
         };
-        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.install(&history)));
+        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.guarded(|shell| shell.install(&history))));
+    }
+
+    /// What goes wrong while a state is taken over would go wrong every time, and would take the mailbox down.
+    fn guarded(&mut self, take_over: impl FnOnce(&mut Self)) {
+        if panic::catch_unwind(AssertUnwindSafe(|| take_over(self))).is_err() {
+            metrics::counter!(names::BREACHES, "invariant" => "a_turn_does_not_panic").increment(1);
+            tracing::error!(entity = %self.entity_ref(), "an entity panicked when it was taken over: it is quarantined");
+            self.quarantine();
+        }
+    }
+
+    /// Answers nobody any more, and says so to those who wait.
+    fn quarantine(&mut self) {
+        self.node.metrics(E::KIND).quarantines.increment(1);
+        self.life = Life::Quarantined;
+        self.sent.clear();
+        for Parked { edge } in self.parked.drain(..) {
+            (edge.reply)(Err(Failure::Quarantined));
+        }
     }
 
     fn install(&mut self, history: &History) {
@@ -568,8 +608,7 @@ impl<E: Hosted> Shell<E> {
             }
             Err(error) => {
                 tracing::error!(entity = %self.entity_ref(), %error, "an entity is quarantined");
-                node.metrics(E::KIND).quarantines.increment(1);
-                self.life = Life::Quarantined;
+                self.quarantine();
             }
         }
     }
@@ -592,7 +631,35 @@ struct Panicked {
     tainted: bool,
 }
 
-fn hash_of<C: serde::Serialize>(command: &C) -> u64 {
+/// Gives an answer that has no record of its own, while nobody else may have the store.
+fn answer_now<E: Hosted>(node: &Node, edge: Edge<E>, answered: Answered<E::Reply>) {
+    node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
+    (edge.reply)(if node.lane.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
+}
+
+/// An answer that waits for the lane, counted for as long as this lives.
+struct Waiting {
+    node: Arc<Node>,
+    /// How many waited before.
+    before: usize,
+}
+
+impl Waiting {
+    fn begin(node: Arc<Node>) -> Self {
+        let before = node.answers_waiting.fetch_add(1, Ordering::Relaxed);
+        Self { node, before }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.node.answers_waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// By this a command that panics is known again. What [`crate::domain::entity::Entity::prepare`] fills in is not serialized, so it is the
+/// same before and after.
+pub(super) fn hash_of<C: serde::Serialize>(command: &C) -> u64 {
     let json = serde_json::to_vec(command).unwrap_or_default();
     foldhash::quality::FixedState::default().hash_one(json)
 }
@@ -604,22 +671,23 @@ impl<E: Hosted> Actor for Shell<E> {
         let Life::Starting(start) = &mut self.life else {
             return;
         };
-        let records_too = match start.take() {
-            Some(Start::Fresh) => return self.up(Box::new(Built::new(self.id))),
+        match start.take() {
+            Some(Start::Fresh) => self.guarded(|shell| shell.up(Box::new(Built::new(shell.id)))),
             Some(Start::Ready(built)) => {
                 self.node.metrics(E::KIND).recoveries.increment(1);
-                return self.up(built);
+                self.guarded(|shell| shell.up(built));
             }
-            Some(Start::Quarantined) => {
-                self.life = Life::Quarantined;
-                return;
+            Some(Start::Quarantined) => self.life = Life::Quarantined,
+            Some(Start::Load) => {
+                let (node, entity) = (self.node.clone(), self.entity_ref());
+                let history = async move { node.read_back(entity, false).await };
+                ctx.wait(
+                    history.into_actor(self).map(|history, shell, _| shell.guarded(|shell| shell.install(&history))),
+                );
             }
-            Some(Start::Load) => false,
-            Some(Start::Replay) | None => true,
-        };
-        let (node, entity) = (self.node.clone(), self.entity_ref());
-        let history = async move { node.read_back(entity, records_too).await };
-        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.install(&history)));
+            // What its dead predecessor recorded may still be on its way to the journal.
+            Some(Start::Replay) | None => self.replay(Place::TAIL, Duration::ZERO, ctx),
+        }
     }
 }
 

@@ -82,7 +82,8 @@ async fn a_version_is_checked_also_against_the_boundary_before() {
             lane.boundary().await.expect("the lane lives");
         }
         append(&lane, entity, wrong);
-        assert_eq!(ended.recv().await, Some(Fatal::Broken), "version {wrong} after {boundaries} boundaries");
+        let fatal = tokio::time::timeout(Duration::from_secs(5), ended.recv()).await;
+        assert_eq!(fatal, Ok(Some(Fatal::Broken)), "version {wrong} after {boundaries} boundaries");
     }
 }
 
