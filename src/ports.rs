@@ -178,16 +178,18 @@ pub struct Captured {
     pub parts: Vec<Part>,
     /// Its rows that changed.
     pub rows: Rows,
+    /// Whether these are all its rows.
+    pub whole: bool,
 }
 
-/// One transaction of a checkpoint.
+/// A slice of a checkpoint.
 #[derive(Debug)]
 pub struct CheckpointWrite<'a> {
     /// The partitions of the writer, whose epochs must still be its own.
     pub owned: &'a [Partition],
     /// Snapshots and rows; those older than what is there are passed over.
     pub entities: &'a [Captured],
-    /// The new checkpoint per partition, when this is its last transaction.
+    /// The new checkpoint per partition, when this is its last slice.
     pub advance: &'a [(u16, u64)],
 }
 
@@ -200,14 +202,25 @@ pub struct RefusedRows {
     pub reason: String,
 }
 
+/// What became of a write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Entities whose rows were refused.
+    pub refused: Vec<RefusedRows>,
+    /// Entities of which rows were refused before, and which gave only what has changed since: the rows that were refused are still
+    /// missing.
+    pub incomplete: Vec<EntityRef>,
+}
+
 /// Writes snapshots and read tables.
 #[async_trait]
 pub trait Checkpoints: Send + Sync + 'static {
-    /// Carries out one transaction. Entities whose rows break a constraint are singled out, and the rest is written.
+    /// Writes what is given, in one or more transactions. Entities whose rows break a constraint are singled out and marked, and the rest
+    /// is written; the mark goes when all rows of the entity have been taken.
     ///
     /// # Errors
     /// Fenced when the epoch of an owned partition is another's; Unavailable (then it can be repeated as it is).
-    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Vec<RefusedRows>, StoreError>;
+    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError>;
 }
 
 /// Whose orders to list.
@@ -255,8 +268,6 @@ pub trait Queries: Send + Sync + 'static {
     async fn catalog(&self) -> Result<Rows, StoreError>;
     /// How many orders have each status.
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError>;
-    /// Whether the store answers.
-    async fn ping(&self) -> Result<(), StoreError>;
 }
 
 /// A store, each of its sides behind a trait of its own.
@@ -334,6 +345,8 @@ pub trait StateSource: Send + Sync + 'static {
     async fn capture(&self, entity: EntityRef) -> Option<Captured>;
     /// Tells that a checkpoint holds this entity up to `version`.
     fn checkpointed(&self, entity: EntityRef, version: u64);
+    /// Asks for all rows of this entity with its next capture: some are missing in the read tables.
+    fn give_all_rows(&self, entity: EntityRef);
 }
 
 /// An entity's own history, as far as its newest state needs it.

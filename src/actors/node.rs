@@ -482,6 +482,14 @@ impl StateSource for States {
             let _ = self.0.deliver_if_live::<E>(id, Envelope::Checkpointed(version));
         });
     }
+
+    fn give_all_rows(&self, entity: EntityRef) {
+        for_kind!(entity.kind, E => {
+            let id = EntityId::from_uuid(entity.uuid);
+            // One that has left memory is told after its next checkpoint: the store knows that its rows are incomplete.
+            let _ = self.0.deliver_if_live::<E>(id, Envelope::GiveAllRows);
+        });
+    }
 }
 
 #[cfg(test)]

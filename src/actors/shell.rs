@@ -69,6 +69,8 @@ pub enum Envelope<E: Hosted> {
     Capture(oneshot::Sender<Option<Captured>>),
     /// A checkpoint holds this version.
     Checkpointed(u64),
+    /// Rows of it are missing in the read tables: the next capture gives all of them.
+    GiveAllRows,
     /// An administrator looks.
     Inspect(oneshot::Sender<ActorView>),
     /// Memory is wanted back.
@@ -161,6 +163,11 @@ impl<E: Hosted> Shell<E> {
             Envelope::Wake => self.on_wake(ctx),
             Envelope::Capture(reply) => self.on_capture(reply),
             Envelope::Checkpointed(version) => self.checkpointed = self.checkpointed.max(version),
+            Envelope::GiveAllRows => {
+                if let Life::Up(built) = &mut self.life {
+                    built.entity.give_all_rows();
+                }
+            }
             Envelope::Inspect(reply) => drop(reply.send(self.inspect())),
             // Those who ask a quarantined order are answered by no record and no timer: here they are forgotten.
             Envelope::Passivate => self.forget_expired(),
@@ -409,7 +416,8 @@ impl<E: Hosted> Shell<E> {
     /// Sends what is newly outstanding, and asks the node's timer for a look when something may be due.
     fn send_effects(&mut self, now: Timestamp, minted: bool) {
         let Life::Up(built) = &self.life else { return };
-        let keys = built.entity.outstanding(now);
+        let in_vain: Vec<EffectKey> = self.sent.iter().filter(|sent| sent.attempts > 0).map(|sent| sent.key).collect();
+        let keys = built.entity.outstanding_besides(now, &in_vain);
         self.sent.retain(|sent| keys.contains(&sent.key));
         for key in keys {
             if !self.sent.iter().any(|sent| sent.key == key) {
@@ -520,6 +528,7 @@ impl<E: Hosted> Shell<E> {
             wake_at: built.entity.wake_at(self.node.clock.now()),
             parts: capture.parts,
             rows: capture.rows,
+            whole: capture.whole,
         };
         self.node.lane.when_durable(self.last_place, Box::new(move || drop(reply.send(Some(captured)))));
     }

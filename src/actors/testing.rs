@@ -168,9 +168,6 @@ impl Queries for World {
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
         Ok(Vec::new())
     }
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
 }
 
 #[async_trait]

@@ -530,7 +530,7 @@ impl Entity for Cart {
     }
 
     fn capture(&mut self) -> Capture {
-        Capture { parts: vec![write_part(String::new(), self)], rows: Rows::default() }
+        Capture { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true }
     }
 
     fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {

@@ -179,8 +179,10 @@ impl Checkpointer {
         let mut wait = Duration::from_millis(50);
         loop {
             match self.store.write(CheckpointWrite { owned: &self.owned, entities, advance }).await {
-                Ok(refused) => {
-                    self.report(&refused);
+                Ok(written) => {
+                    self.report(&written.refused);
+                    let refused = written.refused.iter().map(|refused| refused.entity);
+                    refused.chain(written.incomplete).for_each(|entity| self.source.give_all_rows(entity));
                     return Ok(());
                 }
                 Err(StoreError::Unavailable(error)) => {

@@ -143,6 +143,7 @@ impl StateSource for AllBut {
         (entity != self.0).then(|| captured(entity, 1, vec![part("", "{}")]))
     }
     fn checkpointed(&self, _: EntityRef, _: u64) {}
+    fn give_all_rows(&self, _: EntityRef) {}
 }
 
 /// A quarantined entity keeps its partition's checkpoint where it is. The lag does not grow for it, and a stop does not wait for it.

@@ -632,7 +632,7 @@ impl Entity for Order {
 
     fn capture(&mut self) -> Capture {
         let rows = Rows { orders: self.row().into_iter().collect(), ..Rows::default() };
-        Capture { parts: vec![write_part(String::new(), self)], rows }
+        Capture { parts: vec![write_part(String::new(), self)], rows, whole: true }
     }
 
     fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {
