@@ -2,6 +2,7 @@
 //!
 //! Only this room knows actix. It sees the journal as [`crate::ports::Lane`] and everything else through ports too.
 
+mod answers;
 mod arbiters;
 pub mod directory;
 pub mod engine;

@@ -4,6 +4,7 @@
 //! lane, and sends the effects that stay on the node. Nothing fails after the append. A panic in a turn throws the state away; it is
 //! made anew from the journal, with the same mailbox.
 
+use crate::actors::answers::{Waiting, answer_now, hash_of};
 use crate::actors::engine::{ActorView, Answered, Failure};
 use crate::actors::metrics::shed;
 use crate::actors::node::Node;
@@ -18,7 +19,6 @@ use crate::limits;
 use crate::ports::{Append, Captured, History, Place};
 use crate::telemetry::names;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
-use std::hash::BuildHasher;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -638,39 +638,6 @@ struct Panicked {
     poisoned: bool,
     /// Whether the state may not be used any more.
     tainted: bool,
-}
-
-/// Gives an answer that has no record of its own, while nobody else may have the store.
-fn answer_now<E: Hosted>(node: &Node, edge: Edge<E>, answered: Answered<E::Reply>) {
-    node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
-    (edge.reply)(if node.lane.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
-}
-
-/// An answer that waits for the lane, counted for as long as this lives.
-struct Waiting {
-    node: Arc<Node>,
-    /// How many waited before.
-    before: usize,
-}
-
-impl Waiting {
-    fn begin(node: Arc<Node>) -> Self {
-        let before = node.answers_waiting.fetch_add(1, Ordering::Relaxed);
-        Self { node, before }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.node.answers_waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// By this a command that panics is known again. What [`crate::domain::entity::Entity::prepare`] fills in is not serialized, so it is the
-/// same before and after.
-pub(super) fn hash_of<C: serde::Serialize>(command: &C) -> u64 {
-    let json = serde_json::to_vec(command).unwrap_or_default();
-    foldhash::quality::FixedState::default().hash_one(json)
 }
 
 impl<E: Hosted> Actor for Shell<E> {

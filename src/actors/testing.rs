@@ -1,8 +1,8 @@
 //! A node on a bench: its lane holds everything back until it is let go, and the world around it does as it is told.
 
 use crate::actors::Arbiters;
-use crate::actors::engine::{Answered, Failure};
-use crate::actors::node::{DecideHook, Node, NodeParts, NodeSettings};
+use crate::actors::engine::{Answered, Engine, Failure};
+use crate::actors::node::{DecideHook, Node, NodeParts, NodeSettings, Readiness};
 use crate::actors::registry::Hosted;
 use crate::actors::shell::{Edge, Envelope};
 use crate::domain::entity::PaymentCall;
@@ -219,6 +219,12 @@ impl Bench {
             as_of: Arc::default(),
         });
         Self { node, lane, world, _arbiters: arbiters }
+    }
+
+    /// The node as everything else sees it, ready for requests.
+    pub(super) fn engine(&self) -> Engine {
+        self.node.set_readiness(Readiness::Ready);
+        Engine::on(self.node.clone())
     }
 
     pub(super) fn cart(&self, number: u128) -> EntityRef {

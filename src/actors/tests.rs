@@ -1,11 +1,12 @@
 //! The shell and its registry, on a bench: what is answered when, and what is not.
 
-use crate::actors::engine::Failure;
-use crate::actors::shell::{Envelope, Start, hash_of};
+use crate::actors::answers::hash_of;
+use crate::actors::engine::{Ask, Failure};
+use crate::actors::shell::{Envelope, Start};
 use crate::actors::testing::{Answer, Bench, until};
 use crate::domain::cart::{Cart, CartCommand, CheckoutDetails};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, OrderId, SkuId};
+use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::order::{Milestone, Order, OrderCommand};
 use crate::domain::record::IdempotencyKey;
@@ -135,4 +136,22 @@ async fn requests_whose_time_is_over_are_forgotten_when_memory_is_wanted_back() 
     bench.node.deliver::<Order>(order, Envelope::Passivate, None, false).expect("it is there");
     until("the actor to leave", || bench.node.registry.live() == 0).await;
     assert!(asked.await.is_err(), "it was parked, and forgotten");
+}
+
+/// A checkout at several vendors writes more records: what it sets aside counts as what is in flight does.
+#[tokio::test]
+async fn a_checkout_sets_aside_what_all_its_vendors_need() {
+    let bench = Bench::new();
+    let engine = bench.engine();
+    let vendors = (1..=1 + limits::RECORDS_IN_FLIGHT as u128 / limits::RECORDS_PER_FURTHER_VENDOR as u128)
+        .map(|number| VendorId::from_uuid(Uuid::from_u128(number)));
+    let ask = || {
+        let ask = Ask { within: Duration::from_millis(50), key: None, fresh: false };
+        engine.ask::<Cart>(cart(1), create(), ask)
+    };
+    assert_eq!(ask().await, Err(Failure::OutcomeUnknown), "it is let in, and nothing becomes durable");
+    let share = bench.node.shares.take(vendors, 1).expect("nobody else has any");
+    assert!(matches!(ask().await, Err(Failure::Overloaded { .. })));
+    drop(share);
+    assert_eq!(ask().await, Err(Failure::OutcomeUnknown));
 }
