@@ -27,9 +27,14 @@ pub const MAILBOX_DEPTH: usize = 10_000;
 pub const RECORDS_IN_FLIGHT: usize = 50_000;
 /// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.
 pub const RECORDS_PER_CHECKOUT: usize = 10;
+/// What a checkout sets aside besides for each further vendor: its hold and its sale, and the order's record of each.
+pub const RECORDS_PER_FURTHER_VENDOR: usize = 4;
 /// Checkouts under way that may want something of one vendor before further ones are refused: half of the node's budget, so that the rush
 /// on one vendor leaves the other half to all others.
 pub const CHECKOUTS_PER_VENDOR: usize = RECORDS_IN_FLIGHT / RECORDS_PER_CHECKOUT / 2;
+/// Answers without a record of their own that wait for their entity's last record to become durable, before further ones are refused: the
+/// store may be down for long, and each holds the whole answer.
+pub const ANSWERS_WAITING: usize = 20_000;
 /// SKUs and holds that a vendor's online check of its invariants looks at per checkpoint, on average.
 pub const CHECKED_PER_CHECKPOINT: usize = 5_000;
 /// Records since the checkpoint before new work is shed.

@@ -149,6 +149,9 @@ pub struct Snapshot {
     pub parts: Vec<Part>,
 }
 
+/// An entity that is to be woken, and when: a place in the order in which [`Snapshots::due`] gives them.
+pub type Due = (EntityRef, Timestamp);
+
 /// Reads snapshots.
 #[async_trait]
 pub trait Snapshots: Send + Sync + 'static {
@@ -156,8 +159,8 @@ pub trait Snapshots: Send + Sync + 'static {
     async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError>;
     /// The snapshots of those of these entities that have one, in any order.
     async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError>;
-    /// Entities that are to be woken at or before `until`, the earliest first.
-    async fn due(&self, until: Timestamp, limit: u32) -> Result<Vec<(EntityRef, Timestamp)>, StoreError>;
+    /// Entities that are to be woken at or before `until`, the earliest first, after the given place.
+    async fn due(&self, until: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError>;
     /// Entities with a snapshot, in the order of kind and id after `after`: for tools that look at all of them.
     async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError>;
 }
@@ -175,16 +178,18 @@ pub struct Captured {
     pub parts: Vec<Part>,
     /// Its rows that changed.
     pub rows: Rows,
+    /// Whether these are all its rows.
+    pub whole: bool,
 }
 
-/// One transaction of a checkpoint.
+/// A slice of a checkpoint.
 #[derive(Debug)]
 pub struct CheckpointWrite<'a> {
     /// The partitions of the writer, whose epochs must still be its own.
     pub owned: &'a [Partition],
     /// Snapshots and rows; those older than what is there are passed over.
     pub entities: &'a [Captured],
-    /// The new checkpoint per partition, when this is its last transaction.
+    /// The new checkpoint per partition, when this is its last slice.
     pub advance: &'a [(u16, u64)],
 }
 
@@ -197,14 +202,25 @@ pub struct RefusedRows {
     pub reason: String,
 }
 
+/// What became of a write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Entities whose rows were refused.
+    pub refused: Vec<RefusedRows>,
+    /// Entities of which rows were refused before, and which gave only what has changed since: the rows that were refused are still
+    /// missing.
+    pub incomplete: Vec<EntityRef>,
+}
+
 /// Writes snapshots and read tables.
 #[async_trait]
 pub trait Checkpoints: Send + Sync + 'static {
-    /// Carries out one transaction. Entities whose rows break a constraint are singled out, and the rest is written.
+    /// Writes what is given, in one or more transactions. Entities whose rows break a constraint are singled out and marked, and the rest
+    /// is written; the mark goes when all rows of the entity have been taken.
     ///
     /// # Errors
     /// Fenced when the epoch of an owned partition is another's; Unavailable (then it can be repeated as it is).
-    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Vec<RefusedRows>, StoreError>;
+    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError>;
 
     /// Forgets all snapshots and read tables, and sets the checkpoints back to the beginning, in one transaction: the journal
     /// makes them anew.
@@ -259,8 +275,6 @@ pub trait Queries: Send + Sync + 'static {
     async fn catalog(&self) -> Result<Rows, StoreError>;
     /// How many orders have each status.
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError>;
-    /// Whether the store answers.
-    async fn ping(&self) -> Result<(), StoreError>;
 }
 
 /// A store, each of its sides behind a trait of its own.
@@ -283,11 +297,18 @@ pub type Completion = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(pub u64);
 
+impl Place {
+    /// Behind everything that is queued when it is asked about.
+    pub const TAIL: Place = Place(u64::MAX);
+}
+
 /// A record on its way to the journal.
 pub struct Append {
     /// Whose record.
     pub entity: EntityRef,
-    /// The version it makes. The lane refuses a gap: a bug that ends the process.
+    /// The version it makes. The lane compares it with the entity's last one, if it knows that: if there was a record since the last
+    /// boundary but one. What is older is in a snapshot, from which the entity was loaded. A gap, or a version that comes twice, is a
+    /// bug that ends the process.
     pub version: u64,
     /// The record's JSON, without a line's end.
     pub record: Vec<u8>,
@@ -300,11 +321,11 @@ pub struct Append {
 pub struct Pressure {
     /// Records decided and not yet durable.
     pub records_in_flight: usize,
-    /// Durable records that no checkpoint holds yet.
+    /// Durable records that no checkpoint holds yet; those of quarantined entities, which none can hold, do not count.
     pub records_since_checkpoint: u64,
     /// Bytes of the frames they stand in.
     pub bytes_since_checkpoint: u64,
-    /// Whether the store took the last batch.
+    /// Whether the store took the last batch, and the lease could be renewed.
     pub store_available: bool,
 }
 
@@ -312,7 +333,10 @@ pub struct Pressure {
 pub trait Lane: Send + Sync + 'static {
     /// Queues a record. Never fails and never waits: whoever admits work from outside looks at [`Lane::pressure`] first.
     fn append(&self, append: Append) -> Place;
-    /// Runs `then` once everything queued up to `after` is durable: at once, if it is.
+    /// Whether everything up to `place` is durable.
+    fn is_durable(&self, place: Place) -> bool;
+    /// Runs `then` once everything queued up to `after` is durable: at once, if it is. With [`Place::TAIL`], once everything is that is
+    /// queued now.
     fn when_durable(&self, after: Place, then: Completion);
     /// How full it is.
     fn pressure(&self) -> Pressure;
@@ -328,6 +352,8 @@ pub trait StateSource: Send + Sync + 'static {
     async fn capture(&self, entity: EntityRef) -> Option<Captured>;
     /// Tells that a checkpoint holds this entity up to `version`.
     fn checkpointed(&self, entity: EntityRef, version: u64);
+    /// Asks for all rows of this entity with its next capture: some are missing in the read tables.
+    fn give_all_rows(&self, entity: EntityRef);
 }
 
 /// An entity's own history, as far as its newest state needs it.

@@ -15,7 +15,6 @@ use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::Vendor;
 use crate::limits;
 use crate::ports::{Clock, History, Ledger, Queries, StateSource};
 use std::sync::atomic::Ordering;
@@ -122,6 +121,11 @@ impl Engine {
     /// An engine that takes no requests before [`Engine::open`].
     pub fn new(parts: NodeParts, ledger: Option<Arc<dyn Ledger>>) -> Self {
         Self { node: Node::new(parts), ledger }
+    }
+
+    #[cfg(test)]
+    pub(super) fn on(node: Arc<Node>) -> Self {
+        Self { node, ledger: None }
     }
 
     /// Fills the directory, takes over what recovery found, and starts everything that runs by itself. `rows` and `counts` are what the read tables hold.
@@ -364,7 +368,7 @@ impl Engine {
             return Ok(());
         }
         let (pressure, settings) = (self.node.lane.pressure(), &self.node.settings);
-        let reserved = self.node.reserved.load(Ordering::Relaxed);
+        let reserved = self.node.reserved.load(Ordering::Relaxed) + self.node.shares.further_records();
         if pressure.records_in_flight + reserved + records > settings.records_in_flight {
             return overloaded("records_in_flight", 1);
         }
@@ -451,9 +455,3 @@ impl Drop for Reserved<'_> {
         self.node.reserved.fetch_sub(self.records, Ordering::Relaxed);
     }
 }
-
-// The vendor is asked through the same door as the others.
-const _: fn() = || {
-    fn is_hosted<E: Hosted>() {}
-    is_hosted::<Vendor>();
-};

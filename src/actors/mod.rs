@@ -2,6 +2,7 @@
 //!
 //! Only this room knows actix. It sees the journal as [`crate::ports::Lane`] and everything else through ports too.
 
+mod answers;
 mod arbiters;
 pub mod directory;
 pub mod engine;
@@ -12,6 +13,10 @@ mod registry;
 mod shares;
 mod shell;
 mod state;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use arbiters::Arbiters;

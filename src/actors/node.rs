@@ -2,6 +2,7 @@
 
 use crate::actors::directory::Directory;
 use crate::actors::metrics::{KindMetrics, PaymentMetrics};
+use crate::actors::payments::Calls;
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shares::Shares;
 use crate::actors::shell::{Envelope, Shell, Start};
@@ -14,7 +15,7 @@ use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::order::Order;
 use crate::domain::vendor::Vendor;
 use crate::limits;
-use crate::ports::{Captured, Clock, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource};
+use crate::ports::{Captured, Clock, Due, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource};
 use crate::telemetry::names;
 use actix::dev::channel;
 use actix::{Addr, ArbiterHandle, Context};
@@ -130,6 +131,10 @@ pub struct Node {
     pub(super) directory: Arc<Directory>,
     pub(super) timers: Timers,
     pub(super) payment_calls: Semaphore,
+    /// Which of them are under way.
+    pub(super) calls: Arc<Calls>,
+    /// Answers without a record that wait in the lane for their entity's last record.
+    pub(super) answers_waiting: AtomicUsize,
     /// Cuts off calls of gateways, and keeps new ones from being made.
     pub(super) quiet: CancellationToken,
     /// Cuts off what waits outside of the node.
@@ -168,6 +173,8 @@ impl Node {
             directory: Arc::new(Directory::default()),
             timers: Timers::new(),
             payment_calls: Semaphore::new(limits::GATEWAY_CALLS),
+            calls: Arc::default(),
+            answers_waiting: AtomicUsize::new(0),
             quiet: stop.child_token(),
             stop,
             outside: TaskTracker::new(),
@@ -212,7 +219,7 @@ impl Node {
     }
 
     /// Starts the actor of `id`, unless the node is stopping.
-    fn start<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> Option<Slot<E>> {
+    pub(super) fn start<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> Option<Slot<E>> {
         let (slot, launch) = self.prepare(id, start);
         launch().then_some(slot)
     }
@@ -382,15 +389,28 @@ impl Node {
     pub(super) async fn run_wakes(self: Arc<Self>) {
         const EVERY: Duration = Duration::from_secs(2);
         const AT_ONCE: u32 = 50_000;
+        let mut after = None;
         loop {
-            match self.snapshots.due(self.clock.now(), AT_ONCE).await {
-                Ok(due) => {
-                    let absent = |(entity, _): &(EntityRef, _)| !self.is_live(*entity);
-                    due.into_iter().filter(absent).for_each(|(entity, _)| self.wake(entity));
-                }
-                Err(error) => tracing::debug!(%error, "the store did not say who is to be woken"),
-            }
+            after = self.wake_some(after, AT_ONCE).await;
             tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Wakes the next `at_once` of those that are due; where to go on the next time. Those in memory are due in the store too, until a
+    /// checkpoint says otherwise: were the same ones read each time, they could stand before all others.
+    async fn wake_some(self: &Arc<Self>, after: Option<Due>, at_once: u32) -> Option<Due> {
+        match self.snapshots.due(self.clock.now(), after, at_once).await {
+            Ok(due) => {
+                for (entity, _) in due.iter().filter(|(entity, _)| !self.is_live(*entity)) {
+                    self.wake(*entity);
+                }
+                // After the last one it begins anew.
+                due.last().copied().filter(|_| due.len() >= at_once as usize)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the store did not say who is to be woken");
+                after
+            }
         }
     }
 
@@ -461,5 +481,32 @@ impl StateSource for States {
             let id = EntityId::from_uuid(entity.uuid);
             let _ = self.0.deliver_if_live::<E>(id, Envelope::Checkpointed(version));
         });
+    }
+
+    fn give_all_rows(&self, entity: EntityRef) {
+        for_kind!(entity.kind, E => {
+            let id = EntityId::from_uuid(entity.uuid);
+            // One that has left memory is told after its next checkpoint: the store knows that its rows are incomplete.
+            let _ = self.0.deliver_if_live::<E>(id, Envelope::GiveAllRows);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::actors::testing::Bench;
+
+    /// Entities that are due and in memory must not keep those behind them from being woken.
+    #[tokio::test]
+    async fn whoever_is_due_is_woken_however_many_stand_before() {
+        let bench = Bench::new();
+        let node = &bench.node;
+        *bench.world.due.lock() = (1..=5).map(|number| (bench.cart(number), crate::actors::testing::at(1))).collect();
+        let mut after = None;
+        for number in 1..=5 {
+            after = node.wake_some(after, 1).await;
+            assert!(bench.world.loads_of(bench.cart(number)).await > 0, "number {number}");
+        }
+        assert_eq!(node.wake_some(after, 1).await, None, "it begins anew");
     }
 }

@@ -8,9 +8,41 @@ use crate::domain::order::{Order, OrderCommand, PaymentChoice};
 use crate::domain::reject::Reject;
 use crate::limits;
 use crate::ports::{ChargeOutcome, PaymentGateway, Place, VoidOutcome};
+use foldhash::HashSet;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+/// Which call: the order, and whether it undoes the payment.
+type Which = (OrderId, bool);
+
+/// The calls that are under way or wait to be made. An order asks again when it hears nothing; while the first call waits for the store,
+/// or for its turn, a second would only wait behind it, and so without end.
+#[derive(Default)]
+pub(super) struct Calls {
+    under_way: Mutex<HashSet<Which>>,
+}
+
+impl Calls {
+    /// Begins a call, unless it is under way already.
+    fn begin(self: &Arc<Self>, which: Which) -> Option<Call> {
+        let begun = self.under_way.lock().insert(which);
+        begun.then(|| Call { calls: self.clone(), which })
+    }
+}
+
+/// A call, under way for as long as this lives.
+struct Call {
+    calls: Arc<Calls>,
+    which: Which,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.calls.under_way.lock().remove(&self.which);
+    }
+}
 
 impl Node {
     fn gateway(&self, method: &str) -> Option<&Arc<dyn PaymentGateway>> {
@@ -25,8 +57,12 @@ impl Node {
         gateway.check_token(&choice.token).map_err(|reason| Reject::PaymentUnsupported { reason })
     }
 
-    /// Calls the gateway once everything up to `after` is durable. Whatever comes of it comes back to the order as a command.
+    /// Calls the gateway once everything up to `after` is durable. Whatever comes of it comes back to the order as a command. A call that is
+    /// under way is not made a second time: its answer comes.
     pub(super) fn pay(self: &Arc<Self>, call: PaymentCall, void: bool, key: EffectKey, after: Place) {
+        let Some(under_way) = self.calls.begin((call.order, void)) else {
+            return;
+        };
         let node = self.clone();
         self.lane.when_durable(
             after,
@@ -38,6 +74,8 @@ impl Node {
                         // A call that is cut off is made again after the next start.
                         let call = node.quiet.run_until_cancelled(node.call_gateway(&call, void));
                         let Some(answer) = call.await else { return };
+                        // Whoever hears that there was no answer may ask again at once.
+                        drop(under_way);
                         match answer {
                             Some(command) => node.tell(Message::Order { id: order, command }, false),
                             None => node.not_answered(order, key),
@@ -90,5 +128,67 @@ impl Node {
         };
         self.payment_metrics.called(void, outcome, started.elapsed());
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::testing::Bench;
+    use crate::domain::entity::Step;
+    use crate::domain::money::{Currency, Money};
+    use crate::domain::time::Timestamp;
+    use std::sync::atomic::Ordering;
+    use uuid::Uuid;
+
+    fn call(number: u128) -> (PaymentCall, EffectKey) {
+        let order = OrderId::from_uuid(Uuid::from_u128(number));
+        let (amount, not_after) = (Money::new(1_000, Currency::BDT), Timestamp::from_millis(i64::MAX));
+        let call = PaymentCall { order, amount, method: "hangs".into(), token: "tok".into(), not_after };
+        (call, EffectKey::new(Step::Charge, order))
+    }
+
+    /// However often an order asks while the store or the gateway hangs, one call waits.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_under_way_is_not_made_a_second_time() {
+        let bench = Bench::new();
+        let node = &bench.node;
+        let ask = |void| {
+            let (call, key) = call(1);
+            node.pay(call, void, key, Place::TAIL);
+        };
+        for _ in 0..3 {
+            ask(false);
+        }
+        assert_eq!(bench.lane.waiting(), 1, "the first waits for the store");
+        bench.lane.let_go();
+        bench.world.called.notified().await;
+        for _ in 0..3 {
+            ask(false);
+        }
+        assert_eq!(bench.lane.waiting(), 0, "the first waits for the gateway");
+        ask(true);
+        assert_eq!(bench.lane.waiting(), 1, "a void is another call");
+        bench.lane.let_go();
+        bench.world.called.notified().await;
+        assert_eq!(bench.world.calls.load(Ordering::SeqCst), 2);
+        // The gateway's time is over: now it may be asked again.
+        while !node.calls.under_way.lock().is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        ask(false);
+        assert_eq!(bench.lane.waiting(), 1);
+    }
+
+    /// A call that the lane lets go of, as it does when it is closed, is not under way.
+    #[tokio::test]
+    async fn a_call_that_is_dropped_may_be_made_again() {
+        let bench = Bench::new();
+        for _ in 0..2 {
+            let (call, key) = call(1);
+            bench.node.pay(call, false, key, Place::TAIL);
+            assert_eq!(bench.lane.waiting(), 1);
+            bench.lane.forget();
+        }
     }
 }

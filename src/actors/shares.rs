@@ -1,20 +1,30 @@
 //! What each vendor has of the node's budget: the rush on one leaves room for the others.
 
 use crate::domain::ids::VendorId;
+use crate::limits;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Checkouts under way, by vendor.
 #[derive(Default)]
 pub struct Shares {
     under_way: DashMap<VendorId, usize, RandomState>,
+    /// Records that these checkouts may still need for the vendors after their first. What the first needs was set aside before the cart was
+    /// asked; how many there are is known only in the cart's turn.
+    further_records: AtomicUsize,
 }
 
 impl Shares {
+    /// What is set aside of the budget for records in flight.
+    pub fn further_records(&self) -> usize {
+        self.further_records.load(Ordering::Relaxed)
+    }
+
     /// Counts one more checkout at each of `vendors`, unless one of them has `limit` already.
     pub fn take(self: &Arc<Self>, vendors: impl IntoIterator<Item = VendorId>, limit: usize) -> Option<Share> {
-        let mut share = Share { shares: self.clone(), vendors: Vec::new() };
+        let mut share = Share { shares: self.clone(), vendors: Vec::new(), whole: false };
         for vendor in vendors {
             let mut count = self.under_way.entry(vendor).or_insert(0);
             if *count >= limit {
@@ -24,6 +34,8 @@ impl Shares {
             *count += 1;
             share.vendors.push(vendor);
         }
+        self.further_records.fetch_add(share.further_records(), Ordering::Relaxed);
+        share.whole = true;
         Some(share)
     }
 }
@@ -32,10 +44,21 @@ impl Shares {
 pub struct Share {
     shares: Arc<Shares>,
     vendors: Vec<VendorId>,
+    /// Whether it was taken with all its vendors.
+    whole: bool,
+}
+
+impl Share {
+    fn further_records(&self) -> usize {
+        self.vendors.len().saturating_sub(1) * limits::RECORDS_PER_FURTHER_VENDOR
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
+        if self.whole {
+            self.shares.further_records.fetch_sub(self.further_records(), Ordering::Relaxed);
+        }
         for vendor in &self.vendors {
             self.shares.under_way.remove_if_mut(vendor, |_, count| {
                 *count -= 1;
@@ -57,11 +80,14 @@ mod tests {
         let first = shares.take([vendor(1)], 2);
         let second = shares.take([vendor(1), vendor(2)], 2);
         assert!(first.is_some() && second.is_some());
-        assert!(shares.take([vendor(2), vendor(1)], 2).is_none(), "one of its vendors has its share");
+        assert_eq!(shares.further_records(), limits::RECORDS_PER_FURTHER_VENDOR);
+        assert!(shares.take([vendor(2), vendor(3), vendor(1)], 2).is_none(), "one of its vendors has its share");
+        assert_eq!(shares.further_records(), limits::RECORDS_PER_FURTHER_VENDOR);
         assert_eq!(shares.under_way.get(&vendor(2)).as_deref(), Some(&1), "a refused checkout leaves nothing behind");
         drop(first);
         assert!(shares.take([vendor(1)], 2).is_some());
         drop(second);
         assert!(shares.under_way.is_empty());
+        assert_eq!(shares.further_records(), 0);
     }
 }

@@ -4,7 +4,9 @@
 //! lane, and sends the effects that stay on the node. Nothing fails after the append. A panic in a turn throws the state away; it is
 //! made anew from the journal, with the same mailbox.
 
+use crate::actors::answers::{Waiting, answer_now, hash_of};
 use crate::actors::engine::{ActorView, Answered, Failure};
+use crate::actors::metrics::shed;
 use crate::actors::node::Node;
 use crate::actors::registry::{Hosted, SlotShared};
 use crate::actors::state::{Built, build};
@@ -17,7 +19,6 @@ use crate::limits;
 use crate::ports::{Append, Captured, History, Place};
 use crate::telemetry::names;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
-use std::hash::BuildHasher;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -76,6 +77,8 @@ pub enum Envelope<E: Hosted> {
     Capture(oneshot::Sender<Option<Captured>>),
     /// A checkpoint holds this version.
     Checkpointed(u64),
+    /// Rows of it are missing in the read tables: the next capture gives all of them.
+    GiveAllRows,
     /// An administrator looks.
     Inspect(oneshot::Sender<ActorView>),
     /// Memory is wanted back.
@@ -168,8 +171,14 @@ impl<E: Hosted> Shell<E> {
             Envelope::Wake => self.on_wake(ctx),
             Envelope::Capture(reply) => self.on_capture(reply),
             Envelope::Checkpointed(version) => self.checkpointed = self.checkpointed.max(version),
+            Envelope::GiveAllRows => {
+                if let Life::Up(built) = &mut self.life {
+                    built.entity.give_all_rows();
+                }
+            }
             Envelope::Inspect(reply) => drop(reply.send(self.inspect())),
-            Envelope::Passivate => {}
+            // Those who ask a quarantined order are answered by no record and no timer: here they are forgotten.
+            Envelope::Passivate => self.forget_expired(),
         }
     }
 
@@ -202,11 +211,18 @@ impl<E: Hosted> Shell<E> {
             Err(NotLetIn::Refused(reject)) => return self.answer(node.clock.now(), Vec::new(), edge, Err(reject)),
         }
         match self.execute(&mut edge.command) {
+            Err(Panicked { poisoned: true, tainted: false }) => {
+                let now = node.clock.now();
+                self.answer(now, Vec::new(), edge, Err(Reject::CommandPoisoned));
+            }
             Err(Panicked { poisoned, tainted }) => {
-                let refused = Ok(Answered { outcome: Err(Reject::CommandPoisoned), replayed: false });
-                (edge.reply)(if poisoned { refused } else { Err(Failure::Restarting) });
                 if tainted {
                     self.start_anew(ctx);
+                }
+                match poisoned {
+                    // The refusal is an answer like any other, which may become a record: the state made anew gives it.
+                    true => drop(node.deliver::<E>(self.id, Envelope::Edge(edge), None, false)),
+                    false => (edge.reply)(Err(Failure::Restarting)),
                 }
             }
             Ok((now, Ok(events))) => {
@@ -398,18 +414,22 @@ impl<E: Hosted> Shell<E> {
         if edge.inner && answered.outcome.is_ok() {
             return (edge.reply)(Ok(answered));
         }
-        let node = self.node.clone();
-        let then = Box::new(move || {
-            node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
-            (edge.reply)(if node.lane.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
-        });
-        self.node.lane.when_durable(self.last_place, then);
+        if self.node.lane.is_durable(self.last_place) {
+            return answer_now(&self.node, edge, answered);
+        }
+        let waiting = Waiting::begin(self.node.clone());
+        if waiting.before >= limits::ANSWERS_WAITING {
+            shed("answers_waiting");
+            return (edge.reply)(Err(Failure::Overloaded { retry_after_s: 1 }));
+        }
+        self.node.lane.when_durable(self.last_place, Box::new(move || answer_now(&waiting.node, edge, answered)));
     }
 
     /// Sends what is newly outstanding, and asks the node's timer for a look when something may be due.
     fn send_effects(&mut self, now: Timestamp, minted: bool) {
         let Life::Up(built) = &self.life else { return };
-        let keys = built.entity.outstanding(now);
+        let in_vain: Vec<EffectKey> = self.sent.iter().filter(|sent| sent.attempts > 0).map(|sent| sent.key).collect();
+        let keys = built.entity.outstanding_besides(now, &in_vain);
         self.sent.retain(|sent| keys.contains(&sent.key));
         for key in keys {
             if !self.sent.iter().any(|sent| sent.key == key) {
@@ -470,7 +490,7 @@ impl<E: Hosted> Shell<E> {
     fn on_wake(&mut self, ctx: &mut Context<Self>) {
         self.look_at = None;
         let present = Instant::now();
-        self.parked.retain(|parked| parked.edge.deadline > present);
+        self.forget_expired();
         let Life::Up(built) = &self.life else { return };
         let now = self.node.clock.now();
         if let Some((_, command)) = built.entity.timer().filter(|(at, _)| *at <= now) {
@@ -483,6 +503,11 @@ impl<E: Hosted> Shell<E> {
             self.send(key, attempts, false);
         }
         self.send_effects(now, false);
+    }
+
+    fn forget_expired(&mut self) {
+        let present = Instant::now();
+        self.parked.retain(|parked| parked.edge.deadline > present);
     }
 
     /// Checks the invariants, and takes what breaks them out of service: the SKU alone, or else this entity.
@@ -498,8 +523,7 @@ impl<E: Hosted> Shell<E> {
                 }
             } else {
                 tracing::error!(%breach, "an invariant is broken: the entity is quarantined");
-                self.node.metrics(E::KIND).quarantines.increment(1);
-                self.life = Life::Quarantined;
+                self.quarantine();
             }
         }
     }
@@ -516,6 +540,7 @@ impl<E: Hosted> Shell<E> {
             wake_at: built.entity.wake_at(self.node.clock.now()),
             parts: capture.parts,
             rows: capture.rows,
+            whole: capture.whole,
         };
         self.node.lane.when_durable(self.last_place, Box::new(move || drop(reply.send(Some(captured)))));
     }
@@ -554,8 +579,13 @@ impl<E: Hosted> Shell<E> {
         self.life = Life::Starting(None);
         self.sent.clear();
         let wait = Duration::from_millis(1 << restarts.min(10)).min(Duration::from_secs(1));
+        self.replay(self.last_place, wait, ctx);
+    }
+
+    /// Makes the state of its snapshot and the records since, once everything up to `after` is durable.
+    fn replay(&self, after: Place, wait: Duration, ctx: &mut Context<Self>) {
         let (send, durable) = oneshot::channel();
-        self.node.lane.when_durable(self.last_place, Box::new(move || _ = send.send(())));
+        self.node.lane.when_durable(after, Box::new(move || _ = send.send(())));
         let (node, entity) = (self.node.clone(), self.entity_ref());
         let history = async move {
             // The lane lets go of this when the process is stopping: then nothing matters any more.
@@ -563,7 +593,26 @@ impl<E: Hosted> Shell<E> {
             tokio::time::sleep(wait).await;
             node.read_back(entity, true).await
         };
-        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.install(&history)));
+        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.guarded(|shell| shell.install(&history))));
+    }
+
+    /// What goes wrong while a state is taken over would go wrong every time, and would take the mailbox down.
+    fn guarded(&mut self, take_over: impl FnOnce(&mut Self)) {
+        if panic::catch_unwind(AssertUnwindSafe(|| take_over(self))).is_err() {
+            metrics::counter!(names::BREACHES, "invariant" => "a_turn_does_not_panic").increment(1);
+            tracing::error!(entity = %self.entity_ref(), "an entity panicked when it was taken over: it is quarantined");
+            self.quarantine();
+        }
+    }
+
+    /// Answers nobody any more, and says so to those who wait.
+    fn quarantine(&mut self) {
+        self.node.metrics(E::KIND).quarantines.increment(1);
+        self.life = Life::Quarantined;
+        self.sent.clear();
+        for Parked { edge } in self.parked.drain(..) {
+            (edge.reply)(Err(Failure::Quarantined));
+        }
     }
 
     fn install(&mut self, history: &History) {
@@ -580,8 +629,7 @@ impl<E: Hosted> Shell<E> {
             }
             Err(error) => {
                 tracing::error!(entity = %self.entity_ref(), %error, "an entity is quarantined");
-                node.metrics(E::KIND).quarantines.increment(1);
-                self.life = Life::Quarantined;
+                self.quarantine();
             }
         }
     }
@@ -604,11 +652,6 @@ struct Panicked {
     tainted: bool,
 }
 
-fn hash_of<C: serde::Serialize>(command: &C) -> u64 {
-    let json = serde_json::to_vec(command).unwrap_or_default();
-    foldhash::quality::FixedState::default().hash_one(json)
-}
-
 impl<E: Hosted> Actor for Shell<E> {
     type Context = Context<Self>;
 
@@ -616,22 +659,23 @@ impl<E: Hosted> Actor for Shell<E> {
         let Life::Starting(start) = &mut self.life else {
             return;
         };
-        let records_too = match start.take() {
-            Some(Start::Fresh) => return self.up(Box::new(Built::new(self.id))),
+        match start.take() {
+            Some(Start::Fresh) => self.guarded(|shell| shell.up(Box::new(Built::new(shell.id)))),
             Some(Start::Ready(built)) => {
                 self.node.metrics(E::KIND).recoveries.increment(1);
-                return self.up(built);
+                self.guarded(|shell| shell.up(built));
             }
-            Some(Start::Quarantined) => {
-                self.life = Life::Quarantined;
-                return;
+            Some(Start::Quarantined) => self.life = Life::Quarantined,
+            Some(Start::Load) => {
+                let (node, entity) = (self.node.clone(), self.entity_ref());
+                let history = async move { node.read_back(entity, false).await };
+                ctx.wait(
+                    history.into_actor(self).map(|history, shell, _| shell.guarded(|shell| shell.install(&history))),
+                );
             }
-            Some(Start::Load) => false,
-            Some(Start::Replay) | None => true,
-        };
-        let (node, entity) = (self.node.clone(), self.entity_ref());
-        let history = async move { node.read_back(entity, records_too).await };
-        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.install(&history)));
+            // What its dead predecessor recorded may still be on its way to the journal.
+            Some(Start::Replay) | None => self.replay(Place::TAIL, Duration::ZERO, ctx),
+        }
     }
 }
 

@@ -220,14 +220,6 @@ impl App {
         &self.engine
     }
 
-    /// Writes a checkpoint now.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn checkpoint(&self) -> Result<(), AppError> {
-        Ok(self.checkpointer.checkpoint().await?)
-    }
-
     /// Serves until `shutdown` is ready, then drains: no new requests, all records durable, snapshots and read tables written.
     ///
     /// # Errors

@@ -88,8 +88,9 @@ async fn write(
             }
         }
         rebuild.entities += captured.len() as u64;
-        let refused = store.checkpoints.write(CheckpointWrite { owned, entities: &captured, advance: &[] }).await?;
-        let told = refused.into_iter().map(|refused| format!("the rows of {}: {}", refused.entity, refused.reason));
+        let written = store.checkpoints.write(CheckpointWrite { owned, entities: &captured, advance: &[] }).await?;
+        let told =
+            written.refused.into_iter().map(|refused| format!("the rows of {}: {}", refused.entity, refused.reason));
         rebuild.failed.extend(told);
     }
     Ok(broken)
@@ -100,10 +101,10 @@ fn capture(entity: EntityRef, built: Rebuilt, now: Timestamp) -> Captured {
     fn parts<E: Entity>(mut built: Built<E>, now: Timestamp) -> (u64, Option<Timestamp>, Capture) {
         (built.version, built.entity.wake_at(now), built.capture())
     }
-    let (version, wake_at, Capture { parts, rows }) = match built {
+    let (version, wake_at, Capture { parts, rows, .. }) = match built {
         Rebuilt::Cart(built) => parts(*built, now),
         Rebuilt::Order(built) => parts(*built, now),
         Rebuilt::Vendor(built) => parts(*built, now),
     };
-    Captured { entity, version, wake_at, parts, rows }
+    Captured { entity, version, wake_at, parts, rows, whole: true }
 }

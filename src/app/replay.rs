@@ -12,15 +12,12 @@ use crate::domain::record::RawRecord;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::StoreConfig;
-use crate::persistence::recovery::for_each_record;
+use crate::persistence::recovery::{for_each_frame, for_each_record};
 use crate::ports::{History, Store, StoreError};
 use crate::telemetry::without_secrets;
 use serde_json::Value;
 use std::io::Write;
 use std::str::FromStr;
-
-/// Bytes of frames read at a time.
-const READ_BYTES: usize = 8 * 1024 * 1024;
 
 /// How far to go in an entity's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,22 +69,17 @@ pub async fn print(
 
 async fn print_store(store: &Store, entity: EntityRef, until: Until, out: &mut impl Write) -> Result<(), AppError> {
     let (mut records, mut newest) = (Vec::new(), 0);
-    let (partition, mut after) = (entity.partition(limits::PARTITIONS), 0);
-    loop {
-        let frames = store.journal.frames(partition, after, READ_BYTES).await?;
-        let Some(last) = frames.last() else { break };
-        after = last.seq;
-        for frame in &frames {
-            for_each_record(frame, |record, line| {
-                if record.entity == entity {
-                    newest = record.version;
-                    if until.includes(record) {
-                        records.push(line.to_vec());
-                    }
+    for_each_frame(&*store.journal, entity.partition(limits::PARTITIONS), 0, |frame| {
+        for_each_record(frame, |record, line| {
+            if record.entity == entity {
+                newest = record.version;
+                if until.includes(record) {
+                    records.push(line.to_vec());
                 }
-            })?;
-        }
-    }
+            }
+        })
+    })
+    .await?;
     match (until, newest) {
         (_, 0) => return Err(AppError::Asked(format!("the journal has no record of {entity}"))),
         (Until::Version(version), newest) if version > newest => {

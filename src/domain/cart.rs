@@ -102,8 +102,8 @@ pub enum CartCommand {
         by: Principal,
         /// What the buyer gives.
         details: Box<CheckoutDetails>,
-        /// What is durably known to be short; filled in by the node.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        /// What is durably known to be short. The node that decides fills it in, so it goes over no wire.
+        #[serde(skip)]
         shortages: Vec<Shortage>,
     },
     /// The order ended unpaid: open again.
@@ -535,7 +535,7 @@ impl Entity for Cart {
     }
 
     fn capture(&mut self) -> Capture {
-        Capture { parts: vec![write_part(String::new(), self)], rows: Rows::default() }
+        Capture { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true }
     }
 
     fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {

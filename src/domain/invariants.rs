@@ -1,5 +1,5 @@
-//! What must always hold. Each entity checks what concerns it alone (`Entity::check`); what concerns several is checked here,
-//! over the rows of a whole store, by `haat audit` and by the simulation.
+//! What a breach of an invariant is. Each entity checks what concerns it alone (`Entity::check`); what concerns several is checked by
+//! `haat audit` over a store, by the tests over the domain, and by `haat-load` from outside.
 
 use super::ids::{EntityRef, SkuId};
 use std::fmt;

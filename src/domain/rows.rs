@@ -1,6 +1,5 @@
 //! The rows of the read tables, as entities give them to a checkpoint.
 
-use super::entity::Owner;
 use super::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use super::money::Currency;
 use super::order::{OrderStatus, PaymentStatus, SubOrderStatus};
@@ -122,13 +121,6 @@ pub struct OrderRow {
     pub sub_orders: Vec<SubOrderRow>,
     /// Lines.
     pub lines: Vec<OrderLineRow>,
-}
-
-impl OrderRow {
-    /// The owner as entities know it.
-    pub fn owner(&self) -> Owner {
-        self.customer_id.map_or(Owner::Guest, Owner::Customer)
-    }
 }
 
 /// A row of `sub_orders`.

@@ -11,7 +11,7 @@ use crate::persistence::metrics::CheckpointMetrics;
 use crate::ports::{
     Captured, CheckpointWrite, Checkpoints, Clock, Lane, Partition, RefusedRows, StateSource, StoreError,
 };
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use futures::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -62,7 +62,7 @@ pub struct Checkpointer {
 #[derive(Default)]
 struct Carried {
     /// Entities that could not be captured: their partition's checkpoint stays where it is, so that replay meets them again.
-    stuck: HashMap<EntityRef, u64>,
+    stuck: HashSet<EntityRef>,
     /// Entities captured with records that came after the boundary. The next boundary names these records, but all is written by then,
     /// and the entity may have left memory.
     ahead: HashMap<EntityRef, u64>,
@@ -117,24 +117,25 @@ impl Checkpointer {
         let mut carried = self.carried.lock().await;
         let Carried { stuck, ahead } = &mut *carried;
         let (started, now) = (Instant::now(), self.clock.now());
-        let Some(mut boundary) = self.lane.boundary().await else {
+        let Some(boundary) = self.lane.boundary().await else {
             return Ok(());
         };
-        boundary.changed.extend(stuck.drain());
-        if boundary.changed.is_empty() {
+        let written = std::mem::take(ahead);
+        let changed = boundary.changed.iter().filter(|(entity, version)| written.get(entity) != Some(version));
+        let mut entities: Vec<EntityRef> = changed.map(|(entity, _)| *entity).collect();
+        // What was stuck is asked again, too.
+        entities.extend(stuck.drain().filter(|entity| !boundary.changed.contains_key(entity)));
+        if boundary.changed.is_empty() && entities.is_empty() {
             self.as_of.store(now.as_millis(), Ordering::Relaxed);
             return Ok(());
         }
-        let written = std::mem::take(ahead);
-        let changed = boundary.changed.iter().filter(|(entity, version)| written.get(entity) != Some(version));
-        let entities: Vec<EntityRef> = changed.map(|(entity, _)| *entity).collect();
         self.metrics.dirty.set(entities.len() as f64);
         for slice in entities.chunks(self.settings.slice) {
             let slice_started = Instant::now();
             let captured = self.capture(slice).await;
             for entity in slice {
                 if !captured.iter().any(|captured| captured.entity == *entity) {
-                    stuck.insert(*entity, boundary.changed.get(entity).copied().unwrap_or_default());
+                    stuck.insert(*entity);
                 }
             }
             self.write(&captured, &[]).await?;
@@ -149,9 +150,9 @@ impl Checkpointer {
         }
         let advance = self.advance(&boundary, stuck);
         self.write(&[], &advance).await?;
-        if stuck.is_empty() {
-            self.lane.checkpointed(boundary.written);
-        }
+        // A quarantined entity is stuck until someone has looked at it. What all others recorded is held all the same: counted as lag, it
+        // would have every write of the node refused in the end.
+        self.lane.checkpointed(boundary.written);
         self.as_of.store(now.as_millis(), Ordering::Relaxed);
         self.metrics.dirty.set(stuck.len() as f64);
         self.metrics.seconds.record(started.elapsed());
@@ -168,9 +169,9 @@ impl Checkpointer {
     }
 
     /// Partitions with an entity that could not be captured stay where they are.
-    fn advance(&self, boundary: &Boundary, stuck: &HashMap<EntityRef, u64>) -> Vec<(u16, u64)> {
+    fn advance(&self, boundary: &Boundary, stuck: &HashSet<EntityRef>) -> Vec<(u16, u64)> {
         let partitions = self.owned.len() as u16;
-        let free = |(id, _): &(u16, u64)| !stuck.keys().any(|entity| entity.partition(partitions) == *id);
+        let free = |(id, _): &(u16, u64)| !stuck.iter().any(|entity| entity.partition(partitions) == *id);
         boundary.seqs.iter().copied().filter(free).collect()
     }
 
@@ -178,8 +179,10 @@ impl Checkpointer {
         let mut wait = Duration::from_millis(50);
         loop {
             match self.store.write(CheckpointWrite { owned: &self.owned, entities, advance }).await {
-                Ok(refused) => {
-                    self.report(&refused);
+                Ok(written) => {
+                    self.report(&written.refused);
+                    let refused = written.refused.iter().map(|refused| refused.entity);
+                    refused.chain(written.incomplete).for_each(|entity| self.source.give_all_rows(entity));
                     return Ok(());
                 }
                 Err(StoreError::Unavailable(error)) => {

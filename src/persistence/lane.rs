@@ -59,11 +59,15 @@ struct Queue {
     closed: bool,
 }
 
+/// The newest version of each entity that has records since some boundary.
+pub type Versions = HashMap<EntityRef, u64>;
+
 /// What stood between two batches: everything before is in `changed` or in an earlier boundary's.
 #[derive(Debug, Default)]
 pub struct Boundary {
-    /// The entities that have records since the last boundary, each with its newest version.
-    pub changed: HashMap<EntityRef, u64>,
+    /// The entities that have records since the last boundary, each with its newest version. The lane looks at them too, up to the next
+    /// boundary.
+    pub changed: Arc<Versions>,
     /// The newest frame of each partition.
     pub seqs: Vec<(u16, u64)>,
     /// Records ever written by this lane, and bytes of frames: by these the lag is counted.
@@ -86,7 +90,11 @@ pub struct LaneShared {
     written_bytes: AtomicU64,
     checkpointed_records: AtomicU64,
     checkpointed_bytes: AtomicU64,
-    store_available: AtomicBool,
+    /// Whether the store took the last batch. Only the writer knows.
+    appends_land: AtomicBool,
+    /// Whether the lease could be renewed the last time. Only its keeper knows: it has a connection of its own, so neither can speak for
+    /// the other.
+    lease_renewed: AtomicBool,
     lease: Mutex<Lease>,
     idle: Notify,
 }
@@ -103,7 +111,8 @@ impl LaneShared {
             written_bytes: AtomicU64::new(0),
             checkpointed_records: AtomicU64::new(0),
             checkpointed_bytes: AtomicU64::new(0),
-            store_available: AtomicBool::new(true),
+            appends_land: AtomicBool::new(true),
+            lease_renewed: AtomicBool::new(true),
             lease: Mutex::new(Lease::default()),
             idle: Notify::new(),
         })
@@ -116,7 +125,7 @@ impl LaneShared {
         receive.await.ok()
     }
 
-    /// Tells the lane up to where a checkpoint holds everything.
+    /// Tells the lane up to where a checkpoint holds everything, but for the few entities that cannot be captured.
     pub fn checkpointed(&self, written: (u64, u64)) {
         self.checkpointed_records.store(written.0, Ordering::Relaxed);
         self.checkpointed_bytes.store(written.1, Ordering::Relaxed);
@@ -186,8 +195,12 @@ impl Lane for LaneShared {
         self.push(Item::Record(append))
     }
 
+    fn is_durable(&self, place: Place) -> bool {
+        self.durable.load(Ordering::Acquire) >= place.0
+    }
+
     fn when_durable(&self, after: Place, then: Completion) {
-        if self.durable.load(Ordering::Acquire) >= after.0 {
+        if self.is_durable(after) {
             then();
         } else {
             self.push(Item::Barrier(then));
@@ -202,7 +215,7 @@ impl Lane for LaneShared {
             records_in_flight: self.in_flight.load(Ordering::Relaxed),
             records_since_checkpoint: since(&self.written_records, &self.checkpointed_records),
             bytes_since_checkpoint: since(&self.written_bytes, &self.checkpointed_bytes),
-            store_available: self.store_available.load(Ordering::Relaxed),
+            store_available: self.appends_land.load(Ordering::Relaxed) && self.lease_renewed.load(Ordering::Relaxed),
         }
     }
 
@@ -227,7 +240,11 @@ struct Writer {
     metrics: LaneMetrics,
     partitions: Vec<Forming>,
     packer: Packer,
-    changed: HashMap<EntityRef, u64>,
+    /// Entities with records since the last boundary.
+    changed: Versions,
+    /// Those of the boundary before. The next one is asked for when their states are in snapshots: until then an actor that loads an old
+    /// snapshot would write one of their versions a second time.
+    earlier: Arc<Versions>,
 }
 
 /// Writes what is queued until the lane is closed and its queue empty, or this node cannot go on.
@@ -238,13 +255,14 @@ pub async fn run(
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     partitions: Vec<Partition>,
-    changed: HashMap<EntityRef, u64>,
+    changed: Versions,
     on_fatal: OnFatal,
 ) {
     let forming = |head: Partition| Forming { head, payload: Vec::new(), records: 0 };
     let partitions = partitions.into_iter().map(forming).collect();
     let (metrics, packer) = (LaneMetrics::new(), Packer::default());
-    let mut writer = Writer { shared, journal, clock, on_fatal, metrics, partitions, packer, changed };
+    let earlier = Arc::default();
+    let mut writer = Writer { shared, journal, clock, on_fatal, metrics, partitions, packer, changed, earlier };
     writer.run().await;
 }
 
@@ -318,18 +336,21 @@ impl Writer {
                 self.shared.written_records.load(Ordering::Relaxed),
                 self.shared.written_bytes.load(Ordering::Relaxed),
             );
-            let boundary = Boundary { changed: mem::take(&mut self.changed), seqs, written };
-            if let Err(unwanted) = reply.send(boundary) {
-                self.changed = unwanted.changed;
+            let changed = Arc::new(mem::take(&mut self.changed));
+            match reply.send(Boundary { changed: changed.clone(), seqs, written }) {
+                Ok(()) => self.earlier = changed,
+                Err(unwanted) => {
+                    drop(unwanted);
+                    self.changed = Arc::try_unwrap(changed).unwrap_or_else(|shared| (*shared).clone());
+                }
             }
         }
         Ok(())
     }
 
     fn take(&mut self, entity: EntityRef, version: u64, record: &[u8]) -> Result<(), Fatal> {
-        if let Some(before) = self.changed.insert(entity, version)
-            && before + 1 != version
-        {
+        let before = self.changed.insert(entity, version).or_else(|| self.earlier.get(&entity).copied());
+        if let Some(before) = before.filter(|before| before + 1 != version) {
             tracing::error!(%entity, before, version, "a record does not follow the entity's last");
             return Err(Fatal::Broken);
         }
@@ -376,14 +397,14 @@ impl Writer {
                 Err(StoreError::Fenced) => return Err(Fatal::Fenced),
                 Err(error) => error,
             };
-            if self.shared.store_available.swap(false, Ordering::Relaxed) {
+            if self.shared.appends_land.swap(false, Ordering::Relaxed) {
                 tracing::warn!(error = %failed, "the store took no batch: it is tried again until it does");
             }
             self.metrics.failed();
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RETRY.1);
         }
-        if !self.shared.store_available.swap(true, Ordering::Relaxed) {
+        if !self.shared.appends_land.swap(true, Ordering::Relaxed) {
             tracing::info!("the store takes batches again");
         }
         Ok(())
@@ -464,7 +485,7 @@ pub async fn keep_lease(
         match journal.renew(&partitions, lease).await {
             Ok(()) => {
                 shared.set_lease(asked + lease);
-                shared.store_available.store(true, Ordering::Relaxed);
+                shared.lease_renewed.store(true, Ordering::Relaxed);
             }
             Err(StoreError::Fenced) => {
                 tracing::error!("another node has taken the store over");
@@ -473,7 +494,7 @@ pub async fn keep_lease(
             }
             Err(error) => {
                 // An idle node hears of a store that is gone only so.
-                shared.store_available.store(false, Ordering::Relaxed);
+                shared.lease_renewed.store(false, Ordering::Relaxed);
                 tracing::warn!(%error, "the lease could not be renewed");
             }
         }

@@ -48,28 +48,20 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
     let mut recovered = Recovered::default();
     let mut found: HashMap<EntityRef, Replayed> = HashMap::default();
     for partition in partitions {
-        let mut after = partition.checkpoint_seq;
-        loop {
-            let frames = store.journal.frames(partition.id, after, READ_BYTES).await?;
-            let Some(last) = frames.last() else { break };
-            after = last.seq;
-            for frame in &frames {
-                recovered.newest = recovered.newest.max(Some(frame.at));
-                recovered.bytes += frame.payload.len() as u64;
-                for_each_record(frame, |record, line| {
-                    recovered.oldest = Some(recovered.oldest.map_or(record.at, |oldest| oldest.min(record.at)));
-                    recovered.records += 1;
-                    let entity = record.entity;
-                    let replayed = found.entry(entity).or_insert_with(|| Replayed {
-                        entity,
-                        version: 0,
-                        history: History::default(),
-                    });
-                    replayed.version = record.version;
-                    replayed.history.records.push(line.to_vec());
-                })?;
-            }
-        }
+        for_each_frame(&*store.journal, partition.id, partition.checkpoint_seq, |frame| {
+            recovered.newest = recovered.newest.max(Some(frame.at));
+            recovered.bytes += frame.payload.len() as u64;
+            for_each_record(frame, |record, line| {
+                recovered.oldest = Some(recovered.oldest.map_or(record.at, |oldest| oldest.min(record.at)));
+                recovered.records += 1;
+                let entity = record.entity;
+                let replayed =
+                    found.entry(entity).or_insert_with(|| Replayed { entity, version: 0, history: History::default() });
+                replayed.version = record.version;
+                replayed.history.records.push(line.to_vec());
+            })
+        })
+        .await?;
     }
     let entities: Vec<EntityRef> = found.keys().copied().collect();
     for some in entities.chunks(READ_SNAPSHOTS) {
@@ -83,6 +75,27 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
     // Which entity comes first must not depend on a hash map's whim.
     recovered.entities.sort_unstable_by_key(|replayed| replayed.entity);
     Ok(recovered)
+}
+
+/// Calls `each` with every frame of a partition after `after_seq`, in order.
+///
+/// # Errors
+/// What the store says, and what `each` does.
+pub async fn for_each_frame(
+    journal: &dyn Journal,
+    partition: u16,
+    after_seq: u64,
+    mut each: impl FnMut(&Frame) -> Result<(), StoreError> + Send,
+) -> Result<(), StoreError> {
+    let mut after = after_seq;
+    loop {
+        let frames = journal.frames(partition, after, READ_BYTES).await?;
+        let Some(last) = frames.last() else { return Ok(()) };
+        after = last.seq;
+        frames.iter().try_for_each(&mut each)?;
+        // Reading frames takes its time, and others want to run.
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Calls `each` with every record of a frame and the line it was read from.
@@ -120,20 +133,16 @@ impl Histories for StoredHistories {
         let partition = entity.partition(self.partitions);
         // The checkpoint is read before the snapshot: a checkpoint that comes in between only makes records that the snapshot has.
         let heads = self.journal.partitions().await?;
-        let mut after = heads.iter().find(|head| head.id == partition).map_or(0, |head| head.checkpoint_seq);
+        let after = heads.iter().find(|head| head.id == partition).map_or(0, |head| head.checkpoint_seq);
         let mut records = Vec::new();
-        loop {
-            let frames = self.journal.frames(partition, after, READ_BYTES).await?;
-            let Some(last) = frames.last() else { break };
-            after = last.seq;
-            for frame in &frames {
-                for_each_record(frame, |record, line| {
-                    if record.entity == entity {
-                        records.push(line.to_vec());
-                    }
-                })?;
-            }
-        }
+        for_each_frame(&*self.journal, partition, after, |frame| {
+            for_each_record(frame, |record, line| {
+                if record.entity == entity {
+                    records.push(line.to_vec());
+                }
+            })
+        })
+        .await?;
         let snapshot: Option<Snapshot> = self.snapshots.load(entity).await?;
         Ok(History { snapshot, records })
     }

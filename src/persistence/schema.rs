@@ -12,12 +12,14 @@ type Step = (i64, &'static str, &'static str);
 pub(super) const POSTGRES: &[Step] = &[
     (1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
     (2, "read tables", include_str!("../../migrations/postgres/0002_read_tables.sql")),
+    (3, "order status", include_str!("../../migrations/postgres/0003_order_status.sql")),
 ];
 
 /// Every migration of `SQLite`, in order.
 pub(super) const SQLITE: &[Step] = &[
     (1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
     (2, "read tables", include_str!("../../migrations/sqlite/0002_read_tables.sql")),
+    (3, "order status", include_str!("../../migrations/sqlite/0003_order_status.sql")),
 ];
 
 /// These migrations, ready to run.

@@ -21,7 +21,7 @@ async fn advance(store: &Store, owned: &[Partition], advance: &[(u16, u64)]) -> 
         .checkpoints
         .write(CheckpointWrite { owned, entities: &[], advance })
         .await
-        .map(|refused| assert_eq!(refused, []))
+        .map(|written| assert_eq!(written.refused, []))
 }
 
 on_both_stores! {

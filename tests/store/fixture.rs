@@ -80,6 +80,13 @@ impl Fixture {
         }
     }
 
+    /// One column of the one row that this query gives on `SQLite`.
+    pub async fn text(&self, sql: &str, column: usize) -> String {
+        let mut connection = self.embedded().await.expect("a connection");
+        let row = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.expect("a row");
+        sqlx::Row::get(&row, column)
+    }
+
     /// A connection to the Postgres database.
     pub async fn connection(&self) -> PgConnection {
         let database = self.database.as_ref().expect("a store on Postgres");

@@ -6,6 +6,7 @@ mod postgres;
 mod checkpoints;
 mod fixture;
 mod journal;
+mod lane;
 mod opening;
 mod ownership;
 mod queries;

@@ -272,3 +272,41 @@ prop_compose! {
         }
     }
 }
+
+/// What looks at whole tables at start-up has the time of a checkpoint, not that of a list: a large table must not keep a server from
+/// starting for ever. Here somebody holds the table for longer than a list may take.
+#[tokio::test]
+async fn on_postgres_what_a_start_reads_may_take_longer_than_a_list() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let mut config = fixture.config();
+    config.options.query_timeout = std::time::Duration::from_millis(50);
+    let store = haat::persistence::open(&config, haat::persistence::Mode::Serve).await.expect("the store opens");
+    let mut somebody = fixture.connection().await;
+    let mut holding = sqlx::Connection::begin(&mut somebody).await.expect("a transaction");
+    sqlx::query("LOCK TABLE orders, skus").execute(&mut *holding).await.expect("the tables are held");
+    let queries = store.queries.clone();
+    let reading = tokio::spawn(async move { (queries.order_counts().await, queries.catalog().await) });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while fixture.number(waiting).await == 0 && !reading.is_finished() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    sqlx::query("SELECT pg_sleep(0.2)").execute(&mut *holding).await.expect("longer than a list may take");
+    holding.rollback().await.expect("the tables are let go");
+    let (counts, catalog) = reading.await.expect("it does not panic");
+    assert_eq!(counts.expect("counted"), []);
+    assert_eq!(catalog.expect("read"), Default::default());
+}
+
+/// How many orders have each status is read from an index, not from the orders.
+#[tokio::test]
+async fn orders_are_counted_without_reading_them() {
+    const COUNT: &str = "SELECT status, count(*) FROM orders GROUP BY status ORDER BY status";
+    let fixture = crate::fixture::Fixture::sqlite();
+    let _store = fixture.open().await;
+    let plan = fixture.text(&format!("EXPLAIN QUERY PLAN {COUNT}"), 3).await;
+    assert!(plan.contains("COVERING INDEX orders_of_status"), "{plan}");
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let _store = fixture.open().await;
+    assert_eq!(fixture.number("SELECT count(*) FROM pg_indexes WHERE indexname = 'orders_of_status'").await, 1);
+}

@@ -4,7 +4,7 @@ use crate::on_both_stores;
 use crate::samples::{at, capture_order, capture_vendor, order_row, vendor_rows, write, write_all};
 use haat::domain::order::OrderStatus;
 use haat::domain::rows::OrderRow;
-use haat::ports::{Captured, OrdersOf};
+use haat::ports::{Captured, CheckpointWrite, OrdersOf};
 
 fn spoiled(seed: &str, spoil: fn(&mut OrderRow)) -> Captured {
     let mut row = order_row(seed, at(5));
@@ -109,6 +109,30 @@ on_both_stores! {
         write_all(&store, &owned, &[capture_order(3, mended.clone())]).await;
         assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, 0);
         assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), [mended]);
+    }
+
+    /// A vendor gives only the rows that have changed. Those that were refused are still missing when others are sound: it is told to give
+    /// all of them, and only then the mark goes.
+    async fn a_refusal_ends_only_with_all_rows(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let rows = vendor_rows("one", "Cup", at(1));
+        let mut wrong = rows.clone();
+        wrong.skus[0].on_hand = -1;
+        let entity = capture_vendor(1, rows.clone()).entity;
+        assert_eq!(write(&store, &owned, &[capture_vendor(1, wrong)]).await.expect("it goes on").len(), 1);
+        let mut changed = rows.clone();
+        changed.products.clear();
+        changed.skus.clear();
+        for (version, rows, whole) in [(2, changed, false), (3, rows.clone(), true)] {
+            let captured = Captured { whole, ..capture_vendor(version, rows) };
+            let write = CheckpointWrite { owned: &owned, entities: &[captured], advance: &[] };
+            let written = store.checkpoints.write(write).await.expect("it is written");
+            assert_eq!(written.refused, []);
+            assert_eq!(written.incomplete, if whole { vec![] } else { vec![entity] });
+            let marked = fixture.number("SELECT count(*) FROM refused_rows").await;
+            assert_eq!(marked, i64::from(!whole), "version {version}");
+        }
+        assert_eq!(store.queries.catalog().await.expect("the catalog"), rows);
     }
 }
 

@@ -48,7 +48,7 @@ pub fn gone(name: &str) -> Part {
 }
 
 pub fn captured(entity: EntityRef, version: u64, parts: Vec<Part>) -> Captured {
-    Captured { entity, version, wake_at: None, parts, rows: Rows::default() }
+    Captured { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true }
 }
 
 /// An order of 2 × 150 and 3 × 50 from two vendors, not paid yet.
@@ -147,7 +147,7 @@ pub fn capture_vendor(version: u64, rows: Rows) -> Captured {
 }
 
 pub async fn write(store: &Store, owned: &[Partition], entities: &[Captured]) -> Result<Vec<RefusedRows>, StoreError> {
-    store.checkpoints.write(CheckpointWrite { owned, entities, advance: &[] }).await
+    store.checkpoints.write(CheckpointWrite { owned, entities, advance: &[] }).await.map(|written| written.refused)
 }
 
 /// Writes what nothing is wrong with.

@@ -86,11 +86,16 @@ on_both_stores! {
         write_all(&store, &owned, &[late.clone(), soon.clone(), then.clone(), waking(cart("never"), 1, None)]).await;
         let due = |until: i64, limit: u32| {
             let snapshots = store.snapshots.clone();
-            async move { snapshots.due(at(until), limit).await.expect("they are found") }
+            async move { snapshots.due(at(until), None, limit).await.expect("they are found") }
         };
         assert_eq!(due(20, 10).await, [(soon.entity, at(10)), (then.entity, at(20))]);
         assert_eq!(due(100, 2).await, [(soon.entity, at(10)), (then.entity, at(20))]);
         assert_eq!(due(9, 10).await, []);
+        let after = |place| store.snapshots.due(at(100), Some(place), 10);
+        assert_eq!(after((then.entity, at(20))).await.expect("the rest"), [(late.entity, at(30))]);
+        assert_eq!(after((late.entity, at(30))).await.expect("nothing"), []);
+        // Of those at the same moment, only those behind.
+        assert_eq!(after((late.entity, at(20))).await.expect("two").len(), 2);
         // What comes to an end is not woken any more.
         write_all(&store, &owned, &[waking(soon.entity, 2, None), waking(then.entity, 2, Some(at(40)))]).await;
         assert_eq!(due(100, 10).await, [(late.entity, at(30)), (then.entity, at(40))]);

@@ -6,13 +6,11 @@ use crate::adapters::sandbox::{LEDGER_FILE, SandboxError, read_ledger};
 use crate::app::AppError;
 use crate::domain::rows::Rows;
 use crate::limits;
-use crate::persistence::recovery::for_each_record;
+use crate::persistence::recovery::{for_each_frame, for_each_record};
 use crate::ports::{LedgerEntry, OrdersOf, Partition, Snapshot, Store, StoreError};
 use std::io;
 use std::path::Path;
 
-/// Bytes of frames read at a time.
-const READ_BYTES: usize = 8 * 1024 * 1024;
 /// Snapshots read at a time.
 const READ_SNAPSHOTS: u32 = 1_000;
 /// Orders read at a time.
@@ -89,27 +87,25 @@ async fn replay(
     replays: &mut Replays,
 ) -> Result<FrameOrder, StoreError> {
     let mut order = FrameOrder::new(head);
-    let mut after = 0;
-    loop {
-        let mut frames = store.journal.frames(head.id, after, READ_BYTES).await?;
-        frames.retain(|frame| frame.seq <= head.tail_seq);
-        let Some(last) = frames.last() else { return Ok(order) };
-        after = last.seq;
-        for frame in &frames {
-            let (mut records, mut strangers) = (0, Vec::new());
-            let read = for_each_record(frame, |record, line| {
-                records += 1;
-                if record.entity.partition(limits::PARTITIONS) != head.id {
-                    strangers.push(record.entity);
-                }
-                replays.take(record.entity, line, frame.seq <= checkpoint);
-            });
-            order.frame(frame, read.map(|()| records).map_err(|error| error.to_string()));
-            strangers.into_iter().for_each(|entity| order.stranger(entity));
+    for_each_frame(&*store.journal, head.id, 0, |frame| {
+        // A running server appends meanwhile.
+        if frame.seq > head.tail_seq {
+            return Ok(());
         }
-        // Making entities anew takes its time, and others want to run.
-        tokio::task::yield_now().await;
-    }
+        let (mut records, mut strangers) = (0, Vec::new());
+        let read = for_each_record(frame, |record, line| {
+            records += 1;
+            if record.entity.partition(limits::PARTITIONS) != head.id {
+                strangers.push(record.entity);
+            }
+            replays.take(record.entity, line, frame.seq <= checkpoint);
+        });
+        order.frame(frame, read.map(|()| records).map_err(|error| error.to_string()));
+        strangers.into_iter().for_each(|entity| order.stranger(entity));
+        Ok(())
+    })
+    .await?;
+    Ok(order)
 }
 
 /// What a look at the sandbox's ledger gave.

@@ -4,11 +4,10 @@ use super::super::text::{count, counted};
 use super::{Breaches, Finding};
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
-use crate::domain::order::Phase;
+use crate::domain::order::{HoldState, Phase};
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{Frame, LedgerEntry, Partition};
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Everything.
@@ -163,25 +162,13 @@ pub(super) struct CartFacts {
     pub(super) order: Option<OrderId>,
 }
 
-/// How far an order is with one vendor, as the order sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ShareState {
-    Asked,
-    Held,
-    Refused,
-    Committed,
-    Released,
-}
-
 /// A vendor's share of an order.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     /// The vendor.
     pub(super) vendor: VendorId,
     /// How far it is.
-    #[serde(rename = "hold")]
-    pub(super) state: ShareState,
+    pub(super) state: HoldState,
 }
 
 /// An order that came into being.
@@ -425,7 +412,7 @@ pub(super) mod samples {
                 line_total: 20,
             }],
         };
-        let shares = vec![Share { vendor: vendor(), state: ShareState::Asked }];
+        let shares = vec![Share { vendor: vendor(), state: HoldState::Asked }];
         OrderFacts { row, phase: Phase::Reserving, shares, current: true }
     }
 
@@ -433,7 +420,7 @@ pub(super) mod samples {
     pub(in super::super) fn paid(attempt: u32) -> OrderFacts {
         let mut order = order(attempt);
         order.phase = Phase::Settled;
-        order.shares[0].state = ShareState::Committed;
+        order.shares[0].state = HoldState::Committed;
         order.row.status = OrderStatus::Paid;
         order.row.payment_status = PaymentStatus::Captured;
         order.row.sub_orders[0].status = SubOrderStatus::Paid;

@@ -1,6 +1,6 @@
 //! Making entities from their records, one record after the other, and beside them the states that their snapshots lead to.
 
-use super::facts::{CartFacts, Facts, OrderFacts, Trades, VendorFacts};
+use super::facts::{CartFacts, Facts, OrderFacts, Share, Trades, VendorFacts};
 use crate::actors::{Built, build};
 use crate::domain::cart::{Cart, CartStatus};
 use crate::domain::entity::Entity;
@@ -299,7 +299,6 @@ impl Replays {
 /// What there is to know of an order; `None` before it came into being.
 fn order_facts(order: &Order, current: bool) -> Option<OrderFacts> {
     let (row, phase) = (order.row()?, order.phase()?);
-    // A share shown to people does not tell what is held for a paid order from what it was sold; the summary does.
-    let shares = serde_json::from_value(order.summary()["sub_orders"].take()).ok()?;
+    let shares = order.holds().map(|(vendor, state)| Share { vendor, state }).collect();
     Some(OrderFacts { row, phase, shares, current })
 }

@@ -1,10 +1,10 @@
 //! Stock: what vendors hold and have sold is what orders wait for and have bought.
 
 use super::super::text::{count, counted};
-use super::facts::{Facts, OrderFacts, Share, ShareState, Trade};
+use super::facts::{Facts, OrderFacts, Share, Trade};
 use super::{Breaches, Finding};
 use crate::domain::ids::{EntityId, OrderId, SkuId, VendorId};
-use crate::domain::order::Phase;
+use crate::domain::order::{HoldState, Phase};
 use crate::domain::vendor::HeldLine;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,15 +91,15 @@ enum Standing {
 /// Whether the vendor has sold this share to the order, for all the order's saga may know.
 fn has_bought(order: &OrderFacts, share: &Share, trade: &Trade) -> bool {
     match share.state {
-        ShareState::Committed => true,
-        ShareState::Held => matches!(order.phase, Phase::Settling | Phase::Quarantined) && !trade.sold.is_empty(),
-        ShareState::Asked | ShareState::Refused | ShareState::Released => false,
+        HoldState::Committed => true,
+        HoldState::Held => matches!(order.phase, Phase::Settling | Phase::Quarantined) && !trade.sold.is_empty(),
+        HoldState::Asked | HoldState::Refused | HoldState::Released => false,
     }
 }
 
 /// Holds one share against what its vendor did. The error says in words what cannot be.
 fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, String> {
-    use ShareState::{Asked, Committed, Held, Refused, Released};
+    use HoldState::{Asked, Committed, Held, Refused, Released};
     use Standing::{AsTold, UnderWay};
     if trade.sold.len() > 1 {
         return Err(format!("sold {} times", trade.sold.len()));
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_step_of_a_saga_has_what_its_vendor_may_have_done() {
-        use ShareState::{Asked, Committed, Held, Refused, Released};
+        use HoldState::{Asked, Committed, Held, Refused, Released};
         let end = OrderStatus::Cancelled;
         let (nothing, holds, sold) = (trade(false, 0), trade(true, 0), trade(false, 1));
         // For each step: may the vendor have done nothing, hold, have sold?
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn stock_is_sold_once_and_as_ordered() {
-        let (order, share) = (paid(1), Share { vendor: vendor(), state: ShareState::Committed });
+        let (order, share) = (paid(1), Share { vendor: vendor(), state: HoldState::Committed });
         assert_eq!(judge(&order, &share, &trade(false, 1)), Ok(Standing::AsTold));
         assert_eq!(judge(&order, &share, &trade(true, 1)), Ok(Standing::UnderWay));
         assert!(judge(&order, &share, &trade(false, 2)).is_err_and(|wrong| wrong == "sold 2 times"));

@@ -16,7 +16,7 @@
 mod state;
 mod types;
 
-pub use state::Phase;
+pub use state::{HoldState, Phase};
 pub use types::*;
 
 use super::cart::{CartCommand, SkuPrice};
@@ -32,7 +32,7 @@ use super::rows::{OrderLineRow, OrderRow, Rows, SubOrderRow};
 use super::time::Timestamp;
 use super::vendor::{HeldLine, VendorCommand, WantedLine};
 use serde::{Deserialize, Serialize};
-use state::{Body, HoldState, SubOrder};
+use state::{Body, SubOrder};
 use uuid::Uuid;
 
 /// An order's state.
@@ -85,6 +85,11 @@ impl Order {
     /// Where the saga stands; `None` before the order came into being.
     pub fn phase(&self) -> Option<Phase> {
         self.body.as_ref().map(|body| body.phase)
+    }
+
+    /// How far it is with each of its vendors. What is shown to people does not tell what is held for a paid order from what it was sold.
+    pub fn holds(&self) -> impl Iterator<Item = (VendorId, HoldState)> {
+        self.body.iter().flat_map(|body| &body.sub_orders).map(|sub| (sub.vendor, sub.hold))
     }
 
     /// Its status; `None` before it came into being.
@@ -410,7 +415,6 @@ impl Entity for Order {
             OrderCommand::Await { by, milestone } => {
                 let body = self.body.as_ref()?;
                 let reached = match milestone {
-                    Milestone::Any => true,
                     Milestone::Held => body.status != OrderStatus::Placed,
                     Milestone::Paid => body.status.is_paid() || body.status.is_end(),
                 };
@@ -637,7 +641,7 @@ impl Entity for Order {
 
     fn capture(&mut self) -> Capture {
         let rows = Rows { orders: self.row().into_iter().collect(), ..Rows::default() };
-        Capture { parts: vec![write_part(String::new(), self)], rows }
+        Capture { parts: vec![write_part(String::new(), self)], rows, whole: true }
     }
 
     fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {

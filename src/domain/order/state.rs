@@ -34,14 +34,19 @@ pub enum Phase {
     Quarantined,
 }
 
-/// How far one vendor is.
+/// How far an order is with one vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum HoldState {
+pub enum HoldState {
+    /// It was asked to hold stock.
     Asked,
+    /// It holds.
     Held,
+    /// It refused.
     Refused,
+    /// What it held is sold.
     Committed,
+    /// What it held is given back.
     Released,
 }
 

@@ -167,8 +167,6 @@ pub enum OrderCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Milestone {
-    /// As it is: what a wait that ended too early is answered with.
-    Any,
     /// Its stock is held, or it was refused.
     Held,
     /// It is paid, or it has ended.

@@ -3,6 +3,8 @@
 //! A hold lowers what is available at once and what is on hand when the order is paid. Only the order ends it, by commit or
 //! release; past its time the vendor asks the order. So stock can never be promised twice.
 
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use types::*;
@@ -79,7 +81,12 @@ pub struct Vendor {
     due: BTreeSet<(Timestamp, OrderId)>,
     /// Remembered releases by the moment at which they may be forgotten.
     forget: BTreeSet<(Timestamp, OrderId)>,
-    changed: BTreeSet<PartKey>,
+    /// What the next capture gives, and whether no capture has given it yet: then it need not be deleted when it is gone.
+    changed: BTreeMap<PartKey, bool>,
+    /// Whether there was a capture. Before the first, what this state was made of may be on its way to the store.
+    captured: bool,
+    /// Whether the next capture gives all rows.
+    all_rows: bool,
     /// SKUs whose figures were found not to add up.
     stopped: BTreeSet<SkuId>,
     /// How much the online check may look at by now.
@@ -241,14 +248,27 @@ impl Vendor {
     fn touch_sku(&mut self, id: SkuId, change: impl FnOnce(&mut Sku)) {
         if let Some(sku) = self.skus.get_mut(&id) {
             change(sku);
-            self.changed.insert(PartKey::Sku(id));
+            self.changed.entry(PartKey::Sku(id)).or_insert(false);
+        }
+    }
+
+    fn made(&mut self, key: PartKey) {
+        self.changed.entry(key).or_insert(self.captured);
+    }
+
+    /// What was made and ended since the last capture leaves nothing behind: in a rush, that is most of it.
+    fn ended(&mut self, key: PartKey) {
+        if self.changed.get(&key) == Some(&true) {
+            self.changed.remove(&key);
+        } else {
+            self.changed.insert(key, false);
         }
     }
 
     fn end_hold(&mut self, order: OrderId) -> Option<Hold> {
         let hold = self.holds.remove(&order)?;
         self.due.remove(&(hold.until, order));
-        self.changed.insert(PartKey::Hold(order));
+        self.ended(PartKey::Hold(order));
         Some(hold)
     }
 
@@ -256,7 +276,7 @@ impl Vendor {
         while let Some((until, order)) = self.forget.first().copied().filter(|(until, _)| *until < at) {
             self.forget.remove(&(until, order));
             self.released.remove(&order);
-            self.changed.insert(PartKey::Released(order));
+            self.ended(PartKey::Released(order));
         }
     }
 
@@ -301,7 +321,9 @@ impl Entity for Vendor {
             released: HashMap::new(),
             due: BTreeSet::new(),
             forget: BTreeSet::new(),
-            changed: BTreeSet::new(),
+            changed: BTreeMap::new(),
+            captured: false,
+            all_rows: false,
             stopped: BTreeSet::new(),
             check_allowance: 0,
         }
@@ -374,12 +396,12 @@ impl Entity for Vendor {
                         held: 0,
                     };
                     self.skus.insert(new.id, sku);
-                    self.changed.insert(PartKey::Sku(new.id));
+                    self.made(PartKey::Sku(new.id));
                 }
                 let skus = product.skus.iter().map(|sku| sku.id).collect();
                 let NewProduct { id, title, description, category, .. } = product.clone();
                 self.products.insert(id, Product { title, description, category, created_at: at, skus });
-                self.changed.insert(PartKey::Product(id));
+                self.made(PartKey::Product(id));
             }
             VendorEvent::SkuPriceChanged { sku, price_minor } => {
                 self.touch_sku(*sku, |sku| sku.price_minor = *price_minor);
@@ -394,7 +416,7 @@ impl Entity for Vendor {
                 }
                 self.holds.insert(*order, Hold { until: *until, lines: lines.clone() });
                 self.due.insert((*until, *order));
-                self.changed.insert(PartKey::Hold(*order));
+                self.made(PartKey::Hold(*order));
             }
             VendorEvent::StockCommitted { order } => {
                 for line in self.end_hold(*order).into_iter().flat_map(|hold| hold.lines) {
@@ -410,7 +432,7 @@ impl Entity for Vendor {
                 }
                 if *until > at && self.released.insert(*order, *until).is_none() {
                     self.forget.insert((*until, *order));
-                    self.changed.insert(PartKey::Released(*order));
+                    self.made(PartKey::Released(*order));
                 }
             }
         }
@@ -461,9 +483,25 @@ impl Entity for Vendor {
     }
 
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
-        // A few at a time: as they are answered, the next come up.
-        let due = self.due.iter().take_while(|(until, _)| *until <= now).take(limits::HOLDS_ASKED_AT_ONCE);
-        due.map(|(_, order)| EffectKey::new(Step::AskHold, *order)).collect()
+        self.outstanding_besides(now, &[])
+    }
+
+    fn outstanding_besides(&self, now: Timestamp, in_vain: &[EffectKey]) -> Vec<EffectKey> {
+        // A few at a time: as they are answered, the next come up. Some are never answered, such as those of a quarantined order: they are
+        // asked again, beside the others.
+        let mut keys = Vec::new();
+        let mut room = limits::HOLDS_ASKED_AT_ONCE;
+        for (_, order) in self.due.iter().take_while(|(until, _)| *until <= now) {
+            let key = EffectKey::new(Step::AskHold, *order);
+            if !in_vain.contains(&key) {
+                if room == 0 {
+                    break;
+                }
+                room -= 1;
+            }
+            keys.push(key);
+        }
+        keys
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
@@ -571,15 +609,25 @@ impl Entity for Vendor {
         let changed = std::mem::take(&mut self.changed);
         let mut parts = vec![write_part(String::new(), &self.head)];
         let mut rows = Rows { vendors: self.row().into_iter().collect(), ..Rows::default() };
-        for key in changed {
+        let whole = std::mem::take(&mut self.all_rows);
+        self.captured = true;
+        if whole {
+            (rows.products, rows.skus) = (self.product_rows(), self.sku_rows());
+        }
+        for key in changed.into_keys() {
             parts.push(self.part(key));
             match key {
+                _ if whole => {}
                 PartKey::Product(id) => rows.products.extend(self.product_row(id)),
                 PartKey::Sku(id) => rows.skus.extend(self.sku_row(id)),
                 PartKey::Hold(_) | PartKey::Released(_) => {}
             }
         }
-        Capture { parts, rows }
+        Capture { parts, rows, whole }
+    }
+
+    fn give_all_rows(&mut self) {
+        self.all_rows = true;
     }
 
     fn restore(id: VendorId, parts: &[Part]) -> Result<Self, RestoreError> {

@@ -1,9 +1,9 @@
 //! The course of a checkpoint: the same on both stores. What it upserts with stands beside each store.
 
-use super::{Db, Inner, SLICE_ENTITIES, upserts};
+use super::{Db, Inner, SLICE_ENTITIES, SLICE_PIECES, upserts};
 use crate::domain::ids::EntityRef;
 use crate::persistence::slot::{ErrorKind, kind};
-use crate::ports::{Captured, CheckpointWrite, Checkpoints, Partition, RefusedRows, StoreError};
+use crate::ports::{Captured, CheckpointWrite, Checkpoints, Partition, RefusedRows, StoreError, Written};
 use async_trait::async_trait;
 use sqlx::{Acquire, AssertSqlSafe, Transaction};
 use std::collections::{BTreeMap, HashSet};
@@ -23,20 +23,22 @@ type Marked = BTreeMap<(String, Uuid), i64>;
 
 #[async_trait]
 impl Checkpoints for Inner {
-    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Vec<RefusedRows>, StoreError> {
-        let mut refused = Vec::new();
+    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError> {
+        let mut all = Written::default();
         let mut rest = write.entities;
         loop {
-            let (slice, after) = rest.split_at(rest.len().min(SLICE_ENTITIES));
+            let (slice, after) = rest.split_at(slice_of(rest, SLICE_ENTITIES, SLICE_PIECES));
             rest = after;
             let advance = if rest.is_empty() { write.advance } else { &[] };
-            refused.extend(self.write_slice(write.owned, slice, advance).await?);
+            let written = self.write_slice(write.owned, slice, advance).await?;
+            all.refused.extend(written.refused);
+            all.incomplete.extend(written.incomplete);
             if rest.is_empty() {
                 break;
             }
         }
         self.tidy_up_after(write.advance).await;
-        Ok(refused)
+        Ok(all)
     }
 
     async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
@@ -65,7 +67,7 @@ impl Inner {
         owned: &[Partition],
         entities: &[Captured],
         advance: &[(u16, u64)],
-    ) -> Result<Vec<RefusedRows>, StoreError> {
+    ) -> Result<Written, StoreError> {
         let mut held = self.checkpointer().await?;
         let written = async {
             let mut transaction = upserts::begin(held.connection()).await?;
@@ -87,7 +89,7 @@ async fn fill(
     owned: &[Partition],
     entities: &[Captured],
     advance: &[(u16, u64)],
-) -> Result<Option<Vec<RefusedRows>>, sqlx::Error> {
+) -> Result<Option<Written>, sqlx::Error> {
     if !upserts::lock_owned(transaction, owned).await? {
         return Ok(None);
     }
@@ -97,15 +99,15 @@ async fn fill(
         .into_iter()
         .map(|(kind, entity, version)| ((kind, entity), version))
         .collect();
-    let mut refused = Vec::new();
+    let mut written = Written::default();
     for chunk in chunks(entities) {
         let newer = upserts::newer_heads(transaction, chunk).await?;
         let current: Vec<&Captured> = chunk.iter().filter(|captured| !newer.contains(&captured.entity)).collect();
         upserts::parts(transaction, &current).await?;
-        write_rows(transaction, chunk, &marked, &mut refused).await?;
+        write_rows(transaction, chunk, &marked, &mut written).await?;
     }
     if advance.is_empty() || upserts::advance(transaction, owned, advance).await? {
-        Ok(Some(refused))
+        Ok(Some(written))
     } else {
         Ok(None)
     }
@@ -116,7 +118,7 @@ async fn write_rows(
     transaction: &mut Transaction<'_, Db>,
     chunk: &[Captured],
     marked: &Marked,
-    refused: &mut Vec<RefusedRows>,
+    written: &mut Written,
 ) -> Result<(), sqlx::Error> {
     let mut waiting = vec![chunk];
     while let Some(entities) = waiting.pop() {
@@ -126,8 +128,13 @@ async fn write_rows(
                 attempt.commit().await?;
                 for captured in entities {
                     let key = (captured.entity.kind.name().to_owned(), captured.entity.uuid);
-                    if marked.get(&key).is_some_and(|version| version_of(captured) >= *version) {
-                        unmark(transaction, captured.entity).await?;
+                    if marked.get(&key).is_none_or(|version| version_of(captured) < *version) {
+                        continue;
+                    }
+                    // What was refused stands in no other capture: it is there only when all rows are.
+                    match captured.whole {
+                        true => unmark(transaction, captured.entity).await?,
+                        false => written.incomplete.push(captured.entity),
                     }
                 }
                 continue;
@@ -138,7 +145,7 @@ async fn write_rows(
         attempt.rollback().await?;
         if let [captured] = entities {
             upserts::mark_refused(transaction, captured, &reason).await?;
-            refused.push(RefusedRows { entity: captured.entity, reason });
+            written.refused.push(RefusedRows { entity: captured.entity, reason });
         } else {
             let (first, second) = entities.split_at(entities.len() / 2);
             waiting.extend([second, first]);
@@ -166,6 +173,16 @@ fn version_of(captured: &Captured) -> i64 {
     i64::try_from(captured.version).unwrap_or(i64::MAX)
 }
 
+/// How many of these entities one transaction takes.
+fn slice_of(entities: &[Captured], most: usize, pieces: usize) -> usize {
+    let mut sum = 0;
+    let fits = |captured: &&Captured| {
+        sum += pieces_of(captured);
+        sum <= pieces
+    };
+    entities.iter().take(most).take_while(fits).count().max(1).min(entities.len())
+}
+
 /// Cuts the entities into runs that one statement each can take: not too long, and no entity twice.
 fn chunks(entities: &[Captured]) -> Vec<&[Captured]> {
     let mut chunks = Vec::new();
@@ -191,4 +208,29 @@ fn pieces_of(captured: &Captured) -> usize {
     let rows = &captured.rows;
     let of_orders: usize = rows.orders.iter().map(|order| 2 + order.sub_orders.len() + order.lines.len()).sum();
     captured.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + of_orders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entity::Part;
+    use crate::domain::ids::Kind;
+    use crate::domain::rows::Rows;
+
+    #[test]
+    fn a_transaction_ends_at_its_pieces_and_at_its_entities_and_takes_at_least_one() {
+        let of = |parts: usize| Captured {
+            entity: EntityRef { kind: Kind::Vendor, uuid: Uuid::from_u128(parts as u128) },
+            version: 1,
+            wake_at: None,
+            parts: vec![Part { name: String::new(), state: None }; parts],
+            rows: Rows::default(),
+            whole: true,
+        };
+        let entities = [of(9), of(1), of(2), of(3), of(1), of(1)];
+        assert_eq!(slice_of(&entities, 3, 5), 1, "one that is too large goes alone");
+        assert_eq!(slice_of(&entities[1..], 3, 5), 2);
+        assert_eq!(slice_of(&entities[3..], 2, 5), 2);
+        assert_eq!(slice_of(&[], 2, 5), 0);
+    }
 }

@@ -256,7 +256,7 @@ impl Inner {
     }
 
     async fn read_catalog(&self) -> Result<(Vec<(Uuid, String)>, Vec<ProductColumns>, Vec<SkuColumns>), sqlx::Error> {
-        let mut transaction = self.lists.begin_with(BEGIN_READING).await?;
+        let mut transaction = self.tables.begin_with(BEGIN_READING).await?;
         let vendors = sqlx::query_as("SELECT id, name FROM vendors ORDER BY id").fetch_all(&mut *transaction).await?;
         let mut products = QueryBuilder::<Db>::new(PRODUCTS);
         let products = products.push(" ORDER BY id").build_query_as().fetch_all(&mut *transaction).await?;
@@ -331,14 +331,10 @@ impl Queries for Inner {
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
         let query =
             sqlx::query_as::<_, (String, i64)>("SELECT status, count(*) FROM orders GROUP BY status ORDER BY status");
-        let rows = within(self.checkpoint_timeout, query.fetch_all(&self.lists)).await?;
+        let rows = within(self.checkpoint_timeout, query.fetch_all(&self.tables)).await?;
         let count = |(status, count): (String, i64)| {
             Ok((OrderStatus::from_name(&status).ok_or_else(|| unknown("order status", &status))?, unsigned(count)?))
         };
         rows.into_iter().map(count).collect()
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        within(self.query_timeout, sqlx::query("SELECT 1").execute(&self.lists)).await.map(|_| ())
     }
 }

@@ -6,7 +6,7 @@ use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
 use crate::persistence::values::{Moment, columns, unsigned};
-use crate::ports::{Snapshot, Snapshots, StoreError};
+use crate::ports::{Due, Snapshot, Snapshots, StoreError};
 use async_trait::async_trait;
 use sqlx::QueryBuilder;
 use uuid::Uuid;
@@ -18,7 +18,9 @@ const LOAD: &str = "
     SELECT kind, entity, part, version, state FROM snapshot WHERE kind = $1 AND entity = $2 ORDER BY part";
 
 const DUE: &str = "
-    SELECT kind, entity, wake_at FROM snapshot WHERE wake_at <= $1 ORDER BY wake_at, kind, entity LIMIT $2";
+    SELECT kind, entity, wake_at FROM snapshot
+    WHERE wake_at <= $1 AND wake_at >= $2 AND (wake_at, kind, entity) > ($2, $3, $4)
+    ORDER BY wake_at, kind, entity LIMIT $5";
 
 const SCAN: &str = "
     SELECT kind, entity, part, version, state FROM snapshot
@@ -91,8 +93,16 @@ impl Snapshots for Inner {
         Ok(found)
     }
 
-    async fn due(&self, until: Timestamp, limit: u32) -> Result<Vec<(EntityRef, Timestamp)>, StoreError> {
-        let query = sqlx::query_as::<_, (String, Uuid, Moment)>(DUE).bind(Moment(until)).bind(i64::from(limit));
+    async fn due(&self, until: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError> {
+        // Before the first: nothing was to be woken before 1970, and no kind's name is empty.
+        let (from, kind, uuid) = after
+            .map_or((Timestamp::from_millis(0), "", Uuid::nil()), |(entity, at)| (at, entity.kind.name(), entity.uuid));
+        let query = sqlx::query_as::<_, (String, Uuid, Moment)>(DUE)
+            .bind(Moment(until))
+            .bind(Moment(from))
+            .bind(kind)
+            .bind(uuid)
+            .bind(i64::from(limit));
         let rows = within(self.query_timeout, query.fetch_all(&self.reads)).await?;
         rows.into_iter().map(|(kind, uuid, Moment(at))| Ok((entity(&kind, uuid)?, at))).collect()
     }

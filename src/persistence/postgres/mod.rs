@@ -41,6 +41,8 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How many entities one transaction of a checkpoint writes at most: appends do not wait for it, so a great many.
 const SLICE_ENTITIES: usize = 50_000;
+/// How many parts and rows, unless a single entity has more.
+const SLICE_PIECES: usize = 500_000;
 
 struct Inner {
     mode: Mode,
@@ -52,6 +54,8 @@ struct Inner {
     query_timeout: Duration,
     reads: Pool<Postgres>,
     lists: Pool<Postgres>,
+    /// For what looks at whole tables, at start-up: as long as a checkpoint may take.
+    tables: Pool<Postgres>,
 }
 
 impl Inner {
@@ -101,12 +105,17 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         ])
     };
     let slot = |timeout| Slot::new(limited(timeout), options.connect_timeout);
-    let pool = |connections| {
+    let pool = |connections, timeout| {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(options.connect_timeout)
-            .connect_lazy_with(limited(options.query_timeout))
+            .connect_lazy_with(limited(timeout))
     };
+    let once = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(options.connect_timeout)
+        .idle_timeout(GRACE)
+        .connect_lazy_with(limited(options.checkpoint_timeout));
     let inner = Arc::new(Inner {
         mode,
         append: slot(options.append_timeout),
@@ -115,8 +124,9 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         checkpoint: slot(options.checkpoint_timeout),
         checkpoint_timeout: options.checkpoint_timeout + GRACE,
         query_timeout: options.query_timeout + GRACE,
-        reads: pool(options.read_connections),
-        lists: pool(options.query_connections),
+        reads: pool(options.read_connections, options.query_timeout),
+        lists: pool(options.query_connections, options.query_timeout),
+        tables: once,
     });
     Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
 }

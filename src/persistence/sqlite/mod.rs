@@ -43,6 +43,8 @@ const BEGIN_READING: &str = "BEGIN DEFERRED";
 
 /// How many entities one transaction of a checkpoint writes at most: what an append may have to wait for.
 const SLICE_ENTITIES: usize = 256;
+/// How many parts and rows, unless a single entity has more: its snapshot is of one version.
+const SLICE_PIECES: usize = 4_096;
 
 /// The file in the data directory.
 const FILE: &str = "haat.db";
@@ -59,6 +61,8 @@ struct Inner {
     query_timeout: Duration,
     reads: Pool<Sqlite>,
     lists: Pool<Sqlite>,
+    /// For what looks at whole tables. Here no statement has a time of its own.
+    tables: Pool<Sqlite>,
     /// Held as long as the store is open for writing. Dropped last: fields are dropped in the order in which they stand.
     lock: Option<DirectoryLock>,
 }
@@ -113,6 +117,7 @@ pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Sto
             .test_before_acquire(false)
             .connect_lazy_with(reading(&file, options))
     };
+    let lists = pool(options.query_connections);
     let inner = Arc::new(Inner {
         keeper: writer.is_some().then(|| Slot::new(writing(&file, options), options.connect_timeout)),
         writer,
@@ -120,7 +125,8 @@ pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Sto
         checkpoint_timeout: options.checkpoint_timeout,
         query_timeout: options.query_timeout,
         reads: pool(options.read_connections),
-        lists: pool(options.query_connections),
+        tables: lists.clone(),
+        lists,
         lock,
     });
     Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })

@@ -16,6 +16,9 @@ use uuid::Uuid;
 /// Rows in one statement. A statement of so many rows stays prepared.
 const ROWS: usize = 64;
 
+/// Parts that one statement deletes. A vendor in a rush has thousands.
+const DELETED: usize = 512;
+
 /// Begins a checkpoint's transaction.
 pub(super) async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
     connection.begin_with("BEGIN IMMEDIATE").await
@@ -72,12 +75,14 @@ async fn insert<T: Sync>(
 pub(super) async fn parts(connection: &mut SqliteConnection, entities: &[&Captured]) -> Result<(), sqlx::Error> {
     let mut there = Vec::with_capacity(entities.len());
     for captured in entities {
+        let mut gone = Vec::new();
         for part in &captured.parts {
             match &part.state {
                 Some(state) => there.push((*captured, part.name.as_str(), state)),
-                None => delete_part(connection, captured, &part.name).await?,
+                None => gone.push(part.name.as_str()),
             }
         }
+        delete_parts(connection, captured, &gone).await?;
     }
     insert(
         connection,
@@ -99,15 +104,23 @@ pub(super) async fn parts(connection: &mut SqliteConnection, entities: &[&Captur
     .await
 }
 
-async fn delete_part(connection: &mut SqliteConnection, captured: &Captured, part: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM snapshot WHERE kind = $1 AND entity = $2 AND part = $3 AND version < $4")
-        .bind(captured.entity.kind.name())
-        .bind(captured.entity.uuid)
-        .bind(part)
-        .bind(big(captured.version))
-        .execute(connection)
-        .await
-        .map(|_| ())
+async fn delete_parts(
+    connection: &mut SqliteConnection,
+    captured: &Captured,
+    parts: &[&str],
+) -> Result<(), sqlx::Error> {
+    for group in parts.chunks(DELETED) {
+        let mut query = QueryBuilder::<Sqlite>::new("DELETE FROM snapshot WHERE kind = ");
+        query.push_bind(captured.entity.kind.name()).push(" AND entity = ").push_bind(captured.entity.uuid);
+        query.push(" AND version < ").push_bind(big(captured.version)).push(" AND part IN (");
+        let mut names = query.separated(", ");
+        for part in group {
+            names.push_bind((*part).to_owned());
+        }
+        query.push(")");
+        query.build().persistent(group.len() == DELETED).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// The rows of one table, each with the version of its entity.

@@ -1,0 +1,42 @@
+//! Answers that have no record of their own: given at once, or counted while they wait for the lane. And by what a command is known again.
+
+use crate::actors::engine::{Answered, Failure};
+use crate::actors::node::Node;
+use crate::actors::registry::Hosted;
+use crate::actors::shell::Edge;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Gives an answer that has no record of its own, while nobody else may have the store.
+pub(super) fn answer_now<E: Hosted>(node: &Node, edge: Edge<E>, answered: Answered<E::Reply>) {
+    node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
+    (edge.reply)(if node.lane.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
+}
+
+/// An answer that waits for the lane, counted for as long as this lives.
+pub(super) struct Waiting {
+    pub(super) node: Arc<Node>,
+    /// How many waited before.
+    pub(super) before: usize,
+}
+
+impl Waiting {
+    pub(super) fn begin(node: Arc<Node>) -> Self {
+        let before = node.answers_waiting.fetch_add(1, Ordering::Relaxed);
+        Self { node, before }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.node.answers_waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// By this a command that panics is known again. What [`crate::domain::entity::Entity::prepare`] fills in is not serialized, so it is the
+/// same before and after.
+pub(super) fn hash_of<C: serde::Serialize>(command: &C) -> u64 {
+    let json = serde_json::to_vec(command).unwrap_or_default();
+    foldhash::quality::FixedState::default().hash_one(json)
+}

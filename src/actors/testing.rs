@@ -1,0 +1,259 @@
+//! A node on a bench: its lane holds everything back until it is let go, and the world around it does as it is told.
+
+use crate::actors::Arbiters;
+use crate::actors::engine::{Answered, Engine, Failure};
+use crate::actors::node::{DecideHook, Node, NodeParts, NodeSettings, Readiness};
+use crate::actors::registry::Hosted;
+use crate::actors::shell::{Edge, Envelope};
+use crate::domain::entity::PaymentCall;
+use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId};
+use crate::domain::order::OrderStatus;
+use crate::domain::record::IdempotencyKey;
+use crate::domain::rows::{OrderRow, ProductRow, Rows};
+use crate::domain::time::Timestamp;
+use crate::ports::{
+    Append, ChargeOutcome, Clock, Completion, Due, GatewayError, Histories, History, Lane, OrdersOf, PaymentGateway,
+    Place, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError, VoidOutcome,
+};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub(super) fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + second * 1000)
+}
+
+/// A lane that holds everything back.
+#[derive(Default)]
+pub(super) struct HeldLane {
+    last: AtomicU64,
+    durable: AtomicU64,
+    held: Mutex<Vec<Completion>>,
+}
+
+impl HeldLane {
+    /// Records and barriers that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.held.lock().len()
+    }
+
+    /// Makes everything durable that waits.
+    pub(super) fn let_go(&self) {
+        let held = std::mem::take(&mut *self.held.lock());
+        self.durable.store(self.last.load(Ordering::SeqCst), Ordering::SeqCst);
+        held.into_iter().for_each(|then| then());
+    }
+
+    /// Drops what waits, as a lane that is closed does.
+    pub(super) fn forget(&self) {
+        self.held.lock().clear();
+    }
+}
+
+impl Lane for HeldLane {
+    fn append(&self, append: Append) -> Place {
+        self.held.lock().push(append.on_durable.unwrap_or_else(|| Box::new(|| {})));
+        Place(self.last.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn is_durable(&self, place: Place) -> bool {
+        self.durable.load(Ordering::SeqCst) >= place.0
+    }
+
+    fn when_durable(&self, after: Place, then: Completion) {
+        if self.is_durable(after) {
+            then();
+        } else {
+            self.held.lock().push(then);
+        }
+    }
+
+    fn pressure(&self) -> Pressure {
+        Pressure { store_available: true, ..Pressure::default() }
+    }
+
+    fn may_answer(&self) -> bool {
+        true
+    }
+}
+
+/// Everything else around the node: a store without anything in it, and a gateway that never answers.
+#[derive(Default)]
+pub(super) struct World {
+    /// Whether the clock panics.
+    pub(super) panics: AtomicBool,
+    pub(super) loads: Mutex<Vec<EntityRef>>,
+    pub(super) replays: AtomicUsize,
+    pub(super) due: Mutex<Vec<Due>>,
+    pub(super) calls: AtomicUsize,
+    pub(super) called: Notify,
+}
+
+impl World {
+    /// Waits until a snapshot of this entity was asked for, and says how often it was.
+    pub(super) async fn loads_of(&self, entity: EntityRef) -> usize {
+        let count = || self.loads.lock().iter().filter(|loaded| **loaded == entity).count();
+        until("a snapshot to be loaded", || count() > 0).await;
+        count()
+    }
+
+    async fn hang<T>(&self) -> T {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.called.notify_one();
+        pending().await
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        assert!(!self.panics.load(Ordering::SeqCst), "forced by a test");
+        at(0)
+    }
+    fn new_uuid(&self) -> Uuid {
+        Uuid::nil()
+    }
+    fn advance_to(&self, _: Timestamp) {}
+}
+
+#[async_trait]
+impl Snapshots for World {
+    async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError> {
+        self.loads.lock().push(entity);
+        Ok(None)
+    }
+    async fn load_many(&self, _: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn due(&self, _: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError> {
+        let place = |(entity, at): Due| (at, entity);
+        let due = self.due.lock();
+        let rest = due.iter().copied().filter(|due| after.is_none_or(|after| place(*due) > place(after)));
+        Ok(rest.take(limit as usize).collect())
+    }
+    async fn scan(&self, _: Option<EntityRef>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Histories for World {
+    async fn history(&self, _: EntityRef) -> Result<History, StoreError> {
+        self.replays.fetch_add(1, Ordering::SeqCst);
+        Ok(History::default())
+    }
+}
+
+#[async_trait]
+impl Queries for World {
+    async fn orders(&self, _: OrdersOf, _: Option<(Timestamp, OrderId)>, _: u32) -> Result<Vec<OrderRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn products(
+        &self,
+        _: &ProductFilter,
+        _: Option<(Timestamp, ProductId)>,
+        _: u32,
+    ) -> Result<Vec<ProductRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn catalog(&self) -> Result<Rows, StoreError> {
+        Ok(Rows::default())
+    }
+    async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for World {
+    fn method(&self) -> &'static str {
+        "hangs"
+    }
+    fn check_token(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    async fn charge(&self, _: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+        self.hang().await
+    }
+    async fn void(&self, _: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
+        self.hang().await
+    }
+}
+
+/// What a question is answered.
+pub(super) type Answer<E> = Result<Answered<<E as crate::domain::entity::Entity>::Reply>, Failure>;
+
+/// The node, and what it stands on.
+pub(super) struct Bench {
+    pub(super) node: Arc<Node>,
+    pub(super) lane: Arc<HeldLane>,
+    pub(super) world: Arc<World>,
+    _arbiters: Arbiters,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self::with_hook(None)
+    }
+
+    pub(super) fn with_hook(on_decide: Option<DecideHook>) -> Self {
+        let (lane, world) = (Arc::new(HeldLane::default()), Arc::new(World::default()));
+        let arbiters = Arbiters::start(1).expect("a thread");
+        let node = Node::new(NodeParts {
+            lane: lane.clone(),
+            clock: world.clone(),
+            snapshots: world.clone(),
+            histories: world.clone(),
+            queries: world.clone(),
+            gateways: vec![world.clone()],
+            arbiters: arbiters.handles(),
+            runtime: tokio::runtime::Handle::current(),
+            settings: NodeSettings::default(),
+            on_decide,
+            as_of: Arc::default(),
+        });
+        Self { node, lane, world, _arbiters: arbiters }
+    }
+
+    /// The node as everything else sees it, ready for requests.
+    pub(super) fn engine(&self) -> Engine {
+        self.node.set_readiness(Readiness::Ready);
+        Engine::on(self.node.clone())
+    }
+
+    pub(super) fn cart(&self, number: u128) -> EntityRef {
+        EntityRef { kind: Kind::Cart, uuid: Uuid::from_u128(number) }
+    }
+
+    /// Asks an entity as a request does.
+    pub(super) fn ask<E: Hosted>(
+        &self,
+        id: E::Id,
+        command: E::Command,
+        key: Option<IdempotencyKey>,
+        within: Duration,
+    ) -> oneshot::Receiver<Answer<E>> {
+        let (send, receive) = oneshot::channel();
+        let sent = Instant::now();
+        let reply = Box::new(move |answer| drop(send.send(answer)));
+        let edge = Edge::<E> { command, key, deadline: sent + within, sent, admit: None, inner: false, reply };
+        self.node.deliver::<E>(id, Envelope::Edge(edge), None, false).expect("no mailbox has a limit here");
+        receive
+    }
+}
+
+/// Waits for something that another thread does.
+pub(super) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(5), async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("waited for {what}"));
+}

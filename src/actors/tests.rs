@@ -1,0 +1,157 @@
+//! The shell and its registry, on a bench: what is answered when, and what is not.
+
+use crate::actors::answers::hash_of;
+use crate::actors::engine::{Ask, Failure};
+use crate::actors::shell::{Envelope, Start};
+use crate::actors::testing::{Answer, Bench, until};
+use crate::domain::cart::{Cart, CartCommand, CheckoutDetails};
+use crate::domain::entity::{Owner, Principal};
+use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
+use crate::domain::money::Currency;
+use crate::domain::order::{Milestone, Order, OrderCommand};
+use crate::domain::record::IdempotencyKey;
+use crate::domain::reject::{Reject, Shortage};
+use crate::limits;
+use crate::ports::{Append, Lane};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn cart(number: u128) -> CartId {
+    CartId::from_uuid(Uuid::from_u128(number))
+}
+
+fn create() -> CartCommand {
+    CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT }
+}
+
+fn get() -> CartCommand {
+    CartCommand::Get { by: Principal::Staff }
+}
+
+async fn heard(answer: oneshot::Receiver<Answer<Cart>>) -> Answer<Cart> {
+    tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
+}
+
+/// While the store is down, reads of what is not durable wait, but not without end. What is durable is read as ever.
+#[tokio::test]
+async fn answers_that_wait_for_the_store_are_bounded() {
+    let bench = Bench::new();
+    let made = bench.ask::<Cart>(cart(1), create(), None, PATIENCE);
+    let first = bench.ask::<Cart>(cart(1), get(), None, PATIENCE);
+    until("the record and the read to wait", || bench.lane.waiting() == 2).await;
+    assert_eq!(bench.node.answers_waiting.load(Ordering::SeqCst), 1);
+    bench.node.answers_waiting.fetch_add(limits::ANSWERS_WAITING - 1, Ordering::SeqCst);
+    let refused = heard(bench.ask::<Cart>(cart(1), get(), None, PATIENCE)).await;
+    assert!(matches!(refused, Err(Failure::Overloaded { .. })), "{refused:?}");
+    // Nothing of this one is on its way: it waits for nobody.
+    assert!(heard(bench.ask::<Cart>(cart(2), get(), None, PATIENCE)).await.is_ok());
+    bench.lane.let_go();
+    assert!(heard(made).await.is_ok() && heard(first).await.is_ok());
+    assert_eq!(bench.node.answers_waiting.load(Ordering::SeqCst), limits::ANSWERS_WAITING - 1, "it waits no more");
+}
+
+/// A panic while a state is taken over has no turn around it: it must not take the mailbox down.
+#[tokio::test]
+async fn a_panic_while_a_state_is_taken_over_quarantines_the_entity() {
+    let bench = Bench::new();
+    bench.world.panics.store(true, Ordering::SeqCst);
+    let answer = heard(bench.ask::<Cart>(cart(1), get(), None, PATIENCE)).await;
+    assert_eq!(answer, Err(Failure::Quarantined));
+    bench.node.start::<Cart>(cart(2), Start::Fresh).map_or_else(|| panic!("it starts"), drop);
+    bench.world.panics.store(false, Ordering::SeqCst);
+    assert_eq!(heard(bench.ask::<Cart>(cart(1), get(), None, PATIENCE)).await, Err(Failure::Quarantined));
+}
+
+/// The records of an actor that died may be on their way to the journal when its successor reads it.
+#[tokio::test]
+async fn a_successor_reads_the_journal_once_all_in_flight_is_durable() {
+    let bench = Bench::new();
+    bench.lane.append(Append { entity: bench.cart(1), version: 1, record: Vec::new(), on_durable: None });
+    let _successor = bench.node.start::<Cart>(cart(1), Start::Replay);
+    let read = || bench.world.replays.load(Ordering::SeqCst);
+    until("the successor to do something", || bench.lane.waiting() == 2 || read() > 0).await;
+    assert_eq!(read(), 0, "it waits for the lane");
+    bench.lane.let_go();
+    until("the journal to be read", || read() == 1).await;
+}
+
+/// The refusal of a command that panics is an answer like any other: kept under its key, and given once it is durable.
+#[tokio::test]
+async fn the_refusal_of_a_poisoned_command_is_kept_and_waits_until_it_is_durable() {
+    let hook = |_, command: &dyn std::fmt::Debug| assert!(!format!("{command:?}").starts_with("Create"), "forced");
+    let bench = Bench::with_hook(Some(Arc::new(hook)));
+    let key = Some(IdempotencyKey { key: 7, body: 7 });
+    assert_eq!(heard(bench.ask::<Cart>(cart(1), create(), key, PATIENCE)).await, Err(Failure::Restarting));
+    for replayed in [false, true] {
+        let mut asked = bench.ask::<Cart>(cart(1), create(), key, PATIENCE);
+        if !replayed {
+            until("the refusal to be recorded", || bench.lane.waiting() == 1).await;
+            assert!(asked.try_recv().is_err(), "it is not durable yet");
+            bench.lane.let_go();
+        }
+        let answer = heard(asked).await.expect("a refusal is an answer");
+        assert_eq!((answer.outcome, answer.replayed), (Err(Reject::CommandPoisoned), replayed));
+    }
+}
+
+/// A command that panicked is known by what was asked, not by what the node filled in.
+#[test]
+fn a_command_is_known_again_whatever_was_filled_in() {
+    let details = CheckoutDetails {
+        email: None,
+        shipping_address: crate::domain::order::Address {
+            name: "A".into(),
+            line1: "1".into(),
+            line2: None,
+            city: "D".into(),
+            postcode: None,
+            country: "BD".into(),
+            phone: None,
+        },
+        payment: crate::domain::order::PaymentChoice { method: "sandbox".into(), token: "tok".into() },
+        expected_total: None,
+        hold_ms: 1,
+        payment_ms: 1,
+    };
+    let check_out =
+        |shortages| CartCommand::CheckOut { by: Principal::Staff, details: Box::new(details.clone()), shortages };
+    let short = Shortage { sku_id: SkuId::from_uuid(Uuid::from_u128(1)), requested: 2, available: 1 };
+    assert_eq!(hash_of(&check_out(Vec::new())), hash_of(&check_out(vec![short])));
+}
+
+/// Nobody answers who waits for an order that never comes so far; when their time is over they are forgotten, and the actor may leave.
+#[tokio::test]
+async fn requests_whose_time_is_over_are_forgotten_when_memory_is_wanted_back() {
+    let bench = Bench::new();
+    let order = OrderId::from_uuid(Uuid::from_u128(1));
+    let command = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
+    let asked = bench.ask::<Order>(order, command, None, Duration::from_millis(300));
+    // Its time is over, and it was dropped only if this message came after that.
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    bench.node.deliver::<Order>(order, Envelope::Passivate, None, false).expect("it is there");
+    until("the actor to leave", || bench.node.registry.live() == 0).await;
+    assert!(asked.await.is_err(), "it was parked, and forgotten");
+}
+
+/// A checkout at several vendors writes more records: what it sets aside counts as what is in flight does.
+#[tokio::test]
+async fn a_checkout_sets_aside_what_all_its_vendors_need() {
+    let bench = Bench::new();
+    let engine = bench.engine();
+    let vendors = (1..=1 + limits::RECORDS_IN_FLIGHT as u128 / limits::RECORDS_PER_FURTHER_VENDOR as u128)
+        .map(|number| VendorId::from_uuid(Uuid::from_u128(number)));
+    let ask = || {
+        let ask = Ask { within: Duration::from_millis(50), key: None, fresh: false };
+        engine.ask::<Cart>(cart(1), create(), ask)
+    };
+    assert_eq!(ask().await, Err(Failure::OutcomeUnknown), "it is let in, and nothing becomes durable");
+    let share = bench.node.shares.take(vendors, 1).expect("nobody else has any");
+    assert!(matches!(ask().await, Err(Failure::Overloaded { .. })));
+    drop(share);
+    assert_eq!(ask().await, Err(Failure::OutcomeUnknown));
+}

@@ -1,0 +1,95 @@
+//! What a vendor gives a checkpoint, and whom it asks.
+
+use super::*;
+use uuid::Uuid;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + second * 1000)
+}
+
+fn order(number: u128) -> OrderId {
+    OrderId::from_uuid(Uuid::from_u128(number))
+}
+
+fn sku() -> SkuId {
+    SkuId::from_uuid(Uuid::from_u128(1))
+}
+
+/// A vendor with one SKU.
+fn vendor() -> Vendor {
+    let mut vendor = Vendor::new(VendorId::from_uuid(Uuid::from_u128(1)));
+    vendor.apply(&VendorEvent::VendorCreated { name: "A shop".into() }, at(0));
+    let product = NewProduct {
+        id: ProductId::from_uuid(Uuid::from_u128(1)),
+        title: "Cup".into(),
+        description: None,
+        category: None,
+        skus: vec![NewSku { id: sku(), code: "C-1".into(), price_minor: 100, currency: Currency::BDT, on_hand: 1_000 }],
+    };
+    vendor.apply(&VendorEvent::ProductAdded { product }, at(0));
+    vendor
+}
+
+fn hold(vendor: &mut Vendor, number: u128) {
+    let lines = vec![HeldLine { sku: sku(), quantity: 1, unit_price: 100 }];
+    vendor.apply(&VendorEvent::StockHeld { order: order(number), until: at(10), lines }, at(1));
+}
+
+fn commit(vendor: &mut Vendor, number: u128) {
+    vendor.apply(&VendorEvent::StockCommitted { order: order(number) }, at(2));
+}
+
+/// The holds a capture names, each with whether it is there.
+fn holds(capture: &Capture) -> Vec<(String, bool)> {
+    let holds = capture.parts.iter().filter(|part| part.name.starts_with("hold/"));
+    holds.map(|part| (part.name.clone(), part.state.is_some())).collect()
+}
+
+#[test]
+fn a_hold_made_and_ended_between_two_captures_leaves_nothing_to_write() {
+    let mut vendor = vendor();
+    hold(&mut vendor, 1);
+    assert_eq!(holds(&vendor.capture()), [(format!("hold/{}", order(1)), true)]);
+    hold(&mut vendor, 2);
+    commit(&mut vendor, 2);
+    assert_eq!(holds(&vendor.capture()), [], "nobody has heard of it");
+    commit(&mut vendor, 1);
+    assert_eq!(holds(&vendor.capture()), [(format!("hold/{}", order(1)), false)], "this one is in the store");
+}
+
+/// A state made anew does not know what its predecessor gave a checkpoint that is not written yet.
+#[test]
+fn before_its_first_capture_a_vendor_deletes_what_may_be_stored() {
+    let mut vendor = vendor();
+    hold(&mut vendor, 1);
+    commit(&mut vendor, 1);
+    assert_eq!(holds(&vendor.capture()), [(format!("hold/{}", order(1)), false)]);
+}
+
+#[test]
+fn all_rows_are_given_once_they_are_asked_for() {
+    let mut vendor = vendor();
+    vendor.capture();
+    vendor.give_all_rows();
+    let capture = vendor.capture();
+    assert!(capture.whole);
+    assert_eq!((capture.rows.products, capture.rows.skus), (vendor.product_rows(), vendor.sku_rows()));
+    assert_eq!(capture.parts.len(), 1, "the parts are stored already");
+    let next = vendor.capture();
+    assert!(!next.whole && next.rows.skus.is_empty());
+}
+
+/// Orders that never answer must not keep a vendor from asking about the holds behind theirs.
+#[test]
+fn holds_asked_about_in_vain_make_room_for_the_others() {
+    let mut vendor = vendor();
+    let count = limits::HOLDS_ASKED_AT_ONCE as u128 + 6;
+    (1..=count).for_each(|number| hold(&mut vendor, number));
+    let first = vendor.outstanding(at(20));
+    assert_eq!(first.len(), limits::HOLDS_ASKED_AT_ONCE);
+    let then = vendor.outstanding_besides(at(20), &first);
+    assert_eq!(then.len() as u128, count);
+    assert_eq!(then[..first.len()], first, "and these are asked again");
+    let one = vendor.outstanding_besides(at(20), &first[..1]);
+    assert_eq!(one.len(), limits::HOLDS_ASKED_AT_ONCE + 1, "no more than so many at a time");
+}

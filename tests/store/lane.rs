@@ -1,0 +1,182 @@
+//! The lane and the checkpointer, on a journal that fails as it is told to.
+
+use crate::fixture::Fixture;
+use crate::samples::{captured, order_id, part};
+use async_trait::async_trait;
+use haat::adapters::clock::SystemClock;
+use haat::domain::ids::{EntityId, EntityRef};
+use haat::domain::time::Timestamp;
+use haat::persistence::checkpointer::{CheckpointSettings, Checkpointer};
+use haat::persistence::lane::{Fatal, LaneShared, keep_lease, run};
+use haat::ports::{Append, Captured, Frame, Journal, Landed, Lane, Partition, StateSource, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A journal in nobody's memory.
+#[derive(Default)]
+struct Nowhere {
+    takes_nothing: AtomicBool,
+    renewals: AtomicUsize,
+}
+
+#[async_trait]
+impl Journal for Nowhere {
+    async fn take(&self, _: &str, _: Duration, _: Timestamp) -> Result<Vec<Partition>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn append(&self, _: &[Frame]) -> Result<(), StoreError> {
+        match self.takes_nothing.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("as it was told to".into())),
+            false => Ok(()),
+        }
+    }
+    async fn landed(&self, _: &[Frame]) -> Result<Landed, StoreError> {
+        Ok(Landed::Nothing)
+    }
+    async fn frames(&self, _: u16, _: u64, _: usize) -> Result<Vec<Frame>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn renew(&self, _: &[Partition], _: Duration) -> Result<(), StoreError> {
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+    async fn release(&self, _: &[Partition]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn partitions() -> Vec<Partition> {
+    (0..16).map(|id| Partition { id, epoch: 1, tail_seq: 1, checkpoint_seq: 0 }).collect()
+}
+
+/// A lane on this journal, and what it ended of.
+fn start(journal: Arc<dyn Journal>, partitions: Vec<Partition>) -> (Arc<LaneShared>, mpsc::Receiver<Fatal>) {
+    let (send, ended) = mpsc::channel(1);
+    let lane = LaneShared::new();
+    let on_fatal = Arc::new(move |fatal| {
+        let _ = send.try_send(fatal);
+    });
+    let clock = Arc::new(SystemClock::default());
+    tokio::spawn(run(lane.clone(), journal, clock, partitions, Default::default(), on_fatal));
+    (lane, ended)
+}
+
+fn append(lane: &LaneShared, entity: EntityRef, version: u64) {
+    lane.append(Append { entity, version, record: b"{}".to_vec(), on_durable: None });
+}
+
+/// An entity that an old snapshot was loaded of, or that two actors write, repeats a version. The lane remembers what no snapshot need
+/// hold yet.
+#[tokio::test]
+async fn a_version_is_checked_also_against_the_boundary_before() {
+    for (boundaries, wrong) in [(0, 1), (0, 3), (1, 1), (1, 3)] {
+        let (lane, mut ended) = start(Arc::new(Nowhere::default()), partitions());
+        let entity = order_id("one").entity();
+        append(&lane, entity, 1);
+        for _ in 0..boundaries {
+            lane.boundary().await.expect("the lane lives");
+        }
+        append(&lane, entity, wrong);
+        let fatal = tokio::time::timeout(Duration::from_secs(5), ended.recv()).await;
+        assert_eq!(fatal, Ok(Some(Fatal::Broken)), "version {wrong} after {boundaries} boundaries");
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_follows_is_taken_across_boundaries() {
+    let (lane, mut ended) = start(Arc::new(Nowhere::default()), partitions());
+    let entity = order_id("one").entity();
+    for version in 1..=4 {
+        append(&lane, entity, version);
+        lane.boundary().await.expect("the lane lives");
+        if version == 2 {
+            // A boundary without anything: after it only a snapshot knows the entity.
+            lane.boundary().await.expect("the lane lives");
+        }
+    }
+    assert!(ended.try_recv().is_err());
+}
+
+/// A boundary that nobody waited for was none: what it named is still to be written, and still known.
+#[tokio::test]
+async fn a_boundary_that_nobody_took_forgets_nothing() {
+    let (lane, _ended) = start(Arc::new(Nowhere::default()), partitions());
+    let entity = order_id("one").entity();
+    append(&lane, entity, 1);
+    {
+        let mut unwanted = std::pin::pin!(lane.boundary());
+        assert!(futures::poll!(&mut unwanted).is_pending());
+    }
+    let boundary = lane.boundary().await.expect("the lane lives");
+    assert_eq!(boundary.changed.get(&entity), Some(&1));
+}
+
+/// The lease is kept on a connection of its own. That it can be renewed does not make the store take batches.
+#[tokio::test(start_paused = true)]
+async fn a_renewed_lease_does_not_hide_that_the_store_takes_no_batch() {
+    let journal = Arc::new(Nowhere::default());
+    let (lane, _ended) = start(journal.clone(), partitions());
+    let keep = keep_lease(lane.clone(), journal.clone(), partitions(), Duration::from_secs(3), Arc::new(|_| {}));
+    tokio::spawn(keep);
+    journal.takes_nothing.store(true, Ordering::SeqCst);
+    append(&lane, order_id("one").entity(), 1);
+    while journal.renewals.load(Ordering::SeqCst) < 3 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!lane.pressure().store_available, "the batch is still not there");
+    journal.takes_nothing.store(false, Ordering::SeqCst);
+    lane.drained().await;
+    assert!(lane.pressure().store_available);
+}
+
+/// Gives every entity's state but that of the quarantined one.
+struct AllBut(EntityRef);
+
+#[async_trait]
+impl StateSource for AllBut {
+    async fn capture(&self, entity: EntityRef) -> Option<Captured> {
+        (entity != self.0).then(|| captured(entity, 1, vec![part("", "{}")]))
+    }
+    fn checkpointed(&self, _: EntityRef, _: u64) {}
+    fn give_all_rows(&self, _: EntityRef) {}
+}
+
+/// A quarantined entity keeps its partition's checkpoint where it is. The lag does not grow for it, and a stop does not wait for it.
+#[tokio::test]
+async fn a_quarantined_entity_does_not_hold_up_what_counts_as_lag() {
+    let fixture = Fixture::sqlite();
+    let (store, owned) = fixture.open_and_take().await;
+    let quarantined = order_id("quarantined").entity();
+    let (lane, _ended) = start(store.journal.clone(), owned.clone());
+    let checkpointer = Checkpointer::new(
+        lane.clone(),
+        store.checkpoints.clone(),
+        Arc::new(AllBut(quarantined)),
+        Arc::new(SystemClock::default()),
+        owned.clone(),
+        CheckpointSettings::default(),
+        Arc::new(|fatal| panic!("{fatal}")),
+        Arc::default(),
+    );
+    append(&lane, quarantined, 1);
+    for round in 0..3u128 {
+        for number in 0..16 {
+            let other = EntityRef { uuid: uuid::Uuid::from_u128(number + 256 * (round + 1)), ..quarantined };
+            append(&lane, other, 1);
+        }
+        checkpointer.checkpoint().await.expect("it is written");
+        assert_eq!(lane.pressure().records_since_checkpoint, 0);
+        assert_eq!(lane.pressure().bytes_since_checkpoint, 0);
+    }
+    let held_back = quarantined.partition(16);
+    for home in store.journal.partitions().await.expect("partitions") {
+        let expected = if home.id == held_back { 0 } else { home.tail_seq };
+        assert_eq!(home.checkpoint_seq, expected, "partition {}", home.id);
+    }
+    assert!(lane.close_if_checkpointed(), "a stop need not try again");
+}
