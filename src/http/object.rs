@@ -1,5 +1,5 @@
 //! Request bodies are JSON objects. What serde derives for a struct also reads an array of its fields in their order, a form that is
-//! documented nowhere; the types named in [`only_objects`] do not.
+//! documented nowhere; the types named in `only_objects!` do not.
 
 /// Implements `Deserialize` for types that derive it with `#[serde(remote = "Self")]`, from objects alone.
 macro_rules! only_objects {
