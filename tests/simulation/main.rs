@@ -2,7 +2,8 @@
 //! a simulated store and a simulated payment provider. Everything that could make two runs differ comes from one seed, so a run
 //! that fails can be run again.
 //!
-//! `HAAT_SIMULATION_FROM` is the first seed and `HAAT_SIMULATION_SEEDS` how many; `scripts/simulate` sets them.
+//! `HAAT_SIMULATION_FROM` is the first seed, `HAAT_SIMULATION_SEEDS` how many, and `HAAT_SIMULATION_TRACE` shows the whole trace;
+//! `scripts/simulate` sets them.
 
 mod gateway;
 mod node;
@@ -28,11 +29,7 @@ fn setting(name: &str, default: u64) -> u64 {
 /// Tells of a run that failed, and how to run it again.
 fn tell(seed: u64, outcome: &Outcome) {
     let from = outcome.trace.len().saturating_sub(TAIL);
-    if std::env::var_os("HAAT_SIMULATION_TRACE").is_some() {
-        println!("{}", outcome.trace.join("\n"));
-    } else {
-        println!("the last lines of its trace:\n{}", outcome.trace[from..].join("\n"));
-    }
+    println!("the last lines of its trace:\n{}", outcome.trace[from..].join("\n"));
     println!("seed {seed} failed; run it again with: scripts/simulate --from {seed} --seeds 1");
     outcome.breaches.iter().for_each(|breach| println!("  {breach}"));
 }
@@ -68,8 +65,8 @@ fn whatever_fails_every_answer_was_true_and_every_order_ends() {
                         total.fetch_add(count, Ordering::Relaxed);
                     }
                     totals[8].fetch_add(outcome.trace.len() as u64, Ordering::Relaxed);
-                    if std::env::var_os("HAAT_SIMULATION_COUNTS").is_some() {
-                        println!("seed {seed}: {:?}, {} steps", outcome.counts, outcome.trace.len());
+                    if std::env::var_os("HAAT_SIMULATION_TRACE").is_some() {
+                        println!("{}\nseed {seed}: {:?}", outcome.trace.join("\n"), outcome.counts);
                     }
                     if !outcome.breaches.is_empty() {
                         failed.fetch_min(seed, Ordering::Relaxed);

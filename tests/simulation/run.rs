@@ -182,6 +182,7 @@ async fn come_to_rest(town: &Arc<Town>) {
 
 async fn check(town: &Arc<Town>, node: &Arc<Node>) {
     let world = &town.world;
+    world.note(format_args!("at rest: {:?}", town.oracle.order_counts()));
     town.oracle.check_at_rest();
     match node.engine.directory() {
         Ok(directory) => {

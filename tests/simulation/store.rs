@@ -223,6 +223,18 @@ pub struct Way {
 }
 
 impl Way {
+    /// What may befall a read: a start needs dozens of them, and has to succeed at times.
+    fn reading(&self) -> Risk {
+        let plan = &self.world.plan;
+        Risk { lost_requests: plan.failing_reads, lost_answers: plan.failing_reads, slow: plan.slow_store / 8 }
+    }
+
+    /// What may befall a write.
+    fn writing(&self, lost_requests: u64) -> Risk {
+        let plan = &self.world.plan;
+        Risk { lost_requests, lost_answers: plan.lost_answers, slow: plan.slow_store }
+    }
+
     /// A point at which the node may crash.
     pub fn point(&self) {
         if self.world.crashes_here() {
@@ -230,9 +242,9 @@ impl Way {
         }
     }
 
-    async fn travel(&self) {
+    async fn travel(&self, slow: u64) {
         self.world.pause(USUAL_MS).await;
-        if self.world.fault(self.world.plan.slow_store) {
+        if self.world.fault(slow) {
             sleep(Duration::from_millis(self.world.chance.below(SLOW_MS))).await;
         }
         self.point();
@@ -241,31 +253,39 @@ impl Way {
     /// What the server does once the request has come there, whatever has become of whoever sent it.
     async fn ask<T: Send + 'static>(
         &self,
-        lost: u64,
+        risk: Risk,
         act: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, StoreError> {
         let gone = |what: &str| Err(StoreError::Unavailable(format!("the {what} was lost")));
         self.point();
-        if self.world.fault(lost) {
+        if self.world.fault(risk.lost_requests) {
             self.world.pause(SLOW_MS).await;
             return gone("request");
         }
         let way = self.clone();
         let (send, receive) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
-            way.travel().await;
+            way.travel(risk.slow).await;
             let _ = send.send(act());
             way.point();
         });
-        if self.world.fault(self.world.plan.lost_answers) {
+        if self.world.fault(risk.lost_answers) {
             // It may be given up before it has happened.
             self.world.pause(SLOW_MS).await;
             return gone("answer");
         }
         let Ok(answer) = receive.await else { return gone("server") };
-        self.travel().await;
+        self.travel(risk.slow).await;
         Ok(answer)
     }
+}
+
+/// What may befall a request on its way, in times of a thousand.
+#[derive(Clone, Copy)]
+struct Risk {
+    lost_requests: u64,
+    lost_answers: u64,
+    slow: u64,
 }
 
 struct Connection {
@@ -276,14 +296,14 @@ struct Connection {
 impl Connection {
     async fn read<T: Send + 'static>(&self, act: impl FnOnce(&Disk) -> T + Send + 'static) -> Result<T, StoreError> {
         let server = self.server.clone();
-        self.way.ask(self.way.world.plan.failing_reads, move || act(&lock(&server.disk))).await
+        self.way.ask(self.way.reading(), move || act(&lock(&server.disk))).await
     }
 }
 
 #[async_trait]
 impl Journal for Connection {
     async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
-        let (server, lost) = (self.server.clone(), self.way.world.plan.failing_reads);
+        let (server, lost) = (self.server.clone(), self.way.reading());
         let (epochs, free_at) = self.way.ask(lost, move || server.raise_epochs(lease)).await?;
         self.way.world.note(format_args!("{owner} raises the epochs to {}", epochs[0]));
         let (server, taken) = (self.server.clone(), epochs.clone());
@@ -304,12 +324,12 @@ impl Journal for Connection {
 
     async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
         let (server, frames) = (self.server.clone(), frames.to_vec());
-        self.way.ask(self.way.world.plan.lost_requests, move || server.append(&frames)).await?
+        self.way.ask(self.way.writing(self.way.world.plan.lost_requests), move || server.append(&frames)).await?
     }
 
     async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
         let (server, frames) = (self.server.clone(), frames.to_vec());
-        self.way.ask(self.way.world.plan.lost_requests, move || server.landed(&frames)).await
+        self.way.ask(self.way.writing(self.way.world.plan.lost_requests), move || server.landed(&frames)).await
     }
 
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
@@ -331,7 +351,7 @@ impl Journal for Connection {
 
     async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
         let (server, owned) = (self.server.clone(), partitions.to_vec());
-        let renewed = self.way.ask(self.way.world.plan.failing_reads, move || {
+        let renewed = self.way.ask(self.way.reading(), move || {
             let mut disk = lock(&server.disk);
             let own = disk.owns(&owned);
             if own {
@@ -352,7 +372,7 @@ impl Journal for Connection {
                 disk.heads.iter_mut().for_each(|head| head.owner_until = Instant::now());
             }
         };
-        self.way.ask(0, release).await
+        self.way.ask(Risk { lost_requests: 0, lost_answers: 0, slow: 0 }, release).await
     }
 }
 
@@ -392,8 +412,8 @@ impl Checkpoints for Connection {
     async fn write(&self, write: CheckpointWrite<'_>) -> Result<Vec<RefusedRows>, StoreError> {
         let (owned, captured) = (write.owned.to_vec(), write.entities.to_vec());
         let (advance, server) = (write.advance.to_vec(), self.server.clone());
-        let lost = self.way.world.plan.failing_checkpoints;
-        match self.way.ask(lost, move || server.write(&owned, &captured, &advance)).await? {
+        let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
+        match self.way.ask(risk, move || server.write(&owned, &captured, &advance)).await? {
             true => Ok(Vec::new()),
             false => Err(StoreError::Fenced),
         }

@@ -95,7 +95,7 @@ impl Plan {
         let payment_ms = chance.between(2_000, 20_000) as i64;
         Self {
             buyers: chance.between(3, 10),
-            actions: chance.between(20, 60),
+            actions: chance.between(30, 100),
             pieces: chance.between(5, 60) as i64,
             threads: chance.between(1, 3),
             live_actors: if chance.per_mille(600) { 1 } else { 1_000 },
@@ -113,7 +113,7 @@ impl Plan {
             lost_answers: often(100),
             slow_store: often(60),
             failing_checkpoints: often(200),
-            failing_reads: often(60),
+            failing_reads: often(10),
             failing_gateway: often(200),
             slow_gateway: often(150),
             panics: often(15),
