@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub struct Node {
     pub engine: Engine,
     /// Cancelled when it has crashed or ended.
     pub gone: CancellationToken,
+    /// Requests that wait for their answer.
+    pub in_flight: AtomicU64,
     ready: AtomicBool,
     crash: OnceLock<Crash>,
     running: Mutex<Option<RunningCore>>,
@@ -59,15 +61,24 @@ impl Node {
         self.gone.cancel();
     }
 
-    /// Stops it in order; whether everything was written.
+    /// Stops it in order, as the server does: no new requests, and those that were let in are answered first. Whether everything was
+    /// written.
     pub async fn stop(&self) -> bool {
         let running = lock(&self.running).take();
         let Some(running) = running else { return false };
         self.world.note(format_args!("node {} stops", self.number));
+        self.ready.store(false, Ordering::Relaxed);
+        self.engine.drain();
+        let drain = async {
+            while self.in_flight.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            running.drain().await
+        };
         let drained = tokio::select! {
             biased;
             () = self.gone.cancelled() => false,
-            drained = running.drain() => drained.is_ok(),
+            drained = drain => drained.is_ok(),
         };
         self.crash("stopped");
         drained
@@ -181,6 +192,7 @@ impl Town {
             number,
             engine: core.engine().clone(),
             gone: gone.clone(),
+            in_flight: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             crash: OnceLock::new(),
             running: Mutex::default(),

@@ -128,11 +128,13 @@ impl Person {
         let world = self.world();
         world.counts.actions.fetch_add(1, Ordering::Relaxed);
         world.note(format_args!("{} asks node {}: {what}", self.name, node.number));
+        node.in_flight.fetch_add(1, Ordering::Relaxed);
         let outcome = tokio::select! {
             biased;
             () = node.gone.cancelled() => Err(Failure::OutcomeUnknown),
             outcome = question => outcome,
         };
+        node.in_flight.fetch_sub(1, Ordering::Relaxed);
         let told = match outcome {
             // What the node says as it crashes does not get out any more.
             _ if node.gone.is_cancelled() => Told::Nothing,

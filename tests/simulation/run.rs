@@ -135,7 +135,8 @@ async fn trouble(town: Arc<Town>) {
             world.counts.takeovers.fetch_add(1, Ordering::Relaxed);
             town.start();
         } else if world.fault(world.plan.stops) {
-            newest.stop().await;
+            // By itself: a stop that was begun is carried to its end.
+            let _ = tokio::task::spawn_local(async move { newest.stop().await }).await;
         } else {
             // A crash at a chosen point: in the middle of a decision, or when a request comes or has been carried out.
             world.light_fuse(world.chance.below(FUSE));
