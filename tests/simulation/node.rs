@@ -32,6 +32,7 @@ const STALL_MS: u64 = 400;
 pub struct Node {
     pub number: u64,
     pub engine: Engine,
+    pub way: Way,
     /// Cancelled when it has crashed or ended.
     pub gone: CancellationToken,
     /// Requests that wait for their answer.
@@ -59,6 +60,12 @@ impl Node {
             crash.now();
         }
         self.gone.cancel();
+    }
+
+    /// Cuts the way to the store.
+    pub fn cut(&self, time: Duration) {
+        self.world.note(format_args!("node {} is cut off for {time:?}", self.number));
+        *lock(&self.way.cut_until) = tokio::time::Instant::now() + time;
     }
 
     /// Stops it in order, as the server does: no new requests, and those that were let in are answered first. Whether everything was
@@ -150,7 +157,7 @@ impl Town {
                 end("crashed");
             })
         };
-        let way = Way { world: world.clone(), crashes };
+        let way = Way::new(world.clone(), crashes);
         let on_fatal = {
             let (end, world) = (end.clone(), world.clone());
             Arc::new(move |fatal: haat::persistence::lane::Fatal| {
@@ -185,12 +192,13 @@ impl Town {
                 slice: plan.checkpoint_slice,
                 ..CheckpointSettings::default()
             },
-            on_decide: Some(panics(way)),
+            on_decide: Some(panics(way.clone())),
             on_fatal,
         });
         let node = Arc::new(Node {
             number,
             engine: core.engine().clone(),
+            way,
             gone: gone.clone(),
             in_flight: AtomicU64::new(0),
             ready: AtomicBool::new(false),

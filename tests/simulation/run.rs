@@ -18,6 +18,8 @@ use tokio::time::{sleep, timeout};
 const REST: Duration = Duration::from_secs(3_600);
 /// And none needs more until all people have gone home.
 const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// The longest that a node is cut off from its store, in milliseconds.
+const CUT_MS: u64 = 20_000;
 /// The most points passed between two crashes at a chosen point.
 const FUSE: u64 = 300;
 
@@ -131,6 +133,9 @@ async fn trouble(town: Arc<Town>) {
             continue;
         }
         sleep(Duration::from_millis(world.chance.below(world.plan.trouble_ms))).await;
+        if world.fault(world.plan.cuts) {
+            newest.cut(Duration::from_millis(world.chance.below(CUT_MS)));
+        }
         if world.fault(world.plan.takeovers) {
             world.counts.takeovers.fetch_add(1, Ordering::Relaxed);
             town.start();
@@ -204,7 +209,7 @@ async fn check(town: &Arc<Town>, node: &Arc<Node>) {
     if !node.stop().await {
         world.breach("the last node did not stop as it should");
     }
-    let quiet = Way { world: world.clone(), crashes: Arc::new(|| {}) };
+    let quiet = Way::new(world.clone(), Arc::new(|| {}));
     match audit::audit_store(&town.server.connect(quiet), Path::new("no-ledger-here")).await {
         Ok(report) if report.is_clean() => {}
         Ok(report) => world.breach(format_args!("the audit says\n{report}")),

@@ -218,11 +218,21 @@ impl Server {
 #[derive(Clone)]
 pub struct Way {
     pub world: Arc<World>,
-    /// Whether the node has crashed, which happens here when it is time.
+    /// Ends the node.
     pub crashes: Arc<dyn Fn() + Send + Sync>,
+    /// Until when nothing comes through.
+    pub cut_until: Arc<Mutex<Instant>>,
 }
 
 impl Way {
+    pub fn new(world: Arc<World>, crashes: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { world, crashes, cut_until: Arc::new(Mutex::new(Instant::now())) }
+    }
+
+    fn is_cut(&self) -> bool {
+        !self.world.is_calm() && *lock(&self.cut_until) > Instant::now()
+    }
+
     /// What may befall a read: a start needs dozens of them, and has to succeed at times.
     fn reading(&self) -> Risk {
         let plan = &self.world.plan;
@@ -258,7 +268,7 @@ impl Way {
     ) -> Result<T, StoreError> {
         let gone = |what: &str| Err(StoreError::Unavailable(format!("the {what} was lost")));
         self.point();
-        if self.world.fault(risk.lost_requests) {
+        if self.is_cut() || self.world.fault(risk.lost_requests) {
             self.world.pause(SLOW_MS).await;
             return gone("request");
         }
@@ -269,7 +279,7 @@ impl Way {
             let _ = send.send(act());
             way.point();
         });
-        if self.world.fault(risk.lost_answers) {
+        if self.is_cut() || self.world.fault(risk.lost_answers) {
             // It may be given up before it has happened.
             self.world.pause(SLOW_MS).await;
             return gone("answer");

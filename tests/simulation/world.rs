@@ -77,6 +77,8 @@ pub struct Plan {
     // All below are times in a thousand.
     pub takeovers: u64,
     pub stops: u64,
+    /// Of take-overs, and of other troubles: the way between the former owner and its store is cut for a while.
+    pub cuts: u64,
     pub lost_requests: u64,
     pub lost_answers: u64,
     pub slow_store: u64,
@@ -109,6 +111,7 @@ impl Plan {
             trouble_ms: *chance.pick(&[0, 300, 2_000, 2_000, 8_000]),
             takeovers: often(500),
             stops: often(300),
+            cuts: often(700),
             lost_requests: often(100),
             lost_answers: often(100),
             slow_store: often(60),
@@ -195,9 +198,13 @@ impl World {
         self.fuse.store(-1, Ordering::Relaxed);
     }
 
+    pub fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
     /// Whether a fault comes now that comes so many times in a thousand.
     pub fn fault(&self, per_mille: u64) -> bool {
-        per_mille > 0 && !self.calm.load(Ordering::Relaxed) && self.chance.per_mille(per_mille)
+        per_mille > 0 && !self.is_calm() && self.chance.per_mille(per_mille)
     }
 
     /// Lets a crash come after so many more points.
