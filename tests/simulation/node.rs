@@ -8,6 +8,7 @@ use haat::actors::{DecideHook, Engine, NodeSettings, Thread};
 use haat::app::core::{Core, CoreParts, Crash, RunningCore};
 use haat::domain::ids::EntityRef;
 use haat::persistence::checkpointer::CheckpointSettings;
+use haat::persistence::lane::Fatal;
 use haat::ports::Clock;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -95,10 +96,13 @@ impl Node {
 /// Everything that survives a crash.
 pub struct Town {
     pub world: Arc<World>,
+    /// Where people have new ids from.
     pub clock: Arc<SimulatedClock>,
     pub server: Arc<Server>,
     pub books: Arc<Books>,
     pub oracle: Arc<Oracle>,
+    /// What people have made: for those who look at other people's things.
+    pub made: Mutex<Vec<EntityRef>>,
     /// The nodes that have not ended, the newest last.
     pub nodes: Mutex<Vec<Arc<Node>>>,
     started: Mutex<u64>,
@@ -114,6 +118,7 @@ impl Town {
             server: Server::new(world.clone(), oracle.clone()),
             books,
             oracle,
+            made: Mutex::default(),
             nodes: Mutex::default(),
             started: Mutex::default(),
             world,
@@ -124,7 +129,7 @@ impl Town {
     pub fn node(&self) -> Option<Arc<Node>> {
         let nodes = lock(&self.nodes);
         let ready: Vec<&Arc<Node>> = nodes.iter().filter(|node| node.is_ready()).collect();
-        match self.world.chance.per_mille(200) {
+        match self.world.chance.per_mille(500) {
             true => ready.first().copied().cloned(),
             false => ready.last().copied().cloned(),
         }
@@ -159,30 +164,34 @@ impl Town {
         };
         let way = Way::new(world.clone(), crashes);
         let on_fatal = {
-            let (end, world) = (end.clone(), world.clone());
-            Arc::new(move |fatal: haat::persistence::lane::Fatal| {
-                if fatal == haat::persistence::lane::Fatal::Broken {
-                    world.breach("a node met a state that cannot be");
+            let (end, world, server) = (end.clone(), world.clone(), self.server.clone());
+            Arc::new(move |fatal: Fatal| {
+                let owns = server.owner() == format!("node {number}");
+                match fatal {
+                    Fatal::Broken => world.breach("a node met a state that cannot be"),
+                    Fatal::Fenced if owns => world.breach("a node was fenced, and by nobody"),
+                    Fatal::Fenced => {}
                 }
                 end(&fatal.to_string());
             })
         };
-        let gateway = Gateway {
-            books: self.books.clone(),
-            oracle: self.oracle.clone(),
-            clock: self.clock.clone(),
-            way: way.clone(),
-        };
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(world.clone()));
+        let gateway =
+            Gateway { books: self.books.clone(), oracle: self.oracle.clone(), clock: clock.clone(), way: way.clone() };
         let plan = &world.plan;
         let core = Core::new(CoreParts {
             store: self.server.connect(way.clone()),
-            clock: self.clock.clone() as Arc<dyn Clock>,
+            clock,
             gateways: vec![Arc::new(gateway)],
             ledger: None,
             threads: (0..plan.threads).map(|_| thread(world.clone(), gone.clone())).collect(),
             settings: NodeSettings {
                 live_actors: plan.live_actors,
                 idle: plan.idle,
+                mailbox_depth: plan.mailbox_depth,
+                records_in_flight: plan.records_in_flight,
+                checkouts_per_vendor: plan.checkouts_per_vendor,
+                records_since_checkpoint: plan.records_since_checkpoint,
                 hold_ms: plan.hold_ms,
                 payment_ms: plan.payment_ms,
                 ..NodeSettings::default()

@@ -3,11 +3,11 @@
 
 use crate::gateway::{APPROVE, DECLINE, LOST_REPLY, METHOD, SILENT, SLOW};
 use crate::node::{Node, Town};
-use crate::world::World;
+use crate::world::{World, lock};
 use haat::actors::{Answered, Ask, CheckedOut, Failure};
 use haat::domain::cart::{CartCommand, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, SkuPrice};
 use haat::domain::entity::{Owner, Principal};
-use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Address, Order, OrderCommand, OrderReply, OrderView, PaymentChoice};
 use haat::domain::record::IdempotencyKey;
@@ -275,12 +275,20 @@ impl Person {
         let key = self.world().chance.per_mille(700).then(|| Self::key(&tag));
         let delta = *self.world().chance.pick(&[-3, -1, 1, 2, 10]);
         let by = Principal::Vendor(vendor(number));
-        let command = VendorCommand::AdjustStock { by, sku, delta, reason: tag.clone() };
         // With a key a request may be sent again and again.
         let tries = if key.is_some() { self.world().chance.between(1, 4) } else { 1 };
+        let mut taken = None;
         for _ in 0..tries {
-            let told = self.ask_vendor(number, "adjust", command.clone(), self.ask(key, false)).await;
+            // Now and then under the same key with another body.
+            let other = key.is_some() && self.world().chance.per_mille(100);
+            let key = key.map(|key| IdempotencyKey { body: 1 + u64::from(other), ..key });
+            let delta = if other { delta + 1 } else { delta };
+            let command = VendorCommand::AdjustStock { by, sku, delta, reason: tag.clone() };
+            let told = self.ask_vendor(number, "adjust", command, self.ask(key, false)).await;
             self.tried(&tag, &told);
+            if matches!(told, Told::Answer(Answered { outcome: Ok(_), .. })) && *taken.get_or_insert(other) != other {
+                self.world().breach(format_args!("{tag}: two bodies were taken under one key"));
+            }
             self.world().pause(300).await;
         }
     }
@@ -294,6 +302,36 @@ impl Person {
         self.world().note(format_args!("{} reads {id}: {} at {}", self.name, listing.available, row.price_minor));
         let floor = self.town.oracle.floor(row.vendor_id.entity());
         self.town.oracle.listing_shown(floor, row, listing.available);
+    }
+
+    // ---- Staff -------------------------------------------------------------------------------------------------------
+
+    /// What the staff does all day: it looks at what others make, at whichever node.
+    pub async fn watch(self) {
+        for _ in 0..2 * self.world().plan.actions {
+            self.town.world.pause(self.world().plan.think_ms).await;
+            let made = lock(&self.town.made).clone();
+            // Mostly at what is new: there most happens.
+            let newest = made.len().saturating_sub(self.world().chance.below(8) as usize + 1);
+            let Some(entity) = made.get(newest).copied() else { continue };
+            let ask = self.ask(None, false);
+            match entity.kind {
+                Kind::Cart => {
+                    let id = CartId::from_uuid(entity.uuid);
+                    self.ask_cart(id, "get cart", CartCommand::Get { by: Principal::Guest(id) }, ask).await;
+                }
+                Kind::Order => {
+                    let id = OrderId::from_uuid(entity.uuid);
+                    self.ask_order(id, "get order", OrderCommand::Get { by: Principal::Staff }, ask).await;
+                }
+                Kind::Vendor => {
+                    let number = self.world().chance.below(VENDORS);
+                    let sku = sku(number, self.world().chance.below(SKUS));
+                    let command = VendorCommand::GetSku { by: Principal::Staff, sku };
+                    self.ask_vendor(number, "get SKU", command, ask).await;
+                }
+            }
+        }
     }
 
     // ---- Buyers ------------------------------------------------------------------------------------------------------
@@ -342,6 +380,7 @@ impl Person {
         if let Told::Answer(Answered { outcome, .. }) = told {
             self.kept(key, &outcome);
             self.cart = outcome.is_ok().then_some(id);
+            lock(&self.town.made).extend([id.entity(), vendor(0).entity()]);
             (self.order, self.checkout) = (None, None);
         }
     }
@@ -429,7 +468,9 @@ impl Person {
                 self.town.oracle.tried(&tag, created && !replayed, true);
                 let floor = order.filter(|(order, _)| *order == view.id && !replayed).map_or(0, |(_, floor)| floor);
                 self.town.oracle.order_shown(floor, &view);
-                self.order = Some(view.id);
+                if self.order.replace(view.id) != Some(view.id) {
+                    lock(&self.town.made).push(view.id.entity());
+                }
             }
             // The order may have been made and refused.
             Err(reject) => self.town.oracle.tried(&tag, false, !matches!(reject, Reject::CartEmpty)),

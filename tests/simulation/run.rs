@@ -84,6 +84,9 @@ async fn live(seed: u64) -> Outcome {
     for number in 0..world.plan.buyers {
         guests.push(tokio::task::spawn_local(Person::new(town.clone(), format!("buyer {number}")).buy()));
     }
+    for number in 0..world.plan.staff {
+        guests.push(tokio::task::spawn_local(Person::new(town.clone(), format!("staff {number}")).watch()));
+    }
     let trouble = tokio::task::spawn_local(trouble(town.clone()));
     let all = async {
         for guest in guests {
@@ -138,7 +141,17 @@ async fn trouble(town: Arc<Town>) {
         }
         if world.fault(world.plan.takeovers) {
             world.counts.takeovers.fetch_add(1, Ordering::Relaxed);
-            town.start();
+            if world.fault(600) {
+                // The former owner learns of nothing, and people who cannot know better go on asking it.
+                newest.cut(Duration::from_millis(world.chance.between(CUT_MS / 4, CUT_MS)));
+            }
+            let successor = town.start();
+            for _ in 0..100 {
+                if successor.is_ready() || successor.gone.is_cancelled() {
+                    break;
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
         } else if world.fault(world.plan.stops) {
             // By itself: a stop that was begun is carried to its end.
             let _ = tokio::task::spawn_local(async move { newest.stop().await }).await;

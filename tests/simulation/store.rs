@@ -49,6 +49,8 @@ struct Tables {
 struct Disk {
     journal: Vec<BTreeMap<u64, Frame>>,
     heads: Vec<Head>,
+    /// Who raised the epochs last.
+    owner: String,
     snapshots: BTreeMap<EntityRef, BTreeMap<String, SavedPart>>,
     tables: Tables,
 }
@@ -117,6 +119,7 @@ impl Server {
         let disk = Disk {
             journal: (0..limits::PARTITIONS).map(|_| BTreeMap::new()).collect(),
             heads: (0..limits::PARTITIONS).map(head).collect(),
+            owner: String::new(),
             snapshots: BTreeMap::new(),
             tables: Tables::default(),
         };
@@ -171,8 +174,15 @@ impl Server {
         }
     }
 
-    fn raise_epochs(&self, lease: Duration) -> (Vec<u64>, Instant) {
+    /// Who took the store last.
+    pub fn owner(&self) -> String {
+        lock(&self.disk).owner.clone()
+    }
+
+    fn raise_epochs(&self, owner: String, lease: Duration) -> (Vec<u64>, Instant) {
         let mut disk = lock(&self.disk);
+        self.world.note(format_args!("{owner} raises the epochs"));
+        disk.owner = owner;
         let mut free_at = Instant::now();
         for head in &mut disk.heads {
             head.epoch += 1;
@@ -314,8 +324,8 @@ impl Connection {
 impl Journal for Connection {
     async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
         let (server, lost) = (self.server.clone(), self.way.reading());
-        let (epochs, free_at) = self.way.ask(lost, move || server.raise_epochs(lease)).await?;
-        self.way.world.note(format_args!("{owner} raises the epochs to {}", epochs[0]));
+        let owner = owner.to_owned();
+        let (epochs, free_at) = self.way.ask(lost, move || server.raise_epochs(owner, lease)).await?;
         let (server, taken) = (self.server.clone(), epochs.clone());
         let batch = Uuid::from_u128(u128::from(self.way.world.chance.next()));
         self.way.ask(lost, move || server.append_epoch_frames(&taken, now, batch)).await?;

@@ -59,12 +59,19 @@ impl Chance {
 #[derive(Debug)]
 pub struct Plan {
     pub buyers: u64,
+    pub staff: u64,
     /// What each buyer does.
     pub actions: u64,
     pub pieces: i64,
     pub threads: u64,
     pub live_actors: usize,
     pub idle: Duration,
+    pub mailbox_depth: usize,
+    pub records_in_flight: usize,
+    pub checkouts_per_vendor: usize,
+    pub records_since_checkpoint: u64,
+    /// How far the clocks of two nodes may be apart, in milliseconds.
+    pub skew_ms: u64,
     pub hold_ms: i64,
     pub payment_ms: i64,
     pub lease: Duration,
@@ -77,7 +84,7 @@ pub struct Plan {
     // All below are times in a thousand.
     pub takeovers: u64,
     pub stops: u64,
-    /// Of take-overs, and of other troubles: the way between the former owner and its store is cut for a while.
+    /// The way between a node and its store is cut for a while.
     pub cuts: u64,
     pub lost_requests: u64,
     pub lost_answers: u64,
@@ -97,11 +104,17 @@ impl Plan {
         let payment_ms = chance.between(2_000, 20_000) as i64;
         Self {
             buyers: chance.between(3, 10),
+            staff: chance.between(1, 3),
             actions: chance.between(30, 100),
             pieces: chance.between(5, 60) as i64,
             threads: chance.between(1, 3),
             live_actors: if chance.per_mille(600) { 1 } else { 1_000 },
             idle: Duration::from_millis(*chance.pick(&[0, 0, 500, 5_000])),
+            mailbox_depth: *chance.pick(&[2, 10_000, 10_000]),
+            records_in_flight: *chance.pick(&[15, 50, 50_000, 50_000]),
+            checkouts_per_vendor: *chance.pick(&[1, 3, 50_000, 50_000]),
+            records_since_checkpoint: *chance.pick(&[20, 1_000_000, 1_000_000]),
+            skew_ms: *chance.pick(&[0, 50, 5_000]),
             hold_ms: payment_ms + chance.between(0, 10_000) as i64 - 1_000,
             payment_ms,
             lease: Duration::from_millis(chance.between(600, 5_000)),
@@ -233,21 +246,23 @@ impl World {
     }
 }
 
-/// The clock of all nodes of a run: it follows the runtime's paused time.
+/// The clock of one node: it follows the runtime's paused time, but is not set quite right.
 pub struct SimulatedClock {
     world: std::sync::Arc<World>,
+    ahead_ms: i64,
     latest: AtomicI64,
 }
 
 impl SimulatedClock {
     pub fn new(world: std::sync::Arc<World>) -> Self {
-        Self { world, latest: AtomicI64::new(0) }
+        let ahead_ms = world.chance.below(world.plan.skew_ms + 1) as i64;
+        Self { world, ahead_ms, latest: AtomicI64::new(0) }
     }
 }
 
 impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
-        let now = BEGINNING_MS + self.world.begun.elapsed().as_millis() as i64;
+        let now = BEGINNING_MS + self.ahead_ms + self.world.begun.elapsed().as_millis() as i64;
         Timestamp::from_millis(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
     }
 
