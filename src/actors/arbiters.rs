@@ -2,8 +2,16 @@
 
 use actix::{Arbiter, ArbiterHandle, System};
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+
+/// What starts an actor, on the thread it is to run on.
+pub type Start = Box<dyn FnOnce() + Send>;
+
+/// A thread that actors run on, as a node sees it: takes what is to be started there, and says whether it will be. It need not be
+/// a thread of the machine: the simulation has all of them in one.
+pub type Thread = Arc<dyn Fn(Start) -> bool + Send + Sync>;
 
 /// The threads of one node's actors. They end when this is dropped.
 pub struct Arbiters {
@@ -42,8 +50,12 @@ impl Arbiters {
     }
 
     /// Where to start actors.
-    pub fn handles(&self) -> Vec<ArbiterHandle> {
-        self.handles.clone()
+    pub fn threads(&self) -> Vec<Thread> {
+        let thread = |handle: &ArbiterHandle| -> Thread {
+            let handle = handle.clone();
+            Arc::new(move |start| handle.spawn_fn(start))
+        };
+        self.handles.iter().map(thread).collect()
     }
 }
 

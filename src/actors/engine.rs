@@ -160,9 +160,14 @@ impl Engine {
         self.node.quiet.cancel();
     }
 
+    /// Cuts off what waits outside, and starts no more actors.
+    pub fn cut_off(&self) {
+        self.node.stop.cancel();
+    }
+
     /// Lets all actors go, and cuts off what waits outside.
     pub async fn close(&self) {
-        self.node.stop.cancel();
+        self.cut_off();
         self.node.outside.close();
         self.node.outside.wait().await;
         self.node.registry.clear();

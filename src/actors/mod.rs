@@ -19,7 +19,7 @@ mod testing;
 mod tests;
 mod timers;
 
-pub use arbiters::Arbiters;
+pub use arbiters::{Arbiters, Thread};
 pub use engine::{Answered, Ask, CheckedOut, Engine, Failure};
 pub use node::{DecideHook, NodeParts, NodeSettings, Readiness};
 pub use registry::Hosted;

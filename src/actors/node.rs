@@ -1,5 +1,6 @@
 //! What all actors of a node share, and how messages find their way.
 
+use crate::actors::arbiters::Thread;
 use crate::actors::directory::Directory;
 use crate::actors::metrics::{KindMetrics, PaymentMetrics};
 use crate::actors::payments::Calls;
@@ -18,7 +19,7 @@ use crate::limits;
 use crate::ports::{Captured, Clock, Due, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource};
 use crate::telemetry::names;
 use actix::dev::channel;
-use actix::{Addr, ArbiterHandle, Context};
+use actix::{Addr, Context};
 use async_trait::async_trait;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -100,7 +101,7 @@ pub struct NodeParts {
     /// The payment providers.
     pub gateways: Vec<Arc<dyn PaymentGateway>>,
     /// Where the actors run.
-    pub arbiters: Vec<ArbiterHandle>,
+    pub threads: Vec<Thread>,
     /// The runtime for everything that leaves the node.
     pub runtime: tokio::runtime::Handle,
     /// How it behaves.
@@ -122,7 +123,7 @@ pub struct Node {
     pub(super) histories: Arc<dyn Histories>,
     pub(super) queries: Arc<dyn Queries>,
     pub(super) gateways: Vec<Arc<dyn PaymentGateway>>,
-    arbiters: Vec<ArbiterHandle>,
+    threads: Vec<Thread>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) settings: NodeSettings,
     pub(super) on_decide: Option<DecideHook>,
@@ -164,7 +165,7 @@ impl Node {
             histories: parts.histories,
             queries: parts.queries,
             gateways: parts.gateways,
-            arbiters: parts.arbiters,
+            threads: parts.threads,
             runtime: parts.runtime,
             settings: parts.settings,
             on_decide: parts.on_decide,
@@ -224,7 +225,7 @@ impl Node {
         launch().then_some(slot)
     }
 
-    /// An actor and what makes it run: on the arbiter of its partition, where its cart or its orders are too.
+    /// An actor and what makes it run: on the thread of its partition, where its cart or its orders are too.
     fn prepare<E: Hosted>(self: &Arc<Self>, id: E::Id, start: Start<E>) -> (Slot<E>, Launch) {
         // A capacity of none is actix's word for no limit: requests are refused by depth before they come here, and what entities send each other
         // is never refused.
@@ -232,12 +233,12 @@ impl Node {
         let shared = Arc::new(SlotShared::default());
         let (node, slot) = (self.clone(), shared.clone());
         let launch = move || {
-            let arbiter = node.arbiters[usize::from(id.uuid().as_bytes()[15]) % node.arbiters.len()].clone();
+            let thread = node.threads[usize::from(id.uuid().as_bytes()[15]) % node.threads.len()].clone();
             !node.stop.is_cancelled()
-                && arbiter.spawn_fn(move || {
+                && thread(Box::new(move || {
                     let context: Context<Shell<E>> = Context::with_receiver(receiver);
                     context.run(Shell::new(id, node, slot, start));
-                })
+                }))
         };
         (Slot { addr: Addr::new(sender), shared }, Box::new(launch))
     }
@@ -455,6 +456,8 @@ impl Node {
         }
         self.metrics(E::KIND).depth_max.set(deepest as f64);
         self.metrics(E::KIND).live.set(E::slots(&self.registry).len() as f64);
+        // In the same order in every run of a simulation.
+        unused.sort_unstable();
         for id in unused {
             let _ = self.deliver_if_live::<E>(id, Envelope::Passivate);
         }

@@ -212,7 +212,7 @@ impl Bench {
             histories: world.clone(),
             queries: world.clone(),
             gateways: vec![world.clone()],
-            arbiters: arbiters.handles(),
+            threads: arbiters.threads(),
             runtime: tokio::runtime::Handle::current(),
             settings: NodeSettings::default(),
             on_decide,

@@ -45,6 +45,8 @@ impl Timers {
                 Some(slot) => {
                     let at = self.start + SLOT * u32::try_from(slot).unwrap_or(u32::MAX);
                     tokio::select! {
+                        // In this order, so that a simulated run can be repeated.
+                        biased;
                         () = self.earlier.notified() => {}
                         () = tokio::time::sleep_until(at) => {
                             return self.slots.lock().remove(&slot).unwrap_or_default();

@@ -1,47 +1,40 @@
 //! The composition root: builds everything from a configuration, starts it and drains it. The binary and the tests use the same.
 
 pub mod audit;
+pub mod core;
 pub mod journal;
 pub mod rebuild;
 pub mod replay;
 pub mod text;
 pub mod token;
 
-use crate::actors::{Arbiters, DecideHook, Engine, NodeParts};
+use self::core::{Core, CoreParts, RunningCore};
+use crate::actors::{Arbiters, DecideHook, Engine};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway};
 use crate::config::Config;
-use crate::domain::ids::EntityRef;
-use crate::domain::time::Timestamp;
 use crate::http::auth::{Auth, MintError};
 use crate::http::{HttpState, Port, RenderMetrics, router, server};
 use crate::limits;
-use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
-use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
-use crate::persistence::recovery::{StoredHistories, recover};
+use crate::persistence::checkpointer::CheckpointSettings;
+use crate::persistence::lane::{Fatal, OnFatal};
 use crate::persistence::{self, Mode, Place};
-use crate::ports::{Clock, Journal, Partition, Store, StoreError};
+use crate::ports::{Clock, Journal, Store, StoreError};
 use crate::telemetry;
-use foldhash::HashMap;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The exit code of a server that another has fenced.
 pub const EXIT_FENCED: i32 = 3;
 /// The exit code of a server that met a state that cannot be.
 pub const EXIT_BROKEN: i32 = 4;
-
-/// Checkpoints a stop tries, each of what was recorded during the one before. What the last leaves over is replayed at the next start.
-const DRAIN_CHECKPOINTS: usize = 100;
 
 /// Why a server did not start or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -105,17 +98,10 @@ pub struct Hooks {
 pub struct App {
     address: SocketAddr,
     operator_address: Option<SocketAddr>,
-    engine: Engine,
-    lane: Arc<LaneShared>,
-    checkpointer: Arc<Checkpointer>,
-    journal: Arc<dyn Journal>,
-    partitions: Vec<Partition>,
+    core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    /// Ended by themselves once the lane is closed.
-    writers: Vec<JoinHandle<()>>,
-    /// Cut off at the end.
-    helpers: Vec<JoinHandle<()>>,
+    upkeep: JoinHandle<()>,
     _arbiters: Arbiters,
 }
 
@@ -133,76 +119,29 @@ impl App {
         }
         let sandbox = Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?);
         let arbiters = Arbiters::start(config.actor_threads)?;
-        let lane = LaneShared::new();
-        let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
-        let partitions = limits::PARTITIONS;
-        let parts = NodeParts {
-            lane: lane.clone(),
+        let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
+        let core = Core::new(CoreParts {
+            store,
             clock: clock.clone(),
-            snapshots: store.snapshots.clone(),
-            histories: Arc::new(StoredHistories::new(&store, partitions)),
-            queries: store.queries.clone(),
             gateways: vec![sandbox.clone()],
-            arbiters: arbiters.handles(),
-            runtime: tokio::runtime::Handle::current(),
+            ledger: Some(sandbox),
+            threads: arbiters.threads(),
             settings: config.node,
-            on_decide: hooks.on_decide.clone(),
-            as_of: as_of.clone(),
-        };
-        let engine = Engine::new(parts, Some(sandbox));
+            checkpoints: CheckpointSettings::default(),
+            on_decide: hooks.on_decide,
+            on_fatal,
+        });
 
         // The port is open from the start: until recovery is done it says that the server is not ready.
         let stop_http = CancellationToken::new();
-        let (http, address, operator_address) = serve_http(&config, &engine, &recorder, &stop_http).await?;
+        let (http, address, operator_address) = serve_http(&config, core.engine(), &recorder, &stop_http).await?;
 
-        let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
         let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
-        let taken = store.journal.take(&owner, config.lease, clock.now()).await?;
-        let recovery = Recovery::start(&store, &taken, &engine, &lane, &*clock).await?;
-        if let Some(oldest) = recovery.oldest {
-            // The read tables are as old as the last checkpoint, until the next one.
-            as_of.store(oldest.as_millis(), Ordering::Relaxed);
-        }
-        let mut helpers = Vec::new();
-        if let Place::Postgres(_) = config.store.place {
-            // To wait for the former owner and to replay took longer than the lease that was asked for then.
-            let asked = Instant::now();
-            store.journal.renew(&taken, config.lease).await?;
-            lane.set_lease(asked + config.lease);
-            let keep =
-                lane::keep_lease(lane.clone(), store.journal.clone(), taken.clone(), config.lease, on_fatal.clone());
-            helpers.push(tokio::spawn(keep));
-        }
-        let checkpointer = Checkpointer::new(
-            lane.clone(),
-            store.checkpoints.clone(),
-            engine.states(),
-            clock.clone(),
-            taken.clone(),
-            CheckpointSettings::default(),
-            on_fatal.clone(),
-            as_of,
-        );
-        let writer =
-            lane::run(lane.clone(), store.journal.clone(), clock, taken.clone(), recovery.changed, on_fatal.clone());
-        let writers = vec![ends_process_if_it_panics(tokio::spawn(writer), on_fatal.clone())];
-        helpers.extend(engine.open(recovery.rows, &recovery.counts, recovery.histories));
-        helpers.push(ends_process_if_it_panics(tokio::spawn(checkpointer.clone().run()), on_fatal));
-        helpers.push(tokio::spawn(upkeep(recorder)));
-        Ok(Self {
-            address,
-            operator_address,
-            engine,
-            lane,
-            checkpointer,
-            journal: store.journal,
-            partitions: taken,
-            stop_http,
-            http,
-            writers,
-            helpers,
-            _arbiters: arbiters,
-        })
+        // The embedded store is locked by its process: nobody else can take it.
+        let contended = matches!(config.store.place, Place::Postgres(_));
+        let core = core.start(&owner, config.lease, contended).await?;
+        let upkeep = tokio::spawn(upkeep(recorder));
+        Ok(Self { address, operator_address, core, stop_http, http, upkeep, _arbiters: arbiters })
     }
 
     /// Where it listens.
@@ -217,7 +156,7 @@ impl App {
 
     /// The engine, for tests that look behind HTTP.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        self.core.engine()
     }
 
     /// Serves until `shutdown` is ready, then drains: no new requests, all records durable, snapshots and read tables written.
@@ -235,71 +174,16 @@ impl App {
     }
 
     async fn drain(mut self) -> Result<(), AppError> {
-        self.engine.drain();
+        self.core.engine().drain();
         self.stop_http.cancel();
         for server in self.http.drain(..) {
             // A server that panicked has nothing left to finish.
             let _ = server.await;
         }
-        self.engine.quiet();
-        self.checkpointer.stop();
-        for _ in 0..DRAIN_CHECKPOINTS {
-            self.lane.drained().await;
-            self.checkpointer.checkpoint().await?;
-            // What entities had still to tell each other may have been recorded meanwhile.
-            if self.lane.close_if_checkpointed() {
-                break;
-            }
-        }
-        self.lane.close();
-        for writer in self.writers.drain(..) {
-            let _ = writer.await;
-        }
-        for helper in self.helpers.drain(..) {
-            helper.abort();
-            let _ = helper.await;
-        }
-        self.journal.release(&self.partitions).await?;
-        self.engine.close().await;
+        self.core.drain().await?;
+        self.upkeep.abort();
         tracing::info!("stopped: everything is durable, and snapshots and read tables are written");
         Ok(())
-    }
-}
-
-/// What start-up found, ready to be taken over.
-struct Recovery {
-    oldest: Option<Timestamp>,
-    changed: HashMap<EntityRef, u64>,
-    rows: crate::domain::rows::Rows,
-    counts: Vec<(crate::domain::order::OrderStatus, u64)>,
-    histories: Vec<(EntityRef, crate::ports::History)>,
-}
-
-impl Recovery {
-    async fn start(
-        store: &Store,
-        taken: &[Partition],
-        engine: &Engine,
-        lane: &LaneShared,
-        clock: &dyn Clock,
-    ) -> Result<Self, AppError> {
-        let started = Instant::now();
-        let recovered = recover(store, taken).await?;
-        if let Some(newest) = recovered.newest {
-            clock.advance_to(newest);
-        }
-        lane.recovered(recovered.records, recovered.bytes);
-        let (rows, counts) = (store.queries.catalog().await?, store.queries.order_counts().await?);
-        debug_assert_eq!(engine.readiness(), crate::actors::Readiness::Recovering);
-        tracing::info!(
-            records = recovered.records,
-            entities = recovered.entities.len(),
-            took_ms = started.elapsed().as_millis() as u64,
-            "recovered"
-        );
-        let changed = recovered.entities.iter().map(|replayed| (replayed.entity, replayed.version)).collect();
-        let histories = recovered.entities.into_iter().map(|replayed| (replayed.entity, replayed.history)).collect();
-        Ok(Self { oldest: recovered.oldest, changed, rows, counts, histories })
     }
 }
 
@@ -372,15 +256,6 @@ fn end_process() -> OnFatal {
             Fatal::Fenced => EXIT_FENCED,
             Fatal::Broken => EXIT_BROKEN,
         });
-    })
-}
-
-/// A lane or a checkpointer that panicked must not leave a server that only looks alive.
-fn ends_process_if_it_panics(task: JoinHandle<()>, on_fatal: OnFatal) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        if task.await.is_err_and(|error| error.is_panic()) {
-            on_fatal(Fatal::Broken);
-        }
     })
 }
 

@@ -90,6 +90,8 @@ impl Checkpointer {
     pub async fn run(self: Arc<Self>) {
         loop {
             tokio::select! {
+                // In this order, so that a simulated run can be repeated.
+                biased;
                 () = self.stop.notified() => return,
                 () = tokio::time::sleep(self.settings.interval) => {}
             }
@@ -129,6 +131,8 @@ impl Checkpointer {
             self.as_of.store(now.as_millis(), Ordering::Relaxed);
             return Ok(());
         }
+        // Which entity comes first must not depend on a hash map's whim: a simulated run can be repeated.
+        entities.sort_unstable();
         self.metrics.dirty.set(entities.len() as f64);
         for slice in entities.chunks(self.settings.slice) {
             let slice_started = Instant::now();

@@ -63,7 +63,9 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
         })
         .await?;
     }
-    let entities: Vec<EntityRef> = found.keys().copied().collect();
+    let mut entities: Vec<EntityRef> = found.keys().copied().collect();
+    // Which entity comes first must not depend on a hash map's whim.
+    entities.sort_unstable();
     for some in entities.chunks(READ_SNAPSHOTS) {
         for snapshot in store.snapshots.load_many(some).await? {
             if let Some(replayed) = found.get_mut(&snapshot.entity) {
@@ -71,9 +73,7 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
             }
         }
     }
-    recovered.entities = found.into_values().collect();
-    // Which entity comes first must not depend on a hash map's whim.
-    recovered.entities.sort_unstable_by_key(|replayed| replayed.entity);
+    recovered.entities = entities.iter().filter_map(|entity| found.remove(entity)).collect();
     Ok(recovered)
 }
 

@@ -1,0 +1,254 @@
+//! The part of a server that has no network: the engine with its lane and its checkpointer over a store. The server and the
+//! simulation build it the same way.
+
+use super::AppError;
+use crate::actors::{DecideHook, Engine, NodeParts, NodeSettings, Readiness, Thread};
+use crate::domain::ids::EntityRef;
+use crate::domain::order::OrderStatus;
+use crate::domain::rows::Rows;
+use crate::domain::time::Timestamp;
+use crate::limits;
+use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
+use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
+use crate::persistence::recovery::{StoredHistories, recover};
+use crate::ports::{Clock, History, Journal, Ledger, Partition, PaymentGateway, Store};
+use foldhash::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::Instant;
+
+/// Checkpoints a stop tries, each of what was recorded during the one before. What the last leaves over is replayed at the next start.
+const DRAIN_CHECKPOINTS: usize = 100;
+
+/// What a core is made of.
+pub struct CoreParts {
+    /// The store.
+    pub store: Store,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// The payment providers.
+    pub gateways: Vec<Arc<dyn PaymentGateway>>,
+    /// The sandbox's ledger, where there is one.
+    pub ledger: Option<Arc<dyn Ledger>>,
+    /// Where the actors run.
+    pub threads: Vec<Thread>,
+    /// How the node behaves.
+    pub settings: NodeSettings,
+    /// How the checkpointer goes about its work.
+    pub checkpoints: CheckpointSettings,
+    /// Called before every decision, for tests of faults.
+    pub on_decide: Option<DecideHook>,
+    /// Called when the node cannot go on.
+    pub on_fatal: OnFatal,
+}
+
+/// A core that has not taken its store yet: it answers that it is not ready.
+pub struct Core {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    engine: Engine,
+    lane: Arc<LaneShared>,
+    checkpoints: CheckpointSettings,
+    on_fatal: OnFatal,
+    as_of: Arc<AtomicI64>,
+}
+
+impl Core {
+    /// A core on the runtime of the caller.
+    pub fn new(parts: CoreParts) -> Self {
+        let CoreParts { store, clock, gateways, ledger, threads, settings, checkpoints, on_decide, on_fatal } = parts;
+        let lane = LaneShared::new();
+        let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
+        let parts = NodeParts {
+            lane: lane.clone(),
+            clock: clock.clone(),
+            snapshots: store.snapshots.clone(),
+            histories: Arc::new(StoredHistories::new(&store, limits::PARTITIONS)),
+            queries: store.queries.clone(),
+            gateways,
+            threads,
+            runtime: tokio::runtime::Handle::current(),
+            settings,
+            on_decide,
+            as_of: as_of.clone(),
+        };
+        let engine = Engine::new(parts, ledger);
+        Self { store, clock, engine, lane, checkpoints, on_fatal, as_of }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Takes the store, recovers, and starts everything that runs by itself: when this returns, requests are taken. `contended`
+    /// tells that another node may take the store at any time: then a lease is kept.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn start(self, owner: &str, lease: Duration, contended: bool) -> Result<RunningCore, AppError> {
+        let Self { store, clock, engine, lane, checkpoints, on_fatal, as_of } = self;
+        let taken = store.journal.take(owner, lease, clock.now()).await?;
+        let recovery = Recovery::start(&store, &taken, &engine, &lane, &*clock).await?;
+        if let Some(oldest) = recovery.oldest {
+            // The read tables are as old as the last checkpoint, until the next one.
+            as_of.store(oldest.as_millis(), Ordering::Relaxed);
+        }
+        let (mut helpers, mut tasks) = (Vec::new(), Vec::new());
+        if contended {
+            // To wait for the former owner and to replay took longer than the lease that was asked for then.
+            let asked = Instant::now();
+            store.journal.renew(&taken, lease).await?;
+            lane.set_lease(asked + lease);
+            let keep = lane::keep_lease(lane.clone(), store.journal.clone(), taken.clone(), lease, on_fatal.clone());
+            helpers.push(tokio::spawn(keep));
+        }
+        let checkpointer = Checkpointer::new(
+            lane.clone(),
+            store.checkpoints.clone(),
+            engine.states(),
+            clock.clone(),
+            taken.clone(),
+            checkpoints,
+            on_fatal.clone(),
+            as_of,
+        );
+        let writer =
+            lane::run(lane.clone(), store.journal.clone(), clock, taken.clone(), recovery.changed, on_fatal.clone());
+        let mut watched = |task: JoinHandle<()>| {
+            tasks.push(task.abort_handle());
+            ends_process_if_it_panics(task, on_fatal.clone())
+        };
+        let writer = watched(tokio::spawn(writer));
+        helpers.extend(engine.open(recovery.rows, &recovery.counts, recovery.histories));
+        helpers.push(watched(tokio::spawn(checkpointer.clone().run())));
+        tasks.extend(helpers.iter().map(JoinHandle::abort_handle));
+        let journal = store.journal;
+        Ok(RunningCore { engine, lane, checkpointer, journal, partitions: taken, writer, helpers, tasks })
+    }
+}
+
+/// A core at work.
+pub struct RunningCore {
+    engine: Engine,
+    lane: Arc<LaneShared>,
+    checkpointer: Arc<Checkpointer>,
+    journal: Arc<dyn Journal>,
+    partitions: Vec<Partition>,
+    /// Ended by itself once the lane is closed.
+    writer: JoinHandle<()>,
+    /// Cut off at the end.
+    helpers: Vec<JoinHandle<()>>,
+    /// All that runs by itself.
+    tasks: Vec<AbortHandle>,
+}
+
+impl RunningCore {
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Writes a checkpoint now.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn checkpoint(&self) -> Result<(), AppError> {
+        Ok(self.checkpointer.checkpoint().await?)
+    }
+
+    /// What ends it at once.
+    pub fn crash(&self) -> Crash {
+        Crash { engine: self.engine.clone(), tasks: self.tasks.clone() }
+    }
+
+    /// Ends it once all records are durable, and snapshots and read tables are written. The edge takes no more requests by then.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn drain(self) -> Result<(), AppError> {
+        self.engine.drain();
+        self.engine.quiet();
+        self.checkpointer.stop();
+        for _ in 0..DRAIN_CHECKPOINTS {
+            self.lane.drained().await;
+            self.checkpointer.checkpoint().await?;
+            // What entities had still to tell each other may have been recorded meanwhile.
+            if self.lane.close_if_checkpointed() {
+                break;
+            }
+        }
+        self.lane.close();
+        let _ = self.writer.await;
+        for helper in self.helpers {
+            helper.abort();
+            let _ = helper.await;
+        }
+        self.journal.release(&self.partitions).await?;
+        self.engine.close().await;
+        Ok(())
+    }
+}
+
+/// Ends a core as a crash of its process would, for tests of recovery: nothing more is written, sent or asked. The actors end
+/// with their threads, which are the caller's.
+pub struct Crash {
+    engine: Engine,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Crash {
+    /// Does it.
+    pub fn now(&self) {
+        self.engine.cut_off();
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// What start-up found, ready to be taken over.
+struct Recovery {
+    oldest: Option<Timestamp>,
+    changed: HashMap<EntityRef, u64>,
+    rows: Rows,
+    counts: Vec<(OrderStatus, u64)>,
+    histories: Vec<(EntityRef, History)>,
+}
+
+impl Recovery {
+    async fn start(
+        store: &Store,
+        taken: &[Partition],
+        engine: &Engine,
+        lane: &LaneShared,
+        clock: &dyn Clock,
+    ) -> Result<Self, AppError> {
+        let started = Instant::now();
+        let recovered = recover(store, taken).await?;
+        if let Some(newest) = recovered.newest {
+            clock.advance_to(newest);
+        }
+        lane.recovered(recovered.records, recovered.bytes);
+        let (rows, counts) = (store.queries.catalog().await?, store.queries.order_counts().await?);
+        debug_assert_eq!(engine.readiness(), Readiness::Recovering);
+        tracing::info!(
+            records = recovered.records,
+            entities = recovered.entities.len(),
+            took_ms = started.elapsed().as_millis() as u64,
+            "recovered"
+        );
+        let changed = recovered.entities.iter().map(|replayed| (replayed.entity, replayed.version)).collect();
+        let histories = recovered.entities.into_iter().map(|replayed| (replayed.entity, replayed.history)).collect();
+        Ok(Self { oldest: recovered.oldest, changed, rows, counts, histories })
+    }
+}
+
+/// A lane or a checkpointer that panicked must not leave a server that only looks alive.
+fn ends_process_if_it_panics(task: JoinHandle<()>, on_fatal: OnFatal) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if task.await.is_err_and(|error| error.is_panic()) {
+            on_fatal(Fatal::Broken);
+        }
+    })
+}

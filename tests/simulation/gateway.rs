@@ -1,0 +1,180 @@
+//! The simulated payment provider. It keeps to the port's word: every call is idempotent by the order's id. Its ledger survives
+//! every crash, and each movement of money stands in it by itself, so that a second charge cannot hide.
+
+use crate::oracle::Oracle;
+use crate::store::Way;
+use crate::world::{World, lock};
+use async_trait::async_trait;
+use haat::domain::entity::PaymentCall;
+use haat::domain::ids::OrderId;
+use haat::ports::{ChargeOutcome, Clock, GatewayError, PaymentGateway, VoidOutcome};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::sleep;
+
+pub const METHOD: &str = "sandbox";
+/// Takes the money.
+pub const APPROVE: &str = "tok_approve";
+/// Refuses.
+pub const DECLINE: &str = "tok_decline";
+/// Takes the money, but the first answer never arrives.
+pub const LOST_REPLY: &str = "tok_lost_reply";
+/// Takes the money, late.
+pub const SLOW: &str = "tok_slow";
+/// Never takes anything and never answers a charge.
+pub const SILENT: &str = "tok_silent";
+
+/// The longest that a slow call takes, in milliseconds: longer than a call may.
+const SLOW_MS: u64 = 9_000;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Charged,
+    Declined,
+    Voided,
+    Refunded,
+}
+
+#[derive(Default)]
+struct Account {
+    standing: Option<Standing>,
+    moves: Vec<i64>,
+    lost_once: bool,
+}
+
+/// The provider's books.
+pub struct Books {
+    accounts: Mutex<BTreeMap<OrderId, Account>>,
+    world: Arc<World>,
+}
+
+impl Books {
+    pub fn new(world: Arc<World>) -> Arc<Self> {
+        Arc::new(Self { accounts: Mutex::default(), world })
+    }
+
+    /// Every movement of money per order, in minor units: taken positive, given back negative.
+    pub fn moves(&self) -> BTreeMap<OrderId, Vec<i64>> {
+        lock(&self.accounts).iter().map(|(order, account)| (*order, account.moves.clone())).collect()
+    }
+
+    /// Whether the provider has taken money for this order, given back or not.
+    pub fn has_taken(&self, order: OrderId) -> bool {
+        lock(&self.accounts).get(&order).is_some_and(|account| !account.moves.is_empty())
+    }
+
+    fn charge(&self, call: &PaymentCall) -> (ChargeOutcome, bool) {
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.entry(call.order).or_default();
+        let standing = *account.standing.get_or_insert_with(|| {
+            if call.token == DECLINE {
+                return Standing::Declined;
+            }
+            account.moves.push(call.amount.minor);
+            self.world.note(format_args!("{} pays {}", call.order, call.amount.minor));
+            Standing::Charged
+        });
+        let lost = call.token == LOST_REPLY && !std::mem::replace(&mut account.lost_once, true);
+        let outcome = match standing {
+            Standing::Charged | Standing::Refunded => ChargeOutcome::Charged,
+            Standing::Declined => ChargeOutcome::Declined("no funds".into()),
+            Standing::Voided => ChargeOutcome::Voided,
+        };
+        (outcome, lost)
+    }
+
+    fn void(&self, order: OrderId) -> VoidOutcome {
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.entry(order).or_default();
+        match account.standing {
+            Some(Standing::Charged) => {
+                let taken: i64 = account.moves.iter().sum();
+                account.moves.push(-taken);
+                account.standing = Some(Standing::Refunded);
+                self.world.note(format_args!("{order} gets {taken} back"));
+                VoidOutcome::Refunded
+            }
+            Some(Standing::Refunded) => VoidOutcome::Refunded,
+            Some(Standing::Declined | Standing::Voided) => VoidOutcome::Voided,
+            None => {
+                account.standing = Some(Standing::Voided);
+                VoidOutcome::Voided
+            }
+        }
+    }
+}
+
+/// The provider as one node reaches it.
+pub struct Gateway {
+    pub books: Arc<Books>,
+    pub oracle: Arc<Oracle>,
+    pub clock: Arc<dyn Clock>,
+    pub way: Way,
+}
+
+impl Gateway {
+    /// What the provider does, whatever has become of whoever asked.
+    async fn ask<T: Send + 'static>(
+        &self,
+        slow: bool,
+        act: impl FnOnce(&Books) -> (T, bool) + Send + 'static,
+    ) -> Result<T, GatewayError> {
+        let world = self.way.world.clone();
+        self.way.point();
+        if world.fault(world.plan.failing_gateway) {
+            world.pause(50).await;
+            return Err(GatewayError("the call was lost".into()));
+        }
+        let lost = world.fault(world.plan.failing_gateway);
+        let slow = slow || world.fault(world.plan.slow_gateway);
+        let (books, way) = (self.books.clone(), self.way.clone());
+        let (send, receive) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let world = &way.world;
+            world.pause(20).await;
+            if slow && world.chance.per_mille(500) {
+                sleep(Duration::from_millis(world.chance.below(SLOW_MS))).await;
+            }
+            let (answer, lost_now) = act(&books);
+            way.point();
+            world.pause(20).await;
+            if slow {
+                sleep(Duration::from_millis(world.chance.below(SLOW_MS))).await;
+            }
+            if !lost && !lost_now {
+                let _ = send.send(answer);
+            }
+        });
+        receive.await.map_err(|_| GatewayError("the answer was lost".into()))
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for Gateway {
+    fn method(&self) -> &'static str {
+        METHOD
+    }
+
+    fn check_token(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+        self.way.world.note(format_args!("charge {}", call.order));
+        self.oracle.charge_asked(call, self.clock.now());
+        if call.token == SILENT {
+            self.way.world.pause(SLOW_MS).await;
+            return Err(GatewayError("silence".into()));
+        }
+        let call = call.clone();
+        self.ask(call.token == SLOW, move |books| books.charge(&call)).await
+    }
+
+    async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
+        self.way.world.note(format_args!("void {}", call.order));
+        self.oracle.void_asked(call.order);
+        let order = call.order;
+        self.ask(false, move |books| (books.void(order), false)).await
+    }
+}

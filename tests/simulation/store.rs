@@ -1,0 +1,501 @@
+//! The simulated store: a server that survives every crash, and the way to it, on which requests and answers are lost or late. It
+//! keeps to what the two real stores promise and to nothing more.
+
+use crate::oracle::Oracle;
+use crate::world::{World, lock};
+use async_trait::async_trait;
+use haat::domain::entity::Part;
+use haat::domain::ids::{EntityRef, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::order::OrderStatus;
+use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use haat::domain::time::Timestamp;
+use haat::limits;
+use haat::ports::{
+    CheckpointWrite, Checkpoints, Due, Frame, Journal, Landed, OrdersOf, Partition, ProductFilter, Queries, Snapshot,
+    Snapshots, Store, StoreError, Written,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
+
+/// The longest that an ordinary request is under way, in milliseconds, each way.
+const USUAL_MS: u64 = 4;
+/// And one that is not.
+const SLOW_MS: u64 = 6_000;
+
+struct Head {
+    epoch: u64,
+    owner_until: Instant,
+    checkpoint_seq: u64,
+}
+
+struct SavedPart {
+    version: u64,
+    wake_at: Option<Timestamp>,
+    state: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Tables {
+    vendors: BTreeMap<VendorId, VendorRow>,
+    products: BTreeMap<ProductId, ProductRow>,
+    skus: BTreeMap<SkuId, SkuRow>,
+    orders: BTreeMap<OrderId, OrderRow>,
+}
+
+struct Disk {
+    journal: Vec<BTreeMap<u64, Frame>>,
+    heads: Vec<Head>,
+    /// Who raised the epochs last.
+    owner: String,
+    snapshots: BTreeMap<EntityRef, BTreeMap<String, SavedPart>>,
+    tables: Tables,
+}
+
+/// The store itself.
+pub struct Server {
+    disk: Mutex<Disk>,
+    world: Arc<World>,
+    oracle: Arc<Oracle>,
+}
+
+impl Disk {
+    fn tail(&self, partition: usize) -> u64 {
+        self.journal[partition].last_key_value().map_or(0, |(seq, _)| *seq)
+    }
+
+    fn partitions(&self) -> Vec<Partition> {
+        let partition = |(id, head): (usize, &Head)| Partition {
+            id: id as u16,
+            epoch: head.epoch,
+            tail_seq: self.tail(id),
+            checkpoint_seq: head.checkpoint_seq,
+        };
+        self.heads.iter().enumerate().map(partition).collect()
+    }
+
+    fn owns(&self, owned: &[Partition]) -> bool {
+        owned.iter().all(|own| self.heads[usize::from(own.id)].epoch == own.epoch)
+    }
+
+    fn snapshot(&self, entity: EntityRef) -> Option<Snapshot> {
+        let parts = self.snapshots.get(&entity)?;
+        let version = parts.values().map(|part| part.version).max()?;
+        let part = |(name, part): (&String, &SavedPart)| Part { name: name.clone(), state: Some(part.state.clone()) };
+        Some(Snapshot { entity, version, parts: parts.iter().map(part).collect() })
+    }
+
+    fn save(&mut self, captured: &haat::ports::Captured) {
+        let parts = self.snapshots.entry(captured.entity).or_default();
+        if parts.get("").is_some_and(|head| head.version > captured.version) {
+            return;
+        }
+        for part in &captured.parts {
+            match &part.state {
+                Some(state) => {
+                    let saved =
+                        SavedPart { version: captured.version, wake_at: captured.wake_at, state: state.clone() };
+                    if parts.get(&part.name).is_none_or(|before| before.version < captured.version) {
+                        parts.insert(part.name.clone(), saved);
+                    }
+                }
+                None => drop(parts.remove(&part.name)),
+            }
+        }
+        let Rows { vendors, products, skus, orders } = captured.rows.clone();
+        self.tables.vendors.extend(vendors.into_iter().map(|row| (row.id, row)));
+        self.tables.products.extend(products.into_iter().map(|row| (row.id, row)));
+        self.tables.skus.extend(skus.into_iter().map(|row| (row.id, row)));
+        self.tables.orders.extend(orders.into_iter().map(|row| (row.id, row)));
+    }
+}
+
+impl Server {
+    pub fn new(world: Arc<World>, oracle: Arc<Oracle>) -> Arc<Self> {
+        let head = |_| Head { epoch: 0, owner_until: Instant::now(), checkpoint_seq: 0 };
+        let disk = Disk {
+            journal: (0..limits::PARTITIONS).map(|_| BTreeMap::new()).collect(),
+            heads: (0..limits::PARTITIONS).map(head).collect(),
+            owner: String::new(),
+            snapshots: BTreeMap::new(),
+            tables: Tables::default(),
+        };
+        Arc::new(Self { disk: Mutex::new(disk), world, oracle })
+    }
+
+    /// The store as one node sees it.
+    pub fn connect(self: &Arc<Self>, way: Way) -> Store {
+        let connection = Arc::new(Connection { server: self.clone(), way });
+        Store {
+            journal: connection.clone(),
+            snapshots: connection.clone(),
+            checkpoints: connection.clone(),
+            queries: connection,
+        }
+    }
+
+    fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        let mut disk = lock(&self.disk);
+        let taken = |frame: &Frame| disk.journal[usize::from(frame.partition)].contains_key(&frame.seq);
+        if frames.iter().any(taken) {
+            self.world.note("commit collides");
+            return Err(StoreError::Collision);
+        }
+        for frame in frames {
+            disk.journal[usize::from(frame.partition)].insert(frame.seq, frame.clone());
+            self.world.note(format_args!(
+                "commit {}/{} of epoch {}, batch {}, {} records, {:016x}",
+                frame.partition,
+                frame.seq,
+                frame.epoch,
+                frame.batch,
+                frame.records,
+                xxhash_rust::xxh3::xxh3_64(&frame.payload)
+            ));
+        }
+        self.world.counts.commits.fetch_add(1, Ordering::Relaxed);
+        self.oracle.committed(frames);
+        Ok(())
+    }
+
+    fn landed(&self, frames: &[Frame]) -> Landed {
+        let disk = lock(&self.disk);
+        let batch = |frame: &Frame| {
+            disk.journal[usize::from(frame.partition)].get(&frame.seq).map(|there| there.batch == frame.batch)
+        };
+        let found: Vec<bool> = frames.iter().filter_map(batch).collect();
+        match found.len() {
+            0 => Landed::Nothing,
+            count if count == frames.len() && found.iter().all(|ours| *ours) => Landed::All,
+            _ => Landed::Foreign,
+        }
+    }
+
+    /// Who took the store last.
+    pub fn owner(&self) -> String {
+        lock(&self.disk).owner.clone()
+    }
+
+    fn raise_epochs(&self, owner: String, lease: Duration) -> (Vec<u64>, Instant) {
+        let mut disk = lock(&self.disk);
+        self.world.note(format_args!("{owner} raises the epochs"));
+        disk.owner = owner;
+        let mut free_at = Instant::now();
+        for head in &mut disk.heads {
+            head.epoch += 1;
+            free_at = free_at.max(head.owner_until);
+            head.owner_until = head.owner_until.max(Instant::now() + lease);
+        }
+        (disk.heads.iter().map(|head| head.epoch).collect(), free_at)
+    }
+
+    /// Epoch frames at the tails of those partitions that are still the taker's.
+    fn append_epoch_frames(&self, epochs: &[u64], now: Timestamp, batch: Uuid) {
+        let mut disk = lock(&self.disk);
+        for (partition, epoch) in epochs.iter().enumerate() {
+            if disk.heads[partition].epoch != *epoch {
+                continue;
+            }
+            let last = disk.journal[partition].last_key_value().map(|(seq, frame)| (*seq, frame.at));
+            let (seq, at) = last.map_or((1, now), |(seq, at)| (seq + 1, at.max(now)));
+            let codec = haat::ports::Codec::Plain;
+            let partition = partition as u16;
+            let frame = Frame { partition, seq, epoch: *epoch, at, batch, records: 0, codec, payload: Vec::new() };
+            disk.journal[usize::from(partition)].insert(seq, frame);
+        }
+    }
+
+    fn write(&self, owned: &[Partition], captured: &[haat::ports::Captured], advance: &[(u16, u64)]) -> bool {
+        let mut disk = lock(&self.disk);
+        if !disk.owns(owned) {
+            return false;
+        }
+        captured.iter().for_each(|captured| disk.save(captured));
+        for (partition, seq) in advance {
+            let head = &mut disk.heads[usize::from(*partition)];
+            head.checkpoint_seq = head.checkpoint_seq.max(*seq);
+        }
+        self.world.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.world.note(format_args!("checkpoint of {} entities, {advance:?}", captured.len()));
+        true
+    }
+}
+
+/// What lies between a node and the store or the gateway.
+#[derive(Clone)]
+pub struct Way {
+    pub world: Arc<World>,
+    /// Ends the node.
+    pub crashes: Arc<dyn Fn() + Send + Sync>,
+    /// Until when nothing comes through.
+    pub cut_until: Arc<Mutex<Instant>>,
+}
+
+impl Way {
+    pub fn new(world: Arc<World>, crashes: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { world, crashes, cut_until: Arc::new(Mutex::new(Instant::now())) }
+    }
+
+    fn is_cut(&self) -> bool {
+        !self.world.is_calm() && *lock(&self.cut_until) > Instant::now()
+    }
+
+    /// What may befall a read: a start needs dozens of them, and has to succeed at times.
+    fn reading(&self) -> Risk {
+        let plan = &self.world.plan;
+        Risk { lost_requests: plan.failing_reads, lost_answers: plan.failing_reads, slow: plan.slow_store / 8 }
+    }
+
+    /// What may befall a write.
+    fn writing(&self, lost_requests: u64) -> Risk {
+        let plan = &self.world.plan;
+        Risk { lost_requests, lost_answers: plan.lost_answers, slow: plan.slow_store }
+    }
+
+    /// A point at which the node may crash.
+    pub fn point(&self) {
+        if self.world.crashes_here() {
+            (self.crashes)();
+        }
+    }
+
+    async fn travel(&self, slow: u64) {
+        self.world.pause(USUAL_MS).await;
+        if self.world.fault(slow) {
+            sleep(Duration::from_millis(self.world.chance.below(SLOW_MS))).await;
+        }
+        self.point();
+    }
+
+    /// What the server does once the request has come there, whatever has become of whoever sent it.
+    async fn ask<T: Send + 'static>(
+        &self,
+        risk: Risk,
+        act: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let gone = |what: &str| Err(StoreError::Unavailable(format!("the {what} was lost")));
+        self.point();
+        if self.is_cut() || self.world.fault(risk.lost_requests) {
+            self.world.pause(SLOW_MS).await;
+            return gone("request");
+        }
+        let way = self.clone();
+        let (send, receive) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            way.travel(risk.slow).await;
+            let _ = send.send(act());
+            way.point();
+        });
+        if self.is_cut() || self.world.fault(risk.lost_answers) {
+            // It may be given up before it has happened.
+            self.world.pause(SLOW_MS).await;
+            return gone("answer");
+        }
+        let Ok(answer) = receive.await else { return gone("server") };
+        self.travel(risk.slow).await;
+        Ok(answer)
+    }
+}
+
+/// What may befall a request on its way, in times of a thousand.
+#[derive(Clone, Copy)]
+struct Risk {
+    lost_requests: u64,
+    lost_answers: u64,
+    slow: u64,
+}
+
+struct Connection {
+    server: Arc<Server>,
+    way: Way,
+}
+
+impl Connection {
+    async fn read<T: Send + 'static>(&self, act: impl FnOnce(&Disk) -> T + Send + 'static) -> Result<T, StoreError> {
+        let server = self.server.clone();
+        self.way.ask(self.way.reading(), move || act(&lock(&server.disk))).await
+    }
+}
+
+#[async_trait]
+impl Journal for Connection {
+    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+        let (server, lost) = (self.server.clone(), self.way.reading());
+        let owner = owner.to_owned();
+        let (epochs, free_at) = self.way.ask(lost, move || server.raise_epochs(owner, lease)).await?;
+        let (server, taken) = (self.server.clone(), epochs.clone());
+        let batch = Uuid::from_u128(u128::from(self.way.world.chance.next()));
+        self.way.ask(lost, move || server.append_epoch_frames(&taken, now, batch)).await?;
+        sleep_until(free_at).await;
+        let partitions = self.read(Disk::partitions).await?;
+        if partitions.iter().map(|partition| partition.epoch).ne(epochs) {
+            return Err(StoreError::Fenced);
+        }
+        self.renew(&partitions, lease).await?;
+        Ok(partitions)
+    }
+
+    async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
+        self.read(Disk::partitions).await
+    }
+
+    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        let (server, frames) = (self.server.clone(), frames.to_vec());
+        self.way.ask(self.way.writing(self.way.world.plan.lost_requests), move || server.append(&frames)).await?
+    }
+
+    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
+        let (server, frames) = (self.server.clone(), frames.to_vec());
+        self.way.ask(self.way.writing(self.way.world.plan.lost_requests), move || server.landed(&frames)).await
+    }
+
+    async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
+        // A small page, so that reading takes several requests.
+        let max_bytes = max_bytes.min(20_000);
+        self.read(move |disk| {
+            let mut bytes = 0;
+            let after = disk.journal[usize::from(partition)].range(after_seq + 1..).map(|(_, frame)| frame.clone());
+            after
+                .take_while(|frame| {
+                    let first = bytes == 0;
+                    bytes += frame.payload.len() + 1;
+                    first || bytes <= max_bytes
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
+        let (server, owned) = (self.server.clone(), partitions.to_vec());
+        let renewed = self.way.ask(self.way.reading(), move || {
+            let mut disk = lock(&server.disk);
+            let own = disk.owns(&owned);
+            if own {
+                for head in &mut disk.heads {
+                    head.owner_until = head.owner_until.max(Instant::now() + lease);
+                }
+            }
+            own
+        });
+        if renewed.await? { Ok(()) } else { Err(StoreError::Fenced) }
+    }
+
+    async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {
+        let (server, owned) = (self.server.clone(), partitions.to_vec());
+        let release = move || {
+            let mut disk = lock(&server.disk);
+            if disk.owns(&owned) {
+                disk.heads.iter_mut().for_each(|head| head.owner_until = Instant::now());
+            }
+        };
+        self.way.ask(Risk { lost_requests: 0, lost_answers: 0, slow: 0 }, release).await
+    }
+}
+
+#[async_trait]
+impl Snapshots for Connection {
+    async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError> {
+        self.read(move |disk| disk.snapshot(entity)).await
+    }
+
+    async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+        let entities = entities.to_vec();
+        self.read(move |disk| entities.iter().filter_map(|entity| disk.snapshot(*entity)).collect()).await
+    }
+
+    async fn due(&self, until: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError> {
+        self.read(move |disk| {
+            let heads = disk.snapshots.iter().filter_map(|(entity, parts)| Some((*entity, parts.get("")?.wake_at?)));
+            let mut due: Vec<(EntityRef, Timestamp)> = heads.filter(|(_, at)| *at <= until).collect();
+            due.sort_unstable_by_key(|(entity, at)| (*at, *entity));
+            due.retain(|(entity, at)| after.is_none_or(|(before, then)| (*at, *entity) > (then, before)));
+            due.truncate(limit as usize);
+            due
+        })
+        .await
+    }
+
+    async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError> {
+        self.read(move |disk| {
+            let all = disk.snapshots.keys().filter(|entity| after.is_none_or(|after| **entity > after));
+            all.take(limit as usize).filter_map(|entity| disk.snapshot(*entity)).collect()
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Checkpoints for Connection {
+    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError> {
+        let (owned, captured) = (write.owned.to_vec(), write.entities.to_vec());
+        let (advance, server) = (write.advance.to_vec(), self.server.clone());
+        let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
+        match self.way.ask(risk, move || server.write(&owned, &captured, &advance)).await? {
+            true => Ok(Written::default()),
+            false => Err(StoreError::Fenced),
+        }
+    }
+
+    async fn clear(&self, _: &[Partition]) -> Result<(), StoreError> {
+        Err(StoreError::Invalid("no node of the simulation forgets what it has written".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Queries for Connection {
+    async fn orders(
+        &self,
+        of: OrdersOf,
+        after: Option<(Timestamp, OrderId)>,
+        limit: u32,
+    ) -> Result<Vec<OrderRow>, StoreError> {
+        self.read(move |disk| {
+            let wanted = |row: &&OrderRow| match of {
+                OrdersOf::All => true,
+                OrdersOf::Cart(cart) => row.cart_id == cart,
+                OrdersOf::Customer(customer) => row.customer_id == Some(customer),
+                OrdersOf::Vendor(vendor) => row.sub_orders.iter().any(|sub| sub.vendor_id == vendor),
+            };
+            let mut rows: Vec<OrderRow> = disk.tables.orders.values().filter(wanted).cloned().collect();
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.placed_at, row.id)));
+            rows.retain(|row| after.is_none_or(|after| (row.placed_at, row.id) < after));
+            rows.truncate(limit as usize);
+            rows
+        })
+        .await
+    }
+
+    async fn products(
+        &self,
+        _: &ProductFilter,
+        _: Option<(Timestamp, ProductId)>,
+        _: u32,
+    ) -> Result<Vec<ProductRow>, StoreError> {
+        Err(StoreError::Invalid("no simulated buyer asks for a list of products".into()))
+    }
+
+    async fn catalog(&self) -> Result<Rows, StoreError> {
+        self.read(|disk| Rows {
+            vendors: disk.tables.vendors.values().cloned().collect(),
+            products: disk.tables.products.values().cloned().collect(),
+            skus: disk.tables.skus.values().cloned().collect(),
+            orders: Vec::new(),
+        })
+        .await
+    }
+
+    async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
+        self.read(|disk| {
+            let mut counts: BTreeMap<OrderStatus, u64> = BTreeMap::new();
+            for row in disk.tables.orders.values() {
+                *counts.entry(row.status).or_default() += 1;
+            }
+            counts.into_iter().collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,280 @@
+//! What one simulated run shares: chance, time, the plan of what may go wrong, the trace, and the breaches found.
+
+use haat::domain::time::Timestamp;
+use haat::ports::Clock;
+use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// The wall clock's time when a run begins, in milliseconds since the Unix epoch.
+const BEGINNING_MS: i64 = 1_700_000_000_000;
+/// Breaches that are kept: the first ones tell what is wrong.
+const BREACHES: usize = 20;
+
+/// Locks what only one thread uses. A panic that was caught while it was held concerns nobody.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The one source of randomness of a run: SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+pub struct Chance(AtomicU64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d))
+    }
+
+    pub fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`, which is small: the bias of the remainder does not matter.
+    pub fn below(&self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    /// A number from `first` to `last`, both possible.
+    pub fn between(&self, first: u64, last: u64) -> u64 {
+        first + self.below(last - first + 1)
+    }
+
+    /// True so many times in a thousand.
+    pub fn per_mille(&self, times: u64) -> bool {
+        self.below(1_000) < times
+    }
+
+    pub fn pick<'a, T>(&self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len() as u64) as usize]
+    }
+}
+
+/// What may go wrong in a run, and how often. Each seed has its own mixture: some faults hide others.
+#[derive(Debug)]
+pub struct Plan {
+    pub buyers: u64,
+    pub staff: u64,
+    /// What each buyer does.
+    pub actions: u64,
+    pub pieces: i64,
+    pub threads: u64,
+    pub live_actors: usize,
+    pub idle: Duration,
+    pub mailbox_depth: usize,
+    pub records_in_flight: usize,
+    pub checkouts_per_vendor: usize,
+    pub records_since_checkpoint: u64,
+    /// How far the clocks of two nodes may be apart, in milliseconds.
+    pub skew_ms: u64,
+    pub hold_ms: i64,
+    pub payment_ms: i64,
+    pub lease: Duration,
+    pub checkpoint_interval: Duration,
+    pub checkpoint_slice: usize,
+    /// The longest pause between two actions of one buyer, in milliseconds.
+    pub think_ms: u64,
+    /// The longest time between two troubles, in milliseconds; none when it is 0.
+    pub trouble_ms: u64,
+    // All below are times in a thousand.
+    pub takeovers: u64,
+    pub stops: u64,
+    /// The way between a node and its store is cut for a while.
+    pub cuts: u64,
+    pub lost_requests: u64,
+    pub lost_answers: u64,
+    pub slow_store: u64,
+    pub failing_checkpoints: u64,
+    pub failing_reads: u64,
+    pub failing_gateway: u64,
+    pub slow_gateway: u64,
+    pub panics: u64,
+    pub stalls: u64,
+}
+
+impl Plan {
+    fn new(chance: &Chance) -> Self {
+        // A fault is left out of half of the runs.
+        let often = |most: u64| if chance.per_mille(500) { 0 } else { chance.between(1, most) };
+        let payment_ms = chance.between(2_000, 20_000) as i64;
+        Self {
+            buyers: chance.between(3, 10),
+            staff: chance.between(1, 3),
+            actions: chance.between(30, 100),
+            pieces: chance.between(5, 60) as i64,
+            threads: chance.between(1, 3),
+            live_actors: if chance.per_mille(600) { 1 } else { 1_000 },
+            idle: Duration::from_millis(*chance.pick(&[0, 0, 500, 5_000])),
+            mailbox_depth: *chance.pick(&[2, 10_000, 10_000]),
+            records_in_flight: *chance.pick(&[15, 50, 50_000, 50_000]),
+            checkouts_per_vendor: *chance.pick(&[1, 3, 50_000, 50_000]),
+            records_since_checkpoint: *chance.pick(&[20, 1_000_000, 1_000_000]),
+            skew_ms: *chance.pick(&[0, 50, 5_000]),
+            hold_ms: payment_ms + chance.between(0, 10_000) as i64 - 1_000,
+            payment_ms,
+            lease: Duration::from_millis(chance.between(600, 5_000)),
+            checkpoint_interval: Duration::from_millis(*chance.pick(&[5, 50, 500, 500, 4_000])),
+            checkpoint_slice: *chance.pick(&[1, 3, 500]),
+            think_ms: *chance.pick(&[5, 100, 1_000]),
+            trouble_ms: *chance.pick(&[0, 300, 2_000, 2_000, 8_000]),
+            takeovers: often(500),
+            stops: often(300),
+            cuts: often(700),
+            lost_requests: often(100),
+            lost_answers: often(100),
+            slow_store: often(60),
+            failing_checkpoints: often(200),
+            failing_reads: often(10),
+            failing_gateway: often(200),
+            slow_gateway: often(150),
+            panics: often(15),
+            stalls: often(20),
+        }
+    }
+}
+
+/// What happened in a run, in numbers.
+#[derive(Default, Debug)]
+pub struct Counts {
+    pub actions: AtomicU64,
+    pub answers: AtomicU64,
+    pub commits: AtomicU64,
+    pub records: AtomicU64,
+    pub checkpoints: AtomicU64,
+    pub crashes: AtomicU64,
+    pub takeovers: AtomicU64,
+    pub panics: AtomicU64,
+}
+
+/// What one run shares.
+pub struct World {
+    pub chance: Chance,
+    pub plan: Plan,
+    pub counts: Counts,
+    begun: Instant,
+    trace: Mutex<Vec<String>>,
+    breaches: Mutex<Vec<String>>,
+    calm: AtomicBool,
+    /// Points that may still be passed before a crash; none is wanted below zero.
+    fuse: AtomicI64,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let chance = Chance::new(seed);
+        let plan = Plan::new(&chance);
+        let world = Self {
+            chance,
+            plan,
+            counts: Counts::default(),
+            begun: Instant::now(),
+            trace: Mutex::default(),
+            breaches: Mutex::default(),
+            calm: AtomicBool::new(false),
+            fuse: AtomicI64::new(-1),
+        };
+        world.note(format_args!("{:?}", world.plan));
+        world
+    }
+
+    /// Writes a line of the trace.
+    pub fn note(&self, line: impl Display) {
+        let line = format!("{} {line}", self.begun.elapsed().as_millis());
+        lock(&self.trace).push(line);
+    }
+
+    pub fn take_trace(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.trace))
+    }
+
+    /// Something is not as it must be.
+    pub fn breach(&self, what: impl Display) {
+        self.note(format_args!("BREACH {what}"));
+        let mut breaches = lock(&self.breaches);
+        if breaches.len() < BREACHES {
+            breaches.push(what.to_string());
+        }
+    }
+
+    pub fn breaches(&self) -> Vec<String> {
+        lock(&self.breaches).clone()
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn calm_down(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+        self.fuse.store(-1, Ordering::Relaxed);
+    }
+
+    pub fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
+    /// Whether a fault comes now that comes so many times in a thousand.
+    pub fn fault(&self, per_mille: u64) -> bool {
+        per_mille > 0 && !self.is_calm() && self.chance.per_mille(per_mille)
+    }
+
+    /// Lets a crash come after so many more points.
+    pub fn light_fuse(&self, points: u64) {
+        self.fuse.store(points as i64, Ordering::Relaxed);
+    }
+
+    /// A point at which a crash may come; whether it does.
+    pub fn crashes_here(&self) -> bool {
+        let left = self.fuse.load(Ordering::Relaxed);
+        if left < 0 {
+            return false;
+        }
+        self.fuse.store(left - 1, Ordering::Relaxed);
+        left == 0
+    }
+
+    /// Some time passes, mostly none.
+    pub async fn pause(&self, longest_ms: u64) {
+        match self.chance.below(4) {
+            0 => {}
+            1 => tokio::task::yield_now().await,
+            2 => tokio::time::sleep(Duration::from_millis(1)).await,
+            _ => tokio::time::sleep(Duration::from_millis(self.chance.below(longest_ms + 1))).await,
+        }
+    }
+}
+
+/// The clock of one node: it follows the runtime's paused time, but is not set quite right.
+pub struct SimulatedClock {
+    world: std::sync::Arc<World>,
+    ahead_ms: i64,
+    latest: AtomicI64,
+}
+
+impl SimulatedClock {
+    pub fn new(world: std::sync::Arc<World>) -> Self {
+        let ahead_ms = world.chance.below(world.plan.skew_ms + 1) as i64;
+        Self { world, ahead_ms, latest: AtomicI64::new(0) }
+    }
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Timestamp {
+        let now = BEGINNING_MS + self.ahead_ms + self.world.begun.elapsed().as_millis() as i64;
+        Timestamp::from_millis(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
+    }
+
+    fn new_uuid(&self) -> Uuid {
+        let time = (self.now().as_millis() as u128) << 80;
+        let chance = (u128::from(self.world.chance.next()) << 64) | u128::from(self.world.chance.next());
+        let version_and_variant = (0x7 << 76) | (0x2 << 62);
+        let free = (1u128 << 80) - 1 - (0xf << 76) - (0x3 << 62);
+        Uuid::from_u128(time | version_and_variant | (chance & free))
+    }
+
+    fn advance_to(&self, floor: Timestamp) {
+        self.latest.fetch_max(floor.as_millis(), Ordering::Relaxed);
+    }
+}
