@@ -108,8 +108,9 @@ impl Plan {
             actions: chance.between(30, 100),
             pieces: chance.between(5, 60) as i64,
             threads: chance.between(1, 3),
-            live_actors: if chance.per_mille(600) { 1 } else { 1_000 },
-            idle: Duration::from_millis(*chance.pick(&[0, 0, 500, 5_000])),
+            live_actors: if chance.per_mille(400) { 1 } else { 1_000 },
+            // Actors that leave soon and come back hide what an actor that stays forgets.
+            idle: Duration::from_millis(*chance.pick(&[0, 500, 5_000, 86_400_000])),
             mailbox_depth: *chance.pick(&[2, 10_000, 10_000]),
             records_in_flight: *chance.pick(&[15, 50, 50_000, 50_000]),
             checkouts_per_vendor: *chance.pick(&[1, 3, 50_000, 50_000]),
