@@ -118,7 +118,9 @@ async fn a_server_that_slept_through_a_take_over_answers_nothing() {
     let stock = client.get(&format!("/v1/vendors/{vendor}/skus/{sku}")).bearer(&bearer);
     let cart = client.get(&format!("/v1/carts/{}", left_over.cart)).bearer(&left_over.token);
     let checkout = client.checkout(&left_over, "tok_approve");
-    let asked: Vec<_> = [stock, cart, checkout].map(|request| tokio::spawn(request.try_send())).into();
+    // These come from what the server shows without asking anybody.
+    let shown = client.get(&format!("/v1/skus/{sku}"));
+    let asked: Vec<_> = [stock, cart, checkout, shown].map(|request| tokio::spawn(request.try_send())).into();
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     first.signal("CONT").await;
     for asked in asked {
