@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 const RECORD_BYTES: usize = 350;
 
 async fn start(place: Place) -> Arc<LaneShared> {
-    let config = StoreConfig { place, options: Options::default() };
+    let config = StoreConfig { place, archive: None, options: Options::default() };
     let store = open(&config, Mode::Serve).await.expect("the store opens");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let taken = store.journal.take("bench", Duration::from_millis(1), clock.now()).await.expect("the store is taken");

@@ -20,7 +20,8 @@ use tokio::runtime::Runtime;
 const ASK: Ask = Ask { within: Duration::from_secs(10), key: None, fresh: false };
 
 async fn start(directory: &Path) -> App {
-    let store = StoreConfig { place: Place::Sqlite(directory.to_path_buf()), options: Options::default() };
+    let store =
+        StoreConfig { place: Place::Sqlite(directory.to_path_buf()), archive: None, options: Options::default() };
     let config = Config {
         listen: "127.0.0.1:0".parse().expect("an address"),
         operator_listen: None,

@@ -65,7 +65,7 @@ impl StoreArgs {
                 return Err(ConfigError::Setting { setting: "DATABASE_URL", reason });
             }
         };
-        Ok(StoreConfig { place, options: Options::default() })
+        Ok(StoreConfig { place, archive: None, options: Options::default() })
     }
 
     /// Makes the data directory if it is not there.
@@ -75,6 +75,28 @@ impl StoreArgs {
     pub fn make_data_dir(&self) -> Result<(), ConfigError> {
         std::fs::create_dir_all(&self.data_dir)
             .map_err(|source| ConfigError::File { path: self.data_dir.clone(), source })
+    }
+}
+
+/// Which store a tool looks at, and where the rest of its journal is.
+#[derive(Args, Clone)]
+pub struct ToolArgs {
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// The directory of the archive to which old frames were moved (haat archive).
+    #[arg(long, env = "HAAT_ARCHIVE", value_name = "DIR")]
+    pub archive: Option<PathBuf>,
+}
+
+impl ToolArgs {
+    /// The store and its archive as the persistence room takes them.
+    ///
+    /// # Errors
+    /// As [`StoreArgs::store`].
+    pub fn store(&self) -> Result<StoreConfig, ConfigError> {
+        let archive = self.archive.clone().filter(|directory| !directory.as_os_str().is_empty());
+        Ok(StoreConfig { archive, ..self.store.store()? })
     }
 }
 

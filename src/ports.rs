@@ -90,6 +90,8 @@ pub struct Partition {
     pub tail_seq: u64,
     /// Up to where snapshots and read tables hold everything.
     pub checkpoint_seq: u64,
+    /// Up to where frames may be gone, because an archive holds them.
+    pub base_seq: u64,
 }
 
 /// What is found of a batch whose outcome is unknown.
@@ -127,6 +129,13 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Frames of one partition after `after_seq`, in order, up to about `max_bytes` of payload (at least one frame if there is any).
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError>;
+
+    /// Drops the frames of one partition up to `up_to`, all of which an archive holds. Gives how many there were. What was begun and did
+    /// not end is ended by asking again.
+    ///
+    /// # Errors
+    /// Invalid when the newest frame would go, or one that no checkpoint holds.
+    async fn drop_frames(&self, partition: u16, up_to: u64) -> Result<u64, StoreError>;
 
     /// Extends the lease by `lease` from the moment of the call.
     ///

@@ -371,7 +371,7 @@ async fn an_amount_that_does_not_add_up_is_found() {
 }
 
 fn config(directory: &Path) -> StoreConfig {
-    StoreConfig { place: Place::Sqlite(directory.to_owned()), options: Options::default() }
+    StoreConfig { place: Place::Sqlite(directory.to_owned()), archive: None, options: Options::default() }
 }
 
 #[tokio::test]

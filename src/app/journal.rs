@@ -2,14 +2,14 @@
 
 use super::text::{counted, rfc3339};
 use super::{AppError, open_for_tools};
+use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::StoreConfig;
-use crate::persistence::recovery::for_each_record;
-use crate::ports::{Frame, Store, StoreError};
+use crate::persistence::recovery::{FrameReader, for_each_record};
+use crate::ports::{Frame, Journal, Store, StoreError};
 use crate::telemetry::without_secrets;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use std::collections::VecDeque;
 use std::io::{self, Write};
 
 pub use crate::domain::ids::EntityRef;
@@ -68,10 +68,10 @@ async fn print_store(
     selection: &Selection,
     out: &mut impl Write,
 ) -> Result<(), AppError> {
-    let mut merged = Merged::open(store, partitions, selection.after).await?;
+    let mut merged = Merged::new(partitions, selection.after);
     let (mut printed, limit) = (0, selection.limit.unwrap_or(u64::MAX));
     while printed < limit {
-        let Some(frame) = merged.next(store).await? else { break };
+        let Some(frame) = merged.next(&*store.journal).await? else { break };
         let mut entries = entries(&frame, selection.entity)?;
         if entries.is_empty() && selection.entity.is_some() {
             continue;
@@ -93,45 +93,27 @@ async fn print_store(
 
 /// The frames of several partitions, the oldest first. What one commit wrote stays together, in the order of partitions.
 struct Merged {
-    sources: Vec<Source>,
-}
-
-struct Source {
-    partition: u16,
-    after: u64,
-    frames: VecDeque<Frame>,
+    partitions: Vec<FrameReader>,
 }
 
 impl Merged {
-    async fn open(store: &Store, partitions: &[u16], after: u64) -> Result<Self, StoreError> {
-        let mut sources = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            let mut source = Source { partition: *partition, after, frames: VecDeque::new() };
-            source.fill(store).await?;
-            sources.push(source);
-        }
-        Ok(Self { sources })
+    fn new(partitions: &[u16], after: u64) -> Self {
+        Self { partitions: partitions.iter().map(|id| FrameReader::new(*id, after, READ_BYTES)).collect() }
     }
 
-    async fn next(&mut self, store: &Store) -> Result<Option<Frame>, StoreError> {
-        let at = |source: &Source| source.frames.front().map(|frame| (frame.at, frame.partition));
-        let oldest = self.sources.iter_mut().filter(|source| !source.frames.is_empty()).min_by_key(|source| at(source));
-        let Some(source) = oldest else { return Ok(None) };
-        let frame = source.frames.pop_front();
-        if source.frames.is_empty() {
-            source.fill(store).await?;
+    async fn next(&mut self, journal: &dyn Journal) -> Result<Option<Frame>, StoreError> {
+        let mut oldest: Option<(Timestamp, usize)> = None;
+        for (index, frames) in self.partitions.iter_mut().enumerate() {
+            if let Some(frame) = frames.peek(journal).await?
+                && oldest.is_none_or(|(at, _)| frame.at < at)
+            {
+                oldest = Some((frame.at, index));
+            }
         }
-        Ok(frame)
-    }
-}
-
-impl Source {
-    async fn fill(&mut self, store: &Store) -> Result<(), StoreError> {
-        self.frames = store.journal.frames(self.partition, self.after, READ_BYTES).await?.into();
-        if let Some(last) = self.frames.back() {
-            self.after = last.seq;
+        match oldest {
+            Some((_, index)) => self.partitions[index].next(journal).await,
+            None => Ok(None),
         }
-        Ok(())
     }
 }
 
@@ -139,7 +121,7 @@ impl Source {
 pub(super) struct Entry {
     entity: EntityRef,
     version: u64,
-    at: crate::domain::time::Timestamp,
+    at: Timestamp,
     events: Vec<Value>,
     answers: Vec<Value>,
 }
@@ -217,7 +199,6 @@ fn write_json(out: &mut impl Write, frame: &Frame, entries: Vec<Entry>) -> io::R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Timestamp;
     use crate::ports::Codec;
     use uuid::Uuid;
 

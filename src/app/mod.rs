@@ -1,5 +1,6 @@
 //! The composition root: builds everything from a configuration, starts it and drains it. The binary and the tests use the same.
 
+pub mod archive;
 pub mod audit;
 pub mod core;
 pub mod journal;
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::http::auth::{Auth, MintError};
 use crate::http::{HttpState, Port, RenderMetrics, router, server};
 use crate::limits;
+use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::lane::{Fatal, OnFatal};
 use crate::persistence::{self, Mode, Place};
@@ -267,10 +269,39 @@ pub async fn migrate(store: &persistence::StoreConfig) -> Result<(), AppError> {
     Ok(persistence::migrate(store).await?)
 }
 
-/// Opens a store to look at it, beside a running server: takes nothing, writes nothing.
+/// Opens a store to look at it, beside a running server: takes nothing, writes nothing. With an archive its journal begins where that
+/// begins.
 ///
 /// # Errors
-/// When there is none, when it cannot be reached, or when it is of another version.
+/// When there is none, when it cannot be reached, when it is of another version, or when the archive is not its own.
 async fn open_for_tools(config: &persistence::StoreConfig) -> Result<Store, AppError> {
-    Ok(persistence::open(config, Mode::Tool).await?)
+    let store = persistence::open(config, Mode::Tool).await?;
+    Ok(match open_archive(config, Mode::Tool).await? {
+        Some(archive) => with_archive(store, &archive).await?,
+        None => store,
+    })
+}
+
+/// Opens the archive that the configuration names, if it names one.
+async fn open_archive(config: &persistence::StoreConfig, mode: Mode) -> Result<Option<Store>, AppError> {
+    let Some(directory) = &config.archive else { return Ok(None) };
+    let place = Place::Archive(directory.clone());
+    let config = persistence::StoreConfig { place, archive: None, options: config.options.clone() };
+    let opened = persistence::open(&config, mode).await;
+    let failed = |error| AppError::Asked(format!("the archive in {} cannot be used: {error}", directory.display()));
+    opened.map(Some).map_err(failed)
+}
+
+/// Makes sure that the whole journal of this store can be read.
+///
+/// # Errors
+/// When its first frames were moved to an archive and none is named.
+async fn need_whole_journal(config: &persistence::StoreConfig, store: &Store) -> Result<(), AppError> {
+    let heads = store.journal.partitions().await?;
+    if config.archive.is_none() && heads.iter().any(|head| head.base_seq > 0) {
+        return Err(AppError::Asked(
+            "the store's oldest frames were moved to an archive: name its directory with --archive".into(),
+        ));
+    }
+    Ok(())
 }

@@ -4,14 +4,14 @@
 //! half way, the next start (or the next rebuild) replays everything and loses nothing. Partition by partition the entities are then
 //! made from their records, and written as a checkpoint writes them.
 
-use super::AppError;
 use super::text::counted;
+use super::{AppError, need_whole_journal, open_archive};
 use crate::actors::{Built, Rebuilt, build_any};
 use crate::adapters::clock::SystemClock;
 use crate::domain::entity::{Capture, Entity};
-use crate::domain::ids::EntityRef;
 use crate::domain::time::Timestamp;
 use crate::limits;
+use crate::persistence::archived::with_archive;
 use crate::persistence::recovery::{Replayed, recover};
 use crate::persistence::{self, Mode, StoreConfig};
 use crate::ports::{Captured, CheckpointWrite, Clock, Partition, Store};
@@ -45,66 +45,104 @@ impl fmt::Display for Rebuild {
 /// # Errors
 /// When the store cannot be taken, read or written.
 pub async fn rebuild(config: &StoreConfig) -> Result<Rebuild, AppError> {
-    let store = persistence::open(config, Mode::Serve).await?;
+    let mut store = persistence::open(config, Mode::Serve).await?;
+    need_whole_journal(config, &store).await?;
+    if let Some(archive) = open_archive(config, Mode::Tool).await? {
+        store = with_archive(store, &archive).await?;
+    }
     let clock = SystemClock::default();
     let lease = Duration::from_millis(limits::LEASE_MS);
     let owner = format!("{}/rebuild/{}", std::process::id(), clock.new_uuid());
     let taken = store.journal.take(&owner, lease, clock.now()).await?;
+    if taken.iter().any(|partition| partition.base_seq > 0) {
+        // What was dropped stands in an archive and in the snapshots: these go only once that is seen to be enough.
+        try_all(&store, &taken).await?;
+    }
     store.checkpoints.clear(&taken).await?;
     let mut rebuild = Rebuild::default();
     for partition in &taken {
-        let from_the_start = Partition { checkpoint_seq: 0, ..*partition };
-        let recovered = recover(&store, &[from_the_start]).await?;
+        let recovered = recover(&store, &[from_the_start(partition)]).await?;
         rebuild.records += recovered.records;
-        let broken = write(&store, &taken, &recovered.entities, &mut rebuild, clock.now()).await?;
+        let made = make(&store, &taken, &recovered.entities, clock.now()).await?;
         // What cannot be made stays after the checkpoint: every start meets it again, until someone has looked at it.
-        if !broken {
+        if made.broken.is_empty() {
             let advance = [(partition.id, partition.tail_seq)];
             store.checkpoints.write(CheckpointWrite { owned: &taken, entities: &[], advance: &advance }).await?;
         }
+        rebuild.entities += made.entities;
+        rebuild.failed.extend(made.broken);
+        rebuild.failed.extend(made.refused);
     }
     store.journal.release(&taken).await?;
     Ok(rebuild)
 }
 
-/// Writes these entities; whether some of them cannot be made.
-async fn write(
+fn from_the_start(partition: &Partition) -> Partition {
+    Partition { checkpoint_seq: 0, base_seq: 0, ..*partition }
+}
+
+/// Makes every entity from its records alone, and writes nothing.
+async fn try_all(store: &Store, taken: &[Partition]) -> Result<(), AppError> {
+    for partition in taken {
+        for mut replayed in recover(store, &[from_the_start(partition)]).await?.entities {
+            replayed.history.snapshot = None;
+            build_any(replayed.entity, &replayed.history).map_err(|error| {
+                let entity = replayed.entity;
+                AppError::Asked(format!(
+                    "nothing was changed: {entity} cannot be made from the archive and the journal: {error}"
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What came of making entities and writing them.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// How many were written.
+    pub(super) entities: u64,
+    /// What cannot be made, in words.
+    pub(super) broken: Vec<String>,
+    /// Whose rows were refused, in words.
+    pub(super) refused: Vec<String>,
+}
+
+/// Makes these entities from what was read of them, and writes their snapshots and rows.
+pub(super) async fn make(
     store: &Store,
     owned: &[Partition],
     entities: &[Replayed],
-    rebuild: &mut Rebuild,
     now: Timestamp,
-) -> Result<bool, AppError> {
-    let mut broken = false;
+) -> Result<Made, AppError> {
+    let mut made = Made::default();
     for slice in entities.chunks(SLICE) {
         let mut captured = Vec::with_capacity(slice.len());
         for replayed in slice {
             match build_any(replayed.entity, &replayed.history) {
-                Ok(built) => captured.push(capture(replayed.entity, built, now)),
-                Err(error) => {
-                    broken = true;
-                    rebuild.failed.push(format!("{}: {error}", replayed.entity));
-                }
+                Ok(built) => captured.push(capture(replayed, built, now)),
+                Err(error) => made.broken.push(format!("{}: {error}", replayed.entity)),
             }
         }
-        rebuild.entities += captured.len() as u64;
+        made.entities += captured.len() as u64;
         let written = store.checkpoints.write(CheckpointWrite { owned, entities: &captured, advance: &[] }).await?;
         let told =
             written.refused.into_iter().map(|refused| format!("the rows of {}: {}", refused.entity, refused.reason));
-        rebuild.failed.extend(told);
+        made.refused.extend(told);
     }
-    Ok(broken)
+    Ok(made)
 }
 
-/// Everything of an entity that was made from its records alone: all of it counts as changed.
-fn capture(entity: EntityRef, built: Rebuilt, now: Timestamp) -> Captured {
+/// What changed of an entity since its snapshot; all of it, when it was made from its records alone.
+fn capture(replayed: &Replayed, built: Rebuilt, now: Timestamp) -> Captured {
     fn parts<E: Entity>(mut built: Built<E>, now: Timestamp) -> (u64, Option<Timestamp>, Capture) {
         (built.version, built.entity.wake_at(now), built.capture())
     }
-    let (version, wake_at, Capture { parts, rows, .. }) = match built {
+    let (version, wake_at, Capture { parts, rows, whole }) = match built {
         Rebuilt::Cart(built) => parts(*built, now),
         Rebuilt::Order(built) => parts(*built, now),
         Rebuilt::Vendor(built) => parts(*built, now),
     };
-    Captured { entity, version, wake_at, parts, rows, whole: true }
+    let whole = whole || replayed.history.snapshot.is_none();
+    Captured { entity: replayed.entity, version, wake_at, parts, rows, whole }
 }

@@ -2,7 +2,7 @@
 
 use super::journal::event_words;
 use super::text::{counted, parse_rfc3339, rfc3339};
-use super::{AppError, open_for_tools};
+use super::{AppError, need_whole_journal, open_for_tools};
 use crate::actors::{Rebuilt, build_any};
 use crate::domain::entity::{Entity, Principal};
 use crate::domain::ids::EntityRef;
@@ -64,7 +64,9 @@ pub async fn print(
     until: Until,
     out: &mut impl Write,
 ) -> Result<(), AppError> {
-    print_store(&open_for_tools(config).await?, entity, until, out).await
+    let store = open_for_tools(config).await?;
+    need_whole_journal(config, &store).await?;
+    print_store(&store, entity, until, out).await
 }
 
 async fn print_store(store: &Store, entity: EntityRef, until: Until, out: &mut impl Write) -> Result<(), AppError> {

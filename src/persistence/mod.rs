@@ -3,6 +3,7 @@
 //! What differs stands in `sqlite` and `postgres`: opening, appends, ownership and bulk upserts. What is the same SQL on both stands in
 //! `portable`, whose files each of the two compiles against its own driver.
 
+pub mod archived;
 pub mod checkpointer;
 pub mod lane;
 pub mod postgres;
@@ -26,6 +27,8 @@ pub enum Mode {
     Serve,
     /// To look at it beside a running server: nothing is written, nothing is taken.
     Tool,
+    /// To tidy it up: nothing is taken. On Postgres beside a running server; `SQLite` has one writer, and this is it.
+    Upkeep,
 }
 
 /// Where the store is.
@@ -35,6 +38,8 @@ pub enum Place {
     Sqlite(PathBuf),
     /// A Postgres database, by its URL.
     Postgres(String),
+    /// An archive of either, in this directory: a file of the embedded store's kind, which no server runs on.
+    Archive(PathBuf),
 }
 
 impl fmt::Debug for Place {
@@ -43,6 +48,7 @@ impl fmt::Debug for Place {
         match self {
             Place::Sqlite(directory) => f.debug_tuple("Sqlite").field(directory).finish(),
             Place::Postgres(_) => f.debug_tuple("Postgres").finish_non_exhaustive(),
+            Place::Archive(directory) => f.debug_tuple("Archive").field(directory).finish(),
         }
     }
 }
@@ -52,6 +58,8 @@ impl fmt::Debug for Place {
 pub struct StoreConfig {
     /// Where it is.
     pub place: Place,
+    /// Where the frames are that were moved out of it, for tools that read the whole journal.
+    pub archive: Option<PathBuf>,
     /// How.
     pub options: Options,
 }
@@ -93,7 +101,8 @@ impl Default for Options {
 /// with another number of partitions, or when another process serves on it (`SQLite`).
 pub async fn open(config: &StoreConfig, mode: Mode) -> Result<Store, StoreError> {
     match &config.place {
-        Place::Sqlite(directory) => sqlite::open(directory, &config.options, mode).await,
+        Place::Sqlite(directory) => sqlite::open(directory, sqlite::FILE, &config.options, mode).await,
+        Place::Archive(directory) => sqlite::open(directory, sqlite::ARCHIVE, &config.options, mode).await,
         Place::Postgres(url) => postgres::open(url, &config.options, mode).await,
     }
 }
@@ -104,7 +113,8 @@ pub async fn open(config: &StoreConfig, mode: Mode) -> Result<Store, StoreError>
 /// As [`open`].
 pub async fn migrate(config: &StoreConfig) -> Result<(), StoreError> {
     match &config.place {
-        Place::Sqlite(directory) => sqlite::migrate(directory, &config.options).await,
+        Place::Sqlite(directory) => sqlite::migrate(directory, sqlite::FILE, &config.options).await,
+        Place::Archive(directory) => sqlite::migrate(directory, sqlite::ARCHIVE, &config.options).await,
         Place::Postgres(url) => postgres::migrate(url, &config.options).await,
     }
 }

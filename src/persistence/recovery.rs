@@ -7,10 +7,11 @@ use crate::persistence::lane::decode;
 use crate::ports::{Frame, Histories, History, Journal, Partition, Snapshot, Snapshots, Store, StoreError};
 use async_trait::async_trait;
 use foldhash::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Bytes of frames read at a time.
-const READ_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const READ_BYTES: usize = 8 * 1024 * 1024;
 /// Snapshots read at a time.
 const READ_SNAPSHOTS: usize = 1_000;
 
@@ -43,11 +44,17 @@ pub struct Recovered {
 /// Reads all frames after the checkpoints of these partitions, and the snapshots they build on.
 ///
 /// # Errors
-/// What the store says; Invalid when a frame cannot be read.
+/// What the store says; Invalid when a frame cannot be read, or when frames that are needed were moved to an archive.
 pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovered, StoreError> {
     let mut recovered = Recovered::default();
     let mut found: HashMap<EntityRef, Replayed> = HashMap::default();
     for partition in partitions {
+        if partition.checkpoint_seq < partition.base_seq {
+            let Partition { id, base_seq, .. } = partition;
+            return Err(StoreError::Invalid(format!(
+                "a rebuild of this store did not end, and the first {base_seq} frames of partition {id} are in an archive: run `haat rebuild --archive DIR`"
+            )));
+        }
         for_each_frame(&*store.journal, partition.id, partition.checkpoint_seq, |frame| {
             recovered.newest = recovered.newest.max(Some(frame.at));
             recovered.bytes += frame.payload.len() as u64;
@@ -87,14 +94,58 @@ pub async fn for_each_frame(
     after_seq: u64,
     mut each: impl FnMut(&Frame) -> Result<(), StoreError> + Send,
 ) -> Result<(), StoreError> {
-    let mut after = after_seq;
-    loop {
-        let frames = journal.frames(partition, after, READ_BYTES).await?;
-        let Some(last) = frames.last() else { return Ok(()) };
-        after = last.seq;
-        frames.iter().try_for_each(&mut each)?;
-        // Reading frames takes its time, and others want to run.
-        tokio::task::yield_now().await;
+    let mut frames = FrameReader::new(partition, after_seq, READ_BYTES);
+    while let Some(frame) = frames.next(journal).await? {
+        each(&frame)?;
+    }
+    Ok(())
+}
+
+/// The frames of one partition, one after the other.
+#[derive(Debug)]
+pub struct FrameReader {
+    partition: u16,
+    after: u64,
+    read_bytes: usize,
+    read: VecDeque<Frame>,
+    ended: bool,
+}
+
+impl FrameReader {
+    /// Before the first frame after `after_seq`. So many bytes are read at a time.
+    pub fn new(partition: u16, after_seq: u64, read_bytes: usize) -> Self {
+        Self { partition, after: after_seq, read_bytes, read: VecDeque::new(), ended: false }
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> u16 {
+        self.partition
+    }
+
+    /// The next frame, which stays the next one; `None` behind the last.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn peek(&mut self, journal: &dyn Journal) -> Result<Option<&Frame>, StoreError> {
+        if self.read.is_empty() && !self.ended {
+            self.read = journal.frames(self.partition, self.after, self.read_bytes).await?.into();
+            if let Some(last) = self.read.back() {
+                self.after = last.seq;
+            }
+            self.ended = self.read.is_empty();
+            // Reading frames takes its time, and others want to run.
+            tokio::task::yield_now().await;
+        }
+        Ok(self.read.front())
+    }
+
+    /// The next frame; `None` behind the last.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn next(&mut self, journal: &dyn Journal) -> Result<Option<Frame>, StoreError> {
+        self.peek(journal).await?;
+        Ok(self.read.pop_front())
     }
 }
 

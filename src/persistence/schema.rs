@@ -13,6 +13,7 @@ pub(super) const POSTGRES: &[Step] = &[
     (1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
     (2, "read tables", include_str!("../../migrations/postgres/0002_read_tables.sql")),
     (3, "order status", include_str!("../../migrations/postgres/0003_order_status.sql")),
+    (4, "archive", include_str!("../../migrations/postgres/0004_archive.sql")),
 ];
 
 /// Every migration of `SQLite`, in order.
@@ -20,6 +21,7 @@ pub(super) const SQLITE: &[Step] = &[
     (1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
     (2, "read tables", include_str!("../../migrations/sqlite/0002_read_tables.sql")),
     (3, "order status", include_str!("../../migrations/sqlite/0003_order_status.sql")),
+    (4, "archive", include_str!("../../migrations/sqlite/0004_archive.sql")),
 ];
 
 /// These migrations, ready to run.

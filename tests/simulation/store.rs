@@ -73,6 +73,7 @@ impl Disk {
             epoch: head.epoch,
             tail_seq: self.tail(id),
             checkpoint_seq: head.checkpoint_seq,
+            base_seq: 0,
         };
         self.heads.iter().enumerate().map(partition).collect()
     }
@@ -367,6 +368,10 @@ impl Journal for Connection {
                 .collect()
         })
         .await
+    }
+
+    async fn drop_frames(&self, _: u16, _: u64) -> Result<u64, StoreError> {
+        Err(StoreError::Invalid("nobody archives while a server is simulated".into()))
     }
 
     async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {

@@ -35,7 +35,7 @@ impl Fixture {
             Some(database) => Place::Postgres(database.url.clone()),
         };
         let options = Options { query_connections: 2, read_connections: 2, ..Options::default() };
-        StoreConfig { place, options }
+        StoreConfig { place, archive: None, options }
     }
 
     pub async fn try_open(&self, mode: Mode) -> Result<Store, StoreError> {

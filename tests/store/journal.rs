@@ -2,7 +2,7 @@
 
 use crate::on_both_stores;
 use crate::samples::{at, frame};
-use haat::ports::{Codec, Landed, StoreError};
+use haat::ports::{CheckpointWrite, Codec, Landed, StoreError};
 
 on_both_stores! {
     async fn what_is_appended_is_read_back_in_order(fixture) {
@@ -42,6 +42,31 @@ on_both_stores! {
         assert_eq!(sizes, [3, 3, 3, 1]);
         assert_eq!(store.journal.frames(home.id, home.tail_seq, 0).await.expect("a page").len(), 1, "at least one frame");
         assert_eq!(store.journal.frames(home.id, 0, usize::MAX).await.expect("a page").len(), 11, "with the epoch's own");
+    }
+
+    /// And the note of it comes before the first frame goes: a tail is never lost, and no server needs what is gone.
+    async fn frames_are_dropped_below_the_checkpoint_and_never_the_newest(fixture) {
+        let (store, taken) = fixture.open_and_take().await;
+        let home = &taken[3];
+        for ahead in 1..=2_500 {
+            store.journal.append(&[frame(home, ahead, "x", b"x")]).await.expect("a frame");
+        }
+        let tail = home.tail_seq + 2_500;
+        let drop = async |up_to| store.journal.drop_frames(home.id, up_to).await;
+        assert!(matches!(drop(1).await, Err(StoreError::Invalid(_))), "no checkpoint holds it");
+        let advance = [(home.id, tail)];
+        let checkpoint = CheckpointWrite { owned: &taken, entities: &[], advance: &advance };
+        store.checkpoints.write(checkpoint).await.expect("a checkpoint");
+        assert!(matches!(drop(tail).await, Err(StoreError::Invalid(_))), "it is the newest");
+        assert_eq!(drop(tail - 1).await.expect("dropped"), tail - 1);
+        assert_eq!(drop(tail - 1).await.expect("dropped already"), 0);
+        assert!(matches!(drop(tail - 2).await, Err(StoreError::Invalid(_))), "the note never goes back");
+        let left = store.journal.frames(home.id, 0, usize::MAX).await.expect("frames");
+        assert_eq!(left.iter().map(|frame| frame.seq).collect::<Vec<_>>(), [tail]);
+        let heads = store.journal.partitions().await.expect("partitions");
+        assert_eq!((heads[3].base_seq, heads[3].tail_seq), (tail - 1, tail));
+        assert_eq!((heads[2].base_seq, heads[2].tail_seq), (0, taken[2].tail_seq));
+        store.journal.append(&[frame(home, 2_501, "y", b"y")]).await.expect("the next frame");
     }
 
     async fn a_batch_that_collides_writes_nothing(fixture) {

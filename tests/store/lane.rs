@@ -41,6 +41,9 @@ impl Journal for Nowhere {
     async fn frames(&self, _: u16, _: u64, _: usize) -> Result<Vec<Frame>, StoreError> {
         Ok(Vec::new())
     }
+    async fn drop_frames(&self, _: u16, _: u64) -> Result<u64, StoreError> {
+        Ok(0)
+    }
     async fn renew(&self, _: &[Partition], _: Duration) -> Result<(), StoreError> {
         self.renewals.fetch_add(1, Ordering::SeqCst);
         Ok(())
@@ -51,7 +54,7 @@ impl Journal for Nowhere {
 }
 
 fn partitions() -> Vec<Partition> {
-    (0..16).map(|id| Partition { id, epoch: 1, tail_seq: 1, checkpoint_seq: 0 }).collect()
+    (0..16).map(|id| Partition { id, epoch: 1, tail_seq: 1, checkpoint_seq: 0, base_seq: 0 }).collect()
 }
 
 /// A lane on this journal, and what it ended of.

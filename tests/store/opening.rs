@@ -129,7 +129,7 @@ async fn on_postgres_a_server_that_does_not_answer_is_noticed_soon() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("postgres://haat@{}/haat", listener.local_addr().expect("an address"));
     let options = Options { connect_timeout: std::time::Duration::from_millis(200), ..Options::default() };
-    let config = StoreConfig { place: Place::Postgres(url), options };
+    let config = StoreConfig { place: Place::Postgres(url), archive: None, options };
     assert!(matches!(persistence::open(&config, Mode::Serve).await, Err(StoreError::Unavailable(_))));
     let config = StoreConfig { place: Place::Postgres("not a url".to_owned()), ..config };
     assert!(matches!(persistence::open(&config, Mode::Serve).await, Err(StoreError::Invalid(_))));

@@ -74,6 +74,10 @@ impl Journal for Gated {
         self.journal.frames(partition, after_seq, max_bytes).await
     }
 
+    async fn drop_frames(&self, partition: u16, up_to: u64) -> Result<u64, StoreError> {
+        self.journal.drop_frames(partition, up_to).await
+    }
+
     async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
         self.journal.renew(partitions, lease).await
     }

@@ -82,7 +82,7 @@ impl TestStore {
             None => Place::Sqlite(self.data_dir().to_path_buf()),
             Some((url, _)) => Place::Postgres(url.clone()),
         };
-        StoreConfig { place, options: Options::default() }
+        StoreConfig { place, archive: None, options: Options::default() }
     }
 
     /// A configuration on this store, listening on any port.

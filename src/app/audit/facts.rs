@@ -137,7 +137,7 @@ impl FrameOrder {
     }
 
     fn finish(mut self) -> Breaches {
-        let Partition { id, epoch, tail_seq, checkpoint_seq } = self.head;
+        let Partition { id, epoch, tail_seq, checkpoint_seq, base_seq } = self.head;
         if self.seq < tail_seq {
             self.breaches.add(format!("partition {id}: it ends at frame {} and should have {tail_seq}", self.seq));
         }
@@ -148,6 +148,11 @@ impl FrameOrder {
             let beyond =
                 format!("partition {id}: its checkpoint is {checkpoint_seq}, beyond its last frame {tail_seq}");
             self.breaches.add(beyond);
+        }
+        if base_seq > checkpoint_seq {
+            self.breaches.add(format!(
+                "partition {id}: its frames up to {base_seq} were dropped, and its checkpoint is {checkpoint_seq}: a rebuild did not end"
+            ));
         }
         self.breaches
     }
@@ -288,7 +293,7 @@ mod tests {
     }
 
     fn judged(tail_seq: u64, frames: &[(u64, u64, u32, u64)]) -> Vec<String> {
-        let mut order = FrameOrder::new(Partition { id: 3, epoch: 2, tail_seq, checkpoint_seq: 0 });
+        let mut order = FrameOrder::new(Partition { id: 3, epoch: 2, tail_seq, checkpoint_seq: 0, base_seq: 0 });
         for (seq, epoch, says, has) in frames {
             order.frame(&frame(*seq, *epoch, *says), Ok(*has));
         }
@@ -299,7 +304,7 @@ mod tests {
     fn frames_that_follow_each_other_are_in_order() {
         assert_eq!(judged(3, &[(1, 1, 0, 0), (2, 1, 2, 2), (3, 2, 0, 0)]), Vec::<String>::new());
         let mut journal = JournalFacts::default();
-        let mut order = FrameOrder::new(Partition { id: 3, epoch: 1, tail_seq: 1, checkpoint_seq: 1 });
+        let mut order = FrameOrder::new(Partition { id: 3, epoch: 1, tail_seq: 1, checkpoint_seq: 1, base_seq: 0 });
         order.frame(&frame(1, 1, 1_200), Ok(1_200));
         journal.add(order);
         let finding = journal.finding();
@@ -324,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_beyond_the_tail_is_told() {
-        let order = FrameOrder::new(Partition { id: 0, epoch: 0, tail_seq: 0, checkpoint_seq: 4 });
+        let order = FrameOrder::new(Partition { id: 0, epoch: 0, tail_seq: 0, checkpoint_seq: 4, base_seq: 0 });
         assert_eq!(order.finish().told(), ["partition 0: its checkpoint is 4, beyond its last frame 0"]);
     }
 

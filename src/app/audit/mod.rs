@@ -137,7 +137,9 @@ impl fmt::Display for Report {
 /// # Errors
 /// When it could not look: what cannot be reached or read, in words.
 pub async fn audit(config: &StoreConfig, data_dir: &Path) -> Result<Report, AppError> {
-    audit_store(&super::open_for_tools(config).await?, data_dir).await
+    let store = super::open_for_tools(config).await?;
+    super::need_whole_journal(config, &store).await?;
+    audit_store(&store, data_dir).await
 }
 
 /// [`audit`] of a store that is open.

@@ -9,7 +9,7 @@ mod tools;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use haat::app::{App, AppError, Hooks};
-use haat::config::{Config, LogArgs, ServeArgs, StoreArgs};
+use haat::config::{Config, LogArgs, ServeArgs, StoreArgs, ToolArgs};
 use haat::telemetry;
 use std::process::ExitCode;
 
@@ -46,10 +46,12 @@ enum Command {
     Migrate(StoreArgs),
     /// Look at the whole store, beside a running server, and tell whether everything adds up.
     #[command(after_help = tools::AUDIT_CODES)]
-    Audit(StoreArgs),
+    Audit(ToolArgs),
     /// Make all snapshots and read tables anew from the journal, then look at the whole store. No server may run.
     #[command(after_help = tools::AUDIT_CODES)]
-    Rebuild(StoreArgs),
+    Rebuild(ToolArgs),
+    /// Move old frames of the journal to an archive. Beside a running server on Postgres; else no server may run.
+    Archive(tools::ArchiveArgs),
     /// Print the journal's frames and records, the oldest first.
     Journal(tools::JournalArgs),
     /// Print the life of one entity and the state it makes.
@@ -88,6 +90,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => runtime.block_on(tools::migrate(&args)),
         Command::Audit(args) => Ok(runtime.block_on(tools::audit(&args))),
         Command::Rebuild(args) => Ok(runtime.block_on(tools::rebuild(&args))),
+        Command::Archive(args) => runtime.block_on(tools::archive(&args)),
         Command::Journal(args) => runtime.block_on(tools::journal(&args)),
         Command::Replay(args) => runtime.block_on(tools::replay(&args)),
     }

@@ -1,10 +1,11 @@
-//! `haat audit`, `rebuild`, `journal`, `replay` and `migrate`: a store's tools on the command line.
+//! `haat audit`, `rebuild`, `archive`, `journal`, `replay` and `migrate`: a store's tools on the command line.
 
 use clap::Args;
+use haat::app::archive::{self as archiving, Before};
 use haat::app::journal::{self, EntityRef, Selection};
 use haat::app::replay::{self, Until};
 use haat::app::{AppError, audit as auditing, rebuild as rebuilding};
-use haat::config::StoreArgs;
+use haat::config::{StoreArgs, ToolArgs};
 use std::io::{self, BufWriter};
 use std::process::ExitCode;
 
@@ -14,6 +15,19 @@ Exit codes:
   0  everything adds up
   1  there is a breach
   2  it could not look";
+
+/// The arguments of `haat archive`.
+#[derive(Args)]
+pub struct ArchiveArgs {
+    /// What is older than this (90d, 12h), or was committed before this moment (RFC 3339).
+    #[arg(long, value_name = "AGE|TIME")]
+    before: Before,
+    /// Leave the frames in the store, too.
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    store: ToolArgs,
+}
 
 /// The arguments of `haat journal`.
 #[derive(Args)]
@@ -34,7 +48,7 @@ pub struct JournalArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    store: StoreArgs,
+    store: ToolArgs,
 }
 
 /// The arguments of `haat replay`.
@@ -47,12 +61,12 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "VERSION|TIME")]
     at: Option<Until>,
     #[command(flatten)]
-    store: StoreArgs,
+    store: ToolArgs,
 }
 
 /// Prints what an audit found; its exit code says whether it is clean.
-pub async fn audit(args: &StoreArgs) -> ExitCode {
-    let report = async { anyhow::Ok(auditing::audit(&args.store()?, &args.data_dir).await?) };
+pub async fn audit(args: &ToolArgs) -> ExitCode {
+    let report = async { anyhow::Ok(auditing::audit(&args.store()?, &args.store.data_dir).await?) };
     match report.await {
         Ok(report) => {
             print!("{report}");
@@ -66,7 +80,7 @@ pub async fn audit(args: &StoreArgs) -> ExitCode {
 }
 
 /// Makes snapshots and read tables anew, and prints what an audit finds then; its exit code says whether all is clean.
-pub async fn rebuild(args: &StoreArgs) -> ExitCode {
+pub async fn rebuild(args: &ToolArgs) -> ExitCode {
     let rebuilt = async { anyhow::Ok(rebuilding::rebuild(&args.store()?).await?) };
     match rebuilt.await {
         Ok(rebuilt) => {
@@ -81,6 +95,14 @@ pub async fn rebuild(args: &StoreArgs) -> ExitCode {
             ExitCode::from(auditing::EXIT_UNABLE)
         }
     }
+}
+
+/// Moves old frames to an archive, and prints what it did.
+pub async fn archive(args: &ArchiveArgs) -> anyhow::Result<ExitCode> {
+    let done = archiving::archive(&args.store.store()?, args.before, args.keep).await?;
+    print!("{done}");
+    let whole = done.failed.is_empty() && done.refused.is_empty();
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints the journal.

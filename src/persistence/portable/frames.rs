@@ -8,8 +8,18 @@ use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 const PARTITIONS: &str = "
-    SELECT id, epoch, checkpoint_seq, COALESCE((SELECT max(seq) FROM journal WHERE partition = partition.id), 0)
+    SELECT id, epoch, checkpoint_seq, base_seq, COALESCE((SELECT max(seq) FROM journal WHERE partition = partition.id), 0)
     FROM partition ORDER BY id";
+
+/// The newest frame stays: it says where the next one stands.
+const RAISE_BASE: &str = "
+    UPDATE partition SET base_seq = $2
+    WHERE id = $1 AND base_seq <= $2 AND checkpoint_seq >= $2 AND (SELECT max(seq) FROM journal WHERE partition = $1) > $2";
+
+/// So many at a time that neither an append nor a checkpoint waits long behind it.
+const DROP: &str = "
+    DELETE FROM journal
+    WHERE partition = $1 AND seq <= $2 AND seq < (SELECT min(seq) FROM journal WHERE partition = $1) + 1000";
 
 /// Adds up payloads from the first frame on, of at most 4096 frames, and takes those before whose end the limit is reached.
 const FRAMES: &str = "
@@ -50,14 +60,15 @@ fn frame(columns: FrameColumns) -> Result<Frame, StoreError> {
 
 impl Inner {
     pub(super) async fn all_partitions(&self) -> Result<Vec<Partition>, StoreError> {
-        let rows: Vec<(i16, i64, i64, i64)> =
+        let rows: Vec<(i16, i64, i64, i64, i64)> =
             within(self.query_timeout, sqlx::query_as(PARTITIONS).fetch_all(&self.reads)).await?;
-        let partition = |(id, epoch, checkpoint_seq, tail_seq)| {
+        let partition = |(id, epoch, checkpoint_seq, base_seq, tail_seq)| {
             Ok(Partition {
                 id: u16::try_from(id).map_err(|_| StoreError::Invalid(format!("no partition has number {id}")))?,
                 epoch: unsigned(epoch)?,
                 tail_seq: unsigned(tail_seq)?,
                 checkpoint_seq: unsigned(checkpoint_seq)?,
+                base_seq: unsigned(base_seq)?,
             })
         };
         rows.into_iter().map(partition).collect()
@@ -75,6 +86,26 @@ impl Inner {
             .bind(i64::try_from(max_bytes.max(1)).unwrap_or(i64::MAX));
         let rows = within(self.query_timeout, query.fetch_all(&self.reads)).await?;
         rows.into_iter().map(frame).collect()
+    }
+
+    pub(super) async fn drop_up_to(&self, partition: u16, up_to: u64) -> Result<u64, StoreError> {
+        let (id, up_to) = (i32::from(partition), signed(up_to)?);
+        let mut held = self.checkpointer().await?;
+        let raised = sqlx::query(RAISE_BASE).bind(id).bind(up_to).execute(held.connection()).await;
+        if held.settle(raised)?.rows_affected() == 0 {
+            return Err(StoreError::Invalid(format!(
+                "frames of partition {partition} up to {up_to} may not be dropped: the checkpoint is before that, or no frame after it"
+            )));
+        }
+        let mut dropped = 0;
+        loop {
+            let mut held = self.checkpointer().await?;
+            let some = sqlx::query(DROP).bind(id).bind(up_to).execute(held.connection()).await;
+            match held.settle(some)?.rows_affected() {
+                0 => return Ok(dropped),
+                some => dropped += some,
+            }
+        }
     }
 
     pub(super) async fn look_for(&self, frames: &[Frame]) -> Result<Landed, StoreError> {

@@ -174,6 +174,10 @@ impl Journal for Inner {
         self.frames_after(partition, after_seq, max_bytes).await
     }
 
+    async fn drop_frames(&self, partition: u16, up_to: u64) -> Result<u64, StoreError> {
+        self.drop_up_to(partition, up_to).await
+    }
+
     async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
         self.may_write()?;
         let (ids, epochs) = terms(partitions)?;

@@ -61,7 +61,7 @@ struct Inner {
 impl Inner {
     fn may_write(&self) -> Result<(), StoreError> {
         match self.mode {
-            Mode::Serve => Ok(()),
+            Mode::Serve | Mode::Upkeep => Ok(()),
             Mode::Tool => Err(StoreError::Invalid("the store was opened for reading only".to_owned())),
         }
     }
@@ -86,10 +86,10 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
     let base = connect_options(url)?;
     match mode {
         Mode::Serve => prepare(&base, options).await?,
-        Mode::Tool => check(&base, options).await?,
+        Mode::Tool | Mode::Upkeep => check(&base, options).await?,
     }
     let read_only = match mode {
-        Mode::Serve => "off",
+        Mode::Serve | Mode::Upkeep => "off",
         Mode::Tool => "on",
     };
     // A connection that dies in a transaction lets its locks go before anyone has to wait for them long.

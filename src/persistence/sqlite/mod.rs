@@ -47,7 +47,9 @@ const SLICE_ENTITIES: usize = 256;
 const SLICE_PIECES: usize = 4_096;
 
 /// The file in the data directory.
-const FILE: &str = "haat.db";
+pub(super) const FILE: &str = "haat.db";
+/// The file of an archive. It has a name of its own, so that no server takes an archive for its store.
+pub(super) const ARCHIVE: &str = "haat-archive.db";
 
 /// Pages of the write-ahead log after which a commit itself moves them into the file. Checkpoints see to it long before, beside the writer.
 const WAL_PAGES: &str = "16384";
@@ -98,11 +100,16 @@ impl Inner {
 /// # Errors
 /// Invalid when another process serves on it, when its schema is not there (for tools), is of another version, or has another number of
 /// partitions; Unavailable when the file cannot be opened or written.
-pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Store, StoreError> {
-    let file = directory.join(FILE);
+pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: Mode) -> Result<Store, StoreError> {
+    let file = directory.join(file);
     let (lock, writer) = match mode {
         Mode::Serve => {
-            let (lock, writer) = open_for_writing(directory, options).await?;
+            let (lock, writer) = open_for_writing(directory, &file, options).await?;
+            (Some(lock), Some(writer))
+        }
+        Mode::Upkeep => {
+            check(&file, options).await?;
+            let (lock, writer) = open_for_writing(directory, &file, options).await?;
             (Some(lock), Some(writer))
         }
         Mode::Tool => {
@@ -136,8 +143,8 @@ pub async fn open(directory: &Path, options: &Options, mode: Mode) -> Result<Sto
 ///
 /// # Errors
 /// As [`open`].
-pub async fn migrate(directory: &Path, options: &Options) -> Result<(), StoreError> {
-    let (_lock, writer) = open_for_writing(directory, options).await?;
+pub(super) async fn migrate(directory: &Path, file: &str, options: &Options) -> Result<(), StoreError> {
+    let (_lock, writer) = open_for_writing(directory, &directory.join(file), options).await?;
     writer.close().await;
     Ok(())
 }
@@ -169,10 +176,11 @@ fn reading(file: &Path, options: &Options) -> SqliteConnectOptions {
 
 async fn open_for_writing(
     directory: &Path,
+    file: &Path,
     options: &Options,
 ) -> Result<(DirectoryLock, Slot<SqliteConnection>), StoreError> {
     let lock = DirectoryLock::take(directory)?;
-    let writer = Slot::new(writing(&directory.join(FILE), options), options.connect_timeout);
+    let writer = Slot::new(writing(file, options), options.connect_timeout);
     let mut held = writer.hold().await?;
     schema::migrator(SQLITE).run(&mut *held.connection()).await.map_err(schema::migrate_error)?;
     let fixed = fix_partitions(held.connection()).await;

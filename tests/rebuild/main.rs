@@ -1,11 +1,14 @@
 //! Snapshots and read tables are caches of the journal: made anew from it they are what they were.
 
+mod archive;
+#[path = "../support/mod.rs"]
 mod support;
 
 use haat::app::audit::audit;
 use haat::app::rebuild::rebuild;
 use haat::http::auth::Bearer;
 use sqlx::{Connection, SqliteConnection};
+use std::path::Path;
 use support::{Kind, Server, TestStore, token};
 
 /// Buys, is declined, and leaves one order in the middle of its payment.
@@ -48,8 +51,8 @@ on_both_stores! {
 }
 
 /// What checkpoints have written, as text: all but the version that a part or row was last written at, and when to wake whom.
-async fn written(store: &TestStore) -> Vec<String> {
-    let url = format!("sqlite://{}", store.data_dir().join("haat.db").display());
+async fn written(file: &Path) -> Vec<String> {
+    let url = format!("sqlite://{}", file.display());
     let mut connection = SqliteConnection::connect(&url).await.expect("the store's file");
     let mut all = Vec::new();
     for table in ["snapshot", "orders", "sub_orders", "order_lines", "payments", "skus", "products", "vendors"] {
@@ -80,12 +83,12 @@ async fn what_is_rebuilt_is_what_was_written_live_whatever_happened_to_it() {
     let (_, sku) = server.client.shop(&admin, "10.00", 9).await;
     trade(&server, &sku).await;
     server.stop().await;
-    let live = written(&store).await;
+    let live = written(&store.data_dir().join("haat.db")).await;
 
     change(&store, "PRAGMA foreign_keys = off; UPDATE skus SET on_hand = on_hand - 1; DELETE FROM payments; DELETE FROM snapshot WHERE kind = 'order'").await;
     let damaged = audit(&store.config(), store.data_dir()).await.expect("the store can be looked at");
     assert!(!damaged.is_clean(), "{damaged}");
     rebuild(&store.config()).await.expect("a rebuild");
-    assert_eq!(written(&store).await, live);
+    assert_eq!(written(&store.data_dir().join("haat.db")).await, live);
     clean(&store).await;
 }
