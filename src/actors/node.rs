@@ -435,18 +435,29 @@ impl Node {
             }
             ticks += 1;
             if ticks.is_multiple_of(SWEEP_TICKS) {
-                let excess = self.registry.live().saturating_sub(self.settings.live_actors);
-                self.sweep::<Cart>(excess > 0);
-                self.sweep::<Order>(excess > 0);
-                self.sweep::<Vendor>(false);
+                self.sweep_all();
             }
         }
     }
 
-    /// Asks idle actors to leave; with `hurry`, all but those of the last few seconds.
-    fn sweep<E: Hosted>(self: &Arc<Self>, hurry: bool) {
-        let idle = if hurry { Duration::from_secs(2).min(self.settings.idle) } else { self.settings.idle };
-        let before = self.coarse_ms.load(Ordering::Relaxed).saturating_sub(idle.as_millis() as u64);
+    /// Asks to leave whoever has been idle for long enough, and, while there are too many carts and orders, those that have been idle longest: so
+    /// many that the rest is within the limit, but none that was used in the last two seconds.
+    fn sweep_all(self: &Arc<Self>) {
+        const IN_USE_MS: u64 = 2_000;
+        let now = self.coarse_ms.load(Ordering::Relaxed);
+        let idle = now.saturating_sub(self.settings.idle.as_millis() as u64);
+        let excess = self.registry.live().saturating_sub(self.settings.live_actors);
+        let longest_idle = self.registry.longest_idle(excess).min(now.saturating_sub(IN_USE_MS));
+        let before = idle.max(longest_idle);
+        self.sweep::<Cart>(before);
+        self.sweep::<Order>(before);
+        self.sweep::<Vendor>(idle);
+        // Those that were asked to leave the last time have left.
+        self.registry.give_back();
+    }
+
+    /// Asks to leave whoever was used last before this moment, in coarse milliseconds.
+    fn sweep<E: Hosted>(self: &Arc<Self>, before: u64) {
         let (mut deepest, mut unused) = (0, Vec::new());
         for entry in E::slots(&self.registry) {
             deepest = deepest.max(entry.shared.depth.load(Ordering::Relaxed));
@@ -497,7 +508,10 @@ impl StateSource for States {
 
 #[cfg(test)]
 mod tests {
-    use crate::actors::testing::Bench;
+    use super::*;
+    use crate::actors::testing::{Bench, until};
+
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     /// Entities that are due and in memory must not keep those behind them from being woken.
     #[tokio::test]
@@ -511,5 +525,44 @@ mod tests {
             assert!(bench.world.loads_of(bench.cart(number)).await > 0, "number {number}");
         }
         assert_eq!(node.wake_some(after, 1).await, None, "it begins anew");
+    }
+
+    /// Makes these carts, at these coarse milliseconds, and has a checkpoint hold them.
+    async fn make_carts(bench: &Bench, numbers: std::ops::Range<u128>, at_ms: u64) {
+        bench.node.coarse_ms.store(at_ms, Ordering::Relaxed);
+        let answers: Vec<_> = numbers
+            .clone()
+            .map(|number| {
+                let (owner, currency) = (crate::domain::entity::Owner::Guest, crate::domain::money::Currency::BDT);
+                let id = EntityId::from_uuid(bench.cart(number).uuid);
+                bench.ask::<Cart>(id, crate::domain::cart::CartCommand::Create { owner, currency }, None, PATIENCE)
+            })
+            .collect();
+        until("all to be recorded", || bench.lane.waiting() == answers.len()).await;
+        bench.lane.let_go();
+        for answer in answers {
+            assert!(answer.await.is_ok_and(|answer| answer.is_ok()));
+        }
+        let states = States(bench.node.clone());
+        numbers.for_each(|number| states.checkpointed(bench.cart(number), 1));
+    }
+
+    /// Past the limit those that were idle longest leave, and no more than must; the room they had is given back.
+    #[tokio::test]
+    async fn actors_past_the_limit_leave_and_their_room_is_given_back() {
+        let bench = Bench::with_settings(NodeSettings { live_actors: 1_000, ..NodeSettings::default() });
+        let (node, live) = (&bench.node, || bench.node.registry.live());
+        make_carts(&bench, 0..3_000, 1_000).await;
+        make_carts(&bench, 3_000..3_900, 2_000).await;
+        node.sweep_all();
+        assert_eq!(live(), 3_900, "all were used in the last two seconds");
+        node.coarse_ms.store(10_000, Ordering::Relaxed);
+        node.sweep_all();
+        until("the older ones to leave", || live() == 900).await;
+        assert!((3_000..3_900).all(|number| node.is_live(bench.cart(number))));
+        let room = node.registry.room();
+        node.sweep_all();
+        assert_eq!(live(), 900, "within the limit nobody leaves early");
+        assert!(node.registry.room() < room / 2, "room for {} of {room} is left", node.registry.room());
     }
 }

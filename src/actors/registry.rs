@@ -82,6 +82,38 @@ impl Registry {
         self.carts.len() + self.orders.len() + self.vendors.len()
     }
 
+    /// When the last of the `count` carts and orders that have been idle longest was used, and a millisecond more: who was used before that is
+    /// one of these. 0 when none is asked for.
+    pub(super) fn longest_idle(&self, count: usize) -> u64 {
+        fn last_used<E: Hosted>(slots: &Slots<E>) -> impl Iterator<Item = u64> {
+            slots.iter().map(|slot| slot.shared.last_used.load(Ordering::Relaxed))
+        }
+        let Some(index) = count.checked_sub(1) else { return 0 };
+        let mut all: Vec<u64> = last_used(&self.carts).chain(last_used(&self.orders)).collect();
+        match all.len() {
+            len if index >= len => u64::MAX,
+            _ => *all.select_nth_unstable(index).1 + 1,
+        }
+    }
+
+    /// Actors that there is room for before a map must grow.
+    pub(super) fn room(&self) -> usize {
+        self.carts.capacity() + self.orders.capacity() + self.vendors.capacity()
+    }
+
+    /// Gives memory back after many have left: a map never shrinks by itself.
+    pub(super) fn give_back(&self) {
+        fn give_back<E: Hosted>(slots: &Slots<E>) {
+            const WORTH_IT: usize = 1_024;
+            if slots.capacity() > 4 * slots.len() + WORTH_IT {
+                slots.shrink_to_fit();
+            }
+        }
+        give_back(&self.carts);
+        give_back(&self.orders);
+        give_back(&self.vendors);
+    }
+
     /// Lets all actors go.
     pub fn clear(&self) {
         self.carts.clear();

@@ -203,6 +203,14 @@ impl Bench {
     }
 
     pub(super) fn with_hook(on_decide: Option<DecideHook>) -> Self {
+        Self::with(on_decide, NodeSettings::default())
+    }
+
+    pub(super) fn with_settings(settings: NodeSettings) -> Self {
+        Self::with(None, settings)
+    }
+
+    fn with(on_decide: Option<DecideHook>, settings: NodeSettings) -> Self {
         let (lane, world) = (Arc::new(HeldLane::default()), Arc::new(World::default()));
         let arbiters = Arbiters::start(1).expect("a thread");
         let node = Node::new(NodeParts {
@@ -214,7 +222,7 @@ impl Bench {
             gateways: vec![world.clone()],
             threads: arbiters.threads(),
             runtime: tokio::runtime::Handle::current(),
-            settings: NodeSettings::default(),
+            settings,
             on_decide,
             as_of: Arc::default(),
         });

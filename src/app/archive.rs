@@ -102,10 +102,12 @@ impl fmt::Display for Archive {
 /// When no archive is named, when it is another store's, or when one of the two cannot be read or written. Then nothing was dropped
 /// that the archive does not hold.
 pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result<Archive, AppError> {
-    let store = persistence::open(config, Mode::Upkeep).await?;
-    let Some(archive) = open_archive(config, Mode::Serve).await? else {
+    if config.archive.is_none() {
         return Err(AppError::Asked("say with --archive in which directory the archive is, or is to be".into()));
-    };
+    }
+    // Not before the store is known to be there and free: an archive of nothing helps nobody.
+    let store = persistence::open(config, Mode::Upkeep).await?;
+    let Some(archive) = open_archive(config, Mode::Serve).await? else { return Ok(Archive::default()) };
     // Fails if it is another's.
     with_archive(store.clone(), &archive).await?;
     let mut done = Archive::default();

@@ -20,7 +20,7 @@ use crate::limits;
 use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::lane::{Fatal, OnFatal};
-use crate::persistence::{self, Mode, Place};
+use crate::persistence::{self, Mode, Place, sqlite};
 use crate::ports::{Clock, Journal, Store, StoreError};
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -287,6 +287,9 @@ async fn open_archive(config: &persistence::StoreConfig, mode: Mode) -> Result<O
     let Some(directory) = &config.archive else { return Ok(None) };
     let place = Place::Archive(directory.clone());
     let config = persistence::StoreConfig { place, archive: None, options: config.options.clone() };
+    if mode == Mode::Tool && !sqlite::archive_in(directory).exists() {
+        return Err(AppError::Asked(format!("there is no archive in {}", directory.display())));
+    }
     let opened = persistence::open(&config, mode).await;
     let failed = |error| AppError::Asked(format!("the archive in {} cannot be used: {error}", directory.display()));
     opened.map(Some).map_err(failed)

@@ -31,7 +31,7 @@ use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Pool};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +93,11 @@ impl Inner {
             tracing::debug!(%error, "the write-ahead log was not moved into the file");
         }
     }
+}
+
+/// Where the archive is that `directory` holds, if it holds one.
+pub fn archive_in(directory: &Path) -> PathBuf {
+    directory.join(ARCHIVE)
 }
 
 /// Opens the store in `directory`, which is made when it is not there (to serve).
