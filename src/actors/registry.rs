@@ -97,6 +97,7 @@ impl Registry {
     }
 
     /// Actors that there is room for before a map must grow.
+    #[cfg(test)]
     pub(super) fn room(&self) -> usize {
         self.carts.capacity() + self.orders.capacity() + self.vendors.capacity()
     }

@@ -16,6 +16,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 const NOW: Before = Before::Age(Duration::ZERO);
@@ -180,6 +181,36 @@ on_both_stores! {
         more_sold(&store, &sku).await;
         let done = move_all(&store).await;
         assert!(done.dropped > done.archived, "{done}");
+        clean_with_archive(&store).await;
+    }
+
+    /// The real tool, killed a little later each time until it gets through.
+    async fn long_an_archive_that_is_killed_again_and_again_comes_to_an_end(store) {
+        let (_, sku) = sold_out_of(&store).await;
+        for _ in 0..6 {
+            more_sold(&store, &sku).await;
+        }
+        let before = size(&store.config()).await;
+        let mut killed = 0;
+        loop {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_haat"));
+            command.args(["archive", "--before", "0s", "--archive"]).arg(directory(&store));
+            command.arg("--data-dir").arg(store.data_dir()).env("DATABASE_URL", store.url().unwrap_or_default());
+            let mut tool = command.stdout(Stdio::null()).spawn().expect("the tool");
+            std::thread::sleep(Duration::from_millis(15 + 12 * killed));
+            if let Some(status) = tool.try_wait().expect("its status") {
+                assert!(status.success(), "{status}");
+                break;
+            }
+            tool.kill().expect("killed");
+            tool.wait().expect("its status");
+            killed += 1;
+            assert!(killed < 2_000, "it never ends");
+        }
+        assert_eq!(size(&with_archive(&store)).await, before);
+        assert_eq!(size(&store.config()).await.0, 16);
+        clean_with_archive(&store).await;
+        more_sold(&store, &sku).await;
         clean_with_archive(&store).await;
     }
 
