@@ -47,6 +47,51 @@ impl Cluster {
             .await;
     }
 
+    /// Its processes, the first of them first.
+    fn processes(&self) -> Vec<u32> {
+        let Ok(first) = std::fs::read_to_string(self.pid_file()) else { return Vec::new() };
+        let first: u32 = first.lines().next().and_then(|line| line.parse().ok()).expect("a number");
+        let numbers = std::fs::read_dir("/proc").expect("there is one").filter_map(|entry| {
+            let number: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+            // After the name in parentheses: the state, and the parent.
+            let parent: u32 = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
+            (parent == first).then_some(number)
+        });
+        std::iter::once(first).chain(numbers).collect()
+    }
+
+    fn signal(&self, signal: &str) {
+        let processes: Vec<String> = self.processes().iter().map(u32::to_string).collect();
+        // One that ended meanwhile is none.
+        let _ = Command::new("kill").arg(format!("-{signal}")).args(processes).stderr(Stdio::null()).status();
+    }
+
+    /// All its processes stand still: no connection is closed, and nothing is answered.
+    pub fn stand_still(&self) {
+        // The first starts no more of them by then.
+        self.signal("STOP");
+        self.signal("STOP");
+    }
+
+    /// They go on as if nothing had been.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    /// Ends all connections, as an administrator may.
+    pub async fn cut_connections(&self) {
+        use sqlx::{Connection, Executor};
+        let mut admin = sqlx::PgConnection::connect(&self.url()).await.expect("the database answers");
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'haat'";
+        admin.execute(cut).await.expect("it may");
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     /// As by a crash of the machine: nothing more is written.
     pub fn stop_at_once(&self) {
         assert!(self.run(&["stop", "immediate"]), "Postgres does not stop");
@@ -60,6 +105,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // One that stands still could not be told to end.
+        self.go_on();
         self.run(&["remove"]);
     }
 }

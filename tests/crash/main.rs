@@ -9,6 +9,8 @@ mod disk;
 mod kill;
 mod owners;
 mod process;
+mod proxy;
 mod refusals;
 mod rush;
+mod stall;
 mod stop;

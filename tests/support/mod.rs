@@ -69,6 +69,22 @@ impl TestStore {
         Self { kind: Kind::Postgres, directory, url, server }
     }
 
+    /// Where the database listens.
+    pub async fn address(&self) -> std::net::SocketAddr {
+        let (url, _) = self.url.as_ref().expect("a database");
+        let authority = url.rsplit_once('@').expect("a user").1.split('/').next().expect("a host");
+        tokio::net::lookup_host(authority).await.expect("a host").next().expect("an address")
+    }
+
+    /// The same database by way of another address.
+    pub fn by_way_of(mut self, address: std::net::SocketAddr) -> Self {
+        let (url, _) = self.url.as_mut().expect("a database");
+        let (before, rest) = url.rsplit_once('@').expect("a user");
+        let (_, database) = rest.split_once('/').expect("a database's name");
+        *url = format!("{before}@{address}/{database}");
+        self
+    }
+
     pub fn data_dir(&self) -> &Path {
         self.directory.path()
     }
@@ -111,11 +127,13 @@ impl Drop for TestStore {
         // Whatever this cannot drop goes with the cluster.
         let _ = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let mut admin = sqlx::PgConnection::connect(&server).await.map_err(std::io::Error::other)?;
-                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                admin.execute(sqlx::AssertSqlSafe(drop)).await.map_err(std::io::Error::other)
-            })
+            let drop = async {
+                let mut admin = sqlx::PgConnection::connect(&server).await?;
+                admin.execute(sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).await
+            };
+            // A server that a failed test left in a bad state may not answer at all.
+            let dropped = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), drop).await })?;
+            dropped.map_err(std::io::Error::other)
         })
         .join();
     }
