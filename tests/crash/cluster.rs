@@ -7,13 +7,18 @@ use tempfile::TempDir;
 pub struct Cluster {
     directory: TempDir,
     port: u16,
+    kept: bool,
 }
 
 impl Cluster {
     /// Makes one from the machine's binaries and starts it.
     pub fn start() -> Self {
-        let directory = TempDir::new().expect("a temporary directory");
-        let cluster = Self { directory, port: free_address().port() };
+        Self::start_in(TempDir::new().expect("a temporary directory"))
+    }
+
+    /// The same in this directory.
+    pub fn start_in(directory: TempDir) -> Self {
+        let cluster = Self { directory, port: free_address().port(), kept: false };
         assert!(cluster.run(&["start"]), "Postgres does not start");
         cluster
     }
@@ -87,6 +92,34 @@ impl Cluster {
         admin.execute(cut).await.expect("it may");
     }
 
+    /// Has it begin new segments of its log until it goes down for want of room.
+    pub async fn use_up_its_log(&self) {
+        use sqlx::{Connection, Executor};
+        until("Postgres to have no room for its log", async || {
+            if let Ok(mut admin) = sqlx::PgConnection::connect(&self.url()).await {
+                // A segment in which nothing stands is not left.
+                let _ = admin.execute("SELECT pg_logical_emit_message(false, 'test', 'x')").await;
+                let _ = admin.execute("SELECT pg_switch_wal()").await;
+            }
+            self.said("PANIC").then_some(())
+        })
+        .await;
+    }
+
+    /// Whether this stands in its log.
+    pub fn said(&self, words: &str) -> bool {
+        std::fs::read_to_string(self.directory.path().join("log")).is_ok_and(|text| text.contains(words))
+    }
+
+    /// Stops it and keeps its files, for someone to look at. Where they are.
+    pub fn keep(mut self) -> std::path::PathBuf {
+        self.go_on();
+        self.run(&["stop"]);
+        self.directory.disable_cleanup(true);
+        self.kept = true;
+        self.directory.path().to_owned()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> std::net::SocketAddr {
         ([127, 0, 0, 1], self.port).into()
@@ -105,6 +138,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         // One that stands still could not be told to end.
         self.go_on();
         self.run(&["remove"]);

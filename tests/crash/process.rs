@@ -4,6 +4,7 @@ use crate::support::client::Client;
 use crate::support::{Kind, SECRET, TestStore};
 use serde_json::Value;
 use std::fmt::Display;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 /// The longest wait for anything that must come.
 pub const BOUND: Duration = Duration::from_secs(30);
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(5);
+pub const LOOK: Duration = Duration::from_millis(5);
 
 /// Looks until there is something; fails with what was waited for when that takes too long.
 pub async fn until<T>(what: impl Display, look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -103,8 +104,15 @@ impl Haat {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let kept = log.clone();
+        let mut file = store.keeps_logs.then(|| {
+            let path = store.data_dir().join("haat.log");
+            std::fs::File::options().create(true).append(true).open(path).expect("a log")
+        });
         let reader = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
+                if let Some(file) = &mut file {
+                    writeln!(file, "{line}").expect("it can be written");
+                }
                 kept.lock().expect("no panic").push(line);
             }
         });

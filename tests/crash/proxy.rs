@@ -9,8 +9,6 @@ use tokio::task::JoinHandle;
 /// What becomes of connections, old and new.
 #[derive(Clone, Copy)]
 struct Network {
-    /// Where new ones lead.
-    to: SocketAddr,
     /// What is sent goes nowhere, and nobody is told so. A connection that this once happened to is lost for good.
     swallows: bool,
     /// How often all connections were cut off.
@@ -29,11 +27,11 @@ impl Proxy {
     pub async fn start(to: SocketAddr) -> Self {
         let listener = TcpListener::bind(crate::process::free_address()).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let network = watch::Sender::new(Network { to, swallows: false, resets: 0 });
+        let network = watch::Sender::new(Network { swallows: false, resets: 0 });
         let seen = network.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, seen.subscribe()));
+                tokio::spawn(carry(near, to, seen.subscribe()));
             }
         });
         Self { address, network, accepting }
@@ -42,11 +40,6 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// New connections lead there.
-    pub fn lead_to(&self, to: SocketAddr) {
-        self.network.send_modify(|network| network.to = to);
     }
 
     /// From now on nothing passes, and no end is told. New connections are taken, and no more comes of them.
@@ -72,8 +65,8 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(mut near: TcpStream, mut network: watch::Receiver<Network>) {
-    let Network { to, swallows, resets } = *network.borrow();
+async fn carry(mut near: TcpStream, to: SocketAddr, mut network: watch::Receiver<Network>) {
+    let Network { swallows, resets } = *network.borrow();
     let mut far = None;
     if !swallows {
         let Ok(stream) = TcpStream::connect(to).await else {

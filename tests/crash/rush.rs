@@ -15,6 +15,9 @@ const PIECES: i64 = 100;
 /// So many sessions run at a time: a rush takes a while, and each moment has sessions in every step.
 const AT_ONCE: &str = "40";
 
+/// What the load tester has to say, in the directory of what buyers were told.
+const SUMMARY: &str = "summary.json";
+
 pub struct Rush {
     load: Child,
     told: Told,
@@ -26,7 +29,7 @@ pub struct Told {
     vendor: String,
     sku: String,
     pieces: i64,
-    _directory: TempDir,
+    directory: TempDir,
     file: PathBuf,
 }
 
@@ -61,8 +64,9 @@ impl Rush {
         ]);
         load.args(["--decline", "10", "--retry", "20", "--keys", "--poll", "20ms", "--repeats", "200"]);
         load.args(["--expect-drops", "--check-charges", "1000", "--journal"]).arg(&file);
+        load.arg("--json").arg(directory.path().join(SUMMARY));
         let load = load.spawn().expect("the binary runs");
-        Self { load, told: Told { admin, vendor, sku, pieces, _directory: directory, file } }
+        Self { load, told: Told { admin, vendor, sku, pieces, directory, file } }
     }
 
     /// How many answers buyers got so far that promised something.
@@ -77,6 +81,16 @@ impl Rush {
             let ended = self.load.try_wait().expect("a child");
             assert!(ended.is_none(), "the rush was over before {enough} answers: {ended:?}");
             (self.answers() >= enough).then_some(())
+        })
+        .await;
+    }
+
+    /// The same, or until it is over.
+    pub async fn may_go_on(&mut self, more: usize) {
+        let enough = self.answers() + more;
+        until(format_args!("{enough} answers, or the rush's end"), async || {
+            let ended = self.load.try_wait().expect("a child").is_some();
+            (ended || self.answers() >= enough).then_some(())
         })
         .await;
     }
@@ -100,6 +114,21 @@ fn is_over(status: &str) -> bool {
 }
 
 impl Told {
+    /// How many orders buyers were told of, and in how many answers.
+    pub fn counts(&self) -> (u64, u64) {
+        let answers = std::fs::read_to_string(&self.file).expect("the journal").lines().count();
+        (self.orders().len() as u64, answers as u64)
+    }
+
+    /// How many requests were answered, by the load tester's own count.
+    pub fn requests(&self) -> u64 {
+        let summary = std::fs::read(self.directory.path().join(SUMMARY)).expect("a summary");
+        let summary: Value = serde_json::from_slice(&summary).expect("a summary");
+        let phases = summary["phases"].as_array().expect("phases").iter();
+        let calls = phases.flat_map(|phase| phase["calls"].as_array().expect("calls"));
+        calls.map(|call| call["count"].as_u64().expect("a count")).sum()
+    }
+
     /// Each order that a buyer was told of, with everything that was said of it.
     fn orders(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut orders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
