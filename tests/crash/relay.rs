@@ -57,11 +57,11 @@ impl Asker {
             loop {
                 self.turn += 1;
                 let at = self.turn % 2;
-                if let Ok(answer) = make(self.clients[at]).try_send().await {
-                    if ![503, 504].contains(&answer.status) {
-                        self.answers[at].fetch_add(1, Ordering::Relaxed);
-                        return answer;
-                    }
+                if let Ok(answer) = make(self.clients[at]).try_send().await
+                    && ![503, 504].contains(&answer.status)
+                {
+                    self.answers[at].fetch_add(1, Ordering::Relaxed);
+                    return answer;
                 }
                 // Not now, or with an outcome that is not known: the same again.
                 tokio::time::sleep(LOOK).await;
