@@ -43,6 +43,9 @@ pub const RECORDS_SINCE_CHECKPOINT: u64 = 1_000_000;
 pub const BYTES_SINCE_CHECKPOINT: u64 = 512 * 1024 * 1024;
 /// Bytes of records in one batch; what is over waits for the next.
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// How long a commit may take before the node says that its store is unavailable and refuses new writes, in milliseconds. The commit itself
+/// goes on.
+pub const COMMIT_PATIENCE_MS: u64 = 2_000;
 /// Actors in memory before the least recently used are passivated.
 pub const LIVE_ACTORS: usize = 1_000_000;
 /// How long an actor is idle before it may be passivated, in milliseconds.

@@ -18,11 +18,12 @@ use foldhash::HashMap;
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use parking_lot::Mutex;
 use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// Frames smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: usize = 1024;
@@ -30,6 +31,8 @@ const COMPRESS_FROM: usize = 1024;
 const SPARE_BYTES: usize = 256 * 1024;
 /// The shortest and the longest wait before a failed commit is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// How long a batch is waited for before the node says that its store is unavailable.
+const PATIENCE: Duration = Duration::from_millis(limits::COMMIT_PATIENCE_MS);
 
 /// Why a node cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -318,7 +321,7 @@ impl Writer {
         if records > 0 {
             let started = Instant::now();
             let frames = self.frames();
-            self.commit(&frames).await?;
+            self.commit_in_sight(&frames).await?;
             let written: usize = frames.iter().map(|frame| frame.payload.len()).sum();
             self.packer.take_back(frames);
             self.metrics.batch(records, written, started.elapsed());
@@ -382,6 +385,20 @@ impl Writer {
         frames
     }
 
+    /// [`Writer::commit`], of which the node hears before it ends when it takes long: a store that stalls closes no connection and reports
+    /// no error.
+    async fn commit_in_sight(&mut self, frames: &[Frame]) -> Result<(), Fatal> {
+        let shared = self.shared.clone();
+        let mut commit = pin!(self.commit(frames));
+        if let Ok(committed) = timeout(PATIENCE, commit.as_mut()).await {
+            return committed;
+        }
+        if shared.appends_land.swap(false, Ordering::Relaxed) {
+            tracing::warn!("the store is silent about a batch: new writes are refused until it has taken it");
+        }
+        commit.await
+    }
+
     /// Returns when the frames are durable, however often it takes.
     async fn commit(&mut self, frames: &[Frame]) -> Result<(), Fatal> {
         let mut wait = RETRY.0;
@@ -397,7 +414,8 @@ impl Writer {
                 Err(StoreError::Fenced) => return Err(Fatal::Fenced),
                 Err(error) => error,
             };
-            if self.shared.appends_land.swap(false, Ordering::Relaxed) {
+            self.shared.appends_land.store(false, Ordering::Relaxed);
+            if wait == RETRY.0 {
                 tracing::warn!(error = %failed, "the store took no batch: it is tried again until it does");
             }
             self.metrics.failed();
@@ -471,6 +489,22 @@ pub fn decode(frame: &Frame) -> Result<Vec<u8>, StoreError> {
     }
 }
 
+/// A renewal, of which the node hears before it ends when it takes long. One that outlasts the lease is given up: where its connection is dead
+/// without a word, another may be answered at once.
+async fn renewed_in_sight(
+    shared: &LaneShared,
+    renewal: impl Future<Output = Result<(), StoreError>> + Send,
+    lease: Duration,
+) -> Result<(), StoreError> {
+    let mut renewal = pin!(renewal);
+    if let Ok(renewed) = timeout(lease / 3, renewal.as_mut()).await {
+        return renewed;
+    }
+    shared.lease_renewed.store(false, Ordering::Relaxed);
+    let late = |_| Err(StoreError::Unavailable("no answer within the lease".to_owned()));
+    timeout(lease - lease / 3, renewal).await.unwrap_or_else(late)
+}
+
 /// Keeps the lease of a node for as long as the lane lives; ends the node when another has taken the store.
 pub async fn keep_lease(
     shared: Arc<LaneShared>,
@@ -482,7 +516,7 @@ pub async fn keep_lease(
     loop {
         tokio::time::sleep(lease / 3).await;
         let asked = Instant::now();
-        match journal.renew(&partitions, lease).await {
+        match renewed_in_sight(&shared, journal.renew(&partitions, lease), lease).await {
             Ok(()) => {
                 shared.set_lease(asked + lease);
                 shared.lease_renewed.store(true, Ordering::Relaxed);

@@ -1,18 +1,12 @@
 //! The database dies under a server that lives.
 
 use crate::cluster::Cluster;
-use crate::process::{Haat, free_address, until};
+use crate::process::{BOUND, Haat, free_address};
 use crate::rush::Rush;
 use crate::support::TestStore;
 use crate::support::token;
 use haat::app::audit::audit;
 use haat::http::auth::Bearer;
-
-/// Whether the server takes requests, as it says itself.
-async fn readiness(server: &Haat) -> String {
-    let answer = server.client.get("/readyz").send().await;
-    if answer.status == 200 { "ready".to_owned() } else { answer.code().to_owned() }
-}
 
 /// Killed and stopped in the middle of a rush, the database comes back to a server that has kept everything: buyers are asked to wait, what is in
 /// memory and durable is shown all the while, nothing is lost and nothing is written twice.
@@ -28,7 +22,7 @@ async fn a_database_that_dies_and_comes_back_costs_nothing_but_time() {
     rush.goes_on(20).await;
 
     cluster.kill().await;
-    until("the server to say so", async || (readiness(&server).await == "store_unavailable").then_some(())).await;
+    server.misses_its_store(BOUND).await;
     let shed = server.client.checkout(&early, "tok_approve").send().await.expect(503);
     assert_eq!(shed.code(), "overloaded", "{}", shed.text);
     assert!(shed.header("retry-after").is_some());
@@ -37,7 +31,7 @@ async fn a_database_that_dies_and_comes_back_costs_nothing_but_time() {
     rush.goes_on(20).await;
 
     cluster.stop_at_once();
-    until("the server to say so", async || (readiness(&server).await == "store_unavailable").then_some(())).await;
+    server.misses_its_store(BOUND).await;
     cluster.start_again().await;
     server.ready().await;
     let told = rush.end().await;

@@ -9,14 +9,14 @@ use std::io::{Read, Write};
 use std::process::Command;
 
 /// A server that is told of a write past its limit by an error, as it is of a full disk, instead of by a signal that ends it.
-fn server_with_a_quota() -> tokio::process::Command {
+pub fn server_with_a_quota() -> tokio::process::Command {
     let mut shell = command("sh");
     shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_haat")]);
     shell
 }
 
 /// No file may grow past so many bytes (all may, with none).
-fn quota(server: &Haat, bytes: Option<u64>) {
+pub fn quota(server: &Haat, bytes: Option<u64>) {
     let soft = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
     let limit = format!("--fsize={soft}:unlimited");
     let done =
@@ -81,7 +81,7 @@ async fn a_torn_last_write_costs_nothing() {
 }
 
 /// Appends the beginning of the log's first frame once more: it looks right, and neither its place nor its sums are.
-fn tear(log: &std::path::Path, bytes: usize) {
+pub fn tear(log: &std::path::Path, bytes: usize) {
     const LOG_HEADER: usize = 32;
     let mut file = std::fs::File::options().read(true).append(true).open(log).expect("the log is there");
     let mut beginning = vec![0; LOG_HEADER + bytes];

@@ -4,6 +4,7 @@ use crate::support::client::Client;
 use crate::support::{Kind, SECRET, TestStore};
 use serde_json::Value;
 use std::fmt::Display;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
@@ -15,12 +16,17 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 /// The longest wait for anything that must come.
-const BOUND: Duration = Duration::from_secs(30);
+pub const BOUND: Duration = Duration::from_secs(30);
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(5);
+pub const LOOK: Duration = Duration::from_millis(5);
 
 /// Looks until there is something; fails with what was waited for when that takes too long.
-pub async fn until<T>(what: impl Display, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: impl Display, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(BOUND, what, look).await
+}
+
+/// [`until`] with another bound.
+pub async fn until_within<T>(bound: Duration, what: impl Display, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         loop {
             if let Some(found) = look().await {
@@ -29,8 +35,8 @@ pub async fn until<T>(what: impl Display, mut look: impl AsyncFnMut() -> Option<
             tokio::time::sleep(LOOK).await;
         }
     };
-    let found = tokio::time::timeout(BOUND, looking).await;
-    found.unwrap_or_else(|_| panic!("waited {BOUND:?} for {what}"))
+    let found = tokio::time::timeout(bound, looking).await;
+    found.unwrap_or_else(|_| panic!("waited {bound:?} for {what}"))
 }
 
 /// A port that is free, and that no socket gets by chance: so a server that was killed finds its port again.
@@ -98,8 +104,15 @@ impl Haat {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let kept = log.clone();
+        let mut file = store.keeps_logs.then(|| {
+            let path = store.data_dir().join("haat.log");
+            std::fs::File::options().create(true).append(true).open(path).expect("a log")
+        });
         let reader = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
+                if let Some(file) = &mut file {
+                    writeln!(file, "{line}").expect("it can be written");
+                }
                 kept.lock().expect("no panic").push(line);
             }
         });
@@ -111,6 +124,18 @@ impl Haat {
         let mut server = Self::begin(store, store.data_dir(), address);
         server.ready().await;
         server
+    }
+
+    /// Whether it takes requests: `ready`, or the code it refuses with.
+    pub async fn readiness(&self) -> String {
+        let answer = self.client.get("/readyz").send().await;
+        if answer.status == 200 { "ready".to_owned() } else { answer.code().to_owned() }
+    }
+
+    /// Waits until it says that its store is unavailable.
+    pub async fn misses_its_store(&self, bound: Duration) {
+        let says_so = async || (self.readiness().await == "store_unavailable").then_some(());
+        until_within(bound, "the server to say that it misses its store", says_so).await;
     }
 
     /// Waits until it takes requests.

@@ -1,6 +1,7 @@
 //! A rush by the load tester, which keeps what buyers were told, and the checks that hold a server to it.
 
 use crate::process::{Haat, command, output, until};
+use crate::support::client::Client;
 use crate::support::token;
 use haat::http::auth::Bearer;
 use serde_json::Value;
@@ -14,6 +15,9 @@ const PIECES: i64 = 100;
 /// So many sessions run at a time: a rush takes a while, and each moment has sessions in every step.
 const AT_ONCE: &str = "40";
 
+/// What the load tester has to say, in the directory of what buyers were told.
+const SUMMARY: &str = "summary.json";
+
 pub struct Rush {
     load: Child,
     told: Told,
@@ -24,7 +28,8 @@ pub struct Told {
     admin: String,
     vendor: String,
     sku: String,
-    _directory: TempDir,
+    pieces: i64,
+    directory: TempDir,
     file: PathBuf,
 }
 
@@ -35,18 +40,33 @@ fn load(address: SocketAddr, admin: &str) -> tokio::process::Command {
 }
 
 impl Rush {
-    /// 300 buyers for 100 pieces: some declined, some clicking twice, all of them patient.
+    /// 300 buyers for 100 pieces.
     pub async fn begin(server: &Haat) -> Self {
+        Self::of(PIECES, server.address, &server.client).await
+    }
+
+    /// Three buyers for each of so many pieces, at this address: some declined, some clicking twice, all of them patient. The shop is made by `client`.
+    pub async fn of(pieces: i64, address: SocketAddr, client: &Client) -> Self {
         let admin = token(&Bearer::Admin("root".into()));
-        let (vendor, sku) = server.client.shop(&admin, "1250.00", PIECES).await;
+        let (vendor, sku) = client.shop(&admin, "1250.00", pieces).await;
         let directory = TempDir::new().expect("a temporary directory");
         let file = directory.path().join("told.jsonl");
-        let mut load = load(server.address, &admin);
-        load.args(["--sessions", "300", "--connections", AT_ONCE, "--sku", &sku, "--token", "tok_slow_100"]);
+        let mut load = load(address, &admin);
+        load.args([
+            "--sessions",
+            &(3 * pieces).to_string(),
+            "--connections",
+            AT_ONCE,
+            "--sku",
+            &sku,
+            "--token",
+            "tok_slow_100",
+        ]);
         load.args(["--decline", "10", "--retry", "20", "--keys", "--poll", "20ms", "--repeats", "200"]);
         load.args(["--expect-drops", "--check-charges", "1000", "--journal"]).arg(&file);
+        load.arg("--json").arg(directory.path().join(SUMMARY));
         let load = load.spawn().expect("the binary runs");
-        Self { load, told: Told { admin, vendor, sku, _directory: directory, file } }
+        Self { load, told: Told { admin, vendor, sku, pieces, directory, file } }
     }
 
     /// How many answers buyers got so far that promised something.
@@ -61,6 +81,16 @@ impl Rush {
             let ended = self.load.try_wait().expect("a child");
             assert!(ended.is_none(), "the rush was over before {enough} answers: {ended:?}");
             (self.answers() >= enough).then_some(())
+        })
+        .await;
+    }
+
+    /// The same, or until it is over.
+    pub async fn may_go_on(&mut self, more: usize) {
+        let enough = self.answers() + more;
+        until(format_args!("{enough} answers, or the rush's end"), async || {
+            let ended = self.load.try_wait().expect("a child").is_some();
+            (ended || self.answers() >= enough).then_some(())
         })
         .await;
     }
@@ -84,6 +114,21 @@ fn is_over(status: &str) -> bool {
 }
 
 impl Told {
+    /// How many orders buyers were told of, and in how many answers.
+    pub fn counts(&self) -> (u64, u64) {
+        let answers = std::fs::read_to_string(&self.file).expect("the journal").lines().count();
+        (self.orders().len() as u64, answers as u64)
+    }
+
+    /// How many requests were answered, by the load tester's own count.
+    pub fn requests(&self) -> u64 {
+        let summary = std::fs::read(self.directory.path().join(SUMMARY)).expect("a summary");
+        let summary: Value = serde_json::from_slice(&summary).expect("a summary");
+        let phases = summary["phases"].as_array().expect("phases").iter();
+        let calls = phases.flat_map(|phase| phase["calls"].as_array().expect("calls"));
+        calls.map(|call| call["count"].as_u64().expect("a count")).sum()
+    }
+
     /// Each order that a buyer was told of, with everything that was said of it.
     fn orders(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut orders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -130,7 +175,9 @@ impl Told {
             for said in told.get(order).into_iter().flatten().filter(|said| is_over(said)) {
                 assert_eq!(status, said, "{order} is not what a buyer was told");
             }
-            paid += i64::from(is_paid(status));
+            // Others may buy other things meanwhile.
+            let of_the_rush = now.body["lines"].as_array().is_some_and(|lines| lines[0]["sku_id"] == *self.sku);
+            paid += i64::from(is_paid(status) && of_the_rush);
             let path = format!("/v1/admin/sandbox/charges?order={order}");
             let charges = server.client.get(&path).bearer(&self.admin).send().await.expect(200);
             let charges = charges.body["items"].as_array().expect("items").clone();
@@ -146,8 +193,8 @@ impl Told {
         })
         .await;
         let count = |name: &str| stock[name].as_i64().expect("a count");
-        assert_eq!((count("received"), count("sold")), (PIECES, paid), "sold is what is paid: {stock}");
-        assert_eq!((count("on_hand"), count("available")), (PIECES - paid, PIECES - paid), "{stock}");
+        assert_eq!((count("received"), count("sold")), (self.pieces, paid), "sold is what is paid: {stock}");
+        assert_eq!((count("on_hand"), count("available")), (self.pieces - paid, self.pieces - paid), "{stock}");
 
         let mut verify = load(server.address, &self.admin);
         verify.args(["--check-charges", "1000", "--verify"]).arg(&self.file);

@@ -6,7 +6,11 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpStream;
+
+/// The longest wait for an answer: longer than the server's own limit on requests, and than any wait that a test asks for.
+const BOUND: Duration = Duration::from_secs(60);
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -71,6 +75,10 @@ impl Request {
 
     /// The answer, or why there is none.
     pub async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        tokio::time::timeout(BOUND, self.try_send_unbounded()).await?
+    }
+
+    async fn try_send_unbounded(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let stream = TcpStream::connect(self.client.address).await?;
         stream.set_nodelay(true)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

@@ -31,6 +31,8 @@ pub enum Kind {
 pub struct TestStore {
     pub kind: Kind,
     pub directory: TempDir,
+    /// Whether servers on it leave their log in its directory.
+    pub keeps_logs: bool,
     url: Option<(String, String)>,
     /// The database's server.
     server: String,
@@ -45,12 +47,14 @@ fn server_url() -> String {
 impl TestStore {
     pub async fn new(kind: Kind) -> Self {
         match kind {
-            Kind::Sqlite => {
-                let directory = TempDir::new().expect("a temporary directory");
-                Self { kind, directory, url: None, server: String::new() }
-            }
+            Kind::Sqlite => Self::in_directory(TempDir::new().expect("a temporary directory")),
             Kind::Postgres => Self::on_server(server_url()).await,
         }
+    }
+
+    /// The embedded store in this directory.
+    pub fn in_directory(directory: TempDir) -> Self {
+        Self { kind: Kind::Sqlite, directory, keeps_logs: false, url: None, server: String::new() }
     }
 
     /// A database on this server.
@@ -66,7 +70,30 @@ impl TestStore {
         let at = base.rfind('/').filter(|at| *at > base.find("://").map_or(0, |scheme| scheme + 2));
         let base = at.map_or(base.as_str(), |at| &base[..at]);
         let url = Some((format!("{base}/{name}{options}"), name));
-        Self { kind: Kind::Postgres, directory, url, server }
+        Self { kind: Kind::Postgres, directory, keeps_logs: false, url, server }
+    }
+
+    /// Where the database listens.
+    pub async fn address(&self) -> std::net::SocketAddr {
+        let (url, _) = self.url.as_ref().expect("a database");
+        let authority = url.rsplit_once('@').expect("a user").1.split('/').next().expect("a host");
+        tokio::net::lookup_host(authority).await.expect("a host").next().expect("an address")
+    }
+
+    /// The same database by way of another address.
+    pub fn by_way_of(mut self, address: std::net::SocketAddr) -> Self {
+        let (url, _) = self.url.as_mut().expect("a database");
+        let (before, rest) = url.rsplit_once('@').expect("a user");
+        let (_, database) = rest.split_once('/').expect("a database's name");
+        *url = format!("{before}@{address}/{database}");
+        self
+    }
+
+    /// Leaves everything where it is, for someone to look at. Where it is.
+    pub fn keep(mut self) -> std::path::PathBuf {
+        self.url = None;
+        self.directory.disable_cleanup(true);
+        self.directory.path().to_owned()
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -111,11 +138,13 @@ impl Drop for TestStore {
         // Whatever this cannot drop goes with the cluster.
         let _ = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let mut admin = sqlx::PgConnection::connect(&server).await.map_err(std::io::Error::other)?;
-                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                admin.execute(sqlx::AssertSqlSafe(drop)).await.map_err(std::io::Error::other)
-            })
+            let drop = async {
+                let mut admin = sqlx::PgConnection::connect(&server).await?;
+                admin.execute(sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).await
+            };
+            // A server that a failed test left in a bad state may not answer at all.
+            let dropped = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), drop).await })?;
+            dropped.map_err(std::io::Error::other)
         })
         .join();
     }

@@ -106,12 +106,12 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
     };
     let slot = |timeout| Slot::new(limited(timeout), options.connect_timeout);
     let pool = |connections, timeout| {
-        PgPoolOptions::new()
+        that_answers(timeout + GRACE)
             .max_connections(connections)
             .acquire_timeout(options.connect_timeout)
             .connect_lazy_with(limited(timeout))
     };
-    let once = PgPoolOptions::new()
+    let once = that_answers(options.checkpoint_timeout + GRACE)
         .max_connections(1)
         .acquire_timeout(options.connect_timeout)
         .idle_timeout(GRACE)
@@ -129,6 +129,17 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         tables: once,
     });
     Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
+}
+
+/// A pool that takes a connection back only if it answers in this time, in which the server ends whatever statement was given up. The
+/// driver alone would ask and wait for ever where the peer has gone without a word, and the pool had one place less for good.
+fn that_answers(limit: Duration) -> PgPoolOptions {
+    PgPoolOptions::new().after_release(move |connection, _| {
+        Box::pin(async move {
+            let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+            tokio::time::timeout(limit, connection.ping()).await.unwrap_or_else(late).map(|()| true)
+        })
+    })
 }
 
 /// Brings the schema of the database at `url` up to date.
