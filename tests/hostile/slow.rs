@@ -82,7 +82,7 @@ async fn a_half_closed_connection_gets_its_answer() {
     gate.hold();
     let mut wire = Wire::with(target.client, &checkout).await;
     wire.half_close().await;
-    gate.somebody_waits().await;
+    timeout(BOUND, gate.somebody_waits()).await.expect("the checkout is decided");
     // The server has seen by now that no more comes: it has answered others who came later.
     for _ in 0..20 {
         target.client.get("/readyz").send().await.expect(200);
@@ -171,7 +171,7 @@ on_both_stores! {
 
         gate.hold();
         let wire = Wire::with(client, &checkout).await;
-        gate.somebody_waits().await;
+        timeout(BOUND, gate.somebody_waits()).await.expect("the checkout is decided");
         drop(wire);
         gate.let_go();
         let order = client.checkout(&buyer, "tok_approve").key("k").header("prefer", "wait=20").send().await;
