@@ -51,7 +51,9 @@ async fn a_body_that_drips_is_told_that_it_took_too_long() {
     for body in ["content-length: 60000\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n"] {
         let mut wire = Wire::with(target.client, format!("{head}{body}")).await;
         let next = if body.starts_with('c') { " " } else { "1\r\n \r\n" };
+        let started = Instant::now();
         let answer = loop {
+            assert!(started.elapsed() < BOUND, "a byte now and then keeps a body open");
             wire.send(next).await;
             target.client.get("/readyz").send().await.expect(200);
             if let Ok(answer) = timeout(SHORT / 20, wire.next_answer()).await {
