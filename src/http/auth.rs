@@ -1,6 +1,6 @@
 //! Who is asking: bearer tokens (JWT, HS256), the roles, and the extractors that let only some of them in.
 //!
-//! A token is `{"sub", "role", "vendor"?, "cart"?, "iat", "exp"}`. The time it is checked against is the engine's clock, so that
+//! A token is `{"sub", "role", "vendor"?, "cart"?, "iat", "exp", "nbf"?}`. The time it is checked against is the engine's clock, so that
 //! tests can let a token expire without waiting.
 
 use crate::domain::entity::Principal;
@@ -73,6 +73,9 @@ struct Claims {
     cart: Option<CartId>,
     iat: i64,
     exp: i64,
+    /// Before this it is not valid yet. We make none, but whoever has the secret may (RFC 7519, 4.1.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
 }
 
 /// Why a token could not be made.
@@ -109,7 +112,7 @@ impl Auth {
         };
         let iat = now.as_millis() / 1000;
         let exp = iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-        let claims = Claims { sub, role, vendor, cart, iat, exp };
+        let claims = Claims { sub, role, vendor, cart, iat, exp, nbf: None };
         Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?)
     }
 
@@ -120,6 +123,9 @@ impl Auth {
         let claims = decoded.map_err(|_| refused("the bearer token is not one of this shop's"))?.claims;
         if claims.exp.saturating_mul(1000) <= now.as_millis() {
             return Err(refused("the bearer token has expired"));
+        }
+        if claims.nbf.is_some_and(|from| from.saturating_mul(1000) > now.as_millis()) {
+            return Err(refused("the bearer token is not valid yet"));
         }
         let principal = match claims.role {
             Role::Guest => claims.cart.or_else(|| claims.sub.parse().ok()).map(Principal::Guest),
@@ -277,8 +283,15 @@ mod tests {
         for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"] {
             assert!(auth().verify(&format!("{header}.{claims}."), NOW).is_err());
         }
-        let claims =
-            Claims { sub: "root".into(), role: Role::Admin, vendor: None, cart: None, iat: 0, exp: 9_999_999_999 };
+        let claims = Claims {
+            sub: "root".into(),
+            role: Role::Admin,
+            vendor: None,
+            cart: None,
+            iat: 0,
+            exp: 9_999_999_999,
+            nbf: None,
+        };
         let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &auth().encoding).unwrap();
         assert!(auth().verify(&other, NOW).is_err());
     }

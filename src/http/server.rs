@@ -176,10 +176,15 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
     let io = TokioIo::new(Watched::new(stream, watch.clone()));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
+    // Whoever has said all there is to say may say so, and still be waiting for the answer. A client that is gone looks the same until
+    // something is written to it: its request runs to its end, which it would do in the engine anyway.
+    builder.http1().half_close(true);
     builder.http2().timer(TokioTimer::new());
     let mut served = pin!(builder.serve_connection(io, Watching { router, watch: watch.clone() }));
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;
+    // Until when a stop waits for what was asked after the farewell.
+    let mut last: Option<Instant> = None;
     loop {
         // A phase begins when the connection was polled, or else tells so: the deadline is looked up anew each time.
         let ended = std::future::poll_fn(|cx| {
@@ -200,7 +205,9 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
             biased;
             () = stopping.cancelled(), if farewell.is_none() => {
                 served.as_mut().graceful_shutdown();
-                farewell = Some(now() + settings.drain);
+                let drained = now() + settings.drain;
+                farewell = Some(if watch.is_busy() { drained } else { drained.min(now() + FAREWELL) });
+                last = Some(drained);
                 continue;
             }
             () = watch.changed() => continue,
@@ -216,7 +223,10 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
         }
         let moment = now();
         match (farewell, watch.deadline(&settings)) {
-            (Some(at), _) if at <= moment => return,
+            (Some(at), _) if at <= moment => match last.take().filter(|last| *last > moment && watch.is_busy()) {
+                Some(last) => farewell = Some(last),
+                None => return,
+            },
             (None, Some((deadline, "idle"))) if deadline <= moment => {
                 metrics::timed_out("idle");
                 served.as_mut().graceful_shutdown();

@@ -20,16 +20,28 @@ const DISCARDED_BYTES: usize = 128 * 1024;
 /// How long they may take to arrive.
 const DISCARD_WITHIN: Duration = Duration::from_millis(500);
 
+/// What came of a body.
+#[derive(Default)]
+enum Returned {
+    /// It was read to its end.
+    #[default]
+    Nothing,
+    /// So much of it was left.
+    Rest(Incoming),
+    /// It broke off, or cannot be read: nobody knows where the next request would begin.
+    Broken,
+}
+
 /// A body on loan to a handler.
 pub struct Lent {
     body: Option<Incoming>,
-    returned: Option<Arc<Mutex<Option<Incoming>>>>,
+    returned: Option<Arc<Mutex<Returned>>>,
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
         if let (Some(body), Some(returned)) = (self.body.take(), &self.returned) {
-            *returned.lock() = Some(body);
+            *returned.lock() = Returned::Rest(body);
         }
     }
 }
@@ -43,8 +55,11 @@ impl Body for Lent {
             return Poll::Ready(None);
         };
         let polled = Pin::new(body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None)) {
+        if let Poll::Ready(None | Some(Err(_))) = polled {
             self.body = None;
+        }
+        if let (Poll::Ready(Some(Err(_))), Some(returned)) = (&polled, &self.returned) {
+            *returned.lock() = Returned::Broken;
         }
         polled
     }
@@ -60,7 +75,7 @@ impl Body for Lent {
 
 /// What comes back of a loan.
 pub struct Leftover {
-    returned: Option<Arc<Mutex<Option<Incoming>>>>,
+    returned: Option<Arc<Mutex<Returned>>>,
     waits_for_continue: bool,
 }
 
@@ -75,13 +90,15 @@ pub fn lend(version: Version, headers: &HeaderMap, body: Incoming) -> (Lent, Lef
 impl Leftover {
     /// Reads what is left, up to the limits, or tells in the answer's `headers` that the connection closes.
     pub async fn discard(self, headers: &mut HeaderMap) {
-        let Some(body) = self.returned.and_then(|returned| returned.lock().take()) else {
-            return;
+        let returned = self.returned.map(|returned| std::mem::take(&mut *returned.lock())).unwrap_or_default();
+        let goes_on = match returned {
+            Returned::Nothing => true,
+            Returned::Broken => false,
+            // A client that waits for "100 Continue" sends its body only if asked, and asking is what reading would do.
+            Returned::Rest(_) if self.waits_for_continue => false,
+            Returned::Rest(body) => tokio::time::timeout(DISCARD_WITHIN, read_off(body)).await.unwrap_or(false),
         };
-        // A client that waits for "100 Continue" sends its body only if asked, and asking is what reading would do.
-        let discarded =
-            !self.waits_for_continue && tokio::time::timeout(DISCARD_WITHIN, read_off(body)).await.unwrap_or(false);
-        if !discarded {
+        if !goes_on {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }

@@ -86,6 +86,11 @@ impl Watch {
         }
     }
 
+    /// Whether a request runs, or its answer is handed over.
+    pub(super) fn is_busy(&self) -> bool {
+        self.0.lock().phase == Phase::Busy
+    }
+
     pub(super) fn started(&self) -> InFlight {
         let mut state = self.0.lock();
         state.in_flight += 1;

@@ -1,0 +1,218 @@
+//! Every route of the OpenAPI document, with a request that is in order: what is tried on all of them covers a new one by itself.
+
+use crate::support::client::{Answer, Client, Request, checkout_body};
+use crate::support::{fresh_uuid, token};
+use crate::target::Target;
+use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, VendorId};
+use haat::http::auth::Bearer;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The ids in paths, by the names that the document gives them.
+pub type Ids = BTreeMap<&'static str, String>;
+
+/// An id of this kind that nothing has.
+pub fn fresh_id(kind: &str) -> String {
+    let uuid = fresh_uuid();
+    match kind {
+        "cart" => CartId::from_uuid(uuid).to_string(),
+        "order" => OrderId::from_uuid(uuid).to_string(),
+        "vendor" => VendorId::from_uuid(uuid).to_string(),
+        "product" => ProductId::from_uuid(uuid).to_string(),
+        "sku" => SkuId::from_uuid(uuid).to_string(),
+        _ => panic!("{kind} is no kind of id"),
+    }
+}
+
+/// A route of the document.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub method: String,
+    pub path: String,
+    /// Whether it asks for a bearer.
+    pub is_secured: bool,
+    /// Whether it takes an idempotency key.
+    pub is_keyed: bool,
+    /// The body of a request that is in order, for those that take one.
+    pub body: Option<Value>,
+    /// The statuses that the document promises.
+    pub statuses: Vec<u16>,
+}
+
+impl Route {
+    fn read(document: &Value, path: &str, method: &str, operation: &Value) -> Self {
+        let body = operation.pointer("/requestBody/content/application~1json/schema").map(|schema| {
+            let schema = match schema["$ref"].as_str() {
+                Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("a schema"),
+                None => schema,
+            };
+            schema.get("example").unwrap_or_else(|| panic!("the body of {method} {path} has no example")).clone()
+        });
+        let is_key = |parameter: &Value| parameter["name"] == "Idempotency-Key";
+        let statuses = operation["responses"].as_object().expect("responses").keys();
+        Self {
+            method: method.to_uppercase(),
+            path: path.to_owned(),
+            is_secured: operation["security"]
+                .as_array()
+                .is_some_and(|ways| !ways.is_empty() && !ways.contains(&json!({}))),
+            is_keyed: operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(is_key)),
+            body,
+            statuses: statuses.filter_map(|status| status.parse().ok()).collect(),
+        }
+    }
+
+    /// The names of the ids in its path.
+    pub fn parameters(&self) -> Vec<&str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect()
+    }
+
+    /// Its path with these ids.
+    pub fn path_of(&self, ids: &Ids) -> String {
+        let id = |name: &str| ids.get(name).unwrap_or_else(|| panic!("{} needs an id for {name}", self.path)).clone();
+        let part = |part: &str| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(name) => id(name),
+            None => part.to_owned(),
+        };
+        self.path.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+
+    /// A request of it without a body.
+    pub fn bare(&self, client: Client, ids: &Ids, bearer: Option<&str>) -> Request {
+        // The same id for all: answers can be compared as they are.
+        let request = client.request(&self.method, &self.path_of(ids)).header("x-request-id", "the-same");
+        match bearer {
+            Some(bearer) => request.bearer(bearer),
+            None => request,
+        }
+    }
+
+    /// A request of it that is in order.
+    pub fn request(&self, client: Client, ids: &Ids, bearer: Option<&str>) -> Request {
+        let request = self.bare(client, ids, bearer);
+        match &self.body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
+}
+
+/// What is compared of two answers: everything but the moment.
+pub fn all_of(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = answer.headers.iter().filter(|(name, _)| *name != "date");
+    (answer.status, headers.map(|(name, value)| (name.to_string(), text(value))).collect(), answer.text.clone())
+}
+
+/// A shop of two vendors, and a guest who bought from both.
+pub struct Shop {
+    pub target: Target,
+    pub routes: Vec<Route>,
+    pub ids: Ids,
+    pub admin: String,
+    pub vendor: String,
+    pub guest: String,
+    /// The other vendor, of whom the guest bought too, and what it sells.
+    pub other_vendor: String,
+    pub other_vendor_id: String,
+    pub other_sku: String,
+    /// The key of the guest's checkout.
+    pub key: &'static str,
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        let target = Target::start().await;
+        let client = target.client;
+        let document = client.get("/openapi.json").send().await.expect(200).body;
+        let operations = document["paths"].as_object().expect("paths").iter().flat_map(|(path, item)| {
+            let operations = item.as_object().expect("operations").iter();
+            operations.map(|(method, operation)| Route::read(&document, path, method, operation)).collect::<Vec<_>>()
+        });
+        let routes: Vec<Route> = operations.collect();
+        assert!(routes.len() >= 24, "{} routes", routes.len());
+
+        let admin = token(&Bearer::Admin("root".into()));
+        let (vendor, sku) = client.shop(&admin, "10.00", 1_000).await;
+        let (other_vendor, other_sku) = client.shop(&admin, "7.00", 1_000).await;
+        let product = client.get(&format!("/v1/skus/{sku}")).send().await.expect(200).field("product_id").to_owned();
+        let buyer = client.buyer(&sku, 2).await;
+        client.set_line(&buyer, &other_sku, 1).await.expect(200);
+        let key = "the-guests-key";
+        let path = format!("/v1/carts/{}/checkout", buyer.cart);
+        let mut body = checkout_body("tok_approve");
+        body["email"] = json!("rahima@example.com");
+        let order = client.post(&path, &body).bearer(&buyer.token).key(key).header("prefer", "wait=20").send().await;
+        let order = order.expect(201);
+        assert_eq!(order.field("status"), "paid");
+        let bearer = |vendor: &str| token(&Bearer::Vendor(vendor.parse().expect("an id")));
+        let ids = [
+            ("vendor", vendor.clone()),
+            ("product", product),
+            ("sku", sku),
+            ("order", order.field("id").to_owned()),
+            ("kind", "cart".to_owned()),
+            ("id", buyer.cart.clone()),
+            ("cart", buyer.cart),
+        ];
+        let shop = Self {
+            routes,
+            ids: ids.into(),
+            vendor: bearer(&vendor),
+            admin,
+            guest: buyer.token,
+            other_vendor: bearer(&other_vendor),
+            other_vendor_id: other_vendor,
+            other_sku,
+            key,
+            target,
+        };
+        shop.everything_is_listed().await;
+        shop
+    }
+
+    /// Waits until a checkpoint has the order in the tables that lists are read from.
+    async fn everything_is_listed(&self) {
+        crate::process::until("the order in its owner's list", async || {
+            let listed = self.client().get("/v1/orders").bearer(&self.guest).send().await.expect(200);
+            listed.text.contains(&self.ids["order"]).then_some(())
+        })
+        .await;
+    }
+
+    pub fn client(&self) -> Client {
+        self.target.client
+    }
+
+    /// What nobody but the guest and the staff may see, wherever it is.
+    pub fn private(&self) -> Vec<String> {
+        let known = ["rahima@example.com", "Rahima", "12 Lake Road", "tok_approve", self.key, self.guest.as_str()];
+        let ids = [&self.ids["order"], &self.ids["cart"]];
+        known.iter().map(ToString::to_string).chain(ids.into_iter().cloned()).collect()
+    }
+
+    /// Others who may know nothing of it: guests, customers and vendors.
+    pub async fn strangers(&self) -> Vec<(&'static str, String)> {
+        let other = self.client().buyer(&self.ids["sku"], 1).await;
+        let customer = token(&Bearer::Customer(CustomerId::from_uuid(fresh_uuid())));
+        let vendor = token(&Bearer::Vendor(fresh_id("vendor").parse().expect("an id")));
+        // As if the cart's guest were a customer of the same name.
+        let namesake = CustomerId::from_uuid(self.ids["cart"].parse::<CartId>().expect("an id").uuid());
+        let namesake = token(&Bearer::Customer(namesake));
+        vec![("guest", other.token), ("customer", customer), ("vendor", vendor), ("namesake", namesake)]
+    }
+
+    /// The bearer whose request is let in: of the guest, of the vendor, or of the administrator.
+    pub async fn entitled(&self, route: &Route) -> Option<&str> {
+        let bearers = [None, Some(self.guest.as_str()), Some(self.vendor.as_str()), Some(self.admin.as_str())];
+        for bearer in bearers {
+            let answer = route.request(self.client(), &self.ids, bearer).send().await;
+            assert!(route.statuses.contains(&answer.status), "{} {}: {}", route.method, route.path, answer.text);
+            if ![401, 403, 404].contains(&answer.status) {
+                assert_eq!(bearer.is_some(), route.is_secured, "{} {}", route.method, route.path);
+                return bearer;
+            }
+        }
+        panic!("nobody may {} {}: the test needs another bearer", route.method, route.path)
+    }
+}
