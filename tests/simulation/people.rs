@@ -215,6 +215,11 @@ impl Person {
             Told::NotDone(failure) => world.note(format_args!("{} is told {failure}", self.name)),
             Told::Nothing => world.note(format_args!("{} is told nothing", self.name)),
         }
+        if let Told::NotDone(Failure::Overloaded { retry_after_s }) = told
+            && world.plan.patient
+        {
+            sleep(Duration::from_secs(retry_after_s)).await;
+        }
         if let Told::NotDone(Failure::Quarantined) = told {
             world.count("quarantined answers");
             // A checkout is a question to the cart's orders, too.

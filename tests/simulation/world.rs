@@ -63,6 +63,8 @@ impl Chance {
 /// What may go wrong in a run, and how often. Each seed has its own mixture: some faults hide others.
 #[derive(Debug)]
 pub struct Plan {
+    /// Whether whoever is told that it is too much asks again only later: else a long run is mostly such answers.
+    pub patient: bool,
     pub buyers: u64,
     pub staff: u64,
     /// What each buyer does.
@@ -121,6 +123,7 @@ impl Plan {
         let payment_ms = chance.between(2_000, 20_000) as i64;
         let (buyers, actions) = if long { (LONG_BUYERS, LONG_ACTIONS) } else { (1, 1) };
         Self {
+            patient: long,
             buyers: chance.between(3, 10) * buyers,
             staff: chance.between(1, 3),
             actions: chance.between(30, 100) * actions,
