@@ -10,7 +10,7 @@ use crate::domain::vendor::Vendor;
 use crate::limits;
 use crate::ports::History;
 use foldhash::HashMap;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 
 /// What the names of the parts begin with that hold kept answers.
@@ -29,14 +29,15 @@ pub struct KeptAnswers<R> {
     /// How many are kept at most.
     most: usize,
     by_key: HashMap<u128, KeptAnswer<R>>,
-    /// Keys in the order in which they came, the oldest first.
-    age: VecDeque<(Timestamp, u128)>,
+    /// Keys by when they came, the oldest first. Those of one moment stand in an order of their own, not in that in which they came: a
+    /// snapshot does not tell that one, and which of them is forgotten first must not depend on it.
+    age: BTreeSet<(Timestamp, u128)>,
     changed: BTreeSet<u128>,
 }
 
 impl<R: Clone> KeptAnswers<R> {
     fn new(most: usize) -> Self {
-        Self { most, by_key: HashMap::default(), age: VecDeque::new(), changed: BTreeSet::new() }
+        Self { most, by_key: HashMap::default(), age: BTreeSet::new(), changed: BTreeSet::new() }
     }
 
     /// The first answer under this key, if it is still kept. One whose time is over is forgotten, though it may not have been
@@ -49,11 +50,11 @@ impl<R: Clone> KeptAnswers<R> {
     pub fn keep(&mut self, answer: KeptAnswer<R>) {
         let (key, at) = (answer.key.key, answer.at);
         // Before the new one comes in: it may have the key of one that goes.
-        while let Some((oldest, key)) = self.age.front().copied() {
+        while let Some((oldest, key)) = self.age.first().copied() {
             if !is_over(oldest, at) && self.by_key.len() < self.most {
                 break;
             }
-            self.age.pop_front();
+            self.age.pop_first();
             if self.by_key.get(&key).is_some_and(|kept| kept.at == oldest) {
                 self.by_key.remove(&key);
                 self.changed.insert(key);
@@ -64,7 +65,7 @@ impl<R: Clone> KeptAnswers<R> {
     }
 
     fn insert(&mut self, answer: KeptAnswer<R>) {
-        self.age.push_back((answer.at, answer.key.key));
+        self.age.insert((answer.at, answer.key.key));
         self.by_key.insert(answer.key.key, answer);
     }
 }
@@ -140,14 +141,11 @@ fn build_unguarded<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, 
     let mut built = Built::<E>::new(id);
     if let Some(snapshot) = &history.snapshot {
         let is_answer = |part: &&Part| part.name.starts_with(ANSWER_PART);
-        let mut answers: Vec<KeptAnswer<E::Reply>> = Vec::new();
         for part in snapshot.parts.iter().filter(is_answer) {
             let json = part.state.as_deref().unwrap_or_default();
-            answers
-                .push(serde_json::from_slice(json).map_err(|source| RestoreError { part: part.name.clone(), source })?);
+            let answer = serde_json::from_slice(json);
+            built.answers.insert(answer.map_err(|source| RestoreError { part: part.name.clone(), source })?);
         }
-        answers.sort_by_key(|answer| answer.at);
-        answers.into_iter().for_each(|answer| built.answers.insert(answer));
         let parts: Vec<Part> = snapshot.parts.iter().filter(|part| !is_answer(part)).cloned().collect();
         built.entity = E::restore(id, &parts)?;
         built.version = snapshot.version;
@@ -237,6 +235,16 @@ mod tests {
         answers.insert(answer(1, DAY));
         answers.keep(answer(2, DAY + 1));
         assert_eq!(given(&answers, 1, DAY + 1), Some(DAY));
+    }
+
+    #[test]
+    fn of_answers_given_in_one_moment_the_same_is_forgotten_whatever_order_they_came_in() {
+        for order in [[1, 2, 3], [3, 1, 2], [2, 3, 1]] {
+            let mut answers = KeptAnswers::new(3);
+            order.into_iter().for_each(|key| answers.insert(answer(key, 0)));
+            answers.keep(answer(4, 0));
+            assert_eq!((1..=4).filter(|key| given(&answers, *key, 0).is_some()).collect::<Vec<_>>(), [2, 3, 4]);
+        }
     }
 
     #[test]

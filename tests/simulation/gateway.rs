@@ -67,6 +67,11 @@ impl Books {
     fn charge(&self, call: &PaymentCall) -> (ChargeOutcome, bool) {
         let mut accounts = lock(&self.accounts);
         let account = accounts.entry(call.order).or_default();
+        match account.standing {
+            None => {}
+            Some(Standing::Voided) => self.world.count("charges after their void"),
+            Some(_) => self.world.count("repeated charges"),
+        }
         let standing = *account.standing.get_or_insert_with(|| {
             if call.token == DECLINE {
                 return Standing::Declined;
@@ -92,6 +97,7 @@ impl Books {
                 let taken: i64 = account.moves.iter().sum();
                 account.moves.push(-taken);
                 account.standing = Some(Standing::Refunded);
+                self.world.count("refunds");
                 self.world.note(format_args!("{order} gets {taken} back"));
                 VoidOutcome::Refunded
             }
@@ -117,18 +123,19 @@ impl Gateway {
     /// What the provider does, whatever has become of whoever asked.
     async fn ask<T: Send + 'static>(
         &self,
+        order: OrderId,
         slow: bool,
         act: impl FnOnce(&Books) -> (T, bool) + Send + 'static,
     ) -> Result<T, GatewayError> {
         let world = self.way.world.clone();
         self.way.point();
-        if world.fault(world.plan.failing_gateway) {
+        if world.fault("lost payment calls", world.plan.failing_gateway) {
             world.pause(50).await;
             return Err(GatewayError("the call was lost".into()));
         }
-        let lost = world.fault(world.plan.failing_gateway);
-        let slow = slow || world.fault(world.plan.slow_gateway);
-        let (books, way) = (self.books.clone(), self.way.clone());
+        let lost = world.fault("lost payment answers", world.plan.failing_gateway);
+        let slow = slow || world.fault("slow payment calls", world.plan.slow_gateway);
+        let (books, way, oracle) = (self.books.clone(), self.way.clone(), self.oracle.clone());
         let (send, receive) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             let world = &way.world;
@@ -142,8 +149,13 @@ impl Gateway {
             if slow {
                 sleep(Duration::from_millis(world.chance.below(SLOW_MS))).await;
             }
-            if !lost && !lost_now {
-                let _ = send.send(answer);
+            if lost || lost_now {
+                return;
+            }
+            if send.send(answer).is_err() {
+                way.world.count("payment answers that nobody waits for");
+            } else if oracle.is_over(order) {
+                way.world.count("payment answers after the end");
             }
         });
         receive.await.map_err(|_| GatewayError("the answer was lost".into()))
@@ -164,17 +176,18 @@ impl PaymentGateway for Gateway {
         self.way.world.note(format_args!("charge {}", call.order));
         self.oracle.charge_asked(call, self.clock.now());
         if call.token == SILENT {
+            self.way.world.count("silence");
             self.way.world.pause(SLOW_MS).await;
             return Err(GatewayError("silence".into()));
         }
         let call = call.clone();
-        self.ask(call.token == SLOW, move |books| books.charge(&call)).await
+        self.ask(call.order, call.token == SLOW, move |books| books.charge(&call)).await
     }
 
     async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
         self.way.world.note(format_args!("void {}", call.order));
         self.oracle.void_asked(call.order);
         let order = call.order;
-        self.ask(false, move |books| (books.void(order), false)).await
+        self.ask(order, false, move |books| (books.void(order), false)).await
     }
 }

@@ -2,9 +2,10 @@
 //! a simulated store and a simulated payment provider. Everything that could make two runs differ comes from one seed, so a run
 //! that fails can be run again.
 //!
-//! `HAAT_SIMULATION_FROM` is the first seed, `HAAT_SIMULATION_SEEDS` how many, and `HAAT_SIMULATION_TRACE` shows the whole trace;
-//! `scripts/simulate` sets them.
+//! `HAAT_SIMULATION_FROM` is the first seed, `HAAT_SIMULATION_SEEDS` how many, `HAAT_SIMULATION_LONG` makes each a hundred times
+//! as long, and `HAAT_SIMULATION_TRACE` shows the trace as it grows; `scripts/simulate` sets them.
 
+mod damage;
 mod gateway;
 mod node;
 mod oracle;
@@ -14,11 +15,57 @@ mod store;
 mod world;
 
 use run::{Outcome, run};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use world::lock;
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
+/// What must have happened in a hundred seeds, or they show nothing of it.
+const DRAWN: [&str; 36] = [
+    "crashes",
+    "crashes asked for in a stop",
+    "crashes between polls",
+    "cuts",
+    "lost requests",
+    "lost answers",
+    "slow store",
+    "stalls",
+    "panics",
+    "stops",
+    "starts during a stop",
+    "take-overs",
+    "take-overs unknown to the owner",
+    "troubles at a start",
+    "leaps",
+    // Payments: there are no webhooks, so an answer comes to a call or not at all.
+    "lost payment calls",
+    "lost payment answers",
+    "slow payment calls",
+    "repeated charges",
+    "charges after their void",
+    "refunds",
+    "silence",
+    "payment answers that nobody waits for",
+    "payment answers after the end",
+    // Keys.
+    "repeated answers",
+    "floods",
+    "keys used again after their day",
+    "keys used again after they were crowded out",
+    // Commands that always panic.
+    "poisoned commands",
+    "poisoned answers",
+    "quarantined orders",
+    // The disk, and the read tables.
+    "damages",
+    "damaged snapshots",
+    "unreadable records",
+    "quarantined answers",
+    "refused rows",
+];
 /// Lines of the trace that are shown of a run that failed.
 const TAIL: usize = 60;
 
@@ -30,14 +77,19 @@ fn setting(name: &str, default: u64) -> u64 {
 fn tell(seed: u64, outcome: &Outcome) {
     let from = outcome.trace.len().saturating_sub(TAIL);
     println!("the last lines of its trace:\n{}", outcome.trace[from..].join("\n"));
-    println!("seed {seed} failed; run it again with: scripts/simulate --from {seed} --seeds 1");
+    let long = if is_long() { " --long" } else { "" };
+    println!("seed {seed} failed; run it again with: scripts/simulate --from {seed} --seeds 1{long}");
     outcome.breaches.iter().for_each(|breach| println!("  {breach}"));
+}
+
+fn is_long() -> bool {
+    std::env::var_os("HAAT_SIMULATION_LONG").is_some()
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in [3, 8, 9, 17, 28] {
-        let (first, second) = (run(seed), run(seed));
+        let (first, second) = (run(seed, false), run(seed, false));
         for (line, (one, other)) in first.trace.iter().zip(&second.trace).enumerate() {
             assert_eq!(one, other, "seed {seed} differs from line {line} on");
         }
@@ -51,7 +103,7 @@ fn whatever_fails_every_answer_was_true_and_every_order_ends() {
     let end = from + setting("HAAT_SIMULATION_SEEDS", SEEDS);
     let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
     let (next, failed) = (AtomicU64::new(from), AtomicU64::new(u64::MAX));
-    let totals: [AtomicU64; 9] = Default::default();
+    let totals: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -60,14 +112,10 @@ fn whatever_fails_every_answer_was_true_and_every_order_ends() {
                     if seed >= end || failed.load(Ordering::Relaxed) != u64::MAX {
                         return;
                     }
-                    let outcome = run(seed);
-                    for (total, count) in totals.iter().zip(outcome.counts) {
-                        total.fetch_add(count, Ordering::Relaxed);
-                    }
-                    totals[8].fetch_add(outcome.trace.len() as u64, Ordering::Relaxed);
-                    if std::env::var_os("HAAT_SIMULATION_TRACE").is_some() {
-                        println!("{}\nseed {seed}: {:?}", outcome.trace.join("\n"), outcome.counts);
-                    }
+                    let mut outcome = run(seed, is_long());
+                    outcome.counts.insert("steps", outcome.trace.len() as u64);
+                    let mut totals = lock(&totals);
+                    outcome.counts.iter().for_each(|(what, count)| *totals.entry(what).or_default() += count);
                     if !outcome.breaches.is_empty() {
                         failed.fetch_min(seed, Ordering::Relaxed);
                         tell(seed, &outcome);
@@ -76,10 +124,13 @@ fn whatever_fails_every_answer_was_true_and_every_order_ends() {
             });
         }
     });
-    let names = ["actions", "answers", "commits", "records", "checkpoints", "crashes", "take-overs", "panics", "steps"];
-    let totals: Vec<String> =
-        names.iter().zip(&totals).map(|(name, total)| format!("{} {name}", total.load(Ordering::Relaxed))).collect();
-    println!("seeds {from} to {}: {}", end - 1, totals.join(", "));
+    let totals = lock(&totals);
+    let told: Vec<String> = totals.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    println!("seeds {from} to {}: {}", end - 1, told.join(", "));
     let failed = failed.into_inner();
     assert_eq!(failed, u64::MAX, "seed {failed} failed: see above");
+    if end - from >= SEEDS {
+        let missing: Vec<_> = DRAWN.iter().filter(|what| !totals.contains_key(*what)).collect();
+        assert!(missing.is_empty(), "it never came to {missing:?}");
+    }
 }

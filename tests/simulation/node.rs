@@ -6,20 +6,23 @@ use crate::store::{Server, Way};
 use crate::world::{SimulatedClock, World, lock};
 use haat::actors::{DecideHook, Engine, NodeSettings, Thread};
 use haat::app::core::{Core, CoreParts, Crash, RunningCore};
-use haat::domain::ids::EntityRef;
+use haat::domain::ids::{EntityRef, Kind};
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::lane::Fatal;
 use haat::ports::Clock;
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// What a provoked panic says.
@@ -28,6 +31,10 @@ pub const PROVOKED: &str = "provoked by the simulation";
 const STARTS: usize = 100_000;
 /// The longest that a simulated thread stands still, in milliseconds.
 const STALL_MS: u64 = 400;
+/// The most polls of tasks between two crashes that come between polls.
+const POLLS: u64 = 2_000;
+/// Of one vendor's panics the engine remembers so many for certain.
+const REMEMBERED: u32 = 50;
 
 /// One node.
 pub struct Node {
@@ -50,6 +57,10 @@ impl Node {
         self.ready.load(Ordering::Relaxed) && !self.gone.is_cancelled()
     }
 
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
     /// Ends it at once.
     pub fn crash(&self, why: &str) {
         if self.gone.is_cancelled() {
@@ -63,10 +74,21 @@ impl Node {
         self.gone.cancel();
     }
 
+    /// Ends it, wherever its tasks happen to wait, once some more of them have been polled.
+    pub fn doom(self: &Arc<Self>) {
+        let itself = Arc::downgrade(self);
+        let crash = move || {
+            let Some(node) = itself.upgrade().filter(|node| !node.gone.is_cancelled()) else { return };
+            node.world.count("crashes between polls");
+            node.crash("crashed between two polls");
+        };
+        self.world.doom(self.world.chance.below(POLLS), Arc::new(crash));
+    }
+
     /// Cuts the way to the store.
     pub fn cut(&self, time: Duration) {
         self.world.note(format_args!("node {} is cut off for {time:?}", self.number));
-        *lock(&self.way.cut_until) = tokio::time::Instant::now() + time;
+        *lock(&self.way.cut_until) = Instant::now() + time;
     }
 
     /// Stops it in order, as the server does: no new requests, and those that were let in are answered first. Whether everything was
@@ -106,11 +128,13 @@ pub struct Town {
     /// The nodes that have not ended, the newest last.
     pub nodes: Mutex<Vec<Arc<Node>>>,
     started: Mutex<u64>,
+    /// Commands that panic whenever they are tried, by what they say.
+    poisoned: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 impl Town {
-    pub fn new(seed: u64) -> Arc<Self> {
-        let world = Arc::new(World::new(seed));
+    pub fn new(seed: u64, long: bool) -> Arc<Self> {
+        let world = Arc::new(World::new(seed, long));
         let books = Books::new(world.clone());
         let oracle = Oracle::new(world.clone(), books.clone());
         Arc::new(Self {
@@ -121,6 +145,7 @@ impl Town {
             made: Mutex::default(),
             nodes: Mutex::default(),
             started: Mutex::default(),
+            poisoned: Arc::default(),
             world,
         })
     }
@@ -145,11 +170,11 @@ impl Town {
         let world = self.world.clone();
         world.note(format_args!("node {number} starts"));
         let gone = CancellationToken::new();
-        let itself: Arc<OnceLock<std::sync::Weak<Node>>> = Arc::default();
+        let itself: Arc<OnceLock<Weak<Node>>> = Arc::default();
         let end = {
             let itself = itself.clone();
             move |why: &str| {
-                if let Some(node) = itself.get().and_then(std::sync::Weak::upgrade) {
+                if let Some(node) = itself.get().and_then(Weak::upgrade) {
                     node.crash(why);
                 }
             }
@@ -158,7 +183,7 @@ impl Town {
         let crashes = {
             let (end, world) = (end.clone(), world.clone());
             Arc::new(move || {
-                world.counts.crashes.fetch_add(1, Ordering::Relaxed);
+                world.count("crashes");
                 end("crashed");
             })
         };
@@ -201,7 +226,7 @@ impl Town {
                 slice: plan.checkpoint_slice,
                 ..CheckpointSettings::default()
             },
-            on_decide: Some(panics(way.clone())),
+            on_decide: Some(panics(way.clone(), self.poisoned.clone())),
             on_fatal,
         });
         let node = Arc::new(Node {
@@ -247,52 +272,86 @@ impl Town {
     }
 }
 
-/// A thread of a node: a set of tasks of its own, which now and then stands still, and ends with the node.
+/// A thread of a node, which now and then stands still, and ends with the node.
 fn thread(world: Arc<World>, gone: CancellationToken) -> Thread {
     let (send, mut starts) = mpsc::channel::<Box<dyn FnOnce() + Send>>(STARTS);
-    let actors = LocalSet::new();
-    actors.spawn_local(async move {
-        while let Some(start) = starts.recv().await {
-            start();
-        }
-    });
     let ended = gone.clone();
     spawn_local(async move {
-        let mut actors = actors;
-        let mut end = pin!(ended.cancelled());
-        let mut stall: Option<Pin<Box<tokio::time::Sleep>>> = None;
-        poll_fn(|context| {
-            if end.as_mut().poll(context).is_ready() {
-                return Poll::Ready(());
+        let still_until = Rc::new(Cell::new(Instant::now()));
+        while let Some(Some(start)) = ended.run_until_cancelled(starts.recv()).await {
+            // Its actors have a set of tasks each, so that something can come between two of them.
+            let actor = LocalSet::new();
+            {
+                let _inside = actor.enter();
+                start();
             }
-            if stall.is_none() && world.fault(world.plan.stalls) {
-                let still = Duration::from_millis(world.chance.below(STALL_MS));
-                stall = Some(Box::pin(tokio::time::sleep(still)));
-            }
-            if let Some(still) = &mut stall {
-                if still.as_mut().poll(context).is_pending() {
-                    return Poll::Pending;
-                }
-                stall = None;
-            }
-            Pin::new(&mut actors).poll(context)
-        })
-        .await;
+            spawn_local(live(actor, world.clone(), ended.clone(), still_until.clone()));
+        }
     });
     Arc::new(move |start| !gone.is_cancelled() && send.try_send(start).is_ok())
 }
 
-/// Makes decisions panic, each command once: what panics twice is refused for good, and that is another promise.
-fn panics(way: Way) -> DecideHook {
+/// Polls an actor for as long as its node lives and its thread does not stand still.
+async fn live(mut actor: LocalSet, world: Arc<World>, gone: CancellationToken, still_until: Rc<Cell<Instant>>) {
+    let mut end = pin!(gone.cancelled());
+    let mut stall: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    poll_fn(|context| {
+        world.between_polls();
+        if end.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        if stall.is_none() {
+            if world.fault("stalls", world.plan.stalls) {
+                let still = Duration::from_millis(world.chance.below(STALL_MS));
+                still_until.set(still_until.get().max(Instant::now() + still));
+            }
+            if still_until.get() > Instant::now() {
+                stall = Some(Box::pin(sleep_until(still_until.get())));
+            }
+        }
+        if let Some(still) = &mut stall {
+            if still.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            stall = None;
+        }
+        Pin::new(&mut actor).poll(context)
+    })
+    .await;
+}
+
+/// Makes decisions panic: most commands once, those that are poisoned whenever they are tried.
+fn panics(way: Way, poisoned: Arc<Mutex<BTreeSet<u64>>>) -> DecideHook {
     let before: Mutex<BTreeSet<u64>> = Mutex::default();
+    // How often this node has tried each poisoned command, and how often each vendor has panicked.
+    let tried: Mutex<BTreeMap<u64, u32>> = Mutex::default();
+    let restarts: Mutex<BTreeMap<EntityRef, u32>> = Mutex::default();
     Arc::new(move |entity: EntityRef, command: &dyn Debug| {
         way.point();
-        if way.world.fault(way.world.plan.panics) {
-            let command = xxhash_rust::xxh3::xxh3_64(format!("{entity} {command:?}").as_bytes());
-            if lock(&before).insert(command) {
-                way.world.counts.panics.fetch_add(1, Ordering::Relaxed);
-                panic!("{PROVOKED}");
+        let (world, plan) = (&way.world, &way.world.plan);
+        if world.is_calm() || (plan.panics == 0 && plan.poison == 0) {
+            return;
+        }
+        let text = format!("{entity} {command:?}");
+        let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
+        // Without its vendors a shop does not open.
+        let is_vital = text.contains(" Create {") || text.contains(" AddProduct {");
+        let mut poisoned = lock(&poisoned);
+        if poisoned.contains(&hash) || (!is_vital && world.fault("poisoned commands", plan.poison)) {
+            poisoned.insert(hash);
+            *lock(&tried).entry(hash).or_default() += 1;
+            *lock(&restarts).entry(entity).or_default() += 1;
+            let (times, of_all) = (lock(&tried)[&hash], lock(&restarts)[&entity]);
+            // An actor that leaves memory forgets what made it panic; here vendors stay.
+            let stays = entity.kind == Kind::Vendor && plan.idle > Duration::from_secs(3_600);
+            if stays && times > 2 && of_all < REMEMBERED {
+                world.breach(format_args!("tried again after it had panicked twice: {text}"));
             }
+            panic!("{PROVOKED}");
+        }
+        if world.fault("panics", plan.panics) && lock(&before).insert(hash) {
+            *lock(&restarts).entry(entity).or_default() += 1;
+            panic!("{PROVOKED}");
         }
     })
 }

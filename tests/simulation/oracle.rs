@@ -11,14 +11,14 @@ use haat::domain::entity::{Entity, PaymentCall, Principal};
 use haat::domain::ids::{CartId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use haat::domain::order::{Order, OrderEvent, OrderStatus, OrderView, PaymentStatus, Phase};
 use haat::domain::record::{RawRecord, Record};
-use haat::domain::rows::SkuRow;
+use haat::domain::rows::{OrderRow, SkuRow};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{Vendor, VendorEvent};
+use haat::limits;
 use haat::persistence::recovery::for_each_record;
 use haat::ports::Frame;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// How something looked, from which version on.
@@ -41,9 +41,9 @@ impl<V: PartialEq> History<V> {
 
     /// The first version from `floor` on at which it looked like this.
     fn find(&self, floor: u64, is: impl Fn(&V) -> bool) -> Option<u64> {
-        let ends = self.looks.iter().skip(1).map(|(version, _)| version - 1).chain([u64::MAX]);
-        let times = self.looks.iter().zip(ends);
-        times.filter(|((_, look), end)| *end >= floor && is(look)).map(|((from, _), _)| floor.max(*from)).next()
+        // The last look that began at the floor or before it is the one that was there at the floor.
+        let first = self.looks.partition_point(|(from, _)| *from <= floor).saturating_sub(1);
+        self.looks[first..].iter().find(|(_, look)| is(look)).map(|(from, _)| floor.max(*from))
     }
 }
 
@@ -58,7 +58,8 @@ struct Track<E> {
 /// What is known of a command that can be recognized in the journal.
 #[derive(Default)]
 struct Tagged {
-    times: u32,
+    /// When it happened the last time.
+    at: Option<Timestamp>,
     acknowledged: bool,
     /// Whether a try of it ended without anybody knowing how.
     unknown: bool,
@@ -73,8 +74,14 @@ struct Known {
     order_looks: BTreeMap<OrderId, History<OrderView>>,
     sku_looks: BTreeMap<SkuId, History<SkuRow>>,
     tags: BTreeMap<String, Tagged>,
-    /// First answers under idempotency keys.
-    first: BTreeMap<u128, String>,
+    /// First answers under idempotency keys, and how long the key was known to be kept when they were given.
+    first: BTreeMap<u128, (String, Option<Timestamp>)>,
+    /// The answers that the journal keeps: when the newest was kept, by entity and key.
+    kept: BTreeMap<(EntityRef, u128), Timestamp>,
+    /// The same by entity alone, in the journal's order.
+    kept_with: BTreeMap<EntityRef, Vec<(Timestamp, u128)>>,
+    /// When an answer was last kept under a key, with whichever entity.
+    kept_at: BTreeMap<u128, Timestamp>,
     /// Every hold that ever was.
     held: BTreeSet<(VendorId, OrderId)>,
     /// Pieces that came in, less those taken out.
@@ -101,7 +108,7 @@ impl Oracle {
             let mut count = 0;
             let read = for_each_record(frame, |record, line| {
                 count += 1;
-                self.world.counts.records.fetch_add(1, Ordering::Relaxed);
+                self.world.count("records");
                 self.record(&mut known, record, line, &mut causes);
             });
             if read.is_err() || count != frame.records {
@@ -126,16 +133,21 @@ impl Oracle {
                 if let Some(view) = track.entity.view() {
                     known.cart_looks.entry(id).or_default().add(version, view);
                 }
+                let (events, keys) = self.keep(known, entity, record.at, events);
                 for event in events {
-                    cart_event(known, id, &event, causes);
+                    self.cart_event(known, id, (&event, record.at, &keys), causes);
                 }
             }
             Kind::Order => {
                 let id = OrderId::from_uuid(uuid);
                 let Some((track, events)) = self.apply(&mut known.orders, id, line) else { return };
+                if track.entity.phase() == Some(Phase::Quarantined) {
+                    self.world.count("quarantined orders");
+                }
                 if let Some(view) = track.entity.view(Principal::Staff) {
                     known.order_looks.entry(id).or_default().add(version, view);
                 }
+                let (events, _) = self.keep(known, entity, record.at, events);
                 events.iter().for_each(|event| order_event(id, event, causes));
             }
             Kind::Vendor => {
@@ -144,8 +156,9 @@ impl Oracle {
                 for row in track.entity.sku_rows() {
                     known.sku_looks.entry(row.id).or_default().add(version, row);
                 }
+                let (events, keys) = self.keep(known, entity, record.at, events);
                 for event in events {
-                    vendor_event(known, id, &event, causes);
+                    self.vendor_event(known, id, (&event, record.at, &keys), causes);
                 }
             }
         }
@@ -156,7 +169,7 @@ impl Oracle {
         tracks: &'a mut BTreeMap<E::Id, Track<E>>,
         id: E::Id,
         line: &[u8],
-    ) -> Option<(&'a Track<E>, Vec<E::Event>)> {
+    ) -> Option<(&'a Track<E>, Recorded<E>)> {
         let Ok(record) = serde_json::from_slice::<Record<E::Event, E::Reply>>(line) else {
             self.world.breach(format_args!("a record of {id} cannot be read"));
             return None;
@@ -172,7 +185,48 @@ impl Oracle {
                 self.world.breach(format_args!("{breach}, after {event:?}"));
             }
         }
-        Some((track, record.events))
+        Some((track, (record.events, record.answers.iter().map(|kept| kept.key.key).collect())))
+    }
+
+    /// The journal keeps answers under these keys.
+    fn keep<T>(
+        &self,
+        known: &mut Known,
+        entity: EntityRef,
+        at: Timestamp,
+        (events, keys): (T, Vec<u128>),
+    ) -> (T, Vec<u128>) {
+        for key in &keys {
+            let all = known.kept_with.entry(entity).or_default();
+            if let Some(before) = known.kept.insert((entity, *key), at) {
+                let most = match entity.kind {
+                    Kind::Cart | Kind::Order => limits::IDEMPOTENCY_KEYS_PER_PURCHASE,
+                    Kind::Vendor => limits::IDEMPOTENCY_KEYS_PER_VENDOR,
+                };
+                let younger = all.iter().filter(|(at, other)| *at >= before && other != key).count();
+                if at.millis_since(before) <= limits::IDEMPOTENCY_MS && younger < most {
+                    self.world
+                        .breach(format_args!("{entity} forgot a key too soon: kept at {before:?}, again at {at:?}"));
+                }
+                self.world.count(match younger < most {
+                    true => "keys used again after their day",
+                    false => "keys used again after they were crowded out",
+                });
+            }
+            all.push((at, *key));
+            known.kept_at.insert(*key, at);
+        }
+        (events, keys)
+    }
+
+    /// What a command with this tag did is durable, again or for the first time: once in a day of its key, or else once.
+    fn happened(&self, known: &mut Known, tag: &str, at: Timestamp, keys: &[u128]) {
+        let tagged = known.tags.entry(tag.to_owned()).or_default();
+        let before = tagged.at.replace(at);
+        // With its key in the record it was the entity's to know whether that came before: `keep` judges it.
+        if before.is_some() && !keys.contains(&key_of(tag)) {
+            self.world.breach(format_args!("{tag} happened more than once"));
+        }
     }
 
     /// A gateway is asked to charge.
@@ -252,29 +306,63 @@ impl Oracle {
         tagged.unknown |= unknown;
     }
 
-    /// An answer that is kept under an idempotency key: the first, or the same again.
-    pub fn answered_under(&self, key: u128, answer: String) {
+    /// An answer that is kept under an idempotency key: the first, or the same again for a day, and not for longer. `asked` is when
+    /// the question was asked, `forgets` whether nothing but a kept answer makes one that repeats.
+    pub fn answered_under(&self, key: u128, answer: String, asked: Timestamp, repeats: bool, forgets: bool) {
         let mut known = lock(&self.known);
-        let first = known.first.entry(key).or_insert_with(|| answer.clone());
-        if *first != answer {
-            self.world.breach(format_args!("under one key first {first}, then {answer}"));
+        let kept_at = known.kept_at.get(&key).copied();
+        let is_over = |at: Timestamp, by: Timestamp| by.millis_since(at) > limits::IDEMPOTENCY_MS;
+        if repeats && forgets && kept_at.is_some_and(|at| is_over(at, asked)) {
+            self.world.breach(format_args!("answered under a key that is past its day: {answer}"));
         }
+        if repeats {
+            self.world.count("repeated answers");
+        }
+        let (first, then) = known.first.entry(key).or_insert_with(|| (answer.clone(), kept_at)).clone();
+        if first != answer {
+            let by = self.world.now().plus_millis(self.world.plan.skew_ms as i64);
+            // Kept anew since, which `keep` has judged, or past its day and not kept any more.
+            if then == kept_at && !then.is_some_and(|at| is_over(at, by)) {
+                self.world.breach(format_args!("under one key first {first}, then {answer}"));
+            }
+            known.first.insert(key, (answer, kept_at));
+        }
+    }
+
+    /// Whether an answer was kept under this key, and is not any more.
+    pub fn is_past(&self, key: u128, asked: Timestamp) -> bool {
+        let kept_at = lock(&self.known).kept_at.get(&key).copied();
+        kept_at.is_some_and(|at| asked.millis_since(at) > limits::IDEMPOTENCY_MS)
+    }
+
+    /// Whether an order has ended, paid or unpaid.
+    pub fn is_over(&self, id: OrderId) -> bool {
+        lock(&self.known).orders.get(&id).is_some_and(|track| track.entity.has_ended())
+    }
+
+    /// The row of an order as the journal tells it.
+    pub fn order_row(&self, id: OrderId) -> Option<OrderRow> {
+        lock(&self.known).orders.get(&id).and_then(|track| track.entity.row())
     }
 
     /// Orders that have neither ended nor been settled.
     pub fn unfinished(&self) -> Vec<(OrderId, Phase)> {
         let known = lock(&self.known);
         let phases = known.orders.iter().filter_map(|(id, track)| Some((*id, track.entity.phase()?)));
-        phases.filter(|(_, phase)| !matches!(phase, Phase::Settled | Phase::Ended)).collect()
+        phases.filter(|(_, phase)| !matches!(phase, Phase::Settled | Phase::Ended | Phase::Quarantined)).collect()
     }
 
-    /// Whether a cart waits for an order, or a vendor holds stock.
+    /// Whether no order is under way, no cart waits for one, and no vendor holds stock: but for the orders that wait for someone,
+    /// because a step of theirs was refused for good.
     pub fn is_at_rest(&self) -> bool {
         let known = lock(&self.known);
-        let checking_out =
-            |track: &Track<Cart>| track.entity.view().is_some_and(|view| view.status == CartStatus::CheckingOut);
-        let unfinished = known.orders.values().any(|track| !track.entity.has_ended());
-        let holds = known.vendors.values().any(|track| track.entity.holds().next().is_some());
+        let waits = |order: OrderId| known.phase(order) == Some(Phase::Quarantined);
+        let checking_out = |track: &Track<Cart>| {
+            let view = track.entity.view().filter(|view| view.status == CartStatus::CheckingOut);
+            view.is_some_and(|view| !view.order.is_some_and(waits))
+        };
+        let unfinished = known.orders.iter().any(|(id, track)| !track.entity.has_ended() && !waits(*id));
+        let holds = known.vendors.values().any(|track| track.entity.holds().any(|(order, _)| !waits(order)));
         !unfinished && !holds && !known.carts.values().any(checking_out)
     }
 
@@ -297,13 +385,12 @@ impl Oracle {
         let known = lock(&self.known);
         let world = &self.world;
         for (tag, tagged) in &known.tags {
-            let wrong = match (tagged.times, tagged.acknowledged, tagged.unknown) {
-                (0, true, _) => "was acknowledged and never happened",
-                (1.., false, false) => "was refused and happened",
-                (2.., ..) => "happened more than once",
+            let wrong = match (tagged.at, tagged.acknowledged, tagged.unknown) {
+                (None, true, _) => "was acknowledged and never happened",
+                (Some(_), false, false) => "was refused and happened",
                 _ => continue,
             };
-            world.breach(format_args!("{tag} {wrong}: {} times", tagged.times));
+            world.breach(format_args!("{tag} {wrong}"));
         }
         let moves = self.books.moves();
         let mut sold: BTreeMap<SkuId, i64> = BTreeMap::new();
@@ -325,38 +412,94 @@ impl Oracle {
         for order in moves.keys().filter(|order| !known.orders.contains_key(order)) {
             world.breach(format_args!("money moved for {order}, which is not durable"));
         }
+        // What is held for paid orders that wait for someone is neither sold nor free.
+        let mut held: BTreeMap<SkuId, (i64, i64)> = BTreeMap::new();
+        for (order, hold) in known.vendors.values().flat_map(|track| track.entity.holds()) {
+            let paid = known.status(order).is_some_and(OrderStatus::is_paid);
+            for line in &hold.lines {
+                let (all, of_paid) = held.entry(line.sku).or_default();
+                *all += line.quantity;
+                *of_paid += if paid { line.quantity } else { 0 };
+            }
+        }
         for row in known.vendors.values().flat_map(|track| track.entity.sku_rows()) {
             let (received, sold) = (known.received.get(&row.id), sold.get(&row.id).copied().unwrap_or(0));
-            if Some(&row.received) != received || row.held != 0 || row.sold() != sold {
-                world.breach(format_args!("{row:?}: {received:?} came in, {sold} were sold"));
+            let (held, of_paid) = held.get(&row.id).copied().unwrap_or_default();
+            if Some(&row.received) != received || row.held != held || row.sold() + of_paid != sold {
+                world.breach(format_args!("{row:?}: {received:?} came in, {sold} were sold, {held} are held"));
             }
         }
     }
+
+    fn cart_event(&self, known: &mut Known, cart: CartId, event: Happening<'_, CartEvent>, causes: &mut Causes) {
+        let (event, at, keys) = event;
+        match event {
+            CartEvent::LineSet { line, .. } => self.happened(known, &line.title, at, keys),
+            CartEvent::CheckoutStarted { details, .. } => {
+                self.happened(known, details.email.as_deref().unwrap_or("none"), at, keys);
+            }
+            CartEvent::CartCheckedOut { order } => {
+                let order = *order;
+                let paid = move |known: &Known, _: &Books| known.status(order).is_some_and(OrderStatus::is_paid);
+                causes.push((format!("{cart} closes"), Box::new(paid)));
+            }
+            _ => {}
+        }
+    }
+
+    fn vendor_event(
+        &self,
+        known: &mut Known,
+        vendor: VendorId,
+        event: Happening<'_, VendorEvent>,
+        causes: &mut Causes,
+    ) {
+        let (event, at, keys) = event;
+        match event {
+            VendorEvent::ProductAdded { product } => {
+                known.received.extend(product.skus.iter().map(|sku| (sku.id, sku.on_hand)));
+            }
+            VendorEvent::StockAdjusted { sku, delta, reason } => {
+                self.happened(known, reason, at, keys);
+                *known.received.entry(*sku).or_default() += delta;
+            }
+            VendorEvent::StockHeld { order, .. } => {
+                let order = *order;
+                known.held.insert((vendor, order));
+                let placed = move |known: &Known, _: &Books| known.orders.contains_key(&order);
+                causes.push((format!("{vendor} holds for {order}"), Box::new(placed)));
+            }
+            VendorEvent::StockCommitted { order } => {
+                let order = *order;
+                let paid = move |known: &Known, _: &Books| known.status(order).is_some_and(OrderStatus::is_paid);
+                causes.push((format!("{vendor} sells to {order}"), Box::new(paid)));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Known {
+    fn status(&self, order: OrderId) -> Option<OrderStatus> {
+        self.orders.get(&order).and_then(|track| track.entity.status())
+    }
+
+    fn phase(&self, order: OrderId) -> Option<Phase> {
+        self.orders.get(&order).and_then(|track| track.entity.phase())
+    }
+}
+
+/// The key of the question with this tag, if it has one.
+pub fn key_of(tag: &str) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(tag.as_bytes())
 }
 
 type Cause = Box<dyn Fn(&Known, &Books) -> bool>;
 type Causes = Vec<(String, Cause)>;
-
-fn happened(known: &mut Known, tag: &str) {
-    known.tags.entry(tag.to_owned()).or_default().times += 1;
-}
-
-fn status(known: &Known, order: OrderId) -> Option<OrderStatus> {
-    known.orders.get(&order).and_then(|track| track.entity.status())
-}
-
-fn cart_event(known: &mut Known, cart: CartId, event: &CartEvent, causes: &mut Causes) {
-    match event {
-        CartEvent::LineSet { line, .. } => happened(known, &line.title),
-        CartEvent::CheckoutStarted { details, .. } => happened(known, details.email.as_deref().unwrap_or("none")),
-        CartEvent::CartCheckedOut { order } => {
-            let order = *order;
-            let paid = move |known: &Known, _: &Books| status(known, order).is_some_and(OrderStatus::is_paid);
-            causes.push((format!("{cart} closes"), Box::new(paid)));
-        }
-        _ => {}
-    }
-}
+/// The events of a record, and the keys under which it keeps answers.
+type Recorded<E> = (Vec<<E as Entity>::Event>, Vec<u128>);
+/// An event, when it was recorded, and the keys in its record.
+type Happening<'a, E> = (&'a E, Timestamp, &'a [u128]);
 
 fn order_event(order: OrderId, event: &OrderEvent, causes: &mut Causes) {
     let (what, cause): (_, Cause) = match event {
@@ -375,28 +518,4 @@ fn order_event(order: OrderId, event: &OrderEvent, causes: &mut Causes) {
         _ => return,
     };
     causes.push((format!("{order} {what}"), cause));
-}
-
-fn vendor_event(known: &mut Known, vendor: VendorId, event: &VendorEvent, causes: &mut Causes) {
-    match event {
-        VendorEvent::ProductAdded { product } => {
-            known.received.extend(product.skus.iter().map(|sku| (sku.id, sku.on_hand)));
-        }
-        VendorEvent::StockAdjusted { sku, delta, reason } => {
-            happened(known, reason);
-            *known.received.entry(*sku).or_default() += delta;
-        }
-        VendorEvent::StockHeld { order, .. } => {
-            let order = *order;
-            known.held.insert((vendor, order));
-            let placed = move |known: &Known, _: &Books| known.orders.contains_key(&order);
-            causes.push((format!("{vendor} holds for {order}"), Box::new(placed)));
-        }
-        VendorEvent::StockCommitted { order } => {
-            let order = *order;
-            let paid = move |known: &Known, _: &Books| status(known, order).is_some_and(OrderStatus::is_paid);
-            causes.push((format!("{vendor} sells to {order}"), Box::new(paid)));
-        }
-        _ => {}
-    }
 }

@@ -1,15 +1,24 @@
 //! One run: a shop opens, people come, nodes crash and are replaced; then it becomes quiet, and everything is checked.
 
+use crate::damage::OVERFLOW;
 use crate::node::{Node, PROVOKED, Town};
 use crate::people::{Person, VENDORS};
 use crate::store::Way;
 use crate::world::lock;
+use haat::actors::Ask;
 use haat::app::audit;
-use std::cell::RefCell;
+use haat::domain::entity::Principal;
+use haat::domain::money::Currency;
+use haat::domain::vendor::{Vendor, VendorCommand};
+use haat::limits;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
 use std::panic;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::pin::pin;
 use std::sync::{Arc, Once};
+use std::task::Waker;
 use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
@@ -17,39 +26,106 @@ use tokio::time::{sleep, timeout};
 /// No run needs more simulated time than this to come to rest.
 const REST: Duration = Duration::from_secs(3_600);
 /// And none needs more until all people have gone home.
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The longest that a node is cut off from its store, in milliseconds.
 const CUT_MS: u64 = 20_000;
 /// The most points passed between two crashes at a chosen point.
 const FUSE: u64 = 300;
 
+/// The longest between two mishaps, in milliseconds.
+const MISHAP_MS: u64 = 20_000;
+/// The longest until a successor starts beside a node that stops, in milliseconds.
+const STOPPING_MS: u64 = 300;
+/// Changes after which rows that were refused must have come again.
+const CHANGES: i64 = 20;
+
 thread_local! {
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// Whether a record may have been damaged such that it makes the engine panic.
+    static OVERFLOWS: Cell<bool> = const { Cell::new(false) };
+    static IDLE: RefCell<Idle> = const { RefCell::new(Idle { root: None, parked: false, quiet: false, rests: false }) };
+}
+
+/// What the root of a run knows of its runtime: it is to be polled between any two polls of tasks, but time goes on only while nobody
+/// is woken.
+struct Idle {
+    root: Option<Waker>,
+    /// Whether the runtime found nothing to do since the root was polled.
+    parked: bool,
+    /// Whether it had nothing to do the time before, either.
+    quiet: bool,
+    /// Whether the root leaves the runtime to itself, so that time goes on.
+    rests: bool,
 }
 
 /// What a run was.
 pub struct Outcome {
     pub trace: Vec<String>,
     pub breaches: Vec<String>,
-    /// Actions, answers, commits, records, checkpoints, crashes, take-overs, panics.
-    pub counts: [u64; 8],
+    /// How often what happened.
+    pub counts: BTreeMap<&'static str, u64>,
 }
 
-/// Runs one seed, on this thread alone.
-pub fn run(seed: u64) -> Outcome {
+/// Runs one seed, on this thread alone; a `long` one has thousands of journeys.
+pub fn run(seed: u64, long: bool) -> Outcome {
     note_panics();
     PANICS.take();
+    OVERFLOWS.set(false);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        // After each poll of a task the root has its turn.
+        .event_interval(1)
+        .on_thread_park(|| IDLE.with_borrow_mut(|idle| idle.parked = true))
+        .on_thread_unpark(|| {
+            let root = IDLE.with_borrow_mut(|idle| match std::mem::take(&mut idle.rests) {
+                true => None,
+                false => idle.root.clone(),
+            });
+            root.into_iter().for_each(|root| root.wake());
+        })
         .build()
         .expect("a runtime of one thread needs nothing that could be missing");
     let people = LocalSet::new();
-    let mut outcome = people.block_on(&runtime, live(seed));
+    let mut outcome = {
+        let town = {
+            let _inside = runtime.enter();
+            Town::new(seed, long)
+        };
+        runtime.block_on(between_polls(&town, people.run_until(live(town.clone()))))
+    };
+    IDLE.with_borrow_mut(|idle| idle.root = None);
     drop(people);
     drop(runtime);
     outcome.breaches.extend(PANICS.take().into_iter().map(|panic| format!("a panic: {panic}")));
     outcome
+}
+
+/// Polls `all` that is to be done, and while a crash is wanted between two polls comes up between any two.
+async fn between_polls<T>(town: &Town, all: impl Future<Output = T>) -> T {
+    let mut all = pin!(all);
+    poll_fn(|context| {
+        town.world.between_polls();
+        let done = all.as_mut().poll(context);
+        IDLE.with_borrow_mut(|idle| {
+            let parked = std::mem::take(&mut idle.parked);
+            if !town.world.is_doomed() {
+                idle.root = None;
+                return;
+            }
+            if idle.root.is_none() {
+                idle.root = Some(context.waker().clone());
+            }
+            // Nothing to do, once and not twice in a row: then time has not gone on yet, and the next turn is the runtime's own.
+            idle.quiet = parked && !idle.quiet;
+            idle.rests = idle.quiet;
+            if !idle.rests {
+                context.waker().wake_by_ref();
+            }
+        });
+        done
+    })
+    .await
 }
 
 /// A panic that nobody provoked is a breach, also where the engine catches it.
@@ -59,7 +135,7 @@ fn note_panics() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let payload = info.payload_as_str().unwrap_or_default();
-            if payload == PROVOKED {
+            if payload == PROVOKED || (payload == OVERFLOW && OVERFLOWS.get()) {
                 return;
             }
             let place = info.location().map(ToString::to_string).unwrap_or_default();
@@ -69,8 +145,7 @@ fn note_panics() {
     });
 }
 
-async fn live(seed: u64) -> Outcome {
-    let town = Town::new(seed);
+async fn live(town: Arc<Town>) -> Outcome {
     let world = town.world.clone();
     town.start();
     let mut guests = Vec::new();
@@ -87,7 +162,10 @@ async fn live(seed: u64) -> Outcome {
     for number in 0..world.plan.staff {
         guests.push(tokio::task::spawn_local(Person::new(town.clone(), format!("staff {number}")).watch()));
     }
-    let trouble = tokio::task::spawn_local(trouble(town.clone()));
+    let troubles = [
+        tokio::task::spawn_local(trouble(town.clone())).abort_handle(),
+        tokio::task::spawn_local(mishaps(town.clone())).abort_handle(),
+    ];
     let all = async {
         for guest in guests {
             if guest.await.is_err() {
@@ -95,33 +173,37 @@ async fn live(seed: u64) -> Outcome {
             }
         }
     };
-    if timeout(DAY, all).await.is_err() {
-        world.breach("people still wait for an answer after a day");
+    if timeout(WEEK, all).await.is_err() {
+        world.breach("people still wait for an answer after a week");
     }
-    trouble.abort();
+    troubles.iter().for_each(tokio::task::AbortHandle::abort);
     world.calm_down();
     come_to_rest(&town).await;
-    let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-    let counts = &world.counts;
-    Outcome {
-        trace: world.take_trace(),
-        breaches: world.breaches(),
-        counts: [
-            count(&counts.actions),
-            count(&counts.answers),
-            count(&counts.commits),
-            count(&counts.records),
-            count(&counts.checkpoints),
-            count(&counts.crashes),
-            count(&counts.takeovers),
-            count(&counts.panics),
-        ],
+    Outcome { trace: world.take_trace(), breaches: world.breaches(), counts: world.counts() }
+}
+
+/// What befalls all nodes alike: the clocks jump ahead, and the store's disk loses something.
+async fn mishaps(town: Arc<Town>) {
+    let world = town.world.clone();
+    loop {
+        sleep(Duration::from_millis(world.chance.below(MISHAP_MS))).await;
+        if world.fault("leaps", world.plan.leaps) {
+            let day = limits::IDEMPOTENCY_MS;
+            let below = |end: i64| world.chance.below(end as u64) as i64;
+            let by = *world.chance.pick(&[day + 1 + below(10_000), day - below(120_000), day / 2, world.plan.hold_ms]);
+            world.leap(by);
+        }
+        if world.fault("damages", world.plan.damage) {
+            OVERFLOWS.set(true);
+            town.server.wound();
+        }
     }
 }
 
 /// Makes nodes crash, stop, and take the store from each other.
 async fn trouble(town: Arc<Town>) {
     let world = town.world.clone();
+    let mut starting = 0;
     loop {
         town.tidy_up();
         let newest = lock(&town.nodes).last().cloned();
@@ -136,12 +218,16 @@ async fn trouble(town: Arc<Town>) {
             continue;
         }
         sleep(Duration::from_millis(world.chance.below(world.plan.trouble_ms))).await;
-        if world.fault(world.plan.cuts) {
+        // Once per node, for it is to come to life at times.
+        let asked = std::mem::replace(&mut starting, newest.number) == newest.number;
+        if !newest.is_ready() && (asked || !world.fault("troubles at a start", 300)) {
+            continue;
+        }
+        if world.fault("cuts", world.plan.cuts) {
             newest.cut(Duration::from_millis(world.chance.below(CUT_MS)));
         }
-        if world.fault(world.plan.takeovers) {
-            world.counts.takeovers.fetch_add(1, Ordering::Relaxed);
-            if world.fault(600) {
+        if world.fault("take-overs", world.plan.takeovers) {
+            if world.fault("take-overs unknown to the owner", 600) {
                 // The former owner learns of nothing, and people who cannot know better go on asking it.
                 newest.cut(Duration::from_millis(world.chance.between(CUT_MS / 4, CUT_MS)));
             }
@@ -152,22 +238,38 @@ async fn trouble(town: Arc<Town>) {
                 }
                 sleep(Duration::from_millis(100)).await;
             }
-        } else if world.fault(world.plan.stops) {
+        } else if world.fault("stops", world.plan.stops) {
+            if world.fault("crashes asked for in a stop", 300) {
+                crash_soon(&newest);
+            }
             // By itself: a stop that was begun is carried to its end.
-            let _ = tokio::task::spawn_local(async move { newest.stop().await }).await;
+            let stopping = newest.clone();
+            let stopped = tokio::task::spawn_local(async move { stopping.stop().await });
+            if world.fault("starts during a stop", 300) {
+                sleep(Duration::from_millis(world.chance.below(STOPPING_MS))).await;
+                town.start();
+            }
+            let _ = stopped.await;
         } else {
-            // A crash at a chosen point: in the middle of a decision, or when a request comes or has been carried out.
-            world.light_fuse(world.chance.below(FUSE));
+            crash_soon(&newest);
             let _ = timeout(Duration::from_secs(20), newest.gone.cancelled()).await;
         }
     }
 }
 
-/// One node stays, nothing goes wrong any more, and everything comes to its end.
-async fn come_to_rest(town: &Arc<Town>) {
+/// A crash: at a chosen point (in the middle of a decision, when a request comes or has been carried out), or between any two polls.
+fn crash_soon(node: &Arc<Node>) {
+    let world = node.world();
+    match world.chance.per_mille(world.plan.crashes_between_polls) {
+        true => node.doom(),
+        false => world.light_fuse(world.chance.below(FUSE)),
+    }
+}
+
+/// One node stays.
+async fn settle(town: &Arc<Town>) -> Arc<Node> {
     let world = &town.world;
-    world.note("calm");
-    let node = loop {
+    loop {
         town.tidy_up();
         let ready = lock(&town.nodes).iter().rev().find(|node| node.is_ready()).cloned();
         let newest = lock(&town.nodes).last().cloned();
@@ -177,17 +279,42 @@ async fn come_to_rest(town: &Arc<Town>) {
                 sleep(Duration::from_secs(30)).await;
                 town.tidy_up();
                 if lock(&town.nodes).len() == 1 {
-                    break ready;
+                    return ready;
                 }
                 if newest.is_ready() {
                     world.breach("two nodes live on");
-                    break ready;
+                    return ready;
                 }
             }
             (_, Some(_)) => sleep(Duration::from_millis(100)).await,
             (_, None) => drop(town.start()),
         }
-    };
+    }
+}
+
+/// Another node takes the place of the last one.
+async fn start_again(town: &Arc<Town>, node: &Arc<Node>) -> Arc<Node> {
+    if !node.stop().await {
+        town.world.breach("the last node did not stop as it should");
+    }
+    settle(town).await
+}
+
+/// One node stays, nothing goes wrong any more, and everything comes to its end.
+async fn come_to_rest(town: &Arc<Town>) {
+    let world = &town.world;
+    world.note("calm");
+    let mut node = settle(town).await;
+    // With some entities quarantined or refusing for good, all others go on.
+    Person::new(town.clone(), "the last buyer".to_owned()).try_the_shop().await;
+    if node.gone.is_cancelled() {
+        world.breach("a node ended though nothing went wrong any more");
+    }
+    if town.server.has_damage() || world.plan.poison > 0 {
+        // Someone looks at what is damaged, and at what refuses: and nothing of it is lost.
+        town.server.repair();
+        node = start_again(town, &node).await;
+    }
     let rest = async {
         while !town.oracle.is_at_rest() {
             sleep(Duration::from_secs(1)).await;
@@ -196,7 +323,34 @@ async fn come_to_rest(town: &Arc<Town>) {
     if timeout(REST, rest).await.is_err() {
         world.breach(format_args!("never at rest: {:?}", town.oracle.unfinished()));
     }
+    if town.server.ever_refused_rows() {
+        give_all_rows(town, &node).await;
+        town.server.rebuild_orders();
+        // Its directory may have begun with the rows of then.
+        node = start_again(town, &node).await;
+    }
     check(town, &node).await;
+}
+
+/// Changes the vendors of which rows were refused, until all their rows are there.
+async fn give_all_rows(town: &Arc<Town>, node: &Arc<Node>) {
+    for change in 0..CHANGES {
+        let incomplete = town.server.incomplete_vendors();
+        if incomplete.is_empty() {
+            return;
+        }
+        let skus = town.oracle.skus();
+        for id in incomplete {
+            let Some(row) = skus.iter().find(|row| row.vendor_id == id) else { continue };
+            let (by, price_minor, currency) = (Principal::Staff, 2_000 + change, Currency::BDT);
+            let command = VendorCommand::SetPrice { by, sku: row.id, price_minor, currency };
+            let ask = Ask { within: Duration::from_secs(10), key: None, fresh: false };
+            // Whether it was done is told by the rows.
+            let _ = node.engine.ask::<Vendor>(id, command, ask).await;
+        }
+        sleep(Duration::from_secs(5) + town.world.plan.checkpoint_interval).await;
+    }
+    town.world.breach(format_args!("rows of {:?} never came again", town.server.incomplete_vendors()));
 }
 
 async fn check(town: &Arc<Town>, node: &Arc<Node>) {

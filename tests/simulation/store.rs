@@ -1,21 +1,21 @@
 //! The simulated store: a server that survives every crash, and the way to it, on which requests and answers are lost or late. It
 //! keeps to what the two real stores promise and to nothing more.
 
+use crate::damage::Damage;
 use crate::oracle::Oracle;
 use crate::world::{World, lock};
 use async_trait::async_trait;
 use haat::domain::entity::Part;
-use haat::domain::ids::{EntityRef, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::order::OrderStatus;
 use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::{
-    CheckpointWrite, Checkpoints, Due, Frame, Journal, Landed, OrdersOf, Partition, ProductFilter, Queries, Snapshot,
-    Snapshots, Store, StoreError, Written,
+    Captured, CheckpointWrite, Checkpoints, Due, Frame, Journal, Landed, OrdersOf, Partition, ProductFilter, Queries,
+    RefusedRows, Snapshot, Snapshots, Store, StoreError, Written,
 };
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -26,39 +26,44 @@ const USUAL_MS: u64 = 4;
 /// And one that is not.
 const SLOW_MS: u64 = 6_000;
 
-struct Head {
+pub struct Head {
     epoch: u64,
     owner_until: Instant,
-    checkpoint_seq: u64,
+    pub checkpoint_seq: u64,
 }
 
-struct SavedPart {
+pub struct SavedPart {
     version: u64,
     wake_at: Option<Timestamp>,
     state: Vec<u8>,
 }
 
 #[derive(Default)]
-struct Tables {
+pub struct Tables {
     vendors: BTreeMap<VendorId, VendorRow>,
     products: BTreeMap<ProductId, ProductRow>,
-    skus: BTreeMap<SkuId, SkuRow>,
+    pub skus: BTreeMap<SkuId, SkuRow>,
     orders: BTreeMap<OrderId, OrderRow>,
+    /// Entities of which rows were refused and have not come again.
+    refused: BTreeSet<EntityRef>,
+    /// Entities that were ever among them.
+    ever_refused: BTreeSet<EntityRef>,
 }
 
-struct Disk {
-    journal: Vec<BTreeMap<u64, Frame>>,
-    heads: Vec<Head>,
+pub struct Disk {
+    pub journal: Vec<BTreeMap<u64, Frame>>,
+    pub heads: Vec<Head>,
     /// Who raised the epochs last.
     owner: String,
-    snapshots: BTreeMap<EntityRef, BTreeMap<String, SavedPart>>,
-    tables: Tables,
+    pub snapshots: BTreeMap<EntityRef, BTreeMap<String, SavedPart>>,
+    pub tables: Tables,
+    pub damage: Damage,
 }
 
 /// The store itself.
 pub struct Server {
-    disk: Mutex<Disk>,
-    world: Arc<World>,
+    pub disk: Mutex<Disk>,
+    pub world: Arc<World>,
     oracle: Arc<Oracle>,
 }
 
@@ -85,16 +90,22 @@ impl Disk {
     fn snapshot(&self, entity: EntityRef) -> Option<Snapshot> {
         let parts = self.snapshots.get(&entity)?;
         let version = parts.values().map(|part| part.version).max()?;
-        let part = |(name, part): (&String, &SavedPart)| Part { name: name.clone(), state: Some(part.state.clone()) };
+        let part = |(name, part): (&String, &SavedPart)| Part {
+            name: name.clone(),
+            state: Some(self.damage.part(entity, name, &part.state)),
+        };
         Some(Snapshot { entity, version, parts: parts.iter().map(part).collect() })
     }
 
-    fn save(&mut self, captured: &haat::ports::Captured) {
-        let parts = self.snapshots.entry(captured.entity).or_default();
+    /// Saves a snapshot and rows, which a constraint may refuse.
+    fn save(&mut self, captured: &Captured, world: &World, written: &mut Written) {
+        let entity = captured.entity;
+        let parts = self.snapshots.entry(entity).or_default();
         if parts.get("").is_some_and(|head| head.version > captured.version) {
             return;
         }
         for part in &captured.parts {
+            self.damage.part_written(entity, &part.name);
             match &part.state {
                 Some(state) => {
                     let saved =
@@ -104,6 +115,19 @@ impl Disk {
                     }
                 }
                 None => drop(parts.remove(&part.name)),
+            }
+        }
+        if captured.rows != Rows::default() && world.fault("refused rows", world.plan.refusals) {
+            world.note(format_args!("the rows of {entity} are refused"));
+            self.tables.refused.insert(entity);
+            self.tables.ever_refused.insert(entity);
+            written.refused.push(RefusedRows { entity, reason: "a constraint of the simulation".to_owned() });
+            return;
+        }
+        if self.tables.refused.contains(&entity) {
+            match captured.whole {
+                true => drop(self.tables.refused.remove(&entity)),
+                false => written.incomplete.push(entity),
             }
         }
         let Rows { vendors, products, skus, orders } = captured.rows.clone();
@@ -123,6 +147,7 @@ impl Server {
             owner: String::new(),
             snapshots: BTreeMap::new(),
             tables: Tables::default(),
+            damage: Damage::default(),
         };
         Arc::new(Self { disk: Mutex::new(disk), world, oracle })
     }
@@ -157,7 +182,7 @@ impl Server {
                 xxhash_rust::xxh3::xxh3_64(&frame.payload)
             ));
         }
-        self.world.counts.commits.fetch_add(1, Ordering::Relaxed);
+        self.world.count("commits");
         self.oracle.committed(frames);
         Ok(())
     }
@@ -209,19 +234,46 @@ impl Server {
         }
     }
 
-    fn write(&self, owned: &[Partition], captured: &[haat::ports::Captured], advance: &[(u16, u64)]) -> bool {
+    fn write(&self, owned: &[Partition], captured: &[Captured], advance: &[(u16, u64)]) -> Option<Written> {
         let mut disk = lock(&self.disk);
         if !disk.owns(owned) {
-            return false;
+            return None;
         }
-        captured.iter().for_each(|captured| disk.save(captured));
+        let mut written = Written::default();
+        captured.iter().for_each(|captured| disk.save(captured, &self.world, &mut written));
         for (partition, seq) in advance {
             let head = &mut disk.heads[usize::from(*partition)];
             head.checkpoint_seq = head.checkpoint_seq.max(*seq);
         }
-        self.world.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.world.count("checkpoints");
         self.world.note(format_args!("checkpoint of {} entities, {advance:?}", captured.len()));
-        true
+        Some(written)
+    }
+
+    /// Whether rows of this entity were ever refused: whoever shows them may show old ones.
+    pub fn had_refused_rows(&self, entity: EntityRef) -> bool {
+        lock(&self.disk).tables.ever_refused.contains(&entity)
+    }
+
+    /// Whether rows of any entity were ever refused.
+    pub fn ever_refused_rows(&self) -> bool {
+        !lock(&self.disk).tables.ever_refused.is_empty()
+    }
+
+    /// The vendors of which rows are missing.
+    pub fn incomplete_vendors(&self) -> Vec<VendorId> {
+        let refused = &lock(&self.disk).tables.refused;
+        let vendors = refused.iter().filter(|entity| entity.kind == Kind::Vendor);
+        vendors.map(|entity| VendorId::from_uuid(entity.uuid)).collect()
+    }
+
+    /// Makes the rows of orders anew that were refused: an order that has ended gives none any more, and waits for a rebuild.
+    pub fn rebuild_orders(&self) {
+        let mut disk = lock(&self.disk);
+        for entity in std::mem::take(&mut disk.tables.refused) {
+            let row = self.oracle.order_row(OrderId::from_uuid(entity.uuid));
+            disk.tables.orders.extend(row.map(|row| (row.id, row)));
+        }
     }
 }
 
@@ -265,7 +317,7 @@ impl Way {
 
     async fn travel(&self, slow: u64) {
         self.world.pause(USUAL_MS).await;
-        if self.world.fault(slow) {
+        if self.world.fault("slow store", slow) {
             sleep(Duration::from_millis(self.world.chance.below(SLOW_MS))).await;
         }
         self.point();
@@ -279,7 +331,7 @@ impl Way {
     ) -> Result<T, StoreError> {
         let gone = |what: &str| Err(StoreError::Unavailable(format!("the {what} was lost")));
         self.point();
-        if self.is_cut() || self.world.fault(risk.lost_requests) {
+        if self.is_cut() || self.world.fault("lost requests", risk.lost_requests) {
             self.world.pause(SLOW_MS).await;
             return gone("request");
         }
@@ -290,7 +342,7 @@ impl Way {
             let _ = send.send(act());
             way.point();
         });
-        if self.is_cut() || self.world.fault(risk.lost_answers) {
+        if self.is_cut() || self.world.fault("lost answers", risk.lost_answers) {
             // It may be given up before it has happened.
             self.world.pause(SLOW_MS).await;
             return gone("answer");
@@ -358,13 +410,14 @@ impl Journal for Connection {
         let max_bytes = max_bytes.min(20_000);
         self.read(move |disk| {
             let mut bytes = 0;
-            let after = disk.journal[usize::from(partition)].range(after_seq + 1..).map(|(_, frame)| frame.clone());
+            let after = disk.journal[usize::from(partition)].range(after_seq + 1..).map(|(_, frame)| frame);
             after
                 .take_while(|frame| {
                     let first = bytes == 0;
                     bytes += frame.payload.len() + 1;
                     first || bytes <= max_bytes
                 })
+                .map(|frame| disk.damage.frame(frame))
                 .collect()
         })
         .await
@@ -439,10 +492,7 @@ impl Checkpoints for Connection {
         let (owned, captured) = (write.owned.to_vec(), write.entities.to_vec());
         let (advance, server) = (write.advance.to_vec(), self.server.clone());
         let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
-        match self.way.ask(risk, move || server.write(&owned, &captured, &advance)).await? {
-            true => Ok(Written::default()),
-            false => Err(StoreError::Fenced),
-        }
+        self.way.ask(risk, move || server.write(&owned, &captured, &advance)).await?.ok_or(StoreError::Fenced)
     }
 
     async fn clear(&self, _: &[Partition]) -> Result<(), StoreError> {

@@ -2,9 +2,10 @@
 
 use haat::domain::time::Timestamp;
 use haat::ports::Clock;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -13,6 +14,10 @@ use uuid::Uuid;
 const BEGINNING_MS: i64 = 1_700_000_000_000;
 /// Breaches that are kept: the first ones tell what is wrong.
 const BREACHES: usize = 20;
+/// So many times the buyers of an ordinary run has a long one.
+const LONG_BUYERS: u64 = 4;
+/// And each does so many times as much.
+const LONG_ACTIONS: u64 = 40;
 
 /// Locks what only one thread uses. A panic that was caught while it was held concerns nobody.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -58,6 +63,8 @@ impl Chance {
 /// What may go wrong in a run, and how often. Each seed has its own mixture: some faults hide others.
 #[derive(Debug)]
 pub struct Plan {
+    /// Whether whoever is told that it is too much asks again only later: else a long run is mostly such answers.
+    pub patient: bool,
     pub buyers: u64,
     pub staff: u64,
     /// What each buyer does.
@@ -95,18 +102,32 @@ pub struct Plan {
     pub slow_gateway: u64,
     pub panics: u64,
     pub stalls: u64,
+    /// Of all crashes, those that come between two polls of tasks, wherever these wait, rather than at a chosen point.
+    pub crashes_between_polls: u64,
+    /// The wall clock jumps ahead, by hours or by a day.
+    pub leaps: u64,
+    /// What the store holds of one entity cannot be read any more.
+    pub damage: u64,
+    /// Commands that panic whenever they are tried.
+    pub poison: u64,
+    /// Captures whose rows a constraint of the read tables refuses.
+    pub refusals: u64,
+    /// Buyers that use up all the keys a cart keeps.
+    pub floods: u64,
 }
 
 impl Plan {
-    fn new(chance: &Chance) -> Self {
+    fn new(chance: &Chance, long: bool) -> Self {
         // A fault is left out of half of the runs.
         let often = |most: u64| if chance.per_mille(500) { 0 } else { chance.between(1, most) };
         let payment_ms = chance.between(2_000, 20_000) as i64;
+        let (buyers, actions) = if long { (LONG_BUYERS, LONG_ACTIONS) } else { (1, 1) };
         Self {
-            buyers: chance.between(3, 10),
+            patient: long,
+            buyers: chance.between(3, 10) * buyers,
             staff: chance.between(1, 3),
-            actions: chance.between(30, 100),
-            pieces: chance.between(5, 60) as i64,
+            actions: chance.between(30, 100) * actions,
+            pieces: chance.between(5, 60) as i64 * buyers as i64,
             threads: chance.between(1, 3),
             live_actors: if chance.per_mille(400) { 1 } else { 1_000 },
             // Actors that leave soon and come back hide what an actor that stays forgets.
@@ -135,49 +156,57 @@ impl Plan {
             slow_gateway: often(150),
             panics: often(15),
             stalls: often(20),
+            crashes_between_polls: *chance.pick(&[0, 500, 1_000]),
+            leaps: often(600),
+            damage: often(300),
+            poison: often(10),
+            refusals: often(60),
+            floods: often(10),
         }
     }
 }
 
-/// What happened in a run, in numbers.
-#[derive(Default, Debug)]
-pub struct Counts {
-    pub actions: AtomicU64,
-    pub answers: AtomicU64,
-    pub commits: AtomicU64,
-    pub records: AtomicU64,
-    pub checkpoints: AtomicU64,
-    pub crashes: AtomicU64,
-    pub takeovers: AtomicU64,
-    pub panics: AtomicU64,
+/// A crash that comes when so many more polls have been made.
+struct Doom {
+    polls: u64,
+    crash: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// What one run shares.
 pub struct World {
     pub chance: Chance,
     pub plan: Plan,
-    pub counts: Counts,
     begun: Instant,
+    /// How often what happened.
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+    /// How far the wall clock has jumped ahead of the runtime's time, in milliseconds.
+    leapt_ms: AtomicI64,
     trace: Mutex<Vec<String>>,
+    /// Whether the trace is shown as it grows: so also that of a run which never ends.
+    tells: bool,
     breaches: Mutex<Vec<String>>,
     calm: AtomicBool,
     /// Points that may still be passed before a crash; none is wanted below zero.
     fuse: AtomicI64,
+    doom: Mutex<Option<Doom>>,
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, long: bool) -> Self {
         let chance = Chance::new(seed);
-        let plan = Plan::new(&chance);
+        let plan = Plan::new(&chance, long);
         let world = Self {
             chance,
             plan,
-            counts: Counts::default(),
             begun: Instant::now(),
+            counts: Mutex::default(),
+            leapt_ms: AtomicI64::new(0),
             trace: Mutex::default(),
+            tells: std::env::var_os("HAAT_SIMULATION_TRACE").is_some(),
             breaches: Mutex::default(),
             calm: AtomicBool::new(false),
             fuse: AtomicI64::new(-1),
+            doom: Mutex::default(),
         };
         world.note(format_args!("{:?}", world.plan));
         world
@@ -186,7 +215,19 @@ impl World {
     /// Writes a line of the trace.
     pub fn note(&self, line: impl Display) {
         let line = format!("{} {line}", self.begun.elapsed().as_millis());
+        if self.tells {
+            println!("{line}");
+        }
         lock(&self.trace).push(line);
+    }
+
+    /// Counts what has happened.
+    pub fn count(&self, what: &'static str) {
+        *lock(&self.counts).entry(what).or_default() += 1;
+    }
+
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.counts).clone()
     }
 
     pub fn take_trace(&self) -> Vec<String> {
@@ -210,15 +251,58 @@ impl World {
     pub fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
         self.fuse.store(-1, Ordering::Relaxed);
+        *lock(&self.doom) = None;
     }
 
     pub fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
     }
 
-    /// Whether a fault comes now that comes so many times in a thousand.
-    pub fn fault(&self, per_mille: u64) -> bool {
-        per_mille > 0 && !self.is_calm() && self.chance.per_mille(per_mille)
+    /// Whether this fault comes now, which comes so many times in a thousand.
+    pub fn fault(&self, what: &'static str, per_mille: u64) -> bool {
+        let comes = per_mille > 0 && !self.is_calm() && self.chance.per_mille(per_mille);
+        if comes {
+            self.count(what);
+        }
+        comes
+    }
+
+    /// Lets `crash` come after so many more polls of tasks.
+    pub fn doom(&self, polls: u64, crash: Arc<dyn Fn() + Send + Sync>) {
+        *lock(&self.doom) = Some(Doom { polls, crash });
+    }
+
+    pub fn is_doomed(&self) -> bool {
+        lock(&self.doom).is_some()
+    }
+
+    /// Called between any two polls of tasks.
+    pub fn between_polls(&self) {
+        let due = {
+            let mut doom = lock(&self.doom);
+            match doom.as_mut() {
+                Some(doom) if doom.polls > 0 => {
+                    doom.polls -= 1;
+                    None
+                }
+                _ => doom.take(),
+            }
+        };
+        if let Some(doom) = due {
+            (doom.crash)();
+        }
+    }
+
+    /// The wall clock, as one that is set right shows it.
+    pub fn now(&self) -> Timestamp {
+        let passed = self.begun.elapsed().as_millis() as i64;
+        Timestamp::from_millis(BEGINNING_MS + passed + self.leapt_ms.load(Ordering::Relaxed))
+    }
+
+    /// The wall clock jumps ahead.
+    pub fn leap(&self, by_ms: i64) {
+        self.note(format_args!("the clocks jump ahead by {by_ms} ms"));
+        self.leapt_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
     /// Lets a crash come after so many more points.
@@ -249,13 +333,13 @@ impl World {
 
 /// The clock of one node: it follows the runtime's paused time, but is not set quite right.
 pub struct SimulatedClock {
-    world: std::sync::Arc<World>,
+    world: Arc<World>,
     ahead_ms: i64,
     latest: AtomicI64,
 }
 
 impl SimulatedClock {
-    pub fn new(world: std::sync::Arc<World>) -> Self {
+    pub fn new(world: Arc<World>) -> Self {
         let ahead_ms = world.chance.below(world.plan.skew_ms + 1) as i64;
         Self { world, ahead_ms, latest: AtomicI64::new(0) }
     }
@@ -263,7 +347,7 @@ impl SimulatedClock {
 
 impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
-        let now = BEGINNING_MS + self.ahead_ms + self.world.begun.elapsed().as_millis() as i64;
+        let now = self.world.now().as_millis() + self.ahead_ms;
         Timestamp::from_millis(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
     }
 

@@ -553,7 +553,8 @@ impl Entity for Vendor {
     }
 
     fn stays(&self) -> bool {
-        !self.holds.is_empty()
+        // What it was asked to give, it would have forgotten by its next change.
+        !self.holds.is_empty() || self.all_rows
     }
 
     fn summary(&self) -> serde_json::Value {
