@@ -278,6 +278,14 @@ mod tests {
             assert_eq!(built.row().unwrap().total, subtotal);
             assert_eq!(built.check().err().map(|breach| breach.invariant), (!sound).then_some("amounts_are_sane"));
         }
+        let amount = i64::MAX;
+        for event in ["paid", "payment_refunded"] {
+            let twice = format!(r#"{{"type":"{event}","amount":{amount}}},{{"type":"{event}","amount":{amount}}}"#);
+            let events = [golden(orders, "placed", 2), twice].join(",");
+            let built = build::<Order>(order, &recorded(order.entity(), &events)).unwrap().entity;
+            assert_eq!(built.row().unwrap().paid, amount);
+            assert_eq!(built.check().unwrap_err().invariant, "amounts_are_sane");
+        }
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Order {
         let (total, total_due) = match by {
             // What a vendor is shown adds up over its own share; what is due concerns the whole and is settled in one payment.
             Principal::Vendor(_) => {
-                let share = sub_orders.iter().map(|sub| sub.total).sum();
+                let share = money::sum(sub_orders.iter().map(|sub| sub.total));
                 (share, if body.total_due() == 0 { 0 } else { share })
             }
             _ => (body.total, body.total_due()),
@@ -329,7 +329,7 @@ impl Entity for Order {
                 body.phase = Phase::Settling;
                 body.status = OrderStatus::Paid;
                 body.payment_status = PaymentStatus::Captured;
-                body.paid += *amount;
+                body.paid = body.paid.saturating_add(*amount);
                 body.note(at, "paid").amount = Some(*amount);
             }
             OrderEvent::PaymentFailed { reason } => {

@@ -420,7 +420,9 @@ impl Entity for Vendor {
                 for line in lines {
                     self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_add(line.quantity));
                 }
-                self.holds.insert(*order, Hold { until: *until, lines: lines.clone() });
+                if let Some(before) = self.holds.insert(*order, Hold { until: *until, lines: lines.clone() }) {
+                    self.due.remove(&(before.until, *order));
+                }
                 self.due.insert((*until, *order));
                 self.made(PartKey::Hold(*order));
             }

@@ -122,3 +122,15 @@ fn stock_past_64_bits_is_a_breach_of_its_sku() {
         vendor.sku_rows().iter().for_each(|row| _ = (row.sold(), row.available()));
     }
 }
+
+/// Such a record cannot have been written either. The vendor must not go on asking about a hold that is not there.
+#[test]
+fn a_second_hold_of_one_order_leaves_no_time_of_the_first() {
+    let mut vendor = vendor();
+    hold(&mut vendor, 1);
+    let lines = vec![HeldLine { sku: sku(), quantity: 2, unit_price: 100 }];
+    vendor.apply(&VendorEvent::StockHeld { order: order(1), until: at(20), lines }, at(2));
+    assert_eq!(vendor.timer().map(|(until, _)| until), Some(at(20)));
+    assert_eq!(vendor.outstanding(at(15)), []);
+    assert_eq!(vendor.check().unwrap_err().invariant, "holds_add_up");
+}
