@@ -77,7 +77,7 @@ fn assert_tidy(findings: &[Finding]) {
 #[test]
 fn the_sources_are_tidy() {
     let mut sources = BTreeMap::new();
-    for dir in ["src", "tests", "benches", "examples"] {
+    for dir in ["src", "tests", "benches", "examples", "fuzz/src", "fuzz/targets"] {
         for path in files_below(dir).into_iter().filter(|path| path.ends_with(".rs")) {
             let text = read(&path);
             sources.insert(path, text);

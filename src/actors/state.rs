@@ -194,7 +194,9 @@ pub fn build_any(entity: EntityRef, history: &History) -> Result<Rebuilt, Unbuil
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{CartId, OrderId};
     use crate::domain::record::{Answer, IdempotencyKey};
+    use uuid::Uuid;
 
     const DAY: i64 = limits::IDEMPOTENCY_MS;
 
@@ -254,6 +256,60 @@ mod tests {
         let kept: Vec<u128> = (0..4).filter(|key| given(&answers, *key, 0).is_some()).collect();
         assert_eq!(kept, [2, 3]);
         assert_eq!(answers.changed, BTreeSet::from([0, 1, 2, 3]));
+    }
+
+    /// The history that is one record of these events.
+    fn recorded(entity: EntityRef, events: &str) -> History {
+        let record = format!(r#"{{"e":"{entity}","v":1,"at":1,"ev":[{events}]}}"#);
+        History { snapshot: None, records: vec![record.into_bytes()] }
+    }
+
+    /// The first event of a kind in the golden file, with another quantity.
+    fn golden(file: &str, event: &str, quantity: i64) -> String {
+        let tag = format!(r#"{{"type":"{event}""#);
+        let line = file.lines().find(|line| line.starts_with(&tag)).expect("every event is in the golden files");
+        line.replace(r#""quantity":2,"#, &format!(r#""quantity":{quantity},"#))
+    }
+
+    #[test]
+    fn a_record_with_figures_past_64_bits_makes_a_breach_and_no_panic() {
+        let carts = include_str!("../../tests/golden/events/cart.json");
+        let orders = include_str!("../../tests/golden/events/order.json");
+        let (cart, order) = (CartId::from_uuid(Uuid::nil()), OrderId::from_uuid(Uuid::nil()));
+        for (quantity, subtotal, sound) in [(3, 375_000, true), (i64::MAX, i64::MAX, false)] {
+            let events = [golden(carts, "cart_created", 0), golden(carts, "line_set", quantity)].join(",");
+            let built = build::<Cart>(cart, &recorded(cart.entity(), &events)).unwrap().entity;
+            assert_eq!(built.view().unwrap().subtotal(), subtotal);
+            assert_eq!(built.check().is_ok(), sound, "{quantity}");
+            let placed = golden(orders, "placed", quantity);
+            let built = build::<Order>(order, &recorded(order.entity(), &placed)).unwrap().entity;
+            assert_eq!(built.row().unwrap().total, subtotal);
+            assert_eq!(built.check().err().map(|breach| breach.invariant), (!sound).then_some("amounts_are_sane"));
+        }
+        let amount = i64::MAX;
+        for event in ["paid", "payment_refunded"] {
+            let twice = format!(r#"{{"type":"{event}","amount":{amount}}},{{"type":"{event}","amount":{amount}}}"#);
+            let events = [golden(orders, "placed", 2), twice].join(",");
+            let built = build::<Order>(order, &recorded(order.entity(), &events)).unwrap().entity;
+            assert_eq!(built.row().unwrap().paid, amount);
+            assert_eq!(built.check().unwrap_err().invariant, "amounts_are_sane");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_of_another_entity_makes_none() {
+        fn own_and_other<E: Entity>(entity: E, own: E::Id, other: E::Id) -> (bool, bool) {
+            let parts = Built::<E> { entity, ..Built::new(own) }.capture().parts;
+            let built = |id: E::Id| {
+                let snapshot = crate::ports::Snapshot { entity: id.entity(), version: 1, parts: parts.clone() };
+                build::<E>(id, &History { snapshot: Some(snapshot), records: Vec::new() }).is_ok()
+            };
+            (built(own), built(other))
+        }
+        let (own, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (cart, order) = (CartId::from_uuid(own), OrderId::from_uuid(own));
+        assert_eq!(own_and_other(Cart::new(cart), cart, CartId::from_uuid(other)), (true, false));
+        assert_eq!(own_and_other(Order::new(order), order, OrderId::from_uuid(other)), (true, false));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_part,
+    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_own,
     write_part,
 };
 use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
-use super::money::{Currency, Money};
+use super::money::{self, Currency, Money};
 use super::order::{Address, OrderCommand, PaymentChoice, Placement};
 use super::reject::{Reject, Shortage};
 use super::rows::Rows;
@@ -27,6 +27,13 @@ pub struct CartLine {
     pub quantity: i64,
     /// The price the buyer last saw, in minor units.
     pub unit_price: i64,
+}
+
+impl CartLine {
+    /// quantity × unit price; within 64 bits by the limits on both (see [`super::money::sum`]).
+    pub const fn total(&self) -> i64 {
+        self.quantity.saturating_mul(self.unit_price)
+    }
 }
 
 /// What a buyer gives at checkout.
@@ -245,7 +252,7 @@ pub struct Cart {
 
 fn subtotal(lines: &[CartLine]) -> i64 {
     // Within 64 bits: see `limits::PRICE_MINOR`.
-    lines.iter().map(|line| line.quantity * line.unit_price).sum()
+    money::sum(lines.iter().map(CartLine::total))
 }
 
 impl Cart {
@@ -528,6 +535,9 @@ impl Entity for Cart {
                 return Err(Breach::new("cart_lines_are_sane", entity, detail));
             }
         }
+        if money::is_past_64_bits(subtotal(&self.lines)) {
+            return Err(Breach::new("cart_lines_are_sane", entity, "a subtotal past 64 bits"));
+        }
         if (self.status == CartStatus::CheckingOut) != self.details.is_some() {
             return Err(Breach::new("checkout_has_details", entity, format!("{:?}", self.status)));
         }
@@ -540,7 +550,7 @@ impl Entity for Cart {
 
     fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {
         match parts.first() {
-            Some(part) => read_part(part),
+            Some(part) => read_own(part, id, |cart: &Self| cart.id),
             None => Ok(Self::new(id)),
         }
     }

@@ -9,7 +9,7 @@ use super::reject::Reject;
 use super::rows::{ProductRow, Rows, SkuRow};
 use super::time::Timestamp;
 use super::vendor::VendorCommand;
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug};
 
@@ -335,6 +335,21 @@ pub trait Entity: Sized + Send + 'static {
 pub(super) fn read_part<T: DeserializeOwned>(part: &Part) -> Result<T, RestoreError> {
     serde_json::from_slice(part.state.as_deref().unwrap_or_default())
         .map_err(|source| RestoreError { part: part.name.clone(), source })
+}
+
+/// Reads the one part of a small entity, which says itself whose it is.
+pub(super) fn read_own<T: DeserializeOwned, I: EntityId>(
+    part: &Part,
+    id: I,
+    id_of: impl Fn(&T) -> I,
+) -> Result<T, RestoreError> {
+    let state: T = read_part(part)?;
+    let found = id_of(&state);
+    if found == id {
+        return Ok(state);
+    }
+    let source = de::Error::custom(format_args!("it is of {found}, not of {id}"));
+    Err(RestoreError { part: part.name.clone(), source })
 }
 
 /// Writes one part's JSON.

@@ -129,6 +129,18 @@ impl fmt::Debug for Money {
     }
 }
 
+/// The sum of minor units, or of pieces. Past 64 bits it stays at their end: by the limits nothing comes near, so such a figure stands
+/// for a record that cannot have been written, and [`is_past_64_bits`] tells the checks of it.
+pub fn sum(amounts: impl IntoIterator<Item = i64>) -> i64 {
+    let exact: i128 = amounts.into_iter().map(i128::from).sum();
+    i64::try_from(exact).unwrap_or(if exact < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Whether a figure has come to the end of 64 bits.
+pub const fn is_past_64_bits(figure: i64) -> bool {
+    matches!(figure, i64::MIN | i64::MAX)
+}
+
 /// `percent` of `minor` minor units, rounded half to even, once, here. `None` when it does not fit 64 bits.
 pub fn percentage(minor: i64, percent: Decimal) -> Option<i64> {
     use rust_decimal::prelude::ToPrimitive;

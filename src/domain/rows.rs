@@ -75,12 +75,12 @@ pub struct SkuRow {
 impl SkuRow {
     /// Pieces sold: received = on hand + sold.
     pub const fn sold(&self) -> i64 {
-        self.received - self.on_hand
+        self.received.saturating_sub(self.on_hand)
     }
 
     /// Pieces that can be bought: available = on hand − held.
     pub const fn available(&self) -> i64 {
-        self.on_hand - self.held
+        self.on_hand.saturating_sub(self.held)
     }
 }
 

@@ -79,7 +79,7 @@ impl<'a> CartBody<'a> {
             title: &line.title,
             quantity: line.quantity,
             unit_price: money(line.unit_price),
-            line_total: money(line.quantity * line.unit_price),
+            line_total: money(line.total()),
         };
         Self {
             id: cart.id,

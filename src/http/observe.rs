@@ -63,6 +63,10 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
         Problem::new(&INTERNAL, "the request failed in the engine").into_response()
     });
     let mut problem = response.extensions_mut().remove::<Problem>();
+    if problem.is_none() && response.status() == StatusCode::BAD_REQUEST {
+        // Only the documentation's pages leave it to axum to refuse a path, one that is no UTF-8, and axum does it with a plain text.
+        response = StatusCode::NOT_FOUND.into_response();
+    }
     if problem.is_none() && response.status() == StatusCode::NOT_FOUND {
         // The documentation's pages answer for themselves, without a body.
         problem = Some(Problem::new(&NOT_FOUND, "there is nothing at this path"));
@@ -106,6 +110,7 @@ mod tests {
             .route("/ok", get(|| async { "fine" }))
             .route("/missing", get(missing))
             .route("/boom", get(boom))
+            .route("/pages/{rest}", get(|_: axum::extract::Path<String>| async { "a page" }))
             .layer(observed)
     }
 
@@ -128,6 +133,13 @@ mod tests {
             let (_, id, _) = get_with("/ok", Some(bad)).await;
             assert_eq!(id.len(), 36);
         }
+    }
+
+    #[tokio::test]
+    async fn a_page_whose_path_is_no_utf_8_is_not_there() {
+        assert_eq!(get_with("/pages/one", None).await.0, 200);
+        let (status, _, body) = get_with("/pages/n%99", None).await;
+        assert_eq!((status, body["code"].as_str()), (404, Some("not_found")));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use crate::ports::{
     Append, Clock, Codec, Completion, Frame, Journal, Landed, Lane, Partition, Place, Pressure, StoreError,
 };
 use foldhash::HashMap;
-use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size, uncompressed_size};
 use parking_lot::Mutex;
 use std::mem;
 use std::pin::pin;
@@ -476,6 +476,11 @@ impl Packer {
     }
 }
 
+/// The payload of JSON lines, as the lane writes it.
+pub fn encode(mut lines: Vec<u8>) -> (Codec, Vec<u8>) {
+    Packer::default().pack(&mut lines)
+}
+
 /// The JSON lines of a frame.
 ///
 /// # Errors
@@ -483,7 +488,7 @@ impl Packer {
 pub fn decode(frame: &Frame) -> Result<Vec<u8>, StoreError> {
     match frame.codec {
         Codec::Plain => Ok(frame.payload.clone()),
-        Codec::Lz4 => lz4_flex::decompress_size_prepended(&frame.payload).map_err(|error| {
+        Codec::Lz4 => decompress(&frame.payload).map_err(|error| {
             StoreError::Invalid(format!("frame {} of partition {}: {error}", frame.seq, frame.partition))
         }),
     }
@@ -503,6 +508,22 @@ async fn renewed_in_sight(
     shared.lease_renewed.store(false, Ordering::Relaxed);
     let late = |_| Err(StoreError::Unavailable("no answer within the lease".to_owned()));
     timeout(lease - lease / 3, renewal).await.unwrap_or_else(late)
+}
+
+/// The length that stands before a block is a claim like all else in it: memory is set aside only for what the block can hold.
+fn decompress(payload: &[u8]) -> Result<Vec<u8>, String> {
+    /// A byte of a block stands for at most so many of the lines: a match grows by 255 with each further byte of its length
+    /// (<https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md>).
+    const MOST_PER_BYTE: usize = 255;
+    let (length, block) = uncompressed_size(payload).map_err(|error| error.to_string())?;
+    if length > block.len().saturating_mul(MOST_PER_BYTE) {
+        return Err(format!("{length} bytes are said to be in a block of {}", block.len()));
+    }
+    let lines = lz4_flex::block::decompress(block, length).map_err(|error| error.to_string())?;
+    match lines.len() == length {
+        true => Ok(lines),
+        false => Err(format!("{length} bytes are said to be in the block, and {} are", lines.len())),
+    }
 }
 
 /// Keeps the lease of a node for as long as the lane lives; ends the node when another has taken the store.
@@ -532,5 +553,43 @@ pub async fn keep_lease(
                 tracing::warn!(%error, "the lease could not be renewed");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use uuid::Uuid;
+
+    fn read(codec: Codec, payload: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let at = Timestamp::default();
+        decode(&Frame { partition: 0, seq: 1, epoch: 1, at, batch: Uuid::nil(), records: 1, codec, payload })
+    }
+
+    #[test]
+    fn what_the_lane_writes_is_read_as_it_was() {
+        for length in [0, 1, COMPRESS_FROM - 1, COMPRESS_FROM, 100_000] {
+            for lines in [vec![b'a'; length], b"{\"e\":1}\n".repeat(length / 8)] {
+                let (codec, payload) = encode(lines.clone());
+                assert_eq!(codec == Codec::Lz4, lines.len() >= COMPRESS_FROM);
+                assert_eq!(read(codec, payload).unwrap(), lines);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_claims_more_than_it_can_hold_gets_no_memory() {
+        let (_, payload) = encode(vec![b'a'; 100_000]);
+        let claims = |length: u32| {
+            let mut claiming = payload.clone();
+            claiming[..4].copy_from_slice(&length.to_le_bytes());
+            read(Codec::Lz4, claiming).unwrap_err().to_string()
+        };
+        for length in [u32::MAX, payload.len() as u32 * 255] {
+            assert!(claims(length).contains("are said to be in a block"), "{}", claims(length));
+        }
+        assert!(claims(100_001).contains("and 100000 are"), "{}", claims(100_001));
+        assert!(!claims(99_999).is_empty());
     }
 }

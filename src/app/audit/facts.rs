@@ -192,7 +192,7 @@ pub(super) struct OrderFacts {
 impl OrderFacts {
     /// What was taken and not given back, in minor units.
     pub(super) fn net(&self) -> i64 {
-        self.row.paid - self.row.refunded
+        self.row.paid.saturating_sub(self.row.refunded)
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn check(facts: &Facts) -> Finding {
             }
             if has_bought(order, share, &trade) {
                 for line in order.row.lines.iter().filter(|line| line.vendor_id == share.vendor) {
-                    *sold.entry(line.sku_id).or_default() += line.quantity;
+                    let sold = sold.entry(line.sku_id).or_default();
+                    *sold = sold.saturating_add(line.quantity);
                 }
             }
         }

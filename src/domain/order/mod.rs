@@ -19,14 +19,14 @@ mod types;
 pub use state::{HoldState, Phase};
 pub use types::*;
 
-use super::cart::{CartCommand, SkuPrice};
+use super::cart::{CartCommand, CartLine, SkuPrice};
 use super::entity::{
     Capture, Effect, EffectKey, Entity, Message, Owner, Part, PaymentCall, Principal, Publication, RestoreError, Step,
-    read_part, write_part,
+    read_own, write_part,
 };
 use super::ids::{EntityId, Kind, OrderId, SubOrderId, VendorId};
 use super::invariants::Breach;
-use super::money::Money;
+use super::money::{self, Money};
 use super::reject::Reject;
 use super::rows::{OrderLineRow, OrderRow, Rows, SubOrderRow};
 use super::time::Timestamp;
@@ -61,7 +61,7 @@ impl Order {
         let (total, total_due) = match by {
             // What a vendor is shown adds up over its own share; what is due concerns the whole and is settled in one payment.
             Principal::Vendor(_) => {
-                let share = sub_orders.iter().map(|sub| sub.total).sum();
+                let share = money::sum(sub_orders.iter().map(|sub| sub.total));
                 (share, if body.total_due() == 0 { 0 } else { share })
             }
             _ => (body.total, body.total_due()),
@@ -193,7 +193,7 @@ impl Order {
             let price = |line: &OrderLine| {
                 lines.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
             };
-            let total: i64 = body.lines.iter().map(|line| line.quantity * price(line)).sum();
+            let total = money::sum(body.lines.iter().map(|line| line.quantity.saturating_mul(price(line))));
             if total == body.expected_total {
                 events.extend([OrderEvent::Priced { total }, OrderEvent::PaymentRequested]);
             } else {
@@ -329,7 +329,7 @@ impl Entity for Order {
                 body.phase = Phase::Settling;
                 body.status = OrderStatus::Paid;
                 body.payment_status = PaymentStatus::Captured;
-                body.paid += *amount;
+                body.paid = body.paid.saturating_add(*amount);
                 body.note(at, "paid").amount = Some(*amount);
             }
             OrderEvent::PaymentFailed { reason } => {
@@ -366,8 +366,8 @@ impl Entity for Order {
             }
             OrderEvent::PaymentRefunded { amount } => {
                 body.payment_status = PaymentStatus::Refunded;
-                body.paid += *amount;
-                body.refunded += *amount;
+                body.paid = body.paid.saturating_add(*amount);
+                body.refunded = body.refunded.saturating_add(*amount);
                 body.note(at, "payment_refunded").amount = Some(*amount);
                 if let Phase::Voiding(end) = body.phase {
                     body.start_ending(end);
@@ -393,7 +393,7 @@ impl Entity for Order {
             OrderEvent::Ended { status } => {
                 body.phase = Phase::Ended;
                 body.status = *status;
-                body.cancelled = body.total - (body.paid - body.refunded);
+                body.cancelled = body.total.saturating_sub(body.paid.saturating_sub(body.refunded));
                 body.note(at, status.name());
             }
             OrderEvent::Quarantined { vendor, reason } => {
@@ -614,8 +614,11 @@ impl Entity for Order {
                 body.total, body.cancelled, body.paid, body.refunded
             )
         };
-        let lines: i64 = body.lines.iter().map(OrderLine::total).sum();
-        let shares: i64 = body.sub_orders.iter().map(|sub| body.vendor_total(sub.vendor)).sum();
+        if [body.total, body.cancelled, body.paid, body.refunded].into_iter().any(money::is_past_64_bits) {
+            return breach("amounts_are_sane", amounts());
+        }
+        let lines = money::sum(body.lines.iter().map(OrderLine::total));
+        let shares = money::sum(body.sub_orders.iter().map(|sub| body.vendor_total(sub.vendor)));
         if lines != body.total || shares != body.total {
             return breach("totals_add_up", format!("{}, lines {lines}, shares {shares}", amounts()));
         }
@@ -625,7 +628,7 @@ impl Entity for Order {
         if body.status.is_end() && body.total_due() != 0 {
             return breach("nothing_is_due_at_the_end", amounts());
         }
-        if body.status.is_paid() && body.paid - body.refunded != body.total {
+        if body.status.is_paid() && body.paid.saturating_sub(body.refunded) != body.total {
             return breach("a_paid_order_is_paid_once", amounts());
         }
         let all = |state: HoldState| body.sub_orders.iter().all(|sub| sub.hold == state);
@@ -646,12 +649,12 @@ impl Entity for Order {
 
     fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {
         match parts.first() {
-            Some(part) => read_part(part),
+            Some(part) => read_own(part, id, |order: &Self| order.id),
             None => Ok(Self::new(id)),
         }
     }
 }
 
 fn body_total(placement: &Placement) -> i64 {
-    placement.lines.iter().map(|line| line.quantity * line.unit_price).sum()
+    money::sum(placement.lines.iter().map(CartLine::total))
 }

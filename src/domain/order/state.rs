@@ -3,7 +3,7 @@
 use super::{Address, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, VendorId};
-use crate::domain::money::Currency;
+use crate::domain::money::{self, Currency};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::HeldLine;
@@ -119,7 +119,7 @@ impl Body {
             payment_status: PaymentStatus::None,
             currency: expected_total.currency,
             expected_total: expected_total.minor,
-            total: lines.iter().map(OrderLine::total).sum(),
+            total: money::sum(lines.iter().map(OrderLine::total)),
             lines,
             sub_orders,
             cancelled: 0,
@@ -137,7 +137,7 @@ impl Body {
     }
 
     pub(super) fn total_due(&self) -> i64 {
-        self.total - self.cancelled - (self.paid - self.refunded)
+        self.total.saturating_sub(self.cancelled).saturating_sub(self.paid.saturating_sub(self.refunded))
     }
 
     pub(super) fn hold(&self, vendor: VendorId) -> Option<HoldState> {
@@ -151,7 +151,7 @@ impl Body {
     }
 
     pub(super) fn vendor_total(&self, vendor: VendorId) -> i64 {
-        self.lines.iter().filter(|line| line.vendor == vendor).map(OrderLine::total).sum()
+        money::sum(self.lines.iter().filter(|line| line.vendor == vendor).map(OrderLine::total))
     }
 
     pub(super) fn note(&mut self, at: Timestamp, kind: &'static str) -> &mut TimelineEntry {
@@ -165,7 +165,7 @@ impl Body {
                 line.unit_price = now.unit_price;
             }
         }
-        self.total = self.lines.iter().map(OrderLine::total).sum();
+        self.total = money::sum(self.lines.iter().map(OrderLine::total));
     }
 
     /// Gives back what is held, or opens the cart at once when nothing is.

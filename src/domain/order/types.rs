@@ -418,9 +418,9 @@ pub struct OrderLine {
 }
 
 impl OrderLine {
-    /// quantity × unit price; within 64 bits by the limits on both.
+    /// quantity × unit price; within 64 bits by the limits on both (see [`crate::domain::money::sum`]).
     pub const fn total(&self) -> i64 {
-        self.quantity * self.unit_price
+        self.quantity.saturating_mul(self.unit_price)
     }
 }
 

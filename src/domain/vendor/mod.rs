@@ -15,7 +15,7 @@ use super::entity::{
 };
 use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
 use super::invariants::Breach;
-use super::money::Currency;
+use super::money::{Currency, is_past_64_bits};
 use super::order::OrderCommand;
 use super::reject::{Reject, Shortage};
 use super::rows::{ProductRow, Rows, SkuRow, VendorRow};
@@ -47,6 +47,12 @@ struct Sku {
     received: i64,
     on_hand: i64,
     held: i64,
+}
+
+impl Sku {
+    fn available(&self) -> i64 {
+        self.on_hand.saturating_sub(self.held)
+    }
 }
 
 /// Stock set aside for one order until a time.
@@ -190,7 +196,7 @@ impl Vendor {
 
     fn decide_adjust(&self, id: SkuId, delta: i64, reason: &str) -> Result<Vec<VendorEvent>, Reject> {
         let sku = self.sku(id)?;
-        let available = sku.on_hand - sku.held;
+        let available = sku.available();
         let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
         if available.saturating_add(delta) < 0 {
             return Err(Reject::StockNegative { available, delta });
@@ -224,7 +230,7 @@ impl Vendor {
             if sku.currency != currency {
                 foreign = Some(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
             }
-            let available = sku.on_hand - sku.held;
+            let available = sku.available();
             if available < line.quantity {
                 short.push(Shortage { sku_id: line.sku, requested: line.quantity, available });
             }
@@ -407,28 +413,30 @@ impl Entity for Vendor {
                 self.touch_sku(*sku, |sku| sku.price_minor = *price_minor);
             }
             VendorEvent::StockAdjusted { sku, delta, .. } => self.touch_sku(*sku, |sku| {
-                sku.received += delta;
-                sku.on_hand += delta;
+                sku.received = sku.received.saturating_add(*delta);
+                sku.on_hand = sku.on_hand.saturating_add(*delta);
             }),
             VendorEvent::StockHeld { order, until, lines } => {
                 for line in lines {
-                    self.touch_sku(line.sku, |sku| sku.held += line.quantity);
+                    self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_add(line.quantity));
                 }
-                self.holds.insert(*order, Hold { until: *until, lines: lines.clone() });
+                if let Some(before) = self.holds.insert(*order, Hold { until: *until, lines: lines.clone() }) {
+                    self.due.remove(&(before.until, *order));
+                }
                 self.due.insert((*until, *order));
                 self.made(PartKey::Hold(*order));
             }
             VendorEvent::StockCommitted { order } => {
                 for line in self.end_hold(*order).into_iter().flat_map(|hold| hold.lines) {
                     self.touch_sku(line.sku, |sku| {
-                        sku.held -= line.quantity;
-                        sku.on_hand -= line.quantity;
+                        sku.held = sku.held.saturating_sub(line.quantity);
+                        sku.on_hand = sku.on_hand.saturating_sub(line.quantity);
                     });
                 }
             }
             VendorEvent::StockReleased { order, until, .. } => {
                 for line in self.end_hold(*order).into_iter().flat_map(|hold| hold.lines) {
-                    self.touch_sku(line.sku, |sku| sku.held -= line.quantity);
+                    self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_sub(line.quantity));
                 }
                 if *until > at && self.released.insert(*order, *until).is_none() {
                     self.forget.insert((*until, *order));
@@ -520,7 +528,7 @@ impl Entity for Vendor {
 
     fn publications(&self, events: &[VendorEvent]) -> Vec<Publication> {
         let available = |sku: &SkuId| {
-            let available = self.skus.get(sku).map(|sku| sku.on_hand - sku.held)?;
+            let available = self.skus.get(sku).map(Sku::available)?;
             let available = if self.stopped.contains(sku) { 0 } else { available };
             Some(Publication::Available { sku: *sku, available })
         };
@@ -570,17 +578,19 @@ impl Entity for Vendor {
 
     fn check(&self) -> Result<(), Breach> {
         let entity = self.id.entity();
-        let mut held: HashMap<SkuId, i64> = HashMap::new();
+        // Wider than what is summed: past its end a sum would depend on the order of the holds.
+        let mut held: HashMap<SkuId, i128> = HashMap::new();
         for line in self.holds.values().flat_map(|hold| &hold.lines) {
-            *held.entry(line.sku).or_default() += line.quantity;
+            *held.entry(line.sku).or_default() += i128::from(line.quantity);
         }
         for (id, sku) in self.skus.iter().filter(|(id, _)| !self.stopped.contains(id)) {
             let row = || format!("{id}: received {}, on hand {}, held {}", sku.received, sku.on_hand, sku.held);
-            if sku.on_hand < 0 || sku.held < 0 || sku.on_hand < sku.held || sku.received < sku.on_hand {
+            let absurd = [sku.received, sku.on_hand, sku.held].into_iter().any(is_past_64_bits);
+            if absurd || sku.on_hand < 0 || sku.held < 0 || sku.on_hand < sku.held || sku.received < sku.on_hand {
                 return Err(Breach::new("stock_adds_up", entity, row()).of_sku(*id));
             }
             let in_holds = held.get(id).copied().unwrap_or(0);
-            if in_holds != sku.held {
+            if in_holds != i128::from(sku.held) {
                 let detail = format!("{}, holds of {in_holds}", row());
                 return Err(Breach::new("holds_add_up", entity, detail).of_sku(*id));
             }

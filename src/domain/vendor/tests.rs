@@ -93,3 +93,44 @@ fn holds_asked_about_in_vain_make_room_for_the_others() {
     let one = vendor.outstanding_besides(at(20), &first[..1]);
     assert_eq!(one.len(), limits::HOLDS_ASKED_AT_ONCE + 1, "no more than so many at a time");
 }
+
+/// Such records cannot have been written: what is made of them is stopped, and nothing panics or turns around.
+#[test]
+fn stock_past_64_bits_is_a_breach_of_its_sku() {
+    let adjusted = |delta| VendorEvent::StockAdjusted { sku: sku(), delta, reason: "count".into() };
+    let held = |number, quantity| {
+        let lines = vec![HeldLine { sku: sku(), quantity, unit_price: 100 }];
+        VendorEvent::StockHeld { order: order(number), until: at(10), lines }
+    };
+    let sold = VendorEvent::StockCommitted { order: order(1) };
+    let absurd = [
+        vec![adjusted(i64::MAX)],
+        vec![adjusted(i64::MIN), adjusted(i64::MIN)],
+        vec![adjusted(i64::MAX), held(1, i64::MAX)],
+        vec![held(1, i64::MAX), held(2, i64::MAX)],
+        vec![held(1, i64::MIN), sold],
+        vec![held(1, i64::MAX), held(2, i64::MAX), held(3, -i64::MAX)],
+    ];
+    for events in absurd {
+        let mut vendor = vendor();
+        assert_eq!(vendor.check(), Ok(()));
+        for event in &events {
+            vendor.apply(event, at(1));
+            vendor.publications(std::slice::from_ref(event));
+        }
+        assert_eq!(vendor.check().unwrap_err().sku, Some(sku()), "{events:?}");
+        vendor.sku_rows().iter().for_each(|row| _ = (row.sold(), row.available()));
+    }
+}
+
+/// Such a record cannot have been written either. The vendor must not go on asking about a hold that is not there.
+#[test]
+fn a_second_hold_of_one_order_leaves_no_time_of_the_first() {
+    let mut vendor = vendor();
+    hold(&mut vendor, 1);
+    let lines = vec![HeldLine { sku: sku(), quantity: 2, unit_price: 100 }];
+    vendor.apply(&VendorEvent::StockHeld { order: order(1), until: at(20), lines }, at(2));
+    assert_eq!(vendor.timer().map(|(until, _)| until), Some(at(20)));
+    assert_eq!(vendor.outstanding(at(15)), []);
+    assert_eq!(vendor.check().unwrap_err().invariant, "holds_add_up");
+}

@@ -1,0 +1,204 @@
+//! The edge of a server in one process: the router that the server has, over a core that has not taken its store yet. A request is
+//! read to its end by the very code that reads it in a server, and what is fine is then answered with 503: the engine recovers.
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use haat::actors::NodeSettings;
+use haat::app::core::{Core, CoreParts};
+use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::time::Timestamp;
+use haat::http::auth::{Auth, Bearer};
+use haat::http::error::{self, ProblemKind};
+use haat::http::{HttpState, Port, RenderMetrics, Settings};
+use haat::persistence::checkpointer::CheckpointSettings;
+use haat::persistence::{Mode, Options, Place, StoreConfig, open};
+use haat::ports::Clock;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tower::ServiceExt;
+use uuid::Uuid;
+
+/// When every request comes.
+pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// An id's 16 bytes that requests can name: `cart_01h2xcejqtf2nbrexx3vqjhp41`, and so on.
+pub const KNOWN: Uuid = Uuid::from_u128(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_d881);
+
+/// Time stands still, and ids are counted: the same input does the same.
+struct StillClock(AtomicU64);
+
+impl Clock for StillClock {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+    fn new_uuid(&self) -> Uuid {
+        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+    fn advance_to(&self, _floor: Timestamp) {}
+}
+
+/// The edge, and the bearers that it knows.
+pub struct Edge {
+    runtime: Runtime,
+    router: Router,
+    auth: Arc<Auth>,
+    guest: String,
+    admin: String,
+    vendor: String,
+    /// What the router was made of lives as long.
+    _core: Core,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+        let directory = std::env::temp_dir().join(format!("haat-fuzz-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory for the store");
+        let config = StoreConfig { place: Place::Sqlite(directory), options: Options::default() };
+        let core = runtime.block_on(async {
+            let store = open(&config, Mode::Serve).await.expect("an embedded store opens");
+            Core::new(CoreParts {
+                store,
+                clock: Arc::new(StillClock(AtomicU64::new(1))),
+                gateways: Vec::new(),
+                ledger: None,
+                threads: vec![Arc::new(|_| false)],
+                settings: NodeSettings::default(),
+                checkpoints: CheckpointSettings::default(),
+                on_decide: None,
+                on_fatal: Arc::new(|fatal| panic!("{fatal}")),
+            })
+        });
+        let auth = Arc::new(Auth::new(b"a secret that no input can know: it is not in the corpus"));
+        let token = |bearer| auth.mint(&bearer, NOW, Duration::from_secs(3600)).expect("a token is signed");
+        let guest = token(Bearer::Guest(CartId::from_uuid(KNOWN)));
+        let admin = token(Bearer::Admin("fuzz".into()));
+        let vendor = token(Bearer::Vendor(VendorId::from_uuid(KNOWN)));
+        let state = HttpState {
+            engine: core.engine().clone(),
+            auth: auth.clone(),
+            settings: Arc::new(Settings::default()),
+            metrics: RenderMetrics::new(String::new),
+        };
+        let router = runtime.block_on(async { haat::http::router(state, Port::All) });
+        Self { runtime, router, auth, guest, admin, vendor, _core: core }
+    }
+}
+
+/// Whose token a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Nobody,
+    Guest,
+    Admin,
+    Vendor,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// The kind of problem it tells of, if it does.
+    pub problem: Option<&'static ProblemKind>,
+}
+
+impl Answer {
+    /// Whether the request was read and found good: then it waits for the engine.
+    pub fn was_let_in(&self) -> bool {
+        self.status.is_success() || self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+impl Edge {
+    /// The value of an Authorization header.
+    pub fn bearer(&self, by: By) -> Option<String> {
+        let token = match by {
+            By::Nobody => return None,
+            By::Guest => &self.guest,
+            By::Admin => &self.admin,
+            By::Vendor => &self.vendor,
+        };
+        Some(format!("Bearer {token}"))
+    }
+
+    /// Whether this token is one of the shop's.
+    pub fn knows(&self, token: &str) -> bool {
+        self.auth.verify(token, NOW).is_ok()
+    }
+
+    /// Asks, and checks what holds for every answer: it is no fault of the server's, and a problem has its form and its status.
+    pub fn ask(&self, request: Request<Body>) -> Answer {
+        let head = *request.method() == Method::HEAD;
+        let asked = format!("{} {}", request.method(), request.uri());
+        let (parts, body) = self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
+            let (parts, body) = response.into_parts();
+            (parts, body.collect().await.expect("an answer's body is there").to_bytes())
+        });
+        assert_ne!(parts.status, StatusCode::INTERNAL_SERVER_ERROR, "{asked}: {body:?}");
+        assert!(parts.headers.contains_key("x-request-id"), "{asked}: an answer without a request id");
+        let is_error = parts.status.is_client_error() || parts.status.is_server_error();
+        let problem = (is_error && !head).then(|| {
+            let problem: serde_json::Value = serde_json::from_slice(&body)
+                .unwrap_or_else(|error| panic!("{asked}: a problem that is no JSON: {error}: {body:?}"));
+            let media_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+            assert_eq!(media_type, Some(&b"application/problem+json"[..]), "{asked}");
+            let kind = error::ALL.iter().find(|kind| problem["code"] == kind.code);
+            let kind = kind.unwrap_or_else(|| panic!("{asked}: a code that is not in the table: {problem}"));
+            assert_eq!(kind.status, parts.status, "{asked}: {problem}");
+            *kind
+        });
+        Answer { status: parts.status, headers: parts.headers, body, problem }
+    }
+}
+
+/// A route with a body, asked for by somebody who may.
+pub struct Route {
+    pub method: Method,
+    pub path: String,
+    pub by: By,
+}
+
+/// Every route with a body. A body's place in the corpus is its number here: new ones come last.
+pub fn routes_with_bodies() -> Vec<Route> {
+    let (cart, order) = (CartId::from_uuid(KNOWN), OrderId::from_uuid(KNOWN));
+    let (vendor, sku) = (VendorId::from_uuid(KNOWN), SkuId::from_uuid(KNOWN));
+    let route = |method, path: String, by| Route { method, path, by };
+    vec![
+        route(Method::POST, "/v1/vendors".into(), By::Admin),
+        route(Method::POST, format!("/v1/vendors/{vendor}/products"), By::Vendor),
+        route(Method::PATCH, format!("/v1/vendors/{vendor}/skus/{sku}"), By::Vendor),
+        route(Method::POST, format!("/v1/vendors/{vendor}/skus/{sku}/stock"), By::Admin),
+        route(Method::POST, "/v1/carts".into(), By::Nobody),
+        route(Method::PUT, format!("/v1/carts/{cart}/lines/{sku}"), By::Guest),
+        route(Method::POST, format!("/v1/carts/{cart}/checkout"), By::Guest),
+        route(Method::POST, format!("/v1/orders/{order}/cancel"), By::Guest),
+    ]
+}
+
+/// Every path, for requests whose path is not made by the fuzzer alone.
+pub fn paths() -> Vec<String> {
+    let mut paths: Vec<String> = routes_with_bodies().into_iter().map(|route| route.path).collect();
+    let (cart, order) = (CartId::from_uuid(KNOWN), OrderId::from_uuid(KNOWN));
+    let (vendor, product) = (VendorId::from_uuid(KNOWN), ProductId::from_uuid(KNOWN));
+    paths.extend([
+        "/v1/products".into(),
+        "/v1/orders".into(),
+        format!("/v1/vendors/{vendor}/orders"),
+        format!("/v1/products/{product}"),
+        format!("/v1/skus/{}", SkuId::from_uuid(KNOWN)),
+        format!("/v1/carts/{cart}"),
+        format!("/v1/orders/{order}"),
+        format!("/v1/orders/{order}/timeline"),
+        "/v1/admin/actors".into(),
+        format!("/v1/admin/actors/cart/{cart}"),
+        "/v1/admin/sandbox/charges".into(),
+        "/readyz".into(),
+    ]);
+    paths
+}
