@@ -226,7 +226,7 @@ impl Town {
                 slice: plan.checkpoint_slice,
                 ..CheckpointSettings::default()
             },
-            on_decide: Some(panics(way.clone(), self.poisoned.clone())),
+            on_decide: Some(panics(way.clone(), self.poisoned.clone(), self.oracle.clone())),
             on_fatal,
         });
         let node = Arc::new(Node {
@@ -321,7 +321,7 @@ async fn live(mut actor: LocalSet, world: Arc<World>, gone: CancellationToken, s
 }
 
 /// Makes decisions panic: most commands once, those that are poisoned whenever they are tried.
-fn panics(way: Way, poisoned: Arc<Mutex<BTreeSet<u64>>>) -> DecideHook {
+fn panics(way: Way, poisoned: Arc<Mutex<BTreeSet<u64>>>, oracle: Arc<Oracle>) -> DecideHook {
     let before: Mutex<BTreeSet<u64>> = Mutex::default();
     // How often this node has tried each poisoned command, and how often each vendor has panicked.
     let tried: Mutex<BTreeMap<u64, u32>> = Mutex::default();
@@ -339,12 +339,13 @@ fn panics(way: Way, poisoned: Arc<Mutex<BTreeSet<u64>>>) -> DecideHook {
         let mut poisoned = lock(&poisoned);
         if poisoned.contains(&hash) || (!is_vital && world.fault("poisoned commands", plan.poison)) {
             poisoned.insert(hash);
-            *lock(&tried).entry(hash).or_default() += 1;
+            // An actor that leaves memory forgets what made it panic: at once, when its entity was never made. Here vendors stay.
+            let stays =
+                entity.kind == Kind::Vendor && oracle.floor(entity) > 0 && plan.idle > Duration::from_secs(3_600);
+            *lock(&tried).entry(hash).or_default() += u32::from(stays);
             *lock(&restarts).entry(entity).or_default() += 1;
             let (times, of_all) = (lock(&tried)[&hash], lock(&restarts)[&entity]);
-            // An actor that leaves memory forgets what made it panic; here vendors stay.
-            let stays = entity.kind == Kind::Vendor && plan.idle > Duration::from_secs(3_600);
-            if stays && times > 2 && of_all < REMEMBERED {
+            if times > 2 && of_all < REMEMBERED {
                 world.breach(format_args!("tried again after it had panicked twice: {text}"));
             }
             panic!("{PROVOKED}");
