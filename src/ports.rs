@@ -121,7 +121,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Appends one batch in one transaction and returns when it is on disk.
     ///
     /// # Errors
-    /// Collision when a place is taken (nothing was written); Unavailable when the outcome is unknown.
+    /// Collision when a place is taken, Fenced when the writer's term is over (nothing was written); Unavailable when the outcome is unknown.
     async fn append(&self, frames: &[Frame]) -> Result<(), StoreError>;
 
     /// What became of a batch whose append ended in an error.

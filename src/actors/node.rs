@@ -441,7 +441,7 @@ impl Node {
     }
 
     /// Asks to leave whoever has been idle for long enough, and, while there are too many carts and orders, those that have been idle longest: so
-    /// many that the rest is within the limit, but none that was used in the last two seconds.
+    /// many that the rest is within the limit (and whoever was idle exactly as long), but none that was used in the last two seconds.
     fn sweep_all(self: &Arc<Self>) {
         const IN_USE_MS: u64 = 2_000;
         let now = self.coarse_ms.load(Ordering::Relaxed);
@@ -462,6 +462,7 @@ impl Node {
         for entry in E::slots(&self.registry) {
             deepest = deepest.max(entry.shared.depth.load(Ordering::Relaxed));
             if entry.shared.last_used.load(Ordering::Relaxed) < before {
+                entry.shared.stayed.store(true, Ordering::Relaxed);
                 unused.push(*entry.key());
             }
         }
@@ -527,11 +528,10 @@ mod tests {
         assert_eq!(node.wake_some(after, 1).await, None, "it begins anew");
     }
 
-    /// Makes these carts, at these coarse milliseconds, and has a checkpoint hold them.
+    /// Makes these carts, at these coarse milliseconds.
     async fn make_carts(bench: &Bench, numbers: std::ops::Range<u128>, at_ms: u64) {
         bench.node.coarse_ms.store(at_ms, Ordering::Relaxed);
         let answers: Vec<_> = numbers
-            .clone()
             .map(|number| {
                 let (owner, currency) = (crate::domain::entity::Owner::Guest, crate::domain::money::Currency::BDT);
                 let id = EntityId::from_uuid(bench.cart(number).uuid);
@@ -543,8 +543,11 @@ mod tests {
         for answer in answers {
             assert!(answer.await.is_ok_and(|answer| answer.is_ok()));
         }
+    }
+
+    fn checkpoint(bench: &Bench, numbers: std::ops::Range<u128>) {
         let states = States(bench.node.clone());
-        numbers.for_each(|number| states.checkpointed(bench.cart(number), 1));
+        numbers.into_iter().for_each(|number| states.checkpointed(bench.cart(number), 1));
     }
 
     /// Past the limit those that were idle longest leave, and no more than must; the room they had is given back.
@@ -554,6 +557,7 @@ mod tests {
         let (node, live) = (&bench.node, || bench.node.registry.live());
         make_carts(&bench, 0..3_000, 1_000).await;
         make_carts(&bench, 3_000..3_900, 2_000).await;
+        checkpoint(&bench, 0..3_900);
         node.sweep_all();
         assert_eq!(live(), 3_900, "all were used in the last two seconds");
         node.coarse_ms.store(10_000, Ordering::Relaxed);
@@ -564,5 +568,24 @@ mod tests {
         node.sweep_all();
         assert_eq!(live(), 900, "within the limit nobody leaves early");
         assert!(node.registry.room() < room / 2, "room for {} of {room} is left", node.registry.room());
+    }
+
+    /// Here because no checkpoint holds them yet: whoever cannot leave must not keep those in memory that can.
+    #[tokio::test]
+    async fn actors_that_cannot_leave_do_not_stand_before_those_that_can() {
+        let bench = Bench::with_settings(NodeSettings { live_actors: 1_000, ..NodeSettings::default() });
+        let (node, live) = (&bench.node, || bench.node.registry.live());
+        make_carts(&bench, 0..1_500, 1_000).await;
+        make_carts(&bench, 1_500..2_000, 2_000).await;
+        checkpoint(&bench, 1_500..2_000);
+        node.coarse_ms.store(10_000, Ordering::Relaxed);
+        node.sweep_all();
+        let asked = || (0..1_500).all(|number| node.is_live(bench.cart(number)));
+        assert!(asked(), "the older ones were asked, and cannot");
+        node.sweep_all();
+        until("the younger ones to leave", || live() == 1_500).await;
+        checkpoint(&bench, 0..1_500);
+        node.sweep_all();
+        until("the older ones to leave, too", || live() == 0).await;
     }
 }

@@ -13,7 +13,7 @@ use actix::dev::SendError;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// What senders and the actor itself both see of an actor.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub struct SlotShared {
     pub last_used: AtomicU64,
     /// How often it was started again after a panic.
     pub restarts: AtomicU32,
+    /// Whether it was asked to leave since that message, and could not.
+    pub stayed: AtomicBool,
 }
 
 /// An actor in memory.
@@ -83,10 +85,11 @@ impl Registry {
     }
 
     /// When the last of the `count` carts and orders that have been idle longest was used, and a millisecond more: who was used before that is
-    /// one of these. 0 when none is asked for.
+    /// one of these, or as old. Those that were asked to leave and could not do not count. 0 when none is asked for.
     pub(super) fn longest_idle(&self, count: usize) -> u64 {
         fn last_used<E: Hosted>(slots: &Slots<E>) -> impl Iterator<Item = u64> {
-            slots.iter().map(|slot| slot.shared.last_used.load(Ordering::Relaxed))
+            let can_leave = slots.iter().filter(|slot| !slot.shared.stayed.load(Ordering::Relaxed));
+            can_leave.map(|slot| slot.shared.last_used.load(Ordering::Relaxed))
         }
         let Some(index) = count.checked_sub(1) else { return 0 };
         let mut all: Vec<u64> = last_used(&self.carts).chain(last_used(&self.orders)).collect();
@@ -142,6 +145,7 @@ impl Registry {
                 }
                 slot.shared.depth.fetch_add(1, Ordering::AcqRel);
                 slot.shared.last_used.store(now_ms, Ordering::Relaxed);
+                slot.shared.stayed.store(false, Ordering::Relaxed);
                 match slot.addr.try_send(Deliver(envelope)) {
                     Ok(()) => return Ok(()),
                     Err(SendError::Full(Deliver(back)) | SendError::Closed(Deliver(back))) => envelope = back,

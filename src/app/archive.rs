@@ -11,12 +11,12 @@
 
 use super::rebuild::make;
 use super::text::{counted, parse_rfc3339};
-use super::{AppError, open_archive};
+use super::{AppError, archive_in, open_archive};
 use crate::adapters::clock::SystemClock;
 use crate::domain::time::Timestamp;
 use crate::persistence::archived::{same_frames, with_archive};
 use crate::persistence::recovery::{FrameReader, recover};
-use crate::persistence::{self, Mode, StoreConfig};
+use crate::persistence::{self, Mode, Place, StoreConfig};
 use crate::ports::{CheckpointWrite, Clock, Frame, Journal, Partition, Store, StoreError};
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,9 @@ use std::time::Duration;
 
 /// Frames in one transaction of the archive.
 const FRAMES: usize = 256;
-/// Bytes of frames read at a time.
+/// Frames whose records are in memory at the same time.
+const STEP: u64 = 20_000;
+/// Bytes of frames read at a time, and in one transaction of the archive.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// What was archived.
@@ -102,23 +104,46 @@ impl fmt::Display for Archive {
 /// When no archive is named, when it is another store's, or when one of the two cannot be read or written. Then nothing was dropped
 /// that the archive does not hold.
 pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result<Archive, AppError> {
-    if config.archive.is_none() {
+    let Some(directory) = &config.archive else {
         return Err(AppError::Asked("say with --archive in which directory the archive is, or is to be".into()));
+    };
+    std::fs::create_dir_all(directory)?;
+    if matches!(&config.place, Place::Sqlite(store) if std::fs::canonicalize(store).ok() == std::fs::canonicalize(directory).ok())
+    {
+        return Err(AppError::Asked("the archive needs a directory of its own".into()));
+    }
+    // A directory that a power cut takes back would take the archive along.
+    std::fs::File::open(directory)?.sync_all()?;
+    if let Some(parent) = std::fs::canonicalize(directory)?.parent() {
+        std::fs::File::open(parent)?.sync_all()?;
     }
     // Not before the store is known to be there and free: an archive of nothing helps nobody.
     let store = persistence::open(config, Mode::Upkeep).await?;
-    let Some(archive) = open_archive(config, Mode::Serve).await? else { return Ok(Archive::default()) };
+    let archive = open_archive(&archive_in(directory, config), Mode::Serve).await?;
     // Fails if it is another's.
     with_archive(store.clone(), &archive).await?;
     let mut done = Archive::default();
     let before = before.moment(SystemClock::default().now());
     for head in store.journal.partitions().await? {
         let until = newest_before(&*store.journal, &head, before).await?;
-        done.archived += copy(&*store.journal, &*archive.journal, head.id, until).await?;
-        if !bring_up_to_date(&archive, head.id, &mut done).await? || keep {
+        let mut whole = bring_up_to_date(&archive, head.id, &mut done).await?;
+        let mut end = tail_of(&*archive.journal, head.id).await?;
+        while whole && end < until {
+            let next = until.min(end + STEP);
+            done.archived += copy(&*store.journal, &*archive.journal, head.id, next).await?;
+            whole = bring_up_to_date(&archive, head.id, &mut done).await?;
+            end = next;
+        }
+        if !whole || keep {
             continue;
         }
-        same_frames(&*store.journal, &*archive.journal, head.id, head.base_seq, until).await?;
+        let compared = same_frames(&*store.journal, &*archive.journal, head.id, head.base_seq, until).await?;
+        if compared != until - head.base_seq {
+            return Err(AppError::Asked(format!(
+                "the archive lacks frames of partition {}: nothing of it was dropped",
+                head.id
+            )));
+        }
         // The last one stays, as the link between the two.
         let up_to = until.saturating_sub(1);
         if up_to >= head.base_seq && up_to > 0 {
@@ -150,13 +175,15 @@ async fn copy(store: &dyn Journal, archive: &dyn Journal, partition: u16, until:
     let mut expected = end + 1;
     loop {
         let mut some: Vec<Frame> = Vec::with_capacity(FRAMES);
-        while some.len() < FRAMES && expected <= until {
+        let mut bytes = 0;
+        while some.len() < FRAMES && bytes < READ_BYTES && expected <= until {
             let Some(frame) = reader.next(store).await? else { break };
             if frame.seq != expected {
                 let missing = format!("frame {expected} of partition {partition} is missing in the store");
                 return Err(StoreError::Invalid(missing));
             }
             expected += 1;
+            bytes += frame.payload.len();
             some.push(frame);
         }
         if some.is_empty() {

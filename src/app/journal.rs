@@ -1,7 +1,7 @@
 //! `haat journal`: the frames and records of a store, as they happened, for people or as JSON lines. Runs beside a server.
 
 use super::text::{counted, rfc3339};
-use super::{AppError, open_for_tools};
+use super::{AppError, need_whole_journal, open_for_tools};
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::StoreConfig;
@@ -51,6 +51,14 @@ impl Selection {
             (None, None) => Ok((0..limits::PARTITIONS).collect()),
         }
     }
+}
+
+/// Whether this is all of the journal: not, when its first frames were moved to an archive and none is named.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn is_whole(config: &StoreConfig) -> Result<bool, AppError> {
+    Ok(need_whole_journal(config, &open_for_tools(config).await?).await.is_ok())
 }
 
 /// Prints what is selected of the store of this configuration, in the order of time.

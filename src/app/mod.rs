@@ -26,6 +26,7 @@ use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -261,12 +262,16 @@ fn end_process() -> OnFatal {
     })
 }
 
-/// Brings a store's schema up to date, and does nothing more.
+/// Brings the schema of a store, and of the archive that is named, up to date, and does nothing more.
 ///
 /// # Errors
 /// When the store cannot be reached or is of a newer version.
 pub async fn migrate(store: &persistence::StoreConfig) -> Result<(), AppError> {
-    Ok(persistence::migrate(store).await?)
+    persistence::migrate(store).await?;
+    if let Some(archive) = archive_of(store)? {
+        persistence::migrate(&archive).await?;
+    }
+    Ok(())
 }
 
 /// Opens a store to look at it, beside a running server: takes nothing, writes nothing. With an archive its journal begins where that
@@ -276,23 +281,29 @@ pub async fn migrate(store: &persistence::StoreConfig) -> Result<(), AppError> {
 /// When there is none, when it cannot be reached, when it is of another version, or when the archive is not its own.
 async fn open_for_tools(config: &persistence::StoreConfig) -> Result<Store, AppError> {
     let store = persistence::open(config, Mode::Tool).await?;
-    Ok(match open_archive(config, Mode::Tool).await? {
-        Some(archive) => with_archive(store, &archive).await?,
+    Ok(match archive_of(config)? {
+        Some(archive) => with_archive(store, &open_archive(&archive, Mode::Tool).await?).await?,
         None => store,
     })
 }
 
-/// Opens the archive that the configuration names, if it names one.
-async fn open_archive(config: &persistence::StoreConfig, mode: Mode) -> Result<Option<Store>, AppError> {
+/// The archive that the configuration names, if it names one. It must be there.
+fn archive_of(config: &persistence::StoreConfig) -> Result<Option<persistence::StoreConfig>, AppError> {
     let Some(directory) = &config.archive else { return Ok(None) };
-    let place = Place::Archive(directory.clone());
-    let config = persistence::StoreConfig { place, archive: None, options: config.options.clone() };
-    if mode == Mode::Tool && !sqlite::archive_in(directory).exists() {
+    if !sqlite::archive_in(directory).exists() {
         return Err(AppError::Asked(format!("there is no archive in {}", directory.display())));
     }
-    let opened = persistence::open(&config, mode).await;
-    let failed = |error| AppError::Asked(format!("the archive in {} cannot be used: {error}", directory.display()));
-    opened.map(Some).map_err(failed)
+    Ok(Some(archive_in(directory, config)))
+}
+
+fn archive_in(directory: &Path, config: &persistence::StoreConfig) -> persistence::StoreConfig {
+    let place = Place::Archive(directory.to_owned());
+    persistence::StoreConfig { place, archive: None, options: config.options.clone() }
+}
+
+async fn open_archive(config: &persistence::StoreConfig, mode: Mode) -> Result<Store, AppError> {
+    let failed = |error| AppError::Asked(format!("the archive cannot be used: {error}"));
+    persistence::open(config, mode).await.map_err(failed)
 }
 
 /// Makes sure that the whole journal of this store can be read.

@@ -5,16 +5,16 @@
 //! made from their records, and written as a checkpoint writes them.
 
 use super::text::counted;
-use super::{AppError, need_whole_journal, open_archive};
+use super::{AppError, archive_of, need_whole_journal, open_archive};
 use crate::actors::{Built, Rebuilt, build_any};
 use crate::adapters::clock::SystemClock;
 use crate::domain::entity::{Capture, Entity};
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::archived::with_archive;
-use crate::persistence::recovery::{Replayed, recover};
+use crate::persistence::recovery::{Replayed, for_each_frame, for_each_record, recover};
 use crate::persistence::{self, Mode, StoreConfig};
-use crate::ports::{Captured, CheckpointWrite, Clock, Partition, Store};
+use crate::ports::{Captured, CheckpointWrite, Clock, Partition, Store, StoreError};
 use std::fmt;
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ impl fmt::Display for Rebuild {
 pub async fn rebuild(config: &StoreConfig) -> Result<Rebuild, AppError> {
     let mut store = persistence::open(config, Mode::Serve).await?;
     need_whole_journal(config, &store).await?;
-    if let Some(archive) = open_archive(config, Mode::Tool).await? {
-        store = with_archive(store, &archive).await?;
+    if let Some(archive) = archive_of(config)? {
+        store = with_archive(store, &open_archive(&archive, Mode::Tool).await?).await?;
     }
     let clock = SystemClock::default();
     let lease = Duration::from_millis(limits::LEASE_MS);
@@ -81,9 +81,23 @@ fn from_the_start(partition: &Partition) -> Partition {
     Partition { checkpoint_seq: 0, base_seq: 0, ..*partition }
 }
 
-/// Makes every entity from its records alone, and writes nothing.
+/// Sees whether every frame is there, makes every entity from its records alone, and writes nothing.
 async fn try_all(store: &Store, taken: &[Partition]) -> Result<(), AppError> {
     for partition in taken {
+        let mut seq = 0;
+        for_each_frame(&*store.journal, partition.id, 0, |frame| {
+            let mut found = 0;
+            for_each_record(frame, |_, _| found += 1)?;
+            if frame.seq != seq + 1 || found != frame.records {
+                return Err(StoreError::Invalid(format!(
+                    "nothing was changed: frames or records are missing after frame {seq} of partition {}",
+                    partition.id
+                )));
+            }
+            seq = frame.seq;
+            Ok(())
+        })
+        .await?;
         for mut replayed in recover(store, &[from_the_start(partition)]).await?.entities {
             replayed.history.snapshot = None;
             build_any(replayed.entity, &replayed.history).map_err(|error| {

@@ -66,7 +66,10 @@ pub async fn print(
 ) -> Result<(), AppError> {
     let store = open_for_tools(config).await?;
     need_whole_journal(config, &store).await?;
-    print_store(&store, entity, until, out).await
+    let printed = print_store(&store, entity, until, out).await;
+    // An archive that was made meanwhile looks like damage.
+    need_whole_journal(config, &store).await?;
+    printed
 }
 
 async fn print_store(store: &Store, entity: EntityRef, until: Until, out: &mut impl Write) -> Result<(), AppError> {

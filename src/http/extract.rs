@@ -114,9 +114,21 @@ fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
 /// and answers are kept by proxies and in bug reports.
 fn without_value(detail: &str) -> Cow<'_, str> {
     match (detail.find(" string \""), detail.rfind("\", expected")) {
-        (Some(start), Some(end)) if start < end => format!("{} string{}", &detail[..start], &detail[end + 1..]).into(),
-        _ => detail.into(),
+        (Some(start), Some(end)) if start < end => {
+            return format!("{} string{}", &detail[..start], &detail[end + 1..]).into();
+        }
+        _ => {}
     }
+    // A number, in backticks, may be a card's.
+    for kind in [" integer `", " floating point `", " character `"] {
+        if let Some(start) = detail.find(kind)
+            && let Some(end) = detail.rfind("`, expected")
+            && start < end
+        {
+            return format!("{}{}", &detail[..start + kind.len() - 2], &detail[end + 1..]).into();
+        }
+    }
+    detail.into()
 }
 
 /// Refuses what is no plain JSON by its own account.
@@ -240,6 +252,16 @@ mod tests {
     use super::*;
     use http::HeaderValue;
     use serde::Deserialize;
+
+    #[test]
+    fn what_stood_in_the_wrong_place_is_not_repeated() {
+        for value in ["\"4111111111111111\"", "4111111111111111", "4111.1111111111", "-4111111111111111"] {
+            let error = serde_json::from_str::<bool>(value).expect_err("no truth value").to_string();
+            let told = without_value(&error);
+            assert!(!told.contains("4111") && told.contains("expected a boolean"), "{told}");
+        }
+        assert_eq!(without_value("missing field `x`"), "missing field `x`");
+    }
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

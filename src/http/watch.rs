@@ -88,7 +88,8 @@ impl Watch {
 
     /// Whether a request runs, or its answer is handed over.
     pub(super) fn is_busy(&self) -> bool {
-        self.0.lock().phase == Phase::Busy
+        let state = self.0.lock();
+        state.phase == Phase::Busy || state.full.is_some()
     }
 
     pub(super) fn started(&self) -> InFlight {

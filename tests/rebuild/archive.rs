@@ -251,6 +251,16 @@ async fn the_base_is_what_the_store_held_at_that_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_needs_a_directory_of_its_own() {
+    let store = TestStore::new(Kind::Sqlite).await;
+    sold_out_of(&store).await;
+    let same = StoreConfig { archive: Some(store.data_dir().to_path_buf()), ..store.config() };
+    let told = archive(&same, NOW, false).await.expect_err("an archive").to_string();
+    assert!(told.contains("directory of its own"), "{told}");
+    clean(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archive_of_another_store_is_refused() {
     let (store, other) = (TestStore::new(Kind::Sqlite).await, TestStore::new(Kind::Sqlite).await);
     for store in [&store, &other] {
@@ -284,8 +294,11 @@ async fn a_damaged_archive_costs_nothing() {
     move_all(&store).await;
     more_sold(&store, &sku).await;
 
-    let damage = "DELETE FROM journal WHERE seq = 2";
-    in_file(&file, AssertSqlSafe(damage.into())).await;
+    // One frame, and of an entity that has no later record: nothing else tells of it.
+    let damage = "DELETE FROM journal WHERE (partition, seq) IN (
+        SELECT partition, max(seq) FROM journal AS later WHERE seq < (
+            SELECT max(seq) FROM journal WHERE partition = later.partition) AND records > 0 GROUP BY partition LIMIT 1)";
+    assert_eq!(in_file(&file, AssertSqlSafe(damage.into())).await, 1);
     let told = rebuild(&with_archive(&store)).await.expect_err("a rebuild").to_string();
     assert!(told.contains("nothing was changed"), "{told}");
     more_sold(&store, &sku).await;

@@ -2,16 +2,13 @@
 
 use crate::store::{Disk, Server};
 use crate::world::{World, lock};
-use haat::domain::ids::{EntityId, EntityRef, Kind, SkuId};
+use haat::domain::ids::EntityRef;
 use haat::persistence::recovery::for_each_record;
 use haat::ports::{Codec, Frame};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most entities that are damaged at the same time.
 const VICTIMS: usize = 3;
-/// What a panic says that comes of a damaged record.
-pub const OVERFLOW: &str = "attempt to add with overflow";
-
 /// How a record is damaged.
 #[derive(Clone, Copy, Debug)]
 enum Wound {
@@ -19,8 +16,6 @@ enum Wound {
     Unreadable,
     /// It is gone, and a later one is not.
     Missing,
-    /// It can be read, and to apply it overflows.
-    Overflows(SkuId),
 }
 
 /// What is damaged.
@@ -72,11 +67,6 @@ impl Damage {
                 }
                 Some(Wound::Missing) => None,
                 Some(Wound::Unreadable) => Some(serde_json::json!([{ "type": "of_no_known_kind" }])),
-                Some(Wound::Overflows(sku)) => {
-                    let event =
-                        serde_json::json!({ "type": "stock_adjusted", "sku": sku, "delta": i64::MAX, "reason": "" });
-                    Some(serde_json::json!([event, event]))
-                }
             };
             touched = true;
             let mut whole: serde_json::Value = serde_json::from_slice(line).expect("the engine wrote it");
@@ -119,10 +109,8 @@ impl Disk {
         }
         let (entity, version) = *records.get(world.chance.below(records.len() as u64) as usize)?;
         let has_later = records.iter().any(|(other, later)| *other == entity && *later > version);
-        let sku = self.tables.skus.values().find(|row| row.vendor_id.entity() == entity).map(|row| row.id);
-        let wound = match (world.chance.below(3), sku) {
-            (0, _) if has_later => Wound::Missing,
-            (1, Some(sku)) if entity.kind == Kind::Vendor => Wound::Overflows(sku),
+        let wound = match world.chance.below(3) {
+            0 if has_later => Wound::Missing,
             _ => Wound::Unreadable,
         };
         self.damage.victims.insert(entity);
@@ -130,7 +118,6 @@ impl Disk {
         world.count(match wound {
             Wound::Unreadable => "unreadable records",
             Wound::Missing => "missing records",
-            Wound::Overflows(_) => "overflowing records",
         });
         Some(format!("record {version} of {entity}: {wound:?}"))
     }

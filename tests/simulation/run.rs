@@ -1,6 +1,5 @@
 //! One run: a shop opens, people come, nodes crash and are replaced; then it becomes quiet, and everything is checked.
 
-use crate::damage::OVERFLOW;
 use crate::node::{Node, PROVOKED, Town};
 use crate::people::{Person, VENDORS};
 use crate::store::Way;
@@ -11,7 +10,7 @@ use haat::domain::entity::Principal;
 use haat::domain::money::Currency;
 use haat::domain::vendor::{Vendor, VendorCommand};
 use haat::limits;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::panic;
@@ -41,8 +40,6 @@ const CHANGES: i64 = 20;
 
 thread_local! {
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    /// Whether a record may have been damaged such that it makes the engine panic.
-    static OVERFLOWS: Cell<bool> = const { Cell::new(false) };
     static IDLE: RefCell<Idle> = const { RefCell::new(Idle { root: None, parked: false, quiet: false, rests: false }) };
 }
 
@@ -70,7 +67,6 @@ pub struct Outcome {
 pub fn run(seed: u64, long: bool) -> Outcome {
     note_panics();
     PANICS.take();
-    OVERFLOWS.set(false);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -135,7 +131,7 @@ fn note_panics() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let payload = info.payload_as_str().unwrap_or_default();
-            if payload == PROVOKED || (payload == OVERFLOW && OVERFLOWS.get()) {
+            if payload == PROVOKED {
                 return;
             }
             let place = info.location().map(ToString::to_string).unwrap_or_default();
@@ -194,7 +190,6 @@ async fn mishaps(town: Arc<Town>) {
             world.leap(by);
         }
         if world.fault("damages", world.plan.damage) {
-            OVERFLOWS.set(true);
             town.server.wound();
         }
     }

@@ -1,15 +1,20 @@
 //! Epochs fence, leases are waited for.
 
-use crate::fixture::{NO_LEASE, take};
+use crate::fixture::{Fixture, NO_LEASE, take};
 use crate::on_both_stores;
 use crate::samples::{at, frame, write};
 use haat::limits;
-use haat::ports::StoreError;
+use haat::ports::{CheckpointWrite, StoreError};
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// Long enough that no test sees it run out.
 const LONG: Duration = Duration::from_secs(3600);
+
+/// By the frames that stand in the way, or by the epochs.
+fn is_refused(append: Result<(), StoreError>) -> bool {
+    matches!(append, Err(StoreError::Collision | StoreError::Fenced))
+}
 
 on_both_stores! {
     async fn taking_raises_epochs_and_marks_them_in_the_journal(fixture) {
@@ -34,7 +39,7 @@ on_both_stores! {
         let (store, old) = fixture.open_and_take().await;
         let new = take(&store, "new").await;
         for home in &old {
-            assert!(matches!(store.journal.append(&[frame(home, 1, "old", b"x")]).await, Err(StoreError::Collision)));
+            assert!(is_refused(store.journal.append(&[frame(home, 1, "old", b"x")]).await));
         }
         assert!(matches!(store.journal.renew(&old, LONG).await, Err(StoreError::Fenced)));
         assert!(matches!(write(&store, &old, &[]).await, Err(StoreError::Fenced)));
@@ -65,7 +70,7 @@ on_both_stores! {
         });
         let new = take(&store, "new").await;
         let (appended, error) = owner.await.expect("the owner does not panic");
-        assert!(matches!(error, StoreError::Collision), "{error}");
+        assert!(matches!(error, StoreError::Collision | StoreError::Fenced), "{error}");
         // Its last batch that was accepted stands before the mark of the new term in every partition.
         for taken in &new {
             assert!(taken.tail_seq > appended + 1, "{taken:?}, {appended}");
@@ -93,7 +98,7 @@ async fn on_postgres_a_taker_fences_at_once_and_waits_for_the_lease() {
     })
     .await
     .expect("the new term is marked long before the lease ends");
-    assert!(matches!(store.journal.append(&[frame(&old[0], 1, "old", b"x")]).await, Err(StoreError::Collision)));
+    assert!(is_refused(store.journal.append(&[frame(&old[0], 1, "old", b"x")]).await));
     assert!(timeout(Duration::from_millis(100), &mut taking).await.is_err(), "the lease still runs");
     taking.abort();
 
@@ -124,4 +129,25 @@ on_both_stores! {
         store.journal.release(&old).await.expect("released");
         timeout(Duration::from_secs(30), take(&store, "new")).await.expect("no wait");
     }
+}
+
+/// A server that slept through everything: its successor's frames, which would have stood in its way, are in an archive. The embedded store
+/// has a lock on its directory instead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_a_former_owner_appends_nothing_where_frames_were_dropped() {
+    let fixture = Fixture::postgres().await;
+    let (store, slept) = fixture.open_and_take().await;
+    let taken = take(&store, "successor").await;
+    let home = &taken[3];
+    for ahead in 1..=5 {
+        store.journal.append(&[frame(home, ahead, "theirs", b"theirs")]).await.expect("a frame");
+    }
+    let advance = [(home.id, home.tail_seq + 5)];
+    let checkpoint = CheckpointWrite { owned: &taken, entities: &[], advance: &advance };
+    store.checkpoints.write(checkpoint).await.expect("a checkpoint");
+    store.journal.drop_frames(home.id, home.tail_seq + 4).await.expect("dropped");
+    let late = store.journal.append(&[frame(&slept[3], 1, "late", b"late")]).await;
+    assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
+    let left = store.journal.frames(home.id, 0, 1 << 20).await.expect("frames");
+    assert_eq!(left.iter().map(|frame| frame.seq).collect::<Vec<_>>(), [home.tail_seq + 5]);
 }

@@ -139,7 +139,10 @@ impl fmt::Display for Report {
 pub async fn audit(config: &StoreConfig, data_dir: &Path) -> Result<Report, AppError> {
     let store = super::open_for_tools(config).await?;
     super::need_whole_journal(config, &store).await?;
-    audit_store(&store, data_dir).await
+    let report = audit_store(&store, data_dir).await?;
+    // An archive that was made meanwhile looks like damage.
+    super::need_whole_journal(config, &store).await?;
+    Ok(report)
 }
 
 /// [`audit`] of a store that is open.

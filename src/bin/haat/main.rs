@@ -9,7 +9,7 @@ mod tools;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use haat::app::{App, AppError, Hooks};
-use haat::config::{Config, LogArgs, ServeArgs, StoreArgs, ToolArgs};
+use haat::config::{Config, LogArgs, ServeArgs, ToolArgs};
 use haat::telemetry;
 use std::process::ExitCode;
 
@@ -42,8 +42,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Print a token to stdout. Opens no store.
     Token(token::TokenArgs),
-    /// Bring the store's schema up to date, and do nothing more.
-    Migrate(StoreArgs),
+    /// Bring the schema of the store, and of its archive if one is named, up to date, and do nothing more.
+    Migrate(ToolArgs),
     /// Look at the whole store, beside a running server, and tell whether everything adds up.
     #[command(after_help = tools::AUDIT_CODES)]
     Audit(ToolArgs),

@@ -5,7 +5,7 @@ use haat::app::archive::{self as archiving, Before};
 use haat::app::journal::{self, EntityRef, Selection};
 use haat::app::replay::{self, Until};
 use haat::app::{AppError, audit as auditing, rebuild as rebuilding};
-use haat::config::{StoreArgs, ToolArgs};
+use haat::config::ToolArgs;
 use std::io::{self, BufWriter};
 use std::process::ExitCode;
 
@@ -115,7 +115,11 @@ pub async fn journal(args: &JournalArgs) -> anyhow::Result<ExitCode> {
         json: args.json,
     };
     let mut out = BufWriter::new(io::stdout());
-    told(journal::print(&args.store.store()?, &selection, &mut out).await)
+    let store = args.store.store()?;
+    if !journal::is_whole(&store).await? {
+        eprintln!("haat: the oldest frames are not shown: they were moved to an archive (--archive DIR)");
+    }
+    told(journal::print(&store, &selection, &mut out).await)
 }
 
 /// Prints the life of one entity.
@@ -125,9 +129,9 @@ pub async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Brings the schema up to date.
-pub async fn migrate(args: &StoreArgs) -> anyhow::Result<ExitCode> {
+pub async fn migrate(args: &ToolArgs) -> anyhow::Result<ExitCode> {
     let store = args.store()?;
-    args.make_data_dir()?;
+    args.store.make_data_dir()?;
     haat::app::migrate(&store).await?;
     println!("the schema is up to date");
     Ok(ExitCode::SUCCESS)

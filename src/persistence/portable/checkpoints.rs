@@ -46,6 +46,15 @@ impl Checkpoints for Inner {
         let cleared = async {
             let mut transaction = upserts::begin(held.connection()).await?;
             let ours = upserts::lock_owned(&mut transaction, owned).await?;
+            let bases: Vec<(i16, i64)> =
+                sqlx::query_as("SELECT id, base_seq FROM partition").fetch_all(&mut *transaction).await?;
+            // What has been moved to an archive since they were taken could not be made anew without it.
+            let moved = bases.iter().any(|(id, base)| {
+                owned.iter().any(|own| i64::from(own.id) == i64::from(*id) && u64::try_from(*base) != Ok(own.base_seq))
+            });
+            if moved {
+                return Ok(None);
+            }
             if ours {
                 for table in TABLES {
                     sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *transaction).await?;
@@ -53,10 +62,14 @@ impl Checkpoints for Inner {
                 sqlx::query("UPDATE partition SET checkpoint_seq = 0").execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
-            Ok(ours)
+            Ok(Some(ours))
         };
         let outcome = tokio::time::timeout(self.checkpoint_timeout, cleared).await;
-        if held.settle_timed(outcome)? { Ok(()) } else { Err(StoreError::Fenced) }
+        match held.settle_timed(outcome)? {
+            Some(true) => Ok(()),
+            Some(false) => Err(StoreError::Fenced),
+            None => Err(StoreError::Invalid("frames were moved to an archive meanwhile: begin again".into())),
+        }
     }
 }
 

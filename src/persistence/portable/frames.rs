@@ -1,6 +1,6 @@
 //! Reading the journal: the same SQL on both stores.
 
-use super::{Db, Inner};
+use super::{Db, Inner, upserts};
 use crate::persistence::slot::within;
 use crate::persistence::values::{Moment, columns, signed, unsigned};
 use crate::ports::{Codec, Frame, Landed, Partition, StoreError};
@@ -91,8 +91,16 @@ impl Inner {
     pub(super) async fn drop_up_to(&self, partition: u16, up_to: u64) -> Result<u64, StoreError> {
         let (id, up_to) = (i32::from(partition), signed(up_to)?);
         let mut held = self.checkpointer().await?;
-        let raised = sqlx::query(RAISE_BASE).bind(id).bind(up_to).execute(held.connection()).await;
-        if held.settle(raised)?.rows_affected() == 0 {
+        let raised = async {
+            let mut transaction = upserts::begin(held.connection()).await?;
+            // What a writer whose term is over has begun to append ends before its place can become free.
+            upserts::wait_for_appends(&mut transaction).await?;
+            let raised = sqlx::query(RAISE_BASE).bind(id).bind(up_to).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(raised)
+        };
+        let raised = tokio::time::timeout(self.checkpoint_timeout, raised).await;
+        if held.settle_timed(raised)?.rows_affected() == 0 {
             return Err(StoreError::Invalid(format!(
                 "frames of partition {partition} up to {up_to} may not be dropped: the checkpoint is before that, or no frame after it"
             )));
@@ -100,8 +108,9 @@ impl Inner {
         let mut dropped = 0;
         loop {
             let mut held = self.checkpointer().await?;
-            let some = sqlx::query(DROP).bind(id).bind(up_to).execute(held.connection()).await;
-            match held.settle(some)?.rows_affected() {
+            let some = sqlx::query(DROP).bind(id).bind(up_to).execute(held.connection());
+            let some = tokio::time::timeout(self.checkpoint_timeout, some).await;
+            match held.settle_timed(some)?.rows_affected() {
                 0 => return Ok(dropped),
                 some => dropped += some,
             }

@@ -13,10 +13,15 @@ use tokio::time::timeout;
 /// How often the epoch frames of a take-over are tried while the former owner goes on appending.
 const EPOCH_FRAME_TRIES: usize = 1000;
 
+/// Takes all or nothing, and nothing of a writer whose term is over. As long as a successor's frames stand where it would write it meets
+/// those; they may have been moved to an archive by the time it wakes.
 const APPEND: &str = "
     INSERT INTO journal (partition, seq, epoch, at, batch, records, codec, payload)
     SELECT * FROM UNNEST($1::smallint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::uuid[], $6::integer[],
-        $7::smallint[], $8::bytea[])";
+        $7::smallint[], $8::bytea[])
+    WHERE NOT EXISTS (
+        SELECT 1 FROM UNNEST($1::smallint[], $3::bigint[]) AS term (id, epoch) JOIN partition USING (id)
+        WHERE partition.epoch <> term.epoch)";
 
 /// FOR UPDATE waits for a checkpoint of the former owner to end, which holds these rows FOR KEY SHARE.
 const RAISE_EPOCHS: &str = "
@@ -160,6 +165,7 @@ impl Journal for Inner {
         let outcome = timeout(self.append_timeout, insert.execute(held.connection())).await;
         let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
         match held.settle_timed(outcome) {
+            Ok(done) if done.rows_affected() == 0 && !frames.is_empty() => Err(StoreError::Fenced),
             Ok(_) => Ok(()),
             Err(_) if collided => Err(StoreError::Collision),
             Err(error) => Err(error),

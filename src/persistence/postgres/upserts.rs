@@ -59,6 +59,13 @@ pub(super) async fn lock_owned(connection: &mut PgConnection, owned: &[Partition
     Ok(locked.len() == owned.len())
 }
 
+/// Waits until every append that has begun has ended; those that begin from now on wait for this transaction. It waits a moment only, longer than a
+/// vacuum takes to give way, so that no writer stands behind it for long.
+pub(super) async fn wait_for_appends(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SET LOCAL lock_timeout = '1500ms'").execute(&mut *connection).await?;
+    sqlx::query("LOCK TABLE journal IN SHARE ROW EXCLUSIVE MODE").execute(connection).await.map(|_| ())
+}
+
 /// Those of these entities whose head is newer in the store than here.
 pub(super) async fn newer_heads(
     connection: &mut PgConnection,

@@ -30,6 +30,12 @@ pub(super) async fn lock_owned(connection: &mut SqliteConnection, owned: &[Parti
     Ok(owned.iter().all(|own| epochs.contains(&(i64::from(own.id), big(own.epoch)))))
 }
 
+/// There is one writer, and it is this one.
+#[allow(clippy::unused_async, reason = "the other store has something to wait for")]
+pub(super) async fn wait_for_appends(_connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    Ok(())
+}
+
 /// Those of these entities whose head is newer in the store than here.
 pub(super) async fn newer_heads(
     connection: &mut SqliteConnection,
