@@ -144,8 +144,11 @@ impl Registry {
                     return Err(Undelivered::Full);
                 }
                 slot.shared.depth.fetch_add(1, Ordering::AcqRel);
-                slot.shared.last_used.store(now_ms, Ordering::Relaxed);
-                slot.shared.stayed.store(false, Ordering::Relaxed);
+                // Housekeeping gives the time of the last message: it is none itself.
+                if slot.shared.last_used.load(Ordering::Relaxed) != now_ms {
+                    slot.shared.last_used.store(now_ms, Ordering::Relaxed);
+                    slot.shared.stayed.store(false, Ordering::Relaxed);
+                }
                 match slot.addr.try_send(Deliver(envelope)) {
                     Ok(()) => return Ok(()),
                     Err(SendError::Full(Deliver(back)) | SendError::Closed(Deliver(back))) => envelope = back,

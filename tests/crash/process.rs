@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 /// The longest wait for anything that must come.
-pub const BOUND: Duration = Duration::from_secs(30);
+pub const BOUND: Duration = Duration::from_secs(90);
 /// Between two looks.
 pub const LOOK: Duration = Duration::from_millis(5);
 
