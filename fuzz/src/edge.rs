@@ -58,7 +58,7 @@ impl Default for Edge {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         let directory = std::env::temp_dir().join(format!("haat-fuzz-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory for the store");
-        let config = StoreConfig { place: Place::Sqlite(directory), options: Options::default() };
+        let config = StoreConfig { place: Place::Sqlite(directory), archive: None, options: Options::default() };
         let core = runtime.block_on(async {
             let store = open(&config, Mode::Serve).await.expect("an embedded store opens");
             Core::new(CoreParts {
