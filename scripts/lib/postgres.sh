@@ -164,21 +164,22 @@ postgres_free_port() {
 }
 
 postgres_start() {
-    local dir=$1 port
+    local dir=$1 port log
+    log=${HAAT_POSTGRES_LOG:-$dir/log}
     for _ in 1 2 3 4 5; do
         port=${HAAT_POSTGRES_PORT:-$(postgres_free_port)} || break
         # Another process may take the port between our look and the server's: then another port.
-        if postgres_as_user "$POSTGRES_BIN/pg_ctl" -D "$dir/data" -l "$dir/log" -o "-p $port" -w -t 60 start \
+        if postgres_as_user "$POSTGRES_BIN/pg_ctl" -D "$dir/data" -l "$log" -o "-p $port" -w -t 60 start \
             </dev/null >"$dir/pg_ctl.log" 2>&1; then
             POSTGRES_URL="postgres://haat:$(cat "$dir/password")@127.0.0.1:$port/haat"
             (umask 077 && printf '%s\n' "$POSTGRES_URL" >"$dir/url")
             return 0
         fi
-        grep -q 'Address already in use' "$dir/log" 2>/dev/null || break
-        rm -f "$dir/log"
+        grep -q 'Address already in use' "$log" 2>/dev/null || break
+        : >"$log"
     done
     postgres_say "the server did not start:"
-    cat "$dir/pg_ctl.log" "$dir/log" >&2 2>/dev/null || true
+    cat "$dir/pg_ctl.log" "$log" >&2 2>/dev/null || true
     return 1
 }
 

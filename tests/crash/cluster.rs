@@ -1,11 +1,15 @@
 //! A Postgres server of one test's own, which can be killed.
 
 use crate::process::{free_address, until};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 pub struct Cluster {
     directory: TempDir,
+    /// Elsewhere: what a server says of a full file system must find room.
+    log: TempDir,
     port: u16,
     kept: bool,
 }
@@ -18,7 +22,13 @@ impl Cluster {
 
     /// The same in this directory.
     pub fn start_in(directory: TempDir) -> Self {
-        let cluster = Self { directory, port: free_address().port(), kept: false };
+        let log = TempDir::new().expect("a temporary directory");
+        let cluster = Self { directory, log, port: free_address().port(), kept: false };
+        // The server may run as another user.
+        std::fs::write(cluster.log(), "").expect("a file");
+        for (path, mode) in [(cluster.log.path(), 0o755), (&cluster.log(), 0o666)] {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("they are ours");
+        }
         assert!(cluster.run(&["start"]), "Postgres does not start");
         cluster
     }
@@ -29,6 +39,7 @@ impl Cluster {
         let mut command = Command::new(script);
         command.args(arguments).env("HAAT_POSTGRES_DIR", self.directory.path());
         command.env("HAAT_POSTGRES_PORT", self.port.to_string());
+        command.env("HAAT_POSTGRES_LOG", self.log());
         // What the server inherits it would keep open.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
@@ -37,6 +48,10 @@ impl Cluster {
     pub fn url(&self) -> String {
         let url = std::fs::read_to_string(self.directory.path().join("url")).expect("it runs");
         url.trim().to_owned()
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.log.path().join("log")
     }
 
     fn pid_file(&self) -> std::path::PathBuf {
@@ -108,13 +123,14 @@ impl Cluster {
 
     /// Whether this stands in its log.
     pub fn said(&self, words: &str) -> bool {
-        std::fs::read_to_string(self.directory.path().join("log")).is_ok_and(|text| text.contains(words))
+        std::fs::read_to_string(self.log()).is_ok_and(|text| text.contains(words))
     }
 
     /// Stops it and keeps its files, for someone to look at. Where they are.
     pub fn keep(mut self) -> std::path::PathBuf {
         self.go_on();
         self.run(&["stop"]);
+        std::fs::copy(self.log(), self.directory.path().join("log")).expect("there is room");
         self.directory.disable_cleanup(true);
         self.kept = true;
         self.directory.path().to_owned()
