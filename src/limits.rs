@@ -29,9 +29,12 @@ pub const RECORDS_IN_FLIGHT: usize = 50_000;
 pub const RECORDS_PER_CHECKOUT: usize = 10;
 /// What a checkout sets aside besides for each further vendor: its hold and its sale, and the order's record of each.
 pub const RECORDS_PER_FURTHER_VENDOR: usize = 4;
-/// Checkouts under way that may want something of one vendor before further ones are refused: half of the node's budget, so that the rush
-/// on one vendor leaves the other half to all others.
-pub const CHECKOUTS_PER_VENDOR: usize = RECORDS_IN_FLIGHT / RECORDS_PER_CHECKOUT / 2;
+/// The part of the budget for records in flight, one in so many, that no checkout takes: so that carts can be made and filled, and vendors can
+/// work, while checkouts use up theirs. Nobody knows whose a new cart will be, so this room is everybody's.
+pub const ROOM_BESIDE_CHECKOUTS: usize = 5;
+/// Checkouts under way that may want something of one vendor before further ones are refused. Each sets its part of the budget aside, and has at
+/// most as many records in the lane at once; so this is half of the budget, and the rush on one vendor leaves the other half to all others.
+pub const CHECKOUTS_PER_VENDOR: usize = RECORDS_IN_FLIGHT / (2 * RECORDS_PER_CHECKOUT) / 2;
 /// Answers without a record of their own that wait for their entity's last record to become durable, before further ones are refused: the
 /// store may be down for long, and each holds the whole answer.
 pub const ANSWERS_WAITING: usize = 20_000;

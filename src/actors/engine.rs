@@ -235,7 +235,7 @@ impl Engine {
         command: E::Command,
         ask: Ask,
     ) -> Result<Answered<E::Reply>, Failure> {
-        self.admit(E::is_read(&command), 1)?;
+        self.admit(E::is_read(&command), Work::Step)?;
         self.question::<E>(id, command, ask).await
     }
 
@@ -276,7 +276,7 @@ impl Engine {
         wait: Option<Duration>,
         key: Option<IdempotencyKey>,
     ) -> Result<CheckedOut, Failure> {
-        self.admit(false, limits::RECORDS_PER_CHECKOUT)?;
+        self.admit(false, Work::Checkout)?;
         let reserved = Reserved::new(&self.node, limits::RECORDS_PER_CHECKOUT);
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
@@ -359,7 +359,7 @@ impl Engine {
     }
 
     /// Lets work in, or sheds it before anything is recorded.
-    fn admit(&self, is_read: bool, records: usize) -> Result<(), Failure> {
+    fn admit(&self, is_read: bool, work: Work) -> Result<(), Failure> {
         let overloaded = |reason, retry_after_s| {
             shed(reason);
             Err(Failure::Overloaded { retry_after_s })
@@ -374,7 +374,8 @@ impl Engine {
         }
         let (pressure, settings) = (self.node.lane.pressure(), &self.node.settings);
         let reserved = self.node.reserved.load(Ordering::Relaxed) + self.node.shares.further_records();
-        if pressure.records_in_flight + reserved + records > settings.records_in_flight {
+        let needed = work.records(settings.records_in_flight);
+        if pressure.records_in_flight + reserved + needed > settings.records_in_flight {
             return overloaded("records_in_flight", 1);
         }
         if pressure.records_since_checkpoint > settings.records_since_checkpoint
@@ -412,7 +413,7 @@ impl Engine {
     /// # Errors
     /// Why there is nothing to show. An entity that never was has version 0.
     pub async fn inspect(&self, entity: EntityRef) -> Result<ActorView, Failure> {
-        self.admit(true, 0)?;
+        self.admit(true, Work::Step)?;
         let (send, receive) = oneshot::channel();
         let live = self.node.is_live(entity);
         for_kind!(entity.kind, E => {
@@ -439,6 +440,25 @@ async fn wait_for<T>(receive: oneshot::Receiver<Result<T, Failure>>, within: Dur
         Ok(Ok(answer)) => answer,
         // The reply was dropped with whatever held it: whether its record became durable is not known.
         Ok(Err(_)) | Err(_) => Err(Failure::OutcomeUnknown),
+    }
+}
+
+/// What a request asks of the node.
+#[derive(Clone, Copy)]
+enum Work {
+    /// One answer of one entity.
+    Step,
+    /// A checkout: the whole saga.
+    Checkout,
+}
+
+impl Work {
+    /// What must be free of a budget of so many records, for it to be let in.
+    fn records(self, budget: usize) -> usize {
+        match self {
+            Self::Step => 1,
+            Self::Checkout => limits::RECORDS_PER_CHECKOUT + budget / limits::ROOM_BESIDE_CHECKOUTS,
+        }
     }
 }
 

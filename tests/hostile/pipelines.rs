@@ -1,13 +1,12 @@
 //! Requests that do not wait for the answer before: answered in their order, each connection at its own pace.
 
 use crate::support::client::checkout_body;
-use crate::support::journal::Gate;
+use crate::support::journal::{Gate, budget_for};
 use crate::support::token;
 use crate::target::{BOUND, Target};
 use crate::wire::{Wire, request};
 use haat::app::Hooks;
 use haat::http::auth::Bearer;
-use haat::limits;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -42,9 +41,7 @@ async fn pipelines_past_the_budget_are_refused_and_keep_their_order() {
     let gate = Gate::default();
     let held = gate.clone();
     let hooks = Hooks { journal: Some(Arc::new(move |journal| held.wrap(journal))), ..Hooks::default() };
-    // Room for what three checkouts set aside, and not for a fourth.
-    let room = 3 * limits::RECORDS_PER_CHECKOUT + 5;
-    let target = Target::start_with(hooks, |config| config.node.records_in_flight = room).await;
+    let target = Target::start_with(hooks, |config| config.node.records_in_flight = budget_for(3)).await;
     let admin = token(&Bearer::Admin("root".into()));
     let mut checkouts = Vec::new();
     for _ in 0..8 {

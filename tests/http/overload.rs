@@ -1,7 +1,7 @@
 //! Too much at once: what is refused is refused early, and the rush on one vendor leaves room for the others.
 
 use crate::on_both_stores;
-use crate::support::journal::Gate;
+use crate::support::journal::{Gate, budget_for};
 use crate::support::{Server, token};
 use haat::app::Hooks;
 use haat::http::auth::Bearer;
@@ -71,14 +71,13 @@ on_both_stores! {
     }
 
     /// While nothing becomes durable, the node takes as much as its budget allows and tells everyone else so at once; reads are answered all
-    /// the while. When commits go on, so does everything, by itself.
+    /// the while, and where no further checkout is let in a cart still is. When commits go on, so does everything, by itself.
     async fn a_full_node_refuses_early_and_recovers_by_itself(store) {
         let gate = Gate::default();
         let hold = gate.clone();
         let hooks = Hooks { journal: Some(Arc::new(move |journal| hold.wrap(journal))), ..Hooks::default() };
         let mut config = store.server();
-        // Room for what three checkouts set aside, and not for a fourth.
-        config.node.records_in_flight = 3 * haat::limits::RECORDS_PER_CHECKOUT + 5;
+        config.node.records_in_flight = budget_for(3);
         let server = Server::start_with(config, hooks).await;
         let client = server.client;
         let admin = token(&Bearer::Admin("root".into()));
@@ -106,9 +105,14 @@ on_both_stores! {
             let shown = client.get(&format!("/v1/skus/{sku}")).send().await.expect(200);
             assert_eq!(shown.body["available"], 9, "what is shown is durable");
         }
+        let cart = client.post("/v1/carts", &serde_json::json!({}));
+        let cart = tokio::spawn(cart.send());
+        client.get("/healthz").send().await.expect(200);
+        assert!(!cart.is_finished(), "it was refused, or answered before its record is durable");
         assert!(asked.iter().all(|checkout| !checkout.is_finished()), "an answer before its record is durable");
 
         gate.let_go();
+        cart.await.expect("no panic").expect(201);
         for checkout in asked {
             checkout.await.expect("no panic").expect(201);
         }

@@ -2,11 +2,17 @@
 
 use async_trait::async_trait;
 use haat::domain::time::Timestamp;
+use haat::limits::{RECORDS_PER_CHECKOUT, ROOM_BESIDE_CHECKOUTS};
 use haat::ports::{Frame, Journal, Landed, Partition, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// A budget for records in flight with room for what so many checkouts set aside, and not for one more, beside the room that is not for checkouts.
+pub fn budget_for(checkouts: usize) -> usize {
+    (checkouts * RECORDS_PER_CHECKOUT + 5) * ROOM_BESIDE_CHECKOUTS / (ROOM_BESIDE_CHECKOUTS - 1)
+}
 
 /// Holds commits back, or lets them go.
 #[derive(Clone)]
