@@ -120,18 +120,32 @@ pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result
     // Not before the store is known to be there and free: an archive of nothing helps nobody.
     let store = persistence::open(config, Mode::Upkeep).await?;
     let archive = open_archive(&archive_in(directory, config), Mode::Serve).await?;
+    let clock = SystemClock::default();
+    archive_store(&store, &archive, before.moment(clock.now()), keep, &clock).await
+}
+
+/// [`archive`] of a store that is open, into an archive that is.
+///
+/// # Errors
+/// As [`archive`].
+pub async fn archive_store(
+    store: &Store,
+    archive: &Store,
+    before: Timestamp,
+    keep: bool,
+    clock: &dyn Clock,
+) -> Result<Archive, AppError> {
     // Fails if it is another's.
-    with_archive(store.clone(), &archive).await?;
+    with_archive(store.clone(), archive).await?;
     let mut done = Archive::default();
-    let before = before.moment(SystemClock::default().now());
     for head in store.journal.partitions().await? {
         let until = newest_before(&*store.journal, &head, before).await?;
-        let mut whole = bring_up_to_date(&archive, head.id, &mut done).await?;
+        let mut whole = bring_up_to_date(archive, head.id, &mut done, clock).await?;
         let mut end = tail_of(&*archive.journal, head.id).await?;
         while whole && end < until {
             let next = until.min(end + STEP);
             done.archived += copy(&*store.journal, &*archive.journal, head.id, next).await?;
-            whole = bring_up_to_date(&archive, head.id, &mut done).await?;
+            whole = bring_up_to_date(archive, head.id, &mut done, clock).await?;
             end = next;
         }
         if !whole || keep {
@@ -200,11 +214,16 @@ async fn tail_of(journal: &dyn Journal, partition: u16) -> Result<u64, StoreErro
 }
 
 /// Makes the entities that have new frames in the archive, and writes their states there; whether all could be made.
-async fn bring_up_to_date(archive: &Store, partition: u16, done: &mut Archive) -> Result<bool, AppError> {
+async fn bring_up_to_date(
+    archive: &Store,
+    partition: u16,
+    done: &mut Archive,
+    clock: &dyn Clock,
+) -> Result<bool, AppError> {
     let heads = archive.journal.partitions().await?;
     let Some(head) = heads.iter().find(|head| head.id == partition) else { return Ok(false) };
     let recovered = recover(archive, std::slice::from_ref(head)).await?;
-    let made = make(archive, &heads, &recovered.entities, SystemClock::default().now()).await?;
+    let made = make(archive, &heads, &recovered.entities, clock.now()).await?;
     done.entities += made.entities;
     done.refused.extend(made.refused);
     let whole = made.broken.is_empty();
