@@ -3,11 +3,13 @@
 use crate::api::Shop;
 use crate::on_both_stores;
 use crate::support::client::checkout_body;
-use crate::support::{Server, token};
+use crate::support::{Server, fresh_uuid, token};
 use crate::target::unharmed;
 use crate::wire::{Wire, request};
+use haat::domain::ids::CustomerId;
 use haat::http::auth::Bearer;
 use haat::limits;
+use serde_json::json;
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,6 +114,15 @@ on_both_stores! {
             orders.insert(order.field("id").to_owned());
         }
         assert_eq!(orders.len(), 2);
+        // What is made under a key has its id from the key: also that of two who make the same.
+        let mut carts = BTreeSet::new();
+        for _ in 0..2 {
+            let customer = token(&Bearer::Customer(CustomerId::from_uuid(fresh_uuid())));
+            let cart = client.post("/v1/carts", &json!({})).bearer(&customer).key("mine").send().await.expect(201);
+            assert_eq!(cart.header("idempotent-replayed"), None);
+            carts.insert(cart.field("id").to_owned());
+        }
+        assert_eq!(carts.len(), 2);
         // With another's token on one's own path the key is nobody's.
         let path = format!("/v1/carts/{}/checkout", buyers[0].cart);
         let stolen = client.post(&path, &checkout_body("tok_approve")).bearer(&buyers[1].token).key("mine").send().await;
