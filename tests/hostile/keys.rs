@@ -2,7 +2,7 @@
 
 use crate::api::Shop;
 use crate::on_both_stores;
-use crate::support::client::checkout_body;
+use crate::support::client::{Market, checkout_body};
 use crate::support::{Server, fresh_uuid, token};
 use crate::target::unharmed;
 use crate::wire::{Wire, request};
@@ -46,9 +46,7 @@ on_both_stores! {
     async fn fifty_at_once_under_one_key_make_one_order(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin("root".into()));
-        let (vendor, sku) = client.shop(&admin, "10.00", 100).await;
-        let buyer = client.buyer(&sku, 1).await;
+        let Market { admin, vendor, sku, buyer } = client.market(100).await;
         let ask = |_| tokio::spawn(client.checkout(&buyer, "tok_approve").key("once").header("prefer", "wait=20").send());
         let asked: Vec<_> = (0..50).map(ask).collect();
         let mut first = Vec::new();
@@ -74,9 +72,7 @@ on_both_stores! {
     async fn of_two_bodies_under_one_key_one_wins(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin("root".into()));
-        let (_, sku) = client.shop(&admin, "10.00", 100).await;
-        let buyer = client.buyer(&sku, 1).await;
+        let Market { admin, buyer, .. } = client.market(100).await;
         let path = format!("/v1/carts/{}/checkout", buyer.cart);
         let ask = |number: usize| {
             let mut body = checkout_body("tok_approve");
