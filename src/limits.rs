@@ -2,6 +2,8 @@
 
 /// Lines in one cart.
 pub const CART_LINES: usize = 200;
+/// Checkouts of one cart: so many numbers there are for them.
+pub const CART_CHECKOUTS: u32 = u32::MAX;
 /// Pieces of one SKU in one cart.
 pub const LINE_QUANTITY: i64 = 10_000;
 /// A unit price, in minor units. With [`CART_LINES`] and [`LINE_QUANTITY`] it keeps every total within 64 bits.

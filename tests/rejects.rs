@@ -4,7 +4,7 @@
 #[path = "support/world.rs"]
 mod world;
 
-use haat::domain::cart::{Cart, CartCommand, CartLine};
+use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
 use haat::domain::entity::{Entity, Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::invariants::Breach;
@@ -266,7 +266,19 @@ fn row(reject: &Reject) -> Vec<Reject> {
             }
             given
         }
-        Reject::TooMany { .. } => vec![refusal(vendor_of(&world, 0), add_product(many_skus(1, 1)), now)],
+        Reject::TooMany { .. } => {
+            // A cart of which every number of a checkout was used, though there is not enough in stock, too.
+            let (world, order) = checked_out(APPROVE);
+            let mut last = world.carts[&cart(0)].state.clone();
+            let details = Box::new(details(APPROVE, None));
+            last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, details }, now);
+            last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
+            let shortages = vec![Shortage { sku: sku(0, 0), requested: 2, available: 1 }];
+            vec![
+                refusal(vendor_of(&world, 0), add_product(many_skus(1, 1)), now),
+                refusal(&last, check_out(buyer(0), None, shortages), now),
+            ]
+        }
         Reject::SkuCodeTaken { .. } => {
             let skus = vec![new_sku(1, "a", 1, 1), new_sku(2, "b", 1, 1), new_sku(3, "a", 1, 1)];
             vec![refusal(vendor_of(&world, 0), add_product(skus), now)]

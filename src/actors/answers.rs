@@ -1,9 +1,9 @@
 //! Answers that have no record of their own: given at once, or counted while they wait for the lane. And by what a command is known again.
 
 use crate::actors::engine::{Answered, Failure};
+use crate::actors::envelope::Edge;
 use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
-use crate::actors::shell::Edge;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

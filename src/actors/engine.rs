@@ -1,11 +1,11 @@
 //! What the rest of the node asks of the actors.
 
 use crate::actors::directory::Directory;
+use crate::actors::envelope::{Admit, Edge, Envelope, NotLetIn};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::registry::{Hosted, Undelivered};
 use crate::actors::shares::Share;
-use crate::actors::shell::{Admit, Edge, Envelope, NotLetIn};
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
 use crate::domain::entity::Principal;
 use crate::domain::entity::for_kind;

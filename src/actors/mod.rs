@@ -6,6 +6,7 @@ mod answers;
 mod arbiters;
 pub mod directory;
 pub mod engine;
+mod envelope;
 mod metrics;
 mod node;
 mod payments;

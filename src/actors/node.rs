@@ -2,11 +2,12 @@
 
 use crate::actors::arbiters::Thread;
 use crate::actors::directory::Directory;
+use crate::actors::envelope::{Envelope, Start};
 use crate::actors::metrics::{KindMetrics, PaymentMetrics};
 use crate::actors::payments::Calls;
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shares::Shares;
-use crate::actors::shell::{Envelope, Shell, Start};
+use crate::actors::shell::Shell;
 use crate::actors::state::{Built, Rebuilt, build_any};
 use crate::actors::timers::Timers;
 use crate::domain::cart::Cart;

@@ -1,7 +1,7 @@
 //! Calls of payment gateways: effects that leave the node, and so wait until their cause is durable.
 
+use crate::actors::envelope::Envelope;
 use crate::actors::node::Node;
-use crate::actors::shell::Envelope;
 use crate::domain::entity::{EffectKey, Message, PaymentCall};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderCommand, PaymentChoice};

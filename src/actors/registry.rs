@@ -3,7 +3,8 @@
 //! A sender raises an actor's depth under the same lock under which an entry is removed, and an entry is removed only at depth
 //! zero: so no message is ever lost to an actor that is leaving, and there are never two writers of one entity.
 
-use crate::actors::shell::{Deliver, Envelope, Shell, Start};
+use crate::actors::envelope::{Deliver, Envelope, Start};
+use crate::actors::shell::Shell;
 use crate::domain::cart::Cart;
 use crate::domain::entity::Entity;
 use crate::domain::order::Order;

@@ -6,6 +6,7 @@
 
 use crate::actors::answers::{Waiting, answer_now, hash_of};
 use crate::actors::engine::{ActorView, Answered, Failure};
+use crate::actors::envelope::{Deliver, Edge, Envelope, NotLetIn, Start};
 use crate::actors::metrics::shed;
 use crate::actors::node::Node;
 use crate::actors::registry::{Hosted, SlotShared};
@@ -34,77 +35,6 @@ const SUSPECTS: usize = 64;
 const RESEND_FROM: Duration = Duration::from_secs(1);
 /// The wait before a failed gateway call is made again for the first time.
 const RECALL_FROM: Duration = Duration::from_millis(25);
-
-/// Takes an answer, or why there is none.
-pub type ReplyTo<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>) + Send>;
-
-/// Why a command is not let in.
-pub enum NotLetIn {
-    /// There is no answer now.
-    Failed(Failure),
-    /// This is the answer.
-    Refused(Reject),
-}
-
-/// Lets a command in, or says why not.
-pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<(), NotLetIn> + Send>;
-
-/// A command from the edge.
-pub struct Edge<E: Hosted> {
-    pub command: E::Command,
-    pub key: Option<IdempotencyKey>,
-    /// Past it nobody waits any more.
-    pub deadline: Instant,
-    pub sent: Instant,
-    /// Asked before anything is decided, with the entity as it is: whether the node takes this on.
-    pub admit: Option<Admit<E>>,
-    /// Whether the reply stays on the node, to a command that comes after in the lane's order: then it need not wait.
-    pub inner: bool,
-    pub reply: ReplyTo<E::Reply>,
-}
-
-/// What an actor can be sent.
-pub enum Envelope<E: Hosted> {
-    /// A request.
-    Edge(Edge<E>),
-    /// A command of another entity, or a gateway's answer.
-    Peer(E::Command),
-    /// A gateway gave no answer: its effect is to be tried again later.
-    NotAnswered(EffectKey),
-    /// It may be time for something.
-    Wake,
-    /// A checkpoint wants what changed.
-    Capture(oneshot::Sender<Option<Captured>>),
-    /// A checkpoint holds this version.
-    Checkpointed(u64),
-    /// Rows of it are missing in the read tables: the next capture gives all of them.
-    GiveAllRows,
-    /// An administrator looks.
-    Inspect(oneshot::Sender<ActorView>),
-    /// Memory is wanted back.
-    Passivate,
-}
-
-/// The actix message.
-pub struct Deliver<E: Hosted>(pub Envelope<E>);
-
-impl<E: Hosted> Message for Deliver<E> {
-    type Result = ();
-}
-
-/// How an actor comes by its state.
-pub enum Start<E: Hosted> {
-    /// The id was minted just now.
-    Fresh,
-    /// From its snapshot: what is newer is in memory already, so there is nothing newer.
-    Load,
-    /// From its snapshot and the records since: after a fault.
-    Replay,
-    /// Made already, in recovery.
-    Ready(Box<Built<E>>),
-    /// Made in recovery, without success.
-    Quarantined,
-}
 
 enum Life<E: Hosted> {
     Starting(Option<Start<E>>),

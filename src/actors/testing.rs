@@ -2,9 +2,9 @@
 
 use crate::actors::Arbiters;
 use crate::actors::engine::{Answered, Engine, Failure};
+use crate::actors::envelope::{Edge, Envelope};
 use crate::actors::node::{DecideHook, Node, NodeParts, NodeSettings, Readiness};
 use crate::actors::registry::Hosted;
-use crate::actors::shell::{Edge, Envelope};
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId};
 use crate::domain::order::OrderStatus;

@@ -2,7 +2,7 @@
 
 use crate::actors::answers::hash_of;
 use crate::actors::engine::{Ask, Failure};
-use crate::actors::shell::{Envelope, Start};
+use crate::actors::envelope::{Envelope, Start};
 use crate::actors::testing::{Answer, Bench, until};
 use crate::domain::cart::{Cart, CartCommand, CheckoutDetails};
 use crate::domain::entity::{Owner, Principal};

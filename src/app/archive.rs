@@ -11,7 +11,7 @@
 
 use super::rebuild::make;
 use super::text::{counted, parse_rfc3339};
-use super::{AppError, archive_in, open_archive};
+use super::{AppError, archive_config, open_archive};
 use crate::adapters::clock::SystemClock;
 use crate::domain::time::Timestamp;
 use crate::persistence::archived::{same_frames, with_archive};
@@ -119,31 +119,46 @@ pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result
     }
     // Not before the store is known to be there and free: an archive of nothing helps nobody.
     let store = persistence::open(config, Mode::Upkeep).await?;
-    let archive = open_archive(&archive_in(directory, config), Mode::Serve).await?;
+    let archive = open_archive(&archive_config(directory, config), Mode::Serve).await?;
+    let clock = SystemClock::default();
+    archive_store(&store, &archive, before.moment(clock.now()), keep, &clock).await
+}
+
+/// [`archive`] of a store that is open, into an archive that is.
+///
+/// # Errors
+/// As [`archive`].
+pub async fn archive_store(
+    store: &Store,
+    archive: &Store,
+    before: Timestamp,
+    keep: bool,
+    clock: &dyn Clock,
+) -> Result<Archive, AppError> {
     // Fails if it is another's.
-    with_archive(store.clone(), &archive).await?;
+    with_archive(store.clone(), archive).await?;
     let mut done = Archive::default();
-    let before = before.moment(SystemClock::default().now());
-    for head in store.journal.partitions().await? {
+    let heads = store.journal.partitions().await?;
+    // Before the archive gets anything: of a store that was set back from a backup it may hold frames that the store has written anew.
+    for head in &heads {
+        let end = tail_of(&*archive.journal, head.id).await?;
+        are_the_same(store, archive, head.id, head.base_seq, end).await?;
+    }
+    for head in heads {
         let until = newest_before(&*store.journal, &head, before).await?;
-        let mut whole = bring_up_to_date(&archive, head.id, &mut done).await?;
+        let mut whole = bring_up_to_date(archive, head.id, &mut done, clock).await?;
         let mut end = tail_of(&*archive.journal, head.id).await?;
+        let compared = end.max(head.base_seq);
         while whole && end < until {
             let next = until.min(end + STEP);
             done.archived += copy(&*store.journal, &*archive.journal, head.id, next).await?;
-            whole = bring_up_to_date(&archive, head.id, &mut done).await?;
+            whole = bring_up_to_date(archive, head.id, &mut done, clock).await?;
             end = next;
         }
         if !whole || keep {
             continue;
         }
-        let compared = same_frames(&*store.journal, &*archive.journal, head.id, head.base_seq, until).await?;
-        if compared != until - head.base_seq {
-            return Err(AppError::Asked(format!(
-                "the archive lacks frames of partition {}: nothing of it was dropped",
-                head.id
-            )));
-        }
+        are_the_same(store, archive, head.id, compared, until).await?;
         // The last one stays, as the link between the two.
         let up_to = until.saturating_sub(1);
         if up_to >= head.base_seq && up_to > 0 {
@@ -151,6 +166,17 @@ pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result
         }
     }
     Ok(done)
+}
+
+/// Compares the frames of one partition after `after` and up to `until`, all of which both have.
+async fn are_the_same(store: &Store, archive: &Store, partition: u16, after: u64, until: u64) -> Result<(), AppError> {
+    let compared = same_frames(&*store.journal, &*archive.journal, partition, after, until).await?;
+    if compared < until.saturating_sub(after) {
+        return Err(AppError::Asked(format!(
+            "the archive lacks frames of partition {partition}: nothing of it was dropped"
+        )));
+    }
+    Ok(())
 }
 
 /// The newest frame that was committed before this moment and that a checkpoint holds; the place before the first frame when there is none.
@@ -200,11 +226,16 @@ async fn tail_of(journal: &dyn Journal, partition: u16) -> Result<u64, StoreErro
 }
 
 /// Makes the entities that have new frames in the archive, and writes their states there; whether all could be made.
-async fn bring_up_to_date(archive: &Store, partition: u16, done: &mut Archive) -> Result<bool, AppError> {
+async fn bring_up_to_date(
+    archive: &Store,
+    partition: u16,
+    done: &mut Archive,
+    clock: &dyn Clock,
+) -> Result<bool, AppError> {
     let heads = archive.journal.partitions().await?;
     let Some(head) = heads.iter().find(|head| head.id == partition) else { return Ok(false) };
     let recovered = recover(archive, std::slice::from_ref(head)).await?;
-    let made = make(archive, &heads, &recovered.entities, SystemClock::default().now()).await?;
+    let made = make(archive, &heads, &recovered.entities, clock.now()).await?;
     done.entities += made.entities;
     done.refused.extend(made.refused);
     let whole = made.broken.is_empty();

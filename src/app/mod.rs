@@ -293,10 +293,11 @@ fn archive_of(config: &persistence::StoreConfig) -> Result<Option<persistence::S
     if !sqlite::archive_in(directory).exists() {
         return Err(AppError::Asked(format!("there is no archive in {}", directory.display())));
     }
-    Ok(Some(archive_in(directory, config)))
+    Ok(Some(archive_config(directory, config)))
 }
 
-fn archive_in(directory: &Path, config: &persistence::StoreConfig) -> persistence::StoreConfig {
+/// How the archive in this directory is opened.
+fn archive_config(directory: &Path, config: &persistence::StoreConfig) -> persistence::StoreConfig {
     let place = Place::Archive(directory.to_owned());
     persistence::StoreConfig { place, archive: None, options: config.options.clone() }
 }

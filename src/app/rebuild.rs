@@ -50,20 +50,27 @@ pub async fn rebuild(config: &StoreConfig) -> Result<Rebuild, AppError> {
     if let Some(archive) = archive_of(config)? {
         store = with_archive(store, &open_archive(&archive, Mode::Tool).await?).await?;
     }
-    let clock = SystemClock::default();
+    rebuild_store(&store, &SystemClock::default()).await
+}
+
+/// [`rebuild`] of a store that is open, with a journal that is whole.
+///
+/// # Errors
+/// As [`rebuild`].
+pub async fn rebuild_store(store: &Store, clock: &dyn Clock) -> Result<Rebuild, AppError> {
     let lease = Duration::from_millis(limits::LEASE_MS);
     let owner = format!("{}/rebuild/{}", std::process::id(), clock.new_uuid());
     let taken = store.journal.take(&owner, lease, clock.now()).await?;
     if taken.iter().any(|partition| partition.base_seq > 0) {
         // What was dropped stands in an archive and in the snapshots: these go only once that is seen to be enough.
-        try_all(&store, &taken).await?;
+        try_all(store, &taken).await?;
     }
     store.checkpoints.clear(&taken).await?;
     let mut rebuild = Rebuild::default();
     for partition in &taken {
-        let recovered = recover(&store, &[from_the_start(partition)]).await?;
+        let recovered = recover(store, &[from_the_start(partition)]).await?;
         rebuild.records += recovered.records;
-        let made = make(&store, &taken, &recovered.entities, clock.now()).await?;
+        let made = make(store, &taken, &recovered.entities, clock.now()).await?;
         // What cannot be made stays after the checkpoint: every start meets it again, until someone has looked at it.
         if made.broken.is_empty() {
             let advance = [(partition.id, partition.tail_seq)];

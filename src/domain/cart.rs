@@ -338,6 +338,10 @@ impl Cart {
         if let Some(expected) = details.expected_total.filter(|total| total.currency != self.currency) {
             return Err(Reject::CurrencyMismatch { expected: self.currency, found: expected.currency });
         }
+        if self.attempt == limits::CART_CHECKOUTS {
+            let limit = limits::CART_CHECKOUTS as usize;
+            return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
+        }
         if !shortages.is_empty() {
             return Err(Reject::OutOfStock { skus: shortages.to_vec() });
         }

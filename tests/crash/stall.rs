@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 use crate::process::{Haat, free_address, until, until_within};
 use crate::proxy::Proxy;
 use crate::rush::{Rush, Told};
-use crate::support::client::{Answer, Buyer};
+use crate::support::client::{Answer, Buyer, Market};
 use crate::support::{Kind, TestStore, fresh_uuid, token};
 use haat::app::audit::audit;
 use haat::domain::ids::{EntityRef, Kind as EntityKind};
@@ -30,8 +30,7 @@ fn admin() -> String {
 /// A server, and a buyer with a full cart whose entities are at rest.
 async fn server_with_a_buyer(store: &TestStore) -> (Haat, String, Buyer) {
     let server = Haat::start(store, free_address()).await;
-    let (_, sku) = server.client.shop(&admin(), "10.00", 3).await;
-    let buyer = server.client.buyer(&sku, 1).await;
+    let Market { sku, buyer, .. } = server.client.market(3).await;
     (server, sku, buyer)
 }
 

@@ -27,6 +27,14 @@ pub enum Without {
     LeaseWait,
     /// An owner answers from memory whatever its lease.
     LeaseCheck,
+    /// An append does not look at the epoch.
+    EpochCheck,
+    /// Frames are dropped while an append that has looked at the epoch is still under way.
+    AppendsWait,
+    /// Frames are dropped that no checkpoint holds.
+    CheckpointFirst,
+    /// The newest frame is dropped, too.
+    NewestStays,
 }
 
 /// How far a server is.
@@ -47,6 +55,8 @@ struct Insert {
     /// The records in it, by the number that they had when they were first sent.
     records: u8,
     at: [Option<u8>; PARTITIONS],
+    /// The store has begun to carry it out, and has seen that its term is not over.
+    begun: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,11 +74,53 @@ struct Server {
     in_flight: Vec<Insert>,
 }
 
-/// A frame as the store keeps it.
+/// A frame as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Frame {
     batch: Batch,
     records: u8,
+}
+
+/// A place of the journal that was filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    /// The frame that came there first, which checkpoint and archive keep.
+    first: Frame,
+    /// What the store has there now: nothing once it was dropped, and then whatever comes.
+    stands: Option<Frame>,
+}
+
+/// The journal of one partition, from its first frame on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+struct Journal(Vec<Place>);
+
+impl Journal {
+    /// The place behind the newest frame that the store has.
+    fn tail(&self) -> u8 {
+        self.0.iter().rposition(|place| place.stands.is_some()).map_or(0, |newest| newest as u8 + 1)
+    }
+
+    fn is_free(&self, at: u8) -> bool {
+        let at = usize::from(at);
+        at == self.0.len() || self.0.get(at).is_some_and(|place| place.stands.is_none())
+    }
+
+    /// Fills a free place.
+    fn put(&mut self, at: u8, frame: Frame) {
+        match self.0.get_mut(usize::from(at)) {
+            Some(place) => place.stands = Some(frame),
+            None => self.0.push(Place { first: frame, stands: Some(frame) }),
+        }
+    }
+
+    /// Where this batch came first.
+    fn place_of(&self, batch: Batch) -> Option<usize> {
+        self.0.iter().position(|place| place.first.batch == batch)
+    }
+
+    fn frames(&self) -> impl Iterator<Item = &Frame> {
+        self.0.iter().map(|place| &place.first)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -77,7 +129,9 @@ pub struct State {
     servers: [Server; SERVERS],
     epoch: u8,
     owner_until: u8,
-    journal: [Vec<Frame>; PARTITIONS],
+    journal: [Journal; PARTITIONS],
+    /// Frames before these places are in snapshots and read tables.
+    checkpoint: [u8; PARTITIONS],
     /// Inserts whose connection broke before anybody knew whether the store would carry them out; it may yet.
     ghosts: Vec<Insert>,
     /// What clients were told is durable: a batch of a term, and in which partitions it has frames.
@@ -100,18 +154,24 @@ pub enum Event {
     Open(usize),
     /// It sends a batch with frames in one or in both partitions.
     Send(usize, bool),
+    /// The store begins to carry the batch out: it looks at the epoch, and the rest comes later.
+    Begin(usize),
     /// The store carries the batch out and the server hears of it, or hears of the collision.
     Commit(usize),
     /// The store carries it out, and the answer is lost.
     CommitUnheard(usize),
     /// The connection breaks first: the store may carry it out later, or never.
     Lose(usize),
-    /// It does, now.
+    /// It does, now; where appends look at the epoch, it begins to.
     Late(usize),
     /// The server asks for its lease again.
     Renew(usize),
     /// It dies.
     Die(usize),
+    /// It writes a checkpoint, which its epoch must be good for, of all it knows of.
+    Checkpoint(usize),
+    /// An archive has the frames of a partition that a checkpoint holds: the store drops them.
+    Drop(usize),
 }
 
 #[derive(Clone, Copy)]
@@ -123,6 +183,8 @@ pub struct Protocol {
     pub batches: u8,
     /// Ticks of time in all.
     pub ticks: u8,
+    /// Whether old frames are moved to an archive. Where none are, a fence is all that is needed: appends do not look at the epoch there.
+    pub archive: bool,
 }
 
 impl Protocol {
@@ -130,14 +192,20 @@ impl Protocol {
         self.without == Some(protection)
     }
 
+    /// Whether an append looks at the epoch before it writes.
+    fn looks_at_epochs(&self) -> bool {
+        self.archive && !self.lacks(Without::EpochCheck)
+    }
+
     /// Inserts all frames, or none when a place is taken; whether it did.
     fn insert(&self, state: &mut State, insert: &Insert) -> bool {
-        let free = (0..PARTITIONS)
-            .all(|partition| insert.at[partition].is_none_or(|at| usize::from(at) == state.journal[partition].len()));
+        let free =
+            (0..PARTITIONS).all(|partition| insert.at[partition].is_none_or(|at| state.journal[partition].is_free(at)));
         if free {
             for partition in 0..PARTITIONS {
-                if insert.at[partition].is_some() {
-                    state.journal[partition].push(Frame { batch: insert.batch, records: insert.records });
+                if let Some(at) = insert.at[partition] {
+                    let frame = Frame { batch: insert.batch, records: insert.records };
+                    state.journal[partition].put(at, frame);
                 }
             }
         }
@@ -148,9 +216,26 @@ impl Protocol {
     fn landed(state: &State, insert: &Insert) -> bool {
         (0..PARTITIONS).all(|partition| {
             insert.at[partition].is_none_or(|at| {
-                state.journal[partition].get(usize::from(at)).is_some_and(|frame| frame.batch == insert.batch)
+                let place = state.journal[partition].0.get(usize::from(at));
+                place.and_then(|place| place.stands).is_some_and(|frame| frame.batch == insert.batch)
             })
         })
+    }
+
+    /// Before which place frames may be dropped.
+    fn droppable(&self, state: &State, partition: usize) -> u8 {
+        let newest = (state.journal[partition].0.len() as u8).saturating_sub(1);
+        match self.without {
+            Some(Without::CheckpointFirst) => newest,
+            Some(Without::NewestStays) => state.checkpoint[partition],
+            _ => newest.min(state.checkpoint[partition]),
+        }
+    }
+
+    /// Whether the store carries something out that has looked at the epoch.
+    fn appends(state: &State) -> bool {
+        let sent = state.servers.iter().flat_map(|server| &server.in_flight);
+        sent.chain(&state.ghosts).any(|insert| insert.begun)
     }
 
     fn answer(state: &mut State, server: usize, insert: Insert) {
@@ -178,8 +263,9 @@ impl Protocol {
 
     /// The outcome is not known: the same again, or (without that) the records in a batch of another name, behind the tail as it is now.
     fn again(&self, state: &mut State, server: usize) {
+        state.servers[server].in_flight[0].begun = !self.looks_at_epochs();
         if self.lacks(Without::SameBatchAgain) {
-            let tails: Vec<u8> = state.journal.iter().map(|frames| frames.len() as u8).collect();
+            let tails: Vec<u8> = state.journal.iter().map(Journal::tail).collect();
             let server = &mut state.servers[server];
             if server.written < self.batches {
                 server.written += 1;
@@ -223,7 +309,8 @@ impl Model for Protocol {
             servers: [server(), server()],
             epoch: 0,
             owner_until: 0,
-            journal: [Vec::new(), Vec::new()],
+            journal: [Journal::default(), Journal::default()],
+            checkpoint: [0; PARTITIONS],
             ghosts: Vec::new(),
             answered: Vec::new(),
             forgot: false,
@@ -235,6 +322,9 @@ impl Model for Protocol {
             actions.push(Event::Tick);
         }
         actions.extend((0..state.ghosts.len()).map(Event::Late));
+        if self.archive && (!Self::appends(state) || self.lacks(Without::AppendsWait)) {
+            actions.extend((0..PARTITIONS).map(Event::Drop));
+        }
         for (index, server) in state.servers.iter().enumerate() {
             match server.phase {
                 Phase::Down if state.epoch < self.terms => actions.push(Event::Raise(index)),
@@ -257,13 +347,19 @@ impl Model for Protocol {
                     if server.in_flight.len() < most && server.written < self.batches {
                         actions.extend([Event::Send(index, false), Event::Send(index, true)]);
                     }
-                    if !server.in_flight.is_empty() {
-                        actions.extend([Event::Commit(index), Event::CommitUnheard(index)]);
+                    if let Some(sent) = server.in_flight.first() {
+                        match sent.begun {
+                            true => actions.extend([Event::Commit(index), Event::CommitUnheard(index)]),
+                            false => actions.push(Event::Begin(index)),
+                        }
                         if state.ghosts.is_empty() {
                             actions.push(Event::Lose(index));
                         }
                     }
                     actions.extend([Event::Renew(index), Event::Die(index)]);
+                    if self.archive && server.term == state.epoch {
+                        actions.push(Event::Checkpoint(index));
+                    }
                 }
             }
         }
@@ -282,7 +378,7 @@ impl Model for Protocol {
                 (server.term, server.wait_until, server.written) = (state.epoch, wait_until, 0);
             }
             Event::ReadTail(index, partition) => {
-                let at = state.journal[partition].len() as u8;
+                let at = state.journal[partition].tail();
                 if let Phase::Fencing { tail, .. } = &mut state.servers[index].phase {
                     tail[partition] = Some(at);
                 }
@@ -295,10 +391,9 @@ impl Model for Protocol {
                 }
                 let Phase::Fencing { tail, done } = &mut state.servers[index].phase else { return None };
                 let at = tail[partition].take()?;
-                let frames = &mut state.journal[partition];
                 // Where the former owner was first, the tail is read again.
-                if usize::from(at) == frames.len() {
-                    frames.push(Frame { batch: (term, 0), records: 0 });
+                if state.journal[partition].is_free(at) {
+                    state.journal[partition].put(at, Frame { batch: (term, 0), records: 0 });
                     done[partition] = true;
                 }
             }
@@ -309,9 +404,15 @@ impl Model for Protocol {
                     return Some(state);
                 }
                 state.owner_until = state.owner_until.max(state.now + LEASE);
-                let tails = [state.journal[0].len() as u8, state.journal[1].len() as u8];
-                let has =
-                    |batch: Batch, partition: usize| state.journal[partition].iter().any(|frame| frame.batch == batch);
+                let tails = [0, 1].map(|partition| state.journal[partition].tail());
+                // What no checkpoint holds, it reads in the journal.
+                let has = |batch: Batch, partition: usize| {
+                    let journal = &state.journal[partition];
+                    journal.place_of(batch).is_some_and(|at| {
+                        let place = journal.0[at];
+                        at < usize::from(state.checkpoint[partition]) || place.stands == Some(place.first)
+                    })
+                };
                 let lost = |(batch, _, places): &(Batch, u8, [bool; PARTITIONS])| {
                     (0..PARTITIONS).any(|partition| places[partition] && !has(*batch, partition))
                 };
@@ -333,7 +434,15 @@ impl Model for Protocol {
                     at[usize::from(server.written % 2)] = None;
                 }
                 let batch = (server.term, server.written);
-                server.in_flight.push(Insert { batch, records: server.written, at });
+                let begun = !self.looks_at_epochs();
+                server.in_flight.push(Insert { batch, records: server.written, at, begun });
+            }
+            Event::Begin(index) => {
+                let server = &mut state.servers[index];
+                match server.term == state.epoch {
+                    true => server.in_flight[0].begun = true,
+                    false => server.down(),
+                }
             }
             Event::Commit(index) => {
                 let insert = state.servers[index].in_flight[0];
@@ -355,7 +464,11 @@ impl Model for Protocol {
             }
             Event::Late(ghost) => {
                 let insert = state.ghosts.remove(ghost);
-                self.insert(&mut state, &insert);
+                if insert.begun {
+                    self.insert(&mut state, &insert);
+                } else if insert.batch.0 == state.epoch {
+                    state.ghosts.insert(ghost, Insert { begun: true, ..insert });
+                }
             }
             Event::Renew(index) => {
                 if state.servers[index].term == state.epoch {
@@ -366,24 +479,34 @@ impl Model for Protocol {
                 }
             }
             Event::Die(index) => state.servers[index].down(),
+            Event::Checkpoint(index) => {
+                for partition in 0..PARTITIONS {
+                    let checkpoint = &mut state.checkpoint[partition];
+                    *checkpoint = (*checkpoint).max(state.servers[index].known[partition]);
+                }
+            }
+            Event::Drop(partition) => {
+                let up_to = usize::from(self.droppable(&state, partition));
+                state.journal[partition].0[..up_to].iter_mut().for_each(|place| place.stands = None);
+            }
         }
         (state != *before).then_some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = vec![
             Property::always("an answer stays true", |_: &Self, state: &State| {
                 !state.forgot
                     && state.answered.iter().all(|(batch, _, places)| {
-                        (0..PARTITIONS).all(|partition| {
-                            !places[partition] || state.journal[partition].iter().any(|frame| frame.batch == *batch)
-                        })
+                        (0..PARTITIONS)
+                            .all(|partition| !places[partition] || state.journal[partition].place_of(*batch).is_some())
                     })
             }),
             Property::always("nothing is written twice", |_: &Self, state: &State| {
-                state.journal.iter().all(|frames| {
-                    let twice = |(index, frame): (usize, &Frame)| {
-                        let same = |other: &Frame| other.batch.0 == frame.batch.0 && other.records == frame.records;
+                state.journal.iter().all(|journal| {
+                    let frames: Vec<&Frame> = journal.frames().collect();
+                    let twice = |(index, frame): (usize, &&Frame)| {
+                        let same = |other: &&Frame| other.batch.0 == frame.batch.0 && other.records == frame.records;
                         frames[..index].iter().any(same)
                     };
                     !frames.iter().enumerate().any(twice)
@@ -399,13 +522,13 @@ impl Model for Protocol {
                         .in_flight
                         .iter()
                         .filter(|sent| missing(sent))
-                        .any(|sent| state.journal.iter().flatten().any(|frame| is_later(frame, sent)))
+                        .any(|sent| state.journal.iter().flat_map(Journal::frames).any(|frame| is_later(frame, sent)))
                 })
             }),
             Property::always("nobody answers from a state that is overtaken", |protocol: &Self, state: &State| {
                 // Whatever anyone was answered, whoever reads from memory knows it.
                 let knows = |server: &Server, partition: usize, batch: Batch| {
-                    let place = state.journal[partition].iter().position(|frame| frame.batch == batch);
+                    let place = state.journal[partition].place_of(batch);
                     place.is_none_or(|place| place < usize::from(server.known[partition]))
                 };
                 state.servers.iter().filter(|server| server.reads(state.now, protocol.without)).all(|server| {
@@ -426,6 +549,26 @@ impl Model for Protocol {
                         && state.servers.iter().any(|server| server.reads(state.now, protocol.without))
                 },
             ),
-        ]
+        ];
+        if self.archive {
+            properties.extend([
+                // Where a frame was dropped nobody reads any more.
+                Property::always("nothing is written where it is not read", |_: &Self, state: &State| {
+                    let mut places = state.journal.iter().flat_map(|journal| &journal.0);
+                    places.all(|place| place.stands.is_none_or(|frame| frame == place.first))
+                }),
+                Property::sometimes("an old owner comes to a place that was dropped", |_: &Self, state: &State| {
+                    let dropped = |partition: usize, at: u8| {
+                        let place = state.journal[partition].0.get(usize::from(at));
+                        place.is_some_and(|place| place.stands.is_none())
+                    };
+                    state.servers.iter().filter(|server| server.term < state.epoch).any(|server| {
+                        let places = server.in_flight.first().map_or([None; PARTITIONS], |sent| sent.at);
+                        (0..PARTITIONS).any(|partition| places[partition].is_some_and(|at| dropped(partition, at)))
+                    })
+                }),
+            ]);
+        }
+        properties
     }
 }

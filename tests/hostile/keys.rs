@@ -2,12 +2,14 @@
 
 use crate::api::Shop;
 use crate::on_both_stores;
-use crate::support::client::checkout_body;
-use crate::support::{Server, token};
+use crate::support::client::{Market, checkout_body};
+use crate::support::{Server, fresh_uuid, token};
 use crate::target::unharmed;
 use crate::wire::{Wire, request};
+use haat::domain::ids::CustomerId;
 use haat::http::auth::Bearer;
 use haat::limits;
+use serde_json::json;
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,9 +46,7 @@ on_both_stores! {
     async fn fifty_at_once_under_one_key_make_one_order(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin("root".into()));
-        let (vendor, sku) = client.shop(&admin, "10.00", 100).await;
-        let buyer = client.buyer(&sku, 1).await;
+        let Market { admin, vendor, sku, buyer } = client.market(100).await;
         let ask = |_| tokio::spawn(client.checkout(&buyer, "tok_approve").key("once").header("prefer", "wait=20").send());
         let asked: Vec<_> = (0..50).map(ask).collect();
         let mut first = Vec::new();
@@ -72,9 +72,7 @@ on_both_stores! {
     async fn of_two_bodies_under_one_key_one_wins(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin("root".into()));
-        let (_, sku) = client.shop(&admin, "10.00", 100).await;
-        let buyer = client.buyer(&sku, 1).await;
+        let Market { admin, buyer, .. } = client.market(100).await;
         let path = format!("/v1/carts/{}/checkout", buyer.cart);
         let ask = |number: usize| {
             let mut body = checkout_body("tok_approve");
@@ -112,6 +110,15 @@ on_both_stores! {
             orders.insert(order.field("id").to_owned());
         }
         assert_eq!(orders.len(), 2);
+        // What is made under a key has its id from the key: also that of two who make the same.
+        let mut carts = BTreeSet::new();
+        for _ in 0..2 {
+            let customer = token(&Bearer::Customer(CustomerId::from_uuid(fresh_uuid())));
+            let cart = client.post("/v1/carts", &json!({})).bearer(&customer).key("mine").send().await.expect(201);
+            assert_eq!(cart.header("idempotent-replayed"), None);
+            carts.insert(cart.field("id").to_owned());
+        }
+        assert_eq!(carts.len(), 2);
         // With another's token on one's own path the key is nobody's.
         let path = format!("/v1/carts/{}/checkout", buyers[0].cart);
         let stolen = client.post(&path, &checkout_body("tok_approve")).bearer(&buyers[1].token).key("mine").send().await;

@@ -1,7 +1,7 @@
 //! Clients that are slow, that stop half-way, and that go away: others are served meanwhile, and what was ordered is ordered once.
 
 use crate::on_both_stores;
-use crate::support::client::checkout_body;
+use crate::support::client::{Market, checkout_body};
 use crate::support::journal::Gate;
 use crate::support::{Server, token};
 use crate::target::{BOUND, Target, unharmed};
@@ -74,9 +74,7 @@ async fn a_body_that_drips_is_told_that_it_took_too_long() {
 async fn a_half_closed_connection_gets_its_answer() {
     let gate = Gate::default();
     let target = Target::start_with(gated(&gate), |_| {}).await;
-    let admin = token(&Bearer::Admin("root".into()));
-    let (_, sku) = target.client.shop(&admin, "10.00", 9).await;
-    let buyer = target.client.buyer(&sku, 1).await;
+    let Market { buyer, .. } = target.client.market(9).await;
     let bearer = format!("Bearer {}", buyer.token);
     let path = format!("/v1/carts/{}/checkout", buyer.cart);
     let checkout = request("POST", &path, &[("authorization", &bearer)], &checkout_body("tok_approve").to_string());
@@ -133,9 +131,7 @@ on_both_stores! {
     async fn a_client_that_goes_in_the_middle_of_a_body_orders_nothing(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin("root".into()));
-        let (vendor, sku) = client.shop(&admin, "10.00", 9).await;
-        let buyer = client.buyer(&sku, 1).await;
+        let Market { admin, vendor, sku, buyer } = client.market(9).await;
         let bearer = format!("Bearer {}", buyer.token);
         let path = format!("/v1/carts/{}/checkout", buyer.cart);
         let headers = [("authorization", bearer.as_str()), ("idempotency-key", "k")];
@@ -163,9 +159,7 @@ on_both_stores! {
         let gate = Gate::default();
         let server = Server::start_with(store.server(), gated(&gate)).await;
         let client = server.client;
-        let admin = token(&Bearer::Admin("root".into()));
-        let (vendor, sku) = client.shop(&admin, "10.00", 9).await;
-        let buyer = client.buyer(&sku, 1).await;
+        let Market { admin, vendor, sku, buyer } = client.market(9).await;
         let bearer = format!("Bearer {}", buyer.token);
         let path = format!("/v1/carts/{}/checkout", buyer.cart);
         let headers = [("authorization", bearer.as_str()), ("idempotency-key", "k")];

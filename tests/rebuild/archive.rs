@@ -277,6 +277,34 @@ async fn an_archive_of_another_store_is_refused() {
     clean_with_archive(&store).await;
 }
 
+/// Its frames after the backup are others than those in the archive: these are not mixed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_of_a_store_that_was_set_back_gets_nothing_more() {
+    let store = TestStore::new(Kind::Sqlite).await;
+    let (_, sku) = sold_out_of(&store).await;
+    let file = store.data_dir().join("haat.db");
+    // All that was written is in the file itself.
+    in_file(&file, AssertSqlSafe("PRAGMA wal_checkpoint(TRUNCATE)".into())).await;
+    let backup = std::fs::read(&file).expect("the file");
+    more_sold(&store, &sku).await;
+    archive(&with_archive(&store), NOW, true).await.expect("an archive");
+    let frames = "UPDATE journal SET seq = seq";
+    let archived = directory(&store).join("haat-archive.db");
+    let before = in_file(&archived, AssertSqlSafe(frames.into())).await;
+
+    for rest in ["haat.db-wal", "haat.db-shm"] {
+        let _ = std::fs::remove_file(store.data_dir().join(rest));
+    }
+    std::fs::write(&file, backup).expect("the backup");
+    for _ in 0..2 {
+        more_sold(&store, &sku).await;
+    }
+    let told = archive(&with_archive(&store), NOW, false).await.expect_err("an archive").to_string();
+    assert!(told.contains("another store's archive, or damaged"), "{told}");
+    assert_eq!(in_file(&archived, AssertSqlSafe(frames.into())).await, before);
+    clean(&store).await;
+}
+
 /// Found before anything is dropped, and before a rebuild clears what it could not make anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_archive_costs_nothing() {

@@ -5,6 +5,7 @@
 //! `HAAT_SIMULATION_FROM` is the first seed, `HAAT_SIMULATION_SEEDS` how many, `HAAT_SIMULATION_LONG` makes each a hundred times
 //! as long, and `HAAT_SIMULATION_TRACE` shows the trace as it grows; `scripts/simulate` sets them.
 
+mod archive;
 mod damage;
 mod gateway;
 mod node;
@@ -24,7 +25,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 36] = [
+const DRAWN: [&str; 42] = [
     "crashes",
     "crashes asked for in a stop",
     "crashes between polls",
@@ -65,6 +66,13 @@ const DRAWN: [&str; 36] = [
     "unreadable records",
     "quarantined answers",
     "refused rows",
+    // The archive.
+    "archives",
+    "archives that are killed",
+    "dropped frames",
+    "appends of a term that is over",
+    "starts after half a rebuild",
+    "no starts after half a rebuild",
 ];
 /// Lines of the trace that are shown of a run that failed.
 const TAIL: usize = 60;

@@ -121,6 +121,8 @@ pub struct Town {
     /// Where people have new ids from.
     pub clock: Arc<SimulatedClock>,
     pub server: Arc<Server>,
+    /// The store's archive.
+    pub archive: Arc<Server>,
     pub books: Arc<Books>,
     pub oracle: Arc<Oracle>,
     /// What people have made: for those who look at other people's things.
@@ -137,9 +139,11 @@ impl Town {
         let world = Arc::new(World::new(seed, long));
         let books = Books::new(world.clone());
         let oracle = Oracle::new(world.clone(), books.clone());
+        let server = Server::new(world.clone(), oracle.clone());
         Arc::new(Self {
             clock: Arc::new(SimulatedClock::new(world.clone())),
-            server: Server::new(world.clone(), oracle.clone()),
+            archive: Server::archive_of(&server),
+            server,
             books,
             oracle,
             made: Mutex::default(),

@@ -16,6 +16,7 @@ use haat::ports::{
     RefusedRows, Snapshot, Snapshots, Store, StoreError, Written,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -30,6 +31,7 @@ pub struct Head {
     epoch: u64,
     owner_until: Instant,
     pub checkpoint_seq: u64,
+    pub base_seq: u64,
 }
 
 pub struct SavedPart {
@@ -58,6 +60,8 @@ pub struct Disk {
     pub snapshots: BTreeMap<EntityRef, BTreeMap<String, SavedPart>>,
     pub tables: Tables,
     pub damage: Damage,
+    /// Appends that have looked at the epochs and have not written yet.
+    pub appending: u32,
 }
 
 /// The store itself.
@@ -65,10 +69,12 @@ pub struct Server {
     pub disk: Mutex<Disk>,
     pub world: Arc<World>,
     oracle: Arc<Oracle>,
+    /// The store of which this is the archive, if it is one.
+    pub origin: Option<Arc<Server>>,
 }
 
 impl Disk {
-    fn tail(&self, partition: usize) -> u64 {
+    pub fn tail(&self, partition: usize) -> u64 {
         self.journal[partition].last_key_value().map_or(0, |(seq, _)| *seq)
     }
 
@@ -78,12 +84,23 @@ impl Disk {
             epoch: head.epoch,
             tail_seq: self.tail(id),
             checkpoint_seq: head.checkpoint_seq,
-            base_seq: 0,
+            base_seq: head.base_seq,
         };
         self.heads.iter().enumerate().map(partition).collect()
     }
 
-    fn owns(&self, owned: &[Partition]) -> bool {
+    pub fn is_taken(&self, frame: &Frame) -> bool {
+        self.journal[usize::from(frame.partition)].contains_key(&frame.seq)
+    }
+
+    /// Forgets all snapshots and tables.
+    pub fn forget(&mut self) {
+        self.snapshots.clear();
+        self.tables = Tables { ever_refused: std::mem::take(&mut self.tables.ever_refused), ..Tables::default() };
+        self.heads.iter_mut().for_each(|head| head.checkpoint_seq = 0);
+    }
+
+    pub fn owns(&self, owned: &[Partition]) -> bool {
         owned.iter().all(|own| self.heads[usize::from(own.id)].epoch == own.epoch)
     }
 
@@ -98,7 +115,7 @@ impl Disk {
     }
 
     /// Saves a snapshot and rows, which a constraint may refuse.
-    fn save(&mut self, captured: &Captured, world: &World, written: &mut Written) {
+    fn save(&mut self, captured: &Captured, refuses: impl FnOnce() -> bool, written: &mut Written) {
         let entity = captured.entity;
         let parts = self.snapshots.entry(entity).or_default();
         if parts.get("").is_some_and(|head| head.version > captured.version) {
@@ -117,8 +134,7 @@ impl Disk {
                 None => drop(parts.remove(&part.name)),
             }
         }
-        if captured.rows != Rows::default() && world.fault("refused rows", world.plan.refusals) {
-            world.note(format_args!("the rows of {entity} are refused"));
+        if captured.rows != Rows::default() && refuses() {
             self.tables.refused.insert(entity);
             self.tables.ever_refused.insert(entity);
             written.refused.push(RefusedRows { entity, reason: "a constraint of the simulation".to_owned() });
@@ -140,7 +156,16 @@ impl Disk {
 
 impl Server {
     pub fn new(world: Arc<World>, oracle: Arc<Oracle>) -> Arc<Self> {
-        let head = |_| Head { epoch: 0, owner_until: Instant::now(), checkpoint_seq: 0 };
+        Self::empty(world, oracle, None)
+    }
+
+    /// An archive of this store, with nothing in it yet.
+    pub fn archive_of(origin: &Arc<Self>) -> Arc<Self> {
+        Self::empty(origin.world.clone(), origin.oracle.clone(), Some(origin.clone()))
+    }
+
+    fn empty(world: Arc<World>, oracle: Arc<Oracle>, origin: Option<Arc<Self>>) -> Arc<Self> {
+        let head = |_| Head { epoch: 0, owner_until: Instant::now(), checkpoint_seq: 0, base_seq: 0 };
         let disk = Disk {
             journal: (0..limits::PARTITIONS).map(|_| BTreeMap::new()).collect(),
             heads: (0..limits::PARTITIONS).map(head).collect(),
@@ -148,8 +173,9 @@ impl Server {
             snapshots: BTreeMap::new(),
             tables: Tables::default(),
             damage: Damage::default(),
+            appending: 0,
         };
-        Arc::new(Self { disk: Mutex::new(disk), world, oracle })
+        Arc::new(Self { disk: Mutex::new(disk), world, oracle, origin })
     }
 
     /// The store as one node sees it.
@@ -163,10 +189,13 @@ impl Server {
         }
     }
 
-    fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+    /// Looks at the epochs, and writes a little later: between the two another may take the store.
+    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        self.may_append(frames)?;
+        self.world.pause(USUAL_MS).await;
         let mut disk = lock(&self.disk);
-        let taken = |frame: &Frame| disk.journal[usize::from(frame.partition)].contains_key(&frame.seq);
-        if frames.iter().any(taken) {
+        disk.appending -= 1;
+        if frames.iter().any(|frame| disk.is_taken(frame)) {
             self.world.note("commit collides");
             return Err(StoreError::Collision);
         }
@@ -184,6 +213,24 @@ impl Server {
         }
         self.world.count("commits");
         self.oracle.committed(frames);
+        Ok(())
+    }
+
+    fn may_append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        let mut disk = lock(&self.disk);
+        let is_taken = frames.iter().any(|frame| disk.is_taken(frame));
+        let is_over = frames.iter().any(|frame| disk.heads[usize::from(frame.partition)].epoch != frame.epoch);
+        // Either word is true where both are; the two real stores differ in which they give.
+        if is_over && (!is_taken || self.world.chance.per_mille(500)) {
+            self.world.count("appends of a term that is over");
+            self.world.note("commit of a term that is over");
+            return Err(StoreError::Fenced);
+        }
+        if is_taken {
+            self.world.note("commit collides");
+            return Err(StoreError::Collision);
+        }
+        disk.appending += 1;
         Ok(())
     }
 
@@ -240,7 +287,17 @@ impl Server {
             return None;
         }
         let mut written = Written::default();
-        captured.iter().for_each(|captured| disk.save(captured, &self.world, &mut written));
+        for captured in captured {
+            let refuses = || {
+                // An archive's rows are nobody's.
+                let refuses = self.origin.is_none() && self.world.fault("refused rows", self.world.plan.refusals);
+                if refuses {
+                    self.world.note(format_args!("the rows of {} are refused", captured.entity));
+                }
+                refuses
+            };
+            disk.save(captured, refuses, &mut written);
+        }
         for (partition, seq) in advance {
             let head = &mut disk.heads[usize::from(*partition)];
             head.checkpoint_seq = head.checkpoint_seq.max(*seq);
@@ -282,14 +339,19 @@ impl Server {
 pub struct Way {
     pub world: Arc<World>,
     /// Ends the node.
-    pub crashes: Arc<dyn Fn() + Send + Sync>,
+    pub crashes: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Until when nothing comes through.
     pub cut_until: Arc<Mutex<Instant>>,
 }
 
 impl Way {
     pub fn new(world: Arc<World>, crashes: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { world, crashes, cut_until: Arc::new(Mutex::new(Instant::now())) }
+        Self { crashes: Some(crashes), ..Self::of_a_tool(world) }
+    }
+
+    /// The way of a tool, which no crash of a node concerns.
+    pub fn of_a_tool(world: Arc<World>) -> Self {
+        Self { world, crashes: None, cut_until: Arc::new(Mutex::new(Instant::now())) }
     }
 
     fn is_cut(&self) -> bool {
@@ -310,8 +372,10 @@ impl Way {
 
     /// A point at which the node may crash.
     pub fn point(&self) {
-        if self.world.crashes_here() {
-            (self.crashes)();
+        if let Some(crash) = &self.crashes
+            && self.world.crashes_here()
+        {
+            crash();
         }
     }
 
@@ -329,6 +393,15 @@ impl Way {
         risk: Risk,
         act: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.ask_for(risk, async move { act() }).await
+    }
+
+    /// The same, of what takes its time there.
+    async fn ask_for<T: Send + 'static>(
+        &self,
+        risk: Risk,
+        act: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let gone = |what: &str| Err(StoreError::Unavailable(format!("the {what} was lost")));
         self.point();
         if self.is_cut() || self.world.fault("lost requests", risk.lost_requests) {
@@ -339,7 +412,7 @@ impl Way {
         let (send, receive) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             way.travel(risk.slow).await;
-            let _ = send.send(act());
+            let _ = send.send(act.await);
             way.point();
         });
         if self.is_cut() || self.world.fault("lost answers", risk.lost_answers) {
@@ -397,7 +470,11 @@ impl Journal for Connection {
 
     async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
         let (server, frames) = (self.server.clone(), frames.to_vec());
-        self.way.ask(self.way.writing(self.way.world.plan.lost_requests), move || server.append(&frames)).await?
+        let risk = self.way.writing(self.way.world.plan.lost_requests);
+        match self.server.origin {
+            None => self.way.ask_for(risk, async move { server.append(&frames).await }).await?,
+            Some(_) => self.way.ask(risk, move || server.keep(&frames)).await?,
+        }
     }
 
     async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
@@ -408,23 +485,21 @@ impl Journal for Connection {
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
         // A small page, so that reading takes several requests.
         let max_bytes = max_bytes.min(20_000);
-        self.read(move |disk| {
-            let mut bytes = 0;
-            let after = disk.journal[usize::from(partition)].range(after_seq + 1..).map(|(_, frame)| frame);
-            after
-                .take_while(|frame| {
-                    let first = bytes == 0;
-                    bytes += frame.payload.len() + 1;
-                    first || bytes <= max_bytes
-                })
-                .map(|frame| disk.damage.frame(frame))
-                .collect()
-        })
-        .await
+        let server = self.server.clone();
+        self.way.ask(self.way.reading(), move || server.frames(partition, after_seq, max_bytes)).await
     }
 
-    async fn drop_frames(&self, _: u16, _: u64) -> Result<u64, StoreError> {
-        Err(StoreError::Invalid("nobody archives while a server is simulated".into()))
+    async fn drop_frames(&self, partition: u16, up_to: u64) -> Result<u64, StoreError> {
+        let (server, risk) = (self.server.clone(), self.way.writing(self.way.world.plan.failing_checkpoints));
+        self.way.ask_for(risk, async move { server.raise_base(partition, up_to).await }).await??;
+        let mut dropped = 0;
+        loop {
+            let server = self.server.clone();
+            match self.way.ask(risk, move || server.drop_some(partition, up_to)).await? {
+                0 => return Ok(dropped),
+                some => dropped += some,
+            }
+        }
     }
 
     async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
@@ -495,8 +570,9 @@ impl Checkpoints for Connection {
         self.way.ask(risk, move || server.write(&owned, &captured, &advance)).await?.ok_or(StoreError::Fenced)
     }
 
-    async fn clear(&self, _: &[Partition]) -> Result<(), StoreError> {
-        Err(StoreError::Invalid("no node of the simulation forgets what it has written".to_owned()))
+    async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
+        let (server, owned) = (self.server.clone(), owned.to_vec());
+        self.way.ask(self.way.writing(self.way.world.plan.failing_checkpoints), move || server.clear(&owned)).await?
     }
 }
 

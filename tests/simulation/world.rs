@@ -114,6 +114,8 @@ pub struct Plan {
     pub refusals: u64,
     /// Buyers that use up all the keys a cart keeps.
     pub floods: u64,
+    /// Times at which old frames are moved to an archive.
+    pub archives: u64,
 }
 
 impl Plan {
@@ -162,6 +164,7 @@ impl Plan {
             poison: often(10),
             refusals: often(60),
             floods: often(10),
+            archives: often(900),
         }
     }
 }

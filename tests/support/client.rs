@@ -1,6 +1,7 @@
 //! A client of the HTTP contract, as small as tests need it.
 
 use bytes::Bytes;
+use haat::http::auth::Bearer;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -111,6 +112,15 @@ pub struct Buyer {
     pub token: String,
 }
 
+/// A shop of one SKU, and a buyer with one piece of it in the cart.
+#[derive(Clone, Debug)]
+pub struct Market {
+    pub admin: String,
+    pub vendor: String,
+    pub sku: String,
+    pub buyer: Buyer,
+}
+
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
         Self { address }
@@ -151,6 +161,14 @@ impl Client {
         let buyer = Buyer { cart: cart.field("id").to_owned(), token: cart.field("token").to_owned() };
         self.set_line(&buyer, sku, quantity).await.expect(200);
         buyer
+    }
+
+    /// Opens a shop with so many pieces, and fills a cart in it.
+    pub async fn market(&self, pieces: i64) -> Market {
+        let admin = super::token(&Bearer::Admin("root".into()));
+        let (vendor, sku) = self.shop(&admin, "10.00", pieces).await;
+        let buyer = self.buyer(&sku, 1).await;
+        Market { admin, vendor, sku, buyer }
     }
 
     pub async fn set_line(&self, buyer: &Buyer, sku: &str, quantity: i64) -> Answer {

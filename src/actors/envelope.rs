@@ -1,0 +1,83 @@
+//! What an actor can be sent, and how it comes by its state.
+
+use crate::actors::engine::{ActorView, Answered, Failure};
+use crate::actors::registry::Hosted;
+use crate::actors::state::Built;
+use crate::domain::entity::EffectKey;
+use crate::domain::record::IdempotencyKey;
+use crate::domain::reject::Reject;
+use crate::ports::Captured;
+use actix::Message;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Takes an answer, or why there is none.
+pub type ReplyTo<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>) + Send>;
+
+/// Why a command is not let in.
+pub enum NotLetIn {
+    /// There is no answer now.
+    Failed(Failure),
+    /// This is the answer.
+    Refused(Reject),
+}
+
+/// Lets a command in, or says why not.
+pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<(), NotLetIn> + Send>;
+
+/// A command from the edge.
+pub struct Edge<E: Hosted> {
+    pub command: E::Command,
+    pub key: Option<IdempotencyKey>,
+    /// Past it nobody waits any more.
+    pub deadline: Instant,
+    pub sent: Instant,
+    /// Asked before anything is decided, with the entity as it is: whether the node takes this on.
+    pub admit: Option<Admit<E>>,
+    /// Whether the reply stays on the node, to a command that comes after in the lane's order: then it need not wait.
+    pub inner: bool,
+    pub reply: ReplyTo<E::Reply>,
+}
+
+/// What an actor can be sent.
+pub enum Envelope<E: Hosted> {
+    /// A request.
+    Edge(Edge<E>),
+    /// A command of another entity, or a gateway's answer.
+    Peer(E::Command),
+    /// A gateway gave no answer: its effect is to be tried again later.
+    NotAnswered(EffectKey),
+    /// It may be time for something.
+    Wake,
+    /// A checkpoint wants what changed.
+    Capture(oneshot::Sender<Option<Captured>>),
+    /// A checkpoint holds this version.
+    Checkpointed(u64),
+    /// Rows of it are missing in the read tables: the next capture gives all of them.
+    GiveAllRows,
+    /// An administrator looks.
+    Inspect(oneshot::Sender<ActorView>),
+    /// Memory is wanted back.
+    Passivate,
+}
+
+/// The actix message.
+pub struct Deliver<E: Hosted>(pub Envelope<E>);
+
+impl<E: Hosted> Message for Deliver<E> {
+    type Result = ();
+}
+
+/// How an actor comes by its state.
+pub enum Start<E: Hosted> {
+    /// The id was minted just now.
+    Fresh,
+    /// From its snapshot: what is newer is in memory already, so there is nothing newer.
+    Load,
+    /// From its snapshot and the records since: after a fault.
+    Replay,
+    /// Made already, in recovery.
+    Ready(Box<Built<E>>),
+    /// Made in recovery, without success.
+    Quarantined,
+}
