@@ -310,7 +310,7 @@ impl Bench {
         let units = ((warmup + seconds) * 15_000.0) as i64;
         let stock = match (mode, server) {
             (Mode::Soldout, _) => SCARCE,
-            (_, Server::UnitRows) => (2 * units / i64::try_from(skus).unwrap_or(1)).max(units.min(1_000)),
+            (_, Server::UnitRows) => (2 * units / i64::try_from(skus).unwrap_or(1)).max(100),
             _ => AMPLE,
         };
         let filled = self.args.carts.unwrap_or(((warmup + seconds) * CARTS_PER_SECOND) as usize);
@@ -431,7 +431,14 @@ async fn on_stage(theatre: &Theatre, contender: &Contender, job: Job, stage: &St
     if job.requests.is_some() && server.is_haat() {
         audit(theatre, stage).await?;
     }
-    ensure!(driven.timed > 0, "nothing was counted: give it more carts or more time");
+    ensure!(driven.timed > 0, "nothing was counted: give it more time");
+    // A short rest of a run holds a burst of answers to what was asked before it, and so a rate that nobody has.
+    ensure!(
+        job.requests.is_some() || driven.seconds >= job.seconds / 2.0,
+        "the carts ran out after {:.2} of {} seconds: give it more with --carts",
+        driven.seconds,
+        job.seconds
+    );
     let settled = settled_ms.saturating_sub(driven.first_ms) as f64 / 1000.0;
     let per_answer = |seconds: f64| seconds * 1e6 / driven.timed as f64;
     let run = Run {
