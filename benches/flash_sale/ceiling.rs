@@ -1,0 +1,70 @@
+//! (e) The ceiling: one record per request through Haat's own lane, and nothing else: no actors, no stock, no checkpoints. What Haat
+//! does per order beyond this is the price of its rules.
+
+use crate::order::{Item, NewOrder, TITLE, UNIT_PRICE};
+use crate::server::{Outcome, Shop};
+use anyhow::Context as _;
+use haat::adapters::clock::SystemClock;
+use haat::domain::ids::{EntityId as _, VendorId};
+use haat::persistence::lane::{LaneShared, run};
+use haat::persistence::{Mode, Options, Place, StoreConfig, open};
+use haat::ports::{Append, Clock, Lane};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+#[derive(Serialize)]
+struct Record<'a> {
+    e: haat::domain::ids::OrderId,
+    v: u64,
+    at: i64,
+    ev: [Event<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    request: &'a crate::order::OrderRequest,
+    title: &'a str,
+    unit_price: i64,
+}
+
+/// Takes whatever comes.
+pub struct Ceiling {
+    lane: Arc<LaneShared>,
+    vendor: VendorId,
+}
+
+impl Ceiling {
+    /// Takes the store and starts its lane.
+    pub async fn open(url: &str) -> anyhow::Result<Self> {
+        let config = StoreConfig { place: Place::Postgres(url.to_owned()), archive: None, options: Options::default() };
+        let store = open(&config, Mode::Serve).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let taken = store.journal.take("bench", Duration::from_millis(1), clock.now()).await?;
+        let lane = LaneShared::new();
+        let vendor = VendorId::from_uuid(clock.new_uuid());
+        let on_fatal = Arc::new(|fatal| {
+            eprintln!("the lane stopped: {fatal}");
+            std::process::exit(1);
+        });
+        tokio::spawn(run(lane.clone(), store.journal, clock, taken, Default::default(), on_fatal));
+        Ok(Self { lane, vendor })
+    }
+}
+
+impl Shop for Ceiling {
+    async fn place(&self, order: Arc<NewOrder>, _until_paid: bool) -> anyhow::Result<Outcome> {
+        let event = Event { r#type: "placed", request: &order.request, title: TITLE, unit_price: UNIT_PRICE };
+        let record = Record { e: order.id, v: 1, at: order.at.as_millis(), ev: [event] };
+        let record = serde_json::to_vec(&record)?;
+        let (send, receive) = oneshot::channel();
+        let on_durable: haat::ports::Completion = Box::new(move || _ = send.send(()));
+        self.lane.append(Append { entity: order.id.entity(), version: 1, record, on_durable: Some(on_durable) });
+        receive.await.context("the lane is closed")?;
+        let item = Item { vendor: self.vendor, title: TITLE.to_owned(), unit_price: UNIT_PRICE };
+        Ok(Outcome::Placed(item, false))
+    }
+}
