@@ -40,7 +40,8 @@ impl Stage {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haat-load"));
         command.env_remove("HAAT_TARGET").env("HAAT_ADMIN_TOKEN", token(&Bearer::Admin("root".into())));
         command.arg(format!("--target=http://{}", self.server.client.address())).arg("--quiet");
-        command.arg("--scenario-file").arg(file).arg("--json").arg(self.path("summary.json")).args(arguments);
+        command.arg("--scenario-file").arg(file).arg("--json").arg(self.path("summary.json"));
+        command.arg("--journal").arg(self.path("told.jsonl")).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
@@ -49,18 +50,18 @@ impl Stage {
         read(&self.path("summary.json"))
     }
 
-    async fn count_of_carts(&self, least: u64) {
+    /// Waits until buyers were given so many answers that promise something.
+    async fn answers(&self, least: usize) {
         let enough = async {
             loop {
-                let metrics = self.server.client.get("/metrics").send().await.expect(200).text;
-                let carts = metrics.lines().find_map(|line| line.strip_prefix("haat_actors_live{kind=\"cart\"} "));
-                if carts.is_some_and(|count| count.parse::<f64>().is_ok_and(|count| count >= least as f64)) {
+                let told = std::fs::read(self.path("told.jsonl")).unwrap_or_default();
+                if told.iter().filter(|byte| **byte == b'\n').count() >= least {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(BOUND, enough).await.expect("carts are made");
+        tokio::time::timeout(BOUND, enough).await.expect("orders are made");
     }
 }
 
@@ -159,7 +160,10 @@ async fn two_processes_are_one_crowd() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_share_connections_over_h2c() {
     let stage = Stage::new().await;
-    let h2c = SALE.replace("[[steps]]\ndo = \"browse\"", "[connections]\nprotocol = \"h2c\"\nsessions_per_connection = 10\n[[steps]]\ndo = \"browse\"");
+    let h2c = SALE.replace(
+        "[[steps]]\ndo = \"browse\"",
+        "[connections]\nprotocol = \"h2c\"\nsessions_per_connection = 10\n[[steps]]\ndo = \"browse\"",
+    );
     let (code, said) = run(stage.load(&h2c, &["--processes", "2"])).await;
     assert_eq!(code, Some(0), "{said}");
     let summary = stage.summary();
@@ -203,7 +207,7 @@ async fn an_interrupt_ends_all_and_what_was_measured_is_told() {
     let stage = Stage::new().await;
     let child = stage.load(&resting(), &["--processes", "2"]).spawn().expect("the binary runs");
     let id = child.id().expect("it runs");
-    stage.count_of_carts(60).await;
+    stage.answers(60).await;
     let children = children(id).await;
     assert_eq!(children.len(), 2);
     signal("INT", id).await;
@@ -221,7 +225,7 @@ async fn a_process_that_dies_is_a_failure() {
     let stage = Stage::new().await;
     let child = stage.load(&resting(), &["--processes", "2"]).spawn().expect("the binary runs");
     let id = child.id().expect("it runs");
-    stage.count_of_carts(60).await;
+    stage.answers(60).await;
     signal("KILL", children(id).await[1]).await;
     let (code, said) = end(child).await;
     assert_eq!(code, Some(2), "{said}");

@@ -98,7 +98,6 @@ fn crowd(args: &DemoArgs, target: &str, token: &str) -> anyhow::Result<cli::Cli>
         format!("--stock={}", args.stock),
         "--decline=5".to_owned(),
         "--retry=5".to_owned(),
-        "--processes=1".to_owned(),
     ];
     Ok(cli::Cli::try_parse_from(arguments)?)
 }

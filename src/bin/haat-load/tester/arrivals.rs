@@ -61,9 +61,8 @@ impl Stage {
             Stage::Steady { rate: Some(rate), sessions: None, .. } if !fine(rate) || rate == 0.0 => {
                 Err(format!("a steady rate of {rate} is not above 0 and at most 10,000,000"))
             }
-            Stage::Steady { rate: Some(_), sessions: None, .. } | Stage::Steady { rate: None, sessions: Some(_), .. } => {
-                Ok(())
-            }
+            Stage::Steady { rate: Some(_), sessions: None, .. }
+            | Stage::Steady { rate: None, sessions: Some(_), .. } => Ok(()),
             Stage::Steady { .. } => Err("a steady stage takes either rate or sessions".into()),
             Stage::Ramp { from, to, .. } if !fine(from) || !fine(to) => {
                 Err(format!("a ramp from {from} to {to}: rates are from 0 to 10,000,000"))

@@ -139,7 +139,8 @@ mod tests {
         assert_eq!(built(&["--sessions", "5", "--connections", "5"]).arrival, spike(5));
         let bound = built(&["--sessions", "5", "--connections", "2"]).arrival;
         assert!(matches!(bound, Arrival::Closed { users: 2, sessions: Some(5), .. }));
-        let ramp = built(&["--sessions", "5", "--connections", "2", "--ramp", "1s", "--arrival", "exponential"]).arrival;
+        let ramp =
+            built(&["--sessions", "5", "--connections", "2", "--ramp", "1s", "--arrival", "exponential"]).arrival;
         assert!(matches!(ramp, Arrival::Open { spacing: Spacing::Exponential, .. }));
         assert_eq!(ramp.sessions(), Some(5));
         assert_eq!(built(&["--scenario", "browse", "--requests", "7"]).arrival.sessions(), Some(7));

@@ -91,7 +91,8 @@ async fn settle(run: &Arc<Run>, told: Vec<Told>) -> anyhow::Result<Vec<Told>> {
             let placed = Placed { order: told.id.clone(), status: told.status };
             let patience = until.saturating_duration_since(Instant::now());
             // Most have ended long ago: to wait before the first look would only make the check long.
-            let polling = Polling { first: Duration::ZERO, every: run.cli.poll, up_to: LONGEST_GAP, patience, stop: None };
+            let polling =
+                Polling { first: Duration::ZERO, every: run.cli.poll, up_to: LONGEST_GAP, patience, stop: None };
             let (status, _) = follow(&run, &mut caller, &told.cart, &placed, polling).await;
             told.status = status;
             (caller, Some(told))
@@ -151,11 +152,7 @@ async fn read_order(run: &Run, caller: &mut Caller, told: &Told) -> Found {
 }
 
 /// Reads each SKU until nothing is held and as much is sold as was paid, or until the time is up.
-async fn stock(
-    run: &Arc<Run>,
-    orders: &[OrderFacts],
-    unsure: &[Line],
-) -> anyhow::Result<Vec<SkuFacts>> {
+async fn stock(run: &Arc<Run>, orders: &[OrderFacts], unsure: &[Line]) -> anyhow::Result<Vec<SkuFacts>> {
     if run.admin.is_none() {
         return Ok(Vec::new());
     }
@@ -186,10 +183,7 @@ async fn stock(
 }
 
 /// Looks up the charges of some orders, chosen by the seed.
-async fn charges(
-    run: &Arc<Run>,
-    mut orders: Vec<OrderFacts>,
-) -> anyhow::Result<Vec<OrderFacts>> {
+async fn charges(run: &Arc<Run>, mut orders: Vec<OrderFacts>) -> anyhow::Result<Vec<OrderFacts>> {
     let sample = sample(orders.len(), run.cli.check_charges as usize, run.cli.seed);
     let ids: Arc<Vec<(usize, String)>> =
         Arc::new(sample.into_iter().map(|index| (index, orders[index].id.clone())).collect());

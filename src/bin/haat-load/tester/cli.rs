@@ -86,7 +86,7 @@ pub struct Cli {
     ])]
     pub scenario_file: Option<PathBuf>,
 
-    /// Processes that drive the sessions [default: so many that each has open files enough]
+    /// Processes that drive the sessions [default: 1; with a scenario file so many that each has open files enough]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub processes: Option<u32>,
 
@@ -102,7 +102,7 @@ pub struct Cli {
     #[arg(long, default_value_t = 10_000, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub requests: u32,
 
-    /// Connections open at once, over all processes [default: one per session; else 64]
+    /// Connections open at once, over all processes [default: one per session as far as open files allow; else 64]
     #[arg(long, value_name = "C", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: Option<u32>,
 

@@ -39,32 +39,38 @@ pub struct Collected {
     pub stopped: bool,
 }
 
-/// Interrupts from the terminal, and requests to end.
+/// Interrupts from the terminal, and requests to end. They are listened for all the time: one that comes between two looks is not lost.
 pub struct Signals {
     #[cfg(unix)]
-    terminate: Option<tokio::signal::unix::Signal>,
+    signals: Vec<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
     /// From here on they are told here and do nothing else.
     pub fn listen() -> Self {
+        #[cfg(unix)]
+        let signals = {
+            use tokio::signal::unix::{SignalKind, signal};
+            [SignalKind::interrupt(), SignalKind::terminate()]
+                .into_iter()
+                .filter_map(|kind| signal(kind).ok())
+                .collect()
+        };
         Signals {
             #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok(),
+            signals,
         }
     }
 
     /// The next one.
     pub async fn next(&mut self) {
         #[cfg(unix)]
-        if let Some(terminate) = &mut self.terminate {
-            tokio::select! {
-                biased;
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
+        std::future::poll_fn(|cx| match self.signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        })
+        .await;
+        #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
     }
 }

@@ -277,7 +277,10 @@ mod tests {
             ("HTTP/1.1 103 Early\r\nx: y\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nb", "b"),
         ] {
             for end in 0..text.len() {
-                assert!(matches!(parse(&text.as_bytes()[..end], false), Ok(Parsed::Wants(n)) if n > end), "{end} of {text}");
+                assert!(
+                    matches!(parse(&text.as_bytes()[..end], false), Ok(Parsed::Wants(n)) if n > end),
+                    "{end} of {text}"
+                );
                 assert!(parse(&text.as_bytes()[..end], true).is_err(), "closed at {end} of {text}");
             }
             let (_, found, goes_on) = whole(text, false).expect(text);

@@ -183,9 +183,7 @@ fn report(run: &Arc<Run>, collected: Collected, facts: &Facts, mut total: Measur
         phases: collected
             .phases
             .iter()
-            .map(|(phase, measured, seconds)| {
-                measured.phase(if *phase == "measured" { name } else { phase }, *seconds)
-            })
+            .map(|(phase, measured, seconds)| measured.phase(if *phase == "measured" { name } else { phase }, *seconds))
             .collect(),
         series: collected.series,
         outcomes,

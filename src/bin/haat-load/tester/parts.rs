@@ -33,7 +33,9 @@ pub fn parts(
     let at_once = asked.unwrap_or(wanted).min(wanted).max(1);
     let processes = match cli.processes {
         Some(processes) => processes.min(at_once),
-        None => at_once.div_ceil(room).min(MOST_UNASKED),
+        // A file says what crowd it wants. Without one, a low limit on open files is most likely the server's too.
+        None if cli.scenario_file.is_some() => at_once.div_ceil(room).min(MOST_UNASKED),
+        None => 1,
     };
     let places = room.saturating_mul(processes);
     if let (Some(asked), true) = (asked, at_once > places) {
@@ -79,7 +81,12 @@ mod tests {
     use clap::Parser;
 
     fn of(arguments: &[&str], open_files: u32) -> Result<(Vec<Part>, Option<String>), String> {
-        let cli = Cli::parse_from([&["haat-load"], arguments].concat());
+        let (arguments, from_a_file) = match arguments {
+            ["a file of", rest @ ..] => (rest, true),
+            all => (all, false),
+        };
+        let mut cli = Cli::parse_from([&["haat-load"], arguments].concat());
+        cli.scenario_file = from_a_file.then(|| "sale.toml".into());
         parts(&cli, &builtin::scenario(&cli), IpAddr::V4(Ipv4Addr::LOCALHOST), Some(open_files))
     }
 
@@ -90,21 +97,23 @@ mod tests {
     #[test]
     fn processes_are_as_many_as_open_files_ask_for() {
         assert_eq!(at_once(&["--sessions", "50"], 1024), [50]);
-        assert_eq!(at_once(&["--sessions", "961"], 1024), [481, 480]);
-        assert_eq!(at_once(&["--sessions", "960", "--retry", "5"], 1024), [480, 480]);
-        assert_eq!(at_once(&["--sessions", "170000"], 20_000).len(), 9);
+        assert_eq!(at_once(&["a file of", "--sessions", "960"], 1024), [960]);
+        assert_eq!(at_once(&["a file of", "--sessions", "961"], 1024), [481, 480]);
+        assert_eq!(at_once(&["a file of", "--sessions", "960", "--retry", "5"], 1024), [480, 480]);
+        assert_eq!(at_once(&["a file of", "--sessions", "170000"], 20_000).len(), 9);
+        assert_eq!(at_once(&["--sessions", "170000"], 20_000), [19_936]);
         assert_eq!(at_once(&["--scenario", "browse"], 1024), [64]);
-        assert_eq!(at_once(&["--connections", "2000", "--sessions", "5000"], 1024).len(), 3);
+        assert_eq!(at_once(&["--connections", "1900", "--sessions", "5000", "--processes", "2"], 1024), [950, 950]);
         assert_eq!(at_once(&["--sessions", "5", "--processes", "2"], 1024), [3, 2]);
         assert_eq!(at_once(&["--sessions", "1", "--processes", "2"], 1024), [1]);
     }
 
     #[test]
     fn what_does_not_fit_is_said_or_refused() {
-        let (parts, note) = of(&["--sessions", "5000", "--processes", "1"], 1024).expect("parts");
+        let (parts, note) = of(&["--sessions", "5000"], 1024).expect("parts");
         assert_eq!(parts[0].at_once, 960);
         assert!(note.is_some_and(|note| note.contains("960 of 5000")));
-        let refused = of(&["--sessions", "5000", "--connections", "2000", "--processes", "1"], 1024);
+        let refused = of(&["--sessions", "5000", "--connections", "2000"], 1024);
         assert!(refused.is_err_and(|said| said.contains("--processes")));
     }
 
@@ -112,8 +121,11 @@ mod tests {
     fn loopback_gives_addresses_where_one_has_too_few_ports() {
         let addresses = |arguments: &[&str]| of(arguments, 20_000).expect("parts").0[0].addresses.clone();
         assert!(addresses(&["--sessions", "20000"]).is_empty());
-        let many = addresses(&["--sessions", "170000"]);
-        assert_eq!((many.len(), many[0].to_string(), many[8].to_string()), (9, "127.0.0.2".into(), "127.0.0.10".into()));
+        let many = addresses(&["a file of", "--sessions", "170000"]);
+        assert_eq!(
+            (many.len(), many[0].to_string(), many[8].to_string()),
+            (9, "127.0.0.2".into(), "127.0.0.10".into())
+        );
         assert_eq!(addresses(&["--source-addresses", "127.0.0.9"]).len(), 1);
     }
 }

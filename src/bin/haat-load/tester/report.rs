@@ -200,7 +200,9 @@ impl Report {
             let _ = writeln!(out, "  {}: {met}", verdict.said);
         }
         match self.checks.is_empty() {
-            true if !self.broken.is_empty() => out.push_str("\nchecks were left out: what some buyers were told is lost\n"),
+            true if !self.broken.is_empty() => {
+                out.push_str("\nchecks were left out: what some buyers were told is lost\n")
+            }
             true => {}
             false => out.push_str("\nchecks\n"),
         }

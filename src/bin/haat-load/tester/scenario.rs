@@ -379,9 +379,9 @@ impl Scenario {
 
     /// Whether a session may have sent its checkout twice at once, and so have two connections.
     pub fn doubles(&self) -> bool {
-        self.steps.iter().any(|step| {
-            matches!(step, Step::CheckOut { retry, retry_when: RetryWhen::AtOnce, .. } if retry.0 > 0.0)
-        })
+        self.steps
+            .iter()
+            .any(|step| matches!(step, Step::CheckOut { retry, retry_when: RetryWhen::AtOnce, .. } if retry.0 > 0.0))
     }
 
     /// Whether a session checks out, and whether it then looks how that ends.

@@ -86,7 +86,11 @@ fn nonsense_is_refused_and_named() {
         ("sigma = 0.5", "sigma = -1.0", "sigma"),
         ("every = \"100ms\"", "every = \"0\"", "every must be more than 0"),
         ("checkout = \"280ms\"", "checkin = \"280ms\"", "unknown variant `checkin`"),
-        ("[[steps]]\ndo = \"poll\"", "[connections]\nsessions_per_connection = 8\n[[steps]]\ndo = \"poll\"", "only h2c"),
+        (
+            "[[steps]]\ndo = \"poll\"",
+            "[connections]\nsessions_per_connection = 8\n[[steps]]\ndo = \"poll\"",
+            "only h2c",
+        ),
         ("[[steps]]\ndo = \"poll\"", "[[steps]]\ndo = \"check-out\"\n[[steps]]\ndo = \"poll\"", "checks out once"),
     ] {
         let text = SALE.replacen(from, to, 1);
@@ -105,7 +109,9 @@ fn an_error_names_its_line() {
 #[test]
 fn a_closed_model_counts_its_sessions() {
     let closed = |rest: &str| {
-        let text = format!("name = \"c\"\narrival = {{ model = \"closed\", users = 8{rest} }}\nsteps = [{{ do = \"browse\" }}]");
+        let text = format!(
+            "name = \"c\"\narrival = {{ model = \"closed\", users = 8{rest} }}\nsteps = [{{ do = \"browse\" }}]"
+        );
         Scenario::parse(&text).map(|scenario| scenario.arrival.sessions())
     };
     assert_eq!(closed("").expect("one each"), Some(8));

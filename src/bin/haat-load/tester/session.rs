@@ -242,7 +242,6 @@ fn compare(first: &Result<Placed, Stop>, second: &Result<Placed, Stop>) -> Optio
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::super::wire::Status;

@@ -86,7 +86,9 @@ impl ThinkTime {
     /// Refuses parameters that make no distribution.
     pub fn validate(&self) -> Result<(), String> {
         match self.0 {
-            Distribution::Uniform { least, most } if least > most => Err("a think time's least is above its most".into()),
+            Distribution::Uniform { least, most } if least > most => {
+                Err("a think time's least is above its most".into())
+            }
             Distribution::LogNormal { sigma, .. } if !(0.0..=5.0).contains(&sigma) => {
                 Err(format!("a think time's sigma of {sigma} is not from 0 to 5"))
             }
@@ -157,7 +159,8 @@ mod tests {
 
     #[test]
     fn draws_follow_from_the_seed_and_stay_below_the_most() {
-        let think = read("think = { distribution = \"exponential\", mean = \"5s\", most = \"6s\" }").expect("a think time");
+        let think =
+            read("think = { distribution = \"exponential\", mean = \"5s\", most = \"6s\" }").expect("a think time");
         let draws = |seed| {
             let mut random = Random::of(seed, 7);
             (0..100).map(|_| think.draw(&mut random)).collect::<Vec<_>>()
@@ -170,7 +173,8 @@ mod tests {
 
     #[test]
     fn half_of_a_log_normal_is_below_its_median() {
-        let think = read("think = { distribution = \"log-normal\", median = \"4s\", sigma = 1.0 }").expect("a think time");
+        let think =
+            read("think = { distribution = \"log-normal\", median = \"4s\", sigma = 1.0 }").expect("a think time");
         let mut random = Random::of(3, 3);
         let below = (0..10_000).filter(|_| think.draw(&mut random) < Duration::from_secs(4)).count();
         assert!((4_800..5_200).contains(&below), "{below}");
@@ -194,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_think_time_is_written_as_it_is_read() {
-        let think = read("think = { distribution = \"log-normal\", median = \"4s\", sigma = 1.5 }").expect("a think time");
+        let think =
+            read("think = { distribution = \"log-normal\", median = \"4s\", sigma = 1.5 }").expect("a think time");
         let text = serde_json::to_string(&think).expect("text");
         assert_eq!(serde_json::from_str::<ThinkTime>(&text).expect("the same"), think);
     }
