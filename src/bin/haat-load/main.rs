@@ -23,7 +23,13 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .context("could not start the threads");
-    match runtime.and_then(|runtime| runtime.block_on(tester::run(cli))) {
+    let ended = runtime.and_then(|runtime| {
+        let ended = runtime.block_on(tester::run(cli));
+        // What waits for a line on stdin would be waited for.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("haat-load: {error:#}");

@@ -6,18 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
-use super::client::{Answer, Ask, Caller, bearer};
+use super::client::{Answer, Ask, Caller, Token, bearer};
 use super::judge::Line;
-use super::run::{Cart, Run};
+use super::run::{Cart, Run, rest_until};
 use super::stats::Call;
 use super::values::Random;
 use super::wire::{CartMade, OrderBrief, Problem, Status};
-
-/// Polls grow no further apart than this, or than the first gap where that is longer.
-const LONGEST_POLL_GAP: Duration = Duration::from_secs(1);
 
 /// Refusals that belong to a flash sale.
 const ORDERLY: [&str; 4] = ["out_of_stock", "price_changed", "purchase_limit", "sale_ended"];
@@ -31,6 +28,10 @@ pub enum Stop {
     GaveUp(Call),
     /// An answer that the contract does not foresee; counted already.
     Unexpected(Call),
+    /// It left of its own will.
+    Abandoned,
+    /// The run was stopped.
+    Stopped,
 }
 
 impl Stop {
@@ -44,46 +45,42 @@ impl Stop {
             },
             Stop::GaveUp(call) => format!("no answer: {}", call.name()).into(),
             Stop::Unexpected(call) => format!("unexpected answer: {}", call.name()).into(),
+            Stop::Abandoned => "abandoned".into(),
+            Stop::Stopped => "stopped".into(),
         }
     }
 }
 
 /// Reads the SKU's public page.
-pub async fn browse(run: &Run, caller: &mut Caller, sku: usize) -> Result<(), Stop> {
-    let ask = Ask {
-        method: Method::GET,
-        path: run.skus[sku].path.clone(),
-        bearer: None,
-        key: None,
-        wait: None,
-        body: Bytes::new(),
-    };
-    let answer = call(caller, Call::Browse, &ask).await?;
+pub async fn browse(run: &Run, caller: &mut Caller, sku: usize, due: Instant) -> Result<(), Stop> {
+    let ask = path(caller, Call::Browse, Ask::get(format!("/v1/skus/{}", run.skus[sku].id), None))?;
+    let answer = call(caller, Call::Browse, &ask, due).await?;
     match answer.status {
-        StatusCode::OK => Ok(()),
+        200 => Ok(()),
         _ => Err(unexpected(caller, Call::Browse, &answer)),
     }
 }
 
 /// Chooses what to buy: as many different SKUs as a cart has lines.
 pub fn choose(run: &Run, random: &mut Random) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::with_capacity(run.cli.lines as usize);
-    while lines.len() < run.cli.lines as usize {
+    let basket = &run.scenario.cart;
+    let mut lines: Vec<Line> = Vec::with_capacity(basket.lines as usize);
+    while lines.len() < basket.lines as usize {
         let mut sku = random.below(run.skus.len());
         // There are at least as many SKUs as lines, so the next free one is found.
         while lines.iter().any(|line| line.sku == sku) {
             sku = (sku + 1) % run.skus.len();
         }
-        lines.push(Line { sku, quantity: random.quantity(run.cli.quantity) });
+        lines.push(Line { sku, quantity: random.quantity(basket.quantity) });
     }
     lines
 }
 
 /// Makes an empty guest cart for these lines.
-pub async fn create_cart(caller: &mut Caller, lines: Vec<Line>) -> Result<Cart, Stop> {
+pub async fn create_cart(caller: &mut Caller, lines: Vec<Line>, due: Instant) -> Result<Cart, Stop> {
     let ask = path(caller, Call::CreateCart, Ask::post("/v1/carts".into(), None, Bytes::from_static(b"{}")))?;
-    let answer = call(caller, Call::CreateCart, &ask).await?;
-    if answer.status != StatusCode::CREATED {
+    let answer = call(caller, Call::CreateCart, &ask, due).await?;
+    if answer.status != 201 {
         return Err(unexpected(caller, Call::CreateCart, &answer));
     }
     let made: CartMade = understood(caller, Call::CreateCart, &answer)?;
@@ -91,27 +88,25 @@ pub async fn create_cart(caller: &mut Caller, lines: Vec<Line>) -> Result<Cart, 
 }
 
 /// Puts one line of the cart in.
-pub async fn set_line(run: &Run, caller: &mut Caller, cart: &Cart, line: Line) -> Result<(), Stop> {
+pub async fn set_line(run: &Run, caller: &mut Caller, cart: &Cart, line: Line, due: Instant) -> Result<(), Stop> {
     let ask = Ask::put(
         format!("/v1/carts/{}/lines/{}", cart.id, run.skus[line.sku].id),
         Some(&cart.bearer),
         Bytes::from(format!("{{\"quantity\":{}}}", line.quantity)),
     );
     let ask = path(caller, Call::SetLine, ask)?;
-    let answer = call(caller, Call::SetLine, &ask).await?;
+    let answer = call(caller, Call::SetLine, &ask, due).await?;
     match answer.status {
-        StatusCode::OK => Ok(()),
+        200 => Ok(()),
         _ => Err(refused(caller, Call::SetLine, &answer)),
     }
 }
 
 /// The checkout of a cart, ready to be sent once or twice.
-pub fn checkout_ask(run: &Run, cart: &Cart, body: Bytes, key: Option<HeaderValue>) -> anyhow::Result<Ask> {
+pub fn checkout_ask(cart: &Cart, body: Bytes, key: Option<Token>, wait: Option<u32>) -> anyhow::Result<Ask> {
     let path = format!("/v1/carts/{}/checkout", cart.id);
-    let mut ask = Ask::post(path, Some(&cart.bearer), body)?;
-    ask.key = key;
-    ask.wait = run.cli.wait;
-    Ok(ask)
+    let ask = Ask::post(path, Some(&cart.bearer), body)?;
+    Ok(Ask { key, wait, ..ask })
 }
 
 /// What a checkout was answered.
@@ -124,30 +119,43 @@ pub struct Placed {
 }
 
 /// Sends a checkout; what is promised goes to the journal.
-pub async fn checkout(run: &Run, caller: &mut Caller, cart: &Cart, ask: &Ask) -> Result<Placed, Stop> {
-    let answer = call(caller, Call::Checkout, ask).await?;
+pub async fn checkout(run: &Run, caller: &mut Caller, cart: &Cart, ask: &Ask, due: Instant) -> Result<Placed, Stop> {
+    let answer = call(caller, Call::Checkout, ask, due).await?;
     let foreseen = match answer.status {
-        StatusCode::CREATED => true,
+        201 => true,
         // The same order again: when this is a repeat, or its twin on the other connection was first.
-        StatusCode::OK => answer.repeated || ask.key.is_some(),
+        200 => answer.repeated || ask.key.is_some(),
         _ => return Err(refused(caller, Call::Checkout, &answer)),
     };
     let order: OrderBrief = understood(caller, Call::Checkout, &answer)?;
     if !foreseen {
-        caller.tally().unexpected.add("checkout: 200 for a cart checked out for the first time");
+        caller.recorder().unexpected("checkout: 200 for a cart checked out for the first time");
     }
-    run.promise(&order.id, cart, order.status, ask.key.as_ref());
+    run.promise(&order.id, cart, order.status, ask.key.as_deref());
     Ok(Placed { order: order.id.into_owned(), status: order.status })
 }
 
-/// Polls until the order is paid or has ended, or until `patience` runs out; gives the last status told. The first look comes after `gap`.
+/// How an order is looked at until it is paid or has ended.
+pub struct Polling<'a> {
+    /// Before the first look.
+    pub first: Duration,
+    /// Before the second; it doubles from here.
+    pub every: Duration,
+    /// The longest gap.
+    pub up_to: Duration,
+    /// After so long the looking ends.
+    pub patience: Duration,
+    /// Ends it too.
+    pub stop: Option<&'a CancellationToken>,
+}
+
+/// Polls until the order is paid or has ended, or until `patience` runs out; gives the last status told.
 pub async fn follow(
     run: &Run,
     caller: &mut Caller,
     cart: &Arc<Cart>,
     placed: &Placed,
-    mut gap: Duration,
-    patience: Duration,
+    polling: Polling<'_>,
 ) -> (Status, Result<(), Stop>) {
     let started = Instant::now();
     let mut status = placed.status;
@@ -155,10 +163,14 @@ pub async fn follow(
         Ok(ask) => ask,
         Err(stop) => return (status, Err(stop)),
     };
-    while !status.is_settled() && started.elapsed() < patience {
-        tokio::time::sleep(gap).await;
-        gap = (gap * 2).min(LONGEST_POLL_GAP).max(run.cli.poll);
-        match poll(caller, &ask).await {
+    let mut gap = polling.first;
+    while !status.is_settled() && started.elapsed() < polling.patience {
+        let due = Instant::now() + gap;
+        if !rest_until(due, polling.stop).await {
+            return (status, Err(Stop::Stopped));
+        }
+        gap = (gap * 2).min(polling.up_to).max(polling.every);
+        match poll(caller, &ask, due).await {
             Ok(told) => status = told,
             Err(stop) => return (status, Err(stop)),
         }
@@ -169,24 +181,23 @@ pub async fn follow(
     (status, Ok(()))
 }
 
-async fn poll(caller: &mut Caller, ask: &Ask) -> Result<Status, Stop> {
-    let answer = call(caller, Call::Poll, ask).await?;
-    if answer.status != StatusCode::OK {
+async fn poll(caller: &mut Caller, ask: &Ask, due: Instant) -> Result<Status, Stop> {
+    let answer = call(caller, Call::Poll, ask, due).await?;
+    if answer.status != 200 {
         return Err(unexpected(caller, Call::Poll, &answer));
     }
     let order: OrderBrief = understood(caller, Call::Poll, &answer)?;
     Ok(order.status)
 }
 
-async fn call(caller: &mut Caller, call: Call, ask: &Ask) -> Result<Answer, Stop> {
-    caller.call(call, ask).await.map_err(|_| Stop::GaveUp(call))
+async fn call(caller: &mut Caller, call: Call, ask: &Ask, due: Instant) -> Result<Answer, Stop> {
+    caller.call(call, ask, due).await.map_err(|_| Stop::GaveUp(call))
 }
 
 /// An id or token from the server that fits no path or header is an answer that does not fit the contract.
 fn path<T>(caller: &Caller, call: Call, made: anyhow::Result<T>) -> Result<T, Stop> {
     made.map_err(|error| {
-        let words = format!("{}: {error}", call.name());
-        caller.tally().unexpected.add(words);
+        caller.recorder().unexpected(&format!("{}: {error}", call.name()));
         Stop::Unexpected(call)
     })
 }
@@ -198,7 +209,7 @@ pub fn understood<'a, T: Deserialize<'a>>(caller: &Caller, call: Call, answer: &
 }
 
 fn refused(caller: &Caller, call: Call, answer: &Answer) -> Stop {
-    if answer.status == StatusCode::CONFLICT
+    if answer.status == 409
         && let Ok(problem) = serde_json::from_slice::<Problem>(&answer.body)
         && ORDERLY.contains(&&*problem.code)
     {
@@ -211,8 +222,7 @@ fn refused(caller: &Caller, call: Call, answer: &Answer) -> Stop {
 pub fn unexpected(caller: &Caller, call: Call, answer: &Answer) -> Stop {
     let code =
         serde_json::from_slice::<Problem>(&answer.body).map_or(String::new(), |problem| format!(" {}", problem.code));
-    let words = format!("{}: {}{code}", call.name(), answer.status.as_u16());
-    caller.tally().unexpected.add(words);
+    caller.recorder().unexpected(&format!("{}: {}{code}", call.name(), answer.status));
     Stop::Unexpected(call)
 }
 

@@ -1,34 +1,35 @@
 //! Gathers the facts for the judge once the crowd has gone: waits for orders to end, reads them again, reads stock and charges.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
-
-use super::buyer::{Placed, follow, understood, unexpected};
+use super::buyer::{Placed, Polling, follow, understood, unexpected};
 use super::client::{Ask, Caller};
 use super::judge::{Facts, Found, Line, OrderFacts, SkuFacts, paid_pieces};
 use super::run::{Cart, Run, Told, crew};
 use super::shop::Desk;
-use super::stats::{Call, Timings, locked};
+use super::stats::{Call, locked};
 use super::values::Random;
 use super::wire::{CartView, Charge, Charges, OrderFull, Status};
 
 /// Between two looks at stock that is not calm yet.
 const STOCK_LOOK: Duration = Duration::from_millis(200);
 
+/// Between two looks at an order.
+const LONGEST_GAP: Duration = Duration::from_secs(1);
+
 /// Connections for the checks, at most.
 const MOST_CHECKERS: usize = 64;
 
 /// Waits and reads until the facts are complete, within `--settle` for orders and again for stock.
-pub async fn gather(run: &Arc<Run>) -> anyhow::Result<Facts> {
-    let timings = Arc::new(Timings::start()?);
-    let unsure = resolve(run, &timings).await?;
+pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
+    let unsure = resolve(run).await?;
     let told = std::mem::take(&mut *locked(&run.ledger.orders));
-    let told = settle(run, &timings, told).await?;
-    let mut orders = read_again(run, &timings, told).await?;
+    let told = settle(run, told).await?;
+    let mut orders = read_again(run, told).await?;
     // Stock first: a hold may outlive the word "paid" by a moment, and that moment passes meanwhile.
-    let skus = match stock(run, &timings, &orders, &unsure).await {
+    let skus = match stock(run, &orders, &unsure).await {
         Ok(skus) => skus,
         // What was measured and told before is still worth its report: this is a failed check, not a failed run.
         Err(error) => {
@@ -37,23 +38,19 @@ pub async fn gather(run: &Arc<Run>) -> anyhow::Result<Facts> {
         }
     };
     if run.admin.is_some() {
-        orders = charges(run, &timings, orders).await?;
+        orders = charges(run, orders).await?;
     }
     let split_twins = std::mem::take(&mut *locked(&run.ledger.split_twins));
     let lost_skus = std::mem::take(&mut *locked(&run.ledger.lost_skus));
-    Ok(Facts { skus, orders, lost_skus, twins: run.ledger.twins.get(), split_twins })
-}
-
-fn checkers(run: &Run) -> usize {
-    run.connections.min(MOST_CHECKERS)
+    Ok(Facts { skus, orders, lost_skus, twins, split_twins })
 }
 
 /// Asks the carts whose checkout was never answered; gives the lines of those that cannot say either.
-async fn resolve(run: &Arc<Run>, timings: &Arc<Timings>) -> anyhow::Result<Vec<Line>> {
+async fn resolve(run: &Arc<Run>) -> anyhow::Result<Vec<Line>> {
     let carts = Arc::new(std::mem::take(&mut *locked(&run.ledger.unsure)));
     let count = carts.len();
     let shared = run.clone();
-    let unsure = crew(run, "unsure carts", timings, checkers(run), count, move |mut caller, number| {
+    let unsure = crew(run, "unsure carts", MOST_CHECKERS, count, move |mut caller, number| {
         let (run, cart) = (shared.clone(), carts[number].clone());
         async move {
             match order_of(&mut caller, &cart).await {
@@ -71,8 +68,8 @@ async fn resolve(run: &Arc<Run>, timings: &Arc<Timings>) -> anyhow::Result<Vec<L
 /// The order a cart was checked out into, if any; `None` without a clear answer.
 async fn order_of(caller: &mut Caller, cart: &Cart) -> Option<Option<String>> {
     let ask = Ask::get(format!("/v1/carts/{}", cart.id), Some(&cart.bearer)).ok()?;
-    let answer = caller.call(Call::BackOffice, &ask).await.ok()?;
-    if answer.status != StatusCode::OK {
+    let answer = caller.call(Call::BackOffice, &ask, Instant::now()).await.ok()?;
+    if answer.status != 200 {
         unexpected(caller, Call::BackOffice, &answer);
         return None;
     }
@@ -81,20 +78,22 @@ async fn order_of(caller: &mut Caller, cart: &Cart) -> Option<Option<String>> {
 }
 
 /// Polls the orders that were not over when their buyers left. What they say now is told to the buyers.
-async fn settle(run: &Arc<Run>, timings: &Arc<Timings>, told: Vec<Told>) -> anyhow::Result<Vec<Told>> {
+async fn settle(run: &Arc<Run>, told: Vec<Told>) -> anyhow::Result<Vec<Told>> {
     let (mut over, waiting): (Vec<_>, Vec<_>) = told.into_iter().partition(|told| told.status.is_settled());
     let began = Instant::now();
     let until = began + run.cli.settle;
     let waiting = Arc::new(waiting);
     let count = waiting.len();
     let shared = run.clone();
-    let settled = crew(run, "orders to end", timings, checkers(run), count, move |mut caller, number| {
+    let settled = crew(run, "orders to end", MOST_CHECKERS, count, move |mut caller, number| {
         let (run, mut told) = (shared.clone(), waiting[number].clone());
         async move {
             let placed = Placed { order: told.id.clone(), status: told.status };
             let patience = until.saturating_duration_since(Instant::now());
             // Most have ended long ago: to wait before the first look would only make the check long.
-            let (status, _) = follow(&run, &mut caller, &told.cart, &placed, Duration::ZERO, patience).await;
+            let polling =
+                Polling { first: Duration::ZERO, every: run.cli.poll, up_to: LONGEST_GAP, patience, stop: None };
+            let (status, _) = follow(&run, &mut caller, &told.cart, &placed, polling).await;
             told.status = status;
             (caller, Some(told))
         }
@@ -102,17 +101,17 @@ async fn settle(run: &Arc<Run>, timings: &Arc<Timings>, told: Vec<Told>) -> anyh
     .await?;
     if count > 0 {
         let ms = began.elapsed().as_millis() as u64;
-        run.tally.settled_ms.at_least(ms.max(1));
+        run.settled_ms.fetch_max(ms.max(1), Ordering::Relaxed);
     }
     over.extend(settled);
     Ok(over)
 }
 
-async fn read_again(run: &Arc<Run>, timings: &Arc<Timings>, told: Vec<Told>) -> anyhow::Result<Vec<OrderFacts>> {
+async fn read_again(run: &Arc<Run>, told: Vec<Told>) -> anyhow::Result<Vec<OrderFacts>> {
     let told = Arc::new(told);
     let count = told.len();
     let shared = run.clone();
-    crew(run, "reading orders", timings, checkers(run), count, move |mut caller, number| {
+    crew(run, "reading orders", MOST_CHECKERS, count, move |mut caller, number| {
         let (run, told) = (shared.clone(), told[number].clone());
         async move {
             let found = read_order(&run, &mut caller, &told).await;
@@ -135,12 +134,12 @@ async fn read_order(run: &Run, caller: &mut Caller, told: &Told) -> Found {
     let Ok(ask) = Ask::get(format!("/v1/orders/{}", told.id), Some(right)) else {
         return Found::Unread;
     };
-    let Ok(answer) = caller.call(Call::BackOffice, &ask).await else {
+    let Ok(answer) = caller.call(Call::BackOffice, &ask, Instant::now()).await else {
         return Found::Unread;
     };
     match answer.status {
-        StatusCode::OK => {}
-        StatusCode::NOT_FOUND => return Found::Missing,
+        200 => {}
+        404 => return Found::Missing,
         _ => {
             unexpected(caller, Call::BackOffice, &answer);
             return Found::Unread;
@@ -153,17 +152,12 @@ async fn read_order(run: &Run, caller: &mut Caller, told: &Told) -> Found {
 }
 
 /// Reads each SKU until nothing is held and as much is sold as was paid, or until the time is up.
-async fn stock(
-    run: &Arc<Run>,
-    timings: &Arc<Timings>,
-    orders: &[OrderFacts],
-    unsure: &[Line],
-) -> anyhow::Result<Vec<SkuFacts>> {
+async fn stock(run: &Arc<Run>, orders: &[OrderFacts], unsure: &[Line]) -> anyhow::Result<Vec<SkuFacts>> {
     if run.admin.is_none() {
         return Ok(Vec::new());
     }
     let paid = paid_pieces(orders, run.skus.len());
-    let mut desk = Desk { caller: Caller::new(&run.wire, timings, 1), admin: run.admin.clone() };
+    let mut desk = Desk::of(run);
     let until = Instant::now() + run.cli.settle;
     let mut facts = Vec::with_capacity(run.skus.len());
     for (index, sku) in run.skus.iter().enumerate() {
@@ -189,17 +183,13 @@ async fn stock(
 }
 
 /// Looks up the charges of some orders, chosen by the seed.
-async fn charges(
-    run: &Arc<Run>,
-    timings: &Arc<Timings>,
-    mut orders: Vec<OrderFacts>,
-) -> anyhow::Result<Vec<OrderFacts>> {
+async fn charges(run: &Arc<Run>, mut orders: Vec<OrderFacts>) -> anyhow::Result<Vec<OrderFacts>> {
     let sample = sample(orders.len(), run.cli.check_charges as usize, run.cli.seed);
     let ids: Arc<Vec<(usize, String)>> =
         Arc::new(sample.into_iter().map(|index| (index, orders[index].id.clone())).collect());
     let count = ids.len();
     let shared = run.clone();
-    let found = crew(run, "reading charges", timings, checkers(run), count, move |mut caller, number| {
+    let found = crew(run, "reading charges", MOST_CHECKERS, count, move |mut caller, number| {
         let (run, (index, id)) = (shared.clone(), ids[number].clone());
         async move {
             let charges = charges_of(&run, &mut caller, &id).await;
@@ -216,8 +206,8 @@ async fn charges(
 async fn charges_of(run: &Run, caller: &mut Caller, order: &str) -> Option<Vec<Charge>> {
     let path = format!("/v1/admin/sandbox/charges?order={order}");
     let ask = Ask::get(path, run.admin.as_ref()).ok()?;
-    let answer = caller.call(Call::BackOffice, &ask).await.ok()?;
-    if answer.status != StatusCode::OK {
+    let answer = caller.call(Call::BackOffice, &ask, Instant::now()).await.ok()?;
+    if answer.status != 200 {
         unexpected(caller, Call::BackOffice, &answer);
         return None;
     }

@@ -1,11 +1,15 @@
 //! The command line: every option, what may be combined, and what follows from the machine's limits.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use super::values::{Price, Span, parse_duration, parse_duration_span, parse_percent, parse_quantity_span};
+use super::scenario::Scenario;
+use super::values::{
+    Price, Span, parse_addresses, parse_duration, parse_duration_span, parse_percent, parse_quantity_span,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,6 +25,9 @@ Examples:
   Reads only, on a SKU that exists
     haat-load --scenario browse --requests 200000 --connections 64 --sku sku_01j...
 
+  A scenario from a file, over as many processes as open files ask for, with a page of plots
+    haat-load --scenario-file benches/scenarios/flash-sale.toml --html sale.html --json sale.json
+
   A crash test: keep what buyers were told, kill and restart the server, then hold it to its word
     haat-load --sessions 5000 --stock 2000 --keys --expect-drops --journal told.jsonl
     haat-load --verify told.jsonl
@@ -28,14 +35,16 @@ Examples:
 Exit codes:
   0  all fine
   1  a conservation check failed: what buyers were told and what the shop says differ
-  2  wrong usage, or the server could not be reached or prepared
-  3  errors other than orderly refusals occurred
+  2  wrong usage, the server could not be reached or prepared, or a process of the load tester broke off
+  3  errors other than orderly refusals occurred, more than the scenario allows (none, unless it says so)
+  4  another objective of the scenario was not met
+  130  interrupted, and fine so far
 
 The admin token comes from `haat token --role admin`.";
 
 /// What is driven at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Scenario {
+pub enum BuiltIn {
     /// Sessions: browse, make a cart, fill it, check out, poll until the order ends or is paid
     Rush,
     /// Closed loop: POST checkout on carts made beforehand, as fast as answers come
@@ -46,7 +55,7 @@ pub enum Scenario {
 
 /// How sessions are spread over the ramp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Arrival {
+pub enum Gaps {
     /// The same gap between all
     Even,
     /// Exponential gaps, as of people who do not know of each other
@@ -67,7 +76,23 @@ pub struct Cli {
 
     /// What is driven at the server
     #[arg(long, value_enum, default_value = "rush")]
-    pub scenario: Scenario,
+    pub scenario: BuiltIn,
+
+    /// What is driven, from a file; then the options that describe a scenario are not taken
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "scenario", "sessions", "requests", "connections", "reuse_connections", "ramp", "arrival", "think", "skus",
+        "vendors", "stock", "price", "currency", "lines", "quantity", "decline", "token", "retry", "keys", "wait",
+        "timeout", "repeats", "poll", "patience", "verify",
+    ])]
+    pub scenario_file: Option<PathBuf>,
+
+    /// Processes that drive the sessions [default: 1; with a scenario file so many that each has open files enough]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub processes: Option<u32>,
+
+    /// Addresses of ours to connect from, as A-B or A,B [default: the system's; to loopback, one for each 20,000]
+    #[arg(long, value_name = "ADDRESSES", value_parser = |text: &str| parse_addresses(text).map(Addresses::from))]
+    pub source_addresses: Option<Addresses>,
 
     /// Buyers (rush)
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -77,7 +102,7 @@ pub struct Cli {
     #[arg(long, default_value_t = 10_000, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub requests: u32,
 
-    /// Connections open at once [default: one per session as far as open files allow; else 64]
+    /// Connections open at once, over all processes [default: one per session as far as open files allow; else 64]
     #[arg(long, value_name = "C", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: Option<u32>,
 
@@ -85,7 +110,7 @@ pub struct Cli {
     #[arg(long)]
     pub reuse_connections: bool,
 
-    /// Threads of this client
+    /// Threads of each process
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: u32,
 
@@ -95,7 +120,7 @@ pub struct Cli {
 
     /// How sessions are spread over the ramp
     #[arg(long, value_enum, default_value = "even")]
-    pub arrival: Arrival,
+    pub arrival: Gaps,
 
     /// Think time between a session's steps: a time, or MIN..MAX
     #[arg(long, default_value = "0ms", value_name = "TIME", value_parser = parse_duration_span)]
@@ -189,6 +214,10 @@ pub struct Cli {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Write the summary to this file as a page with plots
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
     /// Append every promise a buyer was given to this file, a JSON line each
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -200,15 +229,18 @@ pub struct Cli {
     /// No progress on stderr
     #[arg(long)]
     pub quiet: bool,
+
+    /// Be one of the processes of another: what to do comes on stdin
+    #[arg(long, hide = true)]
+    pub worker: bool,
 }
+
+/// A list that is one value of the command line.
+pub type Addresses = std::sync::Arc<[IpAddr]>;
 
 impl Cli {
     /// Refuses combinations that could not do what they say, with a sentence for the user.
     pub fn validate(&self) -> Result<(), String> {
-        let skus = match self.existing.len() {
-            0 => self.skus,
-            listed => listed as u32,
-        };
         if self.verify.is_some() {
             return match self.admin_token {
                 Some(_) => Ok(()),
@@ -218,48 +250,28 @@ impl Cli {
         if self.existing.is_empty() && self.admin_token.is_none() {
             return Err("give --admin-token to make a shop, or --sku to buy from one that exists".into());
         }
-        if self.lines > skus {
+        if self.scenario_file.is_some() {
+            return Ok(());
+        }
+        let built = super::builtin::scenario(self);
+        let skus = self.skus_of(&built);
+        if self.lines as usize > skus {
             return Err(format!("--lines {} needs as many SKUs: give --skus {}", self.lines, self.lines));
         }
-        if self.vendors > self.skus {
-            return Err("--vendors may not be more than --skus".into());
-        }
-        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(format!("'{}' is not a currency code such as BDT", self.currency));
-        }
-        if self.scenario != Scenario::Rush && self.retry > 0.0 {
+        if self.scenario != BuiltIn::Rush && self.retry > 0.0 {
             return Err("--retry belongs to the rush scenario".into());
         }
         if self.poll.is_zero() {
             return Err("--poll must be more than 0".into());
         }
-        Ok(())
+        built.validate()
     }
 
-    /// Pieces to put in stock for each SKU that is made.
-    pub fn stock_per_sku(&self) -> u32 {
-        match (self.stock, self.scenario) {
-            (Some(stock), _) => stock,
-            (None, Scenario::Checkout) => self.requests.saturating_mul(self.quantity.max),
-            (None, _) => 100,
-        }
-    }
-
-    /// How many connections to hold at once, within `open_files` where that is known.
-    pub fn connections(&self, open_files: Option<u32>) -> Result<u32, String> {
-        // A checkout that is sent twice has a second connection for a moment; the rest is the process's own.
-        let per_session = if self.retry > 0.0 { 2 } else { 1 };
-        let room = open_files.map(|files| files.saturating_sub(64) / per_session);
-        let asked = match (self.connections, self.scenario) {
-            (Some(connections), _) => connections,
-            (None, Scenario::Rush) => self.sessions.min(room.unwrap_or(900)),
-            (None, _) => 64,
-        };
-        match room {
-            Some(room) if asked > room => Err(format!(
-                "{asked} connections are more than the {room} that the limit on open files leaves: raise it with ulimit -n, or give fewer --connections"
-            )),
-            _ => Ok(asked.max(1)),
+    /// How many SKUs there are to buy: those named, or those that the scenario makes.
+    pub fn skus_of(&self, scenario: &Scenario) -> usize {
+        match self.existing.len() {
+            0 => scenario.shop.skus as usize,
+            named => named,
         }
     }
 }
@@ -308,20 +320,12 @@ mod tests {
     }
 
     #[test]
-    fn checkouts_do_not_run_out_of_stock_unless_asked_to() {
-        let measured = ["--scenario", "checkout", "--requests", "500"];
-        assert_eq!(cli(&measured).stock_per_sku(), 500);
-        assert_eq!(cli(&[]).stock_per_sku(), 100);
-        assert_eq!(cli(&["--stock", "7"]).stock_per_sku(), 7);
-    }
-
-    #[test]
-    fn connections_stay_within_open_files() {
-        assert_eq!(cli(&["--sessions", "50"]).connections(Some(1024)), Ok(50));
-        assert_eq!(cli(&["--sessions", "5000"]).connections(Some(1024)), Ok(960));
-        assert_eq!(cli(&["--sessions", "5000", "--retry", "5"]).connections(Some(1024)), Ok(480));
-        assert!(cli(&["--connections", "2000"]).connections(Some(1024)).is_err());
-        assert_eq!(cli(&["--scenario", "browse"]).connections(Some(1024)), Ok(64));
+    fn a_file_is_not_mixed_with_what_describes_a_scenario() {
+        assert_eq!(cli(&["--scenario-file", "x.toml", "--seed", "2", "--json", "y"]).validate(), Ok(()));
+        for other in [&["--sessions", "5"][..], &["--think", "1s"], &["--timeout", "5s"], &["--keys"]] {
+            let arguments = [&["haat-load", "--admin-token", "t", "--scenario-file", "x.toml"], other].concat();
+            assert!(Cli::try_parse_from(arguments).is_err(), "{other:?}");
+        }
     }
 
     #[test]

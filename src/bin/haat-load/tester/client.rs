@@ -1,24 +1,18 @@
-//! One HTTP/1.1 keep-alive connection, and calls over it that are repeated as the contract allows.
+//! Calls to the server, repeated as the contract allows, over whatever carries them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use bytes::Bytes;
+use http::Uri;
 
-use super::stats::{Call, Tally, Timings};
+use super::h2c::{self, Shared};
+use super::http1::{Connection, dial};
+use super::stats::{Call, Mishap, Recorder};
 use super::values::Random;
 
-/// An answer larger than this is an error: nothing in the contract is.
-const MOST_BODY: usize = 4 << 20;
 /// `Retry-After` beyond this is cut short, so that a run stays bounded.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Pauses before repeating a request whose connection was lost double from the first to the last of these.
@@ -27,7 +21,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 /// Where requests go.
 pub struct Target {
     address: SocketAddr,
-    host: HeaderValue,
+    host: String,
 }
 
 impl Target {
@@ -47,7 +41,12 @@ impl Target {
             .with_context(|| format!("could not find the host of '{url}'"))?
             .next()
             .with_context(|| format!("'{host}' has no address"))?;
-        Ok(Target { address, host: HeaderValue::from_str(authority.as_str())? })
+        Ok(Target { address, host: authority.as_str().to_owned() })
+    }
+
+    /// The address it was resolved to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -59,21 +58,24 @@ pub struct Wire {
     pub timeout: Duration,
     /// How often one call is repeated.
     pub repeats: u32,
-    /// Where errors are counted.
-    pub tally: Arc<Tally>,
+    /// Where everything is counted.
+    pub recorder: Recorder,
 }
+
+/// A token, or an idempotency key: text that fits into a header.
+pub type Token = Arc<str>;
 
 /// A request, ready to be sent once or more.
 #[derive(Clone)]
 pub struct Ask {
     /// GET, POST or PUT.
-    pub method: Method,
+    pub method: &'static str,
     /// Path and query.
-    pub path: Uri,
-    /// The whole `Authorization` header.
-    pub bearer: Option<HeaderValue>,
+    pub path: String,
+    /// The bearer token.
+    pub bearer: Option<Token>,
     /// `Idempotency-Key`.
-    pub key: Option<HeaderValue>,
+    pub key: Option<Token>,
     /// `Prefer: wait=N`: how long the server may take on top of the timeout, in seconds.
     pub wait: Option<u32>,
     /// JSON; empty for none.
@@ -82,72 +84,56 @@ pub struct Ask {
 
 impl Ask {
     /// A GET; fails when an id makes no path.
-    pub fn get(path: String, bearer: Option<&HeaderValue>) -> anyhow::Result<Self> {
-        Self::with(Method::GET, path, bearer, Bytes::new())
+    pub fn get(path: String, bearer: Option<&Token>) -> anyhow::Result<Self> {
+        Self::with("GET", path, bearer, Bytes::new())
     }
 
     /// A POST of JSON.
-    pub fn post(path: String, bearer: Option<&HeaderValue>, body: Bytes) -> anyhow::Result<Self> {
-        Self::with(Method::POST, path, bearer, body)
+    pub fn post(path: String, bearer: Option<&Token>, body: Bytes) -> anyhow::Result<Self> {
+        Self::with("POST", path, bearer, body)
     }
 
     /// A PUT of JSON.
-    pub fn put(path: String, bearer: Option<&HeaderValue>, body: Bytes) -> anyhow::Result<Self> {
-        Self::with(Method::PUT, path, bearer, body)
+    pub fn put(path: String, bearer: Option<&Token>, body: Bytes) -> anyhow::Result<Self> {
+        Self::with("PUT", path, bearer, body)
     }
 
-    fn with(method: Method, path: String, bearer: Option<&HeaderValue>, body: Bytes) -> anyhow::Result<Self> {
-        let uri = Uri::try_from(path).context("an id that does not fit into a path")?;
-        Ok(Ask { method, path: uri, bearer: bearer.cloned(), key: None, wait: None, body })
-    }
-
-    fn request(&self, host: &HeaderValue) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.path.clone();
-        let headers = request.headers_mut();
-        headers.insert(HOST, host.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if !self.body.is_empty() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fn with(method: &'static str, path: String, bearer: Option<&Token>, body: Bytes) -> anyhow::Result<Self> {
+        if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            bail!("an id that does not fit into a path");
         }
-        if let Some(bearer) = &self.bearer {
-            headers.insert(AUTHORIZATION, bearer.clone());
-        }
-        if let Some(key) = &self.key {
-            headers.insert(HeaderName::from_static("idempotency-key"), key.clone());
-        }
-        if let Some(wait) = self.wait
-            && let Ok(prefer) = HeaderValue::from_maybe_shared(Bytes::from(format!("wait={wait}")))
-        {
-            headers.insert(HeaderName::from_static("prefer"), prefer);
-        }
-        request
+        Ok(Ask { method, path, bearer: bearer.cloned(), key: None, wait: None, body })
     }
 }
 
-/// A bearer token as a header.
-pub fn bearer(token: &str) -> anyhow::Result<HeaderValue> {
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from(format!("Bearer {token}")))
-        .context("a token that does not fit into a header")?;
-    value.set_sensitive(true);
-    Ok(value)
+/// A token that goes into a header as it is.
+pub fn bearer(token: &str) -> anyhow::Result<Token> {
+    match !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(token.into()),
+        false => bail!("a token that does not fit into a header"),
+    }
 }
 
 /// A whole answer.
 pub struct Answer {
     /// Its status.
-    pub status: StatusCode,
+    pub status: u16,
     /// Its body.
     pub body: Bytes,
     /// Whether an earlier copy of this request may have reached the server.
     pub repeated: bool,
-    retry_after: Option<Duration>,
+    /// `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
 }
 
-enum Broken {
+/// Why there was no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// No connection could be made.
     Connect,
+    /// It was lost, or what came was no HTTP.
     Dropped,
+    /// It took too long.
     Timeout,
 }
 
@@ -155,76 +141,95 @@ enum Broken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GaveUp;
 
-/// One buyer's (or checker's) side of one connection.
+/// What carries a caller's requests.
+pub enum Link {
+    /// A connection of its own, opened from this address when it is needed.
+    Http1 {
+        /// While there is one.
+        open: Option<Connection>,
+        /// Ours; `None` is the system's choice.
+        source: Option<IpAddr>,
+    },
+    /// A connection that others use too.
+    H2c(Arc<Shared>),
+}
+
+impl Link {
+    /// HTTP/1.1 from an address of the system's choice.
+    pub fn plain() -> Self {
+        Link::Http1 { open: None, source: None }
+    }
+}
+
+/// One buyer's (or checker's) side of a connection.
 pub struct Caller {
     wire: Arc<Wire>,
-    timings: Arc<Timings>,
-    sender: Option<SendRequest<Full<Bytes>>>,
+    /// What carries its requests.
+    pub link: Link,
     random: Random,
 }
 
 impl Caller {
     /// Not connected until the first call. `stream` sets the jitter of its pauses apart from others'.
-    pub fn new(wire: &Arc<Wire>, timings: &Arc<Timings>, stream: u64) -> Self {
-        Caller { wire: wire.clone(), timings: timings.clone(), sender: None, random: Random::of(0x6a09_e667, stream) }
+    pub fn new(wire: &Arc<Wire>, link: Link, stream: u64) -> Self {
+        Caller { wire: wire.clone(), link, random: Random::of(0x6a09_e667, stream) }
     }
 
-    /// Another connection to the same server, counted in the same places.
+    /// Another connection (h2c: the same one) to the same server.
     pub fn another(&mut self) -> Self {
-        Caller::new(&self.wire, &self.timings, self.random.next())
+        let link = match &self.link {
+            Link::Http1 { source, .. } => Link::Http1 { open: None, source: *source },
+            Link::H2c(shared) => Link::H2c(shared.clone()),
+        };
+        Caller::new(&self.wire, link, self.random.next())
     }
 
     /// Closes the connection; the next call opens another.
     pub fn hang_up(&mut self) {
-        self.sender = None;
+        if let Link::Http1 { open, .. } = &mut self.link {
+            *open = None;
+        }
     }
 
-    /// Where this caller counts errors.
-    pub fn tally(&self) -> &Tally {
-        &self.wire.tally
+    /// Where this caller counts.
+    pub fn recorder(&self) -> &Recorder {
+        &self.wire.recorder
     }
 
-    /// Notes a time that is no call of its own.
-    pub fn note(&self, call: Call, took: Duration) {
-        self.timings.note(call, took);
-    }
-
-    /// Sends until there is an answer other than 503, 429 and 504, within the bound on repeats.
+    /// Sends until there is an answer other than 503, 429 and 504, within the bound on repeats. `due` is when it was meant to begin: its
+    /// time is counted from there, however late the request could be sent and however often it was put off, for so long its buyer waited.
     ///
     /// Everything in the contract may be repeated: what changes something carries a key, or sets a value, or (a checkout)
     /// gives the same order again; a cart made twice leaves an empty one behind, which harms nobody.
-    pub async fn call(&mut self, call: Call, ask: &Ask) -> Result<Answer, GaveUp> {
+    pub async fn call(&mut self, call: Call, ask: &Ask, due: Instant) -> Result<Answer, GaveUp> {
         let mut repeated = false;
         let mut backoff = BACKOFF.0;
+        self.wire.recorder.note(Call::Behind, due.elapsed());
         for attempt in 0..=self.wire.repeats {
-            let wire = self.wire.clone();
-            let tally = &wire.tally;
-            let (pause, told_to_wait) = match self.attempt(call, ask).await {
+            let (pause, told_to_wait) = match self.attempt(ask).await {
                 Ok(answer) => {
-                    let count = match answer.status {
-                        StatusCode::SERVICE_UNAVAILABLE => &tally.busy,
-                        StatusCode::TOO_MANY_REQUESTS => &tally.limited,
-                        StatusCode::GATEWAY_TIMEOUT => &tally.unknown,
-                        _ => return Ok(Answer { repeated, ..answer }),
+                    let Some(mishap) = put_off(answer.status) else {
+                        self.wire.recorder.note(call, due.elapsed());
+                        return Ok(Answer { repeated, ..answer });
                     };
-                    count.add();
+                    self.wire.recorder.mishap(mishap);
                     repeated = true;
                     match answer.retry_after {
-                        Some(after) => (after.min(LONGEST_RETRY_AFTER), true),
-                        None if answer.status == StatusCode::GATEWAY_TIMEOUT => (backoff, false),
+                        Some(after) => (Duration::from_secs(after).min(LONGEST_RETRY_AFTER), true),
+                        None if mishap == Mishap::Unknown => (backoff, false),
                         None => {
-                            tally.unexpected.add(format!("{} without Retry-After", answer.status.as_u16()));
+                            self.wire.recorder.unexpected(&format!("{} without Retry-After", answer.status));
                             (backoff, false)
                         }
                     }
                 }
                 Err(broken) => {
-                    match broken {
-                        Broken::Connect => tally.connect.add(),
-                        Broken::Dropped => tally.dropped.add(),
-                        Broken::Timeout => tally.timeout.add(),
-                    }
-                    repeated |= !matches!(broken, Broken::Connect);
+                    self.wire.recorder.mishap(match broken {
+                        Broken::Connect => Mishap::Connect,
+                        Broken::Dropped => Mishap::Dropped,
+                        Broken::Timeout => Mishap::Timeout,
+                    });
+                    repeated |= broken != Broken::Connect;
                     (backoff, false)
                 }
             };
@@ -235,132 +240,70 @@ impl Caller {
             tokio::time::sleep(pause.mul_f64(1.0 + self.random.unit() / 2.0)).await;
             backoff = (backoff * 2).min(BACKOFF.1);
             if told_to_wait {
-                tally.repeated_after.add();
+                self.wire.recorder.mishap(Mishap::RepeatedAfter);
             }
         }
-        self.wire.tally.gave_up.add();
+        self.wire.recorder.mishap(Mishap::GaveUp);
         Err(GaveUp)
     }
 
-    async fn attempt(&mut self, call: Call, ask: &Ask) -> Result<Answer, Broken> {
+    async fn attempt(&mut self, ask: &Ask) -> Result<Answer, Broken> {
         let limit = self.wire.timeout + Duration::from_secs(ask.wait.unwrap_or(0).into());
-        let outcome = match tokio::time::timeout(limit, self.exchange(call, ask)).await {
+        let outcome = match tokio::time::timeout(limit, self.exchange(ask)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Broken::Timeout),
         };
         if outcome.is_err() {
-            self.sender = None;
+            self.hang_up();
         }
         outcome
     }
 
-    async fn exchange(&mut self, call: Call, ask: &Ask) -> Result<Answer, Broken> {
-        let mut request = ask.request(&self.wire.target.host);
-        // A server may close an idle connection at any time. As long as hyper hands the request back, nothing was sent.
-        for _ in 0..2 {
-            let mut sender = self.sender().await?;
-            let started = Instant::now();
-            match sender.try_send_request(request).await {
-                Ok(response) => {
-                    let answer = read(response).await?;
-                    if !is_put_off(answer.status) {
-                        self.timings.note(call, started.elapsed());
+    async fn exchange(&mut self, ask: &Ask) -> Result<Answer, Broken> {
+        let wire = &self.wire;
+        let (address, host) = (wire.target.address, &*wire.target.host);
+        match &mut self.link {
+            Link::Http1 { open, source } => {
+                // A server may close an idle connection at any time. Where that is seen before anything is sent, nothing is lost.
+                let idle = open.take().filter(Connection::is_idle);
+                let connection = match idle {
+                    Some(connection) => connection,
+                    None => {
+                        let started = Instant::now();
+                        let stream = dial(address, *source).await.map_err(|_| Broken::Connect)?;
+                        wire.recorder.note(Call::Connect, started.elapsed());
+                        Connection::over(stream)
                     }
-                    self.sender = Some(sender);
-                    return Ok(answer);
+                };
+                let (answer, goes_on) = connection.exchange(ask, host).await?;
+                *open = goes_on.then_some(connection);
+                Ok(answer)
+            }
+            Link::H2c(shared) => {
+                let started = Instant::now();
+                let (sender, is_new) = shared.sender(address).await?;
+                if is_new {
+                    wire.recorder.note(Call::Connect, started.elapsed());
                 }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(Broken::Dropped),
-                },
+                // On the heap: a session has its own stack of state, and most speak HTTP/1.1.
+                Box::pin(h2c::exchange(sender, ask, host)).await
             }
         }
-        Err(Broken::Dropped)
-    }
-
-    /// The open connection, or a new one; taken out, so that a future dropped half-way closes it.
-    async fn sender(&mut self) -> Result<SendRequest<Full<Bytes>>, Broken> {
-        if let Some(mut sender) = self.sender.take()
-            && sender.ready().await.is_ok()
-        {
-            return Ok(sender);
-        }
-        let started = Instant::now();
-        let stream = TcpStream::connect(self.wire.target.address).await.map_err(|_| Broken::Connect)?;
-        stream.set_nodelay(true).map_err(|_| Broken::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| Broken::Connect)?;
-        // Ends when the sender is dropped; its error is also that of the request under way.
-        tokio::spawn(connection);
-        self.timings.note(Call::Connect, started.elapsed());
-        Ok(sender)
     }
 }
 
-fn is_put_off(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 503 | 504)
-}
-
-async fn read(response: http::Response<Incoming>) -> Result<Answer, Broken> {
-    let (head, mut incoming) = response.into_parts();
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(frame) = incoming.frame().await {
-        let Ok(data) = frame.map_err(|_| Broken::Dropped)?.into_data() else {
-            continue;
-        };
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-            }
-            if rest.len() + data.len() > MOST_BODY {
-                return Err(Broken::Dropped);
-            }
-            rest.extend_from_slice(&data);
-        }
+fn put_off(status: u16) -> Option<Mishap> {
+    match status {
+        503 => Some(Mishap::Busy),
+        429 => Some(Mishap::Limited),
+        504 => Some(Mishap::Unknown),
+        _ => None,
     }
-    Ok(Answer {
-        status: head.status,
-        body: if rest.is_empty() { first } else { rest.freeze() },
-        repeated: false,
-        retry_after: retry_after(head.headers.get(RETRY_AFTER)),
-    })
-}
-
-fn retry_after(header: Option<&HeaderValue>) -> Option<Duration> {
-    let seconds = header?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_is_read_in_seconds() {
-        let read = |text| retry_after(Some(&HeaderValue::from_static(text)));
-        assert_eq!(read("2"), Some(Duration::from_secs(2)));
-        assert_eq!(read("soon"), None);
-        assert_eq!(retry_after(None), None);
-    }
-
-    #[test]
-    fn a_request_carries_what_the_contract_asks_for() {
-        let guest = bearer("t").expect("a header");
-        let mut ask =
-            Ask::post("/v1/carts/cart_1/checkout".into(), Some(&guest), Bytes::from_static(b"{}")).expect("a path");
-        ask.wait = Some(5);
-        ask.key = Some(HeaderValue::from_static("k"));
-        let request = ask.request(&HeaderValue::from_static("shop:80"));
-        let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
-        assert_eq!(header("host"), Some("shop:80"));
-        assert_eq!(header("authorization"), Some("Bearer t"));
-        assert_eq!(header("idempotency-key"), Some("k"));
-        assert_eq!(header("prefer"), Some("wait=5"));
-        assert_eq!(header("content-type"), Some("application/json"));
-        assert_eq!(request.uri(), "/v1/carts/cart_1/checkout");
-    }
 
     #[tokio::test]
     async fn only_a_plain_http_origin_is_a_target() {
@@ -369,5 +312,15 @@ mod tests {
         }
         let target = Target::resolve("http://127.0.0.1:8080/").await.expect("a target");
         assert_eq!(target.address, "127.0.0.1:8080".parse().expect("an address"));
+    }
+
+    #[test]
+    fn what_would_break_out_of_a_head_is_refused() {
+        assert!(bearer("a.b-c").is_ok());
+        for bad in ["", "a b", "a\r\nx: y", "ü"] {
+            assert!(bearer(bad).is_err(), "{bad}");
+        }
+        assert!(Ask::get("/v1/skus/a b".into(), None).is_err());
+        assert!(Ask::get("/v1/skus/a\r\n".into(), None).is_err());
     }
 }

@@ -8,7 +8,7 @@ use super::wire::{Charge, OrderFull, Status, Stock};
 const EXAMPLES: usize = 5;
 
 /// Pieces of one SKU in a cart or order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Line {
     /// Place in the run's list of SKUs.
     pub sku: usize,

@@ -3,45 +3,84 @@
 //! modules name each other from here and never from the crate's root.
 //!
 //! ```text
-//! cli ─► shop (make or find SKUs) ─► scenarios (a crew of buyers, a connection each) ─► check (read all again) ─► judge ─► report
-//!                                        │ what buyers were told: ledger, journal ──────┘
+//! scenario (a file, or the command line) ─► shop (make or find SKUs) ─► direct ─► check (read all again) ─► judge ─► report
+//!                                                                       │    ▲            ▲
+//!                                                    begin, stop, parts ▼    │ each second: what was measured, what buyers were told
+//!                                                  processes: worker ─► sessions ─► client ─► http1, h2c
 //! ```
 //!
-//! `judge` is pure: it sees only facts, so the same questions are asked after a run and after a crash (`--verify`).
+//! What is counted is made so that it adds up (`stats::Measured`): one process or ten, a second or a whole run. `judge` is pure: it
+//! sees only facts, so the same questions are asked after a run and after a crash (`--verify`).
 
 // This is a client that measures: it reads the clock wherever it likes.
 #![allow(clippy::disallowed_methods, reason = "the Clock port is the engine's, this is a client")]
 
+mod arrivals;
+mod builtin;
 mod buyer;
 mod check;
 pub mod cli;
 mod client;
+mod direct;
+mod h2c;
+mod html;
+mod http1;
 mod journal;
 mod judge;
+mod live;
+mod messages;
+mod objectives;
+mod parts;
+mod processes;
 mod progress;
 mod report;
 mod run;
-mod scenarios;
+mod scenario;
+mod series;
+mod session;
 mod shop;
 mod stats;
+mod think;
 mod values;
 mod verify;
 mod wire;
+mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use clap::ValueEnum;
+use anyhow::bail;
 
-use self::cli::{Cli, Scenario};
-use self::judge::judge;
+use self::cli::Cli;
+use self::direct::{Collected, Signals, direct};
+use self::judge::{Facts, judge};
+use self::objectives::verdicts;
+use self::parts::parts;
+use self::processes::Processes;
 use self::report::{Errors, Report, exit_code};
 use self::run::Run;
-use self::stats::{Call, Phase};
+use self::scenario::Scenario;
+use self::stats::{Call, Measured};
 
 /// Drives what the command line asks for, prints the summary and gives the exit code.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
-    let (json, unchecked) = (cli.json.clone(), cli.admin_token.is_none());
-    let report = drive(cli).await?;
+    if cli.worker {
+        processes::be_one(cli).await?;
+        return Ok(0);
+    }
+    cli.validate().map_err(anyhow::Error::msg)?;
+    let scenario = match &cli.scenario_file {
+        Some(path) => Scenario::read(path)?,
+        None => builtin::scenario(&cli),
+    };
+    if scenario.cart.lines as usize > cli.skus_of(&scenario) {
+        bail!("a cart of {} lines needs as many SKUs", scenario.cart.lines);
+    }
+    let (json, html, unchecked) = (cli.json.clone(), cli.html.clone(), cli.admin_token.is_none());
+    let report = match cli.verify.is_some() {
+        true => verify(cli, scenario).await?,
+        false => drive(cli, scenario).await?,
+    };
     println!("{}", report.text().trim_end());
     if unchecked {
         println!("checks of stock and charges were left out: they need --admin-token");
@@ -49,68 +88,114 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     if let Some(path) = &json {
         report.write_json(path)?;
     }
+    if let Some(path) = &html {
+        html::write(&report, path)?;
+    }
     Ok(report.exit_code)
 }
 
-async fn drive(cli: Cli) -> anyhow::Result<Report> {
-    let mut run = Run::prepare(cli).await?;
+async fn verify(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
+    let mut run = Run::prepare(cli, scenario).await?;
     shop::reach(&run).await?;
-    let scenario = match run.cli.verify.clone() {
-        Some(journal) => {
-            verify::load(&mut run, &journal).await?;
-            "verify".to_owned()
-        }
-        None => {
-            run.skus = shop::open(&run).await?;
-            note_on_connections(&run);
-            let name = run.cli.scenario.to_possible_value();
-            name.map(|name| name.get_name().to_owned()).unwrap_or_default()
-        }
-    };
+    if let Some(journal) = run.cli.verify.clone() {
+        verify::load(&mut run, &journal).await?;
+    }
     let run = Arc::new(run);
-    let phases = match run.cli.verify {
-        Some(_) => Vec::new(),
-        None => scenarios::drive(&run).await?,
+    let before = run.wire.recorder.total();
+    let facts = check::gather(&run, before.twins).await?;
+    Ok(report(&run, Collected::default(), &facts, before))
+}
+
+async fn drive(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
+    let mut run = Run::prepare(cli, scenario).await?;
+    let ip = run.wire.target.address().ip();
+    let (parts, note) = parts(&run.cli, &run.scenario, ip, cli::open_files()).map_err(anyhow::Error::msg)?;
+    shop::reach(&run).await?;
+    run.skus = shop::open(&run).await?;
+    if let Some(note) = note {
+        eprintln!("haat-load: {note}");
+    }
+    let run = Arc::new(run);
+    let at_once: u32 = parts.iter().map(|part| part.at_once).sum();
+    let processes = Processes::start(&run, parts).await?;
+    let count = processes.count();
+    let mut signals = Signals::listen();
+    let collected = direct(&run, processes, &mut signals).await?;
+    let twins = collected.phases.iter().map(|(_, measured, _)| measured.twins).sum();
+    let facts = match collected.broken.is_empty() {
+        true => tokio::select! {
+            biased;
+            facts = check::gather(&run, twins) => facts?,
+            () = signals.next() => bail!("stopped while it checked"),
+        },
+        // What the buyers of a process that died were told died with it: nobody can say what should be sold.
+        false => Facts::default(),
     };
-    let facts = check::gather(&run).await?;
-    if run.cli.verify.is_some() || run.cli.scenario == Scenario::Checkout {
+    let report = report(&run, collected, &facts, Measured::default());
+    Ok(Report { connections: at_once as usize, processes: count, ..report })
+}
+
+fn report(run: &Arc<Run>, collected: Collected, facts: &Facts, mut total: Measured) -> Report {
+    // What went wrong while the shop was read again is the run's too.
+    let office = run.wire.recorder.total();
+    for (_, measured, _) in &collected.phases {
+        total.merge(measured);
+    }
+    let mut everything = total.clone();
+    everything.merge(&Measured { calls: Default::default(), ..office });
+    let verifies = run.cli.verify.is_some();
+    let (checks_out, polls) = run.scenario.checks_out_and_polls();
+    let mut outcomes = everything.outcomes.0.clone();
+    if verifies || (checks_out && !polls) {
         for order in &facts.orders {
-            run.tally.outcomes.add(order.told.words());
+            *outcomes.entry(order.told.words().to_owned()).or_default() += 1;
         }
     }
-    let checks = judge(&facts);
-    let errors = Errors::of(&run.tally);
-    Ok(Report {
-        checkouts_per_second: checkouts_per_second(&run, &phases, facts.orders.len()),
-        settled_after_ms: Some(run.tally.settled_ms.get()).filter(|ms| *ms > 0),
-        scenario,
+    let measured = collected.phases.last().map(|(_, measured, seconds)| (measured, *seconds));
+    let checks = judge(facts);
+    let errors = Errors::of(&everything);
+    let objectives = match (verifies, measured) {
+        (false, Some((measured, _))) => {
+            verdicts(&run.scenario.objectives, measured, &errors, &checks, run.cli.expect_drops)
+        }
+        _ => Vec::new(),
+    };
+    let name = if verifies { "verify" } else { &*run.scenario.name };
+    let behind = total.calls.get(&Call::Behind);
+    let code = match verifies {
+        true => report::exit_code_of_checks(&checks, &errors, run.cli.expect_drops),
+        false => exit_code(&objectives, &collected),
+    };
+    Report {
+        scenario: name.to_owned(),
         target: run.cli.target.clone(),
         seed: run.cli.seed,
-        connections: run.connections,
-        phases,
-        outcomes: run.tally.outcomes.all(),
-        exit_code: exit_code(&checks, &errors, run.cli.expect_drops),
+        connections: 0,
+        processes: 1,
+        stopped: collected.stopped,
+        broken: collected.broken,
+        checkouts_per_second: measured
+            .filter(|_| run.scenario.prepares() && checks_out)
+            .and_then(|(measured, seconds)| checkouts_per_second(measured, seconds, facts.orders.len())),
+        settled_after_ms: Some(run.settled_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0),
+        behind_p95_us: behind.map(|behind| behind.quantile_us(0.95)),
+        behind_max_us: behind.map(|behind| behind.0.max()),
+        phases: collected
+            .phases
+            .iter()
+            .map(|(phase, measured, seconds)| measured.phase(if *phase == "measured" { name } else { phase }, *seconds))
+            .collect(),
+        series: collected.series,
+        outcomes,
         errors,
+        objectives,
         checks,
-    })
+        exit_code: code,
+    }
 }
 
 /// Orders made per second of the measured phase, whatever refusals there were beside them.
-fn checkouts_per_second(run: &Run, phases: &[Phase], orders: usize) -> Option<f64> {
-    if run.cli.verify.is_some() || run.cli.scenario != Scenario::Checkout {
-        return None;
-    }
-    let measured = phases.last()?;
-    let checkouts = measured.calls.iter().find(|summary| summary.call == Call::Checkout.name())?;
-    Some((orders as f64).min(checkouts.count as f64) / measured.seconds.max(1e-9))
-}
-
-fn note_on_connections(run: &Run) {
-    let fewer = run.connections < run.cli.sessions as usize;
-    if run.cli.scenario == Scenario::Rush && fewer && run.cli.connections.is_none() {
-        eprintln!(
-            "haat-load: {} of {} sessions at once, for the limit on open files; raise it with ulimit -n for more",
-            run.connections, run.cli.sessions
-        );
-    }
+fn checkouts_per_second(measured: &Measured, seconds: f64, orders: usize) -> Option<f64> {
+    let checkouts = measured.calls.get(&Call::Checkout)?.0.len();
+    Some((orders as f64).min(checkouts as f64) / seconds.max(1e-9))
 }

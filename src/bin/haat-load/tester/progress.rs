@@ -2,17 +2,16 @@
 
 use std::io::IsTerminal;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-
-use super::stats::Count;
 
 const REDRAW: Duration = Duration::from_millis(200);
 const PLAIN_LINE: Duration = Duration::from_secs(5);
 
 /// Shows how many of `total` are `done` until the work ends.
-pub async fn during<T>(label: &str, total: u64, done: &Count, quiet: bool, work: impl Future<Output = T>) -> T {
+pub async fn during<T>(label: &str, total: u64, done: &AtomicU64, quiet: bool, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     if quiet || total == 0 {
         return work.await;
@@ -31,8 +30,8 @@ pub async fn during<T>(label: &str, total: u64, done: &Count, quiet: bool, work:
                 return outcome;
             }
             _ = ticks.tick() => match &bar {
-                Some(bar) => bar.set_position(done.get()),
-                None => eprintln!("{}", line(label, done.get(), total, started.elapsed())),
+                Some(bar) => bar.set_position(done.load(Ordering::Relaxed)),
+                None => eprintln!("{}", line(label, done.load(Ordering::Relaxed), total, started.elapsed())),
             },
         }
     }

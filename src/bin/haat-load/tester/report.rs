@@ -7,8 +7,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::direct::Collected;
 use super::judge::Check;
-use super::stats::{CallSummary, Phase, Tally};
+use super::objectives::{Kind, Verdict};
+use super::series::Second;
+use super::stats::{CallSummary, Measured, Mishap, Phase};
 
 /// Everything a run has to say.
 #[derive(Serialize)]
@@ -19,8 +22,14 @@ pub struct Report {
     pub target: String,
     /// The choices' seed.
     pub seed: u64,
-    /// Connections held at once.
+    /// Sessions that could be under way at once.
     pub connections: usize,
+    /// Processes that drove them.
+    pub processes: usize,
+    /// It was interrupted: everything is of the time before.
+    pub stopped: bool,
+    /// Processes of the load tester that broke off, in words.
+    pub broken: Vec<String>,
     /// The measured phases in order.
     pub phases: Vec<Phase>,
     /// 201 and repeated 200 answers to checkouts per second of the measured phase (checkout scenario).
@@ -33,9 +42,19 @@ pub struct Report {
     pub outcomes: BTreeMap<String, u64>,
     /// Errors and repeats.
     pub errors: Errors,
+    /// How late the load tester itself sent its requests: 95 of 100 within this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind_p95_us: Option<u64>,
+    /// The latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind_max_us: Option<u64>,
+    /// What was wanted, and whether it was so.
+    pub objectives: Vec<Verdict>,
     /// The verdicts.
     pub checks: Vec<Check>,
-    /// 0, 1 or 3.
+    /// The measured phase, second by second.
+    pub series: Vec<Second>,
+    /// As `--help` lists them.
     pub exit_code: u8,
 }
 
@@ -67,35 +86,58 @@ pub struct Errors {
 }
 
 impl Errors {
-    /// The tally's counts as they stand.
-    pub fn of(tally: &Tally) -> Self {
+    /// What was measured, sorted.
+    pub fn of(measured: &Measured) -> Self {
         Errors {
-            connect: tally.connect.get(),
-            dropped: tally.dropped.get(),
-            timeout: tally.timeout.get(),
-            gave_up: tally.gave_up.get(),
-            unexpected: tally.unexpected.all(),
-            busy_503: tally.busy.get(),
-            limited_429: tally.limited.get(),
-            unknown_504: tally.unknown.get(),
-            repeated_after_retry_after: tally.repeated_after.get(),
-            late_sessions: tally.late.get(),
-            latest_ms: tally.latest_ms.get(),
+            connect: measured.mishaps(Mishap::Connect),
+            dropped: measured.mishaps(Mishap::Dropped),
+            timeout: measured.mishaps(Mishap::Timeout),
+            gave_up: measured.mishaps(Mishap::GaveUp),
+            unexpected: measured.unexpected.0.clone(),
+            busy_503: measured.mishaps(Mishap::Busy),
+            limited_429: measured.mishaps(Mishap::Limited),
+            unknown_504: measured.mishaps(Mishap::Unknown),
+            repeated_after_retry_after: measured.mishaps(Mishap::RepeatedAfter),
+            late_sessions: measured.late,
+            latest_ms: measured.latest_ms,
         }
     }
 
-    /// Whether there was anything but orderly refusals. Lost connections are not counted when they were expected.
-    pub fn any(&self, expect_drops: bool) -> bool {
-        let drops = self.connect + self.dropped + self.timeout;
-        self.gave_up > 0 || !self.unexpected.is_empty() || (drops > 0 && !expect_drops)
+    /// How many there were but orderly refusals. Lost connections are not counted when they were expected.
+    pub fn count(&self, expect_drops: bool) -> u64 {
+        let drops = if expect_drops { 0 } else { self.connect + self.dropped + self.timeout };
+        drops + self.gave_up + self.unexpected.values().sum::<u64>()
+    }
+
+    /// Answers that asked to come again.
+    pub fn put_off(&self) -> u64 {
+        self.busy_503 + self.limited_429 + self.unknown_504
     }
 }
 
-/// 0 all fine, 1 a check failed, 3 errors.
-pub fn exit_code(checks: &[Check], errors: &Errors, expect_drops: bool) -> u8 {
+/// 0 all as wanted, 1 a check failed, 2 a process broke off, 3 errors, 4 another objective was missed, 130 interrupted.
+pub fn exit_code(objectives: &[Verdict], collected: &Collected) -> u8 {
+    let missed = |of: &[Kind]| objectives.iter().any(|verdict| !verdict.met && of.contains(&verdict.kind));
+    if missed(&[Kind::Conservation]) {
+        1
+    } else if !collected.broken.is_empty() {
+        2
+    } else if missed(&[Kind::Errors]) {
+        3
+    } else if missed(&[Kind::PutOff, Kind::Latency]) {
+        4
+    } else if collected.stopped {
+        130
+    } else {
+        0
+    }
+}
+
+/// The same where nothing was measured: 0, 1 or 3.
+pub fn exit_code_of_checks(checks: &[Check], errors: &Errors, expect_drops: bool) -> u8 {
     if checks.iter().any(|check| !check.ok) {
         1
-    } else if errors.any(expect_drops) {
+    } else if errors.count(expect_drops) > 0 {
         3
     } else {
         0
@@ -106,6 +148,12 @@ impl Report {
     /// The summary for people.
     pub fn text(&self) -> String {
         let mut out = String::new();
+        for broken in &self.broken {
+            let _ = writeln!(out, "BROKEN OFF: {broken}");
+        }
+        if self.stopped {
+            out.push_str("interrupted: what follows was measured until then\n");
+        }
         for phase in &self.phases {
             let _ = writeln!(out, "{}, {:.2} s", phase.name, phase.seconds);
             out.push_str(&table(&phase.calls));
@@ -140,8 +188,23 @@ impl Report {
             ("ms late at most", errors.latest_ms),
         ]);
         counts(&mut out, "put off", &notes);
-        if !self.checks.is_empty() {
-            out.push_str("checks\n");
+        if let (Some(p95), Some(max)) = (self.behind_p95_us, self.behind_max_us) {
+            let (p95, max) = (millis(p95), millis(max));
+            let _ = writeln!(out, "the load tester was behind its schedule by {p95} ms (p95), {max} ms at most\n");
+        }
+        if !self.objectives.is_empty() {
+            out.push_str("objectives\n");
+        }
+        for verdict in &self.objectives {
+            let met = if verdict.met { "met" } else { "MISSED" };
+            let _ = writeln!(out, "  {}: {met}", verdict.said);
+        }
+        match self.checks.is_empty() {
+            true if !self.broken.is_empty() => {
+                out.push_str("\nchecks were left out: what some buyers were told is lost\n")
+            }
+            true => {}
+            false => out.push_str("\nchecks\n"),
         }
         for check in &self.checks {
             let verdict = if check.ok { "ok" } else { "FAILED" };
@@ -223,6 +286,7 @@ mod tests {
             p90_us: 20_000,
             p95_us: 300_000,
             p99_us: 4_000_000,
+            p999_us: 5_000_000,
             max_us: 50_000_000,
         };
         let text = table(&[row("browse"), row("checkout")]);
@@ -233,15 +297,29 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_check_weighs_more_than_errors_and_errors_more_than_nothing() {
-        let check = |ok| Check { name: "x", ok, said: String::new() };
-        let none = Errors::default();
+    fn a_failed_check_weighs_more_than_errors_and_errors_more_than_latencies() {
+        let missed = |kinds: &[Kind]| -> Vec<Verdict> {
+            kinds.iter().map(|kind| Verdict { kind: *kind, said: String::new(), met: false }).collect()
+        };
+        let fine = Collected::default();
+        assert_eq!(exit_code(&[Verdict { kind: Kind::Errors, said: String::new(), met: true }], &fine), 0);
+        assert_eq!(exit_code(&missed(&[Kind::Latency]), &fine), 4);
+        assert_eq!(exit_code(&missed(&[Kind::PutOff, Kind::Errors]), &fine), 3);
+        assert_eq!(exit_code(&missed(&[Kind::Errors, Kind::Conservation]), &fine), 1);
+        let broken = Collected { broken: vec!["gone".into()], ..Collected::default() };
+        assert_eq!(exit_code(&missed(&[Kind::Errors]), &broken), 2);
+        assert_eq!(exit_code(&[], &Collected { stopped: true, ..Collected::default() }), 130);
+    }
+
+    #[test]
+    fn lost_connections_are_errors_unless_they_were_expected() {
         let drops = Errors { dropped: 1, ..Errors::default() };
         let busy = Errors { busy_503: 9, unknown_504: 2, ..Errors::default() };
-        assert_eq!(exit_code(&[check(true)], &none, false), 0);
-        assert_eq!(exit_code(&[check(true)], &busy, false), 0);
-        assert_eq!(exit_code(&[check(true)], &drops, false), 3);
-        assert_eq!(exit_code(&[check(true)], &drops, true), 0);
-        assert_eq!(exit_code(&[check(true), check(false)], &drops, false), 1);
+        assert_eq!((drops.count(false), drops.count(true), busy.count(false), busy.put_off()), (1, 0, 0, 11));
+        let check = |ok| Check { name: "x", ok, said: String::new() };
+        assert_eq!(exit_code_of_checks(&[check(true)], &busy, false), 0);
+        assert_eq!(exit_code_of_checks(&[check(true)], &drops, false), 3);
+        assert_eq!(exit_code_of_checks(&[check(true)], &drops, true), 0);
+        assert_eq!(exit_code_of_checks(&[check(true), check(false)], &drops, false), 1);
     }
 }

@@ -1,22 +1,24 @@
-//! What one run shares, and the crew of workers that every phase of it is done by.
+//! What one run shares, and the crew of workers that its checks are done by.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::HeaderValue;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::cli::Cli;
-use super::client::{Caller, Target, Wire, bearer};
+use super::client::{Caller, Link, Target, Token, Wire, bearer};
 use super::journal::{Journal, Promise, PromisedLine, now};
 use super::judge::Line;
 use super::progress;
+use super::scenario::{Scenario, Step};
 use super::shop::Sku;
-use super::stats::{Count, Tally, Timings, locked};
+use super::stats::{Recorder, locked};
 use super::wire::Status;
 
 /// A cart and the right to use it.
@@ -24,8 +26,8 @@ use super::wire::Status;
 pub struct Cart {
     /// `cart_…`
     pub id: String,
-    /// The guest's `Authorization` header.
-    pub bearer: HeaderValue,
+    /// The guest's token.
+    pub bearer: Token,
     /// What was put into it.
     pub lines: Vec<Line>,
 }
@@ -50,59 +52,95 @@ pub struct Ledger {
     pub unsure: Mutex<Vec<Arc<Cart>>>,
     /// SKUs that the shop knows no more, or whose stock could not be read.
     pub lost_skus: Mutex<Vec<String>>,
-    /// Checkouts sent twice whose answers could be compared.
-    pub twins: Count,
-    /// Of these, those whose two answers disagree, in words.
+    /// Checkouts sent twice whose two answers disagree, in words.
     pub split_twins: Mutex<Vec<String>>,
+}
+
+/// Both bodies of a checkout.
+pub struct Bodies {
+    pays: Bytes,
+    declined: Bytes,
+}
+
+impl Bodies {
+    fn of(scenario: &Scenario) -> anyhow::Result<Self> {
+        let token = scenario.steps.iter().find_map(|step| match step {
+            Step::CheckOut { token, .. } => Some(&**token),
+            _ => None,
+        });
+        Ok(Bodies { pays: body(token.unwrap_or("tok_approve"))?, declined: body("tok_decline")? })
+    }
+
+    /// The one that pays or the other.
+    pub fn of_card(&self, declined: bool) -> Bytes {
+        match declined {
+            true => self.declined.clone(),
+            false => self.pays.clone(),
+        }
+    }
+}
+
+fn body(token: &str) -> anyhow::Result<Bytes> {
+    let body = serde_json::json!({
+        "email": "buyer@example.com",
+        "shipping_address": {
+            "name": "Load Buyer", "line1": "1 Market Road", "city": "Dhaka", "country": "BD"
+        },
+        "payment": {"method": "sandbox", "token": token},
+    });
+    Ok(Bytes::from(serde_json::to_vec(&body)?))
 }
 
 /// One run: what was asked for and everything its workers share.
 pub struct Run {
-    /// The command line.
+    /// The command line; in a process that another one started, what it was assigned instead.
     pub cli: Cli,
-    /// How to reach the server.
+    /// What is driven.
+    pub scenario: Scenario,
+    /// How to reach the server, and where everything is counted.
     pub wire: Arc<Wire>,
-    /// Outcomes and errors.
-    pub tally: Arc<Tally>,
-    /// The admin's `Authorization` header.
-    pub admin: Option<HeaderValue>,
-    /// Connections held at once.
-    pub connections: usize,
+    /// The admin's token.
+    pub admin: Option<Token>,
     /// The SKUs that are bought.
     pub skus: Vec<Sku>,
     /// What buyers were told.
     pub ledger: Ledger,
+    /// What checkouts send.
+    pub bodies: Bodies,
+    /// When it is cancelled, sessions end at their next rest.
+    pub stop: CancellationToken,
+    /// The longest that an order was waited for after the last buyer had left, in milliseconds; 0 when none was.
+    pub settled_ms: AtomicU64,
     journal: Option<Journal>,
 }
 
 impl Run {
-    /// Checks the options, finds the server and opens the journal.
-    pub async fn prepare(cli: Cli) -> anyhow::Result<Self> {
-        cli.validate().map_err(anyhow::Error::msg)?;
-        let connections = cli.connections(super::cli::open_files()).map_err(anyhow::Error::msg)?;
-        let tally = Arc::new(Tally::default());
+    /// Finds the server and opens the journal.
+    pub async fn prepare(cli: Cli, scenario: Scenario) -> anyhow::Result<Self> {
         let wire = Arc::new(Wire {
             target: Target::resolve(&cli.target).await?,
-            timeout: cli.timeout,
-            repeats: cli.repeats,
-            tally: tally.clone(),
+            timeout: scenario.connections.timeout.0,
+            repeats: scenario.connections.repeats,
+            recorder: Recorder::default(),
         });
         let admin = cli.admin_token.as_deref().map(bearer).transpose()?;
-        let journal = cli.journal.as_deref().map(Journal::open).transpose()?;
+        let journal = cli.journal.as_deref().map(|path: &Path| Journal::open(path)).transpose()?;
         Ok(Run {
+            bodies: Bodies::of(&scenario)?,
             cli,
+            scenario,
             wire,
-            tally,
             admin,
-            connections: connections as usize,
             skus: Vec::new(),
             ledger: Ledger::default(),
+            stop: CancellationToken::new(),
+            settled_ms: AtomicU64::new(0),
             journal,
         })
     }
 
     /// Keeps a promise in the journal, if there is one. A journal that cannot be written is an error of the run.
-    pub fn promise(&self, order: &str, cart: &Cart, status: Status, key: Option<&HeaderValue>) {
+    pub fn promise(&self, order: &str, cart: &Cart, status: Status, key: Option<&str>) {
         let Some(journal) = &self.journal else { return };
         let lines = cart
             .lines
@@ -115,23 +153,11 @@ impl Run {
             cart: cart.id.clone(),
             status,
             lines,
-            key: key.and_then(|key| key.to_str().ok()).map(ToOwned::to_owned),
+            key: key.map(ToOwned::to_owned),
         };
         if let Err(error) = journal.keep(&promise) {
-            self.tally.unexpected.add(format!("the journal could not be written: {error}"));
+            self.wire.recorder.unexpected(&format!("the journal could not be written: {error}"));
         }
-    }
-
-    /// The body of a checkout, made once per payment token.
-    pub fn checkout_body(token: &str) -> anyhow::Result<Bytes> {
-        let body = serde_json::json!({
-            "email": "buyer@example.com",
-            "shipping_address": {
-                "name": "Load Buyer", "line1": "1 Market Road", "city": "Dhaka", "country": "BD"
-            },
-            "payment": {"method": "sandbox", "token": token},
-        });
-        Ok(Bytes::from(serde_json::to_vec(&body)?))
     }
 
     /// Notes an order that a buyer was told of.
@@ -145,7 +171,6 @@ impl Run {
 pub async fn crew<T, F, Done>(
     run: &Arc<Run>,
     label: &'static str,
-    timings: &Arc<Timings>,
     workers: usize,
     count: usize,
     work: F,
@@ -156,10 +181,10 @@ where
     Done: Future<Output = (Caller, Option<T>)> + Send + 'static,
 {
     let next = Arc::new(AtomicUsize::new(0));
-    let done = Arc::new(Count::default());
+    let done = Arc::new(AtomicU64::new(0));
     let mut crew = JoinSet::new();
     for worker in 0..workers.min(count) {
-        let mut caller = Caller::new(&run.wire, timings, worker as u64);
+        let mut caller = Caller::new(&run.wire, Link::plain(), worker as u64);
         let (next, done, work) = (next.clone(), done.clone(), work.clone());
         crew.spawn(async move {
             let mut gave = Vec::new();
@@ -171,7 +196,7 @@ where
                 let (back, piece) = work(caller, number).await;
                 caller = back;
                 gave.extend(piece);
-                done.add();
+                done.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
@@ -185,9 +210,22 @@ where
     progress::during(label, count as u64, &done, run.cli.quiet, all).await
 }
 
-/// Sleeps, unless there is nothing to sleep.
-pub async fn rest(time: Duration) {
-    if !time.is_zero() {
-        tokio::time::sleep(time).await;
+/// Sleeps until then; at once, when it has passed. False when it was stopped instead.
+pub async fn rest_until(due: Instant, stop: Option<&CancellationToken>) -> bool {
+    let stopped = |stop: Option<&CancellationToken>| stop.is_some_and(CancellationToken::is_cancelled);
+    if due <= Instant::now() {
+        return !stopped(stop);
+    }
+    let sleep = tokio::time::sleep_until(due.into());
+    match stop {
+        Some(stop) => tokio::select! {
+            biased;
+            () = stop.cancelled() => false,
+            () = sleep => true,
+        },
+        None => {
+            sleep.await;
+            true
+        }
     }
 }

@@ -1,31 +1,30 @@
 //! The shop that is bought from: vendors and SKUs made with the admin token, or SKUs that exist.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, Uri};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::cli::Cli;
-use super::client::{Answer, Ask, Caller, Wire};
+use super::client::{Answer, Ask, Caller, Link, Target, Token, Wire};
 use super::run::Run;
-use super::stats::{Call, Timings};
+use super::scenario::Shop;
+use super::stats::{Call, Mishap, Recorder};
 use super::wire::{Made, Problem, ProductMade, SkuPublic, Stock};
 
 /// SKUs in one product that is made.
 const SKUS_PER_PRODUCT: u32 = 50;
 
 /// A SKU that is bought.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sku {
     /// `sku_…`
     pub id: String,
     /// `vendor_…`
     pub vendor: String,
-    /// Where anyone reads it.
-    pub path: Uri,
     /// Its stock before the run, when an admin token could read it.
     pub before: Option<Stock>,
 }
@@ -34,26 +33,25 @@ pub struct Sku {
 pub async fn reach(run: &Run) -> anyhow::Result<()> {
     // One try: a wrong port should be told at once, whatever the number of repeats for later.
     let wire = Arc::new(Wire {
-        target: super::client::Target::resolve(&run.cli.target).await?,
-        timeout: run.cli.timeout,
+        target: Target::resolve(&run.cli.target).await?,
+        timeout: run.wire.timeout,
         repeats: 0,
-        tally: Arc::default(),
+        recorder: Recorder::default(),
     });
-    let mut caller = Caller::new(&wire, &Arc::new(Timings::start()?), 0);
+    let mut caller = Caller::new(&wire, Link::plain(), 0);
     let ask = Ask::get("/healthz".into(), None)?;
-    match caller.call(Call::BackOffice, &ask).await {
+    match caller.call(Call::BackOffice, &ask, Instant::now()).await {
         Ok(_) => Ok(()),
-        Err(_) if wire.tally.busy.get() > 0 => Ok(()),
+        Err(_) if wire.recorder.total().mishaps(Mishap::Busy) > 0 => Ok(()),
         Err(_) => bail!("could not reach {}", run.cli.target),
     }
 }
 
 /// Makes the shop that the command line describes, or reads the SKUs it names.
 pub async fn open(run: &Run) -> anyhow::Result<Vec<Sku>> {
-    let timings = Arc::new(Timings::start()?);
-    let mut desk = Desk { caller: Caller::new(&run.wire, &timings, 0), admin: run.admin.clone() };
+    let mut desk = Desk::of(run);
     let mut skus = if run.cli.existing.is_empty() {
-        desk.make(&run.cli).await?
+        desk.make(&run.scenario.shop).await?
     } else {
         let mut skus = Vec::new();
         for id in &run.cli.existing {
@@ -75,31 +73,36 @@ pub struct Desk {
     /// Its connection.
     pub caller: Caller,
     /// Its right.
-    pub admin: Option<HeaderValue>,
+    pub admin: Option<Token>,
 }
 
 impl Desk {
-    async fn make(&mut self, cli: &Cli) -> anyhow::Result<Vec<Sku>> {
+    /// The run's.
+    pub fn of(run: &Run) -> Self {
+        Desk { caller: Caller::new(&run.wire, Link::plain(), 0), admin: run.admin.clone() }
+    }
+
+    async fn make(&mut self, shop: &Shop) -> anyhow::Result<Vec<Sku>> {
         let mut skus = Vec::new();
-        for vendor in 0..cli.vendors {
+        for vendor in 0..shop.vendors {
             let name = format!("Load vendor {}", vendor + 1);
             let made: Made = self
                 .post("/v1/vendors".into(), &serde_json::json!({ "name": name }))
                 .await
                 .context("could not make a vendor")?;
             // The first vendors take one more where the SKUs do not divide.
-            let mut left = cli.skus / cli.vendors + u32::from(vendor < cli.skus % cli.vendors);
+            let mut left = shop.skus / shop.vendors + u32::from(vendor < shop.skus % shop.vendors);
             let mut number = 0;
             while left > 0 {
                 let batch = left.min(SKUS_PER_PRODUCT);
-                let body = product(cli, number, batch);
+                let body = product(shop, number, batch);
                 let path = format!("/v1/vendors/{}/products", made.id);
                 let product: ProductMade = self.post(path, &body).await.context("could not make a product")?;
                 if product.skus.len() != batch as usize {
                     bail!("asked for {batch} SKUs and was given {}", product.skus.len());
                 }
                 for sku in product.skus {
-                    skus.push(named(sku.id, made.id.clone())?);
+                    skus.push(Sku { id: sku.id, vendor: made.id.clone(), before: None });
                 }
                 number += batch;
                 left -= batch;
@@ -112,11 +115,11 @@ impl Desk {
     pub async fn find(&mut self, id: &str) -> anyhow::Result<Option<Sku>> {
         let ask = Ask::get(format!("/v1/skus/{id}"), self.admin.as_ref())?;
         let answer = self.answer(&ask).await?;
-        if answer.status == StatusCode::NOT_FOUND {
+        if answer.status == 404 {
             return Ok(None);
         }
         let sku: SkuPublic = made(&ask, &answer)?;
-        named(sku.id, sku.vendor_id).map(Some)
+        Ok(Some(Sku { id: sku.id, vendor: sku.vendor_id, before: None }))
     }
 
     /// A SKU's stock as its vendor reads it.
@@ -124,6 +127,12 @@ impl Desk {
         self.get(format!("/v1/vendors/{}/skus/{}", sku.vendor, sku.id))
             .await
             .with_context(|| format!("could not read the stock of {}", sku.id))
+    }
+
+    /// What anyone may buy of a SKU now.
+    pub async fn available(&mut self, sku: &Sku) -> anyhow::Result<i64> {
+        let sku: SkuPublic = self.get(format!("/v1/skus/{}", sku.id)).await?;
+        Ok(sku.available.unwrap_or_default())
     }
 
     async fn get<T: DeserializeOwned>(&mut self, path: String) -> anyhow::Result<T> {
@@ -134,7 +143,7 @@ impl Desk {
     async fn post<T: DeserializeOwned>(&mut self, path: String, body: &serde_json::Value) -> anyhow::Result<T> {
         let body = Bytes::from(serde_json::to_vec(body)?);
         let mut ask = Ask::post(path, self.admin.as_ref(), body)?;
-        ask.key = Some(new_key()?);
+        ask.key = Some(new_key());
         self.must(&ask).await
     }
 
@@ -144,7 +153,7 @@ impl Desk {
     }
 
     async fn answer(&mut self, ask: &Ask) -> anyhow::Result<Answer> {
-        match self.caller.call(Call::BackOffice, ask).await {
+        match self.caller.call(Call::BackOffice, ask, Instant::now()).await {
             Ok(answer) => Ok(answer),
             Err(_) => bail!("no answer to {} {} after all repeats", ask.method, ask.path),
         }
@@ -152,7 +161,7 @@ impl Desk {
 }
 
 fn made<T: DeserializeOwned>(ask: &Ask, answer: &Answer) -> anyhow::Result<T> {
-    if !answer.status.is_success() {
+    if !(200..300).contains(&answer.status) {
         bail!("{} {} was answered {}", ask.method, ask.path, refusal(answer));
     }
     serde_json::from_slice(&answer.body)
@@ -160,9 +169,8 @@ fn made<T: DeserializeOwned>(ask: &Ask, answer: &Answer) -> anyhow::Result<T> {
 }
 
 /// An idempotency key that was never used before.
-pub fn new_key() -> anyhow::Result<HeaderValue> {
-    let key = Uuid::now_v7().hyphenated().to_string();
-    Ok(HeaderValue::from_maybe_shared(Bytes::from(key))?)
+pub fn new_key() -> Token {
+    Uuid::now_v7().hyphenated().to_string().into()
 }
 
 /// A refusal in words: its status, its code and its detail.
@@ -170,27 +178,22 @@ pub fn refusal(answer: &Answer) -> String {
     match serde_json::from_slice::<Problem>(&answer.body) {
         Ok(problem) => format!(
             "{} {}{}{}",
-            answer.status.as_u16(),
+            answer.status,
             problem.code,
             if problem.detail.is_some() { ": " } else { "" },
             problem.detail.as_deref().unwrap_or_default()
         ),
-        Err(_) => answer.status.as_u16().to_string(),
+        Err(_) => answer.status.to_string(),
     }
 }
 
-fn named(id: String, vendor: String) -> anyhow::Result<Sku> {
-    let path = Uri::try_from(format!("/v1/skus/{id}")).context("a SKU's id that fits no path")?;
-    Ok(Sku { id, vendor, path, before: None })
-}
-
-fn product(cli: &Cli, first: u32, count: u32) -> serde_json::Value {
+fn product(shop: &Shop, first: u32, count: u32) -> serde_json::Value {
     let skus: Vec<_> = (first..first + count)
         .map(|number| {
             serde_json::json!({
                 "code": format!("LOAD-{}", number + 1),
-                "price": {"amount": cli.price.to_string(), "currency": cli.currency},
-                "on_hand": cli.stock_per_sku(),
+                "price": {"amount": shop.price.to_string(), "currency": shop.currency},
+                "on_hand": shop.stock,
             })
         })
         .collect();
@@ -200,13 +203,12 @@ fn product(cli: &Cli, first: u32, count: u32) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
 
     #[test]
     fn a_product_is_written_as_the_contract_has_it() {
-        let cli = Cli::parse_from(["haat-load", "--price", "9.50", "--stock", "3"]);
+        let shop = Shop { price: "9.50".parse().expect("a price"), stock: 3, ..Shop::default() };
         assert_eq!(
-            product(&cli, 50, 1),
+            product(&shop, 50, 1),
             serde_json::json!({
                 "title": "Load product 51",
                 "skus": [{

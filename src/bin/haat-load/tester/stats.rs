@@ -1,15 +1,17 @@
-//! What is counted while a run goes on: a histogram per kind of call, and a tally of outcomes and errors.
+//! What is counted while a run goes on. Everything adds up: the seconds of one process, those of several, and a whole run are the same
+//! [`Measured`], merged.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The kinds of call that are timed apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Call {
     /// TCP connect and the client's handshake.
     Connect,
@@ -27,21 +29,11 @@ pub enum Call {
     ToTheEnd,
     /// The shop's own calls and the checks.
     BackOffice,
+    /// No call: from the moment a step was meant to begin until its request could be sent. How late this client itself was.
+    Behind,
 }
 
 impl Call {
-    /// All kinds, in the order of a report.
-    pub const ALL: [Call; 8] = [
-        Call::Connect,
-        Call::Browse,
-        Call::CreateCart,
-        Call::SetLine,
-        Call::Checkout,
-        Call::Poll,
-        Call::ToTheEnd,
-        Call::BackOffice,
-    ];
-
     /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -53,62 +45,191 @@ impl Call {
             Call::Poll => "poll",
             Call::ToTheEnd => "checkout to end",
             Call::BackOffice => "back office",
+            Call::Behind => "behind schedule",
         }
+    }
+
+    /// Whether it is a request of a buyer.
+    pub fn is_request(self) -> bool {
+        matches!(self, Call::Browse | Call::CreateCart | Call::SetLine | Call::Checkout | Call::Poll)
     }
 }
 
 /// Ten minutes in microseconds: longer times count as this.
 const LONGEST_US: u64 = 600_000_000;
 
-/// Latencies of one phase, shared by all its workers.
-pub struct Timings {
-    calls: Vec<Mutex<Histogram<u64>>>,
-    started: Instant,
+/// Latencies in microseconds, to three digits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latencies(pub Histogram<u64>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Latencies(Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are constants that fit"))
+    }
 }
 
-impl Timings {
-    /// Empty, with the phase's clock started.
-    pub fn start() -> anyhow::Result<Self> {
-        let calls = Call::ALL
-            .iter()
-            .map(|_| Ok(Mutex::new(Histogram::new_with_bounds(1, LONGEST_US, 3)?)))
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Timings { calls, started: Instant::now() })
-    }
-
-    /// Notes one call's time from first byte sent to last byte read.
-    pub fn note(&self, call: Call, took: Duration) {
+impl Latencies {
+    /// Adds one.
+    pub fn note(&mut self, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(LONGEST_US);
-        locked(&self.calls[call as usize]).saturating_record(us.max(1));
+        self.0.saturating_record(us.max(1));
     }
 
-    /// Ends the phase and sums it up.
-    pub fn finish(&self, name: &'static str) -> Phase {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let calls = Call::ALL
-            .iter()
-            .map(|&call| (call, locked(&self.calls[call as usize])))
-            .filter(|(_, histogram)| !histogram.is_empty())
-            .map(|(call, histogram)| CallSummary {
-                call: call.name(),
-                count: histogram.len(),
-                per_second: histogram.len() as f64 / seconds.max(1e-9),
-                p50_us: histogram.value_at_quantile(0.50),
-                p90_us: histogram.value_at_quantile(0.90),
-                p95_us: histogram.value_at_quantile(0.95),
-                p99_us: histogram.value_at_quantile(0.99),
-                max_us: histogram.max(),
-            })
-            .collect();
-        Phase { name, seconds, calls }
+    /// The time that this share of all stays within.
+    pub fn quantile_us(&self, quantile: f64) -> u64 {
+        self.0.value_at_quantile(quantile)
+    }
+}
+
+/// Each value of the histogram that occurs, with its count: what another process merges is what this one has.
+impl Serialize for Latencies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())))
+    }
+}
+
+impl<'de> Deserialize<'de> for Latencies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut latencies = Latencies::default();
+        for (value, count) in Vec::<(u64, u64)>::deserialize(deserializer)? {
+            latencies.0.record_n(value.min(LONGEST_US), count).map_err(D::Error::custom)?;
+        }
+        Ok(latencies)
+    }
+}
+
+/// Counts by name, for what happens rarely or has few names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Counts(pub BTreeMap<String, u64>);
+
+impl Counts {
+    /// Names past this many are counted together, so that a server's texts cannot fill memory.
+    const MOST_NAMES: usize = 100;
+
+    /// Counts so many more of one name.
+    pub fn add(&mut self, name: &str, count: u64) {
+        if let Some(counted) = self.0.get_mut(name) {
+            *counted += count;
+            return;
+        }
+        let name = if self.0.len() >= Self::MOST_NAMES { "others" } else { name };
+        *self.0.entry(name.to_owned()).or_default() += count;
+    }
+}
+
+/// What goes wrong with a call, or puts it off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mishap {
+    /// A connection could not be made.
+    Connect,
+    /// A connection was lost with a request on it.
+    Dropped,
+    /// A request was not answered in time.
+    Timeout,
+    /// A call was given up after all repeats.
+    GaveUp,
+    /// A 503 answer.
+    Busy,
+    /// A 429 answer.
+    Limited,
+    /// A 504 answer.
+    Unknown,
+    /// A request was sent again after `Retry-After` had passed.
+    RepeatedAfter,
+}
+
+impl Mishap {
+    /// In the words of plots.
+    pub fn words(self) -> &'static str {
+        match self {
+            Mishap::Connect => "could not connect",
+            Mishap::Dropped => "connection lost",
+            Mishap::Timeout => "timeout",
+            Mishap::GaveUp => "given up after repeats",
+            Mishap::Busy => "503",
+            Mishap::Limited => "429",
+            Mishap::Unknown => "504",
+            Mishap::RepeatedAfter => "repeated after Retry-After",
+        }
+    }
+
+    /// Whether an answer asked to come again.
+    pub fn is_put_off(self) -> bool {
+        matches!(self, Mishap::Busy | Mishap::Limited | Mishap::Unknown)
+    }
+}
+
+/// What happened in some time: in a second, in a phase, in one process or in all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Sessions begun.
+    pub begun: u64,
+    /// Sessions ended.
+    pub ended: u64,
+    /// Latencies by kind of call.
+    pub calls: BTreeMap<Call, Latencies>,
+    /// How sessions came out, by words.
+    pub outcomes: Counts,
+    /// What went wrong or was put off.
+    pub mishaps: BTreeMap<Mishap, u64>,
+    /// Answers the contract does not foresee, by call, status and code.
+    pub unexpected: Counts,
+    /// Sessions that began more than 100 ms late.
+    pub late: u64,
+    /// The most that a session began late, in milliseconds.
+    pub latest_ms: u64,
+    /// Checkouts sent twice whose answers could be compared.
+    pub twins: u64,
+}
+
+impl Measured {
+    /// Adds what happened elsewhere or at another time.
+    pub fn merge(&mut self, other: &Measured) {
+        self.begun += other.begun;
+        self.ended += other.ended;
+        for (call, latencies) in &other.calls {
+            let mine = self.calls.entry(*call).or_default();
+            mine.0.add(&latencies.0).expect("all histograms have the same bounds");
+        }
+        for (name, count) in &other.outcomes.0 {
+            self.outcomes.add(name, *count);
+        }
+        for (mishap, count) in &other.mishaps {
+            *self.mishaps.entry(*mishap).or_default() += count;
+        }
+        for (name, count) in &other.unexpected.0 {
+            self.unexpected.add(name, *count);
+        }
+        self.late += other.late;
+        self.latest_ms = self.latest_ms.max(other.latest_ms);
+        self.twins += other.twins;
+    }
+
+    /// How often this happened.
+    pub fn mishaps(&self, mishap: Mishap) -> u64 {
+        self.mishaps.get(&mishap).copied().unwrap_or_default()
+    }
+
+    /// Requests of buyers that were answered.
+    pub fn requests(&self) -> u64 {
+        self.calls.iter().filter(|(call, _)| call.is_request()).map(|(_, latencies)| latencies.0.len()).sum()
+    }
+
+    /// Sums up one phase of this length.
+    pub fn phase(&self, name: &str, seconds: f64) -> Phase {
+        let calls = self.calls.iter().filter(|(call, _)| **call != Call::Behind);
+        let calls = calls.map(|(call, latencies)| CallSummary::of(*call, latencies, seconds)).collect();
+        Phase { name: name.to_owned(), seconds, calls }
     }
 }
 
 /// A phase of a run, summed up.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Phase {
     /// What was done in it.
-    pub name: &'static str,
+    pub name: String,
     /// How long it took.
     pub seconds: f64,
     /// One per kind of call that was made.
@@ -116,7 +237,7 @@ pub struct Phase {
 }
 
 /// One kind of call in one phase. Times in microseconds.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct CallSummary {
     pub call: &'static str,
@@ -126,82 +247,110 @@ pub struct CallSummary {
     pub p90_us: u64,
     pub p95_us: u64,
     pub p99_us: u64,
+    pub p999_us: u64,
     pub max_us: u64,
 }
 
-/// Counts by name, for what happens rarely or has few names.
-#[derive(Default)]
-pub struct Counts(Mutex<BTreeMap<Cow<'static, str>, u64>>);
-
-impl Counts {
-    /// Names past this many are counted together, so that a server's texts cannot fill memory.
-    const MOST_NAMES: usize = 100;
-
-    /// Counts one.
-    pub fn add(&self, name: impl Into<Cow<'static, str>>) {
-        let name = name.into();
-        let mut counts = locked(&self.0);
-        let full = counts.len() >= Self::MOST_NAMES && !counts.contains_key(&name);
-        let name = if full { Cow::Borrowed("others") } else { name };
-        *counts.entry(name).or_default() += 1;
-    }
-
-    /// All counts so far.
-    pub fn all(&self) -> BTreeMap<String, u64> {
-        locked(&self.0).iter().map(|(name, count)| (name.to_string(), *count)).collect()
+impl CallSummary {
+    fn of(call: Call, latencies: &Latencies, seconds: f64) -> Self {
+        let count = latencies.0.len();
+        CallSummary {
+            call: call.name(),
+            count,
+            per_second: count as f64 / seconds.max(1e-9),
+            p50_us: latencies.quantile_us(0.50),
+            p90_us: latencies.quantile_us(0.90),
+            p95_us: latencies.quantile_us(0.95),
+            p99_us: latencies.quantile_us(0.99),
+            p999_us: latencies.quantile_us(0.999),
+            max_us: latencies.0.max(),
+        }
     }
 }
 
-/// A count that many workers raise.
-#[derive(Default)]
-pub struct Count(AtomicU64);
+/// Where one process counts, second by second.
+pub struct Recorder(Mutex<Seconds>);
 
-impl Count {
-    /// Counts one.
-    pub fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
+struct Seconds {
+    began: Instant,
+    second: u32,
+    present: Measured,
+    finished: Vec<(u32, Measured)>,
+}
 
-    /// Raises the count to at least this.
-    pub fn at_least(&self, value: u64) {
-        self.0.fetch_max(value, Ordering::Relaxed);
-    }
-
-    /// The count so far.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+impl Seconds {
+    fn roll(&mut self, now: Instant) {
+        let second = now.saturating_duration_since(self.began).as_secs() as u32;
+        if second > self.second {
+            let done = std::mem::take(&mut self.present);
+            if done != Measured::default() {
+                self.finished.push((self.second, done));
+            }
+            self.second = second;
+        }
     }
 }
 
-/// Outcomes and errors of a whole run.
-#[derive(Default)]
-pub struct Tally {
-    /// How sessions or checkouts came out, by words.
-    pub outcomes: Counts,
-    /// Connections that could not be made.
-    pub connect: Count,
-    /// Connections lost with a request on them.
-    pub dropped: Count,
-    /// Requests that were not answered in time.
-    pub timeout: Count,
-    /// 503 answers.
-    pub busy: Count,
-    /// 429 answers.
-    pub limited: Count,
-    /// 504 answers.
-    pub unknown: Count,
-    /// Requests sent again after `Retry-After` had passed.
-    pub repeated_after: Count,
-    /// Calls given up after all repeats.
-    pub gave_up: Count,
-    /// Answers the contract does not foresee, by call, status and code.
-    pub unexpected: Counts,
-    /// How long after the last buyer left the last order was over, in milliseconds; 0 when none was waited for.
-    pub settled_ms: Count,
-    /// Sessions that began more than 100 ms late because all connections were taken.
-    pub late: Count,
-    /// The most that a session began late, in milliseconds.
-    pub latest_ms: Count,
+impl Default for Recorder {
+    fn default() -> Self {
+        Recorder(Mutex::new(Seconds {
+            began: Instant::now(),
+            second: 0,
+            present: Measured::default(),
+            finished: Vec::new(),
+        }))
+    }
+}
+
+impl Recorder {
+    /// Counts seconds from here; what was counted before is forgotten.
+    pub fn begin(&self, began: Instant) {
+        let mut seconds = locked(&self.0);
+        *seconds = Seconds { began, second: 0, present: Measured::default(), finished: Vec::new() };
+    }
+
+    /// Counts something in the present second.
+    pub fn count(&self, what: impl FnOnce(&mut Measured)) {
+        let mut seconds = locked(&self.0);
+        seconds.roll(Instant::now());
+        what(&mut seconds.present);
+    }
+
+    /// Notes one call's time.
+    pub fn note(&self, call: Call, took: Duration) {
+        self.count(|measured| measured.calls.entry(call).or_default().note(took));
+    }
+
+    /// Counts one mishap.
+    pub fn mishap(&self, mishap: Mishap) {
+        self.count(|measured| *measured.mishaps.entry(mishap).or_default() += 1);
+    }
+
+    /// Counts an answer the contract does not foresee.
+    pub fn unexpected(&self, words: &str) {
+        self.count(|measured| measured.unexpected.add(words, 1));
+    }
+
+    /// Takes the seconds that are over, and which they all come before; the present one too when nothing more comes.
+    pub fn drain(&self, and_the_present: bool) -> (Vec<(u32, Measured)>, u32) {
+        let mut seconds = locked(&self.0);
+        seconds.roll(Instant::now());
+        let mut drained = std::mem::take(&mut seconds.finished);
+        if and_the_present {
+            let present = std::mem::take(&mut seconds.present);
+            drained.push((seconds.second, present));
+        }
+        (drained, seconds.second + u32::from(and_the_present))
+    }
+
+    /// Everything since it began, or was drained.
+    pub fn total(&self) -> Measured {
+        let mut total = Measured::default();
+        for (_, second) in self.drain(true).0 {
+            total.merge(&second);
+        }
+        total
+    }
 }
 
 /// Locks whatever happened to another holder: the counts stay usable after a panic.
@@ -211,15 +360,23 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::values::Random;
     use super::*;
+
+    fn noted(times: &[u64]) -> Measured {
+        let mut measured = Measured::default();
+        for us in times {
+            measured.calls.entry(Call::Checkout).or_default().note(Duration::from_micros(*us));
+        }
+        measured
+    }
 
     #[test]
     fn a_phase_reports_only_calls_that_were_made() {
-        let timings = Timings::start().expect("histograms");
-        for ms in 1..=100 {
-            timings.note(Call::Checkout, Duration::from_millis(ms));
-        }
-        let phase = timings.finish("rush");
+        let times: Vec<u64> = (1..=100).map(|ms| ms * 1000).collect();
+        let mut measured = noted(&times);
+        measured.calls.entry(Call::Behind).or_default().note(Duration::from_millis(1));
+        let phase = measured.phase("rush", 1.0);
         assert_eq!(phase.calls.len(), 1);
         let checkout = &phase.calls[0];
         assert_eq!((checkout.call, checkout.count), ("checkout", 100));
@@ -229,19 +386,59 @@ mod tests {
     }
 
     #[test]
-    fn every_call_has_its_own_place() {
-        for (place, call) in Call::ALL.iter().enumerate() {
-            assert_eq!(*call as usize, place);
+    fn what_several_processes_measured_is_what_one_would_have() {
+        let mut random = Random::of(1, 1);
+        let times: Vec<u64> = (0..5_000).map(|_| (1_000.0 * (3.0 * random.normal()).exp()) as u64).collect();
+        let whole = noted(&times);
+        let mut merged = Measured::default();
+        for part in times.chunks(777) {
+            // As it goes over the pipe.
+            let text = serde_json::to_string(&noted(part)).expect("text");
+            merged.merge(&serde_json::from_str(&text).expect("the same"));
         }
+        let (one, other) = (&whole.calls[&Call::Checkout], &merged.calls[&Call::Checkout]);
+        assert_eq!(one.0.len(), 5_000);
+        for quantile in [0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0] {
+            assert_eq!(one.quantile_us(quantile), other.quantile_us(quantile), "{quantile}");
+        }
+        let counts = |of: &Latencies| of.0.iter_recorded().map(|step| step.count_at_value()).collect::<Vec<_>>();
+        assert_eq!(counts(one), counts(other));
+    }
+
+    #[test]
+    fn counts_are_added_and_the_latest_is_kept() {
+        let part = |latest_ms, name: &str| {
+            let mut measured = Measured { begun: 2, ended: 1, late: 1, latest_ms, twins: 1, ..Measured::default() };
+            measured.mishaps.insert(Mishap::Busy, 3);
+            measured.outcomes.add(name, 1);
+            measured.unexpected.add("x", 1);
+            measured
+        };
+        let mut all = part(500, "paid");
+        all.merge(&part(200, "sold out"));
+        assert_eq!((all.begun, all.ended, all.late, all.latest_ms, all.twins), (4, 2, 2, 500, 2));
+        assert_eq!((all.mishaps(Mishap::Busy), all.unexpected.0["x"], all.outcomes.0.len()), (6, 2, 2));
     }
 
     #[test]
     fn names_are_bounded() {
-        let counts = Counts::default();
+        let mut counts = Counts::default();
         for name in 0..1000 {
-            counts.add(name.to_string());
+            counts.add(&name.to_string(), 1);
         }
-        assert!(counts.all().len() <= Counts::MOST_NAMES + 1);
-        assert_eq!(counts.all().values().sum::<u64>(), 1000);
+        assert!(counts.0.len() <= Counts::MOST_NAMES + 1);
+        assert_eq!(counts.0.values().sum::<u64>(), 1000);
+    }
+
+    #[test]
+    fn a_recorder_gives_each_second_once() {
+        let recorder = Recorder::default();
+        recorder.begin(Instant::now() - Duration::from_millis(2_500));
+        recorder.note(Call::Poll, Duration::from_millis(1));
+        let (seconds, before) = recorder.drain(false);
+        assert_eq!((seconds.len(), before), (0, 2));
+        let (seconds, before) = recorder.drain(true);
+        assert_eq!((seconds.len(), seconds[0].0, before), (1, 2, 3));
+        assert_eq!(recorder.total(), Measured::default());
     }
 }

@@ -1,8 +1,12 @@
 //! Small values of the command line: durations, ranges, percentages; and the random numbers behind every choice.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Reads `500us`, `250ms`, `1.5s`, `2m` or a bare `0`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -31,6 +35,66 @@ pub fn parse_percent(text: &str) -> Result<f64, String> {
         Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
         _ => Err(format!("'{text}' is not a percentage from 0 to 100")),
     }
+}
+
+/// A duration as a scenario file has it: `"250ms"`, `"1.5s"`, `"2m"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub Duration);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}us", self.0.as_micros()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_duration(&text).map(Time).map_err(D::Error::custom)
+    }
+}
+
+/// A share of all, as a scenario file has it: `"2.5%"`. Within: a percentage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Share(pub f64);
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}%", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.ends_with('%') {
+            true => parse_percent(&text).map(Share).map_err(D::Error::custom),
+            false => Err(D::Error::custom(format!("'{text}' is not a share such as \"10%\""))),
+        }
+    }
+}
+
+/// Reads `127.0.0.2-127.0.0.11`, or addresses with commas between them.
+pub fn parse_addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+    /// More would be a slip of the finger.
+    const MOST: u32 = 4096;
+    let one = |part: &str| part.trim().parse::<IpAddr>().map_err(|_| format!("'{part}' is not an IP address"));
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let Some((first, last)) = part.split_once('-') else {
+            all.push(one(part)?);
+            continue;
+        };
+        let (IpAddr::V4(first), IpAddr::V4(last)) = (one(first)?, one(last)?) else {
+            return Err(format!("'{part}' is not a range of IPv4 addresses"));
+        };
+        let (first, last) = (u32::from(first), u32::from(last));
+        if last < first || last - first >= MOST {
+            return Err(format!("'{part}' ends before it begins, or has more than {MOST} addresses"));
+        }
+        all.extend((first..=last).map(|bits| IpAddr::V4(bits.into())));
+    }
+    Ok(all)
 }
 
 /// One value, or `MIN..MAX` with both ends included.
@@ -66,9 +130,38 @@ pub fn parse_quantity_span(text: &str) -> Result<Span<u32>, String> {
     })
 }
 
+impl Serialize for Span<u32> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}..{}", self.min, self.max))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span<u32> {
+    /// A number, or a text with `MIN..MAX`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u32),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Number(number) => number.to_string(),
+            Written::Text(text) => text,
+        };
+        parse_quantity_span(&text).map_err(D::Error::custom)
+    }
+}
+
 /// A price as the contract writes it: a decimal string, kept as it was typed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Price(pub String);
+
+impl<'de> Deserialize<'de> for Price {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
 
 impl FromStr for Price {
     type Err = String;
@@ -138,9 +231,17 @@ impl Random {
         span.min + (span.max - span.min).mul_f64(self.unit())
     }
 
-    /// A gap of a Poisson process with this mean gap.
-    pub fn exponential(&mut self, mean: Duration) -> Duration {
-        mean.mul_f64(-(1.0 - self.unit()).ln())
+    /// Of the exponential distribution with mean 1.
+    pub fn exponential(&mut self) -> f64 {
+        -(1.0 - self.unit()).ln()
+    }
+
+    /// Of the normal distribution with mean 0 and deviation 1.
+    ///
+    /// Source: Box, Muller, "A note on the generation of random normal deviates", 1958.
+    pub fn normal(&mut self) -> f64 {
+        let radius = (2.0 * self.exponential()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 }
 
@@ -205,8 +306,27 @@ mod tests {
         assert!(drawn.iter().all(|q| (2..=4).contains(q)));
         assert!((0..100).all(|_| !random.percent(0.0)));
         assert!((0..100).all(|_| random.percent(100.0)));
-        let mean = Duration::from_millis(10);
-        let total: Duration = (0..10_000).map(|_| random.exponential(mean)).sum();
-        assert!((95..105).contains(&(total.as_millis() / 1000)), "{total:?}");
+    }
+
+    #[test]
+    fn addresses_are_listed_or_a_range() {
+        let all = parse_addresses("127.0.0.2-127.0.0.4,10.0.0.1,::1").expect("addresses");
+        let texts: Vec<_> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["127.0.0.2", "127.0.0.3", "127.0.0.4", "10.0.0.1", "::1"]);
+        for bad in ["", "x", "127.0.0.4-127.0.0.2", "127.0.0.1-127.1.0.1", "::1-::2", "127.0.0.1,"] {
+            assert!(parse_addresses(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_of_a_file_are_written_as_they_are_read() {
+        let time = Time(Duration::from_micros(1_234_567));
+        let text = serde_json::to_string(&time).expect("text");
+        assert_eq!(serde_json::from_str::<Time>(&text).expect("a time"), time);
+        let share: Share = serde_json::from_str("\"2.5%\"").expect("a share");
+        assert_eq!(serde_json::to_string(&share).expect("text"), "\"2.5%\"");
+        assert!(serde_json::from_str::<Share>("\"0.1\"").is_err());
+        let span: Span<u32> = serde_json::from_str("3").expect("a span");
+        assert_eq!(serde_json::to_string(&span).expect("text"), "\"3..3\"");
     }
 }

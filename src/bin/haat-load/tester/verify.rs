@@ -6,14 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use http::HeaderValue;
 
-use super::client::Caller;
+use super::client::Token;
 use super::journal::{Promise, read};
 use super::judge::Line;
 use super::run::{Cart, Run, Told};
 use super::shop::{Desk, Sku};
-use super::stats::{Timings, locked};
+use super::stats::locked;
 use super::wire::Status;
 
 /// Reads the promises into the run's ledger, with their SKUs, so that the checks hold the server to them.
@@ -23,7 +22,7 @@ pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
     let promises = read(&text).with_context(|| format!("{} is no journal", path.display()))?;
     let admin = run.admin.clone().context("--verify needs --admin-token")?;
     let sum = summed_up(&promises, &admin);
-    let mut desk = Desk { caller: Caller::new(&run.wire, &Arc::new(Timings::start()?), 0), admin: run.admin.clone() };
+    let mut desk = Desk::of(run);
     let mut skus: Vec<Sku> = Vec::with_capacity(sum.skus.len());
     let mut lost = Vec::new();
     for id in &sum.skus {
@@ -39,9 +38,7 @@ pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
     *locked(&run.ledger.lost_skus) = lost;
     *locked(&run.ledger.orders) = sum.orders;
     *locked(&run.ledger.split_twins) = sum.split;
-    for _ in 0..sum.repeated_keys {
-        run.ledger.twins.add();
-    }
+    run.wire.recorder.count(|measured| measured.twins += sum.repeated_keys);
     Ok(())
 }
 
@@ -53,7 +50,7 @@ struct Sum {
 }
 
 /// One entry per order with the strongest thing said of it: paid or an end outweighs what was said on the way.
-fn summed_up(promises: &[Promise], admin: &HeaderValue) -> Sum {
+fn summed_up(promises: &[Promise], admin: &Token) -> Sum {
     let mut skus: Vec<String> = Vec::new();
     let mut sku_places: HashMap<&str, usize> = HashMap::new();
     let mut orders: Vec<Told> = Vec::new();
@@ -121,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_strongest_word_on_an_order_counts() {
-        let admin = HeaderValue::from_static("Bearer t");
+        let admin = Token::from("t");
         let sum = summed_up(
             &[
                 promise("order_1", Status::Placed, Some("k")),
@@ -141,7 +138,7 @@ mod tests {
 
     #[test]
     fn one_key_that_named_two_orders_is_told() {
-        let admin = HeaderValue::from_static("Bearer t");
+        let admin = Token::from("t");
         let sum = summed_up(
             &[promise("order_1", Status::Placed, Some("k")), promise("order_2", Status::Placed, Some("k"))],
             &admin,

@@ -72,6 +72,9 @@ pub struct SkuPublic {
     pub id: String,
     /// `vendor_…`
     pub vendor_id: String,
+    /// Pieces that may be bought now.
+    #[serde(default)]
+    pub available: Option<i64>,
 }
 
 /// A SKU's stock as its vendor reads it.

@@ -1,0 +1,42 @@
+//! The report as one page that needs nothing else: the summary's JSON, and a small script that draws it as SVG.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::report::Report;
+
+/// The page, with a mark where the summary goes.
+const PAGE: &str = include_str!("report.html");
+const MARK: &str = "/*SUMMARY*/";
+
+/// Writes the page.
+pub fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
+    let page = page(&serde_json::to_string(report)?);
+    std::fs::write(path, page).with_context(|| format!("could not write the report to {}", path.display()))
+}
+
+fn page(summary: &str) -> String {
+    // Within a script element only what looks like its end, or like a comment, is dangerous.
+    PAGE.replacen(MARK, &summary.replace('<', "\\u003c"), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_one_place_for_the_summary_and_needs_no_network() {
+        assert_eq!(PAGE.matches(MARK).count(), 1);
+        for outside in ["http://", "https://", "src=", "@import", "url("] {
+            let inside = PAGE.replace("http://www.w3.org/2000/svg", "");
+            assert!(!inside.contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_server_cannot_end_the_script() {
+        let page = page(r#"{"x":"</script><b>"}"#);
+        assert!(page.contains(r#"{"x":"\u003c/script>\u003cb>"}"#));
+    }
+}

@@ -1,0 +1,176 @@
+//! What the process that directs a run and those that drive sessions say to each other: JSON, a line each, over the pipes of the child.
+//! Where one process does both, the same goes over channels.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::client::bearer;
+use super::judge::Line;
+use super::run::{Cart, Told};
+use super::scenario::Scenario;
+use super::shop::Sku;
+use super::stats::Measured;
+use super::wire::Status;
+
+/// What a process that drives sessions is told first.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Assignment {
+    /// What is driven.
+    pub scenario: Scenario,
+    /// The server.
+    pub target: String,
+    /// The choices' seed.
+    pub seed: u64,
+    /// Where promises are kept.
+    pub journal: Option<PathBuf>,
+    /// The SKUs that are bought.
+    pub skus: Vec<Sku>,
+    /// Its part of the whole.
+    pub part: Part,
+}
+
+/// One process's part: the sessions whose number leaves this remainder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which process, from 0.
+    pub process: u32,
+    /// Of so many.
+    pub processes: u32,
+    /// Sessions under way at once, in this process.
+    pub at_once: u32,
+    /// Addresses of ours that connections are made from; none is the system's choice.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What is said to a process that drives sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Begin the phase at this moment, the same for all processes.
+    Go {
+        /// Microseconds since 1970.
+        at_us: u64,
+    },
+    /// End all sessions at their next rest.
+    Stop,
+}
+
+/// What it says.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// It waits for the order to begin this phase.
+    Ready(u32),
+    /// What happened since the last one.
+    Tick(Box<Tick>),
+    /// It has done its part of this phase.
+    Over(u32),
+    /// It has done all.
+    Done,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// What happened since the last tick, and what buyers were told.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Tick {
+    /// The phase.
+    pub phase: u32,
+    /// By second of the phase.
+    pub seconds: Vec<(u32, Measured)>,
+    /// Nothing more will come of the seconds before this one.
+    pub complete: u32,
+    /// Sessions under way now.
+    pub under_way: u32,
+    /// Orders that buyers were told of.
+    pub told: Vec<ToldLine>,
+    /// Carts whose checkout was given up without an answer.
+    pub unsure: Vec<CartLine>,
+    /// Checkouts sent twice whose answers disagree.
+    pub split_twins: Vec<String>,
+}
+
+/// A cart on its way to another process.
+#[derive(Serialize, Deserialize)]
+pub struct CartLine {
+    id: String,
+    bearer: String,
+    lines: Vec<Line>,
+}
+
+/// An order on its way to another process.
+#[derive(Serialize, Deserialize)]
+pub struct ToldLine {
+    id: String,
+    status: Status,
+    cart: CartLine,
+}
+
+impl From<&Cart> for CartLine {
+    fn from(cart: &Cart) -> Self {
+        CartLine { id: cart.id.clone(), bearer: cart.bearer.to_string(), lines: cart.lines.clone() }
+    }
+}
+
+impl CartLine {
+    /// As it was.
+    pub fn cart(self) -> anyhow::Result<Arc<Cart>> {
+        Ok(Arc::new(Cart { id: self.id, bearer: bearer(&self.bearer)?, lines: self.lines }))
+    }
+}
+
+impl From<&Told> for ToldLine {
+    fn from(told: &Told) -> Self {
+        ToldLine { id: told.id.clone(), status: told.status, cart: (&*told.cart).into() }
+    }
+}
+
+impl ToldLine {
+    /// As it was.
+    pub fn told(self) -> anyhow::Result<Told> {
+        Ok(Told { id: self.id, status: self.status, cart: self.cart.cart()? })
+    }
+}
+
+/// A moment that is the same in all processes of this machine, so far from now.
+pub fn moment_in(ahead: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now + ahead).as_micros() as u64
+}
+
+/// Such a moment by this process's own clock.
+pub fn instant_of(at_us: u64) -> Instant {
+    let now = moment_in(Duration::ZERO);
+    let instant = Instant::now();
+    match at_us >= now {
+        true => instant + Duration::from_micros(at_us - now),
+        false => instant.checked_sub(Duration::from_micros(now - at_us)).unwrap_or(instant),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_arrives_as_it_was_sent() {
+        let cart = Cart { id: "cart_1".into(), bearer: "t".into(), lines: vec![Line { sku: 3, quantity: 2 }] };
+        let told = Told { id: "order_1".into(), cart: Arc::new(cart), status: Status::PaymentFailed };
+        let text = serde_json::to_string(&ToldLine::from(&told)).expect("text");
+        let line: ToldLine = serde_json::from_str(&text).expect("the same");
+        let back = line.told().expect("an order");
+        assert_eq!((&*back.id, back.status, &*back.cart.bearer), ("order_1", Status::PaymentFailed, "t"));
+        assert_eq!(back.cart.lines, told.cart.lines);
+    }
+
+    #[test]
+    fn a_moment_is_found_again() {
+        let instant = instant_of(moment_in(Duration::from_secs(5)));
+        let ahead = instant.saturating_duration_since(Instant::now());
+        assert!((4_900..5_100).contains(&ahead.as_millis()), "{ahead:?}");
+    }
+}

@@ -1,0 +1,136 @@
+//! Scenario files: what is read, and what is refused with which words.
+
+use std::time::Duration;
+
+use super::*;
+
+const SALE: &str = r#"
+name = "sale"
+
+[shop]
+stock = 20000
+
+[arrival]
+model = "open"
+spacing = "exponential"
+stages = [
+  { shape = "ramp", from = 0, to = 100, for = "10s" },
+  { shape = "steady", rate = 100, for = "1m" },
+  { shape = "spike", sessions = 500 },
+]
+
+[[steps]]
+do = "browse"
+times = 2
+
+[[steps]]
+do = "fill"
+think = "1s..3s"
+between = { distribution = "exponential", mean = "2s" }
+
+[[steps]]
+do = "check-out"
+think = { distribution = "log-normal", median = "4s", sigma = 0.5, most = "60s" }
+abandon = "10%"
+retry = "5%"
+retry_when = "afterwards"
+decline = "2.5%"
+
+[[steps]]
+do = "poll"
+every = "100ms"
+
+[objectives]
+errors = "0.1%"
+p95 = { checkout = "280ms", every = "1s" }
+"#;
+
+#[test]
+fn a_file_is_read_with_its_defaults() {
+    let sale = Scenario::parse(SALE).expect("a scenario");
+    assert_eq!(sale.arrival.sessions(), Some(500 + 6000 + 500));
+    assert_eq!((sale.shop.stock, sale.shop.skus), (20_000, 1));
+    assert_eq!(sale.connections, Connections::default());
+    assert_eq!(sale.objectives.p95[&Which::Checkout], Time(Duration::from_millis(280)));
+    assert_eq!(sale.objectives.errors, Share(0.1));
+    assert!(sale.objectives.conservation);
+    assert!(!sale.doubles() && !sale.prepares());
+    assert_eq!(sale.checks_out_and_polls(), (true, true));
+}
+
+#[test]
+fn a_scenario_reaches_another_process_as_it_is() {
+    let sale = Scenario::parse(SALE).expect("a scenario");
+    let text = serde_json::to_string(&sale).expect("text");
+    assert_eq!(serde_json::from_str::<Scenario>(&text).expect("the same"), sale);
+}
+
+#[test]
+fn nonsense_is_refused_and_named() {
+    for (from, to, said) in [
+        ("name = \"sale\"", "", "missing field `name`"),
+        ("stock = 20000", "stok = 20000", "unknown field `stok`"),
+        ("stock = 20000", "stock = -1", "invalid value"),
+        ("stock = 20000", "vendors = 3", "more vendors than skus"),
+        ("stock = 20000", "currency = \"taka\"", "not a currency code"),
+        ("model = \"open\"", "model = \"ajar\"", "unknown variant `ajar`"),
+        ("for = \"1m\"", "for = \"60\"", "has no unit"),
+        ("rate = 100, for = \"1m\"", "rate = 0, for = \"1m\"", "stage 2"),
+        ("sessions = 500", "sessions = 500, rate = 3", "unknown field `rate`"),
+        ("do = \"browse\"", "do = \"steal\"", "unknown variant `steal`"),
+        ("times = 2", "times = 0", "browse at least once"),
+        ("times = 2", "decline = \"5%\"", "unknown field `decline`"),
+        ("abandon = \"10%\"", "abandon = \"110%\"", "not a percentage"),
+        ("abandon = \"10%\"", "abandon = 0.1", "invalid type"),
+        ("do = \"fill\"", "do = \"rest\"\n", "unknown field `between`"),
+        ("sigma = 0.5", "sigma = -1.0", "sigma"),
+        ("every = \"100ms\"", "every = \"0\"", "every must be more than 0"),
+        ("checkout = \"280ms\"", "checkin = \"280ms\"", "unknown variant `checkin`"),
+        (
+            "[[steps]]\ndo = \"poll\"",
+            "[connections]\nsessions_per_connection = 8\n[[steps]]\ndo = \"poll\"",
+            "only h2c",
+        ),
+        ("[[steps]]\ndo = \"poll\"", "[[steps]]\ndo = \"check-out\"\n[[steps]]\ndo = \"poll\"", "checks out once"),
+    ] {
+        let text = SALE.replacen(from, to, 1);
+        assert_ne!(text, SALE, "{from}");
+        let error = format!("{:#}", Scenario::parse(&text).expect_err(to));
+        assert!(error.contains(said), "{to}: {error}");
+    }
+}
+
+#[test]
+fn an_error_names_its_line() {
+    let error = Scenario::parse(&SALE.replace("stock = 20000", "stok = 20000")).expect_err("unknown");
+    assert!(error.to_string().contains("line 5"), "{error}");
+}
+
+#[test]
+fn a_closed_model_counts_its_sessions() {
+    let closed = |rest: &str| {
+        let text = format!(
+            "name = \"c\"\narrival = {{ model = \"closed\", users = 8{rest} }}\nsteps = [{{ do = \"browse\" }}]"
+        );
+        Scenario::parse(&text).map(|scenario| scenario.arrival.sessions())
+    };
+    assert_eq!(closed("").expect("one each"), Some(8));
+    assert_eq!(closed(", sessions = 100").expect("a hundred"), Some(100));
+    assert_eq!(closed(", for = \"10s\"").expect("as many as fit"), None);
+    assert!(closed(", for = \"10s\", sessions = 100").is_err());
+    assert!(closed(", sessions = 0").is_err());
+}
+
+#[test]
+fn the_files_that_come_with_it_are_scenarios() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/scenarios");
+    let mut read = 0;
+    for entry in std::fs::read_dir(&directory).expect("the directory") {
+        let path = entry.expect("an entry").path();
+        if let Err(error) = Scenario::read(&path) {
+            panic!("{error:#}");
+        }
+        read += 1;
+    }
+    assert!(read >= 3, "{read}");
+}

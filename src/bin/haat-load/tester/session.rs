@@ -1,0 +1,262 @@
+//! One session: a buyer's way through the steps of the scenario.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::buyer::{Placed, Polling, Stop, browse, checkout, checkout_ask, choose, create_cart, follow, set_line};
+use super::client::{Ask, Caller};
+use super::run::{Cart, Run, Told, rest_until};
+use super::scenario::{RetryWhen, Step};
+use super::shop::new_key;
+use super::stats::{Call, locked};
+use super::think::ThinkTime;
+use super::values::Random;
+
+/// How far a session has come.
+#[derive(Default)]
+struct Visit {
+    cart: Option<Arc<Cart>>,
+    placed: Option<Placed>,
+    /// When its checkout was meant to be sent.
+    checkout_due: Option<Instant>,
+    polled: bool,
+}
+
+/// One buyer from the first step to the last, due at this moment; gives the outcome in words, or nothing when only the checks at the end
+/// will tell. A cart made beforehand is taken up.
+pub async fn session(
+    run: &Run,
+    caller: &mut Caller,
+    number: u64,
+    due: Instant,
+    cart: Option<Arc<Cart>>,
+) -> Option<Cow<'static, str>> {
+    let mut visit = Visit { cart, ..Visit::default() };
+    let went = steps(run, caller, number, due, &mut visit).await;
+    if let (Some(cart), Some(placed)) = (visit.cart.take(), visit.placed.take()) {
+        let status = placed.status;
+        run.told(Told { id: placed.order, cart, status });
+        return match went {
+            Err(stop) => Some(stop.words()),
+            Ok(()) if status.is_settled() => Some(status.words().into()),
+            Ok(()) if visit.polled => Some("unfinished within the session".into()),
+            Ok(()) => None,
+        };
+    }
+    match went {
+        Err(stop) => Some(stop.words()),
+        Ok(()) => Some("at its end without an order".into()),
+    }
+}
+
+/// The cart of a session that is filled before it begins: the same lines that it would choose itself.
+pub async fn fill_beforehand(run: &Run, caller: &mut Caller, number: u64) -> Result<Cart, Stop> {
+    let mut random = Random::of(run.cli.seed, number);
+    let cart = create_cart(caller, choose(run, &mut random), Instant::now()).await?;
+    for &line in &cart.lines {
+        set_line(run, caller, &cart, line, Instant::now()).await?;
+    }
+    Ok(cart)
+}
+
+async fn steps(run: &Run, caller: &mut Caller, number: u64, due: Instant, visit: &mut Visit) -> Result<(), Stop> {
+    let mut random = Random::of(run.cli.seed, number);
+    // Drawn first and always, so that what one session does never shifts another's choices.
+    let mut lines = choose(run, &mut random);
+    let mut after = due;
+    // Who was refused may stay to look on, and does nothing else.
+    let mut refused = None;
+    for step in &run.scenario.steps {
+        let leaves = random.percent(step.abandon().0);
+        if refused.is_some() && !matches!(step, Step::Rest { .. }) {
+            continue;
+        }
+        if leaves {
+            return Err(refused.unwrap_or(Stop::Abandoned));
+        }
+        let began = Began { after, think: *step.think() };
+        match one(run, caller, step, began, &mut random, &mut lines, visit).await {
+            Err(stop @ Stop::Refused(_)) => refused = Some(stop),
+            Err(Stop::Stopped) if refused.is_some() => break,
+            other => other?,
+        }
+        after = Instant::now();
+    }
+    refused.map_or(Ok(()), Err)
+}
+
+/// When a step's think time begins, and what it is.
+struct Began {
+    after: Instant,
+    think: ThinkTime,
+}
+
+impl Began {
+    /// Waits; gives the moment that was meant, which the step's call is counted from.
+    async fn thought(&self, run: &Run, random: &mut Random) -> Result<Instant, Stop> {
+        let due = self.after + self.think.draw(random);
+        match rest_until(due, Some(&run.stop)).await {
+            true => Ok(due),
+            false => Err(Stop::Stopped),
+        }
+    }
+}
+
+async fn one(
+    run: &Run,
+    caller: &mut Caller,
+    step: &Step,
+    mut began: Began,
+    random: &mut Random,
+    lines: &mut Vec<super::judge::Line>,
+    visit: &mut Visit,
+) -> Result<(), Stop> {
+    match step {
+        Step::Browse { times, .. } => {
+            for _ in 0..*times {
+                let due = began.thought(run, random).await?;
+                let sku = lines.first().or(visit.cart.as_ref().and_then(|cart| cart.lines.first()));
+                browse(run, caller, sku.map_or(0, |line| line.sku), due).await?;
+                began.after = Instant::now();
+            }
+        }
+        Step::Fill { beforehand: true, .. } => lines.clear(),
+        Step::Fill { between, .. } => {
+            let due = began.thought(run, random).await?;
+            let cart = Arc::new(create_cart(caller, std::mem::take(lines), due).await?);
+            for &line in &cart.lines {
+                let due = Began { after: Instant::now(), think: *between }.thought(run, random).await?;
+                set_line(run, caller, &cart, line, due).await?;
+            }
+            visit.cart = Some(cart);
+        }
+        Step::CheckOut { decline, retry, retry_when, key, wait, .. } => {
+            let (declined, twice) = (random.percent(decline.0), random.percent(retry.0));
+            let due = began.thought(run, random).await?;
+            let Some(cart) = visit.cart.clone() else {
+                return Err(Stop::Unexpected(Call::CreateCart));
+            };
+            visit.checkout_due = Some(due);
+            let key = (*key || twice).then(new_key);
+            let Ok(ask) = checkout_ask(&cart, run.bodies.of_card(declined), key, *wait) else {
+                return Err(Stop::Unexpected(Call::Checkout));
+            };
+            // On the heap: few do it, and the state of all waits for them otherwise.
+            let placed = match (twice, retry_when) {
+                (false, _) => checkout(run, caller, &cart, &ask, due).await,
+                (true, RetryWhen::AtOnce) => Box::pin(check_out_twice(run, caller, &cart, &ask, due)).await,
+                (true, RetryWhen::Afterwards) => Box::pin(check_out_again(run, caller, &cart, &ask, due)).await,
+            };
+            if let Err(Stop::GaveUp(_) | Stop::Unexpected(_)) = placed {
+                locked(&run.ledger.unsure).push(cart);
+            }
+            let placed = placed?;
+            if placed.status.is_settled() {
+                caller.recorder().note(Call::ToTheEnd, due.elapsed());
+            }
+            visit.placed = Some(placed);
+        }
+        Step::Poll { every, up_to, patience, .. } => {
+            began.thought(run, random).await?;
+            let (Some(cart), Some(placed)) = (&visit.cart, &mut visit.placed) else {
+                return Ok(());
+            };
+            visit.polled = true;
+            if placed.status.is_settled() {
+                return Ok(());
+            }
+            let polling = Polling {
+                first: every.0,
+                every: every.0,
+                up_to: up_to.0.max(every.0),
+                patience: patience.0,
+                stop: Some(&run.stop),
+            };
+            let (status, went) = follow(run, caller, cart, placed, polling).await;
+            placed.status = status;
+            if let (true, Some(due)) = (status.is_settled(), visit.checkout_due) {
+                caller.recorder().note(Call::ToTheEnd, due.elapsed());
+            }
+            went?;
+        }
+        Step::Rest { .. } => {
+            began.thought(run, random).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The impatient buyer: the same request on two connections at once. Both answers must say the same.
+async fn check_out_twice(
+    run: &Run,
+    caller: &mut Caller,
+    cart: &Arc<Cart>,
+    ask: &Ask,
+    due: Instant,
+) -> Result<Placed, Stop> {
+    let mut other = caller.another();
+    let (first, second) =
+        tokio::join!(checkout(run, caller, cart, ask, due), checkout(run, &mut other, cart, ask, due));
+    hold_to_both(run, cart, &first, &second);
+    first.or(second)
+}
+
+/// The doubtful buyer: the same request again after its answer. Both answers must say the same.
+async fn check_out_again(
+    run: &Run,
+    caller: &mut Caller,
+    cart: &Arc<Cart>,
+    ask: &Ask,
+    due: Instant,
+) -> Result<Placed, Stop> {
+    let first = checkout(run, caller, cart, ask, due).await;
+    let second = checkout(run, caller, cart, ask, Instant::now()).await;
+    hold_to_both(run, cart, &first, &second);
+    first.or(second)
+}
+
+fn hold_to_both(run: &Run, cart: &Arc<Cart>, first: &Result<Placed, Stop>, second: &Result<Placed, Stop>) {
+    let Some(verdict) = compare(first, second) else { return };
+    run.wire.recorder.count(|measured| measured.twins += 1);
+    if let Err(split) = verdict {
+        locked(&run.ledger.split_twins).push(format!("{}: {split}", cart.id));
+        // Both orders were promised, so both are held to.
+        if let (Ok(_), Ok(placed)) = (first, second) {
+            run.told(Told { id: placed.order.clone(), cart: cart.clone(), status: placed.status });
+        }
+    }
+}
+
+/// Whether two answers to the same request agree; `None` when they cannot be compared.
+fn compare(first: &Result<Placed, Stop>, second: &Result<Placed, Stop>) -> Option<Result<(), String>> {
+    match (first, second) {
+        (Ok(a), Ok(b)) if a.order == b.order => Some(Ok(())),
+        (Ok(a), Ok(b)) => Some(Err(format!("{} and {}", a.order, b.order))),
+        (Err(Stop::Refused(a)), Err(Stop::Refused(b))) if a == b => Some(Ok(())),
+        (Err(Stop::Refused(a)), Err(Stop::Refused(b))) => Some(Err(format!("{a} and {b}"))),
+        (Ok(placed), Err(Stop::Refused(code))) | (Err(Stop::Refused(code)), Ok(placed)) => {
+            Some(Err(format!("{} and {code}", placed.order)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::Status;
+    use super::*;
+
+    #[test]
+    fn answers_to_one_request_must_agree() {
+        let order = |id: &str| Ok(Placed { order: id.into(), status: Status::Placed });
+        let refused = |code: &str| Err(Stop::Refused(code.into()));
+        let lost = Err(Stop::GaveUp(Call::Checkout));
+        assert_eq!(compare(&order("a"), &order("a")), Some(Ok(())));
+        assert!(matches!(compare(&order("a"), &order("b")), Some(Err(_))));
+        let sold_out = refused("out_of_stock");
+        assert_eq!(compare(&sold_out, &sold_out), Some(Ok(())));
+        assert!(matches!(compare(&order("a"), &sold_out), Some(Err(_))));
+        assert_eq!(compare(&order("a"), &lost), None);
+    }
+}

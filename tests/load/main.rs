@@ -1,0 +1,235 @@
+//! The load tester's real binary against a server: several processes as one, what it does when one of them dies or somebody interrupts
+//! it, and what it says of objectives.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use haat::http::auth::Bearer;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+use support::{Kind, Server, TestStore, token};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// The longest wait for a run's end.
+const BOUND: Duration = Duration::from_secs(90);
+
+/// A server, and a directory for what the load tester reads and writes.
+struct Stage {
+    server: Server,
+    directory: TempDir,
+    _store: TestStore,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let store = TestStore::new(Kind::Sqlite).await;
+        let server = Server::start(&store).await;
+        Self { server, directory: TempDir::new().expect("a temporary directory"), _store: store }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn load(&self, scenario: &str, arguments: &[&str]) -> Command {
+        let file = self.path("scenario.toml");
+        std::fs::write(&file, scenario).expect("the scenario");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haat-load"));
+        command.env_remove("HAAT_TARGET").env("HAAT_ADMIN_TOKEN", token(&Bearer::Admin("root".into())));
+        command.arg(format!("--target=http://{}", self.server.client.address())).arg("--quiet");
+        command.arg("--scenario-file").arg(file).arg("--json").arg(self.path("summary.json"));
+        command.arg("--journal").arg(self.path("told.jsonl")).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+
+    fn summary(&self) -> Value {
+        read(&self.path("summary.json"))
+    }
+
+    /// Waits until buyers were given so many answers that promise something.
+    async fn answers(&self, least: usize) {
+        let enough = async {
+            loop {
+                let told = std::fs::read(self.path("told.jsonl")).unwrap_or_default();
+                if told.iter().filter(|byte| **byte == b'\n').count() >= least {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(BOUND, enough).await.expect("orders are made");
+    }
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("a summary")).expect("a summary")
+}
+
+async fn end(child: Child) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } =
+        tokio::time::timeout(BOUND, child.wait_with_output()).await.expect("it ends").expect("its output");
+    (status.code(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
+}
+
+async fn run(mut command: Command) -> (Option<i32>, String) {
+    end(command.spawn().expect("the binary runs")).await
+}
+
+/// The sum of one number over all seconds.
+fn over_time(summary: &Value, of: impl Fn(&Value) -> u64) -> u64 {
+    summary["series"].as_array().expect("seconds").iter().map(of).sum()
+}
+
+const SALE: &str = r#"
+name = "small sale"
+
+[shop]
+stock = 30
+
+[arrival]
+model = "open"
+spacing = "exponential"
+stages = [{ shape = "spike", sessions = 40 }, { shape = "steady", sessions = 60, for = "1s" }]
+
+[[steps]]
+do = "browse"
+
+[[steps]]
+do = "fill"
+think = "0ms..50ms"
+
+[[steps]]
+do = "check-out"
+retry = "20%"
+retry_when = "afterwards"
+abandon = "10%"
+
+[[steps]]
+do = "poll"
+every = "20ms"
+
+[[steps]]
+do = "rest"
+think = "100ms"
+
+[objectives]
+p95 = { every = "30s" }
+"#;
+
+fn calls(summary: &Value, name: &str) -> u64 {
+    let calls = summary["phases"][0]["calls"].as_array().expect("calls");
+    calls.iter().find(|call| call["call"] == name).map_or(0, |call| call["count"].as_u64().expect("a count"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_are_one_crowd() {
+    let stage = Stage::new().await;
+    let page = stage.path("report.html");
+    let mut outcomes = Vec::new();
+    for processes in ["1", "2"] {
+        let mut command = stage.load(SALE, &["--processes", processes, "--source-addresses", "127.0.0.2-127.0.0.4"]);
+        command.arg("--html").arg(&page);
+        let (code, said) = run(command).await;
+        assert_eq!(code, Some(0), "{said}");
+        let summary = stage.summary();
+        assert_eq!(summary["processes"].to_string(), processes);
+        let of = |name: &str| summary["outcomes"][name].as_u64().unwrap_or_default();
+        assert_eq!(of("paid"), 30, "{said}");
+        let sessions: u64 = summary["outcomes"].as_object().expect("outcomes").values().filter_map(Value::as_u64).sum();
+        assert_eq!(sessions, 100, "{said}");
+        // Each session browses once and each that does not leave has its cart: nobody is counted twice or forgotten.
+        assert_eq!((calls(&summary, "browse"), calls(&summary, "create cart")), (100, 100), "{said}");
+        assert_eq!(over_time(&summary, |second| second["begun"].as_u64().unwrap_or_default()), 100);
+        assert_eq!(over_time(&summary, |second| second["calls"]["browse"]["count"].as_u64().unwrap_or_default()), 100);
+        let last = summary["series"].as_array().and_then(|seconds| seconds.last()).expect("a second").clone();
+        assert_eq!((&last["under_way"], &last["stock_left"]), (&Value::from(0), &Value::from(0)), "{last}");
+        assert!(said.contains("p95 of checkout") && said.contains(": met"), "{said}");
+        outcomes.push(of("abandoned"));
+    }
+    assert!(outcomes[0] > 0);
+    assert_eq!(outcomes[0], outcomes[1], "who leaves follows from the seed, however many processes there are");
+    let page = std::fs::read_to_string(page).expect("a page");
+    assert!(page.contains("\"scenario\":\"small sale\"") && !page.contains("/*SUMMARY*/"));
+    stage.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_share_connections_over_h2c() {
+    let stage = Stage::new().await;
+    let h2c = SALE.replace(
+        "[[steps]]\ndo = \"browse\"",
+        "[connections]\nprotocol = \"h2c\"\nsessions_per_connection = 10\n[[steps]]\ndo = \"browse\"",
+    );
+    let (code, said) = run(stage.load(&h2c, &["--processes", "2"])).await;
+    assert_eq!(code, Some(0), "{said}");
+    let summary = stage.summary();
+    assert_eq!(summary["outcomes"]["paid"], 30, "{said}");
+    assert_eq!(calls(&summary, "connect"), 10, "{said}");
+    stage.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_objective_that_is_missed_is_told_and_the_exit_code_says_so() {
+    let stage = Stage::new().await;
+    let strict = SALE.replace("retry = \"20%\"", "retry = \"20%\"\ndecline = \"20%\"");
+    let strict = strict.replace("every = \"30s\"", "checkout = \"1us\", every = \"30s\"");
+    let (code, said) = run(stage.load(&strict, &[])).await;
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.lines().any(|line| line.contains("p95 of checkout") && line.ends_with("MISSED")), "{said}");
+    let (code, said) = run(stage.load(&SALE.replace("stock = 30", "stok = 30"), &[])).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("unknown field `stok`"), "{said}");
+    stage.server.stop().await;
+}
+
+/// A crowd that rests far longer than any test takes.
+fn resting() -> String {
+    SALE.replace("think = \"100ms\"", "think = \"1h\"").replace("stock = 30", "stock = 100")
+}
+
+async fn children(of: u32) -> Vec<u32> {
+    let path = format!("/proc/{of}/task/{of}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+async fn signal(name: &str, id: u32) {
+    let mut kill = Command::new("sh");
+    assert!(kill.args(["-c", &format!("kill -{name} {id}")]).status().await.expect("a shell").success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupt_ends_all_and_what_was_measured_is_told() {
+    let stage = Stage::new().await;
+    let child = stage.load(&resting(), &["--processes", "2"]).spawn().expect("the binary runs");
+    let id = child.id().expect("it runs");
+    stage.answers(60).await;
+    let children = children(id).await;
+    assert_eq!(children.len(), 2);
+    signal("INT", id).await;
+    let (code, said) = end(child).await;
+    assert_eq!(code, Some(130), "{said}");
+    let summary = stage.summary();
+    assert_eq!(summary["stopped"], true);
+    assert!(calls(&summary, "browse") >= 60, "{said}");
+    assert!(children.iter().all(|child| !Path::new(&format!("/proc/{child}")).exists()), "a child is left");
+    stage.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_dies_is_a_failure() {
+    let stage = Stage::new().await;
+    let child = stage.load(&resting(), &["--processes", "2"]).spawn().expect("the binary runs");
+    let id = child.id().expect("it runs");
+    stage.answers(60).await;
+    signal("KILL", children(id).await[1]).await;
+    let (code, said) = end(child).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("BROKEN OFF: process") && said.contains("signal: 9"), "{said}");
+    assert!(said.contains("checks were left out"), "{said}");
+    stage.server.stop().await;
+}
