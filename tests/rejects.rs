@@ -273,7 +273,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let details = Box::new(details(APPROVE, None));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, details }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
-            let shortages = vec![Shortage { sku: sku(0, 0), requested: 2, available: 1 }];
+            let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 2, available: 1 }];
             vec![
                 refusal(vendor_of(&world, 0), add_product(many_skus(1, 1)), now),
                 refusal(&last, check_out(buyer(0), None, shortages), now),

@@ -3,11 +3,10 @@
 use crate::on_both_stores;
 use crate::support::client::{Market, checkout_body};
 use crate::support::journal::Gate;
-use crate::support::{Server, token};
+use crate::support::Server;
 use crate::target::{BOUND, Target, unharmed};
 use crate::wire::{Wire, request};
 use haat::app::Hooks;
-use haat::http::auth::Bearer;
 use haat::http::metrics::TIMEOUTS;
 use std::sync::Arc;
 use std::time::Duration;

@@ -129,9 +129,9 @@ pub struct Arrivals {
 
 impl Arrivals {
     /// The same for the same seed.
-    pub fn new(stages: &[Stage], spacing: Spacing, seed: u64) -> Self {
+    pub fn new(stages: Vec<Stage>, spacing: Spacing, seed: u64) -> Self {
         Arrivals {
-            stages: stages.to_vec().into_iter(),
+            stages: stages.into_iter(),
             spacing,
             random: Random::of(seed, u64::MAX),
             stage: None,
@@ -200,7 +200,7 @@ mod tests {
         ];
         for spacing in [Spacing::Even, Spacing::Exponential] {
             for seed in 1..=5 {
-                let all: Vec<_> = Arrivals::new(&stages, spacing, seed).collect();
+                let all: Vec<_> = Arrivals::new(stages.to_vec(), spacing, seed).collect();
                 assert!(all.is_sorted());
                 assert_eq!(all.len(), 500 + 500 + 250 + 70 + 300);
                 assert_eq!(within(&all, 0, 10), 500);
@@ -215,21 +215,21 @@ mod tests {
     #[test]
     fn a_ramp_rises_and_falls_as_it_says() {
         let up: Vec<_> =
-            Arrivals::new(&[Stage::Ramp { from: 0.0, to: 200.0, lasts: seconds(10) }], Spacing::Even, 1).collect();
+            Arrivals::new(vec![Stage::Ramp { from: 0.0, to: 200.0, lasts: seconds(10) }], Spacing::Even, 1).collect();
         // Of n·t² the first half of the time has a quarter.
         assert_eq!(within(&up, 0, 5), 250);
         let down: Vec<_> =
-            Arrivals::new(&[Stage::Ramp { from: 200.0, to: 0.0, lasts: seconds(10) }], Spacing::Even, 1).collect();
+            Arrivals::new(vec![Stage::Ramp { from: 200.0, to: 0.0, lasts: seconds(10) }], Spacing::Even, 1).collect();
         assert_eq!(within(&down, 0, 5), 750);
         let flat: Vec<_> =
-            Arrivals::new(&[Stage::Ramp { from: 4.0, to: 4.0, lasts: seconds(2) }], Spacing::Even, 1).collect();
+            Arrivals::new(vec![Stage::Ramp { from: 4.0, to: 4.0, lasts: seconds(2) }], Spacing::Even, 1).collect();
         assert_eq!(flat, [0, 250, 500, 750, 1000, 1250, 1500, 1750].map(Duration::from_millis));
     }
 
     #[test]
     fn random_gaps_are_those_of_a_poisson_process() {
         let stage = Stage::Steady { rate: Some(200.0), sessions: None, lasts: seconds(50) };
-        let all: Vec<_> = Arrivals::new(&[stage], Spacing::Exponential, 3).collect();
+        let all: Vec<_> = Arrivals::new(vec![stage], Spacing::Exponential, 3).collect();
         assert_eq!(all.len(), 10_000);
         let gaps: Vec<f64> = all.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
@@ -237,8 +237,8 @@ mod tests {
         assert!((0.0049..0.0051).contains(&mean), "{mean}");
         // The deviation of exponential gaps is their mean.
         assert!((0.95..1.05).contains(&(variance.sqrt() / mean)), "{}", variance.sqrt() / mean);
-        assert_eq!(all, Arrivals::new(&[stage], Spacing::Exponential, 3).collect::<Vec<_>>());
-        assert_ne!(all, Arrivals::new(&[stage], Spacing::Exponential, 4).collect::<Vec<_>>());
+        assert_eq!(all, Arrivals::new(vec![stage], Spacing::Exponential, 3).collect::<Vec<_>>());
+        assert_ne!(all, Arrivals::new(vec![stage], Spacing::Exponential, 4).collect::<Vec<_>>());
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Crowd {
         let run = self.run.clone();
         let Arrival::Open { spacing, stages } = &run.scenario.arrival else { return Ok(()) };
         let (process, processes) = (self.part.process as usize, self.part.processes as usize);
-        let arrivals = Arrivals::new(stages, *spacing, run.cli.seed).skip(process).step_by(processes);
+        let arrivals = Arrivals::new(stages.clone(), *spacing, run.cli.seed).skip(process).step_by(processes);
         let mut groups = Groups::new(&run, &self);
         let mut sessions = JoinSet::new();
         for (own, at) in arrivals.enumerate() {
