@@ -1,9 +1,9 @@
 //! Clients that are slow, that stop half-way, and that go away: others are served meanwhile, and what was ordered is ordered once.
 
 use crate::on_both_stores;
+use crate::support::Server;
 use crate::support::client::{Market, checkout_body};
 use crate::support::journal::Gate;
-use crate::support::Server;
 use crate::target::{BOUND, Target, unharmed};
 use crate::wire::{Wire, request};
 use haat::app::Hooks;
