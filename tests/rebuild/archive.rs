@@ -302,7 +302,6 @@ async fn an_archive_of_a_store_that_was_set_back_gets_nothing_more() {
     let told = archive(&with_archive(&store), NOW, false).await.expect_err("an archive").to_string();
     assert!(told.contains("another store's archive, or damaged"), "{told}");
     assert_eq!(in_file(&archived, AssertSqlSafe(frames.into())).await, before);
-    clean(&store).await;
 }
 
 /// Found before anything is dropped, and before a rebuild clears what it could not make anew.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Reads `500us`, `250ms`, `1.5s`, `2m` or a bare `0`.
+/// Reads `500us`, `250ms`, `1.5s`, `2m`, `1h` or a bare `0`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -19,9 +19,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "ms" => number / 1e3,
         "s" => number,
         "m" => number * 60.0,
+        "h" => number * 3600.0,
         "" if number == 0.0 => 0.0,
         "" => return Err(format!("'{text}' has no unit: write {text}ms or {text}s")),
-        other => return Err(format!("'{other}' is not one of us, ms, s, m")),
+        other => return Err(format!("'{other}' is not one of us, ms, s, m, h")),
     };
     if seconds > 86_400.0 {
         return Err(format!("'{text}' is longer than a day"));
@@ -255,8 +256,9 @@ mod tests {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("1h"), Ok(Duration::from_secs(3600)));
         assert_eq!(parse_duration("500us"), Ok(Duration::from_micros(500)));
-        for bad in ["", "10", "s", "-1s", "10h", "1.2.3s", "9999m"] {
+        for bad in ["", "10", "s", "-1s", "10d", "25h", "1.2.3s", "9999m"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }
