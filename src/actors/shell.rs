@@ -42,11 +42,6 @@ enum Life<E: Hosted> {
     Quarantined,
 }
 
-/// A request that waits for the entity to come so far.
-struct Parked<E: Hosted> {
-    edge: Edge<E>,
-}
-
 struct Sent {
     key: EffectKey,
     attempts: u32,
@@ -59,7 +54,8 @@ pub struct Shell<E: Hosted> {
     node: Arc<Node>,
     slot: Arc<SlotShared>,
     life: Life<E>,
-    parked: Vec<Parked<E>>,
+    /// Requests that wait for the entity to come so far.
+    parked: Vec<Edge<E>>,
     sent: Vec<Sent>,
     /// The place of its newest record in the lane.
     last_place: Place,
@@ -124,7 +120,7 @@ impl<E: Hosted> Shell<E> {
             return (edge.reply)(Err(Failure::Quarantined));
         };
         if let Some(key) = edge.key {
-            let parked = self.parked.iter().find_map(|parked| parked.edge.key.filter(|other| other.key == key.key));
+            let parked = self.parked.iter().find_map(|parked| parked.key.filter(|other| other.key == key.key));
             let kept = built.answers.get(key.key, node.clock.now());
             if kept.map(|kept| kept.key).or(parked).is_some_and(|first| first.body != key.body) {
                 return self.give(edge, Err(Reject::IdempotencyKeyReused), false);
@@ -159,7 +155,7 @@ impl<E: Hosted> Shell<E> {
                 let Life::Up(built) = &self.life else { return };
                 match built.entity.reply(&edge.command, !events.is_empty()) {
                     None => {
-                        self.parked.push(Parked { edge });
+                        self.parked.push(edge);
                         self.record(now, events, Vec::new());
                     }
                     Some(outcome) => self.answer(now, events, edge, outcome),
@@ -278,9 +274,9 @@ impl<E: Hosted> Shell<E> {
         if !events.is_empty() {
             let mut index = 0;
             while index < self.parked.len() {
-                match built.entity.reply(&self.parked[index].edge.command, false) {
+                match built.entity.reply(&self.parked[index].command, false) {
                     Some(outcome) => {
-                        let Parked { edge } = self.parked.swap_remove(index);
+                        let edge = self.parked.swap_remove(index);
                         replies.push((edge, Answered { outcome, replayed: false }));
                     }
                     None => index += 1,
@@ -437,7 +433,7 @@ impl<E: Hosted> Shell<E> {
 
     fn forget_expired(&mut self) {
         let present = Instant::now();
-        self.parked.retain(|parked| parked.edge.deadline > present);
+        self.parked.retain(|parked| parked.deadline > present);
     }
 
     /// Checks the invariants, and takes what breaks them out of service: the SKU alone, or else this entity.
@@ -540,7 +536,7 @@ impl<E: Hosted> Shell<E> {
         self.node.metrics(E::KIND).quarantines.increment(1);
         self.life = Life::Quarantined;
         self.sent.clear();
-        for Parked { edge } in self.parked.drain(..) {
+        for edge in self.parked.drain(..) {
             (edge.reply)(Err(Failure::Quarantined));
         }
     }
