@@ -151,7 +151,7 @@ pub struct RunArgs {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
     /// A Redis server of this bench's own: it is emptied
-    #[arg(long, env = "REDIS_URL")]
+    #[arg(long, env = "HAAT_BENCH_REDIS_URL")]
     redis_url: Option<String>,
     /// Haat's binary
     #[arg(long, env = "HAAT_BINARY", value_name = "FILE")]
@@ -195,7 +195,7 @@ pub async fn main(args: RunArgs) -> anyhow::Result<()> {
     let mut contenders = Vec::new();
     for server in &args.servers {
         if *server == Server::RedisScript && theatre.redis_url.is_none() {
-            eprintln!("left out: redis-script: there is no Redis server (REDIS_URL)");
+            eprintln!("left out: redis-script: there is no Redis server (HAAT_BENCH_REDIS_URL)");
         } else if args.check || args.mode.fits(*server) {
             contenders.extend(with_pools(*server, &args.pools));
         }

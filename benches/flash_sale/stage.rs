@@ -105,7 +105,7 @@ impl Stage {
             .collect();
         match server {
             Server::RedisScript => {
-                let redis = theatre.redis_url.as_deref().context("REDIS_URL is not set")?;
+                let redis = theatre.redis_url.as_deref().context("HAAT_BENCH_REDIS_URL is not set")?;
                 redis_script::open(redis, &skus, goods.stock).await?;
                 store_pid = redis_pid(redis).await?;
             }

@@ -52,8 +52,12 @@ impl Connection {
         Ok(Self { stream, host: address.to_string(), out: Vec::with_capacity(1024), inbox: Vec::with_capacity(4096) })
     }
 
-    /// Sends a request and waits for the whole answer.
+    /// Sends a request and waits for the whole answer, for a minute at most: an answer that never comes is what a run looks for.
     pub async fn call(&mut self, request: Request<'_>) -> anyhow::Result<Answer<'_>> {
+        tokio::time::timeout(Duration::from_secs(60), self.exchange(request)).await.context("no answer in time")?
+    }
+
+    async fn exchange(&mut self, request: Request<'_>) -> anyhow::Result<Answer<'_>> {
         self.write(request);
         self.stream.write_all(&self.out).await.context("a connection broke")?;
         self.inbox.clear();

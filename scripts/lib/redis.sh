@@ -14,18 +14,18 @@ REDIS_POLICY=/usr/sbin/policy-rc.d
 
 # Debian starts a server of its own when the package is installed. Nobody asked for that one: for the time of the installation
 # nothing may be started.
-redis_install() {
-    local made='' status=0
+redis_install() (
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q </dev/null >&2 || true
     if [ ! -e "$REDIS_POLICY" ]; then
-        printf '#!/bin/sh\nexit 101\n' >"$REDIS_POLICY" && chmod 755 "$REDIS_POLICY" || return 1
-        made=yes
+        # However this ends: left behind, no package would ever start its server again.
+        trap 'rm -f "$REDIS_POLICY"' EXIT
+        trap 'exit 130' INT TERM HUP
+        printf '#!/bin/sh\nexit 101\n' >"$REDIS_POLICY"
+        chmod 755 "$REDIS_POLICY"
     fi
-    apt-get install -q -y --no-install-recommends redis-server </dev/null >&2 || status=1
-    [ -z "$made" ] || rm -f "$REDIS_POLICY"
-    return "$status"
-}
+    apt-get install -q -y --no-install-recommends redis-server </dev/null >&2
+)
 
 redis_require() {
     REDIS_SERVER=$(command -v redis-server || true)

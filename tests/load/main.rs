@@ -196,6 +196,36 @@ async fn an_objective_that_is_missed_is_told_and_the_exit_code_says_so() {
     stage.server.stop().await;
 }
 
+/// Whose checkout waits for the payment and who polls nothing is counted once, when the checks find the order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_without_polling_is_counted_once() {
+    let stage = Stage::new().await;
+    let poll = "[[steps]]\ndo = \"poll\"\nevery = \"20ms\"\n\n";
+    assert!(SALE.contains(poll));
+    let waiting = SALE.replace(poll, "").replace("abandon = \"10%\"", "wait = 20").replace("stock = 30", "stock = 100");
+    let (code, said) = run(stage.load(&waiting, &[])).await;
+    assert_eq!(code, Some(0), "{said}");
+    let outcomes = stage.summary()["outcomes"].clone();
+    assert_eq!(outcomes, serde_json::json!({ "paid": 100 }), "{said}");
+    stage.server.stop().await;
+}
+
+/// A file that cannot be written hides nothing of what was found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_cannot_be_written_is_told_beside_the_summary() {
+    let stage = Stage::new().await;
+    let mut command = stage.load(SALE, &["--html"]);
+    let (code, said) = run({
+        command.arg(stage.path("nowhere").join("report.html"));
+        command
+    })
+    .await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("could not write the report") && said.contains("one order per cart"), "{said}");
+    assert_eq!(stage.summary()["outcomes"]["paid"], 30, "{said}");
+    stage.server.stop().await;
+}
+
 /// A crowd that rests far longer than any test takes.
 fn resting() -> String {
     SALE.replace("think = \"100ms\"", "think = \"1h\"").replace("stock = 30", "stock = 100")

@@ -164,7 +164,13 @@ pub async fn follow(
         Err(stop) => return (status, Err(stop)),
     };
     let mut gap = polling.first;
-    while !status.is_settled() && started.elapsed() < polling.patience {
+    let mut looked = false;
+    // Once in any case: who comes late to look may find that all is well.
+    while !status.is_settled() {
+        if looked && started.elapsed() >= polling.patience {
+            break;
+        }
+        looked = true;
         let due = Instant::now() + gap;
         if !rest_until(due, polling.stop).await {
             return (status, Err(Stop::Stopped));

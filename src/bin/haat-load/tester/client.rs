@@ -203,6 +203,7 @@ impl Caller {
     /// gives the same order again; a cart made twice leaves an empty one behind, which harms nobody.
     pub async fn call(&mut self, call: Call, ask: &Ask, due: Instant) -> Result<Answer, GaveUp> {
         let mut repeated = false;
+        let mut put_off_last = false;
         let mut backoff = BACKOFF.0;
         self.wire.recorder.note(Call::Behind, due.elapsed());
         for attempt in 0..=self.wire.repeats {
@@ -213,7 +214,7 @@ impl Caller {
                         return Ok(Answer { repeated, ..answer });
                     };
                     self.wire.recorder.mishap(mishap);
-                    repeated = true;
+                    (repeated, put_off_last) = (true, true);
                     match answer.retry_after {
                         Some(after) => (Duration::from_secs(after).min(LONGEST_RETRY_AFTER), true),
                         None if mishap == Mishap::Unknown => (backoff, false),
@@ -230,6 +231,7 @@ impl Caller {
                         Broken::Timeout => Mishap::Timeout,
                     });
                     repeated |= broken != Broken::Connect;
+                    put_off_last = false;
                     (backoff, false)
                 }
             };
@@ -244,6 +246,9 @@ impl Caller {
             }
         }
         self.wire.recorder.mishap(Mishap::GaveUp);
+        if !put_off_last {
+            self.wire.recorder.unanswered(call);
+        }
         Err(GaveUp)
     }
 

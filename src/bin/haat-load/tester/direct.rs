@@ -130,7 +130,8 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
             biased;
             () = signals.next() => {
                 if std::mem::replace(&mut director.collected.stopped, true) {
-                    bail!("stopped before its sessions had ended");
+                    director.cut_off();
+                    break;
                 }
                 live.say("stopping: sessions end at their next rest; once more to end at once");
                 director.processes.tell(Order::Stop).await;
@@ -198,6 +199,15 @@ impl Director<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Ends before the sessions have: what they were told is lost with them.
+    fn cut_off(&mut self) {
+        self.collected.broken.push("sessions, by a second interrupt".to_owned());
+        if let Some(began) = self.began {
+            let (_, _, seconds) = &mut self.collected.phases[self.phase];
+            *seconds = seconds.max(began.elapsed().as_secs_f64());
+        }
     }
 
     fn leave(&mut self, process: usize) {

@@ -46,6 +46,7 @@ mod verify;
 mod wire;
 mod worker;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -81,17 +82,20 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         true => verify(cli, scenario).await?,
         false => drive(cli, scenario).await?,
     };
-    println!("{}", report.text().trim_end());
+    let written = [json.map(|path| report.write_json(&path)), html.map(|path| html::write(&report, &path))];
+    let mut text = report.text().trim_end().to_owned();
     if unchecked {
-        println!("checks of stock and charges were left out: they need --admin-token");
+        text.push_str("\nchecks of stock and charges were left out: they need --admin-token");
     }
-    if let Some(path) = &json {
-        report.write_json(path)?;
+    // Whoever reads this may have read enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    let mut unwritten = false;
+    for error in written.into_iter().flatten().filter_map(Result::err) {
+        unwritten = true;
+        eprintln!("haat-load: {error:#}");
     }
-    if let Some(path) = &html {
-        html::write(&report, path)?;
-    }
-    Ok(report.exit_code)
+    // A file that could not be written does not hide what was found.
+    Ok(if unwritten && report.exit_code == 0 { 2 } else { report.exit_code })
 }
 
 async fn verify(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
@@ -120,13 +124,17 @@ async fn drive(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
     let processes = Processes::start(&run, parts).await?;
     let count = processes.count();
     let mut signals = Signals::listen();
-    let collected = direct(&run, processes, &mut signals).await?;
+    let mut collected = direct(&run, processes, &mut signals).await?;
     let twins = collected.phases.iter().map(|(_, measured, _)| measured.twins).sum();
     let facts = match collected.broken.is_empty() {
         true => tokio::select! {
             biased;
             facts = check::gather(&run, twins) => facts?,
-            () = signals.next() => bail!("stopped while it checked"),
+            () = signals.next() => {
+                collected.stopped = true;
+                collected.broken.push("the checks, by an interrupt".to_owned());
+                Facts::default()
+            }
         },
         // What the buyers of a process that died were told died with it: nobody can say what should be sold.
         false => Facts::default(),

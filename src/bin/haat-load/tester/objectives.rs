@@ -69,16 +69,20 @@ pub fn verdicts(
         for (which, most) in all {
             let calls: Vec<Call> = match which.call() {
                 Some(call) => vec![call],
-                None => measured.calls.keys().copied().filter(|c| c.is_request() && !named.contains(c)).collect(),
+                None => {
+                    let made: BTreeSet<Call> =
+                        measured.calls.keys().chain(measured.unanswered.keys()).copied().collect();
+                    made.into_iter().filter(|call| call.is_request() && !named.contains(call)).collect()
+                }
             };
             if calls.is_empty() && *which == Which::Every {
                 continue;
             }
             for call in calls {
-                let found = measured.calls.get(&call).map(|latencies| latencies.quantile_us(quantile));
                 let most_us = most.0.as_micros() as u64;
-                let (met, found) = match found {
+                let (met, found) = match measured.quantile_us(call, quantile) {
                     Some(us) => (us <= most_us, format!("{} ms", short(us))),
+                    None if measured.unanswered.contains_key(&call) => (false, "not answered".into()),
                     // What was not measured was not met.
                     None => (false, "not measured".into()),
                 };
@@ -134,6 +138,17 @@ mod tests {
         assert!(!said(&at_most(&[(Which::Checkout, 230)]), &measured())[1].1);
         let never = said(&at_most(&[(Which::Poll, 230)]), &measured());
         assert_eq!(never[1], ("p95 of poll not measured, at most 230 ms".into(), false));
+    }
+
+    /// A call without an answer was slower than any with one.
+    #[test]
+    fn what_was_not_answered_is_among_the_slowest() {
+        let mut measured = measured();
+        let wanted = at_most(&[(Which::Checkout, 280)]);
+        measured.unanswered.insert(Call::Checkout, 5);
+        assert!(said(&wanted, &measured)[1].1);
+        measured.unanswered.insert(Call::Checkout, 6);
+        assert_eq!(said(&wanted, &measured)[1], ("p95 of checkout not answered, at most 280 ms".into(), false));
     }
 
     #[test]

@@ -37,10 +37,15 @@ pub async fn session(
     if let (Some(cart), Some(placed)) = (visit.cart.take(), visit.placed.take()) {
         let status = placed.status;
         run.told(Told { id: placed.order, cart, status });
+        // Without polling the checks will tell how it ended, and count it.
+        if !run.scenario.checks_out_and_polls().1 {
+            return None;
+        }
         return match went {
             Err(stop) => Some(stop.words()),
             Ok(()) if status.is_settled() => Some(status.words().into()),
             Ok(()) if visit.polled => Some("unfinished within the session".into()),
+            // It left before it came to poll.
             Ok(()) => None,
         };
     }
@@ -175,8 +180,14 @@ async fn one(
             };
             let (status, went) = follow(run, caller, cart, placed, polling).await;
             placed.status = status;
-            if let (true, Some(due)) = (status.is_settled(), visit.checkout_due) {
-                caller.recorder().note(Call::ToTheEnd, due.elapsed());
+            match (status.is_settled(), &went) {
+                (true, _) => {
+                    if let Some(due) = visit.checkout_due {
+                        caller.recorder().note(Call::ToTheEnd, due.elapsed());
+                    }
+                }
+                (false, Err(Stop::Stopped)) => {}
+                (false, _) => caller.recorder().unanswered(Call::ToTheEnd),
             }
             went?;
         }

@@ -170,6 +170,10 @@ pub struct Measured {
     pub ended: u64,
     /// Latencies by kind of call.
     pub calls: BTreeMap<Call, Latencies>,
+    /// Calls that got no answer at all: they were slower than any of those in `calls`. Those that were put off until they were given up are not
+    /// among them.
+    #[serde(default)]
+    pub unanswered: BTreeMap<Call, u64>,
     /// How sessions came out, by words.
     pub outcomes: Counts,
     /// What went wrong or was put off.
@@ -193,6 +197,9 @@ impl Measured {
             let mine = self.calls.entry(*call).or_default();
             mine.0.add(&latencies.0).expect("all histograms have the same bounds");
         }
+        for (call, count) in &other.unanswered {
+            *self.unanswered.entry(*call).or_default() += count;
+        }
         for (name, count) in &other.outcomes.0 {
             self.outcomes.add(name, *count);
         }
@@ -205,6 +212,16 @@ impl Measured {
         self.late += other.late;
         self.latest_ms = self.latest_ms.max(other.latest_ms);
         self.twins += other.twins;
+    }
+
+    /// The time that this share of all calls of a kind stays within, in microseconds, where those without an answer took longer than all
+    /// others; `None` when it is one of theirs, or there were no calls.
+    pub fn quantile_us(&self, call: Call, quantile: f64) -> Option<u64> {
+        let latencies = self.calls.get(&call)?;
+        let answered = latencies.0.len();
+        let all = answered + self.unanswered.get(&call).copied().unwrap_or_default();
+        let rank = (quantile * all as f64).ceil() as u64;
+        (rank <= answered).then(|| latencies.quantile_us(rank as f64 / answered as f64))
     }
 
     /// How often this happened.
@@ -319,6 +336,11 @@ impl Recorder {
     /// Notes one call's time.
     pub fn note(&self, call: Call, took: Duration) {
         self.count(|measured| measured.calls.entry(call).or_default().note(took));
+    }
+
+    /// Counts a call that got no answer.
+    pub fn unanswered(&self, call: Call) {
+        self.count(|measured| *measured.unanswered.entry(call).or_default() += 1);
     }
 
     /// Counts one mishap.

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::client::Token;
 use super::journal::{Promise, read};
@@ -20,6 +20,9 @@ pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("could not read the journal {}", path.display()))?;
     let promises = read(&text).with_context(|| format!("{} is no journal", path.display()))?;
+    if promises.is_empty() {
+        bail!("{} holds no promise: there is nothing to hold the server to", path.display());
+    }
     let admin = run.admin.clone().context("--verify needs --admin-token")?;
     let sum = summed_up(&promises, &admin);
     let mut desk = Desk::of(run);

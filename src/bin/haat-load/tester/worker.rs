@@ -23,6 +23,8 @@ use super::stats::locked;
 const LATE: Duration = Duration::from_millis(100);
 /// Between two ticks.
 const SECOND: Duration = Duration::from_secs(1);
+/// Sessions begun before those that were begun have their turn.
+const AT_ONCE: u32 = 256;
 
 /// Filling carts that are not measured, then the measured phase; or that alone.
 pub fn phases(run: &Run) -> Vec<&'static str> {
@@ -108,7 +110,7 @@ struct Crowd {
     part: Part,
     began: Instant,
     /// So many sessions at once.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// Connections of sessions that have ended, for those that come.
     idle: Mutex<Vec<Link>>,
     under_way: AtomicU32,
@@ -120,7 +122,7 @@ impl Crowd {
     fn new(run: &Arc<Run>, part: &Part, began: Instant, carts: Vec<Option<Arc<Cart>>>) -> Self {
         Crowd {
             run: run.clone(),
-            places: Semaphore::new(part.at_once as usize),
+            places: Arc::new(Semaphore::new(part.at_once as usize)),
             part: part.clone(),
             began,
             idle: Mutex::default(),
@@ -180,14 +182,14 @@ impl Crowd {
             if !rest_until(due, Some(&run.stop)).await {
                 break;
             }
+            // Taken here, so that those who wait for a place cost nothing. Each is due when it is, however late its turn comes.
+            let place = tokio::select! {
+                biased;
+                () = run.stop.cancelled() => break,
+                place = self.places.clone().acquire_owned() => place,
+            };
             let (crowd, link) = (self.clone(), groups.link(own));
             sessions.spawn(async move {
-                let stop = &crowd.run.stop;
-                let place = tokio::select! {
-                    biased;
-                    place = crowd.places.acquire() => place,
-                    () = stop.cancelled() => return,
-                };
                 let link = match link {
                     Link::Http1 { .. } => locked(&crowd.idle).pop().unwrap_or(link),
                     shared => shared,
@@ -199,6 +201,10 @@ impl Crowd {
                 }
                 drop(place);
             });
+            if own % AT_ONCE == AT_ONCE - 1 {
+                // Many may be due at the same time: the first of them begin before the last is made.
+                tokio::task::yield_now().await;
+            }
             // Those that have ended leave memory.
             while let Some(ended) = sessions.try_join_next() {
                 ended.context("a session broke off")?;
