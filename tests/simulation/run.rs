@@ -272,6 +272,10 @@ pub async fn settle(town: &Arc<Town>) -> Arc<Node> {
                 // A former owner that has heard of nothing yet must end by itself.
                 sleep(Duration::from_secs(30)).await;
                 town.tidy_up();
+                // One that was started before it may have come to take the store only after it: then that one stays.
+                if ready.gone.is_cancelled() {
+                    continue;
+                }
                 if lock(&town.nodes).len() == 1 {
                     return ready;
                 }
