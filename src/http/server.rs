@@ -87,8 +87,9 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) if tasks.len() >= settings.connections => {
-                drop(stream);
+                // Counted first: whoever sees it closed finds it counted.
                 metrics::connection_refused();
+                drop(stream);
             }
             Ok((stream, _)) => {
                 backoff = AcceptBackoff::default();
