@@ -276,8 +276,9 @@ impl Engine {
         wait: Option<Duration>,
         key: Option<IdempotencyKey>,
     ) -> Result<CheckedOut, Failure> {
-        self.admit(false, Work::Checkout)?;
-        let reserved = Reserved::new(&self.node, limits::RECORDS_PER_CHECKOUT);
+        // Set aside first: of two that come at the same moment only one finds the last place.
+        let (reserved, others) = Reserved::new(&self.node, limits::RECORDS_PER_CHECKOUT);
+        self.admit(false, Work::Checkout { others })?;
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
         let deadline = sent + within;
@@ -373,7 +374,11 @@ impl Engine {
             return Ok(());
         }
         let (pressure, settings) = (self.node.lane.pressure(), &self.node.settings);
-        let reserved = self.node.reserved.load(Ordering::Relaxed) + self.node.shares.further_records();
+        let reserved = match work {
+            Work::Step => self.node.reserved.load(Ordering::Relaxed),
+            Work::Checkout { others } => others,
+        };
+        let reserved = reserved + self.node.shares.further_records();
         let needed = work.records(settings.records_in_flight);
         if pressure.records_in_flight + reserved + needed > settings.records_in_flight {
             return overloaded("records_in_flight", 1);
@@ -449,7 +454,10 @@ enum Work {
     /// One answer of one entity.
     Step,
     /// A checkout: the whole saga.
-    Checkout,
+    Checkout {
+        /// What others had set aside of the budget before it.
+        others: usize,
+    },
 }
 
 impl Work {
@@ -457,7 +465,7 @@ impl Work {
     fn records(self, budget: usize) -> usize {
         match self {
             Self::Step => 1,
-            Self::Checkout => limits::RECORDS_PER_CHECKOUT + budget / limits::ROOM_BESIDE_CHECKOUTS,
+            Self::Checkout { .. } => limits::RECORDS_PER_CHECKOUT + budget / limits::ROOM_BESIDE_CHECKOUTS,
         }
     }
 }
@@ -469,9 +477,10 @@ struct Reserved<'a> {
 }
 
 impl<'a> Reserved<'a> {
-    fn new(node: &'a Node, records: usize) -> Self {
-        node.reserved.fetch_add(records, Ordering::Relaxed);
-        Self { node, records }
+    /// Gives also what others had set aside before.
+    fn new(node: &'a Node, records: usize) -> (Self, usize) {
+        let others = node.reserved.fetch_add(records, Ordering::Relaxed);
+        (Self { node, records }, others)
     }
 }
 

@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A budget for records in flight with room for what so many checkouts set aside, and not for one more, beside the room that is not for checkouts.
+/// A budget for records in flight with room for so many checkouts (three at most) while nothing becomes durable, and not for one more, beside the
+/// room that is not for checkouts. Each sets its part aside and has four records in flight, as soon as its actors have come to it: of that nothing may depend.
 pub fn budget_for(checkouts: usize) -> usize {
-    (checkouts * RECORDS_PER_CHECKOUT + 5) * ROOM_BESIDE_CHECKOUTS / (ROOM_BESIDE_CHECKOUTS - 1)
+    assert!(4 * (checkouts - 1) < RECORDS_PER_CHECKOUT, "the records of so many would take the place of one more");
+    (checkouts * RECORDS_PER_CHECKOUT + RECORDS_PER_CHECKOUT - 1) * ROOM_BESIDE_CHECKOUTS / (ROOM_BESIDE_CHECKOUTS - 1)
 }
 
 /// Holds commits back, or lets them go.
