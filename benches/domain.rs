@@ -263,7 +263,6 @@ fn life(lines: u128) -> Vec<OrderCommand> {
         OrderCommand::StockHeld { vendor: vendor_id(), lines: held },
         OrderCommand::Charged,
         OrderCommand::StockCommitted { vendor: vendor_id() },
-        OrderCommand::CartClosed,
     ]
 }
 

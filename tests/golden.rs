@@ -57,7 +57,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Place = "place", StockHeld = "stock_held", StockRefused = "stock_refused", StockCommitted = "stock_committed",
     StockReleased = "stock_released", StepFailed = "step_failed", HoldDue = "hold_due", Charged = "charged",
     Declined = "declined", Voided = "voided", Refunded = "refunded", CartReopened = "cart_reopened",
-    CartClosed = "cart_closed", Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
+    Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
     Tick = "tick",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
@@ -263,7 +263,6 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::Voided,
         OrderCommand::Refunded,
         OrderCommand::CartReopened,
-        OrderCommand::CartClosed,
         OrderCommand::Cancel { by },
         OrderCommand::Get { by: Principal::Vendor(vendor) },
         OrderCommand::GetTimeline { by },

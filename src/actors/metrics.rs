@@ -41,17 +41,27 @@ impl KindMetrics {
     }
 }
 
+/// The outcome of nearly all calls.
+const CHARGED: &str = "charged";
+
 pub(super) struct PaymentMetrics {
     seconds: [Histogram; 2],
+    charged: Counter,
 }
 
 impl PaymentMetrics {
     pub(super) fn new() -> Self {
-        Self { seconds: ["charge", "void"].map(|call| metrics::histogram!(names::PAYMENT_SECONDS, "call" => call)) }
+        Self {
+            seconds: ["charge", "void"].map(|call| metrics::histogram!(names::PAYMENT_SECONDS, "call" => call)),
+            charged: metrics::counter!(names::PAYMENT_CALLS, "call" => "charge", "outcome" => CHARGED),
+        }
     }
 
     pub(super) fn called(&self, void: bool, outcome: &'static str, took: Duration) {
         self.seconds[usize::from(void)].record(took);
+        if outcome == CHARGED {
+            return self.charged.increment(1);
+        }
         let call = if void { "void" } else { "charge" };
         metrics::counter!(names::PAYMENT_CALLS, "call" => call, "outcome" => outcome).increment(1);
     }

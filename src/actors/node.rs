@@ -286,9 +286,12 @@ impl Node {
         });
     }
 
-    fn wake_if_live(self: &Arc<Self>, entity: EntityRef) {
+    fn wake_if_it_waits(self: &Arc<Self>, entity: EntityRef, timer_slot: u64) {
         for_kind!(entity.kind, E => {
-            let _ = self.deliver_if_live::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake);
+            let id = EntityId::from_uuid(entity.uuid);
+            if E::slots(&self.registry).get(&id).is_some_and(|slot| slot.shared.look.is_due(timer_slot)) {
+                let _ = self.deliver_if_live::<E>(id, Envelope::Wake);
+            }
         });
     }
 
@@ -381,8 +384,9 @@ impl Node {
     /// Wakes whoever asked for it, until the node is dropped.
     pub(super) async fn run_timers(self: Arc<Self>) {
         loop {
-            for entity in self.timers.due().await {
-                self.wake_if_live(entity);
+            let (slot, due) = self.timers.due().await;
+            for entity in due {
+                self.wake_if_it_waits(entity, slot);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use crate::actors::envelope::{Deliver, Envelope, Start};
 use crate::actors::shell::Shell;
+use crate::actors::timers::Look;
 use crate::domain::cart::Cart;
 use crate::domain::entity::Entity;
 use crate::domain::order::Order;
@@ -27,6 +28,8 @@ pub struct SlotShared {
     pub restarts: AtomicU32,
     /// Whether it was asked to leave since that message, and could not.
     pub stayed: AtomicBool,
+    /// When the node's timer will look at it.
+    pub look: Look,
 }
 
 /// An actor in memory.

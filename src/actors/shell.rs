@@ -61,8 +61,6 @@ pub struct Shell<E: Hosted> {
     last_place: Place,
     /// The version a checkpoint holds.
     checkpointed: u64,
-    /// When the node's timer will look at it.
-    look_at: Option<Instant>,
     /// Commands that made it panic once: their hashes.
     suspects: Vec<u64>,
 }
@@ -80,7 +78,6 @@ impl<E: Hosted> Shell<E> {
             sent: Vec::new(),
             last_place: Place::default(),
             checkpointed: 0,
-            look_at: None,
             suspects: Vec::new(),
         }
     }
@@ -155,6 +152,8 @@ impl<E: Hosted> Shell<E> {
                 let Life::Up(built) = &self.life else { return };
                 match built.entity.reply(&edge.command, !events.is_empty()) {
                     None => {
+                        // Most have one at most, and an order lives long after it: no room is kept for more.
+                        self.parked.reserve_exact(1);
                         self.parked.push(edge);
                         self.record(now, events, Vec::new());
                     }
@@ -282,6 +281,9 @@ impl<E: Hosted> Shell<E> {
                     None => index += 1,
                 }
             }
+            if self.parked.is_empty() {
+                self.parked = Vec::new();
+            }
         }
         let mut kept = Vec::new();
         for (edge, answered) in &mut replies {
@@ -362,6 +364,9 @@ impl<E: Hosted> Shell<E> {
                 self.send(key, 0, minted);
             }
         }
+        if self.sent.is_empty() {
+            self.sent = Vec::new();
+        }
         self.ask_for_a_look(now);
     }
 
@@ -385,7 +390,10 @@ impl<E: Hosted> Shell<E> {
         let again = Instant::now() + wait;
         match self.sent.iter_mut().find(|sent| sent.key == key) {
             Some(sent) => *sent = Sent { key, attempts, again },
-            None => self.sent.push(Sent { key, attempts, again }),
+            None => {
+                self.sent.reserve_exact(1);
+                self.sent.push(Sent { key, attempts, again });
+            }
         }
     }
 
@@ -393,13 +401,12 @@ impl<E: Hosted> Shell<E> {
         let Life::Up(built) = &self.life else { return };
         let in_millis = |at: Timestamp| Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0));
         // A timer that has passed was heard, or `up` sees to it: what it waits for then is an effect.
-        let timer = built.entity.timer().filter(|(at, _)| *at > now).map(|(at, _)| Instant::now() + in_millis(at));
-        let Some(next) = self.sent.iter().map(|sent| sent.again).chain(timer).min() else {
-            return;
-        };
-        if self.look_at.is_none_or(|look| next < look) {
-            self.look_at = Some(next);
-            self.node.timers.register(self.id.entity(), next);
+        let timer = built.entity.timer().map(|(at, _)| at);
+        let to_come = timer.filter(|at| *at > now).map(|at| Instant::now() + in_millis(at));
+        match self.sent.iter().map(|sent| sent.again).chain(to_come).min() {
+            Some(next) => self.node.timers.register(self.id.entity(), &self.slot.look, next),
+            None if timer.is_none() => self.slot.look.unwanted(),
+            None => {}
         }
     }
 
@@ -408,13 +415,11 @@ impl<E: Hosted> Shell<E> {
         if let Some(sent) = self.sent.iter_mut().find(|sent| sent.key == key) {
             let wait = RECALL_FROM * 2u32.saturating_pow(sent.attempts.min(16));
             sent.again = Instant::now() + wait.min(longest);
-            self.look_at = None;
             self.ask_for_a_look(self.node.clock.now());
         }
     }
 
     fn on_wake(&mut self, ctx: &mut Context<Self>) {
-        self.look_at = None;
         let present = Instant::now();
         self.forget_expired();
         let Life::Up(built) = &self.life else { return };
@@ -563,7 +568,7 @@ impl<E: Hosted> Shell<E> {
     fn up(&mut self, built: Box<Built<E>>) {
         let now = self.node.clock.now();
         if built.entity.timer().is_some_and(|(at, _)| at <= now) {
-            self.node.timers.register(self.entity_ref(), Instant::now());
+            self.node.timers.register(self.entity_ref(), &self.slot.look, Instant::now());
         }
         self.life = Life::Up(built);
         self.send_effects(now, false);

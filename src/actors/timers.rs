@@ -1,17 +1,42 @@
 //! The node's one timer: who wants to be looked at when.
 //!
 //! Most of what is asked for is never needed (an effect is answered long before it would be sent again), so an entry costs a few
-//! bytes in a coarse slot and is never taken out early.
+//! bytes in a coarse slot and is never taken out early. When its time comes, an actor that waits for nothing any more is left alone.
 
 use crate::domain::ids::EntityRef;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The width of a slot.
 const SLOT: Duration = Duration::from_millis(25);
+
+/// What an actor and the timer both know of its next look. The actor says that it waits before it looks whether an entry is there; the timer
+/// takes the entry before it asks whether the actor waits: in one order for all threads, so one of them always sees the other.
+#[derive(Default)]
+pub struct Look {
+    /// The slot of the earliest entry there is; 0 for none.
+    slot: AtomicU64,
+    /// Whether the actor waits for something.
+    waits: AtomicBool,
+}
+
+impl Look {
+    /// The actor waits for nothing.
+    pub(super) fn unwanted(&self) {
+        self.waits.store(false, SeqCst);
+    }
+
+    /// An entry in this slot has come up: whether the actor is to be woken.
+    pub(super) fn is_due(&self, slot: u64) -> bool {
+        // An earlier entry may have come up before, or be there still: that one is the actor's.
+        let _ = self.slot.compare_exchange(slot, 0, SeqCst, SeqCst);
+        self.waits.load(SeqCst)
+    }
+}
 
 pub(super) struct Timers {
     start: Instant,
@@ -24,9 +49,15 @@ impl Timers {
         Self { start: Instant::now(), slots: Mutex::new(BTreeMap::new()), earlier: Notify::new() }
     }
 
-    /// Asks for a look at `entity` at `at`, or up to a slot later.
-    pub(super) fn register(&self, entity: EntityRef, at: Instant) {
+    /// Asks for a look at `entity` at `at`, or up to a slot later, unless an earlier one is coming.
+    pub(super) fn register(&self, entity: EntityRef, look: &Look, at: Instant) {
         let slot = (at.saturating_duration_since(self.start).as_millis() / SLOT.as_millis()) as u64 + 1;
+        look.waits.store(true, SeqCst);
+        let earliest = look.slot.load(SeqCst);
+        if earliest != 0 && earliest <= slot {
+            return;
+        }
+        look.slot.store(slot, SeqCst);
         let mut slots = self.slots.lock();
         let first = slots.first_key_value().is_none_or(|(first, _)| slot < *first);
         slots.entry(slot).or_default().push(entity);
@@ -36,8 +67,8 @@ impl Timers {
         }
     }
 
-    /// Waits until somebody is to be looked at, and says who.
-    pub(super) async fn due(&self) -> Vec<EntityRef> {
+    /// Waits until somebody may have to be looked at, and says who, with the slot that came up: see [`Look::is_due`].
+    pub(super) async fn due(&self) -> (u64, Vec<EntityRef>) {
         loop {
             let first = self.slots.lock().first_key_value().map(|(slot, _)| *slot);
             match first {
@@ -49,7 +80,7 @@ impl Timers {
                         biased;
                         () = self.earlier.notified() => {}
                         () = tokio::time::sleep_until(at) => {
-                            return self.slots.lock().remove(&slot).unwrap_or_default();
+                            return (slot, self.slots.lock().remove(&slot).unwrap_or_default());
                         }
                     }
                 }
@@ -64,16 +95,40 @@ mod tests {
     use crate::domain::ids::Kind;
     use uuid::Uuid;
 
+    fn entity(number: u128) -> EntityRef {
+        EntityRef { kind: Kind::Cart, uuid: Uuid::from_u128(number) }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_earlier_wish_overtakes_a_later_one() {
         let timers = Timers::new();
-        let entity = |number| EntityRef { kind: Kind::Cart, uuid: Uuid::from_u128(number) };
         let start = Instant::now();
-        timers.register(entity(1), start + Duration::from_secs(10));
-        timers.register(entity(2), start + Duration::from_secs(1));
-        assert_eq!(timers.due().await, [entity(2)]);
+        timers.register(entity(1), &Look::default(), start + Duration::from_secs(10));
+        timers.register(entity(2), &Look::default(), start + Duration::from_secs(1));
+        assert_eq!(timers.due().await.1, [entity(2)]);
         assert!(start.elapsed() >= Duration::from_secs(1) && start.elapsed() < Duration::from_secs(2));
-        assert_eq!(timers.due().await, [entity(1)]);
+        assert_eq!(timers.due().await.1, [entity(1)]);
         assert!(start.elapsed() >= Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_actor_has_one_entry_until_it_comes_up_and_is_woken_only_while_it_waits() {
+        let (timers, look, start) = (Timers::new(), Look::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        timers.register(entity(1), &look, at(2));
+        timers.register(entity(1), &look, at(3));
+        assert_eq!(timers.slots.lock().len(), 1, "the earlier one serves for both");
+        timers.register(entity(1), &look, at(1));
+        let (first, _) = timers.due().await;
+        assert!(look.is_due(first), "the earlier wish");
+        timers.register(entity(1), &look, at(4));
+        look.unwanted();
+        let (second, _) = timers.due().await;
+        assert!(first < second && !look.is_due(second), "nothing is waited for any more");
+        let (third, _) = timers.due().await;
+        assert!(second < third && !look.is_due(third));
+        timers.register(entity(1), &look, at(5));
+        let (fourth, _) = timers.due().await;
+        assert!(look.is_due(fourth), "an entry that was passed over does not stand for a new wish");
     }
 }

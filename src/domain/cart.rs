@@ -479,9 +479,6 @@ impl Entity for Cart {
             (CartCommand::Reopen { order, .. }, Ok(())) => {
                 Some(Message::Order { id: *order, command: OrderCommand::CartReopened })
             }
-            (CartCommand::Close { order }, Ok(())) => {
-                Some(Message::Order { id: *order, command: OrderCommand::CartClosed })
-            }
             _ => None,
         }
     }

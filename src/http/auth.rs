@@ -13,6 +13,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -76,6 +77,9 @@ struct Claims {
     /// Before this it is not valid yet. We make none, but whoever has the secret may (RFC 7519, 4.1.5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
+    /// We are nobody's audience: a token for somebody else is refused (RFC 7519, 4.1.3).
+    #[serde(default, skip_serializing)]
+    aud: Option<IgnoredAny>,
 }
 
 /// Why a token could not be made.
@@ -88,6 +92,8 @@ pub struct Auth {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
+    /// The encoded header of our own tokens, with its dot.
+    own_header: String,
 }
 
 impl Auth {
@@ -98,7 +104,11 @@ impl Auth {
         // The expiry is checked here, against the engine's clock.
         validation.validate_exp = false;
         validation.required_spec_claims.clear();
-        Self { encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret), validation }
+        let encoding = EncodingKey::from_secret(secret);
+        // Cannot fail; without it every token would be read in the short way, which checks the signature all the same.
+        let any = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &(), &encoding).unwrap_or_default();
+        let own_header = any.split_inclusive('.').next().unwrap_or_default().to_owned();
+        Self { encoding, decoding: DecodingKey::from_secret(secret), validation, own_header }
     }
 
     /// A token for `bearer` that lasts from `now` for `ttl`.
@@ -112,15 +122,29 @@ impl Auth {
         };
         let iat = now.as_millis() / 1000;
         let exp = iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-        let claims = Claims { sub, role, vendor, cart, iat, exp, nbf: None };
+        let claims = Claims { sub, role, vendor, cart, iat, exp, nbf: None, aud: None };
         Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?)
+    }
+
+    /// What a token says that is signed with the secret.
+    fn claims(&self, token: &str) -> Option<Claims> {
+        if !token.starts_with(&self.own_header) {
+            return jsonwebtoken::decode(token, &self.decoding, &self.validation).ok().map(|decoded| decoded.claims);
+        }
+        // One of ours, if its signature is: the header is known, and the claims need to be read only once. The general way reads both
+        // twice, which took a tenth of the time of a request.
+        let (message, signature) = token.rsplit_once('.')?;
+        let signed = jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.decoding, Algorithm::HS256);
+        if !signed.is_ok_and(|is_ours| is_ours) {
+            return None;
+        }
+        jsonwebtoken::dangerous::insecure_decode_claims(token).ok().filter(|claims: &Claims| claims.aud.is_none())
     }
 
     /// Who holds this token.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller> {
         let refused = |detail: &'static str| Problem::new(&UNAUTHORIZED, detail);
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
-        let claims = decoded.map_err(|_| refused("the bearer token is not one of this shop's"))?.claims;
+        let claims = self.claims(token).ok_or_else(|| refused("the bearer token is not one of this shop's"))?;
         if claims.exp.saturating_mul(1000) <= now.as_millis() {
             return Err(refused("the bearer token has expired"));
         }
@@ -291,9 +315,28 @@ mod tests {
             iat: 0,
             exp: 9_999_999_999,
             nbf: None,
+            aud: None,
         };
         let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &auth().encoding).unwrap();
         assert!(auth().verify(&other, NOW).is_err());
+    }
+
+    #[test]
+    fn a_token_whose_header_is_written_otherwise_is_as_good_and_one_for_somebody_else_is_not() {
+        let sign = |header: &Header, claims: serde_json::Value| {
+            jsonwebtoken::encode(header, &claims, &auth().encoding).unwrap()
+        };
+        let own = Header::new(Algorithm::HS256);
+        let other = Header { kid: Some("2026".into()), ..own.clone() };
+        for header in [&own, &other] {
+            let claims = serde_json::json!({"sub": "root", "role": "admin", "iat": 0, "exp": 9_999_999_999i64});
+            assert_eq!(auth().verify(&sign(header, claims.clone()), NOW).unwrap().role, Role::Admin);
+            let mut elsewhere = claims.clone();
+            elsewhere["aud"] = "another shop".into();
+            assert!(auth().verify(&sign(header, elsewhere), NOW).is_err());
+            let forged = sign(header, claims).replace('.', "..");
+            assert!(auth().verify(&forged, NOW).is_err());
+        }
     }
 
     #[test]

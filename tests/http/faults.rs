@@ -59,7 +59,6 @@ on_both_stores! {
             (Kind::Vendor, "Commit"),
             (Kind::Order, "StockCommitted"),
             (Kind::Cart, "Close"),
-            (Kind::Order, "CartClosed"),
         ] {
             let (hooks, left) = panics(kind, word, 1);
             let server = Server::start_with(store.server(), hooks).await;

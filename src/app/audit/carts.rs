@@ -63,10 +63,13 @@ pub(super) fn check(facts: &Facts) -> Finding {
 fn judge(id: OrderId, order: &OrderFacts, cart: &CartFacts) -> Result<(), String> {
     let own = cart.order == Some(id);
     match (order.phase, cart.status) {
-        (Phase::Settled, CartStatus::CheckedOut) if own => Ok(()),
+        // A cart that is checking out has yet to hear that it may close: it asks until it has.
+        (Phase::Settling | Phase::Settled | Phase::Quarantined, CartStatus::CheckedOut | CartStatus::CheckingOut)
+            if own =>
+        {
+            Ok(())
+        }
         (Phase::Settled, _) => Err(format!("is not checked out with it: {}", words(cart))),
-        // The cart is being closed, or someone has to look at the order anyway.
-        (Phase::Settling | Phase::Quarantined, CartStatus::CheckedOut | CartStatus::CheckingOut) if own => Ok(()),
         (Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Releasing(_), CartStatus::CheckingOut)
             if own =>
         {
@@ -105,7 +108,7 @@ mod tests {
             (Phase::Reopening(end), [true, true, false, true, true]),
             (Phase::Ended, [true, false, false, true, true]),
             (Phase::Settling, [false, true, true, false, false]),
-            (Phase::Settled, [false, false, true, false, false]),
+            (Phase::Settled, [false, true, true, false, false]),
         ] {
             let order = OrderFacts { phase, ..order(1) };
             for ((status, order_of), may) in carts.into_iter().zip(may) {

@@ -2,7 +2,7 @@
 //! gives everything back.
 //!
 //! ```text
-//! Reserving ──all held, total as expected──▶ Paying ──charged──▶ Settling ──stock sold, cart closed──▶ Settled
+//! Reserving ──all held, total as expected──▶ Paying ──charged──▶ Settling ──stock sold──▶ Settled
 //!     │ refused, other total, cancelled        │ declined ─────────────┐
 //!     │                                        │ cancelled, too late   │
 //!     │                                        ▼                       │
@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Every arrow is an event; what a phase waits for is an outstanding effect. So a crash at any point loses nothing: the state says
-//! what to send again, and every receiver takes a repeated message for what it is.
+//! what to send again, and every receiver takes a repeated message for what it is. A paid order tells its cart to close and waits for
+//! no answer: a cart that has not heard of it places its order again, and is told again.
 
 mod state;
 mod types;
@@ -270,7 +271,6 @@ impl Entity for Order {
             (OrderCommand::StepFailed { vendor, reason }, Phase::Settling | Phase::Releasing(_)) => {
                 Ok(vec![OrderEvent::Quarantined { vendor: *vendor, reason: reason.clone() }])
             }
-            (OrderCommand::CartClosed, Phase::Settling) if !body.cart_closed => Ok(vec![OrderEvent::CartClosed]),
             (OrderCommand::CartReopened, Phase::Reopening(status)) => {
                 Ok(vec![OrderEvent::CartReopened, OrderEvent::Ended { status }])
             }
@@ -385,11 +385,7 @@ impl Entity for Order {
                     body.start_ending(end);
                 }
             }
-            OrderEvent::CartClosed => {
-                body.cart_closed = true;
-                body.settle_when_done();
-            }
-            OrderEvent::CartReopened => {}
+            OrderEvent::CartClosed | OrderEvent::CartReopened => {}
             OrderEvent::Ended { status } => {
                 body.phase = Phase::Ended;
                 body.status = *status;
@@ -443,6 +439,11 @@ impl Entity for Order {
 
     fn respond(&self, command: &OrderCommand, outcome: Result<(), &Reject>) -> Option<Message> {
         let (vendor, until) = match (command, outcome) {
+            (OrderCommand::Place { .. }, Ok(())) => {
+                // It asks again because it has not heard that it may close.
+                let body = self.body.as_ref().filter(|body| matches!(body.phase, Phase::Settling | Phase::Settled))?;
+                return Some(Message::Cart { id: body.cart, command: CartCommand::Close { order: self.id } });
+            }
             (OrderCommand::HoldDue { vendor, until }, Ok(())) => (*vendor, *until),
             (OrderCommand::StockHeld { vendor, .. }, Ok(())) => {
                 return self.give_back_stray_hold(*vendor);
@@ -484,11 +485,8 @@ impl Entity for Order {
             Phase::Paying => vec![EffectKey::new(Step::Charge, self.id)],
             Phase::Voiding(_) => vec![EffectKey::new(Step::Void, self.id)],
             Phase::Settling => {
-                let mut keys: Vec<EffectKey> = vendors(Step::Commit, |hold| hold == HoldState::Held).collect();
-                if !body.cart_closed {
-                    keys.push(EffectKey::new(Step::Close, body.cart));
-                }
-                keys
+                let commits = vendors(Step::Commit, |hold| hold == HoldState::Held);
+                commits.chain([EffectKey::new(Step::Close, body.cart)]).collect()
             }
             // A vendor that was asked and has not answered may hold by the time it hears of the release.
             Phase::Releasing(_) => {
@@ -512,10 +510,10 @@ impl Entity for Order {
             (Step::Release, Phase::Releasing(_)) => {
                 matches!(body.hold(vendor), Some(HoldState::Held | HoldState::Asked))
             }
-            (Step::Close, Phase::Settling) => !body.cart_closed,
-            (Step::Charge, Phase::Paying) | (Step::Void, Phase::Voiding(_)) | (Step::Reopen, Phase::Reopening(_)) => {
-                true
-            }
+            (Step::Charge, Phase::Paying)
+            | (Step::Void, Phase::Voiding(_))
+            | (Step::Close, Phase::Settling)
+            | (Step::Reopen, Phase::Reopening(_)) => true,
             _ => false,
         };
         if !wanted {
@@ -649,7 +647,12 @@ impl Entity for Order {
 
     fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {
         match parts.first() {
-            Some(part) => read_own(part, id, |order: &Self| order.id),
+            Some(part) => {
+                let mut order = read_own(part, id, |order: &Self| order.id)?;
+                // Snapshots of early versions: what is sold still waited for the cart to close.
+                order.body.iter_mut().for_each(Body::settle_when_done);
+                Ok(order)
+            }
             None => Ok(Self::new(id)),
         }
     }

@@ -20,7 +20,7 @@ pub enum Phase {
     Paying,
     /// The payment is being undone; then the order ends so.
     Voiding(OrderStatus),
-    /// It is paid: what is held is being sold and the cart closed.
+    /// It is paid: what is held is being sold.
     Settling,
     /// It is paid and nothing more is to come.
     Settled,
@@ -80,7 +80,6 @@ pub(super) struct Body {
     pub(super) payment_due_at: Timestamp,
     pub(super) phase: Phase,
     pub(super) status: OrderStatus,
-    pub(super) cart_closed: bool,
     /// Why it was rejected, when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) rejection: Option<Reject>,
@@ -130,7 +129,6 @@ impl Body {
             payment_due_at,
             phase: Phase::Reserving,
             status: OrderStatus::Placed,
-            cart_closed: false,
             rejection: None,
             timeline: Vec::with_capacity(8),
         }
@@ -178,7 +176,8 @@ impl Body {
     }
 
     pub(super) fn settle_when_done(&mut self) {
-        if self.cart_closed && self.sub_orders.iter().all(|sub| sub.hold == HoldState::Committed) {
+        let sold = self.sub_orders.iter().all(|sub| sub.hold == HoldState::Committed);
+        if sold && self.phase == Phase::Settling {
             self.phase = Phase::Settled;
         }
     }

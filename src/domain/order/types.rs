@@ -135,8 +135,6 @@ pub enum OrderCommand {
     Refunded,
     /// The cart is open again.
     CartReopened,
-    /// The cart is closed for good.
-    CartClosed,
     /// The buyer, or the staff, wants it no more.
     Cancel {
         /// On whose behalf.
@@ -245,7 +243,7 @@ pub enum OrderEvent {
     },
     /// The cart is open again.
     CartReopened,
-    /// The cart is closed for good.
+    /// The cart is closed for good. Written by early versions, when the order waited for its cart to say so.
     CartClosed,
     /// It ended without being paid: nothing is held, and the cart is open.
     Ended {
