@@ -349,11 +349,16 @@ async fn stock_sold_to_an_order_that_was_let_go_is_found() {
 }
 
 #[tokio::test]
-async fn a_cart_that_was_not_closed_is_found() {
-    let (store, paid) = traded().await;
-    let open = retold(&store, |records| records.retain(|record| !is(record, "cart_", "cart_checked_out"))).await;
+async fn a_cart_that_is_open_beside_its_paid_order_is_found_and_one_that_is_not_closed_yet_is_told() {
+    let (store, _) = traded().await;
+    let is_close = |record: &Value| is(record, "cart_", "cart_checked_out");
+    let is_checkout = |record: &Value| is_close(record) || is(record, "cart_", "checkout_started");
+    let open = retold(&store, |records| records.retain(|record| !is_checkout(record))).await;
     let told = only(&audited(&open).await, &["carts"]);
-    assert!(told.contains(&format!("is not checked out with it: checking out with {paid}")), "{told}");
+    assert!(told.contains("is not checked out with it: open"), "{told}");
+    let closing = retold(&store, |records| records.retain(|record| !is_close(record))).await;
+    let told = audited(&closing).await.to_string();
+    assert!(told.contains("3 carts yet to hear that the order is paid"), "{told}");
 }
 
 #[tokio::test]

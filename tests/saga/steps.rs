@@ -4,7 +4,7 @@ use super::{LINES, assert_paid, prices_shown, ready, view_of};
 use crate::world::gateway::{APPROVE, DECLINE, SILENT, SLOW};
 use crate::world::shop::{cart, first_price, sku, vendor};
 use haat::domain::cart::{CartCommand, CartReply, CartStatus, SkuPrice};
-use haat::domain::entity::Entity;
+use haat::domain::entity::{Effect, EffectKey, Entity, Message, Step};
 use haat::domain::ids::{EntityId, OrderId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Milestone, OrderStatus, PaymentStatus, SubOrderStatus};
@@ -38,6 +38,21 @@ fn a_checkout_goes_through_its_steps() {
     let view = world.order_view(order);
     assert_eq!(view.payment_status, PaymentStatus::Captured);
     assert!(view.sub_orders.iter().all(|sub| sub.status == SubOrderStatus::Paid));
+}
+
+/// The order waits for no answer to its close, so nothing but the cart's own question makes up for one that was lost.
+#[test]
+fn a_cart_that_has_not_heard_of_its_end_asks_its_order_and_is_told() {
+    let mut world = ready();
+    let (order, _) = world.check_out(0, SLOW, None).unwrap();
+    let place = world.carts[&cart(0)].state.effect(EffectKey::new(Step::Place, order));
+    let Some(Effect::Tell(Message::Order { command, .. })) = place else { panic!("{place:?}") };
+    world.settle();
+    assert_eq!(world.orders[&order].state.respond(&command, Ok(())), None, "it is not paid");
+    world.gateway.let_go(order);
+    world.settle();
+    let close = Message::Cart { id: cart(0), command: CartCommand::Close { order } };
+    assert_eq!(world.orders[&order].state.respond(&command, Ok(())), Some(close));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(super) fn check(facts: &Facts) -> Finding {
     let mut breaches = Breaches::default();
     let mut live: BTreeMap<CartId, Vec<OrderId>> = BTreeMap::new();
-    let (mut paid, mut ended) = (0, 0);
+    let (mut paid, mut ended, mut unheard) = (0, 0, 0);
     for (id, order) in &facts.orders {
         let cart = order.row.cart_id;
         paid += u64::from(order.net() > 0);
@@ -31,6 +31,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
         match facts.carts.get(&cart) {
             None => breaches.add(format!("{id}: {cart}, from which it came, has no records")),
             Some(of) => {
+                unheard += u64::from(order.phase == Phase::Settled && of.status == CartStatus::CheckingOut);
                 if let Err(wrong) = judge(*id, order, of) {
                     breaches.add(format!("{id}, {}: {cart} {wrong}", phase(order.phase)));
                 }
@@ -49,8 +50,13 @@ pub(super) fn check(facts: &Facts) -> Finding {
             breaches.add(format!("{id}: checked out, and its {order} is not paid"));
         }
     }
+    // Each asks its order until it has heard; on a store that is at rest there is none.
+    let unheard = match unheard {
+        0 => String::new(),
+        carts => format!(", {} yet to hear that the order is paid", counted(carts, "cart")),
+    };
     let looked_at = format!(
-        "{} of {}, {paid} paid and {ended} ended unpaid: one live or paid at most, each cart as its order says",
+        "{} of {}, {paid} paid and {ended} ended unpaid: one live or paid at most, each cart as its order says{unheard}",
         counted(facts.orders.len() as u64, "order"),
         counted(facts.carts.len() as u64, "cart"),
         paid = super::super::text::count(paid),
