@@ -24,7 +24,8 @@ use tokio::time::Instant;
 pub struct CheckpointSettings {
     /// How long it waits between two checkpoints.
     pub interval: Duration,
-    /// Entities in one transaction.
+    /// Entities in one transaction. Each slice takes its actors' thread and a processor of the database for a while, which those who wait for an
+    /// answer feel.
     pub slice: usize,
     /// Below this many records since the checkpoint it gives way to a busy lane nine tenths of the time.
     pub unhurried_below: u64,
@@ -36,7 +37,7 @@ impl Default for CheckpointSettings {
     fn default() -> Self {
         Self {
             interval: Duration::from_millis(500),
-            slice: 500,
+            slice: 100,
             unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 2,
             hurried_from: limits::RECORDS_SINCE_CHECKPOINT / 4 * 3,
         }
