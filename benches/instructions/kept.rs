@@ -52,7 +52,7 @@ impl Row {
     /// By how much it is worse, in percent.
     fn worse(&self) -> Option<f64> {
         let (kept, now) = (self.kept?, self.now?);
-        Some((now as f64 / kept as f64 - 1.0) * 100.0)
+        Some((now as f64 - kept as f64) * 100.0 / kept as f64)
     }
 }
 
