@@ -3,95 +3,21 @@
 //! A hot vendor must cost the same per command whatever it holds: compare the lines of one group that differ only in the number of
 //! SKUs or holds. `cargo bench --bench domain -- vendor` runs one group.
 
+#[path = "support/shop.rs"]
+mod shop;
+
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutDetails};
-use haat::domain::entity::{Entity, Owner, Principal};
-use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::money::{Currency, Money};
-use haat::domain::order::{Address, Order, OrderCommand, PaymentChoice, Phase, Placement};
+use haat::domain::entity::{Entity, Principal};
+use haat::domain::ids::{EntityId, OrderId};
+use haat::domain::order::{Order, Phase};
 use haat::domain::record::Record;
-use haat::domain::time::Timestamp;
-use haat::domain::vendor::{HeldLine, NewProduct, NewSku, Vendor, VendorCommand, VendorEvent, WantedLine};
-use haat::limits;
+use haat::domain::vendor::{HeldLine, VendorCommand, VendorEvent};
+use shop::{
+    NOW, ORDERS, PRICE, cart, cart_id, check_out, life, order_id, reserve, run, set_line, sku_id, until, vendor,
+    vendor_id,
+};
 use std::hint::black_box;
 use std::time::Duration;
-use uuid::Uuid;
-
-const NOW: Timestamp = Timestamp::from_millis(1_763_683_200_000);
-const PRICE: i64 = 125_000;
-/// Orders that a run of commands goes through again and again, so that the state is as large after it as before.
-const ORDERS: u128 = 1_024;
-
-fn uuid(number: u128) -> Uuid {
-    // Spread as the random part of real ids is; trees and hash tables see no neat sequence.
-    Uuid::from_u128(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
-}
-
-fn vendor_id() -> VendorId {
-    VendorId::from_uuid(uuid(0))
-}
-
-fn sku_id(number: u128) -> SkuId {
-    SkuId::from_uuid(uuid(1 << 64 | number))
-}
-
-fn order_id(number: u128) -> OrderId {
-    OrderId::from_uuid(uuid(2 << 64 | number))
-}
-
-fn cart_id() -> CartId {
-    CartId::from_uuid(uuid(3 << 64))
-}
-
-fn until() -> Timestamp {
-    NOW.plus_millis(limits::HOLD_MS)
-}
-
-/// Decides a command that must be accepted and applies what it gives.
-fn run<E: Entity>(entity: &mut E, command: &E::Command, now: Timestamp) -> Vec<E::Event> {
-    let events = entity.decide(command, now).expect("the command is accepted");
-    for event in &events {
-        entity.apply(event, now);
-    }
-    events
-}
-
-/// A vendor with so many SKUs, and so many orders that hold one piece each.
-fn vendor(skus: u128, holds: u128) -> Vendor {
-    let mut vendor = Vendor::new(vendor_id());
-    run(&mut vendor, &VendorCommand::Create { name: "Karim".into() }, NOW);
-    let numbers: Vec<u128> = (0..skus).collect();
-    for (product, numbers) in (0..).zip(numbers.chunks(limits::PRODUCT_SKUS)) {
-        let sku = |number: &u128| NewSku {
-            id: sku_id(*number),
-            code: format!("sku-{number}"),
-            price_minor: PRICE,
-            currency: Currency::BDT,
-            on_hand: limits::SKU_PIECES,
-        };
-        let product = NewProduct {
-            id: ProductId::from_uuid(uuid(4 << 64 | product)),
-            title: "Panjabi".into(),
-            description: None,
-            category: None,
-            skus: numbers.iter().map(sku).collect(),
-        };
-        run(&mut vendor, &VendorCommand::AddProduct { by: Principal::Staff, product }, NOW);
-    }
-    for number in 0..holds {
-        // Not all at one moment, as in a rush.
-        let reserve = reserve(ORDERS + number, number % skus, until().plus_millis(number as i64 / 10));
-        run(&mut vendor, &reserve, NOW);
-    }
-    // A checkpoint has taken what changed: what a bench then adds is its own.
-    vendor.capture();
-    vendor
-}
-
-fn reserve(order: u128, sku: u128, until: Timestamp) -> VendorCommand {
-    let lines = vec![WantedLine { sku: sku_id(sku), quantity: 1 }];
-    VendorCommand::Reserve { order: order_id(order), until, currency: Currency::BDT, lines }
-}
 
 /// The vendors that are compared: by SKUs alone, then with a rush's holds on few SKUs and on many.
 const VENDORS: [(u128, u128); 6] = [(1, 0), (1_000, 0), (10_000, 0), (1, 10_000), (1, 100_000), (10_000, 100_000)];
@@ -99,6 +25,8 @@ const VENDORS: [(u128, u128); 6] = [(1, 0), (1_000, 0), (10_000, 0), (1, 10_000)
 fn vendors(criterion: &mut Criterion) {
     for (skus, holds) in VENDORS {
         let mut vendor = vendor(skus, holds);
+        // A checkpoint has taken what changed: what a bench then adds is its own.
+        vendor.capture();
         let size = format!("{skus} SKUs, {holds} holds");
         let id = |name: &str| BenchmarkId::new(name, &size);
         let mut group = criterion.benchmark_group("vendor");
@@ -162,46 +90,6 @@ fn vendors(criterion: &mut Criterion) {
     }
 }
 
-fn line(number: u128, quantity: i64) -> CartLine {
-    CartLine { sku: sku_id(number), vendor: vendor_id(), title: "Panjabi".into(), quantity, unit_price: PRICE }
-}
-
-fn details() -> CheckoutDetails {
-    CheckoutDetails {
-        email: Some("rahim@example.com".into()),
-        shipping_address: Address {
-            name: "Rahim".into(),
-            line1: "House 7, Road 4".into(),
-            line2: None,
-            city: "Dhaka".into(),
-            postcode: Some("1205".into()),
-            country: "BD".into(),
-            phone: None,
-        },
-        payment: PaymentChoice { method: "sandbox".into(), token: "tok_approve".into() },
-        expected_total: None,
-        hold_ms: limits::HOLD_MS,
-        payment_ms: limits::PAYMENT_MS,
-    }
-}
-
-fn cart(lines: u128) -> Cart {
-    let mut cart = Cart::new(cart_id());
-    run(&mut cart, &CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT }, NOW);
-    for number in 0..lines {
-        run(&mut cart, &set_line(number, 1), NOW);
-    }
-    cart
-}
-
-fn set_line(number: u128, quantity: i64) -> CartCommand {
-    CartCommand::SetLine { by: Principal::Guest(cart_id()), line: line(number, quantity), currency: Currency::BDT }
-}
-
-fn check_out() -> CartCommand {
-    CartCommand::CheckOut { by: Principal::Guest(cart_id()), details: Box::new(details()), shortages: Vec::new() }
-}
-
 /// Lines in the carts and orders that are compared.
 const LINES: [u128; 3] = [1, 10, 200];
 
@@ -209,15 +97,15 @@ fn carts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cart");
     for lines in LINES {
         let id = |name: &str| BenchmarkId::new(name, format!("{lines} lines"));
-        let mut cart = cart(lines);
+        let mut cart = cart(cart_id(0), lines);
         let mut quantity = 1;
         group.bench_function(id("set line, decide and apply"), |bench| {
             bench.iter(|| {
                 quantity = 3 - quantity;
-                run(&mut cart, &set_line(lines - 1, quantity), NOW)
+                run(&mut cart, &set_line(cart_id(0), lines - 1, quantity), NOW)
             });
         });
-        let command = check_out();
+        let command = check_out(cart_id(0));
         group.bench_function(id("check out, decide"), |bench| bench.iter(|| cart.decide(black_box(&command), NOW)));
         group.bench_function(id("check out, apply and reply"), |bench| {
             let events = cart.decide(&command, NOW).expect("it can be checked out");
@@ -240,38 +128,12 @@ fn carts(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What an order is told from its placing to its end, all going well.
-fn life(lines: u128) -> Vec<OrderCommand> {
-    let CheckoutDetails { email, shipping_address, payment, hold_ms, payment_ms, .. } = details();
-    let ordered: Vec<CartLine> = (0..lines).map(|number| line(number, 1)).collect();
-    let held = |line: &CartLine| HeldLine { sku: line.sku, quantity: 1, unit_price: line.unit_price };
-    let held = ordered.iter().map(held).collect();
-    let placement = Placement {
-        cart: cart_id(),
-        attempt: 1,
-        owner: Owner::Guest,
-        email,
-        shipping_address,
-        payment,
-        expected_total: Money::new(PRICE * lines as i64, Currency::BDT),
-        lines: ordered,
-        hold_ms,
-        payment_ms,
-    };
-    vec![
-        OrderCommand::Place { placement: Box::new(placement) },
-        OrderCommand::StockHeld { vendor: vendor_id(), lines: held },
-        OrderCommand::Charged,
-        OrderCommand::StockCommitted { vendor: vendor_id() },
-    ]
-}
-
 fn orders(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("order");
     for lines in LINES {
         let id = |name: &str| BenchmarkId::new(name, format!("{lines} lines"));
-        let commands = life(lines);
-        let new = || Order::new(OrderId::for_attempt(cart_id(), 1));
+        let commands = life(cart_id(0), lines);
+        let new = || Order::new(OrderId::for_attempt(cart_id(0), 1));
         group.bench_function(id("from placed to settled, decide and apply"), |bench| {
             bench.iter(|| {
                 let mut order = new();
@@ -312,12 +174,12 @@ fn record<E: Entity>(criterion: &mut Criterion, name: &str, mut entity: E, id: E
 }
 
 fn records(criterion: &mut Criterion) {
-    record(criterion, "cart, line set", cart(1), cart_id(), &set_line(1, 1));
-    record(criterion, "cart, checkout started", cart(1), cart_id(), &check_out());
+    record(criterion, "cart, line set", cart(cart_id(0), 1), cart_id(0), &set_line(cart_id(0), 1, 1));
+    record(criterion, "cart, checkout started", cart(cart_id(0), 1), cart_id(0), &check_out(cart_id(0)));
     record(criterion, "vendor, stock held", vendor(1, 0), vendor_id(), &reserve(0, 0, until()));
-    let order_id = OrderId::for_attempt(cart_id(), 1);
+    let order_id = OrderId::for_attempt(cart_id(0), 1);
     let mut order = Order::new(order_id);
-    for (name, command) in ["placed", "stock held", "paid"].into_iter().zip(life(1)) {
+    for (name, command) in ["placed", "stock held", "paid"].into_iter().zip(life(cart_id(0), 1)) {
         record(criterion, &format!("order, {name}"), order.clone(), order_id, &command);
         run(&mut order, &command, NOW);
     }

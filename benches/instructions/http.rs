@@ -1,0 +1,115 @@
+//! Requests as they come to the router, on a node with the real lane. What is before the router (sockets, hyper) is not in it.
+
+use crate::cases::Prepared;
+use crate::node::{AT_ONCE, CARTS, Node, ROUNDS, WARM_UP, of_round};
+use crate::shop::{NOW, cart_id, sku_id};
+use axum::Router;
+use axum::body::Body;
+use futures::future::join_all;
+use haat::domain::ids::OrderId;
+use haat::http::auth::{Auth, Bearer};
+use haat::http::{HttpState, Port, RenderMetrics, Settings, router};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tower::ServiceExt;
+
+const CHECKOUT: &str = r#"{"email":"rahim@example.com","shipping_address":{"name":"Rahim","line1":"House 7, Road 4","city":"Dhaka",
+"postcode":"1205","country":"BD"},"payment":{"method":"sandbox","token":"tok_approve"}}"#;
+
+struct Server {
+    node: Node,
+    router: Router,
+    auth: Arc<Auth>,
+}
+
+impl Server {
+    fn new() -> Self {
+        let node = Node::with_lane();
+        let auth = Arc::new(Auth::new(&[7; 32]));
+        let state = HttpState {
+            engine: node.engine.clone(),
+            auth: auth.clone(),
+            settings: Arc::new(Settings::default()),
+            metrics: RenderMetrics::new(String::new),
+        };
+        let router = node.run(async { router(state, Port::Public) });
+        Self { node, router, auth }
+    }
+
+    /// A request of the guest of this cart.
+    fn request(&self, cart: u128, method: Method, path: &str, body: &'static str) -> Request<Body> {
+        let token = self.auth.mint(&Bearer::Guest(cart_id(cart)), NOW, Duration::from_secs(3_600));
+        let token = token.expect("a token is signed");
+        let mut request = Request::builder().method(&method).uri(path);
+        request = request.header(header::HOST, "shop.example").header(header::ACCEPT, "application/json");
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        if method != Method::GET {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            request = request.header(header::CONTENT_LENGTH, body.len());
+        }
+        if method == Method::POST {
+            request = request.header("idempotency-key", format!("checkout-{cart}"));
+        }
+        request.body(Body::from(body)).expect("a request")
+    }
+
+    /// Answers these requests, which come at the same moment, and does all that follows of them.
+    fn answer(&self, requests: Vec<Request<Body>>, expected: StatusCode) {
+        let one = |request: Request<Body>| {
+            let answer = self.router.clone().oneshot(request);
+            async move {
+                let (parts, body) = answer.await.expect("a router does not fail").into_parts();
+                let body = body.collect().await.expect("a body").to_bytes();
+                assert_eq!(parts.status, expected, "{body:?}");
+            }
+        };
+        self.node.run(join_all(requests.into_iter().map(one)));
+    }
+
+    /// One request per cart; those of a round come at the same moment.
+    fn prepared(self, request: impl Fn(&Self, u128) -> Request<Body>, expected: StatusCode) -> Prepared {
+        let rounds = 0..WARM_UP + ROUNDS;
+        let mut requests: Vec<Vec<Request<Body>>> =
+            rounds.map(|round| of_round(round).map(|cart| request(&self, cart)).collect()).collect();
+        let round = move |round: u64| self.answer(std::mem::take(&mut requests[round as usize]), expected);
+        Prepared { warm_up: WARM_UP, rounds: ROUNDS, operations: AT_ONCE, round: Box::new(round) }
+    }
+}
+
+pub fn cart_made() -> Prepared {
+    let request = |_: &Server, _: u128| {
+        let request = Request::post("/v1/carts").header(header::HOST, "shop.example");
+        let request = request.header(header::CONTENT_TYPE, "application/json").header(header::CONTENT_LENGTH, 2);
+        request.body(Body::from("{}")).expect("a request")
+    };
+    Server::new().prepared(request, StatusCode::CREATED)
+}
+
+pub fn line_set() -> Prepared {
+    let request = |server: &Server, cart: u128| {
+        let path = format!("/v1/carts/{}/lines/{}", cart_id(cart), sku_id(0));
+        server.request(cart, Method::PUT, &path, r#"{"quantity": 2}"#)
+    };
+    Server::new().prepared(request, StatusCode::OK)
+}
+
+fn checkout_of(server: &Server, cart: u128) -> Request<Body> {
+    server.request(cart, Method::POST, &format!("/v1/carts/{}/checkout", cart_id(cart)), CHECKOUT)
+}
+
+pub fn checkout() -> Prepared {
+    Server::new().prepared(checkout_of, StatusCode::CREATED)
+}
+
+pub fn order_shown() -> Prepared {
+    let server = Server::new();
+    let checkouts = (0..CARTS).map(|cart| checkout_of(&server, cart)).collect();
+    server.answer(checkouts, StatusCode::CREATED);
+    let request = |server: &Server, cart: u128| {
+        let path = format!("/v1/orders/{}", OrderId::for_attempt(cart_id(cart), 1));
+        server.request(cart, Method::GET, &path, "")
+    };
+    server.prepared(request, StatusCode::OK)
+}

@@ -1,0 +1,306 @@
+//! A node on one thread, whose clock stands still: the real actors, over a store that takes everything at once and has nothing in it.
+
+use crate::cases::Prepared;
+use crate::domain::{LINES, busy_vendor};
+use crate::shop::{NOW, cart, cart_id, details, uuid, vendor_id};
+use async_trait::async_trait;
+use futures::future::join_all;
+use haat::actors::{Engine, NodeParts, NodeSettings, Thread};
+use haat::domain::entity::{Capture, Entity, PaymentCall, Principal};
+use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, ProductId};
+use haat::domain::order::OrderStatus;
+use haat::domain::rows::{OrderRow, ProductRow, Rows};
+use haat::domain::time::Timestamp;
+use haat::persistence::lane::{self, LaneShared};
+use haat::ports::{
+    Append, ChargeOutcome, Clock, Completion, Due, Frame, GatewayError, Histories, History, Journal, Landed, Lane,
+    OrdersOf, Partition, PaymentGateway, Place, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError,
+    VoidOutcome,
+};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use uuid::Uuid;
+
+/// Buyers who come at the same moment.
+pub const AT_ONCE: u64 = 16;
+pub const WARM_UP: u64 = 4;
+pub const ROUNDS: u64 = 16;
+/// Carts that are there: one for each buyer of each round.
+pub const CARTS: u128 = ((WARM_UP + ROUNDS) * AT_ONCE) as u128;
+/// How long a caller waits; nobody does here.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Actors that wait to be started.
+const STARTS: usize = 4_096;
+
+/// Makes every record durable at once, in the turn that wrote it, and keeps its line.
+#[derive(Default)]
+pub struct AtOnce {
+    last: AtomicU64,
+    lines: Mutex<Vec<Vec<u8>>>,
+}
+
+impl AtOnce {
+    /// The lines since the last call.
+    pub fn take(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.lines.lock().expect("nobody panics with the lines"))
+    }
+}
+
+impl Lane for AtOnce {
+    fn append(&self, append: Append) -> Place {
+        let place = Place(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        self.lines.lock().expect("nobody panics with the lines").push(append.record);
+        if let Some(then) = append.on_durable {
+            then();
+        }
+        place
+    }
+
+    fn is_durable(&self, _: Place) -> bool {
+        true
+    }
+
+    fn when_durable(&self, _: Place, then: Completion) {
+        then();
+    }
+
+    fn pressure(&self) -> Pressure {
+        Pressure { store_available: true, ..Pressure::default() }
+    }
+
+    fn may_answer(&self) -> bool {
+        true
+    }
+}
+
+/// Everything else around a node. Nothing is read of it and nothing kept; payments are taken at once.
+#[derive(Default)]
+struct Nothing {
+    ids: AtomicU64,
+}
+
+impl Clock for Nothing {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+    fn new_uuid(&self) -> Uuid {
+        uuid(9 << 64 | u128::from(self.ids.fetch_add(1, Ordering::Relaxed)))
+    }
+    fn advance_to(&self, _: Timestamp) {}
+}
+
+#[async_trait]
+impl Journal for Nothing {
+    async fn take(&self, _: &str, _: Duration, _: Timestamp) -> Result<Vec<Partition>, StoreError> {
+        self.partitions().await
+    }
+    async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
+        let partition = |id| Partition { id, epoch: 1, tail_seq: 1, checkpoint_seq: 0, base_seq: 0 };
+        Ok((0..haat::limits::PARTITIONS).map(partition).collect())
+    }
+    async fn append(&self, _: &[Frame]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn landed(&self, _: &[Frame]) -> Result<Landed, StoreError> {
+        Ok(Landed::Nothing)
+    }
+    async fn frames(&self, _: u16, _: u64, _: usize) -> Result<Vec<Frame>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn drop_frames(&self, _: u16, _: u64) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+    async fn renew(&self, _: &[Partition], _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn release(&self, _: &[Partition]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Snapshots for Nothing {
+    async fn load(&self, _: EntityRef) -> Result<Option<Snapshot>, StoreError> {
+        Ok(None)
+    }
+    async fn load_many(&self, _: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn due(&self, _: Timestamp, _: Option<Due>, _: u32) -> Result<Vec<Due>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn scan(&self, _: Option<EntityRef>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Histories for Nothing {
+    async fn history(&self, _: EntityRef) -> Result<History, StoreError> {
+        Ok(History::default())
+    }
+}
+
+#[async_trait]
+impl Queries for Nothing {
+    async fn orders(&self, _: OrdersOf, _: Option<(Timestamp, OrderId)>, _: u32) -> Result<Vec<OrderRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn products(
+        &self,
+        _: &ProductFilter,
+        _: Option<(Timestamp, ProductId)>,
+        _: u32,
+    ) -> Result<Vec<ProductRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn catalog(&self) -> Result<Rows, StoreError> {
+        Ok(Rows::default())
+    }
+    async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for Nothing {
+    fn method(&self) -> &'static str {
+        "sandbox"
+    }
+    fn check_token(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    async fn charge(&self, _: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+        Ok(ChargeOutcome::Charged)
+    }
+    async fn void(&self, _: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
+        Ok(VoidOutcome::Voided)
+    }
+}
+
+/// A node with a vendor in the middle of its rush and with carts that wait to be checked out.
+pub struct Node {
+    runtime: Runtime,
+    tasks: LocalSet,
+    pub engine: Engine,
+}
+
+impl Node {
+    /// With a lane that makes everything durable at once.
+    pub fn at_once(lane: Arc<AtOnce>) -> Self {
+        Self::new(|| lane)
+    }
+
+    /// With the real lane, over a journal that takes everything.
+    pub fn with_lane() -> Self {
+        Self::new(|| {
+            let lane = LaneShared::new();
+            let written = lane.clone();
+            tokio::spawn(async move {
+                let journal: Arc<dyn Journal> = Arc::new(Nothing::default());
+                let partitions = journal.partitions().await.expect("it has some");
+                let on_fatal = Arc::new(|fatal| panic!("{fatal}"));
+                lane::run(written, journal, Arc::new(Nothing::default()), partitions, Default::default(), on_fatal)
+                    .await;
+            });
+            lane
+        })
+    }
+
+    fn new(lane: impl FnOnce() -> Arc<dyn Lane>) -> Self {
+        // Time stands still while there is anything to do, so no timer depends on how fast the machine is.
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let tasks = LocalSet::new();
+        let engine = tasks.block_on(&runtime, async {
+            let around = Arc::new(Nothing::default());
+            let engine = Engine::new(
+                NodeParts {
+                    lane: lane(),
+                    clock: around.clone(),
+                    snapshots: around.clone(),
+                    histories: around.clone(),
+                    queries: around.clone(),
+                    gateways: vec![around],
+                    threads: vec![thread()],
+                    runtime: Handle::current(),
+                    settings: NodeSettings::default(),
+                    on_decide: None,
+                    as_of: Arc::default(),
+                },
+                None,
+            );
+            let (vendor, rows) = stored(vendor_id(), busy_vendor());
+            let carts = (0..CARTS).map(|number| stored(cart_id(number), cart(cart_id(number), LINES)).0);
+            engine.open(rows, &[], std::iter::once(vendor).chain(carts).collect());
+            quiet().await;
+            engine
+        });
+        Self { runtime, tasks, engine }
+    }
+
+    /// Does this, and then all that follows of it.
+    pub fn run<T>(&self, what: impl Future<Output = T>) -> T {
+        self.tasks.block_on(&self.runtime, async {
+            let done = what.await;
+            quiet().await;
+            done
+        })
+    }
+
+    /// Checks these carts out at the same moment.
+    pub fn check_out(&self, carts: Range<u128>) {
+        let check_out = |number| {
+            let cart: CartId = cart_id(number);
+            self.engine.checkout(Principal::Guest(cart), cart, details(), PATIENCE, None, None)
+        };
+        for answer in self.run(join_all(carts.map(check_out))) {
+            answer.expect("an answer").outcome.expect("an order");
+        }
+    }
+}
+
+/// A thread for actors, on this one.
+fn thread() -> Thread {
+    let (send, mut starts) = mpsc::channel::<Box<dyn FnOnce() + Send>>(STARTS);
+    tokio::task::spawn_local(async move {
+        while let Some(start) = starts.recv().await {
+            start();
+        }
+    });
+    Arc::new(move |start| send.try_send(start).is_ok())
+}
+
+/// Waits until there is nothing left to do: before that, time does not go on.
+async fn quiet() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// An entity of which no checkpoint has taken anything yet, as a store would have it after one; and its rows.
+fn stored<E: Entity>(id: E::Id, mut entity: E) -> ((EntityRef, History), Rows) {
+    let Capture { mut parts, rows, .. } = entity.capture();
+    parts.retain(|part| part.state.is_some());
+    let entity = id.entity();
+    let snapshot = Some(Snapshot { entity, version: 1, parts });
+    ((entity, History { snapshot, records: Vec::new() }), rows)
+}
+
+/// The carts of a round.
+pub fn of_round(round: u64) -> Range<u128> {
+    let (round, at_once) = (u128::from(round), u128::from(AT_ONCE));
+    round * at_once..(round + 1) * at_once
+}
+
+pub fn checkout() -> Prepared {
+    let lane = Arc::new(AtOnce::default());
+    let node = Node::at_once(lane.clone());
+    let round = move |round| {
+        node.check_out(of_round(round));
+        lane.take();
+    };
+    Prepared { warm_up: WARM_UP, rounds: ROUNDS, operations: AT_ONCE, round: Box::new(round) }
+}

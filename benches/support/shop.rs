@@ -1,0 +1,151 @@
+//! A shop for benches: ids, a vendor with its SKUs and holds, carts, and what an order is told. The same in every run.
+
+use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutDetails};
+use haat::domain::entity::{Entity, Owner, Principal};
+use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::money::{Currency, Money};
+use haat::domain::order::{Address, OrderCommand, PaymentChoice, Placement};
+use haat::domain::time::Timestamp;
+use haat::domain::vendor::{HeldLine, NewProduct, NewSku, Vendor, VendorCommand, WantedLine};
+use haat::limits;
+use uuid::Uuid;
+
+pub const NOW: Timestamp = Timestamp::from_millis(1_763_683_200_000);
+pub const PRICE: i64 = 125_000;
+/// Orders that a run of commands goes through again and again, so that the state is as large after it as before.
+pub const ORDERS: u128 = 1_024;
+
+pub fn uuid(number: u128) -> Uuid {
+    // Spread as the random part of real ids is; trees and hash tables see no neat sequence.
+    Uuid::from_u128(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+}
+
+pub fn vendor_id() -> VendorId {
+    VendorId::from_uuid(uuid(0))
+}
+
+pub fn sku_id(number: u128) -> SkuId {
+    SkuId::from_uuid(uuid(1 << 64 | number))
+}
+
+pub fn order_id(number: u128) -> OrderId {
+    OrderId::from_uuid(uuid(2 << 64 | number))
+}
+
+pub fn cart_id(number: u128) -> CartId {
+    CartId::from_uuid(uuid(3 << 64 | number))
+}
+
+pub fn until() -> Timestamp {
+    NOW.plus_millis(limits::HOLD_MS)
+}
+
+/// Decides a command that must be accepted and applies what it gives.
+pub fn run<E: Entity>(entity: &mut E, command: &E::Command, now: Timestamp) -> Vec<E::Event> {
+    let events = entity.decide(command, now).expect("the command is accepted");
+    for event in &events {
+        entity.apply(event, now);
+    }
+    events
+}
+
+/// A vendor with so many SKUs, and so many orders that hold one piece each.
+pub fn vendor(skus: u128, holds: u128) -> Vendor {
+    let mut vendor = Vendor::new(vendor_id());
+    run(&mut vendor, &VendorCommand::Create { name: "Karim".into() }, NOW);
+    let numbers: Vec<u128> = (0..skus).collect();
+    for (product, numbers) in (0..).zip(numbers.chunks(limits::PRODUCT_SKUS)) {
+        let sku = |number: &u128| NewSku {
+            id: sku_id(*number),
+            code: format!("sku-{number}"),
+            price_minor: PRICE,
+            currency: Currency::BDT,
+            on_hand: limits::SKU_PIECES,
+        };
+        let product = NewProduct {
+            id: ProductId::from_uuid(uuid(4 << 64 | product)),
+            title: "Panjabi".into(),
+            description: None,
+            category: None,
+            skus: numbers.iter().map(sku).collect(),
+        };
+        run(&mut vendor, &VendorCommand::AddProduct { by: Principal::Staff, product }, NOW);
+    }
+    for number in 0..holds {
+        // Not all at one moment, as in a rush.
+        let reserve = reserve(ORDERS + number, number % skus, until().plus_millis(number as i64 / 10));
+        run(&mut vendor, &reserve, NOW);
+    }
+    vendor
+}
+
+pub fn reserve(order: u128, sku: u128, until: Timestamp) -> VendorCommand {
+    let lines = vec![WantedLine { sku: sku_id(sku), quantity: 1 }];
+    VendorCommand::Reserve { order: order_id(order), until, currency: Currency::BDT, lines }
+}
+
+pub fn line(number: u128, quantity: i64) -> CartLine {
+    CartLine { sku: sku_id(number), vendor: vendor_id(), title: "Panjabi".into(), quantity, unit_price: PRICE }
+}
+
+pub fn details() -> CheckoutDetails {
+    CheckoutDetails {
+        email: Some("rahim@example.com".into()),
+        shipping_address: Address {
+            name: "Rahim".into(),
+            line1: "House 7, Road 4".into(),
+            line2: None,
+            city: "Dhaka".into(),
+            postcode: Some("1205".into()),
+            country: "BD".into(),
+            phone: None,
+        },
+        payment: PaymentChoice { method: "sandbox".into(), token: "tok_approve".into() },
+        expected_total: None,
+        hold_ms: limits::HOLD_MS,
+        payment_ms: limits::PAYMENT_MS,
+    }
+}
+
+pub fn cart(id: CartId, lines: u128) -> Cart {
+    let mut cart = Cart::new(id);
+    run(&mut cart, &CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT }, NOW);
+    for number in 0..lines {
+        run(&mut cart, &set_line(id, number, 1), NOW);
+    }
+    cart
+}
+
+pub fn set_line(cart: CartId, number: u128, quantity: i64) -> CartCommand {
+    CartCommand::SetLine { by: Principal::Guest(cart), line: line(number, quantity), currency: Currency::BDT }
+}
+
+pub fn check_out(cart: CartId) -> CartCommand {
+    CartCommand::CheckOut { by: Principal::Guest(cart), details: Box::new(details()), shortages: Vec::new() }
+}
+
+/// What the order of this cart is told from its placing to its end, all going well.
+pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
+    let CheckoutDetails { email, shipping_address, payment, hold_ms, payment_ms, .. } = details();
+    let ordered: Vec<CartLine> = (0..lines).map(|number| line(number, 1)).collect();
+    let held = |line: &CartLine| HeldLine { sku: line.sku, quantity: 1, unit_price: line.unit_price };
+    let held = ordered.iter().map(held).collect();
+    let placement = Placement {
+        cart,
+        attempt: 1,
+        owner: Owner::Guest,
+        email,
+        shipping_address,
+        payment,
+        expected_total: Money::new(PRICE * lines as i64, Currency::BDT),
+        lines: ordered,
+        hold_ms,
+        payment_ms,
+    };
+    vec![
+        OrderCommand::Place { placement: Box::new(placement) },
+        OrderCommand::StockHeld { vendor: vendor_id(), lines: held },
+        OrderCommand::Charged,
+        OrderCommand::StockCommitted { vendor: vendor_id() },
+    ]
+}
