@@ -5,6 +5,8 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use tokio::net::{TcpSocket, TcpStream};
@@ -25,16 +27,62 @@ thread_local! {
 
 /// Connects, from this address of ours where one is given.
 pub async fn dial(target: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = match target {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    let connect = async |from: Option<SocketAddr>| {
+        let socket = match target {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let Some(from) = from {
+            socket.bind(from)?;
+        }
+        let stream = socket.connect(target).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     };
-    if let Some(source) = source {
-        socket.bind(SocketAddr::new(source, 0))?;
+    let Some(source) = source else { return connect(None).await };
+    for _ in 0..PORTS_TRIED {
+        match connect(Some(SocketAddr::new(source, PORTS.next()))).await {
+            // Another process of ours has it, or a connection that has ended still rests there.
+            Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable) => {}
+            other => return other,
+        }
     }
-    let stream = socket.connect(target).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    connect(Some(SocketAddr::new(source, 0))).await
+}
+
+/// Ports tried before it is left to the system to find one.
+const PORTS_TRIED: usize = 256;
+/// The ports that a system gives out where it does not say which.
+const USUAL_PORTS: (u16, u16) = (32_768, 60_999);
+
+/// Where connections from an address that was given begin. Asked for any port of such an address, Linux looks at one port after the other, and
+/// where half of them are taken that costs milliseconds each time: more than all the rest of a session.
+struct Ports {
+    first: u16,
+    count: u32,
+    next: AtomicU32,
+}
+
+static PORTS: LazyLock<Ports> = LazyLock::new(|| {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    // Processes that were started one after the other begin far from each other.
+    Ports::of(&range, std::process::id().wrapping_mul(2_654_435_769))
+});
+
+impl Ports {
+    fn of(range: &str, start: u32) -> Self {
+        let mut ends = range.split_whitespace().map(str::parse);
+        let (first, last) = match (ends.next(), ends.next()) {
+            (Some(Ok(first)), Some(Ok(last))) if 0 < first && first <= last => (first, last),
+            _ => USUAL_PORTS,
+        };
+        Ports { first, count: u32::from(last - first) + 1, next: AtomicU32::new(start) }
+    }
+
+    fn next(&self) -> u16 {
+        let place = self.next.fetch_add(1, Ordering::Relaxed) % self.count;
+        self.first.saturating_add(place as u16)
+    }
 }
 
 /// One open connection.
@@ -250,6 +298,30 @@ mod tests {
             }
             _ => None,
         }
+    }
+
+    #[test]
+    fn ports_are_given_out_in_turn() {
+        let ports = Ports::of("40000 40002\n", 7);
+        assert_eq!([(); 4].map(|()| ports.next()), [40_001, 40_002, 40_000, 40_001]);
+        for range in ["", "0 0", "5 4", "a b"] {
+            assert_eq!(Ports::of(range, 0).next(), USUAL_PORTS.0, "{range}");
+        }
+        assert_eq!(Ports::of("1 65535", 65_534).next(), 65_535);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_passed_over() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let target = listener.local_addr().expect("an address");
+        let source: IpAddr = "127.0.0.9".parse().expect("an address");
+        let first = dial(target, Some(source)).await.expect("a connection").local_addr().expect("an address");
+        assert_eq!(first.ip(), source);
+        let place = u32::from(first.port() - PORTS.first);
+        let _taken = std::net::TcpListener::bind(SocketAddr::new(source, first.port() + 1));
+        PORTS.next.store(place + 1, Ordering::Relaxed);
+        let second = dial(target, Some(source)).await.expect("a connection").local_addr().expect("an address");
+        assert!(second.port() != first.port() && second.port() != first.port() + 1, "{first} {second}");
     }
 
     #[test]
