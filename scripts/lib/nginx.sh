@@ -60,9 +60,9 @@ nginx_fill() {
     # A worker has some files that are no connections: its log, its listening sockets, the way to its master.
     nginx_set "$dir" 'worker_connections ' "worker_connections $((files - 64));"
     nginx_set "$dir" 'pid ' "pid $dir/nginx.pid;"
-    nginx_set "$dir" 'error_log ' "error_log $dir/nginx.log warn;"
+    nginx_set "$dir" 'error_log ' "error_log $dir/nginx.log crit;"
     nginx_set "$dir" 'listen 80 ' "listen $listen reuseport backlog=4096;"
-    nginx_set "$dir" 'server 127\.0\.0\.1:8080 ' "server $upstream max_conns=8000;"
+    nginx_set "$dir" 'server 127\.0\.0\.1:8080 ' "server $upstream max_conns=2000;"
     for kind in client_body proxy fastcgi uwsgi scgi; do
         temp="$temp ${kind}_temp_path $dir/temp-$kind;"
     done
