@@ -5,7 +5,7 @@ use crate::order::{Item, NewOrder, TITLE, UNIT_PRICE};
 use crate::server::{Outcome, Shop};
 use anyhow::Context as _;
 use haat::adapters::clock::SystemClock;
-use haat::domain::ids::{EntityId as _, VendorId};
+use haat::domain::ids::{EntityId as _, EntityRef, VendorId};
 use haat::persistence::lane::{LaneShared, run};
 use haat::persistence::{Mode, Options, Place, StoreConfig, open};
 use haat::ports::{Append, Clock, Lane};
@@ -53,17 +53,26 @@ impl Ceiling {
         tokio::spawn(run(lane.clone(), store.journal, clock, taken, Default::default(), on_fatal));
         Ok(Self { lane, vendor })
     }
-}
 
-impl Shop for Ceiling {
-    async fn place(&self, order: Arc<NewOrder>, _until_paid: bool) -> anyhow::Result<Outcome> {
-        let event = Event { r#type: "placed", request: &order.request, title: TITLE, unit_price: UNIT_PRICE };
-        let record = Record { e: order.id, v: 1, at: order.at.as_millis(), ev: [event] };
-        let record = serde_json::to_vec(&record)?;
+    /// Writes a record, and waits until it is durable.
+    pub async fn append(&self, entity: EntityRef, version: u64, record: Vec<u8>) -> anyhow::Result<()> {
         let (send, receive) = oneshot::channel();
         let on_durable: haat::ports::Completion = Box::new(move || _ = send.send(()));
-        self.lane.append(Append { entity: order.id.entity(), version: 1, record, on_durable: Some(on_durable) });
-        receive.await.context("the lane is closed")?;
+        self.lane.append(Append { entity, version, record, on_durable: Some(on_durable) });
+        receive.await.context("the lane is closed")
+    }
+
+    /// Writes an order.
+    pub async fn place(&self, order: &NewOrder) -> anyhow::Result<()> {
+        let event = Event { r#type: "placed", request: &order.request, title: TITLE, unit_price: UNIT_PRICE };
+        let record = Record { e: order.id, v: 1, at: order.at.as_millis(), ev: [event] };
+        self.append(order.id.entity(), 1, serde_json::to_vec(&record)?).await
+    }
+}
+
+impl Shop for Arc<Ceiling> {
+    async fn place(&self, order: Arc<NewOrder>, _until_paid: bool) -> anyhow::Result<Outcome> {
+        Ceiling::place(self, &order).await?;
         let item = Item { vendor: self.vendor, title: TITLE.to_owned(), unit_price: UNIT_PRICE };
         Ok(Outcome::Placed(item, false))
     }

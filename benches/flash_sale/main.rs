@@ -21,6 +21,7 @@ mod server_kind;
 mod sql;
 mod stage;
 mod unit_rows;
+mod visits;
 mod wire;
 
 use anyhow::{Context as _, bail};
@@ -29,6 +30,7 @@ use server_kind::Server;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 
 // The same as Haat's.
@@ -71,6 +73,9 @@ struct ServeArgs {
     /// Connections to the store; of batches: writers
     #[arg(long, default_value_t = 1)]
     pool: u32,
+    /// Pieces that there are for whole visits (ceiling)
+    #[arg(long, default_value_t = 20_000)]
+    pieces: i64,
     /// The database, with the schema in it
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
@@ -116,7 +121,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             server::serve(listener, redis_script::RedisScript::open(&redis, pool).await?).await
         }
         Server::Ceiling => {
-            server::serve_with_haats_loop(listener, ceiling::Ceiling::open(url).await?).await;
+            let ceiling = Arc::new(ceiling::Ceiling::open(url).await?);
+            let visits = visits::routes(ceiling.clone(), args.pieces);
+            server::serve_with_haats_loop(listener, ceiling, visits).await;
             Ok(())
         }
         Server::Batches => server::serve(listener, batches::Batches::open(url, pool, false).await?).await,

@@ -56,7 +56,7 @@ async fn take_order<S: Shop>(
 }
 
 /// The refusal in the shape of Haat's.
-fn sold_out(order: &NewOrder) -> Response {
+pub fn sold_out(order: &NewOrder) -> Response {
     let body = serde_json::json!({
         "type": "about:blank",
         "title": "Conflict",
@@ -86,7 +86,8 @@ pub async fn serve(listener: TcpListener, shop: impl Shop) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Serves with Haat's accept loop and its limits on connections: what the ceiling is measured with.
-pub async fn serve_with_haats_loop(listener: TcpListener, shop: impl Shop) {
-    serve_as_haat(listener, router(shop), ServerSettings::default(), std::future::pending()).await;
+/// Serves with Haat's accept loop and its limits on connections, and with these routes besides: what the ceiling is measured with.
+pub async fn serve_with_haats_loop(listener: TcpListener, shop: impl Shop, besides: Router) {
+    let router = router(shop).merge(besides);
+    serve_as_haat(listener, router, ServerSettings::default(), std::future::pending()).await;
 }

@@ -442,7 +442,13 @@ impl Entity for Cart {
                 self.currency = *currency;
                 match self.lines.iter_mut().find(|known| known.sku == line.sku) {
                     Some(known) => known.clone_from(line),
-                    None => self.lines.push(line.clone()),
+                    None => {
+                        if self.lines.is_empty() {
+                            // Most carts have one line: left to itself a list begins with room for four.
+                            self.lines.reserve_exact(1);
+                        }
+                        self.lines.push(line.clone());
+                    }
                 }
             }
             CartEvent::LineRemoved { sku } => self.lines.retain(|line| line.sku != *sku),

@@ -5,6 +5,8 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use tokio::net::{TcpSocket, TcpStream};
@@ -25,16 +27,85 @@ thread_local! {
 
 /// Connects, from this address of ours where one is given.
 pub async fn dial(target: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = match target {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    let connect = async |from: Option<SocketAddr>| {
+        let socket = match target {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let Some(from) = from {
+            // A server that wants to listen on the same port of all addresses still may.
+            socket.set_reuseaddr(true)?;
+            socket.bind(from)?;
+        }
+        let stream = socket.connect(target).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     };
-    if let Some(source) = source {
-        socket.bind(SocketAddr::new(source, 0))?;
+    let Some(source) = source else { return connect(None).await };
+    for _ in 0..PORTS_TRIED {
+        match connect(Some(SocketAddr::new(source, PORTS.next()))).await {
+            // Another process of ours has it, or a connection that has ended still rests there.
+            Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable) => {}
+            other => return other,
+        }
     }
-    let stream = socket.connect(target).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    connect(Some(SocketAddr::new(source, 0))).await
+}
+
+/// Ports tried before it is left to the system to find one.
+const PORTS_TRIED: usize = 256;
+/// The ports that a system gives out where it does not say which.
+const USUAL_PORTS: (u16, u16) = (32_768, 60_999);
+/// Below are those of services.
+const LOWEST_PORT: u16 = 10_000;
+
+/// The ports that connections from a given address are made from: those that the system does not give out itself. Asked for any port of an
+/// address, Linux looks at one after the other, and where half of them are taken that costs milliseconds each time: more than all the rest of a
+/// session. And a port that is bound on one address is given to nobody on any other, so a crowd would leave none to a gateway beside it.
+struct Ports {
+    /// First and last of each range.
+    ranges: Vec<(u16, u16)>,
+    next: AtomicU32,
+}
+
+static PORTS: LazyLock<Ports> = LazyLock::new(|| {
+    let given_out = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    // Processes that were started one after the other begin far from each other.
+    Ports::beside(&given_out, std::process::id().wrapping_mul(2_654_435_769))
+});
+
+impl Ports {
+    fn beside(given_out: &str, start: u32) -> Self {
+        let mut ends = given_out.split_whitespace().map(str::parse);
+        let (first, last) = match (ends.next(), ends.next()) {
+            (Some(Ok(first)), Some(Ok(last))) if 0 < first && first <= last => (first, last),
+            _ => USUAL_PORTS,
+        };
+        let mut ranges = Vec::new();
+        if first > LOWEST_PORT {
+            ranges.push((LOWEST_PORT, first - 1));
+        }
+        if last < u16::MAX {
+            ranges.push((last.max(LOWEST_PORT) + 1, u16::MAX));
+        }
+        if ranges.is_empty() {
+            ranges.push((first, last));
+        }
+        Ports { ranges, next: AtomicU32::new(start) }
+    }
+
+    fn next(&self) -> u16 {
+        let count = |(first, last): &(u16, u16)| u32::from(last - first) + 1;
+        let all: u32 = self.ranges.iter().map(count).sum();
+        let mut place = self.next.fetch_add(1, Ordering::Relaxed) % all;
+        for range in &self.ranges {
+            if place < count(range) {
+                return range.0 + place as u16;
+            }
+            place -= count(range);
+        }
+        0
+    }
 }
 
 /// One open connection.
@@ -250,6 +321,31 @@ mod tests {
             }
             _ => None,
         }
+    }
+
+    #[test]
+    fn ports_are_those_that_the_system_does_not_give_out_in_turn() {
+        let ports = Ports::beside("10002 65533\n", 7);
+        assert_eq!([(); 5].map(|()| ports.next()), [65_535, 10_000, 10_001, 65_534, 65_535]);
+        for unknown in ["", "0 0", "5 4", "a b"] {
+            assert_eq!(Ports::beside(unknown, 0).ranges, [(LOWEST_PORT, 32_767), (61_000, 65_535)], "{unknown}");
+        }
+        assert_eq!(Ports::beside("1024 65535", 0).next(), 1_024);
+        assert_eq!(Ports::beside("1024 5000", 0).next(), LOWEST_PORT + 1);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_passed_over() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let target = listener.local_addr().expect("an address");
+        let source: IpAddr = "127.0.0.9".parse().expect("an address");
+        let first = dial(target, Some(source)).await.expect("a connection");
+        // The same again.
+        PORTS.next.fetch_sub(1, Ordering::Relaxed);
+        let second = dial(target, Some(source)).await.expect("a connection");
+        let (first, second) = (first.local_addr().expect("one"), second.local_addr().expect("one"));
+        assert_eq!((first.ip(), second.ip()), (source, source));
+        assert_ne!(first.port(), second.port());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::scenario::{Arrival, Protocol, Scenario};
 const OTHER_FILES: u32 = 64;
 /// Processes that are started without being asked for, at most: a run that wants more says so.
 const MOST_UNASKED: u32 = 16;
-/// Connections that one address of ours makes, when nothing else is asked for: a system has some 28,000 ports for them.
+/// Connections that one address of ours makes, when nothing else is asked for: it has some 27,000 ports for them.
 const PER_ADDRESS: u32 = 20_000;
 
 /// The parts of a run, and what is worth saying about them.
