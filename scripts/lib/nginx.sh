@@ -8,24 +8,12 @@
 #   nginx_start DIR starts it and waits until its port is open; sets NGINX_PID
 #   nginx_stop      stops it at once, with its workers
 
+# shellcheck source=scripts/lib/debian.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
+
 NGINX=
 NGINX_PID=
-NGINX_POLICY=/usr/sbin/policy-rc.d
 NGINX_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/deploy/nginx/nginx.conf
-
-# Debian starts a server of its own when the package is installed. Nobody asked for that one.
-nginx_install() (
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q </dev/null >&2 || true
-    if [ ! -e "$NGINX_POLICY" ]; then
-        # However this ends: left behind, no package would ever start its server again.
-        trap 'rm -f "$NGINX_POLICY"' EXIT
-        trap 'exit 130' INT TERM HUP
-        printf '#!/bin/sh\nexit 101\n' >"$NGINX_POLICY"
-        chmod 755 "$NGINX_POLICY"
-    fi
-    apt-get install -q -y --no-install-recommends nginx-light </dev/null >&2
-)
 
 nginx_find() {
     NGINX=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx || true)
@@ -34,10 +22,7 @@ nginx_find() {
 
 nginx_require() {
     nginx_find && return 0
-    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-        nginx_install || true
-        nginx_find && return 0
-    fi
+    debian_install nginx-light && nginx_find && return 0
     printf 'no nginx in PATH (Debian: apt-get install nginx-light)\n' >&2
     return 1
 }

@@ -6,31 +6,17 @@
 #   redis_start DIR   starts it on a free port of 127.0.0.1 with its files in DIR; sets REDIS_PID and REDIS_URL
 #   redis_stop        stops it
 
+# shellcheck source=scripts/lib/debian.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
+
 REDIS_SERVER=
 REDIS_PID=
 # shellcheck disable=SC2034 # read by the script that sources this
 REDIS_URL=
-REDIS_POLICY=/usr/sbin/policy-rc.d
-
-# Debian starts a server of its own when the package is installed. Nobody asked for that one: for the time of the installation
-# nothing may be started.
-redis_install() (
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q </dev/null >&2 || true
-    if [ ! -e "$REDIS_POLICY" ]; then
-        # However this ends: left behind, no package would ever start its server again.
-        trap 'rm -f "$REDIS_POLICY"' EXIT
-        trap 'exit 130' INT TERM HUP
-        printf '#!/bin/sh\nexit 101\n' >"$REDIS_POLICY"
-        chmod 755 "$REDIS_POLICY"
-    fi
-    apt-get install -q -y --no-install-recommends redis-server </dev/null >&2
-)
 
 redis_require() {
     REDIS_SERVER=$(command -v redis-server || true)
-    if [ -z "$REDIS_SERVER" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-        redis_install || true
+    if [ -z "$REDIS_SERVER" ] && debian_install redis-server; then
         REDIS_SERVER=$(command -v redis-server || true)
     fi
     [ -n "$REDIS_SERVER" ]
