@@ -54,7 +54,7 @@ pub const COMMIT_PATIENCE_MS: u64 = 2_000;
 /// Actors in memory before the least recently used are passivated.
 pub const LIVE_ACTORS: usize = 1_000_000;
 /// How long an actor is idle before it may be passivated, in milliseconds: longer than buyers think between two steps. A cart takes some 1.4 KB,
-/// and reading it back costs the store more than keeping it does.
+/// and one that has left costs a query when its buyer goes on.
 pub const IDLE_MS: u64 = 600_000;
 /// How long an idempotency key is kept, in milliseconds.
 pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;

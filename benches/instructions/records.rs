@@ -57,8 +57,12 @@ fn lines(checkouts: u128) -> Vec<Vec<u8>> {
     lane.take();
     node.check_out(0..checkouts);
     let lines = lane.take();
-    let closed = lines.iter().filter(|line| String::from_utf8_lossy(line).contains("cart_checked_out")).count();
-    assert_eq!(closed as u128, checkouts, "each is settled: the last record closes its cart");
+    let written = |entity: &str, event: &str| {
+        let texts = lines.iter().map(|line| String::from_utf8_lossy(line));
+        texts.filter(|text| text.starts_with(&format!("{{\"e\":\"{entity}_")) && text.contains(event)).count() as u128
+    };
+    let ends = [written("order", "stock_committed"), written("cart", "cart_checked_out")];
+    assert_eq!(ends, [checkouts; 2], "each is settled, and its cart closed");
     lines
 }
 

@@ -42,7 +42,7 @@ impl KindMetrics {
 }
 
 /// The outcome of nearly all calls.
-const CHARGED: &str = "charged";
+pub(super) const CHARGED: &str = "charged";
 
 pub(super) struct PaymentMetrics {
     seconds: [Histogram; 2],

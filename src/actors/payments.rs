@@ -1,6 +1,7 @@
 //! Calls of payment gateways: effects that leave the node, and so wait until their cause is durable.
 
 use crate::actors::envelope::Envelope;
+use crate::actors::metrics::CHARGED;
 use crate::actors::node::Node;
 use crate::domain::entity::{EffectKey, Message, PaymentCall};
 use crate::domain::ids::OrderId;
@@ -111,7 +112,7 @@ impl Node {
                     VoidOutcome::Refunded => ("refunded", OrderCommand::Refunded),
                 },
                 false => match gateway.charge(call).await? {
-                    ChargeOutcome::Charged => ("charged", OrderCommand::Charged),
+                    ChargeOutcome::Charged => (CHARGED, OrderCommand::Charged),
                     ChargeOutcome::Declined(reason) => ("declined", OrderCommand::Declined { reason }),
                     // Only a void of ours makes this: its own answer tells the order.
                     ChargeOutcome::Voided => ("voided", OrderCommand::Tick),

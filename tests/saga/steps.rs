@@ -7,7 +7,7 @@ use haat::domain::cart::{CartCommand, CartReply, CartStatus, SkuPrice};
 use haat::domain::entity::{Effect, EffectKey, Entity, Message, Step};
 use haat::domain::ids::{EntityId, OrderId};
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{Milestone, OrderStatus, PaymentStatus, SubOrderStatus};
+use haat::domain::order::{Milestone, Order, OrderStatus, PaymentStatus, Phase, SubOrderStatus};
 use haat::domain::reject::{Reject, Shortage};
 use haat::limits;
 
@@ -53,6 +53,23 @@ fn a_cart_that_has_not_heard_of_its_end_asks_its_order_and_is_told() {
     world.settle();
     let close = Message::Cart { id: cart(0), command: CartCommand::Close { order } };
     assert_eq!(world.orders[&order].state.respond(&command, Ok(())), Some(close));
+}
+
+/// Early versions waited for the cart's answer, which does not come any more.
+#[test]
+fn an_early_snapshot_of_an_order_that_has_sold_all_is_settled() {
+    let mut world = ready();
+    let (order, _) = world.check_out(0, APPROVE, None).unwrap();
+    world.settle();
+    let mut parts = world.orders[&order].state.clone().capture().parts;
+    let mut state: serde_json::Value = serde_json::from_slice(parts[0].state.as_deref().unwrap()).unwrap();
+    state["body"]["phase"] = "settling".into();
+    state["body"]["cart_closed"] = false.into();
+    for (hold, phase) in [("committed", Phase::Settled), ("held", Phase::Settling)] {
+        state["body"]["sub_orders"][0]["hold"] = hold.into();
+        parts[0].state = Some(serde_json::to_vec(&state).unwrap());
+        assert_eq!(Order::restore(order, &parts).unwrap().phase(), Some(phase), "{hold}");
+    }
 }
 
 #[test]
