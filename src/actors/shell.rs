@@ -13,6 +13,7 @@ use crate::actors::registry::{Hosted, SlotShared};
 use crate::actors::state::{Built, build};
 use crate::domain::entity::{Effect, EffectKey, Publication, Step};
 use crate::domain::ids::{EntityId, EntityRef};
+use crate::domain::json;
 use crate::domain::record::{KeptAnswer, Record};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -28,7 +29,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Room that a record's line is given before it is written, in bytes: most need no more.
-const RECORD_BYTES: usize = 512;
+const RECORD_BYTES: usize = 768;
 /// How many commands that made this actor panic are remembered.
 const SUSPECTS: usize = 64;
 /// The wait before an unanswered message between entities is sent again for the first time.
@@ -307,7 +308,7 @@ impl<E: Hosted> Shell<E> {
         let record = Record { entity, version: built.version, at: now, events, answers: kept };
         let mut line = Vec::with_capacity(RECORD_BYTES);
         // The domain's events have no failing Serialize: this cannot fail.
-        serde_json::to_writer(&mut line, &record).expect("records are serializable");
+        json::write(&mut line, &record).expect("records are serializable");
         let minted = !record.events.is_empty();
         let (inner, outer): (Replies<E>, Replies<E>) =
             replies.into_iter().partition(|(edge, answered)| edge.inner && answered.outcome.is_ok());

@@ -3,6 +3,7 @@
 use crate::domain::cart::Cart;
 use crate::domain::entity::{Entity, Part, RestoreError};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::json;
 use crate::domain::order::Order;
 use crate::domain::record::{KeptAnswer, Record};
 use crate::domain::time::Timestamp;
@@ -95,7 +96,7 @@ impl<E: Entity> Built<E> {
     pub fn capture(&mut self) -> crate::domain::entity::Capture {
         let mut capture = self.entity.capture();
         for key in std::mem::take(&mut self.answers.changed) {
-            let state = self.answers.by_key.get(&key).and_then(|answer| serde_json::to_vec(answer).ok());
+            let state = self.answers.by_key.get(&key).and_then(|answer| json::written(answer).ok());
             capture.parts.push(Part { name: format!("{ANSWER_PART}{key:032x}"), state });
         }
         capture

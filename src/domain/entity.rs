@@ -3,6 +3,7 @@
 use super::cart::CartCommand;
 use super::ids::{CartId, CustomerId, EntityId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
+use super::json;
 use super::money::Money;
 use super::order::{OrderCommand, OrderStatus};
 use super::reject::Reject;
@@ -355,7 +356,7 @@ pub(super) fn read_own<T: DeserializeOwned, I: EntityId>(
 /// Writes one part's JSON.
 pub(super) fn write_part<T: Serialize>(name: String, state: &T) -> Part {
     // The domain's own types have string keys and no failing Serialize: this cannot fail.
-    Part { name, state: Some(serde_json::to_vec(state).expect("domain state is serializable")) }
+    Part { name, state: Some(json::written(state).expect("domain state is serializable")) }
 }
 
 /// Calls `$body` with `$entity` bound to the entity type of `$kind`.

@@ -63,8 +63,12 @@ impl IdError {
     }
 }
 
-/// The longest prefix, the underscore, and 26 characters of base 32.
-const TYPEID_BYTES: usize = CustomerId::PREFIX.len() + 1 + 26;
+/// The digits of a `TypeID`: Crockford's base 32 in lower case.
+const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// As many of them are 128 bits.
+const SUFFIX_BYTES: usize = 26;
+/// The longest prefix, the underscore, and the suffix.
+const TYPEID_BYTES: usize = CustomerId::PREFIX.len() + 1 + SUFFIX_BYTES;
 
 /// The text form of an id, without an allocation: a busy node writes hundreds of thousands of them a second.
 struct TypeIdText {
@@ -74,10 +78,13 @@ struct TypeIdText {
 
 impl TypeIdText {
     fn new(prefix: &str, uuid: Uuid) -> Self {
-        let suffix = TypeIdSuffix::from(uuid);
-        let (mut bytes, length) = ([b'_'; TYPEID_BYTES], prefix.len() + 1 + suffix.len());
+        let (mut bytes, length) = ([b'_'; TYPEID_BYTES], prefix.len() + 1 + SUFFIX_BYTES);
         bytes[..prefix.len()].copy_from_slice(prefix.as_bytes());
-        bytes[prefix.len() + 1..length].copy_from_slice(suffix.as_bytes());
+        let mut bits = uuid.as_u128();
+        for digit in bytes[prefix.len() + 1..length].iter_mut().rev() {
+            *digit = BASE32[(bits & 31) as usize];
+            bits >>= 5;
+        }
         Self { bytes, length }
     }
 
@@ -295,6 +302,7 @@ impl<'de> Deserialize<'de> for EntityRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const UUID: Uuid = Uuid::from_u128(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_d881);
 
@@ -304,6 +312,16 @@ mod tests {
         assert_eq!(order.to_string(), "order_01h2xcejqtf2nbrexx3vqjhp41");
         assert_eq!("order_01h2xcejqtf2nbrexx3vqjhp41".parse(), Ok(order));
         assert_eq!(serde_json::to_string(&order).unwrap(), "\"order_01h2xcejqtf2nbrexx3vqjhp41\"");
+    }
+
+    proptest! {
+        #[test]
+        fn ids_are_written_as_the_library_writes_them(bits in any::<u128>()) {
+            let uuid = Uuid::from_u128(bits);
+            let (suffix, written) = (TypeIdSuffix::from(uuid), CustomerId::from_uuid(uuid).to_string());
+            prop_assert_eq!(&written, &format!("customer_{suffix}"));
+            prop_assert_eq!(written.parse(), Ok(CustomerId::from_uuid(uuid)));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod cart;
 pub mod entity;
 pub mod ids;
 pub mod invariants;
+pub mod json;
 pub mod money;
 pub mod order;
 pub mod record;

@@ -1,6 +1,7 @@
 //! How handlers answer: compact JSON, and the engine's answers with what they say about repetition.
 
 use crate::actors::{Answered, Ask, Engine, Hosted};
+use crate::domain::json;
 use crate::http::error::{IDEMPOTENT_REPLAYED, Problem, Result};
 use axum::body::Body;
 use axum::response::Response;
@@ -8,10 +9,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+/// Room that a body is given before it is written, in bytes: an order of one line needs no more.
+const BODY_BYTES: usize = 1024;
+
 /// A body as JSON.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut bytes = Vec::with_capacity(512);
-    if let Err(error) = serde_json::to_writer(&mut bytes, body) {
+    let mut bytes = Vec::with_capacity(BODY_BYTES);
+    if let Err(error) = json::write(&mut bytes, body) {
         // String keys and no failing Serialize: this cannot happen.
         tracing::error!(%error, "an answer could not be written");
         bytes.clear();

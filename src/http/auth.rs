@@ -8,7 +8,10 @@ use crate::domain::ids::{CartId, CustomerId, VendorId};
 use crate::domain::time::Timestamp;
 use crate::http::HttpState;
 use crate::http::error::{FORBIDDEN, Problem, Result, UNAUTHORIZED};
+use aws_lc_rs::hmac;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -92,6 +95,8 @@ pub struct Auth {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
+    /// The secret as the key of our own tokens' signatures, made ready once: for each token that was a third of checking it.
+    hmac: hmac::Key,
     /// The encoded header of our own tokens, with its dot.
     own_header: String,
 }
@@ -108,7 +113,8 @@ impl Auth {
         // Cannot fail; without it every token would be read in the short way, which checks the signature all the same.
         let any = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &(), &encoding).unwrap_or_default();
         let own_header = any.split_inclusive('.').next().unwrap_or_default().to_owned();
-        Self { encoding, decoding: DecodingKey::from_secret(secret), validation, own_header }
+        let hmac = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        Self { encoding, decoding: DecodingKey::from_secret(secret), validation, hmac, own_header }
     }
 
     /// A token for `bearer` that lasts from `now` for `ttl`.
@@ -134,10 +140,10 @@ impl Auth {
         // One of ours, if its signature is: the header is known, and the claims need to be read only once. The general way reads both
         // twice, which was an eighth of a small request's instructions.
         let (message, signature) = token.rsplit_once('.')?;
-        let signed = jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.decoding, Algorithm::HS256);
-        if !signed.is_ok_and(|is_ours| is_ours) {
-            return None;
-        }
+        // With room for what the decoder may want beyond the 32 bytes of a tag.
+        let mut tag = [0; 48];
+        let length = BASE64_URL_SAFE_NO_PAD.decode_slice(signature, &mut tag).ok()?;
+        hmac::verify(&self.hmac, message.as_bytes(), &tag[..length]).ok()?;
         jsonwebtoken::dangerous::insecure_decode_claims(token).ok().filter(|claims: &Claims| claims.aud.is_none())
     }
 

@@ -112,12 +112,12 @@ impl CheckoutInput {
             faults.optional_line("email", Some(email), limit);
         }
         let address = &self.shipping_address;
-        for (field, text) in [("name", &address.name), ("line1", &address.line1), ("city", &address.city)] {
-            faults.line(&format!("shipping_address.{field}"), text, limit);
-        }
-        for (field, text) in [("line2", &address.line2), ("postcode", &address.postcode), ("phone", &address.phone)] {
-            faults.optional_line(&format!("shipping_address.{field}"), text.as_deref(), limit);
-        }
+        faults.line("shipping_address.name", &address.name, limit);
+        faults.line("shipping_address.line1", &address.line1, limit);
+        faults.line("shipping_address.city", &address.city, limit);
+        faults.optional_line("shipping_address.line2", address.line2.as_deref(), limit);
+        faults.optional_line("shipping_address.postcode", address.postcode.as_deref(), limit);
+        faults.optional_line("shipping_address.phone", address.phone.as_deref(), limit);
         if address.country.len() != 2 || !address.country.bytes().all(|byte| byte.is_ascii_uppercase()) {
             faults.add("shipping_address.country", "two upper-case letters are expected");
         }

@@ -1,6 +1,7 @@
 //! Problem details (RFC 9457), and the one table from whatever went wrong to a status: nobody else knows which is which.
 
 use crate::actors::engine::Failure;
+use crate::domain::json;
 use crate::domain::money::Money;
 use crate::domain::reject::{Reject, Shortage};
 use crate::http::money::MoneyBody;
@@ -233,7 +234,7 @@ impl Problem {
             request_id,
         };
         // String keys and no failing Serialize: this cannot fail.
-        serde_json::to_vec(&body).unwrap_or_default()
+        json::written(&body).unwrap_or_default()
     }
 
     /// Puts the body and the headers of this problem on `response`.

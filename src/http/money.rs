@@ -83,21 +83,51 @@ only_objects!(PriceInput, TotalInput);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(pub Timestamp);
 
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A moment as text, without the formatter: every order that is shown has two of them.
+struct MomentText([u8; 24]);
+
+impl MomentText {
+    fn new(moment: Timestamp) -> Self {
         // RFC 3339 has four digits for the year: what is outside is shown as the nearest moment that has a form.
         const LAST: i64 = 253_402_300_799_999;
-        let millis = self.0.as_millis().clamp(0, LAST);
-        let moment = time::OffsetDateTime::from_unix_timestamp(millis / 1000).map_err(|_| fmt::Error)?;
-        let (year, month, day) = (moment.year(), u8::from(moment.month()), moment.day());
+        let millis = moment.as_millis().clamp(0, LAST);
+        let moment =
+            time::OffsetDateTime::from_unix_timestamp(millis / 1000).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
         let (hour, minute, second) = moment.to_hms();
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |end: usize, mut number: u32| {
+            for place in text[..end].iter_mut().rev() {
+                if number == 0 {
+                    break;
+                }
+                *place = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(4, moment.year().unsigned_abs());
+        put(7, u8::from(moment.month()).into());
+        put(10, moment.day().into());
+        put(13, hour.into());
+        put(16, minute.into());
+        put(19, second.into());
+        put(23, (millis % 1000) as u32);
+        Self(text)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MomentText::new(self.0).as_str())
     }
 }
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(MomentText::new(self.0).as_str())
     }
 }
 

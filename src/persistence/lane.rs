@@ -434,6 +434,8 @@ impl Writer {
 #[derive(Default)]
 struct Packer {
     table: CompressTable,
+    /// Where the compressed lines are written first: as long as it ever was, so that it need not be cleared again for each frame.
+    room: Vec<u8>,
     spare: Vec<Vec<u8>>,
 }
 
@@ -444,18 +446,19 @@ impl Packer {
         if lines.len() >= COMPRESS_FROM
             && let Ok(length) = u32::try_from(lines.len())
         {
-            const PREFIX: usize = size_of::<u32>();
-            payload.resize(PREFIX + get_maximum_output_size(lines.len()), 0);
-            payload[..PREFIX].copy_from_slice(&length.to_le_bytes());
-            let packed = compress_into_with_table(lines, &mut payload[PREFIX..], &mut self.table);
-            if let Ok(packed) = packed.map(|packed| PREFIX + packed)
-                && packed < lines.len()
+            let prefix = length.to_le_bytes();
+            let most = get_maximum_output_size(lines.len());
+            if self.room.len() < most {
+                self.room.resize(most, 0);
+            }
+            if let Ok(packed) = compress_into_with_table(lines, &mut self.room, &mut self.table)
+                && prefix.len() + packed < lines.len()
             {
-                payload.truncate(packed);
+                payload.extend_from_slice(&prefix);
+                payload.extend_from_slice(&self.room[..packed]);
                 lines.clear();
                 return (Codec::Lz4, payload);
             }
-            payload.clear();
         }
         // The lines themselves are the payload, and its buffer takes the next ones.
         std::mem::swap(lines, &mut payload);
@@ -469,6 +472,9 @@ impl Packer {
                 payload.clear();
                 self.spare.push(payload);
             }
+        }
+        if self.room.len() > SPARE_BYTES {
+            self.room = Vec::new();
         }
         if matches!(self.table, CompressTable::Large(_)) {
             self.table = CompressTable::default();
