@@ -24,12 +24,15 @@ use tokio::time::Instant;
 pub struct CheckpointSettings {
     /// How long it waits between two checkpoints.
     pub interval: Duration,
-    /// Entities in one transaction. Each slice takes its actors' thread and a processor of the database for a while, which those who wait for an
-    /// answer feel.
+    /// Entities in one transaction while it gives way. Each slice takes its actors' thread and a processor of the database for a while, which those
+    /// who wait for an answer feel.
     pub slice: usize,
-    /// Below this many records since the checkpoint it gives way to a busy lane nine tenths of the time.
+    /// Entities in one transaction when there is no time to lose: a transaction of more costs less for each.
+    pub hurried_slice: usize,
+    /// Below this many records since the checkpoint it gives way to a busy lane nine tenths of the time: a burst is over before it counts.
     pub unhurried_below: u64,
-    /// From this many on it does not give way any more; in between, half of the time.
+    /// From this many on it does not give way any more; in between, half of the time. Far enough below the limit that a checkpoint which is under
+    /// way by then, and the next, which holds what came meanwhile, end before requests are shed for it.
     pub hurried_from: u64,
 }
 
@@ -38,8 +41,9 @@ impl Default for CheckpointSettings {
         Self {
             interval: Duration::from_millis(500),
             slice: 100,
-            unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 2,
-            hurried_from: limits::RECORDS_SINCE_CHECKPOINT / 4 * 3,
+            hurried_slice: 500,
+            unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 4,
+            hurried_from: limits::RECORDS_SINCE_CHECKPOINT / 2,
         }
     }
 }
@@ -135,7 +139,10 @@ impl Checkpointer {
         // Which entity comes first must not depend on a hash map's whim: a simulated run can be repeated.
         entities.sort_unstable();
         self.metrics.dirty.set(entities.len() as f64);
-        for slice in entities.chunks(self.settings.slice) {
+        let mut rest = entities.as_slice();
+        while !rest.is_empty() {
+            let (slice, after) = rest.split_at(self.slice().min(rest.len()));
+            rest = after;
             let slice_started = Instant::now();
             let captured = self.capture(slice).await;
             for entity in slice {
@@ -204,6 +211,14 @@ impl Checkpointer {
         for RefusedRows { entity, reason } in refused {
             self.metrics.refused.increment(1);
             tracing::error!(%entity, reason, "a constraint of the read tables refused an entity: a breach of an invariant");
+        }
+    }
+
+    /// How many entities go into the next transaction.
+    fn slice(&self) -> usize {
+        match self.lane.pressure().records_since_checkpoint < self.settings.unhurried_below {
+            true => self.settings.slice,
+            false => self.settings.hurried_slice,
         }
     }
 
