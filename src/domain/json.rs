@@ -1,5 +1,5 @@
-//! JSON as Haat writes it: records, snapshots, answers. Half of what a checkout costs the server was writing JSON, and this writer takes half the time of
-//! `serde_json`'s, with the same bytes. What comes in is read by `serde_json`, which tells precisely what is wrong with it.
+//! JSON as Haat writes it: records, snapshots, answers. Three tenths of a checkout's instructions in the server went into this, and `sonic-rs` takes half
+//! the time of `serde_json` for the same bytes. What comes in is read by `serde_json`, which tells precisely what is wrong with it.
 
 use serde::Serialize;
 

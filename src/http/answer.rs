@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-/// Room that a body is given before it is written, in bytes: an order of one line needs no more.
+/// Room that a body is given before it is written, in bytes: most orders of one line need no more.
 const BODY_BYTES: usize = 1024;
 
 /// A body as JSON.

@@ -95,7 +95,7 @@ pub struct Auth {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
-    /// The secret as the key of our own tokens' signatures, made ready once: for each token that was a third of checking it.
+    /// The secret as the key of our own tokens' signatures, made ready once: that was a fifth of checking a token.
     hmac: hmac::Key,
     /// The encoded header of our own tokens, with its dot.
     own_header: String,
