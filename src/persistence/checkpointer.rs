@@ -48,6 +48,30 @@ impl Default for CheckpointSettings {
     }
 }
 
+impl CheckpointSettings {
+    /// Gives way for most of the time as long as the lag is small, for half of it when it has grown, and not at all when requests would soon
+    /// be shed for it.
+    fn pace(&self, lag: u64) -> Pace {
+        match lag {
+            _ if lag < self.unhurried_below => Pace { slice: self.slice, rests: 9 },
+            _ if lag < self.hurried_from => Pace { slice: self.hurried_slice, rests: 1 },
+            _ => Pace { slice: self.hurried_slice, rests: 0 },
+        }
+    }
+}
+
+/// How a slice is gone about.
+#[derive(Debug, PartialEq, Eq)]
+struct Pace {
+    /// Entities in its transaction.
+    slice: usize,
+    /// How many times as long as it took the checkpointer then gives way to a busy lane.
+    rests: u32,
+}
+
+/// The longest that it gives way between two slices.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
 /// The checkpointer of one node.
 pub struct Checkpointer {
     lane: Arc<LaneShared>,
@@ -141,15 +165,10 @@ impl Checkpointer {
         self.metrics.dirty.set(entities.len() as f64);
         let mut rest = entities.as_slice();
         while !rest.is_empty() {
-            let (slice, after) = rest.split_at(self.slice().min(rest.len()));
+            let (slice, after) = rest.split_at(self.pace().slice.min(rest.len()));
             rest = after;
             let slice_started = Instant::now();
-            let captured = self.capture(slice).await;
-            for entity in slice {
-                if !captured.iter().any(|captured| captured.entity == *entity) {
-                    stuck.insert(*entity);
-                }
-            }
+            let captured = self.capture(slice, stuck).await;
             self.write(&captured, &[]).await?;
             for captured in &captured {
                 if boundary.changed.get(&captured.entity).is_some_and(|version| captured.version > *version) {
@@ -171,13 +190,15 @@ impl Checkpointer {
         Ok(())
     }
 
-    async fn capture(&self, slice: &[EntityRef]) -> Vec<Captured> {
+    async fn capture(&self, slice: &[EntityRef], stuck: &mut HashSet<EntityRef>) -> Vec<Captured> {
         // All at once: each is one turn of its actor, and all wait for the same commit.
         let mut captures = Vec::with_capacity(slice.len());
         for entity in slice {
             captures.push(self.source.capture(*entity));
         }
-        join_all(captures).await.into_iter().flatten().collect()
+        let captured = join_all(captures).await;
+        stuck.extend(slice.iter().zip(&captured).filter(|(_, captured)| captured.is_none()).map(|(entity, _)| *entity));
+        captured.into_iter().flatten().collect()
     }
 
     /// Partitions with an entity that could not be captured stay where they are.
@@ -214,27 +235,38 @@ impl Checkpointer {
         }
     }
 
-    /// How many entities go into the next transaction.
-    fn slice(&self) -> usize {
-        match self.lane.pressure().records_since_checkpoint < self.settings.unhurried_below {
-            true => self.settings.slice,
-            false => self.settings.hurried_slice,
-        }
+    /// How to go about the next slice.
+    fn pace(&self) -> Pace {
+        self.settings.pace(self.lane.pressure().records_since_checkpoint)
     }
 
-    /// Leaves the store, and the processors, to the lane while it is busy: most of the time as long as the lag is small, half of
-    /// the time when it has grown, and not at all when requests would soon be shed for it.
+    /// Leaves the store, and the processors, to the lane while it is busy.
     async fn give_way(&self, slice_took: Duration) {
-        let pressure = self.lane.pressure();
-        if pressure.records_in_flight == 0 {
-            return;
+        if self.lane.pressure().records_in_flight > 0 {
+            tokio::time::sleep((slice_took * self.pace().rests).min(LONGEST_REST)).await;
         }
-        let lag = pressure.records_since_checkpoint;
-        let share = match lag {
-            _ if lag < self.settings.unhurried_below => 9,
-            _ if lag < self.settings.hurried_from => 1,
-            _ => return,
-        };
-        tokio::time::sleep((slice_took * share).min(Duration::from_secs(2))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_it_lags_the_larger_its_slices_and_the_shorter_its_rests() {
+        let settings = CheckpointSettings::default();
+        let (unhurried, hurried) = (settings.unhurried_below, settings.hurried_from);
+        assert!(0 < unhurried && unhurried < hurried && hurried < limits::RECORDS_SINCE_CHECKPOINT);
+        assert!(settings.slice < settings.hurried_slice);
+        for (lag, slice, rests) in [
+            (0, settings.slice, 9),
+            (unhurried - 1, settings.slice, 9),
+            (unhurried, settings.hurried_slice, 1),
+            (hurried - 1, settings.hurried_slice, 1),
+            (hurried, settings.hurried_slice, 0),
+            (u64::MAX, settings.hurried_slice, 0),
+        ] {
+            assert_eq!(settings.pace(lag), Pace { slice, rests }, "at {lag}");
+        }
     }
 }

@@ -26,7 +26,7 @@ const SCAN: &str = "
     SELECT kind, entity, part, version, state FROM snapshot
     WHERE (kind, entity) IN (
         SELECT kind, entity FROM snapshot
-        WHERE part = '' AND (kind > $1 OR (kind = $1 AND entity > $2))
+        WHERE part = '' AND (kind, entity) > ($1, $2)
         ORDER BY kind, entity LIMIT $3)
     ORDER BY kind, entity, part";
 
