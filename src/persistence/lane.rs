@@ -23,18 +23,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 /// Frames smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: usize = 1024;
 /// Buffers up to this capacity are kept for the next batch, in bytes.
 const SPARE_BYTES: usize = 256 * 1024;
-/// Small batches follow each other at this distance, in the mean.
-const APART: Duration = Duration::from_millis(4);
-/// So many of them may come at once after a silence: the saga of one order on a node with nothing else to do waits for no pace.
-const AT_ONCE: u32 = 8;
-/// A batch of so many items is not small.
-const ENOUGH: usize = 64;
 /// The shortest and the longest wait before a failed commit is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How long a batch is waited for before the node says that its store is unavailable.
@@ -189,10 +183,10 @@ impl LaneShared {
             self.in_flight.fetch_add(1, Ordering::Relaxed);
         }
         let place = Place(queue.last);
+        let first = queue.items.is_empty();
         queue.items.push(item);
-        let heard_of = matches!(queue.items.len(), 1 | ENOUGH);
         drop(queue);
-        if heard_of {
+        if first {
             self.wake.notify_one();
         }
         place
@@ -240,24 +234,6 @@ struct Forming {
     records: u32,
 }
 
-/// When the next small batch may begin: the virtual scheduling of ATM's generic cell rate algorithm (ITU-T I.371), which lets [`AT_ONCE`] come at once and
-/// then one each [`APART`].
-#[derive(Default)]
-struct Pace {
-    /// When the next would begin if all had kept their distance.
-    due: Option<Instant>,
-}
-
-impl Pace {
-    fn begun(&mut self, now: Instant) {
-        self.due = Some(self.due.map_or(now, |due| due.max(now)) + APART);
-    }
-
-    fn next(&self) -> Option<Instant> {
-        self.due?.checked_sub(APART * AT_ONCE)
-    }
-}
-
 /// The writing side.
 struct Writer {
     shared: Arc<LaneShared>,
@@ -296,11 +272,21 @@ pub async fn run(
 impl Writer {
     async fn run(&mut self) {
         let mut items: Vec<Item> = Vec::new();
-        let mut pace = Pace::default();
-        while self.something_queued().await {
-            self.let_gather(pace.next()).await;
-            mem::swap(&mut items, &mut self.shared.queue.lock().items);
-            pace.begun(Instant::now());
+        loop {
+            let closed;
+            {
+                let mut queue = self.shared.queue.lock();
+                mem::swap(&mut items, &mut queue.items);
+                closed = queue.closed;
+            }
+            if items.is_empty() {
+                self.shared.idle.notify_waiters();
+                if closed {
+                    return;
+                }
+                self.shared.wake.notified().await;
+                continue;
+            }
             // A batch ends at its byte limit and at a boundary; the rest forms the next.
             let mut rest = items.drain(..).peekable();
             while rest.peek().is_some() {
@@ -310,36 +296,6 @@ impl Writer {
                     return;
                 }
             }
-        }
-    }
-
-    /// Waits until there is something to write; false when the lane is closed and its queue empty.
-    async fn something_queued(&self) -> bool {
-        loop {
-            let closed = {
-                let queue = self.shared.queue.lock();
-                if !queue.items.is_empty() {
-                    return true;
-                }
-                queue.closed
-            };
-            self.shared.idle.notify_waiters();
-            if closed {
-                return false;
-            }
-            self.shared.wake.notified().await;
-        }
-    }
-
-    /// Waits for more until this moment, or until there is enough.
-    async fn let_gather(&self, until: Option<Instant>) {
-        let Some(until) = until else { return };
-        let enough = || {
-            let queue = self.shared.queue.lock();
-            queue.items.len() >= ENOUGH || queue.closed
-        };
-        while Instant::now() < until && !enough() {
-            let _ = timeout_at(until, self.shared.wake.notified()).await;
         }
     }
 

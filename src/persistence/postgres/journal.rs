@@ -1,13 +1,11 @@
 //! The journal on Postgres: appends in one round trip, and ownership by epochs and leases on the database's clock.
 
-use super::Inner;
+use super::{Inner, arrays};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, kind, within};
 use crate::persistence::values::{Moment, signed};
 use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
 use async_trait::async_trait;
-use sqlx::Arguments;
-use sqlx::postgres::PgArguments;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -27,8 +25,6 @@ const APPEND: &str = "
 
 /// The arrays of [`APPEND`].
 const COLUMNS: usize = 8;
-/// What a frame takes in the arrays besides its payload, and an array besides its elements, in bytes: more than either needs.
-const BESIDE_PAYLOAD: usize = 128;
 
 /// FOR UPDATE waits for a checkpoint of the former owner to end, which holds these rows FOR KEY SHARE.
 const RAISE_EPOCHS: &str = "
@@ -159,11 +155,7 @@ impl Journal for Inner {
         };
         let partitions = sorted.iter().map(|frame| small(frame.partition)).collect::<Result<Vec<i16>, _>>()?;
         let records = sorted.iter().map(|frame| i32::try_from(frame.records)).collect::<Result<Vec<i32>, _>>();
-        let mut arguments = PgArguments::default();
-        // At once: a buffer that doubles until it holds a batch is a quarter of the lane's time, most of it the system's for fresh pages.
-        let payloads: usize = frames.iter().map(|frame| frame.payload.len() + BESIDE_PAYLOAD).sum();
-        arguments.reserve(COLUMNS, payloads + COLUMNS * BESIDE_PAYLOAD);
-        let insert = sqlx::query_with(APPEND, arguments)
+        let insert = sqlx::query_with(APPEND, arrays(COLUMNS, frames.iter().map(|frame| frame.payload.len())))
             .bind(partitions)
             .bind(column(|frame| signed(frame.seq))?)
             .bind(column(|frame| signed(frame.epoch))?)

@@ -9,6 +9,7 @@ use sqlx::{Connection, Transaction};
 use std::collections::HashSet;
 use uuid::Uuid;
 
+use super::arrays;
 pub(super) use super::rows::rows;
 
 /// FOR KEY SHARE keeps a new owner from raising the epoch (it takes the rows FOR UPDATE) and lets this owner renew its lease meanwhile.
@@ -28,6 +29,9 @@ const UPSERT_PARTS: &str = "
     ON CONFLICT (kind, entity, part) DO UPDATE
     SET version = excluded.version, wake_at = excluded.wake_at, state = excluded.state
     WHERE excluded.version > snapshot.version";
+
+/// The arrays of [`UPSERT_PARTS`].
+const PART_COLUMNS: usize = 7;
 
 const DELETE_PARTS: &str = "
     DELETE FROM snapshot
@@ -89,7 +93,7 @@ pub(super) async fn parts(connection: &mut PgConnection, entities: &[&Captured])
         let wake_at = |(captured, part, _): &(&Captured, &crate::domain::entity::Part, &[u8])| {
             captured.wake_at.filter(|_| part.name.is_empty()).map(Moment)
         };
-        sqlx::query(UPSERT_PARTS)
+        sqlx::query_with(UPSERT_PARTS, arrays(PART_COLUMNS, there.iter().map(|(.., state)| state.len())))
             .bind(there.iter().map(|(captured, ..)| captured.entity.kind.name()).collect::<Vec<_>>())
             .bind(there.iter().map(|(captured, ..)| captured.entity.uuid).collect::<Vec<_>>())
             .bind(there.iter().map(|(_, part, _)| part.name.as_str()).collect::<Vec<_>>())
