@@ -1,11 +1,11 @@
 //! What the rest of the node asks of the actors.
 
+use crate::actors::budget::{Budget, ShareOfBudget};
 use crate::actors::directory::Directory;
 use crate::actors::envelope::{Admit, Edge, Envelope, NotLetIn};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::registry::{Hosted, Undelivered};
-use crate::actors::shares::Share;
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
 use crate::domain::entity::Principal;
 use crate::domain::entity::for_kind;
@@ -17,8 +17,8 @@ use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::ports::{Clock, History, Ledger, Queries, StateSource};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -277,7 +277,7 @@ impl Engine {
         key: Option<IdempotencyKey>,
     ) -> Result<CheckedOut, Failure> {
         // Set aside first: of two that come at the same moment only one finds the last place.
-        let (reserved, others) = Reserved::new(&self.node, limits::RECORDS_PER_CHECKOUT);
+        let (budget, others) = Budget::reserve(&self.node, limits::RECORDS_PER_CHECKOUT);
         self.admit(false, Work::Checkout { others })?;
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
@@ -285,10 +285,21 @@ impl Engine {
         let node = self.node.clone();
         // With a wait to come, the answer that counts is the one after it.
         let held_key = key.filter(|_| wait.is_none());
+        let admit = Some(self.admit_checkout(by, details.payment.clone(), budget.share()));
         // The cart's answer stays on the node: in the cart's own turn it becomes a question to the order, which is answered when the
-        // order's stock is durably held, and that is after everything the cart recorded.
+        // order's stock is durably held, and that is after everything the cart recorded. The budget goes with the
+        // question, not with whoever asked: a client may take its request back long before the work that was let in for
+        // it is done.
         let on_cart = move |answer: Result<Answered<CartReply>, Failure>| match answer {
-            Ok(Answered { outcome: Ok(CartReply::Order { order, started }), .. }) => {
+            Ok(Answered { outcome: Ok(CartReply::Order { order, started }), replayed }) => {
+                // An order that was there before asks nothing more of anybody.
+                let budget = (started && !replayed).then_some(budget);
+                let reply = move |answer: Result<Answered<OrderReply>, Failure>| {
+                    // What the order may still record is small: waiting for its payment, it takes nothing of the
+                    // budget.
+                    drop(budget);
+                    drop(send.send(answer.map(|answer| (Some(order), started, answer))));
+                };
                 let edge = Edge::<Order> {
                     command: OrderCommand::Await { by, milestone: Milestone::Held },
                     key: held_key,
@@ -296,24 +307,24 @@ impl Engine {
                     sent,
                     admit: None,
                     inner: false,
-                    reply: Box::new(move |answer| drop(send.send(answer.map(|answer| (Some(order), started, answer))))),
+                    reply: Box::new(reply),
                 };
                 let _ = node.deliver::<Order>(order, Envelope::Edge(edge), None, false);
             }
             Ok(Answered { outcome, replayed }) => {
+                drop(budget);
                 let reject = outcome.err().unwrap_or(Reject::CartUnknown);
                 drop(send.send(Ok((None, false, Answered { outcome: Err(reject), replayed }))));
             }
-            Err(failure) => drop(send.send(Err(failure))),
+            Err(failure) => {
+                drop(budget);
+                drop(send.send(Err(failure)));
+            }
         };
-        let share = Arc::new(OnceLock::new());
-        let admit = Some(self.admit_checkout(by, details.payment.clone(), share.clone()));
         let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
         let edge = Edge::<Cart> { command, key, deadline, sent, admit, inner: true, reply: Box::new(on_cart) };
         self.deliver(cart, edge, false)?;
         let (order, created, mut answered) = wait_for(receive, within).await?;
-        // What it may still record is small: waiting for its payment, it takes nothing of the budget.
-        drop((reserved, share));
         if let (Some(order), Some(wait)) = (order, wait) {
             let asked = |milestone| OrderCommand::Await { by, milestone };
             let paid = self.question::<Order>(order, asked(Milestone::Paid), Ask { within: wait, key, fresh: false });
@@ -331,7 +342,7 @@ impl Engine {
 
     /// Lets a checkout in if the shop takes its payment, and while none of the cart's vendors has more than its share of the node's
     /// budget.
-    fn admit_checkout(&self, by: Principal, payment: PaymentChoice, share: Arc<OnceLock<Share>>) -> Admit<Cart> {
+    fn admit_checkout(&self, by: Principal, payment: PaymentChoice, share: ShareOfBudget) -> Admit<Cart> {
         let node = self.node.clone();
         Box::new(move |cart| {
             // One that has its order already asks nothing more of anybody; a stranger is told of no cart.
@@ -467,25 +478,5 @@ impl Work {
             Self::Step => 1,
             Self::Checkout { .. } => limits::RECORDS_PER_CHECKOUT + budget / limits::ROOM_BESIDE_CHECKOUTS,
         }
-    }
-}
-
-/// A part of the budget for records in flight, set aside for as long as this lives.
-struct Reserved<'a> {
-    node: &'a Node,
-    records: usize,
-}
-
-impl<'a> Reserved<'a> {
-    /// Gives also what others had set aside before.
-    fn new(node: &'a Node, records: usize) -> (Self, usize) {
-        let others = node.reserved.fetch_add(records, Ordering::Relaxed);
-        (Self { node, records }, others)
-    }
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        self.node.reserved.fetch_sub(self.records, Ordering::Relaxed);
     }
 }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod arbiters;
+mod budget;
 pub mod directory;
 pub mod engine;
 mod envelope;

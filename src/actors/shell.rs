@@ -155,6 +155,9 @@ impl<E: Hosted> Shell<E> {
                     None => {
                         // Most have one at most, and an order lives long after it: no room is kept for more.
                         self.parked.reserve_exact(1);
+                        // Its time may be over before it is answered: then it is let go, with what it has of the node's
+                        // budget.
+                        node.timers.register(self.id.entity(), &self.slot.look, edge.deadline);
                         self.parked.push(edge);
                         self.record(now, events, Vec::new());
                     }
@@ -404,7 +407,8 @@ impl<E: Hosted> Shell<E> {
         // A timer that has passed was heard, or `up` sees to it: what it waits for then is an effect.
         let timer = built.entity.timer().map(|(at, _)| at);
         let to_come = timer.filter(|at| *at > now).map(|at| Instant::now() + in_millis(at));
-        match self.sent.iter().map(|sent| sent.again).chain(to_come).min() {
+        let parked = self.parked.iter().map(|parked| parked.deadline);
+        match self.sent.iter().map(|sent| sent.again).chain(to_come).chain(parked).min() {
             Some(next) => self.node.timers.register(self.id.entity(), &self.slot.look, next),
             None if timer.is_none() => self.slot.look.unwanted(),
             None => {}

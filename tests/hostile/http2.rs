@@ -1,13 +1,16 @@
 //! HTTP/2 as no client library speaks it: resets, floods, bombs. A connection that does so ends, or is answered; others never notice.
 
-use crate::support::client::checkout_body;
+use crate::support::client::{Buyer, checkout_body};
+use crate::support::journal::Gate;
 use crate::support::token;
 use crate::target::{BOUND, Target};
 use crate::wire::Wire;
 use haat::app::Hooks;
+use haat::domain::ids::Kind;
 use haat::http::auth::Bearer;
 use haat::http::metrics::REQUESTS;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -227,14 +230,8 @@ async fn a_rapid_reset_ends_its_connection_and_hinders_nobody() {
     target.unharmed().await;
 }
 
-/// A checkout whose stream is reset at once comes to be once or not at all; asked again under its key there is one order.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkout_that_is_reset_comes_to_be_once() {
-    let target = Target::start().await;
-    let client = target.client;
-    let admin = token(&Bearer::Admin("root".into()));
-    let (_, sku) = client.shop(&admin, "10.00", 9).await;
-    let buyer = client.buyer(&sku, 1).await;
+/// A checkout under the key `k`.
+fn checkout(stream: u32, buyer: &Buyer) -> Vec<u8> {
     let head = [
         vec![0x83, 0x86, 0x04],
         text(&format!("/v1/carts/{}/checkout", buyer.cart)),
@@ -244,10 +241,69 @@ async fn a_checkout_that_is_reset_comes_to_be_once() {
         literal("authorization", &format!("Bearer {}", buyer.token)),
         literal("idempotency-key", "k"),
     ];
+    let body = checkout_body("tok_approve").to_string();
+    [frame(HEADERS, END_HEADERS, stream, &head.concat()), frame(DATA, END_STREAM, stream, body.as_bytes())].concat()
+}
+
+/// Checkouts that are let in and taken back keep their part of the budget as long as their work waits: a flood of them
+/// takes no more than a flood of those that wait for their answers. When the work is done, all of it is there again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkouts_that_are_reset_take_no_more_of_the_node_than_those_that_wait() {
+    const SHARE: usize = 3;
+    let gate = Gate::default();
+    let hold = gate.clone();
+    let hooks = Hooks { journal: Some(Arc::new(move |journal| hold.wrap(journal))), ..Hooks::default() };
+    let target = Target::start_with(hooks, |config| config.node.checkouts_per_vendor = SHARE).await;
+    let client = target.client;
+    let admin = token(&Bearer::Admin("root".into()));
+    let (_, sku) = client.shop(&admin, "10.00", 99).await;
+    let mut buyers = Vec::new();
+    for _ in 0..4 * SHARE {
+        buyers.push(client.buyer(&sku, 1).await);
+    }
+    let orders =
+        || target.server.engine.actors().iter().find(|kind| kind.kind == Kind::Order).map_or(0, |kind| kind.live);
+
+    gate.hold();
+    let mut h2 = H2::connect(&target).await;
+    let mut stream = 1;
+    for (number, buyer) in buyers.iter().enumerate() {
+        h2.0.send(checkout(stream, buyer)).await;
+        if number < SHARE {
+            crate::process::until("the order", async || (orders() > number).then_some(())).await;
+        }
+        h2.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes()).await;
+        h2.is_served(stream + 2).await;
+        stream += 4;
+    }
+    let told = client.checkout(&buyers[SHARE], "tok_approve").send().await.expect(503);
+    assert_eq!(told.code(), "overloaded");
+    assert_eq!(orders(), SHARE, "no more than these were let in");
+
+    gate.let_go();
+    for buyer in &buyers {
+        let order = crate::process::until("room for the next", async || {
+            let answer = client.checkout(buyer, "tok_approve").header("prefer", "wait=20").send().await;
+            (answer.status != 503).then_some(answer)
+        });
+        let order = order.await;
+        assert!(order.status < 300 && order.field("status") == "paid", "{}", order.text);
+    }
+    drop(h2);
+    target.unharmed().await;
+}
+
+/// A checkout whose stream is reset at once comes to be once or not at all; asked again under its key there is one order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_that_is_reset_comes_to_be_once() {
+    let target = Target::start().await;
+    let client = target.client;
+    let admin = token(&Bearer::Admin("root".into()));
+    let (_, sku) = client.shop(&admin, "10.00", 9).await;
+    let buyer = client.buyer(&sku, 1).await;
     let mut h2 = H2::connect(&target).await;
     for stream in [1, 3, 5, 7, 9] {
-        let mut sent = frame(HEADERS, END_HEADERS, stream, &head.concat());
-        sent.extend(frame(DATA, END_STREAM, stream, checkout_body("tok_approve").to_string().as_bytes()));
+        let mut sent = checkout(stream, &buyer);
         sent.extend(frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes()));
         h2.0.send(sent).await;
     }
