@@ -56,6 +56,14 @@ pub const LIVE_ACTORS: usize = 1_000_000;
 /// How long an actor is idle before it may be passivated, in milliseconds: longer than buyers think between two steps. A cart takes some 1.4 KB,
 /// and one that has left costs a query when its buyer goes on.
 pub const IDLE_MS: u64 = 600_000;
+/// Entities that are read one by one at the same time when they come into memory; the others wait for their turn. The
+/// connections that read are fewer: these are so many that none of them is idle.
+pub const LOADS_AT_ONCE: usize = 16;
+/// Entities on their way into memory before requests for one more are shed: what the store reads within a second or
+/// two.
+pub const ACTIVATIONS_WAITING: usize = 5_000;
+/// Entities that are due and not in memory are read so many at a time, with one statement: the next when these are in.
+pub const WAKES_AT_ONCE: usize = 500;
 /// How long an idempotency key is kept, in milliseconds.
 pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Idempotency keys one vendor keeps; past it the oldest are forgotten.
@@ -74,8 +82,22 @@ pub const BODY_READ_MS: u64 = 30_000;
 pub const KEEP_ALIVE_MS: u64 = 120_000;
 /// How long an answer may take to be handed over to a client, in milliseconds.
 pub const ANSWER_MS: u64 = 60_000;
+/// Bytes of answers that one connection may have to take. Requests for long ones wait until there is room; what finds
+/// none all the same is given up with its stream.
+pub const ANSWER_BYTES_PER_CONNECTION: usize = 16 * 1024 * 1024;
+/// Bytes of answers that all connections of a port together may have to take, before the connection ends that has most
+/// for longest.
+pub const ANSWER_BYTES: usize = 256 * 1024 * 1024;
 /// Connections open at the same time on one port; past it a new one is closed at once.
 pub const CONNECTIONS: usize = 20_000;
+/// Files that a server needs beside its connections: those of its store, its listeners, its runtime.
+pub const FILES_BESIDE_CONNECTIONS: usize = 128;
+/// Files that each thread of actors needs.
+pub const FILES_PER_ACTOR_THREAD: usize = 4;
+/// The part of the connections, one in so many, that the operators' port has when there are not enough for both.
+pub const OPERATORS_PART_OF_CONNECTIONS: usize = 8;
+/// Connections that may wait to be accepted, as far as the system allows it.
+pub const LISTEN_BACKLOG: u32 = 16_384;
 /// How long a request may take, in milliseconds.
 pub const REQUEST_MS: u64 = 10_000;
 /// How long `Prefer: wait` may ask to wait, in seconds.
@@ -106,6 +128,8 @@ pub const RESEND_BACKOFF_MS: u64 = 30_000;
 pub const PAGE_DEFAULT: u32 = 50;
 /// Items on one page of a list at most.
 pub const PAGE_MAX: u32 = 200;
+/// The first moment that no clock here shows any more, in milliseconds since 1970: 2200-01-01.
+pub const LAST_MOMENT_MS: i64 = 7_258_118_400_000;
 /// How long a stop may take until everything is durable and written, in milliseconds.
 pub const DRAIN_MS: u64 = 30_000;
 /// How long a node may give answers without a record since it last heard from its store, in milliseconds. A taker of the store waits

@@ -360,6 +360,13 @@ impl Engine {
     }
 
     fn deliver<E: Hosted>(&self, id: E::Id, edge: Edge<E>, fresh: bool) -> Result<(), Failure> {
+        let node = &self.node;
+        // Who is in memory is asked only when there is no room for one more.
+        let full = !fresh && node.activations.load(Ordering::Relaxed) >= node.settings.activations;
+        if full && !E::slots(&node.registry).contains_key(&id) {
+            shed("activations");
+            return Err(Failure::Overloaded { retry_after_s: 1 });
+        }
         let limit = Some(self.node.settings.mailbox_depth);
         self.node.deliver(id, Envelope::Edge(edge), limit, fresh).map_err(|undelivered| match undelivered {
             Undelivered::Full => {

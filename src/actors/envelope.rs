@@ -1,14 +1,18 @@
 //! What an actor can be sent, and how it comes by its state.
 
 use crate::actors::engine::{ActorView, Answered, Failure};
+use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
 use crate::actors::state::Built;
 use crate::domain::entity::EffectKey;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
-use crate::ports::Captured;
+use crate::ports::{Captured, History};
 use actix::Message;
-use tokio::sync::oneshot;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 /// Takes an answer, or why there is none.
@@ -68,12 +72,39 @@ impl<E: Hosted> Message for Deliver<E> {
     type Result = ();
 }
 
+/// What somebody else reads for an actor.
+pub struct Given {
+    /// Where it comes from. When it does not come, the actor reads for itself.
+    pub history: oneshot::Receiver<History>,
+    /// Dropped when the actor has taken it over.
+    pub slice: mpsc::Sender<Infallible>,
+}
+
+/// An actor that waits for a read of its own, counted for as long as this lives.
+pub struct Activation(Arc<Node>);
+
+impl Activation {
+    pub(super) fn begin(node: Arc<Node>) -> Self {
+        node.activations.fetch_add(1, Ordering::Relaxed);
+        Self(node)
+    }
+}
+
+impl Drop for Activation {
+    fn drop(&mut self) {
+        self.0.activations.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// How an actor comes by its state.
 pub enum Start<E: Hosted> {
     /// The id was minted just now.
     Fresh,
-    /// From its snapshot: what is newer is in memory already, so there is nothing newer.
-    Load,
+    /// From its snapshot: what is newer is in memory already, so there is nothing newer. It is counted until it is
+    /// read.
+    Load(Option<Activation>),
+    /// From its snapshot, which somebody reads for many.
+    Given(Given),
     /// From its snapshot and the records since: after a fault.
     Replay,
     /// Made already, in recovery.

@@ -20,6 +20,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod wakes;
 
 pub use arbiters::{Arbiters, Thread};
 pub use engine::{Answered, Ask, CheckedOut, Engine, Failure};

@@ -2,7 +2,7 @@
 
 use crate::actors::arbiters::Thread;
 use crate::actors::directory::Directory;
-use crate::actors::envelope::{Envelope, Start};
+use crate::actors::envelope::{Activation, Envelope, Start};
 use crate::actors::metrics::{KindMetrics, PaymentMetrics};
 use crate::actors::payments::Calls;
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
@@ -17,7 +17,9 @@ use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::order::Order;
 use crate::domain::vendor::Vendor;
 use crate::limits;
-use crate::ports::{Captured, Clock, Due, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource};
+use crate::ports::{
+    Captured, Clock, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource, StoreError,
+};
 use crate::telemetry::names;
 use actix::dev::channel;
 use actix::{Addr, Context};
@@ -43,6 +45,8 @@ pub struct NodeSettings {
     pub records_in_flight: usize,
     /// Checkouts under way at one vendor before further ones are shed.
     pub checkouts_per_vendor: usize,
+    /// Actors on their way into memory before requests that would start one more are shed.
+    pub activations: usize,
     /// Records since the checkpoint before requests are shed.
     pub records_since_checkpoint: u64,
     /// Bytes since the checkpoint before requests are shed.
@@ -63,6 +67,7 @@ impl Default for NodeSettings {
             mailbox_depth: limits::MAILBOX_DEPTH,
             records_in_flight: limits::RECORDS_IN_FLIGHT,
             checkouts_per_vendor: limits::CHECKOUTS_PER_VENDOR,
+            activations: limits::ACTIVATIONS_WAITING,
             records_since_checkpoint: limits::RECORDS_SINCE_CHECKPOINT,
             bytes_since_checkpoint: limits::BYTES_SINCE_CHECKPOINT,
             live_actors: limits::LIVE_ACTORS,
@@ -135,6 +140,10 @@ pub struct Node {
     pub(super) payment_calls: Semaphore,
     /// Which of them are under way.
     pub(super) calls: Arc<Calls>,
+    /// Turns to read single entities.
+    loads: Semaphore,
+    /// Actors that wait for a read of their own.
+    pub(super) activations: AtomicUsize,
     /// Answers without a record that wait in the lane for their entity's last record.
     pub(super) answers_waiting: AtomicUsize,
     /// Cuts off calls of gateways, and keeps new ones from being made.
@@ -176,6 +185,8 @@ impl Node {
             timers: Timers::new(),
             payment_calls: Semaphore::new(limits::GATEWAY_CALLS),
             calls: Arc::default(),
+            loads: Semaphore::new(limits::LOADS_AT_ONCE),
+            activations: AtomicUsize::new(0),
             answers_waiting: AtomicUsize::new(0),
             quiet: stop.child_token(),
             stop,
@@ -232,6 +243,10 @@ impl Node {
         // is never refused.
         let (sender, receiver) = channel::channel(0);
         let shared = Arc::new(SlotShared::default());
+        let start = match start {
+            Start::Load(None) => Start::Load(Some(Activation::begin(self.clone()))),
+            other => other,
+        };
         let (node, slot) = (self.clone(), shared.clone());
         let launch = move || {
             let thread = node.threads[usize::from(id.uuid().as_bytes()[15]) % node.threads.len()].clone();
@@ -252,8 +267,8 @@ impl Node {
         limit: Option<usize>,
         fresh: bool,
     ) -> Result<(), Undelivered> {
-        let first = if fresh { Start::Fresh } else { Start::Load };
-        let now_ms = self.coarse_ms.load(Ordering::Relaxed);
+        let first = if fresh { Start::Fresh } else { Start::Load(None) };
+        let now_ms = self.coarse_ms();
         let start = |how| self.start::<E>(id, how);
         self.registry.deliver(id, envelope, limit, now_ms, start, first)
     }
@@ -266,7 +281,7 @@ impl Node {
             _ => None,
         };
         // Housekeeping is no use: it must not keep an actor young.
-        self.registry.deliver(id, envelope, None, slot_time.unwrap_or(0), start, Start::Load)
+        self.registry.deliver(id, envelope, None, slot_time.unwrap_or(0), start, Start::Load(None))
     }
 
     /// Sends a command from one entity to another. It is never refused.
@@ -279,13 +294,6 @@ impl Node {
         debug_assert!(told.is_ok() || self.stop.is_cancelled(), "a message between entities has no limit");
     }
 
-    /// Makes an entity look at what is due; starts it if it is not in memory.
-    fn wake(self: &Arc<Self>, entity: EntityRef) {
-        for_kind!(entity.kind, E => {
-            let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), Envelope::Wake, None, false);
-        });
-    }
-
     fn wake_if_it_waits(self: &Arc<Self>, entity: EntityRef, timer_slot: u64) {
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
@@ -295,21 +303,31 @@ impl Node {
         });
     }
 
-    /// What an actor starts from, however long the store takes to say it.
-    pub(super) async fn read_back(&self, entity: EntityRef, records_too: bool) -> History {
+    /// What an actor starts from, however long the store takes to say it. So many are read at a time; the others wait
+    /// for their turn.
+    ///
+    /// # Errors
+    /// What does not pass, however often it is tried: what is there cannot be read.
+    pub(super) async fn read_back(&self, entity: EntityRef, records_too: bool) -> Result<History, StoreError> {
         let mut wait = Duration::from_millis(20);
         loop {
-            let read = match records_too {
-                true => self.histories.history(entity).await,
-                false => self.snapshots.load(entity).await.map(|snapshot| History { snapshot, records: Vec::new() }),
+            let read = {
+                // It is never closed.
+                let _turn = self.loads.acquire().await;
+                match records_too {
+                    true => self.histories.history(entity).await,
+                    false => {
+                        self.snapshots.load(entity).await.map(|snapshot| History { snapshot, records: Vec::new() })
+                    }
+                }
             };
             match read {
-                Ok(history) => return history,
-                Err(error) => {
+                Err(StoreError::Unavailable(error)) => {
                     tracing::warn!(%entity, %error, "an entity could not be read: it is tried again");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(1));
                 }
+                read => return read,
             }
         }
     }
@@ -391,33 +409,9 @@ impl Node {
         }
     }
 
-    /// Wakes entities that are not in memory when their snapshot says so.
-    pub(super) async fn run_wakes(self: Arc<Self>) {
-        const EVERY: Duration = Duration::from_secs(2);
-        const AT_ONCE: u32 = 50_000;
-        let mut after = None;
-        loop {
-            after = self.wake_some(after, AT_ONCE).await;
-            tokio::time::sleep(EVERY).await;
-        }
-    }
-
-    /// Wakes the next `at_once` of those that are due; where to go on the next time. Those in memory are due in the store too, until a
-    /// checkpoint says otherwise: were the same ones read each time, they could stand before all others.
-    async fn wake_some(self: &Arc<Self>, after: Option<Due>, at_once: u32) -> Option<Due> {
-        match self.snapshots.due(self.clock.now(), after, at_once).await {
-            Ok(due) => {
-                for (entity, _) in due.iter().filter(|(entity, _)| !self.is_live(*entity)) {
-                    self.wake(*entity);
-                }
-                // After the last one it begins anew.
-                due.last().copied().filter(|_| due.len() >= at_once as usize)
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the store did not say who is to be woken");
-                after
-            }
-        }
+    /// The time by which it is seen how long an actor was not used.
+    pub(super) fn coarse_ms(&self) -> u64 {
+        self.coarse_ms.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_live(&self, entity: EntityRef) -> bool {
@@ -518,20 +512,6 @@ mod tests {
     use crate::actors::testing::{Bench, until};
 
     const PATIENCE: Duration = Duration::from_secs(60);
-
-    /// Entities that are due and in memory must not keep those behind them from being woken.
-    #[tokio::test]
-    async fn whoever_is_due_is_woken_however_many_stand_before() {
-        let bench = Bench::new();
-        let node = &bench.node;
-        *bench.world.due.lock() = (1..=5).map(|number| (bench.cart(number), crate::actors::testing::at(1))).collect();
-        let mut after = None;
-        for number in 1..=5 {
-            after = node.wake_some(after, 1).await;
-            assert!(bench.world.loads_of(bench.cart(number)).await > 0, "number {number}");
-        }
-        assert_eq!(node.wake_some(after, 1).await, None, "it begins anew");
-    }
 
     /// Makes these carts, at these coarse milliseconds.
     async fn make_carts(bench: &Bench, numbers: std::ops::Range<u128>, at_ms: u64) {

@@ -170,7 +170,7 @@ impl Registry {
                     None => return Err(Undelivered::Absent),
                 }
             }
-            how = how.or(Some(Start::Load));
+            how = how.or(Some(Start::Load(None)));
         }
     }
 

@@ -6,7 +6,7 @@
 
 use crate::actors::answers::{Waiting, answer_now, hash_of};
 use crate::actors::engine::{ActorView, Answered, Failure};
-use crate::actors::envelope::{Deliver, Edge, Envelope, NotLetIn, Start};
+use crate::actors::envelope::{Deliver, Edge, Envelope, Given, NotLetIn, Start};
 use crate::actors::metrics::shed;
 use crate::actors::node::Node;
 use crate::actors::registry::{Hosted, SlotShared};
@@ -18,14 +18,15 @@ use crate::domain::record::{KeptAnswer, Record};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::{Append, Captured, History, Place};
+use crate::ports::{Append, Captured, History, Place, StoreError};
 use crate::telemetry::names;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 /// Room that a record's line is given before it is written, in bytes: most need no more.
@@ -529,7 +530,24 @@ impl<E: Hosted> Shell<E> {
             tokio::time::sleep(wait).await;
             node.read_back(entity, true).await
         };
-        ctx.wait(history.into_actor(self).map(|history, shell, _| shell.guarded(|shell| shell.install(&history))));
+        self.wait_for(history, ctx);
+    }
+
+    /// Takes over what is read; the mailbox waits meanwhile.
+    fn wait_for<R>(&self, reading: impl Future<Output = R> + 'static, ctx: &mut Context<Self>)
+    where
+        R: Into<Read> + 'static,
+    {
+        ctx.wait(reading.into_actor(self).map(|read, shell, _| {
+            let Read { history, slice: _slice } = read.into();
+            match history {
+                Ok(history) => shell.guarded(|shell| shell.install(&history)),
+                Err(error) => {
+                    tracing::error!(entity = %shell.entity_ref(), %error, "an entity cannot be read: it is quarantined");
+                    shell.quarantine();
+                }
+            }
+        }));
     }
 
     /// What goes wrong while a state is taken over would go wrong every time, and would take the mailbox down.
@@ -580,6 +598,19 @@ impl<E: Hosted> Shell<E> {
     }
 }
 
+/// What an actor takes over.
+struct Read {
+    history: Result<History, StoreError>,
+    /// Let go when it has been taken over.
+    slice: Option<mpsc::Sender<Infallible>>,
+}
+
+impl From<Result<History, StoreError>> for Read {
+    fn from(history: Result<History, StoreError>) -> Self {
+        Self { history, slice: None }
+    }
+}
+
 /// A turn that ended in a panic, now or before.
 struct Panicked {
     /// Whether this command has made this actor panic twice.
@@ -602,12 +633,24 @@ impl<E: Hosted> Actor for Shell<E> {
                 self.guarded(|shell| shell.up(built));
             }
             Some(Start::Quarantined) => self.life = Life::Quarantined,
-            Some(Start::Load) => {
+            Some(Start::Load(activation)) => {
                 let (node, entity) = (self.node.clone(), self.entity_ref());
-                let history = async move { node.read_back(entity, false).await };
-                ctx.wait(
-                    history.into_actor(self).map(|history, shell, _| shell.guarded(|shell| shell.install(&history))),
-                );
+                let history = async move {
+                    let _counted = activation;
+                    node.read_back(entity, false).await
+                };
+                self.wait_for(history, ctx);
+            }
+            Some(Start::Given(Given { history, slice })) => {
+                let (node, entity) = (self.node.clone(), self.entity_ref());
+                let history = async move {
+                    let history = match history.await {
+                        Ok(history) => Ok(history),
+                        Err(_) => node.read_back(entity, false).await,
+                    };
+                    Read { history, slice: Some(slice) }
+                };
+                self.wait_for(history, ctx);
             }
             // What its dead predecessor recorded may still be on its way to the journal.
             Some(Start::Replay) | None => self.replay(Place::TAIL, Duration::ZERO, ctx),

@@ -21,7 +21,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -84,15 +84,48 @@ impl Lane for HeldLane {
 }
 
 /// Everything else around the node: a store without anything in it, and a gateway that never answers.
-#[derive(Default)]
 pub(super) struct World {
     /// Whether the clock panics.
     pub(super) panics: AtomicBool,
     pub(super) loads: Mutex<Vec<EntityRef>>,
     pub(super) replays: AtomicUsize,
+    /// Entities that were read one by one.
+    pub(super) single_loads: AtomicUsize,
+    /// Those of them that are being read, and the most there were.
+    pub(super) loading: (AtomicUsize, AtomicUsize),
+    /// How many were read with one statement, each time; and how many statements ran at once at most.
+    pub(super) slices: Mutex<Vec<usize>>,
+    pub(super) reading: (AtomicUsize, AtomicUsize),
+    /// Whether slices, or single reads, wait until one is told to go on.
+    pub(super) hold_slices: AtomicBool,
+    pub(super) hold_loads: AtomicBool,
+    pub(super) go_on: Semaphore,
+    /// Whose snapshot cannot be read, nor its records.
+    pub(super) unreadable: Mutex<Vec<EntityRef>>,
     pub(super) due: Mutex<Vec<Due>>,
     pub(super) calls: AtomicUsize,
     pub(super) called: Notify,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            panics: AtomicBool::default(),
+            loads: Mutex::default(),
+            replays: AtomicUsize::default(),
+            single_loads: AtomicUsize::default(),
+            loading: Default::default(),
+            slices: Mutex::default(),
+            reading: Default::default(),
+            hold_slices: AtomicBool::default(),
+            hold_loads: AtomicBool::default(),
+            go_on: Semaphore::new(0),
+            unreadable: Mutex::default(),
+            due: Mutex::default(),
+            calls: AtomicUsize::default(),
+            called: Notify::default(),
+        }
+    }
 }
 
 impl World {
@@ -101,6 +134,21 @@ impl World {
         let count = || self.loads.lock().iter().filter(|loaded| **loaded == entity).count();
         until("a snapshot to be loaded", || count() > 0).await;
         count()
+    }
+
+    async fn held_up(&self, holds: &AtomicBool, (now, most): &(AtomicUsize, AtomicUsize)) {
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        if holds.load(Ordering::SeqCst) {
+            self.go_on.acquire().await.expect("it is never closed").forget();
+        }
+        now.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn read(&self, entities: &[EntityRef]) -> Result<(), StoreError> {
+        match entities.iter().any(|entity| self.unreadable.lock().contains(entity)) {
+            true => Err(StoreError::Invalid("what is there cannot be read".into())),
+            false => Ok(()),
+        }
     }
 
     async fn hang<T>(&self) -> T {
@@ -125,10 +173,15 @@ impl Clock for World {
 impl Snapshots for World {
     async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError> {
         self.loads.lock().push(entity);
-        Ok(None)
+        self.single_loads.fetch_add(1, Ordering::SeqCst);
+        self.held_up(&self.hold_loads, &self.loading).await;
+        self.read(&[entity]).map(|()| None)
     }
-    async fn load_many(&self, _: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
-        Ok(Vec::new())
+    async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+        self.loads.lock().extend(entities);
+        self.slices.lock().push(entities.len());
+        self.held_up(&self.hold_slices, &self.reading).await;
+        self.read(entities).map(|()| Vec::new())
     }
     async fn due(&self, _: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError> {
         let place = |(entity, at): Due| (at, entity);
@@ -143,9 +196,9 @@ impl Snapshots for World {
 
 #[async_trait]
 impl Histories for World {
-    async fn history(&self, _: EntityRef) -> Result<History, StoreError> {
+    async fn history(&self, entity: EntityRef) -> Result<History, StoreError> {
         self.replays.fetch_add(1, Ordering::SeqCst);
-        Ok(History::default())
+        self.read(&[entity]).map(|()| History::default())
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::actors::answers::hash_of;
 use crate::actors::engine::{Ask, Failure};
 use crate::actors::envelope::{Envelope, Start};
+use crate::actors::node::NodeSettings;
+use crate::actors::registry::Hosted;
 use crate::actors::testing::{Answer, Bench, until};
 use crate::domain::cart::{Cart, CartCommand, CheckoutDetails};
 use crate::domain::entity::{Owner, Principal};
@@ -154,4 +156,59 @@ async fn a_checkout_sets_aside_what_all_its_vendors_need() {
     assert!(matches!(ask().await, Err(Failure::Overloaded { .. })));
     drop(share);
     assert_eq!(ask().await, Err(Failure::OutcomeUnknown));
+}
+
+/// What cannot be read is not tried for ever: the entity is quarantined, and its mailbox goes on.
+#[tokio::test]
+async fn an_entity_that_cannot_be_read_is_quarantined() {
+    let bench = Bench::new();
+    *bench.world.unreadable.lock() = vec![bench.cart(1)];
+    for _ in 0..2 {
+        assert_eq!(heard(bench.ask::<Cart>(cart(1), get(), None, PATIENCE)).await, Err(Failure::Quarantined));
+    }
+    assert_eq!(bench.world.loads_of(bench.cart(1)).await, 1, "it is read once");
+}
+
+#[tokio::test]
+async fn an_entity_that_panicked_and_cannot_be_read_back_is_quarantined() {
+    let hook = |_, _: &dyn std::fmt::Debug| panic!("forced by a test");
+    let bench = Bench::with_hook(Some(Arc::new(hook)));
+    *bench.world.unreadable.lock() = vec![bench.cart(1)];
+    let slot = bench.node.start::<Cart>(cart(1), Start::Fresh).expect("it starts");
+    Cart::slots(&bench.node.registry).insert(cart(1), slot);
+    assert_eq!(heard(bench.ask::<Cart>(cart(1), create(), None, PATIENCE)).await, Err(Failure::Restarting));
+    assert_eq!(heard(bench.ask::<Cart>(cart(1), get(), None, PATIENCE)).await, Err(Failure::Quarantined));
+    assert_eq!(bench.world.replays.load(Ordering::SeqCst), 1, "it is read once");
+}
+
+/// A flood of questions to entities that are not in memory neither heaps up nor stands before the store: so many are
+/// read at a time, so many wait, and what comes then is refused. Whoever is in memory, or on the way there, is asked as
+/// ever.
+#[tokio::test]
+async fn entities_on_their_way_into_memory_are_bounded() {
+    const WAITING: usize = 40;
+    let bench = Bench::with_settings(NodeSettings { activations: WAITING, ..NodeSettings::default() });
+    let (engine, world) = (bench.engine(), bench.world.clone());
+    world.hold_loads.store(true, Ordering::SeqCst);
+    let ask = |number| {
+        let engine = engine.clone();
+        let ask = Ask { within: PATIENCE, key: None, fresh: false };
+        tokio::spawn(async move { engine.ask::<Cart>(cart(number), get(), ask).await })
+    };
+    let mut asked = Vec::new();
+    for number in 1..=WAITING {
+        asked.push(ask(number as u128));
+        until("it to be on its way", || bench.node.activations.load(Ordering::SeqCst) == number).await;
+    }
+    asked.push(ask(1));
+    let told = ask(1_000).await.expect("no panic");
+    assert!(matches!(told, Err(Failure::Overloaded { .. })), "{told:?}");
+    until("all turns to be taken", || world.loading.0.load(Ordering::SeqCst) == limits::LOADS_AT_ONCE).await;
+    world.go_on.add_permits(10 * WAITING);
+    for answer in asked {
+        assert!(answer.await.expect("no panic").is_ok());
+    }
+    assert!(ask(1_000).await.expect("no panic").is_ok());
+    assert_eq!(world.loading.1.load(Ordering::SeqCst), limits::LOADS_AT_ONCE);
+    assert_eq!(bench.node.activations.load(Ordering::SeqCst), 0);
 }

@@ -74,7 +74,7 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
     // Which entity comes first must not depend on a hash map's whim.
     entities.sort_unstable();
     for some in entities.chunks(READ_SNAPSHOTS) {
-        for snapshot in store.snapshots.load_many(some).await? {
+        for snapshot in load_readable(&*store.snapshots, some).await? {
             if let Some(replayed) = found.get_mut(&snapshot.entity) {
                 replayed.history.snapshot = Some(snapshot);
             }
@@ -82,6 +82,28 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
     }
     recovered.entities = entities.iter().filter_map(|entity| found.remove(entity)).collect();
     Ok(recovered)
+}
+
+/// The snapshots of these entities that can be read. Without its snapshot an entity is made of its records alone, if
+/// they are all there; else a record is missing and it is quarantined, while all others are there.
+async fn load_readable(snapshots: &dyn Snapshots, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+    let unreadable = match snapshots.load_many(entities).await {
+        Err(StoreError::Invalid(error)) => error,
+        read => return read,
+    };
+    let (mut found, mut broken) = (Vec::new(), 0);
+    for entity in entities {
+        match snapshots.load(*entity).await {
+            Ok(snapshot) => found.extend(snapshot),
+            Err(StoreError::Invalid(error)) => {
+                tracing::error!(%entity, %error, "a snapshot cannot be read");
+                broken += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // It is not one entity's snapshot, then, but the table.
+    if broken == entities.len() && broken > 1 { Err(StoreError::Invalid(unreadable)) } else { Ok(found) }
 }
 
 /// Calls `each` with every frame of a partition after `after_seq`, in order.
@@ -196,5 +218,44 @@ impl Histories for StoredHistories {
         .await?;
         let snapshot: Option<Snapshot> = self.snapshots.load(entity).await?;
         Ok(History { snapshot, records })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Due;
+    use uuid::Uuid;
+
+    /// Snapshots of which those of some entities cannot be read.
+    struct Damaged(Vec<EntityRef>);
+
+    #[async_trait]
+    impl Snapshots for Damaged {
+        async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError> {
+            Ok(self.load_many(&[entity]).await?.pop())
+        }
+        async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+            if entities.iter().any(|entity| self.0.contains(entity)) {
+                return Err(StoreError::Invalid("damaged".into()));
+            }
+            Ok(entities.iter().map(|entity| Snapshot { entity: *entity, version: 1, parts: Vec::new() }).collect())
+        }
+        async fn due(&self, _: Timestamp, _: Option<Due>, _: u32) -> Result<Vec<Due>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn scan(&self, _: Option<EntityRef>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn of_snapshots_only_those_that_are_damaged_are_missing() {
+        let cart = |number| EntityRef { kind: crate::domain::ids::Kind::Cart, uuid: Uuid::from_u128(number) };
+        let all: Vec<EntityRef> = (1..=5).map(cart).collect();
+        let found = load_readable(&Damaged(vec![cart(3)]), &all).await.expect("the others");
+        assert_eq!(found.iter().map(|found| found.entity).collect::<Vec<_>>(), [cart(1), cart(2), cart(4), cart(5)]);
+        let table = load_readable(&Damaged(all.clone()), &all).await;
+        assert!(matches!(table, Err(StoreError::Invalid(_))), "{table:?}");
     }
 }

@@ -119,6 +119,8 @@ pub(super) fn kind_of(error: &dyn sqlx::error::DatabaseError) -> ErrorKind {
     }
     match code.get(..2) {
         _ if code == "23505" => ErrorKind::Duplicate,
+        // A damaged page or index: it will be as damaged the next time.
+        _ if code == "XX001" || code == "XX002" => ErrorKind::Other,
         // integrity, data, and the same row twice in one upsert
         Some("23" | "22" | "21") => ErrorKind::Refused,
         // connection, authorization, transaction state and rollback, no such database, resources, limits, locks, operator, system

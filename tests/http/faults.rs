@@ -1,6 +1,7 @@
 //! A panic in one actor stays there.
 
 use crate::on_both_stores;
+use crate::support::journal::Gate;
 use crate::support::{Server, token};
 use haat::app::Hooks;
 use haat::domain::ids::Kind;
@@ -102,6 +103,31 @@ on_both_stores! {
         let buyer = client.buyer(&sku, 1).await;
         let order = client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
         assert_eq!(order.field("status"), "paid");
+        server.stop().await;
+    }
+
+    /// An entity that panics when its frames cannot be read any more is quarantined, at once and alone: it answers so,
+    /// and what is asked of it does not wait for ever.
+    async fn what_cannot_be_read_back_after_a_panic_is_quarantined(store) {
+        let gate = Gate::default();
+        let wrapped = gate.clone();
+        let (hooks, _) = panics(Kind::Vendor, "AdjustStock", 1);
+        let hooks = Hooks { journal: Some(Arc::new(move |journal| wrapped.wrap(journal))), ..hooks };
+        let server = Server::start_with(store.server(), hooks).await;
+        let client = server.client;
+        let admin = token(&Bearer::Admin("root".into()));
+        let (vendor, sku) = client.shop(&admin, "10.00", 3).await;
+        let (other, other_sku) = client.shop(&admin, "10.00", 3).await;
+        gate.damage();
+        let path = format!("/v1/vendors/{vendor}/skus/{sku}/stock");
+        let adjust = || client.post(&path, &json!({"delta": 2, "reason": "bought in"})).bearer(&admin).send();
+        assert_eq!(adjust().await.expect(503).code(), "actor_restarting");
+        for _ in 0..2 {
+            assert_eq!(adjust().await.expect(503).code(), "quarantined");
+        }
+        assert_eq!(client.stock(&admin, &other, &other_sku).await["on_hand"], 3);
+        let metrics = client.get("/metrics").send().await.expect(200).text;
+        assert!(metrics.contains("haat_entities_quarantined_total{kind=\"vendor\"} 1"), "{metrics}");
         server.stop().await;
     }
 }

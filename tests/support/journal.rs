@@ -5,7 +5,7 @@ use haat::domain::time::Timestamp;
 use haat::limits::{RECORDS_PER_CHECKOUT, ROOM_BESIDE_CHECKOUTS};
 use haat::ports::{Frame, Journal, Landed, Partition, StoreError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -21,17 +21,23 @@ pub fn budget_for(checkouts: usize) -> usize {
 pub struct Gate {
     open: watch::Sender<bool>,
     waiting: Arc<AtomicUsize>,
+    damaged: Arc<AtomicBool>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { open: watch::Sender::new(true), waiting: Arc::default() }
+        Self { open: watch::Sender::new(true), waiting: Arc::default(), damaged: Arc::default() }
     }
 }
 
 impl Gate {
     pub fn hold(&self) {
         self.open.send_replace(false);
+    }
+
+    /// From now on no frame can be read, as after a disk has lost some of it.
+    pub fn damage(&self) {
+        self.damaged.store(true, Ordering::SeqCst);
     }
 
     pub fn let_go(&self) {
@@ -79,6 +85,9 @@ impl Journal for Gated {
     }
 
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
+        if self.gate.damaged.load(Ordering::SeqCst) {
+            return Err(StoreError::Invalid(format!("a frame of partition {partition} cannot be read")));
+        }
         self.journal.frames(partition, after_seq, max_bytes).await
     }
 

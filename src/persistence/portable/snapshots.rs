@@ -20,6 +20,7 @@ const LOAD: &str = "
 const DUE: &str = "
     SELECT kind, entity, wake_at FROM snapshot
     WHERE wake_at <= $1 AND wake_at >= $2 AND (wake_at, kind, entity) > ($2, $3, $4)
+        AND kind IN ('cart', 'order', 'vendor')
     ORDER BY wake_at, kind, entity LIMIT $5";
 
 /// Postgres seeks by a comparison of rows; by the same written as two conditions with OR it reads the index from its beginning for each page.
