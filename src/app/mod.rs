@@ -4,6 +4,7 @@ pub mod archive;
 pub mod audit;
 pub mod core;
 pub mod journal;
+mod open_files;
 pub mod rebuild;
 pub mod replay;
 pub mod text;
@@ -15,7 +16,8 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway};
 use crate::config::Config;
 use crate::http::auth::{Auth, MintError};
-use crate::http::{HttpState, Port, RenderMetrics, router, server};
+use crate::http::server::{self, ServerSettings};
+use crate::http::{HttpState, Port, RenderMetrics, router};
 use crate::limits;
 use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
@@ -30,7 +32,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -190,9 +192,13 @@ impl App {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     let failed = |source| AppError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    // A server that is started again finds its port free though connections of the last one linger.
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(address).map_err(failed)?;
+    let listener = socket.listen(limits::LISTEN_BACKLOG).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
@@ -212,15 +218,22 @@ async fn serve_http(
         settings: Arc::new(config.http.clone()),
         metrics: RenderMetrics::new(move || recorder.render()),
     };
+    let divided =
+        open_files::connections(config.server.connections, config.actor_threads, config.operator_listen.is_some());
     let serve = |listener, port| {
         let (stop, router) = (stop.clone(), router(state.clone(), port));
-        tokio::spawn(server::serve(listener, router, config.server, async move { stop.cancelled().await }))
+        let connections = match port {
+            Port::All | Port::Public => divided.public,
+            Port::Operator => divided.operator,
+        };
+        let settings = ServerSettings { connections, ..config.server };
+        tokio::spawn(server::serve(listener, router, settings, async move { stop.cancelled().await }))
     };
-    let (listener, address) = listen(config.listen).await?;
+    let (listener, address) = listen(config.listen)?;
     let Some(operator) = config.operator_listen else {
         return Ok((vec![serve(listener, Port::All)], address, None));
     };
-    let (operator_listener, operator_address) = listen(operator).await?;
+    let (operator_listener, operator_address) = listen(operator)?;
     let servers = vec![serve(listener, Port::Public), serve(operator_listener, Port::Operator)];
     Ok((servers, address, Some(operator_address)))
 }
