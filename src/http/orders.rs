@@ -14,7 +14,7 @@ use crate::http::extract::{Id, OptionalJson, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, problems};
-use crate::http::page::Paging;
+use crate::http::page::{List, Paging};
 use crate::http::timeline::TimelineItem;
 use crate::http::vendors::may_know_of;
 use crate::http::{Settings, query};
@@ -34,7 +34,7 @@ pub struct PageQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// What an earlier page gave as `next_cursor`.
-    #[param(pattern = "^[0-9a-f]{48}$")]
+    #[param(pattern = "^[0-9a-f]{64}$")]
     cursor: Option<String>,
 }
 
@@ -233,8 +233,8 @@ pub async fn cancel_order(
     }
 }
 
-async fn listed(engine: &Engine, settings: &Settings, of: OrdersOf, asked: &PageQuery) -> Result<Response> {
-    let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
+async fn listed(engine: &Engine, settings: &Settings, at: &str, of: OrdersOf, asked: &PageQuery) -> Result<Response> {
+    let paging = Paging::new(List::new(at, &of), asked.limit, asked.cursor.as_deref())?;
     let share_of = match of {
         OrdersOf::Vendor(vendor) => Some(vendor),
         OrdersOf::All | OrdersOf::Cart(_) | OrdersOf::Customer(_) => None,
@@ -269,7 +269,7 @@ pub async fn list_orders(
         Principal::Vendor(vendor) => OrdersOf::Vendor(vendor),
         Principal::Staff => OrdersOf::All,
     };
-    listed(&engine, &settings, of, &asked).await
+    listed(&engine, &settings, "/v1/orders", of, &asked).await
 }
 
 problems!(ListVendorOrdersProblems: AUTH, LISTS, &[&VENDOR_UNKNOWN]);
@@ -286,5 +286,5 @@ pub async fn list_vendor_orders(
     Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
     may_know_of(caller.principal, vendor)?;
-    listed(&engine, &settings, OrdersOf::Vendor(vendor), &asked).await
+    listed(&engine, &settings, "/v1/vendors/orders", OrdersOf::Vendor(vendor), &asked).await
 }

@@ -11,7 +11,7 @@ use crate::http::error::{INVALID_QUERY, PRODUCT_UNKNOWN, Result, UNAVAILABLE, VE
 use crate::http::extract::{Id, Query, parse_id};
 use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::openapi::{LISTS, READS, problems};
-use crate::http::page::Paging;
+use crate::http::page::{List, Paging};
 use crate::http::valid::Faults;
 use crate::http::{Settings, query};
 use crate::limits;
@@ -31,7 +31,7 @@ pub struct ProductQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// What an earlier page gave as `next_cursor`.
-    #[param(pattern = "^[0-9a-f]{48}$")]
+    #[param(pattern = "^[0-9a-f]{64}$")]
     cursor: Option<String>,
     /// Only this vendor's.
     #[param(value_type = Option<VendorId>)]
@@ -104,12 +104,12 @@ pub async fn list_products(
     faults.optional_line("category", asked.category.as_deref(), limits::SHORT_TEXT);
     faults.optional_line("q", asked.q.as_deref(), limits::SHORT_TEXT);
     faults.done(&INVALID_QUERY)?;
-    let paging = Paging::new(asked.limit, asked.cursor.as_deref())?;
     let filter = ProductFilter {
         vendor: asked.vendor.as_deref().map(parse_id).transpose()?,
         category: asked.category,
         text: asked.q.filter(|text| !text.is_empty()),
     };
+    let paging = Paging::new(List::new("/v1/products", &filter), asked.limit, asked.cursor.as_deref())?;
     let after = paging.after.map(|(at, id)| (at, ProductId::from_uuid(id)));
     // Read before the rows: what they hold may be newer than what is said, never older.
     let as_of = engine.as_of();

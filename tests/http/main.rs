@@ -4,6 +4,7 @@
 mod support;
 
 mod checkout;
+mod cursors;
 mod durability;
 mod faults;
 mod idempotency;
