@@ -26,6 +26,10 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
+/// Marks an answer whose bytes are there once for everybody: whoever does not take it holds nothing.
+#[derive(Clone, Copy)]
+pub struct Shared;
+
 /// 200 with a body.
 pub fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)

@@ -16,6 +16,10 @@ pub const CONNECTIONS: &str = "haat_http_connections";
 pub const TIMEOUTS: &str = "haat_http_connection_timeouts_total";
 /// Connections closed at once, since as many were open as may be.
 pub const REFUSED: &str = "haat_http_connections_refused_total";
+/// Bytes of answers that clients have not taken yet.
+pub const ANSWER_BYTES: &str = "haat_http_answer_bytes";
+/// Answers given up with their stream, or with all of their connection, since clients had too much to take.
+pub const ANSWERS_GIVEN_UP: &str = "haat_http_answers_given_up_total";
 /// Bodies refused, by reason.
 pub const BODIES_REJECTED: &str = "haat_http_bodies_rejected_total";
 /// Handlers that panicked.
@@ -31,6 +35,11 @@ pub fn describe() {
         "Connections ended for taking too long: over a head, over taking an answer, or idle."
     );
     metrics::describe_counter!(REFUSED, "Connections closed at once, since as many were open as may be.");
+    metrics::describe_gauge!(ANSWER_BYTES, Unit::Bytes, "Bytes of answers that clients have not taken yet.");
+    metrics::describe_counter!(
+        ANSWERS_GIVEN_UP,
+        "Streams given up, or connections ended, since a connection or all of them had too many answers to take."
+    );
     metrics::describe_counter!(BODIES_REJECTED, "Request bodies refused, by reason.");
     metrics::describe_counter!(PANICS, "Handlers that panicked; each was answered with 500.");
 }
@@ -53,6 +62,16 @@ pub fn timed_out(at: &'static str) {
 /// Counts a connection that is one too many.
 pub fn connection_refused() {
     metrics::counter!(REFUSED).increment(1);
+}
+
+/// The gauge of answers that clients have not taken.
+pub fn answer_bytes() -> Gauge {
+    metrics::gauge!(ANSWER_BYTES)
+}
+
+/// Counts an answer, or a connection, that was given up for want of room, and where there was none.
+pub fn answers_given_up(at: &'static str) {
+    metrics::counter!(ANSWERS_GIVEN_UP, "at" => at).increment(1);
 }
 
 /// Methods as labels: a client may invent others.

@@ -16,6 +16,7 @@ pub mod object;
 pub mod observe;
 pub mod openapi;
 pub mod orders;
+mod outstanding;
 pub mod page;
 pub mod prefer;
 pub mod products;

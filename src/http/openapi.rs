@@ -2,13 +2,20 @@
 //! here they become responses, one per status, with an example per code.
 
 use crate::http::HttpState;
+use crate::http::answer::Shared;
 use crate::http::carts::Nothing;
 use crate::http::error::{self, FieldError, PROBLEMS_PAGE, Problem, ProblemKind};
 use crate::http::money::MoneyBody;
 use crate::http::schema;
 use axum::Router;
-use axum::response::Html;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse};
 use axum::routing::get;
+use bytes::Bytes;
+use dashmap::DashMap;
+use http::{HeaderMap, Method, StatusCode};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -221,7 +228,57 @@ pub fn pages(document: OpenApi) -> Router<HttpState> {
     let page: Arc<str> = problems_page().into();
     let problems = get(move || async move { Html(page.to_string()) });
     let swagger: Router<HttpState> = SwaggerUi::new("/docs").url("/openapi.json", document).into();
-    swagger.route(PROBLEMS_PAGE, problems)
+    let once = Arc::new(Pages::default());
+    let shared = axum::middleware::from_fn(move |request: Request, next: Next| {
+        let once = once.clone();
+        async move { once.answer(request, next).await }
+    });
+    swagger.route(PROBLEMS_PAGE, problems).layer(shared)
+}
+
+/// Pages that are the same for everybody: made once, and then shared. A megabyte for each who asks would be a gift to
+/// whoever asks often and reads nothing.
+#[derive(Default)]
+struct Pages(DashMap<Box<str>, (HeaderMap, Bytes), foldhash::fast::RandomState>);
+
+impl Pages {
+    /// There are fewer, but one of them can be spelled in many ways.
+    const MOST: usize = 64;
+
+    async fn answer(&self, request: Request, next: Next) -> axum::response::Response {
+        if request.method() != Method::GET {
+            return next.run(request).await;
+        }
+        let path: Box<str> = request.uri().path().into();
+        if let Some(page) = self.0.get(&path) {
+            return Self::shared(page.0.clone(), page.1.clone());
+        }
+        let answer = next.run(request).await;
+        if answer.status() != StatusCode::OK || self.0.len() >= Self::MOST {
+            return answer;
+        }
+        let (parts, body) = answer.into_parts();
+        match axum::body::to_bytes(body, usize::MAX).await {
+            Ok(bytes) => {
+                // Another spelling of a page that is there has the same bytes.
+                let same = self.0.iter().find(|page| page.1 == bytes).map(|page| page.1.clone());
+                let bytes = same.unwrap_or(bytes);
+                self.0.insert(path, (parts.headers.clone(), bytes.clone()));
+                Self::shared(parts.headers, bytes)
+            }
+            Err(error) => {
+                tracing::error!(%error, "a page of the documentation could not be made");
+                Problem::new(&error::INTERNAL, "the page could not be made").into_response()
+            }
+        }
+    }
+
+    fn shared(headers: HeaderMap, bytes: Bytes) -> axum::response::Response {
+        let mut answer = axum::response::Response::new(Body::from(bytes));
+        *answer.headers_mut() = headers;
+        answer.extensions_mut().insert(Shared);
+        answer
+    }
 }
 
 fn problems_page() -> String {
@@ -334,5 +391,42 @@ mod tests {
         let RefOr::T(content) = &response.content["application/problem+json"] else { panic!("a content") };
         let examples = &content.examples;
         assert!(examples.contains_key("invalid_body") && examples.contains_key("idempotency_key_reused"));
+    }
+
+    /// What is the same for everybody is in memory once, however often it is asked for and however its path is spelled.
+    #[tokio::test]
+    async fn pages_are_shared() {
+        use axum::body::Body;
+        use tower::ServiceExt;
+        let pages = Arc::new(Pages::default());
+        let made = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (shared, count) = (pages.clone(), made.clone());
+        let handler = move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            async { ([("x-kind", "page")], vec![b'x'; 100_000]) }
+        };
+        let router: Router = Router::new().route("/docs/{*rest}", get(handler)).layer(axum::middleware::from_fn(
+            move |request: Request, next: Next| {
+                let shared = shared.clone();
+                async move { shared.answer(request, next).await }
+            },
+        ));
+        let ask = async |path: &str| {
+            let answer = router.clone().oneshot(http::Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!((answer.status().as_u16(), &answer.headers()["x-kind"]), (200, &"page".parse().unwrap()));
+            assert!(answer.extensions().get::<Shared>().is_some());
+            axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap()
+        };
+        let (first, again, other) = (ask("/docs/a").await, ask("/docs/a").await, ask("/docs/%61").await);
+        assert_eq!(first.len(), 100_000);
+        assert!(first.as_ptr() == again.as_ptr() && first.as_ptr() == other.as_ptr());
+        assert_eq!(made.load(std::sync::atomic::Ordering::SeqCst), 2);
+        for number in 0..2 * Pages::MOST {
+            let _ = router
+                .clone()
+                .oneshot(http::Request::get(format!("/docs/{number}")).body(Body::empty()).unwrap())
+                .await;
+        }
+        assert_eq!(pages.0.len(), Pages::MOST);
     }
 }

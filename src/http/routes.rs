@@ -38,3 +38,9 @@ pub fn health() -> OpenApiRouter<HttpState> {
 pub fn operation() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new().routes(routes!(health::metrics))
 }
+
+/// Whether the answer to this path may be much longer than one entity: a list.
+pub fn may_be_long(path: &str) -> bool {
+    matches!(path, "/v1/products" | "/v1/orders" | "/v1/admin/sandbox/charges" | "/metrics")
+        || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders"))
+}

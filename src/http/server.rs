@@ -6,18 +6,21 @@
 //! is closed at once: to tell it why would take the buffers and the waiting that the limit is there to save. On shutdown idle
 //! connections are closed at once and requests in flight are finished.
 
+use crate::http::answer::Shared;
+use crate::http::outstanding::{Connection, NoRoom, Outstanding};
 use crate::http::watch::{Watch, Watched, WatchedBody};
-use crate::http::{metrics, unread};
+use crate::http::{metrics, routes, unread};
 use crate::limits;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
+use http::Version;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -53,6 +56,10 @@ pub struct ServerSettings {
     pub answer: Duration,
     /// Connections open at the same time; past it a new one is closed at once.
     pub connections: usize,
+    /// Bytes of answers that one connection may have to take before further ones wait.
+    pub answer_bytes_per_connection: usize,
+    /// Bytes of answers that all connections of a port together may have to take.
+    pub answer_bytes: usize,
     /// How long a stop waits for requests in flight.
     pub drain: Duration,
 }
@@ -64,6 +71,8 @@ impl Default for ServerSettings {
             keep_alive: Duration::from_millis(limits::KEEP_ALIVE_MS),
             answer: Duration::from_millis(limits::ANSWER_MS),
             connections: limits::CONNECTIONS,
+            answer_bytes_per_connection: limits::ANSWER_BYTES_PER_CONNECTION,
+            answer_bytes: limits::ANSWER_BYTES,
             drain: Duration::from_millis(limits::DRAIN_MS),
         }
     }
@@ -78,6 +87,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let outstanding = Outstanding::new(settings.answer_bytes_per_connection, settings.answer_bytes);
     let mut shutdown = pin!(shutdown);
     let mut backoff = AcceptBackoff::default();
     loop {
@@ -93,7 +103,7 @@ pub async fn serve(
             }
             Ok((stream, _)) => {
                 backoff = AcceptBackoff::default();
-                tasks.spawn(connection(stream, router.clone(), settings, stopping.clone()));
+                tasks.spawn(connection(stream, router.clone(), settings, outstanding.connection(), stopping.clone()));
             }
             Err(error) => {
                 tokio::select! {
@@ -141,34 +151,61 @@ impl AcceptBackoff {
 struct Watching {
     router: Router,
     watch: Watch,
+    answers: Arc<Connection>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Watching {
     type Response = Response<WatchedBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Error = NoRoom;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, NoRoom>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = self.watch.started();
+        let answers = self.answers.clone();
         let (parts, body) = request.into_parts();
+        // One after the other is taken before the next is made, but by HTTP/2.
+        let waits = parts.version == Version::HTTP_2 && routes::may_be_long(parts.uri.path());
         let (body, leftover) = unread::lend(parts.version, &parts.headers, body);
         let answer = self.router.clone().call(Request::from_parts(parts, body));
         Box::pin(async move {
-            let mut answer = answer.await?;
+            let set_aside = if waits { Some(answers.room().await) } else { None };
+            let Ok(mut answer) = answer.await;
             leftover.discard(answer.headers_mut()).await;
-            Ok(answer.map(|body| in_flight.answers_with(body)))
+            let outgoing = match answer.extensions().get::<Shared>() {
+                Some(Shared) => None,
+                None => {
+                    let bytes = http_body::Body::size_hint(answer.body()).lower();
+                    answers.hold(usize::try_from(bytes).unwrap_or(usize::MAX), set_aside)?
+                }
+            };
+            Ok(answer.map(|body| in_flight.answers_with(body, outgoing)))
         })
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, settings: ServerSettings, stopping: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    settings: ServerSettings,
+    answers: Arc<Connection>,
+    stopping: CancellationToken,
+) {
     let gauge = metrics::connections();
     gauge.increment(1);
-    serve_connection(stream, router, settings, stopping).await;
+    tokio::select! {
+        () = answers.is_to_end() => {}
+        () = serve_connection(stream, router, settings, answers.clone(), stopping) => {}
+    }
     gauge.decrement(1);
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSettings, stopping: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    router: Router,
+    settings: ServerSettings,
+    answers: Arc<Connection>,
+    stopping: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
@@ -181,7 +218,7 @@ async fn serve_connection(stream: TcpStream, router: Router, settings: ServerSet
     // something is written to it: its request runs to its end, which it would do in the engine anyway.
     builder.http1().half_close(true);
     builder.http2().timer(TokioTimer::new());
-    let mut served = pin!(builder.serve_connection(io, Watching { router, watch: watch.clone() }));
+    let mut served = pin!(builder.serve_connection(io, Watching { router, watch: watch.clone(), answers }));
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;
     // Until when a stop waits for what was asked after the farewell.
@@ -250,7 +287,6 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::{BodyExt, Empty};
     use std::net::SocketAddr;
-    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::{Semaphore, mpsc, oneshot};
     use tokio::task::JoinHandle;

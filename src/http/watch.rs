@@ -1,6 +1,7 @@
 //! What one connection is at: expecting a head, busy, handing answers over, or idle. [`Watched`] sees the bytes that come and go,
 //! [`InFlight`] the requests, and [`Watch::deadline`] says how long the present phase may last.
 
+use crate::http::outstanding::Outgoing;
 use crate::http::server::{ServerSettings, now};
 use axum::body::Body;
 use bytes::Bytes;
@@ -153,10 +154,10 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// The handler is done: from now on the client is to take the answer.
-    pub(super) fn answers_with(mut self, body: Body) -> WatchedBody {
+    /// The handler is done: from now on the client is to take the answer, which is counted if it is large.
+    pub(super) fn answers_with(mut self, body: Body, outgoing: Option<Outgoing>) -> WatchedBody {
         self.answer = Some(self.watch.answered());
-        WatchedBody { body, _in_flight: self }
+        WatchedBody { body, outgoing, _in_flight: self }
     }
 }
 
@@ -227,10 +228,22 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// A body that keeps its request in flight until it is handed over.
+/// A body that keeps its request in flight until it is handed over, and is counted for as long as its bytes are there.
 pub(super) struct WatchedBody {
     body: Body,
+    outgoing: Option<Outgoing>,
     _in_flight: InFlight,
+}
+
+impl WatchedBody {
+    /// The last frame. What is counted is of one, which HTTP/2 takes over whole when only a byte of its window is open: so
+    /// the count goes with the bytes.
+    fn handed_over(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match (frame.into_data(), self.outgoing.take()) {
+            (Ok(bytes), Some(outgoing)) => Frame::data(outgoing.with(bytes)),
+            (data, _) => data.map_or_else(|other| other, Frame::data),
+        }
+    }
 }
 
 impl http_body::Body for WatchedBody {
@@ -238,7 +251,12 @@ impl http_body::Body for WatchedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) if self.outgoing.is_some() && self.body.is_end_stream() => {
+                Poll::Ready(Some(Ok(self.handed_over(frame))))
+            }
+            other => other,
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -270,7 +288,7 @@ mod tests {
     #[test]
     fn the_oldest_answer_counts_until_it_is_taken() {
         let (watch, settings) = (Watch::new(), ServerSettings::default());
-        let answer = || watch.started().answers_with(Body::empty());
+        let answer = || watch.started().answers_with(Body::empty(), None);
         let running = watch.started();
         assert_eq!(watch.deadline(&settings), None, "handlers have deadlines of their own");
         let (first, second) = (answer(), answer());

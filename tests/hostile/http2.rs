@@ -437,3 +437,112 @@ async fn frames_out_of_place_end_the_connection() {
     }
     target.unharmed().await;
 }
+
+/// SETTINGS with this window for each stream.
+fn window(bytes: u32) -> Vec<u8> {
+    frame(SETTINGS, 0, 0, &[&[0, 4][..], &bytes.to_be_bytes()].concat())
+}
+
+/// A catalog whose page takes more than this many bytes.
+async fn long_page(target: &Target, bytes: usize) {
+    let client = target.client;
+    let admin = token(&Bearer::Admin("root".into()));
+    let vendor = client.post("/v1/vendors", &serde_json::json!({"name": "V"})).bearer(&admin).send().await.expect(201);
+    let path = format!("/v1/vendors/{}/products", vendor.field("id"));
+    for number in 0..=bytes / 4_000 {
+        let sku = serde_json::json!({"code": "S", "price": {"amount": "1.00", "currency": "BDT"}, "on_hand": 1});
+        let product = serde_json::json!({"title": number.to_string(), "description": "d".repeat(4_000), "skus": [sku]});
+        client.post(&path, &product).bearer(&admin).send().await.expect(201);
+    }
+    crate::process::until("the page to be that long", async || {
+        (client.get("/v1/products").send().await.expect(200).text.len() > bytes).then_some(())
+    })
+    .await;
+}
+
+const UNREAD: &str = haat::http::metrics::ANSWER_BYTES;
+
+/// Asks for so many pages, and takes none of them.
+async fn takes_nothing(target: &Target, pages: u32, window_bytes: u32) -> H2 {
+    let mut h2 = H2::connect(target).await;
+    let mut sent = window(window_bytes);
+    for number in 0..pages {
+        sent.extend(frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &get("/v1/products")));
+    }
+    h2.0.send(sent).await;
+    h2
+}
+
+/// A client that asks for two hundred long answers and takes none makes the server hold no more than its bound, whether
+/// its window is shut or a byte wide; once it takes them it gets every one of them whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_a_connection_does_not_take_are_bounded() {
+    const PAGES: u32 = 200;
+    const MOST: usize = 1024 * 1024;
+    let target = Target::start_with(Hooks::default(), |config| config.server.answer_bytes_per_connection = MOST).await;
+    long_page(&target, 100_000).await;
+    for narrow in [0, 1] {
+        let mut h2 = takes_nothing(&target, PAGES, narrow).await;
+        crate::process::until("answers to wait", async || {
+            (target.figure(UNREAD).await > MOST as f64 / 2.0).then_some(())
+        })
+        .await;
+        for _ in 0..50 {
+            target.client.get("/readyz").send().await.expect(200);
+            assert!(target.figure(UNREAD).await <= MOST as f64);
+        }
+        // Now it reads: both windows, of the streams and of the connection, are open.
+        let mut open = window(0x7fff_ffff);
+        open.extend(frame(WINDOW_UPDATE, 0, 0, &0x7000_0000_u32.to_be_bytes()));
+        h2.0.send(open).await;
+        let (mut ended, mut bytes) = (0, BTreeMap::<u32, usize>::new());
+        while ended < PAGES {
+            let frame = h2.next().await.expect("the connection goes on");
+            match frame.kind {
+                DATA => {
+                    *bytes.entry(frame.stream).or_default() += frame.payload.len();
+                    ended += u32::from(frame.flags & END_STREAM);
+                }
+                RST_STREAM => panic!("stream {} is given up with code {}", frame.stream, frame.code()),
+                GOAWAY => panic!("the connection ends with code {}", frame.code()),
+                _ => {}
+            }
+        }
+        assert!(bytes.len() == PAGES as usize && bytes.values().all(|length| *length > 100_000), "{bytes:?}");
+        drop(h2);
+        crate::process::until("all to be let go", async || (target.figure(UNREAD).await == 0.0).then_some(())).await;
+    }
+    target.unharmed().await;
+}
+
+/// Many connections that take nothing: those that hold most for longest end, and whoever takes what it asks for is
+/// served all the while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_takes_are_bounded_in_all() {
+    const MOST: usize = 2 * 1024 * 1024;
+    let target = Target::start_with(Hooks::default(), |config| {
+        config.server.answer_bytes_per_connection = MOST / 4;
+        config.server.answer_bytes = MOST;
+    })
+    .await;
+    long_page(&target, 100_000).await;
+    let mut idle = Vec::new();
+    for _ in 0..12 {
+        idle.push(takes_nothing(&target, 50, 0).await);
+        let page = target.client.get("/v1/products").send().await.expect(200);
+        assert!(page.text.len() > 100_000);
+        assert!(target.figure(UNREAD).await <= MOST as f64);
+    }
+    let given_up = format!("{}{{at=\"all\"}}", haat::http::metrics::ANSWERS_GIVEN_UP);
+    crate::process::until("some to end", async || (target.figure(&given_up).await >= 1.0).then_some(())).await;
+    let mut ended = 0;
+    for h2 in &mut idle {
+        // Whatever came before the end is read first.
+        while timeout(Duration::from_millis(20), h2.next()).await.is_ok_and(|frame| frame.is_some()) {}
+        ended += usize::from(h2.0.is_closed());
+    }
+    assert!(ended >= 1, "{ended} ended");
+    drop(idle);
+    crate::process::until("all to be let go", async || (target.figure(UNREAD).await == 0.0).then_some(())).await;
+    target.unharmed().await;
+}
