@@ -18,6 +18,8 @@ pub const VENDOR_SKUS: usize = 100_000;
 pub const SHORT_TEXT: usize = 200;
 /// Characters of a description or a reason.
 pub const LONG_TEXT: usize = 4_000;
+/// Characters of a note about an order that was stuck.
+pub const NOTE: usize = 1_000;
 /// Characters of an idempotency key.
 pub const IDEMPOTENCY_KEY: usize = 255;
 
@@ -106,6 +108,11 @@ pub const PREFER_WAIT_SECONDS: u64 = 30;
 pub const HOLD_MS: i64 = 15 * 60 * 1000;
 /// How long an order may take to be paid, in milliseconds.
 pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
+/// How long an order waits for an answer of its gateway, a vendor or its cart before it counts as stuck, and someone may resolve it, in
+/// milliseconds. Far longer than a call may take: whatever was asked before has come to its end.
+pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
+/// Resolutions of one order: each stands in its timeline.
+pub const RESOLUTIONS: usize = 32;
 /// Holds past their time that a vendor asks about at the same time.
 pub const HOLDS_ASKED_AT_ONCE: usize = 64;
 /// How long one call of a payment gateway may take, in milliseconds.

@@ -2,6 +2,7 @@
 
 use crate::domain::entity::{Part, PaymentCall};
 use crate::domain::ids::{CartId, CustomerId, EntityRef, OrderId, ProductId, VendorId};
+use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{OrderRow, ProductRow, Rows};
 use crate::domain::time::Timestamp;
@@ -381,24 +382,31 @@ pub trait Histories: Send + Sync + 'static {
     async fn history(&self, entity: EntityRef) -> Result<History, StoreError>;
 }
 
-/// The outcome of a charge.
+/// The outcome of a charge. Amounts are what the provider's own books say, whatever the call asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChargeOutcome {
-    /// The money was taken, now or when this was first asked.
-    Charged,
+    /// So much was taken, now or when this was first asked.
+    Charged(Money),
     /// The means of payment was refused, for this reason.
     Declined(String),
     /// The charge was voided before it took place: it never will.
     Voided,
 }
 
-/// The outcome of a void.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The outcome of a void. Amounts are what the provider's own books say, whatever the call asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VoidOutcome {
     /// Nothing had been taken, and nothing will.
     Voided,
-    /// The whole amount had been taken and is given back.
-    Refunded,
+    /// So much had been taken, all of it is given back.
+    Refunded(Money),
+    /// It will not be undone, however often it is asked for: someone has to see to it. What may yet come right is a [`GatewayError`].
+    Refused {
+        /// Why, in the provider's words.
+        reason: String,
+        /// What it has taken and keeps, where it says so.
+        taken: Option<Money>,
+    },
 }
 
 /// Why a gateway gave no outcome: unknown, so it is asked again under the same idempotency key.
@@ -425,7 +433,7 @@ pub struct LedgerEntry {
     /// The order, which is the idempotency key.
     pub order: OrderId,
     /// How much.
-    pub amount: crate::domain::money::Money,
+    pub amount: Money,
     /// `charged`, `declined`, `voided` (nothing was taken and nothing will be) or `refunded`.
     pub status: &'static str,
     /// When it came to stand so.

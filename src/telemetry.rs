@@ -54,6 +54,10 @@ pub mod names {
     pub const PAYMENT_CALLS: &str = "haat_payment_calls_total";
     /// Histogram, by call: how long a call of a payment gateway takes.
     pub const PAYMENT_SECONDS: &str = "haat_payment_call_seconds";
+    /// Counter, by reason: orders that were quarantined until someone resolves them.
+    pub const ORDERS_QUARANTINED: &str = "haat_orders_quarantined_total";
+    /// Gauge: orders that wait for someone, or have waited too long for an answer.
+    pub const ORDERS_STUCK: &str = "haat_orders_stuck";
     /// Gauge, by status: orders.
     pub const ORDERS: &str = "haat_orders";
 }
@@ -83,6 +87,8 @@ const HELP: &[(&str, &str, char)] = &[
     (names::CHECKPOINT_REFUSED, "Entities whose rows a constraint refused.", 'c'),
     (names::PAYMENT_CALLS, "Calls of payment gateways, by outcome.", 'c'),
     (names::PAYMENT_SECONDS, "How long a call of a payment gateway takes.", 'h'),
+    (names::ORDERS_QUARANTINED, "Orders that were quarantined until someone resolves them, by reason.", 'c'),
+    (names::ORDERS_STUCK, "Orders that wait for someone, or have waited too long for an answer.", 'g'),
     (names::ORDERS, "Orders, by status.", 'g'),
 ];
 

@@ -8,7 +8,8 @@ use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    Address, Milestone, OrderCommand, OrderEvent, OrderReply, OrderStatus, PaymentChoice, Placement,
+    Address, Milestone, OrderCommand, OrderEvent, OrderReply, OrderStatus, PaymentChoice, Placement, Resolution,
+    ResolveAs,
 };
 use haat::domain::record::{Answer, IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, Shortage};
@@ -43,6 +44,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     PaymentDeadlinePassed = "payment_deadline_passed", PaymentVoided = "payment_voided",
     PaymentRefunded = "payment_refunded", StockCommitted = "stock_committed", StockReleased = "stock_released",
     CartReopened = "cart_reopened", CartClosed = "cart_closed", Ended = "ended", Quarantined = "quarantined",
+    PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
@@ -58,7 +60,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     StockReleased = "stock_released", StepFailed = "step_failed", HoldDue = "hold_due", Charged = "charged",
     Declined = "declined", Voided = "voided", Refunded = "refunded", CartReopened = "cart_reopened",
     Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
-    Tick = "tick",
+    Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", AdjustStock = "adjust_stock",
@@ -203,18 +205,40 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::CancelRequested,
         OrderEvent::PaymentDeadlinePassed,
         OrderEvent::PaymentVoided,
-        OrderEvent::PaymentRefunded { amount: 250_000 },
+        OrderEvent::PaymentRefunded { amount: 250_000, told: None },
+        OrderEvent::PaymentRefunded { amount: 0, told: Some(Money::new(1_000, "USD".parse().unwrap())) },
         OrderEvent::StockCommitted { vendor },
         OrderEvent::StockReleased { vendor },
         OrderEvent::CartReopened,
         OrderEvent::CartClosed,
         OrderEvent::Quarantined { vendor, reason: Reject::CommandPoisoned },
+        OrderEvent::PaymentDiffered { told: Money::new(50_000, Currency::BDT), given_back: false },
+        OrderEvent::PaymentDiffered { told: Money::new(50_000, Currency::BDT), given_back: true },
+        OrderEvent::VoidRefused { reason: "charge_not_refundable".into(), taken: None },
+        OrderEvent::VoidRefused {
+            reason: "charge_not_refundable".into(),
+            taken: Some(Money::new(250_000, Currency::BDT)),
+        },
     ];
+    events
+        .extend(ResolveAs::ALL.into_iter().map(|verb| OrderEvent::Resolved { resolution: Box::new(resolution(verb)) }));
     events.extend(refusals().into_iter().map(|reason| OrderEvent::StockRefused { vendor, reason }));
     events.extend(
         OrderStatus::ALL.into_iter().filter(|status| status.is_end()).map(|status| OrderEvent::Ended { status }),
     );
     events
+}
+
+/// With all that may be said of it where money is concerned, and with nothing else.
+fn resolution(verb: ResolveAs) -> Resolution {
+    let of_money = matches!(verb, ResolveAs::Paid | ResolveAs::Refunded);
+    Resolution {
+        verb,
+        by: "rina".into(),
+        note: "the bank called".into(),
+        amount: of_money.then(|| Money::new(250_000, Currency::BDT)),
+        reference: of_money.then(|| "ch_1".into()),
+    }
 }
 
 fn vendor_events() -> Vec<VendorEvent> {
@@ -258,10 +282,15 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::StockReleased { vendor },
         OrderCommand::StepFailed { vendor, reason: Reject::CommandPoisoned },
         OrderCommand::HoldDue { vendor, until: at(900_000) },
-        OrderCommand::Charged,
+        OrderCommand::Charged { amount: None },
+        OrderCommand::Charged { amount: Some(Money::new(250_000, Currency::BDT)) },
         OrderCommand::Declined { reason: "no funds".into() },
         OrderCommand::Voided,
-        OrderCommand::Refunded,
+        OrderCommand::Refunded { amount: None },
+        OrderCommand::Refunded { amount: Some(Money::new(250_000, Currency::BDT)) },
+        OrderCommand::VoidRefused { reason: "too late".into(), taken: None },
+        OrderCommand::VoidRefused { reason: "too late".into(), taken: Some(Money::new(1, Currency::BDT)) },
+        OrderCommand::Resolve { by, resolution: Box::new(resolution(ResolveAs::Retry)) },
         OrderCommand::CartReopened,
         OrderCommand::Cancel { by },
         OrderCommand::Get { by: Principal::Vendor(vendor) },

@@ -9,7 +9,7 @@ use haat::domain::entity::{Entity, Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::invariants::Breach;
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{Milestone, Order, OrderCommand, OrderStatus};
+use haat::domain::order::{Milestone, Order, OrderCommand, OrderStatus, ResolveAs};
 use haat::domain::reject::{Reject, Shortage};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand, WantedLine};
@@ -17,7 +17,7 @@ use haat::limits;
 use uuid::Uuid;
 use world::World;
 use world::gateway::{APPROVE, SILENT};
-use world::shop::{STOCK, buyer, cart, details, sku, vendor};
+use world::shop::{STOCK, buyer, cart, details, resolution, sku, vendor};
 
 /// The shop, and a cart that was just checked out.
 fn checked_out(token: &str) -> (World, OrderId) {
@@ -134,7 +134,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let nobody = Order::new(OrderId::from_uuid(Uuid::from_u128(7)));
             vec![
                 refusal(&nobody, OrderCommand::Get { by: Principal::Staff }, now),
-                refusal(&nobody, OrderCommand::Charged, now),
+                refusal(&nobody, OrderCommand::Charged { amount: None }, now),
                 refusal(&nobody, OrderCommand::Cancel { by: Principal::Staff }, now),
                 refusal(placed, OrderCommand::Get { by: buyer(1) }, now),
                 refusal(placed, OrderCommand::GetTimeline { by: Principal::Vendor(vendor(1)) }, now),
@@ -177,6 +177,42 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         // Given by the shell.
         Reject::CommandPoisoned => vec![reject.clone()],
+        Reject::NothingToResolve { .. } => {
+            let resolve = |verb, amount| OrderCommand::Resolve {
+                by: Principal::Staff,
+                resolution: Box::new(resolution(verb, amount)),
+            };
+            let (mut world, order) = checked_out(APPROVE);
+            world.gateway.tells = Some(Money::new(1, Currency::BDT));
+            world.settle();
+            let state = &world.orders[&order].state;
+            let (mut paid, paid_order) = checked_out(APPROVE);
+            paid.settle();
+            let settled = &paid.orders[&paid_order].state;
+            let mut given: Vec<Reject> =
+                ResolveAs::ALL.map(|verb| refusal(settled, resolve(verb, None), later)).to_vec();
+            // Before the amount.
+            given.push(refusal(state, resolve(ResolveAs::WriteOff, Some(Money::new(0, yen()))), later));
+            given
+        }
+        Reject::AmountDiffers { .. } => {
+            let (mut world, order) = checked_out(APPROVE);
+            world.gateway.tells = Some(Money::new(1, Currency::BDT));
+            world.settle();
+            let total = world.order_view(order).total;
+            let state = &world.orders[&order].state;
+            let mut given = Vec::new();
+            for (verb, right) in [(ResolveAs::Paid, total), (ResolveAs::Refunded, 1)] {
+                for wrong in [Money::new(right + 1, Currency::BDT), Money::new(right, yen()), Money::new(-right, yen())]
+                {
+                    let resolution = Box::new(resolution(verb, Some(wrong)));
+                    let reject = refusal(state, OrderCommand::Resolve { by: Principal::Staff, resolution }, later);
+                    assert_eq!(reject, Reject::AmountDiffers { expected: Money::new(right, Currency::BDT) });
+                    given.push(reject);
+                }
+            }
+            given
+        }
         // Given by the node, which alone knows the forms of the gateway's tokens, before a cart that has no order is asked.
         Reject::PaymentUnsupported { .. } => vec![reject.clone()],
         Reject::CartCheckingOut => {
@@ -390,6 +426,8 @@ fn all() -> Vec<Reject> {
         Reject::OrderCancelled,
         Reject::OrderExpired,
         Reject::OrderNotCancellable { status: OrderStatus::Paid },
+        Reject::NothingToResolve { may: vec![ResolveAs::Retry] },
+        Reject::AmountDiffers { expected: money },
         Reject::CommandPoisoned,
     ]
 }

@@ -175,8 +175,8 @@ impl PaymentGateway for Nothing {
     fn check_token(&self, _: &str) -> Result<(), String> {
         Ok(())
     }
-    async fn charge(&self, _: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
-        Ok(ChargeOutcome::Charged)
+    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+        Ok(ChargeOutcome::Charged(call.amount))
     }
     async fn void(&self, _: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
         Ok(VoidOutcome::Voided)

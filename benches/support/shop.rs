@@ -145,7 +145,7 @@ pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
     vec![
         OrderCommand::Place { placement: Box::new(placement) },
         OrderCommand::StockHeld { vendor: vendor_id(), lines: held },
-        OrderCommand::Charged,
+        OrderCommand::Charged { amount: None },
         OrderCommand::StockCommitted { vendor: vendor_id() },
     ]
 }

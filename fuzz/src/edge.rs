@@ -178,6 +178,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::PUT, format!("/v1/carts/{cart}/lines/{sku}"), By::Guest),
         route(Method::POST, format!("/v1/carts/{cart}/checkout"), By::Guest),
         route(Method::POST, format!("/v1/orders/{order}/cancel"), By::Guest),
+        route(Method::POST, format!("/v1/admin/orders/{order}/resolve"), By::Admin),
     ]
 }
 
@@ -198,6 +199,7 @@ pub fn paths() -> Vec<String> {
         "/v1/admin/actors".into(),
         format!("/v1/admin/actors/cart/{cart}"),
         "/v1/admin/sandbox/charges".into(),
+        "/v1/admin/orders/stuck".into(),
         "/readyz".into(),
     ]);
     paths

@@ -1,6 +1,7 @@
 //! What the node shows without asking an actor: products, SKUs with their durable available count, and how many orders have
 //! each status. It is filled at start-up and changed only by what has become durable.
 
+use crate::actors::metrics::stuck;
 use crate::domain::entity::{Publication, Shelf};
 use crate::domain::ids::{ProductId, SkuId};
 use crate::domain::order::OrderStatus;
@@ -78,6 +79,10 @@ impl Directory {
                     self.orders[from as usize].fetch_sub(1, Ordering::Relaxed);
                 }
                 self.orders[to as usize].fetch_add(1, Ordering::Relaxed);
+            }
+            Publication::OrderStuck { order, why, detail } => {
+                stuck(why).increment(1);
+                tracing::error!(%order, why, detail, "an order is quarantined until someone resolves it");
             }
         }
     }

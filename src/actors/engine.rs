@@ -123,6 +123,10 @@ impl Engine {
         Self { node: Node::new(parts), ledger }
     }
 
+    pub(super) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
     #[cfg(test)]
     pub(super) fn on(node: Arc<Node>) -> Self {
         Self { node, ledger: None }

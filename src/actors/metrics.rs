@@ -67,6 +67,11 @@ impl PaymentMetrics {
     }
 }
 
+/// Orders that got stuck for this reason.
+pub(super) fn stuck(why: &'static str) -> Counter {
+    metrics::counter!(names::ORDERS_QUARANTINED, "why" => why)
+}
+
 /// Counts a request that was refused because a limit was reached.
 pub(super) fn shed(reason: &'static str) {
     metrics::counter!(names::SHED, "reason" => reason).increment(1);

@@ -15,6 +15,7 @@ mod registry;
 mod shares;
 mod shell;
 mod state;
+mod stuck;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -109,10 +109,11 @@ impl Node {
             Ok(match void {
                 true => match gateway.void(call).await? {
                     VoidOutcome::Voided => ("voided", OrderCommand::Voided),
-                    VoidOutcome::Refunded => ("refunded", OrderCommand::Refunded),
+                    VoidOutcome::Refunded(amount) => ("refunded", OrderCommand::Refunded { amount: Some(amount) }),
+                    VoidOutcome::Refused { reason, taken } => ("refused", OrderCommand::VoidRefused { reason, taken }),
                 },
                 false => match gateway.charge(call).await? {
-                    ChargeOutcome::Charged => (CHARGED, OrderCommand::Charged),
+                    ChargeOutcome::Charged(amount) => (CHARGED, OrderCommand::Charged { amount: Some(amount) }),
                     ChargeOutcome::Declined(reason) => ("declined", OrderCommand::Declined { reason }),
                     // Only a void of ours makes this: its own answer tells the order.
                     ChargeOutcome::Voided => ("voided", OrderCommand::Tick),

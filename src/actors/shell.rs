@@ -151,6 +151,9 @@ impl<E: Hosted> Shell<E> {
                 }
             }
             Ok((now, Ok(events))) => {
+                if !events.is_empty() && E::asks_again(&edge.command) {
+                    self.sent.clear();
+                }
                 let Life::Up(built) = &self.life else { return };
                 match built.entity.reply(&edge.command, !events.is_empty()) {
                     None => {

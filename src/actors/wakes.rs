@@ -2,6 +2,7 @@
 //! restart in a rush does not stand before everybody else's reads.
 
 use crate::actors::envelope::{Envelope, Given, Start};
+use crate::actors::metrics::stuck;
 use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
 use crate::domain::entity::for_kind;
@@ -21,8 +22,18 @@ impl Node {
     /// Wakes entities that are not in memory when their snapshot says so.
     pub(super) async fn run_wakes(self: Arc<Self>) {
         const EVERY: Duration = Duration::from_secs(2);
-        let mut after = None;
+        /// Turns between two counts of what is stuck.
+        const COUNT_EVERY: u32 = 30;
+        // There from the start: an alarm on their rise must not miss the first.
+        for why in ["amount_differs", "void_refused", "step_failed"] {
+            stuck(why).increment(0);
+        }
+        let (mut after, mut turns) = (None, 0u32);
         loop {
+            if turns.is_multiple_of(COUNT_EVERY) {
+                self.count_stuck().await;
+            }
+            turns = turns.wrapping_add(1);
             after = self.wake_some(after, AT_ONCE).await;
             tokio::time::sleep(EVERY).await;
         }

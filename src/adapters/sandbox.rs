@@ -9,6 +9,10 @@
 //! | `tok_slow_<ms>` | is taken so many milliseconds after it was first asked for, by whoever asks then |
 //! | `tok_flaky_<n>` | fails n times, then is taken |
 //! | `tok_lost_reply` | is taken, but whoever had it taken waits for ever; the next to ask hears of it |
+//! | `tok_void_refused` | is taken and never answered, and to give it back is refused for good |
+//!
+//! Every answer tells the amount that stands in the books, whatever the call asked for: one order is charged once, so another amount
+//! under the same order is answered with the first.
 //!
 //! ```text
 //!            ┌─ charge ──▶ charged ── void ──▶ refunded
@@ -157,10 +161,10 @@ impl SandboxGateway {
             return Ok(ChargeStep::Join(receiver));
         }
         if let Some(known) = state.book.standing(call.order) {
-            return charge_outcome(known, call).map(ChargeStep::Known);
+            return Ok(ChargeStep::Known(charge_outcome(known, call)));
         }
         let refusal = match Token::parse(&call.token) {
-            Ok(Token::Approve | Token::LostReply) => None,
+            Ok(Token::Approve | Token::LostReply | Token::VoidRefused) => None,
             Ok(Token::Decline) => Some(Refusal::CardDeclined),
             Ok(Token::Slow(millis)) => {
                 if !waited {
@@ -189,7 +193,7 @@ impl SandboxGateway {
             Err(_) => Some(Refusal::TokenUnknown),
         };
         let (status, outcome) = match refusal {
-            None => (Status::Charged, ChargeOutcome::Charged),
+            None => (Status::Charged, ChargeOutcome::Charged(call.amount)),
             Some(refusal) => (Status::Declined, ChargeOutcome::Declined(refusal.name().to_owned())),
         };
         let receiver = self.submit(&mut state, (call.order, call.amount), status, refusal)?;
@@ -206,9 +210,13 @@ impl SandboxGateway {
                 Status::Voided | Status::Declined => {
                     return Ok(VoidStep::Known(VoidOutcome::Voided));
                 }
-                Status::Refunded => return Ok(VoidStep::Known(VoidOutcome::Refunded)),
+                Status::Refunded => return Ok(VoidStep::Known(VoidOutcome::Refunded(known.amount()))),
+                Status::Charged if Token::parse(&call.token) == Ok(Token::VoidRefused) => {
+                    let reason = "charge_not_refundable".to_owned();
+                    return Ok(VoidStep::Known(VoidOutcome::Refused { reason, taken: Some(known.amount()) }));
+                }
                 // What is given back is what was taken, whatever the caller believes.
-                Status::Charged => (known.amount(), Status::Refunded, VoidOutcome::Refunded),
+                Status::Charged => (known.amount(), Status::Refunded, VoidOutcome::Refunded(known.amount())),
             },
             None => (call.amount, Status::Voided, VoidOutcome::Voided),
         };
@@ -218,19 +226,20 @@ impl SandboxGateway {
 }
 
 /// The outcome that a charge asked again is given.
-fn charge_outcome(known: &Change, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+fn charge_outcome(known: &Change, call: &PaymentCall) -> ChargeOutcome {
     match known.status {
-        Status::Charged if known.amount() != call.amount => {
-            tracing::error!(order = %call.order, taken = %known.amount(), asked = %call.amount, "one order, two amounts");
-            Err(GatewayError(format!("{} was taken for this order, not {}", known.amount(), call.amount)))
+        Status::Charged => {
+            if known.amount() != call.amount {
+                tracing::warn!(order = %call.order, taken = %known.amount(), asked = %call.amount, "one order, two amounts");
+            }
+            ChargeOutcome::Charged(known.amount())
         }
-        Status::Charged => Ok(ChargeOutcome::Charged),
         Status::Declined => {
             let reason = known.reason.unwrap_or(Refusal::CardDeclined);
-            Ok(ChargeOutcome::Declined(reason.name().to_owned()))
+            ChargeOutcome::Declined(reason.name().to_owned())
         }
         // The money is not here, and it never will be: whoever still believes that the order is being paid must hear that.
-        Status::Voided | Status::Refunded => Ok(ChargeOutcome::Voided),
+        Status::Voided | Status::Refunded => ChargeOutcome::Voided,
     }
 }
 
@@ -251,7 +260,12 @@ impl PaymentGateway for SandboxGateway {
         let mut waited = false;
         loop {
             match self.next_of_charge(call, waited)? {
-                ChargeStep::Known(outcome) => return Ok(outcome),
+                ChargeStep::Known(outcome) => {
+                    if Token::parse(&call.token) == Ok(Token::VoidRefused) {
+                        pending::<()>().await;
+                    }
+                    return Ok(outcome);
+                }
                 ChargeStep::Wait(ready_at) => {
                     sleep_until(ready_at).await;
                     waited = true;
@@ -259,7 +273,7 @@ impl PaymentGateway for SandboxGateway {
                 ChargeStep::Join(receiver) => heard(receiver.await)?,
                 ChargeStep::Write(receiver, outcome) => {
                     heard(receiver.await)?;
-                    if Token::parse(&call.token) == Ok(Token::LostReply) {
+                    if matches!(Token::parse(&call.token), Ok(Token::LostReply | Token::VoidRefused)) {
                         pending::<()>().await;
                     }
                     return Ok(outcome);

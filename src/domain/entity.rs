@@ -10,6 +10,7 @@ use super::reject::Reject;
 use super::rows::{ProductRow, Rows, SkuRow};
 use super::time::Timestamp;
 use super::vendor::VendorCommand;
+use crate::limits;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug};
@@ -184,7 +185,20 @@ pub enum Publication {
         /// The status now.
         to: OrderStatus,
     },
+    /// An order is stuck until someone looks at it.
+    OrderStuck {
+        /// Which.
+        order: OrderId,
+        /// Why: a stable code.
+        why: &'static str,
+        /// Why, in words, for the log.
+        detail: String,
+    },
 }
+
+/// What is written as the moment at which an entity is to be woken that waits for people and not for time: the last one
+/// that a clock shows. So they are found in the same index, and in one place.
+pub const FOR_SOMEONE: Timestamp = Timestamp::from_millis(limits::LAST_MOMENT_MS - 1);
 
 /// What is durably available, as the node last published it.
 pub trait Shelf {
@@ -292,6 +306,11 @@ pub trait Entity: Sized + Send + 'static {
 
     /// Whether this command only looks: it is answered also while nothing can be written.
     fn is_read(command: &Self::Command) -> bool;
+
+    /// Whether this command wants all that is outstanding to be asked for at once, however lately it was.
+    fn asks_again(_command: &Self::Command) -> bool {
+        false
+    }
 
     /// Whether this command makes something whose id it brings along. Where that is there already and nothing is recorded, the answer
     /// repeats one that is not kept any more.

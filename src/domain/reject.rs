@@ -2,7 +2,7 @@
 
 use super::ids::SkuId;
 use super::money::{Currency, Money};
-use super::order::OrderStatus;
+use super::order::{OrderStatus, ResolveAs};
 use serde::{Deserialize, Serialize};
 
 /// A SKU of which less is available than was asked for.
@@ -137,9 +137,31 @@ pub enum Reject {
         /// Its status.
         status: OrderStatus,
     },
+    /// The order is not stuck, or this does not lead out of what it is stuck in.
+    #[error("{}", nothing_to_resolve(may))]
+    NothingToResolve {
+        /// What does; nothing when it is not stuck.
+        may: Vec<ResolveAs>,
+    },
+    /// What is said to have been paid or given back is not what it must be.
+    #[error("the amount is {expected}")]
+    AmountDiffers {
+        /// What it must be.
+        expected: Money,
+    },
     /// The command made its entity panic twice; it will not be tried a third time.
     #[error("the command failed twice in the engine and is refused for good")]
     CommandPoisoned,
+}
+
+fn nothing_to_resolve(may: &[ResolveAs]) -> String {
+    match may {
+        [] => "the order is not stuck, or not for long enough".to_owned(),
+        may => {
+            let may: Vec<&str> = may.iter().map(|verb| verb.name()).collect();
+            format!("what this order is stuck in is resolved as {}", may.join(", "))
+        }
+    }
 }
 
 impl Reject {
@@ -171,6 +193,8 @@ impl Reject {
             Reject::OrderCancelled => "order_cancelled",
             Reject::OrderExpired => "order_expired",
             Reject::OrderNotCancellable { .. } => "order_not_cancellable",
+            Reject::NothingToResolve { .. } => "nothing_to_resolve",
+            Reject::AmountDiffers { .. } => "amount_differs",
             Reject::CommandPoisoned => "command_poisoned",
         }
     }
@@ -191,6 +215,7 @@ impl Reject {
                 | Reject::OrderCancelled
                 | Reject::OrderExpired
                 | Reject::OrderNotCancellable { .. }
+                | Reject::NothingToResolve { .. }
                 | Reject::CommandPoisoned
         )
     }

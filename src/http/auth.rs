@@ -246,6 +246,9 @@ role_extractor!(
     /// Lets those in who may see a vendor's orders.
     VendorOffice: Vendor, Staff, Admin);
 role_extractor!(
+    /// Lets the shop's own people in.
+    Office: Staff, Admin);
+role_extractor!(
     /// Lets those in who own carts.
     Buyer: Guest, Customer);
 role_extractor!(

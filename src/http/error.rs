@@ -64,6 +64,7 @@ problems! {
     ORDER_CANCELLED = CONFLICT "order_cancelled" "The order was cancelled";
     ORDER_EXPIRED = CONFLICT "order_expired" "The order expired";
     ORDER_NOT_CANCELLABLE = CONFLICT "order_not_cancellable" "The order cannot be cancelled any more";
+    NOTHING_TO_RESOLVE = CONFLICT "nothing_to_resolve" "The order is not stuck in this way";
     COMMAND_POISONED = CONFLICT "command_poisoned" "The request fails in the engine";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not application/json";
@@ -78,6 +79,7 @@ problems! {
     TOO_MANY = UNPROCESSABLE_ENTITY "too_many" "There are too many";
     SKU_CODE_TAKEN = UNPROCESSABLE_ENTITY "sku_code_taken" "The SKU's code is taken";
     PAYMENT_UNSUPPORTED = UNPROCESSABLE_ENTITY "payment_unsupported" "The means of payment is not taken";
+    AMOUNT_DIFFERS = UNPROCESSABLE_ENTITY "amount_differs" "The amount is another";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something is wrong in the engine";
     OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "Too much is waiting to be done";
     ACTOR_RESTARTING = SERVICE_UNAVAILABLE "actor_restarting" "The actor is being started again";
@@ -117,6 +119,8 @@ pub fn kind_of_reject(reject: &Reject) -> &'static ProblemKind {
         Reject::OrderCancelled => &ORDER_CANCELLED,
         Reject::OrderExpired => &ORDER_EXPIRED,
         Reject::OrderNotCancellable { .. } => &ORDER_NOT_CANCELLABLE,
+        Reject::NothingToResolve { .. } => &NOTHING_TO_RESOLVE,
+        Reject::AmountDiffers { .. } => &AMOUNT_DIFFERS,
         Reject::CommandPoisoned => &COMMAND_POISONED,
     }
 }
@@ -140,6 +144,7 @@ fn field_of(reject: &Reject) -> Option<&'static str> {
         Reject::PriceOutOfRange { .. } => Some("price"),
         Reject::PaymentUnsupported { .. } => Some("payment"),
         Reject::SkuCodeTaken { .. } => Some("skus"),
+        Reject::AmountDiffers { .. } => Some("amount"),
         _ => None,
     }
 }
@@ -342,7 +347,8 @@ mod tests {
             | Reject::StockOutOfRange { .. }
             | Reject::TooMany { .. }
             | Reject::SkuCodeTaken { .. }
-            | Reject::PaymentUnsupported { .. } => 422,
+            | Reject::PaymentUnsupported { .. }
+            | Reject::AmountDiffers { .. } => 422,
             Reject::CartCheckingOut
             | Reject::CartCheckedOut
             | Reject::CartEmpty
@@ -354,6 +360,7 @@ mod tests {
             | Reject::OrderCancelled
             | Reject::OrderExpired
             | Reject::OrderNotCancellable { .. }
+            | Reject::NothingToResolve { .. }
             | Reject::CommandPoisoned => 409,
         }
     }
@@ -386,6 +393,8 @@ mod tests {
             Reject::OrderCancelled,
             Reject::OrderExpired,
             Reject::OrderNotCancellable { status: OrderStatus::Paid },
+            Reject::NothingToResolve { may: Vec::new() },
+            Reject::AmountDiffers { expected: Money::new(1, Currency::BDT) },
             Reject::CommandPoisoned,
         ]
     }

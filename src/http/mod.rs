@@ -20,6 +20,7 @@ mod outstanding;
 pub mod page;
 pub mod prefer;
 pub mod products;
+pub mod resolve;
 pub mod routes;
 pub mod schema;
 pub mod server;

@@ -335,6 +335,8 @@ mod tests {
             ("/v1/admin/actors", "get"),
             ("/v1/admin/actors/{kind}/{id}", "get"),
             ("/v1/admin/sandbox/charges", "get"),
+            ("/v1/admin/orders/stuck", "get"),
+            ("/v1/admin/orders/{order}/resolve", "post"),
         ];
         for (path, method) in contract {
             assert!(document["paths"][path][method].is_object(), "{method} {path}");

@@ -6,6 +6,7 @@ use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentStatus, SubOrderStatus};
 use crate::domain::rows::OrderRow;
+use crate::domain::time::Timestamp;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::auth::{Caller, Canceller, VendorOffice};
 use crate::http::carts::Nothing;
@@ -15,6 +16,7 @@ use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, problems};
 use crate::http::page::{List, Paging};
+use crate::http::resolve::StuckBody;
 use crate::http::timeline::TimelineItem;
 use crate::http::vendors::may_know_of;
 use crate::http::{Settings, query};
@@ -38,6 +40,13 @@ pub struct PageQuery {
     cursor: Option<String>,
 }
 
+impl PageQuery {
+    /// How many, after which place.
+    pub fn paging(&self, list: List) -> Result<Paging> {
+        Paging::new(list, self.limit, self.cursor.as_deref())
+    }
+}
+
 /// An order; to a vendor, only its own share.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OrderBody<'a> {
@@ -52,6 +61,9 @@ pub struct OrderBody<'a> {
     payment: PaymentBody<'a>,
     placed_at: Moment,
     payment_due_at: Moment,
+    /// What it is stuck in; shown to the staff alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck: Option<StuckBody<'a>>,
 }
 
 /// A line of an order.
@@ -89,6 +101,11 @@ fn lines_of<'a>(lines: &[OrderLineBody<'a>], vendor: VendorId) -> Vec<OrderLineB
 }
 
 impl<'a> OrderBody<'a> {
+    /// As it is at this moment: with what it is stuck in by now.
+    pub fn at(order: &'a OrderView, now: Timestamp) -> Self {
+        Self { stuck: StuckBody::new(order, now), ..Self::of_view(order) }
+    }
+
     /// From what the order itself shows.
     pub fn of_view(order: &'a OrderView) -> Self {
         let money = |minor| MoneyBody(Money::new(minor, order.currency));
@@ -119,6 +136,7 @@ impl<'a> OrderBody<'a> {
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             placed_at: Moment(order.placed_at),
             payment_due_at: Moment(order.payment_due_at),
+            stuck: None,
         }
     }
 
@@ -163,6 +181,7 @@ impl<'a> OrderBody<'a> {
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             placed_at: Moment(order.placed_at),
             payment_due_at: Moment(order.payment_due_at),
+            stuck: None,
         }
     }
 }
@@ -181,7 +200,7 @@ pub async fn get_order(
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: None, fresh: false };
     match ask::<Order>(&engine, id, OrderCommand::Get { by: caller.principal }, how).await? {
-        (OrderReply::Order { order }, _) => Ok(ok(&OrderBody::of_view(&order))),
+        (OrderReply::Order { order }, _) => Ok(ok(&OrderBody::at(&order, engine.clock().now()))),
         (other, _) => Err(unexpected(&other)),
     }
 }
@@ -234,7 +253,7 @@ pub async fn cancel_order(
 }
 
 async fn listed(engine: &Engine, settings: &Settings, at: &str, of: OrdersOf, asked: &PageQuery) -> Result<Response> {
-    let paging = Paging::new(List::new(at, &of), asked.limit, asked.cursor.as_deref())?;
+    let paging = asked.paging(List::new(at, &of))?;
     let share_of = match of {
         OrdersOf::Vendor(vendor) => Some(vendor),
         OrdersOf::All | OrdersOf::Cart(_) | OrdersOf::Customer(_) => None,

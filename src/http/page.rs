@@ -51,6 +51,11 @@ impl Paging {
         Ok(Self { limit: checked_limit(limit)?, after, list })
     }
 
+    /// The cursor of the page after this place.
+    pub fn cursor(self, place: Place) -> String {
+        encode(self.list, place)
+    }
+
     /// One more than the page holds: whether it comes tells whether there is a next page.
     pub fn to_ask(self) -> u32 {
         self.limit + 1

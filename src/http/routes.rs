@@ -1,6 +1,6 @@
 //! Every route, nothing else.
 
-use crate::http::{HttpState, admin, carts, checkout, health, orders, products, skus, vendors};
+use crate::http::{HttpState, admin, carts, checkout, health, orders, products, resolve, skus, vendors};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,6 +26,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(admin::list_actors))
         .routes(routes!(admin::get_actor))
         .routes(routes!(admin::list_charges))
+        .routes(routes!(resolve::list_stuck_orders))
+        .routes(routes!(resolve::resolve_order))
         .merge(health())
 }
 

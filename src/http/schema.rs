@@ -3,8 +3,11 @@
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{CartId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Currency;
-use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
 use crate::http::money::{Moment, MoneyBody, PriceInput, TotalInput};
+use crate::http::resolve::ResolveInput;
+use crate::limits;
+use serde_json::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, KnownFormat, SchemaFormat, Type};
@@ -74,6 +77,29 @@ schema! {
             SubOrderStatus::Paid.name(), SubOrderStatus::Released.name(),
         ],
     );
+    ResolveAs, "ResolveAs" => one_of_names(
+        "How an order is led out of what it is stuck in: the same step again; nothing was taken; the total was taken after all; nobody \
+         waits any longer; what was taken was given back.",
+        &ResolveAs::ALL.map(ResolveAs::name),
+    );
+    ResolveInput, "ResolveInput" => OneOfBuilder::new()
+        .description(Some("What someone did about an order that is stuck."))
+        .item(resolve_input(&[ResolveAs::Retry, ResolveAs::Voided, ResolveAs::WriteOff]))
+        .item(
+            resolve_input(&[ResolveAs::Paid])
+                .property("amount", TotalInput::schema())
+                .property("reference", reference())
+                .required("amount")
+                .required("reference"),
+        )
+        .item(
+            resolve_input(&[ResolveAs::Refunded])
+                .property("amount", TotalInput::schema())
+                .property("reference", reference())
+                .required("reference"),
+        )
+        .examples([json!({"as": "retry", "note": "the provider is up again"})])
+        .into();
     Moment, "Moment" => ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
@@ -92,6 +118,42 @@ schema! {
     // With the limit on one price that many digits before the point always fit, whatever the currency; zero is no price.
     PriceInput, "Price" => money_input("A positive price.", 9, true);
     TotalInput, "Total" => money_input("A total.", 14, false);
+}
+
+/// A resolution as one of these.
+fn resolve_input(verbs: &[ResolveAs]) -> ObjectBuilder {
+    let note = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("Why, in a few words."))
+        .min_length(Some(1))
+        .max_length(Some(limits::NOTE))
+        .pattern(Some(r"^(?=[\s\S]*\S)[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"));
+    let names: Vec<&str> = verbs.iter().map(|verb| verb.name()).collect();
+    let example = match verbs {
+        [ResolveAs::Paid] => json!({
+            "as": "paid", "amount": {"amount": "1250.00", "currency": "BDT"}, "reference": "ch_1", "note": "by bank transfer"
+        }),
+        [ResolveAs::Refunded] => json!({"as": "refunded", "reference": "re_1", "note": "sent back by hand"}),
+        _ => json!({"as": "retry", "note": "the provider is up again"}),
+    };
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .title(Some(names.join(", ")))
+        .property("as", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)))
+        .property("note", note)
+        .required("as")
+        .required("note")
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .examples([example])
+}
+
+fn reference() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("Where it stands in the provider's or the bank's books."))
+        .min_length(Some(1))
+        .max_length(Some(limits::SHORT_TEXT))
+        .pattern(Some(r"^(?=.*\S)[^\u0000-\u001f\u007f]*$"))
 }
 
 /// Every ISO 4217 code the engine knows, by its number of digits.

@@ -4,6 +4,7 @@ use crate::domain::ids::VendorId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::TimelineEntry;
 use crate::http::money::{Moment, MoneyBody};
+use crate::http::resolve::ResolutionBody;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,7 +18,7 @@ pub struct TimelineItem<'a> {
     at: Moment,
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `payment_requested`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
-    /// `stock_released`, `quarantined`, or the status in which it ended.
+    /// `stock_released`, `quarantined`, `resolved`, or the status in which it ended.
     #[schema(example = "stock_held")]
     r#type: &'a str,
     /// Whom it concerns, how much, and why, where that can be told.
@@ -33,6 +34,9 @@ pub struct TimelineData<'a> {
     amount: Option<MoneyBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// With `resolved`: who it was, and what they say; shown to the staff alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolution: Option<ResolutionBody<'a>>,
 }
 
 impl<'a> TimelineItem<'a> {
@@ -44,8 +48,9 @@ impl<'a> TimelineItem<'a> {
             r#type: &entry.kind,
             data: TimelineData {
                 vendor_id: entry.vendor,
-                amount: entry.amount.map(|minor| MoneyBody(Money::new(minor, currency))),
+                amount: entry.amount.map(|minor| MoneyBody(Money::new(minor, entry.currency.unwrap_or(currency)))),
                 reason: entry.reason.as_deref(),
+                resolution: entry.resolution.as_deref().map(ResolutionBody::new),
             },
         }
     }

@@ -46,7 +46,8 @@ impl Route {
                 Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("a schema"),
                 None => schema,
             };
-            schema.get("example").unwrap_or_else(|| panic!("the body of {method} {path} has no example")).clone()
+            let example = schema.get("example").or_else(|| schema.pointer("/examples/0"));
+            example.unwrap_or_else(|| panic!("the body of {method} {path} has no example")).clone()
         });
         let is_key = |parameter: &Value| parameter["name"] == "Idempotency-Key";
         let statuses = operation["responses"].as_object().expect("responses").keys();

@@ -9,5 +9,6 @@ mod durability;
 mod faults;
 mod idempotency;
 mod overload;
+mod resolve;
 mod rush;
 mod shop;

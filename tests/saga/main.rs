@@ -7,6 +7,7 @@ mod world;
 mod faults;
 mod holds;
 mod steps;
+mod stuck;
 
 use haat::domain::cart::{CartStatus, SkuPrice};
 use haat::domain::ids::{OrderId, SkuId};

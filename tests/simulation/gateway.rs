@@ -7,6 +7,8 @@ use crate::world::{World, lock};
 use async_trait::async_trait;
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::OrderId;
+use haat::domain::money::{Currency, Money};
+use haat::domain::order::ResolveAs;
 use haat::ports::{ChargeOutcome, Clock, GatewayError, PaymentGateway, VoidOutcome};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -40,7 +42,18 @@ enum Standing {
 struct Account {
     standing: Option<Standing>,
     moves: Vec<i64>,
+    /// Of which currency they are, where it is not the shop's.
+    currency: Option<Currency>,
+    /// Whether it will not be undone, however often that is asked for.
+    refuses: bool,
     lost_once: bool,
+}
+
+impl Account {
+    /// What was taken, given back or not.
+    fn taken(&self) -> Money {
+        Money::new(self.moves.first().copied().unwrap_or(0), self.currency.unwrap_or(Currency::BDT))
+    }
 }
 
 /// The provider's books.
@@ -59,9 +72,35 @@ impl Books {
         lock(&self.accounts).iter().map(|(order, account)| (*order, account.moves.clone())).collect()
     }
 
-    /// Whether the provider has taken money for this order, given back or not.
-    pub fn has_taken(&self, order: OrderId) -> bool {
-        lock(&self.accounts).get(&order).is_some_and(|account| !account.moves.is_empty())
+    /// What the provider's books say that it took for this order, given back or not.
+    pub fn taken(&self, order: OrderId) -> Option<Money> {
+        lock(&self.accounts).get(&order).filter(|account| !account.moves.is_empty()).map(Account::taken)
+    }
+
+    /// Someone does outside what they say that they did: then the books say so, too.
+    pub fn by_hand(&self, order: OrderId, verb: ResolveAs, total: i64) {
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.entry(order).or_default();
+        let net: i64 = account.moves.iter().sum();
+        let (is, standing) = match verb {
+            ResolveAs::Retry | ResolveAs::WriteOff => return,
+            ResolveAs::Paid => (total, Standing::Charged),
+            ResolveAs::Voided | ResolveAs::Refunded => (0, Standing::Refunded),
+        };
+        account.moves.push(is - net);
+        account.standing = Some(standing);
+    }
+
+    /// How much is charged: at times another amount than was asked for.
+    fn amount(&self, account: &mut Account, asked: i64) -> i64 {
+        if !self.world.money_fault("other amounts", self.world.plan.other_amounts) {
+            return asked;
+        }
+        if self.world.money.per_mille(200) {
+            account.currency = "USD".parse().ok();
+            return asked;
+        }
+        *self.world.money.pick(&[asked - 1, asked + 1, asked / 2, asked * 3, 1, 0])
     }
 
     fn charge(&self, call: &PaymentCall) -> (ChargeOutcome, bool) {
@@ -72,17 +111,20 @@ impl Books {
             Some(Standing::Voided) => self.world.count("charges after their void"),
             Some(_) => self.world.count("repeated charges"),
         }
-        let standing = *account.standing.get_or_insert_with(|| {
-            if call.token == DECLINE {
-                return Standing::Declined;
+        let standing = match account.standing {
+            Some(standing) => standing,
+            None if call.token == DECLINE => Standing::Declined,
+            None => {
+                let amount = self.amount(account, call.amount.minor);
+                account.moves.push(amount);
+                self.world.note(format_args!("{} pays {amount}", call.order));
+                Standing::Charged
             }
-            account.moves.push(call.amount.minor);
-            self.world.note(format_args!("{} pays {}", call.order, call.amount.minor));
-            Standing::Charged
-        });
+        };
+        account.standing = Some(standing);
         let lost = call.token == LOST_REPLY && !std::mem::replace(&mut account.lost_once, true);
         let outcome = match standing {
-            Standing::Charged | Standing::Refunded => ChargeOutcome::Charged,
+            Standing::Charged | Standing::Refunded => ChargeOutcome::Charged(account.taken()),
             Standing::Declined => ChargeOutcome::Declined("no funds".into()),
             Standing::Voided => ChargeOutcome::Voided,
         };
@@ -93,15 +135,21 @@ impl Books {
         let mut accounts = lock(&self.accounts);
         let account = accounts.entry(order).or_default();
         match account.standing {
+            Some(Standing::Charged)
+                if account.refuses || self.world.money_fault("refused voids", self.world.plan.refused_voids) =>
+            {
+                account.refuses = true;
+                VoidOutcome::Refused { reason: "too late".into(), taken: Some(account.taken()) }
+            }
             Some(Standing::Charged) => {
                 let taken: i64 = account.moves.iter().sum();
                 account.moves.push(-taken);
                 account.standing = Some(Standing::Refunded);
                 self.world.count("refunds");
                 self.world.note(format_args!("{order} gets {taken} back"));
-                VoidOutcome::Refunded
+                VoidOutcome::Refunded(account.taken())
             }
-            Some(Standing::Refunded) => VoidOutcome::Refunded,
+            Some(Standing::Refunded) => VoidOutcome::Refunded(account.taken()),
             Some(Standing::Declined | Standing::Voided) => VoidOutcome::Voided,
             None => {
                 account.standing = Some(Standing::Voided);

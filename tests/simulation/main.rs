@@ -25,7 +25,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 42] = [
+const DRAWN: [&str; 46] = [
     "crashes",
     "crashes asked for in a stop",
     "crashes between polls",
@@ -51,6 +51,10 @@ const DRAWN: [&str; 42] = [
     "silence",
     "payment answers that nobody waits for",
     "payment answers after the end",
+    "other amounts",
+    "refused voids",
+    "orders stuck for their money",
+    "resolutions",
     // Keys.
     "repeated answers",
     "floods",

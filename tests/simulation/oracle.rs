@@ -9,6 +9,7 @@ use crate::world::{World, lock};
 use haat::domain::cart::{Cart, CartEvent, CartStatus, CartView};
 use haat::domain::entity::{Entity, PaymentCall, Principal};
 use haat::domain::ids::{CartId, EntityRef, Kind, OrderId, SkuId, VendorId};
+use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Order, OrderEvent, OrderStatus, OrderView, PaymentStatus, Phase};
 use haat::domain::record::{RawRecord, Record};
 use haat::domain::rows::{OrderRow, SkuRow};
@@ -140,15 +141,33 @@ impl Oracle {
             }
             Kind::Order => {
                 let id = OrderId::from_uuid(uuid);
+                let before = known.phase(id);
                 let Some((track, events)) = self.apply(&mut known.orders, id, line) else { return };
-                if track.entity.phase() == Some(Phase::Quarantined) {
+                let is_stuck = track.entity.phase() == Some(Phase::Quarantined);
+                if is_stuck {
                     self.world.count("quarantined orders");
                 }
-                if let Some(view) = track.entity.view(Principal::Staff) {
-                    known.order_looks.entry(id).or_default().add(version, view);
+                if is_stuck && track.entity.told().is_some() {
+                    self.world.count("orders stuck for their money");
                 }
-                let (events, _) = self.keep(known, entity, record.at, events);
-                events.iter().for_each(|event| order_event(id, event, causes));
+                let is_resolved = |event: &OrderEvent| matches!(event, OrderEvent::Resolved { .. });
+                if before == Some(Phase::Quarantined) && !is_stuck && !events.0.iter().any(is_resolved) {
+                    self.world.breach(format_args!("{id} left its quarantine, and nobody resolved it"));
+                }
+                if let Some(view) = track.entity.view(Principal::Staff) {
+                    known.order_looks.entry(id).or_default().add(version, unwaited(&view));
+                }
+                let (events, keys) = self.keep(known, entity, record.at, events);
+                for event in &events {
+                    if let OrderEvent::Resolved { resolution } = event {
+                        self.world.count("resolutions");
+                        self.happened(known, &resolution.note, record.at, &keys);
+                        let total =
+                            known.orders.get(&id).and_then(|track| track.entity.row()).map_or(0, |row| row.total);
+                        self.books.by_hand(id, resolution.verb, total);
+                    }
+                    order_event(id, event, causes);
+                }
             }
             Kind::Vendor => {
                 let id = VendorId::from_uuid(uuid);
@@ -245,6 +264,11 @@ impl Oracle {
     pub fn void_asked(&self, order: OrderId) {
         let known = lock(&self.known);
         let phase = known.orders.get(&order).and_then(|track| track.entity.phase());
+        // What was settled by hand may have been asked to be undone before, by a node that has not heard of it.
+        let by_hand = known.orders.get(&order).is_some_and(|track| track.entity.is_settled_by_hand());
+        if by_hand {
+            return;
+        }
         if matches!(phase, None | Some(Phase::Reserving | Phase::Paying | Phase::Settling | Phase::Settled)) {
             self.world.breach(format_args!("{order} is voided while it durably stands at {phase:?}"));
         }
@@ -270,6 +294,7 @@ impl Oracle {
 
     /// Somebody was shown this order.
     pub fn order_shown(&self, floor: u64, view: &OrderView) {
+        let view = &unwaited(view);
         let known = &mut *lock(&self.known);
         let at = known.order_looks.get(&view.id).and_then(|looks| looks.find(floor, |look| look == view));
         self.shown(at, floor, view, known.orders.get_mut(&view.id).map(|track| &mut track.shown));
@@ -356,7 +381,7 @@ impl Oracle {
     /// because a step of theirs was refused for good.
     pub fn is_at_rest(&self) -> bool {
         let known = lock(&self.known);
-        let waits = |order: OrderId| known.phase(order) == Some(Phase::Quarantined);
+        let waits = |order: OrderId| known.phase(order) == Some(Phase::Quarantined) && !known.is_stuck_for_money(order);
         let checking_out = |track: &Track<Cart>| {
             let view = track.entity.view().filter(|view| view.status == CartStatus::CheckingOut);
             view.is_some_and(|view| !view.order.is_some_and(waits))
@@ -364,6 +389,12 @@ impl Oracle {
         let unfinished = known.orders.iter().any(|(id, track)| !track.entity.has_ended() && !waits(*id));
         let holds = known.vendors.values().any(|track| track.entity.holds().any(|(order, _)| !waits(order)));
         !unfinished && !holds && !known.carts.values().any(checking_out)
+    }
+
+    /// Orders that are stuck for their money.
+    pub fn stuck(&self) -> Vec<OrderId> {
+        let known = lock(&self.known);
+        known.orders.keys().copied().filter(|order| known.is_stuck_for_money(*order)).collect()
     }
 
     /// How many orders have each status.
@@ -399,10 +430,13 @@ impl Oracle {
             let moves = moves.get(id).map(Vec::as_slice).unwrap_or_default();
             let net: i64 = moves.iter().sum();
             let paid = view.status.is_paid();
-            if moves.iter().filter(|amount| **amount > 0).count() > 1 {
+            let by_hand = track.entity.is_settled_by_hand();
+            // Written off: nobody knows what became of it, and the shop bears it.
+            let written_off = by_hand && view.payment_status == PaymentStatus::Pending;
+            if !by_hand && moves.iter().filter(|amount| **amount > 0).count() > 1 {
                 world.breach(format_args!("{id} was charged more than once: {moves:?}"));
             }
-            if net != if paid { view.total } else { 0 } {
+            if !written_off && net != if paid { view.total } else { 0 } {
                 world.breach(format_args!("{id} is {} and cost {net} of {}", view.status, view.total));
             }
             if paid {
@@ -487,6 +521,15 @@ impl Known {
     fn phase(&self, order: OrderId) -> Option<Phase> {
         self.orders.get(&order).and_then(|track| track.entity.phase())
     }
+
+    fn is_stuck_for_money(&self, order: OrderId) -> bool {
+        self.orders.get(&order).is_some_and(|track| track.entity.told().is_some())
+    }
+}
+
+/// A view without what only the staff is shown.
+fn unwaited(view: &OrderView) -> OrderView {
+    OrderView { waits: None, ..view.clone() }
 }
 
 /// The key of the question with this tag, if it has one.
@@ -514,7 +557,21 @@ fn order_event(order: OrderId, event: &OrderEvent, causes: &mut Causes) {
             let vendor = *vendor;
             ("is told of a hold", Box::new(move |known, _| known.held.contains(&(vendor, order))))
         }
-        OrderEvent::Paid { .. } => ("is paid", Box::new(move |_, books| books.has_taken(order))),
+        OrderEvent::Paid { amount } => {
+            let amount = *amount;
+            let taken = move |known: &Known, books: &Books| {
+                let by_hand = known.orders.get(&order).is_some_and(|track| track.entity.is_settled_by_hand());
+                let taken = books.taken(order);
+                taken.is_some_and(|taken| by_hand || taken == Money::new(amount, Currency::BDT))
+            };
+            ("is paid what it asked for", Box::new(taken))
+        }
+        OrderEvent::PaymentDiffered { told, .. } | OrderEvent::VoidRefused { taken: Some(told), .. } => {
+            let told = *told;
+            let by_hand =
+                move |known: &Known| known.orders.get(&order).is_some_and(|track| track.entity.is_settled_by_hand());
+            ("is told of what moved", Box::new(move |known, books| by_hand(known) || books.taken(order) == Some(told)))
+        }
         _ => return,
     };
     causes.push((format!("{order} {what}"), cause));

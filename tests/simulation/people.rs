@@ -10,7 +10,9 @@ use haat::domain::cart::{CartCommand, CartLine, CartReply, CartStatus, CartView,
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{Address, Order, OrderCommand, OrderReply, OrderView, PaymentChoice};
+use haat::domain::order::{
+    Address, Order, OrderCommand, OrderReply, OrderView, PaymentChoice, Resolution, ResolveAs, Trouble,
+};
 use haat::domain::record::IdempotencyKey;
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
@@ -416,7 +418,7 @@ impl Person {
     // ---- Staff -------------------------------------------------------------------------------------------------------
 
     /// What the staff does all day: it looks at what others make, at whichever node.
-    pub async fn watch(self) {
+    pub async fn watch(mut self) {
         for _ in 0..2 * self.world().plan.actions {
             self.town.world.pause(self.world().plan.think_ms).await;
             let made = lock(&self.town.made).clone();
@@ -431,7 +433,10 @@ impl Person {
                 }
                 Kind::Order => {
                     let id = OrderId::from_uuid(entity.uuid);
-                    self.ask_order(id, "get order", OrderCommand::Get { by: Principal::Staff }, ask).await;
+                    let seen = self.ask_order(id, "get order", OrderCommand::Get { by: Principal::Staff }, ask).await;
+                    if let Some(order) = seen {
+                        self.lead_out(&order).await;
+                    }
                 }
                 Kind::Vendor => {
                     let number = self.world().chance.below(VENDORS);
@@ -439,6 +444,43 @@ impl Person {
                     let command = VendorCommand::GetSku { by: Principal::Staff, sku };
                     self.ask_vendor(number, "get SKU", command, ask).await;
                 }
+            }
+        }
+    }
+
+    /// Looks at an order, and leads it out of what it is stuck in.
+    pub async fn look_after(&mut self, order: OrderId) {
+        let ask = self.ask(None, false);
+        let seen = self.ask_order(order, "get order", OrderCommand::Get { by: Principal::Staff }, ask).await;
+        if let Some(order) = seen {
+            self.lead_out(&order).await;
+        }
+    }
+
+    async fn lead_out(&mut self, order: &OrderView) {
+        let Some(waits) = order.waits.as_deref().filter(|waits| waits.why != Trouble::NoAnswer) else { return };
+        // A step that fails for good is tried again: its vendor may be mended by now.
+        let step = matches!(waits.why, Trouble::StepFailed { .. });
+        let (verb, tag) = (*self.world().money.pick(&waits.resolve_as), self.tag());
+        let verb = if step { ResolveAs::Retry } else { verb };
+        let key = self.world().money.per_mille(500).then(|| Self::key(&tag));
+        let resolution = Resolution {
+            verb,
+            by: self.name.clone(),
+            note: tag.clone(),
+            amount: (verb == ResolveAs::Paid).then(|| Money::new(order.total, order.currency)),
+            reference: None,
+        };
+        let command = OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution) };
+        let (node, asked) = (self.node().await, self.world().now());
+        let floor = self.town.oracle.floor(order.id.entity());
+        let question = node.engine.ask::<Order>(order.id, command, self.ask(key, false));
+        let told = self.told(&node, "resolve", order.id.entity(), question).await;
+        self.tried(&tag, &told);
+        if let Told::Answer(Answered { outcome, replayed }) = told {
+            self.kept(key, asked, &outcome, replayed, true);
+            if let Ok(OrderReply::Order { order }) = outcome {
+                self.town.oracle.order_shown(if replayed { 0 } else { floor }, &order);
             }
         }
     }

@@ -314,7 +314,11 @@ async fn come_to_rest(town: &Arc<Town>) {
         node = start_again(town, &node).await;
     }
     let rest = async {
+        let mut staff = Person::new(town.clone(), "the last of the staff".to_owned());
         while !town.oracle.is_at_rest() {
+            for order in town.oracle.stuck() {
+                staff.look_after(order).await;
+            }
             sleep(Duration::from_secs(1)).await;
         }
     };

@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 /// The wall clock's time when a run begins, in milliseconds since the Unix epoch.
 const BEGINNING_MS: i64 = 1_700_000_000_000;
+/// What tells the chance of money from the seed's own.
+const MONEY: u64 = 0x6d6f_6e65_7900_0000;
 /// Breaches that are kept: the first ones tell what is wrong.
 const BREACHES: usize = 20;
 /// So many times the buyers of an ordinary run has a long one.
@@ -116,12 +118,17 @@ pub struct Plan {
     pub floods: u64,
     /// Times at which old frames are moved to an archive.
     pub archives: u64,
+    /// Charges of which the provider's books hold another amount than was asked for.
+    pub other_amounts: u64,
+    /// Charges that the provider will not undo, however often it is asked.
+    pub refused_voids: u64,
 }
 
 impl Plan {
-    fn new(chance: &Chance, long: bool) -> Self {
+    fn new(chance: &Chance, money: &Chance, long: bool) -> Self {
         // A fault is left out of half of the runs.
-        let often = |most: u64| if chance.per_mille(500) { 0 } else { chance.between(1, most) };
+        let of = |chance: &Chance, most: u64| if chance.per_mille(500) { 0 } else { chance.between(1, most) };
+        let often = |most: u64| of(chance, most);
         let payment_ms = chance.between(2_000, 20_000) as i64;
         let (buyers, actions) = if long { (LONG_BUYERS, LONG_ACTIONS) } else { (1, 1) };
         Self {
@@ -165,6 +172,8 @@ impl Plan {
             refusals: often(60),
             floods: often(10),
             archives: often(900),
+            other_amounts: of(money, 80),
+            refused_voids: of(money, 600),
         }
     }
 }
@@ -178,6 +187,8 @@ struct Doom {
 /// What one run shares.
 pub struct World {
     pub chance: Chance,
+    /// What the provider's books and the staff who look at them draw from, so that they move no other draw of a seed.
+    pub money: Chance,
     pub plan: Plan,
     begun: Instant,
     /// How often what happened.
@@ -196,10 +207,11 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, long: bool) -> Self {
-        let chance = Chance::new(seed);
-        let plan = Plan::new(&chance, long);
+        let (chance, money) = (Chance::new(seed), Chance::new(seed ^ MONEY));
+        let plan = Plan::new(&chance, &money, long);
         let world = Self {
             chance,
+            money,
             plan,
             begun: Instant::now(),
             counts: Mutex::default(),
@@ -264,6 +276,15 @@ impl World {
     /// Whether this fault comes now, which comes so many times in a thousand.
     pub fn fault(&self, what: &'static str, per_mille: u64) -> bool {
         let comes = per_mille > 0 && !self.is_calm() && self.chance.per_mille(per_mille);
+        if comes {
+            self.count(what);
+        }
+        comes
+    }
+
+    /// [`World::fault`] of what the provider's books say.
+    pub fn money_fault(&self, what: &'static str, per_mille: u64) -> bool {
+        let comes = per_mille > 0 && !self.is_calm() && self.money.per_mille(per_mille);
         if comes {
             self.count(what);
         }

@@ -166,6 +166,8 @@ pub struct World {
     pub shelf_blind: bool,
     /// Messages sent so far.
     pub sent: u64,
+    /// Orders that operators were told of, and why.
+    pub alarms: Vec<(OrderId, &'static str)>,
     /// Records written so far.
     pub records: usize,
     /// Pieces that ever came in, by what was asked for from outside.
@@ -247,6 +249,7 @@ impl World {
                     }
                     *self.statuses.entry(*to).or_default() += 1;
                 }
+                Publication::OrderStuck { order, why, .. } => self.alarms.push((*order, why)),
             }
         }
     }

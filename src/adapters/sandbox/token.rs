@@ -15,6 +15,8 @@ pub(super) enum Token {
     Flaky(u32),
     /// `tok_lost_reply`: takes the money, but whoever had it taken never hears of it.
     LostReply,
+    /// `tok_void_refused`: takes the money, never answers, and refuses for good to give it back.
+    VoidRefused,
 }
 
 impl Token {
@@ -24,6 +26,7 @@ impl Token {
             "tok_approve" => return Ok(Token::Approve),
             "tok_decline" => return Ok(Token::Decline),
             "tok_lost_reply" => return Ok(Token::LostReply),
+            "tok_void_refused" => return Ok(Token::VoidRefused),
             _ => {}
         }
         if let Some(digits) = text.strip_prefix("tok_slow_") {
@@ -42,7 +45,7 @@ impl Token {
             };
             return times.filter(|times| *times <= limits::SANDBOX_FAILURES).map(Token::Flaky).ok_or_else(wrong);
         }
-        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_flaky_<n>, tok_lost_reply";
+        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_flaky_<n>, tok_lost_reply, tok_void_refused";
         Err(format!("not a token of the sandbox, which are {known}"))
     }
 }
@@ -66,6 +69,7 @@ mod tests {
             ("tok_flaky_0", Token::Flaky(0)),
             ("tok_flaky_100", Token::Flaky(100)),
             ("tok_lost_reply", Token::LostReply),
+            ("tok_void_refused", Token::VoidRefused),
         ] {
             assert_eq!(Token::parse(text), Ok(token), "{text}");
         }

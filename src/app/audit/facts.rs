@@ -4,6 +4,7 @@ use super::super::text::{count, counted};
 use super::{Breaches, Finding};
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
+use crate::domain::money::Money;
 use crate::domain::order::{HoldState, Phase};
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
@@ -185,6 +186,10 @@ pub(super) struct OrderFacts {
     pub(super) phase: Phase,
     /// Its shares.
     pub(super) shares: Vec<Share>,
+    /// What the gateway says that it has taken, when the order is stuck for it.
+    pub(super) told: Option<Money>,
+    /// Whether what became of its money is what someone said who resolved it.
+    pub(super) by_hand: bool,
     /// Whether its snapshot and its rows are of the newest version.
     pub(super) current: bool,
 }
@@ -357,7 +362,7 @@ mod tests {
 pub(super) mod samples {
     use super::*;
     use crate::domain::ids::{ProductId, SkuId, SubOrderId};
-    use crate::domain::money::{Currency, Money};
+    use crate::domain::money::Currency;
     use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
     use crate::domain::rows::{OrderLineRow, SubOrderRow};
     use crate::domain::time::Timestamp;
@@ -418,7 +423,7 @@ pub(super) mod samples {
             }],
         };
         let shares = vec![Share { vendor: vendor(), state: HoldState::Asked }];
-        OrderFacts { row, phase: Phase::Reserving, shares, current: true }
+        OrderFacts { row, phase: Phase::Reserving, shares, told: None, by_hand: false, current: true }
     }
 
     /// An order that is paid and settled.

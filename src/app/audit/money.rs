@@ -22,7 +22,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
         breaches.add(damaged.clone());
         return Finding::new("money", "the sandbox's ledger, which cannot be read to its end".into(), breaches);
     }
-    let (mut paid, mut unpaid) = (0, 0);
+    let (mut paid, mut unpaid, mut by_hand, mut stuck) = (0, 0, 0, 0);
     let mut taken: BTreeMap<&str, (i64, Currency)> = BTreeMap::new();
     for (id, order) in facts.orders.iter().filter(|(_, order)| order.row.payment_method == METHOD) {
         if let Err(wrong) = judge(order, facts.ledger.entries.get(id)) {
@@ -31,6 +31,8 @@ pub(super) fn check(facts: &Facts) -> Finding {
         if order.phase == Phase::Reserving && facts.ledger.charged_before.contains(id) {
             breaches.add(format!("{id}: charged before its stock was held"));
         }
+        by_hand += u64::from(order.by_hand);
+        stuck += u64::from(order.told.is_some());
         if order.net() > 0 {
             paid += 1;
             let currency = order.row.currency;
@@ -45,14 +47,21 @@ pub(super) fn check(facts: &Facts) -> Finding {
     }
     let sums: Vec<String> = taken.values().map(|(minor, currency)| Money::new(*minor, *currency).to_string()).collect();
     let looked_at = format!(
-        "{} in the sandbox's ledger; {} charged once each{}{}, {} not charged",
+        "{} in the sandbox's ledger; {} charged once each{}{}, {} not charged{}{}",
         counted(facts.ledger.entries.len() as u64, "entry").replace("entrys", "entries"),
         counted(paid, "paid order"),
         if sums.is_empty() { "" } else { ", together " },
         sums.join(" and "),
         count(unpaid),
+        some(by_hand, "settled by hand, whatever the ledger says"),
+        some(stuck, "quarantined with what the ledger says"),
     );
     Finding::new("money", looked_at, breaches)
+}
+
+/// Tells of orders, if there are any.
+fn some(orders: u64, what: &str) -> String {
+    if orders == 0 { String::new() } else { format!("; {} {what}", counted(orders, "order")) }
 }
 
 /// Orders that had been charged when the journal did not know them. Who is charged has a record that says so first.
@@ -66,6 +75,19 @@ fn strangers(facts: &Facts) -> Vec<OrderId> {
 /// Whether the ledger's entry is what the order says; the error says what is not.
 fn judge(order: &OrderFacts, entry: Option<&LedgerEntry>) -> Result<(), String> {
     let told = |minor| Money::new(minor, order.row.currency);
+    // Someone saw to it outside: the provider's books tell another part of it.
+    if order.by_hand {
+        return Ok(());
+    }
+    if let Some(told) = order.told {
+        return match entry {
+            Some(entry) if entry.amount == told && matches!(entry.status, "charged" | "refunded") => Ok(()),
+            Some(entry) => {
+                Err(format!("told that {told} moved, and the ledger says {} {}", entry.status, entry.amount))
+            }
+            None => Err(format!("told that {told} moved, and never charged")),
+        };
+    }
     if order.net() > 0 {
         let paid = told(order.net());
         return match entry {

@@ -300,5 +300,5 @@ impl Replays {
 fn order_facts(order: &Order, current: bool) -> Option<OrderFacts> {
     let (row, phase) = (order.row()?, order.phase()?);
     let shares = order.holds().map(|(vendor, state)| Share { vendor, state }).collect();
-    Some(OrderFacts { row, phase, shares, current })
+    Some(OrderFacts { row, phase, shares, told: order.told(), by_hand: order.is_settled_by_hand(), current })
 }

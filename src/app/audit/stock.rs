@@ -94,13 +94,14 @@ fn has_bought(order: &OrderFacts, share: &Share, trade: &Trade) -> bool {
     match share.state {
         HoldState::Committed => true,
         HoldState::Held => matches!(order.phase, Phase::Settling | Phase::Quarantined) && !trade.sold.is_empty(),
+        HoldState::Unanswered => !trade.sold.is_empty(),
         HoldState::Asked | HoldState::Refused | HoldState::Released => false,
     }
 }
 
 /// Holds one share against what its vendor did. The error says in words what cannot be.
 fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, String> {
-    use HoldState::{Asked, Committed, Held, Refused, Released};
+    use HoldState::{Asked, Committed, Held, Refused, Released, Unanswered};
     use Standing::{AsTold, UnderWay};
     if trade.sold.len() > 1 {
         return Err(format!("sold {} times", trade.sold.len()));
@@ -120,6 +121,9 @@ fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, S
         (Held, Phase::Settling) if sold => Ok(UnderWay),
         (Held, Phase::Settling) if holds => Ok(AsTold),
         (Held, Phase::Settling) => Err("paid, and its stock is neither held nor sold".into()),
+        // Nobody waits for its answer any longer: it sells when it comes to it.
+        (Unanswered, Phase::Settled) if sold || holds => Ok(UnderWay),
+        (Unanswered, Phase::Settled) => Err("paid, and its stock is neither held nor sold".into()),
         (_, _) if sold => Err("sold, and the order is not paid".into()),
         (Held, Phase::Reserving | Phase::Paying | Phase::Voiding(_)) if holds => Ok(AsTold),
         (Held, Phase::Releasing(_)) => Ok(if holds { AsTold } else { UnderWay }),
@@ -128,6 +132,8 @@ fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, S
         (Asked, _) => Err("the order went on without an answer".into()),
         // A request that was sent again may have found stock after all: the hold is given back when its time has passed.
         (Refused, _) => Ok(if holds { UnderWay } else { AsTold }),
+        // Nor here: it lets go when it comes to it.
+        (Unanswered, _) => Ok(if holds { UnderWay } else { AsTold }),
         (Released, _) if holds => Err("held still, after it was let go".into()),
         (Released, _) => Ok(AsTold),
     }
@@ -180,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_step_of_a_saga_has_what_its_vendor_may_have_done() {
-        use HoldState::{Asked, Committed, Held, Refused, Released};
+        use HoldState::{Asked, Committed, Held, Refused, Released, Unanswered};
         let end = OrderStatus::Cancelled;
         let (nothing, holds, sold) = (trade(false, 0), trade(true, 0), trade(false, 1));
         // For each step: may the vendor have done nothing, hold, have sold?
@@ -200,6 +206,9 @@ mod tests {
             (Phase::Ended, Held, [false, false, false]),
             (Phase::Paying, Asked, [false, false, false]),
             (Phase::Quarantined, Held, [true, true, true]),
+            (Phase::Settled, Unanswered, [false, true, true]),
+            (Phase::Reopening(end), Unanswered, [true, true, false]),
+            (Phase::Ended, Unanswered, [true, true, false]),
         ] {
             for (trade, may) in [&nothing, &holds, &sold].into_iter().zip(may) {
                 let order = OrderFacts { phase, ..order(1) };

@@ -14,22 +14,24 @@
 //! what to send again, and every receiver takes a repeated message for what it is. A paid order tells its cart to close and waits for
 //! no answer: a cart that has not heard of it places its order again, and is told again.
 
+mod resolve;
 mod state;
 mod types;
+mod view;
 
 pub use state::{HoldState, Phase};
 pub use types::*;
 
 use super::cart::{CartCommand, CartLine, SkuPrice};
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Owner, Part, PaymentCall, Principal, Publication, RestoreError, Step,
-    read_own, write_part,
+    Capture, Effect, EffectKey, Entity, FOR_SOMEONE, Message, Part, PaymentCall, Principal, Publication, RestoreError,
+    Step, read_own, write_part,
 };
-use super::ids::{EntityId, Kind, OrderId, SubOrderId, VendorId};
+use super::ids::{EntityId, Kind, OrderId, VendorId};
 use super::invariants::Breach;
 use super::money::{self, Money};
 use super::reject::Reject;
-use super::rows::{OrderLineRow, OrderRow, Rows, SubOrderRow};
+use super::rows::Rows;
 use super::time::Timestamp;
 use super::vendor::{HeldLine, VendorCommand, WantedLine};
 use serde::{Deserialize, Serialize};
@@ -44,45 +46,6 @@ pub struct Order {
 }
 
 impl Order {
-    /// How the order is shown to `by`; `None` before it came into being, and to those who may not know of it.
-    pub fn view(&self, by: Principal) -> Option<OrderView> {
-        let body = self.body.as_ref().filter(|body| body.may_see(by))?;
-        let shown_to = |vendor: VendorId| !matches!(by, Principal::Vendor(only) if only != vendor);
-        let sub_orders: Vec<SubOrderView> = body
-            .sub_orders
-            .iter()
-            .filter(|sub| shown_to(sub.vendor))
-            .map(|sub| SubOrderView {
-                id: SubOrderId::of(self.id, sub.vendor),
-                vendor: sub.vendor,
-                status: sub_order_status(body, sub),
-                total: body.vendor_total(sub.vendor),
-            })
-            .collect();
-        let (total, total_due) = match by {
-            // What a vendor is shown adds up over its own share; what is due concerns the whole and is settled in one payment.
-            Principal::Vendor(_) => {
-                let share = money::sum(sub_orders.iter().map(|sub| sub.total));
-                (share, if body.total_due() == 0 { 0 } else { share })
-            }
-            _ => (body.total, body.total_due()),
-        };
-        Some(OrderView {
-            id: self.id,
-            cart: body.cart,
-            status: body.status,
-            currency: body.currency,
-            lines: body.lines.iter().filter(|line| shown_to(line.vendor)).cloned().collect(),
-            sub_orders,
-            total,
-            total_due,
-            payment_method: body.payment.method.clone(),
-            payment_status: body.payment_status,
-            placed_at: body.placed_at,
-            payment_due_at: body.payment_due_at,
-        })
-    }
-
     /// Where the saga stands; `None` before the order came into being.
     pub fn phase(&self) -> Option<Phase> {
         self.body.as_ref().map(|body| body.phase)
@@ -98,53 +61,6 @@ impl Order {
         self.body.as_ref().map(|body| body.status)
     }
 
-    /// Its row with all that belongs to it; `None` before it came into being.
-    pub fn row(&self) -> Option<OrderRow> {
-        let body = self.body.as_ref()?;
-        Some(OrderRow {
-            id: self.id,
-            cart_id: body.cart,
-            attempt: body.attempt,
-            customer_id: match body.owner {
-                Owner::Guest => None,
-                Owner::Customer(customer) => Some(customer),
-            },
-            status: body.status,
-            currency: body.currency,
-            total: body.total,
-            cancelled: body.cancelled,
-            paid: body.paid,
-            refunded: body.refunded,
-            total_due: body.total_due(),
-            placed_at: body.placed_at,
-            payment_due_at: body.payment_due_at,
-            payment_method: body.payment.method.clone(),
-            payment_status: body.payment_status,
-            sub_orders: body
-                .sub_orders
-                .iter()
-                .map(|sub| SubOrderRow {
-                    id: SubOrderId::of(self.id, sub.vendor),
-                    vendor_id: sub.vendor,
-                    status: sub_order_status(body, sub),
-                    total: body.vendor_total(sub.vendor),
-                })
-                .collect(),
-            lines: body
-                .lines
-                .iter()
-                .map(|line| OrderLineRow {
-                    sku_id: line.sku,
-                    vendor_id: line.vendor,
-                    title: line.title.clone(),
-                    quantity: line.quantity,
-                    unit_price: line.unit_price,
-                    line_total: line.total(),
-                })
-                .collect(),
-        })
-    }
-
     fn hold_state(&self, vendor: VendorId) -> Option<HoldState> {
         self.body.as_ref().and_then(|body| body.hold(vendor))
     }
@@ -153,7 +69,11 @@ impl Order {
     /// in between. Nothing else would end that hold before its time.
     fn give_back_stray_hold(&self, vendor: VendorId) -> Option<Message> {
         let body = self.body.as_ref()?;
-        let stray = body.hold(vendor) == Some(HoldState::Refused);
+        let stray = match body.hold(vendor) {
+            Some(HoldState::Refused) => true,
+            Some(HoldState::Unanswered) => !body.status.is_paid(),
+            _ => false,
+        };
         let command = VendorCommand::Release { order: self.id, until: body.hold_until };
         stray.then_some(Message::Vendor { id: vendor, command })
     }
@@ -205,17 +125,6 @@ impl Order {
     }
 }
 
-fn sub_order_status(body: &Body, sub: &SubOrder) -> SubOrderStatus {
-    match sub.hold {
-        HoldState::Asked => SubOrderStatus::Placed,
-        HoldState::Held if body.status.is_paid() => SubOrderStatus::Paid,
-        HoldState::Held => SubOrderStatus::Held,
-        HoldState::Refused => SubOrderStatus::Rejected,
-        HoldState::Committed => SubOrderStatus::Paid,
-        HoldState::Released => SubOrderStatus::Released,
-    }
-}
-
 impl Entity for Order {
     const KIND: Kind = Kind::Order;
     type Id = OrderId;
@@ -252,19 +161,29 @@ impl Entity for Order {
             {
                 Ok(vec![OrderEvent::StockRefused { vendor: *vendor, reason: reason.clone() }])
             }
-            (OrderCommand::Charged, Phase::Paying) => Ok(vec![OrderEvent::Paid { amount: body.total }]),
+            (OrderCommand::Charged { amount }, Phase::Paying) => Ok(body.decide_moved(*amount, false)),
             (OrderCommand::Declined { reason }, Phase::Paying) => {
                 Ok(vec![OrderEvent::PaymentFailed { reason: reason.clone() }])
             }
             (OrderCommand::Voided, Phase::Voiding(_)) => Ok(vec![OrderEvent::PaymentVoided]),
-            (OrderCommand::Refunded, Phase::Voiding(_)) => Ok(vec![OrderEvent::PaymentRefunded { amount: body.total }]),
-            (OrderCommand::StockCommitted { vendor }, Phase::Settling)
-                if body.hold(*vendor) == Some(HoldState::Held) =>
+            (OrderCommand::Refunded { amount }, Phase::Voiding(_)) => Ok(body.decide_moved(*amount, true)),
+            (OrderCommand::VoidRefused { reason, taken }, Phase::Voiding(_)) => {
+                Ok(vec![OrderEvent::VoidRefused { reason: reason.clone(), taken: *taken }])
+            }
+            (OrderCommand::StockCommitted { vendor }, phase)
+                if matches!(
+                    (phase, body.hold(*vendor)),
+                    (Phase::Settling, Some(HoldState::Held)) | (Phase::Settled, Some(HoldState::Unanswered))
+                ) =>
             {
                 Ok(vec![OrderEvent::StockCommitted { vendor: *vendor }])
             }
-            (OrderCommand::StockReleased { vendor }, Phase::Releasing(_))
-                if matches!(body.hold(*vendor), Some(HoldState::Held | HoldState::Asked)) =>
+            (OrderCommand::StockReleased { vendor }, phase)
+                if matches!(
+                    (phase, body.hold(*vendor)),
+                    (Phase::Releasing(_), Some(HoldState::Held | HoldState::Asked))
+                        | (Phase::Reopening(_) | Phase::Ended, Some(HoldState::Unanswered))
+                ) =>
             {
                 Ok(vec![OrderEvent::StockReleased { vendor: *vendor }])
             }
@@ -278,6 +197,8 @@ impl Entity for Order {
                 Ok(vec![OrderEvent::PaymentDeadlinePassed])
             }
             (OrderCommand::Cancel { by }, _) => self.decide_cancel(*by),
+            (OrderCommand::Resolve { by: Principal::Staff, resolution }, _) => body.decide_resolve(resolution, now),
+            (OrderCommand::Resolve { .. }, _) => Err(Reject::OrderUnknown),
             (OrderCommand::Get { by } | OrderCommand::GetTimeline { by } | OrderCommand::Await { by, .. }, _) => {
                 self.seen(*by).map(|_| Vec::new())
             }
@@ -364,11 +285,13 @@ impl Entity for Order {
                     body.start_ending(end);
                 }
             }
-            OrderEvent::PaymentRefunded { amount } => {
+            OrderEvent::PaymentRefunded { amount, told } => {
                 body.payment_status = PaymentStatus::Refunded;
                 body.paid = body.paid.saturating_add(*amount);
                 body.refunded = body.refunded.saturating_add(*amount);
-                body.note(at, "payment_refunded").amount = Some(*amount);
+                let entry = body.note(at, "payment_refunded");
+                entry.amount = Some(told.map_or(*amount, |told| told.minor));
+                entry.currency = told.map(|told| told.currency);
                 if let Phase::Voiding(end) = body.phase {
                     body.start_ending(end);
                 }
@@ -393,11 +316,16 @@ impl Entity for Order {
                 body.note(at, status.name());
             }
             OrderEvent::Quarantined { vendor, reason } => {
-                body.phase = Phase::Quarantined;
-                let entry = body.note(at, "quarantined");
-                entry.vendor = Some(*vendor);
-                entry.reason = Some(reason.code().to_owned());
+                let reason = reason.code().to_owned();
+                body.quarantine(at, Trouble::StepFailed { vendor: *vendor, reason });
             }
+            OrderEvent::PaymentDiffered { told, given_back } => {
+                body.quarantine(at, Trouble::AmountDiffers { told: *told, given_back: *given_back });
+            }
+            OrderEvent::VoidRefused { reason, taken } => {
+                body.quarantine(at, Trouble::VoidRefused { reason: reason.clone(), taken: *taken });
+            }
+            OrderEvent::Resolved { resolution } => body.resolve(resolution, at),
         }
     }
 
@@ -407,7 +335,9 @@ impl Entity for Order {
             Ok(OrderReply::Order { order: Box::new(order) })
         };
         match command {
-            OrderCommand::Get { by } | OrderCommand::Cancel { by } => Some(shown(*by)),
+            OrderCommand::Get { by } | OrderCommand::Cancel { by } | OrderCommand::Resolve { by, .. } => {
+                Some(shown(*by))
+            }
             OrderCommand::Await { by, milestone } => {
                 let body = self.body.as_ref()?;
                 let reached = match milestone {
@@ -426,11 +356,15 @@ impl Entity for Order {
                         // An amount of the whole order would tell a vendor what the others earn.
                         let shown = |entry: &TimelineEntry| TimelineEntry {
                             amount: entry.amount.filter(|_| entry.vendor.is_some()),
-                            ..entry.clone()
+                            currency: entry.currency.filter(|_| entry.vendor.is_some()),
+                            ..entry.for_outsiders()
                         };
                         body.timeline.iter().filter(own).map(shown).collect()
                     }
-                    _ => body.timeline.clone(),
+                    Principal::Staff => body.timeline.clone(),
+                    Principal::Guest(_) | Principal::Customer(_) => {
+                        body.timeline.iter().map(TimelineEntry::for_outsiders).collect()
+                    }
                 },
             })),
             _ => Some(Ok(OrderReply::Done)),
@@ -551,6 +485,19 @@ impl Entity for Order {
         matches!(body.phase, Phase::Reserving | Phase::Paying).then_some((body.payment_due_at, OrderCommand::Tick))
     }
 
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.phase() {
+            // It waits for someone, and is found there.
+            Some(Phase::Quarantined) => Some(FOR_SOMEONE),
+            _ if self.outstanding(now).is_empty() => self.timer().map(|(at, _)| at),
+            _ => Some(now),
+        }
+    }
+
+    fn asks_again(command: &OrderCommand) -> bool {
+        matches!(command, OrderCommand::Resolve { resolution, .. } if resolution.verb == ResolveAs::Retry)
+    }
+
     fn publications(&self, events: &[OrderEvent]) -> Vec<Publication> {
         let Some(body) = &self.body else {
             return Vec::new();
@@ -569,7 +516,10 @@ impl Entity for Order {
                     };
                     (Some(was), *status)
                 }
-                _ => continue,
+                other => {
+                    published.extend(self.alarm(body, other));
+                    continue;
+                }
             };
             published.push(Publication::OrderStatus { from, to });
         }
@@ -597,6 +547,7 @@ impl Entity for Order {
                 "total_due_minor": body.total_due(),
                 "sub_orders": body.sub_orders,
                 "rejection": body.rejection.as_ref().map(Reject::code),
+                "stuck": body.stuck.as_ref().map(|stuck| &stuck.why),
             })
         })
     }
@@ -620,7 +571,7 @@ impl Entity for Order {
         if lines != body.total || shares != body.total {
             return breach("totals_add_up", format!("{}, lines {lines}, shares {shares}", amounts()));
         }
-        if body.total_due() < 0 || body.refunded > body.paid || body.paid > body.total {
+        if body.total_due() < 0 || body.refunded > body.paid {
             return breach("nothing_is_overpaid", amounts());
         }
         if body.status.is_end() && body.total_due() != 0 {
@@ -629,11 +580,15 @@ impl Entity for Order {
         if body.status.is_paid() && body.paid.saturating_sub(body.refunded) != body.total {
             return breach("a_paid_order_is_paid_once", amounts());
         }
-        let all = |state: HoldState| body.sub_orders.iter().all(|sub| sub.hold == state);
-        if body.phase == Phase::Settled && !all(HoldState::Committed) {
+        let sells = |sub: &SubOrder| matches!(sub.hold, HoldState::Committed | HoldState::Unanswered);
+        if body.phase == Phase::Settled && !body.sub_orders.iter().all(sells) {
             return breach("a_paid_order_has_its_stock", format!("{:?}", body.sub_orders));
         }
-        let lets_go = |sub: &SubOrder| matches!(sub.hold, HoldState::Refused | HoldState::Released);
+        if (body.phase == Phase::Quarantined) != body.stuck.is_some() {
+            return breach("a_quarantine_has_its_reason", format!("{:?}: {:?}", body.phase, body.stuck));
+        }
+        let lets_go =
+            |sub: &SubOrder| matches!(sub.hold, HoldState::Refused | HoldState::Released | HoldState::Unanswered);
         if body.status.is_end() && !body.sub_orders.iter().all(lets_go) {
             return breach("an_ended_order_holds_nothing", format!("{:?}", body.sub_orders));
         }
@@ -651,6 +606,7 @@ impl Entity for Order {
                 let mut order = read_own(part, id, |order: &Self| order.id)?;
                 // Snapshots of early versions: what is sold still waited for the cart to close.
                 order.body.iter_mut().for_each(Body::settle_when_done);
+                order.body.iter_mut().for_each(Body::recall_quarantine);
                 Ok(order)
             }
             None => Ok(Self::new(id)),

@@ -1,5 +1,6 @@
 //! What an order is made of, and the small steps that its events are made of.
 
+use super::resolve::Stuck;
 use super::{Address, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, VendorId};
@@ -30,7 +31,7 @@ pub enum Phase {
     Reopening(OrderStatus),
     /// It has ended unpaid.
     Ended,
-    /// A vendor failed at a step that may not fail: someone has to look at it.
+    /// A step that may not fail did, or another amount moved than was asked for: someone has to look at it.
     Quarantined,
 }
 
@@ -48,6 +49,8 @@ pub enum HoldState {
     Committed,
     /// What it held is given back.
     Released,
+    /// Nobody waits for its answer any longer. It may hold still: it asks when the hold's time is over, and is told.
+    Unanswered,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +82,9 @@ pub(super) struct Body {
     pub(super) hold_until: Timestamp,
     pub(super) payment_due_at: Timestamp,
     pub(super) phase: Phase,
+    /// What it was at, and why it was quarantined, when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stuck: Option<Stuck>,
     pub(super) status: OrderStatus,
     /// Why it was rejected, when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,6 +134,7 @@ impl Body {
             hold_until,
             payment_due_at,
             phase: Phase::Reserving,
+            stuck: None,
             status: OrderStatus::Placed,
             rejection: None,
             timeline: Vec::with_capacity(8),
@@ -153,7 +160,15 @@ impl Body {
     }
 
     pub(super) fn note(&mut self, at: Timestamp, kind: &'static str) -> &mut TimelineEntry {
-        self.timeline.push(TimelineEntry { at, kind: Cow::Borrowed(kind), vendor: None, amount: None, reason: None });
+        self.timeline.push(TimelineEntry {
+            at,
+            kind: Cow::Borrowed(kind),
+            vendor: None,
+            amount: None,
+            currency: None,
+            reason: None,
+            resolution: None,
+        });
         self.timeline.last_mut().expect("an entry was just pushed")
     }
 
@@ -168,7 +183,8 @@ impl Body {
 
     /// Gives back what is held, or opens the cart at once when nothing is.
     pub(super) fn start_ending(&mut self, end: OrderStatus) {
-        let settled = |sub: &SubOrder| matches!(sub.hold, HoldState::Refused | HoldState::Released);
+        let settled =
+            |sub: &SubOrder| matches!(sub.hold, HoldState::Refused | HoldState::Released | HoldState::Unanswered);
         self.phase = match self.sub_orders.iter().all(settled) {
             true => Phase::Reopening(end),
             false => Phase::Releasing(end),
@@ -176,7 +192,7 @@ impl Body {
     }
 
     pub(super) fn settle_when_done(&mut self) {
-        let sold = self.sub_orders.iter().all(|sub| sub.hold == HoldState::Committed);
+        let sold = self.sub_orders.iter().all(|sub| matches!(sub.hold, HoldState::Committed | HoldState::Unanswered));
         if sold && self.phase == Phase::Settling {
             self.phase = Phase::Settled;
         }

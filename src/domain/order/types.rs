@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
+pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
+
 /// Where to ship to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
@@ -123,7 +125,11 @@ pub enum OrderCommand {
         until: Timestamp,
     },
     /// The gateway took the money.
-    Charged,
+    Charged {
+        /// How much, as the gateway says; the order's total where it says nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Money>,
+    },
     /// The gateway refused the means of payment.
     Declined {
         /// Why, in the gateway's words.
@@ -132,13 +138,32 @@ pub enum OrderCommand {
     /// The gateway will never take anything.
     Voided,
     /// The gateway had taken the money and gave it back.
-    Refunded,
+    Refunded {
+        /// How much, as the gateway says; the order's total where it says nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Money>,
+    },
+    /// The gateway will not undo the payment, however often it is asked.
+    VoidRefused {
+        /// Why, in the gateway's words.
+        reason: String,
+        /// What it has taken and keeps, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taken: Option<Money>,
+    },
     /// The cart is open again.
     CartReopened,
     /// The buyer, or the staff, wants it no more.
     Cancel {
         /// On whose behalf.
         by: Principal,
+    },
+    /// Lead it out of what it is stuck in.
+    Resolve {
+        /// On whose behalf.
+        by: Principal,
+        /// Who, and what they did.
+        resolution: Box<Resolution>,
     },
     /// Show the order.
     Get {
@@ -228,8 +253,31 @@ pub enum OrderEvent {
     PaymentVoided,
     /// What had been taken was given back.
     PaymentRefunded {
-        /// How much, in minor units.
+        /// How much, in minor units; of money in another currency than the order's, nothing counts.
         amount: i64,
+        /// The money itself, where it is in another currency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Money>,
+    },
+    /// The gateway says that it moved another amount than it was asked for: someone has to look at it.
+    PaymentDiffered {
+        /// What it took.
+        told: Money,
+        /// Whether it has given it back.
+        given_back: bool,
+    },
+    /// The gateway will not undo the payment: someone has to look at it.
+    VoidRefused {
+        /// Why, in the gateway's words.
+        reason: String,
+        /// What it has taken and keeps, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taken: Option<Money>,
+    },
+    /// Someone has looked at it, and it goes on.
+    Resolved {
+        /// Who, and what they did.
+        resolution: Box<Resolution>,
     },
     /// A vendor sold its share.
     StockCommitted {
@@ -462,6 +510,9 @@ pub struct OrderView {
     pub placed_at: Timestamp,
     /// Until when it must be paid.
     pub payment_due_at: Timestamp,
+    /// What it waits for that may never come; shown to the staff alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Box<Waits>>,
 }
 
 /// One thing that happened, in the public vocabulary of an order's timeline.
@@ -471,18 +522,24 @@ pub struct TimelineEntry {
     pub at: Timestamp,
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `payment_requested`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
-    /// `stock_released`, `quarantined`, or the status in which it ended.
+    /// `stock_released`, `quarantined`, `resolved`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<VendorId>,
-    /// How much, in minor units of the order's currency.
+    /// How much, in minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
+    /// Of which currency, where it is not the order's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who led it out of what it was stuck in, and how; for the staff alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Box<Resolution>>,
 }
 
 /// What an order answers.

@@ -3,6 +3,7 @@
 
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::OrderId;
+use haat::domain::money::Money;
 use haat::domain::order::OrderCommand;
 use haat::domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,10 @@ pub struct Gateway {
     slow: BTreeSet<OrderId>,
     /// While it is down no call arrives.
     pub down: bool,
+    /// What it says that it took, whatever it did.
+    pub tells: Option<Money>,
+    /// Whether it refuses for good to undo anything.
+    pub refuses_voids: bool,
     /// So many of the next answers never arrive, though what was asked is done.
     pub lose_answers: u32,
 }
@@ -75,6 +80,12 @@ impl Gateway {
     /// Lets the answer of a slow charge go.
     pub fn let_go(&mut self, order: OrderId) {
         self.slow.remove(&order);
+    }
+
+    /// What was taken for a call, given back or not.
+    fn taken(&self, call: &PaymentCall) -> Money {
+        let taken = self.account(call.order).moves.into_iter().find(|amount| *amount > 0);
+        self.tells.unwrap_or_else(|| Money::new(taken.unwrap_or(0), call.amount.currency))
     }
 
     /// A charge call arrives. `None` when no answer does.
@@ -110,8 +121,9 @@ impl Gateway {
         if self.slow.contains(&call.order) {
             return None;
         }
+        let taken = self.taken(call);
         self.answer(match standing {
-            Standing::Charged | Standing::Refunded => OrderCommand::Charged,
+            Standing::Charged | Standing::Refunded => OrderCommand::Charged { amount: Some(taken) },
             Standing::Declined => OrderCommand::Declined { reason: "no funds".into() },
             Standing::Voided => OrderCommand::Voided,
         })
@@ -122,14 +134,18 @@ impl Gateway {
         if self.down {
             return None;
         }
+        if self.refuses_voids {
+            let taken = self.account(call.order).moves.first().map(|_| self.taken(call));
+            return Some(OrderCommand::VoidRefused { reason: "too late".into(), taken });
+        }
         let account = self.accounts.entry(call.order).or_default();
         let answer = match account.standing {
             Some(Standing::Charged) => {
                 account.moves.push(-account.moves.iter().sum::<i64>());
                 account.standing = Some(Standing::Refunded);
-                OrderCommand::Refunded
+                OrderCommand::Refunded { amount: Some(self.taken(call)) }
             }
-            Some(Standing::Refunded) => OrderCommand::Refunded,
+            Some(Standing::Refunded) => OrderCommand::Refunded { amount: Some(self.taken(call)) },
             Some(Standing::Declined | Standing::Voided) => OrderCommand::Voided,
             None => {
                 account.standing = Some(Standing::Voided);

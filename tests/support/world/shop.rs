@@ -5,7 +5,9 @@ use haat::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, Car
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{Address, Milestone, Order, OrderCommand, OrderReply, OrderView, PaymentChoice};
+use haat::domain::order::{
+    Address, Milestone, Order, OrderCommand, OrderReply, OrderView, PaymentChoice, Resolution, ResolveAs,
+};
 use haat::domain::reject::Reject;
 use haat::domain::rows::SkuRow;
 use haat::domain::time::Timestamp;
@@ -20,6 +22,12 @@ pub const VENDORS: usize = 2;
 pub const SKUS: usize = 3;
 /// Pieces of each SKU at the start.
 pub const STOCK: i64 = 10;
+
+/// What someone of the staff says they did.
+pub fn resolution(verb: ResolveAs, amount: Option<Money>) -> Resolution {
+    let reference = amount.map(|_| "ch_1".to_owned());
+    Resolution { verb, by: "rina".into(), note: "the bank called".into(), amount, reference }
+}
 
 /// A vendor by its number.
 pub fn vendor(number: usize) -> VendorId {
@@ -136,6 +144,12 @@ impl World {
     pub fn cancel(&mut self, number: usize, order: OrderId) -> Result<OrderView, Reject> {
         let command = OrderCommand::Cancel { by: buyer(number) };
         shown(self.ask::<Order>(order, command).expect("a cancellation is answered at once"))
+    }
+
+    /// Someone of the staff leads an order out of what it is stuck in.
+    pub fn resolve(&mut self, order: OrderId, resolution: Resolution) -> Result<OrderView, Reject> {
+        let command = OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution) };
+        shown(self.ask::<Order>(order, command).expect("a resolution is answered at once"))
     }
 
     /// What a buyer is told who waits until the stock is held, or until it is paid; `None` while it is too early.

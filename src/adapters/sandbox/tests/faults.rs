@@ -111,12 +111,12 @@ async fn nobody_is_answered_before_the_sync_and_nobody_who_looks_waits_for_it() 
     // The line is written; but until it is synced, nobody hears of it.
     assert!(first.iter().chain(&others).chain(&again).all(|charge| !charge.is_finished()) && !void.is_finished());
     assert_eq!(gateway.entries(None, 10).len(), 1);
-    assert_eq!(gateway.charge(&call(0, "tok_approve")).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(gateway.charge(&call(0, "tok_approve")).await, Ok(charged()));
     disk.set(|stage| stage.held = false);
     for charge in first.into_iter().chain(others) {
-        assert_eq!(charge.await.unwrap(), Ok(ChargeOutcome::Charged));
+        assert_eq!(charge.await.unwrap(), Ok(charged()));
     }
-    assert_eq!(void.await.unwrap(), Ok(VoidOutcome::Refunded));
+    assert_eq!(void.await.unwrap(), Ok(refunded()));
     again.into_iter().next().unwrap().await.unwrap().unwrap();
     let stage = disk.0.0.lock();
     assert_eq!(stage.synced, stage.bytes.len());
@@ -147,11 +147,11 @@ async fn a_failed_write_changes_nothing_and_the_next_one_works() {
         }
         assert_eq!(gateway.entries(None, 100).len(), 1, "what was not written did not happen");
         assert!(gateway.void(&call(0, "tok_approve")).await.is_err());
-        assert_eq!(gateway.charge(&call(0, "tok_approve")).await, Ok(ChargeOutcome::Charged));
+        assert_eq!(gateway.charge(&call(0, "tok_approve")).await, Ok(charged()));
         disk.set(|stage| (stage.full_after, stage.sync_fails, stage.truncate_fails) = (None, false, false));
         // A void of what was not charged finds nothing taken.
         assert_eq!(gateway.void(&call(1, "tok_approve")).await, Ok(VoidOutcome::Voided));
-        assert_eq!(gateway.charge(&call(2, "tok_approve")).await, Ok(ChargeOutcome::Charged));
+        assert_eq!(gateway.charge(&call(2, "tok_approve")).await, Ok(charged()));
         let text = disk.text();
         assert!(text.starts_with(&good));
         let contents = ledger::read(text.as_bytes(), Path::new("staged")).unwrap();
@@ -180,7 +180,7 @@ async fn a_caller_that_gives_up_during_the_write_finds_the_charge_when_it_asks_a
     given_up.abort();
     assert!(given_up.await.is_err());
     disk.set(|stage| stage.held = false);
-    assert_eq!(gateway.charge(&call(1, "tok_decline")).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(gateway.charge(&call(1, "tok_decline")).await, Ok(charged()));
     assert_eq!(disk.text().lines().count(), 1);
 }
 
@@ -229,7 +229,7 @@ async fn past_the_limit_of_what_waits_a_charge_fails() {
     assert!(error.0.contains("too many charges"), "{error}");
     disk.set(|stage| stage.held = false);
     for charge in waiting.into_iter().chain(more) {
-        assert_eq!(charge.await.unwrap(), Ok(ChargeOutcome::Charged));
+        assert_eq!(charge.await.unwrap(), Ok(charged()));
     }
-    assert_eq!(gateway.charge(&call(most + 1, "tok_approve")).await, Ok(ChargeOutcome::Charged));
+    assert_eq!(gateway.charge(&call(most + 1, "tok_approve")).await, Ok(charged()));
 }

@@ -1,0 +1,109 @@
+//! How an order is shown: to those who may see it, and as its rows.
+
+use super::state::{Body, HoldState, SubOrder};
+use super::{Order, OrderView, SubOrderStatus, SubOrderView};
+use crate::domain::entity::{Owner, Principal};
+use crate::domain::ids::{SubOrderId, VendorId};
+use crate::domain::money;
+use crate::domain::rows::{OrderLineRow, OrderRow, SubOrderRow};
+
+impl Order {
+    /// How the order is shown to `by`; `None` before it came into being, and to those who may not know of it.
+    pub fn view(&self, by: Principal) -> Option<OrderView> {
+        let body = self.body.as_ref().filter(|body| body.may_see(by))?;
+        let shown_to = |vendor: VendorId| !matches!(by, Principal::Vendor(only) if only != vendor);
+        let sub_orders: Vec<SubOrderView> = body
+            .sub_orders
+            .iter()
+            .filter(|sub| shown_to(sub.vendor))
+            .map(|sub| SubOrderView {
+                id: SubOrderId::of(self.id, sub.vendor),
+                vendor: sub.vendor,
+                status: sub_order_status(body, sub),
+                total: body.vendor_total(sub.vendor),
+            })
+            .collect();
+        let (total, total_due) = match by {
+            // What a vendor is shown adds up over its own share; what is due concerns the whole and is settled in one payment.
+            Principal::Vendor(_) => {
+                let share = money::sum(sub_orders.iter().map(|sub| sub.total));
+                (share, if body.total_due() == 0 { 0 } else { share })
+            }
+            _ => (body.total, body.total_due()),
+        };
+        Some(OrderView {
+            id: self.id,
+            cart: body.cart,
+            status: body.status,
+            currency: body.currency,
+            lines: body.lines.iter().filter(|line| shown_to(line.vendor)).cloned().collect(),
+            sub_orders,
+            total,
+            total_due,
+            payment_method: body.payment.method.clone(),
+            payment_status: body.payment_status,
+            placed_at: body.placed_at,
+            payment_due_at: body.payment_due_at,
+            waits: Self::waits_for(body, by),
+        })
+    }
+
+    /// Its row with all that belongs to it; `None` before it came into being.
+    pub fn row(&self) -> Option<OrderRow> {
+        let body = self.body.as_ref()?;
+        Some(OrderRow {
+            id: self.id,
+            cart_id: body.cart,
+            attempt: body.attempt,
+            customer_id: match body.owner {
+                Owner::Guest => None,
+                Owner::Customer(customer) => Some(customer),
+            },
+            status: body.status,
+            currency: body.currency,
+            total: body.total,
+            cancelled: body.cancelled,
+            paid: body.paid,
+            refunded: body.refunded,
+            total_due: body.total_due(),
+            placed_at: body.placed_at,
+            payment_due_at: body.payment_due_at,
+            payment_method: body.payment.method.clone(),
+            payment_status: body.payment_status,
+            sub_orders: body
+                .sub_orders
+                .iter()
+                .map(|sub| SubOrderRow {
+                    id: SubOrderId::of(self.id, sub.vendor),
+                    vendor_id: sub.vendor,
+                    status: sub_order_status(body, sub),
+                    total: body.vendor_total(sub.vendor),
+                })
+                .collect(),
+            lines: body
+                .lines
+                .iter()
+                .map(|line| OrderLineRow {
+                    sku_id: line.sku,
+                    vendor_id: line.vendor,
+                    title: line.title.clone(),
+                    quantity: line.quantity,
+                    unit_price: line.unit_price,
+                    line_total: line.total(),
+                })
+                .collect(),
+        })
+    }
+}
+
+fn sub_order_status(body: &Body, sub: &SubOrder) -> SubOrderStatus {
+    match sub.hold {
+        HoldState::Asked => SubOrderStatus::Placed,
+        HoldState::Held if body.status.is_paid() => SubOrderStatus::Paid,
+        HoldState::Held => SubOrderStatus::Held,
+        HoldState::Refused => SubOrderStatus::Rejected,
+        HoldState::Committed => SubOrderStatus::Paid,
+        HoldState::Unanswered if body.status.is_paid() => SubOrderStatus::Paid,
+        HoldState::Released | HoldState::Unanswered => SubOrderStatus::Released,
+    }
+}

@@ -1,0 +1,271 @@
+//! Orders that are stuck, and the ways out of it: what the provider says is told as it says it, and what someone did is recorded.
+
+use crate::on_both_stores;
+use crate::support::client::{Answer, Buyer, Client, Market};
+use crate::support::{Server, TestStore, token};
+use haat::adapters::sandbox::LEDGER_FILE;
+use haat::domain::ids::{CartId, OrderId};
+use haat::http::auth::Bearer;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::time::Duration;
+
+/// The provider has charged this much for the buyer's next order: as after a database is taken back from a backup, and the provider's
+/// books are not.
+fn charged_before(store: &TestStore, buyer: &Buyer, amount_minor: i64, currency: &str) -> String {
+    let order = OrderId::for_attempt(buyer.cart.parse::<CartId>().expect("an id"), 1).to_string();
+    let at = 1_700_000_000_000i64;
+    let line =
+        json!({"order": order, "status": "charged", "amount_minor": amount_minor, "currency": currency, "at": at});
+    let mut ledger =
+        std::fs::File::options().append(true).create(true).open(store.data_dir().join(LEDGER_FILE)).expect("a ledger");
+    writeln!(ledger, "{line}").expect("a line");
+    order
+}
+
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let all = async {
+        loop {
+            match look().await {
+                Some(seen) => return seen,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap_or_else(|_| panic!("never {what}"))
+}
+
+async fn stuck(client: &Client, staff: &str, order: &str) -> Answer {
+    until("stuck", async || {
+        let seen = client.order(staff, order).await.expect(200);
+        seen.body["stuck"].is_object().then_some(seen)
+    })
+    .await
+}
+
+async fn status(client: &Client, bearer: &str, order: &str, is: &str) -> Answer {
+    until(is, async || {
+        let seen = client.order(bearer, order).await.expect(200);
+        (seen.field("status") == is).then_some(seen)
+    })
+    .await
+}
+
+async fn timeline(client: &Client, bearer: &str, order: &str) -> Vec<Value> {
+    let path = format!("/v1/orders/{order}/timeline");
+    let page = client.get(&path).bearer(bearer).send().await.expect(200);
+    page.body["items"].as_array().expect("items").clone()
+}
+
+fn entry<'a>(timeline: &'a [Value], kind: &str) -> &'a Value {
+    timeline.iter().find(|item| item["type"] == kind).unwrap_or_else(|| panic!("no {kind} in {timeline:?}"))
+}
+
+fn bdt(amount: &str) -> Value {
+    json!({"amount": amount, "currency": "BDT"})
+}
+
+async fn resolve(client: &Client, bearer: &str, order: &str, body: Value) -> Answer {
+    client.post(&format!("/v1/admin/orders/{order}/resolve"), &body).bearer(bearer).send().await
+}
+
+async fn metrics(client: &Client) -> String {
+    client.get("/metrics").send().await.expect(200).text
+}
+
+/// A shop whose buyer has five pieces of 10.00, and staff.
+async fn shop(store: &TestStore) -> (Market, String) {
+    let server = Server::start(store).await;
+    let market = server.client.market(9).await;
+    server.client.set_line(&market.buyer, &market.sku, 5).await.expect(200);
+    server.stop().await;
+    (market, token(&Bearer::Staff("rina".into())))
+}
+
+on_both_stores! {
+    /// 10.00 moved, and 50.00 was asked for: nothing says that it was 50.00, nothing is sold, and somebody is told.
+    async fn another_amount_than_asked_is_no_payment(store) {
+        let (Market { admin, vendor, sku, buyer }, staff) = shop(&store).await;
+        let order = charged_before(&store, &buyer, 1_000, "BDT");
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let placed = client.checkout(&buyer, "tok_approve").send().await.expect(201);
+        assert_eq!(placed.field("id"), order);
+        let seen = stuck(&client, &staff, &order).await;
+        assert_eq!((seen.field("status"), &seen.body["payment"]["status"]), ("awaiting_payment", &json!("pending")));
+        assert_eq!((&seen.body["total"], &seen.body["total_due"]), (&bdt("50.00"), &bdt("50.00")), "{}", seen.text);
+        let why = &seen.body["stuck"];
+        assert_eq!((&why["why"], &why["told"], &why["given_back"]), (&json!("amount_differs"), &bdt("10.00"), &json!(false)));
+        assert_eq!(why["resolve_as"], json!(["retry", "paid", "refunded"]));
+        for bearer in [&buyer.token, &staff] {
+            let told = timeline(&client, bearer, &order).await;
+            let data = &entry(&told, "quarantined")["data"];
+            assert_eq!((&data["amount"], &data["reason"]), (&bdt("10.00"), &json!("amount_differs")));
+            assert!(told.iter().all(|item| item["type"] != "paid"), "{told:?}");
+        }
+        assert!(client.order(&buyer.token, &order).await.expect(200).body.get("stuck").is_none());
+        let stock = client.stock(&admin, &vendor, &sku).await;
+        assert_eq!((&stock["held"], &stock["sold"]), (&json!(5), &json!(0)), "held, and not sold");
+        let text = metrics(&client).await;
+        assert!(text.contains(r#"haat_orders_quarantined_total{why="amount_differs"} 1"#), "{text}");
+
+        // It is found, also after a restart, and its row stands as the order does.
+        server.stop().await;
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let listed = until("listed", async || {
+            let page = client.get("/v1/admin/orders/stuck").bearer(&staff).send().await.expect(200);
+            page.body["items"].as_array().filter(|items| !items.is_empty()).cloned()
+        })
+        .await;
+        assert_eq!((listed.len(), &listed[0]["id"], &listed[0]["stuck"]["told"]), (1, &json!(order), &bdt("10.00")));
+        until("counted", async || metrics(&client).await.contains("haat_orders_stuck 1").then_some(())).await;
+        let row = until("a row", async || {
+            let page = client.get("/v1/orders").bearer(&staff).send().await.expect(200);
+            page.body["items"].as_array().and_then(|items| items.iter().find(|row| row["id"] == order)).cloned()
+        })
+        .await;
+        assert_eq!((&row["total_due"], &row["payment"]["status"]), (&bdt("50.00"), &json!("pending")));
+
+        // Who may, what fits, and what it must say.
+        let path = format!("/v1/admin/orders/{order}/resolve");
+        let good = json!({"as": "refunded", "reference": "re_1", "note": "sent back by hand"});
+        for bearer in [&buyer.token, &token(&Bearer::Vendor(vendor.parse().expect("an id")))] {
+            client.post(&path, &good).bearer(bearer).send().await.expect(403);
+            client.get("/v1/admin/orders/stuck").bearer(bearer).send().await.expect(403);
+        }
+        client.post(&path, &good).send().await.expect(401);
+        for (body, field) in [
+            (json!({"as": "retry"}), "note"),
+            (json!({"as": "retry", "note": " \n\u{3000}"}), "note"),
+            (json!({"as": "retry", "note": "x".repeat(1_001)}), "note"),
+            (json!({"as": "retry", "note": "a\u{0}b"}), "note"),
+            (json!({"as": "retry", "note": "x", "amount": bdt("50.00")}), "amount"),
+            (json!({"as": "voided", "note": "x", "reference": "ch_1"}), "reference"),
+            (json!({"as": "paid", "note": "x", "reference": "ch_1"}), "amount"),
+            (json!({"as": "paid", "note": "x", "amount": bdt("50.00")}), "reference"),
+            (json!({"as": "paid", "note": "x", "amount": bdt("50"), "reference": "ch_1"}), "amount.amount"),
+            (json!({"as": "refunded", "note": "x", "reference": " "}), "reference"),
+            (json!({"as": "forgotten", "note": "x"}), "as"),
+            (json!({"as": "retry", "note": "x", "more": 1}), "more"),
+        ] {
+            let answer = resolve(&client, &staff, &order, body.clone()).await.expect(422);
+            assert_eq!(answer.code(), "invalid_body", "{body}");
+            let fields: Vec<&str> = answer.body["errors"].as_array().expect("errors").iter().filter_map(|error| error["field"].as_str()).collect();
+            assert!(fields.contains(&field) || answer.text.contains(&format!("`{field}`")), "{body}: {}", answer.text);
+        }
+        let paid = |amount: &str| json!({"as": "paid", "amount": bdt(amount), "reference": "ch_1", "note": "x"});
+        for amount in ["10.00", "49.99", "50.01", "0.00"] {
+            let answer = resolve(&client, &staff, &order, paid(amount)).await.expect(422);
+            assert_eq!(answer.code(), "amount_differs");
+            assert!(answer.text.contains("50.00 BDT"), "{}", answer.text);
+        }
+        for verb in ["voided", "write_off"] {
+            let answer = resolve(&client, &staff, &order, json!({"as": verb, "note": "x"})).await.expect(409);
+            assert_eq!(answer.code(), "nothing_to_resolve");
+            assert!(answer.text.contains("retry, paid, refunded"), "{}", answer.text);
+        }
+        let nobody = OrderId::for_attempt(buyer.cart.parse::<CartId>().expect("an id"), 7).to_string();
+        assert_eq!(resolve(&client, &staff, &nobody, good.clone()).await.expect(404).code(), "order_unknown");
+
+        // Once, however often it is asked.
+        let keyed = || client.post(&path, &good).bearer(&staff).key("way-out").send();
+        let done = keyed().await.expect(200);
+        assert_eq!(keyed().await.expect(200).header("idempotent-replayed"), Some("true"));
+        assert!(done.body.get("stuck").is_none(), "{}", done.text);
+        let ended = status(&client, &staff, &order, "cancelled").await;
+        assert_eq!((&ended.body["total_due"], &ended.body["payment"]["status"]), (&bdt("0.00"), &json!("refunded")));
+        let told = timeline(&client, &staff, &order).await;
+        assert_eq!(entry(&told, "payment_refunded")["data"]["amount"], bdt("10.00"));
+        assert_eq!(
+            entry(&told, "resolved")["data"]["resolution"],
+            json!({"as": "refunded", "by": "rina", "note": "sent back by hand", "reference": "re_1"})
+        );
+        assert_eq!(told.iter().filter(|item| item["type"] == "resolved").count(), 1);
+        let told = timeline(&client, &buyer.token, &order).await;
+        assert_eq!(entry(&told, "resolved")["data"], json!({"reason": "refunded"}));
+        let stock = client.stock(&admin, &vendor, &sku).await;
+        assert_eq!((&stock["held"], &stock["sold"]), (&json!(0), &json!(0)));
+        let cart = client.get(&format!("/v1/carts/{}", buyer.cart)).bearer(&buyer.token).send().await.expect(200);
+        assert_eq!(cart.field("status"), "open");
+        let late = resolve(&client, &staff, &order, json!({"as": "retry", "note": "x"})).await.expect(409);
+        assert_eq!(late.code(), "nothing_to_resolve");
+        let page = client.get("/v1/admin/orders/stuck").bearer(&admin).send().await.expect(200);
+        assert_eq!(page.body["items"], json!([]));
+        server.stop().await;
+        let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
+        assert!(report.is_clean(), "{report}");
+        assert!(report.to_string().contains("1 order settled by hand"), "{report}");
+    }
+
+    /// In another currency, or in any other amount, it is no payment either; made good outside, the order goes on.
+    async fn whatever_else_moved_can_be_made_good(store) {
+        for (minor, currency) in [(5_000, "USD"), (5_001, "BDT"), (4_999, "BDT"), (0, "BDT")] {
+            let (Market { admin, vendor, sku, buyer }, staff) = shop(&store).await;
+            let order = charged_before(&store, &buyer, minor, currency);
+            let server = Server::start(&store).await;
+            let client = server.client;
+            client.checkout(&buyer, "tok_approve").send().await.expect(201);
+            let seen = stuck(&client, &staff, &order).await;
+            assert_eq!(seen.body["stuck"]["told"]["currency"], currency, "{}", seen.text);
+            // The same step again brings the same answer, and stands in the timeline.
+            let retry = json!({"as": "retry", "note": "once more"});
+            resolve(&client, &staff, &order, retry).await.expect(200);
+            until("stuck again", async || {
+                let told = timeline(&client, &staff, &order).await;
+                (told.iter().filter(|item| item["type"] == "quarantined").count() == 2).then_some(())
+            })
+            .await;
+            let paid = json!({"as": "paid", "amount": bdt("50.00"), "reference": "ch_9", "note": "by bank transfer"});
+            resolve(&client, &staff, &order, paid).await.expect(200);
+            let ended = status(&client, &buyer.token, &order, "paid").await;
+            assert_eq!((&ended.body["total_due"], &ended.body["payment"]["status"]), (&bdt("0.00"), &json!("captured")));
+            until("sold", async || (client.stock(&admin, &vendor, &sku).await["sold"] == 5).then_some(())).await;
+            server.stop().await;
+        }
+        let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
+        assert!(report.is_clean(), "{report}");
+    }
+
+    /// A void that is refused for good is not asked for ever; each way out ends as it should.
+    async fn a_void_that_is_refused_for_good_waits_for_someone(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let staff = token(&Bearer::Staff("rina".into()));
+        for (body, end, payment) in [
+            (json!({"as": "voided", "note": "the provider saw to it"}), "cancelled", "voided"),
+            (json!({"as": "refunded", "reference": "re_1", "note": "by hand"}), "cancelled", "refunded"),
+            (json!({"as": "write_off", "note": "the provider is gone"}), "cancelled", "pending"),
+            (json!({"as": "paid", "amount": bdt("10.00"), "reference": "ch_1", "note": "they want it"}), "paid", "captured"),
+        ] {
+            let Market { admin, vendor, sku, buyer } = client.market(5).await;
+            let order = client.checkout(&buyer, "tok_void_refused").send().await.expect(201).field("id").to_owned();
+            until("charged", async || {
+                let path = format!("/v1/admin/sandbox/charges?order={order}");
+                let charges = client.get(&path).bearer(&admin).send().await.expect(200);
+                (charges.body["items"][0]["status"] == "charged").then_some(())
+            })
+            .await;
+            client.post(&format!("/v1/orders/{order}/cancel"), &json!({})).bearer(&buyer.token).send().await.expect(200);
+            let seen = stuck(&client, &staff, &order).await;
+            let why = &seen.body["stuck"];
+            assert_eq!((&why["why"], &why["told"]), (&json!("void_refused"), &bdt("10.00")), "{}", seen.text);
+            assert_eq!(why["reason"], "charge_not_refundable");
+            assert_eq!(client.stock(&admin, &vendor, &sku).await["held"], 1);
+            resolve(&client, &staff, &order, body.clone()).await.expect(200);
+            let ended = status(&client, &staff, &order, end).await;
+            assert_eq!((&ended.body["payment"]["status"], &ended.body["total_due"]), (&json!(payment), &bdt("0.00")), "{body}");
+            let sold = i64::from(end == "paid");
+            until("settled", async || {
+                let stock = client.stock(&admin, &vendor, &sku).await;
+                (stock["held"] == 0).then(|| assert_eq!(stock["sold"], sold, "{body}"))
+            })
+            .await;
+        }
+        let text = metrics(&client).await;
+        assert!(text.contains(r#"haat_orders_quarantined_total{why="void_refused"} 4"#), "{text}");
+        server.stop().await;
+        let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
+        assert!(report.is_clean(), "{report}");
+    }
+}
