@@ -2,6 +2,7 @@
 
 use crate::actors::NodeSettings;
 use crate::domain::money::Currency;
+use crate::files;
 use crate::http::Settings as HttpSettings;
 use crate::http::server::ServerSettings;
 use crate::limits;
@@ -68,13 +69,15 @@ impl StoreArgs {
         Ok(StoreConfig { place, archive: None, options: Options::default() })
     }
 
-    /// Makes the data directory if it is not there.
+    /// Makes the data directory if it is not there; closes it, and the secret in it, to others if it is.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made, or belongs to another user.
     pub fn make_data_dir(&self) -> Result<(), ConfigError> {
-        std::fs::create_dir_all(&self.data_dir)
-            .map_err(|source| ConfigError::File { path: self.data_dir.clone(), source })
+        let failed = |path: PathBuf| move |source| ConfigError::File { path, source };
+        files::own_directory(&self.data_dir).map_err(failed(self.data_dir.clone()))?;
+        let secret = self.data_dir.join(SECRET_FILE);
+        files::own_file(&secret).map_err(failed(secret.clone()))
     }
 }
 

@@ -9,13 +9,14 @@
 //! ```
 //!
 //! `domain` is pure; `actors` runs it; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
-//! everything from a configuration. `tests/tidy.rs` reads the sources and fails on any other arrow.
+//! everything from a configuration. `files` keeps what is on the disk to its owner. `tests/tidy.rs` reads the sources and fails on any other arrow.
 
 pub mod actors;
 pub mod adapters;
 pub mod app;
 pub mod config;
 pub mod domain;
+pub mod files;
 pub mod http;
 pub mod limits;
 pub mod persistence;

@@ -199,8 +199,8 @@ pub fn paths() -> Vec<String> {
         "/v1/admin/actors".into(),
         format!("/v1/admin/actors/cart/{cart}"),
         "/v1/admin/sandbox/charges".into(),
-        "/readyz".into(),
         "/v1/admin/orders/stuck".into(),
+        "/readyz".into(),
     ]);
     paths
 }

@@ -14,11 +14,14 @@ use super::text::{counted, parse_rfc3339};
 use super::{AppError, archive_config, open_archive};
 use crate::adapters::clock::SystemClock;
 use crate::domain::time::Timestamp;
+use crate::files;
 use crate::persistence::archived::{same_frames, with_archive};
 use crate::persistence::recovery::{FrameReader, recover};
 use crate::persistence::{self, Mode, Place, StoreConfig};
 use crate::ports::{CheckpointWrite, Clock, Frame, Journal, Partition, Store, StoreError};
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -107,15 +110,18 @@ pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result
     let Some(directory) = &config.archive else {
         return Err(AppError::Asked("say with --archive in which directory the archive is, or is to be".into()));
     };
-    std::fs::create_dir_all(directory)?;
+    let failed =
+        |error: io::Error| AppError::Asked(format!("the archive's directory {}: {error}", directory.display()));
+    files::own_directory(directory).map_err(failed)?;
     if matches!(&config.place, Place::Sqlite(store) if std::fs::canonicalize(store).ok() == std::fs::canonicalize(directory).ok())
     {
         return Err(AppError::Asked("the archive needs a directory of its own".into()));
     }
     // A directory that a power cut takes back would take the archive along.
-    std::fs::File::open(directory)?.sync_all()?;
-    if let Some(parent) = std::fs::canonicalize(directory)?.parent() {
-        std::fs::File::open(parent)?.sync_all()?;
+    let synced = |directory: &Path| std::fs::File::open(directory)?.sync_all();
+    synced(directory).map_err(failed)?;
+    if let Some(parent) = std::fs::canonicalize(directory).map_err(failed)?.parent() {
+        synced(parent).map_err(failed)?;
     }
     // Not before the store is known to be there and free: an archive of nothing helps nobody.
     let store = persistence::open(config, Mode::Upkeep).await?;

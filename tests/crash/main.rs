@@ -9,6 +9,7 @@ mod disk;
 mod full;
 mod kill;
 mod owners;
+mod private;
 mod process;
 mod proxy;
 mod refusals;

@@ -9,7 +9,6 @@ mod journal;
 mod lane;
 mod opening;
 mod ownership;
-mod plans;
 mod queries;
 mod refusals;
 mod samples;

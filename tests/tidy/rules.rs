@@ -29,12 +29,12 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "persistence",
-        may_reach: &["ports", "domain", "telemetry"],
+        may_reach: &["ports", "domain", "telemetry", "files"],
         must_not_know: &["actix", "actix_rt", "axum"],
     },
     Room {
         name: "adapters",
-        may_reach: &["ports", "domain", "telemetry"],
+        may_reach: &["ports", "domain", "telemetry", "files"],
         must_not_know: &["actix", "actix_rt", "axum"],
     },
     Room {
@@ -43,16 +43,17 @@ pub(super) const ROOMS: &[Room] = &[
         must_not_know: &["actix", "actix_rt", "sqlx", "redis"],
     },
     Room { name: "limits", may_reach: &[], must_not_know: &[] },
+    Room { name: "files", may_reach: &[], must_not_know: &["tokio", "actix", "actix_rt", "axum", "sqlx", "redis"] },
     Room { name: "telemetry", may_reach: &[], must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis"] },
     // The settings of a room may be defined in that room; config reads them all.
     Room {
         name: "config",
-        may_reach: &["domain", "ports", "actors", "persistence", "adapters", "http", "telemetry"],
+        may_reach: &["domain", "ports", "actors", "persistence", "adapters", "http", "telemetry", "files"],
         must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis"],
     },
     Room {
         name: "app",
-        may_reach: &["domain", "ports", "actors", "persistence", "adapters", "http", "telemetry", "config"],
+        may_reach: &["domain", "ports", "actors", "persistence", "adapters", "http", "telemetry", "config", "files"],
         must_not_know: &[],
     },
     Room { name: "bin/haat", may_reach: &["app", "config", "telemetry"], must_not_know: &[] },

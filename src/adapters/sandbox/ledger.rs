@@ -13,6 +13,7 @@ use super::SandboxError;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
+use crate::files;
 use crate::ports::LedgerEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -182,10 +183,11 @@ pub(super) fn read(mut from: impl BufRead, path: &Path) -> Result<Contents, Sand
 /// Opens a ledger for this process alone, reads it and cuts off a torn last line. The lock goes with the file.
 pub(super) fn open(path: &Path) -> Result<(File, Contents), SandboxError> {
     let io = |source| SandboxError::io(path, source);
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(io)?;
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        files::own_directory(directory).map_err(|source| SandboxError::io(directory, source))?;
     }
-    let file = File::options().read(true).append(true).create(true).open(path).map_err(io)?;
+    files::own_file(path).map_err(io)?;
+    let file = files::options().read(true).append(true).create(true).open(path).map_err(io)?;
     file.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => SandboxError::InUse { path: path.to_owned() },
         TryLockError::Error(source) => io(source),

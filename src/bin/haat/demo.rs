@@ -8,6 +8,8 @@ use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
 use haat::config::{Config, SecretArgs, ServeArgs, StoreArgs};
 use haat::{limits, telemetry};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -114,7 +116,7 @@ impl Place {
         // Whatever an earlier process of this number left behind is not touched.
         for number in 0..1_000 {
             let directory = within.join(format!("haat-demo-{}-{number}", std::process::id()));
-            match std::fs::create_dir(&directory) {
+            match DirBuilder::new().mode(0o700).create(&directory) {
                 Ok(()) => return Ok(Self { directory, temporary: true }),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error).with_context(|| directory.display().to_string()),

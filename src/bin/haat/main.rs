@@ -1,6 +1,7 @@
 //! `haat`: the server and the tools of its operators.
 
 mod demo;
+mod process;
 #[path = "../haat-load/tester/mod.rs"]
 mod tester;
 mod token;
@@ -59,6 +60,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    process::keep_files_private();
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

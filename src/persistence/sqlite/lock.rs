@@ -1,12 +1,16 @@
 //! Keeps a second process from writing to the same data directory.
 
+use crate::files;
 use crate::ports::StoreError;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file that is locked. It stays when the process ends, and the lock goes with the process, however it ends.
 const FILE: &str = "haat.lock";
+
+/// What `SQLite` calls the files that it keeps beside a store.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// An exclusive lock on a data directory, until it is dropped.
 pub(super) struct DirectoryLock {
@@ -14,21 +18,24 @@ pub(super) struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    /// Locks `directory`, which is made when it is not there.
+    /// Locks `directory`, which is made when it is not there, and closes it and the store's file in it, with the files beside that, to
+    /// others.
     ///
     /// # Errors
-    /// Invalid when another process has it; Unavailable when it cannot be made or written.
-    pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
+    /// Invalid when another process has it; Unavailable when it cannot be made or written, or is another user's.
+    pub(super) fn take(directory: &Path, store: &Path) -> Result<Self, StoreError> {
         let failed = |what: &str, error: std::io::Error| {
             StoreError::Unavailable(format!("{what} {}: {error}", directory.display()))
         };
-        fs::create_dir_all(directory).map_err(|error| failed("cannot make the data directory", error))?;
-        let mut file = File::options()
+        files::own_directory(directory).map_err(|error| failed("cannot use the data directory", error))?;
+        let lock = directory.join(FILE);
+        files::own_file(&lock).map_err(|error| cannot_use(&lock, &error))?;
+        let mut file = files::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(directory.join(FILE))
+            .open(&lock)
             .map_err(|error| failed("cannot write to the data directory", error))?;
         match file.try_lock() {
             Ok(()) => {}
@@ -40,6 +47,14 @@ impl DirectoryLock {
         // For people, and for the message that a second process is refused with.
         let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         noted.map_err(|error| failed("cannot write to the data directory", error))?;
+        // SQLite gives the files that it makes beside a store the store's own mode.
+        files::make_file(store).map_err(|error| cannot_use(store, &error))?;
+        for suffix in BESIDE {
+            let mut beside = store.as_os_str().to_owned();
+            beside.push(suffix);
+            let beside = PathBuf::from(beside);
+            files::own_file(&beside).map_err(|error| cannot_use(&beside, &error))?;
+        }
         Ok(Self { file })
     }
 
@@ -49,6 +64,10 @@ impl DirectoryLock {
             .unlock()
             .map_err(|error| StoreError::Unavailable(format!("cannot unlock the data directory: {error}")))
     }
+}
+
+fn cannot_use(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("cannot use {}: {error}", path.display()))
 }
 
 fn held_by_another(directory: &Path, file: &mut File) -> StoreError {

@@ -41,12 +41,6 @@ type Db = Sqlite;
 /// How a transaction that only reads begins: from its first read on all its statements see the same rows.
 const BEGIN_READING: &str = "BEGIN DEFERRED";
 
-/// Whether a statement that looks up in a table that grows is kept prepared: here plans do not depend on how large a table is.
-const LOOKUPS_STAY_PREPARED: bool = true;
-
-/// Whether what is said to be new is inserted without looking first: nothing is gained by it here.
-const FRESH_IS_INSERTED: bool = false;
-
 /// How many entities one transaction of a checkpoint writes at most: what an append may have to wait for.
 const SLICE_ENTITIES: usize = 256;
 /// How many parts and rows, unless a single entity has more: its snapshot is of one version.
@@ -78,11 +72,6 @@ struct Inner {
 impl Inner {
     fn writer(&self) -> Result<&Slot<SqliteConnection>, StoreError> {
         self.writer.as_ref().ok_or_else(|| StoreError::Invalid("the store was opened for reading only".to_owned()))
-    }
-
-    /// The connection of the commit path: the writer's.
-    fn appender(&self) -> Result<&Slot<SqliteConnection>, StoreError> {
-        self.writer()
     }
 
     /// The connection that checkpoints write with: the writer's.
@@ -195,7 +184,7 @@ async fn open_for_writing(
     file: &Path,
     options: &Options,
 ) -> Result<(DirectoryLock, Slot<SqliteConnection>), StoreError> {
-    let lock = DirectoryLock::take(directory)?;
+    let lock = DirectoryLock::take(directory, file)?;
     let writer = Slot::new(writing(file, options), options.connect_timeout);
     let mut held = writer.hold().await?;
     schema::migrator(SQLITE).run(&mut *held.connection()).await.map_err(schema::migrate_error)?;
