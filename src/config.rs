@@ -9,7 +9,7 @@ use crate::limits;
 use crate::persistence::{Options, Place, StoreConfig};
 use crate::telemetry::LogFormat;
 use clap::Args;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// The data directory, or a file in it, cannot be used.
-    #[error("{path}: {source}")]
+    #[error("{path} (HAAT_DATA_DIR): {source}")]
     File {
         /// Which.
         path: PathBuf,
@@ -118,6 +118,7 @@ impl SecretArgs {
     /// When it is too short, when there is none and none may be made, or when its file cannot be used.
     pub fn secret(&self, store: &StoreArgs, make: bool) -> Result<Vec<u8>, ConfigError> {
         let setting = "HAAT_JWT_SECRET";
+        let place = store.store()?.place;
         if let Some(secret) = self.jwt_secret.as_deref().filter(|secret| !secret.is_empty()) {
             if secret.len() < SECRET_LENGTH {
                 let reason = format!("must have at least {SECRET_LENGTH} characters");
@@ -125,12 +126,18 @@ impl SecretArgs {
             }
             return Ok(secret.as_bytes().to_vec());
         }
-        if matches!(store.store()?.place, Place::Postgres(_)) {
+        if matches!(place, Place::Postgres(_)) {
             let reason = "is required with Postgres: all servers of one database need the same secret".into();
             return Err(ConfigError::Setting { setting, reason });
         }
         kept_secret(&store.data_dir, make)
     }
+}
+
+/// A file's content without the newline at its end: editors and `echo` put one there, and nobody means it.
+fn without_newline(content: &[u8]) -> &[u8] {
+    let Some(line) = content.strip_suffix(b"\n") else { return content };
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
@@ -139,7 +146,7 @@ fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
     let path = data_dir.join(SECRET_FILE);
     let failed = |source| ConfigError::File { path: path.clone(), source };
     match std::fs::read(&path) {
-        Ok(secret) if secret.len() >= SECRET_LENGTH => return Ok(secret),
+        Ok(secret) if without_newline(&secret).len() >= SECRET_LENGTH => return Ok(without_newline(&secret).to_vec()),
         Ok(_) => {
             let reason = format!("{} is too short to be a secret: remove it to have one made", path.display());
             return Err(ConfigError::Setting { setting: "HAAT_JWT_SECRET", reason });
@@ -179,10 +186,10 @@ pub struct LogArgs {
 #[derive(Args, Clone)]
 pub struct ServeArgs {
     /// Where to listen.
-    #[arg(long, env = "HAAT_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    #[arg(long, env = "HAAT_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS", value_parser = address)]
     pub listen: SocketAddr,
     /// Where operators find /metrics, which then leaves the main port. The admin routes stay there: they ask for an admin's token.
-    #[arg(long, env = "HAAT_OPERATOR_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "HAAT_OPERATOR_LISTEN", value_name = "ADDRESS", value_parser = address)]
     pub operator_listen: Option<SocketAddr>,
     /// Where the store is.
     #[command(flatten)]
@@ -208,6 +215,24 @@ pub struct ServeArgs {
     /// Seconds after which an idle actor leaves memory.
     #[arg(long, env = "HAAT_IDLE_SECONDS", default_value_t = limits::IDLE_MS / 1000, value_name = "SECONDS")]
     pub idle_seconds: u64,
+}
+
+/// Reads an address to listen on: an IP address or a name, and a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    const WANTED: &str = "an address and a port are wanted, such as 127.0.0.1:8080, [::]:8080 or localhost:8080";
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or(WANTED)?;
+    let port: u16 = port.parse().map_err(|_| format!("'{port}' is no port from 0 to 65535: {WANTED}"))?;
+    if host.is_empty() || host.contains(':') {
+        return Err(WANTED.to_owned());
+    }
+    let found = (host, port).to_socket_addrs().map_err(|error| format!("the host '{host}' is not found: {error}"))?;
+    let found: Vec<SocketAddr> = found.collect();
+    // Of a machine's two loopback addresses the one that clients try first where both are there.
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| format!("the host '{host}' has no address"))
 }
 
 /// A checked configuration of a server.
@@ -276,5 +301,44 @@ impl Config {
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
             lease: Duration::from_millis(limits::LEASE_MS),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_to_listen_is_an_address_or_a_name_and_a_port() {
+        for (text, address) in
+            [("127.0.0.1:8080", "127.0.0.1:8080"), ("[::1]:0", "[::1]:0"), ("0.0.0.0:65535", "0.0.0.0:65535")]
+        {
+            assert_eq!(super::address(text), Ok(address.parse().expect("an address")));
+        }
+        let local = super::address("localhost:8080").expect("every machine has it");
+        assert!(local.ip().is_loopback() && local.port() == 8080, "{local}");
+        for text in [
+            "",
+            "8080",
+            ":8080",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+            "127.0.0.1:",
+            "localhost:http",
+            "::1:80:x",
+            "http://a:1",
+        ] {
+            let error = super::address(text).expect_err(text);
+            assert!(error.contains("such as 127.0.0.1:8080") || error.contains("is not found"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_newline_at_the_end_of_a_secret_is_not_part_of_it() {
+        for (content, secret) in
+            [("s", "s"), ("s\n", "s"), ("s\r\n", "s"), ("s\n\n", "s\n"), ("\ns", "\ns"), ("s ", "s ")]
+        {
+            assert_eq!(without_newline(content.as_bytes()), secret.as_bytes());
+        }
     }
 }

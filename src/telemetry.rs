@@ -117,6 +117,8 @@ pub enum LogFormat {
 pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What cannot be logged would be told on stderr, which is what cannot be written; and that panics.
+    let logs = logs.log_internal_errors(false);
     let logs = logs.with_span_events(FmtSpan::NONE).with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => logs.with_target(false).init(),

@@ -384,12 +384,12 @@ async fn where_there_is_no_store_it_is_said_how_to_make_one() {
     let directory = TempDir::new().expect("a directory");
     for place in [directory.path().to_owned(), directory.path().join("nowhere")] {
         let error = audit(&config(&place), &place).await.expect_err("no store").to_string();
-        assert!(error.contains("start a server on it, or run `haat migrate`"), "{error}");
+        assert!(error.contains("`haat serve` makes one") && error.contains(&*place.to_string_lossy()), "{error}");
         assert!(!place.join("haat.db").exists(), "looking made a store");
     }
     fs::write(directory.path().join("haat.db"), "").expect("a file");
     let error = audit(&config(directory.path()), directory.path()).await.expect_err("no schema").to_string();
-    assert!(error.contains("run `haat migrate`"), "{error}");
+    assert!(error.contains("`haat serve` makes one"), "{error}");
     fs::write(directory.path().join("haat.db"), "this is no database, whatever its name says").expect("a file");
     audit(&config(directory.path()), directory.path()).await.expect_err("no database");
 }

@@ -10,7 +10,7 @@
 //! - Each step can be repeated: the archive goes on where it ends, and the store notes up to where frames may be gone before the first goes.
 
 use super::rebuild::make;
-use super::text::{counted, parse_rfc3339};
+use super::text::{counted, parse_rfc3339, rfc3339};
 use super::{AppError, archive_config, open_archive};
 use crate::adapters::clock::SystemClock;
 use crate::domain::time::Timestamp;
@@ -110,24 +110,33 @@ pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result
     let Some(directory) = &config.archive else {
         return Err(AppError::Asked("say with --archive in which directory the archive is, or is to be".into()));
     };
-    let failed =
-        |error: io::Error| AppError::Asked(format!("the archive's directory {}: {error}", directory.display()));
-    files::own_directory(directory).map_err(failed)?;
+    let clock = SystemClock::default();
+    let now = clock.now();
+    if let Before::Moment(moment) = before
+        && moment > now
+    {
+        let (moment, now) = (rfc3339(moment), rfc3339(now));
+        return Err(AppError::Asked(format!(
+            "--before {moment} is yet to come: it is {now}, and all would be archived"
+        )));
+    }
     if matches!(&config.place, Place::Sqlite(store) if std::fs::canonicalize(store).ok() == std::fs::canonicalize(directory).ok())
     {
         return Err(AppError::Asked("the archive needs a directory of its own".into()));
     }
+    // Not before the store is known to be there and free: an archive of nothing helps nobody.
+    let store = persistence::open(config, Mode::Upkeep).await?;
+    let failed =
+        |error: io::Error| AppError::Asked(format!("the archive's directory {} (HAAT_ARCHIVE): {error}", directory.display()));
+    files::own_directory(directory).map_err(failed)?;
     // A directory that a power cut takes back would take the archive along.
     let synced = |directory: &Path| std::fs::File::open(directory)?.sync_all();
     synced(directory).map_err(failed)?;
     if let Some(parent) = std::fs::canonicalize(directory).map_err(failed)?.parent() {
         synced(parent).map_err(failed)?;
     }
-    // Not before the store is known to be there and free: an archive of nothing helps nobody.
-    let store = persistence::open(config, Mode::Upkeep).await?;
     let archive = open_archive(&archive_config(directory, config), Mode::Serve).await?;
-    let clock = SystemClock::default();
-    archive_store(&store, &archive, before.moment(clock.now()), keep, &clock).await
+    archive_store(&store, &archive, before.moment(now), keep, &clock).await
 }
 
 /// [`archive`] of a store that is open, into an archive that is.

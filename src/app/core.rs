@@ -13,8 +13,8 @@ use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
 use crate::persistence::recovery::{StoredHistories, recover};
 use crate::ports::{Clock, History, Journal, Ledger, Partition, PaymentGateway, Store};
 use foldhash::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
@@ -53,6 +53,7 @@ pub struct Core {
     checkpoints: CheckpointSettings,
     on_fatal: OnFatal,
     as_of: Arc<AtomicI64>,
+    taken: Arc<OnceLock<Vec<Partition>>>,
 }
 
 impl Core {
@@ -75,7 +76,12 @@ impl Core {
             as_of: as_of.clone(),
         };
         let engine = Engine::new(parts, ledger);
-        Self { store, clock, engine, lane, checkpoints, on_fatal, as_of }
+        Self { store, clock, engine, lane, checkpoints, on_fatal, as_of, taken: Arc::default() }
+    }
+
+    /// What it has taken of the store, once it has: for whoever ends it before it is started.
+    pub fn taken(&self) -> Arc<OnceLock<Vec<Partition>>> {
+        self.taken.clone()
     }
 
     /// The engine.
@@ -89,8 +95,10 @@ impl Core {
     /// # Errors
     /// What the store says.
     pub async fn start(self, owner: &str, lease: Duration, contended: bool) -> Result<RunningCore, AppError> {
-        let Self { store, clock, engine, lane, checkpoints, on_fatal, as_of } = self;
+        let Self { store, clock, engine, lane, checkpoints, on_fatal, as_of, taken: known } = self;
         let taken = store.journal.take(owner, lease, clock.now()).await?;
+        // It is started once.
+        let _ = known.set(taken.clone());
         let recovery = Recovery::start(&store, &taken, &engine, &lane, &*clock).await?;
         if let Some(oldest) = recovery.oldest {
             // The read tables are as old as the last checkpoint, until the next one.

@@ -23,7 +23,7 @@ use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::lane::{Fatal, OnFatal};
 use crate::persistence::{self, Mode, Place, sqlite};
-use crate::ports::{Clock, Journal, Store, StoreError};
+use crate::ports::{Clock, Journal, Partition, Store, StoreError};
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
@@ -99,6 +99,12 @@ pub struct Hooks {
     pub on_fatal: Option<OnFatal>,
 }
 
+/// What a start has taken so far.
+struct Begun {
+    journal: Arc<dyn Journal>,
+    taken: Arc<OnceLock<Vec<Partition>>>,
+}
+
 /// A running server.
 pub struct App {
     address: SocketAddr,
@@ -116,12 +122,44 @@ impl App {
     /// # Errors
     /// What cannot be used, in words.
     pub async fn build(config: Config, hooks: Hooks) -> Result<Self, AppError> {
+        let built = Self::build_unless(config, hooks, CancellationToken::new()).await?;
+        built.ok_or_else(|| AppError::Asked("it was asked to stop".into()))
+    }
+
+    /// As [`App::build`], unless `stop` is cancelled before it is done: then what was taken is given back, and there is no server.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_unless(config: Config, hooks: Hooks, stop: CancellationToken) -> Result<Option<Self>, AppError> {
+        let begun = OnceLock::new();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            built = Self::begin(config, hooks, &begun) => return built.map(Some),
+        }
+        tracing::info!("stopped before it took requests");
+        if let Some(Begun { journal, taken }) = begun.get()
+            && let Some(taken) = taken.get()
+        {
+            // Whoever comes next need not wait for the lease to run out.
+            let released = tokio::time::timeout(Duration::from_millis(limits::LEASE_MS), journal.release(taken)).await;
+            if !matches!(released, Ok(Ok(()))) {
+                tracing::warn!(
+                    "the store could not be given free: the next server waits for the end of this one's lease"
+                );
+            }
+        }
+        Ok(None)
+    }
+
+    async fn begin(config: Config, hooks: Hooks, begun: &OnceLock<Begun>) -> Result<Self, AppError> {
         let recorder = recorder()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let mut store = persistence::open(&config.store, Mode::Serve).await?;
         if let Some(wrap) = &hooks.journal {
             store.journal = wrap(store.journal.clone());
         }
+        let journal = store.journal.clone();
         let sandbox = Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?);
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
@@ -136,6 +174,9 @@ impl App {
             on_decide: hooks.on_decide,
             on_fatal,
         });
+
+        // It is set once, here.
+        let _ = begun.set(Begun { journal, taken: core.taken() });
 
         // The port is open from the start: until recovery is done it says that the server is not ready.
         let stop_http = CancellationToken::new();
@@ -278,8 +319,9 @@ fn end_process() -> OnFatal {
 /// Brings the schema of a store, and of the archive that is named, up to date, and does nothing more.
 ///
 /// # Errors
-/// When the store cannot be reached or is of a newer version.
+/// When there is none, when it cannot be reached, or when it is of a newer version.
 pub async fn migrate(store: &persistence::StoreConfig) -> Result<(), AppError> {
+    persistence::must_be_there(store).await?;
     persistence::migrate(store).await?;
     if let Some(archive) = archive_of(store)? {
         persistence::migrate(&archive).await?;
@@ -304,7 +346,7 @@ async fn open_for_tools(config: &persistence::StoreConfig) -> Result<Store, AppE
 fn archive_of(config: &persistence::StoreConfig) -> Result<Option<persistence::StoreConfig>, AppError> {
     let Some(directory) = &config.archive else { return Ok(None) };
     if !sqlite::archive_in(directory).exists() {
-        return Err(AppError::Asked(format!("there is no archive in {}", directory.display())));
+        return Err(AppError::Asked(format!("there is no archive in {} (HAAT_ARCHIVE)", directory.display())));
     }
     Ok(Some(archive_config(directory, config)))
 }

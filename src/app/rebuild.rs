@@ -45,6 +45,7 @@ impl fmt::Display for Rebuild {
 /// # Errors
 /// When the store cannot be taken, read or written.
 pub async fn rebuild(config: &StoreConfig) -> Result<Rebuild, AppError> {
+    persistence::must_be_there(config).await?;
     let mut store = persistence::open(config, Mode::Serve).await?;
     need_whole_journal(config, &store).await?;
     if let Some(archive) = archive_of(config)? {

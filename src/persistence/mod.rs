@@ -107,6 +107,18 @@ pub async fn open(config: &StoreConfig, mode: Mode) -> Result<Store, StoreError>
     }
 }
 
+/// Looks whether there is a store, of whatever version, and changes nothing.
+///
+/// # Errors
+/// Invalid when there is none; Unavailable when it cannot be looked at.
+pub async fn must_be_there(config: &StoreConfig) -> Result<(), StoreError> {
+    match &config.place {
+        Place::Sqlite(directory) => sqlite::must_be_there(&directory.join(sqlite::FILE), &config.options).await,
+        Place::Archive(directory) => sqlite::must_be_there(&directory.join(sqlite::ARCHIVE), &config.options).await,
+        Place::Postgres(url) => postgres::must_be_there(url, &config.options).await,
+    }
+}
+
 /// Makes the store, or brings its schema up to date, and does nothing more.
 ///
 /// # Errors

@@ -66,7 +66,7 @@ pub(super) fn check_applied(steps: &[Step], applied: &[(i64, Vec<u8>)]) -> Resul
     }
     let newest = steps.last().map_or(0, |(version, ..)| *version);
     match applied.iter().map(|(version, _)| *version).max().unwrap_or(0) {
-        0 => Err(not_there()),
+        0 => Err(not_there("here yet")),
         version if version < newest => Err(StoreError::Invalid(format!(
             "the store's schema has version {version}, this haat needs {newest}: run `haat migrate`"
         ))),
@@ -74,9 +74,9 @@ pub(super) fn check_applied(steps: &[Step], applied: &[(i64, Vec<u8>)]) -> Resul
     }
 }
 
-/// There is no schema yet.
-pub(super) fn not_there() -> StoreError {
-    StoreError::Invalid("there is no store here yet: start a server on it, or run `haat migrate`".to_owned())
+/// There is no schema yet, in the place that these words say.
+pub(super) fn not_there(place: &str) -> StoreError {
+    StoreError::Invalid(format!("there is no store {place}: `haat serve` makes one, and no other command does"))
 }
 
 /// Compares the number of partitions that the store was made with to this build's.
@@ -90,6 +90,6 @@ pub(super) fn check_partitions(of_store: Option<&str>) -> Result<(), StoreError>
         Some(theirs) => Err(StoreError::Invalid(format!(
             "the store was made with {theirs} partitions, this haat has {ours}: the number is fixed when a store is made"
         ))),
-        None => Err(not_there()),
+        None => Err(not_there("here yet")),
     }
 }

@@ -35,7 +35,7 @@ on_both_stores! {
     }
 
     async fn a_tool_reads_beside_a_server_and_writes_nothing(fixture) {
-        assert!(refusal(&fixture, Mode::Tool).await.contains("haat migrate"));
+        assert!(refusal(&fixture, Mode::Tool).await.contains("`haat serve` makes one"));
         let (store, owned) = fixture.open_and_take().await;
         let tool = fixture.try_open(Mode::Tool).await.expect("a tool opens");
         // What the server writes now, the tool sees.

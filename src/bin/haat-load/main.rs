@@ -6,9 +6,9 @@ mod tester;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser;
 
 use crate::tester::cli::Cli;
+use crate::tester::{arguments, out};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,7 +17,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match arguments::parse::<Cli>("haat-load") {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cli.threads as usize)
         .enable_all()
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("haat-load: {error:#}");
+            out::note(format_args!("haat-load: {error:#}"));
             ExitCode::from(UNUSABLE)
         }
     }

@@ -1,19 +1,20 @@
 //! `haat demo`: a flash sale from beginning to end in one process: a server on a store of its own, a crowd of buyers on one hot
 //! product over real sockets, what they were told, and an audit of what the store holds afterwards.
 
-use crate::tester::{self, cli};
+use crate::tester::{self, cli, out};
+use crate::{process, tools};
 use anyhow::Context as _;
 use clap::{Args, Parser};
 use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
 use haat::config::{Config, SecretArgs, ServeArgs, StoreArgs};
-use haat::{limits, telemetry};
+use haat::limits;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// How long the demonstration's token lasts: longer than any demonstration.
 const TOKEN_TTL: Duration = Duration::from_secs(60 * 60);
@@ -36,39 +37,50 @@ pub struct DemoArgs {
 
 /// Runs the demonstration. Its exit code is 0 when everything adds up.
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    telemetry::init(Default::default(), "warn").context("logs")?;
+    let stop = process::heed_signals().context("signals")?;
     let place = match args.data_dir.clone() {
         Some(kept) => Place { directory: kept, temporary: false },
         None => Place::temporary()?,
     };
     let config = Config::from_args(&serve_args(&place.directory)?)?;
     let (store, token) = (config.store.clone(), mint(&config.secret, Whom::Admin(None), TOKEN_TTL)?);
-    let app = App::build(config, Hooks::default()).await?;
-    let crowd = crowd(&args, &format!("http://{}", app.address()), &token)?;
-    println!("A server on http://{}: {} buyers want {} pieces.\n", app.address(), args.sessions, args.stock);
-
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(app.run_until(async {
-        // Whether it is told or the teller is gone: it is over.
-        let _ = stopped.await;
-    }));
-    let rush = tokio::select! {
-        code = tester::run(crowd) => Some(code),
-        () = crate::stop_signal() => None,
+    let Some(app) = App::build_unless(config, Hooks::default(), stop.clone()).await? else {
+        anyhow::bail!("stopped before the end");
     };
-    drop(stop);
+    let crowd = crowd(&args, &format!("http://{}", app.address()), &token)?;
+    let begin =
+        format!("A server on http://{}: {} buyers want {} pieces.\n\n", app.address(), args.sessions, args.stock);
+    let begun = out::print(&begin);
+
+    let over = CancellationToken::new();
+    let server = tokio::spawn(app.run_until(over.clone().cancelled_owned()));
+    let rush = match &begun {
+        Ok(()) => tokio::select! {
+            code = tester::run(crowd) => Some(code),
+            () = stop.cancelled() => None,
+        },
+        Err(_) => None,
+    };
+    over.cancel();
     server.await.context("the server panicked")??;
+    tools::written(begun)?;
     let Some(code) = rush.transpose()? else {
         anyhow::bail!("stopped before the end");
     };
     let audited = audit::audit(&store, &place.directory).await?;
-    println!("\nThe server has stopped. What an audit of its store says:\n");
-    print!("{audited}");
-    match &args.data_dir {
-        Some(kept) => println!("\nThe store is kept: haat audit --data-dir {}", kept.display()),
-        None => println!("\nWith --data-dir DIR the store is kept, to look into with haat journal and haat replay."),
-    }
-    Ok(if code == 0 && audited.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let end = match &args.data_dir {
+        Some(kept) => format!("The store is kept: haat audit --data-dir {}", kept.display()),
+        None => "With --data-dir DIR the store is kept, to look into with haat journal and haat replay.".to_owned(),
+    };
+    let said = out::print(&format!("\nThe server has stopped. What an audit of its store says:\n\n{audited}\n{end}\n"));
+    Ok(match (code, audited.is_clean()) {
+        // What was found weighs more than that nobody reads it.
+        (0 | out::READER_LEFT, true) => {
+            tools::written(said)?;
+            ExitCode::from(code)
+        }
+        _ => ExitCode::FAILURE,
+    })
 }
 
 /// A server on any free port with everything as usual, whatever the environment says.
@@ -131,7 +143,7 @@ impl Drop for Place {
         if self.temporary
             && let Err(error) = std::fs::remove_dir_all(&self.directory)
         {
-            eprintln!("haat: {} could not be removed: {error}", self.directory.display());
+            out::note(format_args!("haat: {} could not be removed: {error}", self.directory.display()));
         }
     }
 }

@@ -11,8 +11,9 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use haat::app::{App, AppError, Hooks};
 use haat::config::{Config, LogArgs, ServeArgs, ToolArgs};
-use haat::telemetry;
+use haat::telemetry::{self, LogFormat};
 use std::process::ExitCode;
+use tester::{arguments, out};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -61,10 +62,17 @@ enum Command {
 
 fn main() -> ExitCode {
     process::keep_files_private();
-    match run(Cli::parse()) {
+    let cli = match arguments::parse::<Cli>("haat") {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code),
+    };
+    match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("haat: {}", words(&error));
+            if let Some(tools::Unwritten(error)) = error.downcast_ref() {
+                return ExitCode::from(out::unwritten("haat", error, 1));
+            }
+            out::note(format_args!("haat: {}", words(&error)));
             let code = error.downcast_ref::<AppError>().map_or(1, AppError::exit_code);
             u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
         }
@@ -85,7 +93,11 @@ fn words(error: &anyhow::Error) -> String {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    match cli.command.unwrap_or(Command::Serve(Box::new(cli.serve))) {
+    let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
+    if !matches!(command, Command::Serve(_)) {
+        telemetry::init(LogFormat::Text, "warn").context("logs")?;
+    }
+    let ended = match command {
         Command::Serve(serve) => runtime.block_on(serve_until_signal(*serve)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
         Command::Token(args) => token::run(&args),
@@ -95,31 +107,26 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Archive(args) => runtime.block_on(tools::archive(&args)),
         Command::Journal(args) => runtime.block_on(tools::journal(&args)),
         Command::Replay(args) => runtime.block_on(tools::replay(&args)),
-    }
+    };
+    // All that had to end has ended: what still looks up a name, for one, is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve_until_signal(serve: Serve) -> anyhow::Result<ExitCode> {
     telemetry::init(serve.log.log_format, &serve.log.filter).context("HAAT_LOG")?;
+    // Before anything that takes long: a recovery, or the wait for another server's lease.
+    let stop = process::heed_signals().context("signals")?;
     let config = Config::from_args(&serve.args)?;
-    let app = App::build(config, Hooks::default()).await?;
-    let address = app.address();
-    eprintln!("haat serves on http://{address}");
-    eprintln!("  docs         http://{address}/docs");
-    eprintln!("  admin token  haat token --role admin   (cargo run --release -- token --role admin)");
-    app.run_until(stop_signal()).await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Ready when the process is asked to stop.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
+    let Some(app) = App::build_unless(config, Hooks::default(), stop.clone()).await? else {
+        return Ok(ExitCode::SUCCESS);
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let address = app.address();
+    out::note(format_args!("haat serves on http://{address}"));
+    out::note(format_args!("  docs         http://{address}/docs"));
+    out::note("  admin token  haat token --role admin   (cargo run --release -- token --role admin)");
+    app.run_until(stop.cancelled()).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

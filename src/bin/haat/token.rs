@@ -1,5 +1,7 @@
 //! `haat token`: prints a bearer token, and nothing else, to stdout.
 
+use crate::tester::out;
+use crate::tools;
 use clap::{Args, ValueEnum};
 use haat::app::token::{CustomerId, VendorId, Whom, mint, parse_ttl};
 use haat::config::{SecretArgs, StoreArgs};
@@ -58,7 +60,7 @@ impl TokenArgs {
 pub fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let whom = args.whom()?;
     let secret = args.secret.secret(&args.store, false)?;
-    println!("{}", mint(&secret, whom, args.ttl)?);
+    tools::written(out::print(&format!("{}\n", mint(&secret, whom, args.ttl)?)))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! `haat audit`, `rebuild`, `archive`, `journal`, `replay` and `migrate`: a store's tools on the command line.
 
+use crate::tester::out;
 use clap::Args;
 use haat::app::archive::{self as archiving, Before};
 use haat::app::journal::{self, EntityRef, Selection};
@@ -14,7 +15,29 @@ pub const AUDIT_CODES: &str = "\
 Exit codes:
   0  everything adds up
   1  there is a breach
-  2  it could not look";
+  2  it could not look, or could not say what it saw";
+
+/// Stdout took no result, whatever else became of it.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout could not be written: {0}")]
+pub struct Unwritten(pub io::Error);
+
+/// Turns a failed write of stdout into what `main` tells of it.
+pub fn written<T>(written: io::Result<T>) -> Result<T, Unwritten> {
+    written.map_err(Unwritten)
+}
+
+/// Prints a result. Its exit code is `code`, unless that is 0 and it could not be printed.
+fn say(result: &str, code: u8, unable: u8) -> ExitCode {
+    match (out::print(result), code) {
+        (Ok(()), code) => ExitCode::from(code),
+        (Err(error), 0) => ExitCode::from(out::unwritten("haat", &error, unable)),
+        (Err(error), code) => {
+            out::unwritten("haat", &error, code);
+            ExitCode::from(code)
+        }
+    }
+}
 
 /// The arguments of `haat archive`.
 #[derive(Args)]
@@ -66,43 +89,48 @@ pub struct ReplayArgs {
 
 /// Prints what an audit found; its exit code says whether it is clean.
 pub async fn audit(args: &ToolArgs) -> ExitCode {
-    let report = async { anyhow::Ok(auditing::audit(&args.store()?, &args.store.data_dir).await?) };
+    let report = async {
+        written(out::tried())?;
+        anyhow::Ok(auditing::audit(&args.store()?, &args.store.data_dir).await?)
+    };
     match report.await {
         Ok(report) => {
-            print!("{report}");
-            if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(auditing::EXIT_BREACH) }
+            let code = if report.is_clean() { 0 } else { auditing::EXIT_BREACH };
+            say(&report.to_string(), code, auditing::EXIT_UNABLE)
         }
-        Err(error) => {
-            eprintln!("haat: {}", crate::words(&error));
-            ExitCode::from(auditing::EXIT_UNABLE)
-        }
+        Err(error) => unable(&error),
     }
+}
+
+fn unable(error: &anyhow::Error) -> ExitCode {
+    out::note(format_args!("haat: {}", crate::words(error)));
+    ExitCode::from(auditing::EXIT_UNABLE)
 }
 
 /// Makes snapshots and read tables anew, and prints what an audit finds then; its exit code says whether all is clean.
 pub async fn rebuild(args: &ToolArgs) -> ExitCode {
-    let rebuilt = async { anyhow::Ok(rebuilding::rebuild(&args.store()?).await?) };
+    let rebuilt = async {
+        written(out::tried())?;
+        anyhow::Ok(rebuilding::rebuild(&args.store()?).await?)
+    };
     match rebuilt.await {
         Ok(rebuilt) => {
-            print!("{rebuilt}");
-            match (audit(args).await, rebuilt.failed.is_empty()) {
-                (clean, true) => clean,
-                (_, false) => ExitCode::from(auditing::EXIT_BREACH),
-            }
+            let code = if rebuilt.failed.is_empty() { 0 } else { auditing::EXIT_BREACH };
+            let told = say(&rebuilt.to_string(), code, auditing::EXIT_UNABLE);
+            // Whoever hears nothing of the one still learns from the exit code what the other found.
+            let audited = audit(args).await;
+            if told == ExitCode::SUCCESS { audited } else { told }
         }
-        Err(error) => {
-            eprintln!("haat: {}", crate::words(&error));
-            ExitCode::from(auditing::EXIT_UNABLE)
-        }
+        Err(error) => unable(&error),
     }
 }
 
 /// Moves old frames to an archive, and prints what it did.
 pub async fn archive(args: &ArchiveArgs) -> anyhow::Result<ExitCode> {
+    written(out::tried())?;
     let done = archiving::archive(&args.store.store()?, args.before, args.keep).await?;
-    print!("{done}");
     let whole = done.failed.is_empty() && done.refused.is_empty();
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(say(&done.to_string(), u8::from(!whole), 1))
 }
 
 /// Prints the journal.
@@ -114,33 +142,31 @@ pub async fn journal(args: &JournalArgs) -> anyhow::Result<ExitCode> {
         limit: args.limit,
         json: args.json,
     };
-    let mut out = BufWriter::new(io::stdout());
+    let mut stdout = BufWriter::new(io::stdout());
     let store = args.store.store()?;
     if !journal::is_whole(&store).await? {
-        eprintln!("haat: the oldest frames are not shown: they were moved to an archive (--archive DIR)");
+        out::note("haat: the oldest frames are not shown: they were moved to an archive (--archive DIR)");
     }
-    told(journal::print(&store, &selection, &mut out).await)
+    told(journal::print(&store, &selection, &mut stdout).await)
 }
 
 /// Prints the life of one entity.
 pub async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let mut out = BufWriter::new(io::stdout());
-    told(replay::print(&args.store.store()?, args.entity, args.at.unwrap_or(Until::Newest), &mut out).await)
+    let mut stdout = BufWriter::new(io::stdout());
+    told(replay::print(&args.store.store()?, args.entity, args.at.unwrap_or(Until::Newest), &mut stdout).await)
 }
 
 /// Brings the schema up to date.
 pub async fn migrate(args: &ToolArgs) -> anyhow::Result<ExitCode> {
-    let store = args.store()?;
-    args.store.make_data_dir()?;
-    haat::app::migrate(&store).await?;
-    println!("the schema is up to date");
-    Ok(ExitCode::SUCCESS)
+    written(out::tried())?;
+    haat::app::migrate(&args.store()?).await?;
+    Ok(say("the schema is up to date\n", 0, 1))
 }
 
-/// Whoever reads may have seen enough: `haat journal | head` is no failure.
+/// What these two write to is all that can fail as IO does: the store's errors are its own.
 fn told(printed: Result<(), AppError>) -> anyhow::Result<ExitCode> {
     match printed {
-        Err(AppError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(AppError::Io(error)) => Err(Unwritten(error).into()),
         printed => Ok(printed.map(|()| ExitCode::SUCCESS)?),
     }
 }

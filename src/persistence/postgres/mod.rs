@@ -165,7 +165,9 @@ pub async fn migrate(url: &str, options: &Options) -> Result<(), StoreError> {
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
     // The URL may hold a password: the error says what is wrong without it.
     let parsed = url.parse::<PgConnectOptions>().map_err(|error| {
-        StoreError::Invalid(format!("the database URL is not understood (postgres://user@host:port/database): {error}"))
+        StoreError::Invalid(format!(
+            "DATABASE_URL: the database URL is not understood (postgres://user@host:port/database): {error}"
+        ))
     })?;
     Ok(parsed.application_name("haat").disable_statement_logging())
 }
@@ -213,16 +215,31 @@ async fn partitions_of(connection: &mut PgConnection) -> Result<Option<String>, 
     sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'").fetch_optional(connection).await
 }
 
-/// Looks whether the schema is this version's, and changes nothing.
-async fn check(base: &PgConnectOptions, options: &Options) -> Result<(), StoreError> {
+/// Looks whether the database at `url` holds a store.
+///
+/// # Errors
+/// Invalid when it does not; Unavailable when it cannot be reached.
+pub(super) async fn must_be_there(url: &str, options: &Options) -> Result<(), StoreError> {
+    find(&connect_options(url)?, options).await.map(drop)
+}
+
+/// A connection to a database that holds a store.
+async fn find(base: &PgConnectOptions, options: &Options) -> Result<PgConnection, StoreError> {
     let mut connection = connect(base, options).await?;
     let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
         .fetch_one(&mut connection)
         .await
         .map_err(store_error)?;
     if !there {
-        return Err(schema::not_there());
+        let database = base.get_database().unwrap_or(base.get_username());
+        return Err(schema::not_there(&format!("in the database '{database}' (DATABASE_URL)")));
     }
+    Ok(connection)
+}
+
+/// Looks whether the schema is this version's, and changes nothing.
+async fn check(base: &PgConnectOptions, options: &Options) -> Result<(), StoreError> {
+    let mut connection = find(base, options).await?;
     let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
         .fetch_all(&mut connection)
         .await

@@ -186,8 +186,14 @@ async fn open_for_writing(
 ) -> Result<(DirectoryLock, Slot<SqliteConnection>), StoreError> {
     let lock = DirectoryLock::take(directory, file)?;
     let writer = Slot::new(writing(file, options), options.connect_timeout);
-    let mut held = writer.hold().await?;
-    schema::migrator(SQLITE).run(&mut *held.connection()).await.map_err(schema::migrate_error)?;
+    let failed = |error| told(file, error);
+    let mut held = writer.hold().await.map_err(failed)?;
+    let migrated = schema::migrator(SQLITE).run(&mut *held.connection()).await;
+    migrated.map_err(|error| match schema::migrate_error(error) {
+        // What the schema is does not depend on the file.
+        error @ StoreError::Invalid(_) if !error.to_string().contains("code: ") => error,
+        error => failed(error),
+    })?;
     let fixed = fix_partitions(held.connection()).await;
     held.settle(fixed)?;
     let mut held = writer.hold().await?;
@@ -218,19 +224,61 @@ async fn partitions_of(connection: &mut SqliteConnection) -> Result<Option<Strin
     sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'").fetch_optional(connection).await
 }
 
-/// Looks whether the schema is this version's, and changes nothing.
-async fn check(file: &Path, options: &Options) -> Result<(), StoreError> {
-    if !file.exists() {
-        return Err(schema::not_there());
+/// Looks whether this file is a store.
+///
+/// # Errors
+/// Invalid when it is not; Unavailable when it cannot be looked at.
+pub(super) async fn must_be_there(file: &Path, options: &Options) -> Result<(), StoreError> {
+    find(file, options).await.map(drop)
+}
+
+/// A connection to a file that is a store.
+async fn find(file: &Path, options: &Options) -> Result<SqliteConnection, StoreError> {
+    let setting = if file.ends_with(ARCHIVE) { "HAAT_ARCHIVE" } else { "HAAT_DATA_DIR" };
+    let nowhere = || {
+        let directory = file.parent().unwrap_or(file).display();
+        schema::not_there(&format!("in {directory} ({setting})"))
+    };
+    match file.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(nowhere()),
+        Err(error) => return Err(StoreError::Unavailable(format!("{} ({setting}): {error}", file.display()))),
     }
-    let mut connection = reading(file, options).connect().await.map_err(store_error)?;
+    let mut connection = reading(file, options).connect().await.map_err(|error| told(file, store_error(error)))?;
     let there: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'")
         .fetch_one(&mut connection)
         .await
-        .map_err(store_error)?;
-    if there == 0 {
-        return Err(schema::not_there());
+        .map_err(|error| told(file, store_error(error)))?;
+    match there {
+        0 => Err(nowhere()),
+        _ => Ok(connection),
     }
+}
+
+/// The same error with the file it is about, and with what the system says of that: `SQLite` tells a number.
+fn told(file: &Path, error: StoreError) -> StoreError {
+    let add = |said: String| {
+        let cause = match std::fs::File::options().read(true).write(true).open(file) {
+            Err(cause) => format!(": {cause}"),
+            Ok(opened) => match opened.metadata() {
+                Ok(found) if said.contains("code: 26") && found.is_file() => {
+                    ": it is no database, or is damaged".to_owned()
+                }
+                _ => String::new(),
+            },
+        };
+        format!("{}{cause} ({said})", file.display())
+    };
+    match error {
+        StoreError::Unavailable(said) => StoreError::Unavailable(add(said)),
+        StoreError::Invalid(said) => StoreError::Invalid(add(said)),
+        other => other,
+    }
+}
+
+/// Looks whether the schema is this version's, and changes nothing.
+async fn check(file: &Path, options: &Options) -> Result<(), StoreError> {
+    let mut connection = find(file, options).await?;
     let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
         .fetch_all(&mut connection)
         .await

@@ -35,7 +35,13 @@ impl Target {
             bail!("'{url}' has a path: give the scheme, host and port alone");
         }
         let host = authority.host().trim_matches(['[', ']']);
-        let port = authority.port_u16().unwrap_or(80);
+        let after_host = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, rest)| rest);
+        let given = after_host.strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':'));
+        let port = match (authority.port_u16(), given) {
+            (Some(port), _) => port,
+            (None, None | Some("")) => 80,
+            (None, Some(port)) => bail!("'{url}': {port} is no port from 1 to 65535"),
+        };
         let address = tokio::net::lookup_host((host, port))
             .await
             .with_context(|| format!("could not find the host of '{url}'"))?
@@ -312,7 +318,14 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_plain_http_origin_is_a_target() {
-        for bad in ["https://127.0.0.1", "127.0.0.1:8080", "http://127.0.0.1/v1", ""] {
+        for bad in [
+            "https://127.0.0.1",
+            "127.0.0.1:8080",
+            "http://127.0.0.1/v1",
+            "",
+            "http://127.0.0.1:99999",
+            "http://[::1]:x",
+        ] {
             assert!(Target::resolve(bad).await.is_err(), "{bad}");
         }
         let target = Target::resolve("http://127.0.0.1:8080/").await.expect("a target");

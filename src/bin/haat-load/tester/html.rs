@@ -1,9 +1,6 @@
 //! The report as one page that needs nothing else: the summary's JSON, and a small script that draws it as SVG.
 
-use std::path::Path;
-
-use anyhow::Context as _;
-
+use super::out::Output;
 use super::report::Report;
 
 /// The page, with a mark where the summary goes.
@@ -11,9 +8,8 @@ const PAGE: &str = include_str!("report.html");
 const MARK: &str = "/*SUMMARY*/";
 
 /// Writes the page.
-pub fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
-    let page = page(&serde_json::to_string(report)?);
-    std::fs::write(path, page).with_context(|| format!("could not write the report to {}", path.display()))
+pub fn write(report: &Report, to: Output) -> anyhow::Result<()> {
+    to.write(page(&serde_json::to_string(report)?).as_bytes())
 }
 
 fn page(summary: &str) -> String {

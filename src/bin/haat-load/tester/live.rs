@@ -106,7 +106,7 @@ impl Live {
             }
             None => {
                 let seconds = view.elapsed.as_secs();
-                eprintln!("{} after {seconds} s: {}; {}", view.phase, view.state(), view.speed());
+                note(format_args!("{} after {seconds} s: {}; {}", view.phase, view.state(), view.speed()));
             }
         }
     }
@@ -115,7 +115,7 @@ impl Live {
     pub fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("haat-load: {text}"),
+            None => note(format_args!("haat-load: {text}")),
         }
     }
 

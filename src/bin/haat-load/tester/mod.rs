@@ -15,6 +15,7 @@
 // This is a client that measures: it reads the clock wherever it likes.
 #![allow(clippy::disallowed_methods, reason = "the Clock port is the engine's, this is a client")]
 
+pub mod arguments;
 mod arrivals;
 mod builtin;
 mod buyer;
@@ -30,6 +31,7 @@ mod judge;
 mod live;
 mod messages;
 mod objectives;
+pub mod out;
 mod parts;
 mod processes;
 mod progress;
@@ -46,16 +48,17 @@ mod verify;
 mod wire;
 mod worker;
 
-use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use self::cli::Cli;
 use self::direct::{Collected, Signals, direct};
 use self::judge::{Facts, judge};
 use self::objectives::verdicts;
+use self::out::{Output, note};
 use self::parts::parts;
 use self::processes::Processes;
 use self::report::{Errors, Report, exit_code};
@@ -77,25 +80,34 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     if scenario.cart.lines as usize > cli.skus_of(&scenario) {
         bail!("a cart of {} lines needs as many SKUs", scenario.cart.lines);
     }
-    let (json, html, unchecked) = (cli.json.clone(), cli.html.clone(), cli.admin_token.is_none());
+    // What cannot be written is told before the run, which may take hours.
+    out::tried().context("stdout could not be written")?;
+    let (json, html) = (output(cli.json.as_deref())?, output(cli.html.as_deref())?);
+    let unchecked = cli.admin_token.is_none();
     let report = match cli.verify.is_some() {
         true => verify(cli, scenario).await?,
         false => drive(cli, scenario).await?,
     };
-    let written = [json.map(|path| report.write_json(&path)), html.map(|path| html::write(&report, &path))];
+    let written = [json.map(|json| report.write_json(json)), html.map(|html| html::write(&report, html))];
     let mut text = report.text().trim_end().to_owned();
     if unchecked {
         text.push_str("\nchecks of stock and charges were left out: they need --admin-token");
     }
-    // Whoever reads this may have read enough.
-    let _ = writeln!(std::io::stdout(), "{text}");
-    let mut unwritten = false;
-    for error in written.into_iter().flatten().filter_map(Result::err) {
-        unwritten = true;
-        eprintln!("haat-load: {error:#}");
+    text.push('\n');
+    let mut code = 0;
+    if let Err(error) = out::print(&text) {
+        code = out::unwritten("haat-load", &error, 2);
     }
-    // A file that could not be written does not hide what was found.
-    Ok(if unwritten && report.exit_code == 0 { 2 } else { report.exit_code })
+    for error in written.into_iter().flatten().filter_map(Result::err) {
+        code = 2;
+        note(format_args!("haat-load: {error:#}"));
+    }
+    // What could not be written does not hide what was found.
+    Ok(if report.exit_code == 0 { code } else { report.exit_code })
+}
+
+fn output(path: Option<&Path>) -> anyhow::Result<Option<Output>> {
+    path.map(Output::open).transpose()
 }
 
 async fn verify(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
@@ -117,7 +129,7 @@ async fn drive(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
     shop::reach(&run).await?;
     run.skus = shop::open(&run).await?;
     if let Some(note) = note {
-        eprintln!("haat-load: {note}");
+        out::note(format_args!("haat-load: {note}"));
     }
     let run = Arc::new(run);
     let at_once: u32 = parts.iter().map(|part| part.at_once).sum();

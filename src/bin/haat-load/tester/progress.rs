@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::out::note;
+
 const REDRAW: Duration = Duration::from_millis(200);
 const PLAIN_LINE: Duration = Duration::from_secs(5);
 
@@ -31,7 +33,7 @@ pub async fn during<T>(label: &str, total: u64, done: &AtomicU64, quiet: bool, w
             }
             _ = ticks.tick() => match &bar {
                 Some(bar) => bar.set_position(done.load(Ordering::Relaxed)),
-                None => eprintln!("{}", line(label, done.load(Ordering::Relaxed), total, started.elapsed())),
+                None => note(line(label, done.load(Ordering::Relaxed), total, started.elapsed())),
             },
         }
     }

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
-use anyhow::Context as _;
 use serde::Serialize;
 
 use super::direct::Collected;
 use super::judge::Check;
 use super::objectives::{Kind, Verdict};
+use super::out::Output;
 use super::series::Second;
 use super::stats::{CallSummary, Measured, Mishap, Phase};
 
@@ -214,10 +213,10 @@ impl Report {
     }
 
     /// Writes the summary as JSON.
-    pub fn write_json(&self, path: &Path) -> anyhow::Result<()> {
+    pub fn write_json(&self, to: Output) -> anyhow::Result<()> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        std::fs::write(path, text).with_context(|| format!("could not write the summary to {}", path.display()))
+        to.write(&text)
     }
 }
 

@@ -118,12 +118,12 @@ impl Run {
     /// Finds the server and opens the journal.
     pub async fn prepare(cli: Cli, scenario: Scenario) -> anyhow::Result<Self> {
         let wire = Arc::new(Wire {
-            target: Target::resolve(&cli.target).await?,
+            target: Target::resolve(&cli.target).await.context("--target (HAAT_TARGET)")?,
             timeout: scenario.connections.timeout.0,
             repeats: scenario.connections.repeats,
             recorder: Recorder::default(),
         });
-        let admin = cli.admin_token.as_deref().map(bearer).transpose()?;
+        let admin = cli.admin_token.as_deref().map(bearer).transpose().context("--admin-token (HAAT_ADMIN_TOKEN)")?;
         let journal = cli.journal.as_deref().map(|path: &Path| Journal::open(path)).transpose()?;
         Ok(Run {
             bodies: Bodies::of(&scenario)?,

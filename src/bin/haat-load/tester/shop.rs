@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::client::{Answer, Ask, Caller, Link, Target, Token, Wire};
+use super::http1::dial;
 use super::run::Run;
 use super::scenario::Shop;
 use super::stats::{Call, Mishap, Recorder};
@@ -38,12 +39,22 @@ pub async fn reach(run: &Run) -> anyhow::Result<()> {
         repeats: 0,
         recorder: Recorder::default(),
     });
+    let (target, address) = (&run.cli.target, wire.target.address());
+    match tokio::time::timeout(wire.timeout, dial(address, None)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => bail!("could not reach {target} ({address}): {error}"),
+        Err(_) => bail!("could not reach {target} ({address}): no connection within {:?}", wire.timeout),
+    }
     let mut caller = Caller::new(&wire, Link::plain(), 0);
     let ask = Ask::get("/healthz".into(), None)?;
-    match caller.call(Call::BackOffice, &ask, Instant::now()).await {
-        Ok(_) => Ok(()),
-        Err(_) if wire.recorder.total().mishaps(Mishap::Busy) > 0 => Ok(()),
-        Err(_) => bail!("could not reach {}", run.cli.target),
+    if caller.call(Call::BackOffice, &ask, Instant::now()).await.is_ok() {
+        return Ok(());
+    }
+    let total = wire.recorder.total();
+    match (total.mishaps(Mishap::Busy), total.mishaps(Mishap::Timeout)) {
+        (0, 0) => bail!("{target} ({address}) took the connection and gave no answer that is HTTP"),
+        (0, _) => bail!("{target} ({address}) took the connection and gave no answer within {:?}", wire.timeout),
+        _ => Ok(()),
     }
 }
 
