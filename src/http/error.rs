@@ -39,6 +39,7 @@ macro_rules! problems {
 }
 
 problems! {
+    MALFORMED_REQUEST = BAD_REQUEST "malformed_request" "The request is not HTTP";
     MALFORMED_JSON = BAD_REQUEST "malformed_json" "The body is not JSON";
     CURSOR_INVALID = BAD_REQUEST "cursor_invalid" "The cursor is not one of this list's";
     IDEMPOTENCY_KEY_INVALID = BAD_REQUEST "idempotency_key_invalid" "The idempotency key is malformed";
@@ -67,6 +68,7 @@ problems! {
     NOTHING_TO_RESOLVE = CONFLICT "nothing_to_resolve" "The order is not stuck in this way";
     COMMAND_POISONED = CONFLICT "command_poisoned" "The request fails in the engine";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
+    URI_TOO_LONG = URI_TOO_LONG "uri_too_long" "The target is too long";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not application/json";
     INVALID_BODY = UNPROCESSABLE_ENTITY "invalid_body" "The body does not fit";
     INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
@@ -80,6 +82,7 @@ problems! {
     SKU_CODE_TAKEN = UNPROCESSABLE_ENTITY "sku_code_taken" "The SKU's code is taken";
     PAYMENT_UNSUPPORTED = UNPROCESSABLE_ENTITY "payment_unsupported" "The means of payment is not taken";
     AMOUNT_DIFFERS = UNPROCESSABLE_ENTITY "amount_differs" "The amount is another";
+    HEAD_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something is wrong in the engine";
     OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "Too much is waiting to be done";
     ACTOR_RESTARTING = SERVICE_UNAVAILABLE "actor_restarting" "The actor is being started again";

@@ -49,6 +49,12 @@ pub fn body_rejected(reason: &'static str) {
     metrics::counter!(BODIES_REJECTED, "reason" => reason).increment(1);
 }
 
+/// Counts a request whose head could not be read, and so has no route.
+pub fn unreadable(status: u16) {
+    metrics::counter!(REQUESTS, "route" => "unreadable", "method" => "other", "status" => status.to_string())
+        .increment(1);
+}
+
 /// The gauge of open connections.
 pub fn connections() -> Gauge {
     metrics::gauge!(CONNECTIONS)

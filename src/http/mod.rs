@@ -21,6 +21,7 @@ pub mod page;
 pub mod prefer;
 pub mod products;
 pub mod resolve;
+mod refusal;
 pub mod routes;
 pub mod schema;
 pub mod server;

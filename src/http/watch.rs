@@ -2,6 +2,7 @@
 //! [`InFlight`] the requests, and [`Watch::deadline`] says how long the present phase may last.
 
 use crate::http::outstanding::Outgoing;
+use crate::http::refusal;
 use crate::http::server::{ServerSettings, now};
 use axum::body::Body;
 use bytes::Bytes;
@@ -172,11 +173,35 @@ pub(super) struct Watched {
     stream: TcpStream,
     watch: Watch,
     full: bool,
+    instead: Option<Instead>,
+}
+
+/// What is being written in place of an answer of the HTTP library's own.
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
 }
 
 impl Watched {
     pub(super) fn new(stream: TcpStream, watch: Watch) -> Self {
-        Self { stream, watch, full: false }
+        Self { stream, watch, full: false, instead: None }
+    }
+
+    /// Writes what stands in place of `head`, which counts as written once all of that is.
+    fn write_instead(&mut self, cx: &mut Context<'_>, head: &[u8]) -> Poll<io::Result<usize>> {
+        while let Some(Instead { bytes, written }) = &mut self.instead {
+            let polled = Pin::new(&mut self.stream).poll_write(cx, &bytes[*written..]);
+            match polled {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => *written += count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.seen(Poll::Pending),
+            }
+            if *written == bytes.len() {
+                self.instead = None;
+            }
+        }
+        self.seen(Poll::Ready(Ok(head.len())))
     }
 
     fn seen<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -202,6 +227,18 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.instead.is_some() {
+            return self.write_instead(cx, buf);
+        }
+        let buf = match refusal::find(buf) {
+            None => buf,
+            Some(bare) if bare.at == 0 => {
+                self.instead = Some(Instead { bytes: bare.instead(buf), written: 0 });
+                return self.write_instead(cx, buf);
+            }
+            // First what stands before it.
+            Some(bare) => &buf[..bare.at],
+        };
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.seen(polled)
     }
@@ -223,6 +260,12 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let last = bufs.iter().rfind(|buf| !buf.is_empty());
+        if self.instead.is_some() || last.is_some_and(|buf| refusal::find(buf).is_some()) {
+            // One buffer after the other, up to the last.
+            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+            return self.poll_write(cx, first);
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.seen(polled)
     }

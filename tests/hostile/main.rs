@@ -21,4 +21,5 @@ mod secrets;
 mod slow;
 mod target;
 mod tokens;
+mod unreadable;
 mod wire;
