@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use std::borrow::Cow;
 use utoipa::IntoParams;
 use uuid::{Uuid, Variant, Version};
 
@@ -70,10 +71,37 @@ impl RequestKey {
     /// The key as entities know it: the caller's own, for this method, path and body.
     pub fn of(&self, caller: &Caller, body: &[u8]) -> Option<IdempotencyKey> {
         let Source { key, method, uri } = self.0.as_ref()?;
+        let path = canonical(uri.path());
         let (role, subject) = (caller.role.name().as_bytes(), caller.subject.as_bytes());
-        let scoped = [role, subject, method.as_str().as_bytes(), uri.path().as_bytes(), key.as_bytes()];
+        let scoped = [role, subject, method.as_str().as_bytes(), path.as_bytes(), key.as_bytes()];
         Some(IdempotencyKey { key: hash(&scoped), body: hash(&[body]) })
     }
+}
+
+/// The path in its canonical spelling (RFC 3986, 6.2.2.1 and 6.2.2.2): what need not be percent-encoded is not, and the digits of what
+/// must be are upper case. Routes and ids are read so; one path in two spellings under one key would be done twice. A path that is spelt as
+/// everybody spells it is what it was.
+fn canonical(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes = path.as_bytes();
+    let (mut spelt, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(byte) = bytes.get(at) {
+        let encoded = match byte {
+            b'%' => digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2))).map(|(high, low)| high << 4 | low),
+            _ => None,
+        };
+        match encoded {
+            Some(plain) if plain.is_ascii_alphanumeric() || b"-._~".contains(&plain) => spelt.push(plain),
+            Some(other) => spelt.extend(format!("%{other:02X}").into_bytes()),
+            None => spelt.push(*byte),
+        }
+        at += if encoded.is_some() { 3 } else { 1 };
+    }
+    // Only ASCII was put in place of ASCII.
+    Cow::Owned(String::from_utf8_lossy(&spelt).into_owned())
 }
 
 /// The first 128 bits of SHA-256 over these parts. Callers choose keys and bodies themselves: where a collision could be made, one
@@ -190,6 +218,44 @@ mod tests {
         assert_ne!(other_body.body, one.body);
         assert_eq!(RequestKey(None).of(&admin, b"{}"), None);
     }
+
+    #[test]
+    fn a_path_has_one_spelling() {
+        let plain = "/v1/vendors/vendor_01h2xcejqtf2nbrexx3vqjhp41/products";
+        assert!(matches!(canonical(plain), Cow::Borrowed(path) if path == plain));
+        for spelt in [
+            "/v1/vendors/vendor%5F01h2xcejqtf2nbrexx3vqjhp41/products",
+            "/v1/vendors/vendor%5f01h2xcejqtf2nbrexx3vqjhp41/products",
+            "/v1/vendors/%76endor_01h2xcejqtf2nbrexx3vqjhp4%31/products",
+            "/v1/vendors/%76%65ndor%5F01h2xcejqtf2nbrexx3vqjhp41/%70roducts",
+        ] {
+            assert_eq!(canonical(spelt), plain, "{spelt}");
+        }
+        for (spelt, canonically) in [
+            ("/a%2fb", "/a%2Fb"),
+            ("/a%2Fb%2e%7E%2D", "/a%2Fb.~-"),
+            ("/%255F", "/%255F"),
+            ("/%25%35%46", "/%255F"),
+            ("/%C3%a4", "/%C3%A4"),
+            ("/%", "/%"),
+            ("/%5", "/%5"),
+            ("/%5G%+1", "/%5G%+1"),
+        ] {
+            assert_eq!(canonical(spelt), canonically);
+        }
+    }
+
+    /// Stores remember these numbers for a day: a path spelt as ever has the one that it had.
+    #[test]
+    fn the_key_of_an_ordinary_request_is_what_it_was() {
+        let (method, uri) = (Method::POST, Uri::from_static("/v1/vendors/vendor_01h2xcejqtf2nbrexx3vqjhp41/products"));
+        let key = RequestKey(Some(Source { key: HeaderValue::from_static("delivery-4711"), method, uri }));
+        let caller = Caller { role: Role::Admin, principal: Principal::Staff, subject: "ann".into() };
+        assert_eq!(key.of(&caller, b"{}").map(|key| key.key), Some(GOLDEN));
+    }
+
+    /// The head of SHA-256 over `admin`, `ann`, `POST`, the path and the key, each behind its length in eight bytes.
+    const GOLDEN: u128 = 0xd1d0_14ef_b2fa_6695_d327_bded_3f40_b774;
 
     #[test]
     fn ids_follow_from_the_key_and_are_told_apart() {

@@ -127,3 +127,66 @@ on_both_stores! {
         server.stop().await;
     }
 }
+
+/// Other ways to write the same path, with what a client or a proxy may make of it.
+fn spellings(path: &str) -> Vec<String> {
+    let encoded = |what: &dyn Fn(char) -> bool, upper: bool| -> String {
+        path.chars().fold(String::new(), |text, letter| match what(letter) {
+            true if upper => format!("{text}%{:02X}", u32::from(letter)),
+            true => format!("{text}%{:02x}", u32::from(letter)),
+            false => format!("{text}{letter}"),
+        })
+    };
+    let last = path.rsplit('/').next().unwrap_or_default();
+    vec![
+        encoded(&|letter| letter == '_', true),
+        encoded(&|letter| letter == '_', false),
+        encoded(&|letter| letter.is_ascii_digit(), true),
+        encoded(&|letter| "jklmnoz".contains(letter), false),
+        encoded(&|letter| letter.is_ascii_alphanumeric(), true),
+        encoded(&|letter| letter != '/', true),
+        encoded(&|_| true, true),
+        encoded(&|letter| letter == '_', true).replace('%', "%25"),
+        format!("{path}?"),
+        format!("{path}?a=b&_=%5F"),
+        format!("{path}/"),
+        format!("{path}//"),
+        path.replacen('/', "//", 1),
+        path.replacen("/v1/", "/v1//", 1),
+        path.replacen("/v1/", "/v1/./", 1),
+        path.replacen("/v1/", "/v1/x/../", 1),
+        path.replacen("/v1/", "/v1/%2e/", 1),
+        format!("{path};a=b"),
+        format!("{path}%00"),
+        format!("{path}%20"),
+        path.to_uppercase(),
+        path.replace(last, &last.to_uppercase()),
+    ]
+}
+
+/// One key and one path are one request, however the path is written: it is done once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_in_another_spelling_is_the_same_path() {
+    let shop = Shop::open().await;
+    let (mut routes, mut replayed) = (0, 0);
+    for route in shop.routes.iter().filter(|route| route.method == "POST" && route.is_keyed) {
+        let bearer = shop.entitled(route).await.unwrap_or(&shop.admin).to_owned();
+        let path = route.path_of(&shop.ids);
+        let body = route.body.clone().unwrap_or_else(|| json!({}));
+        let ask = async |path: &str| shop.client().post(path, &body).bearer(&bearer).key("spelt").send().await;
+        let first = ask(&path).await;
+        for spelt in spellings(&path) {
+            let answer = ask(&spelt).await;
+            if [400, 404, 405].contains(&answer.status) && answer.status != first.status {
+                continue;
+            }
+            assert_eq!((answer.status, &answer.text), (first.status, &first.text), "{} as {spelt}", route.path);
+            let repeats = answer.header("idempotent-replayed") == Some("true");
+            assert!(repeats || first.status >= 400, "{} as {spelt} was done once more: {}", route.path, answer.text);
+            replayed += usize::from(repeats);
+        }
+        routes += 1;
+    }
+    assert!(routes >= 6 && replayed >= 3 * routes, "{routes} routes, {replayed} repetitions");
+    shop.target.unharmed().await;
+}
