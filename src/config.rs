@@ -15,6 +15,10 @@ use std::time::Duration;
 
 /// The least number of characters of a secret.
 const SECRET_LENGTH: usize = 32;
+/// The least number of different characters in it: hexadecimal digits taken at random have more.
+const SECRET_DISTINCT: usize = 8;
+/// What repeats after fewer characters than this is a short text written often.
+const SECRET_PERIOD: usize = 16;
 /// The name of the file in the data directory that keeps the secret.
 pub const SECRET_FILE: &str = "jwt-secret";
 
@@ -77,7 +81,7 @@ impl StoreArgs {
         let failed = |path: PathBuf| move |source| ConfigError::File { path, source };
         files::own_directory(&self.data_dir).map_err(failed(self.data_dir.clone()))?;
         let secret = self.data_dir.join(SECRET_FILE);
-        files::own_file(&secret).map_err(failed(secret.clone()))
+        files::own_secret(&secret).map_err(failed(secret.clone()))
     }
 }
 
@@ -120,10 +124,7 @@ impl SecretArgs {
         let setting = "HAAT_JWT_SECRET";
         let place = store.store()?.place;
         if let Some(secret) = self.jwt_secret.as_deref().filter(|secret| !secret.is_empty()) {
-            if secret.len() < SECRET_LENGTH {
-                let reason = format!("must have at least {SECRET_LENGTH} characters");
-                return Err(ConfigError::Setting { setting, reason });
-            }
+            strong(secret.as_bytes()).map_err(|reason| ConfigError::Setting { setting, reason })?;
             return Ok(secret.as_bytes().to_vec());
         }
         if matches!(place, Place::Postgres(_)) {
@@ -132,6 +133,30 @@ impl SecretArgs {
         }
         kept_secret(&store.data_dir, make)
     }
+}
+
+/// Whether a secret is one that cannot be guessed, as far as that can be seen.
+fn strong(secret: &[u8]) -> Result<(), String> {
+    let advice = "take some from /dev/urandom, as the README shows";
+    if secret.iter().all(u8::is_ascii_whitespace) {
+        return Err(format!("is blank: {advice}"));
+    }
+    if secret.len() < SECRET_LENGTH {
+        return Err(format!("is too short: must have at least {SECRET_LENGTH} characters; {advice}"));
+    }
+    let distinct = secret.iter().collect::<std::collections::HashSet<_>>().len();
+    if distinct < SECRET_DISTINCT {
+        return Err(format!("has only {distinct} different characters: {advice}"));
+    }
+    let repeats = |period: usize| secret.iter().zip(&secret[period..]).all(|(one, other)| one == other);
+    if (1..SECRET_PERIOD).any(repeats) {
+        return Err(format!("repeats a few characters again and again: {advice}"));
+    }
+    let steps = secret.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
+    if steps * 4 > secret.len() * 3 {
+        return Err(format!("only counts up or down: {advice}"));
+    }
+    Ok(())
 }
 
 /// A file's content without the newline at its end: editors and `echo` put one there, and nobody means it.
@@ -145,11 +170,16 @@ fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = data_dir.join(SECRET_FILE);
     let failed = |source| ConfigError::File { path: path.clone(), source };
-    match std::fs::read(&path) {
-        Ok(secret) if without_newline(&secret).len() >= SECRET_LENGTH => return Ok(without_newline(&secret).to_vec()),
-        Ok(_) => {
-            let reason = format!("{} is too short to be a secret: remove it to have one made", path.display());
-            return Err(ConfigError::Setting { setting: "HAAT_JWT_SECRET", reason });
+    match files::read_secret(&path) {
+        Ok(content) => {
+            let secret = without_newline(&content);
+            return match strong(secret) {
+                Ok(()) => Ok(secret.to_vec()),
+                Err(reason) => {
+                    let reason = format!("{}: {reason}; remove it to have one made", path.display());
+                    Err(ConfigError::Setting { setting: "HAAT_JWT_SECRET", reason })
+                }
+            };
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && make => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -331,6 +361,45 @@ mod tests {
             let error = super::address(text).expect_err(text);
             assert!(error.contains("such as 127.0.0.1:8080") || error.contains("is not found"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_refused() {
+        for weak in [
+            "".to_owned(),
+            " ".repeat(40),
+            "\n\t ".repeat(20),
+            "short".to_owned(),
+            "31 characters are one too few..".to_owned(),
+            "x".repeat(64),
+            "ab".repeat(32),
+            "changeme".repeat(4),
+            "password".repeat(8),
+            "1234567890".repeat(4),
+            "0123456789abcde".repeat(4),
+            "abcdefghijklmnopqrstuvwxyz0123456789".to_owned(),
+            "zyxwvutsrqponmlkjihgfedcba9876543210".to_owned(),
+        ] {
+            assert!(strong(weak.as_bytes()).is_err(), "{weak}");
+        }
+        for secret in [
+            "4f1c0b7a9d3e58264f0a1b9c7d2e3f58",
+            "a secret that only tests use, 32+ bytes",
+            "jwt-secret-47110815-jwt-secret-47110815",
+            "correct horse battery staple, said the horse",
+        ] {
+            assert_eq!(strong(secret.as_bytes()), Ok(()), "{secret}");
+        }
+        // What is made is strong, and so are 32 digits of chance.
+        for _ in 0..2_000 {
+            let made = haat_uuid().simple().to_string();
+            assert_eq!(strong(made.as_bytes()), Ok(()), "{made}");
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "chance is what is tried")]
+    fn haat_uuid() -> uuid::Uuid {
+        uuid::Uuid::new_v4()
     }
 
     #[test]

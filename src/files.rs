@@ -3,11 +3,14 @@
 //! They are made so, whatever the process's umask is. What an earlier version left open to others is closed to them when a server or a
 //! tool that writes finds it, and the log says so. What belongs to another user is refused: it could be taken away, or changed, at
 //! any moment.
+//!
+//! And files that are still where others find them: one that is removed, or replaced, while we have it open takes what is written to it
+//! along when we close it.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the owner alone may do with a file.
 const FILE_MODE: u32 = 0o600;
@@ -125,19 +128,101 @@ pub fn make_file(path: &Path) -> io::Result<()> {
     options().append(true).create(true).open(path).map(drop)
 }
 
-/// Whether others may write to this open file.
+/// Closes a file with a secret to others, if it is there.
 ///
 /// # Errors
-/// What the system says.
-pub fn others_may_write(file: &File) -> io::Result<bool> {
-    Ok(file.metadata()?.mode() & OTHERS_WRITE != 0)
+/// As [`own_file`], and when others could write to it until now: then they may have written the secret.
+pub fn own_secret(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) => unwritten_by_others(&found)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    own_file(path)
+}
+
+/// Reads a file with a secret. That others can read it is warned of.
+///
+/// # Errors
+/// What the system says, and when others can write to it.
+pub fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let found = file.metadata()?;
+    unwritten_by_others(&found)?;
+    if found.mode() & OTHERS != 0 {
+        tracing::warn!(path = %path.display(), "others can read this secret");
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn unwritten_by_others(found: &Metadata) -> io::Result<()> {
+    match found.mode() & OTHERS_WRITE {
+        0 => Ok(()),
+        _ => Err(io::Error::other(
+            "others can write to it, and whoever wrote it can sign tokens: remove it to have one made, or chmod 600 it",
+        )),
+    }
+}
+
+/// An open file, and the path under which others find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    /// What is at this path now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::of(path, &std::fs::metadata(path)?))
+    }
+
+    /// This open file, which was opened by this path.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_file(path: &Path, file: &File) -> io::Result<Self> {
+        Ok(Self::of(path, &file.metadata()?))
+    }
+
+    fn of(path: &Path, found: &Metadata) -> Self {
+        Self { path: path.to_owned(), device: found.dev(), inode: found.ino() }
+    }
+
+    /// Whether it is still there.
+    ///
+    /// # Errors
+    /// What became of it, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let path = self.path.display();
+        match Self::at(&self.path) {
+            Ok(found) if found == *self => Ok(()),
+            Ok(_) => Err(format!("{path} was replaced by another")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!("{path} was removed")),
+            Err(error) => Err(format!("{path}: {error}")),
+        }
+    }
 }
 
 fn close_to_others(path: &Path, mode: u32, wanted: u32) -> io::Result<()> {
     if mode & OTHERS == 0 {
         return Ok(());
     }
-    std::fs::set_permissions(path, Permissions::from_mode(wanted))?;
+    match std::fs::set_permissions(path, Permissions::from_mode(wanted)) {
+        Ok(()) => {}
+        // A file system that knows no modes: who may look at it is said where it is mounted.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            tracing::warn!(path = %path.display(), %error, "others can look at this, and it cannot be closed to them");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    }
     tracing::warn!(
         path = %path.display(),
         mode = format_args!("{:04o}", mode & 0o7777),
@@ -231,6 +316,46 @@ mod tests {
             assert!(own_directory(place.path()).unwrap_err().to_string().contains("link in it is a symbolic link"));
             assert_eq!(mode(place.path()), 0o770);
         }
+    }
+
+    #[test]
+    fn a_file_that_is_not_where_it_was_is_missed() {
+        let place = TempDir::new().unwrap();
+        let (directory, aside) = (place.path().join("data"), place.path().join("aside"));
+        std::fs::create_dir(&directory).unwrap();
+        let path = directory.join("file");
+        let file = options().write(true).create(true).truncate(false).open(&path).unwrap();
+        let known = Place::of_file(&path, &file).unwrap();
+        assert_eq!(Place::at(&path).unwrap(), known);
+        known.check().unwrap();
+        // Moved away with its directory, and back.
+        std::fs::rename(&directory, &aside).unwrap();
+        assert!(known.check().unwrap_err().contains("was removed"));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(&path, "another").unwrap();
+        assert!(known.check().unwrap_err().contains("was replaced"));
+        std::fs::remove_dir_all(&directory).unwrap();
+        std::fs::rename(&aside, &directory).unwrap();
+        known.check().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(known.check().unwrap_err().contains("was removed"));
+    }
+
+    #[test]
+    fn a_secret_that_others_may_have_written_is_refused() {
+        let place = TempDir::new().unwrap();
+        let file = place.path().join("secret");
+        own_secret(&file).unwrap();
+        std::fs::write(&file, "secret").unwrap();
+        for mode in [0o622, 0o606, 0o620, 0o666] {
+            open_to(&file, mode);
+            assert!(own_secret(&file).unwrap_err().to_string().contains("others can write"), "{mode:o}");
+            assert!(read_secret(&file).is_err(), "{mode:o}");
+        }
+        open_to(&file, 0o644);
+        assert_eq!(read_secret(&file).unwrap(), b"secret");
+        own_secret(&file).unwrap();
+        assert_eq!(mode(&file), 0o600);
     }
 
     #[test]

@@ -139,6 +139,8 @@ pub const PAGE_MAX: u32 = 200;
 pub const LAST_MOMENT_MS: i64 = 7_258_118_400_000;
 /// How long a stop may take until everything is durable and written, in milliseconds.
 pub const DRAIN_MS: u64 = 30_000;
+/// Between two looks at whether the files of the store and of the ledger are where they were opened, in milliseconds. Each commit looks too.
+pub const FILES_LOOK_MS: u64 = 500;
 /// How long a node may give answers without a record since it last heard from its store, in milliseconds. A taker of the store waits
 /// as long for an owner that did not say goodbye.
 pub const LEASE_MS: u64 = 5_000;

@@ -144,6 +144,14 @@ pub trait Journal: Send + Sync + 'static {
     /// Fenced when one of the partitions has another epoch.
     async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError>;
 
+    /// Whether what is appended goes where others, and the next start, find it: a store in files may lose them while it has them open.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    fn in_place(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Ends the lease at once, so that the next owner need not wait. Does nothing to partitions of another epoch.
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError>;
 }
@@ -444,4 +452,12 @@ pub struct LedgerEntry {
 pub trait Ledger: Send + Sync + 'static {
     /// The entry of one order, or the newest `limit` entries, the newest first.
     fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<LedgerEntry>;
+
+    /// As [`Journal::in_place`], of the ledger.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    fn in_place(&self) -> Result<(), String> {
+        Ok(())
+    }
 }

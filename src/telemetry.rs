@@ -58,6 +58,8 @@ pub mod names {
     pub const ORDERS_QUARANTINED: &str = "haat_orders_quarantined_total";
     /// Gauge: orders that wait for someone, or have waited too long for an answer.
     pub const ORDERS_STUCK: &str = "haat_orders_stuck";
+    /// Gauge: 1 while files that the node writes are not where they were opened.
+    pub const FILES_MISSING: &str = "haat_files_missing";
     /// Gauge, by status: orders.
     pub const ORDERS: &str = "haat_orders";
 }
@@ -89,6 +91,7 @@ const HELP: &[(&str, &str, char)] = &[
     (names::PAYMENT_SECONDS, "How long a call of a payment gateway takes.", 'h'),
     (names::ORDERS_QUARANTINED, "Orders that were quarantined until someone resolves them, by reason.", 'c'),
     (names::ORDERS_STUCK, "Orders that wait for someone, or have waited too long for an answer.", 'g'),
+    (names::FILES_MISSING, "1 while files that the node writes are not where they were opened.", 'g'),
     (names::ORDERS, "Orders, by status.", 'g'),
 ];
 

@@ -32,6 +32,7 @@ mod writer;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
+use crate::files::Place;
 use crate::ports::{ChargeOutcome, Clock, GatewayError, Ledger, LedgerEntry, PaymentGateway, VoidOutcome};
 use async_trait::async_trait;
 use ledger::{Change, Contents, Refusal, Status};
@@ -104,6 +105,7 @@ pub struct SandboxGateway {
     desk: Arc<Desk>,
     clock: Arc<dyn Clock>,
     writer: Option<JoinHandle<()>>,
+    place: Option<Place>,
 }
 
 /// What a charge has to do next.
@@ -132,15 +134,18 @@ impl SandboxGateway {
     /// Another process keeps the ledger, it is damaged, or it cannot be read or written.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, SandboxError> {
         let path = data_dir.join(LEDGER_FILE);
-        let (file, contents) = ledger::open(&path)?;
-        Self::start(file, contents, clock).map_err(|source| SandboxError::io(&path, source))
+        let (kept, contents) = ledger::open(&path)?;
+        let place = Some(kept.place.clone());
+        let mut gateway = Self::start(kept, contents, clock).map_err(|source| SandboxError::io(&path, source))?;
+        gateway.place = place;
+        Ok(gateway)
     }
 
     fn start(disk: impl writer::Disk, contents: Contents, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
         desk.state.lock().book = contents.book;
         let writer = writer::start(desk.clone(), disk, contents.length)?;
-        Ok(Self { desk, clock, writer: Some(writer) })
+        Ok(Self { desk, clock, writer: Some(writer), place: None })
     }
 
     fn submit(
@@ -304,6 +309,10 @@ impl Ledger for SandboxGateway {
             Some(order) => state.book.entry(order).into_iter().collect(),
             None => state.book.newest_first().take(limit).collect(),
         }
+    }
+
+    fn in_place(&self) -> Result<(), String> {
+        self.place.as_ref().map_or(Ok(()), Place::check)
     }
 }
 

@@ -120,14 +120,15 @@ pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result
             "--before {moment} is yet to come: it is {now}, and all would be archived"
         )));
     }
-    if matches!(&config.place, Place::Sqlite(store) if std::fs::canonicalize(store).ok() == std::fs::canonicalize(directory).ok())
-    {
+    let found = |place: &Path| std::fs::canonicalize(place).ok();
+    if matches!(&config.place, Place::Sqlite(store) if found(store).is_some() && found(store) == found(directory)) {
         return Err(AppError::Asked("the archive needs a directory of its own".into()));
     }
     // Not before the store is known to be there and free: an archive of nothing helps nobody.
     let store = persistence::open(config, Mode::Upkeep).await?;
-    let failed =
-        |error: io::Error| AppError::Asked(format!("the archive's directory {} (HAAT_ARCHIVE): {error}", directory.display()));
+    let failed = |error: io::Error| {
+        AppError::Asked(format!("the archive's directory {} (HAAT_ARCHIVE): {error}", directory.display()))
+    };
     files::own_directory(directory).map_err(failed)?;
     // A directory that a power cut takes back would take the archive along.
     let synced = |directory: &Path| std::fs::File::open(directory)?.sync_all();

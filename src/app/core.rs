@@ -159,6 +159,16 @@ impl RunningCore {
         &self.engine
     }
 
+    /// The lane.
+    pub fn lane(&self) -> &Arc<LaneShared> {
+        &self.lane
+    }
+
+    /// The store's journal.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
     /// Writes a checkpoint now.
     ///
     /// # Errors

@@ -21,9 +21,9 @@ use crate::http::{HttpState, Port, RenderMetrics, router};
 use crate::limits;
 use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
-use crate::persistence::lane::{Fatal, OnFatal};
+use crate::persistence::lane::{Fatal, LaneShared, OnFatal};
 use crate::persistence::{self, Mode, Place, sqlite};
-use crate::ports::{Clock, Journal, Partition, Store, StoreError};
+use crate::ports::{Clock, Journal, Ledger, Partition, Store, StoreError};
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
@@ -70,6 +70,9 @@ pub enum AppError {
     /// What was asked for is not there, or cannot be had so.
     #[error("{0}")]
     Asked(String),
+    /// The files that were written are not where the next start will look for them.
+    #[error("{0}: what was written since then is not there, and is lost unless it was saved")]
+    Lost(String),
     /// Not everything was written in time.
     #[error("the server did not stop within {0:?}: what is missing from snapshots is replayed at the next start")]
     Drain(Duration),
@@ -112,7 +115,8 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: JoinHandle<()>,
+    upkeep: [JoinHandle<()>; 2],
+    files: Files,
     _arbiters: Arbiters,
 }
 
@@ -167,7 +171,7 @@ impl App {
             store,
             clock: clock.clone(),
             gateways: vec![sandbox.clone()],
-            ledger: Some(sandbox),
+            ledger: Some(sandbox.clone()),
             threads: arbiters.threads(),
             settings: config.node,
             checkpoints: CheckpointSettings::default(),
@@ -186,8 +190,9 @@ impl App {
         // The embedded store is locked by its process: nobody else can take it.
         let contended = matches!(config.store.place, Place::Postgres(_));
         let core = core.start(&owner, config.lease, contended).await?;
-        let upkeep = tokio::spawn(upkeep(recorder));
-        Ok(Self { address, operator_address, core, stop_http, http, upkeep, _arbiters: arbiters })
+        let files = Files { journal: core.journal().clone(), ledger: sandbox };
+        let upkeep = [tokio::spawn(upkeep(recorder)), tokio::spawn(files.clone().watch(core.lane().clone()))];
+        Ok(Self { address, operator_address, core, stop_http, http, upkeep, files, _arbiters: arbiters })
     }
 
     /// Where it listens.
@@ -213,9 +218,10 @@ impl App {
         shutdown.await;
         tracing::info!("stopping: no new requests are taken");
         let within = Duration::from_millis(limits::DRAIN_MS);
+        let files = self.files.clone();
         match tokio::time::timeout(within, self.drain()).await {
             Ok(drained) => drained,
-            Err(_) => Err(AppError::Drain(within)),
+            Err(_) => files.in_place().map_err(AppError::Lost).and(Err(AppError::Drain(within))),
         }
     }
 
@@ -227,7 +233,8 @@ impl App {
             let _ = server.await;
         }
         self.core.drain().await?;
-        self.upkeep.abort();
+        self.upkeep.iter().for_each(JoinHandle::abort);
+        self.files.in_place().map_err(AppError::Lost)?;
         tracing::info!("stopped: everything is durable, and snapshots and read tables are written");
         Ok(())
     }
@@ -303,6 +310,48 @@ async fn upkeep(recorder: PrometheusHandle) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
         recorder.run_upkeep();
+    }
+}
+
+/// What a node writes to, where it is files.
+#[derive(Clone)]
+struct Files {
+    journal: Arc<dyn Journal>,
+    ledger: Arc<dyn Ledger>,
+}
+
+impl Files {
+    fn in_place(&self) -> Result<(), String> {
+        self.journal.in_place().and_then(|()| self.ledger.in_place())
+    }
+
+    /// Looks whether the files are where they were opened. While they are not, nothing is answered, and the process goes on: as long as it
+    /// has them open, an operator can save them.
+    async fn watch(self, lane: Arc<LaneShared>) {
+        let missing = metrics::gauge!(telemetry::names::FILES_MISSING);
+        missing.set(0.0);
+        let mut known: Option<String> = None;
+        loop {
+            tokio::time::sleep(Duration::from_millis(limits::FILES_LOOK_MS)).await;
+            let files = self.clone();
+            // Looking at a file system that hangs must not hold a thread of the runtime.
+            let Ok(found) = tokio::task::spawn_blocking(move || files.in_place().err()).await else { return };
+            lane.set_files_in_place(found.is_none());
+            missing.set(f64::from(u8::from(found.is_some())));
+            if known == found {
+                continue;
+            }
+            match &found {
+                Some(what) => tracing::error!(
+                    what,
+                    files = format_args!("/proc/{}/fd", std::process::id()),
+                    "what this server writes is not where the next start will look for it: nothing is answered. Do not end this \
+                     process before you have saved its open files"
+                ),
+                None => tracing::warn!("the files are in their places again: requests are answered"),
+            }
+            known = found;
+        }
     }
 }
 

@@ -99,6 +99,8 @@ pub struct LaneShared {
     /// the other.
     lease_renewed: AtomicBool,
     lease: Mutex<Lease>,
+    /// Whether the files that the node writes are where the next start will look for them.
+    files_in_place: AtomicBool,
     idle: Notify,
 }
 
@@ -117,6 +119,7 @@ impl LaneShared {
             appends_land: AtomicBool::new(true),
             lease_renewed: AtomicBool::new(true),
             lease: Mutex::new(Lease::default()),
+            files_in_place: AtomicBool::new(true),
             idle: Notify::new(),
         })
     }
@@ -173,6 +176,11 @@ impl LaneShared {
         self.lease.lock().until = Some(until);
     }
 
+    /// Tells whether the files that the node writes are in their places. While they are not nothing is answered.
+    pub fn set_files_in_place(&self, in_place: bool) {
+        self.files_in_place.store(in_place, Ordering::Relaxed);
+    }
+
     fn push(&self, item: Item) -> Place {
         let mut queue = self.queue.lock();
         if queue.closed {
@@ -218,12 +226,15 @@ impl Lane for LaneShared {
             records_in_flight: self.in_flight.load(Ordering::Relaxed),
             records_since_checkpoint: since(&self.written_records, &self.checkpointed_records),
             bytes_since_checkpoint: since(&self.written_bytes, &self.checkpointed_bytes),
-            store_available: self.appends_land.load(Ordering::Relaxed) && self.lease_renewed.load(Ordering::Relaxed),
+            store_available: self.appends_land.load(Ordering::Relaxed)
+                && self.lease_renewed.load(Ordering::Relaxed)
+                && self.files_in_place.load(Ordering::Relaxed),
         }
     }
 
     fn may_answer(&self) -> bool {
-        self.lease.lock().until.is_none_or(|until| Instant::now() < until)
+        self.files_in_place.load(Ordering::Relaxed)
+            && self.lease.lock().until.is_none_or(|until| Instant::now() < until)
     }
 }
 

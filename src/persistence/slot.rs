@@ -2,6 +2,7 @@
 
 use crate::ports::StoreError;
 use sqlx::{ConnectOptions, Connection};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::error::Elapsed;
@@ -11,12 +12,14 @@ pub(super) struct Slot<C: Connection> {
     options: C::Options,
     connect_timeout: Duration,
     connection: Mutex<Option<C>>,
+    /// How many were made.
+    made: AtomicU64,
 }
 
 impl<C: Connection> Slot<C> {
     /// An empty place.
     pub(super) fn new(options: C::Options, connect_timeout: Duration) -> Self {
-        Self { options, connect_timeout, connection: Mutex::new(None) }
+        Self { options, connect_timeout, connection: Mutex::new(None), made: AtomicU64::new(0) }
     }
 
     /// The connection, for this caller alone, in the order in which callers came.
@@ -28,12 +31,27 @@ impl<C: Connection> Slot<C> {
         // While it is held it is not in its place: should the holder be dropped in the middle of a statement, so is the connection.
         let connection = match place.take() {
             Some(connection) => connection,
-            None => tokio::time::timeout(self.connect_timeout, self.options.connect())
-                .await
-                .map_err(|_| StoreError::Unavailable(format!("no connection within {:?}", self.connect_timeout)))?
-                .map_err(store_error)?,
+            None => {
+                let connection = tokio::time::timeout(self.connect_timeout, self.options.connect())
+                    .await
+                    .map_err(|_| StoreError::Unavailable(format!("no connection within {:?}", self.connect_timeout)))?
+                    .map_err(store_error)?;
+                self.made.fetch_add(1, Ordering::Relaxed);
+                connection
+            }
         };
         Ok(Held { place, connection })
+    }
+
+    /// The number of the connection that was made last: whoever holds one holds this.
+    pub(super) fn number(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// The number of the connection that stands in its place now, if one does and nobody holds it.
+    pub(super) fn resting(&self) -> Option<u64> {
+        let place = self.connection.try_lock().ok()?;
+        place.as_ref().map(|_| self.number())
     }
 
     /// Closes the connection, if there is one, in order.

@@ -26,10 +26,16 @@ fn late(binary: &str, name: &str) -> Vec<Late> {
     match (binary, name) {
         (LOAD, _) => vec![late(&[], "give --admin-token", &[])],
         (_, "serve" | "") => vec![
-            late(&["--hold-seconds", "1", "--payment-seconds", "2"], "not be shorter", &["HAAT_HOLD_SECONDS", "HAAT_PAYMENT_SECONDS"]),
+            late(
+                &["--hold-seconds", "1", "--payment-seconds", "2"],
+                "not be shorter",
+                &["HAAT_HOLD_SECONDS", "HAAT_PAYMENT_SECONDS"],
+            ),
             late(&["--actor-threads", "0"], "at least 1", &["HAAT_ACTOR_THREADS"]),
         ],
-        (_, "token") => vec![late(&["--role", "admin", "--vendor", "vendor_01h2xcejqtf2nbrexx3vqjhp41"], "--vendor belongs", &[])],
+        (_, "token") => {
+            vec![late(&["--role", "admin", "--vendor", "vendor_01h2xcejqtf2nbrexx3vqjhp41"], "--vendor belongs", &[])]
+        }
         (_, "archive") => vec![late(&["--before", "1d"], "", &[])],
         (_, "replay") => vec![late(&["--entity", "vendor_01h2xcejqtf2nbrexx3vqjhp41"], "there is no store", &[])],
         (_, "migrate" | "audit" | "rebuild" | "journal") => vec![late(&[], "there is no store", &[])],
@@ -103,7 +109,15 @@ async fn an_empty_variable_is_one_that_is_not_set() {
             }
         }
     }
-    let all = ["DATABASE_URL", "HAAT_ARCHIVE", "HAAT_JWT_SECRET", "HAAT_LISTEN", "HAAT_LOG", "HAAT_LOG_FORMAT", "HAAT_HOLD_SECONDS"];
+    let all = [
+        "DATABASE_URL",
+        "HAAT_ARCHIVE",
+        "HAAT_JWT_SECRET",
+        "HAAT_LISTEN",
+        "HAAT_LOG",
+        "HAAT_LOG_FORMAT",
+        "HAAT_HOLD_SECONDS",
+    ];
     assert!(all.iter().all(|name| tried.contains(*name)), "{tried:?}");
 }
 
@@ -117,7 +131,9 @@ fn junk(variable: &str) -> Vec<OsString> {
         "HAAT_LOG" => &["info,haat=loud"],
         "HAAT_ADMIN_TOKEN" => &["two words"],
         "HAAT_LISTEN" | "HAAT_OPERATOR_LISTEN" => &["junk", "127.0.0.1:99999", "8080", " "],
-        "HAAT_ACTOR_THREADS" | "HAAT_HOLD_SECONDS" | "HAAT_PAYMENT_SECONDS" => &["junk", "0", "-1", "1e3", "99999999999999999999"],
+        "HAAT_ACTOR_THREADS" | "HAAT_HOLD_SECONDS" | "HAAT_PAYMENT_SECONDS" => {
+            &["junk", "0", "-1", "1e3", "99999999999999999999"]
+        }
         _ => &["junk", " ", "\u{7}"],
     };
     // No variable that is a text may be anything else.

@@ -129,7 +129,7 @@ async fn what_an_audit_found_weighs_more_than_that_nobody_reads_it() {
     use sqlx::{Connection, Executor};
     let url = format!("sqlite://{}", store.data_dir().join("haat.db").display());
     let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("the store's file");
-    connection.execute("UPDATE skus SET on_hand = on_hand + 1").await.expect("planted");
+    connection.execute("UPDATE skus SET received = received + 1, on_hand = on_hand + 1").await.expect("planted");
     connection.close().await.expect("closed");
     for (stdout, code) in [(Stdio::null(), 1), (closed(), 1), (full(), 2)] {
         let mut audit = haat();

@@ -145,7 +145,6 @@ fn spellings(path: &str) -> Vec<String> {
         encoded(&|letter| "jklmnoz".contains(letter), false),
         encoded(&|letter| letter.is_ascii_alphanumeric(), true),
         encoded(&|letter| letter != '/', true),
-        encoded(&|_| true, true),
         encoded(&|letter| letter == '_', true).replace('%', "%25"),
         format!("{path}?"),
         format!("{path}?a=b&_=%5F"),
@@ -173,7 +172,10 @@ async fn a_path_in_another_spelling_is_the_same_path() {
         let bearer = shop.entitled(route).await.unwrap_or(&shop.admin).to_owned();
         let path = route.path_of(&shop.ids);
         let body = route.body.clone().unwrap_or_else(|| json!({}));
-        let ask = async |path: &str| shop.client().post(path, &body).bearer(&bearer).key("spelt").send().await;
+        let ask = async |path: &str| {
+            let request = shop.client().post(path, &body).header("x-request-id", "the-same");
+            request.bearer(&bearer).key("spelt").send().await
+        };
         let first = ask(&path).await;
         for spelt in spellings(&path) {
             let answer = ask(&spelt).await;

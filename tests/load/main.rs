@@ -210,22 +210,6 @@ async fn a_session_without_polling_is_counted_once() {
     stage.server.stop().await;
 }
 
-/// A file that cannot be written hides nothing of what was found.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_report_that_cannot_be_written_is_told_beside_the_summary() {
-    let stage = Stage::new().await;
-    let mut command = stage.load(SALE, &["--html"]);
-    let (code, said) = run({
-        command.arg(stage.path("nowhere").join("report.html"));
-        command
-    })
-    .await;
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("could not write the report") && said.contains("one order per cart"), "{said}");
-    assert_eq!(stage.summary()["outcomes"]["paid"], 30, "{said}");
-    stage.server.stop().await;
-}
-
 /// A crowd that rests far longer than any test takes.
 fn resting() -> String {
     SALE.replace("think = \"100ms\"", "think = \"1h\"").replace("stock = 30", "stock = 100")
@@ -273,4 +257,53 @@ async fn a_process_that_dies_is_a_failure() {
     assert!(said.contains("BROKEN OFF: process") && said.contains("signal: 9"), "{said}");
     assert!(said.contains("checks were left out"), "{said}");
     stage.server.stop().await;
+}
+
+/// What could not be written at the end is refused before the beginning; and nothing was made in the shop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_that_cannot_be_written_are_refused_before_the_run() {
+    let stage = Stage::new().await;
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("every Linux has it");
+    let nowhere = stage.path("nowhere/report").to_string_lossy().into_owned();
+    let (code, said) = run(stage.load(SALE, &["--html", &nowhere])).await;
+    assert!(code == Some(2) && said.contains(&nowhere), "{code:?}: {said}");
+    let (code, said) = run(stage.load(SALE, &["--html", "/dev/full"])).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("/dev/full") && said.contains("No space left"), "{said}");
+    let mut command = stage.load(SALE, &[]);
+    command.stdout(full());
+    let (code, said) = run(command).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("stdout could not be written") && said.contains("No space left"), "{said}");
+    assert!(!stage.path("summary.json").exists(), "a run that never was has no summary");
+    let products = stage.server.client.get("/v1/products").send().await.expect(200);
+    assert_eq!(products.body["items"].as_array().map(Vec::len), Some(0), "{}", products.text);
+
+    // A reader that has left, and nobody to complain to, change nothing of what was found.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = stage.load(SALE, &[]);
+    command.stdout(Stdio::from(writer)).stderr(Stdio::from(full()));
+    let (code, _) = run(command).await;
+    assert_eq!(code, Some(141));
+    assert_eq!(stage.summary()["exit_code"], 0);
+}
+
+/// Why a server cannot be reached is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_cannot_be_reached_is_told_with_the_cause() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = listener.local_addr().expect("an address");
+    for (target, cause) in [
+        ("http://127.0.0.1:1".to_owned(), "refused"),
+        ("http://127.0.0.1:99999".to_owned(), "99999 is no port"),
+        ("http://no-such-host.invalid:80".to_owned(), "could not find the host"),
+        (format!("http://{silent}"), "gave no answer within"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haat-load"));
+        command.env("HAAT_ADMIN_TOKEN", "t").args(["--quiet", "--timeout", "200ms", "--target", &target]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let (code, said) = run(command).await;
+        assert!(code == Some(2) && said.contains(cause) && said.contains(&target), "{target}: {code:?}: {said}");
+    }
 }

@@ -136,6 +136,9 @@ pub(super) fn check(source: &Source<'_>) -> Vec<Finding> {
             name @ ("todo" | "unimplemented" | "dbg") if is(&tokens, i + 1, "!") && !is(&tokens, i + 2, "=") => {
                 report(line, format!("{name}! is for the desk, not for the house"));
             }
+            name @ ("println" | "print" | "eprintln" | "eprint") if in_src && !marked[i] && is(&tokens, i + 1, "!") => {
+                report(line, format!("{name}! panics when what it writes to is full or closed: tester::out says it"));
+            }
             "unbounded_channel" | "unbounded" if in_src && called => {
                 report(line, "everything has a limit: a bounded channel with a limit from limits.rs".into());
             }

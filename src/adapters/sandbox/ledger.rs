@@ -13,7 +13,7 @@ use super::SandboxError;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
-use crate::files;
+use crate::files::{self, Place};
 use crate::ports::LedgerEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -181,7 +181,7 @@ pub(super) fn read(mut from: impl BufRead, path: &Path) -> Result<Contents, Sand
 }
 
 /// Opens a ledger for this process alone, reads it and cuts off a torn last line. The lock goes with the file.
-pub(super) fn open(path: &Path) -> Result<(File, Contents), SandboxError> {
+pub(super) fn open(path: &Path) -> Result<(Kept, Contents), SandboxError> {
     let io = |source| SandboxError::io(path, source);
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         files::own_directory(directory).map_err(|source| SandboxError::io(directory, source))?;
@@ -203,7 +203,14 @@ pub(super) fn open(path: &Path) -> Result<(File, Contents), SandboxError> {
     }
     file.sync_all().map_err(io)?;
     sync_directory(path).map_err(io)?;
-    Ok((file, contents))
+    let place = Place::of_file(path, &file).map_err(io)?;
+    Ok((Kept { file, place }, contents))
+}
+
+/// The open file, and where others find it.
+pub(super) struct Kept {
+    pub(super) file: File,
+    pub(super) place: Place,
 }
 
 /// Makes the file's name as durable as its content.

@@ -2,14 +2,13 @@
 //! everyone. While it syncs, and rests a little, the next changes gather and the book can be read: no lock is held. It rests because it shares
 //! the disk with the journal, which a real provider does not: syncs without pause would slow every commit down.
 
-use super::ledger::{Book, Change};
+use super::ledger::{Book, Change, Kept};
 use crate::domain::ids::OrderId;
 use crate::limits;
 use crate::ports::GatewayError;
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -143,17 +142,19 @@ pub(super) trait Disk: Send + 'static {
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
 
-impl Disk for File {
+impl Disk for Kept {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+        self.file.write_all(bytes)
     }
 
+    /// A file that is gone from its place keeps nothing.
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.file.sync_data()?;
+        self.place.check().map_err(io::Error::other)
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)
+        self.file.set_len(length)
     }
 }
 

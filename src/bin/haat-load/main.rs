@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::tester::cli::Cli;
-use crate::tester::{arguments, out};
+use crate::tester::{arguments, dumps, out};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,6 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
+    dumps::leave_none();
     let cli = match arguments::parse::<Cli>("haat-load") {
         Ok(cli) => cli,
         Err(code) => return ExitCode::from(code),

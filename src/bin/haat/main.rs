@@ -13,7 +13,7 @@ use haat::app::{App, AppError, Hooks};
 use haat::config::{Config, LogArgs, ServeArgs, ToolArgs};
 use haat::telemetry::{self, LogFormat};
 use std::process::ExitCode;
-use tester::{arguments, out};
+use tester::{arguments, dumps, out};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,6 +34,9 @@ struct Serve {
     args: ServeArgs,
     #[command(flatten)]
     log: LogArgs,
+    /// Allow core dumps, and debuggers of the same user. A dump holds the secret, tokens, and what buyers have told.
+    #[arg(long, env = "HAAT_CORE_DUMPS", value_parser = clap::builder::BoolishValueParser::new())]
+    core_dumps: bool,
 }
 
 #[derive(Subcommand)]
@@ -94,6 +97,10 @@ fn words(error: &anyhow::Error) -> String {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
+    match &command {
+        Command::Serve(serve) if serve.core_dumps => {}
+        _ => dumps::leave_none(),
+    }
     if !matches!(command, Command::Serve(_)) {
         telemetry::init(LogFormat::Text, "warn").context("logs")?;
     }

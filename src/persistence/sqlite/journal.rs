@@ -4,7 +4,7 @@
 use super::Inner;
 use super::lock::DirectoryLock;
 use crate::domain::time::Timestamp;
-use crate::persistence::slot::{ErrorKind, kind};
+use crate::persistence::slot::{ErrorKind, Slot, kind};
 use crate::persistence::values::{Moment, signed};
 use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
 use async_trait::async_trait;
@@ -92,18 +92,37 @@ impl Journal for Inner {
                 .push_bind(frame.codec as i16)
                 .push_bind(frame.payload.clone());
         });
+        // Nothing is written, and nothing told, that the next start would not find.
+        self.files_in_place().map_err(StoreError::Unavailable)?;
         let mut held = writer.hold().await?;
+        let connection = writer.number();
         let outcome = tokio::time::timeout(self.append_timeout, insert.build().execute(held.connection())).await;
         let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
         match held.settle_timed(outcome) {
-            Ok(_) => Ok(()),
+            Ok(_) => self
+                .files_in_place()
+                .and_then(|()| self.log_in_place(connection, true))
+                .map_err(StoreError::Unavailable),
             Err(_) if collided => Err(StoreError::Collision),
             Err(error) => Err(error),
         }
     }
 
     async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
-        self.look_for(frames).await
+        self.files_in_place().map_err(StoreError::Unavailable)?;
+        let landed = self.look_for(frames).await?;
+        if let Some(connection) = self.writer()?.resting() {
+            self.log_in_place(connection, false).map_err(StoreError::Unavailable)?;
+        }
+        Ok(landed)
+    }
+
+    fn in_place(&self) -> Result<(), String> {
+        self.files_in_place()?;
+        match self.writer.as_ref().and_then(Slot::resting) {
+            Some(connection) => self.log_in_place(connection, false),
+            None => Ok(()),
+        }
     }
 
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {

@@ -1,6 +1,6 @@
 //! Keeps a second process from writing to the same data directory.
 
-use crate::files;
+use crate::files::{self, Place};
 use crate::ports::StoreError;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -15,6 +15,7 @@ const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// An exclusive lock on a data directory, until it is dropped.
 pub(super) struct DirectoryLock {
     file: File,
+    places: Vec<Place>,
 }
 
 impl DirectoryLock {
@@ -55,7 +56,15 @@ impl DirectoryLock {
             let beside = PathBuf::from(beside);
             files::own_file(&beside).map_err(|error| cannot_use(&beside, &error))?;
         }
-        Ok(Self { file })
+        let place = |path: &Path| Place::at(path).map_err(|error| cannot_use(path, &error));
+        let locked = Place::of_file(&lock, &file).map_err(|error| cannot_use(&lock, &error))?;
+        Ok(Self { file, places: vec![place(directory)?, locked, place(store)?] })
+    }
+
+    /// Whether the directory, the lock and the store's file are where they were locked: else another process can lock others, and what is
+    /// written here is lost.
+    pub(super) fn in_place(&self) -> Result<(), String> {
+        self.places.iter().try_for_each(Place::check)
     }
 
     /// Lets another process in, though this store is still open somewhere: its owner has said goodbye.

@@ -24,9 +24,11 @@ mod snapshots;
 use super::schema::{self, SQLITE};
 use super::slot::{Held, Slot, store_error};
 use super::{Mode, Options};
+use crate::files::Place;
 use crate::limits;
 use crate::ports::{Store, StoreError};
 use lock::DirectoryLock;
+use parking_lot::Mutex;
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -63,6 +65,9 @@ struct Inner {
     query_timeout: Duration,
     reads: Pool<Sqlite>,
     lists: Pool<Sqlite>,
+    /// The write-ahead log, and the number of the writer's connection that has it open. As long as that is, the file stays.
+    log: Mutex<Option<(u64, Place)>>,
+    log_path: PathBuf,
     /// For what looks at whole tables. Here no statement has a time of its own.
     tables: Pool<Sqlite>,
     /// Held as long as the store is open for writing. Dropped last: fields are dropped in the order in which they stand.
@@ -72,6 +77,27 @@ struct Inner {
 impl Inner {
     fn writer(&self) -> Result<&Slot<SqliteConnection>, StoreError> {
         self.writer.as_ref().ok_or_else(|| StoreError::Invalid("the store was opened for reading only".to_owned()))
+    }
+
+    /// Whether directory, lock and store are where they were opened.
+    fn files_in_place(&self) -> Result<(), String> {
+        self.lock.as_ref().map_or(Ok(()), DirectoryLock::in_place)
+    }
+
+    /// Whether the write-ahead log is where this connection of the writer's has opened it. One that has just committed is sure to have.
+    fn log_in_place(&self, connection: u64, has_committed: bool) -> Result<(), String> {
+        let mut log = self.log.lock();
+        match &*log {
+            Some((number, place)) if *number == connection => place.check(),
+            _ if !has_committed => Ok(()),
+            _ => match Place::at(&self.log_path) {
+                Ok(place) => {
+                    *log = Some((connection, place));
+                    Ok(())
+                }
+                Err(error) => Err(format!("{}: {error}", self.log_path.display())),
+            },
+        }
     }
 
     /// The connection that checkpoints write with: the writer's.
@@ -93,6 +119,14 @@ impl Inner {
             tracing::debug!(%error, "the write-ahead log was not moved into the file");
         }
     }
+}
+
+/// The write-ahead log of the store in this file.
+fn log_of(file: &Path) -> PathBuf {
+    // `SQLite` names it after the file that a link leads to.
+    let mut log = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()).into_os_string();
+    log.push("-wal");
+    log.into()
 }
 
 /// Where the archive is that `directory` holds, if it holds one.
@@ -133,6 +167,8 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
     let inner = Arc::new(Inner {
         keeper: writer.is_some().then(|| Slot::new(writing(&file, options), options.connect_timeout)),
         writer,
+        log: Mutex::new(None),
+        log_path: log_of(&file),
         append_timeout: options.append_timeout,
         checkpoint_timeout: options.checkpoint_timeout,
         query_timeout: options.query_timeout,

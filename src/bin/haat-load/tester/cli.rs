@@ -35,10 +35,11 @@ Examples:
 Exit codes:
   0  all fine
   1  a conservation check failed: what buyers were told and what the shop says differ
-  2  wrong usage, the server could not be reached or prepared, or a process of the load tester broke off
+  2  wrong usage, the server could not be reached or prepared, a result could not be written, or a process of the load tester broke off
   3  errors other than orderly refusals occurred, more than the scenario allows (none, unless it says so)
   4  another objective of the scenario was not met
   130  interrupted, and fine so far
+  141  fine, but nobody read the summary to its end
 
 The admin token comes from `haat token --role admin`.";
 

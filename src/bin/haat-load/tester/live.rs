@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::out::note;
 use super::series::errors;
 use super::stats::{Call, Measured, Mishap};
 

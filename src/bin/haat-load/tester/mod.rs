@@ -23,6 +23,7 @@ mod check;
 pub mod cli;
 mod client;
 mod direct;
+pub mod dumps;
 mod h2c;
 mod html;
 mod http1;

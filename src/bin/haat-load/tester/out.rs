@@ -63,7 +63,9 @@ impl Output {
                 // A disk that is full makes a file, and finds no room for its first byte.
                 true => output.replace(b"\n").and_then(|()| output.file.set_len(0))?,
                 // Nothing is written, and /dev/full says what it would say to more.
-                false => drop(output.file.write(&[])?),
+                false => {
+                    let _nothing = output.file.write(&[])?;
+                }
             }
             io::Result::Ok(output)
         };
