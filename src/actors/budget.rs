@@ -242,7 +242,8 @@ mod tests {
             }
         };
         let shop = Shop::open(Bench::with_hook(Some(Arc::new(hook))), 2).await;
-        // The one thread of the actors is held up.
+        // The one thread of the actors is held up, until this goes: before the shop does, should the test fail.
+        let go = go;
         let remove = CartCommand::RemoveLine { by: buyer(2), sku: sku() };
         let _held_up = shop.bench.ask::<Cart>(cart(2), remove, None, PATIENCE);
         let told = shop.checkout(1, Duration::from_millis(20), None).await;
