@@ -52,7 +52,7 @@ variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     StockReleased = "stock_released",
 });
 variants!(CART_COMMANDS, cart_command, CartCommand {
-    Create = "create", Get = "get", SetLine = "set_line", RemoveLine = "remove_line", Reprice = "reprice",
+    Create = "create", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
     CheckOut = "check_out", Reopen = "reopen", Close = "close",
 });
 variants!(ORDER_COMMANDS, order_command, OrderCommand {
@@ -187,7 +187,8 @@ fn cart_events() -> Vec<CartEvent> {
         CartEvent::CheckoutStarted { order: order(), attempt: 1, details: Box::new(details(false)) },
         CartEvent::CartReopened { order: order(), prices: Vec::new() },
         CartEvent::CartReopened { order: order(), prices: vec![price] },
-        CartEvent::CartCheckedOut { order: order() },
+        CartEvent::CartCheckedOut { order: order(), prices: Vec::new() },
+        CartEvent::CartCheckedOut { order: order(), prices: vec![price] },
     ]
 }
 
@@ -261,15 +262,18 @@ fn cart_commands() -> Vec<CartCommand> {
     vec![
         CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT },
         CartCommand::Get { by },
-        CartCommand::SetLine { by, line: line(0), currency: Currency::BDT },
-        CartCommand::RemoveLine { by: Principal::Customer(CustomerId::from_uuid(uuid(4))), sku: sku(0) },
-        CartCommand::Reprice { by, prices: vec![price] },
+        CartCommand::SetLine { by, line: line(0), currency: Currency::BDT, prices: Vec::new() },
+        CartCommand::RemoveLine {
+            by: Principal::Customer(CustomerId::from_uuid(uuid(4))),
+            sku: sku(0),
+            prices: Vec::new(),
+        },
         // What the node fills in goes over no wire.
         CartCommand::CheckOut { by, details: Box::new(details(true)), shortages: Vec::new() },
         CartCommand::CheckOut { by, details: Box::new(details(false)), shortages: Vec::new() },
-        CartCommand::Reopen { order: order(), prices: vec![price] },
-        CartCommand::Reopen { order: order(), prices: Vec::new() },
-        CartCommand::Close { order: order() },
+        CartCommand::Reopen { order: order() },
+        CartCommand::Close { order: order(), prices: vec![price] },
+        CartCommand::Close { order: order(), prices: Vec::new() },
     ]
 }
 

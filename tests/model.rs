@@ -128,6 +128,8 @@ struct Basket {
     /// What that order costs, and until when it may be paid.
     total: i64,
     due: i64,
+    /// What it costs by the piece, line by line.
+    charged: Vec<i64>,
 }
 
 impl Basket {
@@ -193,10 +195,11 @@ impl Model {
             return Told::Short(short.into_values().collect());
         }
         if expected.unwrap_or_else(|| basket.lines.iter().map(|(_, quantity, price)| quantity * price).sum()) != today {
-            basket.lines.iter_mut().for_each(|(of, _, price)| *price = self.shelves[of].price);
+            // To be refused is not to agree: the cart stays as it was.
             return Told::PriceChanged(today);
         }
         (basket.total, basket.due) = (today, now + limits::PAYMENT_MS);
+        basket.charged = basket.lines.iter().map(|(of, ..)| self.shelves[of].price).collect();
         basket.newest = Some(match token {
             DECLINE => OrderStatus::PaymentFailed,
             _ => OrderStatus::AwaitingPayment,
@@ -209,6 +212,11 @@ impl Model {
         }
         let basket = &self.baskets[number];
         Told::Order(basket.attempt, basket.newest.expect("it was just set"))
+    }
+
+    /// The answer to a change of one line shows them all.
+    fn show_todays_prices(&mut self, number: usize) {
+        self.baskets[number].lines.iter_mut().for_each(|(of, _, price)| *price = self.shelves[of].price);
     }
 
     fn move_pieces(&mut self, number: usize, on_hand: i64, held: i64) {
@@ -225,6 +233,9 @@ impl Model {
         self.move_pieces(number, if paid { -1 } else { 0 }, -1);
         let basket = &mut self.baskets[number];
         basket.newest = Some(status);
+        if paid {
+            basket.lines.iter_mut().zip(&basket.charged).for_each(|((.., price), charged)| *price = *charged);
+        }
         self.taken += if paid { basket.total } else { 0 };
     }
 }
@@ -234,7 +245,7 @@ fn act(world: &mut World, what: Do, expected: Option<i64>) -> Option<Result<Orde
     match what {
         Do::SetLine(number, of, quantity) => drop(world.set_line(number, of, quantity)),
         Do::RemoveLine(number, of) => {
-            let command = CartCommand::RemoveLine { by: buyer(number), sku: sku(of.0, of.1) };
+            let command = CartCommand::RemoveLine { by: buyer(number), sku: sku(of.0, of.1), prices: Vec::new() };
             drop(world.ask::<Cart>(cart(number), command));
         }
         Do::CheckOut(number, token, _, blind) => {
@@ -309,9 +320,11 @@ impl Model {
                     Some(line) => *line = (of, quantity, price),
                     None => lines.push((of, quantity, price)),
                 }
+                self.show_todays_prices(number);
             }
             Do::RemoveLine(number, of) if self.baskets[number].status() == CartStatus::Open => {
                 self.baskets[number].lines.retain(|(line, ..)| *line != of);
+                self.show_todays_prices(number);
             }
             Do::Adjust(of, delta) => {
                 let shelf = self.shelves.get_mut(&of).expect("a known SKU");

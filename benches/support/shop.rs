@@ -117,7 +117,8 @@ pub fn cart(id: CartId, lines: u128) -> Cart {
 }
 
 pub fn set_line(cart: CartId, number: u128, quantity: i64) -> CartCommand {
-    CartCommand::SetLine { by: Principal::Guest(cart), line: line(number, quantity), currency: Currency::BDT }
+    let (by, line) = (Principal::Guest(cart), line(number, quantity));
+    CartCommand::SetLine { by, line, currency: Currency::BDT, prices: Vec::new() }
 }
 
 pub fn check_out(cart: CartId) -> CartCommand {

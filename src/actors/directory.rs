@@ -4,6 +4,7 @@
 use crate::actors::metrics::stuck;
 use crate::domain::entity::{Publication, Shelf};
 use crate::domain::ids::{ProductId, SkuId};
+use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{ProductRow, Rows, SkuRow};
 use dashmap::DashMap;
@@ -108,5 +109,9 @@ impl Directory {
 impl Shelf for Directory {
     fn available(&self, sku: SkuId) -> Option<i64> {
         self.skus.get(&sku).map(|entry| entry.available)
+    }
+
+    fn price(&self, sku: SkuId) -> Option<Money> {
+        self.skus.get(&sku).map(|entry| Money::new(entry.sku.price_minor, entry.sku.currency))
     }
 }

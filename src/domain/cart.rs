@@ -25,7 +25,8 @@ pub struct CartLine {
     pub title: String,
     /// Pieces.
     pub quantity: i64,
-    /// The price the buyer last saw, in minor units.
+    /// The price the buyer agreed to, in minor units: what the last change of the cart showed. In a cart that was
+    /// bought, what was charged.
     pub unit_price: i64,
 }
 
@@ -46,7 +47,7 @@ pub struct CheckoutDetails {
     pub shipping_address: Address,
     /// How to pay.
     pub payment: PaymentChoice,
-    /// The total the buyer agreed to; without it, what the cart last showed.
+    /// The total the buyer agreed to; without it, what the last change of the cart showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_total: Option<Money>,
     /// How long stock is to be held, in milliseconds.
@@ -88,6 +89,10 @@ pub enum CartCommand {
         line: CartLine,
         /// The price's currency.
         currency: Currency,
+        /// Today's prices of the other lines, where they have changed: the answer shows them. The node that decides
+        /// fills them in.
+        #[serde(skip)]
+        prices: Vec<SkuPrice>,
     },
     /// Take a SKU out of the cart.
     RemoveLine {
@@ -95,12 +100,8 @@ pub enum CartCommand {
         by: Principal,
         /// What.
         sku: SkuId,
-    },
-    /// Show these prices from now on.
-    Reprice {
-        /// On whose behalf.
-        by: Principal,
-        /// Today's prices.
+        /// Today's prices of the other lines, as with [`CartCommand::SetLine`].
+        #[serde(skip)]
         prices: Vec<SkuPrice>,
     },
     /// Make an order of the cart.
@@ -113,18 +114,18 @@ pub enum CartCommand {
         #[serde(skip)]
         shortages: Vec<Shortage>,
     },
-    /// The order ended unpaid: open again.
+    /// The order ended unpaid: open again, as it was.
     Reopen {
         /// The order.
         order: OrderId,
-        /// Prices the buyer is to see, when they have changed.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        prices: Vec<SkuPrice>,
     },
     /// The order is paid: close for good.
     Close {
         /// The order.
         order: OrderId,
+        /// What was charged for one piece of each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        prices: Vec<SkuPrice>,
     },
 }
 
@@ -151,7 +152,8 @@ pub enum CartEvent {
         /// Of which SKU.
         sku: SkuId,
     },
-    /// Other prices are shown.
+    /// Other prices are shown, and so agreed to: with the change of a line. Early versions wrote it when a cart was
+    /// looked at, too.
     Repriced {
         /// The changed prices.
         prices: Vec<SkuPrice>,
@@ -169,7 +171,8 @@ pub enum CartEvent {
     CartReopened {
         /// The order.
         order: OrderId,
-        /// Prices shown from now on, when they have changed.
+        /// Prices shown from now on. Written by early versions, when an order had found others: to be refused is not to
+        /// agree.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         prices: Vec<SkuPrice>,
     },
@@ -177,6 +180,9 @@ pub enum CartEvent {
     CartCheckedOut {
         /// The order.
         order: OrderId,
+        /// What was charged, where it is not what the cart showed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        prices: Vec<SkuPrice>,
     },
 }
 
@@ -313,7 +319,26 @@ impl Cart {
         prices.iter().filter(differs).copied().collect()
     }
 
-    fn decide_line(&self, line: &CartLine, currency: Currency) -> Result<Vec<CartEvent>, Reject> {
+    /// Today's prices of the lines besides `sku`, where they are not those that were agreed to.
+    fn todays_prices(&self, sku: SkuId, shelf: &dyn Shelf) -> Vec<SkuPrice> {
+        let today = |line: &CartLine| {
+            let price = shelf.price(line.sku).filter(|price| price.currency == self.currency)?;
+            Some(SkuPrice { sku: line.sku, unit_price: price.minor }).filter(|_| price.minor != line.unit_price)
+        };
+        self.lines.iter().filter(|line| line.sku != sku).filter_map(today).collect()
+    }
+
+    /// The change of a line, with the prices that are shown in answer to it.
+    fn with_prices(&self, change: Option<CartEvent>, prices: &[SkuPrice]) -> Vec<CartEvent> {
+        let mut events = change.map_or_else(Vec::new, |change| vec![change]);
+        let prices = if prices.is_empty() { Vec::new() } else { self.changed_prices(prices) };
+        if !prices.is_empty() {
+            events.push(CartEvent::Repriced { prices });
+        }
+        events
+    }
+
+    fn decide_line(&self, line: &CartLine, currency: Currency, prices: &[SkuPrice]) -> Result<Vec<CartEvent>, Reject> {
         let known = self.line(line.sku);
         let others = self.lines.len() - usize::from(known.is_some());
         if others > 0 && currency != self.currency {
@@ -325,10 +350,11 @@ impl Cart {
         if !(1..=limits::LINE_QUANTITY).contains(&line.quantity) {
             return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY });
         }
-        Ok(match known {
-            Some(same) if same == line => Vec::new(),
-            _ => vec![CartEvent::LineSet { line: line.clone(), currency }],
-        })
+        let change = match known {
+            Some(same) if same == line => None,
+            _ => Some(CartEvent::LineSet { line: line.clone(), currency }),
+        };
+        Ok(self.with_prices(change, prices))
     }
 
     fn decide_checkout(&self, details: &CheckoutDetails, shortages: &[Shortage]) -> Result<Vec<CartEvent>, Reject> {
@@ -379,12 +405,17 @@ impl Entity for Cart {
     }
 
     fn prepare(&self, command: &mut CartCommand, shelf: &dyn Shelf) {
-        if let CartCommand::CheckOut { shortages, .. } = command {
-            let short = |line: &CartLine| {
-                let available = shelf.available(line.sku).filter(|available| *available < line.quantity)?;
-                Some(Shortage { sku_id: line.sku, requested: line.quantity, available })
-            };
-            *shortages = self.lines.iter().filter_map(short).collect();
+        match command {
+            CartCommand::CheckOut { shortages, .. } => {
+                let short = |line: &CartLine| {
+                    let available = shelf.available(line.sku).filter(|available| *available < line.quantity)?;
+                    Some(Shortage { sku_id: line.sku, requested: line.quantity, available })
+                };
+                *shortages = self.lines.iter().filter_map(short).collect();
+            }
+            CartCommand::SetLine { line, prices, .. } => *prices = self.todays_prices(line.sku, shelf),
+            CartCommand::RemoveLine { sku, prices, .. } => *prices = self.todays_prices(*sku, shelf),
+            _ => {}
         }
     }
 
@@ -396,19 +427,14 @@ impl Entity for Cart {
                 Some(_) => Err(Reject::IdempotencyKeyReused),
             },
             CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
-            CartCommand::SetLine { by, line, currency } => {
+            CartCommand::SetLine { by, line, currency, prices } => {
                 self.may_change(*by)?;
-                self.decide_line(line, *currency)
+                self.decide_line(line, *currency, prices)
             }
-            CartCommand::RemoveLine { by, sku } => {
+            CartCommand::RemoveLine { by, sku, prices } => {
                 self.may_change(*by)?;
-                Ok(self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku }).into_iter().collect())
-            }
-            CartCommand::Reprice { by, prices } => {
-                self.may_see(*by)?;
-                let prices = self.changed_prices(prices);
-                let nothing = self.status != CartStatus::Open || prices.is_empty();
-                Ok(if nothing { Vec::new() } else { vec![CartEvent::Repriced { prices }] })
+                let removed = self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku });
+                Ok(self.with_prices(removed, prices))
             }
             CartCommand::CheckOut { by, details, shortages } => {
                 self.may_see(*by)?;
@@ -417,15 +443,15 @@ impl Entity for Cart {
                     None => self.decide_checkout(details, shortages),
                 }
             }
-            CartCommand::Reopen { order, prices } => Ok(match self.status {
+            CartCommand::Reopen { order } => Ok(match self.status {
                 CartStatus::CheckingOut if self.order() == Some(*order) => {
-                    vec![CartEvent::CartReopened { order: *order, prices: self.changed_prices(prices) }]
+                    vec![CartEvent::CartReopened { order: *order, prices: Vec::new() }]
                 }
                 _ => Vec::new(),
             }),
-            CartCommand::Close { order } => Ok(match self.status {
+            CartCommand::Close { order, prices } => Ok(match self.status {
                 CartStatus::CheckingOut if self.order() == Some(*order) => {
-                    vec![CartEvent::CartCheckedOut { order: *order }]
+                    vec![CartEvent::CartCheckedOut { order: *order, prices: self.changed_prices(prices) }]
                 }
                 _ => Vec::new(),
             }),
@@ -463,9 +489,10 @@ impl Entity for Cart {
                 self.details = None;
                 self.reprice(prices);
             }
-            CartEvent::CartCheckedOut { .. } => {
+            CartEvent::CartCheckedOut { prices, .. } => {
                 self.status = CartStatus::CheckedOut;
                 self.details = None;
+                self.reprice(prices);
             }
         }
     }

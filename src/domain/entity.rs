@@ -175,7 +175,7 @@ pub enum Publication {
     Available {
         /// Of which SKU.
         sku: SkuId,
-        /// Pieces on hand and not held.
+        /// Pieces that can be had: on hand and not held, or none while it is suspended.
         available: i64,
     },
     /// An order went from one status to another (from none, when it is new).
@@ -204,6 +204,8 @@ pub const FOR_SOMEONE: Timestamp = Timestamp::from_millis(limits::LAST_MOMENT_MS
 pub trait Shelf {
     /// Pieces on hand and not held; `None` for a SKU that is not known.
     fn available(&self, sku: SkuId) -> Option<i64>;
+    /// What one piece costs; `None` for a SKU that is not known.
+    fn price(&self, sku: SkuId) -> Option<Money>;
 }
 
 /// One part of an entity's state, as a snapshot keeps it. A small entity is one part, the head, whose name is empty; a large
@@ -237,6 +239,10 @@ pub struct RestoreError {
     #[source]
     pub source: serde_json::Error,
 }
+
+/// When an entity is to be woken that must be in memory as soon as a node starts, whatever time it is: before all
+/// others.
+pub const WAKE_AT_START: Timestamp = Timestamp::from_millis(1);
 
 /// A state machine with an id. `decide` and `apply` are pure: no clock, no randomness, no I/O.
 pub trait Entity: Sized + Send + 'static {
@@ -335,8 +341,14 @@ pub trait Entity: Sized + Send + 'static {
         self.check()
     }
 
+    /// Takes out of service all that does not add up and that everything else can go on without: for a state that was
+    /// made anew, before anybody sees it. What was wrong.
+    fn suspend(&mut self) -> Vec<Breach> {
+        Vec::new()
+    }
+
     /// Takes out of service what the breach concerns, if everything else can go on; whether it did. It is forgotten in a restart, and
-    /// found again.
+    /// found again by [`Entity::suspend`].
     fn stop(&mut self, _breach: &Breach) -> bool {
         false
     }

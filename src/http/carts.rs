@@ -2,8 +2,8 @@
 
 use crate::actors::directory::Directory;
 use crate::actors::engine::{Ask, Engine};
-use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, SkuPrice};
-use crate::domain::entity::{Owner, Principal};
+use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView};
+use crate::domain::entity::{Owner, Principal, Shelf};
 use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
@@ -50,6 +50,10 @@ pub struct CartBody<'a> {
     status: CartStatus,
     lines: Vec<CartLineBody<'a>>,
     subtotal: MoneyBody,
+    /// What costs something else today than was agreed to. In the answer to a GET alone: an answer to a change is what
+    /// is agreed to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<Vec<ChangedPriceBody>>,
     /// Its order that is live or paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
@@ -70,9 +74,21 @@ pub struct CartLineBody<'a> {
     line_total: MoneyBody,
 }
 
+/// A price that has changed since the buyer agreed to it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChangedPriceBody {
+    sku_id: SkuId,
+    /// What was agreed to.
+    from: MoneyBody,
+    /// What it is today.
+    to: MoneyBody,
+}
+
 impl<'a> CartBody<'a> {
-    fn new(cart: &'a CartView, token: Option<String>) -> Self {
-        let money = |minor| MoneyBody(Money::new(minor, cart.currency));
+    fn new(cart: &'a CartView, settings: &Settings, token: Option<String>) -> Self {
+        // What is empty has no price in any currency: also a cart that was emptied has the shop's.
+        let currency = if cart.lines.is_empty() { settings.currency } else { cart.currency };
+        let money = |minor| MoneyBody(Money::new(minor, currency));
         let line = |line: &'a CartLine| CartLineBody {
             sku_id: line.sku,
             vendor_id: line.vendor,
@@ -86,6 +102,7 @@ impl<'a> CartBody<'a> {
             status: cart.status,
             lines: cart.lines.iter().map(line).collect(),
             subtotal: money(cart.subtotal()),
+            changed: None,
             order_id: cart.order,
             token,
         }
@@ -148,12 +165,15 @@ pub async fn create_cart(
             })?)
         }
     };
-    Ok(mark_replayed(json(StatusCode::CREATED, &CartBody::new(&cart, token)), replayed))
+    Ok(mark_replayed(json(StatusCode::CREATED, &CartBody::new(&cart, &settings, token)), replayed))
 }
 
 problems!(GetCartProblems: AUTH, ACTOR, &[&CART_UNKNOWN]);
 
 /// A cart, with today's prices while it is open
+///
+/// `changed` tells which of them are not those that were agreed to. To look is not to agree: without `expected_total` a
+/// checkout is about what the last answer to a PUT, POST or DELETE of the cart showed.
 #[utoipa::path(get, path = "/v1/carts/{cart}", tag = "carts", security(("bearer" = [])),
     params(("cart" = CartId, Path, description = "The cart")),
     responses((status = 200, description = "The cart.", body = CartBody), GetCartProblems))]
@@ -165,26 +185,24 @@ pub async fn get_cart(
 ) -> Result<Response> {
     let by = caller.principal;
     let (mut cart, _) = ask_cart(&engine, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
-    if let Some(prices) = changed_prices(engine.directory()?, &cart) {
-        // What the cart shows is what a checkout without an expected total agrees to: so it is recorded.
-        (cart, _) = ask_cart(&engine, id, CartCommand::Reprice { by, prices }, unkeyed(&settings)).await?;
-    }
-    Ok(ok(&CartBody::new(&cart, None)))
+    let changed = take_todays_prices(engine.directory()?, &mut cart);
+    Ok(ok(&CartBody { changed: Some(changed), ..CartBody::new(&cart, &settings, None) }))
 }
 
-/// Today's prices of all lines, if one differs from what an open cart shows.
-fn changed_prices(directory: &Directory, cart: &CartView) -> Option<Vec<SkuPrice>> {
+/// Gives the lines of an open cart today's prices, for this answer alone, and tells which were others.
+fn take_todays_prices(directory: &Directory, cart: &mut CartView) -> Vec<ChangedPriceBody> {
+    let mut changed = Vec::new();
     if cart.status != CartStatus::Open {
-        return None;
+        return changed;
     }
-    let today = |line: &CartLine| {
-        let listing = directory.sku(line.sku).filter(|listing| listing.sku.currency == cart.currency);
-        listing.map_or(line.unit_price, |listing| listing.sku.price_minor)
-    };
-    let prices: Vec<SkuPrice> =
-        cart.lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: today(line) }).collect();
-    let changed = prices.iter().zip(&cart.lines).any(|(price, line)| price.unit_price != line.unit_price);
-    changed.then_some(prices)
+    for line in &mut cart.lines {
+        let today = directory.price(line.sku).filter(|price| price.currency == cart.currency);
+        if let Some(to) = today.filter(|price| price.minor != line.unit_price) {
+            let from = Money::new(std::mem::replace(&mut line.unit_price, to.minor), cart.currency);
+            changed.push(ChangedPriceBody { sku_id: line.sku, from: MoneyBody(from), to: MoneyBody(to) });
+        }
+    }
+    changed
 }
 
 problems!(SetLineProblems: AUTH, BODY, ACTOR, &[
@@ -209,15 +227,15 @@ pub async fn set_line(
         return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY }.into());
     }
     let command = if quantity == 0 {
-        CartCommand::RemoveLine { by, sku }
+        CartCommand::RemoveLine { by, sku, prices: Vec::new() }
     } else {
         let row = engine.directory()?.sku(sku).ok_or(Reject::SkuUnknown)?.sku;
         let (title, unit_price) = (row.title.clone(), row.price_minor);
         let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
-        CartCommand::SetLine { by, line, currency: row.currency }
+        CartCommand::SetLine { by, line, currency: row.currency, prices: Vec::new() }
     };
     let (cart, _) = ask_cart(&engine, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, None)))
+    Ok(ok(&CartBody::new(&cart, &settings, None)))
 }
 
 problems!(RemoveLineProblems: AUTH, ACTOR, &[
@@ -234,7 +252,7 @@ pub async fn remove_line(
     Buyer(caller): Buyer,
     Ids(id, sku): Ids<CartId, SkuId>,
 ) -> Result<Response> {
-    let command = CartCommand::RemoveLine { by: caller.principal, sku };
+    let command = CartCommand::RemoveLine { by: caller.principal, sku, prices: Vec::new() };
     let (cart, _) = ask_cart(&engine, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, None)))
+    Ok(ok(&CartBody::new(&cart, &settings, None)))
 }

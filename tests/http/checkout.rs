@@ -108,7 +108,7 @@ on_both_stores! {
         let stock = client.stock(&admin, &vendor, &sku).await;
         assert_eq!((&stock["held"], &stock["sold"]), (&json!(0), &json!(0)), "{stock}");
 
-        // The buyer now sees the new price and may agree to it.
+        // The buyer sees the new price, which is not to agree to it.
         let cart = client.get(&format!("/v1/carts/{}", buyer.cart)).bearer(&buyer.token).send().await.expect(200);
         assert_eq!(cart.body["subtotal"]["amount"], "25.00");
         let mut body = checkout_body("tok_approve");
@@ -116,6 +116,9 @@ on_both_stores! {
         let path = format!("/v1/carts/{}/checkout", buyer.cart);
         let refused = client.post(&path, &body).bearer(&buyer.token).send().await.expect(409);
         assert_eq!(refused.code(), "price_changed");
+        let refused = client.checkout(&buyer, "tok_approve").send().await.expect(409);
+        assert_eq!(refused.code(), "price_changed");
+        client.set_line(&buyer, &sku, 2).await.expect(200);
         client.checkout(&buyer, "tok_approve").send().await.expect(201);
 
         let nobody = client.post("/v1/carts", &json!({})).send().await.expect(201);

@@ -3,7 +3,7 @@
 use super::{LINES, assert_paid, prices_shown, ready, view_of};
 use crate::world::gateway::{APPROVE, DECLINE, SILENT, SLOW};
 use crate::world::shop::{cart, first_price, sku, vendor};
-use haat::domain::cart::{CartCommand, CartReply, CartStatus, SkuPrice};
+use haat::domain::cart::{CartCommand, CartEvent, CartReply, CartStatus, SkuPrice};
 use haat::domain::entity::{Effect, EffectKey, Entity, Message, Step};
 use haat::domain::ids::{EntityId, OrderId};
 use haat::domain::money::{Currency, Money};
@@ -51,7 +51,7 @@ fn a_cart_that_has_not_heard_of_its_end_asks_its_order_and_is_told() {
     assert_eq!(world.orders[&order].state.respond(&command, Ok(())), None, "it is not paid");
     world.gateway.let_go(order);
     world.settle();
-    let close = Message::Cart { id: cart(0), command: CartCommand::Close { order } };
+    let close = Message::Cart { id: cart(0), command: CartCommand::Close { order, prices: prices_shown(&world) } };
     assert_eq!(world.orders[&order].state.respond(&command, Ok(())), Some(close));
 }
 
@@ -158,7 +158,8 @@ fn what_an_older_order_says_again_does_not_touch_the_newer_one() {
         if repeated {
             world.resend();
         }
-        for command in [CartCommand::Reopen { order: first, prices: Vec::new() }, CartCommand::Close { order: first }] {
+        let close = CartCommand::Close { order: first, prices: Vec::new() };
+        for command in [CartCommand::Reopen { order: first }, close] {
             assert_eq!(world.carts[&cart(0)].state.decide(&command, world.now), Ok(Vec::new()));
         }
         world.settle();
@@ -168,7 +169,7 @@ fn what_an_older_order_says_again_does_not_touch_the_newer_one() {
 }
 
 #[test]
-fn a_changed_price_is_told_shown_and_then_accepted() {
+fn a_changed_price_is_told_and_accepted_by_a_change_of_the_cart_alone() {
     let mut world = ready();
     world.set_price((0, 0), 7_000);
     world.set_price((1, 1), 9_999); // Not in the cart.
@@ -178,13 +179,54 @@ fn a_changed_price_is_told_shown_and_then_accepted() {
     let total = 2 * 7_000 + 3 * first_price(1, 0);
     let actual_total = Money::new(total, Currency::BDT);
     assert_eq!(world.told(0, first, Milestone::Held), Some(Err(Reject::PriceChanged { actual_total })));
-    let shown = [((0, 0), 7_000), ((1, 0), first_price(1, 0))];
-    let shown = shown.map(|((of, number), unit_price)| SkuPrice { sku: sku(of, number), unit_price });
-    assert_eq!(prices_shown(&world), shown);
+    let shown = |first: i64| {
+        let shown = [((0, 0), first), ((1, 0), first_price(1, 0))];
+        shown.map(|((of, number), unit_price)| SkuPrice { sku: sku(of, number), unit_price })
+    };
+    assert_eq!(prices_shown(&world), shown(first_price(0, 0)), "to be refused is not to agree");
+    let (again, _) = world.check_out(0, APPROVE, None).unwrap();
+    world.settle();
+    assert_eq!(world.told(0, again, Milestone::Held), Some(Err(Reject::PriceChanged { actual_total })));
+    // The other line is put as it was: the answer shows both.
+    world.set_line(0, (1, 0), 3).unwrap();
+    assert_eq!(prices_shown(&world), shown(7_000));
     let (second, _) = world.check_out(0, APPROVE, None).unwrap();
     world.settle();
     assert_paid("at the new price", &world, &before, second);
     assert_eq!(world.order_view(second).total, total);
+}
+
+#[test]
+fn a_bought_cart_shows_what_was_charged() {
+    let mut world = ready();
+    let total = world.cart_view(0).subtotal();
+    // Two pieces of one, three of the other: the total stays, no price does.
+    world.set_price((0, 0), first_price(0, 0) + 3);
+    world.set_price((1, 0), first_price(1, 0) - 2);
+    let (order, _) = world.check_out(0, APPROVE, None).unwrap();
+    world.settle();
+    let view = world.order_view(order);
+    assert_eq!((view.status, view.total), (OrderStatus::Paid, total));
+    let charged: Vec<SkuPrice> =
+        view.lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: line.unit_price }).collect();
+    assert_ne!(charged[0].unit_price, first_price(0, 0));
+    assert_eq!(prices_shown(&world), charged);
+}
+
+#[test]
+fn what_early_versions_recorded_moves_prices_as_it_did() {
+    let mut world = ready();
+    let prices = vec![SkuPrice { sku: sku(0, 0), unit_price: 77 }];
+    let mut state = world.carts[&cart(0)].state.clone();
+    for event in [
+        CartEvent::Repriced { prices: prices.clone() },
+        CartEvent::CartReopened { order: OrderId::for_attempt(cart(0), 1), prices },
+    ] {
+        state.apply(&CartEvent::Repriced { prices: vec![SkuPrice { sku: sku(0, 0), unit_price: 5 }] }, world.now);
+        state.apply(&event, world.now);
+        assert_eq!(state.view().unwrap().lines[0].unit_price, 77, "{event:?}");
+    }
+    world.settle();
 }
 
 #[test]

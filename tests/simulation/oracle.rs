@@ -472,7 +472,7 @@ impl Oracle {
             CartEvent::CheckoutStarted { details, .. } => {
                 self.happened(known, details.email.as_deref().unwrap_or("none"), at, keys);
             }
-            CartEvent::CartCheckedOut { order } => {
+            CartEvent::CartCheckedOut { order, .. } => {
                 let order = *order;
                 let paid = move |known: &Known, _: &Books| known.status(order).is_some_and(OrderStatus::is_paid);
                 causes.push((format!("{cart} closes"), Box::new(paid)));

@@ -6,7 +6,7 @@ use crate::node::{Node, Town};
 use crate::oracle::key_of;
 use crate::world::{World, lock};
 use haat::actors::{Answered, Ask, CheckedOut, Failure};
-use haat::domain::cart::{CartCommand, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, SkuPrice};
+use haat::domain::cart::{CartCommand, CartLine, CartReply, CheckoutDetails};
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
@@ -556,7 +556,8 @@ impl Person {
             listing.sku.price_minor
         };
         let line = CartLine { sku: sku(of, index), vendor: vendor(of), title: tag.clone(), quantity, unit_price };
-        let command = CartCommand::SetLine { by: Principal::Guest(cart), line, currency: Currency::BDT };
+        let command =
+            CartCommand::SetLine { by: Principal::Guest(cart), line, currency: Currency::BDT, prices: Vec::new() };
         let key = self.world().chance.per_mille(200).then(|| Self::key(&tag));
         self.remember(key, &tag, Request::Cart(cart, command.clone()));
         let told = self.ask_cart(cart, "set line", command, self.ask(key, false)).await;
@@ -566,7 +567,7 @@ impl Person {
 
     async fn remove_line(&mut self, cart: CartId) {
         let sku = sku(self.world().chance.below(VENDORS), self.world().chance.below(SKUS));
-        let command = CartCommand::RemoveLine { by: Principal::Guest(cart), sku };
+        let command = CartCommand::RemoveLine { by: Principal::Guest(cart), sku, prices: Vec::new() };
         let told = self.ask_cart(cart, "remove line", command, self.ask(None, false)).await;
         self.move_on(&told);
     }
@@ -577,12 +578,12 @@ impl Person {
         let mut keys = Vec::new();
         for _ in 0..FLOOD {
             let key = Some(Self::key(&self.tag()));
-            let command = CartCommand::RemoveLine { by, sku: sku(0, 0) };
+            let command = CartCommand::RemoveLine { by, sku: sku(0, 0), prices: Vec::new() };
             self.ask_cart(cart, "flood", command, self.ask(key, false)).await;
             keys.push(key);
         }
         for key in [keys[0], keys[FLOOD - 1], keys[FLOOD / 2]] {
-            let command = CartCommand::RemoveLine { by, sku: sku(0, 0) };
+            let command = CartCommand::RemoveLine { by, sku: sku(0, 0), prices: Vec::new() };
             self.ask_cart(cart, "flood", command, self.ask(key, false)).await;
         }
     }
@@ -599,15 +600,6 @@ impl Person {
         let told = self.ask_cart(cart, "get cart", CartCommand::Get { by }, self.ask(None, false)).await;
         let Told::Answer(Answered { outcome: Ok(CartReply::Cart { cart: view }), .. }) = told else { return };
         self.order = view.order.or(self.order);
-        let Some(node) = self.town.node() else { return };
-        let today = |line: &CartLine| {
-            let listing = node.engine.directory().ok()?.sku(line.sku)?;
-            Some(SkuPrice { sku: line.sku, unit_price: listing.sku.price_minor })
-        };
-        let prices: Vec<SkuPrice> = view.lines.iter().filter_map(today).collect();
-        if is_open(&view) && !prices.is_empty() {
-            self.ask_cart(cart, "reprice", CartCommand::Reprice { by, prices }, self.ask(None, false)).await;
-        }
     }
 
     async fn check_out(&mut self, cart: CartId) {
@@ -688,8 +680,4 @@ impl Person {
         }
         self.world().breach("the shop does not open again");
     }
-}
-
-fn is_open(view: &CartView) -> bool {
-    view.status == CartStatus::Open
 }

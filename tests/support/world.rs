@@ -19,6 +19,7 @@ use gateway::Gateway;
 use haat::domain::cart::Cart;
 use haat::domain::entity::{Effect, EffectKey, Entity, Message, PaymentCall, Publication, Shelf, Step};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
+use haat::domain::money::Money;
 use haat::domain::order::{Order, OrderCommand, OrderStatus};
 use haat::domain::record::Record;
 use haat::domain::reject::Reject;
@@ -135,13 +136,22 @@ struct Tables {
     products: BTreeMap<haat::domain::ids::ProductId, ProductRow>,
 }
 
-/// What was published: the available pieces of each SKU.
+/// What was published: the available pieces of each SKU, and its price.
 #[derive(Debug, Default)]
-struct Published(BTreeMap<SkuId, i64>);
+struct Published {
+    available: BTreeMap<SkuId, i64>,
+    prices: BTreeMap<SkuId, Money>,
+    /// Whether it tells nobody what is available.
+    blind: bool,
+}
 
 impl Shelf for Published {
     fn available(&self, sku: SkuId) -> Option<i64> {
-        self.0.get(&sku).copied()
+        self.available.get(&sku).filter(|_| !self.blind).copied()
+    }
+
+    fn price(&self, sku: SkuId) -> Option<Money> {
+        self.prices.get(&sku).copied()
     }
 }
 
@@ -183,13 +193,12 @@ pub struct World {
 impl World {
     /// Gives an entity a command from outside and returns its answer: `None` while it is too early for one.
     pub fn ask<E: Stored>(&mut self, id: E::Id, mut command: E::Command) -> Option<Result<E::Reply, Reject>> {
-        if !self.shelf_blind {
-            let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
-            // The shelf is lent out of the world, because preparing needs both.
-            let state = std::mem::replace(&mut slot.state, E::new(id));
-            state.prepare(&mut command, &self.shelf);
-            E::slots(self).get_mut(&id).expect("the slot was just made").state = state;
-        }
+        self.shelf.blind = self.shelf_blind;
+        let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
+        // The shelf is lent out of the world, because preparing needs both.
+        let state = std::mem::replace(&mut slot.state, E::new(id));
+        state.prepare(&mut command, &self.shelf);
+        E::slots(self).get_mut(&id).expect("the slot was just made").state = state;
         self.command::<E>(id, &command)
     }
 
@@ -241,8 +250,11 @@ impl World {
         for publication in published {
             match publication {
                 Publication::Product(_) => {}
-                Publication::Sku(row) => _ = self.shelf.0.insert(row.id, row.available()),
-                Publication::Available { sku, available } => _ = self.shelf.0.insert(*sku, *available),
+                Publication::Sku(row) => {
+                    self.shelf.available.insert(row.id, row.available());
+                    self.shelf.prices.insert(row.id, Money::new(row.price_minor, row.currency));
+                }
+                Publication::Available { sku, available } => _ = self.shelf.available.insert(*sku, *available),
                 Publication::OrderStatus { from, to } => {
                     if let Some(from) = from {
                         *self.statuses.entry(*from).or_default() -= 1;

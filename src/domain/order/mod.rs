@@ -82,6 +82,12 @@ impl Order {
         self.body.as_ref().filter(|body| body.may_see(by)).ok_or(Reject::OrderUnknown)
     }
 
+    /// What a paid order tells its cart, which shows from then on what was charged.
+    fn close_cart(&self, body: &Body) -> CartCommand {
+        let price = |line: &OrderLine| SkuPrice { sku: line.sku, unit_price: line.unit_price };
+        CartCommand::Close { order: self.id, prices: body.lines.iter().map(price).collect() }
+    }
+
     fn call(&self, body: &Body) -> PaymentCall {
         PaymentCall {
             order: self.id,
@@ -376,7 +382,7 @@ impl Entity for Order {
             (OrderCommand::Place { .. }, Ok(())) => {
                 // It asks again because it has not heard that it may close.
                 let body = self.body.as_ref().filter(|body| matches!(body.phase, Phase::Settling | Phase::Settled))?;
-                return Some(Message::Cart { id: body.cart, command: CartCommand::Close { order: self.id } });
+                return Some(Message::Cart { id: body.cart, command: self.close_cart(body) });
             }
             (OrderCommand::HoldDue { vendor, until }, Ok(())) => (*vendor, *until),
             (OrderCommand::StockHeld { vendor, .. }, Ok(())) => {
@@ -469,13 +475,8 @@ impl Entity for Order {
             Step::Release => to_vendor(VendorCommand::Release { order, until: body.hold_until }),
             Step::Charge => Effect::Charge(self.call(body)),
             Step::Void => Effect::Void(self.call(body)),
-            Step::Close => to_cart(CartCommand::Close { order }),
-            Step::Reopen => {
-                let price = |line: &OrderLine| SkuPrice { sku: line.sku, unit_price: line.unit_price };
-                let changed = matches!(body.rejection, Some(Reject::PriceChanged { .. }));
-                let prices = if changed { body.lines.iter().map(price).collect() } else { Vec::new() };
-                to_cart(CartCommand::Reopen { order, prices })
-            }
+            Step::Close => to_cart(self.close_cart(body)),
+            Step::Reopen => to_cart(CartCommand::Reopen { order }),
             Step::Place | Step::AskHold => return None,
         })
     }

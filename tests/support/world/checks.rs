@@ -3,7 +3,6 @@
 use super::World;
 use super::gateway::Standing;
 use haat::domain::cart::CartStatus;
-use haat::domain::entity::Shelf;
 use haat::domain::ids::{CartId, OrderId, SkuId};
 use haat::domain::order::{HoldState, OrderStatus, Phase, SubOrderStatus};
 use haat::domain::rows::OrderRow;
@@ -74,7 +73,7 @@ impl World {
                 assert_eq!(sku.received, received, "{}: received", sku.id);
                 let (least, sold, most) = (of(&settled), sku.sold(), of(&paid));
                 assert!(least <= sold && sold <= most, "{}: {sold} sold, orders say {least} to {most}", sku.id);
-                assert_eq!(self.shelf.available(sku.id), Some(sku.available()), "{}: published", sku.id);
+                assert_eq!(self.shelf.available.get(&sku.id).copied(), Some(sku.available()), "{}: published", sku.id);
             }
         }
         self.check_holds();

@@ -126,8 +126,11 @@ impl World {
         let unit_price = self.sku_row(of).map_or(1, |row| row.price_minor);
         let title = format!("SKU {}/{}", of.0, of.1);
         let line = CartLine { sku: sku(of.0, of.1), vendor: vendor(of.0), title, quantity, unit_price };
-        self.ask::<Cart>(cart(number), CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT })
-            .unwrap()
+        self.ask::<Cart>(
+            cart(number),
+            CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT, prices: Vec::new() },
+        )
+        .unwrap()
     }
 
     /// Asks for a checkout; nothing is delivered yet.
