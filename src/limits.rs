@@ -42,6 +42,11 @@ pub const CHECKOUTS_PER_VENDOR: usize = RECORDS_IN_FLIGHT / (2 * RECORDS_PER_CHE
 /// Answers without a record of their own that wait for their entity's last record to become durable, before further ones are refused: the
 /// store may be down for long, and each holds the whole answer.
 pub const ANSWERS_WAITING: usize = 20_000;
+/// Requests that wait at one cart, order or vendor until it has come so far, before further ones are refused: repeats
+/// of one checkout, for the most part. Each record of their entity looks at all of them.
+pub const PARKED_PER_ACTOR: usize = 1_000;
+/// Requests that wait so on one node, before further ones are refused: each holds its connection's answer.
+pub const PARKED: usize = 50_000;
 /// SKUs and holds that a vendor's online check of its invariants looks at per checkpoint, on average.
 pub const CHECKED_PER_CHECKPOINT: usize = 5_000;
 /// Records since the checkpoint before new work is shed.

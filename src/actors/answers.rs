@@ -4,6 +4,7 @@ use crate::actors::engine::{Answered, Failure};
 use crate::actors::envelope::Edge;
 use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
+use crate::limits;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,6 +32,29 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.node.answers_waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request that waits until its entity has come so far.
+pub(super) struct Parked<E: Hosted> {
+    pub(super) edge: Edge<E>,
+    pub(super) _place: ParkedPlace,
+}
+
+/// One of the places that a node has for parked requests, for as long as this lives.
+pub(super) struct ParkedPlace(Arc<Node>);
+
+impl ParkedPlace {
+    /// A place, if there is one.
+    pub(super) fn take(node: &Arc<Node>) -> Option<Self> {
+        let place = Self(node.clone());
+        (node.parked.fetch_add(1, Ordering::Relaxed) < limits::PARKED).then_some(place)
+    }
+}
+
+impl Drop for ParkedPlace {
+    fn drop(&mut self) {
+        self.0.parked.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -302,6 +302,11 @@ impl Engine {
                     // What the order may still record is small: waiting for its payment, it takes nothing of the
                     // budget.
                     drop(budget);
+                    // That nothing was done can be said only of a checkout whose order was there before.
+                    let answer = answer.map_err(|failure| match failure {
+                        Failure::Overloaded { .. } if started => Failure::OutcomeUnknown,
+                        other => other,
+                    });
                     drop(send.send(answer.map(|answer| (Some(order), started, answer))));
                 };
                 let edge = Edge::<Order> {
@@ -333,8 +338,9 @@ impl Engine {
             let asked = |milestone| OrderCommand::Await { by, milestone };
             let paid = self.question::<Order>(order, asked(Milestone::Paid), Ask { within: wait, key, fresh: false });
             answered = match paid.await {
-                // The wait is over, and the order is as it is. With the key, this is the first answer.
-                Err(Failure::OutcomeUnknown) => {
+                // The wait is over, or there is no place to wait, and the order is as it is. With the key, this is the
+                // first answer.
+                Err(Failure::OutcomeUnknown | Failure::Overloaded { .. }) => {
                     self.question::<Order>(order, asked(Milestone::Held), Ask { within, key, fresh: false }).await?
                 }
                 other => other?,
@@ -394,6 +400,10 @@ impl Engine {
         }
         if is_read {
             return Ok(());
+        }
+        // A checkout waits for its order: with no place to wait it is refused before anything is recorded.
+        if matches!(work, Work::Checkout { .. }) && self.node.parked.load(Ordering::Relaxed) >= limits::PARKED {
+            return overloaded("parked", 1);
         }
         let (pressure, settings) = (self.node.lane.pressure(), &self.node.settings);
         let reserved = match work {

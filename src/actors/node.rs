@@ -11,9 +11,10 @@ use crate::actors::shell::Shell;
 use crate::actors::state::{Built, Rebuilt, build_any};
 use crate::actors::timers::Timers;
 use crate::domain::cart::Cart;
-use crate::domain::entity::Message;
 use crate::domain::entity::for_kind;
+use crate::domain::entity::{Entity as _, Message, Publication};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::invariants::Breach;
 use crate::domain::order::Order;
 use crate::domain::vendor::Vendor;
 use crate::limits;
@@ -146,6 +147,8 @@ pub struct Node {
     pub(super) activations: AtomicUsize,
     /// Answers without a record that wait in the lane for their entity's last record.
     pub(super) answers_waiting: AtomicUsize,
+    /// Requests that wait until their entity has come so far.
+    pub(super) parked: AtomicUsize,
     /// Cuts off calls of gateways, and keeps new ones from being made.
     pub(super) quiet: CancellationToken,
     /// Cuts off what waits outside of the node.
@@ -188,6 +191,7 @@ impl Node {
             loads: Semaphore::new(limits::LOADS_AT_ONCE),
             activations: AtomicUsize::new(0),
             answers_waiting: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
             quiet: stop.child_token(),
             stop,
             outside: TaskTracker::new(),
@@ -345,12 +349,13 @@ impl Node {
                     self.recount(entity, &built, &history);
                     orders.push((EntityId::from_uuid(entity.uuid), built));
                 }
-                Ok(Rebuilt::Vendor(built)) => {
+                Ok(Rebuilt::Vendor(mut built)) => {
+                    built.entity.suspend().iter().for_each(|breach| self.tell_suspended(breach));
                     for product in built.entity.product_rows() {
-                        self.directory.publish(crate::domain::entity::Publication::Product(Box::new(product)));
+                        self.directory.publish(Publication::Product(Box::new(product)));
                     }
                     for sku in built.entity.sku_rows() {
-                        self.directory.publish(crate::domain::entity::Publication::Sku(Box::new(sku)));
+                        self.directory.publish(Publication::Sku(Box::new(sku)));
                     }
                     vendors.push((EntityId::from_uuid(entity.uuid), built));
                 }
@@ -379,6 +384,15 @@ impl Node {
         }
     }
 
+    /// A SKU is suspended: nothing of it can be had any more, as far as anybody is shown.
+    pub(super) fn tell_suspended(&self, breach: &Breach) {
+        metrics::counter!(names::BREACHES, "invariant" => breach.invariant).increment(1);
+        tracing::error!(%breach, "an invariant is broken: the SKU is out of sale until someone has looked at it");
+        if let Some(sku) = breach.sku {
+            self.directory.publish(Publication::Available { sku, available: 0 });
+        }
+    }
+
     /// Counts a recovered order under its status now instead of the one its rows show.
     fn recount(&self, entity: EntityRef, built: &Built<Order>, history: &History) {
         let snapshot = History { snapshot: history.snapshot.clone(), records: Vec::new() };
@@ -387,7 +401,7 @@ impl Node {
         };
         let (from, to) = (before.entity.status(), built.entity.status());
         if let Some(to) = to.filter(|_| from != to) {
-            self.directory.publish(crate::domain::entity::Publication::OrderStatus { from, to });
+            self.directory.publish(Publication::OrderStatus { from, to });
         }
     }
 
@@ -429,6 +443,7 @@ impl Node {
             let pressure = self.lane.pressure();
             metrics::gauge!(names::LANE_BACKLOG).set(pressure.records_in_flight as f64);
             metrics::gauge!(names::CHECKPOINT_LAG).set(pressure.records_since_checkpoint as f64);
+            metrics::gauge!(names::PARKED).set(self.parked.load(Ordering::Relaxed) as f64);
             for (status, count) in self.directory.order_counts() {
                 metrics::gauge!(names::ORDERS, "status" => status.name()).set(count as f64);
             }

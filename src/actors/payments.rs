@@ -54,8 +54,9 @@ impl Node {
     pub(super) fn check_payment(&self, choice: &PaymentChoice) -> Result<(), Reject> {
         let gateway = self.gateway(&choice.method).ok_or_else(|| Reject::PaymentUnsupported {
             reason: "this shop does not take this payment method".into(),
+            token: false,
         })?;
-        gateway.check_token(&choice.token).map_err(|reason| Reject::PaymentUnsupported { reason })
+        gateway.check_token(&choice.token).map_err(|reason| Reject::PaymentUnsupported { reason, token: true })
     }
 
     /// Calls the gateway once everything up to `after` is durable. Whatever comes of it comes back to the order as a command. A call that is

@@ -4,7 +4,7 @@
 //! lane, and sends the effects that stay on the node. Nothing fails after the append. A panic in a turn throws the state away; it is
 //! made anew from the journal, with the same mailbox.
 
-use crate::actors::answers::{Waiting, answer_now, hash_of};
+use crate::actors::answers::{Parked, ParkedPlace, Waiting, answer_now, hash_of};
 use crate::actors::engine::{ActorView, Answered, Failure};
 use crate::actors::envelope::{Deliver, Edge, Envelope, Given, NotLetIn, Start};
 use crate::actors::metrics::shed;
@@ -57,7 +57,7 @@ pub struct Shell<E: Hosted> {
     slot: Arc<SlotShared>,
     life: Life<E>,
     /// Requests that wait for the entity to come so far.
-    parked: Vec<Edge<E>>,
+    parked: Vec<Parked<E>>,
     sent: Vec<Sent>,
     /// The place of its newest record in the lane.
     last_place: Place,
@@ -119,7 +119,7 @@ impl<E: Hosted> Shell<E> {
             return (edge.reply)(Err(Failure::Quarantined));
         };
         if let Some(key) = edge.key {
-            let parked = self.parked.iter().find_map(|parked| parked.key.filter(|other| other.key == key.key));
+            let parked = self.parked.iter().find_map(|parked| parked.edge.key.filter(|other| other.key == key.key));
             let kept = built.answers.get(key.key, node.clock.now());
             if kept.map(|kept| kept.key).or(parked).is_some_and(|first| first.body != key.body) {
                 return self.give(edge, Err(Reject::IdempotencyKeyReused), false);
@@ -157,18 +157,34 @@ impl<E: Hosted> Shell<E> {
                 let Life::Up(built) = &self.life else { return };
                 match built.entity.reply(&edge.command, !events.is_empty()) {
                     None => {
-                        // Most have one at most, and an order lives long after it: no room is kept for more.
-                        self.parked.reserve_exact(1);
-                        // Its time may be over before it is answered: then it is let go, with what it has of the node's
-                        // budget.
-                        node.timers.register(self.id.entity(), &self.slot.look, edge.deadline);
-                        self.parked.push(edge);
+                        self.park(edge);
                         self.record(now, events, Vec::new());
                     }
                     Some(outcome) => self.answer(now, events, edge, outcome),
                 }
             }
             Ok((now, Err(reject))) => self.answer(now, Vec::new(), edge, Err(reject)),
+        }
+    }
+
+    /// Lets a request wait until the entity has come so far, unless too many do.
+    fn park(&mut self, edge: Edge<E>) {
+        if self.parked.len() >= limits::PARKED_PER_ACTOR {
+            self.forget_expired();
+        }
+        let room = self.parked.len() < limits::PARKED_PER_ACTOR;
+        match room.then(|| ParkedPlace::take(&self.node)).flatten() {
+            Some(place) => {
+                // Most have one at most, and an order lives long after it: no room is kept for more.
+                self.parked.reserve_exact(1);
+                // Its time may be over before it is answered: then it is let go, with what it has of the node's budget.
+                self.node.timers.register(self.id.entity(), &self.slot.look, edge.deadline);
+                self.parked.push(Parked { edge, _place: place });
+            }
+            None => {
+                shed("parked");
+                (edge.reply)(Err(Failure::Overloaded { retry_after_s: 1 }));
+            }
         }
     }
 
@@ -281,9 +297,9 @@ impl<E: Hosted> Shell<E> {
         if !events.is_empty() {
             let mut index = 0;
             while index < self.parked.len() {
-                match built.entity.reply(&self.parked[index].command, false) {
+                match built.entity.reply(&self.parked[index].edge.command, false) {
                     Some(outcome) => {
-                        let edge = self.parked.swap_remove(index);
+                        let edge = self.parked.swap_remove(index).edge;
                         replies.push((edge, Answered { outcome, replayed: false }));
                     }
                     None => index += 1,
@@ -411,7 +427,7 @@ impl<E: Hosted> Shell<E> {
         // A timer that has passed was heard, or `up` sees to it: what it waits for then is an effect.
         let timer = built.entity.timer().map(|(at, _)| at);
         let to_come = timer.filter(|at| *at > now).map(|at| Instant::now() + in_millis(at));
-        let parked = self.parked.iter().map(|parked| parked.deadline);
+        let parked = self.parked.iter().map(|parked| parked.edge.deadline);
         match self.sent.iter().map(|sent| sent.again).chain(to_come).chain(parked).min() {
             Some(next) => self.node.timers.register(self.id.entity(), &self.slot.look, next),
             None if timer.is_none() => self.slot.look.unwanted(),
@@ -447,7 +463,7 @@ impl<E: Hosted> Shell<E> {
 
     fn forget_expired(&mut self) {
         let present = Instant::now();
-        self.parked.retain(|parked| parked.deadline > present);
+        self.parked.retain(|parked| parked.edge.deadline > present);
     }
 
     /// Checks the invariants, and takes what breaks them out of service: the SKU alone, or else this entity.
@@ -455,13 +471,10 @@ impl<E: Hosted> Shell<E> {
         while let Life::Up(built) = &mut self.life
             && let Err(breach) = built.entity.check_online()
         {
-            metrics::counter!(names::BREACHES, "invariant" => breach.invariant).increment(1);
             if built.entity.stop(&breach) {
-                tracing::error!(%breach, "an invariant is broken: the SKU is out of sale until someone has looked at it");
-                if let Some(sku) = breach.sku {
-                    self.node.directory.publish(Publication::Available { sku, available: 0 });
-                }
+                self.node.tell_suspended(&breach);
             } else {
+                metrics::counter!(names::BREACHES, "invariant" => breach.invariant).increment(1);
                 tracing::error!(%breach, "an invariant is broken: the entity is quarantined");
                 self.quarantine();
             }
@@ -567,7 +580,7 @@ impl<E: Hosted> Shell<E> {
         self.node.metrics(E::KIND).quarantines.increment(1);
         self.life = Life::Quarantined;
         self.sent.clear();
-        for edge in self.parked.drain(..) {
+        for Parked { edge, .. } in self.parked.drain(..) {
             (edge.reply)(Err(Failure::Quarantined));
         }
     }
@@ -575,7 +588,8 @@ impl<E: Hosted> Shell<E> {
     fn install(&mut self, history: &History) {
         let node = self.node.clone();
         match build::<E>(self.id, history) {
-            Ok(built) => {
+            Ok(mut built) => {
+                built.entity.suspend().iter().for_each(|breach| node.tell_suspended(breach));
                 if history.records.is_empty() {
                     self.checkpointed = built.version;
                 }

@@ -104,7 +104,15 @@ async fn the_refusal_of_a_poisoned_command_is_kept_and_waits_until_it_is_durable
 /// A command that panicked is known by what was asked, not by what the node filled in.
 #[test]
 fn a_command_is_known_again_whatever_was_filled_in() {
-    let details = CheckoutDetails {
+    let details = some_details();
+    let check_out =
+        |shortages| CartCommand::CheckOut { by: Principal::Staff, details: Box::new(details.clone()), shortages };
+    let short = Shortage { sku_id: SkuId::from_uuid(Uuid::from_u128(1)), requested: 2, available: 1 };
+    assert_eq!(hash_of(&check_out(Vec::new())), hash_of(&check_out(vec![short])));
+}
+
+fn some_details() -> CheckoutDetails {
+    CheckoutDetails {
         email: None,
         shipping_address: crate::domain::order::Address {
             name: "A".into(),
@@ -119,11 +127,7 @@ fn a_command_is_known_again_whatever_was_filled_in() {
         expected_total: None,
         hold_ms: 1,
         payment_ms: 1,
-    };
-    let check_out =
-        |shortages| CartCommand::CheckOut { by: Principal::Staff, details: Box::new(details.clone()), shortages };
-    let short = Shortage { sku_id: SkuId::from_uuid(Uuid::from_u128(1)), requested: 2, available: 1 };
-    assert_eq!(hash_of(&check_out(Vec::new())), hash_of(&check_out(vec![short])));
+    }
 }
 
 /// Nobody answers who waits for an order that never comes so far; when their time is over they are forgotten, and the actor may leave.
@@ -211,4 +215,37 @@ async fn entities_on_their_way_into_memory_are_bounded() {
     assert!(ask(1_000).await.expect("no panic").is_ok());
     assert_eq!(world.loading.1.load(Ordering::SeqCst), limits::LOADS_AT_ONCE);
     assert_eq!(bench.node.activations.load(Ordering::SeqCst), 0);
+}
+
+/// Who repeats a question that is not answered yet has one of so many places; past them it is refused, here and on the
+/// whole node.
+#[tokio::test]
+async fn requests_that_are_parked_are_bounded_for_each_actor_and_in_all() {
+    const LONG: Duration = Duration::from_secs(600);
+    let bench = Bench::new();
+    let order = |number: u128| OrderId::from_uuid(Uuid::from_u128(number));
+    let ask = |number, key: Option<u128>, within| {
+        let command = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
+        bench.ask::<Order>(order(number), command, key.map(|key| IdempotencyKey { key, body: 1 }), within)
+    };
+    let parked = || bench.node.parked.load(Ordering::SeqCst);
+    // Repeats of one key wait beside each other as others do.
+    let keys = [None, Some(1)];
+    let waiting: Vec<_> = (0..limits::PARKED_PER_ACTOR).map(|number| ask(1, keys[number % 2], LONG)).collect();
+    until("all to be parked", || parked() == limits::PARKED_PER_ACTOR).await;
+    for key in keys {
+        let refused = tokio::time::timeout(PATIENCE, ask(1, key, LONG)).await.expect("in time").expect("an answer");
+        assert!(matches!(refused, Err(Failure::Overloaded { .. })), "{refused:?}");
+    }
+    // Others have places of their own, until the node has none.
+    let other = ask(2, None, LONG);
+    until("the other to be parked", || parked() == limits::PARKED_PER_ACTOR + 1).await;
+    bench.node.parked.fetch_add(limits::PARKED - limits::PARKED_PER_ACTOR - 1, Ordering::SeqCst);
+    let refused = tokio::time::timeout(PATIENCE, ask(3, None, LONG)).await.expect("in time").expect("an answer");
+    assert!(matches!(refused, Err(Failure::Overloaded { .. })), "{refused:?}");
+    let details = CheckoutDetails { hold_ms: 1, payment_ms: 1, ..some_details() };
+    let checkout = bench.engine().checkout(Principal::Staff, cart(1), details, PATIENCE, None, None).await;
+    assert!(matches!(checkout, Err(Failure::Overloaded { .. })), "nothing of it is recorded: {checkout:?}");
+    assert_eq!(bench.lane.waiting(), 0);
+    drop((waiting, other));
 }

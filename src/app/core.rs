@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
-use crate::persistence::recovery::{StoredHistories, recover};
+use crate::persistence::recovery::{StoredHistories, recover, woken_at_start};
 use crate::ports::{Clock, History, Journal, Ledger, Partition, PaymentGateway, Store};
 use foldhash::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -256,8 +256,13 @@ impl Recovery {
             took_ms = started.elapsed().as_millis() as u64,
             "recovered"
         );
-        let changed = recovered.entities.iter().map(|replayed| (replayed.entity, replayed.version)).collect();
-        let histories = recovered.entities.into_iter().map(|replayed| (replayed.entity, replayed.history)).collect();
+        let changed: HashMap<EntityRef, u64> =
+            recovered.entities.iter().map(|replayed| (replayed.entity, replayed.version)).collect();
+        // Those with something suspended: the read tables would show it in sale.
+        let woken = woken_at_start(&*store.snapshots).await?.into_iter();
+        let woken = woken.filter(|(entity, _)| !changed.contains_key(entity));
+        let replayed = recovered.entities.into_iter().map(|replayed| (replayed.entity, replayed.history));
+        let histories = replayed.chain(woken).collect();
         Ok(Self { oldest: recovered.oldest, changed, rows, counts, histories })
     }
 }

@@ -70,6 +70,9 @@ pub struct SkuRow {
     pub on_hand: i64,
     /// Pieces held for orders.
     pub held: i64,
+    /// Whether it is out of sale because its figures do not add up. The read tables do not know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
 }
 
 impl SkuRow {
@@ -78,9 +81,9 @@ impl SkuRow {
         self.received.saturating_sub(self.on_hand)
     }
 
-    /// Pieces that can be bought: available = on hand − held.
+    /// Pieces on hand and not held; none while it is suspended.
     pub const fn available(&self) -> i64 {
-        self.on_hand.saturating_sub(self.held)
+        if self.suspended { 0 } else { self.on_hand.saturating_sub(self.held) }
     }
 }
 

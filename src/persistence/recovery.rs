@@ -1,5 +1,6 @@
 //! Reading back what no checkpoint holds: at start-up for all entities, and for one entity whose actor failed.
 
+use crate::domain::entity::WAKE_AT_START;
 use crate::domain::ids::EntityRef;
 use crate::domain::record::RawRecord;
 use crate::domain::time::Timestamp;
@@ -104,6 +105,27 @@ async fn load_readable(snapshots: &dyn Snapshots, entities: &[EntityRef]) -> Res
     }
     // It is not one entity's snapshot, then, but the table.
     if broken == entities.len() && broken > 1 { Err(StoreError::Invalid(unreadable)) } else { Ok(found) }
+}
+
+/// The entities that ask to be in memory as soon as a node starts, from their snapshots.
+///
+/// # Errors
+/// What the store says.
+pub async fn woken_at_start(snapshots: &dyn Snapshots) -> Result<Vec<(EntityRef, History)>, StoreError> {
+    let (mut woken, mut after) = (Vec::new(), None);
+    loop {
+        let due = snapshots.due(WAKE_AT_START, after, READ_SNAPSHOTS as u32).await?;
+        let entities: Vec<EntityRef> = due.iter().map(|(entity, _)| *entity).collect();
+        let with_history = |snapshot: Snapshot| {
+            let entity = snapshot.entity;
+            (entity, History { snapshot: Some(snapshot), records: Vec::new() })
+        };
+        woken.extend(load_readable(snapshots, &entities).await?.into_iter().map(with_history));
+        after = due.last().copied();
+        if due.len() < READ_SNAPSHOTS {
+            return Ok(woken);
+        }
+    }
 }
 
 /// Calls `each` with every frame of a partition after `after_seq`, in order.

@@ -124,6 +124,7 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
         received: 10,
         on_hand: 8,
         held: 3,
+        suspended: false,
     };
     Rows {
         vendors: vec![VendorRow { id: vendor, name: format!("The shop of {seed}") }],

@@ -460,6 +460,7 @@ pub(super) mod samples {
             received: 10,
             on_hand: 8,
             held: 0,
+            suspended: false,
         };
         facts.rows.vendors.push(row.clone());
         facts.rows.skus.push(sku.clone());

@@ -3,6 +3,7 @@
 //! A hold lowers what is available at once and what is on hand when the order is paid. Only the order ends it, by commit or
 //! release; past its time the vendor asks the order. So stock can never be promised twice.
 
+mod breaches;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -10,19 +11,20 @@ mod types;
 pub use types::*;
 
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, read_part,
-    write_part,
+    Capture, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, WAKE_AT_START,
+    read_part, write_part,
 };
 use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
 use super::invariants::Breach;
-use super::money::{Currency, is_past_64_bits};
+use super::money::Currency;
 use super::order::OrderCommand;
 use super::reject::{Reject, Shortage};
 use super::rows::{ProductRow, Rows, SkuRow, VendorRow};
+use super::text::code_key;
 use super::time::Timestamp;
 use crate::limits;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
@@ -93,8 +95,10 @@ pub struct Vendor {
     captured: bool,
     /// Whether the next capture gives all rows.
     all_rows: bool,
+    /// The codes of its SKUs, as they are compared. Made from them; a store of early versions may hold some twice.
+    codes: HashSet<String>,
     /// SKUs whose figures were found not to add up.
-    stopped: BTreeSet<SkuId>,
+    suspended: BTreeSet<SkuId>,
     /// How much the online check may look at by now.
     check_allowance: usize,
 }
@@ -124,6 +128,7 @@ impl Vendor {
             received: sku.received,
             on_hand: sku.on_hand,
             held: sku.held,
+            suspended: self.suspended.contains(&id),
         })
     }
 
@@ -175,11 +180,12 @@ impl Vendor {
             return if same { Ok(Vec::new()) } else { Err(Reject::IdempotencyKeyReused) };
         }
         // In the order in which refusals take precedence, over all SKUs each.
-        for sku in &product.skus {
-            check_price(sku.price_minor)?;
+        for (index, sku) in product.skus.iter().enumerate() {
+            check_price(sku.price_minor, Some(index))?;
         }
-        if product.skus.iter().any(|sku| !(0..=limits::SKU_PIECES).contains(&sku.on_hand)) {
-            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES });
+        let stocked = |sku: &NewSku| (0..=limits::SKU_PIECES).contains(&sku.on_hand);
+        if let Some(index) = product.skus.iter().position(|sku| !stocked(sku)) {
+            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES, index: Some(index) });
         }
         if product.skus.len() > limits::PRODUCT_SKUS {
             return Err(Reject::TooMany { what: "SKUs of one product".into(), limit: limits::PRODUCT_SKUS });
@@ -188,8 +194,11 @@ impl Vendor {
             return Err(Reject::TooMany { what: "SKUs of one vendor".into(), limit: limits::VENDOR_SKUS });
         }
         let mut codes = BTreeSet::new();
-        if let Some(twice) = product.skus.iter().find(|sku| !codes.insert(&sku.code)) {
-            return Err(Reject::SkuCodeTaken { sku_code: twice.code.clone() });
+        for (index, sku) in product.skus.iter().enumerate() {
+            let key = code_key(&sku.code);
+            if self.codes.contains(&key) || !codes.insert(key) {
+                return Err(Reject::SkuCodeTaken { sku_code: sku.code.clone(), index: Some(index) });
+            }
         }
         Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
     }
@@ -204,7 +213,7 @@ impl Vendor {
         if on_hand.is_none_or(|count| count > limits::SKU_PIECES)
             || received.is_none_or(|count| count > limits::SKU_PIECES)
         {
-            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES });
+            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES, index: None });
         }
         Ok(vec![VendorEvent::StockAdjusted { sku: id, delta, reason: reason.to_owned() }])
     }
@@ -239,7 +248,7 @@ impl Vendor {
         if let Some(reject) = foreign {
             return Err(reject);
         }
-        if lines.iter().any(|line| self.stopped.contains(&line.sku)) {
+        if lines.iter().any(|line| self.suspended.contains(&line.sku)) {
             return Err(Reject::SkuStopped);
         }
         if self.released.contains_key(&order) || until <= now {
@@ -302,11 +311,11 @@ impl Vendor {
     }
 }
 
-fn check_price(price_minor: i64) -> Result<(), Reject> {
+fn check_price(price_minor: i64, index: Option<usize>) -> Result<(), Reject> {
     if (1..=limits::PRICE_MINOR).contains(&price_minor) {
         Ok(())
     } else {
-        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR })
+        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index })
     }
 }
 
@@ -330,7 +339,8 @@ impl Entity for Vendor {
             changed: BTreeMap::new(),
             captured: false,
             all_rows: false,
-            stopped: BTreeSet::new(),
+            codes: HashSet::new(),
+            suspended: BTreeSet::new(),
             check_allowance: 0,
         }
     }
@@ -352,7 +362,7 @@ impl Entity for Vendor {
                 if sku.currency != *currency {
                     return Err(Reject::CurrencyMismatch { expected: sku.currency, found: *currency });
                 }
-                check_price(*price_minor)?;
+                check_price(*price_minor, None)?;
                 if sku.price_minor == *price_minor {
                     return Ok(Vec::new());
                 }
@@ -401,6 +411,7 @@ impl Entity for Vendor {
                         on_hand: new.on_hand,
                         held: 0,
                     };
+                    self.codes.insert(code_key(&sku.code));
                     self.skus.insert(new.id, sku);
                     self.made(PartKey::Sku(new.id));
                 }
@@ -529,7 +540,7 @@ impl Entity for Vendor {
     fn publications(&self, events: &[VendorEvent]) -> Vec<Publication> {
         let available = |sku: &SkuId| {
             let available = self.skus.get(sku).map(Sku::available)?;
-            let available = if self.stopped.contains(sku) { 0 } else { available };
+            let available = if self.suspended.contains(sku) { 0 } else { available };
             Some(Publication::Available { sku: *sku, available })
         };
         let listed = |sku: &SkuId| self.sku_row(*sku).map(|row| Publication::Sku(Box::new(row)));
@@ -560,9 +571,17 @@ impl Entity for Vendor {
         matches!(command, VendorCommand::GetSku { .. })
     }
 
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.suspended.is_empty() {
+            return Some(WAKE_AT_START);
+        }
+        if self.outstanding(now).is_empty() { self.timer().map(|(at, _)| at) } else { Some(now) }
+    }
+
     fn stays(&self) -> bool {
-        // What it was asked to give, it would have forgotten by its next change.
-        !self.holds.is_empty() || self.all_rows
+        // What it was asked to give, it would have forgotten by its next change; and nobody else knows what is
+        // suspended.
+        !self.holds.is_empty() || self.all_rows || !self.suspended.is_empty()
     }
 
     fn summary(&self) -> serde_json::Value {
@@ -572,34 +591,26 @@ impl Entity for Vendor {
             "skus": self.skus.len(),
             "holds": self.holds.len(),
             "remembered_releases": self.released.len(),
+            "suspended_skus": self.suspended.len(),
             "oldest_hold_until_ms": self.due.first().map(|(until, _)| until.as_millis()),
         })
     }
 
     fn check(&self) -> Result<(), Breach> {
-        let entity = self.id.entity();
-        // Wider than what is summed: past its end a sum would depend on the order of the holds.
-        let mut held: HashMap<SkuId, i128> = HashMap::new();
-        for line in self.holds.values().flat_map(|hold| &hold.lines) {
-            *held.entry(line.sku).or_default() += i128::from(line.quantity);
-        }
-        for (id, sku) in self.skus.iter().filter(|(id, _)| !self.stopped.contains(id)) {
-            let row = || format!("{id}: received {}, on hand {}, held {}", sku.received, sku.on_hand, sku.held);
-            let absurd = [sku.received, sku.on_hand, sku.held].into_iter().any(is_past_64_bits);
-            if absurd || sku.on_hand < 0 || sku.held < 0 || sku.on_hand < sku.held || sku.received < sku.on_hand {
-                return Err(Breach::new("stock_adds_up", entity, row()).of_sku(*id));
-            }
-            let in_holds = held.get(id).copied().unwrap_or(0);
-            if in_holds != i128::from(sku.held) {
-                let detail = format!("{}, holds of {in_holds}", row());
-                return Err(Breach::new("holds_add_up", entity, detail).of_sku(*id));
-            }
+        if let Some(breach) = self.breaches_of_skus().next() {
+            return Err(breach);
         }
         if self.due.len() != self.holds.len() {
             let detail = format!("{} holds, {} of them timed", self.holds.len(), self.due.len());
-            return Err(Breach::new("holds_are_timed", entity, detail));
+            return Err(Breach::new("holds_are_timed", self.id.entity(), detail));
         }
         Ok(())
+    }
+
+    fn suspend(&mut self) -> Vec<Breach> {
+        let breaches: Vec<Breach> = self.breaches_of_skus().collect();
+        self.suspended.extend(breaches.iter().filter_map(|breach| breach.sku));
+        breaches
     }
 
     fn check_online(&mut self) -> Result<(), Breach> {
@@ -613,7 +624,7 @@ impl Entity for Vendor {
     }
 
     fn stop(&mut self, breach: &Breach) -> bool {
-        breach.sku.is_some_and(|sku| self.skus.contains_key(&sku) && self.stopped.insert(sku))
+        breach.sku.is_some_and(|sku| self.skus.contains_key(&sku) && self.suspended.insert(sku))
     }
 
     fn capture(&mut self) -> Capture {
@@ -663,7 +674,9 @@ impl Entity for Vendor {
             } else if let Ok(product) = part.name.parse::<ProductId>() {
                 vendor.products.insert(product, read_part(part)?);
             } else if let Ok(sku) = part.name.parse::<SkuId>() {
-                vendor.skus.insert(sku, read_part(part)?);
+                let state: Sku = read_part(part)?;
+                vendor.codes.insert(code_key(&state.code));
+                vendor.skus.insert(sku, state);
             } else {
                 return Err(unknown());
             }

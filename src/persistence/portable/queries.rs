@@ -165,6 +165,7 @@ fn sku(columns: SkuColumns) -> Result<SkuRow, StoreError> {
         received: columns.received,
         on_hand: columns.on_hand,
         held: columns.held,
+        suspended: false,
     })
 }
 
