@@ -2,7 +2,8 @@
 #![no_main]
 
 use haat::domain::ids::{
-    CartId, CustomerId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId,
+    CartId, CustomerId, EntityId, EntityRef, Kind, OrderId, PREFIX_BYTES, ProductId, SkuId, SubOrderId, TypeIdText,
+    VendorId,
 };
 use haat_fuzz::fuzz_target;
 use std::fmt::{Debug, Display};
@@ -59,6 +60,16 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(types(&text), 1);
         for partitions in [1, 16, 256] {
             assert!(entity.partition(partitions) < partitions);
+        }
+    }
+    // Any prefix makes a text or is refused; the text ends as those of the shop's ids do.
+    if let Ok(prefix) = std::str::from_utf8(rest) {
+        match TypeIdText::of(prefix, uuid) {
+            Some(text) => {
+                let suffix = text.as_str().strip_prefix(prefix).expect("it begins with its prefix");
+                assert!(prefix.len() <= PREFIX_BYTES && suffix == &CartId::from_uuid(uuid).to_string()[4..]);
+            }
+            None => assert!(prefix.len() > PREFIX_BYTES || !prefix.bytes().all(|byte| byte.is_ascii_lowercase()) || prefix.is_empty()),
         }
     }
     let attempt = rest.first_chunk::<4>().map_or(1, |attempt| u32::from_be_bytes(*attempt));

@@ -67,16 +67,37 @@ impl IdError {
 const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// As many of them are 128 bits.
 const SUFFIX_BYTES: usize = 26;
+/// The longest prefix that the specification allows.
+pub const PREFIX_BYTES: usize = 63;
 /// The longest prefix, the underscore, and the suffix.
-const TYPEID_BYTES: usize = CustomerId::PREFIX.len() + 1 + SUFFIX_BYTES;
+const TYPEID_BYTES: usize = PREFIX_BYTES + 1 + SUFFIX_BYTES;
+
+/// Whether the specification allows this prefix: 1 to 63 letters of `a` to `z`, and underscores between them.
+const fn is_prefix(prefix: &str) -> bool {
+    let (bytes, mut index) = (prefix.as_bytes(), 0);
+    while index < bytes.len() {
+        let inner = index > 0 && index + 1 < bytes.len();
+        if !(bytes[index].is_ascii_lowercase() || (bytes[index] == b'_' && inner)) {
+            return false;
+        }
+        index += 1;
+    }
+    !bytes.is_empty() && bytes.len() <= PREFIX_BYTES
+}
 
 /// The text form of an id, without an allocation: a busy node writes hundreds of thousands of them a second.
-struct TypeIdText {
+pub struct TypeIdText {
     bytes: [u8; TYPEID_BYTES],
     length: usize,
 }
 
 impl TypeIdText {
+    /// The id of these 16 bytes with a prefix; `None` when the specification does not allow that prefix.
+    pub fn of(prefix: &str, uuid: Uuid) -> Option<Self> {
+        is_prefix(prefix).then(|| Self::new(prefix, uuid))
+    }
+
+    /// For prefixes that were looked at when this was compiled.
     fn new(prefix: &str, uuid: Uuid) -> Self {
         let (mut bytes, length) = ([b'_'; TYPEID_BYTES], prefix.len() + 1 + SUFFIX_BYTES);
         bytes[..prefix.len()].copy_from_slice(prefix.as_bytes());
@@ -88,7 +109,8 @@ impl TypeIdText {
         Self { bytes, length }
     }
 
-    fn as_str(&self) -> &str {
+    /// The text.
+    pub fn as_str(&self) -> &str {
         // Prefixes and base 32 are ASCII.
         std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
     }
@@ -137,6 +159,8 @@ macro_rules! typeid {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
+
+        const _: () = assert!(is_prefix($prefix), "a prefix that no TypeID may have");
 
         impl $name {
             /// The prefix of the text form.
@@ -247,6 +271,15 @@ impl SubOrderId {
     }
 }
 
+// The names of kinds are prefixes, too.
+const _: () = {
+    let mut index = 0;
+    while index < Kind::ALL.len() {
+        assert!(is_prefix(Kind::ALL[index].name()), "a kind whose name is no prefix");
+        index += 1;
+    }
+};
+
 /// Any entity: its kind and its 16 bytes. The text form is the kind's `TypeID`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityRef {
@@ -322,6 +355,27 @@ mod tests {
             prop_assert_eq!(&written, &format!("customer_{suffix}"));
             prop_assert_eq!(written.parse(), Ok(CustomerId::from_uuid(uuid)));
         }
+    }
+
+    typeid!(
+        /// As long as a prefix may be.
+        Longest, "a_prefix_of_sixty_three_letters_is_as_long_as_any_typeid_may_ha");
+    typeid!(
+        /// Longer than those of the shop.
+        Longer, "longer_than_customer");
+
+    #[test]
+    fn a_prefix_may_have_63_letters() {
+        assert_eq!(Longest::PREFIX.len(), PREFIX_BYTES);
+        let longest = format!("{}_01h2xcejqtf2nbrexx3vqjhp41", Longest::PREFIX);
+        assert_eq!(Longest::from_uuid(UUID).to_string(), longest);
+        assert_eq!(longest.parse(), Ok(Longest::from_uuid(UUID)));
+        assert_eq!((Longest::from_uuid(UUID).uuid(), Longer::from_uuid(UUID).uuid()), (UUID, UUID));
+        assert_eq!(serde_json::to_string(&Longer::from_uuid(UUID)).unwrap().len(), 2 + Longer::PREFIX.len() + 27);
+        for prefix in ["", "_a", "a_", "A", "1", "é", &"a".repeat(64), &"a".repeat(1_000)] {
+            assert!(TypeIdText::of(prefix, UUID).is_none(), "{prefix}");
+        }
+        assert!(TypeIdText::of("a_b", UUID).is_some());
     }
 
     #[test]
