@@ -228,7 +228,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub secret: SecretArgs,
     /// The currency of an empty cart.
-    #[arg(long, env = "HAAT_CURRENCY", default_value = "BDT", value_name = "CODE")]
+    #[arg(long, env = "HAAT_CURRENCY", default_value = "BDT", value_name = "CODE", value_parser = Currency::of_money)]
     pub currency: Currency,
     /// Threads that actors run on; one for two processors when left out.
     #[arg(long, env = "HAAT_ACTOR_THREADS", value_name = "COUNT")]

@@ -19,6 +19,23 @@ impl Currency {
         self.0.code()
     }
 
+    /// The currency of this code, if goods can be paid in it.
+    ///
+    /// # Errors
+    /// [`MoneyError::UnknownCurrency`], and [`MoneyError::NoMoney`] for what [`Currency::is_money`] says no to.
+    pub fn of_money(code: &str) -> Result<Self, MoneyError> {
+        let currency: Self = code.parse()?;
+        if currency.is_money() { Ok(currency) } else { Err(MoneyError::NoMoney(currency.code())) }
+    }
+
+    /// Whether it is money that people pay with: not a metal, a unit of account, a fund or a code for tests, and not
+    /// replaced by another. What was recorded in such a currency is still read.
+    pub fn is_money(self) -> bool {
+        // Venezuela has two at the same time, by ISO 4217 from 2021-10-01; the library takes the older one for
+        // replaced.
+        self.0 == IsoCurrency::VES || self.0.flags().is_empty()
+    }
+
     /// Digits behind the decimal point: 2 for BDT, 0 for JPY, 3 for KWD.
     pub fn digits(self) -> u32 {
         u32::from(self.0.exponent().unwrap_or(0))
@@ -65,6 +82,9 @@ pub enum MoneyError {
     /// Not an ISO 4217 code.
     #[error("'{0}' is not an ISO 4217 currency code")]
     UnknownCurrency(String),
+    /// An ISO 4217 code, but none of money that is paid with.
+    #[error("'{0}' is no currency that goods are paid in")]
+    NoMoney(&'static str),
     /// Not a decimal number with exactly the currency's digits.
     #[error("an amount in {currency} is a decimal number with {digits} digits after the point")]
     Malformed {
@@ -193,6 +213,24 @@ mod tests {
         }
         assert_eq!(Money::parse("92233720368547758.08", Currency::BDT), Err(MoneyError::TooLarge));
         assert!("XYZ".parse::<Currency>().is_err());
+    }
+
+    #[test]
+    fn metals_funds_tests_and_what_was_replaced_are_no_money() {
+        for code in ["BDT", "EUR", "JPY", "XAF", "XOF", "XPF", "XCD", "XCG", "VES", "VED", "ZWG", "SLE", "UYU", "CLP"] {
+            assert!(Currency::of_money(code).is_ok(), "{code}");
+        }
+        for code in [
+            "XXX", "XTS", "XAU", "XAG", "XPT", "XPD", "XDR", "XSU", "XUA", "XAD", "XBA", "XBB", "XBC", "XBD", "BOV",
+            "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "ZWL", "HRK", "BGN", "SLL", "CUC",
+        ] {
+            assert_eq!(Currency::of_money(code), Err(MoneyError::NoMoney(code)), "{code}");
+            assert_eq!(
+                serde_json::from_str::<Currency>(&format!("\"{code}\"")).unwrap().code(),
+                code,
+                "a journal may hold it"
+            );
+        }
     }
 
     #[test]

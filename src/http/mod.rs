@@ -6,6 +6,7 @@ pub mod answer;
 pub mod auth;
 pub mod carts;
 pub mod checkout;
+pub mod countries;
 pub mod error;
 pub mod extract;
 pub mod health;

@@ -4,6 +4,7 @@ use crate::domain::cart::CartStatus;
 use crate::domain::ids::{CartId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
+use crate::http::countries::COUNTRIES;
 use crate::http::money::{Moment, MoneyBody, PriceInput, TotalInput};
 use crate::http::resolve::ResolveInput;
 use crate::limits;
@@ -156,7 +157,7 @@ fn reference() -> ObjectBuilder {
         .pattern(Some(r"^(?=.*\S)[^\u0000-\u001f\u007f]*$"))
 }
 
-/// Every ISO 4217 code the engine knows, by its number of digits.
+/// Every ISO 4217 code of money, by its number of digits.
 fn currencies() -> BTreeMap<u32, Vec<String>> {
     let letters = || (b'A'..=b'Z').map(char::from);
     let mut by_digits: BTreeMap<u32, Vec<String>> = BTreeMap::new();
@@ -164,13 +165,22 @@ fn currencies() -> BTreeMap<u32, Vec<String>> {
         for second in letters() {
             for third in letters() {
                 let code = String::from_iter([first, second, third]);
-                if let Ok(currency) = code.parse::<Currency>() {
+                if let Ok(currency) = Currency::of_money(&code) {
                     by_digits.entry(currency.digits()).or_default().push(code);
                 }
             }
         }
     }
     by_digits
+}
+
+/// A country's code.
+pub fn country() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("ISO 3166-1 alpha-2, of the countries that there are."))
+        .enum_values(Some(COUNTRIES))
+        .into()
 }
 
 fn money_input(what: &str, whole_digits: u32, positive: bool) -> RefOr<Schema> {
@@ -220,6 +230,7 @@ mod tests {
     fn currencies_are_grouped_by_their_digits() {
         let currencies = currencies();
         assert!(currencies[&2].contains(&"BDT".to_owned()));
+        assert!(!currencies.values().flatten().any(|code| code.starts_with("XA") && code != "XAF"));
         assert!(currencies[&0].contains(&"JPY".to_owned()));
         assert!(currencies[&3].contains(&"KWD".to_owned()));
     }

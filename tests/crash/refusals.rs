@@ -134,9 +134,12 @@ async fn settings_that_cannot_be_are_refused() {
         command.env(name, value);
         refused_in_one_line(command, words).await;
     }
-    for (arguments, word) in
-        [(["--lisen", "127.0.0.1:0"], "--lisen"), (["--currency", "taka"], "taka"), (["serf", ""], "serf")]
-    {
+    for (arguments, word) in [
+        (["--lisen", "127.0.0.1:0"], "--lisen"),
+        (["--currency", "taka"], "taka"),
+        (["--currency", "XAU"], "XAU"),
+        (["serf", ""], "serf"),
+    ] {
         let mut command = haat();
         command.args(arguments).current_dir(directory.path());
         refused(command, &["error: ", word]).await;
