@@ -42,7 +42,11 @@ fn yen() -> Currency {
 
 fn set_line(quantity: i64, currency: Currency) -> CartCommand {
     let line = CartLine { sku: sku(0, 1), vendor: vendor(0), title: "SKU".into(), quantity, unit_price: 100 };
-    CartCommand::SetLine { by: buyer(0), line, currency }
+    CartCommand::SetLine { by: buyer(0), line, currency, prices: Vec::new() }
+}
+
+fn remove_line(by: Principal, sku: SkuId) -> CartCommand {
+    CartCommand::RemoveLine { by, sku, prices: Vec::new() }
 }
 
 fn new_sku(number: u128, code: &str, price_minor: i64, on_hand: i64) -> NewSku {
@@ -119,12 +123,8 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&nobody, CartCommand::Get { by: Principal::Staff }, now),
                 refusal(known, CartCommand::Get { by: buyer(1) }, now),
                 refusal(known, check_out(buyer(1), None, Vec::new()), now),
-                refusal(known, CartCommand::RemoveLine { by: buyer(1), sku: sku(0, 0) }, now),
-                refusal(
-                    &checked_out(APPROVE).0.carts[&cart(0)].state,
-                    CartCommand::Reprice { by: buyer(1), prices: Vec::new() },
-                    now,
-                ),
+                refusal(known, remove_line(buyer(1), sku(0, 0)), now),
+                refusal(&checked_out(APPROVE).0.carts[&cart(0)].state, remove_line(buyer(1), sku(0, 0)), now),
             ]
         }
         Reject::OrderUnknown => {
@@ -218,19 +218,13 @@ fn row(reject: &Reject) -> Vec<Reject> {
         Reject::CartCheckingOut => {
             let (world, _) = checked_out(APPROVE);
             let state = &world.carts[&cart(0)].state;
-            vec![
-                refusal(state, set_line(0, yen()), now),
-                refusal(state, CartCommand::RemoveLine { by: buyer(0), sku: sku(0, 0) }, now),
-            ]
+            vec![refusal(state, set_line(0, yen()), now), refusal(state, remove_line(buyer(0), sku(0, 0)), now)]
         }
         Reject::CartCheckedOut => {
             let (mut world, _) = checked_out(APPROVE);
             world.settle();
             let state = &world.carts[&cart(0)].state;
-            vec![
-                refusal(state, set_line(0, yen()), now),
-                refusal(state, CartCommand::RemoveLine { by: buyer(0), sku: sku(9, 9) }, now),
-            ]
+            vec![refusal(state, set_line(0, yen()), now), refusal(state, remove_line(buyer(0), sku(9, 9)), now)]
         }
         Reject::CartEmpty => {
             let state = &world.carts[&cart(0)].state;
@@ -260,7 +254,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let fill = (0..limits::CART_LINES as u128).map(|number| {
                 let sku = SkuId::from_uuid(Uuid::from_u128(number));
                 let line = CartLine { sku, vendor: vendor(0), title: "SKU".into(), quantity: 1, unit_price: 1 };
-                CartCommand::SetLine { by: buyer(0), line, currency: Currency::BDT }
+                CartCommand::SetLine { by: buyer(0), line, currency: Currency::BDT, prices: Vec::new() }
             });
             for command in std::iter::once(create).chain(fill) {
                 let events = state.decide(&command, now).unwrap();
@@ -317,7 +311,11 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::SkuCodeTaken { .. } => {
             let skus = vec![new_sku(1, "a", 1, 1), new_sku(2, "b", 1, 1), new_sku(3, "a", 1, 1)];
-            vec![refusal(vendor_of(&world, 0), add_product(skus), now)]
+            // The vendor has a code of each of these already, however they are spelt.
+            let again = ["S0", " S0", "S0\u{3000}"].map(|code| vec![new_sku(4, "other", 1, 1), new_sku(5, code, 1, 1)]);
+            let again = again.into_iter().map(|skus| refusal(vendor_of(&world, 0), add_product(skus), now));
+            let twice = [refusal(vendor_of(&world, 0), add_product(skus), now)];
+            again.chain(twice).collect()
         }
         Reject::StockNegative { .. } => {
             let (mut world, _) = checked_out(SILENT);
@@ -413,16 +411,16 @@ fn all() -> Vec<Reject> {
         Reject::CurrencyMismatch { expected: Currency::BDT, found: yen() },
         Reject::TooManyLines { limit: 1 },
         Reject::QuantityOutOfRange { limit: 1 },
-        Reject::PriceOutOfRange { limit: 1 },
-        Reject::StockOutOfRange { limit: 1 },
+        Reject::PriceOutOfRange { limit: 1, index: None },
+        Reject::StockOutOfRange { limit: 1, index: Some(1) },
         Reject::TooMany { what: "things".into(), limit: 1 },
-        Reject::SkuCodeTaken { sku_code: "a".into() },
+        Reject::SkuCodeTaken { sku_code: "a".into(), index: Some(2) },
         Reject::StockNegative { available: 1, delta: -2 },
         Reject::SkuStopped,
         Reject::HoldClosed,
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0, 0), requested: 2, available: 1 }] },
         Reject::PriceChanged { actual_total: money },
-        Reject::PaymentUnsupported { reason: "no".into() },
+        Reject::PaymentUnsupported { reason: "no".into(), token: true },
         Reject::OrderCancelled,
         Reject::OrderExpired,
         Reject::OrderNotCancellable { status: OrderStatus::Paid },

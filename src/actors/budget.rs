@@ -109,7 +109,7 @@ mod tests {
                 shop.done::<Cart>(cart(number), create).await;
                 shop.done::<Cart>(
                     cart(number),
-                    CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT },
+                    CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT, prices: Vec::new() },
                 )
                 .await;
             }
@@ -244,7 +244,7 @@ mod tests {
         let shop = Shop::open(Bench::with_hook(Some(Arc::new(hook))), 2).await;
         // The one thread of the actors is held up, until this goes: before the shop does, should the test fail.
         let go = go;
-        let remove = CartCommand::RemoveLine { by: buyer(2), sku: sku() };
+        let remove = CartCommand::RemoveLine { by: buyer(2), sku: sku(), prices: Vec::new() };
         let _held_up = shop.bench.ask::<Cart>(cart(2), remove, None, PATIENCE);
         let told = shop.checkout(1, Duration::from_millis(20), None).await;
         assert_eq!(told, Err(Failure::OutcomeUnknown));

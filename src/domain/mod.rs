@@ -10,5 +10,6 @@ pub mod order;
 pub mod record;
 pub mod reject;
 pub mod rows;
+pub mod text;
 pub mod time;
 pub mod vendor;

@@ -72,12 +72,18 @@ pub enum Reject {
     PriceOutOfRange {
         /// The limit, in minor units.
         limit: i64,
+        /// Which of a product's new SKUs it is, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        index: Option<usize>,
     },
     /// A count of pieces past the limit on one SKU's stock.
     #[error("a SKU may have 0 to {limit} pieces")]
     StockOutOfRange {
         /// The limit, in pieces.
         limit: i64,
+        /// Which of a product's new SKUs it is, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        index: Option<usize>,
     },
     /// The vendor, or the product, has as many of something as it may have.
     #[error("at most {limit} {what} are possible")]
@@ -87,11 +93,14 @@ pub enum Reject {
         /// The limit.
         limit: usize,
     },
-    /// Two SKUs of one product with the same code.
-    #[error("two SKUs of one product have the code '{sku_code}'")]
+    /// Another SKU of the vendor, or of the same product, has this code: compared composed, and without blanks around.
+    #[error("another SKU of the vendor has the code '{sku_code}'")]
     SkuCodeTaken {
         /// The code that stands twice.
         sku_code: String,
+        /// Which of a product's new SKUs it is, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        index: Option<usize>,
     },
     /// The change would leave less on hand than is held, or than nothing.
     #[error("{available} are available: a change by {delta} is not possible")]
@@ -124,6 +133,9 @@ pub enum Reject {
     PaymentUnsupported {
         /// What is wrong with it.
         reason: String,
+        /// Whether it is the token, and not the method.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        token: bool,
     },
     /// The order was cancelled while it was being placed.
     #[error("the order was cancelled")]

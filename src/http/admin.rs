@@ -11,6 +11,7 @@ use crate::http::extract::{Query, parse_id};
 use crate::http::money::{Moment, MoneyBody};
 use crate::http::openapi::{ACTOR, AUTH, READS, problems};
 use crate::http::page::checked_limit;
+use crate::http::valid::filled;
 use crate::telemetry::without_secrets;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -73,9 +74,11 @@ pub struct ActorBody {
 pub struct ChargesQuery {
     /// Only this order's.
     #[param(value_type = Option<OrderId>)]
+    #[serde(default, deserialize_with = "filled")]
     order: Option<String>,
     /// At most so many, the newest first.
     #[param(minimum = 1, maximum = 200, default = 50)]
+    #[serde(default, deserialize_with = "filled")]
     limit: Option<u32>,
 }
 

@@ -4,9 +4,12 @@ use crate::actors::engine::{CheckedOut, Engine};
 use crate::domain::cart::CheckoutDetails;
 use crate::domain::ids::CartId;
 use crate::domain::order::{Address, PaymentChoice};
+use crate::domain::reject::Reject;
+use crate::domain::text::{TextKind, is_blank};
 use crate::http::Settings;
 use crate::http::answer::{json, mark_replayed};
 use crate::http::auth::Buyer;
+use crate::http::countries::is_country;
 use crate::http::error::{self, CART_UNKNOWN, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
@@ -38,7 +41,11 @@ use utoipa::ToSchema;
 }))]
 pub struct CheckoutInput {
     /// Where to write to.
-    #[schema(min_length = 3, max_length = 200, pattern = r"^[^@\u0000-\u0020\u007f]+@[^@\u0000-\u0020\u007f]+$")]
+    #[schema(
+        min_length = 3,
+        max_length = 200,
+        pattern = r"^[^@\u0000-\u0020\u007f-\u00a0]+@[^@\u0000-\u0020\u007f-\u00a0]+$"
+    )]
     email: Option<String>,
     /// Where to ship to.
     shipping_address: AddressInput,
@@ -53,25 +60,25 @@ pub struct CheckoutInput {
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct AddressInput {
     /// Who receives it.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     name: String,
     /// Street and number.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     line1: String,
     /// More of it.
-    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     line2: Option<String>,
     /// The city.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     city: String,
     /// The postcode, where there is one.
-    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     postcode: Option<String>,
     /// ISO 3166-1 alpha-2.
-    #[schema(min_length = 2, max_length = 2, pattern = "^[A-Z]{2}$")]
+    #[schema(schema_with = crate::http::schema::country)]
     country: String,
     /// Where to call.
-    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     phone: Option<String>,
 }
 
@@ -80,10 +87,10 @@ pub struct AddressInput {
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct PaymentInput {
     /// Which gateway; `sandbox` is built in.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     method: String,
     /// The gateway's name for the buyer's means of payment.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     token: String,
 }
 
@@ -97,32 +104,34 @@ impl std::fmt::Debug for PaymentInput {
 }
 
 fn is_email(text: &str) -> bool {
-    let sane = |part: &str| !part.is_empty() && !part.contains('@') && part.chars().all(|c| c > ' ' && c != '\u{7f}');
+    let sane = |part: &str| !part.is_empty() && !part.contains('@') && !part.contains(is_blank);
     text.split_once('@').is_some_and(|(local, domain)| sane(local) && sane(domain))
 }
 
 impl CheckoutInput {
-    fn checked(self, (hold_ms, payment_ms): (i64, i64)) -> Result<CheckoutDetails> {
+    fn checked(mut self, (hold_ms, payment_ms): (i64, i64)) -> Result<CheckoutDetails> {
         let mut faults = Faults::default();
-        let limit = limits::SHORT_TEXT;
-        if let Some(email) = &self.email {
-            if !is_email(email) {
-                faults.add("email", "an address with one @ is expected");
+        let (limit, line) = (limits::SHORT_TEXT, TextKind::Line);
+        match &mut self.email {
+            Some(email) if !is_email(email) => faults.add("email", "an address with one @ is expected"),
+            email => faults.optional("email", email.as_mut(), TextKind::Code, limit),
+        }
+        let address = &mut self.shipping_address;
+        faults.text("shipping_address.name", &mut address.name, line, limit);
+        faults.text("shipping_address.line1", &mut address.line1, line, limit);
+        faults.text("shipping_address.city", &mut address.city, line, limit);
+        faults.optional("shipping_address.line2", address.line2.as_mut(), line, limit);
+        faults.optional("shipping_address.postcode", address.postcode.as_mut(), line, limit);
+        faults.optional("shipping_address.phone", address.phone.as_mut(), line, limit);
+        if !is_country(&address.country) {
+            faults.add("shipping_address.country", "a country of ISO 3166-1 alpha-2 is expected, in upper case");
+        }
+        for (field, text) in [("payment.method", &self.payment.method), ("payment.token", &self.payment.token)] {
+            if text.is_empty() {
+                faults.add(field, "it must not be empty");
             }
-            faults.optional_line("email", Some(email), limit);
+            faults.opaque(field, text, TextKind::Code, limit);
         }
-        let address = &self.shipping_address;
-        faults.line("shipping_address.name", &address.name, limit);
-        faults.line("shipping_address.line1", &address.line1, limit);
-        faults.line("shipping_address.city", &address.city, limit);
-        faults.optional_line("shipping_address.line2", address.line2.as_deref(), limit);
-        faults.optional_line("shipping_address.postcode", address.postcode.as_deref(), limit);
-        faults.optional_line("shipping_address.phone", address.phone.as_deref(), limit);
-        if address.country.len() != 2 || !address.country.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            faults.add("shipping_address.country", "two upper-case letters are expected");
-        }
-        faults.line("payment.method", &self.payment.method, limit);
-        faults.line("payment.token", &self.payment.token, limit);
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         faults.done(&INVALID_BODY)?;
         let AddressInput { name, line1, line2, city, postcode, country, phone } = self.shipping_address;
@@ -163,10 +172,17 @@ pub async fn check_out(
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
     let details = body.value.checked(engine.windows())?;
+    let total_in = details.expected_total.map(|total| total.currency);
     let (wait, applied) = prefer::wait(&headers).unzip();
     let checked_out = engine.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
     let CheckedOut { outcome, created, replayed } = checked_out;
-    let order = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
+    let refused = |reject: Reject| {
+        // The cart's currency is told of the total, where it was the total that had another.
+        let of_total = matches!(&reject, Reject::CurrencyMismatch { found, .. } if Some(*found) == total_in);
+        let problem = Problem::from(reject).replayed(replayed);
+        if of_total { problem.about("expected_total.currency") } else { problem }
+    };
+    let order = outcome.map_err(refused)?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = mark_replayed(json(status, &OrderBody::of_view(&order)), replayed);
     if let Some(applied) = applied {
@@ -209,7 +225,7 @@ mod tests {
         for bad in ["x", "a@b@c", "@b", "a@", "a b@c"] {
             assert_eq!(fields(&|input| input["email"] = bad.into()), ["email"], "{bad}");
         }
-        for bad in ["bd", "BDT", "B", "", "B1"] {
+        for bad in ["bd", "BDT", "B", "", "B1", "XX", "UK"] {
             assert_eq!(
                 fields(&|input| input["shipping_address"]["country"] = bad.into()),
                 ["shipping_address.country"]

@@ -141,15 +141,22 @@ pub fn kind_of_failure(failure: &Failure) -> (&'static ProblemKind, Option<u64>)
 }
 
 /// Which field of the request a refusal is about.
-fn field_of(reject: &Reject) -> Option<&'static str> {
-    match reject {
-        Reject::QuantityOutOfRange { .. } => Some("quantity"),
-        Reject::PriceOutOfRange { .. } => Some("price"),
-        Reject::PaymentUnsupported { .. } => Some("payment"),
-        Reject::SkuCodeTaken { .. } => Some("skus"),
-        Reject::AmountDiffers { .. } => Some("amount"),
-        _ => None,
-    }
+fn field_of(reject: &Reject) -> Option<Cow<'static, str>> {
+    let of_sku = |index: &usize, field| Cow::from(format!("skus[{index}].{field}"));
+    Some(match reject {
+        Reject::QuantityOutOfRange { .. } => "quantity".into(),
+        Reject::PriceOutOfRange { index, .. } => index.as_ref().map_or("price".into(), |index| of_sku(index, "price")),
+        Reject::StockOutOfRange { index, .. } => {
+            index.as_ref().map_or("delta".into(), |index| of_sku(index, "on_hand"))
+        }
+        Reject::StockNegative { .. } => "delta".into(),
+        Reject::PaymentUnsupported { token: true, .. } => "payment.token".into(),
+        Reject::PaymentUnsupported { token: false, .. } => "payment.method".into(),
+        Reject::SkuCodeTaken { index, .. } => index.as_ref().map_or("skus".into(), |index| of_sku(index, "code")),
+        Reject::TooMany { what, .. } if what.starts_with("SKUs") => "skus".into(),
+        Reject::AmountDiffers { .. } => "amount".into(),
+        _ => return None,
+    })
 }
 
 /// What is wrong with one field of a request.
@@ -201,6 +208,13 @@ impl Problem {
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.0.errors = errors;
         self
+    }
+
+    /// The same, about this field of the request.
+    #[must_use]
+    pub fn about(self, field: &'static str) -> Self {
+        let detail = self.0.detail.clone();
+        self.with_errors(vec![FieldError { field: field.into(), detail }])
     }
 
     /// The same, with the seconds after which to ask again.
@@ -274,7 +288,7 @@ impl IntoResponse for Problem {
 impl From<Reject> for Problem {
     fn from(reject: Reject) -> Self {
         let detail = reject.to_string();
-        let errors = field_of(&reject).map(|field| FieldError { field: field.into(), detail: detail.clone().into() });
+        let errors = field_of(&reject).map(|field| FieldError { field, detail: detail.clone().into() });
         let mut problem = Problem::new(kind_of_reject(&reject), detail).with_errors(errors.into_iter().collect());
         problem.0.extra = match reject {
             Reject::OutOfStock { skus } => Extra::Shortages(skus),
@@ -383,16 +397,16 @@ mod tests {
             Reject::CurrencyMismatch { expected: Currency::BDT, found: Currency::BDT },
             Reject::TooManyLines { limit: 200 },
             Reject::QuantityOutOfRange { limit: 10_000 },
-            Reject::PriceOutOfRange { limit: 1 },
-            Reject::StockOutOfRange { limit: 1 },
+            Reject::PriceOutOfRange { limit: 1, index: None },
+            Reject::StockOutOfRange { limit: 1, index: Some(1) },
             Reject::TooMany { what: "SKUs".into(), limit: 1 },
-            Reject::SkuCodeTaken { sku_code: "A".into() },
+            Reject::SkuCodeTaken { sku_code: "A".into(), index: Some(2) },
             Reject::StockNegative { available: 1, delta: -2 },
             Reject::SkuStopped,
             Reject::HoldClosed,
             Reject::OutOfStock { skus },
             Reject::PriceChanged { actual_total: Money::new(125_000, Currency::BDT) },
-            Reject::PaymentUnsupported { reason: "no".into() },
+            Reject::PaymentUnsupported { reason: "no".into(), token: true },
             Reject::OrderCancelled,
             Reject::OrderExpired,
             Reject::OrderNotCancellable { status: OrderStatus::Paid },

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub struct JsonBody<T> {
     /// What it says.
     pub value: T,
-    /// Its bytes as they came.
+    /// Its bytes as they came, but for a byte order mark.
     pub raw: Bytes,
 }
 
@@ -36,7 +36,7 @@ pub struct JsonBody<T> {
 pub struct OptionalJson<T> {
     /// What it says, or would say if it were `{}`.
     pub value: T,
-    /// Its bytes as they came.
+    /// Its bytes as they came, but for a byte order mark.
     pub raw: Bytes,
 }
 
@@ -85,6 +85,17 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize, within: Durati
     }
 }
 
+/// The body without a byte order mark, which RFC 8259 (8.1) lets a reader pass over.
+fn without_mark(raw: Bytes) -> Bytes {
+    if raw.starts_with(b"\xef\xbb\xbf") { raw.slice(3..) } else { raw }
+}
+
+/// Whether this is JSON in UTF-16 or UTF-32: by its mark, or as every second byte of its first characters, which are
+/// ASCII, is zero.
+fn is_wide(raw: &[u8]) -> bool {
+    raw.starts_with(b"\xff\xfe") || raw.starts_with(b"\xfe\xff") || raw.iter().take(2).any(|byte| *byte == 0)
+}
+
 /// Reads JSON; a refusal says which field it is about. The path costs time, so it is sought only once reading has failed.
 fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
     let error = match serde_json::from_slice(raw) {
@@ -93,6 +104,12 @@ fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
     };
     if error.classify() != Category::Data {
         body_rejected("malformed");
+        if is_wide(raw) {
+            return Err(Problem::new(
+                &MALFORMED_JSON,
+                "the body is to be JSON in UTF-8; this seems to be UTF-16 or UTF-32",
+            ));
+        }
         return Err(Problem::new(&MALFORMED_JSON, format!("the body is not JSON: {error}")));
     }
     body_rejected("invalid");
@@ -148,6 +165,7 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
         let (parts, body) = request.into_parts();
         plain_json(&parts.headers)?;
         let raw = read_body(&parts.headers, body, state.settings.body_bytes, state.settings.body_read).await?;
+        let raw = without_mark(raw);
         Ok(Self { value: parse(&raw)?, raw })
     }
 }
@@ -157,6 +175,7 @@ impl<T: DeserializeOwned + Default> FromRequest<HttpState> for OptionalJson<T> {
     async fn from_request(request: Request, state: &HttpState) -> Result<Self> {
         let (parts, body) = request.into_parts();
         let raw = read_body(&parts.headers, body, state.settings.body_bytes, state.settings.body_read).await?;
+        let raw = without_mark(raw);
         if raw.is_empty() {
             return Ok(Self { value: T::default(), raw });
         }

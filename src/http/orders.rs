@@ -18,6 +18,7 @@ use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, problems};
 use crate::http::page::{List, Paging};
 use crate::http::resolve::StuckBody;
 use crate::http::timeline::TimelineItem;
+use crate::http::valid::filled;
 use crate::http::vendors::may_know_of;
 use crate::http::{Settings, query};
 use crate::ports::OrdersOf;
@@ -34,9 +35,11 @@ use utoipa::{IntoParams, ToSchema};
 pub struct PageQuery {
     /// Items on the page.
     #[param(minimum = 1, maximum = 200, default = 50)]
+    #[serde(default, deserialize_with = "filled")]
     limit: Option<u32>,
     /// What an earlier page gave as `next_cursor`.
-    #[param(pattern = "^[0-9a-f]{64}$")]
+    #[param(pattern = "^([0-9a-f]{64})?$")]
+    #[serde(default, deserialize_with = "filled")]
     cursor: Option<String>,
 }
 

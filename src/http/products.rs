@@ -6,13 +6,14 @@ use crate::domain::ids::{ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::rows::ProductRow;
+use crate::domain::text::TextKind;
 use crate::http::answer::ok;
 use crate::http::error::{INVALID_QUERY, PRODUCT_UNKNOWN, Result, UNAVAILABLE, VENDOR_UNKNOWN};
 use crate::http::extract::{Id, Query, parse_id};
 use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::openapi::{LISTS, READS, problems};
 use crate::http::page::{List, Paging};
-use crate::http::valid::Faults;
+use crate::http::valid::{Faults, filled, filled_text};
 use crate::http::{Settings, query};
 use crate::limits;
 use crate::ports::ProductFilter;
@@ -29,18 +30,23 @@ use utoipa::{IntoParams, ToSchema};
 pub struct ProductQuery {
     /// Items on the page.
     #[param(minimum = 1, maximum = 200, default = 50)]
+    #[serde(default, deserialize_with = "filled")]
     limit: Option<u32>,
     /// What an earlier page gave as `next_cursor`.
-    #[param(pattern = "^[0-9a-f]{64}$")]
+    #[param(pattern = "^([0-9a-f]{64})?$")]
+    #[serde(default, deserialize_with = "filled")]
     cursor: Option<String>,
     /// Only this vendor's.
     #[param(value_type = Option<VendorId>)]
+    #[serde(default, deserialize_with = "filled")]
     vendor: Option<String>,
     /// Only of this category.
-    #[param(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[param(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    #[serde(default, deserialize_with = "filled_text")]
     category: Option<String>,
     /// Only those whose title contains this, in any case.
-    #[param(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[param(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    #[serde(default, deserialize_with = "filled_text")]
     q: Option<String>,
 }
 
@@ -98,16 +104,16 @@ problems!(ListProductsProblems: LISTS, &[&VENDOR_UNKNOWN]);
 pub async fn list_products(
     State(engine): State<Engine>,
     State(settings): State<Arc<Settings>>,
-    Query(asked): Query<ProductQuery>,
+    Query(mut asked): Query<ProductQuery>,
 ) -> Result<Response> {
     let mut faults = Faults::default();
-    faults.optional_line("category", asked.category.as_deref(), limits::SHORT_TEXT);
-    faults.optional_line("q", asked.q.as_deref(), limits::SHORT_TEXT);
+    faults.optional("category", asked.category.as_mut(), TextKind::Line, limits::SHORT_TEXT);
+    faults.optional("q", asked.q.as_mut(), TextKind::Line, limits::SHORT_TEXT);
     faults.done(&INVALID_QUERY)?;
     let filter = ProductFilter {
         vendor: asked.vendor.as_deref().map(parse_id).transpose()?,
         category: asked.category,
-        text: asked.q.filter(|text| !text.is_empty()),
+        text: asked.q,
     };
     let paging = Paging::new(List::new("/v1/products", &filter), asked.limit, asked.cursor.as_deref())?;
     let after = paging.after.map(|(at, id)| (at, ProductId::from_uuid(id)));

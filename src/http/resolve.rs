@@ -4,6 +4,7 @@ use crate::actors::engine::{Ask, Engine};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{EntityId, OrderId, VendorId};
 use crate::domain::order::{Order, OrderCommand, OrderReply, OrderView, Resolution, ResolveAs, Trouble, Waits};
+use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
 use crate::http::Settings;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
@@ -44,12 +45,9 @@ only_objects!(ResolveInput);
 impl ResolveInput {
     /// The resolution, as the order records it.
     fn checked(self, subject: &str) -> Result<Resolution> {
-        let Self { verb, note, amount, reference } = self;
+        let Self { verb, mut note, amount, reference } = self;
         let mut faults = Faults::default();
-        if note.trim().is_empty() {
-            faults.add("note", "it must say why");
-        }
-        faults.optional_lines("note", Some(&note), limits::NOTE);
+        faults.text("note", &mut note, TextKind::Lines, limits::NOTE);
         let (of_money, needs_amount) = match verb {
             ResolveAs::Paid => (true, true),
             ResolveAs::Refunded => (true, false),
@@ -63,11 +61,11 @@ impl ResolveInput {
         let amount = amount.and_then(|amount| faults.total("amount", &amount));
         match &reference {
             Some(_) if !of_money => faults.add("reference", format!("{verb} has none")),
-            Some(reference) if reference.trim().is_empty() => faults.add("reference", "it must not be blank"),
+            Some(reference) if reference.is_empty() => faults.add("reference", "it must not be empty"),
+            Some(reference) => faults.opaque("reference", reference, TextKind::Line, limits::SHORT_TEXT),
             None if of_money => faults.add("reference", format!("{verb} needs one")),
-            _ => {}
+            None => {}
         }
-        faults.optional_line("reference", reference.as_deref(), limits::SHORT_TEXT);
         faults.done(&INVALID_BODY)?;
         Ok(Resolution { verb, by: bounded(subject), note, amount, reference })
     }

@@ -6,10 +6,11 @@ use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::domain::rows::SkuRow;
+use crate::domain::text::TextKind;
 use crate::domain::vendor::{Vendor, VendorCommand, VendorReply};
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::auth::Seller;
-use crate::http::error::{self, INVALID_BODY, Result, SKU_UNKNOWN, VENDOR_UNKNOWN};
+use crate::http::error::{self, INVALID_BODY, Problem, Result, SKU_UNKNOWN, VENDOR_UNKNOWN};
 use crate::http::extract::{Id, Ids, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
@@ -58,7 +59,7 @@ pub struct VendorSkuBody<'a> {
     held: i64,
     /// Pieces sold.
     sold: i64,
-    /// on_hand − held.
+    /// on_hand − held; none while the SKU is out of sale because its figures do not add up.
     available: i64,
 }
 
@@ -99,7 +100,11 @@ pub struct StockChange {
     #[serde(deserialize_with = "crate::http::valid::whole")]
     delta: i64,
     /// Why.
-    #[schema(min_length = 1, max_length = 4000, pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 4000,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    )]
     reason: String,
 }
 
@@ -174,11 +179,15 @@ pub async fn patch_sku(
     let price = faults.price("price", &body.value.price);
     faults.done(&INVALID_BODY)?;
     let Some(price) = price else {
-        return Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR }.into());
+        return Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index: None }.into());
     };
     let (price_minor, currency) = (price.minor, price.currency);
     let command = VendorCommand::SetPrice { by: caller.principal, sku, price_minor, currency };
-    shown(&engine, &settings, vendor, command, None).await
+    let of_price = |problem: Problem| match problem.kind() == &error::CURRENCY_MISMATCH {
+        true => problem.about("price.currency"),
+        false => problem,
+    };
+    shown(&engine, &settings, vendor, command, None).await.map_err(of_price)
 }
 
 problems!(ChangeStockProblems: KEYED, BODY, ACTOR, &[
@@ -200,15 +209,12 @@ pub async fn change_stock(
     body: JsonBody<StockChange>,
 ) -> Result<Response> {
     may_know_of(caller.principal, vendor)?;
-    let StockChange { delta, reason } = body.value;
+    let StockChange { delta, mut reason } = body.value;
     let mut faults = Faults::default();
-    if reason.is_empty() {
-        faults.add("reason", "it must not be empty");
-    }
-    faults.optional_lines("reason", Some(&reason), limits::LONG_TEXT);
+    faults.text("reason", &mut reason, TextKind::Lines, limits::LONG_TEXT);
     faults.done(&INVALID_BODY)?;
     if !(-limits::SKU_PIECES..=limits::SKU_PIECES).contains(&delta) {
-        return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES }.into());
+        return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES, index: None }.into());
     }
     let key = key.of(&caller, &body.raw);
     let command = VendorCommand::AdjustStock { by: caller.principal, sku, delta, reason };

@@ -1,11 +1,14 @@
 //! Checks of what a body or a query says beyond its form; all faults of one request are told together.
 
 use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::text::{TextKind, compose, is_visible, misplaced};
 use crate::http::error::{FieldError, Problem, ProblemKind, Result};
 use crate::http::money::{PriceInput, TotalInput};
+use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 /// What came from outside is echoed up to a length.
 pub fn bounded(text: &str) -> String {
@@ -40,6 +43,20 @@ pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error
     deserializer.deserialize_i64(Whole)
 }
 
+/// Reads a parameter of a query: one without a value is as one that is not there. For fields that have a default.
+pub fn filled<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Cow::<'de, str>::deserialize(deserializer)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(de::Error::custom) }
+}
+
+/// [`filled`] for what people type: blanks alone are nothing.
+pub fn filled_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(Some(text).filter(|text| !text.chars().all(char::is_whitespace)))
+}
+
 /// The faults of one request.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<FieldError>);
@@ -50,32 +67,31 @@ impl Faults {
         self.0.push(FieldError { field: field.into(), detail: detail.into() });
     }
 
-    /// A text of one line: 1 to `limit` characters, none of them a control character.
-    pub fn line(&mut self, field: &str, text: &str, limit: usize) {
+    /// A text of this kind, of which something is to be seen, with at most `limit` characters. It is put into the form
+    /// in which texts are kept.
+    pub fn text(&mut self, field: &str, text: &mut String, kind: TextKind, limit: usize) {
         if text.is_empty() {
-            self.add(field.to_owned(), "it must not be empty");
+            return self.add(field.to_owned(), "it must not be empty");
         }
-        self.optional_line(field, Some(text), limit);
+        self.optional(field, Some(text), kind, limit);
     }
 
-    /// A text of one line that may be absent, or empty.
-    pub fn optional_line(&mut self, field: &str, text: Option<&str>, limit: usize) {
-        self.text(field, text, limit, |_| false);
-    }
-
-    /// A text of several lines that may be absent, or empty.
-    pub fn optional_lines(&mut self, field: &str, text: Option<&str>, limit: usize) {
-        self.text(field, text, limit, |character| matches!(character, '\n' | '\r' | '\t'));
-    }
-
-    fn text(&mut self, field: &str, text: Option<&str>, limit: usize, may: impl Fn(char) -> bool) {
+    /// The same that may be absent, or empty.
+    pub fn optional(&mut self, field: &str, text: Option<&mut String>, kind: TextKind, limit: usize) {
         let Some(text) = text else { return };
-        // Bytes first: counting characters is needed only when they do not settle it.
-        if text.len() > limit && text.chars().count() > limit {
+        compose(text);
+        self.opaque(field, text, kind, limit);
+    }
+
+    /// The same of a text that is passed on as it came: it is what somebody else called something.
+    pub fn opaque(&mut self, field: &str, text: &str, kind: TextKind, limit: usize) {
+        if let Some(misplaced) = misplaced(text, kind) {
+            self.add(field.to_owned(), format!("U+{:04X} has no meaning there", u32::from(misplaced)));
+        } else if !text.is_empty() && !is_visible(text) {
+            self.add(field.to_owned(), "nothing of it can be seen");
+        } else if text.len() > limit && text.chars().count() > limit {
+            // Bytes first: counting characters is needed only when they do not settle it.
             self.add(field.to_owned(), format!("it may have {limit} characters"));
-        }
-        if text.chars().any(|character| (character < ' ' || character == '\u{7f}') && !may(character)) {
-            self.add(field.to_owned(), "control characters are not allowed");
         }
     }
 
@@ -90,10 +106,10 @@ impl Faults {
     }
 
     fn money(&mut self, field: &str, amount: &str, currency: &str) -> Option<Money> {
-        let parsed = currency.parse::<Currency>().and_then(|currency| Money::parse(amount, currency));
+        let parsed = Currency::of_money(currency).and_then(|currency| Money::parse(amount, currency));
         match parsed {
             Ok(money) => Some(money),
-            Err(error @ MoneyError::UnknownCurrency(_)) => {
+            Err(error @ (MoneyError::UnknownCurrency(_) | MoneyError::NoMoney(_))) => {
                 self.add(format!("{field}.currency"), error.to_string());
                 None
             }
@@ -118,21 +134,31 @@ mod tests {
     use super::*;
     use crate::http::error::INVALID_BODY;
 
-    fn faults(check: impl Fn(&mut Faults)) -> usize {
+    fn faults(check: impl FnOnce(&mut Faults)) -> usize {
         let mut faults = Faults::default();
         check(&mut faults);
         faults.0.len()
     }
 
     #[test]
-    fn lines_have_a_length_in_characters_and_no_control_characters() {
-        assert_eq!(faults(|faults| faults.line("name", "বাংলা", 5)), 0);
-        assert_eq!(faults(|faults| faults.line("name", "বাংলাদেশ", 5)), 1);
-        assert_eq!(faults(|faults| faults.line("name", "", 5)), 1);
-        assert_eq!(faults(|faults| faults.line("name", "a\nb", 5)), 1);
-        assert_eq!(faults(|faults| faults.optional_lines("name", Some("a\nb"), 5)), 0);
-        assert_eq!(faults(|faults| faults.optional_lines("name", Some("a\u{0}b"), 5)), 1);
-        assert_eq!(faults(|faults| faults.optional_line("name", None, 5)), 0);
+    fn texts_have_a_length_in_characters_of_the_form_in_which_they_are_kept() {
+        let check = |text: &str, kind: TextKind, limit: usize| {
+            let mut text = text.to_owned();
+            let count = faults(|faults| faults.text("name", &mut text, kind, limit));
+            (count, text)
+        };
+        assert_eq!(check("বাংলা", TextKind::Line, 5).0, 0);
+        assert_eq!(check("বাংলাদেশ", TextKind::Line, 5).0, 1);
+        assert_eq!(check("", TextKind::Line, 5).0, 1);
+        assert_eq!(check("a\nb", TextKind::Line, 5).0, 1);
+        assert_eq!(check("a\nb", TextKind::Lines, 5).0, 0);
+        assert_eq!(check("a\u{0}b", TextKind::Lines, 5).0, 1);
+        assert_eq!(check("e\u{301}e\u{301}", TextKind::Line, 2), (0, "éé".to_owned()));
+        assert_eq!(check("\u{3000}", TextKind::Line, 5).0, 1);
+        assert_eq!(faults(|faults| faults.optional("name", None, TextKind::Line, 5)), 0);
+        assert_eq!(faults(|faults| faults.optional("name", Some(&mut String::new()), TextKind::Line, 5)), 0);
+        // What somebody else called something keeps its name.
+        assert_eq!(faults(|faults| faults.opaque("token", "tok_e\u{301}", TextKind::Code, 9)), 0);
     }
 
     #[test]

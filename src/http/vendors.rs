@@ -4,6 +4,7 @@ use crate::actors::engine::{Ask, Engine};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{ProductId, SkuId, VendorId};
 use crate::domain::rows::{ProductRow, SkuRow};
+use crate::domain::text::TextKind;
 use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand, VendorReply};
 use crate::http::answer::{ask, json, mark_replayed, unexpected};
 use crate::http::auth::{Admin, Seller};
@@ -29,7 +30,7 @@ use utoipa::ToSchema;
 #[schema(example = json!({"name": "Dhaka Textiles"}))]
 pub struct VendorInput {
     /// The vendor's name.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     name: String,
 }
 
@@ -50,15 +51,15 @@ pub struct VendorBody {
 }))]
 pub struct ProductInput {
     /// What it is called.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     title: String,
     /// What it is.
-    #[schema(max_length = 4000, pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$")]
+    #[schema(max_length = 4000, pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$")]
     description: Option<String>,
     /// Where it is found.
-    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     category: Option<String>,
-    /// Its variants, with codes that differ.
+    /// Its variants, with codes that no other SKU of the vendor has.
     #[schema(min_items = 1, max_items = 100)]
     skus: Vec<SkuInput>,
 }
@@ -67,8 +68,8 @@ pub struct ProductInput {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct SkuInput {
-    /// The vendor's own code.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f]*$")]
+    /// The vendor's own code; compared without regard to blanks around it and to how accents are put together.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     code: String,
     /// What one piece costs.
     price: PriceInput,
@@ -105,7 +106,7 @@ pub struct StockedSkuBody<'a> {
     on_hand: i64,
     /// Pieces held for orders.
     held: i64,
-    /// on_hand − held.
+    /// on_hand − held; none while the SKU is out of sale because its figures do not add up.
     available: i64,
 }
 
@@ -131,17 +132,17 @@ impl<'a> VendorProductBody<'a> {
 }
 
 impl ProductInput {
-    fn checked(self, mint: &Mint<'_>) -> Result<NewProduct> {
+    fn checked(mut self, mint: &Mint<'_>) -> Result<NewProduct> {
         let mut faults = Faults::default();
-        faults.line("title", &self.title, limits::SHORT_TEXT);
-        faults.optional_lines("description", self.description.as_deref(), limits::LONG_TEXT);
-        faults.optional_line("category", self.category.as_deref(), limits::SHORT_TEXT);
+        faults.text("title", &mut self.title, TextKind::Line, limits::SHORT_TEXT);
+        faults.optional("description", self.description.as_mut(), TextKind::Lines, limits::LONG_TEXT);
+        faults.optional("category", self.category.as_mut(), TextKind::Line, limits::SHORT_TEXT);
         if self.skus.is_empty() {
             faults.add("skus", "at least one is expected");
         }
         let mut skus = Vec::with_capacity(self.skus.len().min(limits::PRODUCT_SKUS));
-        for (index, sku) in self.skus.into_iter().enumerate() {
-            faults.line(&format!("skus[{index}].code"), &sku.code, limits::SHORT_TEXT);
+        for (index, mut sku) in self.skus.into_iter().enumerate() {
+            faults.text(&format!("skus[{index}].code"), &mut sku.code, TextKind::Code, limits::SHORT_TEXT);
             if let Some(price) = faults.price(&format!("skus[{index}].price"), &sku.price) {
                 skus.push(NewSku {
                     id: SkuId::from_uuid(mint.uuid_of_body(SkuId::PREFIX, index)),
@@ -177,13 +178,14 @@ pub async fn create_vendor(
     body: JsonBody<VendorInput>,
 ) -> Result<Response> {
     let mut faults = Faults::default();
-    faults.line("name", &body.value.name, limits::SHORT_TEXT);
+    let mut name = body.value.name;
+    faults.text("name", &mut name, TextKind::Line, limits::SHORT_TEXT);
     faults.done(&INVALID_BODY)?;
     let key = key.of(&caller, &body.raw);
     let mint = Mint::new(engine.clock(), key);
     let id = VendorId::from_uuid(mint.uuid(VendorId::PREFIX, 0));
     let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
-    match ask::<Vendor>(&engine, id, VendorCommand::Create { name: body.value.name }, how).await? {
+    match ask::<Vendor>(&engine, id, VendorCommand::Create { name }, how).await? {
         (VendorReply::Vendor { vendor }, replayed) => {
             let body = VendorBody { id: vendor.id, name: vendor.name };
             Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))

@@ -450,7 +450,7 @@ async fn long_page(target: &Target, bytes: usize) {
     let vendor = client.post("/v1/vendors", &serde_json::json!({"name": "V"})).bearer(&admin).send().await.expect(201);
     let path = format!("/v1/vendors/{}/products", vendor.field("id"));
     for number in 0..=bytes / 4_000 {
-        let sku = serde_json::json!({"code": "S", "price": {"amount": "1.00", "currency": "BDT"}, "on_hand": 1});
+        let sku = serde_json::json!({"code": format!("S{number}"), "price": {"amount": "1.00", "currency": "BDT"}, "on_hand": 1});
         let product = serde_json::json!({"title": number.to_string(), "description": "d".repeat(4_000), "skus": [sku]});
         client.post(&path, &product).bearer(&admin).send().await.expect(201);
     }

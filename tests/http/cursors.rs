@@ -16,7 +16,7 @@ on_both_stores! {
         let admin = token(&Bearer::Admin("root".into()));
         let (vendor, _) = client.shop(&admin, "10.00", 5).await;
         let (zeros, ones) = ("0".repeat(32), "f".repeat(32));
-        let mut forged: Vec<String> = ["", "%20", "x", "%00", "%F0%9F%98%80"].map(str::to_owned).into();
+        let mut forged: Vec<String> = ["%20", "x", "%00", "%F0%9F%98%80"].map(str::to_owned).into();
         for at in ["7fffffffffffffff", "ffff000000000000", "8000000000000000", "ffffffffffffffff", "0000000000000000"] {
             for rest in [&zeros, &ones] {
                 forged.push(format!("{at}{rest}"));
@@ -31,6 +31,8 @@ on_both_stores! {
                 forged.push(text.bytes().map(|byte| format!("%{byte:02X}")).collect());
             }
         }
+        // Without a value the parameter is as one that is not there.
+        forged.retain(|cursor| !cursor.is_empty());
         for list in ["/v1/products?".to_owned(), "/v1/orders?".to_owned(), format!("/v1/vendors/{vendor}/orders?limit=3&")] {
             for cursor in &forged {
                 let told = client.get(&format!("{list}cursor={cursor}")).bearer(&admin).send().await;

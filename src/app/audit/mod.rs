@@ -13,6 +13,7 @@
 //! have come before its question. What is under way is read from the saga's own phase and allowed only there.
 
 mod carts;
+mod codes;
 mod collect;
 mod facts;
 mod money;
@@ -22,6 +23,7 @@ mod tables;
 
 use super::AppError;
 use super::text::counted;
+use crate::domain::text::printable;
 use crate::persistence::StoreConfig;
 use crate::ports::Store;
 use std::fmt;
@@ -92,6 +94,8 @@ impl Finding {
 pub struct Report {
     /// One per check, in the order in which they build on each other.
     pub findings: Vec<Finding>,
+    /// What is no breach and still worth a look.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -116,12 +120,15 @@ impl fmt::Display for Report {
                 (_, count) => writeln!(f, "{check}: {looked_at} … {} breaches", super::text::count(count))?,
             }
             for breach in breaches.told() {
-                writeln!(f, "  BREACH: {breach}")?;
+                writeln!(f, "  BREACH: {}", printable(breach))?;
             }
             let untold = breaches.count() - breaches.told().len() as u64;
             if untold > 0 {
                 writeln!(f, "  and {} more", super::text::count(untold))?;
             }
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {}", printable(note))?;
         }
         let wrong = self.findings.iter().filter(|finding| finding.breaches.count() > 0).count();
         match wrong {
@@ -161,6 +168,7 @@ pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppEr
             tables::rows(&facts),
             money::check(&facts),
         ],
+        notes: codes::notes(&facts),
     })
 }
 
@@ -171,7 +179,7 @@ mod tests {
     fn report(breaches: usize) -> Report {
         let mut found = Breaches::default();
         (0..breaches).for_each(|number| found.add(format!("number {number}")));
-        Report { findings: vec![Finding::new("stock", "3 SKUs".into(), found)] }
+        Report { findings: vec![Finding::new("stock", "3 SKUs".into(), found)], notes: Vec::new() }
     }
 
     #[test]
@@ -188,7 +196,7 @@ mod tests {
     fn what_could_not_be_checked_is_said() {
         let looked_at = "no ledger".to_owned();
         let finding = Finding { check: "money", looked_at, checked: false, breaches: Breaches::default() };
-        let report = Report { findings: vec![finding] };
-        assert_eq!(report.to_string(), "money: no ledger … not checked\nclean\n");
+        let report = Report { findings: vec![finding], notes: vec!["a\u{202e}b".into()] };
+        assert_eq!(report.to_string(), "money: no ledger … not checked\nnote: a\\u202eb\nclean\n");
     }
 }
