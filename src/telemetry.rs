@@ -1,7 +1,9 @@
 //! What operators watch: every metric's name and help, once; the logs; the hook that tells of panics; and what they are not shown.
 
+pub use crate::domain::text::{printable, printable_lines};
+
 use serde_json::Value;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::panic;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -26,6 +28,8 @@ pub mod names {
     pub const QUARANTINES: &str = "haat_entities_quarantined_total";
     /// Counter, by invariant: breaches found while running.
     pub const BREACHES: &str = "haat_invariant_breaches_total";
+    /// Gauge: requests that wait until their entity has come so far.
+    pub const PARKED: &str = "haat_requests_parked";
     /// Counter, by reason: requests refused because a limit was reached.
     pub const SHED: &str = "haat_requests_shed_total";
     /// Histogram: records in one commit.
@@ -75,6 +79,7 @@ const HELP: &[(&str, &str, char)] = &[
     (names::PASSIVATIONS, "Actors that left memory.", 'c'),
     (names::QUARANTINES, "Entities whose records do not fit each other.", 'c'),
     (names::BREACHES, "Breaches of invariants found while running.", 'c'),
+    (names::PARKED, "Requests that wait until their cart, order or vendor has come so far.", 'g'),
     (names::SHED, "Requests refused because a limit was reached.", 'c'),
     (names::LANE_BATCH_RECORDS, "Records in one commit.", 'h'),
     (names::LANE_COMMIT_SECONDS, "How long a commit takes.", 'h'),
@@ -119,10 +124,12 @@ pub enum LogFormat {
 /// Sends logs to stderr, filtered as by `RUST_LOG`, and panics to the log.
 pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let writer = move || Printable::new(std::io::stderr(), colours);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // What cannot be logged would be told on stderr, which is what cannot be written; and that panics.
     let logs = logs.log_internal_errors(false);
-    let logs = logs.with_span_events(FmtSpan::NONE).with_ansi(std::io::stderr().is_terminal());
+    let logs = logs.with_span_events(FmtSpan::NONE).with_ansi(colours);
     match format {
         LogFormat::Text => logs.with_target(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).with_current_span(true).with_span_list(false).init(),
@@ -133,6 +140,55 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
         tracing::error!(place, message, "panic");
     }));
     Ok(())
+}
+
+/// Writes lines on which nothing acts on whoever reads them: [`printable_lines`]. Whole texts are to come at once, as
+/// logs do.
+pub struct Printable<W> {
+    out: W,
+    /// Whether colours are let through. That is all that they can do.
+    colours: bool,
+}
+
+impl<W: Write> Printable<W> {
+    /// In front of this.
+    pub fn new(out: W, colours: bool) -> Self {
+        Self { out, colours }
+    }
+
+    /// The text as it is written.
+    fn shown(&self, text: &str) -> String {
+        let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+        while let Some((before, colour, after)) = split_at_colour(rest).filter(|_| self.colours) {
+            shown.push_str(&printable_lines(before));
+            shown.push_str(colour);
+            rest = after;
+        }
+        shown.push_str(&printable_lines(rest));
+        shown
+    }
+}
+
+/// What stands before the first colour, that colour (ESC [ … m, of ECMA-48), and what stands behind it.
+fn split_at_colour(text: &str) -> Option<(&str, &str, &str)> {
+    text.match_indices("\x1b[").find_map(|(start, opening)| {
+        let parameters = start + opening.len();
+        let end = parameters + text[parameters..].find(|character: char| !matches!(character, '0'..='9' | ';'))?;
+        let is_colour = text[end..].starts_with('m');
+        is_colour.then(|| (&text[..start], &text[start..=end], &text[end + 1..]))
+    })
+}
+
+impl<W: Write> Write for Printable<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // At once, as it came: what others write must not come in between.
+        self.out.write_all(self.shown(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// The value without payment tokens: they are worth money, and terminals and browsers have a memory.
@@ -154,6 +210,20 @@ pub fn without_secrets(value: Value) -> Value {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn logs_are_lines_that_nobody_outside_can_break_or_turn_around() {
+        let written = |text: &str, colours| {
+            let mut printable = Printable::new(Vec::new(), colours);
+            printable.write_all(text.as_bytes()).unwrap();
+            String::from_utf8(printable.out).unwrap()
+        };
+        let line = "\x1b[2m12:00\x1b[0m name \u{202e}x\u{9b}31m\x1b]0;title\x07\x1b[2J\n";
+        let bare = "name \\u202ex\\u009b31m\\u001b]0;title\\u0007\\u001b[2J\n";
+        assert_eq!(written(line, true), format!("\x1b[2m12:00\x1b[0m {bare}"));
+        assert_eq!(written(line, false), format!("\\u001b[2m12:00\\u001b[0m {bare}"));
+        assert_eq!(written("শাড়ি\n", true), "শাড়ি\n");
+    }
 
     #[test]
     fn operators_are_shown_no_payment_tokens_in_whatever_form() {

@@ -448,3 +448,55 @@ async fn an_order_is_replayed_to_its_end_to_a_version_or_to_a_moment() {
         assert!(error.contains(word), "{error}");
     }
 }
+
+/// What early versions took is still read: it stays as it is, is noted where it is possible no more, and acts on nobody
+/// who looks at it.
+#[tokio::test]
+async fn what_a_store_of_early_versions_holds_stays_and_acts_on_nobody() {
+    const ACTS: [char; 4] = ['\u{202e}', '\u{9b}', '\u{85}', '\u{e0041}'];
+    let (store, _) = traded().await;
+    let vendor = std::sync::Mutex::new(String::new());
+    let old = retold(&store, |records| {
+        for record in records.iter_mut() {
+            if is(record, "vendor_", "vendor_created") {
+                record["ev"][0]["name"] = format!("Nak{}shi\u{1b}[2J\r", String::from_iter(ACTS)).into();
+                record["e"].as_str().expect("an id").clone_into(&mut vendor.lock().unwrap());
+            }
+            if is(record, "vendor_", "product_added") {
+                let skus = record["ev"][0]["product"]["skus"].as_array_mut().expect("SKUs");
+                let mut twin = skus[0].clone();
+                twin["id"] = "sku_01h2xcejqtf2nbrexx3vqjg00g".into();
+                twin["currency"] = "XAU".into();
+                twin["code"] = " Q1\u{3000}".into();
+                skus.push(twin);
+            }
+            if is(record, "cart_", "checkout_started") {
+                record["ev"][0]["details"]["shipping_address"]["country"] = "XX".into();
+            }
+        }
+    })
+    .await;
+    let vendor = vendor.into_inner().unwrap();
+    let report = audited(&old).await;
+    assert!(report.is_clean(), "{report}");
+    assert!(report.to_string().contains(&format!("note: {vendor} has 2 SKUs with the code 'Q1'")), "{report}");
+    let entity: EntityRef = vendor.parse().expect("an id");
+    let mut told = Vec::new();
+    let all = |json| Selection { json, ..Selection::default() };
+    journal::print(&old.config(), &all(false), &mut told).await.expect("printed");
+    journal::print(&old.config(), &all(true), &mut told).await.expect("printed");
+    replay::print(&old.config(), entity, Until::Newest, &mut told).await.expect("printed");
+    let told = String::from_utf8(told).expect("a text");
+    assert!(told.contains("Nak\\u202e\\u009b\\u0085\\udb40\\udc41shi\\u001b[2J"), "{}", told.escape_debug());
+    let acts = |character: char| ACTS.contains(&character) || (character.is_control() && character != '\n');
+    assert_eq!(told.chars().find(|character| acts(*character)), None);
+
+    let server = Server::start(&old).await;
+    let admin = token(&Bearer::Admin("root".into()));
+    let shown = server.client.get("/v1/skus/sku_01h2xcejqtf2nbrexx3vqjg00g").send().await.expect(200);
+    assert_eq!((&shown.body["code"], &shown.body["price"]["currency"]), (&" Q1\u{3000}".into(), &"XAU".into()));
+    let product = serde_json::json!({"title": "Quilt", "skus": [{"code": "Q1", "price": {"amount": "1.00", "currency": "BDT"}, "on_hand": 1}]});
+    let again = server.client.post(&format!("/v1/vendors/{vendor}/products"), &product).bearer(&admin).send().await;
+    assert_eq!((again.status, again.code()), (422, "sku_code_taken"), "{}", again.text);
+    server.stop().await;
+}

@@ -13,6 +13,7 @@ use super::rebuild::make;
 use super::text::{counted, parse_rfc3339, rfc3339};
 use super::{AppError, archive_config, open_archive};
 use crate::adapters::clock::SystemClock;
+use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::files;
 use crate::persistence::archived::{same_frames, with_archive};
@@ -95,8 +96,10 @@ impl fmt::Display for Archive {
         let states = counted(self.entities, "state");
         writeln!(f, "archived {} and the {states} they make", counted(self.archived, "frame"))?;
         writeln!(f, "dropped {} from the store", counted(self.dropped, "frame"))?;
-        self.refused.iter().try_for_each(|refused| writeln!(f, "not in the archive's tables: {refused}"))?;
-        self.failed.iter().try_for_each(|failed| writeln!(f, "its partition keeps all frames: {failed}"))
+        self.refused
+            .iter()
+            .try_for_each(|refused| writeln!(f, "not in the archive's tables: {}", printable(refused)))?;
+        self.failed.iter().try_for_each(|failed| writeln!(f, "its partition keeps all frames: {}", printable(failed)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::text::{counted, rfc3339};
 use super::{AppError, need_whole_journal, open_for_tools};
+use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::StoreConfig;
@@ -158,11 +159,12 @@ fn masked_list(json: Option<&RawValue>) -> Vec<Value> {
 /// An event as its type and its data: `stock_held {"vendor":…}`.
 pub(super) fn event_words(mut event: Value) -> String {
     let kind = event.as_object_mut().and_then(|fields| fields.remove("type"));
-    match (kind.as_ref().and_then(Value::as_str), event.as_object().is_some_and(Map::is_empty)) {
+    let words = match (kind.as_ref().and_then(Value::as_str), event.as_object().is_some_and(Map::is_empty)) {
         (Some(kind), true) => kind.to_owned(),
         (Some(kind), false) => format!("{kind} {event}"),
         (None, _) => event.to_string(),
-    }
+    };
+    printable(&words).into_owned()
 }
 
 fn write_text(out: &mut impl Write, frame: &Frame, entries: &[Entry]) -> io::Result<()> {
@@ -188,7 +190,7 @@ fn write_json(out: &mut impl Write, frame: &Frame, entries: Vec<Entry>) -> io::R
     let Frame { partition, seq, epoch, records, at, .. } = frame;
     let place = json!({"partition": partition, "seq": seq, "epoch": epoch, "committed_at": rfc3339(*at)});
     if *records == 0 {
-        return writeln!(out, "{place}");
+        return writeln!(out, "{}", printable(&place.to_string()));
     }
     for Entry { entity, version, at, events, answers } in entries {
         let mut line = place.clone();
@@ -199,7 +201,7 @@ fn write_json(out: &mut impl Write, frame: &Frame, entries: Vec<Entry>) -> io::R
         if !answers.is_empty() {
             line["answers"] = answers.into();
         }
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", printable(&line.to_string()))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::{AppError, archive_of, need_whole_journal, open_archive};
 use crate::actors::{Built, Rebuilt, build_any};
 use crate::adapters::clock::SystemClock;
 use crate::domain::entity::{Capture, Entity};
+use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::archived::with_archive;
@@ -36,7 +37,7 @@ impl fmt::Display for Rebuild {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (records, states) = (counted(self.records, "record"), counted(self.entities, "state"));
         writeln!(f, "rebuilt {states} from {records}")?;
-        self.failed.iter().try_for_each(|failed| writeln!(f, "not rebuilt: {failed}"))
+        self.failed.iter().try_for_each(|failed| writeln!(f, "not rebuilt: {}", printable(failed)))
     }
 }
 

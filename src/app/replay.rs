@@ -9,6 +9,7 @@ use crate::domain::ids::EntityRef;
 use crate::domain::money::Money;
 use crate::domain::order::{Order, OrderCommand, OrderReply};
 use crate::domain::record::RawRecord;
+use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::StoreConfig;
@@ -109,7 +110,7 @@ async fn print_store(store: &Store, entity: EntityRef, until: Until, out: &mut i
     writeln!(out, "\n{entity} after {}", counted(count, "record"))?;
     write_summary(out, &without_secrets(summary))?;
     if let Some(breach) = breach {
-        writeln!(out, "  BREACH: {breach}")?;
+        writeln!(out, "  BREACH: {}", printable(&breach.to_string()))?;
     }
     if let Rebuilt::Order(order) = &rebuilt {
         write_timeline(out, &order.entity)?;
@@ -140,8 +141,8 @@ fn write_summary(out: &mut impl Write, summary: &Value) -> Result<(), AppError> 
     };
     for (name, value) in fields {
         match value.as_str() {
-            Some(text) => writeln!(out, "  {name}: {text}")?,
-            None => writeln!(out, "  {name}: {value}")?,
+            Some(text) => writeln!(out, "  {name}: {}", printable(text))?,
+            None => writeln!(out, "  {name}: {}", printable(&value.to_string()))?,
         }
     }
     Ok(())
@@ -162,7 +163,7 @@ fn write_timeline(out: &mut impl Write, order: &Order) -> Result<(), AppError> {
         if let Some(reason) = entry.reason {
             line.push_str(&format!("  ({reason})"));
         }
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", printable(&line))?;
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room { name: "limits", may_reach: &[], must_not_know: &[] },
     Room { name: "files", may_reach: &[], must_not_know: &["tokio", "actix", "actix_rt", "axum", "sqlx", "redis"] },
-    Room { name: "telemetry", may_reach: &[], must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis"] },
+    Room { name: "telemetry", may_reach: &["domain"], must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis"] },
     // The settings of a room may be defined in that room; config reads them all.
     Room {
         name: "config",

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::out::note;
+use super::printable::printable_lines;
 use super::series::errors;
 use super::stats::{Call, Measured, Mishap};
 
@@ -115,7 +116,7 @@ impl Live {
     /// Says something between the pictures.
     pub fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
+            Some(bar) => bar.println(printable_lines(text)),
             None => note(format_args!("haat-load: {text}")),
         }
     }

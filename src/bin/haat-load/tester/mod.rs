@@ -34,6 +34,10 @@ mod messages;
 mod objectives;
 pub mod out;
 mod parts;
+/// What the server's tools write with, too: a file that knows nothing of them.
+#[allow(dead_code, reason = "the server's tools use the rest of it")]
+#[path = "../../../domain/text/printable.rs"]
+pub mod printable;
 mod processes;
 mod progress;
 mod report;

@@ -1,6 +1,8 @@
 //! What is said: results on stdout, which must be written or the run has failed, and remarks on stderr, which nobody need hear. The
-//! macros of the standard library panic when what they write to is full or closed; so nothing here uses them.
+//! macros of the standard library panic when what they write to is full or closed; so nothing here uses them. What is said acts on
+//! nobody: some of it comes from a store, or from the other side of a network.
 
+use super::printable::printable_lines;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -14,7 +16,7 @@ pub const READER_LEFT: u8 = 141;
 /// Writes a result to stdout, all of it and at once.
 pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(printable_lines(text).as_bytes())?;
     stdout.flush()
 }
 
@@ -29,7 +31,7 @@ pub fn tried() -> io::Result<()> {
 /// Writes a remark to stderr.
 pub fn note(text: impl Display) {
     // Where nobody can be told, nobody is.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", printable_lines(&text.to_string()));
 }
 
 /// The exit code of a program that could not write its result: `code`, unless its reader has left, which is no error of ours and is not
