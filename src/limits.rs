@@ -113,7 +113,8 @@ pub const PREFER_WAIT_SECONDS: u64 = 30;
 pub const HOLD_MS: i64 = 15 * 60 * 1000;
 /// How long an order may take to be paid, in milliseconds.
 pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
-/// How long an order waits for an answer of its gateway, a vendor or its cart before it counts as stuck, and someone may resolve it, in
+/// How long an order waits for an answer of its gateway, a vendor or its cart before it counts as stuck, and someone
+/// may resolve it, in
 /// milliseconds. Far longer than a call may take: whatever was asked before has come to its end.
 pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
 /// Resolutions of one order: each stands in its timeline.

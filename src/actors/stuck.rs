@@ -1,4 +1,5 @@
-//! Orders that wait for someone, or have waited too long for an answer. The store tells where they are: whoever waits for an answer is to
+//! Orders that wait for someone, or have waited too long for an answer. The store tells where they are: whoever waits
+//! for an answer is to
 //! be woken since then, and whoever waits for people at a moment of its own ([`FOR_SOMEONE`]).
 
 use crate::actors::engine::{Ask, Engine};
@@ -21,7 +22,8 @@ fn for_someone() -> Due {
 }
 
 impl Node {
-    /// Entities that may be stuck, the longest first, after a place: those that wait for an answer, then those that wait for people.
+    /// Entities that may be stuck, the longest first, after a place: those that wait for an answer, then those that
+    /// wait for people.
     async fn perhaps_stuck(&self, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError> {
         let mut found = Vec::new();
         if after.is_none_or(|(_, at)| at < FOR_SOMEONE) {
@@ -49,7 +51,8 @@ impl Node {
 }
 
 impl Engine {
-    /// Orders that are stuck, the longest first, after a place, and where the next page begins. A page may hold fewer than its limit.
+    /// Orders that are stuck, the longest first, after a place, and where the next page begins. A page may hold fewer
+    /// than its limit.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -66,7 +69,8 @@ impl Engine {
         let mut stuck = Vec::new();
         for (entity, _) in found.into_iter().filter(|(entity, _)| entity.kind == Kind::Order) {
             let id = OrderId::from_uuid(entity.uuid);
-            // What cannot be asked now (it is quarantined by its host, for one) is left out: it cannot be resolved either.
+            // What cannot be asked now (it is quarantined by its host, for one) is left out: it cannot be resolved
+            // either.
             let Ok(answered) = self.ask::<Order>(id, OrderCommand::Get { by: Principal::Staff }, ask).await else {
                 continue;
             };

@@ -11,7 +11,8 @@
 //! | `tok_lost_reply` | is taken, but whoever had it taken waits for ever; the next to ask hears of it |
 //! | `tok_void_refused` | is taken and never answered, and to give it back is refused for good |
 //!
-//! Every answer tells the amount that stands in the books, whatever the call asked for: one order is charged once, so another amount
+//! Every answer tells the amount that stands in the books, whatever the call asked for: one order is charged once, so
+//! another amount
 //! under the same order is answered with the first.
 //!
 //! ```text

@@ -1,4 +1,5 @@
-//! Orders that are stuck: the gateway moved another amount than it was asked for, a void is refused for good, nobody answers. Nothing
+//! Orders that are stuck: the gateway moved another amount than it was asked for, a void is refused for good, nobody
+//! answers. Nothing
 //! of it is taken for what it is not, and someone leads each of them out.
 
 use super::{LINES, assert_paid, assert_restored, ready};

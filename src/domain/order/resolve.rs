@@ -1,4 +1,5 @@
-//! Orders that are stuck, and the ways out: the gateway moved another amount than it was asked for, it will not undo a payment, a
+//! Orders that are stuck, and the ways out: the gateway moved another amount than it was asked for, it will not undo
+//! a payment, a
 //! vendor's step fails for good, or nobody answers. Someone looks at it and says how it goes on:
 //!
 //! | stuck because | `retry` | `voided` | `paid` | `write_off` | `refunded` |
@@ -11,8 +12,10 @@
 //! | a release failed, or is not answered | releases again | | | ends | |
 //! | the cart does not answer | opens it again | | | | |
 //!
-//! What a gateway took is called paid only if it is the order's total. `paid` is refused while a void may yet be carried out. A vendor
-//! whose answer is given up keeps its hold until it asks, and is told then: nothing is sold twice, and nothing is free too early.
+//! What a gateway took is called paid only if it is the order's total. `paid` is refused while a void may yet be
+//! carried out. A vendor
+//! whose answer is given up keeps its hold until it asks, and is told then: nothing is sold twice, and nothing is
+//! free too early.
 
 use super::state::{Body, HoldState, Phase};
 use super::{Order, OrderEvent, OrderStatus, TimelineEntry};
