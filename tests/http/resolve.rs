@@ -2,12 +2,16 @@
 
 use crate::on_both_stores;
 use crate::support::client::{Answer, Buyer, Client, Market};
+use crate::support::journal::Gate;
 use crate::support::{Server, TestStore, token};
 use haat::adapters::sandbox::LEDGER_FILE;
-use haat::domain::ids::{CartId, OrderId};
+use haat::app::Hooks;
+use haat::domain::ids::{CartId, Kind, OrderId};
 use haat::http::auth::Bearer;
+use haat::limits;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The provider has charged this much for the buyer's next order: as after a database is taken back from a backup, and the provider's
@@ -264,6 +268,76 @@ on_both_stores! {
         }
         let text = metrics(&client).await;
         assert!(text.contains(r#"haat_orders_quarantined_total{why="void_refused"} 4"#), "{text}");
+        server.stop().await;
+        let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
+        assert!(report.is_clean(), "{report}");
+    }
+
+    /// A vendor whose records cannot be read answers nobody. Its paid order is led out, and what it holds is sold when it is back.
+    async fn a_silent_vendor_keeps_no_order_waiting_for_ever(store) {
+        let gate = Gate::default();
+        let wrapped = gate.clone();
+        let on_decide: haat::actors::DecideHook = Arc::new(|entity, command| {
+            let is = |kind, word: &str| entity.kind == kind && format!("{command:?}").starts_with(word);
+            assert!(!is(Kind::Vendor, "Commit") && !is(Kind::Order, "Cancel"), "forced by a test");
+        });
+        let journal: haat::app::WrapJournal = Arc::new(move |journal| wrapped.wrap(journal));
+        let hooks = Hooks { on_decide: Some(on_decide), journal: Some(journal), ..Hooks::default() };
+        let server = Server::start_with(store.server(), hooks).await;
+        let client = server.client;
+        let staff = token(&Bearer::Staff("rina".into()));
+        let Market { admin, vendor, sku, buyer } = client.market(5).await;
+        let other = client.buyer(&sku, 1).await;
+        let lost = client.checkout(&other, "tok_slow_60000").send().await.expect(201).field("id").to_owned();
+        gate.damage();
+        let order = client.checkout(&buyer, "tok_approve").send().await.expect(201).field("id").to_owned();
+        status(&client, &buyer.token, &order, "paid").await;
+        let path = format!("/v1/vendors/{vendor}/skus/{sku}");
+        until("silent", async || {
+            let seen = client.get(&path).bearer(&admin).send().await;
+            (seen.code() == "quarantined").then_some(())
+        })
+        .await;
+        let retry = || resolve(&client, &staff, &order, json!({"as": "retry", "note": "x"}));
+        let early = retry().await.expect(409);
+        assert_eq!(early.code(), "nothing_to_resolve", "an answer may take a while");
+        assert!(client.order(&staff, &order).await.expect(200).body.get("stuck").is_none());
+        let clock = server.engine.clock();
+        clock.advance_to(clock.now().plus_millis(limits::STUCK_AFTER_MS));
+        let why = stuck(&client, &staff, &order).await.body["stuck"].clone();
+        assert_eq!((&why["why"], &why["resolve_as"]), (&json!("no_answer"), &json!(["retry", "write_off"])));
+        retry().await.expect(200);
+        stuck(&client, &staff, &order).await;
+        let write_off = json!({"as": "write_off", "note": "the vendor's disk is being mended"});
+        let done = resolve(&client, &staff, &order, write_off).await.expect(200);
+        assert_eq!((done.field("status"), done.body.get("stuck")), ("paid", None));
+        until("closed", async || {
+            let cart = client.get(&format!("/v1/carts/{}", buyer.cart)).bearer(&buyer.token).send().await.expect(200);
+            (cart.field("status") == "checked_out").then_some(())
+        })
+        .await;
+
+        // What cannot be read itself is not resolved by anybody.
+        let cancel = || client.post(&format!("/v1/orders/{lost}/cancel"), &json!({})).bearer(&other.token).send();
+        assert_eq!(cancel().await.expect(503).code(), "actor_restarting");
+        until("quarantined", async || (cancel().await.code() == "quarantined").then_some(())).await;
+        assert_eq!(resolve(&client, &staff, &lost, json!({"as": "retry", "note": "x"})).await.expect(503).code(), "quarantined");
+        server.stop().await;
+
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let stock = client.stock(&admin, &vendor, &sku).await;
+        assert_eq!((&stock["held"], &stock["sold"]), (&json!(2), &json!(0)), "nothing is free that was paid: {stock}");
+        let clock = server.engine.clock();
+        clock.advance_to(clock.now().plus_millis(limits::HOLD_MS));
+        // Whatever it does next, it sees that the time of its hold is over, and asks.
+        let change = json!({"delta": 1, "reason": "found"});
+        client.post(&format!("{path}/stock"), &change).bearer(&admin).send().await.expect(200);
+        until("sold", async || {
+            let stock = client.stock(&admin, &vendor, &sku).await;
+            (stock["sold"] == 1 && stock["held"] == 0).then_some(())
+        })
+        .await;
         server.stop().await;
         let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
         assert!(report.is_clean(), "{report}");
