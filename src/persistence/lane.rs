@@ -553,13 +553,15 @@ pub async fn keep_lease(
     lease: Duration,
     on_fatal: OnFatal,
 ) {
+    let mut wait = lease / 3;
     loop {
-        tokio::time::sleep(lease / 3).await;
+        tokio::time::sleep(wait).await;
         let asked = Instant::now();
         match renewed_in_sight(&shared, journal.renew(&partitions, lease), lease).await {
             Ok(()) => {
                 shared.set_lease(asked + lease);
                 shared.lease_renewed.store(true, Ordering::Relaxed);
+                wait = lease / 3;
             }
             Err(StoreError::Fenced) => {
                 tracing::error!("another node has taken the store over");
@@ -568,7 +570,9 @@ pub async fn keep_lease(
             }
             Err(error) => {
                 // An idle node hears of a store that is gone only so.
-                shared.lease_renewed.store(false, Ordering::Relaxed);
+                let renewed = shared.lease_renewed.swap(false, Ordering::Relaxed);
+                // Until the next one all writes are refused, and what failed once may have passed.
+                wait = if renewed { lease / 60 } else { (wait * 2).min(lease / 3) };
                 tracing::warn!(%error, "the lease could not be renewed");
             }
         }

@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 struct Nowhere {
     takes_nothing: AtomicBool,
     renewals: AtomicUsize,
+    /// Renewals that fail before one is granted.
+    failing: AtomicUsize,
 }
 
 #[async_trait]
@@ -46,7 +48,8 @@ impl Journal for Nowhere {
     }
     async fn renew(&self, _: &[Partition], _: Duration) -> Result<(), StoreError> {
         self.renewals.fetch_add(1, Ordering::SeqCst);
-        Ok(())
+        let fails = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |failing| failing.checked_sub(1));
+        fails.map_or(Ok(()), |_| Err(StoreError::Unavailable("as it was told to".into())))
     }
     async fn release(&self, _: &[Partition]) -> Result<(), StoreError> {
         Ok(())
@@ -135,6 +138,28 @@ async fn a_renewed_lease_does_not_hide_that_the_store_takes_no_batch() {
     journal.takes_nothing.store(false, Ordering::SeqCst);
     lane.drained().await;
     assert!(lane.pressure().store_available);
+}
+
+/// A renewal that failed says little of the next: writes are refused until that, and not for a third of the lease.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_failed_is_asked_for_again_soon() {
+    let journal = Arc::new(Nowhere { failing: AtomicUsize::new(2), ..Nowhere::default() });
+    let (lane, _ended) = start(journal.clone(), partitions());
+    let lease = Duration::from_secs(6);
+    tokio::spawn(keep_lease(lane.clone(), journal.clone(), partitions(), lease, Arc::new(|_| {})));
+    while lane.pressure().store_available {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let failed = tokio::time::Instant::now();
+    while !lane.pressure().store_available {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(failed.elapsed() < lease / 10, "{:?} without the store", failed.elapsed());
+    // Not without end: one that stays away is asked for as often as ever.
+    journal.failing.store(1_000, Ordering::SeqCst);
+    let asked = journal.renewals.load(Ordering::SeqCst);
+    tokio::time::sleep(lease * 20).await;
+    assert!(journal.renewals.load(Ordering::SeqCst) - asked <= 70);
 }
 
 /// Whoever waits for the last batch hears of it also when the lane was closed meanwhile.

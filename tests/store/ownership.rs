@@ -151,3 +151,47 @@ async fn on_postgres_a_former_owner_appends_nothing_where_frames_were_dropped() 
     let left = store.journal.frames(home.id, 0, 1 << 20).await.expect("frames");
     assert_eq!(left.iter().map(|frame| frame.seq).collect::<Vec<_>>(), [home.tail_seq + 5]);
 }
+
+/// A renewal, a release and the end of a checkpoint take the partitions in the same order: none of them can be ended for another's sake.
+#[tokio::test]
+async fn on_postgres_all_lock_partitions_in_the_same_order() {
+    let fixture = Fixture::postgres().await;
+    let (store, owned) = fixture.open_and_take().await;
+    let mut hand = fixture.connection().await;
+    let advance: Vec<(u16, u64)> = owned.iter().map(|home| (home.id, 0)).collect();
+    for _ in 0..10 {
+        store.journal.renew(&owned, NO_LEASE).await.expect("renewed");
+        store.journal.release(&owned).await.expect("released");
+        let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance };
+        store.checkpoints.write(write).await.expect("advanced");
+    }
+    // Where they lie in the table says nothing of their order.
+    let reversed = "
+        CREATE TABLE kept AS SELECT * FROM partition; TRUNCATE partition;
+        INSERT INTO partition SELECT * FROM kept ORDER BY id DESC; ANALYZE partition";
+    fixture.execute(reversed).await.expect("the last is the first");
+    for what in 0..3 {
+        sqlx::raw_sql("BEGIN; SELECT FROM partition WHERE id = 0 FOR NO KEY UPDATE")
+            .execute(&mut hand)
+            .await
+            .expect("held");
+        let (journal, checkpoints) = (store.journal.clone(), store.checkpoints.clone());
+        let (owned, advance) = (owned.clone(), advance.clone());
+        let waits = tokio::spawn(async move {
+            match what {
+                0 => journal.renew(&owned, NO_LEASE).await,
+                1 => journal.release(&owned).await,
+                _ => {
+                    let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance };
+                    checkpoints.write(write).await.map(drop)
+                }
+            }
+        });
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while fixture.number(waiting).await == 0 {}
+        let last = "SELECT FROM partition WHERE id = 15 FOR NO KEY UPDATE NOWAIT; COMMIT";
+        sqlx::raw_sql(last).execute(&mut hand).await.expect("nobody holds the last one who waits for the first");
+        waits.await.expect("it ends").expect("it is granted");
+    }
+}

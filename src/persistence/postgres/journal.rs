@@ -49,15 +49,20 @@ const APPEND_EPOCH_FRAMES: &str = "
     ON CONFLICT DO NOTHING
     RETURNING partition";
 
+/// Whoever updates several partitions locks them in the order of their ids: a renewal and the end of a checkpoint meet all the time, and where each
+/// goes its own way one of them is ended for it after a second, and with the lease all writes are refused.
 const RENEW: &str = "
+    WITH ours AS (
+        SELECT id FROM partition JOIN UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch) USING (id, epoch)
+        ORDER BY id FOR NO KEY UPDATE OF partition)
     UPDATE partition SET owner_until = GREATEST(owner_until, clock_timestamp() + $3 * interval '1 millisecond')
-    FROM UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch)
-    WHERE partition.id = taken.id AND partition.epoch = taken.epoch";
+    FROM ours WHERE partition.id = ours.id";
 
 const RELEASE: &str = "
-    UPDATE partition SET owner_until = clock_timestamp()
-    FROM UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch)
-    WHERE partition.id = taken.id AND partition.epoch = taken.epoch";
+    WITH ours AS (
+        SELECT id FROM partition JOIN UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch) USING (id, epoch)
+        ORDER BY id FOR NO KEY UPDATE OF partition)
+    UPDATE partition SET owner_until = clock_timestamp() FROM ours WHERE partition.id = ours.id";
 
 impl Inner {
     /// Raises all epochs; gives what was taken (id, epoch) and for how long the former owner's lease still runs.

@@ -39,10 +39,14 @@ const DELETE_PARTS: &str = "
     WHERE snapshot.kind = gone.kind AND snapshot.entity = gone.entity AND snapshot.part = gone.part
         AND gone.version > snapshot.version";
 
+/// In the order of ids, as a renewal of the lease does.
 const ADVANCE: &str = "
-    UPDATE partition SET checkpoint_seq = GREATEST(checkpoint_seq, advance.seq)
-    FROM UNNEST($1::smallint[], $2::bigint[], $3::bigint[]) AS advance (id, epoch, seq)
-    WHERE partition.id = advance.id AND partition.epoch = advance.epoch";
+    WITH ours AS (
+        SELECT id, seq FROM partition JOIN UNNEST($1::smallint[], $2::bigint[], $3::bigint[]) AS advance (id, epoch, seq)
+            USING (id, epoch)
+        ORDER BY id FOR NO KEY UPDATE OF partition)
+    UPDATE partition SET checkpoint_seq = GREATEST(checkpoint_seq, ours.seq)
+    FROM ours WHERE partition.id = ours.id";
 
 const MARK_REFUSED: &str = "
     INSERT INTO refused_rows (kind, entity, version, reason, at) VALUES ($1, $2, $3, $4, clock_timestamp())
