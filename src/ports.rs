@@ -198,6 +198,9 @@ pub struct Captured {
     pub rows: Rows,
     /// Whether these are all its rows.
     pub whole: bool,
+    /// Whether no checkpoint has ever written anything of it: a hint, by which a store may insert without looking first. Where it is wrong, all is
+    /// written as if it had not been given. After a write whose outcome is unknown it is not given any more.
+    pub fresh: bool,
 }
 
 /// A slice of a checkpoint.

@@ -20,6 +20,7 @@ mod server;
 mod server_kind;
 mod sql;
 mod stage;
+mod statements;
 mod unit_rows;
 mod visits;
 mod wire;

@@ -3,8 +3,10 @@
 use crate::books;
 use crate::figures::{Pair, Run, table};
 use crate::plan::{Driven, Plan, Traffic};
+use crate::processes::Cpu;
 use crate::server_kind::Server;
 use crate::stage::{Goods, Stage, Theatre, haat_binary};
+use crate::statements;
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -402,8 +404,12 @@ async fn on_stage(theatre: &Theatre, contender: &Contender, job: Job, stage: &St
         server_pid: stage.server_pid,
         store_pid: stage.store_pid,
     };
+    if job.mode == Mode::Journeys {
+        statements::begin(&stage.url).await?;
+    }
     let (plan_file, out_file) = (theatre.work.join("plan.json"), theatre.work.join("driven.json"));
     std::fs::write(&plan_file, serde_json::to_vec(&plan)?)?;
+    let begun = Cpu::now(stage.server_pid, stage.store_pid);
     let mut client = Command::new(std::env::current_exe()?)
         .arg("drive")
         .args([&plan_file, &out_file])
@@ -420,6 +426,7 @@ async fn on_stage(theatre: &Theatre, contender: &Contender, job: Job, stage: &St
     if job.mode == Mode::Journeys {
         books::checkpointed(stage).await?;
     }
+    let used = Cpu::now(stage.server_pid, stage.store_pid).since(begun);
     let settled_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let status = client.wait().await?;
     ensure!(status.success(), "the client ended with {status}");
@@ -430,6 +437,10 @@ async fn on_stage(theatre: &Theatre, contender: &Contender, job: Job, stage: &St
     books::add_up(stage, job.goods, &driven, theatre.redis_url.as_deref(), job.mode == Mode::Soldout).await?;
     if job.requests.is_some() && server.is_haat() {
         audit(theatre, stage).await?;
+    } else if job.mode == Mode::Journeys
+        && let Some(table) = statements::table(stage, driven.placed).await?
+    {
+        eprintln!("\nwhat {} had its store do for an order:\n\n{table}", contender.label);
     }
     ensure!(driven.timed > 0, "nothing was counted: give it more time");
     // A short rest of a run holds a burst of answers to what was asked before it, and so a rate that nobody has.
@@ -441,6 +452,11 @@ async fn on_stage(theatre: &Theatre, contender: &Contender, job: Job, stage: &St
     );
     let settled = settled_ms.saturating_sub(driven.first_ms) as f64 / 1000.0;
     let per_answer = |seconds: f64| seconds * 1e6 / driven.timed as f64;
+    // What a whole journey takes is had only when the last of it is in a checkpoint.
+    let (server_us, store_us) = match job.mode {
+        Mode::Journeys => (used.server * 1e6 / driven.placed as f64, used.store * 1e6 / driven.placed as f64),
+        _ => (per_answer(driven.cpu.server), per_answer(driven.cpu.store)),
+    };
     let run = Run {
         label: contender.label.clone(),
         connections: job.connections,
@@ -449,8 +465,8 @@ async fn on_stage(theatre: &Theatre, contender: &Contender, job: Job, stage: &St
         p50_us: driven.p50_us,
         p99_us: driven.p99_us,
         max_us: driven.max_us,
-        server_us: per_answer(driven.cpu.server),
-        store_us: per_answer(driven.cpu.store),
+        server_us,
+        store_us,
         client_us: per_answer(driven.cpu.client),
         counted: driven.timed,
     };

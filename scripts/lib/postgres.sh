@@ -6,6 +6,9 @@
 #   postgres_require           the same, and installs the server on Debian when we are root; else says what to do
 #   postgres_choose_user DIR   sets POSTGRES_USER to the user who can run a server in DIR
 #   postgres_init DIR          a new cluster in DIR, with a superuser and a database named haat
+#   postgres_count DIR         has the cluster, before it starts, count what its statements cost (pg_stat_statements); says when it cannot
+#   postgres_count_anew        forgets what was counted so far
+#   postgres_statements DB N   prints what the statements in database DB took since then, the dearest first, each divided by N
 #   postgres_start DIR         starts it on a free port of 127.0.0.1 (or on HAAT_POSTGRES_PORT) and sets POSTGRES_URL
 #   postgres_running DIR       true while its server lives
 #   postgres_stop DIR MODE     stops it; MODE is fast (a shutdown checkpoint) or immediate (what is there is thrown away)
@@ -148,6 +151,37 @@ CONF
     printf 'CREATE DATABASE haat\n' |
         postgres_as_user "$POSTGRES_BIN/postgres" --single -D "$dir/data" postgres >>"$dir/initdb.log" 2>&1 ||
         { cat "$dir/initdb.log" >&2; return 1; }
+}
+
+# For measurements alone: the counting itself costs a little.
+postgres_count() {
+    local library
+    for library in "$POSTGRES_BIN"/../lib/pg_stat_statements.so "$POSTGRES_BIN"/../lib/*/pg_stat_statements.so; do
+        if [ -f "$library" ]; then
+            cat >>"$1/data/postgresql.conf" <<'CONF'
+shared_preload_libraries = 'pg_stat_statements'
+pg_stat_statements.track_planning = on
+CONF
+            return 0
+        fi
+    done
+    postgres_say "left out: what statements cost: there is no pg_stat_statements here (Debian: apt-get install postgresql-contrib)"
+}
+
+postgres_counts() {
+    PGOPTIONS='-c client_min_messages=warning' "$POSTGRES_BIN/psql" "$POSTGRES_URL" -qAt -F ' | ' \
+        -c 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements' -c "$1" 2>/dev/null || true
+}
+postgres_count_anew() { postgres_counts 'SELECT pg_stat_statements_reset()' >/dev/null; }
+
+# In microseconds. What a trigger does is part of its statement; the wait for the disk at the end of a transaction is part of none.
+postgres_statements() {
+    printf 'µs of one order | planning | pages | rows | calls | statement\n'
+    postgres_counts "SELECT round(((sum(total_plan_time) + sum(total_exec_time)) * 1000 / $2)::numeric, 1),
+            round((sum(total_plan_time) * 1000 / $2)::numeric, 1), round(sum(shared_blks_hit + shared_blks_read) / $2, 1),
+            round(sum(rows)::numeric / $2, 2), sum(calls), left(regexp_replace(btrim(query, E' \n'), '\s+', ' ', 'g'), 90)
+        FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = '$1')
+        GROUP BY query ORDER BY sum(total_plan_time) + sum(total_exec_time) DESC LIMIT 14"
 }
 
 # Below the range from which Linux takes ports for outgoing connections, so that none of those gets in between.

@@ -26,13 +26,16 @@ use actix::dev::channel;
 use actix::{Addr, Context};
 use async_trait::async_trait;
 use std::fmt::Debug;
+use std::future::pending;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Called before every decision, inside the guard against panics. For tests of faults; nothing else sets it.
 pub type DecideHook = Arc<dyn Fn(EntityRef, &dyn Debug) + Send + Sync>;
@@ -308,11 +311,30 @@ impl Node {
     }
 
     /// What an actor starts from, however long the store takes to say it. So many are read at a time; the others wait
-    /// for their turn.
+    /// for their turn. The store is asked on the runtime: its connections are born there, and wait for no actor's turn.
+    /// Whoever does not want to know any more drops this.
     ///
     /// # Errors
     /// What does not pass, however often it is tried: what is there cannot be read.
-    pub(super) async fn read_back(&self, entity: EntityRef, records_too: bool) -> Result<History, StoreError> {
+    pub(super) fn read_back(
+        self: &Arc<Self>,
+        entity: EntityRef,
+        records_too: bool,
+    ) -> impl Future<Output = Result<History, StoreError>> + use<> {
+        let node = self.clone();
+        let reading = self.runtime.spawn(async move { node.read_from_store(entity, records_too).await });
+        let reading = AbortOnDropHandle::new(reading);
+        async move {
+            match reading.await.map_err(JoinError::try_into_panic) {
+                Ok(read) => read,
+                Err(Ok(panic)) => resume_unwind(panic),
+                // The runtime is stopping: then nothing matters any more.
+                Err(Err(_)) => pending().await,
+            }
+        }
+    }
+
+    async fn read_from_store(&self, entity: EntityRef, records_too: bool) -> Result<History, StoreError> {
         let mut wait = Duration::from_millis(20);
         loop {
             let read = {

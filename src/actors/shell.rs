@@ -63,6 +63,8 @@ pub struct Shell<E: Hosted> {
     last_place: Place,
     /// The version a checkpoint holds.
     checkpointed: u64,
+    /// Whether it began without anything in the store, and no checkpoint has asked for it since.
+    fresh: bool,
     /// Commands that made it panic once: their hashes.
     suspects: Vec<u64>,
 }
@@ -80,6 +82,7 @@ impl<E: Hosted> Shell<E> {
             sent: Vec::new(),
             last_place: Place::default(),
             checkpointed: 0,
+            fresh: false,
             suspects: Vec::new(),
         }
     }
@@ -494,6 +497,7 @@ impl<E: Hosted> Shell<E> {
             parts: capture.parts,
             rows: capture.rows,
             whole: capture.whole,
+            fresh: std::mem::take(&mut self.fresh),
         };
         self.node.lane.when_durable(self.last_place, Box::new(move || drop(reply.send(Some(captured)))));
     }
@@ -530,6 +534,7 @@ impl<E: Hosted> Shell<E> {
         self.node.metrics(E::KIND).restarts.increment(1);
         tracing::warn!(entity = %self.entity_ref(), restarts = restarts + 1, "an actor is started again after a panic");
         self.life = Life::Starting(None);
+        self.fresh = false;
         self.sent.clear();
         let wait = Duration::from_millis(1 << restarts.min(10)).min(Duration::from_secs(1));
         self.replay(self.last_place, wait, ctx);
@@ -644,7 +649,10 @@ impl<E: Hosted> Actor for Shell<E> {
             return;
         };
         match start.take() {
-            Some(Start::Fresh) => self.guarded(|shell| shell.up(Box::new(Built::new(shell.id)))),
+            Some(Start::Fresh) => {
+                self.fresh = true;
+                self.guarded(|shell| shell.up(Box::new(Built::new(shell.id))));
+            }
             Some(Start::Ready(built)) => {
                 self.node.metrics(E::KIND).recoveries.increment(1);
                 self.guarded(|shell| shell.up(built));

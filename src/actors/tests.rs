@@ -8,7 +8,7 @@ use crate::actors::registry::Hosted;
 use crate::actors::testing::{Answer, Bench, until};
 use crate::domain::cart::{Cart, CartCommand, CheckoutDetails};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
+use crate::domain::ids::{CartId, EntityId, OrderId, SkuId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::order::{Milestone, Order, OrderCommand};
 use crate::domain::record::IdempotencyKey;
@@ -67,6 +67,35 @@ async fn a_panic_while_a_state_is_taken_over_quarantines_the_entity() {
     bench.node.start::<Cart>(cart(2), Start::Fresh).map_or_else(|| panic!("it starts"), drop);
     bench.world.panics.store(false, Ordering::SeqCst);
     assert_eq!(heard(bench.ask::<Cart>(cart(1), get(), None, PATIENCE)).await, Err(Failure::Quarantined));
+}
+
+/// A busy thread of actors holds up no connection, and none is made on it.
+#[tokio::test]
+async fn what_is_read_for_an_actor_is_read_while_its_thread_is_busy() {
+    let (send_busy, busy) = oneshot::channel();
+    let (let_go, gate) = std::sync::mpsc::sync_channel::<()>(0);
+    let parts = parking_lot::Mutex::new((Some(send_busy), gate));
+    let hook = move |entity, _: &dyn std::fmt::Debug| {
+        let mut parts = parts.lock();
+        if entity == cart(2).entity()
+            && let Some(send_busy) = parts.0.take()
+        {
+            let _ = send_busy.send(());
+            let _ = parts.1.recv();
+        }
+    };
+    let bench = Bench::with_hook(Some(Arc::new(hook)));
+    bench.world.hold_loads.store(true, Ordering::SeqCst);
+    let loaded = bench.ask::<Cart>(cart(1), get(), None, PATIENCE);
+    let reading = || bench.world.loading.0.load(Ordering::SeqCst);
+    until("the cart to be read", || reading() == 1).await;
+    let made = bench.node.deliver::<Cart>(cart(2), Envelope::Peer(create()), None, true);
+    assert!(made.is_ok());
+    busy.await.expect("the only thread of actors is busy");
+    bench.world.go_on.add_permits(1);
+    until("the store's answer to be taken", || reading() == 0).await;
+    drop(let_go);
+    assert!(heard(loaded).await.is_ok());
 }
 
 /// The records of an actor that died may be on their way to the journal when its successor reads it.

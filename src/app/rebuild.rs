@@ -167,5 +167,6 @@ fn capture(replayed: &Replayed, built: Rebuilt, now: Timestamp) -> Captured {
         Rebuilt::Vendor(built) => parts(*built, now),
     };
     let whole = whole || replayed.history.snapshot.is_none();
-    Captured { entity: replayed.entity, version, wake_at, parts, rows, whole }
+    // A rebuild that was killed may have written it already.
+    Captured { entity: replayed.entity, version, wake_at, parts, rows, whole, fresh: false }
 }

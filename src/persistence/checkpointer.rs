@@ -168,8 +168,8 @@ impl Checkpointer {
             let (slice, after) = rest.split_at(self.pace().slice.min(rest.len()));
             rest = after;
             let slice_started = Instant::now();
-            let captured = self.capture(slice, stuck).await;
-            self.write(&captured, &[]).await?;
+            let mut captured = self.capture(slice, stuck).await;
+            self.write(&mut captured, &[]).await?;
             for captured in &captured {
                 if boundary.changed.get(&captured.entity).is_some_and(|version| captured.version > *version) {
                     ahead.insert(captured.entity, captured.version);
@@ -180,7 +180,7 @@ impl Checkpointer {
             self.give_way(slice_started.elapsed()).await;
         }
         let advance = self.advance(&boundary, stuck);
-        self.write(&[], &advance).await?;
+        self.write(&mut [], &advance).await?;
         // A quarantined entity is stuck until someone has looked at it. What all others recorded is held all the same: counted as lag, it
         // would have every write of the node refused in the end.
         self.lane.checkpointed(boundary.written);
@@ -208,10 +208,10 @@ impl Checkpointer {
         boundary.seqs.iter().copied().filter(free).collect()
     }
 
-    async fn write(&self, entities: &[Captured], advance: &[(u16, u64)]) -> Result<(), StoreError> {
+    async fn write(&self, entities: &mut [Captured], advance: &[(u16, u64)]) -> Result<(), StoreError> {
         let mut wait = Duration::from_millis(50);
         loop {
-            match self.store.write(CheckpointWrite { owned: &self.owned, entities, advance }).await {
+            match self.store.write(CheckpointWrite { owned: &self.owned, entities: &*entities, advance }).await {
                 Ok(written) => {
                     self.report(&written.refused);
                     let refused = written.refused.iter().map(|refused| refused.entity);
@@ -220,6 +220,8 @@ impl Checkpointer {
                 }
                 Err(StoreError::Unavailable(error)) => {
                     tracing::warn!(%error, "a checkpoint could not be written: it is tried again");
+                    // It may have been, all or some of it.
+                    entities.iter_mut().for_each(|captured| captured.fresh = false);
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(2));
                 }

@@ -14,6 +14,7 @@ pub(super) const POSTGRES: &[Step] = &[
     (2, "read tables", include_str!("../../migrations/postgres/0002_read_tables.sql")),
     (3, "order status", include_str!("../../migrations/postgres/0003_order_status.sql")),
     (4, "archive", include_str!("../../migrations/postgres/0004_archive.sql")),
+    (5, "checks of many rows", include_str!("../../migrations/postgres/0005_checks_of_many_rows.sql")),
 ];
 
 /// Every migration of `SQLite`, in order.
@@ -22,6 +23,7 @@ pub(super) const SQLITE: &[Step] = &[
     (2, "read tables", include_str!("../../migrations/sqlite/0002_read_tables.sql")),
     (3, "order status", include_str!("../../migrations/sqlite/0003_order_status.sql")),
     (4, "archive", include_str!("../../migrations/sqlite/0004_archive.sql")),
+    (5, "checks of many rows", include_str!("../../migrations/sqlite/0005_checks_of_many_rows.sql")),
 ];
 
 /// These migrations, ready to run.

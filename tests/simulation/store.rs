@@ -288,6 +288,9 @@ impl Server {
         }
         let mut written = Written::default();
         for captured in captured {
+            if captured.fresh && disk.snapshots.contains_key(&captured.entity) {
+                self.world.breach(format_args!("{} is taken for new and has a snapshot", captured.entity));
+            }
             let refuses = || {
                 // An archive's rows are nobody's.
                 let refuses = self.origin.is_none() && self.world.fault("refused rows", self.world.plan.refusals);

@@ -4,7 +4,7 @@ use crate::on_both_stores;
 use crate::samples::{at, capture_order, captured, order_id, order_row, paid, part, vendor_id, write_all};
 use haat::domain::entity::Part;
 use haat::domain::ids::EntityId;
-use haat::ports::{CheckpointWrite, OrdersOf, Partition, Store, StoreError};
+use haat::ports::{Captured, CheckpointWrite, OrdersOf, Partition, Store, StoreError};
 use sqlx::Connection;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -45,6 +45,61 @@ on_both_stores! {
         assert_eq!(store.snapshots.load(entity).await.expect("it loads"), None);
         assert_eq!(checkpoints(&store).await, [0; 16]);
         assert!(matches!(advance(&store, &old[..1], &[(1, 9)]).await, Err(StoreError::Fenced)), "not its own partition");
+    }
+
+    /// It is a hint: of what is there already nothing is lost, nothing goes back, and nothing is refused.
+    async fn what_is_taken_for_new_and_is_not_is_written_all_the_same(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let fresh = |captured: Captured| Captured { fresh: true, ..captured };
+        let (one, other, third) = (order_row("one", at(1)), order_row("other", at(2)), order_row("third", at(3)));
+        write_all(&store, &owned, &[capture_order(1, one.clone()), capture_order(3, paid(other.clone()))]).await;
+        let mut older = capture_order(2, other.clone());
+        older.parts.push(part("older", "{}"));
+        let newer = Captured { parts: vec![part("", "newer")], ..capture_order(2, paid(one.clone())) };
+        let all = [fresh(newer), fresh(older), fresh(capture_order(1, third.clone()))];
+        write_all(&store, &owned, &all).await;
+        // The very same once more, as after a write whose outcome is unknown.
+        write_all(&store, &owned, &all).await;
+        let written = store.queries.orders(OrdersOf::All, None, 9).await.expect("orders");
+        assert_eq!(written, [third, paid(other.clone()), paid(one.clone())]);
+        let loaded = store.snapshots.load(one.id.entity()).await.expect("it loads").expect("it is there");
+        assert_eq!((loaded.version, loaded.parts), (2, vec![part("", "newer")]));
+        let loaded = store.snapshots.load(other.id.entity()).await.expect("it loads").expect("it is there");
+        assert_eq!((loaded.version, loaded.parts.len()), (3, 1), "of what is older nothing is added");
+    }
+
+    /// Only the snapshot, or only the rows, are there already.
+    async fn what_is_there_in_part_is_written_whole(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let (one, other) = (order_row("one", at(1)), order_row("other", at(2)));
+        write_all(&store, &owned, &[captured(one.id.entity(), 1, vec![part("", "{}")])]).await;
+        write_all(&store, &owned, &[capture_order(1, other.clone())]).await;
+        fixture.execute("DELETE FROM snapshot WHERE version = 1 AND entity IN (SELECT id FROM orders)").await.expect("gone");
+        let fresh = [one.clone(), other.clone()].map(|row| Captured { fresh: true, ..capture_order(2, paid(row)) });
+        write_all(&store, &owned, &fresh).await;
+        let written = store.queries.orders(OrdersOf::All, None, 9).await.expect("orders");
+        assert_eq!(written, [paid(other.clone()), paid(one.clone())]);
+        for row in [one, other] {
+            let loaded = store.snapshots.load(row.id.entity()).await.expect("it loads").expect("it is there");
+            assert_eq!(loaded.version, 2);
+        }
+    }
+
+    /// A key given twice among new rows is refused as ever, and its entity alone.
+    async fn a_new_order_with_a_share_too_many_is_singled_out(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let mut wrong = order_row("wrong", at(9));
+        let mut twice = wrong.sub_orders[0].clone();
+        (twice.id, twice.total) = (haat::domain::ids::SubOrderId::from_uuid(crate::samples::uuid("twice")), 0);
+        wrong.sub_orders.push(twice);
+        let mut all: Vec<Captured> =
+            (0..20).map(|number| capture_order(1, order_row(&format!("{number}"), at(number)))).collect();
+        all.insert(7, capture_order(1, wrong.clone()));
+        all.iter_mut().for_each(|captured| captured.fresh = true);
+        let refused = crate::samples::write(&store, &owned, &all).await.expect("the rest is written");
+        assert_eq!(refused.iter().map(|refused| refused.entity).collect::<Vec<_>>(), [wrong.id.entity()]);
+        assert_eq!(store.queries.orders(OrdersOf::All, None, 99).await.expect("orders").len(), 20);
+        assert!(store.snapshots.load(wrong.id.entity()).await.expect("it loads").is_some());
     }
 
     async fn the_lease_is_renewed_while_a_checkpoint_is_written(fixture) {

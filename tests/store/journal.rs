@@ -2,6 +2,7 @@
 
 use crate::on_both_stores;
 use crate::samples::{at, frame};
+use haat::domain::ids::EntityId;
 use haat::ports::{CheckpointWrite, Codec, Landed, StoreError};
 
 on_both_stores! {
@@ -97,5 +98,32 @@ on_both_stores! {
         store.journal.append(&batch).await.expect("8 MiB in 16 frames");
         assert_eq!(store.journal.landed(&batch).await.expect("an answer"), Landed::All);
         assert_eq!(store.journal.frames(15, taken[15].tail_seq, 1).await.expect("frames"), [batch[15].clone()]);
+    }
+}
+
+/// Whoever reads holds all connections for reading, and the commit path goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_the_outcome_of_an_append_waits_for_no_reader() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let (store, taken) = fixture.open_and_take().await;
+    let mut lock = fixture.connection().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE snapshot IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.expect("locked");
+    let readers: Vec<_> = (0..fixture.config().options.read_connections)
+        .map(|_| {
+            let snapshots = store.snapshots.clone();
+            tokio::spawn(async move { snapshots.load(crate::samples::order_id("one").entity()).await })
+        })
+        .collect();
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while usize::try_from(fixture.number(waiting).await) != Ok(readers.len()) {}
+    let ours = [frame(&taken[1], 1, "ours", b"ours")];
+    store.journal.append(&ours).await.expect("appended");
+    assert!(matches!(store.journal.append(&ours).await, Err(StoreError::Collision)));
+    assert_eq!(store.journal.landed(&ours).await.expect("an answer"), Landed::All);
+    store.journal.renew(&taken, std::time::Duration::ZERO).await.expect("renewed");
+    sqlx::raw_sql("COMMIT").execute(&mut lock).await.expect("let go");
+    for reader in readers {
+        assert_eq!(reader.await.expect("it ends").expect("it loads"), None);
     }
 }

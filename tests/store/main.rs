@@ -9,6 +9,7 @@ mod journal;
 mod lane;
 mod opening;
 mod ownership;
+mod plans;
 mod queries;
 mod refusals;
 mod samples;

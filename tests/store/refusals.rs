@@ -5,6 +5,7 @@ use crate::samples::{at, capture_order, capture_vendor, order_row, vendor_rows, 
 use haat::domain::order::OrderStatus;
 use haat::domain::rows::OrderRow;
 use haat::ports::{Captured, CheckpointWrite, OrdersOf};
+use sqlx::AssertSqlSafe;
 
 fn spoiled(seed: &str, spoil: fn(&mut OrderRow)) -> Captured {
     let mut row = order_row(seed, at(5));
@@ -152,4 +153,130 @@ async fn on_postgres_rows_changed_by_hand_are_checked_too() {
         assert!(fixture.execute(wrong).await.is_err(), "{wrong}");
     }
     fixture.execute("UPDATE order_lines SET title = 'Bowl'").await.expect("a change that adds up");
+}
+
+/// Each relation between tables, broken from each of its sides by one statement, and what the refusal names.
+#[tokio::test]
+async fn on_postgres_orphans_made_by_hand_are_refused_by_name() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let (store, owned) = fixture.open_and_take().await;
+    let vendor = capture_vendor(1, vendor_rows("one", "Cup", at(1)));
+    let orders = ["one", "other"].map(|seed| capture_order(1, order_row(seed, at(1))));
+    write_all(&store, &owned, &[vendor]).await;
+    write_all(&store, &owned, &orders).await;
+    let one = "(SELECT min(id::text)::uuid FROM orders)";
+    for (named, wrong) in [
+        ("products_vendor_id_fkey", "DELETE FROM vendors".to_owned()),
+        ("products_vendor_id_fkey", "UPDATE vendors SET id = gen_random_uuid()".to_owned()),
+        ("products_vendor_id_fkey", "UPDATE products SET vendor_id = gen_random_uuid()".to_owned()),
+        (
+            "products_vendor_id_fkey",
+            "INSERT INTO products SELECT gen_random_uuid(), gen_random_uuid(), title, title_folded, description, category,
+             created_at, sku_ids, version FROM products"
+                .to_owned(),
+        ),
+        ("products_vendor_id_fkey", "TRUNCATE vendors".to_owned()),
+        ("skus_product_id_fkey", "DELETE FROM products".to_owned()),
+        ("skus_product_id_fkey", "UPDATE products SET id = gen_random_uuid()".to_owned()),
+        ("skus_product_id_fkey", "UPDATE skus SET product_id = gen_random_uuid()".to_owned()),
+        ("skus_product_id_fkey", "TRUNCATE products".to_owned()),
+        ("sub_orders_order_id_fkey", format!("DELETE FROM orders WHERE id = {one}")),
+        ("sub_orders_order_id_fkey", format!("UPDATE orders SET id = gen_random_uuid() WHERE id = {one}")),
+        ("sub_orders_order_id_fkey", "TRUNCATE orders".to_owned()),
+        (
+            "payments_order_id_fkey",
+            format!(
+                "DELETE FROM order_lines WHERE order_id = {one}; DELETE FROM sub_orders WHERE order_id = {one};
+                 DELETE FROM orders WHERE id = {one}"
+            ),
+        ),
+        ("payments_order_id_fkey", format!("UPDATE payments SET order_id = gen_random_uuid() WHERE order_id = {one}")),
+        (
+            "payments_order_id_fkey",
+            "INSERT INTO payments SELECT gen_random_uuid(), method, status, currency, captured, refunded, version FROM payments"
+                .to_owned(),
+        ),
+        ("line_of_a_share", format!("UPDATE order_lines SET vendor_id = gen_random_uuid() WHERE order_id = {one}")),
+        ("line_of_a_share", format!("UPDATE sub_orders SET vendor_id = gen_random_uuid() WHERE order_id = {one}")),
+        ("line_of_a_share", format!("DELETE FROM sub_orders WHERE order_id = {one}")),
+        ("line_of_a_share", "TRUNCATE sub_orders".to_owned()),
+        ("line_of_a_share", format!("UPDATE order_lines SET order_id = gen_random_uuid() WHERE order_id = {one}")),
+        (
+            "line_of_a_share",
+            "INSERT INTO order_lines SELECT gen_random_uuid(), sku_id, vendor_id, position, title, quantity, unit_price, currency,
+             line_total, version FROM order_lines LIMIT 1"
+                .to_owned(),
+        ),
+        ("order_adds_up", format!("UPDATE orders SET total = 451, total_due = 451 WHERE id = {one}")),
+        ("order_adds_up", format!("DELETE FROM order_lines WHERE order_id = {one}")),
+        ("order_adds_up", "TRUNCATE order_lines".to_owned()),
+        ("order_adds_up", format!("UPDATE sub_orders SET total = total + 1 WHERE order_id = {one}")),
+        // Parts that change hands: both orders are looked at.
+        (
+            "order_adds_up",
+            format!(
+                "UPDATE order_lines SET sku_id = gen_random_uuid(), order_id = (SELECT max(id::text)::uuid FROM orders)
+                 WHERE order_id = {one}"
+            ),
+        ),
+    ] {
+        let refused = fixture.execute(&wrong).await.expect_err(&wrong);
+        let refused = refused.as_database_error().expect("the database refuses it");
+        assert_eq!(refused.constraint(), Some(named), "{wrong}: {refused}");
+        assert!(refused.message().contains(named), "{wrong}: {refused}");
+    }
+    assert_eq!(fixture.number("SELECT count(*) FROM unchecked").await, 0);
+    assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders").len(), 2);
+}
+
+/// What belongs together may be changed by several statements: it is looked at when the transaction ends, or when it asks.
+#[tokio::test]
+async fn on_postgres_changes_by_hand_are_checked_at_the_end_of_their_transaction() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let (store, owned) = fixture.open_and_take().await;
+    write_all(&store, &owned, &[capture_vendor(1, vendor_rows("one", "Cup", at(1)))]).await;
+    write_all(&store, &owned, &["one", "other"].map(|seed| capture_order(1, order_row(seed, at(1))))).await;
+    let dearer = "
+        UPDATE order_lines SET unit_price = 151, line_total = quantity * 151 WHERE unit_price = 150;
+        UPDATE sub_orders SET total = 302 WHERE total = 300;";
+    let and_so_is_the_order = "UPDATE orders SET total = 452, total_due = 452;";
+    let now = "SET CONSTRAINTS ALL IMMEDIATE;";
+    let fixture = &fixture;
+    let refused = |sql: String| async move { fixture.execute(&sql).await.expect_err("it does not add up") };
+    refused(format!("BEGIN; {dearer} COMMIT")).await;
+    refused(format!("BEGIN; {dearer} {now} {and_so_is_the_order} COMMIT")).await;
+    fixture.execute(&format!("BEGIN; {dearer} {and_so_is_the_order} {now} COMMIT")).await.expect("it adds up");
+    fixture
+        .execute("BEGIN; DELETE FROM vendors; DELETE FROM products; DELETE FROM skus; COMMIT")
+        .await
+        .expect("all gone");
+    fixture.execute("TRUNCATE orders, payments, sub_orders, order_lines").await.expect("all gone");
+    assert_eq!(fixture.number("SELECT count(*) FROM unchecked").await, 0);
+}
+
+/// Each of two transactions alone leaves everything sound; the second to end sees what the first has done.
+#[tokio::test]
+async fn on_postgres_two_transactions_check_one_after_the_other() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let (store, owned) = fixture.open_and_take().await;
+    write_all(&store, &owned, &[capture_vendor(1, vendor_rows("one", "Cup", at(1)))]).await;
+    fixture.execute("DELETE FROM skus; DELETE FROM products").await.expect("a vendor without products");
+    let (mut one, mut other) = (fixture.connection().await, fixture.connection().await);
+    let product = "INSERT INTO products
+        SELECT gen_random_uuid(), id, 'Cup', 'cup', NULL, NULL, now(), '{}', 1 FROM vendors";
+    sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {product}; SET CONSTRAINTS ALL IMMEDIATE")))
+        .execute(&mut one)
+        .await
+        .expect("sound");
+    let gone = sqlx::raw_sql("BEGIN; DELETE FROM vendors; COMMIT").execute(&mut other);
+    let commit = async {
+        let waits =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
+        while fixture.number(waits).await == 0 {}
+        sqlx::raw_sql("COMMIT").execute(&mut one).await
+    };
+    let (gone, committed) = tokio::join!(gone, commit);
+    committed.expect("the product is there");
+    let refused = gone.expect_err("and so its vendor stays");
+    assert_eq!(refused.as_database_error().and_then(|error| error.constraint()), Some("products_vendor_id_fkey"));
 }

@@ -48,7 +48,7 @@ pub fn gone(name: &str) -> Part {
 }
 
 pub fn captured(entity: EntityRef, version: u64, parts: Vec<Part>) -> Captured {
-    Captured { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true }
+    Captured { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true, fresh: false }
 }
 
 /// An order of 2 × 150 and 3 × 50 from two vendors, not paid yet.

@@ -1,6 +1,6 @@
 //! The course of a checkpoint: the same on both stores. What it upserts with stands beside each store.
 
-use super::{Db, Inner, SLICE_ENTITIES, SLICE_PIECES, upserts};
+use super::{Db, FRESH_IS_INSERTED, Inner, LOOKUPS_STAY_PREPARED, SLICE_ENTITIES, SLICE_PIECES, upserts};
 use crate::domain::ids::EntityRef;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::ports::{Captured, CheckpointWrite, Checkpoints, Partition, RefusedRows, StoreError, Written};
@@ -114,9 +114,7 @@ async fn fill(
         .collect();
     let mut written = Written::default();
     for chunk in chunks(entities) {
-        let newer = upserts::newer_heads(transaction, chunk).await?;
-        let current: Vec<&Captured> = chunk.iter().filter(|captured| !newer.contains(&captured.entity)).collect();
-        upserts::parts(transaction, &current).await?;
+        write_parts(transaction, chunk).await?;
         write_rows(transaction, chunk, &marked, &mut written).await?;
     }
     if advance.is_empty() || upserts::advance(transaction, owned, advance).await? {
@@ -124,6 +122,30 @@ async fn fill(
     } else {
         Ok(None)
     }
+}
+
+/// Writes the parts of all these entities but those of which there is something newer.
+async fn write_parts(transaction: &mut Transaction<'_, Db>, chunk: &[Captured]) -> Result<(), sqlx::Error> {
+    let (fresh, mut known): (Vec<&Captured>, Vec<&Captured>) =
+        chunk.iter().partition(|captured| captured.fresh && FRESH_IS_INSERTED);
+    if !fresh.is_empty() {
+        let mut attempt = transaction.begin().await?;
+        match upserts::parts(&mut attempt, &fresh, true).await {
+            Ok(()) => attempt.commit().await?,
+            Err(error) if kind(&error) == ErrorKind::Duplicate => {
+                attempt.rollback().await?;
+                tracing::warn!(%error, "an entity was taken for new and is not: all are looked up");
+                known = chunk.iter().collect();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if !known.is_empty() {
+        let newer = upserts::newer_heads(transaction, &known).await?;
+        known.retain(|captured| !newer.contains(&captured.entity));
+        upserts::parts(transaction, &known, false).await?;
+    }
+    Ok(())
 }
 
 /// Writes the rows of all these entities; where constraints refuse some, halves the entities until each is singled out.
@@ -134,9 +156,10 @@ async fn write_rows(
     written: &mut Written,
 ) -> Result<(), sqlx::Error> {
     let mut waiting = vec![chunk];
+    let mut all_known = !FRESH_IS_INSERTED;
     while let Some(entities) = waiting.pop() {
         let mut attempt = transaction.begin().await?;
-        let reason = match upserts::rows(&mut attempt, entities).await {
+        let reason = match upserts::rows(&mut attempt, entities, all_known).await {
             Ok(None) => {
                 attempt.commit().await?;
                 for captured in entities {
@@ -153,6 +176,13 @@ async fn write_rows(
                 continue;
             }
             Ok(Some(reason)) => reason,
+            // Rows may be there that were taken for new. A key that is given twice is refused the second time, too.
+            Err(error) if kind(&error) == ErrorKind::Duplicate && !all_known => {
+                attempt.rollback().await?;
+                all_known = true;
+                waiting.push(entities);
+                continue;
+            }
             Err(error) => reason_of(error)?,
         };
         attempt.rollback().await?;
@@ -178,7 +208,8 @@ fn reason_of(error: sqlx::Error) -> Result<String, sqlx::Error> {
 
 async fn unmark(transaction: &mut Transaction<'_, Db>, entity: EntityRef) -> Result<(), sqlx::Error> {
     let delete = sqlx::query("DELETE FROM refused_rows WHERE kind = $1 AND entity = $2");
-    delete.bind(entity.kind.name()).bind(entity.uuid).execute(&mut **transaction).await.map(|_| ())
+    let delete = delete.persistent(LOOKUPS_STAY_PREPARED).bind(entity.kind.name()).bind(entity.uuid);
+    delete.execute(&mut **transaction).await.map(|_| ())
 }
 
 /// The version as a column holds it. It counts an entity's records one by one, and so never comes near 63 bits.
@@ -239,6 +270,7 @@ mod tests {
             parts: vec![Part { name: String::new(), state: None }; parts],
             rows: Rows::default(),
             whole: true,
+            fresh: false,
         };
         let entities = [of(9), of(1), of(2), of(3), of(1), of(1)];
         assert_eq!(slice_of(&entities, 3, 5), 1, "one that is too large goes alone");

@@ -1,6 +1,6 @@
 //! Reading the journal: the same SQL on both stores.
 
-use super::{Db, Inner, upserts};
+use super::{Db, Inner, LOOKUPS_STAY_PREPARED, upserts};
 use crate::persistence::slot::within;
 use crate::persistence::values::{Moment, columns, signed, unsigned};
 use crate::ports::{Codec, Frame, Landed, Partition, StoreError};
@@ -60,8 +60,9 @@ fn frame(columns: FrameColumns) -> Result<Frame, StoreError> {
 
 impl Inner {
     pub(super) async fn all_partitions(&self) -> Result<Vec<Partition>, StoreError> {
+        let partitions = sqlx::query_as(PARTITIONS).persistent(LOOKUPS_STAY_PREPARED);
         let rows: Vec<(i16, i64, i64, i64, i64)> =
-            within(self.query_timeout, sqlx::query_as(PARTITIONS).fetch_all(&self.reads)).await?;
+            within(self.query_timeout, partitions.fetch_all(&self.reads)).await?;
         let partition = |(id, epoch, checkpoint_seq, base_seq, tail_seq)| {
             Ok(Partition {
                 id: u16::try_from(id).map_err(|_| StoreError::Invalid(format!("no partition has number {id}")))?,
@@ -81,6 +82,7 @@ impl Inner {
         max_bytes: usize,
     ) -> Result<Vec<Frame>, StoreError> {
         let query = sqlx::query_as::<_, FrameColumns>(FRAMES)
+            .persistent(LOOKUPS_STAY_PREPARED)
             .bind(i32::from(partition))
             .bind(signed(after_seq)?)
             .bind(i64::try_from(max_bytes.max(1)).unwrap_or(i64::MAX));
@@ -95,7 +97,8 @@ impl Inner {
             let mut transaction = upserts::begin(held.connection()).await?;
             // What a writer whose term is over has begun to append ends before its place can become free.
             upserts::wait_for_appends(&mut transaction).await?;
-            let raised = sqlx::query(RAISE_BASE).bind(id).bind(up_to).execute(&mut *transaction).await?;
+            let raise = sqlx::query(RAISE_BASE).persistent(LOOKUPS_STAY_PREPARED).bind(id).bind(up_to);
+            let raised = raise.execute(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(raised)
         };
@@ -108,7 +111,8 @@ impl Inner {
         let mut dropped = 0;
         loop {
             let mut held = self.checkpointer().await?;
-            let some = sqlx::query(DROP).bind(id).bind(up_to).execute(held.connection());
+            let some = sqlx::query(DROP).persistent(LOOKUPS_STAY_PREPARED).bind(id).bind(up_to);
+            let some = some.execute(held.connection());
             let some = tokio::time::timeout(self.checkpoint_timeout, some).await;
             match held.settle_timed(some)?.rows_affected() {
                 0 => return Ok(dropped),
@@ -129,8 +133,11 @@ impl Inner {
             place.push_bind(*partition).push_bind(*seq);
         });
         query.push(")");
-        let found: Vec<(i16, i64, Uuid)> =
-            within(self.query_timeout, query.build_query_as().persistent(false).fetch_all(&self.reads)).await?;
+        // On the connection that appends: nobody else is waited for.
+        let mut held = self.appender()?.hold().await?;
+        let look = query.build_query_as().persistent(false).fetch_all(held.connection());
+        let found = tokio::time::timeout(self.append_timeout, look).await;
+        let found: Vec<(i16, i64, Uuid)> = held.settle_timed(found)?;
         let is_ours = |frame: &Frame, (partition, seq, batch): &(i16, i64, Uuid)| {
             u16::try_from(*partition) == Ok(frame.partition)
                 && u64::try_from(*seq) == Ok(frame.seq)

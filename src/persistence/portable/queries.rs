@@ -1,6 +1,6 @@
 //! Lists and reports over the read tables: the same SQL on both stores.
 
-use super::{BEGIN_READING, Db, Inner};
+use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED};
 use crate::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
 use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
@@ -235,8 +235,9 @@ impl Inner {
         limit: u32,
     ) -> Result<(Vec<OrderColumns>, Vec<ShareColumns>, Vec<LineColumns>), sqlx::Error> {
         let mut transaction = self.lists.begin_with(BEGIN_READING).await?;
-        let orders: Vec<OrderColumns> =
-            page_of_orders(of, after, limit).build_query_as().fetch_all(&mut *transaction).await?;
+        let mut page = page_of_orders(of, after, limit);
+        let page = page.build_query_as().persistent(LOOKUPS_STAY_PREPARED);
+        let orders: Vec<OrderColumns> = page.fetch_all(&mut *transaction).await?;
         if orders.is_empty() {
             return Ok((orders, Vec::new(), Vec::new()));
         }
@@ -258,10 +259,12 @@ impl Inner {
 
     async fn read_catalog(&self) -> Result<(Vec<(Uuid, String)>, Vec<ProductColumns>, Vec<SkuColumns>), sqlx::Error> {
         let mut transaction = self.tables.begin_with(BEGIN_READING).await?;
-        let vendors = sqlx::query_as("SELECT id, name FROM vendors ORDER BY id").fetch_all(&mut *transaction).await?;
+        let vendors = sqlx::query_as("SELECT id, name FROM vendors ORDER BY id").persistent(LOOKUPS_STAY_PREPARED);
+        let vendors = vendors.fetch_all(&mut *transaction).await?;
         let mut products = QueryBuilder::<Db>::new(PRODUCTS);
-        let products = products.push(" ORDER BY id").build_query_as().fetch_all(&mut *transaction).await?;
-        let skus = sqlx::query_as(SKUS).fetch_all(&mut *transaction).await?;
+        let products = products.push(" ORDER BY id").build_query_as().persistent(LOOKUPS_STAY_PREPARED);
+        let products = products.fetch_all(&mut *transaction).await?;
+        let skus = sqlx::query_as(SKUS).persistent(LOOKUPS_STAY_PREPARED).fetch_all(&mut *transaction).await?;
         transaction.commit().await?;
         Ok((vendors, products, skus))
     }
@@ -313,7 +316,8 @@ impl Queries for Inner {
             query.push(", ").push_bind(product.uuid()).push(")");
         }
         query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(limit));
-        let rows = within(self.query_timeout, query.build_query_as().fetch_all(&self.lists)).await?;
+        let query = query.build_query_as().persistent(LOOKUPS_STAY_PREPARED);
+        let rows = within(self.query_timeout, query.fetch_all(&self.lists)).await?;
         Ok(rows.into_iter().map(product).collect())
     }
 
@@ -331,7 +335,8 @@ impl Queries for Inner {
 
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
         let query =
-            sqlx::query_as::<_, (String, i64)>("SELECT status, count(*) FROM orders GROUP BY status ORDER BY status");
+            sqlx::query_as::<_, (String, i64)>("SELECT status, count(*) FROM orders GROUP BY status ORDER BY status")
+                .persistent(LOOKUPS_STAY_PREPARED);
         let rows = within(self.checkpoint_timeout, query.fetch_all(&self.tables)).await?;
         let count = |(status, count): (String, i64)| {
             Ok((OrderStatus::from_name(&status).ok_or_else(|| unknown("order status", &status))?, unsigned(count)?))

@@ -1,6 +1,6 @@
 //! Reading snapshots: the same SQL on both stores.
 
-use super::{Db, Inner};
+use super::{Db, Inner, LOOKUPS_STAY_PREPARED};
 use crate::domain::entity::Part;
 use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::time::Timestamp;
@@ -69,7 +69,8 @@ fn gather(rows: Vec<PartColumns>) -> Result<Vec<Snapshot>, StoreError> {
 #[async_trait]
 impl Snapshots for Inner {
     async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError> {
-        let query = sqlx::query_as::<_, PartColumns>(LOAD).bind(entity.kind.name()).bind(entity.uuid);
+        let query = sqlx::query_as::<_, PartColumns>(LOAD).persistent(LOOKUPS_STAY_PREPARED);
+        let query = query.bind(entity.kind.name()).bind(entity.uuid);
         let rows = within(self.query_timeout, query.fetch_all(&self.reads)).await?;
         Ok(gather(rows)?.pop())
     }
@@ -100,6 +101,7 @@ impl Snapshots for Inner {
         let (from, kind, uuid) = after
             .map_or((Timestamp::from_millis(0), "", Uuid::nil()), |(entity, at)| (at, entity.kind.name(), entity.uuid));
         let query = sqlx::query_as::<_, (String, Uuid, Moment)>(DUE)
+            .persistent(LOOKUPS_STAY_PREPARED)
             .bind(Moment(until))
             .bind(Moment(from))
             .bind(kind)
@@ -112,7 +114,8 @@ impl Snapshots for Inner {
     async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError> {
         // Before the first: no kind's name is empty.
         let (kind, uuid) = after.map_or(("", Uuid::nil()), |entity| (entity.kind.name(), entity.uuid));
-        let query = sqlx::query_as::<_, PartColumns>(SCAN).bind(kind).bind(uuid).bind(i64::from(limit));
+        let query = sqlx::query_as::<_, PartColumns>(SCAN).persistent(LOOKUPS_STAY_PREPARED);
+        let query = query.bind(kind).bind(uuid).bind(i64::from(limit));
         gather(within(self.query_timeout, query.fetch_all(&self.reads)).await?)
     }
 }

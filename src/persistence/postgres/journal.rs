@@ -1,8 +1,8 @@
 //! The journal on Postgres: appends in one round trip, and ownership by epochs and leases on the database's clock.
 
-use super::{Inner, arrays};
+use super::{Inner, LOOKUPS_STAY_PREPARED, arrays};
 use crate::domain::time::Timestamp;
-use crate::persistence::slot::{ErrorKind, kind, within};
+use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::{Moment, signed};
 use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
 use async_trait::async_trait;
@@ -84,7 +84,8 @@ impl Inner {
         for _ in 0..EPOCH_FRAME_TRIES {
             let (ids, epochs): (Vec<i16>, Vec<i64>) = missing.iter().copied().unzip();
             let mut held = self.ownership.hold().await?;
-            let append = sqlx::query_scalar::<_, i16>(APPEND_EPOCH_FRAMES).bind(ids).bind(epochs).bind(Moment(now));
+            let append = sqlx::query_scalar::<_, i16>(APPEND_EPOCH_FRAMES).persistent(LOOKUPS_STAY_PREPARED);
+            let append = append.bind(ids).bind(epochs).bind(Moment(now));
             let outcome = timeout(self.query_timeout, append.fetch_all(held.connection())).await;
             let written: BTreeSet<i16> = held.settle_timed(outcome)?.into_iter().collect();
             missing.retain(|(id, _)| !written.contains(id));
@@ -103,7 +104,9 @@ impl Inner {
         )
         .bind(&ids)
         .bind(epochs);
-        let count = within(self.query_timeout, count.fetch_one(&self.reads)).await?;
+        let mut held = self.ownership.hold().await?;
+        let outcome = timeout(self.query_timeout, count.fetch_one(held.connection())).await;
+        let count = held.settle_timed(outcome)?;
         if usize::try_from(count) == Ok(ids.len()) { Ok(()) } else { Err(StoreError::Fenced) }
     }
 }

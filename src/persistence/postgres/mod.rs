@@ -39,6 +39,13 @@ const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// How long past the server's own limit an answer is waited for.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Whether a statement that looks up in a table that grows is kept prepared: never. A plan that was made while the table was small, and kept, reads
+/// the whole of it each time, until someone analyzes it. An unnamed statement is planned each time, with its arguments.
+const LOOKUPS_STAY_PREPARED: bool = false;
+
+/// Whether what is said to be new is inserted without looking first: that costs less.
+const FRESH_IS_INSERTED: bool = true;
+
 /// How many entities one transaction of a checkpoint writes at most: appends do not wait for it, so a great many.
 const SLICE_ENTITIES: usize = 50_000;
 /// How many parts and rows, unless a single entity has more.
@@ -78,6 +85,12 @@ impl Inner {
         }
     }
 
+    /// The connection of the commit path, which nobody else ever holds.
+    #[allow(clippy::unnecessary_wraps, reason = "the other store may have none")]
+    fn appender(&self) -> Result<&Slot<PgConnection>, StoreError> {
+        Ok(&self.append)
+    }
+
     /// The connection of the checkpointer.
     async fn checkpointer(&self) -> Result<Held<'_, PgConnection>, StoreError> {
         self.may_write()?;
@@ -108,6 +121,10 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
     let limited = |timeout: Duration| {
         base.clone().options([
             ("synchronous_commit", "on".to_owned()),
+            // The pages that are looked up in are in memory, or on a disk that does not turn: an index is worth it from the second page on.
+            ("random_page_cost", "1.1".to_owned()),
+            // No statement here is worth compiling; a wrong estimate must not lead to it.
+            ("jit", "off".to_owned()),
             ("default_transaction_read_only", read_only.to_owned()),
             ("statement_timeout", timeout.as_millis().to_string()),
             ("idle_in_transaction_session_timeout", "10s".to_owned()),
@@ -117,6 +134,8 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         ])
     };
     let slot = |timeout| Slot::new(limited(timeout), options.connect_timeout);
+    // Checkpoints write orders with all that belongs to them: see the triggers of the read tables.
+    let whole_orders = limited(options.checkpoint_timeout).options([("haat.whole_orders", "on")]);
     let pool = |connections, timeout| {
         that_answers(timeout + GRACE)
             .max_connections(connections)
@@ -133,7 +152,7 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         append: slot(options.append_timeout),
         append_timeout: options.append_timeout + GRACE,
         ownership: slot(options.checkpoint_timeout),
-        checkpoint: slot(options.checkpoint_timeout),
+        checkpoint: Slot::new(whole_orders, options.connect_timeout),
         checkpoint_timeout: options.checkpoint_timeout + GRACE,
         query_timeout: options.query_timeout + GRACE,
         reads: pool(options.read_connections, options.query_timeout),

@@ -8,71 +8,121 @@ use crate::ports::Captured;
 use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
 
-const UPSERT_VENDORS: &str = "
-    INSERT INTO vendors (id, name, version)
-    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[])
-    ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version
-    WHERE excluded.version > vendors.version";
+/// How rows of one table are written.
+struct Sql {
+    /// Rows that are not there.
+    insert: &'static str,
+    /// Rows that may be there, and newer.
+    upsert: &'static str,
+}
 
-const UPSERT_PRODUCTS: &str = "
+impl Sql {
+    fn of(&self, fresh: bool) -> &'static str {
+        if fresh { self.insert } else { self.upsert }
+    }
+}
+
+macro_rules! sql {
+    ($insert:literal, $on_conflict:literal) => {
+        Sql { insert: $insert, upsert: concat!($insert, $on_conflict) }
+    };
+}
+
+const VENDORS: Sql = sql!(
+    "
+    INSERT INTO vendors (id, name, version)
+    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::bigint[])",
+    "
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version
+    WHERE excluded.version > vendors.version"
+);
+
+const PRODUCTS: Sql = sql!(
+    "
     INSERT INTO products (id, vendor_id, title, title_folded, description, category, created_at, sku_ids, version)
     SELECT id, vendor_id, title, title_folded, description, category, created_at, string_to_array(sku_ids, ',')::uuid[], version
     FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[],
         $9::bigint[])
-        AS new (id, vendor_id, title, title_folded, description, category, created_at, sku_ids, version)
+        AS new (id, vendor_id, title, title_folded, description, category, created_at, sku_ids, version)",
+    "
     ON CONFLICT (id) DO UPDATE SET title = excluded.title, title_folded = excluded.title_folded,
         description = excluded.description, category = excluded.category, sku_ids = excluded.sku_ids, version = excluded.version
-    WHERE excluded.version > products.version";
+    WHERE excluded.version > products.version"
+);
 
-const UPSERT_SKUS: &str = "
+const SKUS: Sql = sql!(
+    "
     INSERT INTO skus (id, vendor_id, product_id, code, title, price_minor, currency, received, on_hand, held, version)
     SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::bigint[])
+        $9::bigint[], $10::bigint[], $11::bigint[])",
+    "
     ON CONFLICT (id) DO UPDATE SET code = excluded.code, title = excluded.title, price_minor = excluded.price_minor,
         currency = excluded.currency, received = excluded.received, on_hand = excluded.on_hand, held = excluded.held,
         version = excluded.version
-    WHERE excluded.version > skus.version";
+    WHERE excluded.version > skus.version"
+);
 
-const UPSERT_ORDERS: &str = "
+const ORDERS: Sql = sql!(
+    "
     INSERT INTO orders (id, cart_id, attempt, customer_id, status, currency, total, cancelled, paid, refunded, total_due,
         placed_at, payment_due_at, version)
     SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::bigint[])
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::bigint[])",
+    "
     ON CONFLICT (id) DO UPDATE SET status = excluded.status, total = excluded.total, cancelled = excluded.cancelled,
         paid = excluded.paid, refunded = excluded.refunded, total_due = excluded.total_due,
         payment_due_at = excluded.payment_due_at, version = excluded.version
-    WHERE excluded.version > orders.version";
+    WHERE excluded.version > orders.version"
+);
 
-const UPSERT_PAYMENTS: &str = "
+const PAYMENTS: Sql = sql!(
+    "
     INSERT INTO payments (order_id, method, status, currency, captured, refunded, version)
-    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])",
+    "
     ON CONFLICT (order_id) DO UPDATE SET method = excluded.method, status = excluded.status, captured = excluded.captured,
         refunded = excluded.refunded, version = excluded.version
-    WHERE excluded.version > payments.version";
+    WHERE excluded.version > payments.version"
+);
 
-const UPSERT_SUB_ORDERS: &str = "
+const SUB_ORDERS: Sql = sql!(
+    "
     INSERT INTO sub_orders (id, order_id, vendor_id, position, status, currency, total, placed_at, version)
     SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::bigint[],
-        $8::timestamptz[], $9::bigint[])
+        $8::timestamptz[], $9::bigint[])",
+    "
     ON CONFLICT (id) DO UPDATE SET status = excluded.status, total = excluded.total, version = excluded.version
-    WHERE excluded.version > sub_orders.version";
+    WHERE excluded.version > sub_orders.version"
+);
 
-const UPSERT_LINES: &str = "
+const LINES: Sql = sql!(
+    "
     INSERT INTO order_lines (order_id, sku_id, vendor_id, position, title, quantity, unit_price, currency, line_total, version)
     SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
-        $9::bigint[], $10::bigint[])
+        $9::bigint[], $10::bigint[])",
+    "
     ON CONFLICT (order_id, sku_id) DO UPDATE SET quantity = excluded.quantity, unit_price = excluded.unit_price,
         line_total = excluded.line_total, version = excluded.version
-    WHERE excluded.version > order_lines.version";
+    WHERE excluded.version > order_lines.version"
+);
 
 type Statement = Query<'static, Postgres, PgArguments>;
 
-/// Writes the rows of these entities, and has every constraint checked. What is refused comes back as an error.
-pub(super) async fn rows(connection: &mut PgConnection, entities: &[Captured]) -> Result<Option<String>, sqlx::Error> {
+/// Writes the rows of these entities, and has every constraint checked. What is refused comes back as an error. Rows of a fresh entity are
+/// inserted, unless `all_known` says that some of them were there.
+pub(super) async fn rows(
+    connection: &mut PgConnection,
+    entities: &[Captured],
+    all_known: bool,
+) -> Result<Option<String>, sqlx::Error> {
+    let (new, known): (Vec<&Captured>, Vec<&Captured>) =
+        entities.iter().partition(|captured| captured.fresh && !all_known);
     let mut wrote = false;
-    for statement in statements(entities) {
-        statement.execute(&mut *connection).await?;
-        wrote = true;
+    for (entities, fresh) in [(known, false), (new, true)] {
+        for statement in statements(&entities, fresh) {
+            statement.execute(&mut *connection).await?;
+            wrote = true;
+        }
     }
     if wrote {
         sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED").execute(&mut *connection).await?;
@@ -81,7 +131,7 @@ pub(super) async fn rows(connection: &mut PgConnection, entities: &[Captured]) -
 }
 
 /// The rows of one table, each with the version of its entity.
-fn rows_of<'a, T>(entities: &'a [Captured], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
+fn rows_of<'a, T>(entities: &[&'a Captured], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
     entities.iter().flat_map(|captured| table(&captured.rows).iter().map(|row| (row, big(captured.version)))).collect()
 }
 
@@ -94,11 +144,11 @@ fn versions<T>(rows: &[(T, i64)]) -> Vec<i64> {
     rows.iter().map(|(_, version)| *version).collect()
 }
 
-fn statements(entities: &[Captured]) -> Vec<Statement> {
+fn statements(entities: &[&Captured], fresh: bool) -> Vec<Statement> {
     let mut statements = Vec::with_capacity(7);
     let vendors = rows_of(entities, |rows| &rows.vendors);
     if !vendors.is_empty() {
-        let upsert = sqlx::query(UPSERT_VENDORS)
+        let upsert = sqlx::query(VENDORS.of(fresh))
             .bind(column(&vendors, |row| row.id.uuid()))
             .bind(column(&vendors, |row| row.name.as_str()));
         statements.push(upsert.bind(versions(&vendors)));
@@ -106,7 +156,7 @@ fn statements(entities: &[Captured]) -> Vec<Statement> {
     let products = rows_of(entities, |rows| &rows.products);
     if !products.is_empty() {
         let sku_ids = |ids: &[SkuId]| ids.iter().map(|id| id.uuid().to_string()).collect::<Vec<_>>().join(",");
-        let upsert = sqlx::query(UPSERT_PRODUCTS)
+        let upsert = sqlx::query(PRODUCTS.of(fresh))
             .bind(column(&products, |row| row.id.uuid()))
             .bind(column(&products, |row| row.vendor_id.uuid()))
             .bind(column(&products, |row| row.title.as_str()))
@@ -119,7 +169,7 @@ fn statements(entities: &[Captured]) -> Vec<Statement> {
     }
     let skus = rows_of(entities, |rows| &rows.skus);
     if !skus.is_empty() {
-        let upsert = sqlx::query(UPSERT_SKUS)
+        let upsert = sqlx::query(SKUS.of(fresh))
             .bind(column(&skus, |row| row.id.uuid()))
             .bind(column(&skus, |row| row.vendor_id.uuid()))
             .bind(column(&skus, |row| row.product_id.uuid()))
@@ -134,13 +184,13 @@ fn statements(entities: &[Captured]) -> Vec<Statement> {
     }
     let orders = rows_of(entities, |rows| &rows.orders);
     if !orders.is_empty() {
-        statements.extend(order_statements(&orders));
+        statements.extend(order_statements(&orders, fresh));
     }
     statements
 }
 
-fn order_statements(orders: &[(&OrderRow, i64)]) -> [Statement; 4] {
-    let upsert = sqlx::query(UPSERT_ORDERS)
+fn order_statements(orders: &[(&OrderRow, i64)], fresh: bool) -> [Statement; 4] {
+    let upsert = sqlx::query(ORDERS.of(fresh))
         .bind(column(orders, |row| row.id.uuid()))
         .bind(column(orders, |row| row.cart_id.uuid()))
         .bind(column(orders, |row| i64::from(row.attempt)))
@@ -155,7 +205,7 @@ fn order_statements(orders: &[(&OrderRow, i64)]) -> [Statement; 4] {
         .bind(column(orders, |row| Moment(row.placed_at)))
         .bind(column(orders, |row| Moment(row.payment_due_at)))
         .bind(versions(orders));
-    let payments = sqlx::query(UPSERT_PAYMENTS)
+    let payments = sqlx::query(PAYMENTS.of(fresh))
         .bind(column(orders, |row| row.id.uuid()))
         .bind(column(orders, |row| row.payment_method.as_str()))
         .bind(column(orders, |row| row.payment_status.name()))
@@ -169,7 +219,7 @@ fn order_statements(orders: &[(&OrderRow, i64)]) -> [Statement; 4] {
         shares.extend((0i32..).zip(&order.sub_orders).map(|(position, share)| (*order, position, share, *version)));
         lines.extend((0i32..).zip(&order.lines).map(|(position, line)| (*order, position, line, *version)));
     }
-    let sub_orders = sqlx::query(UPSERT_SUB_ORDERS)
+    let sub_orders = sqlx::query(SUB_ORDERS.of(fresh))
         .bind(shares.iter().map(|(_, _, share, _)| share.id.uuid()).collect::<Vec<_>>())
         .bind(shares.iter().map(|(order, ..)| order.id.uuid()).collect::<Vec<_>>())
         .bind(shares.iter().map(|(_, _, share, _)| share.vendor_id.uuid()).collect::<Vec<_>>())
@@ -179,7 +229,7 @@ fn order_statements(orders: &[(&OrderRow, i64)]) -> [Statement; 4] {
         .bind(shares.iter().map(|(_, _, share, _)| share.total).collect::<Vec<_>>())
         .bind(shares.iter().map(|(order, ..)| Moment(order.placed_at)).collect::<Vec<_>>())
         .bind(shares.iter().map(|(.., version)| *version).collect::<Vec<_>>());
-    let order_lines = sqlx::query(UPSERT_LINES)
+    let order_lines = sqlx::query(LINES.of(fresh))
         .bind(lines.iter().map(|(order, ..)| order.id.uuid()).collect::<Vec<_>>())
         .bind(lines.iter().map(|(_, _, line, _)| line.sku_id.uuid()).collect::<Vec<_>>())
         .bind(lines.iter().map(|(_, _, line, _)| line.vendor_id.uuid()).collect::<Vec<_>>())

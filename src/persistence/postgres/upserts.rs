@@ -9,19 +9,26 @@ use sqlx::{Connection, Transaction};
 use std::collections::HashSet;
 use uuid::Uuid;
 
-use super::arrays;
 pub(super) use super::rows::rows;
+use super::{LOOKUPS_STAY_PREPARED, arrays};
 
 /// FOR KEY SHARE keeps a new owner from raising the epoch (it takes the rows FOR UPDATE) and lets this owner renew its lease meanwhile.
 const LOCK_OWNED: &str = "
     SELECT partition.id FROM partition JOIN UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch) USING (id, epoch)
     ORDER BY partition.id FOR KEY SHARE OF partition";
 
+/// OFFSET 0 keeps the planner from joining: it would read the whole table for a slice, while that is the cheaper way for a table of its size.
+/// One look-up for each costs the same whatever the size.
 const NEWER_HEADS: &str = "
-    SELECT snapshot.kind, snapshot.entity
+    SELECT captured.kind, captured.entity
     FROM UNNEST($1::text[], $2::uuid[], $3::bigint[]) AS captured (kind, entity, version)
-    JOIN snapshot ON snapshot.kind = captured.kind AND snapshot.entity = captured.entity AND snapshot.part = ''
-    WHERE snapshot.version > captured.version";
+    CROSS JOIN LATERAL (
+        SELECT version FROM snapshot WHERE kind = captured.kind AND entity = captured.entity AND part = '' OFFSET 0) AS head
+    WHERE head.version > captured.version";
+
+const INSERT_PARTS: &str = "
+    INSERT INTO snapshot (kind, entity, part, partition, version, wake_at, state)
+    SELECT * FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::smallint[], $5::bigint[], $6::timestamptz[], $7::bytea[])";
 
 const UPSERT_PARTS: &str = "
     INSERT INTO snapshot (kind, entity, part, partition, version, wake_at, state)
@@ -30,14 +37,17 @@ const UPSERT_PARTS: &str = "
     SET version = excluded.version, wake_at = excluded.wake_at, state = excluded.state
     WHERE excluded.version > snapshot.version";
 
-/// The arrays of [`UPSERT_PARTS`].
+/// The arrays of both.
 const PART_COLUMNS: usize = 7;
 
+/// By the place of the row, which the look-ups give: nobody else writes snapshots meanwhile.
 const DELETE_PARTS: &str = "
-    DELETE FROM snapshot
-    USING UNNEST($1::text[], $2::uuid[], $3::text[], $4::bigint[]) AS gone (kind, entity, part, version)
-    WHERE snapshot.kind = gone.kind AND snapshot.entity = gone.entity AND snapshot.part = gone.part
-        AND gone.version > snapshot.version";
+    DELETE FROM snapshot WHERE ctid = ANY (ARRAY(
+        SELECT there.ctid
+        FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::bigint[]) AS gone (kind, entity, part, version)
+        CROSS JOIN LATERAL (
+            SELECT ctid, version FROM snapshot WHERE kind = gone.kind AND entity = gone.entity AND part = gone.part OFFSET 0) AS there
+        WHERE gone.version > there.version))";
 
 /// In the order of ids, as a renewal of the lease does.
 const ADVANCE: &str = "
@@ -54,10 +64,7 @@ const MARK_REFUSED: &str = "
 
 /// Begins a checkpoint's transaction.
 pub(super) async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    // Orders are written with all their parts: see the triggers of the read tables.
-    sqlx::query("SELECT set_config('haat.whole_orders', 'on', true)").execute(&mut *transaction).await?;
-    Ok(transaction)
+    connection.begin().await
 }
 
 /// Keeps the partitions for this transaction; whether all of them still have their epoch.
@@ -77,9 +84,10 @@ pub(super) async fn wait_for_appends(connection: &mut PgConnection) -> Result<()
 /// Those of these entities whose head is newer in the store than here.
 pub(super) async fn newer_heads(
     connection: &mut PgConnection,
-    entities: &[Captured],
+    entities: &[&Captured],
 ) -> Result<HashSet<EntityRef>, sqlx::Error> {
     let rows: Vec<(String, Uuid)> = sqlx::query_as(NEWER_HEADS)
+        .persistent(LOOKUPS_STAY_PREPARED)
         .bind(entities.iter().map(|captured| captured.entity.kind.name()).collect::<Vec<_>>())
         .bind(entities.iter().map(|captured| captured.entity.uuid).collect::<Vec<_>>())
         .bind(entities.iter().map(|captured| big(captured.version)).collect::<Vec<_>>())
@@ -89,15 +97,41 @@ pub(super) async fn newer_heads(
     Ok(rows.into_iter().filter_map(entity).collect())
 }
 
-/// Writes the parts that have a state and deletes those that have none.
-pub(super) async fn parts(connection: &mut PgConnection, entities: &[&Captured]) -> Result<(), sqlx::Error> {
-    let parts = || entities.iter().flat_map(|captured| captured.parts.iter().map(move |part| (*captured, part)));
-    let there: Vec<_> = parts().filter_map(|(captured, part)| Some((captured, part, part.state.as_deref()?))).collect();
+/// Writes the parts that have a state and deletes those that have none. Of fresh entities there is nothing yet.
+pub(super) async fn parts(
+    connection: &mut PgConnection,
+    entities: &[&Captured],
+    fresh: bool,
+) -> Result<(), sqlx::Error> {
+    write_parts(connection, if fresh { INSERT_PARTS } else { UPSERT_PARTS }, entities).await?;
+    let parts = entities.iter().flat_map(|captured| captured.parts.iter().map(move |part| (*captured, part)));
+    let gone: Vec<_> = parts.filter(|(_, part)| part.state.is_none()).collect();
+    if !gone.is_empty() && !fresh {
+        sqlx::query(DELETE_PARTS)
+            .persistent(LOOKUPS_STAY_PREPARED)
+            .bind(gone.iter().map(|(captured, _)| captured.entity.kind.name()).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(captured, _)| captured.entity.uuid).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(_, part)| part.name.as_str()).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(captured, _)| big(captured.version)).collect::<Vec<_>>())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Writes the parts that have a state.
+async fn write_parts(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    entities: &[&Captured],
+) -> Result<(), sqlx::Error> {
+    let parts = entities.iter().flat_map(|captured| captured.parts.iter().map(move |part| (*captured, part)));
+    let there: Vec<_> = parts.filter_map(|(captured, part)| Some((captured, part, part.state.as_deref()?))).collect();
     if !there.is_empty() {
         let wake_at = |(captured, part, _): &(&Captured, &crate::domain::entity::Part, &[u8])| {
             captured.wake_at.filter(|_| part.name.is_empty()).map(Moment)
         };
-        sqlx::query_with(UPSERT_PARTS, arrays(PART_COLUMNS, there.iter().map(|(.., state)| state.len())))
+        sqlx::query_with(sql, arrays(PART_COLUMNS, there.iter().map(|(.., state)| state.len())))
             .bind(there.iter().map(|(captured, ..)| captured.entity.kind.name()).collect::<Vec<_>>())
             .bind(there.iter().map(|(captured, ..)| captured.entity.uuid).collect::<Vec<_>>())
             .bind(there.iter().map(|(_, part, _)| part.name.as_str()).collect::<Vec<_>>())
@@ -105,16 +139,6 @@ pub(super) async fn parts(connection: &mut PgConnection, entities: &[&Captured])
             .bind(there.iter().map(|(captured, ..)| big(captured.version)).collect::<Vec<_>>())
             .bind(there.iter().map(wake_at).collect::<Vec<_>>())
             .bind(there.iter().map(|(.., state)| *state).collect::<Vec<_>>())
-            .execute(&mut *connection)
-            .await?;
-    }
-    let gone: Vec<_> = parts().filter(|(_, part)| part.state.is_none()).collect();
-    if !gone.is_empty() {
-        sqlx::query(DELETE_PARTS)
-            .bind(gone.iter().map(|(captured, _)| captured.entity.kind.name()).collect::<Vec<_>>())
-            .bind(gone.iter().map(|(captured, _)| captured.entity.uuid).collect::<Vec<_>>())
-            .bind(gone.iter().map(|(_, part)| part.name.as_str()).collect::<Vec<_>>())
-            .bind(gone.iter().map(|(captured, _)| big(captured.version)).collect::<Vec<_>>())
             .execute(&mut *connection)
             .await?;
     }
@@ -144,6 +168,7 @@ pub(super) async fn mark_refused(
     reason: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(MARK_REFUSED)
+        .persistent(LOOKUPS_STAY_PREPARED)
         .bind(captured.entity.kind.name())
         .bind(captured.entity.uuid)
         .bind(big(captured.version))

@@ -43,6 +43,12 @@ type Db = Sqlite;
 /// How a transaction that only reads begins: from its first read on all its statements see the same rows.
 const BEGIN_READING: &str = "BEGIN DEFERRED";
 
+/// Whether a statement that looks up in a table that grows is kept prepared: here plans do not depend on how large a table is.
+const LOOKUPS_STAY_PREPARED: bool = true;
+
+/// Whether what is said to be new is inserted without looking first: nothing is gained by it here.
+const FRESH_IS_INSERTED: bool = false;
+
 /// How many entities one transaction of a checkpoint writes at most: what an append may have to wait for.
 const SLICE_ENTITIES: usize = 256;
 /// How many parts and rows, unless a single entity has more: its snapshot is of one version.
@@ -98,6 +104,11 @@ impl Inner {
                 Err(error) => Err(format!("{}: {error}", self.log_path.display())),
             },
         }
+    }
+
+    /// The connection of the commit path: the writer's.
+    fn appender(&self) -> Result<&Slot<SqliteConnection>, StoreError> {
+        self.writer()
     }
 
     /// The connection that checkpoints write with: the writer's.

@@ -39,7 +39,7 @@ pub(super) async fn wait_for_appends(_connection: &mut SqliteConnection) -> Resu
 /// Those of these entities whose head is newer in the store than here.
 pub(super) async fn newer_heads(
     connection: &mut SqliteConnection,
-    entities: &[Captured],
+    entities: &[&Captured],
 ) -> Result<HashSet<EntityRef>, sqlx::Error> {
     let mut newer = HashSet::new();
     for group in entities.chunks(ROWS) {
@@ -77,8 +77,12 @@ async fn insert<T: Sync>(
     Ok(())
 }
 
-/// Writes the parts that have a state and deletes those that have none.
-pub(super) async fn parts(connection: &mut SqliteConnection, entities: &[&Captured]) -> Result<(), sqlx::Error> {
+/// Writes the parts that have a state and deletes those that have none. Here nothing is taken for fresh.
+pub(super) async fn parts(
+    connection: &mut SqliteConnection,
+    entities: &[&Captured],
+    _fresh: bool,
+) -> Result<(), sqlx::Error> {
     let mut there = Vec::with_capacity(entities.len());
     for captured in entities {
         let mut gone = Vec::new();
@@ -138,6 +142,7 @@ fn rows_of<'a, T>(entities: &'a [Captured], table: fn(&'a Rows) -> &'a [T]) -> V
 pub(super) async fn rows(
     connection: &mut SqliteConnection,
     entities: &[Captured],
+    _all_known: bool,
 ) -> Result<Option<String>, sqlx::Error> {
     vendor_rows(connection, entities).await?;
     let orders = rows_of(entities, |rows| &rows.orders);
