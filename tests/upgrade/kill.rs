@@ -1,0 +1,138 @@
+//! An upgrade that is killed at any point is carried on by the next start. The real binary is ended before one of its writes, to the files of the
+//! embedded store or to the database: at twenty points from the first to the one after which it takes requests.
+
+use crate::first;
+use crate::golden::{COMMITS, Files};
+use crate::process::{Haat, end_lease, free_address, haat, until};
+use crate::support::{Kind, TestStore, token};
+use crate::takeover::{audited, ends_of, rows_come_again};
+use crate::told::Told;
+use futures::StreamExt;
+use haat::http::auth::Bearer;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// At how many points.
+const POINTS: u64 = 20;
+/// How many at the same time.
+const AT_ONCE: usize = 2;
+
+/// The library that ends a server before one of its writes, compiled once.
+fn cut() -> PathBuf {
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cut-{}.so", std::process::id()));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upgrade/cut.c");
+    let mut cc = Command::new("cc");
+    cc.args(["-Wall", "-Werror", "-shared", "-fPIC", "-O1", "-o"]).arg(&made).arg(source).arg("-ldl");
+    let output = cc.output().expect("a C compiler, which building needs too");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    made
+}
+
+/// A server under observation, which ends before its write number `at`; never with 0.
+struct Watched {
+    server: Haat,
+    count: PathBuf,
+    _directory: TempDir,
+}
+
+impl Watched {
+    async fn begin(library: &Path, store: &TestStore, at: u64) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let count = directory.path().join("count");
+        std::fs::write(&count, [0; 8]).expect("a file");
+        let mut command = haat();
+        command.env("LD_PRELOAD", library).env("CUT_AT", at.to_string()).env("CUT_COUNT", &count);
+        match store.kind {
+            Kind::Sqlite => command.env("CUT_DIR", std::fs::canonicalize(store.data_dir()).expect("a directory")),
+            Kind::Postgres => command.env("CUT_PORT", store.address().await.port().to_string()),
+        };
+        let server = Haat::begin_as(command, store, store.data_dir(), free_address());
+        Self { server, count, _directory: directory }
+    }
+
+    fn writes(&self) -> u64 {
+        u64::from_ne_bytes(std::fs::read(&self.count).expect("a count").try_into().expect("eight bytes"))
+    }
+}
+
+/// Ends the upgrade of this store before one of its writes, and has it carried on.
+async fn killed_and_carried_on(library: &Path, store: TestStore, told: Option<&Told>, at: u64) {
+    let mut watched = Watched::begin(library, &store, at).await;
+    let status = watched.server.ended().await;
+    assert_eq!(status.signal(), Some(9), "before write {at}: {status}, {}", watched.server.log());
+    // Of a schema that is not there yet nobody has a lease.
+    end_lease(&store).await;
+    let mut server = Haat::begin(&store, store.data_dir(), free_address());
+    server.ready().await;
+    let admin = token(&Bearer::Admin("root".into()));
+    match told {
+        Some(told) => {
+            for order in &told.orders {
+                let ends = ends_of(order);
+                until(format_args!("{} ({}) to end as {ends:?}", order.order, order.what), async || {
+                    let now = server.client.order(&admin, &order.order).await;
+                    (now.status == 200 && ends.contains(&now.field("status"))).then_some(())
+                })
+                .await;
+            }
+            rows_come_again(&store, &server.client, &admin, told).await;
+        }
+        None => first::ends(&server.client).await,
+    }
+    said_no_other_error(&server);
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
+    audited(&store, told.is_some()).await;
+}
+
+/// Fails when it logged an error but for the one that it has reason for: a vendor whose rows were refused changes, and gives only what changed.
+fn said_no_other_error(server: &Haat) {
+    let log = server.log();
+    let expected = "a constraint of the read tables refused an entity";
+    let error = log.lines().find(|line| line.contains("\"level\":\"ERROR\"") && !line.contains(expected));
+    assert_eq!(error, None);
+}
+
+/// At twenty points, on a fresh store each.
+async fn at_twenty_points(told: Option<&Told>, make: impl AsyncFn() -> TestStore) {
+    let library = cut();
+    let store = make().await;
+    let mut whole = Watched::begin(&library, &store, 0).await;
+    whole.server.ready().await;
+    let writes = whole.writes();
+    whole.server.signal("KILL").await;
+    whole.server.ended().await;
+    assert!(writes > POINTS, "it takes requests after {writes} writes only");
+    println!("it takes requests after {writes} writes");
+    let points = (0..POINTS).map(|point| 1 + point * (writes - 1) / (POINTS - 1));
+    let (library, make) = (&library, &make);
+    let run = futures::stream::iter(points)
+        .map(|at| async move { killed_and_carried_on(library, make().await, told, at).await })
+        .buffer_unordered(AT_ONCE);
+    run.collect::<Vec<()>>().await;
+    std::fs::remove_file(library).expect("it was there");
+}
+
+async fn of_all_commits(kind: Kind) {
+    for commit in COMMITS {
+        let files = Files::of_commit(commit, kind);
+        at_twenty_points(Some(&files.told()), async || files.store(kind).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_is_killed_at_twenty_points_on_sqlite() {
+    of_all_commits(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_is_killed_at_twenty_points_on_postgres() {
+    of_all_commits(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_of_the_first_version_is_killed_at_twenty_points() {
+    at_twenty_points(None, first::first_version).await;
+}

@@ -1,0 +1,20 @@
+//! What an earlier version left, a later one takes over: its schema is brought up to date, its records are read, its orders come to their end.
+//!
+//! `tests/golden/stores` holds stores of earlier versions. Those of a commit are made by `make.rs`, from that commit:
+//! `HAAT_GOLDEN_STORES=tests/golden/stores/COMMIT cargo test --test upgrade a_store_in_the_middle_of_everything`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[allow(dead_code, reason = "the crashes use more of it")]
+#[path = "../crash/process.rs"]
+mod process;
+
+mod cases;
+mod dump;
+mod first;
+mod golden;
+mod kill;
+mod make;
+mod takeover;
+mod told;
