@@ -143,13 +143,13 @@ async fn move_frames(town: &Town, before: Timestamp) {
 pub async fn keep_archiving(town: Arc<Town>) {
     let world = town.world.clone();
     loop {
-        sleep(Duration::from_millis(world.chance.below(PAUSE_MS))).await;
+        sleep(Duration::from_millis(world.chance("archives").below(PAUSE_MS))).await;
         if !world.fault("archives", world.plan.archives) {
             continue;
         }
-        let before = Timestamp::from_millis(world.now().as_millis() - *world.chance.pick(&AGES_MS) as i64);
+        let before = Timestamp::from_millis(world.now().as_millis() - *world.chance("archives").pick(&AGES_MS) as i64);
         let life = match world.fault("archives that are killed", 400) {
-            true => Duration::from_millis(world.chance.below(LIFE_MS)),
+            true => Duration::from_millis(world.chance("archives").below(LIFE_MS)),
             false => Duration::MAX,
         };
         // What it has asked for may happen all the same.
@@ -184,12 +184,12 @@ async fn rebuild(town: &Town) -> Result<(), AppError> {
 /// No node runs and nothing goes wrong any more: the archive and the store are one journal, of which everything can be made anew.
 pub async fn check_at_rest(town: &Arc<Town>) {
     let world = &town.world;
-    if world.chance.per_mille(700) {
+    if world.chance("archives").per_mille(700) {
         move_frames(town, world.now()).await;
     }
     audit_both(town, "the run").await;
     // A rebuild that is killed: on what it leaves a node starts as ever, or not at all.
-    let life = Duration::from_millis(world.chance.below(LIFE_MS));
+    let life = Duration::from_millis(world.chance("archives").below(LIFE_MS));
     if timeout(life, rebuild(town)).await.is_err() {
         world.note("a rebuild is killed");
         let node = town.start();

@@ -90,11 +90,11 @@ impl Disk {
         if self.damage.victims.len() >= VICTIMS {
             return None;
         }
-        if world.chance.per_mille(400) {
+        if world.chance("damages").per_mille(400) {
             let entities: Vec<EntityRef> = self.snapshots.keys().copied().collect();
-            let entity = *entities.get(world.chance.below(entities.len() as u64) as usize)?;
+            let entity = *entities.get(world.chance("damages").below(entities.len() as u64) as usize)?;
             let parts: Vec<&String> = self.snapshots[&entity].keys().collect();
-            let name = (*parts.get(world.chance.below(parts.len() as u64) as usize)?).clone();
+            let name = (*parts.get(world.chance("damages").below(parts.len() as u64) as usize)?).clone();
             self.damage.victims.insert(entity);
             self.damage.parts.insert((entity, name.clone()));
             world.count("damaged snapshots");
@@ -107,9 +107,9 @@ impl Disk {
                 all.expect("the engine wrote it");
             }
         }
-        let (entity, version) = *records.get(world.chance.below(records.len() as u64) as usize)?;
+        let (entity, version) = *records.get(world.chance("damages").below(records.len() as u64) as usize)?;
         let has_later = records.iter().any(|(other, later)| *other == entity && *later > version);
-        let wound = match world.chance.below(3) {
+        let wound = match world.chance("damages").below(3) {
             0 if has_later => Wound::Missing,
             _ => Wound::Unreadable,
         };

@@ -93,14 +93,14 @@ impl Books {
 
     /// How much is charged: at times another amount than was asked for.
     fn amount(&self, account: &mut Account, asked: i64) -> i64 {
-        if !self.world.money_fault("other amounts", self.world.plan.other_amounts) {
+        if !self.world.fault("other amounts", self.world.plan.other_amounts) {
             return asked;
         }
-        if self.world.money.per_mille(200) {
+        if self.world.chance("amounts").per_mille(200) {
             account.currency = "USD".parse().ok();
             return asked;
         }
-        *self.world.money.pick(&[asked - 1, asked + 1, asked / 2, asked * 3, 1, 0])
+        *self.world.chance("amounts").pick(&[asked - 1, asked + 1, asked / 2, asked * 3, 1, 0])
     }
 
     fn charge(&self, call: &PaymentCall) -> (ChargeOutcome, bool) {
@@ -136,7 +136,7 @@ impl Books {
         let account = accounts.entry(order).or_default();
         match account.standing {
             Some(Standing::Charged)
-                if account.refuses || self.world.money_fault("refused voids", self.world.plan.refused_voids) =>
+                if account.refuses || self.world.fault("refused voids", self.world.plan.refused_voids) =>
             {
                 account.refuses = true;
                 VoidOutcome::Refused { reason: "too late".into(), taken: Some(account.taken()) }
@@ -178,7 +178,7 @@ impl Gateway {
         let world = self.way.world.clone();
         self.way.point();
         if world.fault("lost payment calls", world.plan.failing_gateway) {
-            world.pause(50).await;
+            world.chance("gateway").pause(50).await;
             return Err(GatewayError("the call was lost".into()));
         }
         let lost = world.fault("lost payment answers", world.plan.failing_gateway);
@@ -187,15 +187,15 @@ impl Gateway {
         let (send, receive) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             let world = &way.world;
-            world.pause(20).await;
-            if slow && world.chance.per_mille(500) {
-                sleep(Duration::from_millis(world.chance.below(SLOW_MS))).await;
+            world.chance("gateway").pause(20).await;
+            if slow && world.chance("gateway").per_mille(500) {
+                sleep(Duration::from_millis(world.chance("gateway").below(SLOW_MS))).await;
             }
             let (answer, lost_now) = act(&books);
             way.point();
-            world.pause(20).await;
+            world.chance("gateway").pause(20).await;
             if slow {
-                sleep(Duration::from_millis(world.chance.below(SLOW_MS))).await;
+                sleep(Duration::from_millis(world.chance("gateway").below(SLOW_MS))).await;
             }
             if lost || lost_now {
                 return;
@@ -225,7 +225,7 @@ impl PaymentGateway for Gateway {
         self.oracle.charge_asked(call, self.clock.now());
         if call.token == SILENT {
             self.way.world.count("silence");
-            self.way.world.pause(SLOW_MS).await;
+            self.way.world.chance("gateway").pause(SLOW_MS).await;
             return Err(GatewayError("silence".into()));
         }
         let call = call.clone();

@@ -82,7 +82,7 @@ impl Node {
             node.world.count("crashes between polls");
             node.crash("crashed between two polls");
         };
-        self.world.doom(self.world.chance.below(POLLS), Arc::new(crash));
+        self.world.doom(self.world.chance("crashes").below(POLLS), Arc::new(crash));
     }
 
     /// Cuts the way to the store.
@@ -158,7 +158,7 @@ impl Town {
     pub fn node(&self) -> Option<Arc<Node>> {
         let nodes = lock(&self.nodes);
         let ready: Vec<&Arc<Node>> = nodes.iter().filter(|node| node.is_ready()).collect();
-        match self.world.chance.per_mille(500) {
+        match self.world.chance("which node is asked").per_mille(500) {
             true => ready.first().copied().cloned(),
             false => ready.last().copied().cloned(),
         }
@@ -306,7 +306,7 @@ async fn live(mut actor: LocalSet, world: Arc<World>, gone: CancellationToken, s
         }
         if stall.is_none() {
             if world.fault("stalls", world.plan.stalls) {
-                let still = Duration::from_millis(world.chance.below(STALL_MS));
+                let still = Duration::from_millis(world.chance("stalls").below(STALL_MS));
                 still_until.set(still_until.get().max(Instant::now() + still));
             }
             if still_until.get() > Instant::now() {

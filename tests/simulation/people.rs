@@ -4,7 +4,7 @@
 use crate::gateway::{APPROVE, DECLINE, LOST_REPLY, METHOD, SILENT, SLOW};
 use crate::node::{Node, Town};
 use crate::oracle::key_of;
-use crate::world::{World, lock};
+use crate::world::{Chance, World, lock};
 use haat::actors::{Answered, Ask, CheckedOut, Failure};
 use haat::domain::cart::{CartCommand, CartLine, CartReply, CheckoutDetails};
 use haat::domain::entity::{Owner, Principal};
@@ -58,8 +58,8 @@ fn sku(vendor: u64, number: u64) -> SkuId {
     SkuId::from_uuid(Uuid::from_u128(0x1000 + u128::from(vendor * SKUS + number)))
 }
 
-fn details(world: &World, tag: &str, expected_total: Option<i64>) -> CheckoutDetails {
-    let token = *world.chance.pick(&[APPROVE, APPROVE, APPROVE, DECLINE, LOST_REPLY, SLOW, SLOW, SILENT]);
+fn details(world: &World, chance: &Chance, tag: &str, expected_total: Option<i64>) -> CheckoutDetails {
+    let token = *chance.pick(&[APPROVE, APPROVE, APPROVE, DECLINE, LOST_REPLY, SLOW, SLOW, SILENT]);
     CheckoutDetails {
         email: Some(tag.to_owned()),
         shipping_address: Address {
@@ -108,6 +108,8 @@ struct Keyed {
 pub struct Person {
     town: Arc<Town>,
     name: String,
+    /// Each has a chance of their own: one who does more changes nobody else's mind.
+    chance: Chance,
     asked: u64,
     keyed: Vec<Keyed>,
     cart: Option<CartId>,
@@ -117,11 +119,16 @@ pub struct Person {
 
 impl Person {
     pub fn new(town: Arc<Town>, name: String) -> Self {
-        Self { town, name, asked: 0, keyed: Vec::new(), cart: None, order: None, checkout: None }
+        let chance = town.world.fork(&name);
+        Self { town, name, chance, asked: 0, keyed: Vec::new(), cart: None, order: None, checkout: None }
     }
 
     fn world(&self) -> &World {
         &self.town.world
+    }
+
+    async fn pause(&self, longest_ms: u64) {
+        self.chance.pause(longest_ms).await;
     }
 
     /// A name for one question, by which it can be recognized in the journal.
@@ -138,15 +145,15 @@ impl Person {
     fn remember(&mut self, key: Option<IdempotencyKey>, tag: &str, request: Request) {
         let Some(key) = key else { return };
         if self.keyed.len() >= REMEMBERED {
-            self.keyed.remove(self.world().chance.below(REMEMBERED as u64) as usize);
+            self.keyed.remove(self.chance.below(REMEMBERED as u64) as usize);
         }
         self.keyed.push(Keyed { request, tag: tag.to_owned(), key });
     }
 
     /// Asks once more what was asked before, however long ago.
     async fn ask_again(&mut self) {
-        let (count, latest) = (self.keyed.len() as u64, self.world().chance.per_mille(300));
-        let back = self.world().chance.below(if latest { count.min(3) } else { count });
+        let (count, latest) = (self.keyed.len() as u64, self.chance.per_mille(300));
+        let back = self.chance.below(if latest { count.min(3) } else { count });
         let Some(index) = count.checked_sub(back + 1) else { return };
         let Keyed { request, tag, key } = self.keyed[index as usize].clone();
         let ask = self.ask(Some(key), false);
@@ -168,7 +175,7 @@ impl Person {
     }
 
     fn ask(&self, key: Option<IdempotencyKey>, fresh: bool) -> Ask {
-        let within = Duration::from_millis(*self.world().chance.pick(&[30, 300, 3_000, 10_000, 10_000]));
+        let within = Duration::from_millis(*self.chance.pick(&[30, 300, 3_000, 10_000, 10_000]));
         Ask { within, key, fresh }
     }
 
@@ -355,17 +362,17 @@ impl Person {
     /// What a vendor does all day.
     pub async fn sell(mut self, number: u64) {
         for _ in 0..self.world().plan.actions {
-            self.town.world.pause(2 * self.world().plan.think_ms).await;
-            let id = sku(number, self.world().chance.below(SKUS));
+            self.pause(2 * self.world().plan.think_ms).await;
+            let id = sku(number, self.chance.below(SKUS));
             let by = Principal::Vendor(vendor(number));
-            if self.world().chance.per_mille(100) {
+            if self.chance.per_mille(100) {
                 self.ask_again().await;
                 continue;
             }
-            match self.world().chance.below(10) {
+            match self.chance.below(10) {
                 0..=5 => self.adjust(number, id).await,
                 6 => {
-                    let price_minor = 1_000 + self.world().chance.below(5) as i64;
+                    let price_minor = 1_000 + self.chance.below(5) as i64;
                     let command = VendorCommand::SetPrice { by, sku: id, price_minor, currency: Currency::BDT };
                     self.ask_vendor(number, "set price", command, self.ask(None, false)).await;
                 }
@@ -380,22 +387,22 @@ impl Person {
 
     async fn adjust(&mut self, number: u64, sku: SkuId) {
         let tag = self.tag();
-        let key = self.world().chance.per_mille(700).then(|| Self::key(&tag));
-        let delta = *self.world().chance.pick(&[-3, -1, 1, 2, 10]);
+        let key = self.chance.per_mille(700).then(|| Self::key(&tag));
+        let delta = *self.chance.pick(&[-3, -1, 1, 2, 10]);
         let by = Principal::Vendor(vendor(number));
         // With a key a request may be sent again and again.
-        let tries = if key.is_some() { self.world().chance.between(1, 4) } else { 1 };
+        let tries = if key.is_some() { self.chance.between(1, 4) } else { 1 };
         let command = VendorCommand::AdjustStock { by, sku, delta, reason: tag.clone() };
         self.remember(key, &tag, Request::Vendor(number, command));
         for _ in 0..tries {
             // Now and then under the same key with another body.
-            let other = key.is_some() && self.world().chance.per_mille(100);
+            let other = key.is_some() && self.chance.per_mille(100);
             let key = key.map(|key| IdempotencyKey { body: 1 + u128::from(other), ..key });
             let delta = if other { delta + 1 } else { delta };
             let command = VendorCommand::AdjustStock { by, sku, delta, reason: tag.clone() };
             let told = self.ask_vendor(number, "adjust", command, self.ask(key, false)).await;
             self.tried(&tag, &told);
-            self.world().pause(300).await;
+            self.pause(300).await;
         }
     }
 
@@ -420,10 +427,10 @@ impl Person {
     /// What the staff does all day: it looks at what others make, at whichever node.
     pub async fn watch(mut self) {
         for _ in 0..2 * self.world().plan.actions {
-            self.town.world.pause(self.world().plan.think_ms).await;
+            self.pause(self.world().plan.think_ms).await;
             let made = lock(&self.town.made).clone();
             // Mostly at what is new: there most happens.
-            let newest = made.len().saturating_sub(self.world().chance.below(8) as usize + 1);
+            let newest = made.len().saturating_sub(self.chance.below(8) as usize + 1);
             let Some(entity) = made.get(newest).copied() else { continue };
             let ask = self.ask(None, false);
             match entity.kind {
@@ -439,8 +446,8 @@ impl Person {
                     }
                 }
                 Kind::Vendor => {
-                    let number = self.world().chance.below(VENDORS);
-                    let sku = sku(number, self.world().chance.below(SKUS));
+                    let number = self.chance.below(VENDORS);
+                    let sku = sku(number, self.chance.below(SKUS));
                     let command = VendorCommand::GetSku { by: Principal::Staff, sku };
                     self.ask_vendor(number, "get SKU", command, ask).await;
                 }
@@ -461,9 +468,9 @@ impl Person {
         let Some(waits) = order.waits.as_deref().filter(|waits| waits.why != Trouble::NoAnswer) else { return };
         // A step that fails for good is tried again: its vendor may be mended by now.
         let step = matches!(waits.why, Trouble::StepFailed { .. });
-        let (verb, tag) = (*self.world().money.pick(&waits.resolve_as), self.tag());
+        let (verb, tag) = (*self.chance.pick(&waits.resolve_as), self.tag());
         let verb = if step { ResolveAs::Retry } else { verb };
-        let key = self.world().money.per_mille(500).then(|| Self::key(&tag));
+        let key = self.chance.per_mille(500).then(|| Self::key(&tag));
         let resolution = Resolution {
             verb,
             by: self.name.clone(),
@@ -490,7 +497,7 @@ impl Person {
     /// What a buyer does all day.
     pub async fn buy(mut self) {
         for _ in 0..self.world().plan.actions {
-            self.town.world.pause(self.world().plan.think_ms).await;
+            self.pause(self.world().plan.think_ms).await;
             let Some(cart) = self.cart else {
                 self.create_cart().await;
                 continue;
@@ -499,11 +506,11 @@ impl Person {
                 self.flood(cart).await;
                 continue;
             }
-            if self.world().chance.per_mille(60) {
+            if self.chance.per_mille(60) {
                 self.ask_again().await;
                 continue;
             }
-            match self.world().chance.below(100) {
+            match self.chance.below(100) {
                 0..30 => self.set_line(cart).await,
                 30..34 => self.remove_line(cart).await,
                 34..44 => self.look_at_cart(cart).await,
@@ -520,7 +527,7 @@ impl Person {
                         self.ask_order(order, "get order", OrderCommand::Get { by }, self.ask(None, false)).await;
                     }
                 }
-                94..96 => self.look_up(sku(self.world().chance.below(VENDORS), self.world().chance.below(SKUS))).await,
+                94..96 => self.look_up(sku(self.chance.below(VENDORS), self.chance.below(SKUS))).await,
                 _ => self.cart = None,
             }
         }
@@ -528,7 +535,7 @@ impl Person {
 
     async fn create_cart(&mut self) {
         let tag = self.tag();
-        let key = self.world().chance.per_mille(500).then(|| Self::key(&tag));
+        let key = self.chance.per_mille(500).then(|| Self::key(&tag));
         let id = match key {
             None => self.town.clock.new_uuid(),
             Some(key) => uuid::Uuid::from_u128(key.key.rotate_left(64)),
@@ -547,8 +554,8 @@ impl Person {
 
     async fn set_line(&mut self, cart: CartId) {
         let tag = self.tag();
-        let (of, index) = (self.world().chance.below(VENDORS), self.world().chance.below(SKUS));
-        let quantity = self.world().chance.between(1, 3) as i64;
+        let (of, index) = (self.chance.below(VENDORS), self.chance.below(SKUS));
+        let quantity = self.chance.between(1, 3) as i64;
         let unit_price = {
             let node = self.node().await;
             let listing = node.engine.directory().ok().and_then(|directory| directory.sku(sku(of, index)));
@@ -558,7 +565,7 @@ impl Person {
         let line = CartLine { sku: sku(of, index), vendor: vendor(of), title: tag.clone(), quantity, unit_price };
         let command =
             CartCommand::SetLine { by: Principal::Guest(cart), line, currency: Currency::BDT, prices: Vec::new() };
-        let key = self.world().chance.per_mille(200).then(|| Self::key(&tag));
+        let key = self.chance.per_mille(200).then(|| Self::key(&tag));
         self.remember(key, &tag, Request::Cart(cart, command.clone()));
         let told = self.ask_cart(cart, "set line", command, self.ask(key, false)).await;
         self.tried(&tag, &told);
@@ -566,7 +573,7 @@ impl Person {
     }
 
     async fn remove_line(&mut self, cart: CartId) {
-        let sku = sku(self.world().chance.below(VENDORS), self.world().chance.below(SKUS));
+        let sku = sku(self.chance.below(VENDORS), self.chance.below(SKUS));
         let command = CartCommand::RemoveLine { by: Principal::Guest(cart), sku, prices: Vec::new() };
         let told = self.ask_cart(cart, "remove line", command, self.ask(None, false)).await;
         self.move_on(&told);
@@ -604,11 +611,11 @@ impl Person {
 
     async fn check_out(&mut self, cart: CartId) {
         let tag = self.tag();
-        let key = self.world().chance.per_mille(600).then(|| Self::key(&tag));
-        let expected = self.world().chance.per_mille(50).then_some(1);
-        let details = details(self.world(), &tag, expected);
-        let waits = self.world().chance.per_mille(400);
-        let wait = waits.then(|| Duration::from_millis(self.world().chance.below(10_000)));
+        let key = self.chance.per_mille(600).then(|| Self::key(&tag));
+        let expected = self.chance.per_mille(50).then_some(1);
+        let details = details(self.world(), &self.chance, &tag, expected);
+        let waits = self.chance.per_mille(400);
+        let wait = waits.then(|| Duration::from_millis(self.chance.below(10_000)));
         let checkout = Checkout { cart, tag: tag.clone(), key, details, wait };
         self.remember(key, &tag, Request::Checkout(Box::new(checkout.clone())));
         self.ask_checkout(checkout).await;
@@ -652,7 +659,7 @@ impl Person {
     async fn cancel(&mut self, cart: CartId) {
         let Some(order) = self.order else { return };
         let tag = self.tag();
-        let key = self.world().chance.per_mille(500).then(|| Self::key(&tag));
+        let key = self.chance.per_mille(500).then(|| Self::key(&tag));
         let command = OrderCommand::Cancel { by: Principal::Guest(cart) };
         self.remember(key, &tag, Request::Order(order, command.clone()));
         self.ask_order(order, "cancel", command, self.ask(key, false)).await;
@@ -670,7 +677,7 @@ impl Person {
             };
             let node = self.node().await;
             let tag = self.tag();
-            let (by, details) = (Principal::Guest(cart), details(self.world(), &tag, None));
+            let (by, details) = (Principal::Guest(cart), details(self.world(), &self.chance, &tag, None));
             let within = Duration::from_secs(10);
             let question = node.engine.checkout(by, cart, details, within, None, None);
             match self.told(&node, "try the shop", cart.entity(), question).await {

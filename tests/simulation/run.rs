@@ -181,11 +181,16 @@ async fn live(town: Arc<Town>) -> Outcome {
 async fn mishaps(town: Arc<Town>) {
     let world = town.world.clone();
     loop {
-        sleep(Duration::from_millis(world.chance.below(MISHAP_MS))).await;
+        sleep(Duration::from_millis(world.chance("mishaps").below(MISHAP_MS))).await;
         if world.fault("leaps", world.plan.leaps) {
             let day = limits::IDEMPOTENCY_MS;
-            let below = |end: i64| world.chance.below(end as u64) as i64;
-            let by = *world.chance.pick(&[day + 1 + below(10_000), day - below(120_000), day / 2, world.plan.hold_ms]);
+            let below = |end: i64| world.chance("leaps").below(end as u64) as i64;
+            let by = *world.chance("leaps").pick(&[
+                day + 1 + below(10_000),
+                day - below(120_000),
+                day / 2,
+                world.plan.hold_ms,
+            ]);
             world.leap(by);
         }
         if world.fault("damages", world.plan.damage) {
@@ -202,7 +207,7 @@ async fn trouble(town: Arc<Town>) {
         town.tidy_up();
         let newest = lock(&town.nodes).last().cloned();
         let Some(newest) = newest else {
-            sleep(Duration::from_millis(world.chance.below(2_000))).await;
+            sleep(Duration::from_millis(world.chance("troubles").below(2_000))).await;
             town.start();
             continue;
         };
@@ -211,19 +216,19 @@ async fn trouble(town: Arc<Town>) {
             let _ = timeout(Duration::from_secs(1), newest.gone.cancelled()).await;
             continue;
         }
-        sleep(Duration::from_millis(world.chance.below(world.plan.trouble_ms))).await;
+        sleep(Duration::from_millis(world.chance("troubles").below(world.plan.trouble_ms))).await;
         // Once per node, for it is to come to life at times.
         let asked = std::mem::replace(&mut starting, newest.number) == newest.number;
         if !newest.is_ready() && (asked || !world.fault("troubles at a start", 300)) {
             continue;
         }
         if world.fault("cuts", world.plan.cuts) {
-            newest.cut(Duration::from_millis(world.chance.below(CUT_MS)));
+            newest.cut(Duration::from_millis(world.chance("cuts").below(CUT_MS)));
         }
         if world.fault("take-overs", world.plan.takeovers) {
             if world.fault("take-overs unknown to the owner", 600) {
                 // The former owner learns of nothing, and people who cannot know better go on asking it.
-                newest.cut(Duration::from_millis(world.chance.between(CUT_MS / 4, CUT_MS)));
+                newest.cut(Duration::from_millis(world.chance("cuts").between(CUT_MS / 4, CUT_MS)));
             }
             let successor = town.start();
             for _ in 0..100 {
@@ -240,7 +245,7 @@ async fn trouble(town: Arc<Town>) {
             let stopping = newest.clone();
             let stopped = tokio::task::spawn_local(async move { stopping.stop().await });
             if world.fault("starts during a stop", 300) {
-                sleep(Duration::from_millis(world.chance.below(STOPPING_MS))).await;
+                sleep(Duration::from_millis(world.chance("stops").below(STOPPING_MS))).await;
                 town.start();
             }
             let _ = stopped.await;
@@ -254,9 +259,9 @@ async fn trouble(town: Arc<Town>) {
 /// A crash: at a chosen point (in the middle of a decision, when a request comes or has been carried out), or between any two polls.
 fn crash_soon(node: &Arc<Node>) {
     let world = node.world();
-    match world.chance.per_mille(world.plan.crashes_between_polls) {
+    match world.chance("crashes").per_mille(world.plan.crashes_between_polls) {
         true => node.doom(),
-        false => world.light_fuse(world.chance.below(FUSE)),
+        false => world.light_fuse(world.chance("crashes").below(FUSE)),
     }
 }
 

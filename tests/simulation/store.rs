@@ -192,7 +192,7 @@ impl Server {
     /// Looks at the epochs, and writes a little later: between the two another may take the store.
     async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
         self.may_append(frames)?;
-        self.world.pause(USUAL_MS).await;
+        self.world.chance("store").pause(USUAL_MS).await;
         let mut disk = lock(&self.disk);
         disk.appending -= 1;
         if frames.iter().any(|frame| disk.is_taken(frame)) {
@@ -221,7 +221,7 @@ impl Server {
         let is_taken = frames.iter().any(|frame| disk.is_taken(frame));
         let is_over = frames.iter().any(|frame| disk.heads[usize::from(frame.partition)].epoch != frame.epoch);
         // Either word is true where both are; the two real stores differ in which they give.
-        if is_over && (!is_taken || self.world.chance.per_mille(500)) {
+        if is_over && (!is_taken || self.world.chance("store").per_mille(500)) {
             self.world.count("appends of a term that is over");
             self.world.note("commit of a term that is over");
             return Err(StoreError::Fenced);
@@ -383,9 +383,9 @@ impl Way {
     }
 
     async fn travel(&self, slow: u64) {
-        self.world.pause(USUAL_MS).await;
+        self.world.chance("store").pause(USUAL_MS).await;
         if self.world.fault("slow store", slow) {
-            sleep(Duration::from_millis(self.world.chance.below(SLOW_MS))).await;
+            sleep(Duration::from_millis(self.world.chance("store").below(SLOW_MS))).await;
         }
         self.point();
     }
@@ -408,7 +408,7 @@ impl Way {
         let gone = |what: &str| Err(StoreError::Unavailable(format!("the {what} was lost")));
         self.point();
         if self.is_cut() || self.world.fault("lost requests", risk.lost_requests) {
-            self.world.pause(SLOW_MS).await;
+            self.world.chance("store").pause(SLOW_MS).await;
             return gone("request");
         }
         let way = self.clone();
@@ -420,7 +420,7 @@ impl Way {
         });
         if self.is_cut() || self.world.fault("lost answers", risk.lost_answers) {
             // It may be given up before it has happened.
-            self.world.pause(SLOW_MS).await;
+            self.world.chance("store").pause(SLOW_MS).await;
             return gone("answer");
         }
         let Ok(answer) = receive.await else { return gone("server") };
@@ -456,7 +456,7 @@ impl Journal for Connection {
         let owner = owner.to_owned();
         let (epochs, free_at) = self.way.ask(lost, move || server.raise_epochs(owner, lease)).await?;
         let (server, taken) = (self.server.clone(), epochs.clone());
-        let batch = Uuid::from_u128(u128::from(self.way.world.chance.next()));
+        let batch = Uuid::from_u128(u128::from(self.way.world.chance("store").next()));
         self.way.ask(lost, move || server.append_epoch_frames(&taken, now, batch)).await?;
         sleep_until(free_at).await;
         let partitions = self.read(Disk::partitions).await?;

@@ -12,8 +12,6 @@ use uuid::Uuid;
 
 /// The wall clock's time when a run begins, in milliseconds since the Unix epoch.
 const BEGINNING_MS: i64 = 1_700_000_000_000;
-/// What tells the chance of money from the seed's own.
-const MONEY: u64 = 0x6d6f_6e65_7900_0000;
 /// Breaches that are kept: the first ones tell what is wrong.
 const BREACHES: usize = 20;
 /// So many times the buyers of an ordinary run has a long one.
@@ -26,12 +24,14 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The one source of randomness of a run: SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+/// A source of randomness of a run: SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). There is one for
+/// each feature and each person, so that one draw more in one of them leaves all others what they were.
 pub struct Chance(AtomicU64);
 
 impl Chance {
-    pub fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d))
+    /// The chance of the feature or person of this name in the run of this seed: it follows from the two and from nothing else.
+    pub fn fork(seed: u64, name: &str) -> Self {
+        Self(AtomicU64::new(xxhash_rust::xxh3::xxh3_64_with_seed(name.as_bytes(), seed)))
     }
 
     pub fn next(&self) -> u64 {
@@ -59,6 +59,16 @@ impl Chance {
 
     pub fn pick<'a, T>(&self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len() as u64) as usize]
+    }
+
+    /// Some time passes, mostly none.
+    pub async fn pause(&self, longest_ms: u64) {
+        match self.below(4) {
+            0 => {}
+            1 => tokio::task::yield_now().await,
+            2 => tokio::time::sleep(Duration::from_millis(1)).await,
+            _ => tokio::time::sleep(Duration::from_millis(self.below(longest_ms + 1))).await,
+        }
     }
 }
 
@@ -125,55 +135,59 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn new(chance: &Chance, money: &Chance, long: bool) -> Self {
+    fn new(seed: u64, long: bool) -> Self {
+        // Each is drawn of its own name: one more leaves all others of all seeds what they are.
+        let of = |name: &str| Chance::fork(seed, &format!("plan: {name}"));
         // A fault is left out of half of the runs.
-        let of = |chance: &Chance, most: u64| if chance.per_mille(500) { 0 } else { chance.between(1, most) };
-        let often = |most: u64| of(chance, most);
-        let payment_ms = chance.between(2_000, 20_000) as i64;
+        let often = |name: &str, most: u64| {
+            let chance = of(name);
+            if chance.per_mille(500) { 0 } else { chance.between(1, most) }
+        };
+        let payment_ms = of("payment_ms").between(2_000, 20_000) as i64;
         let (buyers, actions) = if long { (LONG_BUYERS, LONG_ACTIONS) } else { (1, 1) };
         Self {
             patient: long,
-            buyers: chance.between(3, 10) * buyers,
-            staff: chance.between(1, 3),
-            actions: chance.between(30, 100) * actions,
-            pieces: chance.between(5, 60) as i64 * buyers as i64,
-            threads: chance.between(1, 3),
-            live_actors: if chance.per_mille(400) { 1 } else { 1_000 },
+            buyers: of("buyers").between(3, 10) * buyers,
+            staff: of("staff").between(1, 3),
+            actions: of("actions").between(30, 100) * actions,
+            pieces: of("pieces").between(5, 60) as i64 * buyers as i64,
+            threads: of("threads").between(1, 3),
+            live_actors: if of("live_actors").per_mille(400) { 1 } else { 1_000 },
             // Actors that leave soon and come back hide what an actor that stays forgets.
-            idle: Duration::from_millis(*chance.pick(&[0, 500, 5_000, 86_400_000])),
-            mailbox_depth: *chance.pick(&[2, 10_000, 10_000]),
-            records_in_flight: *chance.pick(&[15, 50, 50_000, 50_000]),
-            checkouts_per_vendor: *chance.pick(&[1, 3, 50_000, 50_000]),
-            records_since_checkpoint: *chance.pick(&[20, 1_000_000, 1_000_000]),
-            skew_ms: *chance.pick(&[0, 50, 5_000]),
-            hold_ms: payment_ms + chance.between(0, 10_000) as i64 - 1_000,
+            idle: Duration::from_millis(*of("idle").pick(&[0, 500, 5_000, 86_400_000])),
+            mailbox_depth: *of("mailbox_depth").pick(&[2, 10_000, 10_000]),
+            records_in_flight: *of("records_in_flight").pick(&[15, 50, 50_000, 50_000]),
+            checkouts_per_vendor: *of("checkouts_per_vendor").pick(&[1, 3, 50_000, 50_000]),
+            records_since_checkpoint: *of("records_since_checkpoint").pick(&[20, 1_000_000, 1_000_000]),
+            skew_ms: *of("skew_ms").pick(&[0, 50, 5_000]),
+            hold_ms: payment_ms + of("hold_ms").between(0, 10_000) as i64 - 1_000,
             payment_ms,
-            lease: Duration::from_millis(chance.between(600, 5_000)),
-            checkpoint_interval: Duration::from_millis(*chance.pick(&[5, 50, 500, 500, 4_000])),
-            checkpoint_slice: *chance.pick(&[1, 3, 500]),
-            think_ms: *chance.pick(&[5, 100, 1_000]),
-            trouble_ms: *chance.pick(&[0, 300, 2_000, 2_000, 8_000]),
-            takeovers: often(500),
-            stops: often(300),
-            cuts: often(700),
-            lost_requests: often(100),
-            lost_answers: often(100),
-            slow_store: often(60),
-            failing_checkpoints: often(200),
-            failing_reads: often(10),
-            failing_gateway: often(200),
-            slow_gateway: often(150),
-            panics: often(15),
-            stalls: often(20),
-            crashes_between_polls: *chance.pick(&[0, 500, 1_000]),
-            leaps: often(600),
-            damage: often(300),
-            poison: often(10),
-            refusals: often(60),
-            floods: often(10),
-            archives: often(900),
-            other_amounts: of(money, 80),
-            refused_voids: of(money, 600),
+            lease: Duration::from_millis(of("lease").between(600, 5_000)),
+            checkpoint_interval: Duration::from_millis(*of("checkpoint_interval").pick(&[5, 50, 500, 500, 4_000])),
+            checkpoint_slice: *of("checkpoint_slice").pick(&[1, 3, 500]),
+            think_ms: *of("think_ms").pick(&[5, 100, 1_000]),
+            trouble_ms: *of("trouble_ms").pick(&[0, 300, 2_000, 2_000, 8_000]),
+            takeovers: often("takeovers", 500),
+            stops: often("stops", 300),
+            cuts: often("cuts", 700),
+            lost_requests: often("lost_requests", 100),
+            lost_answers: often("lost_answers", 100),
+            slow_store: often("slow_store", 60),
+            failing_checkpoints: often("failing_checkpoints", 200),
+            failing_reads: often("failing_reads", 10),
+            failing_gateway: often("failing_gateway", 200),
+            slow_gateway: often("slow_gateway", 150),
+            panics: often("panics", 15),
+            stalls: often("stalls", 20),
+            crashes_between_polls: *of("crashes_between_polls").pick(&[0, 500, 1_000]),
+            leaps: often("leaps", 600),
+            damage: often("damage", 300),
+            poison: often("poison", 10),
+            refusals: often("refusals", 60),
+            floods: often("floods", 10),
+            archives: often("archives", 900),
+            other_amounts: often("other_amounts", 80),
+            refused_voids: often("refused_voids", 600),
         }
     }
 }
@@ -186,9 +200,9 @@ struct Doom {
 
 /// What one run shares.
 pub struct World {
-    pub chance: Chance,
-    /// What the provider's books and the staff who look at them draw from, so that they move no other draw of a seed.
-    pub money: Chance,
+    seed: u64,
+    /// The chance of each feature that has drawn.
+    chances: Mutex<BTreeMap<&'static str, Arc<Chance>>>,
     pub plan: Plan,
     begun: Instant,
     /// How often what happened.
@@ -207,11 +221,10 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, long: bool) -> Self {
-        let (chance, money) = (Chance::new(seed), Chance::new(seed ^ MONEY));
-        let plan = Plan::new(&chance, &money, long);
+        let plan = Plan::new(seed, long);
         let world = Self {
-            chance,
-            money,
+            seed,
+            chances: Mutex::default(),
             plan,
             begun: Instant::now(),
             counts: Mutex::default(),
@@ -225,6 +238,16 @@ impl World {
         };
         world.note(format_args!("{:?}", world.plan));
         world
+    }
+
+    /// The chance of one feature.
+    pub fn chance(&self, of: &'static str) -> Arc<Chance> {
+        lock(&self.chances).entry(of).or_insert_with(|| Arc::new(self.fork(of))).clone()
+    }
+
+    /// A chance of someone's own.
+    pub fn fork(&self, name: &str) -> Chance {
+        Chance::fork(self.seed, name)
     }
 
     /// Writes a line of the trace.
@@ -275,16 +298,7 @@ impl World {
 
     /// Whether this fault comes now, which comes so many times in a thousand.
     pub fn fault(&self, what: &'static str, per_mille: u64) -> bool {
-        let comes = per_mille > 0 && !self.is_calm() && self.chance.per_mille(per_mille);
-        if comes {
-            self.count(what);
-        }
-        comes
-    }
-
-    /// [`World::fault`] of what the provider's books say.
-    pub fn money_fault(&self, what: &'static str, per_mille: u64) -> bool {
-        let comes = per_mille > 0 && !self.is_calm() && self.money.per_mille(per_mille);
+        let comes = per_mille > 0 && !self.is_calm() && self.chance(what).per_mille(per_mille);
         if comes {
             self.count(what);
         }
@@ -343,16 +357,6 @@ impl World {
         self.fuse.store(left - 1, Ordering::Relaxed);
         left == 0
     }
-
-    /// Some time passes, mostly none.
-    pub async fn pause(&self, longest_ms: u64) {
-        match self.chance.below(4) {
-            0 => {}
-            1 => tokio::task::yield_now().await,
-            2 => tokio::time::sleep(Duration::from_millis(1)).await,
-            _ => tokio::time::sleep(Duration::from_millis(self.chance.below(longest_ms + 1))).await,
-        }
-    }
 }
 
 /// The clock of one node: it follows the runtime's paused time, but is not set quite right.
@@ -364,7 +368,7 @@ pub struct SimulatedClock {
 
 impl SimulatedClock {
     pub fn new(world: Arc<World>) -> Self {
-        let ahead_ms = world.chance.below(world.plan.skew_ms + 1) as i64;
+        let ahead_ms = world.chance("clocks").below(world.plan.skew_ms + 1) as i64;
         Self { world, ahead_ms, latest: AtomicI64::new(0) }
     }
 }
@@ -377,7 +381,8 @@ impl Clock for SimulatedClock {
 
     fn new_uuid(&self) -> Uuid {
         let time = (self.now().as_millis() as u128) << 80;
-        let chance = (u128::from(self.world.chance.next()) << 64) | u128::from(self.world.chance.next());
+        let chance = self.world.chance("ids");
+        let chance = (u128::from(chance.next()) << 64) | u128::from(chance.next());
         let version_and_variant = (0x7 << 76) | (0x2 << 62);
         let free = (1u128 << 80) - 1 - (0xf << 76) - (0x3 << 62);
         Uuid::from_u128(time | version_and_variant | (chance & free))
