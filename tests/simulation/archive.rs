@@ -60,9 +60,10 @@ impl Server {
         let mut bytes = 0;
         let after = disk.journal[usize::from(partition)].range(after_seq + 1..).map(|(_, frame)| frame);
         let page = after.take_while(|frame| {
-            let first = bytes == 0;
+            // The one that goes past the limit is still of it, as on the real stores.
+            let before = bytes;
             bytes += frame.payload.len() + 1;
-            first || bytes <= max_bytes
+            before == 0 || before < max_bytes
         });
         page.map(|frame| damage.frame(frame)).collect()
     }

@@ -598,6 +598,12 @@ impl Queries for Connection {
             rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.placed_at, row.id)));
             rows.retain(|row| after.is_none_or(|after| (row.placed_at, row.id) < after));
             rows.truncate(limit as usize);
+            if let OrdersOf::Vendor(vendor) = of {
+                for row in &mut rows {
+                    row.sub_orders.retain(|sub| sub.vendor_id == vendor);
+                    row.lines.retain(|line| line.vendor_id == vendor);
+                }
+            }
             rows
         })
         .await
@@ -605,11 +611,25 @@ impl Queries for Connection {
 
     async fn products(
         &self,
-        _: &ProductFilter,
-        _: Option<(Timestamp, ProductId)>,
-        _: u32,
+        filter: &ProductFilter,
+        after: Option<(Timestamp, ProductId)>,
+        limit: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
-        Err(StoreError::Invalid("no simulated buyer asks for a list of products".into()))
+        let filter = filter.clone();
+        self.read(move |disk| {
+            let text = filter.text.as_ref().map(|text| text.to_lowercase());
+            let wanted = |row: &&ProductRow| {
+                filter.vendor.is_none_or(|vendor| row.vendor_id == vendor)
+                    && filter.category.as_ref().is_none_or(|category| row.category.as_ref() == Some(category))
+                    && text.as_ref().is_none_or(|text| row.title.to_lowercase().contains(text))
+            };
+            let mut rows: Vec<ProductRow> = disk.tables.products.values().filter(wanted).cloned().collect();
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
+            rows.retain(|row| after.is_none_or(|after| (row.created_at, row.id) < after));
+            rows.truncate(limit as usize);
+            rows
+        })
+        .await
     }
 
     async fn catalog(&self) -> Result<Rows, StoreError> {

@@ -1,11 +1,11 @@
 //! The log: dense, ordered, all or nothing.
 
-use crate::on_both_stores;
+use crate::on_all_stores;
 use crate::samples::{at, frame};
 use haat::domain::ids::EntityId;
 use haat::ports::{CheckpointWrite, Codec, Landed, StoreError};
 
-on_both_stores! {
+on_all_stores! {
     async fn what_is_appended_is_read_back_in_order(fixture) {
         let (store, taken) = fixture.open_and_take().await;
         let (first, second) = (&taken[0], &taken[5]);

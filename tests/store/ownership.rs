@@ -1,7 +1,7 @@
 //! Epochs fence, leases are waited for.
 
 use crate::fixture::{Fixture, NO_LEASE, take};
-use crate::on_both_stores;
+use crate::on_all_stores;
 use crate::samples::{at, frame, write};
 use haat::limits;
 use haat::ports::{CheckpointWrite, StoreError};
@@ -16,7 +16,7 @@ fn is_refused(append: Result<(), StoreError>) -> bool {
     matches!(append, Err(StoreError::Collision | StoreError::Fenced))
 }
 
-on_both_stores! {
+on_all_stores! {
     async fn taking_raises_epochs_and_marks_them_in_the_journal(fixture) {
         let (store, first) = fixture.open_and_take().await;
         assert_eq!(first.iter().map(|taken| taken.id).collect::<Vec<_>>(), (0..limits::PARTITIONS).collect::<Vec<_>>());
@@ -122,7 +122,7 @@ async fn on_postgres_a_short_lease_is_waited_out_by_the_clock_of_the_database() 
     assert_eq!(fixture.number(over).await, 1);
 }
 
-on_both_stores! {
+on_all_stores! {
     async fn a_released_store_is_taken_without_a_wait(fixture) {
         let store = fixture.open().await;
         let old = store.journal.take("old", LONG, at(1)).await.expect("taken");

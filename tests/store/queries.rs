@@ -1,10 +1,10 @@
 //! The read tables give back what was written, in the order that was asked for.
 
-use crate::on_both_stores;
 use crate::samples::{
     at, capture_order, capture_vendor, captured, of_customer, order_row, paid, part, uuid, vendor_id, vendor_rows,
     write_all,
 };
+use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
 use haat::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
@@ -39,7 +39,7 @@ fn share_of(vendor: VendorId, mut order: OrderRow) -> OrderRow {
     order
 }
 
-on_both_stores! {
+on_all_stores! {
     async fn orders_come_newest_first_in_pages_of_everyone_and_of_each(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         // Several at the same moment: then by id.
@@ -147,9 +147,14 @@ on_both_stores! {
         expected.products.sort_by_key(|row| row.id);
         expected.skus.sort_by_key(|row| row.id);
         assert_eq!(store.queries.catalog().await.expect("the catalog"), expected);
-        assert_eq!(fixture.number("SELECT sum(available)::bigint FROM skus".replace("::bigint", if fixture.is_postgres() { "::bigint" } else { "" }).as_str()).await, 15);
+        // What the tables work out themselves, the simulation has no column for.
+        if let Some(sum) = fixture.sum("available", "skus").await {
+            assert_eq!(sum, 15);
+        }
     }
+}
 
+on_both_stores! {
     async fn any_orders_are_read_back_as_they_were_written(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let runtime = tokio::runtime::Handle::current();

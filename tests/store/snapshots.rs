@@ -1,6 +1,6 @@
 //! Snapshots: the newest of each part, and who is to be woken.
 
-use crate::on_both_stores;
+use crate::on_all_stores;
 use crate::samples::{at, captured, gone, order_id, part, uuid, vendor_id, write_all};
 use haat::domain::ids::{CartId, EntityId, EntityRef};
 use haat::domain::time::Timestamp;
@@ -26,7 +26,7 @@ fn parts(of: &[(&str, &str)]) -> Vec<(String, String)> {
     of.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
 }
 
-on_both_stores! {
+on_all_stores! {
     async fn a_snapshot_is_made_of_the_newest_of_each_part(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let shop = vendor_id("shop").entity();
