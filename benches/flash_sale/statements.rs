@@ -15,7 +15,7 @@ const SPENT: &str = "
         sum(total_exec_time * 1000)::float8, sum(shared_blks_hit + shared_blks_read)::bigint
     FROM pg_stat_statements
     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    GROUP BY 1 ORDER BY 4 + 5 DESC";
+    GROUP BY 1 ORDER BY sum(total_plan_time) + sum(total_exec_time) DESC";
 
 type Spent = (String, i64, i64, f64, f64, i64);
 
