@@ -239,6 +239,9 @@ pub struct ServeArgs {
     /// Seconds in which an order must be paid.
     #[arg(long, env = "HAAT_PAYMENT_SECONDS", default_value_t = limits::PAYMENT_MS / 1000, value_name = "SECONDS")]
     pub payment_seconds: i64,
+    /// Calls per second to one payment provider: what its contract allows.
+    #[arg(long, env = "HAAT_PAYMENT_CALLS_PER_SECOND", default_value_t = limits::GATEWAY_CALLS_PER_SECOND, value_name = "COUNT")]
+    pub payment_calls_per_second: u32,
     /// Actors in memory before the least recently used leave it.
     #[arg(long, env = "HAAT_LIVE_ACTORS", default_value_t = limits::LIVE_ACTORS, value_name = "COUNT")]
     pub live_actors: usize,
@@ -302,6 +305,7 @@ impl Config {
         };
         at_least_one("HAAT_HOLD_SECONDS", args.hold_seconds)?;
         at_least_one("HAAT_PAYMENT_SECONDS", args.payment_seconds)?;
+        at_least_one("HAAT_PAYMENT_CALLS_PER_SECOND", args.payment_calls_per_second.into())?;
         if args.hold_seconds < args.payment_seconds {
             let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
             return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
@@ -315,6 +319,7 @@ impl Config {
         let node = NodeSettings {
             hold_ms: args.hold_seconds.saturating_mul(1000),
             payment_ms: args.payment_seconds.saturating_mul(1000),
+            payment_calls_per_second: args.payment_calls_per_second,
             live_actors: args.live_actors,
             idle: Duration::from_secs(args.idle_seconds),
             ..NodeSettings::default()

@@ -119,12 +119,35 @@ pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
 pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
 /// Resolutions of one order: each stands in its timeline.
 pub const RESOLUTIONS: usize = 32;
-/// Holds past their time that a vendor asks about at the same time.
+/// Holds past their time that a vendor asks about in one look. Between two looks are 25 ms at least.
 pub const HOLDS_ASKED_AT_ONCE: usize = 64;
+/// The wait before a vendor asks about a hold for the second time, in milliseconds.
+pub const HOLD_ASK_AGAIN_MS: u64 = 1_000;
+/// The longest wait between two questions about one hold, in milliseconds. An order whose outcome is known tells its vendors by itself.
+pub const HOLD_ASK_BACKOFF_MS: u64 = 60_000;
 /// How long one call of a payment gateway may take, in milliseconds.
 pub const GATEWAY_CALL_MS: u64 = 5_000;
-/// Payment calls that run at the same time.
+/// Calls of one payment provider that run at the same time.
 pub const GATEWAY_CALLS: usize = 4_096;
+/// Calls of one payment provider per second.
+pub const GATEWAY_CALLS_PER_SECOND: u32 = 10_000;
+/// So much of the calls' rate may be saved up and used at once, in milliseconds.
+pub const GATEWAY_BURST_MS: u64 = 100;
+/// Different orders without an answer, one after the other, from which on a payment provider counts as silent. Orders, not calls: one
+/// order whose call is never answered must not stop all others.
+pub const GATEWAY_SILENT_ORDERS: usize = 20;
+/// Calls that are made in one round to see whether a silent provider answers again: several, since one of them may be of an order that it
+/// never answers.
+pub const GATEWAY_PROBES: usize = 4;
+/// The wait before a silent provider is tried for the first time, in milliseconds.
+pub const GATEWAY_PROBE_FROM_MS: u64 = 1_000;
+/// The longest wait between two rounds of tries, in milliseconds.
+pub const GATEWAY_PROBE_BACKOFF_MS: u64 = 30_000;
+/// How long a provider is silent before no more checkouts are let in that would pay by it, in milliseconds: longer than a restart of its
+/// service takes, and much shorter than stock is held for a payment.
+pub const GATEWAY_SILENCE_MS: u64 = 30_000;
+/// After how many seconds whoever would pay by a silent provider is told to ask again.
+pub const GATEWAY_SILENCE_RETRY_S: u64 = 10;
 /// The longest wait between two tries of a payment call, in milliseconds.
 pub const GATEWAY_BACKOFF_MS: u64 = 2_000;
 /// The longest wait that a token of the sandbox may ask for, in milliseconds.

@@ -18,6 +18,8 @@ pub mod names {
     pub const COMMANDS: &str = "haat_commands_total";
     /// Histogram, by kind: from the moment a request's command was sent to its durable answer.
     pub const COMMAND_SECONDS: &str = "haat_command_duration_seconds";
+    /// Histogram, by kind: turns in which an actor looks at what time has made due.
+    pub const WAKE_SECONDS: &str = "haat_actor_wake_seconds";
     /// Counter, by kind: actors started again after a panic.
     pub const RESTARTS: &str = "haat_actor_restarts_total";
     /// Counter, by kind: states built from a snapshot or from records.
@@ -64,6 +66,12 @@ pub mod names {
     pub const ORDERS_STUCK: &str = "haat_orders_stuck";
     /// Gauge: 1 while files that the node writes are not where they were opened.
     pub const FILES_MISSING: &str = "haat_files_missing";
+    /// Gauge, by method: whether a payment provider counts as silent: 0 no, 1 it is being tried, 2 yes.
+    pub const PAYMENT_BREAKER: &str = "haat_payment_breaker_state";
+    /// Counter, by method: how often a payment provider began to count as silent.
+    pub const PAYMENT_BREAKER_OPENED: &str = "haat_payment_breaker_opened_total";
+    /// Gauge, by method and call: calls of payment providers that are held back.
+    pub const PAYMENT_WAITING: &str = "haat_payment_calls_waiting";
     /// Gauge, by status: orders.
     pub const ORDERS: &str = "haat_orders";
 }
@@ -74,6 +82,7 @@ const HELP: &[(&str, &str, char)] = &[
     (names::MAILBOX_DEPTH_MAX, "Messages waiting in the fullest mailbox.", 'g'),
     (names::COMMANDS, "Commands taken, by outcome.", 'c'),
     (names::COMMAND_SECONDS, "From sending a request's command to its durable answer.", 'h'),
+    (names::WAKE_SECONDS, "Turns in which an actor looks at what time has made due.", 'h'),
     (names::RESTARTS, "Actors started again after a panic.", 'c'),
     (names::RECOVERIES, "States built from a snapshot or from records.", 'c'),
     (names::PASSIVATIONS, "Actors that left memory.", 'c'),
@@ -97,6 +106,9 @@ const HELP: &[(&str, &str, char)] = &[
     (names::ORDERS_QUARANTINED, "Orders that were quarantined until someone resolves them, by reason.", 'c'),
     (names::ORDERS_STUCK, "Orders that wait for someone, or have waited too long for an answer.", 'g'),
     (names::FILES_MISSING, "1 while files that the node writes are not where they were opened.", 'g'),
+    (names::PAYMENT_BREAKER, "Whether a payment provider counts as silent: 0 no, 1 it is being tried, 2 yes.", 'g'),
+    (names::PAYMENT_BREAKER_OPENED, "How often a payment provider began to count as silent.", 'c'),
+    (names::PAYMENT_WAITING, "Calls of payment providers that are held back.", 'g'),
     (names::ORDERS, "Orders, by status.", 'g'),
 ];
 

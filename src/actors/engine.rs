@@ -33,6 +33,12 @@ pub enum Failure {
         /// Seconds after which to ask again.
         retry_after_s: u64,
     },
+    /// The payment provider that was to be asked gives no answers; nothing was done.
+    #[error("the payment provider gives no answers now: another way to pay may do")]
+    ProviderSilent {
+        /// Seconds after which to ask again.
+        retry_after_s: u64,
+    },
     /// The node is starting or stopping, or has no valid lease; nothing was done.
     #[error("this node takes no requests now")]
     Unavailable,
@@ -360,6 +366,11 @@ impl Engine {
                 return Ok(());
             }
             node.check_payment(&payment).map_err(NotLetIn::Refused)?;
+            if node.is_silent(&payment.method) {
+                shed("payment_provider");
+                let retry_after_s = limits::GATEWAY_SILENCE_RETRY_S;
+                return Err(NotLetIn::Failed(Failure::ProviderSilent { retry_after_s }));
+            }
             let Some(taken) = node.shares.take(cart.vendors(), node.settings.checkouts_per_vendor) else {
                 shed("vendor_share");
                 return Err(NotLetIn::Failed(Failure::Overloaded { retry_after_s: 1 }));

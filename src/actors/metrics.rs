@@ -14,6 +14,7 @@ pub(super) struct KindMetrics {
     pub(super) expired: Counter,
     pub(super) panicked: Counter,
     pub(super) seconds: Histogram,
+    pub(super) wakes: Histogram,
     pub(super) restarts: Counter,
     pub(super) recoveries: Counter,
     pub(super) passivations: Counter,
@@ -33,6 +34,7 @@ impl KindMetrics {
             expired: outcome("expired"),
             panicked: outcome("panicked"),
             seconds: metrics::histogram!(names::COMMAND_SECONDS, "kind" => kind),
+            wakes: metrics::histogram!(names::WAKE_SECONDS, "kind" => kind),
             restarts: metrics::counter!(names::RESTARTS, "kind" => kind),
             recoveries: metrics::counter!(names::RECOVERIES, "kind" => kind),
             passivations: metrics::counter!(names::PASSIVATIONS, "kind" => kind),
@@ -70,6 +72,42 @@ impl PaymentMetrics {
 /// Orders that got stuck for this reason.
 pub(super) fn stuck(why: &'static str) -> Counter {
     metrics::counter!(names::ORDERS_QUARANTINED, "why" => why)
+}
+
+/// What the way to one payment provider tells.
+pub(super) struct GateMetrics {
+    pub(super) method: &'static str,
+    state: Gauge,
+    opened: Counter,
+    waiting: [Gauge; 2],
+}
+
+impl GateMetrics {
+    pub(super) fn new(method: &'static str) -> Self {
+        let waiting = |call| metrics::gauge!(names::PAYMENT_WAITING, "method" => method, "call" => call);
+        let metrics = Self {
+            method,
+            state: metrics::gauge!(names::PAYMENT_BREAKER, "method" => method),
+            opened: metrics::counter!(names::PAYMENT_BREAKER_OPENED, "method" => method),
+            waiting: ["charge", "void"].map(waiting),
+        };
+        metrics.state(0);
+        metrics
+    }
+
+    /// 0 for a provider that answers, 1 for one that is being tried, 2 for one that is not asked.
+    pub(super) fn state(&self, state: u8) {
+        self.state.set(f64::from(state));
+    }
+
+    /// A provider has begun to count as silent.
+    pub(super) fn opened(&self) {
+        self.opened.increment(1);
+    }
+
+    pub(super) fn waiting(&self, void: bool, calls: usize) {
+        self.waiting[usize::from(void)].set(calls as f64);
+    }
 }
 
 /// Counts a request that was refused because a limit was reached.

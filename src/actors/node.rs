@@ -4,7 +4,7 @@ use crate::actors::arbiters::Thread;
 use crate::actors::directory::Directory;
 use crate::actors::envelope::{Activation, Envelope, Start};
 use crate::actors::metrics::{KindMetrics, PaymentMetrics};
-use crate::actors::payments::Calls;
+use crate::actors::payments::{Calls, Provider};
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shares::Shares;
 use crate::actors::shell::Shell;
@@ -63,6 +63,10 @@ pub struct NodeSettings {
     pub hold_ms: i64,
     /// How long a payment may take, in milliseconds.
     pub payment_ms: i64,
+    /// Calls of one payment provider per second.
+    pub payment_calls_per_second: u32,
+    /// Different orders in a row without an answer, for a payment provider to count as silent.
+    pub silent_orders: usize,
 }
 
 impl Default for NodeSettings {
@@ -78,6 +82,8 @@ impl Default for NodeSettings {
             idle: Duration::from_millis(limits::IDLE_MS),
             hold_ms: limits::HOLD_MS,
             payment_ms: limits::PAYMENT_MS,
+            payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
+            silent_orders: limits::GATEWAY_SILENT_ORDERS,
         }
     }
 }
@@ -132,7 +138,7 @@ pub struct Node {
     pub(super) snapshots: Arc<dyn Snapshots>,
     pub(super) histories: Arc<dyn Histories>,
     pub(super) queries: Arc<dyn Queries>,
-    pub(super) gateways: Vec<Arc<dyn PaymentGateway>>,
+    pub(super) providers: Vec<Provider>,
     threads: Vec<Thread>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) settings: NodeSettings,
@@ -141,8 +147,7 @@ pub struct Node {
     pub(super) registry: Registry,
     pub(super) directory: Arc<Directory>,
     pub(super) timers: Timers,
-    pub(super) payment_calls: Semaphore,
-    /// Which of them are under way.
+    /// The calls of providers that are under way.
     pub(super) calls: Arc<Calls>,
     /// Turns to read single entities.
     loads: Semaphore,
@@ -180,7 +185,7 @@ impl Node {
             snapshots: parts.snapshots,
             histories: parts.histories,
             queries: parts.queries,
-            gateways: parts.gateways,
+            providers: parts.gateways.into_iter().map(|gateway| Provider::new(gateway, &parts.settings)).collect(),
             threads: parts.threads,
             runtime: parts.runtime,
             settings: parts.settings,
@@ -189,7 +194,6 @@ impl Node {
             registry: Registry::default(),
             directory: Arc::new(Directory::default()),
             timers: Timers::new(),
-            payment_calls: Semaphore::new(limits::GATEWAY_CALLS),
             calls: Arc::default(),
             loads: Semaphore::new(limits::LOADS_AT_ONCE),
             activations: AtomicUsize::new(0),

@@ -1,8 +1,9 @@
 //! Calls of payment gateways: effects that leave the node, and so wait until their cause is durable.
 
 use crate::actors::envelope::Envelope;
+use crate::actors::gate::{Entry, Gate, Pass, Wish};
 use crate::actors::metrics::CHARGED;
-use crate::actors::node::Node;
+use crate::actors::node::{Node, NodeSettings};
 use crate::domain::entity::{EffectKey, Message, PaymentCall};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderCommand, PaymentChoice};
@@ -31,6 +32,23 @@ impl Calls {
         let begun = self.under_way.lock().insert(which);
         begun.then(|| Call { calls: self.clone(), which })
     }
+
+    fn is_under_way(&self, which: Which) -> bool {
+        self.under_way.lock().contains(&which)
+    }
+}
+
+/// A payment provider, and the way to it.
+pub(super) struct Provider {
+    gateway: Arc<dyn PaymentGateway>,
+    gate: Arc<Gate>,
+}
+
+impl Provider {
+    pub(super) fn new(gateway: Arc<dyn PaymentGateway>, settings: &NodeSettings) -> Self {
+        let gate = Gate::new(gateway.method(), settings.payment_calls_per_second, settings.silent_orders);
+        Self { gateway, gate }
+    }
 }
 
 /// A call, under way for as long as this lives.
@@ -46,17 +64,23 @@ impl Drop for Call {
 }
 
 impl Node {
-    fn gateway(&self, method: &str) -> Option<&Arc<dyn PaymentGateway>> {
-        self.gateways.iter().find(|gateway| gateway.method() == method)
+    fn provider(&self, method: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.gateway.method() == method)
     }
 
     /// Whether the shop takes this payment.
     pub(super) fn check_payment(&self, choice: &PaymentChoice) -> Result<(), Reject> {
-        let gateway = self.gateway(&choice.method).ok_or_else(|| Reject::PaymentUnsupported {
+        let provider = self.provider(&choice.method).ok_or_else(|| Reject::PaymentUnsupported {
             reason: "this shop does not take this payment method".into(),
             token: false,
         })?;
-        gateway.check_token(&choice.token).map_err(|reason| Reject::PaymentUnsupported { reason, token: true })
+        provider.gateway.check_token(&choice.token).map_err(|reason| Reject::PaymentUnsupported { reason, token: true })
+    }
+
+    /// Whether this provider has given no answers for so long that nothing more is sold on its word.
+    pub(super) fn is_silent(&self, method: &str) -> bool {
+        let silence = self.provider(method).and_then(|provider| provider.gate.silent_for(Instant::now()));
+        silence.is_some_and(|silence| silence >= Duration::from_millis(limits::GATEWAY_SILENCE_MS))
     }
 
     /// Calls the gateway once everything up to `after` is durable. Whatever comes of it comes back to the order as a command. A call that is
@@ -93,17 +117,37 @@ impl Node {
         let _ = self.deliver::<Order>(order, Envelope::NotAnswered(key), None, false);
     }
 
+    /// Whether this call is still to be made: no charge past its time, or when it is being undone already.
+    fn is_wanted(&self, wish: &Wish) -> bool {
+        wish.void || (self.clock.now() < wish.not_after && !self.calls.is_under_way((wish.order, true)))
+    }
+
+    /// Waits until this call may be made; `None` when it is not wanted any more by then.
+    async fn let_in(self: &Arc<Self>, gate: &Arc<Gate>, wish: Wish) -> Option<Pass> {
+        let pass = match gate.enter(wish, Instant::now()) {
+            Entry::Now(pass) => pass,
+            Entry::Later(pass, undriven) => {
+                if undriven {
+                    let (node, gate) = (self.clone(), gate.clone());
+                    let drive = async move {
+                        let drive = gate.drive(|wish| node.is_wanted(wish));
+                        node.quiet.run_until_cancelled(drive).await;
+                    };
+                    self.outside.spawn_on(drive, &self.runtime);
+                }
+                pass.await.ok()?
+            }
+        };
+        self.is_wanted(&wish).then_some(pass)
+    }
+
     /// The answer as a command to the order; `None` while it is not known.
-    async fn call_gateway(&self, call: &PaymentCall, void: bool) -> Option<OrderCommand> {
-        let _permit = self.payment_calls.acquire().await.ok()?;
-        let too_late = !void && self.clock.now() >= call.not_after;
-        if too_late {
-            return None;
-        }
-        let Some(gateway) = self.gateway(&call.method) else {
+    async fn call_gateway(self: &Arc<Self>, call: &PaymentCall, void: bool) -> Option<OrderCommand> {
+        let Some(Provider { gateway, gate }) = self.provider(&call.method) else {
             tracing::error!(order = %call.order, method = call.method, "an order's payment gateway is not configured");
             return None;
         };
+        let pass = self.let_in(gate, Wish { order: call.order, void, not_after: call.not_after }).await?;
         let started = Instant::now();
         let within = Duration::from_millis(limits::GATEWAY_CALL_MS);
         let answer = async {
@@ -121,7 +165,9 @@ impl Node {
                 },
             })
         };
-        let (outcome, command) = match timeout(within, answer).await {
+        let answer = timeout(within, answer).await;
+        pass.ends(matches!(answer, Ok(Ok(_))));
+        let (outcome, command) = match answer {
             Ok(Ok((outcome, command))) => (outcome, Some(command)),
             Ok(Err::<_, crate::ports::GatewayError>(error)) => {
                 tracing::debug!(order = %call.order, %error, "a payment gateway gave no answer");
@@ -193,5 +239,52 @@ mod tests {
             assert_eq!(bench.lane.waiting(), 1);
             bench.lane.forget();
         }
+    }
+
+    fn slow_bench() -> Bench {
+        Bench::with_settings(NodeSettings { payment_calls_per_second: 1, ..NodeSettings::default() })
+    }
+
+    fn asks(bench: &Bench, number: u128, void: bool) {
+        let (call, key) = call(number);
+        bench.node.pay(call, void, key, Place::TAIL);
+        bench.lane.let_go();
+    }
+
+    /// A stop does not wait for what is held back, and makes none of it.
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_cuts_off_calls_that_are_held_back() {
+        let bench = slow_bench();
+        (1..=50).for_each(|number| asks(&bench, number, false));
+        bench.world.called.notified().await;
+        bench.node.quiet.cancel();
+        while !bench.node.calls.under_way.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        bench.node.outside.close();
+        bench.node.outside.wait().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(bench.world.calls.load(Ordering::SeqCst), 1, "the one that was made before");
+    }
+
+    /// What was wanted when it came into line need not be when its turn comes.
+    #[tokio::test(start_paused = true)]
+    async fn a_charge_that_is_being_undone_by_its_turn_is_not_made() {
+        let bench = slow_bench();
+        (1..=3).for_each(|number| asks(&bench, number, false));
+        bench.world.called.notified().await;
+        asks(&bench, 2, true);
+        let is_under_way = |number, void| {
+            let (call, _) = call(number);
+            bench.node.calls.is_under_way((call.order, void))
+        };
+        assert!(
+            [(1, false), (2, false), (2, true), (3, false)]
+                .into_iter()
+                .all(|(number, void)| is_under_way(number, void))
+        );
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        assert!(!is_under_way(2, false) && is_under_way(2, true) && is_under_way(3, false));
+        assert_eq!(bench.world.calls.load(Ordering::SeqCst), 3);
     }
 }

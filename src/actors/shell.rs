@@ -10,7 +10,9 @@ use crate::actors::envelope::{Deliver, Edge, Envelope, Given, NotLetIn, Start};
 use crate::actors::metrics::shed;
 use crate::actors::node::Node;
 use crate::actors::registry::{Hosted, SlotShared};
+use crate::actors::sent::Sent;
 use crate::actors::state::{Built, build};
+use crate::domain::backoff::backoff_ms;
 use crate::domain::entity::{Effect, EffectKey, Publication, Step};
 use crate::domain::ids::{EntityId, EntityRef};
 use crate::domain::json;
@@ -33,21 +35,15 @@ use tokio::time::Instant;
 const RECORD_BYTES: usize = 768;
 /// How many commands that made this actor panic are remembered.
 const SUSPECTS: usize = 64;
-/// The wait before an unanswered message between entities is sent again for the first time.
-const RESEND_FROM: Duration = Duration::from_secs(1);
-/// The wait before a failed gateway call is made again for the first time.
-const RECALL_FROM: Duration = Duration::from_millis(25);
+/// The wait before an unanswered message between entities is sent again for the first time, in milliseconds.
+const RESEND_FROM_MS: u64 = 1_000;
+/// The wait before a failed gateway call is made again for the first time, in milliseconds.
+const RECALL_FROM_MS: u64 = 25;
 
 enum Life<E: Hosted> {
     Starting(Option<Start<E>>),
     Up(Box<Built<E>>),
     Quarantined,
-}
-
-struct Sent {
-    key: EffectKey,
-    attempts: u32,
-    again: Instant,
 }
 
 /// The actor.
@@ -58,7 +54,7 @@ pub struct Shell<E: Hosted> {
     life: Life<E>,
     /// Requests that wait for the entity to come so far.
     parked: Vec<Parked<E>>,
-    sent: Vec<Sent>,
+    sent: Sent,
     /// The place of its newest record in the lane.
     last_place: Place,
     /// The version a checkpoint holds.
@@ -79,7 +75,7 @@ impl<E: Hosted> Shell<E> {
             slot,
             life: Life::Starting(Some(start)),
             parked: Vec::new(),
-            sent: Vec::new(),
+            sent: Sent::default(),
             last_place: Place::default(),
             checkpointed: 0,
             fresh: false,
@@ -383,16 +379,8 @@ impl<E: Hosted> Shell<E> {
     /// Sends what is newly outstanding, and asks the node's timer for a look when something may be due.
     fn send_effects(&mut self, now: Timestamp, minted: bool) {
         let Life::Up(built) = &self.life else { return };
-        let in_vain: Vec<EffectKey> = self.sent.iter().filter(|sent| sent.attempts > 0).map(|sent| sent.key).collect();
-        let keys = built.entity.outstanding_besides(now, &in_vain);
-        self.sent.retain(|sent| keys.contains(&sent.key));
-        for key in keys {
-            if !self.sent.iter().any(|sent| sent.key == key) {
-                self.send(key, 0, minted);
-            }
-        }
-        if self.sent.is_empty() {
-            self.sent = Vec::new();
+        for key in self.sent.keep(built.entity.outstanding_at_once(now)) {
+            self.send(key, 0, minted);
         }
         self.ask_for_a_look(now);
     }
@@ -402,36 +390,42 @@ impl<E: Hosted> Shell<E> {
         let Some(effect) = built.entity.effect(key) else {
             return;
         };
-        let longest = Duration::from_millis(limits::RESEND_BACKOFF_MS);
-        let wait = match &effect {
-            Effect::Tell(_) => (RESEND_FROM * 2u32.saturating_pow(attempts.min(16))).min(longest),
-            // The call ends by itself before this, with an answer or with `NotAnswered`.
-            Effect::Charge(_) | Effect::Void(_) => Duration::from_millis(limits::GATEWAY_CALL_MS) + RESEND_FROM,
+        let first = match &effect {
+            Effect::Tell(_) => RESEND_FROM_MS,
+            // The call ends by itself before this, with an answer or with `NotAnswered`, unless it is held back.
+            Effect::Charge(_) | Effect::Void(_) => limits::GATEWAY_CALL_MS + 2 * RESEND_FROM_MS,
         };
+        self.emit(key, effect, minted && attempts == 0);
+        let again = Instant::now() + self.wait(key, first, limits::RESEND_BACKOFF_MS, attempts);
+        self.sent.sent(key, attempts, again);
+    }
+
+    fn emit(&self, key: EffectKey, effect: Effect, minted: bool) {
         match effect {
             // Only the turn that mints an order's id knows that there is nothing to load.
-            Effect::Tell(message) => self.node.tell(message, minted && attempts == 0 && key.step == Step::Place),
+            Effect::Tell(message) => self.node.tell(message, minted && key.step == Step::Place),
             Effect::Charge(call) => self.node.pay(call, false, key, self.last_place),
             Effect::Void(call) => self.node.pay(call, true, key, self.last_place),
         }
-        let again = Instant::now() + wait;
-        match self.sent.iter_mut().find(|sent| sent.key == key) {
-            Some(sent) => *sent = Sent { key, attempts, again },
-            None => {
-                self.sent.reserve_exact(1);
-                self.sent.push(Sent { key, attempts, again });
-            }
-        }
+    }
+
+    /// The wait before the effect is sent again, which is another one for each entity and each effect.
+    fn wait(&self, key: EffectKey, first: u64, longest: u64, attempts: u32) -> Duration {
+        let own = self.id.uuid().as_u128() ^ key.target.rotate_left(1);
+        Duration::from_millis(backoff_ms(first, longest, attempts, own))
     }
 
     fn ask_for_a_look(&mut self, now: Timestamp) {
         let Life::Up(built) = &self.life else { return };
-        let in_millis = |at: Timestamp| Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0));
+        let from_now =
+            |at: Timestamp| Instant::now() + Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0));
         // A timer that has passed was heard, or `up` sees to it: what it waits for then is an effect.
         let timer = built.entity.timer().map(|(at, _)| at);
-        let to_come = timer.filter(|at| *at > now).map(|at| Instant::now() + in_millis(at));
+        let to_come = timer.filter(|at| *at > now).map(from_now);
         let parked = self.parked.iter().map(|parked| parked.edge.deadline);
-        match self.sent.iter().map(|sent| sent.again).chain(to_come).chain(parked).min() {
+        // What is to be asked and was not yet waits for the next look.
+        let ask = built.entity.next_ask().map(from_now);
+        match self.sent.next().into_iter().chain(to_come).chain(parked).chain(ask).min() {
             Some(next) => self.node.timers.register(self.id.entity(), &self.slot.look, next),
             None if timer.is_none() => self.slot.look.unwanted(),
             None => {}
@@ -439,10 +433,9 @@ impl<E: Hosted> Shell<E> {
     }
 
     fn on_not_answered(&mut self, key: EffectKey) {
-        let longest = Duration::from_millis(limits::GATEWAY_BACKOFF_MS);
-        if let Some(sent) = self.sent.iter_mut().find(|sent| sent.key == key) {
-            let wait = RECALL_FROM * 2u32.saturating_pow(sent.attempts.min(16));
-            sent.again = Instant::now() + wait.min(longest);
+        if let Some(attempts) = self.sent.attempts(key) {
+            let wait = self.wait(key, RECALL_FROM_MS, limits::GATEWAY_BACKOFF_MS, attempts);
+            self.sent.put_off(key, Instant::now() + wait);
             self.ask_for_a_look(self.node.clock.now());
         }
     }
@@ -455,13 +448,24 @@ impl<E: Hosted> Shell<E> {
         if let Some((_, command)) = built.entity.timer().filter(|(at, _)| *at <= now) {
             self.on_peer(command, ctx);
         }
-        let due = |sent: &&Sent| sent.again <= present;
-        let again: Vec<(EffectKey, u32)> =
-            self.sent.iter().filter(due).map(|sent| (sent.key, sent.attempts + 1)).collect();
-        for (key, attempts) in again {
-            self.send(key, attempts, false);
+        for (key, attempts) in self.sent.due(present) {
+            self.send(key, attempts + 1, false);
         }
+        self.ask_due(now);
         self.send_effects(now, false);
+        self.node.metrics(E::KIND).wakes.record(present.elapsed());
+    }
+
+    /// Sends what the entity asks by a schedule of its own; nothing of it is kept here.
+    fn ask_due(&mut self, now: Timestamp) {
+        let Life::Up(built) = &mut self.life else { return };
+        let keys = built.entity.ask_due(now);
+        let Life::Up(built) = &self.life else { return };
+        for key in keys {
+            if let Some(effect) = built.entity.effect(key) {
+                self.emit(key, effect, false);
+            }
+        }
     }
 
     fn forget_expired(&mut self) {

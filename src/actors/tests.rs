@@ -1,5 +1,7 @@
 //! The shell and its registry, on a bench: what is answered when, and what is not.
 
+mod silence;
+
 use crate::actors::answers::hash_of;
 use crate::actors::engine::{Ask, Failure};
 use crate::actors::envelope::{Envelope, Start};

@@ -126,12 +126,33 @@ pub enum Effect {
 }
 
 /// Names one outstanding effect of one entity, so that it is sent once and then again only with backoff.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(not(test), derive(PartialEq))]
+#[cfg_attr(test, expect(clippy::derived_hash_with_manual_eq, reason = "it is equal in the same way, and counted"))]
 pub struct EffectKey {
     /// The step of the saga.
     pub step: Step,
     /// Whom it concerns, where a step has several (a vendor; an order); zero otherwise.
     pub target: u128,
+}
+
+#[cfg(test)]
+thread_local! {
+    static COMPARED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How often keys were compared on this thread: what work grows with, where there are many.
+#[cfg(test)]
+pub(crate) fn compared() -> u64 {
+    COMPARED.get()
+}
+
+#[cfg(test)]
+impl PartialEq for EffectKey {
+    fn eq(&self, other: &Self) -> bool {
+        COMPARED.set(COMPARED.get() + 1);
+        self.step == other.step && self.target == other.target
+    }
 }
 
 impl EffectKey {
@@ -281,10 +302,21 @@ pub trait Entity: Sized + Send + 'static {
     /// The effects this state is still waiting for, in the order in which they are to be sent.
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey>;
 
-    /// [`Entity::outstanding`], where those `in_vain` were asked for more than once without an answer: they must not keep others from
-    /// being asked for.
-    fn outstanding_besides(&self, now: Timestamp, _in_vain: &[EffectKey]) -> Vec<EffectKey> {
+    /// Those of [`Entity::outstanding`] that are sent as soon as they are, and again until they are answered: all of them, where an
+    /// entity does not say by [`Entity::next_ask`] when it wants them sent. Asked after each record, so there must be few.
+    fn outstanding_at_once(&self, now: Timestamp) -> Vec<EffectKey> {
         self.outstanding(now)
+    }
+
+    /// When the next of the other ones is to be sent; it may have passed.
+    fn next_ask(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Those of the other ones that are to be sent now: a few at a time, each of which is thereby put off. When is no part of the
+    /// state that lasts: made anew, an entity asks for all of them again, a few at a time.
+    fn ask_due(&mut self, _now: Timestamp) -> Vec<EffectKey> {
+        Vec::new()
     }
 
     /// The effect of that name; `None` when it is not outstanding.

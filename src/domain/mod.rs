@@ -1,5 +1,6 @@
 //! The rules, pure: what a cart, an order and a vendor decide, and what must always hold. No clock, no randomness, no I/O.
 
+pub mod backoff;
 pub mod cart;
 pub mod entity;
 pub mod ids;

@@ -149,7 +149,7 @@ impl CheckoutInput {
 problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[
     &CART_UNKNOWN, &error::CART_EMPTY, &error::OUT_OF_STOCK, &error::PRICE_CHANGED, &error::ORDER_CANCELLED,
     &error::ORDER_EXPIRED, &error::SKU_STOPPED, &error::HOLD_CLOSED, &error::COMMAND_POISONED, &error::CURRENCY_MISMATCH,
-    &error::PAYMENT_UNSUPPORTED, &error::SKU_UNKNOWN, &error::TOO_MANY,
+    &error::PAYMENT_UNSUPPORTED, &error::SKU_UNKNOWN, &error::TOO_MANY, &error::PROVIDER_SILENT,
 ]);
 
 /// Make an order of the cart

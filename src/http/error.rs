@@ -85,6 +85,7 @@ problems! {
     HEAD_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something is wrong in the engine";
     OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "Too much is waiting to be done";
+    PROVIDER_SILENT = SERVICE_UNAVAILABLE "payment_provider_silent" "The payment provider gives no answers";
     ACTOR_RESTARTING = SERVICE_UNAVAILABLE "actor_restarting" "The actor is being started again";
     QUARANTINED = SERVICE_UNAVAILABLE "quarantined" "The entity is quarantined";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The service is unavailable";
@@ -132,6 +133,7 @@ pub fn kind_of_reject(reject: &Reject) -> &'static ProblemKind {
 pub fn kind_of_failure(failure: &Failure) -> (&'static ProblemKind, Option<u64>) {
     match failure {
         Failure::Overloaded { retry_after_s } => (&OVERLOADED, Some((*retry_after_s).max(1))),
+        Failure::ProviderSilent { retry_after_s } => (&PROVIDER_SILENT, Some((*retry_after_s).max(1))),
         Failure::Unavailable => (&UNAVAILABLE, Some(1)),
         Failure::Restarting => (&ACTOR_RESTARTING, Some(1)),
         // Someone has to look at it: asking again soon changes nothing.
@@ -430,6 +432,7 @@ mod tests {
     fn every_failure_has_its_status_and_503_says_when_to_ask_again() {
         let failures = [
             (Failure::Overloaded { retry_after_s: 0 }, 503, "overloaded"),
+            (Failure::ProviderSilent { retry_after_s: 0 }, 503, "payment_provider_silent"),
             (Failure::Unavailable, 503, "unavailable"),
             (Failure::Restarting, 503, "actor_restarting"),
             (Failure::Quarantined, 503, "quarantined"),

@@ -13,7 +13,7 @@ use haat::ports::{ChargeOutcome, Clock, GatewayError, PaymentGateway, VoidOutcom
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 pub const METHOD: &str = "sandbox";
 /// Takes the money.
@@ -59,12 +59,23 @@ impl Account {
 /// The provider's books.
 pub struct Books {
     accounts: Mutex<BTreeMap<OrderId, Account>>,
+    silent_until: Mutex<Instant>,
     world: Arc<World>,
 }
 
 impl Books {
     pub fn new(world: Arc<World>) -> Arc<Self> {
-        Arc::new(Self { accounts: Mutex::default(), world })
+        Arc::new(Self { accounts: Mutex::default(), silent_until: Mutex::new(Instant::now()), world })
+    }
+
+    /// From now on nobody has an answer, for so long or until nothing goes wrong any more.
+    pub fn fall_silent(&self, time: Duration) {
+        self.world.note(format_args!("the payment provider is silent for {time:?}"));
+        *lock(&self.silent_until) = Instant::now() + time;
+    }
+
+    fn is_silent(&self) -> bool {
+        !self.world.is_calm() && Instant::now() < *lock(&self.silent_until)
     }
 
     /// Every movement of money per order, in minor units: taken positive, given back negative.
@@ -177,6 +188,10 @@ impl Gateway {
     ) -> Result<T, GatewayError> {
         let world = self.way.world.clone();
         self.way.point();
+        if self.books.is_silent() {
+            world.count("calls into the silence");
+            std::future::pending::<()>().await;
+        }
         if world.fault("lost payment calls", world.plan.failing_gateway) {
             world.chance("gateway").pause(50).await;
             return Err(GatewayError("the call was lost".into()));

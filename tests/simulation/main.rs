@@ -25,7 +25,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 46] = [
+const DRAWN: [&str; 49] = [
     "crashes",
     "crashes asked for in a stop",
     "crashes between polls",
@@ -55,6 +55,9 @@ const DRAWN: [&str; 46] = [
     "refused voids",
     "orders stuck for their money",
     "resolutions",
+    "long silences",
+    "calls into the silence",
+    "checkouts refused for a silent provider",
     // Keys.
     "repeated answers",
     "floods",

@@ -223,6 +223,8 @@ impl Town {
                 records_since_checkpoint: plan.records_since_checkpoint,
                 hold_ms: plan.hold_ms,
                 payment_ms: plan.payment_ms,
+                payment_calls_per_second: plan.payment_calls_per_second,
+                silent_orders: plan.silent_orders,
                 ..NodeSettings::default()
             },
             checkpoints: CheckpointSettings {

@@ -229,6 +229,9 @@ impl Person {
         {
             sleep(Duration::from_secs(retry_after_s)).await;
         }
+        if let Told::NotDone(Failure::ProviderSilent { .. }) = told {
+            world.count("checkouts refused for a silent provider");
+        }
         if let Told::NotDone(Failure::Quarantined) = told {
             world.count("quarantined answers");
             // A checkout is a question to the cart's orders, too.

@@ -132,6 +132,11 @@ pub struct Plan {
     pub other_amounts: u64,
     /// Charges that the provider will not undo, however often it is asked.
     pub refused_voids: u64,
+    /// The payment provider answers nobody for a long while.
+    pub silences: u64,
+    /// So many orders in a row without an answer tell a node that it does.
+    pub silent_orders: usize,
+    pub payment_calls_per_second: u32,
 }
 
 impl Plan {
@@ -188,6 +193,9 @@ impl Plan {
             archives: often("archives", 900),
             other_amounts: often("other_amounts", 80),
             refused_voids: often("refused_voids", 600),
+            silences: often("silences", 300),
+            silent_orders: *of("silent_orders").pick(&[1, 2, 5, 20]),
+            payment_calls_per_second: *of("payment_calls_per_second").pick(&[1, 20, 10_000, 10_000]),
         }
     }
 }

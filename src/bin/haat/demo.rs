@@ -94,6 +94,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         actor_threads: None,
         hold_seconds: limits::HOLD_MS / 1000,
         payment_seconds: limits::PAYMENT_MS / 1000,
+        payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
         live_actors: limits::LIVE_ACTORS,
         idle_seconds: limits::IDLE_MS / 1000,
     })

@@ -3,6 +3,7 @@
 //! A hold lowers what is available at once and what is on hand when the order is paid. Only the order ends it, by commit or
 //! release; past its time the vendor asks the order. So stock can never be promised twice.
 
+mod asks;
 mod breaches;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use super::rows::{ProductRow, Rows, SkuRow, VendorRow};
 use super::text::code_key;
 use super::time::Timestamp;
 use crate::limits;
+use asks::Asks;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -85,8 +87,8 @@ pub struct Vendor {
     holds: HashMap<OrderId, Hold>,
     /// Releases that are remembered, so that a hold asked for earlier but arriving later is refused.
     released: HashMap<OrderId, Timestamp>,
-    /// Holds by the moment at which the vendor asks about them.
-    due: BTreeSet<(Timestamp, OrderId)>,
+    /// Whom it asks about its holds, and when.
+    asks: Asks,
     /// Remembered releases by the moment at which they may be forgotten.
     forget: BTreeSet<(Timestamp, OrderId)>,
     /// What the next capture gives, and whether no capture has given it yet: then it need not be deleted when it is gone.
@@ -282,7 +284,7 @@ impl Vendor {
 
     fn end_hold(&mut self, order: OrderId) -> Option<Hold> {
         let hold = self.holds.remove(&order)?;
-        self.due.remove(&(hold.until, order));
+        self.asks.end(order, hold.until);
         self.ended(PartKey::Hold(order));
         Some(hold)
     }
@@ -334,7 +336,7 @@ impl Entity for Vendor {
             skus: HashMap::new(),
             holds: HashMap::new(),
             released: HashMap::new(),
-            due: BTreeSet::new(),
+            asks: Asks::default(),
             forget: BTreeSet::new(),
             changed: BTreeMap::new(),
             captured: false,
@@ -432,9 +434,9 @@ impl Entity for Vendor {
                     self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_add(line.quantity));
                 }
                 if let Some(before) = self.holds.insert(*order, Hold { until: *until, lines: lines.clone() }) {
-                    self.due.remove(&(before.until, *order));
+                    self.asks.end(*order, before.until);
                 }
-                self.due.insert((*until, *order));
+                self.asks.begin(*order, *until);
                 self.made(PartKey::Hold(*order));
             }
             VendorEvent::StockCommitted { order } => {
@@ -502,25 +504,27 @@ impl Entity for Vendor {
     }
 
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
-        self.outstanding_besides(now, &[])
+        let until = |order: OrderId| self.holds.get(&order).map(|hold| (hold.until, order));
+        let mut past: Vec<_> = self.asks.past(now).filter_map(until).filter(|(until, _)| *until <= now).collect();
+        past.sort_unstable();
+        past.into_iter().map(|(_, order)| EffectKey::new(Step::AskHold, order)).collect()
     }
 
-    fn outstanding_besides(&self, now: Timestamp, in_vain: &[EffectKey]) -> Vec<EffectKey> {
-        // A few at a time: as they are answered, the next come up. Some are never answered, such as those of a quarantined order: they are
-        // asked again, beside the others.
-        let mut keys = Vec::new();
-        let mut room = limits::HOLDS_ASKED_AT_ONCE;
-        for (_, order) in self.due.iter().take_while(|(until, _)| *until <= now) {
-            let key = EffectKey::new(Step::AskHold, *order);
-            if !in_vain.contains(&key) {
-                if room == 0 {
-                    break;
-                }
-                room -= 1;
-            }
-            keys.push(key);
-        }
-        keys
+    fn outstanding_at_once(&self, _now: Timestamp) -> Vec<EffectKey> {
+        Vec::new()
+    }
+
+    fn next_ask(&self) -> Option<Timestamp> {
+        self.asks.next()
+    }
+
+    fn ask_due(&mut self, now: Timestamp) -> Vec<EffectKey> {
+        self.asks.take(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
+    }
+
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        // What was asked about is past its time.
+        if self.asks.asked() == 0 { self.asks.next() } else { Some(now) }
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
@@ -534,7 +538,7 @@ impl Entity for Vendor {
     }
 
     fn timer(&self) -> Option<(Timestamp, VendorCommand)> {
-        self.due.first().map(|(until, _)| (*until, VendorCommand::Tick))
+        self.asks.next().map(|at| (at, VendorCommand::Tick))
     }
 
     fn publications(&self, events: &[VendorEvent]) -> Vec<Publication> {
@@ -592,7 +596,8 @@ impl Entity for Vendor {
             "holds": self.holds.len(),
             "remembered_releases": self.released.len(),
             "suspended_skus": self.suspended.len(),
-            "oldest_hold_until_ms": self.due.first().map(|(until, _)| until.as_millis()),
+            "oldest_hold_until_ms": self.holds.values().map(|hold| hold.until.as_millis()).min(),
+            "holds_asked_about": self.asks.asked(),
         })
     }
 
@@ -600,8 +605,8 @@ impl Entity for Vendor {
         if let Some(breach) = self.breaches_of_skus().next() {
             return Err(breach);
         }
-        if self.due.len() != self.holds.len() {
-            let detail = format!("{} holds, {} of them timed", self.holds.len(), self.due.len());
+        if self.asks.len() != self.holds.len() {
+            let detail = format!("{} holds, {} of them timed", self.holds.len(), self.asks.len());
             return Err(Breach::new("holds_are_timed", self.id.entity(), detail));
         }
         Ok(())
@@ -664,7 +669,7 @@ impl Entity for Vendor {
             } else if let Some(order) = part.name.strip_prefix("hold/") {
                 let order = order.parse().map_err(|_| unknown())?;
                 let hold: Hold = read_part(part)?;
-                vendor.due.insert((hold.until, order));
+                vendor.asks.begin(order, hold.until);
                 vendor.holds.insert(order, hold);
             } else if let Some(order) = part.name.strip_prefix("released/") {
                 let order = order.parse().map_err(|_| unknown())?;

@@ -79,19 +79,47 @@ fn all_rows_are_given_once_they_are_asked_for() {
     assert!(!next.whole && next.rows.skus.is_empty());
 }
 
+/// The orders a vendor asks about at this second.
+fn asked(vendor: &mut Vendor, second: i64) -> Vec<u128> {
+    let key_of = |number| EffectKey::new(Step::AskHold, order(number));
+    let keys = vendor.ask_due(at(second));
+    keys.iter().map(|key| (1..=1_000).find(|number| key_of(*number) == *key).expect("one of them")).collect()
+}
+
 /// Orders that never answer must not keep a vendor from asking about the holds behind theirs.
 #[test]
-fn holds_asked_about_in_vain_make_room_for_the_others() {
+fn a_vendor_asks_about_a_few_holds_at_a_time_and_about_each_in_its_turn() {
     let mut vendor = vendor();
-    let count = limits::HOLDS_ASKED_AT_ONCE as u128 + 6;
-    (1..=count).for_each(|number| hold(&mut vendor, number));
-    let first = vendor.outstanding(at(20));
-    assert_eq!(first.len(), limits::HOLDS_ASKED_AT_ONCE);
-    let then = vendor.outstanding_besides(at(20), &first);
-    assert_eq!(then.len() as u128, count);
-    assert_eq!(then[..first.len()], first, "and these are asked again");
-    let one = vendor.outstanding_besides(at(20), &first[..1]);
-    assert_eq!(one.len(), limits::HOLDS_ASKED_AT_ONCE + 1, "no more than so many at a time");
+    let few = limits::HOLDS_ASKED_AT_ONCE as u128;
+    (1..=few + 6).for_each(|number| hold(&mut vendor, number));
+    assert_eq!((vendor.next_ask(), asked(&mut vendor, 9)), (Some(at(10)), vec![]), "it is not time");
+    assert_eq!(asked(&mut vendor, 20), (1..=few).collect::<Vec<_>>());
+    assert_eq!(vendor.next_ask(), Some(at(10)), "the rest waits for the next look, and for nothing else");
+    assert_eq!(asked(&mut vendor, 20), (few + 1..=few + 6).collect::<Vec<_>>());
+    assert_eq!(asked(&mut vendor, 20), [], "all have been asked");
+    assert_eq!(vendor.outstanding(at(20)).len() as u128, few + 6, "none has answered");
+    hold(&mut vendor, few + 7);
+    let again = asked(&mut vendor, 30);
+    assert_eq!((again.len() as u128, again[0]), (few, few + 7), "the new one's time was up first");
+    assert_eq!(asked(&mut vendor, 30).len(), 7);
+    commit(&mut vendor, 1);
+    assert!((40..200).all(|second| !asked(&mut vendor, second).contains(&1)), "this one is over");
+}
+
+#[test]
+fn a_hold_asked_about_in_vain_is_asked_about_ever_more_rarely_but_always_again() {
+    let mut vendor = vendor();
+    hold(&mut vendor, 1);
+    let times: Vec<i64> = (0..3_600).filter(|second| !asked(&mut vendor, *second).is_empty()).collect();
+    let waits: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(times[0], 10);
+    assert!(waits.is_sorted_by(|one, next| one <= next || *next >= 45), "{waits:?}");
+    assert!((60..100).contains(&times.len()) && waits.iter().all(|wait| *wait <= 60), "{waits:?}");
+    // Made anew of what a snapshot has, it asks at once.
+    let parts: Vec<Part> = vendor.clone().capture().parts;
+    let mut anew = Vendor::restore(VendorId::from_uuid(Uuid::from_u128(1)), &parts).unwrap();
+    assert_eq!((anew.wake_at(at(3_600)), asked(&mut anew, 3_600)), (Some(at(10)), vec![1]));
+    assert_eq!(vendor.wake_at(at(3_600)), Some(at(3_600)), "in the store it is due as well");
 }
 
 /// Such records cannot have been written: what is made of them is stopped, and nothing panics or turns around.
@@ -131,6 +159,6 @@ fn a_second_hold_of_one_order_leaves_no_time_of_the_first() {
     let lines = vec![HeldLine { sku: sku(), quantity: 2, unit_price: 100 }];
     vendor.apply(&VendorEvent::StockHeld { order: order(1), until: at(20), lines }, at(2));
     assert_eq!(vendor.timer().map(|(until, _)| until), Some(at(20)));
-    assert_eq!(vendor.outstanding(at(15)), []);
+    assert_eq!((vendor.outstanding(at(15)), asked(&mut vendor, 15)), (vec![], vec![]));
     assert_eq!(vendor.check().unwrap_err().invariant, "holds_add_up");
 }
