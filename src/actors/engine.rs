@@ -155,6 +155,7 @@ impl Engine {
             runtime.spawn(self.node.clone().run_wakes()),
             runtime.spawn(self.node.clone().run_housekeeping()),
         ];
+        self.node.show_all_figures();
         self.node.set_readiness(Readiness::Ready);
         tasks
     }

@@ -1,6 +1,8 @@
 //! What the actors tell about themselves, with every handle made once.
 
 use crate::domain::ids::Kind;
+use crate::domain::invariants;
+use crate::domain::order::OrderStatus;
 use crate::telemetry::names;
 use metrics::{Counter, Gauge, Histogram};
 use std::time::Duration;
@@ -45,33 +47,78 @@ impl KindMetrics {
 
 /// The outcome of nearly all calls.
 pub(super) const CHARGED: &str = "charged";
+/// What may come of a charge, and of a void.
+const OUTCOMES: [(&str, &[&str]); 2] = [
+    ("charge", &[CHARGED, "declined", "voided", "failed", "timed_out"]),
+    ("void", &["voided", "refunded", "refused", "failed", "timed_out"]),
+];
+/// Why requests are refused before anything is recorded.
+const SHED: [&str; 9] = [
+    "activations",
+    "answers_waiting",
+    "checkpoint",
+    "mailbox",
+    "parked",
+    "payment_provider",
+    "records_in_flight",
+    "store",
+    "vendor_share",
+];
+/// The invariant of the actors themselves.
+pub(super) const TURN: &str = "a_turn_does_not_panic";
 
 pub(super) struct PaymentMetrics {
     seconds: [Histogram; 2],
-    charged: Counter,
+    outcomes: [Vec<(&'static str, Counter)>; 2],
 }
 
 impl PaymentMetrics {
     pub(super) fn new() -> Self {
+        let outcome = |call: &'static str, outcome: &'static str| metrics::counter!(names::PAYMENT_CALLS, "call" => call, "outcome" => outcome);
         Self {
-            seconds: ["charge", "void"].map(|call| metrics::histogram!(names::PAYMENT_SECONDS, "call" => call)),
-            charged: metrics::counter!(names::PAYMENT_CALLS, "call" => "charge", "outcome" => CHARGED),
+            seconds: OUTCOMES.map(|(call, _)| metrics::histogram!(names::PAYMENT_SECONDS, "call" => call)),
+            outcomes: OUTCOMES.map(|(call, all)| all.iter().map(|name| (*name, outcome(call, name))).collect()),
         }
     }
 
     pub(super) fn called(&self, void: bool, outcome: &'static str, took: Duration) {
         self.seconds[usize::from(void)].record(took);
-        if outcome == CHARGED {
-            return self.charged.increment(1);
+        // The first is that of nearly all calls.
+        let known = self.outcomes[usize::from(void)].iter().find(|(name, _)| *name == outcome);
+        debug_assert!(known.is_some(), "{outcome} is not in the list of outcomes");
+        if let Some((_, counter)) = known {
+            counter.increment(1);
         }
-        let call = if void { "void" } else { "charge" };
-        metrics::counter!(names::PAYMENT_CALLS, "call" => call, "outcome" => outcome).increment(1);
     }
 }
 
 /// Orders that got stuck for this reason.
 pub(super) fn stuck(why: &'static str) -> Counter {
     metrics::counter!(names::ORDERS_QUARANTINED, "why" => why)
+}
+
+/// Makes the series that begin with an event otherwise: who waits for one to rise would miss its first.
+pub(super) fn register() {
+    for invariant in invariants::NAMES.into_iter().chain([TURN]) {
+        metrics::counter!(names::BREACHES, "invariant" => invariant).increment(0);
+    }
+    for reason in SHED {
+        metrics::counter!(names::SHED, "reason" => reason).increment(0);
+    }
+    for why in ["amount_differs", "step_failed", "void_refused"] {
+        stuck(why).increment(0);
+    }
+    for status in OrderStatus::ALL {
+        let _ = metrics::gauge!(names::ORDERS, "status" => status.name());
+    }
+    for gauge in [names::LANE_BACKLOG, names::CHECKPOINT_LAG, names::ORDERS_STUCK, names::PARKED] {
+        let _ = metrics::gauge!(gauge);
+    }
+}
+
+/// Counts a breach of an invariant.
+pub(super) fn broken(invariant: &'static str) {
+    metrics::counter!(names::BREACHES, "invariant" => invariant).increment(1);
 }
 
 /// What the way to one payment provider tells.
@@ -112,5 +159,6 @@ impl GateMetrics {
 
 /// Counts a request that was refused because a limit was reached.
 pub(super) fn shed(reason: &'static str) {
+    debug_assert!(SHED.contains(&reason), "{reason} is not in the list of reasons");
     metrics::counter!(names::SHED, "reason" => reason).increment(1);
 }

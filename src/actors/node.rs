@@ -3,7 +3,7 @@
 use crate::actors::arbiters::Thread;
 use crate::actors::directory::Directory;
 use crate::actors::envelope::{Activation, Envelope, Start};
-use crate::actors::metrics::{KindMetrics, PaymentMetrics};
+use crate::actors::metrics::{KindMetrics, PaymentMetrics, register};
 use crate::actors::payments::{Calls, Provider};
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shares::Shares;
@@ -179,6 +179,7 @@ pub struct Node {
 impl Node {
     pub(super) fn new(parts: NodeParts) -> Arc<Self> {
         let stop = CancellationToken::new();
+        register();
         Arc::new(Self {
             lane: parts.lane,
             clock: parts.clock,
@@ -466,17 +467,31 @@ impl Node {
         loop {
             tokio::time::sleep(TICK).await;
             self.coarse_ms.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
-            let pressure = self.lane.pressure();
-            metrics::gauge!(names::LANE_BACKLOG).set(pressure.records_in_flight as f64);
-            metrics::gauge!(names::CHECKPOINT_LAG).set(pressure.records_since_checkpoint as f64);
-            metrics::gauge!(names::PARKED).set(self.parked.load(Ordering::Relaxed) as f64);
-            for (status, count) in self.directory.order_counts() {
-                metrics::gauge!(names::ORDERS, "status" => status.name()).set(count as f64);
-            }
+            self.show_figures();
             ticks += 1;
             if ticks.is_multiple_of(SWEEP_TICKS) {
                 self.sweep_all();
             }
+        }
+    }
+
+    /// Sets the gauges that nothing else sets.
+    fn show_figures(&self) {
+        let pressure = self.lane.pressure();
+        metrics::gauge!(names::LANE_BACKLOG).set(pressure.records_in_flight as f64);
+        metrics::gauge!(names::CHECKPOINT_LAG).set(pressure.records_since_checkpoint as f64);
+        metrics::gauge!(names::PARKED).set(self.parked.load(Ordering::Relaxed) as f64);
+        for (status, count) in self.directory.order_counts() {
+            metrics::gauge!(names::ORDERS, "status" => status.name()).set(count as f64);
+        }
+    }
+
+    /// Sets all gauges: when requests are taken, they are right.
+    pub(super) fn show_all_figures(&self) {
+        self.show_figures();
+        for kind in Kind::ALL {
+            let live = for_kind!(kind, E => E::slots(&self.registry).len());
+            self.metrics(kind).live.set(live as f64);
         }
     }
 

@@ -7,7 +7,7 @@
 use crate::actors::answers::{Parked, ParkedPlace, Waiting, answer_now, hash_of};
 use crate::actors::engine::{ActorView, Answered, Failure};
 use crate::actors::envelope::{Deliver, Edge, Envelope, Given, NotLetIn, Start};
-use crate::actors::metrics::shed;
+use crate::actors::metrics::{TURN, broken, shed};
 use crate::actors::node::Node;
 use crate::actors::registry::{Hosted, SlotShared};
 use crate::actors::sent::Sent;
@@ -21,7 +21,6 @@ use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::ports::{Append, Captured, History, Place, StoreError};
-use crate::telemetry::names;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
@@ -481,7 +480,7 @@ impl<E: Hosted> Shell<E> {
             if built.entity.stop(&breach) {
                 self.node.tell_suspended(&breach);
             } else {
-                metrics::counter!(names::BREACHES, "invariant" => breach.invariant).increment(1);
+                broken(breach.invariant);
                 tracing::error!(%breach, "an invariant is broken: the entity is quarantined");
                 self.quarantine();
             }
@@ -578,7 +577,7 @@ impl<E: Hosted> Shell<E> {
     /// What goes wrong while a state is taken over would go wrong every time, and would take the mailbox down.
     fn guarded(&mut self, take_over: impl FnOnce(&mut Self)) {
         if panic::catch_unwind(AssertUnwindSafe(|| take_over(self))).is_err() {
-            metrics::counter!(names::BREACHES, "invariant" => "a_turn_does_not_panic").increment(1);
+            broken(TURN);
             tracing::error!(entity = %self.entity_ref(), "an entity panicked when it was taken over: it is quarantined");
             self.quarantine();
         }
@@ -695,7 +694,7 @@ impl<E: Hosted> Handler<Deliver<E>> for Shell<E> {
         let because_idle = matches!(envelope, Envelope::Passivate);
         // What decides and applies is guarded where the command is known; this guards the rest, so that no bug takes the mailbox down.
         if panic::catch_unwind(AssertUnwindSafe(|| self.turn(envelope, ctx))).is_err() {
-            metrics::counter!(names::BREACHES, "invariant" => "a_turn_does_not_panic").increment(1);
+            broken(TURN);
             self.start_anew(ctx);
         }
         self.leave_if_unused(because_idle, ctx);

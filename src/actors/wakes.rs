@@ -2,7 +2,6 @@
 //! restart in a rush does not stand before everybody else's reads.
 
 use crate::actors::envelope::{Envelope, Given, Start};
-use crate::actors::metrics::stuck;
 use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
 use crate::domain::entity::for_kind;
@@ -24,10 +23,6 @@ impl Node {
         const EVERY: Duration = Duration::from_secs(2);
         /// Turns between two counts of what is stuck.
         const COUNT_EVERY: u32 = 30;
-        // There from the start: an alarm on their rise must not miss the first.
-        for why in ["amount_differs", "void_refused", "step_failed"] {
-            stuck(why).increment(0);
-        }
         let (mut after, mut turns) = (None, 0u32);
         loop {
             if turns.is_multiple_of(COUNT_EVERY) {

@@ -60,6 +60,7 @@ impl Core {
     /// A core on the runtime of the caller.
     pub fn new(parts: CoreParts) -> Self {
         let CoreParts { store, clock, gateways, ledger, threads, settings, checkpoints, on_decide, on_fatal } = parts;
+        crate::persistence::metrics::register();
         let lane = LaneShared::new();
         let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
         let parts = NodeParts {

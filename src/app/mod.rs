@@ -302,6 +302,7 @@ fn recorder() -> Result<PrometheusHandle, AppError> {
     if metrics::set_global_recorder(built).is_ok() {
         telemetry::describe();
         crate::http::metrics::describe();
+        let _ = metrics::gauge!(telemetry::names::FILES_MISSING);
     }
     Ok(RECORDER.get_or_init(|| handle).clone())
 }

@@ -4,6 +4,23 @@
 use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
+/// All names of invariants that an entity checks of itself.
+pub const NAMES: [&str; 13] = [
+    "cart_lines_are_sane",
+    "checkout_has_details",
+    "amounts_are_sane",
+    "totals_add_up",
+    "nothing_is_overpaid",
+    "nothing_is_due_at_the_end",
+    "a_paid_order_is_paid_once",
+    "a_paid_order_has_its_stock",
+    "an_ended_order_holds_nothing",
+    "a_quarantine_has_its_reason",
+    "stock_adds_up",
+    "holds_add_up",
+    "holds_are_timed",
+];
+
 /// An invariant that does not hold: a bug, never a user's error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
@@ -20,6 +37,7 @@ pub struct Breach {
 impl Breach {
     /// A breach of `invariant` in `entity`.
     pub fn new(invariant: &'static str, entity: EntityRef, detail: impl Into<String>) -> Self {
+        debug_assert!(NAMES.contains(&invariant), "{invariant} is not in the list of names");
         Self { invariant, entity, sku: None, detail: detail.into() }
     }
 
@@ -37,3 +55,26 @@ impl fmt::Display for Breach {
 }
 
 impl std::error::Error for Breach {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// What is counted by name is to be there before the first breach: so the list must have every name that the sources have.
+    #[test]
+    fn every_name_is_in_the_list() {
+        let sources = [
+            include_str!("cart.rs"),
+            include_str!("order/mod.rs"),
+            include_str!("vendor/mod.rs"),
+            include_str!("vendor/breaches.rs"),
+        ];
+        let after = |mark: &'static str| {
+            let calls = sources.iter().flat_map(move |source| source.split(mark).skip(1));
+            calls.filter_map(|rest| rest.split('"').next())
+        };
+        let named: BTreeSet<&str> = after("Breach::new(\"").chain(after("breach(\"")).collect();
+        assert_eq!(named, NAMES.into_iter().collect());
+    }
+}

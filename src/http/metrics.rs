@@ -25,6 +25,15 @@ pub const BODIES_REJECTED: &str = "haat_http_bodies_rejected_total";
 /// Handlers that panicked.
 pub const PANICS: &str = "haat_http_handler_panics_total";
 
+/// What connections are at that take too long.
+const TIMED_OUT_AT: [&str; 3] = ["answer", "head", "idle"];
+/// Why bodies are refused.
+const REJECTED_FOR: [&str; 6] = ["broken_off", "invalid", "malformed", "media_type", "timeout", "too_large"];
+/// Where there was no room for answers.
+const GIVEN_UP_AT: [&str; 2] = ["all", "connection"];
+/// The statuses that an operator waits for.
+const FAILURES: [u16; 3] = [500, 503, 504];
+
 /// Tells the recorder what the names mean. Once, at start-up, when the recorder is there.
 pub fn describe() {
     metrics::describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
@@ -42,10 +51,24 @@ pub fn describe() {
     );
     metrics::describe_counter!(BODIES_REJECTED, "Request bodies refused, by reason.");
     metrics::describe_counter!(PANICS, "Handlers that panicked; each was answered with 500.");
+    // From the start, so that whoever waits for one to rise does not miss its first.
+    let _ = (connections(), answer_bytes());
+    metrics::counter!(REFUSED).increment(0);
+    metrics::counter!(PANICS).increment(0);
+    for at in TIMED_OUT_AT {
+        metrics::counter!(TIMEOUTS, "at" => at).increment(0);
+    }
+    for at in GIVEN_UP_AT {
+        metrics::counter!(ANSWERS_GIVEN_UP, "at" => at).increment(0);
+    }
+    for reason in REJECTED_FOR {
+        metrics::counter!(BODIES_REJECTED, "reason" => reason).increment(0);
+    }
 }
 
 /// Counts a refused body.
 pub fn body_rejected(reason: &'static str) {
+    debug_assert!(REJECTED_FOR.contains(&reason), "{reason} is not in the list of reasons");
     metrics::counter!(BODIES_REJECTED, "reason" => reason).increment(1);
 }
 
@@ -62,6 +85,7 @@ pub fn connections() -> Gauge {
 
 /// Counts a connection that took too long.
 pub fn timed_out(at: &'static str) {
+    debug_assert!(TIMED_OUT_AT.contains(&at), "{at} is not in the list");
     metrics::counter!(TIMEOUTS, "at" => at).increment(1);
 }
 
@@ -77,6 +101,7 @@ pub fn answer_bytes() -> Gauge {
 
 /// Counts an answer, or a connection, that was given up for want of room, and where there was none.
 pub fn answers_given_up(at: &'static str) {
+    debug_assert!(GIVEN_UP_AT.contains(&at), "{at} is not in the list");
     metrics::counter!(ANSWERS_GIVEN_UP, "at" => at).increment(1);
 }
 
@@ -107,6 +132,30 @@ pub struct RequestMetrics {
 }
 
 impl RequestMetrics {
+    /// Makes the series of the failures of a route that there is.
+    pub fn expect(&self, path: &str, method: &Method) {
+        for status in FAILURES {
+            self.counter(path, method_label(method), status).increment(0);
+        }
+        let _ = self.duration(path, method_label(method));
+    }
+
+    fn counter(&self, path: &str, method: &'static str, status: u16) -> Counter {
+        let made = || {
+            let labels = [("route", path.to_owned()), ("method", method.to_owned()), ("status", status.to_string())];
+            metrics::counter!(REQUESTS, &labels)
+        };
+        self.route(path).counters.entry((method, status)).or_insert_with(made).clone()
+    }
+
+    fn duration(&self, path: &str, method: &'static str) -> Histogram {
+        let made = || {
+            let labels = [("route", path.to_owned()), ("method", method.to_owned())];
+            metrics::histogram!(DURATION, &labels)
+        };
+        self.route(path).durations.entry(method).or_insert_with(made).clone()
+    }
+
     fn route(&self, path: &str) -> Arc<Route> {
         match self.routes.get(path) {
             Some(route) => route.clone(),
@@ -119,22 +168,11 @@ impl RequestMetrics {
         let (route, method) = (self.route(path), method_label(method));
         match route.counters.get(&(method, status)) {
             Some(counter) => counter.increment(1),
-            None => {
-                let labels =
-                    [("route", path.to_owned()), ("method", method.to_owned()), ("status", status.to_string())];
-                let counter = metrics::counter!(REQUESTS, &labels);
-                counter.increment(1);
-                route.counters.insert((method, status), counter);
-            }
+            None => self.counter(path, method, status).increment(1),
         }
         match route.durations.get(method) {
             Some(duration) => duration.record(took),
-            None => {
-                let labels = [("route", path.to_owned()), ("method", method.to_owned())];
-                let duration = metrics::histogram!(DURATION, &labels);
-                duration.record(took);
-                route.durations.insert(method, duration);
-            }
+            None => self.duration(path, method).record(took),
         }
     }
 }

@@ -140,12 +140,12 @@ pub fn router(state: HttpState, port: Port) -> Router {
         Port::Public => openapi::documented(routes::api()),
         Port::Operator => openapi::documented(routes::health().merge(routes::operation())),
     };
+    let engine = state.engine.clone();
+    let observer = Observer::new(move || engine.clock().new_uuid()).expecting(openapi::routes_of(&document));
     let routes = match port {
         Port::All | Port::Public => routes.merge(openapi::pages(document)),
         Port::Operator => routes,
     };
-    let engine = state.engine.clone();
-    let observer = Observer::new(move || engine.clock().new_uuid());
     let observed = axum::middleware::from_fn_with_state(observer, observe::observe);
     routes
         .fallback(|| async { Problem::new(&NOT_FOUND, "there is nothing at this path") })

@@ -8,7 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tracing::Instrument;
@@ -30,6 +30,13 @@ impl Observer {
     /// A layer that gives requests without a sane id of their own one of these.
     pub fn new(fresh_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
         Self { metrics: Arc::default(), fresh_id: Arc::new(fresh_id) }
+    }
+
+    /// There are these routes: their failures are counted from zero, not from the first.
+    #[must_use]
+    pub fn expecting<'a>(self, routes: impl IntoIterator<Item = (&'a str, Method)>) -> Self {
+        routes.into_iter().for_each(|(path, method)| self.metrics.expect(path, &method));
+        self
     }
 }
 

@@ -186,6 +186,17 @@ pub fn documented(routes: OpenApiRouter<HttpState>) -> (Router<HttpState>, OpenA
     (router, document)
 }
 
+/// All routes of a document, each with its method.
+pub fn routes_of(document: &OpenApi) -> impl Iterator<Item = (&str, Method)> {
+    document.paths.paths.iter().flat_map(|(path, item)| {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        let methods = [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH];
+        let there =
+            methods.into_iter().zip([get, put, post, delete, patch]).filter(|(_, operation)| operation.is_some());
+        there.map(move |(method, _)| (path.as_str(), method))
+    })
+}
+
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     [get, put, post, delete, patch].into_iter().flatten()

@@ -10,7 +10,7 @@ pub mod postgres;
 pub mod recovery;
 pub mod sqlite;
 
-mod metrics;
+pub mod metrics;
 mod schema;
 mod slot;
 mod values;

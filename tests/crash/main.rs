@@ -7,6 +7,7 @@ mod cluster;
 mod database;
 mod disk;
 mod environment;
+mod figures;
 mod full;
 mod kill;
 mod missing;

@@ -313,6 +313,15 @@ impl World {
         comes
     }
 
+    /// [`World::fault`] of the provider's silences.
+    pub fn silence_fault(&self, what: &'static str, per_mille: u64) -> bool {
+        let comes = per_mille > 0 && !self.is_calm() && self.silence.per_mille(per_mille);
+        if comes {
+            self.count(what);
+        }
+        comes
+    }
+
     /// Lets `crash` come after so many more polls of tasks.
     pub fn doom(&self, polls: u64, crash: Arc<dyn Fn() + Send + Sync>) {
         *lock(&self.doom) = Some(Doom { polls, crash });

@@ -103,7 +103,7 @@ impl PaymentGateway for Provider {
     }
     async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
         self.charged.lock().insert(call.order);
-        self.answer(ChargeOutcome::Charged).await
+        self.answer(ChargeOutcome::Charged(call.amount)).await
     }
     async fn void(&self, _: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
         self.answer(VoidOutcome::Voided).await

@@ -1,7 +1,7 @@
 //! When a vendor asks about which hold: each has a moment of its own.
 
 use super::super::backoff::backoff_ms;
-use super::super::ids::{EntityId, OrderId};
+use super::super::ids::OrderId;
 use super::super::time::Timestamp;
 use crate::limits;
 use std::collections::{BTreeSet, HashMap};
