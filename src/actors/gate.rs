@@ -300,10 +300,13 @@ impl Gate {
         Breaker::Open { since, until: now + Duration::from_millis(wait), rounds }
     }
 
-    /// For how long the provider has counted as silent; `None` while it does not.
+    /// For how long the provider has counted as silent; `None` while it does not, or while a call would be made to see: when none waits
+    /// any more, the next one that comes is that call.
     pub(super) fn silent_for(&self, now: Instant) -> Option<Duration> {
         match self.state.lock().breaker {
             Breaker::Closed { .. } => None,
+            Breaker::Open { until, .. } if now >= until => None,
+            Breaker::HalfOpen { made, .. } if made < limits::GATEWAY_PROBES => None,
             Breaker::Open { since, .. } | Breaker::HalfOpen { since, .. } => Some(now.saturating_duration_since(since)),
         }
     }
