@@ -248,7 +248,7 @@ impl Town {
         let mut cart = Cart::new(id);
         give(&mut cart, &CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT }, now);
         let line = CartLine { sku: sku(), vendor, title: "Cup".into(), quantity: 1, unit_price: 100 };
-        give(&mut cart, &CartCommand::SetLine { by, line, currency: Currency::BDT }, now);
+        give(&mut cart, &CartCommand::SetLine { by, line, currency: Currency::BDT, prices: Vec::new() }, now);
         cart
     }
 

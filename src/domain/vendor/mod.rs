@@ -522,11 +522,6 @@ impl Entity for Vendor {
         self.asks.take(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
     }
 
-    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
-        // What was asked about is past its time.
-        if self.asks.asked() == 0 { self.asks.next() } else { Some(now) }
-    }
-
     fn effect(&self, key: EffectKey) -> Option<Effect> {
         if key.step != Step::AskHold {
             return None;
@@ -579,7 +574,8 @@ impl Entity for Vendor {
         if !self.suspended.is_empty() {
             return Some(WAKE_AT_START);
         }
-        if self.outstanding(now).is_empty() { self.timer().map(|(at, _)| at) } else { Some(now) }
+        // What was asked about is past its time.
+        if self.asks.asked() == 0 { self.asks.next() } else { Some(now) }
     }
 
     fn stays(&self) -> bool {
