@@ -12,6 +12,7 @@ use crate::actors::node::Node;
 use crate::actors::registry::{Hosted, SlotShared};
 use crate::actors::sent::Sent;
 use crate::actors::state::{Built, build};
+use crate::actors::wakes::Read;
 use crate::domain::backoff::backoff_ms;
 use crate::domain::entity::{Effect, EffectKey, Publication, Step};
 use crate::domain::ids::{EntityId, EntityRef};
@@ -20,14 +21,13 @@ use crate::domain::record::{KeptAnswer, Record};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::{Append, Captured, History, Place, StoreError};
+use crate::ports::{Append, Captured, History, Place};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Room that a record's line is given before it is written, in bytes: most need no more.
@@ -620,19 +620,6 @@ impl<E: Hosted> Shell<E> {
         }
         self.life = Life::Up(built);
         self.send_effects(now, false);
-    }
-}
-
-/// What an actor takes over.
-struct Read {
-    history: Result<History, StoreError>,
-    /// Let go when it has been taken over.
-    slice: Option<mpsc::Sender<Infallible>>,
-}
-
-impl From<Result<History, StoreError>> for Read {
-    fn from(history: Result<History, StoreError>) -> Self {
-        Self { history, slice: None }
     }
 }
 

@@ -17,6 +17,19 @@ use tokio::sync::{mpsc, oneshot};
 /// How many that are due one statement names: their ids alone.
 const AT_ONCE: u32 = 50_000;
 
+/// What an actor takes over.
+pub(super) struct Read {
+    pub(super) history: Result<History, StoreError>,
+    /// Let go when it has been taken over.
+    pub(super) slice: Option<mpsc::Sender<Infallible>>,
+}
+
+impl From<Result<History, StoreError>> for Read {
+    fn from(history: Result<History, StoreError>) -> Self {
+        Self { history, slice: None }
+    }
+}
+
 impl Node {
     /// Wakes entities that are not in memory when their snapshot says so.
     pub(super) async fn run_wakes(self: Arc<Self>) {

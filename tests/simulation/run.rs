@@ -196,9 +196,9 @@ async fn mishaps(town: Arc<Town>) {
         if world.fault("damages", world.plan.damage) {
             town.server.wound();
         }
-        if world.silence_fault("long silences", world.plan.silences) {
-            let longest = *world.silence.pick(&[20_000, 600_000]);
-            town.books.fall_silent(Duration::from_millis(world.silence.below(longest)));
+        if world.fault("long silences", world.plan.silences) {
+            let longest = *world.chance("silences").pick(&[20_000, 600_000]);
+            town.books.fall_silent(Duration::from_millis(world.chance("silences").below(longest)));
         }
     }
 }

@@ -193,7 +193,7 @@ impl Plan {
             archives: often("archives", 900),
             other_amounts: often("other_amounts", 80),
             refused_voids: often("refused_voids", 600),
-            silences: often("silences", 300),
+            silences: often("silences", 900),
             silent_orders: *of("silent_orders").pick(&[1, 2, 5, 20]),
             payment_calls_per_second: *of("payment_calls_per_second").pick(&[1, 20, 10_000, 10_000]),
         }
@@ -307,15 +307,6 @@ impl World {
     /// Whether this fault comes now, which comes so many times in a thousand.
     pub fn fault(&self, what: &'static str, per_mille: u64) -> bool {
         let comes = per_mille > 0 && !self.is_calm() && self.chance(what).per_mille(per_mille);
-        if comes {
-            self.count(what);
-        }
-        comes
-    }
-
-    /// [`World::fault`] of the provider's silences.
-    pub fn silence_fault(&self, what: &'static str, per_mille: u64) -> bool {
-        let comes = per_mille > 0 && !self.is_calm() && self.silence.per_mille(per_mille);
         if comes {
             self.count(what);
         }
