@@ -291,7 +291,8 @@ mod tests {
         let shop = Shop::open(Bench::new(), 1).await;
         let order = shop.bench.node.start::<Order>(shop.order_of(1), Start::Quarantined).expect("it starts");
         Order::slots(&shop.bench.node.registry).insert(shop.order_of(1), order);
-        shop.abandoned(1, PATIENCE).await;
+        let told = shop.checkout(1, PATIENCE, None).await;
+        assert_eq!(told, Err(Failure::Quarantined));
         shop.all_is_free().await;
     }
 

@@ -67,6 +67,8 @@ pub struct NodeSettings {
     pub payment_calls_per_second: u32,
     /// Different orders in a row without an answer, for a payment provider to count as silent.
     pub silent_orders: usize,
+    /// How long a payment provider is silent before no more checkouts are let in that would pay by it.
+    pub silence: Duration,
 }
 
 impl Default for NodeSettings {
@@ -84,6 +86,7 @@ impl Default for NodeSettings {
             payment_ms: limits::PAYMENT_MS,
             payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
             silent_orders: limits::GATEWAY_SILENT_ORDERS,
+            silence: Duration::from_millis(limits::GATEWAY_SILENCE_MS),
         }
     }
 }

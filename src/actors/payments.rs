@@ -80,7 +80,7 @@ impl Node {
     /// Whether this provider has given no answers for so long that nothing more is sold on its word.
     pub(super) fn is_silent(&self, method: &str) -> bool {
         let silence = self.provider(method).and_then(|provider| provider.gate.silent_for(Instant::now()));
-        silence.is_some_and(|silence| silence >= Duration::from_millis(limits::GATEWAY_SILENCE_MS))
+        silence.is_some_and(|silence| silence >= self.settings.silence)
     }
 
     /// Calls the gateway once everything up to `after` is durable. Whatever comes of it comes back to the order as a command. A call that is

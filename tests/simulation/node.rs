@@ -225,6 +225,7 @@ impl Town {
                 payment_ms: plan.payment_ms,
                 payment_calls_per_second: plan.payment_calls_per_second,
                 silent_orders: plan.silent_orders,
+                silence: plan.silence,
                 ..NodeSettings::default()
             },
             checkpoints: CheckpointSettings {

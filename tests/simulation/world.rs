@@ -136,6 +136,7 @@ pub struct Plan {
     pub silences: u64,
     /// So many orders in a row without an answer tell a node that it does.
     pub silent_orders: usize,
+    pub silence: Duration,
     pub payment_calls_per_second: u32,
 }
 
@@ -195,6 +196,7 @@ impl Plan {
             refused_voids: often("refused_voids", 600),
             silences: often("silences", 900),
             silent_orders: *of("silent_orders").pick(&[1, 2, 5, 20]),
+            silence: Duration::from_millis(*of("silence").pick(&[0, 2_000, 30_000])),
             payment_calls_per_second: *of("payment_calls_per_second").pick(&[1, 20, 10_000, 10_000]),
         }
     }
