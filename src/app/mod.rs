@@ -366,12 +366,16 @@ fn end_process() -> OnFatal {
     })
 }
 
-/// Brings the schema of a store, and of the archive that is named, up to date, and does nothing more.
+/// Brings the schema of a store, and of the archive that is named, up to date, and does nothing more. An empty database gets
+/// its schema: somebody made it under this name, and a deployment migrates before it serves. A directory without a store may
+/// be a slip of the pen.
 ///
 /// # Errors
 /// When there is none, when it cannot be reached, or when it is of a newer version.
 pub async fn migrate(store: &persistence::StoreConfig) -> Result<(), AppError> {
-    persistence::must_be_there(store).await?;
+    if !matches!(store.place, persistence::Place::Postgres(_)) {
+        persistence::must_be_there(store).await?;
+    }
     persistence::migrate(store).await?;
     if let Some(archive) = archive_of(store)? {
         persistence::migrate(&archive).await?;
