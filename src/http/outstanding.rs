@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -98,8 +99,16 @@ impl Connection {
         self.ended.cancelled().await;
     }
 
-    /// Waits for room for an answer that may be long.
-    pub(super) async fn room(self: &Arc<Self>) -> SetAside {
+    /// Waits for room for an answer that may be long, but no longer than an answer may take: whoever takes so little would
+    /// have its other requests wait for ever, and its connection stay for them.
+    pub(super) async fn room_within(self: &Arc<Self>, patience: Duration) -> Result<SetAside, NoRoom> {
+        tokio::time::timeout(patience, self.room()).await.map_err(|_| {
+            metrics::answers_given_up("connection");
+            NoRoom
+        })
+    }
+
+    async fn room(self: &Arc<Self>) -> SetAside {
         let set_aside = AT_LENGTH.min(self.all.per_connection / 4);
         loop {
             let mut freed = std::pin::pin!(self.room.notified());

@@ -152,6 +152,8 @@ struct Watching {
     router: Router,
     watch: Watch,
     answers: Arc<Connection>,
+    /// How long a request may wait for room for its answer.
+    patience: Duration,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Watching {
@@ -161,14 +163,14 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = self.watch.started();
-        let answers = self.answers.clone();
+        let (answers, patience) = (self.answers.clone(), self.patience);
         let (parts, body) = request.into_parts();
         // One after the other is taken before the next is made, but by HTTP/2.
         let waits = parts.version == Version::HTTP_2 && routes::may_be_long(parts.uri.path());
         let (body, leftover) = unread::lend(parts.version, &parts.headers, body);
         let answer = self.router.clone().call(Request::from_parts(parts, body));
         Box::pin(async move {
-            let set_aside = if waits { Some(answers.room().await) } else { None };
+            let set_aside = if waits { Some(answers.room_within(patience).await?) } else { None };
             let Ok(mut answer) = answer.await;
             leftover.discard(answer.headers_mut()).await;
             let outgoing = match answer.extensions().get::<Shared>() {
@@ -218,7 +220,9 @@ async fn serve_connection(
     // something is written to it: its request runs to its end, which it would do in the engine anyway.
     builder.http1().half_close(true);
     builder.http2().timer(TokioTimer::new());
-    let mut served = pin!(builder.serve_connection(io, Watching { router, watch: watch.clone(), answers }));
+    let mut served = pin!(
+        builder.serve_connection(io, Watching { router, watch: watch.clone(), answers, patience: settings.answer })
+    );
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;
     // Until when a stop waits for what was asked after the farewell.

@@ -515,6 +515,31 @@ async fn answers_that_a_connection_does_not_take_are_bounded() {
     target.unharmed().await;
 }
 
+/// Requests do not wait for ever for answers that nobody takes: they are given up, and their connection is idle like any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_behind_answers_that_are_not_taken_is_given_up() {
+    const PAGES: u32 = 100;
+    let target = Target::start_with(Hooks::default(), |config| {
+        config.server.answer_bytes_per_connection = 1024 * 1024;
+        config.server.answer = Duration::from_millis(300);
+        config.server.keep_alive = Duration::from_millis(500);
+    })
+    .await;
+    long_page(&target, 100_000).await;
+    // A byte of each is taken: so none of them is late, and all the rest stays.
+    let mut h2 = takes_nothing(&target, PAGES, 1).await;
+    let (mut answered, mut given_up) = (0, 0);
+    let mut farewell = false;
+    while let Some(frame) = h2.next().await {
+        answered += u32::from(frame.kind == HEADERS);
+        given_up += u32::from(frame.kind == RST_STREAM);
+        farewell |= frame.kind == GOAWAY;
+    }
+    assert!(farewell && answered > 0 && given_up > 0, "{answered} answered, {given_up} given up");
+    crate::process::until("all to be let go", async || (target.figure(UNREAD).await == 0.0).then_some(())).await;
+    target.unharmed().await;
+}
+
 /// Many connections that take nothing: those that hold most for longest end, and whoever takes what it asks for is
 /// served all the while.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
