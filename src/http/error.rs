@@ -313,8 +313,17 @@ impl From<Failure> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         // What the store says is for the operator alone.
-        tracing::warn!(%error, "a query failed");
-        Problem::new(&UNAVAILABLE, "the read tables cannot be read now").retry_after(1)
+        match error {
+            StoreError::Unavailable(_) | StoreError::Collision | StoreError::Fenced => {
+                tracing::warn!(%error, "a query failed");
+                Problem::new(&UNAVAILABLE, "the read tables cannot be read now").retry_after(1)
+            }
+            // To ask again would not help.
+            StoreError::Invalid(_) => {
+                tracing::error!(%error, "a query makes no sense to the store, or its answer none to us");
+                Problem::new(&INTERNAL, "the read tables cannot be read")
+            }
+        }
     }
 }
 
@@ -465,5 +474,17 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&Problem::from(changed).to_json("r-2")).unwrap();
         assert_eq!(body["actual_total"], serde_json::json!({"amount": "1250.00", "currency": "BDT"}));
         assert!(body.get("skus").is_none() && body.get("errors").is_none());
+    }
+
+    /// Only what may pass is to be asked again.
+    #[test]
+    fn a_query_that_fails_for_good_is_a_fault_of_ours() {
+        for (error, kind) in [
+            (StoreError::Unavailable("gone".into()), &UNAVAILABLE),
+            (StoreError::Fenced, &UNAVAILABLE),
+            (StoreError::Invalid("damaged".into()), &INTERNAL),
+        ] {
+            assert_eq!(Problem::from(error).kind(), kind);
+        }
     }
 }

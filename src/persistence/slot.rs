@@ -187,3 +187,60 @@ pub(super) async fn within<T>(
         Err(_) => Err(StoreError::Unavailable(format!("no answer within {limit:?}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+    use std::{error, fmt};
+
+    /// What a database says, by its code alone.
+    #[derive(Debug)]
+    struct Said(&'static str);
+
+    impl fmt::Display for Said {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl error::Error for Said {}
+
+    impl sqlx::error::DatabaseError for Said {
+        fn message(&self) -> &str {
+            self.0
+        }
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+        fn as_error(&self) -> &(dyn error::Error + Send + Sync + 'static) {
+            self
+        }
+        fn as_error_mut(&mut self) -> &mut (dyn error::Error + Send + Sync + 'static) {
+            self
+        }
+        fn into_error(self: Box<Self>) -> Box<dyn error::Error + Send + Sync + 'static> {
+            self
+        }
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    /// What will not pass is not tried again: a damaged page is as damaged the next time.
+    #[test]
+    fn damage_does_not_pass() {
+        for (code, kind) in [
+            ("XX000", ErrorKind::Transient),
+            ("XX001", ErrorKind::Other),
+            ("XX002", ErrorKind::Other),
+            ("57014", ErrorKind::Transient),
+            ("53300", ErrorKind::Transient),
+            ("42P01", ErrorKind::Other),
+            ("22008", ErrorKind::Refused),
+            ("23505", ErrorKind::Duplicate),
+        ] {
+            assert_eq!(kind_of(&Said(code)), kind, "{code}");
+        }
+    }
+}

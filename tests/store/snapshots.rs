@@ -4,7 +4,7 @@ use crate::on_all_stores;
 use crate::samples::{at, captured, gone, order_id, part, uuid, vendor_id, write_all};
 use haat::domain::ids::{CartId, EntityId, EntityRef};
 use haat::domain::time::Timestamp;
-use haat::ports::{Captured, Store};
+use haat::ports::{Captured, Store, StoreError};
 
 fn cart(seed: &str) -> EntityRef {
     CartId::from_uuid(uuid(seed)).entity()
@@ -99,6 +99,29 @@ on_all_stores! {
         // What comes to an end is not woken any more.
         write_all(&store, &owned, &[waking(soon.entity, 2, None), waking(then.entity, 2, Some(at(40)))]).await;
         assert_eq!(due(100, 10).await, [(late.entity, at(30)), (then.entity, at(40))]);
+    }
+
+    /// Rows of a kind that this version does not know keep nobody from being woken.
+    async fn who_is_due_is_told_beside_what_nobody_knows(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let due = [waking(cart("one"), 1, Some(at(10))), waking(cart("two"), 1, Some(at(20)))];
+        write_all(&store, &owned, &due).await;
+        fixture.execute("UPDATE snapshot SET kind = 'parcel' WHERE wake_at = (SELECT min(wake_at) FROM snapshot)").await.expect("it is changed");
+        let told = store.snapshots.due(at(100), None, 10).await.expect("they are found");
+        assert_eq!(told, [(due[1].entity, at(20))]);
+    }
+
+    /// One snapshot that cannot be read is one entity's: its read says that it will never be, and the others are read
+    /// beside it.
+    async fn what_cannot_be_read_is_told_apart_from_what_may_pass(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        write_all(&store, &owned, &[waking(cart("good"), 1, None), waking(cart("bad"), 7, None)]).await;
+        fixture.execute("UPDATE snapshot SET version = -1 WHERE version = 7").await.expect("it is changed");
+        let bad = store.snapshots.load(cart("bad")).await;
+        assert!(matches!(bad, Err(StoreError::Invalid(_))), "{bad:?}");
+        assert!(store.snapshots.load(cart("good")).await.expect("it is read").is_some());
+        let both = store.snapshots.load_many(&[cart("good"), cart("bad")]).await;
+        assert!(matches!(both, Err(StoreError::Invalid(_))), "{both:?}");
     }
 
     async fn a_scan_meets_each_entity_once(fixture) {
