@@ -45,7 +45,8 @@ fn with_tokens(value: &[u8]) -> (Vec<u8>, bool) {
 fn check_page(uri: &Uri) {
     let parameters = uri.query().unwrap_or_default().split('&');
     for cursor in parameters.filter_map(|parameter| parameter.strip_prefix("cursor=")) {
-        let Ok(paging) = Paging::new(Some(1), Some(cursor)) else { continue };
+        let list = List::new(uri.path(), &());
+        let Ok(paging) = Paging::new(list, Some(1), Some(cursor)) else { continue };
         let place = paging.after.expect("a cursor is a place");
         // The cursor of a page that ends there is the very same.
         let page = paging.page(vec![place, place], Timestamp::default(), |place| *place, |place| place);

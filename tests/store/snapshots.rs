@@ -1,6 +1,6 @@
 //! Snapshots: the newest of each part, and who is to be woken.
 
-use crate::on_all_stores;
+use crate::{on_all_stores, on_both_stores};
 use crate::samples::{at, captured, gone, order_id, part, uuid, vendor_id, write_all};
 use haat::domain::ids::{CartId, EntityId, EntityRef};
 use haat::domain::time::Timestamp;
@@ -101,6 +101,27 @@ on_all_stores! {
         assert_eq!(due(100, 10).await, [(late.entity, at(30)), (then.entity, at(40))]);
     }
 
+    async fn a_scan_meets_each_entity_once(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let mut entities: Vec<EntityRef> = (0..5).map(|number| cart(&format!("{number}"))).collect();
+        entities.extend((0..4).map(|number| order_id(&format!("{number}")).entity()));
+        entities.extend((0..3).map(|number| vendor_id(&format!("{number}")).entity()));
+        let captures: Vec<Captured> = entities.iter().map(|entity| waking(*entity, 7, None)).collect();
+        write_all(&store, &owned, &captures).await;
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.snapshots.scan(after, 2).await.expect("a page");
+            let Some(last) = page.last() else { break };
+            assert!(page.len() <= 2 && page.iter().all(|snapshot| snapshot.parts.len() == 2 && snapshot.version == 7));
+            after = Some(last.entity);
+            seen.extend(page.into_iter().map(|snapshot| snapshot.entity));
+        }
+        entities.sort_unstable();
+        assert_eq!(seen, entities);
+    }
+}
+
+on_both_stores! {
     /// Rows of a kind that this version does not know keep nobody from being woken.
     async fn who_is_due_is_told_beside_what_nobody_knows(fixture) {
         let (store, owned) = fixture.open_and_take().await;
@@ -122,24 +143,5 @@ on_all_stores! {
         assert!(store.snapshots.load(cart("good")).await.expect("it is read").is_some());
         let both = store.snapshots.load_many(&[cart("good"), cart("bad")]).await;
         assert!(matches!(both, Err(StoreError::Invalid(_))), "{both:?}");
-    }
-
-    async fn a_scan_meets_each_entity_once(fixture) {
-        let (store, owned) = fixture.open_and_take().await;
-        let mut entities: Vec<EntityRef> = (0..5).map(|number| cart(&format!("{number}"))).collect();
-        entities.extend((0..4).map(|number| order_id(&format!("{number}")).entity()));
-        entities.extend((0..3).map(|number| vendor_id(&format!("{number}")).entity()));
-        let captures: Vec<Captured> = entities.iter().map(|entity| waking(*entity, 7, None)).collect();
-        write_all(&store, &owned, &captures).await;
-        let (mut seen, mut after) = (Vec::new(), None);
-        loop {
-            let page = store.snapshots.scan(after, 2).await.expect("a page");
-            let Some(last) = page.last() else { break };
-            assert!(page.len() <= 2 && page.iter().all(|snapshot| snapshot.parts.len() == 2 && snapshot.version == 7));
-            after = Some(last.entity);
-            seen.extend(page.into_iter().map(|snapshot| snapshot.entity));
-        }
-        entities.sort_unstable();
-        assert_eq!(seen, entities);
     }
 }
