@@ -21,7 +21,7 @@ async fn start(place: Place) -> Arc<LaneShared> {
     let store = open(&config, Mode::Serve).await.expect("the store opens");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let taken = store.journal.take("bench", Duration::from_millis(1), clock.now()).await.expect("the store is taken");
-    let lane = LaneShared::new();
+    let lane = LaneShared::new(clock.clone());
     let on_fatal = Arc::new(|fatal| panic!("{fatal}"));
     tokio::spawn(run(lane.clone(), store.journal, clock, taken, Default::default(), on_fatal));
     lane

@@ -173,3 +173,18 @@ pub const FILES_LOOK_MS: u64 = 500;
 /// How long a node may give answers without a record since it last heard from its store, in milliseconds. A taker of the store waits
 /// as long for an owner that did not say goodbye.
 pub const LEASE_MS: u64 = 5_000;
+/// How long a token may last, in seconds: 31 days.
+pub const TOKEN_SECONDS: i64 = 31 * 24 * 60 * 60;
+/// By how much the clock of whoever made a token may be ahead, in seconds.
+pub const TOKEN_SKEW_SECONDS: i64 = 10;
+/// By how much the wall clock may differ from the store's, in milliseconds, before a node ends rather than write a
+/// frame; and by how much it may move against the monotonic clock at once before that counts as a jump, which is not
+/// followed.
+pub const CLOCK_SKEW_MS: i64 = 60_000;
+/// Between two looks at the wall clock's corrections, in milliseconds.
+pub const CLOCK_LOOK_MS: u64 = 1_000;
+/// The earliest moment that a wall clock may show: 2020-01-01T00:00:00Z, in milliseconds since 1970. What is earlier
+/// was never set.
+pub const CLOCK_EARLIEST_MS: i64 = 1_577_836_800_000;
+/// The first moment that neither a wall clock nor a frame may show: 2200-01-01T00:00:00Z, in milliseconds since 1970.
+pub const CLOCK_LATEST_MS: i64 = 7_258_118_400_000;

@@ -13,12 +13,34 @@ use uuid::Uuid;
 
 /// Time and chance: everything that would make two runs differ.
 pub trait Clock: Send + Sync + 'static {
-    /// The wall clock, which never goes back and is never before the newest record of the store.
+    /// Domain time: the wall clock, but it never goes back, follows no jump, and is never before the newest record of
+    /// the store. Where it is ahead of the wall clock it runs at nine tenths of its speed until both meet.
     fn now(&self) -> Timestamp;
+    /// The machine's wall clock as it stands, with its jumps: for moments that come from outside, such as those in a
+    /// token.
+    fn wall(&self) -> Timestamp;
+    /// Since the machine was started, by a clock that nobody sets and that goes on while the machine sleeps: for
+    /// leases.
+    fn since_boot(&self) -> Duration;
     /// A fresh `UUIDv7`.
     fn new_uuid(&self) -> Uuid;
     /// Makes sure that [`Clock::now`] is not before `floor`.
     fn advance_to(&self, floor: Timestamp);
+
+    /// By how many milliseconds the wall clock has jumped away from where this clock follows it (positive: ahead);
+    /// `None` when it has not.
+    fn jump_ms(&self) -> Option<i64> {
+        None
+    }
+    /// Follows the wall clock's small corrections, and tells the log of a jump. To be called about every second.
+    fn watch(&self) {}
+    /// Follows the wall clock wherever it stands, because another clock says that it is right.
+    fn follow(&self) {}
+
+    /// By how many milliseconds domain time is ahead of the wall clock; negative when it is behind.
+    fn ahead_ms(&self) -> i64 {
+        self.now().millis_since(self.wall())
+    }
 }
 
 /// Why a store did not do what was asked.
@@ -138,11 +160,15 @@ pub trait Journal: Send + Sync + 'static {
     /// Invalid when the newest frame would go, or one that no checkpoint holds.
     async fn drop_frames(&self, partition: u16, up_to: u64) -> Result<u64, StoreError>;
 
-    /// Extends the lease by `lease` from the moment of the call.
+    /// Extends the lease by `lease` from the moment of the call. Gives what [`Journal::clock`] does.
     ///
     /// # Errors
     /// Fenced when one of the partitions has another epoch.
-    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError>;
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The store's own clock, at some moment between the question and the answer; `None` where the store has no clock
+    /// but this machine's.
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Whether what is appended goes where others, and the next start, find it: a store in files may lose them while it has them open.
     ///

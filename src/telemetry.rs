@@ -72,6 +72,8 @@ pub mod names {
     pub const PAYMENT_BREAKER_OPENED: &str = "haat_payment_breaker_opened_total";
     /// Gauge, by method and call: calls of payment providers that are held back.
     pub const PAYMENT_WAITING: &str = "haat_payment_calls_waiting";
+    /// Gauge: by how much domain time is ahead of the wall clock.
+    pub const CLOCK_AHEAD: &str = "haat_clock_ahead_seconds";
     /// Gauge, by status: orders.
     pub const ORDERS: &str = "haat_orders";
 }
@@ -109,6 +111,7 @@ const HELP: &[(&str, &str, char)] = &[
     (names::PAYMENT_BREAKER, "Whether a payment provider counts as silent: 0 no, 1 it is being tried, 2 yes.", 'g'),
     (names::PAYMENT_BREAKER_OPENED, "How often a payment provider began to count as silent.", 'c'),
     (names::PAYMENT_WAITING, "Calls of payment providers that are held back.", 'g'),
+    (names::CLOCK_AHEAD, "By how much time as the shop has it is ahead of the wall clock; negative: behind.", 'g'),
     (names::ORDERS, "Orders, by status.", 'g'),
 ];
 

@@ -44,7 +44,7 @@ impl Ceiling {
         let store = open(&config, Mode::Serve).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let taken = store.journal.take("bench", Duration::from_millis(1), clock.now()).await?;
-        let lane = LaneShared::new();
+        let lane = LaneShared::new(clock.clone());
         let vendor = VendorId::from_uuid(clock.new_uuid());
         let on_fatal = Arc::new(|fatal| {
             eprintln!("the lane stopped: {fatal}");

@@ -91,6 +91,12 @@ impl Clock for Nothing {
     fn new_uuid(&self) -> Uuid {
         uuid(9 << 64 | u128::from(self.ids.fetch_add(1, Ordering::Relaxed)))
     }
+    fn wall(&self) -> Timestamp {
+        NOW
+    }
+    fn since_boot(&self) -> Duration {
+        Duration::ZERO
+    }
     fn advance_to(&self, _: Timestamp) {}
 }
 
@@ -115,8 +121,11 @@ impl Journal for Nothing {
     async fn drop_frames(&self, _: u16, _: u64) -> Result<u64, StoreError> {
         Ok(0)
     }
-    async fn renew(&self, _: &[Partition], _: Duration) -> Result<(), StoreError> {
-        Ok(())
+    async fn renew(&self, _: &[Partition], _: Duration) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
     async fn release(&self, _: &[Partition]) -> Result<(), StoreError> {
         Ok(())
@@ -199,7 +208,7 @@ impl Node {
     /// With the real lane, over a journal that takes everything.
     pub fn with_lane() -> Self {
         Self::new(|| {
-            let lane = LaneShared::new();
+            let lane = LaneShared::new(Arc::new(Nothing::default()));
             let written = lane.clone();
             tokio::spawn(async move {
                 let journal: Arc<dyn Journal> = Arc::new(Nothing::default());

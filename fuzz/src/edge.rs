@@ -38,6 +38,14 @@ impl Clock for StillClock {
     fn new_uuid(&self) -> Uuid {
         Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)))
     }
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn since_boot(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn advance_to(&self, _floor: Timestamp) {}
 }
 

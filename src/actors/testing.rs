@@ -166,6 +166,12 @@ impl Clock for World {
     fn new_uuid(&self) -> Uuid {
         Uuid::nil()
     }
+    fn wall(&self) -> Timestamp {
+        at(0)
+    }
+    fn since_boot(&self) -> Duration {
+        Duration::ZERO
+    }
     fn advance_to(&self, _: Timestamp) {}
 }
 

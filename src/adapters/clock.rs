@@ -1,35 +1,129 @@
-//! The machine's clock, made fit for a journal: it never goes back.
+//! The machine's clocks, made into one that is fit for a journal: it never goes back, and follows no jump.
+//!
+//! Time runs by the monotonic clock. How far the wall clock is from that is looked at about every second
+//! ([`Clock::watch`]): small corrections are followed, a jump is not. So a wall clock that is wrong for a moment leaves
+//! no trace in a frame.
 
 use crate::domain::time::Timestamp;
+use crate::limits;
 use crate::ports::Clock;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::{NoContext, Uuid};
 
-/// The wall clock and the machine's randomness.
-///
-/// When the wall clock is set back, or stands behind the newest record of the store, time stands still here until the wall clock
-/// has caught up.
-#[derive(Debug)]
-pub struct SystemClock {
-    /// The latest moment that was given out or asked for, in milliseconds since the Unix epoch.
-    latest: AtomicI64,
+/// Two readings of one clock with one of the other between them are of one moment when they are no further apart than
+/// this, in milliseconds.
+const ONE_MOMENT_MS: i64 = 5;
+/// So often that is tried: in between the machine may have slept, or this thread.
+const READINGS: usize = 3;
+/// Corrections below this are the readings' own grain, in milliseconds.
+const GRAIN_MS: i64 = 2;
+
+/// Where a clock's readings come from.
+pub trait Readings: Send + Sync + 'static {
+    /// The wall clock, in milliseconds since the Unix epoch.
+    fn wall_ms(&self) -> i64;
+    /// Since the machine was started, its sleep included.
+    fn since_boot(&self) -> Duration;
 }
 
-impl SystemClock {
-    /// A clock that starts at the wall clock's time.
-    pub const fn new() -> Self {
-        Self { latest: AtomicI64::new(i64::MIN) }
+impl<R: Readings> Readings for Arc<R> {
+    fn wall_ms(&self) -> i64 {
+        (**self).wall_ms()
     }
+    fn since_boot(&self) -> Duration {
+        (**self).since_boot()
+    }
+}
 
-    /// The wall clock as it stands, in milliseconds since the Unix epoch; 0 before the epoch, where only a broken clock can be.
+/// This machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Machine;
+
+impl Readings for Machine {
+    /// 0 before the epoch, where only a broken clock can be.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the port's one implementation that reads the machine's clock"
     )]
-    fn wall_ms() -> i64 {
+    fn wall_ms(&self) -> i64 {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn since_boot(&self) -> Duration {
+        let read = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::new(u64::try_from(read.tv_sec).unwrap_or(0), u32::try_from(read.tv_nsec).unwrap_or(0))
+    }
+}
+
+/// The clock of a server and of its tools.
+pub type SystemClock = SteadyClock<Machine>;
+
+/// Domain time over some readings, and the machine's randomness.
+///
+/// It is the later one of two lines over the monotonic clock: the wall clock as it is followed, and a line at nine
+/// tenths of that speed through whatever was given out or asked for before the wall clock came there. Both only grow,
+/// so time does; and the slower one is met.
+#[derive(Debug)]
+pub struct SteadyClock<R> {
+    readings: R,
+    /// The wall clock as it is followed, less the monotonic clock, in milliseconds.
+    offset: AtomicI64,
+    /// Where the slower line begins, in milliseconds.
+    slow: AtomicI64,
+    /// The latest moment that was given out, in milliseconds since the Unix epoch: between threads, the two lines alone
+    /// could differ by one.
+    latest: AtomicI64,
+    /// The offset of the jump that the log was told of.
+    told: Mutex<Option<i64>>,
+}
+
+/// Nine tenths, rounded so that it never goes back.
+const fn slowly(millis: i64) -> i64 {
+    millis - millis / 10
+}
+
+impl<R: Readings + Default> SteadyClock<R> {
+    /// A clock that starts at the wall clock's time.
+    pub fn new() -> Self {
+        Self::over(R::default())
+    }
+}
+
+impl<R: Readings + Default> Default for SteadyClock<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R: Readings> SteadyClock<R> {
+    /// A clock over these readings that starts at their wall clock's time.
+    pub fn over(readings: R) -> Self {
+        let (offset, slow, latest) = (AtomicI64::new(0), AtomicI64::new(i64::MIN), AtomicI64::new(i64::MIN));
+        let clock = Self { readings, offset, slow, latest, told: Mutex::default() };
+        let offset = clock.wall_offset().unwrap_or_else(|| clock.readings.wall_ms() - clock.boot_ms());
+        clock.offset.store(offset, Ordering::Release);
+        clock
+    }
+
+    /// What it reads.
+    pub fn readings(&self) -> &R {
+        &self.readings
+    }
+
+    fn boot_ms(&self) -> i64 {
+        i64::try_from(self.readings.since_boot().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The wall clock less the monotonic clock now; `None` when they could not be read at one moment.
+    fn wall_offset(&self) -> Option<i64> {
+        (0..READINGS).find_map(|_| {
+            let (before, wall, after) = (self.boot_ms(), self.readings.wall_ms(), self.boot_ms());
+            (after - before <= ONE_MOMENT_MS).then(|| wall.saturating_sub(after))
+        })
     }
 
     fn at_least(&self, millis: i64) -> Timestamp {
@@ -40,17 +134,30 @@ impl SystemClock {
         }
         Timestamp::from_millis(self.latest.fetch_max(millis, Ordering::Relaxed).max(millis))
     }
-}
 
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
+    /// Follows the wall clock to this offset. Where that is a step back, time goes on from where it is, more slowly.
+    fn follow_to(&self, offset: i64) {
+        if offset < self.offset.load(Ordering::Acquire) {
+            self.advance_to(self.now());
+        }
+        // Whoever sees the new offset sees the slower line of before.
+        self.offset.store(offset, Ordering::Release);
     }
 }
 
-impl Clock for SystemClock {
+impl<R: Readings> Clock for SteadyClock<R> {
     fn now(&self) -> Timestamp {
-        self.at_least(Self::wall_ms())
+        let boot = self.boot_ms();
+        let followed = boot.saturating_add(self.offset.load(Ordering::Acquire));
+        self.at_least(followed.max(self.slow.load(Ordering::Acquire).saturating_add(slowly(boot))))
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.readings.wall_ms())
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.readings.since_boot()
     }
 
     /// The time in it is [`Clock::now`], so ids do not go back either; within one millisecond their order is random.
@@ -61,7 +168,44 @@ impl Clock for SystemClock {
     }
 
     fn advance_to(&self, floor: Timestamp) {
-        self.at_least(floor.as_millis());
+        if floor >= self.now() {
+            self.slow.fetch_max(floor.as_millis().saturating_sub(slowly(self.boot_ms())), Ordering::AcqRel);
+        }
+    }
+
+    fn jump_ms(&self) -> Option<i64> {
+        let moved = self.wall_offset()?.saturating_sub(self.offset.load(Ordering::Acquire));
+        (moved.saturating_abs() > limits::CLOCK_SKEW_MS).then_some(moved)
+    }
+
+    fn watch(&self) {
+        let Some(offset) = self.wall_offset() else { return };
+        let mut told = self.told.lock();
+        let moved = offset.saturating_sub(self.offset.load(Ordering::Acquire));
+        if moved.saturating_abs() > limits::CLOCK_SKEW_MS {
+            let is_news = |told: i64| offset.saturating_sub(told).saturating_abs() > limits::CLOCK_SKEW_MS;
+            if told.is_none_or(is_news) {
+                let seconds = moved / 1000;
+                tracing::warn!(seconds, "the wall clock has jumped: time goes on without it");
+                *told = Some(offset);
+            }
+            return;
+        }
+        if told.take().is_some() {
+            tracing::info!("the wall clock is back from its jump, and followed again");
+        }
+        if moved.saturating_abs() >= GRAIN_MS {
+            self.follow_to(offset);
+        }
+    }
+
+    fn follow(&self) {
+        let Some(offset) = self.wall_offset() else { return };
+        let mut told = self.told.lock();
+        let seconds = offset.saturating_sub(self.offset.load(Ordering::Acquire)) / 1000;
+        tracing::warn!(seconds, "the wall clock has jumped, and is followed: the store's clock says the same");
+        *told = None;
+        self.follow_to(offset);
     }
 }
 
@@ -70,20 +214,139 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    #[test]
-    fn it_shows_the_wall_clock() {
-        let (before, now, after) = (SystemClock::wall_ms(), SystemClock::new().now(), SystemClock::wall_ms());
-        assert!((before..=after).contains(&now.as_millis()), "{before} {now} {after}");
+    /// 2027-01-15.
+    const START: i64 = 1_800_000_000_000;
+    const HOUR: i64 = 3_600_000;
+
+    /// Clocks that stand until they are moved.
+    #[derive(Default)]
+    struct Hands {
+        wall: AtomicI64,
+        boot: AtomicI64,
+    }
+
+    impl Readings for Hands {
+        fn wall_ms(&self) -> i64 {
+            self.wall.load(Ordering::SeqCst)
+        }
+        fn since_boot(&self) -> Duration {
+            Duration::from_millis(self.boot.load(Ordering::SeqCst) as u64)
+        }
+    }
+
+    impl Hands {
+        fn clock() -> SteadyClock<Self> {
+            SteadyClock::over(Self { wall: AtomicI64::new(START), boot: AtomicI64::new(77_000) })
+        }
+
+        /// Time passes.
+        fn pass(&self, millis: i64) {
+            self.wall.fetch_add(millis, Ordering::SeqCst);
+            self.boot.fetch_add(millis, Ordering::SeqCst);
+        }
+
+        /// Somebody sets the wall clock.
+        fn set(&self, by: i64) {
+            self.wall.fetch_add(by, Ordering::SeqCst);
+        }
+    }
+
+    fn since_start<R: Readings>(clock: &SteadyClock<R>) -> i64 {
+        clock.now().as_millis() - START
     }
 
     #[test]
-    fn it_is_never_before_the_floor_and_never_goes_back() {
-        let clock = SystemClock::new();
-        let ahead = clock.now().plus_millis(3_600_000);
-        clock.advance_to(ahead);
-        assert_eq!(clock.now(), ahead);
-        clock.advance_to(ahead.plus_millis(-1_000));
-        assert_eq!(clock.now(), ahead);
+    fn it_shows_the_wall_clock() {
+        let (before, now, after) = (Machine.wall_ms(), SystemClock::new().now(), Machine.wall_ms());
+        assert!((before - GRAIN_MS..=after + GRAIN_MS).contains(&now.as_millis()), "{before} {now} {after}");
+        let clock = Hands::clock();
+        clock.readings.pass(1_234);
+        clock.watch();
+        assert_eq!((since_start(&clock), clock.ahead_ms(), clock.jump_ms()), (1_234, 0, None));
+    }
+
+    #[test]
+    fn from_a_floor_that_is_ahead_it_runs_at_nine_tenths_until_both_meet() {
+        let clock = Hands::clock();
+        clock.advance_to(Timestamp::from_millis(START + 6 * HOUR));
+        assert_eq!((since_start(&clock), clock.ahead_ms()), (6 * HOUR, 6 * HOUR));
+        clock.readings.pass(10 * HOUR);
+        assert_eq!((since_start(&clock), clock.ahead_ms()), (15 * HOUR, 5 * HOUR));
+        // A floor that is behind changes nothing.
+        clock.advance_to(Timestamp::from_millis(START + HOUR));
+        assert_eq!(since_start(&clock), 15 * HOUR);
+        clock.readings.pass(50 * HOUR);
+        assert_eq!((since_start(&clock), clock.ahead_ms()), (60 * HOUR, 0));
+        clock.readings.pass(HOUR);
+        assert_eq!((since_start(&clock), clock.ahead_ms()), (61 * HOUR, 0));
+    }
+
+    #[test]
+    fn it_goes_on_by_single_milliseconds() {
+        let clock = Hands::clock();
+        clock.advance_to(Timestamp::from_millis(START + 5));
+        let shown: Vec<i64> = (0..60)
+            .map(|_| {
+                clock.readings.pass(1);
+                since_start(&clock)
+            })
+            .collect();
+        assert!(shown.is_sorted(), "{shown:?}");
+        assert_eq!((shown[9], shown[59]), (14, 60));
+    }
+
+    #[test]
+    fn small_corrections_are_followed_and_time_never_goes_back() {
+        let clock = Hands::clock();
+        clock.readings.set(limits::CLOCK_SKEW_MS);
+        clock.watch();
+        assert_eq!(since_start(&clock), limits::CLOCK_SKEW_MS);
+        clock.readings.set(-limits::CLOCK_SKEW_MS);
+        clock.watch();
+        assert_eq!((since_start(&clock), clock.ahead_ms()), (limits::CLOCK_SKEW_MS, limits::CLOCK_SKEW_MS));
+        clock.readings.pass(100_000);
+        assert_eq!((since_start(&clock), clock.ahead_ms()), (150_000, 50_000));
+        clock.readings.pass(500_000);
+        assert_eq!((since_start(&clock), clock.ahead_ms()), (600_000, 0));
+    }
+
+    #[test]
+    fn a_jump_is_not_followed_whichever_way_it_goes_and_however_far() {
+        for by in [60_001, 6 * HOUR, -60_001, -6 * HOUR, i64::MAX / 4, -START] {
+            let clock = Hands::clock();
+            clock.readings.set(by);
+            // Not even before anybody has looked.
+            clock.readings.pass(300);
+            assert_eq!((since_start(&clock), clock.jump_ms()), (300, Some(by)), "{by}");
+            for _ in 0..3 {
+                clock.watch();
+                clock.readings.pass(1_000);
+            }
+            assert_eq!((since_start(&clock), clock.wall().as_millis()), (3_300, START + by + 3_300), "{by}");
+            // It is set right, and followed again.
+            clock.readings.set(700 - by);
+            clock.watch();
+            assert_eq!((since_start(&clock), clock.jump_ms()), (4_000, None), "{by}");
+        }
+    }
+
+    #[test]
+    fn a_jump_that_another_clock_confirms_is_followed() {
+        let clock = Hands::clock();
+        clock.readings.set(HOUR);
+        clock.follow();
+        assert_eq!((since_start(&clock), clock.jump_ms()), (HOUR, None));
+        clock.readings.set(-HOUR);
+        clock.follow();
+        clock.readings.pass(HOUR);
+        assert_eq!((since_start(&clock), clock.ahead_ms()), (HOUR + HOUR * 9 / 10, HOUR * 9 / 10));
+    }
+
+    #[test]
+    fn a_machine_that_slept_has_not_jumped() {
+        let clock = Hands::clock();
+        clock.readings.pass(8 * HOUR);
+        assert_eq!((clock.jump_ms(), since_start(&clock)), (None, 8 * HOUR));
     }
 
     #[test]
@@ -98,6 +361,9 @@ mod tests {
                         if step % 1_000 == offset {
                             clock.advance_to(last.plus_millis(7));
                         }
+                        if step % 1_000 == offset + 500 {
+                            clock.follow_to(clock.offset.load(Ordering::Relaxed) + 5 - (step / 100) % 20);
+                        }
                         let now = clock.now();
                         assert!(now >= last);
                         last = now;
@@ -109,7 +375,7 @@ mod tests {
 
     #[test]
     fn ids_carry_the_clocks_time_and_differ() {
-        let clock = SystemClock::new();
+        let clock = Hands::clock();
         let ahead = clock.now().plus_millis(3_600_123);
         clock.advance_to(ahead);
         let ids: Vec<Uuid> = (0..1_000).map(|_| clock.new_uuid()).collect();

@@ -11,7 +11,7 @@
 
 use super::rebuild::make;
 use super::text::{counted, parse_rfc3339, rfc3339};
-use super::{AppError, archive_config, open_archive};
+use super::{AppError, archive_config, clocks, open_archive};
 use crate::adapters::clock::SystemClock;
 use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
@@ -129,6 +129,7 @@ pub async fn archive(config: &StoreConfig, before: Before, keep: bool) -> Result
     }
     // Not before the store is known to be there and free: an archive of nothing helps nobody.
     let store = persistence::open(config, Mode::Upkeep).await?;
+    clocks::agree(&*store.journal, &clock).await?;
     let failed = |error: io::Error| {
         AppError::Asked(format!("the archive's directory {} (HAAT_ARCHIVE): {error}", directory.display()))
     };

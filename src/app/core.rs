@@ -1,7 +1,7 @@
 //! The part of a server that has no network: the engine with its lane and its checkpointer over a store. The server and the
 //! simulation build it the same way.
 
-use super::AppError;
+use super::{AppError, clocks};
 use crate::actors::{DecideHook, Engine, NodeParts, NodeSettings, Readiness, Thread};
 use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
@@ -11,6 +11,7 @@ use crate::limits;
 use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
 use crate::persistence::recovery::{StoredHistories, recover, woken_at_start};
+use crate::persistence::skew::Asked;
 use crate::ports::{Clock, History, Journal, Ledger, Partition, PaymentGateway, Store};
 use foldhash::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -61,7 +62,7 @@ impl Core {
     pub fn new(parts: CoreParts) -> Self {
         let CoreParts { store, clock, gateways, ledger, threads, settings, checkpoints, on_decide, on_fatal } = parts;
         crate::persistence::metrics::register();
-        let lane = LaneShared::new();
+        let lane = LaneShared::new(clock.clone());
         let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
         let parts = NodeParts {
             lane: lane.clone(),
@@ -97,6 +98,7 @@ impl Core {
     /// What the store says.
     pub async fn start(self, owner: &str, lease: Duration, contended: bool) -> Result<RunningCore, AppError> {
         let Self { store, clock, engine, lane, checkpoints, on_fatal, as_of, taken: known } = self;
+        clocks::agree(&*store.journal, &*clock).await?;
         let taken = store.journal.take(owner, lease, clock.now()).await?;
         // It is started once.
         let _ = known.set(taken.clone());
@@ -106,11 +108,12 @@ impl Core {
             as_of.store(oldest.as_millis(), Ordering::Relaxed);
         }
         let (mut helpers, mut tasks) = (Vec::new(), Vec::new());
+        helpers.push(tokio::spawn(clocks::watch(clock.clone())));
         if contended {
             // To wait for the former owner and to replay took longer than the lease that was asked for then.
-            let asked = Instant::now();
+            let asked = Asked::now(&*clock);
             store.journal.renew(&taken, lease).await?;
-            lane.set_lease(asked + lease);
+            lane.set_lease(asked.since_boot() + lease);
             let keep = lane::keep_lease(lane.clone(), store.journal.clone(), taken.clone(), lease, on_fatal.clone());
             helpers.push(tokio::spawn(keep));
         }
@@ -246,7 +249,7 @@ impl Recovery {
         let started = Instant::now();
         let recovered = recover(store, taken).await?;
         if let Some(newest) = recovered.newest {
-            clock.advance_to(newest);
+            clocks::start_from(clock, newest)?;
         }
         lane.recovered(recovered.records, recovered.bytes);
         let (rows, counts) = (store.queries.catalog().await?, store.queries.order_counts().await?);

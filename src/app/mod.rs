@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod audit;
+pub mod clocks;
 pub mod core;
 pub mod journal;
 mod open_files;
@@ -40,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 pub const EXIT_FENCED: i32 = 3;
 /// The exit code of a server that met a state that cannot be.
 pub const EXIT_BROKEN: i32 = 4;
+/// The exit code of a server, or of a tool that writes, whose machine's clock is wrong.
+pub const EXIT_CLOCK: i32 = 5;
 
 /// Why a server did not start or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,9 @@ pub enum AppError {
     /// The sandbox's ledger cannot be used.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The machine's clock is wrong.
+    #[error("{0}")]
+    Clock(String),
     /// No threads, or the like.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -83,6 +89,7 @@ impl AppError {
     pub fn exit_code(&self) -> i32 {
         match self {
             AppError::Store(StoreError::Fenced) => EXIT_FENCED,
+            AppError::Clock(_) => EXIT_CLOCK,
             _ => 1,
         }
     }
@@ -100,6 +107,8 @@ pub struct Hooks {
     pub journal: Option<WrapJournal>,
     /// Called in place of ending the process when the node cannot go on.
     pub on_fatal: Option<OnFatal>,
+    /// Time, in place of the machine's.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 /// What a start has taken so far.
@@ -158,11 +167,13 @@ impl App {
 
     async fn begin(config: Config, hooks: Hooks, begun: &OnceLock<Begun>) -> Result<Self, AppError> {
         let recorder = recorder()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let clock = hooks.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
+        clocks::check_wall(&*clock)?;
         let mut store = persistence::open(&config.store, Mode::Serve).await?;
         if let Some(wrap) = &hooks.journal {
             store.journal = wrap(store.journal.clone());
         }
+        clocks::agree(&*store.journal, &*clock).await?;
         let journal = store.journal.clone();
         let sandbox = Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?);
         let arbiters = Arbiters::start(config.actor_threads)?;
@@ -318,12 +329,13 @@ async fn upkeep(recorder: PrometheusHandle) {
 #[derive(Clone)]
 struct Files {
     journal: Arc<dyn Journal>,
-    ledger: Arc<dyn Ledger>,
+    ledger: Option<Arc<dyn Ledger>>,
 }
 
 impl Files {
     fn in_place(&self) -> Result<(), String> {
-        self.journal.in_place().and_then(|()| self.ledger.in_place())
+        let ledger = self.ledger.as_ref();
+        self.journal.in_place().and_then(|()| ledger.map_or(Ok(()), |ledger| ledger.in_place()))
     }
 
     /// Looks whether the files are where they were opened. While they are not, nothing is answered, and the process goes on: as long as it
@@ -362,6 +374,7 @@ fn end_process() -> OnFatal {
         std::process::exit(match fatal {
             Fatal::Fenced => EXIT_FENCED,
             Fatal::Broken => EXIT_BROKEN,
+            Fatal::Skewed => EXIT_CLOCK,
         });
     })
 }

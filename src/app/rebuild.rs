@@ -5,7 +5,7 @@
 //! made from their records, and written as a checkpoint writes them.
 
 use super::text::counted;
-use super::{AppError, archive_of, need_whole_journal, open_archive};
+use super::{AppError, archive_of, clocks, need_whole_journal, open_archive};
 use crate::actors::{Built, Rebuilt, build_any};
 use crate::adapters::clock::SystemClock;
 use crate::domain::entity::{Capture, Entity};
@@ -62,6 +62,7 @@ pub async fn rebuild(config: &StoreConfig) -> Result<Rebuild, AppError> {
 pub async fn rebuild_store(store: &Store, clock: &dyn Clock) -> Result<Rebuild, AppError> {
     let lease = Duration::from_millis(limits::LEASE_MS);
     let owner = format!("{}/rebuild/{}", std::process::id(), clock.new_uuid());
+    clocks::agree(&*store.journal, clock).await?;
     let taken = store.journal.take(&owner, lease, clock.now()).await?;
     if taken.iter().any(|partition| partition.base_seq > 0) {
         // What was dropped stands in an archive and in the snapshots: these go only once that is seen to be enough.

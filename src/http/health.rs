@@ -17,6 +17,11 @@ pub struct HealthBody {
     /// `ok`, or `ready`.
     #[schema(example = "ok")]
     status: &'static str,
+    /// Of `/readyz`: by how many whole seconds the shop's time is ahead of the machine's clock; below 0 when it is
+    /// behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0)]
+    clock_ahead_seconds: Option<i64>,
 }
 
 problems!(HealthProblems: &[]);
@@ -25,7 +30,7 @@ problems!(HealthProblems: &[]);
 #[utoipa::path(get, path = "/healthz", tag = "operation",
     responses((status = 200, description = "It does.", body = HealthBody), HealthProblems))]
 pub async fn healthz() -> Response {
-    ok(&HealthBody { status: "ok" })
+    ok(&HealthBody { status: "ok", clock_ahead_seconds: None })
 }
 
 problems!(ReadyProblems: &[&RECOVERING, &DRAINING, &STORE_UNAVAILABLE]);
@@ -35,7 +40,10 @@ problems!(ReadyProblems: &[&RECOVERING, &DRAINING, &STORE_UNAVAILABLE]);
     responses((status = 200, description = "It does.", body = HealthBody), ReadyProblems))]
 pub async fn readyz(State(engine): State<Engine>) -> Result<Response> {
     let kind = match engine.readiness() {
-        Readiness::Ready => return Ok(ok(&HealthBody { status: "ready" })),
+        Readiness::Ready => {
+            let clock_ahead_seconds = Some(engine.clock().ahead_ms() / 1000);
+            return Ok(ok(&HealthBody { status: "ready", clock_ahead_seconds }));
+        }
         Readiness::Recovering => &RECOVERING,
         Readiness::Draining => &DRAINING,
         Readiness::StoreUnavailable => &STORE_UNAVAILABLE,

@@ -56,6 +56,10 @@ pub struct Settings {
     pub body_read: Duration,
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// Whether the API's pages and its document are shown.
+    pub docs: bool,
+    /// Whether the figures are shown.
+    pub metrics: bool,
 }
 
 impl Default for Settings {

@@ -98,8 +98,12 @@ impl Journal for Archived {
         self.store.drop_frames(partition, up_to).await
     }
 
-    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<Option<Timestamp>, StoreError> {
         self.store.renew(partitions, lease).await
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.store.clock().await
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {

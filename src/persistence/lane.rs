@@ -11,6 +11,7 @@
 use crate::domain::ids::EntityRef;
 use crate::limits;
 use crate::persistence::metrics::LaneMetrics;
+use crate::persistence::skew::{self, Asked};
 use crate::ports::{
     Append, Clock, Codec, Completion, Frame, Journal, Landed, Lane, Partition, Place, Pressure, StoreError,
 };
@@ -40,6 +41,9 @@ pub enum Fatal {
     /// Another node has taken the store over.
     #[error("another node has taken the store over: this one is fenced")]
     Fenced,
+    /// The machine's wall clock is not the store's: frames would be dated wrongly.
+    #[error("this machine's clock is more than {} s from the store's", limits::CLOCK_SKEW_MS / 1000)]
+    Skewed,
     /// The journal would have a gap, or the like: a bug. Nothing that would make it worse is done.
     #[error("the lane or the checkpointer has met a state that cannot be")]
     Broken,
@@ -79,8 +83,9 @@ pub struct Boundary {
 
 #[derive(Default)]
 struct Lease {
-    /// Until when an answer without a record may be given; `None` where nobody else can take the store (the embedded one).
-    until: Option<Instant>,
+    /// Until when, since boot, an answer without a record may be given; `None` where nobody else can take the store
+    /// (the embedded one).
+    until: Option<Duration>,
 }
 
 /// The lane, as both its sides hold it.
@@ -101,12 +106,15 @@ pub struct LaneShared {
     lease: Mutex<Lease>,
     /// Whether the files that the node writes are where the next start will look for them.
     files_in_place: AtomicBool,
+    /// Whether the wall clock was found wrong: then no frame is written any more.
+    skewed: AtomicBool,
+    clock: Arc<dyn Clock>,
     idle: Notify,
 }
 
 impl LaneShared {
     /// A lane that queues, and writes once [`run`] is called.
-    pub fn new() -> Arc<Self> {
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             queue: Mutex::new(Queue::default()),
             wake: Notify::new(),
@@ -120,6 +128,8 @@ impl LaneShared {
             lease_renewed: AtomicBool::new(true),
             lease: Mutex::new(Lease::default()),
             files_in_place: AtomicBool::new(true),
+            skewed: AtomicBool::new(false),
+            clock,
             idle: Notify::new(),
         })
     }
@@ -171,8 +181,9 @@ impl LaneShared {
         self.wake.notify_one();
     }
 
-    /// Sets until when an answer without a record may be given.
-    pub fn set_lease(&self, until: Instant) {
+    /// Sets until when, by [`Clock::since_boot`], an answer without a record may be given. A clock that stands still
+    /// while the machine sleeps would let it answer when it wakes, long after another node has taken the store.
+    pub fn set_lease(&self, until: Duration) {
         self.lease.lock().until = Some(until);
     }
 
@@ -234,7 +245,7 @@ impl Lane for LaneShared {
 
     fn may_answer(&self) -> bool {
         self.files_in_place.load(Ordering::Relaxed)
-            && self.lease.lock().until.is_none_or(|until| Instant::now() < until)
+            && self.lease.lock().until.is_none_or(|until| self.clock.since_boot() < until)
     }
 }
 
@@ -416,7 +427,7 @@ impl Writer {
     async fn commit(&mut self, frames: &[Frame]) -> Result<(), Fatal> {
         let mut wait = RETRY.0;
         loop {
-            let failed = match self.journal.append(frames).await {
+            let failed = match self.append(frames).await? {
                 Ok(()) => break,
                 Err(StoreError::Collision) => match self.journal.landed(frames).await {
                     Ok(Landed::All) => break,
@@ -439,6 +450,21 @@ impl Writer {
             tracing::info!("the store takes batches again");
         }
         Ok(())
+    }
+
+    /// Appends these frames, unless the wall clock is wrong. One that has jumped may be: the store is asked first.
+    async fn append(&self, frames: &[Frame]) -> Result<Result<(), StoreError>, Fatal> {
+        if self.clock.jump_ms().is_some() {
+            match skew::ask(&*self.journal, &*self.clock).await {
+                Ok(None) => {}
+                Ok(Some(_)) => return Err(Fatal::Skewed),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        if self.shared.skewed.load(Ordering::Relaxed) {
+            return Err(Fatal::Skewed);
+        }
+        Ok(self.journal.append(frames).await)
     }
 }
 
@@ -515,11 +541,11 @@ pub fn decode(frame: &Frame) -> Result<Vec<u8>, StoreError> {
 
 /// A renewal, of which the node hears before it ends when it takes long. One that outlasts the lease is given up: where its connection is dead
 /// without a word, another may be answered at once.
-async fn renewed_in_sight(
+async fn renewed_in_sight<T>(
     shared: &LaneShared,
-    renewal: impl Future<Output = Result<(), StoreError>> + Send,
+    renewal: impl Future<Output = Result<T, StoreError>> + Send,
     lease: Duration,
-) -> Result<(), StoreError> {
+) -> Result<T, StoreError> {
     let mut renewal = pin!(renewal);
     if let Ok(renewed) = timeout(lease / 3, renewal.as_mut()).await {
         return renewed;
@@ -545,7 +571,8 @@ fn decompress(payload: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Keeps the lease of a node for as long as the lane lives; ends the node when another has taken the store.
+/// Keeps the lease of a node for as long as the lane lives; ends the node when another has taken the store, and when
+/// its wall clock is not the store's.
 pub async fn keep_lease(
     shared: Arc<LaneShared>,
     journal: Arc<dyn Journal>,
@@ -556,10 +583,15 @@ pub async fn keep_lease(
     let mut wait = lease / 3;
     loop {
         tokio::time::sleep(wait).await;
-        let asked = Instant::now();
+        let asked = Asked::now(&*shared.clock);
         match renewed_in_sight(&shared, journal.renew(&partitions, lease), lease).await {
-            Ok(()) => {
-                shared.set_lease(asked + lease);
+            Ok(store) => {
+                if asked.too_much(&*shared.clock, store).is_some() {
+                    shared.skewed.store(true, Ordering::Relaxed);
+                    on_fatal(Fatal::Skewed);
+                    return;
+                }
+                shared.set_lease(asked.since_boot() + lease);
                 shared.lease_renewed.store(true, Ordering::Relaxed);
                 wait = lease / 3;
             }

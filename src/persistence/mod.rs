@@ -8,6 +8,7 @@ pub mod checkpointer;
 pub mod lane;
 pub mod postgres;
 pub mod recovery;
+pub mod skew;
 pub mod sqlite;
 
 pub mod metrics;

@@ -142,7 +142,11 @@ async fn what_is_odd_and_clear_is_answered_once() {
             assert!(!first.code().is_empty(), "{shown:?}: {}", first.body);
         }
         let next = wire.answer().await;
-        assert_eq!((next.status, next.body.as_str()), (200, "{\"status\":\"ready\"}"), "{shown:?}");
+        assert_eq!(
+            (next.status, next.body.as_str()),
+            (200, "{\"status\":\"ready\",\"clock_ahead_seconds\":0}"),
+            "{shown:?}"
+        );
     }
     target.unharmed().await;
 }

@@ -4,6 +4,7 @@
 mod support;
 
 mod checkout;
+mod clocks;
 mod cursors;
 mod durability;
 mod faults;

@@ -25,7 +25,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 49] = [
+const DRAWN: [&str; 52] = [
     "crashes",
     "crashes asked for in a stop",
     "crashes between polls",
@@ -41,6 +41,9 @@ const DRAWN: [&str; 49] = [
     "take-overs unknown to the owner",
     "troubles at a start",
     "leaps",
+    "clocks set wrong",
+    "clocks found wrong",
+    "starts with a wrong clock",
     // Payments: there are no webhooks, so an answer comes to a call or not at all.
     "lost payment calls",
     "lost payment answers",

@@ -9,7 +9,6 @@ use haat::app::core::{Core, CoreParts, Crash, RunningCore};
 use haat::domain::ids::{EntityRef, Kind};
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::lane::Fatal;
-use haat::ports::Clock;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -41,6 +40,7 @@ pub struct Node {
     pub number: u64,
     pub engine: Engine,
     pub way: Way,
+    pub clock: Arc<SimulatedClock>,
     /// Cancelled when it has crashed or ended.
     pub gone: CancellationToken,
     /// Requests that wait for their answer.
@@ -191,26 +191,28 @@ impl Town {
                 end("crashed");
             })
         };
-        let way = Way::new(world.clone(), crashes);
+        let clock = Arc::new(SimulatedClock::of_a_node(world.clone()));
+        let way = Way::new(world.clone(), crashes, clock.clone());
         let on_fatal = {
-            let (end, world, server) = (end.clone(), world.clone(), self.server.clone());
+            let (end, world, server, clock) = (end.clone(), world.clone(), self.server.clone(), clock.clone());
             Arc::new(move |fatal: Fatal| {
                 let owns = server.owner() == format!("node {number}");
                 match fatal {
                     Fatal::Broken => world.breach("a node met a state that cannot be"),
                     Fatal::Fenced if owns => world.breach("a node was fenced, and by nobody"),
                     Fatal::Fenced => {}
+                    Fatal::Skewed if clock.is_wrong() => world.count("clocks found wrong"),
+                    Fatal::Skewed => world.breach("a node ended for its clock, which was right"),
                 }
                 end(&fatal.to_string());
             })
         };
-        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(world.clone()));
         let gateway =
             Gateway { books: self.books.clone(), oracle: self.oracle.clone(), clock: clock.clone(), way: way.clone() };
         let plan = &world.plan;
         let core = Core::new(CoreParts {
             store: self.server.connect(way.clone()),
-            clock,
+            clock: clock.clone(),
             gateways: vec![Arc::new(gateway)],
             ledger: None,
             threads: (0..plan.threads).map(|_| thread(world.clone(), gone.clone())).collect(),
@@ -240,6 +242,7 @@ impl Town {
             number,
             engine: core.engine().clone(),
             way,
+            clock,
             gone: gone.clone(),
             in_flight: AtomicU64::new(0),
             ready: AtomicBool::new(false),

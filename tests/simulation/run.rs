@@ -159,6 +159,7 @@ async fn live(town: Arc<Town>) -> Outcome {
     let troubles = [
         tokio::task::spawn_local(trouble(town.clone())).abort_handle(),
         tokio::task::spawn_local(mishaps(town.clone())).abort_handle(),
+        tokio::task::spawn_local(fiddle_with_clocks(town.clone())).abort_handle(),
         tokio::task::spawn_local(keep_archiving(town.clone())).abort_handle(),
     ];
     let all = async {
@@ -177,7 +178,19 @@ async fn live(town: Arc<Town>) -> Outcome {
     Outcome { trace: world.take_trace(), breaches: world.breaches(), counts: world.counts() }
 }
 
-/// What befalls all nodes alike: the clocks jump ahead, and the store's disk loses something.
+/// Sets the wall clocks of nodes wrong, and right again.
+async fn fiddle_with_clocks(town: Arc<Town>) {
+    let world = town.world.clone();
+    loop {
+        sleep(Duration::from_millis(world.chance("wrong clocks").below(MISHAP_MS))).await;
+        let newest = lock(&town.nodes).last().cloned();
+        if let Some(node) = newest {
+            node.clock.fiddle();
+        }
+    }
+}
+
+/// What befalls all nodes alike: the machines sleep, and the store's disk loses something.
 async fn mishaps(town: Arc<Town>) {
     let world = town.world.clone();
     loop {

@@ -3,7 +3,7 @@
 
 use crate::damage::Damage;
 use crate::oracle::Oracle;
-use crate::world::{World, lock};
+use crate::world::{SimulatedClock, World, lock};
 use async_trait::async_trait;
 use haat::domain::entity::Part;
 use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
@@ -26,6 +26,8 @@ use uuid::Uuid;
 const USUAL_MS: u64 = 4;
 /// And one that is not.
 const SLOW_MS: u64 = 6_000;
+/// What the readings of two clocks may be apart for their grain, in milliseconds.
+const GRAIN_MS: i64 = 5;
 
 pub struct Head {
     epoch: u64,
@@ -200,6 +202,11 @@ impl Server {
             return Err(StoreError::Collision);
         }
         for frame in frames {
+            // A machine may have slept over a frame, but none is of a time to come.
+            let latest = self.world.now().plus_millis(self.world.plan.skew_ms as i64 + GRAIN_MS);
+            if frame.at > latest {
+                self.world.breach(format_args!("a frame of {} is written at {latest} at the latest", frame.at));
+            }
             disk.journal[usize::from(frame.partition)].insert(frame.seq, frame.clone());
             self.world.note(format_args!(
                 "commit {}/{} of epoch {}, batch {}, {} records, {:016x}",
@@ -343,18 +350,20 @@ pub struct Way {
     pub world: Arc<World>,
     /// Ends the node.
     pub crashes: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// The clock of the node; none where a tool asks.
+    pub clock: Option<Arc<SimulatedClock>>,
     /// Until when nothing comes through.
     pub cut_until: Arc<Mutex<Instant>>,
 }
 
 impl Way {
-    pub fn new(world: Arc<World>, crashes: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { crashes: Some(crashes), ..Self::of_a_tool(world) }
+    pub fn new(world: Arc<World>, crashes: Arc<dyn Fn() + Send + Sync>, clock: Arc<SimulatedClock>) -> Self {
+        Self { crashes: Some(crashes), clock: Some(clock), ..Self::of_a_tool(world) }
     }
 
     /// The way of a tool, which no crash of a node concerns.
     pub fn of_a_tool(world: Arc<World>) -> Self {
-        Self { world, crashes: None, cut_until: Arc::new(Mutex::new(Instant::now())) }
+        Self { world, crashes: None, clock: None, cut_until: Arc::new(Mutex::new(Instant::now())) }
     }
 
     fn is_cut(&self) -> bool {
@@ -473,6 +482,9 @@ impl Journal for Connection {
 
     async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
         let (server, frames) = (self.server.clone(), frames.to_vec());
+        if self.way.clock.as_ref().is_some_and(|clock| clock.is_wrong()) {
+            self.way.world.breach("a node whose clock is wrong writes a frame");
+        }
         let risk = self.way.writing(self.way.world.plan.lost_requests);
         match self.server.origin {
             None => self.way.ask_for(risk, async move { server.append(&frames).await }).await?,
@@ -505,7 +517,7 @@ impl Journal for Connection {
         }
     }
 
-    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<Option<Timestamp>, StoreError> {
         let (server, owned) = (self.server.clone(), partitions.to_vec());
         let renewed = self.way.ask(self.way.reading(), move || {
             let mut disk = lock(&server.disk);
@@ -515,9 +527,16 @@ impl Journal for Connection {
                     head.owner_until = head.owner_until.max(Instant::now() + lease);
                 }
             }
-            own
+            own.then(|| server.world.now())
         });
-        if renewed.await? { Ok(()) } else { Err(StoreError::Fenced) }
+        renewed.await?.map(Some).ok_or(StoreError::Fenced)
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        match self.way.is_cut() {
+            true => Err(StoreError::Unavailable("the store is out of reach".into())),
+            false => Ok(Some(self.way.world.now())),
+        }
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! What one simulated run shares: chance, time, the plan of what may go wrong, the trace, and the breaches found.
 
+use haat::adapters::clock::{Readings, SteadyClock};
 use haat::domain::time::Timestamp;
+use haat::limits;
 use haat::ports::Clock;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -116,7 +118,7 @@ pub struct Plan {
     pub stalls: u64,
     /// Of all crashes, those that come between two polls of tasks, wherever these wait, rather than at a chosen point.
     pub crashes_between_polls: u64,
-    /// The wall clock jumps ahead, by hours or by a day.
+    /// All machines sleep, for hours or for a day: what the runtime waits for does not come nearer.
     pub leaps: u64,
     /// What the store holds of one entity cannot be read any more.
     pub damage: u64,
@@ -138,6 +140,8 @@ pub struct Plan {
     pub silent_orders: usize,
     pub silence: Duration,
     pub payment_calls_per_second: u32,
+    /// The wall clock of one node is set wrong.
+    pub wrong_clocks: u64,
 }
 
 impl Plan {
@@ -165,7 +169,7 @@ impl Plan {
             records_in_flight: *of("records_in_flight").pick(&[15, 50, 50_000, 50_000]),
             checkouts_per_vendor: *of("checkouts_per_vendor").pick(&[1, 3, 50_000, 50_000]),
             records_since_checkpoint: *of("records_since_checkpoint").pick(&[20, 1_000_000, 1_000_000]),
-            skew_ms: *of("skew_ms").pick(&[0, 50, 5_000]),
+            skew_ms: *of("skew_ms").pick(&[0, 50, 5_000, 45_000]),
             hold_ms: payment_ms + of("hold_ms").between(0, 10_000) as i64 - 1_000,
             payment_ms,
             lease: Duration::from_millis(of("lease").between(600, 5_000)),
@@ -198,6 +202,7 @@ impl Plan {
             silent_orders: *of("silent_orders").pick(&[1, 2, 5, 20]),
             silence: Duration::from_millis(*of("silence").pick(&[0, 2_000, 30_000])),
             payment_calls_per_second: *of("payment_calls_per_second").pick(&[1, 20, 10_000, 10_000]),
+            wrong_clocks: often("wrong_clocks", 400),
         }
     }
 }
@@ -217,7 +222,7 @@ pub struct World {
     begun: Instant,
     /// How often what happened.
     counts: Mutex<BTreeMap<&'static str, u64>>,
-    /// How far the wall clock has jumped ahead of the runtime's time, in milliseconds.
+    /// For how long the machines have slept beside the runtime's time, in milliseconds.
     leapt_ms: AtomicI64,
     trace: Mutex<Vec<String>>,
     /// Whether the trace is shown as it grows: so also that of a run which never ends.
@@ -347,9 +352,9 @@ impl World {
         Timestamp::from_millis(BEGINNING_MS + passed + self.leapt_ms.load(Ordering::Relaxed))
     }
 
-    /// The wall clock jumps ahead.
+    /// All machines sleep.
     pub fn leap(&self, by_ms: i64) {
-        self.note(format_args!("the clocks jump ahead by {by_ms} ms"));
+        self.note(format_args!("the machines sleep for {by_ms} ms"));
         self.leapt_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
@@ -369,29 +374,90 @@ impl World {
     }
 }
 
-/// The clock of one node: it follows the runtime's paused time, but is not set quite right.
-pub struct SimulatedClock {
+/// What the clocks of one node's machine show: the wall clock is not set quite right, or quite wrong.
+pub struct Machine {
     world: Arc<World>,
     ahead_ms: i64,
-    latest: AtomicI64,
+    wrong_ms: AtomicI64,
+}
+
+impl Readings for Machine {
+    fn wall_ms(&self) -> i64 {
+        self.world.now().as_millis() + self.ahead_ms + self.wrong_ms.load(Ordering::Relaxed)
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.world.begun.elapsed() + Duration::from_millis(self.world.leapt_ms.load(Ordering::Relaxed) as u64)
+    }
+}
+
+/// The clock of one node: the engine's own over simulated readings, but for chance.
+pub struct SimulatedClock {
+    steady: SteadyClock<Machine>,
 }
 
 impl SimulatedClock {
     pub fn new(world: Arc<World>) -> Self {
         let ahead_ms = world.chance("clocks").below(world.plan.skew_ms + 1) as i64;
-        Self { world, ahead_ms, latest: AtomicI64::new(0) }
+        Self { steady: SteadyClock::over(Machine { world, ahead_ms, wrong_ms: AtomicI64::new(0) }) }
+    }
+
+    /// The clock of a node that starts: its wall clock may be wrong from the beginning.
+    pub fn of_a_node(world: Arc<World>) -> Self {
+        let ahead_ms = world.chance("clocks").below(world.plan.skew_ms + 1) as i64;
+        let wrong = Self::draw_wrong(&world, "starts with a wrong clock").unwrap_or(0);
+        Self { steady: SteadyClock::over(Machine { world, ahead_ms, wrong_ms: AtomicI64::new(wrong) }) }
+    }
+
+    /// By how much a wall clock is to be wrong, if it is.
+    fn draw_wrong(world: &World, what: &'static str) -> Option<i64> {
+        const HOUR: i64 = 3_600_000;
+        // Beyond what all other differences together can take back.
+        let least = limits::CLOCK_SKEW_MS + world.plan.skew_ms as i64 + 120_000;
+        let by =
+            [least, -least, 6 * HOUR, -6 * HOUR, 24 * HOUR, -24 * HOUR, 200 * 365 * 24 * HOUR, -50 * 365 * 24 * HOUR];
+        let comes = world.plan.wrong_clocks > 0
+            && !world.is_calm()
+            && world.chance("wrong clocks").per_mille(world.plan.wrong_clocks);
+        comes.then(|| {
+            world.count(what);
+            *world.chance("wrong clocks").pick(&by)
+        })
+    }
+
+    /// Somebody sets the wall clock wrong, at times, or right again.
+    pub fn fiddle(&self) {
+        let machine = self.steady.readings();
+        if let Some(wrong) = Self::draw_wrong(&machine.world, "clocks set wrong") {
+            machine.world.note(format_args!("a clock is set wrong by {wrong} ms"));
+            machine.wrong_ms.store(wrong, Ordering::Relaxed);
+        } else if machine.world.chance("wrong clocks").per_mille(300) {
+            machine.wrong_ms.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether its wall clock is wrong.
+    pub fn is_wrong(&self) -> bool {
+        self.steady.readings().wrong_ms.load(Ordering::Relaxed) != 0
     }
 }
 
 impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
-        let now = self.world.now().as_millis() + self.ahead_ms;
-        Timestamp::from_millis(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
+        self.steady.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.steady.wall()
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.steady.since_boot()
     }
 
     fn new_uuid(&self) -> Uuid {
         let time = (self.now().as_millis() as u128) << 80;
-        let chance = self.world.chance("ids");
+        let chance = self.steady.readings().world.chance("ids");
         let chance = (u128::from(chance.next()) << 64) | u128::from(chance.next());
         let version_and_variant = (0x7 << 76) | (0x2 << 62);
         let free = (1u128 << 80) - 1 - (0xf << 76) - (0x3 << 62);
@@ -399,6 +465,18 @@ impl Clock for SimulatedClock {
     }
 
     fn advance_to(&self, floor: Timestamp) {
-        self.latest.fetch_max(floor.as_millis(), Ordering::Relaxed);
+        self.steady.advance_to(floor);
+    }
+
+    fn jump_ms(&self) -> Option<i64> {
+        self.steady.jump_ms()
+    }
+
+    fn watch(&self) {
+        self.steady.watch();
+    }
+
+    fn follow(&self) {
+        self.steady.follow();
     }
 }

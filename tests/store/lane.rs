@@ -3,14 +3,14 @@
 use crate::fixture::Fixture;
 use crate::samples::{captured, order_id, part};
 use async_trait::async_trait;
-use haat::adapters::clock::SystemClock;
+use haat::adapters::clock::{Readings, SteadyClock, SystemClock};
 use haat::domain::ids::{EntityId, EntityRef};
 use haat::domain::time::Timestamp;
 use haat::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use haat::persistence::lane::{Fatal, LaneShared, keep_lease, run};
-use haat::ports::{Append, Captured, Frame, Journal, Landed, Lane, Partition, StateSource, StoreError};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use haat::ports::{Append, Captured, Clock, Frame, Journal, Landed, Lane, Partition, StateSource, StoreError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -21,6 +21,12 @@ struct Nowhere {
     renewals: AtomicUsize,
     /// Renewals that fail before one is granted.
     failing: AtomicUsize,
+    /// Batches that were written.
+    appends: AtomicUsize,
+    /// What its clock shows; none, if it has none.
+    shows: Mutex<Option<Timestamp>>,
+    /// How often it was asked what its clock shows.
+    asked: AtomicUsize,
 }
 
 #[async_trait]
@@ -34,7 +40,10 @@ impl Journal for Nowhere {
     async fn append(&self, _: &[Frame]) -> Result<(), StoreError> {
         match self.takes_nothing.load(Ordering::SeqCst) {
             true => Err(StoreError::Unavailable("as it was told to".into())),
-            false => Ok(()),
+            false => {
+                self.appends.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
         }
     }
     async fn landed(&self, _: &[Frame]) -> Result<Landed, StoreError> {
@@ -46,10 +55,20 @@ impl Journal for Nowhere {
     async fn drop_frames(&self, _: u16, _: u64) -> Result<u64, StoreError> {
         Ok(0)
     }
-    async fn renew(&self, _: &[Partition], _: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, _: &[Partition], _: Duration) -> Result<Option<Timestamp>, StoreError> {
         self.renewals.fetch_add(1, Ordering::SeqCst);
         let fails = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |failing| failing.checked_sub(1));
-        fails.map_or(Ok(()), |_| Err(StoreError::Unavailable("as it was told to".into())))
+        match fails {
+            Ok(_) => Err(StoreError::Unavailable("as it was told to".into())),
+            Err(_) => Ok(*self.shows.lock().expect("no panic")),
+        }
+    }
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        match self.takes_nothing.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("as it was told to".into())),
+            false => Ok(*self.shows.lock().expect("no panic")),
+        }
     }
     async fn release(&self, _: &[Partition]) -> Result<(), StoreError> {
         Ok(())
@@ -62,12 +81,20 @@ fn partitions() -> Vec<Partition> {
 
 /// A lane on this journal, and what it ended of.
 fn start(journal: Arc<dyn Journal>, partitions: Vec<Partition>) -> (Arc<LaneShared>, mpsc::Receiver<Fatal>) {
+    start_by(Arc::new(SystemClock::default()), journal, partitions)
+}
+
+/// The same by this clock.
+fn start_by(
+    clock: Arc<dyn Clock>,
+    journal: Arc<dyn Journal>,
+    partitions: Vec<Partition>,
+) -> (Arc<LaneShared>, mpsc::Receiver<Fatal>) {
     let (send, ended) = mpsc::channel(1);
-    let lane = LaneShared::new();
+    let lane = LaneShared::new(clock.clone());
     let on_fatal = Arc::new(move |fatal| {
         let _ = send.try_send(fatal);
     });
-    let clock = Arc::new(SystemClock::default());
     tokio::spawn(run(lane.clone(), journal, clock, partitions, Default::default(), on_fatal));
     (lane, ended)
 }
@@ -160,6 +187,128 @@ async fn a_renewal_that_failed_is_asked_for_again_soon() {
     let asked = journal.renewals.load(Ordering::SeqCst);
     tokio::time::sleep(lease * 20).await;
     assert!(journal.renewals.load(Ordering::SeqCst) - asked <= 70);
+}
+
+/// What the clocks of a machine show that sleeps when it is told to, and whose wall clock is set by hand. Awake they go
+/// by the runtime's time, which stands still meanwhile.
+struct Machine {
+    begun: tokio::time::Instant,
+    slept_ms: AtomicU64,
+    wrong_ms: AtomicI64,
+}
+
+impl Readings for Machine {
+    fn wall_ms(&self) -> i64 {
+        NOW.as_millis() + self.since_boot().as_millis() as i64 + self.wrong_ms.load(Ordering::SeqCst)
+    }
+    fn since_boot(&self) -> Duration {
+        self.begun.elapsed() + Duration::from_millis(self.slept_ms.load(Ordering::SeqCst))
+    }
+}
+
+/// 2027-01-15.
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn machine() -> (Arc<Machine>, Arc<dyn Clock>) {
+    let begun = tokio::time::Instant::now();
+    let machine = Arc::new(Machine { begun, slept_ms: AtomicU64::new(0), wrong_ms: AtomicI64::new(0) });
+    (machine.clone(), Arc::new(SteadyClock::over(machine)))
+}
+
+/// While a machine sleeps another node takes the store: what it answered when it wakes could be old.
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_past_its_lease_answers_nothing_until_it_is_renewed() {
+    let lease = Duration::from_secs(3);
+    let (machine, clock) = machine();
+    let journal = Arc::new(Nowhere::default());
+    let (lane, _ended) = start_by(clock.clone(), journal.clone(), partitions());
+    assert!(lane.may_answer(), "nobody else can take it");
+    lane.set_lease(clock.since_boot() + lease);
+    machine.slept_ms.store(2_999, Ordering::SeqCst);
+    assert!(lane.may_answer());
+    machine.slept_ms.store(3_000, Ordering::SeqCst);
+    assert!(!lane.may_answer(), "the runtime's own clock has not moved, and would say yes");
+    tokio::spawn(keep_lease(lane.clone(), journal.clone(), partitions(), lease, Arc::new(|_| {})));
+    while journal.renewals.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(lane.may_answer(), "renewed after it woke");
+    machine.slept_ms.fetch_add(60_000, Ordering::SeqCst);
+    assert!(!lane.may_answer());
+}
+
+/// A wall clock that is not the store's dates frames wrongly, and every later node has to follow them.
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_jumps_away_from_the_stores_ends_the_node_before_a_frame() {
+    for by in [65_000, 6 * 3_600_000, -65_000, -6 * 3_600_000] {
+        let (machine, clock) = machine();
+        let journal = Arc::new(Nowhere::default());
+        let (lane, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
+        append(&lane, order_id("one").entity(), 1);
+        lane.drained().await;
+        assert_eq!(journal.asked.load(Ordering::SeqCst), 0, "no jump, no question");
+        *journal.shows.lock().expect("no panic") = Some(clock.wall());
+        machine.wrong_ms.store(by, Ordering::SeqCst);
+        // As long as the store gives no answer nothing is written either.
+        journal.takes_nothing.store(true, Ordering::SeqCst);
+        append(&lane, order_id("one").entity(), 2);
+        while journal.asked.load(Ordering::SeqCst) < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        *journal.shows.lock().expect("no panic") = Some(NOW.plus_millis(machine.begun.elapsed().as_millis() as i64));
+        journal.takes_nothing.store(false, Ordering::SeqCst);
+        assert_eq!(ended.recv().await, Some(Fatal::Skewed), "{by}");
+        assert_eq!(journal.appends.load(Ordering::SeqCst), 1, "{by}");
+    }
+}
+
+/// The store says that the jump was right: a machine that stood still under its hypervisor, say.
+#[tokio::test(start_paused = true)]
+async fn a_jump_that_the_store_confirms_is_followed() {
+    let (machine, clock) = machine();
+    let journal = Arc::new(Nowhere::default());
+    let (lane, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
+    machine.wrong_ms.store(3_600_000, Ordering::SeqCst);
+    *journal.shows.lock().expect("no panic") = Some(clock.wall());
+    assert_eq!(clock.now(), NOW);
+    append(&lane, order_id("one").entity(), 1);
+    lane.drained().await;
+    assert_eq!(clock.now(), clock.wall());
+    assert_eq!(journal.appends.load(Ordering::SeqCst), 1);
+    assert!(ended.try_recv().is_err());
+}
+
+/// Without a second clock there is nobody to ask: time goes on without the jump, and frames are written.
+#[tokio::test(start_paused = true)]
+async fn a_jump_on_a_store_without_a_clock_is_not_followed_and_ends_nothing() {
+    let (machine, clock) = machine();
+    let journal = Arc::new(Nowhere::default());
+    let (lane, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
+    machine.wrong_ms.store(-6 * 3_600_000, Ordering::SeqCst);
+    append(&lane, order_id("one").entity(), 1);
+    lane.drained().await;
+    assert!((0..1_000).contains(&clock.now().millis_since(NOW)), "{}", clock.now());
+    assert_eq!(journal.appends.load(Ordering::SeqCst), 1);
+    assert!(ended.try_recv().is_err());
+}
+
+/// A node on which nothing is written hears of it with the next renewal, and writes nothing from then on.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_finds_that_the_clocks_have_parted() {
+    let (machine, clock) = machine();
+    let journal = Arc::new(Nowhere::default());
+    let (lane, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
+    let (send, mut fatal) = mpsc::channel(1);
+    let on_fatal = Arc::new(move |what| {
+        let _ = send.try_send(what);
+    });
+    *journal.shows.lock().expect("no panic") = Some(NOW.plus_millis(3_600_000));
+    tokio::spawn(keep_lease(lane.clone(), journal.clone(), partitions(), Duration::from_secs(3), on_fatal));
+    assert_eq!(fatal.recv().await, Some(Fatal::Skewed));
+    assert!(machine.wrong_ms.load(Ordering::SeqCst) == 0, "it is the store's clock that was set: no matter");
+    append(&lane, order_id("one").entity(), 1);
+    assert_eq!(ended.recv().await, Some(Fatal::Skewed));
+    assert_eq!(journal.appends.load(Ordering::SeqCst), 0);
 }
 
 /// Whoever waits for the last batch hears of it also when the lane was closed meanwhile.

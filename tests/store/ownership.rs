@@ -179,7 +179,7 @@ async fn on_postgres_all_lock_partitions_in_the_same_order() {
         let (owned, advance) = (owned.clone(), advance.clone());
         let waits = tokio::spawn(async move {
             match what {
-                0 => journal.renew(&owned, NO_LEASE).await,
+                0 => journal.renew(&owned, NO_LEASE).await.map(drop),
                 1 => journal.release(&owned).await,
                 _ => {
                     let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance };

@@ -1,7 +1,7 @@
 //! Snapshots: the newest of each part, and who is to be woken.
 
-use crate::{on_all_stores, on_both_stores};
 use crate::samples::{at, captured, gone, order_id, part, uuid, vendor_id, write_all};
+use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{CartId, EntityId, EntityRef};
 use haat::domain::time::Timestamp;
 use haat::ports::{Captured, Store, StoreError};

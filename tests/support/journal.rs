@@ -95,8 +95,12 @@ impl Journal for Gated {
         self.journal.drop_frames(partition, up_to).await
     }
 
-    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<Option<Timestamp>, StoreError> {
         self.journal.renew(partitions, lease).await
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.journal.clock().await
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {

@@ -191,7 +191,7 @@ pub fn fresh_uuid() -> uuid::Uuid {
 
 /// A token of this role.
 pub fn token(bearer: &Bearer) -> String {
-    let now = haat::ports::Clock::now(&haat::adapters::clock::SystemClock::default());
+    let now = haat::ports::Clock::wall(&haat::adapters::clock::SystemClock::default());
     Auth::new(SECRET).mint(bearer, now, Duration::from_secs(3600)).expect("a token")
 }
 

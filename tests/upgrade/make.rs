@@ -107,6 +107,7 @@ impl Maker {
             })),
             journal: Some(Arc::new(move |journal| gate.wrap(journal))),
             on_fatal: None,
+            clock: None,
         };
         Server::start_with(config, hooks).await
     }

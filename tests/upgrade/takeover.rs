@@ -215,6 +215,13 @@ impl Clock for Then {
         let now = self.made_at + i64::try_from(self.begun.elapsed().as_millis()).expect("a test is short");
         Timestamp::from_millis(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
     }
+    /// Today's: the database and the tokens are.
+    fn wall(&self) -> Timestamp {
+        SystemClock::new().wall()
+    }
+    fn since_boot(&self) -> Duration {
+        self.begun.elapsed()
+    }
     fn new_uuid(&self) -> Uuid {
         fresh_uuid()
     }

@@ -64,6 +64,12 @@ impl Clock for Paused {
     fn now(&self) -> Timestamp {
         at(0).plus_millis(self.0.elapsed().as_millis() as i64)
     }
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
+    fn since_boot(&self) -> Duration {
+        self.0.elapsed()
+    }
     fn new_uuid(&self) -> Uuid {
         Uuid::nil()
     }

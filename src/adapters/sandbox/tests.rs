@@ -23,6 +23,14 @@ impl Clock for Ticks {
     fn new_uuid(&self) -> Uuid {
         Uuid::nil()
     }
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn since_boot(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+
     fn advance_to(&self, _floor: Timestamp) {}
 }
 

@@ -125,12 +125,15 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<ExitCode> {
     // Before anything that takes long: a recovery, or the wait for another server's lease.
     let stop = process::heed_signals().context("signals")?;
     let config = Config::from_args(&serve.args)?;
+    let has_docs = config.http.docs;
     let Some(app) = App::build_unless(config, Hooks::default(), stop.clone()).await? else {
         return Ok(ExitCode::SUCCESS);
     };
     let address = app.address();
     out::note(format_args!("haat serves on http://{address}"));
-    out::note(format_args!("  docs         http://{address}/docs"));
+    if has_docs {
+        out::note(format_args!("  docs         http://{address}/docs"));
+    }
     out::note("  admin token  haat token --role admin   (cargo run --release -- token --role admin)");
     app.run_until(stop.cancelled()).await?;
     Ok(ExitCode::SUCCESS)

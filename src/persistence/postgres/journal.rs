@@ -56,7 +56,8 @@ const RENEW: &str = "
         SELECT id FROM partition JOIN UNNEST($1::smallint[], $2::bigint[]) AS taken (id, epoch) USING (id, epoch)
         ORDER BY id FOR NO KEY UPDATE OF partition)
     UPDATE partition SET owner_until = GREATEST(owner_until, clock_timestamp() + $3 * interval '1 millisecond')
-    FROM ours WHERE partition.id = ours.id";
+    FROM ours WHERE partition.id = ours.id
+    RETURNING clock_timestamp()";
 
 const RELEASE: &str = "
     WITH ours AS (
@@ -195,14 +196,24 @@ impl Journal for Inner {
         self.drop_up_to(partition, up_to).await
     }
 
-    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<Option<Timestamp>, StoreError> {
         self.may_write()?;
         let (ids, epochs) = terms(partitions)?;
         let mut held = self.ownership.hold().await?;
-        let renewal = sqlx::query(RENEW).bind(ids).bind(epochs).bind(lease_millis(lease));
-        let outcome = timeout(self.query_timeout, renewal.execute(held.connection())).await;
-        let renewed = held.settle_timed(outcome)?.rows_affected();
-        if usize::try_from(renewed) == Ok(partitions.len()) { Ok(()) } else { Err(StoreError::Fenced) }
+        let renewal = sqlx::query_scalar::<_, Moment>(RENEW).bind(ids).bind(epochs).bind(lease_millis(lease));
+        let outcome = timeout(self.query_timeout, renewal.fetch_all(held.connection())).await;
+        let renewed = held.settle_timed(outcome)?;
+        if renewed.len() != partitions.len() {
+            return Err(StoreError::Fenced);
+        }
+        Ok(renewed.last().map(|moment| moment.0))
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut held = self.ownership.hold().await?;
+        let ask = sqlx::query_scalar::<_, Moment>("SELECT clock_timestamp()");
+        let outcome = timeout(self.query_timeout, ask.fetch_one(held.connection())).await;
+        Ok(Some(held.settle_timed(outcome)?.0))
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {

@@ -133,12 +133,16 @@ impl Journal for Inner {
         self.drop_up_to(partition, up_to).await
     }
 
-    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<(), StoreError> {
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<Option<Timestamp>, StoreError> {
         let terms = terms(partitions)?;
         let mut held = self.writer()?.hold().await?;
         let outcome = set_lease(held.connection(), &terms, lease).await;
         let renewed = held.settle(outcome)?;
-        if usize::try_from(renewed) == Ok(partitions.len()) { Ok(()) } else { Err(StoreError::Fenced) }
+        if usize::try_from(renewed) == Ok(partitions.len()) { Ok(None) } else { Err(StoreError::Fenced) }
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
     async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {
