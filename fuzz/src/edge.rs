@@ -140,7 +140,9 @@ impl Edge {
     }
 
     /// Asks, and checks what holds for every answer: it is no fault of the server's, and a problem has its form and its status.
-    pub fn ask(&self, request: Request<Body>) -> Answer {
+    pub fn ask(&self, mut request: Request<Body>) -> Answer {
+        // Without a host nothing else of it would be looked at.
+        request.headers_mut().entry(header::HOST).or_insert(header::HeaderValue::from_static("shop.example"));
         let head = *request.method() == Method::HEAD;
         let asked = format!("{} {}", request.method(), request.uri());
         let (parts, body) = self.runtime.block_on(async {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 pub use crate::domain::ids::{CustomerId, VendorId};
 
-/// The longest that a token lasts: ten years.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// The longest that a token may last.
+const LONGEST: Duration = Duration::from_secs(limits::TOKEN_SECONDS as u64);
 
 /// Whom a token is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn parse_ttl(text: &str) -> Result<Duration, String> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(malformed());
     }
-    let too_long = || format!("'{text}' is longer than ten years");
+    let too_long = || format!("'{text}' is longer than 31 days, the longest that a server takes");
     let number: u64 = digits.parse().map_err(|_| too_long())?;
     match number.checked_mul(seconds).map(Duration::from_secs) {
         Some(Duration::ZERO) => Err("a token must last for a while".into()),
@@ -81,8 +81,23 @@ mod tests {
         for (text, seconds) in [("30s", 30), ("15m", 900), ("12h", 43_200), ("7d", 604_800), ("31d", 2_678_400)] {
             assert_eq!(parse_ttl(text), Ok(Duration::from_secs(seconds)));
         }
-        for text in ["", "h", "12", "-1h", "1.5h", "12 h", "12H", "+1h", "1é", "0s", "4000d", "99999999999999999999d"]
-        {
+        for text in [
+            "",
+            "h",
+            "12",
+            "-1h",
+            "1.5h",
+            "12 h",
+            "12H",
+            "+1h",
+            "1é",
+            "0s",
+            "32d",
+            "745h",
+            "2678401s",
+            "4000d",
+            "99999999999999999999d",
+        ] {
             assert!(parse_ttl(text).is_err(), "{text}");
         }
     }

@@ -158,7 +158,7 @@ pub async fn create_cart(
     let token = match owner {
         Owner::Customer(_) => None,
         Owner::Guest => {
-            let token = auth.mint(&Bearer::Guest(id), engine.clock().now(), GUEST_TOKEN_TTL);
+            let token = auth.mint(&Bearer::Guest(id), engine.clock().wall(), GUEST_TOKEN_TTL);
             Some(token.map_err(|error| {
                 tracing::error!(%error, "no guest token");
                 Problem::new(&error::INTERNAL, "the guest's token could not be made")

@@ -10,6 +10,7 @@ pub mod countries;
 pub mod error;
 pub mod extract;
 pub mod health;
+pub mod host;
 pub mod idempotency;
 pub mod metrics;
 pub mod money;

@@ -1,14 +1,16 @@
 //! The outermost layer: gives every request an id, catches panics, renders problems, counts, and writes the access log.
 //! Tokens and bodies never come into a log.
 
-use crate::http::error::{INTERNAL, NOT_FOUND, Problem};
+use crate::http::error::{HOST_INVALID, INTERNAL, NOT_FOUND, Problem};
+use crate::http::host;
 use crate::http::metrics::{self, RequestMetrics};
 use crate::http::server::now;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{CACHE_CONTROL, CONNECTION};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tracing::Instrument;
@@ -18,6 +20,15 @@ use uuid::Uuid;
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES: usize = 128;
 const READYZ: &str = "/readyz";
+/// The route of a path that has none.
+const UNKNOWN: &str = "unknown";
+
+/// What anyone may see and keep. All other answers under these names and any other tell of somebody, or hold a token:
+/// nobody keeps them.
+fn may_be_kept(route: &str) -> bool {
+    const CATALOGUE: [&str; 3] = ["/v1/skus/{sku}", "/v1/products", "/v1/products/{product}"];
+    !route.starts_with("/v1/") && route != UNKNOWN || CATALOGUE.contains(&route)
+}
 
 /// What the layer needs.
 #[derive(Clone)]
@@ -59,10 +70,22 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
     let id = header.to_str().unwrap_or_default().to_owned();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
+    let route = route.as_ref().map_or(UNKNOWN, MatchedPath::as_str);
     let span = tracing::debug_span!("request", id, %method, route);
 
-    let handled = AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await;
+    let addressed = host::check(&request);
+    let is_http2 = request.version() == Version::HTTP_2;
+    let handled = match addressed {
+        Ok(()) => AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await,
+        Err(wrong) => {
+            let mut refused = Problem::new(&HOST_INVALID, wrong).into_response();
+            if !is_http2 {
+                // What two readers take for two hosts they may take for two requests: nothing more is read of it.
+                refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(refused)
+        }
+    };
     let mut response = handled.unwrap_or_else(|_| {
         // The panic hook has written where it was.
         tracing::error!(id, %method, route, "a handler panicked");
@@ -82,6 +105,9 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
         problem.render(&mut response, &id);
     }
     response.headers_mut().insert(X_REQUEST_ID, header);
+    if !may_be_kept(route) {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 
     let (status, took) = (response.status(), now() - started);
     let code = problem.as_ref().map_or("", |problem| problem.kind().code);
@@ -122,7 +148,7 @@ mod tests {
     }
 
     async fn get_with(path: &str, id: Option<&'static [u8]>) -> (u16, HeaderValue, serde_json::Value) {
-        let mut request = Request::get(path);
+        let mut request = Request::get(path).header("host", "x");
         if let Some(id) = id {
             request = request.header(X_REQUEST_ID, HeaderValue::from_bytes(id).unwrap());
         }

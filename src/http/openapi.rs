@@ -78,10 +78,11 @@ macro_rules! problems {
 }
 pub(crate) use problems;
 
-/// The responses for groups of problems, one for each status; every route can meet a fault of ours.
+/// The responses for groups of problems, one for each status; every route can meet a request without a host, and a
+/// fault of ours.
 pub fn responses_of(groups: &[Group]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<u16, Vec<&'static ProblemKind>> = BTreeMap::new();
-    for kind in groups.iter().copied().flatten().copied().chain([&error::INTERNAL]) {
+    for kind in groups.iter().copied().flatten().copied().chain([&error::HOST_INVALID, &error::INTERNAL]) {
         let kinds = by_status.entry(kind.status.as_u16()).or_default();
         if !kinds.contains(&kind) {
             kinds.push(kind);

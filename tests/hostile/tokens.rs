@@ -23,6 +23,13 @@ fn base64url(bytes: &[u8]) -> String {
     text
 }
 
+/// A token of these texts, which need not be JSON, signed with the shop's secret.
+fn signed_texts(header: &str, claims: &str) -> String {
+    let text = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), text.as_bytes());
+    format!("{text}.{}", base64url(signature.as_ref()))
+}
+
 /// A token of this header and these claims, signed with HMAC and SHA-256, whatever the header says.
 fn signed(header: &Value, claims: &Value, secret: &[u8]) -> String {
     let text = format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()));
@@ -31,7 +38,7 @@ fn signed(header: &Value, claims: &Value, secret: &[u8]) -> String {
 }
 
 fn now() -> Timestamp {
-    haat::adapters::clock::SystemClock::default().now()
+    haat::adapters::clock::SystemClock::default().wall()
 }
 
 /// Tokens that nobody is to be let in with, each with what is wrong. All of them name an administrator, or the cart's own guest.
@@ -81,6 +88,79 @@ fn bad_tokens(guest: &str, cart: &str) -> Vec<(String, String)> {
         add(format!("header {header} with a key of its own"), signed(&header, &admin, b"mine"));
     }
 
+    // What a header may say that must be understood, or that is of another kind of token, or twice.
+    for member in [
+        r#""crit":["exp"],"exp":1"#,
+        r#""crit":["b64"],"b64":false"#,
+        r#""crit":["urn:example:more"]"#,
+        r#""crit":[]"#,
+        r#""crit":null"#,
+        r#""crit":"exp""#,
+        r#""b64":false"#,
+        r#""enc":"A128GCM""#,
+        r#""zip":"DEF""#,
+        r#""cty":"JWT""#,
+        r#""cty":null"#,
+        r#""typ":"at+jwt""#,
+        r#""typ":"logout+jwt""#,
+        r#""typ":"JOSE""#,
+        r#""typ":"JWS""#,
+        r#""typ":"JWT ""#,
+        r#""typ":"""#,
+        r#""typ":null"#,
+        r#""typ":["JWT"]"#,
+        r#""typ":"JWT","typ":"JWT""#,
+        r#""alg":"HS256""#,
+        r#""alg":"none""#,
+    ] {
+        let header = format!(r#"{{"alg":"HS256",{member}}}"#);
+        add(format!("header {header}"), signed_texts(&header, &admin.to_string()));
+    }
+    let marked = "\u{feff}{\"alg\":\"HS256\"}";
+    for header in [r#"["HS256"]"#, r#"["HS256","JWT"]"#, "", "HS256", "{}{}", r#"{"alg":"HS256"}x"#, marked] {
+        add(format!("header {header}"), signed_texts(header, &admin.to_string()));
+    }
+    // Claims that say a thing twice, and claims that are no object.
+    let (plain, end) = (header.to_string(), second + 60);
+    for claims in [
+        format!(r#"{{"sub":"root","role":"guest","role":"admin","iat":{second},"exp":{end}}}"#),
+        format!(r#"{{"sub":"root","role":"admin","iat":{second},"exp":{end},"exp":{end}}}"#),
+        format!(r#"{{"sub":"root","sub":"root","role":"admin","iat":{second},"exp":{end}}}"#),
+        format!(r#"{{"sub":"root","role":"admin","iat":{second},"iat":{second},"exp":{end}}}"#),
+        format!(r#"["root","admin",null,null,{second},{end}]"#),
+        format!(r#"["root","admin",null,null,{second},{end},{second}]"#),
+        format!(r#"{{"claims":{{"sub":"root","role":"admin","iat":{second},"exp":{end}}}}}"#),
+        format!(r#"[{{"sub":"root","role":"admin","iat":{second},"exp":{end}}}]"#),
+        format!(r#"{{"sub":"root","role":"admin","iat":{second},"exp":{end}}} {{}}"#),
+    ] {
+        add(format!("claims {claims}"), signed_texts(&plain, &claims));
+    }
+    // Numbers that are none, or none of a moment that can be (60 s is more than any clock may be ahead); claims that
+    // are another service's.
+    let (day, most) = (86_400, 31 * 86_400);
+    let texts = json!(second.to_string());
+    let moments =
+        |more: Vec<Value>| [more, vec![json!(i64::MAX), json!(u64::MAX), json!(-1), json!(1.5), json!({})]].concat();
+    for (name, values) in [
+        (
+            "exp",
+            moments(vec![json!(second + most + 60), json!(second + 365 * day), json!(second), json!(0), json!(true)]),
+        ),
+        ("exp", vec![json!(9_999_999_999_i64), json!((second + 60) as f64), json!([end]), texts.clone()]),
+        ("iat", moments(vec![json!(second + 60), json!(second + day), json!(i64::MIN), Value::Null, texts.clone()])),
+        ("nbf", moments(vec![json!(second + 60), Value::Null, json!([]), texts])),
+        ("aud", vec![json!("haat"), json!(["haat"]), json!([]), json!(""), Value::Null]),
+        ("iss", vec![json!("https://elsewhere.example"), json!(""), json!(["haat"]), Value::Null]),
+        ("sub", vec![Value::Null, json!(["root"]), json!({})]),
+        ("role", vec![Value::Null, json!({"admin": null}), json!(4)]),
+    ] {
+        for value in values {
+            let mut claims = admin.clone();
+            claims[name] = value;
+            add(format!("claims {claims}"), signed(&header, &claims, SECRET));
+        }
+    }
+
     let claims = |change: &dyn Fn(&mut Value)| {
         let mut claims = admin.clone();
         change(&mut claims);
@@ -108,6 +188,7 @@ fn bad_tokens(guest: &str, cart: &str) -> Vec<(String, String)> {
         // For another service that has the same secret.
         claims(&|claims| claims["aud"] = json!("elsewhere")),
         without("exp"),
+        without("iat"),
         without("role"),
         without("sub"),
         json!([]),
@@ -171,6 +252,71 @@ async fn a_token_that_is_none_of_the_shops_opens_no_route_and_tells_nothing() {
         assert_eq!((made.status, made.code()), (401, "unauthorized"), "{what}: {}", made.text);
     }
     shop.target.unharmed().await;
+}
+
+/// What is as good as a token of the shop's own: it is signed with the secret, and says nothing that is not understood.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_written_otherwise_is_as_good() {
+    let shop = Shop::open().await;
+    let second = now().as_millis() / 1000;
+    let asks = async |what: &str, token: &str| {
+        let answer = shop.client().get("/v1/admin/actors").bearer(token).send().await;
+        assert_eq!(answer.status, 200, "{what}: {}", answer.text);
+    };
+    let admin = json!({"sub": "root", "role": "admin", "iat": second, "exp": second + 3600});
+    for header in [
+        json!({"alg": "HS256"}),
+        json!({"alg": "HS256", "typ": "jwt"}),
+        json!({"typ": "JWT", "alg": "HS256", "kid": "2026", "jku": "http://127.0.0.1:9/keys", "more": {"a": [1]}}),
+    ] {
+        asks(&header.to_string(), &signed(&header, &admin, SECRET)).await;
+    }
+    let header = json!({"alg": "HS256", "typ": "JWT"});
+    for (name, value) in [
+        ("exp", json!(second + 31 * 86_400)),
+        ("exp", json!(second + 60)),
+        // The clock of whoever made it is a little ahead.
+        ("iat", json!(second + 3)),
+        ("nbf", json!(second + 3)),
+        ("iat", json!(0)),
+        ("nbf", json!(0)),
+        ("jti", json!("4711")),
+        ("more", json!({"deep": [[[{}]]]})),
+    ] {
+        let mut claims = admin.clone();
+        claims[name] = value;
+        asks(&claims.to_string(), &signed(&header, &claims, SECRET)).await;
+    }
+    asks("spaces", &signed_texts(" { \"alg\" : \"HS256\" } ", &format!(" {admin}\n"))).await;
+    let days = Duration::from_secs(31 * 86_400);
+    asks("31 days", &Auth::new(SECRET).mint(&Bearer::Admin("root".into()), now(), days).expect("a token")).await;
+    shop.target.unharmed().await;
+}
+
+/// Answers with a token, or with what is somebody's, are for nobody to keep, refusals among them; the catalogue is
+/// everybody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_somebodys_says_that_nobody_keeps_it() {
+    let shop = Shop::open().await;
+    let client = shop.client();
+    let admin = Auth::new(SECRET).mint(&Bearer::Admin("root".into()), now(), Duration::from_secs(60)).expect("a token");
+    let is_public = |path: &str| {
+        let catalogue = ["/v1/skus/{sku}", "/v1/products", "/v1/products/{product}"];
+        !path.starts_with("/v1/") || catalogue.contains(&path)
+    };
+    for route in &shop.routes {
+        let place = format!("{} {}", route.method, route.path);
+        for bearer in [None, Some(shop.guest.as_str()), Some(admin.as_str()), Some("none")] {
+            let answer = route.request(client, &shop.ids, bearer).send().await;
+            let kept = (!is_public(&route.path)).then_some("no-store");
+            assert_eq!(answer.header("cache-control"), kept, "{place}: {} {}", answer.status, answer.text);
+        }
+    }
+    for path in ["/v1/nothing", "/v1/carts/x/y/z", "/nothing", "/v1/carts", "/v1/orders/x"] {
+        assert_eq!(client.get(path).send().await.header("cache-control"), Some("no-store"), "{path}");
+    }
+    let head = client.request("HEAD", "/v1/orders").bearer(&admin).send().await;
+    assert_eq!((head.status, head.header("cache-control")), (200, Some("no-store")));
 }
 
 /// The header itself: one, of the scheme Bearer, of a sane length.
