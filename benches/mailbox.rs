@@ -33,6 +33,7 @@ async fn start(directory: &Path) -> App {
         http: Default::default(),
         server: Default::default(),
         lease: Duration::from_secs(5),
+        sandbox: true,
     };
     App::build(config, Hooks::default()).await.expect("the server starts")
 }

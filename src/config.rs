@@ -11,6 +11,7 @@ use crate::telemetry::LogFormat;
 use clap::Args;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The least number of characters of a secret.
@@ -201,6 +202,42 @@ fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
     Ok(secret.into_bytes())
 }
 
+/// What is on, off, or as it is by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// As it is by itself.
+    #[default]
+    Unset,
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on, where by itself it is `unset`.
+    pub fn is_on(self, unset: bool) -> bool {
+        match self {
+            Switch::Unset => unset,
+            Switch::On => true,
+            Switch::Off => false,
+        }
+    }
+}
+
+impl FromStr for Switch {
+    type Err = String;
+    /// An empty text is what a variable has that was meant to be left out.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "" => Ok(Switch::Unset),
+            "on" | "true" | "1" => Ok(Switch::On),
+            "off" | "false" | "0" => Ok(Switch::Off),
+            _ => Err("it is on or off (or true, false, 1, 0)".into()),
+        }
+    }
+}
+
 /// How logs are written.
 #[derive(Args, Clone, Debug)]
 pub struct LogArgs {
@@ -248,6 +285,25 @@ pub struct ServeArgs {
     /// Seconds after which an idle actor leaves memory.
     #[arg(long, env = "HAAT_IDLE_SECONDS", default_value_t = limits::IDLE_MS / 1000, value_name = "SECONDS")]
     pub idle_seconds: u64,
+    /// The built-in payment provider, whose cards pay without money. By itself it is on only with the embedded store on
+    /// a loopback address.
+    #[arg(long, env = "HAAT_SANDBOX", value_name = "on|off", default_value = "", hide_default_value = true,
+        num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub sandbox: Switch,
+    /// The API's pages at /docs and its document at /openapi.json.
+    #[arg(long, env = "HAAT_DOCS", value_name = "on|off", default_value = "on", require_equals = true)]
+    pub docs: Switch,
+    /// The figures at /metrics.
+    #[arg(long, env = "HAAT_METRICS", value_name = "on|off", default_value = "on", require_equals = true)]
+    pub metrics: Switch,
+}
+
+impl ServeArgs {
+    /// Whether the sandbox takes payments. Where others can reach the shop, or a database says that it is meant to
+    /// last, only if it is asked for.
+    fn has_sandbox(&self, place: &Place) -> bool {
+        self.sandbox.is_on(matches!(place, Place::Sqlite(_)) && self.listen.ip().to_canonical().is_loopback())
+    }
 }
 
 /// Reads an address to listen on: an IP address or a name, and a port.
@@ -291,6 +347,8 @@ pub struct Config {
     pub server: ServerSettings,
     /// How long this node may answer without hearing from the store.
     pub lease: Duration,
+    /// Whether the sandbox takes payments.
+    pub sandbox: bool,
 }
 
 impl Config {
@@ -316,6 +374,8 @@ impl Config {
         let store = args.store.store()?;
         args.store.make_data_dir()?;
         let secret = args.secret.secret(&args.store, true)?;
+        let sandbox = args.has_sandbox(&store.place);
+        let (docs, metrics) = (args.docs.is_on(true), args.metrics.is_on(true));
         let node = NodeSettings {
             hold_ms: args.hold_seconds.saturating_mul(1000),
             payment_ms: args.payment_seconds.saturating_mul(1000),
@@ -332,9 +392,10 @@ impl Config {
             secret,
             actor_threads,
             node,
-            http: HttpSettings { currency: args.currency, ..HttpSettings::default() },
+            http: HttpSettings { currency: args.currency, docs, metrics, ..HttpSettings::default() },
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
             lease: Duration::from_millis(limits::LEASE_MS),
+            sandbox,
         })
     }
 }
@@ -342,6 +403,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
     #[test]
     fn a_place_to_listen_is_an_address_or_a_name_and_a_port() {
@@ -413,6 +475,60 @@ mod tests {
             [("s", "s"), ("s\n", "s"), ("s\r\n", "s"), ("s\n\n", "s\n"), ("\ns", "\ns"), ("s ", "s ")]
         {
             assert_eq!(without_newline(content.as_bytes()), secret.as_bytes());
+        }
+    }
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    fn has_sandbox(arguments: &[&str]) -> Result<bool, String> {
+        let arguments = [&["haat"], arguments].concat();
+        let only = Only::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        let place = only.args.store.store().map_err(|error| error.to_string())?.place;
+        Ok(only.args.has_sandbox(&place))
+    }
+
+    /// The environment of whoever runs this is not looked at: each case says all that matters.
+    #[test]
+    fn the_sandbox_is_on_by_itself_only_where_nobody_else_can_pay_with_it() {
+        let (database, loopback) = ("--database-url=postgres://shop@db/shop", "--listen=127.0.0.1:8080");
+        let embedded = "--database-url=";
+        for (arguments, on) in [
+            (&[embedded, loopback, "--sandbox="][..], true),
+            (&[embedded, "--listen=127.9.9.9:1", "--sandbox="], true),
+            (&[embedded, "--listen=[::1]:8080", "--sandbox="], true),
+            (&[embedded, "--listen=[::ffff:127.0.0.1]:8080", "--sandbox="], true),
+            (&[embedded, "--listen=0.0.0.0:8080", "--sandbox="], false),
+            (&[embedded, "--listen=[::]:8080", "--sandbox="], false),
+            (&[embedded, "--listen=10.0.0.7:8080", "--sandbox="], false),
+            (&[database, loopback, "--sandbox="], false),
+            (&[database, "--listen=0.0.0.0:8080", "--sandbox="], false),
+            (&[database, "--listen=0.0.0.0:8080", "--sandbox"], true),
+            (&[embedded, "--listen=0.0.0.0:8080", "--sandbox=on"], true),
+            (&[embedded, loopback, "--sandbox=off"], false),
+            (&[embedded, loopback, "--sandbox=0"], false),
+        ] {
+            assert_eq!(has_sandbox(arguments), Ok(on), "{arguments:?}");
+        }
+        let error = has_sandbox(&[embedded, "--sandbox=maybe"]).unwrap_err();
+        assert!(error.contains("it is on or off"), "{error}");
+    }
+
+    #[test]
+    fn a_switch_has_six_words() {
+        let read = |text: &str| text.parse::<Switch>();
+        for text in ["on", "ON", "true", "True", "1"] {
+            assert_eq!(read(text), Ok(Switch::On), "{text}");
+        }
+        for text in ["off", "Off", "false", "FALSE", "0"] {
+            assert_eq!(read(text), Ok(Switch::Off), "{text}");
+        }
+        assert_eq!(read(""), Ok(Switch::Unset));
+        for text in ["yes", "no", "2", " on", "off ", "enabled", "y", "\u{a0}"] {
+            assert!(read(text).is_err(), "{text:?}");
         }
     }
 }

@@ -320,6 +320,8 @@ pub trait Queries: Send + Sync + 'static {
     ) -> Result<Vec<ProductRow>, StoreError>;
     /// All vendors, products and SKUs: what the directory starts from.
     async fn catalog(&self) -> Result<Rows, StoreError>;
+    /// How many orders are placed or wait for their payment, by payment method.
+    async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError>;
     /// How many orders have each status.
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError>;
 }

@@ -137,7 +137,7 @@ impl Stage {
             }
         };
         command.arg("--listen").arg(address.to_string());
-        command.env("DATABASE_URL", &url).env("HAAT_JWT_SECRET", SECRET);
+        command.env("DATABASE_URL", &url).env("HAAT_JWT_SECRET", SECRET).env("HAAT_SANDBOX", "on");
         if let Some(redis) = &theatre.redis_url {
             command.env("REDIS_URL", redis);
         }

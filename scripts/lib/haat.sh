@@ -3,7 +3,7 @@
 # two binaries.
 #
 #   haat_build               builds both, optimized; sets haat and load
-#   haat_environment         takes HAAT_… of the caller's out of the environment, and gives a secret for tokens
+#   haat_environment         takes HAAT_… of the caller's out of the environment, gives a secret for tokens, and the sandbox
 #   haat_ready PID URL LOG   waits until it answers as ready; returns 1 with the end of its log when it has ended before
 #   haat_metric URL NAME     a figure of its metrics, 0 where there is none
 #   now_ms                   milliseconds since 1970
@@ -25,7 +25,8 @@ haat_environment() {
         unset "$name"
     done
     HAAT_JWT_SECRET=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
-    export HAAT_JWT_SECRET
+    # On a database the sandbox is on only when it is asked for.
+    export HAAT_JWT_SECRET HAAT_SANDBOX=on
 }
 
 haat_ready() {

@@ -224,6 +224,9 @@ impl Queries for World {
     async fn catalog(&self) -> Result<Rows, StoreError> {
         Ok(Rows::default())
     }
+    async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
         Ok(Vec::new())
     }

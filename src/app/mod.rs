@@ -6,6 +6,7 @@ pub mod clocks;
 pub mod core;
 pub mod journal;
 mod open_files;
+mod payments;
 pub mod rebuild;
 pub mod replay;
 pub mod text;
@@ -24,7 +25,7 @@ use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::lane::{Fatal, LaneShared, OnFatal};
 use crate::persistence::{self, Mode, Place, sqlite};
-use crate::ports::{Clock, Journal, Ledger, Partition, Store, StoreError};
+use crate::ports::{Clock, Journal, Ledger, Partition, PaymentGateway, Store, StoreError};
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
@@ -175,14 +176,20 @@ impl App {
         }
         clocks::agree(&*store.journal, &*clock).await?;
         let journal = store.journal.clone();
-        let sandbox = Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?);
+        let sandbox = match config.sandbox {
+            true => Some(Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?)),
+            false => None,
+        };
+        let gateways: Vec<Arc<dyn PaymentGateway>> = sandbox.iter().map(|it| it.clone() as _).collect();
+        let methods: Vec<&str> = gateways.iter().map(|gateway| gateway.method()).collect();
+        payments::tell_of_orphans(&*store.queries, &methods).await?;
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
         let core = Core::new(CoreParts {
             store,
             clock: clock.clone(),
-            gateways: vec![sandbox.clone()],
-            ledger: Some(sandbox.clone()),
+            gateways,
+            ledger: sandbox.clone().map(|it| it as _),
             threads: arbiters.threads(),
             settings: config.node,
             checkpoints: CheckpointSettings::default(),
@@ -201,7 +208,7 @@ impl App {
         // The embedded store is locked by its process: nobody else can take it.
         let contended = matches!(config.store.place, Place::Postgres(_));
         let core = core.start(&owner, config.lease, contended).await?;
-        let files = Files { journal: core.journal().clone(), ledger: sandbox };
+        let files = Files { journal: core.journal().clone(), ledger: sandbox.map(|it| it as _) };
         let upkeep = [tokio::spawn(upkeep(recorder)), tokio::spawn(files.clone().watch(core.lane().clone()))];
         Ok(Self { address, operator_address, core, stop_http, http, upkeep, files, _arbiters: arbiters })
     }

@@ -70,6 +70,8 @@ impl Default for Settings {
             request_timeout: Duration::from_millis(limits::REQUEST_MS),
             body_read: Duration::from_millis(limits::BODY_READ_MS),
             body_bytes: limits::BODY_BYTES,
+            docs: true,
+            metrics: true,
         }
     }
 }
@@ -140,16 +142,22 @@ pub enum Port {
 
 /// The router of one port.
 pub fn router(state: HttpState, port: Port) -> Router {
-    let (routes, document) = match port {
-        Port::All => openapi::documented(routes::api().merge(routes::operation())),
-        Port::Public => openapi::documented(routes::api()),
-        Port::Operator => openapi::documented(routes::health().merge(routes::operation())),
+    let mut routes = match port {
+        Port::All | Port::Public => routes::api(),
+        Port::Operator => routes::health(),
     };
+    if port != Port::Operator && state.engine.ledger().is_some() {
+        routes = routes.merge(routes::sandbox());
+    }
+    if port != Port::Public && state.settings.metrics {
+        routes = routes.merge(routes::operation());
+    }
+    let (routes, document) = openapi::documented(routes);
     let engine = state.engine.clone();
     let observer = Observer::new(move || engine.clock().new_uuid()).expecting(openapi::routes_of(&document));
     let routes = match port {
-        Port::All | Port::Public => routes.merge(openapi::pages(document)),
-        Port::Operator => routes,
+        Port::All | Port::Public if state.settings.docs => routes.merge(openapi::pages(document)),
+        _ => routes,
     };
     let observed = axum::middleware::from_fn_with_state(observer, observe::observe);
     routes

@@ -315,7 +315,7 @@ mod tests {
     use crate::http::routes;
 
     fn document() -> serde_json::Value {
-        let (_, document) = documented(routes::api().merge(routes::operation()));
+        let (_, document) = documented(routes::api().merge(routes::sandbox()).merge(routes::operation()));
         serde_json::to_value(document).unwrap()
     }
 

@@ -20,6 +20,7 @@ mod proxy;
 mod refusals;
 mod relay;
 mod rush;
+mod sandbox;
 mod sight;
 mod soak;
 mod stall;

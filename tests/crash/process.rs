@@ -95,6 +95,12 @@ impl Haat {
 
     /// The same by a command that takes the server's arguments.
     pub fn begin_as(mut command: Command, store: &TestStore, data_dir: &Path, address: SocketAddr) -> Self {
+        command.env("HAAT_SANDBOX", "on");
+        Self::begin_with(command, store, data_dir, address)
+    }
+
+    /// The same, with the sandbox where it is by itself unless the command says otherwise.
+    pub fn begin_with(mut command: Command, store: &TestStore, data_dir: &Path, address: SocketAddr) -> Self {
         command.args(["--log-format", "json", "--listen", &address.to_string(), "--data-dir"]).arg(data_dir);
         command.env("HAAT_JWT_SECRET", String::from_utf8_lossy(SECRET).as_ref());
         if let Some(url) = store.url() {

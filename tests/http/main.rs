@@ -13,6 +13,7 @@ mod overload;
 mod prices;
 mod resolve;
 mod rush;
+mod sandbox;
 mod shop;
 mod suspended;
 mod texts;

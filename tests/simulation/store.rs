@@ -661,6 +661,10 @@ impl Queries for Connection {
         .await
     }
 
+    async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        Err(StoreError::Invalid("no simulated node is configured otherwise than the last".into()))
+    }
+
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
         self.read(|disk| {
             let mut counts: BTreeMap<OrderStatus, u64> = BTreeMap::new();

@@ -125,6 +125,7 @@ impl TestStore {
             http: Default::default(),
             server: Default::default(),
             lease: Duration::from_secs(2),
+            sandbox: true,
         }
     }
 }

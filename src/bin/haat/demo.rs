@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser};
 use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
-use haat::config::{Config, SecretArgs, ServeArgs, StoreArgs};
+use haat::config::{Config, SecretArgs, ServeArgs, StoreArgs, Switch};
 use haat::limits;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -97,6 +97,9 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
         live_actors: limits::LIVE_ACTORS,
         idle_seconds: limits::IDLE_MS / 1000,
+        sandbox: Switch::On,
+        docs: Switch::On,
+        metrics: Switch::On,
     })
 }
 

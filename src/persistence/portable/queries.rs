@@ -333,6 +333,15 @@ impl Queries for Inner {
         })
     }
 
+    async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let query = sqlx::query_as::<_, (String, i64)>(
+            "SELECT payments.method, count(*) FROM orders JOIN payments ON payments.order_id = orders.id
+             WHERE orders.status IN ('placed', 'awaiting_payment') GROUP BY payments.method ORDER BY payments.method",
+        );
+        let rows = within(self.checkpoint_timeout, query.fetch_all(&self.tables)).await?;
+        rows.into_iter().map(|(method, count)| Ok((method, unsigned(count)?))).collect()
+    }
+
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
         let query =
             sqlx::query_as::<_, (String, i64)>("SELECT status, count(*) FROM orders GROUP BY status ORDER BY status")
