@@ -56,15 +56,20 @@ pub(super) fn start_from(clock: &dyn Clock, newest: Timestamp) -> Result<(), App
             "the newest frame is ahead of the clock: time goes on from it at nine tenths of its speed"
         );
     }
+    show(clock);
     Ok(())
+}
+
+/// Shows by how much domain time is ahead.
+pub(super) fn show(clock: &dyn Clock) {
+    metrics::gauge!(names::CLOCK_AHEAD).set(clock.ahead_ms() as f64 / 1000.0);
 }
 
 /// Follows the wall clock's corrections, and shows by how much domain time is ahead, for as long as it is let.
 pub(super) async fn watch(clock: Arc<dyn Clock>) {
-    let ahead = metrics::gauge!(names::CLOCK_AHEAD);
     loop {
         clock.watch();
-        ahead.set(clock.ahead_ms() as f64 / 1000.0);
+        show(&*clock);
         tokio::time::sleep(Duration::from_millis(limits::CLOCK_LOOK_MS)).await;
     }
 }

@@ -126,6 +126,7 @@ pub struct App {
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
     upkeep: [JoinHandle<()>; 2],
+    stop_upkeep: CancellationToken,
     files: Files,
     _arbiters: Arbiters,
 }
@@ -170,6 +171,7 @@ impl App {
         let recorder = recorder()?;
         let clock = hooks.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
         clocks::check_wall(&*clock)?;
+        clocks::show(&*clock);
         let mut store = persistence::open(&config.store, Mode::Serve).await?;
         if let Some(wrap) = &hooks.journal {
             store.journal = wrap(store.journal.clone());
@@ -209,8 +211,10 @@ impl App {
         let contended = matches!(config.store.place, Place::Postgres(_));
         let core = core.start(&owner, config.lease, contended).await?;
         let files = Files { journal: core.journal().clone(), ledger: sandbox.map(|it| it as _) };
-        let upkeep = [tokio::spawn(upkeep(recorder)), tokio::spawn(files.clone().watch(core.lane().clone()))];
-        Ok(Self { address, operator_address, core, stop_http, http, upkeep, files, _arbiters: arbiters })
+        let stop_upkeep = CancellationToken::new();
+        let watch = files.clone().watch(core.lane().clone(), stop_upkeep.clone());
+        let upkeep = [tokio::spawn(upkeep(recorder, stop_upkeep.clone())), tokio::spawn(watch)];
+        Ok(Self { address, operator_address, core, stop_http, http, upkeep, stop_upkeep, files, _arbiters: arbiters })
     }
 
     /// Where it listens.
@@ -251,7 +255,11 @@ impl App {
             let _ = server.await;
         }
         self.core.drain().await?;
-        self.upkeep.iter().for_each(JoinHandle::abort);
+        // Whoever starts the next server finds the ledger free: a look at the files holds it.
+        self.stop_upkeep.cancel();
+        for task in self.upkeep {
+            let _ = task.await;
+        }
         self.files.in_place().map_err(AppError::Lost)?;
         tracing::info!("stopped: everything is durable, and snapshots and read tables are written");
         Ok(())
@@ -325,9 +333,8 @@ fn recorder() -> Result<PrometheusHandle, AppError> {
     Ok(RECORDER.get_or_init(|| handle).clone())
 }
 
-async fn upkeep(recorder: PrometheusHandle) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(5)).await;
+async fn upkeep(recorder: PrometheusHandle, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(5))).await.is_some() {
         recorder.run_upkeep();
     }
 }
@@ -347,12 +354,15 @@ impl Files {
 
     /// Looks whether the files are where they were opened. While they are not, nothing is answered, and the process goes on: as long as it
     /// has them open, an operator can save them.
-    async fn watch(self, lane: Arc<LaneShared>) {
+    async fn watch(self, lane: Arc<LaneShared>, stop: CancellationToken) {
         let missing = metrics::gauge!(telemetry::names::FILES_MISSING);
         missing.set(0.0);
         let mut known: Option<String> = None;
         loop {
-            tokio::time::sleep(Duration::from_millis(limits::FILES_LOOK_MS)).await;
+            let rest = tokio::time::sleep(Duration::from_millis(limits::FILES_LOOK_MS));
+            if stop.run_until_cancelled(rest).await.is_none() {
+                return;
+            }
             let files = self.clone();
             // Looking at a file system that hangs must not hold a thread of the runtime.
             let Ok(found) = tokio::task::spawn_blocking(move || files.in_place().err()).await else { return };

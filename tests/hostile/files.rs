@@ -55,12 +55,15 @@ async fn a_low_hard_limit_leaves_the_store_its_files() {
         })
         .await;
     }
-    wires.push(Wire::connect(haat.client).await);
-    until("one too many to be closed at once", async || {
+    // The last buyer's place may not be free yet: whoever is served stays, until one is too many.
+    loop {
         let mut more = Wire::with(haat.client, request("GET", "/healthz", &[], "")).await;
-        more.next_answer().await.is_none().then_some(())
-    })
-    .await;
+        if more.next_answer().await.is_none() {
+            break;
+        }
+        wires.push(more);
+    }
+    assert!((most - 1..=most).contains(&(wires.len() as u64)), "{} of {most}", wires.len());
     drop(wires);
     until("room for all again", async || haat.client.get("/healthz").try_send().await.ok()).await;
     served(&haat, 20).await;

@@ -97,7 +97,7 @@ impl Talkative {
 fn server(data_dir: &std::path::Path, url: Option<&str>) -> Command {
     let mut command = haat();
     command.arg("--data-dir").arg(data_dir).env("HAAT_JWT_SECRET", SECRET).env("HAAT_LOG", "trace");
-    command.env("HAAT_LISTEN", "127.0.0.1:0");
+    command.env("HAAT_LISTEN", "127.0.0.1:0").env("HAAT_SANDBOX", "on");
     if let Some(url) = url {
         command.env("DATABASE_URL", url);
     }

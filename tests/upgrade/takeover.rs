@@ -274,7 +274,7 @@ impl OfThen {
     }
 
     fn token(&self, bearer: &Bearer) -> String {
-        Auth::new(SECRET).mint(bearer, self.clock.now(), Duration::from_secs(3600)).expect("a token")
+        Auth::new(SECRET).mint(bearer, self.clock.wall(), Duration::from_secs(3600)).expect("a token")
     }
 }
 
