@@ -37,7 +37,7 @@ pub struct ProductQuery {
     #[serde(default, deserialize_with = "filled")]
     cursor: Option<String>,
     /// Only this vendor's.
-    #[param(value_type = Option<VendorId>)]
+    #[param(pattern = "^(vendor_[0-7][0-9a-hjkmnp-tv-z]{25})?$", example = "vendor_01h2xcejqtf2nbrexx3vqjhp41")]
     #[serde(default, deserialize_with = "filled")]
     vendor: Option<String>,
     /// Only of this category.
