@@ -69,7 +69,11 @@ fuzz_target!(|data: &[u8]| {
                 let suffix = text.as_str().strip_prefix(prefix).expect("it begins with its prefix");
                 assert!(prefix.len() <= PREFIX_BYTES && suffix == &CartId::from_uuid(uuid).to_string()[4..]);
             }
-            None => assert!(prefix.len() > PREFIX_BYTES || !prefix.bytes().all(|byte| byte.is_ascii_lowercase()) || prefix.is_empty()),
+            None => assert!(
+                prefix.len() > PREFIX_BYTES
+                    || !prefix.bytes().all(|byte| byte.is_ascii_lowercase())
+                    || prefix.is_empty()
+            ),
         }
     }
     let attempt = rest.first_chunk::<4>().map_or(1, |attempt| u32::from_be_bytes(*attempt));

@@ -5,7 +5,7 @@
 
 use axum::body::Body;
 use haat::domain::time::Timestamp;
-use haat::http::page::Paging;
+use haat::http::page::{List, Paging};
 use haat::http::prefer;
 use haat::limits;
 use haat_fuzz::edge::{By, Edge, paths};
