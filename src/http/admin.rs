@@ -73,7 +73,7 @@ pub struct ActorBody {
 #[into_params(parameter_in = Query)]
 pub struct ChargesQuery {
     /// Only this order's.
-    #[param(value_type = Option<OrderId>)]
+    #[param(pattern = "^(order_[0-7][0-9a-hjkmnp-tv-z]{25})?$", example = "order_01h2xcejqtf2nbrexx3vqjhp41")]
     #[serde(default, deserialize_with = "filled")]
     order: Option<String>,
     /// At most so many, the newest first.
