@@ -26,7 +26,7 @@ fn vendors(criterion: &mut Criterion) {
     for (skus, holds) in VENDORS {
         let mut vendor = vendor(skus, holds);
         // A checkpoint has taken what changed: what a bench then adds is its own.
-        vendor.capture();
+        vendor.delta();
         let size = format!("{skus} SKUs, {holds} holds");
         let id = |name: &str| BenchmarkId::new(name, &size);
         let mut group = criterion.benchmark_group("vendor");
@@ -78,12 +78,12 @@ fn vendors(criterion: &mut Criterion) {
         group.bench_function(id("timer"), |bench| bench.iter(|| vendor.timer()));
         group.bench_function(id("check"), |bench| bench.iter(|| vendor.check()));
         group.bench_function(id("capture after one reserve and commit"), |bench| {
-            vendor.capture();
+            vendor.delta();
             bench.iter(|| {
                 let order = next();
                 run(&mut vendor, &reserve(order, order % skus, until()), NOW);
                 run(&mut vendor, &VendorCommand::Commit { order: order_id(order) }, NOW);
-                vendor.capture()
+                vendor.delta()
             });
         });
         group.finish();
@@ -123,7 +123,7 @@ fn carts(criterion: &mut Criterion) {
             bench.iter(|| cart.outstanding(NOW).first().map(|key| cart.effect(*key)));
         });
         group.bench_function(id("check"), |bench| bench.iter(|| cart.check()));
-        group.bench_function(id("capture"), |bench| bench.iter(|| cart.capture()));
+        group.bench_function(id("capture"), |bench| bench.iter(|| cart.delta()));
     }
     group.finish();
 }
@@ -153,7 +153,7 @@ fn orders(criterion: &mut Criterion) {
         }
         group.bench_function(id("view"), |bench| bench.iter(|| order.view(Principal::Staff)));
         group.bench_function(id("check"), |bench| bench.iter(|| order.check()));
-        group.bench_function(id("capture"), |bench| bench.iter(|| order.capture()));
+        group.bench_function(id("capture"), |bench| bench.iter(|| order.delta()));
     }
     group.finish();
 }

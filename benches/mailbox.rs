@@ -5,7 +5,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures::future::join_all;
-use haat::actors::{Ask, Engine};
+use haat::actors::{Ask, Shop};
 use haat::app::{App, Hooks};
 use haat::config::Config;
 use haat::domain::cart::{Cart, CartCommand};
@@ -38,33 +38,33 @@ async fn start(directory: &Path) -> App {
     App::build(config, Hooks::default()).await.expect("the server starts")
 }
 
-async fn cart(engine: &Engine) -> CartId {
-    let id = CartId::from_uuid(engine.clock().new_uuid());
+async fn cart(shop: &Shop) -> CartId {
+    let id = CartId::from_uuid(shop.clock().new_uuid());
     let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
-    engine.ask::<Cart>(id, create, Ask { fresh: true, ..ASK }).await.expect("an answer");
+    shop.ask::<Cart>(id, create, Ask { fresh: true, ..ASK }).await.expect("an answer");
     id
 }
 
-async fn look(engine: &Engine, cart: CartId) {
+async fn look(shop: &Shop, cart: CartId) {
     let get = CartCommand::Get { by: Principal::Guest(cart) };
-    engine.ask::<Cart>(cart, get, ASK).await.expect("an answer").outcome.expect("a cart");
+    shop.ask::<Cart>(cart, get, ASK).await.expect("an answer").outcome.expect("a cart");
 }
 
 fn benches(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let directory = tempfile::TempDir::new().expect("a directory");
     let app = runtime.block_on(start(directory.path()));
-    let engine = app.engine();
+    let shop = app.shop();
     let mut group = criterion.benchmark_group("mailbox");
     for at_once in [1usize, 64, 1_000] {
-        let carts: Vec<CartId> = runtime.block_on(join_all((0..at_once).map(|_| cart(engine))));
+        let carts: Vec<CartId> = runtime.block_on(join_all((0..at_once).map(|_| cart(shop))));
         group.throughput(Throughput::Elements(at_once as u64));
         group.bench_with_input(BenchmarkId::new("actors", at_once), &carts, |bencher, carts| {
-            bencher.to_async(&runtime).iter(|| join_all(carts.iter().map(|cart| look(engine, *cart))));
+            bencher.to_async(&runtime).iter(|| join_all(carts.iter().map(|cart| look(shop, *cart))));
         });
         let same = vec![carts[0]; at_once];
         group.bench_with_input(BenchmarkId::new("one actor", at_once), &same, |bencher, carts| {
-            bencher.to_async(&runtime).iter(|| join_all(carts.iter().map(|cart| look(engine, *cart))));
+            bencher.to_async(&runtime).iter(|| join_all(carts.iter().map(|cart| look(shop, *cart))));
         });
     }
     group.finish();

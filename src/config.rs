@@ -47,7 +47,7 @@ pub enum ConfigError {
 /// Where the store is.
 #[derive(Args, Clone, Debug)]
 pub struct StoreArgs {
-    /// Where the embedded store, the secret and the sandbox's ledger are kept.
+    /// Where the embedded store, the secret and the sandbox's charge log are kept.
     #[arg(long, env = "HAAT_DATA_DIR", default_value = "./data", value_name = "DIR")]
     pub data_dir: PathBuf,
     /// A Postgres database (postgres://user@host/name) instead of the embedded store.
@@ -331,7 +331,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where operators listen.
     pub operator_listen: Option<SocketAddr>,
-    /// Where the sandbox's ledger is kept.
+    /// Where the sandbox's charge log is kept.
     pub data_dir: PathBuf,
     /// The store.
     pub store: StoreConfig,

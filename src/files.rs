@@ -1,4 +1,4 @@
-//! Files that only their owner may look at: the store, the ledger, the secret, and the directory that they are in.
+//! Files that only their owner may look at: the store, the charge log, the secret, and the directory that they are in.
 //!
 //! They are made so, whatever the process's umask is. What an earlier version left open to others is closed to them when a server or a
 //! tool that writes finds it, and the log says so. What belongs to another user is refused: it could be taken away, or changed, at

@@ -37,16 +37,16 @@ pub const RECORDS_PER_FURTHER_VENDOR: usize = 4;
 /// work, while checkouts use up theirs. Nobody knows whose a new cart will be, so this room is everybody's.
 pub const ROOM_BESIDE_CHECKOUTS: usize = 5;
 /// Checkouts under way that may want something of one vendor before further ones are refused. Each sets its part of the budget aside, and has at
-/// most as many records in the lane at once; so this is half of the budget, and the rush on one vendor leaves the other half to all others.
+/// most as many records in the log writer at once; so this is half of the budget, and the rush on one vendor leaves the other half to all others.
 pub const CHECKOUTS_PER_VENDOR: usize = RECORDS_IN_FLIGHT / (2 * RECORDS_PER_CHECKOUT) / 2;
 /// Answers without a record of their own that wait for their entity's last record to become durable, before further ones are refused: the
 /// store may be down for long, and each holds the whole answer.
 pub const ANSWERS_WAITING: usize = 20_000;
 /// Requests that wait at one cart, order or vendor until it has come so far, before further ones are refused: repeats
 /// of one checkout, for the most part. Each record of their entity looks at all of them.
-pub const PARKED_PER_ACTOR: usize = 1_000;
+pub const REQUESTS_WAITING_PER_ACTOR: usize = 1_000;
 /// Requests that wait so on one node, before further ones are refused: each holds its connection's answer.
-pub const PARKED: usize = 50_000;
+pub const REQUESTS_WAITING: usize = 50_000;
 /// SKUs and holds that a vendor's online check of its invariants looks at per checkpoint, on average.
 pub const CHECKED_PER_CHECKPOINT: usize = 5_000;
 /// Records since the checkpoint before new work is shed.
@@ -119,7 +119,7 @@ pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
 pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
 /// Resolutions of one order: each stands in its timeline.
 pub const RESOLUTIONS: usize = 32;
-/// Holds past their time that a vendor asks about in one look. Between two looks are 25 ms at least.
+/// Holds past their time that a vendor asks about in one turn. Between two of these turns are 25 ms at least.
 pub const HOLDS_ASKED_AT_ONCE: usize = 64;
 /// The wait before a vendor asks about a hold for the second time, in milliseconds.
 pub const HOLD_ASK_AGAIN_MS: u64 = 1_000;
@@ -154,9 +154,9 @@ pub const GATEWAY_BACKOFF_MS: u64 = 2_000;
 pub const SANDBOX_SLOW_MS: u64 = 60_000;
 /// How often a token of the sandbox may ask to fail.
 pub const SANDBOX_FAILURES: u32 = 100;
-/// Changes of the sandbox's ledger that wait to be written before further calls fail.
+/// Changes of the sandbox's charge log that wait to be written before further calls fail.
 pub const SANDBOX_QUEUE: usize = 65_536;
-/// Between two syncs of the sandbox's ledger, in milliseconds: changes that come meanwhile share one.
+/// Between two syncs of the sandbox's charge log, in milliseconds: changes that come meanwhile share one.
 pub const SANDBOX_REST_MS: u64 = 4;
 /// The longest wait between two sends of an unanswered message between entities, in milliseconds.
 pub const RESEND_BACKOFF_MS: u64 = 30_000;
@@ -168,7 +168,7 @@ pub const PAGE_MAX: u32 = 200;
 pub const LAST_MOMENT_MS: i64 = 7_258_118_400_000;
 /// How long a stop may take until everything is durable and written, in milliseconds.
 pub const DRAIN_MS: u64 = 30_000;
-/// Between two looks at whether the files of the store and of the ledger are where they were opened, in milliseconds. Each commit looks too.
+/// Between two looks at whether the files of the store and of the charge log are where they were opened, in milliseconds. Each commit looks too.
 pub const FILES_LOOK_MS: u64 = 500;
 /// How long a node may give answers without a record since it last heard from its store, in milliseconds. A taker of the store waits
 /// as long for an owner that did not say goodbye.

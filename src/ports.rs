@@ -109,7 +109,7 @@ pub struct Partition {
     pub id: u16,
     /// The owner's term.
     pub epoch: u64,
-    /// The newest frame: the one that marks this term, when it was just taken.
+    /// The newest frame: the one that marks this term, when it was just acquired.
     pub tail_seq: u64,
     /// Up to where snapshots and read tables hold everything.
     pub checkpoint_seq: u64,
@@ -119,26 +119,26 @@ pub struct Partition {
 
 /// What is found of a batch whose outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Landed {
+pub enum Committed {
     /// All its frames are there.
     All,
     /// None of their places is taken.
     Nothing,
     /// Someone else's frames are there.
-    Foreign,
+    Conflicting,
 }
 
 /// The append-only log of frames: the only source of truth.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
-    /// Takes all partitions: raises their epochs, appends an epoch frame to each, then waits until the former owner can give no more answers without a record
+    /// Acquires all partitions: raises their epochs, appends an epoch frame to each, then waits until the former owner can give no more answers without a record
     /// (its lease has run out). From then on the former owner's appends collide. The lease runs from before this call returns.
     ///
     /// # Errors
     /// Unavailable; Invalid when the store is of another version.
-    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError>;
+    async fn acquire(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError>;
 
-    /// All partitions as they are, without taking them.
+    /// All partitions as they are, without acquiring them.
     async fn partitions(&self) -> Result<Vec<Partition>, StoreError>;
 
     /// Appends one batch in one transaction and returns when it is on disk.
@@ -148,7 +148,7 @@ pub trait Journal: Send + Sync + 'static {
     async fn append(&self, frames: &[Frame]) -> Result<(), StoreError>;
 
     /// What became of a batch whose append ended in an error.
-    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError>;
+    async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError>;
 
     /// Frames of one partition after `after_seq`, in order, up to about `max_bytes` of payload (at least one frame if there is any).
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError>;
@@ -211,10 +211,10 @@ pub trait Snapshots: Send + Sync + 'static {
 
 /// What one entity gives a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Captured {
+pub struct EntityDelta {
     /// The entity.
     pub entity: EntityRef,
-    /// Its version in this capture.
+    /// Its version in this delta.
     pub version: u64,
     /// When it must be woken.
     pub wake_at: Option<Timestamp>,
@@ -235,14 +235,14 @@ pub struct CheckpointWrite<'a> {
     /// The partitions of the writer, whose epochs must still be its own.
     pub owned: &'a [Partition],
     /// Snapshots and rows; those older than what is there are passed over.
-    pub entities: &'a [Captured],
+    pub entities: &'a [EntityDelta],
     /// The new checkpoint per partition, when this is its last slice.
     pub advance: &'a [(u16, u64)],
 }
 
 /// An entity whose rows a constraint refused; its snapshot was written, and its rows marked as refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedRows {
+pub struct RejectedRows {
     /// The entity.
     pub entity: EntityRef,
     /// What the store said.
@@ -253,7 +253,7 @@ pub struct RefusedRows {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Entities whose rows were refused.
-    pub refused: Vec<RefusedRows>,
+    pub refused: Vec<RejectedRows>,
     /// Entities of which rows were refused before, and which gave only what has changed since: the rows that were refused are still
     /// missing.
     pub incomplete: Vec<EntityRef>,
@@ -318,7 +318,7 @@ pub trait Queries: Send + Sync + 'static {
         after: Option<(Timestamp, ProductId)>,
         limit: u32,
     ) -> Result<Vec<ProductRow>, StoreError>;
-    /// All vendors, products and SKUs: what the directory starts from.
+    /// All vendors, products and SKUs: what the catalogue cache starts from.
     async fn catalog(&self) -> Result<Rows, StoreError>;
     /// How many orders are placed or wait for their payment, by payment method.
     async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError>;
@@ -342,21 +342,21 @@ pub struct Store {
 /// What runs when a record is durable: replies, publications, calls that leave the node.
 pub type Completion = Box<dyn FnOnce() + Send>;
 
-/// A place in the lane's queue. Places are given out in order; what stands at or before a durable place is durable.
+/// A place in the log writer's queue. Places are given out in order; what stands at or before a durable place is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(pub u64);
+pub struct Position(pub u64);
 
-impl Place {
+impl Position {
     /// Behind everything that is queued when it is asked about.
-    pub const TAIL: Place = Place(u64::MAX);
+    pub const TAIL: Position = Position(u64::MAX);
 }
 
 /// A record on its way to the journal.
 pub struct Append {
     /// Whose record.
     pub entity: EntityRef,
-    /// The version it makes. The lane compares it with the entity's last one, if it knows that: if there was a record since the last
-    /// boundary but one. What is older is in a snapshot, from which the entity was loaded. A gap, or a version that comes twice, is a
+    /// The version it makes. The log writer compares it with the entity's last one, if it knows that: if there was a record since the last
+    /// barrier but one. What is older is in a snapshot, from which the entity was loaded. A gap, or a version that comes twice, is a
     /// bug that ends the process.
     pub version: u64,
     /// The record's JSON, without a line's end.
@@ -365,7 +365,7 @@ pub struct Append {
     pub on_durable: Option<Completion>,
 }
 
-/// How full the lane is.
+/// How full the log writer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pressure {
     /// Records decided and not yet durable.
@@ -379,14 +379,14 @@ pub struct Pressure {
 }
 
 /// The one writer of a node's journal, as actors see it.
-pub trait Lane: Send + Sync + 'static {
-    /// Queues a record. Never fails and never waits: whoever admits work from outside looks at [`Lane::pressure`] first.
-    fn append(&self, append: Append) -> Place;
+pub trait LogWriter: Send + Sync + 'static {
+    /// Queues a record. Never fails and never waits: whoever admits work from outside looks at [`LogWriter::pressure`] first.
+    fn append(&self, append: Append) -> Position;
     /// Whether everything up to `place` is durable.
-    fn is_durable(&self, place: Place) -> bool;
-    /// Runs `then` once everything queued up to `after` is durable: at once, if it is. With [`Place::TAIL`], once everything is that is
+    fn is_durable(&self, position: Position) -> bool;
+    /// Runs `then` once everything queued up to `after` is durable: at once, if it is. With [`Position::TAIL`], once everything is that is
     /// queued now.
-    fn when_durable(&self, after: Place, then: Completion);
+    fn when_durable(&self, after: Position, then: Completion);
     /// How full it is.
     fn pressure(&self) -> Pressure;
     /// Whether an answer that has no record of its own may be given: this node's lease has not run out.
@@ -398,10 +398,10 @@ pub trait Lane: Send + Sync + 'static {
 pub trait StateSource: Send + Sync + 'static {
     /// The changed parts of an entity, captured in one turn and durable when this returns; `None` when it is quarantined or
     /// the node is stopping.
-    async fn capture(&self, entity: EntityRef) -> Option<Captured>;
+    async fn delta(&self, entity: EntityRef) -> Option<EntityDelta>;
     /// Tells that a checkpoint holds this entity up to `version`.
     fn checkpointed(&self, entity: EntityRef, version: u64);
-    /// Asks for all rows of this entity with its next capture: some are missing in the read tables.
+    /// Asks for all rows of this entity with its next delta: some are missing in the read tables.
     fn give_all_rows(&self, entity: EntityRef);
 }
 
@@ -466,9 +466,9 @@ pub trait PaymentGateway: Send + Sync + 'static {
     async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError>;
 }
 
-/// A charge as the sandbox's ledger shows it.
+/// A charge as the sandbox's charge log shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerEntry {
+pub struct ChargeLogEntry {
     /// The order, which is the idempotency key.
     pub order: OrderId,
     /// How much.
@@ -479,12 +479,12 @@ pub struct LedgerEntry {
     pub at: Timestamp,
 }
 
-/// What a gateway that keeps its own ledger lets an administrator see.
-pub trait Ledger: Send + Sync + 'static {
+/// What a gateway that keeps its own charge log lets an administrator see.
+pub trait ChargeLog: Send + Sync + 'static {
     /// The entry of one order, or the newest `limit` entries, the newest first.
-    fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<LedgerEntry>;
+    fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<ChargeLogEntry>;
 
-    /// As [`Journal::in_place`], of the ledger.
+    /// As [`Journal::in_place`], of the charge log.
     ///
     /// # Errors
     /// What is missing, in words.

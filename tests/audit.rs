@@ -10,7 +10,7 @@ use haat::app::{journal, replay};
 use haat::domain::ids::{EntityRef, Kind};
 use haat::domain::time::Timestamp;
 use haat::http::auth::Bearer;
-use haat::persistence::lane::decode;
+use haat::persistence::log_writer::decode;
 use haat::persistence::{self, Mode, Options, Place, StoreConfig};
 use haat::ports::{Codec, Frame, Store};
 use serde_json::Value;
@@ -256,20 +256,20 @@ async fn a_snapshot_that_differs_is_found() {
 async fn a_doubled_and_a_changed_payment_are_found() {
     let (store, paid) = traded().await;
     let path = store.data_dir().join(LEDGER);
-    let ledger = fs::read_to_string(&path).expect("a ledger");
-    let line = ledger.lines().find(|line| line.contains(&paid.to_string())).expect("its charge").to_owned();
-    fs::write(&path, format!("{ledger}{line}\n")).expect("written");
+    let charge_log = fs::read_to_string(&path).expect("a ledger");
+    let line = charge_log.lines().find(|line| line.contains(&paid.to_string())).expect("its charge").to_owned();
+    fs::write(&path, format!("{charge_log}{line}\n")).expect("written");
     let told = only(&audited(&store).await, &["money"]);
     assert!(told.contains(&format!("{paid} goes from charged to charged")), "{told}");
     // Another amount; a charge that never came; a charge for nobody.
-    fs::write(&path, ledger.replace(&line, &line.replace("1250", "1251"))).expect("written");
+    fs::write(&path, charge_log.replace(&line, &line.replace("1250", "1251"))).expect("written");
     let told = only(&audited(&store).await, &["money"]);
     assert!(told.contains("paid 12.50 BDT, and the ledger says charged 12.51 BDT"), "{told}");
-    fs::write(&path, ledger.replace(&format!("{line}\n"), "")).expect("written");
+    fs::write(&path, charge_log.replace(&format!("{line}\n"), "")).expect("written");
     let told = only(&audited(&store).await, &["money"]);
     assert!(told.contains(&format!("{paid}: paid 12.50 BDT, and never charged")), "{told}");
     let nobody = "order_01h2xcejqtf2nbrexx3vqjhp41";
-    fs::write(&path, format!("{ledger}{}\n", line.replace(&paid.to_string(), nobody))).expect("written");
+    fs::write(&path, format!("{charge_log}{}\n", line.replace(&paid.to_string(), nobody))).expect("written");
     let told = only(&audited(&store).await, &["money"]);
     assert!(told.contains(&format!("{nobody}: charged, and the journal knows no such order")), "{told}");
     fs::remove_file(&path).expect("removed");
@@ -284,7 +284,7 @@ async fn retold(from: &TestStore, edit: impl Fn(&mut Vec<Value>)) -> TestStore {
     let source = persistence::open(&from.config(), Mode::Tool).await.expect("the old store");
     let target = persistence::open(&to.config(), Mode::Serve).await.expect("a new store");
     let now = Timestamp::from_millis(1);
-    let taken = target.journal.take("a test", Duration::from_millis(1), now).await.expect("taken");
+    let taken = target.journal.acquire("a test", Duration::from_millis(1), now).await.expect("taken");
     let mut versions: HashMap<String, u64> = HashMap::new();
     for partition in taken {
         let mut seq = partition.tail_seq;

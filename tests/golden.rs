@@ -151,7 +151,7 @@ fn refusals() -> Vec<Reject> {
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0), requested: 2, available: 1 }] },
         Reject::SkuUnknown,
         Reject::HoldClosed,
-        Reject::SkuStopped,
+        Reject::SkuSuspended,
         Reject::VendorUnknown,
         Reject::CurrencyMismatch { expected: Currency::BDT, found: "JPY".parse().unwrap() },
         Reject::CommandPoisoned,

@@ -112,7 +112,7 @@ enum Told {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Shelf {
+struct Availability {
     price: i64,
     on_hand: i64,
     held: i64,
@@ -145,7 +145,7 @@ impl Basket {
 /// The oracle.
 #[derive(Debug)]
 struct Model {
-    shelves: HashMap<Of, Shelf>,
+    shelves: HashMap<Of, Availability>,
     baskets: Vec<Basket>,
     taken: i64,
 }
@@ -153,8 +153,8 @@ struct Model {
 impl Model {
     fn new() -> Self {
         let all = (0..VENDORS).flat_map(|vendor| (0..SKUS).map(move |number| (vendor, number)));
-        let shelf = |of: Of| (of, Shelf { price: first_price(of.0, of.1), on_hand: STOCK, held: 0 });
-        Self { shelves: all.map(shelf).collect(), baskets: vec![Basket::default(); CARTS], taken: 0 }
+        let availability = |of: Of| (of, Availability { price: first_price(of.0, of.1), on_hand: STOCK, held: 0 });
+        Self { shelves: all.map(availability).collect(), baskets: vec![Basket::default(); CARTS], taken: 0 }
     }
 
     fn today(&self, number: usize) -> i64 {
@@ -183,7 +183,7 @@ impl Model {
             return Told::Empty;
         }
         if !short.is_empty() && !blind {
-            // The shelf tells of all vendors at once, in the order of the cart's lines.
+            // The availability tells of all vendors at once, in the order of the cart's lines.
             let place = |of: SkuId| basket.lines.iter().position(|(line, ..)| sku(line.0, line.1) == of);
             let mut all: Vec<_> = short.into_values().flatten().collect();
             all.sort_by_key(|(of, ..)| place(*of));
@@ -221,9 +221,9 @@ impl Model {
 
     fn move_pieces(&mut self, number: usize, on_hand: i64, held: i64) {
         for (of, quantity, _) in &self.baskets[number].lines {
-            let shelf = self.shelves.get_mut(of).expect("carts hold known SKUs");
-            shelf.on_hand += on_hand * quantity;
-            shelf.held += held * quantity;
+            let availability = self.shelves.get_mut(of).expect("carts hold known SKUs");
+            availability.on_hand += on_hand * quantity;
+            availability.held += held * quantity;
         }
     }
 
@@ -249,7 +249,7 @@ fn act(world: &mut World, what: Do, expected: Option<i64>) -> Option<Result<Orde
             drop(world.ask::<Cart>(cart(number), command));
         }
         Do::CheckOut(number, token, _, blind) => {
-            world.shelf_blind = blind;
+            world.availability_blind = blind;
             return Some(world.check_out(number, token, expected).map(|(order, _)| order));
         }
         Do::Cancel(number) => {
@@ -327,9 +327,9 @@ impl Model {
                 self.show_todays_prices(number);
             }
             Do::Adjust(of, delta) => {
-                let shelf = self.shelves.get_mut(&of).expect("a known SKU");
-                if shelf.on_hand - shelf.held + delta >= 0 {
-                    shelf.on_hand += delta;
+                let availability = self.shelves.get_mut(&of).expect("a known SKU");
+                if availability.on_hand - availability.held + delta >= 0 {
+                    availability.on_hand += delta;
                 }
             }
             Do::SetPrice(of, price) => self.shelves.get_mut(&of).expect("a known SKU").price = price,
@@ -391,9 +391,13 @@ fn compare_cancel(world: &mut World, model: &mut Model, number: usize) {
 }
 
 fn compare_states(world: &World, model: &Model) {
-    for (of, shelf) in &model.shelves {
+    for (of, availability) in &model.shelves {
         let row = world.sku_row(*of).expect("a known SKU");
-        assert_eq!(Shelf { price: row.price_minor, on_hand: row.on_hand, held: row.held }, *shelf, "{of:?}");
+        assert_eq!(
+            Availability { price: row.price_minor, on_hand: row.on_hand, held: row.held },
+            *availability,
+            "{of:?}"
+        );
     }
     for (number, basket) in model.baskets.iter().enumerate() {
         let view = world.cart_view(number);

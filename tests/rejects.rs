@@ -22,7 +22,7 @@ use world::shop::{STOCK, buyer, cart, details, resolution, sku, vendor};
 /// The shop, and a cart that was just checked out.
 fn checked_out(token: &str) -> (World, OrderId) {
     let mut world = World::shop(2);
-    world.shelf_blind = true;
+    world.availability_blind = true;
     world.set_line(0, (0, 0), 2).unwrap();
     let (order, _) = world.check_out(0, token, None).unwrap();
     (world, order)
@@ -326,7 +326,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(vendor_of(&world, 0), adjust(0, i64::MIN), now),
             ]
         }
-        Reject::SkuStopped => {
+        Reject::SkuSuspended => {
             let mut state = vendor_of(&world, 0).clone();
             let breach =
                 Breach::new("stock_adds_up", vendor(0).entity(), "as found by the online check").of_sku(sku(0, 0));
@@ -416,7 +416,7 @@ fn all() -> Vec<Reject> {
         Reject::TooMany { what: "things".into(), limit: 1 },
         Reject::SkuCodeTaken { sku_code: "a".into(), index: Some(2) },
         Reject::StockNegative { available: 1, delta: -2 },
-        Reject::SkuStopped,
+        Reject::SkuSuspended,
         Reject::HoldClosed,
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0, 0), requested: 2, available: 1 }] },
         Reject::PriceChanged { actual_total: money },

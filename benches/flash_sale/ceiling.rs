@@ -1,4 +1,4 @@
-//! (e) The ceiling: one record per request through Haat's own lane, and nothing else: no actors, no stock, no checkpoints. What Haat
+//! (e) The ceiling: one record per request through Haat's own log writer, and nothing else: no actors, no stock, no checkpoints. What Haat
 //! does per order beyond this is the price of its rules.
 
 use crate::order::{Item, NewOrder, TITLE, UNIT_PRICE};
@@ -6,9 +6,9 @@ use crate::server::{Outcome, Shop};
 use anyhow::Context as _;
 use haat::adapters::clock::SystemClock;
 use haat::domain::ids::{EntityId as _, EntityRef, VendorId};
-use haat::persistence::lane::{LaneShared, run};
+use haat::persistence::log_writer::{QueuedLogWriter, run};
 use haat::persistence::{Mode, Options, Place, StoreConfig, open};
-use haat::ports::{Append, Clock, Lane};
+use haat::ports::{Append, Clock, LogWriter};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,33 +33,33 @@ struct Event<'a> {
 
 /// Takes whatever comes.
 pub struct Ceiling {
-    lane: Arc<LaneShared>,
+    log_writer: Arc<QueuedLogWriter>,
     vendor: VendorId,
 }
 
 impl Ceiling {
-    /// Takes the store and starts its lane.
+    /// Takes the store and starts its log writer.
     pub async fn open(url: &str) -> anyhow::Result<Self> {
         let config = StoreConfig { place: Place::Postgres(url.to_owned()), archive: None, options: Options::default() };
         let store = open(&config, Mode::Serve).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let taken = store.journal.take("bench", Duration::from_millis(1), clock.now()).await?;
-        let lane = LaneShared::new(clock.clone());
+        let taken = store.journal.acquire("bench", Duration::from_millis(1), clock.now()).await?;
+        let log_writer = QueuedLogWriter::new(clock.clone());
         let vendor = VendorId::from_uuid(clock.new_uuid());
         let on_fatal = Arc::new(|fatal| {
-            eprintln!("the lane stopped: {fatal}");
+            eprintln!("the log writer stopped: {fatal}");
             std::process::exit(1);
         });
-        tokio::spawn(run(lane.clone(), store.journal, clock, taken, Default::default(), on_fatal));
-        Ok(Self { lane, vendor })
+        tokio::spawn(run(log_writer.clone(), store.journal, clock, taken, Default::default(), on_fatal));
+        Ok(Self { log_writer, vendor })
     }
 
     /// Writes a record, and waits until it is durable.
     pub async fn append(&self, entity: EntityRef, version: u64, record: Vec<u8>) -> anyhow::Result<()> {
         let (send, receive) = oneshot::channel();
         let on_durable: haat::ports::Completion = Box::new(move || _ = send.send(()));
-        self.lane.append(Append { entity, version, record, on_durable: Some(on_durable) });
-        receive.await.context("the lane is closed")
+        self.log_writer.append(Append { entity, version, record, on_durable: Some(on_durable) });
+        receive.await.context("the log writer is closed")
     }
 
     /// Writes an order.

@@ -13,7 +13,7 @@ pub enum Server {
     UnitRows,
     /// (d) A Redis script, with appendfsync always.
     RedisScript,
-    /// (e) One record per request through Haat's lane, and nothing else.
+    /// (e) One record per request through Haat's log writer, and nothing else.
     Ceiling,
     /// (f) Batches of up to 512 requests, decided in memory under one FOR UPDATE.
     Batches,

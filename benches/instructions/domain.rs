@@ -33,7 +33,7 @@ fn each<E: Entity>(mut ready: Vec<(E, E::Command)>) -> Prepared {
 /// Each round is one command, decided and applied, by the same entity.
 fn all<E: Entity>(mut entity: E, commands: Vec<E::Command>) -> Prepared {
     // A checkpoint has taken what changed until now.
-    entity.capture();
+    entity.delta();
     let round = move |number: u64| {
         black_box(run(&mut entity, &commands[number as usize], NOW));
     };

@@ -1,4 +1,4 @@
-//! Requests as they come to the router, on a node with the real lane. What is before the router (sockets, hyper) is not in it.
+//! Requests as they come to the router, on a node with the real log writer. What is before the router (sockets, hyper) is not in it.
 
 use crate::cases::Prepared;
 use crate::node::{AT_ONCE, CARTS, Node, ROUNDS, WARM_UP, of_round};
@@ -26,10 +26,10 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
-        let node = Node::with_lane();
+        let node = Node::with_log_writer();
         let auth = Arc::new(Auth::new(&[7; 32]));
         let state = HttpState {
-            engine: node.engine.clone(),
+            shop: node.shop.clone(),
             auth: auth.clone(),
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),

@@ -5,17 +5,17 @@ use crate::domain::{LINES, busy_vendor};
 use crate::shop::{NOW, cart, cart_id, details, uuid, vendor_id};
 use async_trait::async_trait;
 use futures::future::join_all;
-use haat::actors::{Engine, NodeParts, NodeSettings, Thread};
-use haat::domain::entity::{Capture, Entity, PaymentCall, Principal};
+use haat::actors::{NodeParts, NodeSettings, Shop, Thread};
+use haat::domain::entity::{Delta, Entity, PaymentCall, Principal};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, ProductId};
 use haat::domain::order::OrderStatus;
 use haat::domain::rows::{OrderRow, ProductRow, Rows};
 use haat::domain::time::Timestamp;
-use haat::persistence::lane::{self, LaneShared};
+use haat::persistence::log_writer::{self, QueuedLogWriter};
 use haat::ports::{
-    Append, ChargeOutcome, Clock, Completion, Due, Frame, GatewayError, Histories, History, Journal, Landed, Lane,
-    OrdersOf, Partition, PaymentGateway, Place, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError,
-    VoidOutcome,
+    Append, ChargeOutcome, Clock, Committed, Completion, Due, Frame, GatewayError, Histories, History, Journal,
+    LogWriter, OrdersOf, Partition, PaymentGateway, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots,
+    StoreError, VoidOutcome,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,21 +51,21 @@ impl AtOnce {
     }
 }
 
-impl Lane for AtOnce {
-    fn append(&self, append: Append) -> Place {
-        let place = Place(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+impl LogWriter for AtOnce {
+    fn append(&self, append: Append) -> Position {
+        let position = Position(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         self.lines.lock().expect("nobody panics with the lines").push(append.record);
         if let Some(then) = append.on_durable {
             then();
         }
-        place
+        position
     }
 
-    fn is_durable(&self, _: Place) -> bool {
+    fn is_durable(&self, _: Position) -> bool {
         true
     }
 
-    fn when_durable(&self, _: Place, then: Completion) {
+    fn when_durable(&self, _: Position, then: Completion) {
         then();
     }
 
@@ -102,7 +102,7 @@ impl Clock for Nothing {
 
 #[async_trait]
 impl Journal for Nothing {
-    async fn take(&self, _: &str, _: Duration, _: Timestamp) -> Result<Vec<Partition>, StoreError> {
+    async fn acquire(&self, _: &str, _: Duration, _: Timestamp) -> Result<Vec<Partition>, StoreError> {
         self.partitions().await
     }
     async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
@@ -112,8 +112,8 @@ impl Journal for Nothing {
     async fn append(&self, _: &[Frame]) -> Result<(), StoreError> {
         Ok(())
     }
-    async fn landed(&self, _: &[Frame]) -> Result<Landed, StoreError> {
-        Ok(Landed::Nothing)
+    async fn committed(&self, _: &[Frame]) -> Result<Committed, StoreError> {
+        Ok(Committed::Nothing)
     }
     async fn frames(&self, _: u16, _: u64, _: usize) -> Result<Vec<Frame>, StoreError> {
         Ok(Vec::new())
@@ -199,40 +199,47 @@ impl PaymentGateway for Nothing {
 pub struct Node {
     runtime: Runtime,
     tasks: LocalSet,
-    pub engine: Engine,
+    pub shop: Shop,
 }
 
 impl Node {
-    /// With a lane that makes everything durable at once.
-    pub fn at_once(lane: Arc<AtOnce>) -> Self {
-        Self::new(|| lane)
+    /// With a log writer that makes everything durable at once.
+    pub fn at_once(log_writer: Arc<AtOnce>) -> Self {
+        Self::new(|| log_writer)
     }
 
-    /// With the real lane, over a journal that takes everything.
-    pub fn with_lane() -> Self {
+    /// With the real log writer, over a journal that takes everything.
+    pub fn with_log_writer() -> Self {
         Self::new(|| {
-            let lane = LaneShared::new(Arc::new(Nothing::default()));
-            let written = lane.clone();
+            let log_writer = QueuedLogWriter::new(Arc::new(Nothing::default()));
+            let written = log_writer.clone();
             tokio::spawn(async move {
                 let journal: Arc<dyn Journal> = Arc::new(Nothing::default());
                 let partitions = journal.partitions().await.expect("it has some");
                 let on_fatal = Arc::new(|fatal| panic!("{fatal}"));
-                lane::run(written, journal, Arc::new(Nothing::default()), partitions, Default::default(), on_fatal)
-                    .await;
+                log_writer::run(
+                    written,
+                    journal,
+                    Arc::new(Nothing::default()),
+                    partitions,
+                    Default::default(),
+                    on_fatal,
+                )
+                .await;
             });
-            lane
+            log_writer
         })
     }
 
-    fn new(lane: impl FnOnce() -> Arc<dyn Lane>) -> Self {
+    fn new(log_writer: impl FnOnce() -> Arc<dyn LogWriter>) -> Self {
         // Time stands still while there is anything to do, so no timer depends on how fast the machine is.
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let tasks = LocalSet::new();
-        let engine = tasks.block_on(&runtime, async {
+        let shop = tasks.block_on(&runtime, async {
             let around = Arc::new(Nothing::default());
-            let engine = Engine::new(
+            let shop = Shop::new(
                 NodeParts {
-                    lane: lane(),
+                    log_writer: log_writer(),
                     clock: around.clone(),
                     snapshots: around.clone(),
                     histories: around.clone(),
@@ -248,11 +255,11 @@ impl Node {
             );
             let (vendor, rows) = stored(vendor_id(), busy_vendor());
             let carts = (0..CARTS).map(|number| stored(cart_id(number), cart(cart_id(number), LINES)).0);
-            engine.open(rows, &[], std::iter::once(vendor).chain(carts).collect());
+            shop.open(rows, &[], std::iter::once(vendor).chain(carts).collect());
             quiet().await;
-            engine
+            shop
         });
-        Self { runtime, tasks, engine }
+        Self { runtime, tasks, shop }
     }
 
     /// Does this, and then all that follows of it.
@@ -268,7 +275,7 @@ impl Node {
     pub fn check_out(&self, carts: Range<u128>) {
         let check_out = |number| {
             let cart: CartId = cart_id(number);
-            self.engine.checkout(Principal::Guest(cart), cart, details(), PATIENCE, None, None)
+            self.shop.checkout(Principal::Guest(cart), cart, details(), PATIENCE, None, None)
         };
         for answer in self.run(join_all(carts.map(check_out))) {
             answer.expect("an answer").outcome.expect("an order");
@@ -294,7 +301,7 @@ async fn quiet() {
 
 /// An entity of which no checkpoint has taken anything yet, as a store would have it after one; and its rows.
 fn stored<E: Entity>(id: E::Id, mut entity: E) -> ((EntityRef, History), Rows) {
-    let Capture { mut parts, rows, .. } = entity.capture();
+    let Delta { mut parts, rows, .. } = entity.delta();
     parts.retain(|part| part.state.is_some());
     let entity = id.entity();
     let snapshot = Some(Snapshot { entity, version: 1, parts });
@@ -308,11 +315,11 @@ pub fn of_round(round: u64) -> Range<u128> {
 }
 
 pub fn checkout() -> Prepared {
-    let lane = Arc::new(AtOnce::default());
-    let node = Node::at_once(lane.clone());
+    let log_writer = Arc::new(AtOnce::default());
+    let node = Node::at_once(log_writer.clone());
     let round = move |round| {
         node.check_out(of_round(round));
-        lane.take();
+        log_writer.take();
     };
     Prepared { warm_up: WARM_UP, rounds: ROUNDS, operations: AT_ONCE, round: Box::new(round) }
 }

@@ -8,7 +8,7 @@ use haat::domain::ids::Kind;
 use haat::domain::order::Order;
 use haat::domain::record::{RawRecord, Record};
 use haat::domain::vendor::Vendor;
-use haat::persistence::lane::encode;
+use haat::persistence::log_writer::encode;
 use haat::ports::Codec;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -52,11 +52,11 @@ impl AnyRecord {
 
 /// The lines of so many checkouts, from the first to the last.
 fn lines(checkouts: u128) -> Vec<Vec<u8>> {
-    let lane = Arc::new(AtOnce::default());
-    let node = Node::at_once(lane.clone());
-    lane.take();
+    let log_writer = Arc::new(AtOnce::default());
+    let node = Node::at_once(log_writer.clone());
+    log_writer.take();
     node.check_out(0..checkouts);
-    let lines = lane.take();
+    let lines = log_writer.take();
     let written = |entity: &str, event: &str| {
         let texts = lines.iter().map(|line| String::from_utf8_lossy(line));
         texts.filter(|text| text.starts_with(&format!("{{\"e\":\"{entity}_")) && text.contains(event)).count() as u128

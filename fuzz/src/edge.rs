@@ -73,7 +73,7 @@ impl Default for Edge {
                 store,
                 clock: Arc::new(StillClock(AtomicU64::new(1))),
                 gateways: Vec::new(),
-                ledger: None,
+                charge_log: None,
                 threads: vec![Arc::new(|_| false)],
                 settings: NodeSettings::default(),
                 checkpoints: CheckpointSettings::default(),
@@ -87,7 +87,7 @@ impl Default for Edge {
         let admin = token(Bearer::Admin("fuzz".into()));
         let vendor = token(Bearer::Vendor(VendorId::from_uuid(KNOWN)));
         let state = HttpState {
-            engine: core.engine().clone(),
+            shop: core.shop().clone(),
             auth: auth.clone(),
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),

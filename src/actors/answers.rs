@@ -1,9 +1,9 @@
-//! Answers that have no record of their own: given at once, or counted while they wait for the lane. And by what a command is known again.
+//! Answers that have no record of their own: given at once, or counted while they wait for the log writer. And by what a command is known again.
 
-use crate::actors::engine::{Answered, Failure};
 use crate::actors::envelope::Edge;
 use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
+use crate::actors::shop::{Answered, Failure};
 use crate::limits;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering;
 /// Gives an answer that has no record of its own, while nobody else may have the store.
 pub(super) fn answer_now<E: Hosted>(node: &Node, edge: Edge<E>, answered: Answered<E::Reply>) {
     node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
-    (edge.reply)(if node.lane.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
+    (edge.reply)(if node.log_writer.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
 }
 
-/// An answer that waits for the lane, counted for as long as this lives.
+/// An answer that waits for the log writer, counted for as long as this lives.
 pub(super) struct Waiting {
     pub(super) node: Arc<Node>,
     /// How many waited before.
@@ -36,25 +36,25 @@ impl Drop for Waiting {
 }
 
 /// A request that waits until its entity has come so far.
-pub(super) struct Parked<E: Hosted> {
+pub(super) struct WaitingRequest<E: Hosted> {
     pub(super) edge: Edge<E>,
-    pub(super) _place: ParkedPlace,
+    pub(super) _place: WaitingPermit,
 }
 
-/// One of the places that a node has for parked requests, for as long as this lives.
-pub(super) struct ParkedPlace(Arc<Node>);
+/// One of the places that a node has for waiting requests, for as long as this lives.
+pub(super) struct WaitingPermit(Arc<Node>);
 
-impl ParkedPlace {
+impl WaitingPermit {
     /// A place, if there is one.
     pub(super) fn take(node: &Arc<Node>) -> Option<Self> {
         let place = Self(node.clone());
-        (node.parked.fetch_add(1, Ordering::Relaxed) < limits::PARKED).then_some(place)
+        (node.waiting.fetch_add(1, Ordering::Relaxed) < limits::REQUESTS_WAITING).then_some(place)
     }
 }
 
-impl Drop for ParkedPlace {
+impl Drop for WaitingPermit {
     fn drop(&mut self) {
-        self.0.parked.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

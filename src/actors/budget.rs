@@ -1,18 +1,18 @@
 //! What a checkout has of the node's budget, from the moment it is let in until its order has answered.
 
 use crate::actors::node::Node;
-use crate::actors::shares::Share;
+use crate::actors::permits::VendorPermit;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-/// Where the share of the vendors is put, in the cart's turn: only then it is known who they are.
-pub(super) type ShareOfBudget = Arc<OnceLock<Share>>;
+/// Where the vendors' permit is put, in the cart's turn: only then it is known who they are.
+pub(super) type PermitSlot = Arc<OnceLock<VendorPermit>>;
 
-/// Both guards of one checkout. They are a part of its question, in whatever mailbox or lane that is: so they end once,
+/// Both guards of one checkout. They are a part of its question, in whatever mailbox or log writer that is: so they end once,
 /// with the answer or with the question, and never with whoever asked.
 pub(super) struct Budget {
     _reserved: Reserved,
-    share: ShareOfBudget,
+    permit: PermitSlot,
 }
 
 impl Budget {
@@ -20,12 +20,12 @@ impl Budget {
     pub(super) fn reserve(node: &Arc<Node>, records: usize) -> (Self, usize) {
         let others = node.reserved.fetch_add(records, Ordering::Relaxed);
         let reserved = Reserved { node: node.clone(), records };
-        (Self { _reserved: reserved, share: Arc::default() }, others)
+        (Self { _reserved: reserved, permit: Arc::default() }, others)
     }
 
-    /// Where to put the share of the vendors.
-    pub(super) fn share(&self) -> ShareOfBudget {
-        self.share.clone()
+    /// Where to put the vendors' permit.
+    pub(super) fn permit(&self) -> PermitSlot {
+        self.permit.clone()
     }
 }
 
@@ -43,10 +43,10 @@ impl Drop for Reserved {
 
 #[cfg(test)]
 mod tests {
-    use crate::actors::engine::{CheckedOut, Engine, Failure};
     use crate::actors::envelope::Start;
     use crate::actors::node::{DecideHook, NodeSettings};
     use crate::actors::registry::Hosted;
+    use crate::actors::shop::{CheckedOut, Failure, Shop};
     use crate::actors::testing::{Answer, Bench, until};
     use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutDetails};
     use crate::domain::entity::{Owner, Principal};
@@ -83,16 +83,16 @@ mod tests {
     }
 
     /// A shop of one piece, and carts with it in them.
-    struct Shop {
+    struct Market {
         bench: Bench,
-        engine: Engine,
+        shop: Shop,
     }
 
     type Checkout<'a> = Pin<Box<dyn Future<Output = Result<CheckedOut, Failure>> + 'a>>;
 
-    impl Shop {
+    impl Market {
         async fn open(bench: Bench, carts: u128) -> Self {
-            let shop = Self { engine: bench.engine(), bench };
+            let market = Self { shop: bench.shop(), bench };
             let sku_of = NewSku { id: sku(), code: "S".into(), price_minor: 5, currency: Currency::BDT, on_hand: 1 };
             let product = NewProduct {
                 id: ProductId::from_uuid(Uuid::from_u128(902)),
@@ -101,26 +101,27 @@ mod tests {
                 category: None,
                 skus: vec![sku_of],
             };
-            shop.done::<Vendor>(vendor(), VendorCommand::Create { name: "V".into() }).await;
-            shop.done::<Vendor>(vendor(), VendorCommand::AddProduct { by: Principal::Staff, product }).await;
+            market.done::<Vendor>(vendor(), VendorCommand::Create { name: "V".into() }).await;
+            market.done::<Vendor>(vendor(), VendorCommand::AddProduct { by: Principal::Staff, product }).await;
             for number in 1..=carts {
                 let line = CartLine { sku: sku(), vendor: vendor(), title: "T".into(), quantity: 1, unit_price: 5 };
                 let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
-                shop.done::<Cart>(cart(number), create).await;
-                shop.done::<Cart>(
-                    cart(number),
-                    CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT, prices: Vec::new() },
-                )
-                .await;
+                market.done::<Cart>(cart(number), create).await;
+                market
+                    .done::<Cart>(
+                        cart(number),
+                        CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT, prices: Vec::new() },
+                    )
+                    .await;
             }
-            assert_eq!(shop.records(), 0);
-            shop
+            assert_eq!(market.records(), 0);
+            market
         }
 
         async fn done<E: Hosted>(&self, id: E::Id, command: E::Command) {
             let mut answer = self.bench.ask::<E>(id, command, None, PATIENCE);
             let answer: Answer<E> = loop {
-                self.bench.lane.let_go();
+                self.bench.log_writer.let_go();
                 if let Ok(answer) = tokio::time::timeout(Duration::from_millis(1), &mut answer).await {
                     break answer.expect("an answer");
                 }
@@ -145,7 +146,7 @@ mod tests {
                 hold_ms: 900_000,
                 payment_ms: 600_000,
             };
-            Box::pin(self.engine.checkout(buyer(number), cart(number), details, within, wait, None))
+            Box::pin(self.shop.checkout(buyer(number), cart(number), details, within, wait, None))
         }
 
         /// Lets a checkout in, and stops listening.
@@ -160,8 +161,8 @@ mod tests {
         }
 
         /// Whether a checkout at the vendor is under way.
-        fn has_share(&self) -> bool {
-            self.bench.node.shares.take([vendor()], 1).is_none()
+        fn has_permit(&self) -> bool {
+            self.bench.node.permits.take([vendor()], 1).is_none()
         }
 
         fn order_of(&self, number: u128) -> OrderId {
@@ -169,14 +170,14 @@ mod tests {
         }
 
         async fn all_is_free(&self) {
-            until("the budget to be given back", || self.records() == 0 && !self.has_share()).await;
+            until("the budget to be given back", || self.records() == 0 && !self.has_permit()).await;
         }
 
         /// Makes durable whatever comes, until nothing is set aside.
         async fn let_go(&self) {
             until("the budget to be given back", || {
-                self.bench.lane.let_go();
-                self.records() == 0 && !self.has_share()
+                self.bench.log_writer.let_go();
+                self.records() == 0 && !self.has_permit()
             })
             .await;
         }
@@ -195,41 +196,41 @@ mod tests {
 
     #[tokio::test]
     async fn what_an_abandoned_checkout_set_aside_is_kept_until_its_stock_is_held() {
-        let shop = Shop::open(Bench::new(), 1).await;
-        shop.abandoned(1, PATIENCE).await;
-        // The records of cart, order, vendor and order again wait for the lane: all is done but the commit.
-        until("the saga to come to its held stock", || shop.bench.lane.waiting() >= 4).await;
-        assert_eq!((shop.records(), shop.has_share()), (limits::RECORDS_PER_CHECKOUT, true));
-        shop.let_go().await;
+        let market = Market::open(Bench::new(), 1).await;
+        market.abandoned(1, PATIENCE).await;
+        // The records of cart, order, vendor and order again wait for the log writer: all is done but the commit.
+        until("the saga to come to its held stock", || market.bench.log_writer.waiting() >= 4).await;
+        assert_eq!((market.records(), market.has_permit()), (limits::RECORDS_PER_CHECKOUT, true));
+        market.let_go().await;
     }
 
     #[tokio::test]
     async fn what_abandoned_checkouts_set_aside_is_kept_until_one_is_refused_for_its_stock() {
-        let shop = Shop::open(Bench::new(), 2).await;
-        shop.abandoned(1, PATIENCE).await;
-        shop.abandoned(2, PATIENCE).await;
-        until("both to be recorded", || shop.bench.lane.waiting() >= 8).await;
-        assert_eq!((shop.records(), shop.has_share()), (2 * limits::RECORDS_PER_CHECKOUT, true));
-        shop.let_go().await;
+        let market = Market::open(Bench::new(), 2).await;
+        market.abandoned(1, PATIENCE).await;
+        market.abandoned(2, PATIENCE).await;
+        until("both to be recorded", || market.bench.log_writer.waiting() >= 8).await;
+        assert_eq!((market.records(), market.has_permit()), (2 * limits::RECORDS_PER_CHECKOUT, true));
+        market.let_go().await;
     }
 
     #[tokio::test]
     async fn a_checkout_that_its_cart_refuses_gives_its_budget_back() {
-        let shop = Shop::open(Bench::new(), 1).await;
-        shop.abandoned(2, PATIENCE).await;
-        shop.all_is_free().await;
-        let told = shop.checkout(2, PATIENCE, None).await.map(|answer| answer.outcome);
+        let market = Market::open(Bench::new(), 1).await;
+        market.abandoned(2, PATIENCE).await;
+        market.all_is_free().await;
+        let told = market.checkout(2, PATIENCE, None).await.map(|answer| answer.outcome);
         assert_eq!(told, Ok(Err(Reject::CartUnknown)));
-        assert_eq!((shop.records(), shop.has_share()), (0, false), "with the answer, not after it");
+        assert_eq!((market.records(), market.has_permit()), (0, false), "with the answer, not after it");
     }
 
     #[tokio::test]
     async fn a_checkout_that_is_not_delivered_gives_its_budget_back() {
         let settings = NodeSettings { mailbox_depth: 0, ..NodeSettings::default() };
-        let shop = Shop::open(Bench::with_settings(settings), 1).await;
-        let told = shop.checkout(1, PATIENCE, None).await;
+        let market = Market::open(Bench::with_settings(settings), 1).await;
+        let told = market.checkout(1, PATIENCE, None).await;
         assert!(matches!(told, Err(Failure::Overloaded { .. })), "{told:?}");
-        assert_eq!((shop.records(), shop.has_share()), (0, false));
+        assert_eq!((market.records(), market.has_permit()), (0, false));
     }
 
     #[tokio::test]
@@ -241,31 +242,31 @@ mod tests {
                 let _ = gone.lock().map(|gone| gone.recv());
             }
         };
-        let shop = Shop::open(Bench::with_hook(Some(Arc::new(hook))), 2).await;
+        let market = Market::open(Bench::with_hook(Some(Arc::new(hook))), 2).await;
         // The one thread of the actors is held up, until this goes: before the shop does, should the test fail.
         let go = go;
         let remove = CartCommand::RemoveLine { by: buyer(2), sku: sku(), prices: Vec::new() };
-        let _held_up = shop.bench.ask::<Cart>(cart(2), remove, None, PATIENCE);
-        let told = shop.checkout(1, Duration::from_millis(20), None).await;
+        let _held_up = market.bench.ask::<Cart>(cart(2), remove, None, PATIENCE);
+        let told = market.checkout(1, Duration::from_millis(20), None).await;
         assert_eq!(told, Err(Failure::OutcomeUnknown));
-        assert_eq!(shop.records(), limits::RECORDS_PER_CHECKOUT, "it is still in the mailbox");
+        assert_eq!(market.records(), limits::RECORDS_PER_CHECKOUT, "it is still in the mailbox");
         drop(go);
-        shop.all_is_free().await;
+        market.all_is_free().await;
     }
 
     #[tokio::test]
     async fn a_checkout_that_panics_gives_its_budget_back_each_time() {
-        let shop = Shop::open(Bench::with_hook(panics_at("CheckOut", 0)), 1).await;
+        let market = Market::open(Bench::with_hook(panics_at("CheckOut", 0)), 1).await;
         let mut told = VecDeque::new();
         while told.len() < 2 {
-            let mut checkout = pin!(shop.checkout(1, PATIENCE, None));
+            let mut checkout = pin!(market.checkout(1, PATIENCE, None));
             told.push_back(loop {
-                shop.bench.lane.let_go();
+                market.bench.log_writer.let_go();
                 if let Ok(told) = tokio::time::timeout(Duration::from_millis(1), &mut checkout).await {
                     break told.map(|answer| answer.outcome);
                 }
             });
-            assert_eq!((shop.records(), shop.has_share()), (0, false));
+            assert_eq!((market.records(), market.has_permit()), (0, false));
         }
         assert_eq!(told.pop_front(), Some(Err(Failure::Restarting)));
         assert_eq!(told.pop_back(), Some(Ok(Err(Reject::CommandPoisoned))), "{told:?}");
@@ -273,58 +274,58 @@ mod tests {
 
     #[tokio::test]
     async fn a_checkout_whose_order_never_comes_to_be_keeps_its_budget_as_long_as_it_may_wait() {
-        let shop = Shop::open(Bench::with_hook(panics_at("Place", 0)), 1).await;
-        let timers = tokio::spawn(shop.bench.node.clone().run_timers());
-        shop.abandoned(1, Duration::from_millis(500)).await;
+        let market = Market::open(Bench::with_hook(panics_at("Place", 0)), 1).await;
+        let timers = tokio::spawn(market.bench.node.clone().run_timers());
+        market.abandoned(1, Duration::from_millis(500)).await;
         until("the order to be asked", || {
-            shop.bench.lane.let_go();
-            shop.bench.node.is_live(crate::domain::ids::EntityId::entity(shop.order_of(1)))
+            market.bench.log_writer.let_go();
+            market.bench.node.is_live(crate::domain::ids::EntityId::entity(market.order_of(1)))
         })
         .await;
-        assert_eq!((shop.records(), shop.has_share()), (limits::RECORDS_PER_CHECKOUT, true));
-        shop.let_go().await;
+        assert_eq!((market.records(), market.has_permit()), (limits::RECORDS_PER_CHECKOUT, true));
+        market.let_go().await;
         timers.abort();
     }
 
     #[tokio::test]
     async fn a_checkout_whose_order_is_quarantined_gives_its_budget_back() {
-        let shop = Shop::open(Bench::new(), 1).await;
-        let order = shop.bench.node.start::<Order>(shop.order_of(1), Start::Quarantined).expect("it starts");
-        Order::slots(&shop.bench.node.registry).insert(shop.order_of(1), order);
-        let told = shop.checkout(1, PATIENCE, None).await;
+        let market = Market::open(Bench::new(), 1).await;
+        let order = market.bench.node.start::<Order>(market.order_of(1), Start::Quarantined).expect("it starts");
+        Order::slots(&market.bench.node.registry).insert(market.order_of(1), order);
+        let told = market.checkout(1, PATIENCE, None).await;
         assert_eq!(told, Err(Failure::Quarantined));
-        shop.all_is_free().await;
+        market.all_is_free().await;
     }
 
     #[tokio::test]
     async fn what_is_set_aside_ends_with_the_node() {
-        let shop = Shop::open(Bench::new(), 1).await;
-        shop.abandoned(1, PATIENCE).await;
-        until("the saga to come to its held stock", || shop.bench.lane.waiting() >= 4).await;
-        shop.bench.lane.forget();
-        shop.all_is_free().await;
+        let market = Market::open(Bench::new(), 1).await;
+        market.abandoned(1, PATIENCE).await;
+        until("the saga to come to its held stock", || market.bench.log_writer.waiting() >= 4).await;
+        market.bench.log_writer.forget();
+        market.all_is_free().await;
         // And while it waits at an order.
-        let shop = Shop::open(Bench::with_hook(panics_at("StockHeld", 0)), 1).await;
-        shop.abandoned(1, PATIENCE).await;
+        let market = Market::open(Bench::with_hook(panics_at("StockHeld", 0)), 1).await;
+        market.abandoned(1, PATIENCE).await;
         // Cart, order and vendor have their records there, and the order, which panicked, waits for its own.
-        until("the order to start again", || shop.bench.lane.waiting() >= 4).await;
-        assert_eq!((shop.records(), shop.has_share()), (limits::RECORDS_PER_CHECKOUT, true));
-        shop.bench.lane.forget();
-        shop.engine.close().await;
-        shop.all_is_free().await;
+        until("the order to start again", || market.bench.log_writer.waiting() >= 4).await;
+        assert_eq!((market.records(), market.has_permit()), (limits::RECORDS_PER_CHECKOUT, true));
+        market.bench.log_writer.forget();
+        market.shop.close().await;
+        market.all_is_free().await;
     }
 
     /// With a wait to come the second question holds nothing, and so does one for an order that is there.
     #[tokio::test]
     async fn who_waits_for_a_payment_or_for_an_order_that_is_there_has_nothing_set_aside() {
-        let shop = Shop::open(Bench::new(), 1).await;
-        let mut first = shop.checkout(1, PATIENCE, Some(PATIENCE));
+        let market = Market::open(Bench::new(), 1).await;
+        let mut first = market.checkout(1, PATIENCE, Some(PATIENCE));
         assert!(poll!(&mut first).is_pending());
-        until("the saga to come to its held stock", || shop.bench.lane.waiting() >= 4).await;
-        shop.abandoned(1, PATIENCE).await;
-        until("the second to ask the order", || shop.records() == limits::RECORDS_PER_CHECKOUT).await;
-        shop.let_go().await;
+        until("the saga to come to its held stock", || market.bench.log_writer.waiting() >= 4).await;
+        market.abandoned(1, PATIENCE).await;
+        until("the second to ask the order", || market.records() == limits::RECORDS_PER_CHECKOUT).await;
+        market.let_go().await;
         assert!(poll!(&mut first).is_pending(), "it waits for its payment");
-        assert_eq!((shop.records(), shop.has_share()), (0, false));
+        assert_eq!((market.records(), market.has_permit()), (0, false));
     }
 }

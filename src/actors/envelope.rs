@@ -1,13 +1,13 @@
 //! What an actor can be sent, and how it comes by its state.
 
-use crate::actors::engine::{ActorView, Answered, Failure};
 use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
+use crate::actors::shop::{ActorView, Answered, Failure};
 use crate::actors::state::Built;
 use crate::domain::entity::EffectKey;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
-use crate::ports::{Captured, History};
+use crate::ports::{EntityDelta, History};
 use actix::Message;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub struct Edge<E: Hosted> {
     pub sent: Instant,
     /// Asked before anything is decided, with the entity as it is: whether the node takes this on.
     pub admit: Option<Admit<E>>,
-    /// Whether the reply stays on the node, to a command that comes after in the lane's order: then it need not wait.
+    /// Whether the reply stays on the node, to a command that comes after in the log writer's order: then it need not wait.
     pub inner: bool,
     pub reply: ReplyTo<E::Reply>,
 }
@@ -54,10 +54,10 @@ pub enum Envelope<E: Hosted> {
     /// It may be time for something.
     Wake,
     /// A checkpoint wants what changed.
-    Capture(oneshot::Sender<Option<Captured>>),
+    Delta(oneshot::Sender<Option<EntityDelta>>),
     /// A checkpoint holds this version.
     Checkpointed(u64),
-    /// Rows of it are missing in the read tables: the next capture gives all of them.
+    /// Rows of it are missing in the read tables: the next delta gives all of them.
     GiveAllRows,
     /// An administrator looks.
     Inspect(oneshot::Sender<ActorView>),

@@ -1,21 +1,21 @@
 //! The actors: one generic shell that runs every kind of entity, the registry that starts and stops them, and what they need around them.
 //!
-//! Only this room knows actix. It sees the journal as [`crate::ports::Lane`] and everything else through ports too.
+//! Only this room knows actix. It sees the journal as [`crate::ports::LogWriter`] and everything else through ports too.
 
 mod answers;
 mod arbiters;
 mod budget;
-pub mod directory;
-pub mod engine;
+pub mod catalog;
 mod envelope;
 mod gate;
 mod metrics;
 mod node;
 mod payments;
+mod permits;
 mod registry;
 mod sent;
-mod shares;
 mod shell;
+pub mod shop;
 mod state;
 mod stuck;
 #[cfg(test)]
@@ -26,7 +26,7 @@ mod timers;
 mod wakes;
 
 pub use arbiters::{Arbiters, Thread};
-pub use engine::{Answered, Ask, CheckedOut, Engine, Failure};
 pub use node::{DecideHook, NodeParts, NodeSettings, Readiness};
 pub use registry::Hosted;
+pub use shop::{Answered, Ask, CheckedOut, Failure, Shop};
 pub use state::{Built, Rebuilt, build, build_any};

@@ -1,12 +1,12 @@
 //! What all actors of a node share, and how messages find their way.
 
 use crate::actors::arbiters::Thread;
-use crate::actors::directory::Directory;
+use crate::actors::catalog::CatalogCache;
 use crate::actors::envelope::{Activation, Envelope, Start};
 use crate::actors::metrics::{KindMetrics, PaymentMetrics, register};
 use crate::actors::payments::{Calls, Provider};
+use crate::actors::permits::VendorPermits;
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
-use crate::actors::shares::Shares;
 use crate::actors::shell::Shell;
 use crate::actors::state::{Built, Rebuilt, build_any};
 use crate::actors::timers::Timers;
@@ -19,7 +19,7 @@ use crate::domain::order::Order;
 use crate::domain::vendor::Vendor;
 use crate::limits;
 use crate::ports::{
-    Captured, Clock, Histories, History, Lane, PaymentGateway, Queries, Snapshots, StateSource, StoreError,
+    Clock, EntityDelta, Histories, History, LogWriter, PaymentGateway, Queries, Snapshots, StateSource, StoreError,
 };
 use crate::telemetry::names;
 use actix::dev::channel;
@@ -108,7 +108,7 @@ pub enum Readiness {
 /// What a node is made of.
 pub struct NodeParts {
     /// The journal's writer.
-    pub lane: Arc<dyn Lane>,
+    pub log_writer: Arc<dyn LogWriter>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
     /// The cached states.
@@ -136,7 +136,7 @@ type Launch = Box<dyn FnOnce() -> bool>;
 
 /// What all actors of a node share.
 pub struct Node {
-    pub(super) lane: Arc<dyn Lane>,
+    pub(super) log_writer: Arc<dyn LogWriter>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) snapshots: Arc<dyn Snapshots>,
     pub(super) histories: Arc<dyn Histories>,
@@ -148,7 +148,7 @@ pub struct Node {
     pub(super) on_decide: Option<DecideHook>,
     pub(super) as_of: Arc<AtomicI64>,
     pub(super) registry: Registry,
-    pub(super) directory: Arc<Directory>,
+    pub(super) catalog: Arc<CatalogCache>,
     pub(super) timers: Timers,
     /// The calls of providers that are under way.
     pub(super) calls: Arc<Calls>,
@@ -156,19 +156,19 @@ pub struct Node {
     loads: Semaphore,
     /// Actors that wait for a read of their own.
     pub(super) activations: AtomicUsize,
-    /// Answers without a record that wait in the lane for their entity's last record.
+    /// Answers without a record that wait in the log writer for their entity's last record.
     pub(super) answers_waiting: AtomicUsize,
     /// Requests that wait until their entity has come so far.
-    pub(super) parked: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
     /// Cuts off calls of gateways, and keeps new ones from being made.
-    pub(super) quiet: CancellationToken,
+    pub(super) outbound_calls: CancellationToken,
     /// Cuts off what waits outside of the node.
     pub(super) stop: CancellationToken,
     /// What waits outside of the node.
     pub(super) outside: TaskTracker,
     pub(super) payment_metrics: PaymentMetrics,
     /// What the vendors' checkouts under way have of the budget.
-    pub(super) shares: Arc<Shares>,
+    pub(super) permits: Arc<VendorPermits>,
     /// Records that admitted checkouts may still need.
     pub(super) reserved: AtomicUsize,
     readiness: AtomicU8,
@@ -184,7 +184,7 @@ impl Node {
         let stop = CancellationToken::new();
         register();
         Arc::new(Self {
-            lane: parts.lane,
+            log_writer: parts.log_writer,
             clock: parts.clock,
             snapshots: parts.snapshots,
             histories: parts.histories,
@@ -196,18 +196,18 @@ impl Node {
             on_decide: parts.on_decide,
             as_of: parts.as_of,
             registry: Registry::default(),
-            directory: Arc::new(Directory::default()),
+            catalog: Arc::new(CatalogCache::default()),
             timers: Timers::new(),
             calls: Arc::default(),
             loads: Semaphore::new(limits::LOADS_AT_ONCE),
             activations: AtomicUsize::new(0),
             answers_waiting: AtomicUsize::new(0),
-            parked: AtomicUsize::new(0),
-            quiet: stop.child_token(),
+            waiting: AtomicUsize::new(0),
+            outbound_calls: stop.child_token(),
             stop,
             outside: TaskTracker::new(),
             payment_metrics: PaymentMetrics::new(),
-            shares: Arc::default(),
+            permits: Arc::default(),
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),
             metrics: Kind::ALL.map(KindMetrics::new),
@@ -237,7 +237,7 @@ impl Node {
         match self.readiness.load(Ordering::Acquire) {
             1 => Readiness::Recovering,
             2 => Readiness::Draining,
-            _ if !self.lane.pressure().store_available => Readiness::StoreUnavailable,
+            _ if !self.log_writer.pressure().store_available => Readiness::StoreUnavailable,
             _ => Readiness::Ready,
         }
     }
@@ -312,7 +312,7 @@ impl Node {
     fn wake_if_it_waits(self: &Arc<Self>, entity: EntityRef, timer_slot: u64) {
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
-            if E::slots(&self.registry).get(&id).is_some_and(|slot| slot.shared.look.is_due(timer_slot)) {
+            if E::slots(&self.registry).get(&id).is_some_and(|slot| slot.shared.timer.is_due(timer_slot)) {
                 let _ = self.deliver_if_live::<E>(id, Envelope::Wake);
             }
         });
@@ -382,10 +382,10 @@ impl Node {
                 Ok(Rebuilt::Vendor(mut built)) => {
                     built.entity.suspend().iter().for_each(|breach| self.tell_suspended(breach));
                     for product in built.entity.product_rows() {
-                        self.directory.publish(Publication::Product(Box::new(product)));
+                        self.catalog.publish(Publication::Product(Box::new(product)));
                     }
                     for sku in built.entity.sku_rows() {
-                        self.directory.publish(Publication::Sku(Box::new(sku)));
+                        self.catalog.publish(Publication::Sku(Box::new(sku)));
                     }
                     vendors.push((EntityId::from_uuid(entity.uuid), built));
                 }
@@ -419,7 +419,7 @@ impl Node {
         metrics::counter!(names::BREACHES, "invariant" => breach.invariant).increment(1);
         tracing::error!(%breach, "an invariant is broken: the SKU is out of sale until someone has looked at it");
         if let Some(sku) = breach.sku {
-            self.directory.publish(Publication::Available { sku, available: 0 });
+            self.catalog.publish(Publication::Available { sku, available: 0 });
         }
     }
 
@@ -431,7 +431,7 @@ impl Node {
         };
         let (from, to) = (before.entity.status(), built.entity.status());
         if let Some(to) = to.filter(|_| from != to) {
-            self.directory.publish(Publication::OrderStatus { from, to });
+            self.catalog.publish(Publication::OrderStatus { from, to });
         }
     }
 
@@ -480,11 +480,11 @@ impl Node {
 
     /// Sets the gauges that nothing else sets.
     fn show_figures(&self) {
-        let pressure = self.lane.pressure();
+        let pressure = self.log_writer.pressure();
         metrics::gauge!(names::LANE_BACKLOG).set(pressure.records_in_flight as f64);
         metrics::gauge!(names::CHECKPOINT_LAG).set(pressure.records_since_checkpoint as f64);
-        metrics::gauge!(names::PARKED).set(self.parked.load(Ordering::Relaxed) as f64);
-        for (status, count) in self.directory.order_counts() {
+        metrics::gauge!(names::PARKED).set(self.waiting.load(Ordering::Relaxed) as f64);
+        for (status, count) in self.catalog.order_counts() {
             metrics::gauge!(names::ORDERS, "status" => status.name()).set(count as f64);
         }
     }
@@ -539,12 +539,12 @@ pub(super) struct States(pub(super) Arc<Node>);
 
 #[async_trait]
 impl StateSource for States {
-    async fn capture(&self, entity: EntityRef) -> Option<Captured> {
+    async fn delta(&self, entity: EntityRef) -> Option<EntityDelta> {
         let (send, receive) = oneshot::channel();
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
             // An entity with records after the checkpoint is in memory; should its actor have died, it is made anew from the journal.
-            self.0.deliver_if_live::<E>(id, Envelope::Capture(send)).ok()?;
+            self.0.deliver_if_live::<E>(id, Envelope::Delta(send)).ok()?;
         });
         receive.await.ok().flatten()
     }
@@ -582,8 +582,8 @@ mod tests {
                 bench.ask::<Cart>(id, crate::domain::cart::CartCommand::Create { owner, currency }, None, PATIENCE)
             })
             .collect();
-        until("all to be recorded", || bench.lane.waiting() == answers.len()).await;
-        bench.lane.let_go();
+        until("all to be recorded", || bench.log_writer.waiting() == answers.len()).await;
+        bench.log_writer.let_go();
         for answer in answers {
             assert!(answer.await.is_ok_and(|answer| answer.is_ok()));
         }

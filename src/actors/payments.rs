@@ -9,7 +9,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderCommand, PaymentChoice};
 use crate::domain::reject::Reject;
 use crate::limits;
-use crate::ports::{ChargeOutcome, PaymentGateway, Place, VoidOutcome};
+use crate::ports::{ChargeOutcome, PaymentGateway, Position, VoidOutcome};
 use foldhash::HashSet;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -85,12 +85,12 @@ impl Node {
 
     /// Calls the gateway once everything up to `after` is durable. Whatever comes of it comes back to the order as a command. A call that is
     /// under way is not made a second time: its answer comes.
-    pub(super) fn pay(self: &Arc<Self>, call: PaymentCall, void: bool, key: EffectKey, after: Place) {
+    pub(super) fn pay(self: &Arc<Self>, call: PaymentCall, void: bool, key: EffectKey, after: Position) {
         let Some(under_way) = self.calls.begin((call.order, void)) else {
             return;
         };
         let node = self.clone();
-        self.lane.when_durable(
+        self.log_writer.when_durable(
             after,
             Box::new(move || {
                 let (outside, runtime) = (node.outside.clone(), node.runtime.clone());
@@ -98,7 +98,7 @@ impl Node {
                     async move {
                         let order = call.order;
                         // A call that is cut off is made again after the next start.
-                        let call = node.quiet.run_until_cancelled(node.call_gateway(&call, void));
+                        let call = node.outbound_calls.run_until_cancelled(node.call_gateway(&call, void));
                         let Some(answer) = call.await else { return };
                         // Whoever hears that there was no answer may ask again at once.
                         drop(under_way);
@@ -131,7 +131,7 @@ impl Node {
                     let (node, gate) = (self.clone(), gate.clone());
                     let drive = async move {
                         let drive = gate.drive(|wish| node.is_wanted(wish));
-                        node.quiet.run_until_cancelled(drive).await;
+                        node.outbound_calls.run_until_cancelled(drive).await;
                     };
                     self.outside.spawn_on(drive, &self.runtime);
                 }
@@ -204,21 +204,21 @@ mod tests {
         let node = &bench.node;
         let ask = |void| {
             let (call, key) = call(1);
-            node.pay(call, void, key, Place::TAIL);
+            node.pay(call, void, key, Position::TAIL);
         };
         for _ in 0..3 {
             ask(false);
         }
-        assert_eq!(bench.lane.waiting(), 1, "the first waits for the store");
-        bench.lane.let_go();
+        assert_eq!(bench.log_writer.waiting(), 1, "the first waits for the store");
+        bench.log_writer.let_go();
         bench.world.called.notified().await;
         for _ in 0..3 {
             ask(false);
         }
-        assert_eq!(bench.lane.waiting(), 0, "the first waits for the gateway");
+        assert_eq!(bench.log_writer.waiting(), 0, "the first waits for the gateway");
         ask(true);
-        assert_eq!(bench.lane.waiting(), 1, "a void is another call");
-        bench.lane.let_go();
+        assert_eq!(bench.log_writer.waiting(), 1, "a void is another call");
+        bench.log_writer.let_go();
         bench.world.called.notified().await;
         assert_eq!(bench.world.calls.load(Ordering::SeqCst), 2);
         // The gateway's time is over: now it may be asked again.
@@ -226,18 +226,18 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         ask(false);
-        assert_eq!(bench.lane.waiting(), 1);
+        assert_eq!(bench.log_writer.waiting(), 1);
     }
 
-    /// A call that the lane lets go of, as it does when it is closed, is not under way.
+    /// A call that the log writer lets go of, as it does when it is closed, is not under way.
     #[tokio::test]
     async fn a_call_that_is_dropped_may_be_made_again() {
         let bench = Bench::new();
         for _ in 0..2 {
             let (call, key) = call(1);
-            bench.node.pay(call, false, key, Place::TAIL);
-            assert_eq!(bench.lane.waiting(), 1);
-            bench.lane.forget();
+            bench.node.pay(call, false, key, Position::TAIL);
+            assert_eq!(bench.log_writer.waiting(), 1);
+            bench.log_writer.forget();
         }
     }
 
@@ -247,8 +247,8 @@ mod tests {
 
     fn asks(bench: &Bench, number: u128, void: bool) {
         let (call, key) = call(number);
-        bench.node.pay(call, void, key, Place::TAIL);
-        bench.lane.let_go();
+        bench.node.pay(call, void, key, Position::TAIL);
+        bench.log_writer.let_go();
     }
 
     /// A stop does not wait for what is held back, and makes none of it.
@@ -257,7 +257,7 @@ mod tests {
         let bench = slow_bench();
         (1..=50).for_each(|number| asks(&bench, number, false));
         bench.world.called.notified().await;
-        bench.node.quiet.cancel();
+        bench.node.outbound_calls.cancel();
         while !bench.node.calls.under_way.lock().is_empty() {
             tokio::task::yield_now().await;
         }

@@ -5,7 +5,7 @@
 
 use crate::actors::envelope::{Deliver, Envelope, Start};
 use crate::actors::shell::Shell;
-use crate::actors::timers::Look;
+use crate::actors::timers::ActorTimer;
 use crate::domain::cart::Cart;
 use crate::domain::entity::Entity;
 use crate::domain::order::Order;
@@ -29,7 +29,7 @@ pub struct SlotShared {
     /// Whether it was asked to leave since that message, and could not.
     pub stayed: AtomicBool,
     /// When the node's timer will look at it.
-    pub look: Look,
+    pub timer: ActorTimer,
 }
 
 /// An actor in memory.
@@ -175,7 +175,7 @@ impl Registry {
     }
 
     /// Removes an actor that nobody has sent anything to since it looked; whether it was removed.
-    pub fn leave<E: Hosted>(&self, id: E::Id, shared: &Arc<SlotShared>) -> bool {
+    pub fn evict<E: Hosted>(&self, id: E::Id, shared: &Arc<SlotShared>) -> bool {
         let unwanted =
             |slot: &Slot<E>| Arc::ptr_eq(&slot.shared, shared) && slot.shared.depth.load(Ordering::Acquire) == 0;
         E::slots(self).remove_if(&id, |_, slot| unwanted(slot)).is_some()

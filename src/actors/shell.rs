@@ -1,16 +1,16 @@
 //! The shell: the one actor that runs every kind of entity.
 //!
 //! One turn takes one message: it looks up whether the command was answered before, decides, applies, appends the record together with its replies to the
-//! lane, and sends the effects that stay on the node. Nothing fails after the append. A panic in a turn throws the state away; it is
+//! log writer, and sends the effects that stay on the node. Nothing fails after the append. A panic in a turn throws the state away; it is
 //! made anew from the journal, with the same mailbox.
 
-use crate::actors::answers::{Parked, ParkedPlace, Waiting, answer_now, hash_of};
-use crate::actors::engine::{ActorView, Answered, Failure};
+use crate::actors::answers::{Waiting, WaitingPermit, WaitingRequest, answer_now, hash_of};
 use crate::actors::envelope::{Deliver, Edge, Envelope, Given, NotLetIn, Start};
 use crate::actors::metrics::{TURN, broken, shed};
 use crate::actors::node::Node;
 use crate::actors::registry::{Hosted, SlotShared};
 use crate::actors::sent::Sent;
+use crate::actors::shop::{ActorView, Answered, Failure};
 use crate::actors::state::{Built, build};
 use crate::actors::wakes::Read;
 use crate::domain::backoff::backoff_ms;
@@ -21,7 +21,7 @@ use crate::domain::record::{KeptAnswer, Record};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::{Append, Captured, History, Place};
+use crate::ports::{Append, EntityDelta, History, Position};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -52,10 +52,10 @@ pub struct Shell<E: Hosted> {
     slot: Arc<SlotShared>,
     life: Life<E>,
     /// Requests that wait for the entity to come so far.
-    parked: Vec<Parked<E>>,
+    waiting: Vec<WaitingRequest<E>>,
     sent: Sent,
-    /// The place of its newest record in the lane.
-    last_place: Place,
+    /// The place of its newest record in the log writer.
+    last_position: Position,
     /// The version a checkpoint holds.
     checkpointed: u64,
     /// Whether it began without anything in the store, and no checkpoint has asked for it since.
@@ -73,9 +73,9 @@ impl<E: Hosted> Shell<E> {
             node,
             slot,
             life: Life::Starting(Some(start)),
-            parked: Vec::new(),
+            waiting: Vec::new(),
             sent: Sent::default(),
-            last_place: Place::default(),
+            last_position: Position::default(),
             checkpointed: 0,
             fresh: false,
             suspects: Vec::new(),
@@ -92,7 +92,7 @@ impl<E: Hosted> Shell<E> {
             Envelope::Peer(command) => self.on_peer(command, ctx),
             Envelope::NotAnswered(key) => self.on_not_answered(key),
             Envelope::Wake => self.on_wake(ctx),
-            Envelope::Capture(reply) => self.on_capture(reply),
+            Envelope::Delta(reply) => self.on_delta(reply),
             Envelope::Checkpointed(version) => self.checkpointed = self.checkpointed.max(version),
             Envelope::GiveAllRows => {
                 if let Life::Up(built) = &mut self.life {
@@ -117,9 +117,9 @@ impl<E: Hosted> Shell<E> {
             return (edge.reply)(Err(Failure::Quarantined));
         };
         if let Some(key) = edge.key {
-            let parked = self.parked.iter().find_map(|parked| parked.edge.key.filter(|other| other.key == key.key));
+            let waiting = self.waiting.iter().find_map(|waiting| waiting.edge.key.filter(|other| other.key == key.key));
             let kept = built.answers.get(key.key, node.clock.now());
-            if kept.map(|kept| kept.key).or(parked).is_some_and(|first| first.body != key.body) {
+            if kept.map(|kept| kept.key).or(waiting).is_some_and(|first| first.body != key.body) {
                 return self.give(edge, Err(Reject::IdempotencyKeyReused), false);
             }
             if let Some(kept) = kept {
@@ -167,17 +167,17 @@ impl<E: Hosted> Shell<E> {
 
     /// Lets a request wait until the entity has come so far, unless too many do.
     fn park(&mut self, edge: Edge<E>) {
-        if self.parked.len() >= limits::PARKED_PER_ACTOR {
+        if self.waiting.len() >= limits::REQUESTS_WAITING_PER_ACTOR {
             self.forget_expired();
         }
-        let room = self.parked.len() < limits::PARKED_PER_ACTOR;
-        match room.then(|| ParkedPlace::take(&self.node)).flatten() {
-            Some(place) => {
+        let room = self.waiting.len() < limits::REQUESTS_WAITING_PER_ACTOR;
+        match room.then(|| WaitingPermit::take(&self.node)).flatten() {
+            Some(position) => {
                 // Most have one at most, and an order lives long after it: no room is kept for more.
-                self.parked.reserve_exact(1);
+                self.waiting.reserve_exact(1);
                 // Its time may be over before it is answered: then it is let go, with what it has of the node's budget.
-                self.node.timers.register(self.id.entity(), &self.slot.look, edge.deadline);
-                self.parked.push(Parked { edge, _place: place });
+                self.node.timers.register(self.id.entity(), &self.slot.timer, edge.deadline);
+                self.waiting.push(WaitingRequest { edge, _place: position });
             }
             None => {
                 shed("parked");
@@ -257,7 +257,7 @@ impl<E: Hosted> Shell<E> {
             if let Some(hook) = &node.on_decide {
                 hook(entity_ref, command);
             }
-            entity.prepare(command, &*node.directory);
+            entity.prepare(command, &*node.catalog);
             let events = entity.decide(command, now)?;
             for event in &events {
                 entity.apply(event, now);
@@ -287,24 +287,24 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    /// Appends what was decided, with its replies, to the lane; then sends what stays on the node.
+    /// Appends what was decided, with its replies, to the log writer; then sends what stays on the node.
     fn record(&mut self, now: Timestamp, events: Vec<E::Event>, mut replies: Replies<E>) {
         let Life::Up(built) = &mut self.life else {
             return;
         };
         if !events.is_empty() {
             let mut index = 0;
-            while index < self.parked.len() {
-                match built.entity.reply(&self.parked[index].edge.command, false) {
+            while index < self.waiting.len() {
+                match built.entity.reply(&self.waiting[index].edge.command, false) {
                     Some(outcome) => {
-                        let edge = self.parked.swap_remove(index).edge;
+                        let edge = self.waiting.swap_remove(index).edge;
                         replies.push((edge, Answered { outcome, replayed: false }));
                     }
                     None => index += 1,
                 }
             }
-            if self.parked.is_empty() {
-                self.parked = Vec::new();
+            if self.waiting.is_empty() {
+                self.waiting = Vec::new();
             }
         }
         let mut kept = Vec::new();
@@ -335,7 +335,7 @@ impl<E: Hosted> Shell<E> {
             replies.into_iter().partition(|(edge, answered)| edge.inner && answered.outcome.is_ok());
         let on_durable = self.on_durable(publications, outer);
         let append = Append { entity, version: record.version, record: line, on_durable };
-        self.last_place = self.node.lane.append(append);
+        self.last_position = self.node.log_writer.append(append);
         self.send_effects(now, minted);
         for (edge, answered) in inner {
             (edge.reply)(Ok(answered));
@@ -349,7 +349,7 @@ impl<E: Hosted> Shell<E> {
         let node = self.node.clone();
         Some(Box::new(move || {
             for publication in publications {
-                node.directory.publish(publication);
+                node.catalog.publish(publication);
             }
             for (edge, answered) in replies {
                 node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
@@ -364,7 +364,7 @@ impl<E: Hosted> Shell<E> {
         if edge.inner && answered.outcome.is_ok() {
             return (edge.reply)(Ok(answered));
         }
-        if self.node.lane.is_durable(self.last_place) {
+        if self.node.log_writer.is_durable(self.last_position) {
             return answer_now(&self.node, edge, answered);
         }
         let waiting = Waiting::begin(self.node.clone());
@@ -372,16 +372,18 @@ impl<E: Hosted> Shell<E> {
             shed("answers_waiting");
             return (edge.reply)(Err(Failure::Overloaded { retry_after_s: 1 }));
         }
-        self.node.lane.when_durable(self.last_place, Box::new(move || answer_now(&waiting.node, edge, answered)));
+        self.node
+            .log_writer
+            .when_durable(self.last_position, Box::new(move || answer_now(&waiting.node, edge, answered)));
     }
 
-    /// Sends what is newly outstanding, and asks the node's timer for a look when something may be due.
+    /// Sends what is newly outstanding, and sets the actor's timer to when something may be due.
     fn send_effects(&mut self, now: Timestamp, minted: bool) {
         let Life::Up(built) = &self.life else { return };
         for key in self.sent.keep(built.entity.outstanding_at_once(now)) {
             self.send(key, 0, minted);
         }
-        self.ask_for_a_look(now);
+        self.set_timer(now);
     }
 
     fn send(&mut self, key: EffectKey, attempts: u32, minted: bool) {
@@ -403,8 +405,8 @@ impl<E: Hosted> Shell<E> {
         match effect {
             // Only the turn that mints an order's id knows that there is nothing to load.
             Effect::Tell(message) => self.node.tell(message, minted && key.step == Step::Place),
-            Effect::Charge(call) => self.node.pay(call, false, key, self.last_place),
-            Effect::Void(call) => self.node.pay(call, true, key, self.last_place),
+            Effect::Charge(call) => self.node.pay(call, false, key, self.last_position),
+            Effect::Void(call) => self.node.pay(call, true, key, self.last_position),
         }
     }
 
@@ -414,19 +416,19 @@ impl<E: Hosted> Shell<E> {
         Duration::from_millis(backoff_ms(first, longest, attempts, own))
     }
 
-    fn ask_for_a_look(&mut self, now: Timestamp) {
+    fn set_timer(&mut self, now: Timestamp) {
         let Life::Up(built) = &self.life else { return };
         let from_now =
             |at: Timestamp| Instant::now() + Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0));
         // A timer that has passed was heard, or `up` sees to it: what it waits for then is an effect.
         let timer = built.entity.timer().map(|(at, _)| at);
         let to_come = timer.filter(|at| *at > now).map(from_now);
-        let parked = self.parked.iter().map(|parked| parked.edge.deadline);
-        // What is to be asked and was not yet waits for the next look.
+        let waiting = self.waiting.iter().map(|waiting| waiting.edge.deadline);
+        // What is to be asked and was not yet waits for the next wake.
         let ask = built.entity.next_ask().map(from_now);
-        match self.sent.next().into_iter().chain(to_come).chain(parked).chain(ask).min() {
-            Some(next) => self.node.timers.register(self.id.entity(), &self.slot.look, next),
-            None if timer.is_none() => self.slot.look.unwanted(),
+        match self.sent.next().into_iter().chain(to_come).chain(waiting).chain(ask).min() {
+            Some(next) => self.node.timers.register(self.id.entity(), &self.slot.timer, next),
+            None if timer.is_none() => self.slot.timer.unwanted(),
             None => {}
         }
     }
@@ -435,7 +437,7 @@ impl<E: Hosted> Shell<E> {
         if let Some(attempts) = self.sent.attempts(key) {
             let wait = self.wait(key, RECALL_FROM_MS, limits::GATEWAY_BACKOFF_MS, attempts);
             self.sent.put_off(key, Instant::now() + wait);
-            self.ask_for_a_look(self.node.clock.now());
+            self.set_timer(self.node.clock.now());
         }
     }
 
@@ -469,7 +471,7 @@ impl<E: Hosted> Shell<E> {
 
     fn forget_expired(&mut self) {
         let present = Instant::now();
-        self.parked.retain(|parked| parked.edge.deadline > present);
+        self.waiting.retain(|waiting| waiting.edge.deadline > present);
     }
 
     /// Checks the invariants, and takes what breaks them out of service: the SKU alone, or else this entity.
@@ -487,22 +489,22 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    fn on_capture(&mut self, reply: oneshot::Sender<Option<Captured>>) {
+    fn on_delta(&mut self, reply: oneshot::Sender<Option<EntityDelta>>) {
         self.check_online();
         let Life::Up(built) = &mut self.life else {
             return drop(reply.send(None));
         };
-        let capture = built.capture();
-        let captured = Captured {
+        let delta = built.delta();
+        let delta = EntityDelta {
             entity: self.id.entity(),
             version: built.version,
             wake_at: built.entity.wake_at(self.node.clock.now()),
-            parts: capture.parts,
-            rows: capture.rows,
-            whole: capture.whole,
+            parts: delta.parts,
+            rows: delta.rows,
+            whole: delta.whole,
             fresh: std::mem::take(&mut self.fresh),
         };
-        self.node.lane.when_durable(self.last_place, Box::new(move || drop(reply.send(Some(captured)))));
+        self.node.log_writer.when_durable(self.last_position, Box::new(move || drop(reply.send(Some(delta)))));
     }
 
     fn inspect(&self) -> ActorView {
@@ -521,11 +523,11 @@ impl<E: Hosted> Shell<E> {
     }
 
     /// Leaves memory if nobody needs this actor and a checkpoint holds its state.
-    fn leave_if_unused(&mut self, because_idle: bool, ctx: &mut Context<Self>) {
+    fn evict_if_unused(&mut self, because_idle: bool, ctx: &mut Context<Self>) {
         let Life::Up(built) = &self.life else { return };
         let unwanted = built.version == 0 || because_idle || built.entity.has_ended();
-        let kept = built.version == self.checkpointed && self.sent.is_empty() && self.parked.is_empty();
-        if unwanted && kept && !built.entity.stays() && self.node.registry.leave::<E>(self.id, &self.slot) {
+        let kept = built.version == self.checkpointed && self.sent.is_empty() && self.waiting.is_empty();
+        if unwanted && kept && !built.entity.stays() && self.node.registry.evict::<E>(self.id, &self.slot) {
             self.node.count_passivation(E::KIND);
             ctx.stop();
         }
@@ -540,16 +542,16 @@ impl<E: Hosted> Shell<E> {
         self.fresh = false;
         self.sent.clear();
         let wait = Duration::from_millis(1 << restarts.min(10)).min(Duration::from_secs(1));
-        self.replay(self.last_place, wait, ctx);
+        self.replay(self.last_position, wait, ctx);
     }
 
     /// Makes the state of its snapshot and the records since, once everything up to `after` is durable.
-    fn replay(&self, after: Place, wait: Duration, ctx: &mut Context<Self>) {
+    fn replay(&self, after: Position, wait: Duration, ctx: &mut Context<Self>) {
         let (send, durable) = oneshot::channel();
-        self.node.lane.when_durable(after, Box::new(move || _ = send.send(())));
+        self.node.log_writer.when_durable(after, Box::new(move || _ = send.send(())));
         let (node, entity) = (self.node.clone(), self.entity_ref());
         let history = async move {
-            // The lane lets go of this when the process is stopping: then nothing matters any more.
+            // The log writer lets go of this when the process is stopping: then nothing matters any more.
             let _ = durable.await;
             tokio::time::sleep(wait).await;
             node.read_back(entity, true).await
@@ -588,7 +590,7 @@ impl<E: Hosted> Shell<E> {
         self.node.metrics(E::KIND).quarantines.increment(1);
         self.life = Life::Quarantined;
         self.sent.clear();
-        for Parked { edge, .. } in self.parked.drain(..) {
+        for WaitingRequest { edge, .. } in self.waiting.drain(..) {
             (edge.reply)(Err(Failure::Quarantined));
         }
     }
@@ -616,7 +618,7 @@ impl<E: Hosted> Shell<E> {
     fn up(&mut self, built: Box<Built<E>>) {
         let now = self.node.clock.now();
         if built.entity.timer().is_some_and(|(at, _)| at <= now) {
-            self.node.timers.register(self.entity_ref(), &self.slot.look, Instant::now());
+            self.node.timers.register(self.entity_ref(), &self.slot.timer, Instant::now());
         }
         self.life = Life::Up(built);
         self.send_effects(now, false);
@@ -668,7 +670,7 @@ impl<E: Hosted> Actor for Shell<E> {
                 self.wait_for(history, ctx);
             }
             // What its dead predecessor recorded may still be on its way to the journal.
-            Some(Start::Replay) | None => self.replay(Place::TAIL, Duration::ZERO, ctx),
+            Some(Start::Replay) | None => self.replay(Position::TAIL, Duration::ZERO, ctx),
         }
     }
 }
@@ -684,6 +686,6 @@ impl<E: Hosted> Handler<Deliver<E>> for Shell<E> {
             broken(TURN);
             self.start_anew(ctx);
         }
-        self.leave_if_unused(because_idle, ctx);
+        self.evict_if_unused(because_idle, ctx);
     }
 }

@@ -93,13 +93,13 @@ impl<E: Entity> Built<E> {
     }
 
     /// The changed parts of the state and of the kept answers.
-    pub fn capture(&mut self) -> crate::domain::entity::Capture {
-        let mut capture = self.entity.capture();
+    pub fn delta(&mut self) -> crate::domain::entity::Delta {
+        let mut delta = self.entity.delta();
         for key in std::mem::take(&mut self.answers.changed) {
             let state = self.answers.by_key.get(&key).and_then(|answer| json::written(answer).ok());
-            capture.parts.push(Part { name: format!("{ANSWER_PART}{key:032x}"), state });
+            delta.parts.push(Part { name: format!("{ANSWER_PART}{key:032x}"), state });
         }
-        capture
+        delta
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn a_snapshot_of_another_entity_makes_none() {
         fn own_and_other<E: Entity>(entity: E, own: E::Id, other: E::Id) -> (bool, bool) {
-            let parts = Built::<E> { entity, ..Built::new(own) }.capture().parts;
+            let parts = Built::<E> { entity, ..Built::new(own) }.delta().parts;
             let built = |id: E::Id| {
                 let snapshot = crate::ports::Snapshot { entity: id.entity(), version: 1, parts: parts.clone() };
                 build::<E>(id, &History { snapshot: Some(snapshot), records: Vec::new() }).is_ok()

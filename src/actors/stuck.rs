@@ -2,8 +2,8 @@
 //! for an answer is to
 //! be woken since then, and whoever waits for people at a moment of its own ([`FOR_SOMEONE`]).
 
-use crate::actors::engine::{Ask, Engine};
 use crate::actors::node::Node;
+use crate::actors::shop::{Ask, Shop};
 use crate::domain::entity::{FOR_SOMEONE, Principal};
 use crate::domain::ids::{EntityRef, Kind, OrderId};
 use crate::domain::order::{Order, OrderCommand, OrderReply, OrderView};
@@ -50,7 +50,7 @@ impl Node {
     }
 }
 
-impl Engine {
+impl Shop {
     /// Orders that are stuck, the longest first, after a place, and where the next page begins. A page may hold fewer
     /// than its limit.
     ///

@@ -1,10 +1,10 @@
-//! A node on a bench: its lane holds everything back until it is let go, and the world around it does as it is told.
+//! A node on a bench: its log writer holds everything back until it is let go, and the world around it does as it is told.
 
 use crate::actors::Arbiters;
-use crate::actors::engine::{Answered, Engine, Failure};
 use crate::actors::envelope::{Edge, Envelope};
 use crate::actors::node::{DecideHook, Node, NodeParts, NodeSettings, Readiness};
 use crate::actors::registry::Hosted;
+use crate::actors::shop::{Answered, Failure, Shop};
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId};
 use crate::domain::order::OrderStatus;
@@ -12,8 +12,8 @@ use crate::domain::record::IdempotencyKey;
 use crate::domain::rows::{OrderRow, ProductRow, Rows};
 use crate::domain::time::Timestamp;
 use crate::ports::{
-    Append, ChargeOutcome, Clock, Completion, Due, GatewayError, Histories, History, Lane, OrdersOf, PaymentGateway,
-    Place, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError, VoidOutcome,
+    Append, ChargeOutcome, Clock, Completion, Due, GatewayError, Histories, History, LogWriter, OrdersOf,
+    PaymentGateway, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError, VoidOutcome,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -29,15 +29,15 @@ pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + second * 1000)
 }
 
-/// A lane that holds everything back.
+/// A log writer that holds everything back.
 #[derive(Default)]
-pub(super) struct HeldLane {
+pub(super) struct HeldLogWriter {
     last: AtomicU64,
     durable: AtomicU64,
     held: Mutex<Vec<Completion>>,
 }
 
-impl HeldLane {
+impl HeldLogWriter {
     /// Records and barriers that wait.
     pub(super) fn waiting(&self) -> usize {
         self.held.lock().len()
@@ -50,23 +50,23 @@ impl HeldLane {
         held.into_iter().for_each(|then| then());
     }
 
-    /// Drops what waits, as a lane that is closed does.
+    /// Drops what waits, as a log writer that is closed does.
     pub(super) fn forget(&self) {
         self.held.lock().clear();
     }
 }
 
-impl Lane for HeldLane {
-    fn append(&self, append: Append) -> Place {
+impl LogWriter for HeldLogWriter {
+    fn append(&self, append: Append) -> Position {
         self.held.lock().push(append.on_durable.unwrap_or_else(|| Box::new(|| {})));
-        Place(self.last.fetch_add(1, Ordering::SeqCst) + 1)
+        Position(self.last.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
-    fn is_durable(&self, place: Place) -> bool {
-        self.durable.load(Ordering::SeqCst) >= place.0
+    fn is_durable(&self, position: Position) -> bool {
+        self.durable.load(Ordering::SeqCst) >= position.0
     }
 
-    fn when_durable(&self, after: Place, then: Completion) {
+    fn when_durable(&self, after: Position, then: Completion) {
         if self.is_durable(after) {
             then();
         } else {
@@ -190,9 +190,9 @@ impl Snapshots for World {
         self.read(entities).map(|()| Vec::new())
     }
     async fn due(&self, _: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError> {
-        let place = |(entity, at): Due| (at, entity);
+        let position = |(entity, at): Due| (at, entity);
         let due = self.due.lock();
-        let rest = due.iter().copied().filter(|due| after.is_none_or(|after| place(*due) > place(after)));
+        let rest = due.iter().copied().filter(|due| after.is_none_or(|after| position(*due) > position(after)));
         Ok(rest.take(limit as usize).collect())
     }
     async fn scan(&self, _: Option<EntityRef>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
@@ -254,7 +254,7 @@ pub(super) type Answer<E> = Result<Answered<<E as crate::domain::entity::Entity>
 /// The node, and what it stands on.
 pub(super) struct Bench {
     pub(super) node: Arc<Node>,
-    pub(super) lane: Arc<HeldLane>,
+    pub(super) log_writer: Arc<HeldLogWriter>,
     pub(super) world: Arc<World>,
     _arbiters: Arbiters,
 }
@@ -273,10 +273,10 @@ impl Bench {
     }
 
     fn with(on_decide: Option<DecideHook>, settings: NodeSettings) -> Self {
-        let (lane, world) = (Arc::new(HeldLane::default()), Arc::new(World::default()));
+        let (log_writer, world) = (Arc::new(HeldLogWriter::default()), Arc::new(World::default()));
         let arbiters = Arbiters::start(1).expect("a thread");
         let node = Node::new(NodeParts {
-            lane: lane.clone(),
+            log_writer: log_writer.clone(),
             clock: world.clone(),
             snapshots: world.clone(),
             histories: world.clone(),
@@ -288,13 +288,13 @@ impl Bench {
             on_decide,
             as_of: Arc::default(),
         });
-        Self { node, lane, world, _arbiters: arbiters }
+        Self { node, log_writer, world, _arbiters: arbiters }
     }
 
     /// The node as everything else sees it, ready for requests.
-    pub(super) fn engine(&self) -> Engine {
+    pub(super) fn shop(&self) -> Shop {
         self.node.set_readiness(Readiness::Ready);
-        Engine::on(self.node.clone())
+        Shop::on(self.node.clone())
     }
 
     pub(super) fn cart(&self, number: u128) -> EntityRef {

@@ -3,10 +3,10 @@
 mod silence;
 
 use crate::actors::answers::hash_of;
-use crate::actors::engine::{Ask, Failure};
 use crate::actors::envelope::{Envelope, Start};
 use crate::actors::node::NodeSettings;
 use crate::actors::registry::Hosted;
+use crate::actors::shop::{Ask, Failure};
 use crate::actors::testing::{Answer, Bench, until};
 use crate::domain::cart::{Cart, CartCommand, CheckoutDetails};
 use crate::domain::entity::{Owner, Principal};
@@ -16,7 +16,7 @@ use crate::domain::order::{Milestone, Order, OrderCommand};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::{Reject, Shortage};
 use crate::limits;
-use crate::ports::{Append, Lane};
+use crate::ports::{Append, LogWriter};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -47,14 +47,14 @@ async fn answers_that_wait_for_the_store_are_bounded() {
     let bench = Bench::new();
     let made = bench.ask::<Cart>(cart(1), create(), None, PATIENCE);
     let first = bench.ask::<Cart>(cart(1), get(), None, PATIENCE);
-    until("the record and the read to wait", || bench.lane.waiting() == 2).await;
+    until("the record and the read to wait", || bench.log_writer.waiting() == 2).await;
     assert_eq!(bench.node.answers_waiting.load(Ordering::SeqCst), 1);
     bench.node.answers_waiting.fetch_add(limits::ANSWERS_WAITING - 1, Ordering::SeqCst);
     let refused = heard(bench.ask::<Cart>(cart(1), get(), None, PATIENCE)).await;
     assert!(matches!(refused, Err(Failure::Overloaded { .. })), "{refused:?}");
     // Nothing of this one is on its way: it waits for nobody.
     assert!(heard(bench.ask::<Cart>(cart(2), get(), None, PATIENCE)).await.is_ok());
-    bench.lane.let_go();
+    bench.log_writer.let_go();
     assert!(heard(made).await.is_ok() && heard(first).await.is_ok());
     assert_eq!(bench.node.answers_waiting.load(Ordering::SeqCst), limits::ANSWERS_WAITING - 1, "it waits no more");
 }
@@ -104,12 +104,12 @@ async fn what_is_read_for_an_actor_is_read_while_its_thread_is_busy() {
 #[tokio::test]
 async fn a_successor_reads_the_journal_once_all_in_flight_is_durable() {
     let bench = Bench::new();
-    bench.lane.append(Append { entity: bench.cart(1), version: 1, record: Vec::new(), on_durable: None });
+    bench.log_writer.append(Append { entity: bench.cart(1), version: 1, record: Vec::new(), on_durable: None });
     let _successor = bench.node.start::<Cart>(cart(1), Start::Replay);
     let read = || bench.world.replays.load(Ordering::SeqCst);
-    until("the successor to do something", || bench.lane.waiting() == 2 || read() > 0).await;
-    assert_eq!(read(), 0, "it waits for the lane");
-    bench.lane.let_go();
+    until("the successor to do something", || bench.log_writer.waiting() == 2 || read() > 0).await;
+    assert_eq!(read(), 0, "it waits for the log writer");
+    bench.log_writer.let_go();
     until("the journal to be read", || read() == 1).await;
 }
 
@@ -123,9 +123,9 @@ async fn the_refusal_of_a_poisoned_command_is_kept_and_waits_until_it_is_durable
     for replayed in [false, true] {
         let mut asked = bench.ask::<Cart>(cart(1), create(), key, PATIENCE);
         if !replayed {
-            until("the refusal to be recorded", || bench.lane.waiting() == 1).await;
+            until("the refusal to be recorded", || bench.log_writer.waiting() == 1).await;
             assert!(asked.try_recv().is_err(), "it is not durable yet");
-            bench.lane.let_go();
+            bench.log_writer.let_go();
         }
         let answer = heard(asked).await.expect("a refusal is an answer");
         assert_eq!((answer.outcome, answer.replayed), (Err(Reject::CommandPoisoned), replayed));
@@ -179,17 +179,17 @@ async fn requests_whose_time_is_over_are_forgotten_when_memory_is_wanted_back() 
 #[tokio::test]
 async fn a_checkout_sets_aside_what_all_its_vendors_need() {
     let bench = Bench::new();
-    let engine = bench.engine();
+    let shop = bench.shop();
     let vendors = (1..=1 + limits::RECORDS_IN_FLIGHT as u128 / limits::RECORDS_PER_FURTHER_VENDOR as u128)
         .map(|number| VendorId::from_uuid(Uuid::from_u128(number)));
     let ask = || {
         let ask = Ask { within: Duration::from_millis(50), key: None, fresh: false };
-        engine.ask::<Cart>(cart(1), create(), ask)
+        shop.ask::<Cart>(cart(1), create(), ask)
     };
     assert_eq!(ask().await, Err(Failure::OutcomeUnknown), "it is let in, and nothing becomes durable");
-    let share = bench.node.shares.take(vendors, 1).expect("nobody else has any");
+    let permit = bench.node.permits.take(vendors, 1).expect("nobody else has any");
     assert!(matches!(ask().await, Err(Failure::Overloaded { .. })));
-    drop(share);
+    drop(permit);
     assert_eq!(ask().await, Err(Failure::OutcomeUnknown));
 }
 
@@ -223,12 +223,12 @@ async fn an_entity_that_panicked_and_cannot_be_read_back_is_quarantined() {
 async fn entities_on_their_way_into_memory_are_bounded() {
     const WAITING: usize = 40;
     let bench = Bench::with_settings(NodeSettings { activations: WAITING, ..NodeSettings::default() });
-    let (engine, world) = (bench.engine(), bench.world.clone());
+    let (shop, world) = (bench.shop(), bench.world.clone());
     world.hold_loads.store(true, Ordering::SeqCst);
     let ask = |number| {
-        let engine = engine.clone();
+        let shop = shop.clone();
         let ask = Ask { within: PATIENCE, key: None, fresh: false };
-        tokio::spawn(async move { engine.ask::<Cart>(cart(number), get(), ask).await })
+        tokio::spawn(async move { shop.ask::<Cart>(cart(number), get(), ask).await })
     };
     let mut asked = Vec::new();
     for number in 1..=WAITING {
@@ -251,7 +251,7 @@ async fn entities_on_their_way_into_memory_are_bounded() {
 /// Who repeats a question that is not answered yet has one of so many places; past them it is refused, here and on the
 /// whole node.
 #[tokio::test]
-async fn requests_that_are_parked_are_bounded_for_each_actor_and_in_all() {
+async fn requests_that_wait_are_bounded_for_each_actor_and_in_all() {
     const LONG: Duration = Duration::from_secs(600);
     let bench = Bench::new();
     let order = |number: u128| OrderId::from_uuid(Uuid::from_u128(number));
@@ -259,24 +259,25 @@ async fn requests_that_are_parked_are_bounded_for_each_actor_and_in_all() {
         let command = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
         bench.ask::<Order>(order(number), command, key.map(|key| IdempotencyKey { key, body: 1 }), within)
     };
-    let parked = || bench.node.parked.load(Ordering::SeqCst);
+    let count = || bench.node.waiting.load(Ordering::SeqCst);
     // Repeats of one key wait beside each other as others do.
     let keys = [None, Some(1)];
-    let waiting: Vec<_> = (0..limits::PARKED_PER_ACTOR).map(|number| ask(1, keys[number % 2], LONG)).collect();
-    until("all to be parked", || parked() == limits::PARKED_PER_ACTOR).await;
+    let waiting: Vec<_> =
+        (0..limits::REQUESTS_WAITING_PER_ACTOR).map(|number| ask(1, keys[number % 2], LONG)).collect();
+    until("all to wait", || count() == limits::REQUESTS_WAITING_PER_ACTOR).await;
     for key in keys {
         let refused = tokio::time::timeout(PATIENCE, ask(1, key, LONG)).await.expect("in time").expect("an answer");
         assert!(matches!(refused, Err(Failure::Overloaded { .. })), "{refused:?}");
     }
     // Others have places of their own, until the node has none.
     let other = ask(2, None, LONG);
-    until("the other to be parked", || parked() == limits::PARKED_PER_ACTOR + 1).await;
-    bench.node.parked.fetch_add(limits::PARKED - limits::PARKED_PER_ACTOR - 1, Ordering::SeqCst);
+    until("the other to wait", || count() == limits::REQUESTS_WAITING_PER_ACTOR + 1).await;
+    bench.node.waiting.fetch_add(limits::REQUESTS_WAITING - limits::REQUESTS_WAITING_PER_ACTOR - 1, Ordering::SeqCst);
     let refused = tokio::time::timeout(PATIENCE, ask(3, None, LONG)).await.expect("in time").expect("an answer");
     assert!(matches!(refused, Err(Failure::Overloaded { .. })), "{refused:?}");
     let details = CheckoutDetails { hold_ms: 1, payment_ms: 1, ..some_details() };
-    let checkout = bench.engine().checkout(Principal::Staff, cart(1), details, PATIENCE, None, None).await;
+    let checkout = bench.shop().checkout(Principal::Staff, cart(1), details, PATIENCE, None, None).await;
     assert!(matches!(checkout, Err(Failure::Overloaded { .. })), "nothing of it is recorded: {checkout:?}");
-    assert_eq!(bench.lane.waiting(), 0);
+    assert_eq!(bench.log_writer.waiting(), 0);
     drop((waiting, other));
 }

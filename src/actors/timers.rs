@@ -14,17 +14,17 @@ use tokio::time::Instant;
 /// The width of a slot.
 const SLOT: Duration = Duration::from_millis(25);
 
-/// What an actor and the timer both know of its next look. The actor says that it waits before it looks whether an entry is there; the timer
+/// What an actor and the timer both know of when it wakes next. The actor says that it waits before it looks whether an entry is there; the timer
 /// takes the entry before it asks whether the actor waits: in one order for all threads, so one of them always sees the other.
 #[derive(Default)]
-pub struct Look {
+pub struct ActorTimer {
     /// The slot of the earliest entry there is; 0 for none.
     slot: AtomicU64,
     /// Whether the actor waits for something.
     waits: AtomicBool,
 }
 
-impl Look {
+impl ActorTimer {
     /// The actor waits for nothing.
     pub(super) fn unwanted(&self) {
         self.waits.store(false, SeqCst);
@@ -49,15 +49,15 @@ impl Timers {
         Self { start: Instant::now(), slots: Mutex::new(BTreeMap::new()), earlier: Notify::new() }
     }
 
-    /// Asks for a look at `entity` at `at`, or up to a slot later, unless an earlier one is coming.
-    pub(super) fn register(&self, entity: EntityRef, look: &Look, at: Instant) {
+    /// Wakes `entity` at `at`, or up to a slot later, unless an earlier one is coming.
+    pub(super) fn register(&self, entity: EntityRef, timer: &ActorTimer, at: Instant) {
         let slot = (at.saturating_duration_since(self.start).as_millis() / SLOT.as_millis()) as u64 + 1;
-        look.waits.store(true, SeqCst);
-        let earliest = look.slot.load(SeqCst);
+        timer.waits.store(true, SeqCst);
+        let earliest = timer.slot.load(SeqCst);
         if earliest != 0 && earliest <= slot {
             return;
         }
-        look.slot.store(slot, SeqCst);
+        timer.slot.store(slot, SeqCst);
         let mut slots = self.slots.lock();
         let first = slots.first_key_value().is_none_or(|(first, _)| slot < *first);
         slots.entry(slot).or_default().push(entity);
@@ -67,7 +67,7 @@ impl Timers {
         }
     }
 
-    /// Waits until somebody may have to be looked at, and says who, with the slot that came up: see [`Look::is_due`].
+    /// Waits until somebody may have to be looked at, and says who, with the slot that came up: see [`ActorTimer::is_due`].
     pub(super) async fn due(&self) -> (u64, Vec<EntityRef>) {
         loop {
             let first = self.slots.lock().first_key_value().map(|(slot, _)| *slot);
@@ -103,8 +103,8 @@ mod tests {
     async fn an_earlier_wish_overtakes_a_later_one() {
         let timers = Timers::new();
         let start = Instant::now();
-        timers.register(entity(1), &Look::default(), start + Duration::from_secs(10));
-        timers.register(entity(2), &Look::default(), start + Duration::from_secs(1));
+        timers.register(entity(1), &ActorTimer::default(), start + Duration::from_secs(10));
+        timers.register(entity(2), &ActorTimer::default(), start + Duration::from_secs(1));
         assert_eq!(timers.due().await.1, [entity(2)]);
         assert!(start.elapsed() >= Duration::from_secs(1) && start.elapsed() < Duration::from_secs(2));
         assert_eq!(timers.due().await.1, [entity(1)]);
@@ -113,22 +113,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_actor_has_one_entry_until_it_comes_up_and_is_woken_only_while_it_waits() {
-        let (timers, look, start) = (Timers::new(), Look::default(), Instant::now());
+        let (timers, timer, start) = (Timers::new(), ActorTimer::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        timers.register(entity(1), &look, at(2));
-        timers.register(entity(1), &look, at(3));
+        timers.register(entity(1), &timer, at(2));
+        timers.register(entity(1), &timer, at(3));
         assert_eq!(timers.slots.lock().len(), 1, "the earlier one serves for both");
-        timers.register(entity(1), &look, at(1));
+        timers.register(entity(1), &timer, at(1));
         let (first, _) = timers.due().await;
-        assert!(look.is_due(first), "the earlier wish");
-        timers.register(entity(1), &look, at(4));
-        look.unwanted();
+        assert!(timer.is_due(first), "the earlier wish");
+        timers.register(entity(1), &timer, at(4));
+        timer.unwanted();
         let (second, _) = timers.due().await;
-        assert!(first < second && !look.is_due(second), "nothing is waited for any more");
+        assert!(first < second && !timer.is_due(second), "nothing is waited for any more");
         let (third, _) = timers.due().await;
-        assert!(second < third && !look.is_due(third));
-        timers.register(entity(1), &look, at(5));
+        assert!(second < third && !timer.is_due(third));
+        timers.register(entity(1), &timer, at(5));
         let (fourth, _) = timers.due().await;
-        assert!(look.is_due(fourth), "an entry that was passed over does not stand for a new wish");
+        assert!(timer.is_due(fourth), "an entry that was passed over does not stand for a new wish");
     }
 }

@@ -24,7 +24,7 @@
 //! No arrow leads back: what is declined, voided or refunded is never charged. Calls for one order never run at the same
 //! time: while a change is on its way to the disk, others wait for it and then look again.
 
-mod ledger;
+mod charge_log;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -34,9 +34,9 @@ use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
 use crate::files::Place;
-use crate::ports::{ChargeOutcome, Clock, GatewayError, Ledger, LedgerEntry, PaymentGateway, VoidOutcome};
+use crate::ports::{ChargeLog, ChargeLogEntry, ChargeOutcome, Clock, GatewayError, PaymentGateway, VoidOutcome};
 use async_trait::async_trait;
-use ledger::{Change, Contents, Refusal, Status};
+use charge_log::{Change, Contents, Refusal, Status};
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, BufReader};
@@ -49,10 +49,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use writer::{Attempt, Desk, State, Written, heard};
 
-/// The name of the ledger in the data directory.
-pub const LEDGER_FILE: &str = "sandbox-ledger.jsonl";
+/// The name of the charge log in the data directory.
+pub const CHARGE_LOG_FILE: &str = "sandbox-ledger.jsonl";
 
-/// Why the sandbox's ledger cannot be opened or read.
+/// Why the sandbox's charge log cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The file system failed.
@@ -88,20 +88,20 @@ impl SandboxError {
     }
 }
 
-/// Reads a ledger for tools: how each order stands, the oldest first. Takes no lock, so it works beside a running server; a last line that
+/// Reads a charge log for tools: how each order stands, the oldest first. Takes no lock, so it works beside a running server; a last line that
 /// is being written, or was torn by a crash, is left out.
 ///
 /// # Errors
 /// The file cannot be read (it is not there, for one) or is damaged.
-pub fn read_ledger(path: &Path) -> Result<Vec<LedgerEntry>, SandboxError> {
+pub fn read_charge_log(path: &Path) -> Result<Vec<ChargeLogEntry>, SandboxError> {
     let file = File::open(path).map_err(|source| SandboxError::io(path, source))?;
-    let Contents { book, .. } = ledger::read(BufReader::new(file), path)?;
-    let mut entries: Vec<LedgerEntry> = book.newest_first().collect();
+    let Contents { book, .. } = charge_log::read(BufReader::new(file), path)?;
+    let mut entries: Vec<ChargeLogEntry> = book.newest_first().collect();
     entries.reverse();
     Ok(entries)
 }
 
-/// The built-in payment gateway. One process at a time keeps a ledger; dropping the gateway writes what waits and frees it.
+/// The built-in payment gateway. One process at a time keeps a charge log; dropping the gateway writes what waits and frees it.
 pub struct SandboxGateway {
     desk: Arc<Desk>,
     clock: Arc<dyn Clock>,
@@ -129,13 +129,13 @@ enum VoidStep {
 }
 
 impl SandboxGateway {
-    /// Opens the ledger in `data_dir` (both are made when they are not there) and reads it. Blocks while it does.
+    /// Opens the charge log in `data_dir` (both are made when they are not there) and reads it. Blocks while it does.
     ///
     /// # Errors
-    /// Another process keeps the ledger, it is damaged, or it cannot be read or written.
+    /// Another process keeps the charge log, it is damaged, or it cannot be read or written.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, SandboxError> {
-        let path = data_dir.join(LEDGER_FILE);
-        let (kept, contents) = ledger::open(&path)?;
+        let path = data_dir.join(CHARGE_LOG_FILE);
+        let (kept, contents) = charge_log::open(&path)?;
         let place = Some(kept.place.clone());
         let mut gateway = Self::start(kept, contents, clock).map_err(|source| SandboxError::io(&path, source))?;
         gateway.place = place;
@@ -303,8 +303,8 @@ impl PaymentGateway for SandboxGateway {
     }
 }
 
-impl Ledger for SandboxGateway {
-    fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<LedgerEntry> {
+impl ChargeLog for SandboxGateway {
+    fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<ChargeLogEntry> {
         let state = self.desk.state.lock();
         match order {
             Some(order) => state.book.entry(order).into_iter().collect(),

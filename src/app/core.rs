@@ -1,18 +1,18 @@
-//! The part of a server that has no network: the engine with its lane and its checkpointer over a store. The server and the
+//! The part of a server that has no network: the engine with its log writer and its checkpointer over a store. The server and the
 //! simulation build it the same way.
 
 use super::{AppError, clocks};
-use crate::actors::{DecideHook, Engine, NodeParts, NodeSettings, Readiness, Thread};
+use crate::actors::{DecideHook, NodeParts, NodeSettings, Readiness, Shop, Thread};
 use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
-use crate::persistence::lane::{self, Fatal, LaneShared, OnFatal};
+use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, recover, woken_at_start};
 use crate::persistence::skew::Asked;
-use crate::ports::{Clock, History, Journal, Ledger, Partition, PaymentGateway, Store};
+use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentGateway, Store};
 use foldhash::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -31,8 +31,8 @@ pub struct CoreParts {
     pub clock: Arc<dyn Clock>,
     /// The payment providers.
     pub gateways: Vec<Arc<dyn PaymentGateway>>,
-    /// The sandbox's ledger, where there is one.
-    pub ledger: Option<Arc<dyn Ledger>>,
+    /// The sandbox's charge log, where there is one.
+    pub charge_log: Option<Arc<dyn ChargeLog>>,
     /// Where the actors run.
     pub threads: Vec<Thread>,
     /// How the node behaves.
@@ -49,8 +49,8 @@ pub struct CoreParts {
 pub struct Core {
     store: Store,
     clock: Arc<dyn Clock>,
-    engine: Engine,
-    lane: Arc<LaneShared>,
+    shop: Shop,
+    log_writer: Arc<QueuedLogWriter>,
     checkpoints: CheckpointSettings,
     on_fatal: OnFatal,
     as_of: Arc<AtomicI64>,
@@ -60,12 +60,13 @@ pub struct Core {
 impl Core {
     /// A core on the runtime of the caller.
     pub fn new(parts: CoreParts) -> Self {
-        let CoreParts { store, clock, gateways, ledger, threads, settings, checkpoints, on_decide, on_fatal } = parts;
+        let CoreParts { store, clock, gateways, charge_log, threads, settings, checkpoints, on_decide, on_fatal } =
+            parts;
         crate::persistence::metrics::register();
-        let lane = LaneShared::new(clock.clone());
+        let log_writer = QueuedLogWriter::new(clock.clone());
         let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
         let parts = NodeParts {
-            lane: lane.clone(),
+            log_writer: log_writer.clone(),
             clock: clock.clone(),
             snapshots: store.snapshots.clone(),
             histories: Arc::new(StoredHistories::new(&store, limits::PARTITIONS)),
@@ -77,8 +78,8 @@ impl Core {
             on_decide,
             as_of: as_of.clone(),
         };
-        let engine = Engine::new(parts, ledger);
-        Self { store, clock, engine, lane, checkpoints, on_fatal, as_of, taken: Arc::default() }
+        let shop = Shop::new(parts, charge_log);
+        Self { store, clock, shop, log_writer, checkpoints, on_fatal, as_of, taken: Arc::default() }
     }
 
     /// What it has taken of the store, once it has: for whoever ends it before it is started.
@@ -87,8 +88,8 @@ impl Core {
     }
 
     /// The engine.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    pub fn shop(&self) -> &Shop {
+        &self.shop
     }
 
     /// Takes the store, recovers, and starts everything that runs by itself: when this returns, requests are taken. `contended`
@@ -97,12 +98,12 @@ impl Core {
     /// # Errors
     /// What the store says.
     pub async fn start(self, owner: &str, lease: Duration, contended: bool) -> Result<RunningCore, AppError> {
-        let Self { store, clock, engine, lane, checkpoints, on_fatal, as_of, taken: known } = self;
+        let Self { store, clock, shop, log_writer, checkpoints, on_fatal, as_of, taken: known } = self;
         clocks::agree(&*store.journal, &*clock).await?;
-        let taken = store.journal.take(owner, lease, clock.now()).await?;
+        let taken = store.journal.acquire(owner, lease, clock.now()).await?;
         // It is started once.
         let _ = known.set(taken.clone());
-        let recovery = Recovery::start(&store, &taken, &engine, &lane, &*clock).await?;
+        let recovery = Recovery::start(&store, &taken, &shop, &log_writer, &*clock).await?;
         if let Some(oldest) = recovery.oldest {
             // The read tables are as old as the last checkpoint, until the next one.
             as_of.store(oldest.as_millis(), Ordering::Relaxed);
@@ -113,43 +114,55 @@ impl Core {
             // To wait for the former owner and to replay took longer than the lease that was asked for then.
             let asked = Asked::now(&*clock);
             store.journal.renew(&taken, lease).await?;
-            lane.set_lease(asked.since_boot() + lease);
-            let keep = lane::keep_lease(lane.clone(), store.journal.clone(), taken.clone(), lease, on_fatal.clone());
+            log_writer.set_lease(asked.since_boot() + lease);
+            let keep = log_writer::keep_lease(
+                log_writer.clone(),
+                store.journal.clone(),
+                taken.clone(),
+                lease,
+                on_fatal.clone(),
+            );
             helpers.push(tokio::spawn(keep));
         }
         let checkpointer = Checkpointer::new(
-            lane.clone(),
+            log_writer.clone(),
             store.checkpoints.clone(),
-            engine.states(),
+            shop.states(),
             clock.clone(),
             taken.clone(),
             checkpoints,
             on_fatal.clone(),
             as_of,
         );
-        let writer =
-            lane::run(lane.clone(), store.journal.clone(), clock, taken.clone(), recovery.changed, on_fatal.clone());
+        let writer = log_writer::run(
+            log_writer.clone(),
+            store.journal.clone(),
+            clock,
+            taken.clone(),
+            recovery.changed,
+            on_fatal.clone(),
+        );
         let mut watched = |task: JoinHandle<()>| {
             tasks.push(task.abort_handle());
             ends_process_if_it_panics(task, on_fatal.clone())
         };
         let writer = watched(tokio::spawn(writer));
-        helpers.extend(engine.open(recovery.rows, &recovery.counts, recovery.histories));
+        helpers.extend(shop.open(recovery.rows, &recovery.counts, recovery.histories));
         helpers.push(watched(tokio::spawn(checkpointer.clone().run())));
         tasks.extend(helpers.iter().map(JoinHandle::abort_handle));
         let journal = store.journal;
-        Ok(RunningCore { engine, lane, checkpointer, journal, partitions: taken, writer, helpers, tasks })
+        Ok(RunningCore { shop, log_writer, checkpointer, journal, partitions: taken, writer, helpers, tasks })
     }
 }
 
 /// A core at work.
 pub struct RunningCore {
-    engine: Engine,
-    lane: Arc<LaneShared>,
+    shop: Shop,
+    log_writer: Arc<QueuedLogWriter>,
     checkpointer: Arc<Checkpointer>,
     journal: Arc<dyn Journal>,
     partitions: Vec<Partition>,
-    /// Ended by itself once the lane is closed.
+    /// Ended by itself once the log writer is closed.
     writer: JoinHandle<()>,
     /// Cut off at the end.
     helpers: Vec<JoinHandle<()>>,
@@ -159,13 +172,13 @@ pub struct RunningCore {
 
 impl RunningCore {
     /// The engine.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    pub fn shop(&self) -> &Shop {
+        &self.shop
     }
 
-    /// The lane.
-    pub fn lane(&self) -> &Arc<LaneShared> {
-        &self.lane
+    /// The log writer.
+    pub fn log_writer(&self) -> &Arc<QueuedLogWriter> {
+        &self.log_writer
     }
 
     /// The store's journal.
@@ -183,7 +196,7 @@ impl RunningCore {
 
     /// What ends it at once.
     pub fn crash(&self) -> Crash {
-        Crash { engine: self.engine.clone(), tasks: self.tasks.clone() }
+        Crash { shop: self.shop.clone(), tasks: self.tasks.clone() }
     }
 
     /// Ends it once all records are durable, and snapshots and read tables are written. The edge takes no more requests by then.
@@ -191,25 +204,25 @@ impl RunningCore {
     /// # Errors
     /// What the store says.
     pub async fn drain(self) -> Result<(), AppError> {
-        self.engine.drain();
-        self.engine.quiet();
+        self.shop.drain();
+        self.shop.pause_outbound_calls();
         self.checkpointer.stop();
         for _ in 0..DRAIN_CHECKPOINTS {
-            self.lane.drained().await;
+            self.log_writer.drained().await;
             self.checkpointer.checkpoint().await?;
             // What entities had still to tell each other may have been recorded meanwhile.
-            if self.lane.close_if_checkpointed() {
+            if self.log_writer.close_if_checkpointed() {
                 break;
             }
         }
-        self.lane.close();
+        self.log_writer.close();
         let _ = self.writer.await;
         for helper in self.helpers {
             helper.abort();
             let _ = helper.await;
         }
         self.journal.release(&self.partitions).await?;
-        self.engine.close().await;
+        self.shop.close().await;
         Ok(())
     }
 }
@@ -217,14 +230,14 @@ impl RunningCore {
 /// Ends a core as a crash of its process would, for tests of recovery: nothing more is written, sent or asked. The actors end
 /// with their threads, which are the caller's.
 pub struct Crash {
-    engine: Engine,
+    shop: Shop,
     tasks: Vec<AbortHandle>,
 }
 
 impl Crash {
     /// Does it.
     pub fn now(&self) {
-        self.engine.cut_off();
+        self.shop.cut_off();
         self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
@@ -242,8 +255,8 @@ impl Recovery {
     async fn start(
         store: &Store,
         taken: &[Partition],
-        engine: &Engine,
-        lane: &LaneShared,
+        shop: &Shop,
+        log_writer: &QueuedLogWriter,
         clock: &dyn Clock,
     ) -> Result<Self, AppError> {
         let started = Instant::now();
@@ -251,9 +264,9 @@ impl Recovery {
         if let Some(newest) = recovered.newest {
             clocks::start_from(clock, newest)?;
         }
-        lane.recovered(recovered.records, recovered.bytes);
+        log_writer.recovered(recovered.records, recovered.bytes);
         let (rows, counts) = (store.queries.catalog().await?, store.queries.order_counts().await?);
-        debug_assert_eq!(engine.readiness(), Readiness::Recovering);
+        debug_assert_eq!(shop.readiness(), Readiness::Recovering);
         tracing::info!(
             records = recovered.records,
             entities = recovered.entities.len(),
@@ -271,7 +284,7 @@ impl Recovery {
     }
 }
 
-/// A lane or a checkpointer that panicked must not leave a server that only looks alive.
+/// A log writer or a checkpointer that panicked must not leave a server that only looks alive.
 fn ends_process_if_it_panics(task: JoinHandle<()>, on_fatal: OnFatal) -> JoinHandle<()> {
     tokio::spawn(async move {
         if task.await.is_err_and(|error| error.is_panic()) {

@@ -13,7 +13,7 @@ pub mod text;
 pub mod token;
 
 use self::core::{Core, CoreParts, RunningCore};
-use crate::actors::{Arbiters, DecideHook, Engine};
+use crate::actors::{Arbiters, DecideHook, Shop};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway};
 use crate::config::Config;
@@ -23,9 +23,9 @@ use crate::http::{HttpState, Port, RenderMetrics, router};
 use crate::limits;
 use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
-use crate::persistence::lane::{Fatal, LaneShared, OnFatal};
+use crate::persistence::log_writer::{Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::{self, Mode, Place, sqlite};
-use crate::ports::{Clock, Journal, Ledger, Partition, PaymentGateway, Store, StoreError};
+use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentGateway, Store, StoreError};
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
@@ -59,7 +59,7 @@ pub enum AppError {
     /// The store cannot be used.
     #[error("the store cannot be used: {0}")]
     Store(#[from] StoreError),
-    /// The sandbox's ledger cannot be used.
+    /// The sandbox's charge log cannot be used.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     /// The machine's clock is wrong.
@@ -96,7 +96,7 @@ impl AppError {
     }
 }
 
-/// Puts something between the lane and the store's journal.
+/// Puts something between the log writer and the store's journal.
 pub type WrapJournal = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
 
 /// What tests put in place of the real thing. The default changes nothing.
@@ -104,7 +104,7 @@ pub type WrapJournal = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send +
 pub struct Hooks {
     /// Called before every decision.
     pub on_decide: Option<DecideHook>,
-    /// Stands between the lane and the store's journal.
+    /// Stands between the log writer and the store's journal.
     pub journal: Option<WrapJournal>,
     /// Called in place of ending the process when the node cannot go on.
     pub on_fatal: Option<OnFatal>,
@@ -191,7 +191,7 @@ impl App {
             store,
             clock: clock.clone(),
             gateways,
-            ledger: sandbox.clone().map(|it| it as _),
+            charge_log: sandbox.clone().map(|it| it as _),
             threads: arbiters.threads(),
             settings: config.node,
             checkpoints: CheckpointSettings::default(),
@@ -204,15 +204,15 @@ impl App {
 
         // The port is open from the start: until recovery is done it says that the server is not ready.
         let stop_http = CancellationToken::new();
-        let (http, address, operator_address) = serve_http(&config, core.engine(), &recorder, &stop_http).await?;
+        let (http, address, operator_address) = serve_http(&config, core.shop(), &recorder, &stop_http).await?;
 
         let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
         // The embedded store is locked by its process: nobody else can take it.
         let contended = matches!(config.store.place, Place::Postgres(_));
         let core = core.start(&owner, config.lease, contended).await?;
-        let files = Files { journal: core.journal().clone(), ledger: sandbox.map(|it| it as _) };
+        let files = Files { journal: core.journal().clone(), charge_log: sandbox.map(|it| it as _) };
         let stop_upkeep = CancellationToken::new();
-        let watch = files.clone().watch(core.lane().clone(), stop_upkeep.clone());
+        let watch = files.clone().watch(core.log_writer().clone(), stop_upkeep.clone());
         let upkeep = [tokio::spawn(upkeep(recorder, stop_upkeep.clone())), tokio::spawn(watch)];
         Ok(Self { address, operator_address, core, stop_http, http, upkeep, stop_upkeep, files, _arbiters: arbiters })
     }
@@ -228,8 +228,8 @@ impl App {
     }
 
     /// The engine, for tests that look behind HTTP.
-    pub fn engine(&self) -> &Engine {
-        self.core.engine()
+    pub fn shop(&self) -> &Shop {
+        self.core.shop()
     }
 
     /// Serves until `shutdown` is ready, then drains: no new requests, all records durable, snapshots and read tables written.
@@ -248,14 +248,14 @@ impl App {
     }
 
     async fn drain(mut self) -> Result<(), AppError> {
-        self.core.engine().drain();
+        self.core.shop().drain();
         self.stop_http.cancel();
         for server in self.http.drain(..) {
             // A server that panicked has nothing left to finish.
             let _ = server.await;
         }
         self.core.drain().await?;
-        // Whoever starts the next server finds the ledger free: a look at the files holds it.
+        // Whoever starts the next server finds the charge log free: a look at the files holds it.
         self.stop_upkeep.cancel();
         for task in self.upkeep {
             let _ = task.await;
@@ -281,13 +281,13 @@ type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);
 
 async fn serve_http(
     config: &Config,
-    engine: &Engine,
+    shop: &Shop,
     recorder: &PrometheusHandle,
     stop: &CancellationToken,
 ) -> Result<Servers, AppError> {
     let recorder = recorder.clone();
     let state = HttpState {
-        engine: engine.clone(),
+        shop: shop.clone(),
         auth: Arc::new(Auth::new(&config.secret)),
         settings: Arc::new(config.http.clone()),
         metrics: RenderMetrics::new(move || recorder.render()),
@@ -343,18 +343,18 @@ async fn upkeep(recorder: PrometheusHandle, stop: CancellationToken) {
 #[derive(Clone)]
 struct Files {
     journal: Arc<dyn Journal>,
-    ledger: Option<Arc<dyn Ledger>>,
+    charge_log: Option<Arc<dyn ChargeLog>>,
 }
 
 impl Files {
     fn in_place(&self) -> Result<(), String> {
-        let ledger = self.ledger.as_ref();
-        self.journal.in_place().and_then(|()| ledger.map_or(Ok(()), |ledger| ledger.in_place()))
+        let charge_log = self.charge_log.as_ref();
+        self.journal.in_place().and_then(|()| charge_log.map_or(Ok(()), |charge_log| charge_log.in_place()))
     }
 
     /// Looks whether the files are where they were opened. While they are not, nothing is answered, and the process goes on: as long as it
     /// has them open, an operator can save them.
-    async fn watch(self, lane: Arc<LaneShared>, stop: CancellationToken) {
+    async fn watch(self, log_writer: Arc<QueuedLogWriter>, stop: CancellationToken) {
         let missing = metrics::gauge!(telemetry::names::FILES_MISSING);
         missing.set(0.0);
         let mut known: Option<String> = None;
@@ -366,7 +366,7 @@ impl Files {
             let files = self.clone();
             // Looking at a file system that hangs must not hold a thread of the runtime.
             let Ok(found) = tokio::task::spawn_blocking(move || files.in_place().err()).await else { return };
-            lane.set_files_in_place(found.is_none());
+            log_writer.set_files_in_place(found.is_none());
             missing.set(f64::from(u8::from(found.is_some())));
             if known == found {
                 continue;

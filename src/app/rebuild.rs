@@ -8,14 +8,14 @@ use super::text::counted;
 use super::{AppError, archive_of, clocks, need_whole_journal, open_archive};
 use crate::actors::{Built, Rebuilt, build_any};
 use crate::adapters::clock::SystemClock;
-use crate::domain::entity::{Capture, Entity};
+use crate::domain::entity::{Delta, Entity};
 use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::persistence::archived::with_archive;
 use crate::persistence::recovery::{Replayed, for_each_frame, for_each_record, recover};
 use crate::persistence::{self, Mode, StoreConfig};
-use crate::ports::{Captured, CheckpointWrite, Clock, Partition, Store, StoreError};
+use crate::ports::{CheckpointWrite, Clock, EntityDelta, Partition, Store, StoreError};
 use std::fmt;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub async fn rebuild_store(store: &Store, clock: &dyn Clock) -> Result<Rebuild, 
     let lease = Duration::from_millis(limits::LEASE_MS);
     let owner = format!("{}/rebuild/{}", std::process::id(), clock.new_uuid());
     clocks::agree(&*store.journal, clock).await?;
-    let taken = store.journal.take(&owner, lease, clock.now()).await?;
+    let taken = store.journal.acquire(&owner, lease, clock.now()).await?;
     if taken.iter().any(|partition| partition.base_seq > 0) {
         // What was dropped stands in an archive and in the snapshots: these go only once that is seen to be enough.
         try_all(store, &taken).await?;
@@ -141,15 +141,15 @@ pub(super) async fn make(
 ) -> Result<Made, AppError> {
     let mut made = Made::default();
     for slice in entities.chunks(SLICE) {
-        let mut captured = Vec::with_capacity(slice.len());
+        let mut deltas = Vec::with_capacity(slice.len());
         for replayed in slice {
             match build_any(replayed.entity, &replayed.history) {
-                Ok(built) => captured.push(capture(replayed, built, now)),
+                Ok(built) => deltas.push(delta(replayed, built, now)),
                 Err(error) => made.broken.push(format!("{}: {error}", replayed.entity)),
             }
         }
-        made.entities += captured.len() as u64;
-        let written = store.checkpoints.write(CheckpointWrite { owned, entities: &captured, advance: &[] }).await?;
+        made.entities += deltas.len() as u64;
+        let written = store.checkpoints.write(CheckpointWrite { owned, entities: &deltas, advance: &[] }).await?;
         let told =
             written.refused.into_iter().map(|refused| format!("the rows of {}: {}", refused.entity, refused.reason));
         made.refused.extend(told);
@@ -158,16 +158,16 @@ pub(super) async fn make(
 }
 
 /// What changed of an entity since its snapshot; all of it, when it was made from its records alone.
-fn capture(replayed: &Replayed, built: Rebuilt, now: Timestamp) -> Captured {
-    fn parts<E: Entity>(mut built: Built<E>, now: Timestamp) -> (u64, Option<Timestamp>, Capture) {
-        (built.version, built.entity.wake_at(now), built.capture())
+fn delta(replayed: &Replayed, built: Rebuilt, now: Timestamp) -> EntityDelta {
+    fn parts<E: Entity>(mut built: Built<E>, now: Timestamp) -> (u64, Option<Timestamp>, Delta) {
+        (built.version, built.entity.wake_at(now), built.delta())
     }
-    let (version, wake_at, Capture { parts, rows, whole }) = match built {
+    let (version, wake_at, Delta { parts, rows, whole }) = match built {
         Rebuilt::Cart(built) => parts(*built, now),
         Rebuilt::Order(built) => parts(*built, now),
         Rebuilt::Vendor(built) => parts(*built, now),
     };
     let whole = whole || replayed.history.snapshot.is_none();
     // A rebuild that was killed may have written it already.
-    Captured { entity: replayed.entity, version, wake_at, parts, rows, whole, fresh: false }
+    EntityDelta { entity: replayed.entity, version, wake_at, parts, rows, whole, fresh: false }
 }

@@ -1,7 +1,7 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Shelf, Step, read_own,
+    Availability, Delta, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Step, read_own,
     write_part,
 };
 use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
@@ -320,9 +320,9 @@ impl Cart {
     }
 
     /// Today's prices of the lines besides `sku`, where they are not those that were agreed to.
-    fn todays_prices(&self, sku: SkuId, shelf: &dyn Shelf) -> Vec<SkuPrice> {
+    fn todays_prices(&self, sku: SkuId, availability: &dyn Availability) -> Vec<SkuPrice> {
         let today = |line: &CartLine| {
-            let price = shelf.price(line.sku).filter(|price| price.currency == self.currency)?;
+            let price = availability.price(line.sku).filter(|price| price.currency == self.currency)?;
             Some(SkuPrice { sku: line.sku, unit_price: price.minor }).filter(|_| price.minor != line.unit_price)
         };
         self.lines.iter().filter(|line| line.sku != sku).filter_map(today).collect()
@@ -404,17 +404,17 @@ impl Entity for Cart {
         }
     }
 
-    fn prepare(&self, command: &mut CartCommand, shelf: &dyn Shelf) {
+    fn prepare(&self, command: &mut CartCommand, availability: &dyn Availability) {
         match command {
             CartCommand::CheckOut { shortages, .. } => {
                 let short = |line: &CartLine| {
-                    let available = shelf.available(line.sku).filter(|available| *available < line.quantity)?;
+                    let available = availability.available(line.sku).filter(|available| *available < line.quantity)?;
                     Some(Shortage { sku_id: line.sku, requested: line.quantity, available })
                 };
                 *shortages = self.lines.iter().filter_map(short).collect();
             }
-            CartCommand::SetLine { line, prices, .. } => *prices = self.todays_prices(line.sku, shelf),
-            CartCommand::RemoveLine { sku, prices, .. } => *prices = self.todays_prices(*sku, shelf),
+            CartCommand::SetLine { line, prices, .. } => *prices = self.todays_prices(line.sku, availability),
+            CartCommand::RemoveLine { sku, prices, .. } => *prices = self.todays_prices(*sku, availability),
             _ => {}
         }
     }
@@ -578,8 +578,8 @@ impl Entity for Cart {
         Ok(())
     }
 
-    fn capture(&mut self) -> Capture {
-        Capture { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true }
+    fn delta(&mut self) -> Delta {
+        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true }
     }
 
     fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {

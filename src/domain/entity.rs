@@ -222,7 +222,7 @@ pub enum Publication {
 pub const FOR_SOMEONE: Timestamp = Timestamp::from_millis(limits::LAST_MOMENT_MS - 1);
 
 /// What is durably available, as the node last published it.
-pub trait Shelf {
+pub trait Availability {
     /// Pieces on hand and not held; `None` for a SKU that is not known.
     fn available(&self, sku: SkuId) -> Option<i64>;
     /// What one piece costs; `None` for a SKU that is not known.
@@ -241,7 +241,7 @@ pub struct Part {
 
 /// What an entity gives a checkpoint: the parts and the rows that changed since it was last asked.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Capture {
+pub struct Delta {
     /// The changed parts; the head always.
     pub parts: Vec<Part>,
     /// The changed rows of the read tables.
@@ -282,7 +282,7 @@ pub trait Entity: Sized + Send + 'static {
     fn new(id: Self::Id) -> Self;
 
     /// Completes a command with what the node knows durably, before it is decided.
-    fn prepare(&self, _command: &mut Self::Command, _shelf: &dyn Shelf) {}
+    fn prepare(&self, _command: &mut Self::Command, _availability: &dyn Availability) {}
 
     /// What happens when this command comes now: the events to record (none when nothing changes) or the refusal.
     fn decide(&self, command: &Self::Command, now: Timestamp) -> Result<Vec<Self::Event>, Reject>;
@@ -386,9 +386,9 @@ pub trait Entity: Sized + Send + 'static {
     }
 
     /// The parts and rows that changed since the last call.
-    fn capture(&mut self) -> Capture;
+    fn delta(&mut self) -> Delta;
 
-    /// Makes the next capture give all rows, changed or not: some are missing in the read tables. Nothing to do where every capture does.
+    /// Makes the next delta give all rows, changed or not: some are missing in the read tables. Nothing to do where every delta does.
     fn give_all_rows(&mut self) {}
 
     /// The state from the parts of a snapshot.

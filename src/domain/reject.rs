@@ -112,7 +112,8 @@ pub enum Reject {
     },
     /// The SKU's figures do not add up: nothing of it is promised until someone has looked at it.
     #[error("the SKU is out of sale until someone has looked at it")]
-    SkuStopped,
+    #[serde(rename = "sku_stopped")]
+    SkuSuspended,
     /// The order's hold was ended before, or its time has passed.
     #[error("the hold has ended")]
     HoldClosed,
@@ -197,7 +198,7 @@ impl Reject {
             Reject::TooMany { .. } => "too_many",
             Reject::SkuCodeTaken { .. } => "sku_code_taken",
             Reject::StockNegative { .. } => "stock_negative",
-            Reject::SkuStopped => "sku_stopped",
+            Reject::SkuSuspended => "sku_stopped",
             Reject::HoldClosed => "hold_closed",
             Reject::OutOfStock { .. } => "out_of_stock",
             Reject::PriceChanged { .. } => "price_changed",
@@ -220,7 +221,7 @@ impl Reject {
                 | Reject::CartCheckedOut
                 | Reject::CartEmpty
                 | Reject::StockNegative { .. }
-                | Reject::SkuStopped
+                | Reject::SkuSuspended
                 | Reject::HoldClosed
                 | Reject::OutOfStock { .. }
                 | Reject::PriceChanged { .. }

@@ -1,6 +1,6 @@
-//! What administrators look at: actors, and the sandbox's own ledger.
+//! What administrators look at: actors, and the sandbox's own charge log.
 
-use crate::actors::engine::Engine;
+use crate::actors::shop::Shop;
 use crate::domain::ids::{EntityRef, Kind, OrderId};
 use crate::domain::reject::Reject;
 use crate::http::answer::ok;
@@ -82,7 +82,7 @@ pub struct ChargesQuery {
     limit: Option<u32>,
 }
 
-/// What the sandbox's ledger holds.
+/// What the sandbox's charge log holds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChargesBody {
     items: Vec<ChargeBody>,
@@ -105,8 +105,8 @@ problems!(ListActorsProblems: AUTH, READS);
 /// Live actors per kind, with the deepest mailboxes
 #[utoipa::path(get, path = "/v1/admin/actors", tag = "admin", security(("bearer" = [])),
     responses((status = 200, description = "Every kind.", body = ActorsBody), ListActorsProblems))]
-pub async fn list_actors(State(engine): State<Engine>, _admin: Admin) -> Result<Response> {
-    let kinds = engine.actors().into_iter().map(|kind| KindBody {
+pub async fn list_actors(State(shop): State<Shop>, _admin: Admin) -> Result<Response> {
+    let kinds = shop.actors().into_iter().map(|kind| KindBody {
         kind: kind.kind.name(),
         live: kind.live,
         restarts: kind.restarts,
@@ -132,7 +132,7 @@ problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND, &CART_UNKNOWN, &ORDER_UNK
         ("id" = String, Path, description = "The entity's id")),
     responses((status = 200, description = "The actor.", body = ActorBody), GetActorProblems))]
 pub async fn get_actor(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     _admin: Admin,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response> {
@@ -142,7 +142,7 @@ pub async fn get_actor(
     };
     let kind = Kind::from_name(&kind).ok_or_else(not_found)?;
     let entity = id.parse().ok().filter(|entity: &EntityRef| entity.kind == kind).ok_or_else(|| unknown(kind))?;
-    let actor = engine.inspect(entity).await?;
+    let actor = shop.inspect(entity).await?;
     if actor.version == 0 {
         return Err(unknown(kind).into());
     }
@@ -159,23 +159,23 @@ pub async fn get_actor(
 
 problems!(ListChargesProblems: AUTH, READS, &[&NOT_FOUND, &ORDER_UNKNOWN, &error::INVALID_QUERY]);
 
-/// The sandbox's own ledger
+/// The sandbox's own charge log
 #[utoipa::path(get, path = "/v1/admin/sandbox/charges", tag = "admin", security(("bearer" = [])), params(ChargesQuery),
     responses((status = 200, description = "Charges.", body = ChargesBody), ListChargesProblems))]
 pub async fn list_charges(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     _admin: Admin,
     Query(asked): Query<ChargesQuery>,
 ) -> Result<Response> {
     let limit = checked_limit(asked.limit)?;
     let order: Option<OrderId> = asked.order.as_deref().map(parse_id).transpose()?;
-    let ledger =
-        engine.ledger().ok_or_else(|| Problem::new(&NOT_FOUND, "no gateway here keeps a ledger of its own"))?;
-    let charge = |entry: crate::ports::LedgerEntry| ChargeBody {
+    let charge_log =
+        shop.charge_log().ok_or_else(|| Problem::new(&NOT_FOUND, "no gateway here keeps a ledger of its own"))?;
+    let charge = |entry: crate::ports::ChargeLogEntry| ChargeBody {
         order_id: entry.order,
         amount: MoneyBody(entry.amount),
         status: entry.status,
         at: Moment(entry.at),
     };
-    Ok(ok(&ChargesBody { items: ledger.entries(order, limit as usize).into_iter().map(charge).collect() }))
+    Ok(ok(&ChargesBody { items: charge_log.entries(order, limit as usize).into_iter().map(charge).collect() }))
 }

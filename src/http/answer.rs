@@ -1,6 +1,6 @@
 //! How handlers answer: compact JSON, and the engine's answers with what they say about repetition.
 
-use crate::actors::{Answered, Ask, Engine, Hosted};
+use crate::actors::{Answered, Ask, Hosted, Shop};
 use crate::domain::json;
 use crate::http::error::{IDEMPOTENT_REPLAYED, Problem, Result};
 use axum::body::Body;
@@ -44,8 +44,8 @@ pub fn mark_replayed(mut response: Response, replayed: bool) -> Response {
 }
 
 /// Asks an entity: its reply, and whether that was given before under the same key.
-pub async fn ask<E: Hosted>(engine: &Engine, id: E::Id, command: E::Command, ask: Ask) -> Result<(E::Reply, bool)> {
-    let Answered { outcome, replayed } = engine.ask::<E>(id, command, ask).await?;
+pub async fn ask<E: Hosted>(shop: &Shop, id: E::Id, command: E::Command, ask: Ask) -> Result<(E::Reply, bool)> {
+    let Answered { outcome, replayed } = shop.ask::<E>(id, command, ask).await?;
     match outcome {
         Ok(reply) => Ok((reply, replayed)),
         Err(reject) => Err(Problem::from(reject).replayed(replayed)),

@@ -294,7 +294,7 @@ impl FromRequestParts<HttpState> for Caller {
 impl OptionalFromRequestParts<HttpState> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Option<Self>> {
-        state.auth.caller(&parts.headers, state.engine.clock().wall())
+        state.auth.caller(&parts.headers, state.shop.clock().wall())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Carts: made by anyone, changed by their owner alone.
 
-use crate::actors::directory::Directory;
-use crate::actors::engine::{Ask, Engine};
+use crate::actors::catalog::CatalogCache;
+use crate::actors::shop::{Ask, Shop};
 use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView};
-use crate::domain::entity::{Owner, Principal, Shelf};
+use crate::domain::entity::{Availability, Owner, Principal};
 use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
@@ -109,8 +109,8 @@ impl<'a> CartBody<'a> {
     }
 }
 
-async fn ask_cart(engine: &Engine, id: CartId, command: CartCommand, how: Ask) -> Result<(Box<CartView>, bool)> {
-    match ask::<Cart>(engine, id, command, how).await? {
+async fn ask_cart(shop: &Shop, id: CartId, command: CartCommand, how: Ask) -> Result<(Box<CartView>, bool)> {
+    match ask::<Cart>(shop, id, command, how).await? {
         (CartReply::Cart { cart }, replayed) => Ok((cart, replayed)),
         (other, _) => Err(unexpected(&other)),
     }
@@ -131,7 +131,7 @@ problems!(CreateCartProblems: BODY, ACTOR, &[
     request_body = Nothing,
     responses((status = 201, description = "The cart.", body = CartBody), CreateCartProblems))]
 pub async fn create_cart(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     State(auth): State<Arc<Auth>>,
     caller: Option<Caller>,
@@ -150,15 +150,14 @@ pub async fn create_cart(
         Some(Principal::Customer(customer)) => Owner::Customer(customer),
         _ => Owner::Guest,
     };
-    let mint = Mint::new(engine.clock(), key);
+    let mint = Mint::new(shop.clock(), key);
     let id = CartId::from_uuid(mint.uuid(CartId::PREFIX, 0));
     let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
-    let (cart, replayed) =
-        ask_cart(&engine, id, CartCommand::Create { owner, currency: settings.currency }, how).await?;
+    let (cart, replayed) = ask_cart(&shop, id, CartCommand::Create { owner, currency: settings.currency }, how).await?;
     let token = match owner {
         Owner::Customer(_) => None,
         Owner::Guest => {
-            let token = auth.mint(&Bearer::Guest(id), engine.clock().wall(), GUEST_TOKEN_TTL);
+            let token = auth.mint(&Bearer::Guest(id), shop.clock().wall(), GUEST_TOKEN_TTL);
             Some(token.map_err(|error| {
                 tracing::error!(%error, "no guest token");
                 Problem::new(&error::INTERNAL, "the guest's token could not be made")
@@ -178,19 +177,19 @@ problems!(GetCartProblems: AUTH, ACTOR, &[&CART_UNKNOWN]);
     params(("cart" = CartId, Path, description = "The cart")),
     responses((status = 200, description = "The cart.", body = CartBody), GetCartProblems))]
 pub async fn get_cart(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Buyer(caller): Buyer,
     Id(id): Id<CartId>,
 ) -> Result<Response> {
     let by = caller.principal;
-    let (mut cart, _) = ask_cart(&engine, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
-    let changed = take_todays_prices(engine.directory()?, &mut cart);
+    let (mut cart, _) = ask_cart(&shop, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
+    let changed = take_todays_prices(shop.catalog()?, &mut cart);
     Ok(ok(&CartBody { changed: Some(changed), ..CartBody::new(&cart, &settings, None) }))
 }
 
 /// Gives the lines of an open cart today's prices, for this answer alone, and tells which were others.
-fn take_todays_prices(directory: &Directory, cart: &mut CartView) -> Vec<ChangedPriceBody> {
+fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView) -> Vec<ChangedPriceBody> {
     let mut changed = Vec::new();
     if cart.status != CartStatus::Open {
         return changed;
@@ -216,7 +215,7 @@ problems!(SetLineProblems: AUTH, BODY, ACTOR, &[
     request_body = LineInput,
     responses((status = 200, description = "The cart.", body = CartBody), SetLineProblems))]
 pub async fn set_line(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Buyer(caller): Buyer,
     Ids(id, sku): Ids<CartId, SkuId>,
@@ -229,12 +228,12 @@ pub async fn set_line(
     let command = if quantity == 0 {
         CartCommand::RemoveLine { by, sku, prices: Vec::new() }
     } else {
-        let row = engine.directory()?.sku(sku).ok_or(Reject::SkuUnknown)?.sku;
+        let row = shop.catalog()?.sku(sku).ok_or(Reject::SkuUnknown)?.sku;
         let (title, unit_price) = (row.title.clone(), row.price_minor);
         let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
         CartCommand::SetLine { by, line, currency: row.currency, prices: Vec::new() }
     };
-    let (cart, _) = ask_cart(&engine, id, command, unkeyed(&settings)).await?;
+    let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, &settings, None)))
 }
 
@@ -247,12 +246,12 @@ problems!(RemoveLineProblems: AUTH, ACTOR, &[
     params(("cart" = CartId, Path, description = "The cart"), ("sku" = SkuId, Path, description = "The SKU")),
     responses((status = 200, description = "The cart.", body = CartBody), RemoveLineProblems))]
 pub async fn remove_line(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Buyer(caller): Buyer,
     Ids(id, sku): Ids<CartId, SkuId>,
 ) -> Result<Response> {
     let command = CartCommand::RemoveLine { by: caller.principal, sku, prices: Vec::new() };
-    let (cart, _) = ask_cart(&engine, id, command, unkeyed(&settings)).await?;
+    let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, &settings, None)))
 }

@@ -1,6 +1,6 @@
 //! Checkout: a cart becomes an order.
 
-use crate::actors::engine::{CheckedOut, Engine};
+use crate::actors::shop::{CheckedOut, Shop};
 use crate::domain::cart::CheckoutDetails;
 use crate::domain::ids::CartId;
 use crate::domain::order::{Address, PaymentChoice};
@@ -162,7 +162,7 @@ problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[
     responses((status = 201, description = "The order, just placed.", body = OrderBody),
         (status = 200, description = "The order the cart has already.", body = OrderBody), CheckOutProblems))]
 pub async fn check_out(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Buyer(caller): Buyer,
     key: RequestKey,
@@ -171,10 +171,10 @@ pub async fn check_out(
     body: JsonBody<CheckoutInput>,
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
-    let details = body.value.checked(engine.windows())?;
+    let details = body.value.checked(shop.windows())?;
     let total_in = details.expected_total.map(|total| total.currency);
     let (wait, applied) = prefer::wait(&headers).unzip();
-    let checked_out = engine.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
+    let checked_out = shop.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
     let CheckedOut { outcome, created, replayed } = checked_out;
     let refused = |reject: Reject| {
         // The cart's currency is told of the total, where it was the total that had another.

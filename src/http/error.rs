@@ -1,6 +1,6 @@
 //! Problem details (RFC 9457), and the one table from whatever went wrong to a status: nobody else knows which is which.
 
-use crate::actors::engine::Failure;
+use crate::actors::shop::Failure;
 use crate::domain::json;
 use crate::domain::money::Money;
 use crate::domain::reject::{Reject, Shortage};
@@ -116,7 +116,7 @@ pub fn kind_of_reject(reject: &Reject) -> &'static ProblemKind {
         Reject::TooMany { .. } => &TOO_MANY,
         Reject::SkuCodeTaken { .. } => &SKU_CODE_TAKEN,
         Reject::StockNegative { .. } => &STOCK_NEGATIVE,
-        Reject::SkuStopped => &SKU_STOPPED,
+        Reject::SkuSuspended => &SKU_STOPPED,
         Reject::HoldClosed => &HOLD_CLOSED,
         Reject::OutOfStock { .. } => &OUT_OF_STOCK,
         Reject::PriceChanged { .. } => &PRICE_CHANGED,
@@ -382,7 +382,7 @@ mod tests {
             | Reject::CartCheckedOut
             | Reject::CartEmpty
             | Reject::StockNegative { .. }
-            | Reject::SkuStopped
+            | Reject::SkuSuspended
             | Reject::HoldClosed
             | Reject::OutOfStock { .. }
             | Reject::PriceChanged { .. }
@@ -414,7 +414,7 @@ mod tests {
             Reject::TooMany { what: "SKUs".into(), limit: 1 },
             Reject::SkuCodeTaken { sku_code: "A".into(), index: Some(2) },
             Reject::StockNegative { available: 1, delta: -2 },
-            Reject::SkuStopped,
+            Reject::SkuSuspended,
             Reject::HoldClosed,
             Reject::OutOfStock { skus },
             Reject::PriceChanged { actual_total: Money::new(125_000, Currency::BDT) },

@@ -1,6 +1,6 @@
 //! Whether the node lives, whether it takes requests, and its figures.
 
-use crate::actors::{Engine, Readiness};
+use crate::actors::{Readiness, Shop};
 use crate::http::RenderMetrics;
 use crate::http::answer::ok;
 use crate::http::error::{DRAINING, Problem, RECOVERING, Result, STORE_UNAVAILABLE};
@@ -38,10 +38,10 @@ problems!(ReadyProblems: &[&RECOVERING, &DRAINING, &STORE_UNAVAILABLE]);
 /// Whether the node takes requests
 #[utoipa::path(get, path = "/readyz", tag = "operation",
     responses((status = 200, description = "It does.", body = HealthBody), ReadyProblems))]
-pub async fn readyz(State(engine): State<Engine>) -> Result<Response> {
-    let kind = match engine.readiness() {
+pub async fn readyz(State(shop): State<Shop>) -> Result<Response> {
+    let kind = match shop.readiness() {
         Readiness::Ready => {
-            let clock_ahead_seconds = Some(engine.clock().ahead_ms() / 1000);
+            let clock_ahead_seconds = Some(shop.clock().ahead_ms() / 1000);
             return Ok(ok(&HealthBody { status: "ready", clock_ahead_seconds }));
         }
         Readiness::Recovering => &RECOVERING,

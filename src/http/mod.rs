@@ -34,7 +34,7 @@ pub mod valid;
 pub mod vendors;
 mod watch;
 
-use crate::actors::engine::Engine;
+use crate::actors::shop::Shop;
 use crate::domain::money::Currency;
 use crate::http::auth::Auth;
 use crate::http::error::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAVAILABLE};
@@ -96,7 +96,7 @@ impl RenderMetrics {
 #[derive(Clone)]
 pub struct HttpState {
     /// The engine.
-    pub engine: Engine,
+    pub shop: Shop,
     /// Tokens.
     pub auth: Arc<Auth>,
     /// Settings.
@@ -105,9 +105,9 @@ pub struct HttpState {
     pub metrics: RenderMetrics,
 }
 
-impl FromRef<HttpState> for Engine {
+impl FromRef<HttpState> for Shop {
     fn from_ref(state: &HttpState) -> Self {
-        state.engine.clone()
+        state.shop.clone()
     }
 }
 
@@ -146,15 +146,15 @@ pub fn router(state: HttpState, port: Port) -> Router {
         Port::All | Port::Public => routes::api(),
         Port::Operator => routes::health(),
     };
-    if port != Port::Operator && state.engine.ledger().is_some() {
+    if port != Port::Operator && state.shop.charge_log().is_some() {
         routes = routes.merge(routes::sandbox());
     }
     if port != Port::Public && state.settings.metrics {
         routes = routes.merge(routes::operation());
     }
     let (routes, document) = openapi::documented(routes);
-    let engine = state.engine.clone();
-    let observer = Observer::new(move || engine.clock().new_uuid()).expecting(openapi::routes_of(&document));
+    let shop = state.shop.clone();
+    let observer = Observer::new(move || shop.clock().new_uuid()).expecting(openapi::routes_of(&document));
     let routes = match port {
         Port::All | Port::Public if state.settings.docs => routes.merge(openapi::pages(document)),
         _ => routes,

@@ -1,6 +1,6 @@
 //! Orders: one by its id, never old; lists from the read tables.
 
-use crate::actors::engine::{Ask, Engine};
+use crate::actors::shop::{Ask, Shop};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Money;
@@ -196,14 +196,14 @@ problems!(GetOrderProblems: AUTH, ACTOR, &[&ORDER_UNKNOWN]);
     params(("order" = OrderId, Path, description = "The order")),
     responses((status = 200, description = "The order.", body = OrderBody), GetOrderProblems))]
 pub async fn get_order(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     caller: Caller,
     Id(id): Id<OrderId>,
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: None, fresh: false };
-    match ask::<Order>(&engine, id, OrderCommand::Get { by: caller.principal }, how).await? {
-        (OrderReply::Order { order }, _) => Ok(ok(&OrderBody::at(&order, engine.clock().now()))),
+    match ask::<Order>(&shop, id, OrderCommand::Get { by: caller.principal }, how).await? {
+        (OrderReply::Order { order }, _) => Ok(ok(&OrderBody::at(&order, shop.clock().now()))),
         (other, _) => Err(unexpected(&other)),
     }
 }
@@ -215,17 +215,17 @@ problems!(TimelineProblems: AUTH, ACTOR, &[&ORDER_UNKNOWN]);
     params(("order" = OrderId, Path, description = "The order")),
     responses((status = 200, description = "All of it.", body = Page<TimelineItem>), TimelineProblems))]
 pub async fn get_timeline(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     caller: Caller,
     Id(id): Id<OrderId>,
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: None, fresh: false };
-    match ask::<Order>(&engine, id, OrderCommand::GetTimeline { by: caller.principal }, how).await? {
+    match ask::<Order>(&shop, id, OrderCommand::GetTimeline { by: caller.principal }, how).await? {
         (OrderReply::Timeline { currency, entries }, _) => {
             let items = entries.iter().zip(1..).map(|(entry, seq)| TimelineItem::new(entry, seq, currency)).collect();
             // The order itself was asked: this is how it stands now.
-            Ok(ok(&Page { items, next_cursor: None, as_of: Moment(engine.clock().now()) }))
+            Ok(ok(&Page { items, next_cursor: None, as_of: Moment(shop.clock().now()) }))
         }
         (other, _) => Err(unexpected(&other)),
     }
@@ -241,7 +241,7 @@ problems!(CancelProblems: KEYED, BODY, ACTOR, &[
     request_body = Nothing,
     responses((status = 200, description = "The order.", body = OrderBody), CancelProblems))]
 pub async fn cancel_order(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Canceller(caller): Canceller,
     key: RequestKey,
@@ -249,13 +249,13 @@ pub async fn cancel_order(
     body: OptionalJson<Nothing>,
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: key.of(&caller, &body.raw), fresh: false };
-    match ask::<Order>(&engine, id, OrderCommand::Cancel { by: caller.principal }, how).await? {
+    match ask::<Order>(&shop, id, OrderCommand::Cancel { by: caller.principal }, how).await? {
         (OrderReply::Order { order }, replayed) => Ok(mark_replayed(ok(&OrderBody::of_view(&order)), replayed)),
         (other, _) => Err(unexpected(&other)),
     }
 }
 
-async fn listed(engine: &Engine, settings: &Settings, at: &str, of: OrdersOf, asked: &PageQuery) -> Result<Response> {
+async fn listed(shop: &Shop, settings: &Settings, at: &str, of: OrdersOf, asked: &PageQuery) -> Result<Response> {
     let paging = asked.paging(List::new(at, &of))?;
     let share_of = match of {
         OrdersOf::Vendor(vendor) => Some(vendor),
@@ -263,8 +263,8 @@ async fn listed(engine: &Engine, settings: &Settings, at: &str, of: OrdersOf, as
     };
     let after = paging.after.map(|(at, id)| (at, OrderId::from_uuid(id)));
     // Read before the rows: what they hold may be newer than what is said, never older.
-    let as_of = engine.as_of();
-    let rows = query(settings, engine.queries().orders(of, after, paging.to_ask())).await?;
+    let as_of = shop.as_of();
+    let rows = query(settings, shop.queries().orders(of, after, paging.to_ask())).await?;
     let page = paging.page(
         rows.iter().collect(),
         as_of,
@@ -280,7 +280,7 @@ problems!(ListOrdersProblems: AUTH, LISTS);
 #[utoipa::path(get, path = "/v1/orders", tag = "orders", security(("bearer" = [])), params(PageQuery),
     responses((status = 200, description = "A page of orders.", body = Page<OrderBody>), ListOrdersProblems))]
 pub async fn list_orders(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     caller: Caller,
     Query(asked): Query<PageQuery>,
@@ -291,7 +291,7 @@ pub async fn list_orders(
         Principal::Vendor(vendor) => OrdersOf::Vendor(vendor),
         Principal::Staff => OrdersOf::All,
     };
-    listed(&engine, &settings, "/v1/orders", of, &asked).await
+    listed(&shop, &settings, "/v1/orders", of, &asked).await
 }
 
 problems!(ListVendorOrdersProblems: AUTH, LISTS, &[&VENDOR_UNKNOWN]);
@@ -301,12 +301,12 @@ problems!(ListVendorOrdersProblems: AUTH, LISTS, &[&VENDOR_UNKNOWN]);
     params(("vendor" = VendorId, Path, description = "The vendor"), PageQuery),
     responses((status = 200, description = "A page of orders.", body = Page<OrderBody>), ListVendorOrdersProblems))]
 pub async fn list_vendor_orders(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     VendorOffice(caller): VendorOffice,
     Id(vendor): Id<VendorId>,
     Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
     may_know_of(caller.principal, vendor)?;
-    listed(&engine, &settings, "/v1/vendors/orders", OrdersOf::Vendor(vendor), &asked).await
+    listed(&shop, &settings, "/v1/vendors/orders", OrdersOf::Vendor(vendor), &asked).await
 }

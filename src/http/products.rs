@@ -1,7 +1,7 @@
-//! Products as anyone may see them: a list from the read tables, and one from the directory.
+//! Products as anyone may see them: a list from the read tables, and one from the catalogue cache.
 
-use crate::actors::directory::Listing;
-use crate::actors::engine::Engine;
+use crate::actors::catalog::Listing;
+use crate::actors::shop::Shop;
 use crate::domain::ids::{ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
@@ -102,7 +102,7 @@ problems!(ListProductsProblems: LISTS, &[&VENDOR_UNKNOWN]);
 #[utoipa::path(get, path = "/v1/products", tag = "catalog", params(ProductQuery),
     responses((status = 200, description = "A page of products.", body = Page<ProductBody>), ListProductsProblems))]
 pub async fn list_products(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Query(mut asked): Query<ProductQuery>,
 ) -> Result<Response> {
@@ -118,9 +118,9 @@ pub async fn list_products(
     let paging = Paging::new(List::new("/v1/products", &filter), asked.limit, asked.cursor.as_deref())?;
     let after = paging.after.map(|(at, id)| (at, ProductId::from_uuid(id)));
     // Read before the rows: what they hold may be newer than what is said, never older.
-    let as_of = engine.as_of();
-    let rows = query(&settings, engine.queries().products(&filter, after, paging.to_ask())).await?;
-    let directory = engine.directory()?;
+    let as_of = shop.as_of();
+    let rows = query(&settings, shop.queries().products(&filter, after, paging.to_ask())).await?;
+    let directory = shop.catalog()?;
     let page = paging.page(
         rows,
         as_of,
@@ -139,7 +139,7 @@ problems!(GetProductProblems: READS, &[&PRODUCT_UNKNOWN, &UNAVAILABLE]);
 #[utoipa::path(get, path = "/v1/products/{product}", tag = "catalog",
     params(("product" = ProductId, Path, description = "The product")),
     responses((status = 200, description = "The product.", body = ProductBody), GetProductProblems))]
-pub async fn get_product(State(engine): State<Engine>, Id(id): Id<ProductId>) -> Result<Response> {
-    let (product, skus) = engine.directory()?.product(id).ok_or(Reject::ProductUnknown)?;
+pub async fn get_product(State(shop): State<Shop>, Id(id): Id<ProductId>) -> Result<Response> {
+    let (product, skus) = shop.catalog()?.product(id).ok_or(Reject::ProductUnknown)?;
     Ok(ok(&ProductBody::new((*product).clone(), skus)))
 }

@@ -1,6 +1,6 @@
 //! Orders that are stuck: the list of them, and the way out of each.
 
-use crate::actors::engine::{Ask, Engine};
+use crate::actors::shop::{Ask, Shop};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{EntityId, OrderId, VendorId};
 use crate::domain::order::{Order, OrderCommand, OrderReply, OrderView, Resolution, ResolveAs, Trouble, Waits};
@@ -141,14 +141,14 @@ problems!(ListStuckProblems: AUTH, LISTS, &[&error::OVERLOADED]);
 #[utoipa::path(get, path = "/v1/admin/orders/stuck", tag = "admin", security(("bearer" = [])), params(PageQuery),
     responses((status = 200, description = "A page of orders.", body = Page<OrderBody>), ListStuckProblems))]
 pub async fn list_stuck_orders(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     _office: Office,
     Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
     let paging = asked.paging(List::new("/v1/admin/orders/stuck", &()))?;
     let after = paging.after.map(|(at, id)| (OrderId::from_uuid(id).entity(), at));
-    let (orders, next) = engine.stuck_orders(after, paging.limit).await?;
-    let now = engine.clock().now();
+    let (orders, next) = shop.stuck_orders(after, paging.limit).await?;
+    let now = shop.clock().now();
     let next_cursor = next.map(|(entity, at)| paging.cursor((at, entity.uuid)));
     let items: Vec<OrderBody<'_>> = orders.iter().map(|order| OrderBody::at(order, now)).collect();
     Ok(ok(&Page { items, next_cursor, as_of: Moment(now) }))
@@ -164,7 +164,7 @@ problems!(ResolveProblems: KEYED, BODY, ACTOR, &[
     request_body = ResolveInput,
     responses((status = 200, description = "The order.", body = OrderBody), ResolveProblems))]
 pub async fn resolve_order(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Office(caller): Office,
     key: RequestKey,
@@ -174,9 +174,9 @@ pub async fn resolve_order(
     let how = Ask { within: settings.request_timeout, key: key.of(&caller, &body.raw), fresh: false };
     let resolution = Box::new(body.value.checked(&caller.subject)?);
     let command = OrderCommand::Resolve { by: Principal::Staff, resolution };
-    match ask::<Order>(&engine, id, command, how).await? {
+    match ask::<Order>(&shop, id, command, how).await? {
         (OrderReply::Order { order }, replayed) => {
-            Ok(mark_replayed(ok(&OrderBody::at(&order, engine.clock().now())), replayed))
+            Ok(mark_replayed(ok(&OrderBody::at(&order, shop.clock().now())), replayed))
         }
         (other, _) => Err(unexpected(&other)),
     }

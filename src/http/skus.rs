@@ -1,6 +1,6 @@
 //! SKUs: as anyone may see them, without asking an actor, and as their vendor manages them.
 
-use crate::actors::engine::{Ask, Engine};
+use crate::actors::shop::{Ask, Shop};
 use crate::domain::ids::{ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
@@ -115,8 +115,8 @@ problems!(GetSkuProblems: READS, &[&SKU_UNKNOWN, &error::UNAVAILABLE]);
 /// A SKU in its last durable state
 #[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", params(("sku" = SkuId, Path, description = "The SKU")),
     responses((status = 200, description = "The SKU.", body = SkuBody), GetSkuProblems))]
-pub async fn get_sku(State(engine): State<Engine>, Id(id): Id<SkuId>) -> Result<Response> {
-    let listing = engine.directory()?.sku(id).ok_or(Reject::SkuUnknown)?;
+pub async fn get_sku(State(shop): State<Shop>, Id(id): Id<SkuId>) -> Result<Response> {
+    let listing = shop.catalog()?.sku(id).ok_or(Reject::SkuUnknown)?;
     let sku = &*listing.sku;
     Ok(ok(&SkuBody {
         id,
@@ -130,14 +130,14 @@ pub async fn get_sku(State(engine): State<Engine>, Id(id): Id<SkuId>) -> Result<
 }
 
 async fn shown(
-    engine: &Engine,
+    shop: &Shop,
     settings: &Settings,
     vendor: VendorId,
     command: VendorCommand,
     key: Option<IdempotencyKey>,
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key, fresh: false };
-    match ask::<Vendor>(engine, vendor, command, how).await? {
+    match ask::<Vendor>(shop, vendor, command, how).await? {
         (VendorReply::Sku { sku }, replayed) => Ok(mark_replayed(ok(&VendorSkuBody::new(&sku)), replayed)),
         (other, _) => Err(unexpected(&other)),
     }
@@ -150,12 +150,12 @@ problems!(GetVendorSkuProblems: AUTH, ACTOR, &[&VENDOR_UNKNOWN, &SKU_UNKNOWN]);
     params(("vendor" = VendorId, Path, description = "The vendor"), ("sku" = SkuId, Path, description = "The SKU")),
     responses((status = 200, description = "The SKU.", body = VendorSkuBody), GetVendorSkuProblems))]
 pub async fn get_vendor_sku(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Seller(caller): Seller,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
 ) -> Result<Response> {
-    shown(&engine, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
+    shown(&shop, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
 }
 
 problems!(PatchSkuProblems: AUTH, BODY, ACTOR, &[
@@ -168,7 +168,7 @@ problems!(PatchSkuProblems: AUTH, BODY, ACTOR, &[
     request_body = SkuPatch,
     responses((status = 200, description = "The SKU.", body = VendorSkuBody), PatchSkuProblems))]
 pub async fn patch_sku(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Seller(caller): Seller,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
@@ -187,7 +187,7 @@ pub async fn patch_sku(
         true => problem.about("price.currency"),
         false => problem,
     };
-    shown(&engine, &settings, vendor, command, None).await.map_err(of_price)
+    shown(&shop, &settings, vendor, command, None).await.map_err(of_price)
 }
 
 problems!(ChangeStockProblems: KEYED, BODY, ACTOR, &[
@@ -201,7 +201,7 @@ problems!(ChangeStockProblems: KEYED, BODY, ACTOR, &[
     request_body = StockChange,
     responses((status = 200, description = "The SKU.", body = VendorSkuBody), ChangeStockProblems))]
 pub async fn change_stock(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Seller(caller): Seller,
     key: RequestKey,
@@ -218,5 +218,5 @@ pub async fn change_stock(
     }
     let key = key.of(&caller, &body.raw);
     let command = VendorCommand::AdjustStock { by: caller.principal, sku, delta, reason };
-    shown(&engine, &settings, vendor, command, key).await
+    shown(&shop, &settings, vendor, command, key).await
 }

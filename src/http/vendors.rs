@@ -1,6 +1,6 @@
 //! Vendors, and the products they add.
 
-use crate::actors::engine::{Ask, Engine};
+use crate::actors::shop::{Ask, Shop};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{ProductId, SkuId, VendorId};
 use crate::domain::rows::{ProductRow, SkuRow};
@@ -171,7 +171,7 @@ problems!(CreateVendorProblems: KEYED, BODY, ACTOR, &[&error::INVALID_BODY]);
     request_body = VendorInput,
     responses((status = 201, description = "The vendor.", body = VendorBody), CreateVendorProblems))]
 pub async fn create_vendor(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Admin(caller): Admin,
     key: RequestKey,
@@ -182,10 +182,10 @@ pub async fn create_vendor(
     faults.text("name", &mut name, TextKind::Line, limits::SHORT_TEXT);
     faults.done(&INVALID_BODY)?;
     let key = key.of(&caller, &body.raw);
-    let mint = Mint::new(engine.clock(), key);
+    let mint = Mint::new(shop.clock(), key);
     let id = VendorId::from_uuid(mint.uuid(VendorId::PREFIX, 0));
     let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
-    match ask::<Vendor>(&engine, id, VendorCommand::Create { name }, how).await? {
+    match ask::<Vendor>(&shop, id, VendorCommand::Create { name }, how).await? {
         (VendorReply::Vendor { vendor }, replayed) => {
             let body = VendorBody { id: vendor.id, name: vendor.name };
             Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
@@ -203,7 +203,7 @@ problems!(CreateProductProblems: KEYED, BODY, ACTOR, &[
     params(("vendor" = VendorId, Path, description = "The vendor"), IdempotencyHeader), request_body = ProductInput,
     responses((status = 201, description = "The product.", body = VendorProductBody), CreateProductProblems))]
 pub async fn create_product(
-    State(engine): State<Engine>,
+    State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     Seller(caller): Seller,
     key: RequestKey,
@@ -212,10 +212,10 @@ pub async fn create_product(
 ) -> Result<Response> {
     may_know_of(caller.principal, vendor)?;
     let key = key.of(&caller, &body.raw);
-    let product = body.value.checked(&Mint::new(engine.clock(), key))?;
+    let product = body.value.checked(&Mint::new(shop.clock(), key))?;
     let command = VendorCommand::AddProduct { by: caller.principal, product };
     let how = Ask { within: settings.request_timeout, key, fresh: false };
-    match ask::<Vendor>(&engine, vendor, command, how).await? {
+    match ask::<Vendor>(&shop, vendor, command, how).await? {
         (VendorReply::Product { product, skus }, replayed) => {
             let body = VendorProductBody::new(&product, &skus);
             Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))

@@ -1,7 +1,7 @@
 //! A store whose old frames were moved to an archive, read as if they never had been.
 
 use crate::domain::time::Timestamp;
-use crate::ports::{Frame, Journal, Landed, Partition, Store, StoreError};
+use crate::ports::{Committed, Frame, Journal, Partition, Store, StoreError};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,8 +78,8 @@ impl Journal for Archived {
         Ok(if archived.is_empty() { kept } else { archived })
     }
 
-    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
-        self.store.take(owner, lease, now).await
+    async fn acquire(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+        self.store.acquire(owner, lease, now).await
     }
 
     async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
@@ -90,8 +90,8 @@ impl Journal for Archived {
         self.store.append(frames).await
     }
 
-    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
-        self.store.landed(frames).await
+    async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {
+        self.store.committed(frames).await
     }
 
     async fn drop_frames(&self, partition: u16, up_to: u64) -> Result<u64, StoreError> {

@@ -1,15 +1,15 @@
-//! The checkpointer: writes snapshots and read tables behind the lane's back, off the path of every reply.
+//! The checkpointer: writes snapshots and read tables behind the log writer's back, off the path of every reply.
 //!
-//! At a boundary of the lane it takes the set of changed entities, asks each for its changed parts, and writes them in slices, each a transaction of its own; the last one sets the
-//! checkpoint to the boundary. A snapshot may so be newer than the checkpoint: replay passes over what a snapshot has. Many changes of one
-//! entity become one write. While the lane is busy the checkpointer gives way, as long as the lag is small.
+//! At a barrier of the log writer it takes the set of changed entities, asks each for its changed parts, and writes them in slices, each a transaction of its own; the last one sets the
+//! checkpoint to the barrier. A snapshot may so be newer than the checkpoint: replay passes over what a snapshot has. Many changes of one
+//! entity become one write. While the log writer is busy the checkpointer gives way, as long as the lag is small.
 
 use crate::domain::ids::EntityRef;
 use crate::limits;
-use crate::persistence::lane::{Boundary, Fatal, LaneShared, OnFatal};
+use crate::persistence::log_writer::{Barrier, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::metrics::CheckpointMetrics;
 use crate::ports::{
-    Captured, CheckpointWrite, Checkpoints, Clock, Lane, Partition, RefusedRows, StateSource, StoreError,
+    CheckpointWrite, Checkpoints, Clock, EntityDelta, LogWriter, Partition, RejectedRows, StateSource, StoreError,
 };
 use foldhash::{HashMap, HashSet};
 use futures::future::join_all;
@@ -29,7 +29,7 @@ pub struct CheckpointSettings {
     pub slice: usize,
     /// Entities in one transaction when there is no time to lose: a transaction of more costs less for each.
     pub hurried_slice: usize,
-    /// Below this many records since the checkpoint it gives way to a busy lane nine tenths of the time: a burst is over before it counts.
+    /// Below this many records since the checkpoint it gives way to a busy log writer nine tenths of the time: a burst is over before it counts.
     pub unhurried_below: u64,
     /// From this many on it does not give way any more; in between, half of the time. Far enough below the limit that a checkpoint which is under
     /// way by then, and the next, which holds what came meanwhile, end before requests are shed for it.
@@ -65,7 +65,7 @@ impl CheckpointSettings {
 struct Pace {
     /// Entities in its transaction.
     slice: usize,
-    /// How many times as long as it took the checkpointer then gives way to a busy lane.
+    /// How many times as long as it took the checkpointer then gives way to a busy log writer.
     rests: u32,
 }
 
@@ -74,7 +74,7 @@ const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// The checkpointer of one node.
 pub struct Checkpointer {
-    lane: Arc<LaneShared>,
+    log_writer: Arc<QueuedLogWriter>,
     store: Arc<dyn Checkpoints>,
     source: Arc<dyn StateSource>,
     clock: Arc<dyn Clock>,
@@ -92,7 +92,7 @@ pub struct Checkpointer {
 struct Carried {
     /// Entities that could not be captured: their partition's checkpoint stays where it is, so that replay meets them again.
     stuck: HashSet<EntityRef>,
-    /// Entities captured with records that came after the boundary. The next boundary names these records, but all is written by then,
+    /// Entities captured with records that came after the barrier. The next barrier names these records, but all is written by then,
     /// and the entity may have left memory.
     ahead: HashMap<EntityRef, u64>,
 }
@@ -102,7 +102,7 @@ impl Checkpointer {
     /// milliseconds since the Unix epoch.
     #[expect(clippy::too_many_arguments, reason = "the one call, in the composition root, names each")]
     pub fn new(
-        lane: Arc<LaneShared>,
+        log_writer: Arc<QueuedLogWriter>,
         store: Arc<dyn Checkpoints>,
         source: Arc<dyn StateSource>,
         clock: Arc<dyn Clock>,
@@ -112,7 +112,7 @@ impl Checkpointer {
         as_of: Arc<AtomicI64>,
     ) -> Arc<Self> {
         let (stop, carried, metrics) = (Notify::new(), Mutex::default(), CheckpointMetrics::new());
-        Arc::new(Self { lane, store, source, clock, owned, settings, on_fatal, metrics, as_of, stop, carried })
+        Arc::new(Self { log_writer, store, source, clock, owned, settings, on_fatal, metrics, as_of, stop, carried })
     }
 
     /// Writes checkpoints until [`Checkpointer::stop`].
@@ -148,15 +148,15 @@ impl Checkpointer {
         let mut carried = self.carried.lock().await;
         let Carried { stuck, ahead } = &mut *carried;
         let (started, now) = (Instant::now(), self.clock.now());
-        let Some(boundary) = self.lane.boundary().await else {
+        let Some(barrier) = self.log_writer.barrier().await else {
             return Ok(());
         };
         let written = std::mem::take(ahead);
-        let changed = boundary.changed.iter().filter(|(entity, version)| written.get(entity) != Some(version));
+        let changed = barrier.changed.iter().filter(|(entity, version)| written.get(entity) != Some(version));
         let mut entities: Vec<EntityRef> = changed.map(|(entity, _)| *entity).collect();
         // What was stuck is asked again, too.
-        entities.extend(stuck.drain().filter(|entity| !boundary.changed.contains_key(entity)));
-        if boundary.changed.is_empty() && entities.is_empty() {
+        entities.extend(stuck.drain().filter(|entity| !barrier.changed.contains_key(entity)));
+        if barrier.changed.is_empty() && entities.is_empty() {
             self.as_of.store(now.as_millis(), Ordering::Relaxed);
             return Ok(());
         }
@@ -168,47 +168,47 @@ impl Checkpointer {
             let (slice, after) = rest.split_at(self.pace().slice.min(rest.len()));
             rest = after;
             let slice_started = Instant::now();
-            let mut captured = self.capture(slice, stuck).await;
-            self.write(&mut captured, &[]).await?;
-            for captured in &captured {
-                if boundary.changed.get(&captured.entity).is_some_and(|version| captured.version > *version) {
-                    ahead.insert(captured.entity, captured.version);
+            let mut delta = self.delta(slice, stuck).await;
+            self.write(&mut delta, &[]).await?;
+            for delta in &delta {
+                if barrier.changed.get(&delta.entity).is_some_and(|version| delta.version > *version) {
+                    ahead.insert(delta.entity, delta.version);
                 }
-                self.source.checkpointed(captured.entity, captured.version);
+                self.source.checkpointed(delta.entity, delta.version);
             }
-            self.metrics.entities.increment(captured.len() as u64);
+            self.metrics.entities.increment(delta.len() as u64);
             self.give_way(slice_started.elapsed()).await;
         }
-        let advance = self.advance(&boundary, stuck);
+        let advance = self.advance(&barrier, stuck);
         self.write(&mut [], &advance).await?;
         // A quarantined entity is stuck until someone has looked at it. What all others recorded is held all the same: counted as lag, it
         // would have every write of the node refused in the end.
-        self.lane.checkpointed(boundary.written);
+        self.log_writer.checkpointed(barrier.written);
         self.as_of.store(now.as_millis(), Ordering::Relaxed);
         self.metrics.dirty.set(stuck.len() as f64);
         self.metrics.seconds.record(started.elapsed());
         Ok(())
     }
 
-    async fn capture(&self, slice: &[EntityRef], stuck: &mut HashSet<EntityRef>) -> Vec<Captured> {
+    async fn delta(&self, slice: &[EntityRef], stuck: &mut HashSet<EntityRef>) -> Vec<EntityDelta> {
         // All at once: each is one turn of its actor, and all wait for the same commit.
-        let mut captures = Vec::with_capacity(slice.len());
+        let mut deltas = Vec::with_capacity(slice.len());
         for entity in slice {
-            captures.push(self.source.capture(*entity));
+            deltas.push(self.source.delta(*entity));
         }
-        let captured = join_all(captures).await;
-        stuck.extend(slice.iter().zip(&captured).filter(|(_, captured)| captured.is_none()).map(|(entity, _)| *entity));
-        captured.into_iter().flatten().collect()
+        let delta = join_all(deltas).await;
+        stuck.extend(slice.iter().zip(&delta).filter(|(_, delta)| delta.is_none()).map(|(entity, _)| *entity));
+        delta.into_iter().flatten().collect()
     }
 
     /// Partitions with an entity that could not be captured stay where they are.
-    fn advance(&self, boundary: &Boundary, stuck: &HashSet<EntityRef>) -> Vec<(u16, u64)> {
+    fn advance(&self, barrier: &Barrier, stuck: &HashSet<EntityRef>) -> Vec<(u16, u64)> {
         let partitions = self.owned.len() as u16;
         let free = |(id, _): &(u16, u64)| !stuck.iter().any(|entity| entity.partition(partitions) == *id);
-        boundary.seqs.iter().copied().filter(free).collect()
+        barrier.seqs.iter().copied().filter(free).collect()
     }
 
-    async fn write(&self, entities: &mut [Captured], advance: &[(u16, u64)]) -> Result<(), StoreError> {
+    async fn write(&self, entities: &mut [EntityDelta], advance: &[(u16, u64)]) -> Result<(), StoreError> {
         let mut wait = Duration::from_millis(50);
         loop {
             match self.store.write(CheckpointWrite { owned: &self.owned, entities: &*entities, advance }).await {
@@ -221,7 +221,7 @@ impl Checkpointer {
                 Err(StoreError::Unavailable(error)) => {
                     tracing::warn!(%error, "a checkpoint could not be written: it is tried again");
                     // It may have been, all or some of it.
-                    entities.iter_mut().for_each(|captured| captured.fresh = false);
+                    entities.iter_mut().for_each(|delta| delta.fresh = false);
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(2));
                 }
@@ -230,8 +230,8 @@ impl Checkpointer {
         }
     }
 
-    fn report(&self, refused: &[RefusedRows]) {
-        for RefusedRows { entity, reason } in refused {
+    fn report(&self, refused: &[RejectedRows]) {
+        for RejectedRows { entity, reason } in refused {
             self.metrics.refused.increment(1);
             tracing::error!(%entity, reason, "a constraint of the read tables refused an entity: a breach of an invariant");
         }
@@ -239,12 +239,12 @@ impl Checkpointer {
 
     /// How to go about the next slice.
     fn pace(&self) -> Pace {
-        self.settings.pace(self.lane.pressure().records_since_checkpoint)
+        self.settings.pace(self.log_writer.pressure().records_since_checkpoint)
     }
 
-    /// Leaves the store, and the processors, to the lane while it is busy.
+    /// Leaves the store, and the processors, to the log writer while it is busy.
     async fn give_way(&self, slice_took: Duration) {
-        if self.lane.pressure().records_in_flight > 0 {
+        if self.log_writer.pressure().records_in_flight > 0 {
             tokio::time::sleep((slice_took * self.pace().rests).min(LONGEST_REST)).await;
         }
     }

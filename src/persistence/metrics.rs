@@ -1,10 +1,10 @@
-//! What the lane and the checkpointer tell about themselves.
+//! What the log writer and the checkpointer tell about themselves.
 
 use crate::telemetry::names;
 use metrics::{Counter, Gauge, Histogram};
 use std::time::Duration;
 
-pub(super) struct LaneMetrics {
+pub(super) struct LogWriterMetrics {
     batch_records: Histogram,
     commit_seconds: Histogram,
     records: Counter,
@@ -12,7 +12,7 @@ pub(super) struct LaneMetrics {
     failures: Counter,
 }
 
-impl LaneMetrics {
+impl LogWriterMetrics {
     pub(super) fn new() -> Self {
         Self {
             batch_records: metrics::histogram!(names::LANE_BATCH_RECORDS),
@@ -55,5 +55,5 @@ impl CheckpointMetrics {
 
 /// Makes all series of this room before anything has happened: whoever waits for one to rise would miss its first event.
 pub fn register() {
-    drop((LaneMetrics::new(), CheckpointMetrics::new()));
+    drop((LogWriterMetrics::new(), CheckpointMetrics::new()));
 }

@@ -5,7 +5,7 @@
 
 pub mod archived;
 pub mod checkpointer;
-pub mod lane;
+pub mod log_writer;
 pub mod postgres;
 pub mod recovery;
 pub mod skew;

@@ -4,7 +4,7 @@ use crate::domain::entity::WAKE_AT_START;
 use crate::domain::ids::EntityRef;
 use crate::domain::record::RawRecord;
 use crate::domain::time::Timestamp;
-use crate::persistence::lane::decode;
+use crate::persistence::log_writer::decode;
 use crate::ports::{Frame, Histories, History, Journal, Partition, Snapshot, Snapshots, Store, StoreError};
 use async_trait::async_trait;
 use foldhash::HashMap;

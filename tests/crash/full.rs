@@ -96,7 +96,7 @@ async fn all_is_well(store: &TestStore, rush: Rush, server: Haat) {
     assert!(report.is_clean(), "{report}");
 }
 
-/// The embedded store and the payment provider's ledger share a file system that is filled twice in a rush.
+/// The embedded store and the payment provider's charge log share a file system that is filled twice in a rush.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_file_system_costs_nothing_but_time() {
     let Some(disk) = SmallDisk::mount(48) else { return };

@@ -49,7 +49,7 @@ const OF_THE_STORE: [Loss; 7] = [
     }),
 ];
 
-const OF_THE_LEDGER: [Loss; 2] = [
+const OF_THE_CHARGE_LOG: [Loss; 2] = [
     ("the ledger is removed", "sandbox-ledger.jsonl was removed", |data| {
         std::fs::remove_file(data.join("sandbox-ledger.jsonl")).expect("it is there");
     }),
@@ -107,15 +107,15 @@ async fn a_store_that_is_gone_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ledger_that_is_gone_is_noticed() {
-    for loss in OF_THE_LEDGER {
+async fn a_charge_log_that_is_gone_is_noticed() {
+    for loss in OF_THE_CHARGE_LOG {
         it_is_noticed(Kind::Sqlite, loss, false).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ledger_beside_postgres_that_is_gone_is_noticed() {
-    it_is_noticed(Kind::Postgres, OF_THE_LEDGER[0], false).await;
+async fn a_charge_log_beside_postgres_that_is_gone_is_noticed() {
+    it_is_noticed(Kind::Postgres, OF_THE_CHARGE_LOG[0], false).await;
     it_is_noticed(Kind::Postgres, OF_THE_STORE[6], false).await;
 }
 

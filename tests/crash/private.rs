@@ -136,7 +136,7 @@ async fn tools_keep_all_to_themselves() {
             open_to_others(&archive, 0o644, 0o755);
         }
         works(tool("000", arguments, store.data_dir())).await;
-        // The ledger is not opened by any of these.
+        // The charge log is not opened by any of these.
         std::fs::set_permissions(store.data_dir().join("sandbox-ledger.jsonl"), PermissionsExt::from_mode(0o600))
             .expect("it is ours");
         is_private(store.data_dir());

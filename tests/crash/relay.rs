@@ -181,7 +181,7 @@ pub async fn relay(store: &TestStore, take_overs: &[TakeOver]) -> Outcome {
     server.signal("TERM").await;
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
     charged(&directories, &paid, BUYERS * others.len());
-    // No single one of the ledgers knows of all charges: they were compared above.
+    // No single one of the charge logs knows of all charges: they were compared above.
     let elsewhere = TempDir::new().expect("a temporary directory");
     let report = audit(&store.config(), elsewhere.path()).await.expect("the store can be looked at");
     assert!(report.is_clean(), "{report}");
@@ -232,14 +232,14 @@ async fn still_holds(server: &Haat, told: &[Told], vendor: &str, sku: &str) -> B
     listed.into_keys().collect()
 }
 
-/// Fails unless each of these orders was charged, and nothing else was. Each directory has a ledger of its own, which a real provider
+/// Fails unless each of these orders was charged, and nothing else was. Each directory has a charge log of its own, which a real provider
 /// would not: an order whose charge was under way at a take-over may stand in two of them, and no more orders than were under way.
 fn charged(directories: &[std::path::PathBuf], paid: &BTreeSet<String>, under_way: usize) {
     let mut charges: BTreeMap<String, usize> = BTreeMap::new();
     for directory in directories {
-        let ledger = std::fs::read_to_string(directory.join("sandbox-ledger.jsonl")).expect("a ledger");
+        let charge_log = std::fs::read_to_string(directory.join("sandbox-ledger.jsonl")).expect("a ledger");
         let mut once = BTreeSet::new();
-        for line in ledger.lines() {
+        for line in charge_log.lines() {
             let line: Value = serde_json::from_str(line).expect("a line of the ledger");
             let order = line["order"].as_str().expect("an order").to_owned();
             assert_eq!(line["status"], "charged", "{order}");

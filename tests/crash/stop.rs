@@ -68,7 +68,7 @@ async fn a_stop_before_it_is_ready_is_an_orderly_one() {
         let first = Haat::start(&store, free_address()).await;
         // Its lease runs on for seconds, and it cannot end.
         first.signal("STOP").await;
-        // The ledger is the first one's.
+        // The charge log is the first one's.
         let directory = tempfile::TempDir::new().expect("a temporary directory");
         let mut second = Haat::begin(&store, directory.path(), free_address());
         until("the second to listen", async || {

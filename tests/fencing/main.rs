@@ -1,7 +1,7 @@
 //! The fencing protocol, as a model that is checked exhaustively: every order in which two servers, their connections, the store and time can
 //! take their steps, within the bounds of the model.
 //!
-//! The code it stands for: `persistence/postgres/journal.rs` (taking partitions, appending), `persistence/lane.rs` (one batch in flight, the same
+//! The code it stands for: `persistence/postgres/journal.rs` (taking partitions, appending), `persistence/log_writer.rs` (one batch in flight, the same
 //! bytes again after an unknown outcome, what a collision means, the lease) and `persistence/portable/frames.rs` (dropping frames that an
 //! archive has). What it must keep: an answer that was given stays true,
 //! nothing is written twice, and nobody answers from a state that another has overtaken. The other tests take one protection away at a

@@ -213,7 +213,7 @@ impl Protocol {
     }
 
     /// Whether the places of this insert hold this very batch.
-    fn landed(state: &State, insert: &Insert) -> bool {
+    fn committed(state: &State, insert: &Insert) -> bool {
         (0..PARTITIONS).all(|partition| {
             insert.at[partition].is_none_or(|at| {
                 let place = state.journal[partition].0.get(usize::from(at));
@@ -253,7 +253,7 @@ impl Protocol {
     /// The server hears what became of its oldest batch.
     fn hear(&self, state: &mut State, server: usize, inserted: bool) {
         let insert = state.servers[server].in_flight[0];
-        if inserted || Self::landed(state, &insert) || self.lacks(Without::BatchIds) {
+        if inserted || Self::committed(state, &insert) || self.lacks(Without::BatchIds) {
             Self::answer(state, server, insert);
         } else {
             // A place is taken, and not by this batch: another owns the store now.
@@ -515,7 +515,7 @@ impl Model for Protocol {
             Property::always("nothing is written out of order", |_: &Self, state: &State| {
                 // A batch stands nowhere before one that the same term sent earlier is known or written.
                 state.servers.iter().all(|server| {
-                    let missing = |sent: &Insert| !Self::landed(state, sent);
+                    let missing = |sent: &Insert| !Self::committed(state, sent);
                     let is_later =
                         |frame: &Frame, sent: &Insert| frame.batch.0 == sent.batch.0 && frame.batch.1 > sent.batch.1;
                     !server

@@ -262,7 +262,7 @@ async fn checkouts_that_are_reset_take_no_more_of_the_node_than_those_that_wait(
         buyers.push(client.buyer(&sku, 1).await);
     }
     let orders =
-        || target.server.engine.actors().iter().find(|kind| kind.kind == Kind::Order).map_or(0, |kind| kind.live);
+        || target.server.shop.actors().iter().find(|kind| kind.kind == Kind::Order).map_or(0, |kind| kind.live);
 
     gate.hold();
     let mut h2 = H2::connect(&target).await;

@@ -42,7 +42,7 @@ fn wrong_by(millis: i64) -> (Arc<Wrong>, Hooks) {
 async fn written_ahead(store: &TestStore, ahead: i64) {
     let opened = open(&store.config(), Mode::Serve).await.expect("it opens");
     let at = SystemClock::new().wall().plus_millis(ahead);
-    let taken = opened.journal.take("a clock that is wrong", Duration::ZERO, at).await.expect("taken");
+    let taken = opened.journal.acquire("a clock that is wrong", Duration::ZERO, at).await.expect("taken");
     opened.journal.release(&taken).await.expect("released");
 }
 

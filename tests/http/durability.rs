@@ -22,7 +22,7 @@ on_both_stores! {
         let other = client.buyer(&sku, 1).await;
 
         let shop: haat::domain::ids::EntityRef = vendor.parse().expect("an id");
-        let version = || async { server.engine.inspect(shop).await.expect("a view").version };
+        let version = || async { server.shop.inspect(shop).await.expect("a view").version };
         let before = version().await;
         gate.hold();
         let checkout = tokio::spawn(client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send());

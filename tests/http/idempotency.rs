@@ -110,7 +110,7 @@ on_both_stores! {
         let create = |name: &str| {
             let command = haat::domain::vendor::VendorCommand::Create { name: name.into() };
             let how = haat::actors::Ask { within: std::time::Duration::from_secs(10), key: None, fresh: false };
-            server.engine.ask::<haat::domain::vendor::Vendor>(id, command, how)
+            server.shop.ask::<haat::domain::vendor::Vendor>(id, command, how)
         };
         let same = create("A").await.expect("an answer");
         assert!(same.replayed && same.outcome.is_ok(), "{same:?}");

@@ -33,7 +33,7 @@ async fn set_price(client: &Client, admin: &str, vendor: &str, sku: &str, amount
 
 async fn version_of(server: &Server, cart: &str) -> u64 {
     let cart: EntityRef = cart.parse().expect("an id");
-    server.engine.inspect(cart).await.expect("a view").version
+    server.shop.inspect(cart).await.expect("a view").version
 }
 
 async fn look(client: &Client, buyer: &Buyer) -> Value {

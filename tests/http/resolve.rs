@@ -4,7 +4,7 @@ use crate::on_both_stores;
 use crate::support::client::{Answer, Buyer, Client, Market};
 use crate::support::journal::Gate;
 use crate::support::{Server, TestStore, token};
-use haat::adapters::sandbox::LEDGER_FILE;
+use haat::adapters::sandbox::CHARGE_LOG_FILE;
 use haat::app::Hooks;
 use haat::domain::ids::{CartId, Kind, OrderId};
 use haat::http::auth::Bearer;
@@ -21,9 +21,12 @@ fn charged_before(store: &TestStore, buyer: &Buyer, amount_minor: i64, currency:
     let at = 1_700_000_000_000i64;
     let line =
         json!({"order": order, "status": "charged", "amount_minor": amount_minor, "currency": currency, "at": at});
-    let mut ledger =
-        std::fs::File::options().append(true).create(true).open(store.data_dir().join(LEDGER_FILE)).expect("a ledger");
-    writeln!(ledger, "{line}").expect("a line");
+    let mut charge_log = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(store.data_dir().join(CHARGE_LOG_FILE))
+        .expect("a ledger");
+    writeln!(charge_log, "{line}").expect("a line");
     order
 }
 
@@ -302,7 +305,7 @@ on_both_stores! {
         let early = retry().await.expect(409);
         assert_eq!(early.code(), "nothing_to_resolve", "an answer may take a while");
         assert!(client.order(&staff, &order).await.expect(200).body.get("stuck").is_none());
-        let clock = server.engine.clock();
+        let clock = server.shop.clock();
         clock.advance_to(clock.now().plus_millis(limits::STUCK_AFTER_MS));
         let why = stuck(&client, &staff, &order).await.body["stuck"].clone();
         assert_eq!((&why["why"], &why["resolve_as"]), (&json!("no_answer"), &json!(["retry", "write_off"])));
@@ -328,7 +331,7 @@ on_both_stores! {
         let client = server.client;
         let stock = client.stock(&admin, &vendor, &sku).await;
         assert_eq!((&stock["held"], &stock["sold"]), (&json!(2), &json!(0)), "nothing is free that was paid: {stock}");
-        let clock = server.engine.clock();
+        let clock = server.shop.clock();
         clock.advance_to(clock.now().plus_millis(limits::HOLD_MS));
         // Whatever it does next, it sees that the time of its hold is over, and asks.
         let change = json!({"delta": 1, "reason": "found"});

@@ -22,7 +22,7 @@ on_both_stores! {
         config.sandbox = false;
         let server = Server::start_with(config, Hooks::default()).await;
         let client = server.client;
-        assert_eq!(server.engine.queries().unpaid_by_method().await.expect("a count"), [("sandbox".to_owned(), 1)]);
+        assert_eq!(server.shop.queries().unpaid_by_method().await.expect("a count"), [("sandbox".to_owned(), 1)]);
         for card in ["tok_approve", "tok_decline", "tok_slow_1", "tok_flaky_1", "tok_lost_reply", "tok_unknown"] {
             let refused = client.checkout(&shops, card).send().await.expect(422);
             assert_eq!(refused.code(), "payment_unsupported", "{card}: {}", refused.text);

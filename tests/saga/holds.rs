@@ -111,7 +111,7 @@ fn a_reserve_after_its_release_is_refused_for_as_long_as_it_could_come() {
         }
         assert_eq!(state.sku_row(sku(0, 0)).unwrap().held, 0);
         let forgotten = format!("released/{order}");
-        assert!(state.capture().parts.iter().any(|part| part.name == forgotten && part.state.is_none()));
+        assert!(state.delta().parts.iter().any(|part| part.name == forgotten && part.state.is_none()));
     }
 }
 

@@ -113,7 +113,7 @@ struct Run {
 /// A shop with a cart that is ready to be checked out, seen by the vendors alone.
 fn ready() -> World {
     let mut world = World::shop(2);
-    world.shelf_blind = true;
+    world.availability_blind = true;
     for (of, quantity) in LINES {
         world.set_line(0, of, quantity).unwrap();
     }

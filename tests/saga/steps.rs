@@ -61,7 +61,7 @@ fn an_early_snapshot_of_an_order_that_has_sold_all_is_settled() {
     let mut world = ready();
     let (order, _) = world.check_out(0, APPROVE, None).unwrap();
     world.settle();
-    let mut parts = world.orders[&order].state.clone().capture().parts;
+    let mut parts = world.orders[&order].state.clone().delta().parts;
     let mut state: serde_json::Value = serde_json::from_slice(parts[0].state.as_deref().unwrap()).unwrap();
     state["body"]["phase"] = "settling".into();
     state["body"]["cart_closed"] = false.into();
@@ -246,7 +246,7 @@ fn an_expected_total_that_is_not_todays_is_refused_whatever_the_cart_shows() {
 #[test]
 fn what_is_durably_short_is_refused_without_an_order() {
     let mut world = ready();
-    world.shelf_blind = false;
+    world.availability_blind = false;
     world.adjust((1, 0), -8).unwrap();
     let records = world.records;
     let short = Shortage { sku_id: sku(1, 0), requested: LINES[1].1, available: 2 };

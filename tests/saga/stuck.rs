@@ -139,7 +139,7 @@ fn every_answer_of_a_gateway_in_every_phase_is_taken_for_what_it_says() {
                 assert_eq!((row.total_due, row.cancelled), (before.total_due, 0));
                 assert!(after.outstanding(now).is_empty() && after.timer().is_none());
                 assert_eq!(after.wake_at(now), Some(FOR_SOMEONE), "it is found where those are that wait for someone");
-                let parts = after.clone().capture().parts;
+                let parts = after.clone().delta().parts;
                 assert_eq!(Order::restore(row.id, &parts).unwrap(), after);
             }
             let told = events.iter().find_map(|event| match event {
@@ -447,7 +447,7 @@ fn an_early_snapshot_of_a_quarantined_order_can_be_resolved() {
         let command = OrderCommand::StepFailed { vendor: vendor(0), reason: Reject::CommandPoisoned };
         world.ask::<Order>(order, command);
         let state = world.orders[&order].state.clone();
-        let mut parts = state.clone().capture().parts;
+        let mut parts = state.clone().delta().parts;
         let mut json: serde_json::Value = serde_json::from_slice(parts[0].state.as_deref().unwrap()).unwrap();
         assert!(json["body"].as_object_mut().unwrap().remove("stuck").is_some());
         parts[0].state = Some(serde_json::to_vec(&json).unwrap());

@@ -1,4 +1,4 @@
-//! The simulated payment provider. It keeps to the port's word: every call is idempotent by the order's id. Its ledger survives
+//! The simulated payment provider. It keeps to the port's word: every call is idempotent by the order's id. Its charge log survives
 //! every crash, and each movement of money stands in it by itself, so that a second charge cannot hide.
 
 use crate::oracle::Oracle;

@@ -1,4 +1,4 @@
-//! The whole node in simulation: the real domain, actors, lane, checkpointer and recovery on one thread, with simulated time, over
+//! The whole node in simulation: the real domain, actors, log writer, checkpointer and recovery on one thread, with simulated time, over
 //! a simulated store and a simulated payment provider. Everything that could make two runs differ comes from one seed, so a run
 //! that fails can be run again.
 //!

@@ -4,11 +4,11 @@ use crate::gateway::{Books, Gateway};
 use crate::oracle::Oracle;
 use crate::store::{Server, Way};
 use crate::world::{SimulatedClock, World, lock};
-use haat::actors::{DecideHook, Engine, NodeSettings, Thread};
+use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
 use haat::app::core::{Core, CoreParts, Crash, RunningCore};
 use haat::domain::ids::{EntityRef, Kind};
 use haat::persistence::checkpointer::CheckpointSettings;
-use haat::persistence::lane::Fatal;
+use haat::persistence::log_writer::Fatal;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -38,7 +38,7 @@ const REMEMBERED: u32 = 50;
 /// One node.
 pub struct Node {
     pub number: u64,
-    pub engine: Engine,
+    pub shop: Shop,
     pub way: Way,
     pub clock: Arc<SimulatedClock>,
     /// Cancelled when it has crashed or ended.
@@ -67,7 +67,7 @@ impl Node {
             return;
         }
         self.world.note(format_args!("node {} ends: {why}", self.number));
-        self.engine.cut_off();
+        self.shop.cut_off();
         if let Some(crash) = self.crash.get() {
             crash.now();
         }
@@ -98,7 +98,7 @@ impl Node {
         let Some(running) = running else { return false };
         self.world.note(format_args!("node {} stops", self.number));
         self.ready.store(false, Ordering::Relaxed);
-        self.engine.drain();
+        self.shop.drain();
         let drain = async {
             while self.in_flight.load(Ordering::Relaxed) > 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -214,7 +214,7 @@ impl Town {
             store: self.server.connect(way.clone()),
             clock: clock.clone(),
             gateways: vec![Arc::new(gateway)],
-            ledger: None,
+            charge_log: None,
             threads: (0..plan.threads).map(|_| thread(world.clone(), gone.clone())).collect(),
             settings: NodeSettings {
                 live_actors: plan.live_actors,
@@ -240,7 +240,7 @@ impl Town {
         });
         let node = Arc::new(Node {
             number,
-            engine: core.engine().clone(),
+            shop: core.shop().clone(),
             way,
             clock,
             gone: gone.clone(),

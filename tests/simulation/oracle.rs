@@ -307,7 +307,7 @@ impl Oracle {
         self.shown(at, floor, row, known.vendors.get_mut(&row.vendor_id).map(|track| &mut track.shown));
     }
 
-    /// Somebody read a SKU's price and count in the directory.
+    /// Somebody read a SKU's price and count in the catalogue cache.
     pub fn listing_shown(&self, floor: u64, row: &SkuRow, available: i64) {
         let known = &mut *lock(&self.known);
         let same = |look: &SkuRow| look.price_minor == row.price_minor && look.available() == available;

@@ -276,7 +276,7 @@ impl Person {
         let creates = matches!(command, CartCommand::Create { .. });
         // With its token it would be handed to whoever has the old key.
         let is_past = creates && ask.key.is_some_and(|key| self.town.oracle.is_past(key.key, asked));
-        let question = node.engine.ask::<haat::domain::cart::Cart>(id, command, ask);
+        let question = node.shop.ask::<haat::domain::cart::Cart>(id, command, ask);
         let told = self.told(&node, what, id.entity(), question).await;
         if let Told::Answer(Answered { outcome, replayed }) = &told {
             self.kept(ask.key, asked, outcome, *replayed, true);
@@ -296,7 +296,7 @@ impl Person {
     async fn ask_order(&self, id: OrderId, what: &str, command: OrderCommand, ask: Ask) -> Option<OrderView> {
         let node = self.node().await;
         let (floor, asked) = (self.town.oracle.floor(id.entity()), self.world().now());
-        let told = self.told(&node, what, id.entity(), node.engine.ask::<Order>(id, command, ask)).await;
+        let told = self.told(&node, what, id.entity(), node.shop.ask::<Order>(id, command, ask)).await;
         let Told::Answer(Answered { outcome, replayed }) = told else { return None };
         self.kept(ask.key, asked, &outcome, replayed, true);
         match outcome {
@@ -320,7 +320,7 @@ impl Person {
         let floor = self.town.oracle.floor(id.entity());
         // These are shown as they are now once their answer is forgotten.
         let forgets = !matches!(command, VendorCommand::Create { .. } | VendorCommand::AddProduct { .. });
-        let told = self.told(&node, what, id.entity(), node.engine.ask::<Vendor>(id, command, ask)).await;
+        let told = self.told(&node, what, id.entity(), node.shop.ask::<Vendor>(id, command, ask)).await;
         if let Told::Answer(Answered { outcome, replayed }) = &told {
             self.kept(ask.key, asked, outcome, *replayed, forgets);
             if let Ok(VendorReply::Sku { sku }) = outcome {
@@ -409,15 +409,15 @@ impl Person {
         }
     }
 
-    /// Reads the directory.
+    /// Reads the catalogue cache.
     async fn look_up(&self, id: SkuId) {
         let node = self.node().await;
-        let Ok(directory) = node.engine.directory() else { return };
+        let Ok(directory) = node.shop.catalog() else { return };
         let Some(listing) = directory.sku(id) else { return };
         let row = &listing.sku;
         let of = row.vendor_id.entity();
-        if self.town.server.is_damaged(of) || self.town.server.had_refused_rows(of) {
-            // The directory begins with the read tables, which may be behind.
+        if self.town.server.is_damaged(of) || self.town.server.had_rejected_rows(of) {
+            // The catalogue cache begins with the read tables, which may be behind.
             return;
         }
         self.world().note(format_args!("{} reads {id}: {} at {}", self.name, listing.available, row.price_minor));
@@ -484,7 +484,7 @@ impl Person {
         let command = OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution) };
         let (node, asked) = (self.node().await, self.world().now());
         let floor = self.town.oracle.floor(order.id.entity());
-        let question = node.engine.ask::<Order>(order.id, command, self.ask(key, false));
+        let question = node.shop.ask::<Order>(order.id, command, self.ask(key, false));
         let told = self.told(&node, "resolve", order.id.entity(), question).await;
         self.tried(&tag, &told);
         if let Told::Answer(Answered { outcome, replayed }) = told {
@@ -561,7 +561,7 @@ impl Person {
         let quantity = self.chance.between(1, 3) as i64;
         let unit_price = {
             let node = self.node().await;
-            let listing = node.engine.directory().ok().and_then(|directory| directory.sku(sku(of, index)));
+            let listing = node.shop.catalog().ok().and_then(|directory| directory.sku(sku(of, index)));
             let Some(listing) = listing else { return };
             listing.sku.price_minor
         };
@@ -636,7 +636,7 @@ impl Person {
         let by = Principal::Guest(cart);
         let order = self.order.map(|order| (order, self.town.oracle.floor(order.entity())));
         let within = self.ask(None, false).within;
-        let question = node.engine.checkout(by, cart, details, within, wait, key);
+        let question = node.shop.checkout(by, cart, details, within, wait, key);
         let told = self.told(&node, "check out", cart.entity(), question).await;
         // What the order says comes later than what the cart did.
         let unknown = matches!(told, Told::Nothing | Told::NotDone(_));
@@ -682,7 +682,7 @@ impl Person {
             let tag = self.tag();
             let (by, details) = (Principal::Guest(cart), details(self.world(), &self.chance, &tag, None));
             let within = Duration::from_secs(10);
-            let question = node.engine.checkout(by, cart, details, within, None, None);
+            let question = node.shop.checkout(by, cart, details, within, None, None);
             match self.told(&node, "try the shop", cart.entity(), question).await {
                 Told::Answer(_) => return,
                 _ => sleep(Duration::from_secs(1)).await,

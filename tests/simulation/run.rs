@@ -347,7 +347,7 @@ async fn come_to_rest(town: &Arc<Town>) {
     if timeout(REST, rest).await.is_err() {
         world.breach(format_args!("never at rest: {:?}", town.oracle.unfinished()));
     }
-    if town.server.ever_refused_rows() {
+    if town.server.ever_rejected_rows() {
         give_all_rows(town, &node).await;
         town.server.rebuild_orders();
         // Its directory may have begun with the rows of then.
@@ -370,7 +370,7 @@ async fn give_all_rows(town: &Arc<Town>, node: &Arc<Node>) {
             let command = VendorCommand::SetPrice { by, sku: row.id, price_minor, currency };
             let ask = Ask { within: Duration::from_secs(10), key: None, fresh: false };
             // Whether it was done is told by the rows.
-            let _ = node.engine.ask::<Vendor>(id, command, ask).await;
+            let _ = node.shop.ask::<Vendor>(id, command, ask).await;
         }
         sleep(Duration::from_secs(5) + town.world.plan.checkpoint_interval).await;
     }
@@ -390,10 +390,10 @@ async fn check(town: &Arc<Town>, node: &Arc<Node>) {
     sleep(Duration::from_secs(60)).await;
 }
 
-/// The directory of a node is what the journal tells.
+/// The catalogue cache of a node is what the journal tells.
 pub fn check_directory(town: &Town, node: &Node) {
     let world = &town.world;
-    match node.engine.directory() {
+    match node.shop.catalog() {
         Ok(directory) => {
             let counts: Vec<_> = directory.order_counts().filter(|(_, count)| *count != 0).collect();
             let durable: Vec<_> = town.oracle.order_counts().into_iter().collect();

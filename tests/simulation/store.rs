@@ -12,8 +12,8 @@ use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::{
-    Captured, CheckpointWrite, Checkpoints, Due, Frame, Journal, Landed, OrdersOf, Partition, ProductFilter, Queries,
-    RefusedRows, Snapshot, Snapshots, Store, StoreError, Written,
+    CheckpointWrite, Checkpoints, Committed, Due, EntityDelta, Frame, Journal, OrdersOf, Partition, ProductFilter,
+    Queries, RejectedRows, Snapshot, Snapshots, Store, StoreError, Written,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -117,38 +117,37 @@ impl Disk {
     }
 
     /// Saves a snapshot and rows, which a constraint may refuse.
-    fn save(&mut self, captured: &Captured, refuses: impl FnOnce() -> bool, written: &mut Written) {
-        let entity = captured.entity;
+    fn save(&mut self, delta: &EntityDelta, refuses: impl FnOnce() -> bool, written: &mut Written) {
+        let entity = delta.entity;
         let parts = self.snapshots.entry(entity).or_default();
-        if parts.get("").is_some_and(|head| head.version > captured.version) {
+        if parts.get("").is_some_and(|head| head.version > delta.version) {
             return;
         }
-        for part in &captured.parts {
+        for part in &delta.parts {
             self.damage.part_written(entity, &part.name);
             match &part.state {
                 Some(state) => {
-                    let saved =
-                        SavedPart { version: captured.version, wake_at: captured.wake_at, state: state.clone() };
-                    if parts.get(&part.name).is_none_or(|before| before.version < captured.version) {
+                    let saved = SavedPart { version: delta.version, wake_at: delta.wake_at, state: state.clone() };
+                    if parts.get(&part.name).is_none_or(|before| before.version < delta.version) {
                         parts.insert(part.name.clone(), saved);
                     }
                 }
                 None => drop(parts.remove(&part.name)),
             }
         }
-        if captured.rows != Rows::default() && refuses() {
+        if delta.rows != Rows::default() && refuses() {
             self.tables.refused.insert(entity);
             self.tables.ever_refused.insert(entity);
-            written.refused.push(RefusedRows { entity, reason: "a constraint of the simulation".to_owned() });
+            written.refused.push(RejectedRows { entity, reason: "a constraint of the simulation".to_owned() });
             return;
         }
         if self.tables.refused.contains(&entity) {
-            match captured.whole {
+            match delta.whole {
                 true => drop(self.tables.refused.remove(&entity)),
                 false => written.incomplete.push(entity),
             }
         }
-        let Rows { vendors, products, skus, orders } = captured.rows.clone();
+        let Rows { vendors, products, skus, orders } = delta.rows.clone();
         self.tables.vendors.extend(vendors.into_iter().map(|row| (row.id, row)));
         self.tables.products.extend(products.into_iter().map(|row| (row.id, row)));
         self.tables.skus.extend(skus.into_iter().map(|row| (row.id, row)));
@@ -241,16 +240,16 @@ impl Server {
         Ok(())
     }
 
-    fn landed(&self, frames: &[Frame]) -> Landed {
+    fn committed(&self, frames: &[Frame]) -> Committed {
         let disk = lock(&self.disk);
         let batch = |frame: &Frame| {
             disk.journal[usize::from(frame.partition)].get(&frame.seq).map(|there| there.batch == frame.batch)
         };
         let found: Vec<bool> = frames.iter().filter_map(batch).collect();
         match found.len() {
-            0 => Landed::Nothing,
-            count if count == frames.len() && found.iter().all(|ours| *ours) => Landed::All,
-            _ => Landed::Foreign,
+            0 => Committed::Nothing,
+            count if count == frames.len() && found.iter().all(|ours| *ours) => Committed::All,
+            _ => Committed::Conflicting,
         }
     }
 
@@ -288,42 +287,42 @@ impl Server {
         }
     }
 
-    fn write(&self, owned: &[Partition], captured: &[Captured], advance: &[(u16, u64)]) -> Option<Written> {
+    fn write(&self, owned: &[Partition], delta: &[EntityDelta], advance: &[(u16, u64)]) -> Option<Written> {
         let mut disk = lock(&self.disk);
         if !disk.owns(owned) {
             return None;
         }
         let mut written = Written::default();
-        for captured in captured {
-            if captured.fresh && disk.snapshots.contains_key(&captured.entity) {
-                self.world.breach(format_args!("{} is taken for new and has a snapshot", captured.entity));
+        for delta in delta {
+            if delta.fresh && disk.snapshots.contains_key(&delta.entity) {
+                self.world.breach(format_args!("{} is taken for new and has a snapshot", delta.entity));
             }
             let refuses = || {
                 // An archive's rows are nobody's.
                 let refuses = self.origin.is_none() && self.world.fault("refused rows", self.world.plan.refusals);
                 if refuses {
-                    self.world.note(format_args!("the rows of {} are refused", captured.entity));
+                    self.world.note(format_args!("the rows of {} are refused", delta.entity));
                 }
                 refuses
             };
-            disk.save(captured, refuses, &mut written);
+            disk.save(delta, refuses, &mut written);
         }
         for (partition, seq) in advance {
             let head = &mut disk.heads[usize::from(*partition)];
             head.checkpoint_seq = head.checkpoint_seq.max(*seq);
         }
         self.world.count("checkpoints");
-        self.world.note(format_args!("checkpoint of {} entities, {advance:?}", captured.len()));
+        self.world.note(format_args!("checkpoint of {} entities, {advance:?}", delta.len()));
         Some(written)
     }
 
     /// Whether rows of this entity were ever refused: whoever shows them may show old ones.
-    pub fn had_refused_rows(&self, entity: EntityRef) -> bool {
+    pub fn had_rejected_rows(&self, entity: EntityRef) -> bool {
         lock(&self.disk).tables.ever_refused.contains(&entity)
     }
 
     /// Whether rows of any entity were ever refused.
-    pub fn ever_refused_rows(&self) -> bool {
+    pub fn ever_rejected_rows(&self) -> bool {
         !lock(&self.disk).tables.ever_refused.is_empty()
     }
 
@@ -460,7 +459,7 @@ impl Connection {
 
 #[async_trait]
 impl Journal for Connection {
-    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+    async fn acquire(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
         let (server, lost) = (self.server.clone(), self.way.reading());
         let owner = owner.to_owned();
         let (epochs, free_at) = self.way.ask(lost, move || server.raise_epochs(owner, lease)).await?;
@@ -492,9 +491,9 @@ impl Journal for Connection {
         }
     }
 
-    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
+    async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {
         let (server, frames) = (self.server.clone(), frames.to_vec());
-        self.way.ask(self.way.writing(self.way.world.plan.lost_requests), move || server.landed(&frames)).await
+        self.way.ask(self.way.writing(self.way.world.plan.lost_requests), move || server.committed(&frames)).await
     }
 
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
@@ -586,10 +585,10 @@ impl Snapshots for Connection {
 #[async_trait]
 impl Checkpoints for Connection {
     async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError> {
-        let (owned, captured) = (write.owned.to_vec(), write.entities.to_vec());
+        let (owned, delta) = (write.owned.to_vec(), write.entities.to_vec());
         let (advance, server) = (write.advance.to_vec(), self.server.clone());
         let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
-        self.way.ask(risk, move || server.write(&owned, &captured, &advance)).await?.ok_or(StoreError::Fenced)
+        self.way.ask(risk, move || server.write(&owned, &delta, &advance)).await?.ok_or(StoreError::Fenced)
     }
 
     async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {

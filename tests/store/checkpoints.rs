@@ -1,10 +1,10 @@
 //! Checkpoints: never back, never another's, all of a transaction or nothing.
 
-use crate::samples::{at, capture_order, captured, order_id, order_row, paid, part, vendor_id, write_all};
+use crate::samples::{at, delta, order_delta, order_id, order_row, paid, part, vendor_id, write_all};
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::entity::Part;
 use haat::domain::ids::EntityId;
-use haat::ports::{Captured, CheckpointWrite, OrdersOf, Partition, Store, StoreError};
+use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, Store, StoreError};
 use sqlx::Connection;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -39,7 +39,7 @@ on_all_stores! {
         let (store, old) = fixture.open_and_take().await;
         crate::fixture::take(&store, "new").await;
         let entity = order_id("one").entity();
-        let entities = [captured(entity, 1, vec![part("", "{}")])];
+        let entities = [delta(entity, 1, vec![part("", "{}")])];
         let write = CheckpointWrite { owned: &old, entities: &entities, advance: &[(2, 9)] };
         assert!(matches!(store.checkpoints.write(write).await, Err(StoreError::Fenced)));
         assert_eq!(store.snapshots.load(entity).await.expect("it loads"), None);
@@ -50,13 +50,13 @@ on_all_stores! {
     /// It is a hint: of what is there already nothing is lost, nothing goes back, and nothing is refused.
     async fn what_is_taken_for_new_and_is_not_is_written_all_the_same(fixture) {
         let (store, owned) = fixture.open_and_take().await;
-        let fresh = |captured: Captured| Captured { fresh: true, ..captured };
+        let fresh = |delta: EntityDelta| EntityDelta { fresh: true, ..delta };
         let (one, other, third) = (order_row("one", at(1)), order_row("other", at(2)), order_row("third", at(3)));
-        write_all(&store, &owned, &[capture_order(1, one.clone()), capture_order(3, paid(other.clone()))]).await;
-        let mut older = capture_order(2, other.clone());
+        write_all(&store, &owned, &[order_delta(1, one.clone()), order_delta(3, paid(other.clone()))]).await;
+        let mut older = order_delta(2, other.clone());
         older.parts.push(part("older", "{}"));
-        let newer = Captured { parts: vec![part("", "newer")], ..capture_order(2, paid(one.clone())) };
-        let all = [fresh(newer), fresh(older), fresh(capture_order(1, third.clone()))];
+        let newer = EntityDelta { parts: vec![part("", "newer")], ..order_delta(2, paid(one.clone())) };
+        let all = [fresh(newer), fresh(older), fresh(order_delta(1, third.clone()))];
         write_all(&store, &owned, &all).await;
         // The very same once more, as after a write whose outcome is unknown.
         write_all(&store, &owned, &all).await;
@@ -71,7 +71,7 @@ on_all_stores! {
     async fn the_lease_is_renewed_while_a_checkpoint_is_written(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let orders: Vec<_> =
-            (0..1_000).map(|number| capture_order(1, order_row(&format!("{number}"), at(number)))).collect();
+            (0..1_000).map(|number| order_delta(1, order_row(&format!("{number}"), at(number)))).collect();
         let renewing = async {
             for _ in 0..20 {
                 store.journal.renew(&owned, std::time::Duration::ZERO).await.expect("renewed");
@@ -86,8 +86,8 @@ on_all_stores! {
     async fn older_rows_are_passed_over(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let new = paid(order_row("one", at(1)));
-        write_all(&store, &owned, &[capture_order(4, new.clone())]).await;
-        write_all(&store, &owned, &[capture_order(2, order_row("one", at(1)))]).await;
+        write_all(&store, &owned, &[order_delta(4, new.clone())]).await;
+        write_all(&store, &owned, &[order_delta(2, order_row("one", at(1)))]).await;
         assert_eq!(store.queries.orders(OrdersOf::All, None, 10).await.expect("orders"), [new]);
     }
 
@@ -97,10 +97,10 @@ on_all_stores! {
         let hold = |number: usize| part(&format!("hold/{number:06}"), "{\"until\":1}");
         let mut parts: Vec<Part> = (0..30_000).map(hold).collect();
         parts.push(part("", "{}"));
-        let small: Vec<_> = (0..3).map(|number| captured(order_id(&format!("{number}")).entity(), 1, vec![part("", "1")])).collect();
-        write_all(&store, &owned, &[&small[..], &[captured(shop, 1, parts)]].concat()).await;
+        let small: Vec<_> = (0..3).map(|number| delta(order_id(&format!("{number}")).entity(), 1, vec![part("", "1")])).collect();
+        write_all(&store, &owned, &[&small[..], &[delta(shop, 1, parts)]].concat()).await;
         let gone: Vec<Part> = (0..20_000).map(|number| Part { state: None, ..hold(number) }).chain([part("", "2")]).collect();
-        write_all(&store, &owned, &[captured(shop, 2, gone)]).await;
+        write_all(&store, &owned, &[delta(shop, 2, gone)]).await;
         let snapshot = store.snapshots.load(shop).await.expect("it loads").expect("it is there");
         assert_eq!((snapshot.version, snapshot.parts.len()), (2, 10_001));
         assert_eq!(snapshot.parts[1].name, "hold/020000");
@@ -116,10 +116,10 @@ on_both_stores! {
         let mut twice = wrong.sub_orders[0].clone();
         (twice.id, twice.total) = (haat::domain::ids::SubOrderId::from_uuid(crate::samples::uuid("twice")), 0);
         wrong.sub_orders.push(twice);
-        let mut all: Vec<Captured> =
-            (0..20).map(|number| capture_order(1, order_row(&format!("{number}"), at(number)))).collect();
-        all.insert(7, capture_order(1, wrong.clone()));
-        all.iter_mut().for_each(|captured| captured.fresh = true);
+        let mut all: Vec<EntityDelta> =
+            (0..20).map(|number| order_delta(1, order_row(&format!("{number}"), at(number)))).collect();
+        all.insert(7, order_delta(1, wrong.clone()));
+        all.iter_mut().for_each(|delta| delta.fresh = true);
         let refused = crate::samples::write(&store, &owned, &all).await.expect("the rest is written");
         assert_eq!(refused.iter().map(|refused| refused.entity).collect::<Vec<_>>(), [wrong.id.entity()]);
         assert_eq!(store.queries.orders(OrdersOf::All, None, 99).await.expect("orders").len(), 20);
@@ -130,10 +130,10 @@ on_both_stores! {
     async fn what_is_there_in_part_is_written_whole(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let (one, other) = (order_row("one", at(1)), order_row("other", at(2)));
-        write_all(&store, &owned, &[captured(one.id.entity(), 1, vec![part("", "{}")])]).await;
-        write_all(&store, &owned, &[capture_order(1, other.clone())]).await;
+        write_all(&store, &owned, &[delta(one.id.entity(), 1, vec![part("", "{}")])]).await;
+        write_all(&store, &owned, &[order_delta(1, other.clone())]).await;
         fixture.execute("DELETE FROM snapshot WHERE version = 1 AND entity IN (SELECT id FROM orders)").await.expect("gone");
-        let fresh = [one.clone(), other.clone()].map(|row| Captured { fresh: true, ..capture_order(2, paid(row)) });
+        let fresh = [one.clone(), other.clone()].map(|row| EntityDelta { fresh: true, ..order_delta(2, paid(row)) });
         write_all(&store, &owned, &fresh).await;
         let written = store.queries.orders(OrdersOf::All, None, 9).await.expect("orders");
         assert_eq!(written, [paid(other.clone()), paid(one.clone())]);
@@ -150,7 +150,7 @@ on_both_stores! {
 async fn on_postgres_a_long_checkpoint_keeps_takers_out_and_lets_the_lease_be_renewed() {
     let fixture = crate::fixture::Fixture::postgres().await;
     let (store, owned) = fixture.open_and_take().await;
-    write_all(&store, &owned, &[capture_order(1, order_row("one", at(1)))]).await;
+    write_all(&store, &owned, &[order_delta(1, order_row("one", at(1)))]).await;
     let mut somebody = fixture.connection().await;
     let mut holding = somebody.begin().await.expect("a transaction");
     sqlx::query("SELECT id FROM orders FOR UPDATE").execute(&mut *holding).await.expect("the row is held");
@@ -167,7 +167,7 @@ async fn on_postgres_a_long_checkpoint_keeps_takers_out_and_lets_the_lease_be_re
     };
     let (writer, terms) = (store.clone(), owned.clone());
     let checkpoint = tokio::spawn(async move {
-        write_all(&writer, &terms, &[capture_order(2, paid(order_row("one", at(1))))]).await;
+        write_all(&writer, &terms, &[order_delta(2, paid(order_row("one", at(1))))]).await;
     });
     timeout(PATIENCE, waiting(1)).await.expect("the checkpoint waits for the row");
     let renewal = store.journal.renew(&owned, Duration::ZERO);

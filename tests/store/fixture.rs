@@ -128,5 +128,5 @@ impl Fixture {
 }
 
 pub async fn take(store: &Store, owner: &str) -> Vec<Partition> {
-    store.journal.take(owner, NO_LEASE, crate::samples::at(1)).await.expect("the partitions are taken")
+    store.journal.acquire(owner, NO_LEASE, crate::samples::at(1)).await.expect("the partitions are taken")
 }

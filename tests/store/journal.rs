@@ -3,7 +3,7 @@
 use crate::on_all_stores;
 use crate::samples::{at, frame};
 use haat::domain::ids::EntityId;
-use haat::ports::{CheckpointWrite, Codec, Landed, StoreError};
+use haat::ports::{CheckpointWrite, Codec, Committed, StoreError};
 
 on_all_stores! {
     async fn what_is_appended_is_read_back_in_order(fixture) {
@@ -83,12 +83,12 @@ on_all_stores! {
     async fn a_batch_of_unknown_outcome_is_found_or_not(fixture) {
         let (store, taken) = fixture.open_and_take().await;
         let ours = [frame(&taken[1], 1, "ours", b"ours"), frame(&taken[2], 1, "ours", b"ours")];
-        assert_eq!(store.journal.landed(&ours).await.expect("an answer"), Landed::Nothing);
+        assert_eq!(store.journal.committed(&ours).await.expect("an answer"), Committed::Nothing);
         store.journal.append(&ours).await.expect("ours");
-        assert_eq!(store.journal.landed(&ours).await.expect("an answer"), Landed::All);
+        assert_eq!(store.journal.committed(&ours).await.expect("an answer"), Committed::All);
         assert!(matches!(store.journal.append(&ours).await, Err(StoreError::Collision)), "it cannot land twice");
         let theirs = [frame(&taken[2], 1, "theirs", b"ours"), frame(&taken[3], 1, "theirs", b"ours")];
-        assert_eq!(store.journal.landed(&theirs).await.expect("an answer"), Landed::Foreign);
+        assert_eq!(store.journal.committed(&theirs).await.expect("an answer"), Committed::Conflicting);
     }
 
     async fn a_full_batch_is_appended(fixture) {
@@ -96,7 +96,7 @@ on_all_stores! {
         let payload: Vec<u8> = (0..512 * 1024u32).map(|byte| (byte % 251) as u8).collect();
         let batch: Vec<_> = taken.iter().map(|home| frame(home, 1, "full", &payload)).collect();
         store.journal.append(&batch).await.expect("8 MiB in 16 frames");
-        assert_eq!(store.journal.landed(&batch).await.expect("an answer"), Landed::All);
+        assert_eq!(store.journal.committed(&batch).await.expect("an answer"), Committed::All);
         assert_eq!(store.journal.frames(15, taken[15].tail_seq, 1).await.expect("frames"), [batch[15].clone()]);
     }
 }
@@ -120,7 +120,7 @@ async fn on_postgres_the_outcome_of_an_append_waits_for_no_reader() {
     let ours = [frame(&taken[1], 1, "ours", b"ours")];
     store.journal.append(&ours).await.expect("appended");
     assert!(matches!(store.journal.append(&ours).await, Err(StoreError::Collision)));
-    assert_eq!(store.journal.landed(&ours).await.expect("an answer"), Landed::All);
+    assert_eq!(store.journal.committed(&ours).await.expect("an answer"), Committed::All);
     store.journal.renew(&taken, std::time::Duration::ZERO).await.expect("renewed");
     sqlx::raw_sql("COMMIT").execute(&mut lock).await.expect("let go");
     for reader in readers {

@@ -27,7 +27,7 @@ of_the_simulation! {
 mod checkpoints;
 mod fixture;
 mod journal;
-mod lane;
+mod log_writer;
 mod opening;
 mod ownership;
 mod plans;

@@ -2,7 +2,7 @@
 
 use crate::fixture::Fixture;
 use crate::on_both_stores;
-use crate::samples::{at, capture_order, frame, order_row, write_all};
+use crate::samples::{at, frame, order_delta, order_row, write_all};
 use haat::persistence::{self, Mode, Options, Place, StoreConfig};
 use haat::ports::{CheckpointWrite, OrdersOf, StoreError};
 
@@ -20,7 +20,7 @@ on_both_stores! {
         let row = order_row("one", at(1));
         let batch = [frame(&owned[0], 1, "one", b"x"), frame(&owned[9], 1, "one", b"y")];
         store.journal.append(&batch).await.expect("appended");
-        let entities = [capture_order(1, row.clone())];
+        let entities = [order_delta(1, row.clone())];
         let advance = [(0, owned[0].tail_seq + 1)];
         store.checkpoints.write(CheckpointWrite { owned: &owned, entities: &entities, advance: &advance }).await.expect("written");
         let before = store.journal.partitions().await.expect("partitions");
@@ -40,13 +40,13 @@ on_both_stores! {
         let tool = fixture.try_open(Mode::Tool).await.expect("a tool opens");
         // What the server writes now, the tool sees.
         let row = order_row("one", at(1));
-        write_all(&store, &owned, &[capture_order(1, row.clone())]).await;
+        write_all(&store, &owned, &[order_delta(1, row.clone())]).await;
         store.journal.append(&[frame(&owned[0], 1, "one", b"x")]).await.expect("appended");
         assert_eq!(tool.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), [row]);
         assert_eq!(tool.journal.frames(0, owned[0].tail_seq, 100).await.expect("frames").len(), 1);
         assert_eq!(tool.journal.partitions().await.expect("partitions")[1], owned[1]);
 
-        assert!(matches!(tool.journal.take("tool", std::time::Duration::ZERO, at(1)).await, Err(StoreError::Invalid(_))));
+        assert!(matches!(tool.journal.acquire("tool", std::time::Duration::ZERO, at(1)).await, Err(StoreError::Invalid(_))));
         assert!(matches!(tool.journal.append(&[frame(&owned[0], 2, "t", b"x")]).await, Err(StoreError::Invalid(_))));
         assert!(matches!(tool.journal.renew(&owned, std::time::Duration::ZERO).await, Err(StoreError::Invalid(_))));
         assert!(matches!(crate::samples::write(&tool, &owned, &[]).await, Err(StoreError::Invalid(_))));
@@ -146,7 +146,7 @@ async fn on_postgres_a_lost_connection_is_made_anew() {
     assert!(fixture.number(kill).await > 0);
     let next = [frame(&owned[0], 2, "two", b"x")];
     assert!(matches!(store.journal.append(&next).await, Err(StoreError::Unavailable(_))));
-    assert_eq!(store.journal.landed(&next).await.expect("an answer"), haat::ports::Landed::Nothing);
+    assert_eq!(store.journal.committed(&next).await.expect("an answer"), haat::ports::Committed::Nothing);
     store.journal.append(&next).await.expect("over a new connection");
     write_all(&store, &owned, &[]).await;
 }

@@ -86,11 +86,11 @@ on_all_stores! {
 async fn on_postgres_a_taker_fences_at_once_and_waits_for_the_lease() {
     let fixture = crate::fixture::Fixture::postgres().await;
     let store = fixture.open().await;
-    let old = store.journal.take("old", LONG, at(1)).await.expect("nobody had it");
+    let old = store.journal.acquire("old", LONG, at(1)).await.expect("nobody had it");
     store.journal.renew(&old, LONG).await.expect("renewed");
 
     let journal = store.journal.clone();
-    let mut taking = tokio::spawn(async move { journal.take("new", NO_LEASE, at(2)).await });
+    let mut taking = tokio::spawn(async move { journal.acquire("new", NO_LEASE, at(2)).await });
     timeout(Duration::from_secs(30), async {
         while store.journal.partitions().await.expect("partitions")[15].tail_seq == old[15].tail_seq {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -104,7 +104,7 @@ async fn on_postgres_a_taker_fences_at_once_and_waits_for_the_lease() {
 
     // The lease of the one that gave up is none, but the first owner's still runs: the next waits for that.
     let journal = store.journal.clone();
-    let mut again = tokio::spawn(async move { journal.take("third", NO_LEASE, at(3)).await });
+    let mut again = tokio::spawn(async move { journal.acquire("third", NO_LEASE, at(3)).await });
     assert!(timeout(Duration::from_millis(300), &mut again).await.is_err(), "the first lease still runs");
     again.abort();
 }
@@ -113,11 +113,11 @@ async fn on_postgres_a_taker_fences_at_once_and_waits_for_the_lease() {
 async fn on_postgres_a_short_lease_is_waited_out_by_the_clock_of_the_database() {
     let fixture = crate::fixture::Fixture::postgres().await;
     let store = fixture.open().await;
-    store.journal.take("old", Duration::from_millis(700), at(1)).await.expect("taken");
+    store.journal.acquire("old", Duration::from_millis(700), at(1)).await.expect("taken");
     let running = "SELECT count(*) FROM partition WHERE owner = 'old' AND owner_until > clock_timestamp()";
     assert_eq!(fixture.number(running).await, 16);
     fixture.execute("CREATE TABLE noted AS SELECT max(owner_until) AS until FROM partition").await.expect("noted");
-    store.journal.take("new", NO_LEASE, at(2)).await.expect("taken");
+    store.journal.acquire("new", NO_LEASE, at(2)).await.expect("taken");
     let over = "SELECT count(*) FROM noted WHERE until <= clock_timestamp()";
     assert_eq!(fixture.number(over).await, 1);
 }
@@ -125,7 +125,7 @@ async fn on_postgres_a_short_lease_is_waited_out_by_the_clock_of_the_database() 
 on_all_stores! {
     async fn a_released_store_is_taken_without_a_wait(fixture) {
         let store = fixture.open().await;
-        let old = store.journal.take("old", LONG, at(1)).await.expect("taken");
+        let old = store.journal.acquire("old", LONG, at(1)).await.expect("taken");
         store.journal.release(&old).await.expect("released");
         timeout(Duration::from_secs(30), take(&store, "new")).await.expect("no wait");
     }

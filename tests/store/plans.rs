@@ -2,11 +2,11 @@
 
 use crate::fixture::{Fixture, take};
 use crate::samples::{
-    at, capture_order, capture_vendor, captured, gone, of_customer, order_id, order_row, paid, part, uuid, vendor_id,
+    at, delta, gone, of_customer, order_delta, order_id, order_row, paid, part, uuid, vendor_delta, vendor_id,
 };
 use crate::samples::{frame, vendor_rows, write_all};
 use haat::domain::ids::{CartId, CustomerId, EntityId};
-use haat::ports::{Captured, CheckpointWrite, OrdersOf, Partition, ProductFilter, Store};
+use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, Store};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ const TABLES: [&str; 9] =
 /// Eight orders, known to the planner; from now on it is told nothing.
 async fn small(fixture: &Fixture) {
     let (store, owned) = fixture.open_and_take().await;
-    write_all(&store, &owned, &[capture_vendor(1, vendor_rows("shop", "Cup", at(1)))]).await;
+    write_all(&store, &owned, &[vendor_delta(1, vendor_rows("shop", "Cup", at(1)))]).await;
     for number in 0..8 {
         write_all(&store, &owned, &[of_number(-1 - number)]).await;
     }
@@ -30,12 +30,12 @@ async fn small(fixture: &Fixture) {
     }
 }
 
-fn of_number(number: i64) -> Captured {
+fn of_number(number: i64) -> EntityDelta {
     let seed = number.to_string();
     let row = of_customer(order_row(&seed, at(number)), &seed);
-    let rows = capture_order(1, row.clone()).rows;
+    let rows = order_delta(1, row.clone()).rows;
     let wake_at = Some(at(number));
-    Captured { rows, wake_at, ..captured(row.id.entity(), 1, vec![part("", &"{} ".repeat(200)), part("more", "{}")]) }
+    EntityDelta { rows, wake_at, ..delta(row.id.entity(), 1, vec![part("", &"{} ".repeat(200)), part("more", "{}")]) }
 }
 
 /// One counter of each table, by its name.
@@ -60,14 +60,14 @@ async fn fill(store: &Store, owned: &[Partition], numbers: std::ops::Range<i64>)
     let mut rest: Vec<i64> = numbers.collect();
     while !rest.is_empty() {
         let slice: Vec<i64> = rest.drain(..rest.len().min(SLICE as usize)).collect();
-        let mut first: Vec<Captured> = slice.iter().map(|number| of_number(*number)).collect();
-        first.iter_mut().for_each(|captured| captured.fresh = true);
-        let again = first.iter().map(|captured| {
-            let mut again = Captured { version: 2, fresh: false, ..captured.clone() };
+        let mut first: Vec<EntityDelta> = slice.iter().map(|number| of_number(*number)).collect();
+        first.iter_mut().for_each(|delta| delta.fresh = true);
+        let again = first.iter().map(|delta| {
+            let mut again = EntityDelta { version: 2, fresh: false, ..delta.clone() };
             again.rows.orders = again.rows.orders.drain(..).map(paid).collect();
             again
         });
-        let again: Vec<Captured> = again.collect();
+        let again: Vec<EntityDelta> = again.collect();
         for entities in [&first, &again] {
             let write = CheckpointWrite { owned, entities, advance: &[(0, 0)] };
             assert_eq!(store.checkpoints.write(write).await.expect("it is written").refused, []);
@@ -133,9 +133,9 @@ async fn look_up(store: &Store, owned: &[Partition], number: i64) {
     assert_eq!(queries.products(&of_shop, None, 1).await.expect("products").len(), 1);
     assert_eq!(store.journal.frames(home.id, home.tail_seq + 2, 1).await.expect("frames").len(), 1);
     assert_eq!(store.journal.partitions().await.expect("partitions").len(), owned.len());
-    let older = Captured { version: 0, ..captured(order.entity(), 0, vec![part("", "{}")]) };
+    let older = EntityDelta { version: 0, ..delta(order.entity(), 0, vec![part("", "{}")]) };
     write_all(store, owned, &[older]).await;
-    write_all(store, owned, &[captured(order.entity(), 3, vec![gone("none")])]).await;
+    write_all(store, owned, &[delta(order.entity(), 3, vec![gone("none")])]).await;
 }
 
 #[tokio::test]

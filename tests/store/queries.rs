@@ -1,8 +1,7 @@
 //! The read tables give back what was written, in the order that was asked for.
 
 use crate::samples::{
-    at, capture_order, capture_vendor, captured, of_customer, order_row, paid, part, uuid, vendor_id, vendor_rows,
-    write_all,
+    at, delta, of_customer, order_delta, order_row, paid, part, uuid, vendor_delta, vendor_id, vendor_rows, write_all,
 };
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
@@ -49,8 +48,8 @@ on_all_stores! {
                 if number % 3 == 0 { of_customer(order, "Rahim") } else { order }
             })
             .collect();
-        let captures: Vec<_> = orders.iter().cloned().map(|order| capture_order(1, order)).collect();
-        write_all(&store, &owned, &captures).await;
+        let deltas: Vec<_> = orders.iter().cloned().map(|order| order_delta(1, order)).collect();
+        write_all(&store, &owned, &deltas).await;
         let all = newest_first(orders);
         assert_eq!(page_through(&store, OrdersOf::All, 5).await, all);
 
@@ -69,13 +68,13 @@ on_all_stores! {
     async fn an_order_that_changes_is_shown_as_it_is(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let mut order = order_row("one", at(1));
-        write_all(&store, &owned, &[capture_order(1, order.clone())]).await;
+        write_all(&store, &owned, &[order_delta(1, order.clone())]).await;
         // Today's price is another.
         (order.lines[1].unit_price, order.lines[1].line_total, order.sub_orders[1].total) = (60, 180, 180);
         (order.total, order.total_due) = (480, 480);
         order.sub_orders[0].status = SubOrderStatus::Paid;
         let order = paid(order);
-        write_all(&store, &owned, &[capture_order(2, order.clone())]).await;
+        write_all(&store, &owned, &[order_delta(2, order.clone())]).await;
         assert_eq!(page_through(&store, OrdersOf::All, 5).await, [order]);
         assert_eq!(store.queries.order_counts().await.expect("counts"), [(OrderStatus::Paid, 1)]);
     }
@@ -86,7 +85,7 @@ on_all_stores! {
         let orders: Vec<_> = (0..5)
             .map(|number| order_row(&format!("{number}"), at(number)))
             .map(|order| if order.placed_at < at(2) { paid(order) } else { order })
-            .map(|order| capture_order(1, order))
+            .map(|order| order_delta(1, order))
             .collect();
         write_all(&store, &owned, &orders).await;
         let counts: BTreeMap<_, _> = store.queries.order_counts().await.expect("counts").into_iter().collect();
@@ -96,13 +95,13 @@ on_all_stores! {
     async fn products_are_found_by_vendor_category_and_text(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let titles = ["Cup 100% CLAY", "Cup_of_tea", "Plate", "চায়ের কাপ", "ÉCLAIR \\ cake", "cup of 100 beads"];
-        let mut captures = Vec::new();
+        let mut deltas = Vec::new();
         for (number, title) in (0..).zip(titles) {
             let mut rows = vendor_rows(title, title, at(number));
             rows.products[0].category = (number % 2 == 0).then(|| "even".to_owned());
-            captures.push(capture_vendor(1, rows));
+            deltas.push(vendor_delta(1, rows));
         }
-        write_all(&store, &owned, &captures).await;
+        write_all(&store, &owned, &deltas).await;
         let found = |filter: ProductFilter, after: Option<(Timestamp, ProductId)>, limit: u32| {
             let queries = store.queries.clone();
             async move {
@@ -123,7 +122,7 @@ on_all_stores! {
         assert_eq!(first, ["ÉCLAIR \\ cake", "Plate"]);
         assert_eq!(found(even, places.last().copied(), 2).await.0, ["Cup 100% CLAY"]);
         let of_vendor = ProductFilter { vendor: Some(vendor_id("Plate")), ..ProductFilter::default() };
-        assert_eq!(store.queries.products(&of_vendor, None, 9).await.expect("products"), captures[2].rows.products);
+        assert_eq!(store.queries.products(&of_vendor, None, 9).await.expect("products"), deltas[2].rows.products);
         assert_eq!(found(ProductFilter::default(), None, 9).await.0.len(), titles.len());
     }
 
@@ -132,11 +131,11 @@ on_all_stores! {
         assert_eq!(store.queries.catalog().await.expect("the catalog"), Rows::default());
         let mut first = vendor_rows("one", "Cup", at(1));
         let second = vendor_rows("two", "Plate", at(2));
-        write_all(&store, &owned, &[capture_vendor(1, first.clone()), capture_vendor(1, second.clone())]).await;
+        write_all(&store, &owned, &[vendor_delta(1, first.clone()), vendor_delta(1, second.clone())]).await;
         // A change of one SKU touches nothing else.
         (first.skus[0].price_minor, first.skus[0].on_hand, first.skus[0].held) = (1, 0, 0);
         let change = Rows { vendors: first.vendors.clone(), skus: vec![first.skus[0].clone()], ..Rows::default() };
-        write_all(&store, &owned, &[capture_vendor(2, change)]).await;
+        write_all(&store, &owned, &[vendor_delta(2, change)]).await;
         let mut expected = Rows {
             vendors: [first.vendors, second.vendors].concat(),
             products: [first.products, second.products].concat(),
@@ -176,13 +175,13 @@ async fn on_sqlite_an_entity_without_rows_is_written() {
     let fixture = crate::fixture::Fixture::sqlite();
     let (store, owned) = fixture.open_and_take().await;
     let cart = haat::domain::ids::EntityId::entity(CartId::from_uuid(uuid("cart")));
-    write_all(&store, &owned, &[captured(cart, 1, vec![part("", "{}")])]).await;
+    write_all(&store, &owned, &[delta(cart, 1, vec![part("", "{}")])]).await;
     assert!(store.snapshots.load(cart).await.expect("it loads").is_some());
 }
 
 async fn write_and_read_back(store: &Store, owned: &[Partition], orders: Vec<OrderRow>) -> Result<(), TestCaseError> {
-    let captures: Vec<_> = orders.iter().cloned().map(|order| capture_order(1, order)).collect();
-    write_all(store, owned, &captures).await;
+    let deltas: Vec<_> = orders.iter().cloned().map(|order| order_delta(1, order)).collect();
+    write_all(store, owned, &deltas).await;
     for order in orders {
         let read = store.queries.orders(OrdersOf::Cart(order.cart_id), None, 9).await.expect("orders");
         prop_assert_eq!(read, vec![order]);

@@ -1,20 +1,20 @@
 //! Constraints of the read tables single out the entity that breaks them; everything else is written.
 
 use crate::on_both_stores;
-use crate::samples::{at, capture_order, capture_vendor, order_row, vendor_rows, write, write_all};
+use crate::samples::{at, order_delta, order_row, vendor_delta, vendor_rows, write, write_all};
 use haat::domain::order::OrderStatus;
 use haat::domain::rows::OrderRow;
-use haat::ports::{Captured, CheckpointWrite, OrdersOf};
+use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf};
 use sqlx::AssertSqlSafe;
 
-fn spoiled(seed: &str, spoil: fn(&mut OrderRow)) -> Captured {
+fn spoiled(seed: &str, spoil: fn(&mut OrderRow)) -> EntityDelta {
     let mut row = order_row(seed, at(5));
     spoil(&mut row);
-    capture_order(1, row)
+    order_delta(1, row)
 }
 
 /// Every way in which an order can be wrong that the tables know of, and what is said about it.
-fn wrong_orders() -> Vec<(Captured, &'static str)> {
+fn wrong_orders() -> Vec<(EntityDelta, &'static str)> {
     vec![
         (spoiled("due", |order| order.total_due = 1), "total_due_adds_up"),
         (spoiled("negative due", |order| (order.paid, order.total_due) = (500, -50)), "total_due_not_negative"),
@@ -46,8 +46,8 @@ on_both_stores! {
     async fn a_wrong_order_is_singled_out_among_many(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         for (position, (wrong, says)) in wrong_orders().into_iter().enumerate() {
-            let mut orders: Vec<Captured> = (0..20)
-                .map(|number| capture_order(1, order_row(&format!("{position}/{number}"), at(number))))
+            let mut orders: Vec<EntityDelta> = (0..20)
+                .map(|number| order_delta(1, order_row(&format!("{position}/{number}"), at(number))))
                 .collect();
             orders.insert(position, wrong.clone());
             let refused = write(&store, &owned, &orders).await.expect("the rest is written");
@@ -71,16 +71,16 @@ on_both_stores! {
             |sku| sku.held = 9,
             |sku| sku.received = 7,
         ];
-        let mut captures = vec![capture_vendor(1, vendor_rows("sound", "Cup", at(1)))];
+        let mut deltas = vec![vendor_delta(1, vendor_rows("sound", "Cup", at(1)))];
         for (number, spoil) in spoils.into_iter().enumerate() {
             let mut rows = vendor_rows(&format!("{number}"), "Cup", at(1));
             spoil(&mut rows.skus[1]);
-            captures.push(capture_vendor(1, rows));
+            deltas.push(vendor_delta(1, rows));
         }
-        let refused = write(&store, &owned, &captures).await.expect("the rest is written");
+        let refused = write(&store, &owned, &deltas).await.expect("the rest is written");
         let entities: Vec<_> = refused.iter().map(|refused| refused.entity).collect();
-        assert_eq!(entities, captures[1..].iter().map(|captured| captured.entity).collect::<Vec<_>>());
-        let mut sound = captures[0].rows.clone();
+        assert_eq!(entities, deltas[1..].iter().map(|delta| delta.entity).collect::<Vec<_>>());
+        let mut sound = deltas[0].rows.clone();
         sound.skus.sort_by_key(|sku| sku.id);
         assert_eq!(store.queries.catalog().await.expect("the catalog"), sound);
     }
@@ -89,7 +89,7 @@ on_both_stores! {
         let (store, owned) = fixture.open_and_take().await;
         let mut rows = vendor_rows("one", "Cup", at(1));
         rows.products.clear();
-        let refused = write(&store, &owned, &[capture_vendor(1, rows)]).await.expect("it goes on");
+        let refused = write(&store, &owned, &[vendor_delta(1, rows)]).await.expect("it goes on");
         assert_eq!(refused.len(), 1);
         assert_eq!(fixture.number("SELECT count(*) FROM vendors").await, 0, "all rows of an entity or none");
     }
@@ -97,17 +97,17 @@ on_both_stores! {
     async fn rows_that_are_sound_again_end_the_refusal(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let first = order_row("one", at(1));
-        write_all(&store, &owned, &[capture_order(1, first.clone())]).await;
+        write_all(&store, &owned, &[order_delta(1, first.clone())]).await;
         let mut wrong = crate::samples::paid(first.clone());
         wrong.lines[0].unit_price += 1;
         wrong.lines[0].line_total += 2;
-        assert_eq!(write(&store, &owned, &[capture_order(2, wrong)]).await.expect("it goes on").len(), 1);
+        assert_eq!(write(&store, &owned, &[order_delta(2, wrong)]).await.expect("it goes on").len(), 1);
         assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), std::slice::from_ref(&first));
         assert_eq!(fixture.number("SELECT version FROM refused_rows").await, 2);
-        write_all(&store, &owned, &[capture_order(1, first.clone())]).await;
+        write_all(&store, &owned, &[order_delta(1, first.clone())]).await;
         assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, 1, "older rows mend nothing");
         let mended = crate::samples::paid(first);
-        write_all(&store, &owned, &[capture_order(3, mended.clone())]).await;
+        write_all(&store, &owned, &[order_delta(3, mended.clone())]).await;
         assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, 0);
         assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), [mended]);
     }
@@ -119,14 +119,14 @@ on_both_stores! {
         let rows = vendor_rows("one", "Cup", at(1));
         let mut wrong = rows.clone();
         wrong.skus[0].on_hand = -1;
-        let entity = capture_vendor(1, rows.clone()).entity;
-        assert_eq!(write(&store, &owned, &[capture_vendor(1, wrong)]).await.expect("it goes on").len(), 1);
+        let entity = vendor_delta(1, rows.clone()).entity;
+        assert_eq!(write(&store, &owned, &[vendor_delta(1, wrong)]).await.expect("it goes on").len(), 1);
         let mut changed = rows.clone();
         changed.products.clear();
         changed.skus.clear();
         for (version, rows, whole) in [(2, changed, false), (3, rows.clone(), true)] {
-            let captured = Captured { whole, ..capture_vendor(version, rows) };
-            let write = CheckpointWrite { owned: &owned, entities: &[captured], advance: &[] };
+            let delta = EntityDelta { whole, ..vendor_delta(version, rows) };
+            let write = CheckpointWrite { owned: &owned, entities: &[delta], advance: &[] };
             let written = store.checkpoints.write(write).await.expect("it is written");
             assert_eq!(written.refused, []);
             assert_eq!(written.incomplete, if whole { vec![] } else { vec![entity] });
@@ -141,7 +141,7 @@ on_both_stores! {
 async fn on_postgres_rows_changed_by_hand_are_checked_too() {
     let fixture = crate::fixture::Fixture::postgres().await;
     let (store, owned) = fixture.open_and_take().await;
-    write_all(&store, &owned, &[capture_order(1, order_row("one", at(1)))]).await;
+    write_all(&store, &owned, &[order_delta(1, order_row("one", at(1)))]).await;
     for wrong in [
         "UPDATE orders SET total = 451, total_due = 451",
         "UPDATE order_lines SET quantity = 5, line_total = 5 * unit_price",
@@ -160,8 +160,8 @@ async fn on_postgres_rows_changed_by_hand_are_checked_too() {
 async fn on_postgres_orphans_made_by_hand_are_refused_by_name() {
     let fixture = crate::fixture::Fixture::postgres().await;
     let (store, owned) = fixture.open_and_take().await;
-    let vendor = capture_vendor(1, vendor_rows("one", "Cup", at(1)));
-    let orders = ["one", "other"].map(|seed| capture_order(1, order_row(seed, at(1))));
+    let vendor = vendor_delta(1, vendor_rows("one", "Cup", at(1)));
+    let orders = ["one", "other"].map(|seed| order_delta(1, order_row(seed, at(1))));
     write_all(&store, &owned, &[vendor]).await;
     write_all(&store, &owned, &orders).await;
     let one = "(SELECT min(id::text)::uuid FROM orders)";
@@ -234,8 +234,8 @@ async fn on_postgres_orphans_made_by_hand_are_refused_by_name() {
 async fn on_postgres_changes_by_hand_are_checked_at_the_end_of_their_transaction() {
     let fixture = crate::fixture::Fixture::postgres().await;
     let (store, owned) = fixture.open_and_take().await;
-    write_all(&store, &owned, &[capture_vendor(1, vendor_rows("one", "Cup", at(1)))]).await;
-    write_all(&store, &owned, &["one", "other"].map(|seed| capture_order(1, order_row(seed, at(1))))).await;
+    write_all(&store, &owned, &[vendor_delta(1, vendor_rows("one", "Cup", at(1)))]).await;
+    write_all(&store, &owned, &["one", "other"].map(|seed| order_delta(1, order_row(seed, at(1))))).await;
     let dearer = "
         UPDATE order_lines SET unit_price = 151, line_total = quantity * 151 WHERE unit_price = 150;
         UPDATE sub_orders SET total = 302 WHERE total = 300;";
@@ -259,7 +259,7 @@ async fn on_postgres_changes_by_hand_are_checked_at_the_end_of_their_transaction
 async fn on_postgres_two_transactions_check_one_after_the_other() {
     let fixture = crate::fixture::Fixture::postgres().await;
     let (store, owned) = fixture.open_and_take().await;
-    write_all(&store, &owned, &[capture_vendor(1, vendor_rows("one", "Cup", at(1)))]).await;
+    write_all(&store, &owned, &[vendor_delta(1, vendor_rows("one", "Cup", at(1)))]).await;
     fixture.execute("DELETE FROM skus; DELETE FROM products").await.expect("a vendor without products");
     let (mut one, mut other) = (fixture.connection().await, fixture.connection().await);
     let product = "INSERT INTO products

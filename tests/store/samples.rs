@@ -1,4 +1,4 @@
-//! Frames, captures and rows to fill a store with.
+//! Frames, deltas and rows to fill a store with.
 
 use haat::domain::entity::Part;
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
@@ -6,7 +6,7 @@ use haat::domain::money::Currency;
 use haat::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
 use haat::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
 use haat::domain::time::Timestamp;
-use haat::ports::{Captured, CheckpointWrite, Codec, Frame, Partition, RefusedRows, Store, StoreError};
+use haat::ports::{CheckpointWrite, Codec, EntityDelta, Frame, Partition, RejectedRows, Store, StoreError};
 use uuid::Uuid;
 
 pub fn at(second: i64) -> Timestamp {
@@ -47,8 +47,8 @@ pub fn gone(name: &str) -> Part {
     Part { name: name.to_owned(), state: None }
 }
 
-pub fn captured(entity: EntityRef, version: u64, parts: Vec<Part>) -> Captured {
-    Captured { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true, fresh: false }
+pub fn delta(entity: EntityRef, version: u64, parts: Vec<Part>) -> EntityDelta {
+    EntityDelta { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true, fresh: false }
 }
 
 /// An order of 2 × 150 and 3 × 50 from two vendors, not paid yet.
@@ -102,9 +102,9 @@ pub fn of_customer(mut order: OrderRow, customer: &str) -> OrderRow {
     order
 }
 
-pub fn capture_order(version: u64, row: OrderRow) -> Captured {
+pub fn order_delta(version: u64, row: OrderRow) -> EntityDelta {
     let rows = Rows { orders: vec![row.clone()], ..Rows::default() };
-    Captured { rows, ..captured(row.id.entity(), version, vec![part("", "{}")]) }
+    EntityDelta { rows, ..delta(row.id.entity(), version, vec![part("", "{}")]) }
 }
 
 /// A vendor with one product of two SKUs.
@@ -142,16 +142,20 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
     }
 }
 
-pub fn capture_vendor(version: u64, rows: Rows) -> Captured {
+pub fn vendor_delta(version: u64, rows: Rows) -> EntityDelta {
     let entity = rows.vendors[0].id.entity();
-    Captured { rows, ..captured(entity, version, vec![part("", "{}")]) }
+    EntityDelta { rows, ..delta(entity, version, vec![part("", "{}")]) }
 }
 
-pub async fn write(store: &Store, owned: &[Partition], entities: &[Captured]) -> Result<Vec<RefusedRows>, StoreError> {
+pub async fn write(
+    store: &Store,
+    owned: &[Partition],
+    entities: &[EntityDelta],
+) -> Result<Vec<RejectedRows>, StoreError> {
     store.checkpoints.write(CheckpointWrite { owned, entities, advance: &[] }).await.map(|written| written.refused)
 }
 
 /// Writes what nothing is wrong with.
-pub async fn write_all(store: &Store, owned: &[Partition], entities: &[Captured]) {
+pub async fn write_all(store: &Store, owned: &[Partition], entities: &[EntityDelta]) {
     assert_eq!(write(store, owned, entities).await.expect("it is written"), []);
 }

@@ -1,17 +1,17 @@
 //! Snapshots: the newest of each part, and who is to be woken.
 
-use crate::samples::{at, captured, gone, order_id, part, uuid, vendor_id, write_all};
+use crate::samples::{at, delta, gone, order_id, part, uuid, vendor_id, write_all};
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{CartId, EntityId, EntityRef};
 use haat::domain::time::Timestamp;
-use haat::ports::{Captured, Store, StoreError};
+use haat::ports::{EntityDelta, Store, StoreError};
 
 fn cart(seed: &str) -> EntityRef {
     CartId::from_uuid(uuid(seed)).entity()
 }
 
-fn waking(entity: EntityRef, version: u64, wake_at: Option<Timestamp>) -> Captured {
-    Captured { wake_at, ..captured(entity, version, vec![part("", "{}"), part("more", "1")]) }
+fn waking(entity: EntityRef, version: u64, wake_at: Option<Timestamp>) -> EntityDelta {
+    EntityDelta { wake_at, ..delta(entity, version, vec![part("", "{}"), part("more", "1")]) }
 }
 
 /// Version and parts of a snapshot, as text.
@@ -31,28 +31,28 @@ on_all_stores! {
         let (store, owned) = fixture.open_and_take().await;
         let shop = vendor_id("shop").entity();
         assert_eq!(store.snapshots.load(shop).await.expect("it loads"), None);
-        let first = captured(shop, 3, vec![part("sku_b", "b3"), part("", "head3"), part("hold/1", "h3"), part("sku_a", "a3")]);
+        let first = delta(shop, 3, vec![part("sku_b", "b3"), part("", "head3"), part("hold/1", "h3"), part("sku_a", "a3")]);
         write_all(&store, &owned, &[first]).await;
         let all = [("", "head3"), ("hold/1", "h3"), ("sku_a", "a3"), ("sku_b", "b3")];
         assert_eq!(load(&store, shop).await, (3, parts(&all)));
 
-        write_all(&store, &owned, &[captured(shop, 5, vec![part("", "head5"), part("sku_a", "a5"), gone("hold/1")])]).await;
+        write_all(&store, &owned, &[delta(shop, 5, vec![part("", "head5"), part("sku_a", "a5"), gone("hold/1")])]).await;
         let newest = parts(&[("", "head5"), ("sku_a", "a5"), ("sku_b", "b3")]);
         assert_eq!(load(&store, shop).await, (5, newest.clone()));
 
         // What is older changes nothing: it neither overwrites, nor deletes, nor brings back what is gone.
-        let older = captured(shop, 4, vec![part("", "head4"), part("hold/1", "h4"), part("sku_a", "a4"), gone("sku_b")]);
+        let older = delta(shop, 4, vec![part("", "head4"), part("hold/1", "h4"), part("sku_a", "a4"), gone("sku_b")]);
         write_all(&store, &owned, &[older]).await;
         assert_eq!(load(&store, shop).await, (5, newest.clone()));
         // The same once more is the same.
-        write_all(&store, &owned, &[captured(shop, 5, vec![part("", "head5"), part("sku_a", "a5"), gone("hold/1")])]).await;
+        write_all(&store, &owned, &[delta(shop, 5, vec![part("", "head5"), part("sku_a", "a5"), gone("hold/1")])]).await;
         assert_eq!(load(&store, shop).await, (5, newest));
     }
 
     async fn an_entity_twice_in_one_write_ends_as_the_newest(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let one = cart("one");
-        let version = |version: u64| captured(one, version, vec![part("", &format!("v{version}"))]);
+        let version = |version: u64| delta(one, version, vec![part("", &format!("v{version}"))]);
         write_all(&store, &owned, &[version(1), version(3), version(2)]).await;
         assert_eq!(load(&store, one).await, (3, parts(&[("", "v3")])));
     }
@@ -61,11 +61,11 @@ on_all_stores! {
         let (store, owned) = fixture.open_and_take().await;
         let mut entities: Vec<EntityRef> = (0..700).map(|number| cart(&format!("{number}"))).collect();
         entities.extend((0..700).map(|number| order_id(&format!("{number}")).entity()));
-        let captures: Vec<Captured> = entities
+        let deltas: Vec<EntityDelta> = entities
             .iter()
-            .map(|entity| captured(*entity, 1, vec![part("", &entity.to_string()), part("more", "m")]))
+            .map(|entity| delta(*entity, 1, vec![part("", &entity.to_string()), part("more", "m")]))
             .collect();
-        write_all(&store, &owned, &captures).await;
+        write_all(&store, &owned, &deltas).await;
         let mut asked = entities.clone();
         asked.extend([cart("not there"), vendor_id("not there").entity()]);
         let mut found = store.snapshots.load_many(&asked).await.expect("they load");
@@ -106,8 +106,8 @@ on_all_stores! {
         let mut entities: Vec<EntityRef> = (0..5).map(|number| cart(&format!("{number}"))).collect();
         entities.extend((0..4).map(|number| order_id(&format!("{number}")).entity()));
         entities.extend((0..3).map(|number| vendor_id(&format!("{number}")).entity()));
-        let captures: Vec<Captured> = entities.iter().map(|entity| waking(*entity, 7, None)).collect();
-        write_all(&store, &owned, &captures).await;
+        let deltas: Vec<EntityDelta> = entities.iter().map(|entity| waking(*entity, 7, None)).collect();
+        write_all(&store, &owned, &deltas).await;
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
             let page = store.snapshots.scan(after, 2).await.expect("a page");

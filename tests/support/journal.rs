@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use haat::domain::time::Timestamp;
 use haat::limits::{RECORDS_PER_CHECKOUT, ROOM_BESIDE_CHECKOUTS};
-use haat::ports::{Frame, Journal, Landed, Partition, StoreError};
+use haat::ports::{Committed, Frame, Journal, Partition, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -63,8 +63,8 @@ struct Gated {
 
 #[async_trait]
 impl Journal for Gated {
-    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
-        self.journal.take(owner, lease, now).await
+    async fn acquire(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+        self.journal.acquire(owner, lease, now).await
     }
 
     async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
@@ -80,8 +80,8 @@ impl Journal for Gated {
         self.journal.append(frames).await
     }
 
-    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
-        self.journal.landed(frames).await
+    async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {
+        self.journal.committed(frames).await
     }
 
     async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {

@@ -155,7 +155,7 @@ impl Drop for TestStore {
 pub struct Server {
     pub client: Client,
     /// For tests that look behind HTTP.
-    pub engine: haat::actors::Engine,
+    pub shop: haat::actors::Shop,
     /// Where operators find it, when that is another port.
     pub operator: Option<Client>,
     stop: oneshot::Sender<()>,
@@ -170,12 +170,12 @@ impl Server {
     pub async fn start_with(config: Config, hooks: Hooks) -> Self {
         let app = App::build(config, hooks).await.expect("the server starts");
         let client = Client::new(app.address());
-        let (engine, operator) = (app.engine().clone(), app.operator_address().map(Client::new));
+        let (shop, operator) = (app.shop().clone(), app.operator_address().map(Client::new));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(app.run_until(async move {
             let _ = stopped.await;
         }));
-        Self { client, engine, operator, stop, task }
+        Self { client, shop, operator, stop, task }
     }
 
     /// Stops as by SIGTERM.

@@ -17,7 +17,7 @@ pub mod shop;
 
 use gateway::Gateway;
 use haat::domain::cart::Cart;
-use haat::domain::entity::{Effect, EffectKey, Entity, Message, PaymentCall, Publication, Shelf, Step};
+use haat::domain::entity::{Availability, Effect, EffectKey, Entity, Message, PaymentCall, Publication, Step};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
 use haat::domain::money::Money;
 use haat::domain::order::{Order, OrderCommand, OrderStatus};
@@ -145,7 +145,7 @@ struct Published {
     blind: bool,
 }
 
-impl Shelf for Published {
+impl Availability for Published {
     fn available(&self, sku: SkuId) -> Option<i64> {
         self.available.get(&sku).filter(|_| !self.blind).copied()
     }
@@ -173,7 +173,7 @@ pub struct World {
     /// What is to go wrong.
     pub faults: Faults,
     /// Whether checkouts are told what is durably short; without it the vendors alone refuse.
-    pub shelf_blind: bool,
+    pub availability_blind: bool,
     /// Messages sent so far.
     pub sent: u64,
     /// Orders that operators were told of, and why.
@@ -185,7 +185,7 @@ pub struct World {
     journal: BTreeMap<EntityRef, Vec<String>>,
     saved: BTreeMap<EntityRef, Saved>,
     tables: Tables,
-    shelf: Published,
+    availability: Published,
     statuses: BTreeMap<OrderStatus, i64>,
     echoes: BTreeMap<(Peer, Peer), Envelope>,
 }
@@ -193,11 +193,11 @@ pub struct World {
 impl World {
     /// Gives an entity a command from outside and returns its answer: `None` while it is too early for one.
     pub fn ask<E: Stored>(&mut self, id: E::Id, mut command: E::Command) -> Option<Result<E::Reply, Reject>> {
-        self.shelf.blind = self.shelf_blind;
+        self.availability.blind = self.availability_blind;
         let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
-        // The shelf is lent out of the world, because preparing needs both.
+        // The availability is lent out of the world, because preparing needs both.
         let state = std::mem::replace(&mut slot.state, E::new(id));
-        state.prepare(&mut command, &self.shelf);
+        state.prepare(&mut command, &self.availability);
         E::slots(self).get_mut(&id).expect("the slot was just made").state = state;
         self.command::<E>(id, &command)
     }
@@ -251,10 +251,10 @@ impl World {
             match publication {
                 Publication::Product(_) => {}
                 Publication::Sku(row) => {
-                    self.shelf.available.insert(row.id, row.available());
-                    self.shelf.prices.insert(row.id, Money::new(row.price_minor, row.currency));
+                    self.availability.available.insert(row.id, row.available());
+                    self.availability.prices.insert(row.id, Money::new(row.price_minor, row.currency));
                 }
-                Publication::Available { sku, available } => _ = self.shelf.available.insert(*sku, *available),
+                Publication::Available { sku, available } => _ = self.availability.available.insert(*sku, *available),
                 Publication::OrderStatus { from, to } => {
                     if let Some(from) = from {
                         *self.statuses.entry(*from).or_default() -= 1;

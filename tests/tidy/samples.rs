@@ -36,8 +36,8 @@ fn forbidden_arrows_are_refused() {
     refused("src/actors/shell.rs", "use crate::{domain::Cart,\n persistence::Lane};", 3, "actors must not know persistence");
     refused("src/actors/shell.rs", "use crate::{domain::{Cart, Line}, http};", 2, "actors must not know http");
     refused("src/actors/mod.rs", "type X = crate::adapters::Sandbox;", 2, "actors must not know adapters");
-    refused("src/persistence/lane.rs", "use crate::actors;", 2, "persistence must not know actors");
-    refused("src/persistence/lane.rs", "use crate::adapters::mail;", 2, "persistence must not know adapters");
+    refused("src/persistence/log_writer.rs", "use crate::actors;", 2, "persistence must not know actors");
+    refused("src/persistence/log_writer.rs", "use crate::adapters::mail;", 2, "persistence must not know adapters");
     refused("src/adapters/mail.rs", "use crate::persistence::query;", 2, "adapters must not know persistence");
     refused("src/adapters/mail.rs", "pub use crate::http;", 2, "adapters must not know http");
     refused("src/http/routes.rs", "use crate::persistence;", 2, "http must not know persistence");
@@ -82,7 +82,7 @@ fn allowed_arrows_are_accepted() {
     accepted("src/domain/cart.rs", "use crate::domain::{self, Money}; use crate::limits::LINES; pub(crate) fn f() {}");
     accepted("src/ports.rs", "use crate::{domain::Cart, limits};");
     accepted("src/actors/shell.rs", "use actix::Addr; use tokio::sync::mpsc; use crate::{ports::Clock, telemetry};");
-    accepted("src/persistence/lane.rs", "use sqlx::query; use crate::ports::Journal; pub(in crate::persistence) fn f() {}");
+    accepted("src/persistence/log_writer.rs", "use sqlx::query; use crate::ports::Journal; pub(in crate::persistence) fn f() {}");
     accepted("src/http/routes.rs", "use axum::Router; use crate::actors::Registry; use http::StatusCode;");
     accepted("src/config.rs", "use crate::{actors, http, persistence};");
     accepted("src/app.rs", "use crate::{actors, adapters, config, domain, http, persistence, ports, telemetry}; use actix_rt::System;");
@@ -105,7 +105,7 @@ fn forbidden_crates_are_refused() {
     refused("src/domain/cart.rs", "use std::{fmt, fs::File};", 2, "std::fs");
     refused("src/actors/shell.rs", "use axum::Json;", 2, "the crate axum");
     refused("src/actors/shell.rs", "use sqlx::PgPool;", 2, "the crate sqlx");
-    refused("src/persistence/lane.rs", "use actix::Addr;", 2, "the crate actix");
+    refused("src/persistence/log_writer.rs", "use actix::Addr;", 2, "the crate actix");
     refused("src/adapters/mail.rs", "#[actix_rt::main]\nfn f() {}", 2, "the crate actix_rt");
     refused("src/http/error.rs", "use redis::Client;", 2, "the crate redis");
     refused("src/http/error.rs", "use sqlx::Error;", 2, "the crate sqlx");

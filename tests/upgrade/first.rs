@@ -26,8 +26,8 @@ pub async fn first_version() -> TestStore {
     let mut connection = SqliteConnection::connect_with(&file).await.expect("a file");
     connection.execute(sqlx::raw_sql(include_str!("../golden/stores/first.sql"))).await.expect("the old store");
     connection.close().await.expect("closed");
-    let ledger = include_str!("../golden/stores/first-ledger.jsonl");
-    std::fs::write(store.data_dir().join("sandbox-ledger.jsonl"), ledger).expect("the old ledger");
+    let charge_log = include_str!("../golden/stores/first-ledger.jsonl");
+    std::fs::write(store.data_dir().join("sandbox-ledger.jsonl"), charge_log).expect("the old ledger");
     store
 }
 

@@ -32,7 +32,7 @@ impl Files {
         std::fs::write(self.0.join(name), text).expect("it can be written");
     }
 
-    /// Writes down a store on which a server may run, beside its archive and its ledger.
+    /// Writes down a store on which a server may run, beside its archive and its charge log.
     pub async fn take_down(&self, store: &TestStore) {
         std::fs::create_dir_all(&self.0).expect("a directory");
         let sql = match store.kind {
@@ -41,8 +41,8 @@ impl Files {
         };
         self.write("store.sql", &sql);
         self.write("archive.sql", &dump::sqlite(&archive_dir(store).join("haat-archive.db")).await);
-        let ledger = std::fs::read_to_string(store.data_dir().join("sandbox-ledger.jsonl")).expect("a ledger");
-        self.write("ledger.jsonl", &ledger);
+        let charge_log = std::fs::read_to_string(store.data_dir().join("sandbox-ledger.jsonl")).expect("a ledger");
+        self.write("ledger.jsonl", &charge_log);
     }
 
     pub fn tell(&self, told: &Told) {

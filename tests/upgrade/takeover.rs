@@ -8,7 +8,7 @@ use crate::make::{ask, bearer, lasting};
 use crate::support::client::Client;
 use crate::support::{Kind, SECRET, Server, TestStore, fresh_uuid, token};
 use crate::told::{Told, ToldOrder, made_of_the_journal, says_all};
-use haat::actors::{Arbiters, Engine};
+use haat::actors::{Arbiters, Shop};
 use haat::adapters::clock::SystemClock;
 use haat::adapters::sandbox::SandboxGateway;
 use haat::app::audit::audit;
@@ -247,22 +247,22 @@ impl OfThen {
             store: persistence::open(&store.config(), Mode::Serve).await.expect("the store opens"),
             clock: clock.clone(),
             gateways: vec![sandbox.clone()],
-            ledger: Some(sandbox),
+            charge_log: Some(sandbox),
             threads: arbiters.threads(),
             settings: Default::default(),
             checkpoints: CheckpointSettings::default(),
             on_decide: None,
             on_fatal: Arc::new(|fatal| panic!("{fatal}")),
         });
-        let client = Self::serve(core.engine().clone()).await;
+        let client = Self::serve(core.shop().clone()).await;
         let lease = Duration::from_secs(2);
         let core = core.start("then", lease, store.kind == Kind::Postgres).await.expect("it is taken over");
         Self { client, core, clock, _arbiters: arbiters }
     }
 
-    async fn serve(engine: Engine) -> Client {
+    async fn serve(shop: Shop) -> Client {
         let state = HttpState {
-            engine,
+            shop,
             auth: Arc::new(Auth::new(SECRET)),
             settings: Default::default(),
             metrics: RenderMetrics::new(String::new),

@@ -1,7 +1,7 @@
 //! What is written down about a golden store when it is made: how everything in it stood, and how it is to end.
 
 use haat::actors::{Rebuilt, build_any};
-use haat::domain::entity::Capture;
+use haat::domain::entity::Delta;
 use haat::domain::ids::EntityRef;
 use haat::limits;
 use haat::persistence::recovery::{for_each_frame, for_each_record};
@@ -115,20 +115,20 @@ pub async fn made_of_the_journal(
     }
     let entities = histories.into_iter().map(|(entity, history)| {
         let rebuilt = build_any(entity, &history).unwrap_or_else(|error| panic!("{entity}: {error}"));
-        let (version, capture) = match rebuilt {
-            Rebuilt::Cart(mut cart) => (cart.version, cart.capture()),
-            Rebuilt::Order(mut order) => (order.version, order.capture()),
-            Rebuilt::Vendor(mut vendor) => (vendor.version, vendor.capture()),
+        let (version, delta) = match rebuilt {
+            Rebuilt::Cart(mut cart) => (cart.version, cart.delta()),
+            Rebuilt::Order(mut order) => (order.version, order.delta()),
+            Rebuilt::Vendor(mut vendor) => (vendor.version, vendor.delta()),
         };
-        (entity.to_string(), Seen { version, parts: parts(&capture) })
+        (entity.to_string(), Seen { version, parts: parts(&delta) })
     });
     (entities.collect(), newest)
 }
 
-fn parts(capture: &Capture) -> BTreeMap<String, Value> {
+fn parts(delta: &Delta) -> BTreeMap<String, Value> {
     let state = |part: &haat::domain::entity::Part| {
         let json = part.state.as_deref()?;
         Some((part.name.clone(), serde_json::from_slice(json).expect("a part is JSON")))
     };
-    capture.parts.iter().filter_map(state).collect()
+    delta.parts.iter().filter_map(state).collect()
 }

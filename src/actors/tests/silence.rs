@@ -1,8 +1,8 @@
 //! A payment provider that answers nobody for an hour, in simulated time: what it costs is counted, not timed.
 
-use crate::actors::engine::{Engine, Failure};
 use crate::actors::node::{DecideHook, Node, NodeParts, NodeSettings, Readiness};
 use crate::actors::registry::Hosted;
+use crate::actors::shop::{Failure, Shop};
 use crate::actors::state::Built;
 use crate::actors::testing::{World, at};
 use crate::actors::{Thread, envelope::Start};
@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand};
 use crate::limits;
 use crate::ports::{
-    Append, ChargeOutcome, Clock, Completion, GatewayError, Lane, PaymentGateway, Place, Pressure, VoidOutcome,
+    Append, ChargeOutcome, Clock, Completion, GatewayError, LogWriter, PaymentGateway, Position, Pressure, VoidOutcome,
 };
 use async_trait::async_trait;
 use foldhash::HashSet;
@@ -36,17 +36,17 @@ const HOUR: u64 = 3_600;
 
 /// Everything is durable at once.
 #[derive(Default)]
-struct QuickLane(AtomicU64);
+struct QuickLogWriter(AtomicU64);
 
-impl Lane for QuickLane {
-    fn append(&self, append: Append) -> Place {
+impl LogWriter for QuickLogWriter {
+    fn append(&self, append: Append) -> Position {
         append.on_durable.into_iter().for_each(|then| then());
-        Place(self.0.fetch_add(1, SeqCst) + 1)
+        Position(self.0.fetch_add(1, SeqCst) + 1)
     }
-    fn is_durable(&self, _: Place) -> bool {
+    fn is_durable(&self, _: Position) -> bool {
         true
     }
-    fn when_durable(&self, _: Place, then: Completion) {
+    fn when_durable(&self, _: Position, then: Completion) {
         then();
     }
     fn pressure(&self) -> Pressure {
@@ -187,7 +187,7 @@ impl Town {
         let world = Arc::new(World::default());
         let (counts, silent): (Arc<Counts>, _) = (Arc::default(), Provider::new("silent"));
         let node = Node::new(NodeParts {
-            lane: Arc::new(QuickLane::default()),
+            log_writer: Arc::new(QuickLogWriter::default()),
             clock: Arc::new(Paused(Instant::now())),
             snapshots: world.clone(),
             histories: world.clone(),
@@ -263,9 +263,9 @@ impl Town {
         let number = (9 << 64) + self.counts.carts.fetch_add(1, SeqCst) as u128;
         let (id, vendor) = (CartId::from_uuid(Uuid::from_u128(number)), VendorId::from_uuid(Uuid::from_u128(vendor)));
         self.hosts::<Cart>(id, self.fills_a_cart(id, vendor, self.node.clock.now()));
-        let engine = Engine::on(self.node.clone());
+        let shop = Shop::on(self.node.clone());
         let within = Duration::from_secs(1);
-        let asked = engine.checkout(Principal::Guest(id), id, details(method), within, None, None);
+        let asked = shop.checkout(Principal::Guest(id), id, details(method), within, None, None);
         asked.await.map(|checked_out| assert!(checked_out.outcome.is_ok(), "{:?}", checked_out.outcome))
     }
 }

@@ -53,11 +53,11 @@ fn call(number: u128, token: &str) -> PaymentCall {
 }
 
 fn text(dir: &TempDir) -> String {
-    std::fs::read_to_string(dir.path().join(LEDGER_FILE)).unwrap()
+    std::fs::read_to_string(dir.path().join(CHARGE_LOG_FILE)).unwrap()
 }
 
 fn append(dir: &TempDir, bytes: &[u8]) {
-    File::options().append(true).open(dir.path().join(LEDGER_FILE)).unwrap().write_all(bytes).unwrap();
+    File::options().append(true).open(dir.path().join(CHARGE_LOG_FILE)).unwrap().write_all(bytes).unwrap();
 }
 
 /// The statuses of an order's lines in the file.
@@ -283,14 +283,14 @@ async fn a_restart_keeps_everything() {
 }
 
 #[tokio::test]
-async fn the_ledger_shows_each_order_once_the_newest_first() {
+async fn the_charge_log_shows_each_order_once_the_newest_first() {
     let dir = TempDir::new().unwrap();
     let gateway = open(&dir);
     for number in 0..5 {
         gateway.charge(&call(number, "tok_approve")).await.unwrap();
     }
     gateway.void(&call(1, "tok_approve")).await.unwrap();
-    let shown = |entries: Vec<LedgerEntry>| -> Vec<(OrderId, &'static str, i64)> {
+    let shown = |entries: Vec<ChargeLogEntry>| -> Vec<(OrderId, &'static str, i64)> {
         entries.into_iter().map(|entry| (entry.order, entry.status, entry.at.as_millis())).collect()
     };
     let newest = [(order(1), "refunded", 5), (order(4), "charged", 4), (order(3), "charged", 3)];
@@ -298,7 +298,7 @@ async fn the_ledger_shows_each_order_once_the_newest_first() {
     assert_eq!(shown(gateway.entries(Some(order(1)), 1)), newest[..1]);
     assert_eq!(shown(gateway.entries(Some(order(9)), 1)), []);
     // Beside the running gateway, the oldest first.
-    let mut read = read_ledger(&dir.path().join(LEDGER_FILE)).unwrap();
+    let mut read = read_charge_log(&dir.path().join(CHARGE_LOG_FILE)).unwrap();
     read.reverse();
     assert_eq!(read, gateway.entries(None, usize::MAX));
     assert_eq!(read.len(), 5);
@@ -308,11 +308,11 @@ async fn the_ledger_shows_each_order_once_the_newest_first() {
 async fn a_torn_last_line_is_cut_off() {
     let dir = TempDir::new().unwrap();
     open(&dir).charge(&call(1, "tok_approve")).await.unwrap();
-    let (whole, path) = (text(&dir), dir.path().join(LEDGER_FILE));
+    let (whole, path) = (text(&dir), dir.path().join(CHARGE_LOG_FILE));
     for torn in [&whole.as_bytes()[..whole.len() - 1], &whole.as_bytes()[..20], b"{", &[0; 4096], &[0xff, 0xfe]] {
         append(&dir, torn);
         // Tools read past it and leave it alone.
-        assert_eq!(read_ledger(&path).unwrap().len(), 1);
+        assert_eq!(read_charge_log(&path).unwrap().len(), 1);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), (whole.len() + torn.len()) as u64);
         let gateway = open(&dir);
         assert_eq!(text(&dir), whole);
@@ -346,11 +346,11 @@ async fn a_damaged_line_is_an_error_that_says_where() {
         (vec![lines[1], &other], 2, "from charged to refunded"),
     ] {
         let dir = TempDir::new().unwrap();
-        let path = dir.path().join(LEDGER_FILE);
+        let path = dir.path().join(CHARGE_LOG_FILE);
         std::fs::write(&path, damaged.join("\n") + "\n").unwrap();
         let errors = [
             SandboxGateway::open(dir.path(), Arc::new(Ticks::default())).map(|_| ()).unwrap_err(),
-            read_ledger(&path).map(|_| ()).unwrap_err(),
+            read_charge_log(&path).map(|_| ()).unwrap_err(),
         ];
         for error in errors {
             assert!(matches!(&error, SandboxError::Broken { line, .. } if *line == at), "{error}");
@@ -372,9 +372,9 @@ async fn a_second_opener_is_refused_until_the_first_is_gone() {
 }
 
 #[test]
-fn a_ledger_that_is_not_there_is_an_error_for_tools() {
+fn a_charge_log_that_is_not_there_is_an_error_for_tools() {
     let dir = TempDir::new().unwrap();
-    assert!(matches!(read_ledger(&dir.path().join(LEDGER_FILE)), Err(SandboxError::Io { .. })));
+    assert!(matches!(read_charge_log(&dir.path().join(CHARGE_LOG_FILE)), Err(SandboxError::Io { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,8 +1,8 @@
-//! The one writer of the ledger's file: it takes every change that waits, writes them in one go, syncs once and then tells
+//! The one writer of the charge log's file: it takes every change that waits, writes them in one go, syncs once and then tells
 //! everyone. While it syncs, and rests a little, the next changes gather and the book can be read: no lock is held. It rests because it shares
 //! the disk with the journal, which a real provider does not: syncs without pause would slow every commit down.
 
-use super::ledger::{Book, Change, Kept};
+use super::charge_log::{Book, Change, Kept};
 use crate::domain::ids::OrderId;
 use crate::limits;
 use crate::ports::GatewayError;

@@ -1,13 +1,13 @@
 //! Reading everything an audit judges.
 
-use super::facts::{Facts, FrameOrder, LedgerFacts};
+use super::facts::{ChargeLogFacts, Facts, FrameOrder};
 use super::replaying::Replays;
-use crate::adapters::sandbox::{LEDGER_FILE, SandboxError, read_ledger};
+use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, read_charge_log};
 use crate::app::AppError;
 use crate::domain::rows::Rows;
 use crate::limits;
 use crate::persistence::recovery::{for_each_frame, for_each_record};
-use crate::ports::{LedgerEntry, OrdersOf, Partition, Snapshot, Store, StoreError};
+use crate::ports::{ChargeLogEntry, OrdersOf, Partition, Snapshot, Store, StoreError};
 use std::io;
 use std::path::Path;
 
@@ -16,7 +16,7 @@ const READ_SNAPSHOTS: u32 = 1_000;
 /// Orders read at a time.
 const READ_ORDERS: u32 = 1_000;
 
-/// Reads the store, and the ledger in `data_dir` when there is one, and makes every entity anew. The order of the steps is what lets
+/// Reads the store, and the charge log in `data_dir` when there is one, and makes every entity anew. The order of the steps is what lets
 /// a server go on meanwhile: see the module above.
 ///
 /// # Errors
@@ -25,8 +25,8 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
     let checkpoints = store.journal.partitions().await?;
     let mut replays = Replays::new(snapshots(store).await?);
     let mut facts = Facts { rows: rows(store).await?, ..Facts::default() };
-    let ledger = data_dir.join(LEDGER_FILE);
-    let before = ledger_entries(&ledger)?;
+    let charge_log = data_dir.join(CHARGE_LOG_FILE);
+    let before = charge_log_entries(&charge_log)?;
     for head in store.journal.partitions().await? {
         let checkpoint =
             checkpoints.iter().find(|before| before.id == head.id).map_or(0, |before| before.checkpoint_seq);
@@ -34,22 +34,22 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
         facts.journal.add(order);
     }
     replays.finish(&mut facts);
-    facts.ledger = match (before, ledger_entries(&ledger)?) {
+    facts.charge_log = match (before, charge_log_entries(&charge_log)?) {
         (Books::Damaged(damaged), _) | (_, Books::Damaged(damaged)) => {
-            LedgerFacts { damaged: Some(damaged), ..LedgerFacts::default() }
+            ChargeLogFacts { damaged: Some(damaged), ..ChargeLogFacts::default() }
         }
         (_, Books::Absent) => {
             let absent = format!("there is no ledger of the sandbox in {}", data_dir.display());
-            LedgerFacts { absent: Some(absent), ..LedgerFacts::default() }
+            ChargeLogFacts { absent: Some(absent), ..ChargeLogFacts::default() }
         }
-        (before, Books::Read(entries)) => LedgerFacts {
+        (before, Books::Read(entries)) => ChargeLogFacts {
             charged_before: before
                 .into_entries()
                 .filter(|entry| entry.status == "charged")
                 .map(|entry| entry.order)
                 .collect(),
             entries: entries.into_iter().map(|entry| (entry.order, entry)).collect(),
-            ..LedgerFacts::default()
+            ..ChargeLogFacts::default()
         },
     };
     Ok(facts)
@@ -108,15 +108,15 @@ async fn replay(
     Ok(order)
 }
 
-/// What a look at the sandbox's ledger gave.
+/// What a look at the sandbox's charge log gave.
 enum Books {
     Absent,
     Damaged(String),
-    Read(Vec<LedgerEntry>),
+    Read(Vec<ChargeLogEntry>),
 }
 
 impl Books {
-    fn into_entries(self) -> impl Iterator<Item = LedgerEntry> {
+    fn into_entries(self) -> impl Iterator<Item = ChargeLogEntry> {
         match self {
             Books::Read(entries) => entries,
             Books::Absent | Books::Damaged(_) => Vec::new(),
@@ -125,8 +125,8 @@ impl Books {
     }
 }
 
-fn ledger_entries(path: &Path) -> Result<Books, AppError> {
-    match read_ledger(path) {
+fn charge_log_entries(path: &Path) -> Result<Books, AppError> {
+    match read_charge_log(path) {
         Ok(entries) => Ok(Books::Read(entries)),
         Err(SandboxError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Books::Absent),
         Err(damaged @ SandboxError::Broken { .. }) => Ok(Books::Damaged(damaged.to_string())),

@@ -8,7 +8,7 @@ use crate::domain::money::Money;
 use crate::domain::order::{HoldState, Phase};
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
-use crate::ports::{Frame, LedgerEntry, Partition};
+use crate::ports::{ChargeLogEntry, Frame, Partition};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Everything.
@@ -31,7 +31,7 @@ pub(super) struct Facts {
     /// The read tables.
     pub(super) rows: Rows,
     /// The sandbox's books.
-    pub(super) ledger: LedgerFacts,
+    pub(super) charge_log: ChargeLogFacts,
 }
 
 impl Facts {
@@ -265,7 +265,7 @@ pub(super) struct SnapshotFacts {
 
 /// The sandbox's books.
 #[derive(Debug, Default)]
-pub(super) struct LedgerFacts {
+pub(super) struct ChargeLogFacts {
     /// Why there is nothing to look at, in words.
     pub(super) absent: Option<String>,
     /// What is wrong with the books themselves.
@@ -273,7 +273,7 @@ pub(super) struct LedgerFacts {
     /// Orders that had been charged before the journal's tails were read.
     pub(super) charged_before: HashSet<OrderId>,
     /// How each order stood after the journal was read.
-    pub(super) entries: BTreeMap<OrderId, LedgerEntry>,
+    pub(super) entries: BTreeMap<OrderId, ChargeLogEntry>,
 }
 
 #[cfg(test)]
@@ -438,9 +438,9 @@ pub(super) mod samples {
         order
     }
 
-    pub(in super::super) fn entry(attempt: u32, status: &'static str, minor: i64) -> LedgerEntry {
+    pub(in super::super) fn entry(attempt: u32, status: &'static str, minor: i64) -> ChargeLogEntry {
         let amount = Money::new(minor, Currency::BDT);
-        LedgerEntry { order: order_id(attempt), amount, status, at: Timestamp::from_millis(2) }
+        ChargeLogEntry { order: order_id(attempt), amount, status, at: Timestamp::from_millis(2) }
     }
 
     pub(in super::super) fn facts() -> Facts {
@@ -468,8 +468,8 @@ pub(super) mod samples {
         trades.0.insert(order_id(1), Trade { holding: None, sold: vec![lines()] });
         let vendor_facts = VendorFacts { row: Some(row), products: Vec::new(), skus: vec![sku], trades, current: true };
         facts.vendors.insert(vendor(), vendor_facts);
-        facts.ledger.charged_before.insert(order_id(1));
-        facts.ledger.entries.insert(order_id(1), entry(1, "charged", 20));
+        facts.charge_log.charged_before.insert(order_id(1));
+        facts.charge_log.entries.insert(order_id(1), entry(1, "charged", 20));
         facts
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
-//! tables and ledger, then the journal's tails, then the frames up to these tails. A commit covers all partitions at once, so the
+//! tables and charge log, then the journal's tails, then the frames up to these tails. A commit covers all partitions at once, so the
 //! tails are one moment; a record's causes are durable before it, so at that moment a message may be under way, but no answer can
 //! have come before its question. What is under way is read from the saga's own phase and allowed only there.
 
@@ -138,7 +138,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Looks at the store of this configuration and, when there is one, at the sandbox's ledger in `data_dir`. Takes nothing and writes
+/// Looks at the store of this configuration and, when there is one, at the sandbox's charge log in `data_dir`. Takes nothing and writes
 /// nothing.
 ///
 /// # Errors

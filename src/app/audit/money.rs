@@ -6,29 +6,29 @@ use super::{Breaches, Finding};
 use crate::domain::ids::{EntityId, OrderId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{PaymentStatus, Phase};
-use crate::ports::LedgerEntry;
+use crate::ports::ChargeLogEntry;
 use std::collections::BTreeMap;
 
-/// The gateway whose ledger this is.
+/// The gateway whose charge log this is.
 const METHOD: &str = "sandbox";
 
-/// Holds the sandbox's ledger against the orders.
+/// Holds the sandbox's charge log against the orders.
 pub(super) fn check(facts: &Facts) -> Finding {
     let mut breaches = Breaches::default();
-    if let Some(absent) = &facts.ledger.absent {
+    if let Some(absent) = &facts.charge_log.absent {
         return Finding { check: "money", looked_at: absent.clone(), checked: false, breaches };
     }
-    if let Some(damaged) = &facts.ledger.damaged {
+    if let Some(damaged) = &facts.charge_log.damaged {
         breaches.add(damaged.clone());
         return Finding::new("money", "the sandbox's ledger, which cannot be read to its end".into(), breaches);
     }
     let (mut paid, mut unpaid, mut by_hand, mut stuck) = (0, 0, 0, 0);
     let mut taken: BTreeMap<&str, (i64, Currency)> = BTreeMap::new();
     for (id, order) in facts.orders.iter().filter(|(_, order)| order.row.payment_method == METHOD) {
-        if let Err(wrong) = judge(order, facts.ledger.entries.get(id)) {
+        if let Err(wrong) = judge(order, facts.charge_log.entries.get(id)) {
             breaches.add(format!("{id}: {wrong}"));
         }
-        if order.phase == Phase::Reserving && facts.ledger.charged_before.contains(id) {
+        if order.phase == Phase::Reserving && facts.charge_log.charged_before.contains(id) {
             breaches.add(format!("{id}: charged before its stock was held"));
         }
         by_hand += u64::from(order.by_hand);
@@ -48,7 +48,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
     let sums: Vec<String> = taken.values().map(|(minor, currency)| Money::new(*minor, *currency).to_string()).collect();
     let looked_at = format!(
         "{} in the sandbox's ledger; {} charged once each{}{}, {} not charged{}{}",
-        counted(facts.ledger.entries.len() as u64, "entry").replace("entrys", "entries"),
+        counted(facts.charge_log.entries.len() as u64, "entry").replace("entrys", "entries"),
         counted(paid, "paid order"),
         if sums.is_empty() { "" } else { ", together " },
         sums.join(" and "),
@@ -67,13 +67,13 @@ fn some(orders: u64, what: &str) -> String {
 /// Orders that had been charged when the journal did not know them. Who is charged has a record that says so first.
 fn strangers(facts: &Facts) -> Vec<OrderId> {
     let known = |id: &&OrderId| facts.orders.contains_key(*id) || facts.is_broken(id.entity());
-    let mut strangers: Vec<OrderId> = facts.ledger.charged_before.iter().filter(|id| !known(id)).copied().collect();
+    let mut strangers: Vec<OrderId> = facts.charge_log.charged_before.iter().filter(|id| !known(id)).copied().collect();
     strangers.sort_unstable();
     strangers
 }
 
-/// Whether the ledger's entry is what the order says; the error says what is not.
-fn judge(order: &OrderFacts, entry: Option<&LedgerEntry>) -> Result<(), String> {
+/// Whether the charge log's entry is what the order says; the error says what is not.
+fn judge(order: &OrderFacts, entry: Option<&ChargeLogEntry>) -> Result<(), String> {
     let told = |minor| Money::new(minor, order.row.currency);
     // Someone saw to it outside: the provider's books tell another part of it.
     if order.by_hand {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_back_is_given_back_in_the_ledger() {
+    fn what_was_given_back_is_given_back_in_the_charge_log() {
         let mut order = OrderFacts { phase: Phase::Ended, ..order(1) };
         order.row.payment_status = PaymentStatus::Refunded;
         (order.row.paid, order.row.refunded) = (20, 20);
@@ -160,10 +160,10 @@ mod tests {
         let looked_at =
             "1 entry in the sandbox's ledger; 1 paid order charged once each, together 0.20 BDT, 0 not charged";
         assert_eq!(finding.looked_at, looked_at);
-        facts.ledger.charged_before.insert(order_id(7));
+        facts.charge_log.charged_before.insert(order_id(7));
         let told = format!("{}: charged, and the journal knows no such order", order_id(7));
         assert_eq!(check(&facts).breaches.told(), [told]);
-        facts.ledger.absent = Some("no ledger".into());
+        facts.charge_log.absent = Some("no ledger".into());
         assert!(!check(&facts).checked);
     }
 }

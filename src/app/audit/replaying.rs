@@ -63,7 +63,7 @@ impl<E: Entity> Cached<E> {
         };
         // A restored state gives only what changed since: the rest stands in the snapshot.
         put(&mut parts, std::mem::take(&mut self.snapshot.parts))?;
-        put(&mut parts, restored.capture().parts)?;
+        put(&mut parts, restored.delta().parts)?;
         Ok(parts)
     }
 }
@@ -179,7 +179,7 @@ impl<E: Entity> Replay<E> {
 /// The parts in which the two states differ, in words.
 fn compare<E: Entity>(built: &mut Built<E>, cached: &mut Cached<E>, id: E::Id) -> Result<Vec<String>, String> {
     let mut from_records = BTreeMap::new();
-    put(&mut from_records, built.capture().parts)?;
+    put(&mut from_records, built.delta().parts)?;
     let from_snapshot = cached.parts(id)?;
     let name = |name: &str| if name.is_empty() { "its head".to_owned() } else { format!("part {name}") };
     let mut differing = Vec::new();

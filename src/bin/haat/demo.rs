@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the demonstration's token lasts: longer than any demonstration.
 const TOKEN_TTL: Duration = Duration::from_secs(60 * 60);
-/// Open files that are not connections: the store's, the ledger's, the runtime's own.
+/// Open files that are not connections: the store's, the charge log's, the runtime's own.
 const OTHER_FILES: u32 = 128;
 
 /// The arguments of `haat demo`.

@@ -24,7 +24,7 @@ pub use types::*;
 
 use super::cart::{CartCommand, CartLine, SkuPrice};
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, FOR_SOMEONE, Message, Part, PaymentCall, Principal, Publication, RestoreError,
+    Delta, Effect, EffectKey, Entity, FOR_SOMEONE, Message, Part, PaymentCall, Principal, Publication, RestoreError,
     Step, read_own, write_part,
 };
 use super::ids::{EntityId, Kind, OrderId, VendorId};
@@ -596,9 +596,9 @@ impl Entity for Order {
         Ok(())
     }
 
-    fn capture(&mut self) -> Capture {
+    fn delta(&mut self) -> Delta {
         let rows = Rows { orders: self.row().into_iter().collect(), ..Rows::default() };
-        Capture { parts: vec![write_part(String::new(), self)], rows, whole: true }
+        Delta { parts: vec![write_part(String::new(), self)], rows, whole: true }
     }
 
     fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {

@@ -12,7 +12,7 @@ mod types;
 pub use types::*;
 
 use super::entity::{
-    Capture, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, WAKE_AT_START,
+    Delta, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, WAKE_AT_START,
     read_part, write_part,
 };
 use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
@@ -91,11 +91,11 @@ pub struct Vendor {
     asks: Asks,
     /// Remembered releases by the moment at which they may be forgotten.
     forget: BTreeSet<(Timestamp, OrderId)>,
-    /// What the next capture gives, and whether no capture has given it yet: then it need not be deleted when it is gone.
+    /// What the next delta gives, and whether no delta has given it yet: then it need not be deleted when it is gone.
     changed: BTreeMap<PartKey, bool>,
-    /// Whether there was a capture. Before the first, what this state was made of may be on its way to the store.
-    captured: bool,
-    /// Whether the next capture gives all rows.
+    /// Whether there was a delta. Before the first, what this state was made of may be on its way to the store.
+    delta: bool,
+    /// Whether the next delta gives all rows.
     all_rows: bool,
     /// The codes of its SKUs, as they are compared. Made from them; a store of early versions may hold some twice.
     codes: HashSet<String>,
@@ -251,7 +251,7 @@ impl Vendor {
             return Err(reject);
         }
         if lines.iter().any(|line| self.suspended.contains(&line.sku)) {
-            return Err(Reject::SkuStopped);
+            return Err(Reject::SkuSuspended);
         }
         if self.released.contains_key(&order) || until <= now {
             return Err(Reject::HoldClosed);
@@ -270,10 +270,10 @@ impl Vendor {
     }
 
     fn made(&mut self, key: PartKey) {
-        self.changed.entry(key).or_insert(self.captured);
+        self.changed.entry(key).or_insert(self.delta);
     }
 
-    /// What was made and ended since the last capture leaves nothing behind: in a rush, that is most of it.
+    /// What was made and ended since the last delta leaves nothing behind: in a rush, that is most of it.
     fn ended(&mut self, key: PartKey) {
         if self.changed.get(&key) == Some(&true) {
             self.changed.remove(&key);
@@ -339,7 +339,7 @@ impl Entity for Vendor {
             asks: Asks::default(),
             forget: BTreeSet::new(),
             changed: BTreeMap::new(),
-            captured: false,
+            delta: false,
             all_rows: false,
             codes: HashSet::new(),
             suspended: BTreeSet::new(),
@@ -628,12 +628,12 @@ impl Entity for Vendor {
         breach.sku.is_some_and(|sku| self.skus.contains_key(&sku) && self.suspended.insert(sku))
     }
 
-    fn capture(&mut self) -> Capture {
+    fn delta(&mut self) -> Delta {
         let changed = std::mem::take(&mut self.changed);
         let mut parts = vec![write_part(String::new(), &self.head)];
         let mut rows = Rows { vendors: self.row().into_iter().collect(), ..Rows::default() };
         let whole = std::mem::take(&mut self.all_rows);
-        self.captured = true;
+        self.delta = true;
         if whole {
             (rows.products, rows.skus) = (self.product_rows(), self.sku_rows());
         }
@@ -646,7 +646,7 @@ impl Entity for Vendor {
                 PartKey::Hold(_) | PartKey::Released(_) => {}
             }
         }
-        Capture { parts, rows, whole }
+        Delta { parts, rows, whole }
     }
 
     fn give_all_rows(&mut self) {

@@ -39,9 +39,9 @@ fn commit(vendor: &mut Vendor, number: u128) {
     vendor.apply(&VendorEvent::StockCommitted { order: order(number) }, at(2));
 }
 
-/// The holds a capture names, each with whether it is there.
-fn holds(capture: &Capture) -> Vec<(String, bool)> {
-    let holds = capture.parts.iter().filter(|part| part.name.starts_with("hold/"));
+/// The holds a delta names, each with whether it is there.
+fn holds(delta: &Delta) -> Vec<(String, bool)> {
+    let holds = delta.parts.iter().filter(|part| part.name.starts_with("hold/"));
     holds.map(|part| (part.name.clone(), part.state.is_some())).collect()
 }
 
@@ -49,12 +49,12 @@ fn holds(capture: &Capture) -> Vec<(String, bool)> {
 fn a_hold_made_and_ended_between_two_captures_leaves_nothing_to_write() {
     let mut vendor = vendor();
     hold(&mut vendor, 1);
-    assert_eq!(holds(&vendor.capture()), [(format!("hold/{}", order(1)), true)]);
+    assert_eq!(holds(&vendor.delta()), [(format!("hold/{}", order(1)), true)]);
     hold(&mut vendor, 2);
     commit(&mut vendor, 2);
-    assert_eq!(holds(&vendor.capture()), [], "nobody has heard of it");
+    assert_eq!(holds(&vendor.delta()), [], "nobody has heard of it");
     commit(&mut vendor, 1);
-    assert_eq!(holds(&vendor.capture()), [(format!("hold/{}", order(1)), false)], "this one is in the store");
+    assert_eq!(holds(&vendor.delta()), [(format!("hold/{}", order(1)), false)], "this one is in the store");
 }
 
 /// A state made anew does not know what its predecessor gave a checkpoint that is not written yet.
@@ -63,19 +63,19 @@ fn before_its_first_capture_a_vendor_deletes_what_may_be_stored() {
     let mut vendor = vendor();
     hold(&mut vendor, 1);
     commit(&mut vendor, 1);
-    assert_eq!(holds(&vendor.capture()), [(format!("hold/{}", order(1)), false)]);
+    assert_eq!(holds(&vendor.delta()), [(format!("hold/{}", order(1)), false)]);
 }
 
 #[test]
 fn all_rows_are_given_once_they_are_asked_for() {
     let mut vendor = vendor();
-    vendor.capture();
+    vendor.delta();
     vendor.give_all_rows();
-    let capture = vendor.capture();
-    assert!(capture.whole);
-    assert_eq!((capture.rows.products, capture.rows.skus), (vendor.product_rows(), vendor.sku_rows()));
-    assert_eq!(capture.parts.len(), 1, "the parts are stored already");
-    let next = vendor.capture();
+    let delta = vendor.delta();
+    assert!(delta.whole);
+    assert_eq!((delta.rows.products, delta.rows.skus), (vendor.product_rows(), vendor.sku_rows()));
+    assert_eq!(delta.parts.len(), 1, "the parts are stored already");
+    let next = vendor.delta();
     assert!(!next.whole && next.rows.skus.is_empty());
 }
 
@@ -116,7 +116,7 @@ fn a_hold_asked_about_in_vain_is_asked_about_ever_more_rarely_but_always_again()
     assert!(waits.is_sorted_by(|one, next| one <= next || *next >= 45), "{waits:?}");
     assert!((60..100).contains(&times.len()) && waits.iter().all(|wait| *wait <= 60), "{waits:?}");
     // Made anew of what a snapshot has, it asks at once.
-    let parts: Vec<Part> = vendor.clone().capture().parts;
+    let parts: Vec<Part> = vendor.clone().delta().parts;
     let mut anew = Vendor::restore(VendorId::from_uuid(Uuid::from_u128(1)), &parts).unwrap();
     assert_eq!((anew.wake_at(at(3_600)), asked(&mut anew, 3_600)), (Some(at(10)), vec![1]));
     assert_eq!(vendor.wake_at(at(3_600)), Some(at(3_600)), "in the store it is due as well");

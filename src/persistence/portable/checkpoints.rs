@@ -3,7 +3,7 @@
 use super::{Db, FRESH_IS_INSERTED, Inner, LOOKUPS_STAY_PREPARED, SLICE_ENTITIES, SLICE_PIECES, upserts};
 use crate::domain::ids::EntityRef;
 use crate::persistence::slot::{ErrorKind, kind};
-use crate::ports::{Captured, CheckpointWrite, Checkpoints, Partition, RefusedRows, StoreError, Written};
+use crate::ports::{CheckpointWrite, Checkpoints, EntityDelta, Partition, RejectedRows, StoreError, Written};
 use async_trait::async_trait;
 use sqlx::{Acquire, AssertSqlSafe, Transaction};
 use std::collections::{BTreeMap, HashSet};
@@ -78,7 +78,7 @@ impl Inner {
     async fn write_slice(
         &self,
         owned: &[Partition],
-        entities: &[Captured],
+        entities: &[EntityDelta],
         advance: &[(u16, u64)],
     ) -> Result<Written, StoreError> {
         let mut held = self.checkpointer().await?;
@@ -100,7 +100,7 @@ impl Inner {
 async fn fill(
     transaction: &mut Transaction<'_, Db>,
     owned: &[Partition],
-    entities: &[Captured],
+    entities: &[EntityDelta],
     advance: &[(u16, u64)],
 ) -> Result<Option<Written>, sqlx::Error> {
     if !upserts::lock_owned(transaction, owned).await? {
@@ -125,9 +125,9 @@ async fn fill(
 }
 
 /// Writes the parts of all these entities but those of which there is something newer.
-async fn write_parts(transaction: &mut Transaction<'_, Db>, chunk: &[Captured]) -> Result<(), sqlx::Error> {
-    let (fresh, mut known): (Vec<&Captured>, Vec<&Captured>) =
-        chunk.iter().partition(|captured| captured.fresh && FRESH_IS_INSERTED);
+async fn write_parts(transaction: &mut Transaction<'_, Db>, chunk: &[EntityDelta]) -> Result<(), sqlx::Error> {
+    let (fresh, mut known): (Vec<&EntityDelta>, Vec<&EntityDelta>) =
+        chunk.iter().partition(|delta| delta.fresh && FRESH_IS_INSERTED);
     if !fresh.is_empty() {
         let mut attempt = transaction.begin().await?;
         match upserts::parts(&mut attempt, &fresh, true).await {
@@ -142,7 +142,7 @@ async fn write_parts(transaction: &mut Transaction<'_, Db>, chunk: &[Captured]) 
     }
     if !known.is_empty() {
         let newer = upserts::newer_heads(transaction, &known).await?;
-        known.retain(|captured| !newer.contains(&captured.entity));
+        known.retain(|delta| !newer.contains(&delta.entity));
         upserts::parts(transaction, &known, false).await?;
     }
     Ok(())
@@ -151,7 +151,7 @@ async fn write_parts(transaction: &mut Transaction<'_, Db>, chunk: &[Captured]) 
 /// Writes the rows of all these entities; where constraints refuse some, halves the entities until each is singled out.
 async fn write_rows(
     transaction: &mut Transaction<'_, Db>,
-    chunk: &[Captured],
+    chunk: &[EntityDelta],
     marked: &Marked,
     written: &mut Written,
 ) -> Result<(), sqlx::Error> {
@@ -162,15 +162,15 @@ async fn write_rows(
         let reason = match upserts::rows(&mut attempt, entities, all_known).await {
             Ok(None) => {
                 attempt.commit().await?;
-                for captured in entities {
-                    let key = (captured.entity.kind.name().to_owned(), captured.entity.uuid);
-                    if marked.get(&key).is_none_or(|version| version_of(captured) < *version) {
+                for delta in entities {
+                    let key = (delta.entity.kind.name().to_owned(), delta.entity.uuid);
+                    if marked.get(&key).is_none_or(|version| version_of(delta) < *version) {
                         continue;
                     }
-                    // What was refused stands in no other capture: it is there only when all rows are.
-                    match captured.whole {
-                        true => unmark(transaction, captured.entity).await?,
-                        false => written.incomplete.push(captured.entity),
+                    // What was refused stands in no other delta: it is there only when all rows are.
+                    match delta.whole {
+                        true => unmark(transaction, delta.entity).await?,
+                        false => written.incomplete.push(delta.entity),
                     }
                 }
                 continue;
@@ -186,9 +186,9 @@ async fn write_rows(
             Err(error) => reason_of(error)?,
         };
         attempt.rollback().await?;
-        if let [captured] = entities {
-            upserts::mark_refused(transaction, captured, &reason).await?;
-            written.refused.push(RefusedRows { entity: captured.entity, reason });
+        if let [delta] = entities {
+            upserts::mark_rejected(transaction, delta, &reason).await?;
+            written.refused.push(RejectedRows { entity: delta.entity, reason });
         } else {
             let (first, second) = entities.split_at(entities.len() / 2);
             waiting.extend([second, first]);
@@ -213,34 +213,34 @@ async fn unmark(transaction: &mut Transaction<'_, Db>, entity: EntityRef) -> Res
 }
 
 /// The version as a column holds it. It counts an entity's records one by one, and so never comes near 63 bits.
-fn version_of(captured: &Captured) -> i64 {
-    i64::try_from(captured.version).unwrap_or(i64::MAX)
+fn version_of(delta: &EntityDelta) -> i64 {
+    i64::try_from(delta.version).unwrap_or(i64::MAX)
 }
 
 /// How many of these entities one transaction takes.
-fn slice_of(entities: &[Captured], most: usize, pieces: usize) -> usize {
+fn slice_of(entities: &[EntityDelta], most: usize, pieces: usize) -> usize {
     let mut sum = 0;
-    let fits = |captured: &&Captured| {
-        sum += pieces_of(captured);
+    let fits = |delta: &&EntityDelta| {
+        sum += pieces_of(delta);
         sum <= pieces
     };
     entities.iter().take(most).take_while(fits).count().max(1).min(entities.len())
 }
 
 /// Cuts the entities into runs that one statement each can take: not too long, and no entity twice.
-fn chunks(entities: &[Captured]) -> Vec<&[Captured]> {
+fn chunks(entities: &[EntityDelta]) -> Vec<&[EntityDelta]> {
     let mut chunks = Vec::new();
     let (mut start, mut pieces, mut seen) = (0, 0, HashSet::new());
-    for (index, captured) in entities.iter().enumerate() {
-        let more = pieces_of(captured);
+    for (index, delta) in entities.iter().enumerate() {
+        let more = pieces_of(delta);
         let full = index - start >= CHUNK_ENTITIES || pieces + more > CHUNK_PIECES;
-        if index > start && (full || seen.contains(&captured.entity)) {
+        if index > start && (full || seen.contains(&delta.entity)) {
             chunks.push(&entities[start..index]);
             (start, pieces) = (index, 0);
             seen.clear();
         }
         pieces += more;
-        seen.insert(captured.entity);
+        seen.insert(delta.entity);
     }
     if start < entities.len() {
         chunks.push(&entities[start..]);
@@ -248,10 +248,10 @@ fn chunks(entities: &[Captured]) -> Vec<&[Captured]> {
     chunks
 }
 
-fn pieces_of(captured: &Captured) -> usize {
-    let rows = &captured.rows;
+fn pieces_of(delta: &EntityDelta) -> usize {
+    let rows = &delta.rows;
     let of_orders: usize = rows.orders.iter().map(|order| 2 + order.sub_orders.len() + order.lines.len()).sum();
-    captured.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + of_orders
+    delta.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + of_orders
 }
 
 #[cfg(test)]
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_transaction_ends_at_its_pieces_and_at_its_entities_and_takes_at_least_one() {
-        let of = |parts: usize| Captured {
+        let of = |parts: usize| EntityDelta {
             entity: EntityRef { kind: Kind::Vendor, uuid: Uuid::from_u128(parts as u128) },
             version: 1,
             wake_at: None,

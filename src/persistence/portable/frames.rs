@@ -3,7 +3,7 @@
 use super::{Db, Inner, LOOKUPS_STAY_PREPARED, upserts};
 use crate::persistence::slot::within;
 use crate::persistence::values::{Moment, columns, signed, unsigned};
-use crate::ports::{Codec, Frame, Landed, Partition, StoreError};
+use crate::ports::{Codec, Committed, Frame, Partition, StoreError};
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
@@ -121,9 +121,9 @@ impl Inner {
         }
     }
 
-    pub(super) async fn look_for(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
+    pub(super) async fn look_for(&self, frames: &[Frame]) -> Result<Committed, StoreError> {
         if frames.is_empty() {
-            return Ok(Landed::Nothing);
+            return Ok(Committed::Nothing);
         }
         let mut query =
             QueryBuilder::<Db>::new("SELECT partition, seq, batch FROM journal WHERE (partition, seq) IN (");
@@ -145,9 +145,9 @@ impl Inner {
         };
         let ours = frames.iter().filter(|frame| found.iter().any(|row| is_ours(frame, row))).count();
         Ok(match (found.len(), ours) {
-            (0, _) => Landed::Nothing,
-            (_, ours) if ours == frames.len() => Landed::All,
-            _ => Landed::Foreign,
+            (0, _) => Committed::Nothing,
+            (_, ours) if ours == frames.len() => Committed::All,
+            _ => Committed::Conflicting,
         })
     }
 }

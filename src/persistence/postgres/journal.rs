@@ -4,7 +4,7 @@ use super::{Inner, LOOKUPS_STAY_PREPARED, arrays};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::{Moment, signed};
-use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
+use crate::ports::{Committed, Frame, Journal, Partition, StoreError};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -128,7 +128,7 @@ fn lease_millis(lease: Duration) -> i64 {
 
 #[async_trait]
 impl Journal for Inner {
-    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+    async fn acquire(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
         self.may_write()?;
         let (taken, wait) = self.raise_epochs(owner, lease).await?;
         self.append_epoch_frames(&taken, now).await?;
@@ -184,7 +184,7 @@ impl Journal for Inner {
         }
     }
 
-    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
+    async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {
         self.look_for(frames).await
     }
 

@@ -55,7 +55,7 @@ const SLICE_PIECES: usize = 500_000;
 const BESIDE_LARGEST: usize = 128;
 
 /// Arguments with room for so many arrays, one of them with elements of these sizes in bytes. A buffer that doubles until it holds a batch was a
-/// quarter of the lane's time, most of it the system's for fresh pages.
+/// quarter of the log writer's time, most of it the system's for fresh pages.
 fn arrays(columns: usize, largest: impl Iterator<Item = usize>) -> PgArguments {
     let mut arguments = PgArguments::default();
     let elements: usize = largest.map(|size| size + BESIDE_LARGEST).sum();

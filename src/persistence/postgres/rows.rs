@@ -4,7 +4,7 @@ use super::upserts::big;
 use crate::domain::ids::{CustomerId, SkuId};
 use crate::domain::rows::{OrderRow, Rows};
 use crate::persistence::values::Moment;
-use crate::ports::Captured;
+use crate::ports::EntityDelta;
 use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
 
@@ -112,11 +112,11 @@ type Statement = Query<'static, Postgres, PgArguments>;
 /// inserted, unless `all_known` says that some of them were there.
 pub(super) async fn rows(
     connection: &mut PgConnection,
-    entities: &[Captured],
+    entities: &[EntityDelta],
     all_known: bool,
 ) -> Result<Option<String>, sqlx::Error> {
-    let (new, known): (Vec<&Captured>, Vec<&Captured>) =
-        entities.iter().partition(|captured| captured.fresh && !all_known);
+    let (new, known): (Vec<&EntityDelta>, Vec<&EntityDelta>) =
+        entities.iter().partition(|delta| delta.fresh && !all_known);
     let mut wrote = false;
     for (entities, fresh) in [(known, false), (new, true)] {
         for statement in statements(&entities, fresh) {
@@ -131,8 +131,8 @@ pub(super) async fn rows(
 }
 
 /// The rows of one table, each with the version of its entity.
-fn rows_of<'a, T>(entities: &[&'a Captured], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
-    entities.iter().flat_map(|captured| table(&captured.rows).iter().map(|row| (row, big(captured.version)))).collect()
+fn rows_of<'a, T>(entities: &[&'a EntityDelta], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
+    entities.iter().flat_map(|delta| table(&delta.rows).iter().map(|row| (row, big(delta.version)))).collect()
 }
 
 /// One column of such rows.
@@ -144,7 +144,7 @@ fn versions<T>(rows: &[(T, i64)]) -> Vec<i64> {
     rows.iter().map(|(_, version)| *version).collect()
 }
 
-fn statements(entities: &[&Captured], fresh: bool) -> Vec<Statement> {
+fn statements(entities: &[&EntityDelta], fresh: bool) -> Vec<Statement> {
     let mut statements = Vec::with_capacity(7);
     let vendors = rows_of(entities, |rows| &rows.vendors);
     if !vendors.is_empty() {

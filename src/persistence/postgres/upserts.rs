@@ -3,7 +3,7 @@
 
 use crate::domain::ids::{EntityRef, Kind};
 use crate::persistence::values::Moment;
-use crate::ports::{Captured, Partition};
+use crate::ports::{EntityDelta, Partition};
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{Connection, Transaction};
 use std::collections::HashSet;
@@ -58,7 +58,7 @@ const ADVANCE: &str = "
     UPDATE partition SET checkpoint_seq = GREATEST(checkpoint_seq, ours.seq)
     FROM ours WHERE partition.id = ours.id";
 
-const MARK_REFUSED: &str = "
+const MARK_REJECTED: &str = "
     INSERT INTO refused_rows (kind, entity, version, reason, at) VALUES ($1, $2, $3, $4, clock_timestamp())
     ON CONFLICT (kind, entity) DO UPDATE SET version = excluded.version, reason = excluded.reason, at = excluded.at";
 
@@ -84,13 +84,13 @@ pub(super) async fn wait_for_appends(connection: &mut PgConnection) -> Result<()
 /// Those of these entities whose head is newer in the store than here.
 pub(super) async fn newer_heads(
     connection: &mut PgConnection,
-    entities: &[&Captured],
+    entities: &[&EntityDelta],
 ) -> Result<HashSet<EntityRef>, sqlx::Error> {
     let rows: Vec<(String, Uuid)> = sqlx::query_as(NEWER_HEADS)
         .persistent(LOOKUPS_STAY_PREPARED)
-        .bind(entities.iter().map(|captured| captured.entity.kind.name()).collect::<Vec<_>>())
-        .bind(entities.iter().map(|captured| captured.entity.uuid).collect::<Vec<_>>())
-        .bind(entities.iter().map(|captured| big(captured.version)).collect::<Vec<_>>())
+        .bind(entities.iter().map(|delta| delta.entity.kind.name()).collect::<Vec<_>>())
+        .bind(entities.iter().map(|delta| delta.entity.uuid).collect::<Vec<_>>())
+        .bind(entities.iter().map(|delta| big(delta.version)).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
     let entity = |(kind, uuid): (String, Uuid)| Some(EntityRef { kind: Kind::from_name(&kind)?, uuid });
@@ -100,19 +100,19 @@ pub(super) async fn newer_heads(
 /// Writes the parts that have a state and deletes those that have none. Of fresh entities there is nothing yet.
 pub(super) async fn parts(
     connection: &mut PgConnection,
-    entities: &[&Captured],
+    entities: &[&EntityDelta],
     fresh: bool,
 ) -> Result<(), sqlx::Error> {
     write_parts(connection, if fresh { INSERT_PARTS } else { UPSERT_PARTS }, entities).await?;
-    let parts = entities.iter().flat_map(|captured| captured.parts.iter().map(move |part| (*captured, part)));
+    let parts = entities.iter().flat_map(|delta| delta.parts.iter().map(move |part| (*delta, part)));
     let gone: Vec<_> = parts.filter(|(_, part)| part.state.is_none()).collect();
     if !gone.is_empty() && !fresh {
         sqlx::query(DELETE_PARTS)
             .persistent(LOOKUPS_STAY_PREPARED)
-            .bind(gone.iter().map(|(captured, _)| captured.entity.kind.name()).collect::<Vec<_>>())
-            .bind(gone.iter().map(|(captured, _)| captured.entity.uuid).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(delta, _)| delta.entity.kind.name()).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(delta, _)| delta.entity.uuid).collect::<Vec<_>>())
             .bind(gone.iter().map(|(_, part)| part.name.as_str()).collect::<Vec<_>>())
-            .bind(gone.iter().map(|(captured, _)| big(captured.version)).collect::<Vec<_>>())
+            .bind(gone.iter().map(|(delta, _)| big(delta.version)).collect::<Vec<_>>())
             .execute(&mut *connection)
             .await?;
     }
@@ -123,20 +123,20 @@ pub(super) async fn parts(
 async fn write_parts(
     connection: &mut PgConnection,
     sql: &'static str,
-    entities: &[&Captured],
+    entities: &[&EntityDelta],
 ) -> Result<(), sqlx::Error> {
-    let parts = entities.iter().flat_map(|captured| captured.parts.iter().map(move |part| (*captured, part)));
-    let there: Vec<_> = parts.filter_map(|(captured, part)| Some((captured, part, part.state.as_deref()?))).collect();
+    let parts = entities.iter().flat_map(|delta| delta.parts.iter().map(move |part| (*delta, part)));
+    let there: Vec<_> = parts.filter_map(|(delta, part)| Some((delta, part, part.state.as_deref()?))).collect();
     if !there.is_empty() {
-        let wake_at = |(captured, part, _): &(&Captured, &crate::domain::entity::Part, &[u8])| {
-            captured.wake_at.filter(|_| part.name.is_empty()).map(Moment)
+        let wake_at = |(delta, part, _): &(&EntityDelta, &crate::domain::entity::Part, &[u8])| {
+            delta.wake_at.filter(|_| part.name.is_empty()).map(Moment)
         };
         sqlx::query_with(sql, arrays(PART_COLUMNS, there.iter().map(|(.., state)| state.len())))
-            .bind(there.iter().map(|(captured, ..)| captured.entity.kind.name()).collect::<Vec<_>>())
-            .bind(there.iter().map(|(captured, ..)| captured.entity.uuid).collect::<Vec<_>>())
+            .bind(there.iter().map(|(delta, ..)| delta.entity.kind.name()).collect::<Vec<_>>())
+            .bind(there.iter().map(|(delta, ..)| delta.entity.uuid).collect::<Vec<_>>())
             .bind(there.iter().map(|(_, part, _)| part.name.as_str()).collect::<Vec<_>>())
-            .bind(there.iter().map(|(captured, ..)| partition_of(captured)).collect::<Vec<_>>())
-            .bind(there.iter().map(|(captured, ..)| big(captured.version)).collect::<Vec<_>>())
+            .bind(there.iter().map(|(delta, ..)| partition_of(delta)).collect::<Vec<_>>())
+            .bind(there.iter().map(|(delta, ..)| big(delta.version)).collect::<Vec<_>>())
             .bind(there.iter().map(wake_at).collect::<Vec<_>>())
             .bind(there.iter().map(|(.., state)| *state).collect::<Vec<_>>())
             .execute(&mut *connection)
@@ -162,24 +162,24 @@ pub(super) async fn advance(
 }
 
 /// Notes that the rows of this entity were refused.
-pub(super) async fn mark_refused(
+pub(super) async fn mark_rejected(
     connection: &mut PgConnection,
-    captured: &Captured,
+    delta: &EntityDelta,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(MARK_REFUSED)
+    sqlx::query(MARK_REJECTED)
         .persistent(LOOKUPS_STAY_PREPARED)
-        .bind(captured.entity.kind.name())
-        .bind(captured.entity.uuid)
-        .bind(big(captured.version))
+        .bind(delta.entity.kind.name())
+        .bind(delta.entity.uuid)
+        .bind(big(delta.version))
         .bind(reason)
         .execute(connection)
         .await
         .map(|_| ())
 }
 
-fn partition_of(captured: &Captured) -> i16 {
-    small(captured.entity.partition(crate::limits::PARTITIONS))
+fn partition_of(delta: &EntityDelta) -> i16 {
+    small(delta.entity.partition(crate::limits::PARTITIONS))
 }
 
 /// Partitions are at most 256.

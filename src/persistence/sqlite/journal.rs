@@ -6,7 +6,7 @@ use super::lock::DirectoryLock;
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, Slot, kind};
 use crate::persistence::values::{Moment, signed};
-use crate::ports::{Frame, Journal, Landed, Partition, StoreError};
+use crate::ports::{Committed, Frame, Journal, Partition, StoreError};
 use async_trait::async_trait;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Connection, QueryBuilder};
@@ -60,7 +60,7 @@ fn terms(partitions: &[Partition]) -> Result<Vec<(i64, i64)>, StoreError> {
 
 #[async_trait]
 impl Journal for Inner {
-    async fn take(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+    async fn acquire(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
         let mut held = self.writer()?.hold().await?;
         let outcome = take_all(held.connection(), owner, lease, now).await;
         held.settle(outcome)?;
@@ -108,7 +108,7 @@ impl Journal for Inner {
         }
     }
 
-    async fn landed(&self, frames: &[Frame]) -> Result<Landed, StoreError> {
+    async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {
         self.files_in_place().map_err(StoreError::Unavailable)?;
         let landed = self.look_for(frames).await?;
         if let Some(connection) = self.writer()?.resting() {

@@ -6,7 +6,7 @@ use crate::domain::ids::{CustomerId, EntityRef, Kind};
 use crate::domain::rows::{OrderRow, Rows};
 use crate::limits;
 use crate::persistence::values::{Moment, SkuIds};
-use crate::ports::{Captured, Partition};
+use crate::ports::{EntityDelta, Partition};
 use sqlx::query_builder::Separated;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Connection, QueryBuilder, Transaction};
@@ -39,13 +39,13 @@ pub(super) async fn wait_for_appends(_connection: &mut SqliteConnection) -> Resu
 /// Those of these entities whose head is newer in the store than here.
 pub(super) async fn newer_heads(
     connection: &mut SqliteConnection,
-    entities: &[&Captured],
+    entities: &[&EntityDelta],
 ) -> Result<HashSet<EntityRef>, sqlx::Error> {
     let mut newer = HashSet::new();
     for group in entities.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new("WITH captured (kind, entity, version) AS (");
-        query.push_values(group, |mut row, captured| {
-            row.push_bind(captured.entity.kind.name()).push_bind(captured.entity.uuid).push_bind(big(captured.version));
+        query.push_values(group, |mut row, delta| {
+            row.push_bind(delta.entity.kind.name()).push_bind(delta.entity.uuid).push_bind(big(delta.version));
         });
         query.push(
             ") SELECT snapshot.kind, snapshot.entity FROM captured JOIN snapshot
@@ -80,19 +80,19 @@ async fn insert<T: Sync>(
 /// Writes the parts that have a state and deletes those that have none. Here nothing is taken for fresh.
 pub(super) async fn parts(
     connection: &mut SqliteConnection,
-    entities: &[&Captured],
+    entities: &[&EntityDelta],
     _fresh: bool,
 ) -> Result<(), sqlx::Error> {
     let mut there = Vec::with_capacity(entities.len());
-    for captured in entities {
+    for delta in entities {
         let mut gone = Vec::new();
-        for part in &captured.parts {
+        for part in &delta.parts {
             match &part.state {
-                Some(state) => there.push((*captured, part.name.as_str(), state)),
+                Some(state) => there.push((*delta, part.name.as_str(), state)),
                 None => gone.push(part.name.as_str()),
             }
         }
-        delete_parts(connection, captured, &gone).await?;
+        delete_parts(connection, delta, &gone).await?;
     }
     insert(
         connection,
@@ -101,13 +101,13 @@ pub(super) async fn parts(
         " ON CONFLICT (kind, entity, part) DO UPDATE
             SET version = excluded.version, wake_at = excluded.wake_at, state = excluded.state
             WHERE excluded.version > snapshot.version",
-        |row, (captured, part, state)| {
-            row.push_bind(captured.entity.kind.name())
-                .push_bind(captured.entity.uuid)
+        |row, (delta, part, state)| {
+            row.push_bind(delta.entity.kind.name())
+                .push_bind(delta.entity.uuid)
                 .push_bind((*part).to_owned())
-                .push_bind(i64::from(captured.entity.partition(limits::PARTITIONS)))
-                .push_bind(big(captured.version))
-                .push_bind(captured.wake_at.filter(|_| part.is_empty()).map(Moment))
+                .push_bind(i64::from(delta.entity.partition(limits::PARTITIONS)))
+                .push_bind(big(delta.version))
+                .push_bind(delta.wake_at.filter(|_| part.is_empty()).map(Moment))
                 .push_bind((*state).clone());
         },
     )
@@ -116,13 +116,13 @@ pub(super) async fn parts(
 
 async fn delete_parts(
     connection: &mut SqliteConnection,
-    captured: &Captured,
+    delta: &EntityDelta,
     parts: &[&str],
 ) -> Result<(), sqlx::Error> {
     for group in parts.chunks(DELETED) {
         let mut query = QueryBuilder::<Sqlite>::new("DELETE FROM snapshot WHERE kind = ");
-        query.push_bind(captured.entity.kind.name()).push(" AND entity = ").push_bind(captured.entity.uuid);
-        query.push(" AND version < ").push_bind(big(captured.version)).push(" AND part IN (");
+        query.push_bind(delta.entity.kind.name()).push(" AND entity = ").push_bind(delta.entity.uuid);
+        query.push(" AND version < ").push_bind(big(delta.version)).push(" AND part IN (");
         let mut names = query.separated(", ");
         for part in group {
             names.push_bind((*part).to_owned());
@@ -134,14 +134,14 @@ async fn delete_parts(
 }
 
 /// The rows of one table, each with the version of its entity.
-fn rows_of<'a, T>(entities: &'a [Captured], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
-    entities.iter().flat_map(|captured| table(&captured.rows).iter().map(|row| (row, big(captured.version)))).collect()
+fn rows_of<'a, T>(entities: &'a [EntityDelta], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
+    entities.iter().flat_map(|delta| table(&delta.rows).iter().map(|row| (row, big(delta.version)))).collect()
 }
 
 /// Writes the rows of these entities. What is refused comes back as an error, or as a reason when no constraint can see it.
 pub(super) async fn rows(
     connection: &mut SqliteConnection,
-    entities: &[Captured],
+    entities: &[EntityDelta],
     _all_known: bool,
 ) -> Result<Option<String>, sqlx::Error> {
     vendor_rows(connection, entities).await?;
@@ -153,7 +153,7 @@ pub(super) async fn rows(
     order_that_does_not_add_up(connection, &orders).await
 }
 
-async fn vendor_rows(connection: &mut SqliteConnection, entities: &[Captured]) -> Result<(), sqlx::Error> {
+async fn vendor_rows(connection: &mut SqliteConnection, entities: &[EntityDelta]) -> Result<(), sqlx::Error> {
     insert(
         connection,
         "INSERT INTO vendors (id, name, version) ",
@@ -362,9 +362,9 @@ pub(super) async fn advance(
 }
 
 /// Notes that the rows of this entity were refused.
-pub(super) async fn mark_refused(
+pub(super) async fn mark_rejected(
     connection: &mut SqliteConnection,
-    captured: &Captured,
+    delta: &EntityDelta,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
@@ -372,9 +372,9 @@ pub(super) async fn mark_refused(
          VALUES ($1, $2, $3, $4, CAST(unixepoch('subsec') * 1000 AS INTEGER))
          ON CONFLICT (kind, entity) DO UPDATE SET version = excluded.version, reason = excluded.reason, at = excluded.at",
     )
-    .bind(captured.entity.kind.name())
-    .bind(captured.entity.uuid)
-    .bind(big(captured.version))
+    .bind(delta.entity.kind.name())
+    .bind(delta.entity.uuid)
+    .bind(big(delta.version))
     .bind(reason)
     .execute(connection)
     .await

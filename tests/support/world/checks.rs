@@ -73,7 +73,12 @@ impl World {
                 assert_eq!(sku.received, received, "{}: received", sku.id);
                 let (least, sold, most) = (of(&settled), sku.sold(), of(&paid));
                 assert!(least <= sold && sold <= most, "{}: {sold} sold, orders say {least} to {most}", sku.id);
-                assert_eq!(self.shelf.available.get(&sku.id).copied(), Some(sku.available()), "{}: published", sku.id);
+                assert_eq!(
+                    self.availability.available.get(&sku.id).copied(),
+                    Some(sku.available()),
+                    "{}: published",
+                    sku.id
+                );
             }
         }
         self.check_holds();

@@ -111,18 +111,18 @@ impl World {
             return;
         }
         let version = slot.version;
-        let capture = slot.state.capture();
+        let delta = slot.state.delta();
         let saved = self.saved.entry(entity).or_default();
         saved.version = version;
-        for part in capture.parts {
+        for part in delta.parts {
             match part.state {
                 Some(json) => _ = saved.parts.insert(part.name, json),
                 None => _ = saved.parts.remove(&part.name),
             }
         }
-        self.tables.orders.extend(capture.rows.orders.into_iter().map(|row| (row.id, row)));
-        self.tables.skus.extend(capture.rows.skus.into_iter().map(|row| (row.id, row)));
-        self.tables.products.extend(capture.rows.products.into_iter().map(|row| (row.id, row)));
+        self.tables.orders.extend(delta.rows.orders.into_iter().map(|row| (row.id, row)));
+        self.tables.skus.extend(delta.rows.skus.into_iter().map(|row| (row.id, row)));
+        self.tables.products.extend(delta.rows.products.into_iter().map(|row| (row.id, row)));
 
         let mut anew = E::new(id);
         for line in &self.journal[&entity] {
@@ -130,7 +130,7 @@ impl World {
             record.events.iter().for_each(|event| anew.apply(event, record.at));
         }
         let mut whole = Saved { version, ..Saved::default() };
-        let parts = anew.capture().parts.into_iter();
+        let parts = anew.delta().parts.into_iter();
         whole.parts.extend(parts.filter_map(|part| Some((part.name, part.state?))));
         let text = |saved: &Saved| -> Vec<String> {
             saved.parts.iter().map(|(name, json)| format!("{name}: {}", String::from_utf8_lossy(json))).collect()

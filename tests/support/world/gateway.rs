@@ -45,7 +45,7 @@ pub struct Account {
     pub calls: u32,
 }
 
-/// The gateway with its ledger.
+/// The gateway with its charge log.
 #[derive(Debug, Default)]
 pub struct Gateway {
     accounts: BTreeMap<OrderId, Account>,

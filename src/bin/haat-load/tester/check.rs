@@ -25,7 +25,7 @@ const MOST_CHECKERS: usize = 64;
 /// Waits and reads until the facts are complete, within `--settle` for orders and again for stock.
 pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
     let unsure = resolve(run).await?;
-    let told = std::mem::take(&mut *locked(&run.ledger.orders));
+    let told = std::mem::take(&mut *locked(&run.charge_log.orders));
     let told = settle(run, told).await?;
     let mut orders = read_again(run, told).await?;
     // Stock first: a hold may outlive the word "paid" by a moment, and that moment passes meanwhile.
@@ -33,21 +33,21 @@ pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
         Ok(skus) => skus,
         // What was measured and told before is still worth its report: this is a failed check, not a failed run.
         Err(error) => {
-            locked(&run.ledger.lost_skus).push(format!("{error:#}"));
+            locked(&run.charge_log.lost_skus).push(format!("{error:#}"));
             Vec::new()
         }
     };
     if run.admin.is_some() {
         orders = charges(run, orders).await?;
     }
-    let split_twins = std::mem::take(&mut *locked(&run.ledger.split_twins));
-    let lost_skus = std::mem::take(&mut *locked(&run.ledger.lost_skus));
+    let split_twins = std::mem::take(&mut *locked(&run.charge_log.split_twins));
+    let lost_skus = std::mem::take(&mut *locked(&run.charge_log.lost_skus));
     Ok(Facts { skus, orders, lost_skus, twins, split_twins })
 }
 
 /// Asks the carts whose checkout was never answered; gives the lines of those that cannot say either.
 async fn resolve(run: &Arc<Run>) -> anyhow::Result<Vec<Line>> {
-    let carts = Arc::new(std::mem::take(&mut *locked(&run.ledger.unsure)));
+    let carts = Arc::new(std::mem::take(&mut *locked(&run.charge_log.unsure)));
     let count = carts.len();
     let shared = run.clone();
     let unsure = crew(run, "unsure carts", MOST_CHECKERS, count, move |mut caller, number| {

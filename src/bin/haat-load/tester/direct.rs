@@ -93,7 +93,7 @@ struct Director<'a> {
     told: ToldSoFar,
 }
 
-/// What buyers were told, until the crowd has gone: only then it is the run's ledger, from which a worker in this process takes.
+/// What buyers were told, until the crowd has gone: only then it is the run's charge log, from which a worker in this process takes.
 #[derive(Default)]
 struct ToldSoFar {
     orders: Vec<Told>,
@@ -151,9 +151,9 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
         locked(&director.stock).push((began.elapsed().as_secs() as u32, left));
     }
     let told = std::mem::take(&mut director.told);
-    locked(&run.ledger.orders).extend(told.orders);
-    locked(&run.ledger.unsure).extend(told.unsure);
-    locked(&run.ledger.split_twins).extend(told.split_twins);
+    locked(&run.charge_log.orders).extend(told.orders);
+    locked(&run.charge_log.unsure).extend(told.unsure);
+    locked(&run.charge_log.split_twins).extend(told.split_twins);
     let stock = std::mem::take(&mut *locked(&director.stock));
     director.collected.series = director.series.finish(&stock);
     if let Some(last) = director.collected.series.last_mut()

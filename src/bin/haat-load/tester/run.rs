@@ -104,7 +104,7 @@ pub struct Run {
     /// The SKUs that are bought.
     pub skus: Vec<Sku>,
     /// What buyers were told.
-    pub ledger: Ledger,
+    pub charge_log: Ledger,
     /// What checkouts send.
     pub bodies: Bodies,
     /// When it is cancelled, sessions end at their next rest.
@@ -132,7 +132,7 @@ impl Run {
             wire,
             admin,
             skus: Vec::new(),
-            ledger: Ledger::default(),
+            charge_log: Ledger::default(),
             stop: CancellationToken::new(),
             settled_ms: AtomicU64::new(0),
             journal,
@@ -162,7 +162,7 @@ impl Run {
 
     /// Notes an order that a buyer was told of.
     pub fn told(&self, order: Told) {
-        locked(&self.ledger.orders).push(order);
+        locked(&self.charge_log.orders).push(order);
     }
 }
 

@@ -154,7 +154,7 @@ async fn one(
                 (true, RetryWhen::Afterwards) => Box::pin(check_out_again(run, caller, &cart, &ask, due)).await,
             };
             if let Err(Stop::GaveUp(_) | Stop::Unexpected(_)) = placed {
-                locked(&run.ledger.unsure).push(cart);
+                locked(&run.charge_log.unsure).push(cart);
             }
             let placed = placed?;
             if placed.status.is_settled() {
@@ -231,7 +231,7 @@ fn hold_to_both(run: &Run, cart: &Arc<Cart>, first: &Result<Placed, Stop>, secon
     let Some(verdict) = compare(first, second) else { return };
     run.wire.recorder.count(|measured| measured.twins += 1);
     if let Err(split) = verdict {
-        locked(&run.ledger.split_twins).push(format!("{}: {split}", cart.id));
+        locked(&run.charge_log.split_twins).push(format!("{}: {split}", cart.id));
         // Both orders were promised, so both are held to.
         if let (Ok(_), Ok(placed)) = (first, second) {
             run.told(Told { id: placed.order.clone(), cart: cart.clone(), status: placed.status });

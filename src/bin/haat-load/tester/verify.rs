@@ -15,7 +15,7 @@ use super::shop::{Desk, Sku};
 use super::stats::locked;
 use super::wire::Status;
 
-/// Reads the promises into the run's ledger, with their SKUs, so that the checks hold the server to them.
+/// Reads the promises into the run's charge log, with their SKUs, so that the checks hold the server to them.
 pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("could not read the journal {}", path.display()))?;
@@ -38,9 +38,9 @@ pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
     if lost.is_empty() {
         run.skus = skus;
     }
-    *locked(&run.ledger.lost_skus) = lost;
-    *locked(&run.ledger.orders) = sum.orders;
-    *locked(&run.ledger.split_twins) = sum.split;
+    *locked(&run.charge_log.lost_skus) = lost;
+    *locked(&run.charge_log.orders) = sum.orders;
+    *locked(&run.charge_log.split_twins) = sum.split;
     run.wire.recorder.count(|measured| measured.twins += sum.repeated_keys);
     Ok(())
 }

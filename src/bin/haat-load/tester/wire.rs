@@ -82,7 +82,7 @@ pub struct SkuPublic {
 pub struct Stock {
     /// All that ever came in.
     pub received: i64,
-    /// On the shelf.
+    /// On the availability.
     pub on_hand: i64,
     /// Of these, set aside for orders.
     pub held: i64,
@@ -106,14 +106,14 @@ pub struct ProductMade {
     pub skus: Vec<Made>,
 }
 
-/// The sandbox's ledger for one order.
+/// The sandbox's charge log for one order.
 #[derive(Deserialize)]
 pub struct Charges {
     /// Its charges.
     pub items: Vec<Charge>,
 }
 
-/// One charge in the sandbox's ledger.
+/// One charge in the sandbox's charge log.
 #[derive(Deserialize)]
 pub struct Charge {
     /// What was charged.

@@ -149,16 +149,16 @@ impl Crowd {
     }
 
     fn tick(&self, phase: u32, last: bool) -> Tick {
-        let ledger = &self.run.ledger;
+        let charge_log = &self.run.charge_log;
         let (seconds, complete) = self.run.wire.recorder.drain(last);
         Tick {
             phase,
             seconds,
             complete,
             under_way: self.under_way.load(Ordering::Relaxed),
-            told: std::mem::take(&mut *locked(&ledger.orders)).iter().map(Into::into).collect(),
-            unsure: std::mem::take(&mut *locked(&ledger.unsure)).iter().map(|cart| (&**cart).into()).collect(),
-            split_twins: std::mem::take(&mut *locked(&ledger.split_twins)),
+            told: std::mem::take(&mut *locked(&charge_log.orders)).iter().map(Into::into).collect(),
+            unsure: std::mem::take(&mut *locked(&charge_log.unsure)).iter().map(|cart| (&**cart).into()).collect(),
+            split_twins: std::mem::take(&mut *locked(&charge_log.split_twins)),
         }
     }
 

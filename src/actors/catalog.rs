@@ -2,7 +2,7 @@
 //! each status. It is filled at start-up and changed only by what has become durable.
 
 use crate::actors::metrics::stuck;
-use crate::domain::entity::{Publication, Shelf};
+use crate::domain::entity::{Availability, Publication};
 use crate::domain::ids::{ProductId, SkuId};
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
@@ -25,14 +25,14 @@ struct Entry {
     available: i64,
 }
 
-/// The directory of one node.
-pub struct Directory {
+/// The catalogue cache of one node.
+pub struct CatalogCache {
     skus: DashMap<SkuId, Entry, foldhash::fast::RandomState>,
     products: DashMap<ProductId, Arc<ProductRow>, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
 }
 
-impl Default for Directory {
+impl Default for CatalogCache {
     fn default() -> Self {
         Self {
             skus: DashMap::default(),
@@ -42,7 +42,7 @@ impl Default for Directory {
     }
 }
 
-impl Directory {
+impl CatalogCache {
     /// Takes over what the read tables hold, or what recovered vendors show.
     pub fn fill(&self, rows: Rows) {
         for product in rows.products {
@@ -106,7 +106,7 @@ impl Directory {
     }
 }
 
-impl Shelf for Directory {
+impl Availability for CatalogCache {
     fn available(&self, sku: SkuId) -> Option<i64> {
         self.skus.get(&sku).map(|entry| entry.available)
     }

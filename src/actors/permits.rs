@@ -9,22 +9,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Checkouts under way, by vendor.
 #[derive(Default)]
-pub struct Shares {
+pub struct VendorPermits {
     under_way: DashMap<VendorId, usize, RandomState>,
     /// Records that these checkouts may still need for the vendors after their first. What the first needs was set aside before the cart was
     /// asked; how many there are is known only in the cart's turn.
     further_records: AtomicUsize,
 }
 
-impl Shares {
+impl VendorPermits {
     /// What is set aside of the budget for records in flight.
     pub fn further_records(&self) -> usize {
         self.further_records.load(Ordering::Relaxed)
     }
 
     /// Counts one more checkout at each of `vendors`, unless one of them has `limit` already.
-    pub fn take(self: &Arc<Self>, vendors: impl IntoIterator<Item = VendorId>, limit: usize) -> Option<Share> {
-        let mut share = Share { shares: self.clone(), vendors: Vec::new(), whole: false };
+    pub fn take(self: &Arc<Self>, vendors: impl IntoIterator<Item = VendorId>, limit: usize) -> Option<VendorPermit> {
+        let mut permit = VendorPermit { permits: self.clone(), vendors: Vec::new(), whole: false };
         for vendor in vendors {
             let mut count = self.under_way.entry(vendor).or_insert(0);
             if *count >= limit {
@@ -32,35 +32,35 @@ impl Shares {
                 return None;
             }
             *count += 1;
-            share.vendors.push(vendor);
+            permit.vendors.push(vendor);
         }
-        self.further_records.fetch_add(share.further_records(), Ordering::Relaxed);
-        share.whole = true;
-        Some(share)
+        self.further_records.fetch_add(permit.further_records(), Ordering::Relaxed);
+        permit.whole = true;
+        Some(permit)
     }
 }
 
 /// One checkout's part, given back when this is dropped.
-pub struct Share {
-    shares: Arc<Shares>,
+pub struct VendorPermit {
+    permits: Arc<VendorPermits>,
     vendors: Vec<VendorId>,
     /// Whether it was taken with all its vendors.
     whole: bool,
 }
 
-impl Share {
+impl VendorPermit {
     fn further_records(&self) -> usize {
         self.vendors.len().saturating_sub(1) * limits::RECORDS_PER_FURTHER_VENDOR
     }
 }
 
-impl Drop for Share {
+impl Drop for VendorPermit {
     fn drop(&mut self) {
         if self.whole {
-            self.shares.further_records.fetch_sub(self.further_records(), Ordering::Relaxed);
+            self.permits.further_records.fetch_sub(self.further_records(), Ordering::Relaxed);
         }
         for vendor in &self.vendors {
-            self.shares.under_way.remove_if_mut(vendor, |_, count| {
+            self.permits.under_way.remove_if_mut(vendor, |_, count| {
                 *count -= 1;
                 *count == 0
             });
@@ -74,20 +74,20 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_vendor_has_its_share_and_no_more_and_all_comes_back() {
-        let shares = Arc::new(Shares::default());
+    fn a_vendor_has_its_permits_and_no_more_and_all_comes_back() {
+        let permits = Arc::new(VendorPermits::default());
         let vendor = |number| VendorId::from_uuid(Uuid::from_u128(number));
-        let first = shares.take([vendor(1)], 2);
-        let second = shares.take([vendor(1), vendor(2)], 2);
+        let first = permits.take([vendor(1)], 2);
+        let second = permits.take([vendor(1), vendor(2)], 2);
         assert!(first.is_some() && second.is_some());
-        assert_eq!(shares.further_records(), limits::RECORDS_PER_FURTHER_VENDOR);
-        assert!(shares.take([vendor(2), vendor(3), vendor(1)], 2).is_none(), "one of its vendors has its share");
-        assert_eq!(shares.further_records(), limits::RECORDS_PER_FURTHER_VENDOR);
-        assert_eq!(shares.under_way.get(&vendor(2)).as_deref(), Some(&1), "a refused checkout leaves nothing behind");
+        assert_eq!(permits.further_records(), limits::RECORDS_PER_FURTHER_VENDOR);
+        assert!(permits.take([vendor(2), vendor(3), vendor(1)], 2).is_none(), "one of its vendors has its share");
+        assert_eq!(permits.further_records(), limits::RECORDS_PER_FURTHER_VENDOR);
+        assert_eq!(permits.under_way.get(&vendor(2)).as_deref(), Some(&1), "a refused checkout leaves nothing behind");
         drop(first);
-        assert!(shares.take([vendor(1)], 2).is_some());
+        assert!(permits.take([vendor(1)], 2).is_some());
         drop(second);
-        assert!(shares.under_way.is_empty());
-        assert_eq!(shares.further_records(), 0);
+        assert!(permits.under_way.is_empty());
+        assert_eq!(permits.further_records(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! What the rest of the node asks of the actors.
 
-use crate::actors::budget::{Budget, ShareOfBudget};
-use crate::actors::directory::Directory;
+use crate::actors::budget::{Budget, PermitSlot};
+use crate::actors::catalog::CatalogCache;
 use crate::actors::envelope::{Admit, Edge, Envelope, NotLetIn};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
@@ -16,7 +16,7 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::{Clock, History, Ledger, Queries, StateSource};
+use crate::ports::{ChargeLog, Clock, History, Queries, StateSource};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// Why the engine gave no answer of an entity's.
+/// Why the shop gave no answer of an entity's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// A limit is reached; nothing was done.
@@ -118,15 +118,15 @@ pub struct ActorView {
 
 /// The actors of a node, as everything else sees them.
 #[derive(Clone)]
-pub struct Engine {
+pub struct Shop {
     node: Arc<Node>,
-    ledger: Option<Arc<dyn Ledger>>,
+    charge_log: Option<Arc<dyn ChargeLog>>,
 }
 
-impl Engine {
-    /// An engine that takes no requests before [`Engine::open`].
-    pub fn new(parts: NodeParts, ledger: Option<Arc<dyn Ledger>>) -> Self {
-        Self { node: Node::new(parts), ledger }
+impl Shop {
+    /// A shop that takes no requests before [`Shop::open`].
+    pub fn new(parts: NodeParts, charge_log: Option<Arc<dyn ChargeLog>>) -> Self {
+        Self { node: Node::new(parts), charge_log }
     }
 
     pub(super) fn node(&self) -> &Arc<Node> {
@@ -135,10 +135,10 @@ impl Engine {
 
     #[cfg(test)]
     pub(super) fn on(node: Arc<Node>) -> Self {
-        Self { node, ledger: None }
+        Self { node, charge_log: None }
     }
 
-    /// Fills the directory, takes over what recovery found, and starts everything that runs by itself. `rows` and `counts` are what the read tables hold.
+    /// Fills the catalogue cache, takes over what recovery found, and starts everything that runs by itself. `rows` and `counts` are what the read tables hold.
     /// The tasks it returns run until they are cut off.
     pub fn open(
         &self,
@@ -146,8 +146,8 @@ impl Engine {
         counts: &[(OrderStatus, u64)],
         histories: Vec<(EntityRef, History)>,
     ) -> [JoinHandle<()>; 3] {
-        self.node.directory.fill(rows);
-        self.node.directory.count_orders(counts);
+        self.node.catalog.fill(rows);
+        self.node.catalog.count_orders(counts);
         self.node.install(histories);
         let runtime = &self.node.runtime;
         let tasks = [
@@ -167,8 +167,8 @@ impl Engine {
 
     /// Calls no more gateways, and cuts off the calls under way: their outcomes would be recorded after the last checkpoint. What is
     /// outstanding is asked after the next start.
-    pub fn quiet(&self) {
-        self.node.quiet.cancel();
+    pub fn pause_outbound_calls(&self) {
+        self.node.outbound_calls.cancel();
     }
 
     /// Cuts off what waits outside, and starts no more actors.
@@ -193,11 +193,11 @@ impl Engine {
     ///
     /// # Errors
     /// Unavailable until recovery has filled it (what is missing before is not unknown), and while another node may have the store.
-    pub fn directory(&self) -> Result<&Directory, Failure> {
+    pub fn catalog(&self) -> Result<&CatalogCache, Failure> {
         match self.node.readiness() {
             Readiness::Recovering => Err(Failure::Unavailable),
-            _ if !self.node.lane.may_answer() => Err(Failure::Unavailable),
-            _ => Ok(&self.node.directory),
+            _ if !self.node.log_writer.may_answer() => Err(Failure::Unavailable),
+            _ => Ok(&self.node.catalog),
         }
     }
 
@@ -231,9 +231,9 @@ impl Engine {
         (self.node.settings.hold_ms, self.node.settings.payment_ms)
     }
 
-    /// The sandbox's own ledger, where there is one.
-    pub fn ledger(&self) -> Option<&dyn Ledger> {
-        self.ledger.as_deref()
+    /// The sandbox's own charge log, where there is one.
+    pub fn charge_log(&self) -> Option<&dyn ChargeLog> {
+        self.charge_log.as_deref()
     }
 
     /// Asks an entity, and waits until its answer is durable.
@@ -250,7 +250,7 @@ impl Engine {
         self.question::<E>(id, command, ask).await
     }
 
-    /// [`Engine::ask`] for what was let in already.
+    /// [`Shop::ask`] for what was let in already.
     async fn question<E: Hosted>(
         &self,
         id: E::Id,
@@ -296,7 +296,7 @@ impl Engine {
         let node = self.node.clone();
         // With a wait to come, the answer that counts is the one after it.
         let held_key = key.filter(|_| wait.is_none());
-        let admit = Some(self.admit_checkout(by, details.payment.clone(), budget.share()));
+        let admit = Some(self.admit_checkout(by, details.payment.clone(), budget.permit()));
         // The cart's answer stays on the node: in the cart's own turn it becomes a question to the order, which is answered when the
         // order's stock is durably held, and that is after everything the cart recorded. The budget goes with the
         // question, not with whoever asked: a client may take its request back long before the work that was let in for
@@ -359,7 +359,7 @@ impl Engine {
 
     /// Lets a checkout in if the shop takes its payment, and while none of the cart's vendors has more than its share of the node's
     /// budget.
-    fn admit_checkout(&self, by: Principal, payment: PaymentChoice, share: ShareOfBudget) -> Admit<Cart> {
+    fn admit_checkout(&self, by: Principal, payment: PaymentChoice, permit: PermitSlot) -> Admit<Cart> {
         let node = self.node.clone();
         Box::new(move |cart| {
             // One that has its order already asks nothing more of anybody; a stranger is told of no cart.
@@ -372,11 +372,11 @@ impl Engine {
                 let retry_after_s = limits::GATEWAY_SILENCE_RETRY_S;
                 return Err(NotLetIn::Failed(Failure::ProviderSilent { retry_after_s }));
             }
-            let Some(taken) = node.shares.take(cart.vendors(), node.settings.checkouts_per_vendor) else {
+            let Some(taken) = node.permits.take(cart.vendors(), node.settings.checkouts_per_vendor) else {
                 shed("vendor_share");
                 return Err(NotLetIn::Failed(Failure::Overloaded { retry_after_s: 1 }));
             };
-            let _ = share.set(taken);
+            let _ = permit.set(taken);
             Ok(())
         })
     }
@@ -414,15 +414,17 @@ impl Engine {
             return Ok(());
         }
         // A checkout waits for its order: with no place to wait it is refused before anything is recorded.
-        if matches!(work, Work::Checkout { .. }) && self.node.parked.load(Ordering::Relaxed) >= limits::PARKED {
+        if matches!(work, Work::Checkout { .. })
+            && self.node.waiting.load(Ordering::Relaxed) >= limits::REQUESTS_WAITING
+        {
             return overloaded("parked", 1);
         }
-        let (pressure, settings) = (self.node.lane.pressure(), &self.node.settings);
+        let (pressure, settings) = (self.node.log_writer.pressure(), &self.node.settings);
         let reserved = match work {
             Work::Step => self.node.reserved.load(Ordering::Relaxed),
             Work::Checkout { others } => others,
         };
-        let reserved = reserved + self.node.shares.further_records();
+        let reserved = reserved + self.node.permits.further_records();
         let needed = work.records(settings.records_in_flight);
         if pressure.records_in_flight + reserved + needed > settings.records_in_flight {
             return overloaded("records_in_flight", 1);

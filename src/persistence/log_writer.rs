@@ -1,19 +1,19 @@
-//! The lane: the one writer of a node's journal.
+//! The log writer: the one writer of a node's journal.
 //!
-//! Actors queue records in one FIFO queue. The lane takes what has gathered, makes a frame per partition of it, and commits them together; meanwhile the next batch gathers. There
+//! Actors queue records in one FIFO queue. The log writer takes what has gathered, makes a frame per partition of it, and commits them together; meanwhile the next batch gathers. There
 //! is one batch in flight and no linger timer: an idle node commits one record at once, a busy one thousands together. When a batch is durable, the replies and
 //! effects of its records are let go, in order. Because a cause is queued before its effect, a durable record has all its causes
 //! durable before it.
 //!
-//! When the outcome of a commit is unknown, the very same frames are tried again. A collision is the lane's own work if all places carry this batch's
+//! When the outcome of a commit is unknown, the very same frames are tried again. A collision is the log writer's own work if all positions carry this batch's
 //! id; any other means that a newer owner has fenced this node, and the process ends.
 
 use crate::domain::ids::EntityRef;
 use crate::limits;
-use crate::persistence::metrics::LaneMetrics;
+use crate::persistence::metrics::LogWriterMetrics;
 use crate::persistence::skew::{self, Asked};
 use crate::ports::{
-    Append, Clock, Codec, Completion, Frame, Journal, Landed, Lane, Partition, Place, Pressure, StoreError,
+    Append, Clock, Codec, Committed, Completion, Frame, Journal, LogWriter, Partition, Position, Pressure, StoreError,
 };
 use foldhash::HashMap;
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size, uncompressed_size};
@@ -45,7 +45,7 @@ pub enum Fatal {
     #[error("this machine's clock is more than {} s from the store's", limits::CLOCK_SKEW_MS / 1000)]
     Skewed,
     /// The journal would have a gap, or the like: a bug. Nothing that would make it worse is done.
-    #[error("the lane or the checkpointer has met a state that cannot be")]
+    #[error("the log writer or the checkpointer has met a state that cannot be")]
     Broken,
 }
 
@@ -54,30 +54,30 @@ pub type OnFatal = Arc<dyn Fn(Fatal) + Send + Sync>;
 
 enum Item {
     Record(Append),
-    Barrier(Completion),
-    Boundary(oneshot::Sender<Boundary>),
+    WhenDurable(Completion),
+    Barrier(oneshot::Sender<Barrier>),
 }
 
 #[derive(Default)]
 struct Queue {
     items: Vec<Item>,
-    /// The place of the last record queued.
+    /// The position of the last record queued.
     last: u64,
     closed: bool,
 }
 
-/// The newest version of each entity that has records since some boundary.
+/// The newest version of each entity that has records since some barrier.
 pub type Versions = HashMap<EntityRef, u64>;
 
-/// What stood between two batches: everything before is in `changed` or in an earlier boundary's.
+/// What stood between two batches: everything before is in `changed` or in an earlier barrier's.
 #[derive(Debug, Default)]
-pub struct Boundary {
-    /// The entities that have records since the last boundary, each with its newest version. The lane looks at them too, up to the next
-    /// boundary.
+pub struct Barrier {
+    /// The entities that have records since the last barrier, each with its newest version. The log writer looks at them too, up to the next
+    /// barrier.
     pub changed: Arc<Versions>,
     /// The newest frame of each partition.
     pub seqs: Vec<(u16, u64)>,
-    /// Records ever written by this lane, and bytes of frames: by these the lag is counted.
+    /// Records ever written by this log writer, and bytes of frames: by these the lag is counted.
     pub written: (u64, u64),
 }
 
@@ -88,8 +88,8 @@ struct Lease {
     until: Option<Duration>,
 }
 
-/// The lane, as both its sides hold it.
-pub struct LaneShared {
+/// The log writer, as both its sides hold it.
+pub struct QueuedLogWriter {
     queue: Mutex<Queue>,
     wake: Notify,
     durable: AtomicU64,
@@ -112,8 +112,8 @@ pub struct LaneShared {
     idle: Notify,
 }
 
-impl LaneShared {
-    /// A lane that queues, and writes once [`run`] is called.
+impl QueuedLogWriter {
+    /// A log writer that queues, and writes once [`run`] is called.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             queue: Mutex::new(Queue::default()),
@@ -134,20 +134,20 @@ impl LaneShared {
         })
     }
 
-    /// The next boundary: it stands behind everything queued before this call, all of which is durable when this returns. `None` when the lane is closed.
-    pub async fn boundary(&self) -> Option<Boundary> {
+    /// The next barrier: it stands behind everything queued before this call, all of which is durable when this returns. `None` when the log writer is closed.
+    pub async fn barrier(&self) -> Option<Barrier> {
         let (send, receive) = oneshot::channel();
-        self.push(Item::Boundary(send));
+        self.push(Item::Barrier(send));
         receive.await.ok()
     }
 
-    /// Tells the lane up to where a checkpoint holds everything, but for the few entities that cannot be captured.
+    /// Tells the log writer up to where a checkpoint holds everything, but for the few entities that give none.
     pub fn checkpointed(&self, written: (u64, u64)) {
         self.checkpointed_records.store(written.0, Ordering::Relaxed);
         self.checkpointed_bytes.store(written.1, Ordering::Relaxed);
     }
 
-    /// Counts what recovery found after the checkpoint as written by this lane.
+    /// Counts what recovery found after the checkpoint as written by this log writer.
     pub fn recovered(&self, records: u64, bytes: u64) {
         self.written_records.fetch_add(records, Ordering::Relaxed);
         self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -164,7 +164,7 @@ impl LaneShared {
         }
     }
 
-    /// Closes the lane if a checkpoint holds all that was ever queued, and says whether it did.
+    /// Closes the log writer if a checkpoint holds all that was ever queued, and says whether it did.
     pub fn close_if_checkpointed(&self) -> bool {
         let mut queue = self.queue.lock();
         // A batch counts as written before it is no more in flight.
@@ -187,45 +187,45 @@ impl LaneShared {
         self.lease.lock().until = Some(until);
     }
 
-    /// Tells whether the files that the node writes are in their places. While they are not nothing is answered.
+    /// Tells whether the files that the node writes are in their positions. While they are not nothing is answered.
     pub fn set_files_in_place(&self, in_place: bool) {
         self.files_in_place.store(in_place, Ordering::Relaxed);
     }
 
-    fn push(&self, item: Item) -> Place {
+    fn push(&self, item: Item) -> Position {
         let mut queue = self.queue.lock();
         if queue.closed {
-            return Place(queue.last);
+            return Position(queue.last);
         }
         if matches!(item, Item::Record(_)) {
             queue.last += 1;
             self.in_flight.fetch_add(1, Ordering::Relaxed);
         }
-        let place = Place(queue.last);
+        let position = Position(queue.last);
         let first = queue.items.is_empty();
         queue.items.push(item);
         drop(queue);
         if first {
             self.wake.notify_one();
         }
-        place
+        position
     }
 }
 
-impl Lane for LaneShared {
-    fn append(&self, append: Append) -> Place {
+impl LogWriter for QueuedLogWriter {
+    fn append(&self, append: Append) -> Position {
         self.push(Item::Record(append))
     }
 
-    fn is_durable(&self, place: Place) -> bool {
-        self.durable.load(Ordering::Acquire) >= place.0
+    fn is_durable(&self, position: Position) -> bool {
+        self.durable.load(Ordering::Acquire) >= position.0
     }
 
-    fn when_durable(&self, after: Place, then: Completion) {
+    fn when_durable(&self, after: Position, then: Completion) {
         if self.is_durable(after) {
             then();
         } else {
-            self.push(Item::Barrier(then));
+            self.push(Item::WhenDurable(then));
         }
     }
 
@@ -258,25 +258,25 @@ struct Forming {
 
 /// The writing side.
 struct Writer {
-    shared: Arc<LaneShared>,
+    shared: Arc<QueuedLogWriter>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     on_fatal: OnFatal,
-    metrics: LaneMetrics,
+    metrics: LogWriterMetrics,
     partitions: Vec<Forming>,
     packer: Packer,
-    /// Entities with records since the last boundary.
+    /// Entities with records since the last barrier.
     changed: Versions,
-    /// Those of the boundary before. The next one is asked for when their states are in snapshots: until then an actor that loads an old
+    /// Those of the barrier before. The next one is asked for when their states are in snapshots: until then an actor that loads an old
     /// snapshot would write one of their versions a second time.
     earlier: Arc<Versions>,
 }
 
-/// Writes what is queued until the lane is closed and its queue empty, or this node cannot go on.
+/// Writes what is queued until the log writer is closed and its queue empty, or this node cannot go on.
 ///
 /// `partitions` are this node's, as it took them; `changed` the entities that recovery replayed, each with its version.
 pub async fn run(
-    shared: Arc<LaneShared>,
+    shared: Arc<QueuedLogWriter>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     partitions: Vec<Partition>,
@@ -285,7 +285,7 @@ pub async fn run(
 ) {
     let forming = |head: Partition| Forming { head, payload: Vec::new(), records: 0 };
     let partitions = partitions.into_iter().map(forming).collect();
-    let (metrics, packer) = (LaneMetrics::new(), Packer::default());
+    let (metrics, packer) = (LogWriterMetrics::new(), Packer::default());
     let earlier = Arc::default();
     let mut writer = Writer { shared, journal, clock, on_fatal, metrics, partitions, packer, changed, earlier };
     writer.run().await;
@@ -309,11 +309,11 @@ impl Writer {
                 self.shared.wake.notified().await;
                 continue;
             }
-            // A batch ends at its byte limit and at a boundary; the rest forms the next.
+            // A batch ends at its byte limit and at a barrier; the rest forms the next.
             let mut rest = items.drain(..).peekable();
             while rest.peek().is_some() {
                 if let Err(fatal) = self.batch(&mut rest).await {
-                    tracing::error!(%fatal, "the lane stops");
+                    tracing::error!(%fatal, "the log writer stops");
                     (self.on_fatal)(fatal);
                     return;
                 }
@@ -323,7 +323,7 @@ impl Writer {
 
     async fn batch(&mut self, rest: &mut impl Iterator<Item = Item>) -> Result<(), Fatal> {
         let mut completions: Vec<Completion> = Vec::new();
-        let (mut records, mut bytes, mut boundary) = (0usize, 0usize, None);
+        let (mut records, mut bytes, mut barrier) = (0usize, 0usize, None);
         for item in rest {
             match item {
                 Item::Record(append) => {
@@ -332,9 +332,9 @@ impl Writer {
                     self.take(append.entity, append.version, &append.record)?;
                     completions.extend(append.on_durable);
                 }
-                Item::Barrier(then) => completions.push(then),
-                Item::Boundary(reply) => {
-                    boundary = Some(reply);
+                Item::WhenDurable(then) => completions.push(then),
+                Item::Barrier(reply) => {
+                    barrier = Some(reply);
                     break;
                 }
             }
@@ -357,14 +357,14 @@ impl Writer {
         for then in completions {
             then();
         }
-        if let Some(reply) = boundary {
+        if let Some(reply) = barrier {
             let seqs = self.partitions.iter().map(|forming| (forming.head.id, forming.head.tail_seq)).collect();
             let written = (
                 self.shared.written_records.load(Ordering::Relaxed),
                 self.shared.written_bytes.load(Ordering::Relaxed),
             );
             let changed = Arc::new(mem::take(&mut self.changed));
-            match reply.send(Boundary { changed: changed.clone(), seqs, written }) {
+            match reply.send(Barrier { changed: changed.clone(), seqs, written }) {
                 Ok(()) => self.earlier = changed,
                 Err(unwanted) => {
                     drop(unwanted);
@@ -429,10 +429,10 @@ impl Writer {
         loop {
             let failed = match self.append(frames).await? {
                 Ok(()) => break,
-                Err(StoreError::Collision) => match self.journal.landed(frames).await {
-                    Ok(Landed::All) => break,
-                    Ok(Landed::Foreign) => return Err(Fatal::Fenced),
-                    Ok(Landed::Nothing) => StoreError::Collision,
+                Err(StoreError::Collision) => match self.journal.committed(frames).await {
+                    Ok(Committed::All) => break,
+                    Ok(Committed::Conflicting) => return Err(Fatal::Fenced),
+                    Ok(Committed::Nothing) => StoreError::Collision,
                     Err(error) => error,
                 },
                 Err(StoreError::Fenced) => return Err(Fatal::Fenced),
@@ -468,7 +468,7 @@ impl Writer {
     }
 }
 
-/// Makes payloads of JSON lines, compressed when that makes them smaller. It keeps the buffers of one batch for the next: a busy lane
+/// Makes payloads of JSON lines, compressed when that makes them smaller. It keeps the buffers of one batch for the next: a busy log writer
 /// forms tens of thousands of frames a second, and freed buffers of this size go back to the system and come as fresh pages again.
 #[derive(Default)]
 struct Packer {
@@ -521,7 +521,7 @@ impl Packer {
     }
 }
 
-/// The payload of JSON lines, as the lane writes it.
+/// The payload of JSON lines, as the log writer writes it.
 pub fn encode(mut lines: Vec<u8>) -> (Codec, Vec<u8>) {
     Packer::default().pack(&mut lines)
 }
@@ -542,7 +542,7 @@ pub fn decode(frame: &Frame) -> Result<Vec<u8>, StoreError> {
 /// A renewal, of which the node hears before it ends when it takes long. One that outlasts the lease is given up: where its connection is dead
 /// without a word, another may be answered at once.
 async fn renewed_in_sight<T>(
-    shared: &LaneShared,
+    shared: &QueuedLogWriter,
     renewal: impl Future<Output = Result<T, StoreError>> + Send,
     lease: Duration,
 ) -> Result<T, StoreError> {
@@ -571,10 +571,10 @@ fn decompress(payload: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Keeps the lease of a node for as long as the lane lives; ends the node when another has taken the store, and when
+/// Keeps the lease of a node for as long as the log writer lives; ends the node when another has taken the store, and when
 /// its wall clock is not the store's.
 pub async fn keep_lease(
-    shared: Arc<LaneShared>,
+    shared: Arc<QueuedLogWriter>,
     journal: Arc<dyn Journal>,
     partitions: Vec<Partition>,
     lease: Duration,
@@ -623,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_lane_writes_is_read_as_it_was() {
+    fn what_the_log_writer_writes_is_read_as_it_was() {
         for length in [0, 1, COMPRESS_FROM - 1, COMPRESS_FROM, 100_000] {
             for lines in [vec![b'a'; length], b"{\"e\":1}\n".repeat(length / 8)] {
                 let (codec, payload) = encode(lines.clone());

@@ -1,14 +1,16 @@
-//! The lane and the checkpointer, on a journal that fails as it is told to.
+//! The log writer and the checkpointer, on a journal that fails as it is told to.
 
 use crate::fixture::Fixture;
-use crate::samples::{captured, order_id, part};
+use crate::samples::{delta, order_id, part};
 use async_trait::async_trait;
 use haat::adapters::clock::{Readings, SteadyClock, SystemClock};
 use haat::domain::ids::{EntityId, EntityRef};
 use haat::domain::time::Timestamp;
 use haat::persistence::checkpointer::{CheckpointSettings, Checkpointer};
-use haat::persistence::lane::{Fatal, LaneShared, keep_lease, run};
-use haat::ports::{Append, Captured, Clock, Frame, Journal, Landed, Lane, Partition, StateSource, StoreError};
+use haat::persistence::log_writer::{Fatal, QueuedLogWriter, keep_lease, run};
+use haat::ports::{
+    Append, Clock, Committed, EntityDelta, Frame, Journal, LogWriter, Partition, StateSource, StoreError,
+};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,7 +33,7 @@ struct Nowhere {
 
 #[async_trait]
 impl Journal for Nowhere {
-    async fn take(&self, _: &str, _: Duration, _: Timestamp) -> Result<Vec<Partition>, StoreError> {
+    async fn acquire(&self, _: &str, _: Duration, _: Timestamp) -> Result<Vec<Partition>, StoreError> {
         Ok(Vec::new())
     }
     async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
@@ -46,8 +48,8 @@ impl Journal for Nowhere {
             }
         }
     }
-    async fn landed(&self, _: &[Frame]) -> Result<Landed, StoreError> {
-        Ok(Landed::Nothing)
+    async fn committed(&self, _: &[Frame]) -> Result<Committed, StoreError> {
+        Ok(Committed::Nothing)
     }
     async fn frames(&self, _: u16, _: u64, _: usize) -> Result<Vec<Frame>, StoreError> {
         Ok(Vec::new())
@@ -79,8 +81,8 @@ fn partitions() -> Vec<Partition> {
     (0..16).map(|id| Partition { id, epoch: 1, tail_seq: 1, checkpoint_seq: 0, base_seq: 0 }).collect()
 }
 
-/// A lane on this journal, and what it ended of.
-fn start(journal: Arc<dyn Journal>, partitions: Vec<Partition>) -> (Arc<LaneShared>, mpsc::Receiver<Fatal>) {
+/// A log writer on this journal, and what it ended of.
+fn start(journal: Arc<dyn Journal>, partitions: Vec<Partition>) -> (Arc<QueuedLogWriter>, mpsc::Receiver<Fatal>) {
     start_by(Arc::new(SystemClock::default()), journal, partitions)
 }
 
@@ -89,96 +91,96 @@ fn start_by(
     clock: Arc<dyn Clock>,
     journal: Arc<dyn Journal>,
     partitions: Vec<Partition>,
-) -> (Arc<LaneShared>, mpsc::Receiver<Fatal>) {
+) -> (Arc<QueuedLogWriter>, mpsc::Receiver<Fatal>) {
     let (send, ended) = mpsc::channel(1);
-    let lane = LaneShared::new(clock.clone());
+    let log_writer = QueuedLogWriter::new(clock.clone());
     let on_fatal = Arc::new(move |fatal| {
         let _ = send.try_send(fatal);
     });
-    tokio::spawn(run(lane.clone(), journal, clock, partitions, Default::default(), on_fatal));
-    (lane, ended)
+    tokio::spawn(run(log_writer.clone(), journal, clock, partitions, Default::default(), on_fatal));
+    (log_writer, ended)
 }
 
-fn append(lane: &LaneShared, entity: EntityRef, version: u64) {
-    lane.append(Append { entity, version, record: b"{}".to_vec(), on_durable: None });
+fn append(log_writer: &QueuedLogWriter, entity: EntityRef, version: u64) {
+    log_writer.append(Append { entity, version, record: b"{}".to_vec(), on_durable: None });
 }
 
-/// An entity that an old snapshot was loaded of, or that two actors write, repeats a version. The lane remembers what no snapshot need
+/// An entity that an old snapshot was loaded of, or that two actors write, repeats a version. The log writer remembers what no snapshot need
 /// hold yet.
 #[tokio::test]
 async fn a_version_is_checked_also_against_the_boundary_before() {
-    for (boundaries, wrong) in [(0, 1), (0, 3), (1, 1), (1, 3)] {
-        let (lane, mut ended) = start(Arc::new(Nowhere::default()), partitions());
+    for (barriers, wrong) in [(0, 1), (0, 3), (1, 1), (1, 3)] {
+        let (log_writer, mut ended) = start(Arc::new(Nowhere::default()), partitions());
         let entity = order_id("one").entity();
-        append(&lane, entity, 1);
-        for _ in 0..boundaries {
-            lane.boundary().await.expect("the lane lives");
+        append(&log_writer, entity, 1);
+        for _ in 0..barriers {
+            log_writer.barrier().await.expect("the log writer lives");
         }
-        append(&lane, entity, wrong);
+        append(&log_writer, entity, wrong);
         let fatal = tokio::time::timeout(Duration::from_secs(5), ended.recv()).await;
-        assert_eq!(fatal, Ok(Some(Fatal::Broken)), "version {wrong} after {boundaries} boundaries");
+        assert_eq!(fatal, Ok(Some(Fatal::Broken)), "version {wrong} after {barriers} barriers");
     }
 }
 
 #[tokio::test]
-async fn a_version_that_follows_is_taken_across_boundaries() {
-    let (lane, mut ended) = start(Arc::new(Nowhere::default()), partitions());
+async fn a_version_that_follows_is_taken_across_barriers() {
+    let (log_writer, mut ended) = start(Arc::new(Nowhere::default()), partitions());
     let entity = order_id("one").entity();
     for version in 1..=4 {
-        append(&lane, entity, version);
-        lane.boundary().await.expect("the lane lives");
+        append(&log_writer, entity, version);
+        log_writer.barrier().await.expect("the log writer lives");
         if version == 2 {
-            // A boundary without anything: after it only a snapshot knows the entity.
-            lane.boundary().await.expect("the lane lives");
+            // A barrier without anything: after it only a snapshot knows the entity.
+            log_writer.barrier().await.expect("the log writer lives");
         }
     }
     assert!(ended.try_recv().is_err());
 }
 
-/// A boundary that nobody waited for was none: what it named is still to be written, and still known.
+/// A barrier that nobody waited for was none: what it named is still to be written, and still known.
 #[tokio::test]
 async fn a_boundary_that_nobody_took_forgets_nothing() {
-    let (lane, _ended) = start(Arc::new(Nowhere::default()), partitions());
+    let (log_writer, _ended) = start(Arc::new(Nowhere::default()), partitions());
     let entity = order_id("one").entity();
-    append(&lane, entity, 1);
+    append(&log_writer, entity, 1);
     {
-        let mut unwanted = std::pin::pin!(lane.boundary());
+        let mut unwanted = std::pin::pin!(log_writer.barrier());
         assert!(futures::poll!(&mut unwanted).is_pending());
     }
-    let boundary = lane.boundary().await.expect("the lane lives");
-    assert_eq!(boundary.changed.get(&entity), Some(&1));
+    let barrier = log_writer.barrier().await.expect("the log writer lives");
+    assert_eq!(barrier.changed.get(&entity), Some(&1));
 }
 
 /// The lease is kept on a connection of its own. That it can be renewed does not make the store take batches.
 #[tokio::test(start_paused = true)]
 async fn a_renewed_lease_does_not_hide_that_the_store_takes_no_batch() {
     let journal = Arc::new(Nowhere::default());
-    let (lane, _ended) = start(journal.clone(), partitions());
-    let keep = keep_lease(lane.clone(), journal.clone(), partitions(), Duration::from_secs(3), Arc::new(|_| {}));
+    let (log_writer, _ended) = start(journal.clone(), partitions());
+    let keep = keep_lease(log_writer.clone(), journal.clone(), partitions(), Duration::from_secs(3), Arc::new(|_| {}));
     tokio::spawn(keep);
     journal.takes_nothing.store(true, Ordering::SeqCst);
-    append(&lane, order_id("one").entity(), 1);
+    append(&log_writer, order_id("one").entity(), 1);
     while journal.renewals.load(Ordering::SeqCst) < 3 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(!lane.pressure().store_available, "the batch is still not there");
+    assert!(!log_writer.pressure().store_available, "the batch is still not there");
     journal.takes_nothing.store(false, Ordering::SeqCst);
-    lane.drained().await;
-    assert!(lane.pressure().store_available);
+    log_writer.drained().await;
+    assert!(log_writer.pressure().store_available);
 }
 
 /// A renewal that failed says little of the next: writes are refused until that, and not for a third of the lease.
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_failed_is_asked_for_again_soon() {
     let journal = Arc::new(Nowhere { failing: AtomicUsize::new(2), ..Nowhere::default() });
-    let (lane, _ended) = start(journal.clone(), partitions());
+    let (log_writer, _ended) = start(journal.clone(), partitions());
     let lease = Duration::from_secs(6);
-    tokio::spawn(keep_lease(lane.clone(), journal.clone(), partitions(), lease, Arc::new(|_| {})));
-    while lane.pressure().store_available {
+    tokio::spawn(keep_lease(log_writer.clone(), journal.clone(), partitions(), lease, Arc::new(|_| {})));
+    while log_writer.pressure().store_available {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let failed = tokio::time::Instant::now();
-    while !lane.pressure().store_available {
+    while !log_writer.pressure().store_available {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(failed.elapsed() < lease / 10, "{:?} without the store", failed.elapsed());
@@ -221,20 +223,20 @@ async fn a_machine_that_slept_past_its_lease_answers_nothing_until_it_is_renewed
     let lease = Duration::from_secs(3);
     let (machine, clock) = machine();
     let journal = Arc::new(Nowhere::default());
-    let (lane, _ended) = start_by(clock.clone(), journal.clone(), partitions());
-    assert!(lane.may_answer(), "nobody else can take it");
-    lane.set_lease(clock.since_boot() + lease);
+    let (log_writer, _ended) = start_by(clock.clone(), journal.clone(), partitions());
+    assert!(log_writer.may_answer(), "nobody else can take it");
+    log_writer.set_lease(clock.since_boot() + lease);
     machine.slept_ms.store(2_999, Ordering::SeqCst);
-    assert!(lane.may_answer());
+    assert!(log_writer.may_answer());
     machine.slept_ms.store(3_000, Ordering::SeqCst);
-    assert!(!lane.may_answer(), "the runtime's own clock has not moved, and would say yes");
-    tokio::spawn(keep_lease(lane.clone(), journal.clone(), partitions(), lease, Arc::new(|_| {})));
+    assert!(!log_writer.may_answer(), "the runtime's own clock has not moved, and would say yes");
+    tokio::spawn(keep_lease(log_writer.clone(), journal.clone(), partitions(), lease, Arc::new(|_| {})));
     while journal.renewals.load(Ordering::SeqCst) == 0 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(lane.may_answer(), "renewed after it woke");
+    assert!(log_writer.may_answer(), "renewed after it woke");
     machine.slept_ms.fetch_add(60_000, Ordering::SeqCst);
-    assert!(!lane.may_answer());
+    assert!(!log_writer.may_answer());
 }
 
 /// A wall clock that is not the store's dates frames wrongly, and every later node has to follow them.
@@ -243,15 +245,15 @@ async fn a_wall_clock_that_jumps_away_from_the_stores_ends_the_node_before_a_fra
     for by in [65_000, 6 * 3_600_000, -65_000, -6 * 3_600_000] {
         let (machine, clock) = machine();
         let journal = Arc::new(Nowhere::default());
-        let (lane, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
-        append(&lane, order_id("one").entity(), 1);
-        lane.drained().await;
+        let (log_writer, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
+        append(&log_writer, order_id("one").entity(), 1);
+        log_writer.drained().await;
         assert_eq!(journal.asked.load(Ordering::SeqCst), 0, "no jump, no question");
         *journal.shows.lock().expect("no panic") = Some(clock.wall());
         machine.wrong_ms.store(by, Ordering::SeqCst);
         // As long as the store gives no answer nothing is written either.
         journal.takes_nothing.store(true, Ordering::SeqCst);
-        append(&lane, order_id("one").entity(), 2);
+        append(&log_writer, order_id("one").entity(), 2);
         while journal.asked.load(Ordering::SeqCst) < 3 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -267,12 +269,12 @@ async fn a_wall_clock_that_jumps_away_from_the_stores_ends_the_node_before_a_fra
 async fn a_jump_that_the_store_confirms_is_followed() {
     let (machine, clock) = machine();
     let journal = Arc::new(Nowhere::default());
-    let (lane, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
+    let (log_writer, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
     machine.wrong_ms.store(3_600_000, Ordering::SeqCst);
     *journal.shows.lock().expect("no panic") = Some(clock.wall());
     assert_eq!(clock.now(), NOW);
-    append(&lane, order_id("one").entity(), 1);
-    lane.drained().await;
+    append(&log_writer, order_id("one").entity(), 1);
+    log_writer.drained().await;
     assert_eq!(clock.now(), clock.wall());
     assert_eq!(journal.appends.load(Ordering::SeqCst), 1);
     assert!(ended.try_recv().is_err());
@@ -283,10 +285,10 @@ async fn a_jump_that_the_store_confirms_is_followed() {
 async fn a_jump_on_a_store_without_a_clock_is_not_followed_and_ends_nothing() {
     let (machine, clock) = machine();
     let journal = Arc::new(Nowhere::default());
-    let (lane, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
+    let (log_writer, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
     machine.wrong_ms.store(-6 * 3_600_000, Ordering::SeqCst);
-    append(&lane, order_id("one").entity(), 1);
-    lane.drained().await;
+    append(&log_writer, order_id("one").entity(), 1);
+    log_writer.drained().await;
     assert!((0..1_000).contains(&clock.now().millis_since(NOW)), "{}", clock.now());
     assert_eq!(journal.appends.load(Ordering::SeqCst), 1);
     assert!(ended.try_recv().is_err());
@@ -297,27 +299,29 @@ async fn a_jump_on_a_store_without_a_clock_is_not_followed_and_ends_nothing() {
 async fn a_renewal_finds_that_the_clocks_have_parted() {
     let (machine, clock) = machine();
     let journal = Arc::new(Nowhere::default());
-    let (lane, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
+    let (log_writer, mut ended) = start_by(clock.clone(), journal.clone(), partitions());
     let (send, mut fatal) = mpsc::channel(1);
     let on_fatal = Arc::new(move |what| {
         let _ = send.try_send(what);
     });
     *journal.shows.lock().expect("no panic") = Some(NOW.plus_millis(3_600_000));
-    tokio::spawn(keep_lease(lane.clone(), journal.clone(), partitions(), Duration::from_secs(3), on_fatal));
+    tokio::spawn(keep_lease(log_writer.clone(), journal.clone(), partitions(), Duration::from_secs(3), on_fatal));
     assert_eq!(fatal.recv().await, Some(Fatal::Skewed));
     assert!(machine.wrong_ms.load(Ordering::SeqCst) == 0, "it is the store's clock that was set: no matter");
-    append(&lane, order_id("one").entity(), 1);
+    append(&log_writer, order_id("one").entity(), 1);
     assert_eq!(ended.recv().await, Some(Fatal::Skewed));
     assert_eq!(journal.appends.load(Ordering::SeqCst), 0);
 }
 
-/// Whoever waits for the last batch hears of it also when the lane was closed meanwhile.
+/// Whoever waits for the last batch hears of it also when the log writer was closed meanwhile.
 #[tokio::test]
-async fn a_lane_that_was_closed_is_drained_all_the_same() {
-    let (lane, _ended) = start(Arc::new(Nowhere::default()), partitions());
-    append(&lane, order_id("one").entity(), 1);
-    lane.close();
-    tokio::time::timeout(Duration::from_secs(5), lane.drained()).await.expect("the writer says that it has ended");
+async fn a_log_writer_that_was_closed_is_drained_all_the_same() {
+    let (log_writer, _ended) = start(Arc::new(Nowhere::default()), partitions());
+    append(&log_writer, order_id("one").entity(), 1);
+    log_writer.close();
+    tokio::time::timeout(Duration::from_secs(5), log_writer.drained())
+        .await
+        .expect("the writer says that it has ended");
 }
 
 /// Gives every entity's state but that of the quarantined one.
@@ -325,8 +329,8 @@ struct AllBut(EntityRef);
 
 #[async_trait]
 impl StateSource for AllBut {
-    async fn capture(&self, entity: EntityRef) -> Option<Captured> {
-        (entity != self.0).then(|| captured(entity, 1, vec![part("", "{}")]))
+    async fn delta(&self, entity: EntityRef) -> Option<EntityDelta> {
+        (entity != self.0).then(|| delta(entity, 1, vec![part("", "{}")]))
     }
     fn checkpointed(&self, _: EntityRef, _: u64) {}
     fn give_all_rows(&self, _: EntityRef) {}
@@ -338,9 +342,9 @@ async fn a_quarantined_entity_does_not_hold_up_what_counts_as_lag() {
     let fixture = Fixture::sqlite();
     let (store, owned) = fixture.open_and_take().await;
     let quarantined = order_id("quarantined").entity();
-    let (lane, _ended) = start(store.journal.clone(), owned.clone());
+    let (log_writer, _ended) = start(store.journal.clone(), owned.clone());
     let checkpointer = Checkpointer::new(
-        lane.clone(),
+        log_writer.clone(),
         store.checkpoints.clone(),
         Arc::new(AllBut(quarantined)),
         Arc::new(SystemClock::default()),
@@ -349,20 +353,20 @@ async fn a_quarantined_entity_does_not_hold_up_what_counts_as_lag() {
         Arc::new(|fatal| panic!("{fatal}")),
         Arc::default(),
     );
-    append(&lane, quarantined, 1);
+    append(&log_writer, quarantined, 1);
     for round in 0..3u128 {
         for number in 0..16 {
             let other = EntityRef { uuid: uuid::Uuid::from_u128(number + 256 * (round + 1)), ..quarantined };
-            append(&lane, other, 1);
+            append(&log_writer, other, 1);
         }
         checkpointer.checkpoint().await.expect("it is written");
-        assert_eq!(lane.pressure().records_since_checkpoint, 0);
-        assert_eq!(lane.pressure().bytes_since_checkpoint, 0);
+        assert_eq!(log_writer.pressure().records_since_checkpoint, 0);
+        assert_eq!(log_writer.pressure().bytes_since_checkpoint, 0);
     }
     let held_back = quarantined.partition(16);
     for home in store.journal.partitions().await.expect("partitions") {
         let expected = if home.id == held_back { 0 } else { home.tail_seq };
         assert_eq!(home.checkpoint_seq, expected, "partition {}", home.id);
     }
-    assert!(lane.close_if_checkpointed(), "a stop need not try again");
+    assert!(log_writer.close_if_checkpointed(), "a stop need not try again");
 }

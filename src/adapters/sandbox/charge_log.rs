@@ -1,4 +1,4 @@
-//! The sandbox's ledger: what became of every charge, as lines of JSON in a file and as an index in memory.
+//! The sandbox's charge log: what became of every charge, as lines of JSON in a file and as an index in memory.
 //!
 //! One line per change, oldest first; nothing is ever rewritten:
 //!
@@ -14,7 +14,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
 use crate::files::{self, Place};
-use crate::ports::LedgerEntry;
+use crate::ports::ChargeLogEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -36,7 +36,7 @@ pub(super) enum Status {
 }
 
 impl Status {
-    /// Its name in the file and in [`LedgerEntry::status`].
+    /// Its name in the file and in [`ChargeLogEntry::status`].
     pub(super) const fn name(self) -> &'static str {
         match self {
             Status::Charged => "charged",
@@ -67,7 +67,7 @@ impl Refusal {
     }
 }
 
-/// One line of the ledger.
+/// One line of the charge log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Change {
     /// The order, which is the idempotency key.
@@ -91,12 +91,12 @@ impl Change {
         Money::new(self.amount_minor, self.currency)
     }
 
-    fn entry(&self) -> LedgerEntry {
-        LedgerEntry { order: self.order, amount: self.amount(), status: self.status.name(), at: self.at }
+    fn entry(&self) -> ChargeLogEntry {
+        ChargeLogEntry { order: self.order, amount: self.amount(), status: self.status.name(), at: self.at }
     }
 }
 
-/// The ledger in memory: all its lines and where each order's newest is.
+/// The charge log in memory: all its lines and where each order's newest is.
 ///
 /// It costs 40 bytes a line and 25 to 50 of the index an order: about 80 MB for a million charges.
 #[derive(Debug, Default)]
@@ -135,18 +135,18 @@ impl Book {
 
     /// How each order stands, the one that came to stand so last first. An older line of an order is passed over, and its newer
     /// one was given before: so looking at `n` entries never costs more than 2 `n` lines.
-    pub(super) fn newest_first(&self) -> impl Iterator<Item = LedgerEntry> {
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = ChargeLogEntry> {
         let lines = self.changes.iter().enumerate().rev();
         lines.filter(|(at, change)| self.newest.get(&change.order) == Some(at)).map(|(_, change)| change.entry())
     }
 
     /// How one order stands.
-    pub(super) fn entry(&self, order: OrderId) -> Option<LedgerEntry> {
+    pub(super) fn entry(&self, order: OrderId) -> Option<ChargeLogEntry> {
         self.standing(order).map(Change::entry)
     }
 }
 
-/// What a ledger file holds.
+/// What a charge log file holds.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// Its complete lines.
@@ -157,7 +157,7 @@ pub(super) struct Contents {
     pub(super) torn: u64,
 }
 
-/// Reads a ledger to its end.
+/// Reads a charge log to its end.
 ///
 /// A line's end is written last, so a last line without one was torn by a crash and nobody was ever told of it. Anything else that is
 /// no line of ours is an error.
@@ -180,7 +180,7 @@ pub(super) fn read(mut from: impl BufRead, path: &Path) -> Result<Contents, Sand
     Ok(contents)
 }
 
-/// Opens a ledger for this process alone, reads it and cuts off a torn last line. The lock goes with the file.
+/// Opens a charge log for this process alone, reads it and cuts off a torn last line. The lock goes with the file.
 pub(super) fn open(path: &Path) -> Result<(Kept, Contents), SandboxError> {
     let io = |source| SandboxError::io(path, source);
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
