@@ -7,7 +7,8 @@
 mod shop;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use haat::domain::entity::{Entity, Principal};
+use haat::domain::entity::Principal;
+use haat::domain::entity::concerns::*;
 use haat::domain::ids::{EntityId, OrderId};
 use haat::domain::order::{Order, Phase};
 use haat::domain::record::Record;

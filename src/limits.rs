@@ -119,6 +119,10 @@ pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
 pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
 /// Resolutions of one order: each stands in its timeline.
 pub const RESOLUTIONS: usize = 32;
+/// How long the end of a settled order's hold waits for another record to be written with, in milliseconds.
+pub const HOLD_CLOSE_MS: i64 = 1_000;
+/// Holds of settled orders that one record closes.
+pub const HOLDS_CLOSED_AT_ONCE: usize = 1_000;
 /// Holds past their time that a vendor asks about in one turn. Between two of these turns are 25 ms at least.
 pub const HOLDS_ASKED_AT_ONCE: usize = 64;
 /// The wait before a vendor asks about a hold for the second time, in milliseconds.

@@ -5,7 +5,8 @@
 mod world;
 
 use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
-use haat::domain::entity::{Entity, Owner, Principal};
+use haat::domain::entity::concerns::*;
+use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::invariants::Breach;
 use haat::domain::money::{Currency, Money};
@@ -330,7 +331,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let mut state = vendor_of(&world, 0).clone();
             let breach =
                 Breach::new("stock_adds_up", vendor(0).entity(), "as found by the online check").of_sku(sku(0, 0));
-            assert!(state.stop(&breach));
+            assert!(state.suspend(&breach));
             // The vendor's other SKUs are sold as before.
             assert!(state.decide(&reserve(&[(sku(0, 1), 1)], later, Currency::BDT), now).is_ok());
             // Before the closed hold and the shortage.
@@ -343,6 +344,14 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let events = state.decide(&VendorCommand::Release { order, until: later }, now).unwrap();
             events.iter().for_each(|event| state.apply(event, now));
             vec![past, refusal(&state, reserve(&[(sku(0, 0), STOCK + 1)], later, Currency::BDT), now)]
+        }
+        Reject::HoldUnknown => {
+            let order = OrderId::from_uuid(Uuid::from_u128(9));
+            vec![refusal(vendor_of(&world, 0), VendorCommand::Commit { order, strict: true }, now)]
+        }
+        Reject::OutOfTurn => {
+            let (world, order) = checked_out(APPROVE);
+            vec![refusal(&world.orders[&order].state, OrderCommand::CartReopened, now)]
         }
         Reject::OutOfStock { .. } => {
             let mut world = world;
@@ -418,6 +427,8 @@ fn all() -> Vec<Reject> {
         Reject::StockNegative { available: 1, delta: -2 },
         Reject::SkuSuspended,
         Reject::HoldClosed,
+        Reject::HoldUnknown,
+        Reject::OutOfTurn,
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0, 0), requested: 2, available: 1 }] },
         Reject::PriceChanged { actual_total: money },
         Reject::PaymentUnsupported { reason: "no".into(), token: true },

@@ -2,7 +2,7 @@
 
 use crate::cases::Prepared;
 use crate::shop::{NOW, ORDERS, cart, cart_id, check_out, life, order_id, reserve, run, set_line, until, vendor};
-use haat::domain::entity::Entity;
+use haat::domain::entity::concerns::*;
 use haat::domain::ids::OrderId;
 use haat::domain::order::Order;
 use haat::domain::vendor::{Vendor, VendorCommand};

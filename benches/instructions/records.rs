@@ -3,7 +3,7 @@
 use crate::cases::Prepared;
 use crate::node::{AtOnce, Node};
 use haat::domain::cart::Cart;
-use haat::domain::entity::Entity;
+use haat::domain::entity::concerns::*;
 use haat::domain::ids::Kind;
 use haat::domain::order::Order;
 use haat::domain::record::{RawRecord, Record};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const WARM_UP: u64 = 16;
 const ROUNDS: u64 = 200;
 
-type RecordOf<E> = Record<<E as Entity>::Event, <E as Entity>::Reply>;
+type RecordOf<E> = Record<<E as Decides>::Event, <E as Decides>::Reply>;
 
 enum AnyRecord {
     Cart(RecordOf<Cart>),

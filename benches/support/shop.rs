@@ -1,7 +1,8 @@
 //! A shop for benches: ids, a vendor with its SKUs and holds, carts, and what an order is told. The same in every run.
 
 use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutDetails};
-use haat::domain::entity::{Entity, Owner, Principal};
+use haat::domain::entity::concerns::*;
+use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Address, OrderCommand, PaymentChoice, Placement};

@@ -2,7 +2,8 @@
 
 use haat::actors::{Built, Rebuilt, build, build_any};
 use haat::domain::cart::Cart;
-use haat::domain::entity::{Entity, Part, Principal};
+use haat::domain::entity::concerns::*;
+use haat::domain::entity::{Part, Principal};
 use haat::domain::ids::{EntityId, EntityRef};
 use haat::domain::order::{Order, OrderCommand};
 use haat::domain::record::Record;

@@ -8,15 +8,12 @@ use crate::actors::payments::{Calls, Provider};
 use crate::actors::permits::VendorPermits;
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shell::Shell;
-use crate::actors::state::{Built, Rebuilt, build_any};
+use crate::actors::state::build;
 use crate::actors::timers::Timers;
-use crate::domain::cart::Cart;
-use crate::domain::entity::for_kind;
-use crate::domain::entity::{Entity as _, Message, Publication};
+use crate::domain::entity::{Keeps as _, Message, Publication};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::invariants::Breach;
-use crate::domain::order::Order;
-use crate::domain::vendor::Vendor;
+use crate::domain::kinds::{for_kind, kinds};
 use crate::limits;
 use crate::ports::{
     Clock, EntityDelta, Histories, History, LogWriter, PaymentGateway, Queries, Snapshots, StateSource, StoreError,
@@ -25,6 +22,7 @@ use crate::telemetry::names;
 use actix::dev::channel;
 use actix::{Addr, Context};
 use async_trait::async_trait;
+use std::cmp::Reverse;
 use std::fmt::Debug;
 use std::future::pending;
 use std::panic::resume_unwind;
@@ -172,8 +170,8 @@ pub struct Node {
     /// Records that admitted checkouts may still need.
     pub(super) reserved: AtomicUsize,
     readiness: AtomicU8,
-    metrics: [KindMetrics; 3],
-    passivations: [AtomicU64; 3],
+    metrics: [KindMetrics; Kind::COUNT],
+    passivations: [AtomicU64; Kind::COUNT],
     start: Instant,
     /// Milliseconds since `start`, as the housekeeping last saw them.
     coarse_ms: AtomicU64,
@@ -301,11 +299,14 @@ impl Node {
 
     /// Sends a command from one entity to another. It is never refused.
     pub(super) fn tell(self: &Arc<Self>, message: Message, fresh: bool) {
-        let told = match message {
-            Message::Cart { id, command } => self.deliver::<Cart>(id, Envelope::Peer(command), None, fresh),
-            Message::Order { id, command } => self.deliver::<Order>(id, Envelope::Peer(command), None, fresh),
-            Message::Vendor { id, command } => self.deliver::<Vendor>(id, Envelope::Peer(command), None, fresh),
-        };
+        macro_rules! deliver {
+            ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {
+                match message {
+                    $(Message::$kind { id, command } => self.deliver::<$type>(id, Envelope::Peer(command), None, fresh),)*
+                }
+            };
+        }
+        let told = kinds!(deliver);
         debug_assert!(told.is_ok() || self.stop.is_cancelled(), "a message between entities has no limit");
     }
 
@@ -367,51 +368,42 @@ impl Node {
     }
 
     /// Takes over what recovery found. Nothing runs before all of it is built.
-    pub(super) fn install(self: &Arc<Self>, histories: Vec<(EntityRef, History)>) {
-        let mut carts = Vec::new();
-        let mut orders = Vec::new();
-        let mut vendors = Vec::new();
-        let mut quarantined = Vec::new();
-        for (entity, history) in histories {
-            match build_any(entity, &history) {
-                Ok(Rebuilt::Cart(built)) => carts.push((EntityId::from_uuid(entity.uuid), built)),
-                Ok(Rebuilt::Order(built)) => {
-                    self.recount(entity, &built, &history);
-                    orders.push((EntityId::from_uuid(entity.uuid), built));
-                }
-                Ok(Rebuilt::Vendor(mut built)) => {
-                    built.entity.suspend().iter().for_each(|breach| self.tell_suspended(breach));
-                    for product in built.entity.product_rows() {
-                        self.catalog.publish(Publication::Product(Box::new(product)));
-                    }
-                    for sku in built.entity.sku_rows() {
-                        self.catalog.publish(Publication::Sku(Box::new(sku)));
-                    }
-                    vendors.push((EntityId::from_uuid(entity.uuid), built));
-                }
-                Err(error) => {
-                    tracing::error!(%entity, %error, "an entity is quarantined");
-                    self.metrics(entity.kind).quarantines.increment(1);
-                    quarantined.push(entity);
-                }
-            }
-        }
-        // All are in the registry before the first one runs: what it sends must find them, and not start them a second time.
-        let mut launches: Vec<Launch> = Vec::new();
-        self.register::<Vendor>(vendors, &mut launches);
-        self.register::<Order>(orders, &mut launches);
-        self.register::<Cart>(carts, &mut launches);
-        for entity in quarantined {
-            for_kind!(entity.kind, E => {
-                let id = EntityId::from_uuid(entity.uuid);
-                let (slot, launch) = self.prepare::<E>(id, Start::Quarantined);
-                E::slots(&self.registry).insert(id, slot);
-                launches.push(launch);
-            });
-        }
+    pub(super) fn install(self: &Arc<Self>, mut histories: Vec<(EntityRef, History)>) {
+        // All are in the registry before the first one runs: what it sends must find them, and not start them a second time. Those
+        // that are asked begin before those that ask.
+        histories.sort_by_key(|(entity, _)| Reverse(entity.kind));
+        let launches: Vec<Launch> = histories
+            .into_iter()
+            .map(|(entity, history)| for_kind!(entity.kind, E => self.install_one::<E>(entity, &history)))
+            .collect();
         for launch in launches {
             launch();
         }
+    }
+
+    fn install_one<E: Hosted>(self: &Arc<Self>, entity: EntityRef, history: &History) -> Launch {
+        let id = E::Id::from_uuid(entity.uuid);
+        let start = match build::<E>(id, history) {
+            Ok(mut built) => {
+                built.entity.suspend_broken().iter().for_each(|breach| self.tell_suspended(breach));
+                let shown = || {
+                    let shown = History { snapshot: history.snapshot.clone(), records: Vec::new() };
+                    Some(build::<E>(id, &shown).ok()?.entity)
+                };
+                for publication in built.entity.publications_of_recovery(shown) {
+                    self.catalog.publish(publication);
+                }
+                Start::Ready(Box::new(built))
+            }
+            Err(error) => {
+                tracing::error!(%entity, %error, "an entity is quarantined");
+                self.metrics(entity.kind).quarantines.increment(1);
+                Start::Quarantined
+            }
+        };
+        let (slot, launch) = self.prepare::<E>(id, start);
+        E::slots(&self.registry).insert(id, slot);
+        launch
     }
 
     /// A SKU is suspended: nothing of it can be had any more, as far as anybody is shown.
@@ -420,26 +412,6 @@ impl Node {
         tracing::error!(%breach, "an invariant is broken: the SKU is out of sale until someone has looked at it");
         if let Some(sku) = breach.sku {
             self.catalog.publish(Publication::Available { sku, available: 0 });
-        }
-    }
-
-    /// Counts a recovered order under its status now instead of the one its rows show.
-    fn recount(&self, entity: EntityRef, built: &Built<Order>, history: &History) {
-        let snapshot = History { snapshot: history.snapshot.clone(), records: Vec::new() };
-        let Ok(Rebuilt::Order(before)) = build_any(entity, &snapshot) else {
-            return;
-        };
-        let (from, to) = (before.entity.status(), built.entity.status());
-        if let Some(to) = to.filter(|_| from != to) {
-            self.catalog.publish(Publication::OrderStatus { from, to });
-        }
-    }
-
-    fn register<E: Hosted>(self: &Arc<Self>, entities: Vec<(E::Id, Box<Built<E>>)>, launches: &mut Vec<Launch>) {
-        for (id, built) in entities {
-            let (slot, launch) = self.prepare::<E>(id, Start::Ready(built));
-            E::slots(&self.registry).insert(id, slot);
-            launches.push(launch);
         }
     }
 
@@ -507,9 +479,9 @@ impl Node {
         let excess = self.registry.live().saturating_sub(self.settings.live_actors);
         let longest_idle = self.registry.longest_idle(excess).min(now.saturating_sub(IN_USE_MS));
         let before = idle.max(longest_idle);
-        self.sweep::<Cart>(before);
-        self.sweep::<Order>(before);
-        self.sweep::<Vendor>(idle);
+        for kind in Kind::ALL {
+            for_kind!(kind, E => self.sweep::<E>(if E::GIVES_WAY { before } else { idle }));
+        }
         // Those that were asked to leave the last time have left.
         self.registry.give_back();
     }
@@ -569,6 +541,7 @@ impl StateSource for States {
 mod tests {
     use super::*;
     use crate::actors::testing::{Bench, until};
+    use crate::domain::cart::Cart;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 

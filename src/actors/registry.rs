@@ -6,10 +6,9 @@
 use crate::actors::envelope::{Deliver, Envelope, Start};
 use crate::actors::shell::Shell;
 use crate::actors::timers::ActorTimer;
-use crate::domain::cart::Cart;
-use crate::domain::entity::Entity;
-use crate::domain::order::Order;
-use crate::domain::vendor::Vendor;
+use crate::domain::entity::{Decides, Entity, Keeps as _};
+use crate::domain::ids::Kind;
+use crate::domain::kinds::{for_kind, kinds};
 use actix::Addr;
 use actix::dev::SendError;
 use dashmap::DashMap;
@@ -39,15 +38,7 @@ pub struct Slot<E: Hosted> {
 }
 
 /// The actors of one kind.
-pub type Slots<E> = DashMap<<E as Entity>::Id, Slot<E>, RandomState>;
-
-/// The actors of a node.
-#[derive(Default)]
-pub struct Registry {
-    carts: Slots<Cart>,
-    orders: Slots<Order>,
-    vendors: Slots<Vendor>,
-}
+pub type Slots<E> = DashMap<<E as Decides>::Id, Slot<E>, RandomState>;
 
 /// An entity that a registry has room for.
 pub trait Hosted: Entity<Id: Unpin, Command: Unpin, Event: Unpin, Reply: Unpin> + Unpin {
@@ -55,23 +46,25 @@ pub trait Hosted: Entity<Id: Unpin, Command: Unpin, Event: Unpin, Reply: Unpin> 
     fn slots(registry: &Registry) -> &Slots<Self>;
 }
 
-impl Hosted for Cart {
-    fn slots(registry: &Registry) -> &Slots<Self> {
-        &registry.carts
-    }
+macro_rules! registry {
+    ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {
+        /// The actors of a node.
+        #[derive(Default)]
+        pub struct Registry {
+            $($slots: Slots<$type>,)*
+        }
+
+        $(
+            impl Hosted for $type {
+                fn slots(registry: &Registry) -> &Slots<Self> {
+                    &registry.$slots
+                }
+            }
+        )*
+    };
 }
 
-impl Hosted for Order {
-    fn slots(registry: &Registry) -> &Slots<Self> {
-        &registry.orders
-    }
-}
-
-impl Hosted for Vendor {
-    fn slots(registry: &Registry) -> &Slots<Self> {
-        &registry.vendors
-    }
-}
+kinds!(registry);
 
 /// Why a message was not put into a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,18 +78,26 @@ pub enum Undelivered {
 impl Registry {
     /// Actors in memory, of all kinds.
     pub fn live(&self) -> usize {
-        self.carts.len() + self.orders.len() + self.vendors.len()
+        Kind::ALL.into_iter().map(|kind| for_kind!(kind, E => E::slots(self).len())).sum()
     }
 
-    /// When the last of the `count` carts and orders that have been idle longest was used, and a millisecond more: who was used before that is
-    /// one of these, or as old. Those that were asked to leave and could not do not count. 0 when none is asked for.
+    /// When the last of the `count` actors that have been idle longest was used, and a millisecond more: who was used before that is one
+    /// of these, or as old. Those that were asked to leave and could not do not count, nor do kinds that give no way. 0 when none is
+    /// asked for.
     pub(super) fn longest_idle(&self, count: usize) -> u64 {
-        fn last_used<E: Hosted>(slots: &Slots<E>) -> impl Iterator<Item = u64> {
+        fn last_used<E: Hosted>(slots: &Slots<E>, all: &mut Vec<u64>) {
             let can_leave = slots.iter().filter(|slot| !slot.shared.stayed.load(Ordering::Relaxed));
-            can_leave.map(|slot| slot.shared.last_used.load(Ordering::Relaxed))
+            all.extend(can_leave.map(|slot| slot.shared.last_used.load(Ordering::Relaxed)));
         }
         let Some(index) = count.checked_sub(1) else { return 0 };
-        let mut all: Vec<u64> = last_used(&self.carts).chain(last_used(&self.orders)).collect();
+        let mut all: Vec<u64> = Vec::new();
+        for kind in Kind::ALL {
+            for_kind!(kind, E => {
+                if E::GIVES_WAY {
+                    last_used(E::slots(self), &mut all);
+                }
+            });
+        }
         match all.len() {
             len if index >= len => u64::MAX,
             _ => *all.select_nth_unstable(index).1 + 1,
@@ -106,7 +107,7 @@ impl Registry {
     /// Actors that there is room for before a map must grow.
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
-        self.carts.capacity() + self.orders.capacity() + self.vendors.capacity()
+        Kind::ALL.into_iter().map(|kind| for_kind!(kind, E => E::slots(self).capacity())).sum()
     }
 
     /// Gives memory back after many have left: a map never shrinks by itself.
@@ -117,16 +118,16 @@ impl Registry {
                 slots.shrink_to_fit();
             }
         }
-        give_back(&self.carts);
-        give_back(&self.orders);
-        give_back(&self.vendors);
+        for kind in Kind::ALL {
+            for_kind!(kind, E => give_back(E::slots(self)));
+        }
     }
 
     /// Lets all actors go.
     pub fn clear(&self) {
-        self.carts.clear();
-        self.orders.clear();
-        self.vendors.clear();
+        for kind in Kind::ALL {
+            for_kind!(kind, E => E::slots(self).clear());
+        }
     }
 
     /// Puts a message into the mailbox of `id`, starting its actor by `start` when there is none (never, when `start` gives none).

@@ -64,7 +64,7 @@ pub struct Shell<E: Hosted> {
     suspects: Vec<u64>,
 }
 
-type Replies<E> = Vec<(Edge<E>, Answered<<E as crate::domain::entity::Entity>::Reply>)>;
+type Replies<E> = Vec<(Edge<E>, Answered<<E as crate::domain::entity::Decides>::Reply>)>;
 
 impl<E: Hosted> Shell<E> {
     pub(super) fn new(id: E::Id, node: Arc<Node>, slot: Arc<SlotShared>, start: Start<E>) -> Self {
@@ -449,11 +449,13 @@ impl<E: Hosted> Shell<E> {
         if let Some((_, command)) = built.entity.timer().filter(|(at, _)| *at <= now) {
             self.on_peer(command, ctx);
         }
+        // What time alone has made needless is not asked for again.
+        self.send_effects(now, false);
         for (key, attempts) in self.sent.due(present) {
             self.send(key, attempts + 1, false);
         }
         self.ask_due(now);
-        self.send_effects(now, false);
+        self.set_timer(now);
         self.node.metrics(E::KIND).wakes.record(present.elapsed());
     }
 
@@ -479,7 +481,7 @@ impl<E: Hosted> Shell<E> {
         while let Life::Up(built) = &mut self.life
             && let Err(breach) = built.entity.check_online()
         {
-            if built.entity.stop(&breach) {
+            if built.entity.suspend(&breach) {
                 self.node.tell_suspended(&breach);
             } else {
                 broken(breach.invariant);
@@ -599,7 +601,7 @@ impl<E: Hosted> Shell<E> {
         let node = self.node.clone();
         match build::<E>(self.id, history) {
             Ok(mut built) => {
-                built.entity.suspend().iter().for_each(|breach| node.tell_suspended(breach));
+                built.entity.suspend_broken().iter().for_each(|breach| node.tell_suspended(breach));
                 if history.records.is_empty() {
                     self.checkpointed = built.version;
                 }

@@ -1,13 +1,12 @@
 //! An entity's state with what the shell keeps beside it, and how both are made from what the store holds.
 
-use crate::domain::cart::Cart;
-use crate::domain::entity::{Entity, Part, RestoreError};
+use crate::domain::entity::{Asks as _, Checks as _, Delta, Entity, Part, RestoreError};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::invariants::Breach;
 use crate::domain::json;
-use crate::domain::order::Order;
+use crate::domain::kinds::kinds;
 use crate::domain::record::{KeptAnswer, Record};
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::Vendor;
 use crate::limits;
 use crate::ports::History;
 use foldhash::HashMap;
@@ -16,14 +15,6 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// What the names of the parts begin with that hold kept answers.
 const ANSWER_PART: &str = "answer/";
-
-/// How many answers an entity of this kind keeps at most.
-const fn most_answers(kind: Kind) -> usize {
-    match kind {
-        Kind::Cart | Kind::Order => limits::IDEMPOTENCY_KEYS_PER_PURCHASE,
-        Kind::Vendor => limits::IDEMPOTENCY_KEYS_PER_VENDOR,
-    }
-}
 
 /// The first answers given under idempotency keys, for a day.
 pub struct KeptAnswers<R> {
@@ -89,11 +80,11 @@ pub struct Built<E: Entity> {
 impl<E: Entity> Built<E> {
     /// An entity that has no records.
     pub fn new(id: E::Id) -> Self {
-        Self { entity: E::new(id), version: 0, answers: KeptAnswers::new(most_answers(E::KIND)) }
+        Self { entity: E::new(id), version: 0, answers: KeptAnswers::new(E::KEPT_ANSWERS) }
     }
 
     /// The changed parts of the state and of the kept answers.
-    pub fn delta(&mut self) -> crate::domain::entity::Delta {
+    pub fn delta(&mut self) -> Delta {
         let mut delta = self.entity.delta();
         for key in std::mem::take(&mut self.answers.changed) {
             let state = self.answers.by_key.get(&key).and_then(|answer| json::written(answer).ok());
@@ -170,33 +161,76 @@ fn build_unguarded<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, 
     Ok(built)
 }
 
-/// An entity of any kind, made anew.
-pub enum Rebuilt {
-    /// A cart.
-    Cart(Box<Built<Cart>>),
-    /// An order.
-    Order(Box<Built<Order>>),
-    /// A vendor.
-    Vendor(Box<Built<Vendor>>),
+macro_rules! rebuilt {
+    ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {
+        /// An entity of any kind, made anew.
+        pub enum Rebuilt {
+            $($(#[$doc])* $kind(Box<Built<$type>>),)*
+        }
+
+        /// [`build`] for an entity whose kind is known only now.
+        ///
+        /// # Errors
+        /// As [`build`].
+        pub fn build_any(entity: EntityRef, history: &History) -> Result<Rebuilt, Unbuildable> {
+            Ok(match entity.kind {
+                $(Kind::$kind => Rebuilt::$kind(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),)*
+            })
+        }
+
+        impl Rebuilt {
+            /// How many records it has.
+            pub fn version(&self) -> u64 {
+                match self {
+                    $(Rebuilt::$kind(built) => built.version,)*
+                }
+            }
+
+            /// See [`Checks::summary`].
+            pub fn summary(&self) -> serde_json::Value {
+                match self {
+                    $(Rebuilt::$kind(built) => built.entity.summary(),)*
+                }
+            }
+
+            /// See [`Checks::check`].
+            ///
+            /// # Errors
+            /// The first invariant that does not hold.
+            pub fn check(&self) -> Result<(), Breach> {
+                match self {
+                    $(Rebuilt::$kind(built) => built.entity.check(),)*
+                }
+            }
+
+            /// See [`Asks::wake_at`].
+            pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+                match self {
+                    $(Rebuilt::$kind(built) => built.entity.wake_at(now),)*
+                }
+            }
+
+            /// See [`Built::delta`].
+            pub fn delta(&mut self) -> Delta {
+                match self {
+                    $(Rebuilt::$kind(built) => built.delta(),)*
+                }
+            }
+        }
+    };
 }
 
-/// [`build`] for an entity whose kind is known only now.
-///
-/// # Errors
-/// As [`build`].
-pub fn build_any(entity: EntityRef, history: &History) -> Result<Rebuilt, Unbuildable> {
-    Ok(match entity.kind {
-        Kind::Cart => Rebuilt::Cart(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),
-        Kind::Order => Rebuilt::Order(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),
-        Kind::Vendor => Rebuilt::Vendor(Box::new(build(EntityId::from_uuid(entity.uuid), history)?)),
-    })
-}
+kinds!(rebuilt);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::cart::Cart;
+    use crate::domain::entity::{Decides as _, Keeps};
     use crate::domain::ids::{CartId, OrderId};
+    use crate::domain::order::Order;
     use crate::domain::record::{Answer, IdempotencyKey};
+    use crate::domain::vendor::Vendor;
     use uuid::Uuid;
 
     const DAY: i64 = limits::IDEMPOTENCY_MS;
@@ -315,7 +349,6 @@ mod tests {
 
     #[test]
     fn buyers_get_few_answers_kept_and_vendors_many() {
-        assert_eq!((most_answers(Kind::Cart), most_answers(Kind::Order)), (64, 64));
-        assert_eq!(most_answers(Kind::Vendor), 100_000);
+        assert_eq!((Cart::KEPT_ANSWERS, Order::KEPT_ANSWERS, Vendor::KEPT_ANSWERS), (64, 64, 100_000));
     }
 }

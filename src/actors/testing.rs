@@ -249,7 +249,7 @@ impl PaymentGateway for World {
 }
 
 /// What a question is answered.
-pub(super) type Answer<E> = Result<Answered<<E as crate::domain::entity::Entity>::Reply>, Failure>;
+pub(super) type Answer<E> = Result<Answered<<E as crate::domain::entity::Decides>::Reply>, Failure>;
 
 /// The node, and what it stands on.
 pub(super) struct Bench {

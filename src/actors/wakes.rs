@@ -4,8 +4,9 @@
 use crate::actors::envelope::{Envelope, Given, Start};
 use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
-use crate::domain::entity::for_kind;
-use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::entity::Keeps as _;
+use crate::domain::ids::{EntityId, EntityRef};
+use crate::domain::kinds::for_kind;
 use crate::limits;
 use crate::ports::{Due, History, Snapshot, StoreError};
 use foldhash::HashMap;
@@ -83,9 +84,9 @@ impl Node {
             asked.push((*entity, send));
         }
         drop(part);
-        // One that came into memory by itself meanwhile needs nothing. A vendor may be as large as a slice of others, and reads
-        // for itself, when it has its turn.
-        asked.retain(|(entity, send)| entity.kind != Kind::Vendor && !send.is_closed());
+        // One that came into memory by itself meanwhile needs nothing. One that may be as large as a slice of others
+        // reads for itself, when it has its turn.
+        asked.retain(|(entity, send)| !for_kind!(entity.kind, E => E::IS_LARGE) && !send.is_closed());
         let entities: Vec<EntityRef> = asked.iter().map(|(entity, _)| *entity).collect();
         match self.read_many(&entities).await {
             Ok(snapshots) => {
@@ -192,7 +193,7 @@ mod tests {
     #[tokio::test]
     async fn vendors_are_read_one_by_one() {
         let bench = Bench::new();
-        let vendor = |number| EntityRef { kind: Kind::Vendor, uuid: uuid::Uuid::from_u128(number) };
+        let vendor = |number| EntityRef { kind: crate::domain::ids::Kind::Vendor, uuid: uuid::Uuid::from_u128(number) };
         *bench.world.due.lock() = (1..=40).map(|number| (vendor(number), at(1))).collect();
         bench.node.wake_some(None, AT_ONCE).await;
         assert_eq!(bench.world.single_loads.load(Ordering::SeqCst), 40, "all are in");

@@ -6,9 +6,9 @@
 
 use super::text::counted;
 use super::{AppError, archive_of, clocks, need_whole_journal, open_archive};
-use crate::actors::{Built, Rebuilt, build_any};
+use crate::actors::{Rebuilt, build_any};
 use crate::adapters::clock::SystemClock;
-use crate::domain::entity::{Delta, Entity};
+use crate::domain::entity::Delta;
 use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::limits;
@@ -158,15 +158,9 @@ pub(super) async fn make(
 }
 
 /// What changed of an entity since its snapshot; all of it, when it was made from its records alone.
-fn delta(replayed: &Replayed, built: Rebuilt, now: Timestamp) -> EntityDelta {
-    fn parts<E: Entity>(mut built: Built<E>, now: Timestamp) -> (u64, Option<Timestamp>, Delta) {
-        (built.version, built.entity.wake_at(now), built.delta())
-    }
-    let (version, wake_at, Delta { parts, rows, whole }) = match built {
-        Rebuilt::Cart(built) => parts(*built, now),
-        Rebuilt::Order(built) => parts(*built, now),
-        Rebuilt::Vendor(built) => parts(*built, now),
-    };
+fn delta(replayed: &Replayed, mut built: Rebuilt, now: Timestamp) -> EntityDelta {
+    let (version, wake_at) = (built.version(), built.wake_at(now));
+    let Delta { parts, rows, whole } = built.delta();
     let whole = whole || replayed.history.snapshot.is_none();
     // A rebuild that was killed may have written it already.
     EntityDelta { entity: replayed.entity, version, wake_at, parts, rows, whole, fresh: false }

@@ -4,7 +4,7 @@ use super::journal::event_words;
 use super::text::{counted, parse_rfc3339, rfc3339};
 use super::{AppError, need_whole_journal, open_for_tools};
 use crate::actors::{Rebuilt, build_any};
-use crate::domain::entity::{Entity, Principal};
+use crate::domain::entity::{Decides as _, Principal};
 use crate::domain::ids::EntityRef;
 use crate::domain::money::Money;
 use crate::domain::order::{Order, OrderCommand, OrderReply};
@@ -102,11 +102,7 @@ async fn print_store(store: &Store, entity: EntityRef, until: Until, out: &mut i
     let count = records.len() as u64;
     let rebuilt = build_any(entity, &History { snapshot: None, records })
         .map_err(|error| AppError::Asked(format!("{entity}: its records make no state: {error}")))?;
-    let (summary, breach) = match &rebuilt {
-        Rebuilt::Cart(cart) => (cart.entity.summary(), cart.entity.check().err()),
-        Rebuilt::Order(order) => (order.entity.summary(), order.entity.check().err()),
-        Rebuilt::Vendor(vendor) => (vendor.entity.summary(), vendor.entity.check().err()),
-    };
+    let (summary, breach) = (rebuilt.summary(), rebuilt.check().err());
     writeln!(out, "\n{entity} after {}", counted(count, "record"))?;
     write_summary(out, &without_secrets(summary))?;
     if let Some(breach) = breach {

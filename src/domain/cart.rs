@@ -1,8 +1,8 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
 use super::entity::{
-    Availability, Delta, Effect, EffectKey, Entity, Message, Owner, Part, Principal, RestoreError, Step, read_own,
-    write_part,
+    Asks, Availability, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal,
+    RestoreError, Step, read_own, write_part,
 };
 use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
@@ -385,8 +385,9 @@ impl Cart {
     }
 }
 
-impl Entity for Cart {
+impl Decides for Cart {
     const KIND: Kind = Kind::Cart;
+    const UNKNOWN: Reject = Reject::CartUnknown;
     type Id = CartId;
     type Command = CartCommand;
     type Event = CartEvent;
@@ -516,6 +517,12 @@ impl Entity for Cart {
         }
     }
 
+    fn is_read(command: &CartCommand) -> bool {
+        matches!(command, CartCommand::Get { .. })
+    }
+}
+
+impl Asks for Cart {
     fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
         match (self.status, self.order()) {
             (CartStatus::CheckingOut, Some(order)) => vec![EffectKey::new(Step::Place, order)],
@@ -544,11 +551,24 @@ impl Entity for Cart {
         let command = OrderCommand::Place { placement: Box::new(placement) };
         Some(Effect::Tell(Message::Order { id: order, command }))
     }
+}
 
-    fn is_read(command: &CartCommand) -> bool {
-        matches!(command, CartCommand::Get { .. })
+impl Keeps for Cart {
+    const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_PURCHASE;
+
+    fn delta(&mut self) -> Delta {
+        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true }
     }
 
+    fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {
+        match parts.first() {
+            Some(part) => read_own(part, id, |cart: &Self| cart.id),
+            None => Ok(Self::new(id)),
+        }
+    }
+}
+
+impl Checks for Cart {
     fn summary(&self) -> serde_json::Value {
         serde_json::json!({
             "status": self.status,
@@ -576,16 +596,5 @@ impl Entity for Cart {
             return Err(Breach::new("checkout_has_details", entity, format!("{:?}", self.status)));
         }
         Ok(())
-    }
-
-    fn delta(&mut self) -> Delta {
-        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true }
-    }
-
-    fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {
-        match parts.first() {
-            Some(part) => read_own(part, id, |cart: &Self| cart.id),
-            None => Ok(Self::new(id)),
-        }
     }
 }

@@ -1,15 +1,14 @@
 //! What every entity is: a state machine that decides apart from doing.
 
-use super::cart::CartCommand;
 use super::ids::{CartId, CustomerId, EntityId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::json;
+use super::kinds::kinds;
 use super::money::Money;
-use super::order::{OrderCommand, OrderStatus};
+use super::order::OrderStatus;
 use super::reject::Reject;
 use super::rows::{ProductRow, Rows, SkuRow};
 use super::time::Timestamp;
-use super::vendor::VendorCommand;
 use crate::limits;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Serialize};
@@ -50,43 +49,35 @@ impl Owner {
     }
 }
 
-/// A command on its way to an entity.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "to", rename_all = "snake_case")]
-pub enum Message {
-    /// To a cart.
-    Cart {
-        /// Which.
-        id: CartId,
-        /// What.
-        command: CartCommand,
-    },
-    /// To an order.
-    Order {
-        /// Which.
-        id: OrderId,
-        /// What.
-        command: OrderCommand,
-    },
-    /// To a vendor.
-    Vendor {
-        /// Which.
-        id: VendorId,
-        /// What.
-        command: VendorCommand,
-    },
+macro_rules! message {
+    ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {
+        /// A command on its way to an entity.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "to", rename_all = "snake_case")]
+        pub enum Message {
+            $(
+                $(#[$doc])*
+                $kind {
+                    /// Which.
+                    id: <$type as Decides>::Id,
+                    /// What.
+                    command: <$type as Decides>::Command,
+                },
+            )*
+        }
+
+        impl Message {
+            /// Who it is for.
+            pub fn to(&self) -> EntityRef {
+                match self {
+                    $(Message::$kind { id, .. } => id.entity(),)*
+                }
+            }
+        }
+    };
 }
 
-impl Message {
-    /// Who it is for.
-    pub fn to(&self) -> EntityRef {
-        match self {
-            Message::Cart { id, .. } => id.entity(),
-            Message::Order { id, .. } => id.entity(),
-            Message::Vendor { id, .. } => id.entity(),
-        }
-    }
-}
+kinds!(message);
 
 /// A payment to be asked for, or to be undone. The order's id is the idempotency key: whatever is repeated, the money moves once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,14 +256,26 @@ pub struct RestoreError {
 /// others.
 pub const WAKE_AT_START: Timestamp = Timestamp::from_millis(1);
 
-/// A state machine with an id. `decide` and `apply` are pure: no clock, no randomness, no I/O.
-pub trait Entity: Sized + Send + 'static {
+/// A state machine with an id, in its four concerns.
+pub trait Entity: Decides + Asks + Keeps + Checks {}
+
+impl<E: Decides + Asks + Keeps + Checks> Entity for E {}
+
+/// All concerns of an entity at once, for whoever works with one whose type is known.
+pub mod concerns {
+    pub use super::{Asks, Checks, Decides, Entity, Keeps};
+}
+
+/// What an entity decides and what it answers. `decide` and `apply` are pure: no clock, no randomness, no I/O.
+pub trait Decides: Sized + Send + 'static {
     /// The kind.
     const KIND: Kind;
+    /// The refusal of one that is not there.
+    const UNKNOWN: Reject;
     /// Its id.
     type Id: EntityId;
     /// What can be asked of it. Reading is a command that records nothing.
-    type Command: Serialize + DeserializeOwned + Clone + Debug + Send + 'static;
+    type Command: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send + 'static;
     /// What can have happened to it.
     type Event: Serialize + DeserializeOwned + Clone + Debug + Send + 'static;
     /// What it answers.
@@ -283,6 +286,10 @@ pub trait Entity: Sized + Send + 'static {
 
     /// Completes a command with what the node knows durably, before it is decided.
     fn prepare(&self, _command: &mut Self::Command, _availability: &dyn Availability) {}
+
+    /// Notes of a command what need not outlast a crash, before it is decided: whoever has not heard asks again. What is noted here is in no
+    /// record, in no snapshot and in no comparison.
+    fn heard(&mut self, _command: &Self::Command, _now: Timestamp) {}
 
     /// What happens when this command comes now: the events to record (none when nothing changes) or the refusal.
     fn decide(&self, command: &Self::Command, now: Timestamp) -> Result<Vec<Self::Event>, Reject>;
@@ -299,11 +306,39 @@ pub trait Entity: Sized + Send + 'static {
         None
     }
 
+    /// What others are told because of these events, which have been applied: once, and no answer is waited for. Whoever misses it asks.
+    fn tells(&self, _events: &[Self::Event]) -> Vec<Message> {
+        Vec::new()
+    }
+
+    /// What becomes visible by these events, which have been applied.
+    fn publications(&self, _events: &[Self::Event]) -> Vec<Publication> {
+        Vec::new()
+    }
+
+    /// What becomes visible when a node has recovered this state, which the read tables do not show yet. `before` makes the one that
+    /// they show; it takes its time.
+    fn publications_of_recovery(&self, _before: impl FnOnce() -> Option<Self>) -> Vec<Publication> {
+        Vec::new()
+    }
+
+    /// Whether this command only looks: it is answered also while nothing can be written.
+    fn is_read(command: &Self::Command) -> bool;
+
+    /// Whether this command makes something whose id it brings along. Where that is there already and nothing is recorded, the answer
+    /// repeats one that is not kept any more.
+    fn creates(_command: &Self::Command) -> bool {
+        false
+    }
+}
+
+/// What an entity wants of the world, and when.
+pub trait Asks: Decides {
     /// The effects this state is still waiting for, in the order in which they are to be sent.
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey>;
 
-    /// Those of [`Entity::outstanding`] that are sent as soon as they are, and again until they are answered: all of them, where an
-    /// entity does not say by [`Entity::next_ask`] when it wants them sent. Asked after each record, so there must be few.
+    /// Those of [`Asks::outstanding`] that are sent as soon as they are, and again until they are answered: all of them, where an
+    /// entity does not say by [`Asks::next_ask`] when it wants them sent. Asked after each record, so there must be few.
     fn outstanding_at_once(&self, now: Timestamp) -> Vec<EffectKey> {
         self.outstanding(now)
     }
@@ -319,7 +354,7 @@ pub trait Entity: Sized + Send + 'static {
         Vec::new()
     }
 
-    /// The effect of that name; `None` when it is not outstanding.
+    /// The effect of that name. Asked only for what is outstanding; `None` for a name that this kind never gives.
     fn effect(&self, key: EffectKey) -> Option<Effect>;
 
     /// When time alone changes something, and the command that does.
@@ -332,56 +367,28 @@ pub trait Entity: Sized + Send + 'static {
         if self.outstanding(now).is_empty() { self.timer().map(|(at, _)| at) } else { Some(now) }
     }
 
-    /// What becomes visible by these events, which have been applied.
-    fn publications(&self, _events: &[Self::Event]) -> Vec<Publication> {
-        Vec::new()
+    /// Whether this command wants all that is outstanding to be asked for at once, however lately it was.
+    fn asks_again(_command: &Self::Command) -> bool {
+        false
     }
+}
+
+/// How an entity is kept: in memory, and in snapshots.
+pub trait Keeps: Decides {
+    /// How many first answers under idempotency keys are kept with it at most.
+    const KEPT_ANSWERS: usize;
+    /// Whether its snapshot may be as large as those of many others, so that it is read by itself.
+    const IS_LARGE: bool = false;
+    /// Whether it gives way when too many actors are in memory.
+    const GIVES_WAY: bool = true;
 
     /// Whether nothing more is to come: such an entity leaves memory soon.
     fn has_ended(&self) -> bool {
         false
     }
 
-    /// Whether this command only looks: it is answered also while nothing can be written.
-    fn is_read(command: &Self::Command) -> bool;
-
-    /// Whether this command wants all that is outstanding to be asked for at once, however lately it was.
-    fn asks_again(_command: &Self::Command) -> bool {
-        false
-    }
-
-    /// Whether this command makes something whose id it brings along. Where that is there already and nothing is recorded, the answer
-    /// repeats one that is not kept any more.
-    fn creates(_command: &Self::Command) -> bool {
-        false
-    }
-
     /// Whether it must stay in memory though nobody asks for it.
     fn stays(&self) -> bool {
-        false
-    }
-
-    /// The state in a few figures, for administrators: no secrets, and short also for a large entity.
-    fn summary(&self) -> serde_json::Value;
-
-    /// Checks the invariants that concern this entity alone.
-    fn check(&self) -> Result<(), Breach>;
-
-    /// [`Entity::check`] while the node runs, once per checkpoint that this entity has a part in. A large one checks itself less often,
-    /// so that the cost stays a small share of the checkpoint's.
-    fn check_online(&mut self) -> Result<(), Breach> {
-        self.check()
-    }
-
-    /// Takes out of service all that does not add up and that everything else can go on without: for a state that was
-    /// made anew, before anybody sees it. What was wrong.
-    fn suspend(&mut self) -> Vec<Breach> {
-        Vec::new()
-    }
-
-    /// Takes out of service what the breach concerns, if everything else can go on; whether it did. It is forgotten in a restart, and
-    /// found again by [`Entity::suspend`].
-    fn stop(&mut self, _breach: &Breach) -> bool {
         false
     }
 
@@ -393,6 +400,33 @@ pub trait Entity: Sized + Send + 'static {
 
     /// The state from the parts of a snapshot.
     fn restore(id: Self::Id, parts: &[Part]) -> Result<Self, RestoreError>;
+}
+
+/// What must hold of an entity, and what is shown of it to those who look after it.
+pub trait Checks: Decides {
+    /// Checks the invariants that concern this entity alone.
+    fn check(&self) -> Result<(), Breach>;
+
+    /// [`Checks::check`] while the node runs, once per checkpoint that this entity has a part in. A large one checks itself less often,
+    /// so that the cost stays a small share of the checkpoint's.
+    fn check_online(&mut self) -> Result<(), Breach> {
+        self.check()
+    }
+
+    /// Takes out of service all that does not add up and that everything else can go on without: for a state that was
+    /// made anew, before anybody sees it. What was wrong.
+    fn suspend_broken(&mut self) -> Vec<Breach> {
+        Vec::new()
+    }
+
+    /// Takes out of service what the breach concerns, if everything else can go on; whether it did. It is forgotten in a restart, and
+    /// found again by [`Checks::suspend_broken`].
+    fn suspend(&mut self, _breach: &Breach) -> bool {
+        false
+    }
+
+    /// The state in a few figures, for administrators: no secrets, and short also for a large entity.
+    fn summary(&self) -> serde_json::Value;
 }
 
 /// Reads one part's JSON.
@@ -421,28 +455,6 @@ pub(super) fn write_part<T: Serialize>(name: String, state: &T) -> Part {
     // The domain's own types have string keys and no failing Serialize: this cannot fail.
     Part { name, state: Some(json::written(state).expect("domain state is serializable")) }
 }
-
-/// Calls `$body` with `$entity` bound to the entity type of `$kind`.
-macro_rules! for_kind {
-    ($kind:expr, $entity:ident => $body:expr) => {
-        match $kind {
-            $crate::domain::ids::Kind::Cart => {
-                type $entity = $crate::domain::cart::Cart;
-                $body
-            }
-            $crate::domain::ids::Kind::Order => {
-                type $entity = $crate::domain::order::Order;
-                $body
-            }
-            $crate::domain::ids::Kind::Vendor => {
-                type $entity = $crate::domain::vendor::Vendor;
-                $body
-            }
-        }
-    };
-}
-
-pub(crate) use for_kind;
 
 #[cfg(test)]
 mod tests {

@@ -3,43 +3,47 @@
 //! The text form (`order_01j…`) is for people and for JSON; inside, an id is a [`Uuid`]. Nothing here mints a random id:
 //! whoever may read a clock does, and passes the UUID in.
 
+use super::kinds::kinds;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use typeid_suffix::prelude::TypeIdSuffix;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The kinds of entity, each with an actor of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A buyer's cart.
-    Cart,
-    /// An order and its checkout saga.
-    Order,
-    /// A vendor with its SKUs and holds.
-    Vendor,
-}
-
-impl Kind {
-    /// Every kind, in a fixed order.
-    pub const ALL: [Kind; 3] = [Kind::Cart, Kind::Order, Kind::Vendor];
-
-    /// The kind's name: the prefix of its ids and the value of metric labels.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Cart => "cart",
-            Kind::Order => "order",
-            Kind::Vendor => "vendor",
+macro_rules! kind {
+    ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {
+        /// The kinds of entity, each with an actor of its own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Kind {
+            $($(#[$doc])* $kind,)*
         }
-    }
 
-    /// The kind with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
+        impl Kind {
+            /// How many kinds there are.
+            pub const COUNT: usize = [$(Kind::$kind),*].len();
+            /// Every kind, in a fixed order.
+            pub const ALL: [Kind; Self::COUNT] = [$(Kind::$kind),*];
+
+            /// The kind's name: the prefix of its ids and the value of metric labels.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Kind::$kind => $name,)*
+                }
+            }
+
+            /// The kind with this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|kind| kind.name() == name)
+            }
+        }
+
+    };
 }
+
+kinds!(kind);
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,14 +56,14 @@ impl fmt::Display for Kind {
 #[error("'{text}' is no {expected} id")]
 pub struct IdError {
     text: String,
-    expected: &'static str,
+    expected: Cow<'static, str>,
 }
 
 impl IdError {
-    fn new(text: &str, expected: &'static str) -> Self {
+    fn new(text: &str, expected: impl Into<Cow<'static, str>>) -> Self {
         // The text comes from outside: what is echoed of it is bounded.
         let text = text.chars().take(64).collect();
-        Self { text, expected }
+        Self { text, expected: expected.into() }
     }
 }
 
@@ -204,7 +208,7 @@ macro_rules! typeid {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
                 text.parse().map_err(de::Error::custom)
             }
         }
@@ -280,6 +284,12 @@ const _: () = {
     }
 };
 
+/// The kinds' names, in words.
+fn any_kind() -> String {
+    let [others @ .., last] = Kind::ALL.map(Kind::name);
+    format!("{} or {last}", others.join(", "))
+}
+
 /// Any entity: its kind and its 16 bytes. The text form is the kind's `TypeID`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityRef {
@@ -314,7 +324,7 @@ impl FromStr for EntityRef {
         let kind = text
             .split_once('_')
             .and_then(|(prefix, _)| Kind::from_name(prefix))
-            .ok_or_else(|| IdError::new(text, "cart, order or vendor"))?;
+            .ok_or_else(|| IdError::new(text, any_kind()))?;
         Ok(Self { kind, uuid: parse_typeid(text, kind.name())? })
     }
 }
@@ -327,7 +337,7 @@ impl Serialize for EntityRef {
 
 impl<'de> Deserialize<'de> for EntityRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
     }
 }

@@ -3,9 +3,11 @@
 pub mod backoff;
 pub mod cart;
 pub mod entity;
+pub mod hold;
 pub mod ids;
 pub mod invariants;
 pub mod json;
+pub mod kinds;
 pub mod money;
 pub mod order;
 pub mod record;

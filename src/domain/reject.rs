@@ -117,6 +117,12 @@ pub enum Reject {
     /// The order's hold was ended before, or its time has passed.
     #[error("the hold has ended")]
     HoldClosed,
+    /// What is to be committed was never held: the order and whoever holds for it do not agree.
+    #[error("nothing is held for the order")]
+    HoldUnknown,
+    /// Nobody sends this to an order where it stands: it changes nothing.
+    #[error("an order in this phase is not told this")]
+    OutOfTurn,
     /// Less is available than was asked for.
     #[error("not enough in stock")]
     OutOfStock {
@@ -200,6 +206,8 @@ impl Reject {
             Reject::StockNegative { .. } => "stock_negative",
             Reject::SkuSuspended => "sku_stopped",
             Reject::HoldClosed => "hold_closed",
+            Reject::HoldUnknown => "hold_unknown",
+            Reject::OutOfTurn => "out_of_turn",
             Reject::OutOfStock { .. } => "out_of_stock",
             Reject::PriceChanged { .. } => "price_changed",
             Reject::PaymentUnsupported { .. } => "payment_unsupported",
@@ -223,6 +231,8 @@ impl Reject {
                 | Reject::StockNegative { .. }
                 | Reject::SkuSuspended
                 | Reject::HoldClosed
+                | Reject::HoldUnknown
+                | Reject::OutOfTurn
                 | Reject::OutOfStock { .. }
                 | Reject::PriceChanged { .. }
                 | Reject::OrderCancelled

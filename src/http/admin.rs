@@ -1,7 +1,9 @@
 //! What administrators look at: actors, and the sandbox's own charge log.
 
 use crate::actors::shop::Shop;
+use crate::domain::entity::Decides as _;
 use crate::domain::ids::{EntityRef, Kind, OrderId};
+use crate::domain::kinds::for_kind;
 use crate::domain::reject::Reject;
 use crate::http::answer::ok;
 use crate::http::auth::Admin;
@@ -117,11 +119,7 @@ pub async fn list_actors(State(shop): State<Shop>, _admin: Admin) -> Result<Resp
 }
 
 fn unknown(kind: Kind) -> Reject {
-    match kind {
-        Kind::Cart => Reject::CartUnknown,
-        Kind::Order => Reject::OrderUnknown,
-        Kind::Vendor => Reject::VendorUnknown,
-    }
+    for_kind!(kind, E => E::UNKNOWN)
 }
 
 problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND, &CART_UNKNOWN, &ORDER_UNKNOWN, &VENDOR_UNKNOWN]);

@@ -61,6 +61,8 @@ problems! {
     STOCK_NEGATIVE = CONFLICT "stock_negative" "The stock would become negative";
     SKU_STOPPED = CONFLICT "sku_stopped" "The SKU is out of sale for now";
     HOLD_CLOSED = CONFLICT "hold_closed" "The hold has ended";
+    HOLD_UNKNOWN = CONFLICT "hold_unknown" "Nothing is held";
+    OUT_OF_TURN = CONFLICT "out_of_turn" "The order is not told this now";
     OUT_OF_STOCK = CONFLICT "out_of_stock" "Not enough in stock";
     PRICE_CHANGED = CONFLICT "price_changed" "The price has changed";
     ORDER_CANCELLED = CONFLICT "order_cancelled" "The order was cancelled";
@@ -118,6 +120,8 @@ pub fn kind_of_reject(reject: &Reject) -> &'static ProblemKind {
         Reject::StockNegative { .. } => &STOCK_NEGATIVE,
         Reject::SkuSuspended => &SKU_STOPPED,
         Reject::HoldClosed => &HOLD_CLOSED,
+        Reject::HoldUnknown => &HOLD_UNKNOWN,
+        Reject::OutOfTurn => &OUT_OF_TURN,
         Reject::OutOfStock { .. } => &OUT_OF_STOCK,
         Reject::PriceChanged { .. } => &PRICE_CHANGED,
         Reject::PaymentUnsupported { .. } => &PAYMENT_UNSUPPORTED,
@@ -384,6 +388,8 @@ mod tests {
             | Reject::StockNegative { .. }
             | Reject::SkuSuspended
             | Reject::HoldClosed
+            | Reject::HoldUnknown
+            | Reject::OutOfTurn
             | Reject::OutOfStock { .. }
             | Reject::PriceChanged { .. }
             | Reject::OrderCancelled
@@ -416,6 +422,8 @@ mod tests {
             Reject::StockNegative { available: 1, delta: -2 },
             Reject::SkuSuspended,
             Reject::HoldClosed,
+            Reject::HoldUnknown,
+            Reject::OutOfTurn,
             Reject::OutOfStock { skus },
             Reject::PriceChanged { actual_total: Money::new(125_000, Currency::BDT) },
             Reject::PaymentUnsupported { reason: "no".into(), token: true },

@@ -3,7 +3,7 @@
 use super::{Run, assert_end, assert_paid, assert_restored, ready, run, scenarios};
 use crate::world::gateway::{APPROVE, LOST_REPLY, SILENT, SLOW};
 use crate::world::{CrashOf, Faults, World};
-use haat::domain::entity::Entity;
+use haat::domain::entity::concerns::*;
 use haat::domain::ids::OrderId;
 use haat::domain::order::{OrderStatus, Phase};
 use haat::domain::reject::Reject;

@@ -4,7 +4,8 @@ use super::{LINES, assert_paid, assert_restored, ready};
 use crate::world::gateway::{APPROVE, LOST_REPLY};
 use crate::world::shop::{STOCK, sku, vendor};
 use crate::world::{Envelope, Parcel, Peer};
-use haat::domain::entity::{Effect, EffectKey, Entity, Message, Step};
+use haat::domain::entity::concerns::*;
+use haat::domain::entity::{Effect, EffectKey, Message, Step};
 use haat::domain::ids::{EntityId, OrderId};
 use haat::domain::money::Currency;
 use haat::domain::order::{Order, OrderCommand, OrderStatus, Phase};
@@ -171,25 +172,4 @@ fn a_hold_made_after_its_refusal_is_given_back() {
         assert_eq!(world.sku_row((0, 0)).unwrap().available(), STOCK);
         assert_eq!(world.picture().taken, before.taken);
     }
-}
-
-#[test]
-fn an_effect_that_is_no_longer_wanted_is_not_given() {
-    let mut world = ready();
-    let (order, _) = world.check_out(0, APPROVE, None).unwrap();
-    let mut seen: Vec<EffectKey> = Vec::new();
-    loop {
-        let now = world.now;
-        if let Some(slot) = world.orders.get(&order) {
-            let outstanding = slot.state.outstanding(now);
-            seen.extend(&outstanding);
-            for key in &seen {
-                assert_eq!(slot.state.effect(*key).is_some(), outstanding.contains(key), "{key:?}");
-            }
-        }
-        if !world.deliver() {
-            break;
-        }
-    }
-    assert!(seen.iter().any(|key| key.step == Step::Close), "the checkout came to its end");
 }

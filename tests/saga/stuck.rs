@@ -7,7 +7,8 @@ use crate::world::gateway::{APPROVE, DECLINE, SILENT, SLOW};
 use crate::world::shop::{Picture, buyer, cart, resolution, vendor};
 use crate::world::{Parcel, World};
 use haat::domain::cart::CartStatus;
-use haat::domain::entity::{Entity, FOR_SOMEONE, Message, Principal};
+use haat::domain::entity::concerns::*;
+use haat::domain::entity::{FOR_SOMEONE, Message, Principal};
 use haat::domain::ids::{EntityId, OrderId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{

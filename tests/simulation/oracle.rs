@@ -7,7 +7,8 @@
 use crate::gateway::Books;
 use crate::world::{World, lock};
 use haat::domain::cart::{Cart, CartEvent, CartStatus, CartView};
-use haat::domain::entity::{Entity, PaymentCall, Principal};
+use haat::domain::entity::concerns::*;
+use haat::domain::entity::{PaymentCall, Principal};
 use haat::domain::ids::{CartId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Order, OrderEvent, OrderStatus, OrderView, PaymentStatus, Phase};
@@ -540,7 +541,7 @@ pub fn key_of(tag: &str) -> u128 {
 type Cause = Box<dyn Fn(&Known, &Books) -> bool>;
 type Causes = Vec<(String, Cause)>;
 /// The events of a record, and the keys under which it keeps answers.
-type Recorded<E> = (Vec<<E as Entity>::Event>, Vec<u128>);
+type Recorded<E> = (Vec<<E as Decides>::Event>, Vec<u128>);
 /// An event, when it was recorded, and the keys in its record.
 type Happening<'a, E> = (&'a E, Timestamp, &'a [u128]);
 

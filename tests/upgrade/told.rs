@@ -1,6 +1,6 @@
 //! What is written down about a golden store when it is made: how everything in it stood, and how it is to end.
 
-use haat::actors::{Rebuilt, build_any};
+use haat::actors::build_any;
 use haat::domain::entity::Delta;
 use haat::domain::ids::EntityRef;
 use haat::limits;
@@ -114,12 +114,8 @@ pub async fn made_of_the_journal(
         .expect("the journal can be read");
     }
     let entities = histories.into_iter().map(|(entity, history)| {
-        let rebuilt = build_any(entity, &history).unwrap_or_else(|error| panic!("{entity}: {error}"));
-        let (version, delta) = match rebuilt {
-            Rebuilt::Cart(mut cart) => (cart.version, cart.delta()),
-            Rebuilt::Order(mut order) => (order.version, order.delta()),
-            Rebuilt::Vendor(mut vendor) => (vendor.version, vendor.delta()),
-        };
+        let mut rebuilt = build_any(entity, &history).unwrap_or_else(|error| panic!("{entity}: {error}"));
+        let (version, delta) = (rebuilt.version(), rebuilt.delta());
         (entity.to_string(), Seen { version, parts: parts(&delta) })
     });
     (entities.collect(), newest)

@@ -46,12 +46,16 @@ impl Facts {
             let broken = self.broken.iter().filter(|entity| entity.kind == kind).count();
             counted((made + broken) as u64, kind.name())
         };
-        let looked_at = format!(
-            "{}, {} and {}: made anew from their records, each in itself as it must be",
-            of(Kind::Cart, self.carts.len()),
-            of(Kind::Order, self.orders.len()),
-            of(Kind::Vendor, self.vendors.len()),
-        );
+        let [others @ .., last] = Kind::ALL.map(|kind| {
+            let made = match kind {
+                Kind::Cart => self.carts.len(),
+                Kind::Order => self.orders.len(),
+                Kind::Vendor => self.vendors.len(),
+            };
+            of(kind, made)
+        });
+        let looked_at =
+            format!("{} and {last}: made anew from their records, each in itself as it must be", others.join(", "));
         Finding::new("entities", looked_at, self.entities.clone())
     }
 }
@@ -236,7 +240,7 @@ impl Trades {
             VendorEvent::StockHeld { order, lines, .. } => {
                 self.0.entry(*order).or_default().holding = Some(lines.clone());
             }
-            VendorEvent::StockCommitted { order } => {
+            VendorEvent::StockCommitted { order } | VendorEvent::HoldCommitted { order } => {
                 let trade = self.0.entry(*order).or_default();
                 let lines = trade.holding.take().unwrap_or_default();
                 trade.sold.push(lines);
@@ -247,7 +251,8 @@ impl Trades {
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }
             | VendorEvent::SkuPriceChanged { .. }
-            | VendorEvent::StockAdjusted { .. } => {}
+            | VendorEvent::StockAdjusted { .. }
+            | VendorEvent::HoldsClosed { .. } => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::facts::{CartFacts, Facts, OrderFacts, Share, Trades, VendorFacts};
 use crate::actors::{Built, build};
 use crate::domain::cart::{Cart, CartStatus};
-use crate::domain::entity::Entity;
+use crate::domain::entity::{Decides, Entity};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::order::Order;
 use crate::domain::record::Record;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 
 /// What a record holds, typed.
-type RecordOf<E> = Record<<E as Entity>::Event, <E as Entity>::Reply>;
+type RecordOf<E> = Record<<E as Decides>::Event, <E as Decides>::Reply>;
 
 fn apply<E: Entity>(built: &mut Built<E>, record: &RecordOf<E>) -> Result<(), String> {
     let applied = panic::catch_unwind(AssertUnwindSafe(|| {

@@ -24,8 +24,8 @@ pub use types::*;
 
 use super::cart::{CartCommand, CartLine, SkuPrice};
 use super::entity::{
-    Delta, Effect, EffectKey, Entity, FOR_SOMEONE, Message, Part, PaymentCall, Principal, Publication, RestoreError,
-    Step, read_own, write_part,
+    Asks, Checks, Decides, Delta, Effect, EffectKey, FOR_SOMEONE, Keeps, Message, Part, PaymentCall, Principal,
+    Publication, RestoreError, Step, read_own, write_part,
 };
 use super::ids::{EntityId, Kind, OrderId, VendorId};
 use super::invariants::Breach;
@@ -34,6 +34,7 @@ use super::reject::Reject;
 use super::rows::Rows;
 use super::time::Timestamp;
 use super::vendor::{HeldLine, VendorCommand, WantedLine};
+use crate::limits;
 use serde::{Deserialize, Serialize};
 use state::{Body, SubOrder};
 use uuid::Uuid;
@@ -131,8 +132,9 @@ impl Order {
     }
 }
 
-impl Entity for Order {
+impl Decides for Order {
     const KIND: Kind = Kind::Order;
+    const UNKNOWN: Reject = Reject::OrderUnknown;
     type Id = OrderId;
     type Command = OrderCommand;
     type Event = OrderEvent;
@@ -384,7 +386,7 @@ impl Entity for Order {
                 let body = self.body.as_ref().filter(|body| matches!(body.phase, Phase::Settling | Phase::Settled))?;
                 return Some(Message::Cart { id: body.cart, command: self.close_cart(body) });
             }
-            (OrderCommand::HoldDue { vendor, until }, Ok(())) => (*vendor, *until),
+            (OrderCommand::HoldDue { vendor, until, .. }, Ok(())) => (*vendor, *until),
             (OrderCommand::StockHeld { vendor, .. }, Ok(())) => {
                 return self.give_back_stray_hold(*vendor);
             }
@@ -401,7 +403,7 @@ impl Entity for Order {
             Some(Phase::Settling | Phase::Settled) if self.hold_state(vendor) == Some(HoldState::Committed) => {
                 VendorCommand::Release { order, until }
             }
-            Some(Phase::Settling | Phase::Settled) => VendorCommand::Commit { order },
+            Some(Phase::Settling | Phase::Settled) => VendorCommand::Commit { order, strict: false },
             // The payment's outcome is not known: the answer comes when it is, as a commit or a release.
             Some(Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) => {
                 return None;
@@ -410,6 +412,47 @@ impl Entity for Order {
         Some(Message::Vendor { id: vendor, command })
     }
 
+    fn publications(&self, events: &[OrderEvent]) -> Vec<Publication> {
+        let Some(body) = &self.body else {
+            return Vec::new();
+        };
+        let mut published = Vec::new();
+        for event in events {
+            let (from, to) = match event {
+                OrderEvent::Placed { .. } => (None, OrderStatus::Placed),
+                OrderEvent::PaymentRequested => (Some(OrderStatus::Placed), OrderStatus::AwaitingPayment),
+                OrderEvent::Paid { .. } => (Some(OrderStatus::AwaitingPayment), OrderStatus::Paid),
+                OrderEvent::Ended { status } => {
+                    // What was asked for payment was shown as awaiting it.
+                    let was = match body.payment_status {
+                        PaymentStatus::None => OrderStatus::Placed,
+                        _ => OrderStatus::AwaitingPayment,
+                    };
+                    (Some(was), *status)
+                }
+                other => {
+                    published.extend(self.alarm(body, other));
+                    continue;
+                }
+            };
+            published.push(Publication::OrderStatus { from, to });
+        }
+        published
+    }
+
+    fn publications_of_recovery(&self, before: impl FnOnce() -> Option<Self>) -> Vec<Publication> {
+        // It is counted under the status that its rows show.
+        let Some(before) = before() else { return Vec::new() };
+        let (from, to) = (before.status(), self.status());
+        to.filter(|_| from != to).map(|to| Publication::OrderStatus { from, to }).into_iter().collect()
+    }
+
+    fn is_read(command: &OrderCommand) -> bool {
+        matches!(command, OrderCommand::Get { .. } | OrderCommand::GetTimeline { .. } | OrderCommand::Await { .. })
+    }
+}
+
+impl Asks for Order {
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
         let Some(body) = &self.body else {
             return Vec::new();
@@ -443,22 +486,6 @@ impl Entity for Order {
         let to_vendor = |command| Effect::Tell(Message::Vendor { id: vendor, command });
         let to_cart = |command| Effect::Tell(Message::Cart { id: body.cart, command });
         let order = self.id;
-        // A key may be older than the state: what is no longer wanted must not be asked again.
-        let wanted = match (key.step, body.phase) {
-            (Step::Reserve, Phase::Reserving) => body.hold(vendor) == Some(HoldState::Asked),
-            (Step::Commit, Phase::Settling) => body.hold(vendor) == Some(HoldState::Held),
-            (Step::Release, Phase::Releasing(_)) => {
-                matches!(body.hold(vendor), Some(HoldState::Held | HoldState::Asked))
-            }
-            (Step::Charge, Phase::Paying)
-            | (Step::Void, Phase::Voiding(_))
-            | (Step::Close, Phase::Settling)
-            | (Step::Reopen, Phase::Reopening(_)) => true,
-            _ => false,
-        };
-        if !wanted {
-            return None;
-        }
         Some(match key.step {
             Step::Reserve => to_vendor(VendorCommand::Reserve {
                 order,
@@ -471,7 +498,7 @@ impl Entity for Order {
                     .map(|line| WantedLine { sku: line.sku, quantity: line.quantity })
                     .collect(),
             }),
-            Step::Commit => to_vendor(VendorCommand::Commit { order }),
+            Step::Commit => to_vendor(VendorCommand::Commit { order, strict: false }),
             Step::Release => to_vendor(VendorCommand::Release { order, until: body.hold_until }),
             Step::Charge => Effect::Charge(self.call(body)),
             Step::Void => Effect::Void(self.call(body)),
@@ -498,43 +525,35 @@ impl Entity for Order {
     fn asks_again(command: &OrderCommand) -> bool {
         matches!(command, OrderCommand::Resolve { resolution, .. } if resolution.verb == ResolveAs::Retry)
     }
+}
 
-    fn publications(&self, events: &[OrderEvent]) -> Vec<Publication> {
-        let Some(body) = &self.body else {
-            return Vec::new();
-        };
-        let mut published = Vec::new();
-        for event in events {
-            let (from, to) = match event {
-                OrderEvent::Placed { .. } => (None, OrderStatus::Placed),
-                OrderEvent::PaymentRequested => (Some(OrderStatus::Placed), OrderStatus::AwaitingPayment),
-                OrderEvent::Paid { .. } => (Some(OrderStatus::AwaitingPayment), OrderStatus::Paid),
-                OrderEvent::Ended { status } => {
-                    // What was asked for payment was shown as awaiting it.
-                    let was = match body.payment_status {
-                        PaymentStatus::None => OrderStatus::Placed,
-                        _ => OrderStatus::AwaitingPayment,
-                    };
-                    (Some(was), *status)
-                }
-                other => {
-                    published.extend(self.alarm(body, other));
-                    continue;
-                }
-            };
-            published.push(Publication::OrderStatus { from, to });
-        }
-        published
-    }
+impl Keeps for Order {
+    const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_PURCHASE;
 
     fn has_ended(&self) -> bool {
         matches!(self.phase(), Some(Phase::Settled | Phase::Ended))
     }
 
-    fn is_read(command: &OrderCommand) -> bool {
-        matches!(command, OrderCommand::Get { .. } | OrderCommand::GetTimeline { .. } | OrderCommand::Await { .. })
+    fn delta(&mut self) -> Delta {
+        let rows = Rows { orders: self.row().into_iter().collect(), ..Rows::default() };
+        Delta { parts: vec![write_part(String::new(), self)], rows, whole: true }
     }
 
+    fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {
+        match parts.first() {
+            Some(part) => {
+                let mut order = read_own(part, id, |order: &Self| order.id)?;
+                // Snapshots of early versions: what is sold still waited for the cart to close.
+                order.body.iter_mut().for_each(Body::settle_when_done);
+                order.body.iter_mut().for_each(Body::recall_quarantine);
+                Ok(order)
+            }
+            None => Ok(Self::new(id)),
+        }
+    }
+}
+
+impl Checks for Order {
     fn summary(&self) -> serde_json::Value {
         self.body.as_ref().map_or(serde_json::Value::Null, |body| {
             serde_json::json!({
@@ -594,24 +613,6 @@ impl Entity for Order {
             return breach("an_ended_order_holds_nothing", format!("{:?}", body.sub_orders));
         }
         Ok(())
-    }
-
-    fn delta(&mut self) -> Delta {
-        let rows = Rows { orders: self.row().into_iter().collect(), ..Rows::default() };
-        Delta { parts: vec![write_part(String::new(), self)], rows, whole: true }
-    }
-
-    fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {
-        match parts.first() {
-            Some(part) => {
-                let mut order = read_own(part, id, |order: &Self| order.id)?;
-                // Snapshots of early versions: what is sold still waited for the cart to close.
-                order.body.iter_mut().for_each(Body::settle_when_done);
-                order.body.iter_mut().for_each(Body::recall_quarantine);
-                Ok(order)
-            }
-            None => Ok(Self::new(id)),
-        }
     }
 }
 

@@ -123,6 +123,9 @@ pub enum OrderCommand {
         vendor: VendorId,
         /// Until when it was to hold.
         until: Timestamp,
+        /// Whether it has committed it: then it asks whether the order is settled.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        committed: bool,
     },
     /// The gateway took the money.
     Charged {

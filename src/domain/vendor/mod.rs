@@ -3,7 +3,6 @@
 //! A hold lowers what is available at once and what is on hand when the order is paid. Only the order ends it, by commit or
 //! release; past its time the vendor asks the order. So stock can never be promised twice.
 
-mod asks;
 mod breaches;
 #[cfg(test)]
 mod tests;
@@ -12,9 +11,10 @@ mod types;
 pub use types::*;
 
 use super::entity::{
-    Delta, Effect, EffectKey, Entity, Message, Part, Principal, Publication, RestoreError, Step, WAKE_AT_START,
-    read_part, write_part,
+    Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError, Step,
+    WAKE_AT_START, read_part, write_part,
 };
+use super::hold::{Hold, HoldPart, Holds};
 use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::money::Currency;
@@ -24,13 +24,18 @@ use super::rows::{ProductRow, Rows, SkuRow, VendorRow};
 use super::text::code_key;
 use super::time::Timestamp;
 use crate::limits;
-use asks::Asks;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Stock that is set aside for an order.
+pub type StockHold = Hold<Vec<HeldLine>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     name: Option<String>,
+    /// What is sold to orders that are not settled, with the end of each hold's time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    committed: BTreeMap<OrderId, Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,22 +64,12 @@ impl Sku {
     }
 }
 
-/// Stock set aside for one order until a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// Until when; past it the vendor asks the order.
-    pub until: Timestamp,
-    /// What.
-    pub lines: Vec<HeldLine>,
-}
-
 /// The parts of a vendor's state that a snapshot keeps one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum PartKey {
     Product(ProductId),
     Sku(SkuId),
-    Hold(OrderId),
-    Released(OrderId),
+    Hold(HoldPart),
 }
 
 /// A vendor's state.
@@ -84,17 +79,11 @@ pub struct Vendor {
     head: Head,
     products: BTreeMap<ProductId, Product>,
     skus: HashMap<SkuId, Sku>,
-    holds: HashMap<OrderId, Hold>,
-    /// Releases that are remembered, so that a hold asked for earlier but arriving later is refused.
-    released: HashMap<OrderId, Timestamp>,
-    /// Whom it asks about its holds, and when.
-    asks: Asks,
-    /// Remembered releases by the moment at which they may be forgotten.
-    forget: BTreeSet<(Timestamp, OrderId)>,
+    holds: Holds<Vec<HeldLine>>,
     /// What the next delta gives, and whether no delta has given it yet: then it need not be deleted when it is gone.
     changed: BTreeMap<PartKey, bool>,
     /// Whether there was a delta. Before the first, what this state was made of may be on its way to the store.
-    delta: bool,
+    gave_delta: bool,
     /// Whether the next delta gives all rows.
     all_rows: bool,
     /// The codes of its SKUs, as they are compared. Made from them; a store of early versions may hold some twice.
@@ -106,14 +95,9 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// The hold of an order, if there is one.
-    pub fn hold(&self, order: OrderId) -> Option<&Hold> {
-        self.holds.get(&order)
-    }
-
-    /// All holds, in no order.
-    pub fn holds(&self) -> impl Iterator<Item = (OrderId, &Hold)> {
-        self.holds.iter().map(|(order, hold)| (*order, hold))
+    /// What it holds for orders.
+    pub fn holds(&self) -> &Holds<Vec<HeldLine>> {
+        &self.holds
     }
 
     /// A SKU as its row.
@@ -228,7 +212,8 @@ impl Vendor {
         lines: &[WantedLine],
         now: Timestamp,
     ) -> Result<Vec<VendorEvent>, Reject> {
-        if self.holds.contains_key(&order) {
+        // It holds already, or has sold what it held: this is the echo of an old request.
+        if self.holds.until(order).is_some() {
             return Ok(Vec::new());
         }
         if self.head.name.is_none() {
@@ -253,101 +238,14 @@ impl Vendor {
         if lines.iter().any(|line| self.suspended.contains(&line.sku)) {
             return Err(Reject::SkuSuspended);
         }
-        if self.released.contains_key(&order) || until <= now {
-            return Err(Reject::HoldClosed);
-        }
+        self.holds.may_open(order, until, now)?;
         if !short.is_empty() {
             return Err(Reject::OutOfStock { skus: short });
         }
         Ok(vec![VendorEvent::StockHeld { order, until, lines: held }])
     }
 
-    fn touch_sku(&mut self, id: SkuId, change: impl FnOnce(&mut Sku)) {
-        if let Some(sku) = self.skus.get_mut(&id) {
-            change(sku);
-            self.changed.entry(PartKey::Sku(id)).or_insert(false);
-        }
-    }
-
-    fn made(&mut self, key: PartKey) {
-        self.changed.entry(key).or_insert(self.delta);
-    }
-
-    /// What was made and ended since the last delta leaves nothing behind: in a rush, that is most of it.
-    fn ended(&mut self, key: PartKey) {
-        if self.changed.get(&key) == Some(&true) {
-            self.changed.remove(&key);
-        } else {
-            self.changed.insert(key, false);
-        }
-    }
-
-    fn end_hold(&mut self, order: OrderId) -> Option<Hold> {
-        let hold = self.holds.remove(&order)?;
-        self.asks.end(order, hold.until);
-        self.ended(PartKey::Hold(order));
-        Some(hold)
-    }
-
-    fn forget_releases(&mut self, at: Timestamp) {
-        while let Some((until, order)) = self.forget.first().copied().filter(|(until, _)| *until < at) {
-            self.forget.remove(&(until, order));
-            self.released.remove(&order);
-            self.ended(PartKey::Released(order));
-        }
-    }
-
-    fn part(&self, key: PartKey) -> Part {
-        fn optional<T: Serialize>(name: String, state: Option<&T>) -> Part {
-            match state {
-                Some(state) => write_part(name, state),
-                None => Part { name, state: None },
-            }
-        }
-        match key {
-            PartKey::Product(id) => optional(id.to_string(), self.products.get(&id)),
-            PartKey::Sku(id) => optional(id.to_string(), self.skus.get(&id)),
-            PartKey::Hold(id) => optional(format!("hold/{id}"), self.holds.get(&id)),
-            PartKey::Released(id) => optional(format!("released/{id}"), self.released.get(&id)),
-        }
-    }
-}
-
-fn check_price(price_minor: i64, index: Option<usize>) -> Result<(), Reject> {
-    if (1..=limits::PRICE_MINOR).contains(&price_minor) {
-        Ok(())
-    } else {
-        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index })
-    }
-}
-
-impl Entity for Vendor {
-    const KIND: Kind = Kind::Vendor;
-    type Id = VendorId;
-    type Command = VendorCommand;
-    type Event = VendorEvent;
-    type Reply = VendorReply;
-
-    fn new(id: VendorId) -> Self {
-        Self {
-            id,
-            head: Head { name: None },
-            products: BTreeMap::new(),
-            skus: HashMap::new(),
-            holds: HashMap::new(),
-            released: HashMap::new(),
-            asks: Asks::default(),
-            forget: BTreeSet::new(),
-            changed: BTreeMap::new(),
-            delta: false,
-            all_rows: false,
-            codes: HashSet::new(),
-            suspended: BTreeSet::new(),
-            check_allowance: 0,
-        }
-    }
-
-    fn decide(&self, command: &VendorCommand, now: Timestamp) -> Result<Vec<VendorEvent>, Reject> {
+    fn decide_command(&self, command: &VendorCommand, now: Timestamp) -> Result<Vec<VendorEvent>, Reject> {
         match command {
             VendorCommand::Create { name } => match &self.head.name {
                 None => Ok(vec![VendorEvent::VendorCreated { name: name.clone() }]),
@@ -381,22 +279,115 @@ impl Entity for Vendor {
             VendorCommand::Reserve { order, until, currency, lines } => {
                 self.decide_reserve(*order, *until, *currency, lines, now)
             }
-            VendorCommand::Commit { order } => Ok(match self.holds.get(order) {
-                Some(_) => vec![VendorEvent::StockCommitted { order: *order }],
-                None => Vec::new(),
-            }),
-            VendorCommand::Release { order, until } => {
-                let hold = self.holds.get(order);
-                // Past `until` a Reserve is refused anyway: then there is nothing to remember.
-                let remember = *until > now && !self.released.contains_key(order);
-                let skus = hold.iter().flat_map(|hold| &hold.lines).map(|line| line.sku).collect();
-                Ok(match hold.is_some() || remember {
-                    true => vec![VendorEvent::StockReleased { order: *order, until: *until, skus }],
-                    false => Vec::new(),
-                })
+            VendorCommand::Commit { order, strict } => {
+                let commits = self.holds.decide_commit(*order, *strict)?;
+                Ok(commits.then_some(VendorEvent::HoldCommitted { order: *order }).into_iter().collect())
             }
-            VendorCommand::Tick => Ok(Vec::new()),
+            VendorCommand::Release { order, until } => {
+                let lines = self.holds.open(*order).into_iter().flat_map(|hold| &hold.lines);
+                let skus = lines.map(|line| line.sku).collect();
+                let released = VendorEvent::StockReleased { order: *order, until: *until, skus };
+                Ok(self.holds.decide_release(*order, *until, now).then_some(released).into_iter().collect())
+            }
+            // Both are done by whoever heard them: what there is to record comes with them.
+            VendorCommand::Close { .. } | VendorCommand::Tick => Ok(Vec::new()),
         }
+    }
+
+    fn touch_sku(&mut self, id: SkuId, change: impl FnOnce(&mut Sku)) {
+        if let Some(sku) = self.skus.get_mut(&id) {
+            change(sku);
+            self.changed.entry(PartKey::Sku(id)).or_insert(false);
+        }
+    }
+
+    fn made(&mut self, key: PartKey) {
+        self.changed.entry(key).or_insert(self.gave_delta);
+    }
+
+    /// What was made and ended since the last delta leaves nothing behind: in a rush, that is most of it.
+    fn ended(&mut self, key: PartKey) {
+        if self.changed.get(&key) == Some(&true) {
+            self.changed.remove(&key);
+        } else {
+            self.changed.insert(key, false);
+        }
+    }
+
+    /// The pieces of a hold that was committed leave the house.
+    fn sell(&mut self, order: OrderId, hold: Option<StockHold>) {
+        let Some(hold) = hold else { return };
+        self.ended(PartKey::Hold(HoldPart::Open(order)));
+        for line in hold.lines {
+            self.touch_sku(line.sku, |sku| {
+                sku.held = sku.held.saturating_sub(line.quantity);
+                sku.on_hand = sku.on_hand.saturating_sub(line.quantity);
+            });
+        }
+    }
+
+    fn part(&self, key: PartKey) -> Part {
+        fn optional<T: Serialize>(name: String, state: Option<&T>) -> Part {
+            match state {
+                Some(state) => write_part(name, state),
+                None => Part { name, state: None },
+            }
+        }
+        match key {
+            PartKey::Product(id) => optional(id.to_string(), self.products.get(&id)),
+            PartKey::Sku(id) => optional(id.to_string(), self.skus.get(&id)),
+            PartKey::Hold(HoldPart::Open(order)) => optional(format!("hold/{order}"), self.holds.open(order)),
+            PartKey::Hold(HoldPart::Released(order)) => {
+                optional(format!("released/{order}"), self.holds.release(order))
+            }
+        }
+    }
+}
+
+fn check_price(price_minor: i64, index: Option<usize>) -> Result<(), Reject> {
+    if (1..=limits::PRICE_MINOR).contains(&price_minor) {
+        Ok(())
+    } else {
+        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index })
+    }
+}
+
+impl Decides for Vendor {
+    const KIND: Kind = Kind::Vendor;
+    const UNKNOWN: Reject = Reject::VendorUnknown;
+    type Id = VendorId;
+    type Command = VendorCommand;
+    type Event = VendorEvent;
+    type Reply = VendorReply;
+
+    fn new(id: VendorId) -> Self {
+        Self {
+            id,
+            head: Head { name: None, committed: BTreeMap::new() },
+            products: BTreeMap::new(),
+            skus: HashMap::new(),
+            holds: Holds::default(),
+            changed: BTreeMap::new(),
+            gave_delta: false,
+            all_rows: false,
+            codes: HashSet::new(),
+            suspended: BTreeSet::new(),
+            check_allowance: 0,
+        }
+    }
+
+    fn heard(&mut self, command: &VendorCommand, now: Timestamp) {
+        if let VendorCommand::Close { order } = command {
+            self.holds.hear_close(*order, now);
+        }
+    }
+
+    fn decide(&self, command: &VendorCommand, now: Timestamp) -> Result<Vec<VendorEvent>, Reject> {
+        let mut events = self.decide_command(command, now)?;
+        if let Some(orders) = self.holds.to_close(!events.is_empty(), now) {
+            events.push(VendorEvent::HoldsClosed { orders });
+        }
+        Ok(events)
     }
 
     fn apply(&mut self, event: &VendorEvent, at: Timestamp) {
@@ -433,31 +424,33 @@ impl Entity for Vendor {
                 for line in lines {
                     self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_add(line.quantity));
                 }
-                if let Some(before) = self.holds.insert(*order, Hold { until: *until, lines: lines.clone() }) {
-                    self.asks.end(*order, before.until);
-                }
-                self.asks.begin(*order, *until);
-                self.made(PartKey::Hold(*order));
+                self.holds.opened(*order, Hold { until: *until, lines: lines.clone() });
+                self.made(PartKey::Hold(HoldPart::Open(*order)));
             }
             VendorEvent::StockCommitted { order } => {
-                for line in self.end_hold(*order).into_iter().flat_map(|hold| hold.lines) {
-                    self.touch_sku(line.sku, |sku| {
-                        sku.held = sku.held.saturating_sub(line.quantity);
-                        sku.on_hand = sku.on_hand.saturating_sub(line.quantity);
-                    });
-                }
+                let hold = self.holds.has_ended(*order);
+                self.sell(*order, hold);
             }
+            VendorEvent::HoldCommitted { order } => {
+                let hold = self.holds.has_committed(*order);
+                self.sell(*order, hold);
+            }
+            VendorEvent::HoldsClosed { orders } => self.holds.closed(orders),
             VendorEvent::StockReleased { order, until, .. } => {
-                for line in self.end_hold(*order).into_iter().flat_map(|hold| hold.lines) {
-                    self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_sub(line.quantity));
+                if let Some(hold) = self.holds.has_ended(*order) {
+                    self.ended(PartKey::Hold(HoldPart::Open(*order)));
+                    for line in hold.lines {
+                        self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_sub(line.quantity));
+                    }
                 }
-                if *until > at && self.released.insert(*order, *until).is_none() {
-                    self.forget.insert((*until, *order));
-                    self.made(PartKey::Released(*order));
+                if self.holds.remember(*order, *until, at) {
+                    self.made(PartKey::Hold(HoldPart::Released(*order)));
                 }
             }
         }
-        self.forget_releases(at);
+        for order in self.holds.forget_releases(at) {
+            self.ended(PartKey::Hold(HoldPart::Released(order)));
+        }
     }
 
     fn reply(&self, command: &VendorCommand, _recorded: bool) -> Option<Result<VendorReply, Reject>> {
@@ -487,53 +480,20 @@ impl Entity for Vendor {
         let vendor = self.id;
         let (order, answer) = match (command, outcome) {
             (VendorCommand::Reserve { order, .. }, Ok(())) => {
-                let lines = self.holds.get(order).map(|hold| hold.lines.clone()).unwrap_or_default();
+                let lines = self.holds.open(*order)?.lines.clone();
                 (order, OrderCommand::StockHeld { vendor, lines })
             }
             (VendorCommand::Reserve { order, .. }, Err(reject)) => {
                 (order, OrderCommand::StockRefused { vendor, reason: reject.clone() })
             }
-            (VendorCommand::Commit { order }, Ok(())) => (order, OrderCommand::StockCommitted { vendor }),
+            (VendorCommand::Commit { order, .. }, Ok(())) => (order, OrderCommand::StockCommitted { vendor }),
             (VendorCommand::Release { order, .. }, Ok(())) => (order, OrderCommand::StockReleased { vendor }),
-            (VendorCommand::Commit { order } | VendorCommand::Release { order, .. }, Err(reject)) => {
+            (VendorCommand::Commit { order, .. } | VendorCommand::Release { order, .. }, Err(reject)) => {
                 (order, OrderCommand::StepFailed { vendor, reason: reject.clone() })
             }
             _ => return None,
         };
         Some(Message::Order { id: *order, command: answer })
-    }
-
-    fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
-        let until = |order: OrderId| self.holds.get(&order).map(|hold| (hold.until, order));
-        let mut past: Vec<_> = self.asks.past(now).filter_map(until).filter(|(until, _)| *until <= now).collect();
-        past.sort_unstable();
-        past.into_iter().map(|(_, order)| EffectKey::new(Step::AskHold, order)).collect()
-    }
-
-    fn outstanding_at_once(&self, _now: Timestamp) -> Vec<EffectKey> {
-        Vec::new()
-    }
-
-    fn next_ask(&self) -> Option<Timestamp> {
-        self.asks.next()
-    }
-
-    fn ask_due(&mut self, now: Timestamp) -> Vec<EffectKey> {
-        self.asks.take(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
-    }
-
-    fn effect(&self, key: EffectKey) -> Option<Effect> {
-        if key.step != Step::AskHold {
-            return None;
-        }
-        let order = OrderId::from_uuid(uuid::Uuid::from_u128(key.target));
-        let hold = self.holds.get(&order)?;
-        let command = OrderCommand::HoldDue { vendor: self.id, until: hold.until };
-        Some(Effect::Tell(Message::Order { id: order, command }))
-    }
-
-    fn timer(&self) -> Option<(Timestamp, VendorCommand)> {
-        self.asks.next().map(|at| (at, VendorCommand::Tick))
     }
 
     fn publications(&self, events: &[VendorEvent]) -> Vec<Publication> {
@@ -546,7 +506,10 @@ impl Entity for Vendor {
         let mut published = Vec::with_capacity(1);
         for event in events {
             match event {
-                VendorEvent::VendorCreated { .. } | VendorEvent::StockCommitted { .. } => {}
+                VendorEvent::VendorCreated { .. }
+                | VendorEvent::StockCommitted { .. }
+                | VendorEvent::HoldCommitted { .. }
+                | VendorEvent::HoldsClosed { .. } => {}
                 VendorEvent::ProductAdded { product } => {
                     published.extend(self.product_row(product.id).map(|row| Publication::Product(Box::new(row))));
                     published.extend(product.skus.iter().filter_map(|sku| listed(&sku.id)));
@@ -562,6 +525,11 @@ impl Entity for Vendor {
         published
     }
 
+    fn publications_of_recovery(&self, _before: impl FnOnce() -> Option<Self>) -> Vec<Publication> {
+        let products = self.product_rows().into_iter().map(|product| Publication::Product(Box::new(product)));
+        products.chain(self.sku_rows().into_iter().map(|sku| Publication::Sku(Box::new(sku)))).collect()
+    }
+
     fn creates(command: &VendorCommand) -> bool {
         matches!(command, VendorCommand::Create { .. } | VendorCommand::AddProduct { .. })
     }
@@ -569,14 +537,52 @@ impl Entity for Vendor {
     fn is_read(command: &VendorCommand) -> bool {
         matches!(command, VendorCommand::GetSku { .. })
     }
+}
+
+impl Asks for Vendor {
+    fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
+        self.holds.overdue(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
+    }
+
+    fn outstanding_at_once(&self, _now: Timestamp) -> Vec<EffectKey> {
+        Vec::new()
+    }
+
+    fn next_ask(&self) -> Option<Timestamp> {
+        self.holds.next_ask()
+    }
+
+    fn ask_due(&mut self, now: Timestamp) -> Vec<EffectKey> {
+        self.holds.take_asks(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
+    }
+
+    fn effect(&self, key: EffectKey) -> Option<Effect> {
+        if key.step != Step::AskHold {
+            return None;
+        }
+        let order = OrderId::from_uuid(uuid::Uuid::from_u128(key.target));
+        let (until, committed) = (self.holds.until(order)?, self.holds.is_committed(order));
+        let command = OrderCommand::HoldDue { vendor: self.id, until, committed };
+        Some(Effect::Tell(Message::Order { id: order, command }))
+    }
+
+    fn timer(&self) -> Option<(Timestamp, VendorCommand)> {
+        self.holds.next_ask().into_iter().chain(self.holds.close_at()).min().map(|at| (at, VendorCommand::Tick))
+    }
 
     fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
         if !self.suspended.is_empty() {
             return Some(WAKE_AT_START);
         }
         // What was asked about is past its time.
-        if self.asks.asked() == 0 { self.asks.next() } else { Some(now) }
+        if self.holds.asked() == 0 { self.holds.next_ask() } else { Some(now) }
     }
+}
+
+impl Keeps for Vendor {
+    const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_VENDOR;
+    const IS_LARGE: bool = true;
+    const GIVES_WAY: bool = false;
 
     fn stays(&self) -> bool {
         // What it was asked to give, it would have forgotten by its next change; and nobody else knows what is
@@ -584,56 +590,13 @@ impl Entity for Vendor {
         !self.holds.is_empty() || self.all_rows || !self.suspended.is_empty()
     }
 
-    fn summary(&self) -> serde_json::Value {
-        serde_json::json!({
-            "name": self.head.name,
-            "products": self.products.len(),
-            "skus": self.skus.len(),
-            "holds": self.holds.len(),
-            "remembered_releases": self.released.len(),
-            "suspended_skus": self.suspended.len(),
-            "oldest_hold_until_ms": self.holds.values().map(|hold| hold.until.as_millis()).min(),
-            "holds_asked_about": self.asks.asked(),
-        })
-    }
-
-    fn check(&self) -> Result<(), Breach> {
-        if let Some(breach) = self.breaches_of_skus().next() {
-            return Err(breach);
-        }
-        if self.asks.len() != self.holds.len() {
-            let detail = format!("{} holds, {} of them timed", self.holds.len(), self.asks.len());
-            return Err(Breach::new("holds_are_timed", self.id.entity(), detail));
-        }
-        Ok(())
-    }
-
-    fn suspend(&mut self) -> Vec<Breach> {
-        let breaches: Vec<Breach> = self.breaches_of_skus().collect();
-        self.suspended.extend(breaches.iter().filter_map(|breach| breach.sku));
-        breaches
-    }
-
-    fn check_online(&mut self) -> Result<(), Breach> {
-        // It goes through all SKUs and holds: a hundred thousand of them are checked every twentieth time.
-        self.check_allowance += limits::CHECKED_PER_CHECKPOINT;
-        if self.check_allowance < self.skus.len() + self.holds.len() {
-            return Ok(());
-        }
-        self.check_allowance = 0;
-        self.check()
-    }
-
-    fn stop(&mut self, breach: &Breach) -> bool {
-        breach.sku.is_some_and(|sku| self.skus.contains_key(&sku) && self.suspended.insert(sku))
-    }
-
     fn delta(&mut self) -> Delta {
         let changed = std::mem::take(&mut self.changed);
+        self.head.committed.clone_from(self.holds.committed());
         let mut parts = vec![write_part(String::new(), &self.head)];
         let mut rows = Rows { vendors: self.row().into_iter().collect(), ..Rows::default() };
         let whole = std::mem::take(&mut self.all_rows);
-        self.delta = true;
+        self.gave_delta = true;
         if whole {
             (rows.products, rows.skus) = (self.product_rows(), self.sku_rows());
         }
@@ -643,7 +606,7 @@ impl Entity for Vendor {
                 _ if whole => {}
                 PartKey::Product(id) => rows.products.extend(self.product_row(id)),
                 PartKey::Sku(id) => rows.skus.extend(self.sku_row(id)),
-                PartKey::Hold(_) | PartKey::Released(_) => {}
+                PartKey::Hold(_) => {}
             }
         }
         Delta { parts, rows, whole }
@@ -662,16 +625,13 @@ impl Entity for Vendor {
             };
             if part.name.is_empty() {
                 vendor.head = read_part(part)?;
+                vendor.holds.restore_committed(std::mem::take(&mut vendor.head.committed));
             } else if let Some(order) = part.name.strip_prefix("hold/") {
                 let order = order.parse().map_err(|_| unknown())?;
-                let hold: Hold = read_part(part)?;
-                vendor.asks.begin(order, hold.until);
-                vendor.holds.insert(order, hold);
+                vendor.holds.opened(order, read_part(part)?);
             } else if let Some(order) = part.name.strip_prefix("released/") {
                 let order = order.parse().map_err(|_| unknown())?;
-                let until = read_part(part)?;
-                vendor.forget.insert((until, order));
-                vendor.released.insert(order, until);
+                vendor.holds.restore_release(order, read_part(part)?);
             } else if let Ok(product) = part.name.parse::<ProductId>() {
                 vendor.products.insert(product, read_part(part)?);
             } else if let Ok(sku) = part.name.parse::<SkuId>() {
@@ -683,5 +643,53 @@ impl Entity for Vendor {
             }
         }
         Ok(vendor)
+    }
+}
+
+impl Checks for Vendor {
+    fn summary(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.head.name,
+            "products": self.products.len(),
+            "skus": self.skus.len(),
+            "holds": self.holds.all_open().count(),
+            "committed_holds": self.holds.committed().len(),
+            "remembered_releases": self.holds.remembered(),
+            "suspended_skus": self.suspended.len(),
+            "oldest_hold_until_ms": self.holds.first_until().map(Timestamp::as_millis),
+            "holds_asked_about": self.holds.asked(),
+        })
+    }
+
+    fn check(&self) -> Result<(), Breach> {
+        if let Some(breach) = self.breaches_of_skus().next() {
+            return Err(breach);
+        }
+        let (holds, timed) = self.holds.timed();
+        if holds != timed {
+            let detail = format!("{holds} holds, {timed} of them timed");
+            return Err(Breach::new("holds_are_timed", self.id.entity(), detail));
+        }
+        Ok(())
+    }
+
+    fn suspend_broken(&mut self) -> Vec<Breach> {
+        let breaches: Vec<Breach> = self.breaches_of_skus().collect();
+        self.suspended.extend(breaches.iter().filter_map(|breach| breach.sku));
+        breaches
+    }
+
+    fn check_online(&mut self) -> Result<(), Breach> {
+        // It goes through all SKUs and holds: a hundred thousand of them are checked every twentieth time.
+        self.check_allowance += limits::CHECKED_PER_CHECKPOINT;
+        if self.check_allowance < self.skus.len() + self.holds.timed().0 {
+            return Ok(());
+        }
+        self.check_allowance = 0;
+        self.check()
+    }
+
+    fn suspend(&mut self, breach: &Breach) -> bool {
+        breach.sku.is_some_and(|sku| self.skus.contains_key(&sku) && self.suspended.insert(sku))
     }
 }

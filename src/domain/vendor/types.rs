@@ -119,6 +119,14 @@ pub enum VendorCommand {
     Commit {
         /// The order.
         order: OrderId,
+        /// Whether it fails where nothing is held: an order of an early version may ask after its hold was forgotten.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        strict: bool,
+    },
+    /// The order is settled: what was sold to it need not be remembered any more.
+    Close {
+        /// The order.
+        order: OrderId,
     },
     /// The order has ended unpaid: what was held for it is free, and nothing may be held for it any more.
     Release {
@@ -170,10 +178,20 @@ pub enum VendorEvent {
         /// What, at today's price.
         lines: Vec<HeldLine>,
     },
-    /// What was held for an order was sold.
+    /// What was held for an order was sold, and forgotten. Written by early versions.
     StockCommitted {
         /// The order.
         order: OrderId,
+    },
+    /// What was held for an order was sold. The hold is remembered as committed until its order is settled.
+    HoldCommitted {
+        /// The order.
+        order: OrderId,
+    },
+    /// These orders are settled: what was sold to them is not remembered any more.
+    HoldsClosed {
+        /// The orders.
+        orders: Vec<OrderId>,
     },
     /// What was held for an order, if anything, is free again; a later hold for it is refused.
     StockReleased {

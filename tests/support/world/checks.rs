@@ -111,7 +111,7 @@ impl World {
 
     fn check_holds(&self) {
         for (vendor_id, vendor) in &self.vendors {
-            for (order, hold) in vendor.state.holds() {
+            for (order, hold) in vendor.state.holds().all_open() {
                 let row = self.orders.get(&order).and_then(|slot| slot.state.row());
                 let row = row.unwrap_or_else(|| panic!("{order} holds stock and was never placed"));
                 let share = row.sub_orders.iter().find(|sub| sub.vendor_id == *vendor_id).expect("a share");
@@ -153,7 +153,7 @@ impl World {
             }
         }
         // What nobody waits for any longer is held until its vendor asks, also for an order that counts as settled.
-        for (order, hold) in self.vendors.values().flat_map(|vendor| vendor.state.holds()) {
+        for (order, hold) in self.vendors.values().flat_map(|vendor| vendor.state.holds().all_open()) {
             if self.is_given_up(order) {
                 let settled = self.orders[&order].state.phase() == Some(Phase::Settled);
                 for line in &hold.lines {
