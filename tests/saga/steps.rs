@@ -26,13 +26,20 @@ fn a_checkout_goes_through_its_steps() {
         "priced",
         "payment_requested",
         "paid",
-        "stock_committed",
-        "stock_committed",
+        "settled",
     ];
     assert_eq!(of_order, expected);
+    // With nothing else to record, a vendor waits a second before it closes what is settled.
     for number in 0..2 {
         let of_vendor = world.history(vendor(number).entity());
-        assert_eq!(of_vendor[2..], ["stock_held", "stock_committed"]);
+        assert_eq!(of_vendor[2..], ["stock_held", "hold_committed"]);
+        assert!(world.vendors[&vendor(number)].state.holds().is_committed(order));
+    }
+    world.pass(limits::HOLD_CLOSE_MS);
+    for number in 0..2 {
+        let of_vendor = world.history(vendor(number).entity());
+        assert_eq!(of_vendor[2..], ["stock_held", "hold_committed", "holds_closed"]);
+        assert!(world.vendors[&vendor(number)].state.holds().is_empty());
     }
     let of_cart = world.history(cart(0).entity());
     assert_eq!(of_cart, ["cart_created", "line_set", "line_set", "checkout_started", "cart_checked_out"]);
@@ -66,7 +73,7 @@ fn an_early_snapshot_of_an_order_that_has_sold_all_is_settled() {
     let mut state: serde_json::Value = serde_json::from_slice(parts[0].state.as_deref().unwrap()).unwrap();
     state["body"]["phase"] = "settling".into();
     state["body"]["cart_closed"] = false.into();
-    for (hold, phase) in [("committed", Phase::Settled), ("held", Phase::Settling)] {
+    for (hold, phase) in [("committed", Phase::Settled), ("held", Phase::Confirming)] {
         state["body"]["sub_orders"][0]["hold"] = hold.into();
         parts[0].state = Some(serde_json::to_vec(&state).unwrap());
         assert_eq!(Order::restore(order, &parts).unwrap().phase(), Some(phase), "{hold}");
@@ -96,7 +103,7 @@ fn an_end_is_shown_only_when_the_holds_are_released_and_the_cart_is_open() {
     while world.deliver() {
         let ended = world.orders.get(&order).and_then(|slot| slot.state.status()).is_some_and(OrderStatus::is_end);
         let open = world.cart_view(0).status == CartStatus::Open;
-        let held = (0..2).any(|number| world.vendors[&vendor(number)].state.hold(order).is_some());
+        let held = (0..2).any(|number| world.vendors[&vendor(number)].state.holds().open(order).is_some());
         assert!(!ended || (open && !held));
         shown += usize::from(ended);
     }
