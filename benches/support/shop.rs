@@ -43,6 +43,7 @@ pub fn until() -> Timestamp {
 
 /// Decides a command that must be accepted and applies what it gives.
 pub fn run<E: Entity>(entity: &mut E, command: &E::Command, now: Timestamp) -> Vec<E::Event> {
+    entity.heard(command, now);
     let events = entity.decide(command, now).expect("the command is accepted");
     for event in &events {
         entity.apply(event, now);

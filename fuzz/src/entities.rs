@@ -48,6 +48,7 @@ fn examine<E: Entity>(entity: EntityRef, history: &History, mut built: Built<E>)
         // Those that were passed over may be anything.
         if let Ok(record) = serde_json::from_slice::<Record<E::Event, E::Reply>>(line) {
             built.entity.publications(&record.events);
+            built.entity.tells(&record.events);
         }
     }
     for now in [i64::MIN, 0, 1_700_000_000_000, i64::MAX].map(Timestamp::from_millis) {
@@ -57,6 +58,7 @@ fn examine<E: Entity>(entity: EntityRef, history: &History, mut built: Built<E>)
         }
     }
     if let Some((at, command)) = built.entity.timer() {
+        built.entity.heard(&command, at);
         let _ = built.entity.decide(&command, at);
     }
     (built.entity.has_ended(), built.entity.stays());

@@ -215,8 +215,9 @@ impl<E: Hosted> Shell<E> {
                 self.record(now, events, Vec::new());
                 Ok(())
             }
-            Ok((_, Err(reject))) => {
+            Ok((now, Err(reject))) => {
                 metrics.rejected.increment(1);
+                self.set_timer(now);
                 Err(reject)
             }
             Err(Panicked { poisoned, tainted }) => {
@@ -258,6 +259,7 @@ impl<E: Hosted> Shell<E> {
                 hook(entity_ref, command);
             }
             entity.prepare(command, &*node.catalog);
+            entity.heard(command, now);
             let events = entity.decide(command, now)?;
             for event in &events {
                 entity.apply(event, now);
@@ -320,11 +322,14 @@ impl<E: Hosted> Shell<E> {
             }
         }
         if events.is_empty() && kept.is_empty() {
+            // What was heard may have its time, though nothing is recorded.
+            self.set_timer(now);
             replies.into_iter().for_each(|(edge, answered)| self.give(edge, answered.outcome, answered.replayed));
             return;
         }
         built.version += 1;
         let publications = built.entity.publications(&events);
+        let tells = built.entity.tells(&events);
         let entity = self.id.entity();
         let record = Record { entity, version: built.version, at: now, events, answers: kept };
         let mut line = Vec::with_capacity(RECORD_BYTES);
@@ -337,6 +342,10 @@ impl<E: Hosted> Shell<E> {
         let append = Append { entity, version: record.version, record: line, on_durable };
         self.last_position = self.node.log_writer.append(append);
         self.send_effects(now, minted);
+        // Once, and never again: whoever misses it asks.
+        for message in tells {
+            self.node.tell(message, false);
+        }
         for (edge, answered) in inner {
             (edge.reply)(Ok(answered));
         }

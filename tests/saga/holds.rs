@@ -67,6 +67,7 @@ fn vendor_with_hold(order: OrderId, until: Timestamp) -> Vendor {
 }
 
 fn tell<E: Entity>(state: &mut E, command: &E::Command, now: Timestamp) -> Result<usize, Reject> {
+    state.heard(command, now);
     let events = state.decide(command, now)?;
     events.iter().for_each(|event| state.apply(event, now));
     state.check().unwrap();

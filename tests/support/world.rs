@@ -207,6 +207,7 @@ impl World {
     fn command<E: Stored>(&mut self, id: E::Id, command: &E::Command) -> Option<Result<E::Reply, Reject>> {
         let now = self.now;
         let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
+        slot.state.heard(command, now);
         let events = match slot.state.decide(command, now) {
             Ok(events) => events,
             Err(reject) => {
@@ -219,6 +220,7 @@ impl World {
             slot.state.apply(event, now);
             slot.state.check().unwrap_or_else(|breach| panic!("{breach} after {event:?}"));
         }
+        let tells = slot.state.tells(&events);
         if !events.is_empty() {
             slot.version += 1;
             let (version, published) = (slot.version, slot.state.publications(&events));
@@ -230,6 +232,7 @@ impl World {
             }
         }
         self.send_new_effects::<E>(id);
+        tells.into_iter().for_each(|message| self.tell(id.entity(), Some(message)));
         let slot = &E::slots(self)[&id];
         let (reply, answer) = (slot.state.reply(command, !events.is_empty()), slot.state.respond(command, Ok(())));
         self.tell(id.entity(), answer);
