@@ -44,7 +44,7 @@ fn vendors(criterion: &mut Criterion) {
             bench.iter(|| {
                 let order = next();
                 run(&mut vendor, &reserve(order, order % skus, until()), NOW);
-                run(&mut vendor, &VendorCommand::Commit { order: order_id(order) }, NOW)
+                run(&mut vendor, &VendorCommand::Commit { order: order_id(order), strict: true }, NOW)
             });
         });
         let mut now = NOW;
@@ -83,7 +83,7 @@ fn vendors(criterion: &mut Criterion) {
             bench.iter(|| {
                 let order = next();
                 run(&mut vendor, &reserve(order, order % skus, until()), NOW);
-                run(&mut vendor, &VendorCommand::Commit { order: order_id(order) }, NOW);
+                run(&mut vendor, &VendorCommand::Commit { order: order_id(order), strict: true }, NOW);
                 vendor.delta()
             });
         });

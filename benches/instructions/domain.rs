@@ -54,7 +54,7 @@ pub fn checked_out() -> Prepared {
 pub fn busy_vendor() -> Vendor {
     let mut vendor = vendor(SKUS, 2 * HOLDS);
     for number in 0..HOLDS {
-        run(&mut vendor, &VendorCommand::Commit { order: order_id(ORDERS + 2 * number) }, NOW);
+        run(&mut vendor, &VendorCommand::Commit { order: order_id(ORDERS + 2 * number), strict: true }, NOW);
     }
     vendor
 }
@@ -72,7 +72,7 @@ pub fn committed() -> Prepared {
     for command in reserves() {
         run(&mut vendor, &command, NOW);
     }
-    let commit = |number| VendorCommand::Commit { order: order_id(number) };
+    let commit = |number| VendorCommand::Commit { order: order_id(number), strict: true };
     all(vendor, numbers().map(commit).collect())
 }
 

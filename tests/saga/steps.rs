@@ -96,7 +96,7 @@ fn an_end_is_shown_only_when_the_holds_are_released_and_the_cart_is_open() {
     while world.deliver() {
         let ended = world.orders.get(&order).and_then(|slot| slot.state.status()).is_some_and(OrderStatus::is_end);
         let open = world.cart_view(0).status == CartStatus::Open;
-        let held = (0..2).any(|number| world.vendors[&vendor(number)].state.hold(order).is_some());
+        let held = (0..2).any(|number| world.vendors[&vendor(number)].state.holds().open(order).is_some());
         assert!(!ended || (open && !held));
         shown += usize::from(ended);
     }

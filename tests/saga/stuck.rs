@@ -317,7 +317,7 @@ fn a_vendor_that_nobody_waits_for_is_told_when_it_asks() {
         let (mut world, order, _) = stuck(place);
         world.resolve(order, resolution(ResolveAs::WriteOff, None)).unwrap();
         world.queue.clear();
-        let held = |world: &World| world.vendors[&vendor(0)].state.hold(order).is_some();
+        let held = |world: &World| world.vendors[&vendor(0)].state.holds().open(order).is_some();
         assert!(held(&world), "it holds still: nothing is free, and nothing is sold");
         world.pass(limits::HOLD_MS);
         world.resend();

@@ -388,7 +388,7 @@ impl Oracle {
             view.is_some_and(|view| !view.order.is_some_and(waits))
         };
         let unfinished = known.orders.iter().any(|(id, track)| !track.entity.has_ended() && !waits(*id));
-        let holds = known.vendors.values().any(|track| track.entity.holds().any(|(order, _)| !waits(order)));
+        let holds = known.vendors.values().any(|track| track.entity.holds().all_open().any(|(order, _)| !waits(order)));
         !unfinished && !holds && !known.carts.values().any(checking_out)
     }
 
@@ -449,7 +449,7 @@ impl Oracle {
         }
         // What is held for paid orders that wait for someone is neither sold nor free.
         let mut held: BTreeMap<SkuId, (i64, i64)> = BTreeMap::new();
-        for (order, hold) in known.vendors.values().flat_map(|track| track.entity.holds()) {
+        for (order, hold) in known.vendors.values().flat_map(|track| track.entity.holds().all_open()) {
             let paid = known.status(order).is_some_and(OrderStatus::is_paid);
             for line in &hold.lines {
                 let (all, of_paid) = held.entry(line.sku).or_default();
