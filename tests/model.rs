@@ -253,7 +253,7 @@ fn act(world: &mut World, what: Do, expected: Option<i64>) -> Option<Result<Orde
             return Some(world.check_out(number, token, expected).map(|(order, _)| order));
         }
         Do::Cancel(number) => {
-            if let Some(order) = world.carts[&cart(number)].state.order() {
+            if let Some(order) = world.carts[&cart(number)].entity.order() {
                 drop(world.cancel(number, order));
             }
         }
@@ -407,7 +407,7 @@ fn compare_states(world: &World, model: &Model) {
         assert_eq!((view.status, lines), (basket.status(), expected), "cart {number}");
     }
     // What was taken for an order that does not know yet is given back or becomes its payment: not counted here.
-    let paid = |order: &&OrderId| world.orders[order].state.status().is_some_and(OrderStatus::is_paid);
+    let paid = |order: &&OrderId| world.orders[order].entity.status().is_some_and(OrderStatus::is_paid);
     let taken: i64 = world.orders.keys().filter(paid).map(|order| world.gateway.net(*order)).sum();
     assert_eq!(taken, model.taken, "money taken for paid orders");
 }

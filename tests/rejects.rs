@@ -30,7 +30,7 @@ fn checked_out(token: &str) -> (World, OrderId) {
 }
 
 fn vendor_of(world: &World, number: usize) -> &Vendor {
-    &world.vendors[&vendor(number)].state
+    &world.vendors[&vendor(number)].entity
 }
 
 fn refusal<E: Entity>(state: &E, command: E::Command, now: Timestamp) -> Reject {
@@ -118,20 +118,20 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::CartUnknown => {
             let nobody = Cart::new(CartId::from_uuid(Uuid::from_u128(6)));
-            let known = &world.carts[&cart(0)].state;
+            let known = &world.carts[&cart(0)].entity;
             vec![
                 refusal(&nobody, CartCommand::Get { by: buyer(0) }, now),
                 refusal(&nobody, CartCommand::Get { by: Principal::Staff }, now),
                 refusal(known, CartCommand::Get { by: buyer(1) }, now),
                 refusal(known, check_out(buyer(1), None, Vec::new()), now),
                 refusal(known, remove_line(buyer(1), sku(0, 0)), now),
-                refusal(&checked_out(APPROVE).0.carts[&cart(0)].state, remove_line(buyer(1), sku(0, 0)), now),
+                refusal(&checked_out(APPROVE).0.carts[&cart(0)].entity, remove_line(buyer(1), sku(0, 0)), now),
             ]
         }
         Reject::OrderUnknown => {
             let (mut world, order) = checked_out(SILENT);
             world.settle();
-            let placed = &world.orders[&order].state;
+            let placed = &world.orders[&order].entity;
             let nobody = Order::new(OrderId::from_uuid(Uuid::from_u128(7)));
             vec![
                 refusal(&nobody, OrderCommand::Get { by: Principal::Staff }, now),
@@ -173,7 +173,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&shop, VendorCommand::Create { name: "Another".into() }, now),
                 // Before what is wrong with its price and its stock.
                 refusal(&shop, add_product(vec![new_sku(2, "A", 0, -1)]), now),
-                refusal(&world.carts[&cart(0)].state, create, now),
+                refusal(&world.carts[&cart(0)].entity, create, now),
             ]
         }
         // Given by the shell.
@@ -186,10 +186,10 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let (mut world, order) = checked_out(APPROVE);
             world.gateway.tells = Some(Money::new(1, Currency::BDT));
             world.settle();
-            let state = &world.orders[&order].state;
+            let state = &world.orders[&order].entity;
             let (mut paid, paid_order) = checked_out(APPROVE);
             paid.settle();
-            let settled = &paid.orders[&paid_order].state;
+            let settled = &paid.orders[&paid_order].entity;
             let mut given: Vec<Reject> =
                 ResolveAs::ALL.map(|verb| refusal(settled, resolve(verb, None), later)).to_vec();
             // Before the amount.
@@ -201,7 +201,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             world.gateway.tells = Some(Money::new(1, Currency::BDT));
             world.settle();
             let total = world.order_view(order).total;
-            let state = &world.orders[&order].state;
+            let state = &world.orders[&order].entity;
             let mut given = Vec::new();
             for (verb, right) in [(ResolveAs::Paid, total), (ResolveAs::Refunded, 1)] {
                 for wrong in [Money::new(right + 1, Currency::BDT), Money::new(right, yen()), Money::new(-right, yen())]
@@ -218,24 +218,24 @@ fn row(reject: &Reject) -> Vec<Reject> {
         Reject::PaymentUnsupported { .. } => vec![reject.clone()],
         Reject::CartCheckingOut => {
             let (world, _) = checked_out(APPROVE);
-            let state = &world.carts[&cart(0)].state;
+            let state = &world.carts[&cart(0)].entity;
             vec![refusal(state, set_line(0, yen()), now), refusal(state, remove_line(buyer(0), sku(0, 0)), now)]
         }
         Reject::CartCheckedOut => {
             let (mut world, _) = checked_out(APPROVE);
             world.settle();
-            let state = &world.carts[&cart(0)].state;
+            let state = &world.carts[&cart(0)].entity;
             vec![refusal(state, set_line(0, yen()), now), refusal(state, remove_line(buyer(0), sku(9, 9)), now)]
         }
         Reject::CartEmpty => {
-            let state = &world.carts[&cart(0)].state;
+            let state = &world.carts[&cart(0)].entity;
             let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 1, available: 0 }];
             vec![refusal(state, check_out(buyer(0), Some(Money::new(0, yen())), shortages), now)]
         }
         Reject::CurrencyMismatch { .. } => {
             let mut world = world;
             world.set_line(0, (0, 0), 1).unwrap();
-            let state = &world.carts[&cart(0)].state;
+            let state = &world.carts[&cart(0)].entity;
             let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 1, available: 0 }];
             vec![
                 refusal(state, set_line(0, yen()), now),
@@ -264,7 +264,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             vec![refusal(&state, set_line(1, Currency::BDT), now), refusal(&state, set_line(0, Currency::BDT), now)]
         }
         Reject::QuantityOutOfRange { .. } => {
-            let state = &world.carts[&cart(0)].state;
+            let state = &world.carts[&cart(0)].entity;
             [0, -1, limits::LINE_QUANTITY + 1, i64::MAX]
                 .map(|quantity| refusal(state, set_line(quantity, Currency::BDT), now))
                 .to_vec()
@@ -300,7 +300,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         Reject::TooMany { .. } => {
             // A cart of which every number of a checkout was used, though there is not enough in stock, too.
             let (world, order) = checked_out(APPROVE);
-            let mut last = world.carts[&cart(0)].state.clone();
+            let mut last = world.carts[&cart(0)].entity.clone();
             let details = Box::new(details(APPROVE, None));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, details }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
@@ -354,7 +354,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             while !world.orders.contains_key(&order) {
                 assert!(world.deliver());
             }
-            vec![refusal(&world.orders[&order].state, OrderCommand::CartReopened, now)]
+            vec![refusal(&world.orders[&order].entity, OrderCommand::CartReopened, now)]
         }
         Reject::OutOfStock { .. } => {
             let mut world = world;
@@ -365,7 +365,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let Reject::OutOfStock { skus } = &given else { panic!("{given:?}") };
             // All that is short is told, with the figures, and nothing else.
             assert_eq!(skus.iter().map(|short| short.requested).collect::<Vec<_>>(), [STOCK + 1, STOCK + 5]);
-            let of_cart = refusal(&world.carts[&cart(0)].state, check_out(buyer(0), None, shortages), now);
+            let of_cart = refusal(&world.carts[&cart(0)].entity, check_out(buyer(0), None, shortages), now);
             let (mut world, order) = checked_out(APPROVE);
             world.adjust((0, 0), 1 - STOCK).unwrap();
             vec![of_cart, given, told(world, order)]
@@ -393,15 +393,15 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let (mut expired, expired_order) = checked_out(SILENT);
             expired.settle();
             expired.pass(limits::PAYMENT_MS);
-            let voiding = refusal(&expired.orders[&expired_order].state, OrderCommand::Cancel { by: buyer(0) }, now);
+            let voiding = refusal(&expired.orders[&expired_order].entity, OrderCommand::Cancel { by: buyer(0) }, now);
             assert_eq!(voiding, Reject::OrderNotCancellable { status: OrderStatus::AwaitingPayment });
             expired.settle();
-            let ended = refusal(&expired.orders[&expired_order].state, OrderCommand::Cancel { by: buyer(0) }, now);
+            let ended = refusal(&expired.orders[&expired_order].entity, OrderCommand::Cancel { by: buyer(0) }, now);
             assert_eq!(ended, Reject::OrderNotCancellable { status: OrderStatus::Expired });
             vec![
                 voiding,
                 ended,
-                refusal(&paid.orders[&paid_order].state, OrderCommand::Cancel { by: Principal::Staff }, now),
+                refusal(&paid.orders[&paid_order].entity, OrderCommand::Cancel { by: Principal::Staff }, now),
             ]
         }
     }

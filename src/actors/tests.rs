@@ -6,15 +6,16 @@ use crate::actors::answers::hash_of;
 use crate::actors::envelope::{Envelope, Start};
 use crate::actors::node::NodeSettings;
 use crate::actors::registry::Hosted;
-use crate::actors::shop::{Ask, Failure};
+use crate::actors::shop::{Ask, Failure, Shop};
 use crate::actors::testing::{Answer, Bench, until};
 use crate::domain::cart::{Cart, CartCommand, CheckoutDetails};
-use crate::domain::entity::{Owner, Principal};
+use crate::domain::entity::{Message, Owner, Principal};
 use crate::domain::ids::{CartId, EntityId, OrderId, SkuId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::order::{Milestone, Order, OrderCommand};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::{Reject, Shortage};
+use crate::domain::vendor::VendorCommand;
 use crate::limits;
 use crate::ports::{Append, LogWriter};
 use std::sync::Arc;
@@ -191,6 +192,25 @@ async fn a_checkout_sets_aside_what_all_its_vendors_need() {
     assert!(matches!(ask().await, Err(Failure::Overloaded { .. })));
     drop(permit);
     assert_eq!(ask().await, Err(Failure::OutcomeUnknown));
+}
+
+/// What an entity has only heard is in no record; the moment that it waits for comes nevertheless.
+#[tokio::test(start_paused = true)]
+async fn what_was_heard_has_its_time_though_nothing_was_recorded() {
+    let run = async {
+        let town = silence::Town::new();
+        town.sells(1, "other", 1);
+        let vendor = VendorId::from_uuid(Uuid::from_u128(1));
+        let shop = Shop::on(town.node.clone());
+        let committed = async || shop.inspect(vendor.entity()).await.map(|view| view.state["committed_holds"].clone());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(committed().await, Ok(1.into()), "the order is paid");
+        let order = OrderId::for_attempt(CartId::from_uuid(Uuid::from_u128(1 << 32)), 1);
+        town.node.tell(Message::Vendor { id: vendor, command: VendorCommand::Close { order } }, false);
+        tokio::time::sleep(Duration::from_millis(limits::HOLD_CLOSE_MS as u64 + 100)).await;
+        assert_eq!(committed().await, Ok(0.into()), "its hold is closed");
+    };
+    tokio::task::LocalSet::new().run_until(run).await;
 }
 
 /// What cannot be read is not tried for ever: the entity is quarantined, and its mailbox goes on.

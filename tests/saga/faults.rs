@@ -123,13 +123,17 @@ fn the_deadline_counts_at_any_point_before_the_payment_is_known() {
                 let known = std::cell::Cell::new(false);
                 let run = interrupted(token, deliveries, |world, order| {
                     known.set(
-                        world.orders.get(&order).and_then(|slot| slot.state.status()).is_some_and(OrderStatus::is_paid),
+                        world
+                            .orders
+                            .get(&order)
+                            .and_then(|slot| slot.entity.status())
+                            .is_some_and(OrderStatus::is_paid),
                     );
                     world.pass(wait);
                 });
                 let case = format!("{token}: {wait} ms pass after {deliveries} messages");
                 // An order that is placed only now has its whole time before it.
-                let status = run.world.orders[&run.order].state.status();
+                let status = run.world.orders[&run.order].entity.status();
                 let fresh = deliveries == 0 && (status == Some(OrderStatus::Paid) || token == SLOW || token == SILENT);
                 match known.get() {
                     true => assert_paid(&case, &run.world, &run.before, run.order),
@@ -148,9 +152,9 @@ fn a_node_that_was_down_past_the_deadline_charges_nothing() {
     let (order, _) = world.check_out(0, APPROVE, None).unwrap();
     world.gateway.down = true;
     world.drain();
-    assert_eq!(world.orders[&order].state.phase(), Some(Phase::Paying));
+    assert_eq!(world.orders[&order].entity.phase(), Some(Phase::Paying));
     world.now = world.now.plus_millis(limits::PAYMENT_MS);
-    assert!(world.orders[&order].state.outstanding(world.now).is_empty(), "no charge past the deadline");
+    assert!(world.orders[&order].entity.outstanding(world.now).is_empty(), "no charge past the deadline");
     world.gateway.down = false;
     world.crash();
     world.settle();

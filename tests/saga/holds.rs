@@ -28,8 +28,8 @@ fn a_hold_outlives_its_payment() {
         for _ in 0..5 {
             world.pass(limits::HOLD_MS);
             world.settle();
-            assert_eq!(world.orders[&order].state.phase(), Some(Phase::Voiding(OrderStatus::Expired)));
-            let asks = world.vendors[&vendor(0)].state.outstanding(world.now);
+            assert_eq!(world.orders[&order].entity.phase(), Some(Phase::Voiding(OrderStatus::Expired)));
+            let asks = world.vendors[&vendor(0)].entity.outstanding(world.now);
             assert_eq!(asks, [EffectKey::new(Step::AskHold, order)], "the vendor asks, and waits");
             assert_eq!(world.sku_row((0, 0)).unwrap().held, LINES[0].1, "no release until the outcome is known");
         }
@@ -44,7 +44,7 @@ fn a_paid_order_answers_a_vendor_that_asks_with_the_commit() {
     let mut world = ready();
     let before = world.picture();
     let (order, _) = world.check_out(0, APPROVE, None).unwrap();
-    while world.orders.get(&order).and_then(|slot| slot.state.phase()) != Some(Phase::Confirming) {
+    while world.orders.get(&order).and_then(|slot| slot.entity.phase()) != Some(Phase::Confirming) {
         assert!(world.deliver());
     }
     // Both commits are lost, and nobody but the vendors asks.
@@ -59,7 +59,7 @@ fn a_paid_order_answers_a_vendor_that_asks_with_the_commit() {
 /// A vendor with one hold for an order that nobody ever placed.
 fn vendor_with_hold(order: OrderId, until: Timestamp) -> Vendor {
     let world = ready();
-    let mut state = world.vendors[&vendor(0)].state.clone();
+    let mut state = world.vendors[&vendor(0)].entity.clone();
     let lines = vec![WantedLine { sku: sku(0, 0), quantity: 4 }];
     tell(&mut state, &VendorCommand::Reserve { order, until, currency: Currency::BDT, lines }, world.now).unwrap();
     assert_eq!(state.sku_row(sku(0, 0)).unwrap().available(), STOCK - 4);
@@ -101,7 +101,7 @@ fn a_reserve_after_its_release_is_refused_for_as_long_as_it_could_come() {
     let lines = vec![WantedLine { sku: sku(0, 0), quantity: 4 }];
     let reserve = VendorCommand::Reserve { order, until, currency: Currency::BDT, lines };
     let release = VendorCommand::Release { order, until };
-    for mut state in [vendor_with_hold(order, until), ready().vendors[&vendor(0)].state.clone()] {
+    for mut state in [vendor_with_hold(order, until), ready().vendors[&vendor(0)].entity.clone()] {
         assert_eq!(tell(&mut state, &release, now), Ok(1));
         assert_eq!(tell(&mut state, &release, now), Ok(0), "a release is remembered once");
         for millis in [0, 999, 1_000, 1_001] {
@@ -118,7 +118,7 @@ fn a_reserve_after_its_release_is_refused_for_as_long_as_it_could_come() {
 }
 
 fn reserve_again(world: &mut crate::world::World, order: OrderId, number: usize) {
-    let until = world.orders[&order].state.view(haat::domain::entity::Principal::Staff).unwrap().placed_at;
+    let until = world.orders[&order].entity.view(haat::domain::entity::Principal::Staff).unwrap().placed_at;
     let lines = LINES.iter().filter(|((of, _), _)| *of == number);
     let lines = lines.map(|((of, own), quantity)| WantedLine { sku: sku(*of, *own), quantity: *quantity }).collect();
     let until = until.plus_millis(limits::HOLD_MS);
@@ -158,7 +158,7 @@ fn a_hold_made_after_its_refusal_is_given_back() {
         reserve_again(&mut world, order, 0);
         let before = world.picture();
         let is_held = |world: &crate::world::World| world.sku_row((0, 0)).unwrap().held == LINES[0].1;
-        while crash && !(is_held(&world) && world.orders[&order].state.phase() != Some(Phase::Gathering)) {
+        while crash && !(is_held(&world) && world.orders[&order].entity.phase() != Some(Phase::Gathering)) {
             assert!(world.deliver());
         }
         if crash {

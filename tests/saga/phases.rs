@@ -86,19 +86,19 @@ fn in_phase(phase: Phase) -> (OrderId, Order) {
     };
     let (order, _) = world.check_out(0, token, None).unwrap();
     loop {
-        let now = world.orders.get(&order).and_then(|slot| slot.state.phase());
+        let now = world.orders.get(&order).and_then(|slot| slot.entity.phase());
         match (phase, now) {
             (wanted, Some(now)) if wanted == now => break,
             (Phase::Voiding(_), Some(Phase::Paying)) => world.cancel(0, order).map(drop).unwrap(),
             (Phase::Stuck, Some(Phase::Confirming)) => {
-                let mut state = world.orders[&order].state.clone();
+                let mut state = world.orders[&order].entity.clone();
                 tell(&mut state, &command("step_failed"), world.now).unwrap();
                 return (order, state);
             }
             _ => assert!(world.deliver(), "{order} never comes to {phase:?}"),
         }
     }
-    (order, world.orders[&order].state.clone())
+    (order, world.orders[&order].entity.clone())
 }
 
 /// One turn.
@@ -184,7 +184,7 @@ fn placing(order: OrderId) -> Effect {
     let mut world = one_vendor();
     let (placed, _) = world.check_out(0, APPROVE, None).unwrap();
     assert_eq!(placed, order);
-    let state = &world.carts[&cart(0)].state;
+    let state = &world.carts[&cart(0)].entity;
     state.effect(EffectKey::new(Step::Place, order)).expect("the cart waits for its order")
 }
 
@@ -219,11 +219,11 @@ fn a_hold_that_is_due_is_told_what_becomes_of_it() {
 fn one_record_settles_an_order_of_two_vendors() {
     let mut world = ready();
     let (order, _) = world.check_out(0, APPROVE, None).unwrap();
-    while world.orders.get(&order).and_then(|slot| slot.state.phase()) != Some(Phase::Confirming) {
+    while world.orders.get(&order).and_then(|slot| slot.entity.phase()) != Some(Phase::Confirming) {
         assert!(world.deliver());
     }
     let now = world.now;
-    let mut state = world.orders[&order].state.clone();
+    let mut state = world.orders[&order].entity.clone();
     let commits = |state: &Order| {
         let keys = state.outstanding(now).into_iter().filter(|key| key.step == Step::Commit);
         keys.map(|key| key.target).collect::<Vec<_>>()

@@ -33,13 +33,13 @@ fn a_checkout_goes_through_its_steps() {
     for number in 0..2 {
         let of_vendor = world.history(vendor(number).entity());
         assert_eq!(of_vendor[2..], ["stock_held", "hold_committed"]);
-        assert!(world.vendors[&vendor(number)].state.holds().is_committed(order));
+        assert!(world.vendors[&vendor(number)].entity.holds().is_committed(order));
     }
     world.pass(limits::HOLD_CLOSE_MS);
     for number in 0..2 {
         let of_vendor = world.history(vendor(number).entity());
         assert_eq!(of_vendor[2..], ["stock_held", "hold_committed", "holds_closed"]);
-        assert!(world.vendors[&vendor(number)].state.holds().is_empty());
+        assert!(world.vendors[&vendor(number)].entity.holds().is_empty());
     }
     let of_cart = world.history(cart(0).entity());
     assert_eq!(of_cart, ["cart_created", "line_set", "line_set", "checkout_started", "cart_checked_out"]);
@@ -53,14 +53,14 @@ fn a_checkout_goes_through_its_steps() {
 fn a_cart_that_has_not_heard_of_its_end_asks_its_order_and_is_told() {
     let mut world = ready();
     let (order, _) = world.check_out(0, SLOW, None).unwrap();
-    let place = world.carts[&cart(0)].state.effect(EffectKey::new(Step::Place, order));
+    let place = world.carts[&cart(0)].entity.effect(EffectKey::new(Step::Place, order));
     let Some(Effect::Tell(Message::Order { command, .. })) = place else { panic!("{place:?}") };
     world.settle();
-    assert_eq!(world.orders[&order].state.respond(&command, Ok(())), None, "it is not paid");
+    assert_eq!(world.orders[&order].entity.respond(&command, Ok(())), None, "it is not paid");
     world.gateway.let_go(order);
     world.settle();
     let close = Message::Cart { id: cart(0), command: CartCommand::Close { order, prices: prices_shown(&world) } };
-    assert_eq!(world.orders[&order].state.respond(&command, Ok(())), Some(close));
+    assert_eq!(world.orders[&order].entity.respond(&command, Ok(())), Some(close));
 }
 
 /// Early versions waited for the cart's answer, which does not come any more.
@@ -69,7 +69,7 @@ fn an_early_snapshot_of_an_order_that_has_sold_all_is_settled() {
     let mut world = ready();
     let (order, _) = world.check_out(0, APPROVE, None).unwrap();
     world.settle();
-    let mut parts = world.orders[&order].state.clone().delta().parts;
+    let mut parts = world.orders[&order].entity.clone().delta().parts;
     let mut state: serde_json::Value = serde_json::from_slice(parts[0].state.as_deref().unwrap()).unwrap();
     state["body"]["phase"] = "settling".into();
     state["body"]["cart_closed"] = false.into();
@@ -101,9 +101,9 @@ fn an_end_is_shown_only_when_the_holds_are_released_and_the_cart_is_open() {
     let (order, _) = world.check_out(0, DECLINE, None).unwrap();
     let mut shown = 0;
     while world.deliver() {
-        let ended = world.orders.get(&order).and_then(|slot| slot.state.status()).is_some_and(OrderStatus::is_end);
+        let ended = world.orders.get(&order).and_then(|slot| slot.entity.status()).is_some_and(OrderStatus::is_end);
         let open = world.cart_view(0).status == CartStatus::Open;
-        let held = (0..2).any(|number| world.vendors[&vendor(number)].state.holds().open(order).is_some());
+        let held = (0..2).any(|number| world.vendors[&vendor(number)].entity.holds().open(order).is_some());
         assert!(!ended || (open && !held));
         shown += usize::from(ended);
     }
@@ -168,7 +168,7 @@ fn what_an_older_order_says_again_does_not_touch_the_newer_one() {
         }
         let close = CartCommand::Close { order: first, prices: Vec::new() };
         for command in [CartCommand::Reopen { order: first }, close] {
-            assert_eq!(world.carts[&cart(0)].state.decide(&command, world.now), Ok(Vec::new()));
+            assert_eq!(world.carts[&cart(0)].entity.decide(&command, world.now), Ok(Vec::new()));
         }
         world.settle();
         assert_paid("the newer order", &world, &before, second);
@@ -225,7 +225,7 @@ fn a_bought_cart_shows_what_was_charged() {
 fn what_early_versions_recorded_moves_prices_as_it_did() {
     let mut world = ready();
     let prices = vec![SkuPrice { sku: sku(0, 0), unit_price: 77 }];
-    let mut state = world.carts[&cart(0)].state.clone();
+    let mut state = world.carts[&cart(0)].entity.clone();
     for event in [
         CartEvent::Repriced { prices: prices.clone() },
         CartEvent::CartReopened { order: OrderId::for_attempt(cart(0), 1), prices },

@@ -42,7 +42,7 @@ fn at(token: &str, cancelled: bool, is: impl Fn(Phase) -> bool) -> (World, Order
         world.settle();
         world.cancel(0, order).unwrap();
     }
-    let phase = |world: &World| world.orders.get(&order).and_then(|slot| slot.state.phase());
+    let phase = |world: &World| world.orders.get(&order).and_then(|slot| slot.entity.phase());
     while !phase(&world).is_some_and(&is) {
         assert!(world.deliver(), "{token}: never there, but {:?}", phase(&world));
     }
@@ -52,7 +52,7 @@ fn at(token: &str, cancelled: bool, is: impl Fn(Phase) -> bool) -> (World, Order
 /// An order in each phase.
 fn phases() -> Vec<Order> {
     let mut all = Vec::new();
-    let mut take = |(world, order): (World, OrderId)| all.push(world.orders[&order].state.clone());
+    let mut take = |(world, order): (World, OrderId)| all.push(world.orders[&order].entity.clone());
     take(at(APPROVE, false, |phase| phase == Phase::Gathering));
     take(at(APPROVE, false, |phase| phase == Phase::Paying));
     take(at(SLOW, true, |phase| matches!(phase, Phase::Voiding(_))));
@@ -269,7 +269,7 @@ fn every_way_out_of_every_place_is_the_one_of_the_table() {
                 continue;
             };
             assert!(answer.is_ok(), "{case}: {answer:?}");
-            assert_eq!(world.orders[&order].state.phase(), Some(phase), "{case}");
+            assert_eq!(world.orders[&order].entity.phase(), Some(phase), "{case}");
             assert_eq!(world.history(order.entity())[records], "resolved", "{case}");
             // Heard again it changes nothing more, unless the order is at the same place again.
             let again = world.resolve(order, said);
@@ -287,7 +287,7 @@ fn every_way_out_of_every_place_is_the_one_of_the_table() {
 }
 
 fn assert_end(case: &str, world: &mut World, order: OrderId, before: &Picture, verb: ResolveAs) {
-    let state = &world.orders[&order].state;
+    let state = &world.orders[&order].entity;
     assert!(state.has_ended(), "{case}: {:?}", state.phase());
     let row = state.row().unwrap();
     assert_eq!(row.total_due, 0, "{case}");
@@ -311,7 +311,7 @@ fn assert_end(case: &str, world: &mut World, order: OrderId, before: &Picture, v
         let sku = world.sku_row((of, number)).unwrap();
         assert_eq!((sku.held, sku.sold()), (0, if paid { quantity } else { 0 }), "{case}");
     }
-    let left = world.orders[&order].state.legs().any(|leg| leg.state == LegState::Unanswered);
+    let left = world.orders[&order].entity.legs().any(|leg| leg.state == LegState::Unanswered);
     assert!(!left, "{case}: the vendor's late answer is heard");
 }
 
@@ -321,7 +321,7 @@ fn a_vendor_that_nobody_waits_for_is_told_when_it_asks() {
         let (mut world, order, _) = stuck(place);
         world.resolve(order, resolution(ResolveAs::WriteOff, None)).unwrap();
         world.queue.clear();
-        let held = |world: &World| world.vendors[&vendor(0)].state.holds().open(order).is_some();
+        let held = |world: &World| world.vendors[&vendor(0)].entity.holds().open(order).is_some();
         assert!(held(&world), "it holds still: nothing is free, and nothing is sold");
         world.pass(limits::HOLD_MS);
         world.resend();
@@ -354,7 +354,7 @@ fn only_the_staff_resolves_and_only_the_staff_is_told_who_did() {
         let resolution = Box::new(resolution(ResolveAs::Voided, None));
         let answer = world.ask::<Order>(order, OrderCommand::Resolve { by, resolution });
         assert_eq!(answer, Some(Err(Reject::OrderUnknown)), "{by:?}");
-        assert_eq!(world.orders[&order].state.view(by).and_then(|view| view.waits), None);
+        assert_eq!(world.orders[&order].entity.view(by).and_then(|view| view.waits), None);
     }
     world.resolve(order, resolution(ResolveAs::Refunded, Some(bdt(TOTAL)))).unwrap();
     world.settle();
@@ -380,13 +380,13 @@ fn what_was_given_back_is_told_in_the_providers_words() {
         world.gateway.tells = Some(told);
         world.settle();
         assert_eq!(world.alarms, [(order, "amount_differs")], "{told}");
-        let state = &world.orders[&order].state;
+        let state = &world.orders[&order].entity;
         assert_eq!(state.told(), Some(told));
         let wrong = world.resolve(order, resolution(ResolveAs::Refunded, Some(bdt(TOTAL))));
         assert_eq!(wrong, Err(Reject::AmountDiffers { expected: told }));
         world.resolve(order, resolution(ResolveAs::Refunded, Some(told))).unwrap();
         world.settle();
-        let row = world.orders[&order].state.row().unwrap();
+        let row = world.orders[&order].entity.row().unwrap();
         let counts = told.currency == Currency::BDT && told.minor >= 0 && told.minor < i64::MAX;
         let amount = if counts { told.minor } else { 0 };
         assert_eq!((row.paid, row.refunded, row.total_due), (amount, amount, 0), "{told}");
@@ -406,7 +406,7 @@ fn what_was_given_back_is_told_in_the_providers_words() {
 fn a_retry_past_the_deadline_voids() {
     let (mut world, order, before) = stuck(Place::Took);
     world.pass(limits::PAYMENT_MS);
-    assert_eq!(world.orders[&order].state.phase(), Some(Phase::Stuck), "no time leads out of it");
+    assert_eq!(world.orders[&order].entity.phase(), Some(Phase::Stuck), "no time leads out of it");
     world.gateway.tells = None;
     world.resolve(order, resolution(ResolveAs::Retry, None)).unwrap();
     world.settle();
@@ -419,7 +419,7 @@ fn one_order_has_so_many_resolutions_and_no_more() {
     for number in 0..limits::RESOLUTIONS {
         world.resolve(order, resolution(ResolveAs::Retry, None)).unwrap_or_else(|reject| panic!("{number}: {reject}"));
         world.settle();
-        assert_eq!(world.orders[&order].state.phase(), Some(Phase::Stuck), "it is refused again");
+        assert_eq!(world.orders[&order].entity.phase(), Some(Phase::Stuck), "it is refused again");
     }
     let more = world.resolve(order, resolution(ResolveAs::Voided, None));
     assert!(matches!(more, Err(Reject::TooMany { .. })), "{more:?}");
@@ -451,7 +451,7 @@ fn an_early_snapshot_of_a_quarantined_order_can_be_resolved() {
         }
         let command = OrderCommand::StepFailed { vendor: vendor(0), reason: Reject::CommandPoisoned };
         world.ask::<Order>(order, command);
-        let state = world.orders[&order].state.clone();
+        let state = world.orders[&order].entity.clone();
         let mut parts = state.clone().delta().parts;
         let mut json: serde_json::Value = serde_json::from_slice(parts[0].state.as_deref().unwrap()).unwrap();
         assert!(json["body"].as_object_mut().unwrap().remove("stuck").is_some());
@@ -459,7 +459,7 @@ fn an_early_snapshot_of_a_quarantined_order_can_be_resolved() {
         assert_eq!(Order::restore(order, &parts).unwrap(), state);
         world.resolve(order, resolution(ResolveAs::Retry, None)).unwrap();
         world.settle();
-        assert!(world.orders[&order].state.has_ended());
+        assert!(world.orders[&order].entity.has_ended());
     }
     let _ = cart(0);
 }

@@ -86,7 +86,7 @@ pub struct Faults {
 #[derive(Debug)]
 pub struct Slot<E> {
     /// The state machine.
-    pub state: E,
+    pub entity: E,
     /// How many records it has.
     pub version: u64,
     sent: BTreeSet<EffectKey>,
@@ -197,9 +197,9 @@ impl World {
         self.availability.blind = self.availability_blind;
         let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
         // The availability is lent out of the world, because preparing needs both.
-        let state = std::mem::replace(&mut slot.state, E::new(id));
+        let state = std::mem::replace(&mut slot.entity, E::new(id));
         state.prepare(&mut command, &self.availability);
-        E::slots(self).get_mut(&id).expect("the slot was just made").state = state;
+        E::slots(self).get_mut(&id).expect("the slot was just made").entity = state;
         self.command::<E>(id, &command)
     }
 
@@ -207,34 +207,34 @@ impl World {
     fn command<E: Stored>(&mut self, id: E::Id, command: &E::Command) -> Option<Result<E::Reply, Reject>> {
         let now = self.now;
         let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
-        slot.state.heard(command, now);
-        let events = match slot.state.decide(command, now) {
+        slot.entity.heard(command, now);
+        let events = match slot.entity.decide(command, now) {
             Ok(events) => events,
             Err(reject) => {
-                let answer = slot.state.respond(command, Err(&reject));
+                let answer = slot.entity.respond(command, Err(&reject));
                 self.tell(id.entity(), answer);
                 return Some(Err(reject));
             }
         };
         for event in &events {
-            slot.state.apply(event, now);
-            slot.state.check().unwrap_or_else(|breach| panic!("{breach} after {event:?}"));
+            slot.entity.apply(event, now);
+            slot.entity.check().unwrap_or_else(|breach| panic!("{breach} after {event:?}"));
         }
-        let tells = slot.state.tells(&events);
+        let tells = slot.entity.tells(&events);
         if !events.is_empty() {
             slot.version += 1;
-            let (version, published) = (slot.version, slot.state.publications(&events));
+            let (version, published) = (slot.version, slot.entity.publications(&events));
             self.record::<E>(id, version, &events);
             self.publish(&published);
             if self.crash_when_due(id.entity()) {
                 // The record stands: the client repeats its request and gets the answer that was kept with it.
-                return E::slots(self)[&id].state.reply(command, true);
+                return E::slots(self)[&id].entity.reply(command, true);
             }
         }
         self.send_new_effects::<E>(id);
         tells.into_iter().for_each(|message| self.tell(id.entity(), Some(message)));
         let slot = &E::slots(self)[&id];
-        let (reply, answer) = (slot.state.reply(command, !events.is_empty()), slot.state.respond(command, Ok(())));
+        let (reply, answer) = (slot.entity.reply(command, !events.is_empty()), slot.entity.respond(command, Ok(())));
         self.tell(id.entity(), answer);
         self.check_always();
         reply
@@ -280,13 +280,13 @@ impl World {
     fn send_new_effects<E: Stored>(&mut self, id: E::Id) {
         let now = self.now;
         let slot = E::slots(self).get_mut(&id).expect("only known entities have effects");
-        let outstanding: BTreeSet<EffectKey> = slot.state.outstanding(now).into_iter().collect();
+        let outstanding: BTreeSet<EffectKey> = slot.entity.outstanding(now).into_iter().collect();
         // In the entity's own order, and only what was not asked before.
         let new: Vec<EffectKey> =
-            slot.state.outstanding(now).into_iter().filter(|key| !slot.sent.contains(key)).collect();
+            slot.entity.outstanding(now).into_iter().filter(|key| !slot.sent.contains(key)).collect();
         slot.sent = outstanding;
         for key in new {
-            let effect = E::slots(self)[&id].state.effect(key).expect("an outstanding key has an effect");
+            let effect = E::slots(self)[&id].entity.effect(key).expect("an outstanding key has an effect");
             let from = Peer::Entity(id.entity());
             let (to, parcel) = match effect {
                 Effect::Tell(message) => (Peer::Entity(message.to()), Parcel::Tell(message)),
@@ -397,9 +397,9 @@ impl World {
     /// Whether an entity waits for something.
     pub fn anything_outstanding(&self) -> bool {
         let now = self.now;
-        self.carts.values().any(|slot| !slot.state.outstanding(now).is_empty())
-            || self.orders.values().any(|slot| !slot.state.outstanding(now).is_empty())
-            || self.vendors.values().any(|slot| !slot.state.outstanding(now).is_empty())
+        self.carts.values().any(|slot| !slot.entity.outstanding(now).is_empty())
+            || self.orders.values().any(|slot| !slot.entity.outstanding(now).is_empty())
+            || self.vendors.values().any(|slot| !slot.entity.outstanding(now).is_empty())
     }
 
     /// Time passes at once, whatever is under way; timers that are due by then fire.
@@ -411,7 +411,7 @@ impl World {
     fn fire_timers(&mut self) {
         fn of_kind<E: Stored>(world: &mut World) {
             let now = world.now;
-            let timer = |slot: &Slot<E>| slot.state.timer().filter(|(at, _)| *at <= now);
+            let timer = |slot: &Slot<E>| slot.entity.timer().filter(|(at, _)| *at <= now);
             let due: Vec<(E::Id, E::Command)> =
                 E::slots(world).iter().filter_map(|(id, slot)| Some((*id, timer(slot)?.1))).collect();
             for (id, command) in due {
@@ -449,6 +449,6 @@ impl World {
 
 impl<E: Entity> Slot<E> {
     fn new(id: E::Id) -> Self {
-        Self { state: E::new(id), version: 0, sent: BTreeSet::new() }
+        Self { entity: E::new(id), version: 0, sent: BTreeSet::new() }
     }
 }

@@ -163,8 +163,8 @@ impl Counts {
 }
 
 /// A node on the runtime's own thread, so that paused time is its time too.
-struct Town {
-    node: Arc<Node>,
+pub(super) struct Town {
+    pub(super) node: Arc<Node>,
     counts: Arc<Counts>,
     silent: Arc<Provider>,
 }
@@ -184,7 +184,7 @@ fn sku() -> SkuId {
 }
 
 impl Town {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let world = Arc::new(World::default());
         let (counts, silent): (Arc<Counts>, _) = (Arc::default(), Provider::new("silent"));
         let node = Node::new(NodeParts {
@@ -212,7 +212,7 @@ impl Town {
     }
 
     /// A vendor that holds stock for so many orders whose payment has just been asked for by this method.
-    fn sells(&self, number: u128, method: &str, orders: u128) {
+    pub(super) fn sells(&self, number: u128, method: &str, orders: u128) {
         let now = self.node.clock.now();
         let mut vendor = Vendor::new(VendorId::from_uuid(Uuid::from_u128(number)));
         give(&mut vendor, &VendorCommand::Create { name: "A shop".into() }, now);
@@ -293,6 +293,7 @@ fn details(method: &str) -> CheckoutDetails {
 
 /// As an actor decides and applies, without the checks of debug builds, which go through all holds.
 fn give<E: Entity>(entity: &mut E, command: &E::Command, now: Timestamp) {
+    entity.heard(command, now);
     let events = entity.decide(command, now).unwrap_or_else(|reject| panic!("{reject} at {command:?}"));
     events.iter().for_each(|event| entity.apply(event, now));
 }

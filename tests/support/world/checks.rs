@@ -19,12 +19,12 @@ fn add(pieces: &mut Pieces, row: &OrderRow) {
 
 impl World {
     fn order_rows(&self) -> impl Iterator<Item = (OrderId, Phase, OrderRow)> {
-        self.orders.iter().filter_map(|(id, slot)| Some((*id, slot.state.phase()?, slot.state.row()?)))
+        self.orders.iter().filter_map(|(id, slot)| Some((*id, slot.entity.phase()?, slot.entity.row()?)))
     }
 
     /// Whether nobody waits any longer for an answer of one of its vendors.
     fn is_given_up(&self, order: OrderId) -> bool {
-        let state = self.orders.get(&order).map(|slot| &slot.state);
+        let state = self.orders.get(&order).map(|slot| &slot.entity);
         state.is_some_and(|state| state.legs().any(|leg| leg.state == LegState::Unanswered))
     }
 
@@ -41,7 +41,7 @@ impl World {
             if phase == Phase::Settled && !self.is_given_up(id) {
                 add(&mut settled, &row);
             }
-            let cart = &self.carts[&row.cart_id].state;
+            let cart = &self.carts[&row.cart_id].entity;
             let own = cart.order() == Some(id);
             let cart_status = cart.view().map(|view| view.status);
             match phase {
@@ -60,14 +60,14 @@ impl World {
         assert_eq!(counted, statuses.iter().collect(), "orders by status, as published and as they are");
 
         for (cart, slot) in &self.carts {
-            if slot.state.view().is_some_and(|view| view.status == CartStatus::CheckedOut) {
-                let order = slot.state.order().expect("a cart that is checked out has an order");
-                let status = self.orders[&order].state.status();
+            if slot.entity.view().is_some_and(|view| view.status == CartStatus::CheckedOut) {
+                let order = slot.entity.order().expect("a cart that is checked out has an order");
+                let status = self.orders[&order].entity.status();
                 assert!(status.is_some_and(OrderStatus::is_paid), "{cart} is closed for {status:?}");
             }
         }
         for vendor in self.vendors.values() {
-            for sku in vendor.state.sku_rows() {
+            for sku in vendor.entity.sku_rows() {
                 let of = |pieces: &Pieces| pieces.get(&sku.id).copied().unwrap_or(0);
                 let received = self.received.get(&sku.id).copied().unwrap_or(0);
                 assert_eq!(sku.received, received, "{}: received", sku.id);
@@ -85,7 +85,7 @@ impl World {
     }
 
     fn check_money(&self, id: OrderId, phase: Phase, row: &OrderRow) {
-        if self.orders[&id].state.is_settled_by_hand() {
+        if self.orders[&id].entity.is_settled_by_hand() {
             // What the provider's books say is a part of it.
             assert!(row.refunded <= row.paid && row.total_due >= 0, "{id}: {row:?}");
             return;
@@ -111,8 +111,8 @@ impl World {
 
     fn check_holds(&self) {
         for (vendor_id, vendor) in &self.vendors {
-            for (order, hold) in vendor.state.holds().all_open() {
-                let row = self.orders.get(&order).and_then(|slot| slot.state.row());
+            for (order, hold) in vendor.entity.holds().all_open() {
+                let row = self.orders.get(&order).and_then(|slot| slot.entity.row());
                 let row = row.unwrap_or_else(|| panic!("{order} holds stock and was never placed"));
                 let share = row.sub_orders.iter().find(|sub| sub.vendor_id == *vendor_id).expect("a share");
                 let wanted = row.lines.iter().filter(|line| line.vendor_id == *vendor_id);
@@ -139,7 +139,7 @@ impl World {
         for (id, phase, row) in self.order_rows() {
             match phase {
                 Phase::Settled => {
-                    let cart = self.carts[&row.cart_id].state.view();
+                    let cart = self.carts[&row.cart_id].entity.view();
                     assert!(
                         cart.is_some_and(|cart| cart.status == CartStatus::CheckedOut),
                         "{id}: its cart is not closed"
@@ -153,9 +153,9 @@ impl World {
             }
         }
         // What nobody waits for any longer is held until its vendor asks, also for an order that counts as settled.
-        for (order, hold) in self.vendors.values().flat_map(|vendor| vendor.state.holds().all_open()) {
+        for (order, hold) in self.vendors.values().flat_map(|vendor| vendor.entity.holds().all_open()) {
             if self.is_given_up(order) {
-                let settled = self.orders[&order].state.phase() == Some(Phase::Settled);
+                let settled = self.orders[&order].entity.phase() == Some(Phase::Settled);
                 for line in &hold.lines {
                     *held.entry(line.sku).or_default() += line.quantity;
                     *sold.entry(line.sku).or_default() -= if settled { line.quantity } else { 0 };
@@ -163,14 +163,14 @@ impl World {
             }
         }
         for slot in self.vendors.values() {
-            for sku in slot.state.sku_rows() {
+            for sku in slot.entity.sku_rows() {
                 let of = |pieces: &Pieces| pieces.get(&sku.id).copied().unwrap_or(0);
                 assert_eq!((sku.sold(), sku.held), (of(&sold), of(&held)), "{}: sold and held", sku.id);
             }
         }
-        for (cart, slot) in self.carts.iter().filter(|(_, slot)| slot.state.order().is_some()) {
-            let order = slot.state.order().and_then(|order| self.orders.get(&order));
-            assert!(order.is_some_and(|order| order.state.status().is_some()), "{cart} waits for no order");
+        for (cart, slot) in self.carts.iter().filter(|(_, slot)| slot.entity.order().is_some()) {
+            let order = slot.entity.order().and_then(|order| self.orders.get(&order));
+            assert!(order.is_some_and(|order| order.entity.status().is_some()), "{cart} waits for no order");
         }
     }
 
@@ -178,10 +178,10 @@ impl World {
     pub(super) fn check_tables(&self) {
         let orders: BTreeMap<_, _> = self.order_rows().map(|(id, _, row)| (id, row)).collect();
         assert_eq!(self.tables.orders, orders);
-        let rows = |slot: &super::Slot<haat::domain::vendor::Vendor>| slot.state.sku_rows();
+        let rows = |slot: &super::Slot<haat::domain::vendor::Vendor>| slot.entity.sku_rows();
         let skus: BTreeMap<_, _> = self.vendors.values().flat_map(rows).map(|row| (row.id, row)).collect();
         assert_eq!(self.tables.skus, skus);
-        let rows = |slot: &super::Slot<haat::domain::vendor::Vendor>| slot.state.product_rows();
+        let rows = |slot: &super::Slot<haat::domain::vendor::Vendor>| slot.entity.product_rows();
         let products: BTreeMap<_, _> = self.vendors.values().flat_map(rows).map(|row| (row.id, row)).collect();
         assert_eq!(self.tables.products, products);
     }

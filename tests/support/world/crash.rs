@@ -83,10 +83,10 @@ impl World {
         }
         state.check().unwrap_or_else(|breach| panic!("{breach} after a rebuild"));
         let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
-        assert_eq!(state.fingerprint(), slot.state.fingerprint(), "{entity} is another after a rebuild");
+        assert_eq!(state.fingerprint(), slot.entity.fingerprint(), "{entity} is another after a rebuild");
         assert_eq!(version, slot.version, "{entity} has another version after a rebuild");
         *slot = Slot { version, ..Slot::new(id) };
-        slot.state = state;
+        slot.entity = state;
     }
 
     /// A checkpoint: what changed of every entity is merged into what was saved, and then both must be the same as when everything
@@ -111,7 +111,7 @@ impl World {
             return;
         }
         let version = slot.version;
-        let delta = slot.state.delta();
+        let delta = slot.entity.delta();
         let saved = self.saved.entry(entity).or_default();
         saved.version = version;
         for part in delta.parts {

@@ -185,23 +185,23 @@ impl World {
 
     /// A SKU as its row.
     pub fn sku_row(&self, of: (usize, usize)) -> Option<SkuRow> {
-        self.vendors.get(&vendor(of.0))?.state.sku_row(sku(of.0, of.1))
+        self.vendors.get(&vendor(of.0))?.entity.sku_row(sku(of.0, of.1))
     }
 
     /// A cart as it is shown.
     pub fn cart_view(&self, number: usize) -> CartView {
-        self.carts[&cart(number)].state.view().expect("the shop made this cart")
+        self.carts[&cart(number)].entity.view().expect("the shop made this cart")
     }
 
     /// An order as the staff sees it.
     pub fn order_view(&self, order: OrderId) -> OrderView {
-        self.orders[&order].state.view(Principal::Staff).expect("a placed order")
+        self.orders[&order].entity.view(Principal::Staff).expect("a placed order")
     }
 
     /// What can be seen from outside.
     pub fn picture(&self) -> Picture {
-        let rows = self.vendors.values().flat_map(|slot| slot.state.sku_rows());
-        let views = self.carts.iter().map(|(id, slot)| (*id, slot.state.view().expect("a cart of the shop")));
+        let rows = self.vendors.values().flat_map(|slot| slot.entity.sku_rows());
+        let views = self.carts.iter().map(|(id, slot)| (*id, slot.entity.view().expect("a cart of the shop")));
         Picture {
             stock: rows.map(|row| (row.id, (row.on_hand, row.held))).collect(),
             carts: views.map(|(id, view)| (id, (view.status, view.lines))).collect(),
