@@ -19,15 +19,7 @@ fn a_checkout_goes_through_its_steps() {
     assert!(started && order == OrderId::for_attempt(cart(0), 1));
     world.settle();
     let of_order = world.history(order.entity());
-    let expected = [
-        "placed",
-        "stock_held",
-        "stock_held",
-        "priced",
-        "payment_requested",
-        "paid",
-        "settled",
-    ];
+    let expected = ["placed", "stock_held", "stock_held", "priced", "payment_requested", "paid", "settled"];
     assert_eq!(of_order, expected);
     // With nothing else to record, a vendor waits a second before it closes what is settled.
     for number in 0..2 {

@@ -388,10 +388,7 @@ impl Oracle {
             view.is_some_and(|view| !view.order.is_some_and(waits))
         };
         let unfinished = known.orders.iter().any(|(id, track)| !track.entity.has_ended() && !waits(*id));
-        let holds = known
-            .vendors
-            .values()
-            .any(|track| track.entity.holds().all_open().any(|(order, _)| !waits(order)));
+        let holds = known.vendors.values().any(|track| track.entity.holds().all_open().any(|(order, _)| !waits(order)));
         !unfinished && !holds && !known.carts.values().any(checking_out)
     }
 
