@@ -10,7 +10,7 @@ use crate::domain::reject::Reject;
 use crate::http::Settings;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::auth::{Auth, Bearer, Buyer, Caller, GUEST_TOKEN_TTL};
-use crate::http::error::{self, CART_UNKNOWN, IDEMPOTENCY_KEY_NEEDS_BEARER, Problem, Result};
+use crate::http::error::{self, IDEMPOTENCY_KEY_NEEDS_BEARER, Problem, Result};
 use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::MoneyBody;
@@ -121,8 +121,8 @@ fn unkeyed(settings: &Settings) -> Ask {
 }
 
 problems!(CreateCartProblems: BODY, ACTOR, &[
-    &error::UNAUTHORIZED, &error::IDEMPOTENCY_KEY_INVALID, &IDEMPOTENCY_KEY_NEEDS_BEARER, &error::IDEMPOTENCY_KEY_REUSED,
-]);
+    &error::UNAUTHORIZED, &error::IDEMPOTENCY_KEY_INVALID, &IDEMPOTENCY_KEY_NEEDS_BEARER,
+]; IdempotencyKeyReused);
 
 /// Make a cart
 ///
@@ -167,7 +167,7 @@ pub async fn create_cart(
     Ok(mark_replayed(json(StatusCode::CREATED, &CartBody::new(&cart, &settings, token)), replayed))
 }
 
-problems!(GetCartProblems: AUTH, ACTOR, &[&CART_UNKNOWN]);
+problems!(GetCartProblems: AUTH, ACTOR; CartUnknown);
 
 /// A cart, with today's prices while it is open
 ///
@@ -204,10 +204,10 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView) -> Vec<Chan
     changed
 }
 
-problems!(SetLineProblems: AUTH, BODY, ACTOR, &[
-    &CART_UNKNOWN, &error::SKU_UNKNOWN, &error::CART_CHECKING_OUT, &error::CART_CHECKED_OUT, &error::CURRENCY_MISMATCH,
-    &error::TOO_MANY_LINES, &error::QUANTITY_OUT_OF_RANGE, &error::COMMAND_POISONED,
-]);
+problems!(SetLineProblems: AUTH, BODY, ACTOR;
+    CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CurrencyMismatch, TooManyLines, QuantityOutOfRange,
+    CommandPoisoned,
+);
 
 /// Put pieces of a SKU into the cart, whatever was there of it
 #[utoipa::path(put, path = "/v1/carts/{cart}/lines/{sku}", tag = "carts", security(("bearer" = [])),
@@ -237,9 +237,7 @@ pub async fn set_line(
     Ok(ok(&CartBody::new(&cart, &settings, None)))
 }
 
-problems!(RemoveLineProblems: AUTH, ACTOR, &[
-    &CART_UNKNOWN, &error::SKU_UNKNOWN, &error::CART_CHECKING_OUT, &error::CART_CHECKED_OUT, &error::COMMAND_POISONED,
-]);
+problems!(RemoveLineProblems: AUTH, ACTOR; CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CommandPoisoned);
 
 /// Take a SKU out of the cart
 #[utoipa::path(delete, path = "/v1/carts/{cart}/lines/{sku}", tag = "carts", security(("bearer" = [])),

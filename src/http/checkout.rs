@@ -10,7 +10,7 @@ use crate::http::Settings;
 use crate::http::answer::{json, mark_replayed};
 use crate::http::auth::Buyer;
 use crate::http::countries::is_country;
-use crate::http::error::{self, CART_UNKNOWN, INVALID_BODY, Problem, Result};
+use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::TotalInput;
@@ -146,11 +146,10 @@ impl CheckoutInput {
     }
 }
 
-problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[
-    &CART_UNKNOWN, &error::CART_EMPTY, &error::OUT_OF_STOCK, &error::PRICE_CHANGED, &error::ORDER_CANCELLED,
-    &error::ORDER_EXPIRED, &error::SKU_STOPPED, &error::HOLD_CLOSED, &error::COMMAND_POISONED, &error::CURRENCY_MISMATCH,
-    &error::PAYMENT_UNSUPPORTED, &error::SKU_UNKNOWN, &error::TOO_MANY, &error::PROVIDER_SILENT,
-]);
+problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
+    CartUnknown, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
+    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany,
+);
 
 /// Make an order of the cart
 ///
