@@ -1,6 +1,7 @@
 //! The shell and its registry, on a bench: what is answered when, and what is not.
 
 mod silence;
+mod turn;
 
 use crate::actors::answers::hash_of;
 use crate::actors::envelope::{Envelope, Start};
