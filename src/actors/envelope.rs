@@ -4,9 +4,9 @@ use crate::actors::node::Node;
 use crate::actors::registry::Hosted;
 use crate::actors::shop::{ActorView, Answered, Failure};
 use crate::actors::state::Built;
+use crate::actors::turn::NotLetIn;
 use crate::domain::entity::EffectKey;
 use crate::domain::record::IdempotencyKey;
-use crate::domain::reject::Reject;
 use crate::ports::{EntityDelta, History};
 use actix::Message;
 use std::convert::Infallible;
@@ -18,16 +18,8 @@ use tokio::time::Instant;
 /// Takes an answer, or why there is none.
 pub type ReplyTo<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>) + Send>;
 
-/// Why a command is not let in.
-pub enum NotLetIn {
-    /// There is no answer now.
-    Failed(Failure),
-    /// This is the answer.
-    Refused(Reject),
-}
-
 /// Lets a command in, or says why not.
-pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<(), NotLetIn> + Send>;
+pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<(), NotLetIn<Failure>> + Send>;
 
 /// A command from the edge.
 pub struct Edge<E: Hosted> {

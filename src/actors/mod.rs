@@ -23,6 +23,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timers;
+pub mod turn;
 mod wakes;
 
 pub use arbiters::{Arbiters, Thread};

@@ -2,10 +2,11 @@
 
 use crate::actors::budget::{Budget, PermitSlot};
 use crate::actors::catalog::CatalogCache;
-use crate::actors::envelope::{Admit, Edge, Envelope, NotLetIn};
+use crate::actors::envelope::{Admit, Edge, Envelope};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::registry::{Hosted, Undelivered};
+use crate::actors::turn::NotLetIn;
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, EntityId, EntityRef, Kind};

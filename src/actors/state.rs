@@ -69,6 +69,8 @@ fn is_over(at: Timestamp, now: Timestamp) -> bool {
 
 /// An entity in memory.
 pub struct Built<E: Entity> {
+    /// Its id.
+    pub id: E::Id,
     /// The state machine.
     pub entity: E,
     /// How many records it has.
@@ -80,7 +82,7 @@ pub struct Built<E: Entity> {
 impl<E: Entity> Built<E> {
     /// An entity that has no records.
     pub fn new(id: E::Id) -> Self {
-        Self { entity: E::new(id), version: 0, answers: KeptAnswers::new(E::KEPT_ANSWERS) }
+        Self { id, entity: E::new(id), version: 0, answers: KeptAnswers::new(E::KEPT_ANSWERS) }
     }
 
     /// The changed parts of the state and of the kept answers.

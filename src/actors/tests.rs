@@ -2,6 +2,7 @@
 
 mod confirming;
 mod silence;
+mod turn;
 
 use crate::actors::answers::hash_of;
 use crate::actors::envelope::{Envelope, Start};

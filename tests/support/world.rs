@@ -1,7 +1,8 @@
-//! A small world over the domain alone: entities in maps, messages in one queue, simulated time and a simulated gateway. It does
-//! what the shell does, in one thread and always in the same order, so that a failing run can be run again.
+//! A small world around the turn: entities in maps, messages in one queue, simulated time and a simulated gateway. What a message does
+//! is said by the function that the shell uses, too; the world carries it out in one thread and always in the same order, so that a
+//! failing run can be run again.
 //!
-//! It delivers an effect when it newly appears among the outstanding ones, sends all of them again on demand, keeps each command's
+//! It delivers an effect when it newly appears among the wanted ones, sends all of them again on demand, keeps each command's
 //! record as JSON, and can lose, repeat or delay messages and crash at any record. After every command it checks the invariants.
 
 #![allow(dead_code)] // Each test file uses a part of it.
@@ -16,18 +17,24 @@ pub mod gateway;
 pub mod shop;
 
 use gateway::Gateway;
+use haat::actors::turn::{self, Asked, Moment, NotLetIn, Outcome};
+use haat::actors::{Answered, Built};
 use haat::domain::cart::Cart;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Availability, Effect, EffectKey, Message, PaymentCall, Publication};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
 use haat::domain::money::Money;
 use haat::domain::order::{Order, OrderCommand, OrderStatus};
-use haat::domain::record::Record;
+use haat::domain::record::{IdempotencyKey, Record};
 use haat::domain::reject::Reject;
 use haat::domain::rows::{OrderRow, ProductRow, SkuRow};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::Vendor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::convert::Infallible;
+use std::ops::Deref;
 
 pub use crash::CrashOf;
 
@@ -83,17 +90,31 @@ pub struct Faults {
 }
 
 /// An entity and what the shell keeps beside it.
-#[derive(Debug)]
-pub struct Slot<E> {
-    /// The state machine.
-    pub entity: E,
-    /// How many records it has.
-    pub version: u64,
+pub struct Slot<E: Stored> {
+    built: Built<E>,
+    /// Those who wait until the entity has come so far.
+    waiting: Vec<(E::Command, Option<IdempotencyKey>)>,
+    /// What those were answered who have waited.
+    pub told: Vec<(E::Command, Answered<E::Reply>)>,
     sent: BTreeSet<EffectKey>,
 }
 
+impl<E: Stored> Slot<E> {
+    fn new(id: E::Id) -> Self {
+        Self { built: Built::new(id), waiting: Vec::new(), told: Vec::new(), sent: BTreeSet::new() }
+    }
+}
+
+impl<E: Stored> Deref for Slot<E> {
+    type Target = Built<E>;
+
+    fn deref(&self) -> &Built<E> {
+        &self.built
+    }
+}
+
 /// A kind of entity that the world holds.
-pub trait Stored: Entity<Event: PartialEq> {
+pub trait Stored: Entity<Event: PartialEq> + Sized {
     /// Where the world keeps those of this kind.
     fn slots(world: &mut World) -> &mut BTreeMap<Self::Id, Slot<Self>>;
     /// The whole state as a text, to be compared.
@@ -157,7 +178,7 @@ impl Availability for Published {
 }
 
 /// The world.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct World {
     /// The time.
     pub now: Timestamp,
@@ -193,60 +214,90 @@ pub struct World {
 
 impl World {
     /// Gives an entity a command from outside and returns its answer: `None` while it is too early for one.
-    pub fn ask<E: Stored>(&mut self, id: E::Id, mut command: E::Command) -> Option<Result<E::Reply, Reject>> {
+    pub fn ask<E: Stored>(&mut self, id: E::Id, command: E::Command) -> Option<Result<E::Reply, Reject>> {
+        self.ask_under::<E>(id, command, None).map(|answered| answered.outcome)
+    }
+
+    /// [`World::ask`] under an idempotency key. Who is not answered yet waits, as long as no node crashes.
+    pub fn ask_under<E: Stored>(
+        &mut self,
+        id: E::Id,
+        mut command: E::Command,
+        key: Option<IdempotencyKey>,
+    ) -> Option<Answered<E::Reply>> {
+        let let_in = |_: &E, _: &E::Command| Ok::<_, NotLetIn<Infallible>>(());
+        let asked = self.turn(id, |built, waiting, moment| {
+            turn::ask(built, &mut command, key, waiting.iter().map(asked::<E>), moment, let_in)
+        });
+        let mut outcome = asked.unwrap_or_else(|never| match never {});
+        self.answer_waiting::<E>(id, std::mem::take(&mut outcome.others));
+        if outcome.waits {
+            E::slots(self).get_mut(&id).expect("it was asked").waiting.push((command, key));
+        }
+        let answer = outcome.answer.take();
+        self.carry_out(id, outcome);
+        answer
+    }
+
+    /// Gives an entity a command of another one, or of time, or an answer of the gateway.
+    fn command<E: Stored>(&mut self, id: E::Id, mut command: E::Command) {
+        let mut outcome = self.turn(id, |built, waiting, moment| {
+            turn::tell(built, &mut command, waiting.iter().map(asked::<E>), moment, |_: &E, _: &E::Command| Ok(()))
+        });
+        self.answer_waiting::<E>(id, std::mem::take(&mut outcome.others));
+        self.carry_out(id, outcome);
+    }
+
+    /// One turn of an entity, which is lent out of the world for it.
+    fn turn<E: Stored, T>(
+        &mut self,
+        id: E::Id,
+        turn: impl FnOnce(&mut Built<E>, &[(E::Command, Option<IdempotencyKey>)], Moment<'_>) -> T,
+    ) -> T {
         self.availability.blind = self.availability_blind;
-        let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
-        // The availability is lent out of the world, because preparing needs both.
-        let state = std::mem::replace(&mut slot.entity, E::new(id));
-        state.prepare(&mut command, &self.availability);
-        E::slots(self).get_mut(&id).expect("the slot was just made").entity = state;
-        self.command::<E>(id, &command)
+        let mut slot = E::slots(self).remove(&id).unwrap_or_else(|| Slot::new(id));
+        let done = turn(&mut slot.built, &slot.waiting, Moment { now: self.now, availability: &self.availability });
+        E::slots(self).insert(id, slot);
+        done
     }
 
-    /// One turn of an entity, as the shell does it: decide, apply, record, publish, answer, send.
-    fn command<E: Stored>(&mut self, id: E::Id, command: &E::Command) -> Option<Result<E::Reply, Reject>> {
-        let now = self.now;
-        let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
-        slot.entity.heard(command, now);
-        let events = match slot.entity.decide(command, now) {
-            Ok(events) => events,
-            Err(reject) => {
-                let answer = slot.entity.respond(command, Err(&reject));
-                self.tell(id.entity(), answer);
-                return Some(Err(reject));
-            }
-        };
-        for event in &events {
-            slot.entity.apply(event, now);
-            slot.entity.check().unwrap_or_else(|breach| panic!("{breach} after {event:?}"));
+    fn answer_waiting<E: Stored>(&mut self, id: E::Id, answered: Vec<(usize, Answered<E::Reply>)>) {
+        let slot = E::slots(self).get_mut(&id).expect("it had a turn");
+        for (place, answer) in answered.into_iter().rev() {
+            let (command, _) = slot.waiting.remove(place);
+            slot.told.push((command, answer));
         }
-        let tells = slot.entity.tells(&events);
-        if !events.is_empty() {
-            slot.version += 1;
-            let (version, published) = (slot.version, slot.entity.publications(&events));
-            self.record::<E>(id, version, &events);
-            self.publish(&published);
+    }
+
+    /// Does what a turn came to, as the shell does it: records, publishes, sends. After a crash the record stands, and nothing else.
+    fn carry_out<E: Stored>(&mut self, id: E::Id, outcome: Outcome<E>) {
+        if outcome.asks_again {
+            E::slots(self).get_mut(&id).expect("it had a turn").sent.clear();
+        }
+        if let Some(record) = &outcome.record {
+            self.record(record);
+            self.publish(&outcome.publications);
             if self.crash_when_due(id.entity()) {
-                // The record stands: the client repeats its request and gets the answer that was kept with it.
-                return E::slots(self)[&id].entity.reply(command, true);
+                return;
             }
+            self.send_wanted::<E>(id, outcome.wanted);
         }
-        self.send_new_effects::<E>(id);
-        tells.into_iter().for_each(|message| self.tell(id.entity(), Some(message)));
-        let slot = &E::slots(self)[&id];
-        let (reply, answer) = (slot.entity.reply(command, !events.is_empty()), slot.entity.respond(command, Ok(())));
-        self.tell(id.entity(), answer);
+        for message in outcome.tells.into_iter().chain(outcome.response) {
+            self.tell(id.entity(), message);
+        }
         self.check_always();
-        reply
     }
 
-    fn record<E: Stored>(&mut self, id: E::Id, version: u64, events: &[E::Event]) {
-        let record: Record<E::Event, E::Reply> =
-            Record { entity: id.entity(), version, at: self.now, events: events.to_vec(), answers: Vec::new() };
-        let line = serde_json::to_string(&record).unwrap();
-        let read: Record<E::Event, E::Reply> = serde_json::from_str(&line).unwrap();
-        assert!(read.events == events && read.entity == id.entity(), "changed by its JSON: {line}");
-        self.journal.entry(id.entity()).or_default().push(line);
+    fn record<E, R>(&mut self, record: &Record<E, R>)
+    where
+        E: Serialize + DeserializeOwned + PartialEq,
+        R: Serialize + DeserializeOwned,
+    {
+        let line = serde_json::to_string(record).unwrap();
+        let read: Record<E, R> = serde_json::from_str(&line).unwrap();
+        let same = read.events == record.events && read.entity == record.entity;
+        assert!(same && serde_json::to_string(&read).unwrap() == line, "changed by its JSON: {line}");
+        self.journal.entry(record.entity).or_default().push(line);
         self.records += 1;
     }
 
@@ -270,22 +321,21 @@ impl World {
         }
     }
 
-    fn tell(&mut self, from: EntityRef, message: Option<Message>) {
-        if let Some(message) = message {
-            let to = Peer::Entity(message.to());
-            self.send(Envelope { from: Peer::Entity(from), to, parcel: Parcel::Tell(message) });
-        }
+    fn tell(&mut self, from: EntityRef, message: Message) {
+        let to = Peer::Entity(message.to());
+        self.send(Envelope { from: Peer::Entity(from), to, parcel: Parcel::Tell(message) });
     }
 
-    fn send_new_effects<E: Stored>(&mut self, id: E::Id) {
-        let now = self.now;
-        let slot = E::slots(self).get_mut(&id).expect("only known entities have effects");
-        let outstanding: BTreeSet<EffectKey> = slot.entity.outstanding(now).into_iter().collect();
-        // In the entity's own order, and only what was not asked before.
-        let new: Vec<EffectKey> =
-            slot.entity.outstanding(now).into_iter().filter(|key| !slot.sent.contains(key)).collect();
-        slot.sent = outstanding;
-        for key in new {
+    /// Sends what is wanted and was not sent before, in the entity's own order.
+    fn send_wanted<E: Stored>(&mut self, id: E::Id, wanted: Vec<EffectKey>) {
+        let slot = E::slots(self).get_mut(&id).expect("only known entities want something");
+        let new = wanted.iter().copied().filter(|key| !slot.sent.contains(key)).collect();
+        slot.sent = wanted.into_iter().collect();
+        self.send_effects::<E>(id, new);
+    }
+
+    fn send_effects<E: Stored>(&mut self, id: E::Id, keys: Vec<EffectKey>) {
+        for key in keys {
             let effect = E::slots(self)[&id].entity.effect(key).expect("an outstanding key has an effect");
             let from = Peer::Entity(id.entity());
             let (to, parcel) = match effect {
@@ -295,6 +345,15 @@ impl World {
             };
             self.send(Envelope { from, to, parcel });
         }
+    }
+
+    /// Sends everything that an entity waits for, whatever was sent before.
+    fn send_all<E: Stored>(&mut self, id: E::Id) {
+        let now = self.now;
+        let slot = E::slots(self).get_mut(&id).expect("only known entities want something");
+        slot.sent = slot.built.entity.outstanding_at_once(now).into_iter().collect();
+        let all = slot.built.entity.outstanding(now);
+        self.send_effects::<E>(id, all);
     }
 
     fn send(&mut self, envelope: Envelope) {
@@ -332,9 +391,9 @@ impl World {
 
     fn open(&mut self, envelope: Envelope) {
         match envelope.parcel {
-            Parcel::Tell(Message::Cart { id, command }) => _ = self.command::<Cart>(id, &command),
-            Parcel::Tell(Message::Order { id, command }) => _ = self.command::<Order>(id, &command),
-            Parcel::Tell(Message::Vendor { id, command }) => _ = self.command::<Vendor>(id, &command),
+            Parcel::Tell(Message::Cart { id, command }) => self.command::<Cart>(id, command),
+            Parcel::Tell(Message::Order { id, command }) => self.command::<Order>(id, command),
+            Parcel::Tell(Message::Vendor { id, command }) => self.command::<Vendor>(id, command),
             Parcel::Charge(call) => {
                 // As every caller of a gateway has to: a call that waited too long is not made.
                 let answer = if self.now > call.not_after { None } else { self.gateway.charge(&call, self.now) };
@@ -371,10 +430,7 @@ impl World {
     pub fn resend(&mut self) {
         fn of_kind<E: Stored>(world: &mut World) {
             let ids: Vec<E::Id> = E::slots(world).keys().copied().collect();
-            for id in ids {
-                E::slots(world).get_mut(&id).expect("a listed id").sent.clear();
-                world.send_new_effects::<E>(id);
-            }
+            ids.into_iter().for_each(|id| world.send_all::<E>(id));
         }
         of_kind::<Cart>(self);
         of_kind::<Order>(self);
@@ -408,19 +464,31 @@ impl World {
         self.fire_timers();
     }
 
+    /// Wakes whoever has waited for a moment that has come.
     fn fire_timers(&mut self) {
         fn of_kind<E: Stored>(world: &mut World) {
             let now = world.now;
-            let timer = |slot: &Slot<E>| slot.entity.timer().filter(|(at, _)| *at <= now);
-            let due: Vec<(E::Id, E::Command)> =
-                E::slots(world).iter().filter_map(|(id, slot)| Some((*id, timer(slot)?.1))).collect();
-            for (id, command) in due {
-                world.command::<E>(id, &command);
-            }
+            let is_due = |slot: &Slot<E>| {
+                let timer = slot.entity.timer().map(|(at, _)| at);
+                timer.into_iter().chain(slot.entity.next_ask()).any(|at| at <= now)
+            };
+            let due: Vec<E::Id> = E::slots(world).iter().filter(|(_, slot)| is_due(slot)).map(|(id, _)| *id).collect();
+            due.into_iter().for_each(|id| world.wake::<E>(id));
         }
         of_kind::<Cart>(self);
         of_kind::<Order>(self);
         of_kind::<Vendor>(self);
+    }
+
+    fn wake<E: Stored>(&mut self, id: E::Id) {
+        let now = self.now;
+        if let Some((_, command)) = E::slots(self)[&id].entity.timer().filter(|(at, _)| *at <= now) {
+            self.command::<E>(id, command);
+        }
+        let slot = E::slots(self).get_mut(&id).expect("a listed id");
+        let (wanted, asks) = (slot.built.entity.outstanding_at_once(now), slot.built.entity.ask_due(now));
+        self.send_wanted::<E>(id, wanted);
+        self.send_effects::<E>(id, asks);
     }
 
     /// The names of all events of an entity, in order.
@@ -447,8 +515,7 @@ impl World {
     }
 }
 
-impl<E: Entity> Slot<E> {
-    fn new(id: E::Id) -> Self {
-        Self { entity: E::new(id), version: 0, sent: BTreeSet::new() }
-    }
+/// A request that waits, as a turn sees it.
+fn asked<E: Decides>((command, key): &(E::Command, Option<IdempotencyKey>)) -> Asked<'_, E> {
+    (command, *key)
 }

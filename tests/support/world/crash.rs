@@ -1,12 +1,13 @@
 //! Crashes and checkpoints: all or one of the entities are made anew from what is written, as recovery does.
 
 use super::{Saved, Slot, Stored, World};
+use haat::actors::{Built, build};
 use haat::domain::cart::Cart;
 use haat::domain::entity::Part;
 use haat::domain::ids::{EntityId, EntityRef, Kind};
 use haat::domain::order::Order;
-use haat::domain::record::Record;
 use haat::domain::vendor::Vendor;
+use haat::ports::{History, Snapshot};
 
 /// What goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,11 @@ impl World {
         self.echoes.clear();
         fn of_kind<E: Stored>(world: &mut World) {
             let ids: Vec<E::Id> = E::slots(world).keys().copied().collect();
-            ids.into_iter().for_each(|id| world.rebuild::<E>(id));
+            for id in ids {
+                world.rebuild::<E>(id);
+                // Whoever waited has lost the connection.
+                E::slots(world).get_mut(&id).expect("a listed id").waiting.clear();
+            }
         }
         of_kind::<Cart>(self);
         of_kind::<Order>(self);
@@ -53,7 +58,7 @@ impl World {
         fn one<E: Stored>(world: &mut World, entity: EntityRef) {
             let id = E::Id::from_uuid(entity.uuid);
             world.rebuild::<E>(id);
-            world.send_new_effects::<E>(id);
+            world.send_all::<E>(id);
         }
         match entity.kind {
             Kind::Cart => one::<Cart>(self, entity),
@@ -64,29 +69,26 @@ impl World {
 
     fn rebuild<E: Stored>(&mut self, id: E::Id) {
         let entity = id.entity();
-        let mut state = E::new(id);
-        let mut version = 0;
-        if let Some(saved) = self.saved.get(&entity) {
-            let part = |(name, json): (&String, &Vec<u8>)| Part { name: name.clone(), state: Some(json.clone()) };
-            let parts: Vec<Part> = saved.parts.iter().map(part).collect();
-            state = E::restore(id, &parts).unwrap();
-            version = saved.version;
-        }
-        for line in self.journal.get(&entity).into_iter().flatten() {
-            let record: Record<E::Event, E::Reply> = serde_json::from_str(line).unwrap();
-            if record.version <= version {
-                continue;
-            }
-            assert_eq!(record.version, version + 1, "a record of {entity} is missing");
-            record.events.iter().for_each(|event| state.apply(event, record.at));
-            version = record.version;
-        }
-        state.check().unwrap_or_else(|breach| panic!("{breach} after a rebuild"));
+        let part = |(name, json): (&String, &Vec<u8>)| Part { name: name.clone(), state: Some(json.clone()) };
+        let snapshot = |saved: &Saved| {
+            let parts = saved.parts.iter().map(part).collect();
+            Snapshot { entity, version: saved.version, parts }
+        };
+        let snapshot = self.saved.get(&entity).map(snapshot);
+        let built = self.build::<E>(id, snapshot);
+        built.entity.check().unwrap_or_else(|breach| panic!("{breach} after a rebuild"));
         let slot = E::slots(self).entry(id).or_insert_with(|| Slot::new(id));
-        assert_eq!(state.fingerprint(), slot.entity.fingerprint(), "{entity} is another after a rebuild");
-        assert_eq!(version, slot.version, "{entity} has another version after a rebuild");
-        *slot = Slot { version, ..Slot::new(id) };
-        slot.entity = state;
+        assert_eq!(built.entity.fingerprint(), slot.entity.fingerprint(), "{entity} is another after a rebuild");
+        assert_eq!(built.version, slot.version, "{entity} has another version after a rebuild");
+        slot.built = built;
+        slot.sent.clear();
+    }
+
+    /// An entity as its snapshot and the records since make it.
+    fn build<E: Stored>(&self, id: E::Id, snapshot: Option<Snapshot>) -> Built<E> {
+        let lines = self.journal.get(&id.entity()).into_iter().flatten();
+        let records = lines.map(|line| line.clone().into_bytes()).collect();
+        build::<E>(id, &History { snapshot, records }).unwrap_or_else(|error| panic!("{}: {error}", id.entity()))
     }
 
     /// A checkpoint: what changed of every entity is merged into what was saved, and then both must be the same as when everything
@@ -111,7 +113,7 @@ impl World {
             return;
         }
         let version = slot.version;
-        let delta = slot.entity.delta();
+        let delta = slot.built.delta();
         let saved = self.saved.entry(entity).or_default();
         saved.version = version;
         for part in delta.parts {
@@ -124,11 +126,7 @@ impl World {
         self.tables.skus.extend(delta.rows.skus.into_iter().map(|row| (row.id, row)));
         self.tables.products.extend(delta.rows.products.into_iter().map(|row| (row.id, row)));
 
-        let mut anew = E::new(id);
-        for line in &self.journal[&entity] {
-            let record: Record<E::Event, E::Reply> = serde_json::from_str(line).unwrap();
-            record.events.iter().for_each(|event| anew.apply(event, record.at));
-        }
+        let mut anew = self.build::<E>(id, None);
         let mut whole = Saved { version, ..Saved::default() };
         let parts = anew.delta().parts.into_iter();
         whole.parts.extend(parts.filter_map(|part| Some((part.name, part.state?))));

@@ -1,0 +1,124 @@
+//! What an actor sends to the world, when it sends it again, and when it wakes for it.
+
+use super::{Life, Shell};
+use crate::actors::registry::Hosted;
+use crate::domain::backoff::backoff_ms;
+use crate::domain::entity::{Effect, EffectKey, Step};
+use crate::domain::ids::EntityId;
+use crate::domain::time::Timestamp;
+use crate::limits;
+use actix::Context;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The wait before an unanswered message between entities is sent again for the first time, in milliseconds.
+const RESEND_FROM_MS: u64 = 1_000;
+/// The wait before a failed gateway call is made again for the first time, in milliseconds.
+const RECALL_FROM_MS: u64 = 25;
+
+impl<E: Hosted> Shell<E> {
+    /// Sends what is newly wanted, and sets the actor's timer to when something may be due. `minted` tells that what it asks another
+    /// entity to come into being for was minted just now.
+    pub(super) fn send_effects(&mut self, wanted: Vec<EffectKey>, now: Timestamp, minted: bool) {
+        for key in self.sent.keep(wanted) {
+            self.send(key, 0, minted);
+        }
+        self.set_timer(now);
+    }
+
+    /// Sends what is outstanding though nothing was recorded: after recovery, or because time has passed.
+    pub(super) fn send_outstanding(&mut self, now: Timestamp) {
+        let Life::Up(built) = &self.life else { return };
+        self.send_effects(built.entity.outstanding_at_once(now), now, false);
+    }
+
+    fn send(&mut self, key: EffectKey, attempts: u32, minted: bool) {
+        let Life::Up(built) = &self.life else { return };
+        let Some(effect) = built.entity.effect(key) else {
+            return;
+        };
+        let first = match &effect {
+            Effect::Tell(_) => RESEND_FROM_MS,
+            // The call ends by itself before this, with an answer or with `NotAnswered`, unless it is held back.
+            Effect::Charge(_) | Effect::Void(_) => limits::GATEWAY_CALL_MS + 2 * RESEND_FROM_MS,
+        };
+        self.emit(key, effect, minted && attempts == 0);
+        let again = Instant::now() + self.wait(key, first, limits::RESEND_BACKOFF_MS, attempts);
+        self.sent.sent(key, attempts, again);
+    }
+
+    fn emit(&self, key: EffectKey, effect: Effect, minted: bool) {
+        match effect {
+            // Only the turn that mints an order's id knows that there is nothing to load.
+            Effect::Tell(message) => self.node.tell(message, minted && key.step == Step::Place),
+            Effect::Charge(call) => self.node.pay(call, false, key, self.last_position),
+            Effect::Void(call) => self.node.pay(call, true, key, self.last_position),
+        }
+    }
+
+    /// The wait before the effect is sent again, which is another one for each entity and each effect.
+    fn wait(&self, key: EffectKey, first: u64, longest: u64, attempts: u32) -> Duration {
+        let own = self.id.uuid().as_u128() ^ key.target.rotate_left(1);
+        Duration::from_millis(backoff_ms(first, longest, attempts, own))
+    }
+
+    pub(super) fn set_timer(&mut self, now: Timestamp) {
+        let Life::Up(built) = &self.life else { return };
+        let from_now =
+            |at: Timestamp| Instant::now() + Duration::from_millis(u64::try_from(at.millis_since(now)).unwrap_or(0));
+        // A timer that has passed was heard, or `up` sees to it: what it waits for then is an effect.
+        let timer = built.entity.timer().map(|(at, _)| at);
+        let to_come = timer.filter(|at| *at > now).map(from_now);
+        let waiting = self.waiting.iter().map(|waiting| waiting.edge.deadline);
+        // What is to be asked and was not yet waits for the next wake.
+        let ask = built.entity.next_ask().map(from_now);
+        match self.sent.next().into_iter().chain(to_come).chain(waiting).chain(ask).min() {
+            Some(next) => self.node.timers.register(self.id.entity(), &self.slot.timer, next),
+            None if timer.is_none() => self.slot.timer.unwanted(),
+            None => {}
+        }
+    }
+
+    pub(super) fn on_not_answered(&mut self, key: EffectKey) {
+        if let Some(attempts) = self.sent.attempts(key) {
+            let wait = self.wait(key, RECALL_FROM_MS, limits::GATEWAY_BACKOFF_MS, attempts);
+            self.sent.put_off(key, Instant::now() + wait);
+            self.set_timer(self.node.clock.now());
+        }
+    }
+
+    pub(super) fn on_wake(&mut self, ctx: &mut Context<Self>) {
+        let present = Instant::now();
+        self.forget_expired();
+        let Life::Up(built) = &self.life else { return };
+        let now = self.node.clock.now();
+        if let Some((_, command)) = built.entity.timer().filter(|(at, _)| *at <= now) {
+            self.on_peer(command, ctx);
+        }
+        // What time alone has made needless is not asked for again.
+        self.send_outstanding(now);
+        for (key, attempts) in self.sent.due(present) {
+            self.send(key, attempts + 1, false);
+        }
+        self.ask_due(now);
+        self.set_timer(now);
+        self.node.metrics(E::KIND).wakes.record(present.elapsed());
+    }
+
+    /// Sends what the entity asks by a schedule of its own; nothing of it is kept here.
+    fn ask_due(&mut self, now: Timestamp) {
+        let Life::Up(built) = &mut self.life else { return };
+        let keys = built.entity.ask_due(now);
+        let Life::Up(built) = &self.life else { return };
+        for key in keys {
+            if let Some(effect) = built.entity.effect(key) {
+                self.emit(key, effect, false);
+            }
+        }
+    }
+
+    pub(super) fn forget_expired(&mut self) {
+        let present = Instant::now();
+        self.waiting.retain(|waiting| waiting.edge.deadline > present);
+    }
+}

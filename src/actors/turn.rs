@@ -1,0 +1,235 @@
+//! The turn: what one message does to one entity, as a value. It is pure: no actor, no node, no clock and no channel. The shell carries
+//! it out, and so does the small world of the tests.
+
+use crate::actors::shop::Answered;
+use crate::actors::state::Built;
+use crate::domain::entity::{Availability, EffectKey, Entity, Message, Publication};
+use crate::domain::ids::EntityId;
+use crate::domain::record::{IdempotencyKey, KeptAnswer, Record};
+use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
+
+/// When a turn is, and what is durably available then.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    /// When.
+    pub now: Timestamp,
+    /// What a command may be completed with.
+    pub availability: &'a dyn Availability,
+}
+
+/// Why a command is not let in.
+pub enum NotLetIn<F> {
+    /// There is no answer now.
+    Failed(F),
+    /// This is the answer.
+    Refused(Reject),
+}
+
+/// How a turn ended, as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// The command was carried out, be it that nothing changed.
+    Done,
+    /// It was refused.
+    Rejected,
+    /// Its first answer was given again.
+    Repeated,
+    /// It waits, or was no fit command at all.
+    Not,
+}
+
+/// What one message does to one entity. Where there is a record, all answers are given when it is durable; without one, when
+/// everything is that the entity recorded before.
+pub struct Outcome<E: Entity> {
+    /// What to append.
+    pub record: Option<Record<E::Event, E::Reply>>,
+    /// The answer to whoever asked; `None` for a command of another entity, and while it is too early.
+    pub answer: Option<Answered<E::Reply>>,
+    /// Whether whoever asked is to wait until the entity has come so far.
+    pub waits: bool,
+    /// The answers to those who have waited, by their places among them, from the first to the last.
+    pub others: Vec<(usize, Answered<E::Reply>)>,
+    /// What becomes visible when the record is durable.
+    pub publications: Vec<Publication>,
+    /// The effects that are to be sent now, unless they were, and again until they are answered. Nothing is known of them without a
+    /// record.
+    pub wanted: Vec<EffectKey>,
+    /// Whether those that were sent lately are sent again nevertheless.
+    pub asks_again: bool,
+    /// What others are told, once.
+    pub tells: Vec<Message>,
+    /// What the entity is answered that gave the command.
+    pub response: Option<Message>,
+    /// Whether the entity heard the command: then what it waits for may have another moment, though nothing is recorded.
+    pub heard: bool,
+    /// How it is counted.
+    pub counted: Counted,
+}
+
+impl<E: Entity> Outcome<E> {
+    /// An answer that changes nothing.
+    fn answered(outcome: Result<E::Reply, Reject>, replayed: bool, counted: Counted) -> Self {
+        Self { answer: Some(Answered { outcome, replayed }), counted, ..Self::nothing() }
+    }
+
+    fn nothing() -> Self {
+        Self {
+            record: None,
+            answer: None,
+            waits: false,
+            others: Vec::new(),
+            publications: Vec::new(),
+            wanted: Vec::new(),
+            asks_again: false,
+            tells: Vec::new(),
+            response: None,
+            heard: false,
+            counted: Counted::Not,
+        }
+    }
+}
+
+/// A request on its way through a turn: the command, and its idempotency key.
+pub type Asked<'a, E> = (&'a <E as crate::domain::entity::Decides>::Command, Option<IdempotencyKey>);
+
+/// What a request does. `waiting` are those that wait until the entity has come so far; `admit` is asked before anything is decided,
+/// for a request that was not answered before.
+///
+/// # Errors
+/// What `admit` says.
+pub fn ask<'a, E: Entity, F>(
+    built: &mut Built<E>,
+    command: &mut E::Command,
+    key: Option<IdempotencyKey>,
+    waiting: impl Iterator<Item = Asked<'a, E>> + Clone,
+    moment: Moment<'_>,
+    admit: impl FnOnce(&E, &E::Command) -> Result<(), NotLetIn<F>>,
+) -> Result<Outcome<E>, F> {
+    if let Some(key) = key {
+        let kept = built.answers.get(key.key, moment.now);
+        let asked = || waiting.clone().find_map(|(_, other)| other.filter(|other| other.key == key.key));
+        if kept.map(|kept| kept.key).or_else(asked).is_some_and(|first| first.body != key.body) {
+            return Ok(Outcome::answered(Err(Reject::IdempotencyKeyReused), false, Counted::Not));
+        }
+        if let Some(kept) = kept {
+            return Ok(Outcome::answered(kept.answer.clone().into(), true, Counted::Repeated));
+        }
+    }
+    let (events, outcome) = match admit(&built.entity, command) {
+        Err(NotLetIn::Failed(failure)) => return Err(failure),
+        Err(NotLetIn::Refused(reject)) => (None, Some(Err(reject))),
+        Ok(()) => match decide(&mut built.entity, command, moment) {
+            Err(reject) => (Some(Vec::new()), Some(Err(reject))),
+            Ok(events) => {
+                let reply = built.entity.reply(command, !events.is_empty());
+                (Some(events), reply)
+            }
+        },
+    };
+    let heard = events.is_some();
+    let events = events.unwrap_or_default();
+    let counted = match &outcome {
+        Some(Ok(_)) => Counted::Done,
+        Some(Err(_)) => Counted::Rejected,
+        None => Counted::Not,
+    };
+    // It was there already, and the first answer under the key is not kept any more: this one repeats it, and is not kept anew.
+    let replayed = events.is_empty() && matches!(outcome, Some(Ok(_))) && E::creates(command);
+    let (waits, asks_again) = (outcome.is_none(), !events.is_empty() && E::asks_again(command));
+    let answer = outcome.map(|outcome| Answered { outcome, replayed });
+    let recorded = record(built, events, answer, key.filter(|_| !replayed), waiting, moment.now);
+    Ok(Outcome { waits, asks_again, heard: heard && !E::is_read(command), counted, ..recorded })
+}
+
+/// What a command of another entity does, or of time, or a provider's answer. `admit` is asked before anything is decided.
+pub fn tell<'a, E: Entity>(
+    built: &mut Built<E>,
+    command: &mut E::Command,
+    waiting: impl Iterator<Item = Asked<'a, E>>,
+    moment: Moment<'_>,
+    admit: impl FnOnce(&E, &E::Command) -> Result<(), Reject>,
+) -> Outcome<E> {
+    if let Err(reject) = admit(&built.entity, command) {
+        return Outcome { response: built.entity.respond(command, Err(&reject)), ..Outcome::nothing() };
+    }
+    match decide(&mut built.entity, command, moment) {
+        Ok(events) => {
+            let recorded = record(built, events, None, None, waiting, moment.now);
+            let response = built.entity.respond(command, Ok(()));
+            Outcome { response, heard: true, counted: Counted::Done, ..recorded }
+        }
+        Err(reject) => {
+            let response = built.entity.respond(command, Err(&reject));
+            Outcome { response, heard: true, counted: Counted::Rejected, ..Outcome::nothing() }
+        }
+    }
+}
+
+/// Decides and applies.
+fn decide<E: Entity>(entity: &mut E, command: &mut E::Command, moment: Moment<'_>) -> Result<Vec<E::Event>, Reject> {
+    entity.prepare(command, moment.availability);
+    entity.heard(command, moment.now);
+    let events = entity.decide(command, moment.now)?;
+    for event in &events {
+        entity.apply(event, moment.now);
+        #[cfg(debug_assertions)]
+        if let Err(breach) = entity.check() {
+            panic!("{breach} after {event:?}");
+        }
+    }
+    Ok(events)
+}
+
+/// Makes the record of events that have been applied, with the answers that are to be kept under keys: `answer`, and those to whoever
+/// has waited and need not any longer. There is none where nothing happened and no answer is kept.
+fn record<'a, E: Entity>(
+    built: &mut Built<E>,
+    events: Vec<E::Event>,
+    mut answer: Option<Answered<E::Reply>>,
+    key: Option<IdempotencyKey>,
+    waiting: impl Iterator<Item = Asked<'a, E>>,
+    now: Timestamp,
+) -> Outcome<E> {
+    let (mut others, mut kept) = (Vec::new(), Vec::new());
+    if let Some(answer) = &mut answer {
+        keep(built, key, answer, now, &mut kept);
+    }
+    if !events.is_empty() {
+        for (place, (command, key)) in waiting.enumerate() {
+            let Some(outcome) = built.entity.reply(command, false) else { continue };
+            let mut answered = Answered { outcome, replayed: false };
+            keep(built, key, &mut answered, now, &mut kept);
+            others.push((place, answered));
+        }
+    }
+    if events.is_empty() && kept.is_empty() {
+        return Outcome { answer, ..Outcome::nothing() };
+    }
+    built.version += 1;
+    let publications = built.entity.publications(&events);
+    let tells = built.entity.tells(&events);
+    let wanted = built.entity.outstanding_at_once(now);
+    let entity = built.id.entity();
+    let record = Record { entity, version: built.version, at: now, events, answers: kept };
+    Outcome { record: Some(record), answer, others, publications, tells, wanted, ..Outcome::nothing() }
+}
+
+/// Keeps an answer under its key, or makes it the one that was kept first. A refusal that is no conflict may be otherwise the next time:
+/// it is not kept.
+fn keep<E: Entity>(
+    built: &mut Built<E>,
+    key: Option<IdempotencyKey>,
+    answered: &mut Answered<E::Reply>,
+    now: Timestamp,
+    kept: &mut Vec<KeptAnswer<E::Reply>>,
+) {
+    let Some(key) = key else { return };
+    if let Some(first) = built.answers.get(key.key, now) {
+        *answered = Answered { outcome: first.answer.clone().into(), replayed: true };
+    } else if answered.outcome.as_ref().map_or_else(Reject::is_conflict, |_| true) {
+        let answer = KeptAnswer { key, at: now, answer: answered.outcome.clone().into() };
+        built.answers.keep(answer.clone());
+        kept.push(answer);
+    }
+}
