@@ -3,7 +3,7 @@
 //! a refusal has golden lines, too: there one is replaced when it is to be told otherwise.
 
 use haat::domain::cart::{
-    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, SkuPrice,
+    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, CheckoutRequest, SkuPrice,
 };
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, VendorId};
@@ -126,6 +126,11 @@ fn details(full: bool) -> CheckoutDetails {
         hold_ms: 900_000,
         payment_ms: 600_000,
     }
+}
+
+fn request(full: bool) -> CheckoutRequest {
+    let CheckoutDetails { email, shipping_address, payment, expected_total, .. } = details(full);
+    CheckoutRequest { email, shipping_address, payment, expected_total }
 }
 
 fn placement(full: bool) -> Box<Placement> {
@@ -269,15 +274,10 @@ fn cart_commands() -> Vec<CartCommand> {
     vec![
         CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT },
         CartCommand::Get { by },
-        CartCommand::SetLine { by, line: line(0), currency: Currency::BDT, prices: Vec::new() },
-        CartCommand::RemoveLine {
-            by: Principal::Customer(CustomerId::from_uuid(uuid(4))),
-            sku: sku(0),
-            prices: Vec::new(),
-        },
-        // What the node fills in goes over no wire.
-        CartCommand::CheckOut { by, details: Box::new(details(true)), shortages: Vec::new() },
-        CartCommand::CheckOut { by, details: Box::new(details(false)), shortages: Vec::new() },
+        CartCommand::SetLine { by, line: line(0), currency: Currency::BDT },
+        CartCommand::RemoveLine { by: Principal::Customer(CustomerId::from_uuid(uuid(4))), sku: sku(0) },
+        CartCommand::CheckOut { by, details: Box::new(request(true)) },
+        CartCommand::CheckOut { by, details: Box::new(request(false)) },
         CartCommand::Reopen { order: order() },
         CartCommand::Close { order: order(), prices: vec![price] },
         CartCommand::Close { order: order(), prices: Vec::new() },

@@ -9,9 +9,10 @@ use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::invariants::Breach;
+use haat::domain::knowledge::{Availability, Knowledge, Settings};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Milestone, Order, OrderCommand, OrderStatus, ResolveAs};
-use haat::domain::reject::{Reject, Shortage};
+use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand, WantedLine};
 use haat::limits;
@@ -34,7 +35,7 @@ fn vendor_of(world: &World, number: usize) -> &Vendor {
 }
 
 fn refusal<E: Entity>(state: &E, command: E::Command, now: Timestamp) -> Reject {
-    state.decide(&command, now).expect_err("the command should be refused")
+    state.decide(&command, &Knowledge::NOTHING, now).expect_err("the command should be refused")
 }
 
 fn yen() -> Currency {
@@ -43,11 +44,11 @@ fn yen() -> Currency {
 
 fn set_line(quantity: i64, currency: Currency) -> CartCommand {
     let line = CartLine { sku: sku(0, 1), vendor: vendor(0), title: "SKU".into(), quantity, unit_price: 100 };
-    CartCommand::SetLine { by: buyer(0), line, currency, prices: Vec::new() }
+    CartCommand::SetLine { by: buyer(0), line, currency }
 }
 
 fn remove_line(by: Principal, sku: SkuId) -> CartCommand {
-    CartCommand::RemoveLine { by, sku, prices: Vec::new() }
+    CartCommand::RemoveLine { by, sku }
 }
 
 fn new_sku(number: u128, code: &str, price_minor: i64, on_hand: i64) -> NewSku {
@@ -74,9 +75,27 @@ fn reserve(of: &[(SkuId, i64)], until: Timestamp, currency: Currency) -> VendorC
     VendorCommand::Reserve { order: OrderId::from_uuid(Uuid::from_u128(9)), until, currency, lines }
 }
 
-fn check_out(by: Principal, expected: Option<Money>, shortages: Vec<Shortage>) -> CartCommand {
-    let details = haat::domain::cart::CheckoutDetails { expected_total: expected, ..details(APPROVE, None) };
-    CartCommand::CheckOut { by, details: Box::new(details), shortages }
+/// What of the shop's goods is left: nothing.
+struct SoldOut;
+
+impl Availability for SoldOut {
+    fn available(&self, _: SkuId) -> Option<i64> {
+        Some(0)
+    }
+    fn price(&self, _: SkuId) -> Option<Money> {
+        None
+    }
+}
+
+/// As [`refusal`], while it is known that everything is sold out.
+fn refusal_when_sold_out<E: Entity>(state: &E, command: E::Command, now: Timestamp) -> Reject {
+    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &SoldOut };
+    state.decide(&command, &knowledge, now).expect_err("the command should be refused")
+}
+
+fn check_out(by: Principal, expected: Option<Money>) -> CartCommand {
+    let details = haat::domain::cart::CheckoutRequest { expected_total: expected, ..details(APPROVE, None) };
+    CartCommand::CheckOut { by, details: Box::new(details) }
 }
 
 /// What the buyer of cart 0 is told in the end.
@@ -117,7 +136,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&nobody, CartCommand::Get { by: buyer(0) }, now),
                 refusal(&nobody, CartCommand::Get { by: Principal::Staff }, now),
                 refusal(known, CartCommand::Get { by: buyer(1) }, now),
-                refusal(known, check_out(buyer(1), None, Vec::new()), now),
+                refusal(known, check_out(buyer(1), None), now),
                 refusal(known, remove_line(buyer(1), sku(0, 0)), now),
                 refusal(&checked_out(APPROVE).0.carts[&cart(0)].entity, remove_line(buyer(1), sku(0, 0)), now),
             ]
@@ -157,11 +176,19 @@ fn row(reject: &Reject) -> Vec<Reject> {
         Reject::IdempotencyKeyReused => {
             let mut shop = vendor_of(&world, 0).clone();
             let add = add_product(vec![new_sku(1, "A", 100, 1)]);
-            let events = shop.decide(&add, now).unwrap();
+            let events = shop.decide(&add, &Knowledge::NOTHING, now).unwrap();
             events.iter().for_each(|event| shop.apply(event, now));
-            assert_eq!(shop.decide(&add, now), Ok(Vec::new()), "the same once more changes nothing");
+            assert_eq!(
+                shop.decide(&add, &Knowledge::NOTHING, now),
+                Ok(Vec::new()),
+                "the same once more changes nothing"
+            );
             let known = VendorCommand::Create { name: "Vendor 0".into() };
-            assert_eq!(shop.decide(&known, now), Ok(Vec::new()), "the same once more changes nothing");
+            assert_eq!(
+                shop.decide(&known, &Knowledge::NOTHING, now),
+                Ok(Vec::new()),
+                "the same once more changes nothing"
+            );
             let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
             vec![
                 refusal(&shop, VendorCommand::Create { name: "Another".into() }, now),
@@ -223,17 +250,15 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::CartEmpty => {
             let state = &world.carts[&cart(0)].entity;
-            let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 1, available: 0 }];
-            vec![refusal(state, check_out(buyer(0), Some(Money::new(0, yen())), shortages), now)]
+            vec![refusal_when_sold_out(state, check_out(buyer(0), Some(Money::new(0, yen()))), now)]
         }
         Reject::CurrencyMismatch { .. } => {
             let mut world = world;
             world.set_line(0, (0, 0), 1).unwrap();
             let state = &world.carts[&cart(0)].entity;
-            let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 1, available: 0 }];
             vec![
                 refusal(state, set_line(0, yen()), now),
-                refusal(state, check_out(buyer(0), Some(Money::new(0, yen())), shortages), now),
+                refusal_when_sold_out(state, check_out(buyer(0), Some(Money::new(0, yen()))), now),
                 // Before the closed hold and the shortage.
                 refusal(vendor_of(&world, 0), reserve(&[(sku(0, 0), STOCK + 1)], now, yen()), now),
                 refusal(
@@ -249,10 +274,10 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let fill = (0..limits::CART_LINES as u128).map(|number| {
                 let sku = SkuId::from_uuid(Uuid::from_u128(number));
                 let line = CartLine { sku, vendor: vendor(0), title: "SKU".into(), quantity: 1, unit_price: 1 };
-                CartCommand::SetLine { by: buyer(0), line, currency: Currency::BDT, prices: Vec::new() }
+                CartCommand::SetLine { by: buyer(0), line, currency: Currency::BDT }
             });
             for command in std::iter::once(create).chain(fill) {
-                let events = state.decide(&command, now).unwrap();
+                let events = state.decide(&command, &Knowledge::NOTHING, now).unwrap();
                 events.iter().for_each(|event| state.apply(event, now));
             }
             vec![refusal(&state, set_line(1, Currency::BDT), now), refusal(&state, set_line(0, Currency::BDT), now)]
@@ -295,13 +320,12 @@ fn row(reject: &Reject) -> Vec<Reject> {
             // A cart of which every number of a checkout was used, though there is not enough in stock, too.
             let (world, order) = checked_out(APPROVE);
             let mut last = world.carts[&cart(0)].entity.clone();
-            let details = Box::new(details(APPROVE, None));
+            let details = Box::new(details(APPROVE, None).under(&Settings::DEFAULT));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, details }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
-            let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 2, available: 1 }];
             vec![
                 refusal(vendor_of(&world, 0), add_product(many_skus(1, 1)), now),
-                refusal(&last, check_out(buyer(0), None, shortages), now),
+                refusal_when_sold_out(&last, check_out(buyer(0), None), now),
             ]
         }
         Reject::SkuCodeTaken { .. } => {
@@ -327,7 +351,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 Breach::new("stock_adds_up", vendor(0).entity(), "as found by the online check").of_sku(sku(0, 0));
             assert!(state.suspend(&breach));
             // The vendor's other SKUs are sold as before.
-            assert!(state.decide(&reserve(&[(sku(0, 1), 1)], later, Currency::BDT), now).is_ok());
+            assert!(state.decide(&reserve(&[(sku(0, 1), 1)], later, Currency::BDT), &Knowledge::NOTHING, now).is_ok());
             // Before the closed hold and the shortage.
             vec![refusal(&state, reserve(&[(sku(0, 1), STOCK + 1), (sku(0, 0), 1)], now, Currency::BDT), now)]
         }
@@ -335,7 +359,8 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let mut state = vendor_of(&world, 0).clone();
             let order = OrderId::from_uuid(Uuid::from_u128(9));
             let past = refusal(&state, reserve(&[(sku(0, 0), STOCK + 1)], now, Currency::BDT), now);
-            let events = state.decide(&VendorCommand::Release { order, until: later }, now).unwrap();
+            let events =
+                state.decide(&VendorCommand::Release { order, until: later }, &Knowledge::NOTHING, now).unwrap();
             events.iter().for_each(|event| state.apply(event, now));
             vec![past, refusal(&state, reserve(&[(sku(0, 0), STOCK + 1)], later, Currency::BDT), now)]
         }
@@ -353,13 +378,12 @@ fn row(reject: &Reject) -> Vec<Reject> {
         Reject::OutOfStock { .. } => {
             let mut world = world;
             world.set_line(0, (0, 0), 1).unwrap();
-            let shortages = vec![Shortage { sku_id: sku(0, 0), requested: 1, available: 0 }];
             let both = [(sku(0, 0), STOCK + 1), (sku(0, 1), 1), (sku(0, 2), STOCK + 5)];
             let given = refusal(vendor_of(&world, 0), reserve(&both, later, Currency::BDT), now);
             let Reject::OutOfStock { skus } = &given else { panic!("{given:?}") };
             // All that is short is told, with the figures, and nothing else.
             assert_eq!(skus.iter().map(|short| short.requested).collect::<Vec<_>>(), [STOCK + 1, STOCK + 5]);
-            let of_cart = refusal(&world.carts[&cart(0)].entity, check_out(buyer(0), None, shortages), now);
+            let of_cart = refusal_when_sold_out(&world.carts[&cart(0)].entity, check_out(buyer(0), None), now);
             let (mut world, order) = checked_out(APPROVE);
             world.adjust((0, 0), 1 - STOCK).unwrap();
             vec![of_cart, given, told(world, order)]

@@ -48,7 +48,7 @@ mod tests {
     use crate::actors::registry::Hosted;
     use crate::actors::shop::{CheckedOut, Failure, Shop};
     use crate::actors::testing::{Answer, Bench, until};
-    use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutDetails};
+    use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
     use crate::domain::entity::{Owner, Principal};
     use crate::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
     use crate::domain::money::Currency;
@@ -110,7 +110,7 @@ mod tests {
                 market
                     .done::<Cart>(
                         cart(number),
-                        CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT, prices: Vec::new() },
+                        CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT },
                     )
                     .await;
             }
@@ -130,7 +130,7 @@ mod tests {
         }
 
         fn checkout(&self, number: u128, within: Duration, wait: Option<Duration>) -> Checkout<'_> {
-            let details = CheckoutDetails {
+            let details = CheckoutRequest {
                 email: None,
                 shipping_address: Address {
                     name: "A".into(),
@@ -143,8 +143,6 @@ mod tests {
                 },
                 payment: PaymentChoice { method: "hangs".into(), token: "t".into() },
                 expected_total: None,
-                hold_ms: 900_000,
-                payment_ms: 600_000,
             };
             Box::pin(self.shop.checkout(buyer(number), cart(number), details, within, wait, None))
         }
@@ -245,7 +243,7 @@ mod tests {
         let market = Market::open(Bench::with_hook(Some(Arc::new(hook))), 2).await;
         // The one thread of the actors is held up, until this goes: before the shop does, should the test fail.
         let go = go;
-        let remove = CartCommand::RemoveLine { by: buyer(2), sku: sku(), prices: Vec::new() };
+        let remove = CartCommand::RemoveLine { by: buyer(2), sku: sku() };
         let _held_up = market.bench.ask::<Cart>(cart(2), remove, None, PATIENCE);
         let told = market.checkout(1, Duration::from_millis(20), None).await;
         assert_eq!(told, Err(Failure::OutcomeUnknown));

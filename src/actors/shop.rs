@@ -7,7 +7,7 @@ use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::registry::{Hosted, Undelivered};
 use crate::actors::turn::NotLetIn;
-use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
+use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutRequest};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
@@ -227,11 +227,6 @@ impl Shop {
         &self.node.settings
     }
 
-    /// How long stock is held for an order, and how long its payment may take, both in milliseconds.
-    pub fn windows(&self) -> (i64, i64) {
-        (self.node.settings.hold_ms, self.node.settings.payment_ms)
-    }
-
     /// The sandbox's own charge log, where there is one.
     pub fn charge_log(&self) -> Option<&dyn ChargeLog> {
         self.charge_log.as_deref()
@@ -283,7 +278,7 @@ impl Shop {
         &self,
         by: Principal,
         cart: CartId,
-        details: CheckoutDetails,
+        details: CheckoutRequest,
         within: Duration,
         wait: Option<Duration>,
         key: Option<IdempotencyKey>,
@@ -338,7 +333,7 @@ impl Shop {
                 drop(send.send(Err(failure)));
             }
         };
-        let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
+        let command = CartCommand::CheckOut { by, details: Box::new(details) };
         let edge = Edge::<Cart> { command, key, deadline, sent, admit, inner: true, reply: Box::new(on_cart) };
         self.deliver(cart, edge, false)?;
         let (order, created, mut answered) = wait_for(receive, within).await?;

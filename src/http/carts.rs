@@ -3,8 +3,9 @@
 use crate::actors::catalog::CatalogCache;
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView};
-use crate::domain::entity::{Availability, Owner, Principal};
+use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
+use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::http::Settings;
@@ -226,12 +227,12 @@ pub async fn set_line(
         return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY }.into());
     }
     let command = if quantity == 0 {
-        CartCommand::RemoveLine { by, sku, prices: Vec::new() }
+        CartCommand::RemoveLine { by, sku }
     } else {
         let row = shop.catalog()?.sku(sku).ok_or(Reject::SkuUnknown)?.sku;
         let (title, unit_price) = (row.title.clone(), row.price_minor);
         let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
-        CartCommand::SetLine { by, line, currency: row.currency, prices: Vec::new() }
+        CartCommand::SetLine { by, line, currency: row.currency }
     };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, &settings, None)))
@@ -249,7 +250,7 @@ pub async fn remove_line(
     Buyer(caller): Buyer,
     Ids(id, sku): Ids<CartId, SkuId>,
 ) -> Result<Response> {
-    let command = CartCommand::RemoveLine { by: caller.principal, sku, prices: Vec::new() };
+    let command = CartCommand::RemoveLine { by: caller.principal, sku };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, &settings, None)))
 }

@@ -1,7 +1,7 @@
 //! Checkout: a cart becomes an order.
 
 use crate::actors::shop::{CheckedOut, Shop};
-use crate::domain::cart::CheckoutDetails;
+use crate::domain::cart::CheckoutRequest;
 use crate::domain::ids::CartId;
 use crate::domain::order::{Address, PaymentChoice};
 use crate::domain::reject::Reject;
@@ -109,7 +109,7 @@ fn is_email(text: &str) -> bool {
 }
 
 impl CheckoutInput {
-    fn checked(mut self, (hold_ms, payment_ms): (i64, i64)) -> Result<CheckoutDetails> {
+    fn checked(mut self) -> Result<CheckoutRequest> {
         let mut faults = Faults::default();
         let (limit, line) = (limits::SHORT_TEXT, TextKind::Line);
         match &mut self.email {
@@ -135,13 +135,11 @@ impl CheckoutInput {
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         faults.done(&INVALID_BODY)?;
         let AddressInput { name, line1, line2, city, postcode, country, phone } = self.shipping_address;
-        Ok(CheckoutDetails {
+        Ok(CheckoutRequest {
             email: self.email,
             shipping_address: Address { name, line1, line2, city, postcode, country, phone },
             payment: PaymentChoice { method: self.payment.method, token: self.payment.token },
             expected_total,
-            hold_ms,
-            payment_ms,
         })
     }
 }
@@ -170,7 +168,7 @@ pub async fn check_out(
     body: JsonBody<CheckoutInput>,
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
-    let details = body.value.checked(shop.windows())?;
+    let details = body.value.checked()?;
     let total_in = details.expected_total.map(|total| total.currency);
     let (wait, applied) = prefer::wait(&headers).unzip();
     let checked_out = shop.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
@@ -194,7 +192,7 @@ pub async fn check_out(
 mod tests {
     use super::*;
 
-    fn checked(change: impl Fn(&mut serde_json::Value)) -> Result<CheckoutDetails> {
+    fn checked(change: impl Fn(&mut serde_json::Value)) -> Result<CheckoutRequest> {
         let mut input = serde_json::json!({
             "email": "rahim@example.com",
             "shipping_address": {"name": "Rahim", "line1": "12 Mirpur Road", "city": "Dhaka", "country": "BD"},
@@ -202,14 +200,13 @@ mod tests {
             "expected_total": {"amount": "10.00", "currency": "BDT"},
         });
         change(&mut input);
-        serde_json::from_value::<CheckoutInput>(input).unwrap().checked((900_000, 600_000))
+        serde_json::from_value::<CheckoutInput>(input).unwrap().checked()
     }
 
     #[test]
     fn what_fits_becomes_the_details_of_a_checkout() {
         let details = checked(|_| {}).unwrap();
         assert_eq!(details.expected_total.unwrap().minor, 1_000);
-        assert_eq!((details.hold_ms, details.payment_ms), (900_000, 600_000));
         assert!(checked(|input| input["email"] = serde_json::Value::Null).unwrap().email.is_none());
     }
 

@@ -6,7 +6,7 @@ use crate::node::{Node, Town};
 use crate::oracle::key_of;
 use crate::world::{Chance, World, lock};
 use haat::actors::{Answered, Ask, CheckedOut, Failure};
-use haat::domain::cart::{CartCommand, CartLine, CartReply, CheckoutDetails};
+use haat::domain::cart::{CartCommand, CartLine, CartReply, CheckoutRequest};
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
@@ -58,9 +58,9 @@ fn sku(vendor: u64, number: u64) -> SkuId {
     SkuId::from_uuid(Uuid::from_u128(0x1000 + u128::from(vendor * SKUS + number)))
 }
 
-fn details(world: &World, chance: &Chance, tag: &str, expected_total: Option<i64>) -> CheckoutDetails {
+fn details(chance: &Chance, tag: &str, expected_total: Option<i64>) -> CheckoutRequest {
     let token = *chance.pick(&[APPROVE, APPROVE, APPROVE, DECLINE, LOST_REPLY, SLOW, SLOW, SILENT]);
-    CheckoutDetails {
+    CheckoutRequest {
         email: Some(tag.to_owned()),
         shipping_address: Address {
             name: "Rokeya".into(),
@@ -73,8 +73,6 @@ fn details(world: &World, chance: &Chance, tag: &str, expected_total: Option<i64
         },
         payment: PaymentChoice { method: METHOD.into(), token: token.into() },
         expected_total: expected_total.map(|minor| Money::new(minor, Currency::BDT)),
-        hold_ms: world.plan.hold_ms,
-        payment_ms: world.plan.payment_ms,
     }
 }
 
@@ -84,7 +82,7 @@ struct Checkout {
     cart: CartId,
     tag: String,
     key: Option<IdempotencyKey>,
-    details: CheckoutDetails,
+    details: CheckoutRequest,
     wait: Option<Duration>,
 }
 
@@ -566,8 +564,7 @@ impl Person {
             listing.sku.price_minor
         };
         let line = CartLine { sku: sku(of, index), vendor: vendor(of), title: tag.clone(), quantity, unit_price };
-        let command =
-            CartCommand::SetLine { by: Principal::Guest(cart), line, currency: Currency::BDT, prices: Vec::new() };
+        let command = CartCommand::SetLine { by: Principal::Guest(cart), line, currency: Currency::BDT };
         let key = self.chance.per_mille(200).then(|| Self::key(&tag));
         self.remember(key, &tag, Request::Cart(cart, command.clone()));
         let told = self.ask_cart(cart, "set line", command, self.ask(key, false)).await;
@@ -577,7 +574,7 @@ impl Person {
 
     async fn remove_line(&mut self, cart: CartId) {
         let sku = sku(self.chance.below(VENDORS), self.chance.below(SKUS));
-        let command = CartCommand::RemoveLine { by: Principal::Guest(cart), sku, prices: Vec::new() };
+        let command = CartCommand::RemoveLine { by: Principal::Guest(cart), sku };
         let told = self.ask_cart(cart, "remove line", command, self.ask(None, false)).await;
         self.move_on(&told);
     }
@@ -588,12 +585,12 @@ impl Person {
         let mut keys = Vec::new();
         for _ in 0..FLOOD {
             let key = Some(Self::key(&self.tag()));
-            let command = CartCommand::RemoveLine { by, sku: sku(0, 0), prices: Vec::new() };
+            let command = CartCommand::RemoveLine { by, sku: sku(0, 0) };
             self.ask_cart(cart, "flood", command, self.ask(key, false)).await;
             keys.push(key);
         }
         for key in [keys[0], keys[FLOOD - 1], keys[FLOOD / 2]] {
-            let command = CartCommand::RemoveLine { by, sku: sku(0, 0), prices: Vec::new() };
+            let command = CartCommand::RemoveLine { by, sku: sku(0, 0) };
             self.ask_cart(cart, "flood", command, self.ask(key, false)).await;
         }
     }
