@@ -205,7 +205,9 @@ pub async fn check_at_rest(town: &Arc<Town>) {
         if node.is_ready() {
             world.count("starts after half a rebuild");
             town.oracle.check_shown(&node.shop);
-            node.stop().await;
+            if node.stop().await {
+                town.server.show_tables();
+            }
         } else {
             world.count("no starts after half a rebuild");
         }
@@ -220,4 +222,5 @@ pub async fn check_at_rest(town: &Arc<Town>) {
     if !node.stop().await {
         world.breach("the node after the rebuild did not stop as it should");
     }
+    town.server.show_tables();
 }

@@ -259,6 +259,7 @@ async fn check(town: &Arc<Town>, node: &Arc<Node>) {
     if !node.stop().await {
         world.breach("the last node did not stop as it should");
     }
+    town.server.show_tables();
     check_at_rest(town).await;
     // What had to end with the nodes has had its time.
     sleep(Duration::from_secs(60)).await;

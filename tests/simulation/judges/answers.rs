@@ -155,7 +155,7 @@ impl Answers {
 }
 
 impl Judge for Answers {
-    fn record(&self, replay: &Replay, record: &Recorded, _: &mut Causes) {
+    fn record(&self, replay: &Replay, record: &Recorded<'_>, _: &mut Causes) {
         let (looks, version) = (&mut *lock(&self.looks), record.version);
         match &record.events {
             Events::Cart(id, _) => {

@@ -45,7 +45,7 @@ impl Commands {
     }
 
     /// What a command with this tag did is durable, again or for the first time: once in a day of its key, or else once.
-    fn happened(&self, tag: &str, record: &Recorded) {
+    fn happened(&self, tag: &str, record: &Recorded<'_>) {
         let mut tags = lock(&self.tags);
         let tagged = tags.entry(tag.to_owned()).or_default();
         let before = tagged.at.replace(record.at);
@@ -57,7 +57,7 @@ impl Commands {
 }
 
 impl Judge for Commands {
-    fn record(&self, _: &Replay, record: &Recorded, _: &mut Causes) {
+    fn record(&self, _: &Replay, record: &Recorded<'_>, _: &mut Causes) {
         match &record.events {
             Events::Cart(_, events) => {
                 for event in events {

@@ -63,7 +63,7 @@ impl Keys {
 }
 
 impl Judge for Keys {
-    fn record(&self, _: &Replay, record: &Recorded, _: &mut Causes) {
+    fn record(&self, _: &Replay, record: &Recorded<'_>, _: &mut Causes) {
         let (known, entity, at) = (&mut *lock(&self.known), record.entity, record.at);
         for key in &record.keys {
             let all = known.kept_with.entry(entity).or_default();

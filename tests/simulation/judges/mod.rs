@@ -2,9 +2,10 @@
 //! kind of promise and in a file of their own.
 //!
 //! It knows nothing of the engine. The replay applies the journal's events one after the other, and the judges look at what became
-//! durable, at what callers were told, and at what the payment provider says.
+//! durable, at what callers were told, and at what the payment provider and the read tables say.
 
 mod answers;
+mod book;
 mod catalogue;
 mod commands;
 mod keys;
@@ -19,6 +20,7 @@ pub use keys::Keys;
 pub use replay::Replay;
 
 use crate::gateway::Books;
+use crate::store::Tables;
 use crate::world::{World, lock};
 use haat::actors::Shop;
 use haat::domain::entity::PaymentCall;
@@ -38,13 +40,15 @@ type Causes = Vec<(String, Cause)>;
 /// Whoever judges one kind of promise. What is wrong goes to [`World::breach`].
 trait Judge: Send + Sync {
     /// A record is durable; the replay has it already.
-    fn record(&self, _replay: &Replay, _record: &Recorded, _causes: &mut Causes) {}
+    fn record(&self, _replay: &Replay, _record: &Recorded<'_>, _causes: &mut Causes) {}
     /// All records of a batch are durable.
     fn batch(&self, _replay: &Replay) {}
     /// Everything has come to rest.
     fn at_rest(&self, _replay: &Replay) {}
     /// A node shows this, with everything at rest.
     fn shows(&self, _replay: &Replay, _shop: &Shop) {}
+    /// The last node has stopped as it should, and left this in the read tables.
+    fn left(&self, _tables: &Tables) {}
 }
 
 /// The oracle of one run.
@@ -64,7 +68,7 @@ impl Oracle {
         let answers = Arc::new(Answers::new(world.clone()));
         let commands = Arc::new(Commands::new(world.clone()));
         let keys = Arc::new(Keys::new(world.clone()));
-        let money = Arc::new(Payments::new(world.clone(), books));
+        let money = Arc::new(Payments::new(world.clone(), books.clone()));
         // A new judge is a file beside these and a line here.
         let judges: Vec<Arc<dyn Judge>> = vec![
             answers.clone(),
@@ -74,6 +78,7 @@ impl Oracle {
             Arc::new(stock::Stock::new(world.clone())),
             Arc::new(saga::Saga::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
+            Arc::new(book::Book::new(world.clone(), books)),
         ];
         Arc::new(Self { replay: Mutex::new(Replay::new(world.clone())), answers, commands, keys, money, judges, world })
     }
@@ -128,5 +133,10 @@ impl Oracle {
     pub fn check_shown(&self, shop: &Shop) {
         let replay = &lock(&self.replay);
         self.judges.iter().for_each(|judge| judge.shows(replay, shop));
+    }
+
+    /// What the read tables must hold when the last node has stopped as it should.
+    pub fn check_left(&self, tables: &Tables) {
+        self.judges.iter().for_each(|judge| judge.left(tables));
     }
 }

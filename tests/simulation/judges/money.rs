@@ -1,5 +1,6 @@
 //! Money, as the orders and the payment provider tell it: a gateway is called only for what is durable, nothing is charged late or
-//! twice, what an order is told is what the provider's books say, and at rest the two agree.
+//! twice, what an order is told is what the provider's books say, and at rest the two agree. `book.rs` asks the last of these
+//! without the entities.
 
 use super::replay::{Events, Recorded};
 use super::{Cause, Causes, Judge, Replay};
@@ -74,7 +75,7 @@ impl Payments {
 }
 
 impl Judge for Payments {
-    fn record(&self, replay: &Replay, record: &Recorded, causes: &mut Causes) {
+    fn record(&self, replay: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
         if let Events::Order(order, events) = &record.events {
             events.iter().for_each(|event| self.order_event(replay, *order, event, causes));
         }

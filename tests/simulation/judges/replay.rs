@@ -29,13 +29,15 @@ pub enum Events {
 }
 
 /// A record as the judges see it.
-pub struct Recorded {
+pub struct Recorded<'a> {
     pub entity: EntityRef,
     pub version: u64,
     pub at: Timestamp,
     pub events: Events,
     /// The keys under which it keeps answers.
     pub keys: Vec<u128>,
+    /// As it stands in the journal.
+    pub line: &'a [u8],
 }
 
 /// All entities.
@@ -52,7 +54,7 @@ impl Replay {
     }
 
     /// Applies a record; `None` when it cannot be read.
-    pub fn add(&mut self, raw: &RawRecord<'_>, line: &[u8]) -> Option<Recorded> {
+    pub fn add<'a>(&mut self, raw: &RawRecord<'_>, line: &'a [u8]) -> Option<Recorded<'a>> {
         let RawRecord { entity, version, at, .. } = *raw;
         let world = &self.world;
         let (events, keys) = match entity.kind {
@@ -72,7 +74,7 @@ impl Replay {
                 (Events::Vendor(id, events), keys)
             }
         };
-        Some(Recorded { entity, version, at, events, keys })
+        Some(Recorded { entity, version, at, events, keys, line })
     }
 
     pub fn cart(&self, id: CartId) -> Option<&Cart> {

@@ -38,7 +38,7 @@ impl Saga {
 }
 
 impl Judge for Saga {
-    fn record(&self, replay: &Replay, record: &Recorded, causes: &mut Causes) {
+    fn record(&self, replay: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
         match &record.events {
             Events::Cart(cart, events) => {
                 for event in events {

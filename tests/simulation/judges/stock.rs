@@ -1,5 +1,5 @@
 //! Stock, as the entities tell it: nothing is held without an order, nothing sold unpaid, and at rest every piece is free, held or
-//! sold.
+//! sold. `book.rs` asks the same without the entities.
 
 use super::replay::{Events, Recorded};
 use super::{Causes, Judge, Replay};
@@ -50,7 +50,7 @@ impl Stock {
 }
 
 impl Judge for Stock {
-    fn record(&self, _: &Replay, record: &Recorded, causes: &mut Causes) {
+    fn record(&self, _: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
         match &record.events {
             Events::Cart(..) => {}
             Events::Order(order, events) => {

@@ -48,7 +48,7 @@ pub struct Tables {
     vendors: BTreeMap<VendorId, VendorRow>,
     products: BTreeMap<ProductId, ProductRow>,
     pub skus: BTreeMap<SkuId, SkuRow>,
-    orders: BTreeMap<OrderId, OrderRow>,
+    pub orders: BTreeMap<OrderId, OrderRow>,
     /// Entities of which rows were refused and have not come again.
     refused: BTreeSet<EntityRef>,
     /// Entities that were ever among them.
@@ -332,6 +332,11 @@ impl Server {
         let refused = &lock(&self.disk).tables.refused;
         let vendors = refused.iter().filter(|entity| entity.kind == Kind::Vendor);
         vendors.map(|entity| VendorId::from_uuid(entity.uuid)).collect()
+    }
+
+    /// Lets the oracle look at the read tables.
+    pub fn show_tables(&self) {
+        self.oracle.check_left(&lock(&self.disk).tables);
     }
 
     /// Makes the rows of orders anew that were refused: an order that has ended gives none any more, and waits for a rebuild.
