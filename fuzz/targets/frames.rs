@@ -4,7 +4,7 @@
 
 use haat::domain::record::RawRecord;
 use haat::domain::time::Timestamp;
-use haat::persistence::lane::{decode, encode};
+use haat::persistence::log_writer::{decode, encode};
 use haat::persistence::recovery::for_each_record;
 use haat::ports::{Codec, Frame};
 use haat_fuzz::fuzz_target;

@@ -121,7 +121,7 @@ impl<E: Hosted> Shell<E> {
             admit.map_or(Ok(()), |admit| admit(state))?;
             begin::<E>(&node, entity, command, poisoned).map_err(NotLetIn::Refused)
         };
-        let run = AssertUnwindSafe(|| turn::ask(built, &mut edge.command, key, waiting, moment, let_in));
+        let run = AssertUnwindSafe(|| turn::ask(built, &edge.command, key, waiting, moment, let_in));
         match panic::catch_unwind(run) {
             Ok(Ok(outcome)) => self.carry_out(outcome, Some(edge), moment.now),
             Ok(Err(failure)) => (edge.reply)(Err(failure)),

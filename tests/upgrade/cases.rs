@@ -134,11 +134,11 @@ pub static CASES: [Case; 21] = [
         ..NOTHING
     },
     Case {
-        what: "two vendors have committed, and one acknowledgement is in",
+        what: "two vendors have committed, and one acknowledgement is heard",
         vendors: &[0, 1],
         faults: &[(Of::Order, "StockCommitted", Some(1))],
         phase: || json!("settling"),
-        holds: &["committed", "held"],
+        holds: &["held", "held"],
         ..NOTHING
     },
     Case { what: "it is settled, and its cart is not closed", faults: &[(Of::Cart, "Close", None)], ..NOTHING },

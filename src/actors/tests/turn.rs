@@ -154,7 +154,7 @@ fn ask_beside(
     waiting: &Waiting,
 ) -> Outcome<Tally> {
     let waiting = waiting.iter().map(|(command, key)| (command, *key));
-    let asked = turn::ask(built, &mut command, key, waiting, NOW, |_, _| Ok::<_, NotLetIn<()>>(()));
+    let asked = turn::ask(built, &command, key, waiting, NOW, |_, _| Ok::<_, NotLetIn<()>>(()));
     asked.unwrap_or_else(|()| panic!("it is let in"))
 }
 
@@ -164,7 +164,7 @@ fn ask(built: &mut Built<Tally>, command: Ask, key: Option<IdempotencyKey>) -> O
 
 fn tell(built: &mut Built<Tally>, mut command: Ask, waiting: &Waiting) -> Outcome<Tally> {
     let waiting = waiting.iter().map(|(command, key)| (command, *key));
-    turn::tell(built, &mut command, waiting, NOW, |_, _| Ok(()))
+    turn::tell(built, &command, waiting, NOW, |_, _| Ok(()))
 }
 
 fn answered(outcome: &Outcome<Tally>) -> Option<(Result<i64, Reject>, bool)> {
@@ -256,13 +256,13 @@ fn who_is_not_let_in_changes_nothing_and_is_not_heard() {
     let mut built = tally();
     let mut command = Ask::Add(1);
     let none = || std::iter::empty::<(&Ask, Option<IdempotencyKey>)>();
-    let failed = turn::ask(&mut built, &mut command, key(1), none(), NOW, |_, _| Err(NotLetIn::Failed("full")));
+    let failed = turn::ask(&mut built, &command, key(1), none(), NOW, |_, _| Err(NotLetIn::Failed("full")));
     assert_eq!(failed.err(), Some("full"));
     let refuse = |_: &Tally, _: &Ask| Err(NotLetIn::<()>::Refused(Reject::CommandPoisoned));
-    let Ok(outcome) = turn::ask(&mut built, &mut command, None, none(), NOW, refuse) else { panic!("it is answered") };
+    let Ok(outcome) = turn::ask(&mut built, &command, None, none(), NOW, refuse) else { panic!("it is answered") };
     assert_eq!(answered(&outcome), Some((Err(Reject::CommandPoisoned), false)));
     assert!(!outcome.heard && outcome.record.is_none());
-    let outcome = turn::tell(&mut built, &mut command, none(), NOW, |_, _| Err(Reject::CommandPoisoned));
+    let outcome = turn::tell(&mut built, &command, none(), NOW, |_, _| Err(Reject::CommandPoisoned));
     assert!(outcome.response.is_some() && outcome.counted == Counted::Not);
     assert_eq!((built.entity.heard, built.entity.count, built.version), (0, 0, 0));
 }

@@ -4,6 +4,7 @@
 //! release; past its time the vendor asks the order. So stock can never be promised twice.
 
 mod breaches;
+mod goods;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -21,10 +22,11 @@ use super::knowledge::Knowledge;
 use super::money::Currency;
 use super::order::OrderCommand;
 use super::reject::{Reject, Shortage};
-use super::rows::{ProductRow, Rows, SkuRow, VendorRow};
+use super::rows::Rows;
 use super::text::code_key;
 use super::time::Timestamp;
 use crate::limits;
+use goods::{Product, Sku, check_price};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -37,32 +39,6 @@ struct Head {
     /// What is sold to orders that are not settled, with the end of each hold's time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     committed: BTreeMap<OrderId, Timestamp>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Product {
-    title: String,
-    description: Option<String>,
-    category: Option<String>,
-    created_at: Timestamp,
-    skus: Vec<SkuId>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Sku {
-    product: ProductId,
-    code: String,
-    price_minor: i64,
-    currency: Currency,
-    received: i64,
-    on_hand: i64,
-    held: i64,
-}
-
-impl Sku {
-    fn available(&self) -> i64 {
-        self.on_hand.saturating_sub(self.held)
-    }
 }
 
 /// The parts of a vendor's state that a snapshot keeps one by one.
@@ -101,54 +77,6 @@ impl Vendor {
         &self.holds
     }
 
-    /// A SKU as its row.
-    pub fn sku_row(&self, id: SkuId) -> Option<SkuRow> {
-        let sku = self.skus.get(&id)?;
-        Some(SkuRow {
-            id,
-            vendor_id: self.id,
-            product_id: sku.product,
-            code: sku.code.clone(),
-            title: self.products.get(&sku.product).map(|product| product.title.clone()).unwrap_or_default(),
-            price_minor: sku.price_minor,
-            currency: sku.currency,
-            received: sku.received,
-            on_hand: sku.on_hand,
-            held: sku.held,
-            suspended: self.suspended.contains(&id),
-        })
-    }
-
-    /// All SKUs as rows, in the order of their ids.
-    pub fn sku_rows(&self) -> Vec<SkuRow> {
-        let mut rows: Vec<SkuRow> = self.skus.keys().filter_map(|id| self.sku_row(*id)).collect();
-        rows.sort_unstable_by_key(|row| row.id);
-        rows
-    }
-
-    /// All products as rows.
-    pub fn product_rows(&self) -> Vec<ProductRow> {
-        self.products.keys().filter_map(|id| self.product_row(*id)).collect()
-    }
-
-    fn product_row(&self, id: ProductId) -> Option<ProductRow> {
-        let product = self.products.get(&id)?;
-        Some(ProductRow {
-            id,
-            vendor_id: self.id,
-            title: product.title.clone(),
-            description: product.description.clone(),
-            category: product.category.clone(),
-            created_at: product.created_at,
-            sku_ids: product.skus.clone(),
-        })
-    }
-
-    /// The vendor as its row; `None` before it came into being.
-    pub fn row(&self) -> Option<VendorRow> {
-        self.head.name.clone().map(|name| VendorRow { id: self.id, name })
-    }
-
     fn may_manage(&self, by: Principal) -> Result<(), Reject> {
         if self.head.name.is_none() || (by != Principal::Staff && by != Principal::Vendor(self.id)) {
             return Err(Reject::VendorUnknown);
@@ -158,51 +86,6 @@ impl Vendor {
 
     fn sku(&self, sku: SkuId) -> Result<&Sku, Reject> {
         self.skus.get(&sku).ok_or(Reject::SkuUnknown)
-    }
-
-    fn decide_product(&self, product: &NewProduct) -> Result<Vec<VendorEvent>, Reject> {
-        if let Some(known) = self.products.get(&product.id) {
-            // The ids of SKUs follow from all that the product was asked to be, also from what has changed since.
-            let same = known.skus.iter().eq(product.skus.iter().map(|sku| &sku.id));
-            return if same { Ok(Vec::new()) } else { Err(Reject::IdempotencyKeyReused) };
-        }
-        // In the order in which refusals take precedence, over all SKUs each.
-        for (index, sku) in product.skus.iter().enumerate() {
-            check_price(sku.price_minor, Some(index))?;
-        }
-        let stocked = |sku: &NewSku| (0..=limits::SKU_PIECES).contains(&sku.on_hand);
-        if let Some(index) = product.skus.iter().position(|sku| !stocked(sku)) {
-            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES, index: Some(index) });
-        }
-        if product.skus.len() > limits::PRODUCT_SKUS {
-            return Err(Reject::TooMany { what: "SKUs of one product".into(), limit: limits::PRODUCT_SKUS });
-        }
-        if self.skus.len() + product.skus.len() > limits::VENDOR_SKUS {
-            return Err(Reject::TooMany { what: "SKUs of one vendor".into(), limit: limits::VENDOR_SKUS });
-        }
-        let mut codes = BTreeSet::new();
-        for (index, sku) in product.skus.iter().enumerate() {
-            let key = code_key(&sku.code);
-            if self.codes.contains(&key) || !codes.insert(key) {
-                return Err(Reject::SkuCodeTaken { sku_code: sku.code.clone(), index: Some(index) });
-            }
-        }
-        Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
-    }
-
-    fn decide_adjust(&self, id: SkuId, delta: i64, reason: &str) -> Result<Vec<VendorEvent>, Reject> {
-        let sku = self.sku(id)?;
-        let available = sku.available();
-        let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
-        if available.saturating_add(delta) < 0 {
-            return Err(Reject::StockNegative { available, delta });
-        }
-        if on_hand.is_none_or(|count| count > limits::SKU_PIECES)
-            || received.is_none_or(|count| count > limits::SKU_PIECES)
-        {
-            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES, index: None });
-        }
-        Ok(vec![VendorEvent::StockAdjusted { sku: id, delta, reason: reason.to_owned() }])
     }
 
     fn decide_reserve(
@@ -295,13 +178,6 @@ impl Vendor {
         }
     }
 
-    fn touch_sku(&mut self, id: SkuId, change: impl FnOnce(&mut Sku)) {
-        if let Some(sku) = self.skus.get_mut(&id) {
-            change(sku);
-            self.changed.entry(PartKey::Sku(id)).or_insert(false);
-        }
-    }
-
     fn made(&mut self, key: PartKey) {
         self.changed.entry(key).or_insert(self.gave_delta);
     }
@@ -342,14 +218,6 @@ impl Vendor {
                 optional(format!("released/{order}"), self.holds.release(order))
             }
         }
-    }
-}
-
-fn check_price(price_minor: i64, index: Option<usize>) -> Result<(), Reject> {
-    if (1..=limits::PRICE_MINOR).contains(&price_minor) {
-        Ok(())
-    } else {
-        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index })
     }
 }
 

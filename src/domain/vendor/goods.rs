@@ -1,0 +1,148 @@
+//! What a vendor sells: its products and SKUs, their prices and their stock.
+
+use super::{NewProduct, NewSku, PartKey, Vendor, VendorEvent};
+use crate::domain::ids::{ProductId, SkuId};
+use crate::domain::money::Currency;
+use crate::domain::reject::Reject;
+use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
+use crate::domain::text::code_key;
+use crate::domain::time::Timestamp;
+use crate::limits;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Product {
+    pub(super) title: String,
+    pub(super) description: Option<String>,
+    pub(super) category: Option<String>,
+    pub(super) created_at: Timestamp,
+    pub(super) skus: Vec<SkuId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sku {
+    pub(super) product: ProductId,
+    pub(super) code: String,
+    pub(super) price_minor: i64,
+    pub(super) currency: Currency,
+    pub(super) received: i64,
+    pub(super) on_hand: i64,
+    pub(super) held: i64,
+}
+
+impl Sku {
+    pub(super) fn available(&self) -> i64 {
+        self.on_hand.saturating_sub(self.held)
+    }
+}
+
+impl Vendor {
+    /// A SKU as its row.
+    pub fn sku_row(&self, id: SkuId) -> Option<SkuRow> {
+        let sku = self.skus.get(&id)?;
+        Some(SkuRow {
+            id,
+            vendor_id: self.id,
+            product_id: sku.product,
+            code: sku.code.clone(),
+            title: self.products.get(&sku.product).map(|product| product.title.clone()).unwrap_or_default(),
+            price_minor: sku.price_minor,
+            currency: sku.currency,
+            received: sku.received,
+            on_hand: sku.on_hand,
+            held: sku.held,
+            suspended: self.suspended.contains(&id),
+        })
+    }
+
+    /// All SKUs as rows, in the order of their ids.
+    pub fn sku_rows(&self) -> Vec<SkuRow> {
+        let mut rows: Vec<SkuRow> = self.skus.keys().filter_map(|id| self.sku_row(*id)).collect();
+        rows.sort_unstable_by_key(|row| row.id);
+        rows
+    }
+
+    /// All products as rows.
+    pub fn product_rows(&self) -> Vec<ProductRow> {
+        self.products.keys().filter_map(|id| self.product_row(*id)).collect()
+    }
+
+    pub(super) fn product_row(&self, id: ProductId) -> Option<ProductRow> {
+        let product = self.products.get(&id)?;
+        Some(ProductRow {
+            id,
+            vendor_id: self.id,
+            title: product.title.clone(),
+            description: product.description.clone(),
+            category: product.category.clone(),
+            created_at: product.created_at,
+            sku_ids: product.skus.clone(),
+        })
+    }
+
+    /// The vendor as its row; `None` before it came into being.
+    pub fn row(&self) -> Option<VendorRow> {
+        self.head.name.clone().map(|name| VendorRow { id: self.id, name })
+    }
+
+    pub(super) fn decide_product(&self, product: &NewProduct) -> Result<Vec<VendorEvent>, Reject> {
+        if let Some(known) = self.products.get(&product.id) {
+            // The ids of SKUs follow from all that the product was asked to be, also from what has changed since.
+            let same = known.skus.iter().eq(product.skus.iter().map(|sku| &sku.id));
+            return if same { Ok(Vec::new()) } else { Err(Reject::IdempotencyKeyReused) };
+        }
+        // In the order in which refusals take precedence, over all SKUs each.
+        for (index, sku) in product.skus.iter().enumerate() {
+            check_price(sku.price_minor, Some(index))?;
+        }
+        let stocked = |sku: &NewSku| (0..=limits::SKU_PIECES).contains(&sku.on_hand);
+        if let Some(index) = product.skus.iter().position(|sku| !stocked(sku)) {
+            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES, index: Some(index) });
+        }
+        if product.skus.len() > limits::PRODUCT_SKUS {
+            return Err(Reject::TooMany { what: "SKUs of one product".into(), limit: limits::PRODUCT_SKUS });
+        }
+        if self.skus.len() + product.skus.len() > limits::VENDOR_SKUS {
+            return Err(Reject::TooMany { what: "SKUs of one vendor".into(), limit: limits::VENDOR_SKUS });
+        }
+        let mut codes = BTreeSet::new();
+        for (index, sku) in product.skus.iter().enumerate() {
+            let key = code_key(&sku.code);
+            if self.codes.contains(&key) || !codes.insert(key) {
+                return Err(Reject::SkuCodeTaken { sku_code: sku.code.clone(), index: Some(index) });
+            }
+        }
+        Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
+    }
+
+    pub(super) fn decide_adjust(&self, id: SkuId, delta: i64, reason: &str) -> Result<Vec<VendorEvent>, Reject> {
+        let sku = self.sku(id)?;
+        let available = sku.available();
+        let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
+        if available.saturating_add(delta) < 0 {
+            return Err(Reject::StockNegative { available, delta });
+        }
+        if on_hand.is_none_or(|count| count > limits::SKU_PIECES)
+            || received.is_none_or(|count| count > limits::SKU_PIECES)
+        {
+            return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES, index: None });
+        }
+        Ok(vec![VendorEvent::StockAdjusted { sku: id, delta, reason: reason.to_owned() }])
+    }
+
+    pub(super) fn touch_sku(&mut self, id: SkuId, change: impl FnOnce(&mut Sku)) {
+        if let Some(sku) = self.skus.get_mut(&id) {
+            change(sku);
+            self.changed.entry(PartKey::Sku(id)).or_insert(false);
+        }
+    }
+}
+
+pub(super) fn check_price(price_minor: i64, index: Option<usize>) -> Result<(), Reject> {
+    if (1..=limits::PRICE_MINOR).contains(&price_minor) {
+        Ok(())
+    } else {
+        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index })
+    }
+}
