@@ -325,7 +325,7 @@ async fn an_order_paid_without_its_stock_is_found() {
 
     let of = |record: &Value| record["ev"][0]["order"] == paid.to_string();
     let unsold = retold(&store, |records| {
-        records.retain(|record| !(is(record, "vendor_", "stock_committed") && of(record)));
+        records.retain(|record| !(is(record, "vendor_", "hold_committed") && of(record)));
     })
     .await;
     let told = only(&audited(&unsold).await, &["stock"]);
@@ -412,7 +412,7 @@ async fn the_journal_is_printed_in_order_and_without_tokens() {
 
     let of_order = printed(Selection { entity: Some(paid), ..Selection::default() }).await.expect("an order");
     assert!(of_order.contains(&format!("  {paid}  v1  ")), "{of_order}");
-    assert!(of_order.contains("    stock_committed {\"vendor\":\"vendor_"), "{of_order}");
+    assert!(of_order.contains("    settled\n"), "{of_order}");
     assert!(!of_order.contains("\n  cart_"), "{of_order}");
     let some =
         Selection { limit: Some(3), json: true, partition: Some(paid.partition(16)), after: 1, ..Selection::default() };

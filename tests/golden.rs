@@ -44,12 +44,12 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     PaymentDeadlinePassed = "payment_deadline_passed", PaymentVoided = "payment_voided",
     PaymentRefunded = "payment_refunded", StockCommitted = "stock_committed", StockReleased = "stock_released",
     CartReopened = "cart_reopened", CartClosed = "cart_closed", Ended = "ended", Quarantined = "quarantined",
-    PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
+    Settled = "settled", PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
     StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
-    StockReleased = "stock_released",
+    StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
 });
 variants!(CART_COMMANDS, cart_command, CartCommand {
     Create = "create", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
@@ -64,7 +64,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", AdjustStock = "adjust_stock",
-    GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Tick = "tick",
+    GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
 });
 
 fn uuid(number: u128) -> Uuid {
@@ -139,6 +139,7 @@ fn placement(full: bool) -> Box<Placement> {
         lines: vec![line(0)],
         hold_ms,
         payment_ms,
+        strict: full,
     })
 }
 
@@ -151,6 +152,7 @@ fn refusals() -> Vec<Reject> {
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0), requested: 2, available: 1 }] },
         Reject::SkuUnknown,
         Reject::HoldClosed,
+        Reject::HoldUnknown,
         Reject::SkuSuspended,
         Reject::VendorUnknown,
         Reject::CurrencyMismatch { expected: Currency::BDT, found: "JPY".parse().unwrap() },
@@ -208,6 +210,7 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::PaymentVoided,
         OrderEvent::PaymentRefunded { amount: 250_000, told: None },
         OrderEvent::PaymentRefunded { amount: 0, told: Some(Money::new(1_000, "USD".parse().unwrap())) },
+        OrderEvent::Settled,
         OrderEvent::StockCommitted { vendor },
         OrderEvent::StockReleased { vendor },
         OrderEvent::CartReopened,
@@ -253,6 +256,8 @@ fn vendor_events() -> Vec<VendorEvent> {
         VendorEvent::StockCommitted { order: order() },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: vec![sku(0)] },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: Vec::new() },
+        VendorEvent::HoldCommitted { order: order() },
+        VendorEvent::HoldsClosed { orders: vec![order()] },
     ]
 }
 
@@ -285,7 +290,8 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::StockCommitted { vendor },
         OrderCommand::StockReleased { vendor },
         OrderCommand::StepFailed { vendor, reason: Reject::CommandPoisoned },
-        OrderCommand::HoldDue { vendor, until: at(900_000) },
+        OrderCommand::HoldDue { vendor, until: at(900_000), committed: false },
+        OrderCommand::HoldDue { vendor, until: at(900_000), committed: true },
         OrderCommand::Charged { amount: None },
         OrderCommand::Charged { amount: Some(Money::new(250_000, Currency::BDT)) },
         OrderCommand::Declined { reason: "no funds".into() },
@@ -317,7 +323,9 @@ fn vendor_commands() -> Vec<VendorCommand> {
         VendorCommand::AdjustStock { by, sku: sku(0), delta: -3, reason: "count".into() },
         VendorCommand::GetSku { by, sku: sku(0) },
         VendorCommand::Reserve { order: order(), until: at(900_000), currency: Currency::BDT, lines },
-        VendorCommand::Commit { order: order() },
+        VendorCommand::Commit { order: order(), strict: false },
+        VendorCommand::Commit { order: order(), strict: true },
+        VendorCommand::Close { order: order() },
         VendorCommand::Release { order: order(), until: at(900_000) },
         VendorCommand::Tick,
     ]

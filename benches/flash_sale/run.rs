@@ -272,6 +272,9 @@ impl Bench {
     fn pair(&mut self, connections: Connections, subject: Option<Run>, other: Option<Run>) {
         if let (Some(subject), Some(other)) = (subject, other) {
             self.pairs.push(Pair { setting: connections.setting(), subject, other });
+            if let Err(error) = self.keep() {
+                self.failures.push(format!("{error:#}"));
+            }
         }
     }
 

@@ -61,7 +61,7 @@ fn lines(checkouts: u128) -> Vec<Vec<u8>> {
         let texts = lines.iter().map(|line| String::from_utf8_lossy(line));
         texts.filter(|text| text.starts_with(&format!("{{\"e\":\"{entity}_")) && text.contains(event)).count() as u128
     };
-    let ends = [written("order", "stock_committed"), written("cart", "cart_checked_out")];
+    let ends = [written("order", "settled"), written("cart", "cart_checked_out")];
     assert_eq!(ends, [checkouts; 2], "each is settled, and its cart closed");
     lines
 }

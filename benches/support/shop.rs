@@ -144,6 +144,7 @@ pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
         lines: ordered,
         hold_ms,
         payment_ms,
+        strict: true,
     };
     vec![
         OrderCommand::Place { placement: Box::new(placement) },

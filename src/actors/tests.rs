@@ -1,5 +1,6 @@
 //! The shell and its registry, on a bench: what is answered when, and what is not.
 
+mod confirming;
 mod silence;
 mod turn;
 

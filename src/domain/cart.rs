@@ -547,6 +547,7 @@ impl Asks for Cart {
             lines: self.lines.clone(),
             hold_ms: details.hold_ms,
             payment_ms: details.payment_ms,
+            strict: true,
         };
         let command = OrderCommand::Place { placement: Box::new(placement) };
         Some(Effect::Tell(Message::Order { id: order, command }))

@@ -44,7 +44,7 @@ fn a_paid_order_answers_a_vendor_that_asks_with_the_commit() {
     let mut world = ready();
     let before = world.picture();
     let (order, _) = world.check_out(0, APPROVE, None).unwrap();
-    while world.orders.get(&order).and_then(|slot| slot.entity.phase()) != Some(Phase::Settling) {
+    while world.orders.get(&order).and_then(|slot| slot.entity.phase()) != Some(Phase::Confirming) {
         assert!(world.deliver());
     }
     // Both commits are lost, and nobody but the vendors asks.
@@ -158,7 +158,7 @@ fn a_hold_made_after_its_refusal_is_given_back() {
         reserve_again(&mut world, order, 0);
         let before = world.picture();
         let is_held = |world: &crate::world::World| world.sku_row((0, 0)).unwrap().held == LINES[0].1;
-        while crash && !(is_held(&world) && world.orders[&order].entity.phase() != Some(Phase::Reserving)) {
+        while crash && !(is_held(&world) && world.orders[&order].entity.phase() != Some(Phase::Gathering)) {
             assert!(world.deliver());
         }
         if crash {

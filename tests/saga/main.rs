@@ -7,6 +7,7 @@ mod world;
 mod faults;
 mod holds;
 mod keys;
+mod phases;
 mod steps;
 mod stuck;
 

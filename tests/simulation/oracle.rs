@@ -144,7 +144,7 @@ impl Oracle {
                 let id = OrderId::from_uuid(uuid);
                 let before = known.phase(id);
                 let Some((track, events)) = self.apply(&mut known.orders, id, line) else { return };
-                let is_stuck = track.entity.phase() == Some(Phase::Quarantined);
+                let is_stuck = track.entity.phase() == Some(Phase::Stuck);
                 if is_stuck {
                     self.world.count("quarantined orders");
                 }
@@ -152,7 +152,7 @@ impl Oracle {
                     self.world.count("orders stuck for their money");
                 }
                 let is_resolved = |event: &OrderEvent| matches!(event, OrderEvent::Resolved { .. });
-                if before == Some(Phase::Quarantined) && !is_stuck && !events.0.iter().any(is_resolved) {
+                if before == Some(Phase::Stuck) && !is_stuck && !events.0.iter().any(is_resolved) {
                     self.world.breach(format_args!("{id} left its quarantine, and nobody resolved it"));
                 }
                 if let Some(view) = track.entity.view(Principal::Staff) {
@@ -270,7 +270,7 @@ impl Oracle {
         if by_hand {
             return;
         }
-        if matches!(phase, None | Some(Phase::Reserving | Phase::Paying | Phase::Settling | Phase::Settled)) {
+        if matches!(phase, None | Some(Phase::Gathering | Phase::Paying | Phase::Confirming | Phase::Settled)) {
             self.world.breach(format_args!("{order} is voided while it durably stands at {phase:?}"));
         }
     }
@@ -375,14 +375,14 @@ impl Oracle {
     pub fn unfinished(&self) -> Vec<(OrderId, Phase)> {
         let known = lock(&self.known);
         let phases = known.orders.iter().filter_map(|(id, track)| Some((*id, track.entity.phase()?)));
-        phases.filter(|(_, phase)| !matches!(phase, Phase::Settled | Phase::Ended | Phase::Quarantined)).collect()
+        phases.filter(|(_, phase)| !matches!(phase, Phase::Settled | Phase::Ended | Phase::Stuck)).collect()
     }
 
     /// Whether no order is under way, no cart waits for one, and no vendor holds stock: but for the orders that wait for someone,
     /// because a step of theirs was refused for good.
     pub fn is_at_rest(&self) -> bool {
         let known = lock(&self.known);
-        let waits = |order: OrderId| known.phase(order) == Some(Phase::Quarantined) && !known.is_stuck_for_money(order);
+        let waits = |order: OrderId| known.phase(order) == Some(Phase::Stuck) && !known.is_stuck_for_money(order);
         let checking_out = |track: &Track<Cart>| {
             let view = track.entity.view().filter(|view| view.status == CartStatus::CheckingOut);
             view.is_some_and(|view| !view.order.is_some_and(waits))

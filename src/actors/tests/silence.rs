@@ -205,16 +205,15 @@ impl Town {
         Self { node, counts, silent }
     }
 
-    fn hosts<E: Hosted>(&self, id: E::Id, entity: E) {
+    pub(super) fn hosts<E: Hosted>(&self, id: E::Id, entity: E) {
         let built = Box::new(Built { entity, version: 1, ..Built::new(id) });
         let slot = self.node.start::<E>(id, Start::Ready(built)).expect("it starts");
         E::slots(&self.node.registry).insert(id, slot);
     }
 
-    /// A vendor that holds stock for so many orders whose payment has just been asked for by this method.
-    pub(super) fn sells(&self, number: u128, method: &str, orders: u128) {
-        let now = self.node.clock.now();
-        let mut vendor = Vendor::new(VendorId::from_uuid(Uuid::from_u128(number)));
+    /// A vendor with goods for so many orders.
+    pub(super) fn opens_a_shop(&self, id: VendorId, orders: u128, now: Timestamp) -> Vendor {
+        let mut vendor = Vendor::new(id);
         give(&mut vendor, &VendorCommand::Create { name: "A shop".into() }, now);
         let on_hand = orders as i64 + 10;
         let sku_of = NewSku { id: sku(), code: "C-1".into(), price_minor: 100, currency: Currency::BDT, on_hand };
@@ -226,17 +225,37 @@ impl Town {
             skus: vec![sku_of],
         };
         give(&mut vendor, &VendorCommand::AddProduct { by: Principal::Staff, product }, now);
+        vendor
+    }
+
+    /// A cart and its order, whose stock is held and whose payment has just been asked for by this method.
+    pub(super) fn places(
+        &self,
+        cart_id: CartId,
+        vendor_id: VendorId,
+        method: &str,
+        vendor: &mut Vendor,
+        now: Timestamp,
+    ) -> (Cart, Order) {
+        let cart = self.checks_out(cart_id, vendor_id, method, now);
+        let mut order = Order::new(cart.order().expect("it checks out"));
+        give(&mut order, &command_of(&cart, now), now);
+        let Message::Vendor { command, .. } = message_of(&order, now) else { panic!("it reserves") };
+        give(vendor, &command, now);
+        let Some(Message::Order { command, .. }) = vendor.respond(&command, Ok(())) else { panic!("it holds") };
+        give(&mut order, &command, now);
+        (cart, order)
+    }
+
+    /// A vendor that holds stock for so many orders whose payment has just been asked for by this method.
+    pub(super) fn sells(&self, number: u128, method: &str, orders: u128) {
+        let now = self.node.clock.now();
         let id = VendorId::from_uuid(Uuid::from_u128(number));
+        let mut vendor = self.opens_a_shop(id, orders, now);
         for order in 0..orders {
             let cart_id = CartId::from_uuid(Uuid::from_u128((number << 32) + order));
-            let cart = self.checks_out(cart_id, id, method, now);
+            let (cart, order) = self.places(cart_id, id, method, &mut vendor, now);
             let placed = cart.order().expect("it checks out");
-            let mut order = Order::new(placed);
-            give(&mut order, &command_of(&cart, now), now);
-            let Message::Vendor { command, .. } = message_of(&order, now) else { panic!("it reserves") };
-            give(&mut vendor, &command, now);
-            let Some(Message::Order { command, .. }) = vendor.respond(&command, Ok(())) else { panic!("it holds") };
-            give(&mut order, &command, now);
             self.hosts::<Cart>(cart_id, cart);
             self.hosts::<Order>(placed, order);
         }
@@ -292,7 +311,7 @@ fn details(method: &str) -> CheckoutDetails {
 }
 
 /// As an actor decides and applies, without the checks of debug builds, which go through all holds.
-fn give<E: Entity>(entity: &mut E, command: &E::Command, now: Timestamp) {
+pub(super) fn give<E: Entity>(entity: &mut E, command: &E::Command, now: Timestamp) {
     entity.heard(command, now);
     let events = entity.decide(command, now).unwrap_or_else(|reject| panic!("{reject} at {command:?}"));
     events.iter().for_each(|event| entity.apply(event, now));

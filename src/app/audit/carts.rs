@@ -70,13 +70,13 @@ fn judge(id: OrderId, order: &OrderFacts, cart: &CartFacts) -> Result<(), String
     let own = cart.order == Some(id);
     match (order.phase, cart.status) {
         // A cart that is checking out has yet to hear that it may close: it asks until it has.
-        (Phase::Settling | Phase::Settled | Phase::Quarantined, CartStatus::CheckedOut | CartStatus::CheckingOut)
+        (Phase::Confirming | Phase::Settled | Phase::Stuck, CartStatus::CheckedOut | CartStatus::CheckingOut)
             if own =>
         {
             Ok(())
         }
         (Phase::Settled, _) => Err(format!("is not checked out with it: {}", words(cart))),
-        (Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Releasing(_), CartStatus::CheckingOut)
+        (Phase::Gathering | Phase::Paying | Phase::Voiding(_) | Phase::Cancelling(_), CartStatus::CheckingOut)
             if own =>
         {
             Ok(())
@@ -109,11 +109,11 @@ mod tests {
         let (own, other) = (Some(order_id(1)), Some(order_id(2)));
         let carts = [(Open, None), (CheckingOut, own), (CheckedOut, own), (CheckingOut, other), (CheckedOut, other)];
         for (phase, may) in [
-            (Phase::Reserving, [false, true, false, false, false]),
-            (Phase::Releasing(end), [false, true, false, false, false]),
+            (Phase::Gathering, [false, true, false, false, false]),
+            (Phase::Cancelling(end), [false, true, false, false, false]),
             (Phase::Reopening(end), [true, true, false, true, true]),
             (Phase::Ended, [true, false, false, true, true]),
-            (Phase::Settling, [false, true, true, false, false]),
+            (Phase::Confirming, [false, true, true, false, false]),
             (Phase::Settled, [false, true, true, false, false]),
         ] {
             let order = OrderFacts { phase, ..order(1) };

@@ -5,7 +5,7 @@ use super::{Breaches, Finding};
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::money::Money;
-use crate::domain::order::{HoldState, Phase};
+use crate::domain::order::{LegState, Phase};
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
@@ -178,7 +178,7 @@ pub(super) struct Share {
     /// The vendor.
     pub(super) vendor: VendorId,
     /// How far it is.
-    pub(super) state: HoldState,
+    pub(super) state: LegState,
 }
 
 /// An order that came into being.
@@ -212,6 +212,8 @@ pub(super) struct Trade {
     pub(super) holding: Option<Vec<HeldLine>>,
     /// What it sold; once, if all is well.
     pub(super) sold: Vec<Vec<HeldLine>>,
+    /// Whether it was told that the order is settled, and has forgotten what it sold to it.
+    pub(super) closed: bool,
 }
 
 /// A vendor.
@@ -245,14 +247,18 @@ impl Trades {
                 let lines = trade.holding.take().unwrap_or_default();
                 trade.sold.push(lines);
             }
+            VendorEvent::HoldsClosed { orders } => {
+                for order in orders {
+                    self.0.entry(*order).or_default().closed = true;
+                }
+            }
             VendorEvent::StockReleased { order, .. } => {
                 self.0.entry(*order).or_default().holding = None;
             }
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }
             | VendorEvent::SkuPriceChanged { .. }
-            | VendorEvent::StockAdjusted { .. }
-            | VendorEvent::HoldsClosed { .. } => {}
+            | VendorEvent::StockAdjusted { .. } => {}
         }
     }
 }
@@ -352,12 +358,12 @@ mod tests {
         let held = VendorEvent::StockHeld { order, until, lines: lines.clone() };
         let mut trades = Trades::default();
         trades.see(&held);
-        assert_eq!(trades.0[&order], Trade { holding: Some(lines.clone()), sold: Vec::new() });
+        assert_eq!(trades.0[&order], Trade { holding: Some(lines.clone()), ..Trade::default() });
         trades.see(&VendorEvent::StockCommitted { order });
-        assert_eq!(trades.0[&order], Trade { holding: None, sold: vec![lines.clone()] });
+        assert_eq!(trades.0[&order], Trade { sold: vec![lines.clone()], ..Trade::default() });
         trades.see(&held);
         trades.see(&VendorEvent::StockReleased { order, until, skus: vec![sku] });
-        assert_eq!(trades.0[&order], Trade { holding: None, sold: vec![lines] });
+        assert_eq!(trades.0[&order], Trade { sold: vec![lines], ..Trade::default() });
         assert_eq!(order.entity().kind, Kind::Order);
     }
 }
@@ -427,15 +433,15 @@ pub(super) mod samples {
                 line_total: 20,
             }],
         };
-        let shares = vec![Share { vendor: vendor(), state: HoldState::Asked }];
-        OrderFacts { row, phase: Phase::Reserving, shares, told: None, by_hand: false, current: true }
+        let shares = vec![Share { vendor: vendor(), state: LegState::Asked }];
+        OrderFacts { row, phase: Phase::Gathering, shares, told: None, by_hand: false, current: true }
     }
 
     /// An order that is paid and settled.
     pub(in super::super) fn paid(attempt: u32) -> OrderFacts {
         let mut order = order(attempt);
         order.phase = Phase::Settled;
-        order.shares[0].state = HoldState::Committed;
+        order.shares[0].state = LegState::Committed;
         order.row.status = OrderStatus::Paid;
         order.row.payment_status = PaymentStatus::Captured;
         order.row.sub_orders[0].status = SubOrderStatus::Paid;
@@ -470,7 +476,7 @@ pub(super) mod samples {
         facts.rows.vendors.push(row.clone());
         facts.rows.skus.push(sku.clone());
         let mut trades = Trades::default();
-        trades.0.insert(order_id(1), Trade { holding: None, sold: vec![lines()] });
+        trades.0.insert(order_id(1), Trade { sold: vec![lines()], ..Trade::default() });
         let vendor_facts = VendorFacts { row: Some(row), products: Vec::new(), skus: vec![sku], trades, current: true };
         facts.vendors.insert(vendor(), vendor_facts);
         facts.charge_log.charged_before.insert(order_id(1));

@@ -28,7 +28,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
         if let Err(wrong) = judge(order, facts.charge_log.entries.get(id)) {
             breaches.add(format!("{id}: {wrong}"));
         }
-        if order.phase == Phase::Reserving && facts.charge_log.charged_before.contains(id) {
+        if order.phase == Phase::Gathering && facts.charge_log.charged_before.contains(id) {
             breaches.add(format!("{id}: charged before its stock was held"));
         }
         by_hand += u64::from(order.by_hand);
@@ -97,7 +97,7 @@ fn judge(order: &OrderFacts, entry: Option<&ChargeLogEntry>) -> Result<(), Strin
         };
     }
     // While the payment runs, the gateway may know more than the order.
-    if matches!(order.phase, Phase::Reserving | Phase::Paying | Phase::Voiding(_) | Phase::Quarantined) {
+    if matches!(order.phase, Phase::Gathering | Phase::Paying | Phase::Voiding(_) | Phase::Stuck) {
         return Ok(());
     }
     let refunded = order.row.payment_status == PaymentStatus::Refunded;

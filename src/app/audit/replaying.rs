@@ -299,6 +299,6 @@ impl Replays {
 /// What there is to know of an order; `None` before it came into being.
 fn order_facts(order: &Order, current: bool) -> Option<OrderFacts> {
     let (row, phase) = (order.row()?, order.phase()?);
-    let shares = order.holds().map(|(vendor, state)| Share { vendor, state }).collect();
+    let shares = order.legs().map(|leg| Share { vendor: leg.with.vendor(), state: leg.state }).collect();
     Some(OrderFacts { row, phase, shares, told: order.told(), by_hand: order.is_settled_by_hand(), current })
 }

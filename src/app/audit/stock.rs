@@ -4,7 +4,7 @@ use super::super::text::{count, counted};
 use super::facts::{Facts, OrderFacts, Share, Trade};
 use super::{Breaches, Finding};
 use crate::domain::ids::{EntityId, OrderId, SkuId, VendorId};
-use crate::domain::order::{HoldState, Phase};
+use crate::domain::order::{LegState, Phase};
 use crate::domain::vendor::HeldLine;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,16 +92,16 @@ enum Standing {
 /// Whether the vendor has sold this share to the order, for all the order's saga may know.
 fn has_bought(order: &OrderFacts, share: &Share, trade: &Trade) -> bool {
     match share.state {
-        HoldState::Committed => true,
-        HoldState::Held => matches!(order.phase, Phase::Settling | Phase::Quarantined) && !trade.sold.is_empty(),
-        HoldState::Unanswered => !trade.sold.is_empty(),
-        HoldState::Asked | HoldState::Refused | HoldState::Released => false,
+        LegState::Committed => true,
+        LegState::Held => matches!(order.phase, Phase::Confirming | Phase::Stuck) && !trade.sold.is_empty(),
+        LegState::Unanswered => !trade.sold.is_empty(),
+        LegState::Asked | LegState::Refused | LegState::Released => false,
     }
 }
 
 /// Holds one share against what its vendor did. The error says in words what cannot be.
 fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, String> {
-    use HoldState::{Asked, Committed, Held, Refused, Released, Unanswered};
+    use LegState::{Asked, Committed, Held, Refused, Released, Unanswered};
     use Standing::{AsTold, UnderWay};
     if trade.sold.len() > 1 {
         return Err(format!("sold {} times", trade.sold.len()));
@@ -111,24 +111,27 @@ fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, S
         let priced = matches!(share.state, Held | Committed);
         same_lines(order, share.vendor, lines, priced)?;
     }
+    if trade.closed && order.phase != Phase::Settled {
+        return Err("its hold was closed, and it is not settled".into());
+    }
     let (holds, sold) = (trade.holding.is_some(), !trade.sold.is_empty());
     match (share.state, order.phase) {
         // Someone has to look at it anyway: what was done for it may be at any point.
-        (_, Phase::Quarantined) => Ok(UnderWay),
+        (_, Phase::Stuck) => Ok(UnderWay),
         (Committed, _) if !sold => Err("paid and settled without its stock: nothing was sold to it".into()),
         // A hold after the sale is the echo of an old request: the vendor asks about it when its time has passed.
         (Committed, _) => Ok(if holds { UnderWay } else { AsTold }),
-        (Held, Phase::Settling) if sold => Ok(UnderWay),
-        (Held, Phase::Settling) if holds => Ok(AsTold),
-        (Held, Phase::Settling) => Err("paid, and its stock is neither held nor sold".into()),
+        (Held, Phase::Confirming) if sold => Ok(UnderWay),
+        (Held, Phase::Confirming) if holds => Ok(AsTold),
+        (Held, Phase::Confirming) => Err("paid, and its stock is neither held nor sold".into()),
         // Nobody waits for its answer any longer: it sells when it comes to it.
         (Unanswered, Phase::Settled) if sold || holds => Ok(UnderWay),
         (Unanswered, Phase::Settled) => Err("paid, and its stock is neither held nor sold".into()),
         (_, _) if sold => Err("sold, and the order is not paid".into()),
-        (Held, Phase::Reserving | Phase::Paying | Phase::Voiding(_)) if holds => Ok(AsTold),
-        (Held, Phase::Releasing(_)) => Ok(if holds { AsTold } else { UnderWay }),
+        (Held, Phase::Gathering | Phase::Paying | Phase::Voiding(_)) if holds => Ok(AsTold),
+        (Held, Phase::Cancelling(_)) => Ok(if holds { AsTold } else { UnderWay }),
         (Held, _) => Err("the order counts on a hold, and the vendor holds nothing".into()),
-        (Asked, Phase::Reserving | Phase::Releasing(_)) => Ok(if holds { UnderWay } else { AsTold }),
+        (Asked, Phase::Gathering | Phase::Cancelling(_)) => Ok(if holds { UnderWay } else { AsTold }),
         (Asked, _) => Err("the order went on without an answer".into()),
         // A request that was sent again may have found stock after all: the hold is given back when its time has passed.
         (Refused, _) => Ok(if holds { UnderWay } else { AsTold }),
@@ -162,15 +165,15 @@ fn same_lines(order: &OrderFacts, vendor: VendorId, lines: &[HeldLine], priced: 
 /// A phase in words.
 pub(super) fn phase(phase: Phase) -> &'static str {
     match phase {
-        Phase::Reserving => "reserving",
+        Phase::Gathering => "reserving",
         Phase::Paying => "paying",
         Phase::Voiding(_) => "voiding",
-        Phase::Settling => "settling",
+        Phase::Confirming => "settling",
         Phase::Settled => "settled",
-        Phase::Releasing(_) => "releasing",
+        Phase::Cancelling(_) => "releasing",
         Phase::Reopening(_) => "reopening",
         Phase::Ended => "ended",
-        Phase::Quarantined => "quarantined",
+        Phase::Stuck => "quarantined",
     }
 }
 
@@ -181,31 +184,31 @@ mod tests {
     use crate::domain::order::OrderStatus;
 
     fn trade(holds: bool, times_sold: usize) -> Trade {
-        Trade { holding: holds.then(lines), sold: vec![lines(); times_sold] }
+        Trade { holding: holds.then(lines), sold: vec![lines(); times_sold], closed: false }
     }
 
     #[test]
     fn every_step_of_a_saga_has_what_its_vendor_may_have_done() {
-        use HoldState::{Asked, Committed, Held, Refused, Released, Unanswered};
+        use LegState::{Asked, Committed, Held, Refused, Released, Unanswered};
         let end = OrderStatus::Cancelled;
         let (nothing, holds, sold) = (trade(false, 0), trade(true, 0), trade(false, 1));
         // For each step: may the vendor have done nothing, hold, have sold?
         for (phase, state, may) in [
-            (Phase::Reserving, Asked, [true, true, false]),
-            (Phase::Reserving, Held, [false, true, false]),
+            (Phase::Gathering, Asked, [true, true, false]),
+            (Phase::Gathering, Held, [false, true, false]),
             (Phase::Paying, Held, [false, true, false]),
             (Phase::Voiding(end), Held, [false, true, false]),
-            (Phase::Settling, Held, [false, true, true]),
-            (Phase::Settling, Committed, [false, false, true]),
+            (Phase::Confirming, Held, [false, true, true]),
+            (Phase::Confirming, Committed, [false, false, true]),
             (Phase::Settled, Committed, [false, false, true]),
-            (Phase::Releasing(end), Asked, [true, true, false]),
-            (Phase::Releasing(end), Held, [true, true, false]),
-            (Phase::Releasing(end), Released, [true, false, false]),
-            (Phase::Releasing(end), Refused, [true, true, false]),
+            (Phase::Cancelling(end), Asked, [true, true, false]),
+            (Phase::Cancelling(end), Held, [true, true, false]),
+            (Phase::Cancelling(end), Released, [true, false, false]),
+            (Phase::Cancelling(end), Refused, [true, true, false]),
             (Phase::Ended, Released, [true, false, false]),
             (Phase::Ended, Held, [false, false, false]),
             (Phase::Paying, Asked, [false, false, false]),
-            (Phase::Quarantined, Held, [true, true, true]),
+            (Phase::Stuck, Held, [true, true, true]),
             (Phase::Settled, Unanswered, [false, true, true]),
             (Phase::Reopening(end), Unanswered, [true, true, false]),
             (Phase::Ended, Unanswered, [true, true, false]),
@@ -220,7 +223,7 @@ mod tests {
 
     #[test]
     fn stock_is_sold_once_and_as_ordered() {
-        let (order, share) = (paid(1), Share { vendor: vendor(), state: HoldState::Committed });
+        let (order, share) = (paid(1), Share { vendor: vendor(), state: LegState::Committed });
         assert_eq!(judge(&order, &share, &trade(false, 1)), Ok(Standing::AsTold));
         assert_eq!(judge(&order, &share, &trade(true, 1)), Ok(Standing::UnderWay));
         assert!(judge(&order, &share, &trade(false, 2)).is_err_and(|wrong| wrong == "sold 2 times"));

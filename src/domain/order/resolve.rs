@@ -17,7 +17,7 @@
 //! whose answer is given up keeps its hold until it asks, and is told then: nothing is sold twice, and nothing is
 //! free too early.
 
-use super::state::{Body, HoldState, Phase};
+use super::state::{Body, Phase};
 use super::{Order, OrderEvent, OrderStatus, TimelineEntry};
 use crate::domain::entity::{Principal, Publication};
 use crate::domain::ids::VendorId;
@@ -202,22 +202,22 @@ impl Body {
     /// Where it is stuck, or would be if nobody answered.
     fn point(&self) -> Option<Point> {
         match (self.phase, self.stuck.as_ref().map(|stuck| (&stuck.why, stuck.from))) {
-            (Phase::Quarantined, Some((Trouble::AmountDiffers { given_back, .. }, _))) => {
+            (Phase::Stuck, Some((Trouble::AmountDiffers { given_back, .. }, _))) => {
                 Some(if *given_back { Point::GaveBack } else { Point::Took })
             }
-            (Phase::Quarantined, Some((Trouble::VoidRefused { .. }, _))) => Some(Point::VoidRefused),
-            (Phase::Quarantined, Some((Trouble::StepFailed { .. } | Trouble::NoAnswer, from))) => match from {
-                Phase::Settling => Some(Point::Commit),
+            (Phase::Stuck, Some((Trouble::VoidRefused { .. }, _))) => Some(Point::VoidRefused),
+            (Phase::Stuck, Some((Trouble::StepFailed { .. } | Trouble::NoAnswer, from))) => match from {
+                Phase::Confirming => Some(Point::Commit),
                 _ => Some(Point::Release),
             },
             // A quarantine always says what it was at: `restore` sees to those of early versions.
-            (Phase::Quarantined, None) => None,
+            (Phase::Stuck, None) => None,
             (Phase::Voiding(_), _) => Some(Point::Void),
-            (Phase::Settling, _) => Some(Point::Commit),
-            (Phase::Releasing(_), _) => Some(Point::Release),
+            (Phase::Confirming, _) => Some(Point::Commit),
+            (Phase::Cancelling(_), _) => Some(Point::Release),
             (Phase::Reopening(_), _) => Some(Point::Reopen),
             // Time alone leads out of these, or there is nothing to lead out of.
-            (Phase::Reserving | Phase::Paying | Phase::Settled | Phase::Ended, _) => None,
+            (Phase::Gathering | Phase::Paying | Phase::Settled | Phase::Ended, _) => None,
         }
     }
 
@@ -247,21 +247,6 @@ impl Body {
     /// Whether what became of its money is what someone said, not what the gateway did.
     pub(super) fn is_settled_by_hand(&self) -> bool {
         self.resolutions().any(|resolution| resolution.verb != ResolveAs::Retry)
-    }
-
-    /// The order's total as money.
-    fn asked(&self) -> Money {
-        Money::new(self.total, self.currency)
-    }
-
-    /// The gateway says that it has taken so much, or has given it back.
-    pub(super) fn decide_moved(&self, told: Option<Money>, given_back: bool) -> Vec<OrderEvent> {
-        let told = told.unwrap_or_else(|| self.asked());
-        vec![match (told == self.asked(), given_back) {
-            (false, _) => OrderEvent::PaymentDiffered { told, given_back },
-            (true, false) => OrderEvent::Paid { amount: self.total },
-            (true, true) => OrderEvent::PaymentRefunded { amount: self.total, told: None },
-        }]
     }
 
     pub(super) fn decide_resolve(&self, resolution: &Resolution, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
@@ -301,12 +286,6 @@ impl Body {
         Ok(events)
     }
 
-    fn given_back(&self, told: Money) -> OrderEvent {
-        // What is no amount in the order's own currency is told, and not counted.
-        let counts = told.currency == self.currency && (0..i64::MAX).contains(&told.minor);
-        OrderEvent::PaymentRefunded { amount: if counts { told.minor } else { 0 }, told: (!counts).then_some(told) }
-    }
-
     /// It is stuck.
     pub(super) fn quarantine(&mut self, at: Timestamp, why: Trouble) {
         let (vendor, told) = match &why {
@@ -318,7 +297,7 @@ impl Body {
             other => other.code().to_owned(),
         };
         self.stuck = Some(Stuck { from: self.phase, why });
-        self.phase = Phase::Quarantined;
+        self.phase = Phase::Stuck;
         let own = self.currency;
         let entry = self.note(at, "quarantined");
         entry.vendor = vendor;
@@ -347,30 +326,22 @@ impl Body {
     fn write_off(&mut self) {
         match self.phase {
             Phase::Voiding(end) => self.start_ending(end),
-            Phase::Settling => {
+            Phase::Confirming => {
                 self.give_up_waiting();
                 self.settle_when_done();
             }
-            Phase::Releasing(end) => {
+            Phase::Cancelling(end) => {
                 self.give_up_waiting();
                 self.start_ending(end);
             }
-            Phase::Reserving | Phase::Paying | Phase::Settled | Phase::Reopening(_) => {}
-            Phase::Ended | Phase::Quarantined => {}
-        }
-    }
-
-    fn give_up_waiting(&mut self) {
-        for sub in &mut self.sub_orders {
-            if matches!(sub.hold, HoldState::Asked | HoldState::Held) {
-                sub.hold = HoldState::Unanswered;
-            }
+            Phase::Gathering | Phase::Paying | Phase::Settled | Phase::Reopening(_) => {}
+            Phase::Ended | Phase::Stuck => {}
         }
     }
 
     /// What an order that an early version quarantined was at: a vendor's step, and which one its timeline tells.
     pub(super) fn recall_quarantine(&mut self) {
-        if self.phase != Phase::Quarantined || self.stuck.is_some() {
+        if self.phase != Phase::Stuck || self.stuck.is_some() {
             return;
         }
         let end = |entry: &TimelineEntry| match &*entry.kind {
@@ -384,8 +355,8 @@ impl Body {
         let Some(vendor) = last.and_then(|entry| entry.vendor) else { return };
         let reason = last.and_then(|entry| entry.reason.clone()).unwrap_or_default();
         let from = match self.status.is_paid() {
-            true => Phase::Settling,
-            false => Phase::Releasing(self.timeline.iter().rev().find_map(end).unwrap_or(OrderStatus::Cancelled)),
+            true => Phase::Confirming,
+            false => Phase::Cancelling(self.timeline.iter().rev().find_map(end).unwrap_or(OrderStatus::Cancelled)),
         };
         self.stuck = Some(Stuck { from, why: Trouble::StepFailed { vendor, reason } });
     }

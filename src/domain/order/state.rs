@@ -1,13 +1,13 @@
 //! What an order is made of, and the small steps that its events are made of.
 
+use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::resolve::Stuck;
 use super::{Address, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, VendorId};
+use crate::domain::ids::CartId;
 use crate::domain::money::{self, Currency};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::HeldLine;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -15,48 +15,28 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// The vendors were asked to hold.
-    Reserving,
+    /// Its parties were asked to hold.
+    #[serde(rename = "reserving")]
+    Gathering,
     /// The payment was asked for.
     Paying,
     /// The payment is being undone; then the order ends so.
     Voiding(OrderStatus),
-    /// It is paid: what is held is being sold.
-    Settling,
+    /// It is paid: what is held is being confirmed.
+    #[serde(rename = "settling")]
+    Confirming,
     /// It is paid and nothing more is to come.
     Settled,
     /// What is held is being given back; then the order ends so.
-    Releasing(OrderStatus),
+    #[serde(rename = "releasing")]
+    Cancelling(OrderStatus),
     /// The cart is being opened; then the order ends so.
     Reopening(OrderStatus),
     /// It has ended unpaid.
     Ended,
     /// A step that may not fail did, or another amount moved than was asked for: someone has to look at it.
-    Quarantined,
-}
-
-/// How far an order is with one vendor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldState {
-    /// It was asked to hold stock.
-    Asked,
-    /// It holds.
-    Held,
-    /// It refused.
-    Refused,
-    /// What it held is sold.
-    Committed,
-    /// What it held is given back.
-    Released,
-    /// Nobody waits for its answer any longer. It may hold still: it asks when the hold's time is over, and is told.
-    Unanswered,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SubOrder {
-    pub(super) vendor: VendorId,
-    pub(super) hold: HoldState,
+    #[serde(rename = "quarantined")]
+    Stuck,
 }
 
 /// What an order is from `Placed` on.
@@ -73,7 +53,13 @@ pub(super) struct Body {
     pub(super) currency: Currency,
     pub(super) expected_total: i64,
     pub(super) lines: Vec<OrderLine>,
-    pub(super) sub_orders: Vec<SubOrder>,
+    #[serde(rename = "sub_orders")]
+    pub(super) legs: Vec<Leg>,
+    #[serde(skip)]
+    pub(super) acknowledged: Acknowledged,
+    /// Whether a commit fails where nothing is held: not for an order of an early version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) strict: bool,
     pub(super) total: i64,
     pub(super) cancelled: i64,
     pub(super) paid: i64,
@@ -108,13 +94,7 @@ impl Body {
             unit_price: line.unit_price,
         };
         let lines: Vec<OrderLine> = lines.iter().map(line).collect();
-        let mut sub_orders: Vec<SubOrder> = Vec::new();
-        for line in &lines {
-            if !sub_orders.iter().any(|sub| sub.vendor == line.vendor) {
-                sub_orders.push(SubOrder { vendor: line.vendor, hold: HoldState::Asked });
-            }
-        }
-        Self {
+        let mut body = Self {
             cart: *cart,
             attempt: *attempt,
             owner: *owner,
@@ -126,37 +106,23 @@ impl Body {
             expected_total: expected_total.minor,
             total: money::sum(lines.iter().map(OrderLine::total)),
             lines,
-            sub_orders,
+            legs: Vec::new(),
+            acknowledged: Acknowledged::default(),
+            strict: placement.strict,
             cancelled: 0,
             paid: 0,
             refunded: 0,
             placed_at: at,
             hold_until,
             payment_due_at,
-            phase: Phase::Reserving,
+            phase: Phase::Gathering,
             stuck: None,
             status: OrderStatus::Placed,
             rejection: None,
             timeline: Vec::with_capacity(8),
-        }
-    }
-
-    pub(super) fn total_due(&self) -> i64 {
-        self.total.saturating_sub(self.cancelled).saturating_sub(self.paid.saturating_sub(self.refunded))
-    }
-
-    pub(super) fn hold(&self, vendor: VendorId) -> Option<HoldState> {
-        self.sub_orders.iter().find(|sub| sub.vendor == vendor).map(|sub| sub.hold)
-    }
-
-    pub(super) fn set_hold(&mut self, vendor: VendorId, hold: HoldState) {
-        for sub in self.sub_orders.iter_mut().filter(|sub| sub.vendor == vendor) {
-            sub.hold = hold;
-        }
-    }
-
-    pub(super) fn vendor_total(&self, vendor: VendorId) -> i64 {
-        money::sum(self.lines.iter().filter(|line| line.vendor == vendor).map(OrderLine::total))
+        };
+        body.legs = Party::of(&body).into_iter().map(|with| Leg { with, state: LegState::Asked }).collect();
+        body
     }
 
     pub(super) fn note(&mut self, at: Timestamp, kind: &'static str) -> &mut TimelineEntry {
@@ -172,28 +138,18 @@ impl Body {
         self.timeline.last_mut().expect("an entry was just pushed")
     }
 
-    pub(super) fn take_prices(&mut self, held: &[HeldLine]) {
-        for line in &mut self.lines {
-            if let Some(now) = held.iter().find(|held| held.sku == line.sku) {
-                line.unit_price = now.unit_price;
-            }
-        }
-        self.total = money::sum(self.lines.iter().map(OrderLine::total));
-    }
-
     /// Gives back what is held, or opens the cart at once when nothing is.
     pub(super) fn start_ending(&mut self, end: OrderStatus) {
-        let settled =
-            |sub: &SubOrder| matches!(sub.hold, HoldState::Refused | HoldState::Released | HoldState::Unanswered);
-        self.phase = match self.sub_orders.iter().all(settled) {
+        let lets_go = |leg: &Leg| matches!(leg.state, LegState::Refused | LegState::Released | LegState::Unanswered);
+        self.phase = match self.legs.iter().all(lets_go) {
             true => Phase::Reopening(end),
-            false => Phase::Releasing(end),
+            false => Phase::Cancelling(end),
         };
     }
 
     pub(super) fn settle_when_done(&mut self) {
-        let sold = self.sub_orders.iter().all(|sub| matches!(sub.hold, HoldState::Committed | HoldState::Unanswered));
-        if sold && self.phase == Phase::Settling {
+        let sold = self.legs.iter().all(|leg| matches!(leg.state, LegState::Committed | LegState::Unanswered));
+        if sold && self.phase == Phase::Confirming {
             self.phase = Phase::Settled;
         }
     }
@@ -201,7 +157,7 @@ impl Body {
     pub(super) fn may_see(&self, by: Principal) -> bool {
         match by {
             Principal::Staff => true,
-            Principal::Vendor(vendor) => self.hold(vendor).is_some(),
+            Principal::Vendor(vendor) => self.leg(Party::Stock(vendor)).is_some(),
             buyer => self.owner.is(buyer, self.cart),
         }
     }

@@ -75,6 +75,10 @@ pub struct Placement {
     pub hold_ms: i64,
     /// How long the payment may take, in milliseconds.
     pub payment_ms: i64,
+    /// Whether a commit fails where nothing is held for the order. Not for a placement of an early version, whose vendors forgot a hold when
+    /// they committed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 /// What can be asked of an order.
@@ -282,7 +286,9 @@ pub enum OrderEvent {
         /// Who, and what they did.
         resolution: Box<Resolution>,
     },
-    /// A vendor sold its share.
+    /// All parties have committed what they held for it.
+    Settled,
+    /// A vendor sold its share. Written by early versions, and for a vendor whose answer nobody waited for any longer.
     StockCommitted {
         /// The vendor.
         vendor: VendorId,

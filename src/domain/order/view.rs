@@ -1,6 +1,7 @@
 //! How an order is shown: to those who may see it, and as its rows.
 
-use super::state::{Body, HoldState, SubOrder};
+use super::legs::{Leg, LegState};
+use super::state::Body;
 use super::{Order, OrderView, SubOrderStatus, SubOrderView};
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{SubOrderId, VendorId};
@@ -13,14 +14,15 @@ impl Order {
         let body = self.body.as_ref().filter(|body| body.may_see(by))?;
         let shown_to = |vendor: VendorId| !matches!(by, Principal::Vendor(only) if only != vendor);
         let sub_orders: Vec<SubOrderView> = body
-            .sub_orders
+            .legs
             .iter()
-            .filter(|sub| shown_to(sub.vendor))
-            .map(|sub| SubOrderView {
-                id: SubOrderId::of(self.id, sub.vendor),
-                vendor: sub.vendor,
-                status: sub_order_status(body, sub),
-                total: body.vendor_total(sub.vendor),
+            .map(|leg| (leg.with.vendor(), leg))
+            .filter(|(vendor, _)| shown_to(*vendor))
+            .map(|(vendor, leg)| SubOrderView {
+                id: SubOrderId::of(self.id, vendor),
+                vendor,
+                status: sub_order_status(body, leg),
+                total: body.vendor_total(vendor),
             })
             .collect();
         let (total, total_due) = match by {
@@ -71,13 +73,14 @@ impl Order {
             payment_method: body.payment.method.clone(),
             payment_status: body.payment_status,
             sub_orders: body
-                .sub_orders
+                .legs
                 .iter()
-                .map(|sub| SubOrderRow {
-                    id: SubOrderId::of(self.id, sub.vendor),
-                    vendor_id: sub.vendor,
-                    status: sub_order_status(body, sub),
-                    total: body.vendor_total(sub.vendor),
+                .map(|leg| (leg.with.vendor(), leg))
+                .map(|(vendor, leg)| SubOrderRow {
+                    id: SubOrderId::of(self.id, vendor),
+                    vendor_id: vendor,
+                    status: sub_order_status(body, leg),
+                    total: body.vendor_total(vendor),
                 })
                 .collect(),
             lines: body
@@ -96,14 +99,14 @@ impl Order {
     }
 }
 
-fn sub_order_status(body: &Body, sub: &SubOrder) -> SubOrderStatus {
-    match sub.hold {
-        HoldState::Asked => SubOrderStatus::Placed,
-        HoldState::Held if body.status.is_paid() => SubOrderStatus::Paid,
-        HoldState::Held => SubOrderStatus::Held,
-        HoldState::Refused => SubOrderStatus::Rejected,
-        HoldState::Committed => SubOrderStatus::Paid,
-        HoldState::Unanswered if body.status.is_paid() => SubOrderStatus::Paid,
-        HoldState::Released | HoldState::Unanswered => SubOrderStatus::Released,
+fn sub_order_status(body: &Body, leg: &Leg) -> SubOrderStatus {
+    match leg.state {
+        LegState::Asked => SubOrderStatus::Placed,
+        LegState::Held if body.status.is_paid() => SubOrderStatus::Paid,
+        LegState::Held => SubOrderStatus::Held,
+        LegState::Refused => SubOrderStatus::Rejected,
+        LegState::Committed => SubOrderStatus::Paid,
+        LegState::Unanswered if body.status.is_paid() => SubOrderStatus::Paid,
+        LegState::Released | LegState::Unanswered => SubOrderStatus::Released,
     }
 }

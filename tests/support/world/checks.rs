@@ -4,7 +4,7 @@ use super::World;
 use super::gateway::Standing;
 use haat::domain::cart::CartStatus;
 use haat::domain::ids::{CartId, OrderId, SkuId};
-use haat::domain::order::{HoldState, OrderStatus, Phase, SubOrderStatus};
+use haat::domain::order::{LegState, OrderStatus, Phase, SubOrderStatus};
 use haat::domain::rows::OrderRow;
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl World {
     /// Whether nobody waits any longer for an answer of one of its vendors.
     fn is_given_up(&self, order: OrderId) -> bool {
         let state = self.orders.get(&order).map(|slot| &slot.entity);
-        state.is_some_and(|state| state.holds().any(|(_, hold)| hold == HoldState::Unanswered))
+        state.is_some_and(|state| state.legs().any(|leg| leg.state == LegState::Unanswered))
     }
 
     /// What holds after every command, whatever is under way.
@@ -95,17 +95,17 @@ impl World {
         assert!(account.moves.len() <= 2, "{id}: {:?}", account.moves);
         assert!(net == 0 || net == row.total, "{id}: {net} was taken for {}", row.total);
         match phase {
-            Phase::Reserving => assert_eq!(account.calls, 0, "{id} was charged before its stock was held"),
-            Phase::Settling | Phase::Settled => {
+            Phase::Gathering => assert_eq!(account.calls, 0, "{id} was charged before its stock was held"),
+            Phase::Confirming | Phase::Settled => {
                 assert_eq!(account.moves, [row.total], "{id} is paid");
                 assert_eq!((row.paid, row.refunded, row.total_due), (row.total, 0, 0), "{id} is paid");
             }
-            Phase::Releasing(_) | Phase::Reopening(_) | Phase::Ended => {
+            Phase::Cancelling(_) | Phase::Reopening(_) | Phase::Ended => {
                 assert_eq!(net, 0, "{id} ends unpaid");
                 assert_ne!(account.standing, Some(Standing::Charged), "{id} ends unpaid");
                 assert_eq!(row.refunded, account.moves.first().copied().unwrap_or(0), "{id}: given back");
             }
-            Phase::Paying | Phase::Voiding(_) | Phase::Quarantined => {}
+            Phase::Paying | Phase::Voiding(_) | Phase::Stuck => {}
         }
     }
 
@@ -147,7 +147,7 @@ impl World {
                     add(&mut sold, &row);
                 }
                 Phase::Paying | Phase::Voiding(_) => add(&mut held, &row),
-                Phase::Quarantined if self.alarms.iter().any(|(of, _)| *of == id) => add(&mut held, &row),
+                Phase::Stuck if self.alarms.iter().any(|(of, _)| *of == id) => add(&mut held, &row),
                 Phase::Ended => {}
                 _ => panic!("{id} is stuck: {phase:?}"),
             }

@@ -1,0 +1,133 @@
+//! How events change an order.
+
+use super::legs::{LegState, Party};
+use super::state::{Body, Phase};
+use super::{OrderEvent, OrderStatus, PaymentStatus, Trouble};
+use crate::domain::money::Money;
+use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
+
+impl Body {
+    pub(super) fn apply(&mut self, event: &OrderEvent, at: Timestamp) {
+        match event {
+            // It made this body.
+            OrderEvent::Placed { .. } => {}
+            OrderEvent::StockHeld { vendor, lines } => {
+                self.set_leg(Party::Stock(*vendor), LegState::Held);
+                self.take_prices(lines);
+                self.note(at, "stock_held").vendor = Some(*vendor);
+            }
+            OrderEvent::StockRefused { vendor, reason } => {
+                self.set_leg(Party::Stock(*vendor), LegState::Refused);
+                self.rejection = Some(reason.clone());
+                self.start_ending(OrderStatus::Rejected);
+                let entry = self.note(at, "stock_refused");
+                entry.vendor = Some(*vendor);
+                entry.reason = Some(reason.code().to_owned());
+            }
+            OrderEvent::Priced { total } => {
+                self.total = *total;
+                self.note(at, "priced").amount = Some(*total);
+            }
+            OrderEvent::PriceDiffered { actual_total } => {
+                let actual_total = Money::new(*actual_total, self.currency);
+                self.rejection = Some(Reject::PriceChanged { actual_total });
+                self.start_ending(OrderStatus::Rejected);
+                self.note(at, "price_changed").amount = Some(actual_total.minor);
+            }
+            OrderEvent::PaymentRequested => {
+                self.phase = Phase::Paying;
+                self.status = OrderStatus::AwaitingPayment;
+                self.payment_status = PaymentStatus::Pending;
+                self.note(at, "payment_requested");
+            }
+            OrderEvent::Paid { amount } => {
+                self.phase = Phase::Confirming;
+                self.status = OrderStatus::Paid;
+                self.payment_status = PaymentStatus::Captured;
+                self.paid = self.paid.saturating_add(*amount);
+                self.note(at, "paid").amount = Some(*amount);
+            }
+            OrderEvent::PaymentFailed { reason } => {
+                self.payment_status = PaymentStatus::Declined;
+                self.start_ending(OrderStatus::PaymentFailed);
+                self.note(at, "payment_failed").reason = Some(reason.clone());
+            }
+            OrderEvent::CancelRequested => {
+                match self.phase {
+                    Phase::Paying => self.phase = Phase::Voiding(OrderStatus::Cancelled),
+                    _ => {
+                        self.rejection = Some(Reject::OrderCancelled);
+                        self.start_ending(OrderStatus::Cancelled);
+                    }
+                }
+                self.note(at, "cancel_requested");
+            }
+            OrderEvent::PaymentDeadlinePassed => {
+                match self.phase {
+                    Phase::Paying => self.phase = Phase::Voiding(OrderStatus::Expired),
+                    _ => {
+                        self.rejection = Some(Reject::OrderExpired);
+                        self.start_ending(OrderStatus::Expired);
+                    }
+                }
+                self.note(at, "payment_deadline_passed");
+            }
+            OrderEvent::PaymentVoided => {
+                self.payment_status = PaymentStatus::Voided;
+                self.note(at, "payment_voided");
+                if let Phase::Voiding(end) = self.phase {
+                    self.start_ending(end);
+                }
+            }
+            OrderEvent::PaymentRefunded { amount, told } => {
+                self.payment_status = PaymentStatus::Refunded;
+                self.paid = self.paid.saturating_add(*amount);
+                self.refunded = self.refunded.saturating_add(*amount);
+                let entry = self.note(at, "payment_refunded");
+                entry.amount = Some(told.map_or(*amount, |told| told.minor));
+                entry.currency = told.map(|told| told.currency);
+                if let Phase::Voiding(end) = self.phase {
+                    self.start_ending(end);
+                }
+            }
+            OrderEvent::StockCommitted { vendor } => {
+                self.set_leg(Party::Stock(*vendor), LegState::Committed);
+                self.note(at, "stock_committed").vendor = Some(*vendor);
+                self.settle_when_done();
+            }
+            OrderEvent::Settled => {
+                for party in self.parties(&[LegState::Held]).collect::<Vec<_>>() {
+                    self.set_leg(party, LegState::Committed);
+                    self.note(at, "stock_committed").vendor = Some(party.vendor());
+                }
+                self.settle_when_done();
+            }
+            OrderEvent::StockReleased { vendor } => {
+                self.set_leg(Party::Stock(*vendor), LegState::Released);
+                self.note(at, "stock_released").vendor = Some(*vendor);
+                if let Phase::Cancelling(end) = self.phase {
+                    self.start_ending(end);
+                }
+            }
+            OrderEvent::CartClosed | OrderEvent::CartReopened => {}
+            OrderEvent::Ended { status } => {
+                self.phase = Phase::Ended;
+                self.status = *status;
+                self.cancelled = self.total.saturating_sub(self.paid.saturating_sub(self.refunded));
+                self.note(at, status.name());
+            }
+            OrderEvent::Quarantined { vendor, reason } => {
+                let reason = reason.code().to_owned();
+                self.quarantine(at, Trouble::StepFailed { vendor: *vendor, reason });
+            }
+            OrderEvent::PaymentDiffered { told, given_back } => {
+                self.quarantine(at, Trouble::AmountDiffers { told: *told, given_back: *given_back });
+            }
+            OrderEvent::VoidRefused { reason, taken } => {
+                self.quarantine(at, Trouble::VoidRefused { reason: reason.clone(), taken: *taken });
+            }
+            OrderEvent::Resolved { resolution } => self.resolve(resolution, at),
+        }
+    }
+}

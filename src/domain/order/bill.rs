@@ -1,0 +1,45 @@
+//! What an order costs: computed once, when all of its stock is held, at the prices at which it is held.
+
+use super::legs::{LegState, Party};
+use super::state::Body;
+use super::{OrderEvent, OrderLine};
+use crate::domain::ids::VendorId;
+use crate::domain::money;
+use crate::domain::vendor::HeldLine;
+
+impl Body {
+    /// A vendor holds its share. With the last one the total is known: it is what the buyer expects, or the order ends.
+    pub(super) fn decide_held(&self, vendor: VendorId, lines: &[HeldLine]) -> Vec<OrderEvent> {
+        let mut events = vec![OrderEvent::StockHeld { vendor, lines: lines.to_vec() }];
+        let holds = |leg: &super::Leg| leg.with == Party::Stock(vendor) || leg.state == LegState::Held;
+        if self.legs.iter().all(holds) {
+            let price = |line: &OrderLine| {
+                lines.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
+            };
+            let total = money::sum(self.lines.iter().map(|line| line.quantity.saturating_mul(price(line))));
+            if total == self.expected_total {
+                events.extend([OrderEvent::Priced { total }, OrderEvent::PaymentRequested]);
+            } else {
+                events.push(OrderEvent::PriceDiffered { actual_total: total });
+            }
+        }
+        events
+    }
+
+    pub(super) fn take_prices(&mut self, held: &[HeldLine]) {
+        for line in &mut self.lines {
+            if let Some(now) = held.iter().find(|held| held.sku == line.sku) {
+                line.unit_price = now.unit_price;
+            }
+        }
+        self.total = money::sum(self.lines.iter().map(OrderLine::total));
+    }
+
+    pub(super) fn vendor_total(&self, vendor: VendorId) -> i64 {
+        money::sum(self.lines.iter().filter(|line| line.vendor == vendor).map(OrderLine::total))
+    }
+
+    pub(super) fn total_due(&self) -> i64 {
+        self.total.saturating_sub(self.cancelled).saturating_sub(self.paid.saturating_sub(self.refunded))
+    }
+}

@@ -1,0 +1,161 @@
+//! The legs of an order's saga: whom it asks to hold something for it, and how far it is with each.
+//!
+//! Whatever could be promised twice is a leg: it is asked for before the payment, confirmed after it, and cancelled when the order ends
+//! unpaid. Each sort of party has a file of its own here, which says what it is asked in which words. What the phases do with legs is
+//! the same for all of them.
+
+mod stock;
+
+use super::state::Body;
+use crate::domain::entity::{EffectKey, Message, Step};
+use crate::domain::ids::{EntityId, OrderId, VendorId};
+use serde::{Deserialize, Serialize};
+
+/// Whom a leg is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Party {
+    /// A vendor, for the stock of its share.
+    #[serde(rename = "vendor")]
+    Stock(VendorId),
+}
+
+/// How far an order is with one of its parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LegState {
+    /// It was asked to hold.
+    Asked,
+    /// It holds.
+    Held,
+    /// It refused.
+    Refused,
+    /// What it held is the order's for good.
+    Committed,
+    /// What it held is given back.
+    Released,
+    /// Nobody waits for its answer any longer. It may hold still: it asks when the hold's time is over, and is told.
+    Unanswered,
+}
+
+/// One party of an order, and how far the order is with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Whom it is with.
+    #[serde(flatten)]
+    pub with: Party,
+    /// How far it is.
+    #[serde(rename = "hold")]
+    pub state: LegState,
+}
+
+/// What an order tells a party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// Hold.
+    Ask,
+    /// The order is paid: what is held is its for good.
+    Confirm,
+    /// The order ends unpaid: let go what is held, and hold nothing for it any more.
+    Cancel,
+    /// The order is settled: no need to remember it.
+    Close,
+}
+
+/// What an order says to one sort of party.
+pub(super) trait Participant {
+    /// Which of them.
+    type Id: EntityId;
+    /// The words.
+    fn message(order: OrderId, body: &Body, id: Self::Id, verb: Verb) -> Message;
+}
+
+impl Party {
+    /// The parties of an order that is about to be placed, in the order in which they are asked.
+    pub(super) fn of(body: &Body) -> Vec<Party> {
+        stock::parties(body)
+    }
+
+    /// What the order says to it.
+    pub(super) fn message(self, order: OrderId, body: &Body, verb: Verb) -> Message {
+        match self {
+            Party::Stock(vendor) => stock::Stock::message(order, body, vendor, verb),
+        }
+    }
+
+    /// The name of the effect by which the order asks this of it.
+    pub(super) fn key(self, step: Step) -> EffectKey {
+        match self {
+            Party::Stock(vendor) => EffectKey::new(step, vendor),
+        }
+    }
+
+    /// The vendor, of a party that is one.
+    pub const fn vendor(self) -> VendorId {
+        match self {
+            Party::Stock(vendor) => vendor,
+        }
+    }
+}
+
+/// Who has acknowledged that it confirmed, since this state was made. It is in no record, no snapshot and no comparison: whoever is not in
+/// it is asked again, and says it again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Acknowledged(Vec<Party>);
+
+impl Acknowledged {
+    pub(super) fn note(&mut self, party: Party) {
+        if !self.0.contains(&party) {
+            self.0.push(party);
+        }
+    }
+
+    pub(super) fn has(&self, party: Party) -> bool {
+        self.0.contains(&party)
+    }
+}
+
+impl PartialEq for Acknowledged {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Acknowledged {}
+
+impl Body {
+    /// How far the order is with this party; `None` when it is none of its.
+    pub(super) fn leg(&self, party: Party) -> Option<LegState> {
+        self.legs.iter().find(|leg| leg.with == party).map(|leg| leg.state)
+    }
+
+    pub(super) fn set_leg(&mut self, party: Party, state: LegState) {
+        for leg in self.legs.iter_mut().filter(|leg| leg.with == party) {
+            leg.state = state;
+        }
+    }
+
+    /// Whether every party that holds has acknowledged that it confirmed.
+    pub(super) fn all_acknowledged(&self) -> bool {
+        self.unconfirmed().next().is_none()
+    }
+
+    /// The parties that hold and have not acknowledged that they confirmed.
+    pub(super) fn unconfirmed(&self) -> impl Iterator<Item = Party> {
+        let waits = |leg: &&Leg| leg.state == LegState::Held && !self.acknowledged.has(leg.with);
+        self.legs.iter().filter(waits).map(|leg| leg.with)
+    }
+
+    /// The parties in these states.
+    pub(super) fn parties(&self, states: &'static [LegState]) -> impl Iterator<Item = Party> {
+        self.legs.iter().filter(|leg| states.contains(&leg.state)).map(|leg| leg.with)
+    }
+
+    /// Nobody waits any longer for those that have not answered.
+    pub(super) fn give_up_waiting(&mut self) {
+        for leg in &mut self.legs {
+            if matches!(leg.state, LegState::Asked | LegState::Held) {
+                leg.state = LegState::Unanswered;
+            }
+        }
+    }
+}

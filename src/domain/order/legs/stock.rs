@@ -1,0 +1,45 @@
+//! The leg with a vendor: the stock of its share.
+
+use super::super::state::Body;
+use super::{Participant, Party, Verb};
+use crate::domain::entity::Message;
+use crate::domain::ids::{OrderId, VendorId};
+use crate::domain::vendor::{VendorCommand, WantedLine};
+
+pub(super) struct Stock;
+
+/// The vendors of an order's lines, each once.
+pub(super) fn parties(body: &Body) -> Vec<Party> {
+    let mut parties = Vec::with_capacity(1);
+    for line in &body.lines {
+        let party = Party::Stock(line.vendor);
+        if !parties.contains(&party) {
+            parties.push(party);
+        }
+    }
+    parties
+}
+
+impl Participant for Stock {
+    type Id = VendorId;
+
+    fn message(order: OrderId, body: &Body, vendor: VendorId, verb: Verb) -> Message {
+        let command = match verb {
+            Verb::Ask => VendorCommand::Reserve {
+                order,
+                until: body.hold_until,
+                currency: body.currency,
+                lines: body
+                    .lines
+                    .iter()
+                    .filter(|line| line.vendor == vendor)
+                    .map(|line| WantedLine { sku: line.sku, quantity: line.quantity })
+                    .collect(),
+            },
+            Verb::Confirm => VendorCommand::Commit { order, strict: body.strict },
+            Verb::Cancel => VendorCommand::Release { order, until: body.hold_until },
+            Verb::Close => VendorCommand::Close { order },
+        };
+        Message::Vendor { id: vendor, command }
+    }
+}

@@ -1,0 +1,42 @@
+//! An order's payment: what is asked of the gateway, and what is made of its answers.
+
+use super::OrderEvent;
+use super::state::Body;
+use crate::domain::entity::PaymentCall;
+use crate::domain::ids::OrderId;
+use crate::domain::money::Money;
+
+impl Body {
+    /// What is asked of the gateway.
+    pub(super) fn call(&self, order: OrderId) -> PaymentCall {
+        PaymentCall {
+            order,
+            amount: self.asked(),
+            method: self.payment.method.clone(),
+            token: self.payment.token.clone(),
+            not_after: self.payment_due_at,
+        }
+    }
+
+    /// The order's total as money.
+    pub(super) fn asked(&self) -> Money {
+        Money::new(self.total, self.currency)
+    }
+
+    /// The gateway says that it has taken so much, or has given it back.
+    pub(super) fn decide_moved(&self, told: Option<Money>, given_back: bool) -> Vec<OrderEvent> {
+        let told = told.unwrap_or_else(|| self.asked());
+        vec![match (told == self.asked(), given_back) {
+            (false, _) => OrderEvent::PaymentDiffered { told, given_back },
+            (true, false) => OrderEvent::Paid { amount: self.total },
+            (true, true) => OrderEvent::PaymentRefunded { amount: self.total, told: None },
+        }]
+    }
+
+    /// So much of it was given back.
+    pub(super) fn given_back(&self, told: Money) -> OrderEvent {
+        // What is no amount in the order's own currency is told, and not counted.
+        let counts = told.currency == self.currency && (0..i64::MAX).contains(&told.minor);
+        OrderEvent::PaymentRefunded { amount: if counts { told.minor } else { 0 }, told: (!counts).then_some(told) }
+    }
+}

@@ -1,0 +1,241 @@
+//! What an order makes of what it is told, one function for each phase.
+//!
+//! Each function names what the phase waits for, then what may come late or twice and changes nothing. Everything else is a refusal: nobody
+//! sends it to an order that stands there. The table of all commands in all phases is in `tests/saga/phases.rs`.
+
+use super::legs::{LegState, Party};
+use super::state::{Body, Phase};
+use super::{OrderCommand, OrderEvent, OrderStatus};
+use crate::domain::entity::Principal;
+use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
+
+/// The events to record, or the refusal.
+type Decision = Result<Vec<OrderEvent>, Reject>;
+
+/// It was taken care of, or will be: nothing changes.
+const LATE: Decision = Ok(Vec::new());
+
+impl Body {
+    /// What an order that exists makes of `command`.
+    pub(super) fn decide(&self, command: &OrderCommand, now: Timestamp) -> Decision {
+        match command {
+            // Whoever asks these is answered in every phase.
+            OrderCommand::Place { .. } => LATE,
+            OrderCommand::HoldDue { vendor, committed, .. } => Ok(self.decide_due(Party::Stock(*vendor), *committed)),
+            OrderCommand::Cancel { by } => self.decide_cancel(*by),
+            OrderCommand::Resolve { by: Principal::Staff, resolution } => self.decide_resolve(resolution, now),
+            OrderCommand::Resolve { .. } => Err(Reject::OrderUnknown),
+            OrderCommand::Get { by } | OrderCommand::GetTimeline { by } | OrderCommand::Await { by, .. } => {
+                if self.may_see(*by) { LATE } else { Err(Reject::OrderUnknown) }
+            }
+            // The rest are answers to what it asked, and time.
+            answer => match self.phase {
+                Phase::Gathering => self.gathering(answer, now),
+                Phase::Paying => self.paying(answer, now),
+                Phase::Voiding(_) => self.voiding(answer),
+                Phase::Confirming => self.confirming(answer),
+                Phase::Settled => self.settled(answer),
+                Phase::Cancelling(_) => self.cancelling(answer),
+                Phase::Reopening(end) => self.reopening(answer, end),
+                Phase::Ended => self.ended(answer),
+                Phase::Stuck => Self::stuck(answer),
+            },
+        }
+    }
+
+    /// The parties were asked to hold.
+    fn gathering(&self, command: &OrderCommand, now: Timestamp) -> Decision {
+        match command {
+            OrderCommand::StockHeld { vendor, lines } if self.is_asked(Party::Stock(*vendor)) => {
+                Ok(self.decide_held(*vendor, lines))
+            }
+            OrderCommand::StockRefused { vendor, reason } if self.is_asked(Party::Stock(*vendor)) => {
+                Ok(vec![OrderEvent::StockRefused { vendor: *vendor, reason: reason.clone() }])
+            }
+            OrderCommand::Tick => Ok(self.decide_deadline(now)),
+            // A party that was asked twice answers twice.
+            OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } => LATE,
+            _ => Err(Reject::OutOfTurn),
+        }
+    }
+
+    /// The payment was asked for.
+    fn paying(&self, command: &OrderCommand, now: Timestamp) -> Decision {
+        match command {
+            OrderCommand::Charged { amount } => Ok(self.decide_moved(*amount, false)),
+            OrderCommand::Declined { reason } => Ok(vec![OrderEvent::PaymentFailed { reason: reason.clone() }]),
+            OrderCommand::Tick => Ok(self.decide_deadline(now)),
+            OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } => LATE,
+            // The provider will never take it: the deadline ends the order.
+            OrderCommand::Voided => LATE,
+            _ => Err(Reject::OutOfTurn),
+        }
+    }
+
+    /// The payment is being undone.
+    fn voiding(&self, command: &OrderCommand) -> Decision {
+        match command {
+            OrderCommand::Voided => Ok(vec![OrderEvent::PaymentVoided]),
+            OrderCommand::Refunded { amount } => Ok(self.decide_moved(*amount, true)),
+            OrderCommand::VoidRefused { reason, taken } => {
+                Ok(vec![OrderEvent::VoidRefused { reason: reason.clone(), taken: *taken }])
+            }
+            // The charge's answer crossed the void: the void's own answer says what became of the money.
+            OrderCommand::Charged { .. } | OrderCommand::Declined { .. } => LATE,
+            OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } | OrderCommand::Tick => LATE,
+            _ => Err(Reject::OutOfTurn),
+        }
+    }
+
+    /// It is paid: what is held is being confirmed.
+    fn confirming(&self, command: &OrderCommand) -> Decision {
+        match command {
+            // Who has acknowledged is noted before this is decided: the last one settles the order.
+            OrderCommand::StockCommitted { .. } if self.all_acknowledged() => Ok(vec![OrderEvent::Settled]),
+            OrderCommand::StockCommitted { .. } => LATE,
+            OrderCommand::StepFailed { vendor, reason } => {
+                Ok(vec![OrderEvent::Quarantined { vendor: *vendor, reason: reason.clone() }])
+            }
+            // A hold that was the echo of an old request was let go.
+            OrderCommand::StockReleased { .. } => LATE,
+            OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } => LATE,
+            // The call was made twice, or someone said what became of a payment that was still being undone.
+            OrderCommand::Charged { .. }
+            | OrderCommand::Declined { .. }
+            | OrderCommand::Voided
+            | OrderCommand::Refunded { .. }
+            | OrderCommand::VoidRefused { .. } => LATE,
+            OrderCommand::Tick => LATE,
+            _ => Err(Reject::OutOfTurn),
+        }
+    }
+
+    /// It is paid, and nothing more is to come.
+    fn settled(&self, command: &OrderCommand) -> Decision {
+        match command {
+            OrderCommand::StockCommitted { vendor } if self.is_given_up(Party::Stock(*vendor)) => {
+                Ok(vec![OrderEvent::StockCommitted { vendor: *vendor }])
+            }
+            OrderCommand::StockCommitted { .. }
+            | OrderCommand::StockReleased { .. }
+            | OrderCommand::StockHeld { .. }
+            | OrderCommand::StockRefused { .. }
+            | OrderCommand::StepFailed { .. } => LATE,
+            OrderCommand::Charged { .. }
+            | OrderCommand::Declined { .. }
+            | OrderCommand::Voided
+            | OrderCommand::Refunded { .. }
+            | OrderCommand::VoidRefused { .. } => LATE,
+            OrderCommand::Tick => LATE,
+            _ => Err(Reject::OutOfTurn),
+        }
+    }
+
+    /// What is held is being given back.
+    fn cancelling(&self, command: &OrderCommand) -> Decision {
+        match command {
+            OrderCommand::StockReleased { vendor } if self.is_being_cancelled(Party::Stock(*vendor)) => {
+                Ok(vec![OrderEvent::StockReleased { vendor: *vendor }])
+            }
+            OrderCommand::StepFailed { vendor, reason } => {
+                Ok(vec![OrderEvent::Quarantined { vendor: *vendor, reason: reason.clone() }])
+            }
+            OrderCommand::StockReleased { .. } => LATE,
+            other => Self::unpaid(other),
+        }
+    }
+
+    /// The cart is being opened.
+    fn reopening(&self, command: &OrderCommand, end: OrderStatus) -> Decision {
+        match command {
+            OrderCommand::CartReopened => Ok(vec![OrderEvent::CartReopened, OrderEvent::Ended { status: end }]),
+            other => self.let_go(other),
+        }
+    }
+
+    /// It has ended unpaid.
+    fn ended(&self, command: &OrderCommand) -> Decision {
+        match command {
+            // The cart was asked twice.
+            OrderCommand::CartReopened => LATE,
+            other => self.let_go(other),
+        }
+    }
+
+    /// Nothing is held any more, but by those whose answers were given up.
+    fn let_go(&self, command: &OrderCommand) -> Decision {
+        match command {
+            OrderCommand::StockReleased { vendor } if self.is_given_up(Party::Stock(*vendor)) => {
+                Ok(vec![OrderEvent::StockReleased { vendor: *vendor }])
+            }
+            OrderCommand::StockReleased { .. } | OrderCommand::StepFailed { .. } => LATE,
+            other => Self::unpaid(other),
+        }
+    }
+
+    /// What an order that ends unpaid may hear late.
+    fn unpaid(command: &OrderCommand) -> Decision {
+        match command {
+            OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } | OrderCommand::Tick => LATE,
+            OrderCommand::Charged { .. }
+            | OrderCommand::Declined { .. }
+            | OrderCommand::Voided
+            | OrderCommand::Refunded { .. }
+            | OrderCommand::VoidRefused { .. } => LATE,
+            _ => Err(Reject::OutOfTurn),
+        }
+    }
+
+    /// Someone has to look at it. What is not heard now is asked again once it goes on.
+    fn stuck(command: &OrderCommand) -> Decision {
+        match command {
+            OrderCommand::StockCommitted { .. }
+            | OrderCommand::StockReleased { .. }
+            | OrderCommand::StepFailed { .. } => LATE,
+            other => Self::unpaid(other),
+        }
+    }
+
+    /// A party asks about a hold whose time has passed. One that nobody waits for any longer says so that it has committed.
+    fn decide_due(&self, party: Party, committed: bool) -> Vec<OrderEvent> {
+        let late = committed && self.phase == Phase::Settled && self.is_given_up(party);
+        late.then(|| OrderEvent::StockCommitted { vendor: party.vendor() }).into_iter().collect()
+    }
+
+    fn decide_deadline(&self, now: Timestamp) -> Vec<OrderEvent> {
+        (now >= self.payment_due_at).then_some(OrderEvent::PaymentDeadlinePassed).into_iter().collect()
+    }
+
+    fn decide_cancel(&self, by: Principal) -> Decision {
+        if !self.may_see(by) || matches!(by, Principal::Vendor(_)) {
+            return Err(Reject::OrderUnknown);
+        }
+        let too_late = Err(Reject::OrderNotCancellable { status: self.status });
+        match self.phase {
+            Phase::Gathering | Phase::Paying => Ok(vec![OrderEvent::CancelRequested]),
+            Phase::Voiding(end) | Phase::Cancelling(end) | Phase::Reopening(end) => {
+                if end == OrderStatus::Cancelled {
+                    LATE
+                } else {
+                    too_late
+                }
+            }
+            Phase::Ended if self.status == OrderStatus::Cancelled => LATE,
+            Phase::Confirming | Phase::Settled | Phase::Ended | Phase::Stuck => too_late,
+        }
+    }
+
+    fn is_asked(&self, party: Party) -> bool {
+        self.leg(party) == Some(LegState::Asked)
+    }
+
+    fn is_given_up(&self, party: Party) -> bool {
+        self.leg(party) == Some(LegState::Unanswered)
+    }
+
+    /// A party that was asked and has not answered may hold by the time it hears that it is to let go.
+    fn is_being_cancelled(&self, party: Party) -> bool {
+        matches!(self.leg(party), Some(LegState::Held | LegState::Asked))
+    }
+}

@@ -1,0 +1,247 @@
+//! Every command in every phase: what is acted on, what comes late and changes nothing, and what is refused.
+
+use crate::world::World;
+use crate::world::shop::{buyer, cart, resolution, vendor};
+use crate::{APPROVE, DECLINE, ready};
+use haat::domain::entity::concerns::*;
+use haat::domain::entity::{Effect, EffectKey, Message, Principal, Step};
+use haat::domain::ids::OrderId;
+use haat::domain::order::{LegState, Milestone, Order, OrderCommand, OrderEvent, OrderStatus, Party, Phase, ResolveAs};
+use haat::domain::reject::Reject;
+use haat::domain::time::Timestamp;
+use haat::domain::vendor::VendorCommand;
+
+/// What an order makes of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Makes {
+    /// A record.
+    Acts,
+    /// Nothing: it was taken care of.
+    Late,
+    /// A refusal: nobody sends it.
+    Refuses,
+}
+
+const PHASES: [Phase; 9] = [
+    Phase::Gathering,
+    Phase::Paying,
+    Phase::Voiding(OrderStatus::Cancelled),
+    Phase::Confirming,
+    Phase::Settled,
+    Phase::Cancelling(OrderStatus::PaymentFailed),
+    Phase::Reopening(OrderStatus::PaymentFailed),
+    Phase::Ended,
+    Phase::Stuck,
+];
+
+/// Answers to what an order asked, and time; each with what the nine phases make of it. `A` acts, `l` is late, `-` refuses.
+const TABLE: [(&str, &str); 12] = [
+    //                       gath pay void conf sett canc reop ended stuck
+    ("stock_held", "A l l l l l l l l"),
+    ("stock_refused", "A l l l l l l l l"),
+    ("charged", "- A l l l l l l l"),
+    ("declined", "- A l l l l l l l"),
+    ("voided", "- l A l l l l l l"),
+    ("refunded", "- - A l l l l l l"),
+    ("void_refused", "- - A l l l l l l"),
+    ("stock_committed", "- - - A l - - - l"),
+    ("stock_released", "- - - l l A l l l"),
+    ("step_failed", "- - - A l A l l l"),
+    ("cart_reopened", "- - - - - - A l -"),
+    ("tick", "A A l l l l l l l"),
+];
+
+fn command(name: &str) -> OrderCommand {
+    let vendor = vendor(0);
+    match name {
+        "stock_held" => OrderCommand::StockHeld { vendor, lines: Vec::new() },
+        "stock_refused" => OrderCommand::StockRefused { vendor, reason: Reject::HoldClosed },
+        "charged" => OrderCommand::Charged { amount: None },
+        "declined" => OrderCommand::Declined { reason: "no".into() },
+        "voided" => OrderCommand::Voided,
+        "refunded" => OrderCommand::Refunded { amount: None },
+        "void_refused" => OrderCommand::VoidRefused { reason: "no".into(), taken: None },
+        "stock_committed" => OrderCommand::StockCommitted { vendor },
+        "stock_released" => OrderCommand::StockReleased { vendor },
+        "step_failed" => OrderCommand::StepFailed { vendor, reason: Reject::CommandPoisoned },
+        "cart_reopened" => OrderCommand::CartReopened,
+        "tick" => OrderCommand::Tick,
+        other => panic!("no command is called {other}"),
+    }
+}
+
+/// The shop, and a cart with one vendor's goods in it.
+fn one_vendor() -> World {
+    let mut world = World::shop(1);
+    world.set_line(0, (0, 0), 2).unwrap();
+    world
+}
+
+/// An order of one vendor that came to stand in this phase by real turns of the small shop.
+fn in_phase(phase: Phase) -> (OrderId, Order) {
+    let mut world = one_vendor();
+    let token = match phase {
+        Phase::Cancelling(_) | Phase::Reopening(_) | Phase::Ended => DECLINE,
+        _ => APPROVE,
+    };
+    let (order, _) = world.check_out(0, token, None).unwrap();
+    loop {
+        let now = world.orders.get(&order).and_then(|slot| slot.entity.phase());
+        match (phase, now) {
+            (wanted, Some(now)) if wanted == now => break,
+            (Phase::Voiding(_), Some(Phase::Paying)) => world.cancel(0, order).map(drop).unwrap(),
+            (Phase::Stuck, Some(Phase::Confirming)) => {
+                let mut state = world.orders[&order].entity.clone();
+                tell(&mut state, &command("step_failed"), world.now).unwrap();
+                return (order, state);
+            }
+            _ => assert!(world.deliver(), "{order} never comes to {phase:?}"),
+        }
+    }
+    (order, world.orders[&order].entity.clone())
+}
+
+/// One turn.
+fn tell(state: &mut Order, command: &OrderCommand, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
+    state.heard(command, now);
+    let events = state.decide(command, now)?;
+    events.iter().for_each(|event| state.apply(event, now));
+    state.check().unwrap();
+    Ok(events)
+}
+
+const LATER: Timestamp = Timestamp::from_millis(i64::MAX / 2);
+
+#[test]
+fn every_answer_is_acted_on_late_or_refused_in_every_phase() {
+    for (column, phase) in PHASES.into_iter().enumerate() {
+        let (_, before) = in_phase(phase);
+        for (name, row) in TABLE {
+            let expected = match row.split(' ').nth(column).expect("nine columns") {
+                "A" => Makes::Acts,
+                "l" => Makes::Late,
+                "-" => Makes::Refuses,
+                other => panic!("{other}"),
+            };
+            let mut state = before.clone();
+            let found = match tell(&mut state, &command(name), LATER) {
+                Ok(events) if events.is_empty() => Makes::Late,
+                Ok(_) => Makes::Acts,
+                Err(reject) => {
+                    assert_eq!(reject, Reject::OutOfTurn, "{name} in {phase:?}");
+                    Makes::Refuses
+                }
+            };
+            assert_eq!(found, expected, "{name} in {phase:?}");
+            if expected != Makes::Acts {
+                assert_eq!(state, before, "{name} in {phase:?} changes nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_everybody_may_ask_is_answered_in_every_phase() {
+    for phase in PHASES {
+        let (order, state) = in_phase(phase);
+        let by = buyer(0);
+        for command in [
+            OrderCommand::Get { by },
+            OrderCommand::GetTimeline { by },
+            OrderCommand::Await { by, milestone: Milestone::Held },
+            OrderCommand::HoldDue { vendor: vendor(0), until: LATER, committed: false },
+            OrderCommand::HoldDue { vendor: vendor(0), until: LATER, committed: true },
+        ] {
+            assert_eq!(state.decide(&command, LATER), Ok(Vec::new()), "{command:?} in {phase:?}");
+        }
+        let placed = placing(order);
+        let Effect::Tell(Message::Order { command, .. }) = placed else { panic!("{placed:?}") };
+        assert_eq!(state.decide(&command, LATER), Ok(Vec::new()), "placed again in {phase:?}");
+        let cancelled = state.decide(&OrderCommand::Cancel { by }, LATER);
+        let may = match phase {
+            Phase::Gathering | Phase::Paying => Makes::Acts,
+            Phase::Voiding(_) => Makes::Late,
+            _ => Makes::Refuses,
+        };
+        let found = match cancelled {
+            Ok(events) if events.is_empty() => Makes::Late,
+            Ok(_) => Makes::Acts,
+            Err(Reject::OrderNotCancellable { .. }) => Makes::Refuses,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, may, "cancelled in {phase:?}");
+        let resolve =
+            OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution(ResolveAs::Retry, None)) };
+        let resolved = state.decide(&resolve, LATER);
+        let nothing = matches!(resolved, Err(Reject::NothingToResolve { .. }));
+        let unstuck = matches!(phase, Phase::Gathering | Phase::Paying | Phase::Settled | Phase::Ended);
+        assert_eq!(nothing, unstuck, "resolved in {phase:?}: {resolved:?}");
+    }
+}
+
+/// What the cart sent when the order was placed.
+fn placing(order: OrderId) -> Effect {
+    let mut world = one_vendor();
+    let (placed, _) = world.check_out(0, APPROVE, None).unwrap();
+    assert_eq!(placed, order);
+    let state = &world.carts[&cart(0)].entity;
+    state.effect(EffectKey::new(Step::Place, order)).expect("the cart waits for its order")
+}
+
+/// Who asks about a hold is told what becomes of it, by what the order has come to.
+#[test]
+fn a_hold_that_is_due_is_told_what_becomes_of_it() {
+    let until = LATER;
+    for phase in PHASES {
+        let (order, state) = in_phase(phase);
+        let told = |committed| {
+            let due = OrderCommand::HoldDue { vendor: vendor(0), until, committed };
+            match state.respond(&due, Ok(())) {
+                Some(Message::Vendor { command, .. }) => Some(command),
+                None => None,
+                other => panic!("{other:?}"),
+            }
+        };
+        let commit = Some(VendorCommand::Commit { order, strict: true });
+        let release = Some(VendorCommand::Release { order, until });
+        let expected = match phase {
+            Phase::Gathering | Phase::Paying | Phase::Voiding(_) | Phase::Stuck => (None, None),
+            Phase::Confirming => (commit.clone(), commit),
+            Phase::Settled => (release, Some(VendorCommand::Close { order })),
+            Phase::Cancelling(_) | Phase::Reopening(_) | Phase::Ended => (release, None),
+        };
+        assert_eq!((told(false), told(true)), expected, "{phase:?}");
+    }
+}
+
+/// Acknowledgements are in no record: after a restart each party is asked again, and says it again.
+#[test]
+fn one_record_settles_an_order_of_two_vendors() {
+    let mut world = ready();
+    let (order, _) = world.check_out(0, APPROVE, None).unwrap();
+    while world.orders.get(&order).and_then(|slot| slot.entity.phase()) != Some(Phase::Confirming) {
+        assert!(world.deliver());
+    }
+    let now = world.now;
+    let mut state = world.orders[&order].entity.clone();
+    let commits = |state: &Order| {
+        let keys = state.outstanding(now).into_iter().filter(|key| key.step == Step::Commit);
+        keys.map(|key| key.target).collect::<Vec<_>>()
+    };
+    let both = [vendor(0), vendor(1)].map(|vendor| vendor.uuid().as_u128());
+    assert_eq!(commits(&state), both);
+    let first = OrderCommand::StockCommitted { vendor: vendor(0) };
+    assert_eq!(tell(&mut state, &first, now), Ok(Vec::new()));
+    assert_eq!(tell(&mut state, &first, now), Ok(Vec::new()), "said twice, it counts once");
+    assert_eq!(commits(&state), both[1..], "who has acknowledged is not asked again");
+    let parts = state.delta().parts;
+    let mut anew = Order::restore(order, &parts).unwrap();
+    assert_eq!(anew, state, "what was heard is in no comparison");
+    assert_eq!(commits(&anew), both, "and in no snapshot");
+    assert_eq!(tell(&mut anew, &OrderCommand::StockCommitted { vendor: vendor(1) }, now), Ok(Vec::new()));
+    let settled = tell(&mut anew, &first, now).unwrap();
+    assert_eq!(settled, [OrderEvent::Settled]);
+    assert_eq!(anew.tells(&settled).len(), 2, "each party is told that it need not remember it");
+    assert!(anew.legs().all(|leg| leg.state == LegState::Committed && matches!(leg.with, Party::Stock(_))));
+    assert!(commits(&anew).is_empty());
+}
