@@ -3,17 +3,18 @@
 //! Each room knows only those it needs, and the arrows point inwards:
 //!
 //! ```text
-//! bin ──▶ app ──▶ http ──▶ actors ──▶ ports ──▶ domain
-//!          │                            ▲
-//!          └──────▶ persistence, adapters┘
+//! bin ──▶ app ──▶ http ──▶ checkout ──▶ actors ──▶ ports ──▶ domain
+//!          │                                         ▲
+//!          └──────▶ persistence, adapters ───────────┘
 //! ```
 //!
-//! `domain` is pure; `actors` runs it; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
+//! `domain` is pure; `actors` runs it; `checkout` asks several entities in turn; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
 //! everything from a configuration. `files` keeps what is on the disk to its owner. `tests/tidy.rs` reads the sources and fails on any other arrow.
 
 pub mod actors;
 pub mod adapters;
 pub mod app;
+pub mod checkout;
 pub mod config;
 pub mod domain;
 pub mod files;

@@ -36,6 +36,9 @@ fn forbidden_arrows_are_refused() {
     refused("src/actors/shell.rs", "use crate::{domain::Cart,\n persistence::Lane};", 3, "actors must not know persistence");
     refused("src/actors/shell.rs", "use crate::{domain::{Cart, Line}, http};", 2, "actors must not know http");
     refused("src/actors/mod.rs", "type X = crate::adapters::Sandbox;", 2, "actors must not know adapters");
+    refused("src/actors/mod.rs", "use crate::checkout::CheckedOut;", 2, "actors must not know checkout");
+    refused("src/checkout/stuck.rs", "use crate::http;", 2, "checkout must not know http");
+    refused("src/checkout.rs", "use sqlx::Row;", 2, "checkout must not know the crate sqlx");
     refused("src/persistence/log_writer.rs", "use crate::actors;", 2, "persistence must not know actors");
     refused("src/persistence/log_writer.rs", "use crate::adapters::mail;", 2, "persistence must not know adapters");
     refused("src/adapters/mail.rs", "use crate::persistence::query;", 2, "adapters must not know persistence");
@@ -51,6 +54,15 @@ fn forbidden_arrows_are_refused() {
     refused("src/bin/haat-load/main.rs", "use haat::limits::BODY;", 2, "the load tester");
     refused("src/bin/haat-load/main.rs", "use haat;", 2, "the load tester");
     refused("src/bin/haat-load.rs", "extern crate haat;", 2, "the load tester");
+}
+
+#[rustfmt::skip] // a sample per line
+#[test]
+fn the_host_names_no_kind() {
+    refused("src/actors/node.rs", "fn f() { deliver::<Order>(id); }", 2, "the host runs every kind");
+    refused("src/actors/shell/life.rs", "const KIND: Kind = Kind::Vendor;", 2, "the host runs every kind");
+    accepted("src/actors/node.rs", "#[cfg(test)]\nmod tests { fn f() { deliver::<Cart>(id); } }");
+    accepted("src/checkout.rs", "fn f() { deliver::<Cart>(id, Ordering::Relaxed); }");
 }
 
 #[rustfmt::skip] // a sample per line
