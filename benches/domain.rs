@@ -10,6 +10,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion};
 use haat::domain::entity::Principal;
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{EntityId, OrderId};
+use haat::domain::knowledge::Knowledge;
 use haat::domain::order::{Order, Phase};
 use haat::domain::record::Record;
 use haat::domain::vendor::{HeldLine, VendorCommand, VendorEvent};
@@ -38,7 +39,9 @@ fn vendors(criterion: &mut Criterion) {
         };
 
         let asked = reserve(1, 0, until());
-        group.bench_function(id("reserve, decide"), |bench| bench.iter(|| vendor.decide(black_box(&asked), NOW)));
+        group.bench_function(id("reserve, decide"), |bench| {
+            bench.iter(|| vendor.decide(black_box(&asked), &Knowledge::NOTHING, NOW))
+        });
         // What is held is sold at once, so the vendor stays as large as it is.
         group.bench_function(id("reserve and commit, decide and apply"), |bench| {
             bench.iter(|| {
@@ -107,9 +110,11 @@ fn carts(criterion: &mut Criterion) {
             });
         });
         let command = check_out(cart_id(0));
-        group.bench_function(id("check out, decide"), |bench| bench.iter(|| cart.decide(black_box(&command), NOW)));
+        group.bench_function(id("check out, decide"), |bench| {
+            bench.iter(|| cart.decide(black_box(&command), &Knowledge::NOTHING, NOW))
+        });
         group.bench_function(id("check out, apply and reply"), |bench| {
-            let events = cart.decide(&command, NOW).expect("it can be checked out");
+            let events = cart.decide(&command, &Knowledge::NOTHING, NOW).expect("it can be checked out");
             bench.iter_batched_ref(
                 || cart.clone(),
                 |cart| {

@@ -4,7 +4,7 @@ mod stuck;
 
 use crate::actors::shop::{Chained, First, Next};
 use crate::actors::{Admit, Answered, Ask, Failure, NotLetIn, Shop, shed};
-use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutDetails};
+use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutRequest};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, EntityId, OrderId};
 use crate::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderView, PaymentChoice};
@@ -34,14 +34,14 @@ impl Shop {
         &self,
         by: Principal,
         cart: CartId,
-        details: CheckoutDetails,
+        details: CheckoutRequest,
         within: Duration,
         wait: Option<Duration>,
         key: Option<IdempotencyKey>,
     ) -> Result<CheckedOut, Failure> {
         let budget = self.reserve(limits::RECORDS_PER_CHECKOUT)?;
         let admit = self.admits(by, details.payment.clone());
-        let command = CartCommand::CheckOut { by, details: Box::new(details), shortages: Vec::new() };
+        let command = CartCommand::CheckOut { by, details: Box::new(details) };
         let asked = move |milestone| OrderCommand::Await { by, milestone };
         // With a wait to come, the answer that counts is the one after it.
         let held_key = key.filter(|_| wait.is_none());

@@ -1,6 +1,7 @@
 //! What an operator may set: flags and environment variables, read once and checked before anything starts.
 
 use crate::actors::NodeSettings;
+use crate::domain::knowledge::Settings;
 use crate::domain::money::Currency;
 use crate::files;
 use crate::http::Settings as HttpSettings;
@@ -377,8 +378,10 @@ impl Config {
         let sandbox = args.has_sandbox(&store.place);
         let (docs, metrics) = (args.docs.is_on(true), args.metrics.is_on(true));
         let node = NodeSettings {
-            hold_ms: args.hold_seconds.saturating_mul(1000),
-            payment_ms: args.payment_seconds.saturating_mul(1000),
+            shop: Settings {
+                hold_ms: args.hold_seconds.saturating_mul(1000),
+                payment_ms: args.payment_seconds.saturating_mul(1000),
+            },
             payment_calls_per_second: args.payment_calls_per_second,
             live_actors: args.live_actors,
             idle: Duration::from_secs(args.idle_seconds),

@@ -11,6 +11,9 @@
 //! `domain` is pure; `actors` runs it; `checkout` asks several entities in turn; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
 //! everything from a configuration. `files` keeps what is on the disk to its owner. `tests/tidy.rs` reads the sources and fails on any other arrow.
 
+#![warn(clippy::unwrap_used, reason = "it tells nobody why it cannot fail: return the error, or expect(\"why\")")]
+#![warn(clippy::print_stdout, clippy::print_stderr, reason = "it panics when what it writes to is full or closed")]
+
 pub mod actors;
 pub mod adapters;
 pub mod app;

@@ -1,8 +1,9 @@
 //! What stands in a journal can be read for ever: golden files hold every form in which an event was ever written, and this decodes
-//! them all. Lines are only ever added. `HAAT_GOLDEN=append cargo test --test golden` adds those that are missing.
+//! them all. Lines are only ever added. `HAAT_GOLDEN=append cargo test --test golden` adds those that are missing. What a caller is told of
+//! a refusal has golden lines, too: there one is replaced when it is to be told otherwise.
 
 use haat::domain::cart::{
-    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, SkuPrice,
+    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, CheckoutRequest, SkuPrice,
 };
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, VendorId};
@@ -12,9 +13,10 @@ use haat::domain::order::{
     ResolveAs,
 };
 use haat::domain::record::{Answer, IdempotencyKey, KeptAnswer, RawRecord, Record};
-use haat::domain::reject::{Reject, Shortage};
+use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{HeldLine, NewProduct, NewSku, VendorCommand, VendorEvent, VendorReply, WantedLine};
+use haat::http::error::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -124,6 +126,11 @@ fn details(full: bool) -> CheckoutDetails {
         hold_ms: 900_000,
         payment_ms: 600_000,
     }
+}
+
+fn request(full: bool) -> CheckoutRequest {
+    let CheckoutDetails { email, shipping_address, payment, expected_total, .. } = details(full);
+    CheckoutRequest { email, shipping_address, payment, expected_total }
 }
 
 fn placement(full: bool) -> Box<Placement> {
@@ -267,15 +274,10 @@ fn cart_commands() -> Vec<CartCommand> {
     vec![
         CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT },
         CartCommand::Get { by },
-        CartCommand::SetLine { by, line: line(0), currency: Currency::BDT, prices: Vec::new() },
-        CartCommand::RemoveLine {
-            by: Principal::Customer(CustomerId::from_uuid(uuid(4))),
-            sku: sku(0),
-            prices: Vec::new(),
-        },
-        // What the node fills in goes over no wire.
-        CartCommand::CheckOut { by, details: Box::new(details(true)), shortages: Vec::new() },
-        CartCommand::CheckOut { by, details: Box::new(details(false)), shortages: Vec::new() },
+        CartCommand::SetLine { by, line: line(0), currency: Currency::BDT },
+        CartCommand::RemoveLine { by: Principal::Customer(CustomerId::from_uuid(uuid(4))), sku: sku(0) },
+        CartCommand::CheckOut { by, details: Box::new(request(true)) },
+        CartCommand::CheckOut { by, details: Box::new(request(false)) },
         CartCommand::Reopen { order: order() },
         CartCommand::Close { order: order(), prices: vec![price] },
         CartCommand::Close { order: order(), prices: Vec::new() },
@@ -331,8 +333,8 @@ fn vendor_commands() -> Vec<VendorCommand> {
     ]
 }
 
-/// Every variant has a sample, and every sample comes back from its JSON as it was.
-fn round_trips<T>(samples: &[T], names: &[&str], name: fn(&T) -> &'static str)
+/// Every variant has a sample, and every sample comes back from its JSON as it was; `tag` is the member with the variant's name.
+fn round_trips<T>(tag: &str, samples: &[T], names: &[&str], name: fn(&T) -> &'static str)
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
 {
@@ -340,7 +342,7 @@ where
         let json = serde_json::to_string(sample).unwrap();
         assert_eq!(serde_json::from_str::<T>(&json).unwrap(), *sample);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(value["type"], name(sample), "the name in the journal is part of its format");
+        assert_eq!(value[tag], name(sample), "the name in the journal is part of its format");
     }
     for expected in names {
         assert!(samples.iter().any(|sample| name(sample) == *expected), "no sample of {expected}");
@@ -348,24 +350,13 @@ where
 }
 
 /// Every golden line can be read, every variant has one, and what is written today stands among them.
-fn golden<T>(file: &str, samples: &[T], names: &[&str], name: fn(&T) -> &'static str)
+fn golden<T>(file: &str, tag: &str, samples: &[T], names: &[&str], name: fn(&T) -> &'static str)
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
 {
-    round_trips(samples, names, name);
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/events").join(file);
-    let mut text = std::fs::read_to_string(&path).unwrap_or_default();
-    if std::env::var("HAAT_GOLDEN").is_ok_and(|mode| mode == "append") {
-        let mut out = std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
-        for sample in samples {
-            let json = serde_json::to_string(sample).unwrap();
-            if !text.lines().any(|line| line == json) {
-                writeln!(out, "{json}").unwrap();
-                text.push_str(&json);
-                text.push('\n');
-            }
-        }
-    }
+    round_trips(tag, samples, names, name);
+    let today: Vec<String> = samples.iter().map(|sample| serde_json::to_string(sample).unwrap()).collect();
+    let text = lines(&format!("events/{file}"), &today);
     let events: Vec<T> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{file}: {error}: {line}")))
@@ -374,32 +365,79 @@ where
         assert!(events.iter().any(|event| name(event) == *expected), "{file} has no line of {expected}");
     }
     for sample in samples {
-        let json = serde_json::to_string(sample).unwrap();
-        assert!(text.lines().any(|line| line == json), "{file} lacks the form written today: {json}");
-        assert!(events.contains(sample), "{file} reads as something else: {json}");
+        assert!(events.contains(sample), "{file} reads as something else: {sample:?}");
     }
+}
+
+/// The lines of a golden file, among which those of today stand.
+fn lines(file: &str, today: &[String]) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let mut text = std::fs::read_to_string(&path).unwrap_or_default();
+    if std::env::var("HAAT_GOLDEN").is_ok_and(|mode| mode == "append") {
+        let mut out = std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        for json in today {
+            if !text.lines().any(|line| line == json) {
+                writeln!(out, "{json}").unwrap();
+                text.push_str(json);
+                text.push('\n');
+            }
+        }
+    }
+    for json in today {
+        assert!(text.lines().any(|line| line == json), "{file} lacks the form written today: {json}");
+    }
+    text
 }
 
 #[test]
 fn every_cart_event_ever_written_can_be_read() {
-    golden("cart.json", &cart_events(), CART_EVENTS, cart_event);
+    golden("cart.json", "type", &cart_events(), CART_EVENTS, cart_event);
 }
 
 #[test]
 fn every_order_event_ever_written_can_be_read() {
-    golden("order.json", &order_events(), ORDER_EVENTS, order_event);
+    golden("order.json", "type", &order_events(), ORDER_EVENTS, order_event);
 }
 
 #[test]
 fn every_vendor_event_ever_written_can_be_read() {
-    golden("vendor.json", &vendor_events(), VENDOR_EVENTS, vendor_event);
+    golden("vendor.json", "type", &vendor_events(), VENDOR_EVENTS, vendor_event);
+}
+
+/// One of each refusal, and its other forms: those whose JSON lacks a member, or of which a caller is told something else.
+fn all_refusals() -> Vec<Reject> {
+    let mut all = Reject::samples();
+    all.extend([
+        Reject::PriceOutOfRange { limit: 1, index: Some(1) },
+        Reject::StockOutOfRange { limit: 1, index: None },
+        Reject::TooMany { what: "checkouts".into(), limit: 1 },
+        Reject::SkuCodeTaken { sku_code: "A".into(), index: None },
+        Reject::PaymentUnsupported { reason: "no".into(), token: false },
+        Reject::NothingToResolve { may: Vec::new() },
+    ]);
+    all
+}
+
+#[test]
+fn every_refusal_ever_written_can_be_read() {
+    let codes: Vec<&str> = RejectKind::ALL.iter().map(|kind| kind.code()).collect();
+    golden("reject.json", "code", &all_refusals(), &codes, Reject::code);
+}
+
+#[test]
+fn every_refusal_is_told_as_it_was() {
+    let told = |refusal: Reject| String::from_utf8(Problem::from(refusal).to_json("r")).unwrap();
+    let today: Vec<String> = all_refusals().into_iter().map(told).collect();
+    for line in lines("problems.json", &today).lines() {
+        assert!(today.iter().any(|json| json == line), "told no more: {line}");
+    }
 }
 
 #[test]
 fn every_command_comes_back_from_its_json() {
-    round_trips(&cart_commands(), CART_COMMANDS, cart_command);
-    round_trips(&order_commands(), ORDER_COMMANDS, order_command);
-    round_trips(&vendor_commands(), VENDOR_COMMANDS, vendor_command);
+    round_trips("type", &cart_commands(), CART_COMMANDS, cart_command);
+    round_trips("type", &order_commands(), ORDER_COMMANDS, order_command);
+    round_trips("type", &vendor_commands(), VENDOR_COMMANDS, vendor_command);
 }
 
 fn record<E, R>(entity: EntityRef, events: Vec<E>, answers: Vec<Answer<R>>)

@@ -245,7 +245,7 @@ fn act(world: &mut World, what: Do, expected: Option<i64>) -> Option<Result<Orde
     match what {
         Do::SetLine(number, of, quantity) => drop(world.set_line(number, of, quantity)),
         Do::RemoveLine(number, of) => {
-            let command = CartCommand::RemoveLine { by: buyer(number), sku: sku(of.0, of.1), prices: Vec::new() };
+            let command = CartCommand::RemoveLine { by: buyer(number), sku: sku(of.0, of.1) };
             drop(world.ask::<Cart>(cart(number), command));
         }
         Do::CheckOut(number, token, _, blind) => {

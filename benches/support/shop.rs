@@ -1,9 +1,10 @@
 //! A shop for benches: ids, a vendor with its SKUs and holds, carts, and what an order is told. The same in every run.
 
-use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutDetails};
+use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::knowledge::Knowledge;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Address, OrderCommand, PaymentChoice, Placement};
 use haat::domain::time::Timestamp;
@@ -44,7 +45,7 @@ pub fn until() -> Timestamp {
 /// Decides a command that must be accepted and applies what it gives.
 pub fn run<E: Entity>(entity: &mut E, command: &E::Command, now: Timestamp) -> Vec<E::Event> {
     entity.heard(command, now);
-    let events = entity.decide(command, now).expect("the command is accepted");
+    let events = entity.decide(command, &Knowledge::NOTHING, now).expect("the command is accepted");
     for event in &events {
         entity.apply(event, now);
     }
@@ -90,8 +91,8 @@ pub fn line(number: u128, quantity: i64) -> CartLine {
     CartLine { sku: sku_id(number), vendor: vendor_id(), title: "Panjabi".into(), quantity, unit_price: PRICE }
 }
 
-pub fn details() -> CheckoutDetails {
-    CheckoutDetails {
+pub fn details() -> CheckoutRequest {
+    CheckoutRequest {
         email: Some("rahim@example.com".into()),
         shipping_address: Address {
             name: "Rahim".into(),
@@ -104,8 +105,6 @@ pub fn details() -> CheckoutDetails {
         },
         payment: PaymentChoice { method: "sandbox".into(), token: "tok_approve".into() },
         expected_total: None,
-        hold_ms: limits::HOLD_MS,
-        payment_ms: limits::PAYMENT_MS,
     }
 }
 
@@ -120,16 +119,16 @@ pub fn cart(id: CartId, lines: u128) -> Cart {
 
 pub fn set_line(cart: CartId, number: u128, quantity: i64) -> CartCommand {
     let (by, line) = (Principal::Guest(cart), line(number, quantity));
-    CartCommand::SetLine { by, line, currency: Currency::BDT, prices: Vec::new() }
+    CartCommand::SetLine { by, line, currency: Currency::BDT }
 }
 
 pub fn check_out(cart: CartId) -> CartCommand {
-    CartCommand::CheckOut { by: Principal::Guest(cart), details: Box::new(details()), shortages: Vec::new() }
+    CartCommand::CheckOut { by: Principal::Guest(cart), details: Box::new(details()) }
 }
 
 /// What the order of this cart is told from its placing to its end, all going well.
 pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
-    let CheckoutDetails { email, shipping_address, payment, hold_ms, payment_ms, .. } = details();
+    let CheckoutRequest { email, shipping_address, payment, .. } = details();
     let ordered: Vec<CartLine> = (0..lines).map(|number| line(number, 1)).collect();
     let held = |line: &CartLine| HeldLine { sku: line.sku, quantity: 1, unit_price: line.unit_price };
     let held = ordered.iter().map(held).collect();
@@ -142,8 +141,8 @@ pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
         payment,
         expected_total: Money::new(PRICE * lines as i64, Currency::BDT),
         lines: ordered,
-        hold_ms,
-        payment_ms,
+        hold_ms: 900_000,
+        payment_ms: 600_000,
         strict: true,
     };
     vec![

@@ -1,6 +1,7 @@
 //! Entities made of whatever a store might hold.
 
 use haat::actors::{Built, Rebuilt, build, build_any};
+use haat::domain::knowledge::Knowledge;
 use haat::domain::cart::Cart;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Part, Principal};
@@ -59,7 +60,7 @@ fn examine<E: Entity>(entity: EntityRef, history: &History, mut built: Built<E>)
     }
     if let Some((at, command)) = built.entity.timer() {
         built.entity.heard(&command, at);
-        let _ = built.entity.decide(&command, at);
+        let _ = built.entity.decide(&command, &Knowledge::NOTHING, at);
     }
     (built.entity.has_ended(), built.entity.stays());
     let sound = built.entity.check().is_ok();

@@ -58,8 +58,7 @@ impl Drop for WaitingPermit {
     }
 }
 
-/// By this a command that panics is known again. What [`crate::domain::entity::Entity::prepare`] fills in is not serialized, so it is the
-/// same before and after.
+/// By this a command that panics is known again.
 pub(super) fn hash_of<C: serde::Serialize>(command: &C) -> u64 {
     let json = serde_json::to_vec(command).unwrap_or_default();
     foldhash::quality::FixedState::default().hash_one(json)

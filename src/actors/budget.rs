@@ -42,7 +42,7 @@ mod tests {
     use crate::actors::registry::Hosted;
     use crate::actors::shop::{Failure, Shop};
     use crate::actors::testing::{Answer, Bench, until};
-    use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutDetails};
+    use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
     use crate::domain::entity::{Owner, Principal};
     use crate::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
     use crate::domain::money::Currency;
@@ -104,7 +104,7 @@ mod tests {
                 market
                     .done::<Cart>(
                         cart(number),
-                        CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT, prices: Vec::new() },
+                        CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT },
                     )
                     .await;
             }
@@ -124,7 +124,7 @@ mod tests {
         }
 
         fn checkout(&self, number: u128, within: Duration, wait: Option<Duration>) -> Checkout<'_> {
-            let details = CheckoutDetails {
+            let details = CheckoutRequest {
                 email: None,
                 shipping_address: Address {
                     name: "A".into(),
@@ -137,8 +137,6 @@ mod tests {
                 },
                 payment: PaymentChoice { method: "hangs".into(), token: "t".into() },
                 expected_total: None,
-                hold_ms: 900_000,
-                payment_ms: 600_000,
             };
             let checkout = self.shop.checkout(buyer(number), cart(number), details, within, wait, None);
             Box::pin(checkout.map_ok(|checked_out| checked_out.outcome))
@@ -240,7 +238,7 @@ mod tests {
         let market = Market::open(Bench::with_hook(Some(Arc::new(hook))), 2).await;
         // The one thread of the actors is held up, until this goes: before the shop does, should the test fail.
         let go = go;
-        let remove = CartCommand::RemoveLine { by: buyer(2), sku: sku(), prices: Vec::new() };
+        let remove = CartCommand::RemoveLine { by: buyer(2), sku: sku() };
         let _held_up = market.bench.ask::<Cart>(cart(2), remove, None, PATIENCE);
         let told = market.checkout(1, Duration::from_millis(20), None).await;
         assert_eq!(told, Err(Failure::OutcomeUnknown));

@@ -2,8 +2,9 @@
 //! each status. It is filled at start-up and changed only by what has become durable.
 
 use crate::actors::metrics::stuck;
-use crate::domain::entity::{Availability, Publication};
+use crate::domain::entity::Publication;
 use crate::domain::ids::{ProductId, SkuId};
+use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{ProductRow, Rows, SkuRow};

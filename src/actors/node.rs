@@ -14,6 +14,7 @@ use crate::domain::entity::{Keeps as _, Message, Publication};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::invariants::Breach;
 use crate::domain::kinds::{for_kind, kinds};
+use crate::domain::knowledge::{Knowledge, Settings};
 use crate::limits;
 use crate::ports::{
     Clock, EntityDelta, Histories, History, LogWriter, PaymentGateway, Queries, Snapshots, StateSource, StoreError,
@@ -57,10 +58,8 @@ pub struct NodeSettings {
     pub live_actors: usize,
     /// How long an actor is idle before it is passivated.
     pub idle: Duration,
-    /// How long stock is held for an order, in milliseconds.
-    pub hold_ms: i64,
-    /// How long a payment may take, in milliseconds.
-    pub payment_ms: i64,
+    /// What is frozen into records when it is used.
+    pub shop: Settings,
     /// Calls of one payment provider per second.
     pub payment_calls_per_second: u32,
     /// Different orders in a row without an answer, for a payment provider to count as silent.
@@ -80,8 +79,7 @@ impl Default for NodeSettings {
             bytes_since_checkpoint: limits::BYTES_SINCE_CHECKPOINT,
             live_actors: limits::LIVE_ACTORS,
             idle: Duration::from_millis(limits::IDLE_MS),
-            hold_ms: limits::HOLD_MS,
-            payment_ms: limits::PAYMENT_MS,
+            shop: Settings::DEFAULT,
             payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
             silent_orders: limits::GATEWAY_SILENT_ORDERS,
             silence: Duration::from_millis(limits::GATEWAY_SILENCE_MS),
@@ -213,6 +211,11 @@ impl Node {
             start: Instant::now(),
             coarse_ms: AtomicU64::new(0),
         })
+    }
+
+    /// What entities may know besides their own state.
+    pub(super) fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge { settings: &self.settings.shop, availability: &*self.catalog }
     }
 
     pub(super) fn metrics(&self, kind: Kind) -> &KindMetrics {

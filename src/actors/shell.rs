@@ -114,7 +114,7 @@ impl<E: Hosted> Shell<E> {
         let Life::Up(built) = &mut self.life else {
             return edge.end(Err(Failure::Quarantined));
         };
-        let moment = Moment { now: node.clock.now(), availability: &*node.catalog };
+        let moment = Moment { now: node.clock.now(), knowledge: node.knowledge() };
         let waiting = self.waiting.iter().map(asked);
         let (key, admit) = (edge.key, edge.admit.take());
         let permit = &mut edge.budget.permit;
@@ -140,15 +140,15 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    fn on_peer(&mut self, mut command: E::Command, ctx: &mut Context<Self>) {
+    fn on_peer(&mut self, command: E::Command, ctx: &mut Context<Self>) {
         let node = self.node.clone();
         let (entity, poisoned) = (self.entity_ref(), self.is_poisoned(&command));
         // A quarantined entity answers nobody: whoever asked keeps asking until someone has looked at it.
         let Life::Up(built) = &mut self.life else { return };
-        let moment = Moment { now: node.clock.now(), availability: &*node.catalog };
+        let moment = Moment { now: node.clock.now(), knowledge: node.knowledge() };
         let waiting = self.waiting.iter().map(asked);
         let let_in = |_: &E, command: &E::Command| begin::<E>(&node, entity, command, poisoned);
-        let run = AssertUnwindSafe(|| turn::tell(built, &mut command, waiting, moment, let_in));
+        let run = AssertUnwindSafe(|| turn::tell(built, &command, waiting, moment, let_in));
         match panic::catch_unwind(run) {
             Ok(outcome) => self.carry_out(outcome, None, moment.now),
             Err(_) => {

@@ -241,11 +241,6 @@ impl Shop {
         &self.node.settings
     }
 
-    /// How long stock is held for an order, and how long its payment may take, both in milliseconds.
-    pub fn windows(&self) -> (i64, i64) {
-        (self.node.settings.hold_ms, self.node.settings.payment_ms)
-    }
-
     /// The sandbox's own charge log, where there is one.
     pub fn charge_log(&self) -> Option<&dyn ChargeLog> {
         self.charge_log.as_deref()

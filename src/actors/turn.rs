@@ -3,19 +3,20 @@
 
 use crate::actors::shop::Answered;
 use crate::actors::state::Built;
-use crate::domain::entity::{Availability, EffectKey, Entity, Message, Publication};
+use crate::domain::entity::{EffectKey, Entity, Message, Publication};
 use crate::domain::ids::EntityId;
+use crate::domain::knowledge::Knowledge;
 use crate::domain::record::{IdempotencyKey, KeptAnswer, Record};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 
-/// When a turn is, and what is durably available then.
+/// When a turn is, and what may be known then.
 #[derive(Clone, Copy)]
 pub struct Moment<'a> {
     /// When.
     pub now: Timestamp,
-    /// What a command may be completed with.
-    pub availability: &'a dyn Availability,
+    /// What may be known besides the entity's own state.
+    pub knowledge: Knowledge<'a>,
 }
 
 /// Why a command is not let in.
@@ -100,7 +101,7 @@ pub type Asked<'a, E> = (&'a <E as crate::domain::entity::Decides>::Command, Opt
 /// What `admit` says.
 pub fn ask<'a, E: Entity, F>(
     built: &mut Built<E>,
-    command: &mut E::Command,
+    command: &E::Command,
     key: Option<IdempotencyKey>,
     waiting: impl Iterator<Item = Asked<'a, E>> + Clone,
     moment: Moment<'_>,
@@ -145,7 +146,7 @@ pub fn ask<'a, E: Entity, F>(
 /// What a command of another entity does, or of time, or a provider's answer. `admit` is asked before anything is decided.
 pub fn tell<'a, E: Entity>(
     built: &mut Built<E>,
-    command: &mut E::Command,
+    command: &E::Command,
     waiting: impl Iterator<Item = Asked<'a, E>>,
     moment: Moment<'_>,
     admit: impl FnOnce(&E, &E::Command) -> Result<(), Reject>,
@@ -167,10 +168,9 @@ pub fn tell<'a, E: Entity>(
 }
 
 /// Decides and applies.
-fn decide<E: Entity>(entity: &mut E, command: &mut E::Command, moment: Moment<'_>) -> Result<Vec<E::Event>, Reject> {
-    entity.prepare(command, moment.availability);
+fn decide<E: Entity>(entity: &mut E, command: &E::Command, moment: Moment<'_>) -> Result<Vec<E::Event>, Reject> {
     entity.heard(command, moment.now);
-    let events = entity.decide(command, moment.now)?;
+    let events = entity.decide(command, &moment.knowledge, moment.now)?;
     for event in &events {
         entity.apply(event, moment.now);
         #[cfg(debug_assertions)]

@@ -1,11 +1,12 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
 use super::entity::{
-    Asks, Availability, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal,
-    RestoreError, Step, read_own, write_part,
+    Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal, RestoreError, Step,
+    read_own, write_part,
 };
 use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
+use super::knowledge::{Availability, Knowledge, Settings};
 use super::money::{self, Currency, Money};
 use super::order::{Address, OrderCommand, PaymentChoice, Placement};
 use super::reject::{Reject, Shortage};
@@ -39,6 +40,21 @@ impl CartLine {
 
 /// What a buyer gives at checkout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckoutRequest {
+    /// Where to write to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Where to ship to.
+    pub shipping_address: Address,
+    /// How to pay.
+    pub payment: PaymentChoice,
+    /// The total the buyer agreed to; without it, what the last change of the cart showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_total: Option<Money>,
+}
+
+/// What a buyer gave at checkout, and the windows that the shop had set then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutDetails {
     /// Where to write to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +70,15 @@ pub struct CheckoutDetails {
     pub hold_ms: i64,
     /// How long the payment may take, in milliseconds.
     pub payment_ms: i64,
+}
+
+impl CheckoutRequest {
+    /// As it is recorded.
+    pub fn under(&self, settings: &Settings) -> CheckoutDetails {
+        let Self { email, shipping_address, payment, expected_total } = self.clone();
+        let Settings { hold_ms, payment_ms } = *settings;
+        CheckoutDetails { email, shipping_address, payment, expected_total, hold_ms, payment_ms }
+    }
 }
 
 /// A price of one SKU.
@@ -89,10 +114,6 @@ pub enum CartCommand {
         line: CartLine,
         /// The price's currency.
         currency: Currency,
-        /// Today's prices of the other lines, where they have changed: the answer shows them. The node that decides
-        /// fills them in.
-        #[serde(skip)]
-        prices: Vec<SkuPrice>,
     },
     /// Take a SKU out of the cart.
     RemoveLine {
@@ -100,19 +121,13 @@ pub enum CartCommand {
         by: Principal,
         /// What.
         sku: SkuId,
-        /// Today's prices of the other lines, as with [`CartCommand::SetLine`].
-        #[serde(skip)]
-        prices: Vec<SkuPrice>,
     },
     /// Make an order of the cart.
     CheckOut {
         /// On whose behalf.
         by: Principal,
         /// What the buyer gives.
-        details: Box<CheckoutDetails>,
-        /// What is durably known to be short. The node that decides fills it in, so it goes over no wire.
-        #[serde(skip)]
-        shortages: Vec<Shortage>,
+        details: Box<CheckoutRequest>,
     },
     /// The order ended unpaid: open again, as it was.
     Reopen {
@@ -329,18 +344,23 @@ impl Cart {
     }
 
     /// The change of a line, with the prices that are shown in answer to it.
-    fn with_prices(&self, change: Option<CartEvent>, prices: &[SkuPrice]) -> Vec<CartEvent> {
+    fn with_prices(&self, change: Option<CartEvent>, of: SkuId, known: &dyn Availability) -> Vec<CartEvent> {
         let mut events = change.map_or_else(Vec::new, |change| vec![change]);
-        let prices = if prices.is_empty() { Vec::new() } else { self.changed_prices(prices) };
+        let prices = self.todays_prices(of, known);
         if !prices.is_empty() {
             events.push(CartEvent::Repriced { prices });
         }
         events
     }
 
-    fn decide_line(&self, line: &CartLine, currency: Currency, prices: &[SkuPrice]) -> Result<Vec<CartEvent>, Reject> {
-        let known = self.line(line.sku);
-        let others = self.lines.len() - usize::from(known.is_some());
+    fn decide_line(
+        &self,
+        line: &CartLine,
+        currency: Currency,
+        known: &dyn Availability,
+    ) -> Result<Vec<CartEvent>, Reject> {
+        let there = self.line(line.sku);
+        let others = self.lines.len() - usize::from(there.is_some());
         if others > 0 && currency != self.currency {
             return Err(Reject::CurrencyMismatch { expected: self.currency, found: currency });
         }
@@ -350,14 +370,23 @@ impl Cart {
         if !(1..=limits::LINE_QUANTITY).contains(&line.quantity) {
             return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY });
         }
-        let change = match known {
+        let change = match there {
             Some(same) if same == line => None,
             _ => Some(CartEvent::LineSet { line: line.clone(), currency }),
         };
-        Ok(self.with_prices(change, prices))
+        Ok(self.with_prices(change, line.sku, known))
     }
 
-    fn decide_checkout(&self, details: &CheckoutDetails, shortages: &[Shortage]) -> Result<Vec<CartEvent>, Reject> {
+    /// What is durably known to be short of what is in the cart.
+    fn shortages(&self, known: &dyn Availability) -> Vec<Shortage> {
+        let short = |line: &CartLine| {
+            let available = known.available(line.sku).filter(|available| *available < line.quantity)?;
+            Some(Shortage { sku_id: line.sku, requested: line.quantity, available })
+        };
+        self.lines.iter().filter_map(short).collect()
+    }
+
+    fn decide_checkout(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>) -> Result<Vec<CartEvent>, Reject> {
         if self.lines.is_empty() {
             return Err(Reject::CartEmpty);
         }
@@ -368,12 +397,13 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
+        let shortages = self.shortages(knowledge.availability);
         if !shortages.is_empty() {
-            return Err(Reject::OutOfStock { skus: shortages.to_vec() });
+            return Err(Reject::OutOfStock { skus: shortages });
         }
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
-        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: Box::new(details.clone()) }])
+        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: Box::new(details.under(knowledge.settings)) }])
     }
 
     fn reprice(&mut self, prices: &[SkuPrice]) {
@@ -405,22 +435,12 @@ impl Decides for Cart {
         }
     }
 
-    fn prepare(&self, command: &mut CartCommand, availability: &dyn Availability) {
-        match command {
-            CartCommand::CheckOut { shortages, .. } => {
-                let short = |line: &CartLine| {
-                    let available = availability.available(line.sku).filter(|available| *available < line.quantity)?;
-                    Some(Shortage { sku_id: line.sku, requested: line.quantity, available })
-                };
-                *shortages = self.lines.iter().filter_map(short).collect();
-            }
-            CartCommand::SetLine { line, prices, .. } => *prices = self.todays_prices(line.sku, availability),
-            CartCommand::RemoveLine { sku, prices, .. } => *prices = self.todays_prices(*sku, availability),
-            _ => {}
-        }
-    }
-
-    fn decide(&self, command: &CartCommand, _now: Timestamp) -> Result<Vec<CartEvent>, Reject> {
+    fn decide(
+        &self,
+        command: &CartCommand,
+        knowledge: &Knowledge<'_>,
+        _now: Timestamp,
+    ) -> Result<Vec<CartEvent>, Reject> {
         match command {
             CartCommand::Create { owner, currency } => match self.owner {
                 None => Ok(vec![CartEvent::CartCreated { owner: *owner, currency: *currency }]),
@@ -428,20 +448,20 @@ impl Decides for Cart {
                 Some(_) => Err(Reject::IdempotencyKeyReused),
             },
             CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
-            CartCommand::SetLine { by, line, currency, prices } => {
+            CartCommand::SetLine { by, line, currency } => {
                 self.may_change(*by)?;
-                self.decide_line(line, *currency, prices)
+                self.decide_line(line, *currency, knowledge.availability)
             }
-            CartCommand::RemoveLine { by, sku, prices } => {
+            CartCommand::RemoveLine { by, sku } => {
                 self.may_change(*by)?;
                 let removed = self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku });
-                Ok(self.with_prices(removed, prices))
+                Ok(self.with_prices(removed, *sku, knowledge.availability))
             }
-            CartCommand::CheckOut { by, details, shortages } => {
+            CartCommand::CheckOut { by, details } => {
                 self.may_see(*by)?;
                 match self.order() {
                     Some(_) => Ok(Vec::new()),
-                    None => self.decide_checkout(details, shortages),
+                    None => self.decide_checkout(details, knowledge),
                 }
             }
             CartCommand::Reopen { order } => Ok(match self.status {

@@ -4,6 +4,7 @@ use super::ids::{CartId, CustomerId, EntityId, EntityRef, Kind, OrderId, SkuId, 
 use super::invariants::Breach;
 use super::json;
 use super::kinds::kinds;
+use super::knowledge::Knowledge;
 use super::money::Money;
 use super::order::OrderStatus;
 use super::reject::Reject;
@@ -212,14 +213,6 @@ pub enum Publication {
 /// that a clock shows. So they are found in the same index, and in one place.
 pub const FOR_SOMEONE: Timestamp = Timestamp::from_millis(limits::LAST_MOMENT_MS - 1);
 
-/// What is durably available, as the node last published it.
-pub trait Availability {
-    /// Pieces on hand and not held; `None` for a SKU that is not known.
-    fn available(&self, sku: SkuId) -> Option<i64>;
-    /// What one piece costs; `None` for a SKU that is not known.
-    fn price(&self, sku: SkuId) -> Option<Money>;
-}
-
 /// One part of an entity's state, as a snapshot keeps it. A small entity is one part, the head, whose name is empty; a large
 /// one has more, so that a change writes only what it touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,15 +277,17 @@ pub trait Decides: Sized + Send + 'static {
     /// The state before any event.
     fn new(id: Self::Id) -> Self;
 
-    /// Completes a command with what the node knows durably, before it is decided.
-    fn prepare(&self, _command: &mut Self::Command, _availability: &dyn Availability) {}
-
     /// Notes of a command what need not outlast a crash, before it is decided: whoever has not heard asks again. What is noted here is in no
     /// record, in no snapshot and in no comparison.
     fn heard(&mut self, _command: &Self::Command, _now: Timestamp) {}
 
     /// What happens when this command comes now: the events to record (none when nothing changes) or the refusal.
-    fn decide(&self, command: &Self::Command, now: Timestamp) -> Result<Vec<Self::Event>, Reject>;
+    fn decide(
+        &self,
+        command: &Self::Command,
+        knowledge: &Knowledge<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<Self::Event>, Reject>;
 
     /// Changes the state by an event recorded at `at`. Never fails: what was decided has happened.
     fn apply(&mut self, event: &Self::Event, at: Timestamp);

@@ -8,6 +8,7 @@ pub mod ids;
 pub mod invariants;
 pub mod json;
 pub mod kinds;
+pub mod knowledge;
 pub mod money;
 pub mod order;
 pub mod record;

@@ -1,9 +1,11 @@
-//! Why a command was refused: one enumeration for the whole domain, each variant with a stable code.
+//! Why a command was refused: one table for the whole domain. What else speaks of a refusal follows from its row.
 
 use super::ids::SkuId;
 use super::money::{Currency, Money};
 use super::order::{OrderStatus, ResolveAs};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use uuid::Uuid;
 
 /// A SKU of which less is available than was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,161 +18,395 @@ pub struct Shortage {
     pub available: i64,
 }
 
-/// A refusal. Where several would apply, the one that stands first here is given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "code", rename_all = "snake_case")]
-pub enum Reject {
+/// What a refusal comes from. The edge has one status for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectClass {
+    /// What the request is about is not there, or the caller may not know of it.
+    Unknown,
+    /// The request itself is at fault.
+    Invalid,
+    /// The state of things: an outcome, kept under an idempotency key and given again when the request is repeated.
+    Conflict,
+}
+
+/// Makes the refusals of a table. A row is
+///
+/// ```text
+/// /// What it means.
+/// Variant { field: Type = a sample of it, … } = Class {
+///     code: "its stable code, in answers, in the journal and in metrics",
+///     title: "what its kind is called, for people",
+///     field: "the field of the request that it is about, if it is about one", or (an Option, made of the variant's fields)
+///     text: "what the caller is told, with the variant's {field}s", or "{}", and what to print
+/// }
+/// ```
+macro_rules! rejects {
+    (@field) => { None };
+    (@field $name:literal) => { Some(Cow::Borrowed($name)) };
+    (@field ($which:expr)) => { $which };
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident $({ $( $(#[$attribute:meta])* $member:ident: $type:ty = $sample:expr ),+ $(,)? })? = $class:ident {
+            code: $code:literal,
+            title: $title:literal,
+            $(field: $field:tt,)?
+            text: $text:literal $(, $printed:expr)* $(,)?
+        }
+    )*) => {
+        /// A refusal. Where several would apply, the one that stands first here is given.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+        #[serde(tag = "code")]
+        pub enum Reject {
+            $(
+                $(#[doc = $doc])+
+                #[error($text $(, $printed)*)]
+                #[serde(rename = $code)]
+                $variant $({ $( $(#[$attribute])* $member: $type ),+ })?,
+            )*
+        }
+
+        /// A refusal without its details.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum RejectKind {
+            $( $(#[doc = $doc])+ $variant, )*
+        }
+
+        impl RejectKind {
+            /// Every kind, in the order of precedence.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The stable code that stands in answers, in the journal and in metrics.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),* }
+            }
+
+            /// What it is called, for people.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),* }
+            }
+
+            /// What it comes from.
+            pub const fn class(self) -> RejectClass {
+                match self { $(Self::$variant => RejectClass::$class),* }
+            }
+        }
+
+        impl Reject {
+            /// Which refusal it is, without its details.
+            pub const fn kind(&self) -> RejectKind {
+                match self { $(Self::$variant { .. } => RejectKind::$variant),* }
+            }
+
+            /// Which field of the request it is about, as a path into the body.
+            #[allow(unused_variables, reason = "most rows need none of their members here")]
+            pub fn field(&self) -> Option<Cow<'static, str>> {
+                match self { $(Self::$variant $({ $($member),+ })? => rejects!(@field $($field)?)),* }
+            }
+
+            /// One of each, in the order of precedence: what tests go over.
+            pub fn samples() -> Vec<Self> {
+                vec![$(Self::$variant $({ $($member: $sample),+ })?),*]
+            }
+        }
+    };
+}
+
+rejects! {
     /// No such vendor, or none the caller may know of.
-    #[error("there is no such vendor")]
-    VendorUnknown,
+    VendorUnknown = Unknown {
+        code: "vendor_unknown",
+        title: "No such vendor",
+        text: "there is no such vendor"
+    }
+
     /// No such cart, or none the caller may know of.
-    #[error("there is no such cart")]
-    CartUnknown,
+    CartUnknown = Unknown {
+        code: "cart_unknown",
+        title: "No such cart",
+        text: "there is no such cart"
+    }
+
     /// No such order, or none the caller may know of.
-    #[error("there is no such order")]
-    OrderUnknown,
+    OrderUnknown = Unknown {
+        code: "order_unknown",
+        title: "No such order",
+        text: "there is no such order"
+    }
+
     /// No such product.
-    #[error("there is no such product")]
-    ProductUnknown,
+    ProductUnknown = Unknown {
+        code: "product_unknown",
+        title: "No such product",
+        text: "there is no such product"
+    }
+
     /// No such SKU.
-    #[error("there is no such SKU")]
-    SkuUnknown,
+    SkuUnknown = Unknown {
+        code: "sku_unknown",
+        title: "No such SKU",
+        text: "there is no such SKU"
+    }
+
     /// The idempotency key came before: with another body, or for a cart whose first answer is not kept any more.
-    #[error("the idempotency key was used before, with another body or too long ago to be answered again")]
-    IdempotencyKeyReused,
+    IdempotencyKeyReused = Invalid {
+        code: "idempotency_key_reused",
+        title: "The idempotency key was used before",
+        text: "the idempotency key was used before, with another body or too long ago to be answered again"
+    }
+
     /// The cart is being checked out: it cannot change until its order is paid or refused.
-    #[error("the cart is being checked out")]
-    CartCheckingOut,
+    CartCheckingOut = Conflict {
+        code: "cart_checking_out",
+        title: "The cart is being checked out",
+        text: "the cart is being checked out"
+    }
+
     /// The cart's order is paid: it cannot change any more.
-    #[error("the cart is checked out")]
-    CartCheckedOut,
+    CartCheckedOut = Conflict {
+        code: "cart_checked_out",
+        title: "The cart is checked out",
+        text: "the cart is checked out"
+    }
+
     /// The cart has no lines.
-    #[error("the cart is empty")]
-    CartEmpty,
+    CartEmpty = Conflict {
+        code: "cart_empty",
+        title: "The cart is empty",
+        text: "the cart is empty"
+    }
+
     /// The cart, or the expected total, is in another currency.
-    #[error("the cart is in {expected}, not in {found}")]
     CurrencyMismatch {
         /// The cart's currency.
-        expected: Currency,
+        expected: Currency = Currency::BDT,
         /// The currency that came.
-        found: Currency,
-    },
+        found: Currency = Currency::BDT,
+    } = Invalid {
+        code: "currency_mismatch",
+        title: "The currency is another",
+        text: "the cart is in {expected}, not in {found}"
+    }
+
     /// The cart has as many lines as a cart may have.
-    #[error("a cart may have {limit} lines")]
     TooManyLines {
         /// The limit.
-        limit: usize,
-    },
+        limit: usize = 200,
+    } = Invalid {
+        code: "too_many_lines",
+        title: "The cart has too many lines",
+        text: "a cart may have {limit} lines"
+    }
+
     /// A quantity outside of what a line may have.
-    #[error("a line may have a quantity of 1 to {limit}")]
     QuantityOutOfRange {
         /// The limit.
-        limit: i64,
-    },
+        limit: i64 = 10_000,
+    } = Invalid {
+        code: "quantity_out_of_range",
+        title: "The quantity is out of range",
+        field: "quantity",
+        text: "a line may have a quantity of 1 to {limit}"
+    }
+
     /// A price that is not positive or past the limit on one price.
-    #[error("a price is positive and at most {limit} minor units")]
     PriceOutOfRange {
         /// The limit, in minor units.
-        limit: i64,
+        limit: i64 = 1,
         /// Which of a product's new SKUs it is, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        index: Option<usize>,
-    },
+        index: Option<usize> = None,
+    } = Invalid {
+        code: "price_out_of_range",
+        title: "The price is out of range",
+        field: (sku_field(*index, "price", "price")),
+        text: "a price is positive and at most {limit} minor units"
+    }
+
     /// A count of pieces past the limit on one SKU's stock.
-    #[error("a SKU may have 0 to {limit} pieces")]
     StockOutOfRange {
         /// The limit, in pieces.
-        limit: i64,
+        limit: i64 = 1,
         /// Which of a product's new SKUs it is, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        index: Option<usize>,
-    },
+        index: Option<usize> = Some(1),
+    } = Invalid {
+        code: "stock_out_of_range",
+        title: "The stock is out of range",
+        field: (sku_field(*index, "on_hand", "delta")),
+        text: "a SKU may have 0 to {limit} pieces"
+    }
+
     /// The vendor, or the product, has as many of something as it may have.
-    #[error("at most {limit} {what} are possible")]
     TooMany {
         /// What there are too many of.
-        what: String,
+        what: String = "SKUs".to_owned(),
         /// The limit.
-        limit: usize,
-    },
+        limit: usize = 1,
+    } = Invalid {
+        code: "too_many",
+        title: "There are too many",
+        field: (what.starts_with("SKUs").then_some("skus".into())),
+        text: "at most {limit} {what} are possible"
+    }
+
     /// Another SKU of the vendor, or of the same product, has this code: compared composed, and without blanks around.
-    #[error("another SKU of the vendor has the code '{sku_code}'")]
     SkuCodeTaken {
         /// The code that stands twice.
-        sku_code: String,
+        sku_code: String = "A".to_owned(),
         /// Which of a product's new SKUs it is, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        index: Option<usize>,
-    },
+        index: Option<usize> = Some(2),
+    } = Invalid {
+        code: "sku_code_taken",
+        title: "The SKU's code is taken",
+        field: (sku_field(*index, "code", "skus")),
+        text: "another SKU of the vendor has the code '{sku_code}'"
+    }
+
     /// The change would leave less on hand than is held, or than nothing.
-    #[error("{available} are available: a change by {delta} is not possible")]
     StockNegative {
         /// Pieces on hand and not held.
-        available: i64,
+        available: i64 = 1,
         /// The change that was asked for.
-        delta: i64,
-    },
+        delta: i64 = -2,
+    } = Conflict {
+        code: "stock_negative",
+        title: "The stock would become negative",
+        field: "delta",
+        text: "{available} are available: a change by {delta} is not possible"
+    }
+
     /// The SKU's figures do not add up: nothing of it is promised until someone has looked at it.
-    #[error("the SKU is out of sale until someone has looked at it")]
-    #[serde(rename = "sku_stopped")]
-    SkuSuspended,
+    SkuSuspended = Conflict {
+        code: "sku_stopped",
+        title: "The SKU is out of sale for now",
+        text: "the SKU is out of sale until someone has looked at it"
+    }
+
     /// The order's hold was ended before, or its time has passed.
-    #[error("the hold has ended")]
-    HoldClosed,
+    HoldClosed = Conflict {
+        code: "hold_closed",
+        title: "The hold has ended",
+        text: "the hold has ended"
+    }
+
     /// What is to be committed was never held: the order and whoever holds for it do not agree.
-    #[error("nothing is held for the order")]
-    HoldUnknown,
+    HoldUnknown = Conflict {
+        code: "hold_unknown",
+        title: "Nothing is held",
+        text: "nothing is held for the order"
+    }
+
     /// Nobody sends this to an order where it stands: it changes nothing.
-    #[error("an order in this phase is not told this")]
-    OutOfTurn,
+    OutOfTurn = Conflict {
+        code: "out_of_turn",
+        title: "The order is not told this now",
+        text: "an order in this phase is not told this"
+    }
+
     /// Less is available than was asked for.
-    #[error("not enough in stock")]
     OutOfStock {
         /// What is short.
-        skus: Vec<Shortage>,
-    },
+        skus: Vec<Shortage> = vec![Shortage { sku_id: SkuId::from_uuid(Uuid::nil()), requested: 2, available: 1 }],
+    } = Conflict {
+        code: "out_of_stock",
+        title: "Not enough in stock",
+        text: "not enough in stock"
+    }
+
     /// Today's prices make another total than the buyer expects.
-    #[error("the total is now {actual_total}")]
     PriceChanged {
         /// Today's total.
-        actual_total: Money,
-    },
+        actual_total: Money = Money::new(125_000, Currency::BDT),
+    } = Conflict {
+        code: "price_changed",
+        title: "The price has changed",
+        text: "the total is now {actual_total}"
+    }
+
     /// The payment method or its token is not one this shop takes.
-    #[error("{reason}")]
     PaymentUnsupported {
         /// What is wrong with it.
-        reason: String,
+        reason: String = "no".to_owned(),
         /// Whether it is the token, and not the method.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        token: bool,
-    },
+        token: bool = true,
+    } = Invalid {
+        code: "payment_unsupported",
+        title: "The means of payment is not taken",
+        field: (Some(if *token { "payment.token" } else { "payment.method" }.into())),
+        text: "{reason}"
+    }
+
     /// The order was cancelled while it was being placed.
-    #[error("the order was cancelled")]
-    OrderCancelled,
+    OrderCancelled = Conflict {
+        code: "order_cancelled",
+        title: "The order was cancelled",
+        text: "the order was cancelled"
+    }
+
     /// The order took longer to place than a payment may.
-    #[error("the order expired before its stock was held")]
-    OrderExpired,
+    OrderExpired = Conflict {
+        code: "order_expired",
+        title: "The order expired",
+        text: "the order expired before its stock was held"
+    }
+
     /// The order is past the point where it can be cancelled.
-    #[error("an order that is {status} cannot be cancelled")]
     OrderNotCancellable {
         /// Its status.
-        status: OrderStatus,
-    },
+        status: OrderStatus = OrderStatus::Paid,
+    } = Conflict {
+        code: "order_not_cancellable",
+        title: "The order cannot be cancelled any more",
+        text: "an order that is {status} cannot be cancelled"
+    }
+
     /// The order is not stuck, or this does not lead out of what it is stuck in.
-    #[error("{}", nothing_to_resolve(may))]
     NothingToResolve {
         /// What does; nothing when it is not stuck.
-        may: Vec<ResolveAs>,
-    },
+        may: Vec<ResolveAs> = vec![ResolveAs::Retry],
+    } = Conflict {
+        code: "nothing_to_resolve",
+        title: "The order is not stuck in this way",
+        text: "{}", nothing_to_resolve(may)
+    }
+
     /// What is said to have been paid or given back is not what it must be.
-    #[error("the amount is {expected}")]
     AmountDiffers {
         /// What it must be.
-        expected: Money,
-    },
+        expected: Money = Money::new(1, Currency::BDT),
+    } = Invalid {
+        code: "amount_differs",
+        title: "The amount is another",
+        field: "amount",
+        text: "the amount is {expected}"
+    }
+
     /// The command made its entity panic twice; it will not be tried a third time.
-    #[error("the command failed twice in the engine and is refused for good")]
-    CommandPoisoned,
+    CommandPoisoned = Conflict {
+        code: "command_poisoned",
+        title: "The request fails in the engine",
+        text: "the command failed twice in the engine and is refused for good"
+    }
+}
+
+impl Reject {
+    /// The stable code of its kind.
+    pub const fn code(&self) -> &'static str {
+        self.kind().code()
+    }
+
+    /// Whether this refusal is an outcome of the state of things, kept under an idempotency key and given again when the
+    /// request is repeated, rather than a fault of the request itself.
+    pub const fn is_conflict(&self) -> bool {
+        matches!(self.kind().class(), RejectClass::Conflict)
+    }
+}
+
+/// The path of a field of one of a product's new SKUs; of another field where it is about no such SKU.
+fn sku_field(index: Option<usize>, of_new: &str, otherwise: &'static str) -> Option<Cow<'static, str>> {
+    Some(index.map_or(otherwise.into(), |index| format!("skus[{index}].{of_new}").into()))
 }
 
 fn nothing_to_resolve(may: &[ResolveAs]) -> String {
@@ -180,66 +416,5 @@ fn nothing_to_resolve(may: &[ResolveAs]) -> String {
             let may: Vec<&str> = may.iter().map(|verb| verb.name()).collect();
             format!("what this order is stuck in is resolved as {}", may.join(", "))
         }
-    }
-}
-
-impl Reject {
-    /// The stable code that stands in answers, in the journal and in metrics.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Reject::VendorUnknown => "vendor_unknown",
-            Reject::CartUnknown => "cart_unknown",
-            Reject::OrderUnknown => "order_unknown",
-            Reject::ProductUnknown => "product_unknown",
-            Reject::SkuUnknown => "sku_unknown",
-            Reject::IdempotencyKeyReused => "idempotency_key_reused",
-            Reject::CartCheckingOut => "cart_checking_out",
-            Reject::CartCheckedOut => "cart_checked_out",
-            Reject::CartEmpty => "cart_empty",
-            Reject::CurrencyMismatch { .. } => "currency_mismatch",
-            Reject::TooManyLines { .. } => "too_many_lines",
-            Reject::QuantityOutOfRange { .. } => "quantity_out_of_range",
-            Reject::PriceOutOfRange { .. } => "price_out_of_range",
-            Reject::StockOutOfRange { .. } => "stock_out_of_range",
-            Reject::TooMany { .. } => "too_many",
-            Reject::SkuCodeTaken { .. } => "sku_code_taken",
-            Reject::StockNegative { .. } => "stock_negative",
-            Reject::SkuSuspended => "sku_stopped",
-            Reject::HoldClosed => "hold_closed",
-            Reject::HoldUnknown => "hold_unknown",
-            Reject::OutOfTurn => "out_of_turn",
-            Reject::OutOfStock { .. } => "out_of_stock",
-            Reject::PriceChanged { .. } => "price_changed",
-            Reject::PaymentUnsupported { .. } => "payment_unsupported",
-            Reject::OrderCancelled => "order_cancelled",
-            Reject::OrderExpired => "order_expired",
-            Reject::OrderNotCancellable { .. } => "order_not_cancellable",
-            Reject::NothingToResolve { .. } => "nothing_to_resolve",
-            Reject::AmountDiffers { .. } => "amount_differs",
-            Reject::CommandPoisoned => "command_poisoned",
-        }
-    }
-
-    /// Whether this refusal is an outcome of the state of things, kept under an idempotency key and given again when the
-    /// request is repeated (a 409 outside), rather than a fault of the request itself.
-    pub const fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Reject::CartCheckingOut
-                | Reject::CartCheckedOut
-                | Reject::CartEmpty
-                | Reject::StockNegative { .. }
-                | Reject::SkuSuspended
-                | Reject::HoldClosed
-                | Reject::HoldUnknown
-                | Reject::OutOfTurn
-                | Reject::OutOfStock { .. }
-                | Reject::PriceChanged { .. }
-                | Reject::OrderCancelled
-                | Reject::OrderExpired
-                | Reject::OrderNotCancellable { .. }
-                | Reject::NothingToResolve { .. }
-                | Reject::CommandPoisoned
-        )
     }
 }

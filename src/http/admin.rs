@@ -8,7 +8,7 @@ use crate::domain::reject::Reject;
 use crate::http::answer::ok;
 use crate::http::auth::Admin;
 use crate::http::error;
-use crate::http::error::{CART_UNKNOWN, NOT_FOUND, ORDER_UNKNOWN, Problem, Result, VENDOR_UNKNOWN};
+use crate::http::error::{NOT_FOUND, Problem, Result};
 use crate::http::extract::{Query, parse_id};
 use crate::http::money::{Moment, MoneyBody};
 use crate::http::openapi::{ACTOR, AUTH, READS, problems};
@@ -122,7 +122,7 @@ fn unknown(kind: Kind) -> Reject {
     for_kind!(kind, E => E::UNKNOWN)
 }
 
-problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND, &CART_UNKNOWN, &ORDER_UNKNOWN, &VENDOR_UNKNOWN]);
+problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND]; CartUnknown, OrderUnknown, VendorUnknown);
 
 /// One actor: state, version, mailbox depth, restarts
 #[utoipa::path(get, path = "/v1/admin/actors/{kind}/{id}", tag = "admin", security(("bearer" = [])),
@@ -155,7 +155,7 @@ pub async fn get_actor(
     }))
 }
 
-problems!(ListChargesProblems: AUTH, READS, &[&NOT_FOUND, &ORDER_UNKNOWN, &error::INVALID_QUERY]);
+problems!(ListChargesProblems: AUTH, READS, &[&NOT_FOUND, &error::INVALID_QUERY]; OrderUnknown);
 
 /// The sandbox's own charge log
 #[utoipa::path(get, path = "/v1/admin/sandbox/charges", tag = "admin", security(("bearer" = [])), params(ChargesQuery),

@@ -3,14 +3,15 @@
 use crate::actors::catalog::CatalogCache;
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView};
-use crate::domain::entity::{Availability, Owner, Principal};
+use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
+use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::http::Settings;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::auth::{Auth, Bearer, Buyer, Caller, GUEST_TOKEN_TTL};
-use crate::http::error::{self, CART_UNKNOWN, IDEMPOTENCY_KEY_NEEDS_BEARER, Problem, Result};
+use crate::http::error::{self, IDEMPOTENCY_KEY_NEEDS_BEARER, Problem, Result};
 use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::MoneyBody;
@@ -121,8 +122,8 @@ fn unkeyed(settings: &Settings) -> Ask {
 }
 
 problems!(CreateCartProblems: BODY, ACTOR, &[
-    &error::UNAUTHORIZED, &error::IDEMPOTENCY_KEY_INVALID, &IDEMPOTENCY_KEY_NEEDS_BEARER, &error::IDEMPOTENCY_KEY_REUSED,
-]);
+    &error::UNAUTHORIZED, &error::IDEMPOTENCY_KEY_INVALID, &IDEMPOTENCY_KEY_NEEDS_BEARER,
+]; IdempotencyKeyReused);
 
 /// Make a cart
 ///
@@ -167,7 +168,7 @@ pub async fn create_cart(
     Ok(mark_replayed(json(StatusCode::CREATED, &CartBody::new(&cart, &settings, token)), replayed))
 }
 
-problems!(GetCartProblems: AUTH, ACTOR, &[&CART_UNKNOWN]);
+problems!(GetCartProblems: AUTH, ACTOR; CartUnknown);
 
 /// A cart, with today's prices while it is open
 ///
@@ -204,10 +205,10 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView) -> Vec<Chan
     changed
 }
 
-problems!(SetLineProblems: AUTH, BODY, ACTOR, &[
-    &CART_UNKNOWN, &error::SKU_UNKNOWN, &error::CART_CHECKING_OUT, &error::CART_CHECKED_OUT, &error::CURRENCY_MISMATCH,
-    &error::TOO_MANY_LINES, &error::QUANTITY_OUT_OF_RANGE, &error::COMMAND_POISONED,
-]);
+problems!(SetLineProblems: AUTH, BODY, ACTOR;
+    CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CurrencyMismatch, TooManyLines, QuantityOutOfRange,
+    CommandPoisoned,
+);
 
 /// Put pieces of a SKU into the cart, whatever was there of it
 #[utoipa::path(put, path = "/v1/carts/{cart}/lines/{sku}", tag = "carts", security(("bearer" = [])),
@@ -226,20 +227,18 @@ pub async fn set_line(
         return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY }.into());
     }
     let command = if quantity == 0 {
-        CartCommand::RemoveLine { by, sku, prices: Vec::new() }
+        CartCommand::RemoveLine { by, sku }
     } else {
         let row = shop.catalog()?.sku(sku).ok_or(Reject::SkuUnknown)?.sku;
         let (title, unit_price) = (row.title.clone(), row.price_minor);
         let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
-        CartCommand::SetLine { by, line, currency: row.currency, prices: Vec::new() }
+        CartCommand::SetLine { by, line, currency: row.currency }
     };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, &settings, None)))
 }
 
-problems!(RemoveLineProblems: AUTH, ACTOR, &[
-    &CART_UNKNOWN, &error::SKU_UNKNOWN, &error::CART_CHECKING_OUT, &error::CART_CHECKED_OUT, &error::COMMAND_POISONED,
-]);
+problems!(RemoveLineProblems: AUTH, ACTOR; CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CommandPoisoned);
 
 /// Take a SKU out of the cart
 #[utoipa::path(delete, path = "/v1/carts/{cart}/lines/{sku}", tag = "carts", security(("bearer" = [])),
@@ -251,7 +250,7 @@ pub async fn remove_line(
     Buyer(caller): Buyer,
     Ids(id, sku): Ids<CartId, SkuId>,
 ) -> Result<Response> {
-    let command = CartCommand::RemoveLine { by: caller.principal, sku, prices: Vec::new() };
+    let command = CartCommand::RemoveLine { by: caller.principal, sku };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, &settings, None)))
 }

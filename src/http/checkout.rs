@@ -2,7 +2,7 @@
 
 use crate::actors::shop::Shop;
 use crate::checkout::CheckedOut;
-use crate::domain::cart::CheckoutDetails;
+use crate::domain::cart::CheckoutRequest;
 use crate::domain::ids::CartId;
 use crate::domain::order::{Address, PaymentChoice};
 use crate::domain::reject::Reject;
@@ -11,7 +11,7 @@ use crate::http::Settings;
 use crate::http::answer::{json, mark_replayed};
 use crate::http::auth::Buyer;
 use crate::http::countries::is_country;
-use crate::http::error::{self, CART_UNKNOWN, INVALID_BODY, Problem, Result};
+use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::TotalInput;
@@ -110,7 +110,7 @@ fn is_email(text: &str) -> bool {
 }
 
 impl CheckoutInput {
-    fn checked(mut self, (hold_ms, payment_ms): (i64, i64)) -> Result<CheckoutDetails> {
+    fn checked(mut self) -> Result<CheckoutRequest> {
         let mut faults = Faults::default();
         let (limit, line) = (limits::SHORT_TEXT, TextKind::Line);
         match &mut self.email {
@@ -136,22 +136,19 @@ impl CheckoutInput {
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         faults.done(&INVALID_BODY)?;
         let AddressInput { name, line1, line2, city, postcode, country, phone } = self.shipping_address;
-        Ok(CheckoutDetails {
+        Ok(CheckoutRequest {
             email: self.email,
             shipping_address: Address { name, line1, line2, city, postcode, country, phone },
             payment: PaymentChoice { method: self.payment.method, token: self.payment.token },
             expected_total,
-            hold_ms,
-            payment_ms,
         })
     }
 }
 
-problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[
-    &CART_UNKNOWN, &error::CART_EMPTY, &error::OUT_OF_STOCK, &error::PRICE_CHANGED, &error::ORDER_CANCELLED,
-    &error::ORDER_EXPIRED, &error::SKU_STOPPED, &error::HOLD_CLOSED, &error::COMMAND_POISONED, &error::CURRENCY_MISMATCH,
-    &error::PAYMENT_UNSUPPORTED, &error::SKU_UNKNOWN, &error::TOO_MANY, &error::PROVIDER_SILENT,
-]);
+problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
+    CartUnknown, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
+    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany,
+);
 
 /// Make an order of the cart
 ///
@@ -172,7 +169,7 @@ pub async fn check_out(
     body: JsonBody<CheckoutInput>,
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
-    let details = body.value.checked(shop.windows())?;
+    let details = body.value.checked()?;
     let total_in = details.expected_total.map(|total| total.currency);
     let (wait, applied) = prefer::wait(&headers).unzip();
     let checked_out = shop.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
@@ -196,7 +193,7 @@ pub async fn check_out(
 mod tests {
     use super::*;
 
-    fn checked(change: impl Fn(&mut serde_json::Value)) -> Result<CheckoutDetails> {
+    fn checked(change: impl Fn(&mut serde_json::Value)) -> Result<CheckoutRequest> {
         let mut input = serde_json::json!({
             "email": "rahim@example.com",
             "shipping_address": {"name": "Rahim", "line1": "12 Mirpur Road", "city": "Dhaka", "country": "BD"},
@@ -204,14 +201,13 @@ mod tests {
             "expected_total": {"amount": "10.00", "currency": "BDT"},
         });
         change(&mut input);
-        serde_json::from_value::<CheckoutInput>(input).unwrap().checked((900_000, 600_000))
+        serde_json::from_value::<CheckoutInput>(input).unwrap().checked()
     }
 
     #[test]
     fn what_fits_becomes_the_details_of_a_checkout() {
         let details = checked(|_| {}).unwrap();
         assert_eq!(details.expected_total.unwrap().minor, 1_000);
-        assert_eq!((details.hold_ms, details.payment_ms), (900_000, 600_000));
         assert!(checked(|input| input["email"] = serde_json::Value::Null).unwrap().email.is_none());
     }
 

@@ -124,7 +124,7 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::error::SKU_UNKNOWN;
+    use crate::domain::reject::Reject;
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn router() -> Router {
-        let missing = || async { Problem::new(&SKU_UNKNOWN, "there is no such SKU") };
+        let missing = || async { Problem::from(Reject::SkuUnknown) };
         let observed = axum::middleware::from_fn_with_state(Observer::new(Uuid::nil), observe);
         Router::new()
             .route("/ok", get(|| async { "fine" }))

@@ -1,6 +1,7 @@
 //! The OpenAPI document, generated from the handlers, and its pages. Each handler names the groups of problems it can end with;
 //! here they become responses, one per status, with an example per code.
 
+use crate::domain::reject::RejectKind;
 use crate::http::HttpState;
 use crate::http::answer::Shared;
 use crate::http::carts::Nothing;
@@ -45,8 +46,8 @@ pub const KEYED: Group = &[
     &error::UNAUTHORIZED,
     &error::FORBIDDEN,
     &error::IDEMPOTENCY_KEY_INVALID,
-    &error::IDEMPOTENCY_KEY_REUSED,
-    &error::COMMAND_POISONED,
+    ProblemKind::of(RejectKind::IdempotencyKeyReused),
+    ProblemKind::of(RejectKind::CommandPoisoned),
 ];
 /// Of routes that take a JSON body.
 pub const BODY: Group = &[
@@ -62,15 +63,18 @@ pub const ACTOR: Group =
 /// Of routes that list from the read tables.
 pub const LISTS: Group = &[&error::CURSOR_INVALID, &error::INVALID_QUERY, &error::UNAVAILABLE];
 
-/// Names what a handler can end with: a type for the list of its responses.
+/// Names what a handler can end with: a type for the list of its responses. Groups come first, then the refusals of its own.
 macro_rules! problems {
-    ($name:ident: $($group:expr),+ $(,)?) => {
+    ($name:ident: $($group:expr),+ $(; $($refusal:ident),+ $(,)?)?) => {
         /// What this handler can end with when it does not end well.
         pub struct $name;
 
         impl utoipa::IntoResponses for $name {
             fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
-                const GROUPS: &[$crate::http::openapi::Group] = &[$($group),+];
+                const GROUPS: &[$crate::http::openapi::Group] = &[
+                    $($group,)+
+                    $(&[$($crate::http::error::ProblemKind::of($crate::domain::reject::RejectKind::$refusal)),+],)?
+                ];
                 $crate::http::openapi::responses_of(GROUPS)
             }
         }
@@ -295,7 +299,7 @@ impl Pages {
 
 fn problems_page() -> String {
     let mut page = String::from("<!doctype html><html lang=\"en\"><title>Haat: problems</title><h1>Problems</h1><dl>");
-    for kind in error::ALL {
+    for kind in error::ALL.iter() {
         // Writing to a string cannot fail.
         let _ = write!(
             page,

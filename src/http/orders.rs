@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::auth::{Caller, Canceller, VendorOffice};
 use crate::http::carts::Nothing;
-use crate::http::error::{self, ORDER_UNKNOWN, Result, VENDOR_UNKNOWN};
+use crate::http::error::Result;
 use crate::http::extract::{Id, OptionalJson, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page};
@@ -189,7 +189,7 @@ impl<'a> OrderBody<'a> {
     }
 }
 
-problems!(GetOrderProblems: AUTH, ACTOR, &[&ORDER_UNKNOWN]);
+problems!(GetOrderProblems: AUTH, ACTOR; OrderUnknown);
 
 /// An order
 #[utoipa::path(get, path = "/v1/orders/{order}", tag = "orders", security(("bearer" = [])),
@@ -208,7 +208,7 @@ pub async fn get_order(
     }
 }
 
-problems!(TimelineProblems: AUTH, ACTOR, &[&ORDER_UNKNOWN]);
+problems!(TimelineProblems: AUTH, ACTOR; OrderUnknown);
 
 /// What happened to an order, oldest first
 #[utoipa::path(get, path = "/v1/orders/{order}/timeline", tag = "orders", security(("bearer" = [])),
@@ -231,9 +231,7 @@ pub async fn get_timeline(
     }
 }
 
-problems!(CancelProblems: KEYED, BODY, ACTOR, &[
-    &ORDER_UNKNOWN, &error::ORDER_NOT_CANCELLABLE, &error::COMMAND_POISONED, &error::INVALID_BODY,
-]);
+problems!(CancelProblems: KEYED, BODY, ACTOR; OrderUnknown, OrderNotCancellable, CommandPoisoned);
 
 /// Cancel an order that is not paid
 #[utoipa::path(post, path = "/v1/orders/{order}/cancel", tag = "orders", security(("bearer" = [])),
@@ -294,7 +292,7 @@ pub async fn list_orders(
     listed(&shop, &settings, "/v1/orders", of, &asked).await
 }
 
-problems!(ListVendorOrdersProblems: AUTH, LISTS, &[&VENDOR_UNKNOWN]);
+problems!(ListVendorOrdersProblems: AUTH, LISTS; VendorUnknown);
 
 /// A vendor's shares of orders, the newest first
 #[utoipa::path(get, path = "/v1/vendors/{vendor}/orders", tag = "vendors", security(("bearer" = [])),

@@ -8,7 +8,7 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::ProductRow;
 use crate::domain::text::TextKind;
 use crate::http::answer::ok;
-use crate::http::error::{INVALID_QUERY, PRODUCT_UNKNOWN, Result, UNAVAILABLE, VENDOR_UNKNOWN};
+use crate::http::error::{INVALID_QUERY, Result, UNAVAILABLE};
 use crate::http::extract::{Id, Query, parse_id};
 use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::openapi::{LISTS, READS, problems};
@@ -96,7 +96,7 @@ impl ProductBody {
     }
 }
 
-problems!(ListProductsProblems: LISTS, &[&VENDOR_UNKNOWN]);
+problems!(ListProductsProblems: LISTS; VendorUnknown);
 
 /// Products, the newest first
 #[utoipa::path(get, path = "/v1/products", tag = "catalog", params(ProductQuery),
@@ -133,7 +133,7 @@ pub async fn list_products(
     Ok(ok(&page))
 }
 
-problems!(GetProductProblems: READS, &[&PRODUCT_UNKNOWN, &UNAVAILABLE]);
+problems!(GetProductProblems: READS, &[&UNAVAILABLE]; ProductUnknown);
 
 /// A product in its last durable state
 #[utoipa::path(get, path = "/v1/products/{product}", tag = "catalog",

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::http::Settings;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::auth::Office;
-use crate::http::error::{self, INVALID_BODY, ORDER_UNKNOWN, Result};
+use crate::http::error::{self, INVALID_BODY, Result};
 use crate::http::extract::{Id, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page, TotalInput};
@@ -154,9 +154,7 @@ pub async fn list_stuck_orders(
     Ok(ok(&Page { items, next_cursor, as_of: Moment(now) }))
 }
 
-problems!(ResolveProblems: KEYED, BODY, ACTOR, &[
-    &ORDER_UNKNOWN, &error::NOTHING_TO_RESOLVE, &error::AMOUNT_DIFFERS, &error::TOO_MANY,
-]);
+problems!(ResolveProblems: KEYED, BODY, ACTOR; OrderUnknown, NothingToResolve, AmountDiffers, TooMany);
 
 /// Lead an order out of what it is stuck in
 #[utoipa::path(post, path = "/v1/admin/orders/{order}/resolve", tag = "admin", security(("bearer" = [])),

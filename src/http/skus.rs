@@ -4,13 +4,13 @@ use crate::actors::shop::{Ask, Shop};
 use crate::domain::ids::{ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
-use crate::domain::reject::Reject;
+use crate::domain::reject::{Reject, RejectKind};
 use crate::domain::rows::SkuRow;
 use crate::domain::text::TextKind;
 use crate::domain::vendor::{Vendor, VendorCommand, VendorReply};
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::auth::Seller;
-use crate::http::error::{self, INVALID_BODY, Problem, Result, SKU_UNKNOWN, VENDOR_UNKNOWN};
+use crate::http::error::{self, INVALID_BODY, Problem, ProblemKind, Result};
 use crate::http::extract::{Id, Ids, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
@@ -110,7 +110,7 @@ pub struct StockChange {
 
 only_objects!(SkuPatch, StockChange);
 
-problems!(GetSkuProblems: READS, &[&SKU_UNKNOWN, &error::UNAVAILABLE]);
+problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE]; SkuUnknown);
 
 /// A SKU in its last durable state
 #[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", params(("sku" = SkuId, Path, description = "The SKU")),
@@ -143,7 +143,7 @@ async fn shown(
     }
 }
 
-problems!(GetVendorSkuProblems: AUTH, ACTOR, &[&VENDOR_UNKNOWN, &SKU_UNKNOWN]);
+problems!(GetVendorSkuProblems: AUTH, ACTOR; VendorUnknown, SkuUnknown);
 
 /// A SKU with its stock
 #[utoipa::path(get, path = "/v1/vendors/{vendor}/skus/{sku}", tag = "vendors", security(("bearer" = [])),
@@ -158,9 +158,7 @@ pub async fn get_vendor_sku(
     shown(&shop, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
 }
 
-problems!(PatchSkuProblems: AUTH, BODY, ACTOR, &[
-    &VENDOR_UNKNOWN, &SKU_UNKNOWN, &error::CURRENCY_MISMATCH, &error::PRICE_OUT_OF_RANGE,
-]);
+problems!(PatchSkuProblems: AUTH, BODY, ACTOR; VendorUnknown, SkuUnknown, CurrencyMismatch, PriceOutOfRange);
 
 /// Change a SKU's price
 #[utoipa::path(patch, path = "/v1/vendors/{vendor}/skus/{sku}", tag = "vendors", security(("bearer" = [])),
@@ -183,16 +181,16 @@ pub async fn patch_sku(
     };
     let (price_minor, currency) = (price.minor, price.currency);
     let command = VendorCommand::SetPrice { by: caller.principal, sku, price_minor, currency };
-    let of_price = |problem: Problem| match problem.kind() == &error::CURRENCY_MISMATCH {
+    let of_price = |problem: Problem| match problem.kind() == ProblemKind::of(RejectKind::CurrencyMismatch) {
         true => problem.about("price.currency"),
         false => problem,
     };
     shown(&shop, &settings, vendor, command, None).await.map_err(of_price)
 }
 
-problems!(ChangeStockProblems: KEYED, BODY, ACTOR, &[
-    &VENDOR_UNKNOWN, &SKU_UNKNOWN, &error::STOCK_NEGATIVE, &error::STOCK_OUT_OF_RANGE, &error::COMMAND_POISONED,
-]);
+problems!(ChangeStockProblems: KEYED, BODY, ACTOR;
+    VendorUnknown, SkuUnknown, StockNegative, StockOutOfRange, CommandPoisoned,
+);
 
 /// Change what is on hand
 #[utoipa::path(post, path = "/v1/vendors/{vendor}/skus/{sku}/stock", tag = "vendors", security(("bearer" = [])),

@@ -8,7 +8,7 @@ use crate::domain::text::TextKind;
 use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand, VendorReply};
 use crate::http::answer::{ask, json, mark_replayed, unexpected};
 use crate::http::auth::{Admin, Seller};
-use crate::http::error::{INVALID_BODY, Result, VENDOR_UNKNOWN};
+use crate::http::error::{INVALID_BODY, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
@@ -194,9 +194,9 @@ pub async fn create_vendor(
     }
 }
 
-problems!(CreateProductProblems: KEYED, BODY, ACTOR, &[
-    &VENDOR_UNKNOWN, &error::PRICE_OUT_OF_RANGE, &error::STOCK_OUT_OF_RANGE, &error::TOO_MANY, &error::SKU_CODE_TAKEN,
-]);
+problems!(CreateProductProblems: KEYED, BODY, ACTOR;
+    VendorUnknown, PriceOutOfRange, StockOutOfRange, TooMany, SkuCodeTaken,
+);
 
 /// Add a product with its SKUs
 #[utoipa::path(post, path = "/v1/vendors/{vendor}/products", tag = "vendors", security(("bearer" = [])),

@@ -261,8 +261,8 @@ on_both_stores! {
     /// Past its deadline nothing is charged: the order expires and gives everything back.
     async fn an_order_that_is_not_paid_in_time_expires(store) {
         let mut config = store.server();
-        config.node.payment_ms = 300;
-        config.node.hold_ms = 400;
+        config.node.shop.payment_ms = 300;
+        config.node.shop.hold_ms = 400;
         let server = Server::start_with(config, haat::app::Hooks::default()).await;
         let client = server.client;
         let admin = token(&Bearer::Admin("root".into()));

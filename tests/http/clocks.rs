@@ -65,7 +65,7 @@ on_both_stores! {
     async fn behind_a_newest_frame_that_is_ahead_orders_still_expire(store) {
         written_ahead(&store, 6 * HOUR).await;
         let mut config = store.server();
-        (config.node.payment_ms, config.node.hold_ms) = (1_000, 1_000);
+        (config.node.shop.payment_ms, config.node.shop.hold_ms) = (1_000, 1_000);
         let server = Server::start_with(config, Hooks::default()).await;
         let client = server.client;
         let ready = client.get("/readyz").send().await.expect(200);

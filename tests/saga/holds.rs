@@ -7,6 +7,7 @@ use crate::world::{Envelope, Parcel, Peer};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, Step};
 use haat::domain::ids::{EntityId, OrderId};
+use haat::domain::knowledge::Knowledge;
 use haat::domain::money::Currency;
 use haat::domain::order::{Order, OrderCommand, OrderStatus, Phase};
 use haat::domain::reject::Reject;
@@ -68,7 +69,7 @@ fn vendor_with_hold(order: OrderId, until: Timestamp) -> Vendor {
 
 fn tell<E: Entity>(state: &mut E, command: &E::Command, now: Timestamp) -> Result<usize, Reject> {
     state.heard(command, now);
-    let events = state.decide(command, now)?;
+    let events = state.decide(command, &Knowledge::NOTHING, now)?;
     events.iter().for_each(|event| state.apply(event, now));
     state.check().unwrap();
     Ok(events.len())

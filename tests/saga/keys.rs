@@ -19,7 +19,7 @@ fn key(key: u128) -> Option<IdempotencyKey> {
 
 fn check_out(world: &mut World) -> Answered<CartReply> {
     let details = Box::new(details(APPROVE, None));
-    let command = CartCommand::CheckOut { by: buyer(0), details, shortages: Vec::new() };
+    let command = CartCommand::CheckOut { by: buyer(0), details };
     world.ask_under::<Cart>(cart(0), command, key(1)).expect("a cart answers at once")
 }
 

@@ -6,6 +6,7 @@ use crate::{APPROVE, DECLINE, ready};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, Principal, Step};
 use haat::domain::ids::OrderId;
+use haat::domain::knowledge::Knowledge;
 use haat::domain::order::{LegState, Milestone, Order, OrderCommand, OrderEvent, OrderStatus, Party, Phase, ResolveAs};
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
@@ -104,7 +105,7 @@ fn in_phase(phase: Phase) -> (OrderId, Order) {
 /// One turn.
 fn tell(state: &mut Order, command: &OrderCommand, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
     state.heard(command, now);
-    let events = state.decide(command, now)?;
+    let events = state.decide(command, &Knowledge::NOTHING, now)?;
     events.iter().for_each(|event| state.apply(event, now));
     state.check().unwrap();
     Ok(events)
@@ -152,12 +153,12 @@ fn what_everybody_may_ask_is_answered_in_every_phase() {
             OrderCommand::HoldDue { vendor: vendor(0), until: LATER, committed: false },
             OrderCommand::HoldDue { vendor: vendor(0), until: LATER, committed: true },
         ] {
-            assert_eq!(state.decide(&command, LATER), Ok(Vec::new()), "{command:?} in {phase:?}");
+            assert_eq!(state.decide(&command, &Knowledge::NOTHING, LATER), Ok(Vec::new()), "{command:?} in {phase:?}");
         }
         let placed = placing(order);
         let Effect::Tell(Message::Order { command, .. }) = placed else { panic!("{placed:?}") };
-        assert_eq!(state.decide(&command, LATER), Ok(Vec::new()), "placed again in {phase:?}");
-        let cancelled = state.decide(&OrderCommand::Cancel { by }, LATER);
+        assert_eq!(state.decide(&command, &Knowledge::NOTHING, LATER), Ok(Vec::new()), "placed again in {phase:?}");
+        let cancelled = state.decide(&OrderCommand::Cancel { by }, &Knowledge::NOTHING, LATER);
         let may = match phase {
             Phase::Gathering | Phase::Paying => Makes::Acts,
             Phase::Voiding(_) => Makes::Late,
@@ -172,7 +173,7 @@ fn what_everybody_may_ask_is_answered_in_every_phase() {
         assert_eq!(found, may, "cancelled in {phase:?}");
         let resolve =
             OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution(ResolveAs::Retry, None)) };
-        let resolved = state.decide(&resolve, LATER);
+        let resolved = state.decide(&resolve, &Knowledge::NOTHING, LATER);
         let nothing = matches!(resolved, Err(Reject::NothingToResolve { .. }));
         let unstuck = matches!(phase, Phase::Gathering | Phase::Paying | Phase::Settled | Phase::Ended);
         assert_eq!(nothing, unstuck, "resolved in {phase:?}: {resolved:?}");

@@ -7,6 +7,7 @@ use haat::domain::cart::{CartCommand, CartEvent, CartReply, CartStatus, SkuPrice
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, Step};
 use haat::domain::ids::{EntityId, OrderId};
+use haat::domain::knowledge::Knowledge;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Milestone, Order, OrderStatus, PaymentStatus, Phase, SubOrderStatus};
 use haat::domain::reject::{Reject, Shortage};
@@ -160,7 +161,7 @@ fn what_an_older_order_says_again_does_not_touch_the_newer_one() {
         }
         let close = CartCommand::Close { order: first, prices: Vec::new() };
         for command in [CartCommand::Reopen { order: first }, close] {
-            assert_eq!(world.carts[&cart(0)].entity.decide(&command, world.now), Ok(Vec::new()));
+            assert_eq!(world.carts[&cart(0)].entity.decide(&command, &Knowledge::NOTHING, world.now), Ok(Vec::new()));
         }
         world.settle();
         assert_paid("the newer order", &world, &before, second);

@@ -10,6 +10,7 @@ use haat::domain::cart::CartStatus;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{FOR_SOMEONE, Message, Principal};
 use haat::domain::ids::{EntityId, OrderId};
+use haat::domain::knowledge::Knowledge;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
     LegState, Order, OrderCommand, OrderEvent, OrderReply, OrderStatus, PaymentStatus, Phase, ResolveAs,
@@ -124,7 +125,7 @@ fn every_answer_of_a_gateway_in_every_phase_is_taken_for_what_it_says() {
         let now = order.view(Principal::Staff).unwrap().placed_at;
         for outcome in outcomes() {
             // What is refused changes nothing, as what comes late: `phases` tells them apart.
-            let events = match order.decide(&outcome, now) {
+            let events = match order.decide(&outcome, &Knowledge::NOTHING, now) {
                 Err(Reject::OutOfTurn) => Vec::new(),
                 decided => decided.unwrap(),
             };

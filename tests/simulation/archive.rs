@@ -2,7 +2,7 @@
 //! everything must be there in the two together.
 
 use crate::node::Town;
-use crate::run::{check_directory, settle};
+use crate::run::settle;
 use crate::store::{Server, Way};
 use crate::world::lock;
 use haat::app::AppError;
@@ -204,8 +204,10 @@ pub async fn check_at_rest(town: &Arc<Town>) {
         }
         if node.is_ready() {
             world.count("starts after half a rebuild");
-            check_directory(town, &node);
-            node.stop().await;
+            town.oracle.check_shown(&node.shop);
+            if node.stop().await {
+                town.server.show_tables();
+            }
         } else {
             world.count("no starts after half a rebuild");
         }
@@ -216,8 +218,9 @@ pub async fn check_at_rest(town: &Arc<Town>) {
         Err(error) => world.breach(format_args!("the rebuild: {error}")),
     }
     let node = settle(town).await;
-    check_directory(town, &node);
+    town.oracle.check_shown(&node.shop);
     if !node.stop().await {
         world.breach("the node after the rebuild did not stop as it should");
     }
+    town.server.show_tables();
 }

@@ -1,7 +1,7 @@
 //! The simulated payment provider. It keeps to the port's word: every call is idempotent by the order's id. Its charge log survives
 //! every crash, and each movement of money stands in it by itself, so that a second charge cannot hide.
 
-use crate::oracle::Oracle;
+use crate::judges::Oracle;
 use crate::store::Way;
 use crate::world::{World, lock};
 use async_trait::async_trait;
@@ -217,7 +217,7 @@ impl Gateway {
             }
             if send.send(answer).is_err() {
                 way.world.count("payment answers that nobody waits for");
-            } else if oracle.is_over(order) {
+            } else if oracle.replayed(|replay| replay.is_over(order)) {
                 way.world.count("payment answers after the end");
             }
         });

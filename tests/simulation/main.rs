@@ -8,11 +8,12 @@
 mod archive;
 mod damage;
 mod gateway;
+mod judges;
 mod node;
-mod oracle;
 mod people;
 mod run;
 mod store;
+mod troubles;
 mod world;
 
 use run::{Outcome, run};

@@ -1,7 +1,7 @@
 //! Nodes: the real core of the server on simulated threads, over the simulated store, and their sudden end.
 
 use crate::gateway::{Books, Gateway};
-use crate::oracle::Oracle;
+use crate::judges::Oracle;
 use crate::store::{Server, Way};
 use crate::world::{SimulatedClock, World, lock};
 use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
@@ -223,8 +223,7 @@ impl Town {
                 records_in_flight: plan.records_in_flight,
                 checkouts_per_vendor: plan.checkouts_per_vendor,
                 records_since_checkpoint: plan.records_since_checkpoint,
-                hold_ms: plan.hold_ms,
-                payment_ms: plan.payment_ms,
+                shop: haat::domain::knowledge::Settings { hold_ms: plan.hold_ms, payment_ms: plan.payment_ms },
                 payment_calls_per_second: plan.payment_calls_per_second,
                 silent_orders: plan.silent_orders,
                 silence: plan.silence,
@@ -350,8 +349,9 @@ fn panics(way: Way, poisoned: Arc<Mutex<BTreeSet<u64>>>, oracle: Arc<Oracle>) ->
         if poisoned.contains(&hash) || (!is_vital && world.fault("poisoned commands", plan.poison)) {
             poisoned.insert(hash);
             // An actor that leaves memory forgets what made it panic: at once, when its entity was never made. Here vendors stay.
-            let stays =
-                entity.kind == Kind::Vendor && oracle.floor(entity) > 0 && plan.idle > Duration::from_secs(3_600);
+            let stays = entity.kind == Kind::Vendor
+                && oracle.answers.floor(entity) > 0
+                && plan.idle > Duration::from_secs(3_600);
             *lock(&tried).entry(hash).or_default() += u32::from(stays);
             *lock(&restarts).entry(entity).or_default() += 1;
             let (times, of_all) = (lock(&tried)[&hash], lock(&restarts)[&entity]);

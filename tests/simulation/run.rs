@@ -1,14 +1,15 @@
 //! One run: a shop opens, people come, nodes crash and are replaced; then it becomes quiet, and everything is checked.
 
-use crate::archive::{check_at_rest, keep_archiving};
+use crate::archive::check_at_rest;
+use crate::judges::Replay;
 use crate::node::{Node, PROVOKED, Town};
-use crate::people::{Person, VENDORS};
+use crate::people::{Buyer, Staff, crowd};
+use crate::troubles::troubles;
 use crate::world::lock;
 use haat::actors::Ask;
 use haat::domain::entity::Principal;
 use haat::domain::money::Currency;
 use haat::domain::vendor::{Vendor, VendorCommand};
-use haat::limits;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -24,15 +25,6 @@ use tokio::time::{sleep, timeout};
 const REST: Duration = Duration::from_secs(3_600);
 /// And none needs more until all people have gone home.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// The longest that a node is cut off from its store, in milliseconds.
-const CUT_MS: u64 = 20_000;
-/// The most points passed between two crashes at a chosen point.
-const FUSE: u64 = 300;
-
-/// The longest between two mishaps, in milliseconds.
-const MISHAP_MS: u64 = 20_000;
-/// The longest until a successor starts beside a node that stops, in milliseconds.
-const STOPPING_MS: u64 = 300;
 /// Changes after which rows that were refused must have come again.
 const CHANGES: i64 = 20;
 
@@ -143,25 +135,11 @@ async fn live(town: Arc<Town>) -> Outcome {
     let world = town.world.clone();
     town.start();
     let mut guests = Vec::new();
-    for number in 0..VENDORS {
-        let mut seller = Person::new(town.clone(), format!("seller {number}"));
-        guests.push(tokio::task::spawn_local(async move {
-            seller.open_shop(number).await;
-            seller.sell(number).await;
-        }));
+    for day in crowd(&town) {
+        guests.push(tokio::task::spawn_local(day));
     }
-    for number in 0..world.plan.buyers {
-        guests.push(tokio::task::spawn_local(Person::new(town.clone(), format!("buyer {number}")).buy()));
-    }
-    for number in 0..world.plan.staff {
-        guests.push(tokio::task::spawn_local(Person::new(town.clone(), format!("staff {number}")).watch()));
-    }
-    let troubles = [
-        tokio::task::spawn_local(trouble(town.clone())).abort_handle(),
-        tokio::task::spawn_local(mishaps(town.clone())).abort_handle(),
-        tokio::task::spawn_local(fiddle_with_clocks(town.clone())).abort_handle(),
-        tokio::task::spawn_local(keep_archiving(town.clone())).abort_handle(),
-    ];
+    let troubles: Vec<_> =
+        troubles(&town).into_iter().map(|trouble| tokio::task::spawn_local(trouble).abort_handle()).collect();
     let all = async {
         for guest in guests {
             if guest.await.is_err() {
@@ -176,110 +154,6 @@ async fn live(town: Arc<Town>) -> Outcome {
     world.calm_down();
     come_to_rest(&town).await;
     Outcome { trace: world.take_trace(), breaches: world.breaches(), counts: world.counts() }
-}
-
-/// Sets the wall clocks of nodes wrong, and right again.
-async fn fiddle_with_clocks(town: Arc<Town>) {
-    let world = town.world.clone();
-    loop {
-        sleep(Duration::from_millis(world.chance("wrong clocks").below(MISHAP_MS))).await;
-        let newest = lock(&town.nodes).last().cloned();
-        if let Some(node) = newest {
-            node.clock.fiddle();
-        }
-    }
-}
-
-/// What befalls all nodes alike: the machines sleep, and the store's disk loses something.
-async fn mishaps(town: Arc<Town>) {
-    let world = town.world.clone();
-    loop {
-        sleep(Duration::from_millis(world.chance("mishaps").below(MISHAP_MS))).await;
-        if world.fault("leaps", world.plan.leaps) {
-            let day = limits::IDEMPOTENCY_MS;
-            let below = |end: i64| world.chance("leaps").below(end as u64) as i64;
-            let by = *world.chance("leaps").pick(&[
-                day + 1 + below(10_000),
-                day - below(120_000),
-                day / 2,
-                world.plan.hold_ms,
-            ]);
-            world.leap(by);
-        }
-        if world.fault("damages", world.plan.damage) {
-            town.server.wound();
-        }
-        if world.fault("long silences", world.plan.silences) {
-            let longest = *world.chance("silences").pick(&[20_000, 600_000]);
-            town.books.fall_silent(Duration::from_millis(world.chance("silences").below(longest)));
-        }
-    }
-}
-
-/// Makes nodes crash, stop, and take the store from each other.
-async fn trouble(town: Arc<Town>) {
-    let world = town.world.clone();
-    let mut starting = 0;
-    loop {
-        town.tidy_up();
-        let newest = lock(&town.nodes).last().cloned();
-        let Some(newest) = newest else {
-            sleep(Duration::from_millis(world.chance("troubles").below(2_000))).await;
-            town.start();
-            continue;
-        };
-        if world.plan.trouble_ms == 0 {
-            // Here only what the network and the store do goes wrong; should a node end for that, there is another.
-            let _ = timeout(Duration::from_secs(1), newest.gone.cancelled()).await;
-            continue;
-        }
-        sleep(Duration::from_millis(world.chance("troubles").below(world.plan.trouble_ms))).await;
-        // Once per node, for it is to come to life at times.
-        let asked = std::mem::replace(&mut starting, newest.number) == newest.number;
-        if !newest.is_ready() && (asked || !world.fault("troubles at a start", 300)) {
-            continue;
-        }
-        if world.fault("cuts", world.plan.cuts) {
-            newest.cut(Duration::from_millis(world.chance("cuts").below(CUT_MS)));
-        }
-        if world.fault("take-overs", world.plan.takeovers) {
-            if world.fault("take-overs unknown to the owner", 600) {
-                // The former owner learns of nothing, and people who cannot know better go on asking it.
-                newest.cut(Duration::from_millis(world.chance("cuts").between(CUT_MS / 4, CUT_MS)));
-            }
-            let successor = town.start();
-            for _ in 0..100 {
-                if successor.is_ready() || successor.gone.is_cancelled() {
-                    break;
-                }
-                sleep(Duration::from_millis(100)).await;
-            }
-        } else if world.fault("stops", world.plan.stops) {
-            if world.fault("crashes asked for in a stop", 300) {
-                crash_soon(&newest);
-            }
-            // By itself: a stop that was begun is carried to its end.
-            let stopping = newest.clone();
-            let stopped = tokio::task::spawn_local(async move { stopping.stop().await });
-            if world.fault("starts during a stop", 300) {
-                sleep(Duration::from_millis(world.chance("stops").below(STOPPING_MS))).await;
-                town.start();
-            }
-            let _ = stopped.await;
-        } else {
-            crash_soon(&newest);
-            let _ = timeout(Duration::from_secs(20), newest.gone.cancelled()).await;
-        }
-    }
-}
-
-/// A crash: at a chosen point (in the middle of a decision, when a request comes or has been carried out), or between any two polls.
-fn crash_soon(node: &Arc<Node>) {
-    let world = node.world();
-    match world.chance("crashes").per_mille(world.plan.crashes_between_polls) {
-        true => node.doom(),
-        false => world.light_fuse(world.chance("crashes").below(FUSE)),
-    }
 }
 
 /// One node stays.
@@ -326,7 +200,7 @@ async fn come_to_rest(town: &Arc<Town>) {
     world.note("calm");
     let mut node = settle(town).await;
     // With some entities quarantined or refusing for good, all others go on.
-    Person::new(town.clone(), "the last buyer".to_owned()).try_the_shop().await;
+    Buyer::new(town, "the last buyer".to_owned()).try_the_shop().await;
     if node.gone.is_cancelled() {
         world.breach("a node ended though nothing went wrong any more");
     }
@@ -336,16 +210,16 @@ async fn come_to_rest(town: &Arc<Town>) {
         node = start_again(town, &node).await;
     }
     let rest = async {
-        let mut staff = Person::new(town.clone(), "the last of the staff".to_owned());
-        while !town.oracle.is_at_rest() {
-            for order in town.oracle.stuck() {
+        let mut staff = Staff::new(town, "the last of the staff".to_owned());
+        while !town.oracle.replayed(Replay::is_at_rest) {
+            for order in town.oracle.replayed(Replay::stuck) {
                 staff.look_after(order).await;
             }
             sleep(Duration::from_secs(1)).await;
         }
     };
     if timeout(REST, rest).await.is_err() {
-        world.breach(format_args!("never at rest: {:?}", town.oracle.unfinished()));
+        world.breach(format_args!("never at rest: {:?}", town.oracle.replayed(Replay::unfinished)));
     }
     if town.server.ever_rejected_rows() {
         give_all_rows(town, &node).await;
@@ -363,7 +237,7 @@ async fn give_all_rows(town: &Arc<Town>, node: &Arc<Node>) {
         if incomplete.is_empty() {
             return;
         }
-        let skus = town.oracle.skus();
+        let skus = town.oracle.replayed(Replay::skus);
         for id in incomplete {
             let Some(row) = skus.iter().find(|row| row.vendor_id == id) else { continue };
             let (by, price_minor, currency) = (Principal::Staff, 2_000 + change, Currency::BDT);
@@ -379,34 +253,14 @@ async fn give_all_rows(town: &Arc<Town>, node: &Arc<Node>) {
 
 async fn check(town: &Arc<Town>, node: &Arc<Node>) {
     let world = &town.world;
-    world.note(format_args!("at rest: {:?}", town.oracle.order_counts()));
+    world.note(format_args!("at rest: {:?}", town.oracle.replayed(Replay::order_counts)));
     town.oracle.check_at_rest();
-    check_directory(town, node);
+    town.oracle.check_shown(&node.shop);
     if !node.stop().await {
         world.breach("the last node did not stop as it should");
     }
+    town.server.show_tables();
     check_at_rest(town).await;
     // What had to end with the nodes has had its time.
     sleep(Duration::from_secs(60)).await;
-}
-
-/// The catalogue cache of a node is what the journal tells.
-pub fn check_directory(town: &Town, node: &Node) {
-    let world = &town.world;
-    match node.shop.catalog() {
-        Ok(directory) => {
-            let counts: Vec<_> = directory.order_counts().filter(|(_, count)| *count != 0).collect();
-            let durable: Vec<_> = town.oracle.order_counts().into_iter().collect();
-            if counts != durable {
-                world.breach(format_args!("the directory counts {counts:?} orders, the journal {durable:?}"));
-            }
-            for row in town.oracle.skus() {
-                let shown = directory.sku(row.id).map(|listing| (listing.sku.price_minor, listing.available));
-                if shown != Some((row.price_minor, row.available())) {
-                    world.breach(format_args!("the directory shows {shown:?} of {row:?}"));
-                }
-            }
-        }
-        Err(failure) => world.breach(format_args!("the directory: {failure}")),
-    }
 }

@@ -1,7 +1,7 @@
 //! A store of one test's own.
 
 use crate::gateway::Books;
-use crate::oracle::Oracle;
+use crate::judges::Oracle;
 use crate::postgres::TestDatabase;
 use crate::store::{Server, Way};
 use crate::world::World;

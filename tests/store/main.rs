@@ -16,11 +16,12 @@ of_the_simulation! {
     archive "../simulation/archive.rs"
     damage "../simulation/damage.rs"
     gateway "../simulation/gateway.rs"
+    judges "../simulation/judges/mod.rs"
     node "../simulation/node.rs"
-    oracle "../simulation/oracle.rs"
-    people "../simulation/people.rs"
+    people "../simulation/people/mod.rs"
     run "../simulation/run.rs"
-    store "../simulation/store.rs"
+    store "../simulation/store/mod.rs"
+    troubles "../simulation/troubles.rs"
     world "../simulation/world.rs"
 }
 

@@ -21,8 +21,9 @@ use haat::actors::turn::{self, Asked, Moment, NotLetIn, Outcome};
 use haat::actors::{Answered, Built};
 use haat::domain::cart::Cart;
 use haat::domain::entity::concerns::*;
-use haat::domain::entity::{Availability, Effect, EffectKey, Message, PaymentCall, Publication};
+use haat::domain::entity::{Effect, EffectKey, Message, PaymentCall, Publication};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
+use haat::domain::knowledge::{Availability, Knowledge, Settings};
 use haat::domain::money::Money;
 use haat::domain::order::{Order, OrderCommand, OrderStatus};
 use haat::domain::record::{IdempotencyKey, Record};
@@ -222,12 +223,12 @@ impl World {
     pub fn ask_under<E: Stored>(
         &mut self,
         id: E::Id,
-        mut command: E::Command,
+        command: E::Command,
         key: Option<IdempotencyKey>,
     ) -> Option<Answered<E::Reply>> {
         let let_in = |_: &E, _: &E::Command| Ok::<_, NotLetIn<Infallible>>(());
         let asked = self.turn(id, |built, waiting, moment| {
-            turn::ask(built, &mut command, key, waiting.iter().map(asked::<E>), moment, let_in)
+            turn::ask(built, &command, key, waiting.iter().map(asked::<E>), moment, let_in)
         });
         let mut outcome = asked.unwrap_or_else(|never| match never {});
         self.answer_waiting::<E>(id, std::mem::take(&mut outcome.others));
@@ -240,9 +241,9 @@ impl World {
     }
 
     /// Gives an entity a command of another one, or of time, or an answer of the gateway.
-    fn command<E: Stored>(&mut self, id: E::Id, mut command: E::Command) {
+    fn command<E: Stored>(&mut self, id: E::Id, command: E::Command) {
         let mut outcome = self.turn(id, |built, waiting, moment| {
-            turn::tell(built, &mut command, waiting.iter().map(asked::<E>), moment, |_: &E, _: &E::Command| Ok(()))
+            turn::tell(built, &command, waiting.iter().map(asked::<E>), moment, |_: &E, _: &E::Command| Ok(()))
         });
         self.answer_waiting::<E>(id, std::mem::take(&mut outcome.others));
         self.carry_out(id, outcome);
@@ -256,7 +257,8 @@ impl World {
     ) -> T {
         self.availability.blind = self.availability_blind;
         let mut slot = E::slots(self).remove(&id).unwrap_or_else(|| Slot::new(id));
-        let done = turn(&mut slot.built, &slot.waiting, Moment { now: self.now, availability: &self.availability });
+        let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &self.availability };
+        let done = turn(&mut slot.built, &slot.waiting, Moment { now: self.now, knowledge });
         E::slots(self).insert(id, slot);
         done
     }

@@ -1,6 +1,4 @@
-//! What the tokens mean: which belong to tests, and which paths they name.
-
-use std::collections::BTreeSet;
+//! What the tokens mean: which paths they name.
 
 use super::scanner::{Kind, Token};
 
@@ -34,77 +32,6 @@ pub(super) fn is(tokens: &[Token], i: usize, text: &str) -> bool {
 
 pub(super) fn is_word(tokens: &[Token], i: usize) -> bool {
     tokens.get(i).is_some_and(|token| token.kind == Kind::Word)
-}
-
-/// Whether the attribute whose `[` is at `open` makes its item a part of tests alone: `#[cfg(test)]`, `#[cfg(all(test, …))]`,
-/// `#[test]`, `#[tokio::test]`. An `any` or `not` may hold outside tests too.
-pub(super) fn is_for_tests(tokens: &[Token], open: usize) -> bool {
-    let inside = &tokens[open + 1..closing(tokens, open)];
-    let has = |text: &str| inside.iter().any(|token| token.kind == Kind::Word && token.text == text);
-    if is(inside, 0, "cfg") {
-        has("test") && !has("any") && !has("not")
-    } else {
-        let path_end = inside.iter().position(|token| token.text == "(").unwrap_or(inside.len());
-        path_end > 0 && inside[path_end - 1].text == "test"
-    }
-}
-
-/// For every token, whether it stands in an item made for tests; and the names of file modules made for tests.
-pub(super) fn test_items(tokens: &[Token]) -> (Vec<bool>, BTreeSet<String>) {
-    let mut marked = vec![false; tokens.len()];
-    let mut modules = BTreeSet::new();
-    let mut i = 0;
-    while i < tokens.len() {
-        if is(tokens, i, "#") && is(tokens, i + 1, "!") && is(tokens, i + 2, "[") {
-            if is_for_tests(tokens, i + 2) {
-                marked.fill(true);
-                return (marked, modules);
-            }
-            i = closing(tokens, i + 2) + 1;
-            continue;
-        }
-        if !(is(tokens, i, "#") && is(tokens, i + 1, "[")) {
-            i += 1;
-            continue;
-        }
-        // All attributes of one item, then the item up to its `;`, or to the end of its first braces.
-        let first = i;
-        let mut for_tests = false;
-        while is(tokens, i, "#") && is(tokens, i + 1, "[") {
-            for_tests |= is_for_tests(tokens, i + 1);
-            i = closing(tokens, i + 1) + 1;
-        }
-        if !for_tests {
-            continue;
-        }
-        let item = i;
-        while i < tokens.len() {
-            match tokens[i].text.as_str() {
-                ";" => break,
-                "{" => {
-                    i = closing(tokens, i);
-                    // `use a::{b};` goes on after its braces.
-                    if is(tokens, item, "use") {
-                        i += 1;
-                        continue;
-                    }
-                    break;
-                }
-                "(" | "[" => i = closing(tokens, i) + 1,
-                _ => i += 1,
-            }
-        }
-        let last = i.min(tokens.len() - 1);
-        marked[first..=last].fill(true);
-        if is(tokens, last, ";") {
-            let words: Vec<_> = tokens[item..last].iter().filter(|token| token.kind == Kind::Word).collect();
-            if let Some(place) = words.iter().position(|token| token.text == "mod") {
-                modules.extend(words.get(place + 1).map(|token| token.text.clone()));
-            }
-        }
-        i = last + 1;
-    }
-    (marked, modules)
 }
 
 /// A path as far as the rules need it: its root and what follows directly. `crate::{a::b, c}` gives two.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::meaning::{is, paths, test_items};
+use super::meaning::{is, paths};
 use super::scanner::{Kind, Token, scan};
 
 /// A room: its own name, the rooms it may reach, and the external crates it must not know.
@@ -123,19 +123,13 @@ pub(super) fn module_depth(path: &str) -> usize {
 pub(super) struct Source<'a> {
     pub(super) path: &'a str,
     pub(super) text: &'a str,
-    /// The whole file is a module for tests, as its parent says.
-    pub(super) is_test: bool,
 }
 
 /// All rules that look at one file.
 pub(super) fn check(source: &Source<'_>) -> Vec<Finding> {
-    let Source { path, text, is_test } = *source;
+    let Source { path, text } = *source;
     let tokens = scan(text);
-    let mut marked = test_items(&tokens).0;
     let in_src = path.starts_with("src/");
-    if is_test || !in_src {
-        marked.fill(true);
-    }
     let mut findings = Vec::new();
     let mut report = |line: usize, rule: String| findings.push(Finding { file: path.to_owned(), line, rule });
 
@@ -149,25 +143,10 @@ pub(super) fn check(source: &Source<'_>) -> Vec<Finding> {
         }
         let called = is(&tokens, i + 1, "(") || (is(&tokens, i + 1, "::") && is(&tokens, i + 2, "<"));
         match token.text.as_str() {
-            name @ ("todo" | "unimplemented" | "dbg") if is(&tokens, i + 1, "!") && !is(&tokens, i + 2, "=") => {
-                report(line, format!("{name}! is for the desk, not for the house"));
-            }
-            name @ ("println" | "print" | "eprintln" | "eprint") if in_src && !marked[i] && is(&tokens, i + 1, "!") => {
-                report(line, format!("{name}! panics when what it writes to is full or closed: tester::out says it"));
-            }
             "unbounded_channel" | "unbounded" if in_src && called => {
                 report(line, "everything has a limit: a bounded channel with a limit from limits.rs".into());
             }
-            "do_send" if in_src && called => {
-                report(line, "do_send ignores the mailbox's bound and swallows a closed mailbox".into());
-            }
-            "unwrap" if !marked[i] && i > 0 && is(&tokens, i - 1, ".") && is(&tokens, i + 1, "(") => {
-                report(line, "unwrap tells nobody why it cannot fail: return the error, or expect(\"why\")".into());
-            }
-            name @ ("Cart" | "Order" | "Vendor") if !marked[i] && path.starts_with("src/actors/") => {
-                report(line, format!("the host runs every kind and names none: {name} belongs into the checkout"));
-            }
-            "StatusCode" if !marked[i] && !path.starts_with("src/http") && !path.starts_with("src/bin/") => {
+            "StatusCode" if in_src && !path.starts_with("src/http") && !path.starts_with("src/bin/") => {
                 report(line, "http/error.rs alone turns outcomes into statuses: return a rejection".into());
             }
             _ => {}

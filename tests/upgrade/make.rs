@@ -90,7 +90,7 @@ impl Maker {
     /// A server on the store, which holds and waits so long.
     async fn server(&self, hold_ms: i64, payment_ms: i64) -> Server {
         let mut config = self.store.server();
-        (config.node.hold_ms, config.node.payment_ms) = (hold_ms, payment_ms);
+        (config.node.shop.hold_ms, config.node.shop.payment_ms) = (hold_ms, payment_ms);
         config.http.request_timeout = Duration::from_secs(5);
         let (faults, gate, reserves) = (self.faults.clone(), self.gate.clone(), self.reserves.clone());
         let hooks = Hooks {

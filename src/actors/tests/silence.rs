@@ -6,10 +6,11 @@ use crate::actors::shop::{Failure, Shop};
 use crate::actors::state::Built;
 use crate::actors::testing::{World, at};
 use crate::actors::{Thread, envelope::Start};
-use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutDetails};
+use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
 use crate::domain::entity::concerns::*;
 use crate::domain::entity::{Effect, Message, Owner, PaymentCall, Principal, compared};
 use crate::domain::ids::{CartId, EntityRef, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::knowledge::Knowledge;
 use crate::domain::money::Currency;
 use crate::domain::order::{Address, Order, OrderCommand, PaymentChoice};
 use crate::domain::time::Timestamp;
@@ -265,7 +266,7 @@ impl Town {
     fn checks_out(&self, id: CartId, vendor: VendorId, method: &str, now: Timestamp) -> Cart {
         let (by, mut cart) = (Principal::Guest(id), self.fills_a_cart(id, vendor, now));
         let details = Box::new(details(method));
-        give(&mut cart, &CartCommand::CheckOut { by, details, shortages: Vec::new() }, now);
+        give(&mut cart, &CartCommand::CheckOut { by, details }, now);
         cart
     }
 
@@ -274,7 +275,7 @@ impl Town {
         let mut cart = Cart::new(id);
         give(&mut cart, &CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT }, now);
         let line = CartLine { sku: sku(), vendor, title: "Cup".into(), quantity: 1, unit_price: 100 };
-        give(&mut cart, &CartCommand::SetLine { by, line, currency: Currency::BDT, prices: Vec::new() }, now);
+        give(&mut cart, &CartCommand::SetLine { by, line, currency: Currency::BDT }, now);
         cart
     }
 
@@ -290,7 +291,7 @@ impl Town {
     }
 }
 
-fn details(method: &str) -> CheckoutDetails {
+fn details(method: &str) -> CheckoutRequest {
     let shipping_address = Address {
         name: "A".into(),
         line1: "1".into(),
@@ -300,20 +301,19 @@ fn details(method: &str) -> CheckoutDetails {
         country: "BD".into(),
         phone: None,
     };
-    CheckoutDetails {
+    CheckoutRequest {
         email: None,
         shipping_address,
         payment: PaymentChoice { method: method.into(), token: "tok".into() },
         expected_total: None,
-        hold_ms: limits::HOLD_MS,
-        payment_ms: limits::PAYMENT_MS,
     }
 }
 
 /// As an actor decides and applies, without the checks of debug builds, which go through all holds.
 pub(super) fn give<E: Entity>(entity: &mut E, command: &E::Command, now: Timestamp) {
     entity.heard(command, now);
-    let events = entity.decide(command, now).unwrap_or_else(|reject| panic!("{reject} at {command:?}"));
+    let events =
+        entity.decide(command, &Knowledge::NOTHING, now).unwrap_or_else(|reject| panic!("{reject} at {command:?}"));
     events.iter().for_each(|event| entity.apply(event, now));
 }
 

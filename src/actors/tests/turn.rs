@@ -5,10 +5,10 @@ use crate::actors::state::Built;
 use crate::actors::turn::{self, Counted, Moment, NotLetIn, Outcome};
 use crate::domain::cart::CartCommand;
 use crate::domain::entity::concerns::*;
-use crate::domain::entity::{Availability, Delta, Effect, EffectKey, Message, Part, Principal, RestoreError, Step};
-use crate::domain::ids::{CartId, Kind, SkuId};
+use crate::domain::entity::{Delta, Effect, EffectKey, Message, Part, Principal, RestoreError, Step};
+use crate::domain::ids::{CartId, Kind};
 use crate::domain::invariants::Breach;
-use crate::domain::money::Money;
+use crate::domain::knowledge::Knowledge;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -53,7 +53,7 @@ impl Decides for Tally {
         self.heard += 1;
     }
 
-    fn decide(&self, command: &Ask, _: Timestamp) -> Result<Vec<i64>, Reject> {
+    fn decide(&self, command: &Ask, _: &Knowledge<'_>, _: Timestamp) -> Result<Vec<i64>, Reject> {
         assert!(self.heard > 0, "it decides what it has not heard");
         match command {
             Ask::Add(0) | Ask::Get | Ask::Await(_) => Ok(Vec::new()),
@@ -135,18 +135,7 @@ impl Checks for Tally {
     }
 }
 
-struct Nothing;
-
-impl Availability for Nothing {
-    fn available(&self, _: SkuId) -> Option<i64> {
-        None
-    }
-    fn price(&self, _: SkuId) -> Option<Money> {
-        None
-    }
-}
-
-const NOW: Moment<'static> = Moment { now: Timestamp::from_millis(1_000), availability: &Nothing };
+const NOW: Moment<'static> = Moment { now: Timestamp::from_millis(1_000), knowledge: Knowledge::NOTHING };
 
 fn tally() -> Built<Tally> {
     Built::new(CartId::from_uuid(Uuid::from_u128(1)))

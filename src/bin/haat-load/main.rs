@@ -1,6 +1,13 @@
 //! `haat-load`: drives a Haat server over real sockets as a crowd of buyers would, measures it, and holds it to what it
 //! told them. This is the command; what it does is in [`tester`].
 
+#![warn(clippy::unwrap_used, reason = "it tells nobody why it cannot fail: return the error, or expect(\"why\")")]
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it panics when what it writes to is full or closed: `out` says it"
+)]
+
 mod tester;
 
 use std::process::ExitCode;

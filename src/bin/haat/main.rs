@@ -1,5 +1,12 @@
 //! `haat`: the server and the tools of its operators.
 
+#![warn(clippy::unwrap_used, reason = "it tells nobody why it cannot fail: return the error, or expect(\"why\")")]
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it panics when what it writes to is full or closed: `out` says it"
+)]
+
 mod demo;
 mod process;
 #[path = "../haat-load/tester/mod.rs"]

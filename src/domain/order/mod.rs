@@ -39,6 +39,7 @@ use super::entity::{
 };
 use super::ids::{EntityId, Kind, OrderId, VendorId};
 use super::invariants::Breach;
+use super::knowledge::Knowledge;
 use super::money;
 use super::reject::Reject;
 use super::rows::Rows;
@@ -144,7 +145,12 @@ impl Decides for Order {
         }
     }
 
-    fn decide(&self, command: &OrderCommand, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
+    fn decide(
+        &self,
+        command: &OrderCommand,
+        _knowledge: &Knowledge<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<OrderEvent>, Reject> {
         match (&self.body, command) {
             (Some(body), command) => body.decide(command, now),
             (None, OrderCommand::Place { placement }) => Ok(vec![OrderEvent::Placed {

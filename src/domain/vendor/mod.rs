@@ -17,6 +17,7 @@ use super::entity::{
 use super::hold::{Hold, HoldPart, Holds};
 use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
 use super::invariants::Breach;
+use super::knowledge::Knowledge;
 use super::money::Currency;
 use super::order::OrderCommand;
 use super::reject::{Reject, Shortage};
@@ -382,7 +383,12 @@ impl Decides for Vendor {
         }
     }
 
-    fn decide(&self, command: &VendorCommand, now: Timestamp) -> Result<Vec<VendorEvent>, Reject> {
+    fn decide(
+        &self,
+        command: &VendorCommand,
+        _knowledge: &Knowledge<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<VendorEvent>, Reject> {
         let mut events = self.decide_command(command, now)?;
         if let Some(orders) = self.holds.to_close(!events.is_empty(), now) {
             events.push(VendorEvent::HoldsClosed { orders });

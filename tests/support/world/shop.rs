@@ -1,7 +1,7 @@
 //! The shop of the tests: two vendors with three SKUs each, some carts, and what their buyers and vendors do.
 
 use super::World;
-use haat::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, CheckoutDetails};
+use haat::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, CheckoutRequest};
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
@@ -12,7 +12,6 @@ use haat::domain::reject::Reject;
 use haat::domain::rows::SkuRow;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand};
-use haat::limits;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -68,14 +67,12 @@ pub fn address() -> Address {
 }
 
 /// What a buyer gives at checkout.
-pub fn details(token: &str, expected_total: Option<i64>) -> CheckoutDetails {
-    CheckoutDetails {
+pub fn details(token: &str, expected_total: Option<i64>) -> CheckoutRequest {
+    CheckoutRequest {
         email: None,
         shipping_address: address(),
         payment: PaymentChoice { method: "sandbox".into(), token: token.into() },
         expected_total: expected_total.map(|minor| Money::new(minor, Currency::BDT)),
-        hold_ms: limits::HOLD_MS,
-        payment_ms: limits::PAYMENT_MS,
     }
 }
 
@@ -126,17 +123,14 @@ impl World {
         let unit_price = self.sku_row(of).map_or(1, |row| row.price_minor);
         let title = format!("SKU {}/{}", of.0, of.1);
         let line = CartLine { sku: sku(of.0, of.1), vendor: vendor(of.0), title, quantity, unit_price };
-        self.ask::<Cart>(
-            cart(number),
-            CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT, prices: Vec::new() },
-        )
-        .unwrap()
+        self.ask::<Cart>(cart(number), CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT })
+            .unwrap()
     }
 
     /// Asks for a checkout; nothing is delivered yet.
     pub fn check_out(&mut self, number: usize, token: &str, expected: Option<i64>) -> Result<(OrderId, bool), Reject> {
         let details = details(token, expected);
-        let command = CartCommand::CheckOut { by: buyer(number), details: Box::new(details), shortages: Vec::new() };
+        let command = CartCommand::CheckOut { by: buyer(number), details: Box::new(details) };
         match self.ask::<Cart>(cart(number), command).expect("a cart answers at once")? {
             CartReply::Order { order, started } => Ok((order, started)),
             other => panic!("a checkout was answered with {other:?}"),

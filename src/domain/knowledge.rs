@@ -1,0 +1,57 @@
+//! What an entity may know besides its own state when it decides.
+//!
+//! Only `decide` sees it. What was used of it stands in the event: so a record means the same for ever, whatever is set afterwards, and
+//! `apply`, timers and effects follow from records alone.
+
+use super::ids::SkuId;
+use super::money::Money;
+use crate::limits;
+
+/// What is durably available, as the node last published it: a hint by which a refusal that is certain comes early, and never a reason to
+/// accept.
+pub trait Availability {
+    /// Pieces on hand and not held; `None` for a SKU that is not known.
+    fn available(&self, sku: SkuId) -> Option<i64>;
+    /// What one piece costs; `None` for a SKU that is not known.
+    fn price(&self, sku: SkuId) -> Option<Money>;
+}
+
+/// Nothing is known of any SKU.
+struct Unknown;
+
+impl Availability for Unknown {
+    fn available(&self, _: SkuId) -> Option<i64> {
+        None
+    }
+    fn price(&self, _: SkuId) -> Option<Money> {
+        None
+    }
+}
+
+/// How the shop is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long stock is held for an order, in milliseconds.
+    pub hold_ms: i64,
+    /// How long a payment may take, in milliseconds.
+    pub payment_ms: i64,
+}
+
+impl Settings {
+    /// What is set where nobody sets anything else.
+    pub const DEFAULT: Self = Self { hold_ms: limits::HOLD_MS, payment_ms: limits::PAYMENT_MS };
+}
+
+/// Everything that may be known, as one set that does not change while something is decided.
+#[derive(Clone, Copy)]
+pub struct Knowledge<'a> {
+    /// How the shop is set.
+    pub settings: &'a Settings,
+    /// What is durably available.
+    pub availability: &'a dyn Availability,
+}
+
+impl Knowledge<'static> {
+    /// The settings that nobody changed, and no SKU.
+    pub const NOTHING: Self = Self { settings: &Settings::DEFAULT, availability: &Unknown };
+}

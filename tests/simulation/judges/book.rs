@@ -1,0 +1,298 @@
+//! An independent book of money and stock. It reads the journal's lines as plain JSON, knows each event by the name it has there, and
+//! keeps its own accounts with its own arithmetic (`book/accounts.rs`): per SKU what was received, is on hand, held and sold, and per
+//! order what its lines cost, what was charged and what was given back. A rule that the domain gets wrong in the same way wherever
+//! it is applied deceives a replay, an audit and the entities alike; here it differs.
+//!
+//! After every batch the accounts that it touched must be those of the entities. At rest every piece and every minor unit must be
+//! accounted for, with the payment provider's own log. When a node has stopped, the read tables must say the same.
+
+mod accounts;
+
+use super::replay::Recorded;
+use super::{Causes, Judge, Replay};
+use crate::gateway::Books;
+use crate::store::Tables;
+use crate::world::{World, lock};
+use accounts::{Accounts, Bill, Line, Pieces, Posted, Share, sorted, text};
+use haat::domain::ids::{EntityId, EntityRef, Kind, OrderId, VendorId};
+use haat::domain::rows::{OrderRow, SkuRow};
+use haat::domain::vendor::Vendor;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
+use std::sync::{Arc, Mutex};
+
+/// What an event of the entity with this id does to the accounts.
+type Posting = fn(&mut Accounts, &str, &Value) -> Posted;
+
+/// Every event that there is, by the kind of its entity and its name in the journal, and what it does to the accounts. An event
+/// without a line here is a breach: whoever adds one decides here what it means for money and stock.
+const EVENTS: &[(&str, &str, Posting)] = &[
+    ("cart", "cart_created", nothing),
+    ("cart", "line_set", nothing),
+    ("cart", "line_removed", nothing),
+    ("cart", "repriced", nothing),
+    ("cart", "checkout_started", nothing),
+    ("cart", "cart_reopened", nothing),
+    ("cart", "cart_checked_out", nothing),
+    ("vendor", "vendor_created", nothing),
+    ("vendor", "product_added", Accounts::open),
+    ("vendor", "sku_price_changed", Accounts::price),
+    ("vendor", "stock_adjusted", Accounts::adjust),
+    ("vendor", "stock_held", Accounts::hold),
+    ("vendor", "stock_committed", Accounts::sell),
+    ("vendor", "hold_committed", Accounts::sell),
+    ("vendor", "holds_closed", Accounts::close),
+    ("vendor", "stock_released", Accounts::release),
+    ("order", "placed", Accounts::place),
+    ("order", "stock_held", Accounts::take_prices),
+    ("order", "stock_refused", nothing),
+    ("order", "priced", Accounts::priced),
+    ("order", "price_differed", Accounts::price_differed),
+    ("order", "payment_requested", Accounts::ask_for_payment),
+    ("order", "paid", Accounts::charge),
+    ("order", "payment_failed", Accounts::no_payment),
+    ("order", "payment_voided", Accounts::no_payment),
+    ("order", "payment_refunded", Accounts::give_back),
+    ("order", "payment_differed", nothing),
+    ("order", "void_refused", nothing),
+    ("order", "resolved", Accounts::resolve),
+    ("order", "cancel_requested", nothing),
+    ("order", "payment_deadline_passed", nothing),
+    ("order", "stock_committed", Accounts::hear_of_sale),
+    ("order", "settled", Accounts::settle),
+    ("order", "stock_released", nothing),
+    ("order", "cart_reopened", nothing),
+    ("order", "cart_closed", nothing),
+    ("order", "ended", Accounts::end),
+    ("order", "quarantined", nothing),
+];
+
+/// It moves neither money nor pieces.
+fn nothing(_: &mut Accounts, _: &str, _: &Value) -> Posted {
+    Ok(())
+}
+
+fn posting_of(kind: &str, name: &str) -> Result<Posting, String> {
+    let posting = EVENTS.iter().find(|(of, event, _)| (*of, *event) == (kind, name)).map(|(_, _, posting)| *posting);
+    posting.ok_or_else(|| format!("no line for the event {name} of a {kind}"))
+}
+
+/// Enters a record of the journal.
+fn post(accounts: &mut Accounts, record: &[u8]) -> Posted {
+    let record: Value = serde_json::from_slice(record).map_err(|error| error.to_string())?;
+    let entity = text(&record, "/e")?;
+    let kind = entity.split('_').next().unwrap_or_default();
+    for event in record.get("ev").and_then(Value::as_array).into_iter().flatten() {
+        let posting = posting_of(kind, &text(event, "/type")?)?;
+        posting(accounts, &entity, event).map_err(|wrong| format!("{entity}: {wrong}"))?;
+    }
+    Ok(())
+}
+
+/// How a SKU's row differs from its account, or from what any account must be.
+fn differs_from_sku(accounts: &Accounts, row: &SkuRow) -> Option<String> {
+    let account = accounts.skus.get(&row.id.to_string());
+    let fits = account.is_some_and(|account| {
+        let Pieces { ref vendor, price, received, on_hand, held, sold } = *account;
+        let is_sane = 0 <= held && held <= on_hand && 0 <= sold && received == on_hand + sold;
+        let said = (row.price_minor, row.received, row.on_hand, row.held);
+        is_sane && *vendor == row.vendor_id.to_string() && said == (price, received, on_hand, held)
+    });
+    (!fits).then(|| format!("{row:?}, and in the book {account:?}"))
+}
+
+/// What is said of an order's money: its currency; its total, what was charged, given back and cancelled, and what is due; its
+/// vendors' shares; its lines with their totals.
+type Statement = (String, [i64; 5], BTreeMap<String, i64>, Vec<(String, Line, i64)>);
+
+fn statement_of(bill: &Bill) -> Statement {
+    let cost = |line: &Line| line.quantity * line.price;
+    let (total, net) = (bill.total(), bill.net());
+    let cancelled = if bill.has_ended { total - net } else { 0 };
+    let share = |vendor: &String| (vendor.clone(), bill.lines_of(vendor).iter().map(cost).sum());
+    (
+        bill.currency.clone(),
+        [total, bill.charged, bill.refunded, cancelled, total - cancelled - net],
+        bill.vendors().into_iter().map(share).collect(),
+        bill.lines.iter().map(|(vendor, line)| (vendor.clone(), line.clone(), cost(line))).collect(),
+    )
+}
+
+fn differs_from_order(accounts: &Accounts, row: &OrderRow) -> Option<String> {
+    let lines = row.lines.iter().map(|line| {
+        let own = Line { sku: line.sku_id.to_string(), quantity: line.quantity, price: line.unit_price };
+        (line.vendor_id.to_string(), own, line.line_total)
+    });
+    let said: Statement = (
+        row.currency.to_string(),
+        [row.total, row.paid, row.refunded, row.cancelled, row.total_due],
+        row.sub_orders.iter().map(|sub| (sub.vendor_id.to_string(), sub.total)).collect(),
+        lines.collect(),
+    );
+    let bill = accounts.bills.get(&row.id.to_string());
+    let is_sane = |bill: &Bill| bill.refunded >= 0 && (0..=bill.total()).contains(&bill.net());
+    let fits = bill.is_some_and(|bill| is_sane(bill) && statement_of(bill) == said);
+    (!fits).then(|| format!("{row:?}, and in the book {bill:?}"))
+}
+
+/// How a vendor's SKUs and holds differ from their accounts.
+fn differs_from_vendor(accounts: &Accounts, id: VendorId, vendor: &Vendor) -> Vec<String> {
+    let mut wrong: Vec<String> = vendor.sku_rows().iter().filter_map(|row| differs_from_sku(accounts, row)).collect();
+    let holds = vendor.holds().all_open().map(|(order, hold)| {
+        let line = hold.lines.iter().map(|line| (line.sku, line.quantity, line.unit_price));
+        let lines = line.map(|(sku, quantity, price)| Line { sku: sku.to_string(), quantity, price });
+        ((id.to_string(), order.to_string()), sorted(lines))
+    });
+    let holds: BTreeMap<Share, Vec<Line>> = holds.collect();
+    let own = accounts.held.iter().filter(|((vendor, _), _)| *vendor == id.to_string());
+    if !own.eq(holds.iter()) {
+        wrong.push(format!("{id} holds {holds:?}, and in the book {:?}", accounts.held));
+    }
+    wrong
+}
+
+/// The shares of paid orders are sold, or held still by a vendor that waits for someone; those of others are not sold, and once the
+/// order has ended not held.
+fn wrong_shares(accounts: &Accounts) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (order, bill) in &accounts.bills {
+        for vendor in bill.vendors() {
+            let share = (vendor.clone(), order.clone());
+            let fits = match (accounts.sold.get(&share), accounts.held.get(&share)) {
+                (Some(_), Some(_)) => false,
+                (Some(lines), None) => bill.is_paid() && *lines == bill.lines_of(vendor),
+                (None, Some(lines)) => !bill.has_ended && *lines == bill.lines_of(vendor),
+                (None, None) => !bill.is_paid(),
+            };
+            if !fits {
+                wrong.push(format!("the share {share:?} of {bill:?}"));
+            }
+        }
+    }
+    wrong
+}
+
+/// Every piece that a SKU says is held or sold is held for an order or sold to one.
+fn wrong_counts(accounts: &Accounts) -> Vec<String> {
+    let count = |shares: &BTreeMap<Share, Vec<Line>>, sku: &String| -> i64 {
+        shares.values().flatten().filter(|line| line.sku == *sku).map(|line| line.quantity).sum()
+    };
+    let counted = accounts.skus.iter().map(|(sku, pieces)| {
+        let orders = (count(&accounts.held, sku), count(&accounts.sold, sku));
+        (orders != (pieces.held, pieces.sold)).then(|| format!("{sku}: {pieces:?}, and orders have {orders:?}"))
+    });
+    counted.flatten().collect()
+}
+
+/// Every minor unit that the provider moved stands in a bill, and the other way round.
+fn wrong_payments(accounts: &Accounts, moves: BTreeMap<OrderId, Vec<i64>>) -> Vec<String> {
+    let mut moves: BTreeMap<String, Vec<i64>> =
+        moves.into_iter().map(|(order, moves)| (order.to_string(), moves)).collect();
+    let mut wrong = Vec::new();
+    for (order, bill) in &accounts.bills {
+        let moves = moves.remove(order).unwrap_or_default();
+        let taken: i64 = moves.iter().filter(|amount| **amount > 0).sum();
+        let given_back = taken - moves.iter().sum::<i64>();
+        let fits = match (bill.is_written_off, bill.by_hand) {
+            // Nobody knows.
+            (true, _) => true,
+            // It may have gone to and fro outside.
+            (false, true) => taken - given_back == bill.net(),
+            (false, false) => (taken, given_back) == (bill.charged, bill.refunded),
+        };
+        if !fits {
+            wrong.push(format!("{order}: {bill:?}, and the provider moved {moves:?}"));
+        }
+    }
+    wrong.extend(
+        moves.into_iter().map(|(order, moves)| format!("{order} has no bill, and the provider moved {moves:?}")),
+    );
+    wrong
+}
+
+/// The book of one run.
+pub struct Book {
+    accounts: Mutex<Accounts>,
+    /// What the batch under way touches.
+    touched: Mutex<BTreeSet<EntityRef>>,
+    provider: Arc<Books>,
+    world: Arc<World>,
+}
+
+impl Book {
+    pub fn new(world: Arc<World>, provider: Arc<Books>) -> Self {
+        Self { accounts: Mutex::default(), touched: Mutex::default(), provider, world }
+    }
+
+    fn breach(&self, wrong: impl IntoIterator<Item = String>) {
+        wrong.into_iter().for_each(|wrong| self.world.breach(format_args!("by the book: {wrong}")));
+    }
+
+    fn compare(&self, replay: &Replay, entity: EntityRef) {
+        let accounts = &lock(&self.accounts);
+        match entity.kind {
+            Kind::Cart => {}
+            Kind::Order => {
+                let row = replay.order_row(OrderId::from_uuid(entity.uuid));
+                self.breach(row.and_then(|row| differs_from_order(accounts, &row)));
+            }
+            Kind::Vendor => {
+                let id = VendorId::from_uuid(entity.uuid);
+                let wrong = replay.vendor(id).map(|vendor| differs_from_vendor(accounts, id, vendor));
+                self.breach(wrong.into_iter().flatten());
+            }
+        }
+    }
+}
+
+impl Judge for Book {
+    fn record(&self, _: &Replay, record: &Recorded<'_>, _: &mut Causes) {
+        self.breach(post(&mut lock(&self.accounts), record.line).err());
+        lock(&self.touched).insert(record.entity);
+    }
+
+    fn batch(&self, replay: &Replay) {
+        self.breach(lock(&self.accounts).unfounded());
+        take(&mut *lock(&self.touched)).into_iter().for_each(|entity| self.compare(replay, entity));
+    }
+
+    fn at_rest(&self, replay: &Replay) {
+        replay.orders().for_each(|(id, _)| self.compare(replay, id.entity()));
+        replay.vendors().for_each(|(id, _)| self.compare(replay, id.entity()));
+        let accounts = &lock(&self.accounts);
+        let all = [wrong_shares(accounts), wrong_counts(accounts), wrong_payments(accounts, self.provider.moves())];
+        self.breach(all.into_iter().flatten());
+    }
+
+    fn left(&self, tables: &Tables) {
+        let accounts = &lock(&self.accounts);
+        self.breach(tables.skus.values().filter_map(|row| differs_from_sku(accounts, row)));
+        self.breach(tables.orders.values().filter_map(|row| differs_from_order(accounts, row)));
+        let (rows, own) = ((tables.skus.len(), tables.orders.len()), (accounts.skus.len(), accounts.bills.len()));
+        if rows != own {
+            self.breach([format!("{rows:?} SKUs and orders are in the read tables, and in the book {own:?}")]);
+        }
+    }
+}
+
+#[test]
+fn the_book_has_a_line_for_every_event_ever_written() {
+    let golden = [
+        ("cart", include_str!("../../golden/events/cart.json")),
+        ("order", include_str!("../../golden/events/order.json")),
+        ("vendor", include_str!("../../golden/events/vendor.json")),
+    ];
+    for (kind, events) in golden {
+        for event in events.lines() {
+            let event: Value = serde_json::from_str(event).expect("a golden line is JSON");
+            assert_eq!(posting_of(kind, &text(&event, "/type").unwrap()).err(), None, "see EVENTS");
+        }
+    }
+}
+
+#[test]
+fn an_event_that_the_book_does_not_know_is_a_breach() {
+    let line = br#"{"e":"order_01h2xcejqtetzrb4e67qh1h0g1","v":1,"at":1,"ev":[{"type":"given_away"}]}"#;
+    assert!(post(&mut Accounts::default(), line).is_err_and(|wrong| wrong.contains("given_away")));
+}

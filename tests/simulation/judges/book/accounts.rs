@@ -1,0 +1,314 @@
+//! The book's accounts, and what each event does to them. Ids, names and amounts are those of the journal's JSON; nothing here is of
+//! the domain.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a posting says that finds an event wrong.
+pub type Posted = Result<(), String>;
+/// A vendor's share of an order: the two ids.
+pub type Share = (String, String);
+/// Something that must hold of a share once the whole batch is posted, and what it says if it does not.
+type Claim = (Share, fn(&Accounts, &Share) -> bool, &'static str);
+
+/// The pieces of one SKU.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    pub vendor: String,
+    pub price: i64,
+    pub received: i64,
+    pub on_hand: i64,
+    pub held: i64,
+    pub sold: i64,
+}
+
+/// So many pieces of one SKU, and what one of them costs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    pub sku: String,
+    pub quantity: i64,
+    pub price: i64,
+}
+
+/// What an order costs and what was paid for it.
+#[derive(Debug, Default)]
+pub struct Bill {
+    pub currency: String,
+    /// Whose, and what.
+    pub lines: Vec<(String, Line)>,
+    pub charged: i64,
+    pub refunded: i64,
+    /// Whether a payment was asked for of which nobody knows the outcome.
+    is_open: bool,
+    pub has_ended: bool,
+    /// Whether someone said what became of its money.
+    pub by_hand: bool,
+    /// Whether they said that nobody will ever know.
+    pub is_written_off: bool,
+}
+
+impl Bill {
+    pub fn total(&self) -> i64 {
+        self.lines.iter().map(|(_, line)| line.quantity * line.price).sum()
+    }
+
+    pub fn net(&self) -> i64 {
+        self.charged - self.refunded
+    }
+
+    pub fn is_paid(&self) -> bool {
+        self.net() > 0 && self.net() == self.total()
+    }
+
+    pub fn vendors(&self) -> BTreeSet<&String> {
+        self.lines.iter().map(|(vendor, _)| vendor).collect()
+    }
+
+    /// A vendor's lines, in the order of their SKUs.
+    pub fn lines_of(&self, vendor: &str) -> Vec<Line> {
+        sorted(self.lines.iter().filter(|(of, _)| of == vendor).map(|(_, line)| line.clone()))
+    }
+}
+
+/// All accounts.
+#[derive(Default)]
+pub struct Accounts {
+    pub skus: BTreeMap<String, Pieces>,
+    pub bills: BTreeMap<String, Bill>,
+    pub held: BTreeMap<Share, Vec<Line>>,
+    ever_held: BTreeMap<Share, Vec<Line>>,
+    pub sold: BTreeMap<Share, Vec<Line>>,
+    /// Shares of which the order has heard that they were sold.
+    heard: BTreeSet<Share>,
+    claims: Vec<Claim>,
+}
+
+pub fn sorted(lines: impl Iterator<Item = Line>) -> Vec<Line> {
+    let mut lines: Vec<Line> = lines.collect();
+    lines.sort_unstable();
+    lines
+}
+
+pub fn text(of: &Value, at: &str) -> Result<String, String> {
+    let found = of.pointer(at).and_then(Value::as_str).map(str::to_owned);
+    found.ok_or_else(|| format!("no text at {at} of {of}"))
+}
+
+fn number(of: &Value, at: &str) -> Result<i64, String> {
+    of.pointer(at).and_then(Value::as_i64).ok_or_else(|| format!("no whole number at {at} of {of}"))
+}
+
+fn list<'a>(of: &'a Value, at: &str) -> Result<&'a Vec<Value>, String> {
+    of.pointer(at).and_then(Value::as_array).ok_or_else(|| format!("no list at {at} of {of}"))
+}
+
+fn line(of: &Value) -> Result<Line, String> {
+    let line = Line { sku: text(of, "/sku")?, quantity: number(of, "/quantity")?, price: number(of, "/unit_price")? };
+    let is_sane = line.quantity > 0 && line.price > 0;
+    is_sane.then_some(line).ok_or_else(|| format!("pieces or a price that are none: {of}"))
+}
+
+fn lines(of: &Value) -> Result<Vec<Line>, String> {
+    let lines = list(of, "/lines")?.iter().map(line).collect::<Result<Vec<_>, _>>()?;
+    Ok(sorted(lines.into_iter()))
+}
+
+/// Notes what must not be there already.
+fn note<T: std::fmt::Debug>(before: Option<T>, event: &Value) -> Posted {
+    before.map_or(Ok(()), |before| Err(format!("there was {before:?} already: {event}")))
+}
+
+/// What happens to stock.
+impl Accounts {
+    fn sku(&mut self, vendor: &str, sku: &str) -> Result<&mut Pieces, String> {
+        let pieces = self.skus.get_mut(sku).filter(|pieces| pieces.vendor == vendor);
+        pieces.ok_or_else(|| format!("{vendor} has no {sku}"))
+    }
+
+    pub fn open(&mut self, vendor: &str, event: &Value) -> Posted {
+        for new in list(event, "/product/skus")? {
+            let (pieces, price) = (number(new, "/on_hand")?, number(new, "/price_minor")?);
+            let opened =
+                Pieces { vendor: vendor.into(), price, received: pieces, on_hand: pieces, ..Pieces::default() };
+            note(self.skus.insert(text(new, "/id")?, opened), event)?;
+        }
+        Ok(())
+    }
+
+    pub fn price(&mut self, vendor: &str, event: &Value) -> Posted {
+        self.sku(vendor, &text(event, "/sku")?)?.price = number(event, "/price_minor")?;
+        Ok(())
+    }
+
+    pub fn adjust(&mut self, vendor: &str, event: &Value) -> Posted {
+        let (delta, pieces) = (number(event, "/delta")?, self.sku(vendor, &text(event, "/sku")?)?);
+        pieces.received += delta;
+        pieces.on_hand += delta;
+        Ok(())
+    }
+
+    pub fn hold(&mut self, vendor: &str, event: &Value) -> Posted {
+        let (share, lines) = ((vendor.to_owned(), text(event, "/order")?), lines(event)?);
+        for line in &lines {
+            let pieces = self.sku(vendor, &line.sku)?;
+            pieces.held += line.quantity;
+            if pieces.price != line.price {
+                return Err(format!("held at another price than {}: {event}", pieces.price));
+            }
+        }
+        self.ever_held.insert(share.clone(), lines.clone());
+        note(self.held.insert(share, lines), event)
+    }
+
+    fn end_hold(&mut self, share: &Share) -> Result<Option<Vec<Line>>, String> {
+        let lines = self.held.remove(share);
+        for line in lines.iter().flatten() {
+            self.sku(&share.0, &line.sku)?.held -= line.quantity;
+        }
+        Ok(lines)
+    }
+
+    pub fn sell(&mut self, vendor: &str, event: &Value) -> Posted {
+        let share = (vendor.to_owned(), text(event, "/order")?);
+        let lines = self.end_hold(&share)?.ok_or_else(|| format!("sold, and not held: {event}"))?;
+        for line in &lines {
+            let pieces = self.sku(vendor, &line.sku)?;
+            pieces.on_hand -= line.quantity;
+            pieces.sold += line.quantity;
+        }
+        let is_paid = |accounts: &Self, share: &Share| accounts.bills.get(&share.1).is_some_and(Bill::is_paid);
+        self.claims.push((share.clone(), is_paid, "was sold and is not paid"));
+        note(self.sold.insert(share, lines), event)
+    }
+
+    /// A vendor forgets what it sold, because the orders have heard it.
+    pub fn close(&mut self, vendor: &str, event: &Value) -> Posted {
+        let is_heard = |accounts: &Self, share: &Share| accounts.heard.contains(share);
+        for order in list(event, "/orders")? {
+            let order = order.as_str().ok_or_else(|| format!("no order: {event}"))?;
+            self.claims.push(((vendor.to_owned(), order.to_owned()), is_heard, "was forgotten before it was settled"));
+        }
+        Ok(())
+    }
+
+    pub fn release(&mut self, vendor: &str, event: &Value) -> Posted {
+        self.end_hold(&(vendor.to_owned(), text(event, "/order")?)).map(drop)
+    }
+}
+
+/// What happens to money.
+impl Accounts {
+    fn bill(&mut self, order: &str) -> Result<&mut Bill, String> {
+        self.bills.get_mut(order).ok_or_else(|| "it was never placed".to_owned())
+    }
+
+    pub fn place(&mut self, order: &str, event: &Value) -> Posted {
+        let mut bill = Bill { currency: text(event, "/placement/expected_total/currency")?, ..Bill::default() };
+        for placed in list(event, "/placement/lines")? {
+            bill.lines.push((text(placed, "/vendor")?, line(placed)?));
+        }
+        note(self.bills.insert(order.to_owned(), bill), event)
+    }
+
+    /// An order hears what a vendor holds for it, at today's prices.
+    pub fn take_prices(&mut self, order: &str, event: &Value) -> Posted {
+        let (vendor, held) = (text(event, "/vendor")?, lines(event)?);
+        let bill = self.bill(order)?;
+        for (_, line) in bill.lines.iter_mut().filter(|(of, _)| *of == vendor) {
+            line.price = held.iter().find(|held| held.sku == line.sku).map_or(line.price, |held| held.price);
+        }
+        let wanted = bill.lines_of(&vendor);
+        if wanted != held {
+            return Err(format!("{wanted:?} were wanted: {event}"));
+        }
+        let is_held = |accounts: &Self, share: &Share| {
+            let wanted = accounts.bills.get(&share.1).map(|bill| bill.lines_of(&share.0));
+            accounts.ever_held.get(share) == wanted.as_ref()
+        };
+        self.claims.push(((vendor, order.to_owned()), is_held, "was told of a hold that is none"));
+        Ok(())
+    }
+
+    /// An order says what its lines cost.
+    pub fn add_up(&mut self, order: &str, said: i64) -> Posted {
+        let total = self.bill(order)?.total();
+        if said == total { Ok(()) } else { Err(format!("its lines cost {total}, not {said}")) }
+    }
+
+    pub fn priced(&mut self, order: &str, event: &Value) -> Posted {
+        self.add_up(order, number(event, "/total")?)
+    }
+
+    pub fn price_differed(&mut self, order: &str, event: &Value) -> Posted {
+        self.add_up(order, number(event, "/actual_total")?)
+    }
+
+    pub fn ask_for_payment(&mut self, order: &str, _: &Value) -> Posted {
+        self.bill(order)?.is_open = true;
+        Ok(())
+    }
+
+    /// It is known that no money moved.
+    pub fn no_payment(&mut self, order: &str, _: &Value) -> Posted {
+        self.bill(order)?.is_open = false;
+        Ok(())
+    }
+
+    pub fn charge(&mut self, order: &str, event: &Value) -> Posted {
+        let (amount, bill) = (number(event, "/amount")?, self.bill(order)?);
+        bill.charged += amount;
+        bill.is_open = false;
+        let is_right = bill.is_paid() && !bill.has_ended;
+        if is_right { Ok(()) } else { Err(format!("{event} for {bill:?}")) }
+    }
+
+    /// An order hears in one word that money was taken and given back.
+    pub fn give_back(&mut self, order: &str, event: &Value) -> Posted {
+        let (amount, bill) = (number(event, "/amount")?, self.bill(order)?);
+        bill.charged += amount;
+        bill.refunded += amount;
+        bill.is_open = false;
+        Ok(())
+    }
+
+    pub fn resolve(&mut self, order: &str, event: &Value) -> Posted {
+        let (verb, bill) = (text(event, "/resolution/as")?, self.bill(order)?);
+        bill.by_hand |= verb != "retry";
+        bill.is_written_off |= verb == "write_off" && bill.is_open;
+        Ok(())
+    }
+
+    /// An order hears that a vendor has sold its share.
+    pub fn hear_of_sale(&mut self, order: &str, event: &Value) -> Posted {
+        self.hear((text(event, "/vendor")?, order.to_owned()));
+        Ok(())
+    }
+
+    /// An order hears that all of its vendors have sold their shares.
+    pub fn settle(&mut self, order: &str, _: &Value) -> Posted {
+        let vendors: Vec<String> = self.bill(order)?.vendors().into_iter().cloned().collect();
+        vendors.into_iter().for_each(|vendor| self.hear((vendor, order.to_owned())));
+        Ok(())
+    }
+
+    fn hear(&mut self, share: Share) {
+        let is_sold = |accounts: &Self, share: &Share| accounts.sold.contains_key(share);
+        self.claims.push((share.clone(), is_sold, "was told of a sale that is none"));
+        self.heard.insert(share);
+    }
+
+    pub fn end(&mut self, order: &str, event: &Value) -> Posted {
+        let bill = self.bill(order)?;
+        bill.has_ended = true;
+        if bill.net() == 0 { Ok(()) } else { Err(format!("{event}, and {} is kept", bill.net())) }
+    }
+}
+
+impl Accounts {
+    /// What of a batch does not fit together, whichever of its frames it stands in.
+    pub fn unfounded(&mut self) -> Vec<String> {
+        let claims = std::mem::take(&mut self.claims);
+        let unfounded = claims.into_iter().filter(|(share, holds, _)| !holds(self, share));
+        unfounded.map(|(share, _, what)| format!("{share:?} {what}")).collect()
+    }
+}

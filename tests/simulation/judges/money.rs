@@ -1,0 +1,104 @@
+//! Money, as the orders and the payment provider tell it: a gateway is called only for what is durable, nothing is charged late or
+//! twice, what an order is told is what the provider's books say, and at rest the two agree. `book.rs` asks the last of these
+//! without the entities.
+
+use super::replay::{Events, Recorded};
+use super::{Cause, Causes, Judge, Replay};
+use crate::gateway::Books;
+use crate::world::World;
+use haat::domain::entity::{PaymentCall, Principal};
+use haat::domain::ids::OrderId;
+use haat::domain::money::{Currency, Money};
+use haat::domain::order::{OrderEvent, PaymentStatus, Phase};
+use haat::domain::time::Timestamp;
+use std::sync::Arc;
+
+/// What moved, and what was asked to.
+pub struct Payments {
+    books: Arc<Books>,
+    world: Arc<World>,
+}
+
+impl Payments {
+    pub fn new(world: Arc<World>, books: Arc<Books>) -> Self {
+        Self { books, world }
+    }
+
+    /// A gateway is asked to charge.
+    pub fn charge_asked(&self, replay: &Replay, call: &PaymentCall, now: Timestamp) {
+        let asked = replay.order(call.order).and_then(|order| order.view(Principal::Staff));
+        if asked.is_none_or(|view| view.payment_status == PaymentStatus::None) {
+            self.world.breach(format_args!("{} is charged before its request is durable", call.order));
+        }
+        if now >= call.not_after {
+            self.world.breach(format_args!("{} is charged after its deadline", call.order));
+        }
+    }
+
+    /// A gateway is asked to undo a charge.
+    pub fn void_asked(&self, replay: &Replay, order: OrderId) {
+        let phase = replay.phase(order);
+        // What was settled by hand may have been asked to be undone before, by a node that has not heard of it.
+        if replay.is_settled_by_hand(order) {
+            return;
+        }
+        if matches!(phase, None | Some(Phase::Gathering | Phase::Paying | Phase::Confirming | Phase::Settled)) {
+            self.world.breach(format_args!("{order} is voided while it durably stands at {phase:?}"));
+        }
+    }
+
+    /// The provider has taken `money` for an order, unless someone says what became of it.
+    fn is_taken(&self, order: OrderId, money: Money) -> Cause {
+        let books = self.books.clone();
+        Box::new(move |replay| replay.is_settled_by_hand(order) || books.taken(order) == Some(money))
+    }
+
+    fn order_event(&self, replay: &Replay, order: OrderId, event: &OrderEvent, causes: &mut Causes) {
+        match event {
+            OrderEvent::Resolved { resolution } => {
+                self.world.count("resolutions");
+                let total = replay.order_row(order).map_or(0, |row| row.total);
+                self.books.by_hand(order, resolution.verb, total);
+            }
+            OrderEvent::Paid { amount } => {
+                let taken = self.is_taken(order, Money::new(*amount, Currency::BDT));
+                let books = self.books.clone();
+                let is_taken = move |replay: &Replay| books.taken(order).is_some() && taken(replay);
+                causes.push((format!("{order} is paid what it asked for"), Box::new(is_taken)));
+            }
+            OrderEvent::PaymentDiffered { told, .. } | OrderEvent::VoidRefused { taken: Some(told), .. } => {
+                causes.push((format!("{order} is told of what moved"), self.is_taken(order, *told)));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Judge for Payments {
+    fn record(&self, replay: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
+        if let Events::Order(order, events) = &record.events {
+            events.iter().for_each(|event| self.order_event(replay, *order, event, causes));
+        }
+    }
+
+    fn at_rest(&self, replay: &Replay) {
+        let moves = self.books.moves();
+        for (id, order) in replay.orders() {
+            let Some(view) = order.view(Principal::Staff) else { continue };
+            let moves = moves.get(&id).map(Vec::as_slice).unwrap_or_default();
+            let net: i64 = moves.iter().sum();
+            let by_hand = order.is_settled_by_hand();
+            // Written off: nobody knows what became of it, and the shop bears it.
+            let written_off = by_hand && view.payment_status == PaymentStatus::Pending;
+            if !by_hand && moves.iter().filter(|amount| **amount > 0).count() > 1 {
+                self.world.breach(format_args!("{id} was charged more than once: {moves:?}"));
+            }
+            if !written_off && net != if view.status.is_paid() { view.total } else { 0 } {
+                self.world.breach(format_args!("{id} is {} and cost {net} of {}", view.status, view.total));
+            }
+        }
+        for order in moves.keys().filter(|order| replay.order(**order).is_none()) {
+            self.world.breach(format_args!("money moved for {order}, which is not durable"));
+        }
+    }
+}

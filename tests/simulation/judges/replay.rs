@@ -1,0 +1,193 @@
+//! A plain replay of the journal: every entity as its records tell it, by the domain's own `apply`, with its invariants checked after
+//! every event.
+
+use crate::world::World;
+use haat::domain::cart::{Cart, CartEvent, CartStatus};
+use haat::domain::entity::concerns::*;
+use haat::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
+use haat::domain::order::{Order, OrderEvent, OrderStatus, Phase};
+use haat::domain::record::{RawRecord, Record};
+use haat::domain::rows::{OrderRow, SkuRow};
+use haat::domain::time::Timestamp;
+use haat::domain::vendor::{Vendor, VendorEvent};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An entity as the journal tells it.
+struct Track<E> {
+    entity: E,
+    version: u64,
+}
+
+type Tracks<E> = BTreeMap<<E as Decides>::Id, Track<E>>;
+
+/// The events of a record, by whose they are.
+pub enum Events {
+    Cart(CartId, Vec<CartEvent>),
+    Order(OrderId, Vec<OrderEvent>),
+    Vendor(VendorId, Vec<VendorEvent>),
+}
+
+/// A record as the judges see it.
+pub struct Recorded<'a> {
+    pub entity: EntityRef,
+    pub version: u64,
+    pub at: Timestamp,
+    pub events: Events,
+    /// The keys under which it keeps answers.
+    pub keys: Vec<u128>,
+    /// As it stands in the journal.
+    pub line: &'a [u8],
+}
+
+/// All entities.
+pub struct Replay {
+    carts: Tracks<Cart>,
+    orders: Tracks<Order>,
+    vendors: Tracks<Vendor>,
+    world: Arc<World>,
+}
+
+impl Replay {
+    pub fn new(world: Arc<World>) -> Self {
+        Self { carts: BTreeMap::new(), orders: BTreeMap::new(), vendors: BTreeMap::new(), world }
+    }
+
+    /// Applies a record; `None` when it cannot be read.
+    pub fn add<'a>(&mut self, raw: &RawRecord<'_>, line: &'a [u8]) -> Option<Recorded<'a>> {
+        let RawRecord { entity, version, at, .. } = *raw;
+        let world = &self.world;
+        let (events, keys) = match entity.kind {
+            Kind::Cart => {
+                let id = CartId::from_uuid(entity.uuid);
+                let (events, keys) = apply(world, &mut self.carts, id, line)?;
+                (Events::Cart(id, events), keys)
+            }
+            Kind::Order => {
+                let id = OrderId::from_uuid(entity.uuid);
+                let (events, keys) = apply(world, &mut self.orders, id, line)?;
+                (Events::Order(id, events), keys)
+            }
+            Kind::Vendor => {
+                let id = VendorId::from_uuid(entity.uuid);
+                let (events, keys) = apply(world, &mut self.vendors, id, line)?;
+                (Events::Vendor(id, events), keys)
+            }
+        };
+        Some(Recorded { entity, version, at, events, keys, line })
+    }
+
+    pub fn cart(&self, id: CartId) -> Option<&Cart> {
+        self.carts.get(&id).map(|track| &track.entity)
+    }
+
+    pub fn order(&self, id: OrderId) -> Option<&Order> {
+        self.orders.get(&id).map(|track| &track.entity)
+    }
+
+    pub fn vendor(&self, id: VendorId) -> Option<&Vendor> {
+        self.vendors.get(&id).map(|track| &track.entity)
+    }
+
+    pub fn orders(&self) -> impl Iterator<Item = (OrderId, &Order)> {
+        self.orders.iter().map(|(id, track)| (*id, &track.entity))
+    }
+
+    pub fn vendors(&self) -> impl Iterator<Item = (VendorId, &Vendor)> {
+        self.vendors.iter().map(|(id, track)| (*id, &track.entity))
+    }
+
+    pub fn status(&self, order: OrderId) -> Option<OrderStatus> {
+        self.order(order).and_then(Order::status)
+    }
+
+    pub fn is_paid(&self, order: OrderId) -> bool {
+        self.status(order).is_some_and(OrderStatus::is_paid)
+    }
+
+    pub fn phase(&self, order: OrderId) -> Option<Phase> {
+        self.order(order).and_then(Order::phase)
+    }
+
+    /// Whether what became of an order's money is what someone said.
+    pub fn is_settled_by_hand(&self, order: OrderId) -> bool {
+        self.order(order).is_some_and(Order::is_settled_by_hand)
+    }
+
+    /// Whether an order has ended, paid or unpaid.
+    pub fn is_over(&self, order: OrderId) -> bool {
+        self.order(order).is_some_and(Order::has_ended)
+    }
+
+    /// The row of an order.
+    pub fn order_row(&self, order: OrderId) -> Option<OrderRow> {
+        self.order(order).and_then(Order::row)
+    }
+
+    /// Every SKU.
+    pub fn skus(&self) -> Vec<SkuRow> {
+        self.vendors().flat_map(|(_, vendor)| vendor.sku_rows()).collect()
+    }
+
+    /// How many orders have each status.
+    pub fn order_counts(&self) -> BTreeMap<OrderStatus, i64> {
+        let mut counts = BTreeMap::new();
+        for status in self.orders().filter_map(|(_, order)| order.status()) {
+            *counts.entry(status).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Orders that have neither ended nor been settled.
+    pub fn unfinished(&self) -> Vec<(OrderId, Phase)> {
+        let phases = self.orders().filter_map(|(id, order)| Some((id, order.phase()?)));
+        phases.filter(|(_, phase)| !matches!(phase, Phase::Settled | Phase::Ended | Phase::Stuck)).collect()
+    }
+
+    fn is_stuck_for_money(&self, order: OrderId) -> bool {
+        self.order(order).is_some_and(|order| order.told().is_some())
+    }
+
+    /// Orders that are stuck for their money.
+    pub fn stuck(&self) -> Vec<OrderId> {
+        self.orders.keys().copied().filter(|order| self.is_stuck_for_money(*order)).collect()
+    }
+
+    /// Whether no order is under way, no cart waits for one, and no vendor holds stock: but for the orders that wait for someone,
+    /// because a step of theirs was refused for good.
+    pub fn is_at_rest(&self) -> bool {
+        let waits = |order: OrderId| self.phase(order) == Some(Phase::Stuck) && !self.is_stuck_for_money(order);
+        let checking_out = |track: &Track<Cart>| {
+            let view = track.entity.view().filter(|view| view.status == CartStatus::CheckingOut);
+            view.is_some_and(|view| !view.order.is_some_and(waits))
+        };
+        let unfinished = self.orders().any(|(id, order)| !order.has_ended() && !waits(id));
+        let holds = self.vendors().any(|(_, vendor)| vendor.holds().all_open().any(|(order, _)| !waits(order)));
+        !unfinished && !holds && !self.carts.values().any(checking_out)
+    }
+}
+
+/// Applies a record to its entity: its events, and the keys under which it keeps answers.
+fn apply<E: Entity>(
+    world: &World,
+    tracks: &mut Tracks<E>,
+    id: E::Id,
+    line: &[u8],
+) -> Option<(Vec<E::Event>, Vec<u128>)> {
+    let Ok(record) = serde_json::from_slice::<Record<E::Event, E::Reply>>(line) else {
+        world.breach(format_args!("a record of {id} cannot be read"));
+        return None;
+    };
+    let track = tracks.entry(id).or_insert_with(|| Track { entity: E::new(id), version: 0 });
+    if record.version != track.version + 1 {
+        world.breach(format_args!("{id}: version {} follows {}", record.version, track.version));
+    }
+    track.version = record.version;
+    for event in &record.events {
+        track.entity.apply(event, record.at);
+        if let Err(breach) = track.entity.check() {
+            world.breach(format_args!("{breach}, after {event:?}"));
+        }
+    }
+    Some((record.events, record.answers.iter().map(|kept| kept.key.key).collect()))
+}

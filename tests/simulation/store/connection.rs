@@ -1,0 +1,250 @@
+//! The store's ports as one node sees them: each request goes the node's way, and what the server does of it stands in `mod.rs`.
+
+use super::way::{Risk, Way};
+use super::{Disk, Server};
+use crate::world::lock;
+use async_trait::async_trait;
+use haat::domain::ids::{EntityRef, OrderId, ProductId};
+use haat::domain::order::OrderStatus;
+use haat::domain::rows::{OrderRow, ProductRow, Rows};
+use haat::domain::time::Timestamp;
+use haat::ports::{
+    CheckpointWrite, Checkpoints, Committed, Due, Frame, Journal, OrdersOf, Partition, ProductFilter, Queries,
+    Snapshot, Snapshots, StoreError, Written,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+pub(super) struct Connection {
+    pub(super) server: Arc<Server>,
+    pub(super) way: Way,
+}
+
+impl Connection {
+    async fn read<T: Send + 'static>(&self, act: impl FnOnce(&Disk) -> T + Send + 'static) -> Result<T, StoreError> {
+        let server = self.server.clone();
+        self.way.ask(self.way.reading(), move || act(&lock(&server.disk))).await
+    }
+}
+
+#[async_trait]
+impl Journal for Connection {
+    async fn acquire(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
+        let (server, lost) = (self.server.clone(), self.way.reading());
+        let owner = owner.to_owned();
+        let (epochs, free_at) = self.way.ask(lost, move || server.raise_epochs(owner, lease)).await?;
+        let (server, taken) = (self.server.clone(), epochs.clone());
+        let batch = Uuid::from_u128(u128::from(self.way.world.chance("store").next()));
+        self.way.ask(lost, move || server.append_epoch_frames(&taken, now, batch)).await?;
+        sleep_until(free_at).await;
+        let partitions = self.read(Disk::partitions).await?;
+        if partitions.iter().map(|partition| partition.epoch).ne(epochs) {
+            return Err(StoreError::Fenced);
+        }
+        self.renew(&partitions, lease).await?;
+        Ok(partitions)
+    }
+
+    async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
+        self.read(Disk::partitions).await
+    }
+
+    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        let (server, frames) = (self.server.clone(), frames.to_vec());
+        if self.way.clock.as_ref().is_some_and(|clock| clock.is_wrong()) {
+            self.way.world.breach("a node whose clock is wrong writes a frame");
+        }
+        let risk = self.way.writing(self.way.world.plan.lost_requests);
+        match self.server.origin {
+            None => self.way.ask_for(risk, async move { server.append(&frames).await }).await?,
+            Some(_) => self.way.ask(risk, move || server.keep(&frames)).await?,
+        }
+    }
+
+    async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {
+        let (server, frames) = (self.server.clone(), frames.to_vec());
+        self.way.ask(self.way.writing(self.way.world.plan.lost_requests), move || server.committed(&frames)).await
+    }
+
+    async fn frames(&self, partition: u16, after_seq: u64, max_bytes: usize) -> Result<Vec<Frame>, StoreError> {
+        // A small page, so that reading takes several requests.
+        let max_bytes = max_bytes.min(20_000);
+        let server = self.server.clone();
+        self.way.ask(self.way.reading(), move || server.frames(partition, after_seq, max_bytes)).await
+    }
+
+    async fn drop_frames(&self, partition: u16, up_to: u64) -> Result<u64, StoreError> {
+        let (server, risk) = (self.server.clone(), self.way.writing(self.way.world.plan.failing_checkpoints));
+        self.way.ask_for(risk, async move { server.raise_base(partition, up_to).await }).await??;
+        let mut dropped = 0;
+        loop {
+            let server = self.server.clone();
+            match self.way.ask(risk, move || server.drop_some(partition, up_to)).await? {
+                0 => return Ok(dropped),
+                some => dropped += some,
+            }
+        }
+    }
+
+    async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<Option<Timestamp>, StoreError> {
+        let (server, owned) = (self.server.clone(), partitions.to_vec());
+        let renewed = self.way.ask(self.way.reading(), move || {
+            let mut disk = lock(&server.disk);
+            let own = disk.owns(&owned);
+            if own {
+                for head in &mut disk.heads {
+                    head.owner_until = head.owner_until.max(Instant::now() + lease);
+                }
+            }
+            own.then(|| server.world.now())
+        });
+        renewed.await?.map(Some).ok_or(StoreError::Fenced)
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        match self.way.is_cut() {
+            true => Err(StoreError::Unavailable("the store is out of reach".into())),
+            false => Ok(Some(self.way.world.now())),
+        }
+    }
+
+    async fn release(&self, partitions: &[Partition]) -> Result<(), StoreError> {
+        let (server, owned) = (self.server.clone(), partitions.to_vec());
+        let release = move || {
+            let mut disk = lock(&server.disk);
+            if disk.owns(&owned) {
+                disk.heads.iter_mut().for_each(|head| head.owner_until = Instant::now());
+            }
+        };
+        self.way.ask(Risk { lost_requests: 0, lost_answers: 0, slow: 0 }, release).await
+    }
+}
+
+#[async_trait]
+impl Snapshots for Connection {
+    async fn load(&self, entity: EntityRef) -> Result<Option<Snapshot>, StoreError> {
+        self.read(move |disk| disk.snapshot(entity)).await
+    }
+
+    async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+        let entities = entities.to_vec();
+        self.read(move |disk| entities.iter().filter_map(|entity| disk.snapshot(*entity)).collect()).await
+    }
+
+    async fn due(&self, until: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError> {
+        self.read(move |disk| {
+            let heads = disk.snapshots.iter().filter_map(|(entity, parts)| Some((*entity, parts.get("")?.wake_at?)));
+            let mut due: Vec<(EntityRef, Timestamp)> = heads.filter(|(_, at)| *at <= until).collect();
+            due.sort_unstable_by_key(|(entity, at)| (*at, *entity));
+            due.retain(|(entity, at)| after.is_none_or(|(before, then)| (*at, *entity) > (then, before)));
+            due.truncate(limit as usize);
+            due
+        })
+        .await
+    }
+
+    async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError> {
+        self.read(move |disk| {
+            let all = disk.snapshots.keys().filter(|entity| after.is_none_or(|after| **entity > after));
+            all.take(limit as usize).filter_map(|entity| disk.snapshot(*entity)).collect()
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Checkpoints for Connection {
+    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError> {
+        let (owned, delta) = (write.owned.to_vec(), write.entities.to_vec());
+        let (advance, server) = (write.advance.to_vec(), self.server.clone());
+        let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
+        self.way.ask(risk, move || server.write(&owned, &delta, &advance)).await?.ok_or(StoreError::Fenced)
+    }
+
+    async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
+        let (server, owned) = (self.server.clone(), owned.to_vec());
+        self.way.ask(self.way.writing(self.way.world.plan.failing_checkpoints), move || server.clear(&owned)).await?
+    }
+}
+
+#[async_trait]
+impl Queries for Connection {
+    async fn orders(
+        &self,
+        of: OrdersOf,
+        after: Option<(Timestamp, OrderId)>,
+        limit: u32,
+    ) -> Result<Vec<OrderRow>, StoreError> {
+        self.read(move |disk| {
+            let wanted = |row: &&OrderRow| match of {
+                OrdersOf::All => true,
+                OrdersOf::Cart(cart) => row.cart_id == cart,
+                OrdersOf::Customer(customer) => row.customer_id == Some(customer),
+                OrdersOf::Vendor(vendor) => row.sub_orders.iter().any(|sub| sub.vendor_id == vendor),
+            };
+            let mut rows: Vec<OrderRow> = disk.tables.orders.values().filter(wanted).cloned().collect();
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.placed_at, row.id)));
+            rows.retain(|row| after.is_none_or(|after| (row.placed_at, row.id) < after));
+            rows.truncate(limit as usize);
+            if let OrdersOf::Vendor(vendor) = of {
+                for row in &mut rows {
+                    row.sub_orders.retain(|sub| sub.vendor_id == vendor);
+                    row.lines.retain(|line| line.vendor_id == vendor);
+                }
+            }
+            rows
+        })
+        .await
+    }
+
+    async fn products(
+        &self,
+        filter: &ProductFilter,
+        after: Option<(Timestamp, ProductId)>,
+        limit: u32,
+    ) -> Result<Vec<ProductRow>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |disk| {
+            let text = filter.text.as_ref().map(|text| text.to_lowercase());
+            let wanted = |row: &&ProductRow| {
+                filter.vendor.is_none_or(|vendor| row.vendor_id == vendor)
+                    && filter.category.as_ref().is_none_or(|category| row.category.as_ref() == Some(category))
+                    && text.as_ref().is_none_or(|text| row.title.to_lowercase().contains(text))
+            };
+            let mut rows: Vec<ProductRow> = disk.tables.products.values().filter(wanted).cloned().collect();
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
+            rows.retain(|row| after.is_none_or(|after| (row.created_at, row.id) < after));
+            rows.truncate(limit as usize);
+            rows
+        })
+        .await
+    }
+
+    async fn catalog(&self) -> Result<Rows, StoreError> {
+        self.read(|disk| Rows {
+            vendors: disk.tables.vendors.values().cloned().collect(),
+            products: disk.tables.products.values().cloned().collect(),
+            skus: disk.tables.skus.values().cloned().collect(),
+            orders: Vec::new(),
+        })
+        .await
+    }
+
+    async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        Err(StoreError::Invalid("no simulated node is configured otherwise than the last".into()))
+    }
+
+    async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
+        self.read(|disk| {
+            let mut counts: BTreeMap<OrderStatus, u64> = BTreeMap::new();
+            for row in disk.tables.orders.values() {
+                *counts.entry(row.status).or_default() += 1;
+            }
+            counts.into_iter().collect()
+        })
+        .await
+    }
+}

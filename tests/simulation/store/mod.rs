@@ -1,0 +1,350 @@
+//! The simulated store: a server that survives every crash (here), the ports as one node sees them (`connection.rs`), and the way
+//! between the two, on which requests and answers are lost or late (`way.rs`). It keeps to what the two real stores promise and to
+//! nothing more.
+
+mod connection;
+mod way;
+
+pub use way::Way;
+
+use crate::damage::Damage;
+use crate::judges::Oracle;
+use crate::world::{World, lock};
+use connection::Connection;
+use haat::domain::entity::Part;
+use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use haat::domain::time::Timestamp;
+use haat::limits;
+use haat::ports::{Committed, EntityDelta, Frame, Partition, RejectedRows, Snapshot, Store, StoreError, Written};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// The longest that an ordinary request is under way, in milliseconds, each way.
+const USUAL_MS: u64 = 4;
+/// And one that is not.
+const SLOW_MS: u64 = 6_000;
+/// What the readings of two clocks may be apart for their grain, in milliseconds.
+const GRAIN_MS: i64 = 5;
+
+pub struct Head {
+    epoch: u64,
+    owner_until: Instant,
+    pub checkpoint_seq: u64,
+    pub base_seq: u64,
+}
+
+pub struct SavedPart {
+    version: u64,
+    wake_at: Option<Timestamp>,
+    state: Vec<u8>,
+}
+
+#[derive(Default)]
+pub struct Tables {
+    vendors: BTreeMap<VendorId, VendorRow>,
+    products: BTreeMap<ProductId, ProductRow>,
+    pub skus: BTreeMap<SkuId, SkuRow>,
+    pub orders: BTreeMap<OrderId, OrderRow>,
+    /// Entities of which rows were refused and have not come again.
+    refused: BTreeSet<EntityRef>,
+    /// Entities that were ever among them.
+    ever_refused: BTreeSet<EntityRef>,
+}
+
+pub struct Disk {
+    pub journal: Vec<BTreeMap<u64, Frame>>,
+    pub heads: Vec<Head>,
+    /// Who raised the epochs last.
+    owner: String,
+    pub snapshots: BTreeMap<EntityRef, BTreeMap<String, SavedPart>>,
+    pub tables: Tables,
+    pub damage: Damage,
+    /// Appends that have looked at the epochs and have not written yet.
+    pub appending: u32,
+}
+
+/// The store itself.
+pub struct Server {
+    pub disk: Mutex<Disk>,
+    pub world: Arc<World>,
+    oracle: Arc<Oracle>,
+    /// The store of which this is the archive, if it is one.
+    pub origin: Option<Arc<Server>>,
+}
+
+impl Disk {
+    pub fn tail(&self, partition: usize) -> u64 {
+        self.journal[partition].last_key_value().map_or(0, |(seq, _)| *seq)
+    }
+
+    fn partitions(&self) -> Vec<Partition> {
+        let partition = |(id, head): (usize, &Head)| Partition {
+            id: id as u16,
+            epoch: head.epoch,
+            tail_seq: self.tail(id),
+            checkpoint_seq: head.checkpoint_seq,
+            base_seq: head.base_seq,
+        };
+        self.heads.iter().enumerate().map(partition).collect()
+    }
+
+    pub fn is_taken(&self, frame: &Frame) -> bool {
+        self.journal[usize::from(frame.partition)].contains_key(&frame.seq)
+    }
+
+    /// Forgets all snapshots and tables.
+    pub fn forget(&mut self) {
+        self.snapshots.clear();
+        self.tables = Tables { ever_refused: std::mem::take(&mut self.tables.ever_refused), ..Tables::default() };
+        self.heads.iter_mut().for_each(|head| head.checkpoint_seq = 0);
+    }
+
+    pub fn owns(&self, owned: &[Partition]) -> bool {
+        owned.iter().all(|own| self.heads[usize::from(own.id)].epoch == own.epoch)
+    }
+
+    fn snapshot(&self, entity: EntityRef) -> Option<Snapshot> {
+        let parts = self.snapshots.get(&entity)?;
+        let version = parts.values().map(|part| part.version).max()?;
+        let part = |(name, part): (&String, &SavedPart)| Part {
+            name: name.clone(),
+            state: Some(self.damage.part(entity, name, &part.state)),
+        };
+        Some(Snapshot { entity, version, parts: parts.iter().map(part).collect() })
+    }
+
+    /// Saves a snapshot and rows, which a constraint may refuse.
+    fn save(&mut self, delta: &EntityDelta, refuses: impl FnOnce() -> bool, written: &mut Written) {
+        let entity = delta.entity;
+        let parts = self.snapshots.entry(entity).or_default();
+        if parts.get("").is_some_and(|head| head.version > delta.version) {
+            return;
+        }
+        for part in &delta.parts {
+            self.damage.part_written(entity, &part.name);
+            match &part.state {
+                Some(state) => {
+                    let saved = SavedPart { version: delta.version, wake_at: delta.wake_at, state: state.clone() };
+                    if parts.get(&part.name).is_none_or(|before| before.version < delta.version) {
+                        parts.insert(part.name.clone(), saved);
+                    }
+                }
+                None => drop(parts.remove(&part.name)),
+            }
+        }
+        if delta.rows != Rows::default() && refuses() {
+            self.tables.refused.insert(entity);
+            self.tables.ever_refused.insert(entity);
+            written.refused.push(RejectedRows { entity, reason: "a constraint of the simulation".to_owned() });
+            return;
+        }
+        if self.tables.refused.contains(&entity) {
+            match delta.whole {
+                true => drop(self.tables.refused.remove(&entity)),
+                false => written.incomplete.push(entity),
+            }
+        }
+        let Rows { vendors, products, skus, orders } = delta.rows.clone();
+        self.tables.vendors.extend(vendors.into_iter().map(|row| (row.id, row)));
+        self.tables.products.extend(products.into_iter().map(|row| (row.id, row)));
+        self.tables.skus.extend(skus.into_iter().map(|row| (row.id, row)));
+        self.tables.orders.extend(orders.into_iter().map(|row| (row.id, row)));
+    }
+}
+
+impl Server {
+    pub fn new(world: Arc<World>, oracle: Arc<Oracle>) -> Arc<Self> {
+        Self::empty(world, oracle, None)
+    }
+
+    /// An archive of this store, with nothing in it yet.
+    pub fn archive_of(origin: &Arc<Self>) -> Arc<Self> {
+        Self::empty(origin.world.clone(), origin.oracle.clone(), Some(origin.clone()))
+    }
+
+    fn empty(world: Arc<World>, oracle: Arc<Oracle>, origin: Option<Arc<Self>>) -> Arc<Self> {
+        let head = |_| Head { epoch: 0, owner_until: Instant::now(), checkpoint_seq: 0, base_seq: 0 };
+        let disk = Disk {
+            journal: (0..limits::PARTITIONS).map(|_| BTreeMap::new()).collect(),
+            heads: (0..limits::PARTITIONS).map(head).collect(),
+            owner: String::new(),
+            snapshots: BTreeMap::new(),
+            tables: Tables::default(),
+            damage: Damage::default(),
+            appending: 0,
+        };
+        Arc::new(Self { disk: Mutex::new(disk), world, oracle, origin })
+    }
+
+    /// The store as one node sees it.
+    pub fn connect(self: &Arc<Self>, way: Way) -> Store {
+        let connection = Arc::new(Connection { server: self.clone(), way });
+        Store {
+            journal: connection.clone(),
+            snapshots: connection.clone(),
+            checkpoints: connection.clone(),
+            queries: connection,
+        }
+    }
+
+    /// Looks at the epochs, and writes a little later: between the two another may take the store.
+    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        self.may_append(frames)?;
+        self.world.chance("store").pause(USUAL_MS).await;
+        let mut disk = lock(&self.disk);
+        disk.appending -= 1;
+        if frames.iter().any(|frame| disk.is_taken(frame)) {
+            self.world.note("commit collides");
+            return Err(StoreError::Collision);
+        }
+        for frame in frames {
+            // A machine may have slept over a frame, but none is of a time to come.
+            let latest = self.world.now().plus_millis(self.world.plan.skew_ms as i64 + GRAIN_MS);
+            if frame.at > latest {
+                self.world.breach(format_args!("a frame of {} is written at {latest} at the latest", frame.at));
+            }
+            disk.journal[usize::from(frame.partition)].insert(frame.seq, frame.clone());
+            self.world.note(format_args!(
+                "commit {}/{} of epoch {}, batch {}, {} records, {:016x}",
+                frame.partition,
+                frame.seq,
+                frame.epoch,
+                frame.batch,
+                frame.records,
+                xxhash_rust::xxh3::xxh3_64(&frame.payload)
+            ));
+        }
+        self.world.count("commits");
+        self.oracle.committed(frames);
+        Ok(())
+    }
+
+    fn may_append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+        let mut disk = lock(&self.disk);
+        let is_taken = frames.iter().any(|frame| disk.is_taken(frame));
+        let is_over = frames.iter().any(|frame| disk.heads[usize::from(frame.partition)].epoch != frame.epoch);
+        // Either word is true where both are; the two real stores differ in which they give.
+        if is_over && (!is_taken || self.world.chance("store").per_mille(500)) {
+            self.world.count("appends of a term that is over");
+            self.world.note("commit of a term that is over");
+            return Err(StoreError::Fenced);
+        }
+        if is_taken {
+            self.world.note("commit collides");
+            return Err(StoreError::Collision);
+        }
+        disk.appending += 1;
+        Ok(())
+    }
+
+    fn committed(&self, frames: &[Frame]) -> Committed {
+        let disk = lock(&self.disk);
+        let batch = |frame: &Frame| {
+            disk.journal[usize::from(frame.partition)].get(&frame.seq).map(|there| there.batch == frame.batch)
+        };
+        let found: Vec<bool> = frames.iter().filter_map(batch).collect();
+        match found.len() {
+            0 => Committed::Nothing,
+            count if count == frames.len() && found.iter().all(|ours| *ours) => Committed::All,
+            _ => Committed::Conflicting,
+        }
+    }
+
+    /// Who took the store last.
+    pub fn owner(&self) -> String {
+        lock(&self.disk).owner.clone()
+    }
+
+    fn raise_epochs(&self, owner: String, lease: Duration) -> (Vec<u64>, Instant) {
+        let mut disk = lock(&self.disk);
+        self.world.note(format_args!("{owner} raises the epochs"));
+        disk.owner = owner;
+        let mut free_at = Instant::now();
+        for head in &mut disk.heads {
+            head.epoch += 1;
+            free_at = free_at.max(head.owner_until);
+            head.owner_until = head.owner_until.max(Instant::now() + lease);
+        }
+        (disk.heads.iter().map(|head| head.epoch).collect(), free_at)
+    }
+
+    /// Epoch frames at the tails of those partitions that are still the taker's.
+    fn append_epoch_frames(&self, epochs: &[u64], now: Timestamp, batch: Uuid) {
+        let mut disk = lock(&self.disk);
+        for (partition, epoch) in epochs.iter().enumerate() {
+            if disk.heads[partition].epoch != *epoch {
+                continue;
+            }
+            let last = disk.journal[partition].last_key_value().map(|(seq, frame)| (*seq, frame.at));
+            let (seq, at) = last.map_or((1, now), |(seq, at)| (seq + 1, at.max(now)));
+            let codec = haat::ports::Codec::Plain;
+            let partition = partition as u16;
+            let frame = Frame { partition, seq, epoch: *epoch, at, batch, records: 0, codec, payload: Vec::new() };
+            disk.journal[usize::from(partition)].insert(seq, frame);
+        }
+    }
+
+    fn write(&self, owned: &[Partition], delta: &[EntityDelta], advance: &[(u16, u64)]) -> Option<Written> {
+        let mut disk = lock(&self.disk);
+        if !disk.owns(owned) {
+            return None;
+        }
+        let mut written = Written::default();
+        for delta in delta {
+            if delta.fresh && disk.snapshots.contains_key(&delta.entity) {
+                self.world.breach(format_args!("{} is taken for new and has a snapshot", delta.entity));
+            }
+            let refuses = || {
+                // An archive's rows are nobody's.
+                let refuses = self.origin.is_none() && self.world.fault("refused rows", self.world.plan.refusals);
+                if refuses {
+                    self.world.note(format_args!("the rows of {} are refused", delta.entity));
+                }
+                refuses
+            };
+            disk.save(delta, refuses, &mut written);
+        }
+        for (partition, seq) in advance {
+            let head = &mut disk.heads[usize::from(*partition)];
+            head.checkpoint_seq = head.checkpoint_seq.max(*seq);
+        }
+        self.world.count("checkpoints");
+        self.world.note(format_args!("checkpoint of {} entities, {advance:?}", delta.len()));
+        Some(written)
+    }
+
+    /// Whether rows of this entity were ever refused: whoever shows them may show old ones.
+    pub fn had_rejected_rows(&self, entity: EntityRef) -> bool {
+        lock(&self.disk).tables.ever_refused.contains(&entity)
+    }
+
+    /// Whether rows of any entity were ever refused.
+    pub fn ever_rejected_rows(&self) -> bool {
+        !lock(&self.disk).tables.ever_refused.is_empty()
+    }
+
+    /// The vendors of which rows are missing.
+    pub fn incomplete_vendors(&self) -> Vec<VendorId> {
+        let refused = &lock(&self.disk).tables.refused;
+        let vendors = refused.iter().filter(|entity| entity.kind == Kind::Vendor);
+        vendors.map(|entity| VendorId::from_uuid(entity.uuid)).collect()
+    }
+
+    /// Lets the oracle look at the read tables.
+    pub fn show_tables(&self) {
+        self.oracle.check_left(&lock(&self.disk).tables);
+    }
+
+    /// Makes the rows of orders anew that were refused: an order that has ended gives none any more, and waits for a rebuild.
+    pub fn rebuild_orders(&self) {
+        let mut disk = lock(&self.disk);
+        for entity in std::mem::take(&mut disk.tables.refused) {
+            let row = self.oracle.replayed(|replay| replay.order_row(OrderId::from_uuid(entity.uuid)));
+            disk.tables.orders.extend(row.map(|row| (row.id, row)));
+        }
+    }
+}
