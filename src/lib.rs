@@ -3,12 +3,12 @@
 //! Each room knows only those it needs, and the arrows point inwards:
 //!
 //! ```text
-//! bin ──▶ app ──▶ http ──▶ actors ──▶ ports ──▶ domain
-//!          │                            ▲
-//!          └──────▶ persistence, adapters┘
+//! bin ──▶ app ──▶ http ──▶ checkout ──▶ actors ──▶ ports ──▶ domain
+//!          │                                         ▲
+//!          └──────▶ persistence, adapters ───────────┘
 //! ```
 //!
-//! `domain` is pure; `actors` runs it; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
+//! `domain` is pure; `actors` runs it; `checkout` asks several entities in turn; `persistence` and `adapters` stand behind the traits of `ports`; `http` translates; `app` builds
 //! everything from a configuration. `files` keeps what is on the disk to its owner. `tests/tidy.rs` reads the sources and fails on any other arrow.
 
 #![warn(clippy::unwrap_used, reason = "it tells nobody why it cannot fail: return the error, or expect(\"why\")")]
@@ -17,6 +17,7 @@
 pub mod actors;
 pub mod adapters;
 pub mod app;
+pub mod checkout;
 pub mod config;
 pub mod domain;
 pub mod files;

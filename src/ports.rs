@@ -1,9 +1,9 @@
 //! The traits at the edge: what the engine needs of the world, and what its rooms need of each other.
 
-use crate::domain::entity::{Part, PaymentCall};
+use crate::domain::entity::{Message, Part, PaymentCall};
 use crate::domain::ids::{CartId, CustomerId, EntityRef, OrderId, ProductId, VendorId};
 use crate::domain::money::Money;
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{OrderCommand, OrderStatus};
 use crate::domain::rows::{OrderRow, ProductRow, Rows};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
@@ -432,6 +432,28 @@ pub enum ChargeOutcome {
     Voided,
 }
 
+impl ChargeOutcome {
+    /// By this it is counted.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Charged(_) => "charged",
+            Self::Declined(_) => "declined",
+            Self::Voided => "voided",
+        }
+    }
+
+    /// What the order is told of it.
+    pub fn told(self, order: OrderId) -> Message {
+        let command = match self {
+            Self::Charged(amount) => OrderCommand::Charged { amount: Some(amount) },
+            Self::Declined(reason) => OrderCommand::Declined { reason },
+            // Only a void of ours makes this: its own answer tells the order.
+            Self::Voided => OrderCommand::Tick,
+        };
+        Message::Order { id: order, command }
+    }
+}
+
 /// The outcome of a void. Amounts are what the provider's own books say, whatever the call asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VoidOutcome {
@@ -446,6 +468,27 @@ pub enum VoidOutcome {
         /// What it has taken and keeps, where it says so.
         taken: Option<Money>,
     },
+}
+
+impl VoidOutcome {
+    /// By this it is counted.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Voided => "voided",
+            Self::Refunded(_) => "refunded",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// What the order is told of it.
+    pub fn told(self, order: OrderId) -> Message {
+        let command = match self {
+            Self::Voided => OrderCommand::Voided,
+            Self::Refunded(amount) => OrderCommand::Refunded { amount: Some(amount) },
+            Self::Refused { reason, taken } => OrderCommand::VoidRefused { reason, taken },
+        };
+        Message::Order { id: order, command }
+    }
 }
 
 /// Why a gateway gave no outcome: unknown, so it is asked again under the same idempotency key.

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 /// Gives an answer that has no record of its own, while nobody else may have the store.
 pub(super) fn answer_now<E: Hosted>(node: &Node, edge: Edge<E>, answered: Answered<E::Reply>) {
     node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
-    (edge.reply)(if node.log_writer.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
+    edge.end(if node.log_writer.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
 }
 
 /// An answer that waits for the log writer, counted for as long as this lives.

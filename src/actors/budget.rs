@@ -1,18 +1,17 @@
-//! What a checkout has of the node's budget, from the moment it is let in until its order has answered.
+//! What work of several turns has of the node's budget, from the moment it is let in until it is answered.
 
 use crate::actors::node::Node;
-use crate::actors::permits::VendorPermit;
+use crate::actors::permits::Permit;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 
-/// Where the vendors' permit is put, in the cart's turn: only then it is known who they are.
-pub(super) type PermitSlot = Arc<OnceLock<VendorPermit>>;
-
-/// Both guards of one checkout. They are a part of its question, in whatever mailbox or log writer that is: so they end once,
+/// The guards of one piece of work. They are a part of its question, in whatever mailbox or log writer that is: so they end once,
 /// with the answer or with the question, and never with whoever asked.
-pub(super) struct Budget {
-    _reserved: Reserved,
-    permit: PermitSlot,
+#[derive(Default)]
+pub struct Budget {
+    _reserved: Option<Reserved>,
+    /// Put here in the turn of who was asked: only then it is known which entities the work needs.
+    pub(super) permit: Option<Permit>,
 }
 
 impl Budget {
@@ -20,12 +19,7 @@ impl Budget {
     pub(super) fn reserve(node: &Arc<Node>, records: usize) -> (Self, usize) {
         let others = node.reserved.fetch_add(records, Ordering::Relaxed);
         let reserved = Reserved { node: node.clone(), records };
-        (Self { _reserved: reserved, permit: Arc::default() }, others)
-    }
-
-    /// Where to put the vendors' permit.
-    pub(super) fn permit(&self) -> PermitSlot {
-        self.permit.clone()
+        (Self { _reserved: Some(reserved), permit: None }, others)
     }
 }
 
@@ -46,17 +40,17 @@ mod tests {
     use crate::actors::envelope::Start;
     use crate::actors::node::{DecideHook, NodeSettings};
     use crate::actors::registry::Hosted;
-    use crate::actors::shop::{CheckedOut, Failure, Shop};
+    use crate::actors::shop::{Failure, Shop};
     use crate::actors::testing::{Answer, Bench, until};
     use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
     use crate::domain::entity::{Owner, Principal};
-    use crate::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+    use crate::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
     use crate::domain::money::Currency;
-    use crate::domain::order::{Address, Order, PaymentChoice};
+    use crate::domain::order::{Address, Order, OrderView, PaymentChoice};
     use crate::domain::reject::Reject;
     use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand};
     use crate::limits;
-    use futures::poll;
+    use futures::{TryFutureExt, poll};
     use std::collections::VecDeque;
     use std::pin::{Pin, pin};
     use std::sync::atomic::Ordering;
@@ -88,7 +82,7 @@ mod tests {
         shop: Shop,
     }
 
-    type Checkout<'a> = Pin<Box<dyn Future<Output = Result<CheckedOut, Failure>> + 'a>>;
+    type Checkout<'a> = Pin<Box<dyn Future<Output = Result<Result<OrderView, Reject>, Failure>> + 'a>>;
 
     impl Market {
         async fn open(bench: Bench, carts: u128) -> Self {
@@ -144,7 +138,8 @@ mod tests {
                 payment: PaymentChoice { method: "hangs".into(), token: "t".into() },
                 expected_total: None,
             };
-            Box::pin(self.shop.checkout(buyer(number), cart(number), details, within, wait, None))
+            let checkout = self.shop.checkout(buyer(number), cart(number), details, within, wait, None);
+            Box::pin(checkout.map_ok(|checked_out| checked_out.outcome))
         }
 
         /// Lets a checkout in, and stops listening.
@@ -160,7 +155,7 @@ mod tests {
 
         /// Whether a checkout at the vendor is under way.
         fn has_permit(&self) -> bool {
-            self.bench.node.permits.take([vendor()], 1).is_none()
+            self.bench.node.permits.take([vendor().entity()], 1, 0).is_none()
         }
 
         fn order_of(&self, number: u128) -> OrderId {
@@ -217,7 +212,7 @@ mod tests {
         let market = Market::open(Bench::new(), 1).await;
         market.abandoned(2, PATIENCE).await;
         market.all_is_free().await;
-        let told = market.checkout(2, PATIENCE, None).await.map(|answer| answer.outcome);
+        let told = market.checkout(2, PATIENCE, None).await;
         assert_eq!(told, Ok(Err(Reject::CartUnknown)));
         assert_eq!((market.records(), market.has_permit()), (0, false), "with the answer, not after it");
     }
@@ -261,7 +256,7 @@ mod tests {
             told.push_back(loop {
                 market.bench.log_writer.let_go();
                 if let Ok(told) = tokio::time::timeout(Duration::from_millis(1), &mut checkout).await {
-                    break told.map(|answer| answer.outcome);
+                    break told;
                 }
             });
             assert_eq!((market.records(), market.has_permit()), (0, false));
@@ -277,7 +272,7 @@ mod tests {
         market.abandoned(1, Duration::from_millis(500)).await;
         until("the order to be asked", || {
             market.bench.log_writer.let_go();
-            market.bench.node.is_live(crate::domain::ids::EntityId::entity(market.order_of(1)))
+            market.bench.node.is_live(market.order_of(1).entity())
         })
         .await;
         assert_eq!((market.records(), market.has_permit()), (limits::RECORDS_PER_CHECKOUT, true));

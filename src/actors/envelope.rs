@@ -1,6 +1,8 @@
 //! What an actor can be sent, and how it comes by its state.
 
+use crate::actors::budget::Budget;
 use crate::actors::node::Node;
+use crate::actors::permits::Permit;
 use crate::actors::registry::Hosted;
 use crate::actors::shop::{ActorView, Answered, Failure};
 use crate::actors::state::Built;
@@ -18,8 +20,20 @@ use tokio::time::Instant;
 /// Takes an answer, or why there is none.
 pub type ReplyTo<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>) + Send>;
 
-/// Lets a command in, or says why not.
-pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<(), NotLetIn<Failure>> + Send>;
+/// Goes on with an answer, or with why there is none, and with what the question had of the node's budget.
+pub type Link<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>, Budget) + Send>;
+
+/// What becomes of an answer.
+pub enum Then<R> {
+    /// It is given to whoever asked, once it is durable.
+    Give(ReplyTo<R>),
+    /// It stays on the node: if it is no refusal, it becomes a question to another entity, in the turn in which it is made. Whatever
+    /// that one answers comes after it in the log writer's order, so it need not be durable yet. A refusal is given as any other.
+    Chain(Link<R>),
+}
+
+/// Lets a command in, with what it has of other entities' permits, or says why not.
+pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<Option<Permit>, NotLetIn<Failure>> + Send>;
 
 /// A command from the edge.
 pub struct Edge<E: Hosted> {
@@ -30,9 +44,28 @@ pub struct Edge<E: Hosted> {
     pub sent: Instant,
     /// Asked before anything is decided, with the entity as it is: whether the node takes this on.
     pub admit: Option<Admit<E>>,
-    /// Whether the reply stays on the node, to a command that comes after in the log writer's order: then it need not wait.
-    pub inner: bool,
-    pub reply: ReplyTo<E::Reply>,
+    /// What it has of the node's budget.
+    pub budget: Budget,
+    pub then: Then<E::Reply>,
+}
+
+impl<E: Hosted> Edge<E> {
+    /// Ends with an answer, or with why there is none.
+    pub fn end(self, answer: Result<Answered<E::Reply>, Failure>) {
+        match self.then {
+            Then::Give(reply) => {
+                // With the answer, not after it.
+                drop(self.budget);
+                reply(answer);
+            }
+            Then::Chain(link) => link(answer, self.budget),
+        }
+    }
+
+    /// Whether this answer becomes another entity's question.
+    pub fn chains(&self, answered: &Answered<E::Reply>) -> bool {
+        matches!(self.then, Then::Chain(_)) && answered.outcome.is_ok()
+    }
 }
 
 /// What an actor can be sent.

@@ -45,11 +45,9 @@ impl KindMetrics {
     }
 }
 
-/// The outcome of nearly all calls.
-pub(super) const CHARGED: &str = "charged";
 /// What may come of a charge, and of a void.
 const OUTCOMES: [(&str, &[&str]); 2] = [
-    ("charge", &[CHARGED, "declined", "voided", "failed", "timed_out"]),
+    ("charge", &["charged", "declined", "voided", "failed", "timed_out"]),
     ("void", &["voided", "refunded", "refused", "failed", "timed_out"]),
 ];
 /// Why requests are refused before anything is recorded.
@@ -158,7 +156,7 @@ impl GateMetrics {
 }
 
 /// Counts a request that was refused because a limit was reached.
-pub(super) fn shed(reason: &'static str) {
+pub(crate) fn shed(reason: &'static str) {
     debug_assert!(SHED.contains(&reason), "{reason} is not in the list of reasons");
     metrics::counter!(names::SHED, "reason" => reason).increment(1);
 }

@@ -27,7 +27,10 @@ pub mod turn;
 mod wakes;
 
 pub use arbiters::{Arbiters, Thread};
+pub(crate) use envelope::Admit;
+pub(crate) use metrics::shed;
 pub use node::{DecideHook, NodeParts, NodeSettings, Readiness};
 pub use registry::Hosted;
-pub use shop::{Answered, Ask, CheckedOut, Failure, Shop};
+pub use shop::{Answered, Ask, Failure, Shop};
 pub use state::{Built, Rebuilt, build, build_any};
+pub(crate) use turn::NotLetIn;

@@ -5,7 +5,7 @@ use crate::actors::catalog::CatalogCache;
 use crate::actors::envelope::{Activation, Envelope, Start};
 use crate::actors::metrics::{KindMetrics, PaymentMetrics, register};
 use crate::actors::payments::{Calls, Provider};
-use crate::actors::permits::VendorPermits;
+use crate::actors::permits::Permits;
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shell::Shell;
 use crate::actors::state::build;
@@ -163,9 +163,9 @@ pub struct Node {
     /// What waits outside of the node.
     pub(super) outside: TaskTracker,
     pub(super) payment_metrics: PaymentMetrics,
-    /// What the vendors' checkouts under way have of the budget.
-    pub(super) permits: Arc<VendorPermits>,
-    /// Records that admitted checkouts may still need.
+    /// What the work under way has of the budget at single entities.
+    pub(super) permits: Arc<Permits>,
+    /// Records that admitted work of several turns may still need.
     pub(super) reserved: AtomicUsize,
     readiness: AtomicU8,
     metrics: [KindMetrics; Kind::COUNT],

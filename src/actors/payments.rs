@@ -2,19 +2,42 @@
 
 use crate::actors::envelope::Envelope;
 use crate::actors::gate::{Entry, Gate, Pass, Wish};
-use crate::actors::metrics::CHARGED;
+use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeSettings};
+use crate::actors::shop::{Failure, Shop};
+use crate::actors::turn::NotLetIn;
 use crate::domain::entity::{EffectKey, Message, PaymentCall};
-use crate::domain::ids::OrderId;
-use crate::domain::order::{Order, OrderCommand, PaymentChoice};
+use crate::domain::ids::{EntityId, EntityRef, OrderId};
+use crate::domain::kinds::for_kind;
 use crate::domain::reject::Reject;
 use crate::limits;
-use crate::ports::{ChargeOutcome, PaymentGateway, Position, VoidOutcome};
+use crate::ports::{GatewayError, PaymentGateway, Position};
 use foldhash::HashSet;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+impl Shop {
+    /// Whether this can be paid for in this way, as far as anybody knows now.
+    ///
+    /// # Errors
+    /// Why not: a refusal, or that the provider gives no answers.
+    pub(crate) fn check_payment(&self, method: &str, token: &str) -> Result<(), NotLetIn<Failure>> {
+        let unsupported = |reason, token| NotLetIn::Refused(Reject::PaymentUnsupported { reason, token });
+        let node = self.node();
+        let provider = node
+            .provider(method)
+            .ok_or_else(|| unsupported("this shop does not take this payment method".into(), false))?;
+        provider.gateway.check_token(token).map_err(|reason| unsupported(reason, true))?;
+        if node.is_silent(provider) {
+            shed("payment_provider");
+            let retry_after_s = limits::GATEWAY_SILENCE_RETRY_S;
+            return Err(NotLetIn::Failed(Failure::ProviderSilent { retry_after_s }));
+        }
+        Ok(())
+    }
+}
 
 /// Which call: the order, and whether it undoes the payment.
 type Which = (OrderId, bool);
@@ -68,19 +91,9 @@ impl Node {
         self.providers.iter().find(|provider| provider.gateway.method() == method)
     }
 
-    /// Whether the shop takes this payment.
-    pub(super) fn check_payment(&self, choice: &PaymentChoice) -> Result<(), Reject> {
-        let provider = self.provider(&choice.method).ok_or_else(|| Reject::PaymentUnsupported {
-            reason: "this shop does not take this payment method".into(),
-            token: false,
-        })?;
-        provider.gateway.check_token(&choice.token).map_err(|reason| Reject::PaymentUnsupported { reason, token: true })
-    }
-
     /// Whether this provider has given no answers for so long that nothing more is sold on its word.
-    pub(super) fn is_silent(&self, method: &str) -> bool {
-        let silence = self.provider(method).and_then(|provider| provider.gate.silent_for(Instant::now()));
-        silence.is_some_and(|silence| silence >= self.settings.silence)
+    fn is_silent(&self, provider: &Provider) -> bool {
+        provider.gate.silent_for(Instant::now()).is_some_and(|silence| silence >= self.settings.silence)
     }
 
     /// Calls the gateway once everything up to `after` is durable. Whatever comes of it comes back to the order as a command. A call that is
@@ -103,8 +116,8 @@ impl Node {
                         // Whoever hears that there was no answer may ask again at once.
                         drop(under_way);
                         match answer {
-                            Some(command) => node.tell(Message::Order { id: order, command }, false),
-                            None => node.not_answered(order, key),
+                            Some(message) => node.tell(message, false),
+                            None => node.not_answered(order.entity(), key),
                         }
                     },
                     &runtime,
@@ -113,8 +126,10 @@ impl Node {
         );
     }
 
-    fn not_answered(self: &Arc<Self>, order: OrderId, key: EffectKey) {
-        let _ = self.deliver::<Order>(order, Envelope::NotAnswered(key), None, false);
+    fn not_answered(self: &Arc<Self>, entity: EntityRef, key: EffectKey) {
+        for_kind!(entity.kind, E => {
+            let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), Envelope::NotAnswered(key), None, false);
+        });
     }
 
     /// Whether this call is still to be made: no charge past its time, or when it is being undone already.
@@ -141,8 +156,8 @@ impl Node {
         self.is_wanted(&wish).then_some(pass)
     }
 
-    /// The answer as a command to the order; `None` while it is not known.
-    async fn call_gateway(self: &Arc<Self>, call: &PaymentCall, void: bool) -> Option<OrderCommand> {
+    /// What the order is told of the answer; `None` while it is not known.
+    async fn call_gateway(self: &Arc<Self>, call: &PaymentCall, void: bool) -> Option<Message> {
         let Some(Provider { gateway, gate }) = self.provider(&call.method) else {
             tracing::error!(order = %call.order, method = call.method, "an order's payment gateway is not configured");
             return None;
@@ -152,31 +167,28 @@ impl Node {
         let within = Duration::from_millis(limits::GATEWAY_CALL_MS);
         let answer = async {
             Ok(match void {
-                true => match gateway.void(call).await? {
-                    VoidOutcome::Voided => ("voided", OrderCommand::Voided),
-                    VoidOutcome::Refunded(amount) => ("refunded", OrderCommand::Refunded { amount: Some(amount) }),
-                    VoidOutcome::Refused { reason, taken } => ("refused", OrderCommand::VoidRefused { reason, taken }),
-                },
-                false => match gateway.charge(call).await? {
-                    ChargeOutcome::Charged(amount) => (CHARGED, OrderCommand::Charged { amount: Some(amount) }),
-                    ChargeOutcome::Declined(reason) => ("declined", OrderCommand::Declined { reason }),
-                    // Only a void of ours makes this: its own answer tells the order.
-                    ChargeOutcome::Voided => ("voided", OrderCommand::Tick),
-                },
+                true => {
+                    let outcome = gateway.void(call).await?;
+                    (outcome.name(), outcome.told(call.order))
+                }
+                false => {
+                    let outcome = gateway.charge(call).await?;
+                    (outcome.name(), outcome.told(call.order))
+                }
             })
         };
         let answer = timeout(within, answer).await;
         pass.ends(matches!(answer, Ok(Ok(_))));
-        let (outcome, command) = match answer {
-            Ok(Ok((outcome, command))) => (outcome, Some(command)),
-            Ok(Err::<_, crate::ports::GatewayError>(error)) => {
+        let (outcome, message) = match answer {
+            Ok(Ok((outcome, message))) => (outcome, Some(message)),
+            Ok(Err::<_, GatewayError>(error)) => {
                 tracing::debug!(order = %call.order, %error, "a payment gateway gave no answer");
                 ("failed", None)
             }
             Err(_) => ("timed_out", None),
         };
         self.payment_metrics.called(void, outcome, started.elapsed());
-        command
+        message
     }
 }
 

@@ -1,66 +1,62 @@
-//! What each vendor has of the node's budget: the rush on one leaves room for the others.
+//! What the work under way has of the node's budget at each entity: the rush on one leaves room for the others.
 
-use crate::domain::ids::VendorId;
-use crate::limits;
+use crate::domain::ids::EntityRef;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Checkouts under way, by vendor.
+/// Work under way, by the entities that it needs.
 #[derive(Default)]
-pub struct VendorPermits {
-    under_way: DashMap<VendorId, usize, RandomState>,
-    /// Records that these checkouts may still need for the vendors after their first. What the first needs was set aside before the cart was
-    /// asked; how many there are is known only in the cart's turn.
+pub struct Permits {
+    under_way: DashMap<EntityRef, usize, RandomState>,
+    /// Records that this work may still need for the entities after its first. What the first needs was set aside before anybody was
+    /// asked; how many there are is known only in the turn of who was asked.
     further_records: AtomicUsize,
 }
 
-impl VendorPermits {
+impl Permits {
     /// What is set aside of the budget for records in flight.
-    pub fn further_records(&self) -> usize {
+    pub(super) fn further_records(&self) -> usize {
         self.further_records.load(Ordering::Relaxed)
     }
 
-    /// Counts one more checkout at each of `vendors`, unless one of them has `limit` already.
-    pub fn take(self: &Arc<Self>, vendors: impl IntoIterator<Item = VendorId>, limit: usize) -> Option<VendorPermit> {
-        let mut permit = VendorPermit { permits: self.clone(), vendors: Vec::new(), whole: false };
-        for vendor in vendors {
-            let mut count = self.under_way.entry(vendor).or_insert(0);
+    /// Counts one more work at each of `entities`, unless one of them has `limit` already, and sets so many records aside for each but
+    /// the first.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        entities: impl IntoIterator<Item = EntityRef>,
+        limit: usize,
+        records_each: usize,
+    ) -> Option<Permit> {
+        let mut permit = Permit { permits: self.clone(), entities: Vec::new(), further_records: 0 };
+        for entity in entities {
+            let mut count = self.under_way.entry(entity).or_insert(0);
             if *count >= limit {
                 // What was counted before is given back.
                 return None;
             }
             *count += 1;
-            permit.vendors.push(vendor);
+            permit.entities.push(entity);
         }
-        self.further_records.fetch_add(permit.further_records(), Ordering::Relaxed);
-        permit.whole = true;
+        permit.further_records = permit.entities.len().saturating_sub(1) * records_each;
+        self.further_records.fetch_add(permit.further_records, Ordering::Relaxed);
         Some(permit)
     }
 }
 
-/// One checkout's part, given back when this is dropped.
-pub struct VendorPermit {
-    permits: Arc<VendorPermits>,
-    vendors: Vec<VendorId>,
-    /// Whether it was taken with all its vendors.
-    whole: bool,
+/// The part of one work, given back when this is dropped.
+pub struct Permit {
+    permits: Arc<Permits>,
+    entities: Vec<EntityRef>,
+    further_records: usize,
 }
 
-impl VendorPermit {
-    fn further_records(&self) -> usize {
-        self.vendors.len().saturating_sub(1) * limits::RECORDS_PER_FURTHER_VENDOR
-    }
-}
-
-impl Drop for VendorPermit {
+impl Drop for Permit {
     fn drop(&mut self) {
-        if self.whole {
-            self.permits.further_records.fetch_sub(self.further_records(), Ordering::Relaxed);
-        }
-        for vendor in &self.vendors {
-            self.permits.under_way.remove_if_mut(vendor, |_, count| {
+        self.permits.further_records.fetch_sub(self.further_records, Ordering::Relaxed);
+        for entity in &self.entities {
+            self.permits.under_way.remove_if_mut(entity, |_, count| {
                 *count -= 1;
                 *count == 0
             });
@@ -71,21 +67,27 @@ impl Drop for VendorPermit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::Kind;
     use uuid::Uuid;
 
+    const EACH: usize = 3;
+
     #[test]
-    fn a_vendor_has_its_permits_and_no_more_and_all_comes_back() {
-        let permits = Arc::new(VendorPermits::default());
-        let vendor = |number| VendorId::from_uuid(Uuid::from_u128(number));
-        let first = permits.take([vendor(1)], 2);
-        let second = permits.take([vendor(1), vendor(2)], 2);
+    fn an_entity_has_its_permits_and_no_more_and_all_comes_back() {
+        let permits = Arc::new(Permits::default());
+        let entity = |number| EntityRef { kind: Kind::Vendor, uuid: Uuid::from_u128(number) };
+        let first = permits.take([entity(1)], 2, EACH);
+        let second = permits.take([entity(1), entity(2)], 2, EACH);
         assert!(first.is_some() && second.is_some());
-        assert_eq!(permits.further_records(), limits::RECORDS_PER_FURTHER_VENDOR);
-        assert!(permits.take([vendor(2), vendor(3), vendor(1)], 2).is_none(), "one of its vendors has its share");
-        assert_eq!(permits.further_records(), limits::RECORDS_PER_FURTHER_VENDOR);
-        assert_eq!(permits.under_way.get(&vendor(2)).as_deref(), Some(&1), "a refused checkout leaves nothing behind");
+        assert_eq!(permits.further_records(), EACH);
+        assert!(
+            permits.take([entity(2), entity(3), entity(1)], 2, EACH).is_none(),
+            "one of them has as many as it may"
+        );
+        assert_eq!(permits.further_records(), EACH);
+        assert_eq!(permits.under_way.get(&entity(2)).as_deref(), Some(&1), "refused work leaves nothing behind");
         drop(first);
-        assert!(permits.take([vendor(1)], 2).is_some());
+        assert!(permits.take([entity(1)], 2, EACH).is_some());
         drop(second);
         assert!(permits.under_way.is_empty());
         assert_eq!(permits.further_records(), 0);

@@ -112,26 +112,29 @@ impl<E: Hosted> Shell<E> {
         }
         let (entity, poisoned) = (self.entity_ref(), self.is_poisoned(&edge.command));
         let Life::Up(built) = &mut self.life else {
-            return (edge.reply)(Err(Failure::Quarantined));
+            return edge.end(Err(Failure::Quarantined));
         };
         let moment = Moment { now: node.clock.now(), knowledge: node.knowledge() };
         let waiting = self.waiting.iter().map(asked);
         let (key, admit) = (edge.key, edge.admit.take());
+        let permit = &mut edge.budget.permit;
         let let_in = |state: &E, command: &E::Command| {
-            admit.map_or(Ok(()), |admit| admit(state))?;
+            if let Some(admit) = admit {
+                *permit = admit(state)?;
+            }
             begin::<E>(&node, entity, command, poisoned).map_err(NotLetIn::Refused)
         };
         let run = AssertUnwindSafe(|| turn::ask(built, &edge.command, key, waiting, moment, let_in));
         match panic::catch_unwind(run) {
             Ok(Ok(outcome)) => self.carry_out(outcome, Some(edge), moment.now),
-            Ok(Err(failure)) => (edge.reply)(Err(failure)),
+            Ok(Err(failure)) => edge.end(Err(failure)),
             Err(_) => {
                 let poisoned = self.has_panicked(&edge.command);
                 self.start_anew(ctx);
                 match poisoned {
                     // The refusal is an answer like any other, which may become a record: the state made anew gives it.
                     true => drop(node.deliver::<E>(self.id, Envelope::Edge(edge), None, false)),
-                    false => (edge.reply)(Err(Failure::Restarting)),
+                    false => edge.end(Err(Failure::Restarting)),
                 }
             }
         }
@@ -213,7 +216,7 @@ impl<E: Hosted> Shell<E> {
             Some(record) => {
                 let minted = !record.events.is_empty();
                 let (inner, own) = match own {
-                    Some((edge, answered)) if edge.inner && answered.outcome.is_ok() => (Some((edge, answered)), None),
+                    Some((edge, answered)) if edge.chains(&answered) => (Some((edge, answered)), None),
                     own => (None, own),
                 };
                 let on_durable = self.on_durable(outcome.publications, own, others);
@@ -224,7 +227,7 @@ impl<E: Hosted> Shell<E> {
                     self.node.tell(message, false);
                 }
                 if let Some((edge, answered)) = inner {
-                    (edge.reply)(Ok(answered));
+                    edge.end(Ok(answered));
                 }
             }
         }
@@ -273,7 +276,7 @@ impl<E: Hosted> Shell<E> {
             }
             None => {
                 shed("parked");
-                (edge.reply)(Err(Failure::Overloaded { retry_after_s: 1 }));
+                edge.end(Err(Failure::Overloaded { retry_after_s: 1 }));
             }
         }
     }
@@ -302,15 +305,15 @@ impl<E: Hosted> Shell<E> {
             }
             for (edge, answered) in own.into_iter().chain(others) {
                 node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
-                (edge.reply)(Ok(answered));
+                edge.end(Ok(answered));
             }
         }))
     }
 
     /// Gives an answer that has no record of its own: once this entity's last record is durable, and only while nobody else may have the store.
     fn give(&self, edge: Edge<E>, answered: Answered<E::Reply>) {
-        if edge.inner && answered.outcome.is_ok() {
-            return (edge.reply)(Ok(answered));
+        if edge.chains(&answered) {
+            return edge.end(Ok(answered));
         }
         if self.node.log_writer.is_durable(self.last_position) {
             return answer_now(&self.node, edge, answered);
@@ -318,7 +321,7 @@ impl<E: Hosted> Shell<E> {
         let waiting = Waiting::begin(self.node.clone());
         if waiting.before >= limits::ANSWERS_WAITING {
             shed("answers_waiting");
-            return (edge.reply)(Err(Failure::Overloaded { retry_after_s: 1 }));
+            return edge.end(Err(Failure::Overloaded { retry_after_s: 1 }));
         }
         self.node
             .log_writer

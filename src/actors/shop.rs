@@ -1,17 +1,15 @@
 //! What the rest of the node asks of the actors.
 
-use crate::actors::budget::{Budget, PermitSlot};
+use crate::actors::budget::Budget;
 use crate::actors::catalog::CatalogCache;
-use crate::actors::envelope::{Admit, Edge, Envelope};
+use crate::actors::envelope::{Admit, Edge, Envelope, Then};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
+use crate::actors::permits::Permit;
 use crate::actors::registry::{Hosted, Undelivered};
-use crate::actors::turn::NotLetIn;
-use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutRequest};
-use crate::domain::entity::Principal;
-use crate::domain::ids::{CartId, EntityId, EntityRef, Kind};
+use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
-use crate::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentChoice};
+use crate::domain::order::OrderStatus;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
@@ -74,15 +72,31 @@ pub struct Ask {
     pub fresh: bool,
 }
 
-/// The answer to a checkout.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CheckedOut {
-    /// The order, or why there is none.
-    pub outcome: Result<OrderView, Reject>,
-    /// Whether this checkout made the order, rather than an earlier one of the same cart.
-    pub created: bool,
-    /// Whether the answer repeats the first one under the same key.
-    pub replayed: bool,
+/// The first question of a chain.
+pub(crate) struct First<E: Hosted> {
+    pub(crate) id: E::Id,
+    pub(crate) command: E::Command,
+    /// How long the caller waits, for all answers.
+    pub(crate) within: Duration,
+    pub(crate) key: Option<IdempotencyKey>,
+    pub(crate) admit: Admit<E>,
+    pub(crate) budget: Budget,
+}
+
+/// The next question of a chain.
+pub(crate) struct Next<E: Hosted> {
+    pub(crate) id: E::Id,
+    pub(crate) command: E::Command,
+    pub(crate) key: Option<IdempotencyKey>,
+    /// Whether it takes the budget over; otherwise that is free again.
+    pub(crate) keeps_budget: bool,
+}
+
+/// What a chain came to.
+pub(crate) struct Chained<A, B> {
+    pub(crate) first: Answered<A>,
+    /// The answer to the next question, if it was asked.
+    pub(crate) second: Option<Result<Answered<B>, Failure>>,
 }
 
 /// The actors of one kind, for operators.
@@ -243,11 +257,11 @@ impl Shop {
         ask: Ask,
     ) -> Result<Answered<E::Reply>, Failure> {
         self.admit(E::is_read(&command), Work::Step)?;
-        self.question::<E>(id, command, ask).await
+        self.ask_further::<E>(id, command, ask).await
     }
 
-    /// [`Shop::ask`] for what was let in already.
-    async fn question<E: Hosted>(
+    /// [`Shop::ask`] for what is a part of work that was let in already.
+    pub(crate) async fn ask_further<E: Hosted>(
         &self,
         id: E::Id,
         command: E::Command,
@@ -261,120 +275,74 @@ impl Shop {
             deadline: sent + ask.within,
             sent,
             admit: None,
-            inner: false,
+            budget: Budget::default(),
             // Whoever asked may have stopped waiting.
-            reply: Box::new(move |answer| drop(send.send(answer))),
+            then: Then::Give(Box::new(move |answer| drop(send.send(answer)))),
         };
         self.deliver(id, edge, ask.fresh)?;
         wait_for(receive, ask.within).await
     }
 
-    /// Checks a cart out: answers once its order holds its stock or was refused; with `wait`, once it is paid or has ended,
-    /// or so much later with the order as it is then.
+    /// Asks an entity, and with its answer another one: in the turn in which the first answers, before anybody else can, and without
+    /// waiting until the answer is durable. So the next must be one that can answer only when it has heard what the first recorded:
+    /// its answer is durable after that. What was set aside goes with the questions, not with whoever asked: a client may take its
+    /// request back long before the work that was let in for it is done.
     ///
     /// # Errors
-    /// Why there is no answer; a refusal is an answer.
-    pub async fn checkout(
+    /// Why the first gave no answer, or why it is not known.
+    pub(crate) async fn chain<A: Hosted, B: Hosted>(
         &self,
-        by: Principal,
-        cart: CartId,
-        details: CheckoutRequest,
-        within: Duration,
-        wait: Option<Duration>,
-        key: Option<IdempotencyKey>,
-    ) -> Result<CheckedOut, Failure> {
-        // Set aside first: of two that come at the same moment only one finds the last place.
-        let (budget, others) = Budget::reserve(&self.node, limits::RECORDS_PER_CHECKOUT);
-        self.admit(false, Work::Checkout { others })?;
+        first: First<A>,
+        next: impl FnOnce(&Answered<A::Reply>) -> Option<Next<B>> + Send + 'static,
+    ) -> Result<Chained<A::Reply, B::Reply>, Failure> {
+        let First { id, command, within, key, admit, budget } = first;
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
-        let deadline = sent + within;
-        let node = self.node.clone();
-        // With a wait to come, the answer that counts is the one after it.
-        let held_key = key.filter(|_| wait.is_none());
-        let admit = Some(self.admit_checkout(by, details.payment.clone(), budget.permit()));
-        // The cart's answer stays on the node: in the cart's own turn it becomes a question to the order, which is answered when the
-        // order's stock is durably held, and that is after everything the cart recorded. The budget goes with the
-        // question, not with whoever asked: a client may take its request back long before the work that was let in for
-        // it is done.
-        let on_cart = move |answer: Result<Answered<CartReply>, Failure>| match answer {
-            Ok(Answered { outcome: Ok(CartReply::Order { order, started }), replayed }) => {
-                // An order that was there before asks nothing more of anybody.
-                let budget = (started && !replayed).then_some(budget);
-                let reply = move |answer: Result<Answered<OrderReply>, Failure>| {
-                    // What the order may still record is small: waiting for its payment, it takes nothing of the
-                    // budget.
+        let (deadline, node) = (sent + within, self.node.clone());
+        let link = move |answer: Result<Answered<A::Reply>, Failure>, budget: Budget| {
+            let asked = answer.map(|first| (next(&first), first));
+            let (Next { id, command, key, keeps_budget }, first) = match asked {
+                Ok((Some(next), first)) => (next, first),
+                Ok((None, first)) => {
                     drop(budget);
-                    // That nothing was done can be said only of a checkout whose order was there before.
-                    let answer = answer.map_err(|failure| match failure {
-                        Failure::Overloaded { .. } if started => Failure::OutcomeUnknown,
-                        other => other,
-                    });
-                    drop(send.send(answer.map(|answer| (Some(order), started, answer))));
-                };
-                let edge = Edge::<Order> {
-                    command: OrderCommand::Await { by, milestone: Milestone::Held },
-                    key: held_key,
-                    deadline,
-                    sent,
-                    admit: None,
-                    inner: false,
-                    reply: Box::new(reply),
-                };
-                let _ = node.deliver::<Order>(order, Envelope::Edge(edge), None, false);
-            }
-            Ok(Answered { outcome, replayed }) => {
-                drop(budget);
-                let reject = outcome.err().unwrap_or(Reject::CartUnknown);
-                drop(send.send(Ok((None, false, Answered { outcome: Err(reject), replayed }))));
-            }
-            Err(failure) => {
-                drop(budget);
-                drop(send.send(Err(failure)));
-            }
-        };
-        let command = CartCommand::CheckOut { by, details: Box::new(details) };
-        let edge = Edge::<Cart> { command, key, deadline, sent, admit, inner: true, reply: Box::new(on_cart) };
-        self.deliver(cart, edge, false)?;
-        let (order, created, mut answered) = wait_for(receive, within).await?;
-        if let (Some(order), Some(wait)) = (order, wait) {
-            let asked = |milestone| OrderCommand::Await { by, milestone };
-            let paid = self.question::<Order>(order, asked(Milestone::Paid), Ask { within: wait, key, fresh: false });
-            answered = match paid.await {
-                // The wait is over, or there is no place to wait, and the order is as it is. With the key, this is the
-                // first answer.
-                Err(Failure::OutcomeUnknown | Failure::Overloaded { .. }) => {
-                    self.question::<Order>(order, asked(Milestone::Held), Ask { within, key, fresh: false }).await?
+                    return drop(send.send(Ok(Chained { first, second: None })));
                 }
-                other => other?,
+                Err(failure) => {
+                    drop(budget);
+                    return drop(send.send(Err(failure)));
+                }
             };
-        }
-        let Answered { outcome, replayed } = answered;
-        Ok(CheckedOut { outcome: outcome.and_then(shown), created, replayed })
+            let budget = if keeps_budget { budget } else { Budget::default() };
+            let reply = move |second| drop(send.send(Ok(Chained { first, second: Some(second) })));
+            let then = Then::Give(Box::new(reply));
+            let edge = Edge::<B> { command, key, deadline, sent, admit: None, budget, then };
+            let _ = node.deliver::<B>(id, Envelope::Edge(edge), None, false);
+        };
+        let then = Then::Chain(Box::new(link));
+        self.deliver(id, Edge::<A> { command, key, deadline, sent, admit: Some(admit), budget, then }, false)?;
+        wait_for(receive, within).await
     }
 
-    /// Lets a checkout in if the shop takes its payment, and while none of the cart's vendors has more than its share of the node's
-    /// budget.
-    fn admit_checkout(&self, by: Principal, payment: PaymentChoice, permit: PermitSlot) -> Admit<Cart> {
-        let node = self.node.clone();
-        Box::new(move |cart| {
-            // One that has its order already asks nothing more of anybody; a stranger is told of no cart.
-            if cart.order().is_some() || cart.may_see(by).is_err() {
-                return Ok(());
-            }
-            node.check_payment(&payment).map_err(NotLetIn::Refused)?;
-            if node.is_silent(&payment.method) {
-                shed("payment_provider");
-                let retry_after_s = limits::GATEWAY_SILENCE_RETRY_S;
-                return Err(NotLetIn::Failed(Failure::ProviderSilent { retry_after_s }));
-            }
-            let Some(taken) = node.permits.take(cart.vendors(), node.settings.checkouts_per_vendor) else {
-                shed("vendor_share");
-                return Err(NotLetIn::Failed(Failure::Overloaded { retry_after_s: 1 }));
-            };
-            let _ = permit.set(taken);
-            Ok(())
-        })
+    /// Lets work of several turns in, and sets aside so many records of the budget for it.
+    ///
+    /// # Errors
+    /// Why it is shed; nothing is recorded of it.
+    pub(crate) fn reserve(&self, records: usize) -> Result<Budget, Failure> {
+        // Set aside first: of two that come at the same moment only one finds the last place.
+        let (budget, others) = Budget::reserve(&self.node, records);
+        self.admit(false, Work::Turns { records, others })?;
+        Ok(budget)
+    }
+
+    /// What work has of the permits of these entities, so many records set aside for each but the first; `None` when one of them has as
+    /// much work under way as `limit` says.
+    pub(crate) fn permit(
+        &self,
+        entities: impl IntoIterator<Item = EntityRef>,
+        limit: usize,
+        records_each: usize,
+    ) -> Option<Permit> {
+        self.node.permits.take(entities, limit, records_each)
     }
 
     fn deliver<E: Hosted>(&self, id: E::Id, edge: Edge<E>, fresh: bool) -> Result<(), Failure> {
@@ -409,16 +377,14 @@ impl Shop {
         if is_read {
             return Ok(());
         }
-        // A checkout waits for its order: with no place to wait it is refused before anything is recorded.
-        if matches!(work, Work::Checkout { .. })
-            && self.node.waiting.load(Ordering::Relaxed) >= limits::REQUESTS_WAITING
-        {
+        // Work of several turns waits for the last of them: with no place to wait it is refused before anything is recorded.
+        if matches!(work, Work::Turns { .. }) && self.node.waiting.load(Ordering::Relaxed) >= limits::REQUESTS_WAITING {
             return overloaded("parked", 1);
         }
         let (pressure, settings) = (self.node.log_writer.pressure(), &self.node.settings);
         let reserved = match work {
             Work::Step => self.node.reserved.load(Ordering::Relaxed),
-            Work::Checkout { others } => others,
+            Work::Turns { others, .. } => others,
         };
         let reserved = reserved + self.node.permits.further_records();
         let needed = work.records(settings.records_in_flight);
@@ -475,13 +441,6 @@ impl Shop {
     }
 }
 
-fn shown(reply: OrderReply) -> Result<OrderView, Reject> {
-    match reply {
-        OrderReply::Order { order } => Ok(*order),
-        _ => Err(Reject::OrderUnknown),
-    }
-}
-
 async fn wait_for<T>(receive: oneshot::Receiver<Result<T, Failure>>, within: Duration) -> Result<T, Failure> {
     match timeout(within, receive).await {
         Ok(Ok(answer)) => answer,
@@ -495,8 +454,10 @@ async fn wait_for<T>(receive: oneshot::Receiver<Result<T, Failure>>, within: Dur
 enum Work {
     /// One answer of one entity.
     Step,
-    /// A checkout: the whole saga.
-    Checkout {
+    /// Answers of several entities, one after the other.
+    Turns {
+        /// The records that it may come to.
+        records: usize,
         /// What others had set aside of the budget before it.
         others: usize,
     },
@@ -507,7 +468,7 @@ impl Work {
     fn records(self, budget: usize) -> usize {
         match self {
             Self::Step => 1,
-            Self::Checkout { .. } => limits::RECORDS_PER_CHECKOUT + budget / limits::ROOM_BESIDE_CHECKOUTS,
+            Self::Turns { records, .. } => records + budget / limits::ROOM_BESIDE_CHECKOUTS,
         }
     }
 }

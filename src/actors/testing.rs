@@ -1,7 +1,8 @@
 //! A node on a bench: its log writer holds everything back until it is let go, and the world around it does as it is told.
 
 use crate::actors::Arbiters;
-use crate::actors::envelope::{Edge, Envelope};
+use crate::actors::budget::Budget;
+use crate::actors::envelope::{Edge, Envelope, Then};
 use crate::actors::node::{DecideHook, Node, NodeParts, NodeSettings, Readiness};
 use crate::actors::registry::Hosted;
 use crate::actors::shop::{Answered, Failure, Shop};
@@ -311,8 +312,15 @@ impl Bench {
     ) -> oneshot::Receiver<Answer<E>> {
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
-        let reply = Box::new(move |answer| drop(send.send(answer)));
-        let edge = Edge::<E> { command, key, deadline: sent + within, sent, admit: None, inner: false, reply };
+        let edge = Edge::<E> {
+            command,
+            key,
+            deadline: sent + within,
+            sent,
+            admit: None,
+            budget: Budget::default(),
+            then: Then::Give(Box::new(move |answer| drop(send.send(answer)))),
+        };
         self.node.deliver::<E>(id, Envelope::Edge(edge), None, false).expect("no mailbox has a limit here");
         receive
     }

@@ -7,7 +7,7 @@ mod turn;
 use crate::actors::envelope::{Envelope, Start};
 use crate::actors::node::NodeSettings;
 use crate::actors::registry::Hosted;
-use crate::actors::shop::{Ask, Failure, Shop};
+use crate::actors::shop::{Ask, Failure, First, Next, Shop};
 use crate::actors::testing::{Answer, Bench, until};
 use crate::domain::cart::{Cart, CartCommand, CheckoutRequest};
 use crate::domain::entity::{Message, Owner, Principal};
@@ -165,19 +165,48 @@ async fn requests_whose_time_is_over_are_forgotten_when_memory_is_wanted_back() 
     assert!(asked.await.is_err(), "it was parked, and forgotten");
 }
 
+/// The next entity is asked in the turn of the first, though nothing is durable yet; what was set aside goes along, or is free.
+#[tokio::test]
+async fn a_chained_question_is_asked_at_once_and_takes_the_budget_along_or_leaves_it() {
+    let bench = Bench::new();
+    let (shop, node) = (bench.shop(), bench.node.clone());
+    let set_aside = || node.reserved.load(Ordering::SeqCst);
+    let chain = |number: u128, command: CartCommand, keeps_budget: bool| {
+        let shop = shop.clone();
+        let id = OrderId::from_uuid(Uuid::from_u128(number));
+        tokio::spawn(async move {
+            let (admit, budget) = (Box::new(|_: &Cart| Ok(None)), shop.reserve(3).expect("there is room"));
+            let first = First { id: cart(number), command, within: PATIENCE, key: None, admit, budget };
+            let await_paid = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
+            let next = Next::<Order> { id, command: await_paid, key: None, keeps_budget };
+            shop.chain::<Cart, Order>(first, |answer| answer.outcome.is_ok().then_some(next)).await
+        })
+    };
+    for (number, keeps_budget) in [(1, true), (2, false)] {
+        let asked = chain(number, create(), keeps_budget);
+        until("the order to be asked", || node.waiting.load(Ordering::SeqCst) == number as usize).await;
+        assert!(bench.log_writer.waiting() == number as usize && !asked.is_finished(), "nothing is durable");
+        assert_eq!(set_aside(), 3, "that of the first, which waits for its order");
+    }
+    // A refusal is an answer as any other, and nobody else is asked.
+    let refused = chain(3, get(), true).await.expect("no panic").expect("an answer");
+    assert_eq!((refused.first.outcome, refused.second), (Err(Reject::CartUnknown), None));
+    assert_eq!((set_aside(), node.waiting.load(Ordering::SeqCst)), (3, 2));
+}
+
 /// A checkout at several vendors writes more records: what it sets aside counts as what is in flight does.
 #[tokio::test]
 async fn a_checkout_sets_aside_what_all_its_vendors_need() {
     let bench = Bench::new();
     let shop = bench.shop();
     let vendors = (1..=1 + limits::RECORDS_IN_FLIGHT as u128 / limits::RECORDS_PER_FURTHER_VENDOR as u128)
-        .map(|number| VendorId::from_uuid(Uuid::from_u128(number)));
+        .map(|number| VendorId::from_uuid(Uuid::from_u128(number)).entity());
     let ask = || {
         let ask = Ask { within: Duration::from_millis(50), key: None, fresh: false };
         shop.ask::<Cart>(cart(1), create(), ask)
     };
     assert_eq!(ask().await, Err(Failure::OutcomeUnknown), "it is let in, and nothing becomes durable");
-    let permit = bench.node.permits.take(vendors, 1).expect("nobody else has any");
+    let permit = bench.node.permits.take(vendors, 1, limits::RECORDS_PER_FURTHER_VENDOR).expect("nobody else has any");
     assert!(matches!(ask().await, Err(Failure::Overloaded { .. })));
     drop(permit);
     assert_eq!(ask().await, Err(Failure::OutcomeUnknown));

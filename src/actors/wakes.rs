@@ -35,14 +35,8 @@ impl Node {
     /// Wakes entities that are not in memory when their snapshot says so.
     pub(super) async fn run_wakes(self: Arc<Self>) {
         const EVERY: Duration = Duration::from_secs(2);
-        /// Turns between two counts of what is stuck.
-        const COUNT_EVERY: u32 = 30;
-        let (mut after, mut turns) = (None, 0u32);
+        let mut after = None;
         loop {
-            if turns.is_multiple_of(COUNT_EVERY) {
-                self.count_stuck().await;
-            }
-            turns = turns.wrapping_add(1);
             after = self.wake_some(after, AT_ONCE).await;
             tokio::time::sleep(EVERY).await;
         }

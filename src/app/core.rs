@@ -148,6 +148,7 @@ impl Core {
         };
         let writer = watched(tokio::spawn(writer));
         helpers.extend(shop.open(recovery.rows, &recovery.counts, recovery.histories));
+        helpers.push(tokio::spawn(shop.clone().run_stuck_count()));
         helpers.push(watched(tokio::spawn(checkpointer.clone().run())));
         tasks.extend(helpers.iter().map(JoinHandle::abort_handle));
         let journal = store.journal;

@@ -1,6 +1,7 @@
 //! Checkout: a cart becomes an order.
 
-use crate::actors::shop::{CheckedOut, Shop};
+use crate::actors::shop::Shop;
+use crate::checkout::CheckedOut;
 use crate::domain::cart::CheckoutRequest;
 use crate::domain::ids::CartId;
 use crate::domain::order::{Address, PaymentChoice};

@@ -28,6 +28,11 @@ pub(super) const ROOMS: &[Room] = &[
         must_not_know: &["axum", "hyper", "hyper_util", "tower", "utoipa", "sqlx", "redis"],
     },
     Room {
+        name: "checkout",
+        may_reach: &["actors", "ports", "domain", "telemetry"],
+        must_not_know: &["actix", "actix_rt", "axum", "hyper", "hyper_util", "tower", "utoipa", "sqlx", "redis"],
+    },
+    Room {
         name: "persistence",
         may_reach: &["ports", "domain", "telemetry", "files"],
         must_not_know: &["actix", "actix_rt", "axum"],
@@ -39,7 +44,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "http",
-        may_reach: &["actors", "ports", "domain", "telemetry"],
+        may_reach: &["checkout", "actors", "ports", "domain", "telemetry"],
         must_not_know: &["actix", "actix_rt", "sqlx", "redis"],
     },
     Room { name: "limits", may_reach: &[], must_not_know: &[] },
@@ -53,7 +58,18 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "app",
-        may_reach: &["domain", "ports", "actors", "persistence", "adapters", "http", "telemetry", "config", "files"],
+        may_reach: &[
+            "domain",
+            "ports",
+            "actors",
+            "checkout",
+            "persistence",
+            "adapters",
+            "http",
+            "telemetry",
+            "config",
+            "files",
+        ],
         must_not_know: &[],
     },
     Room { name: "bin/haat", may_reach: &["app", "config", "telemetry"], must_not_know: &[] },

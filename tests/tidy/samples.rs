@@ -35,6 +35,9 @@ fn forbidden_arrows_are_refused() {
     refused("src/actors/shell.rs", "use crate::{domain::Cart,\n persistence::Lane};", 3, "actors must not know persistence");
     refused("src/actors/shell.rs", "use crate::{domain::{Cart, Line}, http};", 2, "actors must not know http");
     refused("src/actors/mod.rs", "type X = crate::adapters::Sandbox;", 2, "actors must not know adapters");
+    refused("src/actors/mod.rs", "use crate::checkout::CheckedOut;", 2, "actors must not know checkout");
+    refused("src/checkout/stuck.rs", "use crate::http;", 2, "checkout must not know http");
+    refused("src/checkout.rs", "use sqlx::Row;", 2, "checkout must not know the crate sqlx");
     refused("src/persistence/log_writer.rs", "use crate::actors;", 2, "persistence must not know actors");
     refused("src/persistence/log_writer.rs", "use crate::adapters::mail;", 2, "persistence must not know adapters");
     refused("src/adapters/mail.rs", "use crate::persistence::query;", 2, "adapters must not know persistence");

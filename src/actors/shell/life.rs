@@ -143,7 +143,7 @@ impl<E: Hosted> Shell<E> {
         self.life = Life::Quarantined;
         self.sent.clear();
         for WaitingRequest { edge, .. } in self.waiting.drain(..) {
-            (edge.reply)(Err(Failure::Quarantined));
+            edge.end(Err(Failure::Quarantined));
         }
     }
 
