@@ -149,7 +149,7 @@ type Waiting = [(Ask, Option<IdempotencyKey>)];
 
 fn ask_beside(
     built: &mut Built<Tally>,
-    mut command: Ask,
+    command: Ask,
     key: Option<IdempotencyKey>,
     waiting: &Waiting,
 ) -> Outcome<Tally> {
@@ -162,7 +162,7 @@ fn ask(built: &mut Built<Tally>, command: Ask, key: Option<IdempotencyKey>) -> O
     ask_beside(built, command, key, &[])
 }
 
-fn tell(built: &mut Built<Tally>, mut command: Ask, waiting: &Waiting) -> Outcome<Tally> {
+fn tell(built: &mut Built<Tally>, command: Ask, waiting: &Waiting) -> Outcome<Tally> {
     let waiting = waiting.iter().map(|(command, key)| (command, *key));
     turn::tell(built, &command, waiting, NOW, |_, _| Ok(()))
 }
@@ -254,7 +254,7 @@ fn those_who_wait_are_answered_with_the_record_that_they_waited_for() {
 #[test]
 fn who_is_not_let_in_changes_nothing_and_is_not_heard() {
     let mut built = tally();
-    let mut command = Ask::Add(1);
+    let command = Ask::Add(1);
     let none = || std::iter::empty::<(&Ask, Option<IdempotencyKey>)>();
     let failed = turn::ask(&mut built, &command, key(1), none(), NOW, |_, _| Err(NotLetIn::Failed("full")));
     assert_eq!(failed.err(), Some("full"));
