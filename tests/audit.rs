@@ -455,7 +455,7 @@ async fn an_order_is_replayed_to_its_end_to_a_version_or_to_a_moment() {
 async fn what_a_store_of_early_versions_holds_stays_and_acts_on_nobody() {
     const ACTS: [char; 4] = ['\u{202e}', '\u{9b}', '\u{85}', '\u{e0041}'];
     let (store, _) = traded().await;
-    let vendor = std::sync::Mutex::new(String::new());
+    let (vendor, unpaid) = (std::sync::Mutex::new(String::new()), std::sync::Mutex::new(String::new()));
     let old = retold(&store, |records| {
         for record in records.iter_mut() {
             if is(record, "vendor_", "vendor_created") {
@@ -470,24 +470,33 @@ async fn what_a_store_of_early_versions_holds_stays_and_acts_on_nobody() {
                 twin["code"] = " Q1\u{3000}".into();
                 skus.push(twin);
             }
+            if is(record, "order_", "payment_failed") {
+                record["ev"][0]["reason"] = format!("Nak{}shi\u{1b}[2J\r", String::from_iter(ACTS)).into();
+                record["e"].as_str().expect("an id").clone_into(&mut unpaid.lock().unwrap());
+            }
             if is(record, "cart_", "checkout_started") {
                 record["ev"][0]["details"]["shipping_address"]["country"] = "XX".into();
             }
         }
     })
     .await;
-    let vendor = vendor.into_inner().unwrap();
+    let (vendor, unpaid) = (vendor.into_inner().unwrap(), unpaid.into_inner().unwrap());
     let report = audited(&old).await;
     assert!(report.is_clean(), "{report}");
     assert!(report.to_string().contains(&format!("note: {vendor} has 2 SKUs with the code 'Q1'")), "{report}");
-    let entity: EntityRef = vendor.parse().expect("an id");
     let mut told = Vec::new();
     let all = |json| Selection { json, ..Selection::default() };
     journal::print(&old.config(), &all(false), &mut told).await.expect("printed");
     journal::print(&old.config(), &all(true), &mut told).await.expect("printed");
-    replay::print(&old.config(), entity, Until::Newest, &mut told).await.expect("printed");
+    for of in [&vendor, &unpaid] {
+        replay::print(&old.config(), of.parse().expect("an id"), Until::Newest, &mut told).await.expect("printed");
+    }
     let told = String::from_utf8(told).expect("a text");
-    assert!(told.contains("Nak\\u202e\\u009b\\u0085\\udb40\\udc41shi\\u001b[2J"), "{}", told.escape_debug());
+    // The name of the vendor and what a gateway has said: an event and a part of a state, each.
+    for line in ["name: Nak", "payment_failed  (Nak"] {
+        let written = format!("{line}\\u202e\\u009b\\u0085\\udb40\\udc41shi\\u001b[2J");
+        assert!(told.contains(&written), "{written}: {}", told.escape_debug());
+    }
     let acts = |character: char| ACTS.contains(&character) || (character.is_control() && character != '\n');
     assert_eq!(told.chars().find(|character| acts(*character)), None);
 

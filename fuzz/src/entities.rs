@@ -1,11 +1,11 @@
 //! Entities made of whatever a store might hold.
 
 use haat::actors::{Built, Rebuilt, build, build_any};
-use haat::domain::knowledge::Knowledge;
 use haat::domain::cart::Cart;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Part, Principal};
 use haat::domain::ids::{EntityId, EntityRef};
+use haat::domain::knowledge::Knowledge;
 use haat::domain::order::{Order, OrderCommand};
 use haat::domain::record::Record;
 use haat::domain::time::Timestamp;

@@ -46,7 +46,7 @@ mod tests {
     use crate::domain::entity::{Owner, Principal};
     use crate::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
     use crate::domain::money::Currency;
-    use crate::domain::order::{Address, Order, OrderView, PaymentChoice};
+    use crate::domain::order::{Address, Order, OrderStatus, OrderView, PaymentChoice};
     use crate::domain::reject::Reject;
     use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand};
     use crate::limits;
@@ -306,6 +306,44 @@ mod tests {
         market.bench.log_writer.forget();
         market.shop.close().await;
         market.all_is_free().await;
+    }
+
+    /// That a checkout is refused for want of a place to wait can be said only before anything is recorded: one that has
+    /// begun may come to its end.
+    #[tokio::test]
+    async fn what_has_begun_is_not_refused_for_want_of_a_place_to_wait() {
+        let (go, gone) = mpsc::sync_channel::<()>(1);
+        let gone = Mutex::new(gone);
+        let hook = move |_, command: &dyn std::fmt::Debug| {
+            if format!("{command:?}").starts_with("CheckOut") {
+                let _ = gone.lock().map(|gone| gone.recv());
+            }
+        };
+        let shop = Market::open(Bench::with_hook(Some(Arc::new(hook))), 1).await;
+        // The one thread of the actors is held up, until this goes: before the shop does, should the test fail.
+        let go = go;
+        let mut checkout = shop.checkout(1, PATIENCE, None);
+        assert!(poll!(&mut checkout).is_pending(), "it is let in");
+        shop.bench.node.waiting.fetch_add(limits::REQUESTS_WAITING, Ordering::SeqCst);
+        drop(go);
+        assert_eq!(checkout.await, Err(Failure::OutcomeUnknown));
+    }
+
+    /// Nor is the wait for its payment: then the order is shown as it is.
+    #[tokio::test]
+    async fn a_checkout_with_no_place_to_wait_for_its_payment_shows_its_order() {
+        let shop = Market::open(Bench::new(), 1).await;
+        let mut checkout = shop.checkout(1, PATIENCE, Some(PATIENCE));
+        assert!(poll!(&mut checkout).is_pending());
+        until("the saga to come to its held stock", || shop.bench.log_writer.waiting() >= 4).await;
+        shop.bench.node.waiting.fetch_add(limits::REQUESTS_WAITING, Ordering::SeqCst);
+        let told = loop {
+            shop.bench.log_writer.let_go();
+            if let Ok(told) = tokio::time::timeout(Duration::from_millis(1), &mut checkout).await {
+                break told.expect("an answer");
+            }
+        };
+        assert_eq!(told.map(|order| order.status), Ok(OrderStatus::AwaitingPayment));
     }
 
     /// With a wait to come the second question holds nothing, and so does one for an order that is there.

@@ -286,6 +286,29 @@ async fn entities_on_their_way_into_memory_are_bounded() {
     assert_eq!(bench.node.activations.load(Ordering::SeqCst), 0);
 }
 
+/// Whose time is over needs no place any more: whoever comes next has it, though no timer has looked in between.
+#[tokio::test]
+async fn the_place_of_a_waiting_request_is_free_once_its_time_is_over() {
+    const SHORT: Duration = Duration::from_millis(500);
+    let bench = Bench::new();
+    let ask = |within| {
+        let command = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
+        bench.ask::<Order>(OrderId::from_uuid(Uuid::from_u128(1)), command, None, within)
+    };
+    let count = || bench.node.waiting.load(Ordering::SeqCst);
+    let short = ask(SHORT);
+    until("the first to wait", || count() == 1).await;
+    let mut waiting: Vec<_> = (1..limits::REQUESTS_WAITING_PER_ACTOR).map(|_| ask(10 * PATIENCE)).collect();
+    until("all to wait", || count() == limits::REQUESTS_WAITING_PER_ACTOR).await;
+    tokio::time::sleep(SHORT).await;
+    waiting.push(ask(10 * PATIENCE));
+    assert!(tokio::time::timeout(PATIENCE, short).await.expect("in time").is_err(), "it was forgotten");
+    let refused = tokio::time::timeout(PATIENCE, ask(PATIENCE)).await.expect("in time").expect("an answer");
+    assert!(matches!(refused, Err(Failure::Overloaded { .. })), "its place is taken: {refused:?}");
+    assert_eq!(count(), limits::REQUESTS_WAITING_PER_ACTOR, "one was given back, and taken");
+    assert!(waiting.iter_mut().all(|waits| waits.try_recv() == Err(oneshot::error::TryRecvError::Empty)));
+}
+
 /// Who repeats a question that is not answered yet has one of so many places; past them it is refused, here and on the
 /// whole node.
 #[tokio::test]

@@ -213,6 +213,7 @@ impl<R: Readings> Clock for SteadyClock<R> {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+    use std::process::Command;
 
     /// 2027-01-15.
     const START: i64 = 1_800_000_000_000;
@@ -347,6 +348,77 @@ mod tests {
         let clock = Hands::clock();
         clock.readings.pass(8 * HOUR);
         assert_eq!((clock.jump_ms(), since_start(&clock)), (None, 8 * HOUR));
+    }
+
+    /// What a machine shows that has slept for a day: in a namespace of its own (time_namespaces(7)) its start is so much
+    /// longer ago by the clock that counts sleep, and by no other. The test runs itself in there.
+    #[test]
+    fn the_time_since_the_start_counts_what_the_machine_slept() {
+        const INSIDE: &str = "HAAT_TEST_SINCE_BOOT";
+        const NAME: &str = "adapters::clock::tests::the_time_since_the_start_counts_what_the_machine_slept";
+        const SLEPT: Duration = Duration::from_secs(86_400);
+        if std::env::var_os(INSIDE).is_some() {
+            println!("\nseconds {}", Machine.since_boot().as_secs());
+            return;
+        }
+        let awake = Machine.since_boot();
+        let inside = [&["--time"][..], &["--user", "--map-root-user", "--time"]].into_iter().find_map(|namespaces| {
+            let mut command = Command::new("unshare");
+            command.args(namespaces).args(["--boottime", &SLEPT.as_secs().to_string()]);
+            command.arg(std::env::current_exe().unwrap()).args(["--exact", NAME, "--nocapture"]).env(INSIDE, "yes");
+            let said = String::from_utf8(command.output().ok()?.stdout).unwrap();
+            said.lines().find_map(|line| line.strip_prefix("seconds ")?.parse().ok()).map(Duration::from_secs)
+        });
+        let Some(inside) = inside else {
+            println!("LEFT OUT: no namespace of time can be made here");
+            return;
+        };
+        let slept = inside.saturating_sub(awake) + Duration::from_secs(1);
+        assert!((SLEPT..SLEPT + Duration::from_secs(3_600)).contains(&slept), "{awake:?} and {inside:?}");
+    }
+
+    /// Clocks at one reading of which a thread is interrupted: what happens meanwhile happens then.
+    #[derive(Default)]
+    struct Interrupted {
+        hands: Hands,
+        /// The reading, counted from 1 on.
+        at: AtomicI64,
+        meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    }
+
+    impl Readings for Interrupted {
+        fn wall_ms(&self) -> i64 {
+            self.hands.wall_ms()
+        }
+        fn since_boot(&self) -> Duration {
+            let read = self.hands.since_boot();
+            if self.at.fetch_sub(1, Ordering::SeqCst) == 1 {
+                let meanwhile = self.meanwhile.lock().take();
+                meanwhile.into_iter().for_each(|happens| happens());
+            }
+            read
+        }
+    }
+
+    /// Whoever follows a step back has read what time it is; by then it may be later, and another may know.
+    #[test]
+    fn a_step_back_takes_no_time_back_that_another_thread_has_seen_meanwhile() {
+        for at in 1..=3 {
+            let readings = Arc::new(Interrupted::default());
+            readings.hands.pass(START);
+            let clock = Arc::new(SteadyClock::over(readings.clone()));
+            let (another, seen) = (clock.clone(), Arc::new(AtomicI64::new(0)));
+            let shown = seen.clone();
+            *readings.meanwhile.lock() = Some(Box::new(move || {
+                another.readings.hands.pass(100);
+                shown.store(another.now().as_millis(), Ordering::SeqCst);
+            }));
+            readings.at.store(at, Ordering::SeqCst);
+            clock.follow_to(clock.offset.load(Ordering::SeqCst) - 1_000);
+            readings.hands.pass(1);
+            let (now, seen) = (clock.now().as_millis(), seen.load(Ordering::SeqCst));
+            assert!(now >= seen, "{now} after {seen}, interrupted at reading {at}");
+        }
     }
 
     #[test]

@@ -272,6 +272,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_could_not_be_archived_is_told_and_acts_on_nobody() {
+        let (failed, refused) = (vec!["a\u{202e}b".into()], vec!["c\u{9b}d".into()]);
+        let told = Archive { failed, refused, ..Archive::default() }.to_string();
+        let told: Vec<&str> = told.lines().skip(2).collect();
+        assert_eq!(told, ["not in the archive's tables: c\\u009bd", "its partition keeps all frames: a\\u202eb"]);
+    }
+
+    #[test]
     fn what_is_old_enough_is_an_age_or_a_moment() {
         let days = |days: u64| Ok(Before::Age(Duration::from_secs(days * 86_400)));
         assert_eq!(("90d".parse(), "48h".parse(), "0s".parse()), (days(90), days(2), days(0)));

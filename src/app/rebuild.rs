@@ -165,3 +165,14 @@ fn delta(replayed: &Replayed, mut built: Rebuilt, now: Timestamp) -> EntityDelta
     // A rebuild that was killed may have written it already.
     EntityDelta { entity: replayed.entity, version, wake_at, parts, rows, whole, fresh: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_made_is_told_and_acts_on_nobody() {
+        let rebuild = Rebuild { records: 2, entities: 1, failed: vec!["a\u{202e}b\u{9b}c".into()] };
+        assert_eq!(rebuild.to_string(), "rebuilt 1 state from 2 records\nnot rebuilt: a\\u202eb\\u009bc\n");
+    }
+}

@@ -5,7 +5,9 @@ use crate::support::{Kind, SECRET, TestStore, token};
 use haat::http::auth::Bearer;
 use serde_json::json;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
+use tempfile::TempDir;
 use tokio::process::Command;
 
 /// What a shell tells of a program that SIGPIPE ended.
@@ -166,5 +168,32 @@ async fn a_server_that_cannot_log_serves() {
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.expect("it runs").success());
         let ended = tokio::time::timeout(BOUND, child.wait()).await.expect("it ends").expect("a child");
         assert_eq!(ended.code(), Some(0));
+    }
+}
+
+/// What is said acts on nobody who looks at it, wherever it came from: here a path, in an error and in the logs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_acts_on_nobody() {
+    let place = TempDir::new().expect("a temporary directory");
+    let data_dir = place.path().join("da\u{202e}\u{9b}ta");
+    let said = async |command: Command, words: &str| {
+        let (code, said) = end(command).await;
+        let line = said.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{words}: {code}: {said}"));
+        assert!(line.contains("/da\\u202e") && line.contains("ta"), "{}", line.escape_debug());
+        let acts = |character: char| character == '\u{202e}' || (character.is_control() && character != '\n');
+        assert_eq!(said.chars().find(|character| acts(*character)), None, "{}", said.escape_debug());
+    };
+    let mut audit = haat();
+    audit.arg("audit").arg("--data-dir").arg(&data_dir);
+    said(audit, "there is no store in ").await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    for format in ["text", "json"] {
+        // Made by somebody for all to see, which is told of.
+        std::fs::create_dir_all(&data_dir).expect("a directory");
+        std::fs::set_permissions(&data_dir, PermissionsExt::from_mode(0o755)).expect("it is ours");
+        let mut server = haat();
+        server.args(["--log-format", format, "--listen", &address, "--data-dir"]).arg(&data_dir);
+        said(server, "others could look at this").await;
     }
 }

@@ -49,6 +49,14 @@ async fn a_database_that_is_none_of_ours_is_refused_without_its_password() {
         let said = refused_in_one_line(command, &["haat: DATABASE_URL", "postgres://"]).await;
         assert!(!said.contains("hunter2"), "{said}");
     }
+    // One of ours, and not understood.
+    for arguments in [&[][..], &["audit"], &["migrate"]] {
+        let mut command = if arguments.is_empty() { server(directory.path()) } else { haat() };
+        command.args(arguments).env("DATABASE_URL", "postgres://root:hunter2@127.0.0.1:port/shop");
+        let words = ["haat: ", "DATABASE_URL: the database URL is not understood (postgres://user@host:port/database)"];
+        let said = refused_in_one_line(command, &words).await;
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 }
 
 #[tokio::test]

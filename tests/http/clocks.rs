@@ -2,9 +2,11 @@
 
 use crate::on_both_stores;
 use crate::support::client::checkout_body;
+use crate::support::journal::Gate;
 use crate::support::{Server, TestStore, token};
 use haat::adapters::clock::{Machine, Readings, SteadyClock, SystemClock};
 use haat::app::{App, AppError, EXIT_CLOCK, Hooks};
+use haat::config::Config;
 use haat::domain::time::Timestamp;
 use haat::http::auth::Bearer;
 use haat::persistence::{Mode, open};
@@ -28,6 +30,19 @@ impl Readings for Wrong {
     }
     fn since_boot(&self) -> Duration {
         Machine.since_boot()
+    }
+}
+
+/// This machine when it has slept for so long, in milliseconds.
+#[derive(Default)]
+struct Slept(AtomicI64);
+
+impl Readings for Slept {
+    fn wall_ms(&self) -> i64 {
+        Machine.wall_ms().saturating_add(self.0.load(Ordering::SeqCst))
+    }
+    fn since_boot(&self) -> Duration {
+        Machine.since_boot() + Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs())
     }
 }
 
@@ -167,4 +182,28 @@ async fn a_clock_that_is_not_the_databases_is_refused_before_a_frame() {
     for by in [50_000, -50_000] {
         Server::start_with(store.server(), wrong_by(by).1).await.stop().await;
     }
+}
+
+/// A lease counts from when it was asked for, at a start as ever: the database may have granted it before the machine slept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_sleeps_while_it_starts_answers_nothing_by_its_lease() {
+    let store = TestStore::new(crate::support::Kind::Postgres).await;
+    let (gate, slept) = (Gate::default(), Arc::new(Slept::default()));
+    // Past its lease, and not so long that it could not be the database's clock, which does not sleep here.
+    let (lease, sleep) = (Duration::from_secs(55), 58_000);
+    let (machine, journal) = (slept.clone(), gate.clone());
+    gate.at_renewal(move || machine.0.store(sleep, Ordering::SeqCst));
+    let hooks = Hooks {
+        clock: Some(Arc::new(SteadyClock::over(slept))),
+        journal: Some(Arc::new(move |inner| journal.wrap(inner))),
+        ..Hooks::default()
+    };
+    let server = Server::start_with(Config { lease, ..store.server() }, hooks).await;
+    let client = server.client;
+    // What is recorded is true, whoever has the store: only an owner could record it.
+    let cart = client.post("/v1/carts", &json!({})).send().await.expect(201);
+    // The next renewal is a third of the lease away.
+    let seen = client.get(&format!("/v1/carts/{}", cart.field("id"))).bearer(cart.field("token")).send().await;
+    assert_eq!((seen.status, seen.code()), (503, "unavailable"), "{}", seen.text);
+    server.stop().await;
 }

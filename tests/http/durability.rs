@@ -3,10 +3,13 @@
 use crate::on_both_stores;
 use crate::support::journal::Gate;
 use crate::support::{Server, token};
-use haat::app::Hooks;
+use haat::app::{App, Hooks};
+use haat::config::Config;
 use haat::http::auth::Bearer;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 on_both_stores! {
     /// With the commit held back there is no reply, no payment call, and no read of what is not durable; let go, all come.
@@ -56,6 +59,25 @@ on_both_stores! {
         let charges = client.get("/v1/admin/sandbox/charges").bearer(&admin).send().await.expect(200);
         assert_eq!(charges.body["items"].as_array().map(Vec::len), Some(1));
         server.stop().await;
+    }
+
+    /// Asked to stop while it still recovers, a server gives back what it took: the next one waits for nobody's lease.
+    async fn a_stop_before_it_is_ready_gives_the_store_back(store) {
+        let gate = Gate::default();
+        let journal = gate.clone();
+        let hooks = Hooks { journal: Some(Arc::new(move |inner| journal.wrap(inner))), ..Hooks::default() };
+        // Without a sandbox: the thread that writes its charge log may hold the file a moment longer than this process would live.
+        let config = Config { lease: Duration::from_secs(600), sandbox: false, ..store.server() };
+        let stop = CancellationToken::new();
+        gate.fall_silent();
+        let told = async {
+            gate.somebody_reads().await;
+            stop.cancel();
+        };
+        let (started, ()) = tokio::join!(App::build_unless(config, hooks, stop.clone()), told);
+        assert!(started.expect("no error").is_none());
+        let next = tokio::time::timeout(Duration::from_secs(60), Server::start(&store)).await;
+        next.expect("it is taken at once").stop().await;
     }
 
     /// A stop writes everything, and a start finds it, without a frame to replay; orders that were not finished are.

@@ -68,8 +68,13 @@ on_both_stores! {
             client.request("PATCH", &path).json(&price).bearer(&admin).send().await.expect(200);
         }
         assert_eq!(shown(&client, &product, &skus).await, vec![[json!(0), json!(5)]; 3]);
+        // So does a delivery, of what is available.
+        let delivery = json!({"delta": 3, "reason": "bought in"});
+        let path = format!("/v1/vendors/{vendor}/skus/{}/stock", skus[0]);
+        client.post(&path, &delivery).bearer(&admin).send().await.expect(200);
+        assert_eq!(shown(&client, &product, &skus).await, vec![[json!(0), json!(5)]; 3]);
         let stock = client.stock(&admin, &vendor, &skus[0]).await;
-        assert_eq!((&stock["on_hand"], &stock["held"], &stock["available"]), (&json!(5), &json!(2), &json!(0)), "{stock}");
+        assert_eq!((&stock["on_hand"], &stock["held"], &stock["available"]), (&json!(8), &json!(2), &json!(0)), "{stock}");
         server.stop().await;
 
         let server = Server::start(&store).await;

@@ -196,6 +196,23 @@ async fn an_objective_that_is_missed_is_told_and_the_exit_code_says_so() {
     stage.server.stop().await;
 }
 
+/// What a file says, in a report and in a refusal, acts on nobody who looks at it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_acts_on_nobody() {
+    let stage = Stage::new().await;
+    for (scenario, line, ends_with) in [
+        (SALE.replace("small sale", "small \u{202e}\u{9b}sale"), "small \\u202e\\u009bsale, ", 0),
+        (SALE.replace("stock = 30", "\"\u{202e}\u{9b}stock\" = 30"), "\\u202e\\u009bstock", 2),
+    ] {
+        let (code, said) = run(stage.load(&scenario, &[])).await;
+        assert_eq!(code, Some(ends_with), "{said}");
+        assert!(said.contains(line), "{}", said.escape_debug());
+        let acts = |character: char| character == '\u{202e}' || (character.is_control() && character != '\n');
+        assert_eq!(said.chars().find(|character| acts(*character)), None, "{}", said.escape_debug());
+    }
+    stage.server.stop().await;
+}
+
 /// Whose checkout waits for the payment and who polls nothing is counted once, when the checks find the order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_without_polling_is_counted_once() {

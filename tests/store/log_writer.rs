@@ -29,6 +29,8 @@ struct Nowhere {
     shows: Mutex<Option<Timestamp>>,
     /// How often it was asked what its clock shows.
     asked: AtomicUsize,
+    /// What happens while the answer to the next renewal is on its way.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 #[async_trait]
@@ -59,6 +61,8 @@ impl Journal for Nowhere {
     }
     async fn renew(&self, _: &[Partition], _: Duration) -> Result<Option<Timestamp>, StoreError> {
         self.renewals.fetch_add(1, Ordering::SeqCst);
+        let meanwhile = self.meanwhile.lock().expect("no panic").take();
+        meanwhile.into_iter().for_each(|happens| happens());
         let fails = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |failing| failing.checked_sub(1));
         match fails {
             Ok(_) => Err(StoreError::Unavailable("as it was told to".into())),
@@ -237,6 +241,27 @@ async fn a_machine_that_slept_past_its_lease_answers_nothing_until_it_is_renewed
     assert!(log_writer.may_answer(), "renewed after it woke");
     machine.slept_ms.fetch_add(60_000, Ordering::SeqCst);
     assert!(!log_writer.may_answer());
+}
+
+/// What a renewal grants counts from when it was asked for: the store may have said so before the machine slept.
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_sleeps_while_its_lease_is_renewed_answers_nothing_by_it() {
+    let lease = Duration::from_secs(3);
+    let (machine, clock) = machine();
+    let journal = Arc::new(Nowhere::default());
+    let (log_writer, _ended) = start_by(clock.clone(), journal.clone(), partitions());
+    log_writer.set_lease(clock.since_boot() + lease);
+    let sleeper = machine.clone();
+    *journal.meanwhile.lock().expect("no panic") =
+        Some(Box::new(move || _ = sleeper.slept_ms.fetch_add(3_000, Ordering::SeqCst)));
+    tokio::spawn(keep_lease(log_writer.clone(), journal.clone(), partitions(), lease, Arc::new(|_| {})));
+    for (renewals, may_answer) in [(1, false), (2, true)] {
+        while journal.renewals.load(Ordering::SeqCst) < renewals {
+            assert_eq!(log_writer.may_answer(), renewals == 1);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(log_writer.may_answer(), may_answer, "after {renewals}");
+    }
 }
 
 /// A wall clock that is not the store's dates frames wrongly, and every later node has to follow them.

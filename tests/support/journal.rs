@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use haat::domain::time::Timestamp;
 use haat::limits::{RECORDS_PER_CHECKOUT, ROOM_BESIDE_CHECKOUTS};
 use haat::ports::{Committed, Frame, Journal, Partition, StoreError};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -16,17 +16,29 @@ pub fn budget_for(checkouts: usize) -> usize {
     (checkouts * RECORDS_PER_CHECKOUT + RECORDS_PER_CHECKOUT - 1) * ROOM_BESIDE_CHECKOUTS / (ROOM_BESIDE_CHECKOUTS - 1)
 }
 
+/// What happens once.
+type Happens = Box<dyn FnOnce() + Send>;
+
 /// Holds commits back, or lets them go.
 #[derive(Clone)]
 pub struct Gate {
     open: watch::Sender<bool>,
     waiting: Arc<AtomicUsize>,
     damaged: Arc<AtomicBool>,
+    /// Whether nothing is read any more, and whether somebody has tried.
+    silent: watch::Sender<(bool, bool)>,
+    at_renewal: Arc<Mutex<Option<Happens>>>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { open: watch::Sender::new(true), waiting: Arc::default(), damaged: Arc::default() }
+        Self {
+            open: watch::Sender::new(true),
+            waiting: Arc::default(),
+            damaged: Arc::default(),
+            silent: watch::Sender::new((false, false)),
+            at_renewal: Arc::default(),
+        }
     }
 }
 
@@ -38,6 +50,21 @@ impl Gate {
     /// From now on no frame can be read, as after a disk has lost some of it.
     pub fn damage(&self) {
         self.damaged.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on whoever reads a frame waits for ever.
+    pub fn fall_silent(&self) {
+        self.silent.send_modify(|(silent, _)| *silent = true);
+    }
+
+    /// Waits until somebody waits so.
+    pub async fn somebody_reads(&self) {
+        let _ = self.silent.subscribe().wait_for(|(_, waits)| *waits).await;
+    }
+
+    /// Does this while the answer to the next renewal of the lease is on its way.
+    pub fn at_renewal(&self, happens: impl FnOnce() + Send + 'static) {
+        *self.at_renewal.lock().expect("no panic") = Some(Box::new(happens));
     }
 
     pub fn let_go(&self) {
@@ -88,6 +115,10 @@ impl Journal for Gated {
         if self.gate.damaged.load(Ordering::SeqCst) {
             return Err(StoreError::Invalid(format!("a frame of partition {partition} cannot be read")));
         }
+        if self.gate.silent.borrow().0 {
+            self.gate.silent.send_modify(|(_, waits)| *waits = true);
+            std::future::pending::<()>().await;
+        }
         self.journal.frames(partition, after_seq, max_bytes).await
     }
 
@@ -96,7 +127,10 @@ impl Journal for Gated {
     }
 
     async fn renew(&self, partitions: &[Partition], lease: Duration) -> Result<Option<Timestamp>, StoreError> {
-        self.journal.renew(partitions, lease).await
+        let renewed = self.journal.renew(partitions, lease).await;
+        let happens = self.gate.at_renewal.lock().expect("no panic").take();
+        happens.into_iter().for_each(|happens| happens());
+        renewed
     }
 
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -193,6 +193,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_store_holds_acts_on_nobody() {
+        let mut found = Breaches::default();
+        found.add("a\u{202e}b\u{9b}c".to_owned());
+        let report = Report { findings: vec![Finding::new("tables", "1 row".into(), found)], notes: Vec::new() };
+        let said = "tables: 1 row … 1 breach\n  BREACH: a\\u202eb\\u009bc\nNOT CLEAN: 1 check found breaches\n";
+        assert_eq!(report.to_string(), said);
+    }
+
+    #[test]
     fn what_could_not_be_checked_is_said() {
         let looked_at = "no ledger".to_owned();
         let finding = Finding { check: "money", looked_at, checked: false, breaches: Breaches::default() };

@@ -122,6 +122,16 @@ fn a_hold_asked_about_in_vain_is_asked_about_ever_more_rarely_but_always_again()
     assert_eq!(vendor.wake_at(at(3_600)), Some(at(3_600)), "in the store it is due as well");
 }
 
+/// Nobody else knows what is suspended: its vendor does not leave memory, and is there again as soon as a node starts.
+#[test]
+fn a_vendor_with_something_suspended_stays() {
+    let mut vendor = vendor();
+    assert_eq!((vendor.stays(), vendor.wake_at(at(1))), (false, None));
+    let breach = Breach::new("stock_adds_up", vendor.id.entity(), "somebody has counted").of_sku(sku());
+    assert!(vendor.suspend(&breach));
+    assert_eq!((vendor.stays(), vendor.wake_at(at(1))), (true, Some(WAKE_AT_START)));
+}
+
 /// Such records cannot have been written: what is made of them is stopped, and nothing panics or turns around.
 #[test]
 fn stock_past_64_bits_is_a_breach_of_its_sku() {
