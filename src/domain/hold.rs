@@ -14,8 +14,9 @@ use super::ids::OrderId;
 use super::reject::Reject;
 use super::time::Timestamp;
 use crate::limits;
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is set aside for one order until a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,9 +63,9 @@ struct Closing {
 impl<L> Default for Holds<L> {
     fn default() -> Self {
         Self {
-            open: HashMap::new(),
+            open: HashMap::default(),
             committed: BTreeMap::new(),
-            released: HashMap::new(),
+            released: HashMap::default(),
             forget: BTreeSet::new(),
             schedule: Schedule::default(),
             closing: Closing::default(),

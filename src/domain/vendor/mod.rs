@@ -26,9 +26,10 @@ use super::rows::Rows;
 use super::text::code_key;
 use super::time::Timestamp;
 use crate::limits;
+use foldhash::HashMap;
 use goods::{Product, Sku, check_price};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Stock that is set aside for an order.
 pub type StockHold = Hold<Vec<HeldLine>>;
@@ -234,7 +235,7 @@ impl Decides for Vendor {
             id,
             head: Head { name: None, committed: BTreeMap::new() },
             products: BTreeMap::new(),
-            skus: HashMap::new(),
+            skus: HashMap::default(),
             holds: Holds::default(),
             changed: BTreeMap::new(),
             gave_delta: false,
