@@ -148,11 +148,10 @@ impl<L> Holds<L> {
         }
     }
 
-    /// The orders whose holds are to be closed now, so many at a time: with a record that is written anyway, or when they have waited for
-    /// long enough.
-    pub fn to_close(&self, recorded: bool, now: Timestamp) -> Option<Vec<OrderId>> {
-        let due = self.close_at().is_some_and(|at| recorded || at <= now);
-        due.then(|| self.closing.orders.iter().take(limits::HOLDS_CLOSED_AT_ONCE).copied().collect())
+    /// The orders whose holds are to be closed with the next record, so many at a time; `None` when there are none.
+    pub fn to_close(&self) -> Option<Vec<OrderId>> {
+        self.closing.since?;
+        Some(self.closing.orders.iter().take(limits::HOLDS_CLOSED_AT_ONCE).copied().collect())
     }
 
     /// When those that wait to be closed have waited for long enough.

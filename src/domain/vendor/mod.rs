@@ -259,7 +259,12 @@ impl Decides for Vendor {
         now: Timestamp,
     ) -> Result<Vec<VendorEvent>, Reject> {
         let mut events = self.decide_command(command, now)?;
-        if let Some(orders) = self.holds.to_close(!events.is_empty(), now) {
+        // With a record that is written anyway, or when its time has come: whoever only looks makes no record.
+        let closes = match command {
+            VendorCommand::Tick => self.holds.close_at().is_some_and(|at| at <= now),
+            _ => !events.is_empty(),
+        };
+        if let Some(orders) = self.holds.to_close().filter(|_| closes) {
             events.push(VendorEvent::HoldsClosed { orders });
         }
         Ok(events)

@@ -172,3 +172,29 @@ fn a_second_hold_of_one_order_leaves_no_time_of_the_first() {
     assert_eq!((vendor.outstanding(at(15)), asked(&mut vendor, 15)), (vec![], vec![]));
     assert_eq!(vendor.check().unwrap_err().invariant, "holds_add_up");
 }
+
+/// What is settled is closed with the next record, or by time alone: never by somebody who looks.
+#[test]
+fn a_look_closes_no_hold() {
+    let (mut vendor, order) = (vendor(), order(1));
+    let reserve = VendorCommand::Reserve {
+        order,
+        until: at(900),
+        currency: Currency::BDT,
+        lines: vec![WantedLine { sku: sku(), quantity: 1 }],
+    };
+    for command in [reserve, VendorCommand::Commit { order, strict: true }, VendorCommand::Close { order }] {
+        vendor.heard(&command, at(1));
+        let events = vendor.decide(&command, &Knowledge::NOTHING, at(1)).unwrap();
+        events.iter().for_each(|event| vendor.apply(event, at(1)));
+    }
+    let (soon, late) = (at(1).plus_millis(1), at(1).plus_millis(limits::HOLD_CLOSE_MS));
+    let closed = VendorEvent::HoldsClosed { orders: vec![order] };
+    let decide = |command: &VendorCommand, now| vendor.decide(command, &Knowledge::NOTHING, now).unwrap();
+    let look = VendorCommand::GetSku { by: Principal::Staff, sku: sku() };
+    assert_eq!(decide(&look, late), []);
+    assert_eq!(decide(&VendorCommand::Tick, soon), [], "it waits for another record");
+    assert_eq!(decide(&VendorCommand::Tick, late).last(), Some(&closed));
+    let price = VendorCommand::SetPrice { by: Principal::Staff, sku: sku(), price_minor: 9, currency: Currency::BDT };
+    assert_eq!(decide(&price, soon).last(), Some(&closed));
+}
