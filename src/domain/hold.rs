@@ -52,11 +52,11 @@ pub struct Holds<L> {
     closing: Closing,
 }
 
-/// Orders that have said that they are settled, and since when the first of them waits to be recorded. No part of the state that lasts:
+/// Orders that have said that they are settled, and when that is to be recorded at the latest. No part of the state that lasts:
 /// past its time a hold is asked about, and its order says so again.
 #[derive(Clone, Debug, Default)]
 struct Closing {
-    since: Option<Timestamp>,
+    due: Option<Timestamp>,
     orders: BTreeSet<OrderId>,
 }
 
@@ -143,31 +143,29 @@ impl<L> Holds<L> {
     /// An order has said that it is settled: its hold is closed with the next record.
     pub fn hear_close(&mut self, order: OrderId, now: Timestamp) {
         if self.is_committed(order) {
-            self.closing.since.get_or_insert(now);
+            self.closing.due.get_or_insert(now.plus_millis(limits::HOLD_CLOSE_MS));
             self.closing.orders.insert(order);
         }
     }
 
     /// The orders whose holds are to be closed with the next record, so many at a time; `None` when there are none.
     pub fn to_close(&self) -> Option<Vec<OrderId>> {
-        self.closing.since?;
+        self.closing.due?;
         Some(self.closing.orders.iter().take(limits::HOLDS_CLOSED_AT_ONCE).copied().collect())
     }
 
     /// When those that wait to be closed have waited for long enough.
     pub fn close_at(&self) -> Option<Timestamp> {
-        self.closing.since.map(|since| since.plus_millis(limits::HOLD_CLOSE_MS))
+        self.closing.due
     }
 
-    /// A hold was opened. What had been held for the order before, if anything.
-    pub fn opened(&mut self, order: OrderId, hold: Hold<L>) -> Option<Hold<L>> {
+    /// A hold was opened, in place of one that was open for the same order, if there was one.
+    pub fn opened(&mut self, order: OrderId, hold: Hold<L>) {
         let until = hold.until;
-        let before = self.open.insert(order, hold);
-        if let Some(before) = &before {
+        if let Some(before) = self.open.insert(order, hold) {
             self.schedule.end(order, before.until);
         }
         self.schedule.begin(order, until);
-        before
     }
 
     /// A hold was committed, and is remembered until its order closes it.
@@ -193,17 +191,15 @@ impl<L> Holds<L> {
         new
     }
 
-    /// Holds of settled orders were closed.
-    pub fn closed(&mut self, orders: &[OrderId]) {
+    /// Holds of settled orders were closed at `at`. Those that one record has no room for have the next.
+    pub fn closed(&mut self, orders: &[OrderId], at: Timestamp) {
         for order in orders {
             if let Some(until) = self.committed.remove(order) {
                 self.schedule.end(*order, until);
             }
         }
         self.closing.orders.retain(|order| self.committed.contains_key(order));
-        if self.closing.orders.is_empty() {
-            self.closing = Closing::default();
-        }
+        self.closing.due = (!self.closing.orders.is_empty()).then(|| at.plus_millis(1));
     }
 
     /// Forgets the releases whose time is over; which they were.

@@ -99,15 +99,7 @@ impl Body {
             }
             // A hold that was the echo of an old request was let go.
             OrderCommand::StockReleased { .. } => LATE,
-            OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } => LATE,
-            // The call was made twice, or someone said what became of a payment that was still being undone.
-            OrderCommand::Charged { .. }
-            | OrderCommand::Declined { .. }
-            | OrderCommand::Voided
-            | OrderCommand::Refunded { .. }
-            | OrderCommand::VoidRefused { .. } => LATE,
-            OrderCommand::Tick => LATE,
-            _ => Err(Reject::OutOfTurn),
+            other => Self::past_payment(other),
         }
     }
 
@@ -119,16 +111,8 @@ impl Body {
             }
             OrderCommand::StockCommitted { .. }
             | OrderCommand::StockReleased { .. }
-            | OrderCommand::StockHeld { .. }
-            | OrderCommand::StockRefused { .. }
             | OrderCommand::StepFailed { .. } => LATE,
-            OrderCommand::Charged { .. }
-            | OrderCommand::Declined { .. }
-            | OrderCommand::Voided
-            | OrderCommand::Refunded { .. }
-            | OrderCommand::VoidRefused { .. } => LATE,
-            OrderCommand::Tick => LATE,
-            _ => Err(Reject::OutOfTurn),
+            other => Self::past_payment(other),
         }
     }
 
@@ -142,7 +126,7 @@ impl Body {
                 Ok(vec![OrderEvent::Quarantined { vendor: *vendor, reason: reason.clone() }])
             }
             OrderCommand::StockReleased { .. } => LATE,
-            other => Self::unpaid(other),
+            other => Self::past_payment(other),
         }
     }
 
@@ -170,12 +154,13 @@ impl Body {
                 Ok(vec![OrderEvent::StockReleased { vendor: *vendor }])
             }
             OrderCommand::StockReleased { .. } | OrderCommand::StepFailed { .. } => LATE,
-            other => Self::unpaid(other),
+            other => Self::past_payment(other),
         }
     }
 
-    /// What an order that ends unpaid may hear late.
-    fn unpaid(command: &OrderCommand) -> Decision {
+    /// What an order may hear late once it is paid, or ends unpaid. A provider may have been called twice, and someone may have said
+    /// what became of a payment that was still being undone.
+    fn past_payment(command: &OrderCommand) -> Decision {
         match command {
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } | OrderCommand::Tick => LATE,
             OrderCommand::Charged { .. }
@@ -193,7 +178,7 @@ impl Body {
             OrderCommand::StockCommitted { .. }
             | OrderCommand::StockReleased { .. }
             | OrderCommand::StepFailed { .. } => LATE,
-            other => Self::unpaid(other),
+            other => Self::past_payment(other),
         }
     }
 

@@ -315,7 +315,7 @@ impl Decides for Vendor {
                 let hold = self.holds.has_committed(*order);
                 self.sell(*order, hold);
             }
-            VendorEvent::HoldsClosed { orders } => self.holds.closed(orders),
+            VendorEvent::HoldsClosed { orders } => self.holds.closed(orders, at),
             VendorEvent::StockReleased { order, until, .. } => {
                 if let Some(hold) = self.holds.has_ended(*order) {
                     self.ended(PartKey::Hold(HoldPart::Open(*order)));

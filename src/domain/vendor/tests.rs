@@ -198,3 +198,28 @@ fn a_look_closes_no_hold() {
     let price = VendorCommand::SetPrice { by: Principal::Staff, sku: sku(), price_minor: 9, currency: Currency::BDT };
     assert_eq!(decide(&price, soon).last(), Some(&closed));
 }
+
+/// What one record has no room for has the next: the timer that is left is none that has passed.
+#[test]
+fn more_than_one_record_can_close_are_closed_one_record_after_the_other() {
+    let (mut vendor, orders) = (vendor(), limits::HOLDS_CLOSED_AT_ONCE as u128 + 1);
+    (0..orders).for_each(|number| {
+        vendor.apply(&VendorEvent::StockAdjusted { sku: sku(), delta: 1, reason: number.to_string() }, at(0))
+    });
+    for number in 0..orders {
+        hold(&mut vendor, number);
+        vendor.apply(&VendorEvent::HoldCommitted { order: order(number) }, at(2));
+        vendor.heard(&VendorCommand::Close { order: order(number) }, at(2));
+    }
+    let mut records = Vec::new();
+    while !vendor.holds().is_empty() {
+        let (due, tick) = vendor.timer().expect("something is to be closed");
+        assert!(records.iter().all(|(before, _)| *before < due), "a timer that has passed is not heard");
+        let events = vendor.decide(&tick, &Knowledge::NOTHING, due).unwrap();
+        let [VendorEvent::HoldsClosed { orders }] = &events[..] else { panic!("{events:?}") };
+        records.push((due, orders.len()));
+        vendor.apply(&events[0], due);
+    }
+    let closed: Vec<usize> = records.iter().map(|(_, closed)| *closed).collect();
+    assert_eq!(closed, [limits::HOLDS_CLOSED_AT_ONCE, 1]);
+}

@@ -8,7 +8,7 @@ mod stock;
 
 use super::state::Body;
 use crate::domain::entity::{EffectKey, Message, Step};
-use crate::domain::ids::{EntityId, OrderId, VendorId};
+use crate::domain::ids::{OrderId, VendorId};
 use serde::{Deserialize, Serialize};
 
 /// Whom a leg is with.
@@ -61,14 +61,6 @@ pub(super) enum Verb {
     Close,
 }
 
-/// What an order says to one sort of party.
-pub(super) trait Participant {
-    /// Which of them.
-    type Id: EntityId;
-    /// The words.
-    fn message(order: OrderId, body: &Body, id: Self::Id, verb: Verb) -> Message;
-}
-
 impl Party {
     /// The parties of an order that is about to be placed, in the order in which they are asked.
     pub(super) fn of(body: &Body) -> Vec<Party> {
@@ -78,7 +70,7 @@ impl Party {
     /// What the order says to it.
     pub(super) fn message(self, order: OrderId, body: &Body, verb: Verb) -> Message {
         match self {
-            Party::Stock(vendor) => stock::Stock::message(order, body, vendor, verb),
+            Party::Stock(vendor) => stock::message(order, body, vendor, verb),
         }
     }
 

@@ -1,12 +1,10 @@
 //! The leg with a vendor: the stock of its share.
 
 use super::super::state::Body;
-use super::{Participant, Party, Verb};
+use super::{Party, Verb};
 use crate::domain::entity::Message;
 use crate::domain::ids::{OrderId, VendorId};
 use crate::domain::vendor::{VendorCommand, WantedLine};
-
-pub(super) struct Stock;
 
 /// The vendors of an order's lines, each once.
 pub(super) fn parties(body: &Body) -> Vec<Party> {
@@ -20,26 +18,23 @@ pub(super) fn parties(body: &Body) -> Vec<Party> {
     parties
 }
 
-impl Participant for Stock {
-    type Id = VendorId;
-
-    fn message(order: OrderId, body: &Body, vendor: VendorId, verb: Verb) -> Message {
-        let command = match verb {
-            Verb::Ask => VendorCommand::Reserve {
-                order,
-                until: body.hold_until,
-                currency: body.currency,
-                lines: body
-                    .lines
-                    .iter()
-                    .filter(|line| line.vendor == vendor)
-                    .map(|line| WantedLine { sku: line.sku, quantity: line.quantity })
-                    .collect(),
-            },
-            Verb::Confirm => VendorCommand::Commit { order, strict: body.strict },
-            Verb::Cancel => VendorCommand::Release { order, until: body.hold_until },
-            Verb::Close => VendorCommand::Close { order },
-        };
-        Message::Vendor { id: vendor, command }
-    }
+/// What an order says to one of its vendors.
+pub(super) fn message(order: OrderId, body: &Body, vendor: VendorId, verb: Verb) -> Message {
+    let command = match verb {
+        Verb::Ask => VendorCommand::Reserve {
+            order,
+            until: body.hold_until,
+            currency: body.currency,
+            lines: body
+                .lines
+                .iter()
+                .filter(|line| line.vendor == vendor)
+                .map(|line| WantedLine { sku: line.sku, quantity: line.quantity })
+                .collect(),
+        },
+        Verb::Confirm => VendorCommand::Commit { order, strict: body.strict },
+        Verb::Cancel => VendorCommand::Release { order, until: body.hold_until },
+        Verb::Close => VendorCommand::Close { order },
+    };
+    Message::Vendor { id: vendor, command }
 }
