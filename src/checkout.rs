@@ -2,8 +2,7 @@
 
 mod stuck;
 
-use crate::actors::shop::{Chained, First, Next};
-use crate::actors::{Admit, Answered, Ask, Failure, NotLetIn, Shop, shed};
+use crate::actors::{Admit, Answered, Ask, Chained, Failure, First, Next, NotLetIn, Shop, shed};
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutRequest};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, EntityId, OrderId};

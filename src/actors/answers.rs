@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Gives an answer that has no record of its own, while nobody else may have the store.
-pub(super) fn answer_now<E: Hosted>(node: &Node, edge: Edge<E>, answered: Answered<E::Reply>) {
+pub(super) fn answer_now<E: Hosted>(node: &Node, edge: Box<Edge<E>>, answered: Answered<E::Reply>) {
     node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
     edge.end(if node.log_writer.may_answer() { Ok(answered) } else { Err(Failure::Unavailable) });
 }
@@ -37,7 +37,7 @@ impl Drop for Waiting {
 
 /// A request that waits until its entity has come so far.
 pub(super) struct WaitingRequest<E: Hosted> {
-    pub(super) edge: Edge<E>,
+    pub(super) edge: Box<Edge<E>>,
     pub(super) _place: WaitingPermit,
 }
 

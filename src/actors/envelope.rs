@@ -51,14 +51,16 @@ pub struct Edge<E: Hosted> {
 
 impl<E: Hosted> Edge<E> {
     /// Ends with an answer, or with why there is none.
-    pub fn end(self, answer: Result<Answered<E::Reply>, Failure>) {
-        match self.then {
+    #[expect(clippy::boxed_local, reason = "most of it need not be moved out of its box")]
+    pub fn end(self: Box<Self>, answer: Result<Answered<E::Reply>, Failure>) {
+        let Self { budget, then, .. } = *self;
+        match then {
             Then::Give(reply) => {
                 // With the answer, not after it.
-                drop(self.budget);
+                drop(budget);
                 reply(answer);
             }
-            Then::Chain(link) => link(answer, self.budget),
+            Then::Chain(link) => link(answer, budget),
         }
     }
 
@@ -70,8 +72,8 @@ impl<E: Hosted> Edge<E> {
 
 /// What an actor can be sent.
 pub enum Envelope<E: Hosted> {
-    /// A request.
-    Edge(Edge<E>),
+    /// A request. There are far more messages between entities, which are small: it is not to make room for this in each of them.
+    Edge(Box<Edge<E>>),
     /// A command of another entity, or a gateway's answer.
     Peer(E::Command),
     /// A gateway gave no answer: its effect is to be tried again later.

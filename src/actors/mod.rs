@@ -6,6 +6,7 @@ mod answers;
 mod arbiters;
 mod budget;
 pub mod catalog;
+mod chain;
 mod envelope;
 mod gate;
 mod metrics;
@@ -27,6 +28,7 @@ pub mod turn;
 mod wakes;
 
 pub use arbiters::{Arbiters, Thread};
+pub(crate) use chain::{Chained, First, Next};
 pub(crate) use envelope::Admit;
 pub(crate) use metrics::shed;
 pub use node::{DecideHook, NodeParts, NodeSettings, Readiness};

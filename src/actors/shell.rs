@@ -25,6 +25,7 @@ use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::ports::{Append, Completion, EntityDelta, Position};
 use actix::{Context, Handler};
+use std::mem::take;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -62,7 +63,7 @@ pub struct Shell<E: Hosted> {
 }
 
 /// An answer on its way to whoever asked.
-type Reply<E> = (Edge<E>, Answered<<E as Decides>::Reply>);
+type Reply<E> = (Box<Edge<E>>, Answered<<E as Decides>::Reply>);
 
 impl<E: Hosted> Shell<E> {
     pub(super) fn new(id: E::Id, node: Arc<Node>, slot: Arc<SlotShared>, start: Start<E>) -> Self {
@@ -84,7 +85,7 @@ impl<E: Hosted> Shell<E> {
         self.id.entity()
     }
 
-    fn take(&mut self, envelope: Envelope<E>, ctx: &mut Context<Self>) {
+    fn receive(&mut self, envelope: Envelope<E>, ctx: &mut Context<Self>) {
         match envelope {
             Envelope::Edge(edge) => self.on_edge(edge, ctx),
             Envelope::Peer(command) => self.on_peer(command, ctx),
@@ -103,7 +104,7 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    fn on_edge(&mut self, mut edge: Edge<E>, ctx: &mut Context<Self>) {
+    fn on_edge(&mut self, mut edge: Box<Edge<E>>, ctx: &mut Context<Self>) {
         let node = self.node.clone();
         if edge.deadline <= Instant::now() {
             // Whoever asked was told already that the outcome is unknown.
@@ -124,9 +125,10 @@ impl<E: Hosted> Shell<E> {
             }
             begin::<E>(&node, entity, command, poisoned).map_err(NotLetIn::Refused)
         };
-        let run = AssertUnwindSafe(|| turn::ask(built, &edge.command, key, waiting, moment, let_in));
+        let mut outcome = Outcome::default();
+        let run = AssertUnwindSafe(|| turn::ask(&mut outcome, built, &edge.command, key, waiting, moment, let_in));
         match panic::catch_unwind(run) {
-            Ok(Ok(outcome)) => self.carry_out(outcome, Some(edge), moment.now),
+            Ok(Ok(())) => self.carry_out(&mut outcome, Some(edge), moment.now),
             Ok(Err(failure)) => edge.end(Err(failure)),
             Err(_) => {
                 let poisoned = self.has_panicked(&edge.command);
@@ -148,9 +150,10 @@ impl<E: Hosted> Shell<E> {
         let moment = Moment { now: node.clock.now(), knowledge: node.knowledge() };
         let waiting = self.waiting.iter().map(asked);
         let let_in = |_: &E, command: &E::Command| begin::<E>(&node, entity, command, poisoned);
-        let run = AssertUnwindSafe(|| turn::tell(built, &command, waiting, moment, let_in));
+        let mut outcome = Outcome::default();
+        let run = AssertUnwindSafe(|| turn::tell(&mut outcome, built, &command, waiting, moment, let_in));
         match panic::catch_unwind(run) {
-            Ok(outcome) => self.carry_out(outcome, None, moment.now),
+            Ok(()) => self.carry_out(&mut outcome, None, moment.now),
             Err(_) => {
                 // A state that a panic left behind still knows its id, which is all that a refusal needs of it.
                 if self.has_panicked(&command)
@@ -191,47 +194,40 @@ impl<E: Hosted> Shell<E> {
     }
 
     /// Does what a turn came to: appends its record, with the replies, to the log writer; then sends what stays on the node.
-    fn carry_out(&mut self, outcome: Outcome<E>, edge: Option<Edge<E>>, now: Timestamp) {
+    fn carry_out(&mut self, outcome: &mut Outcome<E>, mut edge: Option<Box<Edge<E>>>, now: Timestamp) {
         self.count(outcome.counted);
         if outcome.asks_again {
             self.sent.clear();
         }
-        let others = self.take_waiting(outcome.others);
-        let own = match edge {
-            Some(edge) if outcome.waits => {
-                self.park(edge);
-                None
-            }
-            edge => edge.zip(outcome.answer),
-        };
-        match outcome.record {
+        let others = self.take_waiting(take(&mut outcome.others));
+        if outcome.waits {
+            edge.take().into_iter().for_each(|edge| self.park(edge));
+        }
+        match &outcome.record {
             None => {
                 if outcome.heard {
                     self.set_timer(now);
                 }
-                if let Some((edge, answered)) = own {
+                if let (Some(edge), Some(answered)) = (edge, outcome.answer.take()) {
                     self.give(edge, answered);
                 }
             }
             Some(record) => {
-                let minted = !record.events.is_empty();
-                let (inner, own) = match own {
-                    Some((edge, answered)) if edge.chains(&answered) => (Some((edge, answered)), None),
-                    own => (None, own),
-                };
-                let on_durable = self.on_durable(outcome.publications, own, others);
-                self.append(&record, on_durable);
-                self.send_effects(outcome.wanted, now, minted);
+                let chained = edge.take_if(|edge| outcome.answer.as_ref().is_some_and(|answer| edge.chains(answer)));
+                let answer = outcome.answer.take_if(|_| chained.is_none());
+                let on_durable = self.on_durable(take(&mut outcome.publications), edge, answer, others);
+                self.append(record, on_durable);
+                self.send_effects(take(&mut outcome.wanted), now, !record.events.is_empty());
                 // Once, and never again: whoever misses it asks.
-                for message in outcome.tells {
+                for message in outcome.tells.drain(..) {
                     self.node.tell(message, false);
                 }
-                if let Some((edge, answered)) = inner {
-                    edge.end(Ok(answered));
+                if let (Some(edge), Some(answer)) = (chained, outcome.answer.take()) {
+                    edge.end(Ok(answer));
                 }
             }
         }
-        if let Some(message) = outcome.response {
+        if let Some(message) = outcome.response.take() {
             self.node.tell(message, false);
         }
     }
@@ -261,7 +257,7 @@ impl<E: Hosted> Shell<E> {
     }
 
     /// Lets a request wait until the entity has come so far, unless too many do.
-    fn park(&mut self, edge: Edge<E>) {
+    fn park(&mut self, edge: Box<Edge<E>>) {
         if self.waiting.len() >= limits::REQUESTS_WAITING_PER_ACTOR {
             self.forget_expired();
         }
@@ -292,10 +288,11 @@ impl<E: Hosted> Shell<E> {
     fn on_durable(
         &self,
         publications: Vec<Publication>,
-        own: Option<Reply<E>>,
+        edge: Option<Box<Edge<E>>>,
+        answer: Option<Answered<E::Reply>>,
         others: Vec<Reply<E>>,
     ) -> Option<Completion> {
-        if publications.is_empty() && own.is_none() && others.is_empty() {
+        if publications.is_empty() && edge.is_none() && others.is_empty() {
             return None;
         }
         let node = self.node.clone();
@@ -303,7 +300,7 @@ impl<E: Hosted> Shell<E> {
             for publication in publications {
                 node.catalog.publish(publication);
             }
-            for (edge, answered) in own.into_iter().chain(others) {
+            for (edge, answered) in edge.zip(answer).into_iter().chain(others) {
                 node.metrics(E::KIND).seconds.record(edge.sent.elapsed());
                 edge.end(Ok(answered));
             }
@@ -311,7 +308,7 @@ impl<E: Hosted> Shell<E> {
     }
 
     /// Gives an answer that has no record of its own: once this entity's last record is durable, and only while nobody else may have the store.
-    fn give(&self, edge: Edge<E>, answered: Answered<E::Reply>) {
+    fn give(&self, edge: Box<Edge<E>>, answered: Answered<E::Reply>) {
         if edge.chains(&answered) {
             return edge.end(Ok(answered));
         }
@@ -385,7 +382,7 @@ impl<E: Hosted> Handler<Deliver<E>> for Shell<E> {
         self.slot.depth.fetch_sub(1, Ordering::AcqRel);
         let because_idle = matches!(envelope, Envelope::Passivate);
         // What decides and applies is guarded where the command is known; this guards the rest, so that no bug takes the mailbox down.
-        if panic::catch_unwind(AssertUnwindSafe(|| self.take(envelope, ctx))).is_err() {
+        if panic::catch_unwind(AssertUnwindSafe(|| self.receive(envelope, ctx))).is_err() {
             broken(TURN);
             self.start_anew(ctx);
         }

@@ -2,7 +2,7 @@
 
 use crate::actors::budget::Budget;
 use crate::actors::catalog::CatalogCache;
-use crate::actors::envelope::{Admit, Edge, Envelope, Then};
+use crate::actors::envelope::{Edge, Envelope, Then};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::permits::Permit;
@@ -70,33 +70,6 @@ pub struct Ask {
     pub key: Option<IdempotencyKey>,
     /// The id was minted for this very command: there is nothing to load.
     pub fresh: bool,
-}
-
-/// The first question of a chain.
-pub(crate) struct First<E: Hosted> {
-    pub(crate) id: E::Id,
-    pub(crate) command: E::Command,
-    /// How long the caller waits, for all answers.
-    pub(crate) within: Duration,
-    pub(crate) key: Option<IdempotencyKey>,
-    pub(crate) admit: Admit<E>,
-    pub(crate) budget: Budget,
-}
-
-/// The next question of a chain.
-pub(crate) struct Next<E: Hosted> {
-    pub(crate) id: E::Id,
-    pub(crate) command: E::Command,
-    pub(crate) key: Option<IdempotencyKey>,
-    /// Whether it takes the budget over; otherwise that is free again.
-    pub(crate) keeps_budget: bool,
-}
-
-/// What a chain came to.
-pub(crate) struct Chained<A, B> {
-    pub(crate) first: Answered<A>,
-    /// The answer to the next question, if it was asked.
-    pub(crate) second: Option<Result<Answered<B>, Failure>>,
 }
 
 /// The actors of one kind, for operators.
@@ -269,7 +242,7 @@ impl Shop {
     ) -> Result<Answered<E::Reply>, Failure> {
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
-        let edge = Edge::<E> {
+        let edge = Edge {
             command,
             key: ask.key,
             deadline: sent + ask.within,
@@ -279,48 +252,8 @@ impl Shop {
             // Whoever asked may have stopped waiting.
             then: Then::Give(Box::new(move |answer| drop(send.send(answer)))),
         };
-        self.deliver(id, edge, ask.fresh)?;
+        self.deliver::<E>(id, Box::new(edge), ask.fresh)?;
         wait_for(receive, ask.within).await
-    }
-
-    /// Asks an entity, and with its answer another one: in the turn in which the first answers, before anybody else can, and without
-    /// waiting until the answer is durable. So the next must be one that can answer only when it has heard what the first recorded:
-    /// its answer is durable after that. What was set aside goes with the questions, not with whoever asked: a client may take its
-    /// request back long before the work that was let in for it is done.
-    ///
-    /// # Errors
-    /// Why the first gave no answer, or why it is not known.
-    pub(crate) async fn chain<A: Hosted, B: Hosted>(
-        &self,
-        first: First<A>,
-        next: impl FnOnce(&Answered<A::Reply>) -> Option<Next<B>> + Send + 'static,
-    ) -> Result<Chained<A::Reply, B::Reply>, Failure> {
-        let First { id, command, within, key, admit, budget } = first;
-        let (send, receive) = oneshot::channel();
-        let sent = Instant::now();
-        let (deadline, node) = (sent + within, self.node.clone());
-        let link = move |answer: Result<Answered<A::Reply>, Failure>, budget: Budget| {
-            let asked = answer.map(|first| (next(&first), first));
-            let (Next { id, command, key, keeps_budget }, first) = match asked {
-                Ok((Some(next), first)) => (next, first),
-                Ok((None, first)) => {
-                    drop(budget);
-                    return drop(send.send(Ok(Chained { first, second: None })));
-                }
-                Err(failure) => {
-                    drop(budget);
-                    return drop(send.send(Err(failure)));
-                }
-            };
-            let budget = if keeps_budget { budget } else { Budget::default() };
-            let reply = move |second| drop(send.send(Ok(Chained { first, second: Some(second) })));
-            let then = Then::Give(Box::new(reply));
-            let edge = Edge::<B> { command, key, deadline, sent, admit: None, budget, then };
-            let _ = node.deliver::<B>(id, Envelope::Edge(edge), None, false);
-        };
-        let then = Then::Chain(Box::new(link));
-        self.deliver(id, Edge::<A> { command, key, deadline, sent, admit: Some(admit), budget, then }, false)?;
-        wait_for(receive, within).await
     }
 
     /// Lets work of several turns in, and sets aside so many records of the budget for it.
@@ -345,7 +278,7 @@ impl Shop {
         self.node.permits.take(entities, limit, records_each)
     }
 
-    fn deliver<E: Hosted>(&self, id: E::Id, edge: Edge<E>, fresh: bool) -> Result<(), Failure> {
+    pub(super) fn deliver<E: Hosted>(&self, id: E::Id, edge: Box<Edge<E>>, fresh: bool) -> Result<(), Failure> {
         let node = &self.node;
         // Who is in memory is asked only when there is no room for one more.
         let full = !fresh && node.activations.load(Ordering::Relaxed) >= node.settings.activations;
@@ -441,7 +374,10 @@ impl Shop {
     }
 }
 
-async fn wait_for<T>(receive: oneshot::Receiver<Result<T, Failure>>, within: Duration) -> Result<T, Failure> {
+pub(super) async fn wait_for<T>(
+    receive: oneshot::Receiver<Result<T, Failure>>,
+    within: Duration,
+) -> Result<T, Failure> {
     match timeout(within, receive).await {
         Ok(Ok(answer)) => answer,
         // The reply was dropped with whatever held it: whether its record became durable is not known.

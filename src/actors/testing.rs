@@ -321,7 +321,7 @@ impl Bench {
             budget: Budget::default(),
             then: Then::Give(Box::new(move |answer| drop(send.send(answer)))),
         };
-        self.node.deliver::<E>(id, Envelope::Edge(edge), None, false).expect("no mailbox has a limit here");
+        self.node.deliver::<E>(id, Envelope::Edge(Box::new(edge)), None, false).expect("no mailbox has a limit here");
         receive
     }
 }

@@ -4,10 +4,11 @@ mod confirming;
 mod silence;
 mod turn;
 
+use crate::actors::chain::{First, Next};
 use crate::actors::envelope::{Envelope, Start};
 use crate::actors::node::NodeSettings;
 use crate::actors::registry::Hosted;
-use crate::actors::shop::{Ask, Failure, First, Next, Shop};
+use crate::actors::shop::{Ask, Failure, Shop};
 use crate::actors::testing::{Answer, Bench, until};
 use crate::domain::cart::{Cart, CartCommand, CheckoutRequest};
 use crate::domain::entity::{Message, Owner, Principal};

@@ -1,5 +1,8 @@
 //! The turn: what one message does to one entity, as a value. It is pure: no actor, no node, no clock and no channel. The shell carries
 //! it out, and so does the small world of the tests.
+//!
+//! The value is filled in where its owner has it: it is large, and would be copied several times on its way out of the guard against
+//! panics.
 
 use crate::actors::shop::Answered;
 use crate::actors::state::Built;
@@ -68,13 +71,9 @@ pub struct Outcome<E: Entity> {
     pub counted: Counted,
 }
 
-impl<E: Entity> Outcome<E> {
-    /// An answer that changes nothing.
-    fn answered(outcome: Result<E::Reply, Reject>, replayed: bool, counted: Counted) -> Self {
-        Self { answer: Some(Answered { outcome, replayed }), counted, ..Self::nothing() }
-    }
-
-    fn nothing() -> Self {
+impl<E: Entity> Default for Outcome<E> {
+    /// Of a message that does nothing.
+    fn default() -> Self {
         Self {
             record: None,
             answer: None,
@@ -91,6 +90,48 @@ impl<E: Entity> Outcome<E> {
     }
 }
 
+impl<E: Entity> Outcome<E> {
+    fn answer(&mut self, outcome: Result<E::Reply, Reject>, replayed: bool, counted: Counted) {
+        self.answer = Some(Answered { outcome, replayed });
+        self.counted = counted;
+    }
+
+    /// Makes the record of events that have been applied, with the answers that are to be kept under keys: that to whoever asked, and
+    /// those to whoever has waited and need not any longer. There is none where nothing happened and no answer is kept.
+    fn record<'a>(
+        &mut self,
+        built: &mut Built<E>,
+        events: Vec<E::Event>,
+        key: Option<IdempotencyKey>,
+        waiting: impl Iterator<Item = Asked<'a, E>>,
+        now: Timestamp,
+    ) {
+        let mut kept = Vec::new();
+        if let (Some(key), Some(answer)) = (key, &mut self.answer) {
+            keep(built, key, answer, now, &mut kept);
+        }
+        if !events.is_empty() {
+            for (place, (command, key)) in waiting.enumerate() {
+                let Some(outcome) = built.entity.reply(command, false) else { continue };
+                let mut answered = Answered { outcome, replayed: false };
+                if let Some(key) = key {
+                    keep(built, key, &mut answered, now, &mut kept);
+                }
+                self.others.push((place, answered));
+            }
+        }
+        if events.is_empty() && kept.is_empty() {
+            return;
+        }
+        built.version += 1;
+        self.publications = built.entity.publications(&events);
+        self.tells = built.entity.tells(&events);
+        self.wanted = built.entity.outstanding_at_once(now);
+        let entity = built.id.entity();
+        self.record = Some(Record { entity, version: built.version, at: now, events, answers: kept });
+    }
+}
+
 /// A request on its way through a turn: the command, and its idempotency key.
 pub type Asked<'a, E> = (&'a <E as crate::domain::entity::Decides>::Command, Option<IdempotencyKey>);
 
@@ -100,69 +141,78 @@ pub type Asked<'a, E> = (&'a <E as crate::domain::entity::Decides>::Command, Opt
 /// # Errors
 /// What `admit` says.
 pub fn ask<'a, E: Entity, F>(
+    outcome: &mut Outcome<E>,
     built: &mut Built<E>,
     command: &E::Command,
     key: Option<IdempotencyKey>,
     waiting: impl Iterator<Item = Asked<'a, E>> + Clone,
     moment: Moment<'_>,
     admit: impl FnOnce(&E, &E::Command) -> Result<(), NotLetIn<F>>,
-) -> Result<Outcome<E>, F> {
+) -> Result<(), F> {
     if let Some(key) = key {
         let kept = built.answers.get(key.key, moment.now);
         let asked = || waiting.clone().find_map(|(_, other)| other.filter(|other| other.key == key.key));
         if kept.map(|kept| kept.key).or_else(asked).is_some_and(|first| first.body != key.body) {
-            return Ok(Outcome::answered(Err(Reject::IdempotencyKeyReused), false, Counted::Not));
+            outcome.answer(Err(Reject::IdempotencyKeyReused), false, Counted::Not);
+            return Ok(());
         }
         if let Some(kept) = kept {
-            return Ok(Outcome::answered(kept.answer.clone().into(), true, Counted::Repeated));
+            outcome.answer(kept.answer.clone().into(), true, Counted::Repeated);
+            return Ok(());
         }
     }
-    let (events, outcome) = match admit(&built.entity, command) {
+    let mut events = Vec::new();
+    let reply = match admit(&built.entity, command) {
         Err(NotLetIn::Failed(failure)) => return Err(failure),
-        Err(NotLetIn::Refused(reject)) => (None, Some(Err(reject))),
-        Ok(()) => match decide(&mut built.entity, command, moment) {
-            Err(reject) => (Some(Vec::new()), Some(Err(reject))),
-            Ok(events) => {
-                let reply = built.entity.reply(command, !events.is_empty());
-                (Some(events), reply)
+        Err(NotLetIn::Refused(reject)) => Some(Err(reject)),
+        Ok(()) => {
+            outcome.heard = !E::is_read(command);
+            match decide(&mut built.entity, command, moment) {
+                Err(reject) => Some(Err(reject)),
+                Ok(decided) => {
+                    events = decided;
+                    built.entity.reply(command, !events.is_empty())
+                }
             }
-        },
-    };
-    let heard = events.is_some();
-    let events = events.unwrap_or_default();
-    let counted = match &outcome {
-        Some(Ok(_)) => Counted::Done,
-        Some(Err(_)) => Counted::Rejected,
-        None => Counted::Not,
+        }
     };
     // It was there already, and the first answer under the key is not kept any more: this one repeats it, and is not kept anew.
-    let replayed = events.is_empty() && matches!(outcome, Some(Ok(_))) && E::creates(command);
-    let (waits, asks_again) = (outcome.is_none(), !events.is_empty() && E::asks_again(command));
-    let answer = outcome.map(|outcome| Answered { outcome, replayed });
-    let recorded = record(built, events, answer, key.filter(|_| !replayed), waiting, moment.now);
-    Ok(Outcome { waits, asks_again, heard: heard && !E::is_read(command), counted, ..recorded })
+    let replayed = events.is_empty() && matches!(reply, Some(Ok(_))) && E::creates(command);
+    match reply {
+        Some(reply) => {
+            let counted = if reply.is_ok() { Counted::Done } else { Counted::Rejected };
+            outcome.answer(reply, replayed, counted);
+        }
+        None => outcome.waits = true,
+    }
+    outcome.asks_again = !events.is_empty() && E::asks_again(command);
+    outcome.record(built, events, key.filter(|_| !replayed), waiting, moment.now);
+    Ok(())
 }
 
 /// What a command of another entity does, or of time, or a provider's answer. `admit` is asked before anything is decided.
 pub fn tell<'a, E: Entity>(
+    outcome: &mut Outcome<E>,
     built: &mut Built<E>,
     command: &E::Command,
     waiting: impl Iterator<Item = Asked<'a, E>>,
     moment: Moment<'_>,
     admit: impl FnOnce(&E, &E::Command) -> Result<(), Reject>,
-) -> Outcome<E> {
+) {
     if let Err(reject) = admit(&built.entity, command) {
-        return Outcome { response: built.entity.respond(command, Err(&reject)), ..Outcome::nothing() };
+        outcome.response = built.entity.respond(command, Err(&reject));
+        return;
     }
+    outcome.heard = true;
     match decide(&mut built.entity, command, moment) {
         Ok(events) => {
-            let recorded = record(built, events, None, None, waiting, moment.now);
-            let response = built.entity.respond(command, Ok(()));
-            Outcome { response, heard: true, counted: Counted::Done, ..recorded }
+            outcome.counted = Counted::Done;
+            outcome.record(built, events, None, waiting, moment.now);
+            outcome.response = built.entity.respond(command, Ok(()));
         }
         Err(reject) => {
-            let response = built.entity.respond(command, Err(&reject));
-            Outcome { response, heard: true, counted: Counted::Rejected, ..Outcome::nothing() }
+            outcome.counted = Counted::Rejected;
+            outcome.response = built.entity.respond(command, Err(&reject));
         }
     }
 }
@@ -181,50 +231,15 @@ fn decide<E: Entity>(entity: &mut E, command: &E::Command, moment: Moment<'_>) -
     Ok(events)
 }
 
-/// Makes the record of events that have been applied, with the answers that are to be kept under keys: `answer`, and those to whoever
-/// has waited and need not any longer. There is none where nothing happened and no answer is kept.
-fn record<'a, E: Entity>(
-    built: &mut Built<E>,
-    events: Vec<E::Event>,
-    mut answer: Option<Answered<E::Reply>>,
-    key: Option<IdempotencyKey>,
-    waiting: impl Iterator<Item = Asked<'a, E>>,
-    now: Timestamp,
-) -> Outcome<E> {
-    let (mut others, mut kept) = (Vec::new(), Vec::new());
-    if let Some(answer) = &mut answer {
-        keep(built, key, answer, now, &mut kept);
-    }
-    if !events.is_empty() {
-        for (place, (command, key)) in waiting.enumerate() {
-            let Some(outcome) = built.entity.reply(command, false) else { continue };
-            let mut answered = Answered { outcome, replayed: false };
-            keep(built, key, &mut answered, now, &mut kept);
-            others.push((place, answered));
-        }
-    }
-    if events.is_empty() && kept.is_empty() {
-        return Outcome { answer, ..Outcome::nothing() };
-    }
-    built.version += 1;
-    let publications = built.entity.publications(&events);
-    let tells = built.entity.tells(&events);
-    let wanted = built.entity.outstanding_at_once(now);
-    let entity = built.id.entity();
-    let record = Record { entity, version: built.version, at: now, events, answers: kept };
-    Outcome { record: Some(record), answer, others, publications, tells, wanted, ..Outcome::nothing() }
-}
-
 /// Keeps an answer under its key, or makes it the one that was kept first. A refusal that is no conflict may be otherwise the next time:
 /// it is not kept.
 fn keep<E: Entity>(
     built: &mut Built<E>,
-    key: Option<IdempotencyKey>,
+    key: IdempotencyKey,
     answered: &mut Answered<E::Reply>,
     now: Timestamp,
     kept: &mut Vec<KeptAnswer<E::Reply>>,
 ) {
-    let Some(key) = key else { return };
     if let Some(first) = built.answers.get(key.key, now) {
         *answered = Answered { outcome: first.answer.clone().into(), replayed: true };
     } else if answered.outcome.as_ref().map_or_else(Reject::is_conflict, |_| true) {

@@ -227,10 +227,10 @@ impl World {
         key: Option<IdempotencyKey>,
     ) -> Option<Answered<E::Reply>> {
         let let_in = |_: &E, _: &E::Command| Ok::<_, NotLetIn<Infallible>>(());
-        let asked = self.turn(id, |built, waiting, moment| {
-            turn::ask(built, &command, key, waiting.iter().map(asked::<E>), moment, let_in)
+        let mut outcome = self.turn(id, |outcome, built, waiting, moment| {
+            let asked = turn::ask(outcome, built, &command, key, waiting.iter().map(asked::<E>), moment, let_in);
+            asked.unwrap_or_else(|never| match never {});
         });
-        let mut outcome = asked.unwrap_or_else(|never| match never {});
         self.answer_waiting::<E>(id, std::mem::take(&mut outcome.others));
         if outcome.waits {
             E::slots(self).get_mut(&id).expect("it was asked").waiting.push((command, key));
@@ -242,25 +242,27 @@ impl World {
 
     /// Gives an entity a command of another one, or of time, or an answer of the gateway.
     fn command<E: Stored>(&mut self, id: E::Id, command: E::Command) {
-        let mut outcome = self.turn(id, |built, waiting, moment| {
-            turn::tell(built, &command, waiting.iter().map(asked::<E>), moment, |_: &E, _: &E::Command| Ok(()))
+        let let_in = |_: &E, _: &E::Command| Ok(());
+        let mut outcome = self.turn(id, |outcome, built, waiting, moment| {
+            turn::tell(outcome, built, &command, waiting.iter().map(asked::<E>), moment, let_in);
         });
         self.answer_waiting::<E>(id, std::mem::take(&mut outcome.others));
         self.carry_out(id, outcome);
     }
 
     /// One turn of an entity, which is lent out of the world for it.
-    fn turn<E: Stored, T>(
+    fn turn<E: Stored>(
         &mut self,
         id: E::Id,
-        turn: impl FnOnce(&mut Built<E>, &[(E::Command, Option<IdempotencyKey>)], Moment<'_>) -> T,
-    ) -> T {
+        turn: impl FnOnce(&mut Outcome<E>, &mut Built<E>, &[(E::Command, Option<IdempotencyKey>)], Moment<'_>),
+    ) -> Outcome<E> {
         self.availability.blind = self.availability_blind;
         let mut slot = E::slots(self).remove(&id).unwrap_or_else(|| Slot::new(id));
         let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &self.availability };
-        let done = turn(&mut slot.built, &slot.waiting, Moment { now: self.now, knowledge });
+        let mut outcome = Outcome::default();
+        turn(&mut outcome, &mut slot.built, &slot.waiting, Moment { now: self.now, knowledge });
         E::slots(self).insert(id, slot);
-        done
+        outcome
     }
 
     fn answer_waiting<E: Stored>(&mut self, id: E::Id, answered: Vec<(usize, Answered<E::Reply>)>) {

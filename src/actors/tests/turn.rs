@@ -153,9 +153,11 @@ fn ask_beside(
     key: Option<IdempotencyKey>,
     waiting: &Waiting,
 ) -> Outcome<Tally> {
+    let mut outcome = Outcome::default();
     let waiting = waiting.iter().map(|(command, key)| (command, *key));
-    let asked = turn::ask(built, &command, key, waiting, NOW, |_, _| Ok::<_, NotLetIn<()>>(()));
-    asked.unwrap_or_else(|()| panic!("it is let in"))
+    let asked = turn::ask(&mut outcome, built, &command, key, waiting, NOW, |_, _| Ok::<_, NotLetIn<()>>(()));
+    assert_eq!(asked, Ok(()), "it is let in");
+    outcome
 }
 
 fn ask(built: &mut Built<Tally>, command: Ask, key: Option<IdempotencyKey>) -> Outcome<Tally> {
@@ -163,8 +165,10 @@ fn ask(built: &mut Built<Tally>, command: Ask, key: Option<IdempotencyKey>) -> O
 }
 
 fn tell(built: &mut Built<Tally>, command: Ask, waiting: &Waiting) -> Outcome<Tally> {
+    let mut outcome = Outcome::default();
     let waiting = waiting.iter().map(|(command, key)| (command, *key));
-    turn::tell(built, &command, waiting, NOW, |_, _| Ok(()))
+    turn::tell(&mut outcome, built, &command, waiting, NOW, |_, _| Ok(()));
+    outcome
 }
 
 fn answered(outcome: &Outcome<Tally>) -> Option<(Result<i64, Reject>, bool)> {
@@ -253,16 +257,18 @@ fn those_who_wait_are_answered_with_the_record_that_they_waited_for() {
 
 #[test]
 fn who_is_not_let_in_changes_nothing_and_is_not_heard() {
-    let mut built = tally();
-    let command = Ask::Add(1);
+    let (mut built, command) = (tally(), Ask::Add(1));
     let none = || std::iter::empty::<(&Ask, Option<IdempotencyKey>)>();
-    let failed = turn::ask(&mut built, &command, key(1), none(), NOW, |_, _| Err(NotLetIn::Failed("full")));
-    assert_eq!(failed.err(), Some("full"));
+    let mut outcome = Outcome::default();
+    let full = |_: &Tally, _: &Ask| Err(NotLetIn::Failed("full"));
+    assert_eq!(turn::ask(&mut outcome, &mut built, &command, key(1), none(), NOW, full), Err("full"));
+    assert!(outcome.answer.is_none() && outcome.record.is_none() && !outcome.heard);
     let refuse = |_: &Tally, _: &Ask| Err(NotLetIn::<()>::Refused(Reject::CommandPoisoned));
-    let Ok(outcome) = turn::ask(&mut built, &command, None, none(), NOW, refuse) else { panic!("it is answered") };
+    assert_eq!(turn::ask(&mut outcome, &mut built, &command, None, none(), NOW, refuse), Ok(()));
     assert_eq!(answered(&outcome), Some((Err(Reject::CommandPoisoned), false)));
     assert!(!outcome.heard && outcome.record.is_none());
-    let outcome = turn::tell(&mut built, &command, none(), NOW, |_, _| Err(Reject::CommandPoisoned));
+    let mut outcome = Outcome::default();
+    turn::tell(&mut outcome, &mut built, &command, none(), NOW, |_, _| Err(Reject::CommandPoisoned));
     assert!(outcome.response.is_some() && outcome.counted == Counted::Not);
     assert_eq!((built.entity.heard, built.entity.count, built.version), (0, 0, 0));
 }
