@@ -16,7 +16,7 @@ use std::sync::Arc;
 const WARM_UP: u64 = 16;
 const ROUNDS: u64 = 200;
 
-type RecordOf<E> = Record<<E as Decides>::Event, <E as Decides>::Reply>;
+type RecordOf<E> = Record<<E as Decides>::Event>;
 
 enum AnyRecord {
     Cart(RecordOf<Cart>),
@@ -40,12 +40,11 @@ impl AnyRecord {
     /// As the shell writes it.
     fn write(&self) -> Vec<u8> {
         let mut line = Vec::with_capacity(512);
-        let written = match self {
-            Self::Cart(record) => serde_json::to_writer(&mut line, record),
-            Self::Order(record) => serde_json::to_writer(&mut line, record),
-            Self::Vendor(record) => serde_json::to_writer(&mut line, record),
-        };
-        written.expect("a record is serializable");
+        match self {
+            Self::Cart(record) => record.write(&mut line),
+            Self::Order(record) => record.write(&mut line),
+            Self::Vendor(record) => record.write(&mut line),
+        }
         line
     }
 }

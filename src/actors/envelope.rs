@@ -33,7 +33,7 @@ pub enum Then<R> {
 }
 
 /// Lets a command in, with what it has of other entities' permits, or says why not.
-pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<Option<Permit>, NotLetIn<Failure>> + Send>;
+pub type Admit<E> = Box<dyn FnOnce(&E) -> Result<Option<Permit>, NotLetIn> + Send>;
 
 /// A command from the edge.
 pub struct Edge<E: Hosted> {

@@ -23,7 +23,7 @@ impl Shop {
     ///
     /// # Errors
     /// Why not: a refusal, or that the provider gives no answers.
-    pub(crate) fn check_payment(&self, method: &str, token: &str) -> Result<(), NotLetIn<Failure>> {
+    pub(crate) fn check_payment(&self, method: &str, token: &str) -> Result<(), NotLetIn> {
         let unsupported = |reason, token| NotLetIn::Refused(Reject::PaymentUnsupported { reason, token });
         let node = self.node();
         let provider = node

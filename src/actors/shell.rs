@@ -18,7 +18,6 @@ use crate::actors::state::Built;
 use crate::actors::turn::{self, Asked, Counted, Moment, NotLetIn, Outcome};
 use crate::domain::entity::{Decides, Publication};
 use crate::domain::ids::{EntityId, EntityRef};
-use crate::domain::json;
 use crate::domain::record::Record;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -277,10 +276,9 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    fn append(&mut self, record: &Record<E::Event, E::Reply>, on_durable: Option<Completion>) {
+    fn append(&mut self, record: &Record<E::Event>, on_durable: Option<Completion>) {
         let mut line = Vec::with_capacity(RECORD_BYTES);
-        // The domain's events have no failing Serialize: this cannot fail.
-        json::write(&mut line, record).expect("records are serializable");
+        record.write(&mut line);
         let append = Append { entity: record.entity, version: record.version, record: line, on_durable };
         self.last_position = self.node.log_writer.append(append);
     }

@@ -47,6 +47,9 @@ pub enum Failure {
     /// The entity's records do not fit each other; someone has to look at it.
     #[error("the entity is quarantined")]
     Quarantined,
+    /// It was done, and its answer is kept, but cannot be read; someone has to look at it.
+    #[error("what was asked had been done before, and its first answer cannot be read")]
+    AnswerUnreadable,
     /// The deadline passed; what was asked may have been done, or may be done yet.
     #[error("the outcome is not known yet")]
     OutcomeUnknown,

@@ -3,7 +3,6 @@
 use crate::domain::entity::{Asks as _, Checks as _, Delta, Entity, Part, RestoreError};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::invariants::Breach;
-use crate::domain::json;
 use crate::domain::kinds::kinds;
 use crate::domain::record::{KeptAnswer, Record};
 use crate::domain::time::Timestamp;
@@ -17,29 +16,29 @@ use std::panic::{self, AssertUnwindSafe};
 const ANSWER_PART: &str = "answer/";
 
 /// The first answers given under idempotency keys, for a day.
-pub struct KeptAnswers<R> {
+pub struct KeptAnswers {
     /// How many are kept at most.
     most: usize,
-    by_key: HashMap<u128, KeptAnswer<R>>,
+    by_key: HashMap<u128, KeptAnswer>,
     /// Keys by when they came, the oldest first. Those of one moment stand in an order of their own, not in that in which they came: a
     /// snapshot does not tell that one, and which of them is forgotten first must not depend on it.
     age: BTreeSet<(Timestamp, u128)>,
     changed: BTreeSet<u128>,
 }
 
-impl<R: Clone> KeptAnswers<R> {
+impl KeptAnswers {
     fn new(most: usize) -> Self {
         Self { most, by_key: HashMap::default(), age: BTreeSet::new(), changed: BTreeSet::new() }
     }
 
     /// The first answer under this key, if it is still kept. One whose time is over is forgotten, though it may not have been
     /// cleared away yet.
-    pub fn get(&self, key: u128, now: Timestamp) -> Option<&KeptAnswer<R>> {
+    pub fn get(&self, key: u128, now: Timestamp) -> Option<&KeptAnswer> {
         self.by_key.get(&key).filter(|kept| !is_over(kept.at, now))
     }
 
     /// Keeps an answer, and clears away those whose time is over and, for want of room, the oldest.
-    pub fn keep(&mut self, answer: KeptAnswer<R>) {
+    pub fn keep(&mut self, answer: KeptAnswer) {
         let (key, at) = (answer.key.key, answer.at);
         // Before the new one comes in: it may have the key of one that goes.
         while let Some((oldest, key)) = self.age.first().copied() {
@@ -56,7 +55,7 @@ impl<R: Clone> KeptAnswers<R> {
         self.changed.insert(key);
     }
 
-    fn insert(&mut self, answer: KeptAnswer<R>) {
+    fn insert(&mut self, answer: KeptAnswer) {
         self.age.insert((answer.at, answer.key.key));
         self.by_key.insert(answer.key.key, answer);
     }
@@ -76,7 +75,7 @@ pub struct Built<E: Entity> {
     /// How many records it has.
     pub version: u64,
     /// The answers kept with it.
-    pub answers: KeptAnswers<E::Reply>,
+    pub answers: KeptAnswers,
 }
 
 impl<E: Entity> Built<E> {
@@ -89,7 +88,11 @@ impl<E: Entity> Built<E> {
     pub fn delta(&mut self) -> Delta {
         let mut delta = self.entity.delta();
         for key in std::mem::take(&mut self.answers.changed) {
-            let state = self.answers.by_key.get(&key).and_then(|answer| json::written(answer).ok());
+            let state = self.answers.by_key.get(&key).map(|answer| {
+                let mut written = Vec::new();
+                answer.write(&mut written);
+                written
+            });
             delta.parts.push(Part { name: format!("{ANSWER_PART}{key:032x}"), state });
         }
         delta
@@ -146,7 +149,7 @@ fn build_unguarded<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, 
     }
     for line in &history.records {
         let after = built.version;
-        let record: Record<E::Event, E::Reply> =
+        let record: Record<E::Event> =
             serde_json::from_slice(line).map_err(|source| Unbuildable::Record { after, source })?;
         if record.version <= after {
             continue;
@@ -231,7 +234,7 @@ mod tests {
     use crate::domain::entity::{Decides as _, Keeps};
     use crate::domain::ids::{CartId, OrderId};
     use crate::domain::order::Order;
-    use crate::domain::record::{Answer, IdempotencyKey};
+    use crate::domain::record::IdempotencyKey;
     use crate::domain::vendor::Vendor;
     use uuid::Uuid;
 
@@ -241,11 +244,11 @@ mod tests {
         Timestamp::from_millis(1_000_000 + millis)
     }
 
-    fn answer(key: u128, millis: i64) -> KeptAnswer<i64> {
-        KeptAnswer { key: IdempotencyKey { key, body: 1 }, at: at(millis), answer: Answer::Ok(millis) }
+    fn answer(key: u128, millis: i64) -> KeptAnswer {
+        KeptAnswer::new(IdempotencyKey { key, body: 1 }, at(millis), &Ok(millis))
     }
 
-    fn given(answers: &KeptAnswers<i64>, key: u128, millis: i64) -> Option<i64> {
+    fn given(answers: &KeptAnswers, key: u128, millis: i64) -> Option<i64> {
         answers.get(key, at(millis)).map(|kept| kept.at.millis_since(at(0)))
     }
 

@@ -4,7 +4,7 @@
 //! The value is filled in where its owner has it: it is large, and would be copied several times on its way out of the guard against
 //! panics.
 
-use crate::actors::shop::Answered;
+use crate::actors::shop::{Answered, Failure};
 use crate::actors::state::Built;
 use crate::domain::entity::{EffectKey, Entity, Message, Publication};
 use crate::domain::ids::EntityId;
@@ -12,6 +12,7 @@ use crate::domain::knowledge::Knowledge;
 use crate::domain::record::{IdempotencyKey, KeptAnswer, Record};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
+use serde::de::DeserializeOwned;
 
 /// When a turn is, and what may be known then.
 #[derive(Clone, Copy)]
@@ -23,9 +24,9 @@ pub struct Moment<'a> {
 }
 
 /// Why a command is not let in.
-pub enum NotLetIn<F> {
+pub enum NotLetIn {
     /// There is no answer now.
-    Failed(F),
+    Failed(Failure),
     /// This is the answer.
     Refused(Reject),
 }
@@ -47,7 +48,7 @@ pub enum Counted {
 /// everything is that the entity recorded before.
 pub struct Outcome<E: Entity> {
     /// What to append.
-    pub record: Option<Record<E::Event, E::Reply>>,
+    pub record: Option<Record<E::Event>>,
     /// The answer to whoever asked; `None` for a command of another entity, and while it is too early.
     pub answer: Option<Answered<E::Reply>>,
     /// Whether whoever asked is to wait until the entity has come so far.
@@ -139,16 +140,16 @@ pub type Asked<'a, E> = (&'a <E as crate::domain::entity::Decides>::Command, Opt
 /// for a request that was not answered before.
 ///
 /// # Errors
-/// What `admit` says.
-pub fn ask<'a, E: Entity, F>(
+/// What `admit` says. [`Failure::AnswerUnreadable`].
+pub fn ask<'a, E: Entity>(
     outcome: &mut Outcome<E>,
     built: &mut Built<E>,
     command: &E::Command,
     key: Option<IdempotencyKey>,
     waiting: impl Iterator<Item = Asked<'a, E>> + Clone,
     moment: Moment<'_>,
-    admit: impl FnOnce(&E, &E::Command) -> Result<(), NotLetIn<F>>,
-) -> Result<(), F> {
+    admit: impl FnOnce(&E, &E::Command) -> Result<(), NotLetIn>,
+) -> Result<(), Failure> {
     if let Some(key) = key {
         let kept = built.answers.get(key.key, moment.now);
         let asked = || waiting.clone().find_map(|(_, other)| other.filter(|other| other.key == key.key));
@@ -157,7 +158,7 @@ pub fn ask<'a, E: Entity, F>(
             return Ok(());
         }
         if let Some(kept) = kept {
-            outcome.answer(kept.answer.clone().into(), true, Counted::Repeated);
+            outcome.answer(first_answer(built.id, kept)?, true, Counted::Repeated);
             return Ok(());
         }
     }
@@ -238,13 +239,24 @@ fn keep<E: Entity>(
     key: IdempotencyKey,
     answered: &mut Answered<E::Reply>,
     now: Timestamp,
-    kept: &mut Vec<KeptAnswer<E::Reply>>,
+    kept: &mut Vec<KeptAnswer>,
 ) {
     if let Some(first) = built.answers.get(key.key, now) {
-        *answered = Answered { outcome: first.answer.clone().into(), replayed: true };
+        // One that cannot be read is not replaced: this is what it would say today.
+        if let Ok(outcome) = first_answer(built.id, first) {
+            answered.outcome = outcome;
+        }
+        answered.replayed = true;
     } else if answered.outcome.as_ref().map_or_else(Reject::is_conflict, |_| true) {
-        let answer = KeptAnswer { key, at: now, answer: answered.outcome.clone().into() };
+        let answer = KeptAnswer::new(key, now, &answered.outcome);
         built.answers.keep(answer.clone());
         kept.push(answer);
     }
+}
+
+fn first_answer<R: DeserializeOwned>(of: impl EntityId, kept: &KeptAnswer) -> Result<Result<R, Reject>, Failure> {
+    kept.answer().map_err(|error| {
+        tracing::error!(entity = %of.entity(), key = format_args!("{:032x}", kept.key.key), %error, "a kept answer cannot be read");
+        Failure::AnswerUnreadable
+    })
 }

@@ -113,6 +113,8 @@ pub fn kind_of_failure(failure: &Failure) -> (&'static ProblemKind, Option<u64>)
         Failure::Restarting => (&ACTOR_RESTARTING, Some(1)),
         // Someone has to look at it: asking again soon changes nothing.
         Failure::Quarantined => (&QUARANTINED, Some(60)),
+        // As asking again changes nothing at all.
+        Failure::AnswerUnreadable => (&INTERNAL, None),
         Failure::OutcomeUnknown => (&OUTCOME_UNKNOWN, None),
     }
 }

@@ -5,9 +5,8 @@ use crate::domain::ids::{ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::{Reject, RejectKind};
-use crate::domain::rows::SkuRow;
 use crate::domain::text::TextKind;
-use crate::domain::vendor::{Vendor, VendorCommand, VendorReply};
+use crate::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::auth::Seller;
 use crate::http::error::{self, INVALID_BODY, Problem, ProblemKind, Result};
@@ -64,14 +63,14 @@ pub struct VendorSkuBody<'a> {
 }
 
 impl<'a> VendorSkuBody<'a> {
-    fn new(sku: &'a SkuRow) -> Self {
+    fn new(sku: &'a SkuView) -> Self {
         Self {
             id: sku.id,
             vendor_id: sku.vendor_id,
             product_id: sku.product_id,
             code: &sku.code,
             title: &sku.title,
-            price: MoneyBody(Money::new(sku.price_minor, sku.currency)),
+            price: MoneyBody(sku.price()),
             received: sku.received,
             on_hand: sku.on_hand,
             held: sku.held,

@@ -3,9 +3,8 @@
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{ProductId, SkuId, VendorId};
-use crate::domain::rows::{ProductRow, SkuRow};
 use crate::domain::text::TextKind;
-use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand, VendorReply};
+use crate::domain::vendor::{NewProduct, NewSku, ProductView, SkuView, Vendor, VendorCommand, VendorReply};
 use crate::http::answer::{ask, json, mark_replayed, unexpected};
 use crate::http::auth::{Admin, Seller};
 use crate::http::error::{INVALID_BODY, Result};
@@ -111,11 +110,11 @@ pub struct StockedSkuBody<'a> {
 }
 
 impl<'a> VendorProductBody<'a> {
-    fn new(product: &'a ProductRow, skus: &'a [SkuRow]) -> Self {
-        let sku = |sku: &'a SkuRow| StockedSkuBody {
+    fn new(product: &'a ProductView, skus: &'a [SkuView]) -> Self {
+        let sku = |sku: &'a SkuView| StockedSkuBody {
             id: sku.id,
             code: &sku.code,
-            price: MoneyBody(crate::domain::money::Money::new(sku.price_minor, sku.currency)),
+            price: MoneyBody(sku.price()),
             on_hand: sku.on_hand,
             held: sku.held,
             available: sku.available(),

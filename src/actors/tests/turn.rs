@@ -1,17 +1,18 @@
 //! The turn, by an entity that counts: what is recorded, who is answered what, and what others hear of it.
 
-use crate::actors::shop::Answered;
-use crate::actors::state::Built;
+use crate::actors::shop::{Answered, Failure};
+use crate::actors::state::{self, Built};
 use crate::actors::turn::{self, Counted, Moment, NotLetIn, Outcome};
 use crate::domain::cart::CartCommand;
 use crate::domain::entity::concerns::*;
 use crate::domain::entity::{Delta, Effect, EffectKey, Message, Part, Principal, RestoreError, Step};
-use crate::domain::ids::{CartId, Kind};
+use crate::domain::ids::{CartId, EntityId as _, Kind};
 use crate::domain::invariants::Breach;
 use crate::domain::knowledge::Knowledge;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
+use crate::ports::History;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -155,7 +156,7 @@ fn ask_beside(
 ) -> Outcome<Tally> {
     let mut outcome = Outcome::default();
     let waiting = waiting.iter().map(|(command, key)| (command, *key));
-    let asked = turn::ask(&mut outcome, built, &command, key, waiting, NOW, |_, _| Ok::<_, NotLetIn<()>>(()));
+    let asked = turn::ask(&mut outcome, built, &command, key, waiting, NOW, |_, _| Ok::<_, NotLetIn>(()));
     assert_eq!(asked, Ok(()), "it is let in");
     outcome
 }
@@ -230,6 +231,33 @@ fn the_first_answer_under_a_key_is_the_only_one() {
     assert_eq!(answered(&ask(&mut built, Ask::Conflict, key(3))), Some((Err(Reject::CartEmpty), true)));
 }
 
+/// A later release may have written it. Nobody reads it until it is asked for, and then nothing is done a second time.
+#[test]
+fn an_answer_that_cannot_be_read_costs_itself_alone() {
+    let line = |ev: &str, version: u64, key: &str, answer: &str| {
+        let kept = format!(r#"{{"key":"{key}","body":"0000000000000001","at":1000,"answer":{answer}}}"#);
+        format!(r#"{{"e":"{}","v":{version},"at":1000,"ev":{ev},"ans":[{kept}]}}"#, tally().id.entity()).into_bytes()
+    };
+    let records = vec![line("[1]", 1, "1", r#"{"perhaps":{"later":1}}"#), line("[2]", 2, "2", r#"{"ok":1}"#)];
+    let history = History { snapshot: None, records };
+    let mut built = state::build::<Tally>(tally().id, &history).unwrap();
+    assert_eq!((built.version, built.entity.count), (2, 3));
+    let mut outcome = Outcome::default();
+    let none = std::iter::empty::<(&Ask, Option<IdempotencyKey>)>();
+    let asked = turn::ask(&mut outcome, &mut built, &Ask::Add(1), key(1), none, NOW, |_, _| Ok(()));
+    assert_eq!(asked, Err(Failure::AnswerUnreadable));
+    assert!(outcome.record.is_none() && outcome.answer.is_none() && built.entity.count == 3);
+    assert_eq!(answered(&ask(&mut built, Ask::Add(1), key(2))), Some((Ok(1), true)));
+    // It is kept as it is: an older release that comes back may read it.
+    let mut written = Vec::new();
+    built.answers.get(1, NOW.now).unwrap().write(&mut written);
+    assert!(written.ends_with(br#""answer":{"perhaps":{"later":1}}}"#));
+    // Who waited under the key is told what is so today.
+    let waiting = [(Ask::Await(3), key(1))];
+    let outcome = tell(&mut built, Ask::Add(1), &waiting);
+    assert!(outcome.others[0].1.replayed && outcome.record.is_some_and(|record| record.answers.is_empty()));
+}
+
 #[test]
 fn what_is_there_already_is_a_repeated_answer_that_is_not_kept_anew() {
     let mut built = tally();
@@ -260,10 +288,10 @@ fn who_is_not_let_in_changes_nothing_and_is_not_heard() {
     let (mut built, command) = (tally(), Ask::Add(1));
     let none = || std::iter::empty::<(&Ask, Option<IdempotencyKey>)>();
     let mut outcome = Outcome::default();
-    let full = |_: &Tally, _: &Ask| Err(NotLetIn::Failed("full"));
-    assert_eq!(turn::ask(&mut outcome, &mut built, &command, key(1), none(), NOW, full), Err("full"));
+    let full = |_: &Tally, _: &Ask| Err(NotLetIn::Failed(Failure::Restarting));
+    assert_eq!(turn::ask(&mut outcome, &mut built, &command, key(1), none(), NOW, full), Err(Failure::Restarting));
     assert!(outcome.answer.is_none() && outcome.record.is_none() && !outcome.heard);
-    let refuse = |_: &Tally, _: &Ask| Err(NotLetIn::<()>::Refused(Reject::CommandPoisoned));
+    let refuse = |_: &Tally, _: &Ask| Err(NotLetIn::Refused(Reject::CommandPoisoned));
     assert_eq!(turn::ask(&mut outcome, &mut built, &command, None, none(), NOW, refuse), Ok(()));
     assert_eq!(answered(&outcome), Some((Err(Reject::CommandPoisoned), false)));
     assert!(!outcome.heard && outcome.record.is_none());

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 
 /// What a record holds, typed.
-type RecordOf<E> = Record<<E as Decides>::Event, <E as Decides>::Reply>;
+type RecordOf<E> = Record<<E as Decides>::Event>;
 
 fn apply<E: Entity>(built: &mut Built<E>, record: &RecordOf<E>) -> Result<(), String> {
     let applied = panic::catch_unwind(AssertUnwindSafe(|| {

@@ -8,8 +8,10 @@ mod goods;
 #[cfg(test)]
 mod tests;
 mod types;
+mod view;
 
 pub use types::*;
+pub use view::{ProductView, SkuView, VendorView};
 
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError, Step,
@@ -336,16 +338,16 @@ impl Decides for Vendor {
     fn reply(&self, command: &VendorCommand, _recorded: bool) -> Option<Result<VendorReply, Reject>> {
         let shown_sku = |sku: SkuId| {
             let row = self.sku_row(sku).ok_or(Reject::SkuUnknown)?;
-            Ok(VendorReply::Sku { sku: Box::new(row) })
+            Ok(VendorReply::Sku { sku: Box::new(row.into()) })
         };
         Some(match command {
             VendorCommand::Create { .. } => {
-                self.row().map(|vendor| VendorReply::Vendor { vendor }).ok_or(Reject::VendorUnknown)
+                self.row().map(|row| VendorReply::Vendor { vendor: row.into() }).ok_or(Reject::VendorUnknown)
             }
             VendorCommand::AddProduct { product, .. } => match self.product_row(product.id) {
                 Some(row) => {
-                    let skus = row.sku_ids.iter().filter_map(|sku| self.sku_row(*sku)).collect();
-                    Ok(VendorReply::Product { product: Box::new(row), skus })
+                    let skus = row.sku_ids.iter().filter_map(|sku| self.sku_row(*sku)).map(SkuView::from).collect();
+                    Ok(VendorReply::Product { product: Box::new(row.into()), skus })
                 }
                 None => Err(Reject::ProductUnknown),
             },

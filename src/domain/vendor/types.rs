@@ -1,9 +1,9 @@
 //! What can be asked of a vendor, what can have happened to it, and what it answers.
 
+use super::view::{ProductView, SkuView, VendorView};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{OrderId, ProductId, SkuId};
 use crate::domain::money::Currency;
-use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -211,20 +211,20 @@ pub enum VendorEvent {
 pub enum VendorReply {
     /// The vendor.
     Vendor {
-        /// Its row.
-        vendor: VendorRow,
+        /// As it is now.
+        vendor: VendorView,
     },
     /// A product with its SKUs.
     Product {
         /// The product.
-        product: Box<ProductRow>,
+        product: Box<ProductView>,
         /// Its SKUs, in the vendor's order.
-        skus: Vec<SkuRow>,
+        skus: Vec<SkuView>,
     },
     /// A SKU.
     Sku {
         /// The SKU.
-        sku: Box<SkuRow>,
+        sku: Box<SkuView>,
     },
     /// Done; nothing to show.
     Done,

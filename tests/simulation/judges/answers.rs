@@ -11,7 +11,7 @@ use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId};
 use haat::domain::order::{Order, OrderReply, OrderView};
 use haat::domain::rows::SkuRow;
-use haat::domain::vendor::{Vendor, VendorCommand, VendorReply};
+use haat::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -94,7 +94,7 @@ impl<V: PartialEq> History<V> {
 struct Looks {
     carts: BTreeMap<CartId, History<CartView>>,
     orders: BTreeMap<OrderId, History<OrderView>>,
-    skus: BTreeMap<SkuId, History<SkuRow>>,
+    skus: BTreeMap<SkuId, History<SkuView>>,
     /// The newest version of each entity that somebody was shown.
     shown: BTreeMap<EntityRef, u64>,
 }
@@ -129,16 +129,16 @@ impl Answers {
         self.shown(looks, at, floor, view, view.id.entity());
     }
 
-    fn sku_shown(&self, floor: u64, row: &SkuRow) {
+    fn sku_shown(&self, floor: u64, view: &SkuView) {
         let looks = &mut *lock(&self.looks);
-        let at = looks.skus.get(&row.id).and_then(|looks| looks.find(floor, |look| look == row));
-        self.shown(looks, at, floor, row, row.vendor_id.entity());
+        let at = looks.skus.get(&view.id).and_then(|looks| looks.find(floor, |look| look == view));
+        self.shown(looks, at, floor, view, view.vendor_id.entity());
     }
 
     /// Somebody read a SKU's price and count in the catalogue cache.
     pub fn listing_shown(&self, floor: u64, row: &SkuRow, available: i64) {
         let looks = &mut *lock(&self.looks);
-        let same = |look: &SkuRow| look.price_minor == row.price_minor && look.available() == available;
+        let same = |look: &SkuView| look.price_minor == row.price_minor && look.available() == available;
         let at = looks.skus.get(&row.id).and_then(|looks| looks.find(floor, same));
         let read = ("listing", row.id, row.price_minor, available);
         self.shown(looks, at, floor, &read, row.vendor_id.entity());
@@ -171,7 +171,7 @@ impl Judge for Answers {
             }
             Events::Vendor(id, _) => {
                 for row in replay.vendor(*id).into_iter().flat_map(Vendor::sku_rows) {
-                    looks.skus.entry(row.id).or_default().add(version, row);
+                    looks.skus.entry(row.id).or_default().add(version, row.into());
                 }
             }
         }

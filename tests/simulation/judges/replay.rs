@@ -174,7 +174,7 @@ fn apply<E: Entity>(
     id: E::Id,
     line: &[u8],
 ) -> Option<(Vec<E::Event>, Vec<u128>)> {
-    let Ok(record) = serde_json::from_slice::<Record<E::Event, E::Reply>>(line) else {
+    let Ok(record) = serde_json::from_slice::<Record<E::Event>>(line) else {
         world.breach(format_args!("a record of {id} cannot be read"));
         return None;
     };

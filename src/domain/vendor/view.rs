@@ -1,0 +1,96 @@
+//! A vendor and what it sells, as its answers show them. Answers are kept for a day, so a field here stays readable for longer than one in a row.
+
+use crate::domain::ids::{ProductId, SkuId, VendorId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
+use serde::{Deserialize, Serialize};
+
+/// A vendor as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VendorView {
+    /// Which.
+    pub id: VendorId,
+    /// The vendor's name.
+    pub name: String,
+}
+
+/// A product as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductView {
+    /// Which.
+    pub id: ProductId,
+    /// Whose.
+    pub vendor_id: VendorId,
+    /// What it is called.
+    pub title: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// Where it is found.
+    pub category: Option<String>,
+}
+
+/// A SKU as its vendor is shown it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkuView {
+    /// Which.
+    pub id: SkuId,
+    /// Whose.
+    pub vendor_id: VendorId,
+    /// Of which product.
+    pub product_id: ProductId,
+    /// The vendor's own code.
+    pub code: String,
+    /// The product's title.
+    pub title: String,
+    /// Today's price, in minor units.
+    pub price_minor: i64,
+    /// Its currency.
+    pub currency: Currency,
+    /// Pieces that ever came in, less those taken out again by hand.
+    pub received: i64,
+    /// Pieces in the house.
+    pub on_hand: i64,
+    /// Pieces held for orders.
+    pub held: i64,
+    /// Whether it is out of sale because its figures do not add up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+}
+
+impl SkuView {
+    /// Today's price.
+    pub const fn price(&self) -> Money {
+        Money::new(self.price_minor, self.currency)
+    }
+
+    /// Pieces sold: received = on hand + sold.
+    pub const fn sold(&self) -> i64 {
+        self.received.saturating_sub(self.on_hand)
+    }
+
+    /// Pieces on hand and not held; none while it is suspended.
+    pub const fn available(&self) -> i64 {
+        if self.suspended { 0 } else { self.on_hand.saturating_sub(self.held) }
+    }
+}
+
+impl From<VendorRow> for VendorView {
+    fn from(VendorRow { id, name }: VendorRow) -> Self {
+        Self { id, name }
+    }
+}
+
+impl From<ProductRow> for ProductView {
+    fn from(row: ProductRow) -> Self {
+        let ProductRow { id, vendor_id, title, description, category, created_at: _, sku_ids: _ } = row;
+        Self { id, vendor_id, title, description, category }
+    }
+}
+
+impl From<SkuRow> for SkuView {
+    fn from(row: SkuRow) -> Self {
+        let SkuRow { id, vendor_id, product_id, code, title, .. } = row;
+        let SkuRow { price_minor, currency, received, on_hand, held, suspended, .. } = row;
+        Self { id, vendor_id, product_id, code, title, price_minor, currency, received, on_hand, held, suspended }
+    }
+}
