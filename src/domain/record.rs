@@ -10,7 +10,6 @@ use super::time::Timestamp;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use std::io::Write as _;
 use std::sync::Arc;
 
 /// A caller's idempotency key, scoped by caller, method and path, and what its request was.
@@ -64,8 +63,8 @@ impl KeptAnswer {
         // The first records had hashes of 64 bits for bodies: they are written as they were read.
         let digits = if u64::try_from(*body).is_ok() { 16 } else { 32 };
         let at = at.as_millis();
-        // Nothing keeps a vector from growing.
-        let _ = write!(into, r#"{{"key":"{key:032x}","body":"{body:0digits$x}","at":{at},"answer":"#);
+        let head = format!(r#"{{"key":"{key:032x}","body":"{body:0digits$x}","at":{at},"answer":"#);
+        into.extend_from_slice(head.as_bytes());
         into.extend_from_slice(answer);
         into.push(b'}');
     }
