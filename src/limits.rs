@@ -63,6 +63,8 @@ pub const LIVE_ACTORS: usize = 1_000_000;
 /// How long an actor is idle before it may be passivated, in milliseconds: longer than buyers think between two steps. A cart takes some 1.4 KB,
 /// and one that has left costs a query when its buyer goes on.
 pub const IDLE_MS: u64 = 600_000;
+/// Bytes of the details of orders under way that a node keeps at hand. Past it they are read from the store: those of some 60,000 orders.
+pub const DETAIL_CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// Entities that are read one by one at the same time when they come into memory; the others wait for their turn. The
 /// connections that read are fewer: these are so many that none of them is idle.
 pub const LOADS_AT_ONCE: usize = 16;

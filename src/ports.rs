@@ -1,5 +1,7 @@
 //! The traits at the edge: what the engine needs of the world, and what its rooms need of each other.
 
+use crate::domain::buyer::Mint;
+use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::{Message, Part, PaymentCall};
 use crate::domain::ids::{CartId, CustomerId, EntityRef, OrderId, ProductId, VendorId};
 use crate::domain::money::Money;
@@ -7,6 +9,7 @@ use crate::domain::order::{OrderCommand, OrderStatus};
 use crate::domain::rows::{OrderRow, ProductRow, Rows};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -141,11 +144,12 @@ pub trait Journal: Send + Sync + 'static {
     /// All partitions as they are, without acquiring them.
     async fn partitions(&self) -> Result<Vec<Partition>, StoreError>;
 
-    /// Appends one batch in one transaction and returns when it is on disk.
+    /// Appends one batch, and the details that its records bring along, in one transaction, and returns when both are on disk. A detail of an
+    /// order and a sort that is there already stays as it is.
     ///
     /// # Errors
     /// Collision when a place is taken, Fenced when the writer's term is over (nothing was written); Unavailable when the outcome is unknown.
-    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError>;
+    async fn append(&self, frames: &[Frame], details: &[Detail]) -> Result<(), StoreError>;
 
     /// What became of a batch whose append ended in an error.
     async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError>;
@@ -224,6 +228,8 @@ pub struct EntityDelta {
     pub rows: Rows,
     /// Whether these are all its rows.
     pub whole: bool,
+    /// Details that this state needs no more: they are gone with the transaction that writes it.
+    pub spent: &'static [DetailName],
     /// Whether no checkpoint has ever written anything of it: a hint, by which a store may insert without looking first. Where it is wrong, all is
     /// written as if it had not been given. After a write whose outcome is unknown it is not given any more.
     pub fresh: bool,
@@ -326,9 +332,48 @@ pub trait Queries: Send + Sync + 'static {
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError>;
 }
 
+/// A detail as it is found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptDetail {
+    /// Whose.
+    pub order: OrderId,
+    /// Of which sort.
+    pub name: DetailName,
+    /// What was kept; `None` when it was erased.
+    pub body: Option<Vec<u8>>,
+}
+
+/// A place in the order in which [`Details::scan_details`] gives them, and whether what stands there was erased.
+pub type DetailPlace = (OrderId, DetailName, bool);
+
+/// Reads the details of orders, which no replay makes anew and no archive holds.
+#[async_trait]
+pub trait Details: Send + Sync + 'static {
+    /// Those of one sort that there are of these orders, in any order.
+    async fn details(&self, orders: &[OrderId], name: DetailName) -> Result<Vec<KeptDetail>, StoreError>;
+    /// Which there are, in the order of orders and sorts after the given one: for tools that look at all of them.
+    async fn scan_details(
+        &self,
+        after: Option<(OrderId, DetailName)>,
+        limit: u32,
+    ) -> Result<Vec<DetailPlace>, StoreError>;
+}
+
+/// The store's own key, made with it and never changed: what is hashed with it is known again by whoever holds the store, and by nobody else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct StoreKey(pub [u8; 32]);
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreKey(…)")
+    }
+}
+
 /// A store, each of its sides behind a trait of its own.
 #[derive(Clone)]
 pub struct Store {
+    /// Its own key.
+    pub key: StoreKey,
     /// The log.
     pub journal: Arc<dyn Journal>,
     /// The cached states.
@@ -337,6 +382,8 @@ pub struct Store {
     pub checkpoints: Arc<dyn Checkpoints>,
     /// The read tables.
     pub queries: Arc<dyn Queries>,
+    /// Personal data, beside the journal.
+    pub details: Arc<dyn Details>,
 }
 
 /// What runs when a record is durable: replies, publications, calls that leave the node.
@@ -361,6 +408,8 @@ pub struct Append {
     pub version: u64,
     /// The record's JSON, without a line's end.
     pub record: Vec<u8>,
+    /// What is kept beside the journal in the same transaction.
+    pub details: Vec<Detail>,
     /// Runs once the record is durable, after those of all earlier records.
     pub on_durable: Option<Completion>,
 }
@@ -496,14 +545,15 @@ impl VoidOutcome {
 #[error("payment gateway: {0}")]
 pub struct GatewayError(pub String);
 
-/// A payment provider. Every call is idempotent by the order's id.
+/// A payment provider. Every call is idempotent by the order's id and its mint.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + 'static {
     /// The name by which checkouts ask for it.
     fn method(&self) -> &'static str;
     /// Whether a token has the form of one of this gateway's; the error says in words what is wrong.
     fn check_token(&self, token: &str) -> Result<(), String>;
-    /// Takes the money, once, however often it is asked.
+    /// Takes the money, once, however often it is asked. Without a token it tells what became of an earlier call, and if there was none it
+    /// declines.
     async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError>;
     /// Makes sure that nothing is taken, and gives back what was.
     async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError>;
@@ -512,8 +562,10 @@ pub trait PaymentGateway: Send + Sync + 'static {
 /// A charge as the sandbox's charge log shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargeLogEntry {
-    /// The order, which is the idempotency key.
+    /// The order, the first part of the idempotency key.
     pub order: OrderId,
+    /// The rest of the key; none for an order of an early version.
+    pub mint: Option<Mint>,
     /// How much.
     pub amount: Money,
     /// `charged`, `declined`, `voided` (nothing was taken and nothing will be) or `refunded`.

@@ -2,15 +2,19 @@
 //! them all. Lines are only ever added. `HAAT_GOLDEN=append cargo test --test golden` adds those that are missing. What a caller is told of
 //! a refusal has golden lines, too: there one is replaced when it is to be told otherwise.
 
+use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{
-    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutDetails, CheckoutRequest, SkuPrice,
+    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, SkuPrice,
 };
+use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    Address, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus, OrderView, PaymentChoice,
-    PaymentStatus, Placement, Resolution, ResolveAs, SubOrderStatus, SubOrderView, TimelineEntry, Trouble, Waits,
+    Address, InlineDetails, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus, OrderView,
+    PaymentChoice, PaymentStatus, Placement, Resolution, ResolveAs, SubOrderStatus, SubOrderView, TimelineEntry,
+    Trouble, Waits,
 };
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
@@ -114,46 +118,63 @@ fn line(number: u128) -> CartLine {
     }
 }
 
-/// Checkout details with every optional field, or with none.
-fn details(full: bool) -> CheckoutDetails {
+fn contact(full: bool) -> Contact {
     let some = |text: &str| full.then(|| text.to_owned());
-    CheckoutDetails {
-        email: some("rokeya@example.org"),
-        shipping_address: Address {
-            name: "Rokeya".into(),
-            line1: "12 Lake Road".into(),
-            line2: some("3rd floor"),
-            city: "Dhaka".into(),
-            postcode: some("1209"),
-            country: "BD".into(),
-            phone: some("+880 1"),
-        },
+    let shipping_address = Address {
+        name: "Rokeya".into(),
+        line1: "12 Lake Road".into(),
+        line2: some("3rd floor"),
+        city: "Dhaka".into(),
+        postcode: some("1209"),
+        region: some("Dhaka Division"),
+        country: "BD".into(),
+        phone: some("+880 1"),
+    };
+    Contact { email: some("rokeya@example.org"), shipping_address }
+}
+
+fn buyer(full: bool) -> Buyer {
+    let mut buyer = contact(full).shipping_address.buyer();
+    if full {
+        buyer.keys = vec![BuyerKey([1; 8]), BuyerKey([0xab; 8])];
+        buyer.mail_key = Some(MailKey([2; 16]));
+        buyer.audience = Audience::Wholesale;
+    }
+    buyer
+}
+
+/// A checkout with every optional field, or with none.
+fn request(full: bool) -> CheckoutRequest {
+    CheckoutRequest {
+        contact: contact(full),
         payment: PaymentChoice { method: "sandbox".into(), token: "tok_approve".into() },
         expected_total: full.then(|| Money::new(250_000, Currency::BDT)),
-        hold_ms: 900_000,
-        payment_ms: 600_000,
+        mint: Mint::default(),
+        buyer: buyer(full),
     }
 }
 
-fn request(full: bool) -> CheckoutRequest {
-    let CheckoutDetails { email, shipping_address, payment, expected_total, .. } = details(full);
-    CheckoutRequest { email, shipping_address, payment, expected_total }
+fn terms(full: bool) -> CheckoutTerms {
+    let request = CheckoutRequest { mint: Mint([1, 2, 3, 0xff]), ..request(full) };
+    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 })
 }
 
 fn placement(full: bool) -> Box<Placement> {
-    let CheckoutDetails { email, shipping_address, payment, hold_ms, payment_ms, .. } = details(full);
+    let CheckoutTerms { payment, hold_ms, payment_ms, mint, buyer, .. } = terms(full);
     Box::new(Placement {
         cart: cart(),
         attempt: 1,
         owner: if full { owner() } else { Owner::Guest },
-        email,
-        shipping_address,
         payment,
         expected_total: Money::new(250_000, Currency::BDT),
         lines: vec![line(0)],
         hold_ms,
         payment_ms,
         strict: full,
+        mint,
+        buyer,
+        email: None,
+        shipping_address: None,
     })
 }
 
@@ -199,8 +220,8 @@ fn cart_events() -> Vec<CartEvent> {
         CartEvent::LineSet { line: line(0), currency: Currency::BDT },
         CartEvent::LineRemoved { sku: sku(0) },
         CartEvent::Repriced { prices: vec![price] },
-        CartEvent::CheckoutStarted { order: order(), attempt: 1, details: Box::new(details(true)) },
-        CartEvent::CheckoutStarted { order: order(), attempt: 1, details: Box::new(details(false)) },
+        CartEvent::CheckoutStarted { order: order(), attempt: 1, terms: Box::new(terms(true)) },
+        CartEvent::CheckoutStarted { order: order(), attempt: 1, terms: Box::new(terms(false)) },
         CartEvent::CartReopened { order: order(), prices: Vec::new() },
         CartEvent::CartReopened { order: order(), prices: vec![price] },
         CartEvent::CartCheckedOut { order: order(), prices: Vec::new() },
@@ -294,7 +315,11 @@ fn cart_commands() -> Vec<CartCommand> {
 fn order_commands() -> Vec<OrderCommand> {
     let (vendor, by) = (vendor(), Principal::Staff);
     let mut commands = vec![
-        OrderCommand::Place { placement: placement(true) },
+        OrderCommand::Place { placement: placement(true), details: None },
+        OrderCommand::Place {
+            placement: placement(false),
+            details: Some(Box::new(InlineDetails { contact: contact(true), token: "tok_approve".into() })),
+        },
         OrderCommand::StockHeld { vendor, lines: held() },
         OrderCommand::StockCommitted { vendor },
         OrderCommand::StockReleased { vendor },
@@ -331,7 +356,13 @@ fn vendor_commands() -> Vec<VendorCommand> {
         VendorCommand::SetPrice { by, sku: sku(0), price_minor: 99, currency: Currency::BDT },
         VendorCommand::AdjustStock { by, sku: sku(0), delta: -3, reason: "count".into() },
         VendorCommand::GetSku { by, sku: sku(0) },
-        VendorCommand::Reserve { order: order(), until: at(900_000), currency: Currency::BDT, lines },
+        VendorCommand::Reserve {
+            order: order(),
+            until: at(900_000),
+            currency: Currency::BDT,
+            lines,
+            held_for: Box::default(),
+        },
         VendorCommand::Commit { order: order(), strict: false },
         VendorCommand::Commit { order: order(), strict: true },
         VendorCommand::Close { order: order() },
@@ -455,6 +486,7 @@ fn order_replies() -> Vec<OrderReply> {
         payment_status: PaymentStatus::Pending,
         placed_at: at(0),
         payment_due_at: at(600_000),
+        inline_contact: None,
         waits: waits.map(Box::new),
     };
     let entry = |full: bool| TimelineEntry {

@@ -72,7 +72,13 @@ fn adjust(number: usize, delta: i64) -> VendorCommand {
 
 fn reserve(of: &[(SkuId, i64)], until: Timestamp, currency: Currency) -> VendorCommand {
     let lines = of.iter().map(|(sku, quantity)| WantedLine { sku: *sku, quantity: *quantity }).collect();
-    VendorCommand::Reserve { order: OrderId::from_uuid(Uuid::from_u128(9)), until, currency, lines }
+    VendorCommand::Reserve {
+        order: OrderId::from_uuid(Uuid::from_u128(9)),
+        until,
+        currency,
+        lines,
+        held_for: Box::default(),
+    }
 }
 
 /// What of the shop's goods is left: nothing.
@@ -320,8 +326,8 @@ fn row(reject: &Reject) -> Vec<Reject> {
             // A cart of which every number of a checkout was used, though there is not enough in stock, too.
             let (world, order) = checked_out(APPROVE);
             let mut last = world.carts[&cart(0)].entity.clone();
-            let details = Box::new(details(APPROVE, None).under(&Settings::DEFAULT));
-            last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, details }, now);
+            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT));
+            last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, terms }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
             vec![
                 refusal(vendor_of(&world, 0), add_product(many_skus(1, 1)), now),

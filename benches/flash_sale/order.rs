@@ -99,6 +99,7 @@ impl NewOrder {
             payment_status: if paid { PaymentStatus::Captured } else { PaymentStatus::Pending },
             placed_at: self.at,
             payment_due_at: Timestamp::from_millis(self.at.as_millis() + PAYMENT_MS),
+            inline_contact: None,
             waits: None,
         }
     }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
+use haat::actors::details::Known;
 use haat::adapters::clock::SystemClock;
 use haat::http::orders::OrderBody;
 use haat::http::server::{ServerSettings, serve as serve_as_haat};
@@ -45,7 +46,7 @@ async fn take_order<S: Shop>(
     match desk.shop.place(order.clone(), until_paid).await {
         Ok(Outcome::Placed(item, paid)) => {
             let view = order.view(&item, paid);
-            (StatusCode::CREATED, Json(OrderBody::of_view(&view))).into_response()
+            (StatusCode::CREATED, Json(OrderBody::of_view(&view, &Known::Nothing))).into_response()
         }
         Ok(Outcome::SoldOut) => sold_out(&order),
         Err(error) => {

@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use haat::actors::details::Known;
 use haat::adapters::clock::SystemClock;
 use haat::domain::ids::{CartId, EntityId as _, ProductId, SkuId, VendorId};
 use haat::domain::order::{Address, PaymentChoice};
@@ -129,5 +130,5 @@ async fn check_out(
         return sold_out(&order);
     }
     let item = Item { vendor: visits.vendor, title: TITLE.to_owned(), unit_price: UNIT_PRICE };
-    (StatusCode::CREATED, Json(OrderBody::of_view(&order.view(&item, true)))).into_response()
+    (StatusCode::CREATED, Json(OrderBody::of_view(&order.view(&item, true), &Known::Nothing))).into_response()
 }

@@ -8,6 +8,7 @@ use axum::body::Body;
 use futures::future::join_all;
 use haat::domain::ids::OrderId;
 use haat::http::auth::{Auth, Bearer};
+use haat::http::buyers::BuyerKeys;
 use haat::http::{HttpState, Port, RenderMetrics, Settings, router};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -31,6 +32,7 @@ impl Server {
         let state = HttpState {
             shop: node.shop.clone(),
             auth: auth.clone(),
+            buyers: Arc::new(BuyerKeys::new(node.shop.store_key())),
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
         };

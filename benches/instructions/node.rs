@@ -6,6 +6,7 @@ use crate::shop::{NOW, cart, cart_id, details, uuid, vendor_id};
 use async_trait::async_trait;
 use futures::future::join_all;
 use haat::actors::{NodeParts, NodeSettings, Shop, Thread};
+use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, ProductId};
@@ -14,9 +15,9 @@ use haat::domain::rows::{OrderRow, ProductRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::persistence::log_writer::{self, QueuedLogWriter};
 use haat::ports::{
-    Append, ChargeOutcome, Clock, Committed, Completion, Due, Frame, GatewayError, Histories, History, Journal,
-    LogWriter, OrdersOf, Partition, PaymentGateway, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots,
-    StoreError, VoidOutcome,
+    Append, ChargeOutcome, Clock, Committed, Completion, DetailPlace, Details, Due, Frame, GatewayError, Histories,
+    History, Journal, KeptDetail, LogWriter, OrdersOf, Partition, PaymentGateway, Position, Pressure, ProductFilter,
+    Queries, Snapshot, Snapshots, StoreError, StoreKey, VoidOutcome,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -110,7 +111,7 @@ impl Journal for Nothing {
         let partition = |id| Partition { id, epoch: 1, tail_seq: 1, checkpoint_seq: 0, base_seq: 0 };
         Ok((0..haat::limits::PARTITIONS).map(partition).collect())
     }
-    async fn append(&self, _: &[Frame]) -> Result<(), StoreError> {
+    async fn append(&self, _: &[Frame], _: &[Detail]) -> Result<(), StoreError> {
         Ok(())
     }
     async fn committed(&self, _: &[Frame]) -> Result<Committed, StoreError> {
@@ -181,6 +182,21 @@ impl Queries for Nothing {
 }
 
 #[async_trait]
+impl Details for Nothing {
+    async fn details(&self, orders: &[OrderId], name: DetailName) -> Result<Vec<KeptDetail>, StoreError> {
+        let kept = |order: &OrderId| {
+            let [contact, payment] = <[Detail; 2]>::try_from(details().details(*order)).expect("two details");
+            let body = if name == DetailName::Contact { contact.body } else { payment.body };
+            KeptDetail { order: *order, name, body: Some(body.to_vec()) }
+        };
+        Ok(orders.iter().map(kept).collect())
+    }
+    async fn scan_details(&self, _: Option<(OrderId, DetailName)>, _: u32) -> Result<Vec<DetailPlace>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
 impl PaymentGateway for Nothing {
     fn method(&self) -> &'static str {
         "sandbox"
@@ -245,6 +261,8 @@ impl Node {
                     snapshots: around.clone(),
                     histories: around.clone(),
                     queries: around.clone(),
+                    details: around.clone(),
+                    store_key: StoreKey([7; 32]),
                     gateways: vec![around],
                     threads: vec![thread()],
                     runtime: Handle::current(),

@@ -1,6 +1,8 @@
 //! A shop for benches: ids, a vendor with its SKUs and holds, carts, and what an order is told. The same in every run.
 
+use haat::domain::buyer::{Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
+use haat::domain::details::Contact;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
@@ -84,7 +86,7 @@ pub fn vendor(skus: u128, holds: u128) -> Vendor {
 
 pub fn reserve(order: u128, sku: u128, until: Timestamp) -> VendorCommand {
     let lines = vec![WantedLine { sku: sku_id(sku), quantity: 1 }];
-    VendorCommand::Reserve { order: order_id(order), until, currency: Currency::BDT, lines }
+    VendorCommand::Reserve { order: order_id(order), until, currency: Currency::BDT, lines, held_for: Box::default() }
 }
 
 pub fn line(number: u128, quantity: i64) -> CartLine {
@@ -92,17 +94,25 @@ pub fn line(number: u128, quantity: i64) -> CartLine {
 }
 
 pub fn details() -> CheckoutRequest {
+    let shipping_address = Address {
+        name: "Rahim".into(),
+        line1: "House 7, Road 4".into(),
+        line2: None,
+        city: "Dhaka".into(),
+        postcode: Some("1205".into()),
+        region: None,
+        country: "BD".into(),
+        phone: None,
+    };
+    let buyer = Buyer {
+        keys: vec![BuyerKey([7; 8]), BuyerKey([8; 8])],
+        mail_key: Some(MailKey([9; 16])),
+        ..shipping_address.buyer()
+    };
     CheckoutRequest {
-        email: Some("rahim@example.com".into()),
-        shipping_address: Address {
-            name: "Rahim".into(),
-            line1: "House 7, Road 4".into(),
-            line2: None,
-            city: "Dhaka".into(),
-            postcode: Some("1205".into()),
-            country: "BD".into(),
-            phone: None,
-        },
+        contact: Contact { email: Some("rahim@example.com".into()), shipping_address },
+        mint: Mint([1, 2, 3, 4]),
+        buyer,
         payment: PaymentChoice { method: "sandbox".into(), token: "tok_approve".into() },
         expected_total: None,
     }
@@ -128,7 +138,7 @@ pub fn check_out(cart: CartId) -> CartCommand {
 
 /// What the order of this cart is told from its placing to its end, all going well.
 pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
-    let CheckoutRequest { email, shipping_address, payment, .. } = details();
+    let CheckoutRequest { payment, mint, buyer, .. } = details();
     let ordered: Vec<CartLine> = (0..lines).map(|number| line(number, 1)).collect();
     let held = |line: &CartLine| HeldLine { sku: line.sku, quantity: 1, unit_price: line.unit_price };
     let held = ordered.iter().map(held).collect();
@@ -136,17 +146,19 @@ pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
         cart,
         attempt: 1,
         owner: Owner::Guest,
-        email,
-        shipping_address,
-        payment,
+        payment: payment.without_token(),
         expected_total: Money::new(PRICE * lines as i64, Currency::BDT),
         lines: ordered,
         hold_ms: 900_000,
         payment_ms: 600_000,
         strict: true,
+        mint: Some(mint),
+        buyer: Some(Box::new(buyer)),
+        email: None,
+        shipping_address: None,
     };
     vec![
-        OrderCommand::Place { placement: Box::new(placement) },
+        OrderCommand::Place { placement: Box::new(placement), details: None },
         OrderCommand::StockHeld { vendor: vendor_id(), lines: held },
         OrderCommand::Charged { amount: None },
         OrderCommand::StockCommitted { vendor: vendor_id() },

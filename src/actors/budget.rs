@@ -42,7 +42,9 @@ mod tests {
     use crate::actors::registry::Hosted;
     use crate::actors::shop::{Failure, Shop};
     use crate::actors::testing::{Answer, Bench, until};
+    use crate::domain::buyer::{Buyer, Mint};
     use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
+    use crate::domain::details::Contact;
     use crate::domain::entity::{Owner, Principal};
     use crate::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
     use crate::domain::money::Currency;
@@ -125,15 +127,20 @@ mod tests {
 
         fn checkout(&self, number: u128, within: Duration, wait: Option<Duration>) -> Checkout<'_> {
             let details = CheckoutRequest {
-                email: None,
-                shipping_address: Address {
-                    name: "A".into(),
-                    line1: "1".into(),
-                    line2: None,
-                    city: "D".into(),
-                    postcode: None,
-                    country: "BD".into(),
-                    phone: None,
+                buyer: Buyer::default(),
+                mint: Mint([0; 4]),
+                contact: Contact {
+                    email: None,
+                    shipping_address: Address {
+                        name: "A".into(),
+                        line1: "1".into(),
+                        line2: None,
+                        city: "D".into(),
+                        postcode: None,
+                        region: None,
+                        country: "BD".into(),
+                        phone: None,
+                    },
                 },
                 payment: PaymentChoice { method: "hangs".into(), token: "t".into() },
                 expected_total: None,

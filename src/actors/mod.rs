@@ -7,6 +7,7 @@ mod arbiters;
 mod budget;
 pub mod catalog;
 mod chain;
+pub mod details;
 mod envelope;
 mod gate;
 mod metrics;

@@ -2,6 +2,7 @@
 
 use crate::actors::arbiters::Thread;
 use crate::actors::catalog::CatalogCache;
+use crate::actors::details::DetailCache;
 use crate::actors::envelope::{Activation, Envelope, Start};
 use crate::actors::metrics::{KindMetrics, PaymentMetrics, register};
 use crate::actors::payments::{Calls, Provider};
@@ -17,7 +18,8 @@ use crate::domain::kinds::{for_kind, kinds};
 use crate::domain::knowledge::{Knowledge, Settings};
 use crate::limits;
 use crate::ports::{
-    Clock, EntityDelta, Histories, History, LogWriter, PaymentGateway, Queries, Snapshots, StateSource, StoreError,
+    Clock, Details, EntityDelta, Histories, History, LogWriter, PaymentGateway, Queries, Snapshots, StateSource,
+    StoreError, StoreKey,
 };
 use crate::telemetry::names;
 use actix::dev::channel;
@@ -113,6 +115,10 @@ pub struct NodeParts {
     pub histories: Arc<dyn Histories>,
     /// The read tables.
     pub queries: Arc<dyn Queries>,
+    /// The details of orders.
+    pub details: Arc<dyn Details>,
+    /// The store's own key.
+    pub store_key: StoreKey,
     /// The payment providers.
     pub gateways: Vec<Arc<dyn PaymentGateway>>,
     /// Where the actors run.
@@ -137,6 +143,11 @@ pub struct Node {
     pub(super) snapshots: Arc<dyn Snapshots>,
     pub(super) histories: Arc<dyn Histories>,
     pub(super) queries: Arc<dyn Queries>,
+    /// The details of orders that are under way.
+    pub(super) details: DetailCache,
+    /// Those of all.
+    pub(super) kept_details: Arc<dyn Details>,
+    pub(super) store_key: StoreKey,
     pub(super) providers: Vec<Provider>,
     threads: Vec<Thread>,
     pub(super) runtime: tokio::runtime::Handle,
@@ -185,6 +196,9 @@ impl Node {
             snapshots: parts.snapshots,
             histories: parts.histories,
             queries: parts.queries,
+            details: DetailCache::default(),
+            kept_details: parts.details,
+            store_key: parts.store_key,
             providers: parts.gateways.into_iter().map(|gateway| Provider::new(gateway, &parts.settings)).collect(),
             threads: parts.threads,
             runtime: parts.runtime,

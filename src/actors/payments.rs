@@ -1,5 +1,6 @@
 //! Calls of payment gateways: effects that leave the node, and so wait until their cause is durable.
 
+use crate::actors::details;
 use crate::actors::envelope::Envelope;
 use crate::actors::gate::{Entry, Gate, Pass, Wish};
 use crate::actors::metrics::shed;
@@ -162,6 +163,17 @@ impl Node {
             tracing::error!(order = %call.order, method = call.method, "an order's payment gateway is not configured");
             return None;
         };
+        let mut call = call.clone();
+        if !void && call.token.is_none() {
+            match details::token(&self.details, &*self.kept_details, call.order).await {
+                Ok(token) => call.token = token,
+                Err(error) => {
+                    tracing::warn!(order = %call.order, %error, "a buyer's means of payment cannot be read");
+                    return None;
+                }
+            }
+        }
+        let call = &call;
         let pass = self.let_in(gate, Wish { order: call.order, void, not_after: call.not_after }).await?;
         let started = Instant::now();
         let within = Duration::from_millis(limits::GATEWAY_CALL_MS);
@@ -205,7 +217,8 @@ mod tests {
     fn call(number: u128) -> (PaymentCall, EffectKey) {
         let order = OrderId::from_uuid(Uuid::from_u128(number));
         let (amount, not_after) = (Money::new(1_000, Currency::BDT), Timestamp::from_millis(i64::MAX));
-        let call = PaymentCall { order, amount, method: "hangs".into(), token: "tok".into(), not_after };
+        let call =
+            PaymentCall { order, amount, mint: None, method: "hangs".into(), token: Some("tok".into()), not_after };
         (call, EffectKey::new(Step::Charge, order))
     }
 

@@ -16,8 +16,9 @@ use crate::actors::sent::Sent;
 use crate::actors::shop::{ActorView, Answered, Failure};
 use crate::actors::state::Built;
 use crate::actors::turn::{self, Asked, Counted, Moment, NotLetIn, Outcome};
+use crate::domain::details::Detail;
 use crate::domain::entity::{Decides, Publication};
-use crate::domain::ids::{EntityId, EntityRef};
+use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId};
 use crate::domain::record::Record;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -215,7 +216,8 @@ impl<E: Hosted> Shell<E> {
                 let chained = edge.take_if(|edge| outcome.answer.as_ref().is_some_and(|answer| edge.chains(answer)));
                 let answer = outcome.answer.take_if(|_| chained.is_none());
                 let on_durable = self.on_durable(take(&mut outcome.publications), edge, answer, others);
-                self.append(record, on_durable);
+                self.append(record, take(&mut outcome.details), on_durable);
+                self.let_go_of_details();
                 self.send_effects(take(&mut outcome.wanted), now, !record.events.is_empty());
                 // Once, and never again: whoever misses it asks.
                 for message in outcome.tells.drain(..) {
@@ -276,11 +278,23 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    fn append(&mut self, record: &Record<E::Event>, on_durable: Option<Completion>) {
+    fn append(&mut self, record: &Record<E::Event>, details: Vec<Detail>, on_durable: Option<Completion>) {
         let mut line = Vec::with_capacity(RECORD_BYTES);
         record.write(&mut line);
-        let append = Append { entity: record.entity, version: record.version, record: line, on_durable };
+        // Nobody is told of the order before this record is durable, so nobody sees them before either.
+        details.iter().for_each(|detail| self.node.details.put(detail));
+        let append = Append { entity: record.entity, version: record.version, record: line, details, on_durable };
         self.last_position = self.node.log_writer.append(append);
+    }
+
+    /// What an order has settled or ended for is asked for rarely, and read then.
+    fn let_go_of_details(&self) {
+        if let Life::Up(built) = &self.life
+            && E::KIND == Kind::Order
+            && built.entity.has_ended()
+        {
+            self.node.details.forget(OrderId::from_uuid(self.id.uuid()));
+        }
     }
 
     fn on_durable(
@@ -336,6 +350,7 @@ impl<E: Hosted> Shell<E> {
             parts: delta.parts,
             rows: delta.rows,
             whole: delta.whole,
+            spent: delta.spent,
             fresh: std::mem::take(&mut self.fresh),
         };
         self.node.log_writer.when_durable(self.last_position, Box::new(move || drop(reply.send(Some(delta)))));

@@ -15,7 +15,7 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::{ChargeLog, Clock, History, Queries, StateSource};
+use crate::ports::{ChargeLog, Clock, History, Queries, StateSource, StoreKey};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -200,6 +200,11 @@ impl Shop {
     /// The read tables.
     pub fn queries(&self) -> &dyn Queries {
         &*self.node.queries
+    }
+
+    /// The store's own key.
+    pub fn store_key(&self) -> StoreKey {
+        self.node.store_key
     }
 
     /// The moment whose state the read tables show.

@@ -6,6 +6,7 @@ use crate::actors::envelope::{Edge, Envelope, Then};
 use crate::actors::node::{DecideHook, Node, NodeParts, NodeSettings, Readiness};
 use crate::actors::registry::Hosted;
 use crate::actors::shop::{Answered, Failure, Shop};
+use crate::domain::details::DetailName;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId};
 use crate::domain::order::OrderStatus;
@@ -13,8 +14,9 @@ use crate::domain::record::IdempotencyKey;
 use crate::domain::rows::{OrderRow, ProductRow, Rows};
 use crate::domain::time::Timestamp;
 use crate::ports::{
-    Append, ChargeOutcome, Clock, Completion, Due, GatewayError, Histories, History, LogWriter, OrdersOf,
-    PaymentGateway, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError, VoidOutcome,
+    Append, ChargeOutcome, Clock, Completion, DetailPlace, Details, Due, GatewayError, Histories, History, KeptDetail,
+    LogWriter, OrdersOf, PaymentGateway, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError,
+    StoreKey, VoidOutcome,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -234,6 +236,16 @@ impl Queries for World {
 }
 
 #[async_trait]
+impl Details for World {
+    async fn details(&self, _: &[OrderId], _: DetailName) -> Result<Vec<KeptDetail>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn scan_details(&self, _: Option<(OrderId, DetailName)>, _: u32) -> Result<Vec<DetailPlace>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
 impl PaymentGateway for World {
     fn method(&self) -> &'static str {
         "hangs"
@@ -282,6 +294,8 @@ impl Bench {
             snapshots: world.clone(),
             histories: world.clone(),
             queries: world.clone(),
+            details: world.clone(),
+            store_key: StoreKey([0; 32]),
             gateways: vec![world.clone()],
             threads: arbiters.threads(),
             runtime: tokio::runtime::Handle::current(),

@@ -10,7 +10,9 @@ use crate::actors::node::NodeSettings;
 use crate::actors::registry::Hosted;
 use crate::actors::shop::{Ask, Failure, Shop};
 use crate::actors::testing::{Answer, Bench, until};
+use crate::domain::buyer::{Buyer, Mint};
 use crate::domain::cart::{Cart, CartCommand, CheckoutRequest};
+use crate::domain::details::Contact;
 use crate::domain::entity::{Message, Owner, Principal};
 use crate::domain::ids::{CartId, EntityId, OrderId, VendorId};
 use crate::domain::money::Currency;
@@ -107,7 +109,13 @@ async fn what_is_read_for_an_actor_is_read_while_its_thread_is_busy() {
 #[tokio::test]
 async fn a_successor_reads_the_journal_once_all_in_flight_is_durable() {
     let bench = Bench::new();
-    bench.log_writer.append(Append { entity: bench.cart(1), version: 1, record: Vec::new(), on_durable: None });
+    bench.log_writer.append(Append {
+        entity: bench.cart(1),
+        version: 1,
+        record: Vec::new(),
+        details: Vec::new(),
+        on_durable: None,
+    });
     let _successor = bench.node.start::<Cart>(cart(1), Start::Replay);
     let read = || bench.world.replays.load(Ordering::SeqCst);
     until("the successor to do something", || bench.log_writer.waiting() == 2 || read() > 0).await;
@@ -137,15 +145,20 @@ async fn the_refusal_of_a_poisoned_command_is_kept_and_waits_until_it_is_durable
 
 fn some_details() -> CheckoutRequest {
     CheckoutRequest {
-        email: None,
-        shipping_address: crate::domain::order::Address {
-            name: "A".into(),
-            line1: "1".into(),
-            line2: None,
-            city: "D".into(),
-            postcode: None,
-            country: "BD".into(),
-            phone: None,
+        buyer: Buyer::default(),
+        mint: Mint([0; 4]),
+        contact: Contact {
+            email: None,
+            shipping_address: crate::domain::order::Address {
+                name: "A".into(),
+                line1: "1".into(),
+                line2: None,
+                city: "D".into(),
+                postcode: None,
+                region: None,
+                country: "BD".into(),
+                phone: None,
+            },
         },
         payment: crate::domain::order::PaymentChoice { method: "sandbox".into(), token: "tok".into() },
         expected_total: None,

@@ -6,6 +6,7 @@
 
 use crate::actors::shop::{Answered, Failure};
 use crate::actors::state::Built;
+use crate::domain::details::Detail;
 use crate::domain::entity::{EffectKey, Entity, Message, Publication};
 use crate::domain::ids::EntityId;
 use crate::domain::knowledge::Knowledge;
@@ -55,6 +56,8 @@ pub struct Outcome<E: Entity> {
     pub waits: bool,
     /// The answers to those who have waited, by their places among them, from the first to the last.
     pub others: Vec<(usize, Answered<E::Reply>)>,
+    /// What is kept beside the journal, in the transaction of the record.
+    pub details: Vec<Detail>,
     /// What becomes visible when the record is durable.
     pub publications: Vec<Publication>,
     /// The effects that are to be sent now, unless they were, and again until they are answered. Nothing is known of them without a
@@ -80,6 +83,7 @@ impl<E: Entity> Default for Outcome<E> {
             answer: None,
             waits: false,
             others: Vec::new(),
+            details: Vec::new(),
             publications: Vec::new(),
             wanted: Vec::new(),
             asks_again: false,
@@ -102,6 +106,7 @@ impl<E: Entity> Outcome<E> {
     fn record<'a>(
         &mut self,
         built: &mut Built<E>,
+        command: &E::Command,
         events: Vec<E::Event>,
         key: Option<IdempotencyKey>,
         waiting: impl Iterator<Item = Asked<'a, E>>,
@@ -125,6 +130,7 @@ impl<E: Entity> Outcome<E> {
             return;
         }
         built.version += 1;
+        self.details = built.entity.details(command, &events);
         self.publications = built.entity.publications(&events);
         self.tells = built.entity.tells(&events);
         self.wanted = built.entity.outstanding_at_once(now);
@@ -187,7 +193,7 @@ pub fn ask<'a, E: Entity>(
         None => outcome.waits = true,
     }
     outcome.asks_again = !events.is_empty() && E::asks_again(command);
-    outcome.record(built, events, key.filter(|_| !replayed), waiting, moment.now);
+    outcome.record(built, command, events, key.filter(|_| !replayed), waiting, moment.now);
     Ok(())
 }
 
@@ -208,7 +214,7 @@ pub fn tell<'a, E: Entity>(
     match decide(&mut built.entity, command, moment) {
         Ok(events) => {
             outcome.counted = Counted::Done;
-            outcome.record(built, events, None, waiting, moment.now);
+            outcome.record(built, command, events, None, waiting, moment.now);
             outcome.response = built.entity.respond(command, Ok(()));
         }
         Err(reject) => {

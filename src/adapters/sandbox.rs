@@ -9,6 +9,7 @@
 //! | `tok_slow_<ms>` | is taken so many milliseconds after it was first asked for, by whoever asks then |
 //! | `tok_flaky_<n>` | fails n times, then is taken |
 //! | `tok_lost_reply` | is taken, but whoever had it taken waits for ever; the next to ask hears of it |
+//! | `tok_other_<minor>_<currency>` | takes this much, whatever was asked for |
 //! | `tok_void_refused` | is taken and never answered, and to give it back is refused for good |
 //!
 //! Every answer tells the amount that stands in the books, whatever the call asked for: one order is charged once, so
@@ -36,7 +37,7 @@ use crate::domain::money::Money;
 use crate::files::Place;
 use crate::ports::{ChargeLog, ChargeLogEntry, ChargeOutcome, Clock, GatewayError, PaymentGateway, VoidOutcome};
 use async_trait::async_trait;
-use charge_log::{Change, Contents, Refusal, Status};
+use charge_log::{Change, Contents, Refusal, Status, key_of};
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, BufReader};
@@ -152,73 +153,82 @@ impl SandboxGateway {
     fn submit(
         &self,
         state: &mut State,
-        (order, amount): (OrderId, Money),
+        call: &PaymentCall,
+        amount: Money,
         status: Status,
         reason: Option<Refusal>,
     ) -> Result<oneshot::Receiver<Written>, GatewayError> {
         let Money { minor: amount_minor, currency } = amount;
-        let change = Change { order, status, reason, amount_minor, currency, at: self.clock.now() };
+        let change =
+            Change { order: call.order, mint: call.mint, status, reason, amount_minor, currency, at: self.clock.now() };
         self.desk.submit(state, change)
     }
 
     fn next_of_charge(&self, call: &PaymentCall, waited: bool) -> Result<ChargeStep, GatewayError> {
         let mut state = self.desk.state.lock();
-        if let Some(receiver) = state.join(call.order) {
+        if let Some(receiver) = state.join(key_of(call)) {
             return Ok(ChargeStep::Join(receiver));
         }
-        if let Some(known) = state.book.standing(call.order) {
+        if let Some(known) = state.book.standing(key_of(call)) {
             return Ok(ChargeStep::Known(charge_outcome(known, call)));
         }
-        let refusal = match Token::parse(&call.token) {
-            Ok(Token::Approve | Token::LostReply | Token::VoidRefused) => None,
-            Ok(Token::Decline) => Some(Refusal::CardDeclined),
-            Ok(Token::Slow(millis)) => {
+        let mut amount = call.amount;
+        let refusal = match call.token.as_deref().map(Token::parse) {
+            None => Some(Refusal::TokenGone),
+            Some(Ok(Token::Approve | Token::LostReply)) => None,
+            Some(Ok(Token::Other(other))) => {
+                amount = other;
+                None
+            }
+            Some(Ok(Token::VoidRefused)) => Some(Refusal::NotRefundable),
+            Some(Ok(Token::Decline)) => Some(Refusal::CardDeclined),
+            Some(Ok(Token::Slow(millis))) => {
                 if !waited {
                     // Counted from the first time it is asked: a caller that gives up and asks again is not put off for ever.
-                    let ready_at = match state.attempts.get(&call.order) {
+                    let ready_at = match state.attempts.get(&key_of(call)) {
                         Some(Attempt::ReadyAt(ready_at)) => *ready_at,
                         _ => sleep(Duration::from_millis(millis)).deadline(),
                     };
-                    state.attempts.insert(call.order, Attempt::ReadyAt(ready_at));
+                    state.attempts.insert(key_of(call), Attempt::ReadyAt(ready_at));
                     return Ok(ChargeStep::Wait(ready_at));
                 }
                 None
             }
-            Ok(Token::Flaky(times)) => {
-                let failed = match state.attempts.get(&call.order) {
+            Some(Ok(Token::Flaky(times))) => {
+                let failed = match state.attempts.get(&key_of(call)) {
                     Some(Attempt::Failed(failed)) => *failed,
                     _ => 0,
                 };
                 if failed < times {
-                    state.attempts.insert(call.order, Attempt::Failed(failed + 1));
+                    state.attempts.insert(key_of(call), Attempt::Failed(failed + 1));
                     return Err(GatewayError(format!("failed as it was told to, {} of {times} times", failed + 1)));
                 }
                 None
             }
             // The edge has checked the token; should one come through all the same, asking again would not make it better.
-            Err(_) => Some(Refusal::TokenUnknown),
+            Some(Err(_)) => Some(Refusal::TokenUnknown),
         };
         let (status, outcome) = match refusal {
-            None => (Status::Charged, ChargeOutcome::Charged(call.amount)),
+            None | Some(Refusal::NotRefundable) => (Status::Charged, ChargeOutcome::Charged(amount)),
             Some(refusal) => (Status::Declined, ChargeOutcome::Declined(refusal.name().to_owned())),
         };
-        let receiver = self.submit(&mut state, (call.order, call.amount), status, refusal)?;
+        let receiver = self.submit(&mut state, call, amount, status, refusal)?;
         Ok(ChargeStep::Write(receiver, outcome))
     }
 
     fn next_of_void(&self, call: &PaymentCall) -> Result<VoidStep, GatewayError> {
         let mut state = self.desk.state.lock();
-        if let Some(receiver) = state.join(call.order) {
+        if let Some(receiver) = state.join(key_of(call)) {
             return Ok(VoidStep::Join(receiver));
         }
-        let (amount, status, outcome) = match state.book.standing(call.order) {
+        let (amount, status, outcome) = match state.book.standing(key_of(call)) {
             Some(known) => match known.status {
                 Status::Voided | Status::Declined => {
                     return Ok(VoidStep::Known(VoidOutcome::Voided));
                 }
                 Status::Refunded => return Ok(VoidStep::Known(VoidOutcome::Refunded(known.amount()))),
-                Status::Charged if Token::parse(&call.token) == Ok(Token::VoidRefused) => {
-                    let reason = "charge_not_refundable".to_owned();
+                Status::Charged if known.reason == Some(Refusal::NotRefundable) => {
+                    let reason = Refusal::NotRefundable.name().to_owned();
                     return Ok(VoidStep::Known(VoidOutcome::Refused { reason, taken: Some(known.amount()) }));
                 }
                 // What is given back is what was taken, whatever the caller believes.
@@ -226,9 +236,14 @@ impl SandboxGateway {
             },
             None => (call.amount, Status::Voided, VoidOutcome::Voided),
         };
-        let receiver = self.submit(&mut state, (call.order, amount), status, None)?;
+        let receiver = self.submit(&mut state, call, amount, status, None)?;
         Ok(VoidStep::Write(receiver, outcome))
     }
+}
+
+/// The call's token, if it is one of the sandbox's.
+fn token_of(call: &PaymentCall) -> Option<Token> {
+    Token::parse(call.token.as_deref()?).ok()
 }
 
 /// The outcome that a charge asked again is given.
@@ -267,7 +282,7 @@ impl PaymentGateway for SandboxGateway {
         loop {
             match self.next_of_charge(call, waited)? {
                 ChargeStep::Known(outcome) => {
-                    if Token::parse(&call.token) == Ok(Token::VoidRefused) {
+                    if token_of(call) == Some(Token::VoidRefused) {
                         pending::<()>().await;
                     }
                     return Ok(outcome);
@@ -279,7 +294,7 @@ impl PaymentGateway for SandboxGateway {
                 ChargeStep::Join(receiver) => heard(receiver.await)?,
                 ChargeStep::Write(receiver, outcome) => {
                     heard(receiver.await)?;
-                    if matches!(Token::parse(&call.token), Ok(Token::LostReply | Token::VoidRefused)) {
+                    if matches!(token_of(call), Some(Token::LostReply | Token::VoidRefused)) {
                         pending::<()>().await;
                     }
                     return Ok(outcome);
@@ -307,7 +322,7 @@ impl ChargeLog for SandboxGateway {
     fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<ChargeLogEntry> {
         let state = self.desk.state.lock();
         match order {
-            Some(order) => state.book.entry(order).into_iter().collect(),
+            Some(order) => state.book.entries(order).collect(),
             None => state.book.newest_first().take(limit).collect(),
         }
     }

@@ -235,7 +235,7 @@ async fn copy(store: &dyn Journal, archive: &dyn Journal, partition: u16, until:
         if some.is_empty() {
             return Ok(copied);
         }
-        archive.append(&some).await?;
+        archive.append(&some, &[]).await?;
         copied += some.len() as u64;
     }
 }

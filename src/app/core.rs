@@ -71,6 +71,8 @@ impl Core {
             snapshots: store.snapshots.clone(),
             histories: Arc::new(StoredHistories::new(&store, limits::PARTITIONS)),
             queries: store.queries.clone(),
+            details: store.details.clone(),
+            store_key: store.key,
             gateways,
             threads,
             runtime: tokio::runtime::Handle::current(),

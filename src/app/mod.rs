@@ -18,6 +18,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway};
 use crate::config::Config;
 use crate::http::auth::{Auth, MintError};
+use crate::http::buyers::BuyerKeys;
 use crate::http::server::{self, ServerSettings};
 use crate::http::{HttpState, Port, RenderMetrics, router};
 use crate::limits;
@@ -289,6 +290,7 @@ async fn serve_http(
     let state = HttpState {
         shop: shop.clone(),
         auth: Arc::new(Auth::new(&config.secret)),
+        buyers: Arc::new(BuyerKeys::new(shop.store_key())),
         settings: Arc::new(config.http.clone()),
         metrics: RenderMetrics::new(move || recorder.render()),
     };

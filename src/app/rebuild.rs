@@ -160,10 +160,10 @@ pub(super) async fn make(
 /// What changed of an entity since its snapshot; all of it, when it was made from its records alone.
 fn delta(replayed: &Replayed, mut built: Rebuilt, now: Timestamp) -> EntityDelta {
     let (version, wake_at) = (built.version(), built.wake_at(now));
-    let Delta { parts, rows, whole } = built.delta();
+    let Delta { parts, rows, whole, spent: _ } = built.delta();
     let whole = whole || replayed.history.snapshot.is_none();
     // A rebuild that was killed may have written it already.
-    EntityDelta { entity: replayed.entity, version, wake_at, parts, rows, whole, fresh: false }
+    EntityDelta { entity: replayed.entity, version, wake_at, parts, rows, whole, spent: &[], fresh: false }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
+use super::buyer::{Buyer, Mint};
+use super::details::{Contact, Detail};
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal, RestoreError, Step,
     read_own, write_part,
@@ -8,7 +10,7 @@ use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::{Availability, Knowledge, Settings};
 use super::money::{self, Currency, Money};
-use super::order::{Address, OrderCommand, PaymentChoice, Placement};
+use super::order::{Address, InlineDetails, OrderCommand, PaymentChoice, Placement};
 use super::reject::{Reject, Shortage};
 use super::rows::Rows;
 use super::time::Timestamp;
@@ -38,29 +40,26 @@ impl CartLine {
     }
 }
 
-/// What a buyer gives at checkout.
+/// What a buyer gives at checkout, and what the edge drew and computed for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutRequest {
-    /// Where to write to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Where to ship to.
-    pub shipping_address: Address,
-    /// How to pay.
+    /// Where to ship to, and where to write to. It is kept beside the journal.
+    pub contact: Contact,
+    /// How to pay. The token is kept beside the journal.
     pub payment: PaymentChoice,
     /// The total the buyer agreed to; without it, what the last change of the cart showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_total: Option<Money>,
+    /// Drawn for this checkout. It is no part of what is asked: a command that panics is known again by its JSON.
+    #[serde(skip)]
+    pub mint: Mint,
+    /// Who buys, as it is recorded.
+    pub buyer: Buyer,
 }
 
-/// What a buyer gave at checkout, and the windows that the shop had set then.
+/// What a checkout is to be carried out by, as it is recorded, with the windows that the shop had set then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckoutDetails {
-    /// Where to write to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Where to ship to.
-    pub shipping_address: Address,
+pub struct CheckoutTerms {
     /// How to pay.
     pub payment: PaymentChoice,
     /// The total the buyer agreed to; without it, what the last change of the cart showed.
@@ -70,14 +69,49 @@ pub struct CheckoutDetails {
     pub hold_ms: i64,
     /// How long the payment may take, in milliseconds.
     pub payment_ms: i64,
+    /// Drawn for this checkout; none in one of an early version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mint: Option<Mint>,
+    /// Who buys; none in a checkout of an early version, which kept the contact here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buyer: Option<Box<Buyer>>,
+    /// Where to write to. Written by early versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Where to ship to. Written by early versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping_address: Option<Address>,
 }
 
 impl CheckoutRequest {
-    /// As it is recorded.
-    pub fn under(&self, settings: &Settings) -> CheckoutDetails {
-        let Self { email, shipping_address, payment, expected_total } = self.clone();
+    /// As it is recorded: without personal data.
+    pub fn under(&self, settings: &Settings) -> CheckoutTerms {
         let Settings { hold_ms, payment_ms } = *settings;
-        CheckoutDetails { email, shipping_address, payment, expected_total, hold_ms, payment_ms }
+        CheckoutTerms {
+            payment: self.payment.without_token(),
+            expected_total: self.expected_total,
+            hold_ms,
+            payment_ms,
+            mint: Some(self.mint),
+            buyer: Some(Box::new(self.buyer.clone())),
+            email: None,
+            shipping_address: None,
+        }
+    }
+
+    /// What is kept of it beside the journal.
+    pub fn details(&self, order: OrderId) -> Vec<Detail> {
+        vec![Detail::contact(order, &self.contact), Detail::payment(order, &self.payment.token)]
+    }
+}
+
+impl CheckoutTerms {
+    /// The personal data of a checkout of an early version, and how it is carried out without them.
+    fn moved_out(&self) -> (Option<Box<InlineDetails>>, Option<Box<Buyer>>) {
+        let Some(address) = &self.shipping_address else { return (None, self.buyer.clone()) };
+        let contact = Contact { email: self.email.clone(), shipping_address: address.clone() };
+        let inline = InlineDetails { contact, token: self.payment.token.clone() };
+        (Some(Box::new(inline)), Some(Box::new(address.buyer())))
     }
 }
 
@@ -179,8 +213,9 @@ pub enum CartEvent {
         order: OrderId,
         /// The number of the attempt, from 1.
         attempt: u32,
-        /// What the buyer gave.
-        details: Box<CheckoutDetails>,
+        /// By what it is to be carried out.
+        #[serde(rename = "details")]
+        terms: Box<CheckoutTerms>,
     },
     /// The order ended unpaid.
     CartReopened {
@@ -267,8 +302,9 @@ pub struct Cart {
     lines: Vec<CartLine>,
     /// How often it was checked out.
     attempt: u32,
-    /// What the buyer gave at the running checkout.
-    details: Option<Box<CheckoutDetails>>,
+    /// By what the running checkout is carried out.
+    #[serde(rename = "details")]
+    terms: Option<Box<CheckoutTerms>>,
 }
 
 fn subtotal(lines: &[CartLine]) -> i64 {
@@ -403,7 +439,7 @@ impl Cart {
         }
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
-        Ok(vec![CartEvent::CheckoutStarted { order, attempt, details: Box::new(details.under(knowledge.settings)) }])
+        Ok(vec![CartEvent::CheckoutStarted { order, attempt, terms: Box::new(details.under(knowledge.settings)) }])
     }
 
     fn reprice(&mut self, prices: &[SkuPrice]) {
@@ -431,7 +467,7 @@ impl Decides for Cart {
             status: CartStatus::Open,
             lines: Vec::new(),
             attempt: 0,
-            details: None,
+            terms: None,
         }
     }
 
@@ -500,19 +536,19 @@ impl Decides for Cart {
             }
             CartEvent::LineRemoved { sku } => self.lines.retain(|line| line.sku != *sku),
             CartEvent::Repriced { prices } => self.reprice(prices),
-            CartEvent::CheckoutStarted { attempt, details, .. } => {
+            CartEvent::CheckoutStarted { attempt, terms, .. } => {
                 self.status = CartStatus::CheckingOut;
                 self.attempt = *attempt;
-                self.details = Some(details.clone());
+                self.terms = Some(terms.clone());
             }
             CartEvent::CartReopened { prices, .. } => {
                 self.status = CartStatus::Open;
-                self.details = None;
+                self.terms = None;
                 self.reprice(prices);
             }
             CartEvent::CartCheckedOut { prices, .. } => {
                 self.status = CartStatus::CheckedOut;
-                self.details = None;
+                self.terms = None;
                 self.reprice(prices);
             }
         }
@@ -537,6 +573,15 @@ impl Decides for Cart {
         }
     }
 
+    fn details(&self, command: &CartCommand, events: &[CartEvent]) -> Vec<Detail> {
+        match (command, events) {
+            (CartCommand::CheckOut { details, .. }, [CartEvent::CheckoutStarted { order, .. }, ..]) => {
+                details.details(*order)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn is_read(command: &CartCommand) -> bool {
         matches!(command, CartCommand::Get { .. })
     }
@@ -551,25 +596,28 @@ impl Asks for Cart {
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
-        let (order, details) = (self.order()?, *self.details.clone()?);
+        let (order, terms) = (self.order()?, self.terms.as_deref()?);
         if key != EffectKey::new(Step::Place, order) {
             return None;
         }
         let shown = Money::new(subtotal(&self.lines), self.currency);
+        let (details, buyer) = terms.moved_out();
         let placement = Placement {
             cart: self.id,
             attempt: self.attempt,
             owner: self.owner?,
-            email: details.email,
-            shipping_address: details.shipping_address,
-            payment: details.payment,
-            expected_total: details.expected_total.unwrap_or(shown),
+            payment: terms.payment.without_token(),
+            expected_total: terms.expected_total.unwrap_or(shown),
             lines: self.lines.clone(),
-            hold_ms: details.hold_ms,
-            payment_ms: details.payment_ms,
+            hold_ms: terms.hold_ms,
+            payment_ms: terms.payment_ms,
             strict: true,
+            mint: terms.mint,
+            buyer,
+            email: None,
+            shipping_address: None,
         };
-        let command = OrderCommand::Place { placement: Box::new(placement) };
+        let command = OrderCommand::Place { placement: Box::new(placement), details };
         Some(Effect::Tell(Message::Order { id: order, command }))
     }
 }
@@ -578,7 +626,7 @@ impl Keeps for Cart {
     const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_PURCHASE;
 
     fn delta(&mut self) -> Delta {
-        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true }
+        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true, spent: &[] }
     }
 
     fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {
@@ -613,7 +661,7 @@ impl Checks for Cart {
         if money::is_past_64_bits(subtotal(&self.lines)) {
             return Err(Breach::new("cart_lines_are_sane", entity, "a subtotal past 64 bits"));
         }
-        if (self.status == CartStatus::CheckingOut) != self.details.is_some() {
+        if (self.status == CartStatus::CheckingOut) != self.terms.is_some() {
             return Err(Breach::new("checkout_has_details", entity, format!("{:?}", self.status)));
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What every entity is: a state machine that decides apart from doing.
 
+use super::buyer::Mint;
+use super::details::{Detail, DetailName};
 use super::ids::{CartId, CustomerId, EntityId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::json;
@@ -40,6 +42,14 @@ pub enum Owner {
 }
 
 impl Owner {
+    /// The customer, of one who has an account.
+    pub const fn customer(self) -> Option<CustomerId> {
+        match self {
+            Owner::Guest => None,
+            Owner::Customer(customer) => Some(customer),
+        }
+    }
+
     /// Whether `principal` is the owner of `cart` (or of one of its orders).
     pub fn is(self, principal: Principal, cart: CartId) -> bool {
         match (self, principal) {
@@ -80,17 +90,20 @@ macro_rules! message {
 
 kinds!(message);
 
-/// A payment to be asked for, or to be undone. The order's id is the idempotency key: whatever is repeated, the money moves once.
+/// A payment to be asked for, or to be undone. Order and mint together are the idempotency key: whatever is repeated, the money moves once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentCall {
-    /// The order, and the idempotency key.
+    /// The order.
     pub order: OrderId,
+    /// Drawn for the order; none in an order of an early version.
+    pub mint: Option<Mint>,
     /// What to charge.
     pub amount: Money,
     /// Which gateway.
     pub method: String,
-    /// The gateway's name for the buyer's means of payment.
-    pub token: String,
+    /// The gateway's name for the buyer's means of payment. The order itself knows it only if it is of an early version: else whoever makes the
+    /// call finds it among the order's details, and what only undoes a payment needs none.
+    pub token: Option<Box<str>>,
     /// Past this moment nothing may be charged.
     pub not_after: Timestamp,
 }
@@ -98,9 +111,13 @@ pub struct PaymentCall {
 impl fmt::Debug for PaymentCall {
     /// Without the token, which has no place in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { order, amount, method, token: _, not_after } = self;
+        let Self { order, mint, amount, method, token: _, not_after } = self;
         let mut call = f.debug_struct("PaymentCall");
-        call.field("order", order).field("amount", amount).field("method", method).field("not_after", not_after);
+        call.field("order", order)
+            .field("mint", mint)
+            .field("amount", amount)
+            .field("method", method)
+            .field("not_after", not_after);
         call.finish_non_exhaustive()
     }
 }
@@ -232,6 +249,8 @@ pub struct Delta {
     pub rows: Rows,
     /// Whether these are all its rows.
     pub whole: bool,
+    /// Details that this state needs no more.
+    pub spent: &'static [DetailName],
 }
 
 /// Why a snapshot cannot be read.
@@ -303,6 +322,11 @@ pub trait Decides: Sized + Send + 'static {
 
     /// What others are told because of these events, which have been applied: once, and no answer is waited for. Whoever misses it asks.
     fn tells(&self, _events: &[Self::Event]) -> Vec<Message> {
+        Vec::new()
+    }
+
+    /// What is kept beside the journal of a command that was decided so, in the transaction of its record: personal data, which stand in no event.
+    fn details(&self, _command: &Self::Command, _events: &[Self::Event]) -> Vec<Detail> {
         Vec::new()
     }
 
@@ -462,7 +486,8 @@ mod tests {
             order: OrderId::from_uuid(Uuid::nil()),
             amount: Money::new(5, "BDT".parse().unwrap()),
             method: "sandbox".into(),
-            token: "tok_approve".into(),
+            mint: None,
+            token: Some("tok_approve".into()),
             not_after: Timestamp::default(),
         };
         for told in

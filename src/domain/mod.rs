@@ -1,7 +1,9 @@
 //! The rules, pure: what a cart, an order and a vendor decide, and what must always hold. No clock, no randomness, no I/O.
 
 pub mod backoff;
+pub mod buyer;
 pub mod cart;
+pub mod details;
 pub mod entity;
 pub mod hold;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! The rows of the read tables, as entities give them to a checkpoint.
 
+use super::buyer::MailKey;
 use super::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use super::money::Currency;
 use super::order::{OrderStatus, PaymentStatus, SubOrderStatus};
@@ -98,6 +99,8 @@ pub struct OrderRow {
     pub attempt: u32,
     /// Whose; `None` for a guest's.
     pub customer_id: Option<CustomerId>,
+    /// By which the orders of its e-mail address are found.
+    pub mail_key: Option<MailKey>,
     /// Its status.
     pub status: OrderStatus,
     /// The currency of all its amounts.

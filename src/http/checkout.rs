@@ -1,15 +1,18 @@
 //! Checkout: a cart becomes an order.
 
-use crate::actors::shop::Shop;
+use crate::actors::details::Known;
 use crate::checkout::CheckedOut;
 use crate::domain::cart::CheckoutRequest;
+use crate::domain::details::Contact;
 use crate::domain::ids::CartId;
+use crate::domain::money::Money;
 use crate::domain::order::{Address, PaymentChoice};
 use crate::domain::reject::Reject;
 use crate::domain::text::{TextKind, is_blank};
-use crate::http::Settings;
+use crate::http::HttpState;
 use crate::http::answer::{json, mark_replayed};
 use crate::http::auth::Buyer;
+use crate::http::buyers;
 use crate::http::countries::is_country;
 use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
@@ -17,7 +20,7 @@ use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::TotalInput;
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
-use crate::http::orders::OrderBody;
+use crate::http::orders::{self, OrderBody};
 use crate::http::prefer::{self, PREFERENCE_APPLIED, PreferHeader};
 use crate::http::valid::Faults;
 use crate::limits;
@@ -25,7 +28,6 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What a buyer gives at checkout.
@@ -75,6 +77,9 @@ pub struct AddressInput {
     /// The postcode, where there is one.
     #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     postcode: Option<String>,
+    /// A part of the country, such as a state, where there is one.
+    #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    region: Option<String>,
     /// ISO 3166-1 alpha-2.
     #[schema(schema_with = crate::http::schema::country)]
     country: String,
@@ -109,8 +114,16 @@ fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(local, domain)| sane(local) && sane(domain))
 }
 
+/// What a buyer gives at checkout, where nothing is wrong with it.
+#[derive(Debug)]
+struct Checked {
+    contact: Contact,
+    payment: PaymentChoice,
+    expected_total: Option<Money>,
+}
+
 impl CheckoutInput {
-    fn checked(mut self) -> Result<CheckoutRequest> {
+    fn checked(mut self) -> Result<Checked> {
         let mut faults = Faults::default();
         let (limit, line) = (limits::SHORT_TEXT, TextKind::Line);
         match &mut self.email {
@@ -122,6 +135,7 @@ impl CheckoutInput {
         faults.text("shipping_address.line1", &mut address.line1, line, limit);
         faults.text("shipping_address.city", &mut address.city, line, limit);
         faults.optional("shipping_address.line2", address.line2.as_mut(), line, limit);
+        faults.optional("shipping_address.region", address.region.as_mut(), line, limit);
         faults.optional("shipping_address.postcode", address.postcode.as_mut(), line, limit);
         faults.optional("shipping_address.phone", address.phone.as_mut(), line, limit);
         if !is_country(&address.country) {
@@ -135,10 +149,10 @@ impl CheckoutInput {
         }
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         faults.done(&INVALID_BODY)?;
-        let AddressInput { name, line1, line2, city, postcode, country, phone } = self.shipping_address;
-        Ok(CheckoutRequest {
-            email: self.email,
-            shipping_address: Address { name, line1, line2, city, postcode, country, phone },
+        let AddressInput { name, line1, line2, city, postcode, region, country, phone } = self.shipping_address;
+        let shipping_address = Address { name, line1, line2, city, postcode, region, country, phone };
+        Ok(Checked {
+            contact: Contact { email: self.email, shipping_address },
             payment: PaymentChoice { method: self.payment.method, token: self.payment.token },
             expected_total,
         })
@@ -160,8 +174,7 @@ problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
     responses((status = 201, description = "The order, just placed.", body = OrderBody),
         (status = 200, description = "The order the cart has already.", body = OrderBody), CheckOutProblems))]
 pub async fn check_out(
-    State(shop): State<Shop>,
-    State(settings): State<Arc<Settings>>,
+    State(HttpState { shop, settings, buyers, .. }): State<HttpState>,
     Buyer(caller): Buyer,
     key: RequestKey,
     Id(cart): Id<CartId>,
@@ -169,10 +182,12 @@ pub async fn check_out(
     body: JsonBody<CheckoutInput>,
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
-    let details = body.value.checked()?;
-    let total_in = details.expected_total.map(|total| total.currency);
+    let Checked { contact, payment, expected_total } = body.value.checked()?;
+    let total_in = expected_total.map(|total| total.currency);
+    let (mint, buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, &contact));
+    let request = CheckoutRequest { contact: contact.clone(), payment, expected_total, mint, buyer };
     let (wait, applied) = prefer::wait(&headers).unzip();
-    let checked_out = shop.checkout(caller.principal, cart, details, settings.request_timeout, wait, key).await?;
+    let checked_out = shop.checkout(caller.principal, cart, request, settings.request_timeout, wait, key).await?;
     let CheckedOut { outcome, created, replayed } = checked_out;
     let refused = |reject: Reject| {
         // The cart's currency is told of the total, where it was the total that had another.
@@ -182,7 +197,12 @@ pub async fn check_out(
     };
     let order = outcome.map_err(refused)?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = mark_replayed(json(status, &OrderBody::of_view(&order)), replayed);
+    // What was given just now need not be looked up.
+    let contact = match created && !replayed {
+        true => Known::Here(contact),
+        false => orders::contact(&shop, &settings, caller.principal, &order).await?,
+    };
+    let mut response = mark_replayed(json(status, &OrderBody::of_view(&order, &contact)), replayed);
     if let Some(applied) = applied {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
@@ -193,7 +213,7 @@ pub async fn check_out(
 mod tests {
     use super::*;
 
-    fn checked(change: impl Fn(&mut serde_json::Value)) -> Result<CheckoutRequest> {
+    fn checked(change: impl Fn(&mut serde_json::Value)) -> Result<Checked> {
         let mut input = serde_json::json!({
             "email": "rahim@example.com",
             "shipping_address": {"name": "Rahim", "line1": "12 Mirpur Road", "city": "Dhaka", "country": "BD"},
@@ -208,7 +228,7 @@ mod tests {
     fn what_fits_becomes_the_details_of_a_checkout() {
         let details = checked(|_| {}).unwrap();
         assert_eq!(details.expected_total.unwrap().minor, 1_000);
-        assert!(checked(|input| input["email"] = serde_json::Value::Null).unwrap().email.is_none());
+        assert!(checked(|input| input["email"] = serde_json::Value::Null).unwrap().contact.email.is_none());
     }
 
     #[test]

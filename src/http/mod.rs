@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod answer;
 pub mod auth;
+pub mod buyers;
 pub mod carts;
 pub mod checkout;
 pub mod countries;
@@ -37,6 +38,7 @@ mod watch;
 use crate::actors::shop::Shop;
 use crate::domain::money::Currency;
 use crate::http::auth::Auth;
+use crate::http::buyers::BuyerKeys;
 use crate::http::error::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAVAILABLE};
 use crate::http::observe::Observer;
 use crate::limits;
@@ -99,6 +101,8 @@ pub struct HttpState {
     pub shop: Shop,
     /// Tokens.
     pub auth: Arc<Auth>,
+    /// Buyers' keys.
+    pub buyers: Arc<BuyerKeys>,
     /// Settings.
     pub settings: Arc<Settings>,
     /// Figures.
@@ -114,6 +118,12 @@ impl FromRef<HttpState> for Shop {
 impl FromRef<HttpState> for Arc<Auth> {
     fn from_ref(state: &HttpState) -> Self {
         state.auth.clone()
+    }
+}
+
+impl FromRef<HttpState> for Arc<BuyerKeys> {
+    fn from_ref(state: &HttpState) -> Self {
+        state.buyers.clone()
     }
 }
 

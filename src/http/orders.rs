@@ -1,10 +1,14 @@
 //! Orders: one by its id, never old; lists from the read tables.
 
+use crate::actors::details::Known;
 use crate::actors::shop::{Ask, Shop};
+use crate::domain::details::Contact;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Money;
-use crate::domain::order::{Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentStatus, SubOrderStatus};
+use crate::domain::order::{
+    Address, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentStatus, SubOrderStatus,
+};
 use crate::domain::rows::OrderRow;
 use crate::domain::time::Timestamp;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
@@ -62,11 +66,95 @@ pub struct OrderBody<'a> {
     /// total − cancelled − (paid − refunded); 0 on ended orders.
     total_due: MoneyBody,
     payment: PaymentBody<'a>,
+    /// Where to ship to; `erased` when it was. Not for an order that an early version of the shop took, in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipping_address: Option<AddressShown<'a>>,
+    /// Where to write to; `erased` when it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "rahim@example.com")]
+    email: Option<&'a str>,
     placed_at: Moment,
     payment_due_at: Moment,
     /// What it is stuck in; shown to the staff alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     stuck: Option<StuckBody<'a>>,
+}
+
+/// What is shown in place of what was erased.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Erased {
+    /// It was erased.
+    Erased,
+}
+
+/// An address, or that it was erased.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AddressShown<'a> {
+    /// It was erased.
+    Erased(Erased),
+    /// Where to ship to.
+    Here(AddressBody<'a>),
+}
+
+/// Where to ship to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AddressBody<'a> {
+    #[schema(example = "Rahim Uddin")]
+    name: &'a str,
+    #[schema(example = "12 Mirpur Road")]
+    line1: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line2: Option<&'a str>,
+    #[schema(example = "Dhaka")]
+    city: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "1205")]
+    postcode: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[schema(example = "BD")]
+    country: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "+8801712345678")]
+    phone: Option<&'a str>,
+}
+
+impl<'a> AddressBody<'a> {
+    fn new(address: &'a Address) -> Self {
+        let Address { name, line1, line2, city, postcode, region, country, phone } = address;
+        let [line2, postcode, region, phone] = [line2, postcode, region, phone].map(Option::as_deref);
+        Self { name, line1, line2, city, postcode, region, country, phone }
+    }
+}
+
+/// A contact as an order shows it: the address, and where to write to.
+fn shown(contact: &Known<Contact>) -> (Option<AddressShown<'_>>, Option<&str>) {
+    match contact {
+        Known::Here(Contact { email, shipping_address }) => {
+            (Some(AddressShown::Here(AddressBody::new(shipping_address))), email.as_deref())
+        }
+        Known::Erased => (Some(AddressShown::Erased(Erased::Erased)), Some("erased")),
+        Known::Nothing => (None, None),
+    }
+}
+
+/// Where an order is to be shipped to, for those who may see the order.
+pub async fn contact(shop: &Shop, settings: &Settings, by: Principal, order: &OrderView) -> Result<Known<Contact>> {
+    if let Some(inline) = &order.inline_contact {
+        return Ok(Known::Here(Contact::clone(inline)));
+    }
+    let known = query(settings, shop.contact(order.id)).await?;
+    if known != Known::Nothing {
+        return Ok(known);
+    }
+    // An order of an early version shows it itself, but for an answer that was kept.
+    let how = Ask { within: settings.request_timeout, key: None, fresh: false };
+    Ok(match ask::<Order>(shop, order.id, OrderCommand::Get { by }, how).await? {
+        (OrderReply::Order { order }, _) => order.inline_contact.map_or(Known::Nothing, |inline| Known::Here(*inline)),
+        _ => Known::Nothing,
+    })
 }
 
 /// A line of an order.
@@ -105,12 +193,13 @@ fn lines_of<'a>(lines: &[OrderLineBody<'a>], vendor: VendorId) -> Vec<OrderLineB
 
 impl<'a> OrderBody<'a> {
     /// As it is at this moment: with what it is stuck in by now.
-    pub fn at(order: &'a OrderView, now: Timestamp) -> Self {
-        Self { stuck: StuckBody::new(order, now), ..Self::of_view(order) }
+    pub fn at(order: &'a OrderView, contact: &'a Known<Contact>, now: Timestamp) -> Self {
+        Self { stuck: StuckBody::new(order, now), ..Self::of_view(order, contact) }
     }
 
     /// From what the order itself shows.
-    pub fn of_view(order: &'a OrderView) -> Self {
+    pub fn of_view(order: &'a OrderView, contact: &'a Known<Contact>) -> Self {
+        let (shipping_address, email) = shown(contact);
         let money = |minor| MoneyBody(Money::new(minor, order.currency));
         let line = |line: &'a crate::domain::order::OrderLine| OrderLineBody {
             sku_id: line.sku,
@@ -137,6 +226,8 @@ impl<'a> OrderBody<'a> {
             total: money(order.total),
             total_due: money(order.total_due),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
+            shipping_address,
+            email,
             placed_at: Moment(order.placed_at),
             payment_due_at: Moment(order.payment_due_at),
             stuck: None,
@@ -145,7 +236,8 @@ impl<'a> OrderBody<'a> {
 
     /// From a row of the read tables. `share_of` is the vendor whose share alone is shown: then the totals are that share's,
     /// as the order itself tells them to a vendor.
-    fn of_row(order: &'a OrderRow, share_of: Option<VendorId>) -> Self {
+    fn of_row(order: &'a OrderRow, contact: &'a Known<Contact>, share_of: Option<VendorId>) -> Self {
+        let (shipping_address, email) = shown(contact);
         let money = |minor| MoneyBody(Money::new(minor, order.currency));
         let is_shown = |vendor: VendorId| share_of.is_none_or(|only| only == vendor);
         let line = |line: &'a crate::domain::rows::OrderLineRow| OrderLineBody {
@@ -182,6 +274,8 @@ impl<'a> OrderBody<'a> {
             total: money(total),
             total_due: money(total_due),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
+            shipping_address,
+            email,
             placed_at: Moment(order.placed_at),
             payment_due_at: Moment(order.payment_due_at),
             stuck: None,
@@ -203,7 +297,10 @@ pub async fn get_order(
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: None, fresh: false };
     match ask::<Order>(&shop, id, OrderCommand::Get { by: caller.principal }, how).await? {
-        (OrderReply::Order { order }, _) => Ok(ok(&OrderBody::at(&order, shop.clock().now()))),
+        (OrderReply::Order { order }, _) => {
+            let contact = contact(&shop, &settings, caller.principal, &order).await?;
+            Ok(ok(&OrderBody::at(&order, &contact, shop.clock().now())))
+        }
         (other, _) => Err(unexpected(&other)),
     }
 }
@@ -248,7 +345,10 @@ pub async fn cancel_order(
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: key.of(&caller, &body.raw), fresh: false };
     match ask::<Order>(&shop, id, OrderCommand::Cancel { by: caller.principal }, how).await? {
-        (OrderReply::Order { order }, replayed) => Ok(mark_replayed(ok(&OrderBody::of_view(&order)), replayed)),
+        (OrderReply::Order { order }, replayed) => {
+            let contact = contact(&shop, &settings, caller.principal, &order).await?;
+            Ok(mark_replayed(ok(&OrderBody::of_view(&order, &contact)), replayed))
+        }
         (other, _) => Err(unexpected(&other)),
     }
 }
@@ -263,11 +363,13 @@ async fn listed(shop: &Shop, settings: &Settings, at: &str, of: OrdersOf, asked:
     // Read before the rows: what they hold may be newer than what is said, never older.
     let as_of = shop.as_of();
     let rows = query(settings, shop.queries().orders(of, after, paging.to_ask())).await?;
+    let ids: Vec<OrderId> = rows.iter().map(|row| row.id).collect();
+    let contacts = query(settings, shop.contacts(&ids)).await?;
     let page = paging.page(
         rows.iter().collect(),
         as_of,
         |row| (row.placed_at, row.id.uuid()),
-        |row| OrderBody::of_row(row, share_of),
+        |row| OrderBody::of_row(row, contacts.get(&row.id).unwrap_or(&Known::Nothing), share_of),
     );
     Ok(ok(&page))
 }

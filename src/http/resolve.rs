@@ -1,12 +1,13 @@
 //! Orders that are stuck: the list of them, and the way out of each.
 
+use crate::actors::details::Known;
 use crate::actors::shop::{Ask, Shop};
+use crate::domain::details::Contact;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{EntityId, OrderId, VendorId};
 use crate::domain::order::{Order, OrderCommand, OrderReply, OrderView, Resolution, ResolveAs, Trouble, Waits};
 use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
-use crate::http::Settings;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::auth::Office;
 use crate::http::error::{self, INVALID_BODY, Result};
@@ -15,9 +16,10 @@ use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page, TotalInput};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, problems};
-use crate::http::orders::{OrderBody, PageQuery};
+use crate::http::orders::{self, OrderBody, PageQuery};
 use crate::http::page::List;
 use crate::http::valid::{Faults, bounded};
+use crate::http::{Settings, query};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -142,6 +144,7 @@ problems!(ListStuckProblems: AUTH, LISTS, &[&error::OVERLOADED]);
     responses((status = 200, description = "A page of orders.", body = Page<OrderBody>), ListStuckProblems))]
 pub async fn list_stuck_orders(
     State(shop): State<Shop>,
+    State(settings): State<Arc<Settings>>,
     _office: Office,
     Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
@@ -150,7 +153,15 @@ pub async fn list_stuck_orders(
     let (orders, next) = shop.stuck_orders(after, paging.limit).await?;
     let now = shop.clock().now();
     let next_cursor = next.map(|(entity, at)| paging.cursor((at, entity.uuid)));
-    let items: Vec<OrderBody<'_>> = orders.iter().map(|order| OrderBody::at(order, now)).collect();
+    let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
+    let mut contacts = query(&settings, shop.contacts(&ids)).await?;
+    for order in &orders {
+        if let Some(inline) = &order.inline_contact {
+            contacts.insert(order.id, Known::Here(Contact::clone(inline)));
+        }
+    }
+    let contact = |order: &OrderView| contacts.get(&order.id).unwrap_or(&Known::Nothing);
+    let items: Vec<OrderBody<'_>> = orders.iter().map(|order| OrderBody::at(order, contact(order), now)).collect();
     Ok(ok(&Page { items, next_cursor, as_of: Moment(now) }))
 }
 
@@ -174,7 +185,8 @@ pub async fn resolve_order(
     let command = OrderCommand::Resolve { by: Principal::Staff, resolution };
     match ask::<Order>(&shop, id, command, how).await? {
         (OrderReply::Order { order }, replayed) => {
-            Ok(mark_replayed(ok(&OrderBody::at(&order, shop.clock().now())), replayed))
+            let contact = orders::contact(&shop, &settings, Principal::Staff, &order).await?;
+            Ok(mark_replayed(ok(&OrderBody::at(&order, &contact, shop.clock().now())), replayed))
         }
         (other, _) => Err(unexpected(&other)),
     }

@@ -1,5 +1,6 @@
 //! A store whose old frames were moved to an archive, read as if they never had been.
 
+use crate::domain::details::Detail;
 use crate::domain::time::Timestamp;
 use crate::ports::{Committed, Frame, Journal, Partition, Store, StoreError};
 use async_trait::async_trait;
@@ -86,8 +87,8 @@ impl Journal for Archived {
         self.store.partitions().await
     }
 
-    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
-        self.store.append(frames).await
+    async fn append(&self, frames: &[Frame], details: &[Detail]) -> Result<(), StoreError> {
+        self.store.append(frames, details).await
     }
 
     async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {

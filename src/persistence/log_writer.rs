@@ -8,6 +8,7 @@
 //! When the outcome of a commit is unknown, the very same frames are tried again. A collision is the log writer's own work if all positions carry this batch's
 //! id; any other means that a newer owner has fenced this node, and the process ends.
 
+use crate::domain::details::Detail;
 use crate::domain::ids::EntityRef;
 use crate::limits;
 use crate::persistence::metrics::LogWriterMetrics;
@@ -264,6 +265,8 @@ struct Writer {
     on_fatal: OnFatal,
     metrics: LogWriterMetrics,
     partitions: Vec<Forming>,
+    /// What the records of the batch bring along.
+    details: Vec<Detail>,
     packer: Packer,
     /// Entities with records since the last barrier.
     changed: Versions,
@@ -287,7 +290,9 @@ pub async fn run(
     let partitions = partitions.into_iter().map(forming).collect();
     let (metrics, packer) = (LogWriterMetrics::new(), Packer::default());
     let earlier = Arc::default();
-    let mut writer = Writer { shared, journal, clock, on_fatal, metrics, partitions, packer, changed, earlier };
+    let details = Vec::new();
+    let mut writer =
+        Writer { shared, journal, clock, on_fatal, metrics, partitions, details, packer, changed, earlier };
     writer.run().await;
 }
 
@@ -328,7 +333,9 @@ impl Writer {
             match item {
                 Item::Record(append) => {
                     bytes += append.record.len();
+                    bytes += append.details.iter().map(|detail| detail.body.len()).sum::<usize>();
                     records += 1;
+                    self.details.extend(append.details);
                     self.take(append.entity, append.version, &append.record)?;
                     completions.extend(append.on_durable);
                 }
@@ -344,8 +351,10 @@ impl Writer {
         }
         if records > 0 {
             let started = Instant::now();
-            let frames = self.frames();
-            self.commit_in_sight(&frames).await?;
+            let (frames, mut details) = (self.frames(), mem::take(&mut self.details));
+            self.commit_in_sight(&frames, &details).await?;
+            details.clear();
+            self.details = details;
             let written: usize = frames.iter().map(|frame| frame.payload.len()).sum();
             self.packer.take_back(frames);
             self.metrics.batch(records, written, started.elapsed());
@@ -411,9 +420,9 @@ impl Writer {
 
     /// [`Writer::commit`], of which the node hears before it ends when it takes long: a store that stalls closes no connection and reports
     /// no error.
-    async fn commit_in_sight(&mut self, frames: &[Frame]) -> Result<(), Fatal> {
+    async fn commit_in_sight(&mut self, frames: &[Frame], details: &[Detail]) -> Result<(), Fatal> {
         let shared = self.shared.clone();
-        let mut commit = pin!(self.commit(frames));
+        let mut commit = pin!(self.commit(frames, details));
         if let Ok(committed) = timeout(PATIENCE, commit.as_mut()).await {
             return committed;
         }
@@ -424,10 +433,10 @@ impl Writer {
     }
 
     /// Returns when the frames are durable, however often it takes.
-    async fn commit(&mut self, frames: &[Frame]) -> Result<(), Fatal> {
+    async fn commit(&mut self, frames: &[Frame], details: &[Detail]) -> Result<(), Fatal> {
         let mut wait = RETRY.0;
         loop {
-            let failed = match self.append(frames).await? {
+            let failed = match self.append(frames, details).await? {
                 Ok(()) => break,
                 Err(StoreError::Collision) => match self.journal.committed(frames).await {
                     Ok(Committed::All) => break,
@@ -453,7 +462,7 @@ impl Writer {
     }
 
     /// Appends these frames, unless the wall clock is wrong. One that has jumped may be: the store is asked first.
-    async fn append(&self, frames: &[Frame]) -> Result<Result<(), StoreError>, Fatal> {
+    async fn append(&self, frames: &[Frame], details: &[Detail]) -> Result<Result<(), StoreError>, Fatal> {
         if self.clock.jump_ms().is_some() {
             match skew::ask(&*self.journal, &*self.clock).await {
                 Ok(None) => {}
@@ -464,7 +473,7 @@ impl Writer {
         if self.shared.skewed.load(Ordering::Relaxed) {
             return Err(Fatal::Skewed);
         }
-        Ok(self.journal.append(frames).await)
+        Ok(self.journal.append(frames, details).await)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The schema of both stores, embedded: a binary needs no migrations directory.
 
 use crate::limits;
-use crate::ports::StoreError;
+use crate::ports::{StoreError, StoreKey};
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
@@ -15,6 +15,7 @@ pub(super) const POSTGRES: &[Step] = &[
     (3, "order status", include_str!("../../migrations/postgres/0003_order_status.sql")),
     (4, "archive", include_str!("../../migrations/postgres/0004_archive.sql")),
     (5, "checks of many rows", include_str!("../../migrations/postgres/0005_checks_of_many_rows.sql")),
+    (6, "details", include_str!("../../migrations/postgres/0006_details.sql")),
 ];
 
 /// Every migration of `SQLite`, in order.
@@ -24,6 +25,7 @@ pub(super) const SQLITE: &[Step] = &[
     (3, "order status", include_str!("../../migrations/sqlite/0003_order_status.sql")),
     (4, "archive", include_str!("../../migrations/sqlite/0004_archive.sql")),
     (5, "checks of many rows", include_str!("../../migrations/sqlite/0005_checks_of_many_rows.sql")),
+    (6, "details", include_str!("../../migrations/sqlite/0006_details.sql")),
 ];
 
 /// These migrations, ready to run.
@@ -79,6 +81,20 @@ pub(super) fn check_applied(steps: &[Step], applied: &[(i64, Vec<u8>)]) -> Resul
 /// There is no schema yet, in the place that these words say.
 pub(super) fn not_there(place: &str) -> StoreError {
     StoreError::Invalid(format!("there is no store {place}: `haat serve` makes one, and no other command does"))
+}
+
+/// The store's own key, of its 64 digits.
+///
+/// # Errors
+/// Invalid when these are none.
+pub(super) fn store_key(digits: Option<&str>) -> Result<StoreKey, StoreError> {
+    let damaged = || StoreError::Invalid("the store's own key is missing or damaged: it stands in a backup".to_owned());
+    let digits = digits.filter(|digits| digits.len() == 64 && digits.is_ascii()).ok_or_else(damaged)?;
+    let mut key = [0; 32];
+    for (byte, at) in key.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| damaged())?;
+    }
+    Ok(StoreKey(key))
 }
 
 /// Compares the number of partitions that the store was made with to this build's.

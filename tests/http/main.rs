@@ -6,6 +6,7 @@ mod support;
 mod checkout;
 mod clocks;
 mod cursors;
+mod details;
 mod durability;
 mod faults;
 mod idempotency;

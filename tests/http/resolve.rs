@@ -16,11 +16,10 @@ use std::time::Duration;
 
 /// The provider has charged this much for the buyer's next order: as after a database is taken back from a backup, and the provider's
 /// books are not.
-fn charged_before(store: &TestStore, buyer: &Buyer, amount_minor: i64, currency: &str) -> String {
+fn charged_before(store: &TestStore, buyer: &Buyer, amount_minor: i64) -> String {
     let order = OrderId::for_attempt(buyer.cart.parse::<CartId>().expect("an id"), 1).to_string();
     let at = 1_700_000_000_000i64;
-    let line =
-        json!({"order": order, "status": "charged", "amount_minor": amount_minor, "currency": currency, "at": at});
+    let line = json!({"order": order, "mint": "01020304", "status": "charged", "amount_minor": amount_minor, "currency": "BDT", "at": at});
     let mut charge_log = std::fs::File::options()
         .append(true)
         .create(true)
@@ -90,14 +89,31 @@ async fn shop(store: &TestStore) -> (Market, String) {
 }
 
 on_both_stores! {
+    /// A store that was taken back from a backup gives an order the id of one that was lost, and the provider has been paid for that one: no
+    /// key is used a second time, so the new order is paid by itself, and what was paid for the lost one is found.
+    async fn a_lost_lifes_payment_pays_for_no_order_of_a_new_one(store) {
+        let (Market { admin, buyer, .. }, _) = shop(&store).await;
+        let order = charged_before(&store, &buyer, 1_000);
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let paid = client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
+        assert_eq!((paid.field("id"), paid.field("status")), (order.as_str(), "paid"));
+        let path = format!("/v1/admin/sandbox/charges?order={order}");
+        let charges = client.get(&path).bearer(&admin).send().await.expect(200).body["items"].clone();
+        let amounts: Vec<&Value> = charges.as_array().expect("items").iter().map(|charge| &charge["amount"]).collect();
+        assert_eq!(amounts.len(), 2, "{charges}");
+        assert!(amounts.contains(&&bdt("10.00")) && amounts.contains(&&bdt("50.00")), "{charges}");
+        server.stop().await;
+        let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
+        assert!(report.to_string().contains(&format!("{order}: charged, and the journal knows no such order")), "{report}");
+    }
+
     /// 10.00 moved, and 50.00 was asked for: nothing says that it was 50.00, nothing is sold, and somebody is told.
     async fn another_amount_than_asked_is_no_payment(store) {
         let (Market { admin, vendor, sku, buyer }, staff) = shop(&store).await;
-        let order = charged_before(&store, &buyer, 1_000, "BDT");
         let server = Server::start(&store).await;
         let client = server.client;
-        let placed = client.checkout(&buyer, "tok_approve").send().await.expect(201);
-        assert_eq!(placed.field("id"), order);
+        let order = client.checkout(&buyer, "tok_other_1000_BDT").send().await.expect(201).field("id").to_owned();
         let seen = stuck(&client, &staff, &order).await;
         assert_eq!((seen.field("status"), &seen.body["payment"]["status"]), ("awaiting_payment", &json!("pending")));
         assert_eq!((&seen.body["total"], &seen.body["total_due"]), (&bdt("50.00"), &bdt("50.00")), "{}", seen.text);
@@ -209,10 +225,10 @@ on_both_stores! {
     async fn whatever_else_moved_can_be_made_good(store) {
         for (minor, currency) in [(5_000, "USD"), (5_001, "BDT"), (4_999, "BDT"), (0, "BDT")] {
             let (Market { admin, vendor, sku, buyer }, staff) = shop(&store).await;
-            let order = charged_before(&store, &buyer, minor, currency);
             let server = Server::start(&store).await;
             let client = server.client;
-            client.checkout(&buyer, "tok_approve").send().await.expect(201);
+            let other = format!("tok_other_{minor}_{currency}");
+            let order = client.checkout(&buyer, &other).send().await.expect(201).field("id").to_owned();
             let seen = stuck(&client, &staff, &order).await;
             assert_eq!(seen.body["stuck"]["told"]["currency"], currency, "{}", seen.text);
             // The same step again brings the same answer, and stands in the timeline.

@@ -2,29 +2,18 @@
 
 use crate::on_both_stores;
 use crate::support::client::Client;
-use crate::support::{Server, TestStore, token};
+use crate::support::{Kind, Server, TestStore, token};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 /// Says in the snapshot of a SKU that two pieces are held, though there is no hold.
 async fn damage(store: &TestStore, sku: &str) {
     let (was, is) = (r#""held":0"#, r#""held":2"#);
-    let changed = match store.url() {
-        Some(url) => {
-            let mut connection = PgConnection::connect(url).await.expect("a connection");
-            let text = format!("replace(convert_from(state, 'UTF8'), '{was}', '{is}')");
-            let sql = format!("UPDATE snapshot SET state = convert_to({text}, 'UTF8') WHERE part = '{sku}'");
-            connection.execute(AssertSqlSafe(sql)).await.expect("a statement").rows_affected()
-        }
-        None => {
-            let file = format!("sqlite://{}", store.data_dir().join("haat.db").display());
-            let mut connection = SqliteConnection::connect(&file).await.expect("the file");
-            let text = format!("replace(CAST(state AS TEXT), '{was}', '{is}')");
-            let sql = format!("UPDATE snapshot SET state = CAST({text} AS BLOB) WHERE part = '{sku}'");
-            connection.execute(AssertSqlSafe(sql)).await.expect("a statement").rows_affected()
-        }
+    let text = match store.kind {
+        Kind::Postgres => format!("convert_to(replace(convert_from(state, 'UTF8'), '{was}', '{is}'), 'UTF8')"),
+        Kind::Sqlite => format!("CAST(replace(CAST(state AS TEXT), '{was}', '{is}') AS BLOB)"),
     };
+    let changed = store.execute(&format!("UPDATE snapshot SET state = {text} WHERE part = '{sku}'")).await;
     assert_eq!(changed, 1, "the SKU has a part of its own");
 }
 

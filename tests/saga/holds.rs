@@ -62,7 +62,12 @@ fn vendor_with_hold(order: OrderId, until: Timestamp) -> Vendor {
     let world = ready();
     let mut state = world.vendors[&vendor(0)].entity.clone();
     let lines = vec![WantedLine { sku: sku(0, 0), quantity: 4 }];
-    tell(&mut state, &VendorCommand::Reserve { order, until, currency: Currency::BDT, lines }, world.now).unwrap();
+    tell(
+        &mut state,
+        &VendorCommand::Reserve { order, until, currency: Currency::BDT, lines, held_for: Box::default() },
+        world.now,
+    )
+    .unwrap();
     assert_eq!(state.sku_row(sku(0, 0)).unwrap().available(), STOCK - 4);
     state
 }
@@ -100,7 +105,7 @@ fn a_reserve_after_its_release_is_refused_for_as_long_as_it_could_come() {
     let now = ready().now;
     let until = now.plus_millis(1_000);
     let lines = vec![WantedLine { sku: sku(0, 0), quantity: 4 }];
-    let reserve = VendorCommand::Reserve { order, until, currency: Currency::BDT, lines };
+    let reserve = VendorCommand::Reserve { order, until, currency: Currency::BDT, lines, held_for: Box::default() };
     let release = VendorCommand::Release { order, until };
     for mut state in [vendor_with_hold(order, until), ready().vendors[&vendor(0)].entity.clone()] {
         assert_eq!(tell(&mut state, &release, now), Ok(1));
@@ -123,7 +128,7 @@ fn reserve_again(world: &mut crate::world::World, order: OrderId, number: usize)
     let lines = LINES.iter().filter(|((of, _), _)| *of == number);
     let lines = lines.map(|((of, own), quantity)| WantedLine { sku: sku(*of, *own), quantity: *quantity }).collect();
     let until = until.plus_millis(limits::HOLD_MS);
-    let command = VendorCommand::Reserve { order, until, currency: Currency::BDT, lines };
+    let command = VendorCommand::Reserve { order, until, currency: Currency::BDT, lines, held_for: Box::default() };
     let message = Message::Vendor { id: vendor(number), command };
     let (from, to) = (Peer::Entity(order.entity()), Peer::Entity(message.to()));
     world.queue.push_back(Envelope { from, to, parcel: Parcel::Tell(message) });

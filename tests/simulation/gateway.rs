@@ -124,7 +124,7 @@ impl Books {
         }
         let standing = match account.standing {
             Some(standing) => standing,
-            None if call.token == DECLINE => Standing::Declined,
+            None if call.token.as_deref() == Some(DECLINE) => Standing::Declined,
             None => {
                 let amount = self.amount(account, call.amount.minor);
                 account.moves.push(amount);
@@ -133,7 +133,7 @@ impl Books {
             }
         };
         account.standing = Some(standing);
-        let lost = call.token == LOST_REPLY && !std::mem::replace(&mut account.lost_once, true);
+        let lost = call.token.as_deref() == Some(LOST_REPLY) && !std::mem::replace(&mut account.lost_once, true);
         let outcome = match standing {
             Standing::Charged | Standing::Refunded => ChargeOutcome::Charged(account.taken()),
             Standing::Declined => ChargeOutcome::Declined("no funds".into()),
@@ -238,13 +238,16 @@ impl PaymentGateway for Gateway {
     async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
         self.way.world.note(format_args!("charge {}", call.order));
         self.oracle.charge_asked(call, self.clock.now());
-        if call.token == SILENT {
+        if call.token.as_deref() == Some(SILENT) {
             self.way.world.count("silence");
             self.way.world.chance("gateway").pause(SLOW_MS).await;
             return Err(GatewayError("silence".into()));
         }
+        if call.token.is_none() {
+            self.way.world.breach(format_args!("{} is to be paid, and its token is lost", call.order));
+        }
         let call = call.clone();
-        self.ask(call.order, call.token == SLOW, move |books| books.charge(&call)).await
+        self.ask(call.order, call.token.as_deref() == Some(SLOW), move |books| books.charge(&call)).await
     }
 
     async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError> {

@@ -10,10 +10,10 @@ on_all_stores! {
         let (store, taken) = fixture.open_and_take().await;
         let (first, second) = (&taken[0], &taken[5]);
         let batch = [frame(second, 1, "one", b"b1"), frame(first, 1, "one", &[0, 255, 10, 39])];
-        store.journal.append(&batch).await.expect("the first batch");
+        store.journal.append(&batch, &[]).await.expect("the first batch");
         let mut plain = frame(first, 2, "two", b"");
         (plain.codec, plain.records, plain.at) = (Codec::Plain, u32::try_from(i32::MAX).expect("it fits"), at(-1));
-        store.journal.append(std::slice::from_ref(&plain)).await.expect("the second batch");
+        store.journal.append(std::slice::from_ref(&plain), &[]).await.expect("the second batch");
 
         let read = store.journal.frames(first.id, first.tail_seq, 1 << 20).await.expect("frames");
         assert_eq!(read, [batch[1].clone(), plain]);
@@ -28,7 +28,7 @@ on_all_stores! {
         let (store, taken) = fixture.open_and_take().await;
         let home = &taken[3];
         for ahead in 1..=10 {
-            store.journal.append(&[frame(home, ahead, &format!("{ahead}"), &[7; 100])]).await.expect("a frame");
+            store.journal.append(&[frame(home, ahead, &format!("{ahead}"), &[7; 100])], &[]).await.expect("a frame");
         }
         let (mut after, mut sizes) = (home.tail_seq, Vec::new());
         loop {
@@ -50,7 +50,7 @@ on_all_stores! {
         let (store, taken) = fixture.open_and_take().await;
         let home = &taken[3];
         for ahead in 1..=2_500 {
-            store.journal.append(&[frame(home, ahead, "x", b"x")]).await.expect("a frame");
+            store.journal.append(&[frame(home, ahead, "x", b"x")], &[]).await.expect("a frame");
         }
         let tail = home.tail_seq + 2_500;
         let drop = async |up_to| store.journal.drop_frames(home.id, up_to).await;
@@ -67,26 +67,26 @@ on_all_stores! {
         let heads = store.journal.partitions().await.expect("partitions");
         assert_eq!((heads[3].base_seq, heads[3].tail_seq), (tail - 1, tail));
         assert_eq!((heads[2].base_seq, heads[2].tail_seq), (0, taken[2].tail_seq));
-        store.journal.append(&[frame(home, 2_501, "y", b"y")]).await.expect("the next frame");
+        store.journal.append(&[frame(home, 2_501, "y", b"y")], &[]).await.expect("the next frame");
     }
 
     async fn a_batch_that_collides_writes_nothing(fixture) {
         let (store, taken) = fixture.open_and_take().await;
-        store.journal.append(&[frame(&taken[2], 1, "theirs", b"theirs")]).await.expect("theirs");
+        store.journal.append(&[frame(&taken[2], 1, "theirs", b"theirs")], &[]).await.expect("theirs");
         let ours = [frame(&taken[1], 1, "ours", b"ours"), frame(&taken[2], 1, "ours", b"ours")];
-        assert!(matches!(store.journal.append(&ours).await, Err(StoreError::Collision)));
+        assert!(matches!(store.journal.append(&ours, &[]).await, Err(StoreError::Collision)));
         assert_eq!(store.journal.frames(1, taken[1].tail_seq, 100).await.expect("frames"), []);
         // After a collision the same connection goes on.
-        store.journal.append(&ours[..1]).await.expect("a free place");
+        store.journal.append(&ours[..1], &[]).await.expect("a free place");
     }
 
     async fn a_batch_of_unknown_outcome_is_found_or_not(fixture) {
         let (store, taken) = fixture.open_and_take().await;
         let ours = [frame(&taken[1], 1, "ours", b"ours"), frame(&taken[2], 1, "ours", b"ours")];
         assert_eq!(store.journal.committed(&ours).await.expect("an answer"), Committed::Nothing);
-        store.journal.append(&ours).await.expect("ours");
+        store.journal.append(&ours, &[]).await.expect("ours");
         assert_eq!(store.journal.committed(&ours).await.expect("an answer"), Committed::All);
-        assert!(matches!(store.journal.append(&ours).await, Err(StoreError::Collision)), "it cannot land twice");
+        assert!(matches!(store.journal.append(&ours, &[]).await, Err(StoreError::Collision)), "it cannot land twice");
         let theirs = [frame(&taken[2], 1, "theirs", b"ours"), frame(&taken[3], 1, "theirs", b"ours")];
         assert_eq!(store.journal.committed(&theirs).await.expect("an answer"), Committed::Conflicting);
     }
@@ -95,7 +95,7 @@ on_all_stores! {
         let (store, taken) = fixture.open_and_take().await;
         let payload: Vec<u8> = (0..512 * 1024u32).map(|byte| (byte % 251) as u8).collect();
         let batch: Vec<_> = taken.iter().map(|home| frame(home, 1, "full", &payload)).collect();
-        store.journal.append(&batch).await.expect("8 MiB in 16 frames");
+        store.journal.append(&batch, &[]).await.expect("8 MiB in 16 frames");
         assert_eq!(store.journal.committed(&batch).await.expect("an answer"), Committed::All);
         assert_eq!(store.journal.frames(15, taken[15].tail_seq, 1).await.expect("frames"), [batch[15].clone()]);
     }
@@ -118,8 +118,8 @@ async fn on_postgres_the_outcome_of_an_append_waits_for_no_reader() {
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while usize::try_from(fixture.number(waiting).await) != Ok(readers.len()) {}
     let ours = [frame(&taken[1], 1, "ours", b"ours")];
-    store.journal.append(&ours).await.expect("appended");
-    assert!(matches!(store.journal.append(&ours).await, Err(StoreError::Collision)));
+    store.journal.append(&ours, &[]).await.expect("appended");
+    assert!(matches!(store.journal.append(&ours, &[]).await, Err(StoreError::Collision)));
     assert_eq!(store.journal.committed(&ours).await.expect("an answer"), Committed::All);
     store.journal.renew(&taken, std::time::Duration::ZERO).await.expect("renewed");
     sqlx::raw_sql("COMMIT").execute(&mut lock).await.expect("let go");

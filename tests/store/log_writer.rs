@@ -4,6 +4,7 @@ use crate::fixture::Fixture;
 use crate::samples::{delta, order_id, part};
 use async_trait::async_trait;
 use haat::adapters::clock::{Readings, SteadyClock, SystemClock};
+use haat::domain::details::Detail;
 use haat::domain::ids::{EntityId, EntityRef};
 use haat::domain::time::Timestamp;
 use haat::persistence::checkpointer::{CheckpointSettings, Checkpointer};
@@ -41,7 +42,7 @@ impl Journal for Nowhere {
     async fn partitions(&self) -> Result<Vec<Partition>, StoreError> {
         Ok(Vec::new())
     }
-    async fn append(&self, _: &[Frame]) -> Result<(), StoreError> {
+    async fn append(&self, _: &[Frame], _: &[Detail]) -> Result<(), StoreError> {
         match self.takes_nothing.load(Ordering::SeqCst) {
             true => Err(StoreError::Unavailable("as it was told to".into())),
             false => {
@@ -106,7 +107,7 @@ fn start_by(
 }
 
 fn append(log_writer: &QueuedLogWriter, entity: EntityRef, version: u64) {
-    log_writer.append(Append { entity, version, record: b"{}".to_vec(), on_durable: None });
+    log_writer.append(Append { entity, version, record: b"{}".to_vec(), details: Vec::new(), on_durable: None });
 }
 
 /// An entity that an old snapshot was loaded of, or that two actors write, repeats a version. The log writer remembers what no snapshot need

@@ -26,6 +26,7 @@ of_the_simulation! {
 }
 
 mod checkpoints;
+mod details;
 mod fixture;
 mod journal;
 mod log_writer;

@@ -19,7 +19,7 @@ on_both_stores! {
         let (store, owned) = fixture.open_and_take().await;
         let row = order_row("one", at(1));
         let batch = [frame(&owned[0], 1, "one", b"x"), frame(&owned[9], 1, "one", b"y")];
-        store.journal.append(&batch).await.expect("appended");
+        store.journal.append(&batch, &[]).await.expect("appended");
         let entities = [order_delta(1, row.clone())];
         let advance = [(0, owned[0].tail_seq + 1)];
         store.checkpoints.write(CheckpointWrite { owned: &owned, entities: &entities, advance: &advance }).await.expect("written");
@@ -41,13 +41,13 @@ on_both_stores! {
         // What the server writes now, the tool sees.
         let row = order_row("one", at(1));
         write_all(&store, &owned, &[order_delta(1, row.clone())]).await;
-        store.journal.append(&[frame(&owned[0], 1, "one", b"x")]).await.expect("appended");
+        store.journal.append(&[frame(&owned[0], 1, "one", b"x")], &[]).await.expect("appended");
         assert_eq!(tool.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), [row]);
         assert_eq!(tool.journal.frames(0, owned[0].tail_seq, 100).await.expect("frames").len(), 1);
         assert_eq!(tool.journal.partitions().await.expect("partitions")[1], owned[1]);
 
         assert!(matches!(tool.journal.acquire("tool", std::time::Duration::ZERO, at(1)).await, Err(StoreError::Invalid(_))));
-        assert!(matches!(tool.journal.append(&[frame(&owned[0], 2, "t", b"x")]).await, Err(StoreError::Invalid(_))));
+        assert!(matches!(tool.journal.append(&[frame(&owned[0], 2, "t", b"x")], &[]).await, Err(StoreError::Invalid(_))));
         assert!(matches!(tool.journal.renew(&owned, std::time::Duration::ZERO).await, Err(StoreError::Invalid(_))));
         assert!(matches!(crate::samples::write(&tool, &owned, &[]).await, Err(StoreError::Invalid(_))));
         drop(store);
@@ -116,7 +116,10 @@ async fn on_sqlite_a_second_server_is_refused_while_the_first_runs() {
     store.journal.release(&owned).await.expect("released");
     let next = fixture.open().await;
     crate::fixture::take(&next, "second").await;
-    assert!(matches!(store.journal.append(&[frame(&owned[0], 1, "late", b"x")]).await, Err(StoreError::Collision)));
+    assert!(matches!(
+        store.journal.append(&[frame(&owned[0], 1, "late", b"x")], &[]).await,
+        Err(StoreError::Collision)
+    ));
     store.journal.release(&owned).await.expect("does nothing");
     refusal(&fixture, Mode::Serve).await;
     drop((store, next));
@@ -141,12 +144,12 @@ async fn on_postgres_a_lost_connection_is_made_anew() {
     let fixture = Fixture::postgres().await;
     let (store, owned) = fixture.open_and_take().await;
     let batch = [frame(&owned[0], 1, "one", b"x")];
-    store.journal.append(&batch).await.expect("appended");
+    store.journal.append(&batch, &[]).await.expect("appended");
     let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     assert!(fixture.number(kill).await > 0);
     let next = [frame(&owned[0], 2, "two", b"x")];
-    assert!(matches!(store.journal.append(&next).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.journal.append(&next, &[]).await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.journal.committed(&next).await.expect("an answer"), haat::ports::Committed::Nothing);
-    store.journal.append(&next).await.expect("over a new connection");
+    store.journal.append(&next, &[]).await.expect("over a new connection");
     write_all(&store, &owned, &[]).await;
 }

@@ -20,7 +20,7 @@ on_all_stores! {
     async fn taking_raises_epochs_and_marks_them_in_the_journal(fixture) {
         let (store, first) = fixture.open_and_take().await;
         assert_eq!(first.iter().map(|taken| taken.id).collect::<Vec<_>>(), (0..limits::PARTITIONS).collect::<Vec<_>>());
-        store.journal.append(&[frame(&first[4], 1, "one", b"x")]).await.expect("a frame");
+        store.journal.append(&[frame(&first[4], 1, "one", b"x")], &[]).await.expect("a frame");
         let second = take(&store, "second").await;
         for (first, second) in first.iter().zip(&second) {
             assert_eq!(second.epoch, first.epoch + 1);
@@ -39,7 +39,7 @@ on_all_stores! {
         let (store, old) = fixture.open_and_take().await;
         let new = take(&store, "new").await;
         for home in &old {
-            assert!(is_refused(store.journal.append(&[frame(home, 1, "old", b"x")]).await));
+            assert!(is_refused(store.journal.append(&[frame(home, 1, "old", b"x")], &[]).await));
         }
         assert!(matches!(store.journal.renew(&old, LONG).await, Err(StoreError::Fenced)));
         assert!(matches!(write(&store, &old, &[]).await, Err(StoreError::Fenced)));
@@ -51,7 +51,7 @@ on_all_stores! {
         store.journal.release(&old).await.expect("does nothing");
 
         store.journal.renew(&new, NO_LEASE).await.expect("the new owner renews");
-        store.journal.append(&[frame(&new[0], 1, "new", b"x")]).await.expect("the new owner appends");
+        store.journal.append(&[frame(&new[0], 1, "new", b"x")], &[]).await.expect("the new owner appends");
         assert_eq!(write(&store, &new, &[]).await.expect("the new owner writes checkpoints"), []);
     }
 
@@ -61,7 +61,7 @@ on_all_stores! {
         let owner = tokio::spawn(async move {
             for ahead in 1.. {
                 let batch: Vec<_> = old.iter().map(|home| frame(home, ahead, &format!("{ahead}"), b"x")).collect();
-                match journal.append(&batch).await {
+                match journal.append(&batch, &[]).await {
                     Ok(()) => {}
                     Err(error) => return (ahead - 1, error),
                 }
@@ -76,7 +76,7 @@ on_all_stores! {
             assert!(taken.tail_seq > appended + 1, "{taken:?}, {appended}");
         }
         let batch: Vec<_> = new.iter().map(|home| frame(home, 1, "new", b"x")).collect();
-        store.journal.append(&batch).await.expect("the new owner appends");
+        store.journal.append(&batch, &[]).await.expect("the new owner appends");
     }
 }
 
@@ -98,7 +98,7 @@ async fn on_postgres_a_taker_fences_at_once_and_waits_for_the_lease() {
     })
     .await
     .expect("the new term is marked long before the lease ends");
-    assert!(is_refused(store.journal.append(&[frame(&old[0], 1, "old", b"x")]).await));
+    assert!(is_refused(store.journal.append(&[frame(&old[0], 1, "old", b"x")], &[]).await));
     assert!(timeout(Duration::from_millis(100), &mut taking).await.is_err(), "the lease still runs");
     taking.abort();
 
@@ -140,13 +140,13 @@ async fn on_postgres_a_former_owner_appends_nothing_where_frames_were_dropped() 
     let taken = take(&store, "successor").await;
     let home = &taken[3];
     for ahead in 1..=5 {
-        store.journal.append(&[frame(home, ahead, "theirs", b"theirs")]).await.expect("a frame");
+        store.journal.append(&[frame(home, ahead, "theirs", b"theirs")], &[]).await.expect("a frame");
     }
     let advance = [(home.id, home.tail_seq + 5)];
     let checkpoint = CheckpointWrite { owned: &taken, entities: &[], advance: &advance };
     store.checkpoints.write(checkpoint).await.expect("a checkpoint");
     store.journal.drop_frames(home.id, home.tail_seq + 4).await.expect("dropped");
-    let late = store.journal.append(&[frame(&slept[3], 1, "late", b"late")]).await;
+    let late = store.journal.append(&[frame(&slept[3], 1, "late", b"late")], &[]).await;
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
     let left = store.journal.frames(home.id, 0, 1 << 20).await.expect("frames");
     assert_eq!(left.iter().map(|frame| frame.seq).collect::<Vec<_>>(), [home.tail_seq + 5]);

@@ -145,7 +145,7 @@ async fn no_look_up_keeps_a_plan_that_was_made_while_tables_were_small() {
     let store = fixture.open().await;
     let owned = take(&store, "test").await;
     for ahead in 1..=4 {
-        store.journal.append(&[frame(&owned[3], ahead, "few", b"few")]).await.expect("appended");
+        store.journal.append(&[frame(&owned[3], ahead, "few", b"few")], &[]).await.expect("appended");
     }
     // More than the five times after which Postgres keeps a plan.
     for _ in 0..10 {
@@ -155,7 +155,7 @@ async fn no_look_up_keeps_a_plan_that_was_made_while_tables_were_small() {
     let filler = fixture.open().await;
     fill(&filler, &owned, 0..5_000).await;
     let frames: Vec<_> = (5..5_000).map(|ahead| frame(&owned[3], ahead, "many", b"many")).collect();
-    filler.journal.append(&frames).await.expect("appended");
+    filler.journal.append(&frames, &[]).await.expect("appended");
     drop(filler);
     let before = counted(&fixture, "seq_tup_read").await;
     for number in 0..50 {

@@ -260,6 +260,7 @@ prop_compose! {
             cart_id,
             attempt,
             customer_id: ids.2.map(CustomerId::from_uuid),
+            mail_key: None,
             status,
             currency: currency.parse::<Currency>().expect("a currency"),
             total,

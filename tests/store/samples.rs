@@ -48,7 +48,7 @@ pub fn gone(name: &str) -> Part {
 }
 
 pub fn delta(entity: EntityRef, version: u64, parts: Vec<Part>) -> EntityDelta {
-    EntityDelta { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true, fresh: false }
+    EntityDelta { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true, spent: &[], fresh: false }
 }
 
 /// An order of 2 × 150 and 3 × 50 from two vendors, not paid yet.
@@ -74,6 +74,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         cart_id: CartId::from_uuid(uuid(&format!("cart of {seed}"))),
         attempt: 1,
         customer_id: None,
+        mail_key: None,
         status: OrderStatus::AwaitingPayment,
         currency: Currency::BDT,
         total: 450,

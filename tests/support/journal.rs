@@ -1,6 +1,7 @@
 //! A journal that a test can hold back: a commit waits until it is let go.
 
 use async_trait::async_trait;
+use haat::domain::details::Detail;
 use haat::domain::time::Timestamp;
 use haat::limits::{RECORDS_PER_CHECKOUT, ROOM_BESIDE_CHECKOUTS};
 use haat::ports::{Committed, Frame, Journal, Partition, StoreError};
@@ -98,13 +99,13 @@ impl Journal for Gated {
         self.journal.partitions().await
     }
 
-    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+    async fn append(&self, frames: &[Frame], details: &[Detail]) -> Result<(), StoreError> {
         self.gate.waiting.fetch_add(1, Ordering::SeqCst);
         let mut open = self.gate.open.subscribe();
         let opened = open.wait_for(|open| *open).await.map(|_| ());
         self.gate.waiting.fetch_sub(1, Ordering::SeqCst);
         opened.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        self.journal.append(frames).await
+        self.journal.append(frames, details).await
     }
 
     async fn committed(&self, frames: &[Frame]) -> Result<Committed, StoreError> {

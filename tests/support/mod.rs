@@ -104,6 +104,22 @@ impl TestStore {
         self.url.as_ref().map(|(url, _)| url.as_str())
     }
 
+    /// Does with the tables what no server would; how many rows that changed.
+    pub async fn execute(&self, sql: &str) -> u64 {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match self.url() {
+            Some(url) => {
+                let mut connection = sqlx::PgConnection::connect(url).await.expect("a connection");
+                connection.execute(sql).await.expect("a statement").rows_affected()
+            }
+            None => {
+                let file = format!("sqlite://{}", self.data_dir().join("haat.db").display());
+                let mut connection = sqlx::SqliteConnection::connect(&file).await.expect("the file");
+                connection.execute(sql).await.expect("a statement").rows_affected()
+            }
+        }
+    }
+
     pub fn config(&self) -> StoreConfig {
         let place = match &self.url {
             None => Place::Sqlite(self.data_dir().to_path_buf()),

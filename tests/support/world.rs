@@ -20,6 +20,7 @@ use gateway::Gateway;
 use haat::actors::turn::{self, Asked, Moment, Outcome};
 use haat::actors::{Answered, Built};
 use haat::domain::cart::Cart;
+use haat::domain::details::{DetailName, PaymentToken};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, PaymentCall, Publication};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
@@ -206,6 +207,8 @@ pub struct World {
     /// Pieces that ever came in, by what was asked for from outside.
     pub received: BTreeMap<SkuId, i64>,
     journal: BTreeMap<EntityRef, Vec<String>>,
+    /// What is kept beside it.
+    pub details: BTreeMap<(OrderId, DetailName), std::sync::Arc<[u8]>>,
     saved: BTreeMap<EntityRef, Saved>,
     tables: Tables,
     availability: Published,
@@ -280,6 +283,9 @@ impl World {
         }
         if let Some(record) = &outcome.record {
             self.record(record);
+            for detail in &outcome.details {
+                self.details.entry((detail.order, detail.name)).or_insert_with(|| detail.body.clone());
+            }
             self.publish(&outcome.publications);
             if self.crash_when_due(id.entity()) {
                 return;
@@ -397,7 +403,12 @@ impl World {
             Parcel::Tell(Message::Cart { id, command }) => self.command::<Cart>(id, command),
             Parcel::Tell(Message::Order { id, command }) => self.command::<Order>(id, command),
             Parcel::Tell(Message::Vendor { id, command }) => self.command::<Vendor>(id, command),
-            Parcel::Charge(call) => {
+            Parcel::Charge(mut call) => {
+                // As the node finds it.
+                if let Some(body) = self.details.get(&(call.order, DetailName::Payment)) {
+                    let PaymentToken { token } = serde_json::from_slice(body).unwrap();
+                    call.token = Some(token);
+                }
                 // As every caller of a gateway has to: a call that waited too long is not made.
                 let answer = if self.now > call.not_after { None } else { self.gateway.charge(&call, self.now) };
                 self.answer(call.order, answer);

@@ -3,59 +3,20 @@
 
 use crate::first;
 use crate::golden::{COMMITS, Files};
-use crate::process::{Haat, end_lease, free_address, haat, until};
+use crate::process::{Haat, end_lease, free_address, until};
 use crate::support::{Kind, TestStore, token};
 use crate::takeover::{audited, ends_of, rows_come_again};
 use crate::told::Told;
+use crate::watched::{Watched, cut};
 use futures::StreamExt;
 use haat::http::auth::Bearer;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use tempfile::TempDir;
+use std::path::Path;
 
 /// At how many points.
 const POINTS: u64 = 20;
 /// How many at the same time.
 const AT_ONCE: usize = 2;
-
-/// The library that ends a server before one of its writes, compiled once.
-fn cut() -> PathBuf {
-    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cut-{}.so", std::process::id()));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upgrade/cut.c");
-    let mut cc = Command::new("cc");
-    cc.args(["-Wall", "-Werror", "-shared", "-fPIC", "-O1", "-o"]).arg(&made).arg(source).arg("-ldl");
-    let output = cc.output().expect("a C compiler, which building needs too");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    made
-}
-
-/// A server under observation, which ends before its write number `at`; never with 0.
-struct Watched {
-    server: Haat,
-    count: PathBuf,
-    _directory: TempDir,
-}
-
-impl Watched {
-    async fn begin(library: &Path, store: &TestStore, at: u64) -> Self {
-        let directory = TempDir::new().expect("a temporary directory");
-        let count = directory.path().join("count");
-        std::fs::write(&count, [0; 8]).expect("a file");
-        let mut command = haat();
-        command.env("LD_PRELOAD", library).env("CUT_AT", at.to_string()).env("CUT_COUNT", &count);
-        match store.kind {
-            Kind::Sqlite => command.env("CUT_DIR", std::fs::canonicalize(store.data_dir()).expect("a directory")),
-            Kind::Postgres => command.env("CUT_PORT", store.address().await.port().to_string()),
-        };
-        let server = Haat::begin_as(command, store, store.data_dir(), free_address());
-        Self { server, count, _directory: directory }
-    }
-
-    fn writes(&self) -> u64 {
-        u64::from_ne_bytes(std::fs::read(&self.count).expect("a count").try_into().expect("eight bytes"))
-    }
-}
 
 /// Ends the upgrade of this store before one of its writes, and has it carried on.
 async fn killed_and_carried_on(library: &Path, store: TestStore, told: Option<&Told>, at: u64) {

@@ -9,6 +9,9 @@ mod support;
 #[allow(dead_code, reason = "the crashes use more of it")]
 #[path = "../crash/process.rs"]
 mod process;
+#[allow(dead_code, reason = "the crashes use more of it")]
+#[path = "../crash/watched.rs"]
+mod watched;
 
 mod cases;
 mod dump;

@@ -19,6 +19,7 @@ use haat::domain::entity::Part;
 use haat::domain::rows::{OrderRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
+use haat::http::buyers::BuyerKeys;
 use haat::http::{HttpState, Port, RenderMetrics, router, server};
 use haat::limits;
 use haat::persistence::archived::with_archive as joined;
@@ -262,6 +263,7 @@ impl OfThen {
 
     async fn serve(shop: Shop) -> Client {
         let state = HttpState {
+            buyers: Arc::new(BuyerKeys::new(shop.store_key())),
             shop,
             auth: Arc::new(Auth::new(SECRET)),
             settings: Default::default(),

@@ -6,7 +6,9 @@ use crate::actors::shop::{Failure, Shop};
 use crate::actors::state::Built;
 use crate::actors::testing::{World, at};
 use crate::actors::{Thread, envelope::Start};
+use crate::domain::buyer::{Buyer, Mint};
 use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
+use crate::domain::details::Contact;
 use crate::domain::entity::concerns::*;
 use crate::domain::entity::{Effect, Message, Owner, PaymentCall, Principal, compared};
 use crate::domain::ids::{CartId, EntityRef, OrderId, ProductId, SkuId, VendorId};
@@ -17,7 +19,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand};
 use crate::limits;
 use crate::ports::{
-    Append, ChargeOutcome, Clock, Completion, GatewayError, LogWriter, PaymentGateway, Position, Pressure, VoidOutcome,
+    Append, ChargeOutcome, Clock, Completion, GatewayError, LogWriter, PaymentGateway, Position, Pressure, StoreKey,
+    VoidOutcome,
 };
 use async_trait::async_trait;
 use foldhash::HashSet;
@@ -193,7 +196,9 @@ impl Town {
             clock: Arc::new(Paused(Instant::now())),
             snapshots: world.clone(),
             histories: world.clone(),
-            queries: world,
+            queries: world.clone(),
+            details: world,
+            store_key: StoreKey([0; 32]),
             gateways: vec![silent.clone(), Provider::new("other")],
             threads: vec![thread()],
             runtime: tokio::runtime::Handle::current(),
@@ -298,12 +303,14 @@ fn details(method: &str) -> CheckoutRequest {
         line2: None,
         city: "D".into(),
         postcode: None,
+        region: None,
         country: "BD".into(),
         phone: None,
     };
     CheckoutRequest {
-        email: None,
-        shipping_address,
+        buyer: Buyer::default(),
+        mint: Mint([0; 4]),
+        contact: Contact { email: None, shipping_address },
         payment: PaymentChoice { method: method.into(), token: "tok".into() },
         expected_total: None,
     }

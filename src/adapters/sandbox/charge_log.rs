@@ -6,17 +6,19 @@
 //! {"order":"order_01h2xcejqtf2nbrexx3vqjhp41","status":"charged","amount_minor":125000,"currency":"BDT","at":1763683200000}
 //! ```
 //!
-//! An order's first line says `charged`, `declined` or `voided`; only a charged one has a second, `refunded`. A file that says
+//! `mint` is there since orders have one: order and mint together are the idempotency key. A key's first line says `charged`, `declined` or `voided`; only a charged one has a second, `refunded`. A file that says
 //! otherwise was not written by us, or not by us alone, and is refused.
 
 use super::SandboxError;
+use crate::domain::buyer::Mint;
+use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
 use crate::files::{self, Place};
 use crate::ports::ChargeLogEntry;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -47,7 +49,7 @@ impl Status {
     }
 }
 
-/// Why a means of payment was refused.
+/// Why a means of payment was refused, or a payment will not be given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Refusal {
@@ -55,6 +57,10 @@ pub(super) enum Refusal {
     CardDeclined,
     /// The token is none of the sandbox's.
     TokenUnknown,
+    /// The buyer's token was not there any more.
+    TokenGone,
+    /// It was taken, and will not be given back.
+    NotRefundable,
 }
 
 impl Refusal {
@@ -63,6 +69,8 @@ impl Refusal {
         match self {
             Refusal::CardDeclined => "card_declined",
             Refusal::TokenUnknown => "token_unknown",
+            Refusal::TokenGone => "token_gone",
+            Refusal::NotRefundable => "charge_not_refundable",
         }
     }
 }
@@ -70,11 +78,14 @@ impl Refusal {
 /// One line of the charge log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Change {
-    /// The order, which is the idempotency key.
+    /// The order, the first part of the idempotency key.
     pub(super) order: OrderId,
+    /// The rest of the key; none for an order of an early version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mint: Option<Mint>,
     /// How its charge stands from now on.
     pub(super) status: Status,
-    /// Why, when it was declined.
+    /// Why, when it was declined; or that it will not be given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<Refusal>,
     /// The amount in question, in minor units.
@@ -85,38 +96,57 @@ pub(super) struct Change {
     pub(super) at: Timestamp,
 }
 
+/// The idempotency key of a charge.
+pub(super) type Key = (OrderId, Option<Mint>);
+
+/// The key of this call.
+pub(super) fn key_of(call: &PaymentCall) -> Key {
+    (call.order, call.mint)
+}
+
 impl Change {
+    /// Under which key.
+    pub(super) const fn key(&self) -> Key {
+        (self.order, self.mint)
+    }
+
     /// How much.
     pub(super) const fn amount(&self) -> Money {
         Money::new(self.amount_minor, self.currency)
     }
 
     fn entry(&self) -> ChargeLogEntry {
-        ChargeLogEntry { order: self.order, amount: self.amount(), status: self.status.name(), at: self.at }
+        ChargeLogEntry {
+            order: self.order,
+            mint: self.mint,
+            amount: self.amount(),
+            status: self.status.name(),
+            at: self.at,
+        }
     }
 }
 
 /// The charge log in memory: all its lines and where each order's newest is.
 ///
-/// It costs 40 bytes a line and 25 to 50 of the index an order: about 80 MB for a million charges.
+/// It costs 48 bytes a line and 40 to 60 of the index a key: about 100 MB for a million charges.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     changes: Vec<Change>,
-    newest: HashMap<OrderId, usize>,
+    newest: BTreeMap<Key, usize>,
 }
 
 // What the figure above counts on.
-const _: () = assert!(size_of::<Change>() <= 40);
+const _: () = assert!(size_of::<Change>() <= 48);
 
 impl Book {
-    /// How an order's charge stands.
-    pub(super) fn standing(&self, order: OrderId) -> Option<&Change> {
-        self.changes.get(*self.newest.get(&order)?)
+    /// How the charge under this key stands.
+    pub(super) fn standing(&self, key: Key) -> Option<&Change> {
+        self.changes.get(*self.newest.get(&key)?)
     }
 
     /// Whether this change may follow what is there; the error says why not.
     fn check(&self, change: &Change) -> Result<(), String> {
-        let before = self.standing(change.order);
+        let before = self.standing(change.key());
         match (before.map(|before| before.status), change.status) {
             (None, Status::Charged | Status::Declined | Status::Voided) => Ok(()),
             (Some(Status::Charged), Status::Refunded) if before.map(Change::amount) == Some(change.amount()) => Ok(()),
@@ -129,7 +159,7 @@ impl Book {
 
     /// Adds a change.
     pub(super) fn record(&mut self, change: Change) {
-        self.newest.insert(change.order, self.changes.len());
+        self.newest.insert(change.key(), self.changes.len());
         self.changes.push(change);
     }
 
@@ -137,12 +167,13 @@ impl Book {
     /// one was given before: so looking at `n` entries never costs more than 2 `n` lines.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = ChargeLogEntry> {
         let lines = self.changes.iter().enumerate().rev();
-        lines.filter(|(at, change)| self.newest.get(&change.order) == Some(at)).map(|(_, change)| change.entry())
+        lines.filter(|(at, change)| self.newest.get(&change.key()) == Some(at)).map(|(_, change)| change.entry())
     }
 
-    /// How one order stands.
-    pub(super) fn entry(&self, order: OrderId) -> Option<ChargeLogEntry> {
-        self.standing(order).map(Change::entry)
+    /// How the charges of one order stand: there are several where the store was taken back from a backup.
+    pub(super) fn entries(&self, order: OrderId) -> impl Iterator<Item = ChargeLogEntry> {
+        let of_order = self.newest.range((order, None)..).take_while(move |((of, _), _)| *of == order);
+        of_order.filter_map(|(_, at)| self.changes.get(*at)).map(Change::entry)
     }
 }
 

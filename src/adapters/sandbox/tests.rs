@@ -47,7 +47,8 @@ fn call(number: u128, token: &str) -> PaymentCall {
         order: order(number),
         amount: Money::new(125_000, Currency::BDT),
         method: "sandbox".into(),
-        token: token.into(),
+        mint: None,
+        token: Some(token.into()),
         not_after: Timestamp::from_millis(i64::MAX),
     }
 }

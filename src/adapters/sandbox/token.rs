@@ -1,5 +1,6 @@
 //! The sandbox's tokens: what a buyer's means of payment is to do.
 
+use crate::domain::money::Money;
 use crate::limits;
 
 /// What a charge with this token does.
@@ -15,6 +16,8 @@ pub(super) enum Token {
     Flaky(u32),
     /// `tok_lost_reply`: takes the money, but whoever had it taken never hears of it.
     LostReply,
+    /// `tok_other_<minor>_<currency>`: takes this much, whatever was asked for.
+    Other(Money),
     /// `tok_void_refused`: takes the money, never answers, and refuses for good to give it back.
     VoidRefused,
 }
@@ -45,7 +48,15 @@ impl Token {
             };
             return times.filter(|times| *times <= limits::SANDBOX_FAILURES).map(Token::Flaky).ok_or_else(wrong);
         }
-        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_flaky_<n>, tok_lost_reply, tok_void_refused";
+        if let Some(amount) = text.strip_prefix("tok_other_") {
+            let money = || {
+                let (digits, currency) = amount.split_once('_')?;
+                Some(Money::new(number(digits).and_then(|minor| i64::try_from(minor).ok())?, currency.parse().ok()?))
+            };
+            let wrong = || "tok_other_<minor>_<currency> takes minor units and a currency".to_owned();
+            return money().map(Token::Other).ok_or_else(wrong);
+        }
+        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_flaky_<n>, tok_lost_reply, tok_other_<minor>_<currency>, tok_void_refused";
         Err(format!("not a token of the sandbox, which are {known}"))
     }
 }
@@ -70,6 +81,7 @@ mod tests {
             ("tok_flaky_100", Token::Flaky(100)),
             ("tok_lost_reply", Token::LostReply),
             ("tok_void_refused", Token::VoidRefused),
+            ("tok_other_1000_USD", Token::Other(Money::new(1_000, "USD".parse().unwrap()))),
         ] {
             assert_eq!(Token::parse(text), Ok(token), "{text}");
         }
@@ -87,6 +99,9 @@ mod tests {
             ("tok_slow_+5", "milliseconds from 0 to 60000"),
             ("tok_slow_99999999999999999999999", "milliseconds from 0 to 60000"),
             ("tok_flaky_101", "failures from 0 to 100"),
+            ("tok_other_10", "minor units and a currency"),
+            ("tok_other_-1_BDT", "minor units and a currency"),
+            ("tok_other_1_ZZZ", "minor units and a currency"),
             ("tok_flaky_-1", "failures from 0 to 100"),
             ("tok_flaky_4294967297", "failures from 0 to 100"),
         ] {

@@ -2,8 +2,7 @@
 //! everyone. While it syncs, and rests a little, the next changes gather and the book can be read: no lock is held. It rests because it shares
 //! the disk with the journal, which a real provider does not: syncs without pause would slow every commit down.
 
-use super::charge_log::{Book, Change, Kept};
-use crate::domain::ids::OrderId;
+use super::charge_log::{Book, Change, Kept, Key};
 use crate::limits;
 use crate::ports::GatewayError;
 use parking_lot::{Condvar, Mutex};
@@ -34,9 +33,9 @@ pub(super) struct State {
     /// Everything that is durable.
     pub(super) book: Book,
     /// Orders asked for and not yet charged. An entry goes when its order gets an outcome, as every order does in the end.
-    pub(super) attempts: HashMap<OrderId, Attempt>,
+    pub(super) attempts: HashMap<Key, Attempt>,
     /// Who waits for a change of which order. An order that is in here has exactly one change on its way.
-    writing: HashMap<OrderId, Vec<oneshot::Sender<Written>>>,
+    writing: HashMap<Key, Vec<oneshot::Sender<Written>>>,
     /// What the writer takes next.
     queue: Vec<Change>,
     stopping: bool,
@@ -44,8 +43,8 @@ pub(super) struct State {
 
 impl State {
     /// Waits with those who wait for this order's change, if it has one on its way.
-    pub(super) fn join(&mut self, order: OrderId) -> Option<oneshot::Receiver<Written>> {
-        let waiting = self.writing.get_mut(&order)?;
+    pub(super) fn join(&mut self, key: Key) -> Option<oneshot::Receiver<Written>> {
+        let waiting = self.writing.get_mut(&key)?;
         let (sender, receiver) = oneshot::channel();
         waiting.push(sender);
         Some(receiver)
@@ -76,7 +75,7 @@ impl Desk {
         if state.queue.len() >= limits::SANDBOX_QUEUE {
             return Err(GatewayError("too many charges wait to be written".into()));
         }
-        let Entry::Vacant(place) = state.writing.entry(change.order) else {
+        let Entry::Vacant(place) = state.writing.entry(change.key()) else {
             // Two changes of one order at a time could contradict each other in the file.
             return Err(GatewayError(format!("{} has a change on its way", change.order)));
         };
@@ -111,9 +110,9 @@ impl Desk {
             for change in batch {
                 if written.is_ok() {
                     state.book.record(*change);
-                    state.attempts.remove(&change.order);
+                    state.attempts.remove(&change.key());
                 }
-                waiting.extend(state.writing.remove(&change.order).unwrap_or_default());
+                waiting.extend(state.writing.remove(&change.key()).unwrap_or_default());
             }
         }
         for sender in waiting {

@@ -1,18 +1,22 @@
 //! Reading everything an audit judges.
 
+use super::details;
 use super::facts::{ChargeLogFacts, Facts, FrameOrder};
 use super::replaying::Replays;
 use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, read_charge_log};
 use crate::app::AppError;
+use crate::domain::ids::EntityId as _;
 use crate::domain::rows::Rows;
 use crate::limits;
 use crate::persistence::recovery::{for_each_frame, for_each_record};
-use crate::ports::{ChargeLogEntry, OrdersOf, Partition, Snapshot, Store, StoreError};
+use crate::ports::{ChargeLogEntry, DetailPlace, OrdersOf, Partition, Snapshot, Store, StoreError};
 use std::io;
 use std::path::Path;
 
 /// Snapshots read at a time.
 const READ_SNAPSHOTS: u32 = 1_000;
+/// Details read at a time.
+const READ_DETAILS: u32 = 10_000;
 /// Orders read at a time.
 const READ_ORDERS: u32 = 1_000;
 
@@ -27,6 +31,7 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
     let mut facts = Facts { rows: rows(store).await?, ..Facts::default() };
     let charge_log = data_dir.join(CHARGE_LOG_FILE);
     let before = charge_log_entries(&charge_log)?;
+    facts.details.before = all_details(store).await?;
     for head in store.journal.partitions().await? {
         let checkpoint =
             checkpoints.iter().find(|before| before.id == head.id).map_or(0, |before| before.checkpoint_seq);
@@ -34,6 +39,16 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
         facts.journal.add(order);
     }
     replays.finish(&mut facts);
+    facts.details.after =
+        all_details(store).await?.into_iter().map(|(order, name, erased)| ((order, name), erased)).collect();
+    // Whoever goes on meanwhile lets go of its means of payment in the transaction of its next snapshot.
+    for order in details::without_token(&facts).collect::<Vec<_>>() {
+        let version = facts.orders.get(&order).map_or(0, |order| order.version);
+        let snapshot = store.snapshots.load(order.entity()).await?;
+        if snapshot.is_some_and(|snapshot| snapshot.version > version) {
+            facts.details.gone_on.insert(order);
+        }
+    }
     facts.charge_log = match (before, charge_log_entries(&charge_log)?) {
         (Books::Damaged(damaged), _) | (_, Books::Damaged(damaged)) => {
             ChargeLogFacts { damaged: Some(damaged), ..ChargeLogFacts::default() }
@@ -46,9 +61,9 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
             charged_before: before
                 .into_entries()
                 .filter(|entry| entry.status == "charged")
-                .map(|entry| entry.order)
+                .map(|entry| (entry.order, entry.mint))
                 .collect(),
-            entries: entries.into_iter().map(|entry| (entry.order, entry)).collect(),
+            entries: entries.into_iter().map(|entry| ((entry.order, entry.mint), entry)).collect(),
             ..ChargeLogFacts::default()
         },
     };
@@ -76,6 +91,18 @@ async fn rows(store: &Store) -> Result<Rows, StoreError> {
             return Ok(rows);
         }
         rows.orders.append(&mut some);
+    }
+}
+
+async fn all_details(store: &Store) -> Result<Vec<DetailPlace>, StoreError> {
+    let mut all: Vec<DetailPlace> = Vec::new();
+    loop {
+        let after = all.last().map(|(order, name, _)| (*order, *name));
+        let mut some = store.details.scan_details(after, READ_DETAILS).await?;
+        if some.is_empty() {
+            return Ok(all);
+        }
+        all.append(&mut some);
     }
 }
 

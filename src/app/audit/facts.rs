@@ -1,7 +1,9 @@
 //! What an audit knows once it has read everything: the checks see this and nothing else.
 
 use super::super::text::{count, counted};
+use super::details::DetailFacts;
 use super::{Breaches, Finding};
+use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::money::Money;
@@ -30,6 +32,8 @@ pub(super) struct Facts {
     pub(super) snapshots: SnapshotFacts,
     /// The read tables.
     pub(super) rows: Rows,
+    /// Details, beside the journal.
+    pub(super) details: DetailFacts,
     /// The sandbox's books.
     pub(super) charge_log: ChargeLogFacts,
 }
@@ -194,6 +198,12 @@ pub(super) struct OrderFacts {
     pub(super) told: Option<Money>,
     /// Whether what became of its money is what someone said who resolved it.
     pub(super) by_hand: bool,
+    /// Its version.
+    pub(super) version: u64,
+    /// Drawn for it: the end of the provider's keys.
+    pub(super) mint: Option<Mint>,
+    /// Whether its details are beside the journal.
+    pub(super) detailed: bool,
     /// Whether its snapshot and its rows are of the newest version.
     pub(super) current: bool,
 }
@@ -281,10 +291,10 @@ pub(super) struct ChargeLogFacts {
     pub(super) absent: Option<String>,
     /// What is wrong with the books themselves.
     pub(super) damaged: Option<String>,
-    /// Orders that had been charged before the journal's tails were read.
-    pub(super) charged_before: HashSet<OrderId>,
-    /// How each order stood after the journal was read.
-    pub(super) entries: BTreeMap<OrderId, ChargeLogEntry>,
+    /// Keys under which something had been charged before the journal's tails were read.
+    pub(super) charged_before: HashSet<(OrderId, Option<Mint>)>,
+    /// How the charge under each key stood after the journal was read.
+    pub(super) entries: BTreeMap<(OrderId, Option<Mint>), ChargeLogEntry>,
 }
 
 #[cfg(test)]
@@ -407,6 +417,7 @@ pub(super) mod samples {
             cart_id: cart(),
             attempt,
             customer_id: None,
+            mail_key: None,
             status: OrderStatus::Placed,
             currency: Currency::BDT,
             total: 20,
@@ -434,7 +445,17 @@ pub(super) mod samples {
             }],
         };
         let shares = vec![Share { vendor: vendor(), state: LegState::Asked }];
-        OrderFacts { row, phase: Phase::Gathering, shares, told: None, by_hand: false, current: true }
+        OrderFacts {
+            row,
+            phase: Phase::Gathering,
+            shares,
+            told: None,
+            by_hand: false,
+            version: 1,
+            mint: None,
+            detailed: false,
+            current: true,
+        }
     }
 
     /// An order that is paid and settled.
@@ -451,7 +472,7 @@ pub(super) mod samples {
 
     pub(in super::super) fn entry(attempt: u32, status: &'static str, minor: i64) -> ChargeLogEntry {
         let amount = Money::new(minor, Currency::BDT);
-        ChargeLogEntry { order: order_id(attempt), amount, status, at: Timestamp::from_millis(2) }
+        ChargeLogEntry { order: order_id(attempt), mint: None, amount, status, at: Timestamp::from_millis(2) }
     }
 
     pub(in super::super) fn facts() -> Facts {
@@ -479,8 +500,8 @@ pub(super) mod samples {
         trades.0.insert(order_id(1), Trade { sold: vec![lines()], ..Trade::default() });
         let vendor_facts = VendorFacts { row: Some(row), products: Vec::new(), skus: vec![sku], trades, current: true };
         facts.vendors.insert(vendor(), vendor_facts);
-        facts.charge_log.charged_before.insert(order_id(1));
-        facts.charge_log.entries.insert(order_id(1), entry(1, "charged", 20));
+        facts.charge_log.charged_before.insert((order_id(1), None));
+        facts.charge_log.entries.insert((order_id(1), None), entry(1, "charged", 20));
         facts
     }
 }

@@ -3,6 +3,7 @@
 use super::super::text::{count, counted};
 use super::facts::{Facts, OrderFacts};
 use super::{Breaches, Finding};
+use crate::domain::buyer::Mint;
 use crate::domain::ids::{EntityId, OrderId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{PaymentStatus, Phase};
@@ -25,10 +26,10 @@ pub(super) fn check(facts: &Facts) -> Finding {
     let (mut paid, mut unpaid, mut by_hand, mut stuck) = (0, 0, 0, 0);
     let mut taken: BTreeMap<&str, (i64, Currency)> = BTreeMap::new();
     for (id, order) in facts.orders.iter().filter(|(_, order)| order.row.payment_method == METHOD) {
-        if let Err(wrong) = judge(order, facts.charge_log.entries.get(id)) {
+        if let Err(wrong) = judge(order, facts.charge_log.entries.get(&(*id, order.mint))) {
             breaches.add(format!("{id}: {wrong}"));
         }
-        if order.phase == Phase::Gathering && facts.charge_log.charged_before.contains(id) {
+        if order.phase == Phase::Gathering && facts.charge_log.charged_before.contains(&(*id, order.mint)) {
             breaches.add(format!("{id}: charged before its stock was held"));
         }
         by_hand += u64::from(order.by_hand);
@@ -66,8 +67,11 @@ fn some(orders: u64, what: &str) -> String {
 
 /// Orders that had been charged when the journal did not know them. Who is charged has a record that says so first.
 fn strangers(facts: &Facts) -> Vec<OrderId> {
-    let known = |id: &&OrderId| facts.orders.contains_key(*id) || facts.is_broken(id.entity());
-    let mut strangers: Vec<OrderId> = facts.charge_log.charged_before.iter().filter(|id| !known(id)).copied().collect();
+    let known = |(id, mint): &&(OrderId, Option<Mint>)| {
+        facts.orders.get(id).is_some_and(|order| order.mint == *mint) || facts.is_broken(id.entity())
+    };
+    let unknown = facts.charge_log.charged_before.iter().filter(|key| !known(key));
+    let mut strangers: Vec<OrderId> = unknown.map(|(id, _)| *id).collect();
     strangers.sort_unstable();
     strangers
 }
@@ -160,7 +164,7 @@ mod tests {
         let looked_at =
             "1 entry in the sandbox's ledger; 1 paid order charged once each, together 0.20 BDT, 0 not charged";
         assert_eq!(finding.looked_at, looked_at);
-        facts.charge_log.charged_before.insert(order_id(7));
+        facts.charge_log.charged_before.insert((order_id(7), None));
         let told = format!("{}: charged, and the journal knows no such order", order_id(7));
         assert_eq!(check(&facts).breaches.told(), [told]);
         facts.charge_log.absent = Some("no ledger".into());

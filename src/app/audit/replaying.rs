@@ -2,15 +2,15 @@
 
 use super::facts::{CartFacts, Facts, OrderFacts, Share, Trades, VendorFacts};
 use crate::actors::{Built, build};
-use crate::domain::cart::{Cart, CartStatus};
+use crate::domain::cart::{Cart, CartEvent, CartStatus};
 use crate::domain::entity::{Decides, Entity};
-use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId};
 use crate::domain::order::Order;
 use crate::domain::record::Record;
 use crate::domain::vendor::Vendor;
 use crate::ports::{History, Snapshot};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{self, AssertUnwindSafe};
 
 /// What a record holds, typed.
@@ -230,13 +230,15 @@ enum AnyReplay {
 pub(super) struct Replays {
     snapshots: BTreeMap<EntityRef, Snapshot>,
     replays: BTreeMap<EntityRef, AnyReplay>,
+    /// Orders whose carts recorded their checkouts with details.
+    detailed: BTreeSet<OrderId>,
 }
 
 impl Replays {
     /// Before the first record, with what was cached.
     pub(super) fn new(snapshots: Vec<Snapshot>) -> Self {
         let snapshots = snapshots.into_iter().map(|snapshot| (snapshot.entity, snapshot)).collect();
-        Self { snapshots, replays: BTreeMap::new() }
+        Self { snapshots, ..Self::default() }
     }
 
     /// Takes one record, given as its line; `checkpointed` when the checkpoint is at or after its frame.
@@ -253,7 +255,15 @@ impl Replays {
             }
         });
         match replay {
-            AnyReplay::Cart(replay) => drop(replay.take(line, checkpointed)),
+            AnyReplay::Cart(replay) => {
+                for event in replay.take(line, checkpointed).iter().flat_map(|record| &record.events) {
+                    if let CartEvent::CheckoutStarted { order, terms, .. } = event
+                        && terms.buyer.is_some()
+                    {
+                        self.detailed.insert(*order);
+                    }
+                }
+            }
             AnyReplay::Order(replay) => drop(replay.take(line, checkpointed)),
             AnyReplay::Vendor(replay, trades) => {
                 let record = replay.take(line, checkpointed);
@@ -264,6 +274,7 @@ impl Replays {
 
     /// After the last record: what there is to know of each entity.
     pub(super) fn finish(self, facts: &mut Facts) {
+        facts.details.recorded = self.detailed;
         for (entity, snapshot) in self.snapshots {
             facts.snapshots.count += 1;
             let version = snapshot.version;
@@ -279,9 +290,10 @@ impl Replays {
                     }
                 }
                 AnyReplay::Order(replay) => {
-                    let id = replay.id;
+                    let (id, version) = (replay.id, replay.built.version);
                     if let Some((order, current)) = replay.finish(facts) {
-                        facts.orders.extend(order_facts(&order, current).map(|order| (id, order)));
+                        facts.details.recorded.extend(order.is_detailed().then_some(id));
+                        facts.orders.extend(order_facts(&order, version, current).map(|order| (id, order)));
                     }
                 }
                 AnyReplay::Vendor(replay, trades) => {
@@ -297,8 +309,18 @@ impl Replays {
 }
 
 /// What there is to know of an order; `None` before it came into being.
-fn order_facts(order: &Order, current: bool) -> Option<OrderFacts> {
+fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts> {
     let (row, phase) = (order.row()?, order.phase()?);
     let shares = order.legs().map(|leg| Share { vendor: leg.with.vendor(), state: leg.state }).collect();
-    Some(OrderFacts { row, phase, shares, told: order.told(), by_hand: order.is_settled_by_hand(), current })
+    Some(OrderFacts {
+        row,
+        phase,
+        shares,
+        told: order.told(),
+        by_hand: order.is_settled_by_hand(),
+        version,
+        mint: order.mint(),
+        detailed: order.is_detailed(),
+        current,
+    })
 }

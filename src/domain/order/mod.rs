@@ -33,6 +33,7 @@ pub use state::Phase;
 pub use types::*;
 
 use super::cart::{CartCommand, CartLine, SkuPrice};
+use super::details::{Detail, DetailName};
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, FOR_SOMEONE, Keeps, Message, Part, Principal, Publication,
     RestoreError, Step, read_own, write_part,
@@ -153,7 +154,7 @@ impl Decides for Order {
     ) -> Result<Vec<OrderEvent>, Reject> {
         match (&self.body, command) {
             (Some(body), command) => body.decide(command, now),
-            (None, OrderCommand::Place { placement }) => Ok(vec![OrderEvent::Placed {
+            (None, OrderCommand::Place { placement, .. }) => Ok(vec![OrderEvent::Placed {
                 hold_until: now.plus_millis(placement.hold_ms),
                 payment_due_at: now.plus_millis(placement.payment_ms),
                 placement: placement.clone(),
@@ -250,6 +251,15 @@ impl Decides for Order {
             }
         }
         told
+    }
+
+    fn details(&self, command: &OrderCommand, events: &[OrderEvent]) -> Vec<Detail> {
+        match (command, events) {
+            (OrderCommand::Place { details: Some(inline), .. }, [OrderEvent::Placed { .. }, ..]) => {
+                vec![Detail::contact(self.id, &inline.contact), Detail::payment(self.id, &inline.token)]
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn publications(&self, events: &[OrderEvent]) -> Vec<Publication> {
@@ -359,7 +369,12 @@ impl Keeps for Order {
 
     fn delta(&mut self) -> Delta {
         let rows = Rows { orders: self.row().into_iter().collect(), ..Rows::default() };
-        Delta { parts: vec![write_part(String::new(), self)], rows, whole: true }
+        let spent: &[DetailName] = match &self.body {
+            // One of an early version keeps its token in the journal.
+            Some(body) if body.buyer.is_some() && body.needs_no_token() => &[DetailName::Payment],
+            _ => &[],
+        };
+        Delta { parts: vec![write_part(String::new(), self)], rows, whole: true, spent }
     }
 
     fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {

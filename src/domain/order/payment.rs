@@ -1,10 +1,23 @@
 //! An order's payment: what is asked of the gateway, and what is made of its answers.
 
-use super::OrderEvent;
-use super::state::Body;
+use super::state::{Body, Phase};
+use super::{Order, OrderEvent};
+use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
+
+impl Order {
+    /// Drawn for it: the end of the provider's keys; none for an order of an early version.
+    pub fn mint(&self) -> Option<Mint> {
+        self.body.as_ref()?.mint
+    }
+
+    /// Whether its personal data are kept beside the journal: not those of an order of an early version.
+    pub fn is_detailed(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.buyer.is_some())
+    }
+}
 
 impl Body {
     /// What is asked of the gateway.
@@ -13,8 +26,23 @@ impl Body {
             order,
             amount: self.asked(),
             method: self.payment.method.clone(),
-            token: self.payment.token.clone(),
+            mint: self.mint,
+            token: (!self.payment.token.is_empty()).then(|| self.payment.token.as_str().into()),
             not_after: self.payment_due_at,
+        }
+    }
+
+    /// Whether no call will be made any more that needs the buyer's means of payment.
+    pub(super) fn needs_no_token(&self) -> bool {
+        match self.phase {
+            // One that is stuck may be charged again.
+            Phase::Gathering | Phase::Paying | Phase::Stuck => false,
+            Phase::Voiding(_)
+            | Phase::Confirming
+            | Phase::Settled
+            | Phase::Cancelling(_)
+            | Phase::Reopening(_)
+            | Phase::Ended => true,
         }
     }
 

@@ -3,6 +3,8 @@
 use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::resolve::Stuck;
 use super::{Address, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
+use crate::domain::buyer::{Buyer, Mint};
+use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::CartId;
 use crate::domain::money::{self, Currency};
@@ -45,10 +47,18 @@ pub(super) struct Body {
     pub(super) cart: CartId,
     pub(super) attempt: u32,
     pub(super) owner: Owner,
+    /// Only in an order of an early version, which kept the contact here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) email: Option<String>,
-    pub(super) shipping_address: Address,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shipping_address: Option<Address>,
+    /// With the token only in an order of an early version.
     pub(super) payment: PaymentChoice,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mint: Option<Mint>,
+    /// None in an order of an early version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) buyer: Option<Box<Buyer>>,
     pub(super) payment_status: PaymentStatus,
     pub(super) currency: Currency,
     pub(super) expected_total: i64,
@@ -85,7 +95,7 @@ impl Body {
         payment_due_at: Timestamp,
         at: Timestamp,
     ) -> Self {
-        let Placement { cart, attempt, owner, email, shipping_address, payment, expected_total, lines, .. } = placement;
+        let Placement { cart, attempt, owner, payment, expected_total, lines, .. } = placement;
         let line = |line: &crate::domain::cart::CartLine| OrderLine {
             sku: line.sku,
             vendor: line.vendor,
@@ -98,9 +108,11 @@ impl Body {
             cart: *cart,
             attempt: *attempt,
             owner: *owner,
-            email: email.clone(),
-            shipping_address: shipping_address.clone(),
+            email: placement.email.clone(),
+            shipping_address: placement.shipping_address.clone(),
             payment: payment.clone(),
+            mint: placement.mint,
+            buyer: placement.buyer.clone(),
             payment_status: PaymentStatus::None,
             currency: expected_total.currency,
             expected_total: expected_total.minor,
@@ -152,6 +164,12 @@ impl Body {
         if sold && self.phase == Phase::Confirming {
             self.phase = Phase::Settled;
         }
+    }
+
+    /// The contact of an order of an early version.
+    pub(super) fn inline_contact(&self) -> Option<Box<Contact>> {
+        let shipping_address = self.shipping_address.clone()?;
+        Some(Box::new(Contact { email: self.email.clone(), shipping_address }))
     }
 
     pub(super) fn may_see(&self, by: Principal) -> bool {

@@ -1,6 +1,8 @@
 //! What can be asked of an order, what can have happened to it, and how it is shown.
 
+use crate::domain::buyer::{Buyer, Mint};
 use crate::domain::cart::CartLine;
+use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
@@ -28,6 +30,9 @@ pub struct Address {
     /// The postcode, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postcode: Option<String>,
+    /// A part of the country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// ISO 3166-1 alpha-2.
     pub country: String,
     /// Where to call.
@@ -35,13 +40,38 @@ pub struct Address {
     pub phone: Option<String>,
 }
 
+impl Address {
+    /// What of it is recorded for ever; the buyer's keys are for the edge to add.
+    pub fn buyer(&self) -> Buyer {
+        let Self { country, region, postcode, .. } = self;
+        Buyer { country: country.clone(), region: region.clone(), postcode: postcode.clone(), ..Buyer::default() }
+    }
+}
+
+/// Personal data that an early version kept in the journal, on their way out of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InlineDetails {
+    /// Where to ship to, and where to write to.
+    pub contact: Contact,
+    /// The gateway's name for the buyer's means of payment.
+    pub token: String,
+}
+
 /// How to pay.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentChoice {
     /// Which gateway.
     pub method: String,
-    /// The gateway's name for the buyer's means of payment.
+    /// The gateway's name for the buyer's means of payment. It is empty in records: only early versions wrote it there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub token: String,
+}
+
+impl PaymentChoice {
+    /// As it is recorded.
+    pub fn without_token(&self) -> Self {
+        Self { method: self.method.clone(), token: String::new() }
+    }
 }
 
 impl fmt::Debug for PaymentChoice {
@@ -60,11 +90,6 @@ pub struct Placement {
     pub attempt: u32,
     /// Whose.
     pub owner: Owner,
-    /// Where to write to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Where to ship to.
-    pub shipping_address: Address,
     /// How to pay.
     pub payment: PaymentChoice,
     /// The total the buyer agreed to.
@@ -79,6 +104,18 @@ pub struct Placement {
     /// they committed it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// Drawn for this checkout, and the end of the provider's keys; none in a placement of an early version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mint: Option<Mint>,
+    /// Who buys; none in a placement of an early version, which kept the contact here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buyer: Option<Box<Buyer>>,
+    /// Where to write to. Written by early versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Where to ship to. Written by early versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping_address: Option<Address>,
 }
 
 /// What can be asked of an order.
@@ -89,6 +126,9 @@ pub enum OrderCommand {
     Place {
         /// What and how.
         placement: Box<Placement>,
+        /// Personal data that the cart of an early version still has: the record of this command writes them where they belong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<InlineDetails>>,
     },
     /// A vendor holds what was asked for, at these prices.
     StockHeld {
@@ -519,6 +559,9 @@ pub struct OrderView {
     pub placed_at: Timestamp,
     /// Until when it must be paid.
     pub payment_due_at: Timestamp,
+    /// The contact of an order of an early version, which kept it in the journal. It is in no kept answer.
+    #[serde(skip)]
+    pub inline_contact: Option<Box<Contact>>,
     /// What it waits for that may never come; shown to the staff alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Box<Waits>>,

@@ -3,7 +3,7 @@
 use super::legs::{Leg, LegState};
 use super::state::Body;
 use super::{Order, OrderView, SubOrderStatus, SubOrderView};
-use crate::domain::entity::{Owner, Principal};
+use crate::domain::entity::Principal;
 use crate::domain::ids::{SubOrderId, VendorId};
 use crate::domain::money;
 use crate::domain::rows::{OrderLineRow, OrderRow, SubOrderRow};
@@ -46,6 +46,7 @@ impl Order {
             payment_status: body.payment_status,
             placed_at: body.placed_at,
             payment_due_at: body.payment_due_at,
+            inline_contact: body.inline_contact(),
             waits: Self::waits_for(body, by),
         })
     }
@@ -57,10 +58,8 @@ impl Order {
             id: self.id,
             cart_id: body.cart,
             attempt: body.attempt,
-            customer_id: match body.owner {
-                Owner::Guest => None,
-                Owner::Customer(customer) => Some(customer),
-            },
+            customer_id: body.owner.customer(),
+            mail_key: body.buyer.as_ref().and_then(|buyer| buyer.mail_key),
             status: body.status,
             currency: body.currency,
             total: body.total,

@@ -163,7 +163,7 @@ impl Vendor {
                 self.may_manage(*by)?;
                 self.sku(*sku).map(|_| Vec::new())
             }
-            VendorCommand::Reserve { order, until, currency, lines } => {
+            VendorCommand::Reserve { order, until, currency, lines, .. } => {
                 self.decide_reserve(*order, *until, *currency, lines, now)
             }
             VendorCommand::Commit { order, strict } => {
@@ -491,7 +491,7 @@ impl Keeps for Vendor {
                 PartKey::Hold(_) => {}
             }
         }
-        Delta { parts, rows, whole }
+        Delta { parts, rows, whole, spent: &[] }
     }
 
     fn give_all_rows(&mut self) {

@@ -182,6 +182,7 @@ fn a_look_closes_no_hold() {
         until: at(900),
         currency: Currency::BDT,
         lines: vec![WantedLine { sku: sku(), quantity: 1 }],
+        held_for: Box::default(),
     };
     for command in [reserve, VendorCommand::Commit { order, strict: true }, VendorCommand::Close { order }] {
         vendor.heard(&command, at(1));

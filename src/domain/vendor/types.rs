@@ -1,6 +1,7 @@
 //! What can be asked of a vendor, what can have happened to it, and what it answers.
 
 use super::view::{ProductView, SkuView, VendorView};
+use crate::domain::buyer::HeldFor;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{OrderId, ProductId, SkuId};
 use crate::domain::money::Currency;
@@ -114,6 +115,9 @@ pub enum VendorCommand {
         currency: Currency,
         /// What.
         lines: Vec<WantedLine>,
+        /// For whom.
+        #[serde(default)]
+        held_for: Box<HeldFor>,
     },
     /// The order is paid: what was held for it is sold.
     Commit {

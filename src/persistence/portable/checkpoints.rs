@@ -1,6 +1,7 @@
 //! The course of a checkpoint: the same on both stores. What it upserts with stands beside each store.
 
-use super::{Db, FRESH_IS_INSERTED, Inner, LOOKUPS_STAY_PREPARED, SLICE_ENTITIES, SLICE_PIECES, upserts};
+use super::{Db, FRESH_IS_INSERTED, Inner, LOOKUPS_STAY_PREPARED, SLICE_ENTITIES, SLICE_PIECES, details, upserts};
+use crate::domain::details::DetailName;
 use crate::domain::ids::EntityRef;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::ports::{CheckpointWrite, Checkpoints, EntityDelta, Partition, RejectedRows, StoreError, Written};
@@ -115,6 +116,7 @@ async fn fill(
     let mut written = Written::default();
     for chunk in chunks(entities) {
         write_parts(transaction, chunk).await?;
+        delete_spent(transaction, chunk).await?;
         write_rows(transaction, chunk, &marked, &mut written).await?;
     }
     if advance.is_empty() || upserts::advance(transaction, owned, advance).await? {
@@ -144,6 +146,18 @@ async fn write_parts(transaction: &mut Transaction<'_, Db>, chunk: &[EntityDelta
         let newer = upserts::newer_heads(transaction, &known).await?;
         known.retain(|delta| !newer.contains(&delta.entity));
         upserts::parts(transaction, &known, false).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the details that these entities need no more.
+async fn delete_spent(transaction: &mut Transaction<'_, Db>, chunk: &[EntityDelta]) -> Result<(), sqlx::Error> {
+    for name in DetailName::ALL {
+        let spent = chunk.iter().filter(|delta| delta.spent.contains(&name));
+        let orders: Vec<Uuid> = spent.map(|delta| delta.entity.uuid).collect();
+        if !orders.is_empty() {
+            details::delete(transaction, &orders, name).await?;
+        }
     }
     Ok(())
 }
@@ -270,6 +284,7 @@ mod tests {
             parts: vec![Part { name: String::new(), state: None }; parts],
             rows: Rows::default(),
             whole: true,
+            spent: &[],
             fresh: false,
         };
         let entities = [of(9), of(1), of(2), of(3), of(1), of(1)];

@@ -1,6 +1,7 @@
 //! Lists and reports over the read tables: the same SQL on both stores.
 
 use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED};
+use crate::domain::buyer::MailKey;
 use crate::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
 use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
@@ -19,6 +20,7 @@ columns! {
         cart_id: Uuid,
         attempt: i64,
         customer_id: Option<Uuid>,
+        mail_key: Option<Uuid>,
         status: String,
         currency: String,
         total: i64,
@@ -103,6 +105,7 @@ fn order(
         cart_id: CartId::from_uuid(columns.cart_id),
         attempt: u32::try_from(columns.attempt).map_err(|_| unknown("attempt", &columns.attempt.to_string()))?,
         customer_id: columns.customer_id.map(CustomerId::from_uuid),
+        mail_key: columns.mail_key.map(|key| MailKey(key.into_bytes())),
         status: OrderStatus::from_name(status).ok_or_else(|| unknown("order status", status))?,
         currency: currency.parse().map_err(|_| unknown("currency", currency))?,
         total: columns.total,
@@ -186,7 +189,7 @@ fn containing(text: &str) -> String {
 /// One page of orders, without what belongs to each.
 fn page_of_orders(of: OrdersOf, after: Option<(Timestamp, OrderId)>, limit: u32) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new(
-        "SELECT orders.id, orders.cart_id, orders.attempt, orders.customer_id, orders.status, orders.currency, orders.total,
+        "SELECT orders.id, orders.cart_id, orders.attempt, orders.customer_id, orders.mail_key, orders.status, orders.currency, orders.total,
              orders.cancelled, orders.paid, orders.refunded, orders.total_due, orders.placed_at, orders.payment_due_at,
              payments.method AS payment_method, payments.status AS payment_status
          FROM orders JOIN payments ON payments.order_id = orders.id",

@@ -1,11 +1,13 @@
 //! The journal on Postgres: appends in one round trip, and ownership by epochs and leases on the database's clock.
 
 use super::{Inner, LOOKUPS_STAY_PREPARED, arrays};
+use crate::domain::details::Detail;
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::{Moment, signed};
 use crate::ports::{Committed, Frame, Journal, Partition, StoreError};
 use async_trait::async_trait;
+use sqlx::Row as _;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -15,16 +17,32 @@ const EPOCH_FRAME_TRIES: usize = 1000;
 
 /// Takes all or nothing, and nothing of a writer whose term is over. As long as a successor's frames stand where it would write it meets
 /// those; they may have been moved to an archive by the time it wakes.
-const APPEND: &str = "
-    INSERT INTO journal (partition, seq, epoch, at, batch, records, codec, payload)
-    SELECT * FROM UNNEST($1::smallint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::uuid[], $6::integer[],
-        $7::smallint[], $8::bytea[])
-    WHERE NOT EXISTS (
-        SELECT 1 FROM UNNEST($1::smallint[], $3::bigint[]) AS term (id, epoch) JOIN partition USING (id)
-        WHERE partition.epoch <> term.epoch)";
+macro_rules! append {
+    () => {
+        "INSERT INTO journal (partition, seq, epoch, at, batch, records, codec, payload)
+        SELECT * FROM UNNEST($1::smallint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::uuid[], $6::integer[],
+            $7::smallint[], $8::bytea[])
+        WHERE NOT EXISTS (
+            SELECT 1 FROM UNNEST($1::smallint[], $3::bigint[]) AS term (id, epoch) JOIN partition USING (id)
+            WHERE partition.epoch <> term.epoch)"
+    };
+}
+const APPEND: &str = append!();
 
-/// The arrays of [`APPEND`].
+/// [`APPEND`], and the details that come with the frames, if these are taken. A key that is taken twice can only be a frame's.
+const APPEND_WITH_DETAILS: &str = concat!(
+    "WITH frames AS (",
+    append!(),
+    " RETURNING 1), details AS (
+        INSERT INTO detail (entity, name, at, body)
+        SELECT entity, name, $9, body FROM UNNEST($10::uuid[], $11::text[], $12::bytea[]) AS given (entity, name, body)
+        WHERE EXISTS (SELECT FROM frames) ON CONFLICT DO NOTHING)
+    SELECT count(*) FROM frames"
+);
+
+/// The arrays of [`APPEND`], and those of the details.
 const COLUMNS: usize = 8;
+const DETAIL_COLUMNS: usize = 3;
 
 /// FOR UPDATE waits for a checkpoint of the former owner to end, which holds these rows FOR KEY SHARE.
 const RAISE_EPOCHS: &str = "
@@ -154,7 +172,7 @@ impl Journal for Inner {
         self.all_partitions().await
     }
 
-    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+    async fn append(&self, frames: &[Frame], details: &[Detail]) -> Result<(), StoreError> {
         self.may_write()?;
         // All writers insert in the same order: no two of them can lock each other out.
         let mut sorted: Vec<&Frame> = frames.iter().collect();
@@ -164,7 +182,15 @@ impl Journal for Inner {
         };
         let partitions = sorted.iter().map(|frame| small(frame.partition)).collect::<Result<Vec<i16>, _>>()?;
         let records = sorted.iter().map(|frame| i32::try_from(frame.records)).collect::<Result<Vec<i32>, _>>();
-        let insert = sqlx::query_with(APPEND, arrays(COLUMNS, frames.iter().map(|frame| frame.payload.len())))
+        let sizes = frames.iter().map(|frame| frame.payload.len());
+        let (sql, arguments) = match details {
+            [] => (APPEND, arrays(COLUMNS, sizes)),
+            details => {
+                let sizes = sizes.chain(details.iter().map(|detail| detail.body.len()));
+                (APPEND_WITH_DETAILS, arrays(COLUMNS + DETAIL_COLUMNS, sizes))
+            }
+        };
+        let mut insert = sqlx::query_with(sql, arguments)
             .bind(partitions)
             .bind(column(|frame| signed(frame.seq))?)
             .bind(column(|frame| signed(frame.epoch))?)
@@ -173,11 +199,24 @@ impl Journal for Inner {
             .bind(records.map_err(|_| StoreError::Invalid("a frame has too many records".to_owned()))?)
             .bind(sorted.iter().map(|frame| frame.codec as i16).collect::<Vec<_>>())
             .bind(sorted.iter().map(|frame| frame.payload.as_slice()).collect::<Vec<_>>());
+        if !details.is_empty() {
+            insert = insert
+                .bind(frames.first().map(|frame| Moment(frame.at)))
+                .bind(details.iter().map(|detail| detail.order.uuid()).collect::<Vec<_>>())
+                .bind(details.iter().map(|detail| detail.name.name()).collect::<Vec<_>>())
+                .bind(details.iter().map(|detail| &*detail.body).collect::<Vec<_>>());
+        }
         let mut held = self.append.hold().await?;
-        let outcome = timeout(self.append_timeout, insert.execute(held.connection())).await;
+        let appended = async {
+            Ok(match details {
+                [] => insert.execute(held.connection()).await?.rows_affected(),
+                _ => u64::try_from(insert.fetch_one(held.connection()).await?.try_get::<i64, _>(0)?).unwrap_or(0),
+            })
+        };
+        let outcome = timeout(self.append_timeout, appended).await;
         let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
         match held.settle_timed(outcome) {
-            Ok(done) if done.rows_affected() == 0 && !frames.is_empty() => Err(StoreError::Fenced),
+            Ok(0) if !frames.is_empty() => Err(StoreError::Fenced),
             Ok(_) => Ok(()),
             Err(_) if collided => Err(StoreError::Collision),
             Err(error) => Err(error),

@@ -10,6 +10,9 @@ mod upserts;
 #[path = "../portable/checkpoints.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod checkpoints;
+#[path = "../portable/details.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod details;
 #[path = "../portable/frames.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod frames;
@@ -24,7 +27,7 @@ use super::schema::{self, POSTGRES};
 use super::slot::{Held, Slot, store_error};
 use super::{Mode, Options};
 use crate::limits;
-use crate::ports::{Store, StoreError};
+use crate::ports::{Store, StoreError, StoreKey};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions, Postgres};
 use sqlx::{Arguments, ConnectOptions, Connection, Pool};
 use std::sync::Arc;
@@ -109,10 +112,10 @@ impl Inner {
 /// of partitions.
 pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, StoreError> {
     let base = connect_options(url)?;
-    match mode {
+    let key = match mode {
         Mode::Serve => prepare(&base, options).await?,
         Mode::Tool | Mode::Upkeep => check(&base, options).await?,
-    }
+    };
     let read_only = match mode {
         Mode::Serve | Mode::Upkeep => "off",
         Mode::Tool => "on",
@@ -159,7 +162,14 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         lists: pool(options.query_connections, options.query_timeout),
         tables: once,
     });
-    Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
+    Ok(Store {
+        key,
+        journal: inner.clone(),
+        snapshots: inner.clone(),
+        checkpoints: inner.clone(),
+        queries: inner.clone(),
+        details: inner,
+    })
 }
 
 /// A pool that takes a connection back only if it answers in this time, in which the server ends whatever statement was given up. The
@@ -178,7 +188,7 @@ fn that_answers(limit: Duration) -> PgPoolOptions {
 /// # Errors
 /// As [`open`].
 pub async fn migrate(url: &str, options: &Options) -> Result<(), StoreError> {
-    prepare(&connect_options(url)?, options).await
+    prepare(&connect_options(url)?, options).await.map(drop)
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
@@ -196,11 +206,11 @@ async fn connect(base: &PgConnectOptions, options: &Options) -> Result<PgConnect
     tokio::time::timeout(options.connect_timeout, base.connect()).await.map_err(late)?.map_err(store_error)
 }
 
-async fn prepare(base: &PgConnectOptions, options: &Options) -> Result<(), StoreError> {
+async fn prepare(base: &PgConnectOptions, options: &Options) -> Result<StoreKey, StoreError> {
     let mut connection = connect(base, options).await?;
     schema::migrator(POSTGRES).run(&mut connection).await.map_err(schema::migrate_error)?;
     fix_partitions(&mut connection).await.map_err(store_error)?;
-    let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
+    let partitions = meta(&mut connection, "partitions").await.map_err(store_error)?;
     schema::check_partitions(partitions.as_deref())?;
     let fsync: String = sqlx::query_scalar("SHOW fsync").fetch_one(&mut connection).await.map_err(store_error)?;
     if fsync != "on" {
@@ -209,9 +219,10 @@ async fn prepare(base: &PgConnectOptions, options: &Options) -> Result<(), Store
             "this Postgres does not wait for its disk: what it says is durable may be lost in a crash"
         );
     }
+    let key = schema::store_key(meta(&mut connection, "store_key").await.map_err(store_error)?.as_deref())?;
     // What could not be closed in order is closed all the same.
     let _ = connection.close().await;
-    Ok(())
+    Ok(key)
 }
 
 /// Writes down the number of partitions, once.
@@ -230,8 +241,9 @@ async fn fix_partitions(connection: &mut PgConnection) -> Result<(), sqlx::Error
     transaction.commit().await
 }
 
-async fn partitions_of(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'").fetch_optional(connection).await
+/// What was written down when the store was made.
+async fn meta(connection: &mut PgConnection, key: &str) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(connection).await
 }
 
 /// Looks whether the database at `url` holds a store.
@@ -256,15 +268,17 @@ async fn find(base: &PgConnectOptions, options: &Options) -> Result<PgConnection
     Ok(connection)
 }
 
-/// Looks whether the schema is this version's, and changes nothing.
-async fn check(base: &PgConnectOptions, options: &Options) -> Result<(), StoreError> {
+/// Looks whether the schema is this version's, and changes nothing. Gives the store's own key.
+async fn check(base: &PgConnectOptions, options: &Options) -> Result<StoreKey, StoreError> {
     let mut connection = find(base, options).await?;
     let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
         .fetch_all(&mut connection)
         .await
         .map_err(store_error)?;
     schema::check_applied(POSTGRES, &applied)?;
-    let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
+    let partitions = meta(&mut connection, "partitions").await.map_err(store_error)?;
+    let key = meta(&mut connection, "store_key").await.map_err(store_error)?;
     let _ = connection.close().await;
-    schema::check_partitions(partitions.as_deref())
+    schema::check_partitions(partitions.as_deref())?;
+    schema::store_key(key.as_deref())
 }

@@ -7,6 +7,7 @@ use crate::persistence::values::Moment;
 use crate::ports::EntityDelta;
 use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
+use uuid::Uuid;
 
 /// How rows of one table are written.
 struct Sql {
@@ -65,9 +66,9 @@ const SKUS: Sql = sql!(
 const ORDERS: Sql = sql!(
     "
     INSERT INTO orders (id, cart_id, attempt, customer_id, status, currency, total, cancelled, paid, refunded, total_due,
-        placed_at, payment_due_at, version)
+        placed_at, payment_due_at, mail_key, version)
     SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::bigint[])",
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::uuid[], $15::bigint[])",
     "
     ON CONFLICT (id) DO UPDATE SET status = excluded.status, total = excluded.total, cancelled = excluded.cancelled,
         paid = excluded.paid, refunded = excluded.refunded, total_due = excluded.total_due,
@@ -204,6 +205,7 @@ fn order_statements(orders: &[(&OrderRow, i64)], fresh: bool) -> [Statement; 4] 
         .bind(column(orders, |row| row.total_due))
         .bind(column(orders, |row| Moment(row.placed_at)))
         .bind(column(orders, |row| Moment(row.payment_due_at)))
+        .bind(column(orders, |row| row.mail_key.map(|key| Uuid::from_bytes(key.0))))
         .bind(versions(orders));
     let payments = sqlx::query(PAYMENTS.of(fresh))
         .bind(column(orders, |row| row.id.uuid()))

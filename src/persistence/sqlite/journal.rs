@@ -3,13 +3,14 @@
 
 use super::Inner;
 use super::lock::DirectoryLock;
+use crate::domain::details::Detail;
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::{ErrorKind, Slot, kind};
 use crate::persistence::values::{Moment, signed};
 use crate::ports::{Committed, Frame, Journal, Partition, StoreError};
 use async_trait::async_trait;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
-use sqlx::{Connection, QueryBuilder};
+use sqlx::{Connection, QueryBuilder, Transaction};
 use std::time::Duration;
 
 const RAISE_EPOCHS: &str = "
@@ -58,6 +59,35 @@ fn terms(partitions: &[Partition]) -> Result<Vec<(i64, i64)>, StoreError> {
     partitions.iter().map(|partition| Ok((i64::from(partition.id), signed(partition.epoch)?))).collect()
 }
 
+/// Details that one statement inserts: each takes four of its arguments, of which `SQLite` allows 32,766.
+const DETAILS_PER_STATEMENT: usize = 1_000;
+
+/// A repeated append meets its own details, and an order of a store that was taken back from a backup those of its lost life.
+fn insert_details(details: &[Detail], at: Timestamp) -> QueryBuilder<Sqlite> {
+    let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO detail (entity, name, at, body) ");
+    insert.push_values(details, |mut row, detail| {
+        row.push_bind(detail.order.uuid())
+            .push_bind(detail.name.name())
+            .push_bind(Moment(at))
+            .push_bind(detail.body.to_vec());
+    });
+    insert.push(" ON CONFLICT DO NOTHING");
+    insert
+}
+
+async fn fill(
+    transaction: &mut Transaction<'_, Sqlite>,
+    frames: &mut QueryBuilder<Sqlite>,
+    details: &[Detail],
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    frames.build().execute(&mut **transaction).await?;
+    for some in details.chunks(DETAILS_PER_STATEMENT) {
+        insert_details(some, at).build().execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Journal for Inner {
     async fn acquire(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<Vec<Partition>, StoreError> {
@@ -71,7 +101,7 @@ impl Journal for Inner {
         self.all_partitions().await
     }
 
-    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+    async fn append(&self, frames: &[Frame], details: &[Detail]) -> Result<(), StoreError> {
         let writer = self.writer()?;
         if frames.is_empty() {
             return Ok(());
@@ -96,7 +126,18 @@ impl Journal for Inner {
         self.files_in_place().map_err(StoreError::Unavailable)?;
         let mut held = writer.hold().await?;
         let connection = writer.number();
-        let outcome = tokio::time::timeout(self.append_timeout, insert.build().execute(held.connection())).await;
+        let append = async {
+            if details.is_empty() {
+                return insert.build().execute(held.connection()).await.map(drop);
+            }
+            let mut transaction = held.connection().begin_with("BEGIN IMMEDIATE").await?;
+            match fill(&mut transaction, &mut insert, details, frames[0].at).await {
+                Ok(()) => transaction.commit().await,
+                // Waited for: a connection in a transaction is given up, and with it what it knows of the write-ahead log.
+                Err(error) => transaction.rollback().await.and(Err(error)),
+            }
+        };
+        let outcome = tokio::time::timeout(self.append_timeout, append).await;
         let collided = matches!(&outcome, Ok(Err(error)) if kind(error) == ErrorKind::Duplicate);
         match held.settle_timed(outcome) {
             Ok(_) => self

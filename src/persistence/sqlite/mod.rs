@@ -11,6 +11,9 @@ mod upserts;
 #[path = "../portable/checkpoints.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod checkpoints;
+#[path = "../portable/details.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod details;
 #[path = "../portable/frames.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod frames;
@@ -26,7 +29,7 @@ use super::slot::{Held, Slot, store_error};
 use super::{Mode, Options};
 use crate::files::Place;
 use crate::limits;
-use crate::ports::{Store, StoreError};
+use crate::ports::{Store, StoreError, StoreKey};
 use lock::DirectoryLock;
 use parking_lot::Mutex;
 use sqlx::sqlite::{
@@ -152,20 +155,17 @@ pub fn archive_in(directory: &Path) -> PathBuf {
 /// partitions; Unavailable when the file cannot be opened or written.
 pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: Mode) -> Result<Store, StoreError> {
     let file = directory.join(file);
-    let (lock, writer) = match mode {
+    let (key, lock, writer) = match mode {
         Mode::Serve => {
-            let (lock, writer) = open_for_writing(directory, &file, options).await?;
-            (Some(lock), Some(writer))
+            let (key, lock, writer) = open_for_writing(directory, &file, options).await?;
+            (key, Some(lock), Some(writer))
         }
         Mode::Upkeep => {
             check(&file, options).await?;
-            let (lock, writer) = open_for_writing(directory, &file, options).await?;
-            (Some(lock), Some(writer))
+            let (key, lock, writer) = open_for_writing(directory, &file, options).await?;
+            (key, Some(lock), Some(writer))
         }
-        Mode::Tool => {
-            check(&file, options).await?;
-            (None, None)
-        }
+        Mode::Tool => (check(&file, options).await?, None, None),
     };
     let pool = |connections| {
         SqlitePoolOptions::new()
@@ -188,7 +188,14 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
         lists,
         lock,
     });
-    Ok(Store { journal: inner.clone(), snapshots: inner.clone(), checkpoints: inner.clone(), queries: inner })
+    Ok(Store {
+        key,
+        journal: inner.clone(),
+        snapshots: inner.clone(),
+        checkpoints: inner.clone(),
+        queries: inner.clone(),
+        details: inner,
+    })
 }
 
 /// Makes the store in `directory`, or brings its schema up to date.
@@ -196,7 +203,7 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
 /// # Errors
 /// As [`open`].
 pub(super) async fn migrate(directory: &Path, file: &str, options: &Options) -> Result<(), StoreError> {
-    let (_lock, writer) = open_for_writing(directory, &directory.join(file), options).await?;
+    let (_, _lock, writer) = open_for_writing(directory, &directory.join(file), options).await?;
     writer.close().await;
     Ok(())
 }
@@ -230,7 +237,7 @@ async fn open_for_writing(
     directory: &Path,
     file: &Path,
     options: &Options,
-) -> Result<(DirectoryLock, Slot<SqliteConnection>), StoreError> {
+) -> Result<(StoreKey, DirectoryLock, Slot<SqliteConnection>), StoreError> {
     let lock = DirectoryLock::take(directory, file)?;
     let writer = Slot::new(writing(file, options), options.connect_timeout);
     let failed = |error| told(file, error);
@@ -244,9 +251,12 @@ async fn open_for_writing(
     let fixed = fix_partitions(held.connection()).await;
     held.settle(fixed)?;
     let mut held = writer.hold().await?;
-    let partitions = partitions_of(held.connection()).await;
+    let partitions = meta(held.connection(), "partitions").await;
     schema::check_partitions(held.settle(partitions)?.as_deref())?;
-    Ok((lock, writer))
+    let mut held = writer.hold().await?;
+    let key = meta(held.connection(), "store_key").await;
+    let key = schema::store_key(held.settle(key)?.as_deref())?;
+    Ok((key, lock, writer))
 }
 
 /// Writes down the number of partitions, once.
@@ -267,8 +277,9 @@ async fn fix_partitions(connection: &mut SqliteConnection) -> Result<(), sqlx::E
     transaction.commit().await
 }
 
-async fn partitions_of(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT value FROM meta WHERE key = 'partitions'").fetch_optional(connection).await
+/// What was written down when the store was made.
+async fn meta(connection: &mut SqliteConnection, key: &str) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(connection).await
 }
 
 /// Looks whether this file is a store.
@@ -323,16 +334,18 @@ fn told(file: &Path, error: StoreError) -> StoreError {
     }
 }
 
-/// Looks whether the schema is this version's, and changes nothing.
-async fn check(file: &Path, options: &Options) -> Result<(), StoreError> {
+/// Looks whether the schema is this version's, and changes nothing. Gives the store's own key.
+async fn check(file: &Path, options: &Options) -> Result<StoreKey, StoreError> {
     let mut connection = find(file, options).await?;
     let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
         .fetch_all(&mut connection)
         .await
         .map_err(store_error)?;
     schema::check_applied(SQLITE, &applied)?;
-    let partitions = partitions_of(&mut connection).await.map_err(store_error)?;
+    let partitions = meta(&mut connection, "partitions").await.map_err(store_error)?;
+    let key = meta(&mut connection, "store_key").await.map_err(store_error)?;
     // What could not be closed in order is closed all the same.
     let _ = connection.close().await;
-    schema::check_partitions(partitions.as_deref())
+    schema::check_partitions(partitions.as_deref())?;
+    schema::store_key(key.as_deref())
 }

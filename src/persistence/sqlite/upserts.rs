@@ -217,7 +217,7 @@ async fn order_rows(connection: &mut SqliteConnection, orders: &[(&OrderRow, i64
     insert(
         connection,
         "INSERT INTO orders (id, cart_id, attempt, customer_id, status, currency, total, cancelled, paid, refunded, total_due,
-            placed_at, payment_due_at, version) ",
+            placed_at, payment_due_at, mail_key, version) ",
         orders,
         " ON CONFLICT (id) DO UPDATE SET status = excluded.status, total = excluded.total, cancelled = excluded.cancelled,
             paid = excluded.paid, refunded = excluded.refunded, total_due = excluded.total_due,
@@ -238,6 +238,7 @@ async fn order_rows(connection: &mut SqliteConnection, orders: &[(&OrderRow, i64
                 .push_bind(row.total_due)
                 .push_bind(Moment(row.placed_at))
                 .push_bind(Moment(row.payment_due_at))
+                .push_bind(row.mail_key.map(|key| Uuid::from_bytes(key.0)))
                 .push_bind(*version);
         },
     )

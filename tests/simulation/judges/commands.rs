@@ -63,8 +63,11 @@ impl Judge for Commands {
                 for event in events {
                     match event {
                         CartEvent::LineSet { line, .. } => self.happened(&line.title, record),
-                        CartEvent::CheckoutStarted { details, .. } => {
-                            self.happened(details.email.as_deref().unwrap_or("none"), record);
+                        CartEvent::CheckoutStarted { terms, .. } => {
+                            self.happened(
+                                terms.buyer.as_ref().and_then(|buyer| buyer.region.as_deref()).unwrap_or("none"),
+                                record,
+                            );
                         }
                         _ => {}
                     }

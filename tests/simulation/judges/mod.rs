@@ -8,6 +8,7 @@ mod answers;
 mod book;
 mod catalogue;
 mod commands;
+mod details;
 mod keys;
 mod money;
 mod replay;
@@ -22,7 +23,9 @@ pub use replay::Replay;
 use crate::gateway::Books;
 use crate::store::Tables;
 use crate::world::{World, lock};
+use details::Details;
 use haat::actors::Shop;
+use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::OrderId;
 use haat::domain::time::Timestamp;
@@ -30,6 +33,7 @@ use haat::persistence::recovery::for_each_record;
 use haat::ports::Frame;
 use money::Payments;
 use replay::Recorded;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// Whether what must be durable before something else is.
@@ -59,6 +63,7 @@ pub struct Oracle {
     pub commands: Arc<Commands>,
     pub keys: Arc<Keys>,
     money: Arc<Payments>,
+    details: Arc<Details>,
     judges: Vec<Arc<dyn Judge>>,
     world: Arc<World>,
 }
@@ -69,18 +74,21 @@ impl Oracle {
         let commands = Arc::new(Commands::new(world.clone()));
         let keys = Arc::new(Keys::new(world.clone()));
         let money = Arc::new(Payments::new(world.clone(), books.clone()));
+        let details = Arc::new(Details::new(world.clone()));
         // A new judge is a file beside these and a line here.
         let judges: Vec<Arc<dyn Judge>> = vec![
             answers.clone(),
             commands.clone(),
             keys.clone(),
             money.clone(),
+            details.clone(),
             Arc::new(stock::Stock::new(world.clone())),
             Arc::new(saga::Saga::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
             Arc::new(book::Book::new(world.clone(), books)),
         ];
-        Arc::new(Self { replay: Mutex::new(Replay::new(world.clone())), answers, commands, keys, money, judges, world })
+        let replay = Mutex::new(Replay::new(world.clone()));
+        Arc::new(Self { replay, answers, commands, keys, money, details, judges, world })
     }
 
     /// What the journal tells. Whoever looks takes away what it needs: nothing is committed meanwhile.
@@ -89,7 +97,7 @@ impl Oracle {
     }
 
     /// The store has committed a batch.
-    pub fn committed(&self, frames: &[Frame]) {
+    pub fn committed(&self, frames: &[Frame], details: &[Detail]) {
         let replay = &mut *lock(&self.replay);
         let mut causes = Vec::new();
         for frame in frames {
@@ -104,6 +112,7 @@ impl Oracle {
                 self.world.breach(format_args!("frame {}/{} cannot be read", frame.partition, frame.seq));
             }
         }
+        self.details.came(details);
         // A batch becomes durable at once: a cause may stand in another frame of it.
         for (what, holds) in causes {
             if !holds(replay) {
@@ -136,7 +145,8 @@ impl Oracle {
     }
 
     /// What the read tables must hold when the last node has stopped as it should.
-    pub fn check_left(&self, tables: &Tables) {
+    pub fn check_left(&self, tables: &Tables, details: &BTreeMap<(OrderId, DetailName), Option<Vec<u8>>>) {
+        self.details.left(&lock(&self.replay), details);
         self.judges.iter().for_each(|judge| judge.left(tables));
     }
 }

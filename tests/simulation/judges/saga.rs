@@ -7,6 +7,7 @@ use crate::world::{World, lock};
 use haat::domain::cart::CartEvent;
 use haat::domain::ids::OrderId;
 use haat::domain::order::{OrderEvent, Phase};
+use haat::domain::reject::Reject;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -51,6 +52,10 @@ impl Judge for Saga {
             Events::Order(order, events) => {
                 self.quarantine(replay, *order, events);
                 for event in events {
+                    // Whoever holds remembers what it committed until it is told that the order is settled.
+                    if let OrderEvent::Quarantined { vendor, reason: Reject::HoldUnknown } = event {
+                        self.world.breach(format_args!("{vendor} has forgotten what it held for {order}"));
+                    }
                     if let OrderEvent::Placed { placement, .. } = event {
                         let (order, cart, attempt) = (*order, placement.cart, placement.attempt);
                         let started = move |replay: &Replay| {

@@ -4,13 +4,14 @@ use super::way::{Risk, Way};
 use super::{Disk, Server};
 use crate::world::lock;
 use async_trait::async_trait;
+use haat::domain::details::{Detail, DetailName};
 use haat::domain::ids::{EntityRef, OrderId, ProductId};
 use haat::domain::order::OrderStatus;
 use haat::domain::rows::{OrderRow, ProductRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::ports::{
-    CheckpointWrite, Checkpoints, Committed, Due, Frame, Journal, OrdersOf, Partition, ProductFilter, Queries,
-    Snapshot, Snapshots, StoreError, Written,
+    CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, Frame, Journal, KeptDetail, OrdersOf,
+    Partition, ProductFilter, Queries, Snapshot, Snapshots, StoreError, Written,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,14 +53,14 @@ impl Journal for Connection {
         self.read(Disk::partitions).await
     }
 
-    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
-        let (server, frames) = (self.server.clone(), frames.to_vec());
+    async fn append(&self, frames: &[Frame], details: &[Detail]) -> Result<(), StoreError> {
+        let (server, frames, details) = (self.server.clone(), frames.to_vec(), details.to_vec());
         if self.way.clock.as_ref().is_some_and(|clock| clock.is_wrong()) {
             self.way.world.breach("a node whose clock is wrong writes a frame");
         }
         let risk = self.way.writing(self.way.world.plan.lost_requests);
         match self.server.origin {
-            None => self.way.ask_for(risk, async move { server.append(&frames).await }).await?,
+            None => self.way.ask_for(risk, async move { server.append(&frames, &details).await }).await?,
             Some(_) => self.way.ask(risk, move || server.keep(&frames)).await?,
         }
     }
@@ -167,6 +168,32 @@ impl Checkpoints for Connection {
     async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
         let (server, owned) = (self.server.clone(), owned.to_vec());
         self.way.ask(self.way.writing(self.way.world.plan.failing_checkpoints), move || server.clear(&owned)).await?
+    }
+}
+
+#[async_trait]
+impl Details for Connection {
+    async fn details(&self, orders: &[OrderId], name: DetailName) -> Result<Vec<KeptDetail>, StoreError> {
+        let orders = orders.to_vec();
+        self.read(move |disk| {
+            let kept = |order: OrderId| {
+                disk.details.get(&(order, name)).map(|body| KeptDetail { order, name, body: body.clone() })
+            };
+            orders.into_iter().filter_map(kept).collect()
+        })
+        .await
+    }
+
+    async fn scan_details(
+        &self,
+        after: Option<(OrderId, DetailName)>,
+        limit: u32,
+    ) -> Result<Vec<DetailPlace>, StoreError> {
+        self.read(move |disk| {
+            let all = disk.details.iter().filter(|(key, _)| after.is_none_or(|after| **key > after));
+            all.take(limit as usize).map(|((order, name), body)| (*order, *name, body.is_none())).collect()
+        })
+        .await
     }
 }
 

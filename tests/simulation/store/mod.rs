@@ -11,12 +11,15 @@ use crate::damage::Damage;
 use crate::judges::Oracle;
 use crate::world::{World, lock};
 use connection::Connection;
+use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
 use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
-use haat::ports::{Committed, EntityDelta, Frame, Partition, RejectedRows, Snapshot, Store, StoreError, Written};
+use haat::ports::{
+    Committed, EntityDelta, Frame, Partition, RejectedRows, Snapshot, Store, StoreError, StoreKey, Written,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -62,6 +65,8 @@ pub struct Disk {
     owner: String,
     pub snapshots: BTreeMap<EntityRef, BTreeMap<String, SavedPart>>,
     pub tables: Tables,
+    /// Beside the journal: what is kept of each order and sort.
+    pub details: BTreeMap<(OrderId, DetailName), Option<Vec<u8>>>,
     pub damage: Damage,
     /// Appends that have looked at the epochs and have not written yet.
     pub appending: u32,
@@ -174,6 +179,7 @@ impl Server {
             owner: String::new(),
             snapshots: BTreeMap::new(),
             tables: Tables::default(),
+            details: BTreeMap::new(),
             damage: Damage::default(),
             appending: 0,
         };
@@ -187,12 +193,14 @@ impl Server {
             journal: connection.clone(),
             snapshots: connection.clone(),
             checkpoints: connection.clone(),
-            queries: connection,
+            queries: connection.clone(),
+            details: connection,
+            key: StoreKey([1; 32]),
         }
     }
 
     /// Looks at the epochs, and writes a little later: between the two another may take the store.
-    async fn append(&self, frames: &[Frame]) -> Result<(), StoreError> {
+    async fn append(&self, frames: &[Frame], details: &[Detail]) -> Result<(), StoreError> {
         self.may_append(frames)?;
         self.world.chance("store").pause(USUAL_MS).await;
         let mut disk = lock(&self.disk);
@@ -218,8 +226,11 @@ impl Server {
                 xxhash_rust::xxh3::xxh3_64(&frame.payload)
             ));
         }
+        for detail in details {
+            disk.details.entry((detail.order, detail.name)).or_insert_with(|| Some(detail.body.to_vec()));
+        }
         self.world.count("commits");
-        self.oracle.committed(frames);
+        self.oracle.committed(frames, details);
         Ok(())
     }
 
@@ -307,6 +318,9 @@ impl Server {
                 refuses
             };
             disk.save(delta, refuses, &mut written);
+            for name in delta.spent {
+                disk.details.remove(&(OrderId::from_uuid(delta.entity.uuid), *name));
+            }
         }
         for (partition, seq) in advance {
             let head = &mut disk.heads[usize::from(*partition)];
@@ -336,7 +350,8 @@ impl Server {
 
     /// Lets the oracle look at the read tables.
     pub fn show_tables(&self) {
-        self.oracle.check_left(&lock(&self.disk).tables);
+        let disk = lock(&self.disk);
+        self.oracle.check_left(&disk.tables, &disk.details);
     }
 
     /// Makes the rows of orders anew that were refused: an order that has ended gives none any more, and waits for a rebuild.

@@ -98,7 +98,7 @@ impl Gateway {
         let standing = match account.standing {
             Some(standing) => standing,
             None => {
-                let standing = match call.token.as_str() {
+                let standing = match call.token.as_deref().unwrap_or_default() {
                     DECLINE => Standing::Declined,
                     SILENT => return None,
                     FLAKY if account.calls <= 2 => return None,
@@ -108,11 +108,11 @@ impl Gateway {
                     assert!(now <= call.not_after, "{} charged at {now}, after {}", call.order, call.not_after);
                     account.moves.push(call.amount.minor);
                 }
-                if call.token == SLOW {
+                if call.token.as_deref() == Some(SLOW) {
                     self.slow.insert(call.order);
                 }
                 account.standing = Some(standing);
-                if call.token == LOST_REPLY {
+                if call.token.as_deref() == Some(LOST_REPLY) {
                     return None;
                 }
                 standing

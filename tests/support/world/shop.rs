@@ -1,7 +1,9 @@
 //! The shop of the tests: two vendors with three SKUs each, some carts, and what their buyers and vendors do.
 
 use super::World;
+use haat::domain::buyer::Mint;
 use haat::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, CheckoutRequest};
+use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::money::{Currency, Money};
@@ -61,6 +63,7 @@ pub fn address() -> Address {
         line2: None,
         city: "Dhaka".into(),
         postcode: None,
+        region: None,
         country: "BD".into(),
         phone: None,
     }
@@ -69,8 +72,9 @@ pub fn address() -> Address {
 /// What a buyer gives at checkout.
 pub fn details(token: &str, expected_total: Option<i64>) -> CheckoutRequest {
     CheckoutRequest {
-        email: None,
-        shipping_address: address(),
+        contact: Contact { email: None, shipping_address: address() },
+        mint: Mint([1, 2, 3, 4]),
+        buyer: address().buyer(),
         payment: PaymentChoice { method: "sandbox".into(), token: token.into() },
         expected_total: expected_total.map(|minor| Money::new(minor, Currency::BDT)),
     }

@@ -2,6 +2,7 @@
 
 use super::super::state::Body;
 use super::{Party, Verb};
+use crate::domain::buyer::{Audience, HeldFor};
 use crate::domain::entity::Message;
 use crate::domain::ids::{OrderId, VendorId};
 use crate::domain::vendor::{VendorCommand, WantedLine};
@@ -31,6 +32,11 @@ pub(super) fn message(order: OrderId, body: &Body, vendor: VendorId, verb: Verb)
                 .filter(|line| line.vendor == vendor)
                 .map(|line| WantedLine { sku: line.sku, quantity: line.quantity })
                 .collect(),
+            held_for: Box::new(HeldFor {
+                customer: body.owner.customer(),
+                keys: body.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.keys.clone()),
+                audience: body.buyer.as_ref().map_or_else(Audience::default, |buyer| buyer.audience),
+            }),
         },
         Verb::Confirm => VendorCommand::Commit { order, strict: body.strict },
         Verb::Cancel => VendorCommand::Release { order, until: body.hold_until },

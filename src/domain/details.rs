@@ -1,0 +1,97 @@
+//! Personal data of an order: kept beside the journal, never in it, so that a person can be erased.
+//!
+//! One row holds one sort of it under the order's id. It is written in the transaction of the frame whose record begins the checkout, and never
+//! at another time: what was erased must not come back. Replay, audit and every decision go on without it.
+
+use super::ids::OrderId;
+use super::json;
+use super::order::Address;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// A sort of personal data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DetailName {
+    /// Where to ship to and to write to.
+    Contact,
+    /// The buyer's means of payment; gone as soon as the payment has ended.
+    Payment,
+}
+
+impl DetailName {
+    /// All of them.
+    pub const ALL: [DetailName; 2] = [DetailName::Contact, DetailName::Payment];
+
+    /// Its name in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DetailName::Contact => "contact",
+            DetailName::Payment => "payment",
+        }
+    }
+
+    /// The sort of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+}
+
+/// Personal data of one sort, on its way to the store: bytes of which nothing there may depend.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Detail {
+    /// Whose.
+    pub order: OrderId,
+    /// Of which sort.
+    pub name: DetailName,
+    /// JSON of a [`Contact`] or of a [`PaymentToken`].
+    pub body: Arc<[u8]>,
+}
+
+impl Detail {
+    /// Where an order is to be shipped to.
+    pub fn contact(order: OrderId, contact: &Contact) -> Self {
+        Self { order, name: DetailName::Contact, body: written(contact) }
+    }
+
+    /// How an order is to be paid.
+    pub fn payment(order: OrderId, token: &str) -> Self {
+        Self { order, name: DetailName::Payment, body: written(&PaymentToken { token: token.into() }) }
+    }
+}
+
+impl fmt::Debug for Detail {
+    /// Without the body, which has no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detail").field("order", &self.order).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn written<T: Serialize>(body: &T) -> Arc<[u8]> {
+    // Texts in structs: this cannot fail.
+    json::written(body).expect("details are serializable").into()
+}
+
+/// Where to ship to, and where to write to.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Where to write to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Where to ship to.
+    pub shipping_address: Address,
+}
+
+impl fmt::Debug for Contact {
+    /// Without what it says, which has no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contact").finish_non_exhaustive()
+    }
+}
+
+/// The buyer's means of payment, as the provider names it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentToken {
+    /// The provider's name for it.
+    pub token: Box<str>,
+}

@@ -1,0 +1,184 @@
+//! Who buys, as far as it is recorded: hashes by which a buyer is known again, made with the store's own key.
+//!
+//! An e-mail address is brought into one form first: NFKC, lower case, without what follows a `+`; of gmail.com and googlemail.com, which are one
+//! domain, without dots in the name. A phone number is read as the country of the address writes it, and hashed in E.164. What cannot be read is no
+//! key. What finds the orders of an address strips nothing: `a+x@` and `a@` may be two people.
+
+use crate::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
+use crate::domain::details::Contact;
+use crate::domain::entity::Principal;
+use crate::ports::{Clock, StoreKey};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use phonenumber::{Mode, country};
+use std::borrow::Cow;
+use unicode_normalization::UnicodeNormalization;
+
+/// Hashes with the store's own key.
+pub struct BuyerKeys(hmac::Key);
+
+impl BuyerKeys {
+    /// Of the store with this key.
+    pub fn new(key: StoreKey) -> Self {
+        Self(hmac::Key::new(HMAC_SHA256, &key.0))
+    }
+
+    /// The first bytes of HMAC-SHA256 over what sort of thing it is and what it is.
+    fn hash<const BYTES: usize>(&self, sort: &str, value: &[u8]) -> [u8; BYTES] {
+        let mut context = hmac::Context::with_key(&self.0);
+        // No sort is the beginning of another with this byte after it.
+        context.update(sort.as_bytes());
+        context.update(&[0]);
+        context.update(value);
+        let tag = context.sign();
+        std::array::from_fn(|at| tag.as_ref()[at])
+    }
+
+    /// Who buys.
+    pub fn buyer(&self, by: Principal, contact: &Contact) -> Buyer {
+        let Contact { email, shipping_address } = contact;
+        let email = email.as_deref().map(folded);
+        let mut keys = Vec::with_capacity(2);
+        if let Principal::Customer(customer) = by {
+            keys.push(BuyerKey(self.hash("customer", customer.uuid().as_bytes())));
+        }
+        if let Some(email) = &email {
+            keys.push(BuyerKey(self.hash("email", stripped(email).as_bytes())));
+        }
+        if let Some(phone) = shipping_address.phone.as_deref().and_then(|phone| e164(phone, &shipping_address.country))
+        {
+            keys.push(BuyerKey(self.hash("phone", phone.as_bytes())));
+        }
+        let mail_key = email.map(|email| MailKey(self.hash("mail", email.as_bytes())));
+        Buyer { keys, mail_key, audience: Audience::Retail, ..shipping_address.buyer() }
+    }
+}
+
+/// Draws a mint: the last bits of a fresh id, which are chance.
+pub fn mint(clock: &dyn Clock) -> Mint {
+    let [.., a, b, c, d] = clock.new_uuid().into_bytes();
+    Mint([a, b, c, d])
+}
+
+/// In one form, with nothing stripped.
+fn folded(email: &str) -> String {
+    match email.is_ascii() {
+        true => email.to_ascii_lowercase(),
+        false => email.nfkc().collect::<String>().to_lowercase(),
+    }
+}
+
+/// Without what the owner of an address may add or leave out, and still be written to.
+fn stripped(email: &str) -> Cow<'_, str> {
+    let Some((name, domain)) = email.split_once('@') else { return Cow::Borrowed(email) };
+    let plain = name.split_once('+').map_or(name, |(name, _)| name);
+    match domain {
+        "gmail.com" | "googlemail.com" => Cow::Owned(format!("{}@gmail.com", plain.replace('.', ""))),
+        _ if plain.len() == name.len() => Cow::Borrowed(email),
+        _ => Cow::Owned(format!("{plain}@{domain}")),
+    }
+}
+
+/// The most digits that a number has which is worth reading (ITU-T E.164 has 15; a prefix may come before them).
+const PHONE_DIGITS: usize = 24;
+
+/// A phone number in E.164, as people of this country write it.
+fn e164(phone: &str, country: &str) -> Option<String> {
+    let digit = |character: char| character.to_digit(10).or_else(|| bengali_digit(character));
+    let mut plain = String::with_capacity(phone.len());
+    for character in phone.nfkc() {
+        match character {
+            '+' if plain.is_empty() => plain.push('+'),
+            _ if digit(character).is_some() => {
+                plain.extend(digit(character).and_then(|digit| char::from_digit(digit, 10)))
+            }
+            ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' => {}
+            _ => return None,
+        }
+    }
+    if plain.len() > PHONE_DIGITS {
+        return None;
+    }
+    let country: Option<country::Id> = country.parse().ok();
+    let number = phonenumber::parse(country, &plain).ok().filter(phonenumber::is_valid)?;
+    Some(number.format().mode(Mode::E164).to_string())
+}
+
+fn bengali_digit(character: char) -> Option<u32> {
+    ('০'..='৯').contains(&character).then(|| u32::from(character) - u32::from('০'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{CartId, CustomerId};
+    use crate::domain::order::Address;
+    use uuid::Uuid;
+
+    fn keys() -> BuyerKeys {
+        BuyerKeys::new(StoreKey([7; 32]))
+    }
+
+    fn contact(email: Option<&str>, phone: Option<&str>) -> Contact {
+        let shipping_address = Address {
+            name: "Rahim".into(),
+            line1: "12 Mirpur Road".into(),
+            line2: None,
+            city: "Dhaka".into(),
+            postcode: Some("1205".into()),
+            region: None,
+            country: "BD".into(),
+            phone: phone.map(str::to_owned),
+        };
+        Contact { email: email.map(str::to_owned), shipping_address }
+    }
+
+    fn guest(email: Option<&str>, phone: Option<&str>) -> Buyer {
+        keys().buyer(Principal::Guest(CartId::from_uuid(Uuid::nil())), &contact(email, phone))
+    }
+
+    #[test]
+    fn one_person_in_many_spellings_has_one_key() {
+        for (spellings, differs) in [
+            (
+                &["rahim@example.com", "Rahim@Example.COM", "rahim+sale@example.com", "ｒahim@example.com"][..],
+                "rahim.u@example.com",
+            ),
+            (&["ra.him@gmail.com", "rahim@googlemail.com", "RAHIM+1@gmail.com"][..], "rahim2@gmail.com"),
+        ] {
+            let of = |email: &str| guest(Some(email), None).keys;
+            assert!(spellings.iter().all(|email| of(email) == of(spellings[0])), "{spellings:?}");
+            assert_ne!(of(differs), of(spellings[0]));
+            // To be written to they stay apart, but for their case.
+            let mail = |email: &str| guest(Some(email), None).mail_key.unwrap();
+            assert_eq!(mail(spellings[0]), mail(&spellings[0].to_uppercase()));
+            assert_ne!(mail(spellings[0]), mail(spellings[2]));
+        }
+        let of = |phone: &str| guest(None, Some(phone)).keys;
+        let spellings = ["+8801712345678", "01712345678", "০১৭১২-৩৪৫৬৭৮", "(+880) 1712 345678", "00880 1712-345678"];
+        for phone in spellings {
+            assert_eq!(of(phone), of(spellings[0]), "{phone}");
+            assert_eq!(of(phone).len(), 1, "{phone}");
+        }
+        assert_ne!(of("01712345679"), of(spellings[0]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_key() {
+        for phone in ["call me", "12", "+", "01712345678 ext. 4", &"9".repeat(200), "\u{202e}0171"] {
+            assert_eq!(guest(None, Some(phone)).keys, [], "{phone}");
+        }
+        let nobody = guest(None, None);
+        assert_eq!((nobody.keys.len(), nobody.mail_key), (0, None));
+        assert_eq!((nobody.country.as_str(), nobody.postcode.as_deref()), ("BD", Some("1205")));
+    }
+
+    #[test]
+    fn a_customer_is_known_by_the_account_and_by_what_it_gives() {
+        let customer = |number| Principal::Customer(CustomerId::from_uuid(Uuid::from_u128(number)));
+        let of = |number| keys().buyer(customer(number), &contact(Some("a@b.c"), None)).keys;
+        assert_eq!(of(1).len(), 2);
+        assert!(of(1)[0] != of(2)[0] && of(1)[1] == of(2)[1]);
+        let others = BuyerKeys::new(StoreKey([8; 32]));
+        assert!(others.buyer(customer(1), &contact(Some("a@b.c"), None)).keys.iter().all(|key| !of(1).contains(key)));
+    }
+}

@@ -1,0 +1,108 @@
+//! Details: there as soon as their frames are and never without them, gone when they are spent, and touched by nothing else.
+
+use crate::fixture::take;
+use crate::on_all_stores;
+use crate::samples::{delta, frame, order_id, part, write_all};
+use haat::domain::details::{Contact, Detail, DetailName};
+use haat::domain::ids::{EntityId, OrderId};
+use haat::domain::order::Address;
+use haat::ports::{EntityDelta, Store, StoreError};
+
+fn contact(order: OrderId, name: &str) -> Detail {
+    let shipping_address = Address {
+        name: name.into(),
+        line1: "12 Lake Road".into(),
+        line2: None,
+        city: "Dhaka".into(),
+        postcode: None,
+        region: None,
+        country: "BD".into(),
+        phone: None,
+    };
+    Detail::contact(order, &Contact { email: None, shipping_address })
+}
+
+/// Whose contact is there, and what it says.
+async fn kept(store: &Store, orders: &[OrderId], name: DetailName) -> Vec<(OrderId, String)> {
+    let mut kept: Vec<(OrderId, String)> = store
+        .details
+        .details(orders, name)
+        .await
+        .expect("they are read")
+        .into_iter()
+        .map(|kept| (kept.order, String::from_utf8(kept.body.expect("nobody erased it")).expect("a text")))
+        .collect();
+    kept.sort();
+    kept
+}
+
+async fn places(store: &Store) -> Vec<(OrderId, DetailName, bool)> {
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map(|(order, name, _)| (*order, *name));
+        // A page at a time: the order in which they come is part of the promise.
+        let some = store.details.scan_details(after, 2).await.expect("they are read");
+        if some.is_empty() {
+            return all;
+        }
+        all.extend(some);
+    }
+}
+
+on_all_stores! {
+    /// A collision, or a term that is over, leaves no detail behind; a repeated append leaves them as they were.
+    async fn details_are_there_if_and_only_if_their_frames_are(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let (first, second, third) = (order_id("a"), order_id("b"), order_id("c"));
+        let batch = [frame(&owned[0], 1, "one", b"x"), frame(&owned[1], 1, "one", b"y")];
+        store.journal.append(&batch, &[contact(first, "one"), Detail::payment(first, "tok")]).await.expect("appended");
+        let all = [first, second, third];
+        assert_eq!(kept(&store, &all, DetailName::Contact).await.len(), 1);
+        assert_eq!(kept(&store, &all, DetailName::Payment).await, [(first, r#"{"token":"tok"}"#.to_owned())]);
+        let again = store.journal.append(&batch, &[contact(second, "again")]).await;
+        assert!(matches!(again, Err(StoreError::Collision)), "{again:?}");
+        // One place of two is taken: nothing of the batch is there.
+        let half = [frame(&owned[0], 2, "two", b"x"), frame(&owned[1], 1, "two", b"y")];
+        assert!(matches!(store.journal.append(&half, &[contact(second, "half")]).await, Err(StoreError::Collision)));
+        assert_eq!(kept(&store, &all, DetailName::Contact).await.len(), 1);
+        // The same order again, as after a backup: what is there stays.
+        let next = [frame(&owned[0], 2, "three", b"x")];
+        store.journal.append(&next, &[contact(first, "another"), contact(third, "three")]).await.expect("appended");
+        let found = kept(&store, &all, DetailName::Contact).await;
+        assert_eq!(found.iter().map(|(order, _)| *order).collect::<Vec<_>>(), { let mut both = [first, third]; both.sort(); both });
+        assert!(found.iter().all(|(_, body)| !body.contains("another")), "{found:?}");
+    }
+
+    async fn a_fenced_owner_leaves_no_details(fixture) {
+        let (store, old) = fixture.open_and_take().await;
+        take(&store, "new").await;
+        let late = store.journal.append(&[frame(&old[3], 1, "late", b"late")], &[contact(order_id("late"), "late")]).await;
+        assert!(matches!(late, Err(StoreError::Fenced | StoreError::Collision)), "{late:?}");
+        assert_eq!(places(&store).await, []);
+    }
+
+    /// Only what a checkpoint says goes, and a rebuild's beginning takes nothing.
+    async fn details_go_when_they_are_spent_and_not_before(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let mut orders = [order_id("a"), order_id("b"), order_id("c")];
+        orders.sort();
+        let details = orders.iter().flat_map(|order| [contact(*order, "x"), Detail::payment(*order, "tok")]);
+        let details: Vec<Detail> = details.collect();
+        store.journal.append(&[frame(&owned[0], 1, "one", b"x")], &details).await.expect("appended");
+        let both = |order: OrderId| DetailName::ALL.map(|name| (order, name, false));
+        assert_eq!(places(&store).await, orders.map(both).concat());
+        let spends = |order: OrderId| EntityDelta {
+            spent: &[DetailName::Payment],
+            ..delta(order.entity(), 1, vec![part("", "{}")])
+        };
+        let keeps = delta(orders[2].entity(), 1, vec![part("", "{}")]);
+        write_all(&store, &owned, &[spends(orders[0]), spends(orders[1]), keeps]).await;
+        let contact = |order: OrderId| (order, DetailName::Contact, false);
+        let left = [contact(orders[0]), contact(orders[1]), contact(orders[2]), (orders[2], DetailName::Payment, false)];
+        assert_eq!(places(&store).await, left);
+        // Spent once more, as a checkpoint that is written again does.
+        write_all(&store, &owned, &[EntityDelta { version: 2, ..spends(orders[0]) }]).await;
+        store.checkpoints.clear(&owned).await.expect("cleared");
+        assert_eq!(places(&store).await, left);
+    }
+}
