@@ -2,6 +2,7 @@
 
 use super::text::{counted, rfc3339};
 use super::{AppError, need_whole_journal, open_for_tools};
+use crate::domain::ids::TypeIdText;
 use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::limits;
@@ -9,9 +10,11 @@ use crate::persistence::StoreConfig;
 use crate::persistence::recovery::{FrameReader, for_each_record};
 use crate::ports::{Frame, Journal, Store, StoreError};
 use crate::telemetry::without_secrets;
+use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
+use uuid::Uuid;
 
 pub use crate::domain::ids::EntityRef;
 
@@ -126,8 +129,23 @@ impl Merged {
     }
 }
 
+/// The public id of an event: which event of which record of which frame. It follows from the batch's random id, so that a store which was
+/// taken back from a backup gives no id a second time.
+fn event_id(frame: &Frame, record: u32, event: u32) -> String {
+    let mut context = Context::new(&SHA256);
+    context.update(frame.batch.as_bytes());
+    context.update(&frame.partition.to_be_bytes());
+    context.update(&record.to_be_bytes());
+    context.update(&event.to_be_bytes());
+    let hash = context.finish();
+    let bits = hash.as_ref().iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+    TypeIdText::of("evt", Uuid::from_u128(bits)).map(|id| id.as_str().to_owned()).unwrap_or_default()
+}
+
 /// A record on its way to be printed.
 pub(super) struct Entry {
+    /// Its place in the frame, from 0.
+    index: u32,
     entity: EntityRef,
     version: u64,
     at: Timestamp,
@@ -137,9 +155,13 @@ pub(super) struct Entry {
 
 fn entries(frame: &Frame, of: Option<EntityRef>) -> Result<Vec<Entry>, StoreError> {
     let mut entries = Vec::new();
+    let mut index = 0;
     for_each_record(frame, |record, _| {
+        let here = index;
+        index += 1;
         if of.is_none_or(|of| of == record.entity) {
             entries.push(Entry {
+                index: here,
                 entity: record.entity,
                 version: record.version,
                 at: record.at,
@@ -174,7 +196,7 @@ fn write_text(out: &mut impl Write, frame: &Frame, entries: &[Entry]) -> io::Res
         records => counted(u64::from(*records), "record"),
     };
     writeln!(out, "{}  partition {partition}  frame {seq}  epoch {epoch}  {what}", rfc3339(*at))?;
-    for Entry { entity, version, at, events, answers } in entries {
+    for Entry { index: _, entity, version, at, events, answers } in entries {
         writeln!(out, "  {entity}  v{version}  {}", rfc3339(*at))?;
         for event in events {
             writeln!(out, "    {}", event_words(event.clone()))?;
@@ -192,11 +214,12 @@ fn write_json(out: &mut impl Write, frame: &Frame, entries: Vec<Entry>) -> io::R
     if *records == 0 {
         return writeln!(out, "{}", printable(&place.to_string()));
     }
-    for Entry { entity, version, at, events, answers } in entries {
+    for Entry { index, entity, version, at, events, answers } in entries {
         let mut line = place.clone();
         line["entity"] = entity.to_string().into();
         line["version"] = version.into();
         line["at"] = rfc3339(at).into();
+        line["event_ids"] = (0..).zip(&events).map(|(event, _)| event_id(frame, index, event)).collect();
         line["events"] = events.into();
         if !answers.is_empty() {
             line["answers"] = answers.into();
@@ -211,6 +234,24 @@ mod tests {
     use super::*;
     use crate::ports::Codec;
     use uuid::Uuid;
+
+    #[test]
+    fn no_two_events_have_one_id_and_one_event_has_one_for_ever() {
+        let frame = frame();
+        assert_eq!(event_id(&frame, 0, 0), "evt_60bbn2z2e1ybjn1sp62769c499");
+        let other_batch = Frame { batch: Uuid::from_u128(1), ..frame.clone() };
+        let other_partition = Frame { partition: 2, ..frame.clone() };
+        let ids = [
+            event_id(&frame, 0, 0),
+            event_id(&frame, 0, 1),
+            event_id(&frame, 1, 0),
+            event_id(&other_batch, 0, 0),
+            event_id(&other_partition, 0, 0),
+        ];
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
+        // Where the frame stands is no part of it.
+        assert_eq!(event_id(&Frame { seq: 9, epoch: 9, ..frame.clone() }, 0, 0), event_id(&frame, 0, 0));
+    }
 
     const ORDER: &str = "order_01h2xcejqtf2nbrexx3vqjhp41";
 
