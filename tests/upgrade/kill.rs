@@ -76,21 +76,38 @@ async fn at_twenty_points(told: Option<&Told>, make: impl AsyncFn() -> TestStore
     std::fs::remove_file(library).expect("it was there");
 }
 
-async fn of_all_commits(kind: Kind) {
-    for commit in COMMITS {
-        let files = Files::of_commit(commit, kind);
-        at_twenty_points(Some(&files.told()), async || files.store(kind).await).await;
-    }
+async fn of_commit(commit: &str, kind: Kind) {
+    let files = Files::of_commit(commit, kind);
+    at_twenty_points(Some(&files.told()), async || files.store(kind).await).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upgrade_is_killed_at_twenty_points_on_sqlite() {
-    of_all_commits(Kind::Sqlite).await;
+/// A test for each commit and store: each takes a minute.
+macro_rules! of_commits {
+    ($($name:ident $commit:literal)+) => {
+        $(mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn an_upgrade_is_killed_at_twenty_points_on_sqlite() {
+                of_commit($commit, Kind::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn an_upgrade_is_killed_at_twenty_points_on_postgres() {
+                of_commit($commit, Kind::Postgres).await;
+            }
+        })+
+
+        #[test]
+        fn every_commit_has_its_tests() {
+            assert_eq!([$($commit),+], COMMITS);
+        }
+    };
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upgrade_is_killed_at_twenty_points_on_postgres() {
-    of_all_commits(Kind::Postgres).await;
+of_commits! {
+    of_9640d63 "9640d63"
+    of_da7d1c1 "da7d1c1"
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

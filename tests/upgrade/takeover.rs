@@ -169,6 +169,14 @@ async fn old_keys_make_nothing_new(client: &Client, told: &Told) {
     }
 }
 
+/// Where to ship to is shown of every order, wherever it is kept: in the journal, or moved out of it when its cart was taken over in checkout.
+async fn contacts_are_shown(client: &Client, admin: &str, told: &Told) {
+    for order in &told.orders {
+        let seen = client.order(admin, &order.order).await.expect(200);
+        assert!(seen.body["shipping_address"]["line1"].is_string(), "{}: {}", order.what, seen.text);
+    }
+}
+
 /// Taken over today: whatever day that is.
 async fn is_taken_over(kind: Kind) {
     for commit in COMMITS {
@@ -177,6 +185,7 @@ async fn is_taken_over(kind: Kind) {
         let server = Server::start(&store).await;
         let admin = token(&Bearer::Admin("root".into()));
         all_end(&server.client, &admin, &told, ends_of).await;
+        contacts_are_shown(&server.client, &admin, &told).await;
         old_keys_make_nothing_new(&server.client, &told).await;
         rows_come_again(&store, &server.client, &admin, &told).await;
         server.stop().await;
