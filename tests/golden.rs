@@ -235,6 +235,7 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::Placed { placement: placement(true), hold_until: at(900_000), payment_due_at: at(600_000) },
         OrderEvent::Placed { placement: placement(false), hold_until: at(900_000), payment_due_at: at(600_000) },
         OrderEvent::StockHeld { vendor, lines: held() },
+        OrderEvent::StockHeld { vendor, lines: Vec::new() },
         OrderEvent::Priced { total: 250_000 },
         OrderEvent::PriceDiffered { actual_total: 260_000 },
         OrderEvent::PaymentRequested,

@@ -1,14 +1,15 @@
 //! The details of orders that are under way, so that neither a payment nor a buyer who watches an order reads the store for them.
 
+use crate::actors::node::Node;
 use crate::actors::shop::Shop;
-use crate::domain::details::{Contact, Detail, DetailName, PaymentToken};
+use crate::domain::details::{Contact, Detail, DetailName};
 use crate::domain::ids::OrderId;
 use crate::limits;
-use crate::ports::{Details, KeptDetail, StoreError};
+use crate::ports::{KeptDetail, StoreError};
 use foldhash::HashMap;
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 type Bodies = [Option<Arc<[u8]>>; DetailName::ALL.len()];
@@ -26,15 +27,21 @@ struct Generations {
 }
 
 impl DetailCache {
-    /// Takes a detail in.
-    pub(super) fn put(&self, detail: &Detail) {
-        let mut generations = self.0.lock();
-        generations.bytes += detail.body.len() + size_of::<(OrderId, Bodies)>();
-        if generations.bytes > limits::DETAIL_CACHE_BYTES / 2 {
-            generations.old = std::mem::take(&mut generations.young);
-            generations.bytes = detail.body.len();
+    /// Takes details in.
+    pub(super) fn put(&self, details: &[Detail]) {
+        if details.is_empty() {
+            return;
         }
-        generations.young.entry(detail.order).or_default()[detail.name as usize] = Some(detail.body.clone());
+        let mut generations = self.0.lock();
+        for detail in details {
+            let bytes = detail.body.len() + size_of::<(OrderId, Bodies)>();
+            generations.bytes += bytes;
+            if generations.bytes > limits::DETAIL_CACHE_BYTES / 2 {
+                generations.old = std::mem::take(&mut generations.young);
+                generations.bytes = bytes;
+            }
+            generations.young.entry(detail.order).or_default()[detail.name as usize] = Some(detail.body.clone());
+        }
     }
 
     /// Lets go of all that an order has here.
@@ -44,6 +51,7 @@ impl DetailCache {
         generations.old.remove(&order);
     }
 
+    /// One of them, if it is here.
     fn get(&self, order: OrderId, name: DetailName) -> Option<Arc<[u8]>> {
         let generations = self.0.lock();
         let found = |of: &HashMap<OrderId, Bodies>| of.get(&order).and_then(|bodies| bodies[name as usize].clone());
@@ -62,27 +70,25 @@ pub enum Known<T> {
     Nothing,
 }
 
-impl<T: DeserializeOwned> Known<T> {
-    fn read(order: OrderId, name: DetailName, body: Option<&[u8]>) -> Result<Self, StoreError> {
-        let Some(body) = body else { return Ok(Known::Erased) };
-        let unreadable = |error| StoreError::Invalid(format!("the {} of {order}: {error}", name.name()));
-        serde_json::from_slice(body).map(Known::Here).map_err(unreadable)
-    }
+fn unreadable(order: OrderId, name: DetailName, error: impl Display) -> StoreError {
+    StoreError::Invalid(format!("the {} of {order}: {error}", name.name()))
 }
 
-/// Finds one detail, in the cache or in the store.
-pub(super) async fn find<T: DeserializeOwned>(
-    cache: &DetailCache,
-    store: &dyn Details,
-    order: OrderId,
-    name: DetailName,
-) -> Result<Known<T>, StoreError> {
-    if let Some(body) = cache.get(order, name) {
-        return Known::read(order, name, Some(&body));
-    }
-    match store.details(&[order], name).await?.first() {
-        Some(KeptDetail { body, .. }) => Known::read(order, name, body.as_deref()),
-        None => Ok(Known::Nothing),
+fn contact_of(order: OrderId, body: Option<&[u8]>) -> Result<Known<Contact>, StoreError> {
+    let Some(body) = body else { return Ok(Known::Erased) };
+    serde_json::from_slice(body).map(Known::Here).map_err(|error| unreadable(order, DetailName::Contact, error))
+}
+
+impl Node {
+    /// The token by which an order is to be paid; `None` when it is not there any more.
+    pub(super) async fn payment_token(&self, order: OrderId) -> Result<Option<Box<str>>, StoreError> {
+        let name = DetailName::Payment;
+        let text = |body: &[u8]| str::from_utf8(body).map(Box::from).map_err(|error| unreadable(order, name, error));
+        if let Some(body) = self.details.get(order, name) {
+            return text(&body).map(Some);
+        }
+        let kept = self.kept_details.details(&[order], name).await?;
+        kept.first().and_then(|kept| kept.body.as_deref()).map(text).transpose()
     }
 }
 
@@ -92,8 +98,14 @@ impl Shop {
     /// # Errors
     /// The store's.
     pub async fn contact(&self, order: OrderId) -> Result<Known<Contact>, StoreError> {
-        let node = self.node();
-        find(&node.details, &*node.kept_details, order, DetailName::Contact).await
+        let (node, name) = (self.node(), DetailName::Contact);
+        if let Some(body) = node.details.get(order, name) {
+            return contact_of(order, Some(&body));
+        }
+        match node.kept_details.details(&[order], name).await?.first() {
+            Some(KeptDetail { body, .. }) => contact_of(order, body.as_deref()),
+            None => Ok(Known::Nothing),
+        }
     }
 
     /// [`Shop::contact`] of several orders, in one request. Those of which there is nothing are left out.
@@ -101,20 +113,40 @@ impl Shop {
     /// # Errors
     /// The store's.
     pub async fn contacts(&self, orders: &[OrderId]) -> Result<BTreeMap<OrderId, Known<Contact>>, StoreError> {
-        let name = DetailName::Contact;
-        let kept = self.node().kept_details.details(orders, name).await?;
-        kept.into_iter().map(|kept| Ok((kept.order, Known::read(kept.order, name, kept.body.as_deref())?))).collect()
+        let kept = self.node().kept_details.details(orders, DetailName::Contact).await?;
+        kept.into_iter().map(|kept| Ok((kept.order, contact_of(kept.order, kept.body.as_deref())?))).collect()
     }
 }
 
-/// The token by which an order is to be paid.
-pub(super) async fn token(
-    cache: &DetailCache,
-    store: &dyn Details,
-    order: OrderId,
-) -> Result<Option<Box<str>>, StoreError> {
-    Ok(match find::<PaymentToken>(cache, store, order, DetailName::Payment).await? {
-        Known::Here(PaymentToken { token }) => Some(token),
-        Known::Erased | Known::Nothing => None,
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn order(number: u128) -> OrderId {
+        OrderId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn detail(number: u128, bytes: usize) -> Detail {
+        Detail::payment(order(number), &"x".repeat(bytes))
+    }
+
+    #[test]
+    fn what_came_lately_is_here_and_what_came_long_ago_is_not() {
+        let (cache, part) = (DetailCache::default(), limits::DETAIL_CACHE_BYTES / 8);
+        (0..3).for_each(|number| cache.put(&[detail(number, part)]));
+        let here = |number| cache.get(order(number), DetailName::Payment).is_some();
+        assert!((0..3).all(here) && cache.get(order(0), DetailName::Contact).is_none());
+        cache.forget(order(1));
+        assert!(here(0) && !here(1));
+        // The third makes the younger generation full, the sixth the next one.
+        (3..6).for_each(|number| cache.put(&[detail(number, part)]));
+        assert!(here(2) && here(5));
+        (6..9).for_each(|number| cache.put(&[detail(number, part)]));
+        assert!(!here(0) && !here(2) && here(8));
+        let generations = cache.0.lock();
+        let bytes =
+            |of: &HashMap<OrderId, Bodies>| of.values().flatten().flatten().map(|body| body.len()).sum::<usize>();
+        assert!(bytes(&generations.young) + bytes(&generations.old) <= limits::DETAIL_CACHE_BYTES);
+    }
 }

@@ -1,6 +1,5 @@
 //! Calls of payment gateways: effects that leave the node, and so wait until their cause is durable.
 
-use crate::actors::details;
 use crate::actors::envelope::Envelope;
 use crate::actors::gate::{Entry, Gate, Pass, Wish};
 use crate::actors::metrics::shed;
@@ -165,7 +164,7 @@ impl Node {
         };
         let mut call = call.clone();
         if !void && call.token.is_none() {
-            match details::token(&self.details, &*self.kept_details, call.order).await {
+            match self.payment_token(call.order).await {
                 Ok(token) => call.token = token,
                 Err(error) => {
                     tracing::warn!(order = %call.order, %error, "a buyer's means of payment cannot be read");

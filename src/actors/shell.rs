@@ -282,7 +282,7 @@ impl<E: Hosted> Shell<E> {
         let mut line = Vec::with_capacity(RECORD_BYTES);
         record.write(&mut line);
         // Nobody is told of the order before this record is durable, so nobody sees them before either.
-        details.iter().for_each(|detail| self.node.details.put(detail));
+        self.node.details.put(&details);
         let append = Append { entity: record.entity, version: record.version, record: line, details, on_durable };
         self.last_position = self.node.log_writer.append(append);
     }

@@ -6,74 +6,116 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-macro_rules! hex_bytes {
-    ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub [u8; $bytes]);
+/// Fixed bytes as a text: unpadded base64 of the URL-safe alphabet (RFC 4648, 5), which is shorter in a journal than hexadecimal.
+mod text {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde::de::{self, Deserialize, Deserializer};
+    use serde::{Serialize, Serializer};
+    use std::borrow::Cow;
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
-        }
+    /// Bytes that one text may stand for.
+    const MOST: usize = 64;
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self)
-            }
+    pub(super) fn write<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = [0; MOST.div_ceil(3) * 4];
+        match URL_SAFE_NO_PAD
+            .encode_slice(bytes, &mut text)
+            .ok()
+            .and_then(|length| str::from_utf8(&text[..length]).ok())
+        {
+            Some(text) => text.serialize(serializer),
+            None => URL_SAFE_NO_PAD.encode(bytes).serialize(serializer),
         }
+    }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                let mut text = [0; 2 * $bytes];
-                for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-                    pair[0] = DIGITS[usize::from(byte >> 4)];
-                    pair[1] = DIGITS[usize::from(byte & 15)];
-                }
-                serializer.serialize_str(str::from_utf8(&text).unwrap_or_default())
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                let wrong = || de::Error::custom(concat!(stringify!($bytes), " bytes in hexadecimal are expected"));
-                let digits = text.as_bytes();
-                if digits.len() != 2 * $bytes {
-                    return Err(wrong());
-                }
-                let mut bytes = [0; $bytes];
-                let value = |digit: u8| match digit {
-                    b'0'..=b'9' => Some(digit - b'0'),
-                    b'a'..=b'f' => Some(digit - b'a' + 10),
-                    _ => None,
-                };
-                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-                    *byte = value(pair[0]).zip(value(pair[1])).map(|(high, low)| high << 4 | low).ok_or_else(wrong)?;
-                }
-                Ok(Self(bytes))
-            }
-        }
-    };
+    pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(de::Error::custom)
+    }
 }
 
-hex_bytes!(
-    /// By this a buyer is known again where something is limited for each: the first 8 bytes of an HMAC of an e-mail address, a phone number or a
-    /// customer's id, with the store's own key.
-    BuyerKey, 8
-);
-hex_bytes!(
-    /// By this the orders of an e-mail address are found: 16 bytes of an HMAC of the address, with the store's own key. Two addresses that
-    /// reach one person may differ here.
-    MailKey, 16
-);
-hex_bytes!(
-    /// Drawn once for each checkout, and the end of the keys under which payment providers are asked for it. A store that was taken back from a
-    /// backup gives the same ids again; with what it draws anew, no provider takes a new order's payment for one that was lost.
-    Mint, 4
-);
+/// By this a buyer is known again where something is limited for each: the first 8 bytes of an HMAC of an e-mail address, a phone number or a
+/// customer's id, with the store's own key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BuyerKey(pub [u8; 8]);
+
+/// The keys of one buyer, written as one text.
+mod keys {
+    use super::{BuyerKey, text};
+    use serde::Serializer;
+    use serde::de::{self, Deserializer};
+
+    pub(super) fn serialize<S: Serializer>(keys: &[BuyerKey], serializer: S) -> Result<S::Ok, S::Error> {
+        text::write(keys.iter().map(|key| key.0).collect::<Vec<_>>().as_flattened(), serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BuyerKey>, D::Error> {
+        let bytes = text::read(deserializer)?;
+        match bytes.as_chunks() {
+            (keys, []) => Ok(keys.iter().map(|key| BuyerKey(*key)).collect()),
+            _ => Err(de::Error::custom("keys of 8 bytes each are expected")),
+        }
+    }
+}
+
+/// By this the orders of an e-mail address are found: 16 bytes of an HMAC of the address, with the store's own key. Two addresses that
+/// reach one person may differ here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MailKey(pub [u8; 16]);
+
+impl Serialize for MailKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        text::write(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MailKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = |_| de::Error::custom("16 bytes are expected");
+        text::read(deserializer)?.try_into().map(Self).map_err(wrong)
+    }
+}
+
+/// Drawn once for each checkout, and the end of the keys under which payment providers are asked for it: eight digits in hexadecimal. A store
+/// that was taken back from a backup gives the same ids again; with what it draws anew, no provider takes a new order's payment for one
+/// that was lost.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mint(pub [u8; 4]);
+
+impl fmt::Display for Mint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for Mint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mint({self})")
+    }
+}
+
+impl Serialize for Mint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 8];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        serializer.serialize_str(str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Mint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let plain = text.len() == 8 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let wrong = || de::Error::custom("eight digits in hexadecimal are expected");
+        let value = u32::from_str_radix(&text, 16).ok().filter(|_| plain).ok_or_else(wrong)?;
+        Ok(Self(value.to_be_bytes()))
+    }
+}
 
 /// For whom prices are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
@@ -96,7 +138,7 @@ impl Audience {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Buyer {
     /// By which the buyer is known again, in no order that matters; none of a guest who gave neither e-mail nor phone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
     pub keys: Vec<BuyerKey>,
     /// By which the orders of the e-mail address are found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,7 +163,7 @@ pub struct HeldFor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerId>,
     /// As [`Buyer::keys`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
     pub keys: Vec<BuyerKey>,
     /// For whom the prices are.
     #[serde(default, skip_serializing_if = "Audience::is_retail")]
@@ -133,17 +175,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_written_in_hexadecimal_and_nothing_else_is_read() {
-        let key = BuyerKey([0, 1, 2, 0x7f, 0x80, 0xab, 0xcd, 0xff]);
-        let json = serde_json::to_string(&key).unwrap();
-        assert_eq!(json, r#""0001027f80abcdff""#);
-        assert_eq!(key.to_string(), "0001027f80abcdff");
-        assert_eq!(serde_json::from_str::<BuyerKey>(&json).unwrap(), key);
-        for wrong in
-            [r#""0001027f80abcdf""#, r#""0001027f80abcdff0""#, r#""0001027f80abcdfg""#, r#""0001027F80ABCDFF""#, "1"]
-        {
-            assert!(serde_json::from_str::<BuyerKey>(wrong).is_err(), "{wrong}");
+    fn keys_are_one_text_and_nothing_else_is_read() {
+        let keys = vec![BuyerKey([0, 1, 2, 0x7f, 0x80, 0xab, 0xcd, 0xff]), BuyerKey([0xff; 8])];
+        for some in [&keys[..1], &keys, &keys.repeat(9)] {
+            let held_for = HeldFor { keys: some.to_vec(), ..HeldFor::default() };
+            let json = serde_json::to_string(&held_for).unwrap();
+            assert_eq!(serde_json::from_str::<HeldFor>(&json).unwrap(), held_for, "{json}");
         }
-        assert!(serde_json::from_str::<Mint>(r#""0a0b0c0d""#).is_ok());
+        let json = serde_json::to_string(&HeldFor { keys, ..HeldFor::default() }).unwrap();
+        assert_eq!(json, r#"{"keys":"AAECf4Crzf___________w"}"#);
+        let key = MailKey([7; 16]);
+        assert_eq!(serde_json::from_str::<MailKey>(&serde_json::to_string(&key).unwrap()).unwrap(), key);
+        for wrong in
+            [r#"{"keys":"AAEC"}"#, r#"{"keys":"AAECf4Crzf8="}"#, r#"{"keys":"AAECf4Crzf+"}"#, r#"{"keys":[1]}"#]
+        {
+            assert!(serde_json::from_str::<HeldFor>(wrong).is_err(), "{wrong}");
+        }
+        assert!(serde_json::from_str::<MailKey>(r#""AAECf4Crzf8""#).is_err());
+    }
+
+    #[test]
+    fn a_mint_is_eight_digits() {
+        let mint = Mint([0, 1, 0xab, 0xff]);
+        assert_eq!(serde_json::to_string(&mint).unwrap(), r#""0001abff""#);
+        assert_eq!(
+            (mint.to_string().as_str(), serde_json::from_str::<Mint>(r#""0001abff""#).unwrap()),
+            ("0001abff", mint)
+        );
+        for wrong in [r#""0001abf""#, r#""0001abff0""#, r#""0001ABFF""#, r#""+001abff""#, "1"] {
+            assert!(serde_json::from_str::<Mint>(wrong).is_err(), "{wrong}");
+        }
     }
 }

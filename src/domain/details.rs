@@ -44,19 +44,22 @@ pub struct Detail {
     pub order: OrderId,
     /// Of which sort.
     pub name: DetailName,
-    /// JSON of a [`Contact`] or of a [`PaymentToken`].
+    /// JSON of a [`Contact`], or the payment provider's name for the buyer's means of payment as it is.
     pub body: Arc<[u8]>,
 }
 
 impl Detail {
     /// Where an order is to be shipped to.
     pub fn contact(order: OrderId, contact: &Contact) -> Self {
-        Self { order, name: DetailName::Contact, body: written(contact) }
+        let mut body = Vec::with_capacity(CONTACT_BYTES);
+        // Texts in structs: this cannot fail.
+        json::write(&mut body, contact).expect("a contact is serializable");
+        Self { order, name: DetailName::Contact, body: body.into() }
     }
 
     /// How an order is to be paid.
     pub fn payment(order: OrderId, token: &str) -> Self {
-        Self { order, name: DetailName::Payment, body: written(&PaymentToken { token: token.into() }) }
+        Self { order, name: DetailName::Payment, body: token.as_bytes().into() }
     }
 }
 
@@ -67,10 +70,8 @@ impl fmt::Debug for Detail {
     }
 }
 
-fn written<T: Serialize>(body: &T) -> Arc<[u8]> {
-    // Texts in structs: this cannot fail.
-    json::written(body).expect("details are serializable").into()
-}
+/// Room that a contact is given before it is written, in bytes: most need no more.
+const CONTACT_BYTES: usize = 256;
 
 /// Where to ship to, and where to write to.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,11 +88,4 @@ impl fmt::Debug for Contact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Contact").finish_non_exhaustive()
     }
-}
-
-/// The buyer's means of payment, as the provider names it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PaymentToken {
-    /// The provider's name for it.
-    pub token: Box<str>,
 }

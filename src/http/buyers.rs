@@ -22,15 +22,11 @@ impl BuyerKeys {
         Self(hmac::Key::new(HMAC_SHA256, &key.0))
     }
 
-    /// The first bytes of HMAC-SHA256 over what sort of thing it is and what it is.
-    fn hash<const BYTES: usize>(&self, sort: &str, value: &[u8]) -> [u8; BYTES] {
-        let mut context = hmac::Context::with_key(&self.0);
+    /// HMAC-SHA256 over what sort of thing it is and what it is.
+    fn hash(&self, sort: &str, value: &[u8]) -> Tag {
         // No sort is the beginning of another with this byte after it.
-        context.update(sort.as_bytes());
-        context.update(&[0]);
-        context.update(value);
-        let tag = context.sign();
-        std::array::from_fn(|at| tag.as_ref()[at])
+        let text = [sort.as_bytes(), &[0], value].concat();
+        Tag(hmac::sign(&self.0, &text))
     }
 
     /// Who buys.
@@ -39,17 +35,38 @@ impl BuyerKeys {
         let email = email.as_deref().map(folded);
         let mut keys = Vec::with_capacity(2);
         if let Principal::Customer(customer) = by {
-            keys.push(BuyerKey(self.hash("customer", customer.uuid().as_bytes())));
+            keys.push(self.hash("customer", customer.uuid().as_bytes()).buyer_key());
         }
+        let mut mail_key = None;
         if let Some(email) = &email {
-            keys.push(BuyerKey(self.hash("email", stripped(email).as_bytes())));
+            let (tag, stripped) = (self.hash("mail", email.as_bytes()), stripped(email));
+            mail_key = Some(tag.mail_key());
+            // From most addresses there is nothing to strip.
+            let key = if stripped == *email { tag } else { self.hash("mail", stripped.as_bytes()) };
+            keys.push(key.buyer_key());
         }
         if let Some(phone) = shipping_address.phone.as_deref().and_then(|phone| e164(phone, &shipping_address.country))
         {
-            keys.push(BuyerKey(self.hash("phone", phone.as_bytes())));
+            keys.push(self.hash("phone", phone.as_bytes()).buyer_key());
         }
-        let mail_key = email.map(|email| MailKey(self.hash("mail", email.as_bytes())));
         Buyer { keys, mail_key, audience: Audience::Retail, ..shipping_address.buyer() }
+    }
+}
+
+/// A hash, of which each sort of key takes bytes of its own.
+struct Tag(hmac::Tag);
+
+impl Tag {
+    fn bytes<const BYTES: usize>(&self, from: usize) -> [u8; BYTES] {
+        std::array::from_fn(|at| self.0.as_ref()[from + at])
+    }
+
+    fn buyer_key(&self) -> BuyerKey {
+        BuyerKey(self.bytes(0))
+    }
+
+    fn mail_key(&self) -> MailKey {
+        MailKey(self.bytes(8))
     }
 }
 

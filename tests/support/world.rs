@@ -20,7 +20,7 @@ use gateway::Gateway;
 use haat::actors::turn::{self, Asked, Moment, Outcome};
 use haat::actors::{Answered, Built};
 use haat::domain::cart::Cart;
-use haat::domain::details::{DetailName, PaymentToken};
+use haat::domain::details::DetailName;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, PaymentCall, Publication};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
@@ -406,8 +406,7 @@ impl World {
             Parcel::Charge(mut call) => {
                 // As the node finds it.
                 if let Some(body) = self.details.get(&(call.order, DetailName::Payment)) {
-                    let PaymentToken { token } = serde_json::from_slice(body).unwrap();
-                    call.token = Some(token);
+                    call.token = Some(str::from_utf8(body).unwrap().into());
                 }
                 // As every caller of a gateway has to: a call that waited too long is not made.
                 let answer = if self.now > call.not_after { None } else { self.gateway.charge(&call, self.now) };

@@ -10,7 +10,9 @@ use crate::domain::vendor::HeldLine;
 impl Body {
     /// A vendor holds its share. With the last one the total is known: it is what the buyer expects, or the order ends.
     pub(super) fn decide_held(&self, vendor: VendorId, lines: &[HeldLine]) -> Vec<OrderEvent> {
-        let mut events = vec![OrderEvent::StockHeld { vendor, lines: lines.to_vec() }];
+        let differs =
+            |held: &&HeldLine| self.lines.iter().any(|line| line.sku == held.sku && line.unit_price != held.unit_price);
+        let mut events = vec![OrderEvent::StockHeld { vendor, lines: lines.iter().filter(differs).copied().collect() }];
         let holds = |leg: &super::Leg| leg.with == Party::Stock(vendor) || leg.state == LegState::Held;
         if self.legs.iter().all(holds) {
             let price = |line: &OrderLine| {

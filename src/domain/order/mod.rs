@@ -157,7 +157,7 @@ impl Decides for Order {
             (None, OrderCommand::Place { placement, .. }) => Ok(vec![OrderEvent::Placed {
                 hold_until: now.plus_millis(placement.hold_ms),
                 payment_due_at: now.plus_millis(placement.payment_ms),
-                placement: placement.clone(),
+                placement: Box::new(Placement { hold_ms: 0, payment_ms: 0, ..Placement::clone(placement) }),
             }]),
             // Who awaits an order has its id from the cart: should its placing come late, the question waits for it.
             (None, OrderCommand::HoldDue { .. } | OrderCommand::Tick | OrderCommand::Await { .. }) => Ok(Vec::new()),

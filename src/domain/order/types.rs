@@ -81,6 +81,11 @@ impl fmt::Debug for PaymentChoice {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
 /// Everything a cart gives its order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -96,9 +101,11 @@ pub struct Placement {
     pub expected_total: Money,
     /// What was ordered, at the prices the buyer saw.
     pub lines: Vec<CartLine>,
-    /// How long stock is to be held, in milliseconds.
+    /// How long stock is to be held, in milliseconds. In an event it is left out: what follows from it stands beside the placement.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub hold_ms: i64,
-    /// How long the payment may take, in milliseconds.
+    /// How long the payment may take, in milliseconds; as above.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub payment_ms: i64,
     /// Whether a commit fails where nothing is held for the order. Not for a placement of an early version, whose vendors forgot a hold when
     /// they committed it.
@@ -260,7 +267,8 @@ pub enum OrderEvent {
     StockHeld {
         /// The vendor.
         vendor: VendorId,
-        /// What it holds, at today's price.
+        /// What it holds at another price than the order knows. Early versions wrote all that it holds.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lines: Vec<HeldLine>,
     },
     /// A vendor refused its share.

@@ -212,14 +212,17 @@ impl Accounts {
 
     /// An order hears what a vendor holds for it, at today's prices.
     pub fn take_prices(&mut self, order: &str, event: &Value) -> Posted {
-        let (vendor, held) = (text(event, "/vendor")?, lines(event)?);
+        let vendor = text(event, "/vendor")?;
+        // It names what is held at another price than it knew.
+        let others = if event.pointer("/lines").is_some() { lines(event)? } else { Vec::new() };
         let bill = self.bill(order)?;
-        for (_, line) in bill.lines.iter_mut().filter(|(of, _)| *of == vendor) {
-            line.price = held.iter().find(|held| held.sku == line.sku).map_or(line.price, |held| held.price);
-        }
-        let wanted = bill.lines_of(&vendor);
-        if wanted != held {
-            return Err(format!("{wanted:?} were wanted: {event}"));
+        for other in others {
+            let of_vendor = |(of, line): &&mut (String, Line)| *of == vendor && line.sku == other.sku;
+            let (_, line) = bill.lines.iter_mut().find(of_vendor).ok_or_else(|| format!("not wanted: {event}"))?;
+            if line.quantity != other.quantity || line.price == other.price {
+                return Err(format!("{line:?} was wanted: {event}"));
+            }
+            line.price = other.price;
         }
         let is_held = |accounts: &Self, share: &Share| {
             let wanted = accounts.bills.get(&share.1).map(|bill| bill.lines_of(&share.0));
