@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A commit does not end a hold: the order may not have heard of it, and asks for it again. Only an order that is settled closes its
-//! holds; so whoever holds remembers exactly the orders that are not settled, and no clock forgets anything. Past its time a hold
-//! is asked about, whether it is open or committed.
+//! holds, so no clock forgets what an order may ask for. Past its time a hold is asked about, whether it is open or committed. What time does
+//! forget is a release: it is remembered only so that a reservation that comes late holds nothing.
 
 use super::backoff::backoff_ms;
 use super::ids::OrderId;

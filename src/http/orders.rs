@@ -1,5 +1,6 @@
 //! Orders: one by its id, never old; lists from the read tables.
 
+use crate::actors::Readiness;
 use crate::actors::details::Known;
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::details::Contact;
@@ -66,7 +67,8 @@ pub struct OrderBody<'a> {
     /// total − cancelled − (paid − refunded); 0 on ended orders.
     total_due: MoneyBody,
     payment: PaymentBody<'a>,
-    /// Where to ship to; `erased` when it was. Not for an order that an early version of the shop took, in lists.
+    /// Where to ship to; `erased` when it was. Left out while the store cannot be asked, and in lists for an order that an early version of the
+    /// shop took.
     #[serde(skip_serializing_if = "Option::is_none")]
     shipping_address: Option<AddressShown<'a>>,
     /// Where to write to; `erased` when it was.
@@ -145,9 +147,17 @@ pub async fn contact(shop: &Shop, settings: &Settings, by: Principal, order: &Or
     if let Some(inline) = &order.inline_contact {
         return Ok(Known::Here(Contact::clone(inline)));
     }
-    let known = query(settings, shop.contact(order.id)).await?;
-    if known != Known::Nothing {
-        return Ok(known);
+    // An order is shown also while the store cannot be asked, without this.
+    if shop.readiness() == Readiness::StoreUnavailable {
+        return Ok(Known::Nothing);
+    }
+    match query(settings, shop.contact(order.id)).await {
+        Ok(Known::Nothing) => {}
+        Ok(known) => return Ok(known),
+        Err(problem) => {
+            tracing::warn!(order = %order.id, ?problem, "an order is shown without its contact");
+            return Ok(Known::Nothing);
+        }
     }
     // An order of an early version shows it itself, but for an answer that was kept.
     let how = Ask { within: settings.request_timeout, key: None, fresh: false };

@@ -14,6 +14,8 @@
 //! That a party has committed is recorded once for all of them (`Settled`): until then each is asked again after a crash, and says it
 //! again. What is settled is told to the parties, which remember until then what they have committed.
 //!
+//! From any phase in which a step can fail for good an order may become `Stuck`, until someone resolves it (`resolve`).
+//!
 //! Every arrow is an event; what a phase waits for is an outstanding effect. So a crash at any point loses nothing: the state says
 //! what to send again, and every receiver takes a repeated message for what it is. A paid order tells its cart to close and waits for
 //! no answer: a cart that has not heard of it places its order again, and is told again.

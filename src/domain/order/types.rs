@@ -49,12 +49,19 @@ impl Address {
 }
 
 /// Personal data that an early version kept in the journal, on their way out of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InlineDetails {
     /// Where to ship to, and where to write to.
     pub contact: Contact,
     /// The gateway's name for the buyer's means of payment.
     pub token: String,
+}
+
+impl fmt::Debug for InlineDetails {
+    /// Without what they say, which has no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InlineDetails").finish_non_exhaustive()
+    }
 }
 
 /// How to pay.

@@ -23,6 +23,11 @@ fn name_of(name: &str) -> Result<DetailName, StoreError> {
 #[async_trait]
 impl Details for Inner {
     async fn details(&self, orders: &[OrderId], name: DetailName) -> Result<Vec<KeptDetail>, StoreError> {
+        // What buyers look at stands in no way of what payments and recovery wait for.
+        let pool = match name {
+            DetailName::Contact => &self.lists,
+            DetailName::Payment => &self.reads,
+        };
         let mut found = Vec::new();
         for some in orders.chunks(ORDERS_PER_STATEMENT) {
             let mut query = QueryBuilder::<Db>::new("SELECT entity, body FROM detail WHERE name = ");
@@ -34,7 +39,7 @@ impl Details for Inner {
             query.push(")");
             let read =
                 query.build_query_as::<(Uuid, Option<Vec<u8>>)>().persistent(LOOKUPS_STAY_PREPARED && some.len() == 1);
-            let rows = within(self.query_timeout, read.fetch_all(&self.reads)).await?;
+            let rows = within(self.query_timeout, read.fetch_all(pool)).await?;
             found.extend(rows.into_iter().map(|(id, body)| KeptDetail { order: OrderId::from_uuid(id), name, body }));
         }
         Ok(found)
@@ -48,7 +53,7 @@ impl Details for Inner {
         let (id, name) = after.map_or((Uuid::nil(), ""), |(order, name)| (order.uuid(), name.name()));
         let scan = sqlx::query_as::<_, (Uuid, String, bool)>(SCAN).persistent(LOOKUPS_STAY_PREPARED);
         let scan = scan.bind(id).bind(name).bind(i64::from(limit));
-        let rows = within(self.query_timeout, scan.fetch_all(&self.reads)).await?;
+        let rows = within(self.query_timeout, scan.fetch_all(&self.lists)).await?;
         rows.into_iter().map(|(id, name, erased)| Ok((OrderId::from_uuid(id), name_of(&name)?, erased))).collect()
     }
 }
