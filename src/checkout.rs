@@ -88,7 +88,7 @@ impl Shop {
             if cart.order().is_some() || cart.may_see(by).is_err() {
                 return Ok(None);
             }
-            shop.check_payment(&payment.method, &payment.token)?;
+            shop.check_payment(&payment)?;
             let vendors = cart.vendors().into_iter().map(EntityId::entity);
             let limit = shop.settings().checkouts_per_vendor;
             let permit = shop.permit(vendors, limit, limits::RECORDS_PER_FURTHER_VENDOR);

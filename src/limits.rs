@@ -154,8 +154,12 @@ pub const GATEWAY_PROBE_BACKOFF_MS: u64 = 30_000;
 pub const GATEWAY_SILENCE_MS: u64 = 30_000;
 /// After how many seconds whoever would pay by a silent provider is told to ask again.
 pub const GATEWAY_SILENCE_RETRY_S: u64 = 10;
-/// The longest wait between two tries of a payment call, in milliseconds.
+/// The longest wait between two tries of an unanswered charge, in milliseconds.
 pub const GATEWAY_BACKOFF_MS: u64 = 2_000;
+/// The wait before a payment that has no outcome yet is looked up for the first time, in milliseconds.
+pub const LOOK_UP_FROM_MS: u64 = 2_000;
+/// The longest wait between two look-ups of a payment, in milliseconds.
+pub const LOOK_UP_BACKOFF_MS: u64 = 60_000;
 /// The longest wait that a token of the sandbox may ask for, in milliseconds.
 pub const SANDBOX_SLOW_MS: u64 = 60_000;
 /// How often a token of the sandbox may ask to fail.

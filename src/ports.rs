@@ -2,10 +2,12 @@
 
 use crate::domain::buyer::Mint;
 use crate::domain::details::{Detail, DetailName};
-use crate::domain::entity::{Message, Part, PaymentCall};
+use crate::domain::entity::{Part, PaymentCall};
 use crate::domain::ids::{CartId, CustomerId, EntityRef, OrderId, ProductId, VendorId};
 use crate::domain::money::Money;
-use crate::domain::order::{OrderCommand, OrderStatus};
+use crate::domain::order::{OrderStatus, PaymentChoice};
+use crate::domain::payment::{Progress, RefundCall, RefundProgress};
+use crate::domain::reject::Reject;
 use crate::domain::rows::{OrderRow, ProductRow, Rows};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
@@ -470,93 +472,48 @@ pub trait Histories: Send + Sync + 'static {
     async fn history(&self, entity: EntityRef) -> Result<History, StoreError>;
 }
 
-/// The outcome of a charge. Amounts are what the provider's own books say, whatever the call asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChargeOutcome {
-    /// So much was taken, now or when this was first asked.
-    Charged(Money),
-    /// The means of payment was refused, for this reason.
-    Declined(String),
-    /// The charge was voided before it took place: it never will.
-    Voided,
-}
-
-impl ChargeOutcome {
-    /// By this it is counted.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Charged(_) => "charged",
-            Self::Declined(_) => "declined",
-            Self::Voided => "voided",
-        }
-    }
-
-    /// What the order is told of it.
-    pub fn told(self, order: OrderId) -> Message {
-        let command = match self {
-            Self::Charged(amount) => OrderCommand::Charged { amount: Some(amount) },
-            Self::Declined(reason) => OrderCommand::Declined { reason },
-            // Only a void of ours makes this: its own answer tells the order.
-            Self::Voided => OrderCommand::Tick,
-        };
-        Message::Order { id: order, command }
-    }
-}
-
-/// The outcome of a void. Amounts are what the provider's own books say, whatever the call asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VoidOutcome {
-    /// Nothing had been taken, and nothing will.
-    Voided,
-    /// So much had been taken, all of it is given back.
-    Refunded(Money),
-    /// It will not be undone, however often it is asked for: someone has to see to it. What may yet come right is a [`GatewayError`].
-    Refused {
-        /// Why, in the provider's words.
-        reason: String,
-        /// What it has taken and keeps, where it says so.
-        taken: Option<Money>,
-    },
-}
-
-impl VoidOutcome {
-    /// By this it is counted.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Voided => "voided",
-            Self::Refunded(_) => "refunded",
-            Self::Refused { .. } => "refused",
-        }
-    }
-
-    /// What the order is told of it.
-    pub fn told(self, order: OrderId) -> Message {
-        let command = match self {
-            Self::Voided => OrderCommand::Voided,
-            Self::Refunded(amount) => OrderCommand::Refunded { amount: Some(amount) },
-            Self::Refused { reason, taken } => OrderCommand::VoidRefused { reason, taken },
-        };
-        Message::Order { id: order, command }
-    }
-}
-
-/// Why a gateway gave no outcome: unknown, so it is asked again under the same idempotency key.
+/// A provider gave no outcome: unknown, so it is asked again under the same key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("payment gateway: {0}")]
-pub struct GatewayError(pub String);
+#[error("payment provider: {0}")]
+pub struct NoAnswer(pub String);
 
-/// A payment provider. Every call is idempotent by the order's id and its mint.
+/// What a provider has made ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prepared {
+    /// Its name in the provider's books, where it has one.
+    pub reference: Option<String>,
+}
+
+/// A payment provider. Every verb is idempotent by its key: order and mint of a payment; order, mint and attempt of a refund. Whatever may
+/// take long comes back as [`Progress::Processing`] or [`RefundProgress::Pending`], and is looked up.
 #[async_trait]
-pub trait PaymentGateway: Send + Sync + 'static {
+pub trait PaymentProvider: Send + Sync + 'static {
     /// The name by which checkouts ask for it.
     fn method(&self) -> &'static str;
-    /// Whether a token has the form of one of this gateway's; the error says in words what is wrong.
-    fn check_token(&self, token: &str) -> Result<(), String>;
-    /// Takes the money, once, however often it is asked. Without a token it tells what became of an earlier call, and if there was none it
-    /// declines.
-    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError>;
-    /// Makes sure that nothing is taken, and gives back what was.
-    async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError>;
+    /// Whether this can be paid with, as far as can be told without asking.
+    ///
+    /// # Errors
+    /// [`Reject::PaymentUnsupported`], with what is wrong in words.
+    fn check(&self, choice: &PaymentChoice) -> Result<(), Reject>;
+    /// Whether a payment has a reference of the provider that is recorded before anything is charged.
+    fn prepares(&self) -> bool {
+        false
+    }
+    /// Makes a payment ready. No money moves.
+    async fn prepare(&self, _call: &PaymentCall) -> Result<Prepared, NoAnswer> {
+        Ok(Prepared::default())
+    }
+    /// Takes the money, once, however often it is asked. The only verb that does.
+    async fn charge(&self, call: &PaymentCall) -> Result<Progress, NoAnswer>;
+    /// Tells how the payment stands: the answer to every unknown outcome.
+    async fn look_up(&self, call: &PaymentCall) -> Result<Progress, NoAnswer>;
+    /// Sees to it that nothing is taken, also by a charge that comes later. [`Progress::Cancelled`] says that nothing was and nothing
+    /// will be, also of what had been declined; [`Progress::Succeeded`] that it comes too late.
+    async fn cancel(&self, call: &PaymentCall) -> Result<Progress, NoAnswer>;
+    /// Gives back what was taken.
+    async fn refund(&self, call: &RefundCall) -> Result<RefundProgress, NoAnswer>;
+    /// Tells how a refund stands; `None` if it was never asked for.
+    async fn look_up_refund(&self, call: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer>;
 }
 
 /// A charge as the sandbox's charge log shows it.

@@ -71,7 +71,7 @@ variants!(CART_COMMANDS, cart_command, CartCommand {
 variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Place = "place", StockHeld = "stock_held", StockRefused = "stock_refused", StockCommitted = "stock_committed",
     StockReleased = "stock_released", StepFailed = "step_failed", HoldDue = "hold_due", Charged = "charged",
-    Declined = "declined", Voided = "voided", Refunded = "refunded", CartReopened = "cart_reopened",
+    Declined = "declined", NotCaptured = "not_captured", Voided = "voided", Refunded = "refunded", CartReopened = "cart_reopened",
     Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
     Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve",
 });
@@ -330,6 +330,7 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::Charged { amount: None },
         OrderCommand::Charged { amount: Some(Money::new(250_000, Currency::BDT)) },
         OrderCommand::Declined { reason: "no funds".into() },
+        OrderCommand::NotCaptured,
         OrderCommand::Voided,
         OrderCommand::Refunded { amount: None },
         OrderCommand::Refunded { amount: Some(Money::new(250_000, Currency::BDT)) },

@@ -10,14 +10,16 @@ use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, ProductId};
-use haat::domain::order::OrderStatus;
+use haat::domain::order::{OrderStatus, PaymentChoice};
+use haat::domain::payment::{Progress, RefundCall, RefundProgress};
+use haat::domain::reject::Reject;
 use haat::domain::rows::{OrderRow, ProductRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::persistence::log_writer::{self, QueuedLogWriter};
 use haat::ports::{
-    Append, ChargeOutcome, Clock, Committed, Completion, DetailPlace, Details, Due, Frame, GatewayError, Histories,
-    History, Journal, KeptDetail, LogWriter, OrdersOf, Partition, PaymentGateway, Position, Pressure, ProductFilter,
-    Queries, Snapshot, Snapshots, StoreError, StoreKey, VoidOutcome,
+    Append, Clock, Committed, Completion, DetailPlace, Details, Due, Frame, Histories, History, Journal, KeptDetail,
+    LogWriter, NoAnswer, OrdersOf, Partition, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot,
+    Snapshots, StoreError, StoreKey,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -197,18 +199,27 @@ impl Details for Nothing {
 }
 
 #[async_trait]
-impl PaymentGateway for Nothing {
+impl PaymentProvider for Nothing {
     fn method(&self) -> &'static str {
         "sandbox"
     }
-    fn check_token(&self, _: &str) -> Result<(), String> {
+    fn check(&self, _: &PaymentChoice) -> Result<(), Reject> {
         Ok(())
     }
-    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
-        Ok(ChargeOutcome::Charged(call.amount))
+    async fn charge(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        Ok(Progress::Succeeded { reference: None, amount: call.amount, fee: None })
     }
-    async fn void(&self, _: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
-        Ok(VoidOutcome::Voided)
+    async fn look_up(&self, _: &PaymentCall) -> Result<Progress, NoAnswer> {
+        Ok(Progress::NotStarted)
+    }
+    async fn cancel(&self, _: &PaymentCall) -> Result<Progress, NoAnswer> {
+        Ok(Progress::Cancelled)
+    }
+    async fn refund(&self, call: &RefundCall) -> Result<RefundProgress, NoAnswer> {
+        Ok(RefundProgress::Succeeded { amount: call.amount })
+    }
+    async fn look_up_refund(&self, _: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
+        Ok(None)
     }
 }
 

@@ -76,8 +76,13 @@ pub enum Envelope<E: Hosted> {
     Edge(Box<Edge<E>>),
     /// A command of another entity, or a gateway's answer.
     Peer(E::Command),
-    /// A gateway gave no answer: its effect is to be tried again later.
-    NotAnswered(EffectKey),
+    /// A payment provider gave no outcome: its effect is to be tried again later.
+    NoOutcome {
+        /// The effect.
+        key: EffectKey,
+        /// Whether the provider says that it is at it.
+        begun: bool,
+    },
     /// It may be time for something.
     Wake,
     /// A checkpoint wants what changed.

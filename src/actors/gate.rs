@@ -1,6 +1,6 @@
 //! The way to one payment provider: how many calls at a time, how many per second, and hardly any while it gives no answers.
 //!
-//! What may not be called yet waits in two lines, one for charges and one for voids. When both wait they take turns, so that what
+//! What may not be called yet waits in two lines, one for charges and one for everything else. When both wait they take turns, so that what
 //! gives money back never stands behind a rush of payments, nor the other way round.
 
 use crate::actors::metrics::GateMetrics;
@@ -19,8 +19,8 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wish {
     pub(super) order: OrderId,
-    /// Whether it undoes the payment.
-    pub(super) void: bool,
+    /// Whether it takes money.
+    pub(super) charges: bool,
     /// Past this moment nothing may be charged.
     pub(super) not_after: Timestamp,
 }
@@ -44,7 +44,7 @@ enum Breaker {
 }
 
 struct State {
-    /// Charges and voids.
+    /// Charges, and everything else.
     waiting: [VecDeque<Waiting>; 2],
     /// Which line comes next when both wait.
     next_line: usize,
@@ -141,8 +141,9 @@ impl Gate {
             return Entry::Now(self.pass(wish.order, probe_of));
         }
         let (let_in, receiver) = oneshot::channel();
-        state.waiting[usize::from(wish.void)].push_back(Waiting { wish, let_in });
-        self.metrics.waiting(wish.void, state.waiting[usize::from(wish.void)].len());
+        let line = usize::from(!wish.charges);
+        state.waiting[line].push_back(Waiting { wish, let_in });
+        self.metrics.waiting(line, state.waiting[line].len());
         let undriven = !std::mem::replace(&mut state.is_driven, true);
         drop(state);
         self.changed.notify_one();
@@ -177,7 +178,7 @@ impl Gate {
                     state.waiting[line].pop_front();
                 }
                 if state.waiting[line].len() != before {
-                    self.metrics.waiting(line == 1, state.waiting[line].len());
+                    self.metrics.waiting(line, state.waiting[line].len());
                 }
             }
             let line = match state.waiting.each_ref().map(VecDeque::is_empty) {
@@ -196,7 +197,7 @@ impl Gate {
             };
             state.next_line = 1 - line;
             let waiting = state.waiting[line].pop_front();
-            self.metrics.waiting(line == 1, state.waiting[line].len());
+            self.metrics.waiting(line, state.waiting[line].len());
             drop(state);
             // Should whoever waited have gone in this moment, the pass comes back and ends.
             if let Some(Waiting { wish, let_in }) = waiting {

@@ -45,10 +45,18 @@ impl KindMetrics {
     }
 }
 
-/// What may come of a charge, and of a void.
-const OUTCOMES: [(&str, &[&str]); 2] = [
-    ("charge", &["charged", "declined", "voided", "failed", "timed_out"]),
-    ("void", &["voided", "refunded", "refused", "failed", "timed_out"]),
+/// What a provider may say of a payment, and what comes of a call without an answer.
+const PAYMENT_OUTCOMES: &[&str] =
+    &["succeeded", "declined", "needs_buyer", "processing", "cancelled", "not_started", "no_answer", "timed_out"];
+/// As [`PAYMENT_OUTCOMES`], of a refund.
+const REFUND_OUTCOMES: &[&str] = &["succeeded", "pending", "failed", "not_started", "no_answer", "timed_out"];
+/// What a provider is asked, and what may come of it.
+const OUTCOMES: [(&str, &[&str]); 5] = [
+    ("charge", PAYMENT_OUTCOMES),
+    ("look_up", PAYMENT_OUTCOMES),
+    ("cancel", PAYMENT_OUTCOMES),
+    ("refund", REFUND_OUTCOMES),
+    ("look_up_refund", REFUND_OUTCOMES),
 ];
 /// Why requests are refused before anything is recorded.
 const SHED: [&str; 9] = [
@@ -66,8 +74,8 @@ const SHED: [&str; 9] = [
 pub(super) const TURN: &str = "a_turn_does_not_panic";
 
 pub(super) struct PaymentMetrics {
-    seconds: [Histogram; 2],
-    outcomes: [Vec<(&'static str, Counter)>; 2],
+    seconds: [Histogram; OUTCOMES.len()],
+    outcomes: [Vec<(&'static str, Counter)>; OUTCOMES.len()],
 }
 
 impl PaymentMetrics {
@@ -79,10 +87,13 @@ impl PaymentMetrics {
         }
     }
 
-    pub(super) fn called(&self, void: bool, outcome: &'static str, took: Duration) {
-        self.seconds[usize::from(void)].record(took);
+    pub(super) fn called(&self, call: &'static str, outcome: &'static str, took: Duration) {
+        let place = OUTCOMES.iter().position(|(name, _)| *name == call);
+        debug_assert!(place.is_some(), "{call} is not in the list of calls");
+        let Some(place) = place else { return };
+        self.seconds[place].record(took);
         // The first is that of nearly all calls.
-        let known = self.outcomes[usize::from(void)].iter().find(|(name, _)| *name == outcome);
+        let known = self.outcomes[place].iter().find(|(name, _)| *name == outcome);
         debug_assert!(known.is_some(), "{outcome} is not in the list of outcomes");
         if let Some((_, counter)) = known {
             counter.increment(1);
@@ -134,7 +145,7 @@ impl GateMetrics {
             method,
             state: metrics::gauge!(names::PAYMENT_BREAKER, "method" => method),
             opened: metrics::counter!(names::PAYMENT_BREAKER_OPENED, "method" => method),
-            waiting: ["charge", "void"].map(waiting),
+            waiting: ["charge", "other"].map(waiting),
         };
         metrics.state(0);
         metrics
@@ -150,8 +161,8 @@ impl GateMetrics {
         self.opened.increment(1);
     }
 
-    pub(super) fn waiting(&self, void: bool, calls: usize) {
-        self.waiting[usize::from(void)].set(calls as f64);
+    pub(super) fn waiting(&self, line: usize, calls: usize) {
+        self.waiting[line].set(calls as f64);
     }
 }
 

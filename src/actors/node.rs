@@ -18,7 +18,7 @@ use crate::domain::kinds::{for_kind, kinds};
 use crate::domain::knowledge::{Knowledge, Settings};
 use crate::limits;
 use crate::ports::{
-    Clock, Details, EntityDelta, Histories, History, LogWriter, PaymentGateway, Queries, Snapshots, StateSource,
+    Clock, Details, EntityDelta, Histories, History, LogWriter, PaymentProvider, Queries, Snapshots, StateSource,
     StoreError, StoreKey,
 };
 use crate::telemetry::names;
@@ -120,7 +120,7 @@ pub struct NodeParts {
     /// The store's own key.
     pub store_key: StoreKey,
     /// The payment providers.
-    pub gateways: Vec<Arc<dyn PaymentGateway>>,
+    pub gateways: Vec<Arc<dyn PaymentProvider>>,
     /// Where the actors run.
     pub threads: Vec<Thread>,
     /// The runtime for everything that leaves the node.

@@ -1,4 +1,5 @@
-//! Calls of payment gateways: effects that leave the node, and so wait until their cause is durable.
+//! What orders want of payment providers: effects that leave the node, and so wait until their cause is durable. What follows from an
+//! answer stands in [`crate::domain::payment`].
 
 use crate::actors::envelope::Envelope;
 use crate::actors::gate::{Entry, Gate, Pass, Wish};
@@ -6,12 +7,16 @@ use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeSettings};
 use crate::actors::shop::{Failure, Shop};
 use crate::actors::turn::NotLetIn;
-use crate::domain::entity::{EffectKey, Message, PaymentCall};
-use crate::domain::ids::{EntityId, EntityRef, OrderId};
+use crate::domain::entity::{EffectKey, Message, PaymentCall, Step};
+use crate::domain::ids::{EntityId, EntityRef};
 use crate::domain::kinds::for_kind;
+use crate::domain::order::{OrderCommand, PaymentChoice};
+use crate::domain::payment::{
+    Aim, Next, Progress, RefundCall, RefundProgress, Verb, after_refund, after_refund_look_up,
+};
 use crate::domain::reject::Reject;
 use crate::limits;
-use crate::ports::{GatewayError, PaymentGateway, Position};
+use crate::ports::{NoAnswer, PaymentProvider, Position};
 use foldhash::HashSet;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -23,13 +28,13 @@ impl Shop {
     ///
     /// # Errors
     /// Why not: a refusal, or that the provider gives no answers.
-    pub(crate) fn check_payment(&self, method: &str, token: &str) -> Result<(), NotLetIn> {
-        let unsupported = |reason, token| NotLetIn::Refused(Reject::PaymentUnsupported { reason, token });
+    pub(crate) fn check_payment(&self, choice: &PaymentChoice) -> Result<(), NotLetIn> {
         let node = self.node();
-        let provider = node
-            .provider(method)
-            .ok_or_else(|| unsupported("this shop does not take this payment method".into(), false))?;
-        provider.gateway.check_token(token).map_err(|reason| unsupported(reason, true))?;
+        let provider = node.provider(&choice.method).ok_or_else(|| {
+            let reason = "this shop does not take this payment method".into();
+            NotLetIn::Refused(Reject::PaymentUnsupported { reason, token: false })
+        })?;
+        provider.port.check(choice).map_err(NotLetIn::Refused)?;
         if node.is_silent(provider) {
             shed("payment_provider");
             let retry_after_s = limits::GATEWAY_SILENCE_RETRY_S;
@@ -39,56 +44,65 @@ impl Shop {
     }
 }
 
-/// Which call: the order, and whether it undoes the payment.
-type Which = (OrderId, bool);
+/// What an order wants of its provider.
+pub(super) struct Wanted {
+    /// The effect.
+    pub(super) key: EffectKey,
+    pub(super) aim: Aim,
+    /// Whether the provider has said that it is at it.
+    pub(super) begun: bool,
+    pub(super) call: PaymentCall,
+    /// Which try to give the money back comes next.
+    pub(super) attempt: u32,
+}
 
-/// The calls that are under way or wait to be made. An order asks again when it hears nothing; while the first call waits for the store,
-/// or for its turn, a second would only wait behind it, and so without end.
+/// What is under way or waits to be made. An order asks again when it hears nothing; while the first call waits for the store, or for its
+/// turn, a second would only wait behind it, and so without end.
 #[derive(Default)]
 pub(super) struct Calls {
-    under_way: Mutex<HashSet<Which>>,
+    under_way: Mutex<HashSet<EffectKey>>,
 }
 
 impl Calls {
     /// Begins a call, unless it is under way already.
-    fn begin(self: &Arc<Self>, which: Which) -> Option<Call> {
-        let begun = self.under_way.lock().insert(which);
-        begun.then(|| Call { calls: self.clone(), which })
+    fn begin(self: &Arc<Self>, key: EffectKey) -> Option<Call> {
+        let begun = self.under_way.lock().insert(key);
+        begun.then(|| Call { calls: self.clone(), key })
     }
 
-    fn is_under_way(&self, which: Which) -> bool {
-        self.under_way.lock().contains(&which)
+    fn is_under_way(&self, key: EffectKey) -> bool {
+        self.under_way.lock().contains(&key)
     }
 }
 
 /// A payment provider, and the way to it.
 pub(super) struct Provider {
-    gateway: Arc<dyn PaymentGateway>,
+    port: Arc<dyn PaymentProvider>,
     gate: Arc<Gate>,
 }
 
 impl Provider {
-    pub(super) fn new(gateway: Arc<dyn PaymentGateway>, settings: &NodeSettings) -> Self {
-        let gate = Gate::new(gateway.method(), settings.payment_calls_per_second, settings.silent_orders);
-        Self { gateway, gate }
+    pub(super) fn new(port: Arc<dyn PaymentProvider>, settings: &NodeSettings) -> Self {
+        let gate = Gate::new(port.method(), settings.payment_calls_per_second, settings.silent_orders);
+        Self { port, gate }
     }
 }
 
 /// A call, under way for as long as this lives.
 struct Call {
     calls: Arc<Calls>,
-    which: Which,
+    key: EffectKey,
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.calls.under_way.lock().remove(&self.which);
+        self.calls.under_way.lock().remove(&self.key);
     }
 }
 
 impl Node {
     fn provider(&self, method: &str) -> Option<&Provider> {
-        self.providers.iter().find(|provider| provider.gateway.method() == method)
+        self.providers.iter().find(|provider| provider.port.method() == method)
     }
 
     /// Whether this provider has given no answers for so long that nothing more is sold on its word.
@@ -96,10 +110,10 @@ impl Node {
         provider.gate.silent_for(Instant::now()).is_some_and(|silence| silence >= self.settings.silence)
     }
 
-    /// Calls the gateway once everything up to `after` is durable. Whatever comes of it comes back to the order as a command. A call that is
-    /// under way is not made a second time: its answer comes.
-    pub(super) fn pay(self: &Arc<Self>, call: PaymentCall, void: bool, key: EffectKey, after: Position) {
-        let Some(under_way) = self.calls.begin((call.order, void)) else {
+    /// Asks the provider once everything up to `after` is durable. Whatever comes of it comes back to the order as a command. What is under
+    /// way is not asked a second time: its answer comes.
+    pub(super) fn pay(self: &Arc<Self>, wanted: Wanted, after: Position) {
+        let Some(under_way) = self.calls.begin(wanted.key) else {
             return;
         };
         let node = self.clone();
@@ -109,15 +123,16 @@ impl Node {
                 let (outside, runtime) = (node.outside.clone(), node.runtime.clone());
                 outside.spawn_on(
                     async move {
-                        let order = call.order;
-                        // A call that is cut off is made again after the next start.
-                        let call = node.outbound_calls.run_until_cancelled(node.call_gateway(&call, void));
-                        let Some(answer) = call.await else { return };
-                        // Whoever hears that there was no answer may ask again at once.
+                        let (key, order) = (wanted.key, wanted.call.order);
+                        // What is cut off is asked again after the next start.
+                        let asked = node.outbound_calls.run_until_cancelled(node.ask_provider(wanted));
+                        let Some(outcome) = asked.await else { return };
+                        // Whoever hears that there was no outcome may ask again at once.
                         drop(under_way);
-                        match answer {
-                            Some(message) => node.tell(message, false),
-                            None => node.not_answered(order.entity(), key),
+                        match outcome {
+                            Outcome::Known(command) => node.tell(Message::Order { id: order, command }, false),
+                            Outcome::Begun => node.no_outcome(order.entity(), key, true),
+                            Outcome::Unknown => node.no_outcome(order.entity(), key, false),
                         }
                     },
                     &runtime,
@@ -126,15 +141,17 @@ impl Node {
         );
     }
 
-    fn not_answered(self: &Arc<Self>, entity: EntityRef, key: EffectKey) {
+    fn no_outcome(self: &Arc<Self>, entity: EntityRef, key: EffectKey, begun: bool) {
         for_kind!(entity.kind, E => {
-            let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), Envelope::NotAnswered(key), None, false);
+            let envelope = Envelope::NoOutcome { key, begun };
+            let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), envelope, None, false);
         });
     }
 
     /// Whether this call is still to be made: no charge past its time, or when it is being undone already.
     fn is_wanted(&self, wish: &Wish) -> bool {
-        wish.void || (self.clock.now() < wish.not_after && !self.calls.is_under_way((wish.order, true)))
+        let is_undone = || self.calls.is_under_way(EffectKey::new(Step::Void, wish.order));
+        !wish.charges || (self.clock.now() < wish.not_after && !is_undone())
     }
 
     /// Waits until this call may be made; `None` when it is not wanted any more by then.
@@ -156,50 +173,108 @@ impl Node {
         self.is_wanted(&wish).then_some(pass)
     }
 
-    /// What the order is told of the answer; `None` while it is not known.
-    async fn call_gateway(self: &Arc<Self>, call: &PaymentCall, void: bool) -> Option<Message> {
-        let Some(Provider { gateway, gate }) = self.provider(&call.method) else {
-            tracing::error!(order = %call.order, method = call.method, "an order's payment gateway is not configured");
-            return None;
+    /// Asks the provider until it is known what the order is told, or that this is not known yet.
+    async fn ask_provider(self: &Arc<Self>, wanted: Wanted) -> Outcome {
+        let Wanted { mut aim, begun, mut call, attempt, .. } = wanted;
+        let Some(provider) = self.provider(&call.method) else {
+            tracing::error!(order = %call.order, method = call.method, "an order's payment provider is not configured");
+            return Outcome::Unknown;
         };
-        let mut call = call.clone();
-        if !void && call.token.is_none() {
+        if aim == (Aim::Charge { token: false }) {
             match self.payment_token(call.order).await {
                 Ok(token) => call.token = token,
                 Err(error) => {
                     tracing::warn!(order = %call.order, %error, "a buyer's means of payment cannot be read");
-                    return None;
+                    return Outcome::Unknown;
                 }
             }
+            aim = Aim::Charge { token: call.token.is_some() };
         }
-        let call = &call;
-        let pass = self.let_in(gate, Wish { order: call.order, void, not_after: call.not_after }).await?;
+        let mut verb = aim.begins(begun);
+        loop {
+            let next = match self.asks(provider, &verb, &call, attempt).await {
+                Some(Answer::Payment(progress)) => aim.after(&verb, progress),
+                Some(Answer::Refund(found)) => match (&verb, found) {
+                    (Verb::Refund { captured }, Some(progress)) => after_refund(Some(*captured), progress),
+                    (Verb::LookUpRefund { captured }, found) => after_refund_look_up(*captured, found),
+                    _ => Next::Later,
+                },
+                None => return Outcome::Unknown,
+            };
+            match next {
+                Next::Ask(more) => verb = more,
+                Next::Tell(command) => return Outcome::Known(command),
+                Next::Later => return Outcome::Begun,
+            }
+        }
+    }
+
+    /// One call, when its turn has come; `None` when it is not wanted any more by then, or has no answer.
+    async fn asks(
+        self: &Arc<Self>,
+        provider: &Provider,
+        verb: &Verb,
+        call: &PaymentCall,
+        attempt: u32,
+    ) -> Option<Answer> {
+        let wish = Wish { order: call.order, charges: *verb == Verb::Charge, not_after: call.not_after };
+        let pass = self.let_in(&provider.gate, wish).await?;
         let started = Instant::now();
         let within = Duration::from_millis(limits::GATEWAY_CALL_MS);
-        let answer = async {
-            Ok(match void {
-                true => {
-                    let outcome = gateway.void(call).await?;
-                    (outcome.name(), outcome.told(call.order))
-                }
-                false => {
-                    let outcome = gateway.charge(call).await?;
-                    (outcome.name(), outcome.told(call.order))
-                }
-            })
-        };
-        let answer = timeout(within, answer).await;
+        let answer = timeout(within, provider.answers(verb, call, attempt)).await;
         pass.ends(matches!(answer, Ok(Ok(_))));
-        let (outcome, message) = match answer {
-            Ok(Ok((outcome, message))) => (outcome, Some(message)),
-            Ok(Err::<_, GatewayError>(error)) => {
-                tracing::debug!(order = %call.order, %error, "a payment gateway gave no answer");
-                ("failed", None)
+        let (outcome, answer) = match answer {
+            Ok(Ok(answer)) => (answer.name(), Some(answer)),
+            Ok(Err(error)) => {
+                tracing::debug!(order = %call.order, call = verb.name(), %error, "a payment provider gave no answer");
+                ("no_answer", None)
             }
             Err(_) => ("timed_out", None),
         };
-        self.payment_metrics.called(void, outcome, started.elapsed());
-        message
+        self.payment_metrics.called(verb.name(), outcome, started.elapsed());
+        answer
+    }
+}
+
+/// What has come of it all.
+enum Outcome {
+    /// The order is told this.
+    Known(OrderCommand),
+    /// Nothing yet: the provider is at it.
+    Begun,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What a provider answers.
+enum Answer {
+    Payment(Progress),
+    /// `None` where there is no such refund.
+    Refund(Option<RefundProgress>),
+}
+
+impl Answer {
+    /// By this it is counted.
+    fn name(&self) -> &'static str {
+        match self {
+            Answer::Payment(progress) => progress.name(),
+            Answer::Refund(found) => found.as_ref().map_or("not_started", RefundProgress::name),
+        }
+    }
+}
+
+impl Provider {
+    async fn answers(&self, verb: &Verb, call: &PaymentCall, attempt: u32) -> Result<Answer, NoAnswer> {
+        let refund = |amount| RefundCall { order: call.order, mint: call.mint, attempt, amount };
+        Ok(match verb {
+            Verb::Charge => Answer::Payment(self.port.charge(call).await?),
+            Verb::LookUp => Answer::Payment(self.port.look_up(call).await?),
+            Verb::Cancel { .. } => Answer::Payment(self.port.cancel(call).await?),
+            Verb::LookUpRefund { captured } => {
+                Answer::Refund(self.port.look_up_refund(&refund(captured.unwrap_or(call.amount))).await?)
+            }
+            Verb::Refund { captured } => Answer::Refund(Some(self.port.refund(&refund(*captured)).await?)),
+        })
     }
 }
 
@@ -207,18 +282,23 @@ impl Node {
 mod tests {
     use super::*;
     use crate::actors::testing::Bench;
-    use crate::domain::entity::Step;
+    use crate::domain::ids::OrderId;
     use crate::domain::money::{Currency, Money};
     use crate::domain::time::Timestamp;
     use std::sync::atomic::Ordering;
     use uuid::Uuid;
 
-    fn call(number: u128) -> (PaymentCall, EffectKey) {
+    fn key(number: u128, void: bool) -> EffectKey {
+        EffectKey::new(if void { Step::Void } else { Step::Charge }, OrderId::from_uuid(Uuid::from_u128(number)))
+    }
+
+    fn wanted(number: u128, void: bool) -> Wanted {
         let order = OrderId::from_uuid(Uuid::from_u128(number));
         let (amount, not_after) = (Money::new(1_000, Currency::BDT), Timestamp::from_millis(i64::MAX));
         let call =
             PaymentCall { order, amount, mint: None, method: "hangs".into(), token: Some("tok".into()), not_after };
-        (call, EffectKey::new(Step::Charge, order))
+        let aim = if void { Aim::Undo } else { Aim::Charge { token: true } };
+        Wanted { key: key(number, void), aim, begun: false, call, attempt: 1 }
     }
 
     /// However often an order asks while the store or the gateway hangs, one call waits.
@@ -226,10 +306,7 @@ mod tests {
     async fn a_call_under_way_is_not_made_a_second_time() {
         let bench = Bench::new();
         let node = &bench.node;
-        let ask = |void| {
-            let (call, key) = call(1);
-            node.pay(call, void, key, Position::TAIL);
-        };
+        let ask = |void| node.pay(wanted(1, void), Position::TAIL);
         for _ in 0..3 {
             ask(false);
         }
@@ -258,8 +335,7 @@ mod tests {
     async fn a_call_that_is_dropped_may_be_made_again() {
         let bench = Bench::new();
         for _ in 0..2 {
-            let (call, key) = call(1);
-            bench.node.pay(call, false, key, Position::TAIL);
+            bench.node.pay(wanted(1, false), Position::TAIL);
             assert_eq!(bench.log_writer.waiting(), 1);
             bench.log_writer.forget();
         }
@@ -270,8 +346,7 @@ mod tests {
     }
 
     fn asks(bench: &Bench, number: u128, void: bool) {
-        let (call, key) = call(number);
-        bench.node.pay(call, void, key, Position::TAIL);
+        bench.node.pay(wanted(number, void), Position::TAIL);
         bench.log_writer.let_go();
     }
 
@@ -298,10 +373,7 @@ mod tests {
         (1..=3).for_each(|number| asks(&bench, number, false));
         bench.world.called.notified().await;
         asks(&bench, 2, true);
-        let is_under_way = |number, void| {
-            let (call, _) = call(number);
-            bench.node.calls.is_under_way((call.order, void))
-        };
+        let is_under_way = |number, void| bench.node.calls.is_under_way(key(number, void));
         assert!(
             [(1, false), (2, false), (2, true), (3, false)]
                 .into_iter()

@@ -9,6 +9,8 @@ struct Wait {
     again: Instant,
     /// The round in which it was last wanted.
     round: u32,
+    /// Whether whoever was asked is at it.
+    begun: bool,
 }
 
 /// By key: what a record costs grows with what its entity wants, not with the square of it.
@@ -46,7 +48,20 @@ impl Sent {
     /// It was sent, for this many times before, and is to be sent again then.
     pub(super) fn sent(&mut self, key: EffectKey, attempts: u32, again: Instant) {
         let round = self.round;
-        self.waits.insert(key, Wait { attempts, again, round });
+        let begun = self.is_begun(key);
+        self.waits.insert(key, Wait { attempts, again, round, begun });
+    }
+
+    /// Whoever was asked is at it.
+    pub(super) fn begins(&mut self, key: EffectKey) {
+        if let Some(wait) = self.waits.get_mut(&key) {
+            wait.begun = true;
+        }
+    }
+
+    /// Whether whoever was asked has said that they are at it.
+    pub(super) fn is_begun(&self, key: EffectKey) -> bool {
+        self.waits.get(&key).is_some_and(|wait| wait.begun)
     }
 
     /// How often it was sent again; `None` when nothing is waited for.

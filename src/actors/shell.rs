@@ -89,7 +89,7 @@ impl<E: Hosted> Shell<E> {
         match envelope {
             Envelope::Edge(edge) => self.on_edge(edge, ctx),
             Envelope::Peer(command) => self.on_peer(command, ctx),
-            Envelope::NotAnswered(key) => self.on_not_answered(key),
+            Envelope::NoOutcome { key, begun } => self.on_no_outcome(key, begun),
             Envelope::Wake => self.on_wake(ctx),
             Envelope::Delta(reply) => self.on_delta(reply),
             Envelope::Checkpointed(version) => self.checkpointed = self.checkpointed.max(version),

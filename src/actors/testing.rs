@@ -9,14 +9,15 @@ use crate::actors::shop::{Answered, Failure, Shop};
 use crate::domain::details::DetailName;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId};
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{OrderStatus, PaymentChoice};
+use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::record::IdempotencyKey;
+use crate::domain::reject::Reject;
 use crate::domain::rows::{OrderRow, ProductRow, Rows};
 use crate::domain::time::Timestamp;
 use crate::ports::{
-    Append, ChargeOutcome, Clock, Completion, DetailPlace, Details, Due, GatewayError, Histories, History, KeptDetail,
-    LogWriter, OrdersOf, PaymentGateway, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError,
-    StoreKey, VoidOutcome,
+    Append, Clock, Completion, DetailPlace, Details, Due, Histories, History, KeptDetail, LogWriter, NoAnswer,
+    OrdersOf, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError, StoreKey,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -246,17 +247,26 @@ impl Details for World {
 }
 
 #[async_trait]
-impl PaymentGateway for World {
+impl PaymentProvider for World {
     fn method(&self) -> &'static str {
         "hangs"
     }
-    fn check_token(&self, _: &str) -> Result<(), String> {
+    fn check(&self, _: &PaymentChoice) -> Result<(), Reject> {
         Ok(())
     }
-    async fn charge(&self, _: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+    async fn charge(&self, _: &PaymentCall) -> Result<Progress, NoAnswer> {
         self.hang().await
     }
-    async fn void(&self, _: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
+    async fn look_up(&self, _: &PaymentCall) -> Result<Progress, NoAnswer> {
+        self.hang().await
+    }
+    async fn cancel(&self, _: &PaymentCall) -> Result<Progress, NoAnswer> {
+        self.hang().await
+    }
+    async fn refund(&self, _: &RefundCall) -> Result<RefundProgress, NoAnswer> {
+        self.hang().await
+    }
+    async fn look_up_refund(&self, _: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
         self.hang().await
     }
 }

@@ -7,8 +7,10 @@
 //! | `tok_approve` | is taken |
 //! | `tok_decline` | is refused as `card_declined` |
 //! | `tok_slow_<ms>` | is taken so many milliseconds after it was first asked for, by whoever asks then |
+//! | `tok_late_<ms>` | as `tok_slow_<ms>`, but who asks earlier is answered at once: it is being processed. It is taken without being asked |
 //! | `tok_flaky_<n>` | fails n times, then is taken |
 //! | `tok_lost_reply` | is taken, but whoever had it taken waits for ever; the next to ask hears of it |
+//! | `tok_never` | is neither taken nor answered |
 //! | `tok_other_<minor>_<currency>` | takes this much, whatever was asked for |
 //! | `tok_void_refused` | is taken and never answered, and to give it back is refused for good |
 //!
@@ -17,12 +19,14 @@
 //! under the same order is answered with the first.
 //!
 //! ```text
-//!            ┌─ charge ──▶ charged ── void ──▶ refunded
+//!            ┌─ charge ──▶ charged ── refund ──▶ refunded
 //!  nothing ──┼─ charge ──▶ declined
-//!            └─ void ────▶ voided
+//!            └─ cancel ──▶ voided
 //! ```
 //!
-//! No arrow leads back: what is declined, voided or refunded is never charged. Calls for one order never run at the same
+//! No arrow leads back: what is declined, voided or refunded is never charged, and there is nothing to cancel in what was declined. What is
+//! refunded is told of as cancelled: the money is not here, and whoever still believes that the order is being paid must hear that. Calls
+//! for one order never run at the same
 //! time: while a change is on its way to the disk, others wait for it and then look again.
 
 mod charge_log;
@@ -34,10 +38,13 @@ mod writer;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
+use crate::domain::order::PaymentChoice;
+use crate::domain::payment::{Progress, RefundCall, RefundProgress};
+use crate::domain::reject::Reject;
 use crate::files::Place;
-use crate::ports::{ChargeLog, ChargeLogEntry, ChargeOutcome, Clock, GatewayError, PaymentGateway, VoidOutcome};
+use crate::ports::{ChargeLog, ChargeLogEntry, Clock, NoAnswer, PaymentProvider};
 use async_trait::async_trait;
-use charge_log::{Change, Contents, Refusal, Status, key_of};
+use charge_log::{Change, Contents, Key, Refusal, Status, key_of};
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, BufReader};
@@ -110,23 +117,18 @@ pub struct SandboxGateway {
     place: Option<Place>,
 }
 
-/// What a charge has to do next.
-enum ChargeStep {
-    /// The outcome stands.
-    Known(ChargeOutcome),
-    /// The outcome is to come then.
+/// What a call has to do next.
+enum Step<T> {
+    /// The answer stands.
+    Known(T),
+    /// The answer is to come then.
     Wait(Instant),
+    /// It never comes.
+    Never,
     /// Another call's change is on its way: look again when it is written.
     Join(oneshot::Receiver<Written>),
-    /// This call's change is on its way, and this is its outcome.
-    Write(oneshot::Receiver<Written>, ChargeOutcome),
-}
-
-/// What a void has to do next; as [`ChargeStep`].
-enum VoidStep {
-    Known(VoidOutcome),
-    Join(oneshot::Receiver<Written>),
-    Write(oneshot::Receiver<Written>, VoidOutcome),
+    /// This call's change is on its way, and this is its answer.
+    Write(oneshot::Receiver<Written>, T),
 }
 
 impl SandboxGateway {
@@ -150,32 +152,26 @@ impl SandboxGateway {
         Ok(Self { desk, clock, writer: Some(writer), place: None })
     }
 
-    fn submit(
-        &self,
-        state: &mut State,
-        call: &PaymentCall,
-        amount: Money,
-        status: Status,
-        reason: Option<Refusal>,
-    ) -> Result<oneshot::Receiver<Written>, GatewayError> {
+    /// A change of what this call is about.
+    fn change(&self, (order, mint): Key, amount: Money, status: Status) -> Change {
         let Money { minor: amount_minor, currency } = amount;
-        let change =
-            Change { order: call.order, mint: call.mint, status, reason, amount_minor, currency, at: self.clock.now() };
-        self.desk.submit(state, change)
+        Change { order, mint, status, reason: None, amount_minor, currency, attempt: 1, at: self.clock.now() }
     }
 
-    fn next_of_charge(&self, call: &PaymentCall, waited: bool) -> Result<ChargeStep, GatewayError> {
+    fn next_of_charge(&self, call: &PaymentCall, waited: bool) -> Result<Step<Progress>, NoAnswer> {
+        let key = key_of(call);
         let mut state = self.desk.state.lock();
-        if let Some(receiver) = state.join(key_of(call)) {
-            return Ok(ChargeStep::Join(receiver));
+        if let Some(receiver) = state.join(key) {
+            return Ok(Step::Join(receiver));
         }
-        if let Some(known) = state.book.standing(key_of(call)) {
-            return Ok(ChargeStep::Known(charge_outcome(known, call)));
+        if let Some(known) = state.book.standing(key) {
+            return Ok(Step::Known(progress(known, call)));
         }
         let mut amount = call.amount;
         let refusal = match call.token.as_deref().map(Token::parse) {
             None => Some(Refusal::TokenGone),
             Some(Ok(Token::Approve | Token::LostReply)) => None,
+            Some(Ok(Token::Never)) => return Ok(Step::Never),
             Some(Ok(Token::Other(other))) => {
                 amount = other;
                 None
@@ -185,59 +181,127 @@ impl SandboxGateway {
             Some(Ok(Token::Slow(millis))) => {
                 if !waited {
                     // Counted from the first time it is asked: a caller that gives up and asks again is not put off for ever.
-                    let ready_at = match state.attempts.get(&key_of(call)) {
+                    let ready_at = match state.attempts.get(&key) {
                         Some(Attempt::ReadyAt(ready_at)) => *ready_at,
                         _ => sleep(Duration::from_millis(millis)).deadline(),
                     };
-                    state.attempts.insert(key_of(call), Attempt::ReadyAt(ready_at));
-                    return Ok(ChargeStep::Wait(ready_at));
+                    state.attempts.insert(key, Attempt::ReadyAt(ready_at));
+                    return Ok(Step::Wait(ready_at));
                 }
                 None
             }
+            Some(Ok(Token::Late(millis))) => {
+                if let Some(taken) = self.taken_by_now(&mut state, call)? {
+                    return Ok(taken);
+                }
+                let ready_at = sleep(Duration::from_millis(millis)).deadline();
+                state.attempts.entry(key).or_insert(Attempt::Late { ready_at, amount });
+                return Ok(Step::Known(Progress::Processing));
+            }
             Some(Ok(Token::Flaky(times))) => {
-                let failed = match state.attempts.get(&key_of(call)) {
+                let failed = match state.attempts.get(&key) {
                     Some(Attempt::Failed(failed)) => *failed,
                     _ => 0,
                 };
                 if failed < times {
-                    state.attempts.insert(key_of(call), Attempt::Failed(failed + 1));
-                    return Err(GatewayError(format!("failed as it was told to, {} of {times} times", failed + 1)));
+                    state.attempts.insert(key, Attempt::Failed(failed + 1));
+                    return Err(NoAnswer(format!("failed as it was told to, {} of {times} times", failed + 1)));
                 }
                 None
             }
             // The edge has checked the token; should one come through all the same, asking again would not make it better.
             Some(Err(_)) => Some(Refusal::TokenUnknown),
         };
-        let (status, outcome) = match refusal {
-            None | Some(Refusal::NotRefundable) => (Status::Charged, ChargeOutcome::Charged(amount)),
-            Some(refusal) => (Status::Declined, ChargeOutcome::Declined(refusal.name().to_owned())),
+        let status = match refusal {
+            None | Some(Refusal::NotRefundable) => Status::Charged,
+            Some(_) => Status::Declined,
         };
-        let receiver = self.submit(&mut state, call, amount, status, refusal)?;
-        Ok(ChargeStep::Write(receiver, outcome))
+        let change = Change { reason: refusal, ..self.change(key, amount, status) };
+        let receiver = self.desk.submit(&mut state, change)?;
+        Ok(Step::Write(receiver, progress(&change, call)))
     }
 
-    fn next_of_void(&self, call: &PaymentCall) -> Result<VoidStep, GatewayError> {
-        let mut state = self.desk.state.lock();
-        if let Some(receiver) = state.join(key_of(call)) {
-            return Ok(VoidStep::Join(receiver));
-        }
-        let (amount, status, outcome) = match state.book.standing(key_of(call)) {
-            Some(known) => match known.status {
-                Status::Voided | Status::Declined => {
-                    return Ok(VoidStep::Known(VoidOutcome::Voided));
-                }
-                Status::Refunded => return Ok(VoidStep::Known(VoidOutcome::Refunded(known.amount()))),
-                Status::Charged if known.reason == Some(Refusal::NotRefundable) => {
-                    let reason = Refusal::NotRefundable.name().to_owned();
-                    return Ok(VoidStep::Known(VoidOutcome::Refused { reason, taken: Some(known.amount()) }));
-                }
-                // What is given back is what was taken, whatever the caller believes.
-                Status::Charged => (known.amount(), Status::Refunded, VoidOutcome::Refunded(known.amount())),
-            },
-            None => (call.amount, Status::Voided, VoidOutcome::Voided),
+    /// What is late is taken at its moment without being asked: whoever comes next finds it so.
+    fn taken_by_now(&self, state: &mut State, call: &PaymentCall) -> Result<Option<Step<Progress>>, NoAnswer> {
+        let change = match state.attempts.get(&key_of(call)) {
+            Some(Attempt::Late { ready_at, amount }) if Instant::now() >= *ready_at => {
+                self.change(key_of(call), *amount, Status::Charged)
+            }
+            _ => return Ok(None),
         };
-        let receiver = self.submit(&mut state, call, amount, status, None)?;
-        Ok(VoidStep::Write(receiver, outcome))
+        let receiver = self.desk.submit(state, change)?;
+        Ok(Some(Step::Write(receiver, progress(&change, call))))
+    }
+
+    fn next_of_look_up(&self, call: &PaymentCall) -> Result<Step<Progress>, NoAnswer> {
+        let key = key_of(call);
+        let mut state = self.desk.state.lock();
+        if let Some(receiver) = state.join(key) {
+            return Ok(Step::Join(receiver));
+        }
+        if let Some(known) = state.book.standing(key) {
+            return Ok(Step::Known(progress(known, call)));
+        }
+        if let Some(taken) = self.taken_by_now(&mut state, call)? {
+            return Ok(taken);
+        }
+        Ok(Step::Known(match state.attempts.get(&key) {
+            Some(Attempt::Late { .. } | Attempt::ReadyAt(_)) => Progress::Processing,
+            Some(Attempt::Failed(_)) | None => Progress::NotStarted,
+        }))
+    }
+
+    fn next_of_cancel(&self, call: &PaymentCall) -> Result<Step<Progress>, NoAnswer> {
+        let key = key_of(call);
+        let mut state = self.desk.state.lock();
+        if let Some(receiver) = state.join(key) {
+            return Ok(Step::Join(receiver));
+        }
+        if let Some(known) = state.book.standing(key) {
+            return Ok(Step::Known(match known.status {
+                Status::Declined => Progress::Cancelled,
+                Status::Charged | Status::Voided | Status::Refunded => progress(known, call),
+            }));
+        }
+        if let Some(taken) = self.taken_by_now(&mut state, call)? {
+            return Ok(taken);
+        }
+        let receiver = self.desk.submit(&mut state, self.change(key, call.amount, Status::Voided))?;
+        Ok(Step::Write(receiver, Progress::Cancelled))
+    }
+
+    fn next_of_refund(&self, call: &RefundCall) -> Result<Step<RefundProgress>, NoAnswer> {
+        let key = (call.order, call.mint);
+        let mut state = self.desk.state.lock();
+        if let Some(receiver) = state.join(key) {
+            return Ok(Step::Join(receiver));
+        }
+        let failed = |refusal: Refusal| RefundProgress::Failed { reason: refusal.name().to_owned() };
+        let taken = match state.book.standing(key) {
+            Some(known) if known.status == Status::Refunded && known.attempt == call.attempt => {
+                return Ok(Step::Known(RefundProgress::Succeeded { amount: known.amount() }));
+            }
+            Some(Change { status: Status::Charged, reason: Some(Refusal::NotRefundable), .. }) => {
+                return Ok(Step::Known(failed(Refusal::NotRefundable)));
+            }
+            Some(known) if known.status == Status::Charged => known.amount(),
+            _ => return Ok(Step::Known(failed(Refusal::NothingToRefund))),
+        };
+        // What is given back is what was taken, whatever the caller believes.
+        let change = Change { attempt: call.attempt, ..self.change(key, taken, Status::Refunded) };
+        let receiver = self.desk.submit(&mut state, change)?;
+        Ok(Step::Write(receiver, RefundProgress::Succeeded { amount: taken }))
+    }
+
+    fn next_of_refund_look_up(&self, call: &RefundCall) -> Step<Option<RefundProgress>> {
+        let key = (call.order, call.mint);
+        let mut state = self.desk.state.lock();
+        if let Some(receiver) = state.join(key) {
+            return Step::Join(receiver);
+        }
+        let refunded = |known: &&Change| known.status == Status::Refunded && known.attempt == call.attempt;
+        let found = state.book.standing(key).filter(refunded);
+        Step::Known(found.map(|known| RefundProgress::Succeeded { amount: known.amount() }))
     }
 }
 
@@ -246,75 +310,97 @@ fn token_of(call: &PaymentCall) -> Option<Token> {
     Token::parse(call.token.as_deref()?).ok()
 }
 
-/// The outcome that a charge asked again is given.
-fn charge_outcome(known: &Change, call: &PaymentCall) -> ChargeOutcome {
+/// How a payment stands by its newest line.
+fn progress(known: &Change, call: &PaymentCall) -> Progress {
     match known.status {
         Status::Charged => {
             if known.amount() != call.amount {
                 tracing::warn!(order = %call.order, taken = %known.amount(), asked = %call.amount, "one order, two amounts");
             }
-            ChargeOutcome::Charged(known.amount())
+            Progress::Succeeded { reference: None, amount: known.amount(), fee: None }
         }
         Status::Declined => {
             let reason = known.reason.unwrap_or(Refusal::CardDeclined);
-            ChargeOutcome::Declined(reason.name().to_owned())
+            Progress::Declined { reason: reason.name().to_owned() }
         }
-        // The money is not here, and it never will be: whoever still believes that the order is being paid must hear that.
-        Status::Voided | Status::Refunded => ChargeOutcome::Voided,
+        // The money is not here, and it never will be.
+        Status::Voided | Status::Refunded => Progress::Cancelled,
     }
 }
 
+/// Goes on until there is an answer. One that is `lost` never comes, and what it would have told is done.
+async fn answered<T>(mut next: impl FnMut(bool) -> Result<Step<T>, NoAnswer>, lost: &Lost) -> Result<T, NoAnswer> {
+    let mut waited = false;
+    loop {
+        match next(waited)? {
+            Step::Known(answer) => {
+                if lost.known {
+                    pending::<()>().await;
+                }
+                return Ok(answer);
+            }
+            Step::Wait(ready_at) => {
+                sleep_until(ready_at).await;
+                waited = true;
+            }
+            Step::Never => pending::<()>().await,
+            Step::Join(receiver) => heard(receiver.await)?,
+            Step::Write(receiver, answer) => {
+                heard(receiver.await)?;
+                if lost.written {
+                    pending::<()>().await;
+                }
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+/// Which answers never come.
+#[derive(Default)]
+struct Lost {
+    /// Those that stand already.
+    known: bool,
+    /// Those of calls that change something.
+    written: bool,
+}
+
 #[async_trait]
-impl PaymentGateway for SandboxGateway {
+impl PaymentProvider for SandboxGateway {
     fn method(&self) -> &'static str {
         "sandbox"
     }
 
-    fn check_token(&self, token: &str) -> Result<(), String> {
-        Token::parse(token).map(|_| ())
+    fn check(&self, choice: &PaymentChoice) -> Result<(), Reject> {
+        let unsupported = |reason| Reject::PaymentUnsupported { reason, token: true };
+        Token::parse(&choice.token).map(drop).map_err(unsupported)
     }
 
     /// Dropping the future gives up the answer, not a charge that is on its way to the disk.
     ///
     /// `not_after` is not looked at: the engine asks for nothing past it, and voids what it finds.
-    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
-        let mut waited = false;
-        loop {
-            match self.next_of_charge(call, waited)? {
-                ChargeStep::Known(outcome) => {
-                    if token_of(call) == Some(Token::VoidRefused) {
-                        pending::<()>().await;
-                    }
-                    return Ok(outcome);
-                }
-                ChargeStep::Wait(ready_at) => {
-                    sleep_until(ready_at).await;
-                    waited = true;
-                }
-                ChargeStep::Join(receiver) => heard(receiver.await)?,
-                ChargeStep::Write(receiver, outcome) => {
-                    heard(receiver.await)?;
-                    if matches!(token_of(call), Some(Token::LostReply | Token::VoidRefused)) {
-                        pending::<()>().await;
-                    }
-                    return Ok(outcome);
-                }
-            }
-        }
+    async fn charge(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        let token = token_of(call);
+        let known = token == Some(Token::VoidRefused);
+        let lost = Lost { known, written: known || token == Some(Token::LostReply) };
+        answered(|waited| self.next_of_charge(call, waited), &lost).await
     }
 
-    /// What was declined stays so and needs no void: the answer is that nothing was taken and nothing will be.
-    async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
-        loop {
-            match self.next_of_void(call)? {
-                VoidStep::Known(outcome) => return Ok(outcome),
-                VoidStep::Join(receiver) => heard(receiver.await)?,
-                VoidStep::Write(receiver, outcome) => {
-                    heard(receiver.await)?;
-                    return Ok(outcome);
-                }
-            }
-        }
+    async fn look_up(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        answered(|_| self.next_of_look_up(call), &Lost::default()).await
+    }
+
+    /// What was declined stays so and needs no line: the answer is that nothing was taken and nothing will be.
+    async fn cancel(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        answered(|_| self.next_of_cancel(call), &Lost::default()).await
+    }
+
+    async fn refund(&self, call: &RefundCall) -> Result<RefundProgress, NoAnswer> {
+        answered(|_| self.next_of_refund(call), &Lost::default()).await
+    }
+
+    async fn look_up_refund(&self, call: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
+        answered(|_| Ok(self.next_of_refund_look_up(call)), &Lost::default()).await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, recover, woken_at_start};
 use crate::persistence::skew::Asked;
-use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentGateway, Store};
+use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
 use foldhash::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -30,7 +30,7 @@ pub struct CoreParts {
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
     /// The payment providers.
-    pub gateways: Vec<Arc<dyn PaymentGateway>>,
+    pub gateways: Vec<Arc<dyn PaymentProvider>>,
     /// The sandbox's charge log, where there is one.
     pub charge_log: Option<Arc<dyn ChargeLog>>,
     /// Where the actors run.

@@ -26,7 +26,7 @@ use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::log_writer::{Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::{self, Mode, Place, sqlite};
-use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentGateway, Store, StoreError};
+use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
@@ -183,7 +183,7 @@ impl App {
             true => Some(Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?)),
             false => None,
         };
-        let gateways: Vec<Arc<dyn PaymentGateway>> = sandbox.iter().map(|it| it.clone() as _).collect();
+        let gateways: Vec<Arc<dyn PaymentProvider>> = sandbox.iter().map(|it| it.clone() as _).collect();
         let methods: Vec<&str> = gateways.iter().map(|gateway| gateway.method()).collect();
         payments::tell_of_orphans(&*store.queries, &methods).await?;
         let arbiters = Arbiters::start(config.actor_threads)?;

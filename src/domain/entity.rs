@@ -130,8 +130,15 @@ pub enum Effect {
     Tell(Message),
     /// Charge a buyer. Leaves the node: it waits until its cause is durable.
     Charge(PaymentCall),
+    /// Find out whether a buyer was charged in time. Leaves the node, as [`Effect::Charge`].
+    LookUp(PaymentCall),
     /// Make sure that nothing is charged, and give back what was. Leaves the node, as [`Effect::Charge`].
-    Void(PaymentCall),
+    Void {
+        /// The payment.
+        call: PaymentCall,
+        /// Which try to give back this is, from 1: a new one follows one that failed for good.
+        attempt: u32,
+    },
 }
 
 /// Names one outstanding effect of one entity, so that it is sent once and then again only with backoff.
@@ -180,6 +187,8 @@ pub enum Step {
     Reserve,
     /// An order asks for its payment.
     Charge,
+    /// An order whose payment's time is over asks whether it was made.
+    LookUp,
     /// An order undoes its payment.
     Void,
     /// A paid order takes what was held.
@@ -490,9 +499,11 @@ mod tests {
             token: Some("tok_approve".into()),
             not_after: Timestamp::default(),
         };
-        for told in
-            [format!("{call:?}"), format!("{:?}", Effect::Charge(call.clone())), format!("{:#?}", Effect::Void(call))]
-        {
+        for told in [
+            format!("{call:?}"),
+            format!("{:?}", Effect::Charge(call.clone())),
+            format!("{:#?}", Effect::Void { call, attempt: 1 }),
+        ] {
             assert!(told.contains("sandbox") && !told.contains("tok_"), "{told}");
         }
     }

@@ -13,6 +13,7 @@ pub mod kinds;
 pub mod knowledge;
 pub mod money;
 pub mod order;
+pub mod payment;
 pub mod record;
 pub mod reject;
 pub mod rows;

@@ -4,6 +4,7 @@ use super::{Run, assert_end, assert_paid, assert_restored, ready, run, scenarios
 use crate::world::gateway::{APPROVE, LOST_REPLY, SILENT, SLOW};
 use crate::world::{CrashOf, Faults, World};
 use haat::domain::entity::concerns::*;
+use haat::domain::entity::{EffectKey, Step};
 use haat::domain::ids::OrderId;
 use haat::domain::order::{OrderStatus, Phase};
 use haat::domain::reject::Reject;
@@ -116,26 +117,21 @@ fn a_cancellation_counts_at_any_point_before_the_payment_is_known() {
 }
 
 #[test]
-fn the_deadline_counts_at_any_point_before_the_payment_is_known() {
+fn the_deadline_counts_at_any_point_before_the_payment_is_taken() {
     for token in [APPROVE, LOST_REPLY, SILENT, SLOW] {
         for deliveries in 0..MANY {
             for wait in [limits::PAYMENT_MS, limits::HOLD_MS + 1] {
-                let known = std::cell::Cell::new(false);
+                let taken = std::cell::Cell::new(false);
                 let run = interrupted(token, deliveries, |world, order| {
-                    known.set(
-                        world
-                            .orders
-                            .get(&order)
-                            .and_then(|slot| slot.entity.status())
-                            .is_some_and(OrderStatus::is_paid),
-                    );
+                    // Whether or not the order has heard of it.
+                    taken.set(world.gateway.net(order) > 0);
                     world.pass(wait);
                 });
                 let case = format!("{token}: {wait} ms pass after {deliveries} messages");
                 // An order that is placed only now has its whole time before it.
                 let status = run.world.orders[&run.order].entity.status();
                 let fresh = deliveries == 0 && (status == Some(OrderStatus::Paid) || token == SLOW || token == SILENT);
-                match known.get() {
+                match taken.get() {
                     true => assert_paid(&case, &run.world, &run.before, run.order),
                     false if fresh => {}
                     false => assert_restored(&case, &run.world, &run.before, run.order, OrderStatus::Expired),
@@ -154,7 +150,8 @@ fn a_node_that_was_down_past_the_deadline_charges_nothing() {
     world.drain();
     assert_eq!(world.orders[&order].entity.phase(), Some(Phase::Paying));
     world.now = world.now.plus_millis(limits::PAYMENT_MS);
-    assert!(world.orders[&order].entity.outstanding(world.now).is_empty(), "no charge past the deadline");
+    let wanted = world.orders[&order].entity.outstanding(world.now);
+    assert_eq!(wanted, [EffectKey::new(Step::LookUp, order)], "no charge past the deadline");
     world.gateway.down = false;
     world.crash();
     world.settle();

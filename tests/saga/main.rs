@@ -7,6 +7,7 @@ mod world;
 mod faults;
 mod holds;
 mod keys;
+mod payments;
 mod phases;
 mod steps;
 mod stuck;
@@ -17,7 +18,7 @@ use haat::domain::order::{Milestone, OrderStatus, OrderView};
 use haat::domain::reject::Reject;
 use haat::limits;
 use std::collections::BTreeMap;
-use world::gateway::{APPROVE, DECLINE, FLAKY, LOST_REPLY, SILENT, SLOW};
+use world::gateway::{APPROVE, DECLINE, FLAKY, LATE, LOST_REPLY, SILENT, SLOW};
 use world::shop::{Picture, STOCK, cart, sku};
 use world::{Faults, World};
 
@@ -85,7 +86,9 @@ fn scenarios() -> Vec<Scenario> {
         ends("cancelled before the gateway answered", SILENT, cancel, OrderStatus::Cancelled),
         ends("cancelled after the money was taken", SLOW, cancel, OrderStatus::Cancelled),
         ends("the gateway never answered", SILENT, deadline, OrderStatus::Expired),
-        ends("the money was taken and nobody knew in time", SLOW, deadline, OrderStatus::Expired),
+        Scenario { name: "the money was taken and nobody knew in time", token: SLOW, then: deadline, ..PLAIN },
+        Scenario { name: "the money was taken late, though in time", token: LATE, then: deadline, ..PLAIN },
+        ends("cancelled while the gateway was at it", LATE, cancel, OrderStatus::Cancelled),
         ends(
             "the gateway was down past the end of the hold",
             SILENT,

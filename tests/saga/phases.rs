@@ -36,12 +36,13 @@ const PHASES: [Phase; 9] = [
 ];
 
 /// Answers to what an order asked, and time; each with what the nine phases make of it. `A` acts, `l` is late, `-` refuses.
-const TABLE: [(&str, &str); 12] = [
+const TABLE: [(&str, &str); 13] = [
     //                       gath pay void conf sett canc reop ended stuck
     ("stock_held", "A l l l l l l l l"),
     ("stock_refused", "A l l l l l l l l"),
     ("charged", "- A l l l l l l l"),
     ("declined", "- A l l l l l l l"),
+    ("not_captured", "- A l l l l l l l"),
     ("voided", "- l A l l l l l l"),
     ("refunded", "- - A l l l l l l"),
     ("void_refused", "- - A l l l l l l"),
@@ -49,7 +50,7 @@ const TABLE: [(&str, &str); 12] = [
     ("stock_released", "- - - l l A l l l"),
     ("step_failed", "- - - A l A l l l"),
     ("cart_reopened", "- - - - - - A l -"),
-    ("tick", "A A l l l l l l l"),
+    ("tick", "A l l l l l l l l"),
 ];
 
 fn command(name: &str) -> OrderCommand {
@@ -59,6 +60,7 @@ fn command(name: &str) -> OrderCommand {
         "stock_refused" => OrderCommand::StockRefused { vendor, reason: Reject::HoldClosed },
         "charged" => OrderCommand::Charged { amount: None },
         "declined" => OrderCommand::Declined { reason: "no".into() },
+        "not_captured" => OrderCommand::NotCaptured,
         "voided" => OrderCommand::Voided,
         "refunded" => OrderCommand::Refunded { amount: None },
         "void_refused" => OrderCommand::VoidRefused { reason: "no".into(), taken: None },
@@ -175,7 +177,7 @@ fn what_everybody_may_ask_is_answered_in_every_phase() {
             OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution(ResolveAs::Retry, None)) };
         let resolved = state.decide(&resolve, &Knowledge::NOTHING, LATER);
         let nothing = matches!(resolved, Err(Reject::NothingToResolve { .. }));
-        let unstuck = matches!(phase, Phase::Gathering | Phase::Paying | Phase::Settled | Phase::Ended);
+        let unstuck = matches!(phase, Phase::Gathering | Phase::Settled | Phase::Ended);
         assert_eq!(nothing, unstuck, "resolved in {phase:?}: {resolved:?}");
     }
 }

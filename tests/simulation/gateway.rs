@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::OrderId;
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::ResolveAs;
-use haat::ports::{ChargeOutcome, Clock, GatewayError, PaymentGateway, VoidOutcome};
+use haat::domain::order::{PaymentChoice, ResolveAs};
+use haat::domain::payment::{Progress, RefundCall, RefundProgress};
+use haat::domain::reject::Reject;
+use haat::ports::{Clock, NoAnswer, PaymentProvider};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -47,12 +49,24 @@ struct Account {
     /// Whether it will not be undone, however often that is asked for.
     refuses: bool,
     lost_once: bool,
+    /// Whether a charge is being carried out.
+    begun: bool,
 }
 
 impl Account {
     /// What was taken, given back or not.
     fn taken(&self) -> Money {
         Money::new(self.moves.first().copied().unwrap_or(0), self.currency.unwrap_or(Currency::BDT))
+    }
+
+    fn progress(&self) -> Progress {
+        match self.standing {
+            Some(Standing::Charged) => Progress::Succeeded { reference: None, amount: self.taken(), fee: None },
+            Some(Standing::Declined) => Progress::Declined { reason: "no funds".into() },
+            Some(Standing::Voided | Standing::Refunded) => Progress::Cancelled,
+            None if self.begun => Progress::Processing,
+            None => Progress::NotStarted,
+        }
     }
 }
 
@@ -114,7 +128,7 @@ impl Books {
         *self.world.chance("amounts").pick(&[asked - 1, asked + 1, asked / 2, asked * 3, 1, 0])
     }
 
-    fn charge(&self, call: &PaymentCall) -> (ChargeOutcome, bool) {
+    fn charge(&self, call: &PaymentCall) -> (Progress, bool) {
         let mut accounts = lock(&self.accounts);
         let account = accounts.entry(call.order).or_default();
         match account.standing {
@@ -122,27 +136,47 @@ impl Books {
             Some(Standing::Voided) => self.world.count("charges after their void"),
             Some(_) => self.world.count("repeated charges"),
         }
-        let standing = match account.standing {
-            Some(standing) => standing,
-            None if call.token.as_deref() == Some(DECLINE) => Standing::Declined,
-            None => {
-                let amount = self.amount(account, call.amount.minor);
-                account.moves.push(amount);
-                self.world.note(format_args!("{} pays {amount}", call.order));
-                Standing::Charged
-            }
-        };
-        account.standing = Some(standing);
+        if account.standing.is_none() {
+            account.standing = Some(match call.token.as_deref() {
+                Some(DECLINE) => Standing::Declined,
+                _ => {
+                    let amount = self.amount(account, call.amount.minor);
+                    account.moves.push(amount);
+                    self.world.note(format_args!("{} pays {amount}", call.order));
+                    Standing::Charged
+                }
+            });
+        }
+        account.begun = false;
         let lost = call.token.as_deref() == Some(LOST_REPLY) && !std::mem::replace(&mut account.lost_once, true);
-        let outcome = match standing {
-            Standing::Charged | Standing::Refunded => ChargeOutcome::Charged(account.taken()),
-            Standing::Declined => ChargeOutcome::Declined("no funds".into()),
-            Standing::Voided => ChargeOutcome::Voided,
-        };
-        (outcome, lost)
+        (account.progress(), lost)
     }
 
-    fn void(&self, order: OrderId) -> VoidOutcome {
+    /// A charge has come in, and is carried out later.
+    fn begin(&self, order: OrderId) {
+        lock(&self.accounts).entry(order).or_default().begun = true;
+    }
+
+    fn look_up(&self, order: OrderId) -> Progress {
+        lock(&self.accounts).get(&order).map_or(Progress::NotStarted, Account::progress)
+    }
+
+    fn cancel(&self, order: OrderId) -> Progress {
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.entry(order).or_default();
+        match account.standing.get_or_insert(Standing::Voided) {
+            Standing::Declined => Progress::Cancelled,
+            Standing::Charged | Standing::Voided | Standing::Refunded => account.progress(),
+        }
+    }
+
+    fn look_up_refund(&self, order: OrderId) -> Option<RefundProgress> {
+        let accounts = lock(&self.accounts);
+        let refunded = accounts.get(&order).filter(|account| account.standing == Some(Standing::Refunded));
+        refunded.map(|account| RefundProgress::Succeeded { amount: account.taken() })
+    }
+
+    fn refund(&self, order: OrderId) -> RefundProgress {
         let mut accounts = lock(&self.accounts);
         let account = accounts.entry(order).or_default();
         match account.standing {
@@ -150,7 +184,7 @@ impl Books {
                 if account.refuses || self.world.fault("refused voids", self.world.plan.refused_voids) =>
             {
                 account.refuses = true;
-                VoidOutcome::Refused { reason: "too late".into(), taken: Some(account.taken()) }
+                RefundProgress::Failed { reason: "too late".into() }
             }
             Some(Standing::Charged) => {
                 let taken: i64 = account.moves.iter().sum();
@@ -158,15 +192,18 @@ impl Books {
                 account.standing = Some(Standing::Refunded);
                 self.world.count("refunds");
                 self.world.note(format_args!("{order} gets {taken} back"));
-                VoidOutcome::Refunded(account.taken())
+                RefundProgress::Succeeded { amount: account.taken() }
             }
-            Some(Standing::Refunded) => VoidOutcome::Refunded(account.taken()),
-            Some(Standing::Declined | Standing::Voided) => VoidOutcome::Voided,
-            None => {
-                account.standing = Some(Standing::Voided);
-                VoidOutcome::Voided
+            Some(Standing::Refunded) => RefundProgress::Succeeded { amount: account.taken() },
+            Some(Standing::Declined | Standing::Voided) | None => {
+                self.world.breach(format_args!("{order} is to get back what was never taken"));
+                RefundProgress::Failed { reason: "nothing to refund".into() }
             }
         }
+    }
+
+    fn is_declined(&self, order: OrderId) -> bool {
+        lock(&self.accounts).get(&order).is_some_and(|account| account.standing == Some(Standing::Declined))
     }
 }
 
@@ -185,7 +222,7 @@ impl Gateway {
         order: OrderId,
         slow: bool,
         act: impl FnOnce(&Books) -> (T, bool) + Send + 'static,
-    ) -> Result<T, GatewayError> {
+    ) -> Result<T, NoAnswer> {
         let world = self.way.world.clone();
         self.way.point();
         if self.books.is_silent() {
@@ -194,7 +231,7 @@ impl Gateway {
         }
         if world.fault("lost payment calls", world.plan.failing_gateway) {
             world.chance("gateway").pause(50).await;
-            return Err(GatewayError("the call was lost".into()));
+            return Err(NoAnswer("the call was lost".into()));
         }
         let lost = world.fault("lost payment answers", world.plan.failing_gateway);
         let slow = slow || world.fault("slow payment calls", world.plan.slow_gateway);
@@ -221,39 +258,73 @@ impl Gateway {
                 way.world.count("payment answers after the end");
             }
         });
-        receive.await.map_err(|_| GatewayError("the answer was lost".into()))
+        receive.await.map_err(|_| NoAnswer("the answer was lost".into()))
     }
 }
 
 #[async_trait]
-impl PaymentGateway for Gateway {
+impl PaymentProvider for Gateway {
     fn method(&self) -> &'static str {
         METHOD
     }
 
-    fn check_token(&self, _: &str) -> Result<(), String> {
+    fn check(&self, _: &PaymentChoice) -> Result<(), Reject> {
         Ok(())
     }
 
-    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
+    async fn charge(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
         self.way.world.note(format_args!("charge {}", call.order));
         self.oracle.charge_asked(call, self.clock.now());
         if call.token.as_deref() == Some(SILENT) {
             self.way.world.count("silence");
             self.way.world.chance("gateway").pause(SLOW_MS).await;
-            return Err(GatewayError("silence".into()));
+            return Err(NoAnswer("silence".into()));
         }
         if call.token.is_none() {
             self.way.world.breach(format_args!("{} is to be paid, and its token is lost", call.order));
         }
+        let slow = call.token.as_deref() == Some(SLOW);
+        if slow && self.way.world.chance("payments under way").per_mille(300) {
+            self.way.world.count("payments under way");
+            self.books.begin(call.order);
+            let (books, call, way) = (self.books.clone(), call.clone(), self.way.clone());
+            tokio::spawn(async move {
+                way.world.chance("payments under way").pause(SLOW_MS).await;
+                books.charge(&call);
+            });
+            return Ok(Progress::Processing);
+        }
         let call = call.clone();
-        self.ask(call.order, call.token.as_deref() == Some(SLOW), move |books| books.charge(&call)).await
+        self.ask(call.order, slow, move |books| books.charge(&call)).await
     }
 
-    async fn void(&self, call: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
-        self.way.world.note(format_args!("void {}", call.order));
+    async fn look_up(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        self.way.world.note(format_args!("look up {}", call.order));
+        self.way.world.count("payments looked up");
+        let order = call.order;
+        self.ask(order, false, move |books| (books.look_up(order), false)).await
+    }
+
+    async fn cancel(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        self.way.world.note(format_args!("cancel {}", call.order));
+        // What was declined is cancelled before the order hears of it.
+        if !self.books.is_declined(call.order) {
+            self.oracle.void_asked(call.order);
+        }
+        let order = call.order;
+        self.ask(order, false, move |books| (books.cancel(order), false)).await
+    }
+
+    async fn refund(&self, call: &RefundCall) -> Result<RefundProgress, NoAnswer> {
+        self.way.world.note(format_args!("refund {}", call.order));
         self.oracle.void_asked(call.order);
         let order = call.order;
-        self.ask(order, false, move |books| (books.void(order), false)).await
+        self.ask(order, false, move |books| (books.refund(order), false)).await
+    }
+
+    async fn look_up_refund(&self, call: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
+        self.way.world.note(format_args!("look up the refund of {}", call.order));
+        let order = call.order;
+        self.ask(order, false, move |books| (books.look_up_refund(order), false)).await
     }
 }

@@ -27,6 +27,7 @@ use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
 use haat::domain::knowledge::{Availability, Knowledge, Settings};
 use haat::domain::money::Money;
 use haat::domain::order::{Order, OrderCommand, OrderStatus};
+use haat::domain::payment::Aim;
 use haat::domain::record::{IdempotencyKey, Record};
 use haat::domain::reject::Reject;
 use haat::domain::rows::{OrderRow, ProductRow, SkuRow};
@@ -59,10 +60,8 @@ pub enum Peer {
 pub enum Parcel {
     /// A command from entity to entity, or a gateway's answer.
     Tell(Message),
-    /// A call of the gateway.
-    Charge(PaymentCall),
-    /// A call of the gateway.
-    Void(PaymentCall),
+    /// What is wanted of the gateway.
+    Pay(Aim, PaymentCall),
 }
 
 /// Something under way. What one peer sends another arrives in the order in which it was sent.
@@ -349,8 +348,9 @@ impl World {
             let from = Peer::Entity(id.entity());
             let (to, parcel) = match effect {
                 Effect::Tell(message) => (Peer::Entity(message.to()), Parcel::Tell(message)),
-                Effect::Charge(call) => (Peer::Gateway, Parcel::Charge(call)),
-                Effect::Void(call) => (Peer::Gateway, Parcel::Void(call)),
+                Effect::Charge(call) => (Peer::Gateway, Parcel::Pay(Aim::Charge { token: false }, call)),
+                Effect::LookUp(call) => (Peer::Gateway, Parcel::Pay(Aim::LookUp, call)),
+                Effect::Void { call, .. } => (Peer::Gateway, Parcel::Pay(Aim::Undo, call)),
             };
             self.send(Envelope { from, to, parcel });
         }
@@ -403,17 +403,15 @@ impl World {
             Parcel::Tell(Message::Cart { id, command }) => self.command::<Cart>(id, command),
             Parcel::Tell(Message::Order { id, command }) => self.command::<Order>(id, command),
             Parcel::Tell(Message::Vendor { id, command }) => self.command::<Vendor>(id, command),
-            Parcel::Charge(mut call) => {
+            Parcel::Pay(mut aim, mut call) => {
                 // As the node finds it.
                 if let Some(body) = self.details.get(&(call.order, DetailName::Payment)) {
                     call.token = Some(str::from_utf8(body).unwrap().into());
                 }
-                // As every caller of a gateway has to: a call that waited too long is not made.
-                let answer = if self.now > call.not_after { None } else { self.gateway.charge(&call, self.now) };
-                self.answer(call.order, answer);
-            }
-            Parcel::Void(call) => {
-                let answer = self.gateway.void(&call);
+                if let Aim::Charge { token } = &mut aim {
+                    *token = call.token.is_some();
+                }
+                let answer = self.gateway.ask(aim, &call, self.now);
                 self.answer(call.order, answer);
             }
         }

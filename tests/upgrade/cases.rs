@@ -92,7 +92,6 @@ pub static CASES: [Case; 21] = [
         faults: &[(Of::Order, "Charged", None)],
         phase: || json!("paying"),
         holds: &["held"],
-        ends: "expired",
         ..NOTHING
     },
     Case {
@@ -101,7 +100,7 @@ pub static CASES: [Case; 21] = [
         faults: &[(Of::Order, "Declined", None)],
         phase: || json!("paying"),
         holds: &["held"],
-        ends: "expired",
+        ends: "payment_failed",
         ends_in_time: "payment_failed",
         ..NOTHING
     },

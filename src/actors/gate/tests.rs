@@ -7,7 +7,7 @@ use uuid::Uuid;
 const SILENT_ORDERS: usize = 3;
 
 fn wish(number: u128, void: bool) -> Wish {
-    Wish { order: OrderId::from_uuid(Uuid::from_u128(number)), void, not_after: Timestamp::default() }
+    Wish { order: OrderId::from_uuid(Uuid::from_u128(number)), charges: !void, not_after: Timestamp::default() }
 }
 
 fn gate(calls_per_second: u32) -> Arc<Gate> {

@@ -1,10 +1,12 @@
 //! What an actor sends to the world, when it sends it again, and when it wakes for it.
 
 use super::{Life, Shell};
+use crate::actors::payments::Wanted;
 use crate::actors::registry::Hosted;
 use crate::domain::backoff::backoff_ms;
-use crate::domain::entity::{Effect, EffectKey, Step};
+use crate::domain::entity::{Effect, EffectKey, PaymentCall, Step};
 use crate::domain::ids::EntityId;
+use crate::domain::payment::Aim;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use actix::Context;
@@ -40,7 +42,7 @@ impl<E: Hosted> Shell<E> {
         let first = match &effect {
             Effect::Tell(_) => RESEND_FROM_MS,
             // The call ends by itself before this, with an answer or with `NotAnswered`, unless it is held back.
-            Effect::Charge(_) | Effect::Void(_) => limits::GATEWAY_CALL_MS + 2 * RESEND_FROM_MS,
+            Effect::Charge(_) | Effect::LookUp(_) | Effect::Void { .. } => limits::GATEWAY_CALL_MS + 2 * RESEND_FROM_MS,
         };
         self.emit(key, effect, minted && attempts == 0);
         let again = Instant::now() + self.wait(key, first, limits::RESEND_BACKOFF_MS, attempts);
@@ -51,9 +53,15 @@ impl<E: Hosted> Shell<E> {
         match effect {
             // Only the turn that mints an order's id knows that there is nothing to load.
             Effect::Tell(message) => self.node.tell(message, minted && key.step == Step::Place),
-            Effect::Charge(call) => self.node.pay(call, false, key, self.last_position),
-            Effect::Void(call) => self.node.pay(call, true, key, self.last_position),
+            Effect::Charge(call) => self.pay(key, Aim::Charge { token: call.token.is_some() }, call, 1),
+            Effect::LookUp(call) => self.pay(key, Aim::LookUp, call, 1),
+            Effect::Void { call, attempt } => self.pay(key, Aim::Undo, call, attempt),
         }
+    }
+
+    fn pay(&self, key: EffectKey, aim: Aim, call: PaymentCall, attempt: u32) {
+        let begun = self.sent.is_begun(key);
+        self.node.pay(Wanted { key, aim, begun, call, attempt }, self.last_position);
     }
 
     /// The wait before the effect is sent again, which is another one for each entity and each effect.
@@ -79,9 +87,17 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    pub(super) fn on_not_answered(&mut self, key: EffectKey) {
+    /// A provider gave no outcome: none at all, or none yet, as `begun` says.
+    pub(super) fn on_no_outcome(&mut self, key: EffectKey, begun: bool) {
         if let Some(attempts) = self.sent.attempts(key) {
-            let wait = self.wait(key, RECALL_FROM_MS, limits::GATEWAY_BACKOFF_MS, attempts);
+            if begun {
+                self.sent.begins(key);
+            }
+            // A buyer waits for an unanswered charge. Whatever is looked up has time, and there may be much of it.
+            let wait = match key.step == Step::Charge && !self.sent.is_begun(key) {
+                true => self.wait(key, RECALL_FROM_MS, limits::GATEWAY_BACKOFF_MS, attempts),
+                false => self.wait(key, limits::LOOK_UP_FROM_MS, limits::LOOK_UP_BACKOFF_MS, attempts),
+            };
             self.sent.put_off(key, Instant::now() + wait);
             self.set_timer(self.node.clock.now());
         }

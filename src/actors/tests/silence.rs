@@ -8,20 +8,19 @@ use crate::actors::testing::{World, at};
 use crate::actors::{Thread, envelope::Start};
 use crate::domain::buyer::{Buyer, Mint};
 use crate::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
-use crate::domain::details::Contact;
+use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::concerns::*;
 use crate::domain::entity::{Effect, Message, Owner, PaymentCall, Principal, compared};
 use crate::domain::ids::{CartId, EntityRef, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::knowledge::Knowledge;
 use crate::domain::money::Currency;
 use crate::domain::order::{Address, Order, OrderCommand, PaymentChoice};
+use crate::domain::payment::{Progress, RefundCall, RefundProgress};
+use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand};
 use crate::limits;
-use crate::ports::{
-    Append, ChargeOutcome, Clock, Completion, GatewayError, LogWriter, PaymentGateway, Position, Pressure, StoreKey,
-    VoidOutcome,
-};
+use crate::ports::{Append, Clock, Completion, LogWriter, NoAnswer, PaymentProvider, Position, Pressure, StoreKey};
 use async_trait::async_trait;
 use foldhash::HashSet;
 use parking_lot::Mutex;
@@ -81,21 +80,43 @@ impl Clock for Paused {
     fn advance_to(&self, _: Timestamp) {}
 }
 
-struct Provider {
+pub(super) struct Provider {
     method: &'static str,
-    silent: AtomicBool,
-    calls: AtomicUsize,
-    /// Orders that were charged, in vain or not.
-    charged: Mutex<HashSet<OrderId>>,
+    pub(super) silent: AtomicBool,
+    /// Whether it takes money also while it is silent.
+    pub(super) takes_silently: AtomicBool,
+    pub(super) calls: AtomicUsize,
+    /// Whose money it has.
+    pub(super) taken: Mutex<HashSet<OrderId>>,
+    cancelled: Mutex<HashSet<OrderId>>,
+    /// Charges that came after their deadline.
+    pub(super) late: AtomicUsize,
+    begun: Instant,
 }
 
 impl Provider {
     fn new(method: &'static str) -> Arc<Self> {
-        let (silent, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { method, silent, calls, charged: Mutex::default() })
+        Arc::new(Self {
+            method,
+            silent: AtomicBool::default(),
+            takes_silently: AtomicBool::default(),
+            calls: AtomicUsize::default(),
+            taken: Mutex::default(),
+            cancelled: Mutex::default(),
+            late: AtomicUsize::default(),
+            begun: Instant::now(),
+        })
     }
 
-    async fn answer<T>(&self, answer: T) -> Result<T, GatewayError> {
+    fn progress(&self, call: &PaymentCall) -> Progress {
+        match (self.taken.lock().contains(&call.order), self.cancelled.lock().contains(&call.order)) {
+            (true, _) => Progress::Succeeded { reference: None, amount: call.amount, fee: None },
+            (false, true) => Progress::Cancelled,
+            (false, false) => Progress::NotStarted,
+        }
+    }
+
+    async fn answer<T>(&self, answer: T) -> Result<T, NoAnswer> {
         self.calls.fetch_add(1, SeqCst);
         if self.silent.load(SeqCst) {
             pending::<()>().await;
@@ -105,19 +126,38 @@ impl Provider {
 }
 
 #[async_trait]
-impl PaymentGateway for Provider {
+impl PaymentProvider for Provider {
     fn method(&self) -> &'static str {
         self.method
     }
-    fn check_token(&self, _: &str) -> Result<(), String> {
+    fn check(&self, _: &PaymentChoice) -> Result<(), Reject> {
         Ok(())
     }
-    async fn charge(&self, call: &PaymentCall) -> Result<ChargeOutcome, GatewayError> {
-        self.charged.lock().insert(call.order);
-        self.answer(ChargeOutcome::Charged(call.amount)).await
+    async fn charge(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        let is_late = Paused(self.begun).now() >= call.not_after;
+        self.late.fetch_add(usize::from(is_late), SeqCst);
+        let takes = !self.silent.load(SeqCst) || self.takes_silently.load(SeqCst);
+        if takes && !self.cancelled.lock().contains(&call.order) {
+            self.taken.lock().insert(call.order);
+        }
+        self.answer(self.progress(call)).await
     }
-    async fn void(&self, _: &PaymentCall) -> Result<VoidOutcome, GatewayError> {
-        self.answer(VoidOutcome::Voided).await
+    async fn look_up(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        self.answer(self.progress(call)).await
+    }
+    async fn cancel(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        self.answer(()).await?;
+        self.cancelled.lock().insert(call.order);
+        Ok(self.progress(call))
+    }
+    async fn refund(&self, call: &RefundCall) -> Result<RefundProgress, NoAnswer> {
+        self.answer(()).await?;
+        self.taken.lock().remove(&call.order);
+        self.cancelled.lock().insert(call.order);
+        Ok(RefundProgress::Succeeded { amount: call.amount })
+    }
+    async fn look_up_refund(&self, _: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
+        self.answer(None).await
     }
 }
 
@@ -170,7 +210,7 @@ impl Counts {
 pub(super) struct Town {
     pub(super) node: Arc<Node>,
     counts: Arc<Counts>,
-    silent: Arc<Provider>,
+    pub(super) silent: Arc<Provider>,
 }
 
 fn thread() -> Thread {
@@ -189,6 +229,10 @@ fn sku() -> SkuId {
 
 impl Town {
     pub(super) fn new() -> Self {
+        Self::with(NodeSettings::default())
+    }
+
+    pub(super) fn with(settings: NodeSettings) -> Self {
         let world = Arc::new(World::default());
         let (counts, silent): (Arc<Counts>, _) = (Arc::default(), Provider::new("silent"));
         let node = Node::new(NodeParts {
@@ -202,7 +246,7 @@ impl Town {
             gateways: vec![silent.clone(), Provider::new("other")],
             threads: vec![thread()],
             runtime: tokio::runtime::Handle::current(),
-            settings: NodeSettings::default(),
+            settings,
             on_decide: Some(counts.hook()),
             as_of: Arc::default(),
         });
@@ -245,6 +289,7 @@ impl Town {
     ) -> (Cart, Order) {
         let cart = self.checks_out(cart_id, vendor_id, method, now);
         let mut order = Order::new(cart.order().expect("it checks out"));
+        self.node.details.put(&Detail::payment(cart.order().expect("it checks out"), "tok"));
         give(&mut order, &command_of(&cart, now), now);
         let Message::Vendor { command, .. } = message_of(&order, now) else { panic!("it reserves") };
         give(vendor, &command, now);
@@ -266,6 +311,11 @@ impl Town {
             self.hosts::<Order>(placed, order);
         }
         self.hosts::<Vendor>(id, vendor);
+    }
+
+    /// How many orders are paid, and how many have ended unpaid.
+    pub(super) fn ended(&self) -> (usize, usize) {
+        (self.counts.paid.load(SeqCst), self.counts.over.load(SeqCst))
     }
 
     fn checks_out(&self, id: CartId, vendor: VendorId, method: &str, now: Timestamp) -> Cart {

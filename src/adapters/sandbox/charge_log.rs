@@ -14,6 +14,7 @@ use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
+use crate::domain::payment::TOKEN_GONE;
 use crate::domain::time::Timestamp;
 use crate::files::{self, Place};
 use crate::ports::ChargeLogEntry;
@@ -61,6 +62,8 @@ pub(super) enum Refusal {
     TokenGone,
     /// It was taken, and will not be given back.
     NotRefundable,
+    /// There is nothing, or nothing more, to give back.
+    NothingToRefund,
 }
 
 impl Refusal {
@@ -69,8 +72,9 @@ impl Refusal {
         match self {
             Refusal::CardDeclined => "card_declined",
             Refusal::TokenUnknown => "token_unknown",
-            Refusal::TokenGone => "token_gone",
+            Refusal::TokenGone => TOKEN_GONE,
             Refusal::NotRefundable => "charge_not_refundable",
+            Refusal::NothingToRefund => "nothing_to_refund",
         }
     }
 }
@@ -92,8 +96,20 @@ pub(super) struct Change {
     pub(super) amount_minor: i64,
     /// The currency it is in.
     pub(super) currency: Currency,
+    /// Which try gave it back, where that was not the first.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub(super) attempt: u32,
     /// When.
     pub(super) at: Timestamp,
+}
+
+const fn first() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_first(attempt: &u32) -> bool {
+    *attempt == 1
 }
 
 /// The idempotency key of a charge.

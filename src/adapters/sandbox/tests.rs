@@ -5,6 +5,8 @@ mod faults;
 use super::*;
 use crate::domain::ids::CartId;
 use crate::domain::money::Currency;
+use crate::domain::order::OrderCommand;
+use crate::domain::payment::{Aim, Next, Verb, after_refund, after_refund_look_up};
 use crate::domain::time::Timestamp;
 use std::io::Write;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -69,16 +71,149 @@ fn lines_of(dir: &TempDir, number: u128) -> Vec<String> {
     lines.filter(|line| line["order"] == id.as_str()).map(|line| line["status"].as_str().unwrap().to_owned()).collect()
 }
 
-fn charged() -> ChargeOutcome {
-    ChargeOutcome::Charged(call(0, "").amount)
+fn taken(amount: Money) -> Progress {
+    Progress::Succeeded { reference: None, amount, fee: None }
 }
 
-fn refunded() -> VoidOutcome {
-    VoidOutcome::Refunded(call(0, "").amount)
+fn charged() -> Progress {
+    taken(call(0, "").amount)
 }
 
-fn declined() -> ChargeOutcome {
-    ChargeOutcome::Declined("card_declined".into())
+fn refunded() -> OrderCommand {
+    OrderCommand::Refunded { amount: Some(call(0, "").amount) }
+}
+
+fn declined() -> Progress {
+    Progress::Declined { reason: "card_declined".into() }
+}
+
+fn refund(number: u128, attempt: u32) -> RefundCall {
+    let PaymentCall { order, mint, amount, .. } = call(number, "");
+    RefundCall { order, mint, attempt, amount }
+}
+
+impl SandboxGateway {
+    /// What an order is told that has its payment undone.
+    async fn void(&self, call: &PaymentCall) -> Result<OrderCommand, NoAnswer> {
+        let refund = |amount| RefundCall { order: call.order, mint: call.mint, attempt: 1, amount };
+        let mut verb = Aim::Undo.begins(false);
+        loop {
+            let next = match &verb {
+                Verb::Charge => panic!("an undo charges nothing"),
+                Verb::LookUp => Aim::Undo.after(&verb, self.look_up(call).await?),
+                Verb::Cancel { .. } => Aim::Undo.after(&verb, self.cancel(call).await?),
+                Verb::Refund { captured } => after_refund(Some(*captured), self.refund(&refund(*captured)).await?),
+                Verb::LookUpRefund { captured } => {
+                    after_refund_look_up(*captured, self.look_up_refund(&refund(call.amount)).await?)
+                }
+            };
+            match next {
+                Next::Ask(more) => verb = more,
+                Next::Tell(command) => return Ok(command),
+                Next::Later => return Err(NoAnswer("it is at it".into())),
+            }
+        }
+    }
+}
+
+/// Every verb in every standing, twice, and again after a restart: it answers the same, and the file has no line more.
+#[tokio::test(start_paused = true)]
+async fn every_verb_answers_by_the_books_however_often_and_whenever_it_is_asked() {
+    let succeeded = || Some(RefundProgress::Succeeded { amount: call(0, "").amount });
+    let failed = |reason: &str| Some(RefundProgress::Failed { reason: reason.into() });
+    let (cancelled, nothing) = (|| Progress::Cancelled, || failed("nothing_to_refund"));
+    // What was done before; how it stands; what charge and cancel say; what is known of a refund, and what asking for one says.
+    let table = [
+        ("tok_approve", "charge", "charged", charged(), charged(), charged(), None, None),
+        ("tok_decline", "charge", "declined", declined(), declined(), cancelled(), None, nothing()),
+        ("tok_approve", "cancel", "voided", cancelled(), cancelled(), cancelled(), None, nothing()),
+        ("tok_approve", "refund", "refunded", cancelled(), cancelled(), cancelled(), succeeded(), succeeded()),
+        ("tok_void_refused", "lost", "charged", charged(), charged(), charged(), None, failed("charge_not_refundable")),
+    ];
+    let dir = TempDir::new().unwrap();
+    for (number, (token, done, ..)) in table.iter().enumerate() {
+        let (gateway, number) = (open(&dir), number as u128);
+        match *done {
+            "cancel" => drop(gateway.cancel(&call(number, token)).await.unwrap()),
+            "lost" => drop(timeout(Duration::from_secs(9), gateway.charge(&call(number, token))).await.unwrap_err()),
+            _ => drop(gateway.charge(&call(number, token)).await.unwrap()),
+        }
+        if *done == "refund" {
+            assert_eq!(gateway.look_up_refund(&refund(number, 1)).await, Ok(None));
+            assert_eq!(gateway.refund(&refund(number, 1)).await.ok(), succeeded());
+            assert_eq!(gateway.refund(&refund(number, 2)).await.ok(), nothing(), "another refund is another key");
+            assert_eq!(gateway.look_up_refund(&refund(number, 2)).await, Ok(None));
+        }
+    }
+    let before = text(&dir);
+    for start in 0..2 {
+        let gateway = open(&dir);
+        for (number, (token, done, status, found, charge, cancel, looked_up, refunds)) in table.iter().enumerate() {
+            let (number, case) = (number as u128, format!("{token}, {done}, start {start}"));
+            let call = call(number, if *done == "lost" { "tok_approve" } else { token });
+            for _ in 0..2 {
+                assert_eq!(lines_of(&dir, number).last().unwrap(), status, "{case}");
+                assert_eq!(gateway.look_up(&call).await.as_ref(), Ok(found), "{case}");
+                assert_eq!(gateway.charge(&call).await.as_ref(), Ok(charge), "{case}");
+                assert_eq!(gateway.cancel(&call).await.as_ref(), Ok(cancel), "{case}");
+                assert_eq!(gateway.look_up_refund(&refund(number, 1)).await.as_ref(), Ok(looked_up), "{case}");
+                if let Some(refunds) = refunds {
+                    assert_eq!(gateway.refund(&refund(number, 1)).await.as_ref(), Ok(refunds), "{case}");
+                }
+            }
+        }
+        let nothing = call(99, "tok_approve");
+        assert_eq!(gateway.look_up(&nothing).await, Ok(Progress::NotStarted));
+        assert_eq!(gateway.look_up_refund(&refund(99, 1)).await, Ok(None));
+        assert_eq!(gateway.refund(&refund(99, 1)).await.ok(), failed("nothing_to_refund"));
+    }
+    assert_eq!(text(&dir), before, "to look changes nothing, and to ask again neither");
+}
+
+#[tokio::test]
+async fn what_is_given_back_at_another_try_says_so_in_the_file() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    gateway.charge(&call(1, "tok_approve")).await.unwrap();
+    let amount = call(1, "").amount;
+    assert_eq!(gateway.refund(&refund(1, 3)).await, Ok(RefundProgress::Succeeded { amount }));
+    assert!(text(&dir).lines().last().unwrap().contains(r#""attempt":3"#));
+    drop(gateway);
+    let gateway = open(&dir);
+    assert_eq!(gateway.look_up_refund(&refund(1, 3)).await, Ok(Some(RefundProgress::Succeeded { amount })));
+    assert_eq!(gateway.look_up_refund(&refund(1, 1)).await, Ok(None));
+}
+
+/// It is taken at its time whoever asks, and until then whoever cancels is in time.
+#[tokio::test(start_paused = true)]
+async fn a_late_charge_is_processed_until_its_time_and_taken_then() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    for number in 1..=4 {
+        let late = call(number, "tok_late_10000");
+        assert_eq!(gateway.look_up(&late).await, Ok(Progress::NotStarted));
+        for _ in 0..2 {
+            assert_eq!(gateway.charge(&late).await, Ok(Progress::Processing));
+            assert_eq!(gateway.look_up(&late).await, Ok(Progress::Processing));
+        }
+    }
+    assert_eq!(gateway.cancel(&call(1, "tok_late_10000")).await, Ok(Progress::Cancelled));
+    tokio::time::advance(Duration::from_secs(11)).await;
+    assert_eq!(gateway.look_up(&call(1, "tok_late_10000")).await, Ok(Progress::Cancelled));
+    assert_eq!(gateway.look_up(&call(2, "tok_late_10000")).await, Ok(charged()));
+    assert_eq!(gateway.charge(&call(3, "tok_late_10000")).await, Ok(charged()));
+    assert_eq!(gateway.cancel(&call(4, "tok_late_10000")).await, Ok(charged()), "it comes too late");
+    assert_eq!(gateway.desk.state.lock().attempts.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_never_charged_is_never_answered() {
+    let dir = TempDir::new().unwrap();
+    let gateway = open(&dir);
+    let never = call(1, "tok_never");
+    assert!(timeout(Duration::from_secs(3_600), gateway.charge(&never)).await.is_err());
+    assert_eq!(gateway.look_up(&never).await, Ok(Progress::NotStarted));
+    assert_eq!(gateway.void(&never).await, Ok(OrderCommand::Voided));
 }
 
 #[tokio::test]
@@ -104,7 +239,7 @@ async fn a_declined_charge_stays_declined() {
     assert_eq!(gateway.charge(&call(1, "tok_decline")).await, Ok(declined()));
     assert_eq!(lines_of(&dir, 1), ["declined"]);
     assert_eq!(gateway.charge(&call(1, "tok_approve")).await, Ok(declined()));
-    assert_eq!(gateway.void(&call(1, "tok_decline")).await, Ok(VoidOutcome::Voided));
+    assert_eq!(gateway.void(&call(1, "tok_decline")).await, Ok(OrderCommand::Voided));
     assert_eq!(gateway.charge(&call(1, "tok_approve")).await, Ok(declined()));
     assert_eq!(lines_of(&dir, 1), ["declined"]);
 }
@@ -112,7 +247,7 @@ async fn a_declined_charge_stays_declined() {
 #[tokio::test]
 async fn a_token_that_got_past_the_edge_is_declined_for_good() {
     let dir = TempDir::new().unwrap();
-    let unknown = Ok(ChargeOutcome::Declined("token_unknown".into()));
+    let unknown = Ok(Progress::Declined { reason: "token_unknown".into() });
     assert_eq!(open(&dir).charge(&call(1, "pm_card")).await, unknown);
     assert_eq!(open(&dir).charge(&call(1, "tok_approve")).await, unknown);
 }
@@ -147,7 +282,7 @@ fn usd() -> Currency {
 async fn a_void_that_is_refused_for_good_is_refused_again_and_the_money_stays() {
     let dir = TempDir::new().unwrap();
     let call = call(1, "tok_void_refused");
-    let refused = || VoidOutcome::Refused { reason: "charge_not_refundable".into(), taken: Some(call.amount) };
+    let refused = || OrderCommand::VoidRefused { reason: "charge_not_refundable".into(), taken: Some(call.amount) };
     for start in 0..2 {
         let gateway = open(&dir);
         assert!(timeout(Duration::from_secs(60), gateway.charge(&call)).await.is_err(), "start {start}");
@@ -158,7 +293,7 @@ async fn a_void_that_is_refused_for_good_is_refused_again_and_the_money_stays() 
     }
     // Where nothing was taken there is nothing to refuse.
     let nothing = PaymentCall { order: order(2), ..call.clone() };
-    assert_eq!(open(&dir).void(&nothing).await, Ok(VoidOutcome::Voided));
+    assert_eq!(open(&dir).void(&nothing).await, Ok(OrderCommand::Voided));
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,10 +361,10 @@ async fn what_is_voided_first_is_never_charged() {
         .map(|(number, token)| (number as u128, token))
     {
         for _ in 0..2 {
-            assert_eq!(gateway.void(&call(number, token)).await, Ok(VoidOutcome::Voided));
+            assert_eq!(gateway.void(&call(number, token)).await, Ok(OrderCommand::Voided));
         }
         for _ in 0..2 {
-            assert_eq!(gateway.charge(&call(number, token)).await, Ok(ChargeOutcome::Voided));
+            assert_eq!(gateway.charge(&call(number, token)).await, Ok(Progress::Cancelled));
         }
         assert_eq!(lines_of(&dir, number), ["voided"]);
     }
@@ -243,7 +378,7 @@ async fn what_is_voided_later_is_given_back_once_and_not_charged_again() {
     for _ in 0..3 {
         assert_eq!(gateway.void(&call(1, "tok_approve")).await, Ok(refunded()));
     }
-    assert_eq!(gateway.charge(&call(1, "tok_approve")).await, Ok(ChargeOutcome::Voided));
+    assert_eq!(gateway.charge(&call(1, "tok_approve")).await, Ok(Progress::Cancelled));
     assert_eq!(lines_of(&dir, 1), ["charged", "refunded"]);
 }
 
@@ -256,8 +391,8 @@ async fn a_void_during_a_slow_charge_wins() {
         async move { gateway.charge(&call(1, "tok_slow_3000")).await }
     });
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(gateway.void(&call(1, "tok_slow_3000")).await, Ok(VoidOutcome::Voided));
-    assert_eq!(slow.await.unwrap(), Ok(ChargeOutcome::Voided));
+    assert_eq!(gateway.void(&call(1, "tok_slow_3000")).await, Ok(OrderCommand::Voided));
+    assert_eq!(slow.await.unwrap(), Ok(Progress::Cancelled));
     assert_eq!(lines_of(&dir, 1), ["voided"]);
     assert_eq!(gateway.desk.state.lock().attempts.len(), 0);
 }
@@ -278,7 +413,7 @@ async fn a_restart_keeps_everything() {
     assert_eq!(gateway.entries(None, 10), before);
     assert_eq!(gateway.charge(&call(1, "tok_decline")).await, Ok(charged()));
     assert_eq!(gateway.charge(&call(2, "tok_approve")).await, Ok(declined()));
-    assert_eq!(gateway.charge(&call(3, "tok_approve")).await, Ok(ChargeOutcome::Voided));
+    assert_eq!(gateway.charge(&call(3, "tok_approve")).await, Ok(Progress::Cancelled));
     assert_eq!(gateway.void(&call(4, "tok_approve")).await, Ok(refunded()));
     assert_eq!(text(&dir).lines().count(), 5);
 }
@@ -417,7 +552,7 @@ async fn charges_and_voids_at_once_agree_with_the_file() {
     for (number, (charge, void)) in charges.into_iter().zip(voids).enumerate() {
         let (charge, void) = (charge.await.unwrap().unwrap(), void.await.unwrap().unwrap());
         match lines_of(&dir, number as u128).iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["voided"] => assert_eq!((charge, void), (ChargeOutcome::Voided, VoidOutcome::Voided)),
+            ["voided"] => assert_eq!((charge, void), (Progress::Cancelled, OrderCommand::Voided)),
             // The charge may have looked before the refund or after it.
             ["charged", "refunded"] => assert_eq!(void, refunded()),
             ref lines => panic!("{lines:?}"),

@@ -12,6 +12,10 @@ pub(super) enum Token {
     Decline,
     /// `tok_slow_<ms>`: takes the money so many milliseconds after it was first asked.
     Slow(u64),
+    /// `tok_late_<ms>`: as [`Token::Slow`], but who asks earlier hears that it is being processed.
+    Late(u64),
+    /// `tok_never`: neither takes the money nor answers.
+    Never,
     /// `tok_flaky_<n>`: fails so many times, then takes the money.
     Flaky(u32),
     /// `tok_lost_reply`: takes the money, but whoever had it taken never hears of it.
@@ -28,17 +32,20 @@ impl Token {
         match text {
             "tok_approve" => return Ok(Token::Approve),
             "tok_decline" => return Ok(Token::Decline),
+            "tok_never" => return Ok(Token::Never),
             "tok_lost_reply" => return Ok(Token::LostReply),
             "tok_void_refused" => return Ok(Token::VoidRefused),
             _ => {}
         }
-        if let Some(digits) = text.strip_prefix("tok_slow_") {
-            let millis = number(digits).filter(|millis| *millis <= limits::SANDBOX_SLOW_MS);
-            let wrong = || {
-                let most = limits::SANDBOX_SLOW_MS;
-                format!("tok_slow_<ms> takes a whole number of milliseconds from 0 to {most}")
-            };
-            return millis.map(Token::Slow).ok_or_else(wrong);
+        for (name, token) in [("tok_slow_", Token::Slow as fn(u64) -> Token), ("tok_late_", Token::Late)] {
+            if let Some(digits) = text.strip_prefix(name) {
+                let millis = number(digits).filter(|millis| *millis <= limits::SANDBOX_SLOW_MS);
+                let wrong = || {
+                    let most = limits::SANDBOX_SLOW_MS;
+                    format!("{name}<ms> takes a whole number of milliseconds from 0 to {most}")
+                };
+                return millis.map(token).ok_or_else(wrong);
+            }
         }
         if let Some(digits) = text.strip_prefix("tok_flaky_") {
             let times = number(digits).and_then(|times| u32::try_from(times).ok());
@@ -56,7 +63,7 @@ impl Token {
             let wrong = || "tok_other_<minor>_<currency> takes minor units and a currency".to_owned();
             return money().map(Token::Other).ok_or_else(wrong);
         }
-        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_flaky_<n>, tok_lost_reply, tok_other_<minor>_<currency>, tok_void_refused";
+        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_late_<ms>, tok_flaky_<n>, tok_lost_reply, tok_never, tok_other_<minor>_<currency>, tok_void_refused";
         Err(format!("not a token of the sandbox, which are {known}"))
     }
 }
@@ -77,6 +84,8 @@ mod tests {
             ("tok_decline", Token::Decline),
             ("tok_slow_0", Token::Slow(0)),
             ("tok_slow_60000", Token::Slow(60_000)),
+            ("tok_late_1500", Token::Late(1_500)),
+            ("tok_never", Token::Never),
             ("tok_flaky_0", Token::Flaky(0)),
             ("tok_flaky_100", Token::Flaky(100)),
             ("tok_lost_reply", Token::LostReply),
@@ -98,6 +107,7 @@ mod tests {
             ("tok_slow_", "milliseconds from 0 to 60000"),
             ("tok_slow_+5", "milliseconds from 0 to 60000"),
             ("tok_slow_99999999999999999999999", "milliseconds from 0 to 60000"),
+            ("tok_late_60001", "tok_late_<ms> takes a whole number of milliseconds from 0 to 60000"),
             ("tok_flaky_101", "failures from 0 to 100"),
             ("tok_other_10", "minor units and a currency"),
             ("tok_other_-1_BDT", "minor units and a currency"),

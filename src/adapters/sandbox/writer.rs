@@ -3,8 +3,9 @@
 //! the disk with the journal, which a real provider does not: syncs without pause would slow every commit down.
 
 use super::charge_log::{Book, Change, Kept, Key};
+use crate::domain::money::Money;
 use crate::limits;
-use crate::ports::GatewayError;
+use crate::ports::NoAnswer;
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,15 +17,22 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Whether what was waited for is on disk now.
-pub(super) type Written = Result<(), GatewayError>;
+pub(super) type Written = Result<(), NoAnswer>;
 
 /// What is remembered of an order whose charge has no outcome yet. It is lost in a restart.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Attempt {
     /// It failed so often.
     Failed(u32),
-    /// Its outcome comes at this moment.
+    /// Its outcome comes at this moment, for whoever waits for it.
     ReadyAt(Instant),
+    /// It is being processed, and so much is taken at this moment, for whoever asks then.
+    Late {
+        /// The moment.
+        ready_at: Instant,
+        /// How much.
+        amount: Money,
+    },
 }
 
 /// What callers and the writer share.
@@ -68,16 +76,16 @@ impl Desk {
     ///
     /// # Errors
     /// Too many changes wait, or the writer has stopped; nothing was done.
-    pub(super) fn submit(&self, state: &mut State, change: Change) -> Result<oneshot::Receiver<Written>, GatewayError> {
+    pub(super) fn submit(&self, state: &mut State, change: Change) -> Result<oneshot::Receiver<Written>, NoAnswer> {
         if state.stopping {
             return Err(stopped());
         }
         if state.queue.len() >= limits::SANDBOX_QUEUE {
-            return Err(GatewayError("too many charges wait to be written".into()));
+            return Err(NoAnswer("too many charges wait to be written".into()));
         }
         let Entry::Vacant(place) = state.writing.entry(change.key()) else {
             // Two changes of one order at a time could contradict each other in the file.
-            return Err(GatewayError(format!("{} has a change on its way", change.order)));
+            return Err(NoAnswer(format!("{} has a change on its way", change.order)));
         };
         let (sender, receiver) = oneshot::channel();
         place.insert(vec![sender]);
@@ -122,8 +130,8 @@ impl Desk {
     }
 }
 
-fn stopped() -> GatewayError {
-    GatewayError("the writer of its ledger has stopped".into())
+fn stopped() -> NoAnswer {
+    NoAnswer("the writer of its ledger has stopped".into())
 }
 
 /// What became of what a caller waited for.
@@ -227,7 +235,7 @@ pub(super) fn start(desk: Arc<Desk>, disk: impl Disk, length: u64) -> io::Result
         while desk.take(&mut batch) {
             let written = log.append(&batch).map_err(|error| {
                 tracing::error!(%error, charges = batch.len(), "the sandbox's ledger cannot be written");
-                GatewayError(format!("its ledger cannot be written: {error}"))
+                NoAnswer(format!("its ledger cannot be written: {error}"))
             });
             desk.settle(&batch, &written);
             batch.clear();

@@ -4,7 +4,8 @@
 //! ```text
 //! Gathering ──all held, total as expected──▶ Paying ──charged──▶ Confirming ──all committed──▶ Settled
 //!     │ refused, other total, cancelled        │ declined ─────────────┐
-//!     │                                        │ cancelled, too late   │
+//!     │                                        │ cancelled, or not     │
+//!     │                                        │ charged in time       │
 //!     │                                        ▼                       │
 //!     │                                     Voiding ──undone───────────┤
 //!     └────────────────────────────────────────────────────────────────┴▶ Cancelling ──▶ Reopening ──▶ Ended
@@ -312,8 +313,8 @@ impl Asks for Order {
         let asks = |step: Step, states| body.parties(states).map(move |party| party.key(step));
         match body.phase {
             Phase::Gathering => asks(Step::Reserve, &[LegState::Asked]).collect(),
-            // Past the deadline nothing is charged, also not by a node that was down until then: the timer ends the wait.
-            Phase::Paying if now >= body.payment_due_at => Vec::new(),
+            // Past the deadline nothing is charged, also not by a node that was down until then. But what was charged in time counts.
+            Phase::Paying if now >= body.payment_due_at => vec![EffectKey::new(Step::LookUp, self.id)],
             Phase::Paying => vec![EffectKey::new(Step::Charge, self.id)],
             Phase::Voiding(_) => vec![EffectKey::new(Step::Void, self.id)],
             Phase::Confirming => {
@@ -336,7 +337,8 @@ impl Asks for Order {
             Step::Commit => Effect::Tell(party.message(order, body, Verb::Confirm)),
             Step::Release => Effect::Tell(party.message(order, body, Verb::Cancel)),
             Step::Charge => Effect::Charge(body.call(order)),
-            Step::Void => Effect::Void(body.call(order)),
+            Step::LookUp => Effect::LookUp(body.call(order)),
+            Step::Void => Effect::Void { call: body.call(order), attempt: body.refund_attempt() },
             Step::Close => Effect::Tell(Message::Cart { id: body.cart, command: self.close_cart(body) }),
             Step::Reopen => Effect::Tell(Message::Cart { id: body.cart, command: CartCommand::Reopen { order } }),
             Step::Place | Step::AskHold => return None,

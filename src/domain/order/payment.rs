@@ -1,7 +1,8 @@
 //! An order's payment: what is asked of the gateway, and what is made of its answers.
 
+use super::resolve::VOID_REFUSED;
 use super::state::{Body, Phase};
-use super::{Order, OrderEvent};
+use super::{Order, OrderEvent, TimelineEntry};
 use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
@@ -30,6 +31,15 @@ impl Body {
             token: (!self.payment.token.is_empty()).then(|| self.payment.token.as_str().into()),
             not_after: self.payment_due_at,
         }
+    }
+
+    /// Which try to give the money back comes next, from 1. One that failed for good stands in the timeline; what has no answer yet is
+    /// asked for again under the same number.
+    pub(super) fn refund_attempt(&self) -> u32 {
+        let refused = |entry: &&TimelineEntry| {
+            entry.kind == "quarantined" && entry.reason.as_deref() == Some(VOID_REFUSED) && entry.vendor.is_none()
+        };
+        u32::try_from(self.timeline.iter().filter(refused).count()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     /// Whether no call will be made any more that needs the buyer's means of payment.

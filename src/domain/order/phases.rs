@@ -65,7 +65,9 @@ impl Body {
         match command {
             OrderCommand::Charged { amount } => Ok(self.decide_moved(*amount, false)),
             OrderCommand::Declined { reason } => Ok(vec![OrderEvent::PaymentFailed { reason: reason.clone() }]),
-            OrderCommand::Tick => Ok(self.decide_deadline(now)),
+            OrderCommand::NotCaptured => Ok(self.decide_deadline(now)),
+            // At the deadline it asks whether it was charged, and decides by the answer.
+            OrderCommand::Tick => LATE,
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } => LATE,
             // The provider will never take it: the deadline ends the order.
             OrderCommand::Voided => LATE,
@@ -83,6 +85,7 @@ impl Body {
             }
             // The charge's answer crossed the void: the void's own answer says what became of the money.
             OrderCommand::Charged { .. } | OrderCommand::Declined { .. } => LATE,
+            OrderCommand::NotCaptured => LATE,
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } | OrderCommand::Tick => LATE,
             _ => Err(Reject::OutOfTurn),
         }
@@ -165,6 +168,7 @@ impl Body {
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } | OrderCommand::Tick => LATE,
             OrderCommand::Charged { .. }
             | OrderCommand::Declined { .. }
+            | OrderCommand::NotCaptured
             | OrderCommand::Voided
             | OrderCommand::Refunded { .. }
             | OrderCommand::VoidRefused { .. } => LATE,

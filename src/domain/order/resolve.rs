@@ -7,6 +7,7 @@
 //! | another amount was taken | charges again, past the deadline voids | | sells | | ends cancelled |
 //! | another amount was given back | voids again | | | | ends |
 //! | the void was refused | voids again | ends | sells | ends | ends |
+//! | nobody tells whether it was charged in time | asks again | ends | | ends | ends |
 //! | the void is not answered | voids again | ends | | ends | ends |
 //! | a commit failed, or is not answered | commits again | | | settles | |
 //! | a release failed, or is not answered | releases again | | | ends | |
@@ -90,6 +91,9 @@ pub struct Resolution {
     pub reference: Option<String>,
 }
 
+/// The code of a payment that its provider will not undo.
+pub(super) const VOID_REFUSED: &str = "void_refused";
+
 /// Why an order is stuck.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -125,7 +129,7 @@ impl Trouble {
     pub const fn code(&self) -> &'static str {
         match self {
             Trouble::AmountDiffers { .. } => "amount_differs",
-            Trouble::VoidRefused { .. } => "void_refused",
+            Trouble::VoidRefused { .. } => VOID_REFUSED,
             Trouble::StepFailed { .. } => "step_failed",
             Trouble::NoAnswer => "no_answer",
         }
@@ -172,6 +176,7 @@ enum Point {
     Took,
     GaveBack,
     VoidRefused,
+    LookUp,
     Void,
     Commit,
     Release,
@@ -186,12 +191,12 @@ impl Point {
             (Point::Took, Retry | Paid | Refunded)
             | (Point::GaveBack, Retry | Refunded)
             | (Point::VoidRefused, Retry | Voided | Paid | WriteOff | Refunded)
-            | (Point::Void, Retry | Voided | WriteOff | Refunded)
+            | (Point::LookUp | Point::Void, Retry | Voided | WriteOff | Refunded)
             | (Point::Commit | Point::Release, Retry | WriteOff)
             | (Point::Reopen, Retry) => true,
             (Point::Took, Voided | WriteOff)
             | (Point::GaveBack, Voided | Paid | WriteOff)
-            | (Point::Void, Paid)
+            | (Point::LookUp | Point::Void, Paid)
             | (Point::Commit | Point::Release, Voided | Paid | Refunded)
             | (Point::Reopen, Voided | Paid | WriteOff | Refunded) => false,
         }
@@ -212,12 +217,14 @@ impl Body {
             },
             // A quarantine always says what it was at: `restore` sees to those of early versions.
             (Phase::Stuck, None) => None,
+            // Before its deadline it waits for the buyer, and so for nobody.
+            (Phase::Paying, _) => Some(Point::LookUp),
             (Phase::Voiding(_), _) => Some(Point::Void),
             (Phase::Confirming, _) => Some(Point::Commit),
             (Phase::Cancelling(_), _) => Some(Point::Release),
             (Phase::Reopening(_), _) => Some(Point::Reopen),
             // Time alone leads out of these, or there is nothing to lead out of.
-            (Phase::Gathering | Phase::Paying | Phase::Settled | Phase::Ended, _) => None,
+            (Phase::Gathering | Phase::Settled | Phase::Ended, _) => None,
         }
     }
 
@@ -225,7 +232,10 @@ impl Body {
     pub(super) fn waits(&self) -> Option<Waits> {
         let point = self.point()?;
         Some(Waits {
-            since: self.waits_since(),
+            since: match self.phase {
+                Phase::Paying => self.waits_since().max(self.payment_due_at),
+                _ => self.waits_since(),
+            },
             why: self.stuck.as_ref().map_or(Trouble::NoAnswer, |stuck| stuck.why.clone()),
             resolve_as: ResolveAs::ALL.into_iter().filter(|verb| point.fits(*verb)).collect(),
         })
@@ -272,7 +282,10 @@ impl Body {
         if given != Some(expected) {
             return Err(Reject::AmountDiffers { expected });
         }
-        let mut events = vec![OrderEvent::Resolved { resolution: Box::new(resolution.clone()) }];
+        // Whoever says what became of it ends the wait for what it was to bring.
+        let given_up = point == Point::LookUp && verb != ResolveAs::Retry;
+        let mut events: Vec<OrderEvent> = given_up.then_some(OrderEvent::PaymentDeadlinePassed).into_iter().collect();
+        events.push(OrderEvent::Resolved { resolution: Box::new(resolution.clone()) });
         events.extend(match verb {
             ResolveAs::Paid => Some(OrderEvent::Paid { amount: self.total }),
             ResolveAs::Voided => Some(OrderEvent::PaymentVoided),

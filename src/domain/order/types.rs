@@ -196,6 +196,8 @@ pub enum OrderCommand {
         /// Why, in the gateway's words.
         reason: String,
     },
+    /// Past the deadline the gateway says that it has not taken the money.
+    NotCaptured,
     /// The gateway will never take anything.
     Voided,
     /// The gateway had taken the money and gave it back.

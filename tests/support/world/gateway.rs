@@ -1,10 +1,11 @@
-//! A payment gateway that keeps to the port's word: every call is idempotent by the order's id, and what it does is scripted by
+//! A payment provider that keeps to the port's word: every verb is idempotent by its key, and what it does is scripted by
 //! the token. It counts each movement of money, so that a second charge cannot hide.
 
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::OrderId;
 use haat::domain::money::Money;
 use haat::domain::order::OrderCommand;
+use haat::domain::payment::{Aim, Next, Progress, RefundProgress, Verb, after_refund, after_refund_look_up};
 use haat::domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,8 @@ pub const FLAKY: &str = "tok_flaky_2";
 pub const SILENT: &str = "tok_silent";
 /// Takes the money at once, and answers only when it is told to.
 pub const SLOW: &str = "tok_slow";
+/// Is at it, and takes the money by the time of the deadline.
+pub const LATE: &str = "tok_late";
 
 /// How a charge stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +54,18 @@ pub struct Gateway {
     accounts: BTreeMap<OrderId, Account>,
     /// Orders whose charge is done and whose answer waits.
     slow: BTreeSet<OrderId>,
+    /// What is being taken for them, which is not taken yet.
+    late: BTreeMap<OrderId, i64>,
     /// While it is down no call arrives.
     pub down: bool,
     /// What it says that it took, whatever it did.
     pub tells: Option<Money>,
     /// Whether it refuses for good to undo anything.
     pub refuses_voids: bool,
+    /// Refunds are under way, and never done.
+    pub refunds_hang: bool,
+    /// What is asked past the deadline, in order.
+    pub asked: Vec<(OrderId, &'static str)>,
     /// So many of the next answers never arrive, though what was asked is done.
     pub lose_answers: u32,
 }
@@ -88,79 +97,119 @@ impl Gateway {
         self.tells.unwrap_or_else(|| Money::new(taken.unwrap_or(0), call.amount.currency))
     }
 
-    /// A charge call arrives. `None` when no answer does.
-    pub fn charge(&mut self, call: &PaymentCall, now: Timestamp) -> Option<OrderCommand> {
-        if self.down {
-            return None;
+    /// How it stands.
+    fn progress(&self, call: &PaymentCall) -> Progress {
+        match self.account(call.order).standing {
+            Some(Standing::Charged) => Progress::Succeeded { reference: None, amount: self.taken(call), fee: None },
+            Some(Standing::Declined) => Progress::Declined { reason: "no funds".into() },
+            Some(Standing::Voided | Standing::Refunded) => Progress::Cancelled,
+            None if self.late.contains_key(&call.order) => Progress::Processing,
+            None => Progress::NotStarted,
         }
+    }
+
+    fn take(&mut self, order: OrderId, amount: i64) {
+        let account = self.accounts.entry(order).or_default();
+        account.moves.push(amount);
+        account.standing = Some(Standing::Charged);
+    }
+
+    fn charge(&mut self, call: &PaymentCall, now: Timestamp) -> Option<Progress> {
+        assert!(now < call.not_after, "{} charged at {now}, after {}", call.order, call.not_after);
         let account = self.accounts.entry(call.order).or_default();
         account.calls += 1;
-        let standing = match account.standing {
-            Some(standing) => standing,
-            None => {
-                let standing = match call.token.as_deref().unwrap_or_default() {
-                    DECLINE => Standing::Declined,
-                    SILENT => return None,
-                    FLAKY if account.calls <= 2 => return None,
-                    _ => Standing::Charged,
-                };
-                if standing == Standing::Charged {
-                    assert!(now <= call.not_after, "{} charged at {now}, after {}", call.order, call.not_after);
-                    account.moves.push(call.amount.minor);
-                }
-                if call.token.as_deref() == Some(SLOW) {
-                    self.slow.insert(call.order);
-                }
-                account.standing = Some(standing);
-                if call.token.as_deref() == Some(LOST_REPLY) {
-                    return None;
-                }
-                standing
+        let calls = account.calls;
+        if account.standing.is_none() {
+            match call.token.as_deref().unwrap_or_default() {
+                DECLINE => account.standing = Some(Standing::Declined),
+                SILENT => return None,
+                LATE => _ = self.late.insert(call.order, call.amount.minor),
+                FLAKY if calls <= 2 => return None,
+                _ => self.take(call.order, call.amount.minor),
             }
-        };
+            if call.token.as_deref() == Some(SLOW) {
+                self.slow.insert(call.order);
+            }
+            if call.token.as_deref() == Some(LOST_REPLY) {
+                return None;
+            }
+        }
         if self.slow.contains(&call.order) {
             return None;
         }
-        let taken = self.taken(call);
-        self.answer(match standing {
-            Standing::Charged | Standing::Refunded => OrderCommand::Charged { amount: Some(taken) },
-            Standing::Declined => OrderCommand::Declined { reason: "no funds".into() },
-            Standing::Voided => OrderCommand::Voided,
-        })
+        Some(self.progress(call))
     }
 
-    /// A void call arrives. `None` when no answer does.
-    pub fn void(&mut self, call: &PaymentCall) -> Option<OrderCommand> {
-        if self.down {
-            return None;
-        }
-        if self.refuses_voids {
-            let taken = self.account(call.order).moves.first().map(|_| self.taken(call));
-            return Some(OrderCommand::VoidRefused { reason: "too late".into(), taken });
-        }
+    fn cancel(&mut self, call: &PaymentCall) -> Progress {
+        self.slow.remove(&call.order);
         let account = self.accounts.entry(call.order).or_default();
-        let answer = match account.standing {
-            Some(Standing::Charged) => {
-                account.moves.push(-account.moves.iter().sum::<i64>());
-                account.standing = Some(Standing::Refunded);
-                OrderCommand::Refunded { amount: Some(self.taken(call)) }
-            }
-            Some(Standing::Refunded) => OrderCommand::Refunded { amount: Some(self.taken(call)) },
-            Some(Standing::Declined | Standing::Voided) => OrderCommand::Voided,
+        match account.standing {
             None => {
                 account.standing = Some(Standing::Voided);
-                OrderCommand::Voided
+                self.late.remove(&call.order);
+                Progress::Cancelled
             }
-        };
-        self.slow.remove(&call.order);
-        self.answer(answer)
+            Some(Standing::Declined) => Progress::Cancelled,
+            Some(Standing::Charged | Standing::Voided | Standing::Refunded) => self.progress(call),
+        }
     }
 
-    fn answer(&mut self, answer: OrderCommand) -> Option<OrderCommand> {
-        if self.lose_answers > 0 {
-            self.lose_answers -= 1;
-            return None;
+    fn found_refund(&self, call: &PaymentCall) -> Option<RefundProgress> {
+        let refunded = self.account(call.order).standing == Some(Standing::Refunded);
+        refunded.then(|| RefundProgress::Succeeded { amount: self.taken(call) })
+    }
+
+    fn refund(&mut self, call: &PaymentCall) -> RefundProgress {
+        if self.refuses_voids {
+            return RefundProgress::Failed { reason: "too late".into() };
         }
-        Some(answer)
+        if self.refunds_hang {
+            return RefundProgress::Pending;
+        }
+        let account = self.accounts.entry(call.order).or_default();
+        if account.standing == Some(Standing::Charged) {
+            account.moves.push(-account.moves.iter().sum::<i64>());
+            account.standing = Some(Standing::Refunded);
+        }
+        self.found_refund(call).unwrap_or(RefundProgress::Failed { reason: "nothing to refund".into() })
+    }
+
+    /// What an order wants arrives. `None` when no answer does.
+    pub fn ask(&mut self, aim: Aim, call: &PaymentCall, now: Timestamp) -> Option<OrderCommand> {
+        let mut verb = aim.begins(self.late.contains_key(&call.order));
+        loop {
+            if self.down {
+                return None;
+            }
+            if now >= call.not_after {
+                self.asked.push((call.order, verb.name()));
+                // What was asked for in time is taken late, whoever looks.
+                if let Some(amount) = self.late.remove(&call.order) {
+                    self.take(call.order, amount);
+                }
+            }
+            let next = match &verb {
+                // As every caller of a provider has to: a charge that waited too long is not made.
+                Verb::Charge if now >= call.not_after => return None,
+                Verb::Charge => aim.after(&verb, self.charge(call, now)?),
+                Verb::LookUp => {
+                    // Who is told now waits for no other answer.
+                    self.slow.remove(&call.order);
+                    aim.after(&verb, self.progress(call))
+                }
+                Verb::Cancel { .. } => aim.after(&verb, self.cancel(call)),
+                Verb::LookUpRefund { captured } => after_refund_look_up(*captured, self.found_refund(call)),
+                Verb::Refund { captured } => after_refund(Some(*captured), self.refund(call)),
+            };
+            match next {
+                Next::Ask(more) => verb = more,
+                Next::Later => return None,
+                Next::Tell(_) if self.lose_answers > 0 => {
+                    self.lose_answers -= 1;
+                    return None;
+                }
+                Next::Tell(command) => return Some(command),
+            }
+        }
     }
 }

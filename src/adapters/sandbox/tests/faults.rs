@@ -74,7 +74,7 @@ impl Disk for Staged {
 async fn start_charges(
     gateway: &Arc<SandboxGateway>,
     numbers: std::ops::Range<u128>,
-) -> Vec<tokio::task::JoinHandle<Result<ChargeOutcome, GatewayError>>> {
+) -> Vec<tokio::task::JoinHandle<Result<Progress, NoAnswer>>> {
     let (wanted, started) = (numbers.clone().count(), Arc::new(AtomicUsize::new(0)));
     let spawn = |number| {
         let (gateway, started) = (gateway.clone(), started.clone());
@@ -150,7 +150,7 @@ async fn a_failed_write_changes_nothing_and_the_next_one_works() {
         assert_eq!(gateway.charge(&call(0, "tok_approve")).await, Ok(charged()));
         disk.set(|stage| (stage.full_after, stage.sync_fails, stage.truncate_fails) = (None, false, false));
         // A void of what was not charged finds nothing taken.
-        assert_eq!(gateway.void(&call(1, "tok_approve")).await, Ok(VoidOutcome::Voided));
+        assert_eq!(gateway.void(&call(1, "tok_approve")).await, Ok(OrderCommand::Voided));
         assert_eq!(gateway.charge(&call(2, "tok_approve")).await, Ok(charged()));
         let text = disk.text();
         assert!(text.starts_with(&good));
