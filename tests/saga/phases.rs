@@ -4,13 +4,15 @@ use crate::world::World;
 use crate::world::shop::{buyer, cart, resolution, vendor};
 use crate::{APPROVE, DECLINE, ready};
 use haat::domain::entity::concerns::*;
-use haat::domain::entity::{Effect, EffectKey, Message, Principal, Step};
+use haat::domain::entity::{Effect, EffectKey, Message, Principal, Publication, Step};
 use haat::domain::ids::OrderId;
 use haat::domain::knowledge::Knowledge;
-use haat::domain::order::{LegState, Milestone, Order, OrderCommand, OrderEvent, OrderStatus, Party, Phase, ResolveAs};
+use haat::domain::order::{
+    LegState, Milestone, Order, OrderCommand, OrderEvent, OrderStatus, Party, PaymentStatus, Phase, ResolveAs,
+};
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
-use haat::domain::vendor::VendorCommand;
+use haat::domain::vendor::{HeldLine, VendorCommand};
 
 /// What an order makes of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +191,32 @@ fn placing(order: OrderId) -> Effect {
     assert_eq!(placed, order);
     let state = &world.carts[&cart(0)].entity;
     state.effect(EffectKey::new(Step::Place, order)).expect("the cart waits for its order")
+}
+
+/// What costs nothing is paid in the record that says so, without a provider.
+#[test]
+fn a_bill_of_zero_is_paid_as_it_is_made() {
+    let mut world = one_vendor();
+    let (order, _) = world.check_out(0, APPROVE, None).unwrap();
+    let Effect::Tell(Message::Order { command, .. }) = placing(order) else { panic!("it places its order") };
+    let OrderCommand::Place { mut placement, details } = command else { panic!("{command:?}") };
+    placement.expected_total.minor = 0;
+    let held =
+        placement.lines.iter().map(|line| HeldLine { sku: line.sku, quantity: line.quantity, unit_price: 0 }).collect();
+    let (mut state, now) = (Order::new(order), world.now);
+    tell(&mut state, &OrderCommand::Place { placement, details }, now).unwrap();
+    let events = tell(&mut state, &OrderCommand::StockHeld { vendor: vendor(0), lines: held }, now).unwrap();
+    assert_eq!(events[1..], [OrderEvent::Priced { total: 0 }, OrderEvent::Paid { amount: 0 }]);
+    let paid = Publication::OrderStatus { from: Some(OrderStatus::Placed), to: OrderStatus::Paid };
+    assert_eq!(state.publications(&events), [paid], "it never awaited a payment");
+    let view = state.view(Principal::Staff).unwrap();
+    assert_eq!((view.status, view.payment_status, view.total_due), (OrderStatus::Paid, PaymentStatus::Captured, 0));
+    assert!(state.outstanding(LATER).iter().all(|key| matches!(key.step, Step::Commit | Step::Close)));
+    for milestone in [Milestone::Held, Milestone::Paid] {
+        assert!(matches!(state.reply(&OrderCommand::Await { by: buyer(0), milestone }, false), Some(Ok(_))));
+    }
+    let settled = tell(&mut state, &OrderCommand::StockCommitted { vendor: vendor(0) }, now).unwrap();
+    assert_eq!(settled, [OrderEvent::Settled]);
 }
 
 /// Who asks about a hold is told what becomes of it, by what the order has come to.

@@ -19,7 +19,10 @@ impl Body {
                 lines.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
             };
             let total = money::sum(self.lines.iter().map(|line| line.quantity.saturating_mul(price(line))));
-            if total == self.expected_total {
+            if total == self.expected_total && total == 0 {
+                // There is nothing to ask a provider for.
+                events.extend([OrderEvent::Priced { total }, OrderEvent::Paid { amount: 0 }]);
+            } else if total == self.expected_total {
                 events.extend([OrderEvent::Priced { total }, OrderEvent::PaymentRequested]);
             } else {
                 events.push(OrderEvent::PriceDiffered { actual_total: total });

@@ -274,6 +274,8 @@ impl Decides for Order {
             let (from, to) = match event {
                 OrderEvent::Placed { .. } => (None, OrderStatus::Placed),
                 OrderEvent::PaymentRequested => (Some(OrderStatus::Placed), OrderStatus::AwaitingPayment),
+                // What costs nothing is paid without being asked for.
+                OrderEvent::Paid { .. } if body.total == 0 => (Some(OrderStatus::Placed), OrderStatus::Paid),
                 OrderEvent::Paid { .. } => (Some(OrderStatus::AwaitingPayment), OrderStatus::Paid),
                 OrderEvent::Ended { status } => {
                     // What was asked for payment was shown as awaiting it.
