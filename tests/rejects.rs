@@ -417,7 +417,10 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let (mut expired, expired_order) = checked_out(SILENT);
             expired.settle();
             expired.pass(limits::PAYMENT_MS);
-            let voiding = refusal(&expired.orders[&expired_order].entity, OrderCommand::Cancel { by: buyer(0) }, now);
+            let mut undone = expired.orders[&expired_order].entity.clone();
+            let events = undone.decide(&OrderCommand::NotCaptured, &Knowledge::NOTHING, expired.now);
+            events.expect("its deadline has passed").iter().for_each(|event| undone.apply(event, expired.now));
+            let voiding = refusal(&undone, OrderCommand::Cancel { by: buyer(0) }, now);
             assert_eq!(voiding, Reject::OrderNotCancellable { status: OrderStatus::AwaitingPayment });
             expired.settle();
             let ended = refusal(&expired.orders[&expired_order].entity, OrderCommand::Cancel { by: buyer(0) }, now);

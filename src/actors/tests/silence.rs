@@ -289,7 +289,7 @@ impl Town {
     ) -> (Cart, Order) {
         let cart = self.checks_out(cart_id, vendor_id, method, now);
         let mut order = Order::new(cart.order().expect("it checks out"));
-        self.node.details.put(&Detail::payment(cart.order().expect("it checks out"), "tok"));
+        self.node.details.put(&[Detail::payment(cart.order().expect("it checks out"), "tok")]);
         give(&mut order, &command_of(&cart, now), now);
         let Message::Vendor { command, .. } = message_of(&order, now) else { panic!("it reserves") };
         give(vendor, &command, now);
