@@ -90,9 +90,13 @@ pub enum Erased {
     Erased,
 }
 
-/// An address, or that it was erased.
+/// An address, or `erased` when it was.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(example = json!({
+    "name": "Rahim Uddin", "line1": "12 Mirpur Road", "city": "Dhaka", "postcode": "1205", "country": "BD",
+    "phone": "+8801712345678"
+}))]
 pub enum AddressShown<'a> {
     /// It was erased.
     Erased(Erased),

@@ -43,7 +43,10 @@ async fn killed(kind: Kind, times: u64) {
         // It may have had more writes left than these took.
         server.server.signal("KILL").await;
         server.server.ended().await;
-        audited(&store).await;
+        // An audit replays all: what one kill leaves behind, a later one finds.
+        if time < 30 || time % 20 == 0 {
+            audited(&store).await;
+        }
         end_lease(&store).await;
         buyers.extend(some);
         server = Watched::begin(&library, &store, NEVER).await;
@@ -66,7 +69,7 @@ async fn killed(kind: Kind, times: u64) {
     .await;
     server.server.signal("TERM").await;
     assert_eq!(server.server.ended().await.code(), Some(0), "{}", server.server.log());
-    let details = audited(&store).await.of("details").expect("a check").looked_at.clone();
+    let details = audited(&store).await.of("details").expect("a check").looked_at.replace(',', "");
     let all = sold.len();
     assert_eq!(details, format!("{all} details of {all} checkouts"), "no means of payment is left");
     std::fs::remove_file(library).expect("it was there");
