@@ -9,6 +9,7 @@ use haat::app::core::{Core, CoreParts};
 use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
+use haat::http::buyers::BuyerKeys;
 use haat::http::error::{self, ProblemKind};
 use haat::http::{HttpState, Port, RenderMetrics, Settings};
 use haat::persistence::checkpointer::CheckpointSettings;
@@ -89,6 +90,7 @@ impl Default for Edge {
         let state = HttpState {
             shop: core.shop().clone(),
             auth: auth.clone(),
+            buyers: Arc::new(BuyerKeys::new(core.shop().store_key())),
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
         };
