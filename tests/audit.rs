@@ -153,8 +153,8 @@ async fn a_running_server_finds_what_is_broken_and_goes_on_without_it() {
         WHERE part LIKE 'sku%'";
     change(&store, more_than_came).await;
     let paid_twice =
-        "UPDATE snapshot SET state = CAST(replace(CAST(state AS TEXT), '\"paid\":2000,', '\"paid\":4000,') AS BLOB)
-        WHERE kind = 'order'";
+        "UPDATE snapshot SET state = CAST(replace(CAST(state AS TEXT), '\"paid\":2000', '\"paid\":4000') AS BLOB)
+        WHERE kind = 'order' AND CAST(state AS TEXT) LIKE '%\"paid\":2000%'";
     assert_eq!(change(&store, paid_twice).await, 1);
     // As after a crash: everything is replayed over its snapshot, and so belongs to the first checkpoint.
     assert_eq!(change(&store, "UPDATE partition SET checkpoint_seq = 0").await, 16);
@@ -171,7 +171,7 @@ async fn a_running_server_finds_what_is_broken_and_goes_on_without_it() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let metrics = client.get("/metrics").send().await.expect(200).text;
-    for invariant in ["stock_adds_up", "nothing_is_overpaid"] {
+    for invariant in ["stock_adds_up", "a_share_is_paid_once"] {
         assert!(
             metrics.contains(&format!("haat_invariant_breaches_total{{invariant=\"{invariant}\"}} 1")),
             "{metrics}"
@@ -195,7 +195,7 @@ async fn a_changed_stock_row_is_found() {
 #[tokio::test]
 async fn a_lost_order_row_is_found() {
     let (store, paid) = traded().await;
-    change(&store, "DELETE FROM order_lines").await;
+    change(&store, "UPDATE orders SET document = '{\"lines\": []}'").await;
     let told = only(&audited(&store).await, &["tables"]);
     assert!(told.contains(&format!("order {paid}: its row says lines: []")), "{told}");
 }
@@ -384,7 +384,7 @@ async fn an_amount_that_does_not_add_up_is_found() {
     .await;
     let told = only(&audited(&cheaper).await, &["entities", "money"]);
     assert!(told.contains("a_paid_order_is_paid_once"), "{told}");
-    assert!(told.contains("paid 0.01 BDT, and the ledger says charged 12.50 BDT"), "{told}");
+    assert!(told.contains("paid 0.00 BDT, and the ledger says charged 12.50 BDT"), "{told}");
 }
 
 fn config(directory: &Path) -> StoreConfig {

@@ -12,9 +12,9 @@ use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, Produc
 use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    Address, InlineDetails, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus, OrderView,
-    PaymentChoice, PaymentStatus, Placement, Resolution, ResolveAs, SubOrderStatus, SubOrderView, TimelineEntry,
-    Trouble, Waits,
+    Address, Amounts, InlineDetails, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus,
+    OrderView, PaymentChoice, PaymentStatus, Placement, Resolution, ResolveAs, SubOrderStatus, SubOrderView,
+    TimelineEntry, Trouble, Waits,
 };
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
@@ -463,12 +463,21 @@ fn cart_replies() -> Vec<CartReply> {
 }
 
 fn order_replies() -> Vec<OrderReply> {
-    let line = OrderLine { sku: sku(0), vendor: vendor(), title: "Jamdani".into(), quantity: 2, unit_price: 125_000 };
+    let line = OrderLine {
+        sku: sku(0),
+        vendor: vendor(),
+        title: "Jamdani".into(),
+        quantity: 2,
+        unit_price: 125_000,
+        credited: 0,
+        credited_amount: 0,
+    };
+    let unpaid = Amounts { total: 250_000, total_due: 250_000, ..Amounts::default() };
     let share = SubOrderView {
         id: SubOrderId::of(order(), vendor()),
         vendor: vendor(),
         status: SubOrderStatus::Held,
-        total: 250_000,
+        amounts: unpaid,
     };
     let waits = Waits {
         since: at(7),
@@ -482,14 +491,30 @@ fn order_replies() -> Vec<OrderReply> {
         currency: Currency::BDT,
         lines: vec![line.clone()],
         sub_orders: vec![share.clone()],
-        total: 250_000,
-        total_due: 250_000,
+        amounts: unpaid,
         payment_method: "sandbox".into(),
         payment_status: PaymentStatus::Pending,
         placed_at: at(0),
         payment_due_at: at(600_000),
         inline_contact: None,
         waits: waits.map(Box::new),
+    };
+    let all_of_it = Amounts {
+        total: 250_000,
+        credited: 125_000,
+        rounding: -1,
+        paid: 250_000,
+        refunded: 100_000,
+        total_due: 0,
+        refund_due: 25_001,
+    };
+    let credited = OrderView {
+        status: OrderStatus::Paid,
+        payment_status: PaymentStatus::Captured,
+        lines: vec![OrderLine { credited: 1, credited_amount: 125_000, ..line.clone() }],
+        sub_orders: vec![SubOrderView { status: SubOrderStatus::Paid, amounts: all_of_it, ..share.clone() }],
+        amounts: all_of_it,
+        ..view(None)
     };
     let entry = |full: bool| TimelineEntry {
         at: at(0),
@@ -503,6 +528,7 @@ fn order_replies() -> Vec<OrderReply> {
     vec![
         OrderReply::Order { order: Box::new(view(None)) },
         OrderReply::Order { order: Box::new(view(Some(waits))) },
+        OrderReply::Order { order: Box::new(credited) },
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![entry(false), entry(true)] },
         OrderReply::Done,
     ]
@@ -544,6 +570,29 @@ fn every_answer_ever_kept_can_be_read() {
     golden("answers/cart.json", "type", &cart_replies(), CART_REPLIES, cart_reply);
     golden("answers/order.json", "type", &order_replies(), ORDER_REPLIES, order_reply);
     golden("answers/vendor.json", "type", &vendor_replies(), VENDOR_REPLIES, vendor_reply);
+}
+
+/// The versions that kept no figures of shares told an order's total and what was due of it: the rest follows from how it stands.
+#[test]
+fn an_answer_of_an_early_version_tells_its_money() {
+    let kept = lines("answers/order.json", &[]);
+    let early = kept.lines().next().expect("the first one ever written");
+    let whole = Amounts { total: 250_000, ..Amounts::default() };
+    let (credited, paid, refunded, total_due) = (250_000, 250_000, 250_000, 250_000);
+    for (status, payment, due, told, lines_credited) in [
+        ("awaiting_payment", "pending", total_due, Amounts { total_due, ..whole }, 0),
+        ("paid", "captured", 0, Amounts { paid, ..whole }, 0),
+        ("payment_failed", "declined", 0, Amounts { credited, ..whole }, 2),
+        ("cancelled", "refunded", 0, Amounts { credited, paid, refunded, ..whole }, 2),
+    ] {
+        let json = early
+            .replace("awaiting_payment", status)
+            .replace(r#""payment_status":"pending""#, &format!(r#""payment_status":"{payment}""#))
+            .replace(r#""total_due":250000"#, &format!(r#""total_due":{due}"#));
+        let OrderReply::Order { order } = serde_json::from_str(&json).unwrap() else { panic!("an order") };
+        assert_eq!((order.amounts, order.sub_orders[0].amounts), (told, told), "{status}");
+        assert_eq!(order.lines[0].credited, lines_credited, "{status}");
+    }
 }
 
 /// One of each refusal, and its other forms: those whose JSON lacks a member, or of which a caller is told something else.

@@ -227,7 +227,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let (mut world, order) = checked_out(APPROVE);
             world.gateway.tells = Some(Money::new(1, Currency::BDT));
             world.settle();
-            let total = world.order_view(order).total;
+            let total = world.order_view(order).amounts.total;
             let state = &world.orders[&order].entity;
             let mut given = Vec::new();
             for (verb, right) in [(ResolveAs::Paid, total), (ResolveAs::Refunded, 1)] {

@@ -4,7 +4,7 @@
 use haat::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
 use haat::domain::order::{
-    Address, OrderLine, OrderStatus, OrderView, PaymentChoice, PaymentStatus, SubOrderStatus, SubOrderView,
+    Address, Amounts, OrderLine, OrderStatus, OrderView, PaymentChoice, PaymentStatus, SubOrderStatus, SubOrderView,
 };
 use haat::domain::time::Timestamp;
 use haat::ports::Clock;
@@ -79,12 +79,16 @@ impl NewOrder {
             title: item.title.clone(),
             quantity: self.request.quantity,
             unit_price: item.unit_price,
+            credited: 0,
+            credited_amount: 0,
         };
+        let (taken, due) = if paid { (total, 0) } else { (0, total) };
+        let amounts = Amounts { total, paid: taken, total_due: due, ..Amounts::default() };
         let share = SubOrderView {
             id: SubOrderId::of(self.id, item.vendor),
             vendor: item.vendor,
             status: if paid { SubOrderStatus::Paid } else { SubOrderStatus::Held },
-            total,
+            amounts,
         };
         OrderView {
             id: self.id,
@@ -93,8 +97,7 @@ impl NewOrder {
             currency: CURRENCY,
             lines: vec![line],
             sub_orders: vec![share],
-            total,
-            total_due: if paid { 0 } else { total },
+            amounts,
             payment_method: self.request.payment.method.clone(),
             payment_status: if paid { PaymentStatus::Captured } else { PaymentStatus::Pending },
             placed_at: self.at,

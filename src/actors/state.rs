@@ -323,16 +323,25 @@ mod tests {
             assert_eq!(built.check().is_ok(), sound, "{quantity}");
             let placed = golden(orders, "placed", quantity);
             let built = build::<Order>(order, &recorded(order.entity(), &placed)).unwrap().entity;
-            assert_eq!(built.row().unwrap().total, subtotal);
+            assert_eq!(built.row().unwrap().amounts.total, subtotal);
             assert_eq!(built.check().err().map(|breach| breach.invariant), (!sound).then_some("amounts_are_sane"));
         }
-        let amount = i64::MAX;
-        for event in ["paid", "payment_refunded"] {
-            let twice = format!(r#"{{"type":"{event}","amount":{amount}}},{{"type":"{event}","amount":{amount}}}"#);
-            let events = [golden(orders, "placed", 2), twice].join(",");
+        let paid_by = |events: &[(&str, i64)]| {
+            let event = |(event, amount): &(&str, i64)| format!(r#"{{"type":"{event}","amount":{amount}}}"#);
+            let events: Vec<String> = events.iter().map(event).collect();
+            let events = [golden(orders, "placed", 2), events.join(",")].join(",");
             let built = build::<Order>(order, &recorded(order.entity(), &events)).unwrap().entity;
-            assert_eq!(built.row().unwrap().paid, amount);
-            assert_eq!(built.check().unwrap_err().invariant, "amounts_are_sane");
+            (built.row().unwrap().amounts.paid, built.check().err().map(|breach| breach.invariant))
+        };
+        assert_eq!(paid_by(&[("paid", 250_000)]), (250_000, None));
+        assert_eq!(paid_by(&[("paid", 250_000), ("paid", 250_000)]), (500_000, Some("a_share_is_paid_once")));
+        assert_eq!(
+            paid_by(&[("payment_refunded", 250_000), ("payment_refunded", 250_000)]).1,
+            Some("a_share_is_paid_once")
+        );
+        for amount in [250_001, i64::MAX] {
+            assert_eq!(paid_by(&[("paid", amount)]), (0, Some("a_paid_order_is_paid_once")));
+            assert_eq!(paid_by(&[("payment_refunded", amount)]), (0, None), "it is told, and in no share");
         }
     }
 

@@ -193,6 +193,14 @@ pub fn split(minor: i64, weights: &[i64]) -> Option<Vec<i64>> {
     Some(parts)
 }
 
+/// What the parts from `from` up to `to`, of `of` equal parts of `total`, come to: floor(total × to / of) − floor(total × from / of).
+/// Portions that follow each other add up to the total, whatever their sizes. Of nothing it is nothing.
+pub fn slice(total: i64, from: i64, to: i64, of: i64) -> i64 {
+    let up_to = |part: i64| (i128::from(total) * i128::from(part)).checked_div_euclid(i128::from(of)).unwrap_or(0);
+    let portion = up_to(to) - up_to(from);
+    i64::try_from(portion).unwrap_or(if portion < 0 { i64::MIN } else { i64::MAX })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,6 +250,14 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_is_what_its_parts_come_to() {
+        let thirds = [slice(100, 0, 1, 3), slice(100, 1, 2, 3), slice(100, 2, 3, 3)];
+        assert_eq!((thirds, slice(100, 0, 3, 3)), ([33, 33, 34], 100));
+        assert_eq!((slice(100, 2, 2, 3), slice(5, 0, 0, 0)), (0, 0));
+        assert_eq!(slice(i64::MAX, 0, i64::MAX, i64::MAX), i64::MAX);
+    }
+
+    #[test]
     fn a_split_gives_the_rest_to_the_largest_fraction() {
         assert_eq!(split(100, &[1, 1, 1]), Some(vec![34, 33, 33]));
         assert_eq!(split(101, &[50, 30, 20]), Some(vec![51, 30, 20]));
@@ -257,6 +273,20 @@ mod tests {
                 let money = Money::new(minor, currency(code));
                 prop_assert_eq!(Money::parse(&money.amount_text(), money.currency), Ok(money));
             }
+        }
+
+        #[test]
+        fn the_portions_of_a_total_add_up(total in 0..=i64::MAX, sizes in prop::collection::vec(0..=10_000i64, 1..20)) {
+            let of: i64 = sizes.iter().sum();
+            prop_assume!(of > 0);
+            let (mut from, mut sum) = (0, 0i128);
+            for size in sizes {
+                let portion = slice(total, from, from + size, of);
+                prop_assert!(portion >= 0);
+                sum += i128::from(portion);
+                from += size;
+            }
+            prop_assert_eq!(sum, i128::from(total));
         }
 
         #[test]

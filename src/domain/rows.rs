@@ -3,7 +3,7 @@
 use super::buyer::MailKey;
 use super::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use super::money::Currency;
-use super::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use super::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,7 @@ impl SkuRow {
     }
 }
 
-/// A row of `orders` with its `sub_orders`, `order_lines` and its row of `payments`.
+/// A row of `orders` with its `sub_orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRow {
     /// Key.
@@ -105,16 +105,8 @@ pub struct OrderRow {
     pub status: OrderStatus,
     /// The currency of all its amounts.
     pub currency: Currency,
-    /// Sum of the lines, in minor units.
-    pub total: i64,
-    /// What was cancelled of it.
-    pub cancelled: i64,
-    /// What was taken.
-    pub paid: i64,
-    /// What was given back.
-    pub refunded: i64,
-    /// total − cancelled − (paid − refunded).
-    pub total_due: i64,
+    /// Its money: the sums of its shares'.
+    pub amounts: Amounts,
     /// When it was placed.
     pub placed_at: Timestamp,
     /// Until when it must be paid.
@@ -138,11 +130,11 @@ pub struct SubOrderRow {
     pub vendor_id: VendorId,
     /// How it stands.
     pub status: SubOrderStatus,
-    /// Sum of its lines, in minor units.
-    pub total: i64,
+    /// Its money.
+    pub amounts: Amounts,
 }
 
-/// A row of `order_lines`; its key is the order and the SKU.
+/// A line of an order, as its row tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLineRow {
     /// What.
@@ -157,4 +149,8 @@ pub struct OrderLineRow {
     pub unit_price: i64,
     /// quantity × unit price.
     pub line_total: i64,
+    /// How many need not be paid for any more.
+    pub credited: i64,
+    /// What these come to, in minor units.
+    pub credited_amount: i64,
 }

@@ -8,7 +8,7 @@ use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{
-    Address, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentStatus, SubOrderStatus,
+    Address, Amounts, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentStatus, SubOrderStatus,
 };
 use crate::domain::rows::OrderRow;
 use crate::domain::time::Timestamp;
@@ -63,9 +63,18 @@ pub struct OrderBody<'a> {
     status: OrderStatus,
     lines: Vec<OrderLineBody<'a>>,
     sub_orders: Vec<SubOrderBody<'a>>,
+    /// What is to be paid; this and the other amounts are sums of the sub-orders'.
     total: MoneyBody,
-    /// total − cancelled − (paid − refunded); 0 on ended orders.
+    /// What of the total is not to be paid any more.
+    credited: MoneyBody,
+    /// What was taken.
+    paid: MoneyBody,
+    /// What of it was given back.
+    refunded: MoneyBody,
+    /// What is still to be paid; 0 on ended orders.
     total_due: MoneyBody,
+    /// What is still to be given back.
+    refund_due: MoneyBody,
     payment: PaymentBody<'a>,
     /// Where to ship to; `erased` when it was. Left out while the store cannot be asked, and in lists for an order that an early version of the
     /// shop took.
@@ -181,6 +190,10 @@ pub struct OrderLineBody<'a> {
     quantity: i64,
     unit_price: MoneyBody,
     line_total: MoneyBody,
+    /// Pieces that need not be paid for any more.
+    credited: i64,
+    /// What these come to.
+    credited_amount: MoneyBody,
 }
 
 /// A vendor's share of an order.
@@ -191,6 +204,13 @@ pub struct SubOrderBody<'a> {
     status: SubOrderStatus,
     lines: Vec<OrderLineBody<'a>>,
     total: MoneyBody,
+    credited: MoneyBody,
+    paid: MoneyBody,
+    refunded: MoneyBody,
+    /// total − credited − (paid − refunded) where that is above 0.
+    total_due: MoneyBody,
+    /// The same where it is below 0.
+    refund_due: MoneyBody,
 }
 
 /// How an order is paid.
@@ -222,6 +242,8 @@ impl<'a> OrderBody<'a> {
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.total()),
+            credited: line.credited,
+            credited_amount: money(line.credited_amount),
         };
         let lines: Vec<OrderLineBody<'a>> = order.lines.iter().map(line).collect();
         let sub_order = |sub: &crate::domain::order::SubOrderView| SubOrderBody {
@@ -229,7 +251,12 @@ impl<'a> OrderBody<'a> {
             vendor_id: sub.vendor,
             status: sub.status,
             lines: lines_of(&lines, sub.vendor),
-            total: money(sub.total),
+            total: money(sub.amounts.total),
+            credited: money(sub.amounts.credited),
+            paid: money(sub.amounts.paid),
+            refunded: money(sub.amounts.refunded),
+            total_due: money(sub.amounts.total_due),
+            refund_due: money(sub.amounts.refund_due),
         };
         Self {
             id: order.id,
@@ -237,8 +264,12 @@ impl<'a> OrderBody<'a> {
             status: order.status,
             sub_orders: order.sub_orders.iter().map(sub_order).collect(),
             lines,
-            total: money(order.total),
-            total_due: money(order.total_due),
+            total: money(order.amounts.total),
+            credited: money(order.amounts.credited),
+            paid: money(order.amounts.paid),
+            refunded: money(order.amounts.refunded),
+            total_due: money(order.amounts.total_due),
+            refund_due: money(order.amounts.refund_due),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             shipping_address,
             email,
@@ -261,23 +292,27 @@ impl<'a> OrderBody<'a> {
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.line_total),
+            credited: line.credited,
+            credited_amount: money(line.credited_amount),
         };
         let lines: Vec<OrderLineBody<'a>> =
             order.lines.iter().filter(|line| is_shown(line.vendor_id)).map(line).collect();
         let shown = || order.sub_orders.iter().filter(|sub| is_shown(sub.vendor_id));
-        let (total, total_due) = match share_of {
-            None => (order.total, order.total_due),
-            Some(_) => {
-                let share = shown().map(|sub| sub.total).sum();
-                (share, if order.total_due == 0 { 0 } else { share })
-            }
+        let amounts = match share_of {
+            None => order.amounts,
+            Some(_) => Amounts::sum(shown().map(|sub| sub.amounts)),
         };
         let sub_order = |sub: &crate::domain::rows::SubOrderRow| SubOrderBody {
             id: sub.id,
             vendor_id: sub.vendor_id,
             status: sub.status,
             lines: lines_of(&lines, sub.vendor_id),
-            total: money(sub.total),
+            total: money(sub.amounts.total),
+            credited: money(sub.amounts.credited),
+            paid: money(sub.amounts.paid),
+            refunded: money(sub.amounts.refunded),
+            total_due: money(sub.amounts.total_due),
+            refund_due: money(sub.amounts.refund_due),
         };
         Self {
             id: order.id,
@@ -285,8 +320,12 @@ impl<'a> OrderBody<'a> {
             status: order.status,
             sub_orders: shown().map(sub_order).collect(),
             lines,
-            total: money(total),
-            total_due: money(total_due),
+            total: money(amounts.total),
+            credited: money(amounts.credited),
+            paid: money(amounts.paid),
+            refunded: money(amounts.refunded),
+            total_due: money(amounts.total_due),
+            refund_due: money(amounts.refund_due),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             shipping_address,
             email,

@@ -14,6 +14,8 @@ pub mod sqlite;
 pub mod metrics;
 mod schema;
 mod slot;
+mod table;
+mod tables;
 mod values;
 
 use crate::ports::{Store, StoreError};

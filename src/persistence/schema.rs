@@ -16,6 +16,7 @@ pub(super) const POSTGRES: &[Step] = &[
     (4, "archive", include_str!("../../migrations/postgres/0004_archive.sql")),
     (5, "checks of many rows", include_str!("../../migrations/postgres/0005_checks_of_many_rows.sql")),
     (6, "details", include_str!("../../migrations/postgres/0006_details.sql")),
+    (7, "money of shares", include_str!("../../migrations/postgres/0007_money_of_shares.sql")),
 ];
 
 /// Every migration of `SQLite`, in order.
@@ -26,6 +27,7 @@ pub(super) const SQLITE: &[Step] = &[
     (4, "archive", include_str!("../../migrations/sqlite/0004_archive.sql")),
     (5, "checks of many rows", include_str!("../../migrations/sqlite/0005_checks_of_many_rows.sql")),
     (6, "details", include_str!("../../migrations/sqlite/0006_details.sql")),
+    (7, "money of shares", include_str!("../../migrations/sqlite/0007_money_of_shares.sql")),
 ];
 
 /// These migrations, ready to run.

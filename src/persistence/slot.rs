@@ -178,13 +178,19 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
 ///
 /// # Errors
 /// Unavailable when none came in that time; else as the driver says.
-pub(super) async fn within<T>(
+pub(super) async fn within<T, E: Into<StoreError>>(
     limit: Duration,
-    answer: impl Future<Output = Result<T, sqlx::Error>> + Send,
+    answer: impl Future<Output = Result<T, E>> + Send,
 ) -> Result<T, StoreError> {
     match tokio::time::timeout(limit, answer).await {
-        Ok(outcome) => outcome.map_err(store_error),
+        Ok(outcome) => outcome.map_err(Into::into),
         Err(_) => Err(StoreError::Unavailable(format!("no answer within {limit:?}"))),
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        store_error(error)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Values that the two databases write differently.
 
-use crate::domain::ids::SkuId;
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
 use sqlx::encode::IsNull;
@@ -72,24 +71,23 @@ impl Decode<'_, Sqlite> for Moment {
     }
 }
 
-/// A product's SKUs in order: `uuid[]` in Postgres, 16 bytes each in `SQLite`.
+/// Ids in order: `uuid[]` in Postgres, 16 bytes each in `SQLite`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SkuIds(pub(super) Vec<SkuId>);
+pub(super) struct Uuids(pub(super) Vec<Uuid>);
 
-impl Type<Postgres> for SkuIds {
+impl Type<Postgres> for Uuids {
     fn type_info() -> PgTypeInfo {
         <Uuid as PgHasArrayType>::array_type_info()
     }
 }
 
-impl Decode<'_, Postgres> for SkuIds {
+impl Decode<'_, Postgres> for Uuids {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        let uuids = <Vec<Uuid> as Decode<Postgres>>::decode(value)?;
-        Ok(Self(uuids.into_iter().map(SkuId::from_uuid).collect()))
+        <Vec<Uuid> as Decode<Postgres>>::decode(value).map(Self)
     }
 }
 
-impl Type<Sqlite> for SkuIds {
+impl Type<Sqlite> for Uuids {
     fn type_info() -> SqliteTypeInfo {
         <Vec<u8> as Type<Sqlite>>::type_info()
     }
@@ -99,21 +97,21 @@ impl Type<Sqlite> for SkuIds {
     }
 }
 
-impl Encode<'_, Sqlite> for SkuIds {
+impl Encode<'_, Sqlite> for Uuids {
     fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        let bytes: Vec<u8> = self.0.iter().flat_map(|id| id.uuid().into_bytes()).collect();
+        let bytes: Vec<u8> = self.0.iter().flat_map(|uuid| uuid.into_bytes()).collect();
         Encode::<Sqlite>::encode(bytes, buffer)
     }
 }
 
-impl Decode<'_, Sqlite> for SkuIds {
+impl Decode<'_, Sqlite> for Uuids {
     fn decode(value: SqliteValueRef<'_>) -> Result<Self, BoxDynError> {
         let bytes = <&[u8] as Decode<Sqlite>>::decode(value)?;
         let (ids, rest) = bytes.as_chunks::<16>();
         if !rest.is_empty() {
             return Err("a list of ids is cut off".into());
         }
-        Ok(Self(ids.iter().map(|id| SkuId::from_uuid(Uuid::from_bytes(*id))).collect()))
+        Ok(Self(ids.iter().map(|id| Uuid::from_bytes(*id)).collect()))
     }
 }
 

@@ -142,7 +142,7 @@ on_both_stores! {
         move_all(&store).await;
         more_sold(&store, &sku).await;
         execute(&store, "DELETE FROM snapshot").await;
-        execute(&store, "DELETE FROM payments").await;
+        execute(&store, "UPDATE orders SET payment_method = 'nobody', status = 'cancelled'").await;
         let damaged = audit(&with_archive(&store), store.data_dir()).await.expect("the store can be looked at");
         assert!(!damaged.is_clean(), "{damaged}");
         let rebuilt = rebuild(&with_archive(&store)).await.expect("a rebuild");

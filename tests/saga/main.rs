@@ -163,16 +163,16 @@ fn assert_restored(name: &str, world: &World, before: &Picture, order: OrderId, 
     assert_eq!(without_prices(world.picture()), without_prices(before.clone()), "{name}");
     let account = world.gateway.account(order);
     assert_eq!(world.gateway.net(order), 0, "{name}: {account:?}");
-    assert_eq!(world.order_view(order).total_due, 0, "{name}");
+    assert_eq!(world.order_view(order).amounts.total_due, 0, "{name}");
 }
 
 /// The order is paid once, and what it wanted is sold.
 fn assert_paid(name: &str, world: &World, before: &Picture, order: OrderId) {
     let view = world.order_view(order);
     assert_eq!(view.status, OrderStatus::Paid, "{name}");
-    assert_eq!(world.gateway.account(order).moves, [view.total], "{name}");
+    assert_eq!(world.gateway.account(order).moves, [view.amounts.total], "{name}");
     let after = world.picture();
-    assert_eq!(after.taken, before.taken + view.total, "{name}");
+    assert_eq!(after.taken, before.taken + view.amounts.total, "{name}");
     let sold = |(sku, (on_hand, held)): (&SkuId, &(i64, i64))| (*sku, (on_hand - wanted(*sku), *held));
     assert_eq!(after.stock, before.stock.iter().map(sold).collect::<BTreeMap<_, _>>(), "{name}");
     assert_eq!(after.carts[&cart(0)].0, CartStatus::CheckedOut, "{name}");

@@ -141,7 +141,7 @@ fn who_never_hears_whether_it_was_charged_is_led_out_by_someone() {
         world.gateway.down = true;
         world.pass(limits::PAYMENT_MS);
         world.settle();
-        let amount = (verb == ResolveAs::Refunded).then(|| world.order_view(order).total);
+        let amount = (verb == ResolveAs::Refunded).then(|| world.order_view(order).amounts.total);
         let amount = amount.map(|total| haat::domain::money::Money::new(total, haat::domain::money::Currency::BDT));
         let command = OrderCommand::Resolve {
             by: haat::domain::entity::Principal::Staff,

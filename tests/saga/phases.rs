@@ -210,7 +210,10 @@ fn a_bill_of_zero_is_paid_as_it_is_made() {
     let paid = Publication::OrderStatus { from: Some(OrderStatus::Placed), to: OrderStatus::Paid };
     assert_eq!(state.publications(&events), [paid], "it never awaited a payment");
     let view = state.view(Principal::Staff).unwrap();
-    assert_eq!((view.status, view.payment_status, view.total_due), (OrderStatus::Paid, PaymentStatus::Captured, 0));
+    assert_eq!(
+        (view.status, view.payment_status, view.amounts.total_due),
+        (OrderStatus::Paid, PaymentStatus::Captured, 0)
+    );
     assert!(state.outstanding(LATER).iter().all(|key| matches!(key.step, Step::Commit | Step::Close)));
     for milestone in [Milestone::Held, Milestone::Paid] {
         assert!(matches!(state.reply(&OrderCommand::Await { by: buyer(0), milestone }, false), Some(Ok(_))));

@@ -194,7 +194,7 @@ fn a_changed_price_is_told_and_accepted_by_a_change_of_the_cart_alone() {
     let (second, _) = world.check_out(0, APPROVE, None).unwrap();
     world.settle();
     assert_paid("at the new price", &world, &before, second);
-    assert_eq!(world.order_view(second).total, total);
+    assert_eq!(world.order_view(second).amounts.total, total);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_bought_cart_shows_what_was_charged() {
     let (order, _) = world.check_out(0, APPROVE, None).unwrap();
     world.settle();
     let view = world.order_view(order);
-    assert_eq!((view.status, view.total), (OrderStatus::Paid, total));
+    assert_eq!((view.status, view.amounts.total), (OrderStatus::Paid, total));
     let charged: Vec<SkuPrice> =
         view.lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: line.unit_price }).collect();
     assert_ne!(charged[0].unit_price, first_price(0, 0));

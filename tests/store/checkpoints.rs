@@ -114,7 +114,8 @@ on_both_stores! {
         let (store, owned) = fixture.open_and_take().await;
         let mut wrong = order_row("wrong", at(9));
         let mut twice = wrong.sub_orders[0].clone();
-        (twice.id, twice.total) = (haat::domain::ids::SubOrderId::from_uuid(crate::samples::uuid("twice")), 0);
+        twice.id = haat::domain::ids::SubOrderId::from_uuid(crate::samples::uuid("twice"));
+        twice.amounts = haat::domain::order::Amounts::default();
         wrong.sub_orders.push(twice);
         let mut all: Vec<EntityDelta> =
             (0..20).map(|number| order_delta(1, order_row(&format!("{number}"), at(number)))).collect();

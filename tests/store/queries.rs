@@ -1,12 +1,12 @@
 //! The read tables give back what was written, in the order that was asked for.
 
 use crate::samples::{
-    at, delta, of_customer, order_delta, order_row, paid, part, uuid, vendor_delta, vendor_id, vendor_rows, write_all,
+    at, delta, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta, vendor_id, vendor_rows, write_all,
 };
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
-use haat::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use haat::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
 use haat::domain::rows::{OrderLineRow, OrderRow, Rows, SubOrderRow};
 use haat::domain::time::Timestamp;
 use haat::ports::{OrdersOf, Partition, ProductFilter, Store};
@@ -70,8 +70,8 @@ on_all_stores! {
         let mut order = order_row("one", at(1));
         write_all(&store, &owned, &[order_delta(1, order.clone())]).await;
         // Today's price is another.
-        (order.lines[1].unit_price, order.lines[1].line_total, order.sub_orders[1].total) = (60, 180, 180);
-        (order.total, order.total_due) = (480, 480);
+        (order.lines[1].unit_price, order.lines[1].line_total) = (60, 180);
+        (order.sub_orders[1].amounts, order.amounts) = (unpaid(180), unpaid(480));
         order.sub_orders[0].status = SubOrderStatus::Paid;
         let order = paid(order);
         write_all(&store, &owned, &[order_delta(2, order.clone())]).await;
@@ -207,7 +207,7 @@ prop_compose! {
     fn any_line()(sku in any_uuid(), vendor in 0usize..3, title in any_text(), quantity in 1i64..=10_000, unit_price in 0i64..=1_000_000_000_000)
         -> (usize, OrderLineRow) {
         let vendor_id = VendorId::from_uuid(Uuid::nil());
-        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price })
+        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price, credited: 0, credited_amount: 0 })
     }
 }
 
@@ -224,7 +224,7 @@ prop_compose! {
             prop::sample::select(vec![PaymentStatus::None, PaymentStatus::Pending, PaymentStatus::Captured, PaymentStatus::Declined, PaymentStatus::Voided, PaymentStatus::Refunded]),
             prop::sample::select(vec![SubOrderStatus::Placed, SubOrderStatus::Held, SubOrderStatus::Rejected, SubOrderStatus::Paid, SubOrderStatus::Released]),
         ),
-        refunded in 0i64..1_000_000_000_000,
+        (credited, paid, refunded) in (0i64..1_000_000_000_000, 0i64..1_000_000_000_000, 0i64..1_000_000_000_000),
         moments in (any_moment(), any_moment()),
         payment_method in any_text(),
     ) -> OrderRow {
@@ -236,25 +236,30 @@ prop_compose! {
             .filter(|(_, line)| seen.insert(line.sku_id))
             .map(|(index, line)| OrderLineRow { vendor_id: vendor(index), ..line })
             .collect();
-        let total: i64 = lines.iter().map(|line| line.line_total).sum();
         let mut sub_orders: Vec<SubOrderRow> = Vec::new();
         for line in &lines {
             match sub_orders.iter_mut().find(|share| share.vendor_id == line.vendor_id) {
-                Some(share) => share.total += line.line_total,
+                Some(share) => share.amounts.total += line.line_total,
                 None => sub_orders.push(SubOrderRow {
                     id: SubOrderId::of(id, line.vendor_id),
                     vendor_id: line.vendor_id,
                     status: statuses.1,
-                    total: line.line_total,
+                    amounts: Amounts { total: line.line_total, ..Amounts::default() },
                 }),
             }
         }
-        let open = matches!(status, OrderStatus::Placed | OrderStatus::AwaitingPayment);
-        let (cancelled, paid, refunded) = match (open, status.is_end()) {
-            (true, _) => (0, refunded, refunded),
-            (_, true) => (total, refunded, refunded),
-            _ => (0, total, 0),
-        };
+        let mut lines = lines;
+        for share in &mut sub_orders {
+            let (share, vendor) = (&mut share.amounts, share.vendor_id);
+            let credited = share.total.min(credited);
+            let own = lines.iter_mut().find(|line| line.vendor_id == vendor).expect("a line");
+            own.credited_amount = credited;
+            let paid = paid.min(share.total);
+            let refunded = refunded.min(paid);
+            let balance = share.total - credited - (paid - refunded);
+            let (total_due, refund_due) = (balance.max(0), (-balance).max(0));
+            *share = Amounts { credited, paid, refunded, total_due, refund_due, ..*share };
+        }
         OrderRow {
             id,
             cart_id,
@@ -263,11 +268,7 @@ prop_compose! {
             mail_key: None,
             status,
             currency: currency.parse::<Currency>().expect("a currency"),
-            total,
-            cancelled,
-            paid,
-            refunded,
-            total_due: total - cancelled - (paid - refunded),
+            amounts: Amounts::sum(sub_orders.iter().map(|share| share.amounts)),
             placed_at: moments.0,
             payment_due_at: moments.1,
             payment_method,

@@ -3,7 +3,7 @@
 use haat::domain::entity::Part;
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
-use haat::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+use haat::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
 use haat::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::ports::{CheckpointWrite, Codec, EntityDelta, Frame, Partition, RejectedRows, Store, StoreError};
@@ -51,6 +51,10 @@ pub fn delta(entity: EntityRef, version: u64, parts: Vec<Part>) -> EntityDelta {
     EntityDelta { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true, spent: &[], fresh: false }
 }
 
+pub fn unpaid(total: i64) -> Amounts {
+    Amounts { total, total_due: total, ..Amounts::default() }
+}
+
 /// An order of 2 × 150 and 3 × 50 from two vendors, not paid yet.
 pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
     let id = order_id(seed);
@@ -62,12 +66,14 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         quantity,
         unit_price,
         line_total: quantity * unit_price,
+        credited: 0,
+        credited_amount: 0,
     };
     let share = |vendor_id, total| SubOrderRow {
         id: SubOrderId::of(id, vendor_id),
         vendor_id,
         status: SubOrderStatus::Held,
-        total,
+        amounts: unpaid(total),
     };
     OrderRow {
         id,
@@ -77,11 +83,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         mail_key: None,
         status: OrderStatus::AwaitingPayment,
         currency: Currency::BDT,
-        total: 450,
-        cancelled: 0,
-        paid: 0,
-        refunded: 0,
-        total_due: 450,
+        amounts: unpaid(450),
         placed_at,
         payment_due_at: placed_at.plus_millis(600_000),
         payment_method: "sandbox".to_owned(),
@@ -94,7 +96,9 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
 /// The same order, paid.
 pub fn paid(mut order: OrderRow) -> OrderRow {
     (order.status, order.payment_status) = (OrderStatus::Paid, PaymentStatus::Captured);
-    (order.paid, order.total_due) = (order.total, 0);
+    for amounts in order.sub_orders.iter_mut().map(|share| &mut share.amounts).chain([&mut order.amounts]) {
+        (amounts.paid, amounts.total_due) = (amounts.total, 0);
+    }
     order
 }
 

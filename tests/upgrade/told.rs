@@ -7,7 +7,7 @@ use haat::limits;
 use haat::persistence::recovery::{for_each_frame, for_each_record};
 use haat::ports::{History, Store};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// All of it.
@@ -85,13 +85,25 @@ pub struct Seen {
 pub fn says_all(now: &Value, then: &Value) -> bool {
     match (now, then) {
         (Value::Object(now), Value::Object(then)) => {
-            then.iter().all(|(name, then)| now.get(name).is_some_and(|now| says_all(now, then)))
+            let say = |name: &String| now.get(name).cloned().or_else(|| of_shares(now, name));
+            then.iter().all(|(name, then)| say(name).is_some_and(|now| says_all(&now, then)))
         }
         (Value::Array(now), Value::Array(then)) => {
             now.len() == then.len() && now.iter().zip(then).all(|(now, then)| says_all(now, then))
         }
         _ => now == then,
     }
+}
+
+/// What an order's money was in an early version, which kept it for the whole order: the sum of its shares'.
+fn of_shares(order: &Map<String, Value>, figure: &str) -> Option<Value> {
+    let figure = match figure {
+        "cancelled" => "credited",
+        "paid" | "refunded" => figure,
+        _ => return None,
+    };
+    let shares = order.get("shares")?.as_array()?;
+    Some(shares.iter().filter_map(|share| share.get(figure)?.as_i64()).sum::<i64>().into())
 }
 
 /// What the whole journal of this store makes: every entity, up to the version that `until` gives if it gives one, and when the newest record

@@ -211,7 +211,7 @@ pub(super) struct OrderFacts {
 impl OrderFacts {
     /// What was taken and not given back, in minor units.
     pub(super) fn net(&self) -> i64 {
-        self.row.paid.saturating_sub(self.row.refunded)
+        self.row.amounts.paid.saturating_sub(self.row.amounts.refunded)
     }
 }
 
@@ -384,7 +384,7 @@ pub(super) mod samples {
     use super::*;
     use crate::domain::ids::{ProductId, SkuId, SubOrderId};
     use crate::domain::money::Currency;
-    use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
+    use crate::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
     use crate::domain::rows::{OrderLineRow, SubOrderRow};
     use crate::domain::time::Timestamp;
     use uuid::Uuid;
@@ -420,11 +420,7 @@ pub(super) mod samples {
             mail_key: None,
             status: OrderStatus::Placed,
             currency: Currency::BDT,
-            total: 20,
-            cancelled: 0,
-            paid: 0,
-            refunded: 0,
-            total_due: 20,
+            amounts: Amounts { total: 20, total_due: 20, ..Amounts::default() },
             placed_at: at,
             payment_due_at: at.plus_millis(1_000),
             payment_method: "sandbox".into(),
@@ -433,7 +429,7 @@ pub(super) mod samples {
                 id: SubOrderId::of(order_id(attempt), vendor()),
                 vendor_id: vendor(),
                 status: SubOrderStatus::Placed,
-                total: 20,
+                amounts: Amounts { total: 20, total_due: 20, ..Amounts::default() },
             }],
             lines: vec![OrderLineRow {
                 sku_id: sku(),
@@ -442,6 +438,8 @@ pub(super) mod samples {
                 quantity: 2,
                 unit_price: 10,
                 line_total: 20,
+                credited: 0,
+                credited_amount: 0,
             }],
         };
         let shares = vec![Share { vendor: vendor(), state: LegState::Asked }];
@@ -466,7 +464,8 @@ pub(super) mod samples {
         order.row.status = OrderStatus::Paid;
         order.row.payment_status = PaymentStatus::Captured;
         order.row.sub_orders[0].status = SubOrderStatus::Paid;
-        (order.row.paid, order.row.total_due) = (20, 0);
+        order.row.amounts = Amounts { total: 20, paid: 20, ..Amounts::default() };
+        order.row.sub_orders[0].amounts = order.row.amounts;
         order
     }
 

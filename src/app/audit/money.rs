@@ -34,7 +34,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
         }
         by_hand += u64::from(order.by_hand);
         stuck += u64::from(order.told.is_some());
-        if order.net() > 0 {
+        if order.row.status.is_paid() {
             paid += 1;
             let currency = order.row.currency;
             let sum = taken.entry(currency.code()).or_insert((0, currency));
@@ -92,9 +92,11 @@ fn judge(order: &OrderFacts, entry: Option<&ChargeLogEntry>) -> Result<(), Strin
             None => Err(format!("told that {told} moved, and never charged")),
         };
     }
-    if order.net() > 0 {
+    if order.row.status.is_paid() {
         let paid = told(order.net());
         return match entry {
+            // Nothing was to be paid, and no provider was asked.
+            None if order.row.amounts.total == 0 => Ok(()),
             Some(entry) if entry.status == "charged" && entry.amount == paid => Ok(()),
             Some(entry) => Err(format!("paid {paid}, and the ledger says {} {}", entry.status, entry.amount)),
             None => Err(format!("paid {paid}, and never charged")),
@@ -107,13 +109,15 @@ fn judge(order: &OrderFacts, entry: Option<&ChargeLogEntry>) -> Result<(), Strin
     let refunded = order.row.payment_status == PaymentStatus::Refunded;
     match entry {
         Some(entry) if entry.status == "charged" => Err(format!("not paid, and charged {}", entry.amount)),
-        Some(entry) if refunded && entry.status == "refunded" && entry.amount == told(order.row.refunded) => Ok(()),
+        Some(entry) if refunded && entry.status == "refunded" && entry.amount == told(order.row.amounts.refunded) => {
+            Ok(())
+        }
         _ if !refunded => Ok(()),
         Some(entry) => {
-            let given_back = told(order.row.refunded);
+            let given_back = told(order.row.amounts.refunded);
             Err(format!("given back {given_back}, and the ledger says {} {}", entry.status, entry.amount))
         }
-        None => Err(format!("given back {}, and never charged", told(order.row.refunded))),
+        None => Err(format!("given back {}, and never charged", told(order.row.amounts.refunded))),
     }
 }
 
@@ -121,7 +125,7 @@ fn judge(order: &OrderFacts, entry: Option<&ChargeLogEntry>) -> Result<(), Strin
 mod tests {
     use super::super::facts::samples::{entry, facts, order, order_id, paid};
     use super::*;
-    use crate::domain::order::OrderStatus;
+    use crate::domain::order::{Amounts, OrderStatus};
 
     #[test]
     fn a_paid_order_is_charged_once_with_its_amount() {
@@ -130,6 +134,10 @@ mod tests {
         assert_eq!(wrong("charged", 21), Err("paid 0.20 BDT, and the ledger says charged 0.21 BDT".into()));
         assert_eq!(wrong("refunded", 20), Err("paid 0.20 BDT, and the ledger says refunded 0.20 BDT".into()));
         assert_eq!(judge(&paid(1), None), Err("paid 0.20 BDT, and never charged".into()));
+        let mut for_nothing = paid(1);
+        for_nothing.row.amounts = Amounts::default();
+        assert_eq!(judge(&for_nothing, None), Ok(()));
+        assert!(judge(&for_nothing, Some(&entry(1, "charged", 20))).is_err());
     }
 
     #[test]
@@ -150,7 +158,7 @@ mod tests {
     fn what_was_given_back_is_given_back_in_the_charge_log() {
         let mut order = OrderFacts { phase: Phase::Ended, ..order(1) };
         order.row.payment_status = PaymentStatus::Refunded;
-        (order.row.paid, order.row.refunded) = (20, 20);
+        (order.row.amounts.paid, order.row.amounts.refunded) = (20, 20);
         assert_eq!(judge(&order, Some(&entry(1, "refunded", 20))), Ok(()));
         assert!(judge(&order, Some(&entry(1, "voided", 20))).is_err());
         assert!(judge(&order, None).is_err());

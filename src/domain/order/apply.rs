@@ -45,7 +45,7 @@ impl Body {
                 self.phase = Phase::Confirming;
                 self.status = OrderStatus::Paid;
                 self.payment_status = PaymentStatus::Captured;
-                self.paid = self.paid.saturating_add(*amount);
+                self.take(*amount);
                 self.note(at, "paid").amount = Some(*amount);
             }
             OrderEvent::PaymentFailed { reason } => {
@@ -82,8 +82,8 @@ impl Body {
             }
             OrderEvent::PaymentRefunded { amount, told } => {
                 self.payment_status = PaymentStatus::Refunded;
-                self.paid = self.paid.saturating_add(*amount);
-                self.refunded = self.refunded.saturating_add(*amount);
+                self.take(*amount);
+                self.give_back(*amount);
                 let entry = self.note(at, "payment_refunded");
                 entry.amount = Some(told.map_or(*amount, |told| told.minor));
                 entry.currency = told.map(|told| told.currency);
@@ -114,7 +114,7 @@ impl Body {
             OrderEvent::Ended { status } => {
                 self.phase = Phase::Ended;
                 self.status = *status;
-                self.cancelled = self.total.saturating_sub(self.paid.saturating_sub(self.refunded));
+                self.credit_all();
                 self.note(at, status.name());
             }
             OrderEvent::Quarantined { vendor, reason } => {

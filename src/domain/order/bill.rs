@@ -37,14 +37,6 @@ impl Body {
                 line.unit_price = now.unit_price;
             }
         }
-        self.total = money::sum(self.lines.iter().map(OrderLine::total));
-    }
-
-    pub(super) fn vendor_total(&self, vendor: VendorId) -> i64 {
-        money::sum(self.lines.iter().filter(|line| line.vendor == vendor).map(OrderLine::total))
-    }
-
-    pub(super) fn total_due(&self) -> i64 {
-        self.total.saturating_sub(self.cancelled).saturating_sub(self.paid.saturating_sub(self.refunded))
+        self.add_up_shares();
     }
 }

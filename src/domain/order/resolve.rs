@@ -7,13 +7,15 @@
 //! | another amount was taken | charges again, past the deadline voids | | sells | | ends cancelled |
 //! | another amount was given back | voids again | | | | ends |
 //! | the void was refused | voids again | ends | sells | ends | ends |
+//! | the same, and what was taken is known | voids again | | sells | | ends |
 //! | nobody tells whether it was charged in time | asks again | ends | | ends | ends |
 //! | the void is not answered | voids again | ends | | ends | ends |
 //! | a commit failed, or is not answered | commits again | | | settles | |
 //! | a release failed, or is not answered | releases again | | | ends | |
 //! | the cart does not answer | opens it again | | | | |
 //!
-//! What a gateway took is called paid only if it is the order's total. `paid` is refused while a void may yet be
+//! What a gateway is known to keep is either paid or given back: no order ends unpaid with it. What it took is called paid only if it is
+//! the order's total. `paid` is refused while a void may yet be
 //! carried out. A vendor
 //! whose answer is given up keeps its hold until it asks, and is told then: nothing is sold twice, and nothing is
 //! free too early.
@@ -176,6 +178,7 @@ enum Point {
     Took,
     GaveBack,
     VoidRefused,
+    Kept,
     LookUp,
     Void,
     Commit,
@@ -188,13 +191,13 @@ impl Point {
     const fn fits(self, verb: ResolveAs) -> bool {
         use ResolveAs::{Paid, Refunded, Retry, Voided, WriteOff};
         match (self, verb) {
-            (Point::Took, Retry | Paid | Refunded)
+            (Point::Took | Point::Kept, Retry | Paid | Refunded)
             | (Point::GaveBack, Retry | Refunded)
             | (Point::VoidRefused, Retry | Voided | Paid | WriteOff | Refunded)
             | (Point::LookUp | Point::Void, Retry | Voided | WriteOff | Refunded)
             | (Point::Commit | Point::Release, Retry | WriteOff)
             | (Point::Reopen, Retry) => true,
-            (Point::Took, Voided | WriteOff)
+            (Point::Took | Point::Kept, Voided | WriteOff)
             | (Point::GaveBack, Voided | Paid | WriteOff)
             | (Point::LookUp | Point::Void, Paid)
             | (Point::Commit | Point::Release, Voided | Paid | Refunded)
@@ -210,7 +213,9 @@ impl Body {
             (Phase::Stuck, Some((Trouble::AmountDiffers { given_back, .. }, _))) => {
                 Some(if *given_back { Point::GaveBack } else { Point::Took })
             }
-            (Phase::Stuck, Some((Trouble::VoidRefused { .. }, _))) => Some(Point::VoidRefused),
+            (Phase::Stuck, Some((Trouble::VoidRefused { taken, .. }, _))) => {
+                Some(if taken.is_some() { Point::Kept } else { Point::VoidRefused })
+            }
             (Phase::Stuck, Some((Trouble::StepFailed { .. } | Trouble::NoAnswer, from))) => match from {
                 Phase::Confirming => Some(Point::Commit),
                 _ => Some(Point::Release),

@@ -2,12 +2,13 @@
 
 use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::resolve::Stuck;
+use super::share::Share;
 use super::{Address, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
 use crate::domain::buyer::{Buyer, Mint};
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::CartId;
-use crate::domain::money::{self, Currency};
+use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -70,10 +71,17 @@ pub(super) struct Body {
     /// Whether a commit fails where nothing is held: not for an order of an early version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) strict: bool,
+    /// What the shares come to together.
     pub(super) total: i64,
-    pub(super) cancelled: i64,
-    pub(super) paid: i64,
-    pub(super) refunded: i64,
+    /// Each vendor's, in the order of their first lines.
+    #[serde(default)]
+    pub(super) shares: Vec<Share>,
+    /// What was taken, in a snapshot of an early version, which kept no figures of shares.
+    #[serde(default, rename = "paid", skip_serializing)]
+    pub(super) early_paid: i64,
+    /// What of that was given back, as above.
+    #[serde(default, rename = "refunded", skip_serializing)]
+    pub(super) early_refunded: i64,
     pub(super) placed_at: Timestamp,
     pub(super) hold_until: Timestamp,
     pub(super) payment_due_at: Timestamp,
@@ -102,6 +110,8 @@ impl Body {
             title: line.title.clone(),
             quantity: line.quantity,
             unit_price: line.unit_price,
+            credited: 0,
+            credited_amount: 0,
         };
         let lines: Vec<OrderLine> = lines.iter().map(line).collect();
         let mut body = Self {
@@ -116,14 +126,14 @@ impl Body {
             payment_status: PaymentStatus::None,
             currency: expected_total.currency,
             expected_total: expected_total.minor,
-            total: money::sum(lines.iter().map(OrderLine::total)),
+            total: 0,
+            shares: Vec::with_capacity(1),
+            early_paid: 0,
+            early_refunded: 0,
             lines,
             legs: Vec::new(),
             acknowledged: Acknowledged::default(),
             strict: placement.strict,
-            cancelled: 0,
-            paid: 0,
-            refunded: 0,
             placed_at: at,
             hold_until,
             payment_due_at,
@@ -133,6 +143,7 @@ impl Body {
             rejection: None,
             timeline: Vec::with_capacity(8),
         };
+        body.add_up_shares();
         body.legs = Party::of(&body).into_iter().map(|with| Leg { with, state: LegState::Asked }).collect();
         body
     }

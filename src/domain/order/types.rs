@@ -9,11 +9,13 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::HeldLine;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
+pub use super::share::Amounts;
+use super::share::is_zero;
 
 /// Where to ship to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,11 +88,6 @@ impl fmt::Debug for PaymentChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PaymentChoice").field("method", &self.method).finish_non_exhaustive()
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(number: &i64) -> bool {
-    *number == 0
 }
 
 /// Everything a cart gives its order.
@@ -527,6 +524,12 @@ pub struct OrderLine {
     pub quantity: i64,
     /// The price of one, in minor units.
     pub unit_price: i64,
+    /// Pieces that need not be paid for any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub credited: i64,
+    /// What these come to, in minor units.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub credited_amount: i64,
 }
 
 impl OrderLine {
@@ -545,8 +548,9 @@ pub struct SubOrderView {
     pub vendor: VendorId,
     /// How it stands.
     pub status: SubOrderStatus,
-    /// The sum of its lines, in minor units.
-    pub total: i64,
+    /// Its money.
+    #[serde(flatten)]
+    pub amounts: Amounts,
 }
 
 /// An order as it is shown; to a vendor, only its own share.
@@ -564,10 +568,9 @@ pub struct OrderView {
     pub lines: Vec<OrderLine>,
     /// Its shares.
     pub sub_orders: Vec<SubOrderView>,
-    /// The sum of the lines, in minor units.
-    pub total: i64,
-    /// What is still to be paid.
-    pub total_due: i64,
+    /// The money of the shares that are shown.
+    #[serde(flatten)]
+    pub amounts: Amounts,
     /// The gateway.
     pub payment_method: String,
     /// How the payment stands.
@@ -582,6 +585,36 @@ pub struct OrderView {
     /// What it waits for that may never come; shown to the staff alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Box<Waits>>,
+}
+
+impl OrderView {
+    /// Reads an answer that was kept. Early versions wrote no more of an order's money than its total and what was due of it.
+    fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Self>, D::Error> {
+        let mut view = Box::<Self>::deserialize(deserializer)?;
+        let (ended, paid) = (view.status.is_end(), view.status.is_paid());
+        let given_back = view.payment_status == PaymentStatus::Refunded;
+        for sub_order in &mut view.sub_orders {
+            let amounts = &mut sub_order.amounts;
+            if amounts.adds_up() {
+                continue;
+            }
+            let total = amounts.total;
+            let when = |is: bool| if is { total } else { 0 };
+            *amounts = Amounts {
+                total,
+                credited: when(ended),
+                paid: when(paid || given_back),
+                refunded: when(given_back),
+                total_due: when(!ended && !paid),
+                ..Amounts::default()
+            };
+        }
+        for line in view.lines.iter_mut().filter(|line| ended && line.credited == 0) {
+            line.credit(line.quantity);
+        }
+        view.amounts = Amounts::sum(view.sub_orders.iter().map(|sub_order| sub_order.amounts));
+        Ok(view)
+    }
 }
 
 /// One thing that happened, in the public vocabulary of an order's timeline.
@@ -618,6 +651,7 @@ pub enum OrderReply {
     /// The order.
     Order {
         /// As it is now.
+        #[serde(deserialize_with = "OrderView::kept")]
         order: Box<OrderView>,
     },
     /// Its timeline.

@@ -2,10 +2,9 @@
 
 use super::legs::{Leg, LegState};
 use super::state::Body;
-use super::{Order, OrderView, SubOrderStatus, SubOrderView};
+use super::{Amounts, Order, OrderView, SubOrderStatus, SubOrderView};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{SubOrderId, VendorId};
-use crate::domain::money;
 use crate::domain::rows::{OrderLineRow, OrderRow, SubOrderRow};
 
 impl Order {
@@ -22,26 +21,18 @@ impl Order {
                 id: SubOrderId::of(self.id, vendor),
                 vendor,
                 status: sub_order_status(body, leg),
-                total: body.vendor_total(vendor),
+                amounts: body.share_amounts(vendor),
             })
             .collect();
-        let (total, total_due) = match by {
-            // What a vendor is shown adds up over its own share; what is due concerns the whole and is settled in one payment.
-            Principal::Vendor(_) => {
-                let share = money::sum(sub_orders.iter().map(|sub| sub.total));
-                (share, if body.total_due() == 0 { 0 } else { share })
-            }
-            _ => (body.total, body.total_due()),
-        };
         Some(OrderView {
             id: self.id,
             cart: body.cart,
             status: body.status,
             currency: body.currency,
             lines: body.lines.iter().filter(|line| shown_to(line.vendor)).cloned().collect(),
+            // To a vendor, its own share's.
+            amounts: Amounts::sum(sub_orders.iter().map(|sub_order| sub_order.amounts)),
             sub_orders,
-            total,
-            total_due,
             payment_method: body.payment.method.clone(),
             payment_status: body.payment_status,
             placed_at: body.placed_at,
@@ -62,11 +53,7 @@ impl Order {
             mail_key: body.buyer.as_ref().and_then(|buyer| buyer.mail_key),
             status: body.status,
             currency: body.currency,
-            total: body.total,
-            cancelled: body.cancelled,
-            paid: body.paid,
-            refunded: body.refunded,
-            total_due: body.total_due(),
+            amounts: body.amounts(),
             placed_at: body.placed_at,
             payment_due_at: body.payment_due_at,
             payment_method: body.payment.method.clone(),
@@ -79,7 +66,7 @@ impl Order {
                     id: SubOrderId::of(self.id, vendor),
                     vendor_id: vendor,
                     status: sub_order_status(body, leg),
-                    total: body.vendor_total(vendor),
+                    amounts: body.share_amounts(vendor),
                 })
                 .collect(),
             lines: body
@@ -92,6 +79,8 @@ impl Order {
                     quantity: line.quantity,
                     unit_price: line.unit_price,
                     line_total: line.total(),
+                    credited: line.credited,
+                    credited_amount: line.credited_amount,
                 })
                 .collect(),
         })

@@ -16,8 +16,7 @@ const CHUNK_ENTITIES: usize = 2_000;
 const CHUNK_PIECES: usize = 20_000;
 
 /// All that checkpoints write, what refers to another before that.
-const TABLES: [&str; 9] =
-    ["refused_rows", "order_lines", "sub_orders", "payments", "orders", "skus", "products", "vendors", "snapshot"];
+const TABLES: [&str; 7] = ["refused_rows", "sub_orders", "orders", "skus", "products", "vendors", "snapshot"];
 
 /// The newest version of each entity whose rows are marked as refused.
 type Marked = BTreeMap<(String, Uuid), i64>;
@@ -264,7 +263,7 @@ fn chunks(entities: &[EntityDelta]) -> Vec<&[EntityDelta]> {
 
 fn pieces_of(delta: &EntityDelta) -> usize {
     let rows = &delta.rows;
-    let of_orders: usize = rows.orders.iter().map(|order| 2 + order.sub_orders.len() + order.lines.len()).sum();
+    let of_orders: usize = rows.orders.iter().map(|order| 1 + order.sub_orders.len() + order.lines.len()).sum();
     delta.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + of_orders
 }
 

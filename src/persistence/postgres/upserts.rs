@@ -9,7 +9,7 @@ use sqlx::{Connection, Transaction};
 use std::collections::HashSet;
 use uuid::Uuid;
 
-pub(super) use super::rows::rows;
+pub(super) use super::rows::{read, rows, selected};
 use super::{LOOKUPS_STAY_PREPARED, arrays};
 
 /// FOR KEY SHARE keeps a new owner from raising the epoch (it takes the rows FOR UPDATE) and lets this owner renew its lease meanwhile.

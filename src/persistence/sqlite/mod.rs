@@ -6,6 +6,7 @@
 
 mod journal;
 mod lock;
+mod room;
 mod upserts;
 
 #[path = "../portable/checkpoints.rs"]
@@ -241,6 +242,9 @@ async fn open_for_writing(
     let lock = DirectoryLock::take(directory, file)?;
     let writer = Slot::new(writing(file, options), options.connect_timeout);
     let failed = |error| told(file, error);
+    let mut held = writer.hold().await.map_err(failed)?;
+    let asked = room::tell(held.connection(), file).await;
+    held.settle(asked).map_err(failed)?;
     let mut held = writer.hold().await.map_err(failed)?;
     let migrated = schema::migrator(SQLITE).run(&mut *held.connection()).await;
     migrated.map_err(|error| match schema::migrate_error(error) {

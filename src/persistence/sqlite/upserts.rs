@@ -2,14 +2,17 @@
 //!
 //! Foreign keys are checked at once here, not at the end as on Postgres: parents are written before their children.
 
-use crate::domain::ids::{CustomerId, EntityRef, Kind};
-use crate::domain::rows::{OrderRow, Rows};
+use crate::domain::ids::{EntityRef, Kind};
+use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::limits;
-use crate::persistence::values::{Moment, SkuIds};
-use crate::ports::{EntityDelta, Partition};
+use crate::persistence::table::{Cell, Cells, Sort, Table, names, on_conflict};
+use crate::persistence::tables::ShareOf;
+use crate::persistence::values::{Moment, Uuids};
+use crate::ports::{EntityDelta, Partition, StoreError};
 use sqlx::query_builder::Separated;
-use sqlx::sqlite::{Sqlite, SqliteConnection};
-use sqlx::{Connection, QueryBuilder, Transaction};
+use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
+use sqlx::{Connection, QueryBuilder, Row, Transaction};
+use std::borrow::{Borrow, Cow};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -144,201 +147,134 @@ pub(super) async fn rows(
     entities: &[EntityDelta],
     _all_known: bool,
 ) -> Result<Option<String>, sqlx::Error> {
-    vendor_rows(connection, entities).await?;
+    write::<VendorRow>(connection, &rows_of(entities, |rows| &rows.vendors)).await?;
+    write::<ProductRow>(connection, &rows_of(entities, |rows| &rows.products)).await?;
+    write::<SkuRow>(connection, &rows_of(entities, |rows| &rows.skus)).await?;
     let orders = rows_of(entities, |rows| &rows.orders);
     if orders.is_empty() {
         return Ok(None);
     }
-    order_rows(connection, &orders).await?;
+    write::<OrderRow>(connection, &orders).await?;
+    let shares = orders.iter().flat_map(|(order, version)| ShareOf::all(order).map(|share| (share, *version)));
+    write::<ShareOf<'_>>(connection, &shares.collect::<Vec<_>>()).await?;
     order_that_does_not_add_up(connection, &orders).await
 }
 
-async fn vendor_rows(connection: &mut SqliteConnection, entities: &[EntityDelta]) -> Result<(), sqlx::Error> {
-    insert(
-        connection,
-        "INSERT INTO vendors (id, name, version) ",
-        &rows_of(entities, |rows| &rows.vendors),
-        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version
-            WHERE excluded.version > vendors.version",
-        |columns, (row, version)| {
-            columns.push_bind(row.id.uuid()).push_bind(row.name.clone()).push_bind(*version);
-        },
-    )
-    .await?;
-    insert(
-        connection,
-        "INSERT INTO products (id, vendor_id, title, title_folded, description, category, created_at, sku_ids, version) ",
-        &rows_of(entities, |rows| &rows.products),
-        " ON CONFLICT (id) DO UPDATE SET title = excluded.title, title_folded = excluded.title_folded,
-            description = excluded.description, category = excluded.category, sku_ids = excluded.sku_ids,
-            version = excluded.version
-            WHERE excluded.version > products.version",
-        |columns, (row, version)| {
-            columns
-                .push_bind(row.id.uuid())
-                .push_bind(row.vendor_id.uuid())
-                .push_bind(row.title.clone())
-                .push_bind(row.title.to_lowercase())
-                .push_bind(row.description.clone())
-                .push_bind(row.category.clone())
-                .push_bind(Moment(row.created_at))
-                .push_bind(SkuIds(row.sku_ids.clone()))
-                .push_bind(*version);
-        },
-    )
-    .await?;
-    insert(
-        connection,
-        "INSERT INTO skus (id, vendor_id, product_id, code, title, price_minor, currency, received, on_hand, held, version) ",
-        &rows_of(entities, |rows| &rows.skus),
-        " ON CONFLICT (id) DO UPDATE SET code = excluded.code, title = excluded.title, price_minor = excluded.price_minor,
-            currency = excluded.currency, received = excluded.received, on_hand = excluded.on_hand, held = excluded.held,
-            version = excluded.version
-            WHERE excluded.version > skus.version",
-        |columns, (row, version)| {
-            columns
-                .push_bind(row.id.uuid())
-                .push_bind(row.vendor_id.uuid())
-                .push_bind(row.product_id.uuid())
-                .push_bind(row.code.clone())
-                .push_bind(row.title.clone())
-                .push_bind(row.price_minor)
-                .push_bind(row.currency.code())
-                .push_bind(row.received)
-                .push_bind(row.on_hand)
-                .push_bind(row.held)
-                .push_bind(*version);
-        },
-    )
-    .await
-}
-
-async fn order_rows(connection: &mut SqliteConnection, orders: &[(&OrderRow, i64)]) -> Result<(), sqlx::Error> {
-    insert(
-        connection,
-        "INSERT INTO orders (id, cart_id, attempt, customer_id, status, currency, total, cancelled, paid, refunded, total_due,
-            placed_at, payment_due_at, mail_key, version) ",
-        orders,
-        " ON CONFLICT (id) DO UPDATE SET status = excluded.status, total = excluded.total, cancelled = excluded.cancelled,
-            paid = excluded.paid, refunded = excluded.refunded, total_due = excluded.total_due,
-            payment_due_at = excluded.payment_due_at, version = excluded.version
-            WHERE excluded.version > orders.version",
-        |columns, (row, version)| {
-            columns
-                .push_bind(row.id.uuid())
-                .push_bind(row.cart_id.uuid())
-                .push_bind(i64::from(row.attempt))
-                .push_bind(row.customer_id.map(CustomerId::uuid))
-                .push_bind(row.status.name())
-                .push_bind(row.currency.code())
-                .push_bind(row.total)
-                .push_bind(row.cancelled)
-                .push_bind(row.paid)
-                .push_bind(row.refunded)
-                .push_bind(row.total_due)
-                .push_bind(Moment(row.placed_at))
-                .push_bind(Moment(row.payment_due_at))
-                .push_bind(row.mail_key.map(|key| Uuid::from_bytes(key.0)))
-                .push_bind(*version);
-        },
-    )
-    .await?;
-    insert(
-        connection,
-        "INSERT INTO payments (order_id, method, status, currency, captured, refunded, version) ",
-        orders,
-        " ON CONFLICT (order_id) DO UPDATE SET method = excluded.method, status = excluded.status,
-            captured = excluded.captured, refunded = excluded.refunded, version = excluded.version
-            WHERE excluded.version > payments.version",
-        |columns, (row, version)| {
-            columns
-                .push_bind(row.id.uuid())
-                .push_bind(row.payment_method.clone())
-                .push_bind(row.payment_status.name())
-                .push_bind(row.currency.code())
-                .push_bind(row.paid)
-                .push_bind(row.refunded)
-                .push_bind(*version);
-        },
-    )
-    .await?;
-    let mut shares = Vec::with_capacity(orders.len());
-    let mut lines = Vec::with_capacity(orders.len());
-    for (order, version) in orders {
-        shares.extend((0i64..).zip(&order.sub_orders).map(|(position, share)| (*order, position, share, *version)));
-        lines.extend((0i64..).zip(&order.lines).map(|(position, line)| (*order, position, line, *version)));
+/// Writes these rows, each with the version of its entity.
+async fn write<T: Table + Sync>(
+    connection: &mut SqliteConnection,
+    rows: &[(impl Borrow<T> + Sync, i64)],
+) -> Result<(), sqlx::Error> {
+    let into = format!("INSERT INTO {} ({}, version) ", T::NAME, names::<T>(""));
+    let on_conflict = on_conflict::<T>();
+    for group in rows.chunks(ROWS) {
+        let mut query = QueryBuilder::<Sqlite>::new(&into);
+        query.push_values(group, |mut columns, (row, version)| {
+            row.borrow().cells(&mut |cell| match cell {
+                Cell::Uuid(uuid) => drop(columns.push_bind(uuid)),
+                Cell::Integer(number) => drop(columns.push_bind(number)),
+                Cell::Text(text) => drop(columns.push_bind(text.map(Cow::into_owned))),
+                Cell::Moment(at) => drop(columns.push_bind(Moment(at))),
+                Cell::Uuids(uuids) => drop(columns.push_bind(Uuids(uuids))),
+                Cell::Document(text) => drop(columns.push_bind(text)),
+            });
+            columns.push_bind(*version);
+        });
+        query.push(&on_conflict);
+        query.build().persistent(group.len() == ROWS).execute(&mut *connection).await?;
     }
-    insert(
-        connection,
-        "INSERT INTO sub_orders (id, order_id, vendor_id, position, status, currency, total, placed_at, version) ",
-        &shares,
-        " ON CONFLICT (id) DO UPDATE SET status = excluded.status, total = excluded.total, version = excluded.version
-            WHERE excluded.version > sub_orders.version",
-        |columns, (order, position, share, version)| {
-            columns
-                .push_bind(share.id.uuid())
-                .push_bind(order.id.uuid())
-                .push_bind(share.vendor_id.uuid())
-                .push_bind(*position)
-                .push_bind(share.status.name())
-                .push_bind(order.currency.code())
-                .push_bind(share.total)
-                .push_bind(Moment(order.placed_at))
-                .push_bind(*version);
-        },
-    )
-    .await?;
-    insert(
-        connection,
-        "INSERT INTO order_lines (order_id, sku_id, vendor_id, position, title, quantity, unit_price, currency, line_total,
-            version) ",
-        &lines,
-        " ON CONFLICT (order_id, sku_id) DO UPDATE SET quantity = excluded.quantity, unit_price = excluded.unit_price,
-            line_total = excluded.line_total, version = excluded.version
-            WHERE excluded.version > order_lines.version",
-        |columns, (order, position, line, version)| {
-            columns
-                .push_bind(order.id.uuid())
-                .push_bind(line.sku_id.uuid())
-                .push_bind(line.vendor_id.uuid())
-                .push_bind(*position)
-                .push_bind(line.title.clone())
-                .push_bind(line.quantity)
-                .push_bind(line.unit_price)
-                .push_bind(order.currency.code())
-                .push_bind(line.line_total)
-                .push_bind(*version);
-        },
-    )
-    .await
+    Ok(())
 }
 
-/// What triggers see to on Postgres: an order's lines and shares add up to it. Says which one's do not.
+/// The columns of a table as a query names them.
+pub(super) fn selected<T: Table>(prefix: &str) -> String {
+    names::<T>(prefix)
+}
+
+/// A row whose first columns are a table's.
+struct Selected<'r> {
+    row: &'r SqliteRow,
+    next: usize,
+}
+
+impl Cells for Selected<'_> {
+    fn next(&mut self, sort: Sort) -> Result<Cell<'static>, StoreError> {
+        let (row, at) = (self.row, self.next);
+        self.next += 1;
+        let cell = match sort {
+            Sort::Uuid => row.try_get(at).map(Cell::Uuid),
+            Sort::Integer => row.try_get(at).map(Cell::Integer),
+            Sort::Text => row.try_get::<Option<String>, _>(at).map(|text| Cell::Text(text.map(Into::into))),
+            Sort::Moment => row.try_get::<Moment, _>(at).map(|moment| Cell::Moment(moment.0)),
+            Sort::Uuids => row.try_get::<Uuids, _>(at).map(|uuids| Cell::Uuids(uuids.0)),
+            Sort::Document => row.try_get(at).map(Cell::Document),
+        };
+        cell.map_err(crate::persistence::slot::store_error)
+    }
+}
+
+/// Reads a row whose first columns are [`selected`].
+pub(super) fn read<T: Table>(row: &SqliteRow) -> Result<T::Row, StoreError> {
+    T::read(&mut Selected { row, next: 0 })
+}
+
+/// What triggers see to on Postgres: an order's lines and shares add up to it, and no line is without its share. Says which one's do not.
 async fn order_that_does_not_add_up(
     connection: &mut SqliteConnection,
     orders: &[(&OrderRow, i64)],
 ) -> Result<Option<String>, sqlx::Error> {
     for group in orders.chunks(ROWS) {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT total, lines, shares FROM (
-                SELECT total,
-                    (SELECT COALESCE(sum(line_total), 0) FROM order_lines WHERE order_id = orders.id) AS lines,
-                    (SELECT COALESCE(sum(total), 0) FROM sub_orders WHERE order_id = orders.id) AS shares
-                FROM orders WHERE id IN (",
-        );
+        let mut query = QueryBuilder::<Sqlite>::new("WITH head AS (SELECT * FROM orders WHERE id IN (");
         let mut ids = query.separated(", ");
         for (order, _) in group {
             ids.push_bind(order.id.uuid());
         }
-        query.push(")) WHERE total <> lines OR total <> shares LIMIT 1");
-        let wrong: Option<(i64, i64, i64)> =
+        query.push(WHAT_DOES_NOT_ADD_UP);
+        let wrong: Option<(String, String)> =
             query.build_query_as().persistent(group.len() == ROWS).fetch_optional(&mut *connection).await?;
-        if let Some((total, lines, shares)) = wrong {
-            return Ok(Some(format!("order_adds_up: total {total}, lines {lines}, shares {shares}")));
+        if let Some((broken, figures)) = wrong {
+            return Ok(Some(format!("{broken}: {figures}")));
         }
     }
     Ok(None)
 }
+
+/// The rules that `haat_check` has on Postgres, in the same order of precedence.
+const WHAT_DOES_NOT_ADD_UP: &str = ")),
+    line AS (
+        SELECT head.id AS order_id, replace(line.value ->> 'vendor', '-', '') AS vendor, line.value ->> 'quantity' AS quantity,
+            line.value ->> 'unit_price' AS unit_price, line.value ->> 'line_total' AS line_total,
+            COALESCE(line.value ->> 'credited_amount', 0) AS credited_amount
+        FROM head, json_each(head.document, '$.lines') AS line),
+    lines AS (
+        SELECT order_id, sum(line_total) AS total, sum(credited_amount) AS credited, min(quantity) AS quantity,
+            min(COALESCE(line_total = quantity * unit_price, 0)) AS multiply,
+            min(COALESCE(vendor, '') IN (SELECT lower(hex(vendor_id)) FROM sub_orders WHERE sub_orders.order_id = line.order_id))
+                AS have_shares
+        FROM line GROUP BY order_id),
+    shares AS (
+        SELECT order_id, sum(total) AS total, sum(credited) AS credited, sum(rounding) AS rounding, sum(paid) AS paid,
+            sum(refunded) AS refunded, sum(total_due) AS total_due, sum(refund_due) AS refund_due
+        FROM sub_orders WHERE order_id IN (SELECT id FROM head) GROUP BY order_id)
+    SELECT broken, figures FROM (
+        SELECT
+            CASE
+                WHEN NOT lines.have_shares THEN 'violates foreign key constraint line_of_a_share'
+                WHEN lines.quantity <= 0 THEN 'quantity_positive'
+                WHEN NOT lines.multiply THEN 'line_total_multiplies'
+                WHEN (head.total, head.credited) <> (COALESCE(lines.total, 0), COALESCE(lines.credited, 0))
+                    OR (head.total, head.credited, head.rounding, head.paid, head.refunded, head.total_due, head.refund_due)
+                        <> (COALESCE(shares.total, 0), COALESCE(shares.credited, 0), COALESCE(shares.rounding, 0),
+                            COALESCE(shares.paid, 0), COALESCE(shares.refunded, 0), COALESCE(shares.total_due, 0),
+                            COALESCE(shares.refund_due, 0))
+                    THEN 'order_adds_up'
+            END AS broken,
+            format('it says {%d,%d,%d,%d,%d,%d,%d}, its lines {%d,%d}, its shares {%d,%d,%d,%d,%d,%d,%d}', head.total,
+                head.credited, head.rounding, head.paid, head.refunded, head.total_due, head.refund_due, lines.total,
+                lines.credited, shares.total, shares.credited, shares.rounding, shares.paid, shares.refunded, shares.total_due,
+                shares.refund_due) AS figures
+        FROM head LEFT JOIN lines ON lines.order_id = head.id LEFT JOIN shares ON shares.order_id = head.id)
+    WHERE broken IS NOT NULL LIMIT 1";
 
 /// Moves checkpoints forward, never back; whether all of these partitions are still ours.
 pub(super) async fn advance(

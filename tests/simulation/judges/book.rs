@@ -15,6 +15,7 @@ use crate::store::Tables;
 use crate::world::{World, lock};
 use accounts::{Accounts, Bill, Line, Pieces, Posted, Share, sorted, text};
 use haat::domain::ids::{EntityId, EntityRef, Kind, OrderId, VendorId};
+use haat::domain::order::Amounts;
 use haat::domain::rows::{OrderRow, SkuRow};
 use haat::domain::vendor::Vendor;
 use serde_json::Value;
@@ -102,32 +103,47 @@ fn differs_from_sku(accounts: &Accounts, row: &SkuRow) -> Option<String> {
     (!fits).then(|| format!("{row:?}, and in the book {account:?}"))
 }
 
-/// What is said of an order's money: its currency; its total, what was charged, given back and cancelled, and what is due; its
-/// vendors' shares; its lines with their totals.
-type Statement = (String, [i64; 5], BTreeMap<String, i64>, Vec<(String, Line, i64)>);
+/// What is said of an order's money: its currency; its figures; those of its vendors' shares; its lines with their totals, and what of them was
+/// credited.
+type Statement = (String, Figures, BTreeMap<String, Figures>, Vec<(String, Line, i64, (i64, i64))>);
+
+/// A total; what of it was taken, given back and credited; what is due of it, and what is due back.
+type Figures = [i64; 6];
+
+fn figures_of(amounts: &Amounts) -> Figures {
+    [amounts.total, amounts.paid, amounts.refunded, amounts.credited, amounts.total_due, amounts.refund_due]
+}
 
 fn statement_of(bill: &Bill) -> Statement {
     let cost = |line: &Line| line.quantity * line.price;
-    let (total, net) = (bill.total(), bill.net());
-    let cancelled = if bill.has_ended { total - net } else { 0 };
-    let share = |vendor: &String| (vendor.clone(), bill.lines_of(vendor).iter().map(cost).sum());
+    let whole = bill.total();
+    let figures = |total: i64| {
+        // All shares are paid for at once. What is another amount is in none.
+        let of_all = |moved: i64| if moved == whole { total } else { 0 };
+        let (paid, refunded) = (of_all(bill.charged), of_all(bill.refunded));
+        let credited = if bill.has_ended { total } else { 0 };
+        let balance = total - credited - (paid - refunded);
+        [total, paid, refunded, credited, balance.max(0), (-balance).max(0)]
+    };
+    let share = |vendor: &String| (vendor.clone(), figures(bill.lines_of(vendor).iter().map(cost).sum()));
+    let credited = |line: &Line| if bill.has_ended { (line.quantity, cost(line)) } else { (0, 0) };
     (
         bill.currency.clone(),
-        [total, bill.charged, bill.refunded, cancelled, total - cancelled - net],
+        figures(whole),
         bill.vendors().into_iter().map(share).collect(),
-        bill.lines.iter().map(|(vendor, line)| (vendor.clone(), line.clone(), cost(line))).collect(),
+        bill.lines.iter().map(|(vendor, line)| (vendor.clone(), line.clone(), cost(line), credited(line))).collect(),
     )
 }
 
 fn differs_from_order(accounts: &Accounts, row: &OrderRow) -> Option<String> {
     let lines = row.lines.iter().map(|line| {
         let own = Line { sku: line.sku_id.to_string(), quantity: line.quantity, price: line.unit_price };
-        (line.vendor_id.to_string(), own, line.line_total)
+        (line.vendor_id.to_string(), own, line.line_total, (line.credited, line.credited_amount))
     });
     let said: Statement = (
         row.currency.to_string(),
-        [row.total, row.paid, row.refunded, row.cancelled, row.total_due],
-        row.sub_orders.iter().map(|sub| (sub.vendor_id.to_string(), sub.total)).collect(),
+        figures_of(&row.amounts),
+        row.sub_orders.iter().map(|sub| (sub.vendor_id.to_string(), figures_of(&sub.amounts))).collect(),
         lines.collect(),
     );
     let bill = accounts.bills.get(&row.id.to_string());

@@ -57,7 +57,7 @@ impl Payments {
         match event {
             OrderEvent::Resolved { resolution } => {
                 self.world.count("resolutions");
-                let total = replay.order_row(order).map_or(0, |row| row.total);
+                let total = replay.order_row(order).map_or(0, |row| row.amounts.total);
                 self.books.by_hand(order, resolution.verb, total);
             }
             OrderEvent::Paid { amount } => {
@@ -93,8 +93,8 @@ impl Judge for Payments {
             if !by_hand && moves.iter().filter(|amount| **amount > 0).count() > 1 {
                 self.world.breach(format_args!("{id} was charged more than once: {moves:?}"));
             }
-            if !written_off && net != if view.status.is_paid() { view.total } else { 0 } {
-                self.world.breach(format_args!("{id} is {} and cost {net} of {}", view.status, view.total));
+            if !written_off && net != if view.status.is_paid() { view.amounts.total } else { 0 } {
+                self.world.breach(format_args!("{id} is {} and cost {net} of {}", view.status, view.amounts.total));
             }
         }
         for order in moves.keys().filter(|order| replay.order(**order).is_none()) {

@@ -77,7 +77,7 @@ impl Staff {
             verb,
             by: person.name.clone(),
             note: tag.clone(),
-            amount: (verb == ResolveAs::Paid).then(|| Money::new(order.total, order.currency)),
+            amount: (verb == ResolveAs::Paid).then(|| Money::new(order.amounts.total, order.currency)),
             reference: None,
         };
         let command = OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution) };

@@ -4,7 +4,7 @@ use super::World;
 use super::gateway::Standing;
 use haat::domain::cart::CartStatus;
 use haat::domain::ids::{CartId, OrderId, SkuId};
-use haat::domain::order::{LegState, OrderStatus, Phase, SubOrderStatus};
+use haat::domain::order::{Amounts, LegState, OrderStatus, Phase, SubOrderStatus};
 use haat::domain::rows::OrderRow;
 use std::collections::BTreeMap;
 
@@ -85,25 +85,35 @@ impl World {
     }
 
     fn check_money(&self, id: OrderId, phase: Phase, row: &OrderRow) {
+        let amounts = &row.amounts;
+        assert_eq!(
+            *amounts,
+            Amounts::sum(row.sub_orders.iter().map(|share| share.amounts)),
+            "{id}: sums of its shares"
+        );
+        for share in row.sub_orders.iter().map(|share| share.amounts) {
+            assert!(share.adds_up() && (share.total_due == 0 || share.refund_due == 0), "{id}: {share:?}");
+        }
         if self.orders[&id].entity.is_settled_by_hand() {
             // What the provider's books say is a part of it.
-            assert!(row.refunded <= row.paid && row.total_due >= 0, "{id}: {row:?}");
+            assert!(amounts.refunded <= amounts.paid && amounts.total_due >= 0, "{id}: {row:?}");
             return;
         }
         let account = self.gateway.account(id);
         let net = self.gateway.net(id);
         assert!(account.moves.len() <= 2, "{id}: {:?}", account.moves);
-        assert!(net == 0 || net == row.total, "{id}: {net} was taken for {}", row.total);
+        assert!(net == 0 || net == amounts.total, "{id}: {net} was taken for {}", amounts.total);
         match phase {
             Phase::Gathering => assert_eq!(account.calls, 0, "{id} was charged before its stock was held"),
             Phase::Confirming | Phase::Settled => {
-                assert_eq!(account.moves, [row.total], "{id} is paid");
-                assert_eq!((row.paid, row.refunded, row.total_due), (row.total, 0, 0), "{id} is paid");
+                assert_eq!(account.moves, [amounts.total], "{id} is paid");
+                let paid = Amounts { total: amounts.total, paid: amounts.total, ..Amounts::default() };
+                assert_eq!(*amounts, paid, "{id} is paid");
             }
             Phase::Cancelling(_) | Phase::Reopening(_) | Phase::Ended => {
                 assert_eq!(net, 0, "{id} ends unpaid");
                 assert_ne!(account.standing, Some(Standing::Charged), "{id} ends unpaid");
-                assert_eq!(row.refunded, account.moves.first().copied().unwrap_or(0), "{id}: given back");
+                assert_eq!(amounts.refunded, account.moves.first().copied().unwrap_or(0), "{id}: given back");
             }
             Phase::Paying | Phase::Voiding(_) | Phase::Stuck => {}
         }

@@ -1,0 +1,195 @@
+//! The read tables, each said once. A new column stands here, in its row and in a migration.
+
+use super::table::{Document, table};
+use crate::domain::buyer::MailKey;
+use crate::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::money::Currency;
+use crate::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
+use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, SubOrderRow, VendorRow};
+use crate::domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use uuid::Uuid;
+
+table! {
+    VendorRow as "vendors" ("id"), row {
+        [fixed] id: VendorId = &row.id,
+        name: String = &row.name,
+    } => VendorRow { VendorRow { id, name } }
+}
+
+table! {
+    ProductRow as "products" ("id"), row {
+        [fixed] id: ProductId = &row.id,
+        [fixed] vendor_id: VendorId = &row.vendor_id,
+        title: String = &row.title,
+        // For searching.
+        title_folded: String = row.title.to_lowercase(),
+        description: Option<String> = &row.description,
+        category: Option<String> = &row.category,
+        [fixed] created_at: Timestamp = &row.created_at,
+        sku_ids: Vec<SkuId> = &row.sku_ids,
+    } => ProductRow { ProductRow { id, vendor_id, title, description, category, created_at, sku_ids } }
+}
+
+table! {
+    SkuRow as "skus" ("id"), row {
+        [fixed] id: SkuId = &row.id,
+        [fixed] vendor_id: VendorId = &row.vendor_id,
+        [fixed] product_id: ProductId = &row.product_id,
+        code: String = &row.code,
+        title: String = &row.title,
+        price_minor: i64 = &row.price_minor,
+        currency: Currency = &row.currency,
+        received: i64 = &row.received,
+        on_hand: i64 = &row.on_hand,
+        held: i64 = &row.held,
+    } => SkuRow {
+        SkuRow { id, vendor_id, product_id, code, title, price_minor, currency, received, on_hand, held, suspended: false }
+    }
+}
+
+table! {
+    OrderRow as "orders" ("id"), row {
+        [fixed] id: OrderId = &row.id,
+        [fixed] cart_id: CartId = &row.cart_id,
+        [fixed] attempt: u32 = &row.attempt,
+        [fixed] customer_id: Option<CustomerId> = &row.customer_id,
+        [fixed] mail_key: Option<MailKey> = &row.mail_key,
+        status: OrderStatus = &row.status,
+        [fixed] currency: Currency = &row.currency,
+        total: i64 = &row.amounts.total,
+        credited: i64 = &row.amounts.credited,
+        rounding: i64 = &row.amounts.rounding,
+        paid: i64 = &row.amounts.paid,
+        refunded: i64 = &row.amounts.refunded,
+        total_due: i64 = &row.amounts.total_due,
+        refund_due: i64 = &row.amounts.refund_due,
+        [fixed] placed_at: Timestamp = &row.placed_at,
+        payment_due_at: Timestamp = &row.payment_due_at,
+        payment_method: String = &row.payment_method,
+        payment_status: PaymentStatus = &row.payment_status,
+        document: Document = Document::of(&OrderDocument::new(row)),
+    } => OrderRow {
+        OrderRow {
+            id,
+            cart_id,
+            attempt,
+            customer_id,
+            mail_key,
+            status,
+            currency,
+            amounts: Amounts { total, credited, rounding, paid, refunded, total_due, refund_due },
+            placed_at,
+            payment_due_at,
+            payment_method,
+            payment_status,
+            lines: document.says::<OrderDocument<'_>>()?.lines.into_iter().map(Line::row).collect(),
+            // These are rows of their own.
+            sub_orders: Vec::new(),
+        }
+    }
+}
+
+/// A vendor's share of an order, on its way into its row.
+pub(super) struct ShareOf<'a> {
+    pub(super) order: &'a OrderRow,
+    /// Its place within the order, from 0.
+    pub(super) position: i64,
+    pub(super) share: &'a SubOrderRow,
+}
+
+impl<'a> ShareOf<'a> {
+    pub(super) fn all(order: &'a OrderRow) -> impl Iterator<Item = Self> {
+        (0..).zip(&order.sub_orders).map(move |(position, share)| Self { order, position, share })
+    }
+}
+
+table! {
+    ShareOf<'_> as "sub_orders" ("id"), row {
+        [fixed] id: SubOrderId = &row.share.id,
+        [fixed] order_id: OrderId = &row.order.id,
+        [fixed] vendor_id: VendorId = &row.share.vendor_id,
+        [fixed] position: i64 = &row.position,
+        status: SubOrderStatus = &row.share.status,
+        [fixed] currency: Currency = &row.order.currency,
+        total: i64 = &row.share.amounts.total,
+        credited: i64 = &row.share.amounts.credited,
+        rounding: i64 = &row.share.amounts.rounding,
+        paid: i64 = &row.share.amounts.paid,
+        refunded: i64 = &row.share.amounts.refunded,
+        total_due: i64 = &row.share.amounts.total_due,
+        refund_due: i64 = &row.share.amounts.refund_due,
+        [fixed] placed_at: Timestamp = &row.order.placed_at,
+    } => (OrderId, SubOrderRow) {
+        (order_id, SubOrderRow {
+            id,
+            vendor_id,
+            status,
+            amounts: Amounts { total, credited, rounding, paid, refunded, total_due, refund_due },
+        })
+    }
+}
+
+/// What of an order nobody filters by.
+#[derive(Serialize, Deserialize)]
+struct OrderDocument<'a> {
+    #[serde(default)]
+    lines: Vec<Line<'a>>,
+}
+
+impl<'a> OrderDocument<'a> {
+    fn new(row: &'a OrderRow) -> Self {
+        Self { lines: row.lines.iter().map(Line::new).collect() }
+    }
+}
+
+/// A line of an order. Its ids are those of the tables' columns, so that it can be joined with them.
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    sku: Uuid,
+    vendor: Uuid,
+    title: Cow<'a, str>,
+    quantity: i64,
+    unit_price: i64,
+    line_total: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    credited: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    credited_amount: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+impl<'a> Line<'a> {
+    fn new(row: &'a OrderLineRow) -> Self {
+        let OrderLineRow { sku_id, vendor_id, title, quantity, unit_price, line_total, credited, credited_amount } =
+            row;
+        Self {
+            sku: sku_id.uuid(),
+            vendor: vendor_id.uuid(),
+            title: title.as_str().into(),
+            quantity: *quantity,
+            unit_price: *unit_price,
+            line_total: *line_total,
+            credited: *credited,
+            credited_amount: *credited_amount,
+        }
+    }
+
+    fn row(self) -> OrderLineRow {
+        OrderLineRow {
+            sku_id: SkuId::from_uuid(self.sku),
+            vendor_id: VendorId::from_uuid(self.vendor),
+            title: self.title.into_owned(),
+            quantity: self.quantity,
+            unit_price: self.unit_price,
+            line_total: self.line_total,
+            credited: self.credited,
+            credited_amount: self.credited_amount,
+        }
+    }
+}
