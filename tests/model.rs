@@ -1,8 +1,10 @@
 //! Random commands against a plain model. The model knows stock numbers and what each buyer should be told, and nothing of
 //! sagas, messages or events; whatever is lost, repeated or crashes on the way must not make a difference.
 //!
-//! The runs are the same every time. `PROPTEST_CASES=10000 PROPTEST_RNG_SEED=7 cargo test --test model` looks further.
+//! `PROPTEST_CASES=10000 PROPTEST_RNG_SEED=7 cargo test --test model` looks further.
 
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/world.rs"]
 mod world;
 
@@ -12,7 +14,7 @@ use haat::domain::order::{Milestone, OrderStatus};
 use haat::domain::reject::Reject;
 use haat::limits;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use random::config;
 use std::collections::{BTreeMap, HashMap};
 use world::gateway::{APPROVE, DECLINE, FLAKY, LOST_REPLY, SILENT, SLOW};
 use world::shop::{SKUS, STOCK, VENDORS, buyer, cart, first_price, sku};
@@ -415,17 +417,6 @@ fn compare_states(world: &World, model: &Model) {
     let paid = |order: &&OrderId| world.orders[order].entity.status().is_some_and(OrderStatus::is_paid);
     let taken: i64 = world.orders.keys().filter(paid).map(|order| world.gateway.net(*order)).sum();
     assert_eq!(taken, model.taken, "money taken for paid orders");
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    let given = ProptestConfig::default();
-    let from_outside = |name: &str| std::env::var_os(name).is_some();
-    ProptestConfig {
-        cases: if from_outside("PROPTEST_CASES") { given.cases } else { cases },
-        rng_seed: if from_outside("PROPTEST_RNG_SEED") { given.rng_seed } else { RngSeed::Fixed(20_240_229) },
-        failure_persistence: None,
-        ..given
-    }
 }
 
 proptest! {

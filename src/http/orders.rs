@@ -6,7 +6,7 @@ use crate::actors::shop::{Ask, Shop};
 use crate::domain::details::Contact;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::order::{
     Address, Amounts, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentStatus, SubOrderStatus,
 };
@@ -63,18 +63,8 @@ pub struct OrderBody<'a> {
     status: OrderStatus,
     lines: Vec<OrderLineBody<'a>>,
     sub_orders: Vec<SubOrderBody<'a>>,
-    /// What is to be paid; this and the other amounts are sums of the sub-orders'.
-    total: MoneyBody,
-    /// What of the total is not to be paid any more.
-    credited: MoneyBody,
-    /// What was taken.
-    paid: MoneyBody,
-    /// What of it was given back.
-    refunded: MoneyBody,
-    /// What is still to be paid; 0 on ended orders.
-    total_due: MoneyBody,
-    /// What is still to be given back.
-    refund_due: MoneyBody,
+    #[serde(flatten)]
+    amounts: AmountsBody,
     payment: PaymentBody<'a>,
     /// Where to ship to; `erased` when it was. Left out while the store cannot be asked, and in lists for an order that an early version of the
     /// shop took.
@@ -196,6 +186,39 @@ pub struct OrderLineBody<'a> {
     credited_amount: MoneyBody,
 }
 
+/// The money of a sub-order, or the sums of several.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AmountsBody {
+    /// What is to be paid.
+    total: MoneyBody,
+    /// What of the total is not to be paid any more.
+    credited: MoneyBody,
+    /// What was taken.
+    paid: MoneyBody,
+    /// What of it was given back.
+    refunded: MoneyBody,
+    /// What is still to be paid: for each sub-order total − credited − (paid − refunded) where that is above 0. 0 on ended orders.
+    total_due: MoneyBody,
+    /// What is still to be given back: the same where it is below 0.
+    refund_due: MoneyBody,
+}
+
+impl AmountsBody {
+    fn new(amounts: Amounts, currency: Currency) -> Self {
+        // What cash is rounded by is shown once there is cash.
+        let Amounts { total, credited, rounding: _, paid, refunded, total_due, refund_due } = amounts;
+        let money = |minor| MoneyBody(Money::new(minor, currency));
+        Self {
+            total: money(total),
+            credited: money(credited),
+            paid: money(paid),
+            refunded: money(refunded),
+            total_due: money(total_due),
+            refund_due: money(refund_due),
+        }
+    }
+}
+
 /// A vendor's share of an order.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SubOrderBody<'a> {
@@ -203,14 +226,8 @@ pub struct SubOrderBody<'a> {
     vendor_id: VendorId,
     status: SubOrderStatus,
     lines: Vec<OrderLineBody<'a>>,
-    total: MoneyBody,
-    credited: MoneyBody,
-    paid: MoneyBody,
-    refunded: MoneyBody,
-    /// total − credited − (paid − refunded) where that is above 0.
-    total_due: MoneyBody,
-    /// The same where it is below 0.
-    refund_due: MoneyBody,
+    #[serde(flatten)]
+    amounts: AmountsBody,
 }
 
 /// How an order is paid.
@@ -251,12 +268,7 @@ impl<'a> OrderBody<'a> {
             vendor_id: sub.vendor,
             status: sub.status,
             lines: lines_of(&lines, sub.vendor),
-            total: money(sub.amounts.total),
-            credited: money(sub.amounts.credited),
-            paid: money(sub.amounts.paid),
-            refunded: money(sub.amounts.refunded),
-            total_due: money(sub.amounts.total_due),
-            refund_due: money(sub.amounts.refund_due),
+            amounts: AmountsBody::new(sub.amounts, order.currency),
         };
         Self {
             id: order.id,
@@ -264,12 +276,7 @@ impl<'a> OrderBody<'a> {
             status: order.status,
             sub_orders: order.sub_orders.iter().map(sub_order).collect(),
             lines,
-            total: money(order.amounts.total),
-            credited: money(order.amounts.credited),
-            paid: money(order.amounts.paid),
-            refunded: money(order.amounts.refunded),
-            total_due: money(order.amounts.total_due),
-            refund_due: money(order.amounts.refund_due),
+            amounts: AmountsBody::new(order.amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             shipping_address,
             email,
@@ -307,12 +314,7 @@ impl<'a> OrderBody<'a> {
             vendor_id: sub.vendor_id,
             status: sub.status,
             lines: lines_of(&lines, sub.vendor_id),
-            total: money(sub.amounts.total),
-            credited: money(sub.amounts.credited),
-            paid: money(sub.amounts.paid),
-            refunded: money(sub.amounts.refunded),
-            total_due: money(sub.amounts.total_due),
-            refund_due: money(sub.amounts.refund_due),
+            amounts: AmountsBody::new(sub.amounts, order.currency),
         };
         Self {
             id: order.id,
@@ -320,12 +322,7 @@ impl<'a> OrderBody<'a> {
             status: order.status,
             sub_orders: shown().map(sub_order).collect(),
             lines,
-            total: money(amounts.total),
-            credited: money(amounts.credited),
-            paid: money(amounts.paid),
-            refunded: money(amounts.refunded),
-            total_due: money(amounts.total_due),
-            refund_due: money(amounts.refund_due),
+            amounts: AmountsBody::new(amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             shipping_address,
             email,

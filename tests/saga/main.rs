@@ -1,10 +1,13 @@
 //! Every step of a checkout with two vendors fails in every way it can, is run twice, and loses its node or its messages: the shop
 //! looks as it did before, or the order is paid once.
 
+#[path = "../support/random.rs"]
+mod random;
 #[path = "../support/world.rs"]
 mod world;
 
 mod faults;
+mod histories;
 mod holds;
 mod keys;
 mod payments;

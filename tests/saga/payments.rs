@@ -136,7 +136,7 @@ fn each_refused_refund_is_followed_by_another_attempt() {
 #[test]
 fn who_never_hears_whether_it_was_charged_is_led_out_by_someone() {
     use haat::domain::order::ResolveAs;
-    for verb in [ResolveAs::Voided, ResolveAs::WriteOff, ResolveAs::Refunded, ResolveAs::Retry] {
+    for verb in [ResolveAs::Voided, ResolveAs::Refunded, ResolveAs::Retry] {
         let (mut world, _, order) = paying(SILENT);
         world.gateway.down = true;
         world.pass(limits::PAYMENT_MS);

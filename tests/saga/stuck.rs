@@ -239,7 +239,7 @@ fn leads_to(place: Place, verb: ResolveAs) -> Option<Phase> {
         (Place::Took, Retry) => Some(Phase::Paying),
         (Place::Took | Place::VoidRefused | Place::Kept, Paid) => Some(Phase::Confirming),
         (Place::GaveBack | Place::VoidRefused | Place::Kept | Place::Void, Retry) => Some(Phase::Voiding(cancelled)),
-        (Place::VoidRefused | Place::Void, Voided | WriteOff)
+        (Place::VoidRefused | Place::Void, Voided)
         | (Place::Took | Place::GaveBack | Place::VoidRefused | Place::Kept | Place::Void, Refunded) => {
             Some(Phase::Cancelling(cancelled))
         }
@@ -249,7 +249,8 @@ fn leads_to(place: Place, verb: ResolveAs) -> Option<Phase> {
         (Place::Release | Place::ReleaseFailed, WriteOff) | (Place::Reopen, Retry) => Some(Phase::Reopening(failed)),
         (Place::Took | Place::Kept, Voided | WriteOff)
         | (Place::GaveBack, Voided | Paid | WriteOff)
-        | (Place::Void, Paid)
+        | (Place::VoidRefused, WriteOff)
+        | (Place::Void, Paid | WriteOff)
         | (Place::Commit | Place::CommitFailed | Place::Release | Place::ReleaseFailed, Voided | Paid | Refunded)
         | (Place::Reopen, Voided | Paid | WriteOff | Refunded) => None,
     }

@@ -51,6 +51,8 @@ struct Account {
     lost_once: bool,
     /// Whether a charge is being carried out.
     begun: bool,
+    /// Whether someone who looked it up past its time was told that it is not taken.
+    told_untaken: bool,
 }
 
 impl Account {
@@ -157,8 +159,17 @@ impl Books {
         lock(&self.accounts).entry(order).or_default().begun = true;
     }
 
-    fn look_up(&self, order: OrderId) -> Progress {
-        lock(&self.accounts).get(&order).map_or(Progress::NotStarted, Account::progress)
+    fn look_up(&self, order: OrderId, past_its_time: bool) -> Progress {
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.entry(order).or_default();
+        let progress = account.progress();
+        account.told_untaken |= past_its_time && !matches!(progress, Progress::Succeeded { .. });
+        progress
+    }
+
+    /// Whether it said, past an order's time, that it has taken nothing for it.
+    pub fn told_untaken(&self, order: OrderId) -> bool {
+        lock(&self.accounts).get(&order).is_some_and(|account| account.told_untaken)
     }
 
     fn cancel(&self, order: OrderId) -> Progress {
@@ -301,8 +312,8 @@ impl PaymentProvider for Gateway {
     async fn look_up(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
         self.way.world.note(format_args!("look up {}", call.order));
         self.way.world.count("payments looked up");
-        let order = call.order;
-        self.ask(order, false, move |books| (books.look_up(order), false)).await
+        let (order, past_its_time) = (call.order, self.clock.now() >= call.not_after);
+        self.ask(order, false, move |books| (books.look_up(order, past_its_time), false)).await
     }
 
     async fn cancel(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {

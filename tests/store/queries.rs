@@ -1,7 +1,8 @@
 //! The read tables give back what was written, in the order that was asked for.
 
 use crate::samples::{
-    at, delta, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta, vendor_id, vendor_rows, write_all,
+    at, delta, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta, vendor_id, vendor_rows,
+    write_all,
 };
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
@@ -154,6 +155,34 @@ on_all_stores! {
 }
 
 on_both_stores! {
+    /// Who looks at a store by hand finds lines and payments where they were tables once.
+    async fn lines_and_payments_can_be_looked_at_by_hand(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let mut ended = order_row("ended", at(2));
+        ended.status = OrderStatus::Expired;
+        for line in &mut ended.lines {
+            (line.credited, line.credited_amount) = (line.quantity, line.line_total);
+        }
+        for amounts in ended.sub_orders.iter_mut().map(|share| &mut share.amounts).chain([&mut ended.amounts]) {
+            (amounts.credited, amounts.total_due) = (amounts.total, 0);
+        }
+        let orders = [order_row("one", at(1)), ended, paid(order_row("paid", at(3)))];
+        write_all(&store, &owned, &orders.map(|order| order_delta(1, order))).await;
+        for (number, of) in [
+            (6, "count(*) FROM order_lines JOIN orders ON orders.id = order_id WHERE orders.currency = order_lines.currency"),
+            (3, "count(*) FROM order_lines WHERE position = 1 AND quantity = 3 AND unit_price = 50 AND line_total = 150"),
+            (3, "count(DISTINCT order_id) FROM order_lines WHERE title = 'What is a cup'"),
+            (2, "count(DISTINCT vendor_id) FROM order_lines"),
+            (5, "sum(credited) FROM order_lines"),
+            (450, "sum(credited_amount) FROM order_lines"),
+            (2, "count(*) FROM payments WHERE method = 'sandbox' AND status = 'pending' AND captured = 0"),
+            (450, "sum(captured) FROM payments WHERE status = 'captured' AND refunded = 0 AND version = 1"),
+        ] {
+            // A sum of 64-bit numbers is a decimal on Postgres.
+            assert_eq!(fixture.number(&format!("SELECT CAST({}", of.replacen(" FROM", " AS bigint) FROM", 1))).await, number, "{of}");
+        }
+    }
+
     async fn any_orders_are_read_back_as_they_were_written(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let runtime = tokio::runtime::Handle::current();

@@ -66,7 +66,10 @@ fn wrong_orders() -> Vec<(EntityDelta, &'static str)> {
             }),
             "lines {750,0}",
         ),
-        (spoiled("shares", |order| order.sub_orders[0].amounts = crate::samples::unpaid(299)), "shares {449,0,0,0,0,449,0}"),
+        (
+            spoiled("shares", |order| order.sub_orders[0].amounts = crate::samples::unpaid(299)),
+            "shares {449,0,0,0,0,449,0}",
+        ),
         (spoiled("product", |order| order.lines[1].line_total = 151), "line_total_multiplies"),
         (
             spoiled("nothing", |order| (order.lines[1].quantity, order.lines[1].line_total) = (0, 0)),

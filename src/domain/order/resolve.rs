@@ -6,15 +6,16 @@
 //! | --- | --- | --- | --- | --- | --- |
 //! | another amount was taken | charges again, past the deadline voids | | sells | | ends cancelled |
 //! | another amount was given back | voids again | | | | ends |
-//! | the void was refused | voids again | ends | sells | ends | ends |
+//! | the void was refused | voids again | ends | sells | | ends |
 //! | the same, and what was taken is known | voids again | | sells | | ends |
-//! | nobody tells whether it was charged in time | asks again | ends | | ends | ends |
-//! | the void is not answered | voids again | ends | | ends | ends |
+//! | nobody tells whether it was charged in time | asks again | ends | | | ends |
+//! | the void is not answered | voids again | ends | | | ends |
 //! | a commit failed, or is not answered | commits again | | | settles | |
 //! | a release failed, or is not answered | releases again | | | ends | |
 //! | the cart does not answer | opens it again | | | | |
 //!
-//! What a gateway is known to keep is either paid or given back: no order ends unpaid with it. What it took is called paid only if it is
+//! What a gateway is known to keep is either paid or given back, and of what nobody knows someone has to make sure: no order ends unpaid with
+//! money that it keeps. What it took is called paid only if it is
 //! the order's total. `paid` is refused while a void may yet be
 //! carried out. A vendor
 //! whose answer is given up keeps its hold until it asks, and is told then: nothing is sold twice, and nothing is
@@ -193,13 +194,14 @@ impl Point {
         match (self, verb) {
             (Point::Took | Point::Kept, Retry | Paid | Refunded)
             | (Point::GaveBack, Retry | Refunded)
-            | (Point::VoidRefused, Retry | Voided | Paid | WriteOff | Refunded)
-            | (Point::LookUp | Point::Void, Retry | Voided | WriteOff | Refunded)
+            | (Point::VoidRefused, Retry | Voided | Paid | Refunded)
+            | (Point::LookUp | Point::Void, Retry | Voided | Refunded)
             | (Point::Commit | Point::Release, Retry | WriteOff)
             | (Point::Reopen, Retry) => true,
             (Point::Took | Point::Kept, Voided | WriteOff)
             | (Point::GaveBack, Voided | Paid | WriteOff)
-            | (Point::LookUp | Point::Void, Paid)
+            | (Point::VoidRefused, WriteOff)
+            | (Point::LookUp | Point::Void, Paid | WriteOff)
             | (Point::Commit | Point::Release, Voided | Paid | Refunded)
             | (Point::Reopen, Voided | Paid | WriteOff | Refunded) => false,
         }
@@ -343,6 +345,7 @@ impl Body {
 
     fn write_off(&mut self) {
         match self.phase {
+            // Earlier versions let go of a payment of which nobody knew.
             Phase::Voiding(end) => self.start_ending(end),
             Phase::Confirming => {
                 self.give_up_waiting();

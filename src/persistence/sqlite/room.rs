@@ -21,7 +21,8 @@ pub(super) async fn tell(connection: &mut SqliteConnection, file: &Path) -> Resu
     if !makes_tables_anew(connection).await? {
         return Ok(());
     }
-    let pages = sqlx::query_scalar::<Sqlite, i64>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+    let pages =
+        sqlx::query_scalar::<Sqlite, i64>("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
     let needed = u64::try_from(pages.fetch_one(connection).await?).unwrap_or(0);
     let free = file.parent().and_then(|directory| rustix::fs::statvfs(directory).ok());
     let free = free.map(|found| found.f_bavail.saturating_mul(found.f_frsize));
@@ -34,8 +35,9 @@ async fn makes_tables_anew(connection: &mut SqliteConnection) -> Result<bool, sq
     if sqlx::query_scalar::<_, i64>(there).fetch_one(&mut *connection).await? < 2 {
         return Ok(false);
     }
-    let version: Option<i64> =
-        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&mut *connection).await?;
+    let version: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+        .fetch_one(&mut *connection)
+        .await?;
     let version = version.unwrap_or(0);
     let has_orders: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM orders)").fetch_one(connection).await?;
     Ok(has_orders && REMADE.into_iter().any(|remade| version < remade))

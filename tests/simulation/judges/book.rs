@@ -50,10 +50,10 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "stock_refused", nothing),
     ("order", "priced", Accounts::priced),
     ("order", "price_differed", Accounts::price_differed),
-    ("order", "payment_requested", Accounts::ask_for_payment),
+    ("order", "payment_requested", nothing),
     ("order", "paid", Accounts::charge),
-    ("order", "payment_failed", Accounts::no_payment),
-    ("order", "payment_voided", Accounts::no_payment),
+    ("order", "payment_failed", nothing),
+    ("order", "payment_voided", nothing),
     ("order", "payment_refunded", Accounts::give_back),
     ("order", "payment_differed", nothing),
     ("order", "void_refused", nothing),
@@ -210,12 +210,10 @@ fn wrong_payments(accounts: &Accounts, moves: BTreeMap<OrderId, Vec<i64>>) -> Ve
         let moves = moves.remove(order).unwrap_or_default();
         let taken: i64 = moves.iter().filter(|amount| **amount > 0).sum();
         let given_back = taken - moves.iter().sum::<i64>();
-        let fits = match (bill.is_written_off, bill.by_hand) {
-            // Nobody knows.
-            (true, _) => true,
+        let fits = match bill.by_hand {
             // It may have gone to and fro outside.
-            (false, true) => taken - given_back == bill.net(),
-            (false, false) => (taken, given_back) == (bill.charged, bill.refunded),
+            true => taken - given_back == bill.net(),
+            false => (taken, given_back) == (bill.charged, bill.refunded),
         };
         if !fits {
             wrong.push(format!("{order}: {bill:?}, and the provider moved {moves:?}"));

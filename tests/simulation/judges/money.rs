@@ -9,7 +9,7 @@ use crate::world::World;
 use haat::domain::entity::{PaymentCall, Principal};
 use haat::domain::ids::OrderId;
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{OrderEvent, PaymentStatus, Phase};
+use haat::domain::order::{OrderEvent, OrderStatus, PaymentStatus, Phase};
 use haat::domain::time::Timestamp;
 use std::sync::Arc;
 
@@ -78,6 +78,13 @@ impl Judge for Payments {
     fn record(&self, replay: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
         if let Events::Order(order, events) = &record.events {
             events.iter().for_each(|event| self.order_event(replay, *order, event, causes));
+            // What was taken in time is paid: before an order lets it go it has heard that it was not. Someone may have said what became of it.
+            let resolved = events.iter().any(|event| matches!(event, OrderEvent::Resolved { .. }));
+            let lets_go = events.iter().any(|event| matches!(event, OrderEvent::PaymentDeadlinePassed))
+                && replay.phase(*order) == Some(Phase::Voiding(OrderStatus::Expired));
+            if lets_go && !resolved && !self.books.told_untaken(*order) {
+                self.world.breach(format_args!("{order} lets its payment go, which may have been taken in time"));
+            }
         }
     }
 
@@ -88,12 +95,10 @@ impl Judge for Payments {
             let moves = moves.get(&id).map(Vec::as_slice).unwrap_or_default();
             let net: i64 = moves.iter().sum();
             let by_hand = order.is_settled_by_hand();
-            // Written off: nobody knows what became of it, and the shop bears it.
-            let written_off = by_hand && view.payment_status == PaymentStatus::Pending;
             if !by_hand && moves.iter().filter(|amount| **amount > 0).count() > 1 {
                 self.world.breach(format_args!("{id} was charged more than once: {moves:?}"));
             }
-            if !written_off && net != if view.status.is_paid() { view.amounts.total } else { 0 } {
+            if net != if view.status.is_paid() { view.amounts.total } else { 0 } {
                 self.world.breach(format_args!("{id} is {} and cost {net} of {}", view.status, view.amounts.total));
             }
         }

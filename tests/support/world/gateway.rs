@@ -58,6 +58,8 @@ pub struct Gateway {
     late: BTreeMap<OrderId, i64>,
     /// While it is down no call arrives.
     pub down: bool,
+    /// What it takes, whatever it is asked for.
+    pub takes: Option<i64>,
     /// What it says that it took, whatever it did.
     pub tells: Option<Money>,
     /// Whether it refuses for good to undo anything.
@@ -89,6 +91,18 @@ impl Gateway {
     /// Lets the answer of a slow charge go.
     pub fn let_go(&mut self, order: OrderId) {
         self.slow.remove(&order);
+    }
+
+    /// Someone ends a payment on the provider's own page: nothing will be taken, and what was is given back.
+    pub fn undo_by_hand(&mut self, order: OrderId) {
+        self.slow.remove(&order);
+        self.late.remove(&order);
+        let account = self.accounts.entry(order).or_default();
+        let net: i64 = account.moves.iter().sum();
+        if net != 0 {
+            account.moves.push(-net);
+        }
+        account.standing = Some(if account.moves.is_empty() { Standing::Voided } else { Standing::Refunded });
     }
 
     /// What was taken for a call, given back or not.
@@ -123,9 +137,9 @@ impl Gateway {
             match call.token.as_deref().unwrap_or_default() {
                 DECLINE => account.standing = Some(Standing::Declined),
                 SILENT => return None,
-                LATE => _ = self.late.insert(call.order, call.amount.minor),
+                LATE => _ = self.late.insert(call.order, self.takes.unwrap_or(call.amount.minor)),
                 FLAKY if calls <= 2 => return None,
-                _ => self.take(call.order, call.amount.minor),
+                _ => self.take(call.order, self.takes.unwrap_or(call.amount.minor)),
             }
             if call.token.as_deref() == Some(SLOW) {
                 self.slow.insert(call.order);

@@ -38,13 +38,9 @@ pub struct Bill {
     pub lines: Vec<(String, Line)>,
     pub charged: i64,
     pub refunded: i64,
-    /// Whether a payment was asked for of which nobody knows the outcome.
-    is_open: bool,
     pub has_ended: bool,
     /// Whether someone said what became of its money.
     pub by_hand: bool,
-    /// Whether they said that nobody will ever know.
-    pub is_written_off: bool,
 }
 
 impl Bill {
@@ -246,21 +242,9 @@ impl Accounts {
         self.add_up(order, number(event, "/actual_total")?)
     }
 
-    pub fn ask_for_payment(&mut self, order: &str, _: &Value) -> Posted {
-        self.bill(order)?.is_open = true;
-        Ok(())
-    }
-
-    /// It is known that no money moved.
-    pub fn no_payment(&mut self, order: &str, _: &Value) -> Posted {
-        self.bill(order)?.is_open = false;
-        Ok(())
-    }
-
     pub fn charge(&mut self, order: &str, event: &Value) -> Posted {
         let (amount, bill) = (number(event, "/amount")?, self.bill(order)?);
         bill.charged += amount;
-        bill.is_open = false;
         let is_right = bill.is_paid() && !bill.has_ended;
         if is_right { Ok(()) } else { Err(format!("{event} for {bill:?}")) }
     }
@@ -270,14 +254,12 @@ impl Accounts {
         let (amount, bill) = (number(event, "/amount")?, self.bill(order)?);
         bill.charged += amount;
         bill.refunded += amount;
-        bill.is_open = false;
         Ok(())
     }
 
     pub fn resolve(&mut self, order: &str, event: &Value) -> Posted {
         let (verb, bill) = (text(event, "/resolution/as")?, self.bill(order)?);
         bill.by_hand |= verb != "retry";
-        bill.is_written_off |= verb == "write_off" && bill.is_open;
         Ok(())
     }
 
