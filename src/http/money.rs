@@ -22,15 +22,15 @@ struct AmountText {
 }
 
 impl AmountText {
-    fn new(Money { minor, currency }: Money) -> Self {
+    fn new(minor: i64, point_at: u32) -> Self {
         let (mut rest, mut digits) = (minor.unsigned_abs(), 0);
         let (mut chars, mut start) = ([0; AMOUNT_CHARS], AMOUNT_CHARS);
         let mut put = |char: u8| {
             start -= 1;
             chars[start] = char;
         };
-        while rest > 0 || digits <= currency.digits() {
-            if digits == currency.digits() && digits > 0 {
+        while rest > 0 || digits <= point_at {
+            if digits == point_at && digits > 0 {
                 put(b'.');
             }
             put(b'0' + (rest % 10) as u8);
@@ -50,9 +50,14 @@ impl AmountText {
 
 impl Serialize for MoneyBody {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(Money { minor, currency }) = *self;
         let mut fields = serializer.serialize_struct("Money", 2)?;
-        fields.serialize_field("amount", AmountText::new(self.0).as_str())?;
-        fields.serialize_field("currency", self.0.currency.code())?;
+        match (minor, currency.digits()) {
+            // Of the amounts of an order most are zero.
+            (0, 2) => fields.serialize_field("amount", "0.00")?,
+            (_, digits) => fields.serialize_field("amount", AmountText::new(minor, digits).as_str())?,
+        }
+        fields.serialize_field("currency", currency.code())?;
         fields.end()
     }
 }
@@ -163,7 +168,7 @@ mod tests {
         fn amounts_are_written_as_the_domain_writes_them(minor in any::<i64>()) {
             for code in ["BDT", "JPY", "KWD"] {
                 let money = Money::new(minor, code.parse::<Currency>().unwrap());
-                let text = AmountText::new(money);
+                let text = AmountText::new(money.minor, money.currency.digits());
                 prop_assert_eq!(text.as_str(), money.amount_text());
             }
         }
