@@ -195,3 +195,27 @@ async fn on_postgres_all_lock_partitions_in_the_same_order() {
         waits.await.expect("it ends").expect("it is granted");
     }
 }
+
+/// Earlier versions renew and release in whatever order the rows lie: whoever takes the store over from one may be ended for its sake, and goes on.
+#[tokio::test]
+async fn on_postgres_a_taker_goes_on_that_was_locked_out_by_an_owner_with_another_order() {
+    let fixture = Fixture::postgres().await;
+    let (store, old) = fixture.open_and_take().await;
+    let mut hand = fixture.connection().await;
+    let lock = async |hand: &mut _, id: i16| {
+        let lock = "UPDATE partition SET owner_until = owner_until WHERE id = $1";
+        sqlx::query(lock).bind(id).execute(hand).await
+    };
+    sqlx::raw_sql("BEGIN").execute(&mut hand).await.expect("begun");
+    lock(&mut hand, 15).await.expect("nobody has it");
+    let journal = store.journal.clone();
+    let taking = tokio::spawn(async move { journal.acquire("new", NO_LEASE, at(2)).await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while fixture.number(waiting).await == 0 {}
+    // Whoever has waited for a second is ended: the taker, unless this comes that late.
+    let _ = lock(&mut hand, 0).await;
+    sqlx::raw_sql("COMMIT").execute(&mut hand).await.expect("it ends");
+    let taken = taking.await.expect("it does not panic").expect("it goes on");
+    assert_eq!(taken[0].epoch, old[0].epoch + 1);
+}

@@ -15,6 +15,9 @@ use tokio::time::timeout;
 /// How often the epoch frames of a take-over are tried while the former owner goes on appending.
 const EPOCH_FRAME_TRIES: usize = 1000;
 
+/// How often a take-over is tried that is ended for the former owner's sake, each after a second.
+const RAISE_TRIES: usize = 10;
+
 /// Takes all or nothing, and nothing of a writer whose term is over. As long as a successor's frames stand where it would write it meets
 /// those; they may have been moved to an archive by the time it wakes.
 macro_rules! append {
@@ -84,13 +87,24 @@ const RELEASE: &str = "
     UPDATE partition SET owner_until = clock_timestamp() FROM ours WHERE partition.id = ours.id";
 
 impl Inner {
-    /// Raises all epochs; gives what was taken (id, epoch) and for how long the former owner's lease still runs.
+    /// Raises all epochs; gives what was taken (id, epoch) and for how long the former owner's lease still runs. A former owner of an earlier
+    /// version may lock the partitions in another order: then this one may be ended for its sake.
     async fn raise_epochs(&self, owner: &str, lease: Duration) -> Result<(Vec<(i16, i64)>, Duration), StoreError> {
-        let mut held = self.ownership.hold().await?;
-        let raise = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS).bind(owner).bind(lease_millis(lease));
-        // It may have to wait for the former owner's checkpoint.
-        let outcome = timeout(self.checkpoint_timeout, raise.fetch_all(held.connection())).await;
-        let rows = held.settle_timed(outcome)?;
+        let mut tries = RAISE_TRIES;
+        let rows = loop {
+            let mut held = self.ownership.hold().await?;
+            let raise = sqlx::query_as::<_, (i16, i64, i64)>(RAISE_EPOCHS).bind(owner).bind(lease_millis(lease));
+            // It may have to wait for the former owner's checkpoint.
+            let outcome = timeout(self.checkpoint_timeout, raise.fetch_all(held.connection())).await;
+            let locked_out = matches!(&outcome, Ok(Err(error)) if is_deadlock(error));
+            tries -= 1;
+            match held.settle_timed(outcome) {
+                Err(error) if locked_out && tries > 0 => {
+                    tracing::warn!(%error, "the former owner was in the way: the store is taken over once more");
+                }
+                outcome => break outcome?,
+            }
+        };
         let wait = rows.iter().filter_map(|(_, _, millis)| u64::try_from(*millis).ok()).max().unwrap_or(0);
         let wait = Duration::from_millis(wait);
         Ok((rows.into_iter().map(|(id, epoch, _)| (id, epoch)).collect(), wait))
@@ -134,6 +148,10 @@ impl Inner {
 fn terms(partitions: &[Partition]) -> Result<(Vec<i16>, Vec<i64>), StoreError> {
     let term = |partition: &Partition| Ok((small(partition.id)?, signed(partition.epoch)?));
     partitions.iter().map(term).collect()
+}
+
+fn is_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01")
 }
 
 fn small(partition: u16) -> Result<i16, StoreError> {
