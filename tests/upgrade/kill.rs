@@ -16,7 +16,7 @@ use std::path::Path;
 /// At how many points.
 const POINTS: u64 = 20;
 /// How many at the same time.
-const AT_ONCE: usize = 2;
+pub const AT_ONCE: usize = 2;
 
 /// Ends the upgrade of this store before one of its writes, and has it carried on.
 async fn killed_and_carried_on(library: &Path, store: TestStore, told: Option<&Told>, at: u64) {
@@ -49,11 +49,16 @@ async fn killed_and_carried_on(library: &Path, store: TestStore, told: Option<&T
 }
 
 /// Fails when it logged an error but for the one that it has reason for: a vendor whose rows were refused changes, and gives only what changed.
-fn said_no_other_error(server: &Haat) {
+pub fn said_no_other_error(server: &Haat) {
     let log = server.log();
     let expected = "a constraint of the read tables refused an entity";
     let error = log.lines().find(|line| line.contains("\"level\":\"ERROR\"") && !line.contains(expected));
     assert_eq!(error, None);
+}
+
+/// Before which of so many writes it is ended at the point of this number, of so many.
+pub fn point(number: u64, points: u64, writes: u64) -> u64 {
+    1 + number * (writes - 1) / (points - 1)
 }
 
 /// At twenty points, on a fresh store each.
@@ -70,7 +75,7 @@ async fn at_twenty_points(told: Option<&Told>, make: impl AsyncFn() -> TestStore
     whole.server.ended().await;
     assert!(writes > POINTS, "it takes requests after {writes} writes only");
     println!("it takes requests after {writes} writes");
-    let points = (0..POINTS).map(|point| 1 + point * (writes - 1) / (POINTS - 1));
+    let points = (0..POINTS).map(|number| point(number, POINTS, writes));
     let (library, make) = (&library, &make);
     let run = futures::stream::iter(points)
         .map(|at| async move { killed_and_carried_on(library, make().await, told, at).await })

@@ -13,11 +13,16 @@ mod process;
 #[path = "../crash/watched.rs"]
 mod watched;
 
+mod beside;
 mod cases;
 mod dump;
 mod first;
 mod golden;
 mod kill;
 mod make;
+mod old_buyers;
+mod old_checkpoints;
+mod old_server;
+mod old_statements;
 mod takeover;
 mod told;

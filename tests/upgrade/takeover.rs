@@ -76,7 +76,7 @@ async fn whole(store: &TestStore) -> Store {
 }
 
 /// Everything that was there is there as it was: what came since came after it.
-async fn nothing_is_changed(store: &TestStore, told: &Told) {
+pub async fn nothing_is_changed(store: &TestStore, told: &Told) {
     let (entities, _) = made_of_the_journal(&whole(store).await, |entity| {
         Some(told.entities.get(&entity.to_string()).map_or(0, |seen| seen.version))
     })
@@ -114,7 +114,7 @@ fn json_of(part: &Part) -> Value {
 }
 
 /// Waits until every order has one of the ends that it may have.
-async fn all_end(client: &Client, admin: &str, told: &Told, ends: impl Fn(&ToldOrder) -> Vec<&str>) {
+pub async fn all_end(client: &Client, admin: &str, told: &Told, ends: impl Fn(&ToldOrder) -> Vec<&str>) {
     for order in &told.orders {
         let ends = ends(order);
         let ended = async {
@@ -173,7 +173,7 @@ async fn old_keys_make_nothing_new(client: &Client, told: &Told) {
 }
 
 /// Where to ship to is shown of every order, wherever it is kept: in the journal, or moved out of it when its cart was taken over in checkout.
-async fn contacts_are_shown(client: &Client, admin: &str, told: &Told) {
+pub async fn contacts_are_shown(client: &Client, admin: &str, told: &Told) {
     for order in &told.orders {
         let seen = client.order(admin, &order.order).await.expect(200);
         assert!(seen.body["shipping_address"]["line1"].is_string(), "{}: {}", order.what, seen.text);
