@@ -41,7 +41,7 @@ pub(super) fn migrator(steps: &[Step]) -> Migrator {
 /// What a failed migration is to those who know no driver.
 pub(super) fn migrate_error(error: MigrateError) -> StoreError {
     match error {
-        MigrateError::Execute(error) => super::slot::store_error(error),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => super::slot::store_error(error),
         MigrateError::VersionMissing(version) => newer(version),
         MigrateError::VersionMismatch(version) => altered(version),
         other => StoreError::Invalid(format!("the store's schema cannot be brought up to date: {other}")),
