@@ -154,7 +154,9 @@ async fn a_migration_and_an_open_checkpoint_wait_for_each_other() {
     }
 }
 
+/// The third writes as the second did, but for the details that a checkout brings along.
 #[test]
 fn every_commit_has_its_statements() {
-    assert_eq!(VERSIONS.each_ref().map(|version| version.commit), COMMITS);
+    assert_eq!(VERSIONS.each_ref().map(|version| version.commit), COMMITS[..2]);
+    assert_eq!(COMMITS.len(), 3);
 }

@@ -89,7 +89,7 @@ async fn of_commit(commit: &str, kind: Kind) {
     at_twenty_points(Some(&files.told()), async || files.store(kind).await).await;
 }
 
-/// A test for each commit and store: each takes a minute.
+/// A test for each commit and store: each takes a minute. The oldest has every migration before it, and the newest the last one alone.
 macro_rules! of_commits {
     ($($name:ident $commit:literal)+) => {
         $(mod $name {
@@ -115,7 +115,8 @@ macro_rules! of_commits {
 
 of_commits! {
     of_9640d63 "9640d63"
-    of_da7d1c1 "da7d1c1"
+    thorough_of_da7d1c1 "da7d1c1"
+    of_8f3762b "8f3762b"
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
