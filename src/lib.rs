@@ -21,6 +21,7 @@ pub mod checkout;
 pub mod config;
 pub mod domain;
 pub mod files;
+pub mod followers;
 pub mod http;
 pub mod limits;
 pub mod persistence;

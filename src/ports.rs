@@ -3,12 +3,12 @@
 use crate::domain::buyer::Mint;
 use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::{Part, PaymentCall};
-use crate::domain::ids::{CartId, CustomerId, EntityRef, OrderId, ProductId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, EntityRef, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::reject::Reject;
-use crate::domain::rows::{OrderRow, ProductRow, Rows};
+use crate::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
 use std::fmt;
@@ -163,7 +163,7 @@ pub trait Journal: Send + Sync + 'static {
     /// not end is ended by asking again.
     ///
     /// # Errors
-    /// Invalid when the newest frame would go, or one that no checkpoint holds.
+    /// Invalid when the newest frame would go, or one that no checkpoint holds, or that a follower has not read.
     async fn drop_frames(&self, partition: u16, up_to: u64) -> Result<u64, StoreError>;
 
     /// Extends the lease by `lease` from the moment of the call. Gives what [`Journal::clock`] does.
@@ -326,6 +326,13 @@ pub trait Queries: Send + Sync + 'static {
         after: Option<(Timestamp, ProductId)>,
         limit: u32,
     ) -> Result<Vec<ProductRow>, StoreError>;
+    /// What was done to the stock of a SKU, the newest first, before the given place.
+    async fn stock_changes(
+        &self,
+        sku: SkuId,
+        before: Option<StockPlace>,
+        limit: u32,
+    ) -> Result<Vec<StockChangeRow>, StoreError>;
     /// All vendors, products and SKUs: what the catalogue cache starts from.
     async fn catalog(&self) -> Result<Rows, StoreError>;
     /// How many orders are placed or wait for their payment, by payment method.
@@ -361,6 +368,90 @@ pub trait Details: Send + Sync + 'static {
     ) -> Result<Vec<DetailPlace>, StoreError>;
 }
 
+/// How far a follower has come in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowerCursor {
+    /// The follower's name.
+    pub follower: String,
+    /// The partition.
+    pub partition: u16,
+    /// The last frame of which everything is made.
+    pub seq: u64,
+}
+
+/// A record that a follower could not read, and left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedRecord {
+    /// Whose.
+    pub entity: EntityRef,
+    /// The version it makes.
+    pub version: u64,
+    /// Why it could not be read.
+    pub reason: String,
+}
+
+/// What is made of some frames: rows that are written once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Table `stock_changes`.
+    pub stock_changes: Vec<StockChangeRow>,
+    /// What could not be read.
+    pub skipped: Vec<SkippedRecord>,
+}
+
+impl Made {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.stock_changes.len() + self.skipped.len()
+    }
+}
+
+/// Partition, the last frame that was read before, and the last one now.
+pub type CursorMove = (u16, u64, u64);
+
+/// What one follower writes in one transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a> {
+    /// The follower's name.
+    pub follower: &'a str,
+    /// From where to where its cursors move.
+    pub moves: &'a [CursorMove],
+    /// What it has made of the frames between.
+    pub made: &'a Made,
+}
+
+/// What followers write. (They read the journal as everyone does.)
+#[async_trait]
+pub trait Followers: Send + Sync + 'static {
+    /// All cursors there are, of this follower or of all.
+    async fn cursors(&self, follower: Option<&str>) -> Result<Vec<FollowerCursor>, StoreError>;
+
+    /// Begins a follower that has no cursor yet, behind the first frames that the store still has. Gives its cursors.
+    ///
+    /// # Errors
+    /// Unavailable.
+    async fn begin_follower(&self, follower: &str) -> Result<Vec<FollowerCursor>, StoreError>;
+
+    /// Writes what was made and moves the cursors, in one transaction. False when one stands elsewhere: then another has made it, or an earlier
+    /// try whose outcome was unknown, and nothing is written.
+    ///
+    /// # Errors
+    /// Unavailable; Invalid when a row is there already.
+    async fn pass(&self, pass: Pass<'_>) -> Result<bool, StoreError>;
+
+    /// Forgets where a follower stands, so that it holds up no archive any more. What it has made stays. Says whether it was there.
+    async fn forget_follower(&self, follower: &str) -> Result<bool, StoreError>;
+
+    /// What the changes of each SKU of a vendor come to, up to this version of the vendor: of the SKUs whose beginning is among them.
+    async fn stock_sums(&self, vendor: VendorId, up_to: u64) -> Result<Vec<(SkuId, i64)>, StoreError>;
+
+    /// How many records of which entities each follower could not read.
+    async fn skipped_records(&self) -> Result<Vec<(String, EntityRef, u64)>, StoreError>;
+}
+
+/// A place in the history of a SKU's stock: the version of its vendor, and the position in that record.
+pub type StockPlace = (u64, u32);
+
 /// The store's own key, made with it and never changed: what is hashed with it is known again by whoever holds the store, and by nobody else.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct StoreKey(pub [u8; 32]);
@@ -386,6 +477,8 @@ pub struct Store {
     pub queries: Arc<dyn Queries>,
     /// Personal data, beside the journal.
     pub details: Arc<dyn Details>,
+    /// What followers make of the journal.
+    pub followers: Arc<dyn Followers>,
 }
 
 /// What runs when a record is durable: replies, publications, calls that leave the node.

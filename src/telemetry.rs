@@ -48,6 +48,16 @@ pub mod names {
     pub const LANE_BACKLOG: &str = "haat_lane_backlog_records";
     /// Gauge: durable records that no checkpoint holds yet.
     pub const CHECKPOINT_LAG: &str = "haat_checkpoint_lag_records";
+    /// Gauge: frames of the journal that a follower has not read, by follower.
+    pub const FOLLOWER_LAG: &str = "haat_follower_lag_frames";
+    /// Counter: transactions of a follower, by follower.
+    pub const FOLLOWER_PASSES: &str = "haat_follower_passes_total";
+    /// Counter: rows that a follower has written, by follower.
+    pub const FOLLOWER_ROWS: &str = "haat_follower_rows_total";
+    /// Counter: times a follower could not go on and tried again, by follower.
+    pub const FOLLOWER_FAILURES: &str = "haat_follower_failures_total";
+    /// Counter: records that a follower could not read and left out, by follower.
+    pub const FOLLOWER_SKIPPED: &str = "haat_follower_skipped_total";
     /// Gauge: entities the running checkpoint writes.
     pub const CHECKPOINT_DIRTY_ENTITIES: &str = "haat_checkpoint_dirty_entities";
     /// Histogram: how long a checkpoint takes.
@@ -99,6 +109,11 @@ const HELP: &[(&str, &str, char)] = &[
     (names::LANE_COMMIT_FAILURES, "Commits that failed and were tried again.", 'c'),
     (names::LANE_BACKLOG, "Records decided and not yet durable.", 'g'),
     (names::CHECKPOINT_LAG, "Durable records that no checkpoint holds yet.", 'g'),
+    (names::FOLLOWER_LAG, "Frames of the journal that a follower has not read.", 'g'),
+    (names::FOLLOWER_PASSES, "Transactions of a follower.", 'c'),
+    (names::FOLLOWER_ROWS, "Rows that a follower has written.", 'c'),
+    (names::FOLLOWER_FAILURES, "Times a follower could not go on and tried again.", 'c'),
+    (names::FOLLOWER_SKIPPED, "Records that a follower could not read and left out.", 'c'),
     (names::CHECKPOINT_DIRTY_ENTITIES, "Entities the running checkpoint writes.", 'g'),
     (names::CHECKPOINT_SECONDS, "How long a checkpoint takes.", 'h'),
     (names::CHECKPOINT_ENTITIES, "Entities written by checkpoints.", 'c'),

@@ -7,7 +7,7 @@ use haat::domain::cart::{
     CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, SkuPrice,
 };
 use haat::domain::details::Contact;
-use haat::domain::entity::{Owner, Principal};
+use haat::domain::entity::{By, Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
@@ -287,12 +287,15 @@ fn vendor_events() -> Vec<VendorEvent> {
         VendorEvent::ProductAdded { product: product(true) },
         VendorEvent::ProductAdded { product: product(false) },
         VendorEvent::SkuPriceChanged { sku: sku(0), price_minor: 99 },
-        VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into() },
+        VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into(), by: None },
+        VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into(), by: Some(By::Vendor) },
+        VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: Some(By::Staff) },
         VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held() },
         VendorEvent::StockCommitted { order: order() },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: vec![sku(0)] },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: Vec::new() },
-        VendorEvent::HoldCommitted { order: order() },
+        VendorEvent::HoldCommitted { order: order(), sold: Vec::new() },
+        VendorEvent::HoldCommitted { order: order(), sold: vec![(sku(0), 2), (sku(1), 1)] },
         VendorEvent::HoldsClosed { orders: vec![order()] },
     ]
 }

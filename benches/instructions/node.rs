@@ -9,17 +9,17 @@ use haat::actors::{NodeParts, NodeSettings, Shop, Thread};
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
-use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, ProductId};
+use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, ProductId, SkuId};
 use haat::domain::order::{OrderStatus, PaymentChoice};
 use haat::domain::payment::{Progress, RefundCall, RefundProgress};
 use haat::domain::reject::Reject;
-use haat::domain::rows::{OrderRow, ProductRow, Rows};
+use haat::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
 use haat::domain::time::Timestamp;
 use haat::persistence::log_writer::{self, QueuedLogWriter};
 use haat::ports::{
     Append, Clock, Committed, Completion, DetailPlace, Details, Due, Frame, Histories, History, Journal, KeptDetail,
     LogWriter, NoAnswer, OrdersOf, Partition, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot,
-    Snapshots, StoreError, StoreKey,
+    Snapshots, StockPlace, StoreError, StoreKey,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -172,6 +172,9 @@ impl Queries for Nothing {
         _: Option<(Timestamp, ProductId)>,
         _: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn stock_changes(&self, _: SkuId, _: Option<StockPlace>, _: u32) -> Result<Vec<StockChangeRow>, StoreError> {
         Ok(Vec::new())
     }
     async fn catalog(&self) -> Result<Rows, StoreError> {

@@ -8,16 +8,17 @@ use crate::actors::registry::Hosted;
 use crate::actors::shop::{Answered, Failure, Shop};
 use crate::domain::details::DetailName;
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId};
+use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId};
 use crate::domain::order::{OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
-use crate::domain::rows::{OrderRow, ProductRow, Rows};
+use crate::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
 use crate::ports::{
     Append, Clock, Completion, DetailPlace, Details, Due, Histories, History, KeptDetail, LogWriter, NoAnswer,
-    OrdersOf, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StoreError, StoreKey,
+    OrdersOf, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StockPlace, StoreError,
+    StoreKey,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -223,6 +224,9 @@ impl Queries for World {
         _: Option<(Timestamp, ProductId)>,
         _: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn stock_changes(&self, _: SkuId, _: Option<StockPlace>, _: u32) -> Result<Vec<StockChangeRow>, StoreError> {
         Ok(Vec::new())
     }
     async fn catalog(&self) -> Result<Rows, StoreError> {

@@ -20,6 +20,7 @@ use crate::persistence::archived::{same_frames, with_archive};
 use crate::persistence::recovery::{FrameReader, recover};
 use crate::persistence::{self, Mode, Place, StoreConfig};
 use crate::ports::{CheckpointWrite, Clock, Frame, Journal, Partition, Store, StoreError};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -46,6 +47,8 @@ pub struct Archive {
     pub failed: Vec<String>,
     /// Whose rows the archive's own tables refused, in words. Its snapshots and frames are whole.
     pub refused: Vec<String>,
+    /// Followers that have not read all that is archived: the store keeps it for them.
+    pub kept_for: BTreeSet<String>,
 }
 
 /// Which frames are old enough.
@@ -96,6 +99,9 @@ impl fmt::Display for Archive {
         let states = counted(self.entities, "state");
         writeln!(f, "archived {} and the {states} they make", counted(self.archived, "frame"))?;
         writeln!(f, "dropped {} from the store", counted(self.dropped, "frame"))?;
+        for follower in &self.kept_for {
+            writeln!(f, "the store keeps what the follower {} has not read", printable(follower))?;
+        }
         self.refused
             .iter()
             .try_for_each(|refused| writeln!(f, "not in the archive's tables: {}", printable(refused)))?;
@@ -179,8 +185,14 @@ pub async fn archive_store(
             continue;
         }
         are_the_same(store, archive, head.id, compared, until).await?;
-        // The last one stays, as the link between the two.
-        let up_to = until.saturating_sub(1);
+        // The last one stays, as the link between the two. So does what a follower has not read.
+        let mut up_to = until.saturating_sub(1);
+        for cursor in store.followers.cursors(None).await?.into_iter().filter(|cursor| cursor.partition == head.id) {
+            if cursor.seq < up_to {
+                up_to = cursor.seq;
+                done.kept_for.insert(cursor.follower);
+            }
+        }
         if up_to >= head.base_seq && up_to > 0 {
             done.dropped += store.journal.drop_frames(head.id, up_to).await?;
         }

@@ -7,6 +7,7 @@ use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
+use crate::followers::{self, Feed, Following};
 use crate::limits;
 use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
@@ -22,6 +23,9 @@ use tokio::time::Instant;
 
 /// Checkpoints a stop tries, each of what was recorded during the one before. What the last leaves over is replayed at the next start.
 const DRAIN_CHECKPOINTS: usize = 100;
+
+/// How long a stop waits for followers that are behind.
+const FOLLOWERS_DRAIN: Duration = Duration::from_secs(5);
 
 /// What a core is made of.
 pub struct CoreParts {
@@ -55,6 +59,7 @@ pub struct Core {
     on_fatal: OnFatal,
     as_of: Arc<AtomicI64>,
     taken: Arc<OnceLock<Vec<Partition>>>,
+    feed: Arc<Feed>,
 }
 
 impl Core {
@@ -63,6 +68,7 @@ impl Core {
         let CoreParts { store, clock, gateways, charge_log, threads, settings, checkpoints, on_decide, on_fatal } =
             parts;
         crate::persistence::metrics::register();
+        followers::register();
         let log_writer = QueuedLogWriter::new(clock.clone());
         let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
         let parts = NodeParts {
@@ -81,7 +87,10 @@ impl Core {
             as_of: as_of.clone(),
         };
         let shop = Shop::new(parts, charge_log);
-        Self { store, clock, shop, log_writer, checkpoints, on_fatal, as_of, taken: Arc::default() }
+        let feed = Feed::new(followers::kinds_read());
+        let fed = feed.clone();
+        log_writer.tell_committed(Box::new(move |frames| fed.committed(frames)));
+        Self { store, clock, shop, log_writer, checkpoints, on_fatal, as_of, taken: Arc::default(), feed }
     }
 
     /// What it has taken of the store, once it has: for whoever ends it before it is started.
@@ -100,7 +109,7 @@ impl Core {
     /// # Errors
     /// What the store says.
     pub async fn start(self, owner: &str, lease: Duration, contended: bool) -> Result<RunningCore, AppError> {
-        let Self { store, clock, shop, log_writer, checkpoints, on_fatal, as_of, taken: known } = self;
+        let Self { store, clock, shop, log_writer, checkpoints, on_fatal, as_of, taken: known, feed } = self;
         clocks::agree(&*store.journal, &*clock).await?;
         let taken = store.journal.acquire(owner, lease, clock.now()).await?;
         // It is started once.
@@ -144,6 +153,11 @@ impl Core {
             recovery.changed,
             on_fatal.clone(),
         );
+        // Before the first batch: an archive takes nothing that a follower is yet to read.
+        for follower in followers::names() {
+            store.followers.begin_follower(follower).await?;
+        }
+        let following = Following::start(&store, &feed, followers::all());
         let mut watched = |task: JoinHandle<()>| {
             tasks.push(task.abort_handle());
             ends_process_if_it_panics(task, on_fatal.clone())
@@ -153,8 +167,19 @@ impl Core {
         helpers.push(tokio::spawn(shop.clone().run_stuck_count()));
         helpers.push(watched(tokio::spawn(checkpointer.clone().run())));
         tasks.extend(helpers.iter().map(JoinHandle::abort_handle));
+        tasks.extend(following.tasks());
         let journal = store.journal;
-        Ok(RunningCore { shop, log_writer, checkpointer, journal, partitions: taken, writer, helpers, tasks })
+        Ok(RunningCore {
+            shop,
+            log_writer,
+            checkpointer,
+            journal,
+            partitions: taken,
+            writer,
+            following,
+            helpers,
+            tasks,
+        })
     }
 }
 
@@ -167,6 +192,7 @@ pub struct RunningCore {
     partitions: Vec<Partition>,
     /// Ended by itself once the log writer is closed.
     writer: JoinHandle<()>,
+    following: Following,
     /// Cut off at the end.
     helpers: Vec<JoinHandle<()>>,
     /// All that runs by itself.
@@ -220,6 +246,13 @@ impl RunningCore {
         }
         self.log_writer.close();
         let _ = self.writer.await;
+        // What followers have not read yet, the next start gives them. It is better said before: whoever looks at rows finds all of them.
+        if let Ok(partitions) = self.journal.partitions().await {
+            let tails: Vec<(u16, u64)> =
+                partitions.iter().map(|partition| (partition.id, partition.tail_seq)).collect();
+            let _ = tokio::time::timeout(FOLLOWERS_DRAIN, self.following.caught_up(&tails)).await;
+        }
+        self.following.stop().await;
         for helper in self.helpers {
             helper.abort();
             let _ = helper.await;

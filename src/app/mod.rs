@@ -4,6 +4,7 @@ pub mod archive;
 pub mod audit;
 pub mod clocks;
 pub mod core;
+pub mod followers;
 pub mod journal;
 mod open_files;
 mod payments;

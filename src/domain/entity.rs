@@ -31,6 +31,40 @@ pub enum Principal {
     Staff,
 }
 
+/// Who did something, as events record it: of which sort they are, and never what they were allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum By {
+    /// A vendor's own people.
+    Vendor,
+    /// The shop's staff, or an administrator.
+    Staff,
+}
+
+impl By {
+    /// Those who may change what is sold; `None` for buyers.
+    pub const fn of(principal: Principal) -> Option<Self> {
+        match principal {
+            Principal::Vendor(_) => Some(By::Vendor),
+            Principal::Staff => Some(By::Staff),
+            Principal::Guest(_) | Principal::Customer(_) => None,
+        }
+    }
+
+    /// Its name in answers and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            By::Vendor => "vendor",
+            By::Staff => "staff",
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [By::Vendor, By::Staff].into_iter().find(|by| by.name() == name)
+    }
+}
+
 /// Who a cart and its orders belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,7 @@
 //! The rows of the read tables, as entities give them to a checkpoint.
 
 use super::buyer::MailKey;
+use super::entity::By;
 use super::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use super::money::Currency;
 use super::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
@@ -19,6 +20,34 @@ pub struct Rows {
     /// Table `orders`, with the rows that belong to each.
     pub orders: Vec<OrderRow>,
 }
+
+/// A row of `stock_changes`: what one event did to the pieces of a SKU that are in the house. It is written once and never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockChangeRow {
+    /// Key, with `version` and `position`: whose event.
+    pub vendor_id: VendorId,
+    /// The version of the vendor that the event's record made.
+    pub version: u64,
+    /// Which change of this record, from 0.
+    pub position: u32,
+    /// Of which SKU.
+    pub sku_id: SkuId,
+    /// When.
+    pub at: Timestamp,
+    /// Pieces more, or less when negative.
+    pub delta: i64,
+    /// Why: what was said where someone changed it by hand, else [`ADDED`] or [`SOLD`].
+    pub reason: String,
+    /// Who changed it by hand.
+    pub by: Option<By>,
+    /// The order that it was sold to.
+    pub order_id: Option<OrderId>,
+}
+
+/// The reason of the pieces that a SKU begins with.
+pub const ADDED: &str = "added";
+/// The reason of pieces that were sold.
+pub const SOLD: &str = "sold";
 
 /// A row of `vendors`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -334,6 +334,7 @@ mod tests {
             ("/v1/vendors/{vendor}/products", "post"),
             ("/v1/vendors/{vendor}/skus/{sku}", "get"),
             ("/v1/vendors/{vendor}/skus/{sku}", "patch"),
+            ("/v1/vendors/{vendor}/skus/{sku}/stock", "get"),
             ("/v1/vendors/{vendor}/skus/{sku}/stock", "post"),
             ("/v1/skus/{sku}", "get"),
             ("/v1/products", "get"),

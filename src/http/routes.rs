@@ -10,7 +10,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(vendors::create_vendor))
         .routes(routes!(vendors::create_product))
         .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
-        .routes(routes!(skus::change_stock))
+        .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
         .routes(routes!(skus::get_sku))
         .routes(routes!(products::list_products))

@@ -1,22 +1,27 @@
 //! SKUs: as anyone may see them, without asking an actor, and as their vendor manages them.
 
 use crate::actors::shop::{Ask, Shop};
-use crate::domain::ids::{ProductId, SkuId, VendorId};
+use crate::domain::entity::By;
+use crate::domain::ids::{OrderId, ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::{Reject, RejectKind};
+use crate::domain::rows::StockChangeRow;
 use crate::domain::text::TextKind;
+use crate::domain::time::Timestamp;
 use crate::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
-use crate::http::auth::Seller;
+use crate::http::auth::{Seller, VendorOffice};
 use crate::http::error::{self, INVALID_BODY, Problem, ProblemKind, Result};
-use crate::http::extract::{Id, Ids, JsonBody};
+use crate::http::extract::{Id, Ids, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
-use crate::http::money::{MoneyBody, PriceInput};
+use crate::http::money::{Moment, MoneyBody, Page, PriceInput};
 use crate::http::object::only_objects;
-use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, READS, problems};
+use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, READS, problems};
+use crate::http::orders::PageQuery;
+use crate::http::page::List;
 use crate::http::valid::Faults;
-use crate::http::{Settings, vendors::may_know_of};
+use crate::http::{Settings, query, vendors::may_know_of};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -185,6 +190,63 @@ pub async fn patch_sku(
         false => problem,
     };
     shown(&shop, &settings, vendor, command, None).await.map_err(of_price)
+}
+
+/// What was once done to a SKU's stock.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StockChangeBody<'a> {
+    at: Moment,
+    /// Pieces more, or less when negative.
+    #[schema(example = -2)]
+    delta: i64,
+    /// Why: `added` for the pieces it began with, `sold`, or what was said by whoever changed it.
+    #[schema(example = "sold")]
+    reason: &'a str,
+    /// Who changed it by hand: `vendor` or `staff`. Left out of what was sold, and of what early versions recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    by: Option<&'static str>,
+    /// The order that it was sold to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+}
+
+impl<'a> From<&'a StockChangeRow> for StockChangeBody<'a> {
+    fn from(row: &'a StockChangeRow) -> Self {
+        let StockChangeRow { at, delta, reason, by, order_id, .. } = row;
+        Self { at: Moment(*at), delta: *delta, reason, by: by.map(By::name), order_id: *order_id }
+    }
+}
+
+problems!(ListStockProblems: AUTH, LISTS, &[&error::UNAVAILABLE]; VendorUnknown, SkuUnknown);
+
+/// What was done to a SKU's stock, the newest first
+#[utoipa::path(get, path = "/v1/vendors/{vendor}/skus/{sku}/stock", tag = "vendors", security(("bearer" = [])),
+    params(("vendor" = VendorId, Path, description = "The vendor"), ("sku" = SkuId, Path, description = "The SKU"), PageQuery),
+    responses((status = 200, description = "A page of changes.", body = Page<StockChangeBody>), ListStockProblems))]
+pub async fn list_stock(
+    State(shop): State<Shop>,
+    State(settings): State<Arc<Settings>>,
+    VendorOffice(caller): VendorOffice,
+    Ids(vendor, sku): Ids<VendorId, SkuId>,
+    Query(asked): Query<PageQuery>,
+) -> Result<Response> {
+    may_know_of(caller.principal, vendor)?;
+    let paging = asked.paging(List::new("/v1/vendors/skus/stock", &sku))?;
+    if shop.catalog()?.sku(sku).is_none_or(|listing| listing.sku.vendor_id != vendor) {
+        return Err(Reject::SkuUnknown.into());
+    }
+    let before = paging.after.map(|(version, position)| {
+        (version.as_millis().unsigned_abs(), u32::try_from(position.as_u128()).unwrap_or(u32::MAX))
+    });
+    // Read before the rows: what they hold may be newer than what is said, never older.
+    let as_of = shop.as_of();
+    let rows = query(&settings, shop.queries().stock_changes(sku, before, paging.to_ask())).await?;
+    let place = |row: &&StockChangeRow| {
+        let version = i64::try_from(row.version).unwrap_or(i64::MAX);
+        (Timestamp::from_millis(version), uuid::Uuid::from_u128(row.position.into()))
+    };
+    Ok(ok(&paging.page(rows.iter().collect(), as_of, place, StockChangeBody::from)))
 }
 
 problems!(ChangeStockProblems: KEYED, BODY, ACTOR;

@@ -21,8 +21,8 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 use parking_lot::Mutex;
 use std::mem;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
@@ -89,6 +89,9 @@ struct Lease {
     until: Option<Duration>,
 }
 
+/// What is told of the frames of each batch once they are durable. It must not take long.
+pub type OnCommitted = Box<dyn Fn(&[Frame]) + Send + Sync>;
+
 /// The log writer, as both its sides hold it.
 pub struct QueuedLogWriter {
     queue: Mutex<Queue>,
@@ -111,6 +114,7 @@ pub struct QueuedLogWriter {
     skewed: AtomicBool,
     clock: Arc<dyn Clock>,
     idle: Notify,
+    on_committed: OnceLock<OnCommitted>,
 }
 
 impl QueuedLogWriter {
@@ -132,7 +136,14 @@ impl QueuedLogWriter {
             skewed: AtomicBool::new(false),
             clock,
             idle: Notify::new(),
+            on_committed: OnceLock::new(),
         })
+    }
+
+    /// Who is told of each batch, before its replies are let go. To be called once, before the first.
+    pub fn tell_committed(&self, listener: OnCommitted) {
+        let first = self.on_committed.set(listener).is_ok();
+        debug_assert!(first, "somebody else is told already");
     }
 
     /// The next barrier: it stands behind everything queued before this call, all of which is durable when this returns. `None` when the log writer is closed.
@@ -355,6 +366,9 @@ impl Writer {
             self.commit_in_sight(&frames, &details).await?;
             details.clear();
             self.details = details;
+            if let Some(told) = self.shared.on_committed.get() {
+                told(&frames);
+            }
             let written: usize = frames.iter().map(|frame| frame.payload.len()).sum();
             self.packer.take_back(frames);
             self.metrics.batch(records, written, started.elapsed());

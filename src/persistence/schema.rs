@@ -17,6 +17,7 @@ pub(super) const POSTGRES: &[Step] = &[
     (5, "checks of many rows", include_str!("../../migrations/postgres/0005_checks_of_many_rows.sql")),
     (6, "details", include_str!("../../migrations/postgres/0006_details.sql")),
     (7, "money of shares", include_str!("../../migrations/postgres/0007_money_of_shares.sql")),
+    (8, "followers", include_str!("../../migrations/postgres/0008_followers.sql")),
 ];
 
 /// Every migration of `SQLite`, in order.
@@ -28,6 +29,7 @@ pub(super) const SQLITE: &[Step] = &[
     (5, "checks of many rows", include_str!("../../migrations/sqlite/0005_checks_of_many_rows.sql")),
     (6, "details", include_str!("../../migrations/sqlite/0006_details.sql")),
     (7, "money of shares", include_str!("../../migrations/sqlite/0007_money_of_shares.sql")),
+    (8, "followers", include_str!("../../migrations/sqlite/0008_followers.sql")),
 ];
 
 /// These migrations, ready to run.

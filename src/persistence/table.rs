@@ -2,6 +2,7 @@
 //! read. `tables` has them all.
 
 use crate::domain::buyer::MailKey;
+use crate::domain::entity::By;
 use crate::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
@@ -190,7 +191,12 @@ macro_rules! named {
         });)*
     };
 }
-named!(OrderStatus = "order status", PaymentStatus = "payment status", SubOrderStatus = "sub-order status");
+named!(
+    By = "sort of people",
+    OrderStatus = "order status",
+    PaymentStatus = "payment status",
+    SubOrderStatus = "sub-order status"
+);
 
 field!(MailKey, Uuid, |key| Uuid::from_bytes(key.0), |uuid| Ok(Self(uuid.into_bytes())));
 field!(i64, Integer, |number| *number, |number| Ok(number));

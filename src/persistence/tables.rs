@@ -2,10 +2,11 @@
 
 use super::table::{Document, table};
 use crate::domain::buyer::MailKey;
+use crate::domain::entity::By;
 use crate::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
-use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, SubOrderRow, VendorRow};
+use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -128,6 +129,22 @@ table! {
             status,
             amounts: Amounts { total, credited, rounding, paid, refunded, total_due, refund_due },
         })
+    }
+}
+
+table! {
+    StockChangeRow as "stock_changes" ("vendor_id, version, position"), row {
+        [fixed] vendor_id: VendorId = &row.vendor_id,
+        [fixed] position: u32 = &row.position,
+        [fixed] sku_id: SkuId = &row.sku_id,
+        [fixed] at: Timestamp = &row.at,
+        [fixed] delta: i64 = &row.delta,
+        [fixed] reason: String = &row.reason,
+        [fixed] by_kind: Option<By> = &row.by,
+        [fixed] order_id: Option<OrderId> = &row.order_id,
+    } => StockChangeRow {
+        // The version is read beside the columns, as that of any row.
+        StockChangeRow { vendor_id, version: 0, position, sku_id, at, delta, reason, by: by_kind, order_id }
     }
 }
 

@@ -9,6 +9,7 @@ mod cursors;
 mod details;
 mod durability;
 mod faults;
+mod history;
 mod idempotency;
 mod overload;
 mod prices;

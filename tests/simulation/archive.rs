@@ -76,8 +76,9 @@ impl Server {
                 let mut disk = lock(&self.disk);
                 if disk.appending == 0 {
                     let tail = disk.tail(usize::from(partition));
+                    let unread = disk.cursors.iter().any(|((_, of), seq)| *of == partition && *seq < up_to);
                     let head = &mut disk.heads[usize::from(partition)];
-                    if head.base_seq > up_to || head.checkpoint_seq < up_to || tail <= up_to {
+                    if head.base_seq > up_to || head.checkpoint_seq < up_to || tail <= up_to || unread {
                         return Err(StoreError::Invalid(format!("frame {partition}/{up_to} may not be dropped")));
                     }
                     head.base_seq = up_to;

@@ -22,6 +22,8 @@ enum Wound {
 #[derive(Default)]
 pub struct Damage {
     victims: BTreeSet<EntityRef>,
+    /// All that ever were.
+    ever: BTreeSet<EntityRef>,
     records: BTreeMap<(EntityRef, u64), Wound>,
     parts: BTreeSet<(EntityRef, String)>,
 }
@@ -30,6 +32,11 @@ impl Damage {
     /// Whether nothing can be promised of this entity.
     pub fn concerns(&self, entity: EntityRef) -> bool {
         self.victims.contains(&entity)
+    }
+
+    /// The entities that were ever damaged.
+    pub fn ever(&self) -> &BTreeSet<EntityRef> {
+        &self.ever
     }
 
     pub fn is_any(&self) -> bool {
@@ -96,6 +103,7 @@ impl Disk {
             let parts: Vec<&String> = self.snapshots[&entity].keys().collect();
             let name = (*parts.get(world.chance("damages").below(parts.len() as u64) as usize)?).clone();
             self.damage.victims.insert(entity);
+            self.damage.ever.insert(entity);
             self.damage.parts.insert((entity, name.clone()));
             world.count("damaged snapshots");
             return Some(format!("part '{name}' of {entity}"));
@@ -114,6 +122,7 @@ impl Disk {
             _ => Wound::Unreadable,
         };
         self.damage.victims.insert(entity);
+        self.damage.ever.insert(entity);
         self.damage.records.insert((entity, version), wound);
         world.count(match wound {
             Wound::Unreadable => "unreadable records",
@@ -143,6 +152,7 @@ impl Server {
     /// Someone has looked at it, and everything is as it was written.
     pub fn repair(&self) {
         self.world.note("repaired");
-        lock(&self.disk).damage = Damage::default();
+        let damage = &mut lock(&self.disk).damage;
+        *damage = Damage { ever: std::mem::take(&mut damage.ever), ..Damage::default() };
     }
 }

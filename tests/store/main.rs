@@ -28,6 +28,7 @@ of_the_simulation! {
 mod checkpoints;
 mod details;
 mod fixture;
+mod followers;
 mod journal;
 mod log_writer;
 mod opening;

@@ -38,6 +38,11 @@ pub(super) const ROOMS: &[Room] = &[
         must_not_know: &["actix", "actix_rt", "axum"],
     },
     Room {
+        name: "followers",
+        may_reach: &["persistence", "ports", "domain", "telemetry"],
+        must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis"],
+    },
+    Room {
         name: "adapters",
         may_reach: &["ports", "domain", "telemetry", "files"],
         must_not_know: &["actix", "actix_rt", "axum"],
@@ -64,6 +69,7 @@ pub(super) const ROOMS: &[Room] = &[
             "actors",
             "checkout",
             "persistence",
+            "followers",
             "adapters",
             "http",
             "telemetry",

@@ -2,6 +2,7 @@
 
 use super::details;
 use super::facts::{ChargeLogFacts, Facts, FrameOrder};
+use super::history::{self, HistoryFacts};
 use super::replaying::Replays;
 use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, read_charge_log};
 use crate::app::AppError;
@@ -32,13 +33,15 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
     let charge_log = data_dir.join(CHARGE_LOG_FILE);
     let before = charge_log_entries(&charge_log)?;
     facts.details.before = all_details(store).await?;
-    for head in store.journal.partitions().await? {
+    let heads = store.journal.partitions().await?;
+    for head in heads.iter().copied() {
         let checkpoint =
             checkpoints.iter().find(|before| before.id == head.id).map_or(0, |before| before.checkpoint_seq);
         let order = replay(store, head, checkpoint, &mut replays).await?;
         facts.journal.add(order);
     }
     replays.finish(&mut facts);
+    facts.history = history(store, &heads, &facts).await?;
     facts.details.after =
         all_details(store).await?.into_iter().map(|(order, name, erased)| ((order, name), erased)).collect();
     // Whoever goes on meanwhile lets go of its means of payment in the transaction of its next snapshot.
@@ -68,6 +71,26 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
         },
     };
     Ok(facts)
+}
+
+/// What a follower has made of the vendors' records that were read. It may have gone on since.
+async fn history(store: &Store, heads: &[Partition], facts: &Facts) -> Result<HistoryFacts, StoreError> {
+    let cursors = store.followers.cursors(Some(history::FOLLOWER)).await?;
+    let read =
+        |head: &&Partition| cursors.iter().any(|cursor| cursor.partition == head.id && cursor.seq >= head.tail_seq);
+    let mut history = HistoryFacts {
+        read: heads.iter().filter(read).map(|head| head.id).collect(),
+        from_the_first: heads.iter().filter(|head| head.base_seq == 0).map(|head| head.id).collect(),
+        ..HistoryFacts::default()
+    };
+    let skipped = store.followers.skipped_records().await?.into_iter();
+    history.skipped = skipped.filter(|(name, ..)| name == history::FOLLOWER).map(|(_, entity, _)| entity).collect();
+    for (id, vendor) in &facts.vendors {
+        if history.has_read(*id) {
+            history.sums.extend(store.followers.stock_sums(*id, vendor.version).await?);
+        }
+    }
+    Ok(history)
 }
 
 async fn snapshots(store: &Store) -> Result<Vec<Snapshot>, StoreError> {

@@ -2,6 +2,7 @@
 
 use super::super::text::{count, counted};
 use super::details::DetailFacts;
+use super::history::HistoryFacts;
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
@@ -32,6 +33,8 @@ pub(super) struct Facts {
     pub(super) snapshots: SnapshotFacts,
     /// The read tables.
     pub(super) rows: Rows,
+    /// The history of stock.
+    pub(super) history: HistoryFacts,
     /// Details, beside the journal.
     pub(super) details: DetailFacts,
     /// The sandbox's books.
@@ -237,6 +240,8 @@ pub(super) struct VendorFacts {
     pub(super) skus: Vec<SkuRow>,
     /// What it did for each order.
     pub(super) trades: Trades,
+    /// Its version.
+    pub(super) version: u64,
     /// Whether its snapshot and its rows are of the newest version.
     pub(super) current: bool,
 }
@@ -252,7 +257,7 @@ impl Trades {
             VendorEvent::StockHeld { order, lines, .. } => {
                 self.0.entry(*order).or_default().holding = Some(lines.clone());
             }
-            VendorEvent::StockCommitted { order } | VendorEvent::HoldCommitted { order } => {
+            VendorEvent::StockCommitted { order } | VendorEvent::HoldCommitted { order, .. } => {
                 let trade = self.0.entry(*order).or_default();
                 let lines = trade.holding.take().unwrap_or_default();
                 trade.sold.push(lines);
@@ -397,7 +402,7 @@ pub(super) mod samples {
         VendorId::from_uuid(Uuid::from_u128(2))
     }
 
-    fn sku() -> SkuId {
+    pub(crate) fn sku() -> SkuId {
         SkuId::from_uuid(Uuid::from_u128(3))
     }
 
@@ -497,7 +502,8 @@ pub(super) mod samples {
         facts.rows.skus.push(sku.clone());
         let mut trades = Trades::default();
         trades.0.insert(order_id(1), Trade { sold: vec![lines()], ..Trade::default() });
-        let vendor_facts = VendorFacts { row: Some(row), products: Vec::new(), skus: vec![sku], trades, current: true };
+        let vendor_facts =
+            VendorFacts { row: Some(row), products: Vec::new(), skus: vec![sku], trades, version: 3, current: true };
         facts.vendors.insert(vendor(), vendor_facts);
         facts.charge_log.charged_before.insert((order_id(1), None));
         facts.charge_log.entries.insert((order_id(1), None), entry(1, "charged", 20));

@@ -297,10 +297,10 @@ impl Replays {
                     }
                 }
                 AnyReplay::Vendor(replay, trades) => {
-                    let id = replay.id;
+                    let (id, version) = (replay.id, replay.built.version);
                     if let Some((vendor, current)) = replay.finish(facts) {
                         let (row, products, skus) = (vendor.row(), vendor.product_rows(), vendor.sku_rows());
-                        facts.vendors.insert(id, VendorFacts { row, products, skus, trades, current });
+                        facts.vendors.insert(id, VendorFacts { row, products, skus, trades, version, current });
                     }
                 }
             }

@@ -68,6 +68,9 @@ enum Command {
     Journal(tools::JournalArgs),
     /// Print the life of one entity and the state it makes.
     Replay(tools::ReplayArgs),
+    /// What reads the journal behind the log writer: how far it has come, and what to do about one that is gone.
+    #[command(subcommand)]
+    Follower(tools::FollowerCommand),
 }
 
 fn main() -> ExitCode {
@@ -121,6 +124,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Archive(args) => runtime.block_on(tools::archive(&args)),
         Command::Journal(args) => runtime.block_on(tools::journal(&args)),
         Command::Replay(args) => runtime.block_on(tools::replay(&args)),
+        Command::Follower(command) => runtime.block_on(tools::follower(&command)),
     };
     // All that had to end has ended: what still looks up a name, for one, is not waited for.
     runtime.shutdown_background();

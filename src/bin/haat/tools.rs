@@ -1,11 +1,11 @@
-//! `haat audit`, `rebuild`, `archive`, `journal`, `replay` and `migrate`: a store's tools on the command line.
+//! `haat audit`, `rebuild`, `archive`, `journal`, `replay`, `follower` and `migrate`: a store's tools on the command line.
 
 use crate::tester::out;
 use clap::Args;
 use haat::app::archive::{self as archiving, Before};
 use haat::app::journal::{self, EntityRef, Selection};
 use haat::app::replay::{self, Until};
-use haat::app::{AppError, audit as auditing, rebuild as rebuilding};
+use haat::app::{AppError, audit as auditing, followers, rebuild as rebuilding};
 use haat::config::ToolArgs;
 use std::io::{self, BufWriter};
 use std::process::ExitCode;
@@ -154,6 +154,38 @@ pub async fn journal(args: &JournalArgs) -> anyhow::Result<ExitCode> {
 pub async fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let mut stdout = BufWriter::new(io::stdout());
     told(replay::print(&args.store.store()?, args.entity, args.at.unwrap_or(Until::Newest), &mut stdout).await)
+}
+
+/// What can be done with followers.
+#[derive(clap::Subcommand)]
+pub enum FollowerCommand {
+    /// Print each follower, how many frames it has not read, and how many records it could not read.
+    List(ToolArgs),
+    /// Forget where a follower stands that no server has any more, so that it holds up no archive. What it has made stays.
+    Drop(DropArgs),
+}
+
+#[derive(clap::Args)]
+pub struct DropArgs {
+    /// Its name.
+    name: String,
+    #[command(flatten)]
+    store: ToolArgs,
+}
+
+/// Looks at followers, or forgets one.
+pub async fn follower(command: &FollowerCommand) -> anyhow::Result<ExitCode> {
+    written(out::tried())?;
+    match command {
+        FollowerCommand::List(store) => {
+            let list = followers::list(&store.store()?).await?;
+            Ok(say(&list.to_string(), 0, 1))
+        }
+        FollowerCommand::Drop(DropArgs { name, store }) => {
+            followers::forget(&store.store()?, name).await?;
+            Ok(say(&format!("the follower '{name}' is forgotten\n"), 0, 1))
+        }
+    }
 }
 
 /// Brings the schema up to date.

@@ -1,6 +1,7 @@
 //! What a vendor sells: its products and SKUs, their prices and their stock.
 
 use super::{NewProduct, NewSku, PartKey, Vendor, VendorEvent};
+use crate::domain::entity::By;
 use crate::domain::ids::{ProductId, SkuId};
 use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
@@ -116,7 +117,13 @@ impl Vendor {
         Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
     }
 
-    pub(super) fn decide_adjust(&self, id: SkuId, delta: i64, reason: &str) -> Result<Vec<VendorEvent>, Reject> {
+    pub(super) fn decide_adjust(
+        &self,
+        id: SkuId,
+        delta: i64,
+        reason: &str,
+        by: Option<By>,
+    ) -> Result<Vec<VendorEvent>, Reject> {
         let sku = self.sku(id)?;
         let available = sku.available();
         let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
@@ -128,7 +135,7 @@ impl Vendor {
         {
             return Err(Reject::StockOutOfRange { limit: limits::SKU_PIECES, index: None });
         }
-        Ok(vec![VendorEvent::StockAdjusted { sku: id, delta, reason: reason.to_owned() }])
+        Ok(vec![VendorEvent::StockAdjusted { sku: id, delta, reason: reason.to_owned(), by }])
     }
 
     pub(super) fn touch_sku(&mut self, id: SkuId, change: impl FnOnce(&mut Sku)) {

@@ -14,8 +14,8 @@ pub use types::*;
 pub use view::{ProductView, SkuView, VendorView};
 
 use super::entity::{
-    Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError, Step,
-    WAKE_AT_START, read_part, write_part,
+    Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError,
+    Step, WAKE_AT_START, read_part, write_part,
 };
 use super::hold::{Hold, HoldPart, Holds};
 use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
@@ -157,7 +157,7 @@ impl Vendor {
             }
             VendorCommand::AdjustStock { by, sku, delta, reason } => {
                 self.may_manage(*by)?;
-                self.decide_adjust(*sku, *delta, reason)
+                self.decide_adjust(*sku, *delta, reason, By::of(*by))
             }
             VendorCommand::GetSku { by, sku } => {
                 self.may_manage(*by)?;
@@ -168,7 +168,9 @@ impl Vendor {
             }
             VendorCommand::Commit { order, strict } => {
                 let commits = self.holds.decide_commit(*order, *strict)?;
-                Ok(commits.then_some(VendorEvent::HoldCommitted { order: *order }).into_iter().collect())
+                let lines = self.holds.open(*order).into_iter().flat_map(|hold| &hold.lines);
+                let sold = lines.map(|line| (line.sku, line.quantity)).collect();
+                Ok(commits.then_some(VendorEvent::HoldCommitted { order: *order, sold }).into_iter().collect())
             }
             VendorCommand::Release { order, until } => {
                 let lines = self.holds.open(*order).into_iter().flat_map(|hold| &hold.lines);
@@ -313,7 +315,7 @@ impl Decides for Vendor {
                 let hold = self.holds.has_ended(*order);
                 self.sell(*order, hold);
             }
-            VendorEvent::HoldCommitted { order } => {
+            VendorEvent::HoldCommitted { order, .. } => {
                 let hold = self.holds.has_committed(*order);
                 self.sell(*order, hold);
             }

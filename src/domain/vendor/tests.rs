@@ -135,7 +135,8 @@ fn a_vendor_with_something_suspended_stays() {
 /// Such records cannot have been written: what is made of them is stopped, and nothing panics or turns around.
 #[test]
 fn stock_past_64_bits_is_a_breach_of_its_sku() {
-    let adjusted = |delta| VendorEvent::StockAdjusted { sku: sku(), delta, reason: "count".into() };
+    let adjusted =
+        |delta| VendorEvent::StockAdjusted { sku: sku(), delta, reason: "count".into(), by: Some(By::Staff) };
     let held = |number, quantity| {
         let lines = vec![HeldLine { sku: sku(), quantity, unit_price: 100 }];
         VendorEvent::StockHeld { order: order(number), until: at(10), lines }
@@ -205,11 +206,11 @@ fn a_look_closes_no_hold() {
 fn more_than_one_record_can_close_are_closed_one_record_after_the_other() {
     let (mut vendor, orders) = (vendor(), limits::HOLDS_CLOSED_AT_ONCE as u128 + 1);
     (0..orders).for_each(|number| {
-        vendor.apply(&VendorEvent::StockAdjusted { sku: sku(), delta: 1, reason: number.to_string() }, at(0))
+        vendor.apply(&VendorEvent::StockAdjusted { sku: sku(), delta: 1, reason: number.to_string(), by: None }, at(0))
     });
     for number in 0..orders {
         hold(&mut vendor, number);
-        vendor.apply(&VendorEvent::HoldCommitted { order: order(number) }, at(2));
+        vendor.apply(&VendorEvent::HoldCommitted { order: order(number), sold: Vec::new() }, at(2));
         vendor.heard(&VendorCommand::Close { order: order(number) }, at(2));
     }
     let mut records = Vec::new();

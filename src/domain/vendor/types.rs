@@ -2,7 +2,7 @@
 
 use super::view::{ProductView, SkuView, VendorView};
 use crate::domain::buyer::HeldFor;
-use crate::domain::entity::Principal;
+use crate::domain::entity::{By, Principal};
 use crate::domain::ids::{OrderId, ProductId, SkuId};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
@@ -172,6 +172,9 @@ pub enum VendorEvent {
         delta: i64,
         /// Why.
         reason: String,
+        /// Who did it; not recorded by early versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
     },
     /// Stock was held for an order.
     StockHeld {
@@ -191,6 +194,9 @@ pub enum VendorEvent {
     HoldCommitted {
         /// The order.
         order: OrderId,
+        /// How many pieces of what it was; not recorded by early versions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sold: Vec<(SkuId, i64)>,
     },
     /// These orders are settled: what was sold to them is not remembered any more.
     HoldsClosed {

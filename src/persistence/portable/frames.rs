@@ -14,7 +14,8 @@ const PARTITIONS: &str = "
 /// The newest frame stays: it says where the next one stands.
 const RAISE_BASE: &str = "
     UPDATE partition SET base_seq = $2
-    WHERE id = $1 AND base_seq <= $2 AND checkpoint_seq >= $2 AND (SELECT max(seq) FROM journal WHERE partition = $1) > $2";
+    WHERE id = $1 AND base_seq <= $2 AND checkpoint_seq >= $2 AND (SELECT max(seq) FROM journal WHERE partition = $1) > $2
+        AND NOT EXISTS (SELECT 1 FROM follower_cursor WHERE partition = $1 AND seq < $2)";
 
 /// So many at a time that neither an append nor a checkpoint waits long behind it.
 const DROP: &str = "
@@ -105,7 +106,7 @@ impl Inner {
         let raised = tokio::time::timeout(self.checkpoint_timeout, raised).await;
         if held.settle_timed(raised)?.rows_affected() == 0 {
             return Err(StoreError::Invalid(format!(
-                "frames of partition {partition} up to {up_to} may not be dropped: the checkpoint is before that, or no frame after it"
+                "frames of partition {partition} up to {up_to} may not be dropped: the checkpoint or a follower (`haat follower list`) is before that, or no frame after it"
             )));
         }
         let mut dropped = 0;

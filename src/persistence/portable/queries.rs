@@ -2,17 +2,17 @@
 
 use super::upserts::{read, selected};
 use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED};
-use crate::domain::ids::{OrderId, ProductId};
+use crate::domain::ids::{OrderId, ProductId, SkuId};
 use crate::domain::order::OrderStatus;
-use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, StockChangeRow, VendorRow};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
 use crate::persistence::table::{Table, unknown};
 use crate::persistence::tables::ShareOf;
-use crate::persistence::values::{Moment, unsigned};
-use crate::ports::{OrdersOf, ProductFilter, Queries, StoreError};
+use crate::persistence::values::{Moment, signed, unsigned};
+use crate::ports::{OrdersOf, ProductFilter, Queries, StockPlace, StoreError};
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, QueryBuilder, Transaction};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Transaction};
 use std::collections::HashMap;
 
 /// The pattern for texts that contain `text`, in whose place LIKE takes nothing for a wildcard.
@@ -157,6 +157,29 @@ impl Queries for Inner {
         query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(limit));
         let query = query.build().persistent(LOOKUPS_STAY_PREPARED);
         all::<ProductRow>(&within(self.query_timeout, query.fetch_all(&self.lists)).await?)
+    }
+
+    async fn stock_changes(
+        &self,
+        sku: SkuId,
+        before: Option<StockPlace>,
+        limit: u32,
+    ) -> Result<Vec<StockChangeRow>, StoreError> {
+        let select = format!("SELECT {}, version FROM stock_changes WHERE sku_id = ", selected::<StockChangeRow>(""));
+        let mut query = QueryBuilder::<Db>::new(select);
+        query.push_bind(sku.uuid());
+        if let Some((version, position)) = before {
+            query.push(" AND (version, position) < (").push_bind(signed(version)?);
+            query.push(", ").push_bind(i64::from(position)).push(")");
+        }
+        query.push(" ORDER BY version DESC, position DESC LIMIT ").push_bind(i64::from(limit));
+        let query = query.build().persistent(LOOKUPS_STAY_PREPARED);
+        let rows = within(self.query_timeout, query.fetch_all(&self.lists)).await?;
+        let change = |row: &DbRow| {
+            let version: i64 = row.try_get(StockChangeRow::COLUMNS.len())?;
+            Ok(StockChangeRow { version: unsigned(version)?, ..read::<StockChangeRow>(row)? })
+        };
+        rows.iter().map(change).collect()
     }
 
     async fn catalog(&self) -> Result<Rows, StoreError> {

@@ -1,7 +1,7 @@
 //! The store on Postgres: for production, several nodes, and SQL over the read tables.
 //!
-//! Every purpose has connections of its own: one for appends, one for ownership, one for checkpoints, one pool for reading snapshots and
-//! frames, one pool for lists. So a slow report never stands in the way of a commit.
+//! Every purpose has connections of its own: one for appends, one for ownership, one for checkpoints, one for followers, one pool for reading
+//! snapshots and frames, one pool for lists. So a slow report never stands in the way of a commit.
 
 mod journal;
 mod rows;
@@ -13,6 +13,9 @@ mod checkpoints;
 #[path = "../portable/details.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod details;
+#[path = "../portable/followers.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod followers;
 #[path = "../portable/frames.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod frames;
@@ -72,6 +75,7 @@ struct Inner {
     append_timeout: Duration,
     ownership: Slot<PgConnection>,
     checkpoint: Slot<PgConnection>,
+    follower: Slot<PgConnection>,
     checkpoint_timeout: Duration,
     query_timeout: Duration,
     reads: Pool<Postgres>,
@@ -98,6 +102,12 @@ impl Inner {
     async fn checkpointer(&self) -> Result<Held<'_, PgConnection>, StoreError> {
         self.may_write()?;
         self.checkpoint.hold().await
+    }
+
+    /// The connection of the followers: never that of the checkpointer, which they would keep waiting.
+    async fn follower(&self) -> Result<Held<'_, PgConnection>, StoreError> {
+        self.may_write()?;
+        self.follower.hold().await
     }
 
     /// Postgres tidies up by itself.
@@ -156,6 +166,7 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         append_timeout: options.append_timeout + GRACE,
         ownership: slot(options.checkpoint_timeout),
         checkpoint: Slot::new(whole_orders, options.connect_timeout),
+        follower: slot(options.checkpoint_timeout),
         checkpoint_timeout: options.checkpoint_timeout + GRACE,
         query_timeout: options.query_timeout + GRACE,
         reads: pool(options.read_connections, options.query_timeout),
@@ -168,7 +179,8 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         snapshots: inner.clone(),
         checkpoints: inner.clone(),
         queries: inner.clone(),
-        details: inner,
+        details: inner.clone(),
+        followers: inner,
     })
 }
 

@@ -144,6 +144,14 @@ async fn write<T: Table + Sync>(
     Ok(true)
 }
 
+/// Writes rows that are never written again.
+pub(super) async fn append<T: Table + Sync>(
+    connection: &mut PgConnection,
+    rows: &[(impl std::borrow::Borrow<T> + Sync, i64)],
+) -> Result<(), sqlx::Error> {
+    write::<T>(connection, rows, true).await.map(|_| ())
+}
+
 /// Writes the rows of these entities, and has every constraint checked. What is refused comes back as an error. Rows of a fresh entity are
 /// inserted, unless `all_known` says that some of them were there.
 pub(super) async fn rows(

@@ -3,13 +3,13 @@
 
 use crate::domain::ids::{EntityRef, Kind};
 use crate::persistence::values::Moment;
-use crate::ports::{EntityDelta, Partition};
+use crate::ports::{CursorMove, EntityDelta, Partition};
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{Connection, Transaction};
 use std::collections::HashSet;
 use uuid::Uuid;
 
-pub(super) use super::rows::{read, rows, selected};
+pub(super) use super::rows::{append, read, rows, selected};
 use super::{LOOKUPS_STAY_PREPARED, arrays};
 
 /// FOR KEY SHARE keeps a new owner from raising the epoch (it takes the rows FOR UPDATE) and lets this owner renew its lease meanwhile.
@@ -58,6 +58,11 @@ const ADVANCE: &str = "
     UPDATE partition SET checkpoint_seq = GREATEST(checkpoint_seq, ours.seq)
     FROM ours WHERE partition.id = ours.id";
 
+const MOVE_CURSORS: &str = "
+    UPDATE follower_cursor SET seq = move.to_seq
+    FROM UNNEST($2::smallint[], $3::bigint[], $4::bigint[]) AS move (partition, from_seq, to_seq)
+    WHERE follower = $1 AND follower_cursor.partition = move.partition AND seq = move.from_seq";
+
 const MARK_REJECTED: &str = "
     INSERT INTO refused_rows (kind, entity, version, reason, at) VALUES ($1, $2, $3, $4, clock_timestamp())
     ON CONFLICT (kind, entity) DO UPDATE SET version = excluded.version, reason = excluded.reason, at = excluded.at";
@@ -65,6 +70,23 @@ const MARK_REJECTED: &str = "
 /// Begins a checkpoint's transaction.
 pub(super) async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
     connection.begin().await
+}
+
+/// Moves a follower's cursors, each from where it must stand; whether all did.
+pub(super) async fn move_cursors(
+    connection: &mut PgConnection,
+    follower: &str,
+    moves: &[CursorMove],
+) -> Result<bool, sqlx::Error> {
+    let partitions: Vec<i16> = moves.iter().map(|(partition, ..)| small(*partition)).collect();
+    let moved = sqlx::query(MOVE_CURSORS)
+        .bind(follower)
+        .bind(partitions)
+        .bind(moves.iter().map(|(_, from, _)| big(*from)).collect::<Vec<_>>())
+        .bind(moves.iter().map(|(.., to)| big(*to)).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(usize::try_from(moved.rows_affected()) == Ok(moves.len()))
 }
 
 /// Keeps the partitions for this transaction; whether all of them still have their epoch.

@@ -15,6 +15,9 @@ mod checkpoints;
 #[path = "../portable/details.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod details;
+#[path = "../portable/followers.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod followers;
 #[path = "../portable/frames.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod frames;
@@ -120,6 +123,11 @@ impl Inner {
         self.writer()?.hold().await
     }
 
+    /// The connection that followers write with: the writer's.
+    async fn follower(&self) -> Result<Held<'_, SqliteConnection>, StoreError> {
+        self.writer()?.hold().await
+    }
+
     /// Moves what was written since the last checkpoint from the write-ahead log into the file, beside the writer and its commits. What
     /// cannot be moved now is moved the next time.
     async fn tidy_up_after(&self, advance: &[(u16, u64)]) {
@@ -195,7 +203,8 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
         snapshots: inner.clone(),
         checkpoints: inner.clone(),
         queries: inner.clone(),
-        details: inner,
+        details: inner.clone(),
+        followers: inner,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::limits;
 use crate::persistence::table::{Cell, Cells, Sort, Table, names, on_conflict};
 use crate::persistence::tables::ShareOf;
 use crate::persistence::values::{Moment, Uuids};
-use crate::ports::{EntityDelta, Partition, StoreError};
+use crate::ports::{CursorMove, EntityDelta, Partition, StoreError};
 use sqlx::query_builder::Separated;
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
 use sqlx::{Connection, QueryBuilder, Row, Transaction};
@@ -25,6 +25,28 @@ const DELETED: usize = 512;
 /// Begins a checkpoint's transaction.
 pub(super) async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
     connection.begin_with("BEGIN IMMEDIATE").await
+}
+
+/// Moves a follower's cursors, each from where it must stand; whether all did.
+pub(super) async fn move_cursors(
+    connection: &mut SqliteConnection,
+    follower: &str,
+    moves: &[CursorMove],
+) -> Result<bool, sqlx::Error> {
+    for (partition, from, to) in moves {
+        let moved =
+            sqlx::query("UPDATE follower_cursor SET seq = $4 WHERE follower = $1 AND partition = $2 AND seq = $3")
+                .bind(follower)
+                .bind(i64::from(*partition))
+                .bind(big(*from))
+                .bind(big(*to))
+                .execute(&mut *connection)
+                .await?;
+        if moved.rows_affected() != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether all these partitions still have their epoch. The transaction is the only writer: nobody can take them meanwhile.
@@ -165,8 +187,23 @@ async fn write<T: Table + Sync>(
     connection: &mut SqliteConnection,
     rows: &[(impl Borrow<T> + Sync, i64)],
 ) -> Result<(), sqlx::Error> {
+    insert_rows(connection, rows, &on_conflict::<T>()).await
+}
+
+/// Writes rows that are never written again.
+pub(super) async fn append<T: Table + Sync>(
+    connection: &mut SqliteConnection,
+    rows: &[(impl Borrow<T> + Sync, i64)],
+) -> Result<(), sqlx::Error> {
+    insert_rows(connection, rows, "").await
+}
+
+async fn insert_rows<T: Table + Sync>(
+    connection: &mut SqliteConnection,
+    rows: &[(impl Borrow<T> + Sync, i64)],
+    on_conflict: &str,
+) -> Result<(), sqlx::Error> {
     let into = format!("INSERT INTO {} ({}, version) ", T::NAME, names::<T>(""));
-    let on_conflict = on_conflict::<T>();
     for group in rows.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new(&into);
         query.push_values(group, |mut columns, (row, version)| {
@@ -180,7 +217,7 @@ async fn write<T: Table + Sync>(
             });
             columns.push_bind(*version);
         });
-        query.push(&on_conflict);
+        query.push(on_conflict);
         query.build().persistent(group.len() == ROWS).execute(&mut *connection).await?;
     }
     Ok(())
@@ -319,6 +356,6 @@ pub(super) async fn mark_rejected(
 }
 
 /// Counters never come near 63 bits.
-fn big(counter: u64) -> i64 {
+pub(super) fn big(counter: u64) -> i64 {
     i64::try_from(counter).unwrap_or(i64::MAX)
 }

@@ -9,6 +9,7 @@ mod book;
 mod catalogue;
 mod commands;
 mod details;
+mod history;
 mod keys;
 mod money;
 mod replay;
@@ -21,11 +22,11 @@ pub use keys::Keys;
 pub use replay::Replay;
 
 use crate::gateway::Books;
-use crate::store::Tables;
+use crate::store::{Disk, Tables};
 use crate::world::{World, lock};
 use details::Details;
 use haat::actors::Shop;
-use haat::domain::details::{Detail, DetailName};
+use haat::domain::details::Detail;
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::OrderId;
 use haat::domain::time::Timestamp;
@@ -33,7 +34,6 @@ use haat::persistence::recovery::for_each_record;
 use haat::ports::Frame;
 use money::Payments;
 use replay::Recorded;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// Whether what must be durable before something else is.
@@ -64,6 +64,7 @@ pub struct Oracle {
     pub keys: Arc<Keys>,
     money: Arc<Payments>,
     details: Arc<Details>,
+    history: Arc<history::History>,
     judges: Vec<Arc<dyn Judge>>,
     world: Arc<World>,
 }
@@ -75,6 +76,7 @@ impl Oracle {
         let keys = Arc::new(Keys::new(world.clone()));
         let money = Arc::new(Payments::new(world.clone(), books.clone()));
         let details = Arc::new(Details::new(world.clone()));
+        let history = Arc::new(history::History::new(world.clone()));
         // A new judge is a file beside these and a line here.
         let judges: Vec<Arc<dyn Judge>> = vec![
             answers.clone(),
@@ -82,13 +84,14 @@ impl Oracle {
             keys.clone(),
             money.clone(),
             details.clone(),
+            history.clone(),
             Arc::new(stock::Stock::new(world.clone())),
             Arc::new(saga::Saga::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
             Arc::new(book::Book::new(world.clone(), books)),
         ];
         let replay = Mutex::new(Replay::new(world.clone()));
-        Arc::new(Self { replay, answers, commands, keys, money, details, judges, world })
+        Arc::new(Self { replay, answers, commands, keys, money, details, history, judges, world })
     }
 
     /// What the journal tells. Whoever looks takes away what it needs: nothing is committed meanwhile.
@@ -145,8 +148,9 @@ impl Oracle {
     }
 
     /// What the read tables must hold when the last node has stopped as it should.
-    pub fn check_left(&self, tables: &Tables, details: &BTreeMap<(OrderId, DetailName), Option<Vec<u8>>>) {
-        self.details.left(&lock(&self.replay), details);
-        self.judges.iter().for_each(|judge| judge.left(tables));
+    pub fn check_left(&self, disk: &Disk) {
+        self.details.left(&lock(&self.replay), &disk.details);
+        self.history.left(&disk.stock_changes, disk.damage.ever());
+        self.judges.iter().for_each(|judge| judge.left(&disk.tables));
     }
 }

@@ -5,13 +5,14 @@ use super::{Disk, Server};
 use crate::world::lock;
 use async_trait::async_trait;
 use haat::domain::details::{Detail, DetailName};
-use haat::domain::ids::{EntityRef, OrderId, ProductId};
+use haat::domain::ids::{EntityRef, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::order::OrderStatus;
-use haat::domain::rows::{OrderRow, ProductRow, Rows};
+use haat::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
 use haat::domain::time::Timestamp;
 use haat::ports::{
-    CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, Frame, Journal, KeptDetail, OrdersOf,
-    Partition, ProductFilter, Queries, Snapshot, Snapshots, StoreError, Written,
+    CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, FollowerCursor, Followers, Frame, Journal,
+    KeptDetail, OrdersOf, Partition, Pass, ProductFilter, Queries, Snapshot, Snapshots, StockPlace, StoreError,
+    Written,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -198,6 +199,47 @@ impl Details for Connection {
 }
 
 #[async_trait]
+impl Followers for Connection {
+    async fn cursors(&self, follower: Option<&str>) -> Result<Vec<FollowerCursor>, StoreError> {
+        let of = follower.map(str::to_owned);
+        self.read(move |disk| disk.cursors(of.as_deref())).await
+    }
+
+    async fn begin_follower(&self, follower: &str) -> Result<Vec<FollowerCursor>, StoreError> {
+        let (server, name) = (self.server.clone(), follower.to_owned());
+        let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
+        self.way.ask(risk, move || server.begin_follower(&name)).await
+    }
+
+    async fn pass(&self, pass: Pass<'_>) -> Result<bool, StoreError> {
+        let (server, name) = (self.server.clone(), pass.follower.to_owned());
+        let (moves, made) = (pass.moves.to_vec(), pass.made.clone());
+        let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
+        self.way.ask(risk, move || server.pass(&name, &moves, made)).await
+    }
+
+    async fn forget_follower(&self, _: &str) -> Result<bool, StoreError> {
+        Err(StoreError::Invalid("no simulated tool forgets a follower".into()))
+    }
+
+    async fn stock_sums(&self, vendor: VendorId, up_to: u64) -> Result<Vec<(SkuId, i64)>, StoreError> {
+        self.read(move |disk| {
+            let mut sums: BTreeMap<SkuId, i64> = BTreeMap::new();
+            let rows = disk.stock_changes.range((vendor, 0, 0)..=(vendor, up_to, u32::MAX));
+            rows.for_each(|(_, row)| *sums.entry(row.sku_id).or_default() += row.delta);
+            sums.into_iter().collect()
+        })
+        .await
+    }
+
+    async fn skipped_records(&self) -> Result<Vec<(String, EntityRef, u64)>, StoreError> {
+        // Of what was damaged nothing is promised.
+        self.read(|disk| disk.damage.ever().iter().map(|entity| ("stock_history".to_owned(), *entity, 1)).collect())
+            .await
+    }
+}
+
+#[async_trait]
 impl Queries for Connection {
     async fn orders(
         &self,
@@ -244,6 +286,24 @@ impl Queries for Connection {
             let mut rows: Vec<ProductRow> = disk.tables.products.values().filter(wanted).cloned().collect();
             rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
             rows.retain(|row| after.is_none_or(|after| (row.created_at, row.id) < after));
+            rows.truncate(limit as usize);
+            rows
+        })
+        .await
+    }
+
+    async fn stock_changes(
+        &self,
+        sku: SkuId,
+        before: Option<StockPlace>,
+        limit: u32,
+    ) -> Result<Vec<StockChangeRow>, StoreError> {
+        self.read(move |disk| {
+            let place = |row: &&StockChangeRow| (row.version, row.position);
+            let of_sku = disk.stock_changes.values().filter(|row| row.sku_id == sku);
+            let mut rows: Vec<StockChangeRow> =
+                of_sku.filter(|row| before.is_none_or(|before| place(row) < before)).cloned().collect();
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.version, row.position)));
             rows.truncate(limit as usize);
             rows
         })

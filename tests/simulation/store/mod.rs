@@ -14,11 +14,12 @@ use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
 use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, StockChangeRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::{
-    Committed, EntityDelta, Frame, Partition, RejectedRows, Snapshot, Store, StoreError, StoreKey, Written,
+    Committed, CursorMove, EntityDelta, FollowerCursor, Frame, Made, Partition, RejectedRows, Snapshot, Store,
+    StoreError, StoreKey, Written,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -68,6 +69,9 @@ pub struct Disk {
     /// Beside the journal: what is kept of each order and sort.
     pub details: BTreeMap<(OrderId, DetailName), Option<Vec<u8>>>,
     pub damage: Damage,
+    /// How far each follower has come in each partition.
+    pub cursors: BTreeMap<(String, u16), u64>,
+    pub stock_changes: BTreeMap<(VendorId, u64, u32), StockChangeRow>,
     /// Appends that have looked at the epochs and have not written yet.
     pub appending: u32,
 }
@@ -110,6 +114,16 @@ impl Disk {
 
     pub fn owns(&self, owned: &[Partition]) -> bool {
         owned.iter().all(|own| self.heads[usize::from(own.id)].epoch == own.epoch)
+    }
+
+    fn cursors(&self, of: Option<&str>) -> Vec<FollowerCursor> {
+        let all = self.cursors.iter().filter(|((follower, _), _)| of.is_none_or(|of| of == follower));
+        let cursor = |((follower, partition), seq): (&(String, u16), &u64)| FollowerCursor {
+            follower: follower.clone(),
+            partition: *partition,
+            seq: *seq,
+        };
+        all.map(cursor).collect()
     }
 
     fn snapshot(&self, entity: EntityRef) -> Option<Snapshot> {
@@ -181,6 +195,8 @@ impl Server {
             tables: Tables::default(),
             details: BTreeMap::new(),
             damage: Damage::default(),
+            cursors: BTreeMap::new(),
+            stock_changes: BTreeMap::new(),
             appending: 0,
         };
         Arc::new(Self { disk: Mutex::new(disk), world, oracle, origin })
@@ -194,7 +210,8 @@ impl Server {
             snapshots: connection.clone(),
             checkpoints: connection.clone(),
             queries: connection.clone(),
-            details: connection,
+            details: connection.clone(),
+            followers: connection,
             key: StoreKey([1; 32]),
         }
     }
@@ -263,6 +280,46 @@ impl Server {
             count if count == frames.len() && found.iter().all(|ours| *ours) => Committed::All,
             _ => Committed::Conflicting,
         }
+    }
+
+    fn begin_follower(&self, follower: &str) -> Vec<FollowerCursor> {
+        let mut disk = lock(&self.disk);
+        for partition in 0..limits::PARTITIONS {
+            let base = disk.heads[usize::from(partition)].base_seq;
+            disk.cursors.entry((follower.to_owned(), partition)).or_insert(base);
+        }
+        disk.cursors(Some(follower))
+    }
+
+    /// Writes what a follower made, if its cursors stand where it says.
+    fn pass(&self, follower: &str, moves: &[CursorMove], made: Made) -> bool {
+        let mut disk = lock(&self.disk);
+        let key = |partition: u16| (follower.to_owned(), partition);
+        if moves.iter().any(|(partition, from, _)| disk.cursors.get(&key(*partition)) != Some(from)) {
+            self.world.count("passes that come too late");
+            return false;
+        }
+        for (partition, _, to) in moves {
+            if *to > disk.tail(usize::from(*partition)) {
+                self.world.breach(format_args!(
+                    "{follower} has read frame {to} of partition {partition}, which is not there"
+                ));
+            }
+            disk.cursors.insert(key(*partition), *to);
+        }
+        for row in made.stock_changes {
+            let place = (row.vendor_id, row.version, row.position);
+            if disk.stock_changes.insert(place, row).is_some() {
+                self.world.breach(format_args!("{follower} makes {place:?} twice"));
+            }
+        }
+        for skipped in made.skipped {
+            if !disk.damage.ever().contains(&skipped.entity) {
+                self.world.breach(format_args!("{follower} leaves out {skipped:?}"));
+            }
+        }
+        self.world.count("passes of followers");
+        true
     }
 
     /// Who took the store last.
@@ -351,7 +408,15 @@ impl Server {
     /// Lets the oracle look at the read tables.
     pub fn show_tables(&self) {
         let disk = lock(&self.disk);
-        self.oracle.check_left(&disk.tables, &disk.details);
+        for ((follower, partition), seq) in &disk.cursors {
+            let tail = disk.tail(usize::from(*partition));
+            if *seq < tail {
+                self.world.breach(format_args!(
+                    "{follower} has read frame {seq} of partition {partition}, which ends at {tail}"
+                ));
+            }
+        }
+        self.oracle.check_left(&disk);
     }
 
     /// Makes the rows of orders anew that were refused: an order that has ended gives none any more, and waits for a rebuild.

@@ -1,0 +1,256 @@
+//! The frames that were committed last. Whoever keeps up with them reads no store, and each record is decoded once, by whoever comes to it first.
+
+use super::AnyRecord;
+use crate::domain::ids::{EntityRef, Kind};
+use crate::domain::record::RawRecord;
+use crate::persistence::log_writer::decode;
+use crate::ports::{Frame, StoreError};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
+
+/// What frames in memory may take. Past it the oldest go, and who has not read them yet reads them from the store.
+const BYTES: usize = 16 * 1024 * 1024;
+
+/// A record as a follower finds it.
+#[derive(Debug)]
+pub(super) enum Found {
+    Read(AnyRecord),
+    /// It cannot be decoded.
+    Broken(EntityRef, u64, String),
+}
+
+/// A frame, and its records once someone has asked for them.
+pub(super) struct Fed {
+    pub(super) frame: Frame,
+    records: OnceLock<Result<Vec<Found>, String>>,
+}
+
+impl Fed {
+    pub(super) fn new(frame: Frame) -> Self {
+        Self { frame, records: OnceLock::new() }
+    }
+
+    /// Its records of those kinds that a follower reads.
+    ///
+    /// # Errors
+    /// Invalid when the frame itself cannot be read.
+    pub(super) fn records(&self, wanted: &[Kind]) -> Result<&[Found], StoreError> {
+        let records = self.records.get_or_init(|| decode_frame(&self.frame, wanted).map_err(|error| error.to_string()));
+        records.as_deref().map_err(|error| StoreError::Invalid(error.clone()))
+    }
+}
+
+/// What stands before the kind in a line.
+const HEAD: &[u8] = br#"{"e":""#;
+
+/// The kind of whose record a line is, without reading it.
+fn kind_of(line: &[u8]) -> Option<Kind> {
+    let rest = line.strip_prefix(HEAD)?;
+    let end = rest.iter().position(|byte| *byte == b'_')?;
+    Kind::from_name(std::str::from_utf8(&rest[..end]).ok()?)
+}
+
+fn decode_frame(frame: &Frame, wanted: &[Kind]) -> Result<Vec<Found>, StoreError> {
+    let lines = decode(frame)?;
+    let mut found = Vec::new();
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let broken = |error: serde_json::Error| {
+            let (seq, partition) = (frame.seq, frame.partition);
+            StoreError::Invalid(format!("a record in frame {seq} of partition {partition}: {error}"))
+        };
+        let kind = match kind_of(line) {
+            Some(kind) => kind,
+            // Not as this version writes it.
+            None => serde_json::from_slice::<RawRecord<'_>>(line).map_err(broken)?.entity.kind,
+        };
+        if !wanted.contains(&kind) {
+            continue;
+        }
+        found.push(match AnyRecord::parse(kind, line) {
+            Ok(record) => Found::Read(record),
+            Err(error) => {
+                let raw: RawRecord<'_> = serde_json::from_slice(line).map_err(broken)?;
+                Found::Broken(raw.entity, raw.version, error.to_string())
+            }
+        });
+    }
+    Ok(found)
+}
+
+#[derive(Default)]
+struct Tail {
+    frames: VecDeque<Arc<Fed>>,
+    /// The number of the first of them; they are counted from 0.
+    first: u64,
+    bytes: usize,
+    /// How far each reader has come.
+    readers: Vec<u64>,
+    /// The newest frame of each partition.
+    newest: BTreeMap<u16, u64>,
+}
+
+impl Tail {
+    fn end(&self) -> u64 {
+        self.first + self.frames.len() as u64
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(fed) = self.frames.pop_front() {
+            self.bytes -= fed.frame.payload.len();
+            self.first += 1;
+        }
+    }
+}
+
+/// The newest frames, for all followers of a node.
+pub struct Feed {
+    tail: Mutex<Tail>,
+    /// How many frames there ever were.
+    news: watch::Sender<u64>,
+    wanted: Vec<Kind>,
+}
+
+impl Feed {
+    /// A feed in which nothing is yet, whose records of these kinds are read.
+    pub fn new(wanted: Vec<Kind>) -> Arc<Self> {
+        Arc::new(Self { tail: Mutex::default(), news: watch::Sender::new(0), wanted })
+    }
+
+    pub(super) fn wanted(&self) -> &[Kind] {
+        &self.wanted
+    }
+
+    /// These frames are durable.
+    pub fn committed(&self, frames: &[Frame]) {
+        let mut tail = self.tail.lock();
+        if tail.readers.is_empty() {
+            return;
+        }
+        for frame in frames {
+            tail.bytes += frame.payload.len();
+            tail.newest.insert(frame.partition, frame.seq);
+            tail.frames.push_back(Arc::new(Fed::new(frame.clone())));
+        }
+        while tail.bytes > BYTES {
+            tail.drop_first();
+        }
+        self.news.send_replace(tail.end());
+    }
+
+    /// One more reads it, from now on. Gives its number.
+    pub(super) fn join(&self) -> usize {
+        let mut tail = self.tail.lock();
+        let end = tail.end();
+        tail.readers.push(end);
+        tail.readers.len() - 1
+    }
+
+    /// Passes over what the reader has not read.
+    pub(super) fn skip(&self, reader: usize) {
+        let mut tail = self.tail.lock();
+        tail.readers[reader] = tail.end();
+        self.forget(&mut tail);
+    }
+
+    /// What has come since this reader last asked; `None` when some of it is gone. What has been given is behind it then.
+    pub(super) fn next(&self, reader: usize) -> Option<Vec<Arc<Fed>>> {
+        let mut tail = self.tail.lock();
+        let behind = tail.readers[reader].checked_sub(tail.first)?;
+        let behind = usize::try_from(behind).ok()?;
+        let next = tail.frames.iter().skip(behind).cloned().collect();
+        tail.readers[reader] = tail.end();
+        self.forget(&mut tail);
+        Some(next)
+    }
+
+    fn forget(&self, tail: &mut Tail) {
+        let read = tail.readers.iter().copied().min().unwrap_or(u64::MAX);
+        while tail.first < read && !tail.frames.is_empty() {
+            tail.drop_first();
+        }
+    }
+
+    /// How many frames there are after these places.
+    pub(super) fn behind(&self, places: &BTreeMap<u16, u64>) -> u64 {
+        let newest = &self.tail.lock().newest;
+        let behind =
+            |(partition, place): (&u16, &u64)| newest.get(partition).map_or(0, |seq| seq.saturating_sub(*place));
+        places.iter().map(behind).sum()
+    }
+
+    /// Waits until there is something that this reader has not read.
+    pub(super) async fn has_news(&self, reader: usize) {
+        let mut news = self.news.subscribe();
+        let read = self.tail.lock().readers[reader];
+        // The sender is as old as the feed.
+        let _ = news.wait_for(|end| *end > read).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::ports::Codec;
+    use uuid::Uuid;
+
+    fn frame(seq: u64, payload: &[u8]) -> Frame {
+        let (batch, at) = (Uuid::nil(), Timestamp::from_millis(1));
+        Frame { partition: 3, seq, epoch: 1, at, batch, records: 1, codec: Codec::Plain, payload: payload.to_vec() }
+    }
+
+    fn seqs(fed: Option<Vec<Arc<Fed>>>) -> Option<Vec<u64>> {
+        fed.map(|fed| fed.iter().map(|fed| fed.frame.seq).collect())
+    }
+
+    #[test]
+    fn each_reader_is_given_what_has_come_since_it_asked() {
+        let feed = Feed::new(vec![Kind::Vendor]);
+        feed.committed(&[frame(1, b"")]);
+        let (one, other) = (feed.join(), feed.join());
+        feed.committed(&[frame(2, b""), frame(3, b"")]);
+        assert_eq!(seqs(feed.next(one)), Some(vec![2, 3]));
+        feed.committed(&[frame(4, b"")]);
+        assert_eq!(seqs(feed.next(one)), Some(vec![4]));
+        assert_eq!(seqs(feed.next(one)), Some(vec![]));
+        assert_eq!(feed.behind(&BTreeMap::from([(3, 2)])), 2);
+        feed.skip(other);
+        assert_eq!(feed.tail.lock().frames.len(), 0, "all have read all");
+        assert_eq!(seqs(feed.next(other)), Some(vec![]));
+    }
+
+    #[test]
+    fn who_is_too_far_behind_is_told_so() {
+        let feed = Feed::new(vec![Kind::Vendor]);
+        let (slow, quick) = (feed.join(), feed.join());
+        let large = vec![b' '; BYTES / 2];
+        for seq in 1..=3 {
+            feed.committed(&[frame(seq, &large)]);
+            assert_eq!(seqs(feed.next(quick)), Some(vec![seq]));
+        }
+        assert!(feed.tail.lock().bytes <= BYTES);
+        assert_eq!(seqs(feed.next(slow)), None);
+        feed.skip(slow);
+        feed.committed(&[frame(4, b"")]);
+        assert_eq!(seqs(feed.next(slow)), Some(vec![4]));
+    }
+
+    #[test]
+    fn only_records_of_the_wanted_kinds_are_decoded() {
+        let vendor = crate::domain::ids::VendorId::from_uuid(Uuid::from_u128(1));
+        let cart = crate::domain::ids::CartId::from_uuid(Uuid::from_u128(2));
+        let lines = format!(
+            "{{\"e\":\"{cart}\",\"v\":1,\"at\":1,\"ev\":[{{\"type\":\"of_no_kind\"}}]}}\n\
+             {{\"e\":\"{vendor}\",\"v\":1,\"at\":1,\"ev\":[{{\"type\":\"vendor_created\",\"name\":\"A\"}}]}}\n\
+             {{\"v\":2,\"e\":\"{vendor}\",\"at\":1,\"ev\":[{{\"type\":\"of_no_kind\"}}]}}\n"
+        );
+        let fed = Fed::new(frame(1, lines.as_bytes()));
+        let found = fed.records(&[Kind::Vendor]).expect("the frame is sound");
+        assert!(matches!(&found[0], Found::Read(AnyRecord::Vendor(record)) if record.version == 1));
+        assert!(matches!(&found[1], Found::Broken(_, 2, _)));
+        assert_eq!(found.len(), 2);
+        assert!(Fed::new(frame(1, b"no record")).records(&[Kind::Vendor]).is_err());
+    }
+}
