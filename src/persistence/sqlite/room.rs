@@ -43,21 +43,16 @@ async fn makes_tables_anew(connection: &mut SqliteConnection) -> Result<bool, sq
     Ok(has_orders && REMADE.into_iter().any(|remade| version < remade))
 }
 
+/// As a warning, which the tools show too: whoever upgrades can still make room.
 fn say(room: Room) {
     let Room { needed, free } = room;
     let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
     let (needed_mb, free_mb) = (megabytes(needed), free.map(megabytes));
-    if free.is_some_and(|free| free < needed) {
-        tracing::warn!(
-            needed_mb,
-            free_mb,
-            "the upgrade of this store makes its tables of orders anew, which may need the store's size once more: there is less room"
-        );
-    } else {
-        tracing::info!(
-            needed_mb,
-            free_mb,
-            "the upgrade of this store makes its tables of orders anew, which may need the store's size once more"
-        );
-    }
+    let is_short = free.is_some_and(|free| free < needed);
+    tracing::warn!(
+        needed_mb,
+        free_mb,
+        is_short,
+        "the upgrade of this store makes its tables of orders anew, which may need the store's size once more"
+    );
 }
