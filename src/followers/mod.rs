@@ -20,6 +20,9 @@ use crate::domain::kinds::kinds;
 use crate::domain::record::Record;
 use crate::ports::Made;
 
+/// The name of the history of stock.
+pub const STOCK_HISTORY: &str = "stock_history";
+
 /// Why a follower cannot read a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unread {

@@ -1,6 +1,6 @@
 //! What was done to the pieces of each SKU in the house: begun with, changed by hand, sold.
 
-use super::{AnyRecord, Follower, Unread};
+use super::{AnyRecord, Follower, STOCK_HISTORY, Unread};
 use crate::domain::entity::By;
 use crate::domain::ids::{Kind, OrderId, SkuId, VendorId};
 use crate::domain::record::Record;
@@ -49,7 +49,7 @@ impl Changes<'_> {
 
 impl Follower for StockHistory {
     fn name(&self) -> &'static str {
-        "stock_history"
+        STOCK_HISTORY
     }
 
     fn reads(&self, kind: Kind) -> bool {

@@ -115,6 +115,18 @@ crate::on_both_stores! {
         assert_eq!(store.followers.cursors(None).await.expect("cursors"), []);
     }
 
+    /// A SKU's changes come to what is on hand, also where someone of an early version said of their own change what we say of the first.
+    async fn the_changes_of_a_sku_are_summed_from_its_beginning(fixture) {
+        let (store, _) = fixture.open_and_take().await;
+        store.followers.begin_follower(NAME).await.expect("begun");
+        let added = |version, delta| StockChangeRow { reason: "added".to_owned(), by: None, ..change(version, 0, delta) };
+        let plate = |version, delta| StockChangeRow { sku_id: SkuId::from_uuid(uuid("a plate")), ..change(version, 1, delta) };
+        let changes = vec![added(1, 10), plate(1, 3), change(2, 0, -2), added(3, 5), change(4, 0, 100)];
+        assert!(pass(&store, &[(3, 0, 1)], changes).await.expect("written"));
+        let sums = store.followers.stock_sums(vendor_id("one"), 3).await.expect("sums");
+        assert_eq!(sums, [(SkuId::from_uuid(uuid("a cup")), 13)], "of the plate the beginning is not known");
+    }
+
     /// Many rows in one pass, with texts and empty columns.
     async fn a_pass_may_have_a_great_many_rows(fixture) {
         let (store, owned) = fixture.open_and_take().await;

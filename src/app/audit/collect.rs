@@ -2,12 +2,13 @@
 
 use super::details;
 use super::facts::{ChargeLogFacts, Facts, FrameOrder};
-use super::history::{self, HistoryFacts};
+use super::history::HistoryFacts;
 use super::replaying::Replays;
 use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, read_charge_log};
 use crate::app::AppError;
 use crate::domain::ids::EntityId as _;
 use crate::domain::rows::Rows;
+use crate::followers::STOCK_HISTORY;
 use crate::limits;
 use crate::persistence::recovery::{for_each_frame, for_each_record};
 use crate::ports::{ChargeLogEntry, DetailPlace, OrdersOf, Partition, Snapshot, Store, StoreError};
@@ -75,7 +76,7 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
 
 /// What a follower has made of the vendors' records that were read. It may have gone on since.
 async fn history(store: &Store, heads: &[Partition], facts: &Facts) -> Result<HistoryFacts, StoreError> {
-    let cursors = store.followers.cursors(Some(history::FOLLOWER)).await?;
+    let cursors = store.followers.cursors(Some(STOCK_HISTORY)).await?;
     let read =
         |head: &&Partition| cursors.iter().any(|cursor| cursor.partition == head.id && cursor.seq >= head.tail_seq);
     let mut history = HistoryFacts {
@@ -84,7 +85,7 @@ async fn history(store: &Store, heads: &[Partition], facts: &Facts) -> Result<Hi
         ..HistoryFacts::default()
     };
     let skipped = store.followers.skipped_records().await?.into_iter();
-    history.skipped = skipped.filter(|(name, ..)| name == history::FOLLOWER).map(|(_, entity, _)| entity).collect();
+    history.skipped = skipped.filter(|(name, ..)| name == STOCK_HISTORY).map(|(_, entity, _)| entity).collect();
     for (id, vendor) in &facts.vendors {
         if history.has_read(*id) {
             history.sums.extend(store.followers.stock_sums(*id, vendor.version).await?);

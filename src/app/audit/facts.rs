@@ -402,7 +402,7 @@ pub(super) mod samples {
         VendorId::from_uuid(Uuid::from_u128(2))
     }
 
-    pub(crate) fn sku() -> SkuId {
+    pub(in super::super) fn sku() -> SkuId {
         SkuId::from_uuid(Uuid::from_u128(3))
     }
 

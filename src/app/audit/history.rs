@@ -7,9 +7,6 @@ use crate::domain::ids::{EntityId, EntityRef, SkuId, VendorId};
 use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The follower that makes it.
-pub(super) const FOLLOWER: &str = "stock_history";
-
 /// What was read of the history, after the journal.
 #[derive(Debug, Default)]
 pub(super) struct HistoryFacts {

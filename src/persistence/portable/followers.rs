@@ -22,7 +22,7 @@ const BEGIN: &str = "
 
 const SUMS: &str = "
     SELECT sku_id, CAST(sum(delta) AS bigint) FROM stock_changes WHERE vendor_id = $1 AND version <= $2
-    GROUP BY sku_id HAVING count(CASE WHEN reason = $3 AND by_kind IS NULL AND order_id IS NULL THEN 1 END) = 1";
+    GROUP BY sku_id HAVING count(CASE WHEN reason = $3 AND by_kind IS NULL AND order_id IS NULL THEN 1 END) > 0";
 
 const SKIP: &str = "
     INSERT INTO follower_skipped (follower, kind, entity, version, reason) VALUES ($1, $2, $3, $4, $5)
