@@ -34,6 +34,8 @@ async fn start(directory: &Path) -> App {
         server: Default::default(),
         lease: Duration::from_secs(5),
         sandbox: true,
+        smtp: None,
+        mails_per_second: 1,
     };
     App::build(config, Hooks::default()).await.expect("the server starts")
 }

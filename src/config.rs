@@ -1,6 +1,7 @@
 //! What an operator may set: flags and environment variables, read once and checked before anything starts.
 
 use crate::actors::NodeSettings;
+use crate::adapters::smtp::{Smtp, SmtpSetting};
 use crate::domain::knowledge::Settings;
 use crate::domain::money::Currency;
 use crate::files;
@@ -291,6 +292,16 @@ pub struct ServeArgs {
     #[arg(long, env = "HAAT_SANDBOX", value_name = "on|off", default_value = "", hide_default_value = true,
         num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub sandbox: Switch,
+    /// The mail server: smtps://user:password@host, or smtp://… with STARTTLS (plain only to a loopback address). Without one, mails go into
+    /// the sandbox's book, where the sandbox is on, and else nowhere.
+    #[arg(long, env = "HAAT_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+    /// Who writes mails: an address, or a name and an address in angle brackets.
+    #[arg(long, env = "HAAT_MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+    /// Mails per second at most.
+    #[arg(long, env = "HAAT_MAILS_PER_SECOND", default_value_t = limits::MAILS_PER_SECOND, value_name = "COUNT")]
+    pub mails_per_second: u32,
     /// The API's pages at /docs and its document at /openapi.json.
     #[arg(long, env = "HAAT_DOCS", value_name = "on|off", default_value = "on", require_equals = true)]
     pub docs: Switch,
@@ -305,6 +316,42 @@ impl ServeArgs {
     fn has_sandbox(&self, place: &Place) -> bool {
         self.sandbox.is_on(matches!(place, Place::Sqlite(_)) && self.listen.ip().to_canonical().is_loopback())
     }
+}
+
+impl ServeArgs {
+    /// The mail server that was named, and who writes.
+    fn smtp(&self) -> Result<Option<SmtpConfig>, ConfigError> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let (url, from) = match (given(&self.smtp_url), given(&self.mail_from)) {
+            (None, None) => return Ok(None),
+            (Some(url), Some(from)) => (url, from),
+            (Some(_), None) => {
+                let reason = "must be set where HAAT_SMTP_URL is: who writes the mails?".into();
+                return Err(ConfigError::Setting { setting: "HAAT_MAIL_FROM", reason });
+            }
+            (None, Some(_)) => {
+                let reason = "must be set where HAAT_MAIL_FROM is: who sends the mails?".into();
+                return Err(ConfigError::Setting { setting: "HAAT_SMTP_URL", reason });
+            }
+        };
+        Smtp::new(&url, &from).map_err(|error| ConfigError::Setting {
+            setting: match error {
+                SmtpSetting::Url(_) => "HAAT_SMTP_URL",
+                SmtpSetting::From(_) => "HAAT_MAIL_FROM",
+            },
+            reason: error.to_string(),
+        })?;
+        Ok(Some(SmtpConfig { url, from }))
+    }
+}
+
+/// A mail server, and who writes: both are known to be sound.
+#[derive(Clone)]
+pub struct SmtpConfig {
+    /// Its URL, with a password.
+    pub url: String,
+    /// Who writes.
+    pub from: String,
 }
 
 /// Reads an address to listen on: an IP address or a name, and a port.
@@ -348,8 +395,12 @@ pub struct Config {
     pub server: ServerSettings,
     /// How long this node may answer without hearing from the store.
     pub lease: Duration,
-    /// Whether the sandbox takes payments.
+    /// Whether the sandbox takes payments, and mails where there is no mail server.
     pub sandbox: bool,
+    /// The mail server, where one was named.
+    pub smtp: Option<SmtpConfig>,
+    /// Mails per second at most.
+    pub mails_per_second: u32,
 }
 
 impl Config {
@@ -365,6 +416,8 @@ impl Config {
         at_least_one("HAAT_HOLD_SECONDS", args.hold_seconds)?;
         at_least_one("HAAT_PAYMENT_SECONDS", args.payment_seconds)?;
         at_least_one("HAAT_PAYMENT_CALLS_PER_SECOND", args.payment_calls_per_second.into())?;
+        at_least_one("HAAT_MAILS_PER_SECOND", args.mails_per_second.into())?;
+        let smtp = args.smtp()?;
         if args.hold_seconds < args.payment_seconds {
             let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
             return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
@@ -399,6 +452,8 @@ impl Config {
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
             lease: Duration::from_millis(limits::LEASE_MS),
             sandbox,
+            smtp,
+            mails_per_second: args.mails_per_second,
         })
     }
 }

@@ -198,3 +198,28 @@ pub const CLOCK_LOOK_MS: u64 = 1_000;
 pub const CLOCK_EARLIEST_MS: i64 = 1_577_836_800_000;
 /// The first moment that neither a wall clock nor a frame may show: 2200-01-01T00:00:00Z, in milliseconds since 1970.
 pub const CLOCK_LATEST_MS: i64 = 7_258_118_400_000;
+
+/// Jobs of one target under way at a time.
+pub const JOBS_UNDER_WAY: usize = 32;
+/// How long a job may take before nobody knows what has come of it, in milliseconds.
+pub const JOB_MS: u64 = 120_000;
+/// The first wait before a job that failed is tried again, in milliseconds. It doubles up to [`JOB_BACKOFF_MS`].
+pub const JOB_RETRY_MS: u64 = 2_000;
+/// The longest wait before a job is tried again, in milliseconds.
+pub const JOB_BACKOFF_MS: u64 = 900_000;
+/// Tries after which a job gives up: about three days.
+pub const JOB_TRIES: u32 = 300;
+/// Different jobs in a row without an answer after which their target counts as silent.
+pub const JOB_SILENT_AFTER: usize = 5;
+/// Jobs that are tried to see whether a silent target answers again.
+pub const JOB_PROBES: usize = 2;
+/// The shortest and the longest wait between two rounds of them, in milliseconds.
+pub const JOB_PROBE_MS: (u64, u64) = (1_000, 60_000);
+/// How long a job that has ended is remembered, in milliseconds: seven days.
+pub const JOB_KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
+/// How long a stop waits for jobs under way, in milliseconds.
+pub const JOBS_DRAIN_MS: u64 = 10_000;
+/// Mails per second, unless an operator says otherwise.
+pub const MAILS_PER_SECOND: u32 = 100;
+/// Mails that the sandbox remembers.
+pub const SANDBOX_MAILS: usize = 10_000;

@@ -11,10 +11,13 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
+use jobs::{Jobs, NewJob};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
+
+pub mod jobs;
 
 /// Time and chance: everything that would make two runs differ.
 pub trait Clock: Send + Sync + 'static {
@@ -390,11 +393,13 @@ pub struct SkippedRecord {
     pub reason: String,
 }
 
-/// What is made of some frames: rows that are written once.
+/// What is made of some frames: rows that are written once, and jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
     /// Table `stock_changes`.
     pub stock_changes: Vec<StockChangeRow>,
+    /// What is to be done because of it.
+    pub jobs: Vec<NewJob>,
     /// What could not be read.
     pub skipped: Vec<SkippedRecord>,
 }
@@ -402,7 +407,7 @@ pub struct Made {
 impl Made {
     /// How many rows there are.
     pub fn rows(&self) -> usize {
-        self.stock_changes.len() + self.skipped.len()
+        self.stock_changes.len() + self.jobs.len() + self.skipped.len()
     }
 }
 
@@ -420,17 +425,26 @@ pub struct Pass<'a> {
     pub made: &'a Made,
 }
 
+/// Where a new follower begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeginFrom {
+    /// With the first frame that the store still has.
+    First,
+    /// Behind the last frame there is: what has happened already is none of its business.
+    Tail,
+}
+
 /// What followers write. (They read the journal as everyone does.)
 #[async_trait]
 pub trait Followers: Send + Sync + 'static {
     /// All cursors there are, of this follower or of all.
     async fn cursors(&self, follower: Option<&str>) -> Result<Vec<FollowerCursor>, StoreError>;
 
-    /// Begins a follower that has no cursor yet, behind the first frames that the store still has. Gives its cursors.
+    /// Begins a follower that has no cursor yet, there. Gives its cursors.
     ///
     /// # Errors
     /// Unavailable.
-    async fn begin_follower(&self, follower: &str) -> Result<Vec<FollowerCursor>, StoreError>;
+    async fn begin_follower(&self, follower: &str, from: BeginFrom) -> Result<Vec<FollowerCursor>, StoreError>;
 
     /// Writes what was made and moves the cursors, in one transaction. False when one stands elsewhere: then another has made it, or an earlier
     /// try whose outcome was unknown, and nothing is written.
@@ -479,6 +493,8 @@ pub struct Store {
     pub details: Arc<dyn Details>,
     /// What followers make of the journal.
     pub followers: Arc<dyn Followers>,
+    /// What the world is to hear of.
+    pub jobs: Arc<dyn Jobs>,
 }
 
 /// What runs when a record is durable: replies, publications, calls that leave the node.

@@ -58,6 +58,14 @@ pub mod names {
     pub const FOLLOWER_FAILURES: &str = "haat_follower_failures_total";
     /// Counter: records that a follower could not read and left out, by follower.
     pub const FOLLOWER_SKIPPED: &str = "haat_follower_skipped_total";
+    /// Jobs that have not ended, or gave up.
+    pub const JOBS_OPEN: &str = "haat_jobs";
+    /// What has come of tries.
+    pub const JOB_TRIES: &str = "haat_job_tries_total";
+    /// Times the store could not be asked for jobs.
+    pub const JOB_FAILURES: &str = "haat_job_store_failures_total";
+    /// Whether a target answers.
+    pub const JOB_TARGET_STATE: &str = "haat_job_target_state";
     /// Gauge: entities the running checkpoint writes.
     pub const CHECKPOINT_DIRTY_ENTITIES: &str = "haat_checkpoint_dirty_entities";
     /// Histogram: how long a checkpoint takes.
@@ -114,6 +122,14 @@ const HELP: &[(&str, &str, char)] = &[
     (names::FOLLOWER_ROWS, "Rows that a follower has written.", 'c'),
     (names::FOLLOWER_FAILURES, "Times a follower could not go on and tried again.", 'c'),
     (names::FOLLOWER_SKIPPED, "Records that a follower could not read and left out.", 'c'),
+    (names::JOBS_OPEN, "Jobs that have not ended, or gave up, as of the last 15 seconds.", 'g'),
+    (names::JOB_TRIES, "Tries of jobs, by what came of them.", 'c'),
+    (names::JOB_FAILURES, "Times jobs could not be taken from the store and it was tried again.", 'c'),
+    (
+        names::JOB_TARGET_STATE,
+        "Whether a target of jobs answers: 0 it does, 1 it is being tried, 2 it gives no answers.",
+        'g',
+    ),
     (names::CHECKPOINT_DIRTY_ENTITIES, "Entities the running checkpoint writes.", 'g'),
     (names::CHECKPOINT_SECONDS, "How long a checkpoint takes.", 'h'),
     (names::CHECKPOINT_ENTITIES, "Entities written by checkpoints.", 'c'),

@@ -3,13 +3,20 @@
 use crate::cases::Prepared;
 use crate::node::{AT_ONCE, CARTS, Node, ROUNDS, WARM_UP, of_round};
 use crate::shop::{NOW, cart_id, sku_id};
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use futures::future::join_all;
-use haat::domain::ids::OrderId;
+use haat::adapters::clock::SystemClock;
+use haat::domain::ids::{JobId, OrderId};
+use haat::domain::job::{JobKind, JobState};
+use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
+use haat::http::jobs::JobsDesk;
 use haat::http::{HttpState, Port, RenderMetrics, Settings, router};
+use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried};
+use haat::ports::{Partition, StoreError};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -18,6 +25,34 @@ use tower::ServiceExt;
 
 const CHECKOUT: &str = r#"{"email":"rahim@example.com","shipping_address":{"name":"Rahim","line1":"House 7, Road 4","city":"Dhaka",
 "postcode":"1205","country":"BD"},"payment":{"method":"sandbox","token":"tok_approve"}}"#;
+
+/// No case asks for jobs.
+struct NoJobs;
+
+#[async_trait]
+impl Jobs for NoJobs {
+    async fn take_over(&self, _: &[Partition], _: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+    async fn turn(&self, _: JobTurn<'_>) -> Result<JobsBegun, StoreError> {
+        Ok(JobsBegun::default())
+    }
+    async fn list(&self, _: JobFilter, _: Option<(Timestamp, JobId)>, _: u32) -> Result<Vec<JobRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn job(&self, _: JobId) -> Result<Option<JobRow>, StoreError> {
+        Ok(None)
+    }
+    async fn retry(&self, _: JobId, _: Timestamp) -> Result<Retried, StoreError> {
+        Ok(Retried::Unknown)
+    }
+    async fn open(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn forget(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
 
 struct Server {
     node: Node,
@@ -35,6 +70,12 @@ impl Server {
             buyers: Arc::new(BuyerKeys::new(node.shop.store_key())),
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
+            jobs: JobsDesk {
+                rows: Arc::new(NoJobs),
+                news: Arc::default(),
+                mails: None,
+                clock: Arc::new(SystemClock::default()),
+            },
         };
         let router = node.run(async { router(state, Port::Public) });
         Self { node, router, auth }

@@ -10,6 +10,7 @@ use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
+use haat::http::jobs::JobsDesk;
 use haat::http::error::{self, ProblemKind};
 use haat::http::{HttpState, Port, RenderMetrics, Settings};
 use haat::persistence::checkpointer::CheckpointSettings;
@@ -75,6 +76,8 @@ impl Default for Edge {
                 clock: Arc::new(StillClock(AtomicU64::new(1))),
                 gateways: Vec::new(),
                 charge_log: None,
+                mailer: None,
+                mails_per_second: 1,
                 threads: vec![Arc::new(|_| false)],
                 settings: NodeSettings::default(),
                 checkpoints: CheckpointSettings::default(),
@@ -87,12 +90,14 @@ impl Default for Edge {
         let guest = token(Bearer::Guest(CartId::from_uuid(KNOWN)));
         let admin = token(Bearer::Admin("fuzz".into()));
         let vendor = token(Bearer::Vendor(VendorId::from_uuid(KNOWN)));
+        let (rows, news) = core.jobs();
         let state = HttpState {
             shop: core.shop().clone(),
             auth: auth.clone(),
             buyers: Arc::new(BuyerKeys::new(core.shop().store_key())),
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
+            jobs: JobsDesk { rows, news, mails: None, clock: Arc::new(StillClock(AtomicU64::new(1))) },
         };
         let router = runtime.block_on(async { haat::http::router(state, Port::All) });
         Self { runtime, router, auth, guest, admin, vendor, _core: core }

@@ -2,7 +2,7 @@
 
 use crate::actors::node::Node;
 use crate::actors::shop::Shop;
-use crate::domain::details::{Contact, Detail, DetailName};
+use crate::domain::details::{Contact, Detail, DetailName, Known};
 use crate::domain::ids::OrderId;
 use crate::limits;
 use crate::ports::{KeptDetail, StoreError};
@@ -57,17 +57,6 @@ impl DetailCache {
         let found = |of: &HashMap<OrderId, Bodies>| of.get(&order).and_then(|bodies| bodies[name as usize].clone());
         found(&generations.young).or_else(|| found(&generations.old))
     }
-}
-
-/// What is known of a detail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known<T> {
-    /// This.
-    Here(T),
-    /// It was erased.
-    Erased,
-    /// There never was one, or it is not needed any more.
-    Nothing,
 }
 
 fn unreadable(order: OrderId, name: DetailName, error: impl Display) -> StoreError {

@@ -4,10 +4,10 @@
 //! gives money back never stands behind a rush of payments, nor the other way round.
 
 use crate::actors::metrics::GateMetrics;
-use crate::domain::backoff::backoff_ms;
 use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 use crate::limits;
+use crate::outbound::{Answers, Blocked, Call, Meter, Pace};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,27 +33,12 @@ struct Waiting {
     let_in: oneshot::Sender<Pass>,
 }
 
-/// Whether the provider answers.
-enum Breaker {
-    /// It does. These orders, and none in between, had no answer.
-    Closed { unanswered: Vec<OrderId> },
-    /// It does not: nothing is asked until then. So many rounds of probes were in vain.
-    Open { since: Instant, until: Instant, rounds: u32 },
-    /// Some calls are made, to see whether it does.
-    HalfOpen { since: Instant, rounds: u32, round: u64, made: usize, under_way: usize },
-}
-
 struct State {
     /// Charges, and everything else.
     waiting: [VecDeque<Waiting>; 2],
     /// Which line comes next when both wait.
     next_line: usize,
-    under_way: usize,
-    /// The moment at which the next call would be made at an even rate. A token bucket, counted in time (GCRA, ITU-T I.371).
-    even: Instant,
-    breaker: Breaker,
-    /// Rounds of probes there ever were.
-    all_rounds: u64,
+    meter: Meter,
     /// Whether somebody lets in what waits.
     is_driven: bool,
 }
@@ -74,19 +59,13 @@ pub(super) struct Gate {
     state: Mutex<State>,
     /// Something has changed for those who wait.
     changed: Notify,
-    /// Between two calls at an even rate.
-    interval: Duration,
-    /// Different orders in a row without an answer, for the provider to count as silent.
-    silent_orders: usize,
     metrics: GateMetrics,
 }
 
 /// A call that may be made now; it is over when this is dropped.
 pub(super) struct Pass {
     gate: Arc<Gate>,
-    order: OrderId,
-    /// The round of probes that it is one of.
-    probe_of: Option<u64>,
+    call: Call,
     /// Whether the provider answered; `None` when nobody knows.
     answered: Option<bool>,
 }
@@ -100,7 +79,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.gate.end(self.order, self.probe_of, self.answered);
+        self.gate.end(self.call, self.answered);
     }
 }
 
@@ -114,31 +93,26 @@ pub(super) enum Entry {
 
 impl Gate {
     pub(super) fn new(method: &'static str, calls_per_second: u32, silent_orders: usize) -> Arc<Self> {
-        let state = State {
-            waiting: Default::default(),
-            next_line: 0,
-            under_way: 0,
-            even: Instant::now(),
-            breaker: Breaker::Closed { unanswered: Vec::new() },
-            all_rounds: 0,
-            is_driven: false,
-        };
-        Arc::new(Self {
-            state: Mutex::new(state),
-            changed: Notify::new(),
+        let pace = Pace {
+            calls: limits::GATEWAY_CALLS,
             interval: Duration::from_secs(1) / calls_per_second.max(1),
-            silent_orders: silent_orders.max(1),
-            metrics: GateMetrics::new(method),
-        })
+            burst: Duration::from_millis(limits::GATEWAY_BURST_MS),
+            silent_after: silent_orders.max(1),
+            probes: limits::GATEWAY_PROBES,
+            probe_ms: (limits::GATEWAY_PROBE_FROM_MS, limits::GATEWAY_PROBE_BACKOFF_MS),
+        };
+        let meter = Meter::new(pace, Instant::now());
+        let state = State { waiting: Default::default(), next_line: 0, meter, is_driven: false };
+        Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), metrics: GateMetrics::new(method) })
     }
 
     /// Asks to make a call.
     pub(super) fn enter(self: &Arc<Self>, wish: Wish, now: Instant) -> Entry {
         let mut state = self.state.lock();
         let nobody_waits = state.waiting.iter().all(VecDeque::is_empty);
-        if nobody_waits && let Ok(probe_of) = self.may_call(&mut state, now) {
+        if nobody_waits && let Ok(call) = self.may_call(&mut state, wish.order, now) {
             drop(state);
-            return Entry::Now(self.pass(wish.order, probe_of));
+            return Entry::Now(self.pass(call));
         }
         let (let_in, receiver) = oneshot::channel();
         let line = usize::from(!wish.charges);
@@ -191,125 +165,69 @@ impl Gate {
                 [false, false] => state.next_line,
                 [charges_done, _] => usize::from(charges_done),
             };
-            let probe_of = match self.may_call(&mut state, now) {
-                Ok(probe_of) => probe_of,
-                Err(next) => return next,
+            // There is one: its line is not empty.
+            let Some(order) = state.waiting[line].front().map(|waiting| waiting.wish.order) else { continue };
+            let call = match self.may_call(&mut state, order, now) {
+                Ok(call) => call,
+                Err(Blocked::UntilAnEnd) => return Next::AnEnd,
+                Err(Blocked::Until(at)) => return Next::At(at),
             };
             state.next_line = 1 - line;
             let waiting = state.waiting[line].pop_front();
             self.metrics.waiting(line, state.waiting[line].len());
             drop(state);
             // Should whoever waited have gone in this moment, the pass comes back and ends.
-            if let Some(Waiting { wish, let_in }) = waiting {
-                let _ = let_in.send(self.pass(wish.order, probe_of));
+            if let Some(Waiting { let_in, .. }) = waiting {
+                let _ = let_in.send(self.pass(call));
             }
         }
     }
 
-    fn pass(self: &Arc<Self>, order: OrderId, probe_of: Option<u64>) -> Pass {
-        Pass { gate: self.clone(), order, probe_of, answered: None }
+    fn pass(self: &Arc<Self>, call: Call) -> Pass {
+        Pass { gate: self.clone(), call, answered: None }
     }
 
-    /// Takes what a call needs, and says of which round of probes it is, if it is one; or what has to come first.
-    fn may_call(&self, state: &mut State, now: Instant) -> Result<Option<u64>, Next> {
-        if state.under_way >= limits::GATEWAY_CALLS {
-            return Err(Next::AnEnd);
-        }
-        match state.breaker {
-            Breaker::Closed { .. } => {}
-            Breaker::Open { until, .. } if now < until => return Err(Next::At(until)),
-            Breaker::Open { since, rounds, .. } => {
-                state.all_rounds += 1;
-                state.breaker = Breaker::HalfOpen { since, rounds, round: state.all_rounds, made: 0, under_way: 0 };
-                self.metrics.state(1);
-            }
-            Breaker::HalfOpen { made: limits::GATEWAY_PROBES.., .. } => return Err(Next::AnEnd),
-            Breaker::HalfOpen { .. } => {}
-        }
-        let burst = Duration::from_millis(limits::GATEWAY_BURST_MS);
-        if state.even > now + burst {
-            return Err(Next::At(state.even - burst));
-        }
-        state.even = state.even.max(now) + self.interval;
-        state.under_way += 1;
-        Ok(match &mut state.breaker {
-            Breaker::HalfOpen { round, made, under_way, .. } => {
-                *made += 1;
-                *under_way += 1;
-                Some(*round)
-            }
-            _ => None,
-        })
+    fn may_call(&self, state: &mut State, order: OrderId, now: Instant) -> Result<Call, Blocked> {
+        let before = state.meter.answers();
+        let call = state.meter.call(order.uuid().as_u128(), now);
+        self.tell(before, state.meter.answers());
+        call
     }
 
-    fn end(&self, order: OrderId, probe_of: Option<u64>, answered: Option<bool>) {
+    fn end(&self, call: Call, answered: Option<bool>) {
         let mut state = self.state.lock();
-        state.under_way -= 1;
-        if answered == Some(true) {
-            self.answers(&mut state);
-        } else {
-            self.gives_no_answer(&mut state, order, probe_of, answered.is_some());
-        }
+        let before = state.meter.answers();
+        state.meter.end(call, answered, Instant::now());
+        self.tell(before, state.meter.answers());
         if state.is_driven {
             self.changed.notify_one();
         }
     }
 
-    fn answers(&self, state: &mut State) {
-        match &mut state.breaker {
-            Breaker::Closed { unanswered } if unanswered.is_empty() => {}
-            Breaker::Closed { unanswered } => unanswered.clear(),
-            Breaker::Open { .. } | Breaker::HalfOpen { .. } => {
-                tracing::info!(method = self.metrics.method, "a payment provider answers again");
-                state.breaker = Breaker::Closed { unanswered: Vec::new() };
-                self.metrics.state(0);
+    /// Tells operators that the provider answers as before no more.
+    fn tell(&self, before: Answers, now: Answers) {
+        let method = self.metrics.method;
+        match (before, now) {
+            (Answers::Yes, Answers::No) => {
+                tracing::warn!(method, "a payment provider gives no answers: it is asked now and then");
+                self.metrics.opened();
             }
-        }
-    }
-
-    fn gives_no_answer(&self, state: &mut State, order: OrderId, probe_of: Option<u64>, was_called: bool) {
-        match &mut state.breaker {
-            // One order that never has an answer says nothing of the provider.
-            Breaker::Closed { unanswered } if was_called && !unanswered.contains(&order) => {
-                unanswered.push(order);
-                if unanswered.len() >= self.silent_orders {
-                    tracing::warn!(
-                        method = self.metrics.method,
-                        "a payment provider gives no answers: it is asked now and then"
-                    );
-                    self.metrics.opened();
-                    let now = Instant::now();
-                    state.breaker = self.open(now, now, 0);
-                }
-            }
-            Breaker::HalfOpen { since, rounds, round, made, under_way } if probe_of == Some(*round) => {
-                *under_way -= 1;
-                // One that was not made shows nothing: there may be another in its place.
-                *made -= usize::from(!was_called);
-                if *under_way == 0 && *made > 0 {
-                    let (since, rounds) = (*since, rounds.saturating_add(1));
-                    state.breaker = self.open(since, Instant::now(), rounds);
-                }
-            }
+            (Answers::No | Answers::Probed, Answers::Yes) => tracing::info!(method, "a payment provider answers again"),
             _ => {}
         }
-    }
-
-    fn open(&self, since: Instant, now: Instant, rounds: u32) -> Breaker {
-        self.metrics.state(2);
-        let wait = backoff_ms(limits::GATEWAY_PROBE_FROM_MS, limits::GATEWAY_PROBE_BACKOFF_MS, rounds, 0);
-        Breaker::Open { since, until: now + Duration::from_millis(wait), rounds }
+        if before != now {
+            self.metrics.state(match now {
+                Answers::Yes => 0,
+                Answers::Probed => 1,
+                Answers::No => 2,
+            });
+        }
     }
 
     /// For how long the provider has counted as silent; `None` while it does not, or while a call would be made to see: when none waits
     /// any more, the next one that comes is that call.
     pub(super) fn silent_for(&self, now: Instant) -> Option<Duration> {
-        match self.state.lock().breaker {
-            Breaker::Closed { .. } => None,
-            Breaker::Open { until, .. } if now >= until => None,
-            Breaker::HalfOpen { made, .. } if made < limits::GATEWAY_PROBES => None,
-            Breaker::Open { since, .. } | Breaker::HalfOpen { since, .. } => Some(now.saturating_duration_since(since)),
-        }
+        self.state.lock().meter.silent_for(now)
     }
 }
 

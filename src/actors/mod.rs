@@ -12,6 +12,7 @@ mod envelope;
 mod gate;
 mod metrics;
 mod node;
+mod orders;
 mod payments;
 mod permits;
 mod registry;

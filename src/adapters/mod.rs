@@ -1,4 +1,5 @@
-//! What talks to the world outside, each piece behind a trait of `ports`: the clock and the payment gateways.
+//! What talks to the world outside, each piece behind a trait of `ports`: the clock, the payment gateways and the mail server.
 
 pub mod clock;
 pub mod sandbox;
+pub mod smtp;

@@ -29,7 +29,9 @@
 //! for one order never run at the same
 //! time: while a change is on its way to the disk, others wait for it and then look again.
 
+mod book_file;
 mod charge_log;
+mod mails;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -56,6 +58,8 @@ use token::Token;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use writer::{Attempt, Desk, State, Written, heard};
+
+pub use mails::{MAILS_FILE, SandboxMailer};
 
 /// The name of the charge log in the data directory.
 pub const CHARGE_LOG_FILE: &str = "sandbox-ledger.jsonl";
@@ -148,7 +152,7 @@ impl SandboxGateway {
     fn start(disk: impl writer::Disk, contents: Contents, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
         desk.state.lock().book = contents.book;
-        let writer = writer::start(desk.clone(), disk, contents.length)?;
+        let writer = writer::start(desk.clone(), disk, contents.bytes.complete)?;
         Ok(Self { desk, clock, writer: Some(writer), place: None })
     }
 

@@ -8,16 +8,21 @@ use crate::domain::order::OrderStatus;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::followers::{self, Feed, Following};
+use crate::jobs::{self, JobRunner, RunnerParts};
 use crate::limits;
+use crate::outbound::Pace;
 use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, recover, woken_at_start};
 use crate::persistence::skew::Asked;
+use crate::ports::jobs::{JobWorker, Jobs, Mailer};
 use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
+use crate::services::notifications::MailWorker;
 use foldhash::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
@@ -37,6 +42,10 @@ pub struct CoreParts {
     pub gateways: Vec<Arc<dyn PaymentProvider>>,
     /// The sandbox's charge log, where there is one.
     pub charge_log: Option<Arc<dyn ChargeLog>>,
+    /// Who sends mails, where mails are sent.
+    pub mailer: Option<Arc<dyn Mailer>>,
+    /// Mails per second at most.
+    pub mails_per_second: u32,
     /// Where the actors run.
     pub threads: Vec<Thread>,
     /// How the node behaves.
@@ -60,15 +69,41 @@ pub struct Core {
     as_of: Arc<AtomicI64>,
     taken: Arc<OnceLock<Vec<Partition>>>,
     feed: Arc<Feed>,
+    workers: Vec<(Arc<dyn JobWorker>, Pace)>,
+    new_jobs: Arc<Notify>,
+}
+
+/// How a target of jobs is called, so many times a second at most.
+fn pace(per_second: u32) -> Pace {
+    Pace {
+        calls: limits::JOBS_UNDER_WAY,
+        interval: Duration::from_secs(1) / per_second.max(1),
+        burst: Duration::from_secs(1),
+        silent_after: limits::JOB_SILENT_AFTER,
+        probes: limits::JOB_PROBES,
+        probe_ms: limits::JOB_PROBE_MS,
+    }
 }
 
 impl Core {
     /// A core on the runtime of the caller.
     pub fn new(parts: CoreParts) -> Self {
-        let CoreParts { store, clock, gateways, charge_log, threads, settings, checkpoints, on_decide, on_fatal } =
-            parts;
+        let CoreParts {
+            store,
+            clock,
+            gateways,
+            charge_log,
+            mailer,
+            mails_per_second,
+            threads,
+            settings,
+            checkpoints,
+            on_decide,
+            on_fatal,
+        } = parts;
         crate::persistence::metrics::register();
         followers::register();
+        jobs::register();
         let log_writer = QueuedLogWriter::new(clock.clone());
         let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
         let parts = NodeParts {
@@ -87,10 +122,24 @@ impl Core {
             as_of: as_of.clone(),
         };
         let shop = Shop::new(parts, charge_log);
+        let mails: Arc<dyn JobWorker> = Arc::new(MailWorker::new(mailer, Arc::new(shop.clone())));
+        let workers = vec![(mails, pace(mails_per_second))];
         let feed = Feed::new(followers::kinds_read());
         let fed = feed.clone();
         log_writer.tell_committed(Box::new(move |frames| fed.committed(frames)));
-        Self { store, clock, shop, log_writer, checkpoints, on_fatal, as_of, taken: Arc::default(), feed }
+        Self {
+            store,
+            clock,
+            shop,
+            log_writer,
+            checkpoints,
+            on_fatal,
+            as_of,
+            taken: Arc::default(),
+            feed,
+            workers,
+            new_jobs: Arc::default(),
+        }
     }
 
     /// What it has taken of the store, once it has: for whoever ends it before it is started.
@@ -103,13 +152,30 @@ impl Core {
         &self.shop
     }
 
+    /// Jobs as operators see them, and what tells that one of them is due at once.
+    pub fn jobs(&self) -> (Arc<dyn Jobs>, Arc<Notify>) {
+        (self.store.jobs.clone(), self.new_jobs.clone())
+    }
+
     /// Takes the store, recovers, and starts everything that runs by itself: when this returns, requests are taken. `contended`
     /// tells that another node may take the store at any time: then a lease is kept.
     ///
     /// # Errors
     /// What the store says.
     pub async fn start(self, owner: &str, lease: Duration, contended: bool) -> Result<RunningCore, AppError> {
-        let Self { store, clock, shop, log_writer, checkpoints, on_fatal, as_of, taken: known, feed } = self;
+        let Self {
+            store,
+            clock,
+            shop,
+            log_writer,
+            checkpoints,
+            on_fatal,
+            as_of,
+            taken: known,
+            feed,
+            workers,
+            new_jobs,
+        } = self;
         clocks::agree(&*store.journal, &*clock).await?;
         let taken = store.journal.acquire(owner, lease, clock.now()).await?;
         // It is started once.
@@ -148,26 +214,29 @@ impl Core {
         let writer = log_writer::run(
             log_writer.clone(),
             store.journal.clone(),
-            clock,
+            clock.clone(),
             taken.clone(),
             recovery.changed,
             on_fatal.clone(),
         );
         // Before the first batch: an archive takes nothing that a follower is yet to read.
-        for follower in followers::names() {
-            store.followers.begin_follower(follower).await?;
+        for (follower, from) in followers::beginnings() {
+            store.followers.begin_follower(follower, from).await?;
         }
-        let following = Following::start(&store, &feed, followers::all());
+        let following = Following::start(&store, &feed, followers::all(), &new_jobs);
         let mut watched = |task: JoinHandle<()>| {
             tasks.push(task.abort_handle());
             ends_process_if_it_panics(task, on_fatal.clone())
         };
         let writer = watched(tokio::spawn(writer));
         helpers.extend(shop.open(recovery.rows, &recovery.counts, recovery.histories));
+        let jobs = RunnerParts { jobs: store.jobs.clone(), clock, owned: taken.clone(), workers, news: new_jobs };
+        let jobs = JobRunner::start(jobs);
         helpers.push(tokio::spawn(shop.clone().run_stuck_count()));
         helpers.push(watched(tokio::spawn(checkpointer.clone().run())));
         tasks.extend(helpers.iter().map(JoinHandle::abort_handle));
         tasks.extend(following.tasks());
+        tasks.push(jobs.task());
         let journal = store.journal;
         Ok(RunningCore {
             shop,
@@ -177,6 +246,7 @@ impl Core {
             partitions: taken,
             writer,
             following,
+            jobs,
             helpers,
             tasks,
         })
@@ -193,6 +263,7 @@ pub struct RunningCore {
     /// Ended by itself once the log writer is closed.
     writer: JoinHandle<()>,
     following: Following,
+    jobs: JobRunner,
     /// Cut off at the end.
     helpers: Vec<JoinHandle<()>>,
     /// All that runs by itself.
@@ -233,6 +304,7 @@ impl RunningCore {
     /// # Errors
     /// What the store says.
     pub async fn drain(self) -> Result<(), AppError> {
+        self.jobs.pause();
         self.shop.drain();
         self.shop.pause_outbound_calls();
         self.checkpointer.stop();
@@ -253,6 +325,7 @@ impl RunningCore {
             let _ = tokio::time::timeout(FOLLOWERS_DRAIN, self.following.caught_up(&tails)).await;
         }
         self.following.stop().await;
+        self.jobs.drain().await;
         for helper in self.helpers {
             helper.abort();
             let _ = helper.await;

@@ -16,10 +16,12 @@ pub mod token;
 use self::core::{Core, CoreParts, RunningCore};
 use crate::actors::{Arbiters, DecideHook, Shop};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::sandbox::{SandboxError, SandboxGateway};
-use crate::config::Config;
+use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
+use crate::adapters::smtp::Smtp;
+use crate::config::{Config, SmtpConfig};
 use crate::http::auth::{Auth, MintError};
 use crate::http::buyers::BuyerKeys;
+use crate::http::jobs::JobsDesk;
 use crate::http::server::{self, ServerSettings};
 use crate::http::{HttpState, Port, RenderMetrics, router};
 use crate::limits;
@@ -27,6 +29,7 @@ use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::log_writer::{Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::{self, Mode, Place, sqlite};
+use crate::ports::jobs::Mailer;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -187,6 +190,7 @@ impl App {
         let gateways: Vec<Arc<dyn PaymentProvider>> = sandbox.iter().map(|it| it.clone() as _).collect();
         let methods: Vec<&str> = gateways.iter().map(|gateway| gateway.method()).collect();
         payments::tell_of_orphans(&*store.queries, &methods).await?;
+        let (mailer, mails) = mailer(&config, &clock)?;
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
         let core = Core::new(CoreParts {
@@ -194,6 +198,8 @@ impl App {
             clock: clock.clone(),
             gateways,
             charge_log: sandbox.clone().map(|it| it as _),
+            mailer,
+            mails_per_second: config.mails_per_second,
             threads: arbiters.threads(),
             settings: config.node,
             checkpoints: CheckpointSettings::default(),
@@ -206,13 +212,15 @@ impl App {
 
         // The port is open from the start: until recovery is done it says that the server is not ready.
         let stop_http = CancellationToken::new();
-        let (http, address, operator_address) = serve_http(&config, core.shop(), &recorder, &stop_http).await?;
+        let (rows, news) = core.jobs();
+        let jobs = JobsDesk { rows, news, mails: mails.clone().map(|it| it as _), clock: clock.clone() };
+        let (http, address, operator_address) = serve_http(&config, core.shop(), jobs, &recorder, &stop_http).await?;
 
         let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
         // The embedded store is locked by its process: nobody else can take it.
         let contended = matches!(config.store.place, Place::Postgres(_));
         let core = core.start(&owner, config.lease, contended).await?;
-        let files = Files { journal: core.journal().clone(), charge_log: sandbox.map(|it| it as _) };
+        let files = Files { journal: core.journal().clone(), charge_log: sandbox.map(|it| it as _), mails };
         let stop_upkeep = CancellationToken::new();
         let watch = files.clone().watch(core.log_writer().clone(), stop_upkeep.clone());
         let upkeep = [tokio::spawn(upkeep(recorder, stop_upkeep.clone())), tokio::spawn(watch)];
@@ -279,11 +287,28 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     Ok((listener, bound))
 }
 
+/// Who sends mails, and the sandbox's book of them, where it takes them.
+type Mails = (Option<Arc<dyn Mailer>>, Option<Arc<SandboxMailer>>);
+
+fn mailer(config: &Config, clock: &Arc<dyn Clock>) -> Result<Mails, AppError> {
+    if let Some(SmtpConfig { url, from }) = &config.smtp {
+        let smtp = Smtp::new(url, from).map_err(|error| AppError::Asked(format!("HAAT_SMTP_URL: {error}")))?;
+        return Ok((Some(Arc::new(smtp)), None));
+    }
+    if config.sandbox {
+        let mails = Arc::new(SandboxMailer::open(&config.data_dir, clock.clone())?);
+        return Ok((Some(mails.clone()), Some(mails)));
+    }
+    tracing::warn!("no mails are sent: neither HAAT_SMTP_URL is set nor is the sandbox on");
+    Ok((None, None))
+}
+
 type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);
 
 async fn serve_http(
     config: &Config,
     shop: &Shop,
+    jobs: JobsDesk,
     recorder: &PrometheusHandle,
     stop: &CancellationToken,
 ) -> Result<Servers, AppError> {
@@ -294,6 +319,7 @@ async fn serve_http(
         buyers: Arc::new(BuyerKeys::new(shop.store_key())),
         settings: Arc::new(config.http.clone()),
         metrics: RenderMetrics::new(move || recorder.render()),
+        jobs,
     };
     let divided =
         open_files::connections(config.server.connections, config.actor_threads, config.operator_listen.is_some());
@@ -347,12 +373,16 @@ async fn upkeep(recorder: PrometheusHandle, stop: CancellationToken) {
 struct Files {
     journal: Arc<dyn Journal>,
     charge_log: Option<Arc<dyn ChargeLog>>,
+    mails: Option<Arc<SandboxMailer>>,
 }
 
 impl Files {
     fn in_place(&self) -> Result<(), String> {
         let charge_log = self.charge_log.as_ref();
-        self.journal.in_place().and_then(|()| charge_log.map_or(Ok(()), |charge_log| charge_log.in_place()))
+        let mails = self.mails.as_ref();
+        self.journal.in_place()?;
+        charge_log.map_or(Ok(()), |charge_log| charge_log.in_place())?;
+        mails.map_or(Ok(()), |mails| mails.in_place())
     }
 
     /// Looks whether the files are where they were opened. While they are not, nothing is answered, and the process goes on: as long as it

@@ -89,3 +89,14 @@ impl fmt::Debug for Contact {
         f.debug_struct("Contact").finish_non_exhaustive()
     }
 }
+
+/// What is known of a detail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known<T> {
+    /// This.
+    Here(T),
+    /// It was erased.
+    Erased,
+    /// There never was one, or it is not needed any more.
+    Nothing,
+}

@@ -250,6 +250,9 @@ typeid!(
 typeid!(
     /// A vendor's share of an order.
     SubOrderId, "suborder");
+typeid!(
+    /// Something that is to be done outside, which nobody waits for.
+    JobId, "job");
 entity_id!(CartId, Cart);
 entity_id!(OrderId, Order);
 entity_id!(VendorId, Vendor);

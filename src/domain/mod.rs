@@ -8,6 +8,7 @@ pub mod entity;
 pub mod hold;
 pub mod ids;
 pub mod invariants;
+pub mod job;
 pub mod json;
 pub mod kinds;
 pub mod knowledge;

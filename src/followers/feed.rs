@@ -16,7 +16,8 @@ const BYTES: usize = 16 * 1024 * 1024;
 /// A record as a follower finds it.
 #[derive(Debug)]
 pub(super) enum Found {
-    Read(AnyRecord),
+    /// With its position among all records of the frame.
+    Read(AnyRecord, u32),
     /// It cannot be decoded.
     Broken(EntityRef, u64, String),
 }
@@ -55,7 +56,7 @@ fn kind_of(line: &[u8]) -> Option<Kind> {
 fn decode_frame(frame: &Frame, wanted: &[Kind]) -> Result<Vec<Found>, StoreError> {
     let lines = decode(frame)?;
     let mut found = Vec::new();
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for (position, line) in (0..).zip(lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())) {
         let broken = |error: serde_json::Error| {
             let (seq, partition) = (frame.seq, frame.partition);
             StoreError::Invalid(format!("a record in frame {seq} of partition {partition}: {error}"))
@@ -69,7 +70,7 @@ fn decode_frame(frame: &Frame, wanted: &[Kind]) -> Result<Vec<Found>, StoreError
             continue;
         }
         found.push(match AnyRecord::parse(kind, line) {
-            Ok(record) => Found::Read(record),
+            Ok(record) => Found::Read(record, position),
             Err(error) => {
                 let raw: RawRecord<'_> = serde_json::from_slice(line).map_err(broken)?;
                 Found::Broken(raw.entity, raw.version, error.to_string())
@@ -248,7 +249,7 @@ mod tests {
         );
         let fed = Fed::new(frame(1, lines.as_bytes()));
         let found = fed.records(&[Kind::Vendor]).expect("the frame is sound");
-        assert!(matches!(&found[0], Found::Read(AnyRecord::Vendor(record)) if record.version == 1));
+        assert!(matches!(&found[0], Found::Read(AnyRecord::Vendor(record), 1) if record.version == 1));
         assert!(matches!(&found[1], Found::Broken(_, 2, _)));
         assert_eq!(found.len(), 2);
         assert!(Fed::new(frame(1, b"no record")).records(&[Kind::Vendor]).is_err());

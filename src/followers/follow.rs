@@ -2,13 +2,13 @@
 
 use super::feed::{Fed, Feed, Found};
 use super::metrics::FollowerMetrics;
-use super::{Follower, Unread};
+use super::{Follower, Origin, Unread};
 use crate::ports::{CursorMove, Followers, Journal, Made, Pass, SkippedRecord, Store, StoreError};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -36,7 +36,8 @@ struct Progress {
 
 impl Following {
     /// Starts these followers. The journal must be this node's, and the feed be told of every batch from now on.
-    pub fn start(store: &Store, feed: &Arc<Feed>, followers: Vec<Box<dyn Follower>>) -> Self {
+    /// `jobs` is told when there are new ones.
+    pub fn start(store: &Store, feed: &Arc<Feed>, followers: Vec<Box<dyn Follower>>, jobs: &Arc<Notify>) -> Self {
         let (mut tasks, mut progress) = (Vec::new(), Vec::new());
         for follower in followers {
             let of_this = Arc::new(Progress { places: watch::Sender::new(BTreeMap::new()) });
@@ -51,6 +52,7 @@ impl Following {
                 recalled: Vec::new(),
                 follower,
                 metrics,
+                jobs: jobs.clone(),
             };
             tasks.push(tokio::spawn(follow.run()));
             progress.push(of_this);
@@ -97,6 +99,8 @@ struct Follow {
     /// Partitions whose earlier records were taken into memory.
     recalled: Vec<u16>,
     metrics: FollowerMetrics,
+    /// Whoever does jobs.
+    jobs: Arc<Notify>,
 }
 
 /// What was made and not written yet.
@@ -128,7 +132,7 @@ impl Follow {
 
     /// Follows until something fails. Collision: its cursors stand elsewhere.
     async fn follow(&mut self) -> Result<Infallible, StoreError> {
-        let cursors = self.rows.begin_follower(self.follower.name()).await?;
+        let cursors = self.rows.begin_follower(self.follower.name(), self.follower.begins()).await?;
         self.places = cursors.into_iter().map(|cursor| (cursor.partition, cursor.seq)).collect();
         loop {
             // What is committed from now on is in the feed; what was before is read from the store.
@@ -201,15 +205,16 @@ impl Follow {
         }
         for found in fed.records(self.feed.wanted())? {
             match found {
-                Found::Read(record) => {
+                Found::Read(record, position) => {
                     let (entity, version) = record.place();
                     if !self.follower.reads(entity.kind) {
                         continue;
                     }
-                    let mut read = self.follower.read(record, &mut gathered.made);
+                    let origin = Origin { batch: fed.frame.batch, partition, position: *position };
+                    let mut read = self.follower.read(record, origin, &mut gathered.made);
                     if read.is_err() && !self.recalled.contains(&partition) {
                         self.recall(partition, seq).await?;
-                        read = self.follower.read(record, &mut gathered.made);
+                        read = self.follower.read(record, origin, &mut gathered.made);
                     }
                     if let Err(Unread::Forgotten) = read {
                         let reason = "what it follows from is not in the store any more".to_owned();
@@ -247,7 +252,7 @@ impl Follow {
                 }
                 place = frame.seq;
                 for found in Fed::new(frame).records(self.feed.wanted())? {
-                    if let Found::Read(record) = found
+                    if let Found::Read(record, _) = found
                         && self.follower.reads(record.place().0.kind)
                     {
                         self.follower.recall(record);
@@ -278,7 +283,10 @@ impl Follow {
         }
         self.places.extend(ends);
         self.metrics.passes.increment(1);
-        self.metrics.rows.increment(made.stock_changes.len() as u64);
+        self.metrics.rows.increment((made.stock_changes.len() + made.jobs.len()) as u64);
+        if !made.jobs.is_empty() {
+            self.jobs.notify_one();
+        }
         self.metrics.skipped.increment(made.skipped.len() as u64);
         self.progress.places.send_replace(self.places.clone());
         Ok(())

@@ -4,10 +4,14 @@
 //! The log writer hands each batch on when it is durable (`feed.rs`); a record is decoded once for all followers. Whoever cannot keep up, or
 //! starts anew, reads the journal from its cursor on. A pass (`follow.rs`) writes what was made of some frames and moves the cursors in one
 //! transaction, from where they must stand: that is the fence, also against oneself after an outcome that is unknown.
+//!
+//! There are two sorts. A *projection* makes rows, and begins with the first frame that the store still has. Whoever makes *jobs* begins at the
+//! tail: nobody is written to about what happened before.
 
 mod feed;
 mod follow;
 mod metrics;
+mod order_mails;
 mod stock_history;
 
 pub use feed::Feed;
@@ -15,13 +19,44 @@ pub use follow::Following;
 pub use metrics::register;
 
 use crate::domain::entity::Decides;
+use crate::domain::ids::JobId;
 use crate::domain::ids::{EntityRef, Kind};
+use crate::domain::job::JobKind;
 use crate::domain::kinds::kinds;
 use crate::domain::record::Record;
-use crate::ports::Made;
+use crate::ports::{BeginFrom, Made};
+use aws_lc_rs::digest::{Context, SHA256};
+use uuid::Uuid;
 
 /// The name of the history of stock.
 pub const STOCK_HISTORY: &str = "stock_history";
+/// The name of whoever writes to buyers about their orders.
+pub const ORDER_MAILS: &str = "order_mails";
+
+/// Where a record comes from. A store that was taken back from a backup never makes the same place again: a batch is drawn by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The batch of its frame.
+    pub batch: Uuid,
+    /// The partition of its frame.
+    pub partition: u16,
+    /// Its position in the frame.
+    pub position: u32,
+}
+
+impl Origin {
+    /// The job of this kind that follows from event number `event` of the record: the first 16 bytes of the SHA-256 of all of it.
+    pub fn job(&self, event: u32, kind: JobKind) -> JobId {
+        let mut context = Context::new(&SHA256);
+        context.update(self.batch.as_bytes());
+        context.update(&self.partition.to_be_bytes());
+        context.update(&self.position.to_be_bytes());
+        context.update(&event.to_be_bytes());
+        context.update(kind.name().as_bytes());
+        let bits = context.finish().as_ref().iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        JobId::from_uuid(Uuid::from_u128(bits))
+    }
+}
 
 /// Why a follower cannot read a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +70,9 @@ pub trait Follower: Send + 'static {
     /// Its name, which its cursors have. It never changes.
     fn name(&self) -> &'static str;
 
+    /// Where it begins in a store that does not know it yet.
+    fn begins(&self) -> BeginFrom;
+
     /// Whether it reads the records of this kind.
     fn reads(&self, kind: Kind) -> bool;
 
@@ -43,7 +81,7 @@ pub trait Follower: Send + 'static {
     ///
     /// # Errors
     /// When something is forgotten that came before.
-    fn read(&mut self, record: &AnyRecord, made: &mut Made) -> Result<(), Unread>;
+    fn read(&mut self, record: &AnyRecord, origin: Origin, made: &mut Made) -> Result<(), Unread>;
 
     /// Takes into memory what a record that was read before leaves there.
     fn recall(&mut self, record: &AnyRecord);
@@ -51,13 +89,18 @@ pub trait Follower: Send + 'static {
 
 /// All followers there are.
 pub fn all() -> Vec<Box<dyn Follower>> {
-    vec![Box::new(stock_history::StockHistory::default())]
+    vec![Box::new(stock_history::StockHistory::default()), Box::new(order_mails::OrderMails)]
 }
 
 /// The kinds of which a follower reads the records.
 pub fn kinds_read() -> Vec<Kind> {
     let followers = all();
     Kind::ALL.into_iter().filter(|kind| followers.iter().any(|follower| follower.reads(*kind))).collect()
+}
+
+/// The names of all followers, and where each begins.
+pub fn beginnings() -> Vec<(&'static str, BeginFrom)> {
+    all().iter().map(|follower| (follower.name(), follower.begins())).collect()
 }
 
 /// The names of all followers.

@@ -1,12 +1,12 @@
 //! What was done to the pieces of each SKU in the house: begun with, changed by hand, sold.
 
-use super::{AnyRecord, Follower, STOCK_HISTORY, Unread};
+use super::{AnyRecord, Follower, Origin, STOCK_HISTORY, Unread};
 use crate::domain::entity::By;
 use crate::domain::ids::{Kind, OrderId, SkuId, VendorId};
 use crate::domain::record::Record;
 use crate::domain::rows::{ADDED, SOLD, StockChangeRow};
 use crate::domain::vendor::VendorEvent;
-use crate::ports::Made;
+use crate::ports::{BeginFrom, Made};
 use foldhash::HashMap;
 
 /// Pieces of SKUs.
@@ -52,11 +52,15 @@ impl Follower for StockHistory {
         STOCK_HISTORY
     }
 
+    fn begins(&self) -> BeginFrom {
+        BeginFrom::First
+    }
+
     fn reads(&self, kind: Kind) -> bool {
         kind == Kind::Vendor
     }
 
-    fn read(&mut self, record: &AnyRecord, made: &mut Made) -> Result<(), Unread> {
+    fn read(&mut self, record: &AnyRecord, _: Origin, made: &mut Made) -> Result<(), Unread> {
         let AnyRecord::Vendor(record) = record else { return Ok(()) };
         let vendor = VendorId::from_uuid(record.entity.uuid);
         let mut changes = Changes { record, rows: Vec::new() };
@@ -120,6 +124,8 @@ mod tests {
     use crate::domain::vendor::HeldLine;
     use uuid::Uuid;
 
+    const ANYWHERE: Origin = Origin { batch: Uuid::nil(), partition: 0, position: 0 };
+
     fn sku() -> SkuId {
         SkuId::from_uuid(Uuid::from_u128(1))
     }
@@ -157,7 +163,7 @@ mod tests {
             record(4, vec![sold(3)]),
             record(5, vec![earlier(2)]),
         ] {
-            history.read(&read, &mut made).expect("it is remembered");
+            history.read(&read, ANYWHERE, &mut made).expect("it is remembered");
         }
         assert_eq!(told(&made), [(3, 0, -5), (3, 1, 4), (4, 0, -2), (4, 1, -1), (5, 0, -6)]);
         assert!(history.holds.is_empty());
@@ -175,10 +181,10 @@ mod tests {
                 VendorEvent::StockCommitted { order: order(1) },
             ],
         );
-        assert_eq!(history.read(&both, &mut made), Err(Unread::Forgotten));
+        assert_eq!(history.read(&both, ANYWHERE, &mut made), Err(Unread::Forgotten));
         assert_eq!(told(&made), []);
         history.recall(&held(1, 1, 5));
-        history.read(&both, &mut made).expect("it is remembered");
+        history.read(&both, ANYWHERE, &mut made).expect("it is remembered");
         assert_eq!(told(&made), [(3, 0, -1), (3, 1, -5)]);
     }
 }

@@ -1,9 +1,9 @@
 //! Checkout: a cart becomes an order.
 
-use crate::actors::details::Known;
 use crate::checkout::CheckedOut;
 use crate::domain::cart::CheckoutRequest;
 use crate::domain::details::Contact;
+use crate::domain::details::Known;
 use crate::domain::ids::CartId;
 use crate::domain::money::Money;
 use crate::domain::order::{Address, PaymentChoice};

@@ -1,11 +1,11 @@
 //! What a request says, read with care: JSON bodies, ids in paths, queries. What does not fit becomes a problem that names the field.
 
-use crate::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{CartId, JobId, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
 use crate::http::error::{
-    BODY_TIMEOUT, BODY_TOO_LARGE, FieldError, INVALID_BODY, INVALID_QUERY, MALFORMED_JSON, NOT_FOUND, Problem, Result,
-    UNSUPPORTED_MEDIA_TYPE,
+    BODY_TIMEOUT, BODY_TOO_LARGE, FieldError, INVALID_BODY, INVALID_QUERY, JOB_UNKNOWN, MALFORMED_JSON, NOT_FOUND,
+    Problem, Result, UNSUPPORTED_MEDIA_TYPE,
 };
 use crate::http::metrics::body_rejected;
 use crate::http::valid::bounded;
@@ -186,15 +186,15 @@ impl<T: DeserializeOwned + Default> FromRequest<HttpState> for OptionalJson<T> {
 
 /// An id that stands in a path: one that is malformed is unknown.
 pub trait PathId: FromStr {
-    /// The refusal of one that is not known.
-    fn unknown() -> Reject;
+    /// What is said of one that is not known.
+    fn unknown() -> Problem;
 }
 
 macro_rules! path_id {
     ($($id:ident => $reject:ident),* $(,)?) => {
         $(impl PathId for $id {
-            fn unknown() -> Reject {
-                Reject::$reject
+            fn unknown() -> Problem {
+                Reject::$reject.into()
             }
         })*
     };
@@ -208,9 +208,15 @@ path_id!(
     SkuId => SkuUnknown,
 );
 
+impl PathId for JobId {
+    fn unknown() -> Problem {
+        Problem::new(&JOB_UNKNOWN, "there is no such job, or it ended long ago")
+    }
+}
+
 /// Reads an id that came from outside.
 pub fn parse_id<T: PathId>(text: &str) -> Result<T> {
-    text.parse().map_err(|_| Problem::from(T::unknown()))
+    text.parse().map_err(|_| T::unknown())
 }
 
 /// The one id of a path.

@@ -13,6 +13,7 @@ pub mod extract;
 pub mod health;
 pub mod host;
 pub mod idempotency;
+pub mod jobs;
 pub mod metrics;
 pub mod money;
 pub mod object;
@@ -40,6 +41,7 @@ use crate::domain::money::Currency;
 use crate::http::auth::Auth;
 use crate::http::buyers::BuyerKeys;
 use crate::http::error::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAVAILABLE};
+use crate::http::jobs::JobsDesk;
 use crate::http::observe::Observer;
 use crate::limits;
 use crate::ports::StoreError;
@@ -107,6 +109,8 @@ pub struct HttpState {
     pub settings: Arc<Settings>,
     /// Figures.
     pub metrics: RenderMetrics,
+    /// Jobs.
+    pub jobs: JobsDesk,
 }
 
 impl FromRef<HttpState> for Shop {
@@ -130,6 +134,12 @@ impl FromRef<HttpState> for Arc<BuyerKeys> {
 impl FromRef<HttpState> for Arc<Settings> {
     fn from_ref(state: &HttpState) -> Self {
         state.settings.clone()
+    }
+}
+
+impl FromRef<HttpState> for JobsDesk {
+    fn from_ref(state: &HttpState) -> Self {
+        state.jobs.clone()
     }
 }
 

@@ -351,7 +351,10 @@ mod tests {
             ("/v1/vendors/{vendor}/orders", "get"),
             ("/v1/admin/actors", "get"),
             ("/v1/admin/actors/{kind}/{id}", "get"),
+            ("/v1/admin/jobs", "get"),
+            ("/v1/admin/jobs/{job}/retry", "post"),
             ("/v1/admin/sandbox/charges", "get"),
+            ("/v1/admin/sandbox/mails", "get"),
             ("/v1/admin/orders/stuck", "get"),
             ("/v1/admin/orders/{order}/resolve", "post"),
         ];

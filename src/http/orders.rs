@@ -1,9 +1,9 @@
 //! Orders: one by its id, never old; lists from the read tables.
 
 use crate::actors::Readiness;
-use crate::actors::details::Known;
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::details::Contact;
+use crate::domain::details::Known;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};

@@ -1,8 +1,8 @@
 //! Orders that are stuck: the list of them, and the way out of each.
 
-use crate::actors::details::Known;
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::details::Contact;
+use crate::domain::details::Known;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{EntityId, OrderId, VendorId};
 use crate::domain::order::{Order, OrderCommand, OrderReply, OrderView, Resolution, ResolveAs, Trouble, Waits};

@@ -1,6 +1,6 @@
 //! Every route, nothing else.
 
-use crate::http::{HttpState, admin, carts, checkout, health, orders, products, resolve, skus, vendors};
+use crate::http::{HttpState, admin, carts, checkout, health, jobs, orders, products, resolve, skus, vendors};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,14 +25,16 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::cancel_order))
         .routes(routes!(admin::list_actors))
         .routes(routes!(admin::get_actor))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::retry_job))
         .routes(routes!(resolve::list_stuck_orders))
         .routes(routes!(resolve::resolve_order))
         .merge(health())
 }
 
-/// What the built-in payment provider shows, where it is on.
+/// What the sandbox shows, where it is on.
 pub fn sandbox() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new().routes(routes!(admin::list_charges))
+    OpenApiRouter::new().routes(routes!(admin::list_charges)).routes(routes!(jobs::list_mails))
 }
 
 /// Whether the node lives and takes requests.
@@ -47,6 +49,13 @@ pub fn operation() -> OpenApiRouter<HttpState> {
 
 /// Whether the answer to this path may be much longer than one entity: a list.
 pub fn may_be_long(path: &str) -> bool {
-    matches!(path, "/v1/products" | "/v1/orders" | "/v1/admin/sandbox/charges" | "/metrics")
-        || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders"))
+    matches!(
+        path,
+        "/v1/products"
+            | "/v1/orders"
+            | "/v1/admin/jobs"
+            | "/v1/admin/sandbox/charges"
+            | "/v1/admin/sandbox/mails"
+            | "/metrics"
+    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders"))
 }

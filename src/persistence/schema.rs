@@ -18,6 +18,7 @@ pub(super) const POSTGRES: &[Step] = &[
     (6, "details", include_str!("../../migrations/postgres/0006_details.sql")),
     (7, "money of shares", include_str!("../../migrations/postgres/0007_money_of_shares.sql")),
     (8, "followers", include_str!("../../migrations/postgres/0008_followers.sql")),
+    (9, "jobs", include_str!("../../migrations/postgres/0009_jobs.sql")),
 ];
 
 /// Every migration of `SQLite`, in order.
@@ -30,6 +31,7 @@ pub(super) const SQLITE: &[Step] = &[
     (6, "details", include_str!("../../migrations/sqlite/0006_details.sql")),
     (7, "money of shares", include_str!("../../migrations/sqlite/0007_money_of_shares.sql")),
     (8, "followers", include_str!("../../migrations/sqlite/0008_followers.sql")),
+    (9, "jobs", include_str!("../../migrations/sqlite/0009_jobs.sql")),
 ];
 
 /// These migrations, ready to run.

@@ -12,6 +12,7 @@ mod environment;
 mod figures;
 mod full;
 mod kill;
+mod mails;
 mod missing;
 mod output;
 mod owners;

@@ -136,9 +136,11 @@ async fn tools_keep_all_to_themselves() {
             open_to_others(&archive, 0o644, 0o755);
         }
         works(tool("000", arguments, store.data_dir())).await;
-        // The charge log is not opened by any of these.
-        std::fs::set_permissions(store.data_dir().join("sandbox-ledger.jsonl"), PermissionsExt::from_mode(0o600))
-            .expect("it is ours");
+        // The sandbox's books are not opened by any of these.
+        for book in ["sandbox-ledger.jsonl", "sandbox-mails.jsonl"] {
+            std::fs::set_permissions(store.data_dir().join(book), PermissionsExt::from_mode(0o600))
+                .expect("it is ours");
+        }
         is_private(store.data_dir());
         if arguments[0] == "archive" {
             assert!(is_private(&archive).contains(&"haat-archive.db".to_owned()));

@@ -3,7 +3,7 @@
 use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
-use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SkuId, VendorId};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ pub fn fresh_id(kind: &str) -> String {
     match kind {
         "cart" => CartId::from_uuid(uuid).to_string(),
         "order" => OrderId::from_uuid(uuid).to_string(),
+        "job" => JobId::from_uuid(uuid).to_string(),
         "vendor" => VendorId::from_uuid(uuid).to_string(),
         "product" => ProductId::from_uuid(uuid).to_string(),
         "sku" => SkuId::from_uuid(uuid).to_string(),
@@ -146,12 +147,18 @@ impl Shop {
         let order = client.post(&path, &body).bearer(&buyer.token).key(key).header("prefer", "wait=20").send().await;
         let order = order.expect(201);
         assert_eq!(order.field("status"), "paid");
+        let job = crate::process::until("the order's mail", async || {
+            let jobs = client.get("/v1/admin/jobs?state=done").bearer(&admin).send().await.expect(200);
+            jobs.body["items"][0]["id"].as_str().map(ToOwned::to_owned)
+        })
+        .await;
         let bearer = |vendor: &str| token(&Bearer::Vendor(vendor.parse().expect("an id")));
         let ids = [
             ("vendor", vendor.clone()),
             ("product", product),
             ("sku", sku),
             ("order", order.field("id").to_owned()),
+            ("job", job),
             ("kind", "cart".to_owned()),
             ("id", buyer.cart.clone()),
             ("cart", buyer.cart),

@@ -90,7 +90,7 @@ on_both_stores! {
         assert!(report.is_clean(), "{report}");
         // Nothing is left to read, and one that this version has is not forgotten: it would make everything twice.
         let list = followers::list(&store.config()).await.expect("a list").to_string();
-        assert_eq!(list, "stock_history: 0 frames behind, 0 records left out\n");
+        assert!(list.contains("stock_history: 0 frames behind, 0 records left out\n"), "{list}");
         for (name, says) in [("stock_history", "it would begin anew"), ("nobody", "there is no follower 'nobody'")] {
             let refused = followers::forget(&store.config(), name).await.expect_err("it is not forgotten").to_string();
             assert!(refused.contains(says), "{refused}");

@@ -11,6 +11,7 @@ mod durability;
 mod faults;
 mod history;
 mod idempotency;
+mod mails;
 mod overload;
 mod prices;
 mod resolve;

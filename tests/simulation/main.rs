@@ -11,6 +11,7 @@ mod gateway;
 mod judges;
 mod node;
 mod people;
+mod post;
 mod run;
 mod store;
 mod troubles;

@@ -2,6 +2,7 @@
 
 use crate::gateway::{Books, Gateway};
 use crate::judges::Oracle;
+use crate::post::{Letterbox, Post};
 use crate::store::{Server, Way};
 use crate::world::{SimulatedClock, World, lock};
 use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
@@ -124,6 +125,7 @@ pub struct Town {
     /// The store's archive.
     pub archive: Arc<Server>,
     pub books: Arc<Books>,
+    pub post: Arc<Post>,
     pub oracle: Arc<Oracle>,
     /// What people have made: for those who look at other people's things.
     pub made: Mutex<Vec<EntityRef>>,
@@ -138,13 +140,15 @@ impl Town {
     pub fn new(seed: u64, long: bool) -> Arc<Self> {
         let world = Arc::new(World::new(seed, long));
         let books = Books::new(world.clone());
-        let oracle = Oracle::new(world.clone(), books.clone());
+        let post = Post::new(world.clone());
+        let oracle = Oracle::new(world.clone(), books.clone(), post.clone());
         let server = Server::new(world.clone(), oracle.clone());
         Arc::new(Self {
             clock: Arc::new(SimulatedClock::new(world.clone())),
             archive: Server::archive_of(&server),
             server,
             books,
+            post,
             oracle,
             made: Mutex::default(),
             nodes: Mutex::default(),
@@ -209,12 +213,15 @@ impl Town {
         };
         let gateway =
             Gateway { books: self.books.clone(), oracle: self.oracle.clone(), clock: clock.clone(), way: way.clone() };
+        let letterbox = Letterbox { post: self.post.clone(), node: number, gone: gone.clone(), way: way.clone() };
         let plan = &world.plan;
         let core = Core::new(CoreParts {
             store: self.server.connect(way.clone()),
             clock: clock.clone(),
             gateways: vec![Arc::new(gateway)],
             charge_log: None,
+            mailer: Some(Arc::new(letterbox)),
+            mails_per_second: plan.mails_per_second,
             threads: (0..plan.threads).map(|_| thread(world.clone(), gone.clone())).collect(),
             settings: NodeSettings {
                 live_actors: plan.live_actors,

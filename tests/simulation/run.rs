@@ -221,6 +221,14 @@ async fn come_to_rest(town: &Arc<Town>) {
     if timeout(REST, rest).await.is_err() {
         world.breach(format_args!("never at rest: {:?}", town.oracle.replayed(Replay::unfinished)));
     }
+    let mails = async {
+        while town.server.open_jobs() > 0 {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    if timeout(REST, mails).await.is_err() {
+        world.breach(format_args!("{} jobs never end", town.server.open_jobs()));
+    }
     if town.server.ever_rejected_rows() {
         give_all_rows(town, &node).await;
         town.server.rebuild_orders();

@@ -140,6 +140,7 @@ pub struct Plan {
     pub silent_orders: usize,
     pub silence: Duration,
     pub payment_calls_per_second: u32,
+    pub mails_per_second: u32,
     /// The wall clock of one node is set wrong.
     pub wrong_clocks: u64,
 }
@@ -202,6 +203,7 @@ impl Plan {
             silent_orders: *of("silent_orders").pick(&[1, 2, 5, 20]),
             silence: Duration::from_millis(*of("silence").pick(&[0, 2_000, 30_000])),
             payment_calls_per_second: *of("payment_calls_per_second").pick(&[1, 20, 10_000, 10_000]),
+            mails_per_second: of("mails_per_second").between(1, 100) as u32,
             wrong_clocks: often("wrong_clocks", 400),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::gateway::Books;
 use crate::judges::Oracle;
+use crate::post::Post;
 use crate::postgres::TestDatabase;
 use crate::store::{Server, Way};
 use crate::world::World;
@@ -32,7 +33,7 @@ impl Fixture {
         let world = Arc::new(World::new(1, false));
         world.calm_down();
         // What it says of frames that nothing can be made of is not asked here.
-        let oracle = Oracle::new(world.clone(), Books::new(world.clone()));
+        let oracle = Oracle::new(world.clone(), Books::new(world.clone()), Post::new(world.clone()));
         Self { simulated: Some(Server::new(world, oracle)), ..Self::sqlite() }
     }
 

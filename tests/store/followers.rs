@@ -5,7 +5,7 @@ use crate::samples::{at, frame, order_id, uuid, vendor_id, write_all};
 use haat::domain::entity::By;
 use haat::domain::ids::SkuId;
 use haat::domain::rows::StockChangeRow;
-use haat::ports::{CheckpointWrite, CursorMove, Made, Pass, SkippedRecord, Store, StoreError};
+use haat::ports::{BeginFrom, CheckpointWrite, CursorMove, Made, Pass, SkippedRecord, Store, StoreError};
 
 const NAME: &str = "stock_history";
 
@@ -36,7 +36,7 @@ on_all_stores! {
     async fn what_a_follower_makes_moves_with_its_cursors(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         assert_eq!(store.followers.cursors(None).await.expect("none yet"), []);
-        let begun = store.followers.begin_follower(NAME).await.expect("begun");
+        let begun = store.followers.begin_follower(NAME, BeginFrom::First).await.expect("begun");
         assert_eq!(begun.len(), owned.len());
         assert!(begun.iter().all(|cursor| cursor.seq == 0 && cursor.follower == NAME));
         for ahead in 1..=4 {
@@ -46,7 +46,7 @@ on_all_stores! {
         assert!(pass(&store, &[(3, 0, end), (5, 0, 1)], vec![change(1, 0, 10), change(1, 1, -2)]).await.expect("written"));
         assert_eq!((places(&store).await[3], places(&store).await[5]), (end, 1));
         // Begun again it stands where it stood.
-        assert_eq!(store.followers.begin_follower(NAME).await.expect("it is there")[3].seq, end);
+        assert_eq!(store.followers.begin_follower(NAME, BeginFrom::First).await.expect("it is there")[3].seq, end);
         // From elsewhere nothing is written, also where one of two cursors fits.
         assert!(!pass(&store, &[(3, end, end + 1), (5, 0, 1)], vec![change(2, 0, 1)]).await.expect("an answer"));
         assert!(!pass(&store, &[(3, 0, end)], vec![change(2, 0, 1)]).await.expect("an answer"));
@@ -74,14 +74,14 @@ on_all_stores! {
         let advance = [(home.id, home.tail_seq + 4)];
         let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance };
         store.checkpoints.write(write).await.expect("a checkpoint");
-        store.followers.begin_follower(NAME).await.expect("begun");
+        store.followers.begin_follower(NAME, BeginFrom::First).await.expect("begun");
         assert!(pass(&store, &[(3, 0, up_to - 1)], Vec::new()).await.expect("written"));
         let refused = store.journal.drop_frames(home.id, up_to).await.expect_err("it has not read them");
         assert!(matches!(refused, StoreError::Invalid(_)), "{refused}");
         assert!(pass(&store, &[(3, up_to - 1, up_to)], Vec::new()).await.expect("written"));
         assert_eq!(store.journal.drop_frames(home.id, up_to).await.expect("dropped"), up_to);
         // Who begins now begins behind what is gone.
-        let late = store.followers.begin_follower("late").await.expect("begun");
+        let late = store.followers.begin_follower("late", BeginFrom::First).await.expect("begun");
         assert_eq!(late[3].seq, up_to);
     }
 }
@@ -89,7 +89,7 @@ on_all_stores! {
 crate::on_both_stores! {
     async fn a_row_is_made_once_or_not_at_all(fixture) {
         let (store, _) = fixture.open_and_take().await;
-        store.followers.begin_follower(NAME).await.expect("begun");
+        store.followers.begin_follower(NAME, BeginFrom::First).await.expect("begun");
         assert!(pass(&store, &[(3, 0, 1)], vec![change(1, 0, 10)]).await.expect("written"));
         let twice = pass(&store, &[(3, 1, 2)], vec![change(2, 0, 1), change(1, 0, 10)]).await;
         assert!(twice.is_err(), "{twice:?}");
@@ -99,7 +99,7 @@ crate::on_both_stores! {
 
     async fn what_cannot_be_read_is_listed_and_a_follower_that_is_gone_is_forgotten(fixture) {
         let (store, _) = fixture.open_and_take().await;
-        store.followers.begin_follower(NAME).await.expect("begun");
+        store.followers.begin_follower(NAME, BeginFrom::First).await.expect("begun");
         let skipped = |version| SkippedRecord {
             entity: haat::domain::ids::EntityId::entity(vendor_id("one")),
             version,
@@ -118,7 +118,7 @@ crate::on_both_stores! {
     /// A SKU's changes come to what is on hand, also where someone of an early version said of their own change what we say of the first.
     async fn the_changes_of_a_sku_are_summed_from_its_beginning(fixture) {
         let (store, _) = fixture.open_and_take().await;
-        store.followers.begin_follower(NAME).await.expect("begun");
+        store.followers.begin_follower(NAME, BeginFrom::First).await.expect("begun");
         let added = |version, delta| StockChangeRow { reason: "added".to_owned(), by: None, ..change(version, 0, delta) };
         let plate = |version, delta| StockChangeRow { sku_id: SkuId::from_uuid(uuid("a plate")), ..change(version, 1, delta) };
         let changes = vec![added(1, 10), plate(1, 3), change(2, 0, -2), added(3, 5), change(4, 0, 100)];
@@ -131,7 +131,7 @@ crate::on_both_stores! {
     async fn a_pass_may_have_a_great_many_rows(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         write_all(&store, &owned, &[]).await;
-        store.followers.begin_follower(NAME).await.expect("begun");
+        store.followers.begin_follower(NAME, BeginFrom::First).await.expect("begun");
         let changes: Vec<StockChangeRow> = (1..=700).map(|version| change(version, 0, 1)).collect();
         assert!(pass(&store, &[(0, 0, 1)], changes.clone()).await.expect("written"));
         let sku = SkuId::from_uuid(uuid("a cup"));

@@ -19,6 +19,7 @@ of_the_simulation! {
     judges "../simulation/judges/mod.rs"
     node "../simulation/node.rs"
     people "../simulation/people/mod.rs"
+    post "../simulation/post.rs"
     run "../simulation/run.rs"
     store "../simulation/store/mod.rs"
     troubles "../simulation/troubles.rs"
@@ -29,6 +30,7 @@ mod checkpoints;
 mod details;
 mod fixture;
 mod followers;
+mod jobs;
 mod journal;
 mod log_writer;
 mod opening;

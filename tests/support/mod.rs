@@ -142,6 +142,8 @@ impl TestStore {
             server: Default::default(),
             lease: Duration::from_secs(2),
             sandbox: true,
+            smtp: None,
+            mails_per_second: 1_000,
         }
     }
 }

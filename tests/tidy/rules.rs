@@ -23,8 +23,23 @@ pub(super) const ROOMS: &[Room] = &[
     Room { name: "domain", may_reach: &[], must_not_know: &[] },
     Room { name: "ports", may_reach: &["domain"], must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis"] },
     Room {
+        name: "outbound",
+        may_reach: &["domain"],
+        must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis", "lettre"],
+    },
+    Room {
+        name: "jobs",
+        may_reach: &["outbound", "ports", "domain", "telemetry"],
+        must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis", "lettre"],
+    },
+    Room {
+        name: "services",
+        may_reach: &["ports", "domain"],
+        must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis", "lettre"],
+    },
+    Room {
         name: "actors",
-        may_reach: &["ports", "domain", "telemetry"],
+        may_reach: &["outbound", "ports", "domain", "telemetry"],
         must_not_know: &["axum", "hyper", "hyper_util", "tower", "utoipa", "sqlx", "redis"],
     },
     Room {
@@ -70,6 +85,9 @@ pub(super) const ROOMS: &[Room] = &[
             "checkout",
             "persistence",
             "followers",
+            "jobs",
+            "services",
+            "outbound",
             "adapters",
             "http",
             "telemetry",

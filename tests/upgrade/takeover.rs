@@ -8,7 +8,7 @@ use crate::make::{ask, bearer, lasting};
 use crate::support::client::Client;
 use crate::support::{Kind, SECRET, Server, TestStore, fresh_uuid, token};
 use crate::told::{Told, ToldOrder, made_of_the_journal, says_all};
-use haat::actors::{Arbiters, Shop};
+use haat::actors::Arbiters;
 use haat::adapters::clock::SystemClock;
 use haat::adapters::sandbox::SandboxGateway;
 use haat::app::audit::audit;
@@ -20,6 +20,7 @@ use haat::domain::rows::{OrderRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
+use haat::http::jobs::JobsDesk;
 use haat::http::{HttpState, Port, RenderMetrics, router, server};
 use haat::limits;
 use haat::persistence::archived::with_archive as joined;
@@ -261,25 +262,29 @@ impl OfThen {
             clock: clock.clone(),
             gateways: vec![sandbox.clone()],
             charge_log: Some(sandbox),
+            mailer: None,
+            mails_per_second: 1,
             threads: arbiters.threads(),
             settings: Default::default(),
             checkpoints: CheckpointSettings::default(),
             on_decide: None,
             on_fatal: Arc::new(|fatal| panic!("{fatal}")),
         });
-        let client = Self::serve(core.shop().clone()).await;
+        let client = Self::serve(&core, clock.clone()).await;
         let lease = Duration::from_secs(2);
         let core = core.start("then", lease, store.kind == Kind::Postgres).await.expect("it is taken over");
         Self { client, core, clock, _arbiters: arbiters }
     }
 
-    async fn serve(shop: Shop) -> Client {
+    async fn serve(core: &Core, clock: Arc<dyn Clock>) -> Client {
+        let ((rows, news), shop) = (core.jobs(), core.shop().clone());
         let state = HttpState {
             buyers: Arc::new(BuyerKeys::new(shop.store_key())),
             shop,
             auth: Arc::new(Auth::new(SECRET)),
             settings: Default::default(),
             metrics: RenderMetrics::new(String::new),
+            jobs: JobsDesk { rows, news, mails: None, clock },
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

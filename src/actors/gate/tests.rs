@@ -222,6 +222,6 @@ async fn what_is_not_wanted_any_more_costs_nothing_of_the_rate() {
     assert_eq!(gate.let_in(&wanted, Instant::now()), Next::Nobody);
     let let_in: Vec<usize> = (0..900).filter(|order| waiting[*order].try_recv().is_ok()).collect();
     assert_eq!(let_in, [899]);
-    assert!(gate.state.lock().under_way == 0, "the pass that nobody took came back");
+    assert!(gate.state.lock().meter.is_idle(), "the pass that nobody took came back");
     let Entry::Now(_) = gate.enter(wish(5, false), Instant::now()) else { panic!("a probe is to be had") };
 }

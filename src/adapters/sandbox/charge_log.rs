@@ -10,18 +10,17 @@
 //! otherwise was not written by us, or not by us alone, and is refused.
 
 use super::SandboxError;
+use super::book_file::{self, Bytes, Kept};
 use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::payment::TOKEN_GONE;
 use crate::domain::time::Timestamp;
-use crate::files::{self, Place};
 use crate::ports::ChargeLogEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
-use std::io::{self, BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 /// How a charge stands.
@@ -173,6 +172,14 @@ impl Book {
         }
     }
 
+    /// Adds the change that stands in a line.
+    fn take(&mut self, line: &[u8]) -> Result<(), String> {
+        let change: Change = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        self.check(&change)?;
+        self.record(change);
+        Ok(())
+    }
+
     /// Adds a change.
     pub(super) fn record(&mut self, change: Change) {
         self.newest.insert(change.key(), self.changes.len());
@@ -198,76 +205,20 @@ impl Book {
 pub(super) struct Contents {
     /// Its complete lines.
     pub(super) book: Book,
-    /// Bytes of the complete lines.
-    pub(super) length: u64,
-    /// Bytes of a last line that was never finished.
-    pub(super) torn: u64,
+    /// Bytes of the complete lines, and of a last line that was never finished.
+    pub(super) bytes: Bytes,
 }
 
 /// Reads a charge log to its end.
-///
-/// A line's end is written last, so a last line without one was torn by a crash and nobody was ever told of it. Anything else that is
-/// no line of ours is an error.
-pub(super) fn read(mut from: impl BufRead, path: &Path) -> Result<Contents, SandboxError> {
-    let mut contents = Contents::default();
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let length = from.read_until(b'\n', &mut line).map_err(|source| SandboxError::io(path, source))? as u64;
-        let Some((b'\n', json)) = line.split_last() else {
-            contents.torn = length;
-            break;
-        };
-        let broken = |reason| SandboxError::Broken { path: path.to_owned(), line: number, reason };
-        let change: Change = serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
-        contents.book.check(&change).map_err(broken)?;
-        contents.book.record(change);
-        contents.length += length;
-    }
-    Ok(contents)
+pub(super) fn read(from: impl BufRead, path: &Path) -> Result<Contents, SandboxError> {
+    let mut book = Book::default();
+    let bytes = book_file::read(from, path, |line| book.take(line))?;
+    Ok(Contents { book, bytes })
 }
 
-/// Opens a charge log for this process alone, reads it and cuts off a torn last line. The lock goes with the file.
+/// Opens a charge log for this process alone, and reads it.
 pub(super) fn open(path: &Path) -> Result<(Kept, Contents), SandboxError> {
-    let io = |source| SandboxError::io(path, source);
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        files::own_directory(directory).map_err(|source| SandboxError::io(directory, source))?;
-    }
-    files::own_file(path).map_err(io)?;
-    let file = files::options().read(true).append(true).create(true).open(path).map_err(io)?;
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => SandboxError::InUse { path: path.to_owned() },
-        TryLockError::Error(source) => io(source),
-    })?;
-    let contents = read(BufReader::new(&file), path)?;
-    if contents.torn > 0 {
-        tracing::warn!(
-            path = %path.display(),
-            bytes = contents.torn,
-            "the sandbox's ledger ends in an unfinished line, whose charge nobody was told of: cut off"
-        );
-        file.set_len(contents.length).map_err(io)?;
-    }
-    file.sync_all().map_err(io)?;
-    sync_directory(path).map_err(io)?;
-    let place = Place::of_file(path, &file).map_err(io)?;
-    Ok((Kept { file, place }, contents))
-}
-
-/// The open file, and where others find it.
-pub(super) struct Kept {
-    pub(super) file: File,
-    pub(super) place: Place,
-}
-
-/// Makes the file's name as durable as its content.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        // Elsewhere a directory cannot be opened as a file, and its names need no such care.
-        Some(directory) if cfg!(unix) => {
-            let here = directory.as_os_str().is_empty();
-            File::open(if here { Path::new(".") } else { directory })?.sync_all()
-        }
-        _ => Ok(()),
-    }
+    let mut book = Book::default();
+    let (kept, bytes) = book_file::open(path, |line| book.take(line))?;
+    Ok((kept, Contents { book, bytes }))
 }

@@ -2,7 +2,8 @@
 //! everyone. While it syncs, and rests a little, the next changes gather and the book can be read: no lock is held. It rests because it shares
 //! the disk with the journal, which a real provider does not: syncs without pause would slow every commit down.
 
-use super::charge_log::{Book, Change, Kept, Key};
+use super::book_file::Kept;
+use super::charge_log::{Book, Change, Key};
 use crate::domain::money::Money;
 use crate::limits;
 use crate::ports::NoAnswer;

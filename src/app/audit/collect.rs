@@ -3,6 +3,7 @@
 use super::details;
 use super::facts::{ChargeLogFacts, Facts, FrameOrder};
 use super::history::HistoryFacts;
+use super::jobs::JobFacts;
 use super::replaying::Replays;
 use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, read_charge_log};
 use crate::app::AppError;
@@ -11,6 +12,7 @@ use crate::domain::rows::Rows;
 use crate::followers::STOCK_HISTORY;
 use crate::limits;
 use crate::persistence::recovery::{for_each_frame, for_each_record};
+use crate::ports::jobs::JobFilter;
 use crate::ports::{ChargeLogEntry, DetailPlace, OrdersOf, Partition, Snapshot, Store, StoreError};
 use std::io;
 use std::path::Path;
@@ -19,6 +21,8 @@ use std::path::Path;
 const READ_SNAPSHOTS: u32 = 1_000;
 /// Details read at a time.
 const READ_DETAILS: u32 = 10_000;
+/// Jobs read at a time.
+const READ_JOBS: u32 = 10_000;
 /// Orders read at a time.
 const READ_ORDERS: u32 = 1_000;
 
@@ -34,6 +38,7 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
     let charge_log = data_dir.join(CHARGE_LOG_FILE);
     let before = charge_log_entries(&charge_log)?;
     facts.details.before = all_details(store).await?;
+    facts.jobs = jobs(store).await?;
     let heads = store.journal.partitions().await?;
     for head in heads.iter().copied() {
         let checkpoint =
@@ -92,6 +97,20 @@ async fn history(store: &Store, heads: &[Partition], facts: &Facts) -> Result<Hi
         }
     }
     Ok(history)
+}
+
+async fn jobs(store: &Store) -> Result<JobFacts, StoreError> {
+    let mut all = JobFacts::new();
+    let mut after = None;
+    loop {
+        let page = store.jobs.list(JobFilter::default(), after, READ_JOBS).await?;
+        after = page.last().map(|job| (job.made_at, job.id));
+        let is_last = page.len() < READ_JOBS as usize;
+        all.extend(page.into_iter().map(|job| (job.id, job.kind, job.about)));
+        if is_last {
+            return Ok(all);
+        }
+    }
 }
 
 async fn snapshots(store: &Store) -> Result<Vec<Snapshot>, StoreError> {

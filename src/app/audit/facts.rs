@@ -3,6 +3,7 @@
 use super::super::text::{count, counted};
 use super::details::DetailFacts;
 use super::history::HistoryFacts;
+use super::jobs::JobFacts;
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
@@ -35,6 +36,8 @@ pub(super) struct Facts {
     pub(super) rows: Rows,
     /// The history of stock.
     pub(super) history: HistoryFacts,
+    /// Jobs.
+    pub(super) jobs: JobFacts,
     /// Details, beside the journal.
     pub(super) details: DetailFacts,
     /// The sandbox's books.

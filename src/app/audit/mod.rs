@@ -4,11 +4,11 @@
 //! against their snapshots and the read tables, which were made on another path, and against the books of the payment gateway.
 //!
 //! ```text
-//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, snapshots, tables, history, details, money ─► Report
+//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, snapshots, tables, history, jobs, details, money ─► Report
 //! ```
 //!
 //! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
-//! tables, charge log and details, then the journal's tails, then the frames up to these tails, then the history of stock, and charge log and details again. A commit covers all partitions at once, so the
+//! tables, charge log, details and jobs, then the journal's tails, then the frames up to these tails, then the history of stock, and charge log and details again. A commit covers all partitions at once, so the
 //! tails are one moment; a record's causes are durable before it, so at that moment a message may be under way, but no answer can
 //! have come before its question. What is under way is read from the saga's own phase and allowed only there.
 
@@ -18,6 +18,7 @@ mod collect;
 mod details;
 mod facts;
 mod history;
+mod jobs;
 mod money;
 mod replaying;
 mod stock;
@@ -169,6 +170,7 @@ pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppEr
             tables::snapshots(&facts),
             tables::rows(&facts),
             history::check(&facts),
+            jobs::check(&facts),
             details::check(&facts),
             money::check(&facts),
         ],

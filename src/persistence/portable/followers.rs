@@ -1,13 +1,13 @@
 //! What followers write: the same course on both stores.
 
 use super::upserts::{append, move_cursors};
-use super::{Inner, LOOKUPS_STAY_PREPARED, upserts};
+use super::{Inner, LOOKUPS_STAY_PREPARED, jobs, upserts};
 use crate::domain::ids::{EntityRef, Kind, SkuId, VendorId};
 use crate::domain::rows::{ADDED, StockChangeRow};
 use crate::persistence::slot::within;
 use crate::persistence::table::unknown;
 use crate::persistence::values::{signed, unsigned};
-use crate::ports::{FollowerCursor, Followers, Pass, SkippedRecord, StoreError};
+use crate::ports::{BeginFrom, FollowerCursor, Followers, Pass, SkippedRecord, StoreError};
 use async_trait::async_trait;
 use sqlx::Transaction;
 use uuid::Uuid;
@@ -19,6 +19,11 @@ const CURSORS: &str = "
 const BEGIN: &str = "
     INSERT INTO follower_cursor (follower, partition, seq) SELECT $1, id, base_seq FROM partition WHERE true
     ON CONFLICT DO NOTHING";
+
+const BEGIN_AT_TAIL: &str = "
+    INSERT INTO follower_cursor (follower, partition, seq)
+    SELECT $1, id, COALESCE((SELECT max(seq) FROM journal WHERE partition = partition.id), base_seq)
+    FROM partition WHERE true ON CONFLICT DO NOTHING";
 
 const SUMS: &str = "
     SELECT sku_id, CAST(sum(delta) AS bigint) FROM stock_changes WHERE vendor_id = $1 AND version <= $2
@@ -41,9 +46,13 @@ impl Followers for Inner {
         rows.into_iter().map(cursor).collect()
     }
 
-    async fn begin_follower(&self, follower: &str) -> Result<Vec<FollowerCursor>, StoreError> {
+    async fn begin_follower(&self, follower: &str, from: BeginFrom) -> Result<Vec<FollowerCursor>, StoreError> {
         let mut held = self.follower().await?;
-        let begun = sqlx::query(BEGIN).bind(follower).execute(held.connection());
+        let begin = match from {
+            BeginFrom::First => BEGIN,
+            BeginFrom::Tail => BEGIN_AT_TAIL,
+        };
+        let begun = sqlx::query(begin).bind(follower).execute(held.connection());
         let begun = tokio::time::timeout(self.checkpoint_timeout, begun).await;
         held.settle_timed(begun)?;
         self.cursors(Some(follower)).await
@@ -58,6 +67,7 @@ impl Followers for Inner {
                 let rows: Vec<(&StockChangeRow, i64)> =
                     pass.made.stock_changes.iter().map(|row| (row, upserts::big(row.version))).collect();
                 append::<StockChangeRow>(&mut transaction, &rows).await?;
+                jobs::add(&mut transaction, &pass.made.jobs).await?;
                 skip(&mut transaction, pass.follower, &pass.made.skipped).await?;
                 transaction.commit().await?;
             } else {

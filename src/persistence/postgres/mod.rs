@@ -1,6 +1,6 @@
 //! The store on Postgres: for production, several nodes, and SQL over the read tables.
 //!
-//! Every purpose has connections of its own: one for appends, one for ownership, one for checkpoints, one for followers, one pool for reading
+//! Every purpose has connections of its own: one for appends, one for ownership, one for checkpoints, one for followers and jobs, one pool for reading
 //! snapshots and frames, one pool for lists. So a slow report never stands in the way of a commit.
 
 mod journal;
@@ -19,6 +19,9 @@ mod followers;
 #[path = "../portable/frames.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod frames;
+#[path = "../portable/jobs.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod jobs;
 #[path = "../portable/queries.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod queries;
@@ -104,7 +107,7 @@ impl Inner {
         self.checkpoint.hold().await
     }
 
-    /// The connection of the followers: never that of the checkpointer, which they would keep waiting.
+    /// The connection of followers and jobs: never that of the checkpointer, which they would keep waiting.
     async fn follower(&self) -> Result<Held<'_, PgConnection>, StoreError> {
         self.may_write()?;
         self.follower.hold().await
@@ -180,7 +183,8 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         checkpoints: inner.clone(),
         queries: inner.clone(),
         details: inner.clone(),
-        followers: inner,
+        followers: inner.clone(),
+        jobs: inner,
     })
 }
 

@@ -21,6 +21,9 @@ mod followers;
 #[path = "../portable/frames.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod frames;
+#[path = "../portable/jobs.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod jobs;
 #[path = "../portable/queries.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod queries;
@@ -123,7 +126,7 @@ impl Inner {
         self.writer()?.hold().await
     }
 
-    /// The connection that followers write with: the writer's.
+    /// The connection that followers and jobs write with: the writer's.
     async fn follower(&self) -> Result<Held<'_, SqliteConnection>, StoreError> {
         self.writer()?.hold().await
     }
@@ -204,7 +207,8 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
         checkpoints: inner.clone(),
         queries: inner.clone(),
         details: inner.clone(),
-        followers: inner,
+        followers: inner.clone(),
+        jobs: inner,
     })
 }
 

@@ -10,6 +10,7 @@ mod catalogue;
 mod commands;
 mod details;
 mod history;
+mod jobs;
 mod keys;
 mod money;
 mod replay;
@@ -22,6 +23,7 @@ pub use keys::Keys;
 pub use replay::Replay;
 
 use crate::gateway::Books;
+use crate::post::Post;
 use crate::store::{Disk, Tables};
 use crate::world::{World, lock};
 use details::Details;
@@ -65,18 +67,20 @@ pub struct Oracle {
     money: Arc<Payments>,
     details: Arc<Details>,
     history: Arc<history::History>,
+    jobs: Arc<jobs::Jobs>,
     judges: Vec<Arc<dyn Judge>>,
     world: Arc<World>,
 }
 
 impl Oracle {
-    pub fn new(world: Arc<World>, books: Arc<Books>) -> Arc<Self> {
+    pub fn new(world: Arc<World>, books: Arc<Books>, post: Arc<Post>) -> Arc<Self> {
         let answers = Arc::new(Answers::new(world.clone()));
         let commands = Arc::new(Commands::new(world.clone()));
         let keys = Arc::new(Keys::new(world.clone()));
         let money = Arc::new(Payments::new(world.clone(), books.clone()));
         let details = Arc::new(Details::new(world.clone()));
         let history = Arc::new(history::History::new(world.clone()));
+        let jobs = Arc::new(jobs::Jobs::new(world.clone(), post));
         // A new judge is a file beside these and a line here.
         let judges: Vec<Arc<dyn Judge>> = vec![
             answers.clone(),
@@ -85,13 +89,14 @@ impl Oracle {
             money.clone(),
             details.clone(),
             history.clone(),
+            jobs.clone(),
             Arc::new(stock::Stock::new(world.clone())),
             Arc::new(saga::Saga::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
             Arc::new(book::Book::new(world.clone(), books)),
         ];
         let replay = Mutex::new(Replay::new(world.clone()));
-        Arc::new(Self { replay, answers, commands, keys, money, details, history, judges, world })
+        Arc::new(Self { replay, answers, commands, keys, money, details, history, jobs, judges, world })
     }
 
     /// What the journal tells. Whoever looks takes away what it needs: nothing is committed meanwhile.
@@ -151,6 +156,7 @@ impl Oracle {
     pub fn check_left(&self, disk: &Disk) {
         self.details.left(&lock(&self.replay), &disk.details);
         self.history.left(&disk.stock_changes, disk.damage.ever());
+        self.jobs.left(disk);
         self.judges.iter().for_each(|judge| judge.left(&disk.tables));
     }
 }

@@ -10,12 +10,13 @@ use haat::domain::order::OrderStatus;
 use haat::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
 use haat::domain::time::Timestamp;
 use haat::ports::{
-    CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, FollowerCursor, Followers, Frame, Journal,
-    KeptDetail, OrdersOf, Partition, Pass, ProductFilter, Queries, Snapshot, Snapshots, StockPlace, StoreError,
-    Written,
+    BeginFrom, CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, FollowerCursor, Followers, Frame,
+    Journal, KeptDetail, OrdersOf, Partition, Pass, ProductFilter, Queries, Snapshot, Snapshots, StockPlace,
+    StoreError, Written,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
@@ -23,10 +24,16 @@ use uuid::Uuid;
 pub(super) struct Connection {
     pub(super) server: Arc<Server>,
     pub(super) way: Way,
+    /// Checkpoints that were asked for, and the newest of them that was carried out.
+    pub(super) checkpoints: AtomicU64,
+    pub(super) carried_out: Arc<AtomicU64>,
 }
 
 impl Connection {
-    async fn read<T: Send + 'static>(&self, act: impl FnOnce(&Disk) -> T + Send + 'static) -> Result<T, StoreError> {
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Disk) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
         let server = self.server.clone();
         self.way.ask(self.way.reading(), move || act(&lock(&server.disk))).await
     }
@@ -163,7 +170,14 @@ impl Checkpoints for Connection {
         let (owned, delta) = (write.owned.to_vec(), write.entities.to_vec());
         let (advance, server) = (write.advance.to_vec(), self.server.clone());
         let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
-        self.way.ask(risk, move || server.write(&owned, &delta, &advance)).await?.ok_or(StoreError::Fenced)
+        let call = self.checkpoints.fetch_add(1, Ordering::Relaxed) + 1;
+        let carried_out = self.carried_out.clone();
+        let act = move || {
+            // One that was given up may be carried out after the one that came after it: then nobody takes anything in it for new any more.
+            let is_late = carried_out.fetch_max(call, Ordering::Relaxed) > call;
+            server.write(&owned, &delta, &advance, is_late)
+        };
+        self.way.ask(risk, act).await?.ok_or(StoreError::Fenced)
     }
 
     async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
@@ -205,10 +219,10 @@ impl Followers for Connection {
         self.read(move |disk| disk.cursors(of.as_deref())).await
     }
 
-    async fn begin_follower(&self, follower: &str) -> Result<Vec<FollowerCursor>, StoreError> {
+    async fn begin_follower(&self, follower: &str, from: BeginFrom) -> Result<Vec<FollowerCursor>, StoreError> {
         let (server, name) = (self.server.clone(), follower.to_owned());
         let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
-        self.way.ask(risk, move || server.begin_follower(&name)).await
+        self.way.ask(risk, move || server.begin_follower(&name, from)).await
     }
 
     async fn pass(&self, pass: Pass<'_>) -> Result<bool, StoreError> {

@@ -3,6 +3,7 @@
 //! nothing more.
 
 mod connection;
+mod jobs;
 mod way;
 
 pub use way::Way;
@@ -13,15 +14,17 @@ use crate::world::{World, lock};
 use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
-use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{EntityRef, JobId, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, StockChangeRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::{
-    Committed, CursorMove, EntityDelta, FollowerCursor, Frame, Made, Partition, RejectedRows, Snapshot, Store,
-    StoreError, StoreKey, Written,
+    BeginFrom, Committed, CursorMove, EntityDelta, FollowerCursor, Frame, Made, Partition, RejectedRows, Snapshot,
+    Store, StoreError, StoreKey, Written,
 };
+use jobs::KeptJob;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -72,6 +75,8 @@ pub struct Disk {
     /// How far each follower has come in each partition.
     pub cursors: BTreeMap<(String, u16), u64>,
     pub stock_changes: BTreeMap<(VendorId, u64, u32), StockChangeRow>,
+    /// What the world is to hear of.
+    pub jobs: BTreeMap<JobId, KeptJob>,
     /// Appends that have looked at the epochs and have not written yet.
     pub appending: u32,
 }
@@ -197,6 +202,7 @@ impl Server {
             damage: Damage::default(),
             cursors: BTreeMap::new(),
             stock_changes: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             appending: 0,
         };
         Arc::new(Self { disk: Mutex::new(disk), world, oracle, origin })
@@ -204,14 +210,20 @@ impl Server {
 
     /// The store as one node sees it.
     pub fn connect(self: &Arc<Self>, way: Way) -> Store {
-        let connection = Arc::new(Connection { server: self.clone(), way });
+        let connection = Arc::new(Connection {
+            server: self.clone(),
+            way,
+            checkpoints: AtomicU64::new(0),
+            carried_out: Arc::default(),
+        });
         Store {
             journal: connection.clone(),
             snapshots: connection.clone(),
             checkpoints: connection.clone(),
             queries: connection.clone(),
             details: connection.clone(),
-            followers: connection,
+            followers: connection.clone(),
+            jobs: connection,
             key: StoreKey([1; 32]),
         }
     }
@@ -282,11 +294,14 @@ impl Server {
         }
     }
 
-    fn begin_follower(&self, follower: &str) -> Vec<FollowerCursor> {
+    fn begin_follower(&self, follower: &str, from: BeginFrom) -> Vec<FollowerCursor> {
         let mut disk = lock(&self.disk);
         for partition in 0..limits::PARTITIONS {
-            let base = disk.heads[usize::from(partition)].base_seq;
-            disk.cursors.entry((follower.to_owned(), partition)).or_insert(base);
+            let place = match from {
+                BeginFrom::First => disk.heads[usize::from(partition)].base_seq,
+                BeginFrom::Tail => disk.tail(usize::from(partition)),
+            };
+            disk.cursors.entry((follower.to_owned(), partition)).or_insert(place);
         }
         disk.cursors(Some(follower))
     }
@@ -311,6 +326,11 @@ impl Server {
             let place = (row.vendor_id, row.version, row.position);
             if disk.stock_changes.insert(place, row).is_some() {
                 self.world.breach(format_args!("{follower} makes {place:?} twice"));
+            }
+        }
+        for job in made.jobs {
+            if !disk.add_job(job) {
+                self.world.breach(format_args!("{follower} makes {job:?} twice"));
             }
         }
         for skipped in made.skipped {
@@ -356,14 +376,20 @@ impl Server {
         }
     }
 
-    fn write(&self, owned: &[Partition], delta: &[EntityDelta], advance: &[(u16, u64)]) -> Option<Written> {
+    fn write(
+        &self,
+        owned: &[Partition],
+        delta: &[EntityDelta],
+        advance: &[(u16, u64)],
+        is_late: bool,
+    ) -> Option<Written> {
         let mut disk = lock(&self.disk);
         if !disk.owns(owned) {
             return None;
         }
         let mut written = Written::default();
         for delta in delta {
-            if delta.fresh && disk.snapshots.contains_key(&delta.entity) {
+            if delta.fresh && !is_late && disk.snapshots.contains_key(&delta.entity) {
                 self.world.breach(format_args!("{} is taken for new and has a snapshot", delta.entity));
             }
             let refuses = || {

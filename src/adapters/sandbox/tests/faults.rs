@@ -155,7 +155,11 @@ async fn a_failed_write_changes_nothing_and_the_next_one_works() {
         let text = disk.text();
         assert!(text.starts_with(&good));
         let contents = charge_log::read(text.as_bytes(), Path::new("staged")).unwrap();
-        assert_eq!((contents.length, contents.torn), (text.len() as u64, 0), "nothing is left of the failed write");
+        assert_eq!(
+            (contents.bytes.complete, contents.bytes.torn),
+            (text.len() as u64, 0),
+            "nothing is left of the failed write"
+        );
         let read: Vec<ChargeLogEntry> = contents.book.newest_first().collect();
         assert_eq!(read, gateway.entries(None, 100));
         assert_eq!(read.len(), 3);

@@ -1,0 +1,68 @@
+//! Jobs: none is about what did not happen, and none was made twice.
+
+use super::super::text::counted;
+use super::facts::Facts;
+use super::{Breaches, Finding};
+use crate::domain::ids::{EntityRef, JobId, Kind, OrderId};
+use crate::domain::job::JobKind;
+use std::collections::BTreeMap;
+
+/// The jobs that were read, before the journal: what they follow from is in it. What ended long ago is forgotten.
+pub(super) type JobFacts = Vec<(JobId, JobKind, EntityRef)>;
+
+/// Holds the jobs against the orders.
+pub(super) fn check(facts: &Facts) -> Finding {
+    let mut breaches = Breaches::default();
+    let mut first: BTreeMap<(JobKind, EntityRef), JobId> = BTreeMap::new();
+    for (id, kind, about) in &facts.jobs {
+        if let Some(other) = first.insert((*kind, *about), *id) {
+            breaches.add(format!("{id} and {other}: both are the {} of {about}", kind.name()));
+        }
+        if facts.is_broken(*about) {
+            continue;
+        }
+        let order = facts.orders.get(&OrderId::from_uuid(about.uuid)).filter(|_| about.kind == Kind::Order);
+        match (kind, order) {
+            (JobKind::OrderPaidMail, None) => {
+                breaches.add(format!("{id}: it is about {about}, and there is no such order"));
+            }
+            (JobKind::OrderPaidMail, Some(order)) => {
+                let row = &order.row;
+                if row.amounts.paid == 0 && !row.status.is_paid() {
+                    breaches.add(format!("{id}: it says that {about} is paid, and it never was"));
+                }
+            }
+        }
+    }
+    let looked_at = format!("{} about what happened, each once", counted(facts.jobs.len() as u64, "job"));
+    Finding::new("jobs", looked_at, breaches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::samples::{facts, order, order_id};
+    use super::*;
+    use crate::domain::ids::EntityId;
+    use uuid::Uuid;
+
+    fn job(number: u128, about: EntityRef) -> (JobId, JobKind, EntityRef) {
+        (JobId::from_uuid(Uuid::from_u128(number)), JobKind::OrderPaidMail, about)
+    }
+
+    #[test]
+    fn a_job_is_about_an_order_that_was_paid_and_there_is_one() {
+        let mut facts = facts();
+        let about = order_id(1).entity();
+        facts.jobs = vec![job(1, about)];
+        assert_eq!(check(&facts).breaches.told(), &[] as &[String]);
+        facts.jobs.push(job(2, about));
+        assert!(check(&facts).breaches.told()[0].contains("both are the order_paid_mail of"));
+        facts.jobs = vec![job(3, order_id(77).entity())];
+        assert!(check(&facts).breaches.told()[0].contains("there is no such order"));
+        facts.jobs = vec![job(1, about)];
+        facts.orders.insert(order_id(1), order(1));
+        assert!(check(&facts).breaches.told()[0].contains("and it never was"));
+        facts.broken.insert(about);
+        assert_eq!(check(&facts).breaches.count(), 0);
+    }
+}

@@ -1,0 +1,110 @@
+//! Mails to buyers. A job says which mail it is and about what; recipient and text are read when it is sent, so that nothing personal stands in
+//! a job, and what was erased is not written to.
+
+mod order_paid;
+
+use crate::domain::details::{Contact, Known};
+use crate::domain::ids::OrderId;
+use crate::domain::job::{Job, JobKind, Target, TryOutcome};
+use crate::domain::order::OrderView;
+use crate::ports::jobs::{JobWorker, Mail, Mailer, Orders};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Does the jobs that are mails.
+pub struct MailWorker {
+    mailer: Option<Arc<dyn Mailer>>,
+    orders: Arc<dyn Orders>,
+}
+
+/// What a mail says.
+struct Text {
+    event: &'static str,
+    subject: String,
+    text: String,
+    html: String,
+}
+
+/// The language of all mails, as yet.
+const LOCALE: &str = "en";
+
+impl MailWorker {
+    /// Whoever sends them; without one every mail is left unsent.
+    pub fn new(mailer: Option<Arc<dyn Mailer>>, orders: Arc<dyn Orders>) -> Self {
+        Self { mailer, orders }
+    }
+
+    /// The mail that a job is about.
+    ///
+    /// # Errors
+    /// What comes of the try when there is none.
+    async fn mail(&self, job: &Job) -> Result<Mail, TryOutcome> {
+        let (to, text) = match job.kind {
+            JobKind::OrderPaidMail => {
+                let (order, to) = self.order(job).await?;
+                if !order.status.is_paid() {
+                    return Err(TryOutcome::Suppressed("the order is not paid any more"));
+                }
+                (to, order_paid::text(&order))
+            }
+        };
+        let Text { event, subject, text, html } = text;
+        Ok(Mail { id: job.id, to, event, locale: LOCALE, subject, text, html, at: job.made_at })
+    }
+
+    /// The order that a job is about, and its buyer's address.
+    async fn order(&self, job: &Job) -> Result<(OrderView, String), TryOutcome> {
+        let found = self.orders.order(OrderId::from_uuid(job.about.uuid)).await;
+        let later = |reason: String| TryOutcome::Failed { reason, retry_after: None, silent: false };
+        match found.map_err(|error| later(format!("the order cannot be read: {error}")))? {
+            Some((order, Known::Here(Contact { email: Some(email), .. }))) => Ok((order, email)),
+            Some((_, Known::Erased)) => Err(TryOutcome::Suppressed("the buyer's address was erased")),
+            Some((_, Known::Here(_) | Known::Nothing)) => Err(TryOutcome::Suppressed("the buyer gave no address")),
+            None => Err(TryOutcome::Suppressed("there is no such order")),
+        }
+    }
+}
+
+#[async_trait]
+impl JobWorker for MailWorker {
+    fn target(&self) -> Target {
+        Target::Mail
+    }
+
+    async fn try_job(&self, job: &Job) -> TryOutcome {
+        let Some(mailer) = &self.mailer else {
+            return TryOutcome::Suppressed("this shop sends no mails");
+        };
+        if job.unknown {
+            match mailer.has_taken(job.id).await {
+                Some(Ok(true)) => return TryOutcome::Done,
+                Some(Err(error)) => return TryOutcome::Unknown { reason: error.to_string() },
+                // Where nobody can tell, a mail that comes twice, under one `Message-ID`, is better than none.
+                Some(Ok(false)) | None => {}
+            }
+        }
+        match self.mail(job).await {
+            Ok(mail) => mailer.send(&mail).await,
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+/// A text as HTML shows it.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests;

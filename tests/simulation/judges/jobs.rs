@@ -1,0 +1,95 @@
+//! What the world hears of: each paid order is one job, each job comes to an end, and its mail is delivered, to the buyer and to nobody else; a
+//! second time only where nobody could know of the first.
+
+use super::replay::Recorded;
+use super::{Causes, Judge, Replay};
+use crate::post::{Delivered, Post};
+use crate::store::Disk;
+use crate::world::{World, lock};
+use haat::domain::details::DetailName;
+use haat::domain::ids::{EntityRef, Kind, OrderId};
+use haat::domain::job::JobState;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// The orders that the journal says were paid.
+pub struct Jobs {
+    paid: Mutex<BTreeMap<EntityRef, u32>>,
+    post: Arc<Post>,
+    world: Arc<World>,
+}
+
+impl Jobs {
+    pub fn new(world: Arc<World>, post: Arc<Post>) -> Self {
+        Self { paid: Mutex::default(), post, world }
+    }
+
+    /// What is left when the last node has stopped as it should.
+    pub fn left(&self, disk: &Disk) {
+        let mut of_order: BTreeMap<EntityRef, u32> = BTreeMap::new();
+        for job in disk.jobs.values() {
+            *of_order.entry(job.row.about).or_default() += 1;
+        }
+        let damaged = disk.damage.ever();
+        let mut paid = lock(&self.paid).clone();
+        paid.retain(|order, _| !damaged.contains(order));
+        of_order.retain(|order, _| !damaged.contains(order));
+        if paid != of_order {
+            self.world.breach(format_args!("the journal has payments of {paid:?}, and there are jobs of {of_order:?}"));
+        }
+        self.post.delivered(|mails| {
+            for job in disk.jobs.values() {
+                let delivered = mails.get(&job.row.id);
+                if let Err(what) = self.judge(disk, job.row.state, job.row.about, delivered) {
+                    self.world.breach(format_args!("{} of {}: {what}", job.row.id, job.row.about));
+                }
+            }
+            let delivered = mails.iter().filter(|(_, delivered)| !delivered.to.is_empty());
+            for (id, _) in delivered.filter(|(id, _)| !disk.jobs.contains_key(id)) {
+                self.world.breach(format_args!("a mail of {id}, which is no job"));
+            }
+        });
+    }
+
+    fn judge(
+        &self,
+        disk: &Disk,
+        state: JobState,
+        about: EntityRef,
+        delivered: Option<&Delivered>,
+    ) -> Result<(), String> {
+        let to = delivered.map(|delivered| &delivered.to[..]).unwrap_or_default();
+        let refused = delivered.is_some_and(|delivered| delivered.refused);
+        let contact = disk.details.get(&(OrderId::from_uuid(about.uuid), DetailName::Contact));
+        let contact: Option<Value> =
+            contact.and_then(Option::as_deref).and_then(|body| serde_json::from_slice(body).ok());
+        let buyer = contact.as_ref().and_then(|contact| contact["email"].as_str());
+        if to.iter().any(|to| Some(to.as_str()) != buyer) {
+            return Err(format!("it was sent to {to:?}, and its buyer is {buyer:?}"));
+        }
+        match state {
+            JobState::Done if to.is_empty() => Err("it is done, and nothing was delivered".to_owned()),
+            JobState::GaveUp if !refused => Err("it gave up, and nobody had refused it".to_owned()),
+            JobState::Done | JobState::GaveUp => Ok(()),
+            // Cancelled after it was paid, or of a damaged order.
+            JobState::Suppressed => Ok(()),
+            JobState::Due | JobState::Sending | JobState::Unknown | JobState::LookingUp => {
+                Err(format!("it has not ended: {state:?}"))
+            }
+        }
+    }
+}
+
+impl Judge for Jobs {
+    fn record(&self, _: &Replay, record: &Recorded<'_>, _: &mut Causes) {
+        if record.entity.kind != Kind::Order {
+            return;
+        }
+        let line: Value = serde_json::from_slice(record.line).expect("the engine wrote it");
+        let events = line["ev"].as_array().cloned().unwrap_or_default();
+        for _ in events.iter().filter(|event| event["type"] == "paid") {
+            *lock(&self.paid).entry(record.entity).or_default() += 1;
+        }
+    }
+}
