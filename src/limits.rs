@@ -72,7 +72,9 @@ pub const LOADS_AT_ONCE: usize = 16;
 /// two.
 pub const ACTIVATIONS_WAITING: usize = 5_000;
 /// Entities that are due and not in memory are read so many at a time, with one statement: the next when these are in.
-pub const WAKES_AT_ONCE: usize = 500;
+pub const WAKES_AT_ONCE: usize = 100;
+/// And so many a second at most, so that a hundred thousand that are due at one moment disturb nobody.
+pub const WAKES_PER_SECOND: u32 = 500;
 /// How long an idempotency key is kept, in milliseconds.
 pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Idempotency keys one vendor keeps; past it the oldest are forgotten.

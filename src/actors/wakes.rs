@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How many that are due one statement names: their ids alone.
 const AT_ONCE: u32 = 50_000;
@@ -31,6 +32,11 @@ impl From<Result<History, StoreError>> for Read {
     }
 }
 
+/// How long so many take at the rate at which entities are woken.
+fn turn_of(entities: usize) -> Duration {
+    Duration::from_secs(1) * u32::try_from(entities).unwrap_or(u32::MAX) / limits::WAKES_PER_SECOND
+}
+
 impl Node {
     /// Wakes entities that are not in memory when their snapshot says so.
     pub(super) async fn run_wakes(self: Arc<Self>) {
@@ -38,7 +44,7 @@ impl Node {
         let mut after = None;
         loop {
             after = self.wake_some(after, AT_ONCE).await;
-            tokio::time::sleep(EVERY).await;
+            sleep(EVERY).await;
         }
     }
 
@@ -50,7 +56,9 @@ impl Node {
             Ok(due) => {
                 let asleep = due.iter().map(|(entity, _)| *entity).filter(|entity| !self.is_live(*entity));
                 for slice in asleep.collect::<Vec<_>>().chunks(limits::WAKES_AT_ONCE) {
+                    let begun = Instant::now();
                     self.wake_slice(slice).await;
+                    sleep_until(begun + turn_of(slice.len())).await;
                 }
                 // After the last one it begins anew.
                 due.last().copied().filter(|_| due.len() >= at_once as usize)
@@ -113,7 +121,7 @@ impl Node {
             match self.snapshots.load_many(entities).await {
                 Err(StoreError::Unavailable(error)) => {
                     tracing::warn!(%error, entities = entities.len(), "those to be woken could not be read: it is tried again");
-                    tokio::time::sleep(wait).await;
+                    sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(1));
                 }
                 read => return read,
@@ -160,6 +168,7 @@ mod tests {
         let count = SLICES * limits::WAKES_AT_ONCE;
         due(&bench, 1..=count as u128);
         world.hold_slices.store(true, Ordering::SeqCst);
+        let begun = Instant::now();
         let woken = tokio::spawn({
             let node = bench.node.clone();
             async move { node.wake_some(None, AT_ONCE).await }
@@ -177,6 +186,8 @@ mod tests {
             assert!(one_of_them.await.is_ok());
         }
         woken.await.expect("no panic");
+        // However fast the store is, the shop has its threads to itself in between.
+        assert!(begun.elapsed() >= turn_of(count), "{:?}", begun.elapsed());
         let slices = world.slices.lock().clone();
         assert_eq!(slices, [limits::WAKES_AT_ONCE; SLICES]);
         assert_eq!(world.reading.1.load(Ordering::SeqCst), 1, "one slice at a time");
