@@ -453,6 +453,12 @@ pub trait Followers: Send + Sync + 'static {
     /// Unavailable; Invalid when a row is there already.
     async fn pass(&self, pass: Pass<'_>) -> Result<bool, StoreError>;
 
+    /// Forgets what a follower has made and puts its cursors before the first frame there ever was, in one transaction.
+    ///
+    /// # Errors
+    /// Fenced when the epoch of an owned partition is another's; Invalid when what it has made cannot be made anew.
+    async fn restart_follower(&self, owned: &[Partition], follower: &str) -> Result<(), StoreError>;
+
     /// Forgets where a follower stands, so that it holds up no archive any more. What it has made stays. Says whether it was there.
     async fn forget_follower(&self, follower: &str) -> Result<bool, StoreError>;
 

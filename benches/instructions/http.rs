@@ -14,7 +14,7 @@ use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
 use haat::http::jobs::JobsDesk;
-use haat::http::{HttpState, Port, RenderMetrics, Settings, router};
+use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings, router};
 use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried};
 use haat::ports::{Partition, StoreError};
 use http::{Method, Request, StatusCode, header};
@@ -76,6 +76,7 @@ impl Server {
                 mails: None,
                 clock: Arc::new(SystemClock::default()),
             },
+            history_as_of: HistoryAsOf::new(Timestamp::default),
         };
         let router = node.run(async { router(state, Port::Public) });
         Self { node, router, auth }

@@ -12,7 +12,7 @@ use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
 use haat::http::jobs::JobsDesk;
 use haat::http::error::{self, ProblemKind};
-use haat::http::{HttpState, Port, RenderMetrics, Settings};
+use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings};
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::{Mode, Options, Place, StoreConfig, open};
 use haat::ports::Clock;
@@ -98,6 +98,7 @@ impl Default for Edge {
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows, news, mails: None, clock: Arc::new(StillClock(AtomicU64::new(1))) },
+            history_as_of: HistoryAsOf::new(core.history_as_of()),
         };
         let router = runtime.block_on(async { haat::http::router(state, Port::All) });
         Self { runtime, router, auth, guest, admin, vendor, _core: core }

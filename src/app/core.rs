@@ -157,6 +157,12 @@ impl Core {
         (self.store.jobs.clone(), self.new_jobs.clone())
     }
 
+    /// As of when the history of stock is.
+    pub fn history_as_of(&self) -> impl Fn() -> Timestamp + Send + Sync + use<> {
+        let (feed, clock) = (self.feed.clone(), self.clock.clone());
+        move || feed.as_of(followers::STOCK_HISTORY, clock.now())
+    }
+
     /// Takes the store, recovers, and starts everything that runs by itself: when this returns, requests are taken. `contended`
     /// tells that another node may take the store at any time: then a lease is kept.
     ///

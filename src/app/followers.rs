@@ -1,11 +1,16 @@
 //! `haat follower`: how far those have come that read the journal behind the log writer.
 
-use super::AppError;
 use super::text::counted;
+use super::{AppError, archive_of, clocks, need_whole_journal, open_archive};
+use crate::adapters::clock::SystemClock;
 use crate::followers;
+use crate::limits;
+use crate::persistence::archived::with_archive;
 use crate::persistence::{self, Mode, StoreConfig};
+use crate::ports::{BeginFrom, Clock as _};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// One follower as a tool finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,4 +88,30 @@ pub async fn forget(config: &StoreConfig, name: &str) -> Result<(), AppError> {
         true => Ok(()),
         false => Err(AppError::Asked(format!("there is no follower '{name}': `haat follower list` names them"))),
     }
+}
+
+/// Makes anew what a follower has made: a projection alone, since a follower that makes jobs would have everything done again. No server may
+/// run on the embedded store; on Postgres one that runs is fenced. Gives how many frames were read.
+///
+/// # Errors
+/// When there is no such projection, when the store cannot be taken, read or written, or when its journal is not whole.
+pub async fn rebuild(config: &StoreConfig, name: &str) -> Result<u64, AppError> {
+    let follower = followers::all().into_iter().find(|follower| follower.name() == name);
+    let follower = follower.ok_or_else(|| AppError::Asked(format!("this version has no follower '{name}'")))?;
+    if follower.begins() != BeginFrom::First {
+        return Err(AppError::Asked(format!("'{name}' makes jobs: made anew, all of them would be done again")));
+    }
+    persistence::must_be_there(config).await?;
+    let mut store = persistence::open(config, Mode::Serve).await?;
+    need_whole_journal(config, &store).await?;
+    if let Some(archive) = archive_of(config)? {
+        store = with_archive(store, &open_archive(&archive, Mode::Tool).await?).await?;
+    }
+    let clock = SystemClock::default();
+    clocks::agree(&*store.journal, &clock).await?;
+    let owner = format!("{}/rebuild/{}", std::process::id(), clock.new_uuid());
+    let taken = store.journal.acquire(&owner, Duration::from_millis(limits::LEASE_MS), clock.now()).await?;
+    let frames = followers::remake(&store, &taken, follower).await?;
+    store.journal.release(&taken).await?;
+    Ok(frames)
 }

@@ -23,7 +23,7 @@ use crate::http::auth::{Auth, MintError};
 use crate::http::buyers::BuyerKeys;
 use crate::http::jobs::JobsDesk;
 use crate::http::server::{self, ServerSettings};
-use crate::http::{HttpState, Port, RenderMetrics, router};
+use crate::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router};
 use crate::limits;
 use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
@@ -214,7 +214,9 @@ impl App {
         let stop_http = CancellationToken::new();
         let (rows, news) = core.jobs();
         let jobs = JobsDesk { rows, news, mails: mails.clone().map(|it| it as _), clock: clock.clone() };
-        let (http, address, operator_address) = serve_http(&config, core.shop(), jobs, &recorder, &stop_http).await?;
+        let history_as_of = HistoryAsOf::new(core.history_as_of());
+        let served = serve_http(&config, core.shop(), jobs, history_as_of, &recorder, &stop_http);
+        let (http, address, operator_address) = served.await?;
 
         let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
         // The embedded store is locked by its process: nobody else can take it.
@@ -309,6 +311,7 @@ async fn serve_http(
     config: &Config,
     shop: &Shop,
     jobs: JobsDesk,
+    history_as_of: HistoryAsOf,
     recorder: &PrometheusHandle,
     stop: &CancellationToken,
 ) -> Result<Servers, AppError> {
@@ -320,6 +323,7 @@ async fn serve_http(
         settings: Arc::new(config.http.clone()),
         metrics: RenderMetrics::new(move || recorder.render()),
         jobs,
+        history_as_of,
     };
     let divided =
         open_files::connections(config.server.connections, config.actor_threads, config.operator_listen.is_some());

@@ -3,10 +3,12 @@
 use super::AnyRecord;
 use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::record::RawRecord;
+use crate::domain::time::Timestamp;
 use crate::persistence::log_writer::decode;
 use crate::ports::{Frame, StoreError};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
@@ -105,9 +107,21 @@ impl Tail {
     }
 }
 
+/// How far a follower has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The last frame of each partition of which everything is written.
+    pub(super) places: watch::Sender<BTreeMap<u16, u64>>,
+    /// When the newest of them was formed, in milliseconds.
+    pub(super) at: AtomicI64,
+    /// Whether it has read all there was when it began, or began anew.
+    pub(super) follows: AtomicBool,
+}
+
 /// The newest frames, for all followers of a node.
 pub struct Feed {
     tail: Mutex<Tail>,
+    progress: Mutex<BTreeMap<&'static str, Arc<Progress>>>,
     /// How many frames there ever were.
     news: watch::Sender<u64>,
     wanted: Vec<Kind>,
@@ -116,7 +130,7 @@ pub struct Feed {
 impl Feed {
     /// A feed in which nothing is yet, whose records of these kinds are read.
     pub fn new(wanted: Vec<Kind>) -> Arc<Self> {
-        Arc::new(Self { tail: Mutex::default(), news: watch::Sender::new(0), wanted })
+        Arc::new(Self { tail: Mutex::default(), progress: Mutex::default(), news: watch::Sender::new(0), wanted })
     }
 
     pub(super) fn wanted(&self) -> &[Kind] {
@@ -138,6 +152,21 @@ impl Feed {
             tail.drop_first();
         }
         self.news.send_replace(tail.end());
+    }
+
+    /// As of when is what this follower has made: now, when it has read everything there is.
+    pub fn as_of(&self, follower: &str, now: Timestamp) -> Timestamp {
+        let progress = self.progress.lock().get(follower).cloned();
+        let Some(progress) = progress else { return Timestamp::default() };
+        match progress.follows.load(Ordering::Acquire) && self.behind(&progress.places.borrow()) == 0 {
+            true => now,
+            false => Timestamp::from_millis(progress.at.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Where this follower tells how far it has come.
+    pub(super) fn progress(&self, follower: &'static str) -> Arc<Progress> {
+        self.progress.lock().entry(follower).or_default().clone()
     }
 
     /// One more reads it, from now on. Gives its number.
@@ -193,7 +222,6 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Timestamp;
     use crate::ports::Codec;
     use uuid::Uuid;
 
@@ -220,6 +248,24 @@ mod tests {
         feed.skip(other);
         assert_eq!(feed.tail.lock().frames.len(), 0, "all have read all");
         assert_eq!(seqs(feed.next(other)), Some(vec![]));
+    }
+
+    #[test]
+    fn what_is_made_is_as_old_as_what_was_read_last() {
+        let (feed, now) = (Feed::new(vec![Kind::Vendor]), Timestamp::from_millis(99));
+        assert_eq!(feed.as_of("one", now), Timestamp::default(), "nobody has read anything");
+        let (reader, progress) = (feed.join(), feed.progress("one"));
+        progress.places.send_replace(BTreeMap::from([(3, 0)]));
+        assert_eq!(feed.as_of("one", now), Timestamp::default(), "what is in the store was not read yet");
+        progress.follows.store(true, Ordering::Release);
+        assert_eq!(feed.as_of("one", now), now);
+        feed.committed(&[frame(1, b""), frame(2, b"")]);
+        progress.places.send_replace(BTreeMap::from([(3, 1)]));
+        progress.at.store(7, Ordering::Relaxed);
+        assert_eq!(feed.as_of("one", now), Timestamp::from_millis(7), "a frame is missing");
+        progress.places.send_replace(BTreeMap::from([(3, 2)]));
+        assert_eq!(feed.as_of("one", now), now);
+        assert_eq!(feed.next(reader).map(|fed| fed.len()), Some(2));
     }
 
     #[test]

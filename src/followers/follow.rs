@@ -1,14 +1,16 @@
 //! How a follower follows: it gathers what it makes of frames, and writes it with its cursors in one transaction.
 
-use super::feed::{Fed, Feed, Found};
+use super::feed::{Fed, Feed, Found, Progress};
 use super::metrics::FollowerMetrics;
 use super::{Follower, Origin, Unread};
-use crate::ports::{CursorMove, Followers, Journal, Made, Pass, SkippedRecord, Store, StoreError};
+use crate::domain::time::Timestamp;
+use crate::ports::{CursorMove, Followers, Journal, Made, Partition, Pass, SkippedRecord, Store, StoreError};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -29,9 +31,18 @@ pub struct Following {
     progress: Vec<Arc<Progress>>,
 }
 
-/// How far a follower has come: the last frame of each partition of which everything is written.
-struct Progress {
-    places: watch::Sender<BTreeMap<u16, u64>>,
+/// Makes anew all that a follower has made, from the first frame of a journal that is whole. Gives how many frames there were.
+///
+/// # Errors
+/// What the store says. It can be asked again; meanwhile what it makes is not all there.
+pub async fn remake(store: &Store, owned: &[Partition], follower: Box<dyn Follower>) -> Result<u64, StoreError> {
+    let feed = Feed::new(super::kinds_read());
+    store.followers.restart_follower(owned, follower.name()).await?;
+    let mut follow = Follow::new(store, &feed, follower, &Arc::default());
+    let cursors = store.followers.cursors(Some(follow.follower.name())).await?;
+    follow.places = cursors.into_iter().map(|cursor| (cursor.partition, cursor.seq)).collect();
+    follow.catch_up().await?;
+    Ok(follow.places.values().sum())
 }
 
 impl Following {
@@ -40,22 +51,9 @@ impl Following {
     pub fn start(store: &Store, feed: &Arc<Feed>, followers: Vec<Box<dyn Follower>>, jobs: &Arc<Notify>) -> Self {
         let (mut tasks, mut progress) = (Vec::new(), Vec::new());
         for follower in followers {
-            let of_this = Arc::new(Progress { places: watch::Sender::new(BTreeMap::new()) });
-            let metrics = FollowerMetrics::new(follower.name());
-            let follow = Follow {
-                journal: store.journal.clone(),
-                rows: store.followers.clone(),
-                feed: feed.clone(),
-                reader: feed.join(),
-                places: BTreeMap::new(),
-                progress: of_this.clone(),
-                recalled: Vec::new(),
-                follower,
-                metrics,
-                jobs: jobs.clone(),
-            };
+            let follow = Follow::new(store, feed, follower, jobs);
+            progress.push(follow.progress.clone());
             tasks.push(tokio::spawn(follow.run()));
-            progress.push(of_this);
         }
         Self { tasks, progress }
     }
@@ -107,16 +105,34 @@ struct Follow {
 #[derive(Default)]
 struct Gathered {
     ends: BTreeMap<u16, u64>,
+    /// When the newest of these frames was formed.
+    at: Timestamp,
     made: Made,
     frames: usize,
 }
 
 impl Follow {
+    fn new(store: &Store, feed: &Arc<Feed>, follower: Box<dyn Follower>, jobs: &Arc<Notify>) -> Self {
+        Self {
+            journal: store.journal.clone(),
+            rows: store.followers.clone(),
+            feed: feed.clone(),
+            reader: feed.join(),
+            places: BTreeMap::new(),
+            progress: feed.progress(follower.name()),
+            recalled: Vec::new(),
+            metrics: FollowerMetrics::new(follower.name()),
+            follower,
+            jobs: jobs.clone(),
+        }
+    }
+
     async fn run(mut self) {
         let mut wait = RETRY.0;
         loop {
             let before = self.places.clone();
             let Err(error) = self.follow().await;
+            self.progress.follows.store(false, Ordering::Release);
             if self.places != before {
                 wait = RETRY.0;
             }
@@ -138,6 +154,7 @@ impl Follow {
             // What is committed from now on is in the feed; what was before is read from the store.
             self.feed.skip(self.reader);
             self.catch_up().await?;
+            self.progress.follows.store(true, Ordering::Release);
             loop {
                 self.feed.has_news(self.reader).await;
                 sleep(PACE).await;
@@ -230,6 +247,7 @@ impl Follow {
             }
         }
         gathered.ends.insert(partition, seq);
+        gathered.at = gathered.at.max(fed.frame.at);
         gathered.frames += 1;
         if gathered.made.rows() >= ROWS || gathered.frames >= FRAMES {
             self.write(gathered).await?;
@@ -266,7 +284,7 @@ impl Follow {
 
     /// Writes what was gathered.
     async fn write(&mut self, gathered: &mut Gathered) -> Result<(), StoreError> {
-        let Gathered { ends, made, .. } = std::mem::take(gathered);
+        let Gathered { ends, at, made, .. } = std::mem::take(gathered);
         let moves: Vec<CursorMove> =
             ends.iter().map(|(partition, end)| (*partition, self.places[partition], *end)).collect();
         if moves.is_empty() {
@@ -282,6 +300,7 @@ impl Follow {
             return Err(StoreError::Collision);
         }
         self.places.extend(ends);
+        self.progress.at.fetch_max(at.as_millis(), Ordering::Relaxed);
         self.metrics.passes.increment(1);
         self.metrics.rows.increment((made.stock_changes.len() + made.jobs.len()) as u64);
         if !made.jobs.is_empty() {

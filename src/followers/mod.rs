@@ -15,7 +15,7 @@ mod order_mails;
 mod stock_history;
 
 pub use feed::Feed;
-pub use follow::Following;
+pub use follow::{Following, remake};
 pub use metrics::register;
 
 use crate::domain::entity::Decides;

@@ -38,6 +38,7 @@ mod watch;
 
 use crate::actors::shop::Shop;
 use crate::domain::money::Currency;
+use crate::domain::time::Timestamp;
 use crate::http::auth::Auth;
 use crate::http::buyers::BuyerKeys;
 use crate::http::error::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem, UNAVAILABLE};
@@ -96,6 +97,22 @@ impl RenderMetrics {
     }
 }
 
+/// As of when the history of stock is, which is made behind the shop's back.
+#[derive(Clone)]
+pub struct HistoryAsOf(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl HistoryAsOf {
+    /// From what knows it.
+    pub fn new(as_of: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(as_of))
+    }
+
+    /// The moment: what it shows may be newer, and is never older.
+    pub fn get(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
 /// What handlers are given; each asks for the one part it needs.
 #[derive(Clone)]
 pub struct HttpState {
@@ -111,6 +128,8 @@ pub struct HttpState {
     pub metrics: RenderMetrics,
     /// Jobs.
     pub jobs: JobsDesk,
+    /// As of when the history of stock is.
+    pub history_as_of: HistoryAsOf,
 }
 
 impl FromRef<HttpState> for Shop {
@@ -134,6 +153,12 @@ impl FromRef<HttpState> for Arc<BuyerKeys> {
 impl FromRef<HttpState> for Arc<Settings> {
     fn from_ref(state: &HttpState) -> Self {
         state.settings.clone()
+    }
+}
+
+impl FromRef<HttpState> for HistoryAsOf {
+    fn from_ref(state: &HttpState) -> Self {
+        state.history_as_of.clone()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, READS, problems};
 use crate::http::orders::PageQuery;
 use crate::http::page::List;
 use crate::http::valid::Faults;
-use crate::http::{Settings, query, vendors::may_know_of};
+use crate::http::{HistoryAsOf, Settings, query, vendors::may_know_of};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -227,6 +227,7 @@ problems!(ListStockProblems: AUTH, LISTS, &[&error::UNAVAILABLE]; VendorUnknown,
 pub async fn list_stock(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
+    State(history_as_of): State<HistoryAsOf>,
     VendorOffice(caller): VendorOffice,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
     Query(asked): Query<PageQuery>,
@@ -240,7 +241,7 @@ pub async fn list_stock(
         (version.as_millis().unsigned_abs(), u32::try_from(position.as_u128()).unwrap_or(u32::MAX))
     });
     // Read before the rows: what they hold may be newer than what is said, never older.
-    let as_of = shop.as_of();
+    let as_of = history_as_of.get();
     let rows = query(&settings, shop.queries().stock_changes(sku, before, paging.to_ask())).await?;
     let place = |row: &&StockChangeRow| {
         let version = i64::try_from(row.version).unwrap_or(i64::MAX);

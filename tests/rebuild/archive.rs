@@ -5,6 +5,7 @@ use crate::on_both_stores;
 use crate::support::{Kind, Server, TestStore, token};
 use haat::app::archive::{Archive, Before, archive};
 use haat::app::audit::audit;
+use haat::app::followers;
 use haat::app::journal::{Selection, print as print_journal};
 use haat::app::rebuild::rebuild;
 use haat::app::replay::{Until, print as print_replay};
@@ -90,6 +91,43 @@ async fn in_file(file: &std::path::Path, sql: AssertSqlSafe<String>) -> u64 {
 }
 
 on_both_stores! {
+    /// What a follower has made is made anew from store and archive, whatever had become of it; and nothing of what is done once.
+    async fn a_projection_is_made_anew_from_the_whole_journal(store) {
+        let (_, sku) = sold_out_of(&store).await;
+        move_all(&store).await;
+        more_sold(&store, &sku).await;
+        clean_with_archive(&store).await;
+        let sku: haat::domain::ids::SkuId = sku.parse().expect("an id");
+        let history = async || {
+            let opened = persistence::open(&store.config(), Mode::Tool).await.expect("the store opens");
+            opened.queries.stock_changes(sku, None, 10_000).await.expect("changes")
+        };
+        let before = history().await;
+        assert!(before.len() > 3, "{before:?}");
+        execute(&store, "UPDATE stock_changes SET delta = delta + 1").await;
+        let report = audit(&with_archive(&store), store.data_dir()).await.expect("an audit");
+        assert!(report.of("history").is_some_and(|finding| finding.breaches.count() > 0), "{report}");
+        execute(&store, "DELETE FROM stock_changes WHERE delta > 0").await;
+
+        for (config, name, says) in [
+            (store.config(), "stock_history", "moved to an archive"),
+            (with_archive(&store), "order_mails", "makes jobs"),
+            (with_archive(&store), "nobody", "no follower 'nobody'"),
+        ] {
+            let refused = followers::rebuild(&config, name).await.expect_err("it is refused").to_string();
+            assert!(refused.contains(says), "{refused}");
+        }
+        let frames = followers::rebuild(&with_archive(&store), "stock_history").await.expect("it is made anew");
+        assert!(frames > 10, "{frames}");
+        assert_eq!(history().await, before);
+        clean_with_archive(&store).await;
+        // A server goes on where it ends.
+        more_sold(&store, &sku.to_string()).await;
+        let after = history().await;
+        assert_eq!(after[after.len() - before.len()..], before);
+        clean_with_archive(&store).await;
+    }
+
     /// Twice: the second time there is something in the archive, and less in the store.
     async fn old_frames_move_and_nothing_else_changes(store) {
         let (vendor, sku) = sold_out_of(&store).await;

@@ -21,7 +21,7 @@ use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
 use haat::http::jobs::JobsDesk;
-use haat::http::{HttpState, Port, RenderMetrics, router, server};
+use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router, server};
 use haat::limits;
 use haat::persistence::archived::with_archive as joined;
 use haat::persistence::checkpointer::CheckpointSettings;
@@ -285,6 +285,7 @@ impl OfThen {
             settings: Default::default(),
             metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows, news, mails: None, clock },
+            history_as_of: HistoryAsOf::new(core.history_as_of()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

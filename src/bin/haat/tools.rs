@@ -5,6 +5,7 @@ use clap::Args;
 use haat::app::archive::{self as archiving, Before};
 use haat::app::journal::{self, EntityRef, Selection};
 use haat::app::replay::{self, Until};
+use haat::app::text::counted;
 use haat::app::{AppError, audit as auditing, followers, rebuild as rebuilding};
 use haat::config::ToolArgs;
 use std::io::{self, BufWriter};
@@ -162,18 +163,20 @@ pub enum FollowerCommand {
     /// Print each follower, how many frames it has not read, and how many records it could not read.
     List(ToolArgs),
     /// Forget where a follower stands that no server has any more, so that it holds up no archive. What it has made stays.
-    Drop(DropArgs),
+    Drop(NameArgs),
+    /// Make anew, from the whole journal, what a follower has made. No server may run.
+    Rebuild(NameArgs),
 }
 
 #[derive(clap::Args)]
-pub struct DropArgs {
+pub struct NameArgs {
     /// Its name.
     name: String,
     #[command(flatten)]
     store: ToolArgs,
 }
 
-/// Looks at followers, or forgets one.
+/// Looks at followers, forgets one, or has one make everything anew.
 pub async fn follower(command: &FollowerCommand) -> anyhow::Result<ExitCode> {
     written(out::tried())?;
     match command {
@@ -181,9 +184,13 @@ pub async fn follower(command: &FollowerCommand) -> anyhow::Result<ExitCode> {
             let list = followers::list(&store.store()?).await?;
             Ok(say(&list.to_string(), 0, 1))
         }
-        FollowerCommand::Drop(DropArgs { name, store }) => {
+        FollowerCommand::Drop(NameArgs { name, store }) => {
             followers::forget(&store.store()?, name).await?;
             Ok(say(&format!("the follower '{name}' is forgotten\n"), 0, 1))
+        }
+        FollowerCommand::Rebuild(NameArgs { name, store }) => {
+            let frames = followers::rebuild(&store.store()?, name).await?;
+            Ok(say(&format!("'{name}' was made anew from {}\n", counted(frames, "frame")), 0, 1))
         }
     }
 }

@@ -7,9 +7,9 @@ use crate::domain::rows::{ADDED, StockChangeRow};
 use crate::persistence::slot::within;
 use crate::persistence::table::unknown;
 use crate::persistence::values::{signed, unsigned};
-use crate::ports::{BeginFrom, FollowerCursor, Followers, Pass, SkippedRecord, StoreError};
+use crate::ports::{BeginFrom, FollowerCursor, Followers, Partition, Pass, SkippedRecord, StoreError};
 use async_trait::async_trait;
-use sqlx::Transaction;
+use sqlx::{AssertSqlSafe, Transaction};
 use uuid::Uuid;
 
 const CURSORS: &str = "
@@ -24,6 +24,9 @@ const BEGIN_AT_TAIL: &str = "
     INSERT INTO follower_cursor (follower, partition, seq)
     SELECT $1, id, COALESCE((SELECT max(seq) FROM journal WHERE partition = partition.id), base_seq)
     FROM partition WHERE true ON CONFLICT DO NOTHING";
+
+/// The tables of each projection.
+const PROJECTIONS: [(&str, &str); 1] = [("stock_history", "stock_changes")];
 
 const SUMS: &str = "
     SELECT sku_id, CAST(sum(delta) AS bigint) FROM stock_changes WHERE vendor_id = $1 AND version <= $2
@@ -77,6 +80,35 @@ impl Followers for Inner {
         };
         let written = tokio::time::timeout(self.checkpoint_timeout, written).await;
         held.settle_timed(written)
+    }
+
+    async fn restart_follower(&self, owned: &[Partition], follower: &str) -> Result<(), StoreError> {
+        let table = PROJECTIONS.iter().find(|(name, _)| *name == follower).map(|(_, table)| *table);
+        let table = table.ok_or_else(|| StoreError::Invalid(format!("what '{follower}' makes is not made anew")))?;
+        let mut held = self.follower().await?;
+        let restarted = async {
+            let mut transaction = upserts::begin(held.connection()).await?;
+            if !upserts::lock_owned(&mut transaction, owned).await? {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+            sqlx::query(BEGIN).bind(follower).execute(&mut *transaction).await?;
+            sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *transaction).await?;
+            for statement in [
+                "DELETE FROM follower_skipped WHERE follower = $1",
+                "UPDATE follower_cursor SET seq = 0 WHERE follower = $1",
+            ] {
+                sqlx::query(statement).bind(follower).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+            Ok(true)
+        };
+        // It is a tool's, and the only thing that goes on: it takes as long as it takes.
+        let restarted = restarted.await;
+        match held.settle(restarted)? {
+            true => Ok(()),
+            false => Err(StoreError::Fenced),
+        }
     }
 
     async fn forget_follower(&self, follower: &str) -> Result<bool, StoreError> {

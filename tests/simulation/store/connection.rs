@@ -232,6 +232,10 @@ impl Followers for Connection {
         self.way.ask(risk, move || server.pass(&name, &moves, made)).await
     }
 
+    async fn restart_follower(&self, _: &[Partition], _: &str) -> Result<(), StoreError> {
+        Err(StoreError::Invalid("no simulated tool makes a projection anew".into()))
+    }
+
     async fn forget_follower(&self, _: &str) -> Result<bool, StoreError> {
         Err(StoreError::Invalid("no simulated tool forgets a follower".into()))
     }
