@@ -7,6 +7,7 @@ CREATE TABLE jobs (
     state TEXT NOT NULL,
     about_kind TEXT NOT NULL,
     about BLOB NOT NULL,
+    version INTEGER NOT NULL,
     tries INTEGER NOT NULL,
     made_at INTEGER NOT NULL,
     next_at INTEGER,

@@ -124,7 +124,7 @@ impl Core {
         let shop = Shop::new(parts, charge_log);
         let mails: Arc<dyn JobWorker> = Arc::new(MailWorker::new(mailer, Arc::new(shop.clone())));
         let workers = vec![(mails, pace(mails_per_second))];
-        let feed = Feed::new(followers::kinds_read());
+        let feed = Feed::new(followers::interests());
         let fed = feed.clone();
         log_writer.tell_committed(Box::new(move |frames| fed.committed(frames)));
         Self {

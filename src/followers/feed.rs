@@ -1,6 +1,6 @@
 //! The frames that were committed last. Whoever keeps up with them reads no store, and each record is decoded once, by whoever comes to it first.
 
-use super::AnyRecord;
+use super::{AnyRecord, Interest};
 use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::record::RawRecord;
 use crate::domain::time::Timestamp;
@@ -35,11 +35,11 @@ impl Fed {
         Self { frame, records: OnceLock::new() }
     }
 
-    /// Its records of those kinds that a follower reads.
+    /// Its records that a follower reads.
     ///
     /// # Errors
     /// Invalid when the frame itself cannot be read.
-    pub(super) fn records(&self, wanted: &[Kind]) -> Result<&[Found], StoreError> {
+    pub(super) fn records(&self, wanted: &[Interest]) -> Result<&[Found], StoreError> {
         let records = self.records.get_or_init(|| decode_frame(&self.frame, wanted).map_err(|error| error.to_string()));
         records.as_deref().map_err(|error| StoreError::Invalid(error.clone()))
     }
@@ -55,7 +55,7 @@ fn kind_of(line: &[u8]) -> Option<Kind> {
     Kind::from_name(std::str::from_utf8(&rest[..end]).ok()?)
 }
 
-fn decode_frame(frame: &Frame, wanted: &[Kind]) -> Result<Vec<Found>, StoreError> {
+fn decode_frame(frame: &Frame, wanted: &[Interest]) -> Result<Vec<Found>, StoreError> {
     let lines = decode(frame)?;
     let mut found = Vec::new();
     for (position, line) in (0..).zip(lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())) {
@@ -68,7 +68,7 @@ fn decode_frame(frame: &Frame, wanted: &[Kind]) -> Result<Vec<Found>, StoreError
             // Not as this version writes it.
             None => serde_json::from_slice::<RawRecord<'_>>(line).map_err(broken)?.entity.kind,
         };
-        if !wanted.contains(&kind) {
+        if !wanted.iter().any(|interest| interest.has(kind, line)) {
             continue;
         }
         found.push(match AnyRecord::parse(kind, line) {
@@ -124,16 +124,16 @@ pub struct Feed {
     progress: Mutex<BTreeMap<&'static str, Arc<Progress>>>,
     /// How many frames there ever were.
     news: watch::Sender<u64>,
-    wanted: Vec<Kind>,
+    wanted: Vec<Interest>,
 }
 
 impl Feed {
-    /// A feed in which nothing is yet, whose records of these kinds are read.
-    pub fn new(wanted: Vec<Kind>) -> Arc<Self> {
+    /// A feed in which nothing is yet, of whose records these are read.
+    pub fn new(wanted: Vec<Interest>) -> Arc<Self> {
         Arc::new(Self { tail: Mutex::default(), progress: Mutex::default(), news: watch::Sender::new(0), wanted })
     }
 
-    pub(super) fn wanted(&self) -> &[Kind] {
+    pub(super) fn wanted(&self) -> &[Interest] {
         &self.wanted
     }
 
@@ -225,6 +225,8 @@ mod tests {
     use crate::ports::Codec;
     use uuid::Uuid;
 
+    const VENDORS: Interest = Interest { kind: Kind::Vendor, contains: None };
+
     fn frame(seq: u64, payload: &[u8]) -> Frame {
         let (batch, at) = (Uuid::nil(), Timestamp::from_millis(1));
         Frame { partition: 3, seq, epoch: 1, at, batch, records: 1, codec: Codec::Plain, payload: payload.to_vec() }
@@ -236,7 +238,7 @@ mod tests {
 
     #[test]
     fn each_reader_is_given_what_has_come_since_it_asked() {
-        let feed = Feed::new(vec![Kind::Vendor]);
+        let feed = Feed::new(vec![VENDORS]);
         feed.committed(&[frame(1, b"")]);
         let (one, other) = (feed.join(), feed.join());
         feed.committed(&[frame(2, b""), frame(3, b"")]);
@@ -252,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_is_made_is_as_old_as_what_was_read_last() {
-        let (feed, now) = (Feed::new(vec![Kind::Vendor]), Timestamp::from_millis(99));
+        let (feed, now) = (Feed::new(vec![VENDORS]), Timestamp::from_millis(99));
         assert_eq!(feed.as_of("one", now), Timestamp::default(), "nobody has read anything");
         let (reader, progress) = (feed.join(), feed.progress("one"));
         progress.places.send_replace(BTreeMap::from([(3, 0)]));
@@ -270,7 +272,7 @@ mod tests {
 
     #[test]
     fn who_is_too_far_behind_is_told_so() {
-        let feed = Feed::new(vec![Kind::Vendor]);
+        let feed = Feed::new(vec![VENDORS]);
         let (slow, quick) = (feed.join(), feed.join());
         let large = vec![b' '; BYTES / 2];
         for seq in 1..=3 {
@@ -294,10 +296,13 @@ mod tests {
              {{\"v\":2,\"e\":\"{vendor}\",\"at\":1,\"ev\":[{{\"type\":\"of_no_kind\"}}]}}\n"
         );
         let fed = Fed::new(frame(1, lines.as_bytes()));
-        let found = fed.records(&[Kind::Vendor]).expect("the frame is sound");
+        let found = fed.records(&[VENDORS]).expect("the frame is sound");
         assert!(matches!(&found[0], Found::Read(AnyRecord::Vendor(record), 1) if record.version == 1));
         assert!(matches!(&found[1], Found::Broken(_, 2, _)));
         assert_eq!(found.len(), 2);
-        assert!(Fed::new(frame(1, b"no record")).records(&[Kind::Vendor]).is_err());
+        let some = |text| [Interest { contains: Some(text), ..VENDORS }];
+        let of = |text| Fed::new(frame(1, lines.as_bytes())).records(&some(text)).expect("the frame is sound").len();
+        assert_eq!((of(b"vendor_created"), of(b"of_no_kind"), of(b"of_another")), (1, 1, 0));
+        assert!(Fed::new(frame(1, b"no record")).records(&[VENDORS]).is_err());
     }
 }

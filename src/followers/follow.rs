@@ -36,7 +36,7 @@ pub struct Following {
 /// # Errors
 /// What the store says. It can be asked again; meanwhile what it makes is not all there.
 pub async fn remake(store: &Store, owned: &[Partition], follower: Box<dyn Follower>) -> Result<u64, StoreError> {
-    let feed = Feed::new(super::kinds_read());
+    let feed = Feed::new(super::interests());
     store.followers.restart_follower(owned, follower.name()).await?;
     let mut follow = Follow::new(store, &feed, follower, &Arc::default());
     let cursors = store.followers.cursors(Some(follow.follower.name())).await?;

@@ -26,6 +26,7 @@ use crate::domain::kinds::kinds;
 use crate::domain::record::Record;
 use crate::ports::{BeginFrom, Made};
 use aws_lc_rs::digest::{Context, SHA256};
+use memchr::memmem;
 use uuid::Uuid;
 
 /// The name of the history of stock.
@@ -76,6 +77,11 @@ pub trait Follower: Send + 'static {
     /// Whether it reads the records of this kind.
     fn reads(&self, kind: Kind) -> bool;
 
+    /// What stands in every line that it has to read, where there is such a text: lines without it are not decoded.
+    fn contains(&self) -> Option<&'static [u8]> {
+        None
+    }
+
     /// Adds what follows from a record. The records of an entity come in order, but after a failure some come again: what is kept in memory must
     /// not be the worse for it.
     ///
@@ -92,10 +98,26 @@ pub fn all() -> Vec<Box<dyn Follower>> {
     vec![Box::new(stock_history::StockHistory::default()), Box::new(order_mails::OrderMails)]
 }
 
-/// The kinds of which a follower reads the records.
-pub fn kinds_read() -> Vec<Kind> {
-    let followers = all();
-    Kind::ALL.into_iter().filter(|kind| followers.iter().any(|follower| follower.reads(*kind))).collect()
+/// Which records are decoded: those of this kind in whose line this text stands, where it must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    pub(super) kind: Kind,
+    pub(super) contains: Option<&'static [u8]>,
+}
+
+impl Interest {
+    pub(super) fn has(&self, kind: Kind, line: &[u8]) -> bool {
+        self.kind == kind && self.contains.is_none_or(|text| memmem::find(line, text).is_some())
+    }
+}
+
+/// What all followers read.
+pub fn interests() -> Vec<Interest> {
+    let of = |follower: Box<dyn Follower>| {
+        let contains = follower.contains();
+        Kind::ALL.into_iter().filter(move |kind| follower.reads(*kind)).map(move |kind| Interest { kind, contains })
+    };
+    all().into_iter().flat_map(of).collect()
 }
 
 /// The names of all followers, and where each begins.

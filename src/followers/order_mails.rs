@@ -7,6 +7,9 @@ use crate::domain::order::OrderEvent;
 use crate::ports::jobs::NewJob;
 use crate::ports::{BeginFrom, Made};
 
+/// What stands in the record of a payment, and in no text within a record, where quotation marks are escaped.
+const PAID: &[u8] = br#""type":"paid""#;
+
 /// The follower.
 pub(super) struct OrderMails;
 
@@ -23,6 +26,10 @@ impl Follower for OrderMails {
         kind == Kind::Order
     }
 
+    fn contains(&self) -> Option<&'static [u8]> {
+        Some(PAID)
+    }
+
     fn read(&mut self, record: &AnyRecord, origin: Origin, made: &mut Made) -> Result<(), Unread> {
         let AnyRecord::Order(record) = record else { return Ok(()) };
         for (position, event) in (0..).zip(&record.events) {
@@ -30,7 +37,7 @@ impl Follower for OrderMails {
             if matches!(event, OrderEvent::Paid { .. }) {
                 let kind = JobKind::OrderPaidMail;
                 let id = origin.job(position, kind);
-                made.jobs.push(NewJob { id, kind, about: record.entity, at: record.at });
+                made.jobs.push(NewJob { id, kind, about: record.entity, version: record.version, at: record.at });
             }
         }
         Ok(())
@@ -60,10 +67,18 @@ mod tests {
             made.jobs
         };
         let [job] = read(origin(0))[..] else { panic!("one job") };
-        assert_eq!((job.kind, job.about, job.at), (JobKind::OrderPaidMail, entity, at));
+        assert_eq!((job.kind, job.about, job.version, job.at), (JobKind::OrderPaidMail, entity, 4, at));
         assert_eq!(read(origin(0)), [job]);
         assert_ne!(read(origin(1))[0].id, job.id);
         assert_ne!(origin(0).job(0, job.kind), job.id);
+    }
+
+    #[test]
+    fn a_payment_is_seen_in_its_line() {
+        let line = |event: OrderEvent| serde_json::to_vec(&event).expect("JSON");
+        let has = |line: &[u8]| line.windows(PAID.len()).any(|part| part == PAID);
+        assert!(has(&line(OrderEvent::Paid { amount: 100 })));
+        assert!(!has(&line(OrderEvent::PaymentFailed { reason: String::from_utf8_lossy(PAID).into_owned() })));
     }
 
     #[test]

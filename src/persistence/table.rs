@@ -3,7 +3,8 @@
 
 use crate::domain::buyer::MailKey;
 use crate::domain::entity::By;
-use crate::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
 use crate::domain::time::Timestamp;
@@ -182,7 +183,7 @@ macro_rules! field {
 macro_rules! ids {
     ($($id:ident),*) => { $(field!($id, Uuid, |id| id.uuid(), |uuid| Ok($id::from_uuid(uuid)));)* };
 }
-ids!(CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId);
+ids!(CartId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId);
 
 macro_rules! named {
     ($($of:ident = $what:literal),*) => {
@@ -193,12 +194,14 @@ macro_rules! named {
 }
 named!(
     By = "sort of people",
+    JobKind = "kind of job",
     OrderStatus = "order status",
     PaymentStatus = "payment status",
     SubOrderStatus = "sub-order status"
 );
 
 field!(MailKey, Uuid, |key| Uuid::from_bytes(key.0), |uuid| Ok(Self(uuid.into_bytes())));
+field!(Uuid, Uuid, |uuid| *uuid, |uuid| Ok(uuid));
 field!(i64, Integer, |number| *number, |number| Ok(number));
 field!(u32, Integer, |number| i64::from(*number), |number| {
     number.try_into().map_err(|_| unknown("number", &number.to_string()))

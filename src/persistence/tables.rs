@@ -1,13 +1,15 @@
 //! The read tables, each said once. A new column stands here, in its row and in a migration.
 
-use super::table::{Document, table};
+use super::table::{Document, table, unknown};
 use crate::domain::buyer::MailKey;
 use crate::domain::entity::By;
-use crate::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, EntityRef, JobId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::job::{JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
 use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow};
 use crate::domain::time::Timestamp;
+use crate::ports::jobs::NewJob;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -129,6 +131,32 @@ table! {
             status,
             amounts: Amounts { total, credited, rounding, paid, refunded, total_due, refund_due },
         })
+    }
+}
+
+table! {
+    /// Written as a job that is due; how it goes on is no upsert's business.
+    NewJob as "jobs" ("id"), row {
+        [fixed] id: JobId = &row.id,
+        [fixed] kind: JobKind = &row.kind,
+        [fixed] target: String = row.kind.target().name().to_owned(),
+        [fixed] state: String = JobState::Due.name().to_owned(),
+        [fixed] about_kind: String = row.about.kind.name().to_owned(),
+        [fixed] about: Uuid = &row.about.uuid,
+        [fixed] tries: i64 = 0,
+        [fixed] made_at: Timestamp = &row.at,
+        [fixed] next_at: Timestamp = &row.at,
+    } => NewJob {
+        NewJob {
+            id,
+            kind,
+            about: EntityRef {
+                kind: Kind::from_name(&about_kind).ok_or_else(|| unknown("kind", &about_kind))?,
+                uuid: about,
+            },
+            version: 0,
+            at: made_at,
+        }
     }
 }
 

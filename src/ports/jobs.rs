@@ -17,6 +17,8 @@ pub struct NewJob {
     pub kind: JobKind,
     /// What it is about.
     pub about: EntityRef,
+    /// The version of that which made it; 0 where no record did.
+    pub version: u64,
     /// When what it follows from happened.
     pub at: Timestamp,
 }

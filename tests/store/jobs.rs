@@ -22,6 +22,7 @@ async fn add(store: &Store, place: u64, jobs: &[(u128, i64)]) -> Result<bool, St
         id: id(*number),
         kind: JobKind::OrderPaidMail,
         about: order_id("first").entity(),
+        version: 3,
         at: at(*time),
     };
     let made = Made { jobs: jobs.iter().map(new).collect(), ..Made::default() };

@@ -1,12 +1,13 @@
 //! What followers write: the same course on both stores.
 
 use super::upserts::{append, move_cursors};
-use super::{Inner, LOOKUPS_STAY_PREPARED, jobs, upserts};
+use super::{Inner, LOOKUPS_STAY_PREPARED, upserts};
 use crate::domain::ids::{EntityRef, Kind, SkuId, VendorId};
 use crate::domain::rows::{ADDED, StockChangeRow};
 use crate::persistence::slot::within;
 use crate::persistence::table::unknown;
 use crate::persistence::values::{signed, unsigned};
+use crate::ports::jobs::NewJob;
 use crate::ports::{BeginFrom, FollowerCursor, Followers, Partition, Pass, SkippedRecord, StoreError};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Transaction};
@@ -70,7 +71,9 @@ impl Followers for Inner {
                 let rows: Vec<(&StockChangeRow, i64)> =
                     pass.made.stock_changes.iter().map(|row| (row, upserts::big(row.version))).collect();
                 append::<StockChangeRow>(&mut transaction, &rows).await?;
-                jobs::add(&mut transaction, &pass.made.jobs).await?;
+                let jobs: Vec<(&NewJob, i64)> =
+                    pass.made.jobs.iter().map(|job| (job, upserts::big(job.version))).collect();
+                append::<NewJob>(&mut transaction, &jobs).await?;
                 skip(&mut transaction, pass.follower, &pass.made.skipped).await?;
                 transaction.commit().await?;
             } else {

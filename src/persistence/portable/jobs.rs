@@ -7,16 +7,13 @@ use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
 use crate::persistence::table::unknown;
 use crate::persistence::values::{Moment, columns, unsigned};
-use crate::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, NewJob, Retried};
+use crate::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried};
 use crate::ports::{Partition, StoreError};
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Transaction};
 use uuid::Uuid;
 
 const COLUMNS: &str = "id, kind, state, about_kind, about, tries, made_at, next_at, note";
-
-/// Jobs that one statement adds.
-const ADDED: usize = 64;
 
 /// Nobody knows what has come of what a worker before this one was at.
 const TAKE_OVER: &str = "
@@ -90,22 +87,6 @@ impl JobColumns {
 fn term(owned: &[Partition]) -> Result<(&[Partition], i64), StoreError> {
     let first = owned.first().ok_or_else(|| StoreError::Invalid("a node without partitions has no jobs".to_owned()))?;
     Ok((std::slice::from_ref(first), upserts::big(first.epoch)))
-}
-
-/// Adds jobs.
-pub(super) async fn add(transaction: &mut Transaction<'_, Db>, jobs: &[NewJob]) -> Result<(), sqlx::Error> {
-    for some in jobs.chunks(ADDED) {
-        let mut query = QueryBuilder::<Db>::new(
-            "INSERT INTO jobs (id, kind, target, state, about_kind, about, tries, made_at, next_at) ",
-        );
-        query.push_values(some, |mut columns, job| {
-            columns.push_bind(job.id.uuid()).push_bind(job.kind.name()).push_bind(job.kind.target().name());
-            columns.push_bind(JobState::Due.name()).push_bind(job.about.kind.name()).push_bind(job.about.uuid);
-            columns.push_bind(0_i64).push_bind(Moment(job.at)).push_bind(Moment(job.at));
-        });
-        query.build().persistent(some.len() == ADDED).execute(&mut **transaction).await?;
-    }
-    Ok(())
 }
 
 /// Puts back what the store says to be under way in this term, and is not.

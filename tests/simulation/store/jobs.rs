@@ -19,7 +19,7 @@ pub struct KeptJob {
 impl Disk {
     /// Adds a job; false when it is there already.
     pub(super) fn add_job(&mut self, job: NewJob) -> bool {
-        let NewJob { id, kind, about, at } = job;
+        let NewJob { id, kind, about, at, .. } = job;
         let next_at = Some(at);
         let row = JobRow { id, kind, state: JobState::Due, about, tries: 0, made_at: at, next_at, note: None };
         self.jobs.insert(id, KeptJob { row, epoch: None }).is_none()
