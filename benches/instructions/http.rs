@@ -1,13 +1,12 @@
 //! Requests as they come to the router, on a node with the real log writer. What is before the router (sockets, hyper) is not in it.
 
 use crate::cases::Prepared;
-use crate::node::{AT_ONCE, CARTS, Node, ROUNDS, WARM_UP, of_round};
+use crate::node::{AT_ONCE, CARTS, Node, ROUNDS, WARM_UP, of_round, still_clock};
 use crate::shop::{NOW, cart_id, sku_id};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use futures::future::join_all;
-use haat::adapters::clock::SystemClock;
 use haat::domain::ids::{JobId, OrderId};
 use haat::domain::job::{JobKind, JobState};
 use haat::domain::time::Timestamp;
@@ -70,12 +69,7 @@ impl Server {
             buyers: Arc::new(BuyerKeys::new(node.shop.store_key())),
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
-            jobs: JobsDesk {
-                rows: Arc::new(NoJobs),
-                news: Arc::default(),
-                mails: None,
-                clock: Arc::new(SystemClock::default()),
-            },
+            jobs: JobsDesk { rows: Arc::new(NoJobs), news: Arc::default(), mails: None, clock: still_clock() },
             history_as_of: HistoryAsOf::new(Timestamp::default),
         };
         let router = node.run(async { router(state, Port::Public) });

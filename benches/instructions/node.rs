@@ -90,6 +90,11 @@ struct Nothing {
     details: OnceLock<Vec<Detail>>,
 }
 
+/// A clock that stands still, for whoever is no actor.
+pub fn still_clock() -> Arc<dyn Clock> {
+    Arc::new(Nothing { ids: AtomicU64::new(1), details: OnceLock::new() })
+}
+
 impl Clock for Nothing {
     fn now(&self) -> Timestamp {
         NOW
