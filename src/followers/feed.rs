@@ -112,7 +112,7 @@ impl Tail {
 pub(super) struct Progress {
     /// The last frame of each partition of which everything is written.
     pub(super) places: watch::Sender<BTreeMap<u16, u64>>,
-    /// When the newest of them was formed, in milliseconds.
+    /// Everything that was committed before this is written, in milliseconds.
     pub(super) at: AtomicI64,
     /// Whether it has read all there was when it began, or began anew.
     pub(super) follows: AtomicBool,

@@ -94,6 +94,8 @@ struct Follow {
     reader: usize,
     places: BTreeMap<u16, u64>,
     progress: Arc<Progress>,
+    /// When the newest frame that it has read was formed.
+    read_at: Timestamp,
     /// Partitions whose earlier records were taken into memory.
     recalled: Vec<u16>,
     metrics: FollowerMetrics,
@@ -105,8 +107,6 @@ struct Follow {
 #[derive(Default)]
 struct Gathered {
     ends: BTreeMap<u16, u64>,
-    /// When the newest of these frames was formed.
-    at: Timestamp,
     made: Made,
     frames: usize,
 }
@@ -120,6 +120,7 @@ impl Follow {
             reader: feed.join(),
             places: BTreeMap::new(),
             progress: feed.progress(follower.name()),
+            read_at: Timestamp::default(),
             recalled: Vec::new(),
             metrics: FollowerMetrics::new(follower.name()),
             follower,
@@ -247,7 +248,7 @@ impl Follow {
             }
         }
         gathered.ends.insert(partition, seq);
-        gathered.at = gathered.at.max(fed.frame.at);
+        self.read_at = self.read_at.max(fed.frame.at);
         gathered.frames += 1;
         if gathered.made.rows() >= ROWS || gathered.frames >= FRAMES {
             self.write(gathered).await?;
@@ -284,7 +285,7 @@ impl Follow {
 
     /// Writes what was gathered.
     async fn write(&mut self, gathered: &mut Gathered) -> Result<(), StoreError> {
-        let Gathered { ends, at, made, .. } = std::mem::take(gathered);
+        let Gathered { ends, made, .. } = std::mem::take(gathered);
         let moves: Vec<CursorMove> =
             ends.iter().map(|(partition, end)| (*partition, self.places[partition], *end)).collect();
         if moves.is_empty() {
@@ -300,7 +301,6 @@ impl Follow {
             return Err(StoreError::Collision);
         }
         self.places.extend(ends);
-        self.progress.at.fetch_max(at.as_millis(), Ordering::Relaxed);
         self.metrics.passes.increment(1);
         self.metrics.rows.increment((made.stock_changes.len() + made.jobs.len()) as u64);
         if !made.jobs.is_empty() {
@@ -314,6 +314,8 @@ impl Follow {
     /// Tells how many frames it is behind.
     fn tell(&self) {
         self.progress.places.send_replace(self.places.clone());
+        // Not before: partitions are caught up with one by one, and one that is read to its end says nothing of those behind it.
+        self.progress.at.fetch_max(self.read_at.as_millis(), Ordering::Relaxed);
         let behind = self.feed.behind(&self.places);
         self.metrics.lag.set(behind as f64);
     }
