@@ -23,6 +23,17 @@ pub const NOTE: usize = 1_000;
 /// Characters of an idempotency key.
 pub const IDEMPOTENCY_KEY: usize = 255;
 
+/// Categories of the shop.
+pub const CATEGORIES: usize = 10_000;
+/// Levels of the tree of categories.
+pub const CATEGORY_DEPTH: usize = 8;
+/// Writes of services that wait on the embedded store before further ones are refused.
+pub const SERVICE_UNITS: usize = 1_000;
+/// Connections of services on Postgres.
+pub const SERVICE_CONNECTIONS: u32 = 8;
+/// How long services keep an answer under its idempotency key, in milliseconds.
+pub const KEPT_ANSWER_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// Partitions of a new store; fixed when the store is made.
 pub const PARTITIONS: u16 = 16;
 /// Messages waiting in one actor's mailbox before requests to it are shed.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 pub mod jobs;
+pub mod units;
 
 /// Time and chance: everything that would make two runs differ.
 pub trait Clock: Send + Sync + 'static {
@@ -52,7 +53,7 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// Why a store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached, or failed in a way that may pass. What was asked may have been done all the same.
     #[error("the store is unavailable: {0}")]
@@ -306,8 +307,8 @@ pub enum OrdersOf {
 pub struct ProductFilter {
     /// Of this vendor.
     pub vendor: Option<VendorId>,
-    /// Of this category.
-    pub category: Option<String>,
+    /// Of one of these categories, each by its id or its name; none of them: of any.
+    pub categories: Vec<String>,
     /// Whose title contains this text, in any case.
     pub text: Option<String>,
 }
@@ -501,6 +502,8 @@ pub struct Store {
     pub followers: Arc<dyn Followers>,
     /// What the world is to hear of.
     pub jobs: Arc<dyn Jobs>,
+    /// The rows of services.
+    pub units: Arc<dyn units::Units>,
 }
 
 /// What runs when a record is durable: replies, publications, calls that leave the node.

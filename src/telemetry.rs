@@ -66,6 +66,10 @@ pub mod names {
     pub const JOB_FAILURES: &str = "haat_job_store_failures_total";
     /// Whether a target answers.
     pub const JOB_TARGET_STATE: &str = "haat_job_target_state";
+    /// Counter, by outcome: units of services.
+    pub const SERVICE_UNITS: &str = "haat_service_units_total";
+    /// Histogram: how long a unit of a service takes.
+    pub const SERVICE_UNIT_SECONDS: &str = "haat_service_unit_seconds";
     /// Gauge: entities the running checkpoint writes.
     pub const CHECKPOINT_DIRTY_ENTITIES: &str = "haat_checkpoint_dirty_entities";
     /// Histogram: how long a checkpoint takes.
@@ -130,6 +134,8 @@ const HELP: &[(&str, &str, char)] = &[
         "Whether a target of jobs answers: 0 it does, 1 it is being tried, 2 it gives no answers.",
         'g',
     ),
+    (names::SERVICE_UNITS, "Writes of services, by what came of them.", 'c'),
+    (names::SERVICE_UNIT_SECONDS, "From the asking for a write of a service to its end.", 'h'),
     (names::CHECKPOINT_DIRTY_ENTITIES, "Entities the running checkpoint writes.", 'g'),
     (names::CHECKPOINT_SECONDS, "How long a checkpoint takes.", 'h'),
     (names::CHECKPOINT_ENTITIES, "Entities written by checkpoints.", 'c'),

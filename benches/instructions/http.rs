@@ -15,6 +15,7 @@ use haat::http::buyers::BuyerKeys;
 use haat::http::jobs::JobsDesk;
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings, router};
 use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried};
+use haat::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value, ValueKind};
 use haat::ports::{Partition, StoreError};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -24,6 +25,19 @@ use tower::ServiceExt;
 
 const CHECKOUT: &str = r#"{"email":"rahim@example.com","shipping_address":{"name":"Rahim","line1":"House 7, Road 4","city":"Dhaka",
 "postcode":"1205","country":"BD"},"payment":{"method":"sandbox","token":"tok_approve"}}"#;
+
+/// No case asks for services.
+struct NoUnits;
+
+#[async_trait]
+impl Units for NoUnits {
+    async fn run(&self, _: Unit) -> Result<UnitEnd, UnitError> {
+        Err(UnitError::Busy)
+    }
+    async fn read(&self, _: Statement, _: &[ValueKind]) -> Result<Vec<Vec<Value>>, StoreError> {
+        Ok(Vec::new())
+    }
+}
 
 /// No case asks for jobs.
 struct NoJobs;
@@ -70,6 +84,7 @@ impl Server {
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows: Arc::new(NoJobs), news: Arc::default(), mails: None, clock: still_clock() },
+            services: haat::app::services(&(Arc::new(NoUnits) as _), &still_clock()),
             history_as_of: HistoryAsOf::new(Timestamp::default),
         };
         let router = node.run(async { router(state, Port::Public) });

@@ -69,11 +69,13 @@ impl Default for Edge {
         let directory = std::env::temp_dir().join(format!("haat-fuzz-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory for the store");
         let config = StoreConfig { place: Place::Sqlite(directory), archive: None, options: Options::default() };
-        let core = runtime.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(StillClock(AtomicU64::new(1)));
+        let (core, services) = runtime.block_on(async {
             let store = open(&config, Mode::Serve).await.expect("an embedded store opens");
-            Core::new(CoreParts {
+            let services = haat::app::services(&store.units, &clock);
+            let core = Core::new(CoreParts {
                 store,
-                clock: Arc::new(StillClock(AtomicU64::new(1))),
+                clock: clock.clone(),
                 gateways: Vec::new(),
                 charge_log: None,
                 mailer: None,
@@ -83,7 +85,8 @@ impl Default for Edge {
                 checkpoints: CheckpointSettings::default(),
                 on_decide: None,
                 on_fatal: Arc::new(|fatal| panic!("{fatal}")),
-            })
+            });
+            (core, services)
         });
         let auth = Arc::new(Auth::new(b"a secret that no input can know: it is not in the corpus"));
         let token = |bearer| auth.mint(&bearer, NOW, Duration::from_secs(3600)).expect("a token is signed");
@@ -97,7 +100,8 @@ impl Default for Edge {
             buyers: Arc::new(BuyerKeys::new(core.shop().store_key())),
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
-            jobs: JobsDesk { rows, news, mails: None, clock: Arc::new(StillClock(AtomicU64::new(1))) },
+            jobs: JobsDesk { rows, news, mails: None, clock },
+            services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),
         };
         let router = runtime.block_on(async { haat::http::router(state, Port::All) });

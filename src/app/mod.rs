@@ -23,14 +23,19 @@ use crate::http::auth::{Auth, MintError};
 use crate::http::buyers::BuyerKeys;
 use crate::http::jobs::JobsDesk;
 use crate::http::server::{self, ServerSettings};
+use crate::http::services::Services;
 use crate::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router};
 use crate::limits;
 use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::log_writer::{Fatal, OnFatal, QueuedLogWriter};
+use crate::persistence::services::Repositories;
 use crate::persistence::{self, Mode, Place, sqlite};
 use crate::ports::jobs::Mailer;
+use crate::ports::units::Units;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
+use crate::services::categories::Categories;
+use crate::services::kept::{KeptAnswers, forget_old};
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
@@ -101,6 +106,9 @@ impl AppError {
     }
 }
 
+/// How often answers of services are looked through for those that are too old.
+const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
+
 /// Puts something between the log writer and the store's journal.
 pub type WrapJournal = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
 
@@ -130,7 +138,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 2],
+    upkeep: [JoinHandle<()>; 3],
     stop_upkeep: CancellationToken,
     files: Files,
     _arbiters: Arbiters,
@@ -191,6 +199,8 @@ impl App {
         let methods: Vec<&str> = gateways.iter().map(|gateway| gateway.method()).collect();
         payments::tell_of_orphans(&*store.queries, &methods).await?;
         let (mailer, mails) = mailer(&config, &clock)?;
+        let services = services(&store.units, &clock);
+        let kept = services.kept.clone();
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
         let core = Core::new(CoreParts {
@@ -215,7 +225,7 @@ impl App {
         let (rows, news) = core.jobs();
         let jobs = JobsDesk { rows, news, mails: mails.clone().map(|it| it as _), clock: clock.clone() };
         let history_as_of = HistoryAsOf::new(core.history_as_of());
-        let served = serve_http(&config, core.shop(), jobs, history_as_of, &recorder, &stop_http);
+        let served = serve_http(&config, core.shop(), jobs, services, history_as_of, &recorder, &stop_http);
         let (http, address, operator_address) = served.await?;
 
         let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
@@ -225,7 +235,11 @@ impl App {
         let files = Files { journal: core.journal().clone(), charge_log: sandbox.map(|it| it as _), mails };
         let stop_upkeep = CancellationToken::new();
         let watch = files.clone().watch(core.log_writer().clone(), stop_upkeep.clone());
-        let upkeep = [tokio::spawn(upkeep(recorder, stop_upkeep.clone())), tokio::spawn(watch)];
+        let upkeep = [
+            tokio::spawn(upkeep(recorder, stop_upkeep.clone())),
+            tokio::spawn(watch),
+            tokio::spawn(forget_answers(kept, clock, stop_upkeep.clone())),
+        ];
         Ok(Self { address, operator_address, core, stop_http, http, upkeep, stop_upkeep, files, _arbiters: arbiters })
     }
 
@@ -305,12 +319,19 @@ fn mailer(config: &Config, clock: &Arc<dyn Clock>) -> Result<Mails, AppError> {
     Ok((None, None))
 }
 
+/// The services over the store whose units these are.
+pub fn services(units: &Arc<dyn Units>, clock: &Arc<dyn Clock>) -> Services {
+    let Repositories { categories, kept } = Repositories::new(units);
+    Services { categories: Arc::new(Categories::new(categories)), kept, clock: clock.clone() }
+}
+
 type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);
 
 async fn serve_http(
     config: &Config,
     shop: &Shop,
     jobs: JobsDesk,
+    services: Services,
     history_as_of: HistoryAsOf,
     recorder: &PrometheusHandle,
     stop: &CancellationToken,
@@ -323,6 +344,7 @@ async fn serve_http(
         settings: Arc::new(config.http.clone()),
         metrics: RenderMetrics::new(move || recorder.render()),
         jobs,
+        services,
         history_as_of,
     };
     let divided =
@@ -364,6 +386,15 @@ fn recorder() -> Result<PrometheusHandle, AppError> {
         let _ = metrics::gauge!(telemetry::names::FILES_MISSING);
     }
     Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+/// Has services forget the answers that are too old to be given again.
+async fn forget_answers(kept: Arc<dyn KeptAnswers>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FORGET_EVERY)).await.is_some() {
+        if let Err(error) = forget_old(&*kept, clock.now()).await {
+            tracing::warn!(%error, "old answers of services cannot be forgotten now");
+        }
+    }
 }
 
 async fn upkeep(recorder: PrometheusHandle, stop: CancellationToken) {

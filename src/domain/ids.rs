@@ -253,6 +253,9 @@ typeid!(
 typeid!(
     /// Something that is to be done outside, which nobody waits for.
     JobId, "job");
+typeid!(
+    /// A category of products.
+    CategoryId, "category");
 entity_id!(CartId, Cart);
 entity_id!(OrderId, Order);
 entity_id!(VendorId, Vendor);

@@ -20,7 +20,12 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
         tracing::error!(%error, "an answer could not be written");
         bytes.clear();
     }
-    let mut response = Response::new(Body::from(bytes));
+    written_json(status, bytes)
+}
+
+/// A body that is JSON already.
+pub fn written_json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

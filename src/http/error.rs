@@ -50,8 +50,12 @@ problems! {
     FORBIDDEN = FORBIDDEN "forbidden" "The role may not do this";
     NOT_FOUND = NOT_FOUND "not_found" "There is nothing here";
     JOB_UNKNOWN = NOT_FOUND "job_unknown" "No such job";
+    CATEGORY_UNKNOWN = NOT_FOUND "category_unknown" "No such category";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method_not_allowed" "The method is not allowed here";
     JOB_DONE = CONFLICT "job_done" "The job is done";
+    CATEGORY_CYCLE = CONFLICT "category_cycle" "The category would stand below itself, or too deep";
+    CATEGORY_NAME_TAKEN = CONFLICT "category_name_taken" "A category beside it has this name";
+    CATEGORIES_FULL = CONFLICT "categories_full" "There are as many categories as there may be";
     BODY_TIMEOUT = REQUEST_TIMEOUT "body_timeout" "The body took too long to arrive";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
     URI_TOO_LONG = URI_TOO_LONG "uri_too_long" "The target is too long";

@@ -1,11 +1,11 @@
 //! What a request says, read with care: JSON bodies, ids in paths, queries. What does not fit becomes a problem that names the field.
 
-use crate::domain::ids::{CartId, JobId, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CategoryId, JobId, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
 use crate::http::error::{
-    BODY_TIMEOUT, BODY_TOO_LARGE, FieldError, INVALID_BODY, INVALID_QUERY, JOB_UNKNOWN, MALFORMED_JSON, NOT_FOUND,
-    Problem, Result, UNSUPPORTED_MEDIA_TYPE,
+    BODY_TIMEOUT, BODY_TOO_LARGE, CATEGORY_UNKNOWN, FieldError, INVALID_BODY, INVALID_QUERY, JOB_UNKNOWN,
+    MALFORMED_JSON, NOT_FOUND, Problem, Result, UNSUPPORTED_MEDIA_TYPE,
 };
 use crate::http::metrics::body_rejected;
 use crate::http::valid::bounded;
@@ -211,6 +211,12 @@ path_id!(
 impl PathId for JobId {
     fn unknown() -> Problem {
         Problem::new(&JOB_UNKNOWN, "there is no such job, or it ended long ago")
+    }
+}
+
+impl PathId for CategoryId {
+    fn unknown() -> Problem {
+        Problem::new(&CATEGORY_UNKNOWN, "there is no such category")
     }
 }
 

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod auth;
 pub mod buyers;
 pub mod carts;
+pub mod categories;
 pub mod checkout;
 pub mod countries;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod metrics;
 pub mod money;
 pub mod object;
 pub mod observe;
+pub mod once;
 pub mod openapi;
 pub mod orders;
 mod outstanding;
@@ -29,6 +31,7 @@ pub mod resolve;
 pub mod routes;
 pub mod schema;
 pub mod server;
+pub mod services;
 pub mod skus;
 pub mod timeline;
 pub mod unread;
@@ -128,6 +131,8 @@ pub struct HttpState {
     pub metrics: RenderMetrics,
     /// Jobs.
     pub jobs: JobsDesk,
+    /// Services.
+    pub services: services::Services,
     /// As of when the history of stock is.
     pub history_as_of: HistoryAsOf,
 }
@@ -165,6 +170,12 @@ impl FromRef<HttpState> for HistoryAsOf {
 impl FromRef<HttpState> for JobsDesk {
     fn from_ref(state: &HttpState) -> Self {
         state.jobs.clone()
+    }
+}
+
+impl FromRef<HttpState> for services::Services {
+    fn from_ref(state: &HttpState) -> Self {
+        state.services.clone()
     }
 }
 

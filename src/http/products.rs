@@ -13,6 +13,7 @@ use crate::http::extract::{Id, Query, parse_id};
 use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::openapi::{LISTS, READS, problems};
 use crate::http::page::{List, Paging};
+use crate::http::services::Services;
 use crate::http::valid::{Faults, filled, filled_text};
 use crate::http::{Settings, query};
 use crate::limits;
@@ -40,7 +41,7 @@ pub struct ProductQuery {
     #[param(pattern = "^(vendor_[0-7][0-9a-hjkmnp-tv-z]{25})?$", example = "vendor_01h2xcejqtf2nbrexx3vqjhp41")]
     #[serde(default, deserialize_with = "filled")]
     vendor: Option<String>,
-    /// Only of this category.
+    /// Only of this category: by its id with those below it, or by a name as it stands in products.
     #[param(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     #[serde(default, deserialize_with = "filled_text")]
     category: Option<String>,
@@ -104,18 +105,22 @@ problems!(ListProductsProblems: LISTS; VendorUnknown);
 pub async fn list_products(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
+    State(services): State<Services>,
     Query(mut asked): Query<ProductQuery>,
 ) -> Result<Response> {
     let mut faults = Faults::default();
     faults.optional("category", asked.category.as_mut(), TextKind::Line, limits::SHORT_TEXT);
     faults.optional("q", asked.q.as_mut(), TextKind::Line, limits::SHORT_TEXT);
     faults.done(&INVALID_QUERY)?;
-    let filter = ProductFilter {
-        vendor: asked.vendor.as_deref().map(parse_id).transpose()?,
-        category: asked.category,
-        text: asked.q,
+    let vendor = asked.vendor.as_deref().map(parse_id).transpose()?;
+    // The list is known by what was asked: what stands below a category may be another by the next page.
+    let list = List::new("/v1/products", &(vendor, &asked.category, &asked.q));
+    let paging = Paging::new(list, asked.limit, asked.cursor.as_deref())?;
+    let categories = match asked.category {
+        None => Vec::new(),
+        Some(name) => query(&settings, services.categories.meant_by(name)).await?,
     };
-    let paging = Paging::new(List::new("/v1/products", &filter), asked.limit, asked.cursor.as_deref())?;
+    let filter = ProductFilter { vendor, categories, text: asked.q };
     let after = paging.after.map(|(at, id)| (at, ProductId::from_uuid(id)));
     // Read before the rows: what they hold may be newer than what is said, never older.
     let as_of = shop.as_of();

@@ -1,6 +1,8 @@
 //! Every route, nothing else.
 
-use crate::http::{HttpState, admin, carts, checkout, health, jobs, orders, products, resolve, skus, vendors};
+use crate::http::{
+    HttpState, admin, carts, categories, checkout, health, jobs, orders, products, resolve, skus, vendors,
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,6 +17,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(skus::get_sku))
         .routes(routes!(products::list_products))
         .routes(routes!(products::get_product))
+        .routes(routes!(categories::list_categories, categories::create_category))
+        .routes(routes!(categories::get_category, categories::patch_category))
         .routes(routes!(carts::create_cart))
         .routes(routes!(carts::get_cart))
         .routes(routes!(carts::set_line, carts::remove_line))
@@ -52,6 +56,7 @@ pub fn may_be_long(path: &str) -> bool {
     matches!(
         path,
         "/v1/products"
+            | "/v1/categories"
             | "/v1/orders"
             | "/v1/admin/jobs"
             | "/v1/admin/sandbox/charges"

@@ -1,7 +1,7 @@
 //! How the domain's values look in the OpenAPI document: ids, statuses, money, moments.
 
 use crate::domain::cart::CartStatus;
-use crate::domain::ids::{CartId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CategoryId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
 use crate::http::countries::COUNTRIES;
@@ -61,6 +61,7 @@ schema! {
     CartId, "CartId" => id_schema("cart", "A cart");
     OrderId, "OrderId" => id_schema("order", "An order");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
+    CategoryId, "CategoryId" => id_schema("category", "A category of products");
     JobId, "JobId" => id_schema("job", "Something that is to be done outside");
     CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out"]);
     OrderStatus, "OrderStatus" =>

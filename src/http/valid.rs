@@ -51,6 +51,11 @@ pub fn filled<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(de::Error::custom) }
 }
 
+/// Reads a field that is there: so one that is absent is told from one that is null. For fields that have a default.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// [`filled`] for what people type: blanks alone are nothing.
 pub fn filled_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;

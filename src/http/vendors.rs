@@ -13,8 +13,9 @@ use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
+use crate::http::services::Services;
 use crate::http::valid::Faults;
-use crate::http::{Settings, error};
+use crate::http::{Settings, error, query};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -204,6 +205,7 @@ problems!(CreateProductProblems: KEYED, BODY, ACTOR;
 pub async fn create_product(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
+    State(services): State<Services>,
     Seller(caller): Seller,
     key: RequestKey,
     Id(vendor): Id<VendorId>,
@@ -212,6 +214,13 @@ pub async fn create_product(
     may_know_of(caller.principal, vendor)?;
     let key = key.of(&caller, &body.raw);
     let product = body.value.checked(&Mint::new(shop.clock(), key))?;
+    if let Some(category) = &product.category
+        && !query(&settings, services.categories.may_be_named(category)).await?
+    {
+        let mut faults = Faults::default();
+        faults.add("category", "there is no such category");
+        faults.done(&INVALID_BODY)?;
+    }
     let command = VendorCommand::AddProduct { by: caller.principal, product };
     let how = Ask { within: settings.request_timeout, key, fresh: false };
     match ask::<Vendor>(&shop, vendor, command, how).await? {

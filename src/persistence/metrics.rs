@@ -1,5 +1,6 @@
-//! What the log writer and the checkpointer tell about themselves.
+//! What the log writer, the checkpointer and the writers of services' units tell about themselves.
 
+use crate::ports::units::{UnitEnd, UnitError};
 use crate::telemetry::names;
 use metrics::{Counter, Gauge, Histogram};
 use std::time::Duration;
@@ -53,7 +54,45 @@ impl CheckpointMetrics {
     }
 }
 
+/// What came of a service's write: label `outcome`.
+#[derive(Clone, Copy)]
+enum UnitOutcome {
+    Done,
+    Stopped,
+    Busy,
+    Failed,
+    Unknown,
+}
+
+pub(super) struct UnitMetrics {
+    ended: [Counter; 5],
+    seconds: Histogram,
+}
+
+impl UnitMetrics {
+    pub(super) fn new() -> Self {
+        // In the order of their outcomes.
+        let ended = ["done", "stopped", "busy", "failed", "unknown"];
+        Self {
+            ended: ended.map(|outcome| metrics::counter!(names::SERVICE_UNITS, "outcome" => outcome)),
+            seconds: metrics::histogram!(names::SERVICE_UNIT_SECONDS),
+        }
+    }
+
+    pub(super) fn ended(&self, ended: &Result<UnitEnd, UnitError>, took: Duration) {
+        let outcome = match ended {
+            Ok(UnitEnd::Done) => UnitOutcome::Done,
+            Ok(UnitEnd::Stopped(_) | UnitEnd::Taken(_)) => UnitOutcome::Stopped,
+            Err(UnitError::Busy) => UnitOutcome::Busy,
+            Err(UnitError::Unavailable(_) | UnitError::Invalid(_)) => UnitOutcome::Failed,
+            Err(UnitError::Unknown(_)) => UnitOutcome::Unknown,
+        };
+        self.ended[outcome as usize].increment(1);
+        self.seconds.record(took);
+    }
+}
+
 /// Makes all series of this room before anything has happened: whoever waits for one to rise would miss its first event.
 pub fn register() {
-    drop((LogWriterMetrics::new(), CheckpointMetrics::new()));
+    drop((LogWriterMetrics::new(), CheckpointMetrics::new(), UnitMetrics::new()));
 }

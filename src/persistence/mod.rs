@@ -13,6 +13,7 @@ pub mod sqlite;
 
 pub mod metrics;
 mod schema;
+pub mod services;
 mod slot;
 mod table;
 mod tables;

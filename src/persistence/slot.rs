@@ -12,6 +12,8 @@ pub(super) struct Slot<C: Connection> {
     options: C::Options,
     connect_timeout: Duration,
     connection: Mutex<Option<C>>,
+    /// Whoever is to let others go first waits here before it stands in line with them.
+    between: Mutex<()>,
     /// How many were made.
     made: AtomicU64,
 }
@@ -19,10 +21,17 @@ pub(super) struct Slot<C: Connection> {
 impl<C: Connection> Slot<C> {
     /// An empty place.
     pub(super) fn new(options: C::Options, connect_timeout: Duration) -> Self {
-        Self { options, connect_timeout, connection: Mutex::new(None), made: AtomicU64::new(0) }
+        Self {
+            options,
+            connect_timeout,
+            connection: Mutex::new(None),
+            between: Mutex::new(()),
+            made: AtomicU64::new(0),
+        }
     }
 
-    /// The connection, for this caller alone, in the order in which callers came.
+    /// The connection, for this caller alone, in the order in which callers came; of those that come by [`Slot::hold_between`] one at most
+    /// goes first.
     ///
     /// # Errors
     /// Unavailable when none can be made within the time.
@@ -40,7 +49,18 @@ impl<C: Connection> Slot<C> {
                 connection
             }
         };
-        Ok(Held { place, connection })
+        Ok(Held { place, connection, _between: None })
+    }
+
+    /// The same for one of many who are to hold it between two holdings of whoever comes by [`Slot::hold`]: that one waits for one of the
+    /// many at most, and they come in their order.
+    ///
+    /// # Errors
+    /// As [`Slot::hold`].
+    pub(super) async fn hold_between(&self) -> Result<Held<'_, C>, StoreError> {
+        let turn = self.between.lock().await;
+        let held = self.hold().await?;
+        Ok(Held { _between: Some(turn), ..held })
     }
 
     /// The number of the connection that was made last: whoever holds one holds this.
@@ -67,6 +87,8 @@ impl<C: Connection> Slot<C> {
 pub(super) struct Held<'a, C: Connection> {
     place: MutexGuard<'a, Option<C>>,
     connection: C,
+    /// The turn of one of many, which ends with the holding.
+    _between: Option<MutexGuard<'a, ()>>,
 }
 
 impl<C: Connection> Held<'_, C> {

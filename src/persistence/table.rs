@@ -3,7 +3,7 @@
 
 use crate::domain::buyer::MailKey;
 use crate::domain::entity::By;
-use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
@@ -183,7 +183,7 @@ macro_rules! field {
 macro_rules! ids {
     ($($id:ident),*) => { $(field!($id, Uuid, |id| id.uuid(), |uuid| Ok($id::from_uuid(uuid)));)* };
 }
-ids!(CartId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId);
+ids!(CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId);
 
 macro_rules! named {
     ($($of:ident = $what:literal),*) => {
@@ -270,6 +270,12 @@ impl From<Document> for Cell<'_> {
 impl From<String> for Cell<'_> {
     fn from(text: String) -> Self {
         Cell::Text(Some(text.into()))
+    }
+}
+
+impl From<Uuid> for Cell<'_> {
+    fn from(uuid: Uuid) -> Self {
+        Cell::Uuid(Some(uuid))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
-use haat::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SkuId, VendorId};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub fn fresh_id(kind: &str) -> String {
         "cart" => CartId::from_uuid(uuid).to_string(),
         "order" => OrderId::from_uuid(uuid).to_string(),
         "job" => JobId::from_uuid(uuid).to_string(),
+        "category" => CategoryId::from_uuid(uuid).to_string(),
         "vendor" => VendorId::from_uuid(uuid).to_string(),
         "product" => ProductId::from_uuid(uuid).to_string(),
         "sku" => SkuId::from_uuid(uuid).to_string(),
@@ -152,6 +153,8 @@ impl Shop {
             jobs.body["items"][0]["id"].as_str().map(ToOwned::to_owned)
         })
         .await;
+        let category =
+            client.post("/v1/categories", &json!({"name": "Sarees"})).bearer(&admin).send().await.expect(201);
         let bearer = |vendor: &str| token(&Bearer::Vendor(vendor.parse().expect("an id")));
         let ids = [
             ("vendor", vendor.clone()),
@@ -159,6 +162,7 @@ impl Shop {
             ("sku", sku),
             ("order", order.field("id").to_owned()),
             ("job", job),
+            ("category", category.field("id").to_owned()),
             ("kind", "cart".to_owned()),
             ("id", buyer.cart.clone()),
             ("cart", buyer.cart),

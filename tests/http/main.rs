@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod categories;
 mod checkout;
 mod clocks;
 mod cursors;

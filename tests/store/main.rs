@@ -40,6 +40,7 @@ mod queries;
 mod refusals;
 mod samples;
 mod snapshots;
+mod units;
 
 /// Runs an async test on both stores, as two tests.
 macro_rules! on_both_stores {

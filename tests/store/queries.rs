@@ -118,7 +118,7 @@ on_all_stores! {
         assert_eq!(found(text("éclair"), None, 9).await.0, ["ÉCLAIR \\ cake"]);
         assert_eq!(found(text("কাপ"), None, 9).await.0, ["চায়ের কাপ"]);
         assert_eq!(found(text("'; DROP TABLE products"), None, 9).await.0, Vec::<String>::new());
-        let even = ProductFilter { category: Some("even".to_owned()), ..ProductFilter::default() };
+        let even = ProductFilter { categories: vec!["even".to_owned()], ..ProductFilter::default() };
         let (first, places) = found(even.clone(), None, 2).await;
         assert_eq!(first, ["ÉCLAIR \\ cake", "Plate"]);
         assert_eq!(found(even, places.last().copied(), 2).await.0, ["Cup 100% CLAY"]);

@@ -49,7 +49,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "persistence",
-        may_reach: &["ports", "domain", "telemetry", "files"],
+        may_reach: &["services", "ports", "domain", "telemetry", "files"],
         must_not_know: &["actix", "actix_rt", "axum"],
     },
     Room {
@@ -64,7 +64,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "http",
-        may_reach: &["checkout", "actors", "ports", "domain", "telemetry"],
+        may_reach: &["services", "checkout", "actors", "ports", "domain", "telemetry"],
         must_not_know: &["actix", "actix_rt", "sqlx", "redis"],
     },
     Room { name: "limits", may_reach: &[], must_not_know: &[] },

@@ -21,6 +21,7 @@ use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
 use haat::http::jobs::JobsDesk;
+use haat::http::services::Services;
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router, server};
 use haat::limits;
 use haat::persistence::archived::with_archive as joined;
@@ -257,8 +258,10 @@ impl OfThen {
         let clock: Arc<dyn Clock> = Arc::new(Then { made_at, begun: Instant::now(), latest: AtomicI64::new(0) });
         let sandbox = Arc::new(SandboxGateway::open(store.data_dir(), clock.clone()).expect("a ledger"));
         let arbiters = Arbiters::start(1).expect("a thread");
+        let opened = persistence::open(&store.config(), Mode::Serve).await.expect("the store opens");
+        let services = haat::app::services(&opened.units, &clock);
         let core = Core::new(CoreParts {
-            store: persistence::open(&store.config(), Mode::Serve).await.expect("the store opens"),
+            store: opened,
             clock: clock.clone(),
             gateways: vec![sandbox.clone()],
             charge_log: Some(sandbox),
@@ -270,13 +273,13 @@ impl OfThen {
             on_decide: None,
             on_fatal: Arc::new(|fatal| panic!("{fatal}")),
         });
-        let client = Self::serve(&core, clock.clone()).await;
+        let client = Self::serve(&core, services, clock.clone()).await;
         let lease = Duration::from_secs(2);
         let core = core.start("then", lease, store.kind == Kind::Postgres).await.expect("it is taken over");
         Self { client, core, clock, _arbiters: arbiters }
     }
 
-    async fn serve(core: &Core, clock: Arc<dyn Clock>) -> Client {
+    async fn serve(core: &Core, services: Services, clock: Arc<dyn Clock>) -> Client {
         let ((rows, news), shop) = (core.jobs(), core.shop().clone());
         let state = HttpState {
             buyers: Arc::new(BuyerKeys::new(shop.store_key())),
@@ -285,6 +288,7 @@ impl OfThen {
             settings: Default::default(),
             metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows, news, mails: None, clock },
+            services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -144,8 +144,13 @@ impl Queries for Inner {
         if let Some(vendor) = filter.vendor {
             query.push(" AND vendor_id = ").push_bind(vendor.uuid());
         }
-        if let Some(category) = &filter.category {
-            query.push(" AND category = ").push_bind(category.clone());
+        if !filter.categories.is_empty() {
+            query.push(" AND category IN (");
+            let mut categories = query.separated(", ");
+            for category in &filter.categories {
+                categories.push_bind(category.clone());
+            }
+            query.push(")");
         }
         if let Some(text) = &filter.text {
             query.push(" AND title_folded LIKE ").push_bind(containing(text)).push(" ESCAPE '\\'");
@@ -155,7 +160,8 @@ impl Queries for Inner {
             query.push(", ").push_bind(product.uuid()).push(")");
         }
         query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(limit));
-        let query = query.build().persistent(LOOKUPS_STAY_PREPARED);
+        // There are as many texts as a category has others below it.
+        let query = query.build().persistent(LOOKUPS_STAY_PREPARED && filter.categories.len() <= 1);
         all::<ProductRow>(&within(self.query_timeout, query.fetch_all(&self.lists)).await?)
     }
 

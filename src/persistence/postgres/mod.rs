@@ -1,10 +1,11 @@
 //! The store on Postgres: for production, several nodes, and SQL over the read tables.
 //!
 //! Every purpose has connections of its own: one for appends, one for ownership, one for checkpoints, one for followers and jobs, one pool for reading
-//! snapshots and frames, one pool for lists. So a slow report never stands in the way of a commit.
+//! snapshots and frames, one pool for lists, one pool for what services write. So a slow report never stands in the way of a commit.
 
 mod journal;
 mod rows;
+mod units;
 mod upserts;
 
 #[path = "../portable/checkpoints.rs"]
@@ -22,6 +23,9 @@ mod frames;
 #[path = "../portable/jobs.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod jobs;
+#[path = "../portable/units.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod portable_units;
 #[path = "../portable/queries.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod queries;
@@ -83,6 +87,8 @@ struct Inner {
     query_timeout: Duration,
     reads: Pool<Postgres>,
     lists: Pool<Postgres>,
+    /// For what services write.
+    services: Pool<Postgres>,
     /// For what looks at whole tables, at start-up: as long as a checkpoint may take.
     tables: Pool<Postgres>,
 }
@@ -174,6 +180,7 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         query_timeout: options.query_timeout + GRACE,
         reads: pool(options.read_connections, options.query_timeout),
         lists: pool(options.query_connections, options.query_timeout),
+        services: pool(limits::SERVICE_CONNECTIONS, options.query_timeout),
         tables: once,
     });
     Ok(Store {
@@ -184,7 +191,8 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         queries: inner.clone(),
         details: inner.clone(),
         followers: inner.clone(),
-        jobs: inner,
+        jobs: inner.clone(),
+        units: Arc::new(units::PostgresUnits::new(inner)),
     })
 }
 

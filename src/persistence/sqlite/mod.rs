@@ -1,12 +1,13 @@
 //! The embedded store: one `SQLite` file in the data directory, opened for writing by one process only.
 //!
-//! `SQLite` has one writer. Appends and checkpoints share one connection and take turns in the order in which they came, and a checkpoint
-//! is written in slices: an append waits for one slice at most. Readers never wait for the writer, nor the writer for them (WAL,
+//! `SQLite` has one writer. Appends share its connection with all others that write: checkpoints, followers, jobs, services. Of these one at a
+//! time comes between two appends, in the order in which they came, and each writes in slices: an append waits for one slice at most. Readers never wait for the writer, nor the writer for them (WAL,
 //! <https://www.sqlite.org/wal.html>).
 
 mod journal;
 mod lock;
 mod room;
+mod units;
 mod upserts;
 
 #[path = "../portable/checkpoints.rs"]
@@ -24,6 +25,9 @@ mod frames;
 #[path = "../portable/jobs.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod jobs;
+#[path = "../portable/units.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod portable_units;
 #[path = "../portable/queries.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod queries;
@@ -123,12 +127,12 @@ impl Inner {
 
     /// The connection that checkpoints write with: the writer's.
     async fn checkpointer(&self) -> Result<Held<'_, SqliteConnection>, StoreError> {
-        self.writer()?.hold().await
+        self.writer()?.hold_between().await
     }
 
     /// The connection that followers and jobs write with: the writer's.
     async fn follower(&self) -> Result<Held<'_, SqliteConnection>, StoreError> {
-        self.writer()?.hold().await
+        self.writer()?.hold_between().await
     }
 
     /// Moves what was written since the last checkpoint from the write-ahead log into the file, beside the writer and its commits. What
@@ -208,7 +212,8 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
         queries: inner.clone(),
         details: inner.clone(),
         followers: inner.clone(),
-        jobs: inner,
+        jobs: inner.clone(),
+        units: Arc::new(units::SqliteUnits::new(inner)),
     })
 }
 

@@ -298,7 +298,8 @@ impl Queries for Connection {
             let text = filter.text.as_ref().map(|text| text.to_lowercase());
             let wanted = |row: &&ProductRow| {
                 filter.vendor.is_none_or(|vendor| row.vendor_id == vendor)
-                    && filter.category.as_ref().is_none_or(|category| row.category.as_ref() == Some(category))
+                    && (filter.categories.is_empty()
+                        || row.category.as_ref().is_some_and(|category| filter.categories.contains(category)))
                     && text.as_ref().is_none_or(|text| row.title.to_lowercase().contains(text))
             };
             let mut rows: Vec<ProductRow> = disk.tables.products.values().filter(wanted).cloned().collect();

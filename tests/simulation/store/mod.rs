@@ -11,6 +11,7 @@ pub use way::Way;
 use crate::damage::Damage;
 use crate::judges::Oracle;
 use crate::world::{World, lock};
+use async_trait::async_trait;
 use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
@@ -18,6 +19,7 @@ use haat::domain::ids::{EntityRef, JobId, Kind, OrderId, ProductId, SkuId, Vendo
 use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, StockChangeRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
+use haat::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value, ValueKind};
 use haat::ports::{
     BeginFrom, Committed, CursorMove, EntityDelta, FollowerCursor, Frame, Made, Partition, RejectedRows, Snapshot,
     Store, StoreError, StoreKey, Written,
@@ -180,6 +182,20 @@ impl Disk {
     }
 }
 
+/// The simulation has people who race, and services are what nobody races for: its store has no rows of theirs.
+struct NoUnits;
+
+#[async_trait]
+impl Units for NoUnits {
+    async fn run(&self, _: Unit) -> Result<UnitEnd, UnitError> {
+        Err(UnitError::Unavailable("the simulation has no services".into()))
+    }
+
+    async fn read(&self, _: Statement, _: &[ValueKind]) -> Result<Vec<Vec<Value>>, StoreError> {
+        Err(StoreError::Unavailable("the simulation has no services".into()))
+    }
+}
+
 impl Server {
     pub fn new(world: Arc<World>, oracle: Arc<Oracle>) -> Arc<Self> {
         Self::empty(world, oracle, None)
@@ -224,6 +240,7 @@ impl Server {
             details: connection.clone(),
             followers: connection.clone(),
             jobs: connection,
+            units: Arc::new(NoUnits),
             key: StoreKey([1; 32]),
         }
     }
