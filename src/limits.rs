@@ -1,4 +1,4 @@
-//! Every limit, with its name. What an operator may set stands in `config.rs`, with these as defaults.
+//! Every limit, with its name. What an operator may set stands in `config/`, with these as defaults.
 
 /// Lines in one cart.
 pub const CART_LINES: usize = 200;

@@ -209,7 +209,7 @@ impl App {
             gateways,
             charge_log: sandbox.clone().map(|it| it as _),
             mailer,
-            mails_per_second: config.mails_per_second,
+            mails_per_second: config.mail.per_second,
             threads: arbiters.threads(),
             settings: config.node,
             checkpoints: CheckpointSettings::default(),
@@ -307,7 +307,7 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
 type Mails = (Option<Arc<dyn Mailer>>, Option<Arc<SandboxMailer>>);
 
 fn mailer(config: &Config, clock: &Arc<dyn Clock>) -> Result<Mails, AppError> {
-    if let Some(SmtpConfig { url, from }) = &config.smtp {
+    if let Some(SmtpConfig { url, from }) = &config.mail.server {
         let smtp = Smtp::new(url, from).map_err(|error| AppError::Asked(format!("HAAT_SMTP_URL: {error}")))?;
         return Ok((Some(Arc::new(smtp)), None));
     }

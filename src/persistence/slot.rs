@@ -255,6 +255,33 @@ mod tests {
         }
     }
 
+    /// Of the many who hold it between two holdings of one, each comes in its turn, and that one waits for one of them at most.
+    #[tokio::test]
+    async fn one_of_many_comes_between_two_of_whoever_goes_first() {
+        use sqlx::SqliteConnection;
+        let memory = "sqlite::memory:".parse().expect("a store in memory");
+        let slot = Slot::<SqliteConnection>::new(memory, Duration::from_secs(5));
+        let order = parking_lot::Mutex::new(Vec::new());
+        let one_of_many = async |name: &'static str| {
+            let held = slot.hold_between().await.expect("a connection");
+            order.lock().push(name);
+            tokio::task::yield_now().await;
+            held.settle(Ok(())).expect("given back");
+        };
+        let goes_first = async {
+            for name in ["append 1", "append 2"] {
+                let held = slot.hold().await.expect("a connection");
+                order.lock().push(name);
+                tokio::task::yield_now().await;
+                held.settle(Ok(())).expect("given back");
+            }
+        };
+        let before = slot.hold().await.expect("a connection");
+        let give_back = async { before.settle(Ok(())).expect("given back") };
+        tokio::join!(one_of_many("a"), one_of_many("b"), one_of_many("c"), goes_first, give_back);
+        assert_eq!(*order.lock(), ["a", "append 1", "b", "append 2", "c"]);
+    }
+
     /// What will not pass is not tried again: a damaged page is as damaged the next time.
     #[test]
     fn damage_does_not_pass() {

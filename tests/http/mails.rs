@@ -4,7 +4,7 @@ use crate::on_both_stores;
 use crate::support::client::{Answer, Client, Market, checkout_body};
 use crate::support::{Server, TestStore, token};
 use haat::app::Hooks;
-use haat::config::Config;
+use haat::config::{Config, MailSettings, SmtpConfig};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -138,8 +138,9 @@ on_both_stores! {
         let Market { admin, sku, .. } = server.client.market(5).await;
         server.stop().await;
         // With a mail server that is named, the sandbox's book has none of its mails.
-        let smtp = haat::config::SmtpConfig { url: "smtp://127.0.0.1:1".into(), from: "shop@example.com".into() };
-        let with = Config { smtp: Some(smtp), ..config(&store) };
+        let smtp = SmtpConfig { url: "smtp://127.0.0.1:1".into(), from: "shop@example.com".into() };
+        let mail = MailSettings { server: Some(smtp), per_second: 100 };
+        let with = Config { mail, ..config(&store) };
         let server = Server::start_with(with, Hooks::default()).await;
         pays(&server.client, &sku, Some("rahim@example.com"), "tok_approve").await;
         let due = &items(&server.client, &admin, "/v1/admin/jobs?state=due", 1).await[0];

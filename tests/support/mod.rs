@@ -7,7 +7,7 @@ pub mod journal;
 
 use client::Client;
 use haat::app::{App, Hooks};
-use haat::config::Config;
+use haat::config::{Config, MailSettings};
 use haat::http::auth::{Auth, Bearer};
 use haat::persistence::{Options, Place, StoreConfig};
 use sqlx::{Connection, Executor};
@@ -142,8 +142,7 @@ impl TestStore {
             server: Default::default(),
             lease: Duration::from_secs(2),
             sandbox: true,
-            smtp: None,
-            mails_per_second: 1_000,
+            mail: MailSettings { server: None, per_second: 1_000 },
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::rows::Rows;
 use crate::followers::STOCK_HISTORY;
 use crate::limits;
 use crate::persistence::recovery::{for_each_frame, for_each_record};
+use crate::persistence::services::Repositories;
 use crate::ports::jobs::JobFilter;
 use crate::ports::{ChargeLogEntry, DetailPlace, OrdersOf, Partition, Snapshot, Store, StoreError};
 use std::io;
@@ -39,6 +40,7 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
     let before = charge_log_entries(&charge_log)?;
     facts.details.before = all_details(store).await?;
     facts.jobs = jobs(store).await?;
+    facts.categories = Repositories::new(&store.units).categories.all().await?.1;
     let heads = store.journal.partitions().await?;
     for head in heads.iter().copied() {
         let checkpoint =

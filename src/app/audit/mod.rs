@@ -4,7 +4,7 @@
 //! against their snapshots and the read tables, which were made on another path, and against the books of the payment gateway.
 //!
 //! ```text
-//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, snapshots, tables, history, jobs, details, money ─► Report
+//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, snapshots, tables, history, jobs, details, money, categories ─► Report
 //! ```
 //!
 //! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
@@ -13,6 +13,7 @@
 //! have come before its question. What is under way is read from the saga's own phase and allowed only there.
 
 mod carts;
+mod categories;
 mod codes;
 mod collect;
 mod details;
@@ -173,6 +174,7 @@ pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppEr
             jobs::check(&facts),
             details::check(&facts),
             money::check(&facts),
+            categories::check(&facts),
         ],
         notes: codes::notes(&facts),
     })

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser};
 use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
-use haat::config::{Config, SecretArgs, ServeArgs, StoreArgs, Switch};
+use haat::config::{Config, MailArgs, SecretArgs, ServeArgs, StoreArgs, Switch};
 use haat::limits;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -94,9 +94,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         actor_threads: None,
         hold_seconds: limits::HOLD_MS / 1000,
         payment_seconds: limits::PAYMENT_MS / 1000,
-        smtp_url: None,
-        mail_from: None,
-        mails_per_second: limits::MAILS_PER_SECOND,
+        mail: MailArgs { smtp_url: None, mail_from: None, mails_per_second: limits::MAILS_PER_SECOND },
         payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
         live_actors: limits::LIVE_ACTORS,
         idle_seconds: limits::IDLE_MS / 1000,

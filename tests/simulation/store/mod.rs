@@ -191,8 +191,10 @@ impl Units for NoUnits {
         Err(UnitError::Unavailable("the simulation has no services".into()))
     }
 
-    async fn read(&self, _: Statement, _: &[ValueKind]) -> Result<Vec<Vec<Value>>, StoreError> {
-        Err(StoreError::Unavailable("the simulation has no services".into()))
+    /// The version of what nobody has changed, and of anything else no rows.
+    async fn read(&self, _: Statement, columns: &[ValueKind]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let is_version = columns == [ValueKind::Integer];
+        Ok(if is_version { vec![vec![Value::Integer(Some(0))]] } else { Vec::new() })
     }
 }
 

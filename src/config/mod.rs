@@ -1,7 +1,13 @@
-//! What an operator may set: flags and environment variables, read once and checked before anything starts.
+//! What an operator may set: flags and environment variables, read once and checked before anything starts. What one service needs stands in a
+//! file of its own: its flags, and how they are checked.
+
+mod mail;
+mod secret;
+
+pub use mail::{MailArgs, MailSettings, SmtpConfig};
+pub use secret::{SECRET_FILE, SecretArgs};
 
 use crate::actors::NodeSettings;
-use crate::adapters::smtp::{Smtp, SmtpSetting};
 use crate::domain::knowledge::Settings;
 use crate::domain::money::Currency;
 use crate::files;
@@ -12,18 +18,9 @@ use crate::persistence::{Options, Place, StoreConfig};
 use crate::telemetry::LogFormat;
 use clap::Args;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-
-/// The least number of characters of a secret.
-const SECRET_LENGTH: usize = 32;
-/// The least number of different characters in it: hexadecimal digits taken at random have more.
-const SECRET_DISTINCT: usize = 8;
-/// What repeats after fewer characters than this is a short text written often.
-const SECRET_PERIOD: usize = 16;
-/// The name of the file in the data directory that keeps the secret.
-pub const SECRET_FILE: &str = "jwt-secret";
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -108,100 +105,6 @@ impl ToolArgs {
         let archive = self.archive.clone().filter(|directory| !directory.as_os_str().is_empty());
         Ok(StoreConfig { archive, ..self.store.store()? })
     }
-}
-
-/// The secret that signs tokens.
-#[derive(Args, Clone)]
-pub struct SecretArgs {
-    /// The secret that signs tokens, at least 32 characters. Made and kept in the data directory when the store is embedded.
-    #[arg(long = "jwt-secret", env = "HAAT_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
-    pub jwt_secret: Option<String>,
-}
-
-impl SecretArgs {
-    /// The secret; with `make`, one is made and kept if there is none.
-    ///
-    /// # Errors
-    /// When it is too short, when there is none and none may be made, or when its file cannot be used.
-    pub fn secret(&self, store: &StoreArgs, make: bool) -> Result<Vec<u8>, ConfigError> {
-        let setting = "HAAT_JWT_SECRET";
-        let place = store.store()?.place;
-        if let Some(secret) = self.jwt_secret.as_deref().filter(|secret| !secret.is_empty()) {
-            strong(secret.as_bytes()).map_err(|reason| ConfigError::Setting { setting, reason })?;
-            return Ok(secret.as_bytes().to_vec());
-        }
-        if matches!(place, Place::Postgres(_)) {
-            let reason = "is required with Postgres: all servers of one database need the same secret".into();
-            return Err(ConfigError::Setting { setting, reason });
-        }
-        kept_secret(&store.data_dir, make)
-    }
-}
-
-/// Whether a secret is one that cannot be guessed, as far as that can be seen.
-fn strong(secret: &[u8]) -> Result<(), String> {
-    let advice = "take some from /dev/urandom, as the README shows";
-    if secret.iter().all(u8::is_ascii_whitespace) {
-        return Err(format!("is blank: {advice}"));
-    }
-    if secret.len() < SECRET_LENGTH {
-        return Err(format!("is too short: must have at least {SECRET_LENGTH} characters; {advice}"));
-    }
-    let distinct = secret.iter().collect::<std::collections::HashSet<_>>().len();
-    if distinct < SECRET_DISTINCT {
-        return Err(format!("has only {distinct} different characters: {advice}"));
-    }
-    let repeats = |period: usize| secret.iter().zip(&secret[period..]).all(|(one, other)| one == other);
-    if (1..SECRET_PERIOD).any(repeats) {
-        return Err(format!("repeats a few characters again and again: {advice}"));
-    }
-    let steps = secret.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
-    if steps * 4 > secret.len() * 3 {
-        return Err(format!("only counts up or down: {advice}"));
-    }
-    Ok(())
-}
-
-/// A file's content without the newline at its end: editors and `echo` put one there, and nobody means it.
-fn without_newline(content: &[u8]) -> &[u8] {
-    let Some(line) = content.strip_suffix(b"\n") else { return content };
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = data_dir.join(SECRET_FILE);
-    let failed = |source| ConfigError::File { path: path.clone(), source };
-    match files::read_secret(&path) {
-        Ok(content) => {
-            let secret = without_newline(&content);
-            return match strong(secret) {
-                Ok(()) => Ok(secret.to_vec()),
-                Err(reason) => {
-                    let reason = format!("{}: {reason}; remove it to have one made", path.display());
-                    Err(ConfigError::Setting { setting: "HAAT_JWT_SECRET", reason })
-                }
-            };
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && make => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let reason = format!(
-                "is not set, and there is no secret in {}: start the server once, or name its data directory",
-                data_dir.display()
-            );
-            return Err(ConfigError::Setting { setting: "HAAT_JWT_SECRET", reason });
-        }
-        Err(error) => return Err(failed(error)),
-    }
-    // 244 random bits from the operating system.
-    #[expect(clippy::disallowed_methods, reason = "a secret is no id: it must not be repeatable")]
-    let random = || uuid::Uuid::new_v4().simple();
-    let secret = format!("{}{}", random(), random());
-    let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    let mut file = options.map_err(failed)?;
-    file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    Ok(secret.into_bytes())
 }
 
 /// What is on, off, or as it is by itself.
@@ -292,16 +195,9 @@ pub struct ServeArgs {
     #[arg(long, env = "HAAT_SANDBOX", value_name = "on|off", default_value = "", hide_default_value = true,
         num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub sandbox: Switch,
-    /// The mail server: smtps://user:password@host, or smtp://… with STARTTLS (plain only to a loopback address). Without one, mails go into
-    /// the sandbox's book, where the sandbox is on, and else nowhere.
-    #[arg(long, env = "HAAT_SMTP_URL", value_name = "URL", hide_env_values = true)]
-    pub smtp_url: Option<String>,
-    /// Who writes mails: an address, or a name and an address in angle brackets.
-    #[arg(long, env = "HAAT_MAIL_FROM", value_name = "ADDRESS")]
-    pub mail_from: Option<String>,
-    /// Mails per second at most.
-    #[arg(long, env = "HAAT_MAILS_PER_SECOND", default_value_t = limits::MAILS_PER_SECOND, value_name = "COUNT")]
-    pub mails_per_second: u32,
+    /// Mails.
+    #[command(flatten)]
+    pub mail: MailArgs,
     /// The API's pages at /docs and its document at /openapi.json.
     #[arg(long, env = "HAAT_DOCS", value_name = "on|off", default_value = "on", require_equals = true)]
     pub docs: Switch,
@@ -318,40 +214,13 @@ impl ServeArgs {
     }
 }
 
-impl ServeArgs {
-    /// The mail server that was named, and who writes.
-    fn smtp(&self) -> Result<Option<SmtpConfig>, ConfigError> {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let (url, from) = match (given(&self.smtp_url), given(&self.mail_from)) {
-            (None, None) => return Ok(None),
-            (Some(url), Some(from)) => (url, from),
-            (Some(_), None) => {
-                let reason = "must be set where HAAT_SMTP_URL is: who writes the mails?".into();
-                return Err(ConfigError::Setting { setting: "HAAT_MAIL_FROM", reason });
-            }
-            (None, Some(_)) => {
-                let reason = "must be set where HAAT_MAIL_FROM is: who sends the mails?".into();
-                return Err(ConfigError::Setting { setting: "HAAT_SMTP_URL", reason });
-            }
-        };
-        Smtp::new(&url, &from).map_err(|error| ConfigError::Setting {
-            setting: match error {
-                SmtpSetting::Url(_) => "HAAT_SMTP_URL",
-                SmtpSetting::From(_) => "HAAT_MAIL_FROM",
-            },
-            reason: error.to_string(),
-        })?;
-        Ok(Some(SmtpConfig { url, from }))
+/// # Errors
+/// When the value of this setting is below 1.
+fn at_least_one(setting: &'static str, value: i64) -> Result<(), ConfigError> {
+    match value {
+        1.. => Ok(()),
+        _ => Err(ConfigError::Setting { setting, reason: "must be at least 1".into() }),
     }
-}
-
-/// A mail server, and who writes: both are known to be sound.
-#[derive(Clone)]
-pub struct SmtpConfig {
-    /// Its URL, with a password.
-    pub url: String,
-    /// Who writes.
-    pub from: String,
 }
 
 /// Reads an address to listen on: an IP address or a name, and a port.
@@ -397,10 +266,8 @@ pub struct Config {
     pub lease: Duration,
     /// Whether the sandbox takes payments, and mails where there is no mail server.
     pub sandbox: bool,
-    /// The mail server, where one was named.
-    pub smtp: Option<SmtpConfig>,
-    /// Mails per second at most.
-    pub mails_per_second: u32,
+    /// Mails.
+    pub mail: MailSettings,
 }
 
 impl Config {
@@ -409,15 +276,10 @@ impl Config {
     /// # Errors
     /// The first setting that cannot be used, in words.
     pub fn from_args(args: &ServeArgs) -> Result<Self, ConfigError> {
-        let at_least_one = |setting, value: i64| match value {
-            1.. => Ok(()),
-            _ => Err(ConfigError::Setting { setting, reason: "must be at least 1".into() }),
-        };
         at_least_one("HAAT_HOLD_SECONDS", args.hold_seconds)?;
         at_least_one("HAAT_PAYMENT_SECONDS", args.payment_seconds)?;
         at_least_one("HAAT_PAYMENT_CALLS_PER_SECOND", args.payment_calls_per_second.into())?;
-        at_least_one("HAAT_MAILS_PER_SECOND", args.mails_per_second.into())?;
-        let smtp = args.smtp()?;
+        let mail = args.mail.settings()?;
         if args.hold_seconds < args.payment_seconds {
             let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
             return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
@@ -452,8 +314,7 @@ impl Config {
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
             lease: Duration::from_millis(limits::LEASE_MS),
             sandbox,
-            smtp,
-            mails_per_second: args.mails_per_second,
+            mail,
         })
     }
 }
@@ -485,54 +346,6 @@ mod tests {
         ] {
             let error = super::address(text).expect_err(text);
             assert!(error.contains("such as 127.0.0.1:8080") || error.contains("is not found"), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_secret_that_can_be_guessed_is_refused() {
-        for weak in [
-            "".to_owned(),
-            " ".repeat(40),
-            "\n\t ".repeat(20),
-            "short".to_owned(),
-            "31 characters are one too few..".to_owned(),
-            "x".repeat(64),
-            "ab".repeat(32),
-            "changeme".repeat(4),
-            "password".repeat(8),
-            "1234567890".repeat(4),
-            "0123456789abcde".repeat(4),
-            "abcdefghijklmnopqrstuvwxyz0123456789".to_owned(),
-            "zyxwvutsrqponmlkjihgfedcba9876543210".to_owned(),
-        ] {
-            assert!(strong(weak.as_bytes()).is_err(), "{weak}");
-        }
-        for secret in [
-            "4f1c0b7a9d3e58264f0a1b9c7d2e3f58",
-            "a secret that only tests use, 32+ bytes",
-            "jwt-secret-47110815-jwt-secret-47110815",
-            "correct horse battery staple, said the horse",
-        ] {
-            assert_eq!(strong(secret.as_bytes()), Ok(()), "{secret}");
-        }
-        // What is made is strong, and so are 32 digits of chance.
-        for _ in 0..2_000 {
-            let made = haat_uuid().simple().to_string();
-            assert_eq!(strong(made.as_bytes()), Ok(()), "{made}");
-        }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "chance is what is tried")]
-    fn haat_uuid() -> uuid::Uuid {
-        uuid::Uuid::new_v4()
-    }
-
-    #[test]
-    fn one_newline_at_the_end_of_a_secret_is_not_part_of_it() {
-        for (content, secret) in
-            [("s", "s"), ("s\n", "s"), ("s\r\n", "s"), ("s\n\n", "s\n"), ("\ns", "\ns"), ("s ", "s ")]
-        {
-            assert_eq!(without_newline(content.as_bytes()), secret.as_bytes());
         }
     }
 
