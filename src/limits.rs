@@ -134,6 +134,11 @@ pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
 pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
 /// Resolutions of one order: each stands in its timeline.
 pub const RESOLUTIONS: usize = 32;
+/// Entries of an order's timeline that one part of its snapshot holds. The newest, up to one fewer, stand in its head.
+pub const TIMELINE_BLOCK: usize = 32;
+/// Bytes of the head of an order's snapshot, which is written again with each of its records; without the contact that orders of early
+/// versions keep there.
+pub const ORDER_HEAD_BYTES: usize = 8 * 1024;
 /// How long the end of a settled order's hold waits for another record to be written with, in milliseconds.
 pub const HOLD_CLOSE_MS: i64 = 1_000;
 /// Holds of settled orders that one record closes.

@@ -513,7 +513,7 @@ pub(super) fn read_own<T: DeserializeOwned, I: EntityId>(
 }
 
 /// Writes one part's JSON.
-pub(super) fn write_part<T: Serialize>(name: String, state: &T) -> Part {
+pub(super) fn write_part<T: Serialize + ?Sized>(name: String, state: &T) -> Part {
     // The domain's own types have string keys and no failing Serialize: this cannot fail.
     Part { name, state: Some(json::written(state).expect("domain state is serializable")) }
 }

@@ -10,6 +10,7 @@ mod faults;
 mod histories;
 mod holds;
 mod keys;
+mod months;
 mod payments;
 mod phases;
 mod steps;

@@ -24,6 +24,7 @@
 mod apply;
 mod bill;
 mod legs;
+mod parts;
 mod payment;
 mod phases;
 mod resolve;
@@ -40,7 +41,7 @@ use super::cart::{CartCommand, CartLine, SkuPrice};
 use super::details::{Detail, DetailName};
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, FOR_SOMEONE, Keeps, Message, Part, Principal, Publication,
-    RestoreError, Step, read_own, write_part,
+    RestoreError, Step,
 };
 use super::ids::{EntityId, Kind, OrderId, VendorId};
 use super::invariants::Breach;
@@ -52,6 +53,7 @@ use super::time::Timestamp;
 use super::vendor::VendorCommand;
 use crate::limits;
 use legs::Verb;
+use parts::Apart;
 use serde::{Deserialize, Serialize};
 use state::Body;
 use uuid::Uuid;
@@ -61,6 +63,9 @@ use uuid::Uuid;
 pub struct Order {
     id: OrderId,
     body: Option<Body>,
+    /// What of it stands in parts of its own.
+    #[serde(default, skip_serializing_if = "Apart::is_nothing")]
+    apart: Apart,
 }
 
 impl Order {
@@ -139,7 +144,7 @@ impl Decides for Order {
     type Reply = OrderReply;
 
     fn new(id: OrderId) -> Self {
-        Self { id, body: None }
+        Self { id, body: None, apart: Apart::default() }
     }
 
     fn heard(&mut self, command: &OrderCommand, _now: Timestamp) {
@@ -381,21 +386,16 @@ impl Keeps for Order {
             Some(body) if body.buyer.is_some() && body.needs_no_token() => &[DetailName::Payment],
             _ => &[],
         };
-        Delta { parts: vec![write_part(String::new(), self)], rows, whole: true, spent }
+        Delta { parts: self.changed_parts(), rows, whole: true, spent }
     }
 
     fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {
-        match parts.first() {
-            Some(part) => {
-                let mut order = read_own(part, id, |order: &Self| order.id)?;
-                // Snapshots of early versions: what is sold still waited for the cart to close.
-                order.body.iter_mut().for_each(Body::settle_when_done);
-                order.body.iter_mut().for_each(Body::recall_quarantine);
-                order.body.iter_mut().for_each(Body::recall_shares);
-                Ok(order)
-            }
-            None => Ok(Self::new(id)),
-        }
+        let mut order = Self::of_parts(id, parts)?;
+        // Snapshots of early versions: what is sold still waited for the cart to close.
+        order.body.iter_mut().for_each(Body::settle_when_done);
+        order.body.iter_mut().for_each(Body::recall_quarantine);
+        order.body.iter_mut().for_each(Body::recall_shares);
+        Ok(order)
     }
 }
 
