@@ -86,6 +86,13 @@ pub const ACTIVATIONS_WAITING: usize = 5_000;
 pub const WAKES_AT_ONCE: usize = 100;
 /// And so many a second at most, so that a hundred thousand that are due at one moment disturb nobody.
 pub const WAKES_PER_SECOND: u32 = 500;
+/// Entities that were under way when a store was last written to and are in memory again before requests are taken. Further ones come
+/// back with all that is due.
+pub const UNDER_WAY: u32 = 10_000;
+/// What was to be woken so long before the last record, in milliseconds, was under way then: it has been waiting no longer.
+pub const UNDER_WAY_BEFORE_MS: i64 = 60_000;
+/// And so long after it: a checkpoint says when it was made, not what it holds.
+pub const UNDER_WAY_AFTER_MS: i64 = 5_000;
 /// How long an idempotency key is kept, in milliseconds.
 pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Idempotency keys one vendor keeps; past it the oldest are forgotten.

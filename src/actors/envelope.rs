@@ -140,7 +140,12 @@ pub enum Start<E: Hosted> {
     /// From its snapshot and the records since: after a fault.
     Replay,
     /// Made already, in recovery.
-    Ready(Box<Built<E>>),
+    Ready {
+        /// The state.
+        built: Box<Built<E>>,
+        /// The version that a checkpoint holds.
+        checkpointed: u64,
+    },
     /// Made in recovery, without success.
     Quarantined,
 }

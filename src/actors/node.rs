@@ -410,7 +410,9 @@ impl Node {
                 for publication in built.entity.publications_of_recovery(shown) {
                     self.catalog.publish(publication);
                 }
-                Start::Ready(Box::new(built))
+                // What no record has changed since its snapshot may leave as it came.
+                let checkpointed = if history.records.is_empty() { built.version } else { 0 };
+                Start::Ready { built: Box::new(built), checkpointed }
             }
             Err(error) => {
                 tracing::error!(%entity, %error, "an entity is quarantined");

@@ -13,12 +13,13 @@ use crate::limits;
 use crate::outbound::Pace;
 use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
-use crate::persistence::recovery::{StoredHistories, recover, woken_at_start};
+use crate::persistence::recovery::{StoredHistories, left_under_way, recover, woken_at_start};
 use crate::persistence::skew::Asked;
 use crate::ports::jobs::{JobWorker, Jobs, Mailer};
 use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
 use crate::services::notifications::MailWorker;
 use foldhash::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -392,7 +393,9 @@ impl Recovery {
             recovered.entities.iter().map(|replayed| (replayed.entity, replayed.version)).collect();
         // Those with something suspended: the read tables would show it in sale.
         let woken = woken_at_start(&*store.snapshots).await?.into_iter();
-        let woken = woken.filter(|(entity, _)| !changed.contains_key(entity));
+        let left = left_under_way(store, taken, recovered.newest_record).await?.into_iter();
+        let woken: BTreeMap<EntityRef, History> =
+            left.chain(woken).filter(|(entity, _)| !changed.contains_key(entity)).collect();
         let replayed = recovered.entities.into_iter().map(|replayed| (replayed.entity, replayed.history));
         let histories = replayed.chain(woken).collect();
         Ok(Self { oldest: recovered.oldest, changed, rows, counts, histories })

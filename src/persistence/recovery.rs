@@ -1,15 +1,17 @@
 //! Reading back what no checkpoint holds: at start-up for all entities, and for one entity whose actor failed.
 
 use crate::domain::entity::WAKE_AT_START;
-use crate::domain::ids::EntityRef;
+use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::record::RawRecord;
 use crate::domain::time::Timestamp;
+use crate::limits;
 use crate::persistence::log_writer::decode;
 use crate::ports::{Frame, Histories, History, Journal, Partition, Snapshot, Snapshots, Store, StoreError};
 use async_trait::async_trait;
 use foldhash::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Bytes of frames read at a time.
 pub(super) const READ_BYTES: usize = 8 * 1024 * 1024;
@@ -36,6 +38,8 @@ pub struct Recovered {
     pub oldest: Option<Timestamp>,
     /// The newest moment in the journal.
     pub newest: Option<Timestamp>,
+    /// The newest moment of a record: no frame that only marks an owner's term.
+    pub newest_record: Option<Timestamp>,
     /// Records read.
     pub records: u64,
     /// Bytes of the frames they stood in.
@@ -61,6 +65,7 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
             recovered.bytes += frame.payload.len() as u64;
             for_each_record(frame, |record, line| {
                 recovered.oldest = Some(recovered.oldest.map_or(record.at, |oldest| oldest.min(record.at)));
+                recovered.newest_record = recovered.newest_record.max(Some(record.at));
                 recovered.records += 1;
                 let entity = record.entity;
                 let replayed =
@@ -107,6 +112,11 @@ async fn load_readable(snapshots: &dyn Snapshots, entities: &[EntityRef]) -> Res
     if broken == entities.len() && broken > 1 { Err(StoreError::Invalid(unreadable)) } else { Ok(found) }
 }
 
+/// What an entity is made from that has no records since its snapshot.
+fn unchanged(snapshot: Snapshot) -> (EntityRef, History) {
+    (snapshot.entity, History { snapshot: Some(snapshot), records: Vec::new() })
+}
+
 /// The entities that ask to be in memory as soon as a node starts, from their snapshots.
 ///
 /// # Errors
@@ -116,16 +126,43 @@ pub async fn woken_at_start(snapshots: &dyn Snapshots) -> Result<Vec<(EntityRef,
     loop {
         let due = snapshots.due(WAKE_AT_START, after, READ_SNAPSHOTS as u32).await?;
         let entities: Vec<EntityRef> = due.iter().map(|(entity, _)| *entity).collect();
-        let with_history = |snapshot: Snapshot| {
-            let entity = snapshot.entity;
-            (entity, History { snapshot: Some(snapshot), records: Vec::new() })
-        };
-        woken.extend(load_readable(snapshots, &entities).await?.into_iter().map(with_history));
+        woken.extend(load_readable(snapshots, &entities).await?.into_iter().map(unchanged));
         after = due.last().copied();
         if due.len() < READ_SNAPSHOTS {
             return Ok(woken);
         }
     }
+}
+
+/// What was under way when the store was last written to, and is in memory again as soon as a node starts: people wait for it, and it
+/// is not to stand behind whatever else is due. An orderly stop leaves it in snapshots, with the moment at which they were made as the
+/// one at which they are to be woken. What is left over, because there is so much, comes back as everything that is due.
+///
+/// # Errors
+/// What the store says.
+pub async fn left_under_way(
+    store: &Store,
+    partitions: &[Partition],
+    last_record: Option<Timestamp>,
+) -> Result<Vec<(EntityRef, History)>, StoreError> {
+    let mut last = last_record;
+    for Partition { id, checkpoint_seq, .. } in partitions {
+        // The newest frame before the checkpoint is always there, also where all others are in an archive.
+        let frames = store.journal.frames(*id, checkpoint_seq.saturating_sub(1), 1).await?;
+        last = last.max(frames.first().filter(|frame| frame.seq <= *checkpoint_seq).map(|frame| frame.at));
+    }
+    let Some(last) = last else { return Ok(Vec::new()) };
+    let (until, from) = (last.plus_millis(limits::UNDER_WAY_AFTER_MS), last.plus_millis(-limits::UNDER_WAY_BEFORE_MS));
+    let first = EntityRef { kind: Kind::Cart, uuid: Uuid::nil() };
+    let due = store.snapshots.due(until, Some((first, from)), limits::UNDER_WAY).await?;
+    // A vendor may be as large as all of them.
+    let entities: Vec<EntityRef> =
+        due.into_iter().map(|(entity, _)| entity).filter(|entity| entity.kind != Kind::Vendor).collect();
+    let mut left = Vec::with_capacity(entities.len());
+    for some in entities.chunks(READ_SNAPSHOTS) {
+        left.extend(load_readable(&*store.snapshots, some).await?.into_iter().map(unchanged));
+    }
+    Ok(left)
 }
 
 /// Calls `each` with every frame of a partition after `after_seq`, in order.
@@ -247,7 +284,6 @@ impl Histories for StoredHistories {
 mod tests {
     use super::*;
     use crate::ports::Due;
-    use uuid::Uuid;
 
     /// Snapshots of which those of some entities cannot be read.
     struct Damaged(Vec<EntityRef>);

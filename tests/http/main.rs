@@ -13,6 +13,7 @@ mod faults;
 mod history;
 mod idempotency;
 mod mails;
+mod months;
 mod overload;
 mod prices;
 mod resolve;

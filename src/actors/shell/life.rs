@@ -28,7 +28,8 @@ impl<E: Hosted> Actor for Shell<E> {
                 self.fresh = true;
                 self.guarded(|shell| shell.up(Box::new(Built::new(shell.id))));
             }
-            Some(Start::Ready(built)) => {
+            Some(Start::Ready { built, checkpointed }) => {
+                self.checkpointed = checkpointed;
                 self.node.metrics(E::KIND).recoveries.increment(1);
                 self.guarded(|shell| shell.up(built));
             }

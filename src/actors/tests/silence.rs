@@ -257,7 +257,7 @@ impl Town {
 
     pub(super) fn hosts<E: Hosted>(&self, id: E::Id, entity: E) {
         let built = Box::new(Built { entity, version: 1, ..Built::new(id) });
-        let slot = self.node.start::<E>(id, Start::Ready(built)).expect("it starts");
+        let slot = self.node.start::<E>(id, Start::Ready { built, checkpointed: 0 }).expect("it starts");
         E::slots(&self.node.registry).insert(id, slot);
     }
 
