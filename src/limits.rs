@@ -93,6 +93,8 @@ pub const UNDER_WAY: u32 = 10_000;
 pub const UNDER_WAY_BEFORE_MS: i64 = 60_000;
 /// And so long after it: a checkpoint says when it was made, not what it holds.
 pub const UNDER_WAY_AFTER_MS: i64 = 5_000;
+/// Entities that were woken for nothing and wait for a checkpoint to say so in their snapshots.
+pub const WAKES_FOR_NOTHING: usize = 100_000;
 /// How long an idempotency key is kept, in milliseconds.
 pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Idempotency keys one vendor keeps; past it the oldest are forgotten.

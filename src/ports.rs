@@ -241,6 +241,17 @@ pub struct EntityDelta {
     pub fresh: bool,
 }
 
+/// When an entity at this version is to be woken, where its snapshot says something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WakeAt {
+    /// The entity.
+    pub entity: EntityRef,
+    /// Its version, which a checkpoint holds.
+    pub version: u64,
+    /// When; `None` if never.
+    pub wake_at: Option<Timestamp>,
+}
+
 /// A slice of a checkpoint.
 #[derive(Debug)]
 pub struct CheckpointWrite<'a> {
@@ -280,6 +291,12 @@ pub trait Checkpoints: Send + Sync + 'static {
     /// # Errors
     /// Fenced when the epoch of an owned partition is another's; Unavailable (then it can be repeated as it is).
     async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError>;
+
+    /// Puts right when these are to be woken: those that have another version in the store by now stay as they are.
+    ///
+    /// # Errors
+    /// As [`Checkpoints::write`].
+    async fn set_wakes(&self, owned: &[Partition], wakes: &[WakeAt]) -> Result<(), StoreError>;
 
     /// Forgets all snapshots and read tables, and sets the checkpoints back to the beginning, in one transaction: the journal
     /// makes them anew.
@@ -572,6 +589,8 @@ pub trait StateSource: Send + Sync + 'static {
     fn checkpointed(&self, entity: EntityRef, version: u64);
     /// Asks for all rows of this entity with its next delta: some are missing in the read tables.
     fn give_all_rows(&self, entity: EntityRef);
+    /// Those that were woken for nothing since the last call.
+    fn woken_for_nothing(&self) -> Vec<WakeAt>;
 }
 
 /// An entity's own history, as far as its newest state needs it.

@@ -19,15 +19,17 @@ use crate::domain::knowledge::{Knowledge, Settings};
 use crate::limits;
 use crate::ports::{
     Clock, Details, EntityDelta, Histories, History, LogWriter, PaymentProvider, Queries, Snapshots, StateSource,
-    StoreError, StoreKey,
+    StoreError, StoreKey, WakeAt,
 };
 use crate::telemetry::names;
 use actix::dev::channel;
 use actix::{Addr, Context};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::fmt::Debug;
 use std::future::pending;
+use std::mem::take;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -176,6 +178,8 @@ pub struct Node {
     pub(super) payment_metrics: PaymentMetrics,
     /// What the work under way has of the budget at single entities.
     pub(super) permits: Arc<Permits>,
+    /// Entities whose snapshot had them woken for nothing, for the next checkpoint.
+    woken_for_nothing: Mutex<Vec<WakeAt>>,
     /// Records that admitted work of several turns may still need.
     pub(super) reserved: AtomicUsize,
     readiness: AtomicU8,
@@ -218,6 +222,7 @@ impl Node {
             outside: TaskTracker::new(),
             payment_metrics: PaymentMetrics::new(),
             permits: Arc::default(),
+            woken_for_nothing: Mutex::default(),
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),
             metrics: Kind::ALL.map(KindMetrics::new),
@@ -245,6 +250,15 @@ impl Node {
     /// Actors of this kind that left memory since the node started.
     pub(super) fn passivated(&self, kind: Kind) -> u64 {
         self.passivations[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// Its snapshot had an entity woken, and there was nothing to do: it would be woken for ever.
+    pub(super) fn was_woken_for_nothing(&self, wake: WakeAt) {
+        let mut woken = self.woken_for_nothing.lock();
+        // Who is left out is woken again.
+        if woken.len() < limits::WAKES_FOR_NOTHING {
+            woken.push(wake);
+        }
     }
 
     /// Whether this node takes requests now.
@@ -553,6 +567,10 @@ impl StateSource for States {
             // One that has left memory is told after its next checkpoint: the store knows that its rows are incomplete.
             let _ = self.0.deliver_if_live::<E>(id, Envelope::GiveAllRows);
         });
+    }
+
+    fn woken_for_nothing(&self) -> Vec<WakeAt> {
+        take(&mut *self.0.woken_for_nothing.lock())
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Shell<E: Hosted> {
     last_position: Position,
     /// The version a checkpoint holds.
     checkpointed: u64,
+    /// Whether it was woken because its snapshot says so, and has not looked yet why.
+    woken: bool,
     /// Whether it began without anything in the store, and no checkpoint has asked for it since.
     fresh: bool,
     /// Commands that made it panic once: their hashes.
@@ -76,6 +78,7 @@ impl<E: Hosted> Shell<E> {
             sent: Sent::default(),
             last_position: Position::default(),
             checkpointed: 0,
+            woken: false,
             fresh: false,
             suspects: Vec::new(),
         }

@@ -100,6 +100,9 @@ pub(super) struct World {
     pub(super) loading: (AtomicUsize, AtomicUsize),
     /// How many were read with one statement, each time; and how many statements ran at once at most.
     pub(super) slices: Mutex<Vec<usize>>,
+    /// When.
+    pub(super) sliced_at: Mutex<Vec<Instant>>,
+    pub(super) sliced: Notify,
     pub(super) reading: (AtomicUsize, AtomicUsize),
     /// Whether slices, or single reads, wait until one is told to go on.
     pub(super) hold_slices: AtomicBool,
@@ -121,6 +124,8 @@ impl Default for World {
             single_loads: AtomicUsize::default(),
             loading: Default::default(),
             slices: Mutex::default(),
+            sliced_at: Mutex::default(),
+            sliced: Notify::default(),
             reading: Default::default(),
             hold_slices: AtomicBool::default(),
             hold_loads: AtomicBool::default(),
@@ -191,6 +196,8 @@ impl Snapshots for World {
     async fn load_many(&self, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
         self.loads.lock().extend(entities);
         self.slices.lock().push(entities.len());
+        self.sliced_at.lock().push(Instant::now());
+        self.sliced.notify_one();
         self.held_up(&self.hold_slices, &self.reading).await;
         self.read(entities).map(|()| Vec::new())
     }

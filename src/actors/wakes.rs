@@ -194,6 +194,35 @@ mod tests {
         assert_eq!(world.single_loads.load(Ordering::SeqCst), SLICES, "none of them was read alone");
     }
 
+    /// Timers that come due at one moment make no storm: never more loads in any second than are allowed, and nobody is left out.
+    #[tokio::test(start_paused = true)]
+    async fn timers_that_are_due_at_once_are_woken_at_their_rate_and_all_of_them() {
+        const TIMERS: u128 = 2_000;
+        let bench = Bench::new();
+        let world = bench.world.clone();
+        due(&bench, 1..=TIMERS);
+        let woken = tokio::spawn(bench.node.clone().run_wakes());
+        let begun = Instant::now();
+        // No wait of the test's own: time goes on by the sleeps of those who wake, and by nothing else.
+        while world.loads.lock().len() < TIMERS as usize {
+            world.sliced.notified().await;
+        }
+        woken.abort();
+        let sliced: Vec<(Instant, usize)> =
+            world.sliced_at.lock().iter().copied().zip(world.slices.lock().iter().copied()).collect();
+        for (first, _) in &sliced {
+            let within = sliced.iter().filter(|(at, _)| (*first..*first + Duration::from_secs(1)).contains(at));
+            let loads: usize = within.map(|(_, loads)| loads).sum();
+            assert!(loads <= limits::WAKES_PER_SECOND as usize, "{loads} loads in a second from {:?}", *first - begun);
+        }
+        let mut loads = world.loads.lock().clone();
+        loads.sort_unstable();
+        loads.dedup();
+        assert_eq!(loads.len(), TIMERS as usize, "each was woken");
+        assert_eq!(world.single_loads.load(Ordering::SeqCst), 0);
+        assert!(begun.elapsed() < turn_of(TIMERS as usize), "and no slower: {:?}", begun.elapsed());
+    }
+
     /// A vendor may have a hundred thousand SKUs.
     #[tokio::test]
     async fn vendors_are_read_one_by_one() {

@@ -148,6 +148,7 @@ impl Checkpointer {
         let mut carried = self.carried.lock().await;
         let Carried { stuck, ahead } = &mut *carried;
         let (started, now) = (Instant::now(), self.clock.now());
+        self.set_wakes().await?;
         let Some(barrier) = self.log_writer.barrier().await else {
             return Ok(());
         };
@@ -206,6 +207,22 @@ impl Checkpointer {
         let partitions = self.owned.len() as u16;
         let free = |(id, _): &(u16, u64)| !stuck.iter().any(|entity| entity.partition(partitions) == *id);
         barrier.seqs.iter().copied().filter(free).collect()
+    }
+
+    /// Puts right when those are to be woken that were woken for nothing.
+    async fn set_wakes(&self) -> Result<(), StoreError> {
+        let wakes = self.source.woken_for_nothing();
+        if wakes.is_empty() {
+            return Ok(());
+        }
+        match self.store.set_wakes(&self.owned, &wakes).await {
+            // They are woken again, and then it is told again.
+            Err(StoreError::Unavailable(error)) => {
+                tracing::warn!(%error, wakes = wakes.len(), "when entities are to be woken could not be put right");
+                Ok(())
+            }
+            set => set,
+        }
     }
 
     async fn write(&self, entities: &mut [EntityDelta], advance: &[(u16, u64)]) -> Result<(), StoreError> {

@@ -67,6 +67,33 @@ on_both_stores! {
             "no job has an order woken");
     }
 
+    /// Snapshots that have their entities woken for nothing are put right: else these would be woken for ever.
+    async fn whoever_is_due_is_woken_and_leaves_and_is_due_no_more(store) {
+        const ORDERS: u64 = 12;
+        let server = Server::start(&store).await;
+        let Market { sku, .. } = server.client.market(50).await;
+        for _ in 0..ORDERS {
+            pays(&server.client, &sku, None).await;
+        }
+        until("all orders to leave", || async { in_memory(&server, EntityKind::Order).0 == 0 }).await;
+        server.stop().await;
+        let (due, at) = ("UPDATE snapshot SET wake_at", long_ago(&store));
+        assert_eq!(store.execute(&format!("{due} = {at} WHERE kind = 'order' AND part = ''")).await, ORDERS);
+
+        let server = Server::start(&store).await;
+        until("all to be woken and to leave", || async {
+            let (live, left) = in_memory(&server, EntityKind::Order);
+            live == 0 && left >= ORDERS
+        })
+        .await;
+        // A checkpoint comes every half second, and the next look at who is due after two.
+        until("the store to say so", || async {
+            store.execute(&format!("{due} = wake_at WHERE wake_at IS NOT NULL AND kind = 'order'")).await == 0
+        })
+        .await;
+        server.stop().await;
+    }
+
     /// After an orderly stop, too: what was under way is what people wait for, so it does not stand behind whatever else is due.
     async fn what_was_under_way_is_back_before_requests_are_taken(store) {
         const CARTS: usize = 300;

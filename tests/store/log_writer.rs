@@ -10,7 +10,7 @@ use haat::domain::time::Timestamp;
 use haat::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use haat::persistence::log_writer::{Fatal, QueuedLogWriter, keep_lease, run};
 use haat::ports::{
-    Append, Clock, Committed, EntityDelta, Frame, Journal, LogWriter, Partition, StateSource, StoreError,
+    Append, Clock, Committed, EntityDelta, Frame, Journal, LogWriter, Partition, StateSource, StoreError, WakeAt,
 };
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -360,6 +360,9 @@ impl StateSource for AllBut {
     }
     fn checkpointed(&self, _: EntityRef, _: u64) {}
     fn give_all_rows(&self, _: EntityRef) {}
+    fn woken_for_nothing(&self) -> Vec<WakeAt> {
+        Vec::new()
+    }
 }
 
 /// A quarantined entity keeps its partition's checkpoint where it is. The lag does not grow for it, and a stop does not wait for it.

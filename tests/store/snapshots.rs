@@ -4,7 +4,7 @@ use crate::samples::{at, delta, gone, order_id, part, uuid, vendor_id, write_all
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{CartId, EntityId, EntityRef};
 use haat::domain::time::Timestamp;
-use haat::ports::{EntityDelta, Store, StoreError};
+use haat::ports::{EntityDelta, Partition, Store, StoreError, WakeAt};
 
 fn cart(seed: &str) -> EntityRef {
     CartId::from_uuid(uuid(seed)).entity()
@@ -99,6 +99,28 @@ on_all_stores! {
         // What comes to an end is not woken any more.
         write_all(&store, &owned, &[waking(soon.entity, 2, None), waking(then.entity, 2, Some(at(40)))]).await;
         assert_eq!(due(100, 10).await, [(late.entity, at(30)), (then.entity, at(40))]);
+    }
+
+    /// Of those that have no newer version by now, by whoever owns the store.
+    async fn when_to_be_woken_is_put_right(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let entities = [cart("settled"), cart("waits"), cart("moved on"), cart("other")];
+        write_all(&store, &owned, &entities.map(|entity| waking(entity, 3, Some(at(10))))).await;
+        write_all(&store, &owned, &[waking(entities[2], 4, Some(at(20)))]).await;
+        let wake = |place: usize, wake_at| WakeAt { entity: entities[place], version: 3, wake_at };
+        let mut wakes = vec![wake(0, None), wake(1, Some(at(50))), wake(2, None)];
+        // More than one transaction takes.
+        wakes.extend((0..600).map(|_| WakeAt { entity: cart("nobody"), version: 3, wake_at: None }));
+        store.checkpoints.set_wakes(&owned, &wakes).await.expect("they are set");
+        let mut due: Vec<_> = store.snapshots.due(at(100), None, 10).await.expect("they are found");
+        due.sort_unstable_by_key(|(_, at)| *at);
+        assert_eq!(due, [(entities[3], at(10)), (entities[2], at(20)), (entities[1], at(50))]);
+        let snapshot = load(&store, entities[1]).await;
+        assert_eq!(snapshot, (3, parts(&[("", "{}"), ("more", "1")])), "nothing else has changed");
+        let others: Vec<Partition> = owned.iter().map(|own| Partition { epoch: own.epoch + 1, ..*own }).collect();
+        let fenced = store.checkpoints.set_wakes(&others, &[wake(3, None)]).await;
+        assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");
+        assert_eq!(store.snapshots.due(at(10), None, 10).await.expect("it is found").len(), 1);
     }
 
     async fn a_scan_meets_each_entity_once(fixture) {

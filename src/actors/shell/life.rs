@@ -43,6 +43,7 @@ impl<E: Hosted> Actor for Shell<E> {
                 self.wait_for(history, ctx);
             }
             Some(Start::Given(Given { history, slice })) => {
+                self.woken = true;
                 let (node, entity) = (self.node.clone(), self.entity_ref());
                 let history = async move {
                     let history = match history.await {

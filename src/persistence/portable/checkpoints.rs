@@ -4,7 +4,8 @@ use super::{Db, FRESH_IS_INSERTED, Inner, LOOKUPS_STAY_PREPARED, SLICE_ENTITIES,
 use crate::domain::details::DetailName;
 use crate::domain::ids::EntityRef;
 use crate::persistence::slot::{ErrorKind, kind};
-use crate::ports::{CheckpointWrite, Checkpoints, EntityDelta, Partition, RejectedRows, StoreError, Written};
+use crate::persistence::values::Moment;
+use crate::ports::{CheckpointWrite, Checkpoints, EntityDelta, Partition, RejectedRows, StoreError, WakeAt, Written};
 use async_trait::async_trait;
 use sqlx::{Acquire, AssertSqlSafe, Transaction};
 use std::collections::{BTreeMap, HashSet};
@@ -14,6 +15,9 @@ use uuid::Uuid;
 const CHUNK_ENTITIES: usize = 2_000;
 /// Parts and rows in one statement at most, unless a single entity has more.
 const CHUNK_PIECES: usize = 20_000;
+
+/// Entities whose wakes one transaction puts right.
+const WAKES_AT_ONCE: usize = 500;
 
 /// All that checkpoints write, what refers to another before that.
 const TABLES: [&str; 7] = ["refused_rows", "sub_orders", "orders", "skus", "products", "vendors", "snapshot"];
@@ -39,6 +43,28 @@ impl Checkpoints for Inner {
         }
         self.tidy_up_after(write.advance).await;
         Ok(all)
+    }
+
+    async fn set_wakes(&self, owned: &[Partition], wakes: &[WakeAt]) -> Result<(), StoreError> {
+        for slice in wakes.chunks(WAKES_AT_ONCE) {
+            let mut held = self.checkpointer().await?;
+            let set = async {
+                let mut transaction = upserts::begin(held.connection()).await?;
+                let ours = upserts::lock_owned(&mut transaction, owned).await?;
+                if ours {
+                    for wake in slice {
+                        set_wake(&mut transaction, wake).await?;
+                    }
+                }
+                transaction.commit().await?;
+                Ok(ours)
+            };
+            let outcome = tokio::time::timeout(self.checkpoint_timeout, set).await;
+            if !held.settle_timed(outcome)? {
+                return Err(StoreError::Fenced);
+            }
+        }
+        Ok(())
     }
 
     async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
@@ -217,6 +243,15 @@ fn reason_of(error: sqlx::Error) -> Result<String, sqlx::Error> {
         (ErrorKind::Refused, error) => Ok(error.to_string()),
         (_, error) => Err(error),
     }
+}
+
+async fn set_wake(transaction: &mut Transaction<'_, Db>, wake: &WakeAt) -> Result<(), sqlx::Error> {
+    let WakeAt { entity, version, wake_at } = wake;
+    let set =
+        sqlx::query("UPDATE snapshot SET wake_at = $1 WHERE kind = $2 AND entity = $3 AND part = '' AND version = $4");
+    let set = set.persistent(LOOKUPS_STAY_PREPARED).bind(wake_at.map(Moment)).bind(entity.kind.name());
+    let set = set.bind(entity.uuid).bind(i64::try_from(*version).unwrap_or(i64::MAX));
+    set.execute(&mut **transaction).await.map(|_| ())
 }
 
 async fn unmark(transaction: &mut Transaction<'_, Db>, entity: EntityRef) -> Result<(), sqlx::Error> {

@@ -12,7 +12,7 @@ use haat::domain::time::Timestamp;
 use haat::ports::{
     BeginFrom, CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, FollowerCursor, Followers, Frame,
     Journal, KeptDetail, OrdersOf, Partition, Pass, ProductFilter, Queries, Snapshot, Snapshots, StockPlace,
-    StoreError, Written,
+    StoreError, WakeAt, Written,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -178,6 +178,12 @@ impl Checkpoints for Connection {
             server.write(&owned, &delta, &advance, is_late)
         };
         self.way.ask(risk, act).await?.ok_or(StoreError::Fenced)
+    }
+
+    async fn set_wakes(&self, owned: &[Partition], wakes: &[WakeAt]) -> Result<(), StoreError> {
+        let (server, owned, wakes) = (self.server.clone(), owned.to_vec(), wakes.to_vec());
+        let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
+        self.way.ask(risk, move || server.set_wakes(&owned, &wakes)).await?.ok_or(StoreError::Fenced)
     }
 
     async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ use haat::limits;
 use haat::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value, ValueKind};
 use haat::ports::{
     BeginFrom, Committed, CursorMove, EntityDelta, FollowerCursor, Frame, Made, Partition, RejectedRows, Snapshot,
-    Store, StoreError, StoreKey, Written,
+    Store, StoreError, StoreKey, WakeAt, Written,
 };
 use jobs::KeptJob;
 use std::collections::{BTreeMap, BTreeSet};
@@ -431,6 +431,18 @@ impl Server {
         self.world.count("checkpoints");
         self.world.note(format_args!("checkpoint of {} entities, {advance:?}", delta.len()));
         Some(written)
+    }
+
+    fn set_wakes(&self, owned: &[Partition], wakes: &[WakeAt]) -> Option<()> {
+        let mut disk = lock(&self.disk);
+        if !disk.owns(owned) {
+            return None;
+        }
+        for WakeAt { entity, version, wake_at } in wakes {
+            let head = disk.snapshots.get_mut(entity).and_then(|parts| parts.get_mut(""));
+            head.into_iter().filter(|head| head.version == *version).for_each(|head| head.wake_at = *wake_at);
+        }
+        Some(())
     }
 
     /// Whether rows of this entity were ever refused: whoever shows them may show old ones.
