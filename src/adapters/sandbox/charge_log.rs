@@ -21,6 +21,7 @@ use crate::ports::ChargeLogEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::mem::take;
 use std::path::Path;
 
 /// How a charge stands.
@@ -143,12 +144,18 @@ impl Change {
 
 /// The charge log in memory: all its lines and where each order's newest is.
 ///
-/// It costs 48 bytes a line and 40 to 60 of the index a key: about 100 MB for a million charges.
+/// It costs 48 bytes a line, and of the index 4 a key and about as much again for those that came last: about 60 MB for a million charges.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     changes: Vec<Change>,
-    newest: BTreeMap<Key, usize>,
+    /// The places of lines, each the newest of its key when it came here, in the order of their keys.
+    sorted: Vec<u32>,
+    /// Where the newest line of a key is, of those that came since then.
+    latest: BTreeMap<Key, u32>,
 }
+
+/// So many that came last are put in order among the others; with many others, an eighth of them.
+const SORTED_FROM: usize = 4_096;
 
 // What the figure above counts on.
 const _: () = assert!(size_of::<Change>() <= 48);
@@ -156,7 +163,39 @@ const _: () = assert!(size_of::<Change>() <= 48);
 impl Book {
     /// How the charge under this key stands.
     pub(super) fn standing(&self, key: Key) -> Option<&Change> {
-        self.changes.get(*self.newest.get(&key)?)
+        self.at(self.newest(key)?)
+    }
+
+    fn at(&self, place: u32) -> Option<&Change> {
+        self.changes.get(usize::try_from(place).ok()?)
+    }
+
+    fn key_at(&self, place: u32) -> Option<Key> {
+        self.at(place).map(Change::key)
+    }
+
+    /// Where the newest line of this key is.
+    fn newest(&self, key: Key) -> Option<u32> {
+        self.latest.get(&key).copied().or_else(|| {
+            let found = self.sorted.binary_search_by_key(&Some(key), |place| self.key_at(*place)).ok()?;
+            self.sorted.get(found).copied()
+        })
+    }
+
+    /// Puts those that came last in order among the others.
+    fn sort(&mut self) {
+        let mut latest = take(&mut self.latest).into_iter().peekable();
+        let before = take(&mut self.sorted);
+        let mut sorted = Vec::with_capacity(before.len() + latest.len());
+        for place in before {
+            let Some(key) = self.key_at(place) else { continue };
+            while let Some((_, newer)) = latest.next_if(|(of, _)| *of < key) {
+                sorted.push(newer);
+            }
+            sorted.push(latest.next_if(|(of, _)| *of == key).map_or(place, |(_, newer)| newer));
+        }
+        sorted.extend(latest.map(|(_, newer)| newer));
+        self.sorted = sorted;
     }
 
     /// Whether this change may follow what is there; the error says why not.
@@ -182,21 +221,32 @@ impl Book {
 
     /// Adds a change.
     pub(super) fn record(&mut self, change: Change) {
-        self.newest.insert(change.key(), self.changes.len());
+        let place = u32::try_from(self.changes.len()).expect("a charge log of half a terabyte is not read");
+        self.latest.insert(change.key(), place);
         self.changes.push(change);
+        if self.latest.len() >= SORTED_FROM.max(self.sorted.len() / 8) {
+            self.sort();
+        }
     }
 
     /// How each order stands, the one that came to stand so last first. An older line of an order is passed over, and its newer
     /// one was given before: so looking at `n` entries never costs more than 2 `n` lines.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = ChargeLogEntry> {
         let lines = self.changes.iter().enumerate().rev();
-        lines.filter(|(at, change)| self.newest.get(&change.key()) == Some(at)).map(|(_, change)| change.entry())
+        let is_newest =
+            move |(at, change): &(usize, &Change)| self.newest(change.key()).map(usize::try_from) == Some(Ok(*at));
+        lines.filter(is_newest).map(|(_, change)| change.entry())
     }
 
     /// How the charges of one order stand: there are several where the store was taken back from a backup.
     pub(super) fn entries(&self, order: OrderId) -> impl Iterator<Item = ChargeLogEntry> {
-        let of_order = self.newest.range((order, None)..).take_while(move |((of, _), _)| *of == order);
-        of_order.filter_map(|(_, at)| self.changes.get(*at)).map(Change::entry)
+        let first = self.sorted.partition_point(|place| self.key_at(*place) < Some((order, None)));
+        let sorted = self.sorted[first..].iter().filter_map(|place| Some((self.key_at(*place)?, *place)));
+        let of_order = |(of, _): &Key| *of == order;
+        let mut newest: BTreeMap<Key, u32> = sorted.take_while(|(key, _)| of_order(key)).collect();
+        let latest = self.latest.range((order, None)..).take_while(|(key, _)| of_order(key));
+        newest.extend(latest.map(|(key, place)| (*key, *place)));
+        newest.into_values().filter_map(move |place| self.at(place)).map(Change::entry)
     }
 }
 
@@ -221,4 +271,40 @@ pub(super) fn open(path: &Path) -> Result<(Kept, Contents), SandboxError> {
     let mut book = Book::default();
     let (kept, bytes) = book_file::open(path, |line| book.take(line))?;
     Ok((kept, Contents { book, bytes }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    /// Whatever is in order already and whatever came last: what is told of a key is its newest line.
+    #[test]
+    fn what_is_told_of_a_key_is_its_newest_line_however_many_there_are() {
+        const LINES: u64 = 40_000;
+        let (mut book, mut plain) = (Book::default(), BTreeMap::new());
+        for line in 0..LINES {
+            // Scattered, and each key comes again.
+            let number = line.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50;
+            let order = OrderId::from_uuid(Uuid::from_u128(u128::from(number / 4).rotate_left(64)));
+            let mint = (number % 4 > 0).then_some(Mint([number as u8 % 4; 4]));
+            let (reason, currency, at) = (None, Currency::BDT, Timestamp::from_millis(line as i64));
+            let status = Status::Charged;
+            book.record(Change { order, mint, status, reason, amount_minor: 1, currency, attempt: 1, at });
+            plain.insert((order, mint), at);
+        }
+        assert!(book.sorted.len() > 2 * SORTED_FROM && !book.latest.is_empty());
+        assert!(book.latest.len() < SORTED_FROM.max(book.sorted.len() / 8));
+        let told = plain.keys().map(|key| (*key, book.standing(*key).expect("it is there").at));
+        assert!(told.eq(plain.iter().map(|(key, at)| (*key, *at))));
+        assert_eq!(book.standing((OrderId::from_uuid(Uuid::nil()), Some(Mint([9; 4])))), None);
+        let mut newest: Vec<Timestamp> = plain.values().copied().collect();
+        newest.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
+        assert!(book.newest_first().map(|entry| entry.at).eq(newest));
+        for (order, _) in plain.keys() {
+            let of_order =
+                plain.range((*order, None)..=(*order, Some(Mint([9; 4])))).map(|((_, mint), at)| (*mint, *at));
+            assert!(book.entries(*order).map(|entry| (entry.mint, entry.at)).eq(of_order), "{order}");
+        }
+    }
 }
