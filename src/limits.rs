@@ -82,6 +82,8 @@ pub const LOADS_AT_ONCE: usize = 16;
 /// Entities on their way into memory before requests for one more are shed: what the store reads within a second or
 /// two.
 pub const ACTIVATIONS_WAITING: usize = 5_000;
+/// Entities whose rows are remade of their snapshots in one transaction, which an append to the embedded store may have to wait for.
+pub const REMADE_AT_ONCE: usize = 64;
 /// Entities that are due and not in memory are read so many at a time, with one statement: the next when these are in.
 pub const WAKES_AT_ONCE: usize = 100;
 /// And so many a second at most, so that a hundred thousand that are due at one moment disturb nobody.

@@ -3,7 +3,7 @@
 use crate::domain::buyer::Mint;
 use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::{Part, PaymentCall};
-use crate::domain::ids::{CartId, CustomerId, EntityRef, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
@@ -11,12 +11,14 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
+pub use checkpoints::{CheckpointWrite, Checkpoints, EntityDelta, RejectedRows, Remake, Remaking, WakeAt, Written};
 use jobs::{Jobs, NewJob};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+pub mod checkpoints;
 pub mod jobs;
 pub mod units;
 
@@ -67,6 +69,9 @@ pub enum StoreError {
     /// What was read makes no sense, or the schema is not this version's.
     #[error("{0}")]
     Invalid(String),
+    /// What was asked for needs a column that not every row has yet: they are being remade.
+    #[error("the rows of {0}s are still being remade")]
+    RowsIncomplete(Kind),
 }
 
 /// How a frame's payload is written.
@@ -217,93 +222,8 @@ pub trait Snapshots: Send + Sync + 'static {
     async fn due(&self, until: Timestamp, after: Option<Due>, limit: u32) -> Result<Vec<Due>, StoreError>;
     /// Entities with a snapshot, in the order of kind and id after `after`: for tools that look at all of them.
     async fn scan(&self, after: Option<EntityRef>, limit: u32) -> Result<Vec<Snapshot>, StoreError>;
-}
-
-/// What one entity gives a checkpoint.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EntityDelta {
-    /// The entity.
-    pub entity: EntityRef,
-    /// Its version in this delta.
-    pub version: u64,
-    /// When it must be woken.
-    pub wake_at: Option<Timestamp>,
-    /// Its parts that changed (a part without state is deleted).
-    pub parts: Vec<Part>,
-    /// Its rows that changed.
-    pub rows: Rows,
-    /// Whether these are all its rows.
-    pub whole: bool,
-    /// Details that this state needs no more: they are gone with the transaction that writes it.
-    pub spent: &'static [DetailName],
-    /// Whether no checkpoint has ever written anything of it: a hint, by which a store may insert without looking first. Where it is wrong, all is
-    /// written as if it had not been given. After a write whose outcome is unknown it is not given any more.
-    pub fresh: bool,
-}
-
-/// When an entity at this version is to be woken, where its snapshot says something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WakeAt {
-    /// The entity.
-    pub entity: EntityRef,
-    /// Its version, which a checkpoint holds.
-    pub version: u64,
-    /// When; `None` if never.
-    pub wake_at: Option<Timestamp>,
-}
-
-/// A slice of a checkpoint.
-#[derive(Debug)]
-pub struct CheckpointWrite<'a> {
-    /// The partitions of the writer, whose epochs must still be its own.
-    pub owned: &'a [Partition],
-    /// Snapshots and rows; those older than what is there are passed over.
-    pub entities: &'a [EntityDelta],
-    /// The new checkpoint per partition, when this is its last slice.
-    pub advance: &'a [(u16, u64)],
-}
-
-/// An entity whose rows a constraint refused; its snapshot was written, and its rows marked as refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejectedRows {
-    /// The entity.
-    pub entity: EntityRef,
-    /// What the store said.
-    pub reason: String,
-}
-
-/// What became of a write.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Entities whose rows were refused.
-    pub refused: Vec<RejectedRows>,
-    /// Entities of which rows were refused before, and which gave only what has changed since: the rows that were refused are still
-    /// missing.
-    pub incomplete: Vec<EntityRef>,
-}
-
-/// Writes snapshots and read tables.
-#[async_trait]
-pub trait Checkpoints: Send + Sync + 'static {
-    /// Writes what is given, in one or more transactions. Entities whose rows break a constraint are singled out and marked, and the rest
-    /// is written; the mark goes when all rows of the entity have been taken.
-    ///
-    /// # Errors
-    /// Fenced when the epoch of an owned partition is another's; Unavailable (then it can be repeated as it is).
-    async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError>;
-
-    /// Puts right when these are to be woken: those that have another version in the store by now stay as they are.
-    ///
-    /// # Errors
-    /// As [`Checkpoints::write`].
-    async fn set_wakes(&self, owned: &[Partition], wakes: &[WakeAt]) -> Result<(), StoreError>;
-
-    /// Forgets all snapshots and read tables, and sets the checkpoints back to the beginning, in one transaction: the journal
-    /// makes them anew.
-    ///
-    /// # Errors
-    /// As [`Checkpoints::write`].
-    async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError>;
+    /// As [`Snapshots::scan`], of one kind alone, in the order of ids after `after`.
+    async fn scan_kind(&self, kind: Kind, after: Option<Uuid>, limit: u32) -> Result<Vec<Snapshot>, StoreError>;
 }
 
 /// Whose orders to list.
@@ -587,8 +507,6 @@ pub trait StateSource: Send + Sync + 'static {
     async fn delta(&self, entity: EntityRef) -> Option<EntityDelta>;
     /// Tells that a checkpoint holds this entity up to `version`.
     fn checkpointed(&self, entity: EntityRef, version: u64);
-    /// Asks for all rows of this entity with its next delta: some are missing in the read tables.
-    fn give_all_rows(&self, entity: EntityRef);
     /// Those that were woken for nothing since the last call.
     fn woken_for_nothing(&self) -> Vec<WakeAt>;
 }

@@ -78,6 +78,10 @@ pub mod names {
     pub const CHECKPOINT_ENTITIES: &str = "haat_checkpoint_entities_total";
     /// Counter: entities whose rows a constraint refused.
     pub const CHECKPOINT_REFUSED: &str = "haat_checkpoint_refused_total";
+    /// Counter, by kind: entities whose rows were remade of their snapshots.
+    pub const REMADE_ENTITIES: &str = "haat_remade_entities_total";
+    /// Gauge: kinds of which not all rows have this version's shape yet.
+    pub const REMADE_KINDS_INCOMPLETE: &str = "haat_remade_kinds_incomplete";
     /// Counter, by call and outcome: calls of payment gateways.
     pub const PAYMENT_CALLS: &str = "haat_payment_calls_total";
     /// Histogram, by call: how long a call of a payment gateway takes.
@@ -140,6 +144,8 @@ const HELP: &[(&str, &str, char)] = &[
     (names::CHECKPOINT_SECONDS, "How long a checkpoint takes.", 'h'),
     (names::CHECKPOINT_ENTITIES, "Entities written by checkpoints.", 'c'),
     (names::CHECKPOINT_REFUSED, "Entities whose rows a constraint refused.", 'c'),
+    (names::REMADE_ENTITIES, "Entities whose rows were remade of their snapshots.", 'c'),
+    (names::REMADE_KINDS_INCOMPLETE, "Kinds of which not all rows have this version's shape yet.", 'g'),
     (names::PAYMENT_CALLS, "Calls of payment gateways, by outcome.", 'c'),
     (names::PAYMENT_SECONDS, "How long a call of a payment gateway takes.", 'h'),
     (names::ORDERS_QUARANTINED, "Orders that were quarantined until someone resolves them, by reason.", 'c'),

@@ -9,7 +9,7 @@ use haat::actors::{NodeParts, NodeSettings, Shop, Thread};
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
-use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, ProductId, SkuId};
+use haat::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId};
 use haat::domain::order::{OrderStatus, PaymentChoice};
 use haat::domain::payment::{Progress, RefundCall, RefundProgress};
 use haat::domain::reject::Reject;
@@ -155,6 +155,9 @@ impl Snapshots for Nothing {
         Ok(Vec::new())
     }
     async fn scan(&self, _: Option<EntityRef>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn scan_kind(&self, _: Kind, _: Option<Uuid>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
         Ok(Vec::new())
     }
 }

@@ -89,8 +89,6 @@ pub enum Envelope<E: Hosted> {
     Delta(oneshot::Sender<Option<EntityDelta>>),
     /// A checkpoint holds this version.
     Checkpointed(u64),
-    /// Rows of it are missing in the read tables: the next delta gives all of them.
-    GiveAllRows,
     /// An administrator looks.
     Inspect(oneshot::Sender<ActorView>),
     /// Memory is wanted back.

@@ -16,6 +16,7 @@ use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::invariants::Breach;
 use crate::domain::kinds::{for_kind, kinds};
 use crate::domain::knowledge::{Knowledge, Settings};
+use crate::domain::rows::Shapes;
 use crate::limits;
 use crate::ports::{
     Clock, Details, EntityDelta, Histories, History, LogWriter, PaymentProvider, Queries, Snapshots, StateSource,
@@ -70,6 +71,8 @@ pub struct NodeSettings {
     pub silent_orders: usize,
     /// How long a payment provider is silent before no more checkouts are let in that would pay by it.
     pub silence: Duration,
+    /// The shapes of the rows that its entities give.
+    pub shapes: Shapes,
 }
 
 impl Default for NodeSettings {
@@ -87,6 +90,7 @@ impl Default for NodeSettings {
             payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
             silent_orders: limits::GATEWAY_SILENT_ORDERS,
             silence: Duration::from_millis(limits::GATEWAY_SILENCE_MS),
+            shapes: Shapes::default(),
         }
     }
 }
@@ -558,14 +562,6 @@ impl StateSource for States {
         for_kind!(entity.kind, E => {
             let id = EntityId::from_uuid(entity.uuid);
             let _ = self.0.deliver_if_live::<E>(id, Envelope::Checkpointed(version));
-        });
-    }
-
-    fn give_all_rows(&self, entity: EntityRef) {
-        for_kind!(entity.kind, E => {
-            let id = EntityId::from_uuid(entity.uuid);
-            // One that has left memory is told after its next checkpoint: the store knows that its rows are incomplete.
-            let _ = self.0.deliver_if_live::<E>(id, Envelope::GiveAllRows);
         });
     }
 

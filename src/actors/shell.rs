@@ -96,11 +96,6 @@ impl<E: Hosted> Shell<E> {
             Envelope::Wake => self.on_wake(ctx),
             Envelope::Delta(reply) => self.on_delta(reply),
             Envelope::Checkpointed(version) => self.checkpointed = self.checkpointed.max(version),
-            Envelope::GiveAllRows => {
-                if let Life::Up(built) = &mut self.life {
-                    built.entity.give_all_rows();
-                }
-            }
             Envelope::Inspect(reply) => drop(reply.send(self.inspect())),
             // Those who ask a quarantined order are answered by no record and no timer: here they are forgotten.
             Envelope::Passivate => self.forget_expired(),
@@ -352,7 +347,7 @@ impl<E: Hosted> Shell<E> {
             wake_at: built.entity.wake_at(self.node.clock.now()),
             parts: delta.parts,
             rows: delta.rows,
-            whole: delta.whole,
+            shape: self.node.settings.shapes.of(E::KIND),
             spent: delta.spent,
             fresh: std::mem::take(&mut self.fresh),
         };

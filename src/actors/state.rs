@@ -1,13 +1,14 @@
 //! An entity's state with what the shell keeps beside it, and how both are made from what the store holds.
 
-use crate::domain::entity::{Asks as _, Checks as _, Delta, Entity, Part, RestoreError};
+use crate::domain::entity::{Asks as _, Checks as _, Delta, Entity, Keeps as _, Part, RestoreError};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::invariants::Breach;
 use crate::domain::kinds::kinds;
 use crate::domain::record::{KeptAnswer, Record};
+use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::History;
+use crate::ports::{History, Snapshot};
 use foldhash::HashMap;
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
@@ -166,6 +167,16 @@ fn build_unguarded<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, 
     Ok(built)
 }
 
+/// All rows of an entity, made of its snapshot alone, and their version.
+///
+/// # Errors
+/// When they cannot be made.
+pub fn all_rows(entity: EntityRef, snapshot: Snapshot) -> Result<(u64, Rows), Unbuildable> {
+    let built = build_any(entity, &History { snapshot: Some(snapshot), records: Vec::new() })?;
+    let rows = panic::catch_unwind(AssertUnwindSafe(|| built.rows())).map_err(|_| Unbuildable::Panic)?;
+    Ok((built.version(), rows))
+}
+
 macro_rules! rebuilt {
     ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {
         /// An entity of any kind, made anew.
@@ -212,6 +223,13 @@ macro_rules! rebuilt {
             pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
                 match self {
                     $(Rebuilt::$kind(built) => built.entity.wake_at(now),)*
+                }
+            }
+
+            /// See [`Keeps::rows`].
+            pub fn rows(&self) -> Rows {
+                match self {
+                    $(Rebuilt::$kind(built) => built.entity.rows(),)*
                 }
             }
 

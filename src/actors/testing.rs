@@ -210,6 +210,9 @@ impl Snapshots for World {
     async fn scan(&self, _: Option<EntityRef>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
         Ok(Vec::new())
     }
+    async fn scan_kind(&self, _: Kind, _: Option<Uuid>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
+        Ok(Vec::new())
+    }
 }
 
 #[async_trait]

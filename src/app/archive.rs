@@ -13,6 +13,7 @@ use super::rebuild::make;
 use super::text::{counted, parse_rfc3339, rfc3339};
 use super::{AppError, archive_config, clocks, open_archive};
 use crate::adapters::clock::SystemClock;
+use crate::domain::rows::Shapes;
 use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::files;
@@ -267,13 +268,14 @@ async fn bring_up_to_date(
     let heads = archive.journal.partitions().await?;
     let Some(head) = heads.iter().find(|head| head.id == partition) else { return Ok(false) };
     let recovered = recover(archive, std::slice::from_ref(head)).await?;
-    let made = make(archive, &heads, &recovered.entities, clock.now()).await?;
+    let made = make(archive, &heads, &recovered.entities, &Shapes::default(), clock.now()).await?;
     done.entities += made.entities;
     done.refused.extend(made.refused);
     let whole = made.broken.is_empty();
     if whole {
         let advance = [(head.id, head.tail_seq)];
-        archive.checkpoints.write(CheckpointWrite { owned: &heads, entities: &[], advance: &advance }).await?;
+        let write = CheckpointWrite { owned: &heads, advance: &advance, ..CheckpointWrite::default() };
+        archive.checkpoints.write(write).await?;
     }
     done.failed.extend(made.broken);
     Ok(whole)

@@ -1,11 +1,12 @@
 //! The part of a server that has no network: the engine with its log writer and its checkpointer over a store. The server and the
 //! simulation build it the same way.
 
-use super::{AppError, clocks};
+use super::remake::{Remaker, RunningRemaker, knows_rows};
+use super::{AppError, clocks, remake};
 use crate::actors::{DecideHook, NodeParts, NodeSettings, Readiness, Shop, Thread};
 use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
-use crate::domain::rows::Rows;
+use crate::domain::rows::{Rows, Shapes};
 use crate::domain::time::Timestamp;
 use crate::followers::{self, Feed, Following};
 use crate::jobs::{self, JobRunner, RunnerParts};
@@ -66,6 +67,7 @@ pub struct Core {
     shop: Shop,
     log_writer: Arc<QueuedLogWriter>,
     checkpoints: CheckpointSettings,
+    shapes: Shapes,
     on_fatal: OnFatal,
     as_of: Arc<AtomicI64>,
     taken: Arc<OnceLock<Vec<Partition>>>,
@@ -105,6 +107,7 @@ impl Core {
         crate::persistence::metrics::register();
         followers::register();
         jobs::register();
+        remake::register();
         let log_writer = QueuedLogWriter::new(clock.clone());
         let as_of = Arc::new(AtomicI64::new(clock.now().as_millis()));
         let parts = NodeParts {
@@ -134,6 +137,7 @@ impl Core {
             shop,
             log_writer,
             checkpoints,
+            shapes: settings.shapes,
             on_fatal,
             as_of,
             taken: Arc::default(),
@@ -176,6 +180,7 @@ impl Core {
             shop,
             log_writer,
             checkpoints,
+            shapes,
             on_fatal,
             as_of,
             taken: known,
@@ -184,9 +189,12 @@ impl Core {
             new_jobs,
         } = self;
         clocks::agree(&*store.journal, &*clock).await?;
+        knows_rows(&store, &shapes).await?;
         let taken = store.journal.acquire(owner, lease, clock.now()).await?;
         // It is started once.
         let _ = known.set(taken.clone());
+        // The catalogue cache begins with the rows that it makes.
+        let remaker = Remaker::start(&store, &taken, &shapes, checkpoints.remake_slice).await?;
         let recovery = Recovery::start(&store, &taken, &shop, &log_writer, &*clock).await?;
         if let Some(oldest) = recovery.oldest {
             // The read tables are as old as the last checkpoint, until the next one.
@@ -241,9 +249,11 @@ impl Core {
         let jobs = JobRunner::start(jobs);
         helpers.push(tokio::spawn(shop.clone().run_stuck_count()));
         helpers.push(watched(tokio::spawn(checkpointer.clone().run())));
+        let remaker = remaker.run(checkpointer.to_remake());
         tasks.extend(helpers.iter().map(JoinHandle::abort_handle));
         tasks.extend(following.tasks());
         tasks.push(jobs.task());
+        tasks.push(remaker.task());
         let journal = store.journal;
         Ok(RunningCore {
             shop,
@@ -254,6 +264,7 @@ impl Core {
             writer,
             following,
             jobs,
+            remaker,
             helpers,
             tasks,
         })
@@ -271,6 +282,7 @@ pub struct RunningCore {
     writer: JoinHandle<()>,
     following: Following,
     jobs: JobRunner,
+    remaker: RunningRemaker,
     /// Cut off at the end.
     helpers: Vec<JoinHandle<()>>,
     /// All that runs by itself.
@@ -315,6 +327,8 @@ impl RunningCore {
         self.shop.drain();
         self.shop.pause_outbound_calls();
         self.checkpointer.stop();
+        // Before the last checkpoints, which it would only be in the way of.
+        self.remaker.stop().await;
         for _ in 0..DRAIN_CHECKPOINTS {
             self.log_writer.drained().await;
             self.checkpointer.checkpoint().await?;

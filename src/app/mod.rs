@@ -9,6 +9,7 @@ pub mod journal;
 mod open_files;
 mod payments;
 pub mod rebuild;
+mod remake;
 pub mod replay;
 pub mod text;
 pub mod token;

@@ -4,11 +4,13 @@
 //! half way, the next start (or the next rebuild) replays everything and loses nothing. Partition by partition the entities are then
 //! made from their records, and written as a checkpoint writes them.
 
+use super::remake::{knows_rows, remake_marked};
 use super::text::counted;
 use super::{AppError, archive_of, clocks, need_whole_journal, open_archive};
 use crate::actors::{Rebuilt, build_any};
 use crate::adapters::clock::SystemClock;
 use crate::domain::entity::Delta;
+use crate::domain::rows::Shapes;
 use crate::domain::text::printable;
 use crate::domain::time::Timestamp;
 use crate::limits;
@@ -52,32 +54,34 @@ pub async fn rebuild(config: &StoreConfig) -> Result<Rebuild, AppError> {
     if let Some(archive) = archive_of(config)? {
         store = with_archive(store, &open_archive(&archive, Mode::Tool).await?).await?;
     }
-    rebuild_store(&store, &SystemClock::default()).await
+    rebuild_store(&store, &SystemClock::default(), &Shapes::default()).await
 }
 
-/// [`rebuild`] of a store that is open, with a journal that is whole.
+/// [`rebuild`] of a store that is open, with a journal that is whole, into rows of these shapes.
 ///
 /// # Errors
 /// As [`rebuild`].
-pub async fn rebuild_store(store: &Store, clock: &dyn Clock) -> Result<Rebuild, AppError> {
+pub async fn rebuild_store(store: &Store, clock: &dyn Clock, shapes: &Shapes) -> Result<Rebuild, AppError> {
     let lease = Duration::from_millis(limits::LEASE_MS);
     let owner = format!("{}/rebuild/{}", std::process::id(), clock.new_uuid());
     clocks::agree(&*store.journal, clock).await?;
+    knows_rows(store, shapes).await?;
     let taken = store.journal.acquire(&owner, lease, clock.now()).await?;
     if taken.iter().any(|partition| partition.base_seq > 0) {
         // What was dropped stands in an archive and in the snapshots: these go only once that is seen to be enough.
         try_all(store, &taken).await?;
     }
-    store.checkpoints.clear(&taken).await?;
+    store.checkpoints.clear(&taken, shapes).await?;
     let mut rebuild = Rebuild::default();
     for partition in &taken {
         let recovered = recover(store, &[from_the_start(partition)]).await?;
         rebuild.records += recovered.records;
-        let made = make(store, &taken, &recovered.entities, clock.now()).await?;
+        let made = make(store, &taken, &recovered.entities, shapes, clock.now()).await?;
         // What cannot be made stays after the checkpoint: every start meets it again, until someone has looked at it.
         if made.broken.is_empty() {
             let advance = [(partition.id, partition.tail_seq)];
-            store.checkpoints.write(CheckpointWrite { owned: &taken, entities: &[], advance: &advance }).await?;
+            let write = CheckpointWrite { owned: &taken, advance: &advance, ..CheckpointWrite::default() };
+            store.checkpoints.write(write).await?;
         }
         rebuild.entities += made.entities;
         rebuild.failed.extend(made.broken);
@@ -137,6 +141,7 @@ pub(super) async fn make(
     store: &Store,
     owned: &[Partition],
     entities: &[Replayed],
+    shapes: &Shapes,
     now: Timestamp,
 ) -> Result<Made, AppError> {
     let mut made = Made::default();
@@ -144,12 +149,14 @@ pub(super) async fn make(
         let mut deltas = Vec::with_capacity(slice.len());
         for replayed in slice {
             match build_any(replayed.entity, &replayed.history) {
-                Ok(built) => deltas.push(delta(replayed, built, now)),
+                Ok(built) => deltas.push(delta(replayed, built, shapes, now)),
                 Err(error) => made.broken.push(format!("{}: {error}", replayed.entity)),
             }
         }
         made.entities += deltas.len() as u64;
-        let written = store.checkpoints.write(CheckpointWrite { owned, entities: &deltas, advance: &[] }).await?;
+        let write = CheckpointWrite { owned, entities: &deltas, ..CheckpointWrite::default() };
+        let written = store.checkpoints.write(write).await?;
+        remake_marked(store, owned, shapes, &written.to_remake).await?;
         let told =
             written.refused.into_iter().map(|refused| format!("the rows of {}: {}", refused.entity, refused.reason));
         made.refused.extend(told);
@@ -158,12 +165,12 @@ pub(super) async fn make(
 }
 
 /// What changed of an entity since its snapshot; all of it, when it was made from its records alone.
-fn delta(replayed: &Replayed, mut built: Rebuilt, now: Timestamp) -> EntityDelta {
+fn delta(replayed: &Replayed, mut built: Rebuilt, shapes: &Shapes, now: Timestamp) -> EntityDelta {
     let (version, wake_at) = (built.version(), built.wake_at(now));
-    let Delta { parts, rows, whole, spent: _ } = built.delta();
-    let whole = whole || replayed.history.snapshot.is_none();
+    let Delta { parts, rows, spent: _ } = built.delta();
+    let (entity, shape) = (replayed.entity, shapes.of(replayed.entity.kind));
     // A rebuild that was killed may have written it already.
-    EntityDelta { entity: replayed.entity, version, wake_at, parts, rows, whole, spent: &[], fresh: false }
+    EntityDelta { entity, version, wake_at, parts, rows, shape, spent: &[], fresh: false }
 }
 
 #[cfg(test)]

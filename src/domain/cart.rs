@@ -626,7 +626,7 @@ impl Keeps for Cart {
     const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_PURCHASE;
 
     fn delta(&mut self) -> Delta {
-        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), whole: true, spent: &[] }
+        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), spent: &[] }
     }
 
     fn restore(id: CartId, parts: &[Part]) -> Result<Self, RestoreError> {

@@ -290,8 +290,6 @@ pub struct Delta {
     pub parts: Vec<Part>,
     /// The changed rows of the read tables.
     pub rows: Rows,
-    /// Whether these are all its rows.
-    pub whole: bool,
     /// Details that this state needs no more.
     pub spent: &'static [DetailName],
 }
@@ -443,6 +441,11 @@ pub trait Keeps: Decides {
     const IS_LARGE: bool = false;
     /// Whether it gives way when too many actors are in memory.
     const GIVES_WAY: bool = true;
+    /// The shape of its rows, counted from 1; 0 for a kind without rows. It is raised by whatever makes an unchanged state give other rows
+    /// than before: a column or a row more or less. What stands in a store from before is then remade of the snapshots.
+    const SHAPE: u32 = 0;
+    /// Whether its rows must all be of this shape before requests are taken: the catalogue cache begins with them.
+    const ROWS_AT_START: bool = false;
 
     /// Whether nothing more is to come: such an entity leaves memory soon.
     fn has_ended(&self) -> bool {
@@ -457,8 +460,10 @@ pub trait Keeps: Decides {
     /// The parts and rows that changed since the last call.
     fn delta(&mut self) -> Delta;
 
-    /// Makes the next delta give all rows, changed or not: some are missing in the read tables. Nothing to do where every delta does.
-    fn give_all_rows(&mut self) {}
+    /// All rows that this state gives, changed or not.
+    fn rows(&self) -> Rows {
+        Rows::default()
+    }
 
     /// The state from the parts of a snapshot.
     fn restore(id: Self::Id, parts: &[Part]) -> Result<Self, RestoreError>;

@@ -2,7 +2,9 @@
 
 use super::buyer::MailKey;
 use super::entity::By;
-use super::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use super::entity::Keeps;
+use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use super::kinds::for_kind;
 use super::money::Currency;
 use super::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
 use super::time::Timestamp;
@@ -19,6 +21,31 @@ pub struct Rows {
     pub skus: Vec<SkuRow>,
     /// Table `orders`, with the rows that belong to each.
     pub orders: Vec<OrderRow>,
+}
+
+/// Which shape each kind's rows have: see [`Keeps::SHAPE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shapes([u32; Kind::COUNT]);
+
+impl Default for Shapes {
+    /// Those of this version.
+    fn default() -> Self {
+        Self(Kind::ALL.map(|kind| for_kind!(kind, E => E::SHAPE)))
+    }
+}
+
+impl Shapes {
+    /// The shape of a kind's rows; 0 where it has none.
+    pub fn of(&self, kind: Kind) -> u32 {
+        self.0[kind as usize]
+    }
+
+    /// Those of a version in which the rows of this kind have another one, for tests of what such a version does.
+    #[must_use]
+    pub fn raised(mut self, kind: Kind, by: u32) -> Self {
+        self.0[kind as usize] += by;
+        self
+    }
 }
 
 /// A row of `stock_changes`: what one event did to the pieces of a SKU that are in the house. It is written once and never changed.

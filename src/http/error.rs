@@ -16,6 +16,8 @@ use std::sync::LazyLock;
 
 /// Tells that an answer was given before under the same idempotency key.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// After so many seconds a list is asked for again whose rows are being remade: it takes minutes at least.
+const ROWS_RETRY_S: u64 = 60;
 /// Where the problems are described; a problem's `type` is this page with its code as the fragment.
 pub const PROBLEMS_PAGE: &str = "/docs/problems";
 
@@ -72,6 +74,7 @@ problems! {
     RECOVERING = SERVICE_UNAVAILABLE "recovering" "The node is recovering";
     DRAINING = SERVICE_UNAVAILABLE "draining" "The node is stopping";
     STORE_UNAVAILABLE = SERVICE_UNAVAILABLE "store_unavailable" "The store is unavailable";
+    ROWS_INCOMPLETE = SERVICE_UNAVAILABLE "rows_incomplete" "The rows of this list are still being remade";
     OUTCOME_UNKNOWN = GATEWAY_TIMEOUT "outcome_unknown" "The outcome is not known yet";
 }
 
@@ -288,6 +291,11 @@ impl From<StoreError> for Problem {
                 tracing::error!(%error, "a query makes no sense to the store, or its answer none to us");
                 Problem::new(&INTERNAL, "the read tables cannot be read")
             }
+            StoreError::RowsIncomplete(_) => {
+                tracing::info!(%error, "a list is refused");
+                let detail = "what this list is filtered by is still being added to older rows";
+                Problem::new(&ROWS_INCOMPLETE, detail).retry_after(ROWS_RETRY_S)
+            }
         }
     }
 }
@@ -369,6 +377,7 @@ mod tests {
             (StoreError::Unavailable("gone".into()), &UNAVAILABLE),
             (StoreError::Fenced, &UNAVAILABLE),
             (StoreError::Invalid("damaged".into()), &INTERNAL),
+            (StoreError::RowsIncomplete(crate::domain::ids::Kind::Order), &ROWS_INCOMPLETE),
         ] {
             assert_eq!(Problem::from(error).kind(), kind);
         }

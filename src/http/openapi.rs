@@ -62,6 +62,8 @@ pub const ACTOR: Group =
     &[&error::OVERLOADED, &error::ACTOR_RESTARTING, &error::QUARANTINED, &error::UNAVAILABLE, &error::OUTCOME_UNKNOWN];
 /// Of routes that list from the read tables.
 pub const LISTS: Group = &[&error::CURSOR_INVALID, &error::INVALID_QUERY, &error::UNAVAILABLE];
+/// Of lists that are filtered by columns which a newer version may have brought.
+pub const FILTERS: Group = &[&error::ROWS_INCOMPLETE];
 
 /// Names what a handler can end with: a type for the list of its responses. Groups come first, then the refusals of its own.
 macro_rules! problems {

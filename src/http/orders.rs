@@ -19,7 +19,7 @@ use crate::http::error::Result;
 use crate::http::extract::{Id, OptionalJson, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page};
-use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, problems};
+use crate::http::openapi::{ACTOR, AUTH, BODY, FILTERS, KEYED, LISTS, problems};
 use crate::http::page::{List, Paging};
 use crate::http::resolve::StuckBody;
 use crate::http::timeline::TimelineItem;
@@ -424,7 +424,7 @@ async fn listed(shop: &Shop, settings: &Settings, at: &str, of: OrdersOf, asked:
     Ok(ok(&page))
 }
 
-problems!(ListOrdersProblems: AUTH, LISTS);
+problems!(ListOrdersProblems: AUTH, LISTS, FILTERS);
 
 /// The caller's orders, the newest first; to the staff, everyone's
 #[utoipa::path(get, path = "/v1/orders", tag = "orders", security(("bearer" = [])), params(PageQuery),
@@ -444,7 +444,7 @@ pub async fn list_orders(
     listed(&shop, &settings, "/v1/orders", of, &asked).await
 }
 
-problems!(ListVendorOrdersProblems: AUTH, LISTS; VendorUnknown);
+problems!(ListVendorOrdersProblems: AUTH, LISTS, FILTERS; VendorUnknown);
 
 /// A vendor's shares of orders, the newest first
 #[utoipa::path(get, path = "/v1/vendors/{vendor}/orders", tag = "vendors", security(("bearer" = [])),

@@ -11,7 +11,7 @@ use crate::http::answer::ok;
 use crate::http::error::{INVALID_QUERY, Result, UNAVAILABLE};
 use crate::http::extract::{Id, Query, parse_id};
 use crate::http::money::{Moment, MoneyBody, Page};
-use crate::http::openapi::{LISTS, READS, problems};
+use crate::http::openapi::{FILTERS, LISTS, READS, problems};
 use crate::http::page::{List, Paging};
 use crate::http::services::Services;
 use crate::http::valid::{Faults, filled, filled_text};
@@ -97,7 +97,7 @@ impl ProductBody {
     }
 }
 
-problems!(ListProductsProblems: LISTS; VendorUnknown);
+problems!(ListProductsProblems: LISTS, FILTERS; VendorUnknown);
 
 /// Products, the newest first
 #[utoipa::path(get, path = "/v1/products", tag = "catalog", params(ProductQuery),

@@ -4,7 +4,7 @@
 //! checkpoint to the barrier. A snapshot may so be newer than the checkpoint: replay passes over what a snapshot has. Many changes of one
 //! entity become one write. While the log writer is busy the checkpointer gives way, as long as the lag is small.
 
-use crate::domain::ids::EntityRef;
+use crate::domain::ids::{EntityRef, Kind};
 use crate::limits;
 use crate::persistence::log_writer::{Barrier, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::metrics::CheckpointMetrics;
@@ -13,6 +13,7 @@ use crate::ports::{
 };
 use foldhash::{HashMap, HashSet};
 use futures::future::join_all;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct CheckpointSettings {
     /// From this many on it does not give way any more; in between, half of the time. Far enough below the limit that a checkpoint which is under
     /// way by then, and the next, which holds what came meanwhile, end before requests are shed for it.
     pub hurried_from: u64,
+    /// Entities whose rows are remade in one transaction.
+    pub remake_slice: usize,
 }
 
 impl Default for CheckpointSettings {
@@ -44,6 +47,7 @@ impl Default for CheckpointSettings {
             hurried_slice: 500,
             unhurried_below: limits::RECORDS_SINCE_CHECKPOINT / 4,
             hurried_from: limits::RECORDS_SINCE_CHECKPOINT / 2,
+            remake_slice: limits::REMADE_AT_ONCE,
         }
     }
 }
@@ -72,6 +76,41 @@ struct Pace {
 /// The longest that it gives way between two slices.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
+/// Entities whose rows were refused, and that gave newer ones since, which were taken: all their rows can be remade of their snapshots now.
+/// Each is there once, however often it is told: so they are no more than entities that are marked.
+#[derive(Default)]
+pub struct ToRemake {
+    entities: parking_lot::Mutex<BTreeSet<EntityRef>>,
+    news: Notify,
+}
+
+impl ToRemake {
+    /// Adds these.
+    pub fn add(&self, entities: impl IntoIterator<Item = EntityRef>) {
+        let mut all = self.entities.lock();
+        let before = all.len();
+        all.extend(entities);
+        if all.len() > before {
+            self.news.notify_one();
+        }
+    }
+
+    /// Takes the first out, and of its kind those after it, so many at most as `most` says for the kind.
+    pub fn take(&self, most: impl Fn(Kind) -> usize) -> Vec<EntityRef> {
+        let mut all = self.entities.lock();
+        let Some(first) = all.first().copied() else { return Vec::new() };
+        let taken = all.iter().take(most(first.kind)).take_while(|entity| entity.kind == first.kind).count();
+        let next = all.iter().nth(taken).copied();
+        let rest = next.map_or_else(BTreeSet::new, |next| all.split_off(&next));
+        std::mem::replace(&mut *all, rest).into_iter().collect()
+    }
+
+    /// Until there are some.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+}
+
 /// The checkpointer of one node.
 pub struct Checkpointer {
     log_writer: Arc<QueuedLogWriter>,
@@ -83,6 +122,7 @@ pub struct Checkpointer {
     on_fatal: OnFatal,
     metrics: CheckpointMetrics,
     as_of: Arc<AtomicI64>,
+    to_remake: Arc<ToRemake>,
     stop: Notify,
     carried: Mutex<Carried>,
 }
@@ -112,7 +152,26 @@ impl Checkpointer {
         as_of: Arc<AtomicI64>,
     ) -> Arc<Self> {
         let (stop, carried, metrics) = (Notify::new(), Mutex::default(), CheckpointMetrics::new());
-        Arc::new(Self { log_writer, store, source, clock, owned, settings, on_fatal, metrics, as_of, stop, carried })
+        let to_remake = Arc::default();
+        Arc::new(Self {
+            log_writer,
+            store,
+            source,
+            clock,
+            owned,
+            settings,
+            on_fatal,
+            metrics,
+            as_of,
+            to_remake,
+            stop,
+            carried,
+        })
+    }
+
+    /// What it leaves to whoever remakes rows.
+    pub fn to_remake(&self) -> Arc<ToRemake> {
+        self.to_remake.clone()
     }
 
     /// Writes checkpoints until [`Checkpointer::stop`].
@@ -228,11 +287,11 @@ impl Checkpointer {
     async fn write(&self, entities: &mut [EntityDelta], advance: &[(u16, u64)]) -> Result<(), StoreError> {
         let mut wait = Duration::from_millis(50);
         loop {
-            match self.store.write(CheckpointWrite { owned: &self.owned, entities: &*entities, advance }).await {
+            let write = CheckpointWrite { owned: &self.owned, entities: &*entities, advance, remake: None };
+            match self.store.write(write).await {
                 Ok(written) => {
                     self.report(&written.refused);
-                    let refused = written.refused.iter().map(|refused| refused.entity);
-                    refused.chain(written.incomplete).for_each(|entity| self.source.give_all_rows(entity));
+                    self.to_remake.add(written.to_remake);
                     return Ok(());
                 }
                 Err(StoreError::Unavailable(error)) => {
@@ -248,10 +307,8 @@ impl Checkpointer {
     }
 
     fn report(&self, refused: &[RejectedRows]) {
-        for RejectedRows { entity, reason } in refused {
-            self.metrics.refused.increment(1);
-            tracing::error!(%entity, reason, "a constraint of the read tables refused an entity: a breach of an invariant");
-        }
+        self.metrics.refused.increment(refused.len() as u64);
+        tell_of_rejected(refused);
     }
 
     /// How to go about the next slice.
@@ -264,6 +321,13 @@ impl Checkpointer {
         if self.log_writer.pressure().records_in_flight > 0 {
             tokio::time::sleep((slice_took * self.pace().rests).min(LONGEST_REST)).await;
         }
+    }
+}
+
+/// Tells the log of entities whose rows a constraint refused.
+pub fn tell_of_rejected(refused: &[RejectedRows]) {
+    for RejectedRows { entity, reason } in refused {
+        tracing::error!(%entity, reason, "a constraint of the read tables refused an entity: a breach of an invariant");
     }
 }
 

@@ -305,6 +305,14 @@ mod tests {
         async fn scan(&self, _: Option<EntityRef>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
             Ok(Vec::new())
         }
+        async fn scan_kind(
+            &self,
+            _: crate::domain::ids::Kind,
+            _: Option<Uuid>,
+            _: u32,
+        ) -> Result<Vec<Snapshot>, StoreError> {
+            Ok(Vec::new())
+        }
     }
 
     #[tokio::test]

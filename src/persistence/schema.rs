@@ -19,6 +19,7 @@ pub(super) const POSTGRES: &[Step] = &[
     (7, "money of shares", include_str!("../../migrations/postgres/0007_money_of_shares.sql")),
     (8, "followers", include_str!("../../migrations/postgres/0008_followers.sql")),
     (9, "jobs", include_str!("../../migrations/postgres/0009_jobs.sql")),
+    (10, "shapes", include_str!("../../migrations/postgres/0010_shapes.sql")),
     (11, "services", include_str!("../../migrations/postgres/0011_services.sql")),
 ];
 
@@ -33,6 +34,7 @@ pub(super) const SQLITE: &[Step] = &[
     (7, "money of shares", include_str!("../../migrations/sqlite/0007_money_of_shares.sql")),
     (8, "followers", include_str!("../../migrations/sqlite/0008_followers.sql")),
     (9, "jobs", include_str!("../../migrations/sqlite/0009_jobs.sql")),
+    (10, "shapes", include_str!("../../migrations/sqlite/0010_shapes.sql")),
     (11, "services", include_str!("../../migrations/sqlite/0011_services.sql")),
 ];
 

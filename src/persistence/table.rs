@@ -3,7 +3,9 @@
 
 use crate::domain::buyer::MailKey;
 use crate::domain::entity::By;
-use crate::domain::ids::{CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{
+    CartId, CategoryId, CustomerId, JobId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId,
+};
 use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
@@ -36,6 +38,24 @@ pub(super) struct Column {
     pub(super) sort: Sort,
     /// Whether it is written when the row is made, and never again.
     pub(super) fixed: bool,
+    /// The shape of its kind's rows that brought it: before all rows have that shape nothing is filtered by it. 0: it was always there.
+    pub(super) since: u32,
+}
+
+/// What stands beside the columns of a row: the version and the shape of the entity's state that it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) version: i64,
+    pub(super) shape: u32,
+}
+
+/// Whose the rows of a table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// The kind of entity that gives them.
+    pub(super) kind: Kind,
+    /// The column with its id.
+    pub(super) column: &'static str,
 }
 
 /// What stands in a column of one row.
@@ -62,12 +82,14 @@ pub(super) trait Field: Sized {
     fn read(cell: Cell<'static>) -> Result<Self, StoreError>;
 }
 
-/// Rows of a table. Beside its columns each has `version`: that of the entity which it shows.
+/// Rows of a table. Beside its columns each has `version`: that of the entity which it shows, and where it is an entity's own row `shape`.
 pub(super) trait Table {
     /// What is read of a row.
     type Row;
     const NAME: &'static str;
     const KEY: &'static str;
+    /// Of rows that checkpoints write.
+    const OWNER: Option<Owner>;
     const COLUMNS: &'static [Column];
     /// Gives each column's cell, in their order.
     fn cells<'a>(&'a self, out: &mut impl FnMut(Cell<'a>));
@@ -82,23 +104,52 @@ pub(super) fn names<T: Table>(prefix: &str) -> String {
     names.join(", ")
 }
 
-/// What an upsert does where the key is there: it writes what is not fixed, if it is newer.
-pub(super) fn on_conflict<T: Table>() -> String {
-    let changes = T::COLUMNS.iter().filter(|column| !column.fixed).map(|column| column.name).chain(["version"]);
-    let changes: Vec<String> = changes.map(|name| format!("{name} = excluded.{name}")).collect();
-    let (table, key) = (T::NAME, T::KEY);
-    format!(" ON CONFLICT ({key}) DO UPDATE SET {} WHERE excluded.version > {table}.version", changes.join(", "))
+/// The names of what stands beside a table's columns.
+pub(super) fn stamp_names<T: Table>() -> &'static [&'static str] {
+    if T::OWNER.is_some() { &["version", "shape"] } else { &["version"] }
 }
 
-/// A table, said once: `column: type = what stands in it`, with `[fixed]` before what never changes, and what a row that is read makes of the
-/// columns.
+/// What an upsert does where the key is there: it writes what is not fixed, if it is of a newer version, or of this version and a newer shape.
+/// A fixed column that is younger than the table is written, too: a row of an older shape lacks it.
+pub(super) fn on_conflict<T: Table>() -> String {
+    let changes = T::COLUMNS.iter().filter(|column| !column.fixed || column.since > 0).map(|column| column.name);
+    let changes: Vec<String> =
+        changes.chain(stamp_names::<T>().iter().copied()).map(|name| format!("{name} = excluded.{name}")).collect();
+    let (table, key) = (T::NAME, T::KEY);
+    let stamp = |of: &str| stamp_names::<T>().iter().map(|name| format!("{of}.{name}")).collect::<Vec<_>>().join(", ");
+    format!(
+        " ON CONFLICT ({key}) DO UPDATE SET {} WHERE ({}) > ({})",
+        changes.join(", "),
+        stamp("excluded"),
+        stamp(table)
+    )
+}
+
+/// The column of this name.
+///
+/// # Panics
+/// When the table has none: what filters by it names it in the same room.
+pub(super) fn column<T: Table>(name: &str) -> &'static Column {
+    T::COLUMNS.iter().find(|column| column.name == name).expect("a table has the columns that it is filtered by")
+}
+
+/// A table, said once: `column: type = what stands in it`, with `[fixed]` before what never changes and `[since N]` before what shape N of the
+/// rows has brought (both: `[fixed since N]`), and what a row that is read makes of the columns. `of Kind by "column"` says whose the rows are
+/// that checkpoints write.
 macro_rules! table {
-    (@fixed fixed) => { true };
-    (@fixed) => { false };
+    (@fixed fixed $($rest:tt)*) => { true };
+    (@fixed $($rest:tt)*) => { false };
+    (@since fixed $($rest:tt)*) => { table!(@since $($rest)*) };
+    (@since since $shape:literal) => { $shape };
+    (@since) => { 0 };
+    (@owner $kind:ident $column:literal) => {
+        Some($crate::persistence::table::Owner { kind: $crate::domain::ids::Kind::$kind, column: $column })
+    };
+    (@owner) => { None };
     (
         $(#[$doc:meta])*
-        $written:ty as $name:literal ($key:literal), $row:ident {
-            $($([$fixed:ident])? $column:ident: $of:ty = $value:expr,)*
+        $written:ty as $name:literal ($key:literal) $(of $kind:ident by $owner:literal)?, $row:ident {
+            $($([$($how:tt)+])? $column:ident: $of:ty = $value:expr,)*
         } => $read:ty { $made:expr }
     ) => {
         $(#[$doc])*
@@ -106,11 +157,13 @@ macro_rules! table {
             type Row = $read;
             const NAME: &'static str = $name;
             const KEY: &'static str = $key;
+            const OWNER: Option<$crate::persistence::table::Owner> = table!(@owner $($kind $owner)?);
             const COLUMNS: &'static [$crate::persistence::table::Column] = &[
                 $($crate::persistence::table::Column {
                     name: stringify!($column),
                     sort: <$of as $crate::persistence::table::Field>::SORT,
-                    fixed: table!(@fixed $($fixed)?),
+                    fixed: table!(@fixed $($($how)+)?),
+                    since: table!(@since $($($how)+)?),
                 },)*
             ];
             fn cells<'a>(&'a self, out: &mut impl FnMut($crate::persistence::table::Cell<'a>)) {
@@ -282,5 +335,37 @@ impl From<Uuid> for Cell<'_> {
 impl From<i64> for Cell<'_> {
     fn from(number: i64) -> Self {
         Cell::Integer(Some(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rows::OrderRow;
+
+    /// Orders as a later version may have them.
+    struct Later(OrderRow);
+
+    table! {
+        Later as "orders" ("id") of Order by "id", row {
+            [fixed] id: OrderId = &row.0.id,
+            status: OrderStatus = &row.0.status,
+            [since 2] payment_method: String = &row.0.payment_method,
+            [fixed since 3] cart_id: CartId = &row.0.cart_id,
+        } => OrderId { { let _ = (status, payment_method, cart_id); id } }
+    }
+
+    #[test]
+    fn a_column_says_what_brought_it_and_a_fixed_one_is_written_into_rows_that_lack_it() {
+        let said: Vec<(&str, bool, u32)> =
+            Later::COLUMNS.iter().map(|column| (column.name, column.fixed, column.since)).collect();
+        let expected = [("id", true, 0), ("status", false, 0), ("payment_method", false, 2), ("cart_id", true, 3)];
+        assert_eq!(said, expected);
+        assert_eq!(
+            on_conflict::<Later>(),
+            " ON CONFLICT (id) DO UPDATE SET status = excluded.status, payment_method = excluded.payment_method, \
+             cart_id = excluded.cart_id, version = excluded.version, shape = excluded.shape \
+             WHERE (excluded.version, excluded.shape) > (orders.version, orders.shape)"
+        );
     }
 }

@@ -15,14 +15,14 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 table! {
-    VendorRow as "vendors" ("id"), row {
+    VendorRow as "vendors" ("id") of Vendor by "id", row {
         [fixed] id: VendorId = &row.id,
         name: String = &row.name,
     } => VendorRow { VendorRow { id, name } }
 }
 
 table! {
-    ProductRow as "products" ("id"), row {
+    ProductRow as "products" ("id") of Vendor by "vendor_id", row {
         [fixed] id: ProductId = &row.id,
         [fixed] vendor_id: VendorId = &row.vendor_id,
         title: String = &row.title,
@@ -36,7 +36,7 @@ table! {
 }
 
 table! {
-    SkuRow as "skus" ("id"), row {
+    SkuRow as "skus" ("id") of Vendor by "vendor_id", row {
         [fixed] id: SkuId = &row.id,
         [fixed] vendor_id: VendorId = &row.vendor_id,
         [fixed] product_id: ProductId = &row.product_id,
@@ -53,7 +53,7 @@ table! {
 }
 
 table! {
-    OrderRow as "orders" ("id"), row {
+    OrderRow as "orders" ("id") of Order by "id", row {
         [fixed] id: OrderId = &row.id,
         [fixed] cart_id: CartId = &row.cart_id,
         [fixed] attempt: u32 = &row.attempt,
@@ -109,7 +109,7 @@ impl<'a> ShareOf<'a> {
 }
 
 table! {
-    ShareOf<'_> as "sub_orders" ("id"), row {
+    ShareOf<'_> as "sub_orders" ("id") of Order by "order_id", row {
         [fixed] id: SubOrderId = &row.share.id,
         [fixed] order_id: OrderId = &row.order.id,
         [fixed] vendor_id: VendorId = &row.share.vendor_id,

@@ -21,6 +21,7 @@ mod process;
 mod proxy;
 mod refusals;
 mod relay;
+mod remake;
 mod rush;
 mod sandbox;
 mod sight;

@@ -9,6 +9,7 @@ use haat::app::AppError;
 use haat::app::archive::archive_store;
 use haat::app::audit;
 use haat::app::rebuild::rebuild_store;
+use haat::domain::rows::Shapes;
 use haat::domain::time::Timestamp;
 use haat::persistence::archived::with_archive;
 use haat::ports::{Frame, Partition, Store, StoreError};
@@ -106,7 +107,7 @@ impl Server {
     }
 
     /// Forgets snapshots and tables, as long as the partitions are theirs and no more frames were dropped than they know of.
-    pub fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
+    pub fn clear(&self, owned: &[Partition], shapes: &Shapes) -> Result<(), StoreError> {
         let mut disk = lock(&self.disk);
         if owned.iter().any(|own| disk.heads[usize::from(own.id)].base_seq != own.base_seq) {
             return Err(StoreError::Invalid("frames were moved to an archive meanwhile".to_owned()));
@@ -114,7 +115,7 @@ impl Server {
         if !disk.owns(owned) {
             return Err(StoreError::Fenced);
         }
-        disk.forget();
+        disk.forget(shapes);
         self.world.note("snapshots and tables are cleared");
         Ok(())
     }
@@ -176,7 +177,8 @@ async fn audit_both(town: &Town, after: &str) {
 
 async fn rebuild(town: &Town) -> Result<(), AppError> {
     let (store, archive) = opened(town);
-    let done = rebuild_store(&with_archive(store, &archive).await?, &*town.clock).await?;
+    let shapes = town.world.plan.shapes();
+    let done = rebuild_store(&with_archive(store, &archive).await?, &*town.clock, &shapes).await?;
     if !done.failed.is_empty() {
         town.world.breach(format_args!("not rebuilt: {:?}", done.failed));
     }

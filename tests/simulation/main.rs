@@ -27,7 +27,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 52] = [
+const DRAWN: [&str; 55] = [
     "crashes",
     "crashes asked for in a stop",
     "crashes between polls",
@@ -78,6 +78,9 @@ const DRAWN: [&str; 52] = [
     "unreadable records",
     "quarantined answers",
     "refused rows",
+    "newer nodes",
+    "remakes",
+    "rows of a former shape",
     // The archive.
     "archives",
     "archives that are killed",

@@ -8,6 +8,7 @@ use crate::world::{SimulatedClock, World, lock};
 use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
 use haat::app::core::{Core, CoreParts, Crash, RunningCore};
 use haat::domain::ids::{EntityRef, Kind};
+use haat::domain::rows::Shapes;
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::log_writer::Fatal;
 use std::cell::Cell;
@@ -132,6 +133,8 @@ pub struct Town {
     /// The nodes that have not ended, the newest last.
     pub nodes: Mutex<Vec<Arc<Node>>>,
     started: Mutex<u64>,
+    /// The shapes of the rows that the version gives of which new nodes are.
+    shapes: Mutex<Shapes>,
     /// Commands that panic whenever they are tried, by what they say.
     poisoned: Arc<Mutex<BTreeSet<u64>>>,
 }
@@ -153,6 +156,7 @@ impl Town {
             made: Mutex::default(),
             nodes: Mutex::default(),
             started: Mutex::default(),
+            shapes: Mutex::default(),
             poisoned: Arc::default(),
             world,
         })
@@ -214,7 +218,7 @@ impl Town {
         let gateway =
             Gateway { books: self.books.clone(), oracle: self.oracle.clone(), clock: clock.clone(), way: way.clone() };
         let letterbox = Letterbox { post: self.post.clone(), node: number, gone: gone.clone(), way: way.clone() };
-        let plan = &world.plan;
+        let (plan, shapes) = (&world.plan, self.shapes_of_the_next());
         let core = Core::new(CoreParts {
             store: self.server.connect(way.clone()),
             clock: clock.clone(),
@@ -234,11 +238,13 @@ impl Town {
                 payment_calls_per_second: plan.payment_calls_per_second,
                 silent_orders: plan.silent_orders,
                 silence: plan.silence,
+                shapes,
                 ..NodeSettings::default()
             },
             checkpoints: CheckpointSettings {
                 interval: plan.checkpoint_interval,
                 slice: plan.checkpoint_slice,
+                remake_slice: plan.remake_slice,
                 ..CheckpointSettings::default()
             },
             on_decide: Some(panics(way.clone(), self.poisoned.clone(), self.oracle.clone())),
@@ -280,6 +286,25 @@ impl Town {
         });
         lock(&self.nodes).push(node.clone());
         node
+    }
+
+    /// The shapes that the next node gives, which may be of a newer version than the last; in the end all are of the newest.
+    fn shapes_of_the_next(&self) -> Shapes {
+        let (world, newest) = (&self.world, self.world.plan.shapes());
+        let mut shapes = lock(&self.shapes);
+        for kind in [Kind::Order, Kind::Vendor] {
+            if world.is_calm() {
+                *shapes = newest;
+            } else if shapes.of(kind) < newest.of(kind) && world.fault("newer nodes", world.plan.newer_nodes) {
+                *shapes = shapes.raised(kind, 1);
+            }
+        }
+        *shapes
+    }
+
+    /// Whether all nodes that were started give the newest rows from now on.
+    pub fn is_of_the_newest_version(&self) -> bool {
+        *lock(&self.shapes) == self.world.plan.shapes()
     }
 
     /// Forgets the nodes that have ended.

@@ -1,6 +1,8 @@
 //! What one simulated run shares: chance, time, the plan of what may go wrong, the trace, and the breaches found.
 
 use haat::adapters::clock::{Readings, SteadyClock};
+use haat::domain::ids::Kind;
+use haat::domain::rows::Shapes;
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::Clock;
@@ -98,6 +100,7 @@ pub struct Plan {
     pub lease: Duration,
     pub checkpoint_interval: Duration,
     pub checkpoint_slice: usize,
+    pub remake_slice: usize,
     /// The longest pause between two actions of one buyer, in milliseconds.
     pub think_ms: u64,
     /// The longest time between two troubles, in milliseconds; none when it is 0.
@@ -143,6 +146,10 @@ pub struct Plan {
     pub mails_per_second: u32,
     /// The wall clock of one node is set wrong.
     pub wrong_clocks: u64,
+    /// Nodes that are of a version which gives rows of another shape than the one before.
+    pub newer_nodes: u64,
+    /// How often the shape of orders' rows is raised in the end, and that of vendors'.
+    pub raised: [u32; 2],
 }
 
 impl Plan {
@@ -176,6 +183,7 @@ impl Plan {
             lease: Duration::from_millis(of("lease").between(600, 5_000)),
             checkpoint_interval: Duration::from_millis(*of("checkpoint_interval").pick(&[5, 50, 500, 500, 4_000])),
             checkpoint_slice: *of("checkpoint_slice").pick(&[1, 3, 500]),
+            remake_slice: *of("remake_slice").pick(&[1, 3, 64]),
             think_ms: *of("think_ms").pick(&[5, 100, 1_000]),
             trouble_ms: *of("trouble_ms").pick(&[0, 300, 2_000, 2_000, 8_000]),
             takeovers: often("takeovers", 500),
@@ -205,7 +213,15 @@ impl Plan {
             payment_calls_per_second: *of("payment_calls_per_second").pick(&[1, 20, 10_000, 10_000]),
             mails_per_second: of("mails_per_second").between(1, 100) as u32,
             wrong_clocks: often("wrong_clocks", 400),
+            newer_nodes: often("newer_nodes", 900),
+            raised: ["raised orders", "raised vendors"].map(|name| of(name).below(3) as u32),
         }
+    }
+
+    /// The shapes of the rows that the newest version gives.
+    pub fn shapes(&self) -> Shapes {
+        let [orders, vendors] = self.raised;
+        Shapes::default().raised(Kind::Order, orders).raised(Kind::Vendor, vendors)
     }
 }
 

@@ -19,7 +19,7 @@ async fn checkpoints(store: &Store) -> Vec<u64> {
 async fn advance(store: &Store, owned: &[Partition], advance: &[(u16, u64)]) -> Result<(), StoreError> {
     store
         .checkpoints
-        .write(CheckpointWrite { owned, entities: &[], advance })
+        .write(CheckpointWrite { owned, entities: &[], advance, remake: None })
         .await
         .map(|written| assert_eq!(written.refused, []))
 }
@@ -40,7 +40,7 @@ on_all_stores! {
         crate::fixture::take(&store, "new").await;
         let entity = order_id("one").entity();
         let entities = [delta(entity, 1, vec![part("", "{}")])];
-        let write = CheckpointWrite { owned: &old, entities: &entities, advance: &[(2, 9)] };
+        let write = CheckpointWrite { owned: &old, entities: &entities, advance: &[(2, 9)], remake: None };
         assert!(matches!(store.checkpoints.write(write).await, Err(StoreError::Fenced)));
         assert_eq!(store.snapshots.load(entity).await.expect("it loads"), None);
         assert_eq!(checkpoints(&store).await, [0; 16]);

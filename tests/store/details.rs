@@ -6,6 +6,7 @@ use crate::samples::{delta, frame, order_id, part, write_all};
 use haat::domain::details::{Contact, Detail, DetailName};
 use haat::domain::ids::{EntityId, OrderId};
 use haat::domain::order::Address;
+use haat::domain::rows::Shapes;
 use haat::ports::{EntityDelta, Store, StoreError};
 
 fn contact(order: OrderId, name: &str) -> Detail {
@@ -102,7 +103,7 @@ on_all_stores! {
         assert_eq!(places(&store).await, left);
         // Spent once more, as a checkpoint that is written again does.
         write_all(&store, &owned, &[EntityDelta { version: 2, ..spends(orders[0]) }]).await;
-        store.checkpoints.clear(&owned).await.expect("cleared");
+        store.checkpoints.clear(&owned, &Shapes::default()).await.expect("cleared");
         assert_eq!(places(&store).await, left);
     }
 }

@@ -72,7 +72,7 @@ on_all_stores! {
         }
         let up_to = home.tail_seq + 2;
         let advance = [(home.id, home.tail_seq + 4)];
-        let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance };
+        let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance, remake: None };
         store.checkpoints.write(write).await.expect("a checkpoint");
         store.followers.begin_follower(NAME, BeginFrom::First).await.expect("begun");
         assert!(pass(&store, &[(3, 0, up_to - 1)], Vec::new()).await.expect("written"));

@@ -56,7 +56,7 @@ on_all_stores! {
         let drop = async |up_to| store.journal.drop_frames(home.id, up_to).await;
         assert!(matches!(drop(1).await, Err(StoreError::Invalid(_))), "no checkpoint holds it");
         let advance = [(home.id, tail)];
-        let checkpoint = CheckpointWrite { owned: &taken, entities: &[], advance: &advance };
+        let checkpoint = CheckpointWrite { owned: &taken, entities: &[], advance: &advance, remake: None };
         store.checkpoints.write(checkpoint).await.expect("a checkpoint");
         assert!(matches!(drop(tail).await, Err(StoreError::Invalid(_))), "it is the newest");
         assert_eq!(drop(tail - 1).await.expect("dropped"), tail - 1);

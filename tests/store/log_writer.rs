@@ -359,7 +359,6 @@ impl StateSource for AllBut {
         (entity != self.0).then(|| delta(entity, 1, vec![part("", "{}")]))
     }
     fn checkpointed(&self, _: EntityRef, _: u64) {}
-    fn give_all_rows(&self, _: EntityRef) {}
     fn woken_for_nothing(&self) -> Vec<WakeAt> {
         Vec::new()
     }

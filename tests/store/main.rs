@@ -38,6 +38,7 @@ mod ownership;
 mod plans;
 mod queries;
 mod refusals;
+mod remakes;
 mod samples;
 mod snapshots;
 mod units;

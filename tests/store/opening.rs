@@ -22,7 +22,7 @@ on_both_stores! {
         store.journal.append(&batch, &[]).await.expect("appended");
         let entities = [order_delta(1, row.clone())];
         let advance = [(0, owned[0].tail_seq + 1)];
-        store.checkpoints.write(CheckpointWrite { owned: &owned, entities: &entities, advance: &advance }).await.expect("written");
+        store.checkpoints.write(CheckpointWrite { owned: &owned, entities: &entities, advance: &advance, remake: None }).await.expect("written");
         let before = store.journal.partitions().await.expect("partitions");
         drop(store);
 

@@ -143,7 +143,7 @@ async fn on_postgres_a_former_owner_appends_nothing_where_frames_were_dropped() 
         store.journal.append(&[frame(home, ahead, "theirs", b"theirs")], &[]).await.expect("a frame");
     }
     let advance = [(home.id, home.tail_seq + 5)];
-    let checkpoint = CheckpointWrite { owned: &taken, entities: &[], advance: &advance };
+    let checkpoint = CheckpointWrite { owned: &taken, entities: &[], advance: &advance, remake: None };
     store.checkpoints.write(checkpoint).await.expect("a checkpoint");
     store.journal.drop_frames(home.id, home.tail_seq + 4).await.expect("dropped");
     let late = store.journal.append(&[frame(&slept[3], 1, "late", b"late")], &[]).await;
@@ -162,7 +162,7 @@ async fn on_postgres_all_lock_partitions_in_the_same_order() {
     for _ in 0..10 {
         store.journal.renew(&owned, NO_LEASE).await.expect("renewed");
         store.journal.release(&owned).await.expect("released");
-        let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance };
+        let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance, remake: None };
         store.checkpoints.write(write).await.expect("advanced");
     }
     // Where they lie in the table says nothing of their order.
@@ -182,7 +182,7 @@ async fn on_postgres_all_lock_partitions_in_the_same_order() {
                 0 => journal.renew(&owned, NO_LEASE).await.map(drop),
                 1 => journal.release(&owned).await,
                 _ => {
-                    let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance };
+                    let write = CheckpointWrite { owned: &owned, entities: &[], advance: &advance, remake: None };
                     checkpoints.write(write).await.map(drop)
                 }
             }

@@ -68,7 +68,7 @@ async fn fill(store: &Store, owned: &[Partition], numbers: std::ops::Range<i64>)
         });
         let again: Vec<EntityDelta> = again.collect();
         for entities in [&first, &again] {
-            let write = CheckpointWrite { owned, entities, advance: &[(0, 0)] };
+            let write = CheckpointWrite { owned, entities, advance: &[(0, 0)], remake: None };
             assert_eq!(store.checkpoints.write(write).await.expect("it is written").refused, []);
         }
     }
@@ -121,6 +121,8 @@ async fn look_up(store: &Store, owned: &[Partition], number: i64) {
         1
     );
     assert_eq!(snapshots.scan(Some(order.entity()), 1).await.expect("a page").len(), 1);
+    assert_eq!(snapshots.scan_kind(order.entity().kind, None, 1).await.expect("a page").len(), 1);
+    assert_eq!(store.checkpoints.marked(order.entity().kind, None, 1).await.expect("none"), []);
     let cart = CartId::from_uuid(uuid(&format!("cart of {seed}")));
     for of in [OrdersOf::Cart(cart), OrdersOf::Customer(CustomerId::from_uuid(uuid(&seed)))] {
         assert_eq!(queries.orders(of, None, 1).await.expect("orders").len(), 1);

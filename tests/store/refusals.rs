@@ -3,7 +3,7 @@
 use crate::on_both_stores;
 use crate::samples::{at, order_delta, order_row, vendor_delta, vendor_rows, write, write_all};
 use haat::domain::rows::OrderRow;
-use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf};
+use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Remake};
 use sqlx::AssertSqlSafe;
 
 fn spoiled(seed: &str, spoil: fn(&mut OrderRow)) -> EntityDelta {
@@ -145,12 +145,18 @@ on_both_stores! {
         assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, 1, "older rows mend nothing");
         let mended = crate::samples::paid(first);
         write_all(&store, &owned, &[order_delta(3, mended.clone())]).await;
+        assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, 1, "nobody knows that these are all");
+        let all = order_delta(3, mended.clone());
+        let all = [EntityDelta::remade(all.entity, 3, 1, all.rows)];
+        let remake = Some(Remake::default());
+        let write = CheckpointWrite { owned: &owned, entities: &all, remake, ..CheckpointWrite::default() };
+        store.checkpoints.write(write).await.expect("it is remade");
         assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, 0);
         assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), [mended]);
     }
 
-    /// A vendor gives only the rows that have changed. Those that were refused are still missing when others are sound: it is told to give
-    /// all of them, and only then the mark goes.
+    /// A vendor gives only the rows that have changed. Those that were refused are still missing when others are sound: then it is told that
+    /// all can be remade, and only a remake takes the mark away.
     async fn a_refusal_ends_only_with_all_rows(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let rows = vendor_rows("one", "Cup", at(1));
@@ -161,14 +167,14 @@ on_both_stores! {
         let mut changed = rows.clone();
         changed.products.clear();
         changed.skus.clear();
-        for (version, rows, whole) in [(2, changed, false), (3, rows.clone(), true)] {
-            let delta = EntityDelta { whole, ..vendor_delta(version, rows) };
-            let write = CheckpointWrite { owned: &owned, entities: &[delta], advance: &[] };
+        for (version, rows, remake) in [(2, changed, None), (2, rows.clone(), Some(Remake::default()))] {
+            let delta = EntityDelta { shape: 1, ..vendor_delta(version, rows) };
+            let write = CheckpointWrite { owned: &owned, entities: &[delta], advance: &[], remake };
             let written = store.checkpoints.write(write).await.expect("it is written");
             assert_eq!(written.refused, []);
-            assert_eq!(written.incomplete, if whole { vec![] } else { vec![entity] });
+            assert_eq!(written.to_remake, if remake.is_some() { vec![] } else { vec![entity] });
             let marked = fixture.number("SELECT count(*) FROM refused_rows").await;
-            assert_eq!(marked, i64::from(!whole), "version {version}");
+            assert_eq!(marked, i64::from(remake.is_none()));
         }
         assert_eq!(store.queries.catalog().await.expect("the catalog"), rows);
     }

@@ -48,7 +48,7 @@ pub fn gone(name: &str) -> Part {
 }
 
 pub fn delta(entity: EntityRef, version: u64, parts: Vec<Part>) -> EntityDelta {
-    EntityDelta { entity, version, wake_at: None, parts, rows: Rows::default(), whole: true, spent: &[], fresh: false }
+    EntityDelta { entity, version, wake_at: None, parts, rows: Rows::default(), shape: 1, spent: &[], fresh: false }
 }
 
 pub fn unpaid(total: i64) -> Amounts {
@@ -157,7 +157,11 @@ pub async fn write(
     owned: &[Partition],
     entities: &[EntityDelta],
 ) -> Result<Vec<RejectedRows>, StoreError> {
-    store.checkpoints.write(CheckpointWrite { owned, entities, advance: &[] }).await.map(|written| written.refused)
+    store
+        .checkpoints
+        .write(CheckpointWrite { owned, entities, advance: &[], remake: None })
+        .await
+        .map(|written| written.refused)
 }
 
 /// Writes what nothing is wrong with.

@@ -49,7 +49,7 @@ async fn taken_over_beside(version: &'static Version, killed: Option<(&Path, u64
     let admin = token(&Bearer::Admin("root".into()));
     all_end(&server.client, &admin, &told, ends_of).await;
     contacts_are_shown(&server.client, &admin, &told).await;
-    rows_come_again(&store, &server.client, &admin, &told).await;
+    rows_come_again(&store, &told).await;
     said_no_other_error(&server);
     server.signal("TERM").await;
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());

@@ -38,7 +38,7 @@ async fn killed_and_carried_on(library: &Path, store: TestStore, told: Option<&T
                 })
                 .await;
             }
-            rows_come_again(&store, &server.client, &admin, told).await;
+            rows_come_again(&store, told).await;
         }
         None => first::ends(&server.client).await,
     }

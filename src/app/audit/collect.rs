@@ -7,14 +7,15 @@ use super::jobs::JobFacts;
 use super::replaying::Replays;
 use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, read_charge_log};
 use crate::app::AppError;
-use crate::domain::ids::EntityId as _;
-use crate::domain::rows::Rows;
+use crate::domain::ids::{EntityId as _, Kind};
+use crate::domain::rows::{Rows, Shapes};
 use crate::followers::STOCK_HISTORY;
 use crate::limits;
 use crate::persistence::recovery::{for_each_frame, for_each_record};
 use crate::persistence::services::Repositories;
 use crate::ports::jobs::JobFilter;
 use crate::ports::{ChargeLogEntry, DetailPlace, OrdersOf, Partition, Snapshot, Store, StoreError};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -35,7 +36,9 @@ const READ_ORDERS: u32 = 1_000;
 pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, AppError> {
     let checkpoints = store.journal.partitions().await?;
     let mut replays = Replays::new(snapshots(store).await?);
-    let mut facts = Facts { rows: rows(store).await?, ..Facts::default() };
+    // Before the rows: what is complete by then stays so.
+    let remaking = remaking(store).await?;
+    let mut facts = Facts { rows: rows(store).await?, remaking, ..Facts::default() };
     let charge_log = data_dir.join(CHARGE_LOG_FILE);
     let before = charge_log_entries(&charge_log)?;
     facts.details.before = all_details(store).await?;
@@ -125,6 +128,17 @@ async fn snapshots(store: &Store) -> Result<Vec<Snapshot>, StoreError> {
         }
         all.append(&mut some);
     }
+}
+
+/// The kinds of which not all rows have the newest shape, this version's or that of a newer one.
+async fn remaking(store: &Store) -> Result<BTreeSet<Kind>, StoreError> {
+    let (stand, shapes) = (store.checkpoints.remaking().await?, Shapes::default());
+    let is_complete = |kind: &Kind| {
+        let found = stand.iter().find(|remaking| remaking.kind == *kind);
+        shapes.of(*kind) == 0
+            || found.is_some_and(|found| found.complete >= found.aim && found.complete >= shapes.of(*kind))
+    };
+    Ok(Kind::ALL.into_iter().filter(|kind| !is_complete(kind)).collect())
 }
 
 async fn rows(store: &Store) -> Result<Rows, StoreError> {

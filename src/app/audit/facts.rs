@@ -35,6 +35,8 @@ pub(super) struct Facts {
     pub(super) snapshots: SnapshotFacts,
     /// The read tables.
     pub(super) rows: Rows,
+    /// Kinds of which the rows are still being remade in another shape: theirs are not compared.
+    pub(super) remaking: BTreeSet<Kind>,
     /// The history of stock.
     pub(super) history: HistoryFacts,
     /// Jobs.

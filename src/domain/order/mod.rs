@@ -374,19 +374,23 @@ impl Asks for Order {
 
 impl Keeps for Order {
     const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_PURCHASE;
+    const SHAPE: u32 = 1;
 
     fn has_ended(&self) -> bool {
         matches!(self.phase(), Some(Phase::Settled | Phase::Ended))
     }
 
     fn delta(&mut self) -> Delta {
-        let rows = Rows { orders: self.row().into_iter().collect(), ..Rows::default() };
         let spent: &[DetailName] = match &self.body {
             // One of an early version keeps its token in the journal.
             Some(body) if body.buyer.is_some() && body.needs_no_token() => &[DetailName::Payment],
             _ => &[],
         };
-        Delta { parts: self.changed_parts(), rows, whole: true, spent }
+        Delta { parts: self.changed_parts(), rows: self.rows(), spent }
+    }
+
+    fn rows(&self) -> Rows {
+        Rows { orders: self.row().into_iter().collect(), ..Rows::default() }
     }
 
     fn restore(id: OrderId, parts: &[Part]) -> Result<Self, RestoreError> {

@@ -64,8 +64,6 @@ pub struct Vendor {
     changed: BTreeMap<PartKey, bool>,
     /// Whether there was a delta. Before the first, what this state was made of may be on its way to the store.
     gave_delta: bool,
-    /// Whether the next delta gives all rows.
-    all_rows: bool,
     /// The codes of its SKUs, as they are compared. Made from them; a store of early versions may hold some twice.
     codes: HashSet<String>,
     /// SKUs whose figures were found not to add up.
@@ -243,7 +241,6 @@ impl Decides for Vendor {
             holds: Holds::default(),
             changed: BTreeMap::new(),
             gave_delta: false,
-            all_rows: false,
             codes: HashSet::new(),
             suspended: BTreeSet::new(),
             check_allowance: 0,
@@ -467,11 +464,12 @@ impl Keeps for Vendor {
     const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_VENDOR;
     const IS_LARGE: bool = true;
     const GIVES_WAY: bool = false;
+    const SHAPE: u32 = 1;
+    const ROWS_AT_START: bool = true;
 
     fn stays(&self) -> bool {
-        // What it was asked to give, it would have forgotten by its next change; and nobody else knows what is
-        // suspended.
-        !self.holds.is_empty() || self.all_rows || !self.suspended.is_empty()
+        // Nobody else knows what is suspended.
+        !self.holds.is_empty() || !self.suspended.is_empty()
     }
 
     fn delta(&mut self) -> Delta {
@@ -479,25 +477,21 @@ impl Keeps for Vendor {
         self.head.committed.clone_from(self.holds.committed());
         let mut parts = vec![write_part(String::new(), &self.head)];
         let mut rows = Rows { vendors: self.row().into_iter().collect(), ..Rows::default() };
-        let whole = std::mem::take(&mut self.all_rows);
         self.gave_delta = true;
-        if whole {
-            (rows.products, rows.skus) = (self.product_rows(), self.sku_rows());
-        }
         for key in changed.into_keys() {
             parts.push(self.part(key));
             match key {
-                _ if whole => {}
                 PartKey::Product(id) => rows.products.extend(self.product_row(id)),
                 PartKey::Sku(id) => rows.skus.extend(self.sku_row(id)),
                 PartKey::Hold(_) => {}
             }
         }
-        Delta { parts, rows, whole, spent: &[] }
+        Delta { parts, rows, spent: &[] }
     }
 
-    fn give_all_rows(&mut self) {
-        self.all_rows = true;
+    fn rows(&self) -> Rows {
+        let (products, skus) = (self.product_rows(), self.sku_rows());
+        Rows { vendors: self.row().into_iter().collect(), products, skus, orders: Vec::new() }
     }
 
     fn restore(id: VendorId, parts: &[Part]) -> Result<Self, RestoreError> {

@@ -67,16 +67,13 @@ fn before_its_first_capture_a_vendor_deletes_what_may_be_stored() {
 }
 
 #[test]
-fn all_rows_are_given_once_they_are_asked_for() {
+fn a_state_gives_all_its_rows_whatever_has_changed() {
     let mut vendor = vendor();
-    vendor.delta();
-    vendor.give_all_rows();
-    let delta = vendor.delta();
-    assert!(delta.whole);
-    assert_eq!((delta.rows.products, delta.rows.skus), (vendor.product_rows(), vendor.sku_rows()));
-    assert_eq!(delta.parts.len(), 1, "the parts are stored already");
-    let next = vendor.delta();
-    assert!(!next.whole && next.rows.skus.is_empty());
+    let first = vendor.delta().rows;
+    assert!(!first.skus.is_empty() && !first.products.is_empty());
+    assert_eq!(vendor.rows(), first, "before the first delta everything has changed");
+    assert!(vendor.delta().rows.skus.is_empty());
+    assert_eq!(vendor.rows(), first);
 }
 
 /// The orders a vendor asks about at this second.

@@ -1,11 +1,16 @@
 //! The course of a checkpoint: the same on both stores. What it upserts with stands beside each store.
 
-use super::{Db, FRESH_IS_INSERTED, Inner, LOOKUPS_STAY_PREPARED, SLICE_ENTITIES, SLICE_PIECES, details, upserts};
+use super::{
+    Db, FRESH_IS_INSERTED, Inner, LOOKUPS_STAY_PREPARED, SLICE_ENTITIES, SLICE_PIECES, details, remakes, upserts,
+};
 use crate::domain::details::DetailName;
-use crate::domain::ids::EntityRef;
+use crate::domain::ids::{EntityRef, Kind};
+use crate::domain::rows::Shapes;
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::Moment;
-use crate::ports::{CheckpointWrite, Checkpoints, EntityDelta, Partition, RejectedRows, StoreError, WakeAt, Written};
+use crate::ports::{
+    CheckpointWrite, Checkpoints, EntityDelta, Partition, RejectedRows, Remake, Remaking, StoreError, WakeAt, Written,
+};
 use async_trait::async_trait;
 use sqlx::{Acquire, AssertSqlSafe, Transaction};
 use std::collections::{BTreeMap, HashSet};
@@ -33,10 +38,19 @@ impl Checkpoints for Inner {
         loop {
             let (slice, after) = rest.split_at(slice_of(rest, SLICE_ENTITIES, SLICE_PIECES));
             rest = after;
-            let advance = if rest.is_empty() { write.advance } else { &[] };
-            let written = self.write_slice(write.owned, slice, advance).await?;
+            let slice = match rest.is_empty() {
+                true => CheckpointWrite { entities: slice, ..write },
+                // How far it has come is told by the last one.
+                false => CheckpointWrite {
+                    owned: write.owned,
+                    entities: slice,
+                    advance: &[],
+                    remake: write.remake.map(|_| Remake::default()),
+                },
+            };
+            let written = self.write_slice(slice).await?;
             all.refused.extend(written.refused);
-            all.incomplete.extend(written.incomplete);
+            all.to_remake.extend(written.to_remake);
             if rest.is_empty() {
                 break;
             }
@@ -67,7 +81,7 @@ impl Checkpoints for Inner {
         Ok(())
     }
 
-    async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
+    async fn clear(&self, owned: &[Partition], shapes: &Shapes) -> Result<(), StoreError> {
         let mut held = self.checkpointer().await?;
         let cleared = async {
             let mut transaction = upserts::begin(held.connection()).await?;
@@ -86,6 +100,9 @@ impl Checkpoints for Inner {
                     sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *transaction).await?;
                 }
                 sqlx::query("UPDATE partition SET checkpoint_seq = 0").execute(&mut *transaction).await?;
+                for kind in Kind::ALL.into_iter().filter(|kind| shapes.of(*kind) > 0) {
+                    remakes::note(&mut transaction, Remaking::done(kind, shapes.of(kind))).await?;
+                }
             }
             transaction.commit().await?;
             Ok(Some(ours))
@@ -97,20 +114,23 @@ impl Checkpoints for Inner {
             None => Err(StoreError::Invalid("frames were moved to an archive meanwhile: begin again".into())),
         }
     }
+
+    async fn remaking(&self) -> Result<Vec<Remaking>, StoreError> {
+        self.read_remaking().await
+    }
+
+    async fn marked(&self, kind: Kind, after: Option<Uuid>, limit: u32) -> Result<Vec<EntityRef>, StoreError> {
+        self.read_marked(kind, after, limit).await
+    }
 }
 
 impl Inner {
     /// One transaction.
-    async fn write_slice(
-        &self,
-        owned: &[Partition],
-        entities: &[EntityDelta],
-        advance: &[(u16, u64)],
-    ) -> Result<Written, StoreError> {
+    async fn write_slice(&self, slice: CheckpointWrite<'_>) -> Result<Written, StoreError> {
         let mut held = self.checkpointer().await?;
         let written = async {
             let mut transaction = upserts::begin(held.connection()).await?;
-            let outcome = fill(&mut transaction, owned, entities, advance).await?;
+            let outcome = fill(&mut transaction, slice).await?;
             match &outcome {
                 Some(_) => transaction.commit().await?,
                 None => transaction.rollback().await?,
@@ -125,10 +145,9 @@ impl Inner {
 /// `None` when the partitions are another's.
 async fn fill(
     transaction: &mut Transaction<'_, Db>,
-    owned: &[Partition],
-    entities: &[EntityDelta],
-    advance: &[(u16, u64)],
+    slice: CheckpointWrite<'_>,
 ) -> Result<Option<Written>, sqlx::Error> {
+    let CheckpointWrite { owned, entities, advance, remake } = slice;
     if !upserts::lock_owned(transaction, owned).await? {
         return Ok(None);
     }
@@ -140,9 +159,19 @@ async fn fill(
         .collect();
     let mut written = Written::default();
     for chunk in chunks(entities) {
-        write_parts(transaction, chunk).await?;
-        delete_spent(transaction, chunk).await?;
-        write_rows(transaction, chunk, &marked, &mut written).await?;
+        if remake.is_none() {
+            write_parts(transaction, chunk).await?;
+            delete_spent(transaction, chunk).await?;
+        }
+        write_rows(transaction, chunk, remake.is_some(), &marked, &mut written).await?;
+    }
+    if let Some(Remake { unreadable, progress }) = remake {
+        for (version, RejectedRows { entity, reason }) in unreadable {
+            upserts::mark_rejected(transaction, *entity, signed(*version), reason).await?;
+        }
+        if let Some(progress) = progress {
+            remakes::note(transaction, progress).await?;
+        }
     }
     if advance.is_empty() || upserts::advance(transaction, owned, advance).await? {
         Ok(Some(written))
@@ -187,10 +216,11 @@ async fn delete_spent(transaction: &mut Transaction<'_, Db>, chunk: &[EntityDelt
     Ok(())
 }
 
-/// Writes the rows of all these entities; where constraints refuse some, halves the entities until each is singled out.
+/// Writes the rows of all these entities, or all their rows; where constraints refuse some, halves the entities until each is singled out.
 async fn write_rows(
     transaction: &mut Transaction<'_, Db>,
     chunk: &[EntityDelta],
+    all_rows: bool,
     marked: &Marked,
     written: &mut Written,
 ) -> Result<(), sqlx::Error> {
@@ -198,18 +228,18 @@ async fn write_rows(
     let mut all_known = !FRESH_IS_INSERTED;
     while let Some(entities) = waiting.pop() {
         let mut attempt = transaction.begin().await?;
-        let reason = match upserts::rows(&mut attempt, entities, all_known).await {
+        let reason = match upserts::rows(&mut attempt, entities, all_known, all_rows).await {
             Ok(None) => {
                 attempt.commit().await?;
                 for delta in entities {
                     let key = (delta.entity.kind.name().to_owned(), delta.entity.uuid);
-                    if marked.get(&key).is_none_or(|version| version_of(delta) < *version) {
+                    if marked.get(&key).is_none_or(|version| signed(delta.version) < *version) {
                         continue;
                     }
                     // What was refused stands in no other delta: it is there only when all rows are.
-                    match delta.whole {
+                    match all_rows {
                         true => unmark(transaction, delta.entity).await?,
-                        false => written.incomplete.push(delta.entity),
+                        false => written.to_remake.push(delta.entity),
                     }
                 }
                 continue;
@@ -226,7 +256,7 @@ async fn write_rows(
         };
         attempt.rollback().await?;
         if let [delta] = entities {
-            upserts::mark_rejected(transaction, delta, &reason).await?;
+            upserts::mark_rejected(transaction, delta.entity, signed(delta.version), &reason).await?;
             written.refused.push(RejectedRows { entity: delta.entity, reason });
         } else {
             let (first, second) = entities.split_at(entities.len() / 2);
@@ -260,9 +290,9 @@ async fn unmark(transaction: &mut Transaction<'_, Db>, entity: EntityRef) -> Res
     delete.execute(&mut **transaction).await.map(|_| ())
 }
 
-/// The version as a column holds it. It counts an entity's records one by one, and so never comes near 63 bits.
-fn version_of(delta: &EntityDelta) -> i64 {
-    i64::try_from(delta.version).unwrap_or(i64::MAX)
+/// A version as a column holds it. It counts an entity's records one by one, and so never comes near 63 bits.
+fn signed(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
 }
 
 /// How many of these entities one transaction takes.
@@ -317,7 +347,7 @@ mod tests {
             wake_at: None,
             parts: vec![Part { name: String::new(), state: None }; parts],
             rows: Rows::default(),
-            whole: true,
+            shape: 1,
             spent: &[],
             fresh: false,
         };

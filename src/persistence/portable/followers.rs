@@ -5,7 +5,7 @@ use super::{Inner, LOOKUPS_STAY_PREPARED, upserts};
 use crate::domain::ids::{EntityRef, Kind, SkuId, VendorId};
 use crate::domain::rows::{ADDED, StockChangeRow};
 use crate::persistence::slot::within;
-use crate::persistence::table::unknown;
+use crate::persistence::table::{Stamp, unknown};
 use crate::persistence::values::{signed, unsigned};
 use crate::ports::jobs::NewJob;
 use crate::ports::{BeginFrom, FollowerCursor, Followers, Partition, Pass, SkippedRecord, StoreError};
@@ -68,11 +68,11 @@ impl Followers for Inner {
             let mut transaction = upserts::begin(held.connection()).await?;
             let moved = move_cursors(&mut transaction, pass.follower, pass.moves).await?;
             if moved {
-                let rows: Vec<(&StockChangeRow, i64)> =
-                    pass.made.stock_changes.iter().map(|row| (row, upserts::big(row.version))).collect();
+                let stamp = |version: u64| Stamp { version: upserts::big(version), shape: 0 };
+                let rows: Vec<(&StockChangeRow, Stamp)> =
+                    pass.made.stock_changes.iter().map(|row| (row, stamp(row.version))).collect();
                 append::<StockChangeRow>(&mut transaction, &rows).await?;
-                let jobs: Vec<(&NewJob, i64)> =
-                    pass.made.jobs.iter().map(|job| (job, upserts::big(job.version))).collect();
+                let jobs: Vec<(&NewJob, Stamp)> = pass.made.jobs.iter().map(|job| (job, stamp(job.version))).collect();
                 append::<NewJob>(&mut transaction, &jobs).await?;
                 skip(&mut transaction, pass.follower, &pass.made.skipped).await?;
                 transaction.commit().await?;

@@ -83,6 +83,12 @@ impl Inner {
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
+        match of {
+            OrdersOf::All => {}
+            OrdersOf::Cart(_) => self.may_filter_by::<OrderRow>(&["cart_id"]).await?,
+            OrdersOf::Customer(_) => self.may_filter_by::<OrderRow>(&["customer_id"]).await?,
+            OrdersOf::Vendor(_) => self.may_filter_by::<ShareOf<'_>>(&["vendor_id"]).await?,
+        }
         let mut transaction = self.lists.begin_with(BEGIN_READING).await?;
         let mut page = page_of_orders(of, after, limit);
         let page = page.build().persistent(LOOKUPS_STAY_PREPARED).fetch_all(&mut *transaction);
@@ -140,11 +146,13 @@ impl Queries for Inner {
         limit: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
         let select = format!("SELECT {} FROM products WHERE true", selected::<ProductRow>(""));
-        let mut query = QueryBuilder::<Db>::new(select);
+        let (mut query, mut by) = (QueryBuilder::<Db>::new(select), Vec::new());
         if let Some(vendor) = filter.vendor {
+            by.push("vendor_id");
             query.push(" AND vendor_id = ").push_bind(vendor.uuid());
         }
         if !filter.categories.is_empty() {
+            by.push("category");
             query.push(" AND category IN (");
             let mut categories = query.separated(", ");
             for category in &filter.categories {
@@ -153,8 +161,10 @@ impl Queries for Inner {
             query.push(")");
         }
         if let Some(text) = &filter.text {
+            by.push("title_folded");
             query.push(" AND title_folded LIKE ").push_bind(containing(text)).push(" ESCAPE '\\'");
         }
+        self.may_filter_by::<ProductRow>(&by).await?;
         if let Some((created_at, product)) = after {
             query.push(" AND (created_at, id) < (").push_bind(Moment(created_at));
             query.push(", ").push_bind(product.uuid()).push(")");

@@ -29,6 +29,9 @@ mod portable_units;
 #[path = "../portable/queries.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod queries;
+#[path = "../portable/remakes.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod remakes;
 #[path = "../portable/snapshots.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod snapshots;

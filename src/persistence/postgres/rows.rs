@@ -1,8 +1,9 @@
 //! How rows of the read tables are written and read on Postgres: one statement per table, its columns as arrays.
 
+use super::remakes;
 use super::upserts::big;
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
-use crate::persistence::table::{Cell, Cells, Column, Sort, Table, on_conflict};
+use crate::persistence::table::{Cell, Cells, Column, Sort, Stamp, Table, on_conflict, stamp_names};
 use crate::persistence::tables::ShareOf;
 use crate::persistence::values::{Moment, Uuids};
 use crate::ports::{EntityDelta, StoreError};
@@ -26,12 +27,12 @@ const fn carried_by(sort: Sort) -> (&'static str, &'static str) {
 
 /// How rows of this table are inserted.
 fn insert<T: Table>() -> String {
-    let version = Column { name: "version", sort: Sort::Integer, fixed: false };
+    let stamp = stamp_names::<T>().iter().map(|name| (*name, Sort::Integer));
     let (mut columns, mut made, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, column) in (1..).zip(T::COLUMNS.iter().chain([&version])) {
-        let (carrier, cast) = carried_by(column.sort);
-        columns.push(column.name);
-        made.push(format!("{}{cast}", column.name));
+    for (number, (name, sort)) in (1..).zip(T::COLUMNS.iter().map(|column| (column.name, column.sort)).chain(stamp)) {
+        let (carrier, cast) = carried_by(sort);
+        columns.push(name);
+        made.push(format!("{name}{cast}"));
         arrays.push(format!("${number}::{carrier}[]"));
     }
     let columns = columns.join(", ");
@@ -122,10 +123,10 @@ impl<'a> Array<'a> {
     }
 }
 
-/// Writes these rows, each with the version of its entity; whether there were any.
+/// Writes these rows, each with the stamp of its entity; whether there were any.
 async fn write<T: Table + Sync>(
     connection: &mut PgConnection,
-    rows: &[(impl std::borrow::Borrow<T> + Sync, i64)],
+    rows: &[(impl std::borrow::Borrow<T> + Sync, Stamp)],
     fresh: bool,
 ) -> Result<bool, sqlx::Error> {
     if rows.is_empty() {
@@ -140,24 +141,29 @@ async fn write<T: Table + Sync>(
         });
     }
     let query = arrays.into_iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, array| array.bind(query));
-    query.bind(rows.iter().map(|(_, version)| *version).collect::<Vec<_>>()).execute(connection).await?;
+    let mut query = query.bind(rows.iter().map(|(_, stamp)| stamp.version).collect::<Vec<_>>());
+    if T::OWNER.is_some() {
+        query = query.bind(rows.iter().map(|(_, stamp)| i64::from(stamp.shape)).collect::<Vec<_>>());
+    }
+    query.execute(connection).await?;
     Ok(true)
 }
 
 /// Writes rows that are never written again.
 pub(super) async fn append<T: Table + Sync>(
     connection: &mut PgConnection,
-    rows: &[(impl std::borrow::Borrow<T> + Sync, i64)],
+    rows: &[(impl std::borrow::Borrow<T> + Sync, Stamp)],
 ) -> Result<(), sqlx::Error> {
     write::<T>(connection, rows, true).await.map(|_| ())
 }
 
 /// Writes the rows of these entities, and has every constraint checked. What is refused comes back as an error. Rows of a fresh entity are
-/// inserted, unless `all_known` says that some of them were there.
+/// inserted, unless `all_known` says that some of them were there. `all_rows` says that they have no others.
 pub(super) async fn rows(
     connection: &mut PgConnection,
     entities: &[EntityDelta],
     all_known: bool,
+    all_rows: bool,
 ) -> Result<Option<String>, sqlx::Error> {
     let (new, known): (Vec<&EntityDelta>, Vec<&EntityDelta>) =
         entities.iter().partition(|delta| delta.fresh && !all_known);
@@ -168,8 +174,11 @@ pub(super) async fn rows(
         wrote |= write::<SkuRow>(connection, &rows_of(&entities, |rows| &rows.skus), fresh).await?;
         let orders = rows_of(&entities, |rows| &rows.orders);
         wrote |= write::<OrderRow>(connection, &orders, fresh).await?;
-        let shares = orders.iter().flat_map(|(order, version)| ShareOf::all(order).map(|share| (share, *version)));
+        let shares = orders.iter().flat_map(|(order, stamp)| ShareOf::all(order).map(|share| (share, *stamp)));
         wrote |= write::<ShareOf<'_>>(connection, &shares.collect::<Vec<_>>(), fresh).await?;
+    }
+    if all_rows {
+        wrote |= remakes::delete_former(connection, entities).await?;
     }
     if wrote {
         sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED").execute(&mut *connection).await?;
@@ -177,7 +186,8 @@ pub(super) async fn rows(
     Ok(None)
 }
 
-/// The rows of one table, each with the version of its entity.
-fn rows_of<'a, T>(entities: &[&'a EntityDelta], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
-    entities.iter().flat_map(|delta| table(&delta.rows).iter().map(|row| (row, big(delta.version)))).collect()
+/// The rows of one table, each with the stamp of its entity.
+fn rows_of<'a, T>(entities: &[&'a EntityDelta], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, Stamp)> {
+    let stamp = |delta: &EntityDelta| Stamp { version: big(delta.version), shape: delta.shape };
+    entities.iter().flat_map(|delta| table(&delta.rows).iter().map(move |row| (row, stamp(delta)))).collect()
 }

@@ -186,14 +186,15 @@ pub(super) async fn advance(
 /// Notes that the rows of this entity were refused.
 pub(super) async fn mark_rejected(
     connection: &mut PgConnection,
-    delta: &EntityDelta,
+    entity: EntityRef,
+    version: i64,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(MARK_REJECTED)
         .persistent(LOOKUPS_STAY_PREPARED)
-        .bind(delta.entity.kind.name())
-        .bind(delta.entity.uuid)
-        .bind(big(delta.version))
+        .bind(entity.kind.name())
+        .bind(entity.uuid)
+        .bind(version)
         .bind(reason)
         .execute(connection)
         .await

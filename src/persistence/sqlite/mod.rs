@@ -31,6 +31,9 @@ mod portable_units;
 #[path = "../portable/queries.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod queries;
+#[path = "../portable/remakes.rs"]
+#[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
+mod remakes;
 #[path = "../portable/snapshots.rs"]
 #[allow(clippy::duplicate_mod, reason = "portable SQL is written once and compiled for both drivers")]
 mod snapshots;
@@ -370,4 +373,56 @@ async fn check(file: &Path, options: &Options) -> Result<StoreKey, StoreError> {
     let _ = connection.close().await;
     schema::check_partitions(partitions.as_deref())?;
     schema::store_key(key.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{Kind, OrderId};
+    use crate::domain::rows::OrderRow;
+    use crate::persistence::table::table;
+    use crate::ports::{CheckpointWrite, Checkpoints, Remake, Remaking};
+
+    /// Orders as a later version may have them: with a column that shape 2 brings.
+    struct Later(OrderRow);
+
+    table! {
+        Later as "orders" ("id") of Order by "id", row {
+            [fixed] id: OrderId = &row.0.id,
+            [since 2] payment_method: String = &row.0.payment_method,
+        } => OrderId { { let _ = payment_method; id } }
+    }
+
+    /// However often the shape is raised meanwhile: a column waits for its own.
+    #[tokio::test]
+    async fn nothing_is_filtered_by_a_column_before_every_row_has_it() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let (options, file) = (Options::default(), directory.path().join(FILE));
+        let (_, lock, writer) = open_for_writing(directory.path(), &file, &options).await.expect("a store");
+        let pool = SqlitePoolOptions::new().connect_lazy_with(reading(&file, &options));
+        let inner = Inner {
+            keeper: None,
+            writer: Some(writer),
+            log: Mutex::new(None),
+            log_path: log_of(&file),
+            append_timeout: options.append_timeout,
+            checkpoint_timeout: options.checkpoint_timeout,
+            query_timeout: options.query_timeout,
+            reads: pool.clone(),
+            tables: pool.clone(),
+            lists: pool,
+            lock: Some(lock),
+        };
+        for (complete, aim, may) in [(1, 1, false), (1, 2, false), (2, 2, true), (2, 3, true)] {
+            let progress = Some(Remaking { kind: Kind::Order, complete, aim, reached: None });
+            let remake = Some(Remake { unreadable: &[], progress });
+            inner.write(CheckpointWrite { remake, ..CheckpointWrite::default() }).await.expect("it is written");
+            inner.may_filter_by::<Later>(&["id"]).await.expect("it was always there");
+            let filtered = inner.may_filter_by::<Later>(&["id", "payment_method"]).await;
+            match may {
+                true => filtered.expect("all rows have it"),
+                false => assert!(matches!(filtered, Err(StoreError::RowsIncomplete(Kind::Order))), "{filtered:?}"),
+            }
+        }
+    }
 }

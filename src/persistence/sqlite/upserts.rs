@@ -2,10 +2,11 @@
 //!
 //! Foreign keys are checked at once here, not at the end as on Postgres: parents are written before their children.
 
+use super::remakes;
 use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::limits;
-use crate::persistence::table::{Cell, Cells, Sort, Table, names, on_conflict};
+use crate::persistence::table::{Cell, Cells, Sort, Stamp, Table, names, on_conflict, stamp_names};
 use crate::persistence::tables::ShareOf;
 use crate::persistence::values::{Moment, Uuids};
 use crate::ports::{CursorMove, EntityDelta, Partition, StoreError};
@@ -158,34 +159,36 @@ async fn delete_parts(
     Ok(())
 }
 
-/// The rows of one table, each with the version of its entity.
-fn rows_of<'a, T>(entities: &'a [EntityDelta], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, i64)> {
-    entities.iter().flat_map(|delta| table(&delta.rows).iter().map(|row| (row, big(delta.version)))).collect()
+/// The rows of one table, each with the stamp of its entity.
+fn rows_of<'a, T>(entities: &'a [EntityDelta], table: fn(&'a Rows) -> &'a [T]) -> Vec<(&'a T, Stamp)> {
+    let stamp = |delta: &EntityDelta| Stamp { version: big(delta.version), shape: delta.shape };
+    entities.iter().flat_map(|delta| table(&delta.rows).iter().map(move |row| (row, stamp(delta)))).collect()
 }
 
-/// Writes the rows of these entities. What is refused comes back as an error, or as a reason when no constraint can see it.
+/// Writes the rows of these entities, which are all they have where `all_rows` says so. What is refused comes back as an error, or as a reason when no constraint can see it.
 pub(super) async fn rows(
     connection: &mut SqliteConnection,
     entities: &[EntityDelta],
     _all_known: bool,
+    all_rows: bool,
 ) -> Result<Option<String>, sqlx::Error> {
     write::<VendorRow>(connection, &rows_of(entities, |rows| &rows.vendors)).await?;
     write::<ProductRow>(connection, &rows_of(entities, |rows| &rows.products)).await?;
     write::<SkuRow>(connection, &rows_of(entities, |rows| &rows.skus)).await?;
     let orders = rows_of(entities, |rows| &rows.orders);
-    if orders.is_empty() {
-        return Ok(None);
-    }
     write::<OrderRow>(connection, &orders).await?;
-    let shares = orders.iter().flat_map(|(order, version)| ShareOf::all(order).map(|share| (share, *version)));
+    let shares = orders.iter().flat_map(|(order, stamp)| ShareOf::all(order).map(|share| (share, *stamp)));
     write::<ShareOf<'_>>(connection, &shares.collect::<Vec<_>>()).await?;
+    if all_rows {
+        remakes::delete_former(connection, entities).await?;
+    }
     order_that_does_not_add_up(connection, &orders).await
 }
 
-/// Writes these rows, each with the version of its entity.
+/// Writes these rows, each with the stamp of its entity.
 async fn write<T: Table + Sync>(
     connection: &mut SqliteConnection,
-    rows: &[(impl Borrow<T> + Sync, i64)],
+    rows: &[(impl Borrow<T> + Sync, Stamp)],
 ) -> Result<(), sqlx::Error> {
     insert_rows(connection, rows, &on_conflict::<T>()).await
 }
@@ -193,20 +196,20 @@ async fn write<T: Table + Sync>(
 /// Writes rows that are never written again.
 pub(super) async fn append<T: Table + Sync>(
     connection: &mut SqliteConnection,
-    rows: &[(impl Borrow<T> + Sync, i64)],
+    rows: &[(impl Borrow<T> + Sync, Stamp)],
 ) -> Result<(), sqlx::Error> {
     insert_rows(connection, rows, "").await
 }
 
 async fn insert_rows<T: Table + Sync>(
     connection: &mut SqliteConnection,
-    rows: &[(impl Borrow<T> + Sync, i64)],
+    rows: &[(impl Borrow<T> + Sync, Stamp)],
     on_conflict: &str,
 ) -> Result<(), sqlx::Error> {
-    let into = format!("INSERT INTO {} ({}, version) ", T::NAME, names::<T>(""));
+    let into = format!("INSERT INTO {} ({}, {}) ", T::NAME, names::<T>(""), stamp_names::<T>().join(", "));
     for group in rows.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new(&into);
-        query.push_values(group, |mut columns, (row, version)| {
+        query.push_values(group, |mut columns, (row, stamp)| {
             row.borrow().cells(&mut |cell| match cell {
                 Cell::Uuid(uuid) => drop(columns.push_bind(uuid)),
                 Cell::Integer(number) => drop(columns.push_bind(number)),
@@ -215,7 +218,10 @@ async fn insert_rows<T: Table + Sync>(
                 Cell::Uuids(uuids) => drop(columns.push_bind(Uuids(uuids))),
                 Cell::Document(text) => drop(columns.push_bind(text)),
             });
-            columns.push_bind(*version);
+            columns.push_bind(stamp.version);
+            if T::OWNER.is_some() {
+                columns.push_bind(i64::from(stamp.shape));
+            }
         });
         query.push(on_conflict);
         query.build().persistent(group.len() == ROWS).execute(&mut *connection).await?;
@@ -258,7 +264,7 @@ pub(super) fn read<T: Table>(row: &SqliteRow) -> Result<T::Row, StoreError> {
 /// What triggers see to on Postgres: an order's lines and shares add up to it, and no line is without its share. Says which one's do not.
 async fn order_that_does_not_add_up(
     connection: &mut SqliteConnection,
-    orders: &[(&OrderRow, i64)],
+    orders: &[(&OrderRow, Stamp)],
 ) -> Result<Option<String>, sqlx::Error> {
     for group in orders.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new("WITH head AS (SELECT * FROM orders WHERE id IN (");
@@ -338,7 +344,8 @@ pub(super) async fn advance(
 /// Notes that the rows of this entity were refused.
 pub(super) async fn mark_rejected(
     connection: &mut SqliteConnection,
-    delta: &EntityDelta,
+    entity: EntityRef,
+    version: i64,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
@@ -346,9 +353,9 @@ pub(super) async fn mark_rejected(
          VALUES ($1, $2, $3, $4, CAST(unixepoch('subsec') * 1000 AS INTEGER))
          ON CONFLICT (kind, entity) DO UPDATE SET version = excluded.version, reason = excluded.reason, at = excluded.at",
     )
-    .bind(delta.entity.kind.name())
-    .bind(delta.entity.uuid)
-    .bind(big(delta.version))
+    .bind(entity.kind.name())
+    .bind(entity.uuid)
+    .bind(version)
     .bind(reason)
     .execute(connection)
     .await

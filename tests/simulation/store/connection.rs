@@ -5,14 +5,14 @@ use super::{Disk, Server};
 use crate::world::lock;
 use async_trait::async_trait;
 use haat::domain::details::{Detail, DetailName};
-use haat::domain::ids::{EntityRef, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::order::OrderStatus;
-use haat::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
+use haat::domain::rows::{OrderRow, ProductRow, Rows, Shapes, StockChangeRow};
 use haat::domain::time::Timestamp;
 use haat::ports::{
     BeginFrom, CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, FollowerCursor, Followers, Frame,
-    Journal, KeptDetail, OrdersOf, Partition, Pass, ProductFilter, Queries, Snapshot, Snapshots, StockPlace,
-    StoreError, WakeAt, Written,
+    Journal, KeptDetail, OrdersOf, Partition, Pass, ProductFilter, Queries, Remake, Remaking, Snapshot, Snapshots,
+    StockPlace, StoreError, WakeAt, Written,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -162,20 +162,32 @@ impl Snapshots for Connection {
         })
         .await
     }
+
+    async fn scan_kind(&self, kind: Kind, after: Option<Uuid>, limit: u32) -> Result<Vec<Snapshot>, StoreError> {
+        self.read(move |disk| {
+            let all = disk.snapshots.keys().filter(|entity| entity.kind == kind);
+            let all = all.filter(|entity| after.is_none_or(|after| entity.uuid > after));
+            all.take(limit as usize).filter_map(|entity| disk.snapshot(*entity)).collect()
+        })
+        .await
+    }
 }
 
 #[async_trait]
 impl Checkpoints for Connection {
     async fn write(&self, write: CheckpointWrite<'_>) -> Result<Written, StoreError> {
-        let (owned, delta) = (write.owned.to_vec(), write.entities.to_vec());
+        let (owned, entities) = (write.owned.to_vec(), write.entities.to_vec());
         let (advance, server) = (write.advance.to_vec(), self.server.clone());
+        let remake = write.remake.map(|Remake { unreadable, progress }| (unreadable.to_vec(), progress));
         let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
         let call = self.checkpoints.fetch_add(1, Ordering::Relaxed) + 1;
         let carried_out = self.carried_out.clone();
         let act = move || {
             // One that was given up may be carried out after the one that came after it: then nobody takes anything in it for new any more.
             let is_late = carried_out.fetch_max(call, Ordering::Relaxed) > call;
-            server.write(&owned, &delta, &advance, is_late)
+            let remake = remake.as_ref().map(|(unreadable, progress)| Remake { unreadable, progress: *progress });
+            let write = CheckpointWrite { owned: &owned, entities: &entities, advance: &advance, remake };
+            server.write(write, is_late)
         };
         self.way.ask(risk, act).await?.ok_or(StoreError::Fenced)
     }
@@ -186,9 +198,22 @@ impl Checkpoints for Connection {
         self.way.ask(risk, move || server.set_wakes(&owned, &wakes)).await?.ok_or(StoreError::Fenced)
     }
 
-    async fn clear(&self, owned: &[Partition]) -> Result<(), StoreError> {
-        let (server, owned) = (self.server.clone(), owned.to_vec());
-        self.way.ask(self.way.writing(self.way.world.plan.failing_checkpoints), move || server.clear(&owned)).await?
+    async fn clear(&self, owned: &[Partition], shapes: &Shapes) -> Result<(), StoreError> {
+        let (server, owned, shapes) = (self.server.clone(), owned.to_vec(), *shapes);
+        let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
+        self.way.ask(risk, move || server.clear(&owned, &shapes)).await?
+    }
+
+    async fn remaking(&self) -> Result<Vec<Remaking>, StoreError> {
+        self.read(|disk| disk.tables.remaking.values().copied().collect()).await
+    }
+
+    async fn marked(&self, kind: Kind, after: Option<Uuid>, limit: u32) -> Result<Vec<EntityRef>, StoreError> {
+        self.read(move |disk| {
+            let all = disk.tables.refused.keys().filter(|entity| entity.kind == kind);
+            all.filter(|entity| after.is_none_or(|after| entity.uuid > after)).take(limit as usize).copied().collect()
+        })
+        .await
     }
 }
 

@@ -16,15 +16,16 @@ use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
 use haat::domain::ids::{EntityRef, JobId, Kind, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, StockChangeRow, VendorRow};
+use haat::domain::rows::{OrderRow, ProductRow, Rows, Shapes, SkuRow, StockChangeRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value, ValueKind};
 use haat::ports::{
-    BeginFrom, Committed, CursorMove, EntityDelta, FollowerCursor, Frame, Made, Partition, RejectedRows, Snapshot,
-    Store, StoreError, StoreKey, WakeAt, Written,
+    BeginFrom, CheckpointWrite, Committed, CursorMove, EntityDelta, FollowerCursor, Frame, Made, Partition,
+    RejectedRows, Remake, Remaking, Snapshot, Store, StoreError, StoreKey, WakeAt, Written,
 };
 use jobs::KeptJob;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -52,16 +53,102 @@ pub struct SavedPart {
     state: Vec<u8>,
 }
 
-#[derive(Default)]
+/// The tables that rows have keys of their own in; an order's shares are in its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Table {
+    Vendors,
+    Products,
+    Skus,
+    Orders,
+}
+
 pub struct Tables {
     vendors: BTreeMap<VendorId, VendorRow>,
     products: BTreeMap<ProductId, ProductRow>,
     pub skus: BTreeMap<SkuId, SkuRow>,
     pub orders: BTreeMap<OrderId, OrderRow>,
-    /// Entities of which rows were refused and have not come again.
-    refused: BTreeSet<EntityRef>,
+    /// Of each row: whose it is, and the version and the shape that it shows.
+    stamps: BTreeMap<(Table, Uuid), (EntityRef, u64, u32)>,
+    /// How the rows of each kind stand.
+    remaking: BTreeMap<Kind, Remaking>,
+    /// Entities of which rows were refused and have not come again, with the versions of those rows.
+    refused: BTreeMap<EntityRef, u64>,
+    /// Those of them of which the owner was told that they can be remade, and has not done it yet.
+    told: BTreeSet<EntityRef>,
     /// Entities that were ever among them.
     ever_refused: BTreeSet<EntityRef>,
+}
+
+impl Default for Tables {
+    /// As migrations leave them: empty, and of the first shape.
+    fn default() -> Self {
+        let remaking = [Kind::Order, Kind::Vendor].map(|kind| (kind, Remaking::done(kind, 1)));
+        Self {
+            vendors: BTreeMap::new(),
+            products: BTreeMap::new(),
+            skus: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            stamps: BTreeMap::new(),
+            remaking: remaking.into(),
+            refused: BTreeMap::new(),
+            told: BTreeSet::new(),
+            ever_refused: BTreeSet::new(),
+        }
+    }
+}
+
+impl Tables {
+    /// Whether a row is newer than what is there, if anything is: then it is what is there.
+    fn is_newer(&mut self, table: Table, id: Uuid, delta: &EntityDelta) -> bool {
+        let there = self.stamps.get(&(table, id)).map(|(_, version, shape)| (*version, *shape));
+        let newer = there.is_none_or(|there| (delta.version, delta.shape) > there);
+        if newer {
+            self.stamps.insert((table, id), (delta.entity, delta.version, delta.shape));
+        }
+        newer
+    }
+
+    fn put(&mut self, delta: &EntityDelta) {
+        let Rows { vendors, products, skus, orders } = delta.rows.clone();
+        for row in vendors {
+            if self.is_newer(Table::Vendors, row.id.uuid(), delta) {
+                self.vendors.insert(row.id, row);
+            }
+        }
+        for row in products {
+            if self.is_newer(Table::Products, row.id.uuid(), delta) {
+                self.products.insert(row.id, row);
+            }
+        }
+        for row in skus {
+            if self.is_newer(Table::Skus, row.id.uuid(), delta) {
+                self.skus.insert(row.id, row);
+            }
+        }
+        for row in orders {
+            if self.is_newer(Table::Orders, row.id.uuid(), delta) {
+                self.orders.insert(row.id, row);
+            }
+        }
+    }
+
+    /// Deletes the rows of an entity that are of an older shape and of no newer version; gives how many.
+    fn delete_former(&mut self, delta: &EntityDelta) -> usize {
+        let is_former = |(_, (of, version, shape)): &(&(Table, Uuid), &(EntityRef, u64, u32))| {
+            *of == delta.entity && *version <= delta.version && *shape < delta.shape
+        };
+        let former: Vec<(Table, Uuid)> = self.stamps.iter().filter(is_former).map(|(key, _)| *key).collect();
+        for (table, id) in &former {
+            self.stamps.remove(&(*table, *id));
+            match table {
+                Table::Vendors => drop(self.vendors.remove(&VendorId::from_uuid(*id))),
+                Table::Products => drop(self.products.remove(&ProductId::from_uuid(*id))),
+                Table::Skus => drop(self.skus.remove(&SkuId::from_uuid(*id))),
+                Table::Orders => drop(self.orders.remove(&OrderId::from_uuid(*id))),
+            }
+        }
+        former.len()
+    }
 }
 
 pub struct Disk {
@@ -113,9 +200,12 @@ impl Disk {
     }
 
     /// Forgets all snapshots and tables.
-    pub fn forget(&mut self) {
+    pub fn forget(&mut self, shapes: &Shapes) {
         self.snapshots.clear();
         self.tables = Tables { ever_refused: std::mem::take(&mut self.tables.ever_refused), ..Tables::default() };
+        for (kind, remaking) in &mut self.tables.remaking {
+            *remaking = Remaking::done(*kind, shapes.of(*kind));
+        }
         self.heads.iter_mut().for_each(|head| head.checkpoint_seq = 0);
     }
 
@@ -143,12 +233,44 @@ impl Disk {
         Some(Snapshot { entity, version, parts: parts.iter().map(part).collect() })
     }
 
-    /// Saves a snapshot and rows, which a constraint may refuse.
-    fn save(&mut self, delta: &EntityDelta, refuses: impl FnOnce() -> bool, written: &mut Written) {
+    /// Saves rows, which a constraint may refuse, and if these are not all rows a snapshot.
+    fn save(&mut self, delta: &EntityDelta, is_remake: bool, refuses: impl FnOnce() -> bool, written: &mut Written) {
+        let entity = delta.entity;
+        if !is_remake && !self.save_parts(delta) {
+            return;
+        }
+        if delta.rows != Rows::default() && refuses() {
+            self.mark(entity, delta.version);
+            written.refused.push(RejectedRows { entity, reason: "a constraint of the simulation".to_owned() });
+            return;
+        }
+        if self.tables.refused.get(&entity).is_some_and(|version| delta.version >= *version) {
+            match is_remake {
+                true => {
+                    self.tables.told.remove(&entity);
+                    self.tables.refused.remove(&entity);
+                }
+                false => {
+                    self.tables.told.insert(entity);
+                    written.to_remake.push(entity);
+                }
+            }
+        }
+        self.tables.put(delta);
+    }
+
+    fn mark(&mut self, entity: EntityRef, version: u64) {
+        self.tables.told.remove(&entity);
+        self.tables.refused.insert(entity, version);
+        self.tables.ever_refused.insert(entity);
+    }
+
+    /// Whether there is nothing newer.
+    fn save_parts(&mut self, delta: &EntityDelta) -> bool {
         let entity = delta.entity;
         let parts = self.snapshots.entry(entity).or_default();
         if parts.get("").is_some_and(|head| head.version > delta.version) {
-            return;
+            return false;
         }
         for part in &delta.parts {
             self.damage.part_written(entity, &part.name);
@@ -162,23 +284,7 @@ impl Disk {
                 None => drop(parts.remove(&part.name)),
             }
         }
-        if delta.rows != Rows::default() && refuses() {
-            self.tables.refused.insert(entity);
-            self.tables.ever_refused.insert(entity);
-            written.refused.push(RejectedRows { entity, reason: "a constraint of the simulation".to_owned() });
-            return;
-        }
-        if self.tables.refused.contains(&entity) {
-            match delta.whole {
-                true => drop(self.tables.refused.remove(&entity)),
-                false => written.incomplete.push(entity),
-            }
-        }
-        let Rows { vendors, products, skus, orders } = delta.rows.clone();
-        self.tables.vendors.extend(vendors.into_iter().map(|row| (row.id, row)));
-        self.tables.products.extend(products.into_iter().map(|row| (row.id, row)));
-        self.tables.skus.extend(skus.into_iter().map(|row| (row.id, row)));
-        self.tables.orders.extend(orders.into_iter().map(|row| (row.id, row)));
+        true
     }
 }
 
@@ -370,6 +476,8 @@ impl Server {
         let mut disk = lock(&self.disk);
         self.world.note(format_args!("{owner} raises the epochs"));
         disk.owner = owner;
+        // Whoever starts tries all of them.
+        disk.tables.told.clear();
         let mut free_at = Instant::now();
         for head in &mut disk.heads {
             head.epoch += 1;
@@ -395,13 +503,8 @@ impl Server {
         }
     }
 
-    fn write(
-        &self,
-        owned: &[Partition],
-        delta: &[EntityDelta],
-        advance: &[(u16, u64)],
-        is_late: bool,
-    ) -> Option<Written> {
+    fn write(&self, write: CheckpointWrite<'_>, is_late: bool) -> Option<Written> {
+        let CheckpointWrite { owned, entities: delta, advance, remake } = write;
         let mut disk = lock(&self.disk);
         if !disk.owns(owned) {
             return None;
@@ -419,10 +522,28 @@ impl Server {
                 }
                 refuses
             };
-            disk.save(delta, refuses, &mut written);
+            let given = of_its_shape(&self.world, delta);
+            disk.save(&given, remake.is_some(), refuses, &mut written);
+            if remake.is_some() && disk.tables.delete_former(&given) > 0 {
+                self.world.count("rows of a former shape");
+            }
             for name in delta.spent {
                 disk.details.remove(&(OrderId::from_uuid(delta.entity.uuid), *name));
             }
+        }
+        if let Some(Remake { unreadable, progress }) = remake {
+            for (version, RejectedRows { entity, .. }) in unreadable {
+                if !disk.damage.ever().contains(entity) {
+                    self.world.breach(format_args!("the rows of {entity} cannot be remade"));
+                }
+                disk.mark(*entity, *version);
+            }
+            if let Some(progress) = progress {
+                disk.tables.remaking.insert(progress.kind, progress);
+            }
+            self.world.count("remakes");
+            self.world.note(format_args!("{} entities are remade, {progress:?}", delta.len()));
+            return Some(written);
         }
         for (partition, seq) in advance {
             let head = &mut disk.heads[usize::from(*partition)];
@@ -455,11 +576,17 @@ impl Server {
         !lock(&self.disk).tables.ever_refused.is_empty()
     }
 
-    /// The vendors of which rows are missing.
-    pub fn incomplete_vendors(&self) -> Vec<VendorId> {
-        let refused = &lock(&self.disk).tables.refused;
-        let vendors = refused.iter().filter(|entity| entity.kind == Kind::Vendor);
-        vendors.map(|entity| VendorId::from_uuid(entity.uuid)).collect()
+    /// What the owner was told to remake, and has not.
+    pub fn told_to_remake(&self) -> Vec<EntityRef> {
+        lock(&self.disk).tables.told.iter().copied().collect()
+    }
+
+    /// What is still to be remade in these shapes, in words.
+    pub fn to_remake(&self, shapes: &Shapes) -> Vec<String> {
+        let tables = &lock(&self.disk).tables;
+        let marked = tables.refused.keys().map(|entity| format!("{entity}, whose rows were refused"));
+        let remaking = tables.remaking.values().filter(|remaking| remaking.complete != shapes.of(remaking.kind));
+        marked.chain(remaking.map(|remaking| format!("{remaking:?}"))).collect()
     }
 
     /// Lets the oracle look at the read tables.
@@ -473,15 +600,40 @@ impl Server {
                 ));
             }
         }
+        let shapes = self.world.plan.shapes();
+        for ((table, id), (of, version, shape)) in &disk.tables.stamps {
+            if *shape != shapes.of(of.kind) {
+                self.world.breach(format_args!("{id} in {table:?}, of {of} at {version}, still has shape {shape}"));
+            }
+        }
         self.oracle.check_left(&disk);
     }
+}
 
-    /// Makes the rows of orders anew that were refused: an order that has ended gives none any more, and waits for a rebuild.
-    pub fn rebuild_orders(&self) {
-        let mut disk = lock(&self.disk);
-        for entity in std::mem::take(&mut disk.tables.refused) {
-            let row = self.oracle.replayed(|replay| replay.order_row(OrderId::from_uuid(entity.uuid)));
-            disk.tables.orders.extend(row.map(|row| (row.id, row)));
-        }
+/// A product that only a former shape has, of this vendor.
+fn former_product(vendor: &VendorRow) -> ProductRow {
+    ProductRow {
+        id: ProductId::from_uuid(Uuid::from_u128(!vendor.id.uuid().as_u128())),
+        vendor_id: vendor.id,
+        title: "of a former shape".to_owned(),
+        description: None,
+        category: None,
+        created_at: Timestamp::from_millis(1),
+        sku_ids: Vec::new(),
     }
+}
+
+/// What the version that has this shape gives. The engine here is the newest; of an older one some columns are other ones, and one row is of no
+/// newer one.
+fn of_its_shape<'a>(world: &World, delta: &'a EntityDelta) -> Cow<'a, EntityDelta> {
+    if world.is_calm() || delta.shape >= world.plan.shapes().of(delta.entity.kind) {
+        return Cow::Borrowed(delta);
+    }
+    let mut former = delta.clone();
+    let Rows { vendors, products, skus, orders } = &mut former.rows;
+    products.iter_mut().for_each(|row| row.description = Some("of a former shape".to_owned()));
+    skus.iter_mut().for_each(|row| row.code.push_str(" of a former shape"));
+    orders.iter_mut().flat_map(|row| &mut row.lines).for_each(|line| line.title.push_str(" of a former shape"));
+    products.extend(vendors.iter().map(former_product));
+    Cow::Owned(former)
 }
