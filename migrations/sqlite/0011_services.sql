@@ -4,7 +4,7 @@
 CREATE TABLE service_versions (
     service TEXT PRIMARY KEY,
     version INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Answers under idempotency keys, each written with what it tells of.
 CREATE TABLE kept_answers (
@@ -13,7 +13,7 @@ CREATE TABLE kept_answers (
     status INTEGER NOT NULL,
     answer TEXT NOT NULL,
     at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX kept_answers_by_age ON kept_answers (at);
 
 CREATE TABLE categories (
