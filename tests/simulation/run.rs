@@ -6,6 +6,10 @@ use crate::node::{Node, PROVOKED, Town};
 use crate::people::{Buyer, Staff, crowd};
 use crate::troubles::troubles;
 use crate::world::lock;
+use haat::actors::Ask;
+use haat::domain::entity::Principal;
+use haat::domain::money::Currency;
+use haat::domain::vendor::{Vendor, VendorCommand};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -19,6 +23,8 @@ use tokio::time::{sleep, timeout};
 
 /// No run needs more simulated time than this to come to rest.
 const REST: Duration = Duration::from_secs(3_600);
+/// Changes after which rows that were refused must have come again.
+const CHANGES: i64 = 20;
 /// And none needs more until all people have gone home.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -223,20 +229,34 @@ async fn come_to_rest(town: &Arc<Town>) {
     if timeout(REST, mails).await.is_err() {
         world.breach(format_args!("{} jobs never end", town.server.open_jobs()));
     }
-    let again = async {
-        while !town.server.told_to_remake().is_empty() {
-            sleep(Duration::from_secs(1)).await;
-        }
-    };
-    if timeout(REST, again).await.is_err() {
-        world.breach(format_args!("never remade by the node that was told: {:?}", town.server.told_to_remake()));
-    }
+    change_marked_vendors(town, &node).await;
     if town.server.ever_rejected_rows() || !town.is_of_the_newest_version() {
         // It tries again what was refused, and its catalogue cache may have begun with the rows of then.
         node = start_again(town, &node).await;
     }
     remade(town).await;
     check(town, &node).await;
+}
+
+/// Changes the vendors of which rows were refused: the node that takes newer rows of them remakes all.
+async fn change_marked_vendors(town: &Arc<Town>, node: &Arc<Node>) {
+    for change in 0..CHANGES {
+        let marked = town.server.marked_vendors();
+        if marked.is_empty() {
+            return;
+        }
+        let skus = town.oracle.replayed(Replay::skus);
+        for id in marked {
+            let Some(row) = skus.iter().find(|row| row.vendor_id == id) else { continue };
+            let (by, price_minor, currency) = (Principal::Staff, 2_000 + change, Currency::BDT);
+            let command = VendorCommand::SetPrice { by, sku: row.id, price_minor, currency };
+            let ask = Ask { within: Duration::from_secs(10), key: None, fresh: false };
+            // Whether it was done is told by the rows.
+            let _ = node.shop.ask::<Vendor>(id, command, ask).await;
+        }
+        sleep(Duration::from_secs(5) + town.world.plan.checkpoint_interval).await;
+    }
+    town.world.breach(format_args!("rows of {:?} never came again", town.server.marked_vendors()));
 }
 
 /// All rows come to be there, and to be of the newest shape.

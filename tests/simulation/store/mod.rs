@@ -73,8 +73,6 @@ pub struct Tables {
     remaking: BTreeMap<Kind, Remaking>,
     /// Entities of which rows were refused and have not come again, with the versions of those rows.
     refused: BTreeMap<EntityRef, u64>,
-    /// Those of them of which the owner was told that they can be remade, and has not done it yet.
-    told: BTreeSet<EntityRef>,
     /// Entities that were ever among them.
     ever_refused: BTreeSet<EntityRef>,
 }
@@ -91,7 +89,6 @@ impl Default for Tables {
             stamps: BTreeMap::new(),
             remaking: remaking.into(),
             refused: BTreeMap::new(),
-            told: BTreeSet::new(),
             ever_refused: BTreeSet::new(),
         }
     }
@@ -247,11 +244,9 @@ impl Disk {
         if self.tables.refused.get(&entity).is_some_and(|version| delta.version >= *version) {
             match is_remake {
                 true => {
-                    self.tables.told.remove(&entity);
                     self.tables.refused.remove(&entity);
                 }
                 false => {
-                    self.tables.told.insert(entity);
                     written.to_remake.push(entity);
                 }
             }
@@ -260,7 +255,6 @@ impl Disk {
     }
 
     fn mark(&mut self, entity: EntityRef, version: u64) {
-        self.tables.told.remove(&entity);
         self.tables.refused.insert(entity, version);
         self.tables.ever_refused.insert(entity);
     }
@@ -476,8 +470,6 @@ impl Server {
         let mut disk = lock(&self.disk);
         self.world.note(format_args!("{owner} raises the epochs"));
         disk.owner = owner;
-        // Whoever starts tries all of them.
-        disk.tables.told.clear();
         let mut free_at = Instant::now();
         for head in &mut disk.heads {
             head.epoch += 1;
@@ -576,9 +568,11 @@ impl Server {
         !lock(&self.disk).tables.ever_refused.is_empty()
     }
 
-    /// What the owner was told to remake, and has not.
-    pub fn told_to_remake(&self) -> Vec<EntityRef> {
-        lock(&self.disk).tables.told.iter().copied().collect()
+    /// The vendors of which rows were refused and have not come again.
+    pub fn marked_vendors(&self) -> Vec<VendorId> {
+        let refused = &lock(&self.disk).tables.refused;
+        let vendors = refused.keys().filter(|entity| entity.kind == Kind::Vendor);
+        vendors.map(|entity| VendorId::from_uuid(entity.uuid)).collect()
     }
 
     /// What is still to be remade in these shapes, in words.
