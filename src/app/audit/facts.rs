@@ -25,6 +25,8 @@ pub(super) struct Facts {
     pub(super) entities: Breaches,
     /// Entities that cannot be made from their records: what concerns them is not judged any further.
     pub(super) broken: BTreeSet<EntityRef>,
+    /// How many there are of each kind, whether they can be made or not.
+    pub(super) replayed: BTreeMap<Kind, u64>,
     /// Carts.
     pub(super) carts: BTreeMap<CartId, CartFacts>,
     /// Orders.
@@ -57,18 +59,8 @@ impl Facts {
 
     /// What was found of the entities, each on its own.
     pub(super) fn entities_finding(&self) -> Finding {
-        let of = |kind: Kind, made: usize| {
-            let broken = self.broken.iter().filter(|entity| entity.kind == kind).count();
-            counted((made + broken) as u64, kind.name())
-        };
-        let [others @ .., last] = Kind::ALL.map(|kind| {
-            let made = match kind {
-                Kind::Cart => self.carts.len(),
-                Kind::Order => self.orders.len(),
-                Kind::Vendor => self.vendors.len(),
-            };
-            of(kind, made)
-        });
+        let of = |kind: Kind| counted(self.replayed.get(&kind).copied().unwrap_or_default(), kind.name());
+        let [others @ .., last] = Kind::ALL.map(of);
         let looked_at =
             format!("{} and {last}: made anew from their records, each in itself as it must be", others.join(", "));
         Finding::new("entities", looked_at, self.entities.clone())

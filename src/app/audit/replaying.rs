@@ -2,12 +2,12 @@
 
 use super::facts::{CartFacts, Facts, OrderFacts, Share, Trades, VendorFacts};
 use crate::actors::{Built, build};
-use crate::domain::cart::{Cart, CartEvent, CartStatus};
+use crate::domain::cart::{CartEvent, CartStatus};
 use crate::domain::entity::{Decides, Entity};
-use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId};
+use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId, VendorId};
+use crate::domain::kinds::kinds;
 use crate::domain::order::Order;
 use crate::domain::record::Record;
-use crate::domain::vendor::Vendor;
 use crate::ports::{History, Snapshot};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,18 +218,47 @@ fn first_difference(kept: &Value, made: &Value) -> String {
     }
 }
 
-/// An entity of any kind on its way through the journal.
-enum AnyReplay {
-    Cart(Box<Replay<Cart>>),
-    Order(Box<Replay<Order>>),
-    Vendor(Box<Replay<Vendor>>, Trades),
+macro_rules! any_replay {
+    ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {
+        /// An entity of any kind on its way through the journal.
+        enum AnyReplay {
+            $($kind(Box<Replay<$type>>),)*
+        }
+
+        impl AnyReplay {
+            fn new(entity: EntityRef, snapshot: Option<Snapshot>) -> Self {
+                match entity.kind {
+                    $(Kind::$kind => {
+                        Self::$kind(Box::new(Replay::new(EntityId::from_uuid(entity.uuid), snapshot)))
+                    })*
+                }
+            }
+
+            /// Takes one record of which nobody else has to know.
+            fn take(&mut self, line: &[u8], checkpointed: bool) {
+                match self {
+                    $(Self::$kind(replay) => drop(replay.take(line, checkpointed)),)*
+                }
+            }
+
+            /// Judges an entity of which nothing else is to be known.
+            fn finish(self, facts: &mut Facts) {
+                match self {
+                    $(Self::$kind(replay) => drop(replay.finish(facts)),)*
+                }
+            }
+        }
+    };
 }
+kinds!(any_replay);
 
 /// All entities on their way through the journal.
 #[derive(Default)]
 pub(super) struct Replays {
     snapshots: BTreeMap<EntityRef, Snapshot>,
     replays: BTreeMap<EntityRef, AnyReplay>,
+    /// What vendors recorded of each order.
+    trades: BTreeMap<VendorId, Trades>,
     /// Orders whose carts recorded their checkouts with details.
     detailed: BTreeSet<OrderId>,
 }
@@ -244,16 +273,7 @@ impl Replays {
     /// Takes one record, given as its line; `checkpointed` when the checkpoint is at or after its frame.
     pub(super) fn take(&mut self, entity: EntityRef, line: &[u8], checkpointed: bool) {
         let snapshots = &mut self.snapshots;
-        let replay = self.replays.entry(entity).or_insert_with(|| {
-            let (uuid, snapshot) = (entity.uuid, snapshots.remove(&entity));
-            match entity.kind {
-                Kind::Cart => AnyReplay::Cart(Box::new(Replay::new(EntityId::from_uuid(uuid), snapshot))),
-                Kind::Order => AnyReplay::Order(Box::new(Replay::new(EntityId::from_uuid(uuid), snapshot))),
-                Kind::Vendor => {
-                    AnyReplay::Vendor(Box::new(Replay::new(EntityId::from_uuid(uuid), snapshot)), Trades::default())
-                }
-            }
-        });
+        let replay = self.replays.entry(entity).or_insert_with(|| AnyReplay::new(entity, snapshots.remove(&entity)));
         match replay {
             AnyReplay::Cart(replay) => {
                 for event in replay.take(line, checkpointed).iter().flat_map(|record| &record.events) {
@@ -264,23 +284,25 @@ impl Replays {
                     }
                 }
             }
-            AnyReplay::Order(replay) => drop(replay.take(line, checkpointed)),
-            AnyReplay::Vendor(replay, trades) => {
+            AnyReplay::Vendor(replay) => {
+                let trades = self.trades.entry(replay.id).or_default();
                 let record = replay.take(line, checkpointed);
                 record.iter().flat_map(|record| &record.events).for_each(|event| trades.see(event));
             }
+            other => other.take(line, checkpointed),
         }
     }
 
     /// After the last record: what there is to know of each entity.
-    pub(super) fn finish(self, facts: &mut Facts) {
+    pub(super) fn finish(mut self, facts: &mut Facts) {
         facts.details.recorded = self.detailed;
         for (entity, snapshot) in self.snapshots {
             facts.snapshots.count += 1;
             let version = snapshot.version;
             facts.snapshots.breaches.add(format!("{entity}: it has a snapshot of version {version} and no record"));
         }
-        for replay in self.replays.into_values() {
+        for (entity, replay) in self.replays {
+            *facts.replayed.entry(entity.kind).or_default() += 1;
             match replay {
                 AnyReplay::Cart(replay) => {
                     let id = replay.id;
@@ -296,13 +318,16 @@ impl Replays {
                         facts.orders.extend(order_facts(&order, version, current).map(|order| (id, order)));
                     }
                 }
-                AnyReplay::Vendor(replay, trades) => {
+                AnyReplay::Vendor(replay) => {
                     let (id, version) = (replay.id, replay.built.version);
+                    let trades = self.trades.remove(&id).unwrap_or_default();
                     if let Some((vendor, current)) = replay.finish(facts) {
                         let (row, products, skus) = (vendor.row(), vendor.product_rows(), vendor.sku_rows());
                         facts.vendors.insert(id, VendorFacts { row, products, skus, trades, version, current });
                     }
                 }
+                #[allow(unreachable_patterns, reason = "while more is to be known of each kind")]
+                other => other.finish(facts),
             }
         }
     }
