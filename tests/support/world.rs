@@ -403,6 +403,8 @@ impl World {
             Parcel::Tell(Message::Cart { id, command }) => self.command::<Cart>(id, command),
             Parcel::Tell(Message::Order { id, command }) => self.command::<Order>(id, command),
             Parcel::Tell(Message::Vendor { id, command }) => self.command::<Vendor>(id, command),
+            #[allow(unreachable_patterns, reason = "while all kinds are in this world")]
+            Parcel::Tell(other) => panic!("nobody in this world takes {other:?}"),
             Parcel::Pay(mut aim, mut call) => {
                 // As the node finds it.
                 if let Some(body) = self.details.get(&(call.order, DetailName::Payment)) {

@@ -69,8 +69,8 @@ impl Judge for Keys {
             let all = known.kept_with.entry(entity).or_default();
             if let Some(before) = known.kept.insert((entity, *key), at) {
                 let most = match entity.kind {
-                    Kind::Cart | Kind::Order => limits::IDEMPOTENCY_KEYS_PER_PURCHASE,
                     Kind::Vendor => limits::IDEMPOTENCY_KEYS_PER_VENDOR,
+                    _ => limits::IDEMPOTENCY_KEYS_PER_PURCHASE,
                 };
                 let younger = all.iter().filter(|(at, other)| *at >= before && other != key).count();
                 if at.millis_since(before) <= limits::IDEMPOTENCY_MS && younger < most {

@@ -73,6 +73,8 @@ impl Replay {
                 let (events, keys) = apply(world, &mut self.vendors, id, line)?;
                 (Events::Vendor(id, events), keys)
             }
+            #[allow(unreachable_patterns, reason = "while somebody in the town has to do with each kind")]
+            other => panic!("nobody in the town has to do with a {other}"),
         };
         Some(Recorded { entity, version, at, events, keys, line })
     }

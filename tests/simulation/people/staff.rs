@@ -47,7 +47,7 @@ impl Staff {
                         self.lead_out(&order).await;
                     }
                 }
-                Kind::Vendor => {
+                _ => {
                     let number = person.chance.below(VENDORS);
                     let sku = sku(number, person.chance.below(SKUS));
                     let command = VendorCommand::GetSku { by: Principal::Staff, sku };

@@ -64,6 +64,8 @@ impl World {
             Kind::Cart => one::<Cart>(self, entity),
             Kind::Order => one::<Order>(self, entity),
             Kind::Vendor => one::<Vendor>(self, entity),
+            #[allow(unreachable_patterns, reason = "while all kinds are in this world")]
+            other => panic!("there is no {other} in this world"),
         }
     }
 
