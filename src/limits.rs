@@ -27,7 +27,9 @@ pub const IDEMPOTENCY_KEY: usize = 255;
 pub const CATEGORIES: usize = 10_000;
 /// Levels of the tree of categories.
 pub const CATEGORY_DEPTH: usize = 8;
-/// Writes of services that wait on the embedded store before further ones are refused.
+/// Changes of categories that wait for each other before further ones are refused.
+pub const CATEGORY_CHANGES: usize = 64;
+/// Writes of services that wait for the store before further ones are refused.
 pub const SERVICE_UNITS: usize = 1_000;
 /// Connections of services on Postgres.
 pub const SERVICE_CONNECTIONS: u32 = 8;

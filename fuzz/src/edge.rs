@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use haat::actors::NodeSettings;
 use haat::app::core::{Core, CoreParts};
-use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, CategoryId, JobId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
@@ -201,6 +201,9 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, format!("/v1/carts/{cart}/checkout"), By::Guest),
         route(Method::POST, format!("/v1/orders/{order}/cancel"), By::Guest),
         route(Method::POST, format!("/v1/admin/orders/{order}/resolve"), By::Admin),
+        route(Method::POST, "/v1/categories".into(), By::Admin),
+        route(Method::PATCH, format!("/v1/categories/{}", CategoryId::from_uuid(KNOWN)), By::Admin),
+        route(Method::POST, format!("/v1/admin/jobs/{}/retry", JobId::from_uuid(KNOWN)), By::Admin),
     ]
 }
 

@@ -192,6 +192,19 @@ impl Shop {
         }
     }
 
+    /// Whether what stands beside the actors may be changed, and answered about, now: as they may be.
+    ///
+    /// # Errors
+    /// Unavailable while this node recovers, stops, or cannot know that the store is its own.
+    pub fn may_change(&self) -> Result<(), Failure> {
+        match self.node.readiness() {
+            Readiness::Recovering | Readiness::Draining => Err(Failure::Unavailable),
+            _ if !self.node.log_writer.may_answer() => Err(Failure::Unavailable),
+            Readiness::StoreUnavailable => Err(Failure::Overloaded { retry_after_s: 2 }),
+            Readiness::Ready => Ok(()),
+        }
+    }
+
     /// Time and chance.
     pub fn clock(&self) -> &dyn Clock {
         &*self.node.clock

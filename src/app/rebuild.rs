@@ -4,7 +4,7 @@
 //! half way, the next start (or the next rebuild) replays everything and loses nothing. Partition by partition the entities are then
 //! made from their records, and written as a checkpoint writes them.
 
-use super::remake::{knows_rows, remake_marked};
+use super::remake::remake_marked;
 use super::text::counted;
 use super::{AppError, archive_of, clocks, need_whole_journal, open_archive};
 use crate::actors::{Rebuilt, build_any};
@@ -65,7 +65,6 @@ pub async fn rebuild_store(store: &Store, clock: &dyn Clock, shapes: &Shapes) ->
     let lease = Duration::from_millis(limits::LEASE_MS);
     let owner = format!("{}/rebuild/{}", std::process::id(), clock.new_uuid());
     clocks::agree(&*store.journal, clock).await?;
-    knows_rows(store, shapes).await?;
     let taken = store.journal.acquire(&owner, lease, clock.now()).await?;
     if taken.iter().any(|partition| partition.base_seq > 0) {
         // What was dropped stands in an archive and in the snapshots: these go only once that is seen to be enough.

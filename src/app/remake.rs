@@ -12,6 +12,7 @@ use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::kinds::for_kind;
 use crate::domain::rows::Shapes;
 use crate::persistence::checkpointer::{ToRemake, tell_of_rejected};
+use crate::persistence::recovery::load_readable;
 use crate::ports::{
     CheckpointWrite, Checkpoints, EntityDelta, Partition, RejectedRows, Remake, Remaking, Snapshot, Snapshots, Store,
     StoreError,
@@ -129,7 +130,8 @@ impl Work {
 
     /// Remakes the rows of these entities, as far as they have snapshots.
     async fn remake_those(&self, entities: &[EntityRef]) -> Result<(), StoreError> {
-        let snapshots = self.snapshots.load_many(entities).await?;
+        // Whose snapshot cannot be read stays marked.
+        let snapshots = load_readable(&*self.snapshots, entities).await?;
         self.write(snapshots, None).await
     }
 
@@ -253,11 +255,17 @@ impl Remaker {
     async fn step(&mut self, to_remake: &ToRemake) -> Result<bool, StoreError> {
         let told = to_remake.take(|kind| self.work.slice_of(kind));
         if !told.is_empty() {
-            let remade = self.work.remake_those(&told).await;
-            if remade.is_err() {
-                to_remake.add(told);
-            }
-            return remade.map(|()| true);
+            return match self.work.remake_those(&told).await {
+                Err(StoreError::Invalid(error)) => {
+                    tracing::error!(%error, "marked entities cannot be remade: it is tried again at the next start");
+                    Ok(true)
+                }
+                Err(error) => {
+                    to_remake.add(told);
+                    Err(error)
+                }
+                Ok(()) => Ok(true),
+            };
         }
         let Some(remaking) = self.rest.first_mut() else { return Ok(false) };
         if remaking.reached.is_none() {

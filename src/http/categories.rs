@@ -1,5 +1,6 @@
 //! The tree of categories.
 
+use crate::actors::shop::Shop;
 use crate::domain::ids::CategoryId;
 use crate::domain::text::TextKind;
 use crate::http::answer::{json, ok};
@@ -145,6 +146,9 @@ impl CategoryPatch {
     }
 }
 
+// What is told of these limits.
+const _: () = assert!(limits::CATEGORY_DEPTH == 8 && limits::CATEGORIES == 10_000);
+
 /// The table from refusals to problems.
 const fn told(refusal: Refusal) -> (&'static ProblemKind, &'static str) {
     match refusal {
@@ -176,11 +180,13 @@ problems!(ListCategoriesProblems: LISTS);
 #[utoipa::path(get, path = "/v1/categories", tag = "catalog", params(CategoryQuery),
     responses((status = 200, description = "A page of categories.", body = Page<CategoryBody>), ListCategoriesProblems))]
 pub async fn list_categories(
+    State(shop): State<Shop>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     Query(asked): Query<CategoryQuery>,
 ) -> Result<Response> {
     let paging = Paging::new(List::new("/v1/categories", &()), asked.limit, asked.cursor.as_deref())?;
+    shop.catalog()?;
     let as_of = services.clock.now();
     let tree = query(&settings, services.categories.tree()).await?;
     let rest = paging.after.map_or(tree.all(), |(_, id)| tree.after(CategoryId::from_uuid(id)));
@@ -196,10 +202,12 @@ problems!(GetCategoryProblems: READS, &[&CATEGORY_UNKNOWN, &error::UNAVAILABLE])
     params(("category" = CategoryId, Path, description = "The category")),
     responses((status = 200, description = "The category.", body = CategoryBody), GetCategoryProblems))]
 pub async fn get_category(
+    State(shop): State<Shop>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     Id(id): Id<CategoryId>,
 ) -> Result<Response> {
+    shop.catalog()?;
     let tree = query(&settings, services.categories.tree()).await?;
     let there = tree.get(id).ok_or_else(CategoryId::unknown)?;
     Ok(ok(&CategoryBody::from(there.category.clone())))
@@ -214,6 +222,7 @@ problems!(CreateCategoryProblems: KEYED, BODY, &[
     request_body = CategoryInput,
     responses((status = 201, description = "The category.", body = CategoryBody), CreateCategoryProblems))]
 pub async fn create_category(
+    State(shop): State<Shop>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     Office(caller): Office,
@@ -222,6 +231,7 @@ pub async fn create_category(
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
     let new = body.value.checked(&Mint::new(&*services.clock, key), &services)?;
+    shop.may_change()?;
     let once = Once::new(&services, &settings, key);
     if let Some(answer) = once.answered().await? {
         return Ok(answer);
@@ -253,6 +263,7 @@ problems!(PatchCategoryProblems: AUTH, BODY, &[
     params(("category" = CategoryId, Path, description = "The category")), request_body = CategoryPatch,
     responses((status = 200, description = "The category.", body = CategoryBody), PatchCategoryProblems))]
 pub async fn patch_category(
+    State(shop): State<Shop>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     _office: Office,
@@ -260,6 +271,7 @@ pub async fn patch_category(
     body: JsonBody<CategoryPatch>,
 ) -> Result<Response> {
     let patch = body.value.checked()?;
+    shop.may_change()?;
     match written(&settings, services.categories.patch(id, patch)).await? {
         Outcome::Done(category) | Outcome::There(category) => Ok(ok(&CategoryBody::from(category))),
         Outcome::Refused(refusal) => Err(problem_of(refusal)),

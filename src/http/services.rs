@@ -31,7 +31,10 @@ impl From<UnitError> for Problem {
             }
             UnitError::Unknown(_) => {
                 tracing::warn!(%error, "nobody knows whether a service has written");
-                Problem::new(&OUTCOME_UNKNOWN, "ask again with the same key, or look")
+                Problem::new(
+                    &OUTCOME_UNKNOWN,
+                    "look what has come of it; with an idempotency key it may be asked again",
+                )
             }
             UnitError::Invalid(_) => {
                 tracing::error!(%error, "what a service writes makes no sense to the store");

@@ -92,7 +92,10 @@ pub async fn recover(store: &Store, partitions: &[Partition]) -> Result<Recovere
 
 /// The snapshots of these entities that can be read. Without its snapshot an entity is made of its records alone, if
 /// they are all there; else a record is missing and it is quarantined, while all others are there.
-async fn load_readable(snapshots: &dyn Snapshots, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+///
+/// # Errors
+/// What the store says; Invalid when of several none can be read.
+pub async fn load_readable(snapshots: &dyn Snapshots, entities: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
     let unreadable = match snapshots.load_many(entities).await {
         Err(StoreError::Invalid(error)) => error,
         read => return read,

@@ -77,7 +77,7 @@ pub struct Remake<'a> {
 pub struct Remaking {
     /// The kind.
     pub kind: Kind,
-    /// Every row has this shape, or a newer one.
+    /// Every row has this shape, or a newer one, but those of marked entities.
     pub complete: u32,
     /// The shape that they are remade to; the same when nothing is to be done.
     pub aim: u32,

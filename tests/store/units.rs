@@ -236,6 +236,26 @@ on_both_stores! {
     }
 }
 
+/// Who writes one unit after the other finds the queue just as its owner leaves it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlite_units_come_one_after_the_other() {
+    let fixture = crate::fixture::Fixture::sqlite();
+    let store = fixture.open().await;
+    let writers = (0..3).map(|writer| {
+        let units = store.units.clone();
+        tokio::spawn(async move {
+            for number in 0..300 {
+                let unit = Unit::new(vec![statement(COUNT, &format!("unit {writer} {number:03}"), number)]);
+                assert_eq!(units.run(unit).await, Ok(UnitEnd::Done), "{writer} {number}");
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.expect("no panic");
+    }
+    assert_eq!(versions(&store).await.len(), 900);
+}
+
 /// So many units may wait; one more is refused at once, and nothing of it is written.
 #[tokio::test]
 async fn on_sqlite_the_queue_has_a_bound() {

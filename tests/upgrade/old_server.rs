@@ -118,6 +118,19 @@ impl OldServer {
         self.comes_to("go on", |now| now[0] > appends && now[1] > renewals).await;
     }
 
+    /// Waits until it has gone on, or until this says that it has a successor; whether it has gone on.
+    pub async fn goes_on_unless(&self, has_successor: impl AsyncFn() -> bool) -> bool {
+        let [appends, renewals, _] = self.work.progress.counts();
+        let found = async || {
+            if has_successor().await {
+                return Some(false);
+            }
+            let now = self.work.progress.counts();
+            (now[0] > appends && now[1] > renewals).then_some(true)
+        };
+        until("the old server to go on or to be replaced", found).await
+    }
+
     /// Holds its next checkpoint back after this step, in the middle of a transaction.
     pub async fn hold_after(&self, step: &'static str) {
         *self.work.progress.hold_after.lock() = Some(step);

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::domain::details::DetailName;
 use crate::domain::ids::{EntityRef, Kind};
-use crate::domain::rows::Shapes;
+use crate::domain::rows::{Rows, Shapes};
 use crate::persistence::slot::{ErrorKind, kind};
 use crate::persistence::values::Moment;
 use crate::ports::{
@@ -239,6 +239,8 @@ async fn write_rows(
                     // What was refused stands in no other delta: it is there only when all rows are.
                     match all_rows {
                         true => unmark(transaction, delta.entity).await?,
+                        // What gave no rows makes no other row possible.
+                        false if delta.rows == Rows::default() => {}
                         false => written.to_remake.push(delta.entity),
                     }
                 }
@@ -337,7 +339,6 @@ mod tests {
     use super::*;
     use crate::domain::entity::Part;
     use crate::domain::ids::Kind;
-    use crate::domain::rows::Rows;
 
     #[test]
     fn a_transaction_ends_at_its_pieces_and_at_its_entities_and_takes_at_least_one() {

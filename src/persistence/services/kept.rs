@@ -21,8 +21,10 @@ const KEEP: &str = "
     SET body = excluded.body, status = excluded.status, answer = excluded.answer, at = excluded.at
     WHERE kept_answers.at <= $6";
 
+/// The age is asked of the row that is deleted, too: by then there may be a new answer under its key.
 const FORGET: &str = "
-    DELETE FROM kept_answers WHERE key IN (SELECT key FROM kept_answers WHERE at < $1 ORDER BY at LIMIT $2)";
+    DELETE FROM kept_answers
+    WHERE at < $1 AND key IN (SELECT key FROM kept_answers WHERE at < $1 ORDER BY at LIMIT $2)";
 const COUNT_OLD: &str = "SELECT count(*) FROM (SELECT 1 FROM kept_answers WHERE at < $1 LIMIT $2) AS old";
 
 table! {

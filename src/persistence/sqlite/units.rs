@@ -63,7 +63,7 @@ impl SqliteUnits {
             queue.waiting.push_back(Waiting { unit, answer });
             if !queue.has_owner {
                 queue.has_owner = true;
-                tokio::spawn(Owner { inner: self.inner.clone(), queue: self.queue.clone() }.empty());
+                tokio::spawn(Owner { inner: self.inner.clone(), queue: self.queue.clone(), has_left: false }.empty());
             }
         }
         ended.await.unwrap_or_else(|_| Err(UnitError::Unknown("it was given up".to_owned())))
@@ -88,14 +88,21 @@ impl Units for SqliteUnits {
 struct Owner {
     inner: Arc<Inner>,
     queue: Arc<Mutex<Queue>>,
+    /// Whether it has found the queue empty and said that it leaves: by now there may be another.
+    has_left: bool,
 }
 
 impl Drop for Owner {
-    /// However it ends, the next unit finds the queue without an owner, and those that wait are not left waiting.
+    /// Should it end in the middle, the next unit finds the queue without an owner, and those that wait are not left waiting.
     fn drop(&mut self) {
+        if self.has_left {
+            return;
+        }
         let mut queue = self.queue.lock();
         queue.has_owner = false;
-        queue.waiting.clear();
+        for waiting in queue.waiting.drain(..) {
+            let _ = waiting.answer.send(Err(UnitError::Unavailable("its writer was ended".to_owned())));
+        }
     }
 }
 
@@ -110,15 +117,20 @@ struct Batch {
 }
 
 impl Owner {
-    async fn empty(self) {
-        // The look and the leaving are one step: whoever comes after it finds no owner.
-        while {
-            let mut queue = self.queue.lock();
-            queue.has_owner = !queue.waiting.is_empty();
-            queue.has_owner
-        } {
+    async fn empty(mut self) {
+        while !self.leaves() {
             self.write_some().await;
         }
+    }
+
+    /// Whether nobody waits any more. The look and the leaving are one step: whoever comes after it finds no owner.
+    fn leaves(&mut self) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.waiting.is_empty() {
+            queue.has_owner = false;
+            self.has_left = true;
+        }
+        self.has_left
     }
 
     /// The next unit whose asker still waits.
@@ -134,8 +146,8 @@ impl Owner {
         let committing = batch.committing;
         let told = |ended: Ended| match &failed {
             None => ended,
-            Some(error @ StoreError::Invalid(_)) => Err(UnitError::Invalid(error.to_string())),
             Some(error) if committing => Err(UnitError::Unknown(error.to_string())),
+            Some(error @ StoreError::Invalid(_)) => Err(UnitError::Invalid(error.to_string())),
             Some(error) => Err(UnitError::Unavailable(error.to_string())),
         };
         let running = batch.running.take().map(|answer| (answer, Ok(UnitEnd::Done)));

@@ -8,11 +8,13 @@ pub use tree::{NoTree, Placed, Tree, folded};
 use super::kept::KeptAnswer;
 use crate::domain::ids::CategoryId;
 use crate::domain::time::Timestamp;
+use crate::limits;
 use crate::ports::StoreError;
 use crate::ports::units::UnitError;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// How often a change is decided anew because another node came before it.
 const TRIES: usize = 16;
@@ -129,8 +131,12 @@ pub trait CategoryRows: Send + Sync {
 /// The service.
 pub struct Categories {
     rows: Arc<dyn CategoryRows>,
-    /// The tree as it was read last.
+    /// The tree as it was read or written last.
     read: Mutex<Arc<Tree>>,
+    /// Held while the tree is read: of many who find it changed one reads it.
+    reading: tokio::sync::Mutex<()>,
+    /// Changes that may wait for each other.
+    changes: Semaphore,
     /// Held from a decision to its write. Of many who decided on one version of the tree, one would write, and all others decide anew.
     deciding: tokio::sync::Mutex<()>,
 }
@@ -138,7 +144,13 @@ pub struct Categories {
 impl Categories {
     /// Over these rows.
     pub fn new(rows: Arc<dyn CategoryRows>) -> Self {
-        Self { rows, read: Mutex::default(), deciding: tokio::sync::Mutex::default() }
+        Self {
+            rows,
+            read: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+            changes: Semaphore::new(limits::CATEGORY_CHANGES),
+            deciding: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The tree as it is now. Its rows are read only when they have changed since.
@@ -147,18 +159,28 @@ impl Categories {
     /// What the store says; Invalid when its rows make no tree.
     pub async fn tree(&self) -> Result<Arc<Tree>, StoreError> {
         let version = self.rows.version().await?;
-        let read = self.read.lock().clone();
-        if read.version() == version {
+        let known = || Some(self.read.lock().clone()).filter(|read| read.version() >= version);
+        if let Some(read) = known() {
+            return Ok(read);
+        }
+        let _reading = self.reading.lock().await;
+        // Whoever read it meanwhile may have read it for all.
+        if let Some(read) = known() {
             return Ok(read);
         }
         let (version, rows) = self.rows.all().await?;
         let tree = Tree::new(version, rows).map_err(|error| StoreError::Invalid(format!("categories: {error}")))?;
+        Ok(self.keep(tree))
+    }
+
+    /// Keeps a tree for whoever comes next, unless there is a newer one.
+    fn keep(&self, tree: Tree) -> Arc<Tree> {
         let tree = Arc::new(tree);
         let mut read = self.read.lock();
-        if read.version() < version {
+        if read.version() < tree.version() {
             *read = tree.clone();
         }
-        Ok(tree)
+        tree
     }
 
     /// The names under which products of a category stand: where it is an id, that and the ids of those below it.
@@ -207,6 +229,7 @@ impl Categories {
         decide: impl Fn(&Tree) -> Result<Change, Refusal>,
         keep: Keep<'_>,
     ) -> Result<Outcome, UnitError> {
+        let _waiting = self.changes.try_acquire().map_err(|_| UnitError::Busy)?;
         let _deciding = self.deciding.lock().await;
         for _ in 0..TRIES {
             let tree = self.tree().await?;
@@ -223,7 +246,12 @@ impl Categories {
                 _ => {}
             }
             match self.rows.write(&change, tree.version(), keep(category).as_ref()).await? {
-                Wrote::Done => return Ok(Outcome::Done(category.clone())),
+                Wrote::Done => {
+                    if let Ok(changed) = tree.changed(&change) {
+                        self.keep(changed);
+                    }
+                    return Ok(Outcome::Done(category.clone()));
+                }
                 Wrote::Answered => return Ok(Outcome::Answered),
                 Wrote::Moved => {}
             }

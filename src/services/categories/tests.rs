@@ -151,6 +151,8 @@ proptest! {
 #[derive(Default)]
 struct Memory {
     state: Mutex<(u64, Vec<Category>)>,
+    /// Whoever has it keeps everybody else from reading.
+    held: tokio::sync::Mutex<()>,
     reads: AtomicUsize,
     others: AtomicUsize,
 }
@@ -158,6 +160,7 @@ struct Memory {
 #[async_trait]
 impl CategoryRows for Memory {
     async fn version(&self) -> Result<u64, StoreError> {
+        let _held = self.held.lock().await;
         Ok(self.state.lock().0)
     }
 
@@ -189,14 +192,21 @@ async fn the_tree_is_read_again_when_it_has_changed_and_only_then() {
     let service = Categories::new(memory.clone());
     let made = service.create(category(1, None, "Food"), &|_| None).await;
     assert_eq!(made, Ok(Outcome::Done(category(1, None, "Food"))));
-    for _ in 0..3 {
-        assert_eq!(service.tree().await.expect("a tree").all().len(), 1);
-    }
-    assert_eq!(memory.reads.load(Ordering::Relaxed), 1);
+    let read = async || {
+        let found = service.tree().await.expect("a tree").all().len();
+        (found, memory.reads.load(Ordering::Relaxed))
+    };
+    assert_eq!(read().await, (1, 0), "whoever has written it knows it");
+    *memory.state.lock() = (2, vec![category(1, None, "Food"), category(2, None, "Other")]);
+    assert_eq!([read().await, read().await, read().await], [(2, 1); 3], "another has written");
+    *memory.state.lock() = (3, vec![category(1, None, "Food")]);
+    let many = futures::future::join_all((0..10).map(|_| service.tree())).await;
+    assert!(many.into_iter().all(|tree| tree.is_ok_and(|tree| tree.all().len() == 1)));
+    assert_eq!(read().await, (1, 2), "one reads it for all");
     let again = service.create(category(1, None, "Food"), &|_| None).await;
     assert_eq!(again, Ok(Outcome::There(category(1, None, "Food"))));
     assert_eq!(service.patch(id(1), Patch::default()).await, Ok(Outcome::Done(category(1, None, "Food"))));
-    assert_eq!(memory.state.lock().0, 1, "nothing more was written");
+    assert_eq!(memory.state.lock().0, 3, "nothing more was written");
 }
 
 #[tokio::test]
@@ -211,4 +221,19 @@ async fn a_change_is_decided_anew_when_another_came_before_it() {
     assert_eq!(service.patch(id(1), moved(None)).await.map(drop), Ok(()), "what changes nothing is not written");
     let named = Patch { name: Some("Groceries".into()), ..Patch::default() };
     assert_eq!(service.patch(id(1), named).await, Err(UnitError::Busy));
+}
+
+/// So many changes wait for each other; one more is refused at once.
+#[tokio::test]
+async fn changes_that_wait_have_a_bound() {
+    let memory = Arc::new(Memory::default());
+    let service = Categories::new(memory.clone());
+    let held = memory.held.lock().await;
+    let names: Vec<String> = (0..=limits::CATEGORY_CHANGES).map(|number| format!("C{number}")).collect();
+    let changes = (1u128..).zip(&names).map(|(number, name)| service.create(category(number, None, name), &|_| None));
+    let release = async { drop(held) };
+    let (outcomes, ()) = tokio::join!(futures::future::join_all(changes), release);
+    let (last, first) = outcomes.split_last().expect("some");
+    assert!(first.iter().all(|outcome| matches!(outcome, Ok(Outcome::Done(_)))));
+    assert_eq!(*last, Err(UnitError::Busy));
 }

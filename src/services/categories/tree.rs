@@ -147,6 +147,16 @@ impl Tree {
         Ok(Change::Patched(patched))
     }
 
+    /// The tree after a change, which was written on it.
+    ///
+    /// # Errors
+    /// When it is none: the change was decided on another.
+    pub fn changed(&self, change: &Change) -> Result<Self, NoTree> {
+        let changed = change.category();
+        let others = self.placed.iter().map(|placed| &placed.category).filter(|category| category.id != changed.id);
+        Self::new(self.version + 1, others.chain([changed]).cloned().collect())
+    }
+
     /// Whether a category of so many levels, itself among them, may stand below its parent.
     fn fits(&self, category: &Category, levels: usize) -> Result<(), Refusal> {
         let depth = match category.parent_id {
