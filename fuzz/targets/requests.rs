@@ -18,8 +18,17 @@ static PATHS: LazyLock<Vec<String>> = LazyLock::new(paths);
 const METHODS: [Method; 6] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD];
 
 /// What anyone may ask for.
-const PUBLIC: [&str; 8] =
-    ["/v1/products", "/v1/skus/", "/v1/carts", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"];
+const PUBLIC: [&str; 9] = [
+    "/v1/products",
+    "/v1/categories",
+    "/v1/skus/",
+    "/v1/carts",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/docs",
+    "/openapi.json",
+];
 
 fn target(line: &[u8]) -> Option<Uri> {
     let text = std::str::from_utf8(line).ok()?;
