@@ -1,7 +1,7 @@
 //! The remaker: makes rows of the read tables anew from snapshots while everything goes on.
 //!
-//! It has two reasons to. The rows of a kind may have another shape in this version than in the one that wrote them ([`Keeps::SHAPE`]); and of
-//! an entity whose rows were refused some may be missing, though newer ones were taken since. Rows are written through [`Checkpoints::write`], which
+//! It has two reasons to. The rows of a kind may have another shape in this version than in the one that wrote them ([`Keeps::SHAPE`]); and where
+//! the rows of an entity were refused, some may still be missing after newer ones were taken. Rows are written through [`Checkpoints::write`], which
 //! passes over what is older than what is there: so it does not matter whether a checkpoint or a remake comes first. How far a kind has come
 //! is written in the transaction of the rows, so that whoever comes next goes on from there.
 

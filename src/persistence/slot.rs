@@ -30,8 +30,8 @@ impl<C: Connection> Slot<C> {
         }
     }
 
-    /// The connection, for this caller alone, in the order in which callers came; of those that come by [`Slot::hold_between`] one at most
-    /// goes first.
+    /// The connection, for this caller alone, in the order in which callers came. Of all callers of [`Slot::hold_between`] one at most stands in
+    /// this line.
     ///
     /// # Errors
     /// Unavailable when none can be made within the time.

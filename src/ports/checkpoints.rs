@@ -62,8 +62,8 @@ pub struct CheckpointWrite<'a> {
     pub remake: Option<Remake<'a>>,
 }
 
-/// What a remake writes besides rows. What an entity's rows of an older shape are that it does not give any more is deleted with them, and so is
-/// the mark of an entity whose rows were rejected.
+/// What a remake writes besides rows. An entity may have rows of an older shape that its state does not give any more: the remake deletes
+/// them. It deletes the mark of an entity whose rows were rejected, too.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Remake<'a> {
     /// Entities of which no rows can be made, with the versions of their snapshots: they are marked as if their rows were rejected.
