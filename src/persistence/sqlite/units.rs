@@ -63,7 +63,10 @@ impl SqliteUnits {
             queue.waiting.push_back(Waiting { unit, answer });
             if !queue.has_owner {
                 queue.has_owner = true;
-                tokio::spawn(Owner { inner: self.inner.clone(), queue: self.queue.clone(), has_left: false }.empty());
+                tokio::spawn(
+                    Owner { inner: self.inner.clone(), turn: Turn { queue: self.queue.clone(), has_left: false } }
+                        .empty(),
+                );
             }
         }
         ended.await.unwrap_or_else(|_| Err(UnitError::Unknown("it was given up".to_owned())))
@@ -87,12 +90,29 @@ impl Units for SqliteUnits {
 /// Who empties the queue. It is there while units wait.
 struct Owner {
     inner: Arc<Inner>,
+    turn: Turn,
+}
+
+/// Its turn at the queue, which ends once.
+struct Turn {
     queue: Arc<Mutex<Queue>>,
     /// Whether it has found the queue empty and said that it leaves: by now there may be another.
     has_left: bool,
 }
 
-impl Drop for Owner {
+impl Turn {
+    /// Whether nobody waits any more. The look and the leaving are one step: whoever comes after it finds no owner.
+    fn leaves(&mut self) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.waiting.is_empty() {
+            queue.has_owner = false;
+            self.has_left = true;
+        }
+        self.has_left
+    }
+}
+
+impl Drop for Turn {
     /// Should it end in the middle, the next unit finds the queue without an owner, and those that wait are not left waiting.
     fn drop(&mut self) {
         if self.has_left {
@@ -118,24 +138,14 @@ struct Batch {
 
 impl Owner {
     async fn empty(mut self) {
-        while !self.leaves() {
+        while !self.turn.leaves() {
             self.write_some().await;
         }
     }
 
-    /// Whether nobody waits any more. The look and the leaving are one step: whoever comes after it finds no owner.
-    fn leaves(&mut self) -> bool {
-        let mut queue = self.queue.lock();
-        if queue.waiting.is_empty() {
-            queue.has_owner = false;
-            self.has_left = true;
-        }
-        self.has_left
-    }
-
     /// The next unit whose asker still waits.
     fn next(&self) -> Option<Waiting> {
-        let mut queue = self.queue.lock();
+        let mut queue = self.turn.queue.lock();
         std::iter::from_fn(|| queue.waiting.pop_front()).find(|waiting| !waiting.answer.is_closed())
     }
 
@@ -194,5 +204,39 @@ impl Owner {
         }
         batch.committing = true;
         transaction.commit().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(queue: &Mutex<Queue>) -> oneshot::Receiver<Ended> {
+        let (answer, ended) = oneshot::channel();
+        queue.lock().waiting.push_back(Waiting { unit: Unit::default(), answer });
+        ended
+    }
+
+    /// Between the leaving of an owner and its end there may be another: what waits for that one is not thrown away.
+    #[test]
+    fn an_owner_that_has_left_leaves_the_queue_to_the_next() {
+        let queue: Arc<Mutex<Queue>> = Arc::default();
+        let mut turn = Turn { queue: queue.clone(), has_left: false };
+        assert!(turn.leaves());
+        queue.lock().has_owner = true;
+        let mut ended = waits(&queue);
+        drop(turn);
+        assert!(queue.lock().has_owner && queue.lock().waiting.len() == 1);
+        assert!(matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+    }
+
+    /// One that is ended in the middle tells those that wait, and the next unit finds no owner.
+    #[test]
+    fn an_owner_that_is_ended_leaves_nobody_waiting() {
+        let queue: Arc<Mutex<Queue>> = Arc::new(Mutex::new(Queue { has_owner: true, ..Queue::default() }));
+        let mut ended = waits(&queue);
+        drop(Turn { queue: queue.clone(), has_left: false });
+        assert!(!queue.lock().has_owner);
+        assert!(matches!(ended.try_recv(), Ok(Err(UnitError::Unavailable(_)))));
     }
 }
