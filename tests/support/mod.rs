@@ -73,6 +73,11 @@ impl TestStore {
         Self { kind: Kind::Postgres, directory, keeps_logs: false, url, server }
     }
 
+    /// Drops it without blocking what runs in the same task: a server of databases may take long for that.
+    pub async fn remove(self) {
+        tokio::task::spawn_blocking(move || drop(self)).await.expect("no panic");
+    }
+
     /// Where the database listens.
     pub async fn address(&self) -> std::net::SocketAddr {
         let (url, _) = self.url.as_ref().expect("a database");

@@ -54,6 +54,7 @@ async fn taken_over_beside(version: &'static Version, killed: Option<(&Path, u64
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
     nothing_is_changed(&store, &told).await;
     audited(&store, true).await;
+    store.remove().await;
 }
 
 /// At so many points, on a fresh store each: three fifths of them in the migration, up to the write that takes the partitions, one fifth in what

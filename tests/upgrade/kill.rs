@@ -46,6 +46,7 @@ async fn killed_and_carried_on(library: &Path, store: TestStore, told: Option<&T
     server.signal("TERM").await;
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
     audited(&store, told.is_some()).await;
+    store.remove().await;
 }
 
 /// Fails when it logged an error but for the one that it has reason for: a vendor whose rows were refused changes, and gives only what changed.
