@@ -5,7 +5,7 @@ use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::{Part, PaymentCall};
 use crate::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
-use crate::domain::order::{OrderStatus, PaymentChoice};
+use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::reject::Reject;
 use crate::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
@@ -253,10 +253,11 @@ pub struct ProductFilter {
 /// Reads the read tables: what they held at the last checkpoint.
 #[async_trait]
 pub trait Queries: Send + Sync + 'static {
-    /// Orders, the newest first (by time, then id), after the given place.
+    /// Orders that pass the filter, the newest first (by time, then id), after the given place.
     async fn orders(
         &self,
         of: OrdersOf,
+        filter: &OrderFilter,
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError>;

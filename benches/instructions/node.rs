@@ -10,7 +10,7 @@ use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
 use haat::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId};
-use haat::domain::order::{OrderStatus, PaymentChoice};
+use haat::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
 use haat::domain::payment::{Progress, RefundCall, RefundProgress};
 use haat::domain::reject::Reject;
 use haat::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
@@ -171,7 +171,13 @@ impl Histories for Nothing {
 
 #[async_trait]
 impl Queries for Nothing {
-    async fn orders(&self, _: OrdersOf, _: Option<(Timestamp, OrderId)>, _: u32) -> Result<Vec<OrderRow>, StoreError> {
+    async fn orders(
+        &self,
+        _: OrdersOf,
+        _: &OrderFilter,
+        _: Option<(Timestamp, OrderId)>,
+        _: u32,
+    ) -> Result<Vec<OrderRow>, StoreError> {
         Ok(Vec::new())
     }
     async fn products(

@@ -9,7 +9,7 @@ use crate::actors::shop::{Answered, Failure, Shop};
 use crate::domain::details::DetailName;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId};
-use crate::domain::order::{OrderStatus, PaymentChoice};
+use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
@@ -225,7 +225,13 @@ impl Histories for World {
 
 #[async_trait]
 impl Queries for World {
-    async fn orders(&self, _: OrdersOf, _: Option<(Timestamp, OrderId)>, _: u32) -> Result<Vec<OrderRow>, StoreError> {
+    async fn orders(
+        &self,
+        _: OrdersOf,
+        _: &OrderFilter,
+        _: Option<(Timestamp, OrderId)>,
+        _: u32,
+    ) -> Result<Vec<OrderRow>, StoreError> {
         Ok(Vec::new())
     }
     async fn products(

@@ -6,7 +6,7 @@ use super::entity::Keeps;
 use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
-use super::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
+use super::order::{Amounts, OrderColumns, PaymentStatus, SubOrderStatus};
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -157,10 +157,10 @@ pub struct OrderRow {
     pub customer_id: Option<CustomerId>,
     /// By which the orders of its e-mail address are found.
     pub mail_key: Option<MailKey>,
-    /// Its status.
-    pub status: OrderStatus,
     /// The currency of all its amounts.
     pub currency: Currency,
+    /// What stands in the columns by which lists are filtered.
+    pub columns: OrderColumns,
     /// Its money: the sums of its shares'.
     pub amounts: Amounts,
     /// When it was placed.

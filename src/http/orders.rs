@@ -7,8 +7,10 @@ use crate::domain::details::Known;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::order::columns::order_columns;
 use crate::domain::order::{
-    Address, Amounts, Order, OrderCommand, OrderReply, OrderStatus, OrderView, PaymentStatus, SubOrderStatus,
+    Address, Amounts, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView, PaymentStatus,
+    SubOrderStatus,
 };
 use crate::domain::rows::OrderRow;
 use crate::domain::time::Timestamp;
@@ -54,6 +56,37 @@ impl PageQuery {
         Paging::new(list, self.limit, self.cursor.as_deref())
     }
 }
+
+macro_rules! query_of_orders {
+    ($($(#[doc = $doc:literal])* $([since $since:literal])? $name:ident: $of:ty = $value:expr;)*) => {
+        /// Which part of a list of orders, and which orders.
+        #[derive(Debug, Deserialize, IntoParams)]
+        #[serde(deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub struct OrdersQuery {
+            /// Items on the page.
+            #[param(minimum = 1, maximum = 200, default = 50)]
+            #[serde(default, deserialize_with = "filled")]
+            limit: Option<u32>,
+            /// What an earlier page gave as `next_cursor`.
+            #[param(pattern = "^([0-9a-f]{64})?$")]
+            #[serde(default, deserialize_with = "filled")]
+            cursor: Option<String>,
+            $(
+                $(#[doc = $doc])*
+                #[serde(default, deserialize_with = "filled")]
+                $name: Option<$of>,
+            )*
+        }
+
+        impl From<OrdersQuery> for (PageQuery, OrderFilter) {
+            fn from(OrdersQuery { limit, cursor, $($name),* }: OrdersQuery) -> Self {
+                (PageQuery { limit, cursor }, OrderFilter { $($name),* })
+            }
+        }
+    };
+}
+order_columns!(query_of_orders);
 
 /// An order; to a vendor, only its own share.
 #[derive(Debug, Serialize, ToSchema)]
@@ -319,7 +352,7 @@ impl<'a> OrderBody<'a> {
         Self {
             id: order.id,
             cart_id: order.cart_id,
-            status: order.status,
+            status: order.columns.status,
             sub_orders: shown().map(sub_order).collect(),
             lines,
             amounts: AmountsBody::new(amounts, order.currency),
@@ -403,8 +436,15 @@ pub async fn cancel_order(
     }
 }
 
-async fn listed(shop: &Shop, settings: &Settings, at: &str, of: OrdersOf, asked: &PageQuery) -> Result<Response> {
-    let paging = asked.paging(List::new(at, &of))?;
+async fn listed(
+    shop: &Shop,
+    settings: &Settings,
+    at: &str,
+    of: OrdersOf,
+    filter: &OrderFilter,
+    asked: &PageQuery,
+) -> Result<Response> {
+    let paging = asked.paging(List::new(at, &(of, filter)))?;
     let share_of = match of {
         OrdersOf::Vendor(vendor) => Some(vendor),
         OrdersOf::All | OrdersOf::Cart(_) | OrdersOf::Customer(_) => None,
@@ -412,7 +452,7 @@ async fn listed(shop: &Shop, settings: &Settings, at: &str, of: OrdersOf, asked:
     let after = paging.after.map(|(at, id)| (at, OrderId::from_uuid(id)));
     // Read before the rows: what they hold may be newer than what is said, never older.
     let as_of = shop.as_of();
-    let rows = query(settings, shop.queries().orders(of, after, paging.to_ask())).await?;
+    let rows = query(settings, shop.queries().orders(of, filter, after, paging.to_ask())).await?;
     let ids: Vec<OrderId> = rows.iter().map(|row| row.id).collect();
     let contacts = query(settings, shop.contacts(&ids)).await?;
     let page = paging.page(
@@ -427,13 +467,13 @@ async fn listed(shop: &Shop, settings: &Settings, at: &str, of: OrdersOf, asked:
 problems!(ListOrdersProblems: AUTH, LISTS, FILTERS);
 
 /// The caller's orders, the newest first; to the staff, everyone's
-#[utoipa::path(get, path = "/v1/orders", tag = "orders", security(("bearer" = [])), params(PageQuery),
+#[utoipa::path(get, path = "/v1/orders", tag = "orders", security(("bearer" = [])), params(OrdersQuery),
     responses((status = 200, description = "A page of orders.", body = Page<OrderBody>), ListOrdersProblems))]
 pub async fn list_orders(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     caller: Caller,
-    Query(asked): Query<PageQuery>,
+    Query(asked): Query<OrdersQuery>,
 ) -> Result<Response> {
     let of = match caller.principal {
         Principal::Guest(cart) => OrdersOf::Cart(cart),
@@ -441,7 +481,8 @@ pub async fn list_orders(
         Principal::Vendor(vendor) => OrdersOf::Vendor(vendor),
         Principal::Staff => OrdersOf::All,
     };
-    listed(&shop, &settings, "/v1/orders", of, &asked).await
+    let (page, filter) = asked.into();
+    listed(&shop, &settings, "/v1/orders", of, &filter, &page).await
 }
 
 problems!(ListVendorOrdersProblems: AUTH, LISTS, FILTERS; VendorUnknown);
@@ -458,5 +499,5 @@ pub async fn list_vendor_orders(
     Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
     may_know_of(caller.principal, vendor)?;
-    listed(&shop, &settings, "/v1/vendors/orders", OrdersOf::Vendor(vendor), &asked).await
+    listed(&shop, &settings, "/v1/vendors/orders", OrdersOf::Vendor(vendor), &OrderFilter::ANY, &asked).await
 }

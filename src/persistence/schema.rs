@@ -8,35 +8,8 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 /// One migration: its number, what it makes, and its SQL.
 type Step = (i64, &'static str, &'static str);
 
-/// Every migration of Postgres, in order. What was released is never changed, only added to.
-pub(super) const POSTGRES: &[Step] = &[
-    (1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
-    (2, "read tables", include_str!("../../migrations/postgres/0002_read_tables.sql")),
-    (3, "order status", include_str!("../../migrations/postgres/0003_order_status.sql")),
-    (4, "archive", include_str!("../../migrations/postgres/0004_archive.sql")),
-    (5, "checks of many rows", include_str!("../../migrations/postgres/0005_checks_of_many_rows.sql")),
-    (6, "details", include_str!("../../migrations/postgres/0006_details.sql")),
-    (7, "money of shares", include_str!("../../migrations/postgres/0007_money_of_shares.sql")),
-    (8, "followers", include_str!("../../migrations/postgres/0008_followers.sql")),
-    (9, "jobs", include_str!("../../migrations/postgres/0009_jobs.sql")),
-    (10, "shapes", include_str!("../../migrations/postgres/0010_shapes.sql")),
-    (11, "services", include_str!("../../migrations/postgres/0011_services.sql")),
-];
-
-/// Every migration of `SQLite`, in order.
-pub(super) const SQLITE: &[Step] = &[
-    (1, "journal", include_str!("../../migrations/sqlite/0001_journal.sql")),
-    (2, "read tables", include_str!("../../migrations/sqlite/0002_read_tables.sql")),
-    (3, "order status", include_str!("../../migrations/sqlite/0003_order_status.sql")),
-    (4, "archive", include_str!("../../migrations/sqlite/0004_archive.sql")),
-    (5, "checks of many rows", include_str!("../../migrations/sqlite/0005_checks_of_many_rows.sql")),
-    (6, "details", include_str!("../../migrations/sqlite/0006_details.sql")),
-    (7, "money of shares", include_str!("../../migrations/sqlite/0007_money_of_shares.sql")),
-    (8, "followers", include_str!("../../migrations/sqlite/0008_followers.sql")),
-    (9, "jobs", include_str!("../../migrations/sqlite/0009_jobs.sql")),
-    (10, "shapes", include_str!("../../migrations/sqlite/0010_shapes.sql")),
-    (11, "services", include_str!("../../migrations/sqlite/0011_services.sql")),
-];
+// `POSTGRES` and `SQLITE`: every migration of each, in order. What was released is never changed, only added to.
+include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 /// These migrations, ready to run.
 pub(super) fn migrator(steps: &[Step]) -> Migrator {

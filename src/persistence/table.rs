@@ -349,7 +349,7 @@ mod tests {
     table! {
         Later as "orders" ("id") of Order by "id", row {
             [fixed] id: OrderId = &row.0.id,
-            status: OrderStatus = &row.0.status,
+            status: OrderStatus = &row.0.columns.status,
             [since 2] payment_method: String = &row.0.payment_method,
             [fixed since 3] cart_id: CartId = &row.0.cart_id,
         } => OrderId { { let _ = (status, payment_method, cart_id); id } }

@@ -1,12 +1,14 @@
-//! The read tables, each said once. A new column stands here, in its row and in a migration.
+//! The read tables, each said once. A new column stands here, in its row and in a migration; one that
+//! orders are filtered by only in `domain/order/columns.rs` and in a migration.
 
-use super::table::{Document, table, unknown};
+use super::table::{Cell, Document, Field, table, unknown};
 use crate::domain::buyer::MailKey;
 use crate::domain::entity::By;
 use crate::domain::ids::{CartId, CustomerId, EntityRef, JobId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::job::{JobKind, JobState};
 use crate::domain::money::Currency;
-use crate::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
+use crate::domain::order::columns::{column, order_columns};
+use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
 use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow};
 use crate::domain::time::Timestamp;
 use crate::ports::jobs::NewJob;
@@ -52,47 +54,62 @@ table! {
     }
 }
 
-table! {
-    OrderRow as "orders" ("id") of Order by "id", row {
-        [fixed] id: OrderId = &row.id,
-        [fixed] cart_id: CartId = &row.cart_id,
-        [fixed] attempt: u32 = &row.attempt,
-        [fixed] customer_id: Option<CustomerId> = &row.customer_id,
-        [fixed] mail_key: Option<MailKey> = &row.mail_key,
-        status: OrderStatus = &row.status,
-        [fixed] currency: Currency = &row.currency,
-        total: i64 = &row.amounts.total,
-        credited: i64 = &row.amounts.credited,
-        rounding: i64 = &row.amounts.rounding,
-        paid: i64 = &row.amounts.paid,
-        refunded: i64 = &row.amounts.refunded,
-        total_due: i64 = &row.amounts.total_due,
-        refund_due: i64 = &row.amounts.refund_due,
-        [fixed] placed_at: Timestamp = &row.placed_at,
-        payment_due_at: Timestamp = &row.payment_due_at,
-        payment_method: String = &row.payment_method,
-        payment_status: PaymentStatus = &row.payment_status,
-        document: Document = Document::of(&OrderDocument::new(row)),
-    } => OrderRow {
-        OrderRow {
-            id,
-            cart_id,
-            attempt,
-            customer_id,
-            mail_key,
-            status,
-            currency,
-            amounts: Amounts { total, credited, rounding, paid, refunded, total_due, refund_due },
-            placed_at,
-            payment_due_at,
-            payment_method,
-            payment_status,
-            lines: document.says::<OrderDocument<'_>>()?.lines.into_iter().map(Line::row).collect(),
-            // These are rows of their own.
-            sub_orders: Vec::new(),
+/// The table of orders, with the columns that lists are filtered by.
+macro_rules! orders {
+    ($($(#[doc = $doc:literal])* $([since $since:literal])? $name:ident: $of:ty = $value:expr;)*) => {
+        table! {
+            OrderRow as "orders" ("id") of Order by "id", row {
+                [fixed] id: OrderId = &row.id,
+                [fixed] cart_id: CartId = &row.cart_id,
+                [fixed] attempt: u32 = &row.attempt,
+                [fixed] customer_id: Option<CustomerId> = &row.customer_id,
+                [fixed] mail_key: Option<MailKey> = &row.mail_key,
+                $($([since $since])? $name: column!(type $of $(, $since)?) = &row.columns.$name,)*
+                [fixed] currency: Currency = &row.currency,
+                total: i64 = &row.amounts.total,
+                credited: i64 = &row.amounts.credited,
+                rounding: i64 = &row.amounts.rounding,
+                paid: i64 = &row.amounts.paid,
+                refunded: i64 = &row.amounts.refunded,
+                total_due: i64 = &row.amounts.total_due,
+                refund_due: i64 = &row.amounts.refund_due,
+                [fixed] placed_at: Timestamp = &row.placed_at,
+                payment_due_at: Timestamp = &row.payment_due_at,
+                payment_method: String = &row.payment_method,
+                payment_status: PaymentStatus = &row.payment_status,
+                document: Document = Document::of(&OrderDocument::new(row)),
+            } => OrderRow {
+                OrderRow {
+                    id,
+                    cart_id,
+                    attempt,
+                    customer_id,
+                    mail_key,
+                    columns: OrderColumns { $($name),* },
+                    currency,
+                    amounts: Amounts { total, credited, rounding, paid, refunded, total_due, refund_due },
+                    placed_at,
+                    payment_due_at,
+                    payment_method,
+                    payment_status,
+                    lines: document.says::<OrderDocument<'_>>()?.lines.into_iter().map(Line::row).collect(),
+                    // These are rows of their own.
+                    sub_orders: Vec::new(),
+                }
+            }
         }
-    }
+
+        /// What a filter asks for, in which columns.
+        pub(super) fn filtered_by(filter: &OrderFilter) -> Vec<(&'static str, Cell<'_>)> {
+            let mut asked = Vec::new();
+            $(if let Some(value) = &filter.$name {
+                asked.push((stringify!($name), value.cell()));
+            })*
+            asked
+        }
+    };
 }
+order_columns!(orders);
 
 /// A vendor's share of an order, on its way into its row.
 pub(super) struct ShareOf<'a> {

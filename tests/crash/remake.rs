@@ -6,6 +6,7 @@ use crate::rush::Rush;
 use crate::support::{Kind, TestStore};
 use haat::app::audit::audit;
 use haat::app::rebuild::rebuild;
+use haat::domain::order::OrderFilter;
 use haat::domain::rows::{OrderRow, Rows};
 use haat::persistence::{self, Mode};
 use haat::ports::OrdersOf;
@@ -46,7 +47,7 @@ async fn written(store: &TestStore) -> (Rows, Vec<OrderRow>) {
     let opened = persistence::open(&store.config(), Mode::Tool).await.expect("it opens");
     let mut catalog = opened.queries.catalog().await.expect("the catalog");
     catalog.products.sort_by_key(|row| row.id);
-    (catalog, opened.queries.orders(OrdersOf::All, None, 100_000).await.expect("orders"))
+    (catalog, opened.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 100_000).await.expect("orders"))
 }
 
 /// The value of a series.

@@ -84,6 +84,19 @@ on_both_stores! {
         assert_eq!(of_vendor.body["items"].as_array().map(Vec::len), Some(3));
         let stranger = client.buyer(&sku, 1).await;
         assert_eq!(page("/v1/orders".into(), stranger.token).await.body["items"], json!([]));
+
+        // By status, to everybody, and also page by page.
+        for bearer in [&admin, &buyer.token] {
+            let failed = page("/v1/orders?status=payment_failed&limit=2".into(), bearer.clone()).await;
+            assert_eq!(failed.body["items"].as_array().map(Vec::len), Some(2), "{}", failed.text);
+            let cursor = failed.field("next_cursor");
+            let last = page(format!("/v1/orders?status=payment_failed&limit=2&cursor={cursor}"), bearer.clone()).await;
+            assert_eq!(last.body["items"].as_array().map(Vec::len), Some(1), "{}", last.text);
+            assert_eq!(page("/v1/orders?status=paid".into(), bearer.clone()).await.body["items"], json!([]));
+            assert_eq!(page("/v1/orders?status=".into(), bearer.clone()).await.body["items"].as_array().map(Vec::len), Some(3));
+            let of_another_list = client.get(&format!("/v1/orders?cursor={cursor}")).bearer(bearer).send().await;
+            assert_eq!(of_another_list.expect(400).code(), "cursor_invalid");
+        }
         server.stop().await;
     }
 
@@ -123,6 +136,7 @@ on_both_stores! {
             (client.post("/v1/vendors", &json!({"name": "X"})).bearer(&buyer.token), 403, "forbidden"),
             (client.get(&format!("/v1/vendors/{vendor}/skus/{sku}")).bearer(&buyer.token), 403, "forbidden"),
             (client.get("/v1/orders?limit=0").bearer(&buyer.token), 422, ""),
+            (client.get("/v1/orders?status=nonsense").bearer(&buyer.token), 422, "invalid_query"),
             (client.get("/v1/orders?cursor=nonsense").bearer(&buyer.token), 400, ""),
             (client.checkout(&buyer, "tok_nonsense"), 422, "payment_unsupported"),
         ];

@@ -220,7 +220,7 @@ impl Life {
             let Some(row) = self.world.orders.get(order).and_then(|slot| slot.entity.row()) else { continue };
             let shares: BTreeMap<VendorId, Amounts> =
                 row.sub_orders.iter().map(|share| (share.vendor_id, share.amounts)).collect();
-            assert_eq!(shares, purse.figures(&self.world, *order), "{order} is {}", row.status);
+            assert_eq!(shares, purse.figures(&self.world, *order), "{order} is {}", row.columns.status);
             assert_eq!(row.amounts, Amounts::sum(shares.into_values()), "{order}");
             let taken = self.world.gateway.account(*order).moves.into_iter().filter(|amount| *amount > 0);
             assert!(taken.count() <= 1, "{order} is charged twice");
@@ -248,8 +248,13 @@ impl Life {
         for (order, purse) in &self.purses {
             let Some(row) = self.world.orders.get(order).and_then(|slot| slot.entity.row()) else { continue };
             let kept = self.world.gateway.net(*order) + purse.outside;
-            assert_eq!(kept, if row.status.is_paid() { purse.total() } else { 0 }, "{order} is {}", row.status);
-            assert_eq!((row.amounts.total_due, row.amounts.refund_due), (0, 0), "{order} is {}", row.status);
+            assert_eq!(
+                kept,
+                if row.columns.status.is_paid() { purse.total() } else { 0 },
+                "{order} is {}",
+                row.columns.status
+            );
+            assert_eq!((row.amounts.total_due, row.amounts.refund_due), (0, 0), "{order} is {}", row.columns.status);
         }
     }
 }

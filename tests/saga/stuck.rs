@@ -140,7 +140,11 @@ fn every_answer_of_a_gateway_in_every_phase_is_taken_for_what_it_says() {
             if quarantined {
                 // What was told stands in the order, and counts for nothing.
                 assert_eq!(after.phase(), Some(Phase::Stuck), "{outcome:?}");
-                assert_eq!((row.amounts.paid, row.amounts.refunded, row.status), (0, 0, before.status), "{outcome:?}");
+                assert_eq!(
+                    (row.amounts.paid, row.amounts.refunded, row.columns.status),
+                    (0, 0, before.columns.status),
+                    "{outcome:?}"
+                );
                 assert_eq!(row.sub_orders, before.sub_orders);
                 assert_eq!((row.amounts.total_due, row.amounts.credited), (before.amounts.total_due, 0));
                 assert!(after.outstanding(now).is_empty() && after.timer().is_none());
@@ -300,7 +304,7 @@ fn assert_end(case: &str, world: &mut World, order: OrderId, before: &Picture, v
     assert!(state.has_ended(), "{case}: {:?}", state.phase());
     let row = state.row().unwrap();
     assert_eq!(row.amounts.total_due, 0, "{case}");
-    if row.status.is_paid() {
+    if row.columns.status.is_paid() {
         assert_eq!((row.amounts.paid, row.amounts.refunded), (TOTAL, 0), "{case}");
         if verb == ResolveAs::Retry {
             return assert_paid(case, world, before, order);
@@ -309,7 +313,7 @@ fn assert_end(case: &str, world: &mut World, order: OrderId, before: &Picture, v
     } else {
         assert_eq!(world.cart_view(0).status, CartStatus::Open, "{case}");
         if verb == ResolveAs::Retry {
-            return assert_restored(case, world, before, order, row.status);
+            return assert_restored(case, world, before, order, row.columns.status);
         }
     }
     // What nobody waited for comes right when its vendor asks about it.
@@ -398,7 +402,7 @@ fn what_was_given_back_is_told_in_the_providers_words() {
         let row = world.orders[&order].entity.row().unwrap();
         // Another amount than what was asked for is in no share.
         assert_eq!((row.amounts.paid, row.amounts.refunded, row.amounts.total_due), (0, 0, 0), "{told}");
-        assert_eq!((row.status, row.payment_status), (OrderStatus::Cancelled, PaymentStatus::Refunded));
+        assert_eq!((row.columns.status, row.payment_status), (OrderStatus::Cancelled, PaymentStatus::Refunded));
         let timeline = world.ask::<Order>(order, OrderCommand::GetTimeline { by: buyer(0) });
         let Some(Ok(OrderReply::Timeline { entries, .. })) = timeline else { panic!() };
         for kind in ["quarantined", "payment_refunded"] {

@@ -4,6 +4,7 @@ use crate::samples::{at, delta, order_delta, order_id, order_row, paid, part, ve
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::entity::Part;
 use haat::domain::ids::EntityId;
+use haat::domain::order::OrderFilter;
 use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, Store, StoreError};
 use sqlx::Connection;
 use std::time::Duration;
@@ -60,7 +61,7 @@ on_all_stores! {
         write_all(&store, &owned, &all).await;
         // The very same once more, as after a write whose outcome is unknown.
         write_all(&store, &owned, &all).await;
-        let written = store.queries.orders(OrdersOf::All, None, 9).await.expect("orders");
+        let written = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 9).await.expect("orders");
         assert_eq!(written, [third, paid(other.clone()), paid(one.clone())]);
         let loaded = store.snapshots.load(one.id.entity()).await.expect("it loads").expect("it is there");
         assert_eq!((loaded.version, loaded.parts), (2, vec![part("", "newer")]));
@@ -79,7 +80,7 @@ on_all_stores! {
             }
         };
         tokio::join!(write_all(&store, &owned, &orders), renewing);
-        let orders = store.queries.orders(OrdersOf::All, None, 2_000).await.expect("orders");
+        let orders = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 2_000).await.expect("orders");
         assert_eq!((orders.len(), orders.iter().map(|order| order.lines.len()).sum::<usize>()), (1_000, 2_000));
     }
 
@@ -88,7 +89,7 @@ on_all_stores! {
         let new = paid(order_row("one", at(1)));
         write_all(&store, &owned, &[order_delta(4, new.clone())]).await;
         write_all(&store, &owned, &[order_delta(2, order_row("one", at(1)))]).await;
-        assert_eq!(store.queries.orders(OrdersOf::All, None, 10).await.expect("orders"), [new]);
+        assert_eq!(store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 10).await.expect("orders"), [new]);
     }
 
     async fn a_vendor_with_very_many_parts_is_written(fixture) {
@@ -123,7 +124,7 @@ on_both_stores! {
         all.iter_mut().for_each(|delta| delta.fresh = true);
         let refused = crate::samples::write(&store, &owned, &all).await.expect("the rest is written");
         assert_eq!(refused.iter().map(|refused| refused.entity).collect::<Vec<_>>(), [wrong.id.entity()]);
-        assert_eq!(store.queries.orders(OrdersOf::All, None, 99).await.expect("orders").len(), 20);
+        assert_eq!(store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 99).await.expect("orders").len(), 20);
         assert!(store.snapshots.load(wrong.id.entity()).await.expect("it loads").is_some());
     }
 
@@ -136,7 +137,7 @@ on_both_stores! {
         fixture.execute("DELETE FROM snapshot WHERE version = 1 AND entity IN (SELECT id FROM orders)").await.expect("gone");
         let fresh = [one.clone(), other.clone()].map(|row| EntityDelta { fresh: true, ..order_delta(2, paid(row)) });
         write_all(&store, &owned, &fresh).await;
-        let written = store.queries.orders(OrdersOf::All, None, 9).await.expect("orders");
+        let written = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 9).await.expect("orders");
         assert_eq!(written, [paid(other.clone()), paid(one.clone())]);
         for row in [one, other] {
             let loaded = store.snapshots.load(row.id.entity()).await.expect("it loads").expect("it is there");

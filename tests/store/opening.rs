@@ -3,6 +3,7 @@
 use crate::fixture::Fixture;
 use crate::on_both_stores;
 use crate::samples::{at, frame, order_delta, order_row, write_all};
+use haat::domain::order::OrderFilter;
 use haat::persistence::{self, Mode, Options, Place, StoreConfig};
 use haat::ports::{CheckpointWrite, OrdersOf, StoreError};
 
@@ -30,7 +31,7 @@ on_both_stores! {
         assert_eq!(store.journal.partitions().await.expect("partitions"), before);
         assert_eq!(store.journal.frames(9, owned[9].tail_seq, 100).await.expect("frames"), [batch[1].clone()]);
         assert!(store.snapshots.load(entities[0].entity).await.expect("it loads").is_some());
-        assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), [row]);
+        assert_eq!(store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 9).await.expect("orders"), [row]);
         store.queries.order_counts().await.expect("it answers");
     }
 
@@ -42,7 +43,7 @@ on_both_stores! {
         let row = order_row("one", at(1));
         write_all(&store, &owned, &[order_delta(1, row.clone())]).await;
         store.journal.append(&[frame(&owned[0], 1, "one", b"x")], &[]).await.expect("appended");
-        assert_eq!(tool.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), [row]);
+        assert_eq!(tool.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 9).await.expect("orders"), [row]);
         assert_eq!(tool.journal.frames(0, owned[0].tail_seq, 100).await.expect("frames").len(), 1);
         assert_eq!(tool.journal.partitions().await.expect("partitions")[1], owned[1]);
 

@@ -6,6 +6,7 @@ use crate::samples::{
 };
 use crate::samples::{frame, vendor_rows, write_all};
 use haat::domain::ids::{CartId, CustomerId, EntityId};
+use haat::domain::order::{OrderFilter, OrderStatus};
 use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, Store};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::BTreeMap;
@@ -125,10 +126,17 @@ async fn look_up(store: &Store, owned: &[Partition], number: i64) {
     assert_eq!(store.checkpoints.marked(order.entity().kind, None, 1).await.expect("none"), []);
     let cart = CartId::from_uuid(uuid(&format!("cart of {seed}")));
     for of in [OrdersOf::Cart(cart), OrdersOf::Customer(CustomerId::from_uuid(uuid(&seed)))] {
-        assert_eq!(queries.orders(of, None, 1).await.expect("orders").len(), 1);
+        assert_eq!(queries.orders(of, &OrderFilter::ANY, None, 1).await.expect("orders").len(), 1);
     }
     for of in [OrdersOf::All, OrdersOf::Vendor(vendor_id("first"))] {
-        assert!(!queries.orders(of, Some((at(number + 1), order)), 1).await.expect("orders").is_empty());
+        assert!(
+            !queries.orders(of, &OrderFilter::ANY, Some((at(number + 1), order)), 1).await.expect("orders").is_empty()
+        );
+    }
+    for status in [OrderStatus::Paid, OrderStatus::Rejected] {
+        let filter = OrderFilter::from(status);
+        let page = queries.orders(OrdersOf::All, &filter, Some((at(number + 1), order)), 1).await.expect("orders");
+        assert!(page.iter().all(|order| order.columns.status == status), "{status}");
     }
     let of_shop = ProductFilter { vendor: Some(vendor_id("shop")), ..ProductFilter::default() };
     assert_eq!(queries.products(&of_shop, None, 1).await.expect("products").len(), 1);

@@ -5,21 +5,25 @@ use crate::samples::{
     write_all,
 };
 use crate::{on_all_stores, on_both_stores};
-use haat::domain::ids::{CartId, CustomerId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use haat::domain::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
-use haat::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
-use haat::domain::rows::{OrderLineRow, OrderRow, Rows, SubOrderRow};
+use haat::domain::order::{Amounts, OrderFilter, OrderStatus, PaymentStatus, SubOrderStatus};
+use haat::domain::rows::{OrderLineRow, OrderRow, Rows, Shapes, SubOrderRow};
 use haat::domain::time::Timestamp;
-use haat::ports::{OrdersOf, Partition, ProductFilter, Store};
+use haat::ports::{CheckpointWrite, OrdersOf, Partition, ProductFilter, Remake, Remaking, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 async fn page_through(store: &Store, of: OrdersOf, limit: u32) -> Vec<OrderRow> {
+    filtered(store, of, &OrderFilter::ANY, limit).await
+}
+
+async fn filtered(store: &Store, of: OrdersOf, filter: &OrderFilter, limit: u32) -> Vec<OrderRow> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = store.queries.orders(of, after, limit).await.expect("a page");
+        let page = store.queries.orders(of, filter, after, limit).await.expect("a page");
         assert!(page.len() <= limit as usize);
         let Some(last) = page.last() else { return all };
         after = Some((last.placed_at, last.id));
@@ -64,6 +68,36 @@ on_all_stores! {
         assert_eq!(shares[0].lines.len(), 1);
         assert_eq!(page_through(&store, OrdersOf::Vendor(vendor), 4).await, shares);
         assert_eq!(page_through(&store, OrdersOf::Vendor(vendor_id("nobody")), 4).await, []);
+    }
+
+    /// By each column: so by one that comes later, too.
+    async fn lists_are_filtered_by_what_stands_in_a_column(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let shape = Shapes::default().of(Kind::Order);
+        let progress = Some(Remaking { kind: Kind::Order, complete: shape, aim: shape, reached: None });
+        let remake = Some(Remake { unreadable: &[], progress });
+        store.checkpoints.write(CheckpointWrite { owned: &owned, remake, ..CheckpointWrite::default() }).await.expect("written");
+        let orders: Vec<OrderRow> = (0..12)
+            .map(|number| of_customer(order_row(&format!("{number}"), at(number / 3)), "Rahim"))
+            .zip([paid, |order| order].into_iter().cycle())
+            .map(|(order, then)| then(order))
+            .collect();
+        let deltas: Vec<_> = orders.iter().cloned().map(|order| order_delta(1, order)).collect();
+        write_all(&store, &owned, &deltas).await;
+        let (all, vendor) = (newest_first(orders), vendor_id("second"));
+        for (column, filter) in all[0].columns.filters().into_iter().chain(all[1].columns.filters()) {
+            let those: Vec<_> = all.iter().filter(|order| filter.passes(&order.columns)).cloned().collect();
+            for of in [OrdersOf::All, OrdersOf::Customer(CustomerId::from_uuid(uuid("Rahim")))] {
+                assert_eq!(filtered(&store, of, &filter, 5).await, those, "{column}, {of:?}");
+            }
+            let shares: Vec<_> = those.into_iter().map(|order| share_of(vendor, order)).collect();
+            assert_eq!(filtered(&store, OrdersOf::Vendor(vendor), &filter, 5).await, shares, "{column}");
+            if column == "status" {
+                assert_eq!(shares.len(), all.len() / 2);
+            }
+        }
+        let expired = OrderFilter::from(OrderStatus::Expired);
+        assert_eq!(filtered(&store, OrdersOf::All, &expired, 5).await, []);
     }
 
     async fn an_order_that_changes_is_shown_as_it_is(fixture) {
@@ -159,7 +193,7 @@ on_both_stores! {
     async fn lines_and_payments_can_be_looked_at_by_hand(fixture) {
         let (store, owned) = fixture.open_and_take().await;
         let mut ended = order_row("ended", at(2));
-        ended.status = OrderStatus::Expired;
+        ended.columns.status = OrderStatus::Expired;
         for line in &mut ended.lines {
             (line.credited, line.credited_amount) = (line.quantity, line.line_total);
         }
@@ -212,7 +246,8 @@ async fn write_and_read_back(store: &Store, owned: &[Partition], orders: Vec<Ord
     let deltas: Vec<_> = orders.iter().cloned().map(|order| order_delta(1, order)).collect();
     write_all(store, owned, &deltas).await;
     for order in orders {
-        let read = store.queries.orders(OrdersOf::Cart(order.cart_id), None, 9).await.expect("orders");
+        let read =
+            store.queries.orders(OrdersOf::Cart(order.cart_id), &OrderFilter::ANY, None, 9).await.expect("orders");
         prop_assert_eq!(read, vec![order]);
     }
     Ok(())
@@ -295,7 +330,7 @@ prop_compose! {
             attempt,
             customer_id: ids.2.map(CustomerId::from_uuid),
             mail_key: None,
-            status,
+            columns: status.into(),
             currency: currency.parse::<Currency>().expect("a currency"),
             amounts: Amounts::sum(sub_orders.iter().map(|share| share.amounts)),
             placed_at: moments.0,

@@ -2,6 +2,7 @@
 
 use crate::on_both_stores;
 use crate::samples::{at, order_delta, order_row, vendor_delta, vendor_rows, write, write_all};
+use haat::domain::order::OrderFilter;
 use haat::domain::rows::OrderRow;
 use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Remake};
 use sqlx::AssertSqlSafe;
@@ -94,7 +95,7 @@ on_both_stores! {
             assert!(store.snapshots.load(wrong.entity).await.expect("it loads").is_some(), "its snapshot is written");
         }
         let wrong = wrong_orders().len();
-        let written = store.queries.orders(OrdersOf::All, None, 1_000).await.expect("orders");
+        let written = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 1_000).await.expect("orders");
         assert_eq!(written.len(), 20 * wrong);
         assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, i64::try_from(wrong).expect("few"));
         assert_eq!(fixture.number("SELECT count(*) FROM sub_orders").await, i64::try_from(40 * wrong).expect("few"));
@@ -139,7 +140,7 @@ on_both_stores! {
         wrong.lines[0].unit_price += 1;
         wrong.lines[0].line_total += 2;
         assert_eq!(write(&store, &owned, &[order_delta(2, wrong)]).await.expect("it goes on").len(), 1);
-        assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), std::slice::from_ref(&first));
+        assert_eq!(store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 9).await.expect("orders"), std::slice::from_ref(&first));
         assert_eq!(fixture.number("SELECT version FROM refused_rows").await, 2);
         write_all(&store, &owned, &[order_delta(1, first.clone())]).await;
         assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, 1, "older rows mend nothing");
@@ -152,7 +153,7 @@ on_both_stores! {
         let write = CheckpointWrite { owned: &owned, entities: &all, remake, ..CheckpointWrite::default() };
         store.checkpoints.write(write).await.expect("it is remade");
         assert_eq!(fixture.number("SELECT count(*) FROM refused_rows").await, 0);
-        assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders"), [mended]);
+        assert_eq!(store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 9).await.expect("orders"), [mended]);
     }
 
     /// A vendor gives only the rows that have changed. Those that were refused are still missing when others are sound: then it is told that
@@ -273,7 +274,7 @@ async fn on_postgres_orphans_made_by_hand_are_refused_by_name() {
         assert!(refused.message().contains(named), "{wrong}: {refused}");
     }
     assert_eq!(fixture.number("SELECT count(*) FROM unchecked").await, 0);
-    assert_eq!(store.queries.orders(OrdersOf::All, None, 9).await.expect("orders").len(), 2);
+    assert_eq!(store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 9).await.expect("orders").len(), 2);
 }
 
 /// What belongs together may be changed by several statements: it is looked at when the transaction ends, or when it asks.

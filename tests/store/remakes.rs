@@ -4,6 +4,7 @@ use crate::fixture::take;
 use crate::samples::{at, delta, order_delta, order_id, order_row, paid, part, vendor_delta, vendor_rows, write_all};
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{EntityId, EntityRef, Kind};
+use haat::domain::order::OrderFilter;
 use haat::domain::rows::{OrderRow, Rows, Shapes};
 use haat::ports::{
     CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, RejectedRows, Remake, Remaking, Store,
@@ -28,7 +29,7 @@ async fn remade(store: &Store, owned: &[Partition], entity: EntityRef, version: 
 }
 
 async fn orders(store: &Store) -> Vec<OrderRow> {
-    store.queries.orders(OrdersOf::All, None, 1_000).await.expect("orders")
+    store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 1_000).await.expect("orders")
 }
 
 fn rows_of(order: &OrderRow) -> Rows {

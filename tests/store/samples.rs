@@ -81,7 +81,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         attempt: 1,
         customer_id: None,
         mail_key: None,
-        status: OrderStatus::AwaitingPayment,
+        columns: OrderStatus::AwaitingPayment.into(),
         currency: Currency::BDT,
         amounts: unpaid(450),
         placed_at,
@@ -95,7 +95,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
 
 /// The same order, paid.
 pub fn paid(mut order: OrderRow) -> OrderRow {
-    (order.status, order.payment_status) = (OrderStatus::Paid, PaymentStatus::Captured);
+    (order.columns.status, order.payment_status) = (OrderStatus::Paid, PaymentStatus::Captured);
     for amounts in order.sub_orders.iter_mut().map(|share| &mut share.amounts).chain([&mut order.amounts]) {
         (amounts.paid, amounts.total_due) = (amounts.total, 0);
     }

@@ -15,6 +15,7 @@ use haat::app::core::{Core, CoreParts, RunningCore};
 use haat::app::rebuild::rebuild;
 use haat::app::replay::{Until, print as print_replay};
 use haat::domain::entity::Part;
+use haat::domain::order::OrderFilter;
 use haat::domain::rows::{OrderRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
@@ -105,7 +106,7 @@ async fn the_archive_is_read(store: &TestStore, told: &Told) {
 /// What snapshots and read tables hold.
 async fn written(store: &TestStore) -> (Rows, Vec<OrderRow>, Vec<Snapshot>) {
     let store = persistence::open(&patient(store), Mode::Tool).await.expect("it opens");
-    let orders = store.queries.orders(OrdersOf::All, None, 1_000).await.expect("orders");
+    let orders = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, None, 1_000).await.expect("orders");
     let snapshots = store.snapshots.scan(None, 1_000).await.expect("snapshots");
     (store.queries.catalog().await.expect("the catalog"), orders, snapshots)
 }

@@ -8,6 +8,7 @@ use super::replaying::Replays;
 use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, read_charge_log};
 use crate::app::AppError;
 use crate::domain::ids::{EntityId as _, Kind};
+use crate::domain::order::OrderFilter;
 use crate::domain::rows::{Rows, Shapes};
 use crate::followers::STOCK_HISTORY;
 use crate::limits;
@@ -145,7 +146,7 @@ async fn rows(store: &Store) -> Result<Rows, StoreError> {
     let mut rows = store.queries.catalog().await?;
     loop {
         let after = rows.orders.last().map(|order| (order.placed_at, order.id));
-        let mut some = store.queries.orders(OrdersOf::All, after, READ_ORDERS).await?;
+        let mut some = store.queries.orders(OrdersOf::All, &OrderFilter::ANY, after, READ_ORDERS).await?;
         if some.is_empty() {
             return Ok(rows);
         }

@@ -423,7 +423,7 @@ pub(super) mod samples {
             attempt,
             customer_id: None,
             mail_key: None,
-            status: OrderStatus::Placed,
+            columns: OrderStatus::Placed.into(),
             currency: Currency::BDT,
             amounts: Amounts { total: 20, total_due: 20, ..Amounts::default() },
             placed_at: at,
@@ -466,7 +466,7 @@ pub(super) mod samples {
         let mut order = order(attempt);
         order.phase = Phase::Settled;
         order.shares[0].state = LegState::Committed;
-        order.row.status = OrderStatus::Paid;
+        order.row.columns.status = OrderStatus::Paid;
         order.row.payment_status = PaymentStatus::Captured;
         order.row.sub_orders[0].status = SubOrderStatus::Paid;
         order.row.amounts = Amounts { total: 20, paid: 20, ..Amounts::default() };

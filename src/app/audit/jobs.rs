@@ -28,7 +28,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
             }
             (JobKind::OrderPaidMail, Some(order)) => {
                 let row = &order.row;
-                if row.amounts.paid == 0 && !row.status.is_paid() {
+                if row.amounts.paid == 0 && !row.columns.status.is_paid() {
                     breaches.add(format!("{id}: it says that {about} is paid, and it never was"));
                 }
             }

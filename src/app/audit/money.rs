@@ -34,7 +34,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
         }
         by_hand += u64::from(order.by_hand);
         stuck += u64::from(order.told.is_some());
-        if order.row.status.is_paid() {
+        if order.row.columns.status.is_paid() {
             paid += 1;
             let currency = order.row.currency;
             let sum = taken.entry(currency.code()).or_insert((0, currency));
@@ -92,7 +92,7 @@ fn judge(order: &OrderFacts, entry: Option<&ChargeLogEntry>) -> Result<(), Strin
             None => Err(format!("told that {told} moved, and never charged")),
         };
     }
-    if order.row.status.is_paid() {
+    if order.row.columns.status.is_paid() {
         let paid = told(order.net());
         return match entry {
             // Nothing was to be paid, and no provider was asked.

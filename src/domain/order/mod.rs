@@ -23,6 +23,7 @@
 
 mod apply;
 mod bill;
+pub(crate) mod columns;
 mod legs;
 mod parts;
 mod payment;
@@ -33,6 +34,7 @@ mod state;
 mod types;
 mod view;
 
+pub use columns::{OrderColumns, OrderFilter};
 pub use legs::{Leg, LegState, Party};
 pub use state::Phase;
 pub use types::*;
@@ -374,7 +376,7 @@ impl Asks for Order {
 
 impl Keeps for Order {
     const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_PURCHASE;
-    const SHAPE: u32 = 1;
+    const SHAPE: u32 = columns::SHAPE;
 
     fn has_ended(&self) -> bool {
         matches!(self.phase(), Some(Phase::Settled | Phase::Ended))

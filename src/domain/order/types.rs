@@ -12,6 +12,7 @@ use crate::domain::vendor::HeldLine;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
 pub use super::share::Amounts;
@@ -394,6 +395,14 @@ pub enum OrderStatus {
     Expired,
     /// It was paid, and all of it was given back.
     Refunded,
+}
+
+impl FromStr for OrderStatus {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::from_name(name).ok_or("there is no such status of orders")
+    }
 }
 
 impl OrderStatus {

@@ -1,5 +1,6 @@
 //! How an order is shown: to those who may see it, and as its rows.
 
+use super::columns::OrderColumns;
 use super::legs::{Leg, LegState};
 use super::state::Body;
 use super::{Amounts, Order, OrderView, SubOrderStatus, SubOrderView};
@@ -51,7 +52,7 @@ impl Order {
             attempt: body.attempt,
             customer_id: body.owner.customer(),
             mail_key: body.buyer.as_ref().and_then(|buyer| buyer.mail_key),
-            status: body.status,
+            columns: OrderColumns::of(body),
             currency: body.currency,
             amounts: body.amounts(),
             placed_at: body.placed_at,

@@ -1,18 +1,19 @@
 //! Lists and reports over the read tables: the same SQL on both stores.
 
 use super::upserts::{read, selected};
-use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED};
+use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED, NOT_BY_INDEX};
 use crate::domain::ids::{OrderId, ProductId, SkuId};
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{OrderFilter, OrderStatus};
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, StockChangeRow, VendorRow};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
-use crate::persistence::table::{Table, unknown};
-use crate::persistence::tables::ShareOf;
+use crate::persistence::table::{Cell, Table, unknown};
+use crate::persistence::tables::{ShareOf, filtered_by};
 use crate::persistence::values::{Moment, signed, unsigned};
 use crate::ports::{OrdersOf, ProductFilter, Queries, StockPlace, StoreError};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Transaction};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The pattern for texts that contain `text`, in whose place LIKE takes nothing for a wildcard.
@@ -29,8 +30,25 @@ fn containing(text: &str) -> String {
     pattern
 }
 
+/// A value to compare a column with.
+fn push_cell(query: &mut QueryBuilder<Db>, cell: Cell<'_>) {
+    match cell {
+        Cell::Uuid(uuid) => query.push_bind(uuid),
+        Cell::Integer(number) => query.push_bind(number),
+        Cell::Text(text) => query.push_bind(text.map(Cow::into_owned)),
+        Cell::Moment(at) => query.push_bind(Moment(at)),
+        // What is not one value is compared with nothing.
+        Cell::Uuids(_) | Cell::Document(_) => query.push("NULL"),
+    };
+}
+
 /// One page of orders, without their shares.
-fn page_of_orders(of: OrdersOf, after: Option<(Timestamp, OrderId)>, limit: u32) -> QueryBuilder<Db> {
+pub(super) fn page_of_orders(
+    of: OrdersOf,
+    filter: &OrderFilter,
+    after: Option<(Timestamp, OrderId)>,
+    limit: u32,
+) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new(format!("SELECT {} FROM orders", selected::<OrderRow>("orders.")));
     // A vendor's orders come in the order of the index over its shares.
     let (at, id) = match of {
@@ -45,6 +63,12 @@ fn page_of_orders(of: OrdersOf, after: Option<(Timestamp, OrderId)>, limit: u32)
             .push(" JOIN sub_orders ON sub_orders.order_id = orders.id WHERE sub_orders.vendor_id = ")
             .push_bind(vendor.uuid()),
     };
+    // What belongs to somebody is looked for among their own.
+    let how = if of == OrdersOf::All { "" } else { NOT_BY_INDEX };
+    for (column, value) in filtered_by(filter) {
+        query.push(format!(" AND {how}orders.{column} = "));
+        push_cell(&mut query, value);
+    }
     if let Some((placed_at, order)) = after {
         query.push(format!(" AND ({at}, {id}) < (")).push_bind(Moment(placed_at));
         query.push(", ").push_bind(order.uuid()).push(")");
@@ -80,6 +104,7 @@ impl Inner {
     async fn read_orders(
         &self,
         of: OrdersOf,
+        filter: &OrderFilter,
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
@@ -89,8 +114,10 @@ impl Inner {
             OrdersOf::Customer(_) => self.may_filter_by::<OrderRow>(&["customer_id"]).await?,
             OrdersOf::Vendor(_) => self.may_filter_by::<ShareOf<'_>>(&["vendor_id"]).await?,
         }
+        let columns: Vec<&str> = filtered_by(filter).into_iter().map(|(column, _)| column).collect();
+        self.may_filter_by::<OrderRow>(&columns).await?;
         let mut transaction = self.lists.begin_with(BEGIN_READING).await?;
-        let mut page = page_of_orders(of, after, limit);
+        let mut page = page_of_orders(of, filter, after, limit);
         let page = page.build().persistent(LOOKUPS_STAY_PREPARED).fetch_all(&mut *transaction);
         let mut orders = all::<OrderRow>(&page.await?)?;
         if let OrdersOf::Vendor(vendor) = of {
@@ -133,10 +160,11 @@ impl Queries for Inner {
     async fn orders(
         &self,
         of: OrdersOf,
+        filter: &OrderFilter,
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
-        within(self.query_timeout, self.read_orders(of, after, limit)).await
+        within(self.query_timeout, self.read_orders(of, filter, after, limit)).await
     }
 
     async fn products(

@@ -52,6 +52,9 @@ type Db = Postgres;
 /// How a transaction that only reads begins, so that all its statements see the same rows.
 const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
+/// What before a column keeps the store from looking for it in an index: nothing, it knows which index tells most.
+const NOT_BY_INDEX: &str = "";
+
 /// How long past the server's own limit an answer is waited for.
 const GRACE: Duration = Duration::from_secs(2);
 

@@ -60,6 +60,9 @@ type Db = Sqlite;
 /// How a transaction that only reads begins: from its first read on all its statements see the same rows.
 const BEGIN_READING: &str = "BEGIN DEFERRED";
 
+/// What before a column keeps the store from looking for it in an index: it knows nothing of how often a value is there, and would take any.
+const NOT_BY_INDEX: &str = "+";
+
 /// Whether a statement that looks up in a table that grows is kept prepared: here plans do not depend on how large a table is.
 const LOOKUPS_STAY_PREPARED: bool = true;
 
@@ -378,10 +381,13 @@ async fn check(file: &Path, options: &Options) -> Result<StoreKey, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{Kind, OrderId};
+    use crate::domain::ids::{CartId, CustomerId, Kind, OrderId, VendorId};
+    use crate::domain::order::{OrderFilter, OrderStatus};
     use crate::domain::rows::OrderRow;
+    use crate::domain::time::Timestamp;
     use crate::persistence::table::table;
-    use crate::ports::{CheckpointWrite, Checkpoints, Remake, Remaking};
+    use crate::ports::{CheckpointWrite, Checkpoints, OrdersOf, Remake, Remaking};
+    use uuid::Uuid;
 
     /// Orders as a later version may have them: with a column that shape 2 brings.
     struct Later(OrderRow);
@@ -391,6 +397,30 @@ mod tests {
             [fixed] id: OrderId = &row.0.id,
             [since 2] payment_method: String = &row.0.payment_method,
         } => OrderId { { let _ = payment_method; id } }
+    }
+
+    /// A buyer's few orders are not looked for among all that are paid.
+    #[tokio::test]
+    async fn a_filtered_list_is_read_from_the_index_of_whose_it_is_and_in_its_order() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let (options, file) = (Options::default(), directory.path().join(FILE));
+        let (_, _lock, writer) = open_for_writing(directory.path(), &file, &options).await.expect("a store");
+        let (id, filter) = (Uuid::from_u128(1), OrderFilter::from(OrderStatus::Paid));
+        for (of, index) in [
+            (OrdersOf::All, "orders_of_status"),
+            (OrdersOf::Cart(CartId::from_uuid(id)), "orders_of_cart"),
+            (OrdersOf::Customer(CustomerId::from_uuid(id)), "orders_of_customer"),
+            (OrdersOf::Vendor(VendorId::from_uuid(id)), "sub_orders_of_vendor"),
+        ] {
+            let after = Some((Timestamp::from_millis(1), OrderId::from_uuid(id)));
+            let sql = format!("EXPLAIN QUERY PLAN {}", queries::page_of_orders(of, &filter, after, 9).sql().as_str());
+            let mut held = writer.hold().await.expect("the writer");
+            let steps: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *held.connection()).await.expect("a plan");
+            let plan: Vec<String> = steps.into_iter().map(|step| step.3).collect();
+            assert!(plan[0].contains(&format!("INDEX {index} ")), "{of:?}: {plan:?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{of:?}: {plan:?}");
+        }
     }
 
     /// However often the shape is raised meanwhile: a column waits for its own.

@@ -6,7 +6,7 @@ use crate::world::lock;
 use async_trait::async_trait;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::order::OrderStatus;
+use haat::domain::order::{OrderFilter, OrderStatus};
 use haat::domain::rows::{OrderRow, ProductRow, Rows, Shapes, StockChangeRow};
 use haat::domain::time::Timestamp;
 use haat::ports::{
@@ -293,15 +293,20 @@ impl Queries for Connection {
     async fn orders(
         &self,
         of: OrdersOf,
+        filter: &OrderFilter,
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
+        let filter = filter.clone();
         self.read(move |disk| {
-            let wanted = |row: &&OrderRow| match of {
-                OrdersOf::All => true,
-                OrdersOf::Cart(cart) => row.cart_id == cart,
-                OrdersOf::Customer(customer) => row.customer_id == Some(customer),
-                OrdersOf::Vendor(vendor) => row.sub_orders.iter().any(|sub| sub.vendor_id == vendor),
+            let wanted = |row: &&OrderRow| {
+                filter.passes(&row.columns)
+                    && match of {
+                        OrdersOf::All => true,
+                        OrdersOf::Cart(cart) => row.cart_id == cart,
+                        OrdersOf::Customer(customer) => row.customer_id == Some(customer),
+                        OrdersOf::Vendor(vendor) => row.sub_orders.iter().any(|sub| sub.vendor_id == vendor),
+                    }
             };
             let mut rows: Vec<OrderRow> = disk.tables.orders.values().filter(wanted).cloned().collect();
             rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.placed_at, row.id)));
@@ -378,7 +383,7 @@ impl Queries for Connection {
         self.read(|disk| {
             let mut counts: BTreeMap<OrderStatus, u64> = BTreeMap::new();
             for row in disk.tables.orders.values() {
-                *counts.entry(row.status).or_default() += 1;
+                *counts.entry(row.columns.status).or_default() += 1;
             }
             counts.into_iter().collect()
         })

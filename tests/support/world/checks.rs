@@ -34,8 +34,8 @@ impl World {
         let mut live: BTreeMap<CartId, OrderId> = BTreeMap::new();
         let mut statuses: BTreeMap<OrderStatus, i64> = BTreeMap::new();
         for (id, phase, row) in self.order_rows() {
-            *statuses.entry(row.status).or_default() += 1;
-            if row.status.is_paid() {
+            *statuses.entry(row.columns.status).or_default() += 1;
+            if row.columns.status.is_paid() {
                 add(&mut paid, &row);
             }
             if phase == Phase::Settled && !self.is_given_up(id) {
@@ -135,9 +135,9 @@ impl World {
                 let stray = share.status == SubOrderStatus::Rejected;
                 // And the one that nobody waits for any longer, until its vendor asks about it.
                 assert!(
-                    stray || self.is_given_up(order) || !row.status.is_end(),
+                    stray || self.is_given_up(order) || !row.columns.status.is_end(),
                     "{order} is {} and holds",
-                    row.status
+                    row.columns.status
                 );
             }
         }
