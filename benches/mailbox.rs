@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use futures::future::join_all;
 use haat::actors::{Ask, Shop};
 use haat::app::{App, Hooks};
-use haat::config::{Config, MailSettings};
+use haat::config::{AccountSettings, Config, MailSettings};
 use haat::domain::cart::{Cart, CartCommand};
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::CartId;
@@ -35,6 +35,7 @@ async fn start(directory: &Path) -> App {
         lease: Duration::from_secs(5),
         sandbox: true,
         mail: MailSettings { server: None, per_second: 1 },
+        accounts: AccountSettings::default(),
     };
     App::build(config, Hooks::default()).await.expect("the server starts")
 }

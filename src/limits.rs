@@ -254,3 +254,40 @@ pub const JOBS_DRAIN_MS: u64 = 10_000;
 pub const MAILS_PER_SECOND: u32 = 100;
 /// Mails that the sandbox remembers.
 pub const SANDBOX_MAILS: usize = 10_000;
+
+/// Wrong passwords of one address from one network, within [`ATTEMPTS_MS`], after which no further one is looked at.
+pub const ATTEMPTS: usize = 10;
+/// Wrong passwords of one address from everywhere, within [`ATTEMPTS_MS`], after which each further try waits.
+pub const ATTEMPTS_ANYWHERE: usize = 100;
+/// How long wrong passwords count, in milliseconds.
+pub const ATTEMPTS_MS: i64 = 15 * 60 * 1000;
+/// How long a try waits where many were wrong, in milliseconds.
+pub const ATTEMPTS_WAIT_MS: i64 = 1000;
+/// How many tries may wait so.
+pub const ATTEMPTS_WAITING: usize = 200;
+/// Mails to one address that somebody else may ask for, within [`ACCOUNT_MAILS_MS`].
+pub const ACCOUNT_MAILS: usize = 3;
+/// How long such mails count, in milliseconds.
+pub const ACCOUNT_MAILS_MS: i64 = 60 * 60 * 1000;
+/// How long the token counts that verifies an address, in milliseconds.
+pub const SIGN_UP_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long the token counts that sets another password, in milliseconds.
+pub const RESET_MS: i64 = 60 * 60 * 1000;
+/// How long a session lasts that is not used, in milliseconds.
+pub const SESSION_IDLE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// How long a session lasts at most, in milliseconds.
+pub const SESSION_MS: i64 = 180 * 24 * 60 * 60 * 1000;
+/// How long what is over is kept of sessions and sign-ups, in milliseconds.
+pub const SESSION_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+/// Sessions of one account at the same time. The oldest ends.
+pub const SESSIONS: u64 = 20;
+/// Characters that are kept of what a visitor says to use.
+pub const USER_AGENT: usize = 200;
+/// How long an access token of a session lasts, in seconds.
+pub const ACCESS_TOKEN_SECONDS: u64 = 15 * 60;
+/// How long it is known in memory that a session was ended, in milliseconds: longer than its access tokens last.
+pub const REVOKED_KEPT_MS: i64 = 16 * 60 * 1000;
+/// Between two looks at what sessions were ended elsewhere, in milliseconds.
+pub const REVOKED_LOOK_MS: u64 = 2000;
+/// How long the refresh token before the last one is taken, in seconds, unless it is said otherwise.
+pub const REFRESH_GRACE_SECONDS: u64 = 60;

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use futures::future::join_all;
+use haat::app::{Signed, services};
+use haat::config::AccountSettings;
 use haat::domain::ids::{JobId, OrderId};
 use haat::domain::job::{JobKind, JobState};
 use haat::domain::time::Timestamp;
@@ -77,6 +79,9 @@ impl Server {
     fn new() -> Self {
         let node = Node::with_log_writer();
         let auth = Arc::new(Auth::new(&[7; 32]));
+        let signed = Signed { secret: &[7; 32], mails: false, new_jobs: Arc::default() };
+        let units = Arc::new(NoUnits) as _;
+        let services = services(&units, &still_clock(), &AccountSettings::default(), signed).expect("threads");
         let state = HttpState {
             shop: node.shop.clone(),
             auth: auth.clone(),
@@ -84,7 +89,7 @@ impl Server {
             settings: Arc::new(Settings::default()),
             metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows: Arc::new(NoJobs), news: Arc::default(), mails: None, clock: still_clock() },
-            services: haat::app::services(&(Arc::new(NoUnits) as _), &still_clock()),
+            services,
             history_as_of: HistoryAsOf::new(Timestamp::default),
         };
         let router = node.run(async { router(state, Port::Public) });

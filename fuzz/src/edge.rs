@@ -5,8 +5,9 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use haat::actors::NodeSettings;
-use haat::app::core::{Core, CoreParts};
-use haat::domain::ids::{CartId, CategoryId, JobId, OrderId, ProductId, SkuId, VendorId};
+use haat::app::core::{Core, CoreParts, MailParts};
+use haat::config::AccountSettings;
+use haat::domain::ids::{CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
@@ -16,6 +17,7 @@ use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings};
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::{Mode, Options, Place, StoreConfig, open};
 use haat::ports::Clock;
+use haat::ports::jobs::NoLetters;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -59,9 +61,12 @@ pub struct Edge {
     guest: String,
     admin: String,
     vendor: String,
+    customer: String,
     /// What the router was made of lives as long.
     _core: Core,
 }
+
+const SECRET: &[u8] = b"a secret that no input can know: it is not in the corpus";
 
 impl Default for Edge {
     fn default() -> Self {
@@ -72,14 +77,22 @@ impl Default for Edge {
         let clock: Arc<dyn Clock> = Arc::new(StillClock(AtomicU64::new(1)));
         let (core, services) = runtime.block_on(async {
             let store = open(&config, Mode::Serve).await.expect("an embedded store opens");
-            let services = haat::app::services(&store.units, &clock);
+            let signed = haat::app::Signed { secret: SECRET, mails: true, new_jobs: Arc::default() };
+            let settings =
+                AccountSettings { cost: "m=64,t=1,p=1".parse().expect("a cost"), ..AccountSettings::default() };
+            let services = haat::app::services(&store.units, &clock, &settings, signed).expect("services");
             let core = Core::new(CoreParts {
                 store,
                 clock: clock.clone(),
                 gateways: Vec::new(),
                 charge_log: None,
-                mailer: None,
-                mails_per_second: 1,
+                mails: MailParts {
+                    mailer: None,
+                    letters: Arc::new(NoLetters),
+                    public_url: String::new(),
+                    per_second: 1,
+                },
+                new_jobs: Arc::default(),
                 threads: vec![Arc::new(|_| false)],
                 settings: NodeSettings::default(),
                 checkpoints: CheckpointSettings::default(),
@@ -88,11 +101,12 @@ impl Default for Edge {
             });
             (core, services)
         });
-        let auth = Arc::new(Auth::new(b"a secret that no input can know: it is not in the corpus"));
+        let auth = Arc::new(Auth::new(SECRET));
         let token = |bearer| auth.mint(&bearer, NOW, Duration::from_secs(3600)).expect("a token is signed");
         let guest = token(Bearer::Guest(CartId::from_uuid(KNOWN)));
         let admin = token(Bearer::Admin("fuzz".into()));
         let vendor = token(Bearer::Vendor(VendorId::from_uuid(KNOWN)));
+        let customer = token(Bearer::SignedIn(CustomerId::from_uuid(KNOWN), SessionId::from_uuid(KNOWN)));
         let (rows, news) = core.jobs();
         let state = HttpState {
             shop: core.shop().clone(),
@@ -105,7 +119,7 @@ impl Default for Edge {
             history_as_of: HistoryAsOf::new(core.history_as_of()),
         };
         let router = runtime.block_on(async { haat::http::router(state, Port::All) });
-        Self { runtime, router, auth, guest, admin, vendor, _core: core }
+        Self { runtime, router, auth, guest, admin, vendor, customer, _core: core }
     }
 }
 
@@ -116,6 +130,7 @@ pub enum By {
     Guest,
     Admin,
     Vendor,
+    Customer,
 }
 
 /// What came back.
@@ -142,6 +157,7 @@ impl Edge {
             By::Guest => &self.guest,
             By::Admin => &self.admin,
             By::Vendor => &self.vendor,
+            By::Customer => &self.customer,
         };
         Some(format!("Bearer {token}"))
     }
@@ -204,6 +220,15 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, "/v1/categories".into(), By::Admin),
         route(Method::PATCH, format!("/v1/categories/{}", CategoryId::from_uuid(KNOWN)), By::Admin),
         route(Method::POST, format!("/v1/admin/jobs/{}/retry", JobId::from_uuid(KNOWN)), By::Admin),
+        route(Method::POST, "/v1/auth/sign-up".into(), By::Nobody),
+        route(Method::POST, "/v1/auth/verify".into(), By::Nobody),
+        route(Method::POST, "/v1/auth/login".into(), By::Nobody),
+        route(Method::POST, "/v1/auth/refresh".into(), By::Nobody),
+        route(Method::POST, "/v1/auth/logout".into(), By::Nobody),
+        route(Method::POST, "/v1/auth/password/forgot".into(), By::Nobody),
+        route(Method::POST, "/v1/auth/password/reset".into(), By::Nobody),
+        route(Method::PATCH, "/v1/me".into(), By::Customer),
+        route(Method::POST, "/v1/me/password".into(), By::Customer),
     ]
 }
 

@@ -18,11 +18,12 @@ static PATHS: LazyLock<Vec<String>> = LazyLock::new(paths);
 const METHODS: [Method; 6] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD];
 
 /// What anyone may ask for.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 10] = [
     "/v1/products",
     "/v1/categories",
     "/v1/skus/",
     "/v1/carts",
+    "/v1/auth/",
     "/healthz",
     "/readyz",
     "/metrics",

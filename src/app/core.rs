@@ -16,7 +16,7 @@ use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, left_under_way, recover, woken_at_start};
 use crate::persistence::skew::Asked;
-use crate::ports::jobs::{JobWorker, Jobs, Mailer};
+use crate::ports::jobs::{JobWorker, Jobs, Letters, Mailer};
 use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
 use crate::services::notifications::MailWorker;
 use foldhash::HashMap;
@@ -34,6 +34,18 @@ const DRAIN_CHECKPOINTS: usize = 100;
 /// How long a stop waits for followers that are behind.
 const FOLLOWERS_DRAIN: Duration = Duration::from_secs(5);
 
+/// What mails are sent with.
+pub struct MailParts {
+    /// Who sends them, where they are sent.
+    pub mailer: Option<Arc<dyn Mailer>>,
+    /// What those about accounts need.
+    pub letters: Arc<dyn Letters>,
+    /// How their links begin, without a slash at the end.
+    pub public_url: String,
+    /// How many a second at most.
+    pub per_second: u32,
+}
+
 /// What a core is made of.
 pub struct CoreParts {
     /// The store.
@@ -44,10 +56,10 @@ pub struct CoreParts {
     pub gateways: Vec<Arc<dyn PaymentProvider>>,
     /// The sandbox's charge log, where there is one.
     pub charge_log: Option<Arc<dyn ChargeLog>>,
-    /// Who sends mails, where mails are sent.
-    pub mailer: Option<Arc<dyn Mailer>>,
-    /// Mails per second at most.
-    pub mails_per_second: u32,
+    /// What mails are sent with.
+    pub mails: MailParts,
+    /// Told when there are new jobs.
+    pub new_jobs: Arc<Notify>,
     /// Where the actors run.
     pub threads: Vec<Thread>,
     /// How the node behaves.
@@ -96,8 +108,8 @@ impl Core {
             clock,
             gateways,
             charge_log,
-            mailer,
-            mails_per_second,
+            mails: MailParts { mailer, letters, public_url, per_second },
+            new_jobs,
             threads,
             settings,
             checkpoints,
@@ -126,8 +138,8 @@ impl Core {
             as_of: as_of.clone(),
         };
         let shop = Shop::new(parts, charge_log);
-        let mails: Arc<dyn JobWorker> = Arc::new(MailWorker::new(mailer, Arc::new(shop.clone())));
-        let workers = vec![(mails, pace(mails_per_second))];
+        let mails: Arc<dyn JobWorker> = Arc::new(MailWorker::new(mailer, Arc::new(shop.clone()), letters, public_url));
+        let workers = vec![(mails, pace(per_second))];
         let feed = Feed::new(followers::interests());
         let fed = feed.clone();
         log_writer.tell_committed(Box::new(move |frames| fed.committed(frames)));
@@ -143,7 +155,7 @@ impl Core {
             taken: Arc::default(),
             feed,
             workers,
-            new_jobs: Arc::default(),
+            new_jobs,
         }
     }
 

@@ -19,7 +19,8 @@ use crate::actors::{Arbiters, DecideHook, Shop};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
-use crate::config::{Config, SmtpConfig};
+use crate::app::core::MailParts;
+use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::{Auth, MintError};
 use crate::http::buyers::BuyerKeys;
 use crate::http::jobs::JobsDesk;
@@ -35,6 +36,7 @@ use crate::persistence::{self, Mode, Place, sqlite};
 use crate::ports::jobs::Mailer;
 use crate::ports::units::Units;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
+use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
 use crate::services::categories::Categories;
 use crate::services::kept::{KeptAnswers, forget_old};
 use crate::telemetry;
@@ -46,6 +48,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -139,7 +142,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 3],
+    upkeep: [JoinHandle<()>; 4],
     stop_upkeep: CancellationToken,
     files: Files,
     _arbiters: Arbiters,
@@ -200,8 +203,11 @@ impl App {
         let methods: Vec<&str> = gateways.iter().map(|gateway| gateway.method()).collect();
         payments::tell_of_orphans(&*store.queries, &methods).await?;
         let (mailer, mails) = mailer(&config, &clock)?;
-        let services = services(&store.units, &clock);
-        let kept = services.kept.clone();
+        let new_jobs = Arc::new(Notify::new());
+        let signed = Signed { secret: &config.secret, mails: mailer.is_some(), new_jobs: new_jobs.clone() };
+        let services = services(&store.units, &clock, &config.accounts, signed)?;
+        let (kept, accounts) = (services.kept.clone(), services.accounts.clone());
+        accounts.learn().await?;
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
         let core = Core::new(CoreParts {
@@ -209,8 +215,13 @@ impl App {
             clock: clock.clone(),
             gateways,
             charge_log: sandbox.clone().map(|it| it as _),
-            mailer,
-            mails_per_second: config.mail.per_second,
+            mails: MailParts {
+                mailer,
+                letters: accounts.clone(),
+                public_url: config.accounts.public_url.clone(),
+                per_second: config.mail.per_second,
+            },
+            new_jobs,
             threads: arbiters.threads(),
             settings: config.node,
             checkpoints: CheckpointSettings::default(),
@@ -239,7 +250,8 @@ impl App {
         let upkeep = [
             tokio::spawn(upkeep(recorder, stop_upkeep.clone())),
             tokio::spawn(watch),
-            tokio::spawn(forget_answers(kept, clock, stop_upkeep.clone())),
+            tokio::spawn(forget(kept, accounts.clone(), clock, stop_upkeep.clone())),
+            tokio::spawn(learn_of_sessions(accounts, stop_upkeep.clone())),
         ];
         Ok(Self { address, operator_address, core, stop_http, http, upkeep, stop_upkeep, files, _arbiters: arbiters })
     }
@@ -320,10 +332,39 @@ fn mailer(config: &Config, clock: &Arc<dyn Clock>) -> Result<Mails, AppError> {
     Ok((None, None))
 }
 
+/// What accounts need of the rest of a server.
+pub struct Signed<'a> {
+    /// What their tokens are signed with.
+    pub secret: &'a [u8],
+    /// Whether mails are sent.
+    pub mails: bool,
+    /// Told of new jobs.
+    pub new_jobs: Arc<Notify>,
+}
+
 /// The services over the store whose units these are.
-pub fn services(units: &Arc<dyn Units>, clock: &Arc<dyn Clock>) -> Services {
-    let Repositories { categories, kept } = Repositories::new(units);
-    Services { categories: Arc::new(Categories::new(categories)), kept, clock: clock.clone() }
+///
+/// # Errors
+/// When the system gives no thread for passwords.
+pub fn services(
+    units: &Arc<dyn Units>,
+    clock: &Arc<dyn Clock>,
+    settings: &AccountSettings,
+    signed: Signed<'_>,
+) -> Result<Services, AppError> {
+    let Repositories { accounts, categories, kept } = Repositories::new(units);
+    let Signed { secret, mails, new_jobs } = signed;
+    let accounts = Accounts::new(AccountParts {
+        rows: accounts,
+        keys: Keys::of(secret).map_err(|_| AppError::Asked("the secret makes no keys".to_owned()))?,
+        hashing: Hashing::start(&settings.cost).map_err(AppError::Io)?,
+        clock: clock.clone(),
+        grace: settings.grace,
+        mails,
+        news: new_jobs,
+    });
+    let categories = Arc::new(Categories::new(categories));
+    Ok(Services { accounts: Arc::new(accounts), categories, kept, clock: clock.clone() })
 }
 
 type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);
@@ -389,11 +430,24 @@ fn recorder() -> Result<PrometheusHandle, AppError> {
     Ok(RECORDER.get_or_init(|| handle).clone())
 }
 
-/// Has services forget the answers that are too old to be given again.
-async fn forget_answers(kept: Arc<dyn KeptAnswers>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+/// Has services forget the answers that are too old to be given again, and the sessions and sign-ups that are over.
+async fn forget(kept: Arc<dyn KeptAnswers>, accounts: Arc<Accounts>, clock: Arc<dyn Clock>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(FORGET_EVERY)).await.is_some() {
         if let Err(error) = forget_old(&*kept, clock.now()).await {
             tracing::warn!(%error, "old answers of services cannot be forgotten now");
+        }
+        if let Err(error) = accounts.forget_old().await {
+            tracing::warn!(%error, "old sessions cannot be forgotten now");
+        }
+    }
+}
+
+/// Has a server know within seconds which sessions another has ended.
+async fn learn_of_sessions(accounts: Arc<Accounts>, stop: CancellationToken) {
+    let every = Duration::from_millis(limits::REVOKED_LOOK_MS);
+    while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+        if let Err(error) = accounts.learn().await {
+            tracing::debug!(%error, "it cannot be learnt now which sessions were ended");
         }
     }
 }

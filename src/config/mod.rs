@@ -1,9 +1,11 @@
 //! What an operator may set: flags and environment variables, read once and checked before anything starts. What one service needs stands in a
 //! file of its own: its flags, and how they are checked.
 
+mod accounts;
 mod mail;
 mod secret;
 
+pub use accounts::{AccountArgs, AccountSettings};
 pub use mail::{MailArgs, MailSettings, SmtpConfig};
 pub use secret::{SECRET_FILE, SecretArgs};
 
@@ -198,6 +200,9 @@ pub struct ServeArgs {
     /// Mails.
     #[command(flatten)]
     pub mail: MailArgs,
+    /// Accounts.
+    #[command(flatten)]
+    pub accounts: AccountArgs,
     /// The API's pages at /docs and its document at /openapi.json.
     #[arg(long, env = "HAAT_DOCS", value_name = "on|off", default_value = "on", require_equals = true)]
     pub docs: Switch,
@@ -268,6 +273,8 @@ pub struct Config {
     pub sandbox: bool,
     /// Mails.
     pub mail: MailSettings,
+    /// Accounts.
+    pub accounts: AccountSettings,
 }
 
 impl Config {
@@ -280,6 +287,8 @@ impl Config {
         at_least_one("HAAT_PAYMENT_SECONDS", args.payment_seconds)?;
         at_least_one("HAAT_PAYMENT_CALLS_PER_SECOND", args.payment_calls_per_second.into())?;
         let mail = args.mail.settings()?;
+        let accounts = args.accounts.settings(args.listen)?;
+        let trusted_proxies = args.accounts.trusted_proxies()?;
         if args.hold_seconds < args.payment_seconds {
             let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
             return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
@@ -310,11 +319,12 @@ impl Config {
             secret,
             actor_threads,
             node,
-            http: HttpSettings { currency: args.currency, docs, metrics, ..HttpSettings::default() },
+            http: HttpSettings { currency: args.currency, docs, metrics, trusted_proxies, ..HttpSettings::default() },
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
             lease: Duration::from_millis(limits::LEASE_MS),
             sandbox,
             mail,
+            accounts,
         })
     }
 }

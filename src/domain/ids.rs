@@ -256,6 +256,15 @@ typeid!(
 typeid!(
     /// A category of products.
     CategoryId, "category");
+typeid!(
+    /// Somebody who can sign in.
+    AccountId, "account");
+typeid!(
+    /// A sign-up whose address is not verified yet.
+    SignUpId, "signup");
+typeid!(
+    /// Where somebody is signed in.
+    SessionId, "session");
 entity_id!(CartId, Cart);
 entity_id!(OrderId, Order);
 entity_id!(VendorId, Vendor);

@@ -5,10 +5,13 @@
 //! asked. Where it cannot, its own rule decides whether to do it twice or not at all.
 
 use super::backoff::backoff_ms;
-use super::ids::{EntityRef, JobId};
+use super::ids::{AccountId, EntityRef, JobId, Kind, SignUpId};
 use super::time::Timestamp;
 use crate::limits;
+use serde::{Serialize, Serializer};
+use std::fmt;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Who is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,16 +37,38 @@ impl Target {
 pub enum JobKind {
     /// The buyer is written to that an order is paid.
     OrderPaidMail,
+    /// Whoever signs up is sent what verifies the address.
+    SignUpMail,
+    /// The owner of an account is told that somebody signed up with its address.
+    KnownAddressMail,
+    /// The owner of an account is sent what sets another password.
+    PasswordResetMail,
+    /// The owner of an account is told that a session was ended, since a token of it came twice.
+    TokenReusedMail,
+    /// The owner of an account is told that many try to guess its password.
+    ManyAttemptsMail,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 1] = [JobKind::OrderPaidMail];
+    pub const ALL: [JobKind; 6] = [
+        JobKind::OrderPaidMail,
+        JobKind::SignUpMail,
+        JobKind::KnownAddressMail,
+        JobKind::PasswordResetMail,
+        JobKind::TokenReusedMail,
+        JobKind::ManyAttemptsMail,
+    ];
 
     /// Its name in the store, in the API and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             JobKind::OrderPaidMail => "order_paid_mail",
+            JobKind::SignUpMail => "sign_up_mail",
+            JobKind::KnownAddressMail => "known_address_mail",
+            JobKind::PasswordResetMail => "password_reset_mail",
+            JobKind::TokenReusedMail => "token_reused_mail",
+            JobKind::ManyAttemptsMail => "many_attempts_mail",
         }
     }
 
@@ -55,8 +80,83 @@ impl JobKind {
     /// Who is called for it.
     pub const fn target(self) -> Target {
         match self {
-            JobKind::OrderPaidMail => Target::Mail,
+            JobKind::OrderPaidMail
+            | JobKind::SignUpMail
+            | JobKind::KnownAddressMail
+            | JobKind::PasswordResetMail
+            | JobKind::TokenReusedMail
+            | JobKind::ManyAttemptsMail => Target::Mail,
         }
+    }
+}
+
+/// What a job is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum About {
+    /// An entity.
+    Entity(EntityRef),
+    /// An account.
+    Account(AccountId),
+    /// A sign-up.
+    SignUp(SignUpId),
+}
+
+impl About {
+    /// The name of its kind in the store.
+    pub fn kind_name(self) -> &'static str {
+        match self {
+            About::Entity(entity) => entity.kind.name(),
+            About::Account(_) => AccountId::PREFIX,
+            About::SignUp(_) => SignUpId::PREFIX,
+        }
+    }
+
+    /// Its id.
+    pub fn uuid(self) -> Uuid {
+        match self {
+            About::Entity(entity) => entity.uuid,
+            About::Account(id) => id.uuid(),
+            About::SignUp(id) => id.uuid(),
+        }
+    }
+
+    /// What stands in the store as these.
+    pub fn from_parts(kind: &str, uuid: Uuid) -> Option<Self> {
+        match kind {
+            AccountId::PREFIX => Some(About::Account(AccountId::from_uuid(uuid))),
+            SignUpId::PREFIX => Some(About::SignUp(SignUpId::from_uuid(uuid))),
+            _ => Kind::from_name(kind).map(|kind| About::Entity(EntityRef { kind, uuid })),
+        }
+    }
+
+    /// The entity, where it is one.
+    pub fn entity(self) -> Option<EntityRef> {
+        match self {
+            About::Entity(entity) => Some(entity),
+            About::Account(_) | About::SignUp(_) => None,
+        }
+    }
+}
+
+impl From<EntityRef> for About {
+    fn from(entity: EntityRef) -> Self {
+        About::Entity(entity)
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            About::Entity(entity) => entity.fmt(to),
+            About::Account(id) => id.fmt(to),
+            About::SignUp(id) => id.fmt(to),
+        }
+    }
+}
+
+impl Serialize for About {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -128,7 +228,7 @@ pub struct Job {
     /// What is to be done.
     pub kind: JobKind,
     /// What it is about.
-    pub about: EntityRef,
+    pub about: About,
     /// When it came into being.
     pub made_at: Timestamp,
     /// How often it has been tried, this try included.
@@ -254,7 +354,7 @@ mod tests {
         Job {
             id: JobId::from_uuid(Uuid::from_u128(7)),
             kind: JobKind::OrderPaidMail,
-            about: OrderId::from_uuid(Uuid::from_u128(8)).entity(),
+            about: OrderId::from_uuid(Uuid::from_u128(8)).entity().into(),
             made_at: Timestamp::from_millis(1),
             tries,
             unknown,

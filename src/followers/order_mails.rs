@@ -37,7 +37,13 @@ impl Follower for OrderMails {
             if matches!(event, OrderEvent::Paid { .. }) {
                 let kind = JobKind::OrderPaidMail;
                 let id = origin.job(position, kind);
-                made.jobs.push(NewJob { id, kind, about: record.entity, version: record.version, at: record.at });
+                made.jobs.push(NewJob {
+                    id,
+                    kind,
+                    about: record.entity.into(),
+                    version: record.version,
+                    at: record.at,
+                });
             }
         }
         Ok(())
@@ -67,7 +73,7 @@ mod tests {
             made.jobs
         };
         let [job] = read(origin(0))[..] else { panic!("one job") };
-        assert_eq!((job.kind, job.about, job.version, job.at), (JobKind::OrderPaidMail, entity, 4, at));
+        assert_eq!((job.kind, job.about, job.version, job.at), (JobKind::OrderPaidMail, entity.into(), 4, at));
         assert_eq!(read(origin(0)), [job]);
         assert_ne!(read(origin(1))[0].id, job.id);
         assert_ne!(origin(0).job(0, job.kind), job.id);

@@ -4,7 +4,7 @@
 //! against the wall clock: that is what whoever made it went by.
 
 use crate::domain::entity::Principal;
-use crate::domain::ids::{CartId, CustomerId, VendorId};
+use crate::domain::ids::{AccountId, CartId, CustomerId, SessionId, VendorId};
 use crate::domain::time::Timestamp;
 use crate::http::HttpState;
 use crate::http::error::{FORBIDDEN, Problem, Result, UNAUTHORIZED};
@@ -80,6 +80,8 @@ pub enum Bearer {
     Guest(CartId),
     /// A customer.
     Customer(CustomerId),
+    /// A customer who is signed in.
+    SignedIn(CustomerId, SessionId),
     /// A vendor.
     Vendor(VendorId),
     /// One of the staff, by any name.
@@ -137,6 +139,27 @@ fn object<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
     json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
+/// Who a token of a session is for. It follows from the role of its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Audience {
+    /// Those who buy.
+    Shop,
+}
+
+/// An audience that may be left out, but be no other, and no list.
+fn audience<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Audience>, D::Error> {
+    match &*String::deserialize(from)? {
+        "shop" => Ok(Some(Audience::Shop)),
+        _ => Err(D::Error::custom("a token for somebody else")),
+    }
+}
+
+/// An id that may be left out, but not be `null`.
+fn session<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SessionId>, D::Error> {
+    SessionId::deserialize(from).map(Some)
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     sub: String,
@@ -150,9 +173,12 @@ struct Claims {
     /// Before this it is not valid yet. We make none, but whoever has the secret may (RFC 7519, 4.1.5).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number")]
     nbf: Option<i64>,
-    /// We are nobody's audience: a token for somebody else is refused (RFC 7519, 4.1.3).
-    #[serde(default, skip_serializing, rename = "aud")]
-    _aud: Nothing,
+    /// The door that a signed-in account goes in by. A token for anybody else is refused (RFC 7519, 4.1.3).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "audience")]
+    aud: Option<Audience>,
+    /// The session that it is a token of.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "session")]
+    sid: Option<SessionId>,
     /// Our own tokens name no issuer: one that does comes from elsewhere (RFC 7519, 4.1.1; RFC 8725, 3.8).
     #[serde(default, skip_serializing, rename = "iss")]
     _iss: Nothing,
@@ -187,14 +213,18 @@ impl Auth {
     pub fn mint(&self, bearer: &Bearer, now: Timestamp, ttl: Duration) -> Result<String, MintError> {
         let (role, sub, vendor, cart) = match bearer {
             Bearer::Guest(cart) => (Role::Guest, cart.to_string(), None, Some(*cart)),
-            Bearer::Customer(customer) => (Role::Customer, customer.to_string(), None, None),
+            Bearer::Customer(customer) | Bearer::SignedIn(customer, _) => {
+                (Role::Customer, customer.to_string(), None, None)
+            }
             Bearer::Vendor(vendor) => (Role::Vendor, vendor.to_string(), Some(*vendor), None),
             Bearer::Staff(name) => (Role::Staff, name.clone(), None, None),
             Bearer::Admin(name) => (Role::Admin, name.clone(), None, None),
         };
+        let sid = if let Bearer::SignedIn(_, session) = bearer { Some(*session) } else { None };
+        let aud = sid.map(|_| Audience::Shop);
         let iat = now.as_millis() / 1000;
         let exp = iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-        let claims = Claims { sub, role, vendor, cart, iat, exp, nbf: None, _aud: Nothing, _iss: Nothing };
+        let claims = Claims { sub, role, vendor, cart, iat, exp, nbf: None, aud, sid, _iss: Nothing };
         Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?)
     }
 
@@ -235,6 +265,10 @@ impl Auth {
         if claims.iat > soon || claims.iat < 0 {
             return Err(refused("the bearer token was made at a time to come: clocks differ"));
         }
+        // A session has an audience, which follows from its role, and whoever has none has neither.
+        if claims.aud.is_some() != claims.sid.is_some() || (claims.aud.is_some() && claims.role != Role::Customer) {
+            return Err(refused("the bearer token is not one of this shop's"));
+        }
         let principal = match claims.role {
             Role::Guest => claims.cart.or_else(|| claims.sub.parse().ok()).map(Principal::Guest),
             Role::Customer => claims.sub.parse().ok().map(Principal::Customer),
@@ -242,7 +276,7 @@ impl Auth {
             Role::Staff | Role::Admin => Some(Principal::Staff),
         };
         let principal = principal.ok_or_else(|| refused("the bearer token does not say whose it is"))?;
-        Ok(Caller { role: claims.role, principal, subject: claims.sub })
+        Ok(Caller { role: claims.role, principal, subject: claims.sub, session: claims.sid })
     }
 
     fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>> {
@@ -271,6 +305,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The token's subject: with the role, whose idempotency keys these are.
     pub subject: String,
+    /// In which session, where the token is one of a session.
+    pub session: Option<SessionId>,
 }
 
 impl Caller {
@@ -294,7 +330,12 @@ impl FromRequestParts<HttpState> for Caller {
 impl OptionalFromRequestParts<HttpState> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Option<Self>> {
-        state.auth.caller(&parts.headers, state.shop.clock().wall())
+        let caller = state.auth.caller(&parts.headers, state.shop.clock().wall())?;
+        let session = caller.as_ref().and_then(|caller| caller.session);
+        if session.is_some_and(|session| state.services.accounts.is_revoked(session)) {
+            return Err(Problem::new(&UNAUTHORIZED, "the session is over"));
+        }
+        Ok(caller)
     }
 }
 
@@ -326,6 +367,29 @@ role_extractor!(
 role_extractor!(
     /// Lets the shop's own people in.
     Office: Staff, Admin);
+/// A customer who is signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedIn {
+    /// With which account.
+    pub account: AccountId,
+    /// In which session.
+    pub session: SessionId,
+}
+
+impl FromRequestParts<HttpState> for SignedIn {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self> {
+        let caller = <Caller as FromRequestParts<HttpState>>::from_request_parts(parts, state).await?;
+        match (caller.principal, caller.session) {
+            // A customer is the account that buys.
+            (Principal::Customer(customer), Some(session)) => {
+                Ok(Self { account: AccountId::from_uuid(customer.uuid()), session })
+            }
+            _ => Err(Problem::new(&FORBIDDEN, "only somebody who is signed in may do this")),
+        }
+    }
+}
+
 role_extractor!(
     /// Lets those in who own carts.
     Buyer: Guest, Customer);
@@ -341,6 +405,8 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const HOUR: Duration = Duration::from_secs(3600);
 
+    const SESSION: SessionId = SessionId::from_uuid(Uuid::from_u128(3));
+
     fn auth() -> Auth {
         Auth::new(b"a secret that is long enough for a test")
     }
@@ -355,6 +421,7 @@ mod tests {
         let bearers = [
             (Bearer::Guest(cart()), Role::Guest, Principal::Guest(cart())),
             (Bearer::Customer(customer), Role::Customer, Principal::Customer(customer)),
+            (Bearer::SignedIn(customer, SESSION), Role::Customer, Principal::Customer(customer)),
             (Bearer::Vendor(vendor), Role::Vendor, Principal::Vendor(vendor)),
             (Bearer::Staff("rina".into()), Role::Staff, Principal::Staff),
             (Bearer::Admin("root".into()), Role::Admin, Principal::Staff),
@@ -363,6 +430,36 @@ mod tests {
             let token = auth().mint(&bearer, NOW, HOUR).unwrap();
             let caller = auth().verify(&token, NOW).unwrap();
             assert_eq!((caller.role, caller.principal), (role, principal));
+            assert_eq!(caller.session.is_some(), matches!(bearer, Bearer::SignedIn(..)));
+        }
+    }
+
+    /// A token of a session says so in both places, and only in the role that it has.
+    #[test]
+    fn a_sessions_token_is_for_its_audience() {
+        let customer = CustomerId::from_uuid(Uuid::from_u128(1));
+        let sign = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut claims = serde_json::json!({
+                "sub": customer, "role": "customer", "iat": 0, "exp": NOW.as_millis() / 1000 + 60, "aud": "shop", "sid": SESSION,
+            });
+            change(&mut claims);
+            auth()
+                .verify(&jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &auth().encoding).unwrap(), NOW)
+        };
+        assert_eq!(sign(&|_| {}).unwrap().session, Some(SESSION));
+        let bad: [&dyn Fn(&mut serde_json::Value); 9] = [
+            &|claims| claims["aud"] = "admin".into(),
+            &|claims| claims["aud"] = serde_json::json!(["shop"]),
+            &|claims| claims["aud"] = serde_json::Value::Null,
+            &|claims| drop(claims.as_object_mut().unwrap().remove("aud")),
+            &|claims| drop(claims.as_object_mut().unwrap().remove("sid")),
+            &|claims| claims["sid"] = serde_json::Value::Null,
+            &|claims| claims["sid"] = "session_x".into(),
+            &|claims| claims["sid"] = customer.to_string().into(),
+            &|claims| claims["role"] = "admin".into(),
+        ];
+        for (number, bad) in bad.into_iter().enumerate() {
+            assert!(sign(bad).is_err(), "case {number}");
         }
     }
 
@@ -402,7 +499,8 @@ mod tests {
             iat: 0,
             exp: NOW.as_millis() / 1000 + 60,
             nbf: None,
-            _aud: Nothing,
+            aud: None,
+            sid: None,
             _iss: Nothing,
         };
         let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &auth().encoding).unwrap();

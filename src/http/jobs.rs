@@ -1,7 +1,7 @@
 //! What operators see of jobs, and the sandbox's book of mails.
 
-use crate::domain::ids::{EntityRef, JobId};
-use crate::domain::job::{JobKind, JobState};
+use crate::domain::ids::JobId;
+use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::text::TextKind;
 use crate::http::answer::ok;
 use crate::http::auth::{Admin, Office};
@@ -91,7 +91,7 @@ pub struct JobBody {
     state: &'static str,
     /// What it is about.
     #[schema(value_type = String, example = "order_01h2xcejqtf2nbrexx3vqjhp41")]
-    about: EntityRef,
+    about: About,
     /// How often it has been tried.
     tries: u32,
     /// When what it follows from happened.

@@ -1,6 +1,7 @@
 //! The room that translates between HTTP and the engine. It decides nothing: it reads a request, asks the engine, and writes
 //! the answer. `routes` lists every route; `error` alone knows which refusal has which status.
 
+pub mod accounts;
 pub mod admin;
 pub mod answer;
 pub mod auth;
@@ -8,6 +9,7 @@ pub mod buyers;
 pub mod carts;
 pub mod categories;
 pub mod checkout;
+pub mod client;
 pub mod countries;
 pub mod error;
 pub mod extract;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub docs: bool,
     /// Whether the figures are shown.
     pub metrics: bool,
+    /// The proxies that are believed when they say from where a request comes.
+    pub trusted_proxies: Vec<client::Block>,
 }
 
 impl Default for Settings {
@@ -80,6 +84,7 @@ impl Default for Settings {
             body_bytes: limits::BODY_BYTES,
             docs: true,
             metrics: true,
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every route, nothing else.
 
 use crate::http::{
-    HttpState, admin, carts, categories, checkout, health, jobs, orders, products, resolve, skus, vendors,
+    HttpState, accounts, admin, carts, categories, checkout, health, jobs, orders, products, resolve, skus, vendors,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -33,6 +33,17 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(jobs::retry_job))
         .routes(routes!(resolve::list_stuck_orders))
         .routes(routes!(resolve::resolve_order))
+        .routes(routes!(accounts::sign_up))
+        .routes(routes!(accounts::verify))
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::refresh))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(accounts::forgot))
+        .routes(routes!(accounts::reset))
+        .routes(routes!(accounts::get_me, accounts::patch_me))
+        .routes(routes!(accounts::set_password))
+        .routes(routes!(accounts::list_sessions))
+        .routes(routes!(accounts::end_session))
         .merge(health())
 }
 

@@ -1,7 +1,9 @@
 //! How the domain's values look in the OpenAPI document: ids, statuses, money, moments.
 
 use crate::domain::cart::CartStatus;
-use crate::domain::ids::{CartId, CategoryId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{
+    AccountId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, SubOrderId, VendorId,
+};
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
 use crate::http::countries::COUNTRIES;
@@ -62,6 +64,9 @@ schema! {
     OrderId, "OrderId" => id_schema("order", "An order");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
     CategoryId, "CategoryId" => id_schema("category", "A category of products");
+    AccountId, "AccountId" => id_schema("account", "Somebody who can sign in");
+    CustomerId, "CustomerId" => id_schema("customer", "A customer");
+    SessionId, "SessionId" => id_schema("session", "Where somebody is signed in");
     JobId, "JobId" => id_schema("job", "Something that is to be done outside");
     CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out"]);
     OrderStatus, "OrderStatus" =>

@@ -7,9 +7,10 @@
 //! connections are closed at once and requests in flight are finished.
 
 use crate::http::answer::Shared;
+use crate::http::client::Peer;
 use crate::http::outstanding::{Connection, NoRoom, Outstanding};
 use crate::http::watch::{Watch, Watched, WatchedBody};
-use crate::http::{metrics, routes, unread};
+use crate::http::{client, metrics, routes, unread};
 use crate::limits;
 use axum::Router;
 use axum::extract::Request;
@@ -101,9 +102,10 @@ pub async fn serve(
                 metrics::connection_refused();
                 drop(stream);
             }
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 backoff = AcceptBackoff::default();
-                tasks.spawn(connection(stream, router.clone(), settings, outstanding.connection(), stopping.clone()));
+                let answers = outstanding.connection();
+                tasks.spawn(connection(stream, Peer(peer), router.clone(), settings, answers, stopping.clone()));
             }
             Err(error) => {
                 tokio::select! {
@@ -150,6 +152,7 @@ impl AcceptBackoff {
 /// The router as one connection's service.
 struct Watching {
     router: Router,
+    peer: Peer,
     watch: Watch,
     answers: Arc<Connection>,
     /// How long a request may wait for room for its answer.
@@ -164,7 +167,10 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = self.watch.started();
         let (answers, patience) = (self.answers.clone(), self.patience);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if client::asks_for_peer(parts.uri.path()) {
+            parts.extensions.insert(self.peer);
+        }
         // One after the other is taken before the next is made, but by HTTP/2.
         let waits = parts.version == Version::HTTP_2 && routes::may_be_long(parts.uri.path());
         let (body, leftover) = unread::lend(parts.version, &parts.headers, body);
@@ -187,6 +193,7 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
 
 async fn connection(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     settings: ServerSettings,
     answers: Arc<Connection>,
@@ -196,13 +203,14 @@ async fn connection(
     gauge.increment(1);
     tokio::select! {
         () = answers.is_to_end() => {}
-        () = serve_connection(stream, router, settings, answers.clone(), stopping) => {}
+        () = serve_connection(stream, peer, router, settings, answers.clone(), stopping) => {}
     }
     gauge.decrement(1);
 }
 
 async fn serve_connection(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     settings: ServerSettings,
     answers: Arc<Connection>,
@@ -221,7 +229,8 @@ async fn serve_connection(
     builder.http1().half_close(true);
     builder.http2().timer(TokioTimer::new());
     let mut served = pin!(
-        builder.serve_connection(io, Watching { router, watch: watch.clone(), answers, patience: settings.answer })
+        builder
+            .serve_connection(io, Watching { router, peer, watch: watch.clone(), answers, patience: settings.answer })
     );
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;

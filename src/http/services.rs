@@ -5,6 +5,7 @@ use crate::http::error;
 use crate::http::error::{OUTCOME_UNKNOWN, OVERLOADED, Problem, Result, UNAVAILABLE};
 use crate::ports::Clock;
 use crate::ports::units::UnitError;
+use crate::services::accounts::Accounts;
 use crate::services::categories::Categories;
 use crate::services::kept::KeptAnswers;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 /// The services.
 #[derive(Clone)]
 pub struct Services {
+    /// Accounts.
+    pub accounts: Arc<Accounts>,
     /// Categories.
     pub categories: Arc<Categories>,
     /// Their answers under idempotency keys.

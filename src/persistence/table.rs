@@ -4,7 +4,8 @@
 use crate::domain::buyer::MailKey;
 use crate::domain::entity::By;
 use crate::domain::ids::{
-    CartId, CategoryId, CustomerId, JobId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId,
+    AccountId, CartId, CategoryId, CustomerId, JobId, Kind, OrderId, ProductId, SessionId, SignUpId, SkuId, SubOrderId,
+    VendorId,
 };
 use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
@@ -236,7 +237,10 @@ macro_rules! field {
 macro_rules! ids {
     ($($id:ident),*) => { $(field!($id, Uuid, |id| id.uuid(), |uuid| Ok($id::from_uuid(uuid)));)* };
 }
-ids!(CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId);
+ids!(
+    AccountId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SignUpId, SkuId, SubOrderId,
+    VendorId
+);
 
 macro_rules! named {
     ($($of:ident = $what:literal),*) => {

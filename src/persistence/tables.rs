@@ -4,8 +4,8 @@
 use super::table::{Cell, Document, Field, table, unknown};
 use crate::domain::buyer::MailKey;
 use crate::domain::entity::By;
-use crate::domain::ids::{CartId, CustomerId, EntityRef, JobId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
-use crate::domain::job::{JobKind, JobState};
+use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
@@ -158,8 +158,8 @@ table! {
         [fixed] kind: JobKind = &row.kind,
         [fixed] target: String = row.kind.target().name().to_owned(),
         [fixed] state: String = JobState::Due.name().to_owned(),
-        [fixed] about_kind: String = row.about.kind.name().to_owned(),
-        [fixed] about: Uuid = &row.about.uuid,
+        [fixed] about_kind: String = row.about.kind_name().to_owned(),
+        [fixed] about: Uuid = row.about.uuid(),
         [fixed] tries: i64 = 0,
         [fixed] made_at: Timestamp = &row.at,
         [fixed] next_at: Timestamp = &row.at,
@@ -167,10 +167,7 @@ table! {
         NewJob {
             id,
             kind,
-            about: EntityRef {
-                kind: Kind::from_name(&about_kind).ok_or_else(|| unknown("kind", &about_kind))?,
-                uuid: about,
-            },
+            about: About::from_parts(&about_kind, about).ok_or_else(|| unknown("kind", &about_kind))?,
             version: 0,
             at: made_at,
         }

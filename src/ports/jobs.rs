@@ -2,8 +2,8 @@
 
 use super::{Partition, StoreError};
 use crate::domain::details::{Contact, Known};
-use crate::domain::ids::{EntityRef, JobId, OrderId};
-use crate::domain::job::{Job, JobKind, JobState, Target, Tried, TryOutcome};
+use crate::domain::ids::{JobId, OrderId};
+use crate::domain::job::{About, Job, JobKind, JobState, Target, Tried, TryOutcome};
 use crate::domain::order::OrderView;
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ pub struct NewJob {
     /// What is to be done.
     pub kind: JobKind,
     /// What it is about.
-    pub about: EntityRef,
+    pub about: About,
     /// The version of that which made it; 0 where no record did.
     pub version: u64,
     /// When what it follows from happened.
@@ -33,7 +33,7 @@ pub struct JobRow {
     /// How it stands.
     pub state: JobState,
     /// What it is about.
-    pub about: EntityRef,
+    pub about: About,
     /// How often it has been tried.
     pub tries: u32,
     /// When it came into being.
@@ -147,6 +147,36 @@ pub trait Orders: Send + Sync + 'static {
     /// # Errors
     /// When it cannot be read now.
     async fn order(&self, id: OrderId) -> Result<Option<(OrderView, Known<Contact>)>, NotNow>;
+}
+
+/// What a mail about an account needs. No log shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The recipient's address.
+    pub to: String,
+    /// The secret that the mail brings, where it brings one.
+    pub token: Option<String>,
+}
+
+/// Accounts, for whoever writes to their owners.
+#[async_trait]
+pub trait Letters: Send + Sync + 'static {
+    /// What the mail of this kind about this needs; `None` where there is nothing to write any more.
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    async fn letter(&self, kind: JobKind, about: About) -> Result<Option<Letter>, NotNow>;
+}
+
+/// Where there are no accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLetters;
+
+#[async_trait]
+impl Letters for NoLetters {
+    async fn letter(&self, _: JobKind, _: About) -> Result<Option<Letter>, NotNow> {
+        Ok(None)
+    }
 }
 
 /// A mail.

@@ -3,7 +3,7 @@
 use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
-use haat::domain::ids::{CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub fn fresh_id(kind: &str) -> String {
         "cart" => CartId::from_uuid(uuid).to_string(),
         "order" => OrderId::from_uuid(uuid).to_string(),
         "job" => JobId::from_uuid(uuid).to_string(),
+        "session" => SessionId::from_uuid(uuid).to_string(),
         "category" => CategoryId::from_uuid(uuid).to_string(),
         "vendor" => VendorId::from_uuid(uuid).to_string(),
         "product" => ProductId::from_uuid(uuid).to_string(),
@@ -115,6 +116,8 @@ pub struct Shop {
     pub admin: String,
     pub vendor: String,
     pub guest: String,
+    /// Somebody who is signed in, and in another session, too.
+    pub customer: String,
     /// The other vendor, of whom the guest bought too, and what it sells.
     pub other_vendor: String,
     pub other_vendor_id: String,
@@ -155,6 +158,13 @@ impl Shop {
         .await;
         let category =
             client.post("/v1/categories", &json!({"name": "Sarees"})).bearer(&admin).send().await.expect(201);
+        let password = "nine boats on the Jamuna";
+        let signed_in = client.signed_up(&admin, "fina@example.com", password).await;
+        let log_in = json!({"email": "fina@example.com", "password": password});
+        client.post("/v1/auth/login", &log_in).send().await.expect(200);
+        let customer = signed_in.field("access_token").to_owned();
+        let sessions = client.get("/v1/me/sessions").bearer(&customer).send().await.expect(200);
+        let session = sessions.body["items"][0]["id"].as_str().expect("a session").to_owned();
         let bearer = |vendor: &str| token(&Bearer::Vendor(vendor.parse().expect("an id")));
         let ids = [
             ("vendor", vendor.clone()),
@@ -163,6 +173,7 @@ impl Shop {
             ("order", order.field("id").to_owned()),
             ("job", job),
             ("category", category.field("id").to_owned()),
+            ("session", session),
             ("kind", "cart".to_owned()),
             ("id", buyer.cart.clone()),
             ("cart", buyer.cart),
@@ -173,6 +184,7 @@ impl Shop {
             vendor: bearer(&vendor),
             admin,
             guest: buyer.token,
+            customer,
             other_vendor: bearer(&other_vendor),
             other_vendor_id: other_vendor,
             other_sku,
@@ -214,13 +226,15 @@ impl Shop {
         vec![("guest", other.token), ("customer", customer), ("vendor", vendor), ("namesake", namesake)]
     }
 
-    /// The bearer whose request is let in: of the guest, of the vendor, or of the administrator.
+    /// The bearer whose request is let in: of the guest, of the customer, of the vendor, or of the administrator.
     pub async fn entitled(&self, route: &Route) -> Option<&str> {
-        let bearers = [None, Some(self.guest.as_str()), Some(self.vendor.as_str()), Some(self.admin.as_str())];
+        let all = [&self.guest, &self.customer, &self.vendor, &self.admin];
+        let bearers = std::iter::once(None).chain(all.map(|bearer| Some(bearer.as_str())));
         for bearer in bearers {
             let answer = route.request(self.client(), &self.ids, bearer).send().await;
             assert!(route.statuses.contains(&answer.status), "{} {}: {}", route.method, route.path, answer.text);
-            if ![401, 403, 404].contains(&answer.status) {
+            // Wrong credentials are looked at, so they were let in.
+            if ![403, 404].contains(&answer.status) && answer.code() != "unauthorized" {
                 assert_eq!(bearer.is_some(), route.is_secured, "{} {}", route.method, route.path);
                 return bearer;
             }

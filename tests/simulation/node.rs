@@ -6,11 +6,12 @@ use crate::post::{Letterbox, Post};
 use crate::store::{Server, Way};
 use crate::world::{SimulatedClock, World, lock};
 use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
-use haat::app::core::{Core, CoreParts, Crash, RunningCore};
+use haat::app::core::{Core, CoreParts, Crash, MailParts, RunningCore};
 use haat::domain::ids::{EntityRef, Kind};
 use haat::domain::rows::Shapes;
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::log_writer::Fatal;
+use haat::ports::jobs::NoLetters;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -224,8 +225,13 @@ impl Town {
             clock: clock.clone(),
             gateways: vec![Arc::new(gateway)],
             charge_log: None,
-            mailer: Some(Arc::new(letterbox)),
-            mails_per_second: plan.mails_per_second,
+            mails: MailParts {
+                mailer: Some(Arc::new(letterbox)),
+                letters: Arc::new(NoLetters),
+                public_url: String::new(),
+                per_second: plan.mails_per_second,
+            },
+            new_jobs: Arc::default(),
             threads: (0..plan.threads).map(|_| thread(world.clone(), gone.clone())).collect(),
             settings: NodeSettings {
                 live_actors: plan.live_actors,

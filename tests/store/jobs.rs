@@ -21,7 +21,7 @@ async fn add(store: &Store, place: u64, jobs: &[(u128, i64)]) -> Result<bool, St
     let new = |(number, time): &(u128, i64)| NewJob {
         id: id(*number),
         kind: JobKind::OrderPaidMail,
-        about: order_id("first").entity(),
+        about: order_id("first").entity().into(),
         version: 3,
         at: at(*time),
     };
@@ -57,7 +57,7 @@ on_all_stores! {
         assert_eq!(first, [1, 2]);
         assert_eq!(begun.next, [(Target::Mail, at(30))]);
         let whole = begun.jobs.iter().find(|job| job.id == id(1)).copied();
-        let about = order_id("first").entity();
+        let about = order_id("first").entity().into();
         let kind = JobKind::OrderPaidMail;
         assert_eq!(whole, Some(Job { id: id(1), kind, about, made_at: at(10), tries: 1, unknown: false }));
         assert_eq!(stands(&store, 1).await, (JobState::Sending, 1, None));

@@ -26,6 +26,7 @@ of_the_simulation! {
     world "../simulation/world.rs"
 }
 
+mod accounts;
 mod checkpoints;
 mod details;
 mod fixture;

@@ -176,6 +176,31 @@ impl Client {
         self.request("PUT", &path).json(&json!({"quantity": quantity})).bearer(&buyer.token).send().await
     }
 
+    /// The token in the newest mail of this event to this address.
+    pub async fn mailed(&self, admin: &str, to: &str, event: &str) -> String {
+        let look = async {
+            loop {
+                let list = self.get("/v1/admin/sandbox/mails").bearer(admin).send().await.expect(200);
+                let is_it = |mail: &&Value| mail["to"] == to && mail["event"] == event;
+                let mail = list.body["items"].as_array().expect("mails").iter().find(is_it);
+                if let Some(text) = mail.and_then(|mail| mail["text"].as_str()) {
+                    let link = text.lines().find(|line| line.starts_with("https://shop.example/dashboard#token="));
+                    return link.and_then(|link| link.split_once('=')).expect("a link").1.to_owned();
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(BOUND, look).await.unwrap_or_else(|_| panic!("no mail of {event} comes"))
+    }
+
+    /// A session of somebody who has just signed up with this address, and whose name is Fina.
+    pub async fn signed_up(&self, admin: &str, email: &str, password: &str) -> Answer {
+        let body = json!({"email": email, "password": password, "name": "Fina"});
+        self.post("/v1/auth/sign-up", &body).send().await.expect(202);
+        let token = self.mailed(admin, &email.to_lowercase(), "account.sign_up").await;
+        self.post("/v1/auth/verify", &json!({"token": token, "password": password})).send().await.expect(200)
+    }
+
     pub fn checkout(&self, buyer: &Buyer, token: &str) -> Request {
         let path = format!("/v1/carts/{}/checkout", buyer.cart);
         self.post(&path, &checkout_body(token)).bearer(&buyer.token)

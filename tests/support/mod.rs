@@ -7,7 +7,7 @@ pub mod journal;
 
 use client::Client;
 use haat::app::{App, Hooks};
-use haat::config::{Config, MailSettings};
+use haat::config::{AccountSettings, Config, MailSettings};
 use haat::http::auth::{Auth, Bearer};
 use haat::persistence::{Options, Place, StoreConfig};
 use sqlx::{Connection, Executor};
@@ -148,6 +148,12 @@ impl TestStore {
             lease: Duration::from_secs(2),
             sandbox: true,
             mail: MailSettings { server: None, per_second: 1_000 },
+            // A hash that costs what it should takes a tenth of a second in a build for tests.
+            accounts: AccountSettings {
+                cost: "m=64,t=1,p=1".parse().expect("a cost"),
+                grace: Duration::from_secs(60),
+                public_url: "https://shop.example".to_owned(),
+            },
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) const ROOMS: &[Room] = &[
     // The settings of a room may be defined in that room; config reads them all.
     Room {
         name: "config",
-        may_reach: &["domain", "ports", "actors", "persistence", "adapters", "http", "telemetry", "files"],
+        may_reach: &["domain", "ports", "actors", "persistence", "services", "adapters", "http", "telemetry", "files"],
         must_not_know: &["actix", "actix_rt", "axum", "sqlx", "redis"],
     },
     Room {

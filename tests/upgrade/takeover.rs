@@ -11,9 +11,10 @@ use haat::actors::Arbiters;
 use haat::adapters::clock::SystemClock;
 use haat::adapters::sandbox::SandboxGateway;
 use haat::app::audit::audit;
-use haat::app::core::{Core, CoreParts, RunningCore};
+use haat::app::core::{Core, CoreParts, MailParts, RunningCore};
 use haat::app::rebuild::rebuild;
 use haat::app::replay::{Until, print as print_replay};
+use haat::config::AccountSettings;
 use haat::domain::entity::Part;
 use haat::domain::order::OrderFilter;
 use haat::domain::rows::{OrderRow, Rows};
@@ -27,6 +28,7 @@ use haat::limits;
 use haat::persistence::archived::with_archive as joined;
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::{self, Mode, Place, StoreConfig};
+use haat::ports::jobs::NoLetters;
 use haat::ports::{Clock, OrdersOf, Snapshot, Store};
 use serde_json::Value;
 use std::sync::Arc;
@@ -250,14 +252,16 @@ impl OfThen {
         let sandbox = Arc::new(SandboxGateway::open(store.data_dir(), clock.clone()).expect("a ledger"));
         let arbiters = Arbiters::start(1).expect("a thread");
         let opened = persistence::open(&store.config(), Mode::Serve).await.expect("the store opens");
-        let services = haat::app::services(&opened.units, &clock);
+        let signed = haat::app::Signed { secret: SECRET, mails: false, new_jobs: Arc::default() };
+        let services =
+            haat::app::services(&opened.units, &clock, &AccountSettings::default(), signed).expect("services");
         let core = Core::new(CoreParts {
             store: opened,
             clock: clock.clone(),
             gateways: vec![sandbox.clone()],
             charge_log: Some(sandbox),
-            mailer: None,
-            mails_per_second: 1,
+            mails: MailParts { mailer: None, letters: Arc::new(NoLetters), public_url: String::new(), per_second: 1 },
+            new_jobs: Arc::default(),
             threads: arbiters.threads(),
             settings: Default::default(),
             checkpoints: CheckpointSettings::default(),

@@ -44,7 +44,9 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
     let before = charge_log_entries(&charge_log)?;
     facts.details.before = all_details(store).await?;
     facts.jobs = jobs(store).await?;
-    facts.categories = Repositories::new(&store.units).categories.all().await?.1;
+    let services = Repositories::new(&store.units);
+    facts.categories = services.categories.all().await?.1;
+    facts.accounts = services.accounts.looked().await?;
     let heads = store.journal.partitions().await?;
     for head in heads.iter().copied() {
         let checkpoint =

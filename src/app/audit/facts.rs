@@ -13,6 +13,7 @@ use crate::domain::order::{LegState, Phase};
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
+use crate::services::accounts::Looked;
 use crate::services::categories::Category;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -43,6 +44,8 @@ pub(super) struct Facts {
     pub(super) history: HistoryFacts,
     /// Jobs.
     pub(super) jobs: JobFacts,
+    /// What the rows of accounts are like.
+    pub(super) accounts: Looked,
     /// The categories that were read.
     pub(super) categories: Vec<Category>,
     /// Details, beside the journal.

@@ -4,21 +4,23 @@ use super::super::text::counted;
 use super::facts::Facts;
 use super::{Breaches, Finding};
 use crate::domain::ids::{EntityRef, JobId, Kind, OrderId};
-use crate::domain::job::JobKind;
+use crate::domain::job::{About, JobKind};
 use std::collections::BTreeMap;
 
 /// The jobs that were read, before the journal: what they follow from is in it. What ended long ago is forgotten.
-pub(super) type JobFacts = Vec<(JobId, JobKind, EntityRef)>;
+pub(super) type JobFacts = Vec<(JobId, JobKind, About)>;
 
 /// Holds the jobs against the orders.
 pub(super) fn check(facts: &Facts) -> Finding {
     let mut breaches = Breaches::default();
     let mut first: BTreeMap<(JobKind, EntityRef), JobId> = BTreeMap::new();
     for (id, kind, about) in &facts.jobs {
-        if let Some(other) = first.insert((*kind, *about), *id) {
+        // What is about an account may come to it again.
+        let Some(about) = about.entity() else { continue };
+        if let Some(other) = first.insert((*kind, about), *id) {
             breaches.add(format!("{id} and {other}: both are the {} of {about}", kind.name()));
         }
-        if facts.is_broken(*about) {
+        if facts.is_broken(about) {
             continue;
         }
         let order = facts.orders.get(&OrderId::from_uuid(about.uuid)).filter(|_| about.kind == Kind::Order);
@@ -32,6 +34,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
                     breaches.add(format!("{id}: it says that {about} is paid, and it never was"));
                 }
             }
+            (_, _) => breaches.add(format!("{id}: a {} is not about {about}", kind.name())),
         }
     }
     let looked_at = format!("{} about what happened, each once", counted(facts.jobs.len() as u64, "job"));
@@ -45,8 +48,8 @@ mod tests {
     use crate::domain::ids::EntityId;
     use uuid::Uuid;
 
-    fn job(number: u128, about: EntityRef) -> (JobId, JobKind, EntityRef) {
-        (JobId::from_uuid(Uuid::from_u128(number)), JobKind::OrderPaidMail, about)
+    fn job(number: u128, about: EntityRef) -> (JobId, JobKind, About) {
+        (JobId::from_uuid(Uuid::from_u128(number)), JobKind::OrderPaidMail, about.into())
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! against their snapshots and the read tables, which were made on another path, and against the books of the payment gateway.
 //!
 //! ```text
-//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, snapshots, tables, history, jobs, details, money, categories ─► Report
+//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, snapshots, tables, history, jobs, details, money, categories, accounts ─► Report
 //! ```
 //!
 //! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
@@ -12,6 +12,7 @@
 //! tails are one moment; a record's causes are durable before it, so at that moment a message may be under way, but no answer can
 //! have come before its question. What is under way is read from the saga's own phase and allowed only there.
 
+mod accounts;
 mod carts;
 mod categories;
 mod codes;
@@ -175,6 +176,7 @@ pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppEr
             details::check(&facts),
             money::check(&facts),
             categories::check(&facts),
+            accounts::check(&facts),
         ],
         notes: codes::notes(&facts),
     })

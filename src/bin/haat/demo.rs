@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser};
 use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
-use haat::config::{Config, MailArgs, SecretArgs, ServeArgs, StoreArgs, Switch};
+use haat::config::{AccountArgs, Config, MailArgs, SecretArgs, ServeArgs, StoreArgs, Switch};
 use haat::limits;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -95,6 +95,12 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         hold_seconds: limits::HOLD_MS / 1000,
         payment_seconds: limits::PAYMENT_MS / 1000,
         mail: MailArgs { smtp_url: None, mail_from: None, mails_per_second: limits::MAILS_PER_SECOND },
+        accounts: AccountArgs {
+            argon2: "m=19456,t=2,p=1".to_owned(),
+            refresh_grace_seconds: limits::REFRESH_GRACE_SECONDS,
+            public_url: None,
+            trusted_proxies: None,
+        },
         payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
         live_actors: limits::LIVE_ACTORS,
         idle_seconds: limits::IDLE_MS / 1000,

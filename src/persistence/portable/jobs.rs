@@ -1,8 +1,8 @@
 //! The rows of jobs: the same SQL on both stores.
 
 use super::{Db, Inner, LOOKUPS_STAY_PREPARED, upserts};
-use crate::domain::ids::{EntityRef, JobId, Kind};
-use crate::domain::job::{Job, JobKind, JobState, Target, Tried};
+use crate::domain::ids::JobId;
+use crate::domain::job::{About, Job, JobKind, JobState, Target, Tried};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
 use crate::persistence::table::unknown;
@@ -66,10 +66,7 @@ impl JobColumns {
             id: JobId::from_uuid(self.id),
             kind: JobKind::from_name(&self.kind).ok_or_else(|| unknown("kind of job", &self.kind))?,
             state: JobState::from_name(&self.state).ok_or_else(|| unknown("state", &self.state))?,
-            about: EntityRef {
-                kind: Kind::from_name(&self.about_kind).ok_or_else(|| unknown("kind", &self.about_kind))?,
-                uuid: self.about,
-            },
+            about: About::from_parts(&self.about_kind, self.about).ok_or_else(|| unknown("kind", &self.about_kind))?,
             tries: u32::try_from(self.tries).map_err(|_| unknown("number of tries", &self.tries.to_string()))?,
             made_at: self.made_at.0,
             next_at: self.next_at.map(|at| at.0),

@@ -1,12 +1,14 @@
 //! The repositories of services: statements that both stores understand, said once. How a unit of them is written is the stores' matter
 //! (`sqlite/units.rs`, `postgres/units.rs`).
 
+mod accounts;
 mod categories;
 mod kept;
 
 use crate::persistence::table::{Cell, Cells, Sort, Table};
 use crate::ports::StoreError;
 use crate::ports::units::{Statement, Units, Value, ValueKind};
+use crate::services::accounts::AccountRows;
 use crate::services::categories::CategoryRows;
 use crate::services::kept::KeptAnswers;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use std::sync::Arc;
 /// The repositories of all services.
 #[derive(Clone)]
 pub struct Repositories {
+    /// Accounts and sessions.
+    pub accounts: Arc<dyn AccountRows>,
     /// Categories.
     pub categories: Arc<dyn CategoryRows>,
     /// Answers under idempotency keys.
@@ -23,7 +27,11 @@ pub struct Repositories {
 impl Repositories {
     /// On the store whose units these are.
     pub fn new(units: &Arc<dyn Units>) -> Self {
-        Self { categories: Arc::new(categories::Rows(units.clone())), kept: Arc::new(kept::Rows(units.clone())) }
+        Self {
+            accounts: Arc::new(accounts::Rows(units.clone())),
+            categories: Arc::new(categories::Rows(units.clone())),
+            kept: Arc::new(kept::Rows(units.clone())),
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Mails to buyers. A job says which mail it is and about what; recipient and text are read when it is sent, so that nothing personal stands in
 //! a job, and what was erased is not written to.
 
+mod accounts;
 mod order_paid;
 
 use crate::domain::details::{Contact, Known};
 use crate::domain::ids::OrderId;
 use crate::domain::job::{Job, JobKind, Target, TryOutcome};
 use crate::domain::order::OrderView;
-use crate::ports::jobs::{JobWorker, Mail, Mailer, Orders};
+use crate::ports::jobs::{JobWorker, Letters, Mail, Mailer, Orders};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use std::sync::Arc;
 pub struct MailWorker {
     mailer: Option<Arc<dyn Mailer>>,
     orders: Arc<dyn Orders>,
+    letters: Arc<dyn Letters>,
+    /// How the shop's pages begin for whoever reads a mail, without a slash at its end.
+    public_url: String,
 }
 
 /// What a mail says.
@@ -25,13 +29,23 @@ struct Text {
     html: String,
 }
 
+/// It is tried again.
+fn later(reason: String) -> TryOutcome {
+    TryOutcome::Failed { reason, retry_after: None, silent: false }
+}
+
 /// The language of all mails, as yet.
 const LOCALE: &str = "en";
 
 impl MailWorker {
     /// Whoever sends them; without one every mail is left unsent.
-    pub fn new(mailer: Option<Arc<dyn Mailer>>, orders: Arc<dyn Orders>) -> Self {
-        Self { mailer, orders }
+    pub fn new(
+        mailer: Option<Arc<dyn Mailer>>,
+        orders: Arc<dyn Orders>,
+        letters: Arc<dyn Letters>,
+        public_url: String,
+    ) -> Self {
+        Self { mailer, orders, letters, public_url }
     }
 
     /// The mail that a job is about.
@@ -47,6 +61,17 @@ impl MailWorker {
                 }
                 (to, order_paid::text(&order))
             }
+            JobKind::SignUpMail
+            | JobKind::KnownAddressMail
+            | JobKind::PasswordResetMail
+            | JobKind::TokenReusedMail
+            | JobKind::ManyAttemptsMail => {
+                let found = self.letters.letter(job.kind, job.about).await;
+                let letter = found.map_err(|error| later(format!("the account cannot be read: {error}")))?;
+                let letter = letter.ok_or(TryOutcome::Suppressed("its time is over, or it was done otherwise"))?;
+                let link = letter.token.map(|token| format!("{}/dashboard#token={token}", self.public_url));
+                (letter.to, accounts::text(job.kind, link.as_deref()))
+            }
         };
         let Text { event, subject, text, html } = text;
         Ok(Mail { id: job.id, to, event, locale: LOCALE, subject, text, html, at: job.made_at })
@@ -54,8 +79,7 @@ impl MailWorker {
 
     /// The order that a job is about, and its buyer's address.
     async fn order(&self, job: &Job) -> Result<(OrderView, String), TryOutcome> {
-        let found = self.orders.order(OrderId::from_uuid(job.about.uuid)).await;
-        let later = |reason: String| TryOutcome::Failed { reason, retry_after: None, silent: false };
+        let found = self.orders.order(OrderId::from_uuid(job.about.uuid())).await;
         match found.map_err(|error| later(format!("the order cannot be read: {error}")))? {
             Some((order, Known::Here(Contact { email: Some(email), .. }))) => Ok((order, email)),
             Some((_, Known::Erased)) => Err(TryOutcome::Suppressed("the buyer's address was erased")),

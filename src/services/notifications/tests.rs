@@ -1,11 +1,13 @@
 //! What comes of a mail's job, for whatever the order, its buyer and the mail server say.
 
 use super::*;
+use crate::domain::ids::{AccountId, SignUpId};
 use crate::domain::ids::{CartId, EntityId, JobId, SkuId, VendorId};
+use crate::domain::job::About;
 use crate::domain::money::Currency;
 use crate::domain::order::{Address, Amounts, OrderLine, OrderStatus, PaymentStatus};
 use crate::domain::time::Timestamp;
-use crate::ports::jobs::NotNow;
+use crate::ports::jobs::{Letter, NoLetters, NotNow};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -76,7 +78,7 @@ fn job(unknown: bool) -> Job {
     Job {
         id: JobId::from_uuid(Uuid::from_u128(9)),
         kind: JobKind::OrderPaidMail,
-        about: OrderId::from_uuid(Uuid::from_u128(1)).entity(),
+        about: OrderId::from_uuid(Uuid::from_u128(1)).entity().into(),
         made_at: Timestamp::from_millis(5),
         tries: 1,
         unknown,
@@ -86,7 +88,7 @@ fn job(unknown: bool) -> Job {
 /// What comes of it, and how many mails are sent.
 async fn tried(found: Found, unknown: bool, knows: Option<Result<bool, NotNow>>) -> (TryOutcome, Vec<Mail>) {
     let post = Arc::new(Post { sent: Mutex::default(), knows });
-    let worker = MailWorker::new(Some(post.clone()), Arc::new(Shop(found)));
+    let worker = MailWorker::new(Some(post.clone()), Arc::new(Shop(found)), Arc::new(NoLetters), String::new());
     let outcome = worker.try_job(&job(unknown)).await;
     let sent = post.sent.lock().clone();
     (outcome, sent)
@@ -109,7 +111,8 @@ async fn a_paid_orders_buyer_is_written_to_and_nobody_else() {
         let (outcome, sent) = tried(found, false, None).await;
         assert_eq!((outcome.name(), sent.len()), (name, mails), "{outcome:?}");
     }
-    let without = MailWorker::new(None, Arc::new(Shop(Ok(Some((paid(), here(a)))))));
+    let nobody = Arc::new(Shop(Ok(Some((paid(), here(a))))));
+    let without = MailWorker::new(None, nobody, Arc::new(NoLetters), String::new());
     assert_eq!(without.try_job(&job(false)).await.name(), "suppressed");
 }
 
@@ -138,4 +141,53 @@ async fn a_mail_says_what_was_bought_and_shows_no_markup_of_others() {
     assert!(mail.text.contains("2 x Saree <b>\"fine\" & more: 2501.00 BDT"), "{}", mail.text);
     assert!(mail.text.contains("Total: 2501.00 BDT"), "{}", mail.text);
     assert!(mail.html.contains("<td>Saree &lt;b&gt;&quot;fine&quot; &amp; more</td>"), "{}", mail.html);
+}
+
+/// One account.
+struct Desk(Result<Option<Letter>, NotNow>);
+
+#[async_trait]
+impl Letters for Desk {
+    async fn letter(&self, _: JobKind, _: About) -> Result<Option<Letter>, NotNow> {
+        self.0.clone()
+    }
+}
+
+/// What comes of a mail about an account, and what it says.
+async fn written(kind: JobKind, about: About, desk: Desk) -> (TryOutcome, Option<Mail>) {
+    let post = Arc::new(Post { sent: Mutex::default(), knows: None });
+    let url = "https://shop.example".to_owned();
+    let worker = MailWorker::new(Some(post.clone()), Arc::new(Shop(Ok(None))), Arc::new(desk), url);
+    let outcome = worker.try_job(&Job { kind, about, ..job(false) }).await;
+    let sent = post.sent.lock().pop();
+    (outcome, sent)
+}
+
+#[tokio::test]
+async fn a_mail_about_an_account_brings_its_link_and_names_nobody() {
+    let (account, sign_up) = (AccountId::from_uuid(Uuid::from_u128(3)), SignUpId::from_uuid(Uuid::from_u128(4)));
+    let letter = |token: Option<&str>| Letter { to: "a@example.com".to_owned(), token: token.map(ToOwned::to_owned) };
+    for (kind, about, token) in [
+        (JobKind::SignUpMail, About::SignUp(sign_up), Some("verify_1.2.3")),
+        (JobKind::PasswordResetMail, About::Account(account), Some("reset_1.2.3")),
+        (JobKind::KnownAddressMail, About::Account(account), None),
+        (JobKind::TokenReusedMail, About::Account(account), None),
+        (JobKind::ManyAttemptsMail, About::Account(account), None),
+    ] {
+        let (outcome, mail) = written(kind, about, Desk(Ok(Some(letter(token))))).await;
+        let mail = mail.expect("a mail");
+        assert_eq!((outcome.name(), mail.to.as_str()), ("done", "a@example.com"), "{kind:?}");
+        assert!(mail.event.starts_with("account."), "{}", mail.event);
+        let link = token.map(|token| format!("https://shop.example/dashboard#token={token}"));
+        for said in [&mail.text, &mail.html] {
+            assert_eq!(
+                link.as_ref().map_or(0, |link| said.matches(link.as_str()).count()) > 0,
+                token.is_some(),
+                "{said}"
+            );
+            assert!(!said.contains("a@example.com"), "{said}");
+        }
+        assert_eq!(written(kind, about, Desk(Ok(None))).await.0.name(), "suppressed");
+        assert_eq!(written(kind, about, Desk(Err(NotNow("away".to_owned())))).await.0.name(), "failed");
+    }
 }

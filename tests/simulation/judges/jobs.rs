@@ -9,6 +9,7 @@ use crate::world::{World, lock};
 use haat::domain::details::DetailName;
 use haat::domain::ids::{EntityRef, Kind, OrderId};
 use haat::domain::job::JobState;
+use haat::ports::jobs::JobRow;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,11 @@ pub struct Jobs {
     world: Arc<World>,
 }
 
+/// What a job is about, which here is always an entity.
+fn entity(job: &JobRow) -> EntityRef {
+    job.about.entity().expect("nobody has an account here")
+}
+
 impl Jobs {
     pub fn new(world: Arc<World>, post: Arc<Post>) -> Self {
         Self { paid: Mutex::default(), post, world }
@@ -29,7 +35,7 @@ impl Jobs {
     pub fn left(&self, disk: &Disk) {
         let mut of_order: BTreeMap<EntityRef, u32> = BTreeMap::new();
         for job in disk.jobs.values() {
-            *of_order.entry(job.row.about).or_default() += 1;
+            *of_order.entry(entity(&job.row)).or_default() += 1;
         }
         let damaged = disk.damage.ever();
         let mut paid = lock(&self.paid).clone();
@@ -41,7 +47,7 @@ impl Jobs {
         self.post.delivered(|mails| {
             for job in disk.jobs.values() {
                 let delivered = mails.get(&job.row.id);
-                if let Err(what) = self.judge(disk, job.row.state, job.row.about, delivered) {
+                if let Err(what) = self.judge(disk, job.row.state, entity(&job.row), delivered) {
                     self.world.breach(format_args!("{} of {}: {what}", job.row.id, job.row.about));
                 }
             }

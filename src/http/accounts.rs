@@ -1,0 +1,513 @@
+//! Accounts: signing up and in, going on with a session, and what somebody has of their own.
+//!
+//! Nothing here says whether an address has an account: of an unknown address and of a wrong password the answer is one and the same, in its text and
+//! in the time it takes. Routes that give secrets take no notice of idempotency keys: an answer that is kept is a secret in a table.
+
+use crate::actors::shop::Shop;
+use crate::domain::ids::{AccountId, CustomerId, SessionId, VendorId};
+use crate::domain::text::TextKind;
+use crate::http::Settings;
+use crate::http::answer::ok;
+use crate::http::auth::{Auth, Bearer, SignedIn};
+use crate::http::error::{
+    self, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, MAIL_UNAVAILABLE, PASSWORD_TOO_WEAK,
+    Problem, Result, SESSION_UNKNOWN, TOKEN_REUSED, TOO_MANY_ATTEMPTS,
+};
+use crate::http::extract::{Id, JsonBody};
+use crate::http::money::{Moment, Page};
+use crate::http::object::only_objects;
+use crate::http::openapi::{AUTH, BODY, Group, problems};
+use crate::http::services::Services;
+use crate::http::valid::{Faults, given};
+use crate::limits;
+use crate::services::accounts::{Account, Email, Person, Refusal, Session, SignedIn as Opened, Visitor};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// Of routes that a service writes for.
+const WRITES: Group = &[&error::OVERLOADED, &error::UNAVAILABLE, &error::OUTCOME_UNKNOWN];
+/// Of routes that look at a password.
+const PASSWORDS: Group = &[&CREDENTIALS_INVALID, &TOO_MANY_ATTEMPTS, &AUTH_BUSY];
+
+/// Whoever signs up.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"email": "rahim@example.com", "password": "seven boats on the Padma", "name": "Rahim Uddin"}))]
+pub struct SignUpInput {
+    /// An address of letters of ASCII, which need not be small.
+    #[schema(max_length = 254)]
+    email: String,
+    /// 10 to 128 characters, and none that many people have.
+    #[schema(min_length = 10, max_length = 128)]
+    password: String,
+    /// What they are called.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    name: Option<String>,
+    /// Where they are called.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    phone: Option<String>,
+}
+
+/// A token of a mail, and a password.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"token": "verify_0199….a1b2c3d4.8fD…", "password": "seven boats on the Padma"}))]
+pub struct TokenInput {
+    /// What the mail's link ends with.
+    token: String,
+    /// The password.
+    password: String,
+}
+
+/// Who signs in.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"email": "rahim@example.com", "password": "seven boats on the Padma"}))]
+pub struct LogInInput {
+    /// The address.
+    email: String,
+    /// The password.
+    password: String,
+}
+
+/// What goes on with a session, or ends it.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"refresh_token": "rt_0199….3.a1b2c3d4.8fD…"}))]
+pub struct RefreshInput {
+    /// The last one that was given.
+    refresh_token: String,
+}
+
+/// Whose password is forgotten.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"email": "rahim@example.com"}))]
+pub struct ForgotInput {
+    /// The address.
+    email: String,
+}
+
+/// Another password.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"current": "seven boats on the Padma", "password": "eight boats on the Meghna"}))]
+pub struct PasswordInput {
+    /// The one there is.
+    current: String,
+    /// The one there is to be.
+    #[schema(min_length = 10, max_length = 128)]
+    password: String,
+}
+
+/// What is to be another; what is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"name": "Rahim Uddin", "phone": null}))]
+pub struct MePatch {
+    /// What they are called; null for nothing said.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    #[serde(default, deserialize_with = "given")]
+    name: Option<Option<String>>,
+    /// Where they are called; null for nothing said.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    #[serde(default, deserialize_with = "given")]
+    phone: Option<Option<String>>,
+}
+
+only_objects!(SignUpInput, TokenInput, LogInInput, RefreshInput, ForgotInput, PasswordInput, MePatch);
+
+/// A body that holds a secret, or tells who a person is, is shown in no log.
+macro_rules! not_shown {
+    ($($name:ident),+) => {
+        $(impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        })+
+    };
+}
+not_shown!(SignUpInput, TokenInput, LogInInput, RefreshInput, ForgotInput, PasswordInput, MePatch);
+
+/// An account, for its owner.
+#[derive(Serialize, ToSchema)]
+pub struct AccountBody {
+    id: AccountId,
+    #[schema(example = "rahim@example.com")]
+    email: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Rahim Uddin")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "+8801712345678")]
+    phone: Option<String>,
+    /// `customer`.
+    #[schema(example = "customer")]
+    role: &'static str,
+    /// As what it buys.
+    customer_id: CustomerId,
+    /// The vendors it sells for: none.
+    vendor_ids: [VendorId; 0],
+    /// What it may do for the shop: nothing.
+    permissions: [&'static str; 0],
+    created_at: Moment,
+}
+
+impl From<Account> for AccountBody {
+    fn from(account: Account) -> Self {
+        let customer_id = account.customer();
+        let Account { id, email, person: Person { name, phone }, role, created_at, .. } = account;
+        Self {
+            id,
+            email: email.as_str().to_owned(),
+            name,
+            phone,
+            role: role.name(),
+            customer_id,
+            vendor_ids: [],
+            permissions: [],
+            created_at: Moment(created_at),
+        }
+    }
+}
+
+/// A session: what is asked with, and what goes on with it.
+#[derive(Serialize, ToSchema)]
+pub struct SessionBody {
+    /// Goes into the header `Authorization`.
+    access_token: String,
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// For so many seconds.
+    #[schema(example = 900)]
+    expires_in: u64,
+    /// Gives the next access token. Each time another one comes; this one is taken for a minute more.
+    refresh_token: String,
+    account: AccountBody,
+}
+
+/// Where somebody is signed in.
+#[derive(Serialize, ToSchema)]
+pub struct SessionShown {
+    id: SessionId,
+    created_at: Moment,
+    last_used_at: Moment,
+    /// From where it was begun.
+    #[schema(example = "203.0.113.7")]
+    address: String,
+    /// With what it was begun.
+    user_agent: String,
+    /// Whether it is this one.
+    current: bool,
+}
+
+/// Nothing but that it was taken.
+#[derive(Serialize, ToSchema)]
+pub struct Taken {}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid => Problem::new(&CREDENTIALS_INVALID, "address, password or token are not right"),
+            Refusal::Reused => {
+                Problem::new(&TOKEN_REUSED, "this refresh token came again after its time: sign in anew")
+            }
+            Refusal::TooMany(left_ms) => {
+                let seconds = u64::try_from(left_ms).unwrap_or(0).div_ceil(1000).max(1);
+                Problem::new(&TOO_MANY_ATTEMPTS, "too many wrong passwords came from this network; a reset is open")
+                    .retry_after(seconds)
+            }
+            Refusal::Busy(_) => Problem::new(&AUTH_BUSY, "too many passwords wait to be checked").retry_after(1),
+            Refusal::Weak(why) => Problem::new(&PASSWORD_TOO_WEAK, why).about("password"),
+            Refusal::NoMails => {
+                Problem::new(&MAIL_UNAVAILABLE, "no address can be verified: the shop sends no mails").retry_after(60)
+            }
+            Refusal::Unknown => Problem::new(&ACCOUNT_UNKNOWN, "there is no such account"),
+            Refusal::Store(error) => error.into(),
+            Refusal::Unit(error) => error.into(),
+        }
+    }
+}
+
+/// Waits for an account's write, as long as a request may take.
+async fn within<T>(settings: &Settings, work: impl Future<Output = std::result::Result<T, Refusal>>) -> Result<T> {
+    match tokio::time::timeout(settings.request_timeout, work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(Problem::new(&error::OUTCOME_UNKNOWN, "it took longer than a request may")),
+    }
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// A session, with an access token.
+fn session(auth: &Auth, shop: &Shop, signed_in: Opened) -> Result<Response> {
+    let Opened { account, session, refresh_token } = signed_in;
+    let bearer = Bearer::SignedIn(account.customer(), session);
+    let lasts = Duration::from_secs(limits::ACCESS_TOKEN_SECONDS);
+    let minted = auth.mint(&bearer, shop.clock().wall(), lasts).map_err(|error| {
+        tracing::error!(%error, "no token can be signed");
+        Problem::new(&INTERNAL, "no token can be signed")
+    });
+    let body = SessionBody {
+        access_token: minted?,
+        token_type: "Bearer",
+        expires_in: limits::ACCESS_TOKEN_SECONDS,
+        refresh_token,
+        account: account.into(),
+    };
+    Ok(ok(&body))
+}
+
+problems!(SignUpProblems: BODY, WRITES, &[&PASSWORD_TOO_WEAK, &AUTH_BUSY, &MAIL_UNAVAILABLE]);
+
+/// Begin an account
+///
+/// A mail brings the token that verifies the address, for 24 hours. The answer is the same whether there is an account of it or not; of the mails that
+/// others ask for, an address gets three an hour.
+#[utoipa::path(post, path = "/v1/auth/sign-up", tag = "accounts", request_body = SignUpInput,
+    responses((status = 202, description = "It was taken.", body = Taken), SignUpProblems))]
+pub async fn sign_up(
+    State(shop): State<Shop>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    body: JsonBody<SignUpInput>,
+) -> Result<Response> {
+    let SignUpInput { email, password, mut name, mut phone } = body.value;
+    let mut faults = Faults::default();
+    let email = Email::new(&email);
+    if let Err(error) = &email {
+        faults.add("email", error.to_string());
+    }
+    if let Some(name) = &mut name {
+        faults.text("name", name, TextKind::Line, limits::SHORT_TEXT);
+    }
+    if let Some(phone) = &mut phone {
+        faults.text("phone", phone, TextKind::Line, limits::SHORT_TEXT);
+    }
+    faults.done(&INVALID_BODY)?;
+    let email = email.map_err(|error| Problem::new(&INVALID_BODY, error.to_string()))?;
+    shop.may_change()?;
+    within(&settings, services.accounts.sign_up(email, &password, Person { name, phone })).await?;
+    Ok(crate::http::answer::json(StatusCode::ACCEPTED, &Taken {}))
+}
+
+problems!(VerifyProblems: BODY, WRITES, PASSWORDS);
+
+/// Make the account of a sign-up, and sign in
+#[utoipa::path(post, path = "/v1/auth/verify", tag = "accounts", request_body = TokenInput,
+    responses((status = 200, description = "A session.", body = SessionBody), VerifyProblems))]
+pub async fn verify(
+    State(shop): State<Shop>,
+    State(auth): State<Arc<Auth>>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    visitor: Visitor,
+    body: JsonBody<TokenInput>,
+) -> Result<Response> {
+    shop.may_change()?;
+    let TokenInput { token, password } = &body.value;
+    session(&auth, &shop, within(&settings, services.accounts.verify(token, password, &visitor)).await?)
+}
+
+problems!(LogInProblems: BODY, WRITES, PASSWORDS);
+
+/// Sign in
+///
+/// After ten wrong passwords of one address from one network within a quarter of an hour that network waits. Nobody is locked out by others.
+#[utoipa::path(post, path = "/v1/auth/login", tag = "accounts", request_body = LogInInput,
+    responses((status = 200, description = "A session.", body = SessionBody), LogInProblems))]
+pub async fn log_in(
+    State(shop): State<Shop>,
+    State(auth): State<Arc<Auth>>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    visitor: Visitor,
+    body: JsonBody<LogInInput>,
+) -> Result<Response> {
+    shop.may_change()?;
+    let LogInInput { email, password } = &body.value;
+    session(&auth, &shop, within(&settings, services.accounts.log_in(email, password, &visitor)).await?)
+}
+
+problems!(RefreshProblems: BODY, WRITES, &[&CREDENTIALS_INVALID, &TOKEN_REUSED]);
+
+/// Go on with a session
+///
+/// The one refresh token before the last is taken for a minute, and gives the same successor: many tabs may ask at once. One that comes later than that ends
+/// the session, since one of two who have it is a thief.
+#[utoipa::path(post, path = "/v1/auth/refresh", tag = "accounts", request_body = RefreshInput,
+    responses((status = 200, description = "A session.", body = SessionBody), RefreshProblems))]
+pub async fn refresh(
+    State(shop): State<Shop>,
+    State(auth): State<Arc<Auth>>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    body: JsonBody<RefreshInput>,
+) -> Result<Response> {
+    shop.may_change()?;
+    session(&auth, &shop, within(&settings, services.accounts.refresh(&body.value.refresh_token)).await?)
+}
+
+problems!(LogOutProblems: BODY, WRITES);
+
+/// Sign out
+#[utoipa::path(post, path = "/v1/auth/logout", tag = "accounts", request_body = RefreshInput,
+    responses((status = 204, description = "The session of this token is over, if there was one."), LogOutProblems))]
+pub async fn log_out(
+    State(shop): State<Shop>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    body: JsonBody<RefreshInput>,
+) -> Result<Response> {
+    shop.may_change()?;
+    within(&settings, services.accounts.log_out(&body.value.refresh_token)).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+problems!(ForgotProblems: BODY, WRITES, &[&MAIL_UNAVAILABLE]);
+
+/// Have another password set
+///
+/// A mail brings the token, for an hour, if there is an account of the address.
+#[utoipa::path(post, path = "/v1/auth/password/forgot", tag = "accounts", request_body = ForgotInput,
+    responses((status = 202, description = "It was taken.", body = Taken), ForgotProblems))]
+pub async fn forgot(
+    State(shop): State<Shop>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    body: JsonBody<ForgotInput>,
+) -> Result<Response> {
+    shop.may_change()?;
+    within(&settings, services.accounts.forgot(&body.value.email)).await?;
+    Ok(crate::http::answer::json(StatusCode::ACCEPTED, &Taken {}))
+}
+
+problems!(ResetProblems: BODY, WRITES, &[&CREDENTIALS_INVALID, &PASSWORD_TOO_WEAK, &AUTH_BUSY]);
+
+/// Set another password with a mail's token; all sessions end
+#[utoipa::path(post, path = "/v1/auth/password/reset", tag = "accounts", request_body = TokenInput,
+    responses((status = 204, description = "It is set."), ResetProblems))]
+pub async fn reset(
+    State(shop): State<Shop>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    body: JsonBody<TokenInput>,
+) -> Result<Response> {
+    shop.may_change()?;
+    within(&settings, services.accounts.reset(&body.value.token, &body.value.password)).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+problems!(GetMeProblems: AUTH, &[&ACCOUNT_UNKNOWN, &error::UNAVAILABLE]);
+
+/// One's own account
+#[utoipa::path(get, path = "/v1/me", tag = "accounts", security(("bearer" = [])),
+    responses((status = 200, description = "The account.", body = AccountBody), GetMeProblems))]
+pub async fn get_me(
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    me: SignedIn,
+) -> Result<Response> {
+    Ok(ok(&AccountBody::from(within(&settings, services.accounts.account(me.account)).await?)))
+}
+
+problems!(PatchMeProblems: AUTH, BODY, WRITES, &[&ACCOUNT_UNKNOWN]);
+
+/// Change who one is
+#[utoipa::path(patch, path = "/v1/me", tag = "accounts", security(("bearer" = [])), request_body = MePatch,
+    responses((status = 200, description = "The account.", body = AccountBody), PatchMeProblems))]
+pub async fn patch_me(
+    State(shop): State<Shop>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    me: SignedIn,
+    body: JsonBody<MePatch>,
+) -> Result<Response> {
+    let MePatch { mut name, mut phone } = body.value;
+    let mut faults = Faults::default();
+    if let Some(Some(name)) = &mut name {
+        faults.text("name", name, TextKind::Line, limits::SHORT_TEXT);
+    }
+    if let Some(Some(phone)) = &mut phone {
+        faults.text("phone", phone, TextKind::Line, limits::SHORT_TEXT);
+    }
+    faults.done(&INVALID_BODY)?;
+    shop.may_change()?;
+    let account = within(&settings, services.accounts.describe(me.account, name, phone)).await?;
+    Ok(ok(&AccountBody::from(account)))
+}
+
+problems!(PasswordProblems: AUTH, BODY, WRITES, PASSWORDS, &[&PASSWORD_TOO_WEAK, &ACCOUNT_UNKNOWN]);
+
+/// Set another password; all other sessions end
+#[utoipa::path(post, path = "/v1/me/password", tag = "accounts", security(("bearer" = [])), request_body = PasswordInput,
+    responses((status = 204, description = "It is set."), PasswordProblems))]
+pub async fn set_password(
+    State(shop): State<Shop>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    me: SignedIn,
+    visitor: Visitor,
+    body: JsonBody<PasswordInput>,
+) -> Result<Response> {
+    shop.may_change()?;
+    let PasswordInput { current, password } = &body.value;
+    let set = services.accounts.set_password(me.account, me.session, current, password, &visitor);
+    within(&settings, set).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+problems!(ListSessionsProblems: AUTH, &[&error::UNAVAILABLE]);
+
+/// Where one is signed in, the newest first
+#[utoipa::path(get, path = "/v1/me/sessions", tag = "accounts", security(("bearer" = [])),
+    responses((status = 200, description = "All of them.", body = Page<SessionShown>), ListSessionsProblems))]
+pub async fn list_sessions(
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    me: SignedIn,
+) -> Result<Response> {
+    let as_of = Moment(services.clock.now());
+    let sessions = within(&settings, services.accounts.sessions(me.account)).await?;
+    let shown = |session: Session| SessionShown {
+        id: session.id,
+        created_at: Moment(session.made_at),
+        last_used_at: Moment(session.rotated_at),
+        address: session.address,
+        user_agent: session.user_agent,
+        current: session.id == me.session,
+    };
+    Ok(ok(&Page { items: sessions.into_iter().map(shown).collect(), next_cursor: None, as_of }))
+}
+
+problems!(EndSessionProblems: AUTH, WRITES, &[&SESSION_UNKNOWN]);
+
+/// End one of one's sessions
+#[utoipa::path(delete, path = "/v1/me/sessions/{session}", tag = "accounts", security(("bearer" = [])),
+    params(("session" = SessionId, Path, description = "The session")),
+    responses((status = 204, description = "It is over."), EndSessionProblems))]
+pub async fn end_session(
+    State(shop): State<Shop>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    me: SignedIn,
+    Id(session): Id<SessionId>,
+) -> Result<Response> {
+    shop.may_change()?;
+    match within(&settings, services.accounts.end_session(me.account, session)).await {
+        Err(problem) if problem.kind() == &ACCOUNT_UNKNOWN => {
+            Err(Problem::new(&SESSION_UNKNOWN, "there is no such session of yours"))
+        }
+        outcome => outcome.map(|()| empty(StatusCode::NO_CONTENT)),
+    }
+}

@@ -1,0 +1,293 @@
+//! The rows of accounts, of what is to become one, and of sessions.
+
+use super::{number, select};
+use crate::domain::ids::{AccountId, SessionId, SignUpId};
+use crate::domain::time::Timestamp;
+use crate::persistence::table::{Table, table, unknown};
+use crate::persistence::values::{signed, unsigned};
+use crate::ports::StoreError;
+use crate::ports::jobs::NewJob;
+use crate::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value};
+use crate::services::accounts::{
+    Account, AccountRole, AccountRows, Email, Ends, Looked, Nonce, Person, Session, SignUp, Wrote,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+use uuid::Uuid;
+
+const SIGN_UP: &str = "
+    SELECT id, email, name, phone, password_hash, nonce, at, until FROM sign_ups WHERE id = $1";
+const ADD_SIGN_UP: &str = "
+    INSERT INTO sign_ups (id, email, name, phone, password_hash, nonce, at, until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const TAKE_SIGN_UP: &str = "DELETE FROM sign_ups WHERE id = $1 AND nonce = $2";
+const DROP_SIGN_UPS: &str = "DELETE FROM sign_ups WHERE email = $1";
+
+const BY_EMAIL: &str = "
+    SELECT id, email, name, phone, password_hash, role, disabled, version, created_at, reset_nonce, reset_until
+    FROM accounts WHERE email = $1";
+const BY_ID: &str = "
+    SELECT id, email, name, phone, password_hash, role, disabled, version, created_at, reset_nonce, reset_until
+    FROM accounts WHERE id = $1";
+const ADD_ACCOUNT: &str = "
+    INSERT INTO accounts
+        (id, email, name, phone, password_hash, role, disabled, version, created_at, reset_nonce, reset_until)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const CHANGE_ACCOUNT: &str = "
+    UPDATE accounts SET email = $2, name = $3, phone = $4, password_hash = $5, role = $6, disabled = $7, version = $8,
+        reset_nonce = $10, reset_until = $11
+    WHERE id = $1 AND created_at = $9 AND version = $12";
+/// Whoever knows the password of an account that has this one.
+const HAS_PASSWORD: &str = "
+    UPDATE accounts SET version = version WHERE id = $1 AND password_hash = $2 AND disabled = 0";
+
+const SESSION: &str = "
+    SELECT id, account_id, number, made_at, rotated_at, until, password_at, revoked_at, address, user_agent
+    FROM sessions WHERE id = $1";
+const SESSIONS: &str = "
+    SELECT id, account_id, number, made_at, rotated_at, until, password_at, revoked_at, address, user_agent
+    FROM sessions WHERE account_id = $1 AND revoked_at = $2 AND until > $3 ORDER BY made_at DESC, id DESC";
+const ADD_SESSION: &str = "
+    INSERT INTO sessions (id, account_id, number, made_at, rotated_at, until, password_at, revoked_at, address, user_agent)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const END_OLDEST: &str = "
+    UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at = $3 AND id NOT IN (
+        SELECT id FROM sessions WHERE account_id = $1 AND revoked_at = $3 ORDER BY rotated_at DESC, id DESC LIMIT $4)";
+const ROTATE: &str = "
+    UPDATE sessions SET number = number + 1, rotated_at = $3, until = $4
+    WHERE id = $1 AND number = $2 AND revoked_at = $5";
+const REVOKE: &str = "UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at = $3";
+const REVOKE_ALL: &str = "UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at = $3 AND id <> $4";
+const REVOKED: &str = "
+    SELECT id, account_id, number, made_at, rotated_at, until, password_at, revoked_at, address, user_agent
+    FROM sessions WHERE revoked_at >= $1";
+
+const ACCOUNTS: &str = "SELECT count(*) FROM accounts";
+const ALL_SESSIONS: &str = "SELECT count(*) FROM sessions";
+const STRANGE: &str = "
+    SELECT id, email, name, phone, password_hash, role, disabled, version, created_at, reset_nonce, reset_until
+    FROM accounts WHERE email <> lower(email) OR email NOT LIKE '%@%' OR password_hash NOT LIKE '$argon2id$%' OR version < 1
+    ORDER BY id LIMIT 1000";
+
+const ADD_JOB: &str = "
+    INSERT INTO jobs (id, kind, target, state, about_kind, about, tries, made_at, next_at, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
+const NOTHING: &str = "UPDATE service_versions SET version = version WHERE service = 'accounts'";
+
+const FORGET: [&str; 2] = ["DELETE FROM sign_ups WHERE until < $1", "DELETE FROM sessions WHERE until < $1"];
+
+table! {
+    SignUp as "sign_ups" ("id"), row {
+        [fixed] id: SignUpId = &row.id,
+        [fixed] email: String = row.email.as_str().to_owned(),
+        [fixed] name: Option<String> = &row.person.name,
+        [fixed] phone: Option<String> = &row.person.phone,
+        [fixed] password_hash: String = &row.password_hash,
+        [fixed] nonce: Uuid = &row.nonce.nonce,
+        [fixed] at: Timestamp = &row.at,
+        [fixed] until: Timestamp = &row.nonce.until,
+    } => SignUp {
+        SignUp {
+            id,
+            email: Email::of_table(email),
+            person: Person { name, phone },
+            password_hash,
+            nonce: Nonce { nonce, until },
+            at,
+        }
+    }
+}
+
+table! {
+    Account as "accounts" ("id"), row {
+        [fixed] id: AccountId = &row.id,
+        email: String = row.email.as_str().to_owned(),
+        name: Option<String> = &row.person.name,
+        phone: Option<String> = &row.person.phone,
+        password_hash: String = &row.password_hash,
+        role: String = row.role.name().to_owned(),
+        disabled: i64 = i64::from(row.disabled),
+        version: i64 = signed(row.version).unwrap_or(i64::MAX),
+        [fixed] created_at: Timestamp = &row.created_at,
+        reset_nonce: Uuid = &row.reset.nonce,
+        reset_until: Timestamp = &row.reset.until,
+    } => Account {
+        Account {
+            id,
+            email: Email::of_table(email),
+            person: Person { name, phone },
+            password_hash,
+            role: AccountRole::from_name(&role).ok_or_else(|| unknown("role", &role))?,
+            disabled: disabled != 0,
+            version: unsigned(version)?,
+            created_at,
+            reset: Nonce { nonce: reset_nonce, until: reset_until },
+        }
+    }
+}
+
+table! {
+    Session as "sessions" ("id"), row {
+        [fixed] id: SessionId = &row.id,
+        [fixed] account_id: AccountId = &row.account,
+        number: i64 = signed(row.number).unwrap_or(i64::MAX),
+        [fixed] made_at: Timestamp = &row.made_at,
+        rotated_at: Timestamp = &row.rotated_at,
+        until: Timestamp = &row.until,
+        password_at: Timestamp = &row.password_at,
+        revoked_at: Timestamp = &row.revoked_at,
+        [fixed] address: String = &row.address,
+        [fixed] user_agent: String = &row.user_agent,
+    } => Session {
+        Session {
+            id,
+            account: account_id,
+            number: unsigned(number)?,
+            made_at,
+            rotated_at,
+            until,
+            password_at,
+            revoked_at,
+            address,
+            user_agent,
+        }
+    }
+}
+
+/// A moment long past: of what did not happen.
+const NEVER: Value = Value::Moment(Timestamp::from_millis(0));
+
+fn id(id: Uuid) -> Value {
+    Value::Uuid(Some(id))
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(Some(text.to_owned()))
+}
+
+fn job(job: &NewJob) -> Result<Statement, StoreError> {
+    Ok(Statement::new(ADD_JOB, super::values(job)?))
+}
+
+/// Accounts on either store.
+pub(super) struct Rows(pub(super) Arc<dyn Units>);
+
+impl Rows {
+    async fn one<T: Table>(&self, statement: &'static str, key: Value) -> Result<Option<T::Row>, StoreError> {
+        Ok(select::<T>(&*self.0, Statement::new(statement, vec![key])).await?.into_iter().next())
+    }
+
+    /// Runs a unit whose statements all must find what they were decided on.
+    async fn run(&self, statements: Vec<Statement>) -> Result<Wrote, UnitError> {
+        match self.0.run(Unit::new(statements)).await? {
+            UnitEnd::Done => Ok(Wrote::Done),
+            UnitEnd::Stopped(_) | UnitEnd::Taken(_) => Ok(Wrote::Moved),
+        }
+    }
+}
+
+#[async_trait]
+impl AccountRows for Rows {
+    async fn of_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        self.one::<Account>(BY_EMAIL, text(email.as_str())).await
+    }
+
+    async fn account(&self, account: AccountId) -> Result<Option<Account>, StoreError> {
+        self.one::<Account>(BY_ID, id(account.uuid())).await
+    }
+
+    async fn sign_up(&self, sign_up: SignUpId) -> Result<Option<SignUp>, StoreError> {
+        self.one::<SignUp>(SIGN_UP, id(sign_up.uuid())).await
+    }
+
+    async fn session(&self, session: SessionId) -> Result<Option<Session>, StoreError> {
+        self.one::<Session>(SESSION, id(session.uuid())).await
+    }
+
+    async fn sessions(&self, account: AccountId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        let values = vec![id(account.uuid()), NEVER, Value::Moment(now)];
+        select::<Session>(&*self.0, Statement::new(SESSIONS, values)).await
+    }
+
+    async fn revoked_since(&self, since: Timestamp) -> Result<Vec<(SessionId, Timestamp)>, StoreError> {
+        let ended = select::<Session>(&*self.0, Statement::new(REVOKED, vec![Value::Moment(since)])).await?;
+        Ok(ended.into_iter().map(|session| (session.id, session.revoked_at)).collect())
+    }
+
+    async fn looked(&self) -> Result<Looked, StoreError> {
+        let all = async |text| {
+            let found = number(&*self.0, Statement::new(text, Vec::new())).await?;
+            unsigned(found.unwrap_or(0))
+        };
+        let strange = select::<Account>(&*self.0, Statement::new(STRANGE, Vec::new())).await?;
+        let strange = strange.into_iter().map(|account| account.id).collect();
+        Ok(Looked { accounts: all(ACCOUNTS).await?, sessions: all(ALL_SESSIONS).await?, strange })
+    }
+
+    async fn write_to(&self, mail: &NewJob) -> Result<(), UnitError> {
+        self.run(vec![job(mail)?]).await.map(drop)
+    }
+
+    async fn nothing(&self) -> Result<(), UnitError> {
+        self.run(vec![Statement::new(NOTHING, Vec::new())]).await.map(drop)
+    }
+
+    async fn begin(&self, sign_up: &SignUp, mail: &NewJob) -> Result<(), UnitError> {
+        self.run(vec![Statement::new(ADD_SIGN_UP, super::values(sign_up)?), job(mail)?]).await.map(drop)
+    }
+
+    async fn verify(&self, sign_up: &SignUp, account: &Account, session: &Session) -> Result<Wrote, UnitError> {
+        let taken = Statement::new(TAKE_SIGN_UP, vec![id(sign_up.id.uuid()), id(sign_up.nonce.nonce)]).that_changes(1);
+        self.run(vec![
+            taken,
+            Statement::new(ADD_ACCOUNT, super::values(account)?),
+            Statement::new(DROP_SIGN_UPS, vec![text(account.email.as_str())]),
+            Statement::new(ADD_SESSION, super::values(session)?),
+        ])
+        .await
+    }
+
+    async fn open(&self, account: &Account, session: &Session, most: u64) -> Result<Wrote, UnitError> {
+        let (account_id, most) = (id(account.id.uuid()), Value::Integer(Some(signed(most)?)));
+        self.run(vec![
+            Statement::new(HAS_PASSWORD, vec![account_id.clone(), text(&account.password_hash)]).that_changes(1),
+            Statement::new(ADD_SESSION, super::values(session)?),
+            Statement::new(END_OLDEST, vec![account_id, Value::Moment(session.made_at), NEVER, most]),
+        ])
+        .await
+    }
+
+    async fn rotate(&self, session: &Session, now: Timestamp, until: Timestamp) -> Result<Wrote, UnitError> {
+        let number = Value::Integer(Some(signed(session.number)?));
+        let values = vec![id(session.id.uuid()), number, Value::Moment(now), Value::Moment(until), NEVER];
+        self.run(vec![Statement::new(ROTATE, values).that_changes(1)]).await
+    }
+
+    async fn revoke(&self, session: SessionId, now: Timestamp, mail: Option<&NewJob>) -> Result<Wrote, UnitError> {
+        let ended = Statement::new(REVOKE, vec![id(session.uuid()), Value::Moment(now), NEVER]).that_changes(1);
+        let mail = mail.map(job).transpose()?;
+        self.run([ended].into_iter().chain(mail).collect()).await
+    }
+
+    async fn change(
+        &self,
+        account: &Account,
+        version: u64,
+        ends: Option<Ends>,
+        mail: Option<&NewJob>,
+    ) -> Result<Wrote, UnitError> {
+        let mut values = super::values(account)?;
+        values.push(Value::Integer(Some(signed(version)?)));
+        let changed = Statement::new(CHANGE_ACCOUNT, values).that_changes(1);
+        let ended = ends.map(|Ends { at, but }| {
+            let but = but.map_or(Uuid::nil(), |but| but.uuid());
+            Statement::new(REVOKE_ALL, vec![id(account.id.uuid()), Value::Moment(at), NEVER, id(but)])
+        });
+        let mail = mail.map(job).transpose()?;
+        self.run([changed].into_iter().chain(ended).chain(mail).collect()).await
+    }
+
+    async fn forget(&self, before: Timestamp) -> Result<(), UnitError> {
+        let forget = |text| Statement::new(text, vec![Value::Moment(before)]);
+        self.run(FORGET.into_iter().map(forget).collect()).await.map(drop)
+    }
+}

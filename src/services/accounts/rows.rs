@@ -1,0 +1,264 @@
+//! What stands in the store of accounts.
+
+use super::email::Email;
+use crate::domain::ids::{AccountId, CustomerId, SessionId, SignUpId};
+use crate::domain::time::Timestamp;
+use crate::ports::StoreError;
+use crate::ports::jobs::NewJob;
+use crate::ports::units::UnitError;
+use async_trait::async_trait;
+use uuid::Uuid;
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountRole {
+    /// Buys.
+    Customer,
+}
+
+impl AccountRole {
+    /// Its name in the store, in tokens and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            AccountRole::Customer => "customer",
+        }
+    }
+
+    /// The role of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [AccountRole::Customer].into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// Who somebody is, as far as they say. No log shows it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    /// What they are called.
+    pub name: Option<String>,
+    /// Where they are called.
+    pub phone: Option<String>,
+}
+
+/// Something that a mail brings a token for: the token counts while the row has this nonce, and until this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nonce {
+    /// Drawn anew each time.
+    pub nonce: Uuid,
+    /// A moment long past where there is none.
+    pub until: Timestamp,
+}
+
+/// A sign-up whose address is not verified yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignUp {
+    /// Its id.
+    pub id: SignUpId,
+    /// The address that somebody says is theirs.
+    pub email: Email,
+    /// Who they are.
+    pub person: Person,
+    /// What is kept of the password they chose.
+    pub password_hash: String,
+    /// The token of its mail.
+    pub nonce: Nonce,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An account. Its address was verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its address. No other account has it.
+    pub email: Email,
+    /// Whose it is.
+    pub person: Person,
+    /// What is kept of its password.
+    pub password_hash: String,
+    /// What it may do.
+    pub role: AccountRole,
+    /// Whether nobody may sign in with it.
+    pub disabled: bool,
+    /// Raised with each change.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The token of the mail that sets another password.
+    pub reset: Nonce,
+}
+
+impl Account {
+    /// As what it buys.
+    pub fn customer(&self) -> CustomerId {
+        CustomerId::from_uuid(self.id.uuid())
+    }
+}
+
+/// Where somebody is signed in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Who.
+    pub account: AccountId,
+    /// The number of its last refresh token.
+    pub number: u64,
+    /// Since when.
+    pub made_at: Timestamp,
+    /// When its last refresh token was made.
+    pub rotated_at: Timestamp,
+    /// When it ends unless it is used.
+    pub until: Timestamp,
+    /// When the password was given last.
+    pub password_at: Timestamp,
+    /// When it was ended; a moment long past while it was not.
+    pub revoked_at: Timestamp,
+    /// From where it was begun.
+    pub address: String,
+    /// With what it was begun.
+    pub user_agent: String,
+}
+
+impl Session {
+    /// Whether it goes on.
+    pub fn goes_on(&self, now: Timestamp) -> bool {
+        self.revoked_at == Timestamp::default() && self.until > now
+    }
+}
+
+/// What the rows of all accounts are like, for whoever looks at the whole store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// How many accounts there are.
+    pub accounts: u64,
+    /// How many sessions.
+    pub sessions: u64,
+    /// Accounts whose rows are not as they are written here.
+    pub strange: Vec<AccountId>,
+}
+
+/// What came of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// It is written.
+    Done,
+    /// What it was decided on is another by now: nothing is written.
+    Moved,
+}
+
+/// The rows of accounts, on both stores.
+#[async_trait]
+pub trait AccountRows: Send + Sync {
+    /// The account of this address.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn of_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
+
+    /// An account.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// A sign-up.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn sign_up(&self, id: SignUpId) -> Result<Option<SignUp>, StoreError>;
+
+    /// A session.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// The sessions of an account that go on, the newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn sessions(&self, account: AccountId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+
+    /// The sessions that were ended since this moment.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn revoked_since(&self, since: Timestamp) -> Result<Vec<(SessionId, Timestamp)>, StoreError>;
+
+    /// Looks at all rows.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn looked(&self) -> Result<Looked, StoreError>;
+
+    /// Writes a job: that somebody is written to.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn write_to(&self, job: &NewJob) -> Result<(), UnitError>;
+
+    /// Writes nothing, which takes as long as writing something.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn nothing(&self) -> Result<(), UnitError>;
+
+    /// Writes a sign-up, and that its mail is sent.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn begin(&self, sign_up: &SignUp, mail: &NewJob) -> Result<(), UnitError>;
+
+    /// Makes an account of a sign-up, with its first session. All other sign-ups of its address are gone. Moved when the sign-up is not as it was,
+    /// or when there is an account of its address.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn verify(&self, sign_up: &SignUp, account: &Account, session: &Session) -> Result<Wrote, UnitError>;
+
+    /// Opens a session, and ends the oldest of those past `most`. Moved when the account has another password by now, or is disabled.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn open(&self, account: &Account, session: &Session, most: u64) -> Result<Wrote, UnitError>;
+
+    /// Makes the next refresh token the last one. Moved when another is, or the session was ended.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn rotate(&self, session: &Session, now: Timestamp, until: Timestamp) -> Result<Wrote, UnitError>;
+
+    /// Ends a session, and writes the mail of it. Nothing is written where it has ended.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn revoke(&self, session: SessionId, now: Timestamp, mail: Option<&NewJob>) -> Result<Wrote, UnitError>;
+
+    /// Writes an account anew, if it has this version; ends its sessions where that is said, all but one; writes its mail. Moved when it has another.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn change(
+        &self,
+        account: &Account,
+        version: u64,
+        ends: Option<Ends>,
+        mail: Option<&NewJob>,
+    ) -> Result<Wrote, UnitError>;
+
+    /// Forgets sign-ups and sessions that ended before this moment.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn forget(&self, before: Timestamp) -> Result<(), UnitError>;
+}
+
+/// Which sessions of an account end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// When.
+    pub at: Timestamp,
+    /// All but this one.
+    pub but: Option<SessionId>,
+}

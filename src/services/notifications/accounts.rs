@@ -1,0 +1,50 @@
+//! What the owner of an account reads, or whoever wants to become one.
+
+use super::{Text, escaped};
+use crate::domain::job::JobKind;
+
+/// The mail of this kind; with the link that it is about, where it is about one.
+pub(super) fn text(kind: JobKind, link: Option<&str>) -> Text {
+    let (event, subject, said) = match kind {
+        JobKind::SignUpMail => (
+            "account.sign_up",
+            "Verify your address",
+            "Somebody signed up with this address. If it was you, follow this link within 24 hours and give the password that you chose. If not, \
+             do nothing: without that password there is no account.",
+        ),
+        JobKind::KnownAddressMail => (
+            "account.known_address",
+            "You have an account already",
+            "Somebody signed up with this address, which has an account already. If it was you, sign in, or have another password set. If not, do \
+             nothing.",
+        ),
+        JobKind::PasswordResetMail => (
+            "account.password_reset",
+            "Set another password",
+            "Somebody asked for another password of your account. If it was you, follow this link within an hour. You will be signed out \
+             everywhere. If not, do nothing.",
+        ),
+        JobKind::TokenReusedMail => (
+            "account.token_reused",
+            "You were signed out in one place",
+            "A key of one of your sessions was used again after its time, as happens when it was stolen. That session is over. If you do not know \
+             why, set another password.",
+        ),
+        JobKind::ManyAttemptsMail | JobKind::OrderPaidMail => (
+            "account.many_attempts",
+            "Many wrong passwords",
+            "Within a quarter of an hour a hundred wrong passwords were tried on your account. You can sign in as before. If your password is one \
+             that others may guess, set another.",
+        ),
+    };
+    let shown = link.map(escaped).unwrap_or_default();
+    Text {
+        event,
+        subject: subject.to_owned(),
+        text: format!("{said}\n{}", link.map(|link| format!("\n{link}\n")).unwrap_or_default()),
+        html: format!(
+            "<!doctype html><html lang=\"en\"><body><p>{said}</p>{}</body></html>",
+            link.map(|_| format!("<p><a href=\"{shown}\">{shown}</a></p>")).unwrap_or_default()
+        ),
+    }
+}
