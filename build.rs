@@ -8,7 +8,7 @@ use std::{env, fs, io};
 /// How SQL is put into what a store takes.
 type AsTaken = fn(&str) -> String;
 
-/// What Postgres and a strict table of SQLite call the same.
+/// What Postgres and a strict table of SQLite call the same. A table ends with a line `);`.
 const TYPES: [(&str, &str); 4] =
     [("bigint", "INTEGER"), ("timestamptz", "INTEGER"), ("uuid", "BLOB"), ("text", "TEXT")];
 
@@ -20,7 +20,11 @@ fn for_sqlite(sql: &str) -> String {
         let name = TYPES.iter().find(|(postgres, _)| *postgres == name).map_or(name, |(_, sqlite)| sqlite);
         format!("{name}{rest}")
     };
-    let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ") + "\n";
+    let line = |line: &str| match line {
+        // The end of a table.
+        ");" => ") STRICT;\n".to_owned(),
+        line => line.split(' ').map(word).collect::<Vec<_>>().join(" ") + "\n",
+    };
     lines.map(line).collect()
 }
 

@@ -1,8 +1,6 @@
 -- Who can sign in, and where they are signed in. What must not be read out of a stolen copy of this does not stand here: of a password there is a
 -- hash, and of the tokens that sessions and mails bring nothing but what they are checked with.
 
-INSERT INTO service_versions (service, version) VALUES ('accounts', 1);
-
 -- A sign-up until its address is verified. Many may be there for one address; of them that is the account whose token and password are brought.
 CREATE TABLE sign_ups (
     id uuid NOT NULL PRIMARY KEY,

@@ -321,6 +321,9 @@ type Mails = (Option<Arc<dyn Mailer>>, Option<Arc<SandboxMailer>>);
 
 fn mailer(config: &Config, clock: &Arc<dyn Clock>) -> Result<Mails, AppError> {
     if let Some(SmtpConfig { url, from }) = &config.mail.server {
+        if config.listen.ip().is_unspecified() && config.accounts.public_url == format!("http://{}", config.listen) {
+            tracing::warn!(url = config.accounts.public_url, "the links in mails lead nowhere: set HAAT_PUBLIC_URL");
+        }
         let smtp = Smtp::new(url, from).map_err(|error| AppError::Asked(format!("HAAT_SMTP_URL: {error}")))?;
         return Ok((Some(Arc::new(smtp)), None));
     }
@@ -445,9 +448,19 @@ async fn forget(kept: Arc<dyn KeptAnswers>, accounts: Arc<Accounts>, clock: Arc<
 /// Has a server know within seconds which sessions another has ended.
 async fn learn_of_sessions(accounts: Arc<Accounts>, stop: CancellationToken) {
     let every = Duration::from_millis(limits::REVOKED_LOOK_MS);
-    while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        if let Err(error) = accounts.learn().await {
-            tracing::debug!(%error, "it cannot be learnt now which sessions were ended");
+    let mut knows = true;
+    loop {
+        match accounts.learn().await {
+            Ok(()) => knows = true,
+            Err(error) => {
+                // Once for each time: what the store has, others tell, too.
+                if std::mem::replace(&mut knows, false) {
+                    tracing::warn!(%error, "it cannot be learnt now which sessions were ended elsewhere");
+                }
+            }
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+            return;
         }
     }
 }

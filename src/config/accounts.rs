@@ -52,6 +52,17 @@ impl AccountArgs {
     pub fn settings(&self, listen: SocketAddr) -> Result<AccountSettings, ConfigError> {
         let cost = self.argon2.parse();
         let cost = cost.map_err(|reason| ConfigError::Setting { setting: "HAAT_ARGON2", reason })?;
+        if self.refresh_grace_seconds < 10 {
+            let reason =
+                "must be 10 at least: so long a request may take, and of two at once one would seem to be a thief"
+                    .into();
+            return Err(ConfigError::Setting { setting: "HAAT_REFRESH_GRACE_SECONDS", reason });
+        }
+        if self.refresh_grace_seconds < 10 {
+            let reason =
+                "must be 10 at least: so long a request may take, and of two at once one would seem a thief".into();
+            return Err(ConfigError::Setting { setting: "HAAT_REFRESH_GRACE_SECONDS", reason });
+        }
         if self.refresh_grace_seconds > 3600 {
             let reason =
                 "must not be longer than an hour: so long a stolen token would be as good as its successor".into();
@@ -81,8 +92,8 @@ impl AccountArgs {
     /// # Errors
     /// When one is no network.
     pub fn trusted_proxies(&self) -> Result<Vec<Block>, ConfigError> {
-        let said = self.trusted_proxies.as_deref().unwrap_or_default();
-        let blocks = said.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::parse);
+        let Some(said) = self.trusted_proxies.as_deref().filter(|said| !said.is_empty()) else { return Ok(Vec::new()) };
+        let blocks = said.split(',').map(|text| text.trim().parse());
         blocks
             .collect::<Result<_, _>>()
             .map_err(|reason| ConfigError::Setting { setting: "HAAT_TRUSTED_PROXIES", reason })
@@ -135,9 +146,13 @@ mod tests {
                 other => panic!("{other:?}"),
             };
         assert_eq!(refused(&["--argon2", "strong"]), "HAAT_ARGON2");
-        assert_eq!(refused(&["--refresh-grace-seconds", "3601"]), "HAAT_REFRESH_GRACE_SECONDS");
+        for seconds in ["0", "9", "3601"] {
+            assert_eq!(refused(&["--refresh-grace-seconds", seconds]), "HAAT_REFRESH_GRACE_SECONDS");
+        }
         assert_eq!(refused(&["--trusted-proxies", "10.0.0.0/8,everybody"]), "HAAT_TRUSTED_PROXIES");
-        let two = given(&["--trusted-proxies", " 10.0.0.0/8, ::1 ,"]).trusted_proxies().expect("sound");
+        assert_eq!(refused(&["--trusted-proxies", " "]), "HAAT_TRUSTED_PROXIES");
+        assert_eq!(refused(&["--trusted-proxies", "10.0.0.0/8,"]), "HAAT_TRUSTED_PROXIES");
+        let two = given(&["--trusted-proxies", " 10.0.0.0/8, ::1"]).trusted_proxies().expect("sound");
         assert_eq!(two.iter().map(Block::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128"]);
     }
 }

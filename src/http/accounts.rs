@@ -243,6 +243,14 @@ async fn within<T>(settings: &Settings, work: impl Future<Output = std::result::
     }
 }
 
+/// Waits for what an account says, as long as a request may take.
+async fn read<T>(settings: &Settings, work: impl Future<Output = std::result::Result<T, Refusal>>) -> Result<T> {
+    match tokio::time::timeout(settings.request_timeout, work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(Problem::new(&error::UNAVAILABLE, "accounts cannot be read now").retry_after(1)),
+    }
+}
+
 fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -418,7 +426,7 @@ pub async fn get_me(
     State(settings): State<Arc<Settings>>,
     me: SignedIn,
 ) -> Result<Response> {
-    Ok(ok(&AccountBody::from(within(&settings, services.accounts.account(me.account)).await?)))
+    Ok(ok(&AccountBody::from(read(&settings, services.accounts.account(me.account)).await?)))
 }
 
 problems!(PatchMeProblems: AUTH, BODY, WRITES, &[&ACCOUNT_UNKNOWN]);
@@ -478,7 +486,7 @@ pub async fn list_sessions(
     me: SignedIn,
 ) -> Result<Response> {
     let as_of = Moment(services.clock.now());
-    let sessions = within(&settings, services.accounts.sessions(me.account)).await?;
+    let sessions = read(&settings, services.accounts.sessions(me.account)).await?;
     let shown = |session: Session| SessionShown {
         id: session.id,
         created_at: Moment(session.made_at),

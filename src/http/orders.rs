@@ -444,7 +444,9 @@ async fn listed(
     filter: &OrderFilter,
     asked: &PageQuery,
 ) -> Result<Response> {
-    let paging = asked.paging(List::new(at, &(of, filter)))?;
+    // The cursors of a list that is not filtered are those that earlier versions gave.
+    let list = if *filter == OrderFilter::ANY { List::new(at, &of) } else { List::new(at, &(of, filter)) };
+    let paging = asked.paging(list)?;
     let share_of = match of {
         OrdersOf::Vendor(vendor) => Some(vendor),
         OrdersOf::All | OrdersOf::Cart(_) | OrdersOf::Customer(_) => None,

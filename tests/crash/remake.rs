@@ -66,7 +66,8 @@ on_both_stores! {
     async fn rows_of_a_former_shape_are_remade_in_a_rush_whoever_dies(store) {
         let address = free_address();
         let server = Haat::start(&store, address).await;
-        let told = Rush::of(300, address, &server.client).await.end().await;
+        // A tenth of a processor takes seconds for so many.
+        let told = Rush::of(1_200, address, &server.client).await.end().await;
         let mut rush = Rush::begin(&server).await;
         rush.goes_on(10).await;
         server.kill().await;

@@ -60,7 +60,11 @@ struct Desk {
 }
 
 fn service(store: &Store, clock: &Arc<Still>) -> Arc<Accounts> {
-    let cost: Cost = "m=64,t=1,p=1".parse().expect("a cost");
+    service_of_cost(store, clock, "m=64,t=1,p=1")
+}
+
+fn service_of_cost(store: &Store, clock: &Arc<Still>, cost: &str) -> Arc<Accounts> {
+    let cost: Cost = cost.parse().expect("a cost");
     Arc::new(Accounts::new(AccountParts {
         rows: Repositories::new(&store.units).accounts,
         keys: Keys::of(SECRET).expect("keys"),
@@ -176,15 +180,19 @@ on_both_stores! {
         for _ in 0..4 {
             desk.accounts.sign_up(email("fina@example.com"), OTHER, Person::default()).await.expect("taken");
         }
+        assert_eq!(fixture.number("SELECT count(*) FROM sign_ups").await, 0, "what only takes time leaves nothing");
         let kinds: Vec<JobKind> = desk.mails().await.into_iter().map(|(_, kind, _)| kind).collect();
         assert_eq!(kinds, [JobKind::SignUpMail, JobKind::KnownAddressMail, JobKind::KnownAddressMail]);
         let told = *desk.mails().await.last().expect("a mail");
         assert_eq!(told.2, About::Account(made.account.id));
         let letter = desk.letter(told).await.expect("a letter");
         assert_eq!((letter.to.as_str(), letter.token), ("fina@example.com", None));
+        // That keeps nobody from a reset.
+        desk.accounts.forgot("fina@example.com").await.expect("taken");
+        assert_eq!(desk.mails().await.last().map(|mail| mail.1), Some(JobKind::PasswordResetMail));
         desk.clock.moves(HOUR);
         desk.accounts.sign_up(email("fina@example.com"), OTHER, Person::default()).await.expect("taken");
-        assert_eq!(desk.mails().await.len(), 4);
+        assert_eq!(desk.mails().await.len(), 5);
     }
 
     async fn a_sign_up_counts_for_a_day(fixture) {
@@ -311,13 +319,30 @@ on_both_stores! {
         desk.clock.moves(limits::ATTEMPTS_MS);
         desk.log_in(GOOD, "198.51.100.200").await.expect("in");
         // From many networks: nobody is locked out, and the owner is told once.
-        for number in 0..limits::ATTEMPTS_ANYWHERE {
+        for number in 0..limits::ATTEMPTS_ANYWHERE + 2 {
             let from = format!("198.51.{}.1", number / 2);
             assert_eq!(refused(desk.log_in(OTHER, &from).await), "invalid");
         }
         let kinds: Vec<JobKind> = desk.mails().await.into_iter().map(|(_, kind, _)| kind).collect();
         assert_eq!(kinds, [JobKind::SignUpMail, JobKind::ManyAttemptsMail]);
         desk.log_in(GOOD, "203.0.113.7").await.expect("in, after a second");
+    }
+
+    /// What is guessed at once counts as what is guessed one after the other.
+    async fn many_guesses_at_once_tell_no_more(fixture) {
+        let desk = Desk::new(&fixture).await;
+        desk.has_account("fina@example.com").await;
+        let guesses = (0..40).map(|_| {
+            let accounts = desk.accounts.clone();
+            tokio::spawn(async move { refused(accounts.log_in("fina@example.com", OTHER, &home()).await) })
+        });
+        let mut told = Vec::new();
+        for guess in guesses.collect::<Vec<_>>() {
+            told.push(guess.await.expect("no panic"));
+        }
+        assert_eq!(told.iter().filter(|told| **told == "invalid").count(), limits::ATTEMPTS, "{told:?}");
+        assert_eq!(told.iter().filter(|told| **told == "too many").count(), 40 - limits::ATTEMPTS, "{told:?}");
+        assert_eq!(refused(desk.log_in(GOOD, "203.0.113.7").await), "too many");
     }
 
     async fn twenty_sessions_and_no_more(fixture) {
@@ -361,7 +386,25 @@ on_both_stores! {
         assert_eq!(refused(desk.accounts.account(AccountId::from_uuid(Uuid::from_u128(99))).await), "unknown");
         desk.accounts.log_out(&here.refresh_token).await.expect("out");
         desk.accounts.log_out("rt_nonsense").await.expect("nothing");
+        // What is over is forgotten a day later, whenever it would have ended by itself.
+        desk.clock.moves(limits::SESSION_KEPT_MS + 1);
+        let before = fixture.number("SELECT count(*) FROM sessions").await;
+        desk.accounts.forget_old().await.expect("forgotten");
+        assert_eq!((before, fixture.number("SELECT count(*) FROM sessions").await), (3, 1));
         assert_eq!(refused(desk.accounts.refresh(&here.refresh_token).await), "invalid");
+    }
+
+    /// Where hashes cost more than before, each is made anew when its password is known.
+    async fn a_hash_of_a_former_cost_is_made_anew(fixture) {
+        let desk = Desk::new(&fixture).await;
+        desk.has_account("fina@example.com").await;
+        let dearer = service_of_cost(&desk.store, &desk.clock, "m=128,t=1,p=1");
+        let at = |cost: &str| format!("SELECT count(*) FROM accounts WHERE password_hash LIKE '$argon2id$v=19${cost},%'");
+        assert_eq!(refused(dearer.log_in("fina@example.com", OTHER, &home()).await), "invalid");
+        assert_eq!(fixture.number(&at("m=64")).await, 1);
+        dearer.log_in("fina@example.com", GOOD, &home()).await.expect("in");
+        assert_eq!(fixture.number(&at("m=128")).await, 1);
+        dearer.log_in("fina@example.com", GOOD, &home()).await.expect("in");
     }
 
     /// Whoever steals the store has no password, and no token that opens anything.
@@ -376,7 +419,7 @@ on_both_stores! {
             ("sign_ups", "email || password_hash"),
             ("accounts", "email || password_hash || role"),
             ("sessions", "address || user_agent"),
-            ("jobs", "kind || state || about_kind"),
+            ("jobs", "kind || state || about_kind || COALESCE(note, '')"),
         ] {
             let rows = fixture.number(&format!("SELECT count(*) FROM {table}")).await;
             assert!(rows > 0, "{table}");

@@ -27,7 +27,7 @@ async fn versions(store: &Store) -> Vec<(String, i64)> {
         [Value::Text(Some(service)), Value::Integer(Some(version))] => (service.clone(), *version),
         other => panic!("{other:?}"),
     };
-    rows.into_iter().map(row).filter(|(service, _)| !["accounts", "categories"].contains(&service.as_str())).collect()
+    rows.into_iter().map(row).filter(|(service, _)| service != "categories").collect()
 }
 
 fn answer(key: u128, body: u128, time: i64) -> KeptAnswer {

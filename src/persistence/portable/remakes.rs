@@ -47,6 +47,24 @@ pub(super) async fn delete_former(
     Ok(deleted)
 }
 
+/// What deletes the rows of these entities that are of an older shape. The ids stand in a list of their own, too: by that they are looked for in
+/// the index. SQLite reads the whole table for conditions with OR of which one cannot use an index.
+pub(super) fn former_rows(table: &str, owner: &str, entities: &[&EntityDelta]) -> QueryBuilder<Db> {
+    let mut query = QueryBuilder::<Db>::new(format!("DELETE FROM {table} WHERE {owner} IN ("));
+    let mut ids = query.separated(", ");
+    for delta in entities {
+        ids.push_bind(delta.entity.uuid);
+    }
+    query.push(") AND (false");
+    for delta in entities {
+        query.push(format!(" OR ({owner} = ")).push_bind(delta.entity.uuid);
+        query.push(" AND shape < ").push_bind(i64::from(delta.shape));
+        query.push(" AND version <= ").push_bind(big(delta.version)).push(")");
+    }
+    query.push(")");
+    query
+}
+
 async fn delete_from<T: Table>(
     connection: &mut <Db as sqlx::Database>::Connection,
     entities: &[EntityDelta],
@@ -55,13 +73,7 @@ async fn delete_from<T: Table>(
     let of_kind: Vec<&EntityDelta> = entities.iter().filter(|delta| delta.entity.kind == kind).collect();
     let mut deleted = false;
     for some in of_kind.chunks(ENTITIES) {
-        let mut query = QueryBuilder::<Db>::new(format!("DELETE FROM {} WHERE false", T::NAME));
-        for delta in some {
-            query.push(format!(" OR ({column} = ")).push_bind(delta.entity.uuid);
-            query.push(" AND shape < ").push_bind(i64::from(delta.shape));
-            query.push(" AND version <= ").push_bind(big(delta.version)).push(")");
-        }
-        let gone = query.build().persistent(false).execute(&mut *connection).await?;
+        let gone = former_rows(T::NAME, column, some).build().persistent(false).execute(&mut *connection).await?;
         deleted |= gone.rows_affected() > 0;
     }
     Ok(deleted)

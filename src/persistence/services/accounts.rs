@@ -71,9 +71,17 @@ const STRANGE: &str = "
 const ADD_JOB: &str = "
     INSERT INTO jobs (id, kind, target, state, about_kind, about, tries, made_at, next_at, version)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
-const NOTHING: &str = "UPDATE service_versions SET version = version WHERE service = 'accounts'";
 
-const FORGET: [&str; 2] = ["DELETE FROM sign_ups WHERE until < $1", "DELETE FROM sessions WHERE until < $1"];
+const OLD: [&str; 2] = [
+    "SELECT count(*) FROM (SELECT 1 FROM sign_ups WHERE until < $1 LIMIT $2) AS old",
+    "SELECT count(*) FROM (
+        SELECT 1 FROM sessions WHERE until < $1 OR (revoked_at < $1 AND revoked_at > $3) LIMIT $2) AS old",
+];
+const FORGET: [&str; 2] = [
+    "DELETE FROM sign_ups WHERE id IN (SELECT id FROM sign_ups WHERE until < $1 LIMIT $2)",
+    "DELETE FROM sessions WHERE id IN (
+        SELECT id FROM sessions WHERE until < $1 OR (revoked_at < $1 AND revoked_at > $3) LIMIT $2)",
+];
 
 table! {
     SignUp as "sign_ups" ("id"), row {
@@ -227,8 +235,10 @@ impl AccountRows for Rows {
         self.run(vec![job(mail)?]).await.map(drop)
     }
 
-    async fn nothing(&self) -> Result<(), UnitError> {
-        self.run(vec![Statement::new(NOTHING, Vec::new())]).await.map(drop)
+    async fn nothing(&self, nobodys: &SignUp) -> Result<(), UnitError> {
+        let added = Statement::new(ADD_SIGN_UP, super::values(nobodys)?);
+        let taken = Statement::new(TAKE_SIGN_UP, vec![id(nobodys.id.uuid()), id(nobodys.nonce.nonce)]);
+        self.run(vec![added, taken]).await.map(drop)
     }
 
     async fn begin(&self, sign_up: &SignUp, mail: &NewJob) -> Result<(), UnitError> {
@@ -238,8 +248,9 @@ impl AccountRows for Rows {
     async fn verify(&self, sign_up: &SignUp, account: &Account, session: &Session) -> Result<Wrote, UnitError> {
         let taken = Statement::new(TAKE_SIGN_UP, vec![id(sign_up.id.uuid()), id(sign_up.nonce.nonce)]).that_changes(1);
         self.run(vec![
-            taken,
+            // First: of two for one address whoever waits here for the other holds nothing that the other waits for.
             Statement::new(ADD_ACCOUNT, super::values(account)?),
+            taken,
             Statement::new(DROP_SIGN_UPS, vec![text(account.email.as_str())]),
             Statement::new(ADD_SESSION, super::values(session)?),
         ])
@@ -286,8 +297,21 @@ impl AccountRows for Rows {
         self.run([changed].into_iter().chain(ended).chain(mail).collect()).await
     }
 
-    async fn forget(&self, before: Timestamp) -> Result<(), UnitError> {
-        let forget = |text| Statement::new(text, vec![Value::Moment(before)]);
-        self.run(FORGET.into_iter().map(forget).collect()).await.map(drop)
+    async fn forget(&self, before: Timestamp, limit: u32) -> Result<bool, UnitError> {
+        let values = |place| {
+            let mut values = vec![Value::Moment(before), Value::Integer(Some(i64::from(limit)))];
+            values.extend((place == 1).then_some(NEVER));
+            values
+        };
+        let mut more = false;
+        for (place, (old, forget)) in OLD.into_iter().zip(FORGET).enumerate() {
+            // Asked beside the writer: most of the time there is nothing to forget.
+            let old = number(&*self.0, Statement::new(old, values(place))).await?.unwrap_or(0);
+            if old > 0 {
+                self.run(vec![Statement::new(forget, values(place))]).await?;
+            }
+            more |= old >= i64::from(limit);
+        }
+        Ok(more)
     }
 }

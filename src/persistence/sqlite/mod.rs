@@ -381,12 +381,14 @@ async fn check(file: &Path, options: &Options) -> Result<StoreKey, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::EntityId as _;
     use crate::domain::ids::{CartId, CustomerId, Kind, OrderId, VendorId};
     use crate::domain::order::{OrderFilter, OrderStatus};
     use crate::domain::rows::OrderRow;
+    use crate::domain::rows::Rows;
     use crate::domain::time::Timestamp;
     use crate::persistence::table::table;
-    use crate::ports::{CheckpointWrite, Checkpoints, OrdersOf, Remake, Remaking};
+    use crate::ports::{CheckpointWrite, Checkpoints, EntityDelta, OrdersOf, Remake, Remaking};
     use uuid::Uuid;
 
     /// Orders as a later version may have them: with a column that shape 2 brings.
@@ -420,6 +422,31 @@ mod tests {
             let plan: Vec<String> = steps.into_iter().map(|step| step.3).collect();
             assert!(plan[0].contains(&format!("INDEX {index} ")), "{of:?}: {plan:?}");
             assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{of:?}: {plan:?}");
+        }
+    }
+
+    /// A slice of a remake holds the one writer: it must not read whole tables.
+    #[tokio::test]
+    async fn former_rows_are_looked_for_in_an_index() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let (options, file) = (Options::default(), directory.path().join(FILE));
+        let (_, _lock, writer) = open_for_writing(directory.path(), &file, &options).await.expect("a store");
+        let id = |number| OrderId::from_uuid(Uuid::from_u128(number)).entity();
+        let entities: Vec<EntityDelta> =
+            (1..=3).map(|number| EntityDelta::remade(id(number), 1, 2, Rows::default())).collect();
+        let entities: Vec<&EntityDelta> = entities.iter().collect();
+        for (table, owner) in [
+            ("orders", "id"),
+            ("sub_orders", "order_id"),
+            ("products", "vendor_id"),
+            ("skus", "vendor_id"),
+            ("vendors", "id"),
+        ] {
+            let sql = format!("EXPLAIN QUERY PLAN {}", remakes::former_rows(table, owner, &entities).sql().as_str());
+            let mut held = writer.hold().await.expect("the writer");
+            let steps: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *held.connection()).await.expect("a plan");
+            assert!(steps.iter().all(|step| !step.3.starts_with("SCAN")), "{table}: {steps:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
 
-/// Of how many it is known. Past it those whose time is over are forgotten, and where none is, whoever comes.
+/// Of how many it is known. Past it those that are known longest without anything happening are forgotten.
 const KEPT: usize = 100_000;
 
 /// A network, as providers give them out: whoever has one address of it may have all.
@@ -38,13 +38,49 @@ impl From<IpAddr> for Network {
 pub struct Recent<K> {
     most: usize,
     within_ms: i64,
-    happened: Mutex<HashMap<K, VecDeque<Timestamp>>>,
+    happened: Mutex<Known<K>>,
+}
+
+/// When it happened, in two halves: what happens stands in the young one, and when that is full it becomes the old one.
+struct Known<K> {
+    young: HashMap<K, VecDeque<Timestamp>>,
+    old: HashMap<K, VecDeque<Timestamp>>,
+}
+
+impl<K: Eq + Hash> Known<K> {
+    fn get(&self, key: &K) -> Option<&VecDeque<Timestamp>> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    fn remove(&mut self, key: &K) -> Option<VecDeque<Timestamp>> {
+        self.young.remove(key).or_else(|| self.old.remove(key))
+    }
+
+    fn of(&mut self, key: K) -> &mut VecDeque<Timestamp> {
+        let known = self.remove(&key).unwrap_or_default();
+        if self.young.len() >= KEPT / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.entry(key).or_insert(known)
+    }
+}
+
+/// Whether something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It did, and may again.
+    Yes,
+    /// It did, and may not again for now.
+    Last,
+    /// It may not, for so many milliseconds.
+    No(i64),
 }
 
 impl<K: Eq + Hash> Recent<K> {
     /// `most` within so many milliseconds.
     pub fn new(most: usize, within_ms: i64) -> Self {
-        Self { most, within_ms, happened: Mutex::default() }
+        let happened = Known { young: HashMap::new(), old: HashMap::new() };
+        Self { most, within_ms, happened: Mutex::new(happened) }
     }
 
     /// In how many milliseconds it may happen again, where it may not now.
@@ -56,25 +92,27 @@ impl<K: Eq + Hash> Recent<K> {
         Some(first.plus_millis(self.within_ms).millis_since(now)).filter(|left| *left > 0)
     }
 
-    /// It happened. Gives whether it may not happen again now, and might have before.
-    pub fn add(&self, key: K, now: Timestamp) -> bool {
-        let over =
-            |times: &VecDeque<Timestamp>| times.back().is_none_or(|last| now.millis_since(*last) >= self.within_ms);
+    /// It happens, unless it may not. Of many at once no more do than may.
+    pub fn add(&self, key: K, now: Timestamp) -> Added {
         let mut happened = self.happened.lock();
-        if happened.len() >= KEPT && !happened.contains_key(&key) {
-            happened.retain(|_, times| !over(times));
-            if happened.len() >= KEPT {
-                return false;
-            }
-        }
-        let times = happened.entry(key).or_default();
-        times.push_back(now);
-        while times.len() > self.most {
+        let times = happened.of(key);
+        while times.front().is_some_and(|first| now.millis_since(*first) >= self.within_ms) {
             times.pop_front();
         }
-        let first = times.front().copied().unwrap_or(now);
-        // Told once each time: the one that fills the row.
-        times.len() == self.most && now.millis_since(first) < self.within_ms
+        match times.front() {
+            Some(first) if times.len() >= self.most => {
+                return Added::No(first.plus_millis(self.within_ms).millis_since(now));
+            }
+            _ => times.push_back(now),
+        }
+        if times.len() == self.most { Added::Last } else { Added::Yes }
+    }
+
+    /// It did not happen after all.
+    pub fn take_back(&self, key: &K) {
+        if let Some(times) = self.happened.lock().young.get_mut(key) {
+            times.pop_back();
+        }
     }
 
     /// Forgets it: of whoever knows the password nothing is to be said.
@@ -96,14 +134,15 @@ mod tests {
         let recent = Recent::new(3, 1_000);
         for ms in [0, 400] {
             assert_eq!(recent.blocked(&"a", at(ms)), None);
-            assert!(!recent.add("a", at(ms)));
+            assert_eq!(recent.add("a", at(ms)), Added::Yes);
         }
-        assert!(recent.add("a", at(500)), "that was the third");
+        assert_eq!(recent.add("a", at(500)), Added::Last, "that was the third");
+        assert_eq!(recent.add("a", at(600)), Added::No(400));
         assert_eq!(recent.blocked(&"a", at(600)), Some(400));
         assert_eq!(recent.blocked(&"b", at(600)), None);
         assert_eq!(recent.blocked(&"a", at(1_000)), None);
         // The second and the third are still in the time.
-        assert!(recent.add("a", at(1_100)));
+        assert_eq!(recent.add("a", at(1_100)), Added::Last);
         assert_eq!(recent.blocked(&"a", at(1_100)), Some(300));
         recent.forget(&"a");
         assert_eq!(recent.blocked(&"a", at(1_100)), None);
@@ -113,12 +152,18 @@ mod tests {
     fn no_more_is_known_than_fits() {
         let recent = Recent::new(1, 1_000);
         for key in 0..KEPT {
-            recent.add(key, at(0));
+            assert_eq!(recent.add(key, at(0)), Added::Last);
+            // It goes on happening to the first.
+            let _ = recent.add(0, at(0));
         }
-        assert!(!recent.add(KEPT, at(999)));
-        assert_eq!(recent.blocked(&KEPT, at(999)), None, "there is no room");
-        assert!(recent.add(KEPT, at(1_000)));
-        assert_eq!(recent.happened.lock().len(), 1);
+        assert_eq!(recent.add(KEPT, at(0)), Added::Last);
+        assert!(recent.blocked(&0, at(999)).is_some() && recent.blocked(&KEPT, at(999)).is_some());
+        assert_eq!(recent.blocked(&1, at(999)), None, "that is longest ago");
+        let known = recent.happened.lock();
+        assert!(known.young.len() + known.old.len() <= KEPT);
+        drop(known);
+        recent.take_back(&KEPT);
+        assert_eq!(recent.blocked(&KEPT, at(999)), None);
     }
 
     #[test]

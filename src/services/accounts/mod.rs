@@ -24,7 +24,7 @@ use crate::ports::jobs::{Letter, Letters, NewJob, NotNow};
 use crate::ports::units::UnitError;
 use crate::ports::{Clock, StoreError};
 use async_trait::async_trait;
-use attempts::Recent;
+use attempts::{Added, Recent};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -34,6 +34,8 @@ use tokio::sync::{Notify, Semaphore};
 
 /// How often what another came before is decided anew.
 const TRIES: usize = 16;
+/// Sessions and sign-ups that are forgotten at a time.
+const FORGOTTEN: u32 = 200;
 
 /// Who asks.
 #[derive(Clone, PartialEq, Eq)]
@@ -117,8 +119,10 @@ pub struct Accounts {
     failed_anywhere: Recent<String>,
     /// Who waits because of these.
     waiting: Semaphore,
-    /// Mails to an address that somebody else asked for.
-    written: Recent<String>,
+    /// Mails that tell of these: one an hour.
+    warned: Recent<String>,
+    /// Mails to an address that somebody else asked for: those of sign-ups, and those of resets, which nothing else may use up.
+    written: Recent<(String, bool)>,
 }
 
 impl Accounts {
@@ -130,6 +134,7 @@ impl Accounts {
             failed: Recent::new(limits::ATTEMPTS, limits::ATTEMPTS_MS),
             failed_anywhere: Recent::new(limits::ATTEMPTS_ANYWHERE, limits::ATTEMPTS_MS),
             waiting: Semaphore::new(limits::ATTEMPTS_WAITING),
+            warned: Recent::new(1, limits::ACCOUNT_MAILS_MS),
             written: Recent::new(limits::ACCOUNT_MAILS, limits::ACCOUNT_MAILS_MS),
         }
     }
@@ -171,14 +176,38 @@ impl Accounts {
         SignedIn { account, session, refresh_token }
     }
 
-    /// Whether mails may be written to this address that its owner has not asked for.
-    fn may_write_to(&self, email: &Email) -> bool {
-        let (key, now) = (email.as_str().to_owned(), self.now());
-        if self.written.blocked(&key, now).is_some() {
-            return false;
+    /// Writes a mail that its recipient may not have asked for, if there were not too many of them, and nothing else that takes as long.
+    async fn write_unasked(
+        &self,
+        email: &Email,
+        is_reset: bool,
+        write: impl AsyncFnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let key = (email.as_str().to_owned(), is_reset);
+        if matches!(self.written.add(key.clone(), self.now()), Added::No(_)) {
+            return Ok(self.rows().nothing(&self.nobody(email)).await?);
         }
-        self.written.add(key, now);
-        true
+        let written = write().await;
+        match written {
+            Ok(()) => self.parts.news.notify_one(),
+            // Nobody is written to, and it may be asked for again.
+            Err(_) => self.written.take_back(&key),
+        }
+        written
+    }
+
+    /// A sign-up that nobody makes, for what is to take as long as one.
+    fn nobody(&self, email: &Email) -> SignUp {
+        let id = SignUpId::from_uuid(self.parts.clock.new_uuid());
+        let nonce = Nonce { nonce: id.uuid(), until: self.now() };
+        SignUp {
+            id,
+            email: email.clone(),
+            person: Person::default(),
+            password_hash: String::new(),
+            nonce,
+            at: self.now(),
+        }
     }
 
     /// Begins an account: a mail brings the token that verifies its address. Whether there is an account of the address is told to nobody but to
@@ -193,22 +222,23 @@ impl Accounts {
         let password = Password::chosen(password, &email).map_err(Refusal::Weak)?;
         let password_hash = self.parts.hashing.hash(password).await?;
         let account = self.rows().of_email(&email).await?;
-        if !self.may_write_to(&email) {
-            return Ok(self.rows().nothing().await?);
-        }
-        match account {
-            Some(account) => {
-                self.rows().write_to(&self.mail(JobKind::KnownAddressMail, About::Account(account.id))).await?;
+        let address = email.clone();
+        self.write_unasked(&address, false, async || {
+            match account {
+                Some(account) => {
+                    let mail = self.mail(JobKind::KnownAddressMail, About::Account(account.id));
+                    self.rows().write_to(&mail).await?;
+                }
+                None => {
+                    let id = SignUpId::from_uuid(self.parts.clock.new_uuid());
+                    let (nonce, at) = (self.nonce(limits::SIGN_UP_MS), self.now());
+                    let sign_up = SignUp { id, email, person, password_hash, nonce, at };
+                    self.rows().begin(&sign_up, &self.mail(JobKind::SignUpMail, About::SignUp(id))).await?;
+                }
             }
-            None => {
-                let id = SignUpId::from_uuid(self.parts.clock.new_uuid());
-                let (nonce, at) = (self.nonce(limits::SIGN_UP_MS), self.now());
-                let sign_up = SignUp { id, email, person, password_hash, nonce, at };
-                self.rows().begin(&sign_up, &self.mail(JobKind::SignUpMail, About::SignUp(id))).await?;
-            }
-        }
-        self.parts.news.notify_one();
-        Ok(())
+            Ok(())
+        })
+        .await
     }
 
     /// Makes the account of a sign-up, and signs in with it.
@@ -253,20 +283,40 @@ impl Accounts {
             let _waiting = self.waiting.try_acquire().map_err(|_| Refusal::TooMany(limits::ATTEMPTS_WAIT_MS))?;
             tokio::time::sleep(Duration::from_millis(limits::ATTEMPTS_WAIT_MS.unsigned_abs())).await;
         }
-        if self.parts.hashing.is(Password::typed(password), hash).await? {
+        let is_known = self.parts.hashing.is(Password::typed(password), hash).await?;
+        // Of many guesses that were begun at once, those that end after the last one that counts tell nothing.
+        if let Some(left) = self.failed.blocked(&from, self.now()) {
+            return Err(Refusal::TooMany(left));
+        }
+        if is_known {
             self.failed.forget(&from);
             return Ok(());
         }
         let now = self.now();
-        self.failed.add(from.clone(), now);
-        if self.failed_anywhere.add(from.0, now) {
+        if let Added::No(left) = self.failed.add(from.clone(), now) {
+            return Err(Refusal::TooMany(left));
+        }
+        let is_many = self.failed_anywhere.add(from.0.clone(), now) == Added::Last;
+        if is_many && !matches!(self.warned.add(from.0, now), Added::No(_)) {
             tracing::warn!("many wrong passwords of one address: each further try waits a second");
-            if let Some(account) = self.rows().of_email(email).await? {
-                self.rows().write_to(&self.mail(JobKind::ManyAttemptsMail, About::Account(account.id))).await?;
-                self.parts.news.notify_one();
+            // What comes of it changes nothing of the answer.
+            if let Err(error) = self.warn_of_attempts(email).await {
+                tracing::warn!(%error, "the owner is not written to");
             }
         }
         Err(Refusal::Invalid)
+    }
+
+    /// Writes to the owner of this address, or does what takes as long.
+    async fn warn_of_attempts(&self, email: &Email) -> Result<()> {
+        match self.rows().of_email(email).await? {
+            Some(account) => {
+                self.rows().write_to(&self.mail(JobKind::ManyAttemptsMail, About::Account(account.id))).await?;
+                self.parts.news.notify_one();
+            }
+            None => self.rows().nothing(&self.nobody(email)).await?,
+        }
+        Ok(())
     }
 
     /// Signs in.
@@ -282,7 +332,15 @@ impl Accounts {
         let account = self.rows().of_email(&email).await?.filter(|account| !account.disabled);
         let hash = account.as_ref().map(|account| account.password_hash.as_str());
         self.known(&email, password, hash, visitor).await?;
-        let account = account.ok_or(Refusal::Invalid)?;
+        let mut account = account.ok_or(Refusal::Invalid)?;
+        if !self.parts.hashing.is_of_today(&account.password_hash) {
+            // It is known now, and is kept at today's cost from now on. A change that came between has its own.
+            let hash = self.parts.hashing.hash(Password::typed(password)).await?;
+            let stronger = Account { password_hash: hash, ..account.clone() };
+            if self.changed(stronger.clone(), None).await? {
+                account = stronger;
+            }
+        }
         let session = self.session(account.id, visitor);
         match self.rows().open(&account, &session, limits::SESSIONS).await? {
             Wrote::Done => Ok(self.signed_in(account, session.id, session.number)),
@@ -354,21 +412,24 @@ impl Accounts {
         if !self.parts.mails {
             return Err(Refusal::NoMails);
         }
-        let Ok(email) = Email::new(email) else { return Ok(self.rows().nothing().await?) };
-        for _ in 0..TRIES {
-            let account = self.rows().of_email(&email).await?.filter(|account| !account.disabled);
-            let Some(mut account) = account.filter(|_| self.may_write_to(&email)) else {
-                return Ok(self.rows().nothing().await?);
-            };
-            account.reset = self.nonce(limits::RESET_MS);
-            let (version, mail) = (account.version, self.mail(JobKind::PasswordResetMail, About::Account(account.id)));
-            account.version = version.saturating_add(1);
-            if self.rows().change(&account, version, None, Some(&mail)).await? == Wrote::Done {
-                self.parts.news.notify_one();
-                return Ok(());
+        // What is no address has no account, and is as one that has none.
+        let Ok(email) = Email::new(email) else { return Ok(()) };
+        let account = self.rows().of_email(&email).await?.filter(|account| !account.disabled);
+        let Some(account) = account else { return Ok(self.rows().nothing(&self.nobody(&email)).await?) };
+        self.write_unasked(&email, true, async || {
+            for _ in 0..TRIES {
+                let mut account = self.account(account.id).await?;
+                account.reset = self.nonce(limits::RESET_MS);
+                let mail = self.mail(JobKind::PasswordResetMail, About::Account(account.id));
+                let version = account.version;
+                account.version = version.saturating_add(1);
+                if self.rows().change(&account, version, None, Some(&mail)).await? == Wrote::Done {
+                    return Ok(());
+                }
             }
-        }
-        Err(Refusal::Unit(UnitError::Busy))
+            Err(Refusal::Unit(UnitError::Busy))
+        })
+        .await
     }
 
     /// Sets another password with the token of a mail. All sessions end.
@@ -471,6 +532,8 @@ impl Accounts {
                 return Err(Refusal::Invalid);
             }
             account.password_hash.clone_from(&hash);
+            // What a mail brought before is worth nothing any more.
+            account.reset = Nonce { nonce: self.parts.clock.new_uuid(), until: Timestamp::default() };
             if self.changed(account, Some(Ends { at: self.now(), but: Some(session) })).await? {
                 return Ok(());
             }
@@ -520,7 +583,9 @@ impl Accounts {
     /// # Errors
     /// See [`UnitError`].
     pub async fn forget_old(&self) -> Result<(), UnitError> {
-        self.rows().forget(self.now().plus_millis(-limits::SESSION_KEPT_MS)).await
+        let before = self.now().plus_millis(-limits::SESSION_KEPT_MS);
+        while self.rows().forget(before, FORGOTTEN).await? {}
+        Ok(())
     }
 }
 

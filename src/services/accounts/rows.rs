@@ -198,11 +198,11 @@ pub trait AccountRows: Send + Sync {
     /// See [`UnitError`].
     async fn write_to(&self, job: &NewJob) -> Result<(), UnitError>;
 
-    /// Writes nothing, which takes as long as writing something.
+    /// Writes a sign-up and takes it back, which takes as long as writing one, and leaves nothing.
     ///
     /// # Errors
     /// See [`UnitError`].
-    async fn nothing(&self) -> Result<(), UnitError>;
+    async fn nothing(&self, nobodys: &SignUp) -> Result<(), UnitError>;
 
     /// Writes a sign-up, and that its mail is sent.
     ///
@@ -247,11 +247,11 @@ pub trait AccountRows: Send + Sync {
         mail: Option<&NewJob>,
     ) -> Result<Wrote, UnitError>;
 
-    /// Forgets sign-ups and sessions that ended before this moment.
+    /// Forgets so many at most of the sign-ups, and of the sessions, that ended before this moment. Gives whether there may be more.
     ///
     /// # Errors
     /// See [`UnitError`].
-    async fn forget(&self, before: Timestamp) -> Result<(), UnitError>;
+    async fn forget(&self, before: Timestamp, limit: u32) -> Result<bool, UnitError>;
 }
 
 /// Which sessions of an account end.
