@@ -22,9 +22,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::Header;
-use utoipa::openapi::path::{Operation, Parameter, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ArrayBuilder, ComponentsBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ComponentsBuilder, OneOfBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
@@ -210,8 +210,25 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, delete, patch].into_iter().flatten()
 }
 
-/// Adds what is the same for many: headers of answers, and that a body which says nothing may as well be absent.
+/// A parameter of a query without a value counts as absent. Of texts their schemas say so; a number says it here.
+fn may_be_empty(parameter: &mut Parameter) {
+    let Some(RefOr::T(Schema::Object(number))) = &parameter.schema else { return };
+    let says = serde_json::to_value(&number.schema_type).unwrap_or_default().to_string();
+    if parameter.parameter_in != ParameterIn::Query || !says.contains("integer") {
+        return;
+    }
+    let nothing = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+    let either = OneOfBuilder::new().item(number.clone()).item(nothing);
+    parameter.schema = Some(either.into());
+}
+
+/// Adds what is the same for many: headers of answers, that a body which says nothing may as well be absent, and so a number of a query.
 fn finish(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            may_be_empty(parameter);
+        }
+    }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         let nothing = Ref::from_schema_name(Nothing::name());
         let says_nothing = |content: &Content| matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location == nothing.ref_location);
