@@ -39,7 +39,6 @@ CREATE TABLE sessions (
     made_at timestamptz NOT NULL,
     rotated_at timestamptz NOT NULL,
     until timestamptz NOT NULL,
-    password_at timestamptz NOT NULL,
     revoked_at timestamptz NOT NULL,
     address text NOT NULL,
     user_agent text NOT NULL

@@ -89,7 +89,7 @@ on_both_stores! {
         assert!(report.is_clean(), "{report}");
     }
 
-    /// Accounts and sessions are there after a crash, and so is that a session was ended.
+    /// Accounts and sessions are there after a restart, and so is that a session was ended.
     async fn a_session_goes_on_after_a_restart(store) {
         let server = Server::start(&store).await;
         let client = server.client;

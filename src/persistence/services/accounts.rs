@@ -41,14 +41,14 @@ const HAS_PASSWORD: &str = "
     UPDATE accounts SET version = version WHERE id = $1 AND password_hash = $2 AND disabled = 0";
 
 const SESSION: &str = "
-    SELECT id, account_id, number, made_at, rotated_at, until, password_at, revoked_at, address, user_agent
+    SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
     FROM sessions WHERE id = $1";
 const SESSIONS: &str = "
-    SELECT id, account_id, number, made_at, rotated_at, until, password_at, revoked_at, address, user_agent
+    SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
     FROM sessions WHERE account_id = $1 AND revoked_at = $2 AND until > $3 ORDER BY made_at DESC, id DESC";
 const ADD_SESSION: &str = "
-    INSERT INTO sessions (id, account_id, number, made_at, rotated_at, until, password_at, revoked_at, address, user_agent)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    INSERT INTO sessions (id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const END_OLDEST: &str = "
     UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at = $3 AND id NOT IN (
         SELECT id FROM sessions WHERE account_id = $1 AND revoked_at = $3 ORDER BY rotated_at DESC, id DESC LIMIT $4)";
@@ -58,7 +58,7 @@ const ROTATE: &str = "
 const REVOKE: &str = "UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at = $3";
 const REVOKE_ALL: &str = "UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at = $3 AND id <> $4";
 const REVOKED: &str = "
-    SELECT id, account_id, number, made_at, rotated_at, until, password_at, revoked_at, address, user_agent
+    SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
     FROM sessions WHERE revoked_at >= $1";
 
 const ACCOUNTS: &str = "SELECT count(*) FROM accounts";
@@ -141,7 +141,6 @@ table! {
         [fixed] made_at: Timestamp = &row.made_at,
         rotated_at: Timestamp = &row.rotated_at,
         until: Timestamp = &row.until,
-        password_at: Timestamp = &row.password_at,
         revoked_at: Timestamp = &row.revoked_at,
         [fixed] address: String = &row.address,
         [fixed] user_agent: String = &row.user_agent,
@@ -153,7 +152,6 @@ table! {
             made_at,
             rotated_at,
             until,
-            password_at,
             revoked_at,
             address,
             user_agent,

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod email;
+mod letters;
 mod passwords;
 mod rows;
 mod tokens;
@@ -20,10 +21,9 @@ use crate::domain::ids::{AccountId, JobId, SessionId, SignUpId};
 use crate::domain::job::{About, JobKind};
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::jobs::{Letter, Letters, NewJob, NotNow};
+use crate::ports::jobs::NewJob;
 use crate::ports::units::UnitError;
 use crate::ports::{Clock, StoreError};
-use async_trait::async_trait;
 use attempts::{Added, Recent};
 use parking_lot::RwLock;
 use std::collections::HashMap;
@@ -164,7 +164,6 @@ impl Accounts {
             made_at: now,
             rotated_at: now,
             until: now.plus_millis(limits::SESSION_IDLE_MS),
-            password_at: now,
             revoked_at: Timestamp::default(),
             address: visitor.address.to_canonical().to_string(),
             user_agent: visitor.user_agent.chars().take(limits::USER_AGENT).collect(),
@@ -586,33 +585,5 @@ impl Accounts {
         let before = self.now().plus_millis(-limits::SESSION_KEPT_MS);
         while self.rows().forget(before, FORGOTTEN).await? {}
         Ok(())
-    }
-}
-
-#[async_trait]
-impl Letters for Accounts {
-    async fn letter(&self, kind: JobKind, about: About) -> std::result::Result<Option<Letter>, NotNow> {
-        let not_now = |error: StoreError| NotNow(error.to_string());
-        let now = self.now();
-        let to = |email: &Email| email.as_str().to_owned();
-        Ok(match about {
-            About::SignUp(id) if kind == JobKind::SignUpMail => {
-                let sign_up = self.rows().sign_up(id).await.map_err(not_now)?;
-                sign_up.filter(|sign_up| sign_up.nonce.until > now).map(|sign_up| Letter {
-                    to: to(&sign_up.email),
-                    token: Some(self.parts.keys.mail_token(Purpose::Verify, id.uuid(), sign_up.nonce.nonce)),
-                })
-            }
-            About::Account(id) => {
-                let account = self.rows().account(id).await.map_err(not_now)?;
-                let account = account.filter(|account| kind != JobKind::PasswordResetMail || account.reset.until > now);
-                account.map(|account| Letter {
-                    to: to(&account.email),
-                    token: (kind == JobKind::PasswordResetMail)
-                        .then(|| self.parts.keys.mail_token(Purpose::Reset, id.uuid(), account.reset.nonce)),
-                })
-            }
-            About::SignUp(_) | About::Entity(_) => None,
-        })
     }
 }

@@ -104,14 +104,12 @@ pub struct Session {
     pub account: AccountId,
     /// The number of its last refresh token.
     pub number: u64,
-    /// Since when.
+    /// Since when: then the password was given.
     pub made_at: Timestamp,
     /// When its last refresh token was made.
     pub rotated_at: Timestamp,
     /// When it ends unless it is used.
     pub until: Timestamp,
-    /// When the password was given last.
-    pub password_at: Timestamp,
     /// When it was ended; a moment long past while it was not.
     pub revoked_at: Timestamp,
     /// From where it was begun.

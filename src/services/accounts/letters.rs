@@ -1,0 +1,35 @@
+//! What a mail about an account needs when it is sent: the address as it is then, and the token that its row answers to.
+
+use super::{Accounts, Email, Purpose};
+use crate::domain::job::{About, JobKind};
+use crate::ports::StoreError;
+use crate::ports::jobs::{Letter, Letters, NotNow};
+use async_trait::async_trait;
+
+#[async_trait]
+impl Letters for Accounts {
+    async fn letter(&self, kind: JobKind, about: About) -> Result<Option<Letter>, NotNow> {
+        let not_now = |error: StoreError| NotNow(error.to_string());
+        let now = self.now();
+        let to = |email: &Email| email.as_str().to_owned();
+        Ok(match about {
+            About::SignUp(id) if kind == JobKind::SignUpMail => {
+                let sign_up = self.rows().sign_up(id).await.map_err(not_now)?;
+                sign_up.filter(|sign_up| sign_up.nonce.until > now).map(|sign_up| Letter {
+                    to: to(&sign_up.email),
+                    token: Some(self.parts.keys.mail_token(Purpose::Verify, id.uuid(), sign_up.nonce.nonce)),
+                })
+            }
+            About::Account(id) => {
+                let account = self.rows().account(id).await.map_err(not_now)?;
+                let account = account.filter(|account| kind != JobKind::PasswordResetMail || account.reset.until > now);
+                account.map(|account| Letter {
+                    to: to(&account.email),
+                    token: (kind == JobKind::PasswordResetMail)
+                        .then(|| self.parts.keys.mail_token(Purpose::Reset, id.uuid(), account.reset.nonce)),
+                })
+            }
+            About::SignUp(_) | About::Entity(_) => None,
+        })
+    }
+}
