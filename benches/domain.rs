@@ -61,7 +61,7 @@ fn vendors(criterion: &mut Criterion) {
             });
         });
         // Long after all of that, so that the vendor remembers no release.
-        let by = Principal::Staff;
+        let by = Principal::SHOP;
         let adjust = VendorCommand::AdjustStock { by, sku: sku_id(0), delta: -1, reason: "counted".into() };
         run(&mut vendor, &adjust, NOW.plus_millis(i64::MAX / 4));
         run(&mut vendor, &reserve(ORDERS - 1, 0, until()), NOW);
@@ -157,7 +157,7 @@ fn orders(criterion: &mut Criterion) {
                 bench.iter(|| order.outstanding(NOW).first().map(|key| order.effect(*key)));
             });
         }
-        group.bench_function(id("view"), |bench| bench.iter(|| order.view(Principal::Staff)));
+        group.bench_function(id("view"), |bench| bench.iter(|| order.view(Principal::SHOP)));
         group.bench_function(id("check"), |bench| bench.iter(|| order.check()));
         group.bench_function(id("capture"), |bench| bench.iter(|| order.delta()));
     }

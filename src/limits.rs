@@ -273,6 +273,8 @@ pub const ACCOUNT_MAILS_MS: i64 = 60 * 60 * 1000;
 pub const SIGN_UP_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long the token counts that sets another password, in milliseconds.
 pub const RESET_MS: i64 = 60 * 60 * 1000;
+/// How long an invitation counts, in milliseconds.
+pub const INVITATION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// How long a session lasts that is not used, in milliseconds.
 pub const SESSION_IDLE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// How long a session lasts at most, in milliseconds.

@@ -77,7 +77,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", AdjustStock = "adjust_stock",
-    GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
+    Get = "get", GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
 });
 
 fn uuid(number: u128) -> Uuid {
@@ -288,8 +288,13 @@ fn vendor_events() -> Vec<VendorEvent> {
         VendorEvent::ProductAdded { product: product(false) },
         VendorEvent::SkuPriceChanged { sku: sku(0), price_minor: 99 },
         VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into(), by: None },
-        VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into(), by: Some(By::Vendor) },
-        VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: Some(By::Staff) },
+        VendorEvent::StockAdjusted {
+            sku: sku(0),
+            delta: -3,
+            reason: "count".into(),
+            by: By::of(Principal::vendor(vendor())),
+        },
+        VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: By::of(Principal::SHOP) },
         VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held() },
         VendorEvent::StockCommitted { order: order() },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: vec![sku(0)] },
@@ -317,7 +322,7 @@ fn cart_commands() -> Vec<CartCommand> {
 }
 
 fn order_commands() -> Vec<OrderCommand> {
-    let (vendor, by) = (vendor(), Principal::Staff);
+    let (vendor, by) = (vendor(), Principal::SHOP);
     let mut commands = vec![
         OrderCommand::Place { placement: placement(true), details: None },
         OrderCommand::Place {
@@ -342,7 +347,7 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::Resolve { by, resolution: Box::new(resolution(ResolveAs::Retry)) },
         OrderCommand::CartReopened,
         OrderCommand::Cancel { by },
-        OrderCommand::Get { by: Principal::Vendor(vendor) },
+        OrderCommand::Get { by: Principal::vendor(vendor) },
         OrderCommand::GetTimeline { by },
         OrderCommand::Tick,
     ];
@@ -353,13 +358,14 @@ fn order_commands() -> Vec<OrderCommand> {
 }
 
 fn vendor_commands() -> Vec<VendorCommand> {
-    let by = Principal::Vendor(vendor());
+    let by = Principal::vendor(vendor());
     let lines = vec![WantedLine { sku: sku(0), quantity: 2 }];
     vec![
         VendorCommand::Create { name: "Aarong".into() },
         VendorCommand::AddProduct { by, product: product(true) },
         VendorCommand::SetPrice { by, sku: sku(0), price_minor: 99, currency: Currency::BDT },
         VendorCommand::AdjustStock { by, sku: sku(0), delta: -3, reason: "count".into() },
+        VendorCommand::Get { by },
         VendorCommand::GetSku { by, sku: sku(0) },
         VendorCommand::Reserve {
             order: order(),

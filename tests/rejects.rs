@@ -59,7 +59,7 @@ fn new_sku(number: u128, code: &str, price_minor: i64, on_hand: i64) -> NewSku {
 fn add_product(skus: Vec<NewSku>) -> VendorCommand {
     let id = ProductId::from_uuid(Uuid::from_u128(0x999));
     let product = NewProduct { id, title: "New".into(), description: None, category: None, skus };
-    VendorCommand::AddProduct { by: Principal::Staff, product }
+    VendorCommand::AddProduct { by: Principal::SHOP, product }
 }
 
 fn many_skus(price_minor: i64, on_hand: i64) -> Vec<NewSku> {
@@ -67,7 +67,7 @@ fn many_skus(price_minor: i64, on_hand: i64) -> Vec<NewSku> {
 }
 
 fn adjust(number: usize, delta: i64) -> VendorCommand {
-    VendorCommand::AdjustStock { by: Principal::Staff, sku: sku(0, number), delta, reason: "count".into() }
+    VendorCommand::AdjustStock { by: Principal::SHOP, sku: sku(0, number), delta, reason: "count".into() }
 }
 
 fn reserve(of: &[(SkuId, i64)], until: Timestamp, currency: Currency) -> VendorCommand {
@@ -129,7 +129,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 // For another vendor, and for a buyer.
                 refusal(
                     vendor_of(&world, 0),
-                    VendorCommand::GetSku { by: Principal::Vendor(some_vendor), sku: sku(0, 0) },
+                    VendorCommand::GetSku { by: Principal::vendor(some_vendor), sku: sku(0, 0) },
                     now,
                 ),
                 refusal(vendor_of(&world, 0), VendorCommand::GetSku { by: buyer(0), sku: sku(9, 9) }, now),
@@ -140,7 +140,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let known = &world.carts[&cart(0)].entity;
             vec![
                 refusal(&nobody, CartCommand::Get { by: buyer(0) }, now),
-                refusal(&nobody, CartCommand::Get { by: Principal::Staff }, now),
+                refusal(&nobody, CartCommand::Get { by: Principal::SHOP }, now),
                 refusal(known, CartCommand::Get { by: buyer(1) }, now),
                 refusal(known, check_out(buyer(1), None), now),
                 refusal(known, remove_line(buyer(1), sku(0, 0)), now),
@@ -153,13 +153,13 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let placed = &world.orders[&order].entity;
             let nobody = Order::new(OrderId::from_uuid(Uuid::from_u128(7)));
             vec![
-                refusal(&nobody, OrderCommand::Get { by: Principal::Staff }, now),
+                refusal(&nobody, OrderCommand::Get { by: Principal::SHOP }, now),
                 refusal(&nobody, OrderCommand::Charged { amount: None }, now),
-                refusal(&nobody, OrderCommand::Cancel { by: Principal::Staff }, now),
+                refusal(&nobody, OrderCommand::Cancel { by: Principal::SHOP }, now),
                 refusal(placed, OrderCommand::Get { by: buyer(1) }, now),
-                refusal(placed, OrderCommand::GetTimeline { by: Principal::Vendor(vendor(1)) }, now),
+                refusal(placed, OrderCommand::GetTimeline { by: Principal::vendor(vendor(1)) }, now),
                 // A vendor sees its share, and may not cancel.
-                refusal(placed, OrderCommand::Cancel { by: Principal::Vendor(vendor(0)) }, now),
+                refusal(placed, OrderCommand::Cancel { by: Principal::vendor(vendor(0)) }, now),
             ]
         }
         // Asking for a product by itself is no command: the read tables know.
@@ -169,10 +169,10 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::SkuUnknown => vec![
             refusal(vendor_of(&world, 0), adjust(9, i64::MAX), now),
-            refusal(vendor_of(&world, 0), VendorCommand::GetSku { by: Principal::Staff, sku: sku(1, 0) }, now),
+            refusal(vendor_of(&world, 0), VendorCommand::GetSku { by: Principal::SHOP, sku: sku(1, 0) }, now),
             refusal(
                 vendor_of(&world, 0),
-                VendorCommand::SetPrice { by: Principal::Staff, sku: sku(0, 9), price_minor: 0, currency: yen() },
+                VendorCommand::SetPrice { by: Principal::SHOP, sku: sku(0, 9), price_minor: 0, currency: yen() },
                 now,
             ),
             // Before the currency, the closed hold and the shortage of another line.
@@ -207,7 +207,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         Reject::CommandPoisoned => vec![reject.clone()],
         Reject::NothingToResolve { .. } => {
             let resolve = |verb, amount| OrderCommand::Resolve {
-                by: Principal::Staff,
+                by: Principal::SHOP,
                 resolution: Box::new(resolution(verb, amount)),
             };
             let (mut world, order) = checked_out(APPROVE);
@@ -234,7 +234,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 for wrong in [Money::new(right + 1, Currency::BDT), Money::new(right, yen()), Money::new(-right, yen())]
                 {
                     let resolution = Box::new(resolution(verb, Some(wrong)));
-                    let reject = refusal(state, OrderCommand::Resolve { by: Principal::Staff, resolution }, later);
+                    let reject = refusal(state, OrderCommand::Resolve { by: Principal::SHOP, resolution }, later);
                     assert_eq!(reject, Reject::AmountDiffers { expected: Money::new(right, Currency::BDT) });
                     given.push(reject);
                 }
@@ -269,7 +269,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(vendor_of(&world, 0), reserve(&[(sku(0, 0), STOCK + 1)], now, yen()), now),
                 refusal(
                     vendor_of(&world, 0),
-                    VendorCommand::SetPrice { by: Principal::Staff, sku: sku(0, 0), price_minor: 0, currency: yen() },
+                    VendorCommand::SetPrice { by: Principal::SHOP, sku: sku(0, 0), price_minor: 0, currency: yen() },
                     now,
                 ),
             ]
@@ -296,7 +296,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::PriceOutOfRange { .. } => {
             let set = |price_minor| {
-                let by = Principal::Vendor(vendor(0));
+                let by = Principal::vendor(vendor(0));
                 VendorCommand::SetPrice { by, sku: sku(0, 0), price_minor, currency: Currency::BDT }
             };
             let mut given: Vec<Reject> = [0, -1, limits::PRICE_MINOR + 1]
@@ -428,7 +428,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             vec![
                 voiding,
                 ended,
-                refusal(&paid.orders[&paid_order].entity, OrderCommand::Cancel { by: Principal::Staff }, now),
+                refusal(&paid.orders[&paid_order].entity, OrderCommand::Cancel { by: Principal::SHOP }, now),
             ]
         }
     }

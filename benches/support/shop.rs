@@ -74,7 +74,7 @@ pub fn vendor(skus: u128, holds: u128) -> Vendor {
             category: None,
             skus: numbers.iter().map(sku).collect(),
         };
-        run(&mut vendor, &VendorCommand::AddProduct { by: Principal::Staff, product }, NOW);
+        run(&mut vendor, &VendorCommand::AddProduct { by: Principal::SHOP, product }, NOW);
     }
     for number in 0..holds {
         // Not all at one moment, as in a rush.

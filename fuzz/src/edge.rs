@@ -7,8 +7,11 @@ use bytes::Bytes;
 use haat::actors::NodeSettings;
 use haat::app::core::{Core, CoreParts, MailParts};
 use haat::config::AccountSettings;
-use haat::domain::ids::{CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId};
+use haat::domain::ids::{
+    AccountId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
+};
 use haat::domain::time::Timestamp;
+use haat::domain::who::Seat;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
 use haat::http::error::{self, ProblemKind};
@@ -105,8 +108,9 @@ impl Default for Edge {
         let token = |bearer| auth.mint(&bearer, NOW, Duration::from_secs(3600)).expect("a token is signed");
         let guest = token(Bearer::Guest(CartId::from_uuid(KNOWN)));
         let admin = token(Bearer::Admin("fuzz".into()));
-        let vendor = token(Bearer::Vendor(VendorId::from_uuid(KNOWN)));
-        let customer = token(Bearer::SignedIn(CustomerId::from_uuid(KNOWN), SessionId::from_uuid(KNOWN)));
+        let vendor = token(Bearer::owner_of(VendorId::from_uuid(KNOWN)));
+        let customer =
+            token(Bearer::SignedIn(AccountId::from_uuid(KNOWN), Seat::Customer, SessionId::from_uuid(KNOWN)));
         let (rows, news) = core.jobs();
         let state = HttpState {
             shop: core.shop().clone(),
@@ -205,7 +209,7 @@ pub struct Route {
 /// Every route with a body. A body's place in the corpus is its number here: new ones come last.
 pub fn routes_with_bodies() -> Vec<Route> {
     let (cart, order) = (CartId::from_uuid(KNOWN), OrderId::from_uuid(KNOWN));
-    let (vendor, sku) = (VendorId::from_uuid(KNOWN), SkuId::from_uuid(KNOWN));
+    let (vendor, sku, account) = (VendorId::from_uuid(KNOWN), SkuId::from_uuid(KNOWN), AccountId::from_uuid(KNOWN));
     let route = |method, path: String, by| Route { method, path, by };
     vec![
         route(Method::POST, "/v1/vendors".into(), By::Admin),
@@ -229,6 +233,10 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, "/v1/auth/password/reset".into(), By::Nobody),
         route(Method::PATCH, "/v1/me".into(), By::Customer),
         route(Method::POST, "/v1/me/password".into(), By::Customer),
+        route(Method::POST, format!("/v1/vendors/{vendor}/members"), By::Vendor),
+        route(Method::PATCH, format!("/v1/vendors/{vendor}/members/{account}"), By::Vendor),
+        route(Method::POST, "/v1/admin/accounts".into(), By::Admin),
+        route(Method::PATCH, format!("/v1/admin/accounts/{account}"), By::Admin),
     ]
 }
 

@@ -26,7 +26,7 @@ pub fn build_and_examine(entity: EntityRef, history: &History) {
         Ok(Rebuilt::Order(order)) => {
             let row = order.entity.row();
             assert!(row.is_none_or(|row| row.id.entity() == entity), "an order under another's id");
-            for by in [Principal::Staff, Principal::Vendor(EntityId::from_uuid(entity.uuid))] {
+            for by in [Principal::SHOP, Principal::vendor(EntityId::from_uuid(entity.uuid))] {
                 order.entity.reply(&OrderCommand::Get { by }, false);
                 order.entity.reply(&OrderCommand::GetTimeline { by }, false);
             }

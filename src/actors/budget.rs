@@ -98,7 +98,7 @@ mod tests {
                 skus: vec![sku_of],
             };
             market.done::<Vendor>(vendor(), VendorCommand::Create { name: "V".into() }).await;
-            market.done::<Vendor>(vendor(), VendorCommand::AddProduct { by: Principal::Staff, product }).await;
+            market.done::<Vendor>(vendor(), VendorCommand::AddProduct { by: Principal::SHOP, product }).await;
             for number in 1..=carts {
                 let line = CartLine { sku: sku(), vendor: vendor(), title: "T".into(), quantity: 1, unit_price: 5 };
                 let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };

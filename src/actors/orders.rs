@@ -17,7 +17,7 @@ impl Orders for Shop {
     async fn order(&self, id: OrderId) -> Result<Option<(OrderView, Known<Contact>)>, NotNow> {
         let within = Duration::from_millis(limits::REQUEST_MS);
         let how = Ask { within, key: None, fresh: false };
-        let asked = self.ask::<Order>(id, OrderCommand::Get { by: Principal::Staff }, how).await;
+        let asked = self.ask::<Order>(id, OrderCommand::Get { by: Principal::SHOP }, how).await;
         let order = match asked.map_err(|failure| NotNow(format!("{failure:?}")))?.outcome {
             Ok(OrderReply::Order { order }) => *order,
             Ok(other) => return Err(NotNow(format!("an order answered with {other:?}"))),

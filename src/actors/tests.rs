@@ -40,7 +40,7 @@ fn create() -> CartCommand {
 }
 
 fn get() -> CartCommand {
-    CartCommand::Get { by: Principal::Staff }
+    CartCommand::Get { by: Principal::SHOP }
 }
 
 async fn heard(answer: oneshot::Receiver<Answer<Cart>>) -> Answer<Cart> {
@@ -171,7 +171,7 @@ fn some_details() -> CheckoutRequest {
 async fn requests_whose_time_is_over_are_forgotten_when_memory_is_wanted_back() {
     let bench = Bench::new();
     let order = OrderId::from_uuid(Uuid::from_u128(1));
-    let command = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
+    let command = OrderCommand::Await { by: Principal::SHOP, milestone: Milestone::Paid };
     let asked = bench.ask::<Order>(order, command, None, Duration::from_millis(300));
     // Its time is over, and it was dropped only if this message came after that.
     tokio::time::sleep(Duration::from_millis(350)).await;
@@ -192,7 +192,7 @@ async fn a_chained_question_is_asked_at_once_and_takes_the_budget_along_or_leave
         tokio::spawn(async move {
             let (admit, budget) = (Box::new(|_: &Cart| Ok(None)), shop.reserve(3).expect("there is room"));
             let first = First { id: cart(number), command, within: PATIENCE, key: None, admit, budget };
-            let await_paid = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
+            let await_paid = OrderCommand::Await { by: Principal::SHOP, milestone: Milestone::Paid };
             let next = Next::<Order> { id, command: await_paid, key: None, keeps_budget };
             shop.chain::<Cart, Order>(first, |answer| answer.outcome.is_ok().then_some(next)).await
         })
@@ -307,7 +307,7 @@ async fn the_place_of_a_waiting_request_is_free_once_its_time_is_over() {
     const SHORT: Duration = Duration::from_millis(500);
     let bench = Bench::new();
     let ask = |within| {
-        let command = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
+        let command = OrderCommand::Await { by: Principal::SHOP, milestone: Milestone::Paid };
         bench.ask::<Order>(OrderId::from_uuid(Uuid::from_u128(1)), command, None, within)
     };
     let count = || bench.node.waiting.load(Ordering::SeqCst);
@@ -332,7 +332,7 @@ async fn requests_that_wait_are_bounded_for_each_actor_and_in_all() {
     let bench = Bench::new();
     let order = |number: u128| OrderId::from_uuid(Uuid::from_u128(number));
     let ask = |number, key: Option<u128>, within| {
-        let command = OrderCommand::Await { by: Principal::Staff, milestone: Milestone::Paid };
+        let command = OrderCommand::Await { by: Principal::SHOP, milestone: Milestone::Paid };
         bench.ask::<Order>(order(number), command, key.map(|key| IdempotencyKey { key, body: 1 }), within)
     };
     let count = || bench.node.waiting.load(Ordering::SeqCst);
@@ -352,7 +352,7 @@ async fn requests_that_wait_are_bounded_for_each_actor_and_in_all() {
     let refused = tokio::time::timeout(PATIENCE, ask(3, None, LONG)).await.expect("in time").expect("an answer");
     assert!(matches!(refused, Err(Failure::Overloaded { .. })), "{refused:?}");
     let details = some_details();
-    let checkout = bench.shop().checkout(Principal::Staff, cart(1), details, PATIENCE, None, None).await;
+    let checkout = bench.shop().checkout(Principal::SHOP, cart(1), details, PATIENCE, None, None).await;
     assert!(matches!(checkout, Err(Failure::Overloaded { .. })), "nothing of it is recorded: {checkout:?}");
     assert_eq!(bench.log_writer.waiting(), 0);
     drop((waiting, other));

@@ -174,7 +174,7 @@ mod tests {
             async move { node.wake_some(None, AT_ONCE).await }
         });
         let get = |number| {
-            let command = CartCommand::Get { by: Principal::Staff };
+            let command = CartCommand::Get { by: Principal::SHOP };
             bench.ask::<Cart>(EntityId::from_uuid(bench.cart(number).uuid), command, None, PATIENCE)
         };
         for slice in 1..=SLICES {

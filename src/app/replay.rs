@@ -145,7 +145,7 @@ fn write_summary(out: &mut impl Write, summary: &Value) -> Result<(), AppError> 
 }
 
 fn write_timeline(out: &mut impl Write, order: &Order) -> Result<(), AppError> {
-    let timeline = order.reply(&OrderCommand::GetTimeline { by: Principal::Staff }, false);
+    let timeline = order.reply(&OrderCommand::GetTimeline { by: Principal::SHOP }, false);
     let Some(Ok(OrderReply::Timeline { currency, entries })) = timeline else { return Ok(()) };
     writeln!(out, "  timeline:")?;
     for entry in entries {

@@ -8,6 +8,7 @@ use crate::ports::Clock;
 use std::time::Duration;
 
 pub use crate::domain::ids::{CustomerId, VendorId};
+pub use crate::domain::who::{Permission, Permissions, VendorRole};
 
 /// The longest that a token may last.
 const LONGEST: Duration = Duration::from_secs(limits::TOKEN_SECONDS as u64);
@@ -17,10 +18,10 @@ const LONGEST: Duration = Duration::from_secs(limits::TOKEN_SECONDS as u64);
 pub enum Whom {
     /// An administrator, by name; a new name without one.
     Admin(Option<String>),
-    /// One of the staff, by name; a new name without one.
-    Staff(Option<String>),
-    /// A vendor.
-    Vendor(VendorId),
+    /// One of the staff, by name (a new name without one), who may do so much.
+    Staff(Option<String>, Permissions),
+    /// One of a vendor's own people.
+    Member(VendorId, VendorRole),
     /// A customer; a new one without an id.
     Customer(Option<CustomerId>),
 }
@@ -35,13 +36,37 @@ pub fn mint(secret: &[u8], whom: Whom, ttl: Duration) -> Result<String, AppError
     let bearer = match whom {
         // Idempotency keys are told apart by name: two people with one name would get each other's answers.
         Whom::Admin(name) => Bearer::Admin(name.unwrap_or_else(|| clock.new_uuid().to_string())),
-        Whom::Staff(name) => Bearer::Staff(name.unwrap_or_else(|| clock.new_uuid().to_string())),
-        Whom::Vendor(vendor) => Bearer::Vendor(vendor),
+        Whom::Staff(name, permissions) => {
+            Bearer::Staff(name.unwrap_or_else(|| clock.new_uuid().to_string()), permissions)
+        }
+        Whom::Member(vendor, role) => Bearer::Member(vendor, role),
         Whom::Customer(customer) => {
             Bearer::Customer(customer.unwrap_or_else(|| CustomerId::from_uuid(clock.new_uuid())))
         }
     };
     Ok(Auth::new(secret).mint(&bearer, clock.wall(), ttl)?)
+}
+
+/// Reads what staff may do: permissions with commas between them.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_permissions(text: &str) -> Result<Permissions, String> {
+    Permissions::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = Permission::ALL.iter().copied().map(Permission::name).collect();
+        format!("'{text}' is no list of permissions; these are known: {}", names.join(", "))
+    })
+}
+
+/// Reads what somebody is at a vendor.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_vendor_role(text: &str) -> Result<VendorRole, String> {
+    VendorRole::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = VendorRole::ALL.iter().copied().map(VendorRole::name).collect();
+        format!("'{text}' is no role at a vendor; these are known: {}", names.join(", "))
+    })
 }
 
 /// Reads how long a token is to last: a whole number and `s`, `m`, `h` or `d`.
@@ -111,12 +136,16 @@ mod tests {
             let token = mint(secret, whom, Duration::from_secs(60)).unwrap();
             Auth::new(secret).verify(&token, now).unwrap()
         };
-        assert_eq!(caller(Whom::Admin(None)).principal, Principal::Staff);
+        assert_eq!(caller(Whom::Admin(None)).principal, Principal::SHOP);
         assert_ne!(caller(Whom::Admin(None)).subject, caller(Whom::Admin(None)).subject, "each has keys of its own");
-        assert_ne!(caller(Whom::Staff(None)).subject, caller(Whom::Staff(None)).subject, "each has keys of its own");
+        assert_ne!(
+            caller(Whom::Staff(None, Permissions::USUAL)).subject,
+            caller(Whom::Staff(None, Permissions::USUAL)).subject,
+            "each has keys of its own"
+        );
         assert_eq!(caller(Whom::Admin(Some("rahima".into()))).subject, "rahima");
-        assert_eq!(caller(Whom::Staff(Some("karim".into()))).subject, "karim");
-        assert_eq!(caller(Whom::Vendor(vendor)).principal, Principal::Vendor(vendor));
+        assert_eq!(caller(Whom::Staff(Some("karim".into()), Permissions::USUAL)).subject, "karim");
+        assert_eq!(caller(Whom::Member(vendor, VendorRole::Owner)).principal, Principal::vendor(vendor));
         let new = Whom::Customer(None);
         assert_ne!(caller(new.clone()).principal, caller(new).principal);
     }

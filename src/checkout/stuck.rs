@@ -38,7 +38,7 @@ impl Shop {
             let id = OrderId::from_uuid(entity.uuid);
             // What cannot be asked now (it is quarantined by its host, for one) is left out: it cannot be resolved
             // either.
-            let Ok(answered) = self.ask::<Order>(id, OrderCommand::Get { by: Principal::Staff }, ask).await else {
+            let Ok(answered) = self.ask::<Order>(id, OrderCommand::Get { by: Principal::SHOP }, ask).await else {
                 continue;
             };
             if let Ok(OrderReply::Order { order }) = answered.outcome

@@ -54,12 +54,6 @@ impl AccountArgs {
         let cost = cost.map_err(|reason| ConfigError::Setting { setting: "HAAT_ARGON2", reason })?;
         if self.refresh_grace_seconds < 10 {
             let reason =
-                "must be 10 at least: so long a request may take, and of two at once one would seem to be a thief"
-                    .into();
-            return Err(ConfigError::Setting { setting: "HAAT_REFRESH_GRACE_SECONDS", reason });
-        }
-        if self.refresh_grace_seconds < 10 {
-            let reason =
                 "must be 10 at least: so long a request may take, and of two at once one would seem a thief".into();
             return Err(ConfigError::Setting { setting: "HAAT_REFRESH_GRACE_SECONDS", reason });
         }

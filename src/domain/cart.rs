@@ -14,6 +14,7 @@ use super::order::{Address, InlineDetails, OrderCommand, PaymentChoice, Placemen
 use super::reject::{Reject, Shortage};
 use super::rows::Rows;
 use super::time::Timestamp;
+use super::who::{Action, Belongs, may};
 use crate::limits;
 use serde::{Deserialize, Serialize};
 
@@ -347,7 +348,7 @@ impl Cart {
     /// [`Reject::CartUnknown`].
     pub fn may_see(&self, by: Principal) -> Result<(), Reject> {
         match self.owner {
-            Some(owner) if owner.is(by, self.id) => Ok(()),
+            Some(_) if may(by, Action::UseCart, self) => Ok(()),
             _ => Err(Reject::CartUnknown),
         }
     }
@@ -448,6 +449,12 @@ impl Cart {
                 line.unit_price = price.unit_price;
             }
         }
+    }
+}
+
+impl Belongs for Cart {
+    fn belongs_to(&self, by: Principal) -> bool {
+        self.owner.is_some_and(|owner| owner.is(by, self.id))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::buyer::Mint;
 use super::details::{Detail, DetailName};
-use super::ids::{CartId, CustomerId, EntityId, EntityRef, Kind, OrderId, SkuId, VendorId};
+use super::ids::{EntityId, EntityRef, Kind, OrderId, SkuId};
 use super::invariants::Breach;
 use super::json;
 use super::kinds::kinds;
@@ -17,82 +17,7 @@ use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug};
 
-/// On whose behalf a command is given. Entities refuse what a principal may not know of as if it did not exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Principal {
-    /// The bearer of the guest token of one cart.
-    Guest(CartId),
-    /// A customer with an account.
-    Customer(CustomerId),
-    /// A vendor.
-    Vendor(VendorId),
-    /// The shop's staff and its administrators.
-    Staff,
-}
-
-/// Who did something, as events record it: of which sort they are, and never what they were allowed to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum By {
-    /// A vendor's own people.
-    Vendor,
-    /// The shop's staff, or an administrator.
-    Staff,
-}
-
-impl By {
-    /// Those who may change what is sold; `None` for buyers.
-    pub const fn of(principal: Principal) -> Option<Self> {
-        match principal {
-            Principal::Vendor(_) => Some(By::Vendor),
-            Principal::Staff => Some(By::Staff),
-            Principal::Guest(_) | Principal::Customer(_) => None,
-        }
-    }
-
-    /// Its name in answers and tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            By::Vendor => "vendor",
-            By::Staff => "staff",
-        }
-    }
-
-    /// The one of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [By::Vendor, By::Staff].into_iter().find(|by| by.name() == name)
-    }
-}
-
-/// Who a cart and its orders belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Owner {
-    /// Whoever holds the cart's guest token.
-    Guest,
-    /// A customer with an account.
-    Customer(CustomerId),
-}
-
-impl Owner {
-    /// The customer, of one who has an account.
-    pub const fn customer(self) -> Option<CustomerId> {
-        match self {
-            Owner::Guest => None,
-            Owner::Customer(customer) => Some(customer),
-        }
-    }
-
-    /// Whether `principal` is the owner of `cart` (or of one of its orders).
-    pub fn is(self, principal: Principal, cart: CartId) -> bool {
-        match (self, principal) {
-            (Owner::Guest, Principal::Guest(held)) => held == cart,
-            (Owner::Customer(owner), Principal::Customer(customer)) => owner == customer,
-            _ => false,
-        }
-    }
-}
+pub use super::who::{By, Owner, Principal};
 
 macro_rules! message {
     ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {

@@ -47,17 +47,23 @@ pub enum JobKind {
     TokenReusedMail,
     /// The owner of an account is told that many try to guess its password.
     ManyAttemptsMail,
+    /// Somebody is invited to work here.
+    InvitationMail,
+    /// Somebody was invited whose address has an account.
+    KnownInviteeMail,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 6] = [
+    pub const ALL: [JobKind; 8] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
         JobKind::PasswordResetMail,
         JobKind::TokenReusedMail,
         JobKind::ManyAttemptsMail,
+        JobKind::InvitationMail,
+        JobKind::KnownInviteeMail,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -69,6 +75,8 @@ impl JobKind {
             JobKind::PasswordResetMail => "password_reset_mail",
             JobKind::TokenReusedMail => "token_reused_mail",
             JobKind::ManyAttemptsMail => "many_attempts_mail",
+            JobKind::InvitationMail => "invitation_mail",
+            JobKind::KnownInviteeMail => "known_invitee_mail",
         }
     }
 
@@ -85,7 +93,9 @@ impl JobKind {
             | JobKind::KnownAddressMail
             | JobKind::PasswordResetMail
             | JobKind::TokenReusedMail
-            | JobKind::ManyAttemptsMail => Target::Mail,
+            | JobKind::ManyAttemptsMail
+            | JobKind::InvitationMail
+            | JobKind::KnownInviteeMail => Target::Mail,
         }
     }
 }

@@ -21,3 +21,4 @@ pub mod rows;
 pub mod text;
 pub mod time;
 pub mod vendor;
+pub mod who;

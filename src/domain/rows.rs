@@ -1,13 +1,14 @@
 //! The rows of the read tables, as entities give them to a checkpoint.
 
 use super::buyer::MailKey;
-use super::entity::By;
+
 use super::entity::Keeps;
 use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
 use super::order::{Amounts, OrderColumns, PaymentStatus, SubOrderStatus};
 use super::time::Timestamp;
+use super::who::ByKind;
 use serde::{Deserialize, Serialize};
 
 /// Rows of several tables. Each row stands for the newest state of its key.
@@ -66,7 +67,7 @@ pub struct StockChangeRow {
     /// Why: what was said where someone changed it by hand, else [`ADDED`] or [`SOLD`].
     pub reason: String,
     /// Who changed it by hand.
-    pub by: Option<By>,
+    pub by: Option<ByKind>,
     /// The order that it was sold to.
     pub order_id: Option<OrderId>,
 }

@@ -1,11 +1,11 @@
 //! What was done to the pieces of each SKU in the house: begun with, changed by hand, sold.
 
 use super::{AnyRecord, Follower, Origin, STOCK_HISTORY, Unread};
-use crate::domain::entity::By;
 use crate::domain::ids::{Kind, OrderId, SkuId, VendorId};
 use crate::domain::record::Record;
 use crate::domain::rows::{ADDED, SOLD, StockChangeRow};
 use crate::domain::vendor::VendorEvent;
+use crate::domain::who::ByKind;
 use crate::ports::{BeginFrom, Made};
 use foldhash::HashMap;
 
@@ -26,7 +26,7 @@ struct Changes<'a> {
 }
 
 impl Changes<'_> {
-    fn add(&mut self, sku_id: SkuId, delta: i64, reason: &str, by: Option<By>, order_id: Option<OrderId>) {
+    fn add(&mut self, sku_id: SkuId, delta: i64, reason: &str, by: Option<ByKind>, order_id: Option<OrderId>) {
         self.rows.push(StockChangeRow {
             vendor_id: VendorId::from_uuid(self.record.entity.uuid),
             version: self.record.version,
@@ -69,7 +69,9 @@ impl Follower for StockHistory {
                 VendorEvent::ProductAdded { product } => {
                     product.skus.iter().for_each(|sku| changes.add(sku.id, sku.on_hand, ADDED, None, None));
                 }
-                VendorEvent::StockAdjusted { sku, delta, reason, by } => changes.add(*sku, *delta, reason, *by, None),
+                VendorEvent::StockAdjusted { sku, delta, reason, by } => {
+                    changes.add(*sku, *delta, reason, by.map(|by| by.kind), None);
+                }
                 VendorEvent::HoldCommitted { order, sold } if !sold.is_empty() => changes.sell(*order, sold),
                 VendorEvent::HoldCommitted { order, .. } | VendorEvent::StockCommitted { order } => {
                     let pieces = self.holds.get(&(vendor, *order)).ok_or(Unread::Forgotten)?;
@@ -119,6 +121,7 @@ impl StockHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::entity::{By, Principal};
     use crate::domain::ids::EntityId;
     use crate::domain::time::Timestamp;
     use crate::domain::vendor::HeldLine;
@@ -155,7 +158,8 @@ mod tests {
         let sold = |number| VendorEvent::HoldCommitted { order: order(number), sold: vec![(sku(), 2), (sku(), 1)] };
         let early = |number| VendorEvent::StockCommitted { order: order(number) };
         let earlier = |number| VendorEvent::HoldCommitted { order: order(number), sold: Vec::new() };
-        let counted = VendorEvent::StockAdjusted { sku: sku(), delta: 4, reason: "count".into(), by: Some(By::Staff) };
+        let counted =
+            VendorEvent::StockAdjusted { sku: sku(), delta: 4, reason: "count".into(), by: By::of(Principal::SHOP) };
         for read in [
             held(1, 1, 5),
             held(2, 2, 6),
@@ -167,7 +171,7 @@ mod tests {
         }
         assert_eq!(told(&made), [(3, 0, -5), (3, 1, 4), (4, 0, -2), (4, 1, -1), (5, 0, -6)]);
         assert!(history.holds.is_empty());
-        assert_eq!(made.stock_changes[1].by, Some(By::Staff));
+        assert_eq!(made.stock_changes[1].by, Some(ByKind::Staff));
         assert_eq!((made.stock_changes[0].order_id, made.stock_changes[1].order_id), (Some(order(1)), None));
     }
 

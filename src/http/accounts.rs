@@ -6,12 +6,13 @@
 use crate::actors::shop::Shop;
 use crate::domain::ids::{AccountId, CustomerId, SessionId, VendorId};
 use crate::domain::text::TextKind;
+use crate::domain::who::{Permission, Seat};
 use crate::http::Settings;
 use crate::http::answer::ok;
 use crate::http::auth::{Auth, Bearer, SignedIn};
 use crate::http::error::{
-    self, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, MAIL_UNAVAILABLE, PASSWORD_TOO_WEAK,
-    Problem, Result, SESSION_UNKNOWN, TOKEN_REUSED, TOO_MANY_ATTEMPTS,
+    self, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, LAST_ADMINISTRATOR,
+    MAIL_UNAVAILABLE, PASSWORD_TOO_WEAK, Problem, Result, SESSION_UNKNOWN, TOKEN_REUSED, TOO_MANY_ATTEMPTS,
 };
 use crate::http::extract::{Id, JsonBody};
 use crate::http::money::{Moment, Page};
@@ -31,7 +32,7 @@ use std::time::Duration;
 use utoipa::ToSchema;
 
 /// Of routes that a service writes for.
-const WRITES: Group = &[&error::OVERLOADED, &error::UNAVAILABLE, &error::OUTCOME_UNKNOWN];
+pub(super) const WRITES: Group = &[&error::OVERLOADED, &error::UNAVAILABLE, &error::OUTCOME_UNKNOWN];
 /// Of routes that look at a password.
 const PASSWORDS: Group = &[&CREDENTIALS_INVALID, &TOO_MANY_ATTEMPTS, &AUTH_BUSY];
 
@@ -133,6 +134,7 @@ macro_rules! not_shown {
         })+
     };
 }
+pub(super) use not_shown;
 not_shown!(SignUpInput, TokenInput, LogInInput, RefreshInput, ForgotInput, PasswordInput, MePatch);
 
 /// An account, for its owner.
@@ -147,31 +149,42 @@ pub struct AccountBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "+8801712345678")]
     phone: Option<String>,
-    /// `customer`.
+    /// `customer`, `vendor`, `staff` or `admin`.
     #[schema(example = "customer")]
     role: &'static str,
-    /// As what it buys.
-    customer_id: CustomerId,
-    /// The vendors it sells for: none.
-    vendor_ids: [VendorId; 0],
-    /// What it may do for the shop: nothing.
-    permissions: [&'static str; 0],
+    /// As what it buys. Left out of accounts that do not buy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<CustomerId>,
+    /// The vendors whose people it is one of: one at most.
+    vendor_ids: Vec<VendorId>,
+    /// What it is there: `owner`, `manager`, `packer` or `finance`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    vendor_role: Option<&'static str>,
+    /// What it may do for the shop. An administrator may do all.
+    #[schema(example = json!([]))]
+    permissions: Vec<&'static str>,
     created_at: Moment,
 }
 
 impl From<Account> for AccountBody {
     fn from(account: Account) -> Self {
-        let customer_id = account.customer();
-        let Account { id, email, person: Person { name, phone }, role, created_at, .. } = account;
+        let Account { id, email, person: Person { name, phone }, seat, created_at, .. } = account;
+        let (vendor_role, permissions) = match seat {
+            Seat::Member(_, role) => (Some(role.name()), Vec::new()),
+            Seat::Staff(permissions) => (None, permissions.each().map(Permission::name).collect()),
+            Seat::Customer | Seat::Admin => (None, Vec::new()),
+        };
         Self {
             id,
             email: email.as_str().to_owned(),
             name,
             phone,
-            role: role.name(),
-            customer_id,
-            vendor_ids: [],
-            permissions: [],
+            role: seat.role(),
+            customer_id: (seat == Seat::Customer).then(|| CustomerId::from_uuid(id.uuid())),
+            vendor_ids: seat.vendor().into_iter().collect(),
+            vendor_role,
+            permissions,
             created_at: Moment(created_at),
         }
     }
@@ -229,6 +242,11 @@ impl From<Refusal> for Problem {
                 Problem::new(&MAIL_UNAVAILABLE, "no address can be verified: the shop sends no mails").retry_after(60)
             }
             Refusal::Unknown => Problem::new(&ACCOUNT_UNKNOWN, "there is no such account"),
+            Refusal::NoSeat => Problem::new(&INVALID_BODY, "role, vendor and permissions do not fit together: a vendor's people have a vendor and a role there, staff have permissions, and nobody else has any")
+                .about("role"),
+            Refusal::LastAdmin => {
+                Problem::new(&LAST_ADMINISTRATOR, "it is the last administrator: make another one first")
+            }
             Refusal::Store(error) => error.into(),
             Refusal::Unit(error) => error.into(),
         }
@@ -236,7 +254,10 @@ impl From<Refusal> for Problem {
 }
 
 /// Waits for an account's write, as long as a request may take.
-async fn within<T>(settings: &Settings, work: impl Future<Output = std::result::Result<T, Refusal>>) -> Result<T> {
+pub(super) async fn within<T>(
+    settings: &Settings,
+    work: impl Future<Output = std::result::Result<T, Refusal>>,
+) -> Result<T> {
     match tokio::time::timeout(settings.request_timeout, work).await {
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(Problem::new(&error::OUTCOME_UNKNOWN, "it took longer than a request may")),
@@ -244,7 +265,10 @@ async fn within<T>(settings: &Settings, work: impl Future<Output = std::result::
 }
 
 /// Waits for what an account says, as long as a request may take.
-async fn read<T>(settings: &Settings, work: impl Future<Output = std::result::Result<T, Refusal>>) -> Result<T> {
+pub(super) async fn read<T>(
+    settings: &Settings,
+    work: impl Future<Output = std::result::Result<T, Refusal>>,
+) -> Result<T> {
     match tokio::time::timeout(settings.request_timeout, work).await {
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(Problem::new(&error::UNAVAILABLE, "accounts cannot be read now").retry_after(1)),
@@ -260,7 +284,7 @@ fn empty(status: StatusCode) -> Response {
 /// A session, with an access token.
 fn session(auth: &Auth, shop: &Shop, signed_in: Opened) -> Result<Response> {
     let Opened { account, session, refresh_token } = signed_in;
-    let bearer = Bearer::SignedIn(account.customer(), session);
+    let bearer = Bearer::SignedIn(account.id, account.seat, session);
     let lasts = Duration::from_secs(limits::ACCESS_TOKEN_SECONDS);
     let minted = auth.mint(&bearer, shop.clock().wall(), lasts).map_err(|error| {
         tracing::error!(%error, "no token can be signed");

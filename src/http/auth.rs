@@ -1,11 +1,13 @@
 //! Who is asking: bearer tokens (JWT, HS256), the roles, and the extractors that let only some of them in.
 //!
-//! A token is `{"sub", "role", "vendor"?, "cart"?, "iat", "exp", "nbf"?}`, checked as RFC 7515, 7519 and 8725 say,
-//! against the wall clock: that is what whoever made it went by.
+//! A token is `{"sub", "role", "vendor"?, "vendor_role"?, "permissions"?, "cart"?, "iat", "exp", "nbf"?, "aud"?, "sid"?}`, checked as RFC 7515, 7519
+//! and 8725 say, against the wall clock: that is what whoever made it went by. One that names a session is of an account that is signed in: what
+//! it may do stands in the token, and whatever changes that ends the session.
 
 use crate::domain::entity::Principal;
 use crate::domain::ids::{AccountId, CartId, CustomerId, SessionId, VendorId};
 use crate::domain::time::Timestamp;
+use crate::domain::who::{Action, Member, Permissions, Powers, Seat, Staff, VendorRole, named};
 use crate::http::HttpState;
 use crate::http::error::{FORBIDDEN, Problem, Result, UNAUTHORIZED};
 use crate::limits;
@@ -24,54 +26,20 @@ use std::time::Duration;
 /// How long a guest's token lasts.
 pub const GUEST_TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What a bearer may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
+named!(
+    /// What a bearer may be.
+    Role:
     /// Holds the token of one cart.
-    Guest,
+    Guest "guest",
     /// Has an account.
-    Customer,
+    Customer "customer",
     /// Sells.
-    Vendor,
+    Vendor "vendor",
     /// Works for the shop.
-    Staff,
+    Staff "staff",
     /// May do all that staff and vendors may.
-    Admin,
-}
-
-impl Role {
-    /// Its name in tokens.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Role::Guest => "guest",
-            Role::Customer => "customer",
-            Role::Vendor => "vendor",
-            Role::Staff => "staff",
-            Role::Admin => "admin",
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Role {
-    /// From its name alone: what serde derives also takes `{"admin": null}`.
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Name;
-
-        impl serde::de::Visitor<'_> for Name {
-            type Value = Role;
-            fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                to.write_str("the name of a role")
-            }
-            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Role, E> {
-                const ALL: [Role; 5] = [Role::Guest, Role::Customer, Role::Vendor, Role::Staff, Role::Admin];
-                ALL.into_iter().find(|role| role.name() == name).ok_or_else(|| E::custom("no such role"))
-            }
-        }
-
-        from.deserialize_str(Name)
-    }
-}
+    Admin "admin",
+);
 
 /// Whom a token is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,14 +48,21 @@ pub enum Bearer {
     Guest(CartId),
     /// A customer.
     Customer(CustomerId),
-    /// A customer who is signed in.
-    SignedIn(CustomerId, SessionId),
-    /// A vendor.
-    Vendor(VendorId),
-    /// One of the staff, by any name.
-    Staff(String),
+    /// One of a vendor's own people.
+    Member(VendorId, VendorRole),
+    /// One of the staff, by any name, who may do so much.
+    Staff(String, Permissions),
     /// An administrator, by any name.
     Admin(String),
+    /// Whoever is signed in with this account, which is for this.
+    SignedIn(AccountId, Seat, SessionId),
+}
+
+impl Bearer {
+    /// An owner of a vendor.
+    pub const fn owner_of(vendor: VendorId) -> Self {
+        Self::Member(vendor, VendorRole::Owner)
+    }
 }
 
 /// Stands where nothing may stand: whatever is read there is refused, `null` too.
@@ -100,23 +75,13 @@ impl<'de> Deserialize<'de> for Nothing {
     }
 }
 
-/// A whole number that may be left out, but not be `null`.
-fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
-    i64::deserialize(from).map(Some)
-}
-
-/// A text that may be left out, but not be `null`.
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(from).map(Some)
-}
-
 /// The header of a token that another than we has written with our secret. Names that stand here twice are refused, as
 /// they are in the claims; whatever is not named changes nothing (RFC 7515, 4).
 #[derive(Deserialize)]
 struct Jose {
     alg: String,
     /// Another type is another kind of token: of an identity, of a logout (RFC 8725, 3.11).
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "some")]
     typ: Option<String>,
     /// A token within a token (RFC 7519, 5.2).
     #[serde(default, rename = "cty")]
@@ -139,25 +104,31 @@ fn object<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
     json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
-/// Who a token of a session is for. It follows from the role of its account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Audience {
-    /// Those who buy.
-    Shop,
-}
+named!(
+    /// Which door a signed-in account goes in by. It follows from what the account is for.
+    Audience:
+    /// That of those who buy.
+    Shop "shop",
+    /// That of vendors' own people.
+    Vendor "vendor",
+    /// That of the shop's own people.
+    Admin "admin",
+);
 
-/// An audience that may be left out, but be no other, and no list.
-fn audience<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Audience>, D::Error> {
-    match &*String::deserialize(from)? {
-        "shop" => Ok(Some(Audience::Shop)),
-        _ => Err(D::Error::custom("a token for somebody else")),
+impl Audience {
+    const fn of(role: Role) -> Option<Self> {
+        match role {
+            Role::Guest => None,
+            Role::Customer => Some(Audience::Shop),
+            Role::Vendor => Some(Audience::Vendor),
+            Role::Staff | Role::Admin => Some(Audience::Admin),
+        }
     }
 }
 
-/// An id that may be left out, but not be `null`.
-fn session<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SessionId>, D::Error> {
-    SessionId::deserialize(from).map(Some)
+/// What may be left out, but not be `null`.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -166,22 +137,106 @@ struct Claims {
     role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     vendor: Option<VendorId>,
+    /// What they are there; an owner where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
+    vendor_role: Option<VendorRole>,
+    /// What staff may do; what they usually may where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
+    permissions: Option<Permissions>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cart: Option<CartId>,
     iat: i64,
     exp: i64,
     /// Before this it is not valid yet. We make none, but whoever has the secret may (RFC 7519, 4.1.5).
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
     nbf: Option<i64>,
     /// The door that a signed-in account goes in by. A token for anybody else is refused (RFC 7519, 4.1.3).
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "audience")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
     aud: Option<Audience>,
     /// The session that it is a token of.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "session")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
     sid: Option<SessionId>,
     /// Our own tokens name no issuer: one that does comes from elsewhere (RFC 7519, 4.1.1; RFC 8725, 3.8).
     #[serde(default, skip_serializing, rename = "iss")]
     _iss: Nothing,
+}
+
+impl Bearer {
+    fn claims(&self, iat: i64, exp: i64) -> Claims {
+        let whose = |role, sub: String| Claims {
+            sub,
+            role,
+            vendor: None,
+            vendor_role: None,
+            permissions: None,
+            cart: None,
+            iat,
+            exp,
+            nbf: None,
+            aud: None,
+            sid: None,
+            _iss: Nothing,
+        };
+        match self {
+            Bearer::Guest(cart) => Claims { cart: Some(*cart), ..whose(Role::Guest, cart.to_string()) },
+            Bearer::Customer(customer) => whose(Role::Customer, customer.to_string()),
+            Bearer::Member(vendor, role) => {
+                Claims { vendor: Some(*vendor), vendor_role: Some(*role), ..whose(Role::Vendor, vendor.to_string()) }
+            }
+            Bearer::Staff(name, permissions) => {
+                Claims { permissions: Some(*permissions), ..whose(Role::Staff, name.clone()) }
+            }
+            Bearer::Admin(name) => whose(Role::Admin, name.clone()),
+            Bearer::SignedIn(account, seat, session) => {
+                let claims = match seat {
+                    Seat::Customer => Bearer::Customer(CustomerId::from_uuid(account.uuid())).claims(iat, exp),
+                    Seat::Member(vendor, role) => Bearer::Member(*vendor, *role).claims(iat, exp),
+                    Seat::Staff(permissions) => Bearer::Staff(String::new(), *permissions).claims(iat, exp),
+                    Seat::Admin => Bearer::Admin(String::new()).claims(iat, exp),
+                };
+                let sub = match seat {
+                    // A customer is the account that buys.
+                    Seat::Customer => claims.sub,
+                    Seat::Member(..) | Seat::Staff(_) | Seat::Admin => account.to_string(),
+                };
+                let aud = Audience::of(claims.role);
+                Claims { sub, aud, sid: Some(*session), ..claims }
+            }
+        }
+    }
+}
+
+impl Claims {
+    /// Who says this; `None` where it does not fit together: nothing may stand in a token that says nothing of its role.
+    fn caller(self) -> Option<Caller> {
+        let Claims { sub, role, vendor, vendor_role, permissions, cart, aud, sid, .. } = self;
+        // A session has an audience, which follows from its role, and whoever has none has neither.
+        if aud.is_some() != sid.is_some() || (aud.is_some() && aud != Audience::of(role)) {
+            return None;
+        }
+        if (vendor_role.is_some() && role != Role::Vendor) || (permissions.is_some() && role != Role::Staff) {
+            return None;
+        }
+        // Whoever is signed in is an account. Another token is told apart by its name, which may be anything.
+        let account = match sid {
+            Some(_) if role != Role::Customer => Some(sub.parse().ok()?),
+            _ => None,
+        };
+        let principal = match role {
+            Role::Guest => Principal::Guest(cart.or_else(|| sub.parse().ok())?),
+            Role::Customer => Principal::Customer(sub.parse().ok()?),
+            Role::Vendor => {
+                let named = vendor.or_else(|| sub.parse().ok().filter(|_| sid.is_none()))?;
+                Principal::Member(Member { account, vendor: named, role: vendor_role.unwrap_or(VendorRole::Owner) })
+            }
+            Role::Staff => {
+                let powers = Powers::Only(permissions.unwrap_or(Permissions::USUAL));
+                Principal::Staff(Staff { account, powers })
+            }
+            Role::Admin => Principal::Staff(Staff { account, powers: Powers::Admin }),
+        };
+        Some(Caller { role, principal, subject: sub, session: sid })
+    }
 }
 
 /// Why a token could not be made.
@@ -211,20 +266,8 @@ impl Auth {
 
     /// A token for `bearer` that lasts from `now` for `ttl`.
     pub fn mint(&self, bearer: &Bearer, now: Timestamp, ttl: Duration) -> Result<String, MintError> {
-        let (role, sub, vendor, cart) = match bearer {
-            Bearer::Guest(cart) => (Role::Guest, cart.to_string(), None, Some(*cart)),
-            Bearer::Customer(customer) | Bearer::SignedIn(customer, _) => {
-                (Role::Customer, customer.to_string(), None, None)
-            }
-            Bearer::Vendor(vendor) => (Role::Vendor, vendor.to_string(), Some(*vendor), None),
-            Bearer::Staff(name) => (Role::Staff, name.clone(), None, None),
-            Bearer::Admin(name) => (Role::Admin, name.clone(), None, None),
-        };
-        let sid = if let Bearer::SignedIn(_, session) = bearer { Some(*session) } else { None };
-        let aud = sid.map(|_| Audience::Shop);
         let iat = now.as_millis() / 1000;
-        let exp = iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-        let claims = Claims { sub, role, vendor, cart, iat, exp, nbf: None, aud, sid, _iss: Nothing };
+        let claims = bearer.claims(iat, iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)));
         Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?)
     }
 
@@ -265,18 +308,8 @@ impl Auth {
         if claims.iat > soon || claims.iat < 0 {
             return Err(refused("the bearer token was made at a time to come: clocks differ"));
         }
-        // A session has an audience, which follows from its role, and whoever has none has neither.
-        if claims.aud.is_some() != claims.sid.is_some() || (claims.aud.is_some() && claims.role != Role::Customer) {
-            return Err(refused("the bearer token is not one of this shop's"));
-        }
-        let principal = match claims.role {
-            Role::Guest => claims.cart.or_else(|| claims.sub.parse().ok()).map(Principal::Guest),
-            Role::Customer => claims.sub.parse().ok().map(Principal::Customer),
-            Role::Vendor => claims.vendor.or_else(|| claims.sub.parse().ok()).map(Principal::Vendor),
-            Role::Staff | Role::Admin => Some(Principal::Staff),
-        };
-        let principal = principal.ok_or_else(|| refused("the bearer token does not say whose it is"))?;
-        Ok(Caller { role: claims.role, principal, subject: claims.sub, session: claims.sid })
+        let caller = claims.caller().ok_or_else(|| refused("the bearer token does not say whose it is"))?;
+        Ok(caller)
     }
 
     fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>> {
@@ -309,12 +342,30 @@ pub struct Caller {
     pub session: Option<SessionId>,
 }
 
+/// Whoever is asking, as the door has found out before anything of the request was read.
+#[derive(Clone, Debug)]
+pub(super) struct Known(pub Caller);
+
 impl Caller {
-    fn only(self, roles: &[Role]) -> Result<Self> {
-        if roles.contains(&self.role) {
-            return Ok(self);
+    /// Whoever asks with these headers, unless their session is over.
+    pub(super) fn of(headers: &HeaderMap, state: &HttpState) -> Result<Option<Self>> {
+        let caller = state.auth.caller(headers, state.shop.clock().wall())?;
+        let session = caller.as_ref().and_then(|caller| caller.session);
+        if session.is_some_and(|session| state.services.accounts.is_revoked(session)) {
+            return Err(Problem::new(&UNAUTHORIZED, "the session is over"));
         }
-        Err(Problem::new(&FORBIDDEN, format!("the role {} may not do this", self.role.name())))
+        Ok(caller)
+    }
+
+    /// Whether they may do this at all.
+    ///
+    /// # Errors
+    /// That their role may not.
+    pub(super) fn may(&self, action: Action) -> Result<()> {
+        match action.is_for(self.principal) {
+            true => Ok(()),
+            false => Err(Problem::new(&FORBIDDEN, format!("the role {} may not do this", self.role.name()))),
+        }
     }
 }
 
@@ -330,44 +381,14 @@ impl FromRequestParts<HttpState> for Caller {
 impl OptionalFromRequestParts<HttpState> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Option<Self>> {
-        let caller = state.auth.caller(&parts.headers, state.shop.clock().wall())?;
-        let session = caller.as_ref().and_then(|caller| caller.session);
-        if session.is_some_and(|session| state.services.accounts.is_revoked(session)) {
-            return Err(Problem::new(&UNAUTHORIZED, "the session is over"));
+        match parts.extensions.get::<Known>() {
+            Some(Known(caller)) => Ok(Some(caller.clone())),
+            None => Caller::of(&parts.headers, state),
         }
-        Ok(caller)
     }
 }
 
-macro_rules! role_extractor {
-    ($(#[$doc:meta])* $name:ident: $($role:ident),+) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $name(pub Caller);
-
-        impl FromRequestParts<HttpState> for $name {
-            type Rejection = Problem;
-            async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self> {
-                let caller = <Caller as FromRequestParts<HttpState>>::from_request_parts(parts, state).await?;
-                caller.only(&[$(Role::$role),+]).map(Self)
-            }
-        }
-    };
-}
-
-role_extractor!(
-    /// Lets administrators in.
-    Admin: Admin);
-role_extractor!(
-    /// Lets those in who manage a vendor's goods.
-    Seller: Vendor, Admin);
-role_extractor!(
-    /// Lets those in who may see a vendor's orders.
-    VendorOffice: Vendor, Staff, Admin);
-role_extractor!(
-    /// Lets the shop's own people in.
-    Office: Staff, Admin);
-/// A customer who is signed in.
+/// Somebody who is signed in.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedIn {
     /// With which account.
@@ -380,26 +401,17 @@ impl FromRequestParts<HttpState> for SignedIn {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self> {
         let caller = <Caller as FromRequestParts<HttpState>>::from_request_parts(parts, state).await?;
-        match (caller.principal, caller.session) {
-            // A customer is the account that buys.
-            (Principal::Customer(customer), Some(session)) => {
-                Ok(Self { account: AccountId::from_uuid(customer.uuid()), session })
-            }
+        match (caller.principal.account(), caller.session) {
+            (Some(account), Some(session)) => Ok(Self { account, session }),
             _ => Err(Problem::new(&FORBIDDEN, "only somebody who is signed in may do this")),
         }
     }
 }
 
-role_extractor!(
-    /// Lets those in who own carts.
-    Buyer: Guest, Customer);
-role_extractor!(
-    /// Lets those in who may cancel an order.
-    Canceller: Guest, Customer, Staff, Admin);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::who::Permission;
     use uuid::Uuid;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -418,19 +430,72 @@ mod tests {
     #[test]
     fn a_token_says_who_holds_it() {
         let (customer, vendor) = (CustomerId::from_uuid(Uuid::from_u128(1)), VendorId::from_uuid(Uuid::from_u128(2)));
+        let account = AccountId::from_uuid(Uuid::from_u128(1));
+        let some: Permissions = [Permission::OpsRead, Permission::MoneyEdit].into_iter().collect();
+        let packer = Principal::Member(Member { account: None, vendor, role: VendorRole::Packer });
+        let staff = Principal::Staff(Staff { account: None, powers: Powers::Only(some) });
+        let signed_in = |seat| Bearer::SignedIn(account, seat, SESSION);
+        let finance = Seat::Member(vendor, VendorRole::Finance);
         let bearers = [
             (Bearer::Guest(cart()), Role::Guest, Principal::Guest(cart())),
             (Bearer::Customer(customer), Role::Customer, Principal::Customer(customer)),
-            (Bearer::SignedIn(customer, SESSION), Role::Customer, Principal::Customer(customer)),
-            (Bearer::Vendor(vendor), Role::Vendor, Principal::Vendor(vendor)),
-            (Bearer::Staff("rina".into()), Role::Staff, Principal::Staff),
-            (Bearer::Admin("root".into()), Role::Admin, Principal::Staff),
+            (Bearer::owner_of(vendor), Role::Vendor, Principal::vendor(vendor)),
+            (Bearer::Member(vendor, VendorRole::Packer), Role::Vendor, packer),
+            (Bearer::Staff("rina".into(), some), Role::Staff, staff),
+            (Bearer::Admin("root".into()), Role::Admin, Principal::SHOP),
+            (signed_in(Seat::Customer), Role::Customer, Principal::Customer(customer)),
+            (signed_in(finance), Role::Vendor, finance.principal(account)),
+            (signed_in(Seat::Staff(some)), Role::Staff, Seat::Staff(some).principal(account)),
+            (signed_in(Seat::Staff(Permissions::NONE)), Role::Staff, Seat::Staff(Permissions::NONE).principal(account)),
+            (signed_in(Seat::Admin), Role::Admin, Seat::Admin.principal(account)),
         ];
         for (bearer, role, principal) in bearers {
             let token = auth().mint(&bearer, NOW, HOUR).unwrap();
             let caller = auth().verify(&token, NOW).unwrap();
             assert_eq!((caller.role, caller.principal), (role, principal));
             assert_eq!(caller.session.is_some(), matches!(bearer, Bearer::SignedIn(..)));
+        }
+    }
+
+    /// What a token says of its role must fit together; what it does not say is what such tokens were for before it could be said.
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let (vendor, account) =
+            (VendorId::from_uuid(Uuid::from_u128(2)), AccountId::from_uuid(Uuid::from_u128(1)).to_string());
+        let sign = |claims: serde_json::Value| {
+            let mut claims = claims;
+            claims["iat"] = 0.into();
+            claims["exp"] = (NOW.as_millis() / 1000 + 60).into();
+            auth()
+                .verify(&jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &auth().encoding).unwrap(), NOW)
+        };
+        let json = |text: &str| {
+            let text = text.replace("VENDOR", &vendor.to_string()).replace("ACCOUNT", &account);
+            serde_json::from_str::<serde_json::Value>(&text.replace("SESSION", &SESSION.to_string())).unwrap()
+        };
+        let early = sign(json(r#"{"sub": "VENDOR", "role": "vendor"}"#)).unwrap();
+        assert_eq!(early.principal, Principal::vendor(vendor));
+        let early = sign(json(r#"{"sub": "rina", "role": "staff"}"#)).unwrap();
+        assert_eq!(
+            early.principal,
+            Principal::Staff(Staff { account: None, powers: Powers::Only(Permissions::USUAL) })
+        );
+        for bad in [
+            r#"{"sub": "rina", "role": "staff", "permissions": null}"#,
+            r#"{"sub": "rina", "role": "staff", "permissions": "ops.read"}"#,
+            r#"{"sub": "rina", "role": "staff", "permissions": ["ops.everything"]}"#,
+            r#"{"sub": "rina", "role": "staff", "permissions": ["ops.read", "ops.read"]}"#,
+            r#"{"sub": "rina", "role": "admin", "permissions": ["ops.read"]}"#,
+            r#"{"sub": "rina", "role": "staff", "vendor_role": "owner"}"#,
+            r#"{"sub": "VENDOR", "role": "vendor", "vendor_role": "king"}"#,
+            r#"{"sub": "VENDOR", "role": "vendor", "vendor_role": null}"#,
+            r#"{"sub": "VENDOR", "role": "vendor", "permissions": []}"#,
+            r#"{"sub": "VENDOR", "role": "vendor", "aud": "vendor", "sid": "SESSION"}"#,
+            r#"{"sub": "rina", "role": "staff", "aud": "admin", "sid": "SESSION"}"#,
+            r#"{"sub": "ACCOUNT", "role": "admin", "aud": "vendor", "sid": "SESSION"}"#,
+            r#"{"sub": "ACCOUNT", "role": "vendor", "aud": "vendor", "sid": "SESSION"}"#,
+        ] {
+            assert!(sign(json(bad)).is_err(), "{bad}");
         }
     }
 
@@ -495,6 +560,8 @@ mod tests {
             sub: "root".into(),
             role: Role::Admin,
             vendor: None,
+            vendor_role: None,
+            permissions: None,
             cart: None,
             iat: 0,
             exp: NOW.as_millis() / 1000 + 60,
@@ -530,8 +597,8 @@ mod tests {
     fn a_role_lets_only_some_in() {
         let token = auth().mint(&Bearer::Guest(cart()), NOW, HOUR).unwrap();
         let caller = auth().verify(&token, NOW).unwrap();
-        assert!(caller.clone().only(&[Role::Guest, Role::Customer]).is_ok());
-        assert_eq!(caller.only(&[Role::Admin]).unwrap_err().kind(), &FORBIDDEN);
+        assert!(caller.may(Action::UseCart).is_ok());
+        assert_eq!(caller.may(Action::AddVendor).unwrap_err().kind(), &FORBIDDEN);
     }
 
     #[test]

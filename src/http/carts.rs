@@ -10,7 +10,7 @@ use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::http::Settings;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
-use crate::http::auth::{Auth, Bearer, Buyer, Caller, GUEST_TOKEN_TTL};
+use crate::http::auth::{Auth, Bearer, Caller, GUEST_TOKEN_TTL};
 use crate::http::error::{self, IDEMPOTENCY_KEY_NEEDS_BEARER, Problem, Result};
 use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
@@ -180,7 +180,7 @@ problems!(GetCartProblems: AUTH, ACTOR; CartUnknown);
 pub async fn get_cart(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Buyer(caller): Buyer,
+    caller: Caller,
     Id(id): Id<CartId>,
 ) -> Result<Response> {
     let by = caller.principal;
@@ -218,7 +218,7 @@ problems!(SetLineProblems: AUTH, BODY, ACTOR;
 pub async fn set_line(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Buyer(caller): Buyer,
+    caller: Caller,
     Ids(id, sku): Ids<CartId, SkuId>,
     body: JsonBody<LineInput>,
 ) -> Result<Response> {
@@ -247,7 +247,7 @@ problems!(RemoveLineProblems: AUTH, ACTOR; CartUnknown, SkuUnknown, CartChecking
 pub async fn remove_line(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Buyer(caller): Buyer,
+    caller: Caller,
     Ids(id, sku): Ids<CartId, SkuId>,
 ) -> Result<Response> {
     let command = CartCommand::RemoveLine { by: caller.principal, sku };

@@ -4,7 +4,7 @@ use crate::actors::shop::Shop;
 use crate::domain::ids::CategoryId;
 use crate::domain::text::TextKind;
 use crate::http::answer::{json, ok};
-use crate::http::auth::Office;
+use crate::http::auth::Caller;
 use crate::http::error::{
     self, CATEGORIES_FULL, CATEGORY_CYCLE, CATEGORY_NAME_TAKEN, CATEGORY_UNKNOWN, FieldError, INVALID_BODY, Problem,
     ProblemKind, Result,
@@ -225,7 +225,7 @@ pub async fn create_category(
     State(shop): State<Shop>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
-    Office(caller): Office,
+    caller: Caller,
     key: RequestKey,
     body: JsonBody<CategoryInput>,
 ) -> Result<Response> {
@@ -266,7 +266,6 @@ pub async fn patch_category(
     State(shop): State<Shop>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
-    _office: Office,
     Id(id): Id<CategoryId>,
     body: JsonBody<CategoryPatch>,
 ) -> Result<Response> {

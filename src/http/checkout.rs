@@ -11,7 +11,7 @@ use crate::domain::reject::Reject;
 use crate::domain::text::{TextKind, is_blank};
 use crate::http::HttpState;
 use crate::http::answer::{json, mark_replayed};
-use crate::http::auth::Buyer;
+use crate::http::auth::Caller;
 use crate::http::buyers;
 use crate::http::countries::is_country;
 use crate::http::error::{self, INVALID_BODY, Problem, Result};
@@ -175,7 +175,7 @@ problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
         (status = 200, description = "The order the cart has already.", body = OrderBody), CheckOutProblems))]
 pub async fn check_out(
     State(HttpState { shop, settings, buyers, .. }): State<HttpState>,
-    Buyer(caller): Buyer,
+    caller: Caller,
     key: RequestKey,
     Id(cart): Id<CartId>,
     headers: HeaderMap,

@@ -58,6 +58,8 @@ problems! {
     SESSION_UNKNOWN = NOT_FOUND "session_unknown" "No such session";
     CATEGORY_UNKNOWN = NOT_FOUND "category_unknown" "No such category";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method_not_allowed" "The method is not allowed here";
+    EMAIL_TAKEN = CONFLICT "email_taken" "The address has an account";
+    LAST_ADMINISTRATOR = CONFLICT "last_administrator" "No administrator would be left";
     JOB_DONE = CONFLICT "job_done" "The job is done";
     CATEGORY_CYCLE = CONFLICT "category_cycle" "The category would stand below itself, or too deep";
     CATEGORY_NAME_TAKEN = CONFLICT "category_name_taken" "A category beside it has this name";

@@ -11,6 +11,7 @@ pub mod categories;
 pub mod checkout;
 pub mod client;
 pub mod countries;
+mod doors;
 pub mod error;
 pub mod extract;
 pub mod health;
@@ -26,6 +27,7 @@ pub mod openapi;
 pub mod orders;
 mod outstanding;
 pub mod page;
+pub mod people;
 pub mod prefer;
 pub mod products;
 mod refusal;
@@ -213,7 +215,9 @@ pub fn router(state: HttpState, port: Port) -> Router {
     if port != Port::Public && state.settings.metrics {
         routes = routes.merge(routes::operation());
     }
-    let (routes, document) = openapi::documented(routes);
+    let (routes, mut document) = openapi::documented(routes);
+    let doors = (doors::Doors::of(&mut document), state.clone());
+    let routes = routes.route_layer(axum::middleware::from_fn_with_state(doors, doors::door));
     let shop = state.shop.clone();
     let observer = Observer::new(move || shop.clock().new_uuid()).expecting(openapi::routes_of(&document));
     let routes = match port {

@@ -14,8 +14,9 @@ use crate::domain::order::{
 };
 use crate::domain::rows::OrderRow;
 use crate::domain::time::Timestamp;
+use crate::domain::who::Action;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
-use crate::http::auth::{Caller, Canceller, VendorOffice};
+use crate::http::auth::Caller;
 use crate::http::carts::Nothing;
 use crate::http::error::Result;
 use crate::http::extract::{Id, OptionalJson, Query};
@@ -421,7 +422,7 @@ problems!(CancelProblems: KEYED, BODY, ACTOR; OrderUnknown, OrderNotCancellable,
 pub async fn cancel_order(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Canceller(caller): Canceller,
+    caller: Caller,
     key: RequestKey,
     Id(id): Id<OrderId>,
     body: OptionalJson<Nothing>,
@@ -480,8 +481,8 @@ pub async fn list_orders(
     let of = match caller.principal {
         Principal::Guest(cart) => OrdersOf::Cart(cart),
         Principal::Customer(customer) => OrdersOf::Customer(customer),
-        Principal::Vendor(vendor) => OrdersOf::Vendor(vendor),
-        Principal::Staff => OrdersOf::All,
+        Principal::Member(member) => OrdersOf::Vendor(member.vendor),
+        Principal::Staff(_) => OrdersOf::All,
     };
     let (page, filter) = asked.into();
     listed(&shop, &settings, "/v1/orders", of, &filter, &page).await
@@ -496,10 +497,10 @@ problems!(ListVendorOrdersProblems: AUTH, LISTS, FILTERS; VendorUnknown);
 pub async fn list_vendor_orders(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    VendorOffice(caller): VendorOffice,
+    caller: Caller,
     Id(vendor): Id<VendorId>,
     Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
-    may_know_of(caller.principal, vendor)?;
+    may_know_of(caller.principal, Action::SeeVendorOrders, vendor)?;
     listed(&shop, &settings, "/v1/vendors/orders", OrdersOf::Vendor(vendor), &OrderFilter::ANY, &asked).await
 }

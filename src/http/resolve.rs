@@ -3,13 +3,12 @@
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::details::Contact;
 use crate::domain::details::Known;
-use crate::domain::entity::Principal;
 use crate::domain::ids::{EntityId, OrderId, VendorId};
 use crate::domain::order::{Order, OrderCommand, OrderReply, OrderView, Resolution, ResolveAs, Trouble, Waits};
 use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
-use crate::http::auth::Office;
+use crate::http::auth::Caller;
 use crate::http::error::{self, INVALID_BODY, Result};
 use crate::http::extract::{Id, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
@@ -145,7 +144,6 @@ problems!(ListStuckProblems: AUTH, LISTS, &[&error::OVERLOADED]);
 pub async fn list_stuck_orders(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    _office: Office,
     Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
     let paging = asked.paging(List::new("/v1/admin/orders/stuck", &()))?;
@@ -175,17 +173,17 @@ problems!(ResolveProblems: KEYED, BODY, ACTOR; OrderUnknown, NothingToResolve, A
 pub async fn resolve_order(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Office(caller): Office,
+    caller: Caller,
     key: RequestKey,
     Id(id): Id<OrderId>,
     body: JsonBody<ResolveInput>,
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: key.of(&caller, &body.raw), fresh: false };
     let resolution = Box::new(body.value.checked(&caller.subject)?);
-    let command = OrderCommand::Resolve { by: Principal::Staff, resolution };
+    let command = OrderCommand::Resolve { by: caller.principal, resolution };
     match ask::<Order>(&shop, id, command, how).await? {
         (OrderReply::Order { order }, replayed) => {
-            let contact = orders::contact(&shop, &settings, Principal::Staff, &order).await?;
+            let contact = orders::contact(&shop, &settings, caller.principal, &order).await?;
             Ok(mark_replayed(ok(&OrderBody::at(&order, &contact, shop.clock().now())), replayed))
         }
         (other, _) => Err(unexpected(&other)),

@@ -1,7 +1,8 @@
 //! Every route, nothing else.
 
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, health, jobs, orders, products, resolve, skus, vendors,
+    HttpState, accounts, admin, carts, categories, checkout, health, jobs, orders, people, products, resolve, skus,
+    vendors,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,6 +45,10 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(accounts::set_password))
         .routes(routes!(accounts::list_sessions))
         .routes(routes!(accounts::end_session))
+        .routes(routes!(people::list_members, people::invite_member))
+        .routes(routes!(people::patch_member))
+        .routes(routes!(people::list_accounts, people::create_account))
+        .routes(routes!(people::get_account, people::patch_account))
         .merge(health())
 }
 
@@ -70,8 +75,9 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/categories"
             | "/v1/orders"
             | "/v1/admin/jobs"
+            | "/v1/admin/accounts"
             | "/v1/admin/sandbox/charges"
             | "/v1/admin/sandbox/mails"
             | "/metrics"
-    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders"))
+    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders") || rest.ends_with("/members"))
 }

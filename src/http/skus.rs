@@ -1,7 +1,6 @@
 //! SKUs: as anyone may see them, without asking an actor, and as their vendor manages them.
 
 use crate::actors::shop::{Ask, Shop};
-use crate::domain::entity::By;
 use crate::domain::ids::{OrderId, ProductId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
@@ -10,8 +9,9 @@ use crate::domain::rows::StockChangeRow;
 use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
+use crate::domain::who::{Action, ByKind};
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
-use crate::http::auth::{Seller, VendorOffice};
+use crate::http::auth::Caller;
 use crate::http::error::{self, INVALID_BODY, Problem, ProblemKind, Result};
 use crate::http::extract::{Id, Ids, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
@@ -156,7 +156,7 @@ problems!(GetVendorSkuProblems: AUTH, ACTOR; VendorUnknown, SkuUnknown);
 pub async fn get_vendor_sku(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Seller(caller): Seller,
+    caller: Caller,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
 ) -> Result<Response> {
     shown(&shop, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
@@ -172,11 +172,11 @@ problems!(PatchSkuProblems: AUTH, BODY, ACTOR; VendorUnknown, SkuUnknown, Curren
 pub async fn patch_sku(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Seller(caller): Seller,
+    caller: Caller,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
     body: JsonBody<SkuPatch>,
 ) -> Result<Response> {
-    may_know_of(caller.principal, vendor)?;
+    may_know_of(caller.principal, Action::EditGoods, vendor)?;
     let mut faults = Faults::default();
     let price = faults.price("price", &body.value.price);
     faults.done(&INVALID_BODY)?;
@@ -214,7 +214,7 @@ pub struct StockChangeBody<'a> {
 impl<'a> From<&'a StockChangeRow> for StockChangeBody<'a> {
     fn from(row: &'a StockChangeRow) -> Self {
         let StockChangeRow { at, delta, reason, by, order_id, .. } = row;
-        Self { at: Moment(*at), delta: *delta, reason, by: by.map(By::name), order_id: *order_id }
+        Self { at: Moment(*at), delta: *delta, reason, by: by.map(ByKind::name), order_id: *order_id }
     }
 }
 
@@ -228,11 +228,11 @@ pub async fn list_stock(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     State(history_as_of): State<HistoryAsOf>,
-    VendorOffice(caller): VendorOffice,
+    caller: Caller,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
     Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
-    may_know_of(caller.principal, vendor)?;
+    may_know_of(caller.principal, Action::SeeStockHistory, vendor)?;
     let paging = asked.paging(List::new("/v1/vendors/skus/stock", &sku))?;
     if shop.catalog()?.sku(sku).is_none_or(|listing| listing.sku.vendor_id != vendor) {
         return Err(Reject::SkuUnknown.into());
@@ -263,12 +263,12 @@ problems!(ChangeStockProblems: KEYED, BODY, ACTOR;
 pub async fn change_stock(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Seller(caller): Seller,
+    caller: Caller,
     key: RequestKey,
     Ids(vendor, sku): Ids<VendorId, SkuId>,
     body: JsonBody<StockChange>,
 ) -> Result<Response> {
-    may_know_of(caller.principal, vendor)?;
+    may_know_of(caller.principal, Action::EditGoods, vendor)?;
     let StockChange { delta, mut reason } = body.value;
     let mut faults = Faults::default();
     faults.text("reason", &mut reason, TextKind::Lines, limits::LONG_TEXT);

@@ -3,10 +3,12 @@
 use crate::actors::shop::{Ask, Shop};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{ProductId, SkuId, VendorId};
+use crate::domain::reject::Reject;
 use crate::domain::text::TextKind;
 use crate::domain::vendor::{NewProduct, NewSku, ProductView, SkuView, Vendor, VendorCommand, VendorReply};
+use crate::domain::who::{Action, may};
 use crate::http::answer::{ask, json, mark_replayed, unexpected};
-use crate::http::auth::{Admin, Seller};
+use crate::http::auth::Caller;
 use crate::http::error::{INVALID_BODY, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
@@ -173,7 +175,7 @@ problems!(CreateVendorProblems: KEYED, BODY, ACTOR, &[&error::INVALID_BODY]);
 pub async fn create_vendor(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
-    Admin(caller): Admin,
+    caller: Caller,
     key: RequestKey,
     body: JsonBody<VendorInput>,
 ) -> Result<Response> {
@@ -206,12 +208,12 @@ pub async fn create_product(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
     State(services): State<Services>,
-    Seller(caller): Seller,
+    caller: Caller,
     key: RequestKey,
     Id(vendor): Id<VendorId>,
     body: JsonBody<ProductInput>,
 ) -> Result<Response> {
-    may_know_of(caller.principal, vendor)?;
+    may_know_of(caller.principal, Action::EditGoods, vendor)?;
     let key = key.of(&caller, &body.raw);
     let product = body.value.checked(&Mint::new(shop.clock(), key))?;
     if let Some(category) = &product.category
@@ -232,10 +234,10 @@ pub async fn create_product(
     }
 }
 
-/// A vendor knows of no other. The entity says so too; here it is said before the body is looked at.
-pub fn may_know_of(by: Principal, vendor: VendorId) -> Result<()> {
-    match by {
-        Principal::Vendor(own) if own != vendor => Err(crate::domain::reject::Reject::VendorUnknown.into()),
-        _ => Ok(()),
+/// A vendor's own people know of no other. The entity says so too; here it is said before the body is looked at.
+pub fn may_know_of(by: Principal, action: Action, vendor: VendorId) -> Result<()> {
+    match may(by, action, &vendor) {
+        true => Ok(()),
+        false => Err(Reject::VendorUnknown.into()),
     }
 }

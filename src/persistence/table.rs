@@ -2,7 +2,6 @@
 //! read. `tables` has them all.
 
 use crate::domain::buyer::MailKey;
-use crate::domain::entity::By;
 use crate::domain::ids::{
     AccountId, CartId, CategoryId, CustomerId, JobId, Kind, OrderId, ProductId, SessionId, SignUpId, SkuId, SubOrderId,
     VendorId,
@@ -11,6 +10,7 @@ use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, SubOrderStatus};
 use crate::domain::time::Timestamp;
+use crate::domain::who::ByKind;
 use crate::ports::StoreError;
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -250,7 +250,7 @@ macro_rules! named {
     };
 }
 named!(
-    By = "sort of people",
+    ByKind = "sort of people",
     JobKind = "kind of job",
     OrderStatus = "order status",
     PaymentStatus = "payment status",

@@ -3,7 +3,6 @@
 
 use super::table::{Cell, Document, Field, table, unknown};
 use crate::domain::buyer::MailKey;
-use crate::domain::entity::By;
 use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
@@ -11,6 +10,7 @@ use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
 use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow};
 use crate::domain::time::Timestamp;
+use crate::domain::who::ByKind;
 use crate::ports::jobs::NewJob;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -182,7 +182,7 @@ table! {
         [fixed] at: Timestamp = &row.at,
         [fixed] delta: i64 = &row.delta,
         [fixed] reason: String = &row.reason,
-        [fixed] by_kind: Option<By> = &row.by,
+        [fixed] by_kind: Option<ByKind> = &row.by,
         [fixed] order_id: Option<OrderId> = &row.order_id,
     } => StockChangeRow {
         // The version is read beside the columns, as that of any row.

@@ -3,7 +3,9 @@
 use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
-use haat::domain::ids::{CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId};
+use haat::domain::ids::{
+    AccountId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
+};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ pub fn fresh_id(kind: &str) -> String {
         "cart" => CartId::from_uuid(uuid).to_string(),
         "order" => OrderId::from_uuid(uuid).to_string(),
         "job" => JobId::from_uuid(uuid).to_string(),
+        "account" => AccountId::from_uuid(uuid).to_string(),
         "session" => SessionId::from_uuid(uuid).to_string(),
         "category" => CategoryId::from_uuid(uuid).to_string(),
         "vendor" => VendorId::from_uuid(uuid).to_string(),
@@ -34,6 +37,8 @@ pub struct Route {
     pub path: String,
     /// Whether it asks for a bearer.
     pub is_secured: bool,
+    /// Who may, by the names that the document has for them.
+    pub who: Vec<String>,
     /// Whether it takes an idempotency key.
     pub is_keyed: bool,
     /// The body of a request that is in order, for those that take one.
@@ -60,6 +65,7 @@ impl Route {
             is_secured: operation["security"]
                 .as_array()
                 .is_some_and(|ways| !ways.is_empty() && !ways.contains(&json!({}))),
+            who: serde_json::from_value(operation["x-haat-who"].clone()).expect("x-haat-who"),
             is_keyed: operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(is_key)),
             body,
             statuses: statuses.filter_map(|status| status.parse().ok()).collect(),
@@ -165,7 +171,11 @@ impl Shop {
         let customer = signed_in.field("access_token").to_owned();
         let sessions = client.get("/v1/me/sessions").bearer(&customer).send().await.expect(200);
         let session = sessions.body["items"][0]["id"].as_str().expect("a session").to_owned();
-        let bearer = |vendor: &str| token(&Bearer::Vendor(vendor.parse().expect("an id")));
+        let bearer = |vendor: &str| token(&Bearer::owner_of(vendor.parse().expect("an id")));
+        let invited =
+            json!({"email": "lina@example.com", "role": "vendor", "vendor_id": vendor, "vendor_role": "packer"});
+        let invited = client.post("/v1/admin/accounts", &invited).bearer(&admin).send().await.expect(201);
+        let member = invited.field("id").to_owned();
         let ids = [
             ("vendor", vendor.clone()),
             ("product", product),
@@ -174,6 +184,7 @@ impl Shop {
             ("job", job),
             ("category", category.field("id").to_owned()),
             ("session", session),
+            ("account", member),
             ("kind", "cart".to_owned()),
             ("id", buyer.cart.clone()),
             ("cart", buyer.cart),
@@ -219,7 +230,7 @@ impl Shop {
     pub async fn strangers(&self) -> Vec<(&'static str, String)> {
         let other = self.client().buyer(&self.ids["sku"], 1).await;
         let customer = token(&Bearer::Customer(CustomerId::from_uuid(fresh_uuid())));
-        let vendor = token(&Bearer::Vendor(fresh_id("vendor").parse().expect("an id")));
+        let vendor = token(&Bearer::owner_of(fresh_id("vendor").parse().expect("an id")));
         // As if the cart's guest were a customer of the same name.
         let namesake = CustomerId::from_uuid(self.ids["cart"].parse::<CartId>().expect("an id").uuid());
         let namesake = token(&Bearer::Customer(namesake));

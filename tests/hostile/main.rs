@@ -9,6 +9,7 @@ mod support;
 
 mod api;
 mod bodies;
+mod doors;
 mod files;
 mod framing;
 mod http2;

@@ -4,7 +4,8 @@ use crate::on_both_stores;
 use crate::support::client::{Answer, Client, checkout_body};
 use crate::support::{Server, TestStore, token};
 use haat::app::Hooks;
-use haat::domain::ids::{CustomerId, SessionId};
+use haat::domain::ids::{AccountId, CustomerId, SessionId};
+use haat::domain::who::Seat;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -215,7 +216,7 @@ on_both_stores! {
             assert_eq!(me(&client, &token(&bearer)).await.expect(403).code(), "forbidden");
         }
         // One who is signed in with an account that is not there is told so: its secret is ours, and its store another.
-        let gone = token(&Bearer::SignedIn(customer, SessionId::from_uuid(Uuid::from_u128(8))));
+        let gone = token(&Bearer::SignedIn(AccountId::from_uuid(customer.uuid()), Seat::Customer, SessionId::from_uuid(Uuid::from_u128(8))));
         assert_eq!(me(&client, &gone).await.expect(404).code(), "account_unknown");
         assert_eq!(client.get("/v1/me").send().await.expect(401).code(), "unauthorized");
         server.stop().await;

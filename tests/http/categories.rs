@@ -4,11 +4,12 @@ use crate::on_both_stores;
 use crate::support::client::{Answer, Client};
 use crate::support::{Server, token};
 use futures::future::join_all;
+use haat::domain::who::Permissions;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 
 fn staff() -> String {
-    token(&Bearer::Staff("rina".into()))
+    token(&Bearer::Staff("rina".into(), Permissions::ALL))
 }
 
 async fn make(client: &Client, body: &Value) -> Answer {
@@ -124,7 +125,7 @@ on_both_stores! {
         let server = Server::start(&store).await;
         let client = server.client;
         let id = made(&client, "Textiles", None).await;
-        let vendor = token(&Bearer::Vendor("vendor_01h2xcejqtf2nbrexx3vqjhp41".parse().expect("an id")));
+        let vendor = token(&Bearer::owner_of("vendor_01h2xcejqtf2nbrexx3vqjhp41".parse().expect("an id")));
         let body = json!({"name": "Mine"});
         let path = format!("/v1/categories/{id}");
         client.post("/v1/categories", &body).send().await.expect(401);

@@ -147,11 +147,11 @@ on_both_stores! {
         let stock = settled(&client, &admin, &first, &quilt).await;
         assert_eq!((&stock["sold"], &stock["available"]), (&json!(2), &json!(3)), "{stock}");
 
-        let second_token = token(&Bearer::Vendor(second.parse().expect("an id")));
+        let second_token = token(&Bearer::owner_of(second.parse().expect("an id")));
         let share = client.order(&second_token, order.field("id")).await.expect(200);
         assert_eq!(share.body["lines"].as_array().map(Vec::len), Some(1));
         assert_eq!((&share.body["total"]["amount"], &share.body["sub_orders"][0]["vendor_id"]), (&json!("7.50"), &json!(second)));
-        let stranger = token(&Bearer::Vendor(haat::domain::ids::VendorId::from_uuid(crate::support::fresh_uuid())));
+        let stranger = token(&Bearer::owner_of(haat::domain::ids::VendorId::from_uuid(crate::support::fresh_uuid())));
         client.order(&stranger, order.field("id")).await.expect(404);
 
         let timeline = client.get(&format!("/v1/orders/{}/timeline", order.field("id"))).bearer(&buyer.token).send().await;

@@ -5,6 +5,7 @@ use crate::support::client::{Buyer, Client};
 use crate::support::{Kind, Server, TestStore, token};
 use haat::app::audit::audit;
 use haat::domain::ids::OrderId;
+use haat::domain::who::Permissions;
 use haat::http::auth::Bearer;
 use haat::persistence::log_writer::decode;
 use haat::persistence::{self, Mode};
@@ -75,8 +76,8 @@ on_both_stores! {
         assert_eq!(first.body["shipping_address"]["phone"], "+8801747110815");
         let again = place().send().await.expect(201);
         assert_eq!((&again.body, again.headers["idempotent-replayed"].as_bytes()), (&first.body, &b"true"[..]));
-        let staff = token(&Bearer::Staff("rina".into()));
-        let vendor = token(&Bearer::Vendor(market.vendor.parse().expect("an id")));
+        let staff = token(&Bearer::Staff("rina".into(), Permissions::ALL));
+        let vendor = token(&Bearer::owner_of(market.vendor.parse().expect("an id")));
         let seen_by_all = async |client: Client, path: &str| {
             for who in [bearer, &staff, &vendor] {
                 let answer = client.get(path).bearer(who).send().await.expect(200);
@@ -89,7 +90,7 @@ on_both_stores! {
         seen_by_all(client, &format!("/v1/orders/{order}")).await;
         // Whoever has no part in it does not know of it.
         let (other, _) = client.shop(&market.admin, "1.00", 1).await;
-        let other = token(&Bearer::Vendor(other.parse().expect("an id")));
+        let other = token(&Bearer::owner_of(other.parse().expect("an id")));
         client.order(&other, &order).await.expect(404);
         server.stop().await;
         assert_eq!(clean(&store).await, "1 detail of 1 checkout", "the token is gone with the payment");

@@ -40,7 +40,7 @@ on_both_stores! {
         let client = server.client;
         let Market { admin, vendor, sku, buyer } = client.market(5).await;
         let path = format!("/v1/vendors/{vendor}/skus/{sku}/stock");
-        let own = token(&Bearer::Vendor(vendor.parse().expect("an id")));
+        let own = token(&Bearer::owner_of(vendor.parse().expect("an id")));
         let change = |delta: i64, reason: &str| json!({"delta": delta, "reason": reason});
         client.post(&path, &change(3, "bought in")).bearer(&admin).send().await.expect(200);
         client.post(&path, &change(-1, "টুটা")).bearer(&own).send().await.expect(200);
@@ -70,7 +70,7 @@ on_both_stores! {
 
         for (bearer, at, status, code) in [
             (&buyer.token, path.clone(), 403, "forbidden"),
-            (&token(&Bearer::Vendor(haat::domain::ids::VendorId::from_uuid(uuid::Uuid::from_u128(7)))), path.clone(), 404, "vendor_unknown"),
+            (&token(&Bearer::owner_of(haat::domain::ids::VendorId::from_uuid(uuid::Uuid::from_u128(7)))), path.clone(), 404, "vendor_unknown"),
             (&own, format!("/v1/vendors/{vendor}/skus/{}/stock", haat::domain::ids::SkuId::from_uuid(uuid::Uuid::from_u128(7))), 404, "sku_unknown"),
             (&own, format!("{path}?limit=0"), 422, "invalid_query"),
             (&own, format!("{path}?cursor={}", "0".repeat(64)), 400, "cursor_invalid"),

@@ -3,6 +3,7 @@
 use crate::on_both_stores;
 use crate::support::client::checkout_body;
 use crate::support::{Server, token};
+use haat::domain::who::Permissions;
 use haat::http::auth::Bearer;
 use serde_json::json;
 
@@ -49,7 +50,7 @@ on_both_stores! {
         let again = client.post(&stock, &more).bearer(&admin).key("s").send().await.expect(200);
         assert_eq!(again.header("idempotent-replayed"), Some("true"));
         // Another caller's key is another key; without a bearer there is nobody whose key it could be.
-        let staff = token(&Bearer::Staff("clerk".into()));
+        let staff = token(&Bearer::Staff("clerk".into(), Permissions::ALL));
         let other = client.post(&stock, &more).bearer(&staff).key("s").send().await;
         assert_eq!(other.header("idempotent-replayed"), None);
         assert_eq!(client.post("/v1/carts", &json!({})).key("k").send().await.status, 400);

@@ -98,7 +98,7 @@ on_both_stores! {
         let done = &items(&client, &admin, "/v1/admin/jobs?kind=order_paid_mail&state=done", 1).await[0];
         let job = done["id"].as_str().expect("an id");
         let retry = format!("/v1/admin/jobs/{job}/retry");
-        let own = token(&Bearer::Vendor(vendor.parse().expect("an id")));
+        let own = token(&Bearer::owner_of(vendor.parse().expect("an id")));
         let reason = json!({"reason": "why not"});
         for bearer in [&own, &buyer.token] {
             for path in ["/v1/admin/jobs", "/v1/admin/sandbox/mails"] {

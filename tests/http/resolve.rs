@@ -7,6 +7,7 @@ use crate::support::{Server, TestStore, token};
 use haat::adapters::sandbox::CHARGE_LOG_FILE;
 use haat::app::Hooks;
 use haat::domain::ids::{CartId, Kind, OrderId};
+use haat::domain::who::Permissions;
 use haat::http::auth::Bearer;
 use haat::limits;
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ async fn shop(store: &TestStore) -> (Market, String) {
     let market = server.client.market(9).await;
     server.client.set_line(&market.buyer, &market.sku, 5).await.expect(200);
     server.stop().await;
-    (market, token(&Bearer::Staff("rina".into())))
+    (market, token(&Bearer::Staff("rina".into(), Permissions::ALL)))
 }
 
 on_both_stores! {
@@ -153,7 +154,7 @@ on_both_stores! {
         // Who may, what fits, and what it must say.
         let path = format!("/v1/admin/orders/{order}/resolve");
         let good = json!({"as": "refunded", "reference": "re_1", "note": "sent back by hand"});
-        for bearer in [&buyer.token, &token(&Bearer::Vendor(vendor.parse().expect("an id")))] {
+        for bearer in [&buyer.token, &token(&Bearer::owner_of(vendor.parse().expect("an id")))] {
             client.post(&path, &good).bearer(bearer).send().await.expect(403);
             client.get("/v1/admin/orders/stuck").bearer(bearer).send().await.expect(403);
         }
@@ -254,7 +255,7 @@ on_both_stores! {
     async fn a_void_that_is_refused_for_good_waits_for_someone(store) {
         let server = Server::start(&store).await;
         let client = server.client;
-        let staff = token(&Bearer::Staff("rina".into()));
+        let staff = token(&Bearer::Staff("rina".into(), Permissions::ALL));
         for (body, end, payment) in [
             (json!({"as": "refunded", "reference": "re_1", "note": "by hand"}), "cancelled", "refunded"),
             (json!({"as": "paid", "amount": bdt("10.00"), "reference": "ch_1", "note": "they want it"}), "paid", "captured"),
@@ -306,7 +307,7 @@ on_both_stores! {
         let hooks = Hooks { on_decide: Some(on_decide), journal: Some(journal), ..Hooks::default() };
         let server = Server::start_with(store.server(), hooks).await;
         let client = server.client;
-        let staff = token(&Bearer::Staff("rina".into()));
+        let staff = token(&Bearer::Staff("rina".into(), Permissions::ALL));
         let Market { admin, vendor, sku, buyer } = client.market(5).await;
         let other = client.buyer(&sku, 1).await;
         let lost = client.checkout(&other, "tok_slow_60000").send().await.expect(201).field("id").to_owned();

@@ -23,7 +23,7 @@ on_both_stores! {
             ],
         });
         let path = format!("/v1/vendors/{vendor}/products");
-        let own = token(&Bearer::Vendor(vendor.parse().expect("an id")));
+        let own = token(&Bearer::owner_of(vendor.parse().expect("an id")));
         let product = client.post(&path, &product).bearer(&own).send().await.expect(201);
         let sku = product.body["skus"][0]["id"].as_str().expect("an id");
         let shown = client.get(&format!("/v1/skus/{sku}")).send().await.expect(200);

@@ -131,7 +131,7 @@ fn a_reserve_after_its_release_is_refused_for_as_long_as_it_could_come() {
 }
 
 fn reserve_again(world: &mut crate::world::World, order: OrderId, number: usize) {
-    let until = world.orders[&order].entity.view(haat::domain::entity::Principal::Staff).unwrap().placed_at;
+    let until = world.orders[&order].entity.view(haat::domain::entity::Principal::SHOP).unwrap().placed_at;
     let lines = LINES.iter().filter(|((of, _), _)| *of == number);
     let lines = lines.map(|((of, own), quantity)| WantedLine { sku: sku(*of, *own), quantity: *quantity }).collect();
     let until = until.plus_millis(limits::HOLD_MS);

@@ -111,7 +111,7 @@ impl Life {
     }
 
     fn timeline(order: &Order) -> Vec<TimelineEntry> {
-        match order.reply(&OrderCommand::GetTimeline { by: Principal::Staff }, false) {
+        match order.reply(&OrderCommand::GetTimeline { by: Principal::SHOP }, false) {
             Some(Ok(OrderReply::Timeline { entries, .. })) => entries,
             other => panic!("{other:?}"),
         }
@@ -141,7 +141,7 @@ fn through_the_longest_life_the_head_stays_small_and_a_full_block_is_written_onc
         life.checkpoint();
     }
     assert_eq!(life.order.phase(), Some(Phase::Paying));
-    life.tell(OrderCommand::Cancel { by: Principal::Staff });
+    life.tell(OrderCommand::Cancel { by: Principal::SHOP });
     for number in 1..=limits::RESOLUTIONS {
         life.tell(OrderCommand::VoidRefused { reason: "no".into(), taken: None });
         life.checkpoint();
@@ -150,7 +150,7 @@ fn through_the_longest_life_the_head_stays_small_and_a_full_block_is_written_onc
         }
         let verb = if number == limits::RESOLUTIONS { ResolveAs::Voided } else { ResolveAs::Retry };
         let resolution = Box::new(long_resolution(verb, number));
-        life.tell(OrderCommand::Resolve { by: Principal::Staff, resolution });
+        life.tell(OrderCommand::Resolve { by: Principal::SHOP, resolution });
         life.checkpoint();
     }
     let stands = life.written["lines"];
@@ -252,10 +252,10 @@ fn parts_that_were_written_once_are_read_and_written_as_they_were() {
     for number in 0..12 {
         life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: Vec::new() });
     }
-    life.tell(OrderCommand::Cancel { by: Principal::Staff });
+    life.tell(OrderCommand::Cancel { by: Principal::SHOP });
     life.tell(OrderCommand::VoidRefused { reason: "no".into(), taken: None });
     let resolved = resolution(ResolveAs::Refunded, Some(Money::new(3_000_000, Currency::BDT)));
-    life.tell(OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolved) });
+    life.tell(OrderCommand::Resolve { by: Principal::SHOP, resolution: Box::new(resolved) });
     for number in 0..12 {
         life.tell(OrderCommand::StockReleased { vendor: vendor(number) });
     }

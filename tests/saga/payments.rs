@@ -117,7 +117,7 @@ fn each_refused_refund_is_followed_by_another_attempt() {
     let retry = |note: &str| {
         let mut resolution = crate::world::shop::resolution(haat::domain::order::ResolveAs::Retry, None);
         resolution.note = note.to_owned();
-        let by = haat::domain::entity::Principal::Staff;
+        let by = haat::domain::entity::Principal::SHOP;
         OrderCommand::Resolve { by, resolution: Box::new(resolution) }
     };
     let mut tell = |command: OrderCommand| {
@@ -144,7 +144,7 @@ fn who_never_hears_whether_it_was_charged_is_led_out_by_someone() {
         let amount = (verb == ResolveAs::Refunded).then(|| world.order_view(order).amounts.total);
         let amount = amount.map(|total| haat::domain::money::Money::new(total, haat::domain::money::Currency::BDT));
         let command = OrderCommand::Resolve {
-            by: haat::domain::entity::Principal::Staff,
+            by: haat::domain::entity::Principal::SHOP,
             resolution: Box::new(crate::world::shop::resolution(verb, amount)),
         };
         let state = world.orders[&order].entity.clone();

@@ -176,7 +176,7 @@ fn what_everybody_may_ask_is_answered_in_every_phase() {
         };
         assert_eq!(found, may, "cancelled in {phase:?}");
         let resolve =
-            OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution(ResolveAs::Retry, None)) };
+            OrderCommand::Resolve { by: Principal::SHOP, resolution: Box::new(resolution(ResolveAs::Retry, None)) };
         let resolved = state.decide(&resolve, &Knowledge::NOTHING, LATER);
         let nothing = matches!(resolved, Err(Reject::NothingToResolve { .. }));
         let unstuck = matches!(phase, Phase::Gathering | Phase::Settled | Phase::Ended);
@@ -209,7 +209,7 @@ fn a_bill_of_zero_is_paid_as_it_is_made() {
     assert_eq!(events[1..], [OrderEvent::Priced { total: 0 }, OrderEvent::Paid { amount: 0 }]);
     let paid = Publication::OrderStatus { from: Some(OrderStatus::Placed), to: OrderStatus::Paid };
     assert_eq!(state.publications(&events), [paid], "it never awaited a payment");
-    let view = state.view(Principal::Staff).unwrap();
+    let view = state.view(Principal::SHOP).unwrap();
     assert_eq!(
         (view.status, view.payment_status, view.amounts.total_due),
         (OrderStatus::Paid, PaymentStatus::Captured, 0)

@@ -122,7 +122,7 @@ fn every_answer_of_a_gateway_in_every_phase_is_taken_for_what_it_says() {
     assert_eq!(phases.len(), 9);
     for order in phases {
         let phase = order.phase().unwrap();
-        let now = order.view(Principal::Staff).unwrap().placed_at;
+        let now = order.view(Principal::SHOP).unwrap().placed_at;
         for outcome in outcomes() {
             // What is refused changes nothing, as what comes late: `phases` tells them apart.
             let events = match order.decide(&outcome, &Knowledge::NOTHING, now) {
@@ -363,7 +363,7 @@ fn what_takes_a_while_is_not_stuck_before_its_time() {
 #[test]
 fn only_the_staff_resolves_and_only_the_staff_is_told_who_did() {
     let (mut world, order, _) = stuck(Place::Kept);
-    for by in [buyer(0), buyer(1), Principal::Vendor(vendor(0)), Principal::Vendor(vendor(9))] {
+    for by in [buyer(0), buyer(1), Principal::vendor(vendor(0)), Principal::vendor(vendor(9))] {
         let resolution = Box::new(resolution(ResolveAs::Voided, None));
         let answer = world.ask::<Order>(order, OrderCommand::Resolve { by, resolution });
         assert_eq!(answer, Some(Err(Reject::OrderUnknown)), "{by:?}");
@@ -371,12 +371,12 @@ fn only_the_staff_resolves_and_only_the_staff_is_told_who_did() {
     }
     world.resolve(order, resolution(ResolveAs::Refunded, Some(bdt(TOTAL)))).unwrap();
     world.settle();
-    for by in [buyer(0), Principal::Vendor(vendor(0)), Principal::Staff] {
+    for by in [buyer(0), Principal::vendor(vendor(0)), Principal::SHOP] {
         let told = world.ask::<Order>(order, OrderCommand::GetTimeline { by });
         let Some(Ok(OrderReply::Timeline { entries, .. })) = told else { panic!("{told:?}") };
         let entry = entries.iter().find(|entry| entry.kind == "resolved").expect("an entry");
         assert_eq!(entry.reason.as_deref(), Some("refunded"));
-        let is_staff = by == Principal::Staff;
+        let is_staff = by == Principal::SHOP;
         assert_eq!(entry.resolution.is_some(), is_staff, "{by:?}");
         let json = serde_json::to_string(&entries).unwrap();
         for secret in ["rina", "the bank called", "ch_1"] {

@@ -248,7 +248,7 @@ async fn change_marked_vendors(town: &Arc<Town>, node: &Arc<Node>) {
         let skus = town.oracle.replayed(Replay::skus);
         for id in marked {
             let Some(row) = skus.iter().find(|row| row.vendor_id == id) else { continue };
-            let (by, price_minor, currency) = (Principal::Staff, 2_000 + change, Currency::BDT);
+            let (by, price_minor, currency) = (Principal::SHOP, 2_000 + change, Currency::BDT);
             let command = VendorCommand::SetPrice { by, sku: row.id, price_minor, currency };
             let ask = Ask { within: Duration::from_secs(10), key: None, fresh: false };
             // Whether it was done is told by the rows.

@@ -2,9 +2,9 @@
 
 use crate::on_all_stores;
 use crate::samples::{at, frame, order_id, uuid, vendor_id, write_all};
-use haat::domain::entity::By;
 use haat::domain::ids::SkuId;
 use haat::domain::rows::StockChangeRow;
+use haat::domain::who::ByKind;
 use haat::ports::{BeginFrom, CheckpointWrite, CursorMove, Made, Pass, SkippedRecord, Store, StoreError};
 
 const NAME: &str = "stock_history";
@@ -18,7 +18,7 @@ fn change(version: u64, position: u32, delta: i64) -> StockChangeRow {
         at: at(version as i64),
         delta,
         reason: "গোনা হয়েছে".to_owned(),
-        by: (delta > 0).then_some(By::Staff),
+        by: (delta > 0).then_some(ByKind::Staff),
         order_id: (delta < 0).then(|| order_id("first")),
     }
 }

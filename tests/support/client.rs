@@ -176,21 +176,34 @@ impl Client {
         self.request("PUT", &path).json(&json!({"quantity": quantity})).bearer(&buyer.token).send().await
     }
 
-    /// The token in the newest mail of this event to this address.
-    pub async fn mailed(&self, admin: &str, to: &str, event: &str) -> String {
+    /// The mails of this event to this address, the newest first, once there are so many.
+    pub async fn mailed_times(&self, admin: &str, to: &str, event: &str, times: usize) -> Vec<String> {
         let look = async {
             loop {
                 let list = self.get("/v1/admin/sandbox/mails").bearer(admin).send().await.expect(200);
                 let is_it = |mail: &&Value| mail["to"] == to && mail["event"] == event;
-                let mail = list.body["items"].as_array().expect("mails").iter().find(is_it);
-                if let Some(text) = mail.and_then(|mail| mail["text"].as_str()) {
-                    let link = text.lines().find(|line| line.starts_with("https://shop.example/dashboard#token="));
-                    return link.and_then(|link| link.split_once('=')).expect("a link").1.to_owned();
+                let mails = list.body["items"].as_array().expect("mails").iter().filter(is_it);
+                let texts: Vec<String> =
+                    mails.filter_map(|mail| mail["text"].as_str().map(ToOwned::to_owned)).collect();
+                if texts.len() >= times {
+                    return texts;
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(BOUND, look).await.unwrap_or_else(|_| panic!("no mail of {event} comes"))
+        tokio::time::timeout(BOUND, look).await.unwrap_or_else(|_| panic!("no {times} mails of {event} come"))
+    }
+
+    /// Waits for a mail of this event to this address.
+    pub async fn noticed(&self, admin: &str, to: &str, event: &str) {
+        self.mailed_times(admin, to, event, 1).await;
+    }
+
+    /// The token in the newest mail of this event to this address.
+    pub async fn mailed(&self, admin: &str, to: &str, event: &str) -> String {
+        let texts = self.mailed_times(admin, to, event, 1).await;
+        let link = texts[0].lines().find(|line| line.starts_with("https://shop.example/dashboard#token="));
+        link.and_then(|link| link.split_once('=')).expect("a link").1.to_owned()
     }
 
     /// A session of somebody who has just signed up with this address, and whose name is Fina.

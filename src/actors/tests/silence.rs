@@ -274,7 +274,7 @@ impl Town {
             category: None,
             skus: vec![sku_of],
         };
-        give(&mut vendor, &VendorCommand::AddProduct { by: Principal::Staff, product }, now);
+        give(&mut vendor, &VendorCommand::AddProduct { by: Principal::SHOP, product }, now);
         vendor
     }
 

@@ -96,7 +96,7 @@ impl Decides for Tally {
 
 impl Tally {
     fn message(&self) -> Message {
-        Message::Cart { id: self.id, command: CartCommand::Get { by: Principal::Staff } }
+        Message::Cart { id: self.id, command: CartCommand::Get { by: Principal::SHOP } }
     }
 }
 

@@ -210,8 +210,8 @@ impl Decides for Order {
             OrderCommand::GetTimeline { by } => Some(self.seen(*by).map(|body| OrderReply::Timeline {
                 currency: body.currency,
                 entries: match by {
-                    Principal::Vendor(vendor) => {
-                        let own = |entry: &&TimelineEntry| entry.vendor.is_none_or(|about| about == *vendor);
+                    Principal::Member(member) => {
+                        let own = |entry: &&TimelineEntry| entry.vendor.is_none_or(|about| about == member.vendor);
                         // An amount of the whole order would tell a vendor what the others earn.
                         let shown = |entry: &TimelineEntry| TimelineEntry {
                             amount: entry.amount.filter(|_| entry.vendor.is_some()),
@@ -220,7 +220,7 @@ impl Decides for Order {
                         };
                         body.timeline.iter().filter(own).map(shown).collect()
                     }
-                    Principal::Staff => body.timeline.clone(),
+                    Principal::Staff(_) => body.timeline.clone(),
                     Principal::Guest(_) | Principal::Customer(_) => {
                         body.timeline.iter().map(TimelineEntry::for_outsiders).collect()
                     }

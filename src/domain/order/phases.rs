@@ -9,6 +9,7 @@ use super::{OrderCommand, OrderEvent, OrderStatus};
 use crate::domain::entity::Principal;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
+use crate::domain::who::{Action, may};
 
 /// The events to record, or the refusal.
 type Decision = Result<Vec<OrderEvent>, Reject>;
@@ -24,8 +25,10 @@ impl Body {
             OrderCommand::Place { .. } => LATE,
             OrderCommand::HoldDue { vendor, committed, .. } => Ok(self.decide_due(Party::Stock(*vendor), *committed)),
             OrderCommand::Cancel { by } => self.decide_cancel(*by),
-            OrderCommand::Resolve { by: Principal::Staff, resolution } => self.decide_resolve(resolution, now),
-            OrderCommand::Resolve { .. } => Err(Reject::OrderUnknown),
+            OrderCommand::Resolve { by, resolution } => match may(*by, Action::ResolveOrder, self) {
+                true => self.decide_resolve(resolution, now),
+                false => Err(Reject::OrderUnknown),
+            },
             OrderCommand::Get { by } | OrderCommand::GetTimeline { by } | OrderCommand::Await { by, .. } => {
                 if self.may_see(*by) { LATE } else { Err(Reject::OrderUnknown) }
             }
@@ -197,7 +200,7 @@ impl Body {
     }
 
     fn decide_cancel(&self, by: Principal) -> Decision {
-        if !self.may_see(by) || matches!(by, Principal::Vendor(_)) {
+        if !may(by, Action::CancelOrder, self) {
             return Err(Reject::OrderUnknown);
         }
         let too_late = Err(Reject::OrderNotCancellable { status: self.status });

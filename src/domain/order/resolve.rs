@@ -398,7 +398,7 @@ impl TimelineEntry {
 impl Order {
     /// What it waits for that may never come; `None` for those who are not of the staff.
     pub(super) fn waits_for(body: &Body, by: Principal) -> Option<Box<Waits>> {
-        if by == Principal::Staff { body.waits().map(Box::new) } else { None }
+        if by.is_staff() { body.waits().map(Box::new) } else { None }
     }
 
     /// What the gateway says that it has taken of an order that is stuck for it.

@@ -11,6 +11,7 @@ use crate::domain::ids::CartId;
 use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
+use crate::domain::who::{Action, Belongs, may};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -184,9 +185,15 @@ impl Body {
     }
 
     pub(super) fn may_see(&self, by: Principal) -> bool {
+        may(by, Action::SeeOrder, self)
+    }
+}
+
+impl Belongs for Body {
+    /// To its buyer, and to each vendor that has a share of it.
+    fn belongs_to(&self, by: Principal) -> bool {
         match by {
-            Principal::Staff => true,
-            Principal::Vendor(vendor) => self.leg(Party::Stock(vendor)).is_some(),
+            Principal::Member(member) => self.leg(Party::Stock(member.vendor)).is_some(),
             buyer => self.owner.is(buyer, self.cart),
         }
     }

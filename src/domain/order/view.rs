@@ -12,7 +12,7 @@ impl Order {
     /// How the order is shown to `by`; `None` before it came into being, and to those who may not know of it.
     pub fn view(&self, by: Principal) -> Option<OrderView> {
         let body = self.body.as_ref().filter(|body| body.may_see(by))?;
-        let shown_to = |vendor: VendorId| !matches!(by, Principal::Vendor(only) if only != vendor);
+        let shown_to = |vendor: VendorId| !matches!(by, Principal::Member(only) if only.vendor != vendor);
         let sub_orders: Vec<SubOrderView> = body
             .legs
             .iter()

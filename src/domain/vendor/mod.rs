@@ -27,6 +27,7 @@ use super::reject::{Reject, Shortage};
 use super::rows::Rows;
 use super::text::code_key;
 use super::time::Timestamp;
+use super::who::{Action, may};
 use crate::limits;
 use foldhash::HashMap;
 use goods::{Product, Sku, check_price};
@@ -78,11 +79,11 @@ impl Vendor {
         &self.holds
     }
 
-    fn may_manage(&self, by: Principal) -> Result<(), Reject> {
-        if self.head.name.is_none() || (by != Principal::Staff && by != Principal::Vendor(self.id)) {
-            return Err(Reject::VendorUnknown);
+    fn may(&self, by: Principal, action: Action) -> Result<(), Reject> {
+        match self.head.name.is_some() && may(by, action, &self.id) {
+            true => Ok(()),
+            false => Err(Reject::VendorUnknown),
         }
-        Ok(())
     }
 
     fn sku(&self, sku: SkuId) -> Result<&Sku, Reject> {
@@ -138,11 +139,11 @@ impl Vendor {
                 Some(_) => Err(Reject::IdempotencyKeyReused),
             },
             VendorCommand::AddProduct { by, product } => {
-                self.may_manage(*by)?;
+                self.may(*by, Action::EditGoods)?;
                 self.decide_product(product)
             }
             VendorCommand::SetPrice { by, sku: id, price_minor, currency } => {
-                self.may_manage(*by)?;
+                self.may(*by, Action::EditGoods)?;
                 let sku = self.sku(*id)?;
                 if sku.currency != *currency {
                     return Err(Reject::CurrencyMismatch { expected: sku.currency, found: *currency });
@@ -154,11 +155,12 @@ impl Vendor {
                 Ok(vec![VendorEvent::SkuPriceChanged { sku: *id, price_minor: *price_minor }])
             }
             VendorCommand::AdjustStock { by, sku, delta, reason } => {
-                self.may_manage(*by)?;
+                self.may(*by, Action::EditGoods)?;
                 self.decide_adjust(*sku, *delta, reason, By::of(*by))
             }
+            VendorCommand::Get { by } => self.may(*by, Action::SeeGoods).map(|()| Vec::new()),
             VendorCommand::GetSku { by, sku } => {
-                self.may_manage(*by)?;
+                self.may(*by, Action::SeeGoods)?;
                 self.sku(*sku).map(|_| Vec::new())
             }
             VendorCommand::Reserve { order, until, currency, lines, .. } => {
@@ -340,7 +342,7 @@ impl Decides for Vendor {
             Ok(VendorReply::Sku { sku: Box::new(row.into()) })
         };
         Some(match command {
-            VendorCommand::Create { .. } => {
+            VendorCommand::Create { .. } | VendorCommand::Get { .. } => {
                 self.row().map(|row| VendorReply::Vendor { vendor: row.into() }).ok_or(Reject::VendorUnknown)
             }
             VendorCommand::AddProduct { product, .. } => match self.product_row(product.id) {
@@ -416,7 +418,7 @@ impl Decides for Vendor {
     }
 
     fn is_read(command: &VendorCommand) -> bool {
-        matches!(command, VendorCommand::GetSku { .. })
+        matches!(command, VendorCommand::Get { .. } | VendorCommand::GetSku { .. })
     }
 }
 

@@ -133,7 +133,7 @@ fn a_vendor_with_something_suspended_stays() {
 #[test]
 fn stock_past_64_bits_is_a_breach_of_its_sku() {
     let adjusted =
-        |delta| VendorEvent::StockAdjusted { sku: sku(), delta, reason: "count".into(), by: Some(By::Staff) };
+        |delta| VendorEvent::StockAdjusted { sku: sku(), delta, reason: "count".into(), by: By::of(Principal::SHOP) };
     let held = |number, quantity| {
         let lines = vec![HeldLine { sku: sku(), quantity, unit_price: 100 }];
         VendorEvent::StockHeld { order: order(number), until: at(10), lines }
@@ -190,11 +190,11 @@ fn a_look_closes_no_hold() {
     let (soon, late) = (at(1).plus_millis(1), at(1).plus_millis(limits::HOLD_CLOSE_MS));
     let closed = VendorEvent::HoldsClosed { orders: vec![order] };
     let decide = |command: &VendorCommand, now| vendor.decide(command, &Knowledge::NOTHING, now).unwrap();
-    let look = VendorCommand::GetSku { by: Principal::Staff, sku: sku() };
+    let look = VendorCommand::GetSku { by: Principal::SHOP, sku: sku() };
     assert_eq!(decide(&look, late), []);
     assert_eq!(decide(&VendorCommand::Tick, soon), [], "it waits for another record");
     assert_eq!(decide(&VendorCommand::Tick, late).last(), Some(&closed));
-    let price = VendorCommand::SetPrice { by: Principal::Staff, sku: sku(), price_minor: 9, currency: Currency::BDT };
+    let price = VendorCommand::SetPrice { by: Principal::SHOP, sku: sku(), price_minor: 9, currency: Currency::BDT };
     assert_eq!(decide(&price, soon).last(), Some(&closed));
 }
 

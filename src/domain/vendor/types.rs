@@ -98,6 +98,11 @@ pub enum VendorCommand {
         /// Why.
         reason: String,
     },
+    /// Shows the vendor.
+    Get {
+        /// Whose wish it is.
+        by: Principal,
+    },
     /// Show a SKU.
     GetSku {
         /// On whose behalf.

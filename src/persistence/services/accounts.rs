@@ -1,16 +1,18 @@
 //! The rows of accounts, of what is to become one, and of sessions.
 
-use super::{number, select};
-use crate::domain::ids::{AccountId, SessionId, SignUpId};
+use super::{kept, number, select};
+use crate::domain::ids::{AccountId, SessionId, SignUpId, VendorId};
 use crate::domain::time::Timestamp;
-use crate::persistence::table::{Table, table, unknown};
+use crate::domain::who::{Permissions, Seat, VendorRole};
+use crate::persistence::table::{Cell, Table, table, unknown};
 use crate::persistence::values::{signed, unsigned};
 use crate::ports::StoreError;
 use crate::ports::jobs::NewJob;
 use crate::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value};
 use crate::services::accounts::{
-    Account, AccountRole, AccountRows, Email, Ends, Looked, Nonce, Person, Session, SignUp, Wrote,
+    Account, AccountFilter, AccountRows, Email, Ends, Looked, Nonce, Person, Reseated, Session, SignUp, Wrote,
 };
+use crate::services::kept::KeptAnswer;
 use async_trait::async_trait;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -23,22 +25,43 @@ const TAKE_SIGN_UP: &str = "DELETE FROM sign_ups WHERE id = $1 AND nonce = $2";
 const DROP_SIGN_UPS: &str = "DELETE FROM sign_ups WHERE email = $1";
 
 const BY_EMAIL: &str = "
-    SELECT id, email, name, phone, password_hash, role, disabled, version, created_at, reset_nonce, reset_until
+    SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
+        reset_until
     FROM accounts WHERE email = $1";
 const BY_ID: &str = "
-    SELECT id, email, name, phone, password_hash, role, disabled, version, created_at, reset_nonce, reset_until
+    SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
+        reset_until
     FROM accounts WHERE id = $1";
 const ADD_ACCOUNT: &str = "
     INSERT INTO accounts
-        (id, email, name, phone, password_hash, role, disabled, version, created_at, reset_nonce, reset_until)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        (id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
+        reset_until)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const CHANGE_ACCOUNT: &str = "
-    UPDATE accounts SET email = $2, name = $3, phone = $4, password_hash = $5, role = $6, disabled = $7, version = $8,
-        reset_nonce = $10, reset_until = $11
-    WHERE id = $1 AND created_at = $9 AND version = $12";
-/// Whoever knows the password of an account that has this one.
-const HAS_PASSWORD: &str = "
-    UPDATE accounts SET version = version WHERE id = $1 AND password_hash = $2 AND disabled = 0";
+    UPDATE accounts SET email = $2, name = $3, phone = $4, password_hash = $5, role = $6, vendor_id = $7, powers = $8,
+        disabled = $9, version = $10, reset_nonce = $12, reset_until = $13
+    WHERE id = $1 AND created_at = $11 AND version = $14";
+/// Whoever was found to know the password of an account that is as it was then.
+const IS_AS_KNOWN: &str = "UPDATE accounts SET version = version WHERE id = $1 AND version = $2 AND disabled = 0";
+
+/// Of two that take the last two administrators' seats at once, one waits here for the other.
+const HOLD_ADMINS: &str = "UPDATE accounts SET version = version WHERE role = 'admin'";
+const AN_ADMIN_IS_LEFT: &str = "
+    UPDATE accounts SET version = version WHERE id = (
+        SELECT id FROM accounts WHERE role = 'admin' AND disabled = 0 AND password_hash <> '' ORDER BY id LIMIT 1)";
+
+const NEWEST: &str = "
+    SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
+        reset_until
+    FROM accounts WHERE (created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3";
+const NEWEST_IN_ROLE: &str = "
+    SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
+        reset_until
+    FROM accounts WHERE (created_at, id) < ($1, $2) AND role = $4 ORDER BY created_at DESC, id DESC LIMIT $3";
+const NEWEST_OF_VENDOR: &str = "
+    SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
+        reset_until
+    FROM accounts WHERE (created_at, id) < ($1, $2) AND vendor_id = $4 ORDER BY created_at DESC, id DESC LIMIT $3";
 
 const SESSION: &str = "
     SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
@@ -64,8 +87,11 @@ const REVOKED: &str = "
 const ACCOUNTS: &str = "SELECT count(*) FROM accounts";
 const ALL_SESSIONS: &str = "SELECT count(*) FROM sessions";
 const STRANGE: &str = "
-    SELECT id, email, name, phone, password_hash, role, disabled, version, created_at, reset_nonce, reset_until
-    FROM accounts WHERE email <> lower(email) OR email NOT LIKE '%@%' OR password_hash NOT LIKE '$argon2id$%' OR version < 1
+    SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
+        reset_until
+    FROM accounts WHERE email <> lower(email) OR email NOT LIKE '%@%' OR version < 1
+        OR (password_hash NOT LIKE '$argon2id$%' AND password_hash <> '')
+        OR (role = 'vendor') <> (vendor_id IS NOT NULL)
     ORDER BY id LIMIT 1000";
 
 const ADD_JOB: &str = "
@@ -112,7 +138,9 @@ table! {
         name: Option<String> = &row.person.name,
         phone: Option<String> = &row.person.phone,
         password_hash: String = &row.password_hash,
-        role: String = row.role.name().to_owned(),
+        role: String = row.seat.role().to_owned(),
+        vendor_id: Option<VendorId> = Cell::Uuid(row.seat.vendor().map(|vendor| vendor.uuid())),
+        powers: String = powers(row.seat),
         disabled: i64 = i64::from(row.disabled),
         version: i64 = signed(row.version).unwrap_or(i64::MAX),
         [fixed] created_at: Timestamp = &row.created_at,
@@ -124,12 +152,29 @@ table! {
             email: Email::of_table(email),
             person: Person { name, phone },
             password_hash,
-            role: AccountRole::from_name(&role).ok_or_else(|| unknown("role", &role))?,
+            seat: seat(&role, vendor_id, &powers).ok_or_else(|| unknown("role", &role))?,
             disabled: disabled != 0,
             version: unsigned(version)?,
             created_at,
             reset: Nonce { nonce: reset_nonce, until: reset_until },
         }
+    }
+}
+
+/// What an account may do, beside its role.
+fn powers(seat: Seat) -> String {
+    match seat {
+        Seat::Member(_, role) => role.name().to_owned(),
+        Seat::Staff(permissions) => permissions.list(),
+        Seat::Customer | Seat::Admin => String::new(),
+    }
+}
+
+fn seat(role: &str, vendor: Option<VendorId>, powers: &str) -> Option<Seat> {
+    match role {
+        "vendor" => Seat::from_parts(role, vendor, Some(VendorRole::from_name(powers)?), None),
+        "staff" => Seat::from_parts(role, vendor, None, Some(Permissions::parse(powers)?)),
+        _ => Seat::from_parts(role, vendor, None, None).filter(|_| powers.is_empty()),
     }
 }
 
@@ -161,6 +206,9 @@ table! {
 
 /// A moment long past: of what did not happen.
 const NEVER: Value = Value::Moment(Timestamp::from_millis(0));
+
+/// The end of the year 9999, which both stores can say: nothing happens after it.
+const LAST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 
 fn id(id: Uuid) -> Value {
     Value::Uuid(Some(id))
@@ -255,10 +303,66 @@ impl AccountRows for Rows {
         .await
     }
 
+    async fn invite(&self, account: &Account, mail: &NewJob, keep: Option<&KeptAnswer>) -> Result<Wrote, UnitError> {
+        let added = Statement::new(ADD_ACCOUNT, super::values(account)?);
+        let keep = keep.map(kept::keep).transpose()?;
+        self.run([added, job(mail)?].into_iter().chain(keep).collect()).await
+    }
+
+    async fn accounts(
+        &self,
+        filter: AccountFilter,
+        after: Option<(Timestamp, AccountId)>,
+        limit: u32,
+    ) -> Result<Vec<Account>, StoreError> {
+        let (at, after) = after.unwrap_or((LAST, AccountId::from_uuid(Uuid::max())));
+        let mut values = vec![Value::Moment(at), id(after.uuid()), Value::Integer(Some(i64::from(limit)))];
+        let newest = match filter {
+            AccountFilter::All => NEWEST,
+            AccountFilter::Role(role) => {
+                values.push(text(role));
+                NEWEST_IN_ROLE
+            }
+            AccountFilter::Of(vendor) => {
+                values.push(id(vendor.uuid()));
+                NEWEST_OF_VENDOR
+            }
+        };
+        select::<Account>(&*self.0, Statement::new(newest, values)).await
+    }
+
+    async fn reseat(
+        &self,
+        account: &Account,
+        version: u64,
+        at: Timestamp,
+        was_admin: bool,
+    ) -> Result<Reseated, UnitError> {
+        let mut values = super::values(account)?;
+        values.push(Value::Integer(Some(signed(version)?)));
+        let held = was_admin.then(|| Statement::new(HOLD_ADMINS, Vec::new()));
+        let left = was_admin.then(|| Statement::new(AN_ADMIN_IS_LEFT, Vec::new()).that_changes(1));
+        let statements: Vec<Statement> = held
+            .into_iter()
+            .chain([
+                Statement::new(CHANGE_ACCOUNT, values).that_changes(1),
+                Statement::new(REVOKE_ALL, vec![id(account.id.uuid()), Value::Moment(at), NEVER, id(Uuid::nil())]),
+            ])
+            .chain(left)
+            .collect();
+        let last = statements.len() - 1;
+        match self.0.run(Unit::new(statements)).await? {
+            UnitEnd::Done => Ok(Reseated::Done),
+            UnitEnd::Stopped(place) if was_admin && place == last => Ok(Reseated::LastAdmin),
+            UnitEnd::Stopped(_) | UnitEnd::Taken(_) => Ok(Reseated::Moved),
+        }
+    }
+
     async fn open(&self, account: &Account, session: &Session, most: u64) -> Result<Wrote, UnitError> {
         let (account_id, most) = (id(account.id.uuid()), Value::Integer(Some(signed(most)?)));
         self.run(vec![
-            Statement::new(HAS_PASSWORD, vec![account_id.clone(), text(&account.password_hash)]).that_changes(1),
+            Statement::new(IS_AS_KNOWN, vec![account_id.clone(), Value::Integer(Some(signed(account.version)?))])
+                .that_changes(1),
             Statement::new(ADD_SESSION, super::values(session)?),
             Statement::new(END_OLDEST, vec![account_id, Value::Moment(session.made_at), NEVER, most]),
         ])

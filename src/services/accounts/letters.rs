@@ -22,11 +22,11 @@ impl Letters for Accounts {
             }
             About::Account(id) => {
                 let account = self.rows().account(id).await.map_err(not_now)?;
-                let account = account.filter(|account| kind != JobKind::PasswordResetMail || account.reset.until > now);
+                let brings = matches!(kind, JobKind::PasswordResetMail | JobKind::InvitationMail);
+                let account = account.filter(|account| !brings || account.reset.until > now);
                 account.map(|account| Letter {
                     to: to(&account.email),
-                    token: (kind == JobKind::PasswordResetMail)
-                        .then(|| self.parts.keys.mail_token(Purpose::Reset, id.uuid(), account.reset.nonce)),
+                    token: brings.then(|| self.parts.keys.mail_token(Purpose::Reset, id.uuid(), account.reset.nonce)),
                 })
             }
             About::SignUp(_) | About::Entity(_) => None,

@@ -8,18 +8,21 @@ mod attempts;
 mod email;
 mod letters;
 mod passwords;
+mod people;
 mod rows;
 mod tokens;
 
 pub use attempts::Network;
 pub use email::{Email, NoEmail};
 pub use passwords::{Busy, Cost, Hashing, Password};
-pub use rows::{Account, AccountRole, AccountRows, Ends, Looked, Nonce, Person, Session, SignUp, Wrote};
+pub use people::{Invited, SeatChange};
+pub use rows::{Account, AccountFilter, AccountRows, Ends, Looked, Nonce, Person, Reseated, Session, SignUp, Wrote};
 pub use tokens::{Keys, Purpose, Refresh};
 
 use crate::domain::ids::{AccountId, JobId, SessionId, SignUpId};
 use crate::domain::job::{About, JobKind};
 use crate::domain::time::Timestamp;
+use crate::domain::who::Seat;
 use crate::limits;
 use crate::ports::jobs::NewJob;
 use crate::ports::units::UnitError;
@@ -77,6 +80,12 @@ pub enum Refusal {
     /// Nobody sends mails.
     #[error("no mails are sent")]
     NoMails,
+    /// A role does not go with what else is said of it.
+    #[error("role, vendor and permissions do not fit together")]
+    NoSeat,
+    /// No administrator would be left.
+    #[error("no administrator would be left")]
+    LastAdmin,
     /// There is no such account or session.
     #[error("there is no such thing")]
     Unknown,
@@ -108,6 +117,14 @@ pub struct AccountParts {
     pub news: Arc<Notify>,
 }
 
+/// Mails that somebody else may have asked for. None uses up what there is of another sort: resets are always open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Unasked {
+    SignUp,
+    Reset,
+    Invitation,
+}
+
 /// The service.
 pub struct Accounts {
     parts: AccountParts,
@@ -121,8 +138,8 @@ pub struct Accounts {
     waiting: Semaphore,
     /// Mails that tell of these: one an hour.
     warned: Recent<String>,
-    /// Mails to an address that somebody else asked for: those of sign-ups, and those of resets, which nothing else may use up.
-    written: Recent<(String, bool)>,
+    /// Mails to an address that somebody else asked for, each sort by itself.
+    written: Recent<(String, Unasked)>,
 }
 
 impl Accounts {
@@ -176,13 +193,8 @@ impl Accounts {
     }
 
     /// Writes a mail that its recipient may not have asked for, if there were not too many of them, and nothing else that takes as long.
-    async fn write_unasked(
-        &self,
-        email: &Email,
-        is_reset: bool,
-        write: impl AsyncFnOnce() -> Result<()>,
-    ) -> Result<()> {
-        let key = (email.as_str().to_owned(), is_reset);
+    async fn write_unasked(&self, email: &Email, sort: Unasked, write: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+        let key = (email.as_str().to_owned(), sort);
         if matches!(self.written.add(key.clone(), self.now()), Added::No(_)) {
             return Ok(self.rows().nothing(&self.nobody(email)).await?);
         }
@@ -222,7 +234,7 @@ impl Accounts {
         let password_hash = self.parts.hashing.hash(password).await?;
         let account = self.rows().of_email(&email).await?;
         let address = email.clone();
-        self.write_unasked(&address, false, async || {
+        self.write_unasked(&address, Unasked::SignUp, async || {
             match account {
                 Some(account) => {
                     let mail = self.mail(JobKind::KnownAddressMail, About::Account(account.id));
@@ -258,7 +270,7 @@ impl Accounts {
             email: sign_up.email.clone(),
             person: sign_up.person.clone(),
             password_hash: sign_up.password_hash.clone(),
-            role: AccountRole::Customer,
+            seat: Seat::Customer,
             disabled: false,
             version: 1,
             created_at: now,
@@ -329,22 +341,29 @@ impl Accounts {
             return Err(Refusal::Invalid);
         };
         let account = self.rows().of_email(&email).await?.filter(|account| !account.disabled);
-        let hash = account.as_ref().map(|account| account.password_hash.as_str());
-        self.known(&email, password, hash, visitor).await?;
+        self.known(&email, password, account.as_ref().and_then(Account::hash), visitor).await?;
         let mut account = account.ok_or(Refusal::Invalid)?;
-        if !self.parts.hashing.is_of_today(&account.password_hash) {
+        let known = account.password_hash.clone();
+        if !self.parts.hashing.is_of_today(&known) {
             // It is known now, and is kept at today's cost from now on. A change that came between has its own.
             let hash = self.parts.hashing.hash(Password::typed(password)).await?;
             let stronger = Account { password_hash: hash, ..account.clone() };
             if self.changed(stronger.clone(), None).await? {
-                account = stronger;
+                account = self.account(account.id).await?;
             }
         }
-        let session = self.session(account.id, visitor);
-        match self.rows().open(&account, &session, limits::SESSIONS).await? {
-            Wrote::Done => Ok(self.signed_in(account, session.id, session.number)),
-            Wrote::Moved => Err(Refusal::Invalid),
+        let kept = account.password_hash.clone();
+        for _ in 0..TRIES {
+            let session = self.session(account.id, visitor);
+            if self.rows().open(&account, &session, limits::SESSIONS).await? == Wrote::Done {
+                return Ok(self.signed_in(account, session.id, session.number));
+            }
+            // Another name changes nothing of this; another password, or another seat that ended all sessions, does.
+            let now = self.rows().account(account.id).await?;
+            let is_same = |now: &Account| !now.disabled && (now.password_hash == known || now.password_hash == kept);
+            account = now.filter(is_same).ok_or(Refusal::Invalid)?;
         }
+        Err(Refusal::Unit(UnitError::Busy))
     }
 
     /// Goes on with a session.
@@ -415,7 +434,7 @@ impl Accounts {
         let Ok(email) = Email::new(email) else { return Ok(()) };
         let account = self.rows().of_email(&email).await?.filter(|account| !account.disabled);
         let Some(account) = account else { return Ok(self.rows().nothing(&self.nobody(&email)).await?) };
-        self.write_unasked(&email, true, async || {
+        self.write_unasked(&email, Unasked::Reset, async || {
             for _ in 0..TRIES {
                 let mut account = self.account(account.id).await?;
                 account.reset = self.nonce(limits::RESET_MS);

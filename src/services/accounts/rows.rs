@@ -1,34 +1,15 @@
 //! What stands in the store of accounts.
 
 use super::email::Email;
-use crate::domain::ids::{AccountId, CustomerId, SessionId, SignUpId};
+use crate::domain::ids::{AccountId, SessionId, SignUpId, VendorId};
 use crate::domain::time::Timestamp;
+use crate::domain::who::Seat;
 use crate::ports::StoreError;
 use crate::ports::jobs::NewJob;
 use crate::ports::units::UnitError;
+use crate::services::kept::KeptAnswer;
 use async_trait::async_trait;
 use uuid::Uuid;
-
-/// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountRole {
-    /// Buys.
-    Customer,
-}
-
-impl AccountRole {
-    /// Its name in the store, in tokens and in the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            AccountRole::Customer => "customer",
-        }
-    }
-
-    /// The role of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [AccountRole::Customer].into_iter().find(|role| role.name() == name)
-    }
-}
 
 /// Who somebody is, as far as they say. No log shows it.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -74,10 +55,10 @@ pub struct Account {
     pub email: Email,
     /// Whose it is.
     pub person: Person,
-    /// What is kept of its password.
+    /// What is kept of its password; nothing while it was invited and its owner has set none.
     pub password_hash: String,
-    /// What it may do.
-    pub role: AccountRole,
+    /// What it is for.
+    pub seat: Seat,
     /// Whether nobody may sign in with it.
     pub disabled: bool,
     /// Raised with each change.
@@ -89,9 +70,19 @@ pub struct Account {
 }
 
 impl Account {
-    /// As what it buys.
-    pub fn customer(&self) -> CustomerId {
-        CustomerId::from_uuid(self.id.uuid())
+    /// Whether its owner has still to take it.
+    pub fn is_invited(&self) -> bool {
+        self.password_hash.is_empty()
+    }
+
+    /// What is kept of its password, where it has one.
+    pub fn hash(&self) -> Option<&str> {
+        Some(&*self.password_hash).filter(|_| !self.is_invited())
+    }
+
+    /// Whether somebody can sign in with it as an administrator.
+    pub fn is_active_admin(&self) -> bool {
+        self.seat == Seat::Admin && !self.disabled && !self.is_invited()
     }
 }
 
@@ -134,6 +125,28 @@ pub struct Looked {
     pub sessions: u64,
     /// Accounts whose rows are not as they are written here.
     pub strange: Vec<AccountId>,
+}
+
+/// Which accounts to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountFilter {
+    /// All.
+    All,
+    /// Those in this role, by its name.
+    Role(&'static str),
+    /// A vendor's own people.
+    Of(VendorId),
+}
+
+/// What came of changing what an account is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reseated {
+    /// It is written.
+    Done,
+    /// What it was decided on is another by now: nothing is written.
+    Moved,
+    /// No administrator would be left: nothing is written.
+    LastAdmin,
 }
 
 /// What came of writing.
@@ -215,7 +228,37 @@ pub trait AccountRows: Send + Sync {
     /// See [`UnitError`].
     async fn verify(&self, sign_up: &SignUp, account: &Account, session: &Session) -> Result<Wrote, UnitError>;
 
-    /// Opens a session, and ends the oldest of those past `most`. Moved when the account has another password by now, or is disabled.
+    /// Writes an account that its owner has still to take, its mail, and the answer that is kept of it. Moved when there is an account of its
+    /// address or its id, or an answer under the key.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn invite(&self, account: &Account, mail: &NewJob, keep: Option<&KeptAnswer>) -> Result<Wrote, UnitError>;
+
+    /// Accounts, the newest first (by time, then id), after the given place.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn accounts(
+        &self,
+        filter: AccountFilter,
+        after: Option<(Timestamp, AccountId)>,
+        limit: u32,
+    ) -> Result<Vec<Account>, StoreError>;
+
+    /// Writes what an account is for, if it still has this version, and ends its sessions. `was_admin` tells that another administrator must be left.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn reseat(
+        &self,
+        account: &Account,
+        version: u64,
+        at: Timestamp,
+        was_admin: bool,
+    ) -> Result<Reseated, UnitError>;
+
+    /// Opens a session, and ends the oldest of those past `most`. Moved when the account is another by now.
     ///
     /// # Errors
     /// See [`UnitError`].

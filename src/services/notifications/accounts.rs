@@ -30,6 +30,18 @@ pub(super) fn text(kind: JobKind, link: Option<&str>) -> Text {
             "A key of one of your sessions was used again after its time, as happens when it was stolen. That session is over. If you do not know \
              why, set another password.",
         ),
+        JobKind::InvitationMail => (
+            "account.invitation",
+            "You are invited",
+            "You are invited to work in this shop. Follow this link within seven days and set a password. If you do not know why, do nothing: without \
+             a password nobody can sign in.",
+        ),
+        JobKind::KnownInviteeMail => (
+            "account.known_invitee",
+            "You were invited, but have an account already",
+            "Somebody invited this address to work for a vendor of this shop. It has an account already, which stays as it is: an account is for one \
+             thing. Have another address invited if you want to take part.",
+        ),
         JobKind::ManyAttemptsMail | JobKind::OrderPaidMail => (
             "account.many_attempts",
             "Many wrong passwords",

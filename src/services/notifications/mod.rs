@@ -65,7 +65,9 @@ impl MailWorker {
             | JobKind::KnownAddressMail
             | JobKind::PasswordResetMail
             | JobKind::TokenReusedMail
-            | JobKind::ManyAttemptsMail => {
+            | JobKind::ManyAttemptsMail
+            | JobKind::InvitationMail
+            | JobKind::KnownInviteeMail => {
                 let found = self.letters.letter(job.kind, job.about).await;
                 let letter = found.map_err(|error| later(format!("the account cannot be read: {error}")))?;
                 let letter = letter.ok_or(TryOutcome::Suppressed("its time is over, or it was done otherwise"))?;

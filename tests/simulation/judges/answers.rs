@@ -165,7 +165,7 @@ impl Judge for Answers {
                 }
             }
             Events::Order(id, _) => {
-                if let Some(view) = replay.order(*id).and_then(|order| order.view(Principal::Staff)) {
+                if let Some(view) = replay.order(*id).and_then(|order| order.view(Principal::SHOP)) {
                     looks.orders.entry(*id).or_default().add(version, unwaited(&view));
                 }
             }

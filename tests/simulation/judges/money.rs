@@ -26,7 +26,7 @@ impl Payments {
 
     /// A gateway is asked to charge.
     pub fn charge_asked(&self, replay: &Replay, call: &PaymentCall, now: Timestamp) {
-        let asked = replay.order(call.order).and_then(|order| order.view(Principal::Staff));
+        let asked = replay.order(call.order).and_then(|order| order.view(Principal::SHOP));
         if asked.is_none_or(|view| view.payment_status == PaymentStatus::None) {
             self.world.breach(format_args!("{} is charged before its request is durable", call.order));
         }
@@ -91,7 +91,7 @@ impl Judge for Payments {
     fn at_rest(&self, replay: &Replay) {
         let moves = self.books.moves();
         for (id, order) in replay.orders() {
-            let Some(view) = order.view(Principal::Staff) else { continue };
+            let Some(view) = order.view(Principal::SHOP) else { continue };
             let moves = moves.get(&id).map(Vec::as_slice).unwrap_or_default();
             let net: i64 = moves.iter().sum();
             let by_hand = order.is_settled_by_hand();

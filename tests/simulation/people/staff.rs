@@ -42,7 +42,7 @@ impl Staff {
                     person.ask::<Cart>(id, "get cart", CartCommand::Get { by: Principal::Guest(id) }, how).await;
                 }
                 Kind::Order => {
-                    let (id, get) = (OrderId::from_uuid(entity.uuid), OrderCommand::Get { by: Principal::Staff });
+                    let (id, get) = (OrderId::from_uuid(entity.uuid), OrderCommand::Get { by: Principal::SHOP });
                     if let Some(order) = person.ask_order(id, "get order", get, how).await {
                         self.lead_out(&order).await;
                     }
@@ -50,7 +50,7 @@ impl Staff {
                 _ => {
                     let number = person.chance.below(VENDORS);
                     let sku = sku(number, person.chance.below(SKUS));
-                    let command = VendorCommand::GetSku { by: Principal::Staff, sku };
+                    let command = VendorCommand::GetSku { by: Principal::SHOP, sku };
                     person.ask::<Vendor>(vendor(number), "get SKU", command, how).await;
                 }
             }
@@ -59,7 +59,7 @@ impl Staff {
 
     /// Looks at an order, and leads it out of what it is stuck in.
     pub async fn look_after(&mut self, order: OrderId) {
-        let (how, get) = (self.0.how(None, false), OrderCommand::Get { by: Principal::Staff });
+        let (how, get) = (self.0.how(None, false), OrderCommand::Get { by: Principal::SHOP });
         if let Some(order) = self.0.ask_order(order, "get order", get, how).await {
             self.lead_out(&order).await;
         }
@@ -80,7 +80,7 @@ impl Staff {
             amount: (verb == ResolveAs::Paid).then(|| Money::new(order.amounts.total, order.currency)),
             reference: None,
         };
-        let command = OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution) };
+        let command = OrderCommand::Resolve { by: Principal::SHOP, resolution: Box::new(resolution) };
         let told = person.ask::<Order>(order.id, "resolve", command, person.how(key, false)).await;
         person.tried(&tag, &told);
     }

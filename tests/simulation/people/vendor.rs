@@ -63,7 +63,7 @@ impl Seller {
             skus: (0..SKUS).map(new).collect(),
         };
         let create = VendorCommand::Create { name: format!("Vendor {number}") };
-        for command in [create, VendorCommand::AddProduct { by: Principal::Staff, product }] {
+        for command in [create, VendorCommand::AddProduct { by: Principal::SHOP, product }] {
             let key = Some(Person::key(&person.tag()));
             for _ in 0..TRIES {
                 let how = person.how(key, false);
@@ -80,7 +80,7 @@ impl Seller {
     async fn sell(mut self) {
         self.open_shop().await;
         let id = vendor(self.number);
-        let by = Principal::Vendor(id);
+        let by = Principal::vendor(id);
         for _ in 0..self.person.world().plan.actions {
             let person = &self.person;
             person.pause(2 * person.world().plan.think_ms).await;
@@ -118,7 +118,7 @@ impl Seller {
         let person = &self.person;
         let key = person.chance.per_mille(700).then(|| Person::key(&tag));
         let delta = *person.chance.pick(&[-3, -1, 1, 2, 10]);
-        let by = Principal::Vendor(id);
+        let by = Principal::vendor(id);
         // With a key a request may be sent again and again.
         let tries = if key.is_some() { person.chance.between(1, 4) } else { 1 };
         let command = VendorCommand::AdjustStock { by, sku, delta, reason: tag.clone() };

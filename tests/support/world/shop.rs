@@ -113,7 +113,7 @@ impl World {
                 skus: (0..SKUS).map(new).collect(),
             };
             world.received.extend(product.skus.iter().map(|sku| (sku.id, sku.on_hand)));
-            world.ask::<Vendor>(id, VendorCommand::AddProduct { by: Principal::Staff, product }).unwrap().unwrap();
+            world.ask::<Vendor>(id, VendorCommand::AddProduct { by: Principal::SHOP, product }).unwrap().unwrap();
         }
         for number in 0..carts {
             let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
@@ -149,7 +149,7 @@ impl World {
 
     /// Someone of the staff leads an order out of what it is stuck in.
     pub fn resolve(&mut self, order: OrderId, resolution: Resolution) -> Result<OrderView, Reject> {
-        let command = OrderCommand::Resolve { by: Principal::Staff, resolution: Box::new(resolution) };
+        let command = OrderCommand::Resolve { by: Principal::SHOP, resolution: Box::new(resolution) };
         shown(self.ask::<Order>(order, command).expect("a resolution is answered at once"))
     }
 
@@ -160,14 +160,14 @@ impl World {
 
     /// Changes a price.
     pub fn set_price(&mut self, of: (usize, usize), price_minor: i64) {
-        let by = Principal::Vendor(vendor(of.0));
+        let by = Principal::vendor(vendor(of.0));
         let command = VendorCommand::SetPrice { by, sku: sku(of.0, of.1), price_minor, currency: Currency::BDT };
         self.ask::<Vendor>(vendor(of.0), command).unwrap().unwrap();
     }
 
     /// Brings pieces in, or takes them out.
     pub fn adjust(&mut self, of: (usize, usize), delta: i64) -> Result<(), Reject> {
-        let (by, id) = (Principal::Vendor(vendor(of.0)), sku(of.0, of.1));
+        let (by, id) = (Principal::vendor(vendor(of.0)), sku(of.0, of.1));
         // Counted before it is asked, because the world compares after every command.
         let before = self.received.clone();
         if self.sku_row(of).is_some_and(|row| row.available() + delta >= 0) {
@@ -193,7 +193,7 @@ impl World {
 
     /// An order as the staff sees it.
     pub fn order_view(&self, order: OrderId) -> OrderView {
-        self.orders[&order].entity.view(Principal::Staff).expect("a placed order")
+        self.orders[&order].entity.view(Principal::SHOP).expect("a placed order")
     }
 
     /// What can be seen from outside.

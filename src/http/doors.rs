@@ -1,0 +1,178 @@
+//! The doors: what each route does, and so for whom it is. One table says it, and both the check and the API document are made from it, so that
+//! neither can say anything else. Who asks is found out here, before anything of a request is read but its head.
+
+use crate::domain::who::{Action, Who};
+use crate::http::HttpState;
+use crate::http::auth::{Caller, Known};
+use crate::http::error::{Problem, UNAUTHORIZED};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use foldhash::{HashMap, HashMapExt as _};
+use http::Method;
+use std::sync::Arc;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+
+/// What each operation does, by its id in the document, which is its handler's name.
+const DOORS: &[(&str, Action)] = &[
+    ("create_vendor", Action::AddVendor),
+    ("create_product", Action::EditGoods),
+    ("get_vendor_sku", Action::SeeGoods),
+    ("patch_sku", Action::EditGoods),
+    ("list_stock", Action::SeeStockHistory),
+    ("change_stock", Action::EditGoods),
+    ("list_vendor_orders", Action::SeeVendorOrders),
+    ("get_sku", Action::Visit),
+    ("list_products", Action::Visit),
+    ("get_product", Action::Visit),
+    ("list_categories", Action::Visit),
+    ("get_category", Action::Visit),
+    ("create_category", Action::EditCategories),
+    ("patch_category", Action::EditCategories),
+    ("create_cart", Action::Visit),
+    ("get_cart", Action::UseCart),
+    ("set_line", Action::UseCart),
+    ("remove_line", Action::UseCart),
+    ("check_out", Action::UseCart),
+    ("list_orders", Action::SeeOrder),
+    ("get_order", Action::SeeOrder),
+    ("get_timeline", Action::SeeOrder),
+    ("cancel_order", Action::CancelOrder),
+    ("list_actors", Action::SeeOperation),
+    ("get_actor", Action::SeeOperation),
+    ("list_jobs", Action::SeeOperation),
+    ("retry_job", Action::Operate),
+    ("list_stuck_orders", Action::SeeStuckOrders),
+    ("resolve_order", Action::ResolveOrder),
+    ("list_charges", Action::SeeSandbox),
+    ("list_mails", Action::SeeSandbox),
+    ("sign_up", Action::Visit),
+    ("verify", Action::Visit),
+    ("log_in", Action::Visit),
+    ("refresh", Action::Visit),
+    ("log_out", Action::Visit),
+    ("forgot", Action::Visit),
+    ("reset", Action::Visit),
+    ("get_me", Action::UseAccount),
+    ("patch_me", Action::UseAccount),
+    ("set_password", Action::UseAccount),
+    ("list_sessions", Action::UseAccount),
+    ("end_session", Action::UseAccount),
+    ("list_members", Action::EditMembers),
+    ("invite_member", Action::EditMembers),
+    ("patch_member", Action::EditMembers),
+    ("list_accounts", Action::EditAccounts),
+    ("create_account", Action::EditAccounts),
+    ("get_account", Action::EditAccounts),
+    ("patch_account", Action::EditAccounts),
+    ("healthz", Action::Visit),
+    ("readyz", Action::Visit),
+    ("metrics", Action::Visit),
+];
+
+/// What a route does; a route that the table does not know is for administrators, until it does.
+fn action_of(operation: &Operation) -> Action {
+    let known = DOORS.iter().find(|(id, _)| operation.operation_id.as_deref() == Some(*id));
+    known.map_or(Action::EditAccounts, |(_, action)| *action)
+}
+
+/// What is done at each method of a path.
+type Methods = [Option<Action>; 5];
+
+/// The doors of a router.
+#[derive(Clone)]
+pub(super) struct Doors(Arc<HashMap<String, Methods>>);
+
+impl Doors {
+    /// Those of the routes of a document, which says from then on who may come in.
+    pub(super) fn of(document: &mut OpenApi) -> Self {
+        let mut doors = HashMap::new();
+        for (path, item) in &mut document.paths.paths {
+            let PathItem { get, put, post, delete, patch, .. } = item;
+            let actions = [get, put, post, delete, patch].map(|operation| {
+                let operation = operation.as_mut()?;
+                let action = action_of(operation);
+                let who: Vec<String> = action.who().iter().copied().map(Who::name).collect();
+                let says = ExtensionsBuilder::new().add("x-haat-who", who).build();
+                match &mut operation.extensions {
+                    Some(extensions) => extensions.merge(says),
+                    none => *none = Some(says),
+                }
+                Some(action)
+            });
+            doors.insert(path.clone(), actions);
+        }
+        Self(Arc::new(doors))
+    }
+
+    fn action(&self, path: &str, method: &Method) -> Option<Action> {
+        let number = match *method {
+            // A HEAD is answered by the handler of GET.
+            Method::GET | Method::HEAD => 0,
+            Method::PUT => 1,
+            Method::POST => 2,
+            Method::DELETE => 3,
+            Method::PATCH => 4,
+            // There is no handler of any other.
+            _ => return None,
+        };
+        self.0.get(path)?[number]
+    }
+}
+
+/// Lets in whom a route is for: 401 without a token, 403 for a role that it is not for. Whose something is, is not asked here.
+pub(super) async fn door(
+    State((doors, state)): State<(Doors, HttpState)>,
+    path: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    // A method that no handler takes is told so by the router.
+    let action = doors.action(path.as_str(), request.method()).filter(|action| !action.is_for_anyone());
+    if let Some(action) = action {
+        let known = Caller::of(request.headers(), &state).and_then(|caller| {
+            let caller = caller.ok_or_else(|| Problem::new(&UNAUTHORIZED, "a bearer token is needed"))?;
+            caller.may(action)?;
+            Ok(caller)
+        });
+        match known {
+            Ok(caller) => _ = request.extensions_mut().insert(Known(caller)),
+            Err(problem) => return problem.into_response(),
+        }
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{openapi, routes};
+
+    /// No route is missing, and none is there that is not.
+    #[test]
+    fn every_route_has_a_door() {
+        let routes = routes::api().merge(routes::sandbox()).merge(routes::operation());
+        let (_, mut document) = openapi::documented(routes);
+        let doors = Doors::of(&mut document);
+        let mut ids: Vec<&str> = Vec::new();
+        for (path, item) in &document.paths.paths {
+            let PathItem { get, put, post, delete, patch, .. } = item;
+            for operation in [get, put, post, delete, patch].into_iter().flatten() {
+                let id = operation.operation_id.as_deref().unwrap_or_default();
+                assert!(DOORS.iter().any(|(known, _)| *known == id), "{path}: {id} has no door");
+                let says = serde_json::to_value(operation).expect("JSON");
+                assert!(says["x-haat-who"].as_array().is_some_and(|who| !who.is_empty()), "{path}: {says}");
+                ids.push(id);
+            }
+        }
+        ids.sort_unstable();
+        let mut known: Vec<&str> = DOORS.iter().map(|(id, _)| *id).collect();
+        known.sort_unstable();
+        assert_eq!(known, ids);
+        assert_eq!(doors.action("/v1/carts/{cart}", &Method::HEAD), Some(Action::UseCart));
+        assert_eq!(doors.action("/v1/carts/{cart}", &Method::POST), None);
+        assert_eq!(doors.action("/v1/vendors", &Method::POST), Some(Action::AddVendor));
+    }
+}
