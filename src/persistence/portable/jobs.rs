@@ -16,32 +16,32 @@ use uuid::Uuid;
 const COLUMNS: &str = "id, kind, state, about_kind, about, tries, made_at, next_at, note";
 
 /// Nobody knows what has come of what a worker before this one was at.
-const TAKE_OVER: &str = "
+pub(in crate::persistence) const TAKE_OVER: &str = "
     UPDATE jobs SET state = 'unknown', next_at = $2, epoch = NULL WHERE epoch IS NOT NULL AND epoch <> $1";
 
 const END: &str = "
     UPDATE jobs SET state = $3, tries = $4, next_at = $5, note = $6, epoch = NULL
     WHERE id = $1 AND epoch = $2 AND tries = $7";
 
-const BEGIN: &str = "
+pub(in crate::persistence) const BEGIN: &str = "
     UPDATE jobs SET state = CASE state WHEN 'unknown' THEN 'looking_up' ELSE 'sending' END,
         tries = tries + 1, next_at = NULL, epoch = $3
     WHERE id IN (SELECT id FROM jobs WHERE target = $1 AND next_at <= $2 ORDER BY next_at LIMIT $4)
     RETURNING id, kind, state, about_kind, about, tries, made_at, next_at, note";
 
-const NEXT: &str = "SELECT min(next_at) FROM jobs WHERE target = $1 AND next_at IS NOT NULL";
+pub(in crate::persistence) const NEXT: &str = "SELECT min(next_at) FROM jobs WHERE target = $1 AND next_at IS NOT NULL";
 
 const RETRY: &str = "
     UPDATE jobs SET state = 'due', tries = 0, next_at = $2, note = NULL
     WHERE id = $1 AND state IN ('gave_up', 'suppressed')";
 
-const OPEN: &str = "
+pub(in crate::persistence) const OPEN: &str = "
     SELECT kind, state, count(*) FROM jobs WHERE next_at IS NOT NULL GROUP BY kind, state
     UNION ALL SELECT kind, state, count(*) FROM jobs WHERE epoch IS NOT NULL GROUP BY kind, state
     UNION ALL SELECT kind, state, count(*) FROM jobs
         WHERE next_at IS NULL AND epoch IS NULL AND state = 'gave_up' GROUP BY kind, state";
 
-const FORGET: &str = "
+pub(in crate::persistence) const FORGET: &str = "
     DELETE FROM jobs WHERE id IN (
         SELECT id FROM jobs WHERE next_at IS NULL AND epoch IS NULL AND state = $1 AND made_at < $2
         ORDER BY made_at, id LIMIT $3)";

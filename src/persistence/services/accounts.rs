@@ -22,9 +22,9 @@ const SIGN_UP: &str = "
 const ADD_SIGN_UP: &str = "
     INSERT INTO sign_ups (id, email, name, phone, password_hash, nonce, at, until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const TAKE_SIGN_UP: &str = "DELETE FROM sign_ups WHERE id = $1 AND nonce = $2";
-const DROP_SIGN_UPS: &str = "DELETE FROM sign_ups WHERE email = $1";
+pub(in crate::persistence) const DROP_SIGN_UPS: &str = "DELETE FROM sign_ups WHERE email = $1";
 
-const BY_EMAIL: &str = "
+pub(in crate::persistence) const BY_EMAIL: &str = "
     SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
         reset_until
     FROM accounts WHERE email = $1";
@@ -50,15 +50,15 @@ const AN_ADMIN_IS_LEFT: &str = "
     UPDATE accounts SET version = version WHERE id = (
         SELECT id FROM accounts WHERE role = 'admin' AND disabled = 0 AND password_hash <> '' ORDER BY id LIMIT 1)";
 
-const NEWEST: &str = "
+pub(in crate::persistence) const NEWEST: &str = "
     SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
         reset_until
     FROM accounts WHERE (created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3";
-const NEWEST_IN_ROLE: &str = "
+pub(in crate::persistence) const NEWEST_IN_ROLE: &str = "
     SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
         reset_until
     FROM accounts WHERE (created_at, id) < ($1, $2) AND role = $4 ORDER BY created_at DESC, id DESC LIMIT $3";
-const NEWEST_OF_VENDOR: &str = "
+pub(in crate::persistence) const NEWEST_OF_VENDOR: &str = "
     SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
         reset_until
     FROM accounts WHERE (created_at, id) < ($1, $2) AND vendor_id = $4 ORDER BY created_at DESC, id DESC LIMIT $3";
@@ -66,21 +66,24 @@ const NEWEST_OF_VENDOR: &str = "
 const SESSION: &str = "
     SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
     FROM sessions WHERE id = $1";
-const SESSIONS: &str = "
+/// An account's sessions are looked for by the account. The moment is in an expression, or `SQLite` would look among all sessions that go on.
+pub(in crate::persistence) const SESSIONS: &str = "
     SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
-    FROM sessions WHERE account_id = $1 AND revoked_at = $2 AND until > $3 ORDER BY made_at DESC, id DESC";
+    FROM sessions WHERE account_id = $1 AND coalesce(revoked_at, revoked_at) = $2 AND until > $3 ORDER BY made_at DESC, id DESC";
 const ADD_SESSION: &str = "
     INSERT INTO sessions (id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const END_OLDEST: &str = "
-    UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at = $3 AND id NOT IN (
-        SELECT id FROM sessions WHERE account_id = $1 AND revoked_at = $3 ORDER BY rotated_at DESC, id DESC LIMIT $4)";
+pub(in crate::persistence) const END_OLDEST: &str = "
+    UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND coalesce(revoked_at, revoked_at) = $3 AND id NOT IN (
+        SELECT id FROM sessions WHERE account_id = $1 AND coalesce(revoked_at, revoked_at) = $3
+        ORDER BY rotated_at DESC, id DESC LIMIT $4)";
 const ROTATE: &str = "
     UPDATE sessions SET number = number + 1, rotated_at = $3, until = $4
     WHERE id = $1 AND number = $2 AND revoked_at = $5";
 const REVOKE: &str = "UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at = $3";
-const REVOKE_ALL: &str = "UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND revoked_at = $3 AND id <> $4";
-const REVOKED: &str = "
+pub(in crate::persistence) const REVOKE_ALL: &str = "
+    UPDATE sessions SET revoked_at = $2 WHERE account_id = $1 AND coalesce(revoked_at, revoked_at) = $3 AND id <> $4";
+pub(in crate::persistence) const REVOKED: &str = "
     SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
     FROM sessions WHERE revoked_at >= $1";
 
@@ -98,12 +101,12 @@ const ADD_JOB: &str = "
     INSERT INTO jobs (id, kind, target, state, about_kind, about, tries, made_at, next_at, version)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
 
-const OLD: [&str; 2] = [
+pub(in crate::persistence) const OLD: [&str; 2] = [
     "SELECT count(*) FROM (SELECT 1 FROM sign_ups WHERE until < $1 LIMIT $2) AS old",
     "SELECT count(*) FROM (
         SELECT 1 FROM sessions WHERE until < $1 OR (revoked_at < $1 AND revoked_at > $3) LIMIT $2) AS old",
 ];
-const FORGET: [&str; 2] = [
+pub(in crate::persistence) const FORGET: [&str; 2] = [
     "DELETE FROM sign_ups WHERE id IN (SELECT id FROM sign_ups WHERE until < $1 LIMIT $2)",
     "DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE until < $1 OR (revoked_at < $1 AND revoked_at > $3) LIMIT $2)",

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use uuid::Uuid;
 
-const KEPT: &str = "SELECT key, body, status, answer, at FROM kept_answers WHERE key = $1 AND at > $2";
+pub(in crate::persistence) const KEPT: &str =
+    "SELECT key, body, status, answer, at FROM kept_answers WHERE key = $1 AND at > $2";
 
 /// What is older than it may be counts as none.
 const KEEP: &str = "
@@ -22,10 +23,11 @@ const KEEP: &str = "
     WHERE kept_answers.at <= $6";
 
 /// The age is asked of the row that is deleted, too: by then there may be a new answer under its key.
-const FORGET: &str = "
+pub(in crate::persistence) const FORGET: &str = "
     DELETE FROM kept_answers
     WHERE at < $1 AND key IN (SELECT key FROM kept_answers WHERE at < $1 ORDER BY at LIMIT $2)";
-const COUNT_OLD: &str = "SELECT count(*) FROM (SELECT 1 FROM kept_answers WHERE at < $1 LIMIT $2) AS old";
+pub(in crate::persistence) const COUNT_OLD: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM kept_answers WHERE at < $1 LIMIT $2) AS old";
 
 table! {
     KeptAnswer as "kept_answers" ("key"), row {

@@ -1,9 +1,9 @@
 //! The repositories of services: statements that both stores understand, said once. How a unit of them is written is the stores' matter
 //! (`sqlite/units.rs`, `postgres/units.rs`).
 
-mod accounts;
+pub(super) mod accounts;
 mod categories;
-mod kept;
+pub(super) mod kept;
 
 use crate::persistence::table::{Cell, Cells, Sort, Table};
 use crate::ports::StoreError;

@@ -425,6 +425,60 @@ mod tests {
         }
     }
 
+    /// What is asked again and again, or by each of many requests, finds what it looks for in an index that stands in its order. Without figures of
+    /// a table `SQLite` takes any index for better than none, and reads the whole table in the order of one that leads nowhere.
+    #[tokio::test]
+    async fn what_is_asked_again_and_again_reads_no_whole_table() {
+        use crate::persistence::services::{accounts, kept};
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let (options, file) = (Options::default(), directory.path().join(FILE));
+        let (_, _lock, writer) = open_for_writing(directory.path(), &file, &options).await.expect("a store");
+        for (statement, indexes) in [
+            (snapshots::DUE.as_str(), &["snapshot_wake_at"][..]),
+            (jobs::TAKE_OVER, &["jobs_under_way"]),
+            (jobs::BEGIN, &["jobs_waiting"]),
+            (jobs::NEXT, &["jobs_waiting"]),
+            (jobs::OPEN, &["jobs_waiting", "jobs_under_way", "jobs_ended"]),
+            (jobs::FORGET, &["jobs_ended"]),
+            (kept::KEPT, &["sqlite_autoindex_kept_answers_1"]),
+            (kept::COUNT_OLD, &["kept_answers_by_age"]),
+            (kept::FORGET, &["kept_answers_by_age"]),
+            (accounts::REVOKED, &["sessions_by_revocation"]),
+            (accounts::OLD[0], &["sign_ups_by_end"]),
+            (accounts::OLD[1], &["sessions_by_end", "sessions_by_revocation"]),
+            (accounts::FORGET[0], &["sign_ups_by_end"]),
+            (accounts::FORGET[1], &["sessions_by_end", "sessions_by_revocation"]),
+            (accounts::BY_EMAIL, &["accounts_of_email"]),
+            (accounts::SESSIONS, &["sessions_of_account"]),
+            (accounts::END_OLDEST, &["sessions_of_account"]),
+            (accounts::REVOKE_ALL, &["sessions_of_account"]),
+            (accounts::DROP_SIGN_UPS, &["sign_ups_of_email"]),
+            (accounts::NEWEST, &["accounts_by_age"]),
+            (accounts::NEWEST_IN_ROLE, &["accounts_by_role"]),
+            (accounts::NEWEST_OF_VENDOR, &["accounts_of_vendor"]),
+        ] {
+            let mut held = writer.hold().await.expect("the writer");
+            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let steps: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(sql).fetch_all(&mut *held.connection()).await.expect("a plan");
+            let plan: Vec<String> = steps.into_iter().map(|step| step.3).collect();
+            for index in indexes {
+                assert!(
+                    plan.iter().any(|step| step.split(' ').any(|word| word == *index)),
+                    "{index}: {statement}: {plan:?}"
+                );
+            }
+            // Partial indexes hold what is open, and nothing of what has ended: those may be read whole.
+            let reads = |step: &&String| step.starts_with("SCAN") || step.starts_with("SEARCH");
+            let is_found = |step: &str| {
+                indexes.iter().any(|index| step.contains(index)) || step.contains("(id=?)") || step.contains("(key=?)")
+            };
+            for step in plan.iter().filter(reads) {
+                assert!(is_found(step) || step == "SCAN old", "{step}: {statement}: {plan:?}");
+            }
+        }
+    }
+
     /// A slice of a remake holds the one writer: it must not read whole tables.
     #[tokio::test]
     async fn former_rows_are_looked_for_in_an_index() {
