@@ -273,6 +273,16 @@ pub const ACCOUNT_MAILS_MS: i64 = 60 * 60 * 1000;
 pub const SIGN_UP_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long the token counts that sets another password, in milliseconds.
 pub const RESET_MS: i64 = 60 * 60 * 1000;
+/// Addresses that one account keeps.
+pub const ADDRESSES: u64 = 20;
+/// How long somebody counts as having just given their password, in milliseconds.
+pub const JUST_SIGNED_IN_MS: i64 = 10 * 60 * 1000;
+/// People, and orders of each, whose details are erased at a time.
+pub const ERASURES_AT_ONCE: u32 = 64;
+/// How long at least an erasure is looked after, in milliseconds: so long an order may take to stand where it is found.
+pub const ERASURE_OPEN_MS: i64 = 24 * 60 * 60 * 1000;
+/// Days after which the details of a paid order are erased for whoever wants to be forgotten, unless another number is set.
+pub const ERASE_AFTER_DAYS: u32 = 30;
 /// How long an invitation counts, in milliseconds.
 pub const INVITATION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// How long a session lasts that is not used, in milliseconds.

@@ -19,6 +19,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 pub mod checkpoints;
+pub mod erased;
 pub mod jobs;
 pub mod units;
 

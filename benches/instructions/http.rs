@@ -79,7 +79,12 @@ impl Server {
     fn new() -> Self {
         let node = Node::with_log_writer();
         let auth = Arc::new(Auth::new(&[7; 32]));
-        let signed = Signed { secret: &[7; 32], mails: false, new_jobs: Arc::default() };
+        let signed = Signed {
+            secret: &[7; 32],
+            mails: false,
+            new_jobs: Arc::default(),
+            erased: Arc::new(haat::ports::erased::NoErasedLog),
+        };
         let units = Arc::new(NoUnits) as _;
         let services = services(&units, &still_clock(), &AccountSettings::default(), signed).expect("threads");
         let state = HttpState {

@@ -8,7 +8,7 @@ use haat::actors::NodeSettings;
 use haat::app::core::{Core, CoreParts, MailParts};
 use haat::config::AccountSettings;
 use haat::domain::ids::{
-    AccountId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
 };
 use haat::domain::time::Timestamp;
 use haat::domain::who::Seat;
@@ -80,7 +80,12 @@ impl Default for Edge {
         let clock: Arc<dyn Clock> = Arc::new(StillClock(AtomicU64::new(1)));
         let (core, services) = runtime.block_on(async {
             let store = open(&config, Mode::Serve).await.expect("an embedded store opens");
-            let signed = haat::app::Signed { secret: SECRET, mails: true, new_jobs: Arc::default() };
+            let signed = haat::app::Signed {
+                secret: SECRET,
+                mails: true,
+                new_jobs: Arc::default(),
+                erased: Arc::new(haat::ports::erased::NoErasedLog),
+            };
             let settings =
                 AccountSettings { cost: "m=64,t=1,p=1".parse().expect("a cost"), ..AccountSettings::default() };
             let services = haat::app::services(&store.units, &clock, &settings, signed).expect("services");
@@ -237,6 +242,9 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::PATCH, format!("/v1/vendors/{vendor}/members/{account}"), By::Vendor),
         route(Method::POST, "/v1/admin/accounts".into(), By::Admin),
         route(Method::PATCH, format!("/v1/admin/accounts/{account}"), By::Admin),
+        route(Method::POST, "/v1/me/addresses".into(), By::Customer),
+        route(Method::PATCH, format!("/v1/me/addresses/{}", AddressId::from_uuid(KNOWN)), By::Customer),
+        route(Method::POST, "/v1/me/email".into(), By::Customer),
     ]
 }
 

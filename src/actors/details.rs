@@ -97,6 +97,11 @@ impl Shop {
         }
     }
 
+    /// Lets go of what memory holds of an order's details: they were erased.
+    pub fn forget_details(&self, order: OrderId) {
+        self.node().details.forget(order);
+    }
+
     /// [`Shop::contact`] of several orders, in one request. Those of which there is nothing are left out.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod token;
 use self::core::{Core, CoreParts, RunningCore};
 use crate::actors::{Arbiters, DecideHook, Shop};
 use crate::adapters::clock::SystemClock;
+use crate::adapters::erased::ErasedFile;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
 use crate::app::core::MailParts;
@@ -33,6 +34,7 @@ use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::log_writer::{Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::services::Repositories;
 use crate::persistence::{self, Mode, Place, sqlite};
+use crate::ports::erased::ErasedLog;
 use crate::ports::jobs::Mailer;
 use crate::ports::units::Units;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
@@ -110,6 +112,8 @@ impl AppError {
     }
 }
 
+/// Between two looks at what is to be erased of orders.
+const ERASE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// How often answers of services are looked through for those that are too old.
 const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -142,7 +146,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 4],
+    upkeep: [JoinHandle<()>; 5],
     stop_upkeep: CancellationToken,
     files: Files,
     _arbiters: Arbiters,
@@ -204,7 +208,12 @@ impl App {
         payments::tell_of_orphans(&*store.queries, &methods).await?;
         let (mailer, mails) = mailer(&config, &clock)?;
         let new_jobs = Arc::new(Notify::new());
-        let signed = Signed { secret: &config.secret, mails: mailer.is_some(), new_jobs: new_jobs.clone() };
+        let signed = Signed {
+            secret: &config.secret,
+            mails: mailer.is_some(),
+            new_jobs: new_jobs.clone(),
+            erased: Arc::new(ErasedFile::in_directory(&config.data_dir)),
+        };
         let services = services(&store.units, &clock, &config.accounts, signed)?;
         let (kept, accounts) = (services.kept.clone(), services.accounts.clone());
         accounts.learn().await?;
@@ -251,7 +260,8 @@ impl App {
             tokio::spawn(upkeep(recorder, stop_upkeep.clone())),
             tokio::spawn(watch),
             tokio::spawn(forget(kept, accounts.clone(), clock, stop_upkeep.clone())),
-            tokio::spawn(learn_of_sessions(accounts, stop_upkeep.clone())),
+            tokio::spawn(learn_of_sessions(accounts.clone(), stop_upkeep.clone())),
+            tokio::spawn(erase(accounts, core.shop().clone(), config.accounts.erase_after, stop_upkeep.clone())),
         ];
         Ok(Self { address, operator_address, core, stop_http, http, upkeep, stop_upkeep, files, _arbiters: arbiters })
     }
@@ -343,6 +353,8 @@ pub struct Signed<'a> {
     pub mails: bool,
     /// Told of new jobs.
     pub new_jobs: Arc<Notify>,
+    /// Where it is noted who wanted to be forgotten.
+    pub erased: Arc<dyn ErasedLog>,
 }
 
 /// The services over the store whose units these are.
@@ -355,10 +367,12 @@ pub fn services(
     settings: &AccountSettings,
     signed: Signed<'_>,
 ) -> Result<Services, AppError> {
-    let Repositories { accounts, categories, kept } = Repositories::new(units);
-    let Signed { secret, mails, new_jobs } = signed;
+    let Repositories { accounts, own, categories, kept } = Repositories::new(units);
+    let Signed { secret, mails, new_jobs, erased } = signed;
     let accounts = Accounts::new(AccountParts {
         rows: accounts,
+        own,
+        erased,
         keys: Keys::of(secret).map_err(|_| AppError::Asked("the secret makes no keys".to_owned()))?,
         hashing: Hashing::start(&settings.cost).map_err(AppError::Io)?,
         clock: clock.clone(),
@@ -441,6 +455,27 @@ async fn forget(kept: Arc<dyn KeptAnswers>, accounts: Arc<Accounts>, clock: Arc<
         }
         if let Err(error) = accounts.forget_old().await {
             tracing::warn!(%error, "old sessions cannot be forgotten now");
+        }
+    }
+}
+
+/// Erases what orders still said of those who wanted to be forgotten, when each order needs it no more.
+async fn erase(accounts: Arc<Accounts>, shop: Shop, after: Duration, stop: CancellationToken) {
+    let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+    loop {
+        while !stop.is_cancelled() {
+            match accounts.erase_details(shop.clock().now().plus_millis(-after)).await {
+                Ok(orders) if orders.is_empty() => break,
+                Ok(orders) => orders.into_iter().for_each(|order| shop.forget_details(order)),
+                Err(error) => {
+                    tracing::warn!(%error, "details of orders cannot be erased now");
+                    break;
+                }
+            }
+        }
+        let waited = tokio::time::timeout(ERASE_EVERY, accounts.erasing().notified());
+        if stop.run_until_cancelled(waited).await.is_none() {
+            return;
         }
     }
 }

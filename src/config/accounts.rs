@@ -17,6 +17,9 @@ pub struct AccountArgs {
     /// Seconds for which the refresh token before the last one is taken.
     #[arg(long, env = "HAAT_REFRESH_GRACE_SECONDS", default_value_t = limits::REFRESH_GRACE_SECONDS, value_name = "SECONDS")]
     pub refresh_grace_seconds: u64,
+    /// Days after which the details of a paid order are erased of whoever wanted to be forgotten.
+    #[arg(long, env = "HAAT_ERASE_AFTER_DAYS", default_value_t = limits::ERASE_AFTER_DAYS, value_name = "DAYS")]
+    pub erase_after_days: u32,
     /// How the shop's own links begin, such as https://shop.example: those of mails. By default http:// and the address to listen at.
     #[arg(long, env = "HAAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
@@ -32,15 +35,21 @@ pub struct AccountSettings {
     pub cost: Cost,
     /// How long the refresh token before the last one is taken.
     pub grace: Duration,
+    /// How long after it was placed the details of a paid order are erased of whoever wanted to be forgotten.
+    pub erase_after: Duration,
     /// How the shop's own links begin, without a slash at the end.
     pub public_url: String,
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 60 * 60)
 }
 
 impl Default for AccountSettings {
     /// As where nothing is said, with links that begin with nothing.
     fn default() -> Self {
         let grace = Duration::from_secs(limits::REFRESH_GRACE_SECONDS);
-        Self { cost: Cost::default(), grace, public_url: String::new() }
+        Self { cost: Cost::default(), grace, erase_after: days(limits::ERASE_AFTER_DAYS), public_url: String::new() }
     }
 }
 
@@ -63,7 +72,12 @@ impl AccountArgs {
             return Err(ConfigError::Setting { setting: "HAAT_REFRESH_GRACE_SECONDS", reason });
         }
         let grace = Duration::from_secs(self.refresh_grace_seconds);
-        Ok(AccountSettings { cost, grace, public_url: self.public_url(listen)? })
+        let erase_after = days(self.erase_after_days);
+        if erase_after > days(3650) {
+            let reason = "must not be longer than ten years".into();
+            return Err(ConfigError::Setting { setting: "HAAT_ERASE_AFTER_DAYS", reason });
+        }
+        Ok(AccountSettings { cost, grace, erase_after, public_url: self.public_url(listen)? })
     }
 
     fn public_url(&self, listen: SocketAddr) -> Result<String, ConfigError> {
@@ -143,6 +157,7 @@ mod tests {
         for seconds in ["0", "9", "3601"] {
             assert_eq!(refused(&["--refresh-grace-seconds", seconds]), "HAAT_REFRESH_GRACE_SECONDS");
         }
+        assert_eq!(refused(&["--erase-after-days", "3651"]), "HAAT_ERASE_AFTER_DAYS");
         assert_eq!(refused(&["--trusted-proxies", "10.0.0.0/8,everybody"]), "HAAT_TRUSTED_PROXIES");
         assert_eq!(refused(&["--trusted-proxies", " "]), "HAAT_TRUSTED_PROXIES");
         assert_eq!(refused(&["--trusted-proxies", "10.0.0.0/8,"]), "HAAT_TRUSTED_PROXIES");

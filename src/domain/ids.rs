@@ -260,6 +260,9 @@ typeid!(
     /// Somebody who can sign in.
     AccountId, "account");
 typeid!(
+    /// Where somebody has things sent.
+    AddressId, "address");
+typeid!(
     /// A sign-up whose address is not verified yet.
     SignUpId, "signup");
 typeid!(

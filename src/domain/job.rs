@@ -51,11 +51,15 @@ pub enum JobKind {
     InvitationMail,
     /// Somebody was invited whose address has an account.
     KnownInviteeMail,
+    /// The other address of an account is to be verified.
+    NewEmailMail,
+    /// An account is to have another address: to the one it has.
+    EmailChangeMail,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 8] = [
+    pub const ALL: [JobKind; 10] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -64,6 +68,8 @@ impl JobKind {
         JobKind::ManyAttemptsMail,
         JobKind::InvitationMail,
         JobKind::KnownInviteeMail,
+        JobKind::NewEmailMail,
+        JobKind::EmailChangeMail,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -77,6 +83,8 @@ impl JobKind {
             JobKind::ManyAttemptsMail => "many_attempts_mail",
             JobKind::InvitationMail => "invitation_mail",
             JobKind::KnownInviteeMail => "known_invitee_mail",
+            JobKind::NewEmailMail => "new_email_mail",
+            JobKind::EmailChangeMail => "email_change_mail",
         }
     }
 
@@ -95,7 +103,9 @@ impl JobKind {
             | JobKind::TokenReusedMail
             | JobKind::ManyAttemptsMail
             | JobKind::InvitationMail
-            | JobKind::KnownInviteeMail => Target::Mail,
+            | JobKind::KnownInviteeMail
+            | JobKind::NewEmailMail
+            | JobKind::EmailChangeMail => Target::Mail,
         }
     }
 }

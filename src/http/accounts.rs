@@ -11,7 +11,7 @@ use crate::http::Settings;
 use crate::http::answer::ok;
 use crate::http::auth::{Auth, Bearer, SignedIn};
 use crate::http::error::{
-    self, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, LAST_ADMINISTRATOR,
+    self, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, LAST_ADMINISTRATOR, LOGIN_REQUIRED,
     MAIL_UNAVAILABLE, PASSWORD_TOO_WEAK, Problem, Result, SESSION_UNKNOWN, TOKEN_REUSED, TOO_MANY_ATTEMPTS,
 };
 use crate::http::extract::{Id, JsonBody};
@@ -220,6 +220,20 @@ pub struct SessionShown {
     current: bool,
 }
 
+impl SessionShown {
+    /// As its owner sees it, who asks in the session `current`.
+    pub(super) fn of(session: Session, current: SessionId) -> Self {
+        Self {
+            id: session.id,
+            created_at: Moment(session.made_at),
+            last_used_at: Moment(session.rotated_at),
+            address: session.address,
+            user_agent: session.user_agent,
+            current: session.id == current,
+        }
+    }
+}
+
 /// Nothing but that it was taken.
 #[derive(Serialize, ToSchema)]
 pub struct Taken {}
@@ -242,6 +256,9 @@ impl From<Refusal> for Problem {
                 Problem::new(&MAIL_UNAVAILABLE, "no address can be verified: the shop sends no mails").retry_after(60)
             }
             Refusal::Unknown => Problem::new(&ACCOUNT_UNKNOWN, "there is no such account"),
+            Refusal::LoginRequired => {
+                Problem::new(&LOGIN_REQUIRED, "this is for whoever gave their password less than ten minutes ago")
+            }
             Refusal::NoSeat => Problem::new(&INVALID_BODY, "role, vendor and permissions do not fit together: a vendor's people have a vendor and a role there, staff have permissions, and nobody else has any")
                 .about("role"),
             Refusal::LastAdmin => {
@@ -275,7 +292,7 @@ pub(super) async fn read<T>(
     }
 }
 
-fn empty(status: StatusCode) -> Response {
+pub(super) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
@@ -511,14 +528,7 @@ pub async fn list_sessions(
 ) -> Result<Response> {
     let as_of = Moment(services.clock.now());
     let sessions = read(&settings, services.accounts.sessions(me.account)).await?;
-    let shown = |session: Session| SessionShown {
-        id: session.id,
-        created_at: Moment(session.made_at),
-        last_used_at: Moment(session.rotated_at),
-        address: session.address,
-        user_agent: session.user_agent,
-        current: session.id == me.session,
-    };
+    let shown = |session| SessionShown::of(session, me.session);
     Ok(ok(&Page { items: sessions.into_iter().map(shown).collect(), next_cursor: None, as_of }))
 }
 

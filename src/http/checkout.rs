@@ -61,6 +61,9 @@ pub struct CheckoutInput {
 /// Where to ship to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Rahim Uddin", "line1": "12 Mirpur Road", "city": "Dhaka", "postcode": "1205", "country": "BD", "phone": "+8801712345678"
+}))]
 pub struct AddressInput {
     /// Who receives it.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
@@ -122,25 +125,55 @@ struct Checked {
     expected_total: Option<Money>,
 }
 
+/// What the fields of an address are called where something is wrong with one: name, line1, city, line2, region, postcode, phone, country.
+pub(super) type AddressFields = [&'static str; 8];
+
+const SHIPPING: AddressFields = [
+    "shipping_address.name",
+    "shipping_address.line1",
+    "shipping_address.city",
+    "shipping_address.line2",
+    "shipping_address.region",
+    "shipping_address.postcode",
+    "shipping_address.phone",
+    "shipping_address.country",
+];
+
+impl AddressInput {
+    /// The address, with its texts as they are kept.
+    pub(super) fn checked(self, faults: &mut Faults, fields: &AddressFields) -> Address {
+        let Self { name, line1, line2, city, postcode, region, country, phone } = self;
+        let mut address = Address { name, line1, line2, city, postcode, region, country, phone };
+        check_address(faults, fields, &mut address);
+        address
+    }
+}
+
+/// Checks an address, and brings its texts into the form in which they are kept.
+pub(super) fn check_address(faults: &mut Faults, fields: &AddressFields, address: &mut Address) {
+    let (line, limit) = (TextKind::Line, limits::SHORT_TEXT);
+    let [name, line1, city, line2, region, postcode, phone, country] = *fields;
+    faults.text(name, &mut address.name, line, limit);
+    faults.text(line1, &mut address.line1, line, limit);
+    faults.text(city, &mut address.city, line, limit);
+    faults.optional(line2, address.line2.as_mut(), line, limit);
+    faults.optional(region, address.region.as_mut(), line, limit);
+    faults.optional(postcode, address.postcode.as_mut(), line, limit);
+    faults.optional(phone, address.phone.as_mut(), line, limit);
+    if !is_country(&address.country) {
+        faults.add(country, "a country of ISO 3166-1 alpha-2 is expected, in upper case");
+    }
+}
+
 impl CheckoutInput {
     fn checked(mut self) -> Result<Checked> {
         let mut faults = Faults::default();
-        let (limit, line) = (limits::SHORT_TEXT, TextKind::Line);
+        let limit = limits::SHORT_TEXT;
         match &mut self.email {
             Some(email) if !is_email(email) => faults.add("email", "an address with one @ is expected"),
             email => faults.optional("email", email.as_mut(), TextKind::Code, limit),
         }
-        let address = &mut self.shipping_address;
-        faults.text("shipping_address.name", &mut address.name, line, limit);
-        faults.text("shipping_address.line1", &mut address.line1, line, limit);
-        faults.text("shipping_address.city", &mut address.city, line, limit);
-        faults.optional("shipping_address.line2", address.line2.as_mut(), line, limit);
-        faults.optional("shipping_address.region", address.region.as_mut(), line, limit);
-        faults.optional("shipping_address.postcode", address.postcode.as_mut(), line, limit);
-        faults.optional("shipping_address.phone", address.phone.as_mut(), line, limit);
-        if !is_country(&address.country) {
-            faults.add("shipping_address.country", "a country of ISO 3166-1 alpha-2 is expected, in upper case");
-        }
+        let shipping_address = self.shipping_address.checked(&mut faults, &SHIPPING);
         for (field, text) in [("payment.method", &self.payment.method), ("payment.token", &self.payment.token)] {
             if text.is_empty() {
                 faults.add(field, "it must not be empty");
@@ -149,8 +182,6 @@ impl CheckoutInput {
         }
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         faults.done(&INVALID_BODY)?;
-        let AddressInput { name, line1, line2, city, postcode, region, country, phone } = self.shipping_address;
-        let shipping_address = Address { name, line1, line2, city, postcode, region, country, phone };
         Ok(Checked {
             contact: Contact { email: self.email, shipping_address },
             payment: PaymentChoice { method: self.payment.method, token: self.payment.token },

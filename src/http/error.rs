@@ -50,14 +50,17 @@ problems! {
     IDEMPOTENCY_KEY_NEEDS_BEARER = BAD_REQUEST "idempotency_key_needs_bearer" "An idempotency key needs a bearer";
     UNAUTHORIZED = UNAUTHORIZED "unauthorized" "A valid bearer token is needed";
     CREDENTIALS_INVALID = UNAUTHORIZED "credentials_invalid" "Address, password or token are not right";
+    LOGIN_REQUIRED = UNAUTHORIZED "login_required" "Sign in anew";
     TOKEN_REUSED = UNAUTHORIZED "token_reused" "The refresh token came again: the session is over";
     FORBIDDEN = FORBIDDEN "forbidden" "The role may not do this";
     NOT_FOUND = NOT_FOUND "not_found" "There is nothing here";
     JOB_UNKNOWN = NOT_FOUND "job_unknown" "No such job";
     ACCOUNT_UNKNOWN = NOT_FOUND "account_unknown" "No such account";
+    ADDRESS_UNKNOWN = NOT_FOUND "address_unknown" "No such address";
     SESSION_UNKNOWN = NOT_FOUND "session_unknown" "No such session";
     CATEGORY_UNKNOWN = NOT_FOUND "category_unknown" "No such category";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method_not_allowed" "The method is not allowed here";
+    ADDRESSES_FULL = CONFLICT "addresses_full" "There are as many addresses as there may be";
     EMAIL_TAKEN = CONFLICT "email_taken" "The address has an account";
     LAST_ADMINISTRATOR = CONFLICT "last_administrator" "No administrator would be left";
     JOB_DONE = CONFLICT "job_done" "The job is done";

@@ -1,11 +1,13 @@
 //! What a request says, read with care: JSON bodies, ids in paths, queries. What does not fit becomes a problem that names the field.
 
-use crate::domain::ids::{AccountId, CartId, CategoryId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId};
+use crate::domain::ids::{
+    AccountId, AddressId, CartId, CategoryId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
+};
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
 use crate::http::error::{
-    ACCOUNT_UNKNOWN, BODY_TIMEOUT, BODY_TOO_LARGE, CATEGORY_UNKNOWN, FieldError, INVALID_BODY, INVALID_QUERY,
-    JOB_UNKNOWN, MALFORMED_JSON, NOT_FOUND, Problem, Result, SESSION_UNKNOWN, UNSUPPORTED_MEDIA_TYPE,
+    ACCOUNT_UNKNOWN, ADDRESS_UNKNOWN, BODY_TIMEOUT, BODY_TOO_LARGE, CATEGORY_UNKNOWN, FieldError, INVALID_BODY,
+    INVALID_QUERY, JOB_UNKNOWN, MALFORMED_JSON, NOT_FOUND, Problem, Result, SESSION_UNKNOWN, UNSUPPORTED_MEDIA_TYPE,
 };
 use crate::http::metrics::body_rejected;
 use crate::http::valid::bounded;
@@ -223,6 +225,12 @@ impl PathId for JobId {
 impl PathId for AccountId {
     fn unknown() -> Problem {
         Problem::new(&ACCOUNT_UNKNOWN, "there is no such account")
+    }
+}
+
+impl PathId for AddressId {
+    fn unknown() -> Problem {
+        Problem::new(&ADDRESS_UNKNOWN, "you keep no such address")
     }
 }
 

@@ -26,6 +26,7 @@ pub mod once;
 pub mod openapi;
 pub mod orders;
 mod outstanding;
+pub mod own;
 pub mod page;
 pub mod people;
 pub mod prefer;

@@ -161,7 +161,7 @@ pub struct AddressBody<'a> {
 }
 
 impl<'a> AddressBody<'a> {
-    fn new(address: &'a Address) -> Self {
+    pub(super) fn new(address: &'a Address) -> Self {
         let Address { name, line1, line2, city, postcode, region, country, phone } = address;
         let [line2, postcode, region, phone] = [line2, postcode, region, phone].map(Option::as_deref);
         Self { name, line1, line2, city, postcode, region, country, phone }
@@ -322,7 +322,7 @@ impl<'a> OrderBody<'a> {
 
     /// From a row of the read tables. `share_of` is the vendor whose share alone is shown: then the totals are that share's,
     /// as the order itself tells them to a vendor.
-    fn of_row(order: &'a OrderRow, contact: &'a Known<Contact>, share_of: Option<VendorId>) -> Self {
+    pub(super) fn of_row(order: &'a OrderRow, contact: &'a Known<Contact>, share_of: Option<VendorId>) -> Self {
         let (shipping_address, email) = shown(contact);
         let money = |minor| MoneyBody(Money::new(minor, order.currency));
         let is_shown = |vendor: VendorId| share_of.is_none_or(|only| only == vendor);

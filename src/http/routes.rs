@@ -1,8 +1,8 @@
 //! Every route, nothing else.
 
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, health, jobs, orders, people, products, resolve, skus,
-    vendors,
+    HttpState, accounts, admin, carts, categories, checkout, health, jobs, orders, own, people, products, resolve,
+    skus, vendors,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -41,8 +41,12 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(accounts::log_out))
         .routes(routes!(accounts::forgot))
         .routes(routes!(accounts::reset))
-        .routes(routes!(accounts::get_me, accounts::patch_me))
+        .routes(routes!(accounts::get_me, accounts::patch_me, own::erase_me))
         .routes(routes!(accounts::set_password))
+        .routes(routes!(own::list_addresses, own::add_address))
+        .routes(routes!(own::patch_address, own::drop_address))
+        .routes(routes!(own::set_email))
+        .routes(routes!(own::export))
         .routes(routes!(accounts::list_sessions))
         .routes(routes!(accounts::end_session))
         .routes(routes!(people::list_members, people::invite_member))
@@ -76,6 +80,7 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/orders"
             | "/v1/admin/jobs"
             | "/v1/admin/accounts"
+            | "/v1/me/export"
             | "/v1/admin/sandbox/charges"
             | "/v1/admin/sandbox/mails"
             | "/metrics"

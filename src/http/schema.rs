@@ -2,7 +2,8 @@
 
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{
-    AccountId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, SubOrderId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, SubOrderId,
+    VendorId,
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
@@ -64,6 +65,7 @@ schema! {
     OrderId, "OrderId" => id_schema("order", "An order");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
     CategoryId, "CategoryId" => id_schema("category", "A category of products");
+    AddressId, "AddressId" => id_schema("address", "Where somebody has things sent");
     AccountId, "AccountId" => id_schema("account", "Somebody who can sign in");
     CustomerId, "CustomerId" => id_schema("customer", "A customer");
     SessionId, "SessionId" => id_schema("session", "Where somebody is signed in");

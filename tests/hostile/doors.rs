@@ -56,7 +56,8 @@ async fn everybody(shop: &Shop) -> Vec<Somebody> {
     let other = client.buyer(&shop.ids["sku"], 1).await.token;
     all.extend([guest, somebody("another guest", other, &["owner"])]);
     let customer = &["owner", "customer", "account"];
-    let own = Somebody { own: of(&["session"]), ..somebody("the customer", shop.customer.clone(), customer) };
+    let own =
+        Somebody { own: of(&["session", "address"]), ..somebody("the customer", shop.customer.clone(), customer) };
     let other = client.signed_up(admin, "dina@example.com", GOOD).await.field("access_token").to_owned();
     all.extend([own, somebody("another customer", other, customer)]);
     let stranger = client.post("/v1/vendors", &json!({"name": "Nobody"})).bearer(admin).send().await.expect(201);

@@ -16,6 +16,7 @@ mod idempotency;
 mod mails;
 mod months;
 mod overload;
+mod own;
 mod people;
 mod prices;
 mod resolve;

@@ -7,6 +7,7 @@ use haat::domain::job::{About, JobKind};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::persistence::services::Repositories;
+use haat::ports::erased::NoErasedLog;
 use haat::ports::jobs::{JobFilter, Letter, Letters};
 use haat::ports::{Clock, Store};
 use haat::services::accounts::{
@@ -67,6 +68,8 @@ fn service_of_cost(store: &Store, clock: &Arc<Still>, cost: &str) -> Arc<Account
     let cost: Cost = cost.parse().expect("a cost");
     Arc::new(Accounts::new(AccountParts {
         rows: Repositories::new(&store.units).accounts,
+        own: Repositories::new(&store.units).own,
+        erased: Arc::new(NoErasedLog),
         keys: Keys::of(SECRET).expect("keys"),
         hashing: Hashing::start(&cost).expect("threads"),
         clock: clock.clone(),

@@ -199,11 +199,19 @@ impl Client {
         self.mailed_times(admin, to, event, 1).await;
     }
 
+    /// The tokens of the mails of this event to this address, once there are so many.
+    pub async fn mailed_tokens(&self, admin: &str, to: &str, event: &str, times: usize) -> Vec<String> {
+        let texts = self.mailed_times(admin, to, event, times).await;
+        let link = |text: &String| {
+            let link = text.lines().find(|line| line.starts_with("https://shop.example/dashboard#token="));
+            link.and_then(|link| link.split_once('=')).expect("a link").1.to_owned()
+        };
+        texts.iter().map(link).collect()
+    }
+
     /// The token in the newest mail of this event to this address.
     pub async fn mailed(&self, admin: &str, to: &str, event: &str) -> String {
-        let texts = self.mailed_times(admin, to, event, 1).await;
-        let link = texts[0].lines().find(|line| line.starts_with("https://shop.example/dashboard#token="));
-        link.and_then(|link| link.split_once('=')).expect("a link").1.to_owned()
+        self.mailed_tokens(admin, to, event, 1).await.swap_remove(0)
     }
 
     /// A session of somebody who has just signed up with this address, and whose name is Fina.

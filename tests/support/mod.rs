@@ -153,6 +153,8 @@ impl TestStore {
                 cost: "m=64,t=1,p=1".parse().expect("a cost"),
                 grace: Duration::from_secs(60),
                 public_url: "https://shop.example".to_owned(),
+                // An order is erased as soon as its owner is.
+                erase_after: Duration::ZERO,
             },
         }
     }

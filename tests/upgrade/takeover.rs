@@ -252,7 +252,12 @@ impl OfThen {
         let sandbox = Arc::new(SandboxGateway::open(store.data_dir(), clock.clone()).expect("a ledger"));
         let arbiters = Arbiters::start(1).expect("a thread");
         let opened = persistence::open(&store.config(), Mode::Serve).await.expect("the store opens");
-        let signed = haat::app::Signed { secret: SECRET, mails: false, new_jobs: Arc::default() };
+        let signed = haat::app::Signed {
+            secret: SECRET,
+            mails: false,
+            new_jobs: Arc::default(),
+            erased: Arc::new(haat::ports::erased::NoErasedLog),
+        };
         let services =
             haat::app::services(&opened.units, &clock, &AccountSettings::default(), signed).expect("services");
         let core = Core::new(CoreParts {

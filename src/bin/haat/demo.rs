@@ -98,6 +98,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         accounts: AccountArgs {
             argon2: "m=19456,t=2,p=1".to_owned(),
             refresh_grace_seconds: limits::REFRESH_GRACE_SECONDS,
+            erase_after_days: limits::ERASE_AFTER_DAYS,
             public_url: None,
             trusted_proxies: None,
         },

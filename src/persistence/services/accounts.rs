@@ -37,7 +37,7 @@ const ADD_ACCOUNT: &str = "
         (id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
         reset_until)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-const CHANGE_ACCOUNT: &str = "
+pub(super) const CHANGE_ACCOUNT: &str = "
     UPDATE accounts SET email = $2, name = $3, phone = $4, password_hash = $5, role = $6, vendor_id = $7, powers = $8,
         disabled = $9, version = $10, reset_nonce = $12, reset_until = $13
     WHERE id = $1 AND created_at = $11 AND version = $14";
@@ -70,7 +70,7 @@ const SESSION: &str = "
 pub(in crate::persistence) const SESSIONS: &str = "
     SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
     FROM sessions WHERE account_id = $1 AND coalesce(revoked_at, revoked_at) = $2 AND until > $3 ORDER BY made_at DESC, id DESC";
-const ADD_SESSION: &str = "
+pub(super) const ADD_SESSION: &str = "
     INSERT INTO sessions (id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 pub(in crate::persistence) const END_OLDEST: &str = "
@@ -208,20 +208,20 @@ table! {
 }
 
 /// A moment long past: of what did not happen.
-const NEVER: Value = Value::Moment(Timestamp::from_millis(0));
+pub(super) const NEVER: Value = Value::Moment(Timestamp::from_millis(0));
 
 /// The end of the year 9999, which both stores can say: nothing happens after it.
 const LAST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 
-fn id(id: Uuid) -> Value {
+pub(super) fn id(id: Uuid) -> Value {
     Value::Uuid(Some(id))
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     Value::Text(Some(text.to_owned()))
 }
 
-fn job(job: &NewJob) -> Result<Statement, StoreError> {
+pub(super) fn job(job: &NewJob) -> Result<Statement, StoreError> {
     Ok(Statement::new(ADD_JOB, super::values(job)?))
 }
 
@@ -229,12 +229,16 @@ fn job(job: &NewJob) -> Result<Statement, StoreError> {
 pub(super) struct Rows(pub(super) Arc<dyn Units>);
 
 impl Rows {
-    async fn one<T: Table>(&self, statement: &'static str, key: Value) -> Result<Option<T::Row>, StoreError> {
+    pub(super) async fn one<T: Table>(
+        &self,
+        statement: &'static str,
+        key: Value,
+    ) -> Result<Option<T::Row>, StoreError> {
         Ok(select::<T>(&*self.0, Statement::new(statement, vec![key])).await?.into_iter().next())
     }
 
     /// Runs a unit whose statements all must find what they were decided on.
-    async fn run(&self, statements: Vec<Statement>) -> Result<Wrote, UnitError> {
+    pub(super) async fn run(&self, statements: Vec<Statement>) -> Result<Wrote, UnitError> {
         match self.0.run(Unit::new(statements)).await? {
             UnitEnd::Done => Ok(Wrote::Done),
             UnitEnd::Stopped(_) | UnitEnd::Taken(_) => Ok(Wrote::Moved),

@@ -4,11 +4,12 @@
 pub(super) mod accounts;
 mod categories;
 pub(super) mod kept;
+mod own;
 
 use crate::persistence::table::{Cell, Cells, Sort, Table};
 use crate::ports::StoreError;
 use crate::ports::units::{Statement, Units, Value, ValueKind};
-use crate::services::accounts::AccountRows;
+use crate::services::accounts::{AccountRows, OwnRows};
 use crate::services::categories::CategoryRows;
 use crate::services::kept::KeptAnswers;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 pub struct Repositories {
     /// Accounts and sessions.
     pub accounts: Arc<dyn AccountRows>,
+    /// What accounts have of their own.
+    pub own: Arc<dyn OwnRows>,
     /// Categories.
     pub categories: Arc<dyn CategoryRows>,
     /// Answers under idempotency keys.
@@ -29,6 +32,7 @@ impl Repositories {
     pub fn new(units: &Arc<dyn Units>) -> Self {
         Self {
             accounts: Arc::new(accounts::Rows(units.clone())),
+            own: Arc::new(accounts::Rows(units.clone())),
             categories: Arc::new(categories::Rows(units.clone())),
             kept: Arc::new(kept::Rows(units.clone())),
         }

@@ -1,9 +1,12 @@
 //! E-mail addresses by which people sign in: one form for each, so that a constraint can decide whose it is.
 
+use crate::domain::ids::AccountId;
 use std::fmt;
 
 /// The most bytes of an address (RFC 5321, 4.5.3.1.3, without the angle brackets).
 const LONGEST: usize = 254;
+/// How the address of an account ends that was erased.
+const ERASED: &str = "@erased.invalid";
 /// The most bytes before the `@` (RFC 5321, 4.5.3.1.1).
 const LONGEST_NAME: usize = 64;
 /// The most bytes of one label of a domain (RFC 1035, 2.3.4).
@@ -40,11 +43,22 @@ impl Email {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        let is_domain = domain.contains('.') && domain.split('.').all(is_label);
+        let is_domain =
+            domain.contains('.') && domain.split('.').all(is_label) && !typed.to_ascii_lowercase().ends_with(ERASED);
         if is_name && is_domain && typed.len() <= LONGEST {
             return Ok(Self(typed.to_ascii_lowercase()));
         }
         Err(NoEmail)
+    }
+
+    /// In place of the address of an account that was erased: one that nobody can have (RFC 2606), and no other account has.
+    pub fn erased(account: AccountId) -> Self {
+        Self(format!("{}{ERASED}", account.uuid().simple()))
+    }
+
+    /// Whether it stands for one that was erased.
+    pub fn is_erased(&self) -> bool {
+        self.0.ends_with(ERASED)
     }
 
     /// As it stands in a table.

@@ -20,10 +20,17 @@ impl Letters for Accounts {
                     token: Some(self.parts.keys.mail_token(Purpose::Verify, id.uuid(), sign_up.nonce.nonce)),
                 })
             }
+            About::Account(id) if kind == JobKind::NewEmailMail => {
+                let new = self.parts.own.new_email(id).await.map_err(not_now)?;
+                new.filter(|new| new.nonce.until > now).map(|new| Letter {
+                    to: to(&new.email),
+                    token: Some(self.parts.keys.mail_token(Purpose::Email, id.uuid(), new.nonce.nonce)),
+                })
+            }
             About::Account(id) => {
                 let account = self.rows().account(id).await.map_err(not_now)?;
                 let brings = matches!(kind, JobKind::PasswordResetMail | JobKind::InvitationMail);
-                let account = account.filter(|account| !brings || account.reset.until > now);
+                let account = account.filter(|account| !account.is_erased() && (!brings || account.reset.until > now));
                 account.map(|account| Letter {
                     to: to(&account.email),
                     token: brings.then(|| self.parts.keys.mail_token(Purpose::Reset, id.uuid(), account.reset.nonce)),

@@ -7,6 +7,7 @@
 mod attempts;
 mod email;
 mod letters;
+mod own;
 mod passwords;
 mod people;
 mod rows;
@@ -14,16 +15,20 @@ mod tokens;
 
 pub use attempts::Network;
 pub use email::{Email, NoEmail};
+pub use own::{Kept, KeptAddress, NewEmail};
 pub use passwords::{Busy, Cost, Hashing, Password};
 pub use people::{Invited, SeatChange};
-pub use rows::{Account, AccountFilter, AccountRows, Ends, Looked, Nonce, Person, Reseated, Session, SignUp, Wrote};
-pub use tokens::{Keys, Purpose, Refresh};
+pub use rows::{
+    Account, AccountFilter, AccountRows, Ends, Looked, Nonce, OwnRows, Person, Reseated, Session, SignUp, Wrote,
+};
+pub use tokens::{Brought, Keys, Purpose, Refresh};
 
 use crate::domain::ids::{AccountId, JobId, SessionId, SignUpId};
 use crate::domain::job::{About, JobKind};
 use crate::domain::time::Timestamp;
 use crate::domain::who::Seat;
 use crate::limits;
+use crate::ports::erased::ErasedLog;
 use crate::ports::jobs::NewJob;
 use crate::ports::units::UnitError;
 use crate::ports::{Clock, StoreError};
@@ -86,6 +91,9 @@ pub enum Refusal {
     /// No administrator would be left.
     #[error("no administrator would be left")]
     LastAdmin,
+    /// It takes a session that was begun with a password just now.
+    #[error("sign in anew")]
+    LoginRequired,
     /// There is no such account or session.
     #[error("there is no such thing")]
     Unknown,
@@ -103,6 +111,10 @@ type Result<T, E = Refusal> = std::result::Result<T, E>;
 pub struct AccountParts {
     /// Their rows.
     pub rows: Arc<dyn AccountRows>,
+    /// The rows of what they have of their own.
+    pub own: Arc<dyn OwnRows>,
+    /// Where it is noted who wanted to be forgotten.
+    pub erased: Arc<dyn ErasedLog>,
     /// Signs their tokens.
     pub keys: Keys,
     /// Hashes their passwords.
@@ -123,6 +135,7 @@ enum Unasked {
     SignUp,
     Reset,
     Invitation,
+    NewEmail,
 }
 
 /// The service.
@@ -130,6 +143,8 @@ pub struct Accounts {
     parts: AccountParts,
     /// Sessions that were ended while an access token of theirs may still be about, and when.
     revoked: RwLock<HashMap<SessionId, Timestamp>>,
+    /// Told when somebody wants to be forgotten.
+    erasing: Notify,
     /// Wrong passwords of one address from one network.
     failed: Recent<(String, Network)>,
     /// Wrong passwords of one address, from wherever.
@@ -148,6 +163,7 @@ impl Accounts {
         Self {
             parts,
             revoked: RwLock::default(),
+            erasing: Notify::new(),
             failed: Recent::new(limits::ATTEMPTS, limits::ATTEMPTS_MS),
             failed_anywhere: Recent::new(limits::ATTEMPTS_ANYWHERE, limits::ATTEMPTS_MS),
             waiting: Semaphore::new(limits::ATTEMPTS_WAITING),
@@ -257,8 +273,12 @@ impl Accounts {
     /// # Errors
     /// Invalid, TooMany, Busy, and what the store says.
     pub async fn verify(&self, token: &str, password: &str, visitor: &Visitor) -> Result<SignedIn> {
-        let brought = self.parts.keys.brought(token).filter(|brought| brought.purpose == Purpose::Verify);
-        let brought = brought.ok_or(Refusal::Invalid)?;
+        let brought = self.parts.keys.brought(token).ok_or(Refusal::Invalid)?;
+        match brought.purpose {
+            Purpose::Verify => {}
+            Purpose::Email => return self.verify_email(&brought, password, visitor).await,
+            Purpose::Reset => return Err(Refusal::Invalid),
+        }
         let sign_up = self.rows().sign_up(SignUpId::from_uuid(brought.row)).await?.ok_or(Refusal::Invalid)?;
         if !self.parts.keys.counts(&brought, sign_up.nonce.nonce) || sign_up.nonce.until <= self.now() {
             return Err(Refusal::Invalid);

@@ -1,7 +1,8 @@
 //! What stands in the store of accounts.
 
 use super::email::Email;
-use crate::domain::ids::{AccountId, SessionId, SignUpId, VendorId};
+use super::own::{KeptAddress, NewEmail};
+use crate::domain::ids::{AccountId, AddressId, OrderId, SessionId, SignUpId, VendorId};
 use crate::domain::time::Timestamp;
 use crate::domain::who::Seat;
 use crate::ports::StoreError;
@@ -72,12 +73,17 @@ pub struct Account {
 impl Account {
     /// Whether its owner has still to take it.
     pub fn is_invited(&self) -> bool {
-        self.password_hash.is_empty()
+        self.password_hash.is_empty() && !self.is_erased()
+    }
+
+    /// Whether its owner wanted to be forgotten.
+    pub fn is_erased(&self) -> bool {
+        self.email.is_erased()
     }
 
     /// What is kept of its password, where it has one.
     pub fn hash(&self) -> Option<&str> {
-        Some(&*self.password_hash).filter(|_| !self.is_invited())
+        Some(&*self.password_hash).filter(|hash| !hash.is_empty())
     }
 
     /// Whether somebody can sign in with it as an administrator.
@@ -302,4 +308,96 @@ pub struct Ends {
     pub at: Timestamp,
     /// All but this one.
     pub but: Option<SessionId>,
+}
+
+/// The rows of what accounts have of their own, on both stores.
+#[async_trait]
+pub trait OwnRows: Send + Sync {
+    /// The addresses that an account keeps, the newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn addresses(&self, account: AccountId) -> Result<Vec<KeptAddress>, StoreError>;
+
+    /// Keeps an address, and the answer that is kept of it. Moved when the account has `most` already, or the id is there, or the answer.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn add_address(
+        &self,
+        address: &KeptAddress,
+        most: u64,
+        keep: Option<&KeptAnswer>,
+    ) -> Result<Wrote, UnitError>;
+
+    /// Changes an address. Moved when it is gone.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn change_address(&self, address: &KeptAddress) -> Result<Wrote, UnitError>;
+
+    /// Lets go of an address. Moved when the account has none of this id.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn drop_address(&self, account: AccountId, id: AddressId) -> Result<Wrote, UnitError>;
+
+    /// The e-mail address that an account is to have.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn new_email(&self, account: AccountId) -> Result<Option<NewEmail>, StoreError>;
+
+    /// Writes the e-mail address that an account is to have, in place of one before, and that these mails are sent.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn begin_email(&self, new: &NewEmail, mails: [&NewJob; 2]) -> Result<(), UnitError>;
+
+    /// Writes an account with its new e-mail address, if it still has this version, and a session. Moved, too, when the address is another's.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn take_email(
+        &self,
+        new: &NewEmail,
+        account: &Account,
+        version: u64,
+        session: &Session,
+    ) -> Result<Wrote, UnitError>;
+
+    /// Writes an account of which nothing is left, if it still is as it was before; what it had of its own is gone, and its sessions are over.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn erase(&self, before: &Account, after: &Account, at: Timestamp) -> Result<Wrote, UnitError>;
+
+    /// Accounts that were erased and may have orders whose details are to be, the earliest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn open_erasures(&self, limit: u32) -> Result<Vec<AccountId>, StoreError>;
+
+    /// Orders of an account that have details and need them no more: those that ended unpaid, and those placed before this moment.
+    ///
+    /// # Errors
+    /// What the store says.
+    async fn orders_to_erase(
+        &self,
+        account: AccountId,
+        settled: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OrderId>, StoreError>;
+
+    /// Erases what is known of these orders' buyers. It leaves the rows, which say that it was erased.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn erase_orders(&self, orders: &[OrderId]) -> Result<(), UnitError>;
+
+    /// Writes that nothing is left to erase of an account, if none of its orders has details any more and it was erased before this moment.
+    ///
+    /// # Errors
+    /// See [`UnitError`].
+    async fn end_erasure(&self, account: AccountId, now: Timestamp, before: Timestamp) -> Result<(), UnitError>;
 }

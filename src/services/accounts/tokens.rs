@@ -16,15 +16,18 @@ pub enum Purpose {
     Verify,
     /// Another password is set.
     Reset,
+    /// The other address of an account is verified.
+    Email,
 }
 
 impl Purpose {
-    const ALL: [Purpose; 2] = [Purpose::Verify, Purpose::Reset];
+    const ALL: [Purpose; 3] = [Purpose::Verify, Purpose::Reset, Purpose::Email];
 
     const fn name(self) -> &'static str {
         match self {
             Purpose::Verify => "verify",
             Purpose::Reset => "reset",
+            Purpose::Email => "email",
         }
     }
 }

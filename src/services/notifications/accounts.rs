@@ -42,6 +42,18 @@ pub(super) fn text(kind: JobKind, link: Option<&str>) -> Text {
             "Somebody invited this address to work for a vendor of this shop. It has an account already, which stays as it is: an account is for one \
              thing. Have another address invited if you want to take part.",
         ),
+        JobKind::NewEmailMail => (
+            "account.new_email",
+            "Verify your other address",
+            "Your account is to have this address. Follow this link within 24 hours and give your password. If you do not know why, do nothing: without \
+             the password of that account nothing changes.",
+        ),
+        JobKind::EmailChangeMail => (
+            "account.email_change",
+            "Your account is to have another address",
+            "Somebody who knows your password asked that your account have another address. If it was not you, set another password now: you will be \
+             signed out everywhere.",
+        ),
         JobKind::ManyAttemptsMail | JobKind::OrderPaidMail => (
             "account.many_attempts",
             "Many wrong passwords",

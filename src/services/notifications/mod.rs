@@ -67,7 +67,9 @@ impl MailWorker {
             | JobKind::TokenReusedMail
             | JobKind::ManyAttemptsMail
             | JobKind::InvitationMail
-            | JobKind::KnownInviteeMail => {
+            | JobKind::KnownInviteeMail
+            | JobKind::NewEmailMail
+            | JobKind::EmailChangeMail => {
                 let found = self.letters.letter(job.kind, job.about).await;
                 let letter = found.map_err(|error| later(format!("the account cannot be read: {error}")))?;
                 let letter = letter.ok_or(TryOutcome::Suppressed("its time is over, or it was done otherwise"))?;
