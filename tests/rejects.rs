@@ -5,6 +5,7 @@
 mod world;
 
 use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
+use haat::domain::customer::Customer;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
@@ -147,6 +148,8 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&checked_out(APPROVE).0.carts[&cart(0)].entity, remove_line(buyer(1), sku(0, 0)), now),
             ]
         }
+        // Told to administrators, of a customer of whom nothing was recorded.
+        Reject::CustomerUnknown => vec![Customer::UNKNOWN],
         Reject::OrderUnknown => {
             let (mut world, order) = checked_out(SILENT);
             world.settle();

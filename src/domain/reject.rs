@@ -133,6 +133,13 @@ rejects! {
         text: "there is no such order"
     }
 
+    /// No such customer: nothing was recorded of one.
+    CustomerUnknown = Unknown {
+        code: "customer_unknown",
+        title: "No such customer",
+        text: "there is no such customer"
+    }
+
     /// No such product.
     ProductUnknown = Unknown {
         code: "product_unknown",

@@ -2,11 +2,13 @@
 
 use crate::actors::catalog::CatalogCache;
 use crate::actors::shop::{Ask, Shop};
+use crate::checkout::OpenedCart;
 use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, SkuId, VendorId};
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
+use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::http::Settings;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
@@ -123,14 +125,17 @@ fn unkeyed(settings: &Settings) -> Ask {
 
 problems!(CreateCartProblems: BODY, ACTOR, &[
     &error::UNAUTHORIZED, &error::IDEMPOTENCY_KEY_INVALID, &IDEMPOTENCY_KEY_NEEDS_BEARER,
-]; IdempotencyKeyReused);
+]; CartUnknown, IdempotencyKeyReused, TooMany);
 
 /// Make a cart
 ///
-/// A customer's bearer makes the customer's own cart. Everyone else gets a guest's cart, with its token.
+/// With a customer's bearer it is the customer's one open cart, made where there is none. Everyone else gets a guest's
+/// cart, with its token.
 #[utoipa::path(post, path = "/v1/carts", tag = "carts", security((), ("bearer" = [])), params(IdempotencyHeader),
     request_body = Nothing,
-    responses((status = 201, description = "The cart.", body = CartBody), CreateCartProblems))]
+    responses((status = 201, description = "The cart.", body = CartBody),
+        (status = 200, description = "The customer's open cart, which was there.", body = CartBody),
+        CreateCartProblems))]
 pub async fn create_cart(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
@@ -147,25 +152,47 @@ pub async fn create_cart(
         }
         None => None,
     };
-    let owner = match caller.map(|caller| caller.principal) {
-        Some(Principal::Customer(customer)) => Owner::Customer(customer),
-        _ => Owner::Guest,
-    };
+    let customer = caller.and_then(|caller| match caller.principal {
+        Principal::Customer(customer) => Some(customer),
+        _ => None,
+    });
     let mint = Mint::new(shop.clock(), key);
+    if let Some(customer) = customer {
+        let minted = key.map(|key| (key, CartId::from_uuid(mint.uuid(CartId::PREFIX, 0))));
+        return open_cart(&shop, &settings, customer, minted).await;
+    }
     let id = CartId::from_uuid(mint.uuid(CartId::PREFIX, 0));
     let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
-    let (cart, replayed) = ask_cart(&shop, id, CartCommand::Create { owner, currency: settings.currency }, how).await?;
-    let token = match owner {
-        Owner::Customer(_) => None,
-        Owner::Guest => {
-            let token = auth.mint(&Bearer::Guest(id), shop.clock().wall(), GUEST_TOKEN_TTL);
-            Some(token.map_err(|error| {
-                tracing::error!(%error, "no guest token");
-                Problem::new(&error::INTERNAL, "the guest's token could not be made")
-            })?)
+    let create = CartCommand::Create { owner: Owner::Guest, currency: settings.currency };
+    let (cart, replayed) = ask_cart(&shop, id, create, how).await?;
+    let token = auth.mint(&Bearer::Guest(id), shop.clock().wall(), GUEST_TOKEN_TTL).map_err(|error| {
+        tracing::error!(%error, "no guest token");
+        Problem::new(&error::INTERNAL, "the guest's token could not be made")
+    })?;
+    let body = CartBody::new(&cart, &settings, Some(token));
+    Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
+}
+
+/// The customer's own cart. With the key comes the cart that an early version made under it, and kept its answer with.
+async fn open_cart(
+    shop: &Shop,
+    settings: &Settings,
+    customer: CustomerId,
+    keyed: Option<(IdempotencyKey, CartId)>,
+) -> Result<Response> {
+    let (within, key) = (settings.request_timeout, keyed.map(|(key, _)| key));
+    if let Some((_, cart)) = keyed {
+        let get = CartCommand::Get { by: Principal::Customer(customer) };
+        let kept = shop.ask::<Cart>(cart, get, Ask { within, key, fresh: false }).await?;
+        if let Ok(CartReply::Cart { cart }) = kept.outcome {
+            let status = if kept.replayed { StatusCode::CREATED } else { StatusCode::OK };
+            return Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), kept.replayed));
         }
-    };
-    Ok(mark_replayed(json(StatusCode::CREATED, &CartBody::new(&cart, &settings, token)), replayed))
+    }
+    let OpenedCart { outcome, made, replayed } = shop.open_cart(customer, settings.currency, within, key).await?;
+    let cart = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
+    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), replayed))
 }
 
 problems!(GetCartProblems: AUTH, ACTOR; CartUnknown);

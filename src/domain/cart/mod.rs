@@ -207,6 +207,10 @@ impl Decides for Cart {
                 // Somebody has been using it since: with a guest's token it would be handed to whoever has the old key.
                 Some(_) => Err(Reject::IdempotencyKeyReused),
             },
+            CartCommand::Open { customer, currency } => match self.owner {
+                None => Ok(vec![CartEvent::CartCreated { owner: Owner::Customer(*customer), currency: *currency }]),
+                Some(_) => self.may_see(Principal::Customer(*customer)).map(|()| Vec::new()),
+            },
             CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
             CartCommand::SetLine { by, line, currency } => {
                 self.may_change(*by)?;
@@ -283,6 +287,10 @@ impl Decides for Cart {
             CartCommand::CheckOut { .. } => {
                 self.order().map(|order| CartReply::Order { order, started: recorded }).ok_or(Reject::CartEmpty)
             }
+            CartCommand::Open { .. } => self
+                .view()
+                .map(|cart| CartReply::Opened { cart: Box::new(cart), made: recorded })
+                .ok_or(Reject::CartUnknown),
             CartCommand::Reopen { .. } | CartCommand::Close { .. } => Ok(CartReply::Done),
             _ => self.view().map(|cart| CartReply::Cart { cart: Box::new(cart) }).ok_or(Reject::CartUnknown),
         })

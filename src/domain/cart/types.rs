@@ -3,7 +3,7 @@
 use crate::domain::buyer::{Buyer, Mint};
 use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, SkuId, VendorId};
 use crate::domain::knowledge::Settings;
 use crate::domain::money::{self, Currency, Money};
 use crate::domain::order::{Address, InlineDetails, PaymentChoice};
@@ -124,6 +124,13 @@ pub enum CartCommand {
     Create {
         /// Whose it is.
         owner: Owner,
+        /// The currency it is shown in while it is empty.
+        currency: Currency,
+    },
+    /// Come into being as the cart of a customer, or be shown to them.
+    Open {
+        /// Whose it is.
+        customer: CustomerId,
         /// The currency it is shown in while it is empty.
         currency: Currency,
     },
@@ -272,6 +279,13 @@ pub enum CartReply {
     Cart {
         /// As it is now.
         cart: Box<CartView>,
+    },
+    /// The cart of a customer.
+    Opened {
+        /// As it is now.
+        cart: Box<CartView>,
+        /// Whether this very command made it.
+        made: bool,
     },
     /// The cart has this order.
     Order {

@@ -174,6 +174,8 @@ impl Judge for Answers {
                     looks.skus.entry(row.id).or_default().add(version, row.into());
                 }
             }
+            // Nobody sees a customer: only which cart is theirs, which the cart itself tells.
+            Events::Customer => {}
         }
     }
 }
