@@ -4,6 +4,10 @@
 pub const CART_LINES: usize = 200;
 /// Checkouts of one cart: so many numbers there are for them.
 pub const CART_CHECKOUTS: u32 = u32::MAX;
+/// Carts that are merged into one, each of which it remembers.
+pub const CART_MERGES: usize = 20;
+/// What admitting one merge sets aside of the budget for records in flight: one that gives, one that takes, one that hears of it.
+pub const RECORDS_PER_MERGE: usize = 4;
 /// Carts of one customer, one after the other: so many numbers there are for them.
 pub const CUSTOMER_CARTS: u32 = u32::MAX;
 /// Carts among which a customer's open one is looked for before they are told to ask again. One look finds the last cart

@@ -4,7 +4,8 @@
 
 use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{
-    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, SkuPrice,
+    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut,
+    SkuPrice,
 };
 use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply};
 use haat::domain::details::Contact;
@@ -45,6 +46,7 @@ macro_rules! variants {
 variants!(CART_EVENTS, cart_event, CartEvent {
     CartCreated = "cart_created", LineSet = "line_set", LineRemoved = "line_removed", Repriced = "repriced",
     CheckoutStarted = "checkout_started", CartReopened = "cart_reopened", CartCheckedOut = "cart_checked_out",
+    Merged = "merged", MergedIn = "merged_in", MergeAcknowledged = "merge_acknowledged",
 });
 variants!(ORDER_EVENTS, order_event, OrderEvent {
     Placed = "placed", StockHeld = "stock_held", StockRefused = "stock_refused", Priced = "priced",
@@ -60,14 +62,18 @@ variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
 });
-variants!(CART_REPLIES, cart_reply, CartReply { Cart = "cart", Opened = "opened", Order = "order", Done = "done" });
+variants!(CART_REPLIES, cart_reply, CartReply {
+    Cart = "cart", Opened = "opened", Merging = "merging",
+    Merged = "merged", Order = "order", Done = "done",
+});
 variants!(ORDER_REPLIES, order_reply, OrderReply { Order = "order", Timeline = "timeline", Done = "done" });
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
     Vendor = "vendor", Product = "product", Sku = "sku", Done = "done",
 });
 variants!(CART_COMMANDS, cart_command, CartCommand {
     Create = "create", Open = "open", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
-    CheckOut = "check_out", Reopen = "reopen", Close = "close",
+    CheckOut = "check_out", Reopen = "reopen", Close = "close", MayMerge = "may_merge", MergeInto = "merge_into",
+    MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge",
 });
 variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent { CartFollowed = "cart_followed" });
 variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart" });
@@ -220,6 +226,24 @@ fn product(full: bool) -> NewProduct {
     }
 }
 
+fn other_cart() -> CartId {
+    CartId::of_customer(customer(), 0)
+}
+
+/// One for each reason why something of a cart may not fit into another.
+fn left_out() -> Vec<LeftOut> {
+    let why = [
+        RejectKind::SkuUnknown,
+        RejectKind::CartCheckingOut,
+        RejectKind::CartCheckedOut,
+        RejectKind::CartMerged,
+        RejectKind::CurrencyMismatch,
+        RejectKind::TooManyLines,
+        RejectKind::QuantityOutOfRange,
+    ];
+    (0..).zip(why).map(|(number, why)| LeftOut { sku: sku(number), quantity: 3, why }).collect()
+}
+
 fn cart_events() -> Vec<CartEvent> {
     let price = SkuPrice { sku: sku(0), unit_price: 99 };
     vec![
@@ -234,6 +258,11 @@ fn cart_events() -> Vec<CartEvent> {
         CartEvent::CartReopened { order: order(), prices: vec![price] },
         CartEvent::CartCheckedOut { order: order(), prices: Vec::new() },
         CartEvent::CartCheckedOut { order: order(), prices: vec![price] },
+        CartEvent::Merged { into: other_cart(), lines: vec![line(0)] },
+        CartEvent::Merged { into: other_cart(), lines: Vec::new() },
+        CartEvent::MergedIn { from: other_cart(), lines: vec![line(0)], currency: Currency::BDT, left_out: left_out() },
+        CartEvent::MergedIn { from: other_cart(), lines: Vec::new(), currency: Currency::BDT, left_out: Vec::new() },
+        CartEvent::MergeAcknowledged,
     ]
 }
 
@@ -322,6 +351,12 @@ fn cart_commands() -> Vec<CartCommand> {
         CartCommand::Reopen { order: order() },
         CartCommand::Close { order: order(), prices: vec![price] },
         CartCommand::Close { order: order(), prices: Vec::new() },
+        CartCommand::MayMerge { by, from: other_cart() },
+        CartCommand::MergeInto { by, into: other_cart() },
+        CartCommand::MergeIn { from: other_cart(), lines: vec![line(0)] },
+        CartCommand::AcknowledgeMerge { into: other_cart() },
+        CartCommand::AwaitMerge { by, from: other_cart(), refused: None },
+        CartCommand::AwaitMerge { by, from: other_cart(), refused: Some(Reject::CartCheckedOut) },
     ]
 }
 
@@ -482,8 +517,14 @@ fn cart_replies() -> Vec<CartReply> {
         currency: Currency::BDT,
         lines: order.iter().map(|_| line(0)).collect(),
         order,
+        merged_into: None,
     };
+    let merged = CartView { status: CartStatus::Merged, merged_into: Some(other_cart()), ..view(None) };
     vec![
+        CartReply::Cart { cart: Box::new(merged) },
+        CartReply::Merging { into: other_cart() },
+        CartReply::Merged { cart: Box::new(view(None)), left_out: left_out() },
+        CartReply::Merged { cart: Box::new(view(Some(order()))), left_out: Vec::new() },
         CartReply::Cart { cart: Box::new(view(None)) },
         CartReply::Cart { cart: Box::new(view(Some(order()))) },
         CartReply::Opened { cart: Box::new(view(None)), made: true },

@@ -229,6 +229,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, "/v1/auth/password/reset".into(), By::Nobody),
         route(Method::PATCH, "/v1/me".into(), By::Customer),
         route(Method::POST, "/v1/me/password".into(), By::Customer),
+        route(Method::POST, format!("/v1/carts/{cart}/merge"), By::Customer),
     ]
 }
 

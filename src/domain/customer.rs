@@ -81,7 +81,7 @@ impl Decides for Customer {
             // Of several who found the same cart closed, the first moves on, and the others come along. A number that was
             // never given out is nobody's to leave.
             CustomerCommand::NextCart { after } if after == self.cart => {
-                if after + 1 >= limits::CUSTOMER_CARTS {
+                if after >= limits::CUSTOMER_CARTS - 1 {
                     let limit = limits::CUSTOMER_CARTS as usize;
                     return Err(Reject::TooMany { what: "carts of one customer".into(), limit });
                 }

@@ -5,9 +5,11 @@ use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// All names of invariants that an entity checks of itself.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 20] = [
     "cart_lines_are_sane",
     "checkout_has_details",
+    "a_merged_cart_says_where",
+    "a_cart_is_merged_once",
     "amounts_are_sane",
     "nothing_is_credited_twice",
     "nothing_is_given_back_that_was_not_taken",

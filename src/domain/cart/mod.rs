@@ -1,5 +1,8 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
+mod merge;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use types::*;
@@ -34,12 +37,27 @@ pub struct Cart {
     /// By what the running checkout is carried out.
     #[serde(rename = "details")]
     terms: Option<Box<CheckoutTerms>>,
+    /// The cart that it was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    merge: Option<Merge>,
+    /// The carts that were merged into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    merges: Vec<MergedFrom>,
+}
+
+/// Where a cart was given.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Merge {
+    into: CartId,
+    /// Whether it is known to have come there.
+    acknowledged: bool,
 }
 
 impl Cart {
     /// The order that is live or paid.
     pub fn order(&self) -> Option<OrderId> {
-        (self.status != CartStatus::Open).then(|| OrderId::for_attempt(self.id, self.attempt))
+        let has_one = matches!(self.status, CartStatus::CheckingOut | CartStatus::CheckedOut);
+        has_one.then(|| OrderId::for_attempt(self.id, self.attempt))
     }
 
     /// Who sells what is in it, each once.
@@ -62,6 +80,7 @@ impl Cart {
             currency: self.currency,
             lines: self.lines.clone(),
             order: self.order(),
+            merged_into: self.merged_into(),
         })
     }
 
@@ -78,10 +97,16 @@ impl Cart {
 
     fn may_change(&self, by: Principal) -> Result<(), Reject> {
         self.may_see(by)?;
+        self.closed_because().map_or(Ok(()), Err)
+    }
+
+    /// Why it cannot change, if it cannot.
+    fn closed_because(&self) -> Option<Reject> {
         match self.status {
-            CartStatus::Open => Ok(()),
-            CartStatus::CheckingOut => Err(Reject::CartCheckingOut),
-            CartStatus::CheckedOut => Err(Reject::CartCheckedOut),
+            CartStatus::Open => None,
+            CartStatus::CheckingOut => Some(Reject::CartCheckingOut),
+            CartStatus::CheckedOut => Some(Reject::CartCheckedOut),
+            CartStatus::Merged => Some(Reject::CartMerged),
         }
     }
 
@@ -94,19 +119,10 @@ impl Cart {
         prices.iter().filter(differs).copied().collect()
     }
 
-    /// Today's prices of the lines besides `sku`, where they are not those that were agreed to.
-    fn todays_prices(&self, sku: SkuId, availability: &dyn Availability) -> Vec<SkuPrice> {
-        let today = |line: &CartLine| {
-            let price = availability.price(line.sku).filter(|price| price.currency == self.currency)?;
-            Some(SkuPrice { sku: line.sku, unit_price: price.minor }).filter(|_| price.minor != line.unit_price)
-        };
-        self.lines.iter().filter(|line| line.sku != sku).filter_map(today).collect()
-    }
-
     /// The change of a line, with the prices that are shown in answer to it.
     fn with_prices(&self, change: Option<CartEvent>, of: SkuId, known: &dyn Availability) -> Vec<CartEvent> {
         let mut events = change.map_or_else(Vec::new, |change| vec![change]);
-        let prices = self.todays_prices(of, known);
+        let prices = self.todays_prices(|sku| sku != of, known);
         if !prices.is_empty() {
             events.push(CartEvent::Repriced { prices });
         }
@@ -192,6 +208,8 @@ impl Decides for Cart {
             lines: Vec::new(),
             attempt: 0,
             terms: None,
+            merge: None,
+            merges: Vec::new(),
         }
     }
 
@@ -225,9 +243,18 @@ impl Decides for Cart {
                 self.may_see(*by)?;
                 match self.order() {
                     Some(_) => Ok(Vec::new()),
+                    None if self.status == CartStatus::Merged => Err(Reject::CartMerged),
                     None => self.decide_checkout(details, knowledge),
                 }
             }
+            CartCommand::MayMerge { by, from } => self.may_take(*by, *from).map(|()| Vec::new()),
+            CartCommand::MergeInto { by, into } => self.decide_giving(*by, *into),
+            CartCommand::MergeIn { from, lines } => self.decide_taking(*from, lines, knowledge.availability),
+            CartCommand::AcknowledgeMerge { into } => Ok(match self.merge {
+                Some(merge) if merge.into == *into && !merge.acknowledged => vec![CartEvent::MergeAcknowledged],
+                _ => Vec::new(),
+            }),
+            CartCommand::AwaitMerge { by, .. } => self.may_see(*by).map(|()| Vec::new()),
             CartCommand::Reopen { order } => Ok(match self.status {
                 CartStatus::CheckingOut if self.order() == Some(*order) => {
                     vec![CartEvent::CartReopened { order: *order, prices: Vec::new() }]
@@ -279,6 +306,19 @@ impl Decides for Cart {
                 self.terms = None;
                 self.reprice(prices);
             }
+            CartEvent::Merged { into, lines } => {
+                self.status = CartStatus::Merged;
+                self.lines.clone_from(lines);
+                self.merge = Some(Merge { into: *into, acknowledged: false });
+            }
+            CartEvent::MergedIn { from, lines, currency, left_out } => {
+                self.take_in(*from, lines, *currency, left_out);
+            }
+            CartEvent::MergeAcknowledged => {
+                if let Some(merge) = &mut self.merge {
+                    merge.acknowledged = true;
+                }
+            }
         }
     }
 
@@ -291,7 +331,20 @@ impl Decides for Cart {
                 .view()
                 .map(|cart| CartReply::Opened { cart: Box::new(cart), made: recorded })
                 .ok_or(Reject::CartUnknown),
-            CartCommand::Reopen { .. } | CartCommand::Close { .. } => Ok(CartReply::Done),
+            CartCommand::MergeInto { into, .. } => Ok(CartReply::Merging { into: *into }),
+            CartCommand::AwaitMerge { from, refused, .. } => match (self.merge_from(*from), self.view(), refused) {
+                (Some(merge), Some(cart), _) => {
+                    Ok(CartReply::Merged { cart: Box::new(cart), left_out: merge.left_out.clone() })
+                }
+                (_, _, Some(refused)) => Err(refused.clone()),
+                // The lines are on their way.
+                _ => return None,
+            },
+            CartCommand::Reopen { .. }
+            | CartCommand::Close { .. }
+            | CartCommand::MayMerge { .. }
+            | CartCommand::MergeIn { .. }
+            | CartCommand::AcknowledgeMerge { .. } => Ok(CartReply::Done),
             _ => self.view().map(|cart| CartReply::Cart { cart: Box::new(cart) }).ok_or(Reject::CartUnknown),
         })
     }
@@ -300,6 +353,9 @@ impl Decides for Cart {
         match (command, outcome) {
             (CartCommand::Reopen { order, .. }, Ok(())) => {
                 Some(Message::Order { id: *order, command: OrderCommand::CartReopened })
+            }
+            (CartCommand::MergeIn { from, .. }, Ok(())) => {
+                Some(Message::Cart { id: *from, command: CartCommand::AcknowledgeMerge { into: self.id } })
             }
             _ => None,
         }
@@ -317,17 +373,29 @@ impl Decides for Cart {
     fn is_read(command: &CartCommand) -> bool {
         matches!(command, CartCommand::Get { .. })
     }
+
+    fn looks_ahead(command: &CartCommand) -> bool {
+        matches!(command, CartCommand::MayMerge { .. })
+    }
 }
 
 impl Asks for Cart {
     fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
-        match (self.status, self.order()) {
-            (CartStatus::CheckingOut, Some(order)) => vec![EffectKey::new(Step::Place, order)],
+        match (self.status, self.order(), self.merge) {
+            (CartStatus::CheckingOut, Some(order), _) => vec![EffectKey::new(Step::Place, order)],
+            (CartStatus::Merged, _, Some(merge)) if !merge.acknowledged => {
+                vec![EffectKey::new(Step::Merge, merge.into)]
+            }
             _ => Vec::new(),
         }
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
+        if let Some(Merge { into, .. }) = self.merge {
+            let command = CartCommand::MergeIn { from: self.id, lines: self.lines.clone() };
+            let message = Message::Cart { id: into, command };
+            return (key == EffectKey::new(Step::Merge, into)).then_some(Effect::Tell(message));
+        }
         let (order, terms) = (self.order()?, self.terms.as_deref()?);
         if key != EffectKey::new(Step::Place, order) {
             return None;
@@ -378,6 +446,8 @@ impl Checks for Cart {
             "subtotal_minor": subtotal(&self.lines),
             "attempts": self.attempt,
             "order_id": self.order(),
+            "merged_into": self.merged_into(),
+            "merges": self.merges.len(),
         })
     }
 
@@ -395,6 +465,14 @@ impl Checks for Cart {
         }
         if (self.status == CartStatus::CheckingOut) != self.terms.is_some() {
             return Err(Breach::new("checkout_has_details", entity, format!("{:?}", self.status)));
+        }
+        if (self.status == CartStatus::Merged) != self.merge.is_some() {
+            return Err(Breach::new("a_merged_cart_says_where", entity, format!("{:?}", self.status)));
+        }
+        for (index, merge) in self.merges.iter().enumerate() {
+            if self.merges[..index].iter().any(|other| other.from == merge.from) {
+                return Err(Breach::new("a_cart_is_merged_once", entity, format!("{} twice", merge.from)));
+            }
         }
         Ok(())
     }

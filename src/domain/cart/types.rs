@@ -7,6 +7,7 @@ use crate::domain::ids::{CartId, CustomerId, OrderId, SkuId, VendorId};
 use crate::domain::knowledge::Settings;
 use crate::domain::money::{self, Currency, Money};
 use crate::domain::order::{Address, InlineDetails, PaymentChoice};
+use crate::domain::reject::{Reject, RejectKind};
 use serde::{Deserialize, Serialize};
 
 /// A line of a cart.
@@ -116,6 +117,27 @@ pub struct SkuPrice {
     pub unit_price: i64,
 }
 
+/// Pieces that a cart could not take over from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Of which SKU.
+    pub sku: SkuId,
+    /// How many.
+    pub quantity: i64,
+    /// Why: the refusal that putting them into the cart would have met.
+    pub why: RejectKind,
+}
+
+/// A cart that was merged into this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedFrom {
+    /// Which.
+    pub from: CartId,
+    /// What of it did not fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
 /// What can be asked of a cart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -161,6 +183,42 @@ pub enum CartCommand {
         by: Principal,
         /// What the buyer gives.
         details: Box<CheckoutRequest>,
+    },
+    /// Could this other cart be merged into this one? It only looks.
+    MayMerge {
+        /// On whose behalf.
+        by: Principal,
+        /// The other cart.
+        from: CartId,
+    },
+    /// Close, and give all lines to that cart.
+    MergeInto {
+        /// On whose behalf: the guest's.
+        by: Principal,
+        /// The other cart, which has said that it may.
+        into: CartId,
+    },
+    /// Another cart gives its lines, and goes on giving them until it hears [`CartCommand::AcknowledgeMerge`].
+    MergeIn {
+        /// Which.
+        from: CartId,
+        /// Its lines.
+        lines: Vec<CartLine>,
+    },
+    /// The other cart has the lines.
+    AcknowledgeMerge {
+        /// Which.
+        into: CartId,
+    },
+    /// Show the cart once the other one was merged into it, and what of it did not fit.
+    AwaitMerge {
+        /// On whose behalf.
+        by: Principal,
+        /// The other cart.
+        from: CartId,
+        /// Why it was not given after all: then that is the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<Reject>,
     },
     /// The order ended unpaid: open again, as it was.
     Reopen {
@@ -233,6 +291,27 @@ pub enum CartEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         prices: Vec<SkuPrice>,
     },
+    /// It was given to another cart, and is closed for good.
+    Merged {
+        /// To which.
+        into: CartId,
+        /// What was in it.
+        lines: Vec<CartLine>,
+    },
+    /// Another cart was merged into it.
+    MergedIn {
+        /// Which.
+        from: CartId,
+        /// The pieces that were taken over, at today's prices: as many more of each SKU.
+        lines: Vec<CartLine>,
+        /// The currency of these prices.
+        currency: Currency,
+        /// The pieces that were not.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<LeftOut>,
+    },
+    /// The cart that it was given to has it.
+    MergeAcknowledged,
 }
 
 /// Where a cart stands.
@@ -245,6 +324,8 @@ pub enum CartStatus {
     CheckingOut,
     /// Its order is paid.
     CheckedOut,
+    /// It was merged into another cart.
+    Merged,
 }
 
 /// A cart as it is shown.
@@ -262,6 +343,9 @@ pub struct CartView {
     pub lines: Vec<CartLine>,
     /// The order that is live or paid.
     pub order: Option<OrderId>,
+    /// The cart that it was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<CartId>,
 }
 
 impl CartView {
@@ -286,6 +370,18 @@ pub enum CartReply {
         cart: Box<CartView>,
         /// Whether this very command made it.
         made: bool,
+    },
+    /// The cart gives its lines to that one, or has.
+    Merging {
+        /// Which.
+        into: CartId,
+    },
+    /// Another cart was merged into this one.
+    Merged {
+        /// As it is now.
+        cart: Box<CartView>,
+        /// What of the other one did not fit.
+        left_out: Vec<LeftOut>,
     },
     /// The cart has this order.
     Order {

@@ -36,6 +36,10 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("cart", "checkout_started", nothing),
     ("cart", "cart_reopened", nothing),
     ("cart", "cart_checked_out", nothing),
+    // Pieces in carts are nobody's yet: what is given and taken is judged in `merges.rs`.
+    ("cart", "merged", nothing),
+    ("cart", "merged_in", nothing),
+    ("cart", "merge_acknowledged", nothing),
     ("customer", "cart_followed", nothing),
     ("vendor", "vendor_created", nothing),
     ("vendor", "product_added", Accounts::open),
