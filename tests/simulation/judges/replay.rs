@@ -3,7 +3,7 @@
 
 use crate::world::World;
 use haat::domain::cart::{Cart, CartEvent, CartStatus};
-use haat::domain::customer::Customer;
+use haat::domain::customer::{Customer, CustomerEvent};
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, VendorId};
 use haat::domain::order::{Order, OrderEvent, OrderStatus, Phase};
@@ -27,7 +27,7 @@ pub enum Events {
     Cart(CartId, Vec<CartEvent>),
     Order(OrderId, Vec<OrderEvent>),
     Vendor(VendorId, Vec<VendorEvent>),
-    Customer,
+    Customer(CustomerId, Vec<CustomerEvent>),
 }
 
 /// A record as the judges see it.
@@ -84,8 +84,8 @@ impl Replay {
             }
             Kind::Customer => {
                 let id = CustomerId::from_uuid(entity.uuid);
-                let (_, keys) = apply(world, &mut self.customers, id, line)?;
-                (Events::Customer, keys)
+                let (events, keys) = apply(world, &mut self.customers, id, line)?;
+                (Events::Customer(id, events), keys)
             }
             #[allow(unreachable_patterns, reason = "while somebody in the town has to do with each kind")]
             other => panic!("nobody in the town has to do with a {other}"),
@@ -179,7 +179,11 @@ impl Replay {
         };
         let unfinished = self.orders().any(|(id, order)| !order.has_ended() && !waits(id));
         let holds = self.vendors().any(|(_, vendor)| vendor.holds().all_open().any(|(order, _)| !waits(order)));
-        !unfinished && !holds && !self.carts.values().any(checking_out)
+        let gives = |track: &Track<Cart>| {
+            track.entity.merged_into().is_some() && !track.entity.outstanding(Timestamp::default()).is_empty()
+        };
+        let carts = self.carts.values().any(|track| checking_out(track) || gives(track));
+        !unfinished && !holds && !carts
     }
 }
 
