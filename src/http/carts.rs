@@ -211,9 +211,13 @@ async fn open_cart(
     if let Some((_, cart)) = keyed {
         let get = CartCommand::Get { by: Principal::Customer(customer) };
         let kept = shop.ask::<Cart>(cart, get, Ask { within, key, fresh: false }).await?;
-        if let Ok(CartReply::Cart { cart }) = kept.outcome {
-            let status = if kept.replayed { StatusCode::CREATED } else { StatusCode::OK };
-            return Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), kept.replayed));
+        match kept.outcome {
+            Ok(CartReply::Cart { cart }) => {
+                let status = if kept.replayed { StatusCode::CREATED } else { StatusCode::OK };
+                return Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), kept.replayed));
+            }
+            Err(Reject::IdempotencyKeyReused) => return Err(Reject::IdempotencyKeyReused.into()),
+            _ => {}
         }
     }
     let OpenedCart { outcome, made, replayed } = shop.open_cart(customer, settings.currency, within, key).await?;
@@ -260,8 +264,8 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView) -> Vec<Chan
 }
 
 problems!(SetLineProblems: AUTH, BODY, ACTOR;
-    CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines, QuantityOutOfRange,
-    CommandPoisoned,
+    CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines,
+    QuantityOutOfRange, CommandPoisoned,
 );
 
 /// Put pieces of a SKU into the cart, whatever was there of it

@@ -40,7 +40,7 @@ impl Taking<'_> {
         if there.is_none() && others >= limits::CART_LINES {
             return self.leave_out(sku, wanted, RejectKind::TooManyLines);
         }
-        let room = limits::LINE_QUANTITY - there.map_or(0, |line| line.quantity);
+        let room = (limits::LINE_QUANTITY - there.map_or(0, |line| line.quantity)).max(0);
         let quantity = wanted.min(room);
         if quantity < wanted {
             self.leave_out(sku, wanted - quantity, RejectKind::QuantityOutOfRange);
