@@ -1,6 +1,11 @@
 //! The checkout: the one use case that asks several entities in turn. And the orders that it leaves to people.
 
+mod carts;
+mod merge;
 mod stuck;
+
+pub use carts::OpenedCart;
+pub use merge::MergedCart;
 
 use crate::actors::{Admit, Answered, Ask, Chained, Failure, First, Next, NotLetIn, Shop, shed};
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutRequest};

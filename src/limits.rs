@@ -4,6 +4,15 @@
 pub const CART_LINES: usize = 200;
 /// Checkouts of one cart: so many numbers there are for them.
 pub const CART_CHECKOUTS: u32 = u32::MAX;
+/// Carts that are merged into one, each of which it remembers.
+pub const CART_MERGES: usize = 20;
+/// What admitting one merge sets aside of the budget for records in flight: one that gives, one that takes, one that hears of it.
+pub const RECORDS_PER_MERGE: usize = 4;
+/// Carts of one customer, one after the other: so many numbers there are for them.
+pub const CUSTOMER_CARTS: u32 = u32::MAX;
+/// Carts among which a customer's open one is looked for before they are told to ask again. One look finds the last cart
+/// closed, the next one its successor; what is more was closed meanwhile.
+pub const OPEN_CART_TRIES: usize = 4;
 /// Pieces of one SKU in one cart.
 pub const LINE_QUANTITY: i64 = 10_000;
 /// A unit price, in minor units. With [`CART_LINES`] and [`LINE_QUANTITY`] it keeps every total within 64 bits.
@@ -103,7 +112,7 @@ pub const WAKES_FOR_NOTHING: usize = 100_000;
 pub const IDEMPOTENCY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Idempotency keys one vendor keeps; past it the oldest are forgotten.
 pub const IDEMPOTENCY_KEYS_PER_VENDOR: usize = 100_000;
-/// Idempotency keys one cart or one order keeps; past it the oldest are forgotten. Few: anyone may make a cart, and an answer is as
+/// Idempotency keys one cart, one order or one customer keeps; past it the oldest are forgotten. Few: anyone may make a cart, and an answer is as
 /// large as the cart.
 pub const IDEMPOTENCY_KEYS_PER_PURCHASE: usize = 64;
 

@@ -2,10 +2,16 @@
 //! them all. Lines are only ever added. `HAAT_GOLDEN=append cargo test --test golden` adds those that are missing. What a caller is told of
 //! a refusal has golden lines, too: there one is replaced when it is to be told otherwise.
 
+#[path = "golden/carts.rs"]
+mod carts;
+
+use carts::*;
 use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{
-    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, SkuPrice,
+    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut,
+    SkuPrice,
 };
+use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply};
 use haat::domain::details::Contact;
 use haat::domain::entity::{By, Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
@@ -44,6 +50,7 @@ macro_rules! variants {
 variants!(CART_EVENTS, cart_event, CartEvent {
     CartCreated = "cart_created", LineSet = "line_set", LineRemoved = "line_removed", Repriced = "repriced",
     CheckoutStarted = "checkout_started", CartReopened = "cart_reopened", CartCheckedOut = "cart_checked_out",
+    Merged = "merged", MergedIn = "merged_in", MergeAcknowledged = "merge_acknowledged",
 });
 variants!(ORDER_EVENTS, order_event, OrderEvent {
     Placed = "placed", StockHeld = "stock_held", StockRefused = "stock_refused", Priced = "priced",
@@ -59,15 +66,22 @@ variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
 });
-variants!(CART_REPLIES, cart_reply, CartReply { Cart = "cart", Order = "order", Done = "done" });
+variants!(CART_REPLIES, cart_reply, CartReply {
+    Cart = "cart", Opened = "opened", Merging = "merging",
+    Merged = "merged", Order = "order", Done = "done",
+});
 variants!(ORDER_REPLIES, order_reply, OrderReply { Order = "order", Timeline = "timeline", Done = "done" });
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
     Vendor = "vendor", Product = "product", Sku = "sku", Done = "done",
 });
 variants!(CART_COMMANDS, cart_command, CartCommand {
-    Create = "create", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
-    CheckOut = "check_out", Reopen = "reopen", Close = "close",
+    Create = "create", Open = "open", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
+    CheckOut = "check_out", Reopen = "reopen", Close = "close", MayMerge = "may_merge", MergeInto = "merge_into",
+    MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge",
 });
+variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent { CartFollowed = "cart_followed" });
+variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart" });
+variants!(CUSTOMER_COMMANDS, customer_command, CustomerCommand { Cart = "cart", NextCart = "next_cart" });
 variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Place = "place", StockHeld = "stock_held", StockRefused = "stock_refused", StockCommitted = "stock_committed",
     StockReleased = "stock_released", StepFailed = "step_failed", HoldDue = "hold_due", Charged = "charged",
@@ -100,8 +114,12 @@ fn sku(number: u128) -> SkuId {
     SkuId::from_uuid(uuid(0x10 + number))
 }
 
+fn customer() -> CustomerId {
+    CustomerId::from_uuid(uuid(4))
+}
+
 fn owner() -> Owner {
-    Owner::Customer(CustomerId::from_uuid(uuid(4)))
+    Owner::Customer(customer())
 }
 
 fn at(millis: i64) -> Timestamp {
@@ -212,23 +230,6 @@ fn product(full: bool) -> NewProduct {
     }
 }
 
-fn cart_events() -> Vec<CartEvent> {
-    let price = SkuPrice { sku: sku(0), unit_price: 99 };
-    vec![
-        CartEvent::CartCreated { owner: owner(), currency: Currency::BDT },
-        CartEvent::CartCreated { owner: Owner::Guest, currency: Currency::BDT },
-        CartEvent::LineSet { line: line(0), currency: Currency::BDT },
-        CartEvent::LineRemoved { sku: sku(0) },
-        CartEvent::Repriced { prices: vec![price] },
-        CartEvent::CheckoutStarted { order: order(), attempt: 1, terms: Box::new(terms(true)) },
-        CartEvent::CheckoutStarted { order: order(), attempt: 1, terms: Box::new(terms(false)) },
-        CartEvent::CartReopened { order: order(), prices: Vec::new() },
-        CartEvent::CartReopened { order: order(), prices: vec![price] },
-        CartEvent::CartCheckedOut { order: order(), prices: Vec::new() },
-        CartEvent::CartCheckedOut { order: order(), prices: vec![price] },
-    ]
-}
-
 fn order_events() -> Vec<OrderEvent> {
     let vendor = vendor();
     let mut events = vec![
@@ -302,22 +303,6 @@ fn vendor_events() -> Vec<VendorEvent> {
         VendorEvent::HoldCommitted { order: order(), sold: Vec::new() },
         VendorEvent::HoldCommitted { order: order(), sold: vec![(sku(0), 2), (sku(1), 1)] },
         VendorEvent::HoldsClosed { orders: vec![order()] },
-    ]
-}
-
-fn cart_commands() -> Vec<CartCommand> {
-    let by = Principal::Guest(cart());
-    let price = SkuPrice { sku: sku(0), unit_price: 99 };
-    vec![
-        CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT },
-        CartCommand::Get { by },
-        CartCommand::SetLine { by, line: line(0), currency: Currency::BDT },
-        CartCommand::RemoveLine { by: Principal::Customer(CustomerId::from_uuid(uuid(4))), sku: sku(0) },
-        CartCommand::CheckOut { by, details: Box::new(request(true)) },
-        CartCommand::CheckOut { by, details: Box::new(request(false)) },
-        CartCommand::Reopen { order: order() },
-        CartCommand::Close { order: order(), prices: vec![price] },
-        CartCommand::Close { order: order(), prices: Vec::new() },
     ]
 }
 
@@ -453,22 +438,9 @@ fn every_vendor_event_ever_written_can_be_read() {
     golden("events/vendor.json", "type", &vendor_events(), VENDOR_EVENTS, vendor_event);
 }
 
-/// Replies with every optional field, and with none.
-fn cart_replies() -> Vec<CartReply> {
-    let view = |order: Option<OrderId>| CartView {
-        id: cart(),
-        owner: if order.is_some() { owner() } else { Owner::Guest },
-        status: if order.is_some() { CartStatus::CheckingOut } else { CartStatus::Open },
-        currency: Currency::BDT,
-        lines: order.iter().map(|_| line(0)).collect(),
-        order,
-    };
-    vec![
-        CartReply::Cart { cart: Box::new(view(None)) },
-        CartReply::Cart { cart: Box::new(view(Some(order()))) },
-        CartReply::Order { order: order(), started: true },
-        CartReply::Done,
-    ]
+#[test]
+fn every_customer_event_ever_written_can_be_read() {
+    golden("events/customer.json", "type", &customer_events(), CUSTOMER_EVENTS, customer_event);
 }
 
 fn order_replies() -> Vec<OrderReply> {
@@ -577,6 +549,7 @@ fn vendor_replies() -> Vec<VendorReply> {
 #[test]
 fn every_answer_ever_kept_can_be_read() {
     golden("answers/cart.json", "type", &cart_replies(), CART_REPLIES, cart_reply);
+    golden("answers/customer.json", "type", &customer_replies(), CUSTOMER_REPLIES, customer_reply);
     golden("answers/order.json", "type", &order_replies(), ORDER_REPLIES, order_reply);
     golden("answers/vendor.json", "type", &vendor_replies(), VENDOR_REPLIES, vendor_reply);
 }
@@ -636,6 +609,7 @@ fn every_refusal_is_told_as_it_was() {
 #[test]
 fn every_command_comes_back_from_its_json() {
     round_trips("type", &cart_commands(), CART_COMMANDS, cart_command);
+    round_trips("type", &customer_commands(), CUSTOMER_COMMANDS, customer_command);
     round_trips("type", &order_commands(), ORDER_COMMANDS, order_command);
     round_trips("type", &vendor_commands(), VENDOR_COMMANDS, vendor_command);
 }
@@ -670,6 +644,7 @@ fn records_with_kept_answers_come_back_from_their_json() {
     let ok = cart_replies().into_iter().map(Ok);
     let shortage = Shortage { sku_id: sku(0), requested: 2, available: 1 };
     record(cart().entity(), cart_events(), ok.chain([Err(Reject::OutOfStock { skus: vec![shortage] })]).collect());
+    record(customer().entity(), customer_events(), customer_replies().into_iter().map(Ok).collect());
     record(order().entity(), order_events(), vec![Ok(OrderReply::Done), Err(Reject::OrderCancelled)]);
     record(vendor().entity(), vendor_events(), vec![Ok(VendorReply::Done)]);
 }

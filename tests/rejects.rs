@@ -5,9 +5,10 @@
 mod world;
 
 use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
+use haat::domain::customer::{Customer, CustomerCommand, CustomerEvent};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
-use haat::domain::ids::{CartId, EntityId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, CustomerId, EntityId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::invariants::Breach;
 use haat::domain::knowledge::{Availability, Knowledge, Settings};
 use haat::domain::money::{Currency, Money};
@@ -144,9 +145,15 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(known, CartCommand::Get { by: buyer(1) }, now),
                 refusal(known, check_out(buyer(1), None), now),
                 refusal(known, remove_line(buyer(1), sku(0, 0)), now),
+                refusal(known, CartCommand::MayMerge { by: buyer(1), from: cart(2) }, now),
+                refusal(known, CartCommand::MergeInto { by: buyer(1), into: cart(2) }, now),
+                refusal(known, CartCommand::AwaitMerge { by: buyer(1), from: cart(2), refused: None }, now),
+                refusal(&nobody, CartCommand::MergeIn { from: cart(2), lines: Vec::new() }, now),
                 refusal(&checked_out(APPROVE).0.carts[&cart(0)].entity, remove_line(buyer(1), sku(0, 0)), now),
             ]
         }
+        // Told to administrators, of a customer of whom nothing was recorded.
+        Reject::CustomerUnknown => vec![Customer::UNKNOWN],
         Reject::OrderUnknown => {
             let (mut world, order) = checked_out(SILENT);
             world.settle();
@@ -254,6 +261,17 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let state = &world.carts[&cart(0)].entity;
             vec![refusal(state, set_line(0, yen()), now), refusal(state, remove_line(buyer(0), sku(9, 9)), now)]
         }
+        Reject::CartMerged => {
+            let mut state = world.carts[&cart(0)].entity.clone();
+            state.apply(&CartEvent::Merged { into: cart(2), lines: Vec::new() }, now);
+            vec![
+                refusal(&state, set_line(0, yen()), now),
+                refusal(&state, remove_line(buyer(0), sku(9, 9)), now),
+                // Before it is said to be empty.
+                refusal(&state, check_out(buyer(0), Some(Money::new(0, yen()))), now),
+                refusal(&state, CartCommand::MergeInto { by: buyer(0), into: cart(1) }, now),
+            ]
+        }
         Reject::CartEmpty => {
             let state = &world.carts[&cart(0)].entity;
             vec![refusal_when_sold_out(state, check_out(buyer(0), Some(Money::new(0, yen()))), now)]
@@ -329,7 +347,19 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, terms }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
+            let mut full = World::shop(1).carts[&cart(0)].entity.clone();
+            for number in 0..limits::CART_MERGES {
+                let (lines, left_out) = (Vec::new(), Vec::new());
+                let merged = CartEvent::MergedIn { from: cart(9 + number), lines, currency: Currency::BDT, left_out };
+                full.apply(&merged, now);
+            }
+            let last_customer = CustomerId::from_uuid(Uuid::from_u128(6));
+            let mut many = Customer::new(last_customer);
+            let after = limits::CUSTOMER_CARTS - 1;
+            many.apply(&CustomerEvent::CartFollowed { number: after }, now);
             vec![
+                refusal(&full, CartCommand::MayMerge { by: buyer(0), from: cart(8) }, now),
+                refusal(&many, CustomerCommand::NextCart { after }, now),
                 refusal(vendor_of(&world, 0), add_product(many_skus(1, 1)), now),
                 refusal_when_sold_out(&last, check_out(buyer(0), None), now),
             ]

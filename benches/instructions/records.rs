@@ -3,6 +3,7 @@
 use crate::cases::Prepared;
 use crate::node::{AtOnce, Node};
 use haat::domain::cart::Cart;
+use haat::domain::customer::Customer;
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::Kind;
 use haat::domain::order::Order;
@@ -22,6 +23,7 @@ enum AnyRecord {
     Cart(RecordOf<Cart>),
     Order(RecordOf<Order>),
     Vendor(RecordOf<Vendor>),
+    Customer(RecordOf<Customer>),
 }
 
 impl AnyRecord {
@@ -34,6 +36,7 @@ impl AnyRecord {
             Kind::Cart => Self::Cart(typed::<Cart>(line)),
             Kind::Order => Self::Order(typed::<Order>(line)),
             Kind::Vendor => Self::Vendor(typed::<Vendor>(line)),
+            Kind::Customer => Self::Customer(typed::<Customer>(line)),
         }
     }
 
@@ -44,6 +47,7 @@ impl AnyRecord {
             Self::Cart(record) => record.write(&mut line),
             Self::Order(record) => record.write(&mut line),
             Self::Vendor(record) => record.write(&mut line),
+            Self::Customer(record) => record.write(&mut line),
         }
         line
     }

@@ -2,6 +2,7 @@
 
 use haat::actors::{Built, Rebuilt, build, build_any};
 use haat::domain::cart::Cart;
+use haat::domain::customer::{Customer, CustomerCommand};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Part, Principal};
 use haat::domain::ids::{EntityId, EntityRef};
@@ -38,6 +39,15 @@ pub fn build_and_examine(entity: EntityRef, history: &History) {
                 sku.available();
             });
             examine::<Vendor>(entity, history, *vendor);
+        }
+        Ok(Rebuilt::Customer(customer)) => {
+            customer.entity.reply(&CustomerCommand::Cart, false);
+            let _ = customer.entity.decide(
+                &CustomerCommand::NextCart { after: 0 },
+                &Knowledge::NOTHING,
+                Timestamp::default(),
+            );
+            examine::<Customer>(entity, history, *customer);
         }
         Err(unbuildable) => assert!(!unbuildable.to_string().is_empty()),
     }

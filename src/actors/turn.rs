@@ -193,7 +193,8 @@ pub fn ask<'a, E: Entity>(
         None => outcome.waits = true,
     }
     outcome.asks_again = !events.is_empty() && E::asks_again(command);
-    outcome.record(built, command, events, key.filter(|_| !replayed), waiting, moment.now);
+    let kept_under = key.filter(|_| !replayed && !E::looks_ahead(command));
+    outcome.record(built, command, events, kept_under, waiting, moment.now);
     Ok(())
 }
 

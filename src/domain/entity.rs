@@ -160,6 +160,8 @@ pub enum Step {
     Close,
     /// A vendor asks an order about a hold whose time has passed.
     AskHold,
+    /// A cart that was merged gives its lines to the other one.
+    Merge,
 }
 
 /// What becomes visible outside when a record is durable, apart from the reply.
@@ -309,6 +311,12 @@ pub trait Decides: Sized + Send + 'static {
 
     /// Whether this command only looks: it is answered also while nothing can be written.
     fn is_read(command: &Self::Command) -> bool;
+
+    /// Whether this command only looks whether what a client asks for can be begun, which another one then ends. Under the
+    /// client's key it gets the answer that is kept, if there is one, and its own is not kept.
+    fn looks_ahead(_command: &Self::Command) -> bool {
+        false
+    }
 
     /// Whether this command makes something whose id it brings along. Where that is there already and nothing is recorded, the answer
     /// repeats one that is not kept any more.

@@ -239,7 +239,7 @@ typeid!(
     /// A vendor.
     VendorId, "vendor");
 typeid!(
-    /// A customer: the owner of carts and orders who has an account. Customers are no entities yet.
+    /// A customer: the owner of carts and orders who has an account, whose number it has.
     CustomerId, "customer");
 typeid!(
     /// A product: what a vendor describes and sells as one or more SKUs.
@@ -271,6 +271,7 @@ typeid!(
 entity_id!(CartId, Cart);
 entity_id!(OrderId, Order);
 entity_id!(VendorId, Vendor);
+entity_id!(CustomerId, Customer);
 
 impl OrderId {
     /// The order that attempt number `attempt` of this cart makes. Checking out twice cannot make two orders, because the
@@ -280,6 +281,20 @@ impl OrderId {
         input[..16].copy_from_slice(cart.0.as_bytes());
         input[16..].copy_from_slice(&attempt.to_be_bytes());
         Self(shaped_like(cart.0, xxh3_128(&input)))
+    }
+}
+
+impl CartId {
+    /// The cart number `number` of this customer, from 0. The last byte is the customer's, so that both live in one
+    /// partition.
+    pub fn of_customer(customer: CustomerId, number: u32) -> Self {
+        // Longer than what an order's id is made of, so that no cart of a customer has the number of an order.
+        const LABEL: &[u8; 4] = b"cart";
+        let mut input = [0u8; 24];
+        input[..16].copy_from_slice(customer.0.as_bytes());
+        input[16..20].copy_from_slice(&number.to_be_bytes());
+        input[20..].copy_from_slice(LABEL);
+        Self(shaped_like(customer.0, xxh3_128(&input)))
     }
 }
 

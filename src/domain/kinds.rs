@@ -16,6 +16,8 @@ macro_rules! kinds {
                 Order "order" orders $crate::domain::order::Order, OrderUnknown;
                 /// A vendor with its SKUs and holds.
                 Vendor "vendor" vendors $crate::domain::vendor::Vendor, VendorUnknown;
+                /// A customer, who knows which of their carts is open.
+                Customer "customer" customers $crate::domain::customer::Customer, CustomerUnknown;
             ]
             $($more)*
         }

@@ -1,8 +1,9 @@
-//! The rules, pure: what a cart, an order and a vendor decide, and what must always hold. No clock, no randomness, no I/O.
+//! The rules, pure: what a cart, an order, a vendor and a customer decide, and what must always hold. No clock, no randomness, no I/O.
 
 pub mod backoff;
 pub mod buyer;
 pub mod cart;
+pub mod customer;
 pub mod details;
 pub mod entity;
 pub mod hold;

@@ -3,7 +3,7 @@
 use super::ids::SkuId;
 use super::money::{Currency, Money};
 use super::order::{OrderStatus, ResolveAs};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -133,6 +133,13 @@ rejects! {
         text: "there is no such order"
     }
 
+    /// No such customer: nothing was recorded of one.
+    CustomerUnknown = Unknown {
+        code: "customer_unknown",
+        title: "No such customer",
+        text: "there is no such customer"
+    }
+
     /// No such product.
     ProductUnknown = Unknown {
         code: "product_unknown",
@@ -166,6 +173,13 @@ rejects! {
         code: "cart_checked_out",
         title: "The cart is checked out",
         text: "the cart is checked out"
+    }
+
+    /// The cart was merged into another one: it cannot change any more.
+    CartMerged = Conflict {
+        code: "cart_merged",
+        title: "The cart was merged into another one",
+        text: "the cart was merged into another one"
     }
 
     /// The cart has no lines.
@@ -401,6 +415,20 @@ impl Reject {
     /// request is repeated, rather than a fault of the request itself.
     pub const fn is_conflict(&self) -> bool {
         matches!(self.kind().class(), RejectClass::Conflict)
+    }
+}
+
+impl Serialize for RejectKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for RejectKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = Cow::<'de, str>::deserialize(deserializer)?;
+        let kind = Self::ALL.iter().find(|kind| kind.code() == code);
+        kind.copied().ok_or_else(|| de::Error::custom(format_args!("no refusal has the code '{code}'")))
     }
 }
 

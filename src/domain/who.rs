@@ -392,6 +392,8 @@ actions!(
     Visit: Who::Anyone;
     /// Look into a cart, fill it, buy what is in it.
     UseCart: Who::Owner;
+    /// Have a guest's cart taken into one's own.
+    MergeCarts: Who::Customer;
     /// Look at an order.
     SeeOrder: Who::Owner, OWNER, MANAGER, PACKER, FINANCE, Who::Staff(Permission::OrdersRead), Who::Admin;
     /// Cancel an order as a whole.
@@ -597,6 +599,7 @@ mod tests {
             assert!(own.belongs_to(seat.principal(own)) && !own.belongs_to(seat.principal(other)), "{seat:?}");
             assert_eq!(Action::UseCustomer.is_for(seat.principal(own)), seat == Seat::Customer);
             assert_eq!(Action::UseCart.is_for(seat.principal(own)), seat == Seat::Customer);
+            assert_eq!(Action::MergeCarts.is_for(seat.principal(own)), seat == Seat::Customer);
         }
         assert!(!Action::UseAccount.is_for(Principal::Guest(CartId::from_uuid(Uuid::nil()))));
         assert!(!Action::UseAccount.is_for(Principal::SHOP), "a token of the command line has no account");

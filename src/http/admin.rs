@@ -121,18 +121,19 @@ fn unknown(kind: Kind) -> Reject {
     for_kind!(kind, E => E::UNKNOWN)
 }
 
-problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND]; CartUnknown, OrderUnknown, VendorUnknown);
+problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND]; CartUnknown, OrderUnknown, VendorUnknown, CustomerUnknown);
 
 /// One actor: state, version, mailbox depth, restarts
 #[utoipa::path(get, path = "/v1/admin/actors/{kind}/{id}", tag = "admin", security(("bearer" = [])),
-    params(("kind" = String, Path, description = "`cart`, `order` or `vendor`", pattern = "^(cart|order|vendor)$"),
+    params(("kind" = String, Path, description = "`cart`, `order`, `vendor` or `customer`",
+        pattern = "^(cart|order|vendor|customer)$"),
         ("id" = String, Path, description = "The entity's id")),
     responses((status = 200, description = "The actor.", body = ActorBody), GetActorProblems))]
 pub async fn get_actor(
     State(shop): State<Shop>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response> {
-    let not_found = || Problem::new(&NOT_FOUND, "there are carts, orders and vendors");
+    let not_found = || Problem::new(&NOT_FOUND, "there are carts, orders, vendors and customers");
     let Ok(Path((kind, id))) = path else {
         return Err(not_found());
     };

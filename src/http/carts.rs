@@ -2,21 +2,23 @@
 
 use crate::actors::catalog::CatalogCache;
 use crate::actors::shop::{Ask, Shop};
-use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView};
+use crate::checkout::{MergedCart, OpenedCart};
+use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, LeftOut};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, OrderId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, SkuId, VendorId};
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
+use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::http::Settings;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::auth::{Auth, Bearer, Caller, GUEST_TOKEN_TTL};
 use crate::http::error::{self, IDEMPOTENCY_KEY_NEEDS_BEARER, Problem, Result};
-use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
+use crate::http::extract::{Id, Ids, JsonBody, OptionalJson, parse_id};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::MoneyBody;
 use crate::http::object::only_objects;
-use crate::http::openapi::{ACTOR, AUTH, BODY, problems};
+use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, problems};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -42,7 +44,20 @@ pub struct LineInput {
     quantity: i64,
 }
 
-only_objects!(Nothing, LineInput);
+/// A guest's cart, and the bearer that shows whose it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"from": "cart_01h2xcejqtf2nbrexx3vqjhp41", "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk"}))]
+pub struct MergeInput {
+    /// The guest's cart.
+    #[schema(pattern = "^cart_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+    from: String,
+    /// The guest's bearer, as the answer gave it that made the cart.
+    #[schema(min_length = 1)]
+    token: String,
+}
+
+only_objects!(Nothing, LineInput, MergeInput);
 
 /// A cart.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,6 +73,9 @@ pub struct CartBody<'a> {
     /// Its order that is live or paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
+    /// What did not fit of the cart that was merged into this one. Only in the answer to a merge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<Vec<LeftOutBody>>,
     /// The guest's bearer, for this cart and all its orders. Only in the answer that made the cart.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
@@ -85,6 +103,16 @@ pub struct ChangedPriceBody {
     to: MoneyBody,
 }
 
+/// Pieces that could not be merged.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LeftOutBody {
+    sku_id: SkuId,
+    quantity: i64,
+    /// Why: the code that putting them into the cart would be refused with.
+    #[schema(example = "quantity_out_of_range")]
+    why: &'static str,
+}
+
 impl<'a> CartBody<'a> {
     fn new(cart: &'a CartView, settings: &Settings, token: Option<String>) -> Self {
         // What is empty has no price in any currency: also a cart that was emptied has the shop's.
@@ -105,6 +133,7 @@ impl<'a> CartBody<'a> {
             subtotal: money(cart.subtotal()),
             changed: None,
             order_id: cart.order,
+            left_out: None,
             token,
         }
     }
@@ -123,14 +152,17 @@ fn unkeyed(settings: &Settings) -> Ask {
 
 problems!(CreateCartProblems: BODY, ACTOR, &[
     &error::UNAUTHORIZED, &error::IDEMPOTENCY_KEY_INVALID, &IDEMPOTENCY_KEY_NEEDS_BEARER,
-]; IdempotencyKeyReused);
+]; CartUnknown, IdempotencyKeyReused, TooMany, CommandPoisoned);
 
 /// Make a cart
 ///
-/// A customer's bearer makes the customer's own cart. Everyone else gets a guest's cart, with its token.
+/// With a customer's bearer it is the customer's one open cart, made where there is none. Everyone else gets a guest's
+/// cart, with its token.
 #[utoipa::path(post, path = "/v1/carts", tag = "carts", security((), ("bearer" = [])), params(IdempotencyHeader),
     request_body = Nothing,
-    responses((status = 201, description = "The cart.", body = CartBody), CreateCartProblems))]
+    responses((status = 201, description = "The cart.", body = CartBody),
+        (status = 200, description = "The customer's open cart, which was there.", body = CartBody),
+        CreateCartProblems))]
 pub async fn create_cart(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
@@ -147,25 +179,51 @@ pub async fn create_cart(
         }
         None => None,
     };
-    let owner = match caller.map(|caller| caller.principal) {
-        Some(Principal::Customer(customer)) => Owner::Customer(customer),
-        _ => Owner::Guest,
-    };
+    let customer = caller.and_then(|caller| match caller.principal {
+        Principal::Customer(customer) => Some(customer),
+        _ => None,
+    });
     let mint = Mint::new(shop.clock(), key);
+    if let Some(customer) = customer {
+        let minted = key.map(|key| (key, CartId::from_uuid(mint.uuid(CartId::PREFIX, 0))));
+        return open_cart(&shop, &settings, customer, minted).await;
+    }
     let id = CartId::from_uuid(mint.uuid(CartId::PREFIX, 0));
     let how = Ask { within: settings.request_timeout, key, fresh: mint.is_fresh() };
-    let (cart, replayed) = ask_cart(&shop, id, CartCommand::Create { owner, currency: settings.currency }, how).await?;
-    let token = match owner {
-        Owner::Customer(_) => None,
-        Owner::Guest => {
-            let token = auth.mint(&Bearer::Guest(id), shop.clock().wall(), GUEST_TOKEN_TTL);
-            Some(token.map_err(|error| {
-                tracing::error!(%error, "no guest token");
-                Problem::new(&error::INTERNAL, "the guest's token could not be made")
-            })?)
+    let create = CartCommand::Create { owner: Owner::Guest, currency: settings.currency };
+    let (cart, replayed) = ask_cart(&shop, id, create, how).await?;
+    let token = auth.mint(&Bearer::Guest(id), shop.clock().wall(), GUEST_TOKEN_TTL).map_err(|error| {
+        tracing::error!(%error, "no guest token");
+        Problem::new(&error::INTERNAL, "the guest's token could not be made")
+    })?;
+    let body = CartBody::new(&cart, &settings, Some(token));
+    Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
+}
+
+/// The customer's own cart. With the key comes the cart that an early version made under it, and kept its answer with.
+async fn open_cart(
+    shop: &Shop,
+    settings: &Settings,
+    customer: CustomerId,
+    keyed: Option<(IdempotencyKey, CartId)>,
+) -> Result<Response> {
+    let (within, key) = (settings.request_timeout, keyed.map(|(key, _)| key));
+    if let Some((_, cart)) = keyed {
+        let get = CartCommand::Get { by: Principal::Customer(customer) };
+        let kept = shop.ask::<Cart>(cart, get, Ask { within, key, fresh: false }).await?;
+        match kept.outcome {
+            Ok(CartReply::Cart { cart }) => {
+                let status = if kept.replayed { StatusCode::CREATED } else { StatusCode::OK };
+                return Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), kept.replayed));
+            }
+            Err(Reject::IdempotencyKeyReused) => return Err(Reject::IdempotencyKeyReused.into()),
+            _ => {}
         }
-    };
-    Ok(mark_replayed(json(StatusCode::CREATED, &CartBody::new(&cart, &settings, token)), replayed))
+    }
+    let OpenedCart { outcome, made, replayed } = shop.open_cart(customer, settings.currency, within, key).await?;
+    let cart = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
+    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), replayed))
 }
 
 problems!(GetCartProblems: AUTH, ACTOR; CartUnknown);
@@ -206,8 +264,8 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView) -> Vec<Chan
 }
 
 problems!(SetLineProblems: AUTH, BODY, ACTOR;
-    CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CurrencyMismatch, TooManyLines, QuantityOutOfRange,
-    CommandPoisoned,
+    CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines,
+    QuantityOutOfRange, CommandPoisoned,
 );
 
 /// Put pieces of a SKU into the cart, whatever was there of it
@@ -238,7 +296,9 @@ pub async fn set_line(
     Ok(ok(&CartBody::new(&cart, &settings, None)))
 }
 
-problems!(RemoveLineProblems: AUTH, ACTOR; CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CommandPoisoned);
+problems!(RemoveLineProblems: AUTH, ACTOR;
+    CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CartMerged, CommandPoisoned,
+);
 
 /// Take a SKU out of the cart
 #[utoipa::path(delete, path = "/v1/carts/{cart}/lines/{sku}", tag = "carts", security(("bearer" = [])),
@@ -253,4 +313,43 @@ pub async fn remove_line(
     let command = CartCommand::RemoveLine { by: caller.principal, sku };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
     Ok(ok(&CartBody::new(&cart, &settings, None)))
+}
+
+problems!(MergeProblems: KEYED, BODY, ACTOR; CartUnknown, CartCheckingOut, CartCheckedOut, CartMerged, TooMany);
+
+/// Merge a guest's cart into one's own
+///
+/// Quantities add up, as far as they may; what does not fit is told in `left_out`. The guest's cart is closed. Twice is
+/// once: a repeat shows what was left out then, and the cart as it is now.
+#[utoipa::path(post, path = "/v1/carts/{cart}/merge", tag = "carts", security(("bearer" = [])),
+    params(("cart" = CartId, Path, description = "The customer's cart"), IdempotencyHeader),
+    request_body = MergeInput,
+    responses((status = 200, description = "The customer's cart.", body = CartBody), MergeProblems))]
+pub async fn merge_cart(
+    State(shop): State<Shop>,
+    State(settings): State<Arc<Settings>>,
+    State(auth): State<Arc<Auth>>,
+    caller: Caller,
+    Id(into): Id<CartId>,
+    key: RequestKey,
+    body: JsonBody<MergeInput>,
+) -> Result<Response> {
+    let Principal::Customer(customer) = caller.principal else {
+        return Err(Problem::new(&error::FORBIDDEN, "only somebody who has an account has a cart to merge into"));
+    };
+    let MergeInput { from, token } = &body.value;
+    let from: CartId = parse_id(from)?;
+    // Whoever does not hold the cart's token, or holds one that is over, is told of no cart.
+    let held = auth.verify(token, shop.clock().wall()).map(|guest| guest.principal);
+    if held.ok() != Some(Principal::Guest(from)) {
+        return Err(Reject::CartUnknown.into());
+    }
+    let key = key.of(&caller, &body.raw);
+    let merged = shop.merge_carts(customer, into, from, settings.request_timeout, key).await?;
+    let MergedCart { outcome, replayed } = merged;
+    let (cart, left_out) = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
+    let left = |left: LeftOut| LeftOutBody { sku_id: left.sku, quantity: left.quantity, why: left.why.code() };
+    let left_out = Some(left_out.into_iter().map(left).collect());
+    let body = CartBody { left_out, ..CartBody::new(&cart, &settings, None) };
+    Ok(mark_replayed(ok(&body), replayed))
 }

@@ -191,7 +191,7 @@ impl CheckoutInput {
 }
 
 problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
-    CartUnknown, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
+    CartUnknown, CartMerged, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
     CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany,
 );
 

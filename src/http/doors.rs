@@ -36,6 +36,7 @@ const DOORS: &[(&str, Action)] = &[
     ("set_line", Action::UseCart),
     ("remove_line", Action::UseCart),
     ("check_out", Action::UseCart),
+    ("merge_cart", Action::MergeCarts),
     ("list_orders", Action::SeeOrder),
     ("get_order", Action::SeeOrder),
     ("get_timeline", Action::SeeOrder),

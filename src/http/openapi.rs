@@ -368,6 +368,7 @@ mod tests {
             ("/v1/carts/{cart}/lines/{sku}", "put"),
             ("/v1/carts/{cart}/lines/{sku}", "delete"),
             ("/v1/carts/{cart}/checkout", "post"),
+            ("/v1/carts/{cart}/merge", "post"),
             ("/v1/auth/sign-up", "post"),
             ("/v1/auth/verify", "post"),
             ("/v1/auth/login", "post"),

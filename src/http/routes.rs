@@ -23,6 +23,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(carts::create_cart))
         .routes(routes!(carts::get_cart))
         .routes(routes!(carts::set_line, carts::remove_line))
+        .routes(routes!(carts::merge_cart))
         .routes(routes!(checkout::check_out))
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))

@@ -70,7 +70,7 @@ schema! {
     CustomerId, "CustomerId" => id_schema("customer", "A customer");
     SessionId, "SessionId" => id_schema("session", "Where somebody is signed in");
     JobId, "JobId" => id_schema("job", "Something that is to be done outside");
-    CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out"]);
+    CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out", "merged"]);
     OrderStatus, "OrderStatus" =>
         one_of_names("How an order stands.", &OrderStatus::ALL.map(OrderStatus::name));
     PaymentStatus, "PaymentStatus" => one_of_names(

@@ -46,6 +46,8 @@ pub struct Route {
     pub body: Option<Value>,
     /// The statuses that the document promises.
     pub statuses: Vec<u16>,
+    /// The id that most routes are asked for, and the one that this is asked for in its place.
+    instead: Option<(String, String)>,
 }
 
 impl Route {
@@ -70,6 +72,7 @@ impl Route {
             is_keyed: operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(is_key)),
             body,
             statuses: statuses.filter_map(|status| status.parse().ok()).collect(),
+            instead: None,
         }
     }
 
@@ -80,7 +83,10 @@ impl Route {
 
     /// Its path with these ids.
     pub fn path_of(&self, ids: &Ids) -> String {
-        let id = |name: &str| ids.get(name).unwrap_or_else(|| panic!("{} needs an id for {name}", self.path)).clone();
+        let id = |name: &str| {
+            let id = ids.get(name).unwrap_or_else(|| panic!("{} needs an id for {name}", self.path));
+            self.instead.as_ref().filter(|(usual, _)| usual == id).map_or(id, |(_, own)| own).clone()
+        };
         let part = |part: &str| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
             Some(name) => id(name),
             None => part.to_owned(),
@@ -176,6 +182,13 @@ impl Shop {
         let customer = signed_in.field("access_token").to_owned();
         let sessions = client.get("/v1/me/sessions").bearer(&customer).send().await.expect(200);
         let session = sessions.body["items"][0]["id"].as_str().expect("a session").to_owned();
+        // A merge is asked of the customer's own cart, with a guest's.
+        let own = client.post("/v1/carts", &json!({})).bearer(&customer).send().await.expect(201);
+        let given = client.buyer(&sku, 1).await;
+        for route in routes.iter_mut().filter(|route| route.path.ends_with("/merge")) {
+            route.instead = Some((buyer.cart.clone(), own.field("id").to_owned()));
+            route.body = Some(json!({"from": given.cart, "token": given.token}));
+        }
         let bearer = |vendor: &str| token(&Bearer::owner_of(vendor.parse().expect("an id")));
         let kept = json!({"name": "Fina", "line1": "12 Lake Road", "city": "Dhaka", "country": "BD"});
         let kept = client.post("/v1/me/addresses", &kept).bearer(&customer).send().await.expect(201);

@@ -82,8 +82,8 @@ on_both_stores! {
             server.stop().await;
             server = Server::start(&store).await;
         }
-        let again = server.client.post("/v1/carts", &json!({})).bearer(&customer).key("l").send().await.expect(201);
-        assert!(!first.is_some_and(|(cart, _)| cart.contains(again.field("id"))), "another key makes another cart");
+        let again = server.client.post("/v1/carts", &json!({})).bearer(&customer).key("l").send().await.expect(200);
+        assert!(first.is_some_and(|(cart, _)| cart.contains(again.field("id"))), "while it is open it is the one");
         server.stop().await;
     }
 

@@ -10,6 +10,7 @@ mod faults;
 mod histories;
 mod holds;
 mod keys;
+mod merges;
 mod months;
 mod payments;
 mod phases;

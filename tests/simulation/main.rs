@@ -27,7 +27,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 55] = [
+const DRAWN: [&str; 59] = [
     "crashes",
     "crashes asked for in a stop",
     "crashes between polls",
@@ -68,6 +68,11 @@ const DRAWN: [&str; 55] = [
     "floods",
     "keys used again after their day",
     "keys used again after they were crowded out",
+    // Carts of customers.
+    "carts of customers",
+    "merges",
+    "merges that left something out",
+    "pieces were merged",
     // Commands that always panic.
     "poisoned commands",
     "poisoned answers",

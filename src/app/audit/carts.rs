@@ -92,6 +92,7 @@ fn words(cart: &CartFacts) -> String {
         CartStatus::Open => "open",
         CartStatus::CheckingOut => "checking out",
         CartStatus::CheckedOut => "checked out",
+        CartStatus::Merged => "merged",
     };
     cart.order.map_or_else(|| status.to_owned(), |order| format!("{status} with {order}"))
 }

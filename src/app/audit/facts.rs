@@ -4,6 +4,7 @@ use super::super::text::{count, counted};
 use super::details::DetailFacts;
 use super::history::HistoryFacts;
 use super::jobs::JobFacts;
+use super::merges::MergeFacts;
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
@@ -30,6 +31,8 @@ pub(super) struct Facts {
     pub(super) replayed: BTreeMap<Kind, u64>,
     /// Carts.
     pub(super) carts: BTreeMap<CartId, CartFacts>,
+    /// What carts gave each other.
+    pub(super) merges: MergeFacts,
     /// Orders.
     pub(super) orders: BTreeMap<OrderId, OrderFacts>,
     /// Vendors.

@@ -4,7 +4,7 @@
 //! against their snapshots and the read tables, which were made on another path, and against the books of the payment gateway.
 //!
 //! ```text
-//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, snapshots, tables, history, jobs, details, money, categories, accounts ─► Report
+//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, merges, snapshots, tables, history, jobs, details, money, categories, accounts ─► Report
 //! ```
 //!
 //! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
@@ -21,6 +21,7 @@ mod details;
 mod facts;
 mod history;
 mod jobs;
+mod merges;
 mod money;
 mod replaying;
 mod stock;
@@ -169,6 +170,7 @@ pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppEr
             facts.entities_finding(),
             stock::check(&facts),
             carts::check(&facts),
+            merges::check(&facts),
             tables::snapshots(&facts),
             tables::rows(&facts),
             history::check(&facts),

@@ -1,6 +1,7 @@
 //! Making entities from their records, one record after the other, and beside them the states that their snapshots lead to.
 
 use super::facts::{CartFacts, Facts, OrderFacts, Share, Trades, VendorFacts};
+use super::merges::MergeFacts;
 use crate::actors::{Built, build};
 use crate::domain::cart::{CartEvent, CartStatus};
 use crate::domain::entity::{Decides, Entity};
@@ -259,6 +260,8 @@ pub(super) struct Replays {
     replays: BTreeMap<EntityRef, AnyReplay>,
     /// What vendors recorded of each order.
     trades: BTreeMap<VendorId, Trades>,
+    /// What carts recorded of merges.
+    merges: MergeFacts,
     /// Orders whose carts recorded their checkouts with details.
     detailed: BTreeSet<OrderId>,
 }
@@ -276,12 +279,14 @@ impl Replays {
         let replay = self.replays.entry(entity).or_insert_with(|| AnyReplay::new(entity, snapshots.remove(&entity)));
         match replay {
             AnyReplay::Cart(replay) => {
+                let id = replay.id;
                 for event in replay.take(line, checkpointed).iter().flat_map(|record| &record.events) {
                     if let CartEvent::CheckoutStarted { order, terms, .. } = event
                         && terms.buyer.is_some()
                     {
                         self.detailed.insert(*order);
                     }
+                    self.merges.see(id, event);
                 }
             }
             AnyReplay::Vendor(replay) => {
@@ -296,6 +301,7 @@ impl Replays {
     /// After the last record: what there is to know of each entity.
     pub(super) fn finish(mut self, facts: &mut Facts) {
         facts.details.recorded = self.detailed;
+        facts.merges = self.merges;
         for (entity, snapshot) in self.snapshots {
             facts.snapshots.count += 1;
             let version = snapshot.version;

@@ -351,7 +351,7 @@ impl Asks for Order {
             Step::Void => Effect::Void { call: body.call(order), attempt: body.refund_attempt() },
             Step::Close => Effect::Tell(Message::Cart { id: body.cart, command: self.close_cart(body) }),
             Step::Reopen => Effect::Tell(Message::Cart { id: body.cart, command: CartCommand::Reopen { order } }),
-            Step::Place | Step::AskHold => return None,
+            Step::Place | Step::AskHold | Step::Merge => return None,
         })
     }
 

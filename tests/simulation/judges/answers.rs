@@ -115,7 +115,8 @@ impl Answers {
         lock(&self.looks).shown.get(&entity).copied().unwrap_or(0)
     }
 
-    fn cart_shown(&self, floor: u64, view: &CartView) {
+    /// Somebody was shown this cart.
+    pub fn cart_shown(&self, floor: u64, view: &CartView) {
         let looks = &mut *lock(&self.looks);
         let at = looks.carts.get(&view.id).and_then(|looks| looks.find(floor, |look| look == view));
         self.shown(looks, at, floor, view, view.id.entity());
@@ -174,6 +175,8 @@ impl Judge for Answers {
                     looks.skus.entry(row.id).or_default().add(version, row.into());
                 }
             }
+            // Nobody sees a customer: only which cart is theirs, which the cart itself tells.
+            Events::Customer(..) => {}
         }
     }
 }

@@ -12,6 +12,7 @@ mod details;
 mod history;
 mod jobs;
 mod keys;
+mod merges;
 mod money;
 mod replay;
 mod saga;
@@ -20,6 +21,7 @@ mod stock;
 pub use answers::{Answers, Judged};
 pub use commands::{Commands, key_of};
 pub use keys::Keys;
+pub use merges::Merges;
 pub use replay::Replay;
 
 use crate::gateway::Books;
@@ -64,6 +66,7 @@ pub struct Oracle {
     pub answers: Arc<Answers>,
     pub commands: Arc<Commands>,
     pub keys: Arc<Keys>,
+    pub merges: Arc<Merges>,
     money: Arc<Payments>,
     details: Arc<Details>,
     history: Arc<history::History>,
@@ -77,6 +80,7 @@ impl Oracle {
         let answers = Arc::new(Answers::new(world.clone()));
         let commands = Arc::new(Commands::new(world.clone()));
         let keys = Arc::new(Keys::new(world.clone()));
+        let merges = Arc::new(Merges::new(world.clone()));
         let money = Arc::new(Payments::new(world.clone(), books.clone()));
         let details = Arc::new(Details::new(world.clone()));
         let history = Arc::new(history::History::new(world.clone()));
@@ -86,6 +90,7 @@ impl Oracle {
             answers.clone(),
             commands.clone(),
             keys.clone(),
+            merges.clone(),
             money.clone(),
             details.clone(),
             history.clone(),
@@ -96,7 +101,7 @@ impl Oracle {
             Arc::new(book::Book::new(world.clone(), books)),
         ];
         let replay = Mutex::new(Replay::new(world.clone()));
-        Arc::new(Self { replay, answers, commands, keys, money, details, history, jobs, judges, world })
+        Arc::new(Self { replay, answers, commands, keys, merges, money, details, history, jobs, judges, world })
     }
 
     /// What the journal tells. Whoever looks takes away what it needs: nothing is committed meanwhile.

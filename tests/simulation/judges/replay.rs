@@ -3,8 +3,9 @@
 
 use crate::world::World;
 use haat::domain::cart::{Cart, CartEvent, CartStatus};
+use haat::domain::customer::{Customer, CustomerEvent};
 use haat::domain::entity::concerns::*;
-use haat::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
+use haat::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, VendorId};
 use haat::domain::order::{Order, OrderEvent, OrderStatus, Phase};
 use haat::domain::record::{RawRecord, Record};
 use haat::domain::rows::{OrderRow, SkuRow};
@@ -26,6 +27,7 @@ pub enum Events {
     Cart(CartId, Vec<CartEvent>),
     Order(OrderId, Vec<OrderEvent>),
     Vendor(VendorId, Vec<VendorEvent>),
+    Customer(CustomerId, Vec<CustomerEvent>),
 }
 
 /// A record as the judges see it.
@@ -45,12 +47,19 @@ pub struct Replay {
     carts: Tracks<Cart>,
     orders: Tracks<Order>,
     vendors: Tracks<Vendor>,
+    customers: Tracks<Customer>,
     world: Arc<World>,
 }
 
 impl Replay {
     pub fn new(world: Arc<World>) -> Self {
-        Self { carts: BTreeMap::new(), orders: BTreeMap::new(), vendors: BTreeMap::new(), world }
+        Self {
+            carts: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            vendors: BTreeMap::new(),
+            customers: BTreeMap::new(),
+            world,
+        }
     }
 
     /// Applies a record; `None` when it cannot be read.
@@ -72,6 +81,11 @@ impl Replay {
                 let id = VendorId::from_uuid(entity.uuid);
                 let (events, keys) = apply(world, &mut self.vendors, id, line)?;
                 (Events::Vendor(id, events), keys)
+            }
+            Kind::Customer => {
+                let id = CustomerId::from_uuid(entity.uuid);
+                let (events, keys) = apply(world, &mut self.customers, id, line)?;
+                (Events::Customer(id, events), keys)
             }
             #[allow(unreachable_patterns, reason = "while somebody in the town has to do with each kind")]
             other => panic!("nobody in the town has to do with a {other}"),
@@ -165,7 +179,11 @@ impl Replay {
         };
         let unfinished = self.orders().any(|(id, order)| !order.has_ended() && !waits(id));
         let holds = self.vendors().any(|(_, vendor)| vendor.holds().all_open().any(|(order, _)| !waits(order)));
-        !unfinished && !holds && !self.carts.values().any(checking_out)
+        let gives = |track: &Track<Cart>| {
+            track.entity.merged_into().is_some() && !track.entity.outstanding(Timestamp::default()).is_empty()
+        };
+        let carts = self.carts.values().any(|track| checking_out(track) || gives(track));
+        !unfinished && !holds && !carts
     }
 }
 

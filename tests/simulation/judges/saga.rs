@@ -65,7 +65,7 @@ impl Judge for Saga {
                     }
                 }
             }
-            Events::Vendor(..) => {}
+            Events::Vendor(..) | Events::Customer(..) => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod buyer;
 mod memory;
+mod shopper;
 mod staff;
 mod vendor;
 
@@ -34,7 +35,7 @@ type Come = fn(&Arc<Town>) -> Vec<Day>;
 
 /// Who comes, one line for each kind of people: a new kind is a file beside these and a line here. The order of the lines is that in
 /// which they come, so a new one goes to the end.
-const CROWD: &[Come] = &[vendor::come, buyer::come, staff::come];
+const CROWD: &[Come] = &[vendor::come, buyer::come, staff::come, shopper::come];
 
 /// The days of all who come to a town's shop.
 pub fn crowd(town: &Arc<Town>) -> impl Iterator<Item = Day> {
@@ -110,6 +111,17 @@ impl Person {
         of: EntityRef,
         question: impl Future<Output = Result<T, Failure>>,
     ) -> Told<T> {
+        self.told_of(node, what, &[of], question).await
+    }
+
+    /// As [`Person::told`], where it is several who are asked.
+    async fn told_of<T: Debug>(
+        &self,
+        node: &Node,
+        what: &str,
+        of: &[EntityRef],
+        question: impl Future<Output = Result<T, Failure>>,
+    ) -> Told<T> {
         let world = self.world();
         world.count("actions");
         world.note(format_args!("{} asks node {}: {what}", self.name, node.number));
@@ -148,13 +160,15 @@ impl Person {
         }
         if let Told::NotDone(Failure::Quarantined) = told {
             world.count("quarantined answers");
-            // A checkout is a question to the cart's orders, too.
-            let orders =
-                (1..=ATTEMPTS).map(|attempt| OrderId::for_attempt(CartId::from_uuid(of.uuid), attempt).entity());
             let is_damaged = |entity| self.town.server.is_damaged(entity);
-            let is_known = is_damaged(of) || (of.kind == Kind::Cart && orders.into_iter().any(is_damaged));
+            let is_known = of.iter().any(|of| {
+                // A checkout is a question to the cart's orders, too.
+                let attempts = if of.kind == Kind::Cart { ATTEMPTS } else { 0 };
+                let orders = (1..=attempts).map(|attempt| OrderId::for_attempt(CartId::from_uuid(of.uuid), attempt));
+                is_damaged(*of) || orders.map(EntityId::entity).any(is_damaged)
+            });
             if !is_known {
-                world.breach(format_args!("{of} is quarantined: {what}"));
+                world.breach(format_args!("{of:?} is quarantined: {what}"));
             }
         }
         told

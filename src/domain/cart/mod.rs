@@ -1,297 +1,29 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
-use super::buyer::{Buyer, Mint};
-use super::details::{Contact, Detail};
+mod merge;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use types::*;
+
+use super::details::Detail;
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal, RestoreError, Step,
     read_own, write_part,
 };
 use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
-use super::knowledge::{Availability, Knowledge, Settings};
+use super::knowledge::{Availability, Knowledge};
 use super::money::{self, Currency, Money};
-use super::order::{Address, InlineDetails, OrderCommand, PaymentChoice, Placement};
+use super::order::{OrderCommand, Placement};
 use super::reject::{Reject, Shortage};
 use super::rows::Rows;
 use super::time::Timestamp;
 use super::who::{Action, Belongs, may};
 use crate::limits;
 use serde::{Deserialize, Serialize};
-
-/// A line of a cart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CartLine {
-    /// The SKU.
-    pub sku: SkuId,
-    /// Who sells it.
-    pub vendor: VendorId,
-    /// What it is called.
-    pub title: String,
-    /// Pieces.
-    pub quantity: i64,
-    /// The price the buyer agreed to, in minor units: what the last change of the cart showed. In a cart that was
-    /// bought, what was charged.
-    pub unit_price: i64,
-}
-
-impl CartLine {
-    /// quantity × unit price; within 64 bits by the limits on both (see [`super::money::sum`]).
-    pub const fn total(&self) -> i64 {
-        self.quantity.saturating_mul(self.unit_price)
-    }
-}
-
-/// What a buyer gives at checkout, and what the edge drew and computed for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckoutRequest {
-    /// Where to ship to, and where to write to. It is kept beside the journal.
-    pub contact: Contact,
-    /// How to pay. The token is kept beside the journal.
-    pub payment: PaymentChoice,
-    /// The total the buyer agreed to; without it, what the last change of the cart showed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_total: Option<Money>,
-    /// Drawn for this checkout. It is no part of what is asked: a command that panics is known again by its JSON.
-    #[serde(skip)]
-    pub mint: Mint,
-    /// Who buys, as it is recorded.
-    pub buyer: Buyer,
-}
-
-/// What a checkout is to be carried out by, as it is recorded, with the windows that the shop had set then.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckoutTerms {
-    /// How to pay.
-    pub payment: PaymentChoice,
-    /// The total the buyer agreed to; without it, what the last change of the cart showed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_total: Option<Money>,
-    /// How long stock is to be held, in milliseconds.
-    pub hold_ms: i64,
-    /// How long the payment may take, in milliseconds.
-    pub payment_ms: i64,
-    /// Drawn for this checkout; none in one of an early version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mint: Option<Mint>,
-    /// Who buys; none in a checkout of an early version, which kept the contact here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub buyer: Option<Box<Buyer>>,
-    /// Where to write to. Written by early versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Where to ship to. Written by early versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shipping_address: Option<Address>,
-}
-
-impl CheckoutRequest {
-    /// As it is recorded: without personal data.
-    pub fn under(&self, settings: &Settings) -> CheckoutTerms {
-        let Settings { hold_ms, payment_ms } = *settings;
-        CheckoutTerms {
-            payment: self.payment.without_token(),
-            expected_total: self.expected_total,
-            hold_ms,
-            payment_ms,
-            mint: Some(self.mint),
-            buyer: Some(Box::new(self.buyer.clone())),
-            email: None,
-            shipping_address: None,
-        }
-    }
-
-    /// What is kept of it beside the journal.
-    pub fn details(&self, order: OrderId) -> Vec<Detail> {
-        vec![Detail::contact(order, &self.contact), Detail::payment(order, &self.payment.token)]
-    }
-}
-
-impl CheckoutTerms {
-    /// The personal data of a checkout of an early version, and how it is carried out without them.
-    fn moved_out(&self) -> (Option<Box<InlineDetails>>, Option<Box<Buyer>>) {
-        let Some(address) = &self.shipping_address else { return (None, self.buyer.clone()) };
-        let contact = Contact { email: self.email.clone(), shipping_address: address.clone() };
-        let inline = InlineDetails { contact, token: self.payment.token.clone() };
-        (Some(Box::new(inline)), Some(Box::new(address.buyer())))
-    }
-}
-
-/// A price of one SKU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkuPrice {
-    /// The SKU.
-    pub sku: SkuId,
-    /// Its price, in minor units.
-    pub unit_price: i64,
-}
-
-/// What can be asked of a cart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum CartCommand {
-    /// Come into being.
-    Create {
-        /// Whose it is.
-        owner: Owner,
-        /// The currency it is shown in while it is empty.
-        currency: Currency,
-    },
-    /// Show the cart.
-    Get {
-        /// On whose behalf.
-        by: Principal,
-    },
-    /// Put so many pieces of a SKU into the cart, whatever was there of it.
-    SetLine {
-        /// On whose behalf.
-        by: Principal,
-        /// What, with the price the shop shows now.
-        line: CartLine,
-        /// The price's currency.
-        currency: Currency,
-    },
-    /// Take a SKU out of the cart.
-    RemoveLine {
-        /// On whose behalf.
-        by: Principal,
-        /// What.
-        sku: SkuId,
-    },
-    /// Make an order of the cart.
-    CheckOut {
-        /// On whose behalf.
-        by: Principal,
-        /// What the buyer gives.
-        details: Box<CheckoutRequest>,
-    },
-    /// The order ended unpaid: open again, as it was.
-    Reopen {
-        /// The order.
-        order: OrderId,
-    },
-    /// The order is paid: close for good.
-    Close {
-        /// The order.
-        order: OrderId,
-        /// What was charged for one piece of each.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        prices: Vec<SkuPrice>,
-    },
-}
-
-/// What can have happened to a cart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum CartEvent {
-    /// It came into being.
-    CartCreated {
-        /// Whose it is.
-        owner: Owner,
-        /// Its currency while it is empty.
-        currency: Currency,
-    },
-    /// A line was set.
-    LineSet {
-        /// The line.
-        line: CartLine,
-        /// The price's currency.
-        currency: Currency,
-    },
-    /// A line was removed.
-    LineRemoved {
-        /// Of which SKU.
-        sku: SkuId,
-    },
-    /// Other prices are shown, and so agreed to: with the change of a line. Early versions wrote it when a cart was
-    /// looked at, too.
-    Repriced {
-        /// The changed prices.
-        prices: Vec<SkuPrice>,
-    },
-    /// An order is being made of it.
-    CheckoutStarted {
-        /// The order.
-        order: OrderId,
-        /// The number of the attempt, from 1.
-        attempt: u32,
-        /// By what it is to be carried out.
-        #[serde(rename = "details")]
-        terms: Box<CheckoutTerms>,
-    },
-    /// The order ended unpaid.
-    CartReopened {
-        /// The order.
-        order: OrderId,
-        /// Prices shown from now on. Written by early versions, when an order had found others: to be refused is not to
-        /// agree.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        prices: Vec<SkuPrice>,
-    },
-    /// The order is paid.
-    CartCheckedOut {
-        /// The order.
-        order: OrderId,
-        /// What was charged, where it is not what the cart showed.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        prices: Vec<SkuPrice>,
-    },
-}
-
-/// Where a cart stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CartStatus {
-    /// It can be changed and checked out.
-    Open,
-    /// Its order is neither paid nor ended.
-    CheckingOut,
-    /// Its order is paid.
-    CheckedOut,
-}
-
-/// A cart as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CartView {
-    /// Which.
-    pub id: CartId,
-    /// Whose.
-    pub owner: Owner,
-    /// Where it stands.
-    pub status: CartStatus,
-    /// The currency of its amounts.
-    pub currency: Currency,
-    /// Its lines, in the order in which they were added.
-    pub lines: Vec<CartLine>,
-    /// The order that is live or paid.
-    pub order: Option<OrderId>,
-}
-
-impl CartView {
-    /// The sum of the lines, in minor units.
-    pub fn subtotal(&self) -> i64 {
-        subtotal(&self.lines)
-    }
-}
-
-/// What a cart answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum CartReply {
-    /// The cart.
-    Cart {
-        /// As it is now.
-        cart: Box<CartView>,
-    },
-    /// The cart has this order.
-    Order {
-        /// The order.
-        order: OrderId,
-        /// Whether this very command started it.
-        started: bool,
-    },
-    /// Done; nothing to show.
-    Done,
-}
+use types::subtotal;
 
 /// A cart's state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -306,17 +38,27 @@ pub struct Cart {
     /// By what the running checkout is carried out.
     #[serde(rename = "details")]
     terms: Option<Box<CheckoutTerms>>,
+    /// The cart that it was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    merge: Option<Merge>,
+    /// The carts that were merged into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    merges: Vec<MergedFrom>,
 }
 
-fn subtotal(lines: &[CartLine]) -> i64 {
-    // Within 64 bits: see `limits::PRICE_MINOR`.
-    money::sum(lines.iter().map(CartLine::total))
+/// Where a cart was given.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Merge {
+    into: CartId,
+    /// Whether it is known to have come there.
+    acknowledged: bool,
 }
 
 impl Cart {
     /// The order that is live or paid.
     pub fn order(&self) -> Option<OrderId> {
-        (self.status != CartStatus::Open).then(|| OrderId::for_attempt(self.id, self.attempt))
+        let has_one = matches!(self.status, CartStatus::CheckingOut | CartStatus::CheckedOut);
+        has_one.then(|| OrderId::for_attempt(self.id, self.attempt))
     }
 
     /// Who sells what is in it, each once.
@@ -339,6 +81,7 @@ impl Cart {
             currency: self.currency,
             lines: self.lines.clone(),
             order: self.order(),
+            merged_into: self.merged_into(),
         })
     }
 
@@ -355,10 +98,16 @@ impl Cart {
 
     fn may_change(&self, by: Principal) -> Result<(), Reject> {
         self.may_see(by)?;
+        self.closed_because().map_or(Ok(()), Err)
+    }
+
+    /// Why it cannot change, if it cannot.
+    fn closed_because(&self) -> Option<Reject> {
         match self.status {
-            CartStatus::Open => Ok(()),
-            CartStatus::CheckingOut => Err(Reject::CartCheckingOut),
-            CartStatus::CheckedOut => Err(Reject::CartCheckedOut),
+            CartStatus::Open => None,
+            CartStatus::CheckingOut => Some(Reject::CartCheckingOut),
+            CartStatus::CheckedOut => Some(Reject::CartCheckedOut),
+            CartStatus::Merged => Some(Reject::CartMerged),
         }
     }
 
@@ -371,19 +120,10 @@ impl Cart {
         prices.iter().filter(differs).copied().collect()
     }
 
-    /// Today's prices of the lines besides `sku`, where they are not those that were agreed to.
-    fn todays_prices(&self, sku: SkuId, availability: &dyn Availability) -> Vec<SkuPrice> {
-        let today = |line: &CartLine| {
-            let price = availability.price(line.sku).filter(|price| price.currency == self.currency)?;
-            Some(SkuPrice { sku: line.sku, unit_price: price.minor }).filter(|_| price.minor != line.unit_price)
-        };
-        self.lines.iter().filter(|line| line.sku != sku).filter_map(today).collect()
-    }
-
     /// The change of a line, with the prices that are shown in answer to it.
     fn with_prices(&self, change: Option<CartEvent>, of: SkuId, known: &dyn Availability) -> Vec<CartEvent> {
         let mut events = change.map_or_else(Vec::new, |change| vec![change]);
-        let prices = self.todays_prices(of, known);
+        let prices = self.todays_prices(|sku| sku != of, known);
         if !prices.is_empty() {
             events.push(CartEvent::Repriced { prices });
         }
@@ -475,6 +215,8 @@ impl Decides for Cart {
             lines: Vec::new(),
             attempt: 0,
             terms: None,
+            merge: None,
+            merges: Vec::new(),
         }
     }
 
@@ -490,6 +232,10 @@ impl Decides for Cart {
                 // Somebody has been using it since: with a guest's token it would be handed to whoever has the old key.
                 Some(_) => Err(Reject::IdempotencyKeyReused),
             },
+            CartCommand::Open { customer, currency } => match self.owner {
+                None => Ok(vec![CartEvent::CartCreated { owner: Owner::Customer(*customer), currency: *currency }]),
+                Some(_) => self.may_see(Principal::Customer(*customer)).map(|()| Vec::new()),
+            },
             CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
             CartCommand::SetLine { by, line, currency } => {
                 self.may_change(*by)?;
@@ -504,9 +250,18 @@ impl Decides for Cart {
                 self.may_see(*by)?;
                 match self.order() {
                     Some(_) => Ok(Vec::new()),
+                    None if self.status == CartStatus::Merged => Err(Reject::CartMerged),
                     None => self.decide_checkout(details, knowledge),
                 }
             }
+            CartCommand::MayMerge { by, from } => self.may_take(*by, *from).map(|()| Vec::new()),
+            CartCommand::MergeInto { by, into } => self.decide_giving(*by, *into),
+            CartCommand::MergeIn { from, lines } => self.decide_taking(*from, lines, knowledge.availability),
+            CartCommand::AcknowledgeMerge { into } => Ok(match self.merge {
+                Some(merge) if merge.into == *into && !merge.acknowledged => vec![CartEvent::MergeAcknowledged],
+                _ => Vec::new(),
+            }),
+            CartCommand::AwaitMerge { by, .. } => self.may_see(*by).map(|()| Vec::new()),
             CartCommand::Reopen { order } => Ok(match self.status {
                 CartStatus::CheckingOut if self.order() == Some(*order) => {
                     vec![CartEvent::CartReopened { order: *order, prices: Vec::new() }]
@@ -558,6 +313,19 @@ impl Decides for Cart {
                 self.terms = None;
                 self.reprice(prices);
             }
+            CartEvent::Merged { into, lines } => {
+                self.status = CartStatus::Merged;
+                self.lines.clone_from(lines);
+                self.merge = Some(Merge { into: *into, acknowledged: false });
+            }
+            CartEvent::MergedIn { from, lines, currency, left_out } => {
+                self.take_in(*from, lines, *currency, left_out);
+            }
+            CartEvent::MergeAcknowledged => {
+                if let Some(merge) = &mut self.merge {
+                    merge.acknowledged = true;
+                }
+            }
         }
     }
 
@@ -566,7 +334,24 @@ impl Decides for Cart {
             CartCommand::CheckOut { .. } => {
                 self.order().map(|order| CartReply::Order { order, started: recorded }).ok_or(Reject::CartEmpty)
             }
-            CartCommand::Reopen { .. } | CartCommand::Close { .. } => Ok(CartReply::Done),
+            CartCommand::Open { .. } => self
+                .view()
+                .map(|cart| CartReply::Opened { cart: Box::new(cart), made: recorded })
+                .ok_or(Reject::CartUnknown),
+            CartCommand::MergeInto { into, .. } => Ok(CartReply::Merging { into: *into }),
+            CartCommand::AwaitMerge { from, refused, .. } => match (self.merge_from(*from), self.view(), refused) {
+                (Some(merge), Some(cart), _) => {
+                    Ok(CartReply::Merged { cart: Box::new(cart), left_out: merge.left_out.clone() })
+                }
+                (_, _, Some(refused)) => Err(refused.clone()),
+                // The lines are on their way.
+                _ => return None,
+            },
+            CartCommand::Reopen { .. }
+            | CartCommand::Close { .. }
+            | CartCommand::MayMerge { .. }
+            | CartCommand::MergeIn { .. }
+            | CartCommand::AcknowledgeMerge { .. } => Ok(CartReply::Done),
             _ => self.view().map(|cart| CartReply::Cart { cart: Box::new(cart) }).ok_or(Reject::CartUnknown),
         })
     }
@@ -575,6 +360,9 @@ impl Decides for Cart {
         match (command, outcome) {
             (CartCommand::Reopen { order, .. }, Ok(())) => {
                 Some(Message::Order { id: *order, command: OrderCommand::CartReopened })
+            }
+            (CartCommand::MergeIn { from, .. }, Ok(())) => {
+                Some(Message::Cart { id: *from, command: CartCommand::AcknowledgeMerge { into: self.id } })
             }
             _ => None,
         }
@@ -592,17 +380,29 @@ impl Decides for Cart {
     fn is_read(command: &CartCommand) -> bool {
         matches!(command, CartCommand::Get { .. })
     }
+
+    fn looks_ahead(command: &CartCommand) -> bool {
+        matches!(command, CartCommand::MayMerge { .. })
+    }
 }
 
 impl Asks for Cart {
     fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
-        match (self.status, self.order()) {
-            (CartStatus::CheckingOut, Some(order)) => vec![EffectKey::new(Step::Place, order)],
+        match (self.status, self.order(), self.merge) {
+            (CartStatus::CheckingOut, Some(order), _) => vec![EffectKey::new(Step::Place, order)],
+            (CartStatus::Merged, _, Some(merge)) if !merge.acknowledged => {
+                vec![EffectKey::new(Step::Merge, merge.into)]
+            }
             _ => Vec::new(),
         }
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
+        if let Some(Merge { into, .. }) = self.merge {
+            let command = CartCommand::MergeIn { from: self.id, lines: self.lines.clone() };
+            let message = Message::Cart { id: into, command };
+            return (key == EffectKey::new(Step::Merge, into)).then_some(Effect::Tell(message));
+        }
         let (order, terms) = (self.order()?, self.terms.as_deref()?);
         if key != EffectKey::new(Step::Place, order) {
             return None;
@@ -653,6 +453,8 @@ impl Checks for Cart {
             "subtotal_minor": subtotal(&self.lines),
             "attempts": self.attempt,
             "order_id": self.order(),
+            "merged_into": self.merged_into(),
+            "merges": self.merges.len(),
         })
     }
 
@@ -670,6 +472,14 @@ impl Checks for Cart {
         }
         if (self.status == CartStatus::CheckingOut) != self.terms.is_some() {
             return Err(Breach::new("checkout_has_details", entity, format!("{:?}", self.status)));
+        }
+        if (self.status == CartStatus::Merged) != self.merge.is_some() {
+            return Err(Breach::new("a_merged_cart_says_where", entity, format!("{:?}", self.status)));
+        }
+        for (index, merge) in self.merges.iter().enumerate() {
+            if self.merges[..index].iter().any(|other| other.from == merge.from) {
+                return Err(Breach::new("a_cart_is_merged_once", entity, format!("{} twice", merge.from)));
+            }
         }
         Ok(())
     }

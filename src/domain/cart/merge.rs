@@ -1,0 +1,153 @@
+//! Merging a guest's cart into a customer's.
+//!
+//! Two entities take part, so one of them decides first: the guest's cart is closed by `Merged`, with the lines that it
+//! gives away, and sends them until the other has recorded `MergedIn` and said so. The other remembers from which carts
+//! it took what, so whatever is repeated, each piece is taken once. What it cannot take it leaves out, and says why: what
+//! was given is what was taken and what was left out, whatever has become of the cart on the way.
+
+use super::{Cart, CartEvent, CartLine, CartStatus, LeftOut, MergedFrom, SkuPrice};
+use crate::domain::entity::Principal;
+use crate::domain::ids::{CartId, SkuId};
+use crate::domain::knowledge::Availability;
+use crate::domain::money::Currency;
+use crate::domain::reject::{Reject, RejectKind};
+use crate::limits;
+
+/// What a cart takes of another one's lines.
+struct Taking<'a> {
+    cart: &'a Cart,
+    currency: Currency,
+    taken: Vec<CartLine>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Taking<'_> {
+    fn leave_out(&mut self, sku: SkuId, quantity: i64, why: RejectKind) {
+        self.left_out.push(LeftOut { sku, quantity, why });
+    }
+
+    /// Takes of a line as much as fits: by the rules, and in the order of precedence, by which a line is set.
+    fn take(&mut self, line: &CartLine, known: &dyn Availability) {
+        let (sku, wanted) = (line.sku, line.quantity);
+        let Some(price) = known.price(sku) else {
+            return self.leave_out(sku, wanted, RejectKind::SkuUnknown);
+        };
+        let there = self.cart.line(sku);
+        let others = self.cart.lines.len() - usize::from(there.is_some()) + self.taken_anew();
+        if others > 0 && price.currency != self.currency {
+            return self.leave_out(sku, wanted, RejectKind::CurrencyMismatch);
+        }
+        if there.is_none() && others >= limits::CART_LINES {
+            return self.leave_out(sku, wanted, RejectKind::TooManyLines);
+        }
+        let room = (limits::LINE_QUANTITY - there.map_or(0, |line| line.quantity)).max(0);
+        let quantity = wanted.min(room);
+        if quantity < wanted {
+            self.leave_out(sku, wanted - quantity, RejectKind::QuantityOutOfRange);
+        }
+        if quantity > 0 {
+            self.currency = price.currency;
+            self.taken.push(CartLine { quantity, unit_price: price.minor, ..line.clone() });
+        }
+    }
+
+    /// Lines that the cart has not had before.
+    fn taken_anew(&self) -> usize {
+        self.taken.iter().filter(|line| self.cart.line(line.sku).is_none()).count()
+    }
+}
+
+impl Cart {
+    /// What this cart took of that one, and what it left out; `None` where it has taken nothing.
+    pub(super) fn merge_from(&self, from: CartId) -> Option<&MergedFrom> {
+        self.merges.iter().find(|merge| merge.from == from)
+    }
+
+    /// The cart that this one was merged into.
+    pub fn merged_into(&self) -> Option<CartId> {
+        self.merge.map(|merge| merge.into)
+    }
+
+    /// The carts that were merged into this one.
+    pub fn merges(&self) -> &[MergedFrom] {
+        &self.merges
+    }
+
+    /// Whether `from` may be merged into this cart, or was.
+    pub(super) fn may_take(&self, by: Principal, from: CartId) -> Result<(), Reject> {
+        self.may_see(by)?;
+        if self.merge_from(from).is_some() {
+            return Ok(());
+        }
+        self.may_change(by)?;
+        // Each is remembered for as long as the cart is. Those that are let in at once may be more by as many as they are.
+        match self.merges.len() < limits::CART_MERGES {
+            true => Ok(()),
+            false => Err(Reject::TooMany { what: "carts merged into one cart".into(), limit: limits::CART_MERGES }),
+        }
+    }
+
+    /// A guest gives this cart away.
+    pub(super) fn decide_giving(&self, by: Principal, into: CartId) -> Result<Vec<CartEvent>, Reject> {
+        self.may_see(by)?;
+        if self.merged_into() == Some(into) {
+            return Ok(Vec::new());
+        }
+        self.may_change(by)?;
+        Ok(vec![CartEvent::Merged { into, lines: self.lines.clone() }])
+    }
+
+    /// Another cart gives its lines. What this one has become meanwhile is no reason to refuse them: the other is closed.
+    pub(super) fn decide_taking(
+        &self,
+        from: CartId,
+        lines: &[CartLine],
+        known: &dyn Availability,
+    ) -> Result<Vec<CartEvent>, Reject> {
+        if self.owner.is_none() {
+            return Err(Reject::CartUnknown);
+        }
+        if self.merge_from(from).is_some() {
+            return Ok(Vec::new());
+        }
+        let mut taking = Taking { cart: self, currency: self.currency, taken: Vec::new(), left_out: Vec::new() };
+        match self.closed_because() {
+            Some(closed) => lines.iter().for_each(|line| taking.leave_out(line.sku, line.quantity, closed.kind())),
+            None => lines.iter().for_each(|line| taking.take(line, known)),
+        }
+        let Taking { currency, taken, left_out, .. } = taking;
+        // The answer shows all lines, as that to a change of one does.
+        let others = match self.status {
+            CartStatus::Open => self.todays_prices(|sku| taken.iter().all(|line| line.sku != sku), known),
+            _ => Vec::new(),
+        };
+        let repriced = (!others.is_empty()).then_some(CartEvent::Repriced { prices: others });
+        let merged = CartEvent::MergedIn { from, lines: taken, currency, left_out };
+        Ok(std::iter::once(merged).chain(repriced).collect())
+    }
+
+    /// Another cart's lines are in this one.
+    pub(super) fn take_in(&mut self, from: CartId, lines: &[CartLine], currency: Currency, left_out: &[LeftOut]) {
+        if !lines.is_empty() {
+            self.currency = currency;
+        }
+        for line in lines {
+            match self.lines.iter_mut().find(|known| known.sku == line.sku) {
+                Some(known) => {
+                    *known = CartLine { quantity: known.quantity.saturating_add(line.quantity), ..line.clone() };
+                }
+                None => self.lines.push(line.clone()),
+            }
+        }
+        self.merges.push(MergedFrom { from, left_out: left_out.to_vec() });
+    }
+
+    /// Today's prices of those lines that are asked for, where they are not those that were agreed to.
+    pub(super) fn todays_prices(&self, of: impl Fn(SkuId) -> bool, known: &dyn Availability) -> Vec<SkuPrice> {
+        let today = |line: &CartLine| {
+            let price = known.price(line.sku).filter(|price| price.currency == self.currency)?;
+            Some(SkuPrice { sku: line.sku, unit_price: price.minor }).filter(|_| price.minor != line.unit_price)
+        };
+        self.lines.iter().filter(|line| of(line.sku)).filter_map(today).collect()
+    }
+}

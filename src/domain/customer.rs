@@ -1,0 +1,207 @@
+//! A customer: whoever buys with an account. It knows which of their carts is the one that they are filling.
+//!
+//! The carts of a customer are numbered from 0, and a cart's id follows from customer and number. So nothing is recorded
+//! here for the first cart, and nothing at a checkout: only when a cart is asked for and the last one is found not to be
+//! open does the next number count.
+
+use super::entity::{Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Part, RestoreError, read_own, write_part};
+use super::ids::{CartId, CustomerId, Kind};
+use super::invariants::Breach;
+use super::knowledge::Knowledge;
+use super::reject::Reject;
+use super::rows::Rows;
+use super::time::Timestamp;
+use crate::limits;
+use serde::{Deserialize, Serialize};
+
+/// What can be asked of a customer. Each asks for themselves: whoever may ask is who the id says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CustomerCommand {
+    /// Which cart is the newest?
+    Cart,
+    /// The cart of this number is not open any more: which is the one after it?
+    NextCart {
+        /// The number.
+        after: u32,
+    },
+}
+
+/// What can have happened to a customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CustomerEvent {
+    /// Their cart is another one from now on.
+    CartFollowed {
+        /// Its number.
+        number: u32,
+    },
+}
+
+/// What a customer answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CustomerReply {
+    /// Their newest cart, which need not have come into being.
+    Cart {
+        /// The cart.
+        cart: CartId,
+        /// Its number.
+        number: u32,
+    },
+}
+
+/// A customer's state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Customer {
+    id: CustomerId,
+    /// The number of the newest cart.
+    cart: u32,
+}
+
+impl Decides for Customer {
+    const KIND: Kind = Kind::Customer;
+    const UNKNOWN: Reject = Reject::CustomerUnknown;
+    type Id = CustomerId;
+    type Command = CustomerCommand;
+    type Event = CustomerEvent;
+    type Reply = CustomerReply;
+
+    fn new(id: CustomerId) -> Self {
+        Self { id, cart: 0 }
+    }
+
+    fn decide(
+        &self,
+        command: &CustomerCommand,
+        _knowledge: &Knowledge<'_>,
+        _now: Timestamp,
+    ) -> Result<Vec<CustomerEvent>, Reject> {
+        match *command {
+            // Of several who found the same cart closed, the first moves on, and the others come along. A number that was
+            // never given out is nobody's to leave.
+            CustomerCommand::NextCart { after } if after == self.cart => {
+                if after >= limits::CUSTOMER_CARTS - 1 {
+                    let limit = limits::CUSTOMER_CARTS as usize;
+                    return Err(Reject::TooMany { what: "carts of one customer".into(), limit });
+                }
+                Ok(vec![CustomerEvent::CartFollowed { number: after + 1 }])
+            }
+            CustomerCommand::Cart | CustomerCommand::NextCart { .. } => Ok(Vec::new()),
+        }
+    }
+
+    fn apply(&mut self, event: &CustomerEvent, _at: Timestamp) {
+        match *event {
+            CustomerEvent::CartFollowed { number } => self.cart = number,
+        }
+    }
+
+    fn reply(&self, _command: &CustomerCommand, _recorded: bool) -> Option<Result<CustomerReply, Reject>> {
+        Some(Ok(CustomerReply::Cart { cart: CartId::of_customer(self.id, self.cart), number: self.cart }))
+    }
+
+    fn is_read(_command: &CustomerCommand) -> bool {
+        // Whoever asks which cart is theirs wants to fill it; and under a key the answer is kept.
+        false
+    }
+}
+
+impl Asks for Customer {
+    fn outstanding(&self, _now: Timestamp) -> Vec<EffectKey> {
+        Vec::new()
+    }
+
+    fn effect(&self, _key: EffectKey) -> Option<Effect> {
+        None
+    }
+}
+
+impl Keeps for Customer {
+    const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_PURCHASE;
+
+    fn delta(&mut self) -> Delta {
+        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), spent: &[] }
+    }
+
+    fn restore(id: CustomerId, parts: &[Part]) -> Result<Self, RestoreError> {
+        match parts.first() {
+            Some(part) => read_own(part, id, |customer: &Self| customer.id),
+            None => Ok(Self::new(id)),
+        }
+    }
+}
+
+impl Checks for Customer {
+    fn check(&self) -> Result<(), Breach> {
+        // Every number is a good one.
+        Ok(())
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        serde_json::json!({ "cart_id": CartId::of_customer(self.id, self.cart), "carts": u64::from(self.cart) + 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::EntityId as _;
+    use uuid::Uuid;
+
+    fn customer() -> Customer {
+        Customer::new(CustomerId::from_uuid(Uuid::from_u128(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_d881)))
+    }
+
+    fn ask(customer: &mut Customer, command: &CustomerCommand) -> Result<(u32, bool), Reject> {
+        let now = Timestamp::from_millis(1);
+        let events = customer.decide(command, &Knowledge::NOTHING, now)?;
+        events.iter().for_each(|event| customer.apply(event, now));
+        let Some(Ok(CustomerReply::Cart { cart, number })) = customer.reply(command, !events.is_empty()) else {
+            panic!("a customer answers at once")
+        };
+        assert_eq!(cart, CartId::of_customer(customer.id, number));
+        Ok((number, !events.is_empty()))
+    }
+
+    #[test]
+    fn the_next_cart_is_counted_once_however_many_ask_for_it() {
+        let mut customer = customer();
+        // What is asked; the number, and whether it was recorded.
+        for (command, told) in [
+            (CustomerCommand::Cart, (0, false)),
+            (CustomerCommand::NextCart { after: 0 }, (1, true)),
+            (CustomerCommand::NextCart { after: 0 }, (1, false)),
+            (CustomerCommand::Cart, (1, false)),
+            (CustomerCommand::NextCart { after: 7 }, (1, false)),
+            (CustomerCommand::NextCart { after: 1 }, (2, true)),
+            (CustomerCommand::NextCart { after: 0 }, (2, false)),
+        ] {
+            assert_eq!(ask(&mut customer, &command), Ok(told), "{command:?}");
+        }
+        let parts = customer.delta().parts;
+        let mut again = Customer::restore(customer.id, &parts).expect("a snapshot");
+        assert_eq!(ask(&mut again, &CustomerCommand::Cart), Ok((2, false)));
+        assert_eq!(again.delta().parts, parts);
+    }
+
+    #[test]
+    fn the_numbers_of_carts_end() {
+        let last = limits::CUSTOMER_CARTS - 1;
+        let mut customer = Customer { cart: last, ..customer() };
+        assert_eq!(ask(&mut customer, &CustomerCommand::Cart), Ok((last, false)));
+        let next = ask(&mut customer, &CustomerCommand::NextCart { after: last });
+        assert!(matches!(next, Err(Reject::TooMany { .. })));
+    }
+
+    #[test]
+    fn a_cart_lives_where_its_customer_lives_and_follows_from_its_number() {
+        let id = customer().id;
+        let cart = |number| CartId::of_customer(id, number);
+        assert_eq!(cart(0), cart(0));
+        assert_ne!(cart(0), cart(1));
+        assert_ne!(cart(0).uuid(), id.uuid(), "nor is it the customer's own number");
+        assert_eq!(cart(0).entity().partition(16), id.entity().partition(16));
+        assert_eq!(cart(0).uuid().get_version_num(), 7);
+    }
+}

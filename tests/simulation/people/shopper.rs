@@ -1,0 +1,258 @@
+//! Shoppers: they fill carts as guests, sign in, merge them into their own, and buy that; again and again, and twice.
+
+use super::memory::{Keyed, Memory};
+use super::vendor::{SKUS, VENDORS, sku, vendor};
+use super::{Day, Person, Told};
+use crate::gateway::{APPROVE, DECLINE, METHOD};
+use crate::node::Town;
+use crate::world::lock;
+use haat::actors::Answered;
+use haat::checkout::{CheckedOut, MergedCart, OpenedCart};
+use haat::domain::buyer::Mint;
+use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
+use haat::domain::details::Contact;
+use haat::domain::entity::{Owner, Principal};
+use haat::domain::ids::{CartId, CustomerId, EntityId};
+use haat::domain::money::Currency;
+use haat::domain::order::{Address, PaymentChoice};
+use haat::domain::record::IdempotencyKey;
+use haat::domain::reject::Reject;
+use haat::limits;
+use haat::ports::Clock;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// How many come.
+const SHOPPERS: u64 = 2;
+
+/// All shoppers.
+pub fn come(town: &Arc<Town>) -> Vec<Day> {
+    (0..SHOPPERS).map(|number| Box::pin(Shopper::new(town, number).shop()) as Day).collect()
+}
+
+/// A request with a key that may be made again.
+#[derive(Clone)]
+enum Request {
+    Open,
+    Merge { into: CartId, from: CartId },
+}
+
+/// Somebody who has an account, and forgets to sign in.
+struct Shopper {
+    person: Person,
+    memory: Memory<Request>,
+    id: CustomerId,
+    /// The cart that they were last told is theirs.
+    own: Option<CartId>,
+    /// The cart that they fill as a guest.
+    guest: Option<CartId>,
+    /// The merges that they asked for: into which cart, and of which.
+    merges: Vec<(CartId, CartId)>,
+}
+
+impl Shopper {
+    fn new(town: &Arc<Town>, number: u64) -> Self {
+        let person = Person::new(town, format!("shopper {number}"));
+        let id = CustomerId::from_uuid(Uuid::from_u128((0x300 + u128::from(number)) << 64 | u128::from(number * 7)));
+        Self { person, memory: Memory::new(), id, own: None, guest: None, merges: Vec::new() }
+    }
+
+    fn by(&self) -> Principal {
+        Principal::Customer(self.id)
+    }
+
+    /// What a shopper does all day.
+    async fn shop(mut self) {
+        for _ in 0..self.person.world().plan.actions {
+            let person = &self.person;
+            person.pause(person.world().plan.think_ms).await;
+            match (person.chance.below(100), self.own, self.guest) {
+                (0..8, ..) | (_, None, _) => self.open().await,
+                (8..14, ..) => self.ask_again().await,
+                (14..18, _, _) | (_, _, None) => self.become_guest().await,
+                (18..50, _, Some(guest)) => self.set_line(guest, Principal::Guest(guest)).await,
+                (50..62, Some(own), _) => self.set_line(own, self.by()).await,
+                (62..82, Some(own), Some(guest)) => self.merge(own, guest).await,
+                (82..90, ..) => self.merge_again().await,
+                (90..93, _, Some(guest)) => self.check_out(guest, Principal::Guest(guest)).await,
+                (_, Some(own), _) => self.check_out(own, self.by()).await,
+            }
+        }
+    }
+
+    /// A key for every second question.
+    fn key(&mut self, request: Request) -> Option<IdempotencyKey> {
+        let tag = self.person.tag();
+        let chance = &self.person.chance;
+        let key = chance.per_mille(500).then(|| Person::key(&tag));
+        self.memory.add(chance, key, &tag, request);
+        key
+    }
+
+    async fn ask_again(&mut self) {
+        match self.memory.pick(&self.person.chance) {
+            Some(Keyed { request: Request::Open, key, .. }) => self.ask_to_open(Some(key)).await,
+            Some(Keyed { request: Request::Merge { into, from }, key, .. }) => {
+                self.ask_to_merge(into, from, Some(key)).await;
+            }
+            None => {}
+        }
+    }
+
+    async fn open(&mut self) {
+        let key = self.key(Request::Open);
+        self.ask_to_open(key).await;
+    }
+
+    async fn ask_to_open(&mut self, key: Option<IdempotencyKey>) {
+        let person = &self.person;
+        let (node, asked, within) = (person.node().await, person.world().now(), person.how(None, false).within);
+        let carts = (0..).map(|number| CartId::of_customer(self.id, number).entity()).take(100);
+        let of: Vec<_> = std::iter::once(self.id.entity()).chain(carts).collect();
+        let question = node.shop.open_cart(self.id, Currency::BDT, within, key);
+        let told = person.told_of(&node, "open a cart", &of, question).await;
+        let Told::Answer(OpenedCart { outcome, made, replayed }) = told else { return };
+        person.kept(key, asked, &outcome.as_ref().map(|cart| (cart, made)).map_err(Clone::clone), replayed, true);
+        match outcome {
+            Ok(cart) => {
+                if made && !replayed {
+                    person.world().count("carts of customers");
+                    lock(&person.town.made).push(cart.id.entity());
+                }
+                self.own = Some(cart.id);
+            }
+            Err(Reject::CommandPoisoned) => {}
+            Err(reject) => person.world().breach(format_args!("a customer has no cart: {reject}")),
+        }
+    }
+
+    async fn become_guest(&mut self) {
+        let person = &self.person;
+        let id = CartId::from_uuid(person.town.clock.new_uuid());
+        let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
+        let told = person.ask::<Cart>(id, "create", create, person.how(None, true)).await;
+        if let Told::Answer(Answered { outcome: Ok(_), .. }) = told {
+            lock(&person.town.made).push(id.entity());
+            self.guest = Some(id);
+        }
+    }
+
+    async fn set_line(&mut self, cart: CartId, by: Principal) {
+        let tag = self.person.tag();
+        let person = &self.person;
+        let (of, index) = (person.chance.below(VENDORS), person.chance.below(SKUS));
+        // Sometimes nearly as much as a line may have: then not all fits.
+        let quantity = match person.chance.per_mille(100) {
+            true => limits::LINE_QUANTITY - person.chance.below(3) as i64,
+            false => person.chance.between(1, 3) as i64,
+        };
+        let unit_price = {
+            let node = person.node().await;
+            let listing = node.shop.catalog().ok().and_then(|directory| directory.sku(sku(of, index)));
+            let Some(listing) = listing else { return };
+            listing.sku.price_minor
+        };
+        let line = CartLine { sku: sku(of, index), vendor: vendor(of), title: tag.clone(), quantity, unit_price };
+        let command = CartCommand::SetLine { by, line, currency: Currency::BDT };
+        let told = person.ask::<Cart>(cart, "set line", command, person.how(None, false)).await;
+        person.tried(&tag, &told);
+        if let Told::Answer(Answered { outcome: Err(Reject::CartCheckedOut | Reject::CartMerged), .. }) = told {
+            self.leave(cart);
+        }
+    }
+
+    fn leave(&mut self, cart: CartId) {
+        for known in [&mut self.own, &mut self.guest] {
+            if *known == Some(cart) {
+                *known = None;
+            }
+        }
+    }
+
+    async fn merge(&mut self, into: CartId, from: CartId) {
+        let key = self.key(Request::Merge { into, from });
+        self.merges.push((into, from));
+        self.ask_to_merge(into, from, key).await;
+    }
+
+    /// Asks for a merge of before, or for one of the same cart into the one that is theirs now.
+    async fn merge_again(&mut self) {
+        let chance = &self.person.chance;
+        let Some((into, from)) = self.merges.get(chance.below(self.merges.len().max(1) as u64) as usize).copied()
+        else {
+            return;
+        };
+        let into = self.own.filter(|_| chance.per_mille(200)).unwrap_or(into);
+        self.ask_to_merge(into, from, None).await;
+    }
+
+    async fn ask_to_merge(&mut self, into: CartId, from: CartId, key: Option<IdempotencyKey>) {
+        let person = &self.person;
+        let oracle = &person.town.oracle;
+        let (node, asked, within) = (person.node().await, person.world().now(), person.how(None, false).within);
+        let floor = oracle.answers.floor(into.entity());
+        let question = node.shop.merge_carts(self.id, into, from, within, key);
+        let told = person.told_of(&node, "merge", &[into.entity(), from.entity()], question).await;
+        let Told::Answer(MergedCart { outcome, replayed }) = told else { return };
+        person.kept(key, asked, &outcome, replayed, true);
+        match outcome {
+            Ok((cart, left_out)) => {
+                person.world().count("merges");
+                if !left_out.is_empty() {
+                    person.world().count("merges that left something out");
+                }
+                oracle.answers.cart_shown(if replayed { 0 } else { floor }, &cart);
+                oracle.merges.told(into, from, left_out);
+                self.leave(from);
+            }
+            Err(Reject::CartCheckedOut) => self.leave(into),
+            Err(Reject::CartUnknown) => {
+                person.world().breach(format_args!("{from} and {into} are unknown to whoever has both"));
+            }
+            Err(_) => {}
+        }
+    }
+
+    async fn check_out(&mut self, cart: CartId, by: Principal) {
+        let tag = self.person.tag();
+        let person = &self.person;
+        let shipping_address = Address {
+            name: "Rokeya".into(),
+            line1: "12 Lake Road".into(),
+            line2: None,
+            city: "Dhaka".into(),
+            postcode: None,
+            region: Some(tag.clone()),
+            country: "BD".into(),
+            phone: None,
+        };
+        let details = CheckoutRequest {
+            buyer: shipping_address.buyer(),
+            contact: Contact { email: None, shipping_address },
+            mint: Mint(person.chance.next().to_be_bytes()[4..].try_into().unwrap()),
+            payment: PaymentChoice {
+                method: METHOD.into(),
+                token: (*person.chance.pick(&[APPROVE, APPROVE, DECLINE])).into(),
+            },
+            expected_total: None,
+        };
+        let (node, within) = (person.node().await, person.how(None, false).within);
+        let question = node.shop.checkout(by, cart, details, within, None, None);
+        let told = person.told(&node, "check out", cart.entity(), question).await;
+        let oracle = &person.town.oracle;
+        let unknown = matches!(told, Told::Nothing | Told::NotDone(_));
+        let Told::Answer(CheckedOut { outcome, created, replayed }) = told else {
+            return oracle.commands.tried(&tag, false, unknown);
+        };
+        match outcome {
+            Ok(view) => {
+                oracle.commands.tried(&tag, created && !replayed, true);
+                lock(&person.town.made).push(view.id.entity());
+            }
+            Err(reject) => {
+                let certain = matches!(reject, Reject::CartEmpty | Reject::CartMerged);
+                oracle.commands.tried(&tag, false, !certain);
+            }
+        }
+    }
+}
