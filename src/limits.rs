@@ -255,6 +255,19 @@ pub const MAILS_PER_SECOND: u32 = 100;
 /// Mails that the sandbox remembers.
 pub const SANDBOX_MAILS: usize = 10_000;
 
+/// How often one bearer may ask something of a class of routes, or an address without a bearer, within so many seconds, unless an operator says
+/// otherwise: count and seconds of reads, search, carts, checkout, sign_in, staff and files. An address may be a carrier's, with thousands
+/// of buyers behind it.
+pub const RATES: [(u32, u32); 7] =
+    [(6_000, 60), (1_200, 60), (1_200, 60), (120, 60), (120, 60), (1_200, 60), (120, 60)];
+/// So many times as often all bearers of one address together may ask: so many of them do at once what each of them may.
+pub const RATE_BEARERS_PER_ADDRESS: u32 = 50;
+/// The most that an operator may let somebody ask in one window.
+pub const RATE_COUNT: u32 = 1_000_000_000;
+/// The longest window, in seconds: a day.
+pub const RATE_SECONDS: u32 = 24 * 60 * 60;
+/// Of how many addresses and bearers it is known how often they asked. Past it those that have not asked for longest are forgotten.
+pub const RATE_KEYS: usize = 400_000;
 /// Wrong passwords of one address from one network, within [`ATTEMPTS_MS`], after which no further one is looked at.
 pub const ATTEMPTS: usize = 10;
 /// Wrong passwords of one address from everywhere, within [`ATTEMPTS_MS`], after which each further try waits.

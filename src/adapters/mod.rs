@@ -1,5 +1,7 @@
 //! What talks to the world outside, each piece behind a trait of `ports`: the clock, the payment gateways and the mail server.
+//! And what stands in their place on a node alone: who asked how often, in memory.
 
 pub mod clock;
+pub mod rates;
 pub mod sandbox;
 pub mod smtp;

@@ -69,6 +69,7 @@ problems! {
     INVALID_BODY = UNPROCESSABLE_ENTITY "invalid_body" "The body does not fit";
     PASSWORD_TOO_WEAK = UNPROCESSABLE_ENTITY "password_too_weak" "The password can be guessed";
     INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
+    RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "Too much was asked in too short a time";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts" "Too many wrong passwords";
     HEAD_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something is wrong in the engine";

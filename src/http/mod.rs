@@ -28,6 +28,7 @@ mod outstanding;
 pub mod page;
 pub mod prefer;
 pub mod products;
+pub mod rates;
 mod refusal;
 pub mod resolve;
 pub mod routes;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub metrics: bool,
     /// The proxies that are believed when they say from where a request comes.
     pub trusted_proxies: Vec<client::Block>,
+    /// How often somebody may ask; `None` where nobody counts.
+    pub rates: Option<rates::Table>,
 }
 
 impl Default for Settings {
@@ -85,6 +88,7 @@ impl Default for Settings {
             docs: true,
             metrics: true,
             trusted_proxies: Vec::new(),
+            rates: None,
         }
     }
 }
@@ -140,6 +144,8 @@ pub struct HttpState {
     pub services: services::Services,
     /// As of when the history of stock is.
     pub history_as_of: HistoryAsOf,
+    /// Who asks how often, where that is counted.
+    pub rates: Option<Arc<rates::Rates>>,
 }
 
 impl FromRef<HttpState> for Shop {
@@ -221,13 +227,19 @@ pub fn router(state: HttpState, port: Port) -> Router {
         _ => routes,
     };
     let observed = axum::middleware::from_fn_with_state(observer, observe::observe);
-    routes
+    let routes = routes
         .fallback(|| async { Problem::new(&NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(&METHOD_NOT_ALLOWED, "the header Allow says which methods this path has")
-        })
-        .layer(observed)
-        .with_state(state)
+        });
+    let routes = match &state.rates {
+        Some(rates) => {
+            let counted = (state.clone(), rates.clone());
+            routes.layer(axum::middleware::from_fn_with_state(counted, rates::limit))
+        }
+        None => routes,
+    };
+    routes.layer(observed).with_state(state)
 }
 
 /// Runs a query of the read tables, which may not take longer than a request.

@@ -17,6 +17,7 @@ mod mails;
 mod months;
 mod overload;
 mod prices;
+mod rates;
 mod resolve;
 mod rush;
 mod sandbox;

@@ -1,0 +1,287 @@
+//! How often somebody may ask. Each route has a class (`routes` says which), and each class a quota. A request with a bearer counts for the bearer, and
+//! for all bearers of its address together; one without counts for its address. What is too much gets 429 `rate_limited` before anything
+//! else of it is looked at. Fields as draft-ietf-httpapi-ratelimit-headers-10 has them.
+
+use crate::http::HttpState;
+use crate::http::auth::Caller;
+use crate::http::client;
+use crate::http::error::{Problem, RATE_LIMITED};
+use crate::http::metrics::rate_limited;
+use crate::http::routes;
+use crate::limits;
+use crate::ports::rates::{Answer, Key, Network, Quota, RateLimiter, Taken, Who};
+use axum::extract::{MatchedPath, OptionalFromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+use std::fmt::Write as _;
+use std::str::FromStr;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// What may be asked how often.
+pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// How often it may still be asked.
+pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What is limited together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// What is in memory, and what is one's own.
+    Reads,
+    /// Lists.
+    Search,
+    /// Carts, and what is in them.
+    Carts,
+    /// Checkouts, and what is done with an order.
+    Checkout,
+    /// Signing up and in.
+    SignIn,
+    /// What vendors, staff and administrators do.
+    Staff,
+    /// Files.
+    Files,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Reads, Self::Search, Self::Carts, Self::Checkout, Self::SignIn, Self::Staff, Self::Files];
+
+    /// Its name, in the setting and in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reads => "reads",
+            Self::Search => "search",
+            Self::Carts => "carts",
+            Self::Checkout => "checkout",
+            Self::SignIn => "sign_in",
+            Self::Staff => "staff",
+            Self::Files => "files",
+        }
+    }
+}
+
+/// How often each class may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table([Quota; Class::ALL.len()]);
+
+impl Default for Table {
+    /// As Haat is shipped.
+    fn default() -> Self {
+        Self(limits::RATES.map(|(count, seconds)| Quota { count, seconds }))
+    }
+}
+
+impl Table {
+    /// How often one bearer may ask, or an address without one.
+    pub fn quota(&self, class: Class) -> Quota {
+        self.0[class as usize]
+    }
+
+    /// The longest window, in seconds.
+    pub fn longest_seconds(&self) -> u32 {
+        self.0.iter().map(|quota| quota.seconds).max().unwrap_or(1)
+    }
+}
+
+impl FromStr for Table {
+    type Err = String;
+
+    /// Reads `class=count/seconds`, with commas between; a class that is not named is as shipped.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut table = Self::default();
+        let mut named = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let expected = || {
+                let names = Class::ALL.map(Class::name).join(", ");
+                format!(
+                    "'{part}' is no rate: off, or class=count/seconds with commas between is expected, such as carts=120/60; classes are {names}"
+                )
+            };
+            let (name, rate) = part.split_once('=').ok_or_else(expected)?;
+            let (count, seconds) = rate.split_once('/').ok_or_else(expected)?;
+            let class = Class::ALL.into_iter().find(|class| class.name() == name).ok_or_else(expected)?;
+            if named.contains(&class) {
+                return Err(format!("the class {name} stands there twice"));
+            }
+            named.push(class);
+            // A sign is none that `parse` would miss.
+            let number = |text: &str, most: u32| {
+                let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+                number.filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+            };
+            let between = |what: &str, most| format!("of the class {name} {what} must be from 1 to {most}");
+            table.0[class as usize] = Quota {
+                count: number(count, limits::RATE_COUNT).ok_or_else(|| between("the count", limits::RATE_COUNT))?,
+                seconds: number(seconds, limits::RATE_SECONDS)
+                    .ok_or_else(|| between("the seconds", limits::RATE_SECONDS))?,
+            };
+        }
+        Ok(table)
+    }
+}
+
+/// What is limited, and who counts.
+pub struct Rates {
+    table: Table,
+    limiter: Arc<dyn RateLimiter>,
+    /// The policies of one's own, and of all bearers of an address, made ready: they are the same for everybody.
+    policies: [[HeaderValue; 2]; Class::ALL.len()],
+}
+
+/// What is told of a quota: its name, the count and the seconds.
+fn policy(class: Class, quota: Quota) -> HeaderValue {
+    let text = format!("\"{}\";q={};w={}", class.name(), quota.count, quota.seconds);
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// What all bearers of an address together may ask.
+fn of_address(quota: Quota) -> Quota {
+    Quota { count: quota.count.saturating_mul(limits::RATE_BEARERS_PER_ADDRESS), ..quota }
+}
+
+impl Rates {
+    /// Limits by this table, counted by that one.
+    pub fn new(table: Table, limiter: Arc<dyn RateLimiter>) -> Self {
+        let policies = Class::ALL.map(|class| {
+            let quota = table.quota(class);
+            [policy(class, quota), policy(class, of_address(quota))]
+        });
+        Self { table, limiter, policies }
+    }
+}
+
+/// How often somebody may still ask for something of a class, and whether that was counted for the whole address.
+struct Standing {
+    class: Class,
+    of_address: bool,
+    taken: Taken,
+}
+
+impl Standing {
+    /// Seconds until the window is over, rounded up: who waits for so long is let in.
+    fn seconds(&self) -> u64 {
+        self.taken.over_in_ms.max(1).unsigned_abs().div_ceil(1000)
+    }
+
+    fn write(&self, rates: &Rates, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert(RATELIMIT_POLICY, rates.policies[self.class as usize][usize::from(self.of_address)].clone());
+        let mut text = String::with_capacity(48);
+        // Writing to a text cannot fail.
+        let _ = write!(text, "\"{}\";r={};t={}", self.class.name(), self.taken.left, self.seconds());
+        headers.insert(RATELIMIT, HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("")));
+    }
+}
+
+/// One who says who it is, and whose token is right.
+fn bearer(caller: &Caller) -> Who {
+    Who::Bearer(xxh3_128_with_seed(caller.subject.as_bytes(), caller.role as u64))
+}
+
+/// Counts a request of this class; the quota that is nearer to its end, or past it.
+async fn count(state: &HttpState, rates: &Rates, class: Class, parts: &mut Parts) -> Standing {
+    let network = Network::from(client::address(parts, &state.settings));
+    // A token that is not right is nobody's: it counts for its address, and its handler refuses it.
+    let caller = <Caller as OptionalFromRequestParts<HttpState>>::from_request_parts(parts, state).await;
+    let own = rates.table.quota(class);
+    let now = state.shop.clock().now();
+    let take = async |who, quota| match rates.limiter.take(Key { what: class.name(), who }, quota, now) {
+        Answer::Now(taken) => taken,
+        Answer::Later(taken) => taken.await,
+    };
+    let Ok(Some(caller)) = caller else {
+        return Standing { class, of_address: false, taken: take(Who::Address(network), own).await };
+    };
+    let taken = take(bearer(&caller), own).await;
+    if !taken.let_in {
+        return Standing { class, of_address: false, taken };
+    }
+    let all = take(Who::BearersOf(network), of_address(own)).await;
+    if !all.let_in {
+        return Standing { class, of_address: true, taken: all };
+    }
+    Standing { class, of_address: false, taken }
+}
+
+/// See the file's head.
+pub async fn limit(State((state, rates)): State<(HttpState, Arc<Rates>)>, request: Request, next: Next) -> Response {
+    let class = routes::class_of(request.method(), request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
+    let Some(class) = class else { return next.run(request).await };
+    let (mut parts, body) = request.into_parts();
+    let standing = count(&state, &rates, class, &mut parts).await;
+    let mut response = match standing.taken.let_in {
+        true => next.run(Request::from_parts(parts, body)).await,
+        false => {
+            rate_limited(class.name());
+            let detail = match standing.of_address {
+                true => "too much is asked from this address",
+                false => "this was asked too often",
+            };
+            Problem::new(&RATE_LIMITED, detail).retry_after(standing.seconds()).into_response()
+        }
+    };
+    standing.write(&rates, &mut response);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_names_classes_and_leaves_the_others_as_they_are() {
+        let table: Table = "carts=3/60, sign_in=1/86400".parse().unwrap();
+        assert_eq!(table.quota(Class::Carts), Quota { count: 3, seconds: 60 });
+        assert_eq!(table.quota(Class::SignIn), Quota { count: 1, seconds: 86_400 });
+        assert_eq!(table.quota(Class::Reads), Table::default().quota(Class::Reads));
+        assert_eq!((table.longest_seconds(), Table::default().longest_seconds()), (86_400, 60));
+        for class in Class::ALL {
+            let said: Table = format!("{}=7/9", class.name()).parse().unwrap();
+            let changed = Class::ALL.into_iter().filter(|other| said.quota(*other) == Quota { count: 7, seconds: 9 });
+            assert_eq!(changed.collect::<Vec<_>>(), [class]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused_in_words() {
+        for (text, says) in [
+            ("", "is no rate"),
+            (" ", "is no rate"),
+            ("on", "is no rate"),
+            ("carts", "is no rate"),
+            ("carts=5", "is no rate"),
+            ("carts=5/60,", "is no rate"),
+            ("Carts=5/60", "is no rate"),
+            ("carts =5/60", "is no rate"),
+            ("cart=5/60", "classes are reads, search, carts, checkout, sign_in, staff, files"),
+            ("carts=0/60", "the count must be from 1 to 1000000000"),
+            ("carts=1000000001/60", "the count"),
+            ("carts=+5/60", "the count"),
+            ("carts=-5/60", "the count"),
+            ("carts=5.0/60", "the count"),
+            ("carts=5/0", "the seconds must be from 1 to 86400"),
+            ("carts=5/86401", "the seconds"),
+            ("carts=5/60/2", "the seconds"),
+            ("carts=5/60,carts=6/60", "twice"),
+        ] {
+            let error = text.parse::<Table>().unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_told_as_the_draft_has_it() {
+        assert_eq!(policy(Class::Carts, Quota { count: 120, seconds: 60 }), "\"carts\";q=120;w=60");
+        let of = |over_in_ms| Standing {
+            class: Class::SignIn,
+            of_address: false,
+            taken: Taken { let_in: false, left: 0, over_in_ms },
+        };
+        for (over_in_ms, seconds) in [(-5, 1), (0, 1), (1, 1), (1_000, 1), (1_001, 2), (41_500, 42)] {
+            assert_eq!(of(over_in_ms).seconds(), seconds, "{over_in_ms}");
+        }
+    }
+}
