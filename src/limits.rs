@@ -268,6 +268,24 @@ pub const RATE_COUNT: u32 = 1_000_000_000;
 pub const RATE_SECONDS: u32 = 24 * 60 * 60;
 /// Of how many addresses and bearers it is known how often they asked. Past it those that have not asked for longest are forgotten.
 pub const RATE_KEYS: usize = 400_000;
+/// Unpaid orders that one buyer may have at a time: by customer, by e-mail address and by phone number.
+pub const QUOTA_UNPAID_ORDERS: usize = 5;
+/// Pieces that may be held for one buyer's unpaid orders.
+pub const QUOTA_HELD_PIECES: i64 = 50;
+/// Checkouts that one buyer may cancel or leave unpaid within [`QUOTA_GIVEN_UP_MS`].
+pub const QUOTA_GIVEN_UP: usize = 10;
+/// How long such checkouts count, in milliseconds.
+pub const QUOTA_GIVEN_UP_MS: i64 = 15 * 60 * 1000;
+/// Of how many such checkouts it is known. Past it the oldest are forgotten.
+pub const QUOTA_GIVEN_UP_KEPT: usize = 100_000;
+/// Unpaid orders that may come from one address: a carrier shares one among thousands.
+pub const QUOTA_UNPAID_ORDERS_OF_ADDRESS: usize = 500;
+/// After how many seconds whoever has as much as a buyer may have is told to ask again.
+pub const QUOTA_RETRY_S: u64 = 60;
+/// Carts that guests of one address may make within [`QUOTA_GUEST_CARTS_SECONDS`].
+pub const QUOTA_GUEST_CARTS: u32 = 5_000;
+/// How long they count, in seconds.
+pub const QUOTA_GUEST_CARTS_SECONDS: u32 = 60 * 60;
 /// Wrong passwords of one address from one network, within [`ATTEMPTS_MS`], after which no further one is looked at.
 pub const ATTEMPTS: usize = 10;
 /// Wrong passwords of one address from everywhere, within [`ATTEMPTS_MS`], after which each further try waits.

@@ -383,6 +383,11 @@ async fn serve_http(
     recorder: &PrometheusHandle,
     stop: &CancellationToken,
 ) -> Result<Servers, AppError> {
+    if config.http.rates.is_some() && config.http.trusted_proxies.is_empty() {
+        tracing::warn!(
+            "rates are limited by address: behind a proxy, set HAAT_TRUSTED_PROXIES, or all visitors are one"
+        );
+    }
     let recorder = recorder.clone();
     let state = HttpState {
         shop: shop.clone(),

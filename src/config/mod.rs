@@ -315,6 +315,7 @@ impl Config {
             payment_calls_per_second: args.payment_calls_per_second,
             live_actors: args.live_actors,
             idle: Duration::from_secs(args.idle_seconds),
+            quotas: rates.is_some(),
             ..NodeSettings::default()
         };
         Ok(Self {

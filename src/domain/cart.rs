@@ -1,5 +1,7 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
+mod claim;
+
 use super::buyer::{Buyer, Mint};
 use super::details::{Contact, Detail};
 use super::entity::{

@@ -127,6 +127,7 @@ pub fn kind_of_failure(failure: &Failure) -> (&'static ProblemKind, Option<u64>)
     match failure {
         Failure::Overloaded { retry_after_s } => (&OVERLOADED, Some((*retry_after_s).max(1))),
         Failure::ProviderSilent { retry_after_s } => (&PROVIDER_SILENT, Some((*retry_after_s).max(1))),
+        Failure::QuotaFull(full) => (&RATE_LIMITED, Some(full.retry_after_s.max(1))),
         Failure::Unavailable => (&UNAVAILABLE, Some(1)),
         Failure::Restarting => (&ACTOR_RESTARTING, Some(1)),
         // Someone has to look at it: asking again soon changes nothing.
@@ -336,6 +337,7 @@ struct ProblemBody<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::quotas::{Full, Quota};
     use std::collections::BTreeSet;
 
     #[test]
@@ -343,6 +345,7 @@ mod tests {
         let failures = [
             (Failure::Overloaded { retry_after_s: 0 }, 503, "overloaded"),
             (Failure::ProviderSilent { retry_after_s: 0 }, 503, "payment_provider_silent"),
+            (Failure::QuotaFull(Full { quota: Quota::HeldPieces, retry_after_s: 0 }), 429, "rate_limited"),
             (Failure::Unavailable, 503, "unavailable"),
             (Failure::Restarting, 503, "actor_restarting"),
             (Failure::Quarantined, 503, "quarantined"),
@@ -351,7 +354,7 @@ mod tests {
         for (failure, status, code) in failures {
             let (kind, retry_after) = kind_of_failure(&failure);
             assert_eq!((kind.status.as_u16(), kind.code), (status, code));
-            assert_eq!(retry_after.is_some(), status == 503);
+            assert_eq!(retry_after.is_some_and(|seconds| seconds > 0), status != 504);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the room counts: names, helps, and handles that are looked up once per route and status.
 
-use crate::http::rates::Class;
+use crate::http::rates::{Class, GUEST_CARTS};
 use dashmap::DashMap;
 use http::Method;
 use metrics::{Counter, Gauge, Histogram, Unit};
@@ -65,8 +65,8 @@ pub fn describe() {
     for at in GIVEN_UP_AT {
         metrics::counter!(ANSWERS_GIVEN_UP, "at" => at).increment(0);
     }
-    for class in Class::ALL {
-        metrics::counter!(RATE_LIMITED, "class" => class.name()).increment(0);
+    for class in Class::ALL.map(Class::name).into_iter().chain([GUEST_CARTS]) {
+        metrics::counter!(RATE_LIMITED, "class" => class).increment(0);
     }
     for reason in REJECTED_FOR {
         metrics::counter!(BODIES_REJECTED, "reason" => reason).increment(0);

@@ -2,19 +2,21 @@
 //! for all bearers of its address together; one without counts for its address. What is too much gets 429 `rate_limited` before anything
 //! else of it is looked at. Fields as draft-ietf-httpapi-ratelimit-headers-10 has them.
 
+use crate::domain::time::Timestamp;
 use crate::http::HttpState;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Role};
 use crate::http::client;
 use crate::http::error::{Problem, RATE_LIMITED};
 use crate::http::metrics::rate_limited;
 use crate::http::routes;
 use crate::limits;
 use crate::ports::rates::{Answer, Key, Network, Quota, RateLimiter, Taken, Who};
-use axum::extract::{MatchedPath, OptionalFromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -24,6 +26,11 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// How often it may still be asked.
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What guests' carts are counted as.
+pub const GUEST_CARTS: &str = "guest_carts";
+/// How many carts guests of one address may make.
+const GUEST_CARTS_QUOTA: Quota = Quota { count: limits::QUOTA_GUEST_CARTS, seconds: limits::QUOTA_GUEST_CARTS_SECONDS };
 
 /// What is limited together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +89,7 @@ impl Table {
 
     /// The longest window, in seconds.
     pub fn longest_seconds(&self) -> u32 {
-        self.0.iter().map(|quota| quota.seconds).max().unwrap_or(1)
+        self.0.iter().map(|quota| quota.seconds).fold(GUEST_CARTS_QUOTA.seconds, u32::max)
     }
 }
 
@@ -129,11 +136,13 @@ pub struct Rates {
     limiter: Arc<dyn RateLimiter>,
     /// The policies of one's own, and of all bearers of an address, made ready: they are the same for everybody.
     policies: [[HeaderValue; 2]; Class::ALL.len()],
+    /// The policy of guests' carts.
+    guest_carts: HeaderValue,
 }
 
 /// What is told of a quota: its name, the count and the seconds.
-fn policy(class: Class, quota: Quota) -> HeaderValue {
-    let text = format!("\"{}\";q={};w={}", class.name(), quota.count, quota.seconds);
+fn policy(name: &str, quota: Quota) -> HeaderValue {
+    let text = format!("\"{name}\";q={};w={}", quota.count, quota.seconds);
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
@@ -147,32 +156,35 @@ impl Rates {
     pub fn new(table: Table, limiter: Arc<dyn RateLimiter>) -> Self {
         let policies = Class::ALL.map(|class| {
             let quota = table.quota(class);
-            [policy(class, quota), policy(class, of_address(quota))]
+            [policy(class.name(), quota), policy(class.name(), of_address(quota))]
         });
-        Self { table, limiter, policies }
+        Self { table, limiter, policies, guest_carts: policy(GUEST_CARTS, GUEST_CARTS_QUOTA) }
     }
 }
 
-/// How often somebody may still ask for something of a class, and whether that was counted for the whole address.
-struct Standing {
-    class: Class,
-    of_address: bool,
+/// How often somebody may still ask for something.
+struct Standing<'a> {
+    /// What.
+    name: &'static str,
+    policy: &'a HeaderValue,
+    /// What is said of it where it is too much.
+    detail: &'static str,
     taken: Taken,
 }
 
-impl Standing {
+impl Standing<'_> {
     /// Seconds until the window is over, rounded up: who waits for so long is let in.
     fn seconds(&self) -> u64 {
         self.taken.over_in_ms.max(1).unsigned_abs().div_ceil(1000)
     }
 
-    fn write(&self, rates: &Rates, response: &mut Response) {
+    fn write(&self, response: &mut Response) {
         let headers = response.headers_mut();
-        headers.insert(RATELIMIT_POLICY, rates.policies[self.class as usize][usize::from(self.of_address)].clone());
+        headers.insert(RATELIMIT_POLICY, self.policy.clone());
         let mut text = String::with_capacity(48);
         // Writing to a text cannot fail.
-        let _ = write!(text, "\"{}\";r={};t={}", self.class.name(), self.taken.left, self.seconds());
-        headers.insert(RATELIMIT, HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("")));
+        let _ = write!(text, "\"{}\";r={};t={}", self.name, self.taken.left, self.seconds());
+        headers.insert(RATELIMIT, HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("")));
     }
 }
 
@@ -181,50 +193,74 @@ fn bearer(caller: &Caller) -> Who {
     Who::Bearer(xxh3_128_with_seed(caller.subject.as_bytes(), caller.role as u64))
 }
 
-/// Counts a request of this class; the quota that is nearer to its end, or past it.
-async fn count(state: &HttpState, rates: &Rates, class: Class, parts: &mut Parts) -> Standing {
-    let network = Network::from(client::address(parts, &state.settings));
-    // A token that is not right is nobody's: it counts for its address, and its handler refuses it.
-    let caller = <Caller as OptionalFromRequestParts<HttpState>>::from_request_parts(parts, state).await;
-    let own = rates.table.quota(class);
-    let now = state.shop.clock().now();
-    let take = async |who, quota| match rates.limiter.take(Key { what: class.name(), who }, quota, now) {
-        Answer::Now(taken) => taken,
-        Answer::Later(taken) => taken.await,
-    };
-    let Ok(Some(caller)) = caller else {
-        return Standing { class, of_address: false, taken: take(Who::Address(network), own).await };
-    };
-    let taken = take(bearer(&caller), own).await;
-    if !taken.let_in {
-        return Standing { class, of_address: false, taken };
+impl Rates {
+    async fn take(&self, what: &'static str, who: Who, quota: Quota, now: Timestamp) -> Taken {
+        match self.limiter.take(Key { what, who }, quota, now) {
+            Answer::Now(taken) => taken,
+            Answer::Later(taken) => taken.await,
+        }
     }
-    let all = take(Who::BearersOf(network), of_address(own)).await;
-    if !all.let_in {
-        return Standing { class, of_address: true, taken: all };
+
+    /// Counts a request of this class: the quota that was full, or else its own. `makes_cart` is whether it makes a cart.
+    async fn count(&self, state: &HttpState, class: Class, makes_cart: bool, parts: &mut Parts) -> Standing<'_> {
+        let network = Network::from(client::address(parts, &state.settings));
+        // A token that is not right is nobody's: it counts for its address, and its handler refuses it.
+        let caller = <Caller as OptionalFromRequestParts<HttpState>>::from_request_parts(parts, state).await;
+        let caller = caller.ok().flatten();
+        let (own, now) = (self.table.quota(class), state.shop.clock().now());
+        let [of_one, of_all] = &self.policies[class as usize];
+        let who = caller.as_ref().map_or(Who::Address(network), bearer);
+        let taken = self.take(class.name(), who, own, now).await;
+        let standing = Standing { name: class.name(), policy: of_one, detail: "this was asked too often", taken };
+        if !taken.let_in {
+            return standing;
+        }
+        if caller.is_some() {
+            let taken = self.take(class.name(), Who::BearersOf(network), of_address(own), now).await;
+            if !taken.let_in {
+                let detail = "too much is asked from this address";
+                return Standing { policy: of_all, detail, taken, ..standing };
+            }
+        }
+        let is_guest = caller.is_none_or(|caller| caller.role != Role::Customer);
+        if makes_cart && is_guest {
+            let taken = self.take(GUEST_CARTS, Who::Address(network), GUEST_CARTS_QUOTA, now).await;
+            if !taken.let_in {
+                let detail = "guests of this address have made as many carts as they may";
+                return Standing { name: GUEST_CARTS, policy: &self.guest_carts, detail, taken };
+            }
+        }
+        standing
     }
-    Standing { class, of_address: false, taken }
 }
 
 /// See the file's head.
 pub async fn limit(State((state, rates)): State<(HttpState, Arc<Rates>)>, request: Request, next: Next) -> Response {
-    let class = routes::class_of(request.method(), request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
-    let Some(class) = class else { return next.run(request).await };
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let Some(class) = routes::class_of(request.method(), route) else { return next.run(request).await };
+    let makes_cart = request.method() == Method::POST && route == Some(routes::CARTS);
     let (mut parts, body) = request.into_parts();
-    let standing = count(&state, &rates, class, &mut parts).await;
+    let standing = rates.count(&state, class, makes_cart, &mut parts).await;
     let mut response = match standing.taken.let_in {
         true => next.run(Request::from_parts(parts, body)).await,
         false => {
-            rate_limited(class.name());
-            let detail = match standing.of_address {
-                true => "too much is asked from this address",
-                false => "this was asked too often",
-            };
-            Problem::new(&RATE_LIMITED, detail).retry_after(standing.seconds()).into_response()
+            rate_limited(standing.name);
+            Problem::new(&RATE_LIMITED, standing.detail).retry_after(standing.seconds()).into_response()
         }
     };
-    standing.write(&rates, &mut response);
+    standing.write(&mut response);
     response
+}
+
+/// From where a request comes, where somebody counts.
+pub struct AskedFrom(pub Option<Network>);
+
+impl FromRequestParts<HttpState> for AskedFrom {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Infallible> {
+        Ok(Self(state.rates.is_some().then(|| client::address(parts, &state.settings).into())))
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +273,7 @@ mod tests {
         assert_eq!(table.quota(Class::Carts), Quota { count: 3, seconds: 60 });
         assert_eq!(table.quota(Class::SignIn), Quota { count: 1, seconds: 86_400 });
         assert_eq!(table.quota(Class::Reads), Table::default().quota(Class::Reads));
-        assert_eq!((table.longest_seconds(), Table::default().longest_seconds()), (86_400, 60));
+        assert_eq!((table.longest_seconds(), Table::default().longest_seconds()), (86_400, 3_600));
         for class in Class::ALL {
             let said: Table = format!("{}=7/9", class.name()).parse().unwrap();
             let changed = Class::ALL.into_iter().filter(|other| said.quota(*other) == Quota { count: 7, seconds: 9 });
@@ -272,13 +308,34 @@ mod tests {
         }
     }
 
+    /// Somebody else may count, who takes a moment.
+    #[tokio::test]
+    async fn whoever_counts_may_answer_later() {
+        struct Elsewhere;
+
+        impl RateLimiter for Elsewhere {
+            fn take(&self, key: Key, _: Quota, _: Timestamp) -> Answer {
+                Answer::Later(Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    Taken { let_in: key.what == "reads", left: 0, over_in_ms: 7 }
+                }))
+            }
+        }
+
+        let rates = Rates::new(Table::default(), Arc::new(Elsewhere));
+        for (what, let_in) in [("reads", true), ("carts", false)] {
+            let taken = rates.take(what, Who::Bearer(1), Quota { count: 1, seconds: 1 }, Timestamp::default()).await;
+            assert_eq!(taken, Taken { let_in, left: 0, over_in_ms: 7 });
+        }
+    }
+
     #[test]
     fn a_quota_is_told_as_the_draft_has_it() {
-        assert_eq!(policy(Class::Carts, Quota { count: 120, seconds: 60 }), "\"carts\";q=120;w=60");
-        let of = |over_in_ms| Standing {
-            class: Class::SignIn,
-            of_address: false,
-            taken: Taken { let_in: false, left: 0, over_in_ms },
+        assert_eq!(policy("carts", Quota { count: 120, seconds: 60 }), "\"carts\";q=120;w=60");
+        let nothing = HeaderValue::from_static("");
+        let of = |over_in_ms| {
+            let taken = Taken { let_in: false, left: 0, over_in_ms };
+            Standing { name: "sign_in", policy: &nothing, detail: "", taken }
         };
         for (over_in_ms, seconds) in [(-5, 1), (0, 1), (1, 1), (1_000, 1), (1_001, 2), (41_500, 42)] {
             assert_eq!(of(over_in_ms).seconds(), seconds, "{over_in_ms}");

@@ -66,6 +66,9 @@ pub fn operation() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new().routes(routes!(health::metrics))
 }
 
+/// Where carts are made.
+pub const CARTS: &str = "/v1/carts";
+
 /// The methods of a route, each with its class.
 type Methods = &'static [(Method, Class)];
 
@@ -81,7 +84,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/products/{product}", &[(Method::GET, Class::Reads)]),
     ("/v1/categories", &[(Method::GET, Class::Search), (Method::POST, Class::Staff)]),
     ("/v1/categories/{category}", &[(Method::GET, Class::Reads), (Method::PATCH, Class::Staff)]),
-    ("/v1/carts", &[(Method::POST, Class::Carts)]),
+    (CARTS, &[(Method::POST, Class::Carts)]),
     ("/v1/carts/{cart}", &[(Method::GET, Class::Carts)]),
     ("/v1/carts/{cart}/lines/{sku}", &[(Method::PUT, Class::Carts), (Method::DELETE, Class::Carts)]),
     ("/v1/carts/{cart}/checkout", &[(Method::POST, Class::Checkout)]),
