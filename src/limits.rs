@@ -286,6 +286,8 @@ pub const QUOTA_RETRY_S: u64 = 60;
 pub const QUOTA_GUEST_CARTS: u32 = 5_000;
 /// How long they count, in seconds.
 pub const QUOTA_GUEST_CARTS_SECONDS: u32 = 60 * 60;
+/// How long a browser may remember which pages of other origins may call, in seconds.
+pub const CORS_SECONDS: u64 = 10 * 60;
 /// Wrong passwords of one address from one network, within [`ATTEMPTS_MS`], after which no further one is looked at.
 pub const ATTEMPTS: usize = 10;
 /// Wrong passwords of one address from everywhere, within [`ATTEMPTS_MS`], after which each further try waits.

@@ -1,8 +1,10 @@
 //! Who may ask, and how often.
 
 use super::ConfigError;
+use crate::http::cors;
 use crate::http::rates::Table;
 use clap::Args;
+use http::HeaderValue;
 use std::net::SocketAddr;
 
 /// Who may ask, and how often.
@@ -12,6 +14,9 @@ pub struct EdgeArgs {
     /// carts, checkout, sign_in, staff and files; one that is not named is as shipped. By itself it is off on a loopback address.
     #[arg(long, env = "HAAT_RATE_LIMITS", value_name = "RATES")]
     pub rate_limits: Option<String>,
+    /// The origins whose pages may call from a browser, with commas between, such as https://shop.example: of none by itself.
+    #[arg(long, env = "HAAT_CORS_ORIGINS", value_name = "ORIGINS")]
+    pub cors_origins: Option<String>,
 }
 
 impl EdgeArgs {
@@ -29,6 +34,15 @@ impl EdgeArgs {
             }
         }
     }
+
+    /// The origins whose pages may call.
+    ///
+    /// # Errors
+    /// When one is no origin.
+    pub fn origins(&self) -> Result<Vec<HeaderValue>, ConfigError> {
+        let Some(said) = self.cors_origins.as_deref().filter(|said| !said.is_empty()) else { return Ok(Vec::new()) };
+        cors::origins(said).map_err(|reason| ConfigError::Setting { setting: "HAAT_CORS_ORIGINS", reason })
+    }
 }
 
 #[cfg(test)]
@@ -37,7 +51,7 @@ mod tests {
     use crate::http::rates::Class;
 
     fn table(said: Option<&str>, listen: &str) -> Result<Option<Table>, ConfigError> {
-        EdgeArgs { rate_limits: said.map(str::to_owned) }.rates(listen.parse().expect("an address"))
+        EdgeArgs { rate_limits: said.map(str::to_owned), cors_origins: None }.rates(listen.parse().expect("an address"))
     }
 
     #[test]
@@ -68,6 +82,20 @@ mod tests {
         for said in [" ", "on", "OFF", "carts=3", "carts=3/60,off", "carts=3/0"] {
             let refused = table(Some(said), "127.0.0.1:8080").expect_err(said).to_string();
             assert!(refused.starts_with("HAAT_RATE_LIMITS: "), "{refused}");
+        }
+    }
+
+    #[test]
+    fn pages_of_no_origin_may_call_unless_it_is_said() {
+        let origins =
+            |said: Option<&str>| EdgeArgs { rate_limits: None, cors_origins: said.map(str::to_owned) }.origins();
+        for said in [None, Some("")] {
+            assert!(origins(said).expect("sound").is_empty());
+        }
+        assert_eq!(origins(Some("https://shop.example")).expect("sound"), ["https://shop.example"]);
+        for said in [" ", "*", "junk", "https://shop.example/"] {
+            let refused = origins(Some(said)).expect_err(said).to_string();
+            assert!(refused.starts_with("HAAT_CORS_ORIGINS: "), "{refused}");
         }
     }
 }

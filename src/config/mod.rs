@@ -295,6 +295,7 @@ impl Config {
         let accounts = args.accounts.settings(args.listen)?;
         let trusted_proxies = args.accounts.trusted_proxies()?;
         let rates = args.edge.rates(args.listen)?;
+        let origins = args.edge.origins()?;
         if args.hold_seconds < args.payment_seconds {
             let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
             return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
@@ -332,6 +333,7 @@ impl Config {
                 metrics,
                 trusted_proxies,
                 rates,
+                origins,
                 ..HttpSettings::default()
             },
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },

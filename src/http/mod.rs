@@ -10,6 +10,7 @@ pub mod carts;
 pub mod categories;
 pub mod checkout;
 pub mod client;
+pub mod cors;
 pub mod countries;
 pub mod error;
 pub mod extract;
@@ -54,6 +55,7 @@ use crate::limits;
 use crate::ports::StoreError;
 use axum::Router;
 use axum::extract::FromRef;
+use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +78,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<client::Block>,
     /// How often somebody may ask; `None` where nobody counts.
     pub rates: Option<rates::Table>,
+    /// The origins whose pages may call.
+    pub origins: Vec<HeaderValue>,
 }
 
 impl Default for Settings {
@@ -89,6 +93,7 @@ impl Default for Settings {
             metrics: true,
             trusted_proxies: Vec::new(),
             rates: None,
+            origins: Vec::new(),
         }
     }
 }
@@ -238,6 +243,11 @@ pub fn router(state: HttpState, port: Port) -> Router {
             routes.layer(axum::middleware::from_fn_with_state(counted, rates::limit))
         }
         None => routes,
+    };
+    // Around the limits: a page is to read why it is refused.
+    let routes = match &*state.settings.origins {
+        [] => routes,
+        origins => routes.layer(cors::layer(origins)),
     };
     routes.layer(observed).with_state(state)
 }

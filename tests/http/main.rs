@@ -15,6 +15,7 @@ mod history;
 mod idempotency;
 mod mails;
 mod months;
+mod origins;
 mod overload;
 mod prices;
 mod rates;

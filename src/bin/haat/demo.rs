@@ -101,7 +101,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
             public_url: None,
             trusted_proxies: None,
         },
-        edge: EdgeArgs { rate_limits: None },
+        edge: EdgeArgs { rate_limits: None, cors_origins: None },
         payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
         live_actors: limits::LIVE_ACTORS,
         idle_seconds: limits::IDLE_MS / 1000,
