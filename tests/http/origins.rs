@@ -69,3 +69,24 @@ async fn without_the_setting_no_page_of_another_origin_may_call() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_shops_own_pages_load_nothing_from_elsewhere_and_stand_in_no_frame() {
+    let store = TestStore::new(Kind::Sqlite).await;
+    let server = Server::start(&store).await;
+    for _ in 0..2 {
+        for path in ["/docs/", "/docs/swagger-initializer.js", "/docs/problems", "/openapi.json"] {
+            let page = server.client.get(path).send().await.expect(200);
+            let policy = page.header("content-security-policy").expect("a policy");
+            assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+            assert!(policy.ends_with("frame-ancestors 'none'"), "{policy}");
+            assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "{path}");
+            assert_eq!(page.header("x-frame-options"), Some("DENY"), "{path}");
+            assert_eq!(page.header("referrer-policy"), Some("no-referrer"), "{path}");
+        }
+    }
+    let page = server.client.get("/docs/").send().await.expect(200).text;
+    // What the policy forbids would not run.
+    assert!(page.contains("<script src=") && !page.contains("<script>") && !page.contains("<style"), "{page}");
+    server.stop().await;
+}
