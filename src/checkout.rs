@@ -8,6 +8,7 @@ pub use carts::OpenedCart;
 pub use merge::MergedCart;
 
 use crate::actors::{Admit, Answered, Ask, Chained, Failure, First, Next, NotLetIn, Shop, shed};
+use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutRequest};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, EntityId, OrderId};
@@ -15,7 +16,24 @@ use crate::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderView
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::limits;
+use crate::ports::rates::Network;
 use std::time::Duration;
+
+/// Who checks out.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// On whose behalf.
+    pub by: Principal,
+    /// From where, if that counts.
+    pub from: Option<Network>,
+}
+
+impl From<Principal> for Asker {
+    /// From wherever it is.
+    fn from(by: Principal) -> Self {
+        Self { by, from: None }
+    }
+}
 
 /// The answer to a checkout.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +54,7 @@ impl Shop {
     /// Why there is no answer; a refusal is an answer.
     pub async fn checkout(
         &self,
-        by: Principal,
+        by: impl Into<Asker>,
         cart: CartId,
         details: CheckoutRequest,
         within: Duration,
@@ -44,7 +62,9 @@ impl Shop {
         key: Option<IdempotencyKey>,
     ) -> Result<CheckedOut, Failure> {
         let budget = self.reserve(limits::RECORDS_PER_CHECKOUT)?;
-        let admit = self.admits(by, details.payment.clone());
+        let Asker { by, from } = by.into();
+        let keys = if self.settings().quotas { details.buyer.keys.clone() } else { Vec::new() };
+        let admit = self.admits(by, from, details.payment.clone(), keys);
         let command = CartCommand::CheckOut { by, details: Box::new(details) };
         let asked = move |milestone| OrderCommand::Await { by, milestone };
         // With a wait to come, the answer that counts is the one after it.
@@ -84,9 +104,9 @@ impl Shop {
         Ok(CheckedOut { outcome: answer.outcome.and_then(shown), created, replayed: answer.replayed })
     }
 
-    /// Lets a checkout in if the shop takes its payment, and while none of the cart's vendors has more than its share of the node's
-    /// budget.
-    fn admits(&self, by: Principal, payment: PaymentChoice) -> Admit<Cart> {
+    /// Lets a checkout in if the shop takes its payment, while none of the cart's vendors has more than its share of the node's
+    /// budget, and its buyer no more than a share of the shop.
+    fn admits(&self, by: Principal, from: Option<Network>, payment: PaymentChoice, keys: Vec<BuyerKey>) -> Admit<Cart> {
         let shop = self.clone();
         Box::new(move |cart| {
             // One that has its order already asks nothing more of anybody; a stranger is told of no cart.
@@ -96,12 +116,12 @@ impl Shop {
             shop.check_payment(&payment)?;
             let vendors = cart.vendors().into_iter().map(EntityId::entity);
             let limit = shop.settings().checkouts_per_vendor;
-            let permit = shop.permit(vendors, limit, limits::RECORDS_PER_FURTHER_VENDOR);
-            if permit.is_none() {
+            let Some(permit) = shop.permit(vendors, limit, limits::RECORDS_PER_FURTHER_VENDOR) else {
                 shed("vendor_share");
                 return Err(NotLetIn::Failed(Failure::Overloaded { retry_after_s: 1 }));
-            }
-            Ok(permit)
+            };
+            let quota = shop.quota(cart, &keys, from).map_err(NotLetIn::Failed)?;
+            Ok(Some(permit.with(quota)))
         })
     }
 }

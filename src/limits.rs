@@ -264,6 +264,39 @@ pub const MAILS_PER_SECOND: u32 = 100;
 /// Mails that the sandbox remembers.
 pub const SANDBOX_MAILS: usize = 10_000;
 
+/// How often one bearer may ask something of a class of routes, or an address without a bearer, within so many seconds, unless an operator says
+/// otherwise: count and seconds of reads, search, carts, checkout, sign_in, staff and files. An address may be a carrier's, with thousands
+/// of buyers behind it.
+pub const RATES: [(u32, u32); 7] =
+    [(6_000, 60), (1_200, 60), (1_200, 60), (120, 60), (120, 60), (1_200, 60), (120, 60)];
+/// So many times as often all bearers of one address together may ask: so many of them do at once what each of them may.
+pub const RATE_BEARERS_PER_ADDRESS: u32 = 50;
+/// The most that an operator may let somebody ask in one window.
+pub const RATE_COUNT: u32 = 1_000_000_000;
+/// The longest window, in seconds: a day.
+pub const RATE_SECONDS: u32 = 24 * 60 * 60;
+/// Of how many addresses and bearers it is known how often they asked. Past it those that have not asked for longest are forgotten.
+pub const RATE_KEYS: usize = 400_000;
+/// Unpaid orders that one buyer may have at a time: by customer, by e-mail address and by phone number.
+pub const QUOTA_UNPAID_ORDERS: usize = 5;
+/// Pieces that may be held for one buyer's unpaid orders.
+pub const QUOTA_HELD_PIECES: i64 = 50;
+/// Checkouts that one buyer may cancel or leave unpaid within [`QUOTA_GIVEN_UP_MS`].
+pub const QUOTA_GIVEN_UP: usize = 10;
+/// How long such checkouts count, in milliseconds.
+pub const QUOTA_GIVEN_UP_MS: i64 = 15 * 60 * 1000;
+/// Of how many such checkouts it is known. Past it the oldest are forgotten.
+pub const QUOTA_GIVEN_UP_KEPT: usize = 100_000;
+/// Unpaid orders that may come from one address: a carrier shares one among thousands.
+pub const QUOTA_UNPAID_ORDERS_OF_ADDRESS: usize = 500;
+/// After how many seconds whoever has as much as a buyer may have is told to ask again.
+pub const QUOTA_RETRY_S: u64 = 60;
+/// Carts that guests of one address may make within [`QUOTA_GUEST_CARTS_SECONDS`].
+pub const QUOTA_GUEST_CARTS: u32 = 5_000;
+/// How long they count, in seconds.
+pub const QUOTA_GUEST_CARTS_SECONDS: u32 = 60 * 60;
+/// How long a browser may remember which pages of other origins may call, in seconds.
+pub const CORS_SECONDS: u64 = 10 * 60;
 /// Wrong passwords of one address from one network, within [`ATTEMPTS_MS`], after which no further one is looked at.
 pub const ATTEMPTS: usize = 10;
 /// Wrong passwords of one address from everywhere, within [`ATTEMPTS_MS`], after which each further try waits.

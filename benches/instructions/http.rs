@@ -96,6 +96,7 @@ impl Server {
             jobs: JobsDesk { rows: Arc::new(NoJobs), news: Arc::default(), mails: None, clock: still_clock() },
             services,
             history_as_of: HistoryAsOf::new(Timestamp::default),
+            rates: None,
         };
         let router = node.run(async { router(state, Port::Public) });
         Self { node, router, auth }

@@ -126,6 +126,7 @@ impl Default for Edge {
             jobs: JobsDesk { rows, news, mails: None, clock },
             services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),
+            rates: None,
         };
         let router = runtime.block_on(async { haat::http::router(state, Port::All) });
         Self { runtime, router, auth, guest, admin, vendor, customer, _core: core }

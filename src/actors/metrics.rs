@@ -59,13 +59,14 @@ const OUTCOMES: [(&str, &[&str]); 5] = [
     ("look_up_refund", REFUND_OUTCOMES),
 ];
 /// Why requests are refused before anything is recorded.
-const SHED: [&str; 9] = [
+const SHED: [&str; 10] = [
     "activations",
     "answers_waiting",
     "checkpoint",
     "mailbox",
     "parked",
     "payment_provider",
+    "quota",
     "records_in_flight",
     "store",
     "vendor_share",

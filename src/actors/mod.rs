@@ -15,6 +15,7 @@ mod node;
 mod orders;
 mod payments;
 mod permits;
+pub mod quotas;
 mod registry;
 mod sent;
 mod shell;

@@ -7,12 +7,13 @@ use crate::actors::envelope::{Activation, Envelope, Start};
 use crate::actors::metrics::{KindMetrics, PaymentMetrics, register};
 use crate::actors::payments::{Calls, Provider};
 use crate::actors::permits::Permits;
+use crate::actors::quotas::Quotas;
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shell::Shell;
 use crate::actors::state::build;
 use crate::actors::timers::Timers;
 use crate::domain::entity::{Keeps as _, Message, Publication};
-use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId};
 use crate::domain::invariants::Breach;
 use crate::domain::kinds::{for_kind, kinds};
 use crate::domain::knowledge::{Knowledge, Settings};
@@ -73,6 +74,8 @@ pub struct NodeSettings {
     pub silence: Duration,
     /// The shapes of the rows that its entities give.
     pub shapes: Shapes,
+    /// Whether buyers have quotas.
+    pub quotas: bool,
 }
 
 impl Default for NodeSettings {
@@ -91,6 +94,7 @@ impl Default for NodeSettings {
             silent_orders: limits::GATEWAY_SILENT_ORDERS,
             silence: Duration::from_millis(limits::GATEWAY_SILENCE_MS),
             shapes: Shapes::default(),
+            quotas: false,
         }
     }
 }
@@ -182,6 +186,8 @@ pub struct Node {
     pub(super) payment_metrics: PaymentMetrics,
     /// What the work under way has of the budget at single entities.
     pub(super) permits: Arc<Permits>,
+    /// What each buyer has under way, where that has a limit.
+    pub(super) quotas: Option<Arc<Quotas>>,
     /// Entities whose snapshot had them woken for nothing, for the next checkpoint.
     woken_for_nothing: Mutex<Vec<WakeAt>>,
     /// Records that admitted work of several turns may still need.
@@ -226,6 +232,7 @@ impl Node {
             outside: TaskTracker::new(),
             payment_metrics: PaymentMetrics::new(),
             permits: Arc::default(),
+            quotas: parts.settings.quotas.then(Arc::default),
             woken_for_nothing: Mutex::default(),
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),
@@ -428,6 +435,7 @@ impl Node {
                 for publication in built.entity.publications_of_recovery(shown) {
                     self.catalog.publish(publication);
                 }
+                self.note_claim(&built.entity, entity);
                 // What no record has changed since its snapshot may leave as it came.
                 let checkpointed = if history.records.is_empty() { built.version } else { 0 };
                 Start::Ready { built: Box::new(built), checkpointed }
@@ -441,6 +449,15 @@ impl Node {
         let (slot, launch) = self.prepare::<E>(id, start);
         E::slots(&self.registry).insert(id, slot);
         launch
+    }
+
+    /// What this state has of its buyer's quotas is what it says.
+    pub(super) fn note_claim<E: Hosted>(&self, entity: &E, of: EntityRef) {
+        if let Some(quotas) = &self.quotas
+            && let Some(claim) = entity.claim()
+        {
+            quotas.note(OrderId::from_uuid(of.uuid), &claim, self.clock.now());
+        }
     }
 
     /// A SKU is suspended: nothing of it can be had any more, as far as anybody is shown.

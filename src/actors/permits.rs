@@ -1,5 +1,6 @@
 //! What the work under way has of the node's budget at each entity: the rush on one leaves room for the others.
 
+use crate::actors::quotas::Reserved;
 use crate::domain::ids::EntityRef;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
@@ -29,7 +30,7 @@ impl Permits {
         limit: usize,
         records_each: usize,
     ) -> Option<Permit> {
-        let mut permit = Permit { permits: self.clone(), entities: Vec::new(), further_records: 0 };
+        let mut permit = Permit { permits: self.clone(), entities: Vec::new(), further_records: 0, _quotas: None };
         for entity in entities {
             let mut count = self.under_way.entry(entity).or_insert(0);
             if *count >= limit {
@@ -50,6 +51,16 @@ pub struct Permit {
     permits: Arc<Permits>,
     entities: Vec<EntityRef>,
     further_records: usize,
+    /// What it has of its buyer's quotas.
+    _quotas: Option<Reserved>,
+}
+
+impl Permit {
+    /// The same, with what the work has of its buyer's quotas.
+    pub(crate) fn with(mut self, quotas: Option<Reserved>) -> Self {
+        self._quotas = quotas;
+        self
+    }
 }
 
 impl Drop for Permit {

@@ -283,6 +283,9 @@ impl<E: Hosted> Shell<E> {
         self.node.details.put(&details);
         let append = Append { entity: record.entity, version: record.version, record: line, details, on_durable };
         self.last_position = self.node.log_writer.append(append);
+        if let Life::Up(built) = &self.life {
+            self.node.note_claim(&built.entity, record.entity);
+        }
     }
 
     /// What an order has settled or ended for is asked for rarely, and read then.

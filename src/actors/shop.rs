@@ -6,7 +6,10 @@ use crate::actors::envelope::{Edge, Envelope, Then};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::permits::Permit;
+use crate::actors::quotas::{Full, Reserved};
 use crate::actors::registry::{Hosted, Undelivered};
+use crate::domain::buyer::BuyerKey;
+use crate::domain::cart::Cart;
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
 use crate::domain::order::OrderStatus;
@@ -15,6 +18,7 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::limits;
+use crate::ports::rates::Network;
 use crate::ports::{ChargeLog, Clock, History, Queries, StateSource, StoreKey};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,6 +42,9 @@ pub enum Failure {
         /// Seconds after which to ask again.
         retry_after_s: u64,
     },
+    /// Whoever asks has as much under way as anybody may; nothing was done.
+    #[error("{}", .0.quota)]
+    QuotaFull(Full),
     /// The node is starting or stopping, or has no valid lease; nothing was done.
     #[error("this node takes no requests now")]
     Unavailable,
@@ -297,6 +304,24 @@ impl Shop {
         records_each: usize,
     ) -> Option<Permit> {
         self.node.permits.take(entities, limit, records_each)
+    }
+
+    /// The part that a checkout of this cart has of its buyer's quotas; `None` where there are none.
+    ///
+    /// # Errors
+    /// Which is full.
+    pub(crate) fn quota(
+        &self,
+        cart: &Cart,
+        keys: &[BuyerKey],
+        from: Option<Network>,
+    ) -> Result<Option<Reserved>, Failure> {
+        let Some(quotas) = &self.node.quotas else { return Ok(None) };
+        let reserved = quotas.reserve(cart.next_order(), keys, cart.pieces(), from, self.node.clock.now());
+        reserved.map(Some).map_err(|full| {
+            shed("quota");
+            Failure::QuotaFull(full)
+        })
     }
 
     pub(super) fn deliver<E: Hosted>(&self, id: E::Id, edge: Box<Edge<E>>, fresh: bool) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 mod confirming;
 mod paying;
+mod quotas;
 mod silence;
 mod turn;
 

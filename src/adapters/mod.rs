@@ -1,6 +1,8 @@
 //! What talks to the world outside, each piece behind a trait of `ports`: the clock, the payment gateways and the mail server.
+//! And what stands in their place on a node alone: who asked how often, in memory.
 
 pub mod clock;
 pub mod erased;
+pub mod rates;
 pub mod sandbox;
 pub mod smtp;

@@ -256,6 +256,7 @@ impl Core {
             ends_process_if_it_panics(task, on_fatal.clone())
         };
         let writer = watched(tokio::spawn(writer));
+        shop.recall_quotas().await?;
         helpers.extend(shop.open(recovery.rows, &recovery.counts, recovery.histories));
         let jobs = RunnerParts { jobs: store.jobs.clone(), clock, owned: taken.clone(), workers, news: new_jobs };
         let jobs = JobRunner::start(jobs);

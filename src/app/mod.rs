@@ -18,6 +18,7 @@ use self::core::{Core, CoreParts, RunningCore};
 use crate::actors::{Arbiters, DecideHook, Shop};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::erased::ErasedFile;
+use crate::adapters::rates::MemoryRates;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
 use crate::app::core::MailParts;
@@ -25,6 +26,7 @@ use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::{Auth, MintError};
 use crate::http::buyers::BuyerKeys;
 use crate::http::jobs::JobsDesk;
+use crate::http::rates::Rates;
 use crate::http::server::{self, ServerSettings};
 use crate::http::services::Services;
 use crate::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router};
@@ -395,6 +397,11 @@ async fn serve_http(
     recorder: &PrometheusHandle,
     stop: &CancellationToken,
 ) -> Result<Servers, AppError> {
+    if config.http.rates.is_some() && config.http.trusted_proxies.is_empty() {
+        tracing::warn!(
+            "rates are limited by address: behind a proxy, set HAAT_TRUSTED_PROXIES, or all visitors are one"
+        );
+    }
     let recorder = recorder.clone();
     let state = HttpState {
         shop: shop.clone(),
@@ -405,6 +412,10 @@ async fn serve_http(
         jobs,
         services,
         history_as_of,
+        rates: config.http.rates.clone().map(|table| {
+            let limiter = Arc::new(MemoryRates::new(table.longest_seconds()));
+            Arc::new(Rates::new(table, limiter))
+        }),
     };
     let divided =
         open_files::connections(config.server.connections, config.actor_threads, config.operator_listen.is_some());
@@ -414,7 +425,7 @@ async fn serve_http(
             Port::All | Port::Public => divided.public,
             Port::Operator => divided.operator,
         };
-        let settings = ServerSettings { connections, ..config.server };
+        let settings = ServerSettings { connections, peers: config.http.rates.is_some(), ..config.server };
         tokio::spawn(server::serve(listener, router, settings, async move { stop.cancelled().await }))
     };
     let (listener, address) = listen(config.listen)?;

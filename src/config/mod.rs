@@ -2,10 +2,12 @@
 //! file of its own: its flags, and how they are checked.
 
 mod accounts;
+mod edge;
 mod mail;
 mod secret;
 
 pub use accounts::{AccountArgs, AccountSettings};
+pub use edge::EdgeArgs;
 pub use mail::{MailArgs, MailSettings, SmtpConfig};
 pub use secret::{SECRET_FILE, SecretArgs};
 
@@ -203,6 +205,9 @@ pub struct ServeArgs {
     /// Accounts.
     #[command(flatten)]
     pub accounts: AccountArgs,
+    /// Who may ask, and how often.
+    #[command(flatten)]
+    pub edge: EdgeArgs,
     /// The API's pages at /docs and its document at /openapi.json.
     #[arg(long, env = "HAAT_DOCS", value_name = "on|off", default_value = "on", require_equals = true)]
     pub docs: Switch,
@@ -289,6 +294,8 @@ impl Config {
         let mail = args.mail.settings()?;
         let accounts = args.accounts.settings(args.listen)?;
         let trusted_proxies = args.accounts.trusted_proxies()?;
+        let rates = args.edge.rates(args.listen)?;
+        let origins = args.edge.origins()?;
         if args.hold_seconds < args.payment_seconds {
             let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
             return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
@@ -309,6 +316,7 @@ impl Config {
             payment_calls_per_second: args.payment_calls_per_second,
             live_actors: args.live_actors,
             idle: Duration::from_secs(args.idle_seconds),
+            quotas: rates.is_some(),
             ..NodeSettings::default()
         };
         Ok(Self {
@@ -319,7 +327,15 @@ impl Config {
             secret,
             actor_threads,
             node,
-            http: HttpSettings { currency: args.currency, docs, metrics, trusted_proxies, ..HttpSettings::default() },
+            http: HttpSettings {
+                currency: args.currency,
+                docs,
+                metrics,
+                trusted_proxies,
+                rates,
+                origins,
+                ..HttpSettings::default()
+            },
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
             lease: Duration::from_millis(limits::LEASE_MS),
             sandbox,

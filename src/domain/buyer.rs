@@ -2,6 +2,7 @@
 //! one buyer's orders apart from another's, and stays when the person is erased.
 
 use super::ids::CustomerId;
+use super::time::Timestamp;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -154,6 +155,28 @@ pub struct Buyer {
     /// The postcode, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postcode: Option<String>,
+}
+
+/// Where an order stands, as far as its buyer's quotas go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Neither paid nor ended.
+    Unpaid,
+    /// Its buyer cancelled it or did not pay, and it ended then.
+    GivenUp(Timestamp),
+    /// It is paid, or ended for a reason that is none of its buyer's.
+    Done,
+}
+
+/// What an order takes of its buyer's quotas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// By which the buyer is known.
+    pub keys: &'a [BuyerKey],
+    /// Pieces that are held for it, or are to be.
+    pub pieces: i64,
+    /// Where it stands.
+    pub standing: Standing,
 }
 
 /// For whom a vendor is asked to hold something.

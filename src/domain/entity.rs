@@ -1,6 +1,6 @@
 //! What every entity is: a state machine that decides apart from doing.
 
-use super::buyer::Mint;
+use super::buyer::{Claim, Mint};
 use super::details::{Detail, DetailName};
 use super::ids::{EntityId, EntityRef, Kind, OrderId, SkuId};
 use super::invariants::Breach;
@@ -307,6 +307,11 @@ pub trait Decides: Sized + Send + 'static {
     /// they show; it takes its time.
     fn publications_of_recovery(&self, _before: impl FnOnce() -> Option<Self>) -> Vec<Publication> {
         Vec::new()
+    }
+
+    /// What this state takes of its buyer's quotas, if it has any to do with them.
+    fn claim(&self) -> Option<Claim<'_>> {
+        None
     }
 
     /// Whether this command only looks: it is answered also while nothing can be written.

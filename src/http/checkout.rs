@@ -1,6 +1,6 @@
 //! Checkout: a cart becomes an order.
 
-use crate::checkout::CheckedOut;
+use crate::checkout::{Asker, CheckedOut};
 use crate::domain::cart::CheckoutRequest;
 use crate::domain::details::Contact;
 use crate::domain::details::Known;
@@ -22,6 +22,7 @@ use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
 use crate::http::orders::{self, OrderBody};
 use crate::http::prefer::{self, PREFERENCE_APPLIED, PreferHeader};
+use crate::http::rates::AskedFrom;
 use crate::http::valid::Faults;
 use crate::limits;
 use axum::extract::State;
@@ -209,6 +210,7 @@ pub async fn check_out(
     caller: Caller,
     key: RequestKey,
     Id(cart): Id<CartId>,
+    AskedFrom(from): AskedFrom,
     headers: HeaderMap,
     body: JsonBody<CheckoutInput>,
 ) -> Result<Response> {
@@ -218,7 +220,8 @@ pub async fn check_out(
     let (mint, buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, &contact));
     let request = CheckoutRequest { contact: contact.clone(), payment, expected_total, mint, buyer };
     let (wait, applied) = prefer::wait(&headers).unzip();
-    let checked_out = shop.checkout(caller.principal, cart, request, settings.request_timeout, wait, key).await?;
+    let asker = Asker { by: caller.principal, from };
+    let checked_out = shop.checkout(asker, cart, request, settings.request_timeout, wait, key).await?;
     let CheckedOut { outcome, created, replayed } = checked_out;
     let refused = |reject: Reject| {
         // The cart's currency is told of the total, where it was the total that had another.

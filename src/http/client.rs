@@ -1,8 +1,8 @@
 //! From where a request comes. Behind proxies that are trusted, each of which adds the address it was called from at the end of `X-Forwarded-For`, it is
 //! the last address that is none of theirs. Without such a setting the header is anybody's to write, and says nothing.
 
-use crate::http::HttpState;
 use crate::http::error::Problem;
+use crate::http::{HttpState, Settings};
 use crate::services::accounts::Visitor;
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
-/// The other end of a connection; the accept loop notes it at requests to routes that ask for it.
+/// The other end of a connection; the accept loop notes it at requests to routes that ask for it, and at all where all are counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
@@ -88,15 +88,20 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Block]) -> IpAddr {
     client
 }
 
+/// From where a request comes.
+pub fn address(parts: &Parts, settings: &Settings) -> IpAddr {
+    let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(peer)| peer.ip());
+    client(peer, &parts.headers, &settings.trusted_proxies)
+}
+
 impl FromRequestParts<HttpState> for Visitor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(peer)| peer.ip());
         let user_agent = parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let printed = |text: &str| text.chars().filter(|letter| !letter.is_control()).collect();
         Ok(Self {
-            address: client(peer, &parts.headers, &state.settings.trusted_proxies),
+            address: address(parts, &state.settings),
             user_agent: user_agent.map(|text| printed(&text)).unwrap_or_default(),
         })
     }

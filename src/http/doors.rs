@@ -140,7 +140,11 @@ pub(super) async fn door(
     // A method that no handler takes is told so by the router.
     let action = doors.action(path.as_str(), request.method()).filter(|action| !action.is_for_anyone());
     if let Some(action) = action {
-        let known = Caller::of(request.headers(), &state).and_then(|caller| {
+        let known = match request.extensions().get::<Known>() {
+            Some(Known(caller)) => Ok(Some(caller.clone())),
+            None => Caller::of(request.headers(), &state),
+        };
+        let known = known.and_then(|caller| {
             let caller = caller.ok_or_else(|| Problem::new(&UNAUTHORIZED, "a bearer token is needed"))?;
             caller.may(action)?;
             Ok(caller)

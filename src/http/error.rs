@@ -74,6 +74,7 @@ problems! {
     INVALID_BODY = UNPROCESSABLE_ENTITY "invalid_body" "The body does not fit";
     PASSWORD_TOO_WEAK = UNPROCESSABLE_ENTITY "password_too_weak" "The password can be guessed";
     INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
+    RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "Too much was asked in too short a time";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts" "Too many wrong passwords";
     HEAD_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something is wrong in the engine";
@@ -131,6 +132,7 @@ pub fn kind_of_failure(failure: &Failure) -> (&'static ProblemKind, Option<u64>)
     match failure {
         Failure::Overloaded { retry_after_s } => (&OVERLOADED, Some((*retry_after_s).max(1))),
         Failure::ProviderSilent { retry_after_s } => (&PROVIDER_SILENT, Some((*retry_after_s).max(1))),
+        Failure::QuotaFull(full) => (&RATE_LIMITED, Some(full.retry_after_s.max(1))),
         Failure::Unavailable => (&UNAVAILABLE, Some(1)),
         Failure::Restarting => (&ACTOR_RESTARTING, Some(1)),
         // Someone has to look at it: asking again soon changes nothing.
@@ -340,6 +342,7 @@ struct ProblemBody<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::quotas::{Full, Quota};
     use std::collections::BTreeSet;
 
     #[test]
@@ -347,6 +350,7 @@ mod tests {
         let failures = [
             (Failure::Overloaded { retry_after_s: 0 }, 503, "overloaded"),
             (Failure::ProviderSilent { retry_after_s: 0 }, 503, "payment_provider_silent"),
+            (Failure::QuotaFull(Full { quota: Quota::HeldPieces, retry_after_s: 0 }), 429, "rate_limited"),
             (Failure::Unavailable, 503, "unavailable"),
             (Failure::Restarting, 503, "actor_restarting"),
             (Failure::Quarantined, 503, "quarantined"),
@@ -355,7 +359,7 @@ mod tests {
         for (failure, status, code) in failures {
             let (kind, retry_after) = kind_of_failure(&failure);
             assert_eq!((kind.status.as_u16(), kind.code), (status, code));
-            assert_eq!(retry_after.is_some(), status == 503);
+            assert_eq!(retry_after.is_some_and(|seconds| seconds > 0), status != 504);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the room counts: names, helps, and handles that are looked up once per route and status.
 
+use crate::http::rates::{Class, GUEST_CARTS};
 use dashmap::DashMap;
 use http::Method;
 use metrics::{Counter, Gauge, Histogram, Unit};
@@ -22,6 +23,8 @@ pub const ANSWER_BYTES: &str = "haat_http_answer_bytes";
 pub const ANSWERS_GIVEN_UP: &str = "haat_http_answers_given_up_total";
 /// Bodies refused, by reason.
 pub const BODIES_REJECTED: &str = "haat_http_bodies_rejected_total";
+/// Requests refused since too much was asked, by what they were counted for.
+pub const RATE_LIMITED: &str = "haat_http_rate_limited_total";
 /// Handlers that panicked.
 pub const PANICS: &str = "haat_http_handler_panics_total";
 
@@ -50,6 +53,7 @@ pub fn describe() {
         "Streams given up, or connections ended, since a connection or all of them had too many answers to take."
     );
     metrics::describe_counter!(BODIES_REJECTED, "Request bodies refused, by reason.");
+    metrics::describe_counter!(RATE_LIMITED, "Requests refused since too much was asked, by class of route or quota.");
     metrics::describe_counter!(PANICS, "Handlers that panicked; each was answered with 500.");
     // From the start, so that whoever waits for one to rise does not miss its first.
     let _ = (connections(), answer_bytes());
@@ -61,6 +65,9 @@ pub fn describe() {
     for at in GIVEN_UP_AT {
         metrics::counter!(ANSWERS_GIVEN_UP, "at" => at).increment(0);
     }
+    for class in Class::ALL.map(Class::name).into_iter().chain([GUEST_CARTS]) {
+        metrics::counter!(RATE_LIMITED, "class" => class).increment(0);
+    }
     for reason in REJECTED_FOR {
         metrics::counter!(BODIES_REJECTED, "reason" => reason).increment(0);
     }
@@ -70,6 +77,11 @@ pub fn describe() {
 pub fn body_rejected(reason: &'static str) {
     debug_assert!(REJECTED_FOR.contains(&reason), "{reason} is not in the list of reasons");
     metrics::counter!(BODIES_REJECTED, "reason" => reason).increment(1);
+}
+
+/// Counts a request that is one too many.
+pub fn rate_limited(class: &'static str) {
+    metrics::counter!(RATE_LIMITED, "class" => class).increment(1);
 }
 
 /// Counts a request whose head could not be read, and so has no route.

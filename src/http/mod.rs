@@ -10,6 +10,7 @@ pub mod carts;
 pub mod categories;
 pub mod checkout;
 pub mod client;
+pub mod cors;
 pub mod countries;
 mod doors;
 pub mod error;
@@ -31,6 +32,7 @@ pub mod page;
 pub mod people;
 pub mod prefer;
 pub mod products;
+pub mod rates;
 mod refusal;
 pub mod resolve;
 pub mod routes;
@@ -56,6 +58,7 @@ use crate::limits;
 use crate::ports::StoreError;
 use axum::Router;
 use axum::extract::FromRef;
+use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +79,10 @@ pub struct Settings {
     pub metrics: bool,
     /// The proxies that are believed when they say from where a request comes.
     pub trusted_proxies: Vec<client::Block>,
+    /// How often somebody may ask; `None` where nobody counts.
+    pub rates: Option<rates::Table>,
+    /// The origins whose pages may call.
+    pub origins: Vec<HeaderValue>,
 }
 
 impl Default for Settings {
@@ -88,6 +95,8 @@ impl Default for Settings {
             docs: true,
             metrics: true,
             trusted_proxies: Vec::new(),
+            rates: None,
+            origins: Vec::new(),
         }
     }
 }
@@ -143,6 +152,8 @@ pub struct HttpState {
     pub services: services::Services,
     /// As of when the history of stock is.
     pub history_as_of: HistoryAsOf,
+    /// Who asks how often, where that is counted.
+    pub rates: Option<Arc<rates::Rates>>,
 }
 
 impl FromRef<HttpState> for Shop {
@@ -226,13 +237,24 @@ pub fn router(state: HttpState, port: Port) -> Router {
         _ => routes,
     };
     let observed = axum::middleware::from_fn_with_state(observer, observe::observe);
-    routes
+    let routes = routes
         .fallback(|| async { Problem::new(&NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(&METHOD_NOT_ALLOWED, "the header Allow says which methods this path has")
-        })
-        .layer(observed)
-        .with_state(state)
+        });
+    let routes = match &state.rates {
+        Some(rates) => {
+            let counted = (state.clone(), rates.clone());
+            routes.layer(axum::middleware::from_fn_with_state(counted, rates::limit))
+        }
+        None => routes,
+    };
+    // Around the limits: a page is to read why it is refused.
+    let routes = match &*state.settings.origins {
+        [] => routes,
+        origins => routes.layer(cors::layer(origins)),
+    };
+    routes.layer(observed).with_state(state)
 }
 
 /// Runs a query of the read tables, which may not take longer than a request.

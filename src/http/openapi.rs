@@ -7,6 +7,7 @@ use crate::http::answer::Shared;
 use crate::http::carts::Nothing;
 use crate::http::error::{self, FieldError, PROBLEMS_PAGE, Problem, ProblemKind};
 use crate::http::money::MoneyBody;
+use crate::http::routes;
 use crate::http::schema;
 use axum::Router;
 use axum::body::Body;
@@ -16,7 +17,8 @@ use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use bytes::Bytes;
 use dashmap::DashMap;
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -33,6 +35,9 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
+
+/// The status of whoever asks too often, as the document has it.
+const TOO_MANY: &str = "429";
 
 /// A group of problems.
 pub type Group = &'static [&'static ProblemKind];
@@ -111,7 +116,7 @@ fn response_of(status: u16, kinds: &[&'static ProblemKind]) -> Response {
     let response = ResponseBuilder::new().description(titles.join(" ")).content("application/problem+json", content);
     match status {
         401 => response.header("WWW-Authenticate", text_header("`Bearer`.")).build(),
-        503 => response.header("Retry-After", retry_after()).build(),
+        429 | 503 => response.header("Retry-After", retry_after()).build(),
         _ => response.build(),
     }
 }
@@ -188,8 +193,13 @@ fn base() -> OpenApi {
 /// The router of these routes, and their document.
 pub fn documented(routes: OpenApiRouter<HttpState>) -> (Router<HttpState>, OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(base()).merge(routes).split_for_parts();
-    for operation in document.paths.paths.values_mut().flat_map(operations) {
-        finish(operation);
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            if routes::class_of(&method, Some(path)).is_some() {
+                limit(operation);
+            }
+            finish(operation);
+        }
     }
     (router, document)
 }
@@ -205,9 +215,37 @@ pub fn routes_of(document: &OpenApi) -> impl Iterator<Item = (&str, Method)> {
     })
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
+    let methods = [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH];
+    methods
+        .into_iter()
+        .zip([get, put, post, delete, patch])
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Adds what comes of asking too often, and how it is told in every answer how often one still may.
+fn limit(operation: &mut Operation) {
+    let mut limited = response_of(429, &[&error::RATE_LIMITED]);
+    let responses = &mut operation.responses.responses;
+    if let Some(RefOr::T(other)) = responses.get(TOO_MANY) {
+        // What else has this status is told beside it.
+        limited.description = format!("{} {}", other.description, limited.description);
+        for (of, content) in &mut limited.content {
+            if let (RefOr::T(content), Some(RefOr::T(other))) = (content, other.content.get(of)) {
+                content.examples.extend(other.examples.clone());
+            }
+        }
+    }
+    responses.insert(TOO_MANY.to_owned(), RefOr::T(limited));
+    for response in responses.values_mut() {
+        if let RefOr::T(response) = response {
+            let policy = "Where rates are limited: how often this may be asked (`q`) in so many seconds (`w`).";
+            let left = "Where rates are limited: how often it may still be asked (`r`), and in how many seconds the count begins anew (`t`).";
+            response.headers.insert("RateLimit-Policy".to_owned(), RefOr::T(text_header(policy)));
+            response.headers.insert("RateLimit".to_owned(), RefOr::T(text_header(left)));
+        }
+    }
 }
 
 /// A parameter of a query without a value counts as absent. Of texts their schemas say so; a number says it here.
@@ -267,9 +305,28 @@ pub fn pages(document: OpenApi) -> Router<HttpState> {
     let once = Arc::new(Pages::default());
     let shared = axum::middleware::from_fn(move |request: Request, next: Next| {
         let once = once.clone();
-        async move { once.answer(request, next).await }
+        async move {
+            let mut answer = once.answer(request, next).await;
+            secure(answer.headers_mut());
+            answer
+        }
     });
     swagger.route(PROBLEMS_PAGE, problems).layer(shared)
+}
+
+/// What a page may do in a browser: nothing that does not come from here. The documentation's pages write styles into themselves, and have pictures in
+/// their style sheets.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+/// Tells a browser what the pages may do.
+fn secure(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
 /// Pages that are the same for everybody: made once, and then shared. A megabyte for each who asks would be a gift to
@@ -336,7 +393,6 @@ fn problems_page() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::routes;
 
     fn document() -> serde_json::Value {
         let (_, document) = documented(routes::api().merge(routes::sandbox()).merge(routes::operation()));

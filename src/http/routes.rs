@@ -1,9 +1,13 @@
 //! Every route, nothing else.
 
+use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, health, jobs, orders, own, people, products, resolve,
     skus, vendors,
 };
+use http::Method;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -72,6 +76,75 @@ pub fn operation() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new().routes(routes!(health::metrics))
 }
 
+/// Where carts are made.
+pub const CARTS: &str = "/v1/carts";
+
+/// The methods of a route, each with its class.
+type Methods = &'static [(Method, Class)];
+
+/// By what each route is limited; those that machines look at are not. What has no row here is a page, or nothing at all.
+const CLASSES: &[(&str, Methods)] = &[
+    ("/v1/vendors", &[(Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/products", &[(Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/skus/{sku}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/orders", &[(Method::GET, Class::Staff)]),
+    ("/v1/skus/{sku}", &[(Method::GET, Class::Reads)]),
+    ("/v1/products", &[(Method::GET, Class::Search)]),
+    ("/v1/products/{product}", &[(Method::GET, Class::Reads)]),
+    ("/v1/categories", &[(Method::GET, Class::Search), (Method::POST, Class::Staff)]),
+    ("/v1/categories/{category}", &[(Method::GET, Class::Reads), (Method::PATCH, Class::Staff)]),
+    (CARTS, &[(Method::POST, Class::Carts)]),
+    ("/v1/carts/{cart}", &[(Method::GET, Class::Carts)]),
+    ("/v1/carts/{cart}/lines/{sku}", &[(Method::PUT, Class::Carts), (Method::DELETE, Class::Carts)]),
+    ("/v1/carts/{cart}/checkout", &[(Method::POST, Class::Checkout)]),
+    ("/v1/carts/{cart}/merge", &[(Method::POST, Class::Carts)]),
+    ("/v1/vendors/{vendor}/members", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/members/{account}", &[(Method::PATCH, Class::Staff)]),
+    ("/v1/admin/accounts", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/admin/accounts/{account}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/orders", &[(Method::GET, Class::Search)]),
+    ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
+    ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),
+    ("/v1/orders/{order}/cancel", &[(Method::POST, Class::Checkout)]),
+    ("/v1/admin/actors", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/actors/{kind}/{id}", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/jobs", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/jobs/{job}/retry", &[(Method::POST, Class::Staff)]),
+    ("/v1/admin/orders/stuck", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/orders/{order}/resolve", &[(Method::POST, Class::Staff)]),
+    ("/v1/admin/sandbox/charges", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/sandbox/mails", &[(Method::GET, Class::Staff)]),
+    ("/v1/auth/sign-up", &[(Method::POST, Class::SignIn)]),
+    ("/v1/auth/verify", &[(Method::POST, Class::SignIn)]),
+    ("/v1/auth/login", &[(Method::POST, Class::SignIn)]),
+    ("/v1/auth/refresh", &[(Method::POST, Class::SignIn)]),
+    ("/v1/auth/logout", &[(Method::POST, Class::SignIn)]),
+    ("/v1/auth/password/forgot", &[(Method::POST, Class::SignIn)]),
+    ("/v1/auth/password/reset", &[(Method::POST, Class::SignIn)]),
+    ("/v1/me", &[(Method::GET, Class::Reads), (Method::PATCH, Class::Reads), (Method::DELETE, Class::SignIn)]),
+    ("/v1/me/addresses", &[(Method::GET, Class::Reads), (Method::POST, Class::Reads)]),
+    ("/v1/me/addresses/{address}", &[(Method::PATCH, Class::Reads), (Method::DELETE, Class::Reads)]),
+    ("/v1/me/email", &[(Method::POST, Class::SignIn)]),
+    ("/v1/me/export", &[(Method::GET, Class::Files)]),
+    ("/v1/me/password", &[(Method::POST, Class::SignIn)]),
+    ("/v1/me/sessions", &[(Method::GET, Class::Reads)]),
+    ("/v1/me/sessions/{session}", &[(Method::DELETE, Class::Reads)]),
+    ("/healthz", &[]),
+    ("/readyz", &[]),
+    ("/metrics", &[]),
+];
+
+/// By what a request is limited, if it is: `route` is the pattern that its path matched. A method that a route does not have is limited as
+/// its first is.
+pub fn class_of(method: &Method, route: Option<&str>) -> Option<Class> {
+    static BY_ROUTE: LazyLock<HashMap<&str, Methods, foldhash::fast::RandomState>> =
+        LazyLock::new(|| CLASSES.iter().copied().collect());
+    let Some(classes) = route.and_then(|route| BY_ROUTE.get(route)) else { return Some(Class::Reads) };
+    let own = classes.iter().find(|(of, _)| of == method).or(classes.first());
+    own.map(|(_, class)| *class)
+}
+
 /// Whether the answer to this path may be much longer than one entity: a list.
 pub fn may_be_long(path: &str) -> bool {
     matches!(
@@ -86,4 +159,36 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/admin/sandbox/mails"
             | "/metrics"
     ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders") || rest.ends_with("/members"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi;
+    use std::collections::BTreeSet;
+
+    /// Neither a route without its class nor a class without its route.
+    #[test]
+    fn every_route_says_by_what_it_is_limited() {
+        let (_, document) = openapi::documented(api().merge(sandbox()).merge(operation()));
+        let there: BTreeSet<(&str, String)> =
+            openapi::routes_of(&document).map(|(path, method)| (path, method.to_string())).collect();
+        let unlimited = ["/healthz", "/readyz", "/metrics"];
+        let mut listed = BTreeSet::new();
+        for (path, classes) in CLASSES {
+            assert_eq!(classes.is_empty(), unlimited.contains(path), "{path}");
+            for (method, class) in *classes {
+                assert!(listed.insert((*path, method.to_string())), "{method} {path} stands there twice");
+                assert_eq!(class_of(method, Some(path)), Some(*class));
+            }
+            if classes.is_empty() {
+                assert_eq!(class_of(&Method::GET, Some(path)), None);
+                listed.insert((path, "GET".to_owned()));
+            }
+        }
+        assert_eq!(there, listed);
+        assert_eq!(class_of(&Method::POST, Some("/v1/products")), Some(Class::Search));
+        assert_eq!(class_of(&Method::GET, Some("/docs/{*rest}")), Some(Class::Reads));
+        assert_eq!(class_of(&Method::GET, None), Some(Class::Reads));
+    }
 }

@@ -63,6 +63,8 @@ pub struct ServerSettings {
     pub answer_bytes: usize,
     /// How long a stop waits for requests in flight.
     pub drain: Duration,
+    /// Whether each request is told from where it comes, and not only those to routes that ask for it.
+    pub peers: bool,
 }
 
 impl Default for ServerSettings {
@@ -75,6 +77,7 @@ impl Default for ServerSettings {
             answer_bytes_per_connection: limits::ANSWER_BYTES_PER_CONNECTION,
             answer_bytes: limits::ANSWER_BYTES,
             drain: Duration::from_millis(limits::DRAIN_MS),
+            peers: false,
         }
     }
 }
@@ -153,6 +156,8 @@ impl AcceptBackoff {
 struct Watching {
     router: Router,
     peer: Peer,
+    /// Whether each request is told of it.
+    tells_peer: bool,
     watch: Watch,
     answers: Arc<Connection>,
     /// How long a request may wait for room for its answer.
@@ -168,7 +173,7 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
         let in_flight = self.watch.started();
         let (answers, patience) = (self.answers.clone(), self.patience);
         let (mut parts, body) = request.into_parts();
-        if client::asks_for_peer(parts.uri.path()) {
+        if self.tells_peer || client::asks_for_peer(parts.uri.path()) {
             parts.extensions.insert(self.peer);
         }
         // One after the other is taken before the next is made, but by HTTP/2.
@@ -228,10 +233,9 @@ async fn serve_connection(
     // something is written to it: its request runs to its end, which it would do in the engine anyway.
     builder.http1().half_close(true);
     builder.http2().timer(TokioTimer::new());
-    let mut served = pin!(
-        builder
-            .serve_connection(io, Watching { router, peer, watch: watch.clone(), answers, patience: settings.answer })
-    );
+    let (tells_peer, patience) = (settings.peers, settings.answer);
+    let watching = Watching { router, peer, tells_peer, watch: watch.clone(), answers, patience };
+    let mut served = pin!(builder.serve_connection(io, watching));
     let mut timer = pin!(sleep(settings.header_read));
     let mut farewell: Option<Instant> = None;
     // Until when a stop waits for what was asked after the farewell.

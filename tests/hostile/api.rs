@@ -47,7 +47,7 @@ pub struct Route {
     /// The statuses that the document promises.
     pub statuses: Vec<u16>,
     /// The id that most routes are asked for, and the one that this is asked for in its place.
-    instead: Option<(String, String)>,
+    pub instead: Option<(String, String)>,
 }
 
 impl Route {

@@ -18,6 +18,7 @@ mod ids;
 mod keys;
 mod owners;
 mod pipelines;
+mod rates;
 mod secrets;
 mod slow;
 mod target;

@@ -290,6 +290,7 @@ impl OfThen {
             jobs: JobsDesk { rows, news, mails: None, clock },
             services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),
+            rates: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

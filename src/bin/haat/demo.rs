@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser};
 use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
-use haat::config::{AccountArgs, Config, MailArgs, SecretArgs, ServeArgs, StoreArgs, Switch};
+use haat::config::{AccountArgs, Config, EdgeArgs, MailArgs, SecretArgs, ServeArgs, StoreArgs, Switch};
 use haat::limits;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -102,6 +102,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
             public_url: None,
             trusted_proxies: None,
         },
+        edge: EdgeArgs { rate_limits: None, cors_origins: None },
         payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
         live_actors: limits::LIVE_ACTORS,
         idle_seconds: limits::IDLE_MS / 1000,

@@ -1,5 +1,6 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
+mod claim;
 mod merge;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@
 
 mod apply;
 mod bill;
+mod claim;
 pub(crate) mod columns;
 mod legs;
 mod parts;
@@ -39,6 +40,7 @@ pub use legs::{Leg, LegState, Party};
 pub use state::Phase;
 pub use types::*;
 
+use super::buyer::Claim;
 use super::cart::{CartCommand, CartLine, SkuPrice};
 use super::details::{Detail, DetailName};
 use super::entity::{
@@ -308,6 +310,10 @@ impl Decides for Order {
         let Some(before) = before() else { return Vec::new() };
         let (from, to) = (before.status(), self.status());
         to.filter(|_| from != to).map(|to| Publication::OrderStatus { from, to }).into_iter().collect()
+    }
+
+    fn claim(&self) -> Option<Claim<'_>> {
+        self.taken_of_quotas()
     }
 
     fn is_read(command: &OrderCommand) -> bool {

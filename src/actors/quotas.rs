@@ -1,0 +1,460 @@
+//! What each buyer has under way, and what each address: so that nobody takes more than a share. Unpaid orders, the pieces that they hold, and how many
+//! checkouts were lately given up.
+//!
+//! A buyer is whoever has one of the keys of an order: the customer, the e-mail address, the phone number. Each key counts by itself. An address is
+//! many people: it may have far more, and is known in memory alone.
+//!
+//! A checkout takes its part in the turn of its cart, before anything is recorded. From the moment when its order is placed the order's records say what
+//! it has, whichever way it goes on; a checkout that never came to an order gives its part back. What stands here follows from the orders
+//! alone but for the addresses, and is made anew of them at start.
+
+use crate::actors::shop::Shop;
+use crate::actors::state::build;
+use crate::domain::buyer::{BuyerKey, Claim, Standing};
+use crate::domain::entity::Decides as _;
+use crate::domain::ids::{EntityId, EntityRef, OrderId};
+use crate::domain::order::{Order, OrderFilter, OrderStatus};
+use crate::domain::time::Timestamp;
+use crate::limits;
+use crate::ports::rates::Network;
+use crate::ports::{History, OrdersOf, StoreError};
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// A quota that is full, as whoever meets it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    /// Unpaid orders of one buyer.
+    UnpaidOrders,
+    /// Pieces that are held for one buyer's unpaid orders.
+    HeldPieces,
+    /// Checkouts that one buyer lately cancelled or did not pay.
+    GivenUp,
+    /// Unpaid orders from one address.
+    UnpaidOrdersOfAddress,
+}
+
+impl std::fmt::Display for Quota {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnpaidOrders => {
+                write!(to, "a buyer may have {} unpaid orders at a time", limits::QUOTA_UNPAID_ORDERS)
+            }
+            Self::HeldPieces => write!(to, "{} pieces may be held for a buyer at a time", limits::QUOTA_HELD_PIECES),
+            Self::GivenUp => {
+                let minutes = limits::QUOTA_GIVEN_UP_MS / 60_000;
+                write!(to, "a buyer may leave {} checkouts unpaid in {minutes} minutes", limits::QUOTA_GIVEN_UP)
+            }
+            Self::UnpaidOrdersOfAddress => {
+                write!(to, "{} unpaid orders may come from one address", limits::QUOTA_UNPAID_ORDERS_OF_ADDRESS)
+            }
+        }
+    }
+}
+
+/// Why a checkout may not begin, and after how many seconds it is worth another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// What is full.
+    pub quota: Quota,
+    /// In how many seconds there may be room.
+    pub retry_after_s: u64,
+}
+
+/// What one order has.
+struct Entry {
+    keys: Box<[BuyerKey]>,
+    pieces: i64,
+    address: Option<Network>,
+    state: State,
+    /// Checkouts that have a part in it: a cart may be asked a second time before the first has come to nothing.
+    parts: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Its cart is asked for it.
+    Asked,
+    /// It is neither paid nor ended.
+    Unpaid,
+    /// It ended unpaid, then.
+    GivenUp(Timestamp),
+}
+
+/// What one buyer has.
+#[derive(Default)]
+struct Share {
+    unpaid: usize,
+    pieces: i64,
+    /// When checkouts were given up, the first first.
+    given_up: VecDeque<Timestamp>,
+}
+
+#[derive(Default)]
+struct Book {
+    orders: HashMap<OrderId, Entry, RandomState>,
+    buyers: HashMap<BuyerKey, Share, RandomState>,
+    addresses: HashMap<Network, usize, RandomState>,
+    /// Orders that ended unpaid, the first first.
+    given_up: VecDeque<(Timestamp, OrderId)>,
+}
+
+/// What all buyers have.
+#[derive(Default)]
+pub struct Quotas(Mutex<Book>);
+
+/// The part of a checkout under way. It is given back when this is dropped, unless its order is placed by then.
+pub struct Reserved {
+    quotas: Arc<Quotas>,
+    order: OrderId,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut book = self.quotas.0.lock();
+        let Some(entry) = book.orders.get_mut(&self.order) else { return };
+        entry.parts = entry.parts.saturating_sub(1);
+        if entry.parts == 0 && entry.state == State::Asked {
+            book.remove(self.order);
+        }
+    }
+}
+
+impl Quotas {
+    /// Takes the part of a checkout that would make this order.
+    ///
+    /// # Errors
+    /// Which quota is full. Nothing was taken then.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        order: OrderId,
+        keys: &[BuyerKey],
+        pieces: i64,
+        address: Option<Network>,
+        now: Timestamp,
+    ) -> Result<Reserved, Full> {
+        let mut book = self.0.lock();
+        book.forget(now);
+        match book.orders.get_mut(&order) {
+            Some(entry) => entry.parts += 1,
+            None => {
+                book.has_room(keys, pieces, address, now)?;
+                book.insert(order, Entry { keys: keys.into(), pieces, address, state: State::Asked, parts: 1 });
+            }
+        }
+        Ok(Reserved { quotas: self.clone(), order })
+    }
+
+    /// What an order has by its records. To say the same again changes nothing.
+    pub(super) fn note(&self, order: OrderId, claim: &Claim<'_>, now: Timestamp) {
+        let state = match claim.standing {
+            Standing::Unpaid => Some(State::Unpaid),
+            Standing::GivenUp(at) if now.millis_since(at) < limits::QUOTA_GIVEN_UP_MS => Some(State::GivenUp(at)),
+            Standing::GivenUp(_) | Standing::Done => None,
+        };
+        let mut book = self.0.lock();
+        if book.orders.get(&order).map(|entry| entry.state) == state {
+            return;
+        }
+        let known = book.remove(order);
+        if let Some(state) = state {
+            let (address, parts) = known.map_or((None, 0), |entry| (entry.address, entry.parts));
+            book.insert(order, Entry { keys: claim.keys.into(), pieces: claim.pieces, address, state, parts });
+        }
+        book.forget(now);
+    }
+}
+
+impl Book {
+    fn has_room(&self, keys: &[BuyerKey], pieces: i64, address: Option<Network>, now: Timestamp) -> Result<(), Full> {
+        let full = |quota| Err(Full { quota, retry_after_s: limits::QUOTA_RETRY_S });
+        let of_address = address.and_then(|address| self.addresses.get(&address));
+        if of_address.is_some_and(|orders| *orders >= limits::QUOTA_UNPAID_ORDERS_OF_ADDRESS) {
+            return full(Quota::UnpaidOrdersOfAddress);
+        }
+        let nothing = Share::default();
+        for key in keys {
+            let share = self.buyers.get(key).unwrap_or(&nothing);
+            if share.given_up.len() >= limits::QUOTA_GIVEN_UP
+                && let Some(first) = share.given_up.front()
+            {
+                let over_in_ms = first.plus_millis(limits::QUOTA_GIVEN_UP_MS).millis_since(now);
+                let retry_after_s = over_in_ms.max(1).unsigned_abs().div_ceil(1000);
+                return Err(Full { quota: Quota::GivenUp, retry_after_s });
+            }
+            if share.unpaid >= limits::QUOTA_UNPAID_ORDERS {
+                return full(Quota::UnpaidOrders);
+            }
+            if share.pieces.saturating_add(pieces) > limits::QUOTA_HELD_PIECES {
+                return full(Quota::HeldPieces);
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, order: OrderId, entry: Entry) {
+        for key in &entry.keys {
+            let share = self.buyers.entry(*key).or_default();
+            match entry.state {
+                State::Asked | State::Unpaid => {
+                    share.unpaid += 1;
+                    share.pieces += entry.pieces;
+                }
+                // What comes last happened last, but where orders are read back.
+                State::GivenUp(at) => share.given_up.insert(share.given_up.partition_point(|other| *other <= at), at),
+            }
+        }
+        match (entry.state, entry.address) {
+            (State::GivenUp(at), _) => {
+                let place = self.given_up.partition_point(|(other, _)| *other <= at);
+                self.given_up.insert(place, (at, order));
+            }
+            (_, Some(address)) => *self.addresses.entry(address).or_default() += 1,
+            (_, None) => {}
+        }
+        self.orders.insert(order, entry);
+    }
+
+    fn remove(&mut self, order: OrderId) -> Option<Entry> {
+        let entry = self.orders.remove(&order)?;
+        for key in &entry.keys {
+            let Some(share) = self.buyers.get_mut(key) else { continue };
+            match entry.state {
+                State::Asked | State::Unpaid => {
+                    share.unpaid -= 1;
+                    share.pieces -= entry.pieces;
+                }
+                State::GivenUp(at) => {
+                    if let Some(place) = share.given_up.iter().position(|other| *other == at) {
+                        share.given_up.remove(place);
+                    }
+                }
+            }
+            if share.unpaid == 0 && share.given_up.is_empty() {
+                self.buyers.remove(key);
+            }
+        }
+        if let (State::Asked | State::Unpaid, Some(address)) = (entry.state, entry.address)
+            && let Some(orders) = self.addresses.get_mut(&address)
+        {
+            *orders -= 1;
+            if *orders == 0 {
+                self.addresses.remove(&address);
+            }
+        }
+        Some(entry)
+    }
+
+    /// Forgets what was given up long ago, and the oldest of what is too much to remember.
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((at, order)) = self.given_up.front().copied() {
+            let is_over = now.millis_since(at) >= limits::QUOTA_GIVEN_UP_MS;
+            if !is_over && self.given_up.len() <= limits::QUOTA_GIVEN_UP_KEPT {
+                break;
+            }
+            self.given_up.pop_front();
+            if self.orders.get(&order).is_some_and(|entry| entry.state == State::GivenUp(at)) {
+                self.remove(order);
+            }
+        }
+    }
+}
+
+impl Shop {
+    /// Learns of the orders of the store what buyers have of their quotas, where there are any. What recovery found newer of an order is learnt when it is
+    /// taken over.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn recall_quotas(&self) -> Result<(), StoreError> {
+        let Some(quotas) = &self.node().quotas else { return Ok(()) };
+        let now = self.clock().now();
+        // An order that was given up lately was placed at most so long before.
+        let lately = now.plus_millis(-limits::QUOTA_GIVEN_UP_MS).plus_millis(-self.settings().shop.hold_ms);
+        for status in [OrderStatus::Placed, OrderStatus::AwaitingPayment] {
+            self.recall_orders(quotas, status, None, now).await?;
+        }
+        for status in [OrderStatus::Cancelled, OrderStatus::Expired, OrderStatus::PaymentFailed] {
+            self.recall_orders(quotas, status, Some(lately), now).await?;
+        }
+        Ok(())
+    }
+
+    /// Learns of the orders that stand so and were placed after `since`, the newest first.
+    async fn recall_orders(
+        &self,
+        quotas: &Quotas,
+        status: OrderStatus,
+        since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (filter, mut after) = (OrderFilter::from(status), None);
+        loop {
+            let rows = self.queries().orders(OrdersOf::All, &filter, after, limits::PAGE_MAX).await?;
+            let lately = rows.iter().take_while(|row| since.is_none_or(|since| row.placed_at >= since));
+            let entities: Vec<EntityRef> = lately.map(|row| row.id.entity()).collect();
+            for snapshot in self.node().snapshots.load_many(&entities).await? {
+                let id = OrderId::from_uuid(snapshot.entity.uuid);
+                let history = History { snapshot: Some(snapshot), records: Vec::new() };
+                // One that cannot be read is quarantined when it is asked for.
+                if let Ok(built) = build::<Order>(id, &history)
+                    && let Some(claim) = built.entity.claim()
+                {
+                    quotas.note(id, &claim, now);
+                }
+            }
+            match rows.last() {
+                Some(last) if entities.len() == rows.len() => after = Some((last.placed_at, last.id)),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const RINA: BuyerKey = BuyerKey([1; 8]);
+    const HER_PHONE: BuyerKey = BuyerKey([2; 8]);
+    const OTHER: BuyerKey = BuyerKey([3; 8]);
+    const HERE: Network = Network::V4([203, 0, 113, 7]);
+
+    fn order(number: u128) -> OrderId {
+        OrderId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000 + ms)
+    }
+
+    fn claim(keys: &[BuyerKey], standing: Standing) -> Claim<'_> {
+        Claim { keys, pieces: 2, standing }
+    }
+
+    /// The quota that is in the way of one more checkout of two pieces.
+    fn in_the_way(quotas: &Arc<Quotas>, keys: &[BuyerKey], now: Timestamp) -> Option<Quota> {
+        quotas.reserve(order(u128::MAX), keys, 2, Some(HERE), now).err().map(|full| full.quota)
+    }
+
+    fn is_empty(quotas: &Quotas) -> bool {
+        let book = quotas.0.lock();
+        let gone = book.orders.is_empty() && book.buyers.is_empty();
+        gone && book.addresses.is_empty() && book.given_up.is_empty()
+    }
+
+    #[test]
+    fn each_key_has_so_many_unpaid_orders_and_one_that_is_paid_makes_room() {
+        let quotas = Arc::new(Quotas::default());
+        for number in 0..5 {
+            let part = quotas.reserve(order(number), &[RINA, HER_PHONE], 2, None, at(0)).expect("there is room");
+            quotas.note(order(number), &claim(&[RINA, HER_PHONE], Standing::Unpaid), at(0));
+            drop(part);
+        }
+        for keys in [&[RINA][..], &[HER_PHONE], &[OTHER, RINA]] {
+            assert_eq!(in_the_way(&quotas, keys, at(0)), Some(Quota::UnpaidOrders));
+        }
+        assert_eq!(in_the_way(&quotas, &[OTHER], at(0)), None);
+        assert_eq!(in_the_way(&quotas, &[], at(0)), None, "a guest who gives neither has no key");
+        for _ in 0..2 {
+            quotas.note(order(3), &claim(&[RINA, HER_PHONE], Standing::Done), at(0));
+        }
+        assert_eq!(in_the_way(&quotas, &[RINA], at(0)), None);
+        for number in 0..5 {
+            quotas.note(order(number), &claim(&[RINA, HER_PHONE], Standing::Done), at(0));
+        }
+        assert!(is_empty(&quotas));
+    }
+
+    #[test]
+    fn pieces_count_and_a_checkout_that_came_to_nothing_gives_them_back() {
+        let quotas = Arc::new(Quotas::default());
+        let part = quotas.reserve(order(1), &[RINA], 48, Some(HERE), at(0)).expect("there is room");
+        assert_eq!(in_the_way(&quotas, &[RINA], at(0)), None);
+        let other = quotas.reserve(order(2), &[RINA], 1, Some(HERE), at(0)).expect("there is room");
+        assert_eq!(in_the_way(&quotas, &[RINA], at(0)), Some(Quota::HeldPieces));
+        drop(other);
+        assert_eq!(in_the_way(&quotas, &[RINA], at(0)), None);
+        // Of two checkouts of one cart both have one part, and the last gives it back.
+        let again = quotas.reserve(order(1), &[RINA], 48, Some(HERE), at(0)).expect("it is the same");
+        drop(part);
+        assert_eq!(
+            quotas.reserve(order(3), &[RINA], 3, None, at(0)).err().map(|full| full.quota),
+            Some(Quota::HeldPieces)
+        );
+        drop(again);
+        assert!(is_empty(&quotas));
+        assert!(quotas.reserve(order(1), &[RINA], 51, None, at(0)).is_err(), "more than may be held at all");
+    }
+
+    #[test]
+    fn what_was_given_up_counts_for_a_while() {
+        let quotas = Arc::new(Quotas::default());
+        for number in 0..10 {
+            assert_eq!(in_the_way(&quotas, &[RINA], at(number)), None);
+            let id = order(number.unsigned_abs().into());
+            quotas.note(id, &claim(&[RINA], Standing::Unpaid), at(number));
+            for _ in 0..2 {
+                quotas.note(id, &claim(&[RINA], Standing::GivenUp(at(number))), at(number));
+            }
+        }
+        let full = quotas.reserve(order(99), &[RINA], 2, None, at(300_000)).err().expect("too many");
+        assert_eq!(full, Full { quota: Quota::GivenUp, retry_after_s: 600 });
+        assert_eq!(in_the_way(&quotas, &[OTHER], at(0)), None);
+        assert_eq!(in_the_way(&quotas, &[RINA], at(899_999)), Some(Quota::GivenUp));
+        assert_eq!(in_the_way(&quotas, &[RINA], at(900_000)), None);
+        // Made anew from what an order says, whatever stood there; and what is long over is not taken up again.
+        quotas.note(order(50), &claim(&[OTHER], Standing::GivenUp(at(0))), at(900_000));
+        assert_eq!(in_the_way(&quotas, &[RINA], at(900_009)), None);
+        assert!(is_empty(&quotas));
+    }
+
+    /// Orders are read back the newest first.
+    #[test]
+    fn what_was_given_up_first_is_over_first_in_whatever_order_it_is_learnt() {
+        let quotas = Arc::new(Quotas::default());
+        for number in [9, 2, 8, 0, 7, 1, 6, 3, 5, 4] {
+            quotas.note(order(number), &claim(&[RINA], Standing::GivenUp(at(number as i64 * 60_000))), at(600_000));
+        }
+        let full = quotas.reserve(order(99), &[RINA], 2, None, at(600_000)).err().expect("too many");
+        assert_eq!(full, Full { quota: Quota::GivenUp, retry_after_s: 300 });
+        assert_eq!(in_the_way(&quotas, &[RINA], at(900_000)), None);
+        assert_eq!(quotas.0.lock().orders.len(), 9);
+        assert_eq!(in_the_way(&quotas, &[RINA], at(900_000 + 8 * 60_000)), None);
+        assert_eq!(quotas.0.lock().orders.len(), 1);
+    }
+
+    #[test]
+    fn an_address_has_many_times_as_many() {
+        let quotas = Arc::new(Quotas::default());
+        let mut parts = Vec::new();
+        for number in 0..limits::QUOTA_UNPAID_ORDERS_OF_ADDRESS as u128 {
+            parts.push(quotas.reserve(order(number), &[], 2, Some(HERE), at(0)).expect("there is room"));
+        }
+        assert_eq!(in_the_way(&quotas, &[], at(0)), Some(Quota::UnpaidOrdersOfAddress));
+        assert!(quotas.reserve(order(1_000), &[], 2, Some(Network::V4([203, 0, 113, 8])), at(0)).is_ok());
+        assert!(quotas.reserve(order(1_000), &[], 2, None, at(0)).is_ok());
+        // What is placed keeps its address, until it is paid.
+        quotas.note(order(0), &claim(&[], Standing::Unpaid), at(0));
+        parts.remove(0);
+        assert_eq!(in_the_way(&quotas, &[], at(0)), Some(Quota::UnpaidOrdersOfAddress));
+        quotas.note(order(0), &claim(&[], Standing::Done), at(0));
+        assert_eq!(in_the_way(&quotas, &[], at(0)), None);
+        drop(parts);
+        assert!(is_empty(&quotas));
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_fits() {
+        let quotas = Arc::new(Quotas::default());
+        for number in 0..limits::QUOTA_GIVEN_UP_KEPT as u128 + 10 {
+            quotas.note(order(number), &claim(&[RINA, OTHER], Standing::GivenUp(at(0))), at(0));
+        }
+        let book = quotas.0.lock();
+        assert_eq!(book.orders.len(), limits::QUOTA_GIVEN_UP_KEPT);
+        assert!(book.orders.contains_key(&order(10)) && !book.orders.contains_key(&order(9)));
+    }
+}
