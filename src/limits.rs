@@ -315,6 +315,11 @@ pub const ACCOUNT_MAILS_MS: i64 = 60 * 60 * 1000;
 pub const SIGN_UP_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long the token counts that sets another password, in milliseconds.
 pub const RESET_MS: i64 = 60 * 60 * 1000;
+/// How long what a secret has signed may be about after another took its place, in milliseconds: as long as the longest token, and a refresh token
+/// that nobody uses.
+pub const KEY_RETIRES_MS: i64 = 31 * 24 * 60 * 60 * 1000;
+/// Between two looks at the file of the secrets, in milliseconds.
+pub const KEYS_LOOK_MS: u64 = 5_000;
 /// Addresses that one account keeps.
 pub const ADDRESSES: u64 = 20;
 /// How long somebody counts as having just given their password, in milliseconds.

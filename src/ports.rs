@@ -21,6 +21,7 @@ use uuid::Uuid;
 pub mod checkpoints;
 pub mod erased;
 pub mod jobs;
+pub mod keys;
 pub mod rates;
 pub mod units;
 

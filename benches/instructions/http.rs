@@ -80,7 +80,7 @@ impl Server {
         let node = Node::with_log_writer();
         let auth = Arc::new(Auth::new(&[7; 32]));
         let signed = Signed {
-            secret: &[7; 32],
+            keys: &haat::ports::keys::SigningKeys::of(&[7; 32]),
             mails: false,
             new_jobs: Arc::default(),
             erased: Arc::new(haat::ports::erased::NoErasedLog),

@@ -81,7 +81,7 @@ impl Default for Edge {
         let (core, services) = runtime.block_on(async {
             let store = open(&config, Mode::Serve).await.expect("an embedded store opens");
             let signed = haat::app::Signed {
-                secret: SECRET,
+                keys: &haat::ports::keys::SigningKeys::of(SECRET),
                 mails: true,
                 new_jobs: Arc::default(),
                 erased: Arc::new(haat::ports::erased::NoErasedLog),

@@ -6,6 +6,7 @@ pub mod clocks;
 pub mod core;
 pub mod followers;
 pub mod journal;
+mod keys;
 mod open_files;
 mod payments;
 pub mod rebuild;
@@ -38,6 +39,7 @@ use crate::persistence::services::Repositories;
 use crate::persistence::{self, Mode, Place, sqlite};
 use crate::ports::erased::ErasedLog;
 use crate::ports::jobs::Mailer;
+use crate::ports::keys::SigningKeys;
 use crate::ports::units::Units;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
 use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
@@ -148,7 +150,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 5],
+    upkeep: [JoinHandle<()>; 6],
     stop_upkeep: CancellationToken,
     files: Files,
     _arbiters: Arbiters,
@@ -211,7 +213,7 @@ impl App {
         let (mailer, mails) = mailer(&config, &clock)?;
         let new_jobs = Arc::new(Notify::new());
         let signed = Signed {
-            secret: &config.secret,
+            keys: &config.keys,
             mails: mailer.is_some(),
             new_jobs: new_jobs.clone(),
             erased: Arc::new(ErasedFile::in_directory(&config.data_dir)),
@@ -248,7 +250,9 @@ impl App {
         let (rows, news) = core.jobs();
         let jobs = JobsDesk { rows, news, mails: mails.clone().map(|it| it as _), clock: clock.clone() };
         let history_as_of = HistoryAsOf::new(core.history_as_of());
-        let served = serve_http(&config, core.shop(), jobs, services, history_as_of, &recorder, &stop_http);
+        let auth = Arc::new(Auth::of(&config.keys));
+        let counters = Counters { jobs, services, auth: auth.clone(), history_as_of };
+        let served = serve_http(&config, core.shop(), counters, &recorder, &stop_http);
         let (http, address, operator_address) = served.await?;
 
         let owner = format!("{}/{}", std::process::id(), clock.new_uuid());
@@ -258,11 +262,13 @@ impl App {
         let files = Files { journal: core.journal().clone(), charge_log: sandbox.map(|it| it as _), mails };
         let stop_upkeep = CancellationToken::new();
         let watch = files.clone().watch(core.log_writer().clone(), stop_upkeep.clone());
+        let signers = keys::Signers { auth, accounts: accounts.clone(), clock: clock.clone() };
         let upkeep = [
             tokio::spawn(upkeep(recorder, stop_upkeep.clone())),
             tokio::spawn(watch),
             tokio::spawn(forget(kept, accounts.clone(), clock, stop_upkeep.clone())),
             tokio::spawn(learn_of_sessions(accounts.clone(), stop_upkeep.clone())),
+            tokio::spawn(keys::watch(config.keys_file.clone(), config.keys.clone(), signers, stop_upkeep.clone())),
             tokio::spawn(erase(accounts, core.shop().clone(), config.accounts.erase_after, stop_upkeep.clone())),
         ];
         Ok(Self { address, operator_address, core, stop_http, http, upkeep, stop_upkeep, files, _arbiters: arbiters })
@@ -350,7 +356,7 @@ fn mailer(config: &Config, clock: &Arc<dyn Clock>) -> Result<Mails, AppError> {
 /// What accounts need of the rest of a server.
 pub struct Signed<'a> {
     /// What their tokens are signed with.
-    pub secret: &'a [u8],
+    pub keys: &'a SigningKeys,
     /// Whether mails are sent.
     pub mails: bool,
     /// Told of new jobs.
@@ -370,12 +376,12 @@ pub fn services(
     signed: Signed<'_>,
 ) -> Result<Services, AppError> {
     let Repositories { accounts, own, categories, kept } = Repositories::new(units);
-    let Signed { secret, mails, new_jobs, erased } = signed;
+    let Signed { keys, mails, new_jobs, erased } = signed;
     let accounts = Accounts::new(AccountParts {
         rows: accounts,
         own,
         erased,
-        keys: Keys::of(secret).map_err(|_| AppError::Asked("the secret makes no keys".to_owned()))?,
+        keys: Keys::of(keys).map_err(|_| AppError::Asked("the secret makes no keys".to_owned()))?,
         hashing: Hashing::start(&settings.cost).map_err(AppError::Io)?,
         clock: clock.clone(),
         grace: settings.grace,
@@ -388,12 +394,18 @@ pub fn services(
 
 type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);
 
+/// What requests are served with beside the engine.
+struct Counters {
+    jobs: JobsDesk,
+    services: Services,
+    auth: Arc<Auth>,
+    history_as_of: HistoryAsOf,
+}
+
 async fn serve_http(
     config: &Config,
     shop: &Shop,
-    jobs: JobsDesk,
-    services: Services,
-    history_as_of: HistoryAsOf,
+    counters: Counters,
     recorder: &PrometheusHandle,
     stop: &CancellationToken,
 ) -> Result<Servers, AppError> {
@@ -402,10 +414,10 @@ async fn serve_http(
             "rates are limited by address: behind a proxy, set HAAT_TRUSTED_PROXIES, or all visitors are one"
         );
     }
-    let recorder = recorder.clone();
+    let (recorder, Counters { jobs, services, auth, history_as_of }) = (recorder.clone(), counters);
     let state = HttpState {
         shop: shop.clone(),
-        auth: Arc::new(Auth::new(&config.secret)),
+        auth,
         buyers: Arc::new(BuyerKeys::new(shop.store_key())),
         settings: Arc::new(config.http.clone()),
         metrics: RenderMetrics::new(move || recorder.render()),

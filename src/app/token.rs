@@ -2,9 +2,11 @@
 
 use super::{AppError, clocks};
 use crate::adapters::clock::SystemClock;
+use crate::domain::time::Timestamp;
 use crate::http::auth::{Auth, Bearer};
 use crate::limits;
 use crate::ports::Clock;
+use crate::ports::keys::SigningKeys;
 use std::time::Duration;
 
 pub use crate::domain::ids::{CustomerId, VendorId};
@@ -26,11 +28,11 @@ pub enum Whom {
     Customer(Option<CustomerId>),
 }
 
-/// A token signed with `secret` that lasts from now for `ttl`.
+/// A token signed with the newest of `keys` that lasts from now for `ttl`.
 ///
 /// # Errors
 /// When it cannot be signed.
-pub fn mint(secret: &[u8], whom: Whom, ttl: Duration) -> Result<String, AppError> {
+pub fn mint(keys: &SigningKeys, whom: Whom, ttl: Duration) -> Result<String, AppError> {
     let clock = SystemClock::new();
     clocks::check_wall(&clock)?;
     let bearer = match whom {
@@ -44,7 +46,17 @@ pub fn mint(secret: &[u8], whom: Whom, ttl: Duration) -> Result<String, AppError
             Bearer::Customer(customer.unwrap_or_else(|| CustomerId::from_uuid(clock.new_uuid())))
         }
     };
-    Ok(Auth::new(secret).mint(&bearer, clock.wall(), ttl)?)
+    Ok(Auth::of(keys).mint(&bearer, clock.wall(), ttl)?)
+}
+
+/// What the machine's clock says.
+///
+/// # Errors
+/// When it cannot be right.
+pub fn now() -> Result<Timestamp, AppError> {
+    let clock = SystemClock::new();
+    clocks::check_wall(&clock)?;
+    Ok(clock.wall())
 }
 
 /// Reads what staff may do: permissions with commas between them.
@@ -133,7 +145,7 @@ mod tests {
         let vendor = VendorId::from_uuid(uuid::Uuid::from_u128(5));
         let now = SystemClock::new().now();
         let caller = |whom| {
-            let token = mint(secret, whom, Duration::from_secs(60)).unwrap();
+            let token = mint(&SigningKeys::of(secret), whom, Duration::from_secs(60)).unwrap();
             Auth::new(secret).verify(&token, now).unwrap()
         };
         assert_eq!(caller(Whom::Admin(None)).principal, Principal::SHOP);

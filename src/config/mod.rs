@@ -3,6 +3,7 @@
 
 mod accounts;
 mod edge;
+pub mod keys;
 mod mail;
 mod secret;
 
@@ -12,6 +13,7 @@ pub use mail::{MailArgs, MailSettings, SmtpConfig};
 pub use secret::{SECRET_FILE, SecretArgs};
 
 use crate::actors::NodeSettings;
+use crate::adapters::clock::SystemClock;
 use crate::domain::knowledge::Settings;
 use crate::domain::money::Currency;
 use crate::files;
@@ -19,10 +21,12 @@ use crate::http::Settings as HttpSettings;
 use crate::http::server::ServerSettings;
 use crate::limits;
 use crate::persistence::{Options, Place, StoreConfig};
+use crate::ports::Clock;
+use crate::ports::keys::SigningKeys;
 use crate::telemetry::LogFormat;
 use clap::Args;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -262,8 +266,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The store.
     pub store: StoreConfig,
-    /// The secret that signs tokens.
-    pub secret: Vec<u8>,
+    /// The secrets that sign tokens.
+    pub keys: SigningKeys,
+    /// The file that they stand in, where they do.
+    pub keys_file: Option<PathBuf>,
     /// Threads that actors run on.
     pub actor_threads: usize,
     /// How the actors behave.
@@ -305,7 +311,8 @@ impl Config {
         at_least_one("HAAT_ACTOR_THREADS", i64::try_from(actor_threads).unwrap_or(i64::MAX))?;
         let store = args.store.store()?;
         args.store.make_data_dir()?;
-        let secret = args.secret.secret(&args.store, true)?;
+        let keys = args.secret.keys(&args.store, true, SystemClock::default().wall())?;
+        let keys_file = args.secret.file().map(Path::to_owned);
         let sandbox = args.has_sandbox(&store.place);
         let (docs, metrics) = (args.docs.is_on(true), args.metrics.is_on(true));
         let node = NodeSettings {
@@ -324,7 +331,8 @@ impl Config {
             operator_listen: args.operator_listen,
             data_dir: args.store.data_dir.clone(),
             store,
-            secret,
+            keys,
+            keys_file,
             actor_threads,
             node,
             http: HttpSettings {

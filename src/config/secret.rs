@@ -1,10 +1,12 @@
 //! The secret that signs tokens: given, or kept in the data directory.
 
 use super::{ConfigError, StoreArgs};
+use crate::domain::time::Timestamp;
 use crate::files;
 use crate::persistence::Place;
+use crate::ports::keys::SigningKeys;
 use clap::Args;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The least number of characters of a secret.
 const SECRET_LENGTH: usize = 32;
@@ -21,9 +23,28 @@ pub struct SecretArgs {
     /// The secret that signs tokens, at least 32 characters. Made and kept in the data directory when the store is embedded.
     #[arg(long = "jwt-secret", env = "HAAT_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub jwt_secret: Option<String>,
+    /// A file with the secrets that sign tokens, as haat keys rotate writes it, in place of the one secret. It is read again when it changes.
+    #[arg(long = "jwt-keys", env = "HAAT_JWT_KEYS", value_name = "FILE")]
+    pub jwt_keys: Option<PathBuf>,
 }
 
 impl SecretArgs {
+    /// The file with the secrets, where one is named.
+    pub fn file(&self) -> Option<&Path> {
+        self.jwt_keys.as_deref().filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The secrets: those of the file, or the one.
+    ///
+    /// # Errors
+    /// As [`SecretArgs::secret`] and [`keys::read`](super::keys::read).
+    pub fn keys(&self, store: &StoreArgs, make: bool, now: Timestamp) -> Result<SigningKeys, ConfigError> {
+        match self.file() {
+            Some(path) => super::keys::read(path, now),
+            None => Ok(SigningKeys::of(&self.secret(store, make)?)),
+        }
+    }
+
     /// The secret; with `make`, one is made and kept if there is none.
     ///
     /// # Errors
@@ -44,7 +65,7 @@ impl SecretArgs {
 }
 
 /// Whether a secret is one that cannot be guessed, as far as that can be seen.
-fn strong(secret: &[u8]) -> Result<(), String> {
+pub(super) fn strong(secret: &[u8]) -> Result<(), String> {
     let advice = "take some from /dev/urandom, as the README shows";
     if secret.iter().all(u8::is_ascii_whitespace) {
         return Err(format!("is blank: {advice}"));
@@ -73,6 +94,13 @@ fn without_newline(content: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// A new secret: 244 random bits from the operating system.
+pub(super) fn drawn() -> String {
+    #[expect(clippy::disallowed_methods, reason = "a secret is no id: it must not be repeatable")]
+    let random = || uuid::Uuid::new_v4().simple();
+    format!("{}{}", random(), random())
+}
+
 fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -99,10 +127,7 @@ fn kept_secret(data_dir: &Path, make: bool) -> Result<Vec<u8>, ConfigError> {
         }
         Err(error) => return Err(failed(error)),
     }
-    // 244 random bits from the operating system.
-    #[expect(clippy::disallowed_methods, reason = "a secret is no id: it must not be repeatable")]
-    let random = || uuid::Uuid::new_v4().simple();
-    let secret = format!("{}{}", random(), random());
+    let secret = drawn();
     let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let mut file = options.map_err(failed)?;
     file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;

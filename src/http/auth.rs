@@ -11,6 +11,7 @@ use crate::domain::who::{Action, Member, Permissions, Powers, Seat, Staff, Vendo
 use crate::http::HttpState;
 use crate::http::error::{FORBIDDEN, Problem, Result, UNAUTHORIZED};
 use crate::limits;
+use crate::ports::keys::{SigningKey, SigningKeys};
 use aws_lc_rs::hmac;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use base64::Engine;
@@ -19,8 +20,10 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use parking_lot::RwLock;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a guest's token lasts.
@@ -83,6 +86,9 @@ struct Jose {
     /// Another type is another kind of token: of an identity, of a logout (RFC 8725, 3.11).
     #[serde(default, deserialize_with = "some")]
     typ: Option<String>,
+    /// The key that it is signed with (RFC 7515, 4.1.4).
+    #[serde(default, deserialize_with = "some")]
+    kid: Option<String>,
     /// A token within a token (RFC 7519, 5.2).
     #[serde(default, rename = "cty")]
     _cty: Nothing,
@@ -244,47 +250,85 @@ impl Claims {
 #[error("the token could not be signed: {0}")]
 pub struct MintError(#[from] jsonwebtoken::errors::Error);
 
-/// Makes and checks tokens with one secret.
-pub struct Auth {
+/// Makes and checks tokens: new ones are signed with the newest of its secrets, and those of the others are taken.
+pub struct Auth(RwLock<Arc<Vec<Key>>>);
+
+struct Key {
+    of: SigningKey,
     encoding: EncodingKey,
     /// The secret as the key of signatures, made ready once: that was a fifth of checking a token.
     hmac: hmac::Key,
-    /// The encoded header of our own tokens: one that is written so need not be read.
+    /// How our own tokens begin: one that begins so need not be read.
+    header: Header,
     own_header: String,
+}
+
+impl Key {
+    fn of(of: &SigningKey) -> Self {
+        let encoding = EncodingKey::from_secret(&of.secret);
+        let header = Header { kid: Some(of.kid.clone()), ..Header::new(Algorithm::HS256) };
+        // Cannot fail; without it every token's header would be read.
+        let any = jsonwebtoken::encode(&header, &(), &encoding).unwrap_or_default();
+        let own_header = any.split('.').next().unwrap_or_default().to_owned();
+        let hmac = hmac::Key::new(hmac::HMAC_SHA256, &of.secret);
+        Self { of: of.clone(), encoding, hmac, header, own_header }
+    }
+
+    fn has_signed(&self, message: &str, tag: &[u8]) -> bool {
+        hmac::verify(&self.hmac, message.as_bytes(), tag).is_ok()
+    }
 }
 
 impl Auth {
     /// Tokens signed with `secret`.
     pub fn new(secret: &[u8]) -> Self {
-        let encoding = EncodingKey::from_secret(secret);
-        // Cannot fail; without it every token's header would be read.
-        let any = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &(), &encoding).unwrap_or_default();
-        let own_header = any.split('.').next().unwrap_or_default().to_owned();
-        let hmac = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        Self { encoding, hmac, own_header }
+        Self::of(&SigningKeys::of(secret))
+    }
+
+    /// Tokens signed with these secrets.
+    pub fn of(secrets: &SigningKeys) -> Self {
+        Self(RwLock::new(Arc::new(secrets.all().iter().map(Key::of).collect())))
+    }
+
+    /// Other secrets from now on.
+    pub fn set(&self, secrets: &SigningKeys) {
+        *self.0.write() = Self::of(secrets).0.into_inner();
     }
 
     /// A token for `bearer` that lasts from `now` for `ttl`.
     pub fn mint(&self, bearer: &Bearer, now: Timestamp, ttl: Duration) -> Result<String, MintError> {
         let iat = now.as_millis() / 1000;
         let claims = bearer.claims(iat, iat.saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)));
-        Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?)
+        let keys = self.0.read().clone();
+        // There is one at least.
+        let key = keys.first().ok_or_else(|| MintError(jsonwebtoken::errors::ErrorKind::InvalidKeyFormat.into()))?;
+        Ok(jsonwebtoken::encode(&key.header, &claims, &key.encoding)?)
     }
 
-    /// What a token says that is signed with the secret. Its header and its claims are looked at only if it is.
+    /// What a token says that is signed with one of the secrets. Its header and its claims are looked at only if it is.
     fn claims(&self, token: &str) -> Option<Claims> {
         let (message, signature) = token.rsplit_once('.')?;
         // With room for what the decoder may want beyond the 32 bytes of a tag.
         let mut tag = [0; 48];
         let length = BASE64_URL_SAFE_NO_PAD.decode_slice(signature, &mut tag).ok()?;
-        hmac::verify(&self.hmac, message.as_bytes(), &tag[..length]).ok()?;
+        let tag = &tag[..length];
         let (header, claims) = message.split_once('.')?;
-        if header != self.own_header {
-            let jose = BASE64_URL_SAFE_NO_PAD.decode(header).ok()?;
-            let jose: Jose = object(&jose)?;
-            // Only this algorithm: a token that says `none`, or any other, is refused whatever its signature.
-            if jose.alg != "HS256" || jose.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
-                return None;
+        let keys = self.0.read().clone();
+        match keys.iter().find(|key| key.own_header == header) {
+            Some(key) if key.has_signed(message, tag) => {}
+            Some(_) => return None,
+            None => {
+                let key = keys.iter().find(|key| key.has_signed(message, tag))?;
+                let jose = BASE64_URL_SAFE_NO_PAD.decode(header).ok()?;
+                let jose: Jose = object(&jose)?;
+                // Only this algorithm: a token that says `none`, or any other, is refused whatever its signature.
+                if jose.alg != "HS256" || jose.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
+                    return None;
+                }
+                // One that names its key names this one.
+                if jose.kid.is_some_and(|kid| !key.of.is_called(&kid)) {
+                    return None;
+                }
             }
         }
         object(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?)
@@ -423,6 +467,10 @@ mod tests {
         Auth::new(b"a secret that is long enough for a test")
     }
 
+    fn encoding() -> EncodingKey {
+        EncodingKey::from_secret(b"a secret that is long enough for a test")
+    }
+
     fn cart() -> CartId {
         CartId::from_uuid(Uuid::from_u128(7))
     }
@@ -466,8 +514,7 @@ mod tests {
             let mut claims = claims;
             claims["iat"] = 0.into();
             claims["exp"] = (NOW.as_millis() / 1000 + 60).into();
-            auth()
-                .verify(&jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &auth().encoding).unwrap(), NOW)
+            auth().verify(&jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &encoding()).unwrap(), NOW)
         };
         let json = |text: &str| {
             let text = text.replace("VENDOR", &vendor.to_string()).replace("ACCOUNT", &account);
@@ -508,8 +555,7 @@ mod tests {
                 "sub": customer, "role": "customer", "iat": 0, "exp": NOW.as_millis() / 1000 + 60, "aud": "shop", "sid": SESSION,
             });
             change(&mut claims);
-            auth()
-                .verify(&jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &auth().encoding).unwrap(), NOW)
+            auth().verify(&jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &encoding()).unwrap(), NOW)
         };
         assert_eq!(sign(&|_| {}).unwrap().session, Some(SESSION));
         let bad: [&dyn Fn(&mut serde_json::Value); 9] = [
@@ -570,17 +616,20 @@ mod tests {
             sid: None,
             _iss: Nothing,
         };
-        let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &auth().encoding).unwrap();
+        let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &encoding()).unwrap();
         assert!(auth().verify(&other, NOW).is_err());
     }
 
     #[test]
     fn a_token_whose_header_is_written_otherwise_is_as_good_and_one_for_somebody_else_is_not() {
-        let sign = |header: &Header, claims: serde_json::Value| {
-            jsonwebtoken::encode(header, &claims, &auth().encoding).unwrap()
-        };
+        let sign =
+            |header: &Header, claims: serde_json::Value| jsonwebtoken::encode(header, &claims, &encoding()).unwrap();
         let own = Header::new(Algorithm::HS256);
-        let other = Header { kid: Some("2026".into()), ..own.clone() };
+        let named = SigningKey::of(b"a secret that is long enough for a test").kid;
+        let other = Header { kid: Some(named), ..own.clone() };
+        let elsewhere = Header { kid: Some("2026".into()), ..own.clone() };
+        let claims = serde_json::json!({"sub": "root", "role": "admin", "iat": 0, "exp": NOW.as_millis() / 1000 + 60});
+        assert!(auth().verify(&sign(&elsewhere, claims), NOW).is_err(), "of another key");
         for header in [&own, &other] {
             let claims =
                 serde_json::json!({"sub": "root", "role": "admin", "iat": 0, "exp": NOW.as_millis() / 1000 + 60});
@@ -591,6 +640,23 @@ mod tests {
             let forged = sign(header, claims).replace('.', "..");
             assert!(auth().verify(&forged, NOW).is_err());
         }
+    }
+
+    /// Tokens of the secret before are taken while it stands there; new ones are made with the new one.
+    #[test]
+    fn another_secret_takes_the_place_of_the_one_before() {
+        let (old, new) = (b"a secret that is long enough for a test", b"another secret that is long enough too!");
+        let auth = Auth::new(old);
+        let before = auth.mint(&Bearer::Guest(cart()), NOW, HOUR).unwrap();
+        auth.set(&SigningKeys::new(vec![SigningKey::of(new), SigningKey::of(old)]).unwrap());
+        let after = auth.mint(&Bearer::Guest(cart()), NOW, HOUR).unwrap();
+        assert!(auth.verify(&before, NOW).is_ok() && auth.verify(&after, NOW).is_ok());
+        assert!(Auth::new(old).verify(&after, NOW).is_err());
+        // One key's signature under the other's name is nothing.
+        let (head, tail) = (after.split('.').next().unwrap(), before.split_once('.').unwrap().1);
+        assert!(auth.verify(&format!("{head}.{tail}"), NOW).is_err());
+        auth.set(&SigningKeys::of(new));
+        assert!(auth.verify(&before, NOW).is_err() && auth.verify(&after, NOW).is_ok());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use crate::on_both_stores;
 use crate::support::client::{Answer, Client, checkout_body};
-use crate::support::{Server, TestStore, token};
+use crate::support::{SECRET, Server, TestStore, token};
 use haat::app::Hooks;
+use haat::config::keys;
 use haat::domain::ids::{AccountId, CustomerId, SessionId};
 use haat::domain::who::Seat;
 use haat::http::auth::Bearer;
@@ -219,6 +220,55 @@ on_both_stores! {
         let gone = token(&Bearer::SignedIn(AccountId::from_uuid(customer.uuid()), Seat::Customer, SessionId::from_uuid(Uuid::from_u128(8))));
         assert_eq!(me(&client, &gone).await.expect(404).code(), "account_unknown");
         assert_eq!(client.get("/v1/me").send().await.expect(401).code(), "unauthorized");
+        server.stop().await;
+    }
+
+    /// Another secret takes the place of the one before while the server runs: nobody is signed out, and what is made anew is made with it. When the
+    /// one before has retired, what it has signed is nothing any more.
+    async fn secrets_rotate_under_people_who_are_signed_in(store) {
+        let file = store.data_dir().join("keys.json");
+        let now = || haat::app::token::now().expect("a clock");
+        keys::rotate(&file, Some(SECRET), now()).expect("a file");
+        let mut config = store.server();
+        config.keys = keys::read(&file, now()).expect("keys");
+        config.keys_file = Some(file.clone());
+        let first = config.keys.newest().clone();
+        let server = Server::start_with(config, Hooks::default()).await;
+        let client = server.client;
+        let session = signed_up(&client, "fina@example.com").await;
+        // What the secret from before the file has signed is taken, too.
+        let command_line = token(&Bearer::Admin("root".into()));
+        client.get("/v1/orders").bearer(&command_line).send().await.expect(200);
+        auth(&client, "password/forgot", json!({"email": "fina@example.com"})).await.expect(202);
+        let reset = mailed(&client, "fina@example.com", "account.password_reset").await;
+        assert!(reset.contains(&first.kid) && session.field("refresh_token").contains(&first.kid));
+
+        let kid = keys::rotate(&file, None, now()).expect("another secret");
+        let newer = crate::own::until("the other secret", async || {
+            let goes_on = json!({"refresh_token": session.field("refresh_token")});
+            let goes_on = auth(&client, "refresh", goes_on).await.expect(200);
+            goes_on.field("refresh_token").contains(&kid).then_some(goes_on)
+        })
+        .await;
+        me(&client, session.field("access_token")).await.expect(200);
+        me(&client, newer.field("access_token")).await.expect(200);
+        auth(&client, "refresh", json!({"refresh_token": session.field("refresh_token")})).await.expect(200);
+        client.get("/v1/orders").bearer(&command_line).send().await.expect(200);
+        auth(&client, "password/reset", json!({"token": reset, "password": GOOD})).await.expect(204);
+
+        // The others are taken out, as when they have leaked.
+        let mut kept: Vec<Value> = serde_json::from_slice(&std::fs::read(&file).expect("the file")).expect("JSON");
+        kept.truncate(1);
+        std::fs::write(&file, serde_json::to_vec(&kept).expect("JSON")).expect("written");
+        crate::own::until("what they have signed to be refused", async || {
+            (client.get("/v1/orders").bearer(&command_line).send().await.status == 401).then_some(())
+        })
+        .await;
+        auth(&client, "refresh", json!({"refresh_token": session.field("refresh_token")})).await.expect(401);
+        log_in(&client, "fina@example.com", GOOD).await.expect(200);
+        // A file that cannot be read leaves all as it is.
+        std::fs::write(&file, "[").expect("written");
+        log_in(&client, "fina@example.com", GOOD).await.expect(200);
         server.stop().await;
     }
 

@@ -23,7 +23,7 @@ fn address(line1: &str) -> Value {
 }
 
 /// Looks until there is what is looked for.
-async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let looks = async {
         loop {
             if let Some(found) = look().await {

@@ -70,7 +70,7 @@ fn service_of_cost(store: &Store, clock: &Arc<Still>, cost: &str) -> Arc<Account
         rows: Repositories::new(&store.units).accounts,
         own: Repositories::new(&store.units).own,
         erased: Arc::new(NoErasedLog),
-        keys: Keys::of(SECRET).expect("keys"),
+        keys: Keys::of(&haat::ports::keys::SigningKeys::of(SECRET)).expect("keys"),
         hashing: Hashing::start(&cost).expect("threads"),
         clock: clock.clone(),
         grace: Duration::from_secs(60),
@@ -249,7 +249,7 @@ on_both_stores! {
         let (_, kind, about) = *desk.mails().await.last().expect("a mail");
         assert_eq!((kind, about), (JobKind::TokenReusedMail, About::Account(first.account.id)));
         // A token of a number that was never given is not one of ours.
-        let keys = Keys::of(b"the secret of somebody else, long enough").expect("keys");
+        let keys = Keys::of(&haat::ports::keys::SigningKeys::of(b"the secret of somebody else, long enough")).expect("keys");
         let forged = keys.refresh_token(Refresh { session: first.session.uuid(), number: 3 });
         assert_eq!(refused(desk.accounts.refresh(&forged).await), "invalid");
         // Another server learns of it, and forgets it when no access token can be about any more.

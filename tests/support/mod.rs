@@ -10,6 +10,7 @@ use haat::app::{App, Hooks};
 use haat::config::{AccountSettings, Config, MailSettings};
 use haat::http::auth::{Auth, Bearer};
 use haat::persistence::{Options, Place, StoreConfig};
+use haat::ports::keys::SigningKeys;
 use sqlx::{Connection, Executor};
 use std::path::Path;
 use std::time::Duration;
@@ -140,7 +141,8 @@ impl TestStore {
             operator_listen: None,
             data_dir: self.data_dir().to_path_buf(),
             store: self.config(),
-            secret: SECRET.to_vec(),
+            keys: SigningKeys::of(SECRET),
+            keys_file: None,
             actor_threads: 1,
             node: Default::default(),
             http: Default::default(),

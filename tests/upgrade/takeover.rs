@@ -253,7 +253,7 @@ impl OfThen {
         let arbiters = Arbiters::start(1).expect("a thread");
         let opened = persistence::open(&store.config(), Mode::Serve).await.expect("the store opens");
         let signed = haat::app::Signed {
-            secret: SECRET,
+            keys: &haat::ports::keys::SigningKeys::of(SECRET),
             mails: false,
             new_jobs: Arc::default(),
             erased: Arc::new(haat::ports::erased::NoErasedLog),

@@ -43,7 +43,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         None => Place::temporary()?,
     };
     let config = Config::from_args(&serve_args(&place.directory)?)?;
-    let (store, token) = (config.store.clone(), mint(&config.secret, Whom::Admin(None), TOKEN_TTL)?);
+    let (store, token) = (config.store.clone(), mint(&config.keys, Whom::Admin(None), TOKEN_TTL)?);
     let Some(app) = App::build_unless(config, Hooks::default(), stop.clone()).await? else {
         anyhow::bail!("stopped before the end");
     };
@@ -89,7 +89,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         listen: "127.0.0.1:0".parse().context("an address")?,
         operator_listen: None,
         store: StoreArgs { data_dir: directory.to_owned(), database_url: None },
-        secret: SecretArgs { jwt_secret: None },
+        secret: SecretArgs { jwt_secret: None, jwt_keys: None },
         currency: "BDT".parse()?,
         actor_threads: None,
         hold_seconds: limits::HOLD_MS / 1000,

@@ -8,6 +8,7 @@
 )]
 
 mod demo;
+mod keys;
 mod process;
 #[path = "../haat-load/tester/mod.rs"]
 mod tester;
@@ -54,6 +55,9 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Print a token to stdout. Opens no store.
     Token(token::TokenArgs),
+    /// The secrets that sign tokens.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Bring the schema of the store, and of its archive if one is named, up to date, and do nothing more.
     Migrate(ToolArgs),
     /// Look at the whole store, beside a running server, and tell whether everything adds up.
@@ -118,6 +122,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => runtime.block_on(serve_until_signal(*serve)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
         Command::Token(args) => token::run(&args),
+        Command::Keys(command) => keys::run(&command),
         Command::Migrate(args) => runtime.block_on(tools::migrate(&args)),
         Command::Audit(args) => Ok(runtime.block_on(tools::audit(&args))),
         Command::Rebuild(args) => Ok(runtime.block_on(tools::rebuild(&args))),

@@ -4,7 +4,7 @@ use crate::tester::out;
 use crate::tools;
 use clap::{Args, ValueEnum};
 use haat::app::token::{
-    CustomerId, Permissions, VendorId, VendorRole, Whom, mint, parse_permissions, parse_ttl, parse_vendor_role,
+    CustomerId, Permissions, VendorId, VendorRole, Whom, mint, now, parse_permissions, parse_ttl, parse_vendor_role,
 };
 use haat::config::{SecretArgs, StoreArgs};
 use std::process::ExitCode;
@@ -75,8 +75,8 @@ impl TokenArgs {
 /// Prints the token.
 pub fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let whom = args.whom()?;
-    let secret = args.secret.secret(&args.store, false)?;
-    tools::written(out::print(&format!("{}\n", mint(&secret, whom, args.ttl)?)))?;
+    let keys = args.secret.keys(&args.store, false, now()?)?;
+    tools::written(out::print(&format!("{}\n", mint(&keys, whom, args.ttl)?)))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -30,6 +30,7 @@ use crate::domain::who::Seat;
 use crate::limits;
 use crate::ports::erased::ErasedLog;
 use crate::ports::jobs::NewJob;
+use crate::ports::keys::SigningKeys;
 use crate::ports::units::UnitError;
 use crate::ports::{Clock, StoreError};
 use attempts::{Added, Recent};
@@ -169,6 +170,14 @@ impl Accounts {
             waiting: Semaphore::new(limits::ATTEMPTS_WAITING),
             warned: Recent::new(1, limits::ACCOUNT_MAILS_MS),
             written: Recent::new(limits::ACCOUNT_MAILS, limits::ACCOUNT_MAILS_MS),
+        }
+    }
+
+    /// Signs with other secrets from now on.
+    pub fn sign_with(&self, secrets: &SigningKeys) {
+        // The lengths are fixed: it does not fail.
+        if self.parts.keys.set(secrets).is_err() {
+            tracing::error!("the secrets make no keys: those before are used");
         }
     }
 

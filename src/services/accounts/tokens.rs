@@ -1,12 +1,14 @@
 //! Tokens that are kept nowhere: what a refresh token or a mail's token says is signed, and the row it is about says whether it still counts. So
 //! whoever steals a copy of the store has none, and one that was given can be given again.
 
+use crate::ports::keys::{SigningKey, SigningKeys};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use std::fmt::Write as _;
+use parking_lot::RwLock;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// What a mail's token is for.
@@ -32,11 +34,22 @@ impl Purpose {
     }
 }
 
-/// The keys of such tokens. They follow from the secret that signs access tokens (RFC 5869), and from nothing in the store.
-pub struct Keys {
-    id: String,
+/// The keys of such tokens. They follow from the secrets that sign access tokens (RFC 5869), and from nothing in the store. A token says which it
+/// was made with; new ones are made with the newest.
+pub struct Keys(RwLock<Arc<Vec<Key>>>);
+
+struct Key {
+    of: SigningKey,
     refresh: hmac::Key,
     mail: hmac::Key,
+}
+
+impl Key {
+    fn of(of: &SigningKey) -> Result<Self, Unspecified> {
+        let from = Salt::new(HKDF_SHA256, b"haat accounts").extract(&of.secret);
+        let key = |what: &[u8]| Ok::<_, Unspecified>(hmac::Key::from(from.expand(&[what], HMAC_SHA256)?));
+        Ok(Self { of: of.clone(), refresh: key(b"refresh")?, mail: key(b"mail")? })
+    }
 }
 
 /// What a refresh token says.
@@ -54,30 +67,48 @@ pub struct Brought {
     pub purpose: Purpose,
     /// The row it is about.
     pub row: Uuid,
+    /// The name of the key that it was made with.
+    kid: String,
     tag: Vec<u8>,
 }
 
 impl Keys {
-    /// Of a server with this secret.
+    /// Of a server with these secrets.
     ///
     /// # Errors
     /// None that is known of: the lengths are fixed.
-    pub fn of(secret: &[u8]) -> Result<Self, Unspecified> {
-        let from = Salt::new(HKDF_SHA256, b"haat accounts").extract(secret);
-        let key = |what: &[u8]| Ok::<_, Unspecified>(hmac::Key::from(from.expand(&[what], HMAC_SHA256)?));
-        let id = hmac::sign(&key(b"id")?, b"");
-        let id = id.as_ref().iter().take(4).fold(String::new(), |mut id, byte| {
-            // Writing to a text cannot fail.
-            let _ = write!(id, "{byte:02x}");
-            id
-        });
-        Ok(Self { id, refresh: key(b"refresh")?, mail: key(b"mail")? })
+    pub fn of(secrets: &SigningKeys) -> Result<Self, Unspecified> {
+        let keys = secrets.all().iter().map(Key::of).collect::<Result<_, _>>()?;
+        Ok(Self(RwLock::new(Arc::new(keys))))
+    }
+
+    /// Other secrets from now on.
+    ///
+    /// # Errors
+    /// As [`Keys::of`].
+    pub fn set(&self, secrets: &SigningKeys) -> Result<(), Unspecified> {
+        *self.0.write() = Self::of(secrets)?.0.into_inner();
+        Ok(())
+    }
+
+    /// The key that a token names.
+    fn called<T>(&self, name: &str, then: impl FnOnce(&Key) -> Option<T>) -> Option<T> {
+        let keys = self.0.read().clone();
+        then(keys.iter().find(|key| key.of.is_called(name))?)
+    }
+
+    /// What is made with the newest.
+    fn signed(&self, token: impl FnOnce(&Key) -> String) -> String {
+        // There is one at least.
+        self.0.read().first().map(token).unwrap_or_default()
     }
 
     /// A refresh token.
     pub fn refresh_token(&self, Refresh { session, number }: Refresh) -> String {
-        let tag = hmac::sign(&self.refresh, &refresh_message(session, number));
-        format!("rt_{}.{number}.{}.{}", session.simple(), self.id, BASE64_URL_SAFE_NO_PAD.encode(tag))
+        self.signed(|key| {
+            let tag = hmac::sign(&key.refresh, &refresh_message(session, number));
+            format!("rt_{}.{number}.{}.{}", session.simple(), key.of.kid, BASE64_URL_SAFE_NO_PAD.encode(tag))
+        })
     }
 
     /// What a refresh token says; nothing unless it is one of ours.
@@ -86,18 +117,20 @@ impl Keys {
         let mut next = || parts.next();
         let (session, number, id, tag) = (simple(next()?)?, next()?, next()?, next()?);
         let number = number.parse().ok().filter(|read: &u64| read.to_string() == number)?;
-        if next().is_some() || id != self.id {
+        if next().is_some() {
             return None;
         }
         let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
-        hmac::verify(&self.refresh, &refresh_message(session, number), &tag).ok()?;
+        self.called(id, |key| hmac::verify(&key.refresh, &refresh_message(session, number), &tag).ok())?;
         Some(Refresh { session, number })
     }
 
     /// The token of a mail about a row, while the row has this nonce.
     pub fn mail_token(&self, purpose: Purpose, row: Uuid, nonce: Uuid) -> String {
-        let tag = hmac::sign(&self.mail, &mail_message(purpose, row, nonce));
-        format!("{}_{}.{}.{}", purpose.name(), row.simple(), self.id, BASE64_URL_SAFE_NO_PAD.encode(tag))
+        self.signed(|key| {
+            let tag = hmac::sign(&key.mail, &mail_message(purpose, row, nonce));
+            format!("{}_{}.{}.{}", purpose.name(), row.simple(), key.of.kid, BASE64_URL_SAFE_NO_PAD.encode(tag))
+        })
     }
 
     /// A token of a mail, as far as it can be read without its row.
@@ -106,15 +139,17 @@ impl Keys {
         let purpose = Purpose::ALL.into_iter().find(|one| one.name() == purpose)?;
         let mut parts = rest.split('.');
         let (row, id, tag) = (simple(parts.next()?)?, parts.next()?, parts.next()?);
-        if parts.next().is_some() || id != self.id {
+        if parts.next().is_some() {
             return None;
         }
-        Some(Brought { purpose, row, tag: BASE64_URL_SAFE_NO_PAD.decode(tag).ok()? })
+        let kid = self.called(id, |key| Some(key.of.kid.clone()))?;
+        Some(Brought { purpose, row, kid, tag: BASE64_URL_SAFE_NO_PAD.decode(tag).ok()? })
     }
 
     /// Whether it is the token of its row, which has this nonce.
     pub fn counts(&self, brought: &Brought, nonce: Uuid) -> bool {
-        hmac::verify(&self.mail, &mail_message(brought.purpose, brought.row, nonce), &brought.tag).is_ok()
+        let message = mail_message(brought.purpose, brought.row, nonce);
+        self.called(&brought.kid, |key| hmac::verify(&key.mail, &message, &brought.tag).ok()).is_some()
     }
 }
 
@@ -136,8 +171,12 @@ fn mail_message(purpose: Purpose, row: Uuid, nonce: Uuid) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn of(secret: &[u8]) -> Keys {
+        Keys::of(&SigningKeys::of(secret)).unwrap()
+    }
+
     fn keys() -> Keys {
-        Keys::of(b"a secret that is long enough for a test").unwrap()
+        of(b"a secret that is long enough for a test")
     }
 
     const ROW: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0007);
@@ -149,7 +188,7 @@ mod tests {
         let said = Refresh { session: ROW, number: 3 };
         let token = keys().refresh_token(said);
         assert_eq!(keys().refresh(&token), Some(said));
-        assert_eq!(Keys::of(b"another secret that is long enough too").unwrap().refresh(&token), None);
+        assert_eq!(of(b"another secret that is long enough too").refresh(&token), None);
         for at in 0..token.len() {
             let other: String =
                 token.chars().enumerate().map(|(place, letter)| if place == at { '~' } else { letter }).collect();
@@ -176,7 +215,7 @@ mod tests {
         assert!(!keys().counts(&brought, Uuid::from_u128(10)));
         let verify = keys().brought(&token.replace("reset_", "verify_")).unwrap();
         assert!(!keys().counts(&verify, NONCE));
-        let other = Keys::of(b"another secret that is long enough too").unwrap();
+        let other = of(b"another secret that is long enough too");
         assert!(other.brought(&token).is_none());
         for bad in ["", "reset_", "reset", "reset_x.y.z", &token[1..], &format!("{token}.x"), &token.replace('.', "_")]
         {
@@ -184,5 +223,27 @@ mod tests {
         }
         // One key signs no token of the other sort.
         assert!(keys().refresh(&token).is_none());
+    }
+
+    /// Tokens of the secret before are good while it stands there, under the name it had before it stood in a file, too.
+    #[test]
+    fn another_secret_takes_the_place_of_the_one_before() {
+        let (old, new) = (b"a secret that is long enough for a test", b"another secret that is long enough too!");
+        let keys = of(old);
+        let said = Refresh { session: ROW, number: 3 };
+        let (refresh, mail) = (keys.refresh_token(said), keys.mail_token(Purpose::Reset, ROW, NONCE));
+        let named = SigningKey { kid: "2025".to_owned(), secret: old.to_vec() };
+        keys.set(&SigningKeys::new(vec![SigningKey::of(new), named.clone()]).unwrap()).unwrap();
+        assert_eq!(keys.refresh(&refresh), Some(said));
+        let brought = keys.brought(&mail).unwrap();
+        assert!(keys.counts(&brought, NONCE));
+        let newer = keys.refresh_token(said);
+        assert_ne!(newer, refresh);
+        assert_eq!(keys.refresh(&newer), Some(said));
+        // A key that a token only claims to be of is not tried.
+        assert_eq!(keys.refresh(&newer.replace(&SigningKey::of(new).kid, "2025")), None);
+        keys.set(&SigningKeys::of(new)).unwrap();
+        assert_eq!((keys.refresh(&refresh), keys.refresh(&newer)), (None, Some(said)));
+        assert!(keys.brought(&mail).is_none());
     }
 }
