@@ -4,5 +4,6 @@ ALTER TABLE accounts ADD COLUMN vendor_id uuid;
 ALTER TABLE accounts ADD COLUMN powers text NOT NULL DEFAULT '';
 
 CREATE INDEX accounts_of_vendor ON accounts (vendor_id, created_at, id) WHERE vendor_id IS NOT NULL;
+CREATE INDEX accounts_invited ON accounts (reset_until) WHERE password_hash = '';
 CREATE INDEX accounts_by_role ON accounts (role, created_at, id);
 CREATE INDEX accounts_by_age ON accounts (created_at, id);

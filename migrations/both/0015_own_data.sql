@@ -14,13 +14,16 @@ CREATE TABLE addresses (
 );
 CREATE INDEX addresses_of_account ON addresses (account_id, created_at, id);
 
--- The address that an account is to have, until it is verified. There is one at most: whoever asks again takes the place of the one before.
+-- The address that an account is to have, until it is verified, and the one that it had before, which is told of it. There is one at most: whoever asks again takes the place of the one before.
 CREATE TABLE new_emails (
     account_id uuid NOT NULL PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
     email text NOT NULL,
+    former text NOT NULL,
     nonce uuid NOT NULL,
     until timestamptz NOT NULL
 );
+
+CREATE INDEX new_emails_by_end ON new_emails (until);
 
 -- Who wants to be forgotten, and when nothing was left of their orders' details. The account's row stays, and says nothing of its owner.
 CREATE TABLE erasures (

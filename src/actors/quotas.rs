@@ -137,10 +137,13 @@ impl Quotas {
     ) -> Result<Reserved, Full> {
         let mut book = self.0.lock();
         book.forget(now);
+        // A second checkout of the cart that names other keys must have room of its own: those are the order's once it is placed.
+        if book.orders.get(&order).is_none_or(|entry| *entry.keys != *keys) {
+            book.has_room(keys, pieces, address, now)?;
+        }
         match book.orders.get_mut(&order) {
             Some(entry) => entry.parts += 1,
             None => {
-                book.has_room(keys, pieces, address, now)?;
                 book.insert(order, Entry { keys: keys.into(), pieces, address, state: State::Asked, parts: 1 });
             }
         }

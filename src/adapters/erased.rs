@@ -32,7 +32,11 @@ impl ErasedLog for ErasedFile {
             Some(open) => open,
             None => {
                 files::own_file(&self.path)?;
-                files::options().append(true).create(true).open(&self.path)?
+                let made = files::options().append(true).create(true).open(&self.path)?;
+                // Its name is to last, too.
+                let directory = self.path.parent().filter(|above| !above.as_os_str().is_empty());
+                File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+                made
             }
         };
         // One that could not be written is opened anew the next time.

@@ -394,14 +394,15 @@ actions!(
     UseCart: Who::Owner;
     /// Have a guest's cart taken into one's own.
     MergeCarts: Who::Customer;
-    /// Look at an order.
-    SeeOrder: Who::Owner, OWNER, MANAGER, PACKER, FINANCE, Who::Staff(Permission::OrdersRead), Who::Admin;
+    /// Look at an order: also for whoever may change one.
+    SeeOrder: Who::Owner, OWNER, MANAGER, PACKER, FINANCE, Who::Staff(Permission::OrdersRead),
+        Who::Staff(Permission::OrdersEdit), Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Cancel an order as a whole.
     CancelOrder: Who::Owner, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Look at the orders of a vendor.
     SeeVendorOrders: OWNER, MANAGER, PACKER, FINANCE, Who::Staff(Permission::OrdersRead), Who::Admin;
     /// Look at the orders that cannot go on by themselves.
-    SeeStuckOrders: Who::Staff(Permission::OrdersRead), Who::Admin;
+    SeeStuckOrders: Who::Staff(Permission::OrdersRead), Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Decide what becomes of such an order.
     ResolveOrder: Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Let a vendor sell here.

@@ -11,8 +11,9 @@ use crate::http::Settings;
 use crate::http::answer::ok;
 use crate::http::auth::{Auth, Bearer, SignedIn};
 use crate::http::error::{
-    self, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, LAST_ADMINISTRATOR, LOGIN_REQUIRED,
-    MAIL_UNAVAILABLE, PASSWORD_TOO_WEAK, Problem, Result, SESSION_UNKNOWN, TOKEN_REUSED, TOO_MANY_ATTEMPTS,
+    self, ACCOUNT_BARRED, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, LAST_ADMINISTRATOR,
+    LOGIN_REQUIRED, MAIL_UNAVAILABLE, PASSWORD_TOO_WEAK, Problem, Result, SESSION_UNKNOWN, TOKEN_REUSED,
+    TOO_MANY_ATTEMPTS,
 };
 use crate::http::extract::{Id, JsonBody};
 use crate::http::money::{Moment, Page};
@@ -261,6 +262,7 @@ impl From<Refusal> for Problem {
             }
             Refusal::NoSeat => Problem::new(&INVALID_BODY, "role, vendor and permissions do not fit together: a vendor's people have a vendor and a role there, staff have permissions, and nobody else has any")
                 .about("role"),
+            Refusal::Barred => Problem::new(&ACCOUNT_BARRED, "only an administrator enables it again"),
             Refusal::LastAdmin => {
                 Problem::new(&LAST_ADMINISTRATOR, "it is the last administrator: make another one first")
             }

@@ -18,7 +18,7 @@ pub struct Peer(pub SocketAddr);
 
 /// Whether a handler of this path asks where a request comes from.
 pub fn asks_for_peer(path: &str) -> bool {
-    path.starts_with("/v1/auth/") || path == "/v1/me/password"
+    path.starts_with("/v1/auth/") || matches!(path, "/v1/me/password" | "/v1/me/email")
 }
 
 /// Addresses that begin with the same bits.

@@ -64,7 +64,7 @@ const DOORS: &[(&str, Action)] = &[
     ("add_address", Action::UseCustomer),
     ("patch_address", Action::UseCustomer),
     ("drop_address", Action::UseCustomer),
-    ("export", Action::UseCustomer),
+    ("export", Action::UseAccount),
     ("erase_me", Action::UseCustomer),
     ("list_sessions", Action::UseAccount),
     ("end_session", Action::UseAccount),

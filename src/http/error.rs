@@ -62,6 +62,7 @@ problems! {
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method_not_allowed" "The method is not allowed here";
     ADDRESSES_FULL = CONFLICT "addresses_full" "There are as many addresses as there may be";
     EMAIL_TAKEN = CONFLICT "email_taken" "The address has an account";
+    ACCOUNT_BARRED = CONFLICT "account_barred" "An administrator has disabled the account";
     LAST_ADMINISTRATOR = CONFLICT "last_administrator" "No administrator would be left";
     JOB_DONE = CONFLICT "job_done" "The job is done";
     CATEGORY_CYCLE = CONFLICT "category_cycle" "The category would stand below itself, or too deep";

@@ -11,8 +11,8 @@ use crate::http::accounts::{AccountBody, Taken, WRITES, not_shown, read, within}
 use crate::http::answer::{ask, json, mark_replayed, ok};
 use crate::http::auth::Caller;
 use crate::http::error::{
-    self, ACCOUNT_UNKNOWN, EMAIL_TAKEN, INVALID_BODY, INVALID_QUERY, LAST_ADMINISTRATOR, MAIL_UNAVAILABLE, Problem,
-    Result,
+    self, ACCOUNT_BARRED, ACCOUNT_UNKNOWN, EMAIL_TAKEN, INVALID_BODY, INVALID_QUERY, LAST_ADMINISTRATOR,
+    MAIL_UNAVAILABLE, Problem, Result,
 };
 use crate::http::extract::{Id, Ids, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
@@ -115,14 +115,11 @@ pub struct MemberBody {
     vendor_role: &'static str,
     /// Whether nobody may sign in with the account.
     disabled: bool,
-    /// Whether the invitation was not taken yet.
-    invited: bool,
     created_at: Moment,
 }
 
 impl MemberBody {
     fn of(account: Account) -> Self {
-        let invited = account.is_invited();
         let vendor_role = match account.seat {
             Seat::Member(_, role) => role.name(),
             Seat::Customer | Seat::Staff(_) | Seat::Admin => "",
@@ -133,7 +130,6 @@ impl MemberBody {
             name: account.person.name,
             vendor_role,
             disabled: account.disabled,
-            invited,
             created_at: Moment(account.created_at),
         }
     }
@@ -217,6 +213,8 @@ pub struct MembersQuery {
 problems!(ListMembersProblems: AUTH, LISTS, ACTOR; VendorUnknown);
 
 /// A vendor's own people, the newest first
+///
+/// Whoever was invited is one of them once they have set a password: until then nothing tells whether the address has another account.
 #[utoipa::path(get, path = "/v1/vendors/{vendor}/members", tag = "vendors", security(("bearer" = [])),
     params(("vendor" = VendorId, Path, description = "The vendor"), MembersQuery),
     responses((status = 200, description = "A page of them.", body = Page<MemberBody>), ListMembersProblems))]
@@ -283,7 +281,7 @@ pub async fn invite_member(
     Ok(json(StatusCode::ACCEPTED, &Taken {}))
 }
 
-problems!(PatchMemberProblems: AUTH, BODY, WRITES, &[&ACCOUNT_UNKNOWN, &LAST_ADMINISTRATOR]; VendorUnknown);
+problems!(PatchMemberProblems: AUTH, BODY, WRITES, &[&ACCOUNT_UNKNOWN, &ACCOUNT_BARRED]; VendorUnknown);
 
 /// Change what one of a vendor's own people is there; their sessions end
 #[utoipa::path(patch, path = "/v1/vendors/{vendor}/members/{account}", tag = "vendors", security(("bearer" = [])),

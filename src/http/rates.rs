@@ -213,13 +213,15 @@ impl Rates {
         }
         let (own, now) = (self.table.quota(class), state.shop.clock().now());
         let [of_one, of_all] = &self.policies[class as usize];
-        let who = caller.as_ref().map_or(Who::Address(network), bearer);
+        // Whoever signs in brings no token of use: one of a guest's would only make a fresh count.
+        let counted = caller.as_ref().filter(|_| class != Class::SignIn);
+        let who = counted.map_or(Who::Address(network), bearer);
         let taken = self.take(class.name(), who, own, now).await;
         let standing = Standing { name: class.name(), policy: of_one, detail: "this was asked too often", taken };
         if !taken.let_in {
             return standing;
         }
-        if caller.is_some() {
+        if counted.is_some() {
             let taken = self.take(class.name(), Who::BearersOf(network), of_address(own), now).await;
             if !taken.let_in {
                 let detail = "too much is asked from this address";

@@ -197,6 +197,9 @@ impl Shop {
             json!({"email": "lina@example.com", "role": "vendor", "vendor_id": vendor, "vendor_role": "packer"});
         let invited = client.post("/v1/admin/accounts", &invited).bearer(&admin).send().await.expect(201);
         let member = invited.field("id").to_owned();
+        let brought = client.mailed(&admin, "lina@example.com", "account.invitation").await;
+        let first = json!({"token": brought, "password": password});
+        client.post("/v1/auth/password/reset", &first).send().await.expect(204);
         let ids = [
             ("vendor", vendor.clone()),
             ("product", product),

@@ -120,6 +120,9 @@ on_both_stores! {
         verify(&brought, GOOD).await.expect(401);
         log_in(&client, "fina@example.com").await.expect(401);
         log_in(&client, "new@example.com").await.expect(200);
+        // Whoever was signed in before is not any more.
+        client.get("/v1/me").bearer(&fina).send().await.expect(401);
+        let fina = log_in(&client, "new@example.com").await.expect(200).field("access_token").to_owned();
         // What is free may be taken, by one of two at once.
         let rina = log_in(&client, "rina@example.com").await.expect(200).field("access_token").to_owned();
         let (one, two) = tokio::join!(change(&fina, "fina@example.com", GOOD), change(&rina, "fina@example.com", GOOD));
@@ -174,6 +177,9 @@ on_both_stores! {
         }
         let noted = std::fs::read_to_string(store.data_dir().join(ERASED_FILE)).expect("the log");
         assert_eq!(noted.trim(), session.body["account"]["id"]);
+        // What is gone is nobody's to change, and nothing is written of it any more.
+        let gone = client.request("PATCH", &format!("/v1/admin/accounts/{}", noted.trim())).json(&json!({"disabled": false}));
+        gone.bearer(&admin()).send().await.expect(404);
         let account = client.get(&format!("/v1/admin/accounts/{}", noted.trim())).bearer(&admin()).send().await.expect(200);
         assert!(!account.text.contains("fina") && !account.text.contains("Fina"), "{}", account.text);
         assert_eq!((&account.body["disabled"], &account.body["invited"]), (&json!(true), &json!(false)));

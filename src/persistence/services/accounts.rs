@@ -1,5 +1,6 @@
 //! The rows of accounts, of what is to become one, and of sessions.
 
+use super::own::DROP_ADDRESSES;
 use super::{kept, number, select};
 use crate::domain::ids::{AccountId, SessionId, SignUpId, VendorId};
 use crate::domain::time::Timestamp;
@@ -61,7 +62,8 @@ pub(in crate::persistence) const NEWEST_IN_ROLE: &str = "
 pub(in crate::persistence) const NEWEST_OF_VENDOR: &str = "
     SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
         reset_until
-    FROM accounts WHERE (created_at, id) < ($1, $2) AND vendor_id = $4 ORDER BY created_at DESC, id DESC LIMIT $3";
+    FROM accounts WHERE (created_at, id) < ($1, $2) AND vendor_id = $4 AND password_hash <> ''
+    ORDER BY created_at DESC, id DESC LIMIT $3";
 
 const SESSION: &str = "
     SELECT id, account_id, number, made_at, rotated_at, until, revoked_at, address, user_agent
@@ -101,15 +103,21 @@ const ADD_JOB: &str = "
     INSERT INTO jobs (id, kind, target, state, about_kind, about, tries, made_at, next_at, version)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)";
 
-pub(in crate::persistence) const OLD: [&str; 2] = [
+pub(in crate::persistence) const OLD: [&str; 4] = [
     "SELECT count(*) FROM (SELECT 1 FROM sign_ups WHERE until < $1 LIMIT $2) AS old",
     "SELECT count(*) FROM (
         SELECT 1 FROM sessions WHERE until < $1 OR (revoked_at < $1 AND revoked_at > $3) LIMIT $2) AS old",
+    "SELECT count(*) FROM (SELECT 1 FROM new_emails WHERE until < $1 LIMIT $2) AS old",
+    // An invitation that nobody took.
+    "SELECT count(*) FROM (SELECT 1 FROM accounts WHERE password_hash = '' AND disabled = 0 AND reset_until < $1 LIMIT $2) AS old",
 ];
-pub(in crate::persistence) const FORGET: [&str; 2] = [
+pub(in crate::persistence) const FORGET: [&str; 4] = [
     "DELETE FROM sign_ups WHERE id IN (SELECT id FROM sign_ups WHERE until < $1 LIMIT $2)",
     "DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE until < $1 OR (revoked_at < $1 AND revoked_at > $3) LIMIT $2)",
+    "DELETE FROM new_emails WHERE account_id IN (SELECT account_id FROM new_emails WHERE until < $1 LIMIT $2)",
+    "DELETE FROM accounts WHERE id IN (
+        SELECT id FROM accounts WHERE password_hash = '' AND disabled = 0 AND reset_until < $1 LIMIT $2)",
 ];
 
 table! {
@@ -144,7 +152,7 @@ table! {
         role: String = row.seat.role().to_owned(),
         vendor_id: Option<VendorId> = Cell::Uuid(row.seat.vendor().map(|vendor| vendor.uuid())),
         powers: String = powers(row.seat),
-        disabled: i64 = i64::from(row.disabled),
+        disabled: i64 = i64::from(row.disabled) + i64::from(row.is_barred),
         version: i64 = signed(row.version).unwrap_or(i64::MAX),
         [fixed] created_at: Timestamp = &row.created_at,
         reset_nonce: Uuid = &row.reset.nonce,
@@ -157,6 +165,7 @@ table! {
             password_hash,
             seat: seat(&role, vendor_id, &powers).ok_or_else(|| unknown("role", &role))?,
             disabled: disabled != 0,
+            is_barred: disabled > 1,
             version: unsigned(version)?,
             created_at,
             reset: Nonce { nonce: reset_nonce, until: reset_until },
@@ -347,6 +356,9 @@ impl AccountRows for Rows {
     ) -> Result<Reseated, UnitError> {
         let mut values = super::values(account)?;
         values.push(Value::Integer(Some(signed(version)?)));
+        // Only those who buy keep addresses.
+        let dropped =
+            (account.seat != Seat::Customer).then(|| Statement::new(DROP_ADDRESSES, vec![id(account.id.uuid())]));
         let held = was_admin.then(|| Statement::new(HOLD_ADMINS, Vec::new()));
         let left = was_admin.then(|| Statement::new(AN_ADMIN_IS_LEFT, Vec::new()).that_changes(1));
         let statements: Vec<Statement> = held
@@ -355,6 +367,7 @@ impl AccountRows for Rows {
                 Statement::new(CHANGE_ACCOUNT, values).that_changes(1),
                 Statement::new(REVOKE_ALL, vec![id(account.id.uuid()), Value::Moment(at), NEVER, id(Uuid::nil())]),
             ])
+            .chain(dropped)
             .chain(left)
             .collect();
         let last = statements.len() - 1;

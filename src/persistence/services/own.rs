@@ -30,28 +30,31 @@ const CHANGE_ADDRESS: &str = "
     UPDATE addresses SET name = $3, line1 = $4, line2 = $5, city = $6, postcode = $7, region = $8, country = $9, phone = $10
     WHERE id = $1 AND account_id = $2 AND created_at = $11";
 const DROP_ADDRESS: &str = "DELETE FROM addresses WHERE id = $1 AND account_id = $2";
-const DROP_ADDRESSES: &str = "DELETE FROM addresses WHERE account_id = $1";
+pub(super) const DROP_ADDRESSES: &str = "DELETE FROM addresses WHERE account_id = $1";
 
-const NEW_EMAIL: &str = "SELECT account_id, email, nonce, until FROM new_emails WHERE account_id = $1";
+const NEW_EMAIL: &str = "SELECT account_id, email, former, nonce, until FROM new_emails WHERE account_id = $1";
 const DROP_NEW_EMAIL: &str = "DELETE FROM new_emails WHERE account_id = $1";
-const TAKE_NEW_EMAIL: &str = "DELETE FROM new_emails WHERE account_id = $1 AND nonce = $2";
-const ADD_NEW_EMAIL: &str = "INSERT INTO new_emails (account_id, email, nonce, until) VALUES ($1, $2, $3, $4)";
+/// The row stays for the notice to the former address, and its token counts no more.
+const TAKE_NEW_EMAIL: &str = "UPDATE new_emails SET nonce = $3 WHERE account_id = $1 AND nonce = $2";
+const ADD_NEW_EMAIL: &str = "
+    INSERT INTO new_emails (account_id, email, former, nonce, until) VALUES ($1, $2, $3, $4, $5)";
 const DROP_SIGN_UPS: &str = "DELETE FROM sign_ups WHERE email = $1";
 
 /// From where and with what somebody was signed in is a part of who they are.
 const SAY_NOTHING_OF_SESSIONS: &str = "UPDATE sessions SET address = '', user_agent = '' WHERE account_id = $1";
 const ADD_ERASURE: &str = "INSERT INTO erasures (account_id, at) VALUES ($1, $2)";
-const OPEN_ERASURES: &str = "SELECT account_id FROM erasures WHERE done_at IS NULL ORDER BY at LIMIT $1";
+/// Of an order that may still be paid, or is stuck, the details are needed.
 const ORDERS_TO_ERASE: &str = "
-    SELECT id FROM orders
-    WHERE customer_id = $1
-        AND (placed_at < $2 OR status IN ('rejected', 'payment_failed', 'cancelled', 'expired'))
+    SELECT orders.id FROM erasures JOIN orders ON orders.customer_id = erasures.account_id
+    WHERE erasures.done_at IS NULL
+        AND (status IN ('rejected', 'payment_failed', 'cancelled', 'expired')
+            OR (placed_at < $1 AND status IN ('paid', 'fulfilling', 'completed', 'refunded')))
         AND EXISTS (SELECT 1 FROM detail WHERE entity = orders.id AND body IS NOT NULL)
-    ORDER BY placed_at, id LIMIT $3";
+    LIMIT $2";
 const ERASE_DETAILS: &str = "UPDATE detail SET body = NULL WHERE entity = $1";
-const END_ERASURE: &str = "
-    UPDATE erasures SET done_at = $2 WHERE account_id = $1 AND at < $3 AND NOT EXISTS (
-        SELECT 1 FROM orders WHERE customer_id = $1
+const END_ERASURES: &str = "
+    UPDATE erasures SET done_at = $1 WHERE done_at IS NULL AND at < $2 AND NOT EXISTS (
+        SELECT 1 FROM orders WHERE customer_id = erasures.account_id
             AND EXISTS (SELECT 1 FROM detail WHERE entity = orders.id AND body IS NOT NULL))";
 
 table! {
@@ -81,10 +84,16 @@ table! {
     NewEmail as "new_emails" ("account_id"), row {
         [fixed] account_id: AccountId = &row.account,
         [fixed] email: String = row.email.as_str().to_owned(),
+        [fixed] former: String = row.former.as_str().to_owned(),
         [fixed] nonce: Uuid = &row.nonce.nonce,
         [fixed] until: Timestamp = &row.nonce.until,
     } => NewEmail {
-        NewEmail { account: account_id, email: Email::of_table(email), nonce: Nonce { nonce, until } }
+        NewEmail {
+            account: account_id,
+            email: Email::of_table(email),
+            former: Email::of_table(former),
+            nonce: Nonce { nonce, until },
+        }
     }
 }
 
@@ -156,11 +165,13 @@ impl OwnRows for Rows {
     ) -> Result<Wrote, UnitError> {
         let mut values = super::values(account)?;
         values.push(count(version)?);
-        let taken = vec![id(new.account.uuid()), id(new.nonce.nonce)];
+        let taken = vec![id(new.account.uuid()), id(new.nonce.nonce), id(session.id.uuid())];
+        let others = vec![id(account.id.uuid()), Value::Moment(session.made_at), NEVER, id(session.id.uuid())];
         self.run(vec![
             Statement::new(CHANGE_ACCOUNT, values).that_changes(1),
             Statement::new(TAKE_NEW_EMAIL, taken).that_changes(1),
             Statement::new(DROP_SIGN_UPS, vec![text(account.email.as_str())]),
+            Statement::new(REVOKE_ALL, others),
             Statement::new(ADD_SESSION, super::values(session)?),
         ])
         .await
@@ -182,18 +193,8 @@ impl OwnRows for Rows {
         .await
     }
 
-    async fn open_erasures(&self, limit: u32) -> Result<Vec<AccountId>, StoreError> {
-        let open = self.ids(Statement::new(OPEN_ERASURES, vec![count(limit.into())?])).await?;
-        Ok(open.into_iter().map(AccountId::from_uuid).collect())
-    }
-
-    async fn orders_to_erase(
-        &self,
-        account: AccountId,
-        settled: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OrderId>, StoreError> {
-        let values = vec![id(account.uuid()), Value::Moment(settled), count(limit.into())?];
+    async fn orders_to_erase(&self, settled: Timestamp, limit: u32) -> Result<Vec<OrderId>, StoreError> {
+        let values = vec![Value::Moment(settled), count(limit.into())?];
         let orders = self.ids(Statement::new(ORDERS_TO_ERASE, values)).await?;
         Ok(orders.into_iter().map(OrderId::from_uuid).collect())
     }
@@ -203,8 +204,8 @@ impl OwnRows for Rows {
         self.run(orders.iter().map(erase).collect()).await.map(drop)
     }
 
-    async fn end_erasure(&self, account: AccountId, now: Timestamp, before: Timestamp) -> Result<(), UnitError> {
-        let values = vec![id(account.uuid()), Value::Moment(now), Value::Moment(before)];
-        self.run(vec![Statement::new(END_ERASURE, values)]).await.map(drop)
+    async fn end_erasures(&self, now: Timestamp, before: Timestamp) -> Result<(), UnitError> {
+        let values = vec![Value::Moment(now), Value::Moment(before)];
+        self.run(vec![Statement::new(END_ERASURES, values)]).await.map(drop)
     }
 }

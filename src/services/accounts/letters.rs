@@ -27,6 +27,11 @@ impl Letters for Accounts {
                     token: Some(self.parts.keys.mail_token(Purpose::Email, id.uuid(), new.nonce.nonce)),
                 })
             }
+            About::Account(id) if kind == JobKind::EmailChangeMail => {
+                // To the address that it had then: whoever asked may have verified another since.
+                let new = self.parts.own.new_email(id).await.map_err(not_now)?;
+                new.map(|new| Letter { to: to(&new.former), token: None })
+            }
             About::Account(id) => {
                 let account = self.rows().account(id).await.map_err(not_now)?;
                 let brings = matches!(kind, JobKind::PasswordResetMail | JobKind::InvitationMail);

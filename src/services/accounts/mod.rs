@@ -89,6 +89,9 @@ pub enum Refusal {
     /// A role does not go with what else is said of it.
     #[error("role, vendor and permissions do not fit together")]
     NoSeat,
+    /// An administrator has disabled the account.
+    #[error("an administrator has disabled this account")]
+    Barred,
     /// No administrator would be left.
     #[error("no administrator would be left")]
     LastAdmin,
@@ -301,6 +304,7 @@ impl Accounts {
             password_hash: sign_up.password_hash.clone(),
             seat: Seat::Customer,
             disabled: false,
+            is_barred: false,
             version: 1,
             created_at: now,
             reset: Nonce { nonce: sign_up.nonce.nonce, until: Timestamp::default() },
@@ -466,8 +470,13 @@ impl Accounts {
         self.write_unasked(&email, Unasked::Reset, async || {
             for _ in 0..TRIES {
                 let mut account = self.account(account.id).await?;
-                account.reset = self.nonce(limits::RESET_MS);
-                let mail = self.mail(JobKind::PasswordResetMail, About::Account(account.id));
+                // An invitation stays one: whoever asks must not shorten it.
+                let (lasts, kind) = match account.is_invited() {
+                    true => (limits::INVITATION_MS, JobKind::InvitationMail),
+                    false => (limits::RESET_MS, JobKind::PasswordResetMail),
+                };
+                account.reset = self.nonce(lasts);
+                let mail = self.mail(kind, About::Account(account.id));
                 let version = account.version;
                 account.version = version.saturating_add(1);
                 if self.rows().change(&account, version, None, Some(&mail)).await? == Wrote::Done {
@@ -544,6 +553,10 @@ impl Accounts {
     ) -> Result<Account> {
         for _ in 0..TRIES {
             let mut account = self.account(id).await?;
+            if account.disabled {
+                // It was ended meanwhile: nothing is written of its owner any more.
+                return Err(Refusal::Unknown);
+            }
             if let Some(name) = &name {
                 account.person.name.clone_from(name);
             }

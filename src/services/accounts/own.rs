@@ -8,6 +8,7 @@ use crate::domain::ids::{AccountId, AddressId, OrderId, SessionId};
 use crate::domain::job::{About, JobKind};
 use crate::domain::order::Address;
 use crate::domain::time::Timestamp;
+use crate::domain::who::Seat;
 use crate::limits;
 use crate::ports::StoreError;
 use crate::ports::units::UnitError;
@@ -34,6 +35,8 @@ pub struct NewEmail {
     pub account: AccountId,
     /// The address.
     pub email: Email,
+    /// The one that it had when this was asked for: its owner is told there, whatever it has by then.
+    pub former: Email,
     /// The token of its mail.
     pub nonce: Nonce,
 }
@@ -88,9 +91,10 @@ impl Accounts {
         let kept = KeptAddress { id, account, address, created_at: self.now() };
         Ok(match self.own().add_address(&kept, limits::ADDRESSES, keep).await? {
             Wrote::Done => Kept::Done(Box::new(kept)),
-            Wrote::Moved => match self.addresses(account).await?.len() as u64 >= limits::ADDRESSES {
-                true => Kept::Full,
-                false => Kept::Answered,
+            Wrote::Moved => match self.addresses(account).await? {
+                there if there.iter().any(|there| there.id == id) => Kept::Answered,
+                there if there.len() as u64 >= limits::ADDRESSES => Kept::Full,
+                _ => Kept::Answered,
             },
         })
     }
@@ -146,11 +150,13 @@ impl Accounts {
             match other {
                 Some(other) => {
                     let mail = self.mail(JobKind::KnownAddressMail, About::Account(other.id));
-                    self.rows().write_to(&mail).await?;
-                    self.rows().write_to(&notice).await?;
+                    // As long as it takes with an address that is free.
+                    let new = self.nobodys_email(id, &account.email);
+                    self.own().begin_email(&new, [&mail, &notice]).await?;
                 }
                 None => {
-                    let new = NewEmail { account: id, email, nonce: self.nonce(limits::SIGN_UP_MS) };
+                    let nonce = self.nonce(limits::SIGN_UP_MS);
+                    let new = NewEmail { account: id, email, former: account.email.clone(), nonce };
                     let mail = self.mail(JobKind::NewEmailMail, About::Account(id));
                     self.own().begin_email(&new, [&mail, &notice]).await?;
                 }
@@ -158,6 +164,12 @@ impl Accounts {
             Ok(())
         })
         .await
+    }
+
+    /// In place of an address that is to be verified: nothing is, and only the notice to the one there is follows from it.
+    fn nobodys_email(&self, account: AccountId, former: &Email) -> NewEmail {
+        let nonce = Nonce { nonce: self.parts.clock.new_uuid(), until: Timestamp::default() };
+        NewEmail { account, email: former.clone(), former: former.clone(), nonce }
     }
 
     /// Gives an account the address whose token is brought, and signs in with it.
@@ -179,7 +191,9 @@ impl Accounts {
                 ..before.clone()
             };
             let session = self.session(id, visitor);
+            let others = self.rows().sessions(id, self.now()).await?;
             if self.own().take_email(&new, &changed, before.version, &session).await? == Wrote::Done {
+                self.revoked.write().extend(others.iter().map(|other| (other.id, session.made_at)));
                 return Ok(self.signed_in(changed, session.id, session.number));
             }
             // Another change came before, or the address is another account's by now.
@@ -197,13 +211,17 @@ impl Accounts {
     /// # Errors
     /// Unknown, and what the store says.
     pub async fn erase(&self, id: AccountId) -> Result<()> {
+        let is_theirs = |account: &Account| account.seat == Seat::Customer && !account.is_erased();
+        if !is_theirs(&self.account(id).await?) {
+            return Err(Refusal::Unknown);
+        }
+        // First: a store that is restored to a moment before this is told who wanted to be forgotten.
+        self.parts.erased.note(id).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         for _ in 0..TRIES {
             let before = self.account(id).await?;
-            if before.is_erased() {
-                return Ok(());
+            if !is_theirs(&before) {
+                return Err(Refusal::Unknown);
             }
-            // First: a store that is restored to a moment before this is told who wanted to be forgotten.
-            self.parts.erased.note(id).map_err(|error| StoreError::Unavailable(error.to_string()))?;
             let (now, nobody) = (self.now(), Nonce { nonce: self.parts.clock.new_uuid(), until: Timestamp::default() });
             let after = Account {
                 email: Email::erased(id),
@@ -235,18 +253,14 @@ impl Accounts {
     /// # Errors
     /// See [`UnitError`].
     pub async fn erase_details(&self, settled: Timestamp) -> Result<Vec<OrderId>, UnitError> {
-        let mut erased = Vec::new();
-        for account in self.own().open_erasures(limits::ERASURES_AT_ONCE).await? {
-            let orders = self.own().orders_to_erase(account, settled, limits::ERASURES_AT_ONCE).await?;
-            if orders.is_empty() {
-                // What was placed just before may not stand in the tables yet that orders are found in.
-                let (now, before) = (self.now(), self.now().plus_millis(-limits::ERASURE_OPEN_MS));
-                self.own().end_erasure(account, now, before).await?;
-            } else {
-                self.own().erase_orders(&orders).await?;
-                erased.extend(orders);
-            }
+        let orders = self.own().orders_to_erase(settled, limits::ERASURES_AT_ONCE).await?;
+        if orders.is_empty() {
+            // What was placed just before may not stand in the tables yet that orders are found in.
+            let (now, before) = (self.now(), self.now().plus_millis(-limits::ERASURE_OPEN_MS));
+            self.own().end_erasures(now, before).await?;
+        } else {
+            self.own().erase_orders(&orders).await?;
         }
-        Ok(erased)
+        Ok(orders)
     }
 }

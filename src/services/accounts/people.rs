@@ -67,6 +67,7 @@ impl Accounts {
             password_hash: String::new(),
             seat,
             disabled: false,
+            is_barred: false,
             version: 1,
             created_at: self.now(),
             reset: self.nonce(limits::INVITATION_MS),
@@ -76,7 +77,7 @@ impl Accounts {
     /// Makes an account that its owner has still to take, and invites them. The id is given, so that asking twice is asking once.
     async fn invite(&self, id: AccountId, email: Email, seat: Seat, keep: Option<&KeptAnswer>) -> Result<Invited> {
         if let Some(known) = self.rows().of_email(&email).await? {
-            return Ok(Invited::Known(known));
+            return Ok(if known.id == id { Invited::Answered } else { Invited::Known(known) });
         }
         let account = self.invited(id, email, seat);
         let mail = self.mail(JobKind::InvitationMail, About::Account(id));
@@ -226,7 +227,9 @@ impl Accounts {
             return Err(Refusal::Unknown);
         }
         let change = SeatChange { vendor_role: role, disabled, ..SeatChange::default() };
-        self.reseat(id, change, |account| account.seat.vendor() == Some(vendor)).await
+        // Who was invited is nobody's until they have taken it, and what an administrator has disabled is an administrator's to enable.
+        let fits = |account: &Account| account.seat.vendor() == Some(vendor) && !account.is_invited();
+        self.reseat(id, change, fits, false).await
     }
 
     /// Changes what an account is for: an administrator's alone. Its sessions end.
@@ -235,20 +238,30 @@ impl Accounts {
     /// Unknown to whoever may not; NoSeat, LastAdmin, and what the store says.
     pub async fn change_anyone(&self, by: Principal, id: AccountId, change: SeatChange) -> Result<Account> {
         match may(by, Action::EditAccounts, &TheShop) {
-            true => self.reseat(id, change, |_| true).await,
+            true => self.reseat(id, change, |_| true, true).await,
             false => Err(Refusal::Unknown),
         }
     }
 
-    async fn reseat(&self, id: AccountId, change: SeatChange, fits: impl Fn(&Account) -> bool) -> Result<Account> {
+    async fn reseat(
+        &self,
+        id: AccountId,
+        change: SeatChange,
+        fits: impl Fn(&Account) -> bool,
+        is_admin: bool,
+    ) -> Result<Account> {
         for _ in 0..TRIES {
             let before = self.account(id).await?;
-            if !fits(&before) {
+            if before.is_erased() || !fits(&before) {
                 return Err(Refusal::Unknown);
             }
             let mut after = before.clone();
             after.seat = change.of(before.seat).ok_or(Refusal::NoSeat)?;
             after.disabled = change.disabled.unwrap_or(before.disabled);
+            if before.is_barred && !is_admin && !after.disabled {
+                return Err(Refusal::Barred);
+            }
+            after.is_barred = after.disabled && (before.is_barred || (is_admin && !before.disabled));
             if after == before {
                 return Ok(before);
             }

@@ -62,6 +62,8 @@ pub struct Account {
     pub seat: Seat,
     /// Whether nobody may sign in with it.
     pub disabled: bool,
+    /// Whether it was an administrator who disabled it.
+    pub is_barred: bool,
     /// Raised with each change.
     pub version: u64,
     /// When it was made.
@@ -372,22 +374,12 @@ pub trait OwnRows: Send + Sync {
     /// See [`UnitError`].
     async fn erase(&self, before: &Account, after: &Account, at: Timestamp) -> Result<Wrote, UnitError>;
 
-    /// Accounts that were erased and may have orders whose details are to be, the earliest first.
+    /// Orders of whoever wanted to be forgotten that have details and need them no more: those that ended unpaid, and paid ones that were placed
+    /// before this moment.
     ///
     /// # Errors
     /// What the store says.
-    async fn open_erasures(&self, limit: u32) -> Result<Vec<AccountId>, StoreError>;
-
-    /// Orders of an account that have details and need them no more: those that ended unpaid, and those placed before this moment.
-    ///
-    /// # Errors
-    /// What the store says.
-    async fn orders_to_erase(
-        &self,
-        account: AccountId,
-        settled: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OrderId>, StoreError>;
+    async fn orders_to_erase(&self, settled: Timestamp, limit: u32) -> Result<Vec<OrderId>, StoreError>;
 
     /// Erases what is known of these orders' buyers. It leaves the rows, which say that it was erased.
     ///
@@ -395,9 +387,9 @@ pub trait OwnRows: Send + Sync {
     /// See [`UnitError`].
     async fn erase_orders(&self, orders: &[OrderId]) -> Result<(), UnitError>;
 
-    /// Writes that nothing is left to erase of an account, if none of its orders has details any more and it was erased before this moment.
+    /// Writes of those who were erased before this moment, and of whose orders none has details any more, that nothing is left to erase.
     ///
     /// # Errors
     /// See [`UnitError`].
-    async fn end_erasure(&self, account: AccountId, now: Timestamp, before: Timestamp) -> Result<(), UnitError>;
+    async fn end_erasures(&self, now: Timestamp, before: Timestamp) -> Result<(), UnitError>;
 }
