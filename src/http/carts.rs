@@ -212,10 +212,12 @@ async fn open_cart(
         let get = CartCommand::Get { by: Principal::Customer(customer) };
         let kept = shop.ask::<Cart>(cart, get, Ask { within, key, fresh: false }).await?;
         match kept.outcome {
-            Ok(CartReply::Cart { cart }) => {
-                let status = if kept.replayed { StatusCode::CREATED } else { StatusCode::OK };
-                return Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), kept.replayed));
+            Ok(CartReply::Cart { cart }) if kept.replayed => {
+                let body = CartBody::new(&cart, settings, None);
+                return Ok(mark_replayed(json(StatusCode::CREATED, &body), true));
             }
+            // It was made under this key, whose day is over: the key makes nothing any more.
+            Ok(CartReply::Cart { .. }) => return Err(Reject::IdempotencyKeyReused.into()),
             Err(Reject::IdempotencyKeyReused) => return Err(Reject::IdempotencyKeyReused.into()),
             _ => {}
         }

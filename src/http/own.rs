@@ -79,7 +79,7 @@ pub struct AddressPatch {
     #[serde(default, deserialize_with = "given")]
     region: Option<Option<String>>,
     /// ISO 3166-1 alpha-2.
-    #[schema(pattern = "^[A-Z]{2}$")]
+    #[schema(schema_with = crate::http::schema::country)]
     country: Option<String>,
     /// Where to call.
     #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]

@@ -7,6 +7,7 @@
     reason = "it panics when what it writes to is full or closed: `out` says it"
 )]
 
+mod account;
 mod demo;
 mod keys;
 mod process;
@@ -55,6 +56,9 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Print a token to stdout. Opens no store.
     Token(token::TokenArgs),
+    /// Accounts of those who work, made by asking a running server.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// The secrets that sign tokens.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -123,6 +127,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => runtime.block_on(demo::run(args)),
         Command::Token(args) => token::run(&args),
         Command::Keys(command) => keys::run(&command),
+        Command::Account(command) => runtime.block_on(account::run(&command)),
         Command::Migrate(args) => runtime.block_on(tools::migrate(&args)),
         Command::Audit(args) => Ok(runtime.block_on(tools::audit(&args))),
         Command::Rebuild(args) => Ok(runtime.block_on(tools::rebuild(&args))),
