@@ -228,8 +228,8 @@ pub fn router(state: HttpState, port: Port) -> Router {
         routes = routes.merge(routes::operation());
     }
     let (routes, mut document) = openapi::documented(routes);
-    let doors = (doors::Doors::of(&mut document), state.clone());
-    let routes = routes.route_layer(axum::middleware::from_fn_with_state(doors, doors::door));
+    let doors = Arc::new((doors::Doors::of(&mut document), state.clone()));
+    let routes = routes.route_layer(doors::doors(doors));
     let shop = state.shop.clone();
     let observer = Observer::new(move || shop.clock().new_uuid()).expecting(openapi::routes_of(&document));
     let routes = match port {
