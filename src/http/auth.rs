@@ -1,4 +1,4 @@
-//! Who is asking: bearer tokens (JWT, HS256), the roles, and the extractors that let only some of them in.
+//! Who is asking: bearer tokens (JWT, HS256), the roles, and the extractors that hand them to handlers. Who may come in is said in `doors`.
 //!
 //! A token is `{"sub", "role", "vendor"?, "vendor_role"?, "permissions"?, "cart"?, "iat", "exp", "nbf"?, "aud"?, "sid"?}`, checked as RFC 7515, 7519
 //! and 8725 say, against the wall clock: that is what whoever made it went by. One that names a session is of an account that is signed in: what

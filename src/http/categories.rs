@@ -15,9 +15,9 @@ use crate::http::money::{Moment, Page};
 use crate::http::object::only_objects;
 use crate::http::once::Once;
 use crate::http::openapi::{AUTH, BODY, KEYED, LISTS, READS, problems};
-use crate::http::page::{List, Paging};
+use crate::http::page::{List, PageQuery};
 use crate::http::services::{Services, written};
-use crate::http::valid::{Faults, filled, given};
+use crate::http::valid::{Faults, given};
 use crate::http::{Settings, query};
 use crate::limits;
 use crate::services::categories::{Category, Outcome, Patch, Placed, Refusal};
@@ -26,22 +26,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use utoipa::{IntoParams, ToSchema};
-
-/// Which part of the tree to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct CategoryQuery {
-    /// Items on the page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    #[serde(default, deserialize_with = "filled")]
-    limit: Option<u32>,
-    /// What an earlier page gave as `next_cursor`.
-    #[param(pattern = "^([0-9a-f]{64})?$")]
-    #[serde(default, deserialize_with = "filled")]
-    cursor: Option<String>,
-}
+use utoipa::ToSchema;
 
 /// A category.
 #[derive(Debug, Serialize, ToSchema)]
@@ -177,15 +162,15 @@ problems!(ListCategoriesProblems: LISTS);
 /// Categories, each followed by those below it
 ///
 /// The list is the tree: siblings in the order of their names, and behind each what stands below it.
-#[utoipa::path(get, path = "/v1/categories", tag = "catalog", params(CategoryQuery),
+#[utoipa::path(get, path = "/v1/categories", tag = "catalog", params(PageQuery),
     responses((status = 200, description = "A page of categories.", body = Page<CategoryBody>), ListCategoriesProblems))]
 pub async fn list_categories(
     State(shop): State<Shop>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
-    Query(asked): Query<CategoryQuery>,
+    Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
-    let paging = Paging::new(List::new("/v1/categories", &()), asked.limit, asked.cursor.as_deref())?;
+    let paging = asked.paging(List::new("/v1/categories", &()))?;
     shop.catalog()?;
     let as_of = services.clock.now();
     let tree = query(&settings, services.categories.tree()).await?;

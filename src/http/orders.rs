@@ -23,7 +23,7 @@ use crate::http::extract::{Id, OptionalJson, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::openapi::{ACTOR, AUTH, BODY, FILTERS, KEYED, LISTS, problems};
-use crate::http::page::{List, Paging};
+use crate::http::page::{List, PageQuery};
 use crate::http::resolve::StuckBody;
 use crate::http::timeline::TimelineItem;
 use crate::http::valid::filled;
@@ -35,28 +35,6 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
-
-/// Which part of a list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// Items on the page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    #[serde(default, deserialize_with = "filled")]
-    limit: Option<u32>,
-    /// What an earlier page gave as `next_cursor`.
-    #[param(pattern = "^([0-9a-f]{64})?$")]
-    #[serde(default, deserialize_with = "filled")]
-    cursor: Option<String>,
-}
-
-impl PageQuery {
-    /// How many, after which place.
-    pub fn paging(&self, list: List) -> Result<Paging> {
-        Paging::new(list, self.limit, self.cursor.as_deref())
-    }
-}
 
 macro_rules! query_of_orders {
     ($($(#[doc = $doc:literal])* $([since $since:literal])? $name:ident: $of:ty = $value:expr;)*) => {

@@ -3,9 +3,11 @@
 use crate::domain::time::Timestamp;
 use crate::http::error::{CURSOR_INVALID, FieldError, INVALID_QUERY, Problem, Result};
 use crate::http::money::{Moment, Page};
-use crate::http::valid::Faults;
+use crate::http::valid::{Faults, filled};
 use crate::limits;
+use serde::Deserialize;
 use std::fmt::Debug;
+use utoipa::IntoParams;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -31,6 +33,28 @@ impl List {
         input[8..16].copy_from_slice(&at.as_millis().to_be_bytes());
         input[16..].copy_from_slice(id.as_bytes());
         xxh3_64(&input)
+    }
+}
+
+/// Which part of a list: the two parameters of every list that has no others.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Items on the page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    #[serde(default, deserialize_with = "filled")]
+    pub limit: Option<u32>,
+    /// What an earlier page gave as `next_cursor`.
+    #[param(pattern = "^([0-9a-f]{64})?$")]
+    #[serde(default, deserialize_with = "filled")]
+    pub cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// How many, after which place.
+    pub fn paging(&self, list: List) -> Result<Paging> {
+        Paging::new(list, self.limit, self.cursor.as_deref())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::http::money::{Moment, Page};
 use crate::http::object::only_objects;
 use crate::http::once::Once;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, problems};
-use crate::http::page::{List, Paging};
+use crate::http::page::{List, PageQuery, Paging};
 use crate::http::services::{Services, written};
 use crate::http::valid::{Faults, filled};
 use crate::http::vendors::may_know_of;
@@ -195,28 +195,13 @@ async fn there(shop: &Shop, settings: &Settings, caller: &Caller, vendor: Vendor
     ask::<Vendor>(shop, vendor, VendorCommand::Get { by: caller.principal }, how).await.map(drop)
 }
 
-/// Which page of a list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct MembersQuery {
-    /// Items on the page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    #[serde(default, deserialize_with = "filled")]
-    limit: Option<u32>,
-    /// What an earlier page gave as `next_cursor`.
-    #[param(pattern = "^([0-9a-f]{64})?$")]
-    #[serde(default, deserialize_with = "filled")]
-    cursor: Option<String>,
-}
-
 problems!(ListMembersProblems: AUTH, LISTS, ACTOR; VendorUnknown);
 
 /// A vendor's own people, the newest first
 ///
 /// Whoever was invited is one of them once they have set a password: until then nothing tells whether the address has another account.
 #[utoipa::path(get, path = "/v1/vendors/{vendor}/members", tag = "vendors", security(("bearer" = [])),
-    params(("vendor" = VendorId, Path, description = "The vendor"), MembersQuery),
+    params(("vendor" = VendorId, Path, description = "The vendor"), PageQuery),
     responses((status = 200, description = "A page of them.", body = Page<MemberBody>), ListMembersProblems))]
 pub async fn list_members(
     State(shop): State<Shop>,
@@ -224,12 +209,12 @@ pub async fn list_members(
     State(settings): State<Arc<Settings>>,
     caller: Caller,
     Id(vendor): Id<VendorId>,
-    Query(asked): Query<MembersQuery>,
+    Query(asked): Query<PageQuery>,
 ) -> Result<Response> {
     may_know_of(caller.principal, Action::EditMembers, vendor)?;
     there(&shop, &settings, &caller, vendor).await?;
     let list = List::new("/v1/vendors/members", &vendor);
-    let paging = Paging::new(list, asked.limit, asked.cursor.as_deref())?;
+    let paging = asked.paging(list)?;
     let after = paging.after.map(|(at, id)| (at, AccountId::from_uuid(id)));
     let as_of = services.clock.now();
     let members = services.accounts.members(caller.principal, vendor, after, paging.to_ask());

@@ -4,7 +4,7 @@ use crate::on_both_stores;
 use crate::support::client::{Answer, Client, checkout_body};
 use crate::support::{Server, token};
 use haat::domain::ids::VendorId;
-use haat::domain::who::{Permissions, VendorRole};
+use haat::domain::who::{Permission, Permissions, VendorRole};
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -226,6 +226,22 @@ on_both_stores! {
         client.get("/v1/admin/accounts").bearer(&bela).send().await.expect(status);
         let listed = client.get("/v1/admin/accounts?role=customer").bearer(&shop).send().await.expect(200);
         assert_eq!(listed.body["items"], json!([]));
+        server.stop().await;
+    }
+
+    /// Whoever may cancel an order, and nothing else, is shown what came of it.
+    async fn staff_see_what_they_have_done(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let (_, sku) = client.shop(&admin(), "10.00", 5).await;
+        let buyer = client.buyer(&sku, 1).await;
+        let check_out = client.checkout(&buyer, "tok_slow_60000");
+        let order = check_out.send().await.expect(201);
+        let edits = [Permission::OrdersEdit].into_iter().collect();
+        let staff = token(&Bearer::Staff("rina".into(), edits));
+        let path = format!("/v1/orders/{}/cancel", order.field("id"));
+        let cancelled = client.post(&path, &json!({})).bearer(&staff).send().await.expect(200);
+        assert_eq!(cancelled.field("id"), order.field("id"));
         server.stop().await;
     }
 

@@ -92,8 +92,9 @@ impl Accounts {
         Ok(match self.own().add_address(&kept, limits::ADDRESSES, keep).await? {
             Wrote::Done => Kept::Done(Box::new(kept)),
             Wrote::Moved => match self.addresses(account).await? {
-                there if there.iter().any(|there| there.id == id) => Kept::Answered,
-                there if there.len() as u64 >= limits::ADDRESSES => Kept::Full,
+                there if there.len() as u64 >= limits::ADDRESSES && there.iter().all(|there| there.id != id) => {
+                    Kept::Full
+                }
                 _ => Kept::Answered,
             },
         })
@@ -147,29 +148,17 @@ impl Accounts {
         let address = email.clone();
         self.write_unasked(&address, Unasked::NewEmail, async || {
             let notice = self.mail(JobKind::EmailChangeMail, About::Account(id));
-            match other {
-                Some(other) => {
-                    let mail = self.mail(JobKind::KnownAddressMail, About::Account(other.id));
-                    // As long as it takes with an address that is free.
-                    let new = self.nobodys_email(id, &account.email);
-                    self.own().begin_email(&new, [&mail, &notice]).await?;
-                }
-                None => {
-                    let nonce = self.nonce(limits::SIGN_UP_MS);
-                    let new = NewEmail { account: id, email, former: account.email.clone(), nonce };
-                    let mail = self.mail(JobKind::NewEmailMail, About::Account(id));
-                    self.own().begin_email(&new, [&mail, &notice]).await?;
-                }
-            }
+            let (mail, email) = match other {
+                // Its owner is told, and the account keeps its own: that takes as long as with an address that is free.
+                Some(other) => (self.mail(JobKind::KnownAddressMail, About::Account(other.id)), account.email.clone()),
+                None => (self.mail(JobKind::NewEmailMail, About::Account(id)), email),
+            };
+            let nonce = self.nonce(limits::SIGN_UP_MS);
+            let new = NewEmail { account: id, email, former: account.email.clone(), nonce };
+            self.own().begin_email(&new, [&mail, &notice]).await?;
             Ok(())
         })
         .await
-    }
-
-    /// In place of an address that is to be verified: nothing is, and only the notice to the one there is follows from it.
-    fn nobodys_email(&self, account: AccountId, former: &Email) -> NewEmail {
-        let nonce = Nonce { nonce: self.parts.clock.new_uuid(), until: Timestamp::default() };
-        NewEmail { account, email: former.clone(), former: former.clone(), nonce }
     }
 
     /// Gives an account the address whose token is brought, and signs in with it.
