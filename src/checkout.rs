@@ -1,9 +1,12 @@
 //! The checkout: the one use case that asks several entities in turn. And the orders that it leaves to people.
 
+mod attach;
+pub mod buyers;
 mod carts;
 mod merge;
 mod stuck;
 
+pub use attach::AttachWorker;
 pub use carts::OpenedCart;
 pub use merge::MergedCart;
 

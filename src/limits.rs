@@ -241,6 +241,10 @@ pub const CLOCK_LATEST_MS: i64 = 7_258_118_400_000;
 
 /// Jobs of one target under way at a time.
 pub const JOBS_UNDER_WAY: usize = 32;
+/// Orders of guests that one verification of an address gives to its account: the newest.
+pub const ORDERS_ATTACHED: u32 = 100;
+/// Jobs in a second that ask this server's own orders.
+pub const ORDER_JOBS_PER_SECOND: u32 = 20;
 /// How long a job may take before nobody knows what has come of it, in milliseconds.
 pub const JOB_MS: u64 = 120_000;
 /// The first wait before a job that failed is tried again, in milliseconds. It doubles up to [`JOB_BACKOFF_MS`].

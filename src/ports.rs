@@ -1,6 +1,6 @@
 //! The traits at the edge: what the engine needs of the world, and what its rooms need of each other.
 
-use crate::domain::buyer::Mint;
+use crate::domain::buyer::{MailKey, Mint};
 use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::{Part, PaymentCall};
 use crate::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
@@ -234,7 +234,7 @@ pub trait Snapshots: Send + Sync + 'static {
 pub enum OrdersOf {
     /// Everyone's.
     All,
-    /// Those of one cart.
+    /// Those of one cart that are a guest's.
     Cart(CartId),
     /// A customer's.
     Customer(CustomerId),
@@ -264,6 +264,8 @@ pub trait Queries: Send + Sync + 'static {
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError>;
+    /// The guests' orders that were placed with the address of this key, the newest first.
+    async fn guests_orders(&self, of: MailKey, limit: u32) -> Result<Vec<OrderId>, StoreError>;
     /// Products, the newest first (by time, then id), after the given place.
     async fn products(
         &self,

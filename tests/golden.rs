@@ -60,6 +60,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     PaymentRefunded = "payment_refunded", StockCommitted = "stock_committed", StockReleased = "stock_released",
     CartReopened = "cart_reopened", CartClosed = "cart_closed", Ended = "ended", Quarantined = "quarantined",
     Settled = "settled", PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
+    Attached = "attached",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
@@ -87,7 +88,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     StockReleased = "stock_released", StepFailed = "step_failed", HoldDue = "hold_due", Charged = "charged",
     Declined = "declined", NotCaptured = "not_captured", Voided = "voided", Refunded = "refunded", CartReopened = "cart_reopened",
     Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
-    Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve",
+    Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve", Attach = "attach",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", AdjustStock = "adjust_stock",
@@ -260,6 +261,7 @@ fn order_events() -> Vec<OrderEvent> {
             reason: "charge_not_refundable".into(),
             taken: Some(Money::new(250_000, Currency::BDT)),
         },
+        OrderEvent::Attached { customer: customer() },
     ];
     events
         .extend(ResolveAs::ALL.into_iter().map(|verb| OrderEvent::Resolved { resolution: Box::new(resolution(verb)) }));
@@ -330,6 +332,7 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::VoidRefused { reason: "too late".into(), taken: None },
         OrderCommand::VoidRefused { reason: "too late".into(), taken: Some(Money::new(1, Currency::BDT)) },
         OrderCommand::Resolve { by, resolution: Box::new(resolution(ResolveAs::Retry)) },
+        OrderCommand::Attach { customer: customer(), mail_key: MailKey([2; 16]) },
         OrderCommand::CartReopened,
         OrderCommand::Cancel { by },
         OrderCommand::Get { by: Principal::vendor(vendor) },

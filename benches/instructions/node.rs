@@ -6,6 +6,7 @@ use crate::shop::{NOW, cart, cart_id, details, uuid, vendor_id};
 use async_trait::async_trait;
 use futures::future::join_all;
 use haat::actors::{NodeParts, NodeSettings, Shop, Thread};
+use haat::domain::buyer::MailKey;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
@@ -178,6 +179,9 @@ impl Queries for Nothing {
         _: Option<(Timestamp, OrderId)>,
         _: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn guests_orders(&self, _: MailKey, _: u32) -> Result<Vec<OrderId>, StoreError> {
         Ok(Vec::new())
     }
     async fn products(

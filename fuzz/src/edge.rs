@@ -13,14 +13,14 @@ use haat::domain::ids::{
 use haat::domain::time::Timestamp;
 use haat::domain::who::Seat;
 use haat::http::auth::{Auth, Bearer};
-use haat::http::buyers::BuyerKeys;
+use haat::checkout::buyers::BuyerKeys;
 use haat::http::error::{self, ProblemKind};
 use haat::http::jobs::JobsDesk;
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings};
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::{Mode, Options, Place, StoreConfig, open};
 use haat::ports::Clock;
-use haat::ports::jobs::NoLetters;
+use haat::ports::jobs::NoAccounts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -96,10 +96,11 @@ impl Default for Edge {
                 charge_log: None,
                 mails: MailParts {
                     mailer: None,
-                    letters: Arc::new(NoLetters),
+                    letters: Arc::new(NoAccounts),
                     public_url: String::new(),
                     per_second: 1,
                 },
+                customers: Arc::new(NoAccounts),
                 new_jobs: Arc::default(),
                 threads: vec![Arc::new(|_| false)],
                 settings: NodeSettings::default(),

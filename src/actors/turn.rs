@@ -151,21 +151,26 @@ pub fn ask<'a, E: Entity>(
     outcome: &mut Outcome<E>,
     built: &mut Built<E>,
     command: &E::Command,
-    key: Option<IdempotencyKey>,
+    mut key: Option<IdempotencyKey>,
     waiting: impl Iterator<Item = Asked<'a, E>> + Clone,
     moment: Moment<'_>,
     admit: impl FnOnce(&E, &E::Command) -> Result<(), NotLetIn>,
 ) -> Result<(), Failure> {
-    if let Some(key) = key {
-        let kept = built.answers.get(key.key, moment.now);
-        let asked = || waiting.clone().find_map(|(_, other)| other.filter(|other| other.key == key.key));
-        if kept.map(|kept| kept.key).or_else(asked).is_some_and(|first| first.body != key.body) {
+    if let Some(asked_under) = key {
+        let kept = built.answers.get(asked_under.key, moment.now);
+        let asked = || waiting.clone().find_map(|(_, other)| other.filter(|other| other.key == asked_under.key));
+        if kept.map(|kept| kept.key).or_else(asked).is_some_and(|first| first.body != asked_under.body) {
             outcome.answer(Err(Reject::IdempotencyKeyReused), false, Counted::Not);
             return Ok(());
         }
-        if let Some(kept) = kept {
-            outcome.answer(first_answer(built.id, kept)?, true, Counted::Repeated);
-            return Ok(());
+        match kept {
+            Some(kept) if built.entity.is_still_for(command) => {
+                outcome.answer(first_answer(built.id, kept)?, true, Counted::Repeated);
+                return Ok(());
+            }
+            // Whoever it was given to is refused as if it had never been.
+            Some(_) => key = None,
+            None => {}
         }
     }
     let mut events = Vec::new();

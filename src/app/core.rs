@@ -4,6 +4,7 @@
 use super::remake::{Remaker, RunningRemaker, knows_rows};
 use super::{AppError, clocks, remake};
 use crate::actors::{DecideHook, NodeParts, NodeSettings, Readiness, Shop, Thread};
+use crate::checkout::AttachWorker;
 use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{Rows, Shapes};
@@ -16,7 +17,7 @@ use crate::persistence::checkpointer::{CheckpointSettings, Checkpointer};
 use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, left_under_way, recover, woken_at_start};
 use crate::persistence::skew::Asked;
-use crate::ports::jobs::{JobWorker, Jobs, Letters, Mailer};
+use crate::ports::jobs::{Customers, JobWorker, Jobs, Letters, Mailer};
 use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
 use crate::services::notifications::MailWorker;
 use foldhash::HashMap;
@@ -58,6 +59,8 @@ pub struct CoreParts {
     pub charge_log: Option<Arc<dyn ChargeLog>>,
     /// What mails are sent with.
     pub mails: MailParts,
+    /// Whose a guest's orders may become.
+    pub customers: Arc<dyn Customers>,
     /// Told when there are new jobs.
     pub new_jobs: Arc<Notify>,
     /// Where the actors run.
@@ -109,6 +112,7 @@ impl Core {
             gateways,
             charge_log,
             mails: MailParts { mailer, letters, public_url, per_second },
+            customers,
             new_jobs,
             threads,
             settings,
@@ -139,7 +143,8 @@ impl Core {
         };
         let shop = Shop::new(parts, charge_log);
         let mails: Arc<dyn JobWorker> = Arc::new(MailWorker::new(mailer, Arc::new(shop.clone()), letters, public_url));
-        let workers = vec![(mails, pace(per_second))];
+        let attach: Arc<dyn JobWorker> = Arc::new(AttachWorker::new(shop.clone(), customers));
+        let workers = vec![(mails, pace(per_second)), (attach, pace(limits::ORDER_JOBS_PER_SECOND))];
         let feed = Feed::new(followers::interests());
         let fed = feed.clone();
         log_writer.tell_committed(Box::new(move |frames| fed.committed(frames)));

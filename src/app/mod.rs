@@ -23,9 +23,9 @@ use crate::adapters::rates::MemoryRates;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
 use crate::app::core::MailParts;
+use crate::checkout::buyers::BuyerKeys;
 use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::{Auth, MintError};
-use crate::http::buyers::BuyerKeys;
 use crate::http::jobs::JobsDesk;
 use crate::http::rates::Rates;
 use crate::http::server::{self, ServerSettings};
@@ -234,6 +234,7 @@ impl App {
                 public_url: config.accounts.public_url.clone(),
                 per_second: config.mail.per_second,
             },
+            customers: accounts.clone(),
             new_jobs,
             threads: arbiters.threads(),
             settings: config.node,

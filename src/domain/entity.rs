@@ -314,6 +314,11 @@ pub trait Decides: Sized + Send + 'static {
         None
     }
 
+    /// Whether whoever gives this command may have the answer that was kept of it: what was theirs then may be somebody else's by now.
+    fn is_still_for(&self, _command: &Self::Command) -> bool {
+        true
+    }
+
     /// Whether this command only looks: it is answered also while nothing can be written.
     fn is_read(command: &Self::Command) -> bool;
 

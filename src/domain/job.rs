@@ -18,16 +18,19 @@ use uuid::Uuid;
 pub enum Target {
     /// Whoever takes mails.
     Mail,
+    /// This server's own orders.
+    Orders,
 }
 
 impl Target {
     /// All there are.
-    pub const ALL: [Target; 1] = [Target::Mail];
+    pub const ALL: [Target; 2] = [Target::Mail, Target::Orders];
 
     /// Its name in the store and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Target::Mail => "mail",
+            Target::Orders => "orders",
         }
     }
 }
@@ -55,11 +58,13 @@ pub enum JobKind {
     NewEmailMail,
     /// An account is to have another address: to the one it has.
     EmailChangeMail,
+    /// What was bought as a guest with the verified address of an account is to belong to it.
+    AttachOrders,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 10] = [
+    pub const ALL: [JobKind; 11] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -70,6 +75,7 @@ impl JobKind {
         JobKind::KnownInviteeMail,
         JobKind::NewEmailMail,
         JobKind::EmailChangeMail,
+        JobKind::AttachOrders,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -85,6 +91,7 @@ impl JobKind {
             JobKind::KnownInviteeMail => "known_invitee_mail",
             JobKind::NewEmailMail => "new_email_mail",
             JobKind::EmailChangeMail => "email_change_mail",
+            JobKind::AttachOrders => "attach_orders",
         }
     }
 
@@ -106,6 +113,7 @@ impl JobKind {
             | JobKind::KnownInviteeMail
             | JobKind::NewEmailMail
             | JobKind::EmailChangeMail => Target::Mail,
+            JobKind::AttachOrders => Target::Orders,
         }
     }
 }

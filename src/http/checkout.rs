@@ -1,6 +1,6 @@
 //! Checkout: a cart becomes an order.
 
-use crate::checkout::{Asker, CheckedOut};
+use crate::checkout::{Asker, CheckedOut, buyers};
 use crate::domain::cart::CheckoutRequest;
 use crate::domain::details::Contact;
 use crate::domain::details::Known;
@@ -12,7 +12,6 @@ use crate::domain::text::{TextKind, is_blank};
 use crate::http::HttpState;
 use crate::http::answer::{json, mark_replayed};
 use crate::http::auth::Caller;
-use crate::http::buyers;
 use crate::http::countries::is_country;
 use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};

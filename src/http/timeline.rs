@@ -18,7 +18,8 @@ pub struct TimelineItem<'a> {
     at: Moment,
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `payment_requested`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
-    /// `stock_released`, `quarantined`, `resolved`, or the status in which it ended.
+    /// `stock_released`, `quarantined`, `resolved`, `attached` (to the account that has verified the address), or the status in
+    /// which it ended.
     #[schema(example = "stock_held")]
     r#type: &'a str,
     /// Whom it concerns, how much, and why, where that can be told.

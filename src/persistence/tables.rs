@@ -62,7 +62,7 @@ macro_rules! orders {
                 [fixed] id: OrderId = &row.id,
                 [fixed] cart_id: CartId = &row.cart_id,
                 [fixed] attempt: u32 = &row.attempt,
-                [fixed] customer_id: Option<CustomerId> = &row.customer_id,
+                customer_id: Option<CustomerId> = &row.customer_id,
                 [fixed] mail_key: Option<MailKey> = &row.mail_key,
                 $($([since $since])? $name: column!(type $of $(, $since)?) = &row.columns.$name,)*
                 [fixed] currency: Currency = &row.currency,

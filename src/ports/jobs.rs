@@ -2,7 +2,7 @@
 
 use super::{Partition, StoreError};
 use crate::domain::details::{Contact, Known};
-use crate::domain::ids::{JobId, OrderId};
+use crate::domain::ids::{AccountId, JobId, OrderId};
 use crate::domain::job::{About, Job, JobKind, JobState, Target, Tried, TryOutcome};
 use crate::domain::order::OrderView;
 use crate::domain::time::Timestamp;
@@ -168,13 +168,30 @@ pub trait Letters: Send + Sync + 'static {
     async fn letter(&self, kind: JobKind, about: About) -> Result<Option<Letter>, NotNow>;
 }
 
+/// Accounts, for whoever looks for what was bought without one.
+#[async_trait]
+pub trait Customers: Send + Sync + 'static {
+    /// The verified address of an account that buys; `None` where nobody buys with it, or not any more.
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    async fn address(&self, account: AccountId) -> Result<Option<String>, NotNow>;
+}
+
 /// Where there are no accounts.
 #[derive(Clone, Copy, Debug)]
-pub struct NoLetters;
+pub struct NoAccounts;
 
 #[async_trait]
-impl Letters for NoLetters {
+impl Letters for NoAccounts {
     async fn letter(&self, _: JobKind, _: About) -> Result<Option<Letter>, NotNow> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Customers for NoAccounts {
+    async fn address(&self, _: AccountId) -> Result<Option<String>, NotNow> {
         Ok(None)
     }
 }

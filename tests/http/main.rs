@@ -4,6 +4,7 @@
 mod support;
 
 mod accounts;
+mod attached;
 mod carts;
 mod categories;
 mod checkout;

@@ -1,14 +1,16 @@
 //! The first answer under an idempotency key is the only one: after crashes, out of snapshots, and for those who had to wait for it.
 
 use super::{APPROVE, ready};
-use crate::world::shop::{buyer, cart, details};
+use crate::world::shop::{MAIL_KEY, buyer, cart, details};
 use crate::world::{CrashOf, Faults, World};
 use haat::actors::Answered;
 use haat::domain::cart::{Cart, CartCommand, CartReply};
-use haat::domain::ids::OrderId;
+use haat::domain::entity::Principal;
+use haat::domain::ids::{CustomerId, OrderId};
 use haat::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderStatus};
 use haat::domain::record::IdempotencyKey;
 use haat::domain::reject::Reject;
+use uuid::Uuid;
 
 /// Records until a paid order is at rest are fewer.
 const RECORDS: usize = 20;
@@ -76,4 +78,27 @@ fn a_key_is_of_the_first_request_also_while_that_one_waits() {
         let other = await_held(&mut world, Some(IdempotencyKey { key: 2, body: 2 })).expect("it is refused at once");
         assert_eq!(other, Answered { outcome: Err(Reject::IdempotencyKeyReused), replayed: false }, "{settled}");
     }
+}
+
+/// What was answered to a guest is not said again once the order is a customer's.
+#[test]
+fn whose_it_is_no_more_is_not_given_the_first_answer_again() {
+    let mut world = ready();
+    let first = check_out(&mut world);
+    world.settle();
+    let held = await_held(&mut world, key(2)).expect("it is held by now");
+    assert!(await_held(&mut world, key(2)).is_some_and(|again| again.replayed && again.outcome == held.outcome));
+    let customer = CustomerId::from_uuid(Uuid::from_u128(1));
+    let attach = OrderCommand::Attach { customer, mail_key: MAIL_KEY };
+    world.ask::<Order>(OrderId::for_attempt(cart(0), 1), attach).expect("an answer").expect("it is theirs");
+    let again = await_held(&mut world, key(2)).expect("an answer");
+    assert_eq!((again.outcome, again.replayed), (Err(Reject::OrderUnknown), false));
+    // The cart says as before that it was checked out.
+    assert!(check_out(&mut world).outcome == first.outcome);
+    world.crash();
+    world.settle();
+    assert_eq!(await_held(&mut world, key(2)).expect("an answer").outcome, Err(Reject::OrderUnknown));
+    let by = Principal::Customer(customer);
+    let shown = world.ask::<Order>(OrderId::for_attempt(cart(0), 1), OrderCommand::Get { by }).expect("an answer");
+    assert!(matches!(shown, Ok(OrderReply::Order { .. })), "{shown:?}");
 }

@@ -3,9 +3,10 @@
 use crate::world::World;
 use crate::world::shop::{buyer, cart, resolution, vendor};
 use crate::{APPROVE, DECLINE, ready};
+use haat::domain::buyer::MailKey;
 use haat::domain::entity::concerns::*;
-use haat::domain::entity::{Effect, EffectKey, Message, Principal, Publication, Step};
-use haat::domain::ids::OrderId;
+use haat::domain::entity::{Effect, EffectKey, Message, Owner, Principal, Publication, Step};
+use haat::domain::ids::{CustomerId, OrderId};
 use haat::domain::knowledge::Knowledge;
 use haat::domain::order::{
     LegState, Milestone, Order, OrderCommand, OrderEvent, OrderStatus, Party, PaymentStatus, Phase, ResolveAs,
@@ -13,6 +14,7 @@ use haat::domain::order::{
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{HeldLine, VendorCommand};
+use uuid::Uuid;
 
 /// What an order makes of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +184,52 @@ fn what_everybody_may_ask_is_answered_in_every_phase() {
         let unstuck = matches!(phase, Phase::Gathering | Phase::Settled | Phase::Ended);
         assert_eq!(nothing, unstuck, "resolved in {phase:?}: {resolved:?}");
     }
+}
+
+/// An order like this one that was placed with the address of this key.
+fn placed_with(mail_key: Option<MailKey>, owner: Owner, phase: Phase) -> Order {
+    let (_, order) = in_phase(phase);
+    let mut json = serde_json::to_value(&order).unwrap();
+    json["body"]["buyer"]["mail_key"] = serde_json::to_value(mail_key).unwrap();
+    json["body"]["owner"] = serde_json::to_value(owner).unwrap();
+    serde_json::from_value(json).unwrap()
+}
+
+/// A guest's order becomes a customer's who has verified the very address that it was placed with, wherever it stands, and no other does.
+#[test]
+fn a_guests_order_is_given_in_every_phase_to_whoever_verified_its_address() {
+    let (theirs, others) = (MailKey([1; 16]), MailKey([2; 16]));
+    let [fina, rina] = [1, 2].map(|number| CustomerId::from_uuid(Uuid::from_u128(number)));
+    let refused = Err(Reject::OrderUnknown);
+    for phase in PHASES {
+        let before = placed_with(Some(theirs), Owner::Guest, phase);
+        let attach = |state: &mut Order, customer, mail_key| {
+            tell(state, &OrderCommand::Attach { customer, mail_key }, LATER).map(|events| events.len())
+        };
+        let mut state = before.clone();
+        assert_eq!(attach(&mut state, fina, others), refused, "{phase:?}");
+        assert_eq!(state, before);
+        assert_eq!(attach(&mut state, fina, theirs), Ok(1), "{phase:?}");
+        assert_eq!(attach(&mut state, fina, theirs), Ok(0), "{phase:?}: repeated");
+        assert_eq!(attach(&mut state, rina, theirs), refused, "{phase:?}: it is somebody's");
+        assert_eq!((state.phase(), state.status()), (before.phase(), before.status()));
+        let customer = Principal::Customer;
+        for (by, sees) in [(customer(fina), true), (customer(rina), false), (buyer(0), false), (Principal::SHOP, true)]
+        {
+            assert_eq!(state.view(by).is_some(), sees, "{phase:?}: {by:?}");
+        }
+        assert_eq!(tell(&mut state, &OrderCommand::Cancel { by: buyer(0) }, LATER), Err(Reject::OrderUnknown));
+        assert_eq!(state.row().unwrap().customer_id, Some(fina));
+
+        for mut nobodys in
+            [placed_with(None, Owner::Guest, phase), placed_with(Some(theirs), Owner::Customer(rina), phase)]
+        {
+            assert_eq!(attach(&mut nobodys, fina, theirs), refused, "{phase:?}");
+        }
+    }
+    let nothing = Order::new(OrderId::from_uuid(Uuid::from_u128(9)));
+    let attach = OrderCommand::Attach { customer: fina, mail_key: theirs };
+    assert_eq!(nothing.decide(&attach, &Knowledge::NOTHING, LATER), Err(Reject::OrderUnknown));
 }
 
 /// What the cart sent when the order was placed.

@@ -27,7 +27,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 59] = [
+const DRAWN: [&str; 62] = [
     "crashes",
     "crashes asked for in a stop",
     "crashes between polls",
@@ -73,6 +73,10 @@ const DRAWN: [&str; 59] = [
     "merges",
     "merges that left something out",
     "pieces were merged",
+    // Orders of guests.
+    "orders that were attached",
+    "orders that were asked for by those whose they are not",
+    "orders that were seen by those whose they have become",
     // Commands that always panic.
     "poisoned commands",
     "poisoned answers",

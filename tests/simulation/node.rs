@@ -11,7 +11,7 @@ use haat::domain::ids::{EntityRef, Kind};
 use haat::domain::rows::Shapes;
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::log_writer::Fatal;
-use haat::ports::jobs::NoLetters;
+use haat::ports::jobs::NoAccounts;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -227,10 +227,11 @@ impl Town {
             charge_log: None,
             mails: MailParts {
                 mailer: Some(Arc::new(letterbox)),
-                letters: Arc::new(NoLetters),
+                letters: Arc::new(NoAccounts),
                 public_url: String::new(),
                 per_second: plan.mails_per_second,
             },
+            customers: Arc::new(NoAccounts),
             new_jobs: Arc::default(),
             threads: (0..plan.threads).map(|_| thread(world.clone(), gone.clone())).collect(),
             settings: NodeSettings {

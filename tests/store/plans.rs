@@ -5,6 +5,7 @@ use crate::samples::{
     at, delta, gone, of_customer, order_delta, order_id, order_row, paid, part, uuid, vendor_delta, vendor_id,
 };
 use crate::samples::{frame, vendor_rows, write_all};
+use haat::domain::buyer::MailKey;
 use haat::domain::ids::{CartId, CustomerId, EntityId};
 use haat::domain::order::{OrderFilter, OrderStatus};
 use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, Store};
@@ -125,9 +126,11 @@ async fn look_up(store: &Store, owned: &[Partition], number: i64) {
     assert_eq!(snapshots.scan_kind(order.entity().kind, None, 1).await.expect("a page").len(), 1);
     assert_eq!(store.checkpoints.marked(order.entity().kind, None, 1).await.expect("none"), []);
     let cart = CartId::from_uuid(uuid(&format!("cart of {seed}")));
-    for of in [OrdersOf::Cart(cart), OrdersOf::Customer(CustomerId::from_uuid(uuid(&seed)))] {
-        assert_eq!(queries.orders(of, &OrderFilter::ANY, None, 1).await.expect("orders").len(), 1);
+    // All orders are customers': a guest is shown none.
+    for (of, shown) in [(OrdersOf::Cart(cart), 0), (OrdersOf::Customer(CustomerId::from_uuid(uuid(&seed))), 1)] {
+        assert_eq!(queries.orders(of, &OrderFilter::ANY, None, 1).await.expect("orders").len(), shown);
     }
+    assert_eq!(queries.guests_orders(MailKey([7; 16]), 1).await.expect("orders"), []);
     for of in [OrdersOf::All, OrdersOf::Vendor(vendor_id("first"))] {
         assert!(
             !queries.orders(of, &OrderFilter::ANY, Some((at(number + 1), order)), 1).await.expect("orders").is_empty()

@@ -5,6 +5,7 @@ use crate::samples::{
     write_all,
 };
 use crate::{on_all_stores, on_both_stores};
+use haat::domain::buyer::MailKey;
 use haat::domain::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
 use haat::domain::order::{Amounts, OrderFilter, OrderStatus, PaymentStatus, SubOrderStatus};
@@ -62,12 +63,44 @@ on_all_stores! {
         let his: Vec<_> = all.iter().filter(|order| order.customer_id == Some(rahim)).cloned().collect();
         assert_eq!(his.len(), 8);
         assert_eq!(page_through(&store, OrdersOf::Customer(rahim), 3).await, his);
-        assert_eq!(page_through(&store, OrdersOf::Cart(all[6].cart_id), 3).await, [all[6].clone()]);
+        for order in &all {
+            // A guest is shown what is nobody's.
+            let shown: Vec<_> = Some(order).filter(|order| order.customer_id.is_none()).into_iter().cloned().collect();
+            assert_eq!(page_through(&store, OrdersOf::Cart(order.cart_id), 3).await, shown);
+        }
         let vendor = vendor_id("second");
         let shares: Vec<_> = all.iter().cloned().map(|order| share_of(vendor, order)).collect();
         assert_eq!(shares[0].lines.len(), 1);
         assert_eq!(page_through(&store, OrdersOf::Vendor(vendor), 4).await, shares);
         assert_eq!(page_through(&store, OrdersOf::Vendor(vendor_id("nobody")), 4).await, []);
+    }
+
+    async fn a_guests_orders_are_found_by_their_address_until_they_are_somebodys(fixture) {
+        let (store, owned) = fixture.open_and_take().await;
+        let (theirs, others) = (MailKey([1; 16]), MailKey([2; 16]));
+        let with = |number: i64, mail_key| OrderRow { mail_key, ..order_row(&format!("{number}"), at(number / 2)) };
+        let mut orders: Vec<OrderRow> = (0..8).map(|number| with(number, Some(theirs))).collect();
+        orders[3] = of_customer(orders[3].clone(), "Rahim");
+        orders.extend([with(8, Some(others)), with(9, None)]);
+        let deltas: Vec<_> = orders.iter().cloned().map(|order| order_delta(1, order)).collect();
+        write_all(&store, &owned, &deltas).await;
+        let found = async |key, limit| store.queries.guests_orders(key, limit).await.expect("orders");
+        let ids = |rows: Vec<OrderRow>| rows.iter().map(|row| row.id).collect::<Vec<_>>();
+        let all = |orders: &[OrderRow]| {
+            let theirs = orders.iter().filter(|row| row.mail_key == Some(theirs) && row.customer_id.is_none());
+            ids(newest_first(theirs.cloned().collect()))
+        };
+        assert_eq!((found(theirs, 100).await, all(&orders).len()), (all(&orders), 7));
+        assert_eq!(found(theirs, 3).await, all(&orders)[..3]);
+        assert_eq!(found(others, 100).await, [orders[8].id]);
+        assert_eq!(found(MailKey([3; 16]), 100).await, []);
+
+        // One is attached: its row says so.
+        orders[7] = of_customer(orders[7].clone(), "Fina");
+        write_all(&store, &owned, &[order_delta(2, orders[7].clone())]).await;
+        assert_eq!((found(theirs, 100).await, all(&orders).len()), (all(&orders), 6));
+        let fina = CustomerId::from_uuid(uuid("Fina"));
+        assert_eq!(page_through(&store, OrdersOf::Customer(fina), 3).await, [orders[7].clone()]);
     }
 
     /// By each column: so by one that comes later, too.
@@ -246,8 +279,8 @@ async fn write_and_read_back(store: &Store, owned: &[Partition], orders: Vec<Ord
     let deltas: Vec<_> = orders.iter().cloned().map(|order| order_delta(1, order)).collect();
     write_all(store, owned, &deltas).await;
     for order in orders {
-        let read =
-            store.queries.orders(OrdersOf::Cart(order.cart_id), &OrderFilter::ANY, None, 9).await.expect("orders");
+        let of = order.customer_id.map_or(OrdersOf::Cart(order.cart_id), OrdersOf::Customer);
+        let read = store.queries.orders(of, &OrderFilter::ANY, None, 9).await.expect("orders");
         prop_assert_eq!(read, vec![order]);
     }
     Ok(())

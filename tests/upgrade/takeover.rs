@@ -14,13 +14,13 @@ use haat::app::audit::audit;
 use haat::app::core::{Core, CoreParts, MailParts, RunningCore};
 use haat::app::rebuild::rebuild;
 use haat::app::replay::{Until, print as print_replay};
+use haat::checkout::buyers::BuyerKeys;
 use haat::config::AccountSettings;
 use haat::domain::entity::Part;
 use haat::domain::order::OrderFilter;
 use haat::domain::rows::{OrderRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
-use haat::http::buyers::BuyerKeys;
 use haat::http::jobs::JobsDesk;
 use haat::http::services::Services;
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router, server};
@@ -28,7 +28,7 @@ use haat::limits;
 use haat::persistence::archived::with_archive as joined;
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::{self, Mode, Place, StoreConfig};
-use haat::ports::jobs::NoLetters;
+use haat::ports::jobs::NoAccounts;
 use haat::ports::{Clock, OrdersOf, Snapshot, Store};
 use serde_json::Value;
 use std::sync::Arc;
@@ -265,7 +265,8 @@ impl OfThen {
             clock: clock.clone(),
             gateways: vec![sandbox.clone()],
             charge_log: Some(sandbox),
-            mails: MailParts { mailer: None, letters: Arc::new(NoLetters), public_url: String::new(), per_second: 1 },
+            mails: MailParts { mailer: None, letters: Arc::new(NoAccounts), public_url: String::new(), per_second: 1 },
+            customers: Arc::new(NoAccounts),
             new_jobs: Arc::default(),
             threads: arbiters.threads(),
             settings: Default::default(),

@@ -3,6 +3,7 @@
 use super::legs::{LegState, Party};
 use super::state::{Body, Phase};
 use super::{OrderEvent, OrderStatus, PaymentStatus, Trouble};
+use crate::domain::entity::Owner;
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -128,6 +129,10 @@ impl Body {
                 self.quarantine(at, Trouble::VoidRefused { reason: reason.clone(), taken: *taken });
             }
             OrderEvent::Resolved { resolution } => self.resolve(resolution, at),
+            OrderEvent::Attached { customer } => {
+                self.owner = Owner::Customer(*customer);
+                self.note(at, "attached");
+            }
         }
     }
 }

@@ -316,6 +316,16 @@ impl Decides for Order {
         self.taken_of_quotas()
     }
 
+    /// What was a guest's is nobody's business any more who still holds the cart's token.
+    fn is_still_for(&self, command: &OrderCommand) -> bool {
+        match (command, &self.body) {
+            (OrderCommand::Get { by } | OrderCommand::Cancel { by } | OrderCommand::Await { by, .. }, Some(body)) => {
+                body.may_see(*by)
+            }
+            _ => true,
+        }
+    }
+
     fn is_read(command: &OrderCommand) -> bool {
         matches!(command, OrderCommand::Get { .. } | OrderCommand::GetTimeline { .. } | OrderCommand::Await { .. })
     }

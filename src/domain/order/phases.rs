@@ -6,7 +6,9 @@
 use super::legs::{LegState, Party};
 use super::state::{Body, Phase};
 use super::{OrderCommand, OrderEvent, OrderStatus};
-use crate::domain::entity::Principal;
+use crate::domain::buyer::MailKey;
+use crate::domain::entity::{Owner, Principal};
+use crate::domain::ids::CustomerId;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::who::{Action, may};
@@ -25,6 +27,7 @@ impl Body {
             OrderCommand::Place { .. } => LATE,
             OrderCommand::HoldDue { vendor, committed, .. } => Ok(self.decide_due(Party::Stock(*vendor), *committed)),
             OrderCommand::Cancel { by } => self.decide_cancel(*by),
+            OrderCommand::Attach { customer, mail_key } => self.decide_attach(*customer, *mail_key),
             OrderCommand::Resolve { by, resolution } => match may(*by, Action::ResolveOrder, self) {
                 true => self.decide_resolve(resolution, now),
                 false => Err(Reject::OrderUnknown),
@@ -215,6 +218,16 @@ impl Body {
             }
             Phase::Ended if self.status == OrderStatus::Cancelled => LATE,
             Phase::Confirming | Phase::Settled | Phase::Ended | Phase::Stuck => too_late,
+        }
+    }
+
+    /// Only a guest's order is given away, and only to whoever reads the mails to the very address that it was placed with: what is like it may be
+    /// somebody else's.
+    fn decide_attach(&self, customer: CustomerId, mail_key: MailKey) -> Decision {
+        match self.owner {
+            Owner::Guest if self.mail_key() == Some(mail_key) => Ok(vec![OrderEvent::Attached { customer }]),
+            Owner::Customer(owner) if owner == customer => LATE,
+            Owner::Guest | Owner::Customer(_) => Err(Reject::OrderUnknown),
         }
     }
 

@@ -4,7 +4,7 @@ use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::resolve::Stuck;
 use super::share::Share;
 use super::{Address, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
-use crate::domain::buyer::{Buyer, Mint};
+use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::CartId;
@@ -182,6 +182,11 @@ impl Body {
     pub(super) fn inline_contact(&self) -> Option<Box<Contact>> {
         let shipping_address = self.shipping_address.clone()?;
         Some(Box::new(Contact { email: self.email.clone(), shipping_address }))
+    }
+
+    /// By which the orders of its address are found.
+    pub(super) fn mail_key(&self) -> Option<MailKey> {
+        self.buyer.as_ref().and_then(|buyer| buyer.mail_key)
     }
 
     pub(super) fn may_see(&self, by: Principal) -> bool {

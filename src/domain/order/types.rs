@@ -1,10 +1,10 @@
 //! What can be asked of an order, what can have happened to it, and how it is shown.
 
-use crate::domain::buyer::{Buyer, Mint};
+use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -219,6 +219,13 @@ pub enum OrderCommand {
         /// On whose behalf.
         by: Principal,
     },
+    /// Belong to a customer from now on, who has verified the address that it was placed with.
+    Attach {
+        /// Who.
+        customer: CustomerId,
+        /// The hash of their address.
+        mail_key: MailKey,
+    },
     /// Lead it out of what it is stuck in.
     Resolve {
         /// On whose behalf.
@@ -335,6 +342,11 @@ pub enum OrderEvent {
         /// What it has taken and keeps, where it says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         taken: Option<Money>,
+    },
+    /// It was a guest's and is a customer's, who has verified its address.
+    Attached {
+        /// Whose.
+        customer: CustomerId,
     },
     /// Someone has looked at it, and it goes on.
     Resolved {
@@ -633,7 +645,7 @@ pub struct TimelineEntry {
     pub at: Timestamp,
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `payment_requested`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
-    /// `stock_released`, `quarantined`, `resolved`, or the status in which it ended.
+    /// `stock_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.

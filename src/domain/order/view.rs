@@ -51,7 +51,7 @@ impl Order {
             cart_id: body.cart,
             attempt: body.attempt,
             customer_id: body.owner.customer(),
-            mail_key: body.buyer.as_ref().and_then(|buyer| buyer.mail_key),
+            mail_key: body.mail_key(),
             columns: OrderColumns::of(body),
             currency: body.currency,
             amounts: body.amounts(),

@@ -2,6 +2,7 @@
 
 use super::upserts::{read, selected};
 use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED, NOT_BY_INDEX};
+use crate::domain::buyer::MailKey;
 use crate::domain::ids::{OrderId, ProductId, SkuId};
 use crate::domain::order::{OrderFilter, OrderStatus};
 use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, StockChangeRow, VendorRow};
@@ -15,6 +16,10 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Transaction};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use uuid::Uuid;
+
+pub(in crate::persistence) const GUESTS_ORDERS: &str = "
+    SELECT id FROM orders WHERE mail_key = $1 AND customer_id IS NULL ORDER BY placed_at DESC, id DESC LIMIT $2";
 
 /// The pattern for texts that contain `text`, in whose place LIKE takes nothing for a wildcard.
 fn containing(text: &str) -> String {
@@ -57,7 +62,10 @@ pub(super) fn page_of_orders(
     };
     match of {
         OrdersOf::All => query.push(" WHERE true"),
-        OrdersOf::Cart(cart) => query.push(" WHERE orders.cart_id = ").push_bind(cart.uuid()),
+        // What was attached to an account is a guest's no more.
+        OrdersOf::Cart(cart) => {
+            query.push(" WHERE orders.cart_id = ").push_bind(cart.uuid()).push(" AND orders.customer_id IS NULL")
+        }
         OrdersOf::Customer(customer) => query.push(" WHERE orders.customer_id = ").push_bind(customer.uuid()),
         OrdersOf::Vendor(vendor) => query
             .push(" JOIN sub_orders ON sub_orders.order_id = orders.id WHERE sub_orders.vendor_id = ")
@@ -110,7 +118,7 @@ impl Inner {
     ) -> Result<Vec<OrderRow>, StoreError> {
         match of {
             OrdersOf::All => {}
-            OrdersOf::Cart(_) => self.may_filter_by::<OrderRow>(&["cart_id"]).await?,
+            OrdersOf::Cart(_) => self.may_filter_by::<OrderRow>(&["cart_id", "customer_id"]).await?,
             OrdersOf::Customer(_) => self.may_filter_by::<OrderRow>(&["customer_id"]).await?,
             OrdersOf::Vendor(_) => self.may_filter_by::<ShareOf<'_>>(&["vendor_id"]).await?,
         }
@@ -165,6 +173,14 @@ impl Queries for Inner {
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
         within(self.query_timeout, self.read_orders(of, filter, after, limit)).await
+    }
+
+    async fn guests_orders(&self, of: MailKey, limit: u32) -> Result<Vec<OrderId>, StoreError> {
+        self.may_filter_by::<OrderRow>(&["mail_key", "customer_id"]).await?;
+        let query = sqlx::query_as::<_, (Uuid,)>(GUESTS_ORDERS).persistent(LOOKUPS_STAY_PREPARED);
+        let query = query.bind(Uuid::from_bytes(of.0)).bind(i64::from(limit));
+        let rows = within(self.query_timeout, query.fetch_all(&self.lists)).await?;
+        Ok(rows.into_iter().map(|(id,)| OrderId::from_uuid(id)).collect())
     }
 
     async fn products(

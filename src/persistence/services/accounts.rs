@@ -307,7 +307,13 @@ impl AccountRows for Rows {
         self.run(vec![Statement::new(ADD_SIGN_UP, super::values(sign_up)?), job(mail)?]).await.map(drop)
     }
 
-    async fn verify(&self, sign_up: &SignUp, account: &Account, session: &Session) -> Result<Wrote, UnitError> {
+    async fn verify(
+        &self,
+        sign_up: &SignUp,
+        account: &Account,
+        session: &Session,
+        attach: &NewJob,
+    ) -> Result<Wrote, UnitError> {
         let taken = Statement::new(TAKE_SIGN_UP, vec![id(sign_up.id.uuid()), id(sign_up.nonce.nonce)]).that_changes(1);
         self.run(vec![
             // First: of two for one address whoever waits here for the other holds nothing that the other waits for.
@@ -315,6 +321,7 @@ impl AccountRows for Rows {
             taken,
             Statement::new(DROP_SIGN_UPS, vec![text(account.email.as_str())]),
             Statement::new(ADD_SESSION, super::values(session)?),
+            job(attach)?,
         ])
         .await
     }

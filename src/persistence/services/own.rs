@@ -162,6 +162,7 @@ impl OwnRows for Rows {
         account: &Account,
         version: u64,
         session: &Session,
+        attach: &NewJob,
     ) -> Result<Wrote, UnitError> {
         let mut values = super::values(account)?;
         values.push(count(version)?);
@@ -173,6 +174,7 @@ impl OwnRows for Rows {
             Statement::new(DROP_SIGN_UPS, vec![text(account.email.as_str())]),
             Statement::new(REVOKE_ALL, others),
             Statement::new(ADD_SESSION, super::values(session)?),
+            job(attach)?,
         ])
         .await
     }

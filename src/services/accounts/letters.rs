@@ -1,9 +1,11 @@
-//! What a mail about an account needs when it is sent: the address as it is then, and the token that its row answers to.
+//! What jobs need of an account when they are done: the address as it is then, and the token that its row answers to.
 
-use super::{Accounts, Email, Purpose};
+use super::{Account, Accounts, Email, Purpose};
+use crate::domain::ids::AccountId;
 use crate::domain::job::{About, JobKind};
+use crate::domain::who::Seat;
 use crate::ports::StoreError;
-use crate::ports::jobs::{Letter, Letters, NotNow};
+use crate::ports::jobs::{Customers, Letter, Letters, NotNow};
 use async_trait::async_trait;
 
 #[async_trait]
@@ -43,5 +45,14 @@ impl Letters for Accounts {
             }
             About::SignUp(_) | About::Entity(_) => None,
         })
+    }
+}
+
+#[async_trait]
+impl Customers for Accounts {
+    async fn address(&self, account: AccountId) -> Result<Option<String>, NotNow> {
+        let account = self.rows().account(account).await.map_err(|error| NotNow(error.to_string()))?;
+        let buys = |account: &Account| account.seat == Seat::Customer && !account.disabled && !account.is_erased();
+        Ok(account.filter(buys).map(|account| account.email.as_str().to_owned()))
     }
 }

@@ -196,8 +196,13 @@ impl Accounts {
         Nonce { nonce: self.parts.clock.new_uuid(), until: self.now().plus_millis(lasts_ms) }
     }
 
-    fn mail(&self, kind: JobKind, about: About) -> NewJob {
+    fn job(&self, kind: JobKind, about: About) -> NewJob {
         NewJob { id: JobId::from_uuid(self.parts.clock.new_uuid()), kind, about, version: 0, at: self.now() }
+    }
+
+    /// Whoever reads the mails to an address gets what was bought with it as a guest.
+    fn attach(&self, account: AccountId) -> NewJob {
+        self.job(JobKind::AttachOrders, About::Account(account))
     }
 
     fn session(&self, account: AccountId, visitor: &Visitor) -> Session {
@@ -265,14 +270,14 @@ impl Accounts {
         self.write_unasked(&address, Unasked::SignUp, async || {
             match account {
                 Some(account) => {
-                    let mail = self.mail(JobKind::KnownAddressMail, About::Account(account.id));
+                    let mail = self.job(JobKind::KnownAddressMail, About::Account(account.id));
                     self.rows().write_to(&mail).await?;
                 }
                 None => {
                     let id = SignUpId::from_uuid(self.parts.clock.new_uuid());
                     let (nonce, at) = (self.nonce(limits::SIGN_UP_MS), self.now());
                     let sign_up = SignUp { id, email, person, password_hash, nonce, at };
-                    self.rows().begin(&sign_up, &self.mail(JobKind::SignUpMail, About::SignUp(id))).await?;
+                    self.rows().begin(&sign_up, &self.job(JobKind::SignUpMail, About::SignUp(id))).await?;
                 }
             }
             Ok(())
@@ -310,8 +315,12 @@ impl Accounts {
             reset: Nonce { nonce: sign_up.nonce.nonce, until: Timestamp::default() },
         };
         let session = self.session(account.id, visitor);
-        match self.rows().verify(&sign_up, &account, &session).await? {
-            Wrote::Done => Ok(self.signed_in(account, session.id, session.number)),
+        let attach = self.attach(account.id);
+        match self.rows().verify(&sign_up, &account, &session, &attach).await? {
+            Wrote::Done => {
+                self.parts.news.notify_one();
+                Ok(self.signed_in(account, session.id, session.number))
+            }
             Wrote::Moved => Err(Refusal::Invalid),
         }
     }
@@ -355,7 +364,7 @@ impl Accounts {
     async fn warn_of_attempts(&self, email: &Email) -> Result<()> {
         match self.rows().of_email(email).await? {
             Some(account) => {
-                self.rows().write_to(&self.mail(JobKind::ManyAttemptsMail, About::Account(account.id))).await?;
+                self.rows().write_to(&self.job(JobKind::ManyAttemptsMail, About::Account(account.id))).await?;
                 self.parts.news.notify_one();
             }
             None => self.rows().nothing(&self.nobody(email)).await?,
@@ -381,7 +390,7 @@ impl Accounts {
             // It is known now, and is kept at today's cost from now on. A change that came between has its own.
             let hash = self.parts.hashing.hash(Password::typed(password)).await?;
             let stronger = Account { password_hash: hash, ..account.clone() };
-            if self.changed(stronger.clone(), None).await? {
+            if self.changed(stronger.clone(), None, None).await? {
                 account = self.account(account.id).await?;
             }
         }
@@ -419,7 +428,7 @@ impl Accounts {
                 return Ok(self.signed_in(account, id, session.number));
             }
             if !is_last {
-                let mail = self.mail(JobKind::TokenReusedMail, About::Account(account.id));
+                let mail = self.job(JobKind::TokenReusedMail, About::Account(account.id));
                 self.end(id, Some(&mail)).await?;
                 return Err(Refusal::Reused);
             }
@@ -476,7 +485,7 @@ impl Accounts {
                     false => (limits::RESET_MS, JobKind::PasswordResetMail),
                 };
                 account.reset = self.nonce(lasts);
-                let mail = self.mail(kind, About::Account(account.id));
+                let mail = self.job(kind, About::Account(account.id));
                 let version = account.version;
                 account.version = version.saturating_add(1);
                 if self.rows().change(&account, version, None, Some(&mail)).await? == Wrote::Done {
@@ -508,7 +517,9 @@ impl Accounts {
             let mut account = self.rows().account(id).await?.filter(counts).ok_or(Refusal::Invalid)?;
             account.password_hash.clone_from(&hash);
             account.reset = Nonce { nonce: self.parts.clock.new_uuid(), until: Timestamp::default() };
-            if self.changed(account, Some(Ends { at: self.now(), but: None })).await? {
+            // Whoever brings the token reads the mails to this address.
+            let attach = (account.seat == Seat::Customer).then(|| self.attach(id));
+            if self.changed(account, Some(Ends { at: self.now(), but: None }), attach.as_ref()).await? {
                 return Ok(());
             }
         }
@@ -516,15 +527,18 @@ impl Accounts {
     }
 
     /// Writes an account anew, unless another change came before. Sessions that end by it are known to have ended at once.
-    async fn changed(&self, mut account: Account, ends: Option<Ends>) -> Result<bool> {
+    async fn changed(&self, mut account: Account, ends: Option<Ends>, job: Option<&NewJob>) -> Result<bool> {
         let version = account.version;
         account.version = version.saturating_add(1);
         let sessions = match ends {
             Some(_) => self.rows().sessions(account.id, self.now()).await?,
             None => Vec::new(),
         };
-        if self.rows().change(&account, version, ends, None).await? == Wrote::Moved {
+        if self.rows().change(&account, version, ends, job).await? == Wrote::Moved {
             return Ok(false);
+        }
+        if job.is_some() {
+            self.parts.news.notify_one();
         }
         if let Some(Ends { at, but }) = ends {
             let ended = sessions.iter().map(|session| session.id).filter(|id| but != Some(*id));
@@ -563,7 +577,7 @@ impl Accounts {
             if let Some(phone) = &phone {
                 account.person.phone.clone_from(phone);
             }
-            if self.changed(account.clone(), None).await? {
+            if self.changed(account.clone(), None, None).await? {
                 return Ok(account);
             }
         }
@@ -594,7 +608,7 @@ impl Accounts {
             account.password_hash.clone_from(&hash);
             // What a mail brought before is worth nothing any more.
             account.reset = Nonce { nonce: self.parts.clock.new_uuid(), until: Timestamp::default() };
-            if self.changed(account, Some(Ends { at: self.now(), but: Some(session) })).await? {
+            if self.changed(account, Some(Ends { at: self.now(), but: Some(session) }), None).await? {
                 return Ok(());
             }
         }

@@ -147,11 +147,11 @@ impl Accounts {
         let other = self.rows().of_email(&email).await?;
         let address = email.clone();
         self.write_unasked(&address, Unasked::NewEmail, async || {
-            let notice = self.mail(JobKind::EmailChangeMail, About::Account(id));
+            let notice = self.job(JobKind::EmailChangeMail, About::Account(id));
             let (mail, email) = match other {
                 // Its owner is told, and the account keeps its own: that takes as long as with an address that is free.
-                Some(other) => (self.mail(JobKind::KnownAddressMail, About::Account(other.id)), account.email.clone()),
-                None => (self.mail(JobKind::NewEmailMail, About::Account(id)), email),
+                Some(other) => (self.job(JobKind::KnownAddressMail, About::Account(other.id)), account.email.clone()),
+                None => (self.job(JobKind::NewEmailMail, About::Account(id)), email),
             };
             let nonce = self.nonce(limits::SIGN_UP_MS);
             let new = NewEmail { account: id, email, former: account.email.clone(), nonce };
@@ -181,7 +181,9 @@ impl Accounts {
             };
             let session = self.session(id, visitor);
             let others = self.rows().sessions(id, self.now()).await?;
-            if self.own().take_email(&new, &changed, before.version, &session).await? == Wrote::Done {
+            let attach = self.attach(id);
+            if self.own().take_email(&new, &changed, before.version, &session, &attach).await? == Wrote::Done {
+                self.parts.news.notify_one();
                 self.revoked.write().extend(others.iter().map(|other| (other.id, session.made_at)));
                 return Ok(self.signed_in(changed, session.id, session.number));
             }

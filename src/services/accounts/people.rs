@@ -80,7 +80,7 @@ impl Accounts {
             return Ok(if known.id == id { Invited::Answered } else { Invited::Known(known) });
         }
         let account = self.invited(id, email, seat);
-        let mail = self.mail(JobKind::InvitationMail, About::Account(id));
+        let mail = self.job(JobKind::InvitationMail, About::Account(id));
         match self.rows().invite(&account, &mail, keep).await? {
             Wrote::Done => {
                 self.parts.news.notify_one();
@@ -142,7 +142,7 @@ impl Accounts {
             if known.seat.vendor() == Some(vendor) && known.is_invited() && !known.disabled {
                 return self.invite_again(known.id).await;
             }
-            let mail = self.mail(JobKind::KnownInviteeMail, About::Account(known.id));
+            let mail = self.job(JobKind::KnownInviteeMail, About::Account(known.id));
             Ok(self.rows().write_to(&mail).await?)
         })
         .await
@@ -156,7 +156,7 @@ impl Accounts {
                 return Ok(());
             }
             account.reset = self.nonce(limits::INVITATION_MS);
-            let mail = self.mail(JobKind::InvitationMail, About::Account(id));
+            let mail = self.job(JobKind::InvitationMail, About::Account(id));
             let version = account.version;
             account.version = version.saturating_add(1);
             if self.rows().change(&account, version, None, Some(&mail)).await? == Wrote::Done {

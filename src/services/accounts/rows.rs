@@ -229,12 +229,18 @@ pub trait AccountRows: Send + Sync {
     /// See [`UnitError`].
     async fn begin(&self, sign_up: &SignUp, mail: &NewJob) -> Result<(), UnitError>;
 
-    /// Makes an account of a sign-up, with its first session. All other sign-ups of its address are gone. Moved when the sign-up is not as it was,
+    /// Makes an account of a sign-up, with its first session, and writes the job that its address gives rise to. All other sign-ups of its address are gone. Moved when the sign-up is not as it was,
     /// or when there is an account of its address.
     ///
     /// # Errors
     /// See [`UnitError`].
-    async fn verify(&self, sign_up: &SignUp, account: &Account, session: &Session) -> Result<Wrote, UnitError>;
+    async fn verify(
+        &self,
+        sign_up: &SignUp,
+        account: &Account,
+        session: &Session,
+        attach: &NewJob,
+    ) -> Result<Wrote, UnitError>;
 
     /// Writes an account that its owner has still to take, its mail, and the answer that is kept of it. Moved when there is an account of its
     /// address or its id, or an answer under the key.
@@ -284,7 +290,8 @@ pub trait AccountRows: Send + Sync {
     /// See [`UnitError`].
     async fn revoke(&self, session: SessionId, now: Timestamp, mail: Option<&NewJob>) -> Result<Wrote, UnitError>;
 
-    /// Writes an account anew, if it has this version; ends its sessions where that is said, all but one; writes its mail. Moved when it has another.
+    /// Writes an account anew, if it has this version; ends its sessions where that is said, all but one; writes what is to be done because of it.
+    /// Moved when it has another.
     ///
     /// # Errors
     /// See [`UnitError`].
@@ -293,7 +300,7 @@ pub trait AccountRows: Send + Sync {
         account: &Account,
         version: u64,
         ends: Option<Ends>,
-        mail: Option<&NewJob>,
+        job: Option<&NewJob>,
     ) -> Result<Wrote, UnitError>;
 
     /// Forgets so many at most of the sign-ups, and of the sessions, that ended before this moment. Gives whether there may be more.
@@ -356,7 +363,7 @@ pub trait OwnRows: Send + Sync {
     /// See [`UnitError`].
     async fn begin_email(&self, new: &NewEmail, mails: [&NewJob; 2]) -> Result<(), UnitError>;
 
-    /// Writes an account with its new e-mail address, if it still has this version, and a session. Moved, too, when the address is another's.
+    /// Writes an account with its new e-mail address, if it still has this version, a session, and the job that the address gives rise to. Moved, too, when the address is another's.
     ///
     /// # Errors
     /// See [`UnitError`].
@@ -366,6 +373,7 @@ pub trait OwnRows: Send + Sync {
         account: &Account,
         version: u64,
         session: &Session,
+        attach: &NewJob,
     ) -> Result<Wrote, UnitError>;
 
     /// Writes an account of which nothing is left, if it still is as it was before; what it had of its own is gone, and its sessions are over.

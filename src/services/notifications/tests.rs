@@ -7,7 +7,7 @@ use crate::domain::job::About;
 use crate::domain::money::Currency;
 use crate::domain::order::{Address, Amounts, OrderLine, OrderStatus, PaymentStatus};
 use crate::domain::time::Timestamp;
-use crate::ports::jobs::{Letter, NoLetters, NotNow};
+use crate::ports::jobs::{Letter, NoAccounts, NotNow};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -88,7 +88,7 @@ fn job(unknown: bool) -> Job {
 /// What comes of it, and how many mails are sent.
 async fn tried(found: Found, unknown: bool, knows: Option<Result<bool, NotNow>>) -> (TryOutcome, Vec<Mail>) {
     let post = Arc::new(Post { sent: Mutex::default(), knows });
-    let worker = MailWorker::new(Some(post.clone()), Arc::new(Shop(found)), Arc::new(NoLetters), String::new());
+    let worker = MailWorker::new(Some(post.clone()), Arc::new(Shop(found)), Arc::new(NoAccounts), String::new());
     let outcome = worker.try_job(&job(unknown)).await;
     let sent = post.sent.lock().clone();
     (outcome, sent)
@@ -112,7 +112,7 @@ async fn a_paid_orders_buyer_is_written_to_and_nobody_else() {
         assert_eq!((outcome.name(), sent.len()), (name, mails), "{outcome:?}");
     }
     let nobody = Arc::new(Shop(Ok(Some((paid(), here(a))))));
-    let without = MailWorker::new(None, nobody, Arc::new(NoLetters), String::new());
+    let without = MailWorker::new(None, nobody, Arc::new(NoAccounts), String::new());
     assert_eq!(without.try_job(&job(false)).await.name(), "suppressed");
 }
 

@@ -70,6 +70,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "stock_released", nothing),
     ("order", "cart_reopened", nothing),
     ("order", "cart_closed", nothing),
+    ("order", "attached", nothing),
     ("order", "ended", Accounts::end),
     ("order", "quarantined", nothing),
 ];

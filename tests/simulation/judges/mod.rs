@@ -14,6 +14,7 @@ mod jobs;
 mod keys;
 mod merges;
 mod money;
+mod owners;
 mod replay;
 mod saga;
 mod stock;
@@ -22,6 +23,7 @@ pub use answers::{Answers, Judged};
 pub use commands::{Commands, key_of};
 pub use keys::Keys;
 pub use merges::Merges;
+pub use owners::{Owners, mail_key_of};
 pub use replay::Replay;
 
 use crate::gateway::Books;
@@ -67,6 +69,7 @@ pub struct Oracle {
     pub commands: Arc<Commands>,
     pub keys: Arc<Keys>,
     pub merges: Arc<Merges>,
+    pub owners: Arc<Owners>,
     money: Arc<Payments>,
     details: Arc<Details>,
     history: Arc<history::History>,
@@ -81,6 +84,7 @@ impl Oracle {
         let commands = Arc::new(Commands::new(world.clone()));
         let keys = Arc::new(Keys::new(world.clone()));
         let merges = Arc::new(Merges::new(world.clone()));
+        let owners = Arc::new(Owners::new(world.clone()));
         let money = Arc::new(Payments::new(world.clone(), books.clone()));
         let details = Arc::new(Details::new(world.clone()));
         let history = Arc::new(history::History::new(world.clone()));
@@ -91,6 +95,7 @@ impl Oracle {
             commands.clone(),
             keys.clone(),
             merges.clone(),
+            owners.clone(),
             money.clone(),
             details.clone(),
             history.clone(),
@@ -101,7 +106,7 @@ impl Oracle {
             Arc::new(book::Book::new(world.clone(), books)),
         ];
         let replay = Mutex::new(Replay::new(world.clone()));
-        Arc::new(Self { replay, answers, commands, keys, merges, money, details, history, jobs, judges, world })
+        Arc::new(Self { replay, answers, commands, keys, merges, owners, money, details, history, jobs, judges, world })
     }
 
     /// What the journal tells. Whoever looks takes away what it needs: nothing is committed meanwhile.

@@ -1,20 +1,22 @@
-//! Shoppers: they fill carts as guests, sign in, merge them into their own, and buy that; again and again, and twice.
+//! Shoppers: they fill carts as guests, sign in, merge them into their own, and buy that; again and again, and twice. What they bought as guests
+//! becomes theirs when they verify their address.
 
 use super::memory::{Keyed, Memory};
 use super::vendor::{SKUS, VENDORS, sku, vendor};
 use super::{Day, Person, Told};
 use crate::gateway::{APPROVE, DECLINE, METHOD};
+use crate::judges::mail_key_of;
 use crate::node::Town;
 use crate::world::lock;
-use haat::actors::Answered;
+use haat::actors::{Answered, Failure};
 use haat::checkout::{CheckedOut, MergedCart, OpenedCart};
-use haat::domain::buyer::Mint;
+use haat::domain::buyer::{Buyer, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
 use haat::domain::details::Contact;
-use haat::domain::entity::{Owner, Principal};
+use haat::domain::entity::{Decides as _, Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId};
 use haat::domain::money::Currency;
-use haat::domain::order::{Address, PaymentChoice};
+use haat::domain::order::{Address, Order, OrderCommand, PaymentChoice};
 use haat::domain::record::IdempotencyKey;
 use haat::domain::reject::Reject;
 use haat::limits;
@@ -24,6 +26,10 @@ use uuid::Uuid;
 
 /// How many come.
 const SHOPPERS: u64 = 2;
+
+fn shopper(number: u64) -> CustomerId {
+    CustomerId::from_uuid(Uuid::from_u128((0x300 + u128::from(number)) << 64 | u128::from(number * 7)))
+}
 
 /// All shoppers.
 pub fn come(town: &Arc<Town>) -> Vec<Day> {
@@ -53,8 +59,7 @@ struct Shopper {
 impl Shopper {
     fn new(town: &Arc<Town>, number: u64) -> Self {
         let person = Person::new(town, format!("shopper {number}"));
-        let id = CustomerId::from_uuid(Uuid::from_u128((0x300 + u128::from(number)) << 64 | u128::from(number * 7)));
-        Self { person, memory: Memory::new(), id, own: None, guest: None, merges: Vec::new() }
+        Self { person, memory: Memory::new(), id: shopper(number), own: None, guest: None, merges: Vec::new() }
     }
 
     fn by(&self) -> Principal {
@@ -68,13 +73,15 @@ impl Shopper {
             person.pause(person.world().plan.think_ms).await;
             match (person.chance.below(100), self.own, self.guest) {
                 (0..8, ..) | (_, None, _) => self.open().await,
-                (8..14, ..) => self.ask_again().await,
-                (14..18, _, _) | (_, _, None) => self.become_guest().await,
-                (18..50, _, Some(guest)) => self.set_line(guest, Principal::Guest(guest)).await,
-                (50..62, Some(own), _) => self.set_line(own, self.by()).await,
-                (62..82, Some(own), Some(guest)) => self.merge(own, guest).await,
-                (82..90, ..) => self.merge_again().await,
-                (90..93, _, Some(guest)) => self.check_out(guest, Principal::Guest(guest)).await,
+                (8..13, ..) => self.ask_again().await,
+                (13..18, ..) => self.verify().await,
+                (18..23, ..) => self.look_at_what_guests_bought().await,
+                (23..26, _, _) | (_, _, None) => self.become_guest().await,
+                (26..52, _, Some(guest)) => self.set_line(guest, Principal::Guest(guest)).await,
+                (52..62, Some(own), _) => self.set_line(own, self.by()).await,
+                (62..79, Some(own), Some(guest)) => self.merge(own, guest).await,
+                (79..84, ..) => self.merge_again().await,
+                (84..94, _, Some(guest)) => self.check_out(guest, Principal::Guest(guest)).await,
                 (_, Some(own), _) => self.check_out(own, self.by()).await,
             }
         }
@@ -213,9 +220,60 @@ impl Shopper {
         }
     }
 
+    /// Gets what was bought with their address.
+    async fn verify(&self) {
+        let person = &self.person;
+        let node = person.node().await;
+        let question = async {
+            let attached = node.shop.attach_orders(self.id, mail_key_of(self.id)).await;
+            // Whoever does it tries again later.
+            attached.map_err(|_| Failure::OutcomeUnknown)
+        };
+        let told = person.told(&node, "attach", self.id.entity(), question).await;
+        if let Told::Answer(1..) = told {
+            self.look_at_what_guests_bought().await;
+        }
+    }
+
+    /// Looks at an order that a guest has placed, or would have it; as themselves, or with that guest's token.
+    async fn look_at_what_guests_bought(&self) {
+        let person = &self.person;
+        let owners = &person.town.oracle.owners;
+        // Mostly at those that have become somebody's.
+        let mut all = owners.of_guests();
+        if all.iter().any(|(.., owner)| *owner != Owner::Guest) && person.chance.per_mille(700) {
+            all.retain(|(.., owner)| *owner != Owner::Guest);
+        }
+        let place = person.chance.below(all.len().max(1) as u64) as usize;
+        let Some((order, cart, _)) = all.get(place).copied() else { return };
+        let by = if person.chance.per_mille(500) { self.by() } else { Principal::Guest(cart) };
+        let command = match person.chance.below(4) {
+            0 => OrderCommand::Attach { customer: self.id, mail_key: mail_key_of(self.id) },
+            1 => OrderCommand::GetTimeline { by },
+            _ => OrderCommand::Get { by },
+        };
+        let is_look = Order::is_read(&command);
+        let asked = owners.asks(order, by);
+        let told = person.ask::<Order>(order, "an order of a guest", command, person.how(None, false)).await;
+        if let (true, Told::Answer(Answered { outcome, .. })) = (is_look, &told) {
+            let what = match (outcome, by) {
+                (Err(_), _) => "orders that were asked for by those whose they are not",
+                (Ok(_), Principal::Customer(_)) => "orders that were seen by those whose they have become",
+                (Ok(_), _) => "orders that were seen by the guests who placed them",
+            };
+            person.world().count(what);
+            owners.told(&asked, outcome);
+        }
+    }
+
     async fn check_out(&mut self, cart: CartId, by: Principal) {
         let tag = self.person.tag();
         let person = &self.person;
+        // A guest may give anybody's address.
+        let address = match person.chance.per_mille(700) {
+            true => self.id,
+            false => shopper(person.chance.below(SHOPPERS)),
+        };
         let shipping_address = Address {
             name: "Rokeya".into(),
             line1: "12 Lake Road".into(),
@@ -227,7 +285,7 @@ impl Shopper {
             phone: None,
         };
         let details = CheckoutRequest {
-            buyer: shipping_address.buyer(),
+            buyer: Buyer { mail_key: Some(mail_key_of(address)), ..shipping_address.buyer() },
             contact: Contact { email: None, shipping_address },
             mint: Mint(person.chance.next().to_be_bytes()[4..].try_into().unwrap()),
             payment: PaymentChoice {

@@ -4,6 +4,7 @@ use super::way::{Risk, Way};
 use super::{Disk, Server};
 use crate::world::lock;
 use async_trait::async_trait;
+use haat::domain::buyer::MailKey;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::order::{OrderFilter, OrderStatus};
@@ -303,7 +304,7 @@ impl Queries for Connection {
                 filter.passes(&row.columns)
                     && match of {
                         OrdersOf::All => true,
-                        OrdersOf::Cart(cart) => row.cart_id == cart,
+                        OrdersOf::Cart(cart) => row.cart_id == cart && row.customer_id.is_none(),
                         OrdersOf::Customer(customer) => row.customer_id == Some(customer),
                         OrdersOf::Vendor(vendor) => row.sub_orders.iter().any(|sub| sub.vendor_id == vendor),
                     }
@@ -319,6 +320,16 @@ impl Queries for Connection {
                 }
             }
             rows
+        })
+        .await
+    }
+
+    async fn guests_orders(&self, of: MailKey, limit: u32) -> Result<Vec<OrderId>, StoreError> {
+        self.read(move |disk| {
+            let theirs = |row: &&OrderRow| row.mail_key == Some(of) && row.customer_id.is_none();
+            let mut rows: Vec<&OrderRow> = disk.tables.orders.values().filter(theirs).collect();
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.placed_at, row.id)));
+            rows.into_iter().map(|row| row.id).take(limit as usize).collect()
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! The shop of the tests: two vendors with three SKUs each, some carts, and what their buyers and vendors do.
 
 use super::World;
-use haat::domain::buyer::Mint;
+use haat::domain::buyer::{Buyer, MailKey, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, CheckoutRequest};
 use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
@@ -55,6 +55,9 @@ pub fn first_price(vendor: usize, number: usize) -> i64 {
     1_000 * (vendor as i64 + 1) + 100 * number as i64
 }
 
+/// By which the orders of the tests are found.
+pub const MAIL_KEY: MailKey = MailKey([1; 16]);
+
 /// Where the orders of the tests go.
 pub fn address() -> Address {
     Address {
@@ -74,7 +77,7 @@ pub fn details(token: &str, expected_total: Option<i64>) -> CheckoutRequest {
     CheckoutRequest {
         contact: Contact { email: None, shipping_address: address() },
         mint: Mint([1, 2, 3, 4]),
-        buyer: address().buyer(),
+        buyer: Buyer { mail_key: Some(MAIL_KEY), ..address().buyer() },
         payment: PaymentChoice { method: "sandbox".into(), token: token.into() },
         expected_total: expected_total.map(|minor| Money::new(minor, Currency::BDT)),
     }
