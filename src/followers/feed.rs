@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// What frames in memory may take. Past it the oldest go, and who has not read them yet reads them from the store.
 const BYTES: usize = 16 * 1024 * 1024;
@@ -122,15 +122,15 @@ pub(super) struct Progress {
 pub struct Feed {
     tail: Mutex<Tail>,
     progress: Mutex<BTreeMap<&'static str, Arc<Progress>>>,
-    /// How many frames there ever were.
-    news: watch::Sender<u64>,
+    /// Told when there are more frames. Whoever waits is woken in the order of waiting, in every run of a simulation; a `watch` would choose.
+    news: Notify,
     wanted: Vec<Interest>,
 }
 
 impl Feed {
     /// A feed in which nothing is yet, of whose records these are read.
     pub fn new(wanted: Vec<Interest>) -> Arc<Self> {
-        Arc::new(Self { tail: Mutex::default(), progress: Mutex::default(), news: watch::Sender::new(0), wanted })
+        Arc::new(Self { tail: Mutex::default(), progress: Mutex::default(), news: Notify::new(), wanted })
     }
 
     pub(super) fn wanted(&self) -> &[Interest] {
@@ -151,7 +151,7 @@ impl Feed {
         while tail.bytes > BYTES {
             tail.drop_first();
         }
-        self.news.send_replace(tail.end());
+        self.news.notify_waiters();
     }
 
     /// As of when is what this follower has made: now, when it has read everything there is.
@@ -212,10 +212,17 @@ impl Feed {
 
     /// Waits until there is something that this reader has not read.
     pub(super) async fn has_news(&self, reader: usize) {
-        let mut news = self.news.subscribe();
-        let read = self.tail.lock().readers[reader];
-        // The sender is as old as the feed.
-        let _ = news.wait_for(|end| *end > read).await;
+        loop {
+            // From here on it misses nothing.
+            let news = self.news.notified();
+            {
+                let tail = self.tail.lock();
+                if tail.end() > tail.readers[reader] {
+                    return;
+                }
+            }
+            news.await;
+        }
     }
 }
 

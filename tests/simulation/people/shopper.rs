@@ -13,7 +13,7 @@ use haat::checkout::{CheckedOut, MergedCart, OpenedCart};
 use haat::domain::buyer::{Buyer, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
 use haat::domain::details::Contact;
-use haat::domain::entity::{Decides as _, Owner, Principal};
+use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId};
 use haat::domain::money::Currency;
 use haat::domain::order::{Address, Order, OrderCommand, PaymentChoice};
@@ -75,9 +75,10 @@ impl Shopper {
                 (0..8, ..) | (_, None, _) => self.open().await,
                 (8..13, ..) => self.ask_again().await,
                 (13..18, ..) => self.verify().await,
-                (18..23, ..) => self.look_at_what_guests_bought().await,
-                (23..26, _, _) | (_, _, None) => self.become_guest().await,
-                (26..52, _, Some(guest)) => self.set_line(guest, Principal::Guest(guest)).await,
+                (18..22, ..) => self.look_at_what_guests_bought().await,
+                (22..25, ..) => self.grab().await,
+                (25..28, _, _) | (_, _, None) => self.become_guest().await,
+                (28..52, _, Some(guest)) => self.set_line(guest, Principal::Guest(guest)).await,
                 (52..62, Some(own), _) => self.set_line(own, self.by()).await,
                 (62..79, Some(own), Some(guest)) => self.merge(own, guest).await,
                 (79..84, ..) => self.merge_again().await,
@@ -235,7 +236,20 @@ impl Shopper {
         }
     }
 
-    /// Looks at an order that a guest has placed, or would have it; as themselves, or with that guest's token.
+    /// Would have an order that a guest has placed, whosever address it was placed with.
+    async fn grab(&self) {
+        let person = &self.person;
+        let all = person.town.oracle.owners.of_guests();
+        let nobodys: Vec<_> = all.into_iter().filter(|(.., owner)| *owner == Owner::Guest).collect();
+        if nobodys.is_empty() {
+            return;
+        }
+        let (order, ..) = *person.chance.pick(&nobodys);
+        let command = OrderCommand::Attach { customer: self.id, mail_key: mail_key_of(self.id) };
+        person.ask::<Order>(order, "attach one", command, person.how(None, false)).await;
+    }
+
+    /// Looks at an order that a guest has placed; as themselves, or with that guest's token.
     async fn look_at_what_guests_bought(&self) {
         let person = &self.person;
         let owners = &person.town.oracle.owners;
@@ -247,15 +261,13 @@ impl Shopper {
         let place = person.chance.below(all.len().max(1) as u64) as usize;
         let Some((order, cart, _)) = all.get(place).copied() else { return };
         let by = if person.chance.per_mille(500) { self.by() } else { Principal::Guest(cart) };
-        let command = match person.chance.below(4) {
-            0 => OrderCommand::Attach { customer: self.id, mail_key: mail_key_of(self.id) },
-            1 => OrderCommand::GetTimeline { by },
-            _ => OrderCommand::Get { by },
+        let command = match person.chance.per_mille(300) {
+            true => OrderCommand::GetTimeline { by },
+            false => OrderCommand::Get { by },
         };
-        let is_look = Order::is_read(&command);
         let asked = owners.asks(order, by);
         let told = person.ask::<Order>(order, "an order of a guest", command, person.how(None, false)).await;
-        if let (true, Told::Answer(Answered { outcome, .. })) = (is_look, &told) {
+        if let Told::Answer(Answered { outcome, .. }) = &told {
             let what = match (outcome, by) {
                 (Err(_), _) => "orders that were asked for by those whose they are not",
                 (Ok(_), Principal::Customer(_)) => "orders that were seen by those whose they have become",
