@@ -6,6 +6,7 @@
 
 mod attempts;
 mod email;
+mod hashing;
 mod letters;
 mod own;
 mod passwords;
@@ -15,8 +16,9 @@ mod tokens;
 
 pub use attempts::Network;
 pub use email::{Email, NoEmail};
+pub use hashing::{Busy, Hashing};
 pub use own::{Kept, KeptAddress, NewEmail};
-pub use passwords::{Busy, Cost, Hashing, Password};
+pub use passwords::{Cost, Password};
 pub use people::{Invited, SeatChange};
 pub use rows::{
     Account, AccountFilter, AccountRows, Ends, Looked, Nonce, OwnRows, Person, Reseated, Session, SignUp, Wrote,

@@ -1,27 +1,18 @@
-//! Passwords: which may be taken, and what is kept of them (argon2id, RFC 9106). Hashing costs tens of milliseconds of a processor on purpose. So it
-//! has threads of its own at a low priority, and a short line before them: whoever comes when it is full is told so at once, and checkouts go on.
+//! Passwords: which may be taken, and what is kept of them (argon2id, RFC 9106).
 
 use super::email::Email;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::rand;
-use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, LazyLock};
-use std::thread;
-use tokio::sync::oneshot;
+use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 
 /// Characters of a password.
 pub const LENGTH: std::ops::RangeInclusive<usize> = 10..=128;
-/// Who may wait for a thread.
-const QUEUE: usize = 64;
-/// How nice the threads are to everything else that runs.
-const NICE: i32 = 15;
 /// Bytes of a salt.
 const SALT: usize = 16;
 
@@ -101,106 +92,14 @@ impl FromStr for Cost {
 }
 
 impl Cost {
-    fn argon2(&self) -> Argon2<'static> {
+    /// What hashes at this cost.
+    pub(super) fn argon2(&self) -> Argon2<'static> {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, self.0.clone())
     }
 }
 
-/// Too many wait for a thread that hashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many passwords wait to be hashed")]
-pub struct Busy;
-
-enum Work {
-    /// Make the hash of a password.
-    Hash(Password, oneshot::Sender<String>),
-    /// Whether a hash is that of a password.
-    Check(Password, String, oneshot::Sender<bool>),
-}
-
-/// The threads that hash.
-#[derive(Clone)]
-pub struct Hashing {
-    line: SyncSender<Work>,
-    /// The hash of no password, for addresses that have no account: to find that out takes as long.
-    nobodys: Arc<str>,
-}
-
-impl Hashing {
-    /// Starts them: half as many as there are processors, and one at least.
-    ///
-    /// # Errors
-    /// What the system says when it gives no thread.
-    pub fn start(cost: &Cost) -> std::io::Result<Self> {
-        let (line, work) = sync_channel(QUEUE);
-        let work = Arc::new(Mutex::new(work));
-        let threads = thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1));
-        for number in 0..threads {
-            let (work, cost) = (work.clone(), cost.clone());
-            thread::Builder::new().name(format!("passwords-{number}")).spawn(move || run(&work, &cost))?;
-        }
-        let nobodys = hashed(&cost.argon2(), &Password("nobody".to_owned())).into();
-        Ok(Self { line, nobodys })
-    }
-
-    fn send(&self, work: Work) -> Result<(), Busy> {
-        self.line.try_send(work).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
-        })
-    }
-
-    /// What is kept of a password.
-    ///
-    /// # Errors
-    /// When too many wait.
-    pub async fn hash(&self, password: Password) -> Result<String, Busy> {
-        let (answer, hash) = oneshot::channel();
-        self.send(Work::Hash(password, answer))?;
-        // One that could not be made is none.
-        hash.await.ok().filter(|hash| !hash.is_empty()).ok_or(Busy)
-    }
-
-    /// Whether a hash costs what one that is made now costs.
-    pub fn is_of_today(&self, hash: &str) -> bool {
-        let cost = |hash: &str| hash.rsplitn(3, '$').nth(2).map(ToOwned::to_owned);
-        cost(hash) == cost(&self.nobodys)
-    }
-
-    /// Whether this is what is kept of a password. Without a hash it is not, which takes as long to find out.
-    ///
-    /// # Errors
-    /// When too many wait.
-    pub async fn is(&self, password: Password, hash: Option<&str>) -> Result<bool, Busy> {
-        let (answer, is) = oneshot::channel();
-        let known = hash.is_some();
-        self.send(Work::Check(password, hash.unwrap_or(&self.nobodys).to_owned(), answer))?;
-        Ok(is.await.map_err(|_| Busy)? && known)
-    }
-}
-
-fn run(work: &Mutex<Receiver<Work>>, cost: &Cost) {
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
-        tracing::warn!(%error, "passwords are hashed at the priority of everything else");
-    }
-    let argon2 = cost.argon2();
-    loop {
-        let next = work.lock().recv();
-        // Whoever asked and went away needs no answer.
-        match next {
-            Ok(Work::Hash(password, answer)) if !answer.is_closed() => drop(answer.send(hashed(&argon2, &password))),
-            Ok(Work::Check(password, hash, answer)) if !answer.is_closed() => {
-                let is = PasswordHash::new(&hash)
-                    .is_ok_and(|hash| argon2.verify_password(password.0.as_bytes(), &hash).is_ok());
-                let _ = answer.send(is);
-            }
-            Ok(_) => {}
-            Err(_) => return,
-        }
-    }
-}
-
 /// A hash in the form of the PHC, with a salt of its own. A hash that could not be made is that of no password.
-fn hashed(argon2: &Argon2<'_>, password: &Password) -> String {
+pub(super) fn hashed(argon2: &Argon2<'_>, password: &Password) -> String {
     let mut salt = [0; SALT];
     if rand::fill(&mut salt).is_err() {
         tracing::error!("the system gives no random bytes: a password is not kept");
@@ -215,13 +114,14 @@ fn hashed(argon2: &Argon2<'_>, password: &Password) -> String {
     }
 }
 
+/// Whether a hash is that of a password. It is checked at the cost that it says.
+pub(super) fn is_hash_of(argon2: &Argon2<'_>, password: &Password, hash: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| argon2.verify_password(password.0.as_bytes(), &hash).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cheap() -> Cost {
-        "m=64,t=1,p=1".parse().unwrap()
-    }
 
     fn chosen(text: &str) -> Result<Password, &'static str> {
         Password::chosen(text, &Email::new("rahim.uddin@example.com").unwrap())
@@ -244,50 +144,6 @@ mod tests {
         ];
         for bad in bad {
             assert!(chosen(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_kept_of_a_password_tells_it_from_others() {
-        let hashing = Hashing::start(&cheap()).unwrap();
-        let password = chosen("correct horse battery").unwrap();
-        let hash = hashing.hash(password.clone()).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$") && !hash.contains("correct"), "{hash}");
-        assert_ne!(hashing.hash(password.clone()).await.unwrap(), hash, "each has a salt of its own");
-        assert!(hashing.is(password.clone(), Some(&hash)).await.unwrap());
-        assert!(!hashing.is(Password::typed("correct horse batteri"), Some(&hash)).await.unwrap());
-        assert!(!hashing.is(Password::typed("nobody"), None).await.unwrap());
-        assert!(!hashing.is(password, Some("")).await.unwrap());
-        // One form for what is typed in two.
-        let composed = hashing.hash(chosen("caf\u{e9} on the corner").unwrap()).await.unwrap();
-        assert!(hashing.is(Password::typed("cafe\u{301} on the corner"), Some(&composed)).await.unwrap());
-    }
-
-    /// A hash that cost less when it was made is checked at its own cost.
-    #[tokio::test]
-    async fn a_hash_of_another_cost_is_read() {
-        let hash = Hashing::start(&cheap()).unwrap().hash(Password::typed("correct horse battery")).await.unwrap();
-        let dearer = Hashing::start(&"m=128,t=2,p=1".parse().unwrap()).unwrap();
-        assert!(dearer.is(Password::typed("correct horse battery"), Some(&hash)).await.unwrap());
-        assert!(!dearer.is_of_today(&hash) && !dearer.is_of_today(""));
-        assert!(dearer.is_of_today(&dearer.hash(Password::typed("correct horse battery")).await.unwrap()));
-    }
-
-    #[tokio::test]
-    async fn whoever_comes_when_the_line_is_full_is_told_at_once() {
-        let (line, work) = sync_channel(2);
-        let hashing = Hashing { line, nobodys: "".into() };
-        let waits: Vec<_> = (0..2)
-            .map(|_| {
-                let hashing = hashing.clone();
-                tokio::spawn(async move { hashing.hash(Password::typed("x")).await })
-            })
-            .collect();
-        tokio::task::yield_now().await;
-        assert_eq!(hashing.hash(Password::typed("x")).await, Err(Busy));
-        drop(work);
-        for wait in waits {
-            assert_eq!(wait.await.unwrap(), Err(Busy), "nobody is left to hash");
         }
     }
 
