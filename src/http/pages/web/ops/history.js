@@ -37,7 +37,7 @@ export function remember(at, tiles) {
 export const past = (names) => [times, names.map((name) => columns.get(name))];
 
 /** Whether anything is kept of it that is not nothing. */
-export const hasPast = (name) => columns.get(name)?.some((value) => value !== null) ?? false;
+export const hasPast = (name) => columns.get(name)?.some((value) => value !== null && value !== 0) ?? false;
 
 /** Forgets all of it. */
 export function forget() {

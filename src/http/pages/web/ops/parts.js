@@ -3,7 +3,7 @@
 import { bdi, code, el, keep, mark, say } from "../shared/dom.js";
 import { chart } from "../shared/chart.js";
 import { count, duration, share } from "../shared/format.js";
-import { past, track } from "./history.js";
+import { hasPast, past, track } from "./history.js";
 
 /** At most so many rows are drawn of anything. */
 export const ROWS = 10;
@@ -53,19 +53,19 @@ export function bar(cls = "") {
 }
 
 /**
- * A table of at most `most` rows. `columns`: `[{ head, text?, wide?, cell(item) }]`, where a cell is a text, or `{ node }` made once by `make(item)`.
+ * A table of at most `most` rows. `columns`: `[{ head, text?, wide?, rare?, cell(item) }]`, where a cell is a text, or `{ node }` made once by `make(item)`.
  * The first column names the row.
  */
 export function table({ caption, columns, keyOf, most = ROWS, none }) {
   const body = el("tbody");
   const rest = el("p", { class: "more", hidden: true });
   const nothing = el("p", { class: "none", hidden: true }, none ?? "none");
-  const head = el("tr", {}, columns.map(({ head, text }, n) => el("th", { scope: "col", class: n === 0 || text ? "text" : null }, head)));
+  const head = el("tr", {}, columns.map(({ head, text, rare }, n) => el("th", { scope: "col", class: [(n === 0 || text) && "text", rare && "rare"].filter(Boolean).join(" ") || null }, head)));
   const whole = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, el("table", {}, el("caption", { class: "unseen" }, caption), el("thead", {}, head), body));
   const element = el("div", {}, whole, rest, nothing);
   const make = (item) => {
     const cells = columns.map((column, n) => {
-      const cell = n === 0 ? el("th", { scope: "row" }) : el("td", { class: [column.text && "text", column.wide && "wide"].filter(Boolean).join(" ") || null });
+      const cell = n === 0 ? el("th", { scope: "row" }) : el("td", { class: [column.text && "text", column.wide && "wide", column.rare && "rare"].filter(Boolean).join(" ") || null });
       const made = column.make?.(item);
       if (made) cell.append(made.element);
       return { cell, column, made };
@@ -102,14 +102,26 @@ export function history(options) {
   for (const { name, of } of options.series) track(name, of);
   const drawn = chart(options);
   const names = options.series.map(({ name }) => name);
-  return { element: drawn.element, update: () => drawn.update(...past(names)), destroy: drawn.destroy };
+  drawn.element.hidden = true;
+  return {
+    element: drawn.element,
+    update() {
+      // Lines of nothing are no picture.
+      drawn.element.hidden = !names.some(hasPast);
+      drawn.update(...past(names));
+    },
+    destroy: drawn.destroy,
+  };
 }
 
 /** A link to an actor. */
-export const actorLink = (kind, id) => el("a", { href: `#/actor/${encodeURIComponent(kind)}/${encodeURIComponent(id)}` }, code(id));
+export const actorLink = (kind, id, text = id) => el("a", { href: `#/actor/${encodeURIComponent(kind)}/${encodeURIComponent(id)}`, title: id }, code(text));
+
+/** An id as it fits into a tile: what it is of, and its end, by which ids differ most. */
+export const short = (id) => (id.length > 20 ? `${id.slice(0, id.indexOf("_") + 1)}…${id.slice(-8)}` : id);
 
 /** A title of somebody else's that leads somewhere. */
-export const titled = (href, title) => el("a", { href }, bdi(title));
+export const titled = (href, title) => el("a", { href, class: "cut" }, bdi(title));
 
 /** A word with its colour. */
 export function pill(text, level = "") {

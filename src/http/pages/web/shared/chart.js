@@ -5,6 +5,7 @@ import { el, say } from "./dom.js";
 import { colour, onTheme } from "./theme.js";
 
 const FONT = "11px system-ui, sans-serif";
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 /** A letter's size: charts grow with everything else. */
 const em = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
@@ -33,13 +34,13 @@ export function chart({ series, unit, show, about, floor = 1 }) {
     const axis = { stroke: ink, font: FONT.replace("11px", `${Math.round(11 * size)}px`), grid: { stroke: line, width: 1 }, ticks: { show: false } };
     return {
       width: Math.max(40, plot.clientWidth), height: Math.max(40, plot.clientHeight),
-      padding: [6, 4, 0, 0],
+      padding: [6, 24 * size, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(floor, (high ?? 0) * 1.08)] } },
       axes: [
-        { ...axis, size: 20 * size, space: 70 * size, grid: { show: false }, values: (_, at) => at.map((one) => new Date(one * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" })) },
-        { ...axis, size: 46 * size, space: 30 * size, values: (_, at) => at.map((one) => show(one)) },
+        { ...axis, size: 20 * size, space: 76 * size, grid: { show: false }, values: (_, at) => at.map((one) => new Date(one * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" })) },
+        { ...axis, size: 46 * size, space: 30 * size, values: (_, at) => at.map((one) => (Math.abs(one) >= 100_000 && show(one).length > 7 ? compact.format(one) : show(one))) },
       ],
       series: [{}, ...series.map(({ label, key, fill }) => {
         const stroke = colour(/^\d$/.test(String(key)) ? `c${key}` : key);

@@ -19,6 +19,7 @@ export function rate(value) {
 /** A duration in milliseconds, and the unit it is best told in. */
 export function duration(ms) {
   if (unknown(ms)) return [NOTHING, ""];
+  if (ms === 0) return ["0", "ms"];
   if (ms < 10) return [ms < 1 ? hundredth.format(ms) : tenth.format(ms), "ms"];
   if (ms < 1000) return [whole.format(ms), "ms"];
   if (ms < 60_000) return [tenth.format(ms / 1000), "s"];
@@ -59,7 +60,7 @@ export function when(text) {
 export function money(amount) {
   if (!amount) return NOTHING;
   const [whole, parts] = String(amount.amount).split(".");
-  return `${whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f")}${parts ? `.${parts}` : ""} ${amount.currency}`;
+  return `${whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",")}${parts ? `.${parts}` : ""} ${amount.currency}`;
 }
 
 /** So many times an amount, exactly. */

@@ -1,6 +1,6 @@
 // What is made of the journal behind the shop's back.
 
-import { count, rate, span, moment, words } from "../../shared/format.js";
+import { count, moment, span, words } from "../../shared/format.js";
 import { pill, table } from "../parts.js";
 
 const LATE_MS = 60_000;
@@ -20,10 +20,8 @@ export default {
         { head: "follower", cell: ({ name }) => words(name) },
         { head: "state", text: true, make: () => { const shown = pill(""); return { element: shown.element, update: ({ state }) => shown.set(words(state), state === "follows" ? "good" : "warn") }; } },
         { head: "frames behind", cell: ({ lag_frames }) => count(lag_frames) },
-        { head: "time behind", cell: (one) => span(Math.max(0, late(one, now))) },
-        { head: "rows / s", cell: ({ rows_per_second }) => rate(rows_per_second) },
-        { head: "failures", cell: ({ failures }) => count(failures), level: ({ failures }) => (failures > 0 ? "warn" : "") },
-        { head: "left out", cell: ({ skipped }) => count(skipped), level: ({ skipped }) => (skipped > 0 ? "bad" : "") },
+        { head: "late by", cell: (one) => (one.lag_frames > 0 ? span(Math.max(0, late(one, now))) : "0") },
+        { head: "failures", rare: true, cell: ({ failures }) => count(failures), level: ({ failures }) => (failures > 0 ? "warn" : "") },
       ],
     });
     return {

@@ -2,7 +2,7 @@
 
 import { el } from "../../shared/dom.js";
 import { count, rate } from "../../shared/format.js";
-import { actorLink, bar, table, titled } from "../parts.js";
+import { actorLink, bar, short, table, titled } from "../parts.js";
 
 export default {
   name: "hot",
@@ -17,10 +17,10 @@ export default {
       columns: [
         { head: "product", make: (item) => ({ element: titled(`#/product/${encodeURIComponent(item.sku_id)}`, item.title || item.sku_id) }) },
         { head: "orders / s", cell: ({ orders_per_second }) => rate(orders_per_second) },
-        { head: "pieces / s", cell: ({ pieces_per_second }) => rate(pieces_per_second) },
+        { head: "pieces / s", rare: true, cell: ({ pieces_per_second }) => rate(pieces_per_second) },
         { head: "left", cell: ({ left }) => (left === 0 ? "sold out" : count(left)), level: ({ left }) => (left === 0 ? "warn" : "") },
-        { head: "", make: () => { const made = bar("left"); return { element: made.element, update: ({ left, held, sold }) => made.set(left, left + held + sold) }; } },
-        { head: "held", cell: ({ held }) => count(held) },
+        { head: el("span", { class: "unseen" }, "share left"), rare: true, make: () => { const made = bar("left"); return { element: made.element, update: ({ left, held, sold }) => made.set(left, left + held + sold) }; } },
+        { head: "held", rare: true, cell: ({ held }) => count(held) },
         { head: "sold", cell: ({ sold }) => count(sold) },
       ],
     });
@@ -30,9 +30,9 @@ export default {
       most: 5,
       none: "–",
       columns: [
-        { head: "vendor", make: ({ vendor_id }) => ({ element: actorLink("vendor", vendor_id) }) },
+        { head: "vendor", make: ({ vendor_id }) => ({ element: actorLink("vendor", vendor_id, short(vendor_id)) }) },
         { head: "orders / s", cell: ({ orders_per_second }) => rate(orders_per_second) },
-        { head: "checkouts under way", cell: ({ checkouts_under_way }) => count(checkouts_under_way) },
+        { head: "checkouts", cell: ({ checkouts_under_way }) => count(checkouts_under_way) },
       ],
     });
     const more = el("div", { class: "stack" }, el("h3", {}, "Vendors"), vendors.element);

@@ -3,7 +3,8 @@
 //   { name, title, needs, wide?, build(), troubles?(data, all) }
 //
 // `needs` names the part of the overview that it shows; where the server sends none it is not there. `build()` gives `{ body, update(data, all) }`
-// and may give `note(data)`, a few words beside the title. `troubles` gives what is wrong: `[{ level, what, todo, see?, href? }]`, `level` "bad" or "warn".
+// and may give `note(data)`, a few words beside the title. `troubles` gives what is wrong: `[{ level, what, todo, see?, href?, first? }]`: `level` is "bad"
+// or "warn"; the higher `first`, the sooner it is to be looked at, since others follow from it; `see` is a heading of docs/operations.md.
 
 import actors from "./actors.js";
 import checkpoint from "./checkpoint.js";

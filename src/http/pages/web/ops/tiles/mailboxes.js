@@ -1,7 +1,7 @@
 // The actors that have most to do. They enter the list themselves when it becomes much: nothing is searched for.
 
 import { count } from "../../shared/format.js";
-import { actorLink, table } from "../parts.js";
+import { actorLink, short, table } from "../parts.js";
 
 export default {
   name: "mailboxes",
@@ -13,7 +13,7 @@ export default {
       keyOf: ({ id }) => id,
       none: "No actor has much to do.",
       columns: [
-        { head: "actor", make: ({ kind, id }) => ({ element: actorLink(kind, id) }) },
+        { head: "actor", make: ({ kind, id }) => ({ element: actorLink(kind, id, short(id)) }) },
         { head: "messages", cell: ({ depth }) => count(depth) },
       ],
     });

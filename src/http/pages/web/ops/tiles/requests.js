@@ -1,6 +1,6 @@
 // What is asked over HTTP, how it is answered, and how long that takes.
 
-import { bdi } from "../../shared/dom.js";
+import { el } from "../../shared/dom.js";
 import { rate } from "../../shared/format.js";
 import { figures, history, ms, table } from "../parts.js";
 
@@ -29,12 +29,12 @@ export default {
       most: 8,
       none: "Nobody asks for anything.",
       columns: [
-        { head: "route", make: ({ method, route }) => ({ element: bdi(`${method} ${route}`) }) },
+        { head: "route", make: ({ method, route }) => ({ element: el("bdi", { class: "cut" }, `${method} ${route}`) }) },
         { head: "per s", cell: ({ per_second }) => rate(per_second) },
-        { head: "p50", cell: ({ latency }) => ms(latency?.p50) },
+        { head: "p50", rare: true, cell: ({ latency }) => ms(latency?.p50) },
         { head: "p95", cell: ({ latency }) => ms(latency?.p95) },
-        { head: "p99", cell: ({ latency }) => ms(latency?.p99) },
-        { head: "4xx / s", cell: ({ client_errors_per_second }) => rate(client_errors_per_second) },
+        { head: "p99", rare: true, cell: ({ latency }) => ms(latency?.p99) },
+        { head: "4xx / s", rare: true, cell: ({ client_errors_per_second }) => rate(client_errors_per_second) },
         { head: "5xx / s", cell: ({ server_errors_per_second }) => rate(server_errors_per_second), level: (item) => (item.server_errors_per_second > 0 ? "bad" : "") },
       ],
     });

@@ -45,6 +45,13 @@ export default {
       return { tile, built, element, note };
     });
 
+    // A tile spans as many rows as it is high.
+    const sized = new ResizeObserver((entries) => {
+      const gap = parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.9;
+      for (const { target } of entries) target.style.gridRowEnd = `span ${Math.ceil((target.offsetHeight + gap) / 2)}`;
+    });
+    for (const { element } of made) sized.observe(element);
+
     return {
       title: "overview",
       element: el("div", {}, heading, troubles, el("div", { class: "tiles" }, made.map(({ element }) => element))),
@@ -60,7 +67,7 @@ export default {
           mark(element, wrong.some(({ level }) => level === "bad") ? "bad" : wrong.length > 0 ? "warn" : "");
           found.push(...wrong);
         }
-        found.sort((one, other) => Number(other.level === "bad") - Number(one.level === "bad"));
+        found.sort((one, other) => Number(other.level === "bad") - Number(one.level === "bad") || (other.first ?? 0) - (one.first ?? 0));
         troubles.hidden = false;
         calm.hidden = found.length > 0;
         list.hidden = found.length === 0;
@@ -74,6 +81,7 @@ export default {
         said = now;
       },
       destroy() {
+        sized.disconnect();
         for (const { built } of made) built.destroy?.();
       },
     };

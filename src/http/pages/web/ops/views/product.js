@@ -45,7 +45,7 @@ export default {
     const bar = el("span", { class: "meter left", "aria-hidden": "true" }, inner);
     const of = el("p", { class: "of" });
     const now = el("section", { class: "card left-now", "aria-label": "Stock" }, number, bar, of);
-    const shown = figures([["orders", "orders"], ["pieces", "pieces"], ["end", "sold out in"], ["money", "sold for"], ["held", "held for orders under way"], ["way", "checkouts under way"], ["errors", "requests that fail (5xx)"], ["refused", "refused at once"]]);
+    const shown = figures([["orders", "orders"], ["pieces", "pieces"], ["end", "sold out in"], ["money", "sold for"], ["held", "held"], ["way", "checkouts under way"], ["errors", "failing (5xx)"], ["refused", "refused at once"]]);
     const left = chart({ about: "Pieces left, over the last minutes", unit: "pieces", show: count, series: [{ label: "left", key: 2, fill: true }] });
     const orders = chart({ about: "Orders per second, over the last minutes", unit: "orders per second", show: rate, series: [{ label: "orders", key: 0, fill: true }] });
     const cold = el("p", { class: "none", role: "status" }, "Nobody orders it now, as far as this page has seen.");
@@ -61,6 +61,7 @@ export default {
       if (name === null) title.replaceChildren(bdi(one.title ?? one.product_title ?? one.code ?? id));
     }
 
+    orders.element.classList.add("low");
     return {
       title: "product wall",
       element: el("div", { class: "wall" }, el("header", {}, el("p", { class: "soft" }, el("a", { href: "#/product" }, "Product wall")), title, price), cold,
@@ -83,6 +84,7 @@ export default {
         say(price, [money(one.price), one.code].filter(Boolean).join(", "));
         const all = one.left + one.held + one.sold;
         say(number, count(one.left));
+        number.style.setProperty("--digits", String(count(one.left).length * 0.62 + 0.4));
         now.classList.toggle("sold-out", one.left === 0);
         inner.style.width = `${share(one.left, all)}%`;
         mark(bar, share(one.left, all) < 10 ? "warn" : "");
@@ -92,7 +94,8 @@ export default {
         shown.set("orders", rate(hot ? one.orders_per_second : 0), "/ s");
         shown.set("pieces", rate(hot ? one.pieces_per_second : 0), "/ s");
         shown.set("end", end(one));
-        shown.set("money", money(times(one.price, one.sold)));
+        const sold = times(one.price, one.sold);
+        shown.set("money", sold ? money(sold).replace(` ${sold.currency}`, "") : "–", sold?.currency);
         shown.set("held", count(one.held));
         shown.set("way", count(vendor?.checkouts_under_way));
         shown.set("errors", rate(failed), "/ s", failed > 0 ? "bad" : "");
