@@ -229,8 +229,7 @@ mod tests {
         let home = kept(&[("host", "127.0.0.1:8080"), ("origin", "https://shop.example")]);
         assert_eq!(home, "haat_refresh=t; Max-Age=2592000; Path=/haat/v1/auth; HttpOnly; SameSite=Strict; Secure");
         assert!(kept(&[("host", "shop.example")]).ends_with("Path=/haat/v1/auth; HttpOnly; SameSite=Strict; Secure"));
-        for loopback in ["localhost:8080", "a.localhost", "127.0.0.1:1", "127.9.9.9", "[::1]:81", "[::ffff:7f00:1]"]
-        {
+        for loopback in ["localhost:8080", "a.localhost", "127.0.0.1:1", "127.9.9.9", "[::1]:81", "[::ffff:7f00:1]"] {
             let open = kept(&[("host", loopback), ("origin", &format!("http://{loopback}"))]);
             assert_eq!(open, "haat_refresh=t; Max-Age=2592000; Path=/v1/auth; HttpOnly; SameSite=Strict", "{loopback}");
             assert!(kept(&[("host", loopback), ("origin", &format!("https://{loopback}"))]).ends_with("Secure"));

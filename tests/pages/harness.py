@@ -18,6 +18,8 @@ HAAT = os.environ["HAAT_PAGES_TEST_BINARY"]
 CHROMIUM = os.environ["HAAT_PAGES_TEST_CHROMIUM"]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--disable-features=Translate,OptimizationHints,MediaRouter"]
+# Whatever the environment says about a server is meant for another one.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("HAAT_") and name != "DATABASE_URL"}
 PASSWORD = "seven boats on the Padma"
 
 
@@ -50,8 +52,7 @@ class Shop:
 
     def start(self):
         arguments = [HAAT, "serve", "--listen", self.address, "--data-dir", f"{self.directory}/data", "--argon2", "m=64,t=1,p=1"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HAAT_") and name != "DATABASE_URL"}
-        self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env={**environment, "NO_COLOR": "1"})
+        self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env={**ENVIRONMENT, "NO_COLOR": "1"})
         until = time.monotonic() + 60
         while True:
             try:
@@ -70,8 +71,7 @@ class Shop:
 
     def token(self, role, *more):
         arguments = [HAAT, "token", "--role", role, *more, "--data-dir", f"{self.directory}/data"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HAAT_")}
-        return subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment).stdout.strip()
+        return subprocess.run(arguments, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout.strip()
 
     def ask(self, method, path, body=None, bearer=None):
         """The answer's status and what its JSON says."""

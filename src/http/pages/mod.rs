@@ -157,6 +157,24 @@ mod tests {
         }
     }
 
+    /// Whoever is told to read on finds it.
+    #[test]
+    fn what_troubles_refer_to_is_in_the_runbook() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+        // It is written beside the page.
+        let Ok(runbook) = std::fs::read_to_string(path) else { return };
+        let headings: Vec<&str> = runbook.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        let mut found = 0;
+        for (name, content) in FILES.iter().filter(|(name, _)| name.starts_with("ops/tiles/")) {
+            let text = str::from_utf8(content).expect("a text");
+            for named in text.split('"').filter(|text| text.starts_with("Haat")) {
+                assert!(headings.contains(&named), "{name}: {named}");
+                found += 1;
+            }
+        }
+        assert!(found > 20);
+    }
+
     /// Every module that is named is there, so that none is missing in a browser alone.
     #[test]
     fn what_modules_import_is_there() {

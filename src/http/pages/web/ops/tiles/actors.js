@@ -36,9 +36,9 @@ export default {
   troubles(data) {
     const found = [];
     for (const { kind, quarantined, restarts, per_second } of data.items ?? []) {
-      if (quarantined > 0) found.push({ level: "bad", what: `${count(quarantined)} ${kind} ${quarantined === 1 ? "actor is" : "actors are"} quarantined`, todo: "What is damaged is not asked any more. The log has the id and the reason; other actors go on.", see: "Something is quarantined" });
-      if (per_second?.panicked > 0) found.push({ level: "bad", what: `Commands of ${kind} actors panic`, todo: "A bug, contained: the log has the place.", see: "A panic" });
-      else if (restarts > 0) found.push({ level: "warn", what: `${kind} actors were started again, ${count(restarts)} times`, todo: "A bug, contained: the log has the place.", see: "A panic" });
+      if (quarantined > 0) found.push({ level: "bad", what: `${count(quarantined)} ${kind} ${quarantined === 1 ? "actor is" : "actors are"} quarantined`, todo: "What is damaged is not asked any more. The log has the id and the reason; other actors go on.", see: "HaatEntityQuarantined" });
+      if (per_second?.panicked > 0) found.push({ level: "bad", what: `Commands of ${kind} actors panic`, todo: "A bug, contained: the log has the place.", see: "HaatActorRestarted" });
+      else if (restarts > 0) found.push({ level: "warn", what: `${kind} actors were started again, ${count(restarts)} times`, todo: "A bug, contained: the log has the place.", see: "HaatActorRestarted" });
     }
     return found;
   },

@@ -27,9 +27,9 @@ export default {
   },
   troubles(data) {
     const found = [];
-    if (data.refused > 0) found.push({ level: "bad", what: `The checkpoint left out ${count(data.refused)} ${data.refused === 1 ? "entity" : "entities"}`, todo: "Something in them is wrong; the log says which. They stay in the journal.", see: "An invariant was breached" });
+    if (data.refused > 0) found.push({ level: "bad", what: `The checkpoint left out ${count(data.refused)} ${data.refused === 1 ? "entity" : "entities"}`, todo: "Something in them is wrong; the log says which. They stay in the journal.", see: "HaatCheckpointRefused" });
     const full = Math.max(share(data.lag_records, data.lag_limit), share(data.lag_bytes, data.lag_bytes_limit));
-    if (full > 50) found.push({ level: full > 80 ? "bad" : "warn", what: `The checkpoint is ${Math.round(full)} % of its limit behind`, todo: "At 100 % new work is refused. The store writes too slowly.", see: "The checkpoint lags" });
+    if (full > 50) found.push({ level: full > 80 ? "bad" : "warn", what: `The checkpoint is ${Math.round(full)} % of its limit behind`, todo: "At 100 % new work is refused. The store writes too slowly.", see: full > 80 ? "HaatCheckpointNearLimit" : "HaatCheckpointBehind" });
     return found;
   },
 };

@@ -37,8 +37,8 @@ export default {
   },
   troubles(data) {
     const found = [];
-    if (!data.available) found.push({ level: "bad", first: 3, what: "The database cannot be reached", todo: "Nothing new is taken until it answers. Nothing that was answered is lost.", see: "The store is unavailable" });
-    for (const { outcome, per_second } of data.units?.outcomes ?? []) if (outcome !== "done" && per_second > 0) found.push({ level: "warn", what: `Writes of services end with “${words(outcome)}”`, todo: "Sign-ins, carts’ owners and the like fail. Look at the database.", see: "The store is unavailable" });
+    if (!data.available) found.push({ level: "bad", first: 3, what: "The database cannot be reached", todo: "Nothing new is taken until it answers. Nothing that was answered is lost.", see: "HaatAnswersUnavailable" });
+    for (const { outcome, per_second } of data.units?.outcomes ?? []) if (outcome !== "done" && per_second > 0) found.push({ level: "warn", what: `Writes of services end with “${words(outcome)}”`, todo: "Sign-ins, carts’ owners and the like fail. Look at the database.", see: "HaatServiceWritesFail" });
     return found;
   },
 };

@@ -35,8 +35,8 @@ export default {
   troubles(data, { at }) {
     const found = [];
     for (const one of data.items ?? []) {
-      if (one.skipped > 0) found.push({ level: "bad", what: `“${words(one.name)}” left out ${count(one.skipped)} records that it cannot read`, todo: "The log says which. What it makes is not whole.", see: "A follower lags" });
-      if (one.lag_frames > 0 && late(one, at) > LATE_MS) found.push({ level: "warn", what: `“${words(one.name)}” is ${span(late(one, at))} behind`, todo: "What it makes is old, and the archive waits for it. In a rush it comes last; afterwards it must catch up.", see: "A follower lags" });
+      if (one.skipped > 0) found.push({ level: "bad", what: `“${words(one.name)}” left out ${count(one.skipped)} records that it cannot read`, todo: "The log says which. What it makes is not whole.", see: "HaatFollowerSkipped" });
+      if (one.lag_frames > 0 && late(one, at) > LATE_MS) found.push({ level: "warn", what: `“${words(one.name)}” is ${span(late(one, at))} behind`, todo: "What it makes is old, and the archive waits for it. In a rush it comes last; afterwards it must catch up.", see: "HaatFollowerBehind" });
     }
     return found;
   },

@@ -43,9 +43,9 @@ export default {
   },
   troubles(data) {
     const found = [];
-    if (data.gave_up > 0) found.push({ level: "bad", what: `${count(data.gave_up)} ${data.gave_up === 1 ? "job" : "jobs"} gave up`, todo: "Each says why. Mend that, then have it tried anew.", href: "#/jobs", act: "See them", see: "Jobs gave up" });
-    for (const { target, answers } of data.targets ?? []) if (answers !== "yes") found.push({ level: "warn", what: `“${words(target)}” ${ANSWERS[answers]?.[0] ?? answers}`, todo: "Jobs wait and are tried again by themselves. Is that server up?", see: "Jobs wait" });
-    if (data.store_failures > 0) found.push({ level: "warn", what: `Jobs could not be read from the store, ${count(data.store_failures)} times`, todo: "Look at the database.", see: "The store is unavailable" });
+    if (data.gave_up > 0) found.push({ level: "bad", what: `${count(data.gave_up)} ${data.gave_up === 1 ? "job" : "jobs"} gave up`, todo: "Each says why. Mend that, then have it tried anew.", href: "#/jobs", act: "See them", see: "HaatJobsGaveUp" });
+    for (const { target, answers } of data.targets ?? []) if (answers !== "yes") found.push({ level: "warn", what: `“${words(target)}” ${ANSWERS[answers]?.[0] ?? answers}`, todo: "Jobs wait and are tried again by themselves. Is that server up?", see: "HaatJobTargetSilent" });
+    if (data.store_failures > 0) found.push({ level: "warn", what: `Jobs could not be read from the store, ${count(data.store_failures)} times`, todo: "Look at the database.", see: "HaatJobStoreFails" });
     return found;
   },
 };

@@ -39,9 +39,9 @@ export default {
   troubles(data) {
     const found = [];
     const full = share(data.backlog_records, data.backlog_limit);
-    if (data.commit_failures > 0) found.push({ level: "bad", first: 2, what: `The store refused commits, ${count(data.commit_failures)} times`, todo: "Is the disk full, or the database gone? The log has its words.", see: "The store is unavailable" });
-    if (full > 50) found.push({ level: full > 80 ? "bad" : "warn", what: `The journal’s backlog is ${Math.round(full)} % full`, todo: "At 100 % new work is refused. Commits are too slow for what comes in.", see: "Commits are slow" });
-    if (data.commit?.p95 > SLOW_MS) found.push({ level: "warn", what: `Commits are slow: 95 % take up to ${span(data.commit.p95)}`, todo: "Every answer waits for one. Look at the disk, or at the database’s own load.", see: "Commits are slow" });
+    if (data.commit_failures > 0) found.push({ level: "bad", first: 2, what: `The store refused commits, ${count(data.commit_failures)} times`, todo: "Is the disk full, or the database gone? The log has its words.", see: "HaatCommitsFail" });
+    if (full > 50) found.push({ level: full > 80 ? "bad" : "warn", what: `The journal’s backlog is ${Math.round(full)} % full`, todo: "At 100 % new work is refused. Commits are too slow for what comes in.", see: "HaatBacklogHigh" });
+    if (data.commit?.p95 > SLOW_MS) found.push({ level: "warn", what: `Commits are slow: 95 % take up to ${span(data.commit.p95)}`, todo: "Every answer waits for one. Look at the disk, or at the database’s own load.", see: "HaatCommitsSlow" });
     return found;
   },
 };

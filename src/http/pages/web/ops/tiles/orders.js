@@ -30,7 +30,7 @@ export default {
   },
   troubles(data) {
     const found = [];
-    if (data.stuck > 0) found.push({ level: "bad", what: data.stuck === 1 ? "An order is stuck" : `${count(data.stuck)} orders are stuck`, todo: "They wait for somebody who looks at the payment provider or the vendor. Each says why, and what leads out.", href: "#/stuck", act: "See them", see: "docs/stuck-orders.md" });
+    if (data.stuck > 0) found.push({ level: "bad", what: data.stuck === 1 ? "An order is stuck" : `${count(data.stuck)} orders are stuck`, todo: "They wait for somebody who looks at the payment provider or the vendor. Each says why, and what leads out.", href: "#/stuck", act: "See them", see: "HaatOrdersStuck" });
     return found;
   },
 };

@@ -74,10 +74,10 @@ export default {
     for (const one of data.providers ?? []) {
       const name = words(one.method);
       const p95 = charges(one)?.latency?.p95;
-      if (one.answers === "no") found.push({ level: "bad", first: 1, what: `The payment provider “${name}” gives no answers${one.silent_ms ? `, for ${span(one.silent_ms)}` : ""}`, todo: "Checkouts that need it are refused; orders under way wait and are asked about. Call the provider. It is tried again by itself.", see: "A payment provider is silent" });
-      else if (one.answers === "probed") found.push({ level: "warn", what: `The payment provider “${name}” is being tried again`, todo: "It was silent. When it answers, everything goes on by itself.", see: "A payment provider is silent" });
-      else if (p95 > SLOW_MS) found.push({ level: "warn", what: `The payment provider “${name}” is slow: 95 % of charges take up to ${span(p95)}`, todo: "Buyers wait that long. Call the provider.", see: "A payment provider is slow" });
-      if (one.queue?.oldest_ms > 30_000) found.push({ level: "warn", what: `Calls to “${name}” have waited for ${span(one.queue.oldest_ms)}`, todo: "Held back by its silence, or by --payment-calls-per-second.", see: "A payment provider is slow" });
+      if (one.answers === "no") found.push({ level: "bad", first: 1, what: `The payment provider “${name}” gives no answers${one.silent_ms ? `, for ${span(one.silent_ms)}` : ""}`, todo: "Checkouts that need it are refused; orders under way wait and are asked about. Call the provider. It is tried again by itself.", see: "HaatPaymentProviderSilent" });
+      else if (one.answers === "probed") found.push({ level: "warn", what: `The payment provider “${name}” is being tried again`, todo: "It was silent. When it answers, everything goes on by itself.", see: "HaatPaymentProviderSilent" });
+      else if (p95 > SLOW_MS) found.push({ level: "warn", what: `The payment provider “${name}” is slow: 95 % of charges take up to ${span(p95)}`, todo: "Buyers wait that long. Call the provider.", see: "HaatPaymentProviderUnsteady" });
+      if (one.queue?.oldest_ms > 30_000) found.push({ level: "warn", what: `Calls to “${name}” have waited for ${span(one.queue.oldest_ms)}`, todo: "Held back by its silence, or by --payment-calls-per-second.", see: "HaatPaymentCallsWait" });
     }
     return found;
   },

@@ -54,6 +54,6 @@ export default {
     const failed = data.by_status?.["5xx"] ?? 0;
     if (!(failed > 0)) return [];
     const worst = (data.routes ?? []).filter((route) => route.server_errors_per_second > 0).map(({ method, route }) => `${method} ${route}`);
-    return [{ level: "warn", what: `${rate(failed)} requests a second fail (5xx)`, todo: worst.length > 0 ? `At ${worst.slice(0, 3).join(", ")}. “Refused at once” says whether a limit is the reason.` : "“Refused at once” says whether a limit is the reason.", see: "Requests fail" }];
+    return [{ level: "warn", what: `${rate(failed)} requests a second fail (5xx)`, todo: worst.length > 0 ? `At ${worst.slice(0, 3).join(", ")}. “Refused at once” says whether a limit is the reason.` : "“Refused at once” says whether a limit is the reason.", see: "HaatServerErrors" }];
   },
 };

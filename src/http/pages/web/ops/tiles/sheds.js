@@ -66,7 +66,7 @@ export default {
     const now = (data.reasons ?? []).filter(({ per_second }) => per_second > 0).sort((one, other) => other.per_second - one.per_second);
     return now.map(({ reason, per_second }) => {
       const [means, todo] = MEANS[reason] ?? ["", ""];
-      return { level: reason === "store" || reason === "checkpoint" ? "bad" : "warn", what: `${rate(per_second)} requests a second are refused: ${words(reason)}`, todo: `${means} ${todo}`.trim(), see: "Requests are refused" };
+      return { level: reason === "store" || reason === "checkpoint" ? "bad" : "warn", what: `${rate(per_second)} requests a second are refused: ${words(reason)}`, todo: `${means} ${todo}`.trim(), see: { mailbox: "HaatMailboxDeep", parked: "HaatRequestsParked", quota: "HaatBuyersAtQuota" }[reason] ?? "HaatShedding" };
     });
   },
 };

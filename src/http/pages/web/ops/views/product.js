@@ -38,7 +38,7 @@ function end({ left, pieces_per_second }) {
 export default {
   build([id = ""]) {
     if (!id) return choice();
-    const title = el("h1", {}, bdi("…"));
+    const title = el("h1", {}, bdi(id));
     const price = el("p", { class: "soft" });
     const number = el("p", { class: "number" }, "–");
     const inner = el("span");
@@ -48,6 +48,9 @@ export default {
     const shown = figures([["orders", "orders"], ["pieces", "pieces"], ["end", "sold out in"], ["money", "sold for"], ["held", "held"], ["way", "checkouts under way"], ["errors", "failing (5xx)"], ["refused", "refused at once"]]);
     const left = chart({ about: "Pieces left, over the last minutes", unit: "pieces", show: count, series: [{ label: "left", key: 2, fill: true }] });
     const orders = chart({ about: "Orders per second, over the last minutes", unit: "orders per second", show: rate, series: [{ label: "orders", key: 0, fill: true }] });
+    const pictures = el("div", { class: "main" }, now, el("section", { class: "card", "aria-label": "Stock over time" }, left.element));
+    const rest = [pictures, el("section", { class: "card", "aria-label": "Figures" }, shown.element), el("section", { class: "card", "aria-label": "Orders over time" }, orders.element)];
+    for (const part of rest) part.hidden = true;
     const cold = el("p", { class: "none", role: "status" }, "Nobody orders it now, as far as this page has seen.");
     let asked = false;
     let name = null;
@@ -65,14 +68,12 @@ export default {
     return {
       title: "product wall",
       element: el("div", { class: "wall" }, el("header", {}, el("p", { class: "soft" }, el("a", { href: "#/product" }, "Product wall")), title, price), cold,
-        el("div", { class: "main" }, now, el("section", { class: "card", "aria-label": "Stock over time" }, left.element)),
-        el("section", { class: "card", "aria-label": "Figures" }, shown.element),
-        el("section", { class: "card", "aria-label": "Orders over time" }, orders.element)),
+        rest),
       update(look) {
         const one = found(look, id) ?? pastOf(id)?.last;
         const hot = found(look, id) !== undefined;
         cold.hidden = hot;
-        now.hidden = !one;
+        for (const part of rest) part.hidden = !one;
         if (!one) {
           if (!asked) ask();
           return;

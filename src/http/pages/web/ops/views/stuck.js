@@ -95,7 +95,7 @@ export default {
     return {
       title: "stuck orders",
       element: el("div", { class: "stack" },
-        el("div", { class: "view-head" }, el("div", {}, el("h1", {}, "Stuck orders"), el("p", { class: "soft" }, "Nothing called paid that is not: such an order keeps its stock until somebody has looked outside. docs/stuck-orders.md says how, case by case."))),
+        el("div", { class: "view-head" }, el("div", {}, el("h1", {}, "Stuck orders"), el("p", { class: "soft" }, "Each keeps its stock held until somebody has looked outside, at the payment provider or the bank. docs/stuck-orders.md says how, case by case."))),
         may("money.edit") ? null : el("p", { class: "none" }, "Leading them on takes the permission ", code("money.edit"), "."),
         load.element, none, list, el("p", { class: "does" }, next, more)),
       destroy: load.destroy,
