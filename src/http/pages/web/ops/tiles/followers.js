@@ -19,7 +19,7 @@ export default {
       columns: [
         { head: "follower", cell: ({ name }) => words(name) },
         { head: "state", text: true, make: () => { const shown = pill(""); return { element: shown.element, update: ({ state }) => shown.set(words(state), state === "follows" ? "good" : "warn") }; } },
-        { head: "frames behind", cell: ({ lag_frames }) => count(lag_frames) },
+        { head: "frames", cell: ({ lag_frames }) => count(lag_frames) },
         { head: "late by", cell: (one) => (one.lag_frames > 0 ? span(Math.max(0, late(one, now))) : "0") },
         { head: "failures", rare: true, cell: ({ failures }) => count(failures), level: ({ failures }) => (failures > 0 ? "warn" : "") },
       ],

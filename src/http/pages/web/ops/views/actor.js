@@ -74,7 +74,7 @@ export default {
 function versions(path) {
   const list = el("div", { class: "versions", role: "group", "aria-label": "Versions, the newest first" });
   const older = el("button", { type: "button", class: "little", hidden: true }, "Older versions");
-  const heading = el("h3", {}, "Choose a version");
+  const heading = el("h3", {});
   const facts = el("dl", { class: "facts" });
   const changes = table({
     caption: "What changed from the version before",
