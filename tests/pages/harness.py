@@ -32,7 +32,8 @@ def free_port():
 class Shop:
     """The real binary on an embedded store, with the sandbox."""
 
-    def __init__(self):
+    def __init__(self, *more):
+        self.more = more
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
@@ -51,7 +52,7 @@ class Shop:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self):
-        arguments = [HAAT, "serve", "--listen", self.address, "--data-dir", f"{self.directory}/data", "--argon2", "m=64,t=1,p=1"]
+        arguments = [HAAT, "serve", "--listen", self.address, "--data-dir", f"{self.directory}/data", "--argon2", "m=64,t=1,p=1", *self.more]
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env={**ENVIRONMENT, "NO_COLOR": "1"})
         until = time.monotonic() + 60
         while True:

@@ -185,6 +185,27 @@ def a_server_that_is_killed_is_missed_and_found_again(world):
     clean(page, *EXPECTED)
 
 
+def behind_a_prefix_it_is_the_same(world):
+    stand_in = StandIn("", prefix="/bazaar/haat")
+    home = f"{stand_in.url}/bazaar/haat"
+    with Shop("--public-url", home) as shop:
+        stand_in.upstream = shop.address
+        shop.account(shop.token("admin"), OPERATOR, "staff", ["ops.read"])
+        page = world.open(home)
+        page.wait_for_selector("#sign-in:visible")
+        sign_in(page)
+        ready(page)
+        assert [one["path"] for one in page.context.cookies()] == ["/bazaar/haat/v1/auth"], page.context.cookies()
+        page.goto(f"{home}/ops/")
+        ready(page)
+        assert page.url == f"{home}/ops", page.url
+        page.click("#sign-out")
+        signed_out(page)
+        assert all(url.startswith(home) for url in page.asked), page.asked
+        clean(page)
+    stand_in.stop()
+
+
 # ---- What is shown ---------------------------------------------------------------------------------------------------
 
 

@@ -14,11 +14,11 @@ import recorded
 
 
 class StandIn:
-    """`scene`: a name of `recorded.SCENES`; `items`: how many of what is listed. With `HAAT_PAGES_TEST_WEB` the files of a page are those of that
+    """`scene`: a name of `recorded.SCENES`; `items`: how many of what is listed; `prefix`: what it takes off paths. With `HAAT_PAGES_TEST_WEB` the files of a page are those of that
     directory, and not those in the binary: so a page can be worked on without a build."""
 
-    def __init__(self, upstream, scene="rush"):
-        self.upstream, self.scene, self.items, self.speed = upstream, scene, 3, 1.0
+    def __init__(self, upstream, scene="rush", prefix=""):
+        self.upstream, self.scene, self.items, self.speed, self.prefix = upstream, scene, 3, 1.0, prefix
         self.before, self.done = 0, []
         self.web = os.environ.get("HAAT_PAGES_TEST_WEB")
         self.stopped = threading.Event()
@@ -70,6 +70,9 @@ class StandIn:
     # ---- Answers -----------------------------------------------------------------------------------------------------
 
     def answer(self, asked):
+        if not asked.path.startswith(self.prefix):
+            return self.give(asked, 404, [], b"")
+        asked.path = asked.path.removeprefix(self.prefix)
         url = urlparse(asked.path)
         body = asked.rfile.read(int(asked.headers.get("Content-Length") or 0)) or None
         try:
