@@ -53,8 +53,39 @@ fn found(directories: [&Path; 2], as_read: [AsTaken; 2]) -> io::Result<Vec<(i64,
     Ok(steps)
 }
 
+/// The files below a directory, with their paths from there, in the order of those.
+fn files_below(directory: &Path, from: &str, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_str().ok_or_else(|| io::Error::other("a file of a page has a plain name"))?;
+        let name = if from.is_empty() { name.to_owned() } else { format!("{from}/{name}") };
+        match entry.file_type()?.is_dir() {
+            true => files_below(&entry.path(), &name, files)?,
+            // Pages themselves are served as what they are; these are what they ask for.
+            false if name.ends_with(".html") => {}
+            false => files.push((name, entry.path().canonicalize()?)),
+        }
+    }
+    files.sort();
+    Ok(())
+}
+
+/// The list of what pages ask for, as a piece of code.
+fn pages() -> io::Result<String> {
+    let mut files = Vec::new();
+    files_below(Path::new("src/http/pages/web"), "", &mut files)?;
+    let mut code = String::from("/// All files that pages ask for, by name.\nstatic FILES: &[(&str, &[u8])] = &[\n");
+    for (name, path) in files {
+        writeln!(code, "    ({name:?}, include_bytes!({path:?})),").map_err(io::Error::other)?;
+    }
+    code.push_str("];\n");
+    Ok(code)
+}
+
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=migrations");
+    println!("cargo:rerun-if-changed=src/http/pages/web");
     let root = PathBuf::from("migrations");
     let both = root.join("both");
     let mut code = String::new();
@@ -65,5 +96,6 @@ fn main() -> io::Result<()> {
         writeln!(code, "pub(in crate::persistence) const {name}: &[Step] = &{steps:?};").map_err(io::Error::other)?;
     }
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo says where to write"))?;
-    fs::write(Path::new(&out).join("migrations.rs"), code)
+    fs::write(Path::new(&out).join("migrations.rs"), code)?;
+    fs::write(Path::new(&out).join("pages.rs"), pages()?)
 }

@@ -26,11 +26,12 @@ use crate::app::core::MailParts;
 use crate::checkout::buyers::BuyerKeys;
 use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::{Auth, MintError};
+use crate::http::cookie::Home;
 use crate::http::jobs::JobsDesk;
 use crate::http::rates::Rates;
 use crate::http::server::{self, ServerSettings};
 use crate::http::services::Services;
-use crate::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router};
+use crate::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings as HttpSettings, router};
 use crate::limits;
 use crate::persistence::archived::with_archive;
 use crate::persistence::checkpointer::CheckpointSettings;
@@ -420,7 +421,7 @@ async fn serve_http(
         shop: shop.clone(),
         auth,
         buyers: Arc::new(BuyerKeys::new(shop.store_key())),
-        settings: Arc::new(config.http.clone()),
+        settings: Arc::new(HttpSettings { home: Home::of(&config.accounts.public_url), ..config.http.clone() }),
         metrics: RenderMetrics::new(move || recorder.render()),
         jobs,
         services,

@@ -10,12 +10,13 @@ use crate::domain::who::{Permission, Seat};
 use crate::http::Settings;
 use crate::http::answer::ok;
 use crate::http::auth::{Auth, Bearer, SignedIn};
+use crate::http::cookie::Browser;
 use crate::http::error::{
     self, ACCOUNT_BARRED, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, LAST_ADMINISTRATOR,
-    LOGIN_REQUIRED, MAIL_UNAVAILABLE, PASSWORD_TOO_WEAK, Problem, Result, SESSION_UNKNOWN, TOKEN_REUSED,
-    TOO_MANY_ATTEMPTS,
+    LOGIN_REQUIRED, MAIL_UNAVAILABLE, ORIGIN_REFUSED, PASSWORD_TOO_WEAK, Problem, Result, SESSION_UNKNOWN,
+    TOKEN_REUSED, TOO_MANY_ATTEMPTS,
 };
-use crate::http::extract::{Id, JsonBody};
+use crate::http::extract::{Id, JsonBody, OptionalJson};
 use crate::http::money::{Moment, Page};
 use crate::http::object::only_objects;
 use crate::http::openapi::{AUTH, BODY, Group, problems};
@@ -25,8 +26,9 @@ use crate::limits;
 use crate::services::accounts::{Account, Email, Person, Refusal, Session, SignedIn as Opened, Visitor};
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +69,21 @@ pub struct TokenInput {
     password: String,
 }
 
+/// A token of a mail, and the password of its sign-up.
+#[derive(Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(example = json!({"token": "verify_0199….a1b2c3d4.8fD…", "password": "seven boats on the Padma"}))]
+pub struct VerifyInput {
+    /// What the mail's link ends with.
+    token: String,
+    /// The password.
+    password: String,
+    /// Whether the refresh token is to come as the cookie `haat_refresh`, which no script can read, and not in the body.
+    #[serde(default)]
+    #[schema(default = false)]
+    cookie: bool,
+}
+
 /// Who signs in.
 #[derive(Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
@@ -76,6 +93,10 @@ pub struct LogInInput {
     email: String,
     /// The password.
     password: String,
+    /// Whether the refresh token is to come as the cookie `haat_refresh`, which no script can read, and not in the body.
+    #[serde(default)]
+    #[schema(default = false)]
+    cookie: bool,
 }
 
 /// What goes on with a session, or ends it.
@@ -123,7 +144,7 @@ pub struct MePatch {
     phone: Option<Option<String>>,
 }
 
-only_objects!(SignUpInput, TokenInput, LogInInput, RefreshInput, ForgotInput, PasswordInput, MePatch);
+only_objects!(SignUpInput, TokenInput, VerifyInput, LogInInput, RefreshInput, ForgotInput, PasswordInput, MePatch);
 
 /// A body that holds a secret, or tells who a person is, is shown in no log.
 macro_rules! not_shown {
@@ -136,7 +157,7 @@ macro_rules! not_shown {
     };
 }
 pub(super) use not_shown;
-not_shown!(SignUpInput, TokenInput, LogInInput, RefreshInput, ForgotInput, PasswordInput, MePatch);
+not_shown!(SignUpInput, TokenInput, VerifyInput, LogInInput, RefreshInput, ForgotInput, PasswordInput, MePatch);
 
 /// An account, for its owner.
 #[derive(Serialize, ToSchema)]
@@ -201,8 +222,9 @@ pub struct SessionBody {
     /// For so many seconds.
     #[schema(example = 900)]
     expires_in: u64,
-    /// Gives the next access token. Each time another one comes; this one is taken for a minute more.
-    refresh_token: String,
+    /// Gives the next access token. Each time another one comes; this one is taken for a minute more. Left out where it comes as a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
     account: AccountBody,
 }
 
@@ -300,8 +322,8 @@ pub(super) fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// A session, with an access token.
-fn session(auth: &Auth, shop: &Shop, signed_in: Opened) -> Result<Response> {
+/// A session, with an access token. A browser that is given is to keep the refresh token.
+fn session(auth: &Auth, shop: &Shop, signed_in: Opened, keeper: Option<&Browser>) -> Result<Response> {
     let Opened { account, session, refresh_token } = signed_in;
     let bearer = Bearer::SignedIn(account.id, account.seat, session);
     let lasts = Duration::from_secs(limits::ACCESS_TOKEN_SECONDS);
@@ -313,10 +335,25 @@ fn session(auth: &Auth, shop: &Shop, signed_in: Opened) -> Result<Response> {
         access_token: minted?,
         token_type: "Bearer",
         expires_in: limits::ACCESS_TOKEN_SECONDS,
-        refresh_token,
+        refresh_token: keeper.is_none().then(|| refresh_token.clone()),
         account: account.into(),
     };
-    Ok(ok(&body))
+    let mut response = ok(&body);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(browser) = keeper {
+        browser.keep(&mut response, &refresh_token);
+    }
+    Ok(response)
+}
+
+/// The refresh token of a request: that of its body, or of a browser's cookie where the body is empty, and whether it is the cookie's.
+fn brought(browser: &Browser, body: OptionalJson<Option<RefreshInput>>) -> Result<Option<(String, bool)>> {
+    match (body.raw.is_empty(), body.value) {
+        (true, _) => Ok(browser.refresh_token()?.map(|token| (token.to_owned(), true))),
+        (false, Some(RefreshInput { refresh_token })) => Ok(Some((refresh_token, false))),
+        // It is `null`.
+        (false, None) => Err(Problem::new(&INVALID_BODY, "the body is to be an object, or empty")),
+    }
 }
 
 problems!(SignUpProblems: BODY, WRITES, &[&PASSWORD_TOO_WEAK, &AUTH_BUSY, &MAIL_UNAVAILABLE]);
@@ -355,19 +392,22 @@ pub async fn sign_up(
 problems!(VerifyProblems: BODY, WRITES, PASSWORDS);
 
 /// Make the account of a sign-up, and sign in
-#[utoipa::path(post, path = "/v1/auth/verify", tag = "accounts", request_body = TokenInput,
-    responses((status = 200, description = "A session.", body = SessionBody), VerifyProblems))]
+#[utoipa::path(post, path = "/v1/auth/verify", tag = "accounts", request_body = VerifyInput,
+    responses((status = 200, description = "A session.", body = SessionBody, headers(("Set-Cookie" = String, description = "The refresh token, where `cookie` says so."))),
+        VerifyProblems))]
 pub async fn verify(
     State(shop): State<Shop>,
     State(auth): State<Arc<Auth>>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     visitor: Visitor,
-    body: JsonBody<TokenInput>,
+    browser: Browser,
+    body: JsonBody<VerifyInput>,
 ) -> Result<Response> {
     shop.may_change()?;
-    let TokenInput { token, password } = &body.value;
-    session(&auth, &shop, within(&settings, services.accounts.verify(token, password, &visitor)).await?)
+    let VerifyInput { token, password, cookie } = &body.value;
+    let opened = within(&settings, services.accounts.verify(token, password, &visitor)).await?;
+    session(&auth, &shop, opened, cookie.then_some(&browser))
 }
 
 problems!(LogInProblems: BODY, WRITES, PASSWORDS);
@@ -376,53 +416,79 @@ problems!(LogInProblems: BODY, WRITES, PASSWORDS);
 ///
 /// After ten wrong passwords of one address from one network within a quarter of an hour that network waits. Nobody is locked out by others.
 #[utoipa::path(post, path = "/v1/auth/login", tag = "accounts", request_body = LogInInput,
-    responses((status = 200, description = "A session.", body = SessionBody), LogInProblems))]
+    responses((status = 200, description = "A session.", body = SessionBody, headers(("Set-Cookie" = String, description = "The refresh token, where `cookie` says so."))),
+        LogInProblems))]
 pub async fn log_in(
     State(shop): State<Shop>,
     State(auth): State<Arc<Auth>>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     visitor: Visitor,
+    browser: Browser,
     body: JsonBody<LogInInput>,
 ) -> Result<Response> {
     shop.may_change()?;
-    let LogInInput { email, password } = &body.value;
-    session(&auth, &shop, within(&settings, services.accounts.log_in(email, password, &visitor)).await?)
+    let LogInInput { email, password, cookie } = &body.value;
+    let opened = within(&settings, services.accounts.log_in(email, password, &visitor)).await?;
+    session(&auth, &shop, opened, cookie.then_some(&browser))
 }
 
-problems!(RefreshProblems: BODY, WRITES, &[&CREDENTIALS_INVALID, &TOKEN_REUSED]);
+problems!(RefreshProblems: BODY, WRITES, &[&CREDENTIALS_INVALID, &TOKEN_REUSED, &ORIGIN_REFUSED]);
 
 /// Go on with a session
 ///
 /// The one refresh token before the last is taken for a minute, and gives the same successor: many tabs may ask at once. One that comes later than that ends
 /// the session, since one of two who have it is a thief.
+///
+/// Where the body is empty it is the token of the cookie `haat_refresh`, and the next one comes as a cookie too: for pages of the shop's own alone, by the
+/// header `Origin`. Without the cookie there is nothing to go on with, which is no error.
 #[utoipa::path(post, path = "/v1/auth/refresh", tag = "accounts", request_body = RefreshInput,
-    responses((status = 200, description = "A session.", body = SessionBody), RefreshProblems))]
+    responses((status = 200, description = "A session.", body = SessionBody, headers(("Set-Cookie" = String, description = "The next refresh token, where this one came as a cookie."))),
+        (status = 204, description = "There is neither a body nor a cookie."), RefreshProblems))]
 pub async fn refresh(
     State(shop): State<Shop>,
     State(auth): State<Arc<Auth>>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
-    body: JsonBody<RefreshInput>,
+    browser: Browser,
+    body: OptionalJson<Option<RefreshInput>>,
 ) -> Result<Response> {
+    let Some((token, is_cookie)) = brought(&browser, body)? else { return Ok(empty(StatusCode::NO_CONTENT)) };
     shop.may_change()?;
-    session(&auth, &shop, within(&settings, services.accounts.refresh(&body.value.refresh_token)).await?)
+    match within(&settings, services.accounts.refresh(&token)).await {
+        Ok(opened) => session(&auth, &shop, opened, is_cookie.then_some(&browser)),
+        // It will never be good again, and a page that is loaded anew is not to ask in vain each time.
+        Err(problem) if is_cookie && problem.kind().status == StatusCode::UNAUTHORIZED => {
+            let mut response = problem.into_response();
+            browser.forget(&mut response);
+            Ok(response)
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
-problems!(LogOutProblems: BODY, WRITES);
+problems!(LogOutProblems: BODY, WRITES, &[&ORIGIN_REFUSED]);
 
 /// Sign out
+///
+/// Where the body is empty it is the session of the cookie `haat_refresh`, for pages of the shop's own alone, and the browser is told to forget it.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "accounts", request_body = RefreshInput,
     responses((status = 204, description = "The session of this token is over, if there was one."), LogOutProblems))]
 pub async fn log_out(
     State(shop): State<Shop>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
-    body: JsonBody<RefreshInput>,
+    browser: Browser,
+    body: OptionalJson<Option<RefreshInput>>,
 ) -> Result<Response> {
+    let Some((token, is_cookie)) = brought(&browser, body)? else { return Ok(empty(StatusCode::NO_CONTENT)) };
     shop.may_change()?;
-    within(&settings, services.accounts.log_out(&body.value.refresh_token)).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    within(&settings, services.accounts.log_out(&token)).await?;
+    let mut response = empty(StatusCode::NO_CONTENT);
+    if is_cookie {
+        browser.forget(&mut response);
+    }
+    Ok(response)
 }
 
 problems!(ForgotProblems: BODY, WRITES, &[&MAIL_UNAVAILABLE]);

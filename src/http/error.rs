@@ -53,6 +53,7 @@ problems! {
     LOGIN_REQUIRED = UNAUTHORIZED "login_required" "Sign in anew";
     TOKEN_REUSED = UNAUTHORIZED "token_reused" "The refresh token came again: the session is over";
     FORBIDDEN = FORBIDDEN "forbidden" "The role may not do this";
+    ORIGIN_REFUSED = FORBIDDEN "origin_refused" "Only for the shop's own pages";
     NOT_FOUND = NOT_FOUND "not_found" "There is nothing here";
     JOB_UNKNOWN = NOT_FOUND "job_unknown" "No such job";
     ACCOUNT_UNKNOWN = NOT_FOUND "account_unknown" "No such account";

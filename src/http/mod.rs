@@ -9,6 +9,7 @@ pub mod carts;
 pub mod categories;
 pub mod checkout;
 pub mod client;
+pub mod cookie;
 pub mod cors;
 pub mod countries;
 mod doors;
@@ -28,6 +29,7 @@ pub mod orders;
 mod outstanding;
 pub mod own;
 pub mod page;
+pub mod pages;
 pub mod people;
 pub mod prefer;
 pub mod products;
@@ -82,6 +84,8 @@ pub struct Settings {
     pub rates: Option<rates::Table>,
     /// The origins whose pages may call.
     pub origins: Vec<HeaderValue>,
+    /// Where the shop's own pages are found.
+    pub home: cookie::Home,
 }
 
 impl Default for Settings {
@@ -96,6 +100,7 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             rates: None,
             origins: Vec::new(),
+            home: cookie::Home::default(),
         }
     }
 }
@@ -210,7 +215,7 @@ pub enum Port {
     All,
     /// All but what operators call.
     Public,
-    /// Only what operators call, and the two health checks.
+    /// Only what operators call, signing in for it, their page, and the two health checks.
     Operator,
 }
 
@@ -218,7 +223,7 @@ pub enum Port {
 pub fn router(state: HttpState, port: Port) -> Router {
     let mut routes = match port {
         Port::All | Port::Public => routes::api(),
-        Port::Operator => routes::health(),
+        Port::Operator => routes::health().merge(routes::operators()),
     };
     if port != Port::Operator && state.shop.charge_log().is_some() {
         routes = routes.merge(routes::sandbox());
@@ -235,6 +240,7 @@ pub fn router(state: HttpState, port: Port) -> Router {
         Port::All | Port::Public if state.settings.docs => routes.merge(openapi::pages(document)),
         _ => routes,
     };
+    let routes = routes.merge(pages::pages());
     let observed = axum::middleware::from_fn_with_state(observer, observe::observe);
     let routes = routes
         .fallback(|| async { Problem::new(&NOT_FOUND, "there is nothing at this path") })

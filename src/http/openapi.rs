@@ -3,6 +3,7 @@
 
 use crate::domain::reject::RejectKind;
 use crate::http::HttpState;
+use crate::http::accounts::RefreshInput;
 use crate::http::answer::Shared;
 use crate::http::carts::Nothing;
 use crate::http::error::{self, FieldError, PROBLEMS_PAGE, Problem, ProblemKind};
@@ -268,8 +269,9 @@ fn finish(operation: &mut Operation) {
         }
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
-        let nothing = Ref::from_schema_name(Nothing::name());
-        let says_nothing = |content: &Content| matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location == nothing.ref_location);
+        // Of a session that goes on or ends, what is left out is in the cookie.
+        let optional = [Nothing::name(), RefreshInput::name()].map(|name| Ref::from_schema_name(name).ref_location);
+        let says_nothing = |content: &Content| matches!(&content.schema, Some(RefOr::Ref(schema)) if optional.contains(&schema.ref_location));
         if body.content.values().any(|content| matches!(content, RefOr::T(content) if says_nothing(content))) {
             body.required = Some(Required::False);
         }

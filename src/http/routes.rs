@@ -33,17 +33,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::get_timeline))
         .routes(routes!(orders::cancel_order))
-        .routes(routes!(admin::list_actors))
-        .routes(routes!(admin::get_actor))
-        .routes(routes!(jobs::list_jobs))
-        .routes(routes!(jobs::retry_job))
-        .routes(routes!(resolve::list_stuck_orders))
-        .routes(routes!(resolve::resolve_order))
         .routes(routes!(accounts::sign_up))
         .routes(routes!(accounts::verify))
-        .routes(routes!(accounts::log_in))
-        .routes(routes!(accounts::refresh))
-        .routes(routes!(accounts::log_out))
         .routes(routes!(accounts::forgot))
         .routes(routes!(accounts::reset))
         .routes(routes!(accounts::get_me, accounts::patch_me, own::erase_me))
@@ -58,7 +49,22 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(people::patch_member))
         .routes(routes!(people::list_accounts, people::create_account))
         .routes(routes!(people::get_account, people::patch_account))
+        .merge(operators())
         .merge(health())
+}
+
+/// What the operators' page asks for: signing in, and what is looked at and done there.
+pub fn operators() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::refresh))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(admin::list_actors))
+        .routes(routes!(admin::get_actor))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::retry_job))
+        .routes(routes!(resolve::list_stuck_orders))
+        .routes(routes!(resolve::resolve_order))
 }
 
 /// What the sandbox shows, where it is on.
@@ -82,7 +88,8 @@ pub const CARTS: &str = "/v1/carts";
 /// The methods of a route, each with its class.
 type Methods = &'static [(Method, Class)];
 
-/// By what each route is limited; those that machines look at are not. What has no row here is a page, or nothing at all.
+/// By what each route is limited; those that machines look at are not. What has no row here is a page or a file of one, limited as reads
+/// are, or nothing at all.
 const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors", &[(Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/products", &[(Method::POST, Class::Staff)]),
@@ -188,7 +195,9 @@ mod tests {
         }
         assert_eq!(there, listed);
         assert_eq!(class_of(&Method::POST, Some("/v1/products")), Some(Class::Search));
-        assert_eq!(class_of(&Method::GET, Some("/docs/{*rest}")), Some(Class::Reads));
+        for page in ["/docs/{*rest}", "/ops", "/assets/{version}/{*file}"] {
+            assert_eq!(class_of(&Method::GET, Some(page)), Some(Class::Reads), "{page}");
+        }
         assert_eq!(class_of(&Method::GET, None), Some(Class::Reads));
     }
 }

@@ -128,7 +128,9 @@ async fn an_empty_body_is_malformed_unless_it_may_be_absent() {
         let bearer = shop.entitled(route).await;
         let request = route.bare(shop.client(), &shop.ids, bearer).header("content-type", "application/json");
         let answer = request.send().await;
-        let may_be_absent = route.body == Some(json!({}));
+        // Of a session that goes on or ends, what is left out is in the cookie.
+        let in_cookie = ["/v1/auth/refresh", "/v1/auth/logout"].contains(&route.path.as_str());
+        let may_be_absent = route.body == Some(json!({})) || in_cookie;
         assert_eq!(
             answer.code() == "malformed_json",
             !may_be_absent,

@@ -9,6 +9,7 @@ mod carts;
 mod categories;
 mod checkout;
 mod clocks;
+mod cookies;
 mod cursors;
 mod details;
 mod durability;

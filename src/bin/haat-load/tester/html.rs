@@ -3,9 +3,12 @@
 use super::out::Output;
 use super::report::Report;
 
-/// The page, with a mark where the summary goes.
+/// The page, with marks where the colours and the summary go.
 const PAGE: &str = include_str!("report.html");
 const MARK: &str = "/*SUMMARY*/";
+const COLOURS_MARK: &str = "/*COLOURS*/";
+/// The colours of the shop's own pages.
+const COLOURS: &str = include_str!("../../../http/pages/web/shared/tokens.css");
 
 /// Writes the page.
 pub fn write(report: &Report, to: Output) -> anyhow::Result<()> {
@@ -14,7 +17,7 @@ pub fn write(report: &Report, to: Output) -> anyhow::Result<()> {
 
 fn page(summary: &str) -> String {
     // Within a script element only what looks like its end, or like a comment, is dangerous.
-    PAGE.replacen(MARK, &summary.replace('<', "\\u003c"), 1)
+    PAGE.replacen(COLOURS_MARK, COLOURS, 1).replacen(MARK, &summary.replace('<', "\\u003c"), 1)
 }
 
 #[cfg(test)]
@@ -23,9 +26,10 @@ mod tests {
 
     #[test]
     fn the_page_has_one_place_for_the_summary_and_needs_no_network() {
-        assert_eq!(PAGE.matches(MARK).count(), 1);
+        assert_eq!((PAGE.matches(MARK).count(), PAGE.matches(COLOURS_MARK).count()), (1, 1));
+        assert!(COLOURS.contains("--c7:") && !COLOURS.contains(MARK));
         for outside in ["http://", "https://", "src=", "@import", "url("] {
-            let inside = PAGE.replace("http://www.w3.org/2000/svg", "");
+            let inside = PAGE.replacen(COLOURS_MARK, COLOURS, 1).replace("http://www.w3.org/2000/svg", "");
             assert!(!inside.contains(outside), "{outside}");
         }
     }

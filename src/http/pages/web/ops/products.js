@@ -1,0 +1,41 @@
+// What was of each product that is hot, while this page has been open: ten minutes, one look each second.
+
+const MOST = 600;
+const GAP_SECONDS = 4;
+/** One that is hot no more is forgotten after so many looks. */
+const COLD_AFTER = 900;
+
+const kept = new Map();
+
+/** Keeps what a look says of each. */
+export function rememberProducts(at, tiles) {
+  for (const sku of tiles.hot?.skus ?? []) {
+    const of = kept.get(sku.sku_id) ?? { times: [], left: [], orders: [], cold: 0 };
+    kept.set(sku.sku_id, of);
+    const last = of.times.at(-1);
+    if (last !== undefined && at <= last) continue;
+    if (last !== undefined && at - last > GAP_SECONDS) push(of, last + 1, null, null);
+    push(of, at, sku.left, sku.orders_per_second);
+    of.cold = 0;
+    of.last = sku;
+  }
+  for (const [id, of] of kept) {
+    of.cold += 1;
+    if (of.cold > COLD_AFTER) kept.delete(id);
+  }
+}
+
+function push(of, at, left, orders) {
+  of.times.push(at);
+  of.left.push(left);
+  of.orders.push(orders);
+  if (of.times.length > MOST) for (const column of [of.times, of.left, of.orders]) column.shift();
+}
+
+/** What is kept of a SKU, or of the hottest of a product. */
+export function pastOf(id) {
+  return kept.get(id) ?? [...kept.values()].find((of) => of.last?.product_id === id);
+}
+
+/** Forgets all of it. */
+export const forgetProducts = () => kept.clear();

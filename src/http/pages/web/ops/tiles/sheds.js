@@ -1,0 +1,72 @@
+// Why requests are refused before anything is done for them.
+
+import { el } from "../../shared/dom.js";
+import { count, rate, words } from "../../shared/format.js";
+import { figures, history, table } from "../parts.js";
+
+/** What each reason means, and what to do about it. */
+const MEANS = {
+  activations: ["Too many actors are being read from the store at once.", "Is the store slow? Look at the database and the log writer."],
+  answers_waiting: ["Too many requests wait for an answer.", "Answers wait for commits: look at the log writer’s commit time."],
+  checkpoint: ["The checkpoint is too far behind the journal.", "The store writes too slowly. Look at the checkpoint and the database."],
+  mailbox: ["A mailbox is full: one actor is asked more than it can do.", "“Deepest mailboxes” says which. It is most often the vendor of a hot product."],
+  parked: ["Too many requests wait for actors that are being read.", "Is the store slow? Look at the database."],
+  payment_provider: ["A payment provider is silent, so no checkout that needs it is taken.", "See “Payments”. Checkouts come back by themselves when it answers."],
+  quota: ["Buyers have as much under way as one may.", "Meant so. If many are hit, somebody is buying with many carts."],
+  records_in_flight: ["Too many records wait to be written.", "Commits are slow: look at the log writer and the database."],
+  store: ["The store takes nothing.", "Look at the database first."],
+  vendor_share: ["One vendor has its full share of what is under way.", "Meant so: one sale is not to stop the others."],
+};
+
+export default {
+  name: "sheds",
+  title: "Refused at once",
+  needs: "sheds",
+  build() {
+    const shown = figures([["all", "refused"], ["limited", "asked too often", true], ["connections", "connections refused", true]]);
+    const drawn = history({
+      about: "Requests refused per second over the last minutes",
+      unit: "refusals per second",
+      show: rate,
+      series: [
+        { label: "limits", key: "warn", name: "sheds.all", of: ({ sheds }) => sheds?.per_second, fill: true },
+        { label: "asked too often", key: 4, name: "sheds.limited", of: ({ sheds }) => sheds?.rate_limited?.reduce((all, one) => all + (one.per_second ?? 0), 0) },
+      ],
+    });
+    const reasons = table({
+      caption: "Requests refused, by reason",
+      keyOf: ({ key }) => key,
+      none: "Nothing has been refused.",
+      columns: [
+        { head: "reason", make: ({ said, key }) => ({ element: el("span", { title: MEANS[key]?.[0] ?? null }, said) }) },
+        { head: "per s", cell: ({ per_second }) => rate(per_second), level: ({ per_second }) => (per_second > 0 ? "warn" : "") },
+        { head: "in all", cell: ({ total }) => count(total) },
+      ],
+    });
+    return {
+      body: [shown.element, drawn.element, reasons.element],
+      update(data) {
+        const limited = data.rate_limited ?? [];
+        shown.set("all", rate(data.per_second), "/ s", data.per_second > 0 ? "warn" : "");
+        shown.set("limited", rate(limited.reduce((all, one) => all + (one.per_second ?? 0), 0)), "/ s");
+        shown.set("connections", count(data.connections_refused), "", data.connections_refused > 0 ? "warn" : "");
+        drawn.update();
+        const rows = [
+          ...(data.reasons ?? []).map((one) => ({ ...one, key: one.reason, said: words(one.reason) })),
+          ...limited.map((one) => ({ ...one, key: `class ${one.class}`, said: `asked too often: ${words(one.class)}` })),
+          ...(data.bodies_refused ?? []).map((one) => ({ ...one, key: `body ${one.reason}`, said: `body: ${words(one.reason)}` })),
+          ...(data.answers_given_up ?? []).map((one) => ({ ...one, key: `answer ${one.at}`, said: `answers not read: ${words(one.at)}` })),
+        ].filter(({ total }) => total > 0);
+        rows.sort((one, other) => (other.per_second ?? 0) - (one.per_second ?? 0) || other.total - one.total);
+        reasons.set(rows);
+      },
+    };
+  },
+  troubles(data) {
+    const now = (data.reasons ?? []).filter(({ per_second }) => per_second > 0).sort((one, other) => other.per_second - one.per_second);
+    return now.map(({ reason, per_second }) => {
+      const [means, todo] = MEANS[reason] ?? ["", ""];
+      return { level: reason === "store" || reason === "checkpoint" ? "bad" : "warn", what: `${rate(per_second)} requests a second are refused: ${words(reason)}`, todo: `${means} ${todo}`.trim(), see: { mailbox: "HaatMailboxDeep", parked: "HaatRequestsParked", quota: "HaatBuyersAtQuota" }[reason] ?? "HaatShedding" };
+    });
+  },
+};

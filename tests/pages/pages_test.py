@@ -1,0 +1,384 @@
+"""The shop's pages in a real browser. Each test is a function; what is wrong with one is told, and the others run all the same."""
+
+import signal
+import sys
+import time
+import traceback
+
+from axe_playwright_python.sync_playwright import Axe
+
+import recorded
+from harness import PASSWORD, Browser, Shop
+from stand_in import StandIn
+
+OPERATOR, STRANGER = "rina@example.com", "karim@example.com"
+READY = "main[data-ready=true]"
+# What is not allowed to be there, and what a browser tells of an answer that a test asks for.
+EXPECTED = ("status of 401", "status of 403", "ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "net::ERR_FAILED")
+
+
+class World:
+    """The server, the browser, and where pages are asked for."""
+
+    def __init__(self, shop, browser):
+        self.shop, self.browser = shop, browser
+        self.admin = shop.token("admin")
+        shop.account(self.admin, OPERATOR, "staff", ["ops.read", "ops.act", "orders.read", "money.edit"])
+        shop.account(self.admin, STRANGER, "staff", ["orders.read"])
+        self.stand_in = StandIn(shop.address)
+        # Where the server has the operators' stream itself, the tests of signing in and of silence are its own.
+        has_stream = shop.ask("GET", "/v1/admin/overview/events")[0] != 404
+        self.url = shop.url if has_stream else self.stand_in.url
+
+    def scene(self, scene, items):
+        self.stand_in.scene, self.stand_in.items, self.stand_in.before = scene, items, 60
+        return self.stand_in.url
+
+    def open(self, url=None, hash="", **how):
+        page = self.browser.page(**how)
+        page.goto(f"{url or self.url}/ops{hash}")
+        return page
+
+
+def sign_in(page, email=OPERATOR, password=PASSWORD):
+    page.fill("#email", email)
+    page.fill("#password", password)
+    page.click("#sign-in button[type=submit]")
+
+
+def with_token(page, token):
+    page.fill("#token", token)
+    page.press("#token", "Enter")
+
+
+def ready(page):
+    page.wait_for_selector(READY)
+    page.wait_for_selector("#sign-out:visible")
+
+
+def until(holds, what):
+    """Waits for what is so by itself sooner or later. A page may evaluate no text, so it cannot be asked to wait."""
+    end = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+def says(page, where, what):
+    page.locator(where, has_text=what).wait_for()
+
+
+def signed_out(page, within=15_000):
+    """The form is there, and nothing of what was shown."""
+    page.wait_for_selector("#sign-in:visible", timeout=within)
+    assert page.query_selector(READY) is None
+    assert page.inner_text("#view") == "" and page.query_selector("#view > *") is None, page.inner_html("#view")
+
+
+def nothing_is_stored(page):
+    """No script of any page of this host can read what somebody is signed in with."""
+    return page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])") == '["",{},{}]'
+
+
+def clean(page, *allowed):
+    """Nothing stands on the console but what a test has brought about, and nobody else was asked for anything."""
+    problems = [one for one in page.problems if not any(part in one for part in allowed)]
+    assert not problems, problems
+    host = page.url.split("/")[2]
+    others = [url for url in page.asked if not url.startswith(("data:", "blob:")) and url.split("/")[2] != host]
+    assert not others, others
+
+
+# ---- Signing in and out ----------------------------------------------------------------------------------------------
+
+
+def a_password_signs_in_and_a_reload_stays_signed_in(world):
+    page = world.open()
+    page.wait_for_selector("#sign-in:visible")
+    sign_in(page)
+    ready(page)
+    kept = page.context.cookies()
+    assert [(one["name"], one["path"], one["httpOnly"], one["sameSite"]) for one in kept] == [("haat_refresh", "/v1/auth", True, "Strict")], kept
+    assert nothing_is_stored(page)
+    page.reload()
+    ready(page)
+    assert page.is_hidden("#sign-in")
+    page.click("#sign-out")
+    signed_out(page)
+    page.locator("#email:focus").wait_for()
+    page.wait_for_timeout(100)
+    assert page.context.cookies() == [], page.context.cookies()
+    page.reload()
+    signed_out(page)
+    clean(page)
+
+
+def a_token_signs_in_and_is_kept_nowhere(world):
+    page = world.open()
+    page.wait_for_selector("#sign-in:visible")
+    with_token(page, world.admin)
+    ready(page)
+    assert page.context.cookies() == [] and nothing_is_stored(page)
+    assert page.input_value("#token") == ""
+    page.reload()
+    signed_out(page)
+    clean(page)
+
+
+def what_is_wrong_is_told_in_the_form(world):
+    page = world.open()
+    page.wait_for_selector("#sign-in:visible")
+    page.click("#sign-in button[type=submit]")
+    says(page, "#sign-in-says", "are needed")
+    sign_in(page, password="another password")
+    says(page, "#sign-in-says", "not right")
+    assert page.query_selector(READY) is None
+    with_token(page, "not.a.token")
+    says(page, "#sign-in-says", "no token")
+    page.fill("#token", "")
+    # One who may not see operations is told so, and is shown nothing.
+    sign_in(page, STRANGER)
+    says(page, "#sign-in-says", "ops.read")
+    signed_out(page)
+    # A token that is none of this shop's looks like one.
+    with_token(page, world.admin[:-6] + "AAAAAA")
+    says(page, "#sign-in-says", "token")
+    signed_out(page)
+    clean(page, *EXPECTED)
+
+
+def a_session_that_is_ended_empties_the_page_within_five_seconds(world):
+    page = world.open(hash="#/stuck")
+    page.wait_for_selector("#sign-in:visible")
+    sign_in(page)
+    ready(page)
+    status, session = world.shop.ask("POST", "/v1/auth/login", {"email": OPERATOR, "password": PASSWORD})
+    assert status == 200, session
+    access = session["access_token"]
+    sessions = world.shop.ask("GET", "/v1/me/sessions", bearer=access)[1]["items"]
+    begun = time.monotonic()
+    for one in sessions:
+        if not one["current"]:
+            assert world.shop.ask("DELETE", f"/v1/me/sessions/{one['id']}", bearer=access)[0] == 204
+    signed_out(page, 5_000)
+    took = time.monotonic() - begun
+    assert took < 5, took
+    assert "over" in page.inner_text("#sign-in-says")
+    clean(page, *EXPECTED)
+
+
+def a_server_that_is_killed_is_missed_and_found_again(world):
+    page = world.open()
+    page.wait_for_selector("#sign-in:visible")
+    sign_in(page)
+    ready(page)
+    world.shop.kill(signal.SIGKILL)
+    page.wait_for_selector("#lost:visible")
+    assert page.inner_text("#lost").startswith("The server does not answer; trying again."), page.inner_text("#lost")
+    assert page.get_attribute("main", "data-stale") == "true"
+    # What was shown stays, and says of when it is.
+    assert page.query_selector(READY) is not None
+    world.shop.start()
+    page.wait_for_selector("#lost", state="hidden", timeout=20_000)
+    says(page, "#link", "live")
+    assert page.get_attribute("main", "data-stale") is None
+    clean(page, *EXPECTED)
+
+
+def behind_a_prefix_it_is_the_same(world):
+    stand_in = StandIn("", prefix="/bazaar/haat")
+    home = f"{stand_in.url}/bazaar/haat"
+    with Shop("--public-url", home) as shop:
+        stand_in.upstream = shop.address
+        shop.account(shop.token("admin"), OPERATOR, "staff", ["ops.read"])
+        page = world.open(home)
+        page.wait_for_selector("#sign-in:visible")
+        sign_in(page)
+        ready(page)
+        assert [one["path"] for one in page.context.cookies()] == ["/bazaar/haat/v1/auth"], page.context.cookies()
+        page.goto(f"{home}/ops/")
+        ready(page)
+        assert page.url == f"{home}/ops", page.url
+        page.click("#sign-out")
+        signed_out(page)
+        assert all(url.startswith(home) for url in page.asked), page.asked
+        clean(page)
+    stand_in.stop()
+
+
+# ---- What is shown ---------------------------------------------------------------------------------------------------
+
+
+def what_others_wrote_stands_there_as_text(world):
+    page = world.open(world.scene("many", 400))
+    with_token(page, world.admin)
+    ready(page)
+    for hash in ("#/", "#/stuck", "#/jobs", f"#/actor/order/{recorded.uuid_text('order', 1)}", f"#/product/{recorded.uuid_text('sku', 1)}"):
+        page.goto(f"{world.stand_in.url}/ops{hash}", wait_until="commit")
+        # Of an actor it stands there as JSON, a mark of quotation in it with its stroke before it.
+        written = recorded.HOSTILE[:60].replace('"', '\\"') if "actor" in hash else recorded.HOSTILE
+        until(lambda: written in page.evaluate("document.querySelector('#view').textContent"), f"{hash} shows it")
+        if "actor" in hash:
+            page.locator("#view dd code", has_text="type").first.wait_for()
+        assert page.evaluate("document.querySelectorAll('#view img, #view script, #view b:not(figcaption b)').length") == 0, hash
+        # It turns nothing round: each stands in an element that keeps its direction to itself.
+        open_ones = page.evaluate("""(mark) => [...document.querySelectorAll('#view *')].filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.includes(mark)))
+            .filter((one) => !one.closest('bdi') && !['isolate', 'plaintext', 'isolate-override'].includes(getComputedStyle(one).unicodeBidi)).map((one) => one.outerHTML.slice(0, 80))""", "\u202e")
+        assert not open_ones, (hash, open_ones)
+        rows = page.evaluate("document.querySelectorAll('#view tr, #view li, #view .versions button').length")
+        assert rows < 400, (hash, rows)
+    clean(page)
+
+
+def what_is_wrong_comes_first_and_says_what_to_do(world):
+    page = world.open(world.scene("wrong", 3))
+    with_token(page, world.admin)
+    ready(page)
+    troubles = page.locator(".trouble")
+    troubles.first.wait_for()
+    said = troubles.all_inner_texts()
+    assert "trouble bad" in troubles.first.get_attribute("class"), said
+    for part in ("payment provider “sandbox” gives no answers", "3 orders are stuck", "database cannot be reached"):
+        assert any(part in one for one in said), (part, said)
+    assert all("docs/" in one for one in said[:4]), said
+    box = page.locator(".troubles").bounding_box()
+    assert box["y"] < page.locator(".tiles").bounding_box()["y"]
+    page.locator(".trouble a", has_text="See them").first.click()
+    page.wait_for_selector("h1:has-text('Stuck orders')")
+    clean(page)
+
+
+def a_way_out_asks_why_and_is_sent_once(world):
+    page = world.open(world.scene("wrong", 4), hash="#/stuck")
+    with_token(page, world.admin)
+    ready(page)
+    world.stand_in.done.clear()
+    page.locator("li.card", has_text="amount differs").get_by_role("button", name="It was paid").click()
+    dialog = page.locator("dialog")
+    dialog.get_by_role("button", name="It was paid").click()
+    assert "amount" in dialog.locator(".wrong").inner_text()
+    assert world.stand_in.done == []
+    dialog.get_by_label("Amount, BDT").fill("1250.00")
+    dialog.get_by_label("Reference").fill("re_3Nk")
+    dialog.get_by_label("Reason").fill("the rest came by transfer")
+    dialog.get_by_role("button", name="It was paid").click()
+    dialog.wait_for(state="detached")
+    order = recorded.uuid_text("order", 0)
+    body = {"as": "paid", "note": "the rest came by transfer", "amount": {"amount": "1250.00", "currency": "BDT"}, "reference": "re_3Nk"}
+    assert world.stand_in.done == [(f"/v1/admin/orders/{order}/resolve", body)], world.stand_in.done
+    # And by keyboard alone: opened, left, and the focus is where it was.
+    button = page.locator("li.card", has_text="no answer").get_by_role("button", name="Try again")
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog.wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert page.evaluate("document.activeElement.textContent") == "Try again"
+    page.goto(f"{world.stand_in.url}/ops#/jobs")
+    page.locator("li.card", has_text="gave up").first.get_by_role("button", name="Try anew").click()
+    dialog.get_by_label("Reason").fill("mended")
+    dialog.get_by_role("button", name="Try anew").click()
+    dialog.wait_for(state="detached")
+    assert world.stand_in.done[-1] == (f"/v1/admin/jobs/{recorded.uuid_text('job', 0)}/retry", {"reason": "mended"}), world.stand_in.done
+    clean(page)
+
+
+def a_history_is_shown_version_by_version(world):
+    page = world.open(world.scene("many", 120), hash=f"#/actor/order/{recorded.uuid_text('order', 1)}")
+    with_token(page, world.admin)
+    ready(page)
+    versions = page.locator(".versions button")
+    versions.nth(49).wait_for()
+    assert versions.count() == 50
+    versions.nth(3).click()
+    page.wait_for_selector("h3:has-text('Version 117')")
+    changes = page.locator(".changes tbody tr")
+    assert changes.count() == 2 and "/status" in changes.first.inner_text()
+    page.get_by_role("button", name="Older versions").click()
+    versions.nth(99).wait_for()
+    page.get_by_role("button", name="Older versions").click()
+    versions.nth(119).wait_for()
+    assert page.is_hidden("button:has-text('Older versions')")
+    clean(page)
+
+
+def the_theme_can_be_switched_and_is_kept(world):
+    page = world.open(theme="light")
+    page.wait_for_selector("#sign-in:visible")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(colour)
+    page.click("#theme")
+    dark = page.evaluate(colour)
+    assert dark != light
+    page.reload()
+    page.wait_for_selector("#sign-in:visible")
+    assert page.evaluate(colour) == dark
+    clean(page)
+
+
+# ---- For whom it is --------------------------------------------------------------------------------------------------
+
+
+def nothing_serious_is_found_by_axe_at_any_width_in_any_theme(world):
+    axe = Axe()
+    order, sku = recorded.uuid_text("order", 1), recorded.uuid_text("sku", 1)
+    # What has all colours in it is looked at everywhere, the rest at two of the six: a colour is the same at any width.
+    everywhere = [("wrong", "#/"), ("rush", f"#/product/{sku}")]
+    besides = [("nothing", "#/"), ("many", "#/stuck"), ("many", "#/jobs"), ("rush", "#/actors"), ("many", f"#/actor/order/{order}")]
+    for width, height in ((360, 800), (1280, 860), (2560, 1440)):
+        for theme in ("light", "dark"):
+            page = world.open(world.scene("rush", 3), width=width, height=height, theme=theme)
+            page.wait_for_selector("#sign-in:visible")
+            looked = [("sign-in", axe.run(page))]
+            with_token(page, world.admin)
+            ready(page)
+            for scene, hash in everywhere + besides:
+                world.scene(scene, 12 if scene == "many" else 3)
+                page.goto(f"{world.stand_in.url}/ops{hash}")
+                page.wait_for_selector("#view h1")
+                until(lambda: ("sandbox" in page.evaluate("document.querySelector('#view').textContent")) == (scene == "wrong") or hash != "#/", "the scene is there")
+                until(lambda: page.locator("#view [role=status]:visible", has_text="Loading").count() == 0, f"{hash} is loaded")
+                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert wide <= 0, f"{hash} at {width} is {wide} px too wide"
+                if (scene, hash) in everywhere or (width, theme) in ((360, "light"), (1280, "dark")):
+                    looked.append((f"{scene} {hash}", axe.run(page)))
+            for state, found in looked:
+                serious = [(one["id"], one["nodes"][0]["html"][:160], one["nodes"][0]["failureSummary"][:200]) for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+                assert not serious, (state, width, theme, serious)
+            clean(page)
+            page.context.close()
+
+
+TESTS = [one for name, one in list(globals().items()) if callable(one) and getattr(one, "__code__", None) and one.__code__.co_varnames[: one.__code__.co_argcount] == ("world",)]
+
+
+def main(only):
+    failed = []
+    with Shop() as shop, Browser() as browser:
+        world = World(shop, browser)
+        for test in TESTS:
+            if only and not any(part in test.__name__ for part in only):
+                continue
+            begun = time.monotonic()
+            try:
+                test(world)
+                print(f"pages-test: {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
+            except Exception:
+                traceback.print_exc()
+                failed.append(test.__name__)
+                if not shop.process:
+                    shop.start()
+            for context in browser.browser.contexts:
+                context.close()
+        world.stand_in.stop()
+        log = open(shop.log.name, errors="replace").read()
+        wrong = [line for line in log.splitlines() if " ERROR " in line or "panicked at" in line]
+        if wrong:
+            failed.append("the server's log")
+            print("\n".join(wrong[:10]), file=sys.stderr)
+    if failed:
+        sys.exit(f"pages-test: failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
