@@ -117,6 +117,9 @@ on_both_stores! {
         let value = |name: &str| figures[&Series::parse(name)];
         assert_eq!(value("haat_orders{status=\"paid\"}"), 3.0);
         assert_eq!(value("haat_orders{status=\"placed\"}"), 0.0);
+        assert_eq!(value("haat_ready"), 1.0);
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs_f64();
+        assert!((0.0..60.0).contains(&(now - value("haat_start_time_seconds"))), "{now}: {}", value("haat_start_time_seconds"));
         server.kill().await;
     }
 }
