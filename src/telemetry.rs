@@ -90,6 +90,10 @@ pub mod names {
     pub const ORDERS_QUARANTINED: &str = "haat_orders_quarantined_total";
     /// Gauge: orders that wait for someone, or have waited too long for an answer.
     pub const ORDERS_STUCK: &str = "haat_orders_stuck";
+    /// Gauge: whether requests are taken, as `/readyz` says: 1 yes, 0 no.
+    pub const READY: &str = "haat_ready";
+    /// Gauge: when this process began, in seconds since 1970 by its wall clock. Another value is another process.
+    pub const STARTED: &str = "haat_start_time_seconds";
     /// Gauge: 1 while files that the node writes are not where they were opened.
     pub const FILES_MISSING: &str = "haat_files_missing";
     /// Gauge, by method: whether a payment provider counts as silent: 0 no, 1 it is being tried, 2 yes.
@@ -150,6 +154,8 @@ const HELP: &[(&str, &str, char)] = &[
     (names::PAYMENT_SECONDS, "How long a call of a payment gateway takes.", 'h'),
     (names::ORDERS_QUARANTINED, "Orders that were quarantined until someone resolves them, by reason.", 'c'),
     (names::ORDERS_STUCK, "Orders that wait for someone, or have waited too long for an answer.", 'g'),
+    (names::READY, "Whether requests are taken, as /readyz says: 1 yes, 0 no.", 'g'),
+    (names::STARTED, "When this process began, in seconds since 1970.", 'g'),
     (names::FILES_MISSING, "1 while files that the node writes are not where they were opened.", 'g'),
     (names::PAYMENT_BREAKER, "Whether a payment provider counts as silent: 0 no, 1 it is being tried, 2 yes.", 'g'),
     (names::PAYMENT_BREAKER_OPENED, "How often a payment provider began to count as silent.", 'c'),

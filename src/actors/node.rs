@@ -284,6 +284,11 @@ impl Node {
 
     pub(super) fn set_readiness(&self, readiness: Readiness) {
         self.readiness.store(readiness as u8, Ordering::Release);
+        self.show_readiness();
+    }
+
+    fn show_readiness(&self) {
+        metrics::gauge!(names::READY).set(f64::from(u8::from(self.readiness() == Readiness::Ready)));
     }
 
     /// Starts the actor of `id`, unless the node is stopping.
@@ -509,6 +514,7 @@ impl Node {
         let pressure = self.log_writer.pressure();
         metrics::gauge!(names::LANE_BACKLOG).set(pressure.records_in_flight as f64);
         metrics::gauge!(names::CHECKPOINT_LAG).set(pressure.records_since_checkpoint as f64);
+        self.show_readiness();
         metrics::gauge!(names::PARKED).set(self.waiting.load(Ordering::Relaxed) as f64);
         for (status, count) in self.catalog.order_counts() {
             metrics::gauge!(names::ORDERS, "status" => status.name()).set(count as f64);

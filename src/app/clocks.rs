@@ -65,6 +65,11 @@ pub(super) fn show(clock: &dyn Clock) {
     metrics::gauge!(names::CLOCK_AHEAD).set(clock.ahead_ms() as f64 / 1000.0);
 }
 
+/// Shows when this process began.
+pub(super) fn show_start(clock: &dyn Clock) {
+    metrics::gauge!(names::STARTED).set(clock.wall().as_millis() as f64 / 1000.0);
+}
+
 /// Follows the wall clock's corrections, and shows by how much domain time is ahead, for as long as it is let.
 pub(super) async fn watch(clock: Arc<dyn Clock>) {
     loop {

@@ -198,6 +198,7 @@ impl App {
         let clock = hooks.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
         clocks::check_wall(&*clock)?;
         clocks::show(&*clock);
+        clocks::show_start(&*clock);
         let mut store = persistence::open(&config.store, Mode::Serve).await?;
         if let Some(wrap) = &hooks.journal {
             store.journal = wrap(store.journal.clone());

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// How many are counted at most: where there are more, the figure matters less than that somebody looks.
 const COUNTED: u32 = 10_000;
 /// Between two counts.
-const COUNT_EVERY: Duration = Duration::from_secs(60);
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 
 fn is_order((entity, _): &Due) -> bool {
     entity.kind == Kind::Order

@@ -110,6 +110,8 @@ on_both_stores! {
             let buyer = server.client.buyer(&sku, 1).await;
             server.client.checkout(&buyer, "tok_approve").header("prefer", "wait=30").send().await.expect(201);
         }
+        let first = scraped(&server.client.get("/metrics").send().await.expect(200).text);
+        let first = first[&Series::parse("haat_start_time_seconds")];
         server.kill().await;
         crate::process::end_lease(&store).await;
         let server = Haat::start(&store, address).await;
@@ -117,6 +119,8 @@ on_both_stores! {
         let value = |name: &str| figures[&Series::parse(name)];
         assert_eq!(value("haat_orders{status=\"paid\"}"), 3.0);
         assert_eq!(value("haat_orders{status=\"placed\"}"), 0.0);
+        assert_eq!(value("haat_ready"), 1.0);
+        assert!(value("haat_start_time_seconds") > first, "another process began later");
         server.kill().await;
     }
 }
