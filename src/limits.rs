@@ -49,6 +49,12 @@ pub const KEPT_ANSWER_MS: i64 = 24 * 60 * 60 * 1000;
 pub const PARTITIONS: u16 = 16;
 /// Messages waiting in one actor's mailbox before requests to it are shed.
 pub const MAILBOX_DEPTH: usize = 10_000;
+/// Messages waiting in one actor's mailbox from which on operators are shown it.
+pub const DEEP_MAILBOX: usize = 16;
+/// Requests that watch the overview of a node, or ask for it, at a time.
+pub const OVERVIEW_READERS: usize = 64;
+/// Between two looks at a node that somebody watches, in milliseconds.
+pub const OVERVIEW_LOOK_MS: u64 = 1_000;
 /// Records in flight (decided, not yet durable) on one node before new work is shed.
 pub const RECORDS_IN_FLIGHT: usize = 50_000;
 /// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.

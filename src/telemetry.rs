@@ -82,9 +82,9 @@ pub mod names {
     pub const REMADE_ENTITIES: &str = "haat_remade_entities_total";
     /// Gauge: kinds of which not all rows have this version's shape yet.
     pub const REMADE_KINDS_INCOMPLETE: &str = "haat_remade_kinds_incomplete";
-    /// Counter, by call and outcome: calls of payment gateways.
+    /// Counter, by method, call and outcome: calls of payment gateways.
     pub const PAYMENT_CALLS: &str = "haat_payment_calls_total";
-    /// Histogram, by call: how long a call of a payment gateway takes.
+    /// Histogram, by method and call: how long a call of a payment gateway takes.
     pub const PAYMENT_SECONDS: &str = "haat_payment_call_seconds";
     /// Counter, by reason: orders that were quarantined until someone resolves them.
     pub const ORDERS_QUARANTINED: &str = "haat_orders_quarantined_total";

@@ -20,6 +20,7 @@ mod registry;
 mod sent;
 mod shell;
 pub mod shop;
+mod sights;
 mod state;
 mod stuck;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod wakes;
 pub use arbiters::{Arbiters, Thread};
 pub(crate) use chain::{Chained, First, Next};
 pub(crate) use envelope::Admit;
+pub use gate::GateView;
 pub(crate) use metrics::shed;
 pub use node::{DecideHook, NodeParts, NodeSettings, Readiness};
 pub use registry::Hosted;

@@ -89,9 +89,9 @@ pub struct KindOverview {
     pub kind: Kind,
     /// Actors in memory.
     pub live: usize,
-    /// The fullest mailboxes, the fullest first.
+    /// The fullest mailboxes of those that are deep ([`limits::DEEP_MAILBOX`]), the fullest first.
     pub deepest: Vec<(EntityRef, usize)>,
-    /// Restarts after panics, of the actors in memory.
+    /// Restarts after panics since the node started.
     pub restarts: u64,
     /// Actors that left memory since the node started.
     pub passivations: u64,
@@ -376,28 +376,6 @@ impl Shop {
             return overloaded("checkpoint", 2);
         }
         Ok(())
-    }
-
-    /// What is in memory.
-    pub fn actors(&self) -> Vec<KindOverview> {
-        const SHOWN: usize = 10;
-        let overview = |kind: Kind| {
-            for_kind!(kind, E => {
-                let (mut deepest, mut restarts) = (Vec::new(), 0);
-                for entry in E::slots(&self.node.registry) {
-                    restarts += u64::from(entry.shared.restarts.load(Ordering::Relaxed));
-                    let depth = entry.shared.depth.load(Ordering::Relaxed);
-                    if depth > 0 {
-                        deepest.push((entry.key().entity(), depth));
-                    }
-                }
-                deepest.sort_unstable_by_key(|(_, depth)| std::cmp::Reverse(*depth));
-                deepest.truncate(SHOWN);
-                let live = E::slots(&self.node.registry).len();
-                KindOverview { kind, live, deepest, restarts, passivations: self.node.passivated(kind) }
-            })
-        };
-        Kind::ALL.map(overview).into()
     }
 
     /// One actor; it is started if it is not in memory.

@@ -27,6 +27,7 @@ use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::{Auth, MintError};
 use crate::http::buyers::BuyerKeys;
 use crate::http::jobs::JobsDesk;
+use crate::http::ops::{FollowerStandings, Ops, OpsParts};
 use crate::http::rates::Rates;
 use crate::http::server::{self, ServerSettings};
 use crate::http::services::Services;
@@ -40,6 +41,7 @@ use crate::persistence::{self, Mode, Place, sqlite};
 use crate::ports::erased::ErasedLog;
 use crate::ports::jobs::Mailer;
 use crate::ports::keys::SigningKeys;
+use crate::ports::standing::Pools;
 use crate::ports::units::Units;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
 use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
@@ -251,7 +253,8 @@ impl App {
         let jobs = JobsDesk { rows, news, mails: mails.clone().map(|it| it as _), clock: clock.clone() };
         let history_as_of = HistoryAsOf::new(core.history_as_of());
         let auth = Arc::new(Auth::of(&config.keys));
-        let counters = Counters { jobs, services, auth: auth.clone(), history_as_of };
+        let (followers, pools) = (Arc::new(core.followers()), core.pools());
+        let counters = Counters { jobs, services, auth: auth.clone(), history_as_of, followers, pools };
         let served = serve_http(&config, core.shop(), counters, &recorder, &stop_http);
         let (http, address, operator_address) = served.await?;
 
@@ -400,6 +403,8 @@ struct Counters {
     services: Services,
     auth: Arc<Auth>,
     history_as_of: HistoryAsOf,
+    followers: FollowerStandings,
+    pools: Arc<dyn Pools>,
 }
 
 async fn serve_http(
@@ -414,13 +419,15 @@ async fn serve_http(
             "rates are limited by address: behind a proxy, set HAAT_TRUSTED_PROXIES, or all visitors are one"
         );
     }
-    let (recorder, Counters { jobs, services, auth, history_as_of }) = (recorder.clone(), counters);
+    let (recorder, Counters { jobs, services, auth, history_as_of, followers, pools }) = (recorder.clone(), counters);
+    let metrics = RenderMetrics::new(move || recorder.render());
     let state = HttpState {
         shop: shop.clone(),
         auth,
         buyers: Arc::new(BuyerKeys::new(shop.store_key())),
         settings: Arc::new(config.http.clone()),
-        metrics: RenderMetrics::new(move || recorder.render()),
+        ops: Ops::new(OpsParts { shop: shop.clone(), metrics: metrics.clone(), followers, pools, stop: stop.clone() }),
+        metrics,
         jobs,
         services,
         history_as_of,

@@ -177,6 +177,8 @@ pub enum Publication {
         sku: SkuId,
         /// Pieces that can be had: on hand and not held, or none while it is suspended.
         available: i64,
+        /// Pieces that an order took in this; 0 where something else changed.
+        taken: i64,
     },
     /// An order went from one status to another (from none, when it is new).
     OrderStatus {

@@ -25,6 +25,7 @@ pub mod object;
 pub mod observe;
 pub mod once;
 pub mod openapi;
+pub mod ops;
 pub mod orders;
 mod outstanding;
 pub mod own;
@@ -146,6 +147,8 @@ pub struct HttpState {
     pub settings: Arc<Settings>,
     /// Figures.
     pub metrics: RenderMetrics,
+    /// What operators watch.
+    pub ops: ops::Ops,
     /// Jobs.
     pub jobs: JobsDesk,
     /// Services.
@@ -183,6 +186,12 @@ impl FromRef<HttpState> for Arc<Settings> {
 impl FromRef<HttpState> for HistoryAsOf {
     fn from_ref(state: &HttpState) -> Self {
         state.history_as_of.clone()
+    }
+}
+
+impl FromRef<HttpState> for ops::Ops {
+    fn from_ref(state: &HttpState) -> Self {
+        state.ops.clone()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, health, jobs, orders, own, people, products, resolve,
+    HttpState, accounts, admin, carts, categories, checkout, health, jobs, ops, orders, own, people, products, resolve,
     skus, vendors,
 };
 use http::Method;
@@ -33,6 +33,9 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::get_timeline))
         .routes(routes!(orders::cancel_order))
+        .routes(routes!(ops::get_overview))
+        .routes(routes!(ops::stream::follow_overview))
+        .routes(routes!(ops::followers::list_followers))
         .routes(routes!(admin::list_actors))
         .routes(routes!(admin::get_actor))
         .routes(routes!(jobs::list_jobs))
@@ -107,6 +110,9 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/cancel", &[(Method::POST, Class::Checkout)]),
+    ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/followers", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/actors", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/actors/{kind}/{id}", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/jobs", &[(Method::GET, Class::Staff)]),
@@ -153,6 +159,7 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/categories"
             | "/v1/orders"
             | "/v1/admin/jobs"
+            | "/v1/admin/overview"
             | "/v1/admin/accounts"
             | "/v1/me/export"
             | "/v1/admin/sandbox/charges"

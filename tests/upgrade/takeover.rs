@@ -22,6 +22,7 @@ use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::buyers::BuyerKeys;
 use haat::http::jobs::JobsDesk;
+use haat::http::ops::{Ops, OpsParts};
 use haat::http::services::Services;
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router, server};
 use haat::limits;
@@ -281,7 +282,15 @@ impl OfThen {
 
     async fn serve(core: &Core, services: Services, clock: Arc<dyn Clock>) -> Client {
         let ((rows, news), shop) = (core.jobs(), core.shop().clone());
+        let ops = Ops::new(OpsParts {
+            shop: shop.clone(),
+            metrics: RenderMetrics::new(String::new),
+            followers: Arc::new(core.followers()),
+            pools: core.pools(),
+            stop: Default::default(),
+        });
         let state = HttpState {
+            ops,
             buyers: Arc::new(BuyerKeys::new(shop.store_key())),
             shop,
             auth: Arc::new(Auth::new(SECRET)),
