@@ -22,6 +22,7 @@ pub mod checkpoints;
 pub mod erased;
 pub mod jobs;
 pub mod keys;
+pub mod lives;
 pub mod rates;
 pub mod standing;
 pub mod units;

@@ -249,6 +249,24 @@ impl<W: Write> Write for Printable<W> {
     }
 }
 
+/// What names somebody, says where to find or how to reach them, or lets them be known again.
+const PERSONAL: [&str; 8] = ["address", "buyer", "contact", "email", "mail_key", "mint", "phone", "shipping_address"];
+
+/// The value without what tells of a buyer: records of the first versions hold it, and those of later ones what it is found by.
+pub fn without_personal_details(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let masked = |(name, value): (String, Value)| match PERSONAL.contains(&name.as_str()) {
+                true => (name, Value::from("***")),
+                false => (name, without_personal_details(value)),
+            };
+            Value::Object(fields.into_iter().map(masked).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_personal_details).collect()),
+        other => other,
+    }
+}
+
 /// The value without payment tokens: they are worth money, and terminals and browsers have a memory.
 pub fn without_secrets(value: Value) -> Value {
     match value {

@@ -129,6 +129,7 @@ impl Default for Edge {
         ops.end();
         let state = HttpState {
             ops,
+            lives: Arc::new(haat::app::life::StoredLives::new(config)),
             shop: core.shop().clone(),
             auth: auth.clone(),
             buyers: Arc::new(BuyerKeys::new(core.shop().store_key())),

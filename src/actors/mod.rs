@@ -39,5 +39,5 @@ pub(crate) use metrics::shed;
 pub use node::{DecideHook, NodeParts, NodeSettings, Readiness};
 pub use registry::Hosted;
 pub use shop::{Answered, Ask, Failure, Shop};
-pub use state::{Built, Rebuilt, all_rows, build, build_any};
+pub use state::{Built, Rebuilt, Unbuildable, all_rows, begin_any, build, build_any};
 pub(crate) use turn::NotLetIn;

@@ -10,6 +10,7 @@ use crate::actors::quotas::{Full, Reserved};
 use crate::actors::registry::{Hosted, Undelivered};
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::Cart;
+use crate::domain::entity::EffectKey;
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
 use crate::domain::order::OrderStatus;
@@ -97,6 +98,19 @@ pub struct KindOverview {
     pub passivations: u64,
 }
 
+/// What an actor has asked of the world and has no answer to.
+#[derive(Debug, Clone, Copy)]
+pub struct EffectView {
+    /// What.
+    pub key: EffectKey,
+    /// How often it was asked again.
+    pub attempts: u32,
+    /// Whether whoever was asked has said that they are at it.
+    pub begun: bool,
+    /// In how long it is asked again.
+    pub again_in: Duration,
+}
+
 /// One actor, for operators.
 #[derive(Debug, Clone)]
 pub struct ActorView {
@@ -110,6 +124,18 @@ pub struct ActorView {
     pub mailbox_depth: usize,
     /// Restarts after panics since it came into memory.
     pub restarts: u32,
+    /// Whether its records do not fit each other.
+    pub quarantined: bool,
+    /// The version that a checkpoint holds.
+    pub checkpointed: u64,
+    /// Requests that wait until it has come so far.
+    pub waiting: usize,
+    /// Answers kept under idempotency keys.
+    pub kept_answers: usize,
+    /// What it has asked of the world and has no answer to.
+    pub effects: Vec<EffectView>,
+    /// When it is to be in memory again though nobody asks for it.
+    pub wakes_at: Option<Timestamp>,
     /// Its state in a few figures.
     pub state: serde_json::Value,
 }

@@ -7,6 +7,7 @@ pub mod core;
 pub mod followers;
 pub mod journal;
 mod keys;
+pub mod life;
 mod open_files;
 mod payments;
 pub mod rebuild;
@@ -428,6 +429,7 @@ async fn serve_http(
         settings: Arc::new(config.http.clone()),
         ops: Ops::new(OpsParts { shop: shop.clone(), metrics: metrics.clone(), followers, pools, stop: stop.clone() }),
         metrics,
+        lives: Arc::new(life::StoredLives::new(config.store.clone())),
         jobs,
         services,
         history_as_of,

@@ -49,6 +49,7 @@ const DOORS: &[(&str, Action)] = &[
     ("list_followers", Action::SeeOperation),
     ("list_actors", Action::SeeOperation),
     ("get_actor", Action::SeeOperation),
+    ("list_versions", Action::SeeOperation),
     ("list_jobs", Action::SeeOperation),
     ("retry_job", Action::Operate),
     ("list_stuck_orders", Action::SeeStuckOrders),

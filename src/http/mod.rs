@@ -57,6 +57,7 @@ use crate::http::jobs::JobsDesk;
 use crate::http::observe::Observer;
 use crate::limits;
 use crate::ports::StoreError;
+use crate::ports::lives::Lives;
 use axum::Router;
 use axum::extract::FromRef;
 use http::HeaderValue;
@@ -149,6 +150,8 @@ pub struct HttpState {
     pub metrics: RenderMetrics,
     /// What operators watch.
     pub ops: ops::Ops,
+    /// The lives of entities.
+    pub lives: Arc<dyn Lives>,
     /// Jobs.
     pub jobs: JobsDesk,
     /// Services.
@@ -192,6 +195,12 @@ impl FromRef<HttpState> for HistoryAsOf {
 impl FromRef<HttpState> for ops::Ops {
     fn from_ref(state: &HttpState) -> Self {
         state.ops.clone()
+    }
+}
+
+impl FromRef<HttpState> for Arc<dyn Lives> {
+    fn from_ref(state: &HttpState) -> Self {
+        state.lives.clone()
     }
 }
 

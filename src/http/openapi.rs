@@ -461,6 +461,7 @@ mod tests {
             ("/v1/admin/followers", "get"),
             ("/v1/admin/actors", "get"),
             ("/v1/admin/actors/{kind}/{id}", "get"),
+            ("/v1/admin/actors/{kind}/{id}/versions", "get"),
             ("/v1/admin/jobs", "get"),
             ("/v1/admin/jobs/{job}/retry", "post"),
             ("/v1/admin/sandbox/charges", "get"),

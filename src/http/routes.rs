@@ -38,6 +38,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(ops::followers::list_followers))
         .routes(routes!(admin::list_actors))
         .routes(routes!(admin::get_actor))
+        .routes(routes!(ops::versions::list_versions))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::retry_job))
         .routes(routes!(resolve::list_stuck_orders))
@@ -115,6 +116,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/admin/followers", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/actors", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/actors/{kind}/{id}", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/actors/{kind}/{id}/versions", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/jobs", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/jobs/{job}/retry", &[(Method::POST, Class::Staff)]),
     ("/v1/admin/orders/stuck", &[(Method::GET, Class::Staff)]),
@@ -166,6 +168,7 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/admin/sandbox/mails"
             | "/metrics"
     ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders") || rest.ends_with("/members"))
+        || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
 }
 
 #[cfg(test)]

@@ -402,7 +402,7 @@ mod tests {
             let go = go.clone();
             move || async move { streamed(futures::stream::unfold(go, tick)) }
         };
-        let flood = || async { streamed(futures::stream::repeat(Ok(Bytes::from_static(&[b'x'; 64 * 1024])))) };
+        let flood = || async { streamed(futures::stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 64 * 1024])))) };
         let echo = |body: Bytes| async move { body };
         let router = Router::new()
             .route("/", get(|| async { "fast" }))
@@ -461,7 +461,8 @@ mod tests {
             read_until(&mut stream, "tick\r\n").await;
             sleep(2 * SHORT).await;
         }
-        drop(stream);
+        // That one's handler would take what is told next.
+        let served = self::served(ServerSettings { answer: SHORT, ..settings() }).await;
         let (mut body, _connection) = h2_stream(served.address, "/ticks").await;
         for _ in 0..3 {
             served.go.add_permits(1);

@@ -240,6 +240,103 @@ on_both_stores! {
         assert_eq!(stream.end().await, "token_expired");
         server.stop().await;
     }
+
+    /// An order's life, from its first record to its last: what was recorded, what came of it, and what changed. Nothing of it tells of the buyer.
+    async fn a_life_is_shown_version_by_version(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let Market { admin, vendor, sku, buyer } = client.market(9).await;
+        let operator = staff(Permission::OpsRead);
+        let order = client.checkout(&buyer, "tok_approve").key("k").header("prefer", "wait=20").send().await.expect(201);
+        let path = format!("/v1/admin/actors/order/{}", order.field("id"));
+        let look = async |query: &str| {
+            client.get(&format!("{path}/versions{query}")).bearer(&operator).send().await
+        };
+        let settled = async {
+            loop {
+                let actor = client.get(&path).bearer(&operator).send().await.expect(200).body;
+                if actor["effects"] == json!([]) && actor["state"]["phase"] == "settled" {
+                    return actor;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let actor = timeout(SOON, settled).await.expect("it is settled");
+        assert_eq!((&actor["quarantined"], &actor["requests_waiting"]), (&json!(false), &json!(0)));
+        let newest = actor["version"].as_u64().expect("a version");
+        let life = look("").await.expect(200);
+        assert_eq!((&life.body["newest"], &life.body["id"]), (&json!(newest), &order.body["id"]));
+        let items = life.body["items"].as_array().expect("versions").clone();
+        let versions: Vec<u64> = items.iter().map(|item| item["version"].as_u64().expect("a number")).collect();
+        assert_eq!(versions, (1..=newest).collect::<Vec<_>>());
+        assert_eq!(items[0]["events"][0]["type"], "placed");
+        assert_eq!(items.last().expect("one")["state"], actor["state"]);
+        // Each state is the one before with its changes.
+        let mut state = json!({});
+        for item in &items {
+            for change in item["changes"].as_array().expect("a list") {
+                let path = change["path"].as_str().expect("a pointer");
+                let (parent, name) = path.rsplit_once('/').expect("a name");
+                match state.pointer_mut(parent).expect(path) {
+                    Value::Object(fields) => {
+                        assert_eq!(fields.get(name), change.get("from"), "{path}");
+                        _ = match change.get("to") {
+                            Some(to) => fields.insert(name.to_owned(), to.clone()),
+                            None => fields.remove(name),
+                        };
+                    }
+                    Value::Array(list) => {
+                        let place: usize = name.parse().expect("a place");
+                        assert!(place <= list.len());
+                        list.truncate(list.len().max(place));
+                        if place == list.len() { list.push(Value::Null) }
+                        list[place] = change["to"].clone();
+                    }
+                    other => panic!("{path} in {other}"),
+                }
+            }
+            assert_eq!(state, item["state"], "version {}", item["version"]);
+        }
+        for personal in ["Lake", "example", "tok_approve"] {
+            assert!(!life.text.contains(personal), "{personal} in {}", life.text);
+        }
+        let part = look("?from=2&to=3").await.expect(200).body;
+        assert_eq!(part["items"], json!([items[1], items[2]]));
+        let rest = look(&format!("?from={newest}")).await.expect(200).body;
+        assert_eq!(rest["items"], json!([items.last()]));
+        assert_eq!(look("?to=1").await.expect(200).body["items"], json!([items[0]]));
+        assert_eq!(look("?from=1000").await.expect(200).body["items"], json!([]));
+        for bad in ["?from=0", "?from=3&to=2", "?from=1&to=201", "?from=x", "?upto=1"] {
+            assert_eq!(look(bad).await.status, 422, "{bad}");
+        }
+        // Who did it, where the record says so; and whoever is not there has no life.
+        let stock = json!({"delta": 2, "reason": "found"});
+        let shelf = format!("/v1/vendors/{vendor}/skus/{sku}/stock");
+        client.post(&shelf, &stock).bearer(&admin).send().await.expect(200);
+        let life = client.get(&format!("/v1/admin/actors/vendor/{vendor}/versions")).bearer(&operator).send().await.expect(200);
+        let last = life.body["items"].as_array().and_then(|items| items.last()).expect("one").clone();
+        assert_eq!((&last["by"], &last["events"][0]["type"]), (&json!({"kind": "staff"}), &json!("stock_adjusted")));
+        let nothing = haat::domain::ids::OrderId::from_uuid(crate::support::fresh_uuid());
+        let none = client.get(&format!("/v1/admin/actors/order/{nothing}/versions")).bearer(&operator).send().await.expect(404);
+        assert_eq!(none.code(), "order_unknown");
+        client.get(&format!("{path}/versions")).bearer(&staff(Permission::OrdersRead)).send().await.expect(403);
+
+        // One at a time: who comes too early is told so, and nobody is told anything else.
+        let mut asked = Vec::new();
+        for _ in 0..16 {
+            let request = client.get(&format!("{path}/versions")).bearer(&operator);
+            asked.push(tokio::spawn(async move { request.send().await }));
+        }
+        let mut read = 0;
+        for answer in asked {
+            let answer = answer.await.expect("no panic");
+            read += usize::from(answer.status == 200);
+            let is_told = answer.status == 503 && answer.code() == "overloaded" && answer.header("retry-after") == Some("1");
+            assert!(answer.status == 200 || is_told, "{}", answer.text);
+        }
+        assert!(read >= 1);
+        server.stop().await;
+    }
 }
 
 /// So many read and no more; who goes makes room for the next.

@@ -274,13 +274,13 @@ impl OfThen {
             on_decide: None,
             on_fatal: Arc::new(|fatal| panic!("{fatal}")),
         });
-        let client = Self::serve(&core, services, clock.clone()).await;
+        let client = Self::serve(&core, services, clock.clone(), store.config()).await;
         let lease = Duration::from_secs(2);
         let core = core.start("then", lease, store.kind == Kind::Postgres).await.expect("it is taken over");
         Self { client, core, clock, _arbiters: arbiters }
     }
 
-    async fn serve(core: &Core, services: Services, clock: Arc<dyn Clock>) -> Client {
+    async fn serve(core: &Core, services: Services, clock: Arc<dyn Clock>, store: persistence::StoreConfig) -> Client {
         let ((rows, news), shop) = (core.jobs(), core.shop().clone());
         let ops = Ops::new(OpsParts {
             shop: shop.clone(),
@@ -291,6 +291,7 @@ impl OfThen {
         });
         let state = HttpState {
             ops,
+            lives: Arc::new(haat::app::life::StoredLives::new(store)),
             buyers: Arc::new(BuyerKeys::new(shop.store_key())),
             shop,
             auth: Arc::new(Auth::new(SECRET)),

@@ -33,9 +33,11 @@ fn series(name: &str, labels: &[(&str, &str)]) -> String {
 
 /// The value of a label of a series.
 pub(super) fn label<'a>(series: &'a str, name: &str) -> Option<&'a str> {
-    let labels = &series[series.find('{')? + 1..];
-    let rest = labels.split("\",").find_map(|label| label.strip_prefix(name)?.strip_prefix("=\""))?;
-    Some(rest.trim_end_matches('}').trim_end_matches('"')).filter(|_| !rest.is_empty())
+    let labels = &series[series.find('{')?..];
+    // What stands in a label is ours, and has no quotation marks.
+    let mut starts = labels.match_indices(name).filter(|(at, _)| labels[..*at].ends_with(['{', ',']));
+    let rest = starts.find_map(|(at, _)| labels[at + name.len()..].strip_prefix("=\""))?;
+    rest.split('"').next()
 }
 
 /// All figures at one moment.
@@ -262,7 +264,8 @@ mod tests {
     #[test]
     fn counts_become_rates_and_buckets_percentiles() {
         let first = "# HELP c x\n# TYPE c counter\nc{kind=\"cart\",outcome=\"done\"} 10\n\nb 3\n\
-                     h_bucket{kind=\"cart\",le=\"0.01\"} 100\nh_bucket{kind=\"cart\",le=\"+Inf\"} 100\nh_sum{kind=\"cart\"} 1\n";
+                     h_bucket{kind=\"cart\",le=\"0.01\"} 100\nh_bucket{kind=\"cart\",le=\"0.1\"} 100\n\
+                     h_bucket{kind=\"cart\",le=\"+Inf\"} 100\nh_sum{kind=\"cart\"} 1\n";
         let second = "c{kind=\"cart\",outcome=\"done\"} 30\nc{kind=\"order\",outcome=\"done\"} 5\nb 2.5\n\
                       h_bucket{kind=\"cart\",le=\"0.01\"} 150\nh_bucket{kind=\"cart\",le=\"0.1\"} 190\n\
                       h_bucket{kind=\"cart\",le=\"+Inf\"} 200\nh_bucket{kind=\"order\",le=\"+Inf\"} 9\n";

@@ -6,6 +6,7 @@ pub mod followers;
 mod hot;
 pub mod stream;
 mod tiles;
+pub mod versions;
 
 use self::figures::{Figures, Looks, Seen};
 use self::hot::HotStock;
