@@ -123,18 +123,17 @@ impl Default for Edge {
             shop: core.shop().clone(),
             metrics: RenderMetrics::new(String::new),
             followers: Arc::new(core.followers()),
+            lives: Arc::new(haat::app::life::StoredLives::new(config)),
             pools: core.pools(),
             stop: Default::default(),
         });
         ops.end();
         let state = HttpState {
             ops,
-            lives: Arc::new(haat::app::life::StoredLives::new(config)),
             shop: core.shop().clone(),
             auth: auth.clone(),
             buyers: Arc::new(BuyerKeys::new(core.shop().store_key())),
             settings: Arc::new(Settings::default()),
-            metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows, news, mails: None, clock },
             services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),

@@ -421,15 +421,19 @@ async fn serve_http(
         );
     }
     let (recorder, Counters { jobs, services, auth, history_as_of, followers, pools }) = (recorder.clone(), counters);
-    let metrics = RenderMetrics::new(move || recorder.render());
     let state = HttpState {
         shop: shop.clone(),
         auth,
         buyers: Arc::new(BuyerKeys::new(shop.store_key())),
         settings: Arc::new(config.http.clone()),
-        ops: Ops::new(OpsParts { shop: shop.clone(), metrics: metrics.clone(), followers, pools, stop: stop.clone() }),
-        metrics,
-        lives: Arc::new(life::StoredLives::new(config.store.clone())),
+        ops: Ops::new(OpsParts {
+            shop: shop.clone(),
+            metrics: RenderMetrics::new(move || recorder.render()),
+            followers,
+            lives: Arc::new(life::StoredLives::new(config.store.clone())),
+            pools,
+            stop: stop.clone(),
+        }),
         jobs,
         services,
         history_as_of,

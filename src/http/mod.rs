@@ -57,7 +57,6 @@ use crate::http::jobs::JobsDesk;
 use crate::http::observe::Observer;
 use crate::limits;
 use crate::ports::StoreError;
-use crate::ports::lives::Lives;
 use axum::Router;
 use axum::extract::FromRef;
 use http::HeaderValue;
@@ -146,12 +145,8 @@ pub struct HttpState {
     pub buyers: Arc<BuyerKeys>,
     /// Settings.
     pub settings: Arc<Settings>,
-    /// Figures.
-    pub metrics: RenderMetrics,
-    /// What operators watch.
+    /// What operators watch, and the figures.
     pub ops: ops::Ops,
-    /// The lives of entities.
-    pub lives: Arc<dyn Lives>,
     /// Jobs.
     pub jobs: JobsDesk,
     /// Services.
@@ -198,12 +193,6 @@ impl FromRef<HttpState> for ops::Ops {
     }
 }
 
-impl FromRef<HttpState> for Arc<dyn Lives> {
-    fn from_ref(state: &HttpState) -> Self {
-        state.lives.clone()
-    }
-}
-
 impl FromRef<HttpState> for JobsDesk {
     fn from_ref(state: &HttpState) -> Self {
         state.jobs.clone()
@@ -218,7 +207,7 @@ impl FromRef<HttpState> for services::Services {
 
 impl FromRef<HttpState> for RenderMetrics {
     fn from_ref(state: &HttpState) -> Self {
-        state.metrics.clone()
+        state.ops.metrics()
     }
 }
 

@@ -286,17 +286,16 @@ impl OfThen {
             shop: shop.clone(),
             metrics: RenderMetrics::new(String::new),
             followers: Arc::new(core.followers()),
+            lives: Arc::new(haat::app::life::StoredLives::new(store)),
             pools: core.pools(),
             stop: Default::default(),
         });
         let state = HttpState {
             ops,
-            lives: Arc::new(haat::app::life::StoredLives::new(store)),
             buyers: Arc::new(BuyerKeys::new(shop.store_key())),
             shop,
             auth: Arc::new(Auth::new(SECRET)),
             settings: Default::default(),
-            metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows, news, mails: None, clock },
             services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),

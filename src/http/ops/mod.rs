@@ -20,6 +20,7 @@ use crate::http::openapi::{AUTH, problems};
 use crate::http::server::now;
 use crate::http::{RenderMetrics, Settings};
 use crate::limits;
+use crate::ports::lives::Lives;
 use crate::ports::standing::{FollowerStanding, Pools};
 use axum::extract::State;
 use axum::response::Response;
@@ -48,6 +49,8 @@ pub struct OpsParts {
     pub metrics: RenderMetrics,
     /// Those that read the journal.
     pub followers: FollowerStandings,
+    /// The lives of entities.
+    pub lives: Arc<dyn Lives>,
     /// The connections to the store.
     pub pools: Arc<dyn Pools>,
     /// When the server stops, those who watch are told so.
@@ -104,6 +107,11 @@ impl Ops {
     /// Tells those who watch that the server stops.
     pub fn end(&self) {
         self.0.parts.stop.cancel();
+    }
+
+    /// What is counted.
+    pub(super) fn metrics(&self) -> RenderMetrics {
+        self.0.parts.metrics.clone()
     }
 
     fn parts(&self) -> &OpsParts {

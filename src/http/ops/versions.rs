@@ -1,5 +1,6 @@
 //! What an entity has gone through: its records, the state at each version, and the difference from one to the next.
 
+use super::Ops;
 use crate::actors::shop::Shop;
 use crate::domain::ids::EntityRef;
 use crate::http::admin::{named, unknown};
@@ -10,7 +11,7 @@ use crate::http::money::Moment;
 use crate::http::openapi::{ACTOR, AUTH, problems};
 use crate::http::valid::{Faults, filled};
 use crate::limits;
-use crate::ports::lives::{Life, LifeVersion, Lives, NoLife, Span};
+use crate::ports::lives::{Life, LifeVersion, NoLife, Span};
 use crate::telemetry::{without_personal_details, without_secrets};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -18,7 +19,6 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::mem::replace;
-use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// Which versions to show.
@@ -167,7 +167,7 @@ problems!(ListVersionsProblems: AUTH, ACTOR, &[&NOT_FOUND, &error::INVALID_QUERY
     responses((status = 200, description = "Versions.", body = VersionsBody), ListVersionsProblems))]
 pub async fn list_versions(
     State(shop): State<Shop>,
-    State(lives): State<Arc<dyn Lives>>,
+    State(ops): State<Ops>,
     path: Result<Path<(String, String)>, PathRejection>,
     Query(asked): Query<VersionsQuery>,
 ) -> Result<Response> {
@@ -179,7 +179,7 @@ pub async fn list_versions(
     // Of one that is quarantined nobody knows how far it goes.
     let newest = (!actor.quarantined).then_some(actor.version);
     let span = asked.span(newest.unwrap_or(u64::MAX))?;
-    let life = lives.life(entity, span).await.map_err(|why| match why {
+    let life = ops.parts().lives.life(entity, span).await.map_err(|why| match why {
         NoLife::Busy => Problem::new(&OVERLOADED, "one life is read at a time").retry_after(1),
         NoLife::TooLong => {
             Problem::new(&UNAVAILABLE, "it takes too long to read it: `haat replay` has more time").retry_after(60)
