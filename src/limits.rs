@@ -49,6 +49,22 @@ pub const KEPT_ANSWER_MS: i64 = 24 * 60 * 60 * 1000;
 pub const PARTITIONS: u16 = 16;
 /// Messages waiting in one actor's mailbox before requests to it are shed.
 pub const MAILBOX_DEPTH: usize = 10_000;
+/// Versions of an entity that operators are shown at a time, and where they do not say which.
+pub const VERSIONS_SHOWN: usize = 200;
+/// See [`VERSIONS_SHOWN`].
+pub const VERSIONS_SHOWN_USUALLY: usize = 50;
+/// How long the reading of an entity's life may take, in milliseconds.
+pub const LIFE_MS: u64 = 10_000;
+/// Effects of one actor that operators are shown.
+pub const EFFECTS_SHOWN: usize = 50;
+/// Retries of one job that operators are shown.
+pub const JOB_RETRIES_SHOWN: usize = 10;
+/// Messages waiting in one actor's mailbox from which on operators are shown it.
+pub const DEEP_MAILBOX: usize = 16;
+/// Requests that watch the overview of a node, or ask for it, at a time.
+pub const OVERVIEW_READERS: usize = 64;
+/// Between two looks at a node that somebody watches, in milliseconds.
+pub const OVERVIEW_LOOK_MS: u64 = 1_000;
 /// Records in flight (decided, not yet durable) on one node before new work is shed.
 pub const RECORDS_IN_FLIGHT: usize = 50_000;
 /// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.

@@ -173,6 +173,11 @@ impl Meter {
         Breaker::Open { since, until: now + Duration::from_millis(wait), rounds }
     }
 
+    /// How many calls are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     /// Whether no call is under way.
     pub fn is_idle(&self) -> bool {
         self.under_way == 0

@@ -22,7 +22,9 @@ pub mod checkpoints;
 pub mod erased;
 pub mod jobs;
 pub mod keys;
+pub mod lives;
 pub mod rates;
+pub mod standing;
 pub mod units;
 
 /// Time and chance: everything that would make two runs differ.
@@ -447,6 +449,8 @@ pub struct Store {
     pub jobs: Arc<dyn Jobs>,
     /// The rows of services.
     pub units: Arc<dyn units::Units>,
+    /// Its connections.
+    pub pools: Arc<dyn standing::Pools>,
 }
 
 /// What runs when a record is durable: replies, publications, calls that leave the node.

@@ -82,9 +82,9 @@ pub mod names {
     pub const REMADE_ENTITIES: &str = "haat_remade_entities_total";
     /// Gauge: kinds of which not all rows have this version's shape yet.
     pub const REMADE_KINDS_INCOMPLETE: &str = "haat_remade_kinds_incomplete";
-    /// Counter, by call and outcome: calls of payment gateways.
+    /// Counter, by method, call and outcome: calls of payment gateways.
     pub const PAYMENT_CALLS: &str = "haat_payment_calls_total";
-    /// Histogram, by call: how long a call of a payment gateway takes.
+    /// Histogram, by method and call: how long a call of a payment gateway takes.
     pub const PAYMENT_SECONDS: &str = "haat_payment_call_seconds";
     /// Counter, by reason: orders that were quarantined until someone resolves them.
     pub const ORDERS_QUARANTINED: &str = "haat_orders_quarantined_total";
@@ -252,6 +252,24 @@ impl<W: Write> Write for Printable<W> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// What names somebody, says where to find or how to reach them, or lets them be known again.
+const PERSONAL: [&str; 8] = ["address", "buyer", "contact", "email", "mail_key", "mint", "phone", "shipping_address"];
+
+/// The value without what tells of a buyer: records of the first versions hold it, and those of later ones what it is found by.
+pub fn without_personal_details(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let masked = |(name, value): (String, Value)| match PERSONAL.contains(&name.as_str()) {
+                true => (name, Value::from("***")),
+                false => (name, without_personal_details(value)),
+            };
+            Value::Object(fields.into_iter().map(masked).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_personal_details).collect()),
+        other => other,
     }
 }
 

@@ -10,13 +10,16 @@ use futures::future::join_all;
 use haat::app::{Signed, services};
 use haat::checkout::buyers::BuyerKeys;
 use haat::config::AccountSettings;
-use haat::domain::ids::{JobId, OrderId};
+use haat::domain::ids::{EntityRef, JobId, OrderId};
 use haat::domain::job::{JobKind, JobState};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::jobs::JobsDesk;
+use haat::http::ops::{Ops, OpsParts};
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings, router};
-use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried};
+use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried, Retry};
+use haat::ports::lives::{Life, Lives, NoLife, Span};
+use haat::ports::standing::{PoolStanding, Pools};
 use haat::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value, ValueKind};
 use haat::ports::{Partition, StoreError};
 use http::{Method, Request, StatusCode, header};
@@ -41,6 +44,25 @@ impl Units for NoUnits {
     }
 }
 
+impl Pools for NoUnits {
+    fn sort(&self) -> &'static str {
+        "none"
+    }
+    fn pools(&self) -> Vec<PoolStanding> {
+        Vec::new()
+    }
+}
+
+/// No case asks for lives.
+struct NoLives;
+
+#[async_trait]
+impl Lives for NoLives {
+    async fn life(&self, _: EntityRef, _: Span) -> Result<Life, NoLife> {
+        Err(NoLife::Busy)
+    }
+}
+
 /// No case asks for jobs.
 struct NoJobs;
 
@@ -58,7 +80,7 @@ impl Jobs for NoJobs {
     async fn job(&self, _: JobId) -> Result<Option<JobRow>, StoreError> {
         Ok(None)
     }
-    async fn retry(&self, _: JobId, _: Timestamp) -> Result<Retried, StoreError> {
+    async fn retry(&self, _: JobId, _: Retry) -> Result<Retried, StoreError> {
         Ok(Retried::Unknown)
     }
     async fn open(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
@@ -87,12 +109,20 @@ impl Server {
         };
         let units = Arc::new(NoUnits) as _;
         let services = services(&units, &still_clock(), &AccountSettings::default(), signed).expect("threads");
+        let ops = Ops::new(OpsParts {
+            shop: node.shop.clone(),
+            metrics: RenderMetrics::new(String::new),
+            followers: Arc::new(Vec::new),
+            lives: Arc::new(NoLives),
+            pools: Arc::new(NoUnits),
+            stop: Default::default(),
+        });
         let state = HttpState {
+            ops,
             shop: node.shop.clone(),
             auth: auth.clone(),
             buyers: Arc::new(BuyerKeys::new(node.shop.store_key())),
             settings: Arc::new(Settings::default()),
-            metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows: Arc::new(NoJobs), news: Arc::default(), mails: None, clock: still_clock() },
             services,
             history_as_of: HistoryAsOf::new(Timestamp::default),

@@ -16,6 +16,7 @@ use haat::http::auth::{Auth, Bearer};
 use haat::checkout::buyers::BuyerKeys;
 use haat::http::error::{self, ProblemKind};
 use haat::http::jobs::JobsDesk;
+use haat::http::ops::{Ops, OpsParts};
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings};
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::{Mode, Options, Place, StoreConfig, open};
@@ -118,12 +119,22 @@ impl Default for Edge {
         let customer =
             token(Bearer::SignedIn(AccountId::from_uuid(KNOWN), Seat::Customer, SessionId::from_uuid(KNOWN)));
         let (rows, news) = core.jobs();
+        // Nobody watches for long: whoever begins to is told that the server stops.
+        let ops = Ops::new(OpsParts {
+            shop: core.shop().clone(),
+            metrics: RenderMetrics::new(String::new),
+            followers: Arc::new(core.followers()),
+            lives: Arc::new(haat::app::life::StoredLives::new(config)),
+            pools: core.pools(),
+            stop: Default::default(),
+        });
+        ops.end();
         let state = HttpState {
+            ops,
             shop: core.shop().clone(),
             auth: auth.clone(),
             buyers: Arc::new(BuyerKeys::new(core.shop().store_key())),
             settings: Arc::new(Settings::default()),
-            metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows, news, mails: None, clock },
             services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),

@@ -9,8 +9,11 @@ use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{ProductRow, Rows, SkuRow};
 use dashmap::DashMap;
+use foldhash::HashMap;
+use parking_lot::Mutex;
+use std::mem::take;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// A SKU as anyone may see it.
 #[derive(Clone, Debug)]
@@ -26,11 +29,45 @@ struct Entry {
     available: i64,
 }
 
+/// What orders took of a SKU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// How many orders.
+    pub orders: u64,
+    /// How many pieces.
+    pub pieces: i64,
+}
+
+/// What orders took of which SKU, counted only while somebody looks: whoever does takes it away each second.
+#[derive(Default)]
+struct Takings {
+    is_watched: AtomicBool,
+    counts: Mutex<HashMap<SkuId, Taken>>,
+}
+
+/// SKUs that are counted between two looks. Nobody looks at more of them, and one who looks no more leaves no more behind.
+const SKUS_COUNTED: usize = 10_000;
+
+impl Takings {
+    fn count(&self, sku: SkuId, pieces: i64) {
+        if !self.is_watched.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut counts = self.counts.lock();
+        if counts.len() < SKUS_COUNTED || counts.contains_key(&sku) {
+            let taken = counts.entry(sku).or_default();
+            taken.orders += 1;
+            taken.pieces = taken.pieces.saturating_add(pieces);
+        }
+    }
+}
+
 /// The catalogue cache of one node.
 pub struct CatalogCache {
     skus: DashMap<SkuId, Entry, foldhash::fast::RandomState>,
     products: DashMap<ProductId, Arc<ProductRow>, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
+    takings: Takings,
 }
 
 impl Default for CatalogCache {
@@ -39,6 +76,7 @@ impl Default for CatalogCache {
             skus: DashMap::default(),
             products: DashMap::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
+            takings: Takings::default(),
         }
     }
 }
@@ -71,7 +109,10 @@ impl CatalogCache {
                 let available = sku.available();
                 self.skus.insert(sku.id, Entry { sku: Arc::from(sku), available });
             }
-            Publication::Available { sku, available } => {
+            Publication::Available { sku, available, taken } => {
+                if taken > 0 {
+                    self.takings.count(sku, taken);
+                }
                 if let Some(mut entry) = self.skus.get_mut(&sku) {
                     entry.available = available;
                 }
@@ -87,6 +128,19 @@ impl CatalogCache {
                 tracing::error!(%order, why, detail, "an order is quarantined until someone resolves it");
             }
         }
+    }
+
+    /// From now on it is counted what orders take, or it is not any more.
+    pub fn watch_takings(&self, watch: bool) {
+        self.takings.is_watched.store(watch, Ordering::Relaxed);
+        if !watch {
+            *self.takings.counts.lock() = HashMap::default();
+        }
+    }
+
+    /// What orders took, durably so, since this was asked last.
+    pub fn take_takings(&self) -> HashMap<SkuId, Taken> {
+        take(&mut *self.takings.counts.lock())
     }
 
     /// A SKU.

@@ -30,6 +30,7 @@ pub(super) type IsWanted<'a> = &'a dyn Fn(&Wish) -> bool;
 
 struct Waiting {
     wish: Wish,
+    since: Instant,
     let_in: oneshot::Sender<Pass>,
 }
 
@@ -52,6 +53,34 @@ pub(super) enum Next {
     AnEnd,
     /// This moment, or the end of a call.
     At(Instant),
+}
+
+/// As it is told to operators.
+const fn level(answers: Answers) -> u8 {
+    match answers {
+        Answers::Yes => 0,
+        Answers::Probed => 1,
+        Answers::No => 2,
+    }
+}
+
+/// The way to one payment provider, for operators.
+#[derive(Clone, Copy, Debug)]
+pub struct GateView {
+    /// What buyers pay by.
+    pub method: &'static str,
+    /// 0 while it answers, 1 while it is being tried, 2 while it is not asked.
+    pub state: u8,
+    /// For how long it has counted as silent.
+    pub silent_for: Option<Duration>,
+    /// Calls under way.
+    pub under_way: usize,
+    /// Charges that wait for their turn.
+    pub charges_waiting: usize,
+    /// All else that waits for its turn.
+    pub others_waiting: usize,
+    /// How long the longest of them has waited.
+    pub oldest: Option<Duration>,
 }
 
 /// The gate.
@@ -116,7 +145,7 @@ impl Gate {
         }
         let (let_in, receiver) = oneshot::channel();
         let line = usize::from(!wish.charges);
-        state.waiting[line].push_back(Waiting { wish, let_in });
+        state.waiting[line].push_back(Waiting { wish, since: now, let_in });
         self.metrics.waiting(line, state.waiting[line].len());
         let undriven = !std::mem::replace(&mut state.is_driven, true);
         drop(state);
@@ -216,11 +245,23 @@ impl Gate {
             _ => {}
         }
         if before != now {
-            self.metrics.state(match now {
-                Answers::Yes => 0,
-                Answers::Probed => 1,
-                Answers::No => 2,
-            });
+            self.metrics.state(level(now));
+        }
+    }
+
+    /// How it stands.
+    pub(super) fn sight(&self, now: Instant) -> GateView {
+        let state = self.state.lock();
+        let [charges, others] = state.waiting.each_ref().map(VecDeque::len);
+        let oldest = state.waiting.iter().filter_map(|line| line.front()).map(|waiting| waiting.since).min();
+        GateView {
+            method: self.metrics.method,
+            state: level(state.meter.answers()),
+            silent_for: state.meter.silent_for(now),
+            under_way: state.meter.under_way(),
+            charges_waiting: charges,
+            others_waiting: others,
+            oldest: oldest.map(|since| now.saturating_duration_since(since)),
         }
     }
 

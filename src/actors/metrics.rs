@@ -80,10 +80,12 @@ pub(super) struct PaymentMetrics {
 }
 
 impl PaymentMetrics {
-    pub(super) fn new() -> Self {
-        let outcome = |call: &'static str, outcome: &'static str| metrics::counter!(names::PAYMENT_CALLS, "call" => call, "outcome" => outcome);
+    /// Of the provider of this method.
+    pub(super) fn new(method: &'static str) -> Self {
+        let outcome = |call: &'static str, outcome: &'static str| metrics::counter!(names::PAYMENT_CALLS, "method" => method, "call" => call, "outcome" => outcome);
+        let seconds = |call| metrics::histogram!(names::PAYMENT_SECONDS, "method" => method, "call" => call);
         Self {
-            seconds: OUTCOMES.map(|(call, _)| metrics::histogram!(names::PAYMENT_SECONDS, "call" => call)),
+            seconds: OUTCOMES.map(|(call, _)| seconds(call)),
             outcomes: OUTCOMES.map(|(call, all)| all.iter().map(|name| (*name, outcome(call, name))).collect()),
         }
     }

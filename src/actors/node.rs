@@ -4,7 +4,7 @@ use crate::actors::arbiters::Thread;
 use crate::actors::catalog::CatalogCache;
 use crate::actors::details::DetailCache;
 use crate::actors::envelope::{Activation, Envelope, Start};
-use crate::actors::metrics::{KindMetrics, PaymentMetrics, register};
+use crate::actors::metrics::{KindMetrics, register};
 use crate::actors::payments::{Calls, Provider};
 use crate::actors::permits::Permits;
 use crate::actors::quotas::Quotas;
@@ -18,6 +18,7 @@ use crate::domain::invariants::Breach;
 use crate::domain::kinds::{for_kind, kinds};
 use crate::domain::knowledge::{Knowledge, Settings};
 use crate::domain::rows::Shapes;
+use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::ports::{
     Clock, Details, EntityDelta, Histories, History, LogWriter, PaymentProvider, Queries, Snapshots, StateSource,
@@ -183,7 +184,6 @@ pub struct Node {
     pub(super) stop: CancellationToken,
     /// What waits outside of the node.
     pub(super) outside: TaskTracker,
-    pub(super) payment_metrics: PaymentMetrics,
     /// What the work under way has of the budget at single entities.
     pub(super) permits: Arc<Permits>,
     /// What each buyer has under way, where that has a limit.
@@ -195,6 +195,9 @@ pub struct Node {
     readiness: AtomicU8,
     metrics: [KindMetrics; Kind::COUNT],
     passivations: [AtomicU64; Kind::COUNT],
+    restarts: [AtomicU64; Kind::COUNT],
+    /// How it stood when that was last looked at, and since when.
+    stands: Mutex<(Readiness, Timestamp)>,
     start: Instant,
     /// Milliseconds since `start`, as the housekeeping last saw them.
     coarse_ms: AtomicU64,
@@ -204,6 +207,7 @@ impl Node {
     pub(super) fn new(parts: NodeParts) -> Arc<Self> {
         let stop = CancellationToken::new();
         register();
+        let stands = Mutex::new((Readiness::Recovering, parts.clock.now()));
         Arc::new(Self {
             log_writer: parts.log_writer,
             clock: parts.clock,
@@ -230,7 +234,6 @@ impl Node {
             outbound_calls: stop.child_token(),
             stop,
             outside: TaskTracker::new(),
-            payment_metrics: PaymentMetrics::new(),
             permits: Arc::default(),
             quotas: parts.settings.quotas.then(Arc::default),
             woken_for_nothing: Mutex::default(),
@@ -238,6 +241,8 @@ impl Node {
             readiness: AtomicU8::new(Readiness::Recovering as u8),
             metrics: Kind::ALL.map(KindMetrics::new),
             passivations: Default::default(),
+            restarts: Default::default(),
+            stands,
             start: Instant::now(),
             coarse_ms: AtomicU64::new(0),
         })
@@ -263,6 +268,17 @@ impl Node {
         self.passivations[kind as usize].load(Ordering::Relaxed)
     }
 
+    /// Counts an actor that is started again after a panic.
+    pub(super) fn count_restart(&self, kind: Kind) {
+        self.metrics(kind).restarts.increment(1);
+        self.restarts[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Restarts of actors of this kind since the node started.
+    pub(super) fn restarted(&self, kind: Kind) -> u64 {
+        self.restarts[kind as usize].load(Ordering::Relaxed)
+    }
+
     /// Its snapshot had an entity woken, and there was nothing to do: it would be woken for ever.
     pub(super) fn was_woken_for_nothing(&self, wake: WakeAt) {
         let mut woken = self.woken_for_nothing.lock();
@@ -285,10 +301,21 @@ impl Node {
     pub(super) fn set_readiness(&self, readiness: Readiness) {
         self.readiness.store(readiness as u8, Ordering::Release);
         self.show_readiness();
+        self.stands();
     }
 
     fn show_readiness(&self) {
         metrics::gauge!(names::READY).set(f64::from(u8::from(self.readiness() == Readiness::Ready)));
+    }
+
+    /// Whether this node takes requests now, and since when that is so, to a tick of the housekeeping.
+    pub(super) fn stands(&self) -> (Readiness, Timestamp) {
+        let mut stands = self.stands.lock();
+        let readiness = self.readiness();
+        if stands.0 != readiness {
+            *stands = (readiness, self.clock.now());
+        }
+        *stands
     }
 
     /// Starts the actor of `id`, unless the node is stopping.
@@ -470,7 +497,7 @@ impl Node {
         metrics::counter!(names::BREACHES, "invariant" => breach.invariant).increment(1);
         tracing::error!(%breach, "an invariant is broken: the SKU is out of sale until someone has looked at it");
         if let Some(sku) = breach.sku {
-            self.catalog.publish(Publication::Available { sku, available: 0 });
+            self.catalog.publish(Publication::Available { sku, available: 0, taken: 0 });
         }
     }
 
@@ -511,6 +538,9 @@ impl Node {
 
     /// Sets the gauges that nothing else sets.
     fn show_figures(&self) {
+        self.stands();
+        // Those that are deep no more are forgotten, though nobody asks.
+        self.registry.deepest();
         let pressure = self.log_writer.pressure();
         metrics::gauge!(names::LANE_BACKLOG).set(pressure.records_in_flight as f64);
         metrics::gauge!(names::CHECKPOINT_LAG).set(pressure.records_since_checkpoint as f64);

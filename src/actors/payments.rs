@@ -3,7 +3,7 @@
 
 use crate::actors::envelope::Envelope;
 use crate::actors::gate::{Entry, Gate, Pass, Wish};
-use crate::actors::metrics::shed;
+use crate::actors::metrics::{PaymentMetrics, shed};
 use crate::actors::node::{Node, NodeSettings};
 use crate::actors::shop::{Failure, Shop};
 use crate::actors::turn::NotLetIn;
@@ -79,12 +79,18 @@ impl Calls {
 pub(super) struct Provider {
     port: Arc<dyn PaymentProvider>,
     gate: Arc<Gate>,
+    metrics: PaymentMetrics,
 }
 
 impl Provider {
     pub(super) fn new(port: Arc<dyn PaymentProvider>, settings: &NodeSettings) -> Self {
         let gate = Gate::new(port.method(), settings.payment_calls_per_second, settings.silent_orders);
-        Self { port, gate }
+        let metrics = PaymentMetrics::new(port.method());
+        Self { port, gate, metrics }
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 }
 
@@ -231,7 +237,7 @@ impl Node {
             }
             Err(_) => ("timed_out", None),
         };
-        self.payment_metrics.called(verb.name(), outcome, started.elapsed());
+        provider.metrics.called(verb.name(), outcome, started.elapsed());
         answer
     }
 }

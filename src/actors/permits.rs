@@ -22,6 +22,11 @@ impl Permits {
         self.further_records.load(Ordering::Relaxed)
     }
 
+    /// How much of it there is at this entity.
+    pub(super) fn under_way(&self, entity: EntityRef) -> usize {
+        self.under_way.get(&entity).map_or(0, |count| *count)
+    }
+
     /// Counts one more work at each of `entities`, unless one of them has `limit` already, and sets so many records aside for each but
     /// the first.
     pub(super) fn take(

@@ -7,12 +7,17 @@ use crate::actors::envelope::{Deliver, Envelope, Start};
 use crate::actors::shell::Shell;
 use crate::actors::timers::ActorTimer;
 use crate::domain::entity::{Decides, Entity, Keeps as _};
-use crate::domain::ids::Kind;
+use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::kinds::{for_kind, kinds};
+use crate::limits;
 use actix::Addr;
 use actix::dev::SendError;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -27,6 +32,8 @@ pub struct SlotShared {
     pub restarts: AtomicU32,
     /// Whether it was asked to leave since that message, and could not.
     pub stayed: AtomicBool,
+    /// Whether it stands among those whose mailboxes are deep.
+    pub is_deep: AtomicBool,
     /// When the node's timer will look at it.
     pub timer: ActorTimer,
 }
@@ -52,6 +59,7 @@ macro_rules! registry {
         #[derive(Default)]
         pub struct Registry {
             $($slots: Slots<$type>,)*
+            deep: Deep,
         }
 
         $(
@@ -65,6 +73,35 @@ macro_rules! registry {
 }
 
 kinds!(registry);
+
+/// Whose mailboxes are deep. A sender whose message makes one so deep enters its actor; whoever looks takes out those that are not any more. So nobody
+/// goes through all actors to find them.
+#[derive(Default)]
+struct Deep {
+    entered: Mutex<BTreeSet<EntityRef>>,
+    /// One looks at a time. No sender waits for it.
+    looking: Mutex<()>,
+}
+
+impl Deep {
+    fn enter(&self, entity: EntityRef, shared: &SlotShared) {
+        if !shared.is_deep.swap(true, Ordering::AcqRel) {
+            self.entered.lock().insert(entity);
+        }
+    }
+}
+
+impl SlotShared {
+    /// Its depth, if it is deep; else it is no more among those that are. A sender that makes it deep meanwhile either comes before the mark is
+    /// taken away, and is seen here, or finds no mark and enters it anew.
+    fn deep(&self) -> Option<usize> {
+        let depth = || Some(self.depth.load(Ordering::Acquire)).filter(|depth| *depth >= limits::DEEP_MAILBOX);
+        depth().or_else(|| {
+            self.is_deep.swap(false, Ordering::AcqRel);
+            depth().inspect(|_| self.is_deep.store(true, Ordering::Release))
+        })
+    }
+}
 
 /// Why a message was not put into a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +139,23 @@ impl Registry {
             len if index >= len => u64::MAX,
             _ => *all.select_nth_unstable(index).1 + 1,
         }
+    }
+
+    /// The deep mailboxes, the deepest first. The others are forgotten.
+    pub(super) fn deepest(&self) -> Vec<(EntityRef, usize)> {
+        let _alone = self.deep.looking.lock();
+        // Looked at without the lock: a sender holds its actor's entry when it wants that.
+        let entered = take(&mut *self.deep.entered.lock());
+        if entered.is_empty() {
+            return Vec::new();
+        }
+        let depth = |entity: &EntityRef| -> Option<usize> {
+            for_kind!(entity.kind, E => E::slots(self).get(&EntityId::from_uuid(entity.uuid))?.shared.deep())
+        };
+        let mut deepest: Vec<_> = entered.iter().filter_map(|entity| Some((*entity, depth(entity)?))).collect();
+        self.deep.entered.lock().extend(deepest.iter().map(|(entity, _)| *entity));
+        deepest.sort_unstable_by_key(|(entity, depth)| (Reverse(*depth), *entity));
+        deepest
     }
 
     /// Actors that there is room for before a map must grow.
@@ -148,7 +202,9 @@ impl Registry {
                 if limit.is_some_and(|limit| slot.shared.depth.load(Ordering::Relaxed) >= limit) {
                     return Err(Undelivered::Full);
                 }
-                slot.shared.depth.fetch_add(1, Ordering::AcqRel);
+                if slot.shared.depth.fetch_add(1, Ordering::AcqRel) + 1 == limits::DEEP_MAILBOX {
+                    self.deep.enter(id.entity(), &slot.shared);
+                }
                 // Housekeeping gives the time of the last message: it is none itself.
                 if slot.shared.last_used.load(Ordering::Relaxed) != now_ms {
                     slot.shared.last_used.store(now_ms, Ordering::Relaxed);

@@ -1,6 +1,8 @@
 //! What an actor has sent and has no answer to, and when it sends it again.
 
+use crate::actors::shop::EffectView;
 use crate::domain::entity::EffectKey;
+use crate::limits;
 use foldhash::HashMap;
 use tokio::time::Instant;
 
@@ -87,6 +89,20 @@ impl Sent {
     /// When the first of it is to be sent again.
     pub(super) fn next(&self) -> Option<Instant> {
         self.waits.values().map(|wait| wait.again).min()
+    }
+
+    /// All of it, what is asked again first at the head.
+    pub(super) fn views(&self, now: Instant) -> Vec<EffectView> {
+        let view = |(key, wait): (&EffectKey, &Wait)| EffectView {
+            key: *key,
+            attempts: wait.attempts,
+            begun: wait.begun,
+            again_in: wait.again.saturating_duration_since(now),
+        };
+        let mut views: Vec<EffectView> = self.waits.iter().map(view).collect();
+        views.sort_unstable_by_key(|view| (view.again_in, view.key));
+        views.truncate(limits::EFFECTS_SHOWN);
+        views
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::actors::shop::{ActorView, Answered, Failure};
 use crate::actors::state::Built;
 use crate::actors::turn::{self, Asked, Counted, Moment, NotLetIn, Outcome};
 use crate::domain::details::Detail;
-use crate::domain::entity::{Decides, Publication};
+use crate::domain::entity::{Decides, FOR_SOMEONE, Publication};
 use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId};
 use crate::domain::record::Record;
 use crate::domain::reject::Reject;
@@ -358,9 +358,13 @@ impl<E: Hosted> Shell<E> {
     }
 
     fn inspect(&self) -> ActorView {
-        let (version, state) = match &self.life {
-            Life::Up(built) => (built.version, built.entity.summary()),
-            _ => (0, serde_json::json!({ "quarantined": true })),
+        let quarantined = serde_json::json!({ "quarantined": true });
+        let (version, state, kept_answers, wakes_at) = match &self.life {
+            Life::Up(built) => {
+                let wakes_at = built.entity.wake_at(self.node.clock.now()).filter(|at| *at < FOR_SOMEONE);
+                (built.version, built.entity.summary(), built.answers.count(), wakes_at)
+            }
+            _ => (0, quarantined, 0, None),
         };
         ActorView {
             entity: self.entity_ref(),
@@ -368,6 +372,12 @@ impl<E: Hosted> Shell<E> {
             version,
             mailbox_depth: self.slot.depth.load(Ordering::Relaxed),
             restarts: self.slot.restarts.load(Ordering::Relaxed),
+            quarantined: !matches!(self.life, Life::Up(_)),
+            checkpointed: self.checkpointed,
+            waiting: self.waiting.len(),
+            kept_answers,
+            effects: self.sent.views(Instant::now()),
+            wakes_at,
             state,
         }
     }

@@ -10,6 +10,7 @@ use crate::actors::quotas::{Full, Reserved};
 use crate::actors::registry::{Hosted, Undelivered};
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::Cart;
+use crate::domain::entity::EffectKey;
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
 use crate::domain::order::OrderStatus;
@@ -89,12 +90,25 @@ pub struct KindOverview {
     pub kind: Kind,
     /// Actors in memory.
     pub live: usize,
-    /// The fullest mailboxes, the fullest first.
+    /// The fullest mailboxes of those that are deep ([`limits::DEEP_MAILBOX`]), the fullest first.
     pub deepest: Vec<(EntityRef, usize)>,
-    /// Restarts after panics, of the actors in memory.
+    /// Restarts after panics since the node started.
     pub restarts: u64,
     /// Actors that left memory since the node started.
     pub passivations: u64,
+}
+
+/// What an actor has asked of the world and has no answer to.
+#[derive(Debug, Clone, Copy)]
+pub struct EffectView {
+    /// What.
+    pub key: EffectKey,
+    /// How often it was asked again.
+    pub attempts: u32,
+    /// Whether whoever was asked has said that they are at it.
+    pub begun: bool,
+    /// In how long it is asked again.
+    pub again_in: Duration,
 }
 
 /// One actor, for operators.
@@ -110,6 +124,18 @@ pub struct ActorView {
     pub mailbox_depth: usize,
     /// Restarts after panics since it came into memory.
     pub restarts: u32,
+    /// Whether its records do not fit each other.
+    pub quarantined: bool,
+    /// The version that a checkpoint holds.
+    pub checkpointed: u64,
+    /// Requests that wait until it has come so far.
+    pub waiting: usize,
+    /// Answers kept under idempotency keys.
+    pub kept_answers: usize,
+    /// What it has asked of the world and has no answer to.
+    pub effects: Vec<EffectView>,
+    /// When it is to be in memory again though nobody asks for it.
+    pub wakes_at: Option<Timestamp>,
     /// Its state in a few figures.
     pub state: serde_json::Value,
 }
@@ -376,28 +402,6 @@ impl Shop {
             return overloaded("checkpoint", 2);
         }
         Ok(())
-    }
-
-    /// What is in memory.
-    pub fn actors(&self) -> Vec<KindOverview> {
-        const SHOWN: usize = 10;
-        let overview = |kind: Kind| {
-            for_kind!(kind, E => {
-                let (mut deepest, mut restarts) = (Vec::new(), 0);
-                for entry in E::slots(&self.node.registry) {
-                    restarts += u64::from(entry.shared.restarts.load(Ordering::Relaxed));
-                    let depth = entry.shared.depth.load(Ordering::Relaxed);
-                    if depth > 0 {
-                        deepest.push((entry.key().entity(), depth));
-                    }
-                }
-                deepest.sort_unstable_by_key(|(_, depth)| std::cmp::Reverse(*depth));
-                deepest.truncate(SHOWN);
-                let live = E::slots(&self.node.registry).len();
-                KindOverview { kind, live, deepest, restarts, passivations: self.node.passivated(kind) }
-            })
-        };
-        Kind::ALL.map(overview).into()
     }
 
     /// One actor; it is started if it is not in memory.

@@ -56,6 +56,11 @@ impl KeptAnswers {
         self.changed.insert(key);
     }
 
+    /// How many are kept.
+    pub fn count(&self) -> usize {
+        self.by_key.len()
+    }
+
     fn insert(&mut self, answer: KeptAnswer) {
         self.age.insert((answer.at, answer.key.key));
         self.by_key.insert(answer.key.key, answer);
@@ -149,11 +154,20 @@ fn build_unguarded<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, 
         built.version = snapshot.version;
     }
     for line in &history.records {
+        built.take(line)?;
+    }
+    Ok(built)
+}
+
+impl<E: Entity> Built<E> {
+    /// What one more record makes of it; one that it has is passed over.
+    fn take(&mut self, line: &[u8]) -> Result<(), Unbuildable> {
+        let built = self;
         let after = built.version;
         let record: Record<E::Event> =
             serde_json::from_slice(line).map_err(|source| Unbuildable::Record { after, source })?;
         if record.version <= after {
-            continue;
+            return Ok(());
         }
         if record.version != after + 1 {
             return Err(Unbuildable::Gap { after, found: record.version });
@@ -163,8 +177,8 @@ fn build_unguarded<E: Entity>(id: E::Id, history: &History) -> Result<Built<E>, 
         }
         record.answers.into_iter().for_each(|answer| built.answers.keep(answer));
         built.version = record.version;
+        Ok(())
     }
-    Ok(built)
 }
 
 /// All rows of an entity, made of its snapshot alone, and their version.
@@ -194,7 +208,25 @@ macro_rules! rebuilt {
             })
         }
 
+        /// An entity of any kind, without any record.
+        pub fn begin_any(entity: EntityRef) -> Rebuilt {
+            match entity.kind {
+                $(Kind::$kind => Rebuilt::$kind(Box::new(Built::new(EntityId::from_uuid(entity.uuid)))),)*
+            }
+        }
+
         impl Rebuilt {
+            /// Takes one more record. After an error there is no telling what it is.
+            ///
+            /// # Errors
+            /// As [`build`].
+            pub fn take(&mut self, line: &[u8]) -> Result<(), Unbuildable> {
+                let take = AssertUnwindSafe(|| match self {
+                    $(Rebuilt::$kind(built) => built.take(line),)*
+                });
+                panic::catch_unwind(take).unwrap_or(Err(Unbuildable::Panic))
+            }
+
             /// How many records it has.
             pub fn version(&self) -> u64 {
                 match self {

@@ -18,6 +18,7 @@ use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, left_under_way, recover, woken_at_start};
 use crate::persistence::skew::Asked;
 use crate::ports::jobs::{Customers, JobWorker, Jobs, Letters, Mailer};
+use crate::ports::standing::{FollowerStanding, Pools};
 use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
 use crate::services::notifications::MailWorker;
 use foldhash::HashMap;
@@ -183,6 +184,20 @@ impl Core {
     pub fn history_as_of(&self) -> impl Fn() -> Timestamp + Send + Sync + use<> {
         let (feed, clock) = (self.feed.clone(), self.clock.clone());
         move || feed.as_of(followers::STOCK_HISTORY, clock.now())
+    }
+
+    /// How those stand that read the journal behind the log writer.
+    pub fn followers(&self) -> impl Fn() -> Vec<FollowerStanding> + Send + Sync + use<> {
+        let (feed, clock) = (self.feed.clone(), self.clock.clone());
+        move || {
+            let now = clock.now();
+            followers::names().into_iter().map(|name| feed.standing(name, now)).collect()
+        }
+    }
+
+    /// The connections to the store.
+    pub fn pools(&self) -> Arc<dyn Pools> {
+        self.store.pools.clone()
     }
 
     /// Takes the store, recovers, and starts everything that runs by itself: when this returns, requests are taken. `contended`

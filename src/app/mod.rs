@@ -7,6 +7,7 @@ pub mod core;
 pub mod followers;
 pub mod journal;
 mod keys;
+pub mod life;
 mod open_files;
 mod payments;
 pub mod rebuild;
@@ -28,6 +29,7 @@ use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::{Auth, MintError};
 use crate::http::cookie::Home;
 use crate::http::jobs::JobsDesk;
+use crate::http::ops::{FollowerStandings, Ops, OpsParts};
 use crate::http::rates::Rates;
 use crate::http::server::{self, ServerSettings};
 use crate::http::services::Services;
@@ -41,6 +43,7 @@ use crate::persistence::{self, Mode, Place, sqlite};
 use crate::ports::erased::ErasedLog;
 use crate::ports::jobs::Mailer;
 use crate::ports::keys::SigningKeys;
+use crate::ports::standing::Pools;
 use crate::ports::units::Units;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
 use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
@@ -254,7 +257,8 @@ impl App {
         let jobs = JobsDesk { rows, news, mails: mails.clone().map(|it| it as _), clock: clock.clone() };
         let history_as_of = HistoryAsOf::new(core.history_as_of());
         let auth = Arc::new(Auth::of(&config.keys));
-        let counters = Counters { jobs, services, auth: auth.clone(), history_as_of };
+        let (followers, pools) = (Arc::new(core.followers()), core.pools());
+        let counters = Counters { jobs, services, auth: auth.clone(), history_as_of, followers, pools };
         let served = serve_http(&config, core.shop(), counters, &recorder, &stop_http);
         let (http, address, operator_address) = served.await?;
 
@@ -403,6 +407,8 @@ struct Counters {
     services: Services,
     auth: Arc<Auth>,
     history_as_of: HistoryAsOf,
+    followers: FollowerStandings,
+    pools: Arc<dyn Pools>,
 }
 
 async fn serve_http(
@@ -417,13 +423,20 @@ async fn serve_http(
             "rates are limited by address: behind a proxy, set HAAT_TRUSTED_PROXIES, or all visitors are one"
         );
     }
-    let (recorder, Counters { jobs, services, auth, history_as_of }) = (recorder.clone(), counters);
+    let (recorder, Counters { jobs, services, auth, history_as_of, followers, pools }) = (recorder.clone(), counters);
     let state = HttpState {
         shop: shop.clone(),
         auth,
         buyers: Arc::new(BuyerKeys::new(shop.store_key())),
         settings: Arc::new(HttpSettings { home: Home::of(&config.accounts.public_url), ..config.http.clone() }),
-        metrics: RenderMetrics::new(move || recorder.render()),
+        ops: Ops::new(OpsParts {
+            shop: shop.clone(),
+            metrics: RenderMetrics::new(move || recorder.render()),
+            followers,
+            lives: Arc::new(life::StoredLives::new(config.store.clone())),
+            pools,
+            stop: stop.clone(),
+        }),
         jobs,
         services,
         history_as_of,

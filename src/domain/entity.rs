@@ -164,6 +164,34 @@ pub enum Step {
     Merge,
 }
 
+impl Step {
+    /// Its name, as operators read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Step::Place => "place",
+            Step::Reserve => "reserve",
+            Step::Charge => "charge",
+            Step::LookUp => "look_up",
+            Step::Void => "void",
+            Step::Commit => "commit",
+            Step::Release => "release",
+            Step::Reopen => "reopen",
+            Step::Close => "close",
+            Step::AskHold => "ask_hold",
+            Step::Merge => "merge",
+        }
+    }
+
+    /// Of what kind it is that a step concerns.
+    pub const fn concerns(self) -> Kind {
+        match self {
+            Step::Reserve | Step::Commit | Step::Release => Kind::Vendor,
+            Step::Place | Step::Charge | Step::LookUp | Step::Void | Step::AskHold => Kind::Order,
+            Step::Reopen | Step::Close | Step::Merge => Kind::Cart,
+        }
+    }
+}
+
 /// What becomes visible outside when a record is durable, apart from the reply.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Publication {
@@ -177,6 +205,8 @@ pub enum Publication {
         sku: SkuId,
         /// Pieces that can be had: on hand and not held, or none while it is suspended.
         available: i64,
+        /// Pieces that an order took in this; 0 where something else changed.
+        taken: i64,
     },
     /// An order went from one status to another (from none, when it is new).
     OrderStatus {

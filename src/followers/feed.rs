@@ -5,6 +5,7 @@ use crate::domain::ids::{EntityRef, Kind};
 use crate::domain::record::RawRecord;
 use crate::domain::time::Timestamp;
 use crate::persistence::log_writer::decode;
+use crate::ports::standing::FollowerStanding;
 use crate::ports::{Frame, StoreError};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -162,6 +163,15 @@ impl Feed {
             true => now,
             false => Timestamp::from_millis(progress.at.load(Ordering::Relaxed)),
         }
+    }
+
+    /// How this follower stands.
+    pub fn standing(&self, name: &'static str, now: Timestamp) -> FollowerStanding {
+        let progress = self.progress.lock().get(name).cloned();
+        let (follows, lag_frames) = progress.map_or((false, 0), |progress| {
+            (progress.follows.load(Ordering::Acquire), self.behind(&progress.places.borrow()))
+        });
+        FollowerStanding { name, follows, lag_frames, as_of: self.as_of(name, now) }
     }
 
     /// Where this follower tells how far it has come.

@@ -1,6 +1,6 @@
 //! What administrators look at: actors, and the sandbox's own charge log.
 
-use crate::actors::shop::Shop;
+use crate::actors::shop::{EffectView, Shop};
 use crate::domain::entity::Decides as _;
 use crate::domain::ids::{EntityRef, Kind, OrderId};
 use crate::domain::kinds::for_kind;
@@ -20,6 +20,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 /// The live actors of each kind.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,11 +62,51 @@ pub struct ActorBody {
     live: bool,
     /// How many records made its state.
     version: u64,
+    /// Whether its records do not fit each other: then it answers nobody.
+    quarantined: bool,
+    /// The version that a checkpoint holds; what is newer stands in the journal alone.
+    checkpointed_version: u64,
+    /// Messages waiting.
     mailbox_depth: usize,
+    /// Started again after a panic, since it came into memory.
     restarts: u32,
-    /// Its state, without secrets.
+    /// Requests that wait until it has come so far.
+    requests_waiting: usize,
+    /// Answers kept under idempotency keys.
+    kept_answers: usize,
+    /// What it has asked of others and has no answer to: what is asked again first at the head.
+    effects: Vec<EffectBody>,
+    /// When it looks by itself what time has made due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wakes_at: Option<Moment>,
+    /// Its state in a few figures, without secrets.
     #[schema(value_type = Object)]
     state: Value,
+}
+
+/// What an actor has asked of others and has no answer to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EffectBody {
+    /// What is asked.
+    #[schema(example = "reserve")]
+    step: &'static str,
+    /// Whom it concerns.
+    #[schema(value_type = String, example = "vendor_01h2xcejqtf2nbrexx3vqjhp41")]
+    target: EntityRef,
+    /// How often it was asked again.
+    attempts: u32,
+    /// Whether whoever was asked has said that they are at it.
+    begun: bool,
+    /// In how many milliseconds it is asked again.
+    again_in_ms: u64,
+}
+
+impl From<EffectView> for EffectBody {
+    fn from(EffectView { key, attempts, begun, again_in }: EffectView) -> Self {
+        let target = EntityRef { kind: key.step.concerns(), uuid: Uuid::from_u128(key.target) };
+        let again_in_ms = u64::try_from(again_in.as_millis()).unwrap_or(u64::MAX);
+        Self { step: key.step.name(), target, attempts, begun, again_in_ms }
+    }
 }
 
 /// Which charges to show.
@@ -117,13 +158,24 @@ pub async fn list_actors(State(shop): State<Shop>) -> Result<Response> {
     Ok(ok(&ActorsBody { items: kinds.collect() }))
 }
 
-fn unknown(kind: Kind) -> Reject {
+/// Which entity a path names.
+pub(super) fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<EntityRef> {
+    let not_found = || Problem::new(&NOT_FOUND, "there are carts, orders, vendors and customers");
+    let Ok(Path((kind, id))) = path else {
+        return Err(not_found());
+    };
+    let kind = Kind::from_name(&kind).ok_or_else(not_found)?;
+    let entity = id.parse().ok().filter(|entity: &EntityRef| entity.kind == kind);
+    entity.ok_or_else(|| unknown(kind).into())
+}
+
+pub(super) fn unknown(kind: Kind) -> Reject {
     for_kind!(kind, E => E::UNKNOWN)
 }
 
 problems!(GetActorProblems: AUTH, ACTOR, &[&NOT_FOUND]; CartUnknown, OrderUnknown, VendorUnknown, CustomerUnknown);
 
-/// One actor: state, version, mailbox depth, restarts
+/// One actor: its state in figures, its mailbox, and what it waits for
 #[utoipa::path(get, path = "/v1/admin/actors/{kind}/{id}", tag = "admin", security(("bearer" = [])),
     params(("kind" = String, Path, description = "`cart`, `order`, `vendor` or `customer`",
         pattern = "^(cart|order|vendor|customer)$"),
@@ -133,23 +185,24 @@ pub async fn get_actor(
     State(shop): State<Shop>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response> {
-    let not_found = || Problem::new(&NOT_FOUND, "there are carts, orders, vendors and customers");
-    let Ok(Path((kind, id))) = path else {
-        return Err(not_found());
-    };
-    let kind = Kind::from_name(&kind).ok_or_else(not_found)?;
-    let entity = id.parse().ok().filter(|entity: &EntityRef| entity.kind == kind).ok_or_else(|| unknown(kind))?;
+    let entity = named(path)?;
     let actor = shop.inspect(entity).await?;
-    if actor.version == 0 {
-        return Err(unknown(kind).into());
+    if actor.version == 0 && !actor.quarantined {
+        return Err(unknown(entity.kind).into());
     }
     Ok(ok(&ActorBody {
         id: actor.entity,
-        kind: kind.name(),
+        kind: entity.kind.name(),
         live: actor.live,
         version: actor.version,
+        quarantined: actor.quarantined,
+        checkpointed_version: actor.checkpointed,
         mailbox_depth: actor.mailbox_depth,
         restarts: actor.restarts,
+        requests_waiting: actor.waiting,
+        kept_answers: actor.kept_answers,
+        effects: actor.effects.into_iter().map(EffectBody::from).collect(),
+        wakes_at: actor.wakes_at.map(Moment),
         state: without_secrets(actor.state),
     }))
 }

@@ -35,6 +35,11 @@ pub fn written_json(status: StatusCode, body: impl Into<Body>) -> Response {
 #[derive(Clone, Copy)]
 pub struct Shared;
 
+/// Marks an answer that goes on as long as there is something to tell: time in which its client has taken all there is does not count as time that
+/// it takes.
+#[derive(Clone, Copy)]
+pub struct Streamed;
+
 /// 200 with a body.
 pub fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)

@@ -350,20 +350,30 @@ impl Auth {
     }
 
     fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>> {
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let Some(value) = values.next() else {
-            return Ok(None);
-        };
-        let token = value
-            .to_str()
-            .ok()
-            .filter(|_| values.next().is_none())
-            .and_then(|text| text.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or_else(|| Problem::new(&UNAUTHORIZED, "one Authorization header with a bearer token is expected"))?;
-        self.verify(token, now).map(Some)
+        bearer(headers)?.map(|token| self.verify(token, now)).transpose()
     }
+
+    /// Whether one of the secrets has signed this token, and its time is over.
+    fn has_expired(&self, token: &str, wall: Timestamp) -> bool {
+        self.claims(token).is_some_and(|claims| claims.exp <= wall.as_millis().div_euclid(1000))
+    }
+}
+
+/// The token of a request, if it has one.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let token = value
+        .to_str()
+        .ok()
+        .filter(|_| values.next().is_none())
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| Problem::new(&UNAUTHORIZED, "one Authorization header with a bearer token is expected"))?;
+    Ok(Some(token))
 }
 
 /// Whoever is asking.
@@ -392,6 +402,12 @@ impl Caller {
             return Err(Problem::new(&UNAUTHORIZED, "the session is over"));
         }
         Ok(caller)
+    }
+
+    /// Whether what is with these headers was a token of this shop's until its time was over.
+    pub(super) fn has_expired(headers: &HeaderMap, state: &HttpState) -> bool {
+        let wall = state.shop.clock().wall();
+        bearer(headers).is_ok_and(|token| token.is_some_and(|token| state.auth.has_expired(token, wall)))
     }
 
     /// Whether they may do this at all.

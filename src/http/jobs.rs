@@ -16,7 +16,7 @@ use crate::http::valid::{Faults, filled};
 use crate::http::{Settings, query};
 use crate::limits;
 use crate::ports::Clock;
-use crate::ports::jobs::{JobFilter, JobRow, Jobs, MailBook, MailBookEntry, Retried};
+use crate::ports::jobs::{JobFilter, JobRow, Jobs, MailBook, MailBookEntry, Retried, Retry};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,11 @@ pub struct JobsDesk {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct JobsQuery {
-    /// Only of this kind: `order_paid_mail`.
-    #[param(pattern = "^(order_paid_mail)?$")]
+    /// Only of this kind.
+    #[param(
+        pattern = "^((order_paid|sign_up|known_address|password_reset|token_reused|many_attempts|invitation|known_invitee|new_email|email_change)_mail)?$",
+        example = "order_paid_mail"
+    )]
     #[serde(default, deserialize_with = "filled")]
     kind: Option<String>,
     /// Only in this state.
@@ -103,13 +106,28 @@ pub struct JobBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "the mail server answered RCPT TO with 550")]
     note: Option<String>,
+    /// Who had it be tried anew, the newest first; the last ten.
+    retries: Vec<RetryBody>,
+}
+
+/// That somebody had a job be tried anew.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RetryBody {
+    at: Moment,
+    /// The subject of their token: an account, or a name.
+    #[schema(example = "rina")]
+    by: String,
+    #[schema(example = "the mail server takes this domain again")]
+    reason: String,
 }
 
 impl From<JobRow> for JobBody {
     fn from(row: JobRow) -> Self {
-        let JobRow { id, kind, state, about, tries, made_at, next_at, note } = row;
+        let JobRow { id, kind, state, about, tries, made_at, next_at, note, retries } = row;
         let (kind, state) = (kind.name(), state.name());
-        Self { id, kind, state, about, tries, at: Moment(made_at), next_at: next_at.map(Moment), note }
+        let retries = retries.into_iter().map(|Retry { at, by, reason }| RetryBody { at: Moment(at), by, reason });
+        let (at, next_at, retries) = (Moment(made_at), next_at.map(Moment), retries.collect());
+        Self { id, kind, state, about, tries, at, next_at, note, retries }
     }
 }
 
@@ -118,7 +136,7 @@ impl From<JobRow> for JobBody {
 #[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"reason": "the mail server takes this domain again"}))]
 pub struct RetryInput {
-    /// For whoever reads the log.
+    /// For whoever looks at the job later.
     #[schema(
         min_length = 1,
         max_length = 1000,
@@ -169,9 +187,10 @@ pub async fn retry_job(
     let mut faults = Faults::default();
     faults.text("reason", &mut reason, TextKind::Lines, limits::NOTE);
     faults.done(&INVALID_BODY)?;
-    match query(&settings, desk.rows.retry(id, desk.clock.now())).await? {
+    let retry = Retry { at: desk.clock.now(), by: caller.subject, reason };
+    match query(&settings, desk.rows.retry(id, retry.clone())).await? {
         Retried::Due => {
-            tracing::info!(job = %id, by = caller.subject, reason, "a job is to be tried anew");
+            tracing::info!(job = %id, by = retry.by, reason = retry.reason, "a job is to be tried anew");
             desk.news.notify_one();
         }
         Retried::Stands(JobState::Done) => return Err(Problem::new(&JOB_DONE, "it is not done a second time")),

@@ -25,6 +25,7 @@ pub mod object;
 pub mod observe;
 pub mod once;
 pub mod openapi;
+pub mod ops;
 pub mod orders;
 mod outstanding;
 pub mod own;
@@ -148,8 +149,8 @@ pub struct HttpState {
     pub buyers: Arc<BuyerKeys>,
     /// Settings.
     pub settings: Arc<Settings>,
-    /// Figures.
-    pub metrics: RenderMetrics,
+    /// What operators watch, and the figures.
+    pub ops: ops::Ops,
     /// Jobs.
     pub jobs: JobsDesk,
     /// Services.
@@ -190,6 +191,12 @@ impl FromRef<HttpState> for HistoryAsOf {
     }
 }
 
+impl FromRef<HttpState> for ops::Ops {
+    fn from_ref(state: &HttpState) -> Self {
+        state.ops.clone()
+    }
+}
+
 impl FromRef<HttpState> for JobsDesk {
     fn from_ref(state: &HttpState) -> Self {
         state.jobs.clone()
@@ -204,7 +211,7 @@ impl FromRef<HttpState> for services::Services {
 
 impl FromRef<HttpState> for RenderMetrics {
     fn from_ref(state: &HttpState) -> Self {
-        state.metrics.clone()
+        state.ops.metrics()
     }
 }
 

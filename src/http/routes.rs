@@ -2,7 +2,7 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, health, jobs, orders, own, people, products, resolve,
+    HttpState, accounts, admin, carts, categories, checkout, health, jobs, ops, orders, own, people, products, resolve,
     skus, vendors,
 };
 use http::Method;
@@ -59,8 +59,12 @@ pub fn operators() -> OpenApiRouter<HttpState> {
         .routes(routes!(accounts::log_in))
         .routes(routes!(accounts::refresh))
         .routes(routes!(accounts::log_out))
+        .routes(routes!(ops::get_overview))
+        .routes(routes!(ops::stream::follow_overview))
+        .routes(routes!(ops::followers::list_followers))
         .routes(routes!(admin::list_actors))
         .routes(routes!(admin::get_actor))
+        .routes(routes!(ops::versions::list_versions))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::retry_job))
         .routes(routes!(resolve::list_stuck_orders))
@@ -114,8 +118,12 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/cancel", &[(Method::POST, Class::Checkout)]),
+    ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/followers", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/actors", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/actors/{kind}/{id}", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/actors/{kind}/{id}/versions", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/jobs", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/jobs/{job}/retry", &[(Method::POST, Class::Staff)]),
     ("/v1/admin/orders/stuck", &[(Method::GET, Class::Staff)]),
@@ -160,12 +168,14 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/categories"
             | "/v1/orders"
             | "/v1/admin/jobs"
+            | "/v1/admin/overview"
             | "/v1/admin/accounts"
             | "/v1/me/export"
             | "/v1/admin/sandbox/charges"
             | "/v1/admin/sandbox/mails"
             | "/metrics"
     ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders") || rest.ends_with("/members"))
+        || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! is closed at once: to tell it why would take the buffers and the waiting that the limit is there to save. On shutdown idle
 //! connections are closed at once and requests in flight are finished.
 
-use crate::http::answer::Shared;
+use crate::http::answer::{Shared, Streamed};
 use crate::http::client::Peer;
 use crate::http::outstanding::{Connection, NoRoom, Outstanding};
 use crate::http::watch::{Watch, Watched, WatchedBody};
@@ -184,6 +184,9 @@ impl hyper::service::Service<Request<Incoming>> for Watching {
             let set_aside = if waits { Some(answers.room_within(patience).await?) } else { None };
             let Ok(mut answer) = answer.await;
             leftover.discard(answer.headers_mut()).await;
+            if answer.extensions().get::<Streamed>().is_some() {
+                return Ok(answer.map(|body| in_flight.streams(body)));
+            }
             let outgoing = match answer.extensions().get::<Shared>() {
                 Some(Shared) => None,
                 None => {
@@ -353,6 +356,29 @@ mod tests {
         }
     }
 
+    /// An answer that goes on.
+    fn streamed(ticks: impl futures::Stream<Item = Result<Bytes, io::Error>> + Send + 'static) -> Response {
+        let mut answer = Response::new(Body::from_stream(ticks));
+        answer.extensions_mut().insert(Streamed);
+        answer
+    }
+
+    /// What is told next, once it may.
+    async fn tick(go: Arc<Semaphore>) -> Option<(Result<Bytes, io::Error>, Arc<Semaphore>)> {
+        go.acquire().await.ok()?.forget();
+        Some((Ok(Bytes::from_static(b"tick")), go))
+    }
+
+    /// The body of a stream of HTTP/2, and what keeps the connection.
+    async fn h2_stream(address: SocketAddr, path: &str) -> (Incoming, impl Sized) {
+        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+        let (mut sender, connection) = handshake.await.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = Request::get(format!("http://x{path}")).body(Empty::<Bytes>::new()).unwrap();
+        (sender.send_request(request).await.unwrap().into_body(), (sender, connection))
+    }
+
     async fn served(settings: ServerSettings) -> Served {
         let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let (let_go, gone) = mpsc::channel(8);
@@ -372,12 +398,19 @@ mod tests {
             }
         };
         let large = move || async move { Body::from(Bytes::from_owner(Large(vec![0; 64 << 20], let_go.clone()))) };
+        let ticks = {
+            let go = go.clone();
+            move || async move { streamed(futures::stream::unfold(go, tick)) }
+        };
+        let flood = || async { streamed(futures::stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 64 * 1024])))) };
         let echo = |body: Bytes| async move { body };
         let router = Router::new()
             .route("/", get(|| async { "fast" }))
             .route("/", post(echo))
             .route("/slow", get(slow))
             .route("/unread", post(unread))
+            .route("/ticks", get(ticks))
+            .route("/flood", get(flood))
             .route("/large", get(large));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -415,6 +448,41 @@ mod tests {
         stream.write_all(GET).await.unwrap();
         read_until(&mut stream, "fast").await;
         stream
+    }
+
+    /// An answer may go on for longer than one may take, as long as its client takes what there is.
+    #[tokio::test]
+    async fn a_stream_that_is_taken_goes_on() {
+        let served = served(ServerSettings { answer: SHORT, ..settings() }).await;
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.write_all(b"GET /ticks HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        for _ in 0..3 {
+            served.go.add_permits(1);
+            read_until(&mut stream, "tick\r\n").await;
+            sleep(2 * SHORT).await;
+        }
+        // That one's handler would take what is told next.
+        let served = self::served(ServerSettings { answer: SHORT, ..settings() }).await;
+        let (mut body, _connection) = h2_stream(served.address, "/ticks").await;
+        for _ in 0..3 {
+            served.go.add_permits(1);
+            let frame = timeout(SOON, body.frame()).await.expect("a tick").expect("more").expect("no error");
+            assert_eq!(frame.into_data().unwrap(), "tick");
+            sleep(2 * SHORT).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_takes_is_given_up() {
+        let served = served(ServerSettings { answer: SHORT, ..settings() }).await;
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.write_all(b"GET /flood HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        // Whoever is given up has nothing to take but what was on its way.
+        sleep(3 * SHORT).await;
+        closed_after(&mut stream).await;
+        let (body, _connection) = h2_stream(served.address, "/flood").await;
+        sleep(3 * SHORT).await;
+        assert!(timeout(SOON, body.collect()).await.expect("an end").is_err(), "the connection is gone");
     }
 
     #[tokio::test]

@@ -112,6 +112,11 @@ impl Watch {
         number
     }
 
+    /// The client has taken all there is of this answer so far.
+    fn taken(&self, answer: u64) {
+        self.0.lock().answers.retain(|(number, _)| *number != answer);
+    }
+
     fn ended(&self, answer: Option<u64>) {
         let mut state = self.0.lock();
         state.answers.retain(|(number, _)| Some(*number) != answer);
@@ -158,7 +163,28 @@ impl InFlight {
     /// The handler is done: from now on the client is to take the answer, which is counted if it is large.
     pub(super) fn answers_with(mut self, body: Body, outgoing: Option<Outgoing>) -> WatchedBody {
         self.answer = Some(self.watch.answered());
-        WatchedBody { body, outgoing, _in_flight: self }
+        WatchedBody { body, outgoing, streams: false, in_flight: self }
+    }
+}
+
+impl InFlight {
+    /// As [`InFlight::answers_with`], of an answer that goes on as long as there is something to tell.
+    pub(super) fn streams(self, body: Body) -> WatchedBody {
+        WatchedBody { streams: true, ..self.answers_with(body, None) }
+    }
+
+    /// The client has taken all there is of a stream: it is not waited for until there is more.
+    fn has_taken_all(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            self.watch.taken(answer);
+        }
+    }
+
+    /// There is something to take.
+    fn has_more(&mut self) {
+        if self.answer.is_none() {
+            self.answer = Some(self.watch.answered());
+        }
     }
 }
 
@@ -275,7 +301,9 @@ impl AsyncWrite for Watched {
 pub(super) struct WatchedBody {
     body: Body,
     outgoing: Option<Outgoing>,
-    _in_flight: InFlight,
+    /// Whether it waits for something to tell.
+    streams: bool,
+    in_flight: InFlight,
 }
 
 impl WatchedBody {
@@ -294,7 +322,15 @@ impl http_body::Body for WatchedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if self.streams {
+            // Whoever asks for more has room for it.
+            self.in_flight.has_taken_all();
+            if polled.is_ready() {
+                self.in_flight.has_more();
+            }
+        }
+        match polled {
             Poll::Ready(Some(Ok(frame))) if self.outgoing.is_some() && self.body.is_end_stream() => {
                 Poll::Ready(Some(Ok(self.handed_over(frame))))
             }

@@ -1,11 +1,18 @@
 //! One connection for one purpose, so that nobody ever waits for a connection that somebody else holds.
 
 use crate::ports::StoreError;
+use crate::ports::standing::PoolStanding;
 use sqlx::{ConnectOptions, Connection};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::error::Elapsed;
+
+/// How a pool of connections stands.
+pub(super) fn pool_standing<D: sqlx::Database>(name: &'static str, pool: &sqlx::Pool<D>) -> PoolStanding {
+    let (open, idle) = (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX));
+    PoolStanding { name, open, in_use: open.saturating_sub(idle), most: pool.options().get_max_connections() }
+}
 
 /// A place for one connection, which is made on first use and made anew after it broke.
 pub(super) struct Slot<C: Connection> {

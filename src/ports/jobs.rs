@@ -42,6 +42,19 @@ pub struct JobRow {
     pub next_at: Option<Timestamp>,
     /// What has come of the last try, in words.
     pub note: Option<String>,
+    /// Who had it be tried anew, the newest first: so many at most as [`crate::limits::JOB_RETRIES_SHOWN`].
+    pub retries: Vec<Retry>,
+}
+
+/// That somebody had a job be tried anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// When.
+    pub at: Timestamp,
+    /// The subject of their token: an account, or a name.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One turn of the worker: what has come of tries, and what is to be begun.
@@ -114,8 +127,8 @@ pub trait Jobs: Send + Sync + 'static {
     /// One job.
     async fn job(&self, id: JobId) -> Result<Option<JobRow>, StoreError>;
 
-    /// Has a job that gave up, or was suppressed, be tried anew.
-    async fn retry(&self, id: JobId, now: Timestamp) -> Result<Retried, StoreError>;
+    /// Has a job that gave up, or was suppressed, be tried anew at once, and keeps who wanted it.
+    async fn retry(&self, id: JobId, retry: Retry) -> Result<Retried, StoreError>;
 
     /// How many jobs of each kind wait, are under way, or have given up.
     async fn open(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError>;

@@ -489,7 +489,9 @@ async fn answers_that_a_connection_does_not_take_are_bounded() {
         .await;
         for _ in 0..50 {
             target.client.get("/readyz").send().await.expect(200);
-            assert!(target.figure(UNREAD).await <= MOST as f64);
+            // The figures are an answer, too, on a connection of their own: those before these may not be let go of yet.
+            let other = target.client.get("/metrics").send().await.expect(200).text.len();
+            assert!(target.figure(UNREAD).await <= (MOST + other) as f64);
         }
         // Now it reads: both windows, of the streams and of the connection, are open.
         let mut open = window(0x7fff_ffff);

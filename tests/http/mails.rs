@@ -76,9 +76,14 @@ on_both_stores! {
         let reason = json!({"reason": "he says that he has room"});
         let retried = client.post(&path, &reason).bearer(&admin).key("again").send().await.expect(200);
         assert_eq!(retried.body["about"], refused.body["id"]);
+        let kept = &retried.body["retries"][0];
+        assert_eq!((&kept["by"], &kept["reason"]), (&json!("root"), &reason["reason"]));
+        assert!(kept["at"].is_string() && retried.body["retries"].as_array().map(Vec::len) == Some(1), "{kept}");
         client.post(&path, &reason).bearer(&admin).key("again").send().await.expect(200);
         let again = &items(&client, &admin, "/v1/admin/jobs?state=gave_up", 1).await[0];
         assert_eq!((&again["id"], &again["tries"]), (&gave_up["id"], &json!(1)), "refused anew");
+        // Asked again while it waited it stayed as it was; should it have been refused by then, that is a second one.
+        assert!((1..=2).contains(&again["retries"].as_array().expect("a list").len()), "{again}");
         server.stop().await;
 
         // Everything outlives the server, and nobody is written to twice.

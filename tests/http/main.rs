@@ -18,6 +18,7 @@ mod history;
 mod idempotency;
 mod mails;
 mod months;
+mod ops;
 mod origins;
 mod overload;
 mod own;

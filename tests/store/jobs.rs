@@ -6,7 +6,7 @@ use crate::{on_all_stores, on_both_stores};
 use haat::domain::ids::{EntityId, JobId};
 use haat::domain::job::{Job, JobKind, JobState, Target, TryOutcome};
 use haat::domain::time::Timestamp;
-use haat::ports::jobs::{JobFilter, JobTurn, JobsBegun, NewJob, Retried};
+use haat::ports::jobs::{JobFilter, JobTurn, JobsBegun, NewJob, Retried, Retry};
 use haat::ports::{BeginFrom, Made, Partition, Pass, Store, StoreError};
 use uuid::Uuid;
 
@@ -198,13 +198,38 @@ on_both_stores! {
         open.sort_unstable();
         assert_eq!(open, [(kind, JobState::Due, 1), (kind, JobState::GaveUp, 3)]);
 
-        assert_eq!(store.jobs.retry(id(2), at(20)).await.expect("an answer"), Retried::Due);
+        let retry = |number, moment| {
+            let retry = Retry { at: at(moment), by: "rina".into(), reason: format!("reason {moment}") };
+            let retried = store.jobs.retry(id(number), retry);
+            async { retried.await.expect("an answer") }
+        };
+        assert_eq!(retry(2, 20).await, Retried::Due);
         assert_eq!(stands(&store, 2).await, (JobState::Due, 0, Some(at(20))));
-        assert_eq!(store.jobs.retry(id(2), at(21)).await.expect("an answer"), Retried::Stands(JobState::Due));
-        assert_eq!(store.jobs.retry(id(4), at(21)).await.expect("an answer"), Retried::Stands(JobState::Done));
-        assert_eq!(store.jobs.retry(id(9), at(21)).await.expect("an answer"), Retried::Unknown);
+        assert_eq!(retry(2, 21).await, Retried::Stands(JobState::Due));
+        assert_eq!(retry(4, 21).await, Retried::Stands(JobState::Done));
+        assert_eq!(retry(9, 21).await, Retried::Unknown);
         let again = store.jobs.turn(turn(&owned, MANY, 20)).await.expect("a turn");
         assert_eq!((numbers(&again), again.jobs[0].tries), (vec![2], 1));
+
+        // Who wanted it is kept, of the last of them so many.
+        let retries = async |number| {
+            let row = store.jobs.job(id(number)).await.expect("an answer").expect("a job");
+            row.retries.iter().map(|retry| (retry.at, retry.by.clone(), retry.reason.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(retries(2).await, [(at(20), "rina".to_owned(), "reason 20".to_owned())]);
+        assert_eq!(retries(4).await, []);
+        let tried: Vec<_> = again.jobs.iter().map(|job| job.after(refused(), at(21))).collect();
+        store.jobs.turn(JobTurn { tried: &tried, ..turn(&owned, &[], 21) }).await.expect("a turn");
+        for moment in 30..45 {
+            assert_eq!(retry(2, moment).await, Retried::Due);
+            let again = store.jobs.turn(turn(&owned, MANY, moment)).await.expect("a turn");
+            let tried: Vec<_> = again.jobs.iter().map(|job| job.after(refused(), at(moment))).collect();
+            store.jobs.turn(JobTurn { tried: &tried, ..turn(&owned, &[], moment) }).await.expect("a turn");
+        }
+        let kept: Vec<_> = retries(2).await.into_iter().map(|(at, ..)| at).collect();
+        assert_eq!(kept, (35..45).rev().map(at).collect::<Vec<_>>());
+        let listed = store.jobs.list(JobFilter::default(), None, 10).await.expect("rows");
+        assert!(listed.iter().all(|row| (row.retries.len() == 10) == (row.id == id(2))), "{listed:?}");
     }
 
     async fn what_is_done_is_forgotten_in_its_time_and_nothing_else(fixture) {

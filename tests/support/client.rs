@@ -87,7 +87,12 @@ impl Request {
         let request = self.builder.body(Full::new(self.body))?;
         let response = sender.send_request(request).await?;
         let (head, body) = response.into_parts();
-        let text = String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned();
+        let goes_on = head.headers.get("content-type").is_some_and(|it| it == "text/event-stream");
+        let text = if goes_on {
+            first_event(body).await?
+        } else {
+            String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned()
+        };
         drop(sender);
         connection.abort();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -97,6 +102,16 @@ impl Request {
     pub async fn send(self) -> Answer {
         self.try_send().await.expect("an answer")
     }
+}
+
+/// What a stream of events says up to the end of its first event.
+async fn first_event(mut body: hyper::body::Incoming) -> Result<String, hyper::Error> {
+    let mut text = String::new();
+    while !text.split_once("event: ").is_some_and(|(_, event)| event.contains("\n\n")) {
+        let Some(frame) = body.frame().await else { break };
+        text.push_str(&String::from_utf8_lossy(&frame?.into_data().unwrap_or_default()));
+    }
+    Ok(text)
 }
 
 /// A client of one server; each request has a connection of its own.

@@ -317,7 +317,9 @@ impl World {
                     self.availability.available.insert(row.id, row.available());
                     self.availability.prices.insert(row.id, Money::new(row.price_minor, row.currency));
                 }
-                Publication::Available { sku, available } => _ = self.availability.available.insert(*sku, *available),
+                Publication::Available { sku, available, .. } => {
+                    _ = self.availability.available.insert(*sku, *available)
+                }
                 Publication::OrderStatus { from, to } => {
                     if let Some(from) = from {
                         *self.statuses.entry(*from).or_default() -= 1;

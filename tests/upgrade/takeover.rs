@@ -22,6 +22,7 @@ use haat::domain::rows::{OrderRow, Rows};
 use haat::domain::time::Timestamp;
 use haat::http::auth::{Auth, Bearer};
 use haat::http::jobs::JobsDesk;
+use haat::http::ops::{Ops, OpsParts};
 use haat::http::services::Services;
 use haat::http::{HistoryAsOf, HttpState, Port, RenderMetrics, router, server};
 use haat::limits;
@@ -274,20 +275,28 @@ impl OfThen {
             on_decide: None,
             on_fatal: Arc::new(|fatal| panic!("{fatal}")),
         });
-        let client = Self::serve(&core, services, clock.clone()).await;
+        let client = Self::serve(&core, services, clock.clone(), store.config()).await;
         let lease = Duration::from_secs(2);
         let core = core.start("then", lease, store.kind == Kind::Postgres).await.expect("it is taken over");
         Self { client, core, clock, _arbiters: arbiters }
     }
 
-    async fn serve(core: &Core, services: Services, clock: Arc<dyn Clock>) -> Client {
+    async fn serve(core: &Core, services: Services, clock: Arc<dyn Clock>, store: persistence::StoreConfig) -> Client {
         let ((rows, news), shop) = (core.jobs(), core.shop().clone());
+        let ops = Ops::new(OpsParts {
+            shop: shop.clone(),
+            metrics: RenderMetrics::new(String::new),
+            followers: Arc::new(core.followers()),
+            lives: Arc::new(haat::app::life::StoredLives::new(store)),
+            pools: core.pools(),
+            stop: Default::default(),
+        });
         let state = HttpState {
+            ops,
             buyers: Arc::new(BuyerKeys::new(shop.store_key())),
             shop,
             auth: Arc::new(Auth::new(SECRET)),
             settings: Default::default(),
-            metrics: RenderMetrics::new(String::new),
             jobs: JobsDesk { rows, news, mails: None, clock },
             services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),

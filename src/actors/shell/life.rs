@@ -90,7 +90,7 @@ impl<E: Hosted> Shell<E> {
     /// Throws the state away and makes it anew; the mailbox waits meanwhile.
     pub(super) fn start_anew(&mut self, ctx: &mut Context<Self>) {
         let restarts = self.slot.restarts.fetch_add(1, Ordering::Relaxed);
-        self.node.metrics(E::KIND).restarts.increment(1);
+        self.node.count_restart(E::KIND);
         tracing::warn!(entity = %self.entity_ref(), restarts = restarts + 1, "an actor is started again after a panic");
         self.life = Life::Starting(None);
         self.fresh = false;

@@ -380,10 +380,10 @@ impl Decides for Vendor {
     }
 
     fn publications(&self, events: &[VendorEvent]) -> Vec<Publication> {
-        let available = |sku: &SkuId| {
+        let available = |sku: &SkuId, taken: i64| {
             let available = self.skus.get(sku).map(Sku::available)?;
             let available = if self.suspended.contains(sku) { 0 } else { available };
-            Some(Publication::Available { sku: *sku, available })
+            Some(Publication::Available { sku: *sku, available, taken })
         };
         let listed = |sku: &SkuId| self.sku_row(*sku).map(|row| Publication::Sku(Box::new(row)));
         let mut published = Vec::with_capacity(1);
@@ -398,11 +398,13 @@ impl Decides for Vendor {
                     published.extend(product.skus.iter().filter_map(|sku| listed(&sku.id)));
                 }
                 VendorEvent::SkuPriceChanged { sku, .. } => published.extend(listed(sku)),
-                VendorEvent::StockAdjusted { sku, .. } => published.extend(available(sku)),
+                VendorEvent::StockAdjusted { sku, .. } => published.extend(available(sku, 0)),
                 VendorEvent::StockHeld { lines, .. } => {
-                    published.extend(lines.iter().filter_map(|line| available(&line.sku)));
+                    published.extend(lines.iter().filter_map(|line| available(&line.sku, line.quantity)));
                 }
-                VendorEvent::StockReleased { skus, .. } => published.extend(skus.iter().filter_map(available)),
+                VendorEvent::StockReleased { skus, .. } => {
+                    published.extend(skus.iter().filter_map(|sku| available(sku, 0)));
+                }
             }
         }
         published

@@ -4,10 +4,11 @@ use super::{Db, Inner, LOOKUPS_STAY_PREPARED, upserts};
 use crate::domain::ids::JobId;
 use crate::domain::job::{About, Job, JobKind, JobState, Target, Tried};
 use crate::domain::time::Timestamp;
+use crate::limits;
 use crate::persistence::slot::within;
 use crate::persistence::table::unknown;
 use crate::persistence::values::{Moment, columns, unsigned};
-use crate::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried};
+use crate::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, Retried, Retry};
 use crate::ports::{Partition, StoreError};
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Transaction};
@@ -34,6 +35,8 @@ pub(in crate::persistence) const NEXT: &str = "SELECT min(next_at) FROM jobs WHE
 const RETRY: &str = "
     UPDATE jobs SET state = 'due', tries = 0, next_at = $2, note = NULL
     WHERE id = $1 AND state IN ('gave_up', 'suppressed')";
+
+const KEEP_RETRY: &str = "INSERT INTO job_retries (job_id, at, who, reason) VALUES ($1, $2, $3, $4)";
 
 pub(in crate::persistence) const OPEN: &str = "
     SELECT kind, state, count(*) FROM jobs WHERE next_at IS NOT NULL GROUP BY kind, state
@@ -71,6 +74,7 @@ impl JobColumns {
             made_at: self.made_at.0,
             next_at: self.next_at.map(|at| at.0),
             note: self.note,
+            retries: Vec::new(),
         })
     }
 
@@ -134,6 +138,33 @@ async fn end(transaction: &mut Transaction<'_, Db>, epoch: i64, tried: &[Tried])
             .await?;
     }
     Ok(())
+}
+
+impl Inner {
+    /// The same rows, with who had each of them be tried anew.
+    async fn with_retries(&self, mut rows: Vec<JobRow>) -> Result<Vec<JobRow>, StoreError> {
+        if rows.is_empty() {
+            return Ok(rows);
+        }
+        let mut query = QueryBuilder::<Db>::new(
+            "SELECT job_id, at, who, reason FROM (SELECT job_id, at, who, reason,
+                row_number() OVER (PARTITION BY job_id ORDER BY at DESC) AS place
+            FROM job_retries WHERE job_id IN (",
+        );
+        let mut ids = query.separated(", ");
+        for row in &rows {
+            ids.push_bind(row.id.uuid());
+        }
+        query.push(")) AS kept WHERE place <= ");
+        query.push_bind(i64::try_from(limits::JOB_RETRIES_SHOWN).unwrap_or(i64::MAX)).push(" ORDER BY at DESC");
+        let query = query.build_query_as::<(Uuid, Moment, String, String)>().persistent(false);
+        for (job, at, by, reason) in within(self.query_timeout, query.fetch_all(&self.lists)).await? {
+            if let Some(row) = rows.iter_mut().find(|row| row.id.uuid() == job) {
+                row.retries.push(Retry { at: at.0, by, reason });
+            }
+        }
+        Ok(rows)
+    }
 }
 
 /// Rows of jobs, and when the next of each target is due.
@@ -220,21 +251,32 @@ impl Jobs for Inner {
         query.push(" ORDER BY made_at DESC, id DESC LIMIT ").push_bind(i64::from(limit));
         let query = query.build_query_as::<JobColumns>().persistent(false);
         let rows = within(self.query_timeout, query.fetch_all(&self.lists)).await?;
-        rows.into_iter().map(JobColumns::row).collect()
+        let rows = rows.into_iter().map(JobColumns::row).collect::<Result<_, _>>()?;
+        self.with_retries(rows).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<JobRow>, StoreError> {
         let mut query = QueryBuilder::<Db>::new(format!("SELECT {COLUMNS} FROM jobs WHERE id = "));
         let query = query.push_bind(id.uuid()).build_query_as::<JobColumns>().persistent(LOOKUPS_STAY_PREPARED);
         let row = within(self.query_timeout, query.fetch_optional(&self.lists)).await?;
-        row.map(JobColumns::row).transpose()
+        let row = row.map(JobColumns::row).transpose()?;
+        Ok(self.with_retries(row.into_iter().collect()).await?.pop())
     }
 
-    async fn retry(&self, id: JobId, now: Timestamp) -> Result<Retried, StoreError> {
+    async fn retry(&self, id: JobId, retry: Retry) -> Result<Retried, StoreError> {
         let mut held = self.follower().await?;
-        let retry = sqlx::query(RETRY).bind(id.uuid()).bind(Moment(now)).execute(held.connection());
-        let retried = tokio::time::timeout(self.checkpoint_timeout, retry).await;
-        if held.settle_timed(retried)?.rows_affected() > 0 {
+        let retried = async {
+            let mut transaction = upserts::begin(held.connection()).await?;
+            let due = sqlx::query(RETRY).bind(id.uuid()).bind(Moment(retry.at)).execute(&mut *transaction).await?;
+            if due.rows_affected() > 0 {
+                let keep = sqlx::query(KEEP_RETRY).bind(id.uuid()).bind(Moment(retry.at));
+                keep.bind(&retry.by).bind(&retry.reason).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+            Ok(due.rows_affected() > 0)
+        };
+        let retried = tokio::time::timeout(self.checkpoint_timeout, retried).await;
+        if held.settle_timed(retried)? {
             return Ok(Retried::Due);
         }
         Ok(self.job(id).await?.map_or(Retried::Unknown, |row| Retried::Stands(row.state)))

@@ -37,9 +37,10 @@ mod remakes;
 mod snapshots;
 
 use super::schema::{self, POSTGRES};
-use super::slot::{Held, Slot, store_error};
+use super::slot::{Held, Slot, pool_standing, store_error};
 use super::{Mode, Options};
 use crate::limits;
+use crate::ports::standing::{PoolStanding, Pools};
 use crate::ports::{Store, StoreError, StoreKey};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPoolOptions, Postgres};
 use sqlx::{Arguments, ConnectOptions, Connection, Pool};
@@ -130,6 +131,18 @@ impl Inner {
     async fn tidy_up_after(&self, _advance: &[(u16, u64)]) {}
 }
 
+impl Pools for Inner {
+    fn sort(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn pools(&self) -> Vec<PoolStanding> {
+        [("reads", &self.reads), ("lists", &self.lists), ("services", &self.services), ("tables", &self.tables)]
+            .map(|(name, pool)| pool_standing(name, pool))
+            .into()
+    }
+}
+
 /// Opens the database at `url` (`postgres://user:password@host:port/database?sslmode=…`).
 ///
 /// # Errors
@@ -198,6 +211,7 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         details: inner.clone(),
         followers: inner.clone(),
         jobs: inner.clone(),
+        pools: inner.clone(),
         units: Arc::new(units::PostgresUnits::new(inner)),
     })
 }

@@ -39,10 +39,11 @@ mod remakes;
 mod snapshots;
 
 use super::schema::{self, SQLITE};
-use super::slot::{Held, Slot, store_error};
+use super::slot::{Held, Slot, pool_standing, store_error};
 use super::{Mode, Options};
 use crate::files::Place;
 use crate::limits;
+use crate::ports::standing::{PoolStanding, Pools};
 use crate::ports::{Store, StoreError, StoreKey};
 use lock::DirectoryLock;
 use parking_lot::Mutex;
@@ -157,6 +158,16 @@ impl Inner {
     }
 }
 
+impl Pools for Inner {
+    fn sort(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn pools(&self) -> Vec<PoolStanding> {
+        [("reads", &self.reads), ("lists", &self.lists)].map(|(name, pool)| pool_standing(name, pool)).into()
+    }
+}
+
 /// The write-ahead log of the store in this file.
 fn log_of(file: &Path) -> PathBuf {
     // `SQLite` names it after the file that a link leads to.
@@ -219,6 +230,7 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
         details: inner.clone(),
         followers: inner.clone(),
         jobs: inner.clone(),
+        pools: inner.clone(),
         units: Arc::new(units::SqliteUnits::new(inner)),
     })
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use haat::domain::ids::JobId;
 use haat::domain::job::{Job, JobKind, JobState, Tried};
 use haat::domain::time::Timestamp;
-use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, NewJob, Retried};
+use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, NewJob, Retried, Retry};
 use haat::ports::{Partition, StoreError};
 
 /// A job as it is kept, and the term of the node that is at it.
@@ -21,7 +21,17 @@ impl Disk {
     pub(super) fn add_job(&mut self, job: NewJob) -> bool {
         let NewJob { id, kind, about, at, .. } = job;
         let next_at = Some(at);
-        let row = JobRow { id, kind, state: JobState::Due, about, tries: 0, made_at: at, next_at, note: None };
+        let row = JobRow {
+            id,
+            kind,
+            state: JobState::Due,
+            about,
+            tries: 0,
+            made_at: at,
+            next_at,
+            note: None,
+            retries: Vec::new(),
+        };
         self.jobs.insert(id, KeptJob { row, epoch: None }).is_none()
     }
 
@@ -149,7 +159,7 @@ impl Jobs for Connection {
         self.read(move |disk| disk.jobs.get(&id).map(|job| job.row.clone())).await
     }
 
-    async fn retry(&self, _: JobId, _: Timestamp) -> Result<Retried, StoreError> {
+    async fn retry(&self, _: JobId, _: Retry) -> Result<Retried, StoreError> {
         Err(StoreError::Invalid("no simulated operator retries a job".into()))
     }
 

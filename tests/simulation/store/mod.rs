@@ -19,6 +19,7 @@ use haat::domain::ids::{EntityRef, JobId, Kind, OrderId, ProductId, SkuId, Vendo
 use haat::domain::rows::{OrderRow, ProductRow, Rows, Shapes, SkuRow, StockChangeRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
+use haat::ports::standing::{PoolStanding, Pools};
 use haat::ports::units::{Statement, Unit, UnitEnd, UnitError, Units, Value, ValueKind};
 use haat::ports::{
     BeginFrom, CheckpointWrite, Committed, CursorMove, EntityDelta, FollowerCursor, Frame, Made, Partition,
@@ -285,6 +286,16 @@ impl Disk {
 /// The simulation has people who race, and services are what nobody races for: its store has no rows of theirs.
 struct NoUnits;
 
+impl Pools for NoUnits {
+    fn sort(&self) -> &'static str {
+        "simulation"
+    }
+
+    fn pools(&self) -> Vec<PoolStanding> {
+        Vec::new()
+    }
+}
+
 #[async_trait]
 impl Units for NoUnits {
     async fn run(&self, _: Unit) -> Result<UnitEnd, UnitError> {
@@ -343,6 +354,7 @@ impl Server {
             followers: connection.clone(),
             jobs: connection,
             units: Arc::new(NoUnits),
+            pools: Arc::new(NoUnits),
             key: StoreKey([1; 32]),
         }
     }
