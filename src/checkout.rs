@@ -120,7 +120,7 @@ impl Shop {
                 shed("vendor_share");
                 return Err(NotLetIn::Failed(Failure::Overloaded { retry_after_s: 1 }));
             };
-            let quota = shop.quota(cart, &keys, from).map_err(NotLetIn::Failed)?;
+            let quota = shop.quota(cart, &keys, by, from).map_err(NotLetIn::Failed)?;
             Ok(Some(permit.with(quota)))
         })
     }

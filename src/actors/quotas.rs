@@ -1,8 +1,9 @@
 //! What each buyer has under way, and what each address: so that nobody takes more than a share. Unpaid orders, the pieces that they hold, and how many
 //! checkouts were lately given up.
 //!
-//! A buyer is whoever has one of the keys of an order: the customer, the e-mail address, the phone number. Each key counts by itself. An address is
-//! many people: it may have far more, and is known in memory alone.
+//! A buyer is whoever has one of the keys of an order: the customer, the e-mail address, the phone number. Each key counts by itself, and a guest must
+//! have room under each. A customer must have room under the customer's own alone: the others are anybody's to type. An address is many
+//! people: it may have far more, and is known in memory alone.
 //!
 //! A checkout takes its part in the turn of its cart, before anything is recorded. From the moment when its order is placed the order's records say what
 //! it has, whichever way it goes on; a checkout that never came to an order gives its part back. What stands here follows from the orders
@@ -11,7 +12,7 @@
 use crate::actors::shop::Shop;
 use crate::actors::state::build;
 use crate::domain::buyer::{BuyerKey, Claim, Standing};
-use crate::domain::entity::Decides as _;
+use crate::domain::entity::{Decides as _, Principal};
 use crate::domain::ids::{EntityId, EntityRef, OrderId};
 use crate::domain::order::{Order, OrderFilter, OrderStatus};
 use crate::domain::time::Timestamp;
@@ -61,6 +62,30 @@ pub struct Full {
     pub quota: Quota,
     /// In how many seconds there may be room.
     pub retry_after_s: u64,
+}
+
+/// What a checkout would take.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// The order that it would make.
+    pub order: OrderId,
+    /// By which its buyer is known: it counts under each of them.
+    pub keys: &'a [BuyerKey],
+    /// Which of these must have room, see [`asked_keys`].
+    pub asked: &'a [BuyerKey],
+    /// Pieces of its cart.
+    pub pieces: i64,
+    /// From where it comes, if that counts.
+    pub address: Option<Network>,
+}
+
+/// Those of a buyer's keys that a checkout must have room under. Who is signed in is asked for the customer's own key, which is the first: an e-mail
+/// address or a phone number is anybody's to type, and what strangers do with it must not stand in its owner's way.
+pub fn asked_keys(keys: &[BuyerKey], by: Principal) -> &[BuyerKey] {
+    match by {
+        Principal::Customer(_) => keys.get(..1).unwrap_or(keys),
+        _ => keys,
+    }
 }
 
 /// What one order has.
@@ -127,19 +152,14 @@ impl Quotas {
     ///
     /// # Errors
     /// Which quota is full. Nothing was taken then.
-    pub(super) fn reserve(
-        self: &Arc<Self>,
-        order: OrderId,
-        keys: &[BuyerKey],
-        pieces: i64,
-        address: Option<Network>,
-        now: Timestamp,
-    ) -> Result<Reserved, Full> {
+    pub(super) fn reserve(self: &Arc<Self>, part: &Part<'_>, now: Timestamp) -> Result<Reserved, Full> {
+        let Part { order, keys, asked, pieces, address } = *part;
         let mut book = self.0.lock();
         book.forget(now);
         // A second checkout of the cart that names other keys must have room of its own: those are the order's once it is placed.
-        if book.orders.get(&order).is_none_or(|entry| *entry.keys != *keys) {
-            book.has_room(keys, pieces, address, now)?;
+        let has_part = |entry: &Entry| asked.iter().all(|key| entry.keys.contains(key));
+        if !book.orders.get(&order).is_some_and(has_part) {
+            book.has_room(part, now)?;
         }
         match book.orders.get_mut(&order) {
             Some(entry) => entry.parts += 1,
@@ -171,14 +191,15 @@ impl Quotas {
 }
 
 impl Book {
-    fn has_room(&self, keys: &[BuyerKey], pieces: i64, address: Option<Network>, now: Timestamp) -> Result<(), Full> {
+    fn has_room(&self, part: &Part<'_>, now: Timestamp) -> Result<(), Full> {
+        let Part { asked, pieces, address, .. } = *part;
         let full = |quota| Err(Full { quota, retry_after_s: limits::QUOTA_RETRY_S });
         let of_address = address.and_then(|address| self.addresses.get(&address));
         if of_address.is_some_and(|orders| *orders >= limits::QUOTA_UNPAID_ORDERS_OF_ADDRESS) {
             return full(Quota::UnpaidOrdersOfAddress);
         }
         let nothing = Share::default();
-        for key in keys {
+        for key in asked {
             let share = self.buyers.get(key).unwrap_or(&nothing);
             if share.given_up.len() >= limits::QUOTA_GIVEN_UP
                 && let Some(first) = share.given_up.front()
@@ -319,6 +340,7 @@ impl Shop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{CartId, CustomerId};
     use uuid::Uuid;
 
     const RINA: BuyerKey = BuyerKey([1; 8]);
@@ -338,9 +360,20 @@ mod tests {
         Claim { keys, pieces: 2, standing }
     }
 
+    fn reserve(
+        quotas: &Arc<Quotas>,
+        order: OrderId,
+        keys: &[BuyerKey],
+        pieces: i64,
+        address: Option<Network>,
+        now: Timestamp,
+    ) -> Result<Reserved, Full> {
+        quotas.reserve(&Part { order, keys, asked: keys, pieces, address }, now)
+    }
+
     /// The quota that is in the way of one more checkout of two pieces.
     fn in_the_way(quotas: &Arc<Quotas>, keys: &[BuyerKey], now: Timestamp) -> Option<Quota> {
-        quotas.reserve(order(u128::MAX), keys, 2, Some(HERE), now).err().map(|full| full.quota)
+        reserve(quotas, order(u128::MAX), keys, 2, Some(HERE), now).err().map(|full| full.quota)
     }
 
     fn is_empty(quotas: &Quotas) -> bool {
@@ -353,7 +386,7 @@ mod tests {
     fn each_key_has_so_many_unpaid_orders_and_one_that_is_paid_makes_room() {
         let quotas = Arc::new(Quotas::default());
         for number in 0..5 {
-            let part = quotas.reserve(order(number), &[RINA, HER_PHONE], 2, None, at(0)).expect("there is room");
+            let part = reserve(&quotas, order(number), &[RINA, HER_PHONE], 2, None, at(0)).expect("there is room");
             quotas.note(order(number), &claim(&[RINA, HER_PHONE], Standing::Unpaid), at(0));
             drop(part);
         }
@@ -372,25 +405,62 @@ mod tests {
         assert!(is_empty(&quotas));
     }
 
+    /// Strangers type somebody's address in guests' checkouts. Its owner, who is signed in, goes on, and counts for the address, too.
+    #[test]
+    fn who_is_signed_in_needs_room_under_the_own_key_alone() {
+        const HER_ACCOUNT: BuyerKey = BuyerKey([4; 8]);
+        let quotas = Arc::new(Quotas::default());
+        let rina = Principal::Customer(CustomerId::from_uuid(Uuid::from_u128(1)));
+        let guest = Principal::Guest(CartId::from_uuid(Uuid::from_u128(2)));
+        let keys = [HER_ACCOUNT, RINA, HER_PHONE];
+        let reserve = |number, keys: &[BuyerKey], by| {
+            let part = Part { order: order(number), keys, asked: asked_keys(keys, by), pieces: 2, address: Some(HERE) };
+            quotas.reserve(&part, at(0)).map_err(|full| full.quota)
+        };
+        for number in 0..4 {
+            quotas.note(order(number), &claim(&[RINA, HER_PHONE], Standing::Unpaid), at(0));
+        }
+        let own = reserve(10, &keys, rina).expect("there is room");
+        assert_eq!(reserve(99, &[RINA], guest).err(), Some(Quota::UnpaidOrders), "it counts before it is placed");
+        quotas.note(order(10), &claim(&keys, Standing::Unpaid), at(0));
+        drop(own);
+        for key in [RINA, HER_PHONE] {
+            assert_eq!(reserve(99, &[key], guest).err(), Some(Quota::UnpaidOrders));
+        }
+        for number in 11..15 {
+            assert!(reserve(number, &keys, rina).is_ok());
+            quotas.note(order(number), &claim(&keys, Standing::Unpaid), at(0));
+        }
+        assert_eq!(reserve(99, &keys, rina).err(), Some(Quota::UnpaidOrders), "her own five");
+        assert_eq!(asked_keys(&[], rina), []);
+    }
+
     #[test]
     fn pieces_count_and_a_checkout_that_came_to_nothing_gives_them_back() {
         let quotas = Arc::new(Quotas::default());
-        let part = quotas.reserve(order(1), &[RINA], 48, Some(HERE), at(0)).expect("there is room");
+        let part = reserve(&quotas, order(1), &[RINA], 48, Some(HERE), at(0)).expect("there is room");
         assert_eq!(in_the_way(&quotas, &[RINA], at(0)), None);
-        let other = quotas.reserve(order(2), &[RINA], 1, Some(HERE), at(0)).expect("there is room");
+        let other = reserve(&quotas, order(2), &[RINA], 1, Some(HERE), at(0)).expect("there is room");
         assert_eq!(in_the_way(&quotas, &[RINA], at(0)), Some(Quota::HeldPieces));
         drop(other);
         assert_eq!(in_the_way(&quotas, &[RINA], at(0)), None);
         // Of two checkouts of one cart both have one part, and the last gives it back.
-        let again = quotas.reserve(order(1), &[RINA], 48, Some(HERE), at(0)).expect("it is the same");
+        let again = reserve(&quotas, order(1), &[RINA], 48, Some(HERE), at(0)).expect("it is the same");
         drop(part);
         assert_eq!(
-            quotas.reserve(order(3), &[RINA], 3, None, at(0)).err().map(|full| full.quota),
+            reserve(&quotas, order(3), &[RINA], 3, None, at(0)).err().map(|full| full.quota),
             Some(Quota::HeldPieces)
         );
         drop(again);
+        // One of the cart that names somebody else needs room there.
+        let own = reserve(&quotas, order(1), &[RINA], 30, None, at(0)).expect("there is room");
+        quotas.note(order(4), &claim(&[OTHER], Standing::Unpaid), at(0));
+        assert!(reserve(&quotas, order(1), &[RINA, OTHER], 49, None, at(0)).is_err(), "two pieces too many");
+        assert!(reserve(&quotas, order(1), &[RINA], 49, None, at(0)).is_ok(), "it is the same");
+        quotas.note(order(4), &claim(&[OTHER], Standing::Done), at(0));
+        drop(own);
         assert!(is_empty(&quotas));
-        assert!(quotas.reserve(order(1), &[RINA], 51, None, at(0)).is_err(), "more than may be held at all");
+        assert!(reserve(&quotas, order(1), &[RINA], 51, None, at(0)).is_err(), "more than may be held at all");
     }
 
     #[test]
@@ -404,7 +474,7 @@ mod tests {
                 quotas.note(id, &claim(&[RINA], Standing::GivenUp(at(number))), at(number));
             }
         }
-        let full = quotas.reserve(order(99), &[RINA], 2, None, at(300_000)).err().expect("too many");
+        let full = reserve(&quotas, order(99), &[RINA], 2, None, at(300_000)).err().expect("too many");
         assert_eq!(full, Full { quota: Quota::GivenUp, retry_after_s: 600 });
         assert_eq!(in_the_way(&quotas, &[OTHER], at(0)), None);
         assert_eq!(in_the_way(&quotas, &[RINA], at(899_999)), Some(Quota::GivenUp));
@@ -422,7 +492,7 @@ mod tests {
         for number in [9, 2, 8, 0, 7, 1, 6, 3, 5, 4] {
             quotas.note(order(number), &claim(&[RINA], Standing::GivenUp(at(number as i64 * 60_000))), at(600_000));
         }
-        let full = quotas.reserve(order(99), &[RINA], 2, None, at(600_000)).err().expect("too many");
+        let full = reserve(&quotas, order(99), &[RINA], 2, None, at(600_000)).err().expect("too many");
         assert_eq!(full, Full { quota: Quota::GivenUp, retry_after_s: 300 });
         assert_eq!(in_the_way(&quotas, &[RINA], at(900_000)), None);
         assert_eq!(quotas.0.lock().orders.len(), 9);
@@ -435,11 +505,11 @@ mod tests {
         let quotas = Arc::new(Quotas::default());
         let mut parts = Vec::new();
         for number in 0..limits::QUOTA_UNPAID_ORDERS_OF_ADDRESS as u128 {
-            parts.push(quotas.reserve(order(number), &[], 2, Some(HERE), at(0)).expect("there is room"));
+            parts.push(reserve(&quotas, order(number), &[], 2, Some(HERE), at(0)).expect("there is room"));
         }
         assert_eq!(in_the_way(&quotas, &[], at(0)), Some(Quota::UnpaidOrdersOfAddress));
-        assert!(quotas.reserve(order(1_000), &[], 2, Some(Network::V4([203, 0, 113, 8])), at(0)).is_ok());
-        assert!(quotas.reserve(order(1_000), &[], 2, None, at(0)).is_ok());
+        assert!(reserve(&quotas, order(1_000), &[], 2, Some(Network::V4([203, 0, 113, 8])), at(0)).is_ok());
+        assert!(reserve(&quotas, order(1_000), &[], 2, None, at(0)).is_ok());
         // What is placed keeps its address, until it is paid.
         quotas.note(order(0), &claim(&[], Standing::Unpaid), at(0));
         parts.remove(0);

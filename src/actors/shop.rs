@@ -6,10 +6,11 @@ use crate::actors::envelope::{Edge, Envelope, Then};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::permits::Permit;
-use crate::actors::quotas::{Full, Reserved};
+use crate::actors::quotas::{Full, Part, Reserved, asked_keys};
 use crate::actors::registry::{Hosted, Undelivered};
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::Cart;
+use crate::domain::entity::Principal;
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
 use crate::domain::order::OrderStatus;
@@ -306,7 +307,7 @@ impl Shop {
         self.node.permits.take(entities, limit, records_each)
     }
 
-    /// The part that a checkout of this cart has of its buyer's quotas; `None` where there are none.
+    /// The part that a checkout of this cart by this one has of its buyer's quotas; `None` where there are none.
     ///
     /// # Errors
     /// Which is full.
@@ -314,11 +315,13 @@ impl Shop {
         &self,
         cart: &Cart,
         keys: &[BuyerKey],
-        from: Option<Network>,
+        by: Principal,
+        address: Option<Network>,
     ) -> Result<Option<Reserved>, Failure> {
         let Some(quotas) = &self.node.quotas else { return Ok(None) };
-        let reserved = quotas.reserve(cart.next_order(), keys, cart.pieces(), from, self.node.clock.now());
-        reserved.map(Some).map_err(|full| {
+        let (order, pieces) = (cart.next_order(), cart.pieces());
+        let part = Part { order, keys, asked: asked_keys(keys, by), pieces, address };
+        quotas.reserve(&part, self.node.clock.now()).map(Some).map_err(|full| {
             shed("quota");
             Failure::QuotaFull(full)
         })

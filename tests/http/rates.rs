@@ -209,6 +209,36 @@ on_both_stores! {
         server.stop().await;
     }
 
+    /// Strangers who type a buyer's address use up what guests have of it, and nothing of what its owner has, who is signed in. What the owner orders
+    /// counts for the address, too; also after a restart.
+    async fn strangers_use_up_nothing_of_who_is_signed_in(store) {
+        let (server, _) = limited(&store, "carts=1000/60").await;
+        let Market { sku, .. } = server.client.market(100).await;
+        let rina = customer(1);
+        let checks_out_as_rina = async |client: &Client, email: &str| {
+            let cart = client.post("/v1/carts", &json!({})).bearer(&rina).send().await;
+            let buyer = Buyer { cart: cart.field("id").to_owned(), token: rina.clone() };
+            client.set_line(&buyer, &sku, 1).await.expect(200);
+            checks_out_of(client, &buyer, email, UNDER_WAY).await
+        };
+        for _ in 0..4 {
+            checks_out(&server.client, &sku, 1, "rina@example.com", UNDER_WAY).await.expect(201);
+        }
+        checks_out_as_rina(&server.client, "rina@example.com").await.expect(201);
+        checks_out(&server.client, &sku, 1, "rina@example.com", UNDER_WAY).await.expect(429);
+        for _ in 0..3 {
+            checks_out_as_rina(&server.client, "rina@example.com").await.expect(201);
+        }
+        server.stop().await;
+
+        let (server, _) = limited(&store, "carts=1000/60").await;
+        checks_out(&server.client, &sku, 1, "rina@example.com", UNDER_WAY).await.expect(429);
+        checks_out_as_rina(&server.client, "rina@example.com").await.expect(201);
+        let refused = checks_out_as_rina(&server.client, "fina@example.com").await.expect(429);
+        assert!(refused.body["detail"].as_str().expect("a text").contains("5 unpaid orders"), "{}", refused.text);
+        server.stop().await;
+    }
+
     /// What was declined counts for a quarter of an hour, also after a restart.
     async fn a_buyer_gives_up_so_many_checkouts(store) {
         let (server, _) = limited(&store, "carts=1000/60").await;

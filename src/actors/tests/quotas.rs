@@ -1,7 +1,7 @@
 //! What recovery finds in the journal, and no snapshot holds, counts for its buyer's quotas.
 
 use crate::actors::node::NodeSettings;
-use crate::actors::quotas::Quota;
+use crate::actors::quotas::{Part, Quota};
 use crate::actors::testing::{Bench, at};
 use crate::domain::buyer::{Buyer, BuyerKey};
 use crate::domain::cart::CartLine;
@@ -57,7 +57,8 @@ async fn in_the_way(journals: Vec<(EntityRef, History)>) -> Option<Quota> {
     let bench = Bench::with_settings(NodeSettings { quotas: true, ..NodeSettings::default() });
     bench.node.install(journals);
     let quotas = bench.node.quotas.as_ref().expect("they are on");
-    quotas.reserve(order(1_000), &[RINA], 1, None, at(0)).err().map(|full| full.quota)
+    let part = Part { order: order(1_000), keys: &[RINA], asked: &[RINA], pieces: 1, address: None };
+    quotas.reserve(&part, at(0)).err().map(|full| full.quota)
 }
 
 #[tokio::test]
