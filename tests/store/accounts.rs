@@ -19,18 +19,18 @@ use std::time::Duration;
 use uuid::Uuid;
 
 const SECRET: &[u8] = b"a secret that only these tests use, long enough";
-const GOOD: &str = "seven boats on the Padma";
-const OTHER: &str = "eight boats on the Meghna";
-const HOUR: i64 = 60 * 60 * 1000;
+pub const GOOD: &str = "seven boats on the Padma";
+pub const OTHER: &str = "eight boats on the Meghna";
+pub const HOUR: i64 = 60 * 60 * 1000;
 
 /// A clock that stands, until it is moved.
-struct Still {
+pub struct Still {
     now: AtomicI64,
     ids: AtomicU64,
 }
 
 impl Still {
-    fn moves(&self, ms: i64) {
+    pub fn moves(&self, ms: i64) {
         self.now.fetch_add(ms, Ordering::SeqCst);
     }
 }
@@ -54,10 +54,10 @@ impl Clock for Still {
 }
 
 /// The service on a store, with a clock of its own.
-struct Desk {
-    store: Store,
-    clock: Arc<Still>,
-    accounts: Arc<Accounts>,
+pub struct Desk {
+    pub store: Store,
+    pub clock: Arc<Still>,
+    pub accounts: Arc<Accounts>,
 }
 
 fn service(store: &Store, clock: &Arc<Still>) -> Arc<Accounts> {
@@ -83,15 +83,15 @@ fn visitor(address: &str) -> Visitor {
     Visitor { address: address.parse().expect("an address"), user_agent: "a test".to_owned() }
 }
 
-fn home() -> Visitor {
+pub fn home() -> Visitor {
     visitor("203.0.113.7")
 }
 
-fn email(text: &str) -> Email {
+pub fn email(text: &str) -> Email {
     Email::new(text).expect("an address")
 }
 
-fn refused<T>(outcome: Result<T, Refusal>) -> &'static str {
+pub fn refused<T>(outcome: Result<T, Refusal>) -> &'static str {
     match outcome {
         Ok(_) => "nothing",
         Err(Refusal::Invalid) => "invalid",
@@ -104,7 +104,7 @@ fn refused<T>(outcome: Result<T, Refusal>) -> &'static str {
 }
 
 impl Desk {
-    async fn new(fixture: &Fixture) -> Self {
+    pub async fn new(fixture: &Fixture) -> Self {
         let store = fixture.open().await;
         let clock = Arc::new(Still { now: AtomicI64::new(1_800_000_000_000), ids: AtomicU64::new(1) });
         let accounts = service(&store, &clock);
@@ -112,28 +112,28 @@ impl Desk {
     }
 
     /// The mails that are to be sent, the oldest first.
-    async fn mails(&self) -> Vec<(JobId, JobKind, About)> {
+    pub async fn mails(&self) -> Vec<(JobId, JobKind, About)> {
         let mut jobs = self.store.jobs.list(JobFilter::default(), None, 100).await.expect("jobs");
         jobs.sort_by_key(|job| job.id);
         jobs.into_iter().map(|job| (job.id, job.kind, job.about)).collect()
     }
 
-    async fn letter(&self, (_, kind, about): (JobId, JobKind, About)) -> Option<Letter> {
+    pub async fn letter(&self, (_, kind, about): (JobId, JobKind, About)) -> Option<Letter> {
         self.accounts.letter(kind, about).await.expect("it can be read")
     }
 
     /// The token of the newest mail.
-    async fn token(&self) -> String {
+    pub async fn token(&self) -> String {
         let mail = *self.mails().await.last().expect("a mail");
         self.letter(mail).await.expect("a letter").token.expect("a token")
     }
 
-    async fn signs_up(&self, address: &str, password: &str) -> String {
+    pub async fn signs_up(&self, address: &str, password: &str) -> String {
         self.accounts.sign_up(email(address), password, Person::default()).await.expect("taken");
         self.token().await
     }
 
-    async fn has_account(&self, address: &str) -> SignedIn {
+    pub async fn has_account(&self, address: &str) -> SignedIn {
         let token = self.signs_up(address, GOOD).await;
         self.accounts.verify(&token, GOOD, &home()).await.expect("an account")
     }

@@ -35,6 +35,7 @@ mod jobs;
 mod journal;
 mod log_writer;
 mod opening;
+mod own;
 mod ownership;
 mod plans;
 mod queries;

@@ -332,11 +332,11 @@ pub trait OwnRows: Send + Sync {
         keep: Option<&KeptAnswer>,
     ) -> Result<Wrote, UnitError>;
 
-    /// Changes an address. Moved when it is gone.
+    /// Changes an address, if it still has this version. Moved when it has another, or is gone.
     ///
     /// # Errors
     /// See [`UnitError`].
-    async fn change_address(&self, address: &KeptAddress) -> Result<Wrote, UnitError>;
+    async fn change_address(&self, address: &KeptAddress, version: u64) -> Result<Wrote, UnitError>;
 
     /// Lets go of an address. Moved when the account has none of this id.
     ///
