@@ -1,6 +1,6 @@
 //! The rows of what accounts have of their own: addresses, the e-mail address to come, and who wants to be forgotten.
 
-use super::accounts::{ADD_SESSION, CHANGE_ACCOUNT, NEVER, REVOKE_ALL, Rows, id, job, text};
+use super::accounts::{ADD_SESSION, CHANGE_ACCOUNT, DROP_INVITATION, NEVER, REVOKE_ALL, Rows, id, job, text};
 use super::{kept, select};
 use crate::domain::ids::{AccountId, AddressId, OrderId};
 use crate::domain::order::Address;
@@ -174,6 +174,7 @@ impl OwnRows for Rows {
         let taken = vec![id(new.account.uuid()), id(new.nonce.nonce), id(session.id.uuid())];
         let others = vec![id(account.id.uuid()), Value::Moment(session.made_at), NEVER, id(session.id.uuid())];
         self.run(vec![
+            Statement::new(DROP_INVITATION, vec![text(account.email.as_str())]),
             Statement::new(CHANGE_ACCOUNT, values).that_changes(1),
             Statement::new(TAKE_NEW_EMAIL, taken).that_changes(1),
             Statement::new(DROP_SIGN_UPS, vec![text(account.email.as_str())]),

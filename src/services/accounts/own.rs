@@ -155,7 +155,7 @@ impl Accounts {
         if email == account.email {
             return Ok(());
         }
-        let other = self.rows().of_email(&email).await?;
+        let other = self.known_as(&email).await?;
         let address = email.clone();
         self.write_unasked(&address, Unasked::NewEmail, async || {
             let notice = self.mail(JobKind::EmailChangeMail, About::Account(id));
@@ -197,9 +197,7 @@ impl Accounts {
                 return Ok(self.signed_in(changed, session.id, session.number));
             }
             // Another change came before, or the address is another account's by now.
-            if self.own().new_email(id).await?.filter(counts).is_none()
-                || self.rows().of_email(&new.email).await?.is_some()
-            {
+            if self.own().new_email(id).await?.filter(counts).is_none() || self.known_as(&new.email).await?.is_some() {
                 return Err(Refusal::Invalid);
             }
         }

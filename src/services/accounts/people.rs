@@ -139,7 +139,7 @@ impl Accounts {
             let Invited::Known(known) = self.invite(id, email, Seat::Member(vendor, role), keep).await? else {
                 return Ok(());
             };
-            if known.seat.vendor() == Some(vendor) && known.is_invited() && !known.disabled {
+            if known.seat.vendor() == Some(vendor) && known.is_open_invitation() {
                 return self.invite_again(known.id).await;
             }
             let mail = self.mail(JobKind::KnownInviteeMail, About::Account(known.id));
