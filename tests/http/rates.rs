@@ -293,6 +293,30 @@ async fn so_many_pieces_are_held_for_a_buyer() {
     server.stop().await;
 }
 
+/// Whoever guesses brings a token of each of many carts: signing in counts for the address all the same.
+#[tokio::test]
+async fn signing_in_counts_for_the_address_whatever_token_comes_along() {
+    let store = TestStore::new(Kind::Sqlite).await;
+    let (server, _) = limited(&store, "sign_in=3/60").await;
+    let guess = async |bearer: Option<String>, from: &str| {
+        let body = json!({"email": "rina@example.com", "password": "some other password"});
+        let ask = server.client.post("/v1/auth/login", &body).header("x-forwarded-for", from);
+        bearer.iter().fold(ask, |ask, bearer| ask.bearer(bearer)).send().await
+    };
+    for bearer in [Some(customer(1)), None, Some(new_cart(&server, "203.0.113.7").await.field("token").to_owned())] {
+        guess(bearer, "203.0.113.7").await.expect(401);
+    }
+    for bearer in [None, Some(customer(1)), Some(customer(2)), Some("no token".to_owned())] {
+        let refused = guess(bearer, "203.0.113.7").await.expect(429);
+        assert_eq!(
+            (refused.code(), refused.header("ratelimit-policy")),
+            ("rate_limited", Some("\"sign_in\";q=3;w=60"))
+        );
+    }
+    guess(Some(customer(1)), "203.0.113.8").await.expect(401);
+    server.stop().await;
+}
+
 /// Asks so often, some at the same time; how many had each status.
 async fn all_of(many: usize, ask: impl AsyncFn() -> Answer) -> Vec<(u16, usize)> {
     let mut counts = std::collections::BTreeMap::new();

@@ -42,6 +42,7 @@ mod queries;
 mod refusals;
 mod remakes;
 mod samples;
+mod seats;
 mod snapshots;
 mod units;
 

@@ -261,7 +261,7 @@ impl Accounts {
             if before.is_barred && !is_admin && !after.disabled {
                 return Err(Refusal::Barred);
             }
-            after.is_barred = after.disabled && (before.is_barred || (is_admin && !before.disabled));
+            after.is_barred = after.disabled && (before.is_barred || (is_admin && change.disabled == Some(true)));
             if after == before {
                 return Ok(before);
             }
