@@ -22,6 +22,7 @@ pub mod checkpoints;
 pub mod erased;
 pub mod jobs;
 pub mod keys;
+pub mod quotas;
 pub mod rates;
 pub mod units;
 

@@ -6,7 +6,6 @@ use crate::actors::envelope::{Edge, Envelope, Then};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::permits::Permit;
-use crate::actors::quotas::{Full, Part, Reserved, asked_keys};
 use crate::actors::registry::{Hosted, Undelivered};
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::Cart;
@@ -19,6 +18,7 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::limits;
+use crate::ports::quotas::{Full, Part, Reserved, asked_keys};
 use crate::ports::rates::Network;
 use crate::ports::{ChargeLog, Clock, History, Queries, StateSource, StoreKey};
 use std::sync::Arc;
@@ -307,6 +307,11 @@ impl Shop {
         self.node.permits.take(entities, limit, records_each)
     }
 
+    /// Whether buyers have quotas.
+    pub(crate) fn has_quotas(&self) -> bool {
+        self.node.quotas.is_some()
+    }
+
     /// The part that a checkout of this cart by this one has of its buyer's quotas; `None` where there are none.
     ///
     /// # Errors
@@ -321,7 +326,7 @@ impl Shop {
         let Some(quotas) = &self.node.quotas else { return Ok(None) };
         let (order, pieces) = (cart.next_order(), cart.pieces());
         let part = Part { order, keys, asked: asked_keys(keys, by), pieces, address };
-        quotas.reserve(&part, self.node.clock.now()).map(Some).map_err(|full| {
+        Reserved::take(quotas, &part, self.node.clock.now()).map(Some).map_err(|full| {
             shed("quota");
             Failure::QuotaFull(full)
         })

@@ -4,6 +4,7 @@
 use super::remake::{Remaker, RunningRemaker, knows_rows};
 use super::{AppError, clocks, remake};
 use crate::actors::{DecideHook, NodeParts, NodeSettings, Readiness, Shop, Thread};
+use crate::adapters::quotas::MemoryQuotas;
 use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{Rows, Shapes};
@@ -17,6 +18,7 @@ use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, left_under_way, recover, woken_at_start};
 use crate::persistence::skew::Asked;
 use crate::ports::jobs::{JobWorker, Jobs, Letters, Mailer};
+use crate::ports::quotas::BuyerQuotas;
 use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
 use crate::services::notifications::MailWorker;
 use foldhash::HashMap;
@@ -130,6 +132,7 @@ impl Core {
             queries: store.queries.clone(),
             details: store.details.clone(),
             store_key: store.key,
+            quotas: settings.quotas.then(|| Arc::new(MemoryQuotas::default()) as Arc<dyn BuyerQuotas>),
             gateways,
             threads,
             runtime: tokio::runtime::Handle::current(),
