@@ -66,7 +66,7 @@ impl Shop {
     ) -> Result<CheckedOut, Failure> {
         let budget = self.reserve(limits::RECORDS_PER_CHECKOUT)?;
         let Asker { by, from } = by.into();
-        let keys = if self.settings().quotas { details.buyer.keys.clone() } else { Vec::new() };
+        let keys = if self.has_quotas() { details.buyer.keys.clone() } else { Vec::new() };
         let admit = self.admits(by, from, details.payment.clone(), keys);
         let command = CartCommand::CheckOut { by, details: Box::new(details) };
         let asked = move |milestone| OrderCommand::Await { by, milestone };
@@ -123,7 +123,7 @@ impl Shop {
                 shed("vendor_share");
                 return Err(NotLetIn::Failed(Failure::Overloaded { retry_after_s: 1 }));
             };
-            let quota = shop.quota(cart, &keys, from).map_err(NotLetIn::Failed)?;
+            let quota = shop.quota(cart, &keys, by, from).map_err(NotLetIn::Failed)?;
             Ok(Some(permit.with(quota)))
         })
     }

@@ -23,6 +23,7 @@ pub mod erased;
 pub mod jobs;
 pub mod keys;
 pub mod lives;
+pub mod quotas;
 pub mod rates;
 pub mod standing;
 pub mod units;

@@ -8,10 +8,10 @@ mod random;
 #[path = "support/world.rs"]
 mod world;
 
-use haat::domain::cart::{Cart, CartCommand, CartStatus};
+use haat::domain::cart::{Cart, CartCommand, CartReply, CartStatus};
 use haat::domain::ids::{EntityId, OrderId, SkuId};
 use haat::domain::order::{Milestone, OrderStatus};
-use haat::domain::reject::Reject;
+use haat::domain::reject::{Reject, RejectKind};
 use haat::limits;
 use proptest::prelude::*;
 use random::config;
@@ -39,6 +39,8 @@ enum Do {
     SetLine(usize, Of, i64),
     RemoveLine(usize, Of),
     CheckOut(usize, &'static str, Expected, bool),
+    /// The first is given to the second.
+    Merge(usize, usize),
     Cancel(usize),
     Adjust(Of, i64),
     SetPrice(Of, i64),
@@ -75,7 +77,9 @@ fn what() -> impl Strategy<Value = Do> {
     ]);
     prop_oneof![
         8 => (0..CARTS, a_sku(), 1..5_i64).prop_map(|(cart, of, quantity)| Do::SetLine(cart, of, quantity)),
+        1 => (0..CARTS, a_sku()).prop_map(|(cart, of)| Do::SetLine(cart, of, limits::LINE_QUANTITY - 2)),
         1 => (0..CARTS, a_sku()).prop_map(|(cart, of)| Do::RemoveLine(cart, of)),
+        2 => (0..CARTS, 1..CARTS).prop_map(|(from, further)| Do::Merge(from, (from + further) % CARTS)),
         8 => (0..CARTS, token, expected, any::<bool>()).prop_map(|(cart, token, expected, blind)| {
             Do::CheckOut(cart, token, expected, blind)
         }),
@@ -107,6 +111,7 @@ fn wrong() -> impl Strategy<Value = Wrong> {
 enum Told {
     /// The order of this attempt, and how it stands.
     Order(u32, OrderStatus),
+    Merged,
     Empty,
     /// One of these lists of SKUs with the pieces asked for and available.
     Short(Vec<Vec<(SkuId, i64, i64)>>),
@@ -134,14 +139,29 @@ struct Basket {
     charged: Vec<i64>,
     /// Whether the money of the newest order was taken at once, though nobody has heard of it.
     taken: bool,
+    /// The cart that it was given to.
+    given_to: Option<usize>,
+    /// The carts that were given to it, with what of each did not fit.
+    got: Vec<(usize, Vec<(SkuId, i64)>)>,
 }
 
 impl Basket {
     fn status(&self) -> CartStatus {
         match self.newest {
+            _ if self.given_to.is_some() => CartStatus::Merged,
             Some(OrderStatus::Paid) => CartStatus::CheckedOut,
             Some(OrderStatus::AwaitingPayment) => CartStatus::CheckingOut,
             _ => CartStatus::Open,
+        }
+    }
+
+    /// Why it cannot change, if it cannot.
+    fn may_change(&self) -> Result<(), Reject> {
+        match self.status() {
+            CartStatus::Open => Ok(()),
+            CartStatus::CheckingOut => Err(Reject::CartCheckingOut),
+            CartStatus::CheckedOut => Err(Reject::CartCheckedOut),
+            CartStatus::Merged => Err(Reject::CartMerged),
         }
     }
 }
@@ -180,6 +200,9 @@ impl Model {
     fn check_out(&mut self, number: usize, token: &str, expected: Option<i64>, blind: bool, now: i64) -> Told {
         let (short, today) = (self.short(number), self.today(number));
         let basket = &mut self.baskets[number];
+        if basket.given_to.is_some() {
+            return Told::Merged;
+        }
         if let Some(status) = basket.newest.filter(|_| basket.status() != CartStatus::Open) {
             return Told::Order(basket.attempt, status);
         }
@@ -219,6 +242,33 @@ impl Model {
         Told::Order(basket.attempt, basket.newest.expect("it was just set"))
     }
 
+    /// A cart is given to another: what of it did not fit there.
+    fn merge(&mut self, from: usize, into: usize) -> Result<Vec<(SkuId, i64)>, Reject> {
+        if let Some((_, left_out)) = self.baskets[into].got.iter().find(|(given, _)| *given == from) {
+            return Ok(left_out.clone());
+        }
+        self.baskets[into].may_change()?;
+        self.baskets[from].may_change()?;
+        let given = self.baskets[from].lines.clone();
+        self.baskets[from].given_to = Some(into);
+        let mut left_out = Vec::new();
+        for (of, quantity, _) in given {
+            let lines = &mut self.baskets[into].lines;
+            let there = lines.iter().position(|(line, ..)| *line == of);
+            let fits = quantity.min(limits::LINE_QUANTITY - there.map_or(0, |place| lines[place].1));
+            if fits < quantity {
+                left_out.push((sku(of.0, of.1), quantity - fits));
+            }
+            match there {
+                Some(place) => lines[place].1 += fits,
+                None => lines.push((of, fits, 0)),
+            }
+        }
+        self.baskets[into].got.push((from, left_out.clone()));
+        self.show_todays_prices(into);
+        Ok(left_out)
+    }
+
     /// The answer to a change of one line shows them all.
     fn show_todays_prices(&mut self, number: usize) {
         self.baskets[number].lines.iter_mut().for_each(|(of, _, price)| *price = self.shelves[of].price);
@@ -245,6 +295,14 @@ impl Model {
     }
 }
 
+/// Gives a cart to another, if that one says that it may, as far as it goes at once.
+fn give(world: &mut World, from: usize, into: usize) -> Result<CartReply, Reject> {
+    let may = CartCommand::MayMerge { by: buyer(into), from: cart(from) };
+    world.ask::<Cart>(cart(into), may).expect("a cart answers at once")?;
+    let given = CartCommand::MergeInto { by: buyer(from), into: cart(into) };
+    world.ask::<Cart>(cart(from), given).expect("a cart answers at once")
+}
+
 /// Does it in the world, as far as it goes at once; gives the order of a checkout.
 fn act(world: &mut World, what: Do, expected: Option<i64>) -> Option<Result<OrderId, Reject>> {
     match what {
@@ -257,6 +315,7 @@ fn act(world: &mut World, what: Do, expected: Option<i64>) -> Option<Result<Orde
             world.availability_blind = blind;
             return Some(world.check_out(number, token, expected).map(|(order, _)| order));
         }
+        Do::Merge(from, into) => drop(give(world, from, into)),
         Do::Cancel(number) => {
             if let Some(order) = world.carts[&cart(number)].entity.order() {
                 drop(world.cancel(number, order));
@@ -294,6 +353,7 @@ fn act_and_compare(world: &mut World, model: &mut Model, what: Do) {
     };
     match what {
         Do::Cancel(number) => compare_cancel(world, model, number),
+        Do::Merge(from, into) => compare_merge(world, model, from, into),
         Do::CheckOut(number, token, _, blind) => {
             let asked = act(world, what, expected).expect("a checkout is answered");
             world.settle();
@@ -367,7 +427,7 @@ fn compare_checkout(world: &mut World, number: usize, asked: Result<OrderId, Rej
         (Ok((order, view)), Told::Order(attempt, status)) => {
             assert_eq!((order, view.status), (OrderId::for_attempt(cart(number), *attempt), *status));
         }
-        (Err(Reject::CartEmpty), Told::Empty) => {}
+        (Err(Reject::CartEmpty), Told::Empty) | (Err(Reject::CartMerged), Told::Merged) => {}
         (Err(Reject::PriceChanged { actual_total }), Told::PriceChanged(total)) => {
             assert_eq!(actual_total.minor, *total);
         }
@@ -397,6 +457,25 @@ fn compare_cancel(world: &mut World, model: &mut Model, number: usize) {
     }
 }
 
+fn compare_merge(world: &mut World, model: &mut Model, from: usize, into: usize) {
+    let given = give(world, from, into);
+    world.settle();
+    let says = model.merge(from, into);
+    let told = given.and_then(|reply| {
+        assert_eq!(reply, CartReply::Merging { into: cart(into) });
+        let asked = CartCommand::AwaitMerge { by: buyer(into), from: cart(from), refused: None };
+        world.ask::<Cart>(cart(into), asked).expect("at rest it has come there")
+    });
+    let told = told.map(|reply| match reply {
+        CartReply::Merged { left_out, .. } => {
+            assert!(left_out.iter().all(|left| left.why == RejectKind::QuantityOutOfRange), "{left_out:?}");
+            left_out.iter().map(|left| (left.sku, left.quantity)).collect()
+        }
+        other => panic!("a merge was answered with {other:?}"),
+    });
+    assert_eq!(told, says, "cart {from} is given to cart {into}");
+}
+
 fn compare_states(world: &World, model: &Model) {
     for (of, availability) in &model.shelves {
         let row = world.sku_row(*of).expect("a known SKU");
@@ -412,6 +491,7 @@ fn compare_states(world: &World, model: &Model) {
         let expected: Vec<_> =
             basket.lines.iter().map(|(of, quantity, price)| (sku(of.0, of.1), *quantity, *price)).collect();
         assert_eq!((view.status, lines), (basket.status(), expected), "cart {number}");
+        assert_eq!(view.merged_into, basket.given_to.map(cart), "cart {number}");
     }
     // What was taken for an order that does not know yet is given back or becomes its payment: not counted here.
     let paid = |order: &&OrderId| world.orders[order].entity.status().is_some_and(OrderStatus::is_paid);
@@ -474,7 +554,14 @@ proptest! {
         assert!(!world.anything_outstanding());
         world.checkpoint();
         for number in 0..CARTS {
-            assert_ne!(world.cart_view(number).status, CartStatus::CheckingOut);
+            let view = world.cart_view(number);
+            assert_ne!(view.status, CartStatus::CheckingOut);
+            // Whoever gave a cart away finds it taken once, and nobody else has taken it.
+            for other in 0..CARTS {
+                let got = world.carts[&cart(other)].entity.merges();
+                let times = got.iter().filter(|merge| merge.from == view.id).count();
+                assert_eq!(times, usize::from(view.merged_into == Some(cart(other))), "cart {number} in cart {other}");
+            }
         }
     }
 }

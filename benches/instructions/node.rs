@@ -295,6 +295,7 @@ impl Node {
                     queries: around.clone(),
                     details: around.clone(),
                     store_key: StoreKey([7; 32]),
+                    quotas: None,
                     gateways: vec![around],
                     threads: vec![thread()],
                     runtime: Handle::current(),

@@ -7,7 +7,6 @@ use crate::actors::envelope::{Activation, Envelope, Start};
 use crate::actors::metrics::{KindMetrics, register};
 use crate::actors::payments::{Calls, Provider};
 use crate::actors::permits::Permits;
-use crate::actors::quotas::Quotas;
 use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shell::Shell;
 use crate::actors::state::build;
@@ -20,6 +19,7 @@ use crate::domain::knowledge::{Knowledge, Settings};
 use crate::domain::rows::Shapes;
 use crate::domain::time::Timestamp;
 use crate::limits;
+use crate::ports::quotas::BuyerQuotas;
 use crate::ports::{
     Clock, Details, EntityDelta, Histories, History, LogWriter, PaymentProvider, Queries, Snapshots, StateSource,
     StoreError, StoreKey, WakeAt,
@@ -75,7 +75,7 @@ pub struct NodeSettings {
     pub silence: Duration,
     /// The shapes of the rows that its entities give.
     pub shapes: Shapes,
-    /// Whether buyers have quotas.
+    /// Whether buyers have quotas: then a node is given where they are kept.
     pub quotas: bool,
 }
 
@@ -130,6 +130,8 @@ pub struct NodeParts {
     pub details: Arc<dyn Details>,
     /// The store's own key.
     pub store_key: StoreKey,
+    /// What buyers have under way, where that has a limit.
+    pub quotas: Option<Arc<dyn BuyerQuotas>>,
     /// The payment providers.
     pub gateways: Vec<Arc<dyn PaymentProvider>>,
     /// Where the actors run.
@@ -186,8 +188,7 @@ pub struct Node {
     pub(super) outside: TaskTracker,
     /// What the work under way has of the budget at single entities.
     pub(super) permits: Arc<Permits>,
-    /// What each buyer has under way, where that has a limit.
-    pub(super) quotas: Option<Arc<Quotas>>,
+    pub(super) quotas: Option<Arc<dyn BuyerQuotas>>,
     /// Entities whose snapshot had them woken for nothing, for the next checkpoint.
     woken_for_nothing: Mutex<Vec<WakeAt>>,
     /// Records that admitted work of several turns may still need.
@@ -235,7 +236,7 @@ impl Node {
             stop,
             outside: TaskTracker::new(),
             permits: Arc::default(),
-            quotas: parts.settings.quotas.then(Arc::default),
+            quotas: parts.quotas,
             woken_for_nothing: Mutex::default(),
             reserved: AtomicUsize::new(0),
             readiness: AtomicU8::new(Readiness::Recovering as u8),

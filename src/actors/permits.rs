@@ -1,7 +1,7 @@
 //! What the work under way has of the node's budget at each entity: the rush on one leaves room for the others.
 
-use crate::actors::quotas::Reserved;
 use crate::domain::ids::EntityRef;
+use crate::ports::quotas::Reserved;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use std::sync::Arc;

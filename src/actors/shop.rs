@@ -6,11 +6,10 @@ use crate::actors::envelope::{Edge, Envelope, Then};
 use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::permits::Permit;
-use crate::actors::quotas::{Full, Reserved};
 use crate::actors::registry::{Hosted, Undelivered};
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::Cart;
-use crate::domain::entity::EffectKey;
+use crate::domain::entity::{EffectKey, Principal};
 use crate::domain::ids::{EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
 use crate::domain::order::OrderStatus;
@@ -19,6 +18,7 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
 use crate::domain::time::Timestamp;
 use crate::limits;
+use crate::ports::quotas::{Full, Part, Reserved, asked_keys};
 use crate::ports::rates::Network;
 use crate::ports::{ChargeLog, Clock, History, Queries, StateSource, StoreKey};
 use std::sync::Arc;
@@ -332,7 +332,12 @@ impl Shop {
         self.node.permits.take(entities, limit, records_each)
     }
 
-    /// The part that a checkout of this cart has of its buyer's quotas; `None` where there are none.
+    /// Whether buyers have quotas.
+    pub(crate) fn has_quotas(&self) -> bool {
+        self.node.quotas.is_some()
+    }
+
+    /// The part that a checkout of this cart by this one has of its buyer's quotas; `None` where there are none.
     ///
     /// # Errors
     /// Which is full.
@@ -340,11 +345,13 @@ impl Shop {
         &self,
         cart: &Cart,
         keys: &[BuyerKey],
-        from: Option<Network>,
+        by: Principal,
+        address: Option<Network>,
     ) -> Result<Option<Reserved>, Failure> {
         let Some(quotas) = &self.node.quotas else { return Ok(None) };
-        let reserved = quotas.reserve(cart.next_order(), keys, cart.pieces(), from, self.node.clock.now());
-        reserved.map(Some).map_err(|full| {
+        let (order, pieces) = (cart.next_order(), cart.pieces());
+        let part = Part { order, keys, asked: asked_keys(keys, by), pieces, address };
+        Reserved::take(quotas, &part, self.node.clock.now()).map(Some).map_err(|full| {
             shed("quota");
             Failure::QuotaFull(full)
         })

@@ -16,6 +16,7 @@ use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
+use crate::ports::quotas::BuyerQuotas;
 use crate::ports::{
     Append, Clock, Completion, DetailPlace, Details, Due, Histories, History, KeptDetail, LogWriter, NoAnswer,
     OrdersOf, PaymentProvider, Position, Pressure, ProductFilter, Queries, Snapshot, Snapshots, StockPlace, StoreError,
@@ -312,14 +313,18 @@ impl Bench {
     }
 
     pub(super) fn with_hook(on_decide: Option<DecideHook>) -> Self {
-        Self::with(on_decide, NodeSettings::default())
+        Self::with(on_decide, NodeSettings::default(), None)
     }
 
     pub(super) fn with_settings(settings: NodeSettings) -> Self {
-        Self::with(None, settings)
+        Self::with(None, settings, None)
     }
 
-    fn with(on_decide: Option<DecideHook>, settings: NodeSettings) -> Self {
+    pub(super) fn with_quotas(quotas: Arc<dyn BuyerQuotas>) -> Self {
+        Self::with(None, NodeSettings::default(), Some(quotas))
+    }
+
+    fn with(on_decide: Option<DecideHook>, settings: NodeSettings, quotas: Option<Arc<dyn BuyerQuotas>>) -> Self {
         let (log_writer, world) = (Arc::new(HeldLogWriter::default()), Arc::new(World::default()));
         let arbiters = Arbiters::start(1).expect("a thread");
         let node = Node::new(NodeParts {
@@ -330,6 +335,7 @@ impl Bench {
             queries: world.clone(),
             details: world.clone(),
             store_key: StoreKey([0; 32]),
+            quotas,
             gateways: vec![world.clone()],
             threads: arbiters.threads(),
             runtime: tokio::runtime::Handle::current(),

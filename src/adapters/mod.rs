@@ -1,8 +1,9 @@
 //! What talks to the world outside, each piece behind a trait of `ports`: the clock, the payment gateways and the mail server.
-//! And what stands in their place on a node alone: who asked how often, in memory.
+//! And what stands in their place on a node alone: who asked how often, and what each buyer has under way, in memory.
 
 pub mod clock;
 pub mod erased;
+pub mod quotas;
 pub mod rates;
 pub mod sandbox;
 pub mod smtp;

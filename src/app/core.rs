@@ -4,6 +4,7 @@
 use super::remake::{Remaker, RunningRemaker, knows_rows};
 use super::{AppError, clocks, remake};
 use crate::actors::{DecideHook, NodeParts, NodeSettings, Readiness, Shop, Thread};
+use crate::adapters::quotas::MemoryQuotas;
 use crate::checkout::AttachWorker;
 use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
@@ -18,6 +19,7 @@ use crate::persistence::log_writer::{self, Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::recovery::{StoredHistories, left_under_way, recover, woken_at_start};
 use crate::persistence::skew::Asked;
 use crate::ports::jobs::{Customers, JobWorker, Jobs, Letters, Mailer};
+use crate::ports::quotas::BuyerQuotas;
 use crate::ports::standing::{FollowerStanding, Pools};
 use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
 use crate::services::notifications::MailWorker;
@@ -135,6 +137,7 @@ impl Core {
             queries: store.queries.clone(),
             details: store.details.clone(),
             store_key: store.key,
+            quotas: settings.quotas.then(|| Arc::new(MemoryQuotas::default()) as Arc<dyn BuyerQuotas>),
             gateways,
             threads,
             runtime: tokio::runtime::Handle::current(),

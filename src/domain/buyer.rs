@@ -138,7 +138,7 @@ impl Audience {
 /// Who buys, and where it is to be shipped, no finer than the postcode.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Buyer {
-    /// By which the buyer is known again, in no order that matters; none of a guest who gave neither e-mail nor phone.
+    /// By which the buyer is known again: the customer's own first, of one who has an account; none of a guest who gave neither e-mail nor phone.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
     pub keys: Vec<BuyerKey>,
     /// By which the orders of the e-mail address are found.

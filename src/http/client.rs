@@ -1,5 +1,8 @@
 //! From where a request comes. Behind proxies that are trusted, each of which adds the address it was called from at the end of `X-Forwarded-For`, it is
 //! the last address that is none of theirs. Without such a setting the header is anybody's to write, and says nothing.
+//!
+//! `Forwarded` (RFC 7239) is not read. A request does not tell which of the two headers a proxy writes, and the other one is the client's to write: who
+//! read both would let clients choose. Proxies have to write the one that is read.
 
 use crate::http::error::Problem;
 use crate::http::{HttpState, Settings};
@@ -165,6 +168,11 @@ mod tests {
             }
             assert_eq!(client(ip(peer), &headers, &trusted), ip(expected), "{peer} {said:?}");
             assert_eq!(client(ip(peer), &headers, &[]), ip(peer));
+            // What the other header says, a client may have written.
+            for other in ["for=1.2.3.4", "for=10.0.0.7", "for=\"[2001:db8::1]:4711\";by=127.0.0.1, for=_hidden", ";;"] {
+                headers.append("forwarded", http::HeaderValue::from_static(other));
+                assert_eq!(client(ip(peer), &headers, &trusted), ip(expected), "{peer} {said:?} {other}");
+            }
         }
     }
 }

@@ -344,7 +344,7 @@ struct ProblemBody<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::quotas::{Full, Quota};
+    use crate::ports::quotas::{Full, Quota};
     use std::collections::BTreeSet;
 
     #[test]

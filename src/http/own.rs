@@ -88,20 +88,32 @@ pub struct AddressPatch {
 }
 
 impl AddressPatch {
-    fn apply(self, address: &mut Address) {
+    /// Makes this of an address. It is checked as it will be: what is not given is in order.
+    fn apply(&self, address: &mut Address) -> Result<()> {
         let Self { name, line1, line2, city, postcode, region, country, phone } = self;
-        address.name = name.unwrap_or_else(|| std::mem::take(&mut address.name));
-        address.line1 = line1.unwrap_or_else(|| std::mem::take(&mut address.line1));
-        address.city = city.unwrap_or_else(|| std::mem::take(&mut address.city));
-        address.country = country.unwrap_or_else(|| std::mem::take(&mut address.country));
+        for (now, then) in [
+            (&mut address.name, name),
+            (&mut address.line1, line1),
+            (&mut address.city, city),
+            (&mut address.country, country),
+        ] {
+            if let Some(then) = then {
+                now.clone_from(then);
+            }
+        }
         for (now, then) in [
             (&mut address.line2, line2),
             (&mut address.postcode, postcode),
             (&mut address.region, region),
             (&mut address.phone, phone),
         ] {
-            *now = then.unwrap_or_else(|| now.take());
+            if let Some(then) = then {
+                now.clone_from(then);
+            }
         }
+        let mut faults = Faults::default();
+        check_address(&mut faults, &FIELDS, address);
+        faults.done(&INVALID_BODY)
     }
 }
 
@@ -200,17 +212,8 @@ pub async fn patch_address(
     body: JsonBody<AddressPatch>,
 ) -> Result<Response> {
     shop.may_change()?;
-    let patch = body.value;
-    // Checked as it will be: what is not given is in order.
-    let kept = read(&settings, services.accounts.addresses(me.account)).await?;
-    let found = kept.into_iter().find(|kept| kept.id == address);
-    let mut changed = found.ok_or_else(unknown)?.address;
-    patch.apply(&mut changed);
-    let mut faults = Faults::default();
-    check_address(&mut faults, &FIELDS, &mut changed);
-    faults.done(&INVALID_BODY)?;
-    let change = services.accounts.change_address(me.account, address, |now| *now = changed);
-    Ok(ok(&KeptAddressBody::of(&within(&settings, change).await.map_err(of_address)?)))
+    let change = services.accounts.change_address(me.account, address, |now| body.value.apply(now));
+    Ok(ok(&KeptAddressBody::of(&within(&settings, change).await.map_err(of_address)??)))
 }
 
 fn unknown() -> Problem {

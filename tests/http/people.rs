@@ -229,6 +229,30 @@ on_both_stores! {
         server.stop().await;
     }
 
+    /// The same request that comes many times at once is done once, and each is told what came of it.
+    async fn one_key_at_once_is_one_answer(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let body = json!({"email": "rina@example.com", "role": "staff", "permissions": ["orders.read"]});
+        let fina = client.signed_up(&admin(), "fina@example.com", GOOD).await.field("access_token").to_owned();
+        let known = json!({"email": "fina@example.com", "role": "admin"});
+        let address = json!({"name": "Fina", "line1": "12 Lake Road", "city": "Dhaka", "country": "BD"});
+        for (path, body, bearer, status) in [
+            ("/v1/admin/accounts", &body, admin(), 201),
+            ("/v1/admin/accounts", &known, admin(), 409),
+            ("/v1/me/addresses", &address, fina.clone(), 201),
+        ] {
+            let asked = (0..8).map(|_| client.post(path, body).bearer(&bearer).key(&format!("{status}")).send());
+            let answers: Vec<Answer> = futures::future::join_all(asked).await;
+            assert!(answers.iter().all(|answer| answer.status == status), "{:?}", answers[0].text);
+            assert!(answers.iter().all(|answer| answer.body.get("id") == answers[0].body.get("id")), "{path}");
+        }
+        let listed = client.get("/v1/me/addresses").bearer(&fina).send().await.expect(200);
+        assert_eq!(listed.body["items"].as_array().map(Vec::len), Some(1));
+        client.mailed_times(&admin(), "rina@example.com", "account.invitation", 1).await;
+        server.stop().await;
+    }
+
     /// Whoever may cancel an order, and nothing else, is shown what came of it.
     async fn staff_see_what_they_have_done(store) {
         let server = Server::start(&store).await;

@@ -209,6 +209,36 @@ on_both_stores! {
         server.stop().await;
     }
 
+    /// Strangers who type a buyer's address use up what guests have of it, and nothing of what its owner has, who is signed in. What the owner orders
+    /// counts for the address, too; also after a restart.
+    async fn strangers_use_up_nothing_of_who_is_signed_in(store) {
+        let (server, _) = limited(&store, "carts=1000/60").await;
+        let Market { sku, .. } = server.client.market(100).await;
+        let rina = customer(1);
+        let checks_out_as_rina = async |client: &Client, email: &str| {
+            let cart = client.post("/v1/carts", &json!({})).bearer(&rina).send().await;
+            let buyer = Buyer { cart: cart.field("id").to_owned(), token: rina.clone() };
+            client.set_line(&buyer, &sku, 1).await.expect(200);
+            checks_out_of(client, &buyer, email, UNDER_WAY).await
+        };
+        for _ in 0..4 {
+            checks_out(&server.client, &sku, 1, "rina@example.com", UNDER_WAY).await.expect(201);
+        }
+        checks_out_as_rina(&server.client, "rina@example.com").await.expect(201);
+        checks_out(&server.client, &sku, 1, "rina@example.com", UNDER_WAY).await.expect(429);
+        for _ in 0..3 {
+            checks_out_as_rina(&server.client, "rina@example.com").await.expect(201);
+        }
+        server.stop().await;
+
+        let (server, _) = limited(&store, "carts=1000/60").await;
+        checks_out(&server.client, &sku, 1, "rina@example.com", UNDER_WAY).await.expect(429);
+        checks_out_as_rina(&server.client, "rina@example.com").await.expect(201);
+        let refused = checks_out_as_rina(&server.client, "fina@example.com").await.expect(429);
+        assert!(refused.body["detail"].as_str().expect("a text").contains("5 unpaid orders"), "{}", refused.text);
+        server.stop().await;
+    }
+
     /// What was declined counts for a quarter of an hour, also after a restart.
     async fn a_buyer_gives_up_so_many_checkouts(store) {
         let (server, _) = limited(&store, "carts=1000/60").await;
@@ -260,6 +290,30 @@ async fn so_many_pieces_are_held_for_a_buyer() {
     for _ in 0..5 {
         checks_out(&server.client, &sku, 1, "tina@example.com", UNDER_WAY).await.expect(201);
     }
+    server.stop().await;
+}
+
+/// Whoever guesses brings a token of each of many carts: signing in counts for the address all the same.
+#[tokio::test]
+async fn signing_in_counts_for_the_address_whatever_token_comes_along() {
+    let store = TestStore::new(Kind::Sqlite).await;
+    let (server, _) = limited(&store, "sign_in=3/60").await;
+    let guess = async |bearer: Option<String>, from: &str| {
+        let body = json!({"email": "rina@example.com", "password": "some other password"});
+        let ask = server.client.post("/v1/auth/login", &body).header("x-forwarded-for", from);
+        bearer.iter().fold(ask, |ask, bearer| ask.bearer(bearer)).send().await
+    };
+    for bearer in [Some(customer(1)), None, Some(new_cart(&server, "203.0.113.7").await.field("token").to_owned())] {
+        guess(bearer, "203.0.113.7").await.expect(401);
+    }
+    for bearer in [None, Some(customer(1)), Some(customer(2)), Some("no token".to_owned())] {
+        let refused = guess(bearer, "203.0.113.7").await.expect(429);
+        assert_eq!(
+            (refused.code(), refused.header("ratelimit-policy")),
+            ("rate_limited", Some("\"sign_in\";q=3;w=60"))
+        );
+    }
+    guess(Some(customer(1)), "203.0.113.8").await.expect(401);
     server.stop().await;
 }
 

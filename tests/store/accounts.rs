@@ -2,16 +2,18 @@
 
 use crate::fixture::Fixture;
 use crate::on_both_stores;
-use haat::domain::ids::{AccountId, JobId};
+use haat::domain::entity::Principal;
+use haat::domain::ids::{AccountId, JobId, VendorId};
 use haat::domain::job::{About, JobKind};
 use haat::domain::time::Timestamp;
+use haat::domain::who::{Permissions, Seat, VendorRole};
 use haat::limits;
 use haat::persistence::services::Repositories;
 use haat::ports::erased::NoErasedLog;
 use haat::ports::jobs::{JobFilter, Letter, Letters};
 use haat::ports::{Clock, Store};
 use haat::services::accounts::{
-    AccountParts, Accounts, Cost, Email, Hashing, Keys, Person, Refresh, Refusal, SignedIn, Visitor,
+    AccountParts, Accounts, Cost, Email, Hashing, Invited, Keys, Person, Refresh, Refusal, SignedIn, Visitor,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -19,18 +21,18 @@ use std::time::Duration;
 use uuid::Uuid;
 
 const SECRET: &[u8] = b"a secret that only these tests use, long enough";
-const GOOD: &str = "seven boats on the Padma";
-const OTHER: &str = "eight boats on the Meghna";
-const HOUR: i64 = 60 * 60 * 1000;
+pub const GOOD: &str = "seven boats on the Padma";
+pub const OTHER: &str = "eight boats on the Meghna";
+pub const HOUR: i64 = 60 * 60 * 1000;
 
 /// A clock that stands, until it is moved.
-struct Still {
+pub struct Still {
     now: AtomicI64,
     ids: AtomicU64,
 }
 
 impl Still {
-    fn moves(&self, ms: i64) {
+    pub fn moves(&self, ms: i64) {
         self.now.fetch_add(ms, Ordering::SeqCst);
     }
 }
@@ -54,10 +56,10 @@ impl Clock for Still {
 }
 
 /// The service on a store, with a clock of its own.
-struct Desk {
-    store: Store,
-    clock: Arc<Still>,
-    accounts: Arc<Accounts>,
+pub struct Desk {
+    pub store: Store,
+    pub clock: Arc<Still>,
+    pub accounts: Arc<Accounts>,
 }
 
 fn service(store: &Store, clock: &Arc<Still>) -> Arc<Accounts> {
@@ -79,19 +81,23 @@ fn service_of_cost(store: &Store, clock: &Arc<Still>, cost: &str) -> Arc<Account
     }))
 }
 
+fn vendor() -> VendorId {
+    VendorId::from_uuid(Uuid::from_u128(77))
+}
+
 fn visitor(address: &str) -> Visitor {
     Visitor { address: address.parse().expect("an address"), user_agent: "a test".to_owned() }
 }
 
-fn home() -> Visitor {
+pub fn home() -> Visitor {
     visitor("203.0.113.7")
 }
 
-fn email(text: &str) -> Email {
+pub fn email(text: &str) -> Email {
     Email::new(text).expect("an address")
 }
 
-fn refused<T>(outcome: Result<T, Refusal>) -> &'static str {
+pub fn refused<T>(outcome: Result<T, Refusal>) -> &'static str {
     match outcome {
         Ok(_) => "nothing",
         Err(Refusal::Invalid) => "invalid",
@@ -104,7 +110,7 @@ fn refused<T>(outcome: Result<T, Refusal>) -> &'static str {
 }
 
 impl Desk {
-    async fn new(fixture: &Fixture) -> Self {
+    pub async fn new(fixture: &Fixture) -> Self {
         let store = fixture.open().await;
         let clock = Arc::new(Still { now: AtomicI64::new(1_800_000_000_000), ids: AtomicU64::new(1) });
         let accounts = service(&store, &clock);
@@ -112,33 +118,47 @@ impl Desk {
     }
 
     /// The mails that are to be sent, the oldest first.
-    async fn mails(&self) -> Vec<(JobId, JobKind, About)> {
+    pub async fn mails(&self) -> Vec<(JobId, JobKind, About)> {
         let mut jobs = self.store.jobs.list(JobFilter::default(), None, 100).await.expect("jobs");
         jobs.sort_by_key(|job| job.id);
         jobs.into_iter().map(|job| (job.id, job.kind, job.about)).collect()
     }
 
-    async fn letter(&self, (_, kind, about): (JobId, JobKind, About)) -> Option<Letter> {
+    pub async fn letter(&self, (_, kind, about): (JobId, JobKind, About)) -> Option<Letter> {
         self.accounts.letter(kind, about).await.expect("it can be read")
     }
 
     /// The token of the newest mail.
-    async fn token(&self) -> String {
+    pub async fn token(&self) -> String {
         let mail = *self.mails().await.last().expect("a mail");
         self.letter(mail).await.expect("a letter").token.expect("a token")
     }
 
-    async fn signs_up(&self, address: &str, password: &str) -> String {
+    /// The token of the newest mail of this sort.
+    pub async fn token_of(&self, sort: JobKind) -> String {
+        let mail = self.mails().await.into_iter().rev().find(|mail| mail.1 == sort).expect("a mail");
+        self.letter(mail).await.expect("a letter").token.expect("a token")
+    }
+
+    /// Invites somebody, and gives the token of the mail.
+    pub async fn invited(&self, address: &str, seat: Seat) -> String {
+        let id = AccountId::from_uuid(self.clock.new_uuid());
+        let invited = self.accounts.invite_anyone(Principal::SHOP, id, email(address), seat, None).await;
+        assert!(matches!(invited, Ok(Invited::Done(_))));
+        self.token().await
+    }
+
+    pub async fn signs_up(&self, address: &str, password: &str) -> String {
         self.accounts.sign_up(email(address), password, Person::default()).await.expect("taken");
         self.token().await
     }
 
-    async fn has_account(&self, address: &str) -> SignedIn {
+    pub async fn has_account(&self, address: &str) -> SignedIn {
         let token = self.signs_up(address, GOOD).await;
         self.accounts.verify(&token, GOOD, &home()).await.expect("an account")
     }
 
-    async fn log_in(&self, password: &str, from: &str) -> Result<SignedIn, Refusal> {
+    pub async fn log_in(&self, password: &str, from: &str) -> Result<SignedIn, Refusal> {
         self.accounts.log_in("fina@example.com", password, &visitor(from)).await
     }
 }
@@ -196,6 +216,75 @@ on_both_stores! {
         desk.clock.moves(HOUR);
         desk.accounts.sign_up(email("fina@example.com"), OTHER, Person::default()).await.expect("taken");
         assert_eq!(desk.mails().await.len(), 5);
+    }
+
+    /// An invitation is another's wish. Whoever reads the address's mails may take it, or sign up as anybody does, and nobody is told which there was.
+    async fn who_was_invited_may_sign_up_instead(fixture) {
+        let desk = Desk::new(&fixture).await;
+        for (number, seat) in [Seat::Admin, Seat::Member(vendor(), VendorRole::Owner)].into_iter().enumerate() {
+            let address = format!("fina{number}@example.com");
+            let invitation = desk.invited(&address, seat).await;
+            let mail = *desk.mails().await.last().expect("a mail");
+            let token = desk.signs_up(&address, GOOD).await;
+            assert_eq!(desk.mails().await.last().map(|mail| mail.1), Some(JobKind::SignUpMail));
+            // Until it is verified the invitation stands.
+            assert!(desk.letter(mail).await.is_some());
+            assert_eq!(refused(desk.accounts.verify(&token, OTHER, &home()).await), "invalid");
+            let made = desk.accounts.verify(&token, GOOD, &home()).await.expect("an account");
+            assert_eq!((made.account.seat, made.account.is_invited()), (Seat::Customer, false));
+            assert_eq!(refused(desk.accounts.reset(&invitation, OTHER).await), "invalid");
+            assert!(desk.letter(mail).await.is_none(), "there is nothing to write any more");
+            let signed_in = desk.accounts.log_in(&address, GOOD, &home()).await.expect("in");
+            assert_eq!(signed_in.account.id, made.account.id);
+        }
+        assert_eq!(fixture.number("SELECT count(*) FROM accounts WHERE role = 'customer'").await, 2);
+        assert_eq!(fixture.number("SELECT count(*) FROM accounts").await, 2);
+    }
+
+    async fn an_invitation_that_is_taken_in_between_wins(fixture) {
+        let desk = Desk::new(&fixture).await;
+        let invitation = desk.invited("fina@example.com", Seat::Admin).await;
+        let token = desk.signs_up("fina@example.com", GOOD).await;
+        desk.accounts.reset(&invitation, OTHER).await.expect("taken");
+        assert_eq!(refused(desk.accounts.verify(&token, GOOD, &home()).await), "invalid");
+        assert_eq!(desk.log_in(OTHER, "203.0.113.7").await.expect("in").account.seat, Seat::Admin);
+        assert_eq!(refused(desk.log_in(GOOD, "203.0.113.7").await), "invalid");
+        // And whoever signs up from now on is told that there is an account.
+        desk.accounts.sign_up(email("fina@example.com"), GOOD, Person::default()).await.expect("taken");
+        assert_eq!(desk.mails().await.last().map(|mail| mail.1), Some(JobKind::KnownAddressMail));
+    }
+
+    /// Both at once, also where one of them has read what the other is about to write: one of them wins.
+    async fn an_invitation_is_taken_or_passed_by_and_never_both(fixture) {
+        let desk = Desk::new(&fixture).await;
+        for number in 0..10 {
+            let address = format!("fina{number}@example.com");
+            let invitation = desk.invited(&address, Seat::Staff(Permissions::USUAL)).await;
+            let token = desk.signs_up(&address, GOOD).await;
+            let at = home();
+            let (taken, passed_by) =
+                tokio::join!(desk.accounts.reset(&invitation, OTHER), desk.accounts.verify(&token, GOOD, &at));
+            let ends = [refused(taken), refused(passed_by)];
+            assert!(ends == ["nothing", "invalid"] || ends == ["invalid", "nothing"], "{ends:?}");
+            let visitors = (visitor("203.0.113.7"), visitor("203.0.113.8"));
+            let in_as_staff = desk.accounts.log_in(&address, OTHER, &visitors.0).await;
+            let in_as_customer = desk.accounts.log_in(&address, GOOD, &visitors.1).await;
+            assert_eq!([refused(in_as_staff), refused(in_as_customer)], ends);
+        }
+        assert_eq!(fixture.number("SELECT count(*) FROM accounts").await, 10);
+    }
+
+    /// Nor does an invitation keep an address from whoever has an account and wants it for that.
+    async fn who_was_invited_may_give_the_address_to_their_account(fixture) {
+        let desk = Desk::new(&fixture).await;
+        let account = desk.has_account("fina@example.com").await.account.id;
+        let invitation = desk.invited("work@example.com", Seat::Admin).await;
+        desk.accounts.change_email(account, email("work@example.com"), GOOD, &home()).await.expect("taken");
+        let token = desk.token_of(JobKind::NewEmailMail).await;
+        let changed = desk.accounts.verify(&token, GOOD, &home()).await.expect("changed");
+        assert_eq!((changed.account.id, changed.account.seat), (account, Seat::Customer));
+        assert_eq!(refused(desk.accounts.reset(&invitation, OTHER).await), "invalid");
+        assert_eq!(fixture.number("SELECT count(*) FROM accounts").await, 1);
     }
 
     async fn a_sign_up_counts_for_a_day(fixture) {

@@ -35,12 +35,14 @@ mod jobs;
 mod journal;
 mod log_writer;
 mod opening;
+mod own;
 mod ownership;
 mod plans;
 mod queries;
 mod refusals;
 mod remakes;
 mod samples;
+mod seats;
 mod snapshots;
 mod units;
 

@@ -11,6 +11,7 @@ use haat::ports::units::{Statement, Unit, UnitEnd, UnitError, Value, ValueKind};
 use haat::ports::{Store, StoreError};
 use haat::services::categories::{Category, Change, Tree, Wrote};
 use haat::services::kept::{KeptAnswer, forget_old};
+use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 const COUNT: &str = "INSERT INTO service_versions (service, version) VALUES ($1, $2)";
@@ -322,4 +323,91 @@ async fn on_postgres_units_go_on_after_their_connections_were_ended() {
     assert_eq!(second, Ok(UnitEnd::Done));
     let found = versions(&store).await;
     assert_eq!(found.iter().any(|(name, _)| name == "after"), first.is_ok());
+}
+
+/// A unit that waits for somebody who waits for it is taken back by Postgres, and tried again: nobody is told of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_a_unit_is_tried_again_after_a_deadlock() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let store = fixture.open().await;
+    store
+        .units
+        .run(Unit::new(vec![statement(COUNT, "first", 0), statement(COUNT, "second", 0)]))
+        .await
+        .expect("written");
+    let mut others = fixture.connection().await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'haat'
+        AND datname = current_database()";
+    for number in 0.. {
+        assert!(number < 10, "the other one was taken back each time");
+        let mut other = others.begin().await.expect("a transaction");
+        let touch = async |service: &str, on: &mut PgConnection| {
+            let text = "UPDATE service_versions SET version = version WHERE service = $1";
+            sqlx::query(text).bind(service.to_owned()).execute(on).await
+        };
+        touch("second", &mut other).await.expect("it has the second");
+        let raise = |service| statement(RAISE, service, number).that_changes(1);
+        let (units, both) = (store.units.clone(), Unit::new(vec![raise("first"), raise("second")]));
+        let unit = tokio::spawn(async move { units.run(both).await });
+        while fixture.number(waiting).await == 0 {
+            assert!(!unit.is_finished(), "it waits for the second");
+            tokio::task::yield_now().await;
+        }
+        // Each has what the other waits for: Postgres takes one of them back, the one that has waited for a second first.
+        let ended = touch("first", &mut other).await;
+        match &ended {
+            Ok(_) => other.commit().await.expect("written"),
+            Err(_) => other.rollback().await.expect("taken back"),
+        }
+        assert_eq!(unit.await.expect("no panic"), Ok(UnitEnd::Done));
+        assert_eq!(versions(&store).await, [("first".to_owned(), number + 1), ("second".to_owned(), number + 1)]);
+        if ended.is_ok() {
+            break;
+        }
+    }
+}
+
+/// So is one that Postgres says it can not serialize, also when it says so at the commit; but not for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_a_unit_is_tried_again_so_often() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let store = fixture.open().await;
+    // A sequence counts on whatever is taken back.
+    fixture.execute("CREATE SEQUENCE tries").await.expect("made");
+    let refuse = |code: &str, last: i64| {
+        format!(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF nextval('tries') <= {last} THEN RAISE EXCEPTION 'in the way' USING ERRCODE = '{code}'; END IF;
+                RETURN NEW;
+            END $$"
+        )
+    };
+    fixture.execute(&refuse("40001", 0)).await.expect("made");
+    for (moment, trigger) in [
+        ("at once", "CREATE TRIGGER refuse BEFORE INSERT ON service_versions FOR EACH ROW EXECUTE FUNCTION refuse()"),
+        (
+            "at the commit",
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON service_versions DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ),
+    ] {
+        fixture.execute(trigger).await.expect("made");
+        for (code, refused, tries, ends_well) in
+            [("40001", 4, 5, true), ("40P01", 4, 5, true), ("40001", 5, 5, false), ("55P03", 1, 1, false)]
+        {
+            fixture.execute(&refuse(code, refused)).await.expect("made");
+            fixture.execute("ALTER SEQUENCE tries RESTART").await.expect("begun anew");
+            let name = format!("{moment} {code} {refused}");
+            let end = store.units.run(Unit::new(vec![statement(COUNT, &name, 1)])).await;
+            match (ends_well, moment, code) {
+                (true, ..) => assert_eq!(end, Ok(UnitEnd::Done), "{name}"),
+                (false, "at the commit", "55P03") => assert!(matches!(end, Err(UnitError::Unknown(_))), "{end:?}"),
+                (false, ..) => assert!(matches!(end, Err(UnitError::Unavailable(_))), "{name}: {end:?}"),
+            }
+            assert_eq!(fixture.number("SELECT last_value FROM tries").await, tries, "{name}");
+            let written = versions(&store).await;
+            assert_eq!(written.iter().any(|(service, _)| *service == name), ends_well, "{name}");
+        }
+        fixture.execute("DROP TRIGGER refuse ON service_versions").await.expect("gone");
+    }
 }

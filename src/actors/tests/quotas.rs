@@ -1,16 +1,18 @@
 //! What recovery finds in the journal, and no snapshot holds, counts for its buyer's quotas.
 
-use crate::actors::node::NodeSettings;
-use crate::actors::quotas::Quota;
 use crate::actors::testing::{Bench, at};
-use crate::domain::buyer::{Buyer, BuyerKey};
+use crate::domain::buyer::{Buyer, BuyerKey, Claim, Standing};
 use crate::domain::cart::CartLine;
 use crate::domain::entity::Owner;
 use crate::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{OrderEvent, OrderStatus, PaymentChoice, Placement};
 use crate::domain::record::Record;
+use crate::domain::time::Timestamp;
 use crate::ports::History;
+use crate::ports::quotas::{BuyerQuotas, Full, Part};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use uuid::Uuid;
 
 const RINA: BuyerKey = BuyerKey([1; 8]);
@@ -52,22 +54,38 @@ fn journal(number: u128, ended: Option<OrderStatus>) -> (EntityRef, History) {
     (entity, History { snapshot: None, records: vec![line] })
 }
 
-/// The quota that is in this buyer's way on a node that recovered these journals.
-async fn in_the_way(journals: Vec<(EntityRef, History)>) -> Option<Quota> {
-    let bench = Bench::with_settings(NodeSettings { quotas: true, ..NodeSettings::default() });
-    bench.node.install(journals);
-    let quotas = bench.node.quotas.as_ref().expect("they are on");
-    quotas.reserve(order(1_000), &[RINA], 1, None, at(0)).err().map(|full| full.quota)
+/// Of which order, by which keys, of how many pieces, and how it stands.
+type Note = (OrderId, Vec<BuyerKey>, i64, Standing);
+
+/// A book that only notes.
+#[derive(Default)]
+struct Noted(Mutex<Vec<Note>>);
+
+impl BuyerQuotas for Noted {
+    fn take(&self, _: &Part<'_>, _: Timestamp) -> Result<(), Full> {
+        Ok(())
+    }
+    fn give_back(&self, _: OrderId) {}
+    fn note(&self, order: OrderId, claim: &Claim<'_>, _: Timestamp) {
+        self.0.lock().push((order, claim.keys.to_vec(), claim.pieces, claim.standing));
+    }
+}
+
+/// What a node notes that recovers this journal.
+async fn noted(ended: Option<OrderStatus>) -> Vec<Note> {
+    let book = Arc::new(Noted::default());
+    let bench = Bench::with_quotas(book.clone());
+    bench.node.install(vec![journal(7, ended)]);
+    let noted = book.0.lock();
+    noted.clone()
 }
 
 #[tokio::test]
 async fn what_recovery_finds_counts() {
-    let unpaid = |count: u128| (0..count).map(|number| journal(number, None)).collect();
-    assert_eq!(in_the_way(unpaid(4)).await, None);
-    assert_eq!(in_the_way(unpaid(5)).await, Some(Quota::UnpaidOrders));
-    let ended = |status| (0..10).map(|number| journal(number, Some(status))).collect();
+    let of = |standing| vec![(order(7), vec![RINA], 1, standing)];
+    assert_eq!(noted(None).await, of(Standing::Unpaid));
     for status in [OrderStatus::Cancelled, OrderStatus::Expired, OrderStatus::PaymentFailed] {
-        assert_eq!(in_the_way(ended(status)).await, Some(Quota::GivenUp), "{status:?}");
+        assert_eq!(noted(Some(status)).await, of(Standing::GivenUp(at(0))), "{status:?}");
     }
-    assert_eq!(in_the_way(ended(OrderStatus::Rejected)).await, None, "that was not the buyer's doing");
+    assert_eq!(noted(Some(OrderStatus::Rejected)).await, of(Standing::Done), "that was not the buyer's doing");
 }

@@ -243,6 +243,7 @@ impl Town {
             queries: world.clone(),
             details: world,
             store_key: StoreKey([0; 32]),
+            quotas: None,
             gateways: vec![silent.clone(), Provider::new("other")],
             threads: vec![thread()],
             runtime: tokio::runtime::Handle::current(),

@@ -25,6 +25,9 @@ const ADD_SIGN_UP: &str = "
 const TAKE_SIGN_UP: &str = "DELETE FROM sign_ups WHERE id = $1 AND nonce = $2";
 pub(in crate::persistence) const DROP_SIGN_UPS: &str = "DELETE FROM sign_ups WHERE email = $1";
 
+/// An invitation that nobody took. One that is taken meanwhile stays, and no other account of its address is added.
+pub(in crate::persistence) const DROP_INVITATION: &str =
+    "DELETE FROM accounts WHERE email = $1 AND password_hash = '' AND disabled = 0";
 pub(in crate::persistence) const BY_EMAIL: &str = "
     SELECT id, email, name, phone, password_hash, role, vendor_id, powers, disabled, version, created_at, reset_nonce,
         reset_until
@@ -317,6 +320,7 @@ impl AccountRows for Rows {
         let taken = Statement::new(TAKE_SIGN_UP, vec![id(sign_up.id.uuid()), id(sign_up.nonce.nonce)]).that_changes(1);
         self.run(vec![
             // First: of two for one address whoever waits here for the other holds nothing that the other waits for.
+            Statement::new(DROP_INVITATION, vec![text(account.email.as_str())]),
             Statement::new(ADD_ACCOUNT, super::values(account)?),
             taken,
             Statement::new(DROP_SIGN_UPS, vec![text(account.email.as_str())]),

@@ -1,12 +1,12 @@
 //! The rows of what accounts have of their own: addresses, the e-mail address to come, and who wants to be forgotten.
 
-use super::accounts::{ADD_SESSION, CHANGE_ACCOUNT, NEVER, REVOKE_ALL, Rows, id, job, text};
+use super::accounts::{ADD_SESSION, CHANGE_ACCOUNT, DROP_INVITATION, NEVER, REVOKE_ALL, Rows, id, job, text};
 use super::{kept, select};
 use crate::domain::ids::{AccountId, AddressId, OrderId};
 use crate::domain::order::Address;
 use crate::domain::time::Timestamp;
 use crate::persistence::table::table;
-use crate::persistence::values::signed;
+use crate::persistence::values::{signed, unsigned};
 use crate::ports::StoreError;
 use crate::ports::jobs::NewJob;
 use crate::ports::units::{Statement, UnitError, Value, ValueKind};
@@ -16,19 +16,21 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 const ADDRESSES: &str = "
-    SELECT id, account_id, name, line1, line2, city, postcode, region, country, phone, created_at
+    SELECT id, account_id, name, line1, line2, city, postcode, region, country, phone, created_at, version
     FROM addresses WHERE account_id = $1 ORDER BY created_at DESC, id DESC";
 const ADD_ADDRESS: &str = "
-    INSERT INTO addresses (id, account_id, name, line1, line2, city, postcode, region, country, phone, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    INSERT INTO addresses
+        (id, account_id, name, line1, line2, city, postcode, region, country, phone, created_at, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 /// Of two that add the last one at once, one waits here for the other.
 const HOLD_ACCOUNT: &str = "UPDATE accounts SET version = version WHERE id = $1 AND disabled = 0";
 const NOT_TOO_MANY: &str = "
     UPDATE accounts SET version = version WHERE id = $1
         AND (SELECT count(*) FROM addresses WHERE account_id = $1) <= $2";
 const CHANGE_ADDRESS: &str = "
-    UPDATE addresses SET name = $3, line1 = $4, line2 = $5, city = $6, postcode = $7, region = $8, country = $9, phone = $10
-    WHERE id = $1 AND account_id = $2 AND created_at = $11";
+    UPDATE addresses SET name = $3, line1 = $4, line2 = $5, city = $6, postcode = $7, region = $8, country = $9, phone = $10,
+        version = $12
+    WHERE id = $1 AND account_id = $2 AND created_at = $11 AND version = $13";
 const DROP_ADDRESS: &str = "DELETE FROM addresses WHERE id = $1 AND account_id = $2";
 pub(super) const DROP_ADDRESSES: &str = "DELETE FROM addresses WHERE account_id = $1";
 
@@ -70,12 +72,14 @@ table! {
         country: String = &row.address.country,
         phone: Option<String> = &row.address.phone,
         [fixed] created_at: Timestamp = &row.created_at,
+        version: i64 = signed(row.version).unwrap_or(i64::MAX),
     } => KeptAddress {
         KeptAddress {
             id,
             account: account_id,
             address: Address { name, line1, line2, city, postcode, region, country, phone },
             created_at,
+            version: unsigned(version)?,
         }
     }
 }
@@ -131,8 +135,10 @@ impl OwnRows for Rows {
         self.run(statements.into_iter().chain(keep).collect()).await
     }
 
-    async fn change_address(&self, address: &KeptAddress) -> Result<Wrote, UnitError> {
-        self.run(vec![Statement::new(CHANGE_ADDRESS, super::values(address)?).that_changes(1)]).await
+    async fn change_address(&self, address: &KeptAddress, version: u64) -> Result<Wrote, UnitError> {
+        let mut values = super::values(address)?;
+        values.push(count(version)?);
+        self.run(vec![Statement::new(CHANGE_ADDRESS, values).that_changes(1)]).await
     }
 
     async fn drop_address(&self, account: AccountId, address: AddressId) -> Result<Wrote, UnitError> {
@@ -169,6 +175,7 @@ impl OwnRows for Rows {
         let taken = vec![id(new.account.uuid()), id(new.nonce.nonce), id(session.id.uuid())];
         let others = vec![id(account.id.uuid()), Value::Moment(session.made_at), NEVER, id(session.id.uuid())];
         self.run(vec![
+            Statement::new(DROP_INVITATION, vec![text(account.email.as_str())]),
             Statement::new(CHANGE_ACCOUNT, values).that_changes(1),
             Statement::new(TAKE_NEW_EMAIL, taken).that_changes(1),
             Statement::new(DROP_SIGN_UPS, vec![text(account.email.as_str())]),

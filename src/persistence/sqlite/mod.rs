@@ -468,6 +468,7 @@ mod tests {
             (accounts::FORGET[0], &["sign_ups_by_end"]),
             (accounts::FORGET[1], &["sessions_by_end", "sessions_by_revocation"]),
             (accounts::BY_EMAIL, &["accounts_of_email"]),
+            (accounts::DROP_INVITATION, &["accounts_of_email"]),
             (accounts::SESSIONS, &["sessions_of_account"]),
             (accounts::END_OLDEST, &["sessions_of_account"]),
             (accounts::REVOKE_ALL, &["sessions_of_account"]),

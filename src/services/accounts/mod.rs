@@ -256,6 +256,12 @@ impl Accounts {
         }
     }
 
+    /// The account that somebody has of this address. An invitation that nobody took is none: it proves nothing of its owner's will, and whoever
+    /// verifies the address otherwise takes its place.
+    async fn known_as(&self, email: &Email) -> Result<Option<Account>> {
+        Ok(self.rows().of_email(email).await?.filter(|account| !account.is_open_invitation()))
+    }
+
     /// Begins an account: a mail brings the token that verifies its address. Whether there is an account of the address is told to nobody but to
     /// whoever reads its mails.
     ///
@@ -267,7 +273,7 @@ impl Accounts {
         }
         let password = Password::chosen(password, &email).map_err(Refusal::Weak)?;
         let password_hash = self.parts.hashing.hash(password).await?;
-        let account = self.rows().of_email(&email).await?;
+        let account = self.known_as(&email).await?;
         let address = email.clone();
         self.write_unasked(&address, Unasked::SignUp, async || {
             match account {

@@ -26,6 +26,8 @@ pub struct KeptAddress {
     pub address: Address,
     /// Since when.
     pub created_at: Timestamp,
+    /// Raised with each change.
+    pub version: u64,
 }
 
 /// The e-mail address that an account is to have.
@@ -88,7 +90,7 @@ impl Accounts {
         address: Address,
         keep: Option<&KeptAnswer>,
     ) -> Result<Kept> {
-        let kept = KeptAddress { id, account, address, created_at: self.now() };
+        let kept = KeptAddress { id, account, address, created_at: self.now(), version: 1 };
         Ok(match self.own().add_address(&kept, limits::ADDRESSES, keep).await? {
             Wrote::Done => Kept::Done(Box::new(kept)),
             Wrote::Moved => match self.addresses(account).await? {
@@ -100,23 +102,32 @@ impl Accounts {
         })
     }
 
-    /// Changes an address that somebody keeps.
+    /// Changes an address that somebody keeps, or says why `change` refuses it as it is. Where another change comes between, it is decided anew.
     ///
     /// # Errors
     /// Unknown where it is not theirs, and what the store says.
-    pub async fn change_address(
+    pub async fn change_address<E>(
         &self,
         account: AccountId,
         id: AddressId,
-        change: impl FnOnce(&mut Address),
-    ) -> Result<KeptAddress> {
-        let all = self.addresses(account).await?;
-        let mut kept = all.into_iter().find(|kept| kept.id == id).ok_or(Refusal::Unknown)?;
-        change(&mut kept.address);
-        match self.own().change_address(&kept).await? {
-            Wrote::Done => Ok(kept),
-            Wrote::Moved => Err(Refusal::Unknown),
+        change: impl Fn(&mut Address) -> Result<(), E>,
+    ) -> Result<Result<KeptAddress, E>> {
+        for _ in 0..TRIES {
+            let all = self.addresses(account).await?;
+            let before = all.into_iter().find(|kept| kept.id == id).ok_or(Refusal::Unknown)?;
+            let mut after = before.clone();
+            if let Err(refused) = change(&mut after.address) {
+                return Ok(Err(refused));
+            }
+            if after == before {
+                return Ok(Ok(before));
+            }
+            after.version = before.version.saturating_add(1);
+            if self.own().change_address(&after, before.version).await? == Wrote::Done {
+                return Ok(Ok(after));
+            }
         }
+        Err(Refusal::Unit(UnitError::Busy))
     }
 
     /// Lets go of an address.
@@ -144,7 +155,7 @@ impl Accounts {
         if email == account.email {
             return Ok(());
         }
-        let other = self.rows().of_email(&email).await?;
+        let other = self.known_as(&email).await?;
         let address = email.clone();
         self.write_unasked(&address, Unasked::NewEmail, async || {
             let notice = self.job(JobKind::EmailChangeMail, About::Account(id));
@@ -188,9 +199,7 @@ impl Accounts {
                 return Ok(self.signed_in(changed, session.id, session.number));
             }
             // Another change came before, or the address is another account's by now.
-            if self.own().new_email(id).await?.filter(counts).is_none()
-                || self.rows().of_email(&new.email).await?.is_some()
-            {
+            if self.own().new_email(id).await?.filter(counts).is_none() || self.known_as(&new.email).await?.is_some() {
                 return Err(Refusal::Invalid);
             }
         }

@@ -139,7 +139,7 @@ impl Accounts {
             let Invited::Known(known) = self.invite(id, email, Seat::Member(vendor, role), keep).await? else {
                 return Ok(());
             };
-            if known.seat.vendor() == Some(vendor) && known.is_invited() && !known.disabled {
+            if known.seat.vendor() == Some(vendor) && known.is_open_invitation() {
                 return self.invite_again(known.id).await;
             }
             let mail = self.job(JobKind::KnownInviteeMail, About::Account(known.id));
@@ -261,7 +261,7 @@ impl Accounts {
             if before.is_barred && !is_admin && !after.disabled {
                 return Err(Refusal::Barred);
             }
-            after.is_barred = after.disabled && (before.is_barred || (is_admin && !before.disabled));
+            after.is_barred = after.disabled && (before.is_barred || (is_admin && change.disabled == Some(true)));
             if after == before {
                 return Ok(before);
             }

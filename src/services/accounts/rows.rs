@@ -78,6 +78,11 @@ impl Account {
         self.password_hash.is_empty() && !self.is_erased()
     }
 
+    /// Whether it is nobody's yet: its owner may take it, or have the address verified in another way, which takes its place.
+    pub fn is_open_invitation(&self) -> bool {
+        self.is_invited() && !self.disabled
+    }
+
     /// Whether its owner wanted to be forgotten.
     pub fn is_erased(&self) -> bool {
         self.email.is_erased()
@@ -229,8 +234,8 @@ pub trait AccountRows: Send + Sync {
     /// See [`UnitError`].
     async fn begin(&self, sign_up: &SignUp, mail: &NewJob) -> Result<(), UnitError>;
 
-    /// Makes an account of a sign-up, with its first session, and writes the job that its address gives rise to. All other sign-ups of its address are gone. Moved when the sign-up is not as it was,
-    /// or when there is an account of its address.
+    /// Makes an account of a sign-up, with its first session, and writes the job that its address gives rise to. All other sign-ups of its address are
+    /// gone, and so is an invitation that nobody took. Moved when the sign-up is not as it was, or when there is an account of its address.
     ///
     /// # Errors
     /// See [`UnitError`].
@@ -339,11 +344,11 @@ pub trait OwnRows: Send + Sync {
         keep: Option<&KeptAnswer>,
     ) -> Result<Wrote, UnitError>;
 
-    /// Changes an address. Moved when it is gone.
+    /// Changes an address, if it still has this version. Moved when it has another, or is gone.
     ///
     /// # Errors
     /// See [`UnitError`].
-    async fn change_address(&self, address: &KeptAddress) -> Result<Wrote, UnitError>;
+    async fn change_address(&self, address: &KeptAddress, version: u64) -> Result<Wrote, UnitError>;
 
     /// Lets go of an address. Moved when the account has none of this id.
     ///
@@ -363,7 +368,8 @@ pub trait OwnRows: Send + Sync {
     /// See [`UnitError`].
     async fn begin_email(&self, new: &NewEmail, mails: [&NewJob; 2]) -> Result<(), UnitError>;
 
-    /// Writes an account with its new e-mail address, if it still has this version, a session, and the job that the address gives rise to. Moved, too, when the address is another's.
+    /// Writes an account with its new e-mail address, if it still has this version, a session, and the job that the address gives rise to. An invitation
+    /// of that address that nobody took is gone. Moved, too, when the address is another's.
     ///
     /// # Errors
     /// See [`UnitError`].
