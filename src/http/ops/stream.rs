@@ -109,6 +109,8 @@ pub async fn follow_overview(State(state): State<HttpState>, headers: HeaderMap)
     let events = stream::unfold(Stage::Begins(Box::new(follower)), step);
     let mut response = Response::new(Body::from_stream(futures::StreamExt::map(events, Ok::<_, Infallible>)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // A gateway is to hand each event on as it comes (nginx, ngx_http_proxy_module).
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.extensions_mut().insert(Streamed);
     Ok(response)
 }

@@ -64,7 +64,7 @@ pub struct VersionsBody {
     id: EntityRef,
     #[schema(example = "order")]
     kind: &'static str,
-    /// Its newest version; absent while it is quarantined.
+    /// Its newest version, which is shown once it is durable; absent while it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<u64>,
     /// The version whose record cannot be read, or makes no state, where that is so.
