@@ -14,10 +14,11 @@ use std::mem::take;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy};
 use thread_priority::{ThreadPriority, thread_native_id};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// Who may wait for a thread.
 const QUEUE: usize = 64;
