@@ -267,7 +267,7 @@ pub trait Queries: Send + Sync + 'static {
         after: Option<(Timestamp, OrderId)>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError>;
-    /// The guests' orders that were placed with the address of this key, the newest first.
+    /// The guests' orders that were placed with the address of this key and did not end unpaid, the newest first.
     async fn guests_orders(&self, of: MailKey, limit: u32) -> Result<Vec<OrderId>, StoreError>;
     /// Products, the newest first (by time, then id), after the given place.
     async fn products(

@@ -133,7 +133,12 @@ impl Found {
         if version > self.span.upto {
             return Ok(Goes::No);
         }
-        let state = self.built.summary();
+        // A summary may take as long as all of the state: none is made far before what is wanted.
+        let last_ones = self.span.upto.saturating_sub(self.span.most as u64);
+        // Where nobody knows which is the last, each may be.
+        let first = self.span.from.unwrap_or(if self.span.upto == u64::MAX { 0 } else { last_ones });
+        let is_near = version.saturating_add(1) >= first;
+        let state = if is_near { self.built.summary() } else { Value::Null };
         match self.built.take(line) {
             Ok(()) => {}
             // Its first record is not here.
@@ -143,7 +148,7 @@ impl Found {
                 return Ok(Goes::No);
             }
         }
-        if self.span.from.is_some_and(|from| version < from) {
+        if self.span.from.is_some_and(|from| version < from) || !is_near {
             return Ok(Goes::On);
         }
         if self.versions.is_empty() {

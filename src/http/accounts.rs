@@ -482,10 +482,13 @@ pub async fn log_out(
     body: OptionalJson<Option<RefreshInput>>,
 ) -> Result<Response> {
     let Some((token, is_cookie)) = brought(&browser, body)? else { return Ok(empty(StatusCode::NO_CONTENT)) };
-    shop.may_change()?;
-    within(&settings, services.accounts.log_out(&token)).await?;
-    let mut response = empty(StatusCode::NO_CONTENT);
+    let over = match shop.may_change() {
+        Ok(()) => within(&settings, services.accounts.log_out(&token)).await,
+        Err(failure) => Err(failure.into()),
+    };
+    let mut response = over.map_or_else(IntoResponse::into_response, |()| empty(StatusCode::NO_CONTENT));
     if is_cookie {
+        // Also where the session cannot be ended now: whoever comes after at this machine is not signed in.
         browser.forget(&mut response);
     }
     Ok(response)

@@ -44,7 +44,7 @@ pub struct JobsDesk {
 pub struct JobsQuery {
     /// Only of this kind.
     #[param(
-        pattern = "^((order_paid|sign_up|known_address|password_reset|token_reused|many_attempts|invitation|known_invitee|new_email|email_change)_mail)?$",
+        pattern = "^((order_paid|sign_up|known_address|password_reset|token_reused|many_attempts|invitation|known_invitee|new_email|email_change)_mail|attach_orders)?$",
         example = "order_paid_mail"
     )]
     #[serde(default, deserialize_with = "filled")]

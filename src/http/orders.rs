@@ -12,6 +12,7 @@ use crate::domain::order::{
     Address, Amounts, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView, PaymentStatus,
     SubOrderStatus,
 };
+use crate::domain::reject::Reject;
 use crate::domain::rows::OrderRow;
 use crate::domain::time::Timestamp;
 use crate::domain::who::Action;
@@ -415,6 +416,20 @@ pub async fn cancel_order(
     }
 }
 
+/// Leaves out what has become a customer's. The rows may not say so yet, and a guest has few of them.
+async fn still_the_guests(shop: &Shop, settings: &Settings, cart: CartId, rows: &mut Vec<OrderRow>) -> Result<()> {
+    let (by, how) = (Principal::Guest(cart), Ask { within: settings.request_timeout, key: None, fresh: false });
+    let mut theirs = Vec::with_capacity(rows.len());
+    for row in rows.drain(..) {
+        match shop.ask::<Order>(row.id, OrderCommand::Get { by }, how).await?.outcome {
+            Err(Reject::OrderUnknown) => {}
+            _ => theirs.push(row),
+        }
+    }
+    *rows = theirs;
+    Ok(())
+}
+
 async fn listed(
     shop: &Shop,
     settings: &Settings,
@@ -433,7 +448,10 @@ async fn listed(
     let after = paging.after.map(|(at, id)| (at, OrderId::from_uuid(id)));
     // Read before the rows: what they hold may be newer than what is said, never older.
     let as_of = shop.as_of();
-    let rows = query(settings, shop.queries().orders(of, filter, after, paging.to_ask())).await?;
+    let mut rows = query(settings, shop.queries().orders(of, filter, after, paging.to_ask())).await?;
+    if let OrdersOf::Cart(cart) = of {
+        still_the_guests(shop, settings, cart, &mut rows).await?;
+    }
     let ids: Vec<OrderId> = rows.iter().map(|row| row.id).collect();
     let contacts = query(settings, shop.contacts(&ids)).await?;
     let page = paging.page(

@@ -195,9 +195,10 @@ fn placed_with(mail_key: Option<MailKey>, owner: Owner, phase: Phase) -> Order {
     serde_json::from_value(json).unwrap()
 }
 
-/// A guest's order becomes a customer's who has verified the very address that it was placed with, wherever it stands, and no other does.
+/// A guest's order becomes a customer's who has verified the very address that it was placed with, once its payment does not run any more, and no
+/// other does.
 #[test]
-fn a_guests_order_is_given_in_every_phase_to_whoever_verified_its_address() {
+fn a_guests_order_is_given_to_whoever_verified_its_address_once_it_is_not_being_paid() {
     let (theirs, others) = (MailKey([1; 16]), MailKey([2; 16]));
     let [fina, rina] = [1, 2].map(|number| CustomerId::from_uuid(Uuid::from_u128(number)));
     let refused = Err(Reject::OrderUnknown);
@@ -209,6 +210,11 @@ fn a_guests_order_is_given_in_every_phase_to_whoever_verified_its_address() {
         let mut state = before.clone();
         assert_eq!(attach(&mut state, fina, others), refused, "{phase:?}");
         assert_eq!(state, before);
+        if matches!(phase, Phase::Gathering | Phase::Paying | Phase::Voiding(_)) {
+            assert_eq!(attach(&mut state, fina, theirs), Err(Reject::OutOfTurn), "{phase:?}: its guest waits for it");
+            assert_eq!(state, before);
+            continue;
+        }
         assert_eq!(attach(&mut state, fina, theirs), Ok(1), "{phase:?}");
         assert_eq!(attach(&mut state, fina, theirs), Ok(0), "{phase:?}: repeated");
         assert_eq!(attach(&mut state, rina, theirs), refused, "{phase:?}: it is somebody's");

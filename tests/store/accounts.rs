@@ -4,7 +4,7 @@ use crate::fixture::Fixture;
 use crate::on_both_stores;
 use haat::domain::entity::Principal;
 use haat::domain::ids::{AccountId, JobId, VendorId};
-use haat::domain::job::{About, JobKind};
+use haat::domain::job::{About, JobKind, Target};
 use haat::domain::time::Timestamp;
 use haat::domain::who::{Permissions, Seat, VendorRole};
 use haat::limits;
@@ -121,7 +121,15 @@ impl Desk {
     pub async fn mails(&self) -> Vec<(JobId, JobKind, About)> {
         let mut jobs = self.store.jobs.list(JobFilter::default(), None, 100).await.expect("jobs");
         jobs.sort_by_key(|job| job.id);
-        jobs.into_iter().map(|job| (job.id, job.kind, job.about)).collect()
+        let mails = jobs.into_iter().filter(|job| job.kind.target() == Target::Mail);
+        mails.map(|job| (job.id, job.kind, job.about)).collect()
+    }
+
+    /// The accounts for which what guests have bought is looked for, once for each time.
+    pub async fn attached(&self) -> Vec<About> {
+        let kind = Some(JobKind::AttachOrders);
+        let jobs = self.store.jobs.list(JobFilter { kind, ..JobFilter::default() }, None, 100).await.expect("jobs");
+        jobs.into_iter().map(|job| job.about).collect()
     }
 
     pub async fn letter(&self, (_, kind, about): (JobId, JobKind, About)) -> Option<Letter> {
@@ -176,6 +184,7 @@ on_both_stores! {
         assert_eq!(refused(desk.log_in(GOOD, "203.0.113.7").await), "invalid", "there is no account yet");
         let made = verify(&owners, GOOD).await.expect("an account");
         assert_eq!(made.account.email, email("fina@example.com"));
+        assert_eq!(desk.attached().await, [About::Account(made.account.id)]);
         // All other sign-ups of the address are gone, and this one, too.
         assert_eq!(refused(verify(&attackers, "the password of a thief").await), "invalid");
         assert_eq!(refused(verify(&owners, GOOD).await), "invalid");
@@ -249,6 +258,7 @@ on_both_stores! {
         assert_eq!(refused(desk.accounts.verify(&token, GOOD, &home()).await), "invalid");
         assert_eq!(desk.log_in(OTHER, "203.0.113.7").await.expect("in").account.seat, Seat::Admin);
         assert_eq!(refused(desk.log_in(GOOD, "203.0.113.7").await), "invalid");
+        assert_eq!(desk.attached().await, [], "who works here buys nothing with this account");
         // And whoever signs up from now on is told that there is an account.
         desk.accounts.sign_up(email("fina@example.com"), GOOD, Person::default()).await.expect("taken");
         assert_eq!(desk.mails().await.last().map(|mail| mail.1), Some(JobKind::KnownAddressMail));

@@ -1,8 +1,8 @@
 //! The read tables give back what was written, in the order that was asked for.
 
 use crate::samples::{
-    at, delta, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta, vendor_id, vendor_rows,
-    write_all,
+    at, delta, ended, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta, vendor_id,
+    vendor_rows, write_all,
 };
 use crate::{on_all_stores, on_both_stores};
 use haat::domain::buyer::MailKey;
@@ -94,6 +94,14 @@ on_all_stores! {
         assert_eq!(found(theirs, 3).await, all(&orders)[..3]);
         assert_eq!(found(others, 100).await, [orders[8].id]);
         assert_eq!(found(MailKey([3; 16]), 100).await, []);
+
+        // What anybody can type and nobody pays for does not crowd out what was bought.
+        let unpaid = [OrderStatus::Rejected, OrderStatus::PaymentFailed, OrderStatus::Cancelled, OrderStatus::Expired];
+        for (version, status) in (1..).zip(unpaid) {
+            let ended = ended(status, with(20, Some(theirs)));
+            write_all(&store, &owned, &[order_delta(version, ended)]).await;
+            assert_eq!(found(theirs, 100).await, all(&orders), "{status}");
+        }
 
         // One is attached: its row says so.
         orders[7] = of_customer(orders[7].clone(), "Fina");

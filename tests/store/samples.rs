@@ -102,6 +102,18 @@ pub fn paid(mut order: OrderRow) -> OrderRow {
     order
 }
 
+/// The same order, ended unpaid.
+pub fn ended(status: OrderStatus, mut order: OrderRow) -> OrderRow {
+    order.columns.status = status;
+    for amounts in order.sub_orders.iter_mut().map(|share| &mut share.amounts).chain([&mut order.amounts]) {
+        (amounts.credited, amounts.total_due) = (amounts.total, 0);
+    }
+    for line in &mut order.lines {
+        (line.credited, line.credited_amount) = (line.quantity, line.line_total);
+    }
+    order
+}
+
 pub fn of_customer(mut order: OrderRow, customer: &str) -> OrderRow {
     order.customer_id = Some(CustomerId::from_uuid(uuid(customer)));
     order

@@ -222,9 +222,11 @@ impl Body {
     }
 
     /// Only a guest's order is given away, and only to whoever reads the mails to the very address that it was placed with: what is like it may be
-    /// somebody else's.
+    /// somebody else's. While its payment runs the guest waits for it, and it is not given away yet.
     fn decide_attach(&self, customer: CustomerId, mail_key: MailKey) -> Decision {
+        let is_under_way = matches!(self.phase, Phase::Gathering | Phase::Paying | Phase::Voiding(_));
         match self.owner {
+            Owner::Guest if self.mail_key() == Some(mail_key) && is_under_way => Err(Reject::OutOfTurn),
             Owner::Guest if self.mail_key() == Some(mail_key) => Ok(vec![OrderEvent::Attached { customer }]),
             Owner::Customer(owner) if owner == customer => LATE,
             Owner::Guest | Owner::Customer(_) => Err(Reject::OrderUnknown),

@@ -19,7 +19,9 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 pub(in crate::persistence) const GUESTS_ORDERS: &str = "
-    SELECT id FROM orders WHERE mail_key = $1 AND customer_id IS NULL ORDER BY placed_at DESC, id DESC LIMIT $2";
+    SELECT id FROM orders WHERE mail_key = $1 AND customer_id IS NULL
+        AND status NOT IN ('rejected', 'payment_failed', 'cancelled', 'expired')
+    ORDER BY placed_at DESC, id DESC LIMIT $2";
 
 /// The pattern for texts that contain `text`, in whose place LIKE takes nothing for a wildcard.
 fn containing(text: &str) -> String {

@@ -4,13 +4,14 @@
 //! whoever comes when it is full is told so. While checkouts take all of the machine such threads come to nothing; therefore a foreman, at a low
 //! priority and no lower, hands the work out, and does by itself what has waited for too long. So logins become slow and do not stop.
 //!
-//! A thread that gives way to everything may stand still for long wherever it is. So it shares no lock with whoever serves requests: it has one with
-//! the foreman, who gives the answers.
+//! A thread that gives way to everything may stand still for long wherever it is. So it shares no lock of ours with whoever serves requests: it has one
+//! with the foreman, who gives the answers. (The allocator is everybody's.)
 
 use super::passwords::{Cost, Password, hashed, is_hash_of};
 use argon2::Argon2;
 use parking_lot::Mutex;
 use std::mem::take;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
@@ -42,16 +43,23 @@ enum Question {
 
 impl Question {
     fn answer(&self, argon2: &Argon2<'_>) -> Answer {
-        match self {
+        let find_out = AssertUnwindSafe(|| match self {
             Question::Hash(password) => Answer::Hash(hashed(argon2, password)),
             Question::Check(password, hash) => Answer::Is(is_hash_of(argon2, password, hash)),
-        }
+        });
+        // One password must not end all sign-ins.
+        panic::catch_unwind(find_out).unwrap_or_else(|_| {
+            tracing::error!("a password cannot be hashed: a fault of this server's");
+            Answer::Nothing
+        })
     }
 }
 
 enum Answer {
     Hash(String),
     Is(bool),
+    /// It could not be found out.
+    Nothing,
 }
 
 /// A question, and who waits for its answer.
@@ -124,7 +132,7 @@ impl Hashing {
         match self.ask(Question::Hash(password)).await? {
             // One that could not be made is none.
             Answer::Hash(hash) if !hash.is_empty() => Ok(hash),
-            Answer::Hash(_) | Answer::Is(_) => Err(Busy),
+            Answer::Hash(_) | Answer::Is(_) | Answer::Nothing => Err(Busy),
         }
     }
 
@@ -141,7 +149,10 @@ impl Hashing {
     pub async fn is(&self, password: Password, hash: Option<&str>) -> Result<bool, Busy> {
         let known = hash.is_some();
         let hash = hash.unwrap_or(&self.nobodys).to_owned();
-        Ok(matches!(self.ask(Question::Check(password, hash)).await?, Answer::Is(true)) && known)
+        match self.ask(Question::Check(password, hash)).await? {
+            Answer::Is(is) => Ok(is && known),
+            Answer::Hash(_) | Answer::Nothing => Err(Busy),
+        }
     }
 }
 

@@ -326,7 +326,9 @@ impl Queries for Connection {
 
     async fn guests_orders(&self, of: MailKey, limit: u32) -> Result<Vec<OrderId>, StoreError> {
         self.read(move |disk| {
-            let theirs = |row: &&OrderRow| row.mail_key == Some(of) && row.customer_id.is_none();
+            let ended_unpaid =
+                |row: &OrderRow| row.columns.status.is_end() && row.columns.status != OrderStatus::Refunded;
+            let theirs = |row: &&OrderRow| row.mail_key == Some(of) && row.customer_id.is_none() && !ended_unpaid(row);
             let mut rows: Vec<&OrderRow> = disk.tables.orders.values().filter(theirs).collect();
             rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.placed_at, row.id)));
             rows.into_iter().map(|row| row.id).take(limit as usize).collect()
