@@ -453,7 +453,7 @@ mod tests {
             (jobs::BEGIN, &["jobs_waiting"]),
             (jobs::NEXT, &["jobs_waiting"]),
             (jobs::OPEN, &["jobs_waiting", "jobs_under_way", "jobs_ended"]),
-            (jobs::FORGET, &["jobs_ended"]),
+            (jobs::FORGET, &["jobs_ended", "retries_of_job"]),
             (queries::GUESTS_ORDERS, &["orders_of_mail_key"]),
             (kept::KEPT, &["sqlite_autoindex_kept_answers_1"]),
             (kept::COUNT_OLD, &["kept_answers_by_age"]),
