@@ -1,6 +1,8 @@
 """The shop's pages in a real browser. Each test is a function; what is wrong with one is told, and the others run all the same."""
 
+import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -8,7 +10,8 @@ import traceback
 from axe_playwright_python.sync_playwright import Axe
 
 import recorded
-from harness import PASSWORD, Browser, Shop
+from harness import ENVIRONMENT, HAAT, PASSWORD, Browser, Shop
+from shapes import Shapes
 from stand_in import StandIn
 
 OPERATOR, STRANGER = "rina@example.com", "karim@example.com"
@@ -26,17 +29,31 @@ class World:
         shop.account(self.admin, OPERATOR, "staff", ["ops.read", "ops.act", "orders.read", "money.edit"])
         shop.account(self.admin, STRANGER, "staff", ["orders.read"])
         self.stand_in = StandIn(shop.address)
-        # Where the server has the operators' stream itself, the tests of signing in and of silence are its own.
-        has_stream = shop.ask("GET", "/v1/admin/overview/events")[0] != 404
-        self.url = shop.url if has_stream else self.stand_in.url
+        self.shapes = Shapes(shop.ask("GET", "/openapi.json")[1])
+        # With files that are not in the binary, the stand-in gives them, and is the real server in all else.
+        self.url = self.stand_in.url if self.stand_in.web else shop.url
+
+    def sale(self, sessions, stock):
+        """Buyers who buy, at the real server."""
+        arguments = [f"{os.path.dirname(HAAT)}/haat-load", "--quiet", "--reuse-connections", "--sessions", str(sessions), "--stock", str(stock), "--ramp", "2s", "--settle", "20s"]
+        environment = {**ENVIRONMENT, "HAAT_TARGET": self.shop.url, "HAAT_ADMIN_TOKEN": self.admin}
+        found = subprocess.run(arguments, capture_output=True, text=True, timeout=120, env=environment)
+        assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
+
+    def real(self):
+        """Where the real server shows itself."""
+        self.stand_in.scene = None
+        return self.url
 
     def scene(self, scene, items):
         self.stand_in.scene, self.stand_in.items, self.stand_in.before = scene, items, 60
+        self.stand_in.busy, self.stand_in.quarantined = 0, False
+        self.stand_in.lives.clear()
         return self.stand_in.url
 
     def open(self, url=None, hash="", **how):
         page = self.browser.page(**how)
-        page.goto(f"{url or self.url}/ops{hash}")
+        page.goto(f"{url or self.real()}/ops{hash}")
         return page
 
 
@@ -140,6 +157,8 @@ def what_is_wrong_is_told_in_the_form(world):
     sign_in(page, STRANGER)
     says(page, "#sign-in-says", "ops.read")
     signed_out(page)
+    until(lambda: page.context.cookies() == [], "the server has ended that session, too")
+    says(page, "#sign-in-says", "ops.read")
     # A token that is none of this shop's looks like one.
     with_token(page, world.admin[:-6] + "AAAAAA")
     says(page, "#sign-in-says", "token")
@@ -165,6 +184,59 @@ def a_session_that_is_ended_empties_the_page_within_five_seconds(world):
     assert took < 5, took
     assert "over" in page.inner_text("#sign-in-says")
     clean(page, *EXPECTED)
+
+
+def a_signing_out_that_fails_is_told_and_tried_again(world):
+    page = world.open()
+    page.wait_for_selector("#sign-in:visible")
+    sign_in(page)
+    ready(page)
+    page.route("**/v1/auth/logout", lambda route: route.fulfill(status=503, headers={"retry-after": "3"}, json={"title": "busy", "detail": "as many sign in as may"}))
+    page.click("#sign-out")
+    signed_out(page)
+    says(page, "#sign-in-stays", "Not signed out on the server: as many sign in as may. Try again in 3 s.")
+    assert len(page.context.cookies()) == 1
+    page.route("**/v1/auth/logout", lambda route: route.abort())
+    page.click("#sign-out-again")
+    says(page, "#sign-in-stays", "does not answer")
+    page.unroute("**/v1/auth/logout")
+    page.click("#sign-out-again")
+    says(page, "#sign-in-says", "Signed out on the server, too.")
+    assert page.is_hidden("#sign-in-stays") and page.context.cookies() == []
+    page.reload()
+    signed_out(page)
+    clean(page, "status of 503", "net::ERR_FAILED")
+
+
+def a_renewal_under_way_does_not_sign_in_again(world):
+    page = world.open()
+    page.wait_for_selector("#sign-in:visible")
+    held = []
+
+    def short_lived(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "expires_in": 1})
+
+    page.route("**/v1/auth/login", short_lived)
+    page.route("**/v1/auth/refresh", lambda route: held.append(route))
+    sign_in(page)
+    ready(page)
+    # It is renewed in time, and the answer is long in coming.
+    until(lambda: page.wait_for_timeout(50) or held, "it is renewed")
+    answer = held[0].fetch()
+    assert answer.status == 200
+    page.click("#sign-out")
+    signed_out(page)
+    held[0].fulfill(response=answer, json={**answer.json(), "expires_in": 1})
+    until(lambda: page.wait_for_timeout(50) or page.context.cookies() == [], "the cookie that came with it is gone")
+    # Nor is it renewed again by a page that nobody is signed in at.
+    page.wait_for_timeout(5_500)
+    signed_out(page)
+    assert len(held) == 1 and page.context.cookies() == [] and page.is_hidden("#sign-in-stays")
+    page.unroute("**/v1/auth/refresh")
+    page.reload()
+    signed_out(page)
+    clean(page)
 
 
 def a_server_that_is_killed_is_missed_and_found_again(world):
@@ -208,6 +280,136 @@ def behind_a_prefix_it_is_the_same(world):
 
 # ---- What is shown ---------------------------------------------------------------------------------------------------
 
+# Tells on the console of each field of an overview that is read and was not sent.
+READS = """
+const parse = JSON.parse;
+const watched = (value, path) => (typeof value !== "object" || value === null ? value : new Proxy(value, {
+  get(of, key) {
+    if (typeof key === "string" && !(key in of)) console.error(`not sent: ${path}.${key}`);
+    const found = Reflect.get(of, key);
+    return typeof key === "string" && Object.hasOwn(of, key) && key !== "length" ? watched(found, `${path}.${key}`) : found;
+  },
+}));
+JSON.parse = (text, ...more) => { const found = parse(text, ...more); return found?.tiles ? watched(found, "overview") : found; };
+"""
+
+
+def what_is_recorded_is_as_the_server_says(world):
+    for name, scene in recorded.SCENES.items():
+        faults = world.shapes.faults("overview", scene(90))
+        assert not faults, (name, faults[:10])
+    for n in (0, 1, 4, 12):
+        for what, answer in (("stuck", recorded.stuck(n)), ("jobs", recorded.jobs(n)), ("actor", recorded.actor(n)), ("history", recorded.history(1, n, n))):
+            faults = world.shapes.faults(what, answer)
+            assert not faults, (n, faults[:10])
+    # And so it is: the real one sends what it says.
+    faults = world.shapes.faults("overview", world.shop.ask("GET", "/v1/admin/overview", bearer=world.admin)[1])
+    assert not faults, faults
+
+
+def nothing_is_read_that_is_not_sent(world):
+    for scene in ("wrong", "over", "rush"):
+        page = world.browser.page()
+        page.add_init_script(READS)
+        page.goto(f"{world.scene(scene, 3)}/ops")
+        with_token(page, world.admin)
+        ready(page)
+        page.goto(f"{world.stand_in.url}/ops#/product/{recorded.uuid_text('sku', 1)}", wait_until="commit")
+        says(page, "#view .wall .of", "of" if scene == "wrong" else "")
+        page.context.close()
+        clean(page)
+
+
+def a_sale_at_the_real_server_is_seen_on_every_page(world):
+    page = world.browser.page()
+    page.add_init_script(READS)
+    page.goto(f"{world.real()}/ops")
+    with_token(page, world.admin)
+    ready(page)
+    world.sale(12, 8)
+    sold = page.locator("[aria-labelledby=tile-hot] tbody tr", has_text="sold out").first
+    sold.wait_for()
+    says(page, "[aria-labelledby=tile-orders] tbody tr", "paid")
+    says(page, "[aria-labelledby=tile-node] dt", "ready for")
+    assert page.locator(".tile > .wrong:visible").count() == 0
+    sold.get_by_role("link").click()
+    page.locator(".wall .sold-out").wait_for()
+    says(page, ".wall .of", "8 sold")
+    order = world.shop.ask("GET", "/v1/orders?limit=1&status=paid", bearer=world.admin)[1]["items"][0]["id"]
+    page.goto(f"{world.url}/ops#/actors", wait_until="commit")
+    page.fill("#actor-id", order)
+    page.press("#actor-id", "Enter")
+    page.locator(".versions button").first.wait_for()
+    says(page, "#view pre[aria-label='Its state']", "paid")
+    page.goto(f"{world.url}/ops#/stuck", wait_until="commit")
+    says(page, "#view", "No order is stuck")
+    page.goto(f"{world.url}/ops#/jobs", wait_until="commit")
+    says(page, "#view", "No job gave up")
+    clean(page)
+
+
+def what_is_not_known_is_a_dash_and_the_stream_goes_on(world):
+    looks = {}
+    for hash, shown in (("#/", "[aria-labelledby=tile-hot] tbody tr"), (f"#/product/{recorded.uuid_text('sku', 1)}", ".wall .of")):
+        def unknown(t):
+            looks["look"], looks["found"] = world.shapes.unknown("overview", recorded.rush(t))
+            return looks["look"]
+        page = world.open(world.scene(unknown, 3), hash=hash)
+        with_token(page, world.admin)
+        ready(page)
+        page.locator(shown).first.wait_for()
+        page.wait_for_timeout(2_500)
+        asked = [url for url in page.asked if url.endswith("/overview/events")]
+        assert len(asked) == 1 and page.is_hidden("#lost") and "live" in page.inner_text("#link"), asked
+        assert looks["found"] > 100 and looks["look"]["tiles"]["hot"]["skus"][0]["sold"] is None
+        assert page.locator("#view .wrong:visible").count() == 0 and "NaN" not in page.inner_text("#view"), page.inner_text("#view")
+        clean(page)
+        page.context.close()
+
+
+def a_tile_that_fails_says_so_and_the_others_go_on(world):
+    page = world.open(world.scene("odd", 3))
+    with_token(page, world.admin)
+    ready(page)
+    says(page, "[aria-labelledby=tile-mailboxes] .wrong:visible", "cannot show")
+    says(page, "[aria-labelledby=tile-node] dd", "4,312")
+    assert page.locator(".tile > .wrong:visible").count() == 1
+    # The wall alone shows the price. A view that fails is told in its place, and another one is shown as ever.
+    page.goto(f"{world.stand_in.url}/ops#/product/{recorded.uuid_text('sku', 1)}", wait_until="commit")
+    says(page, "#view > .wrong", "cannot show")
+    page.goto(f"{world.stand_in.url}/ops#/", wait_until="commit")
+    says(page, "[aria-labelledby=tile-node] dd", "4,312")
+    assert page.locator("#view > .wrong").count() == 0
+    asked = [url for url in page.asked if url.endswith("/overview/events")]
+    assert len(asked) == 1 and page.is_hidden("#lost"), asked
+    clean(page, "console error: mailboxes", "BigInt")
+
+
+def what_is_over_is_a_trouble_for_fifteen_minutes_and_then_a_figure(world):
+    page = world.open(world.scene("over", 3))
+    with_token(page, world.admin)
+    ready(page)
+    # The sixty looks before come at once: all of it rose in them.
+    for part in ("refused commits, 6", "Requests panicked, 6", "vendor actors were started again, 6", "could not be read from the store, 6"):
+        says(page, ".trouble", part)
+    assert page.locator(".trouble", has_text="stopped").count() == 0
+    # The next looks come from a quarter of an hour later.
+    world.stand_in.speed = 100
+    try:
+        page.locator(".calm:visible").wait_for(timeout=30_000)
+    finally:
+        world.stand_in.speed = 1.0
+    says(page, "[aria-labelledby=tile-log_writer] .figure", "80")
+    world.stand_in.scene = lambda t: recorded.over(t + 1_000)
+    page.reload()
+    with_token(page, world.admin)
+    ready(page)
+    # Whoever comes later is not told of what is long over.
+    page.locator(".calm:visible").wait_for()
+    page.wait_for_timeout(1_500)
+    assert page.locator(".trouble:visible").count() == 0
+    clean(page)
+
 
 def what_others_wrote_stands_there_as_text(world):
     page = world.open(world.scene("many", 400))
@@ -241,6 +443,9 @@ def what_is_wrong_comes_first_and_says_what_to_do(world):
     for part in ("payment provider “sandbox” gives no answers", "3 orders are stuck", "database cannot be reached"):
         assert any(part in one for one in said), (part, said)
     assert all("docs/" in one for one in said[:4]), said
+    # What limits refuse stands beside what was asked too often, not around it.
+    says(page, "[aria-labelledby=tile-sheds] figcaption", "limits 91")
+    says(page, "[aria-labelledby=tile-sheds] figcaption", "asked too often 12")
     box = page.locator(".troubles").bounding_box()
     assert box["y"] < page.locator(".tiles").bounding_box()["y"]
     page.locator(".trouble a", has_text="See them").first.click()
@@ -299,6 +504,75 @@ def a_history_is_shown_version_by_version(world):
     page.get_by_role("button", name="Older versions").click()
     versions.nth(119).wait_for()
     assert page.is_hidden("button:has-text('Older versions')")
+    clean(page)
+
+
+def a_busy_actor_is_not_read_again_and_again(world):
+    page = world.open(world.scene("many", 120), hash=f"#/actor/order/{recorded.uuid_text('order', 1)}")
+    with_token(page, world.admin)
+    ready(page)
+    versions = page.locator(".versions button")
+    versions.nth(49).wait_for()
+    # It goes on: its figures are refreshed, its history is not.
+    since = page.get_by_role("button", name="Load what has happened since")
+    for version in (123, 126):
+        world.stand_in.items = version
+        says(page, "#view dd", str(version))
+        since.wait_for()
+    assert world.stand_in.lives == [""], world.stand_in.lives
+    since.click()
+    versions.nth(55).wait_for()
+    assert world.stand_in.lives == ["", "from=121&to=126"] and page.locator(".versions .gap").count() == 0, world.stand_in.lives
+    # So much at once that there is a gap, which says so and is filled from its upper end.
+    world.stand_in.items = 400
+    since.wait_for()
+    since.click()
+    versions.nth(105).wait_for()
+    assert world.stand_in.lives[-1] == "from=351&to=400"
+    assert page.locator(".versions .gap").all_inner_texts() == ["Versions 127 to 350 are not loaded."]
+    older = page.get_by_role("button", name="Older versions")
+    for first, shown in ((301, 156), (251, 200), (201, 200)):
+        older.click()
+        until(lambda: world.stand_in.lives[-1] == f"from={first}&to={first + 49}", f"{first} is asked for")
+        until(lambda: versions.count() == shown and older.is_enabled(), f"{shown} are shown")
+    assert page.locator(".versions .gap").count() == 0
+    says(page, "#view", "Not shown here: 0 newer, 200 older. At most 200 are kept.")
+    older.click()
+    says(page, "#view", "Not shown here: 50 newer, 150 older.")
+    assert versions.count() == 200
+    since.wait_for()
+    clean(page)
+
+
+def a_history_that_is_refused_can_be_asked_for_when_the_server_says(world):
+    address = world.scene("many", 7)
+    world.stand_in.busy = 1
+    page = world.open(address, hash=f"#/actor/order/{recorded.uuid_text('order', 1)}")
+    with_token(page, world.admin)
+    ready(page)
+    load = page.get_by_role("button", name="Load its history")
+    load.wait_for()
+    says(page, "#view [role=status]", "one life is read at a time")
+    assert load.is_disabled()
+    until(load.is_enabled, "two seconds have passed")
+    assert world.stand_in.lives == [""]
+    load.click()
+    page.locator(".versions button").nth(6).wait_for()
+    assert page.is_hidden("button:has-text('Load')") and world.stand_in.lives == ["", ""]
+    clean(page, "status of 503")
+
+
+def one_that_is_quarantined_has_a_history(world):
+    address = world.scene("many", 7)
+    world.stand_in.quarantined = True
+    page = world.open(address, hash=f"#/actor/order/{recorded.uuid_text('order', 1)}")
+    with_token(page, world.admin)
+    ready(page)
+    page.locator(".versions button").nth(6).wait_for()
+    says(page, "#view .pill", "quarantined")
+    says(page, "#view [role=status]", "Version 8 cannot be read")
+    assert world.stand_in.lives == [""]
+    world.stand_in.quarantined = False
     clean(page)
 
 

@@ -36,7 +36,7 @@ def money(amount):
 
 def sku(n, title, left, held, sold, orders, t):
     return {
-        "sku_id": uuid_text("sku", n), "vendor_id": uuid_text("vendor", n), "product_id": uuid_text("prod", n), "title": title, "code": f"S-{n}",
+        "sku_id": uuid_text("sku", n), "vendor_id": uuid_text("vendor", n), "product_id": uuid_text("product", n), "title": title, "code": f"S-{n}",
         "price": money("12500.50"), "orders_per_second": orders, "pieces_per_second": round(orders * 1.2, 1), "held": held, "left": left,
         "on_hand": left + held, "sold": sold, "at": told(NOW + timedelta(seconds=t)),
     }
@@ -57,13 +57,13 @@ def overview(t):
             "log_writer": {"records_per_second": None, "bytes_per_second": None, "commits_per_second": None, "records_per_commit": nothing, "commit": nothing,
                            "backlog_records": 0, "backlog_limit": 50000, "commit_failures": 0},
             "checkpoint": {"lag_records": 0, "lag_limit": 1000000, "lag_bytes": 0, "lag_bytes_limit": 1073741824, "dirty_entities": 0, "took": nothing,
-                           "entities_per_second": 0.0, "refused": 0},
+                           "entities_per_second": 0.0, "refused": 0, "read_tables_behind_ms": 120},
             "followers": {"items": []},
-            "jobs": {"open": [], "gave_up": 0, "targets": [], "tries_per_second": [], "store_failures": 0},
+            "jobs": {"open": [], "gave_up": 0, "targets": [], "tries": [], "store_failures": 0},
             "payments": {"providers": []},
             "database": {"kind": "sqlite", "available": True, "pools": [], "units": {"outcomes": [], "latency": nothing}, "commit_failures": 0,
                          "job_failures": 0, "follower_failures": 0},
-            "sheds": {"per_second": 0.0, "reasons": [], "rate_limited": [], "connections_refused": 0, "answers_given_up": [], "bodies_refused": []},
+            "sheds": {"per_second": 0.0, "reasons": [], "rate_limited": [], "connections_refused": 0, "answers_given_up": [], "bodies_refused": [], "connections_timed_out": []},
             "hot": {"over_ms": 10000, "skus": [], "vendors": []},
         },
     }
@@ -93,7 +93,7 @@ def one(t):
     tiles["actors"] = {"items": [kind("order", 1, 1, t)], "requests_parked": 0}
     tiles["followers"] = {"items": [follower("order_mails", 0, t)]}
     tiles["jobs"] = {"open": [{"kind": "order_paid_mail", "state": "due", "count": 1}], "gave_up": 0, "targets": [{"target": "mail", "answers": "yes"}],
-                     "tries_per_second": [{"outcome": "done", "per_second": 0.1}], "store_failures": 0}
+                     "tries": [{"outcome": "done", "per_second": 0.1, "total": 1}], "store_failures": 0}
     tiles["payments"] = {"providers": [provider("sandbox", t, 40, 1)]}
     tiles["database"]["pools"] = [{"name": "lists", "open": 1, "in_use": 0, "most": 4}]
     tiles["hot"] = {"over_ms": 10000, "skus": [sku(1, "Katan sari", 41, 1, 1, 0.1, t)], "vendors": [
@@ -108,7 +108,7 @@ def kind(name, live, per_second, t, restarts=0, quarantined=0, panicked=0.0):
 
 def follower(name, lag, t, late=0, failures=0, skipped=0):
     return {"name": name, "state": "catches_up" if lag else "follows", "lag_frames": lag, "as_of": told(NOW + timedelta(seconds=t - late)),
-            "rows_per_second": 312.0, "failures": failures, "skipped": skipped}
+            "rows_per_second": 312.0, "rows": 48123, "failures": failures, "skipped": skipped}
 
 
 def rush(t):
@@ -131,7 +131,7 @@ def rush(t):
     tiles["checkpoint"].update(lag_records=51200, lag_bytes=48123456, dirty_entities=8120, took=latency(120, t, 0.1), entities_per_second=512.0)
     tiles["followers"]["items"] = [follower("order_mails", 0, t), follower("stock_history", 0, t)]
     tiles["jobs"] = {"open": [{"kind": "order_paid_mail", "state": "due", "count": 34}, {"kind": "order_paid_mail", "state": "sending", "count": 4}], "gave_up": 0,
-                     "targets": [{"target": "mail", "answers": "yes"}], "tries_per_second": [{"outcome": "done", "per_second": 18.0}], "store_failures": 0}
+                     "targets": [{"target": "mail", "answers": "yes"}], "tries": [{"outcome": "done", "per_second": 18.0, "total": 18234}], "store_failures": 0}
     tiles["payments"] = {"providers": [provider("sandbox", t, 140, 180 * swing), provider("bkash", t, 310, 24 * swing)]}
     tiles["database"].update(kind="postgres", pools=[{"name": "journal", "open": 2, "in_use": 1, "most": 2}, {"name": "lists", "open": 4, "in_use": 1, "most": 4}, {"name": "services", "open": 8, "in_use": 2, "most": 8}],
                              units={"outcomes": [{"outcome": "done", "per_second": 14.0, "total": 91234}], "latency": latency(2, t, 14)})
@@ -166,28 +166,55 @@ def wrong(t):
     """A rush in which everything goes wrong that the page knows of."""
     look = rush(t)
     tiles = look["tiles"]
-    tiles["node"].update(clock_ahead_seconds=42, files_missing=True, invariant_breaches=1, handler_panics=2)
+    tiles["node"].update(clock_ahead_seconds=42, files_missing=True, invariant_breaches=1, handler_panics=2 + int(t / 20))
     asked = tiles["http"]["per_second"]
     tiles["http"]["by_status"] = {"2xx": asked * 0.7, "3xx": 0.0, "4xx": asked * 0.1, "5xx": asked * 0.2}
     tiles["http"]["routes"][0]["server_errors_per_second"] = 61.0
     tiles["orders"].update(stuck=3, quarantined=[{"why": "amount_differs", "total": 2}])
-    tiles["actors"]["items"][2] = kind("vendor", 12, 420, t, restarts=4, quarantined=1, panicked=0.4)
+    tiles["actors"]["items"][2] = kind("vendor", 12, 420, t, restarts=4 + int(t / 20), quarantined=1, panicked=0.4)
     tiles["mailboxes"]["items"] = [{"id": uuid_text("vendor", 1), "kind": "vendor", "depth": 4096}]
-    tiles["log_writer"].update(commit=latency(480, t, 12), backlog_records=44_120, commit_failures=3)
+    tiles["log_writer"].update(commit=latency(480, t, 12), backlog_records=44_120, commit_failures=3 + int(t / 4))
     tiles["checkpoint"].update(lag_records=871_000, refused=1)
-    tiles["followers"]["items"][1] = follower("stock_history", 41_200, t, late=340, failures=12, skipped=1)
-    tiles["jobs"].update(gave_up=7, targets=[{"target": "mail", "answers": "no"}], store_failures=2)
+    tiles["followers"]["items"][1] = follower("stock_history", 41_200, t, late=340, failures=12 + int(t / 10), skipped=1)
+    tiles["jobs"].update(gave_up=7, targets=[{"target": "mail", "answers": "no"}], store_failures=2 + int(t / 8))
     tiles["jobs"]["open"].append({"kind": "order_paid_mail", "state": "gave_up", "count": 7})
     tiles["payments"] = {"providers": [provider("sandbox", t, 2400, 8, answers="no", silent_ms=183_000, waiting=912), provider("bkash", t, 3100, 24)]}
     tiles["database"].update(available=False, pools=[{"name": "lists", "open": 4, "in_use": 4, "most": 4}])
     tiles["database"]["units"]["outcomes"] = [{"outcome": "done", "per_second": 2.0, "total": 17}, {"outcome": "failed", "per_second": 3.0, "total": 51}]
-    tiles["sheds"].update(per_second=91.0, reasons=[{"reason": reason, "per_second": rate, "total": total} for reason, rate, total in
+    tiles["sheds"].update(per_second=103.0, reasons=[{"reason": reason, "per_second": rate, "total": total} for reason, rate, total in
                                                     [("payment_provider", 61.0, 9123), ("mailbox", 22.0, 812), ("records_in_flight", 8.0, 91)]],
-                          rate_limited=[{"class": "carts", "per_second": 12.0, "total": 412}], connections_refused=31)
+                          rate_limited=[{"reason": "carts", "per_second": 12.0, "total": 412}], connections_refused=31 + int(t),
+                          answers_given_up=[{"reason": "connection", "per_second": 0.0, "total": 7}], bodies_refused=[{"reason": "too_large", "per_second": 0.2, "total": 3}])
     return look
 
 
-SCENES = {"nothing": overview, "one": one, "rush": rush, "many": many, "wrong": wrong}
+def over(t):
+    """A rush in which all is well again: what went wrong before still stands in the totals, and rose last at the eightieth second."""
+    look = rush(t)
+    tiles = look["tiles"]
+    so_far = int(min(t, 80))
+    tiles["node"].update(handler_panics=so_far)
+    tiles["log_writer"].update(commit_failures=so_far)
+    tiles["jobs"].update(store_failures=so_far)
+    tiles["actors"]["items"][2] = kind("vendor", 12, 420, t, restarts=so_far)
+    tiles["followers"]["items"][1] = follower("stock_history", 0, t, failures=so_far)
+    tiles["sheds"].update(connections_refused=so_far)
+    # A sign-in that was given up by its caller is nobody's fault here.
+    tiles["database"]["units"]["outcomes"].append({"outcome": "stopped", "per_second": 1.0, "total": 17})
+    return look
+
+
+def odd(t):
+    """What no server sends: two tiles that nothing can be made of."""
+    look = rush(t)
+    look["tiles"]["mailboxes"] = {"from_depth": 16, "items": 7}
+    look["tiles"]["hot"]["skus"][0]["price"] = {"amount": "12 or so", "currency": "BDT"}
+    return look
+
+
+SCENES = {"nothing": overview, "one": one, "rush": rush, "many": many, "wrong": wrong, "over": over}
+# Not held against what the server says that it sends.
+BROKEN = {"odd": odd}
 
 
 def stuck(n):
@@ -198,7 +225,10 @@ def stuck(n):
         {"why": "step_failed", "reason": "hold_unknown", "vendor_id": uuid_text("vendor", 1), "resolve_as": ["retry", "write_off"]},
         {"why": "no_answer", "resolve_as": ["retry"]},
     ]
-    items = [{"id": uuid_text("order", k), "status": "awaiting_payment", "total": money("1250.00"), "stuck": {"since": told(NOW - timedelta(minutes=11 + 37 * k)), **whys[k % 4]}} for k in range(n)]
+    none = money("0.00")
+    plain = {"status": "awaiting_payment", "total": money("1250.00"), "total_due": money("1250.00"), "paid": none, "credited": none, "refunded": none, "refund_due": none,
+             "lines": [], "sub_orders": [], "payment": {"status": "pending", "method": "sandbox"}, "placed_at": told(NOW - timedelta(hours=1)), "payment_due_at": told(NOW)}
+    items = [{"id": uuid_text("order", k), "cart_id": uuid_text("cart", k), **plain, "stuck": {"since": told(NOW - timedelta(minutes=11 + 37 * k)), **whys[k % 4]}} for k in range(n)]
     return {"items": items[:10], "next_cursor": "0" * 64 if n > 10 else None, "as_of": told(NOW)}
 
 
@@ -220,6 +250,6 @@ def actor(versions):
 def history(first, last, newest):
     """Versions of it."""
     steps = ["placed", "stock_held", "charge_asked", "paid"]
-    return {"id": uuid_text("order", 1), "kind": "order", "newest": newest, "from": first, "to": last, "items": [
+    return {"id": uuid_text("order", 1), "kind": "order", "newest": newest, "items": [
         {"version": k, "at": told(NOW - timedelta(seconds=newest - k)), "events": [{"type": steps[(k - 1) % 4], "title": HOSTILE}], "answers_kept": 1, "by": {"kind": "staff", "account": uuid_text("acct", 1)},
          "state": {"status": steps[(k - 1) % 4]}, "changes": [{"path": "/status", "from": steps[(k - 2) % 4], "to": steps[(k - 1) % 4]}, {"path": f"/lines/{k}", "to": {"quantity": 1}}]} for k in range(first, last + 1)]}

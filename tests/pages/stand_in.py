@@ -14,12 +14,14 @@ import recorded
 
 
 class StandIn:
-    """`scene`: a name of `recorded.SCENES`; `items`: how many of what is listed; `prefix`: what it takes off paths. With `HAAT_PAGES_TEST_WEB` the files of a page are those of that
+    """`scene`: a name of `recorded.SCENES`, a function of the second, or None for the real stream; `items`: how many of what is listed; `prefix`: what it takes off paths. With `HAAT_PAGES_TEST_WEB` the files of a page are those of that
     directory, and not those in the binary: so a page can be worked on without a build."""
 
     def __init__(self, upstream, scene="rush", prefix=""):
         self.upstream, self.scene, self.items, self.speed, self.prefix = upstream, scene, 3, 1.0, prefix
         self.before, self.done = 0, []
+        # Histories that were asked for; so many are refused; whether the actor is quarantined.
+        self.lives, self.busy, self.quarantined = [], 0, False
         self.web = os.environ.get("HAAT_PAGES_TEST_WEB")
         self.stopped = threading.Event()
         stand_in = self
@@ -78,36 +80,53 @@ class StandIn:
         try:
             if self.web and re.match("/(ops$|assets/)", url.path):
                 return self.file(asked, url.path)
-            if url.path == "/v1/admin/overview/events" or self.own(url, asked.command, body) is not None:
+            is_stream = url.path == "/v1/admin/overview/events"
+            if is_stream and self.scene is None:
+                return self.real_stream(asked)
+            if is_stream or self.is_own(url, asked.command):
                 status, headers, text = self.may(asked)
                 if status != 200:
                     return self.give(asked, status, headers, text)
-                if url.path == "/v1/admin/overview/events":
+                if is_stream:
                     return self.stream(asked)
                 if asked.command == "POST":
                     self.done.append((url.path, json.loads(body)))
-                return self.give(asked, 200, [("Content-Type", "application/json")], json.dumps(self.own(url, asked.command, body)).encode())
+                said = self.own(url, asked.command, body)
+                status, more, said = said if isinstance(said, tuple) else (200, [], said)
+                return self.give(asked, status, [("Content-Type", "application/json"), *more], json.dumps(said).encode())
             self.give(asked, *self.real(asked.command, asked.path, dict(asked.headers), body))
         except OSError:
             asked.close_connection = True
 
+    def is_own(self, url, method):
+        """Whether the scene says something at this path."""
+        if self.scene is None:
+            return False
+        if method == "POST":
+            return re.search(r"^/v1/admin/(orders|jobs)/.*/(resolve|retry)$", url.path) is not None
+        return method == "GET" and re.match(r"^/v1/admin/(orders/stuck|jobs|actors/order/order_01h2xc\w+(/versions)?)$", url.path) is not None
+
     def own(self, url, method, body):
-        """What the scene says at this path, if it says anything."""
+        """What the scene says at this path: a body, or a status, headers and a body."""
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         many = self.items
         if method == "POST" and re.search(r"^/v1/admin/(orders|jobs)/.*/(resolve|retry)$", url.path):
             return {"id": "x"}
-        if method != "GET":
-            return None
         if url.path == "/v1/admin/orders/stuck":
             return recorded.stuck(many)
         if url.path == "/v1/admin/jobs":
             return recorded.jobs(many if query.get("state") == "gave_up" else 0)
         order = re.match(r"^/v1/admin/actors/order/order_01h2xc\w+(/versions)?$", url.path)
         if order and order[1]:
-            first, last = int(query.get("from", 1)), int(query.get("to", many))
-            return recorded.history(first, last, many)
-        return recorded.actor(many) if order else None
+            self.lives.append(url.query)
+            if self.busy > 0:
+                self.busy -= 1
+                return 503, [("Retry-After", "2")], {"type": "about:blank", "title": "busy", "status": 503, "code": "overloaded", "detail": "one life is read at a time"}
+            last = int(query.get("to", many))
+            return {**recorded.history(int(query.get("from", max(1, last - 49))), last, many), **({"unreadable": many + 1} if self.quarantined else {})}
+        if order and self.quarantined:
+            return {**recorded.actor(0), "quarantined": True, "live": False}
+        return recorded.actor(many)
 
     def file(self, asked, path):
         if path == "/ops":
@@ -129,6 +148,29 @@ class StandIn:
         asked.end_headers()
         asked.wfile.write(body)
 
+    def real_stream(self, asked):
+        """What the real server says, as it says it."""
+        connection = http.client.HTTPConnection(self.upstream, timeout=30)
+        try:
+            connection.request("GET", asked.path, headers=dict(asked.headers))
+            answer = connection.getresponse()
+            if answer.status != 200:
+                return self.give(asked, answer.status, answer.getheaders(), answer.read())
+            asked.send_response_only(200)
+            asked.send_header("Content-Type", "text/event-stream")
+            asked.send_header("Connection", "close")
+            asked.end_headers()
+            asked.close_connection = True
+            while not self.stopped.is_set() and (part := answer.read1(65_536)):
+                asked.wfile.write(part)
+                asked.wfile.flush()
+        finally:
+            connection.close()
+
+    def looks(self, scene):
+        """A scene by its name, or a function of the second."""
+        return scene if callable(scene) else {**recorded.SCENES, **recorded.BROKEN}[scene]
+
     def stream(self, asked):
         asked.send_response_only(200)
         asked.send_header("Content-Type", "text/event-stream")
@@ -144,9 +186,9 @@ class StandIn:
         begun = time.monotonic()
         # A past, so that charts are not empty: looks of the seconds before come at once.
         for t in range(self.before):
-            say("overview", recorded.SCENES[self.scene](t))
+            say("overview", self.looks(self.scene)(t))
         while not self.stopped.is_set():
-            say("overview", recorded.SCENES[self.scene](self.before + (time.monotonic() - begun) * self.speed))
+            say("overview", self.looks(self.scene)(self.before + (time.monotonic() - begun) * self.speed))
             time.sleep(1)
             if self.may(asked)[0] == 401:
                 return say("end", {"reason": "session_over"})

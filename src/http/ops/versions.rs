@@ -104,11 +104,11 @@ pub struct ChangeBody {
     path: String,
     /// What it was; absent where there was nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Value>)]
     from: Option<Value>,
     /// What it is; absent where there is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Value>)]
     to: Option<Value>,
 }
 

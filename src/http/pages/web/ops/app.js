@@ -5,6 +5,7 @@ import { clock, moment } from "../shared/format.js";
 import * as session from "../shared/session.js";
 import { follow } from "../shared/stream.js";
 import { switchOf } from "../shared/theme.js";
+import { forgetHappened, notice } from "./happened.js";
 import { forget, remember } from "./history.js";
 import { forgetProducts, rememberProducts } from "./products.js";
 import overview from "./views/overview.js";
@@ -26,6 +27,7 @@ const lost = byId("lost");
 const link = byId("link");
 const dot = el("span", { class: "dot", "aria-hidden": "true" });
 const linkSays = el("span");
+const fault = el("p", { class: "card wrong", role: "alert" });
 link.append(dot, linkSays);
 
 let look = null;
@@ -61,13 +63,26 @@ function show(moveFocus) {
     else anchor.removeAttribute("aria-current");
   }
   document.title = `Haat: ${made.title ?? "operations"}`;
-  if (look) made.update?.(look);
+  update();
   if (moveFocus) {
     main.focus();
     scrollTo(0, 0);
   }
 }
 addEventListener("hashchange", () => show(true));
+
+/** Shows the last look. What goes wrong in a view is told there, and is no fault of the line. */
+function update() {
+  if (!look || !shown?.update) return;
+  try {
+    shown.update(look);
+    fault.remove();
+  } catch (error) {
+    if (!fault.isConnected) console.error(error);
+    say(fault, `This view cannot show what the server sends: ${error.message}. What stands here is old.`);
+    view.prepend(fault);
+  }
+}
 
 // ---- What is heard ---------------------------------------------------------------------------------------------------
 
@@ -83,11 +98,12 @@ function heard(event, data) {
   look = { at, tiles: data.tiles };
   remember(at / 1000, data.tiles);
   rememberProducts(at / 1000, data.tiles);
+  notice(at, data.tiles);
   dot.className = "dot good";
   say(linkSays, `live, as of ${clock(at)}`);
   link.title = "The server’s clock, told in this machine’s zone";
   main.dataset.ready = "true";
-  shown?.update?.(look);
+  update();
 }
 
 function stands(now, why) {
@@ -95,7 +111,7 @@ function stands(now, why) {
   state = now;
   dot.className = "dot bad";
   if (now === "refused") {
-    session.end("This account may not see operations: that takes the permission ops.read.");
+    goOut("This account may not see operations: that takes the permission ops.read.");
     return;
   }
   const old = look ? ` What is shown is of ${clock(look.at)}.` : "";
@@ -111,6 +127,7 @@ function stands(now, why) {
 function enter() {
   form.hidden = true;
   form.reset();
+  byId("sign-in-stays").hidden = true;
   say(byId("sign-in-says"), "");
   view.hidden = false;
   byId("views").hidden = false;
@@ -133,6 +150,7 @@ function leave(why) {
   shown = null;
   forget();
   forgetProducts();
+  forgetHappened();
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   view.replaceChildren();
   view.hidden = true;
@@ -171,7 +189,20 @@ form.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
-byId("sign-out").addEventListener("click", () => session.signOut());
+
+/** Signs out. Where the server does not do it, whoever opens the page next would be signed in: that is told, and can be tried again. */
+async function goOut(why, again = false) {
+  const stays = byId("sign-in-stays");
+  const button = byId("sign-out-again");
+  button.disabled = true;
+  const wrong = await (again ? session.leave() : session.signOut(why));
+  button.disabled = false;
+  stays.hidden = wrong === null || session.who() !== null;
+  if (wrong) say(byId("sign-in-stays-says"), `Not signed out on the server: ${wrong.message}.${wrong.retryAfter ? ` Try again in ${wrong.retryAfter} s.` : ""} Until it is, whoever opens this page in this browser is signed in.`);
+  else if (again) say(byId("sign-in-says"), "Signed out on the server, too.");
+}
+byId("sign-out").addEventListener("click", () => goOut(""));
+byId("sign-out-again").addEventListener("click", () => goOut("", true));
 
 switchOf(byId("theme"));
 
@@ -180,7 +211,7 @@ async function begin() {
   for (;;) {
     try {
       if (await session.resume()) enter();
-      else leave("");
+      else if (!session.who()) leave("");
       lost.hidden = true;
       return;
     } catch {

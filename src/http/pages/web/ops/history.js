@@ -28,8 +28,13 @@ export function remember(at, tiles) {
   if (last !== undefined && at <= last) return;
   if (last !== undefined && at - last > GAP_SECONDS) put(last + 1, () => null);
   put(at, (name) => {
-    const value = wanted.get(name)(tiles);
-    return Number.isFinite(value) ? value : null;
+    try {
+      const value = wanted.get(name)(tiles);
+      return Number.isFinite(value) ? value : null;
+    } catch {
+      // The tile that shows it says so.
+      return null;
+    }
   });
 }
 

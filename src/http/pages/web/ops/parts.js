@@ -15,8 +15,9 @@ export function figures(list) {
     const value = el("span", {}, "–");
     const unit = el("span", { class: "unit" });
     const shown = el("dd", {}, value, unit);
-    of.set(name, { value, unit, shown });
-    return el("div", { class: lesser ? "figure lesser" : "figure" }, el("dt", {}, label), shown);
+    const named = el("dt", {}, label);
+    of.set(name, { value, unit, shown, named });
+    return el("div", { class: lesser ? "figure lesser" : "figure" }, named, shown);
   }));
   return {
     element,
@@ -26,6 +27,8 @@ export function figures(list) {
       say(units, unit);
       mark(shown, level);
     },
+    /** What it is called from now on. */
+    call: (name, label) => say(of.get(name).named, label),
   };
 }
 
@@ -49,7 +52,14 @@ export function meter(label, cls = "") {
 export function bar(cls = "") {
   const inner = el("span");
   const element = el("span", { class: `meter ${cls}`, "aria-hidden": "true" }, inner);
-  return { element, set: (part, of) => { inner.style.width = `${share(part, of)}%`; } };
+  return {
+    element,
+    /** Nothing is drawn of a whole that is not known. */
+    set(part, of) {
+      element.hidden = of === null;
+      inner.style.width = `${share(part, of)}%`;
+    },
+  };
 }
 
 /**
@@ -131,6 +141,12 @@ export function pill(text, level = "") {
 
 /** The sum of what `of` finds in each. */
 export const sum = (items, of) => (items ?? []).reduce((total, item) => total + (of(item) ?? 0), 0);
+
+/** All pieces of a SKU: left, held and sold. Null where its vendor is too busy to say. */
+export const pieces = ({ left, held, sold }) => ((held ?? null) === null || (sold ?? null) === null ? null : left + held + sold);
+
+/** The sum of what `of` finds in each, or null where it finds it in none. */
+export const known = (items, of) => ((items ?? []).some((item) => (of(item) ?? null) !== null) ? sum(items, of) : null);
 
 /** The largest of what `of` finds in each, or null. */
 export const most = (items, of) => (items ?? []).reduce((top, item) => (of(item) ?? null) === null ? top : Math.max(top ?? -Infinity, of(item)), null);

@@ -63,9 +63,9 @@ export function money(amount) {
   return `${whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",")}${parts ? `.${parts}` : ""} ${amount.currency}`;
 }
 
-/** So many times an amount, exactly. */
+/** So many times an amount, exactly; null where either is not known. */
 export function times(amount, n) {
-  if (!amount) return null;
+  if (!amount || unknown(n)) return null;
   const [whole, parts = ""] = String(amount.amount).split(".");
   const minor = String(BigInt(whole + parts) * BigInt(n)).padStart(parts.length + 1, "0");
   const cut = minor.length - parts.length;

@@ -10,6 +10,10 @@ const PATIENCE_MS = 20_000;
 /** `{ access, keeps, role, permissions, name }`; null where nobody is signed in. */
 let session = null;
 let renewing = null;
+/** The signing out that is under way. */
+let leaving = null;
+/** How often somebody came or went: what was asked for before is nobody's any more. */
+let turn = 0;
 let timer = 0;
 let ended = () => {};
 
@@ -62,24 +66,31 @@ async function refused(response) {
 }
 
 function begin(body) {
+  turn += 1;
   const { role, permissions, name, email } = body.account;
   session = { access: body.access_token, keeps: true, role, permissions, name: name || email };
   clearTimeout(timer);
   timer = setTimeout(() => renew().catch(() => {}), Math.max(5_000, body.expires_in * 1000 - AHEAD_MS));
 }
 
-/** Goes on with what the browser keeps. Whether somebody is signed in now. */
+/** Goes on with what the browser keeps. Whether it brought somebody in: not where somebody came or went meanwhile. */
 export async function resume() {
+  await leaving;
+  const mine = turn;
   const response = await ask("POST", "v1/auth/refresh", { cookie: true, signal: AbortSignal.timeout(PATIENCE_MS) });
   if (response.status === 204) return false;
   if (response.status === 401 || response.status === 403) return false;
   if (!response.ok) throw await refused(response);
-  begin(await response.json());
+  const body = await response.json();
+  if (mine !== turn) return false;
+  begin(body);
   return true;
 }
 
 /** Signs in with a password. */
 export async function signIn(email, password) {
+  // Else its answer would take away the cookie of this one.
+  await leaving;
   const body = { email, password, cookie: true };
   const response = await ask("POST", "v1/auth/login", { body, cookie: true, signal: AbortSignal.timeout(PATIENCE_MS) });
   if (!response.ok) throw await refused(response);
@@ -97,6 +108,7 @@ export function useToken(token) {
     throw new Refused(401, { detail: "this is no token" });
   }
   // What staff usually may, where it is not said.
+  turn += 1;
   const usual = claims.role === "staff" ? ["orders.read", "orders.edit"] : [];
   const permissions = Array.isArray(claims.permissions) ? claims.permissions : usual;
   session = { access: token, keeps: false, role: claims.role, permissions, name: claims.sub };
@@ -109,17 +121,38 @@ export function renew() {
   return renewing;
 }
 
-/** Signs out, and has the browser forget. */
-export async function signOut() {
+/**
+ * Signs out: here at once, which says why, and on the server. Gives what went wrong there, or null: then the browser still keeps what signs in again,
+ * and `leave` is to be tried anew.
+ */
+export function signOut(why = "") {
   const kept = session?.keeps;
-  end("");
-  if (kept) await ask("POST", "v1/auth/logout", { cookie: true, signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => {});
+  end(why);
+  return kept ? leave() : Promise.resolve(null);
+}
+
+/** Has the server end the session that the browser keeps, and the browser forget it. */
+export function leave() {
+  leaving ??= (async () => {
+    try {
+      // One that is renewed right now comes with another cookie: that one is to go.
+      await renewing?.catch(() => {});
+      const response = await ask("POST", "v1/auth/logout", { cookie: true, signal: AbortSignal.timeout(PATIENCE_MS) });
+      return response.ok ? null : await refused(response);
+    } catch (error) {
+      return error;
+    } finally {
+      leaving = null;
+    }
+  })();
+  return leaving;
 }
 
 /** Forgets everything here, and says why. */
 export function end(why) {
   if (!session) return;
   session = null;
+  turn += 1;
   clearTimeout(timer);
   ended(why);
 }
@@ -132,11 +165,11 @@ export async function open(method, path, options = {}) {
     const response = await ask(method, path, { ...options, bearer });
     if (response.ok) return response;
     if (response.status !== 401) throw await refused(response);
-    // Another may have renewed it meanwhile.
-    const other = session !== null && session.access !== bearer;
-    if (tried > 0 || !(other || (await renew()))) {
+    // Another may have renewed it meanwhile, or somebody else have signed in.
+    const other = () => session !== null && session.access !== bearer;
+    if (tried > 0 || !(other() || (await renew()) || other())) {
       const kept = session?.keeps;
-      end(kept ? "The session is over: sign in again." : "The token is good no longer, or was never.");
+      if (!other()) end(kept ? "The session is over: sign in again." : "The token is good no longer, or was never.");
       throw await refused(response);
     }
   }

@@ -34,7 +34,8 @@ async function* events(body) {
 }
 
 /**
- * Follows a stream until it is closed. `onEvent(event, data)`; `onState("live" | "lost" | "refused", error)`.
+ * Follows a stream until it is closed. `onEvent(event, data)`; `onState("lost" | "refused", error)`. What `onEvent` throws is a fault of the page and
+ * not of the line: it is told on the console, and the stream goes on.
  * Gives a function that closes it.
  */
 export function follow(path, onEvent, onState) {
@@ -63,7 +64,12 @@ export function follow(path, onEvent, onState) {
         if (closed) return "closed";
         heard();
         if (event === "end") return JSON.parse(data).reason;
-        onEvent(event, JSON.parse(data));
+        const said = JSON.parse(data);
+        try {
+          onEvent(event, said);
+        } catch (error) {
+          console.error(error);
+        }
       }
       return "broken";
     } finally {
@@ -90,6 +96,7 @@ export function follow(path, onEvent, onState) {
       if (why === "session_over") return end("The session is over: sign in again.");
       if (why === "token_expired") {
         const renewed = await renew().catch((error) => (error instanceof Silent ? null : false));
+        if (closed) return;
         if (renewed === false) return end("The token has expired: sign in again.");
         if (renewed) continue;
       }

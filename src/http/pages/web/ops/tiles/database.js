@@ -4,6 +4,9 @@ import { el, keep } from "../../shared/dom.js";
 import { count, rate, span, words } from "../../shared/format.js";
 import { figures, meter, pill, table } from "../parts.js";
 
+/** The outcomes of services' writes that somebody is to look at, each with its alarm. */
+const WRITES = { failed: "HaatServiceWritesFail", unknown: "HaatServiceWritesFail", busy: "HaatServiceWritesBusy" };
+
 export default {
   name: "database",
   title: "Database",
@@ -38,7 +41,11 @@ export default {
   troubles(data) {
     const found = [];
     if (!data.available) found.push({ level: "bad", first: 3, what: "The database cannot be reached", todo: "Nothing new is taken until it answers. Nothing that was answered is lost.", see: "HaatAnswersUnavailable" });
-    for (const { outcome, per_second } of data.units?.outcomes ?? []) if (outcome !== "done" && per_second > 0) found.push({ level: "warn", what: `Writes of services end with “${words(outcome)}”`, todo: "Sign-ins, carts’ owners and the like fail. Look at the database.", see: "HaatServiceWritesFail" });
+    for (const { outcome, per_second } of data.units?.outcomes ?? []) {
+      // Another outcome is none of the store's: a caller who changed its mind, a server that stops.
+      const see = WRITES[outcome];
+      if (see && per_second > 0) found.push({ level: "warn", what: `Writes of services end with “${words(outcome)}”`, todo: "Sign-ins, carts’ owners and the like fail. Look at the database.", see });
+    }
     return found;
   },
 };

@@ -2,7 +2,7 @@
 
 import { el } from "../../shared/dom.js";
 import { count, rate } from "../../shared/format.js";
-import { actorLink, bar, short, table, titled } from "../parts.js";
+import { actorLink, bar, pieces, short, table, titled } from "../parts.js";
 
 export default {
   name: "hot",
@@ -19,7 +19,7 @@ export default {
         { head: "orders / s", cell: ({ orders_per_second }) => rate(orders_per_second) },
         { head: "pieces / s", rare: true, cell: ({ pieces_per_second }) => rate(pieces_per_second) },
         { head: "left", cell: ({ left }) => (left === 0 ? "sold out" : count(left)), level: ({ left }) => (left === 0 ? "warn" : "") },
-        { head: el("span", { class: "unseen" }, "share left"), rare: true, make: () => { const made = bar("left"); return { element: made.element, update: ({ left, held, sold }) => made.set(left, left + held + sold) }; } },
+        { head: el("span", { class: "unseen" }, "share left"), rare: true, make: () => { const made = bar("left"); return { element: made.element, update: (one) => made.set(one.left, pieces(one)) }; } },
         { head: "held", rare: true, cell: ({ held }) => count(held) },
         { head: "sold", cell: ({ sold }) => count(sold) },
       ],

@@ -2,7 +2,10 @@
 
 import { el } from "../../shared/dom.js";
 import { count, rate, words } from "../../shared/format.js";
-import { figures, pill, sum, table } from "../parts.js";
+import { lately, often, watch } from "../happened.js";
+import { figures, known, pill, sum, table } from "../parts.js";
+
+watch("jobs.unread", ({ jobs }) => jobs?.store_failures);
 
 const ANSWERS = { yes: ["answers", "good"], probed: ["is being tried", "warn"], no: ["gives no answers", "bad"] };
 
@@ -34,7 +37,7 @@ export default {
         const due = (data.open ?? []).filter(({ count }) => count > 0);
         shown.set("open", count(sum(due.filter(({ state }) => state !== "gave_up"), ({ count }) => count)));
         shown.set("gave_up", count(data.gave_up), "", data.gave_up > 0 ? "bad" : "");
-        shown.set("tries", rate(sum(data.tries_per_second, ({ per_second }) => per_second)), "/ s");
+        shown.set("tries", rate(known(data.tries, ({ per_second }) => per_second)), "/ s");
         link.hidden = !(data.gave_up > 0);
         open.set(due);
         targets.set(data.targets ?? []);
@@ -45,7 +48,8 @@ export default {
     const found = [];
     if (data.gave_up > 0) found.push({ level: "bad", what: `${count(data.gave_up)} ${data.gave_up === 1 ? "job" : "jobs"} gave up`, todo: "Each says why. Mend that, then have it tried anew.", href: "#/jobs", act: "See them", see: "HaatJobsGaveUp" });
     for (const { target, answers } of data.targets ?? []) if (answers !== "yes") found.push({ level: "warn", what: `“${words(target)}” ${ANSWERS[answers]?.[0] ?? answers}`, todo: "Jobs wait and are tried again by themselves. Is that server up?", see: "HaatJobTargetSilent" });
-    if (data.store_failures > 0) found.push({ level: "warn", what: `Jobs could not be read from the store, ${count(data.store_failures)} times`, todo: "Look at the database.", see: "HaatJobStoreFails" });
+    const unread = lately("jobs.unread");
+    if (unread > 0) found.push({ level: "warn", what: `Jobs could not be read from the store, ${often(unread)}`, todo: "Look at the database.", see: "HaatJobStoreFails" });
     return found;
   },
 };

@@ -2,7 +2,10 @@
 
 import { el } from "../../shared/dom.js";
 import { count, rate, words } from "../../shared/format.js";
-import { figures, history, table } from "../parts.js";
+import { lately, watch } from "../happened.js";
+import { figures, history, known, table } from "../parts.js";
+
+watch("sheds.connections", ({ sheds }) => sheds?.connections_refused);
 
 /** What each reason means, and what to do about it. */
 const MEANS = {
@@ -29,8 +32,8 @@ export default {
       unit: "refusals per second",
       show: rate,
       series: [
-        { label: "limits", key: "warn", name: "sheds.all", of: ({ sheds }) => sheds?.per_second, fill: true },
-        { label: "asked too often", key: 4, name: "sheds.limited", of: ({ sheds }) => sheds?.rate_limited?.reduce((all, one) => all + (one.per_second ?? 0), 0) },
+        { label: "limits", key: "warn", name: "sheds.limits", of: ({ sheds }) => known(sheds?.reasons, ({ per_second }) => per_second), fill: true },
+        { label: "asked too often", key: 4, name: "sheds.limited", of: ({ sheds }) => known(sheds?.rate_limited, ({ per_second }) => per_second) },
       ],
     });
     const reasons = table({
@@ -48,14 +51,14 @@ export default {
       update(data) {
         const limited = data.rate_limited ?? [];
         shown.set("all", rate(data.per_second), "/ s", data.per_second > 0 ? "warn" : "");
-        shown.set("limited", rate(limited.reduce((all, one) => all + (one.per_second ?? 0), 0)), "/ s");
-        shown.set("connections", count(data.connections_refused), "", data.connections_refused > 0 ? "warn" : "");
+        shown.set("limited", rate(known(limited, ({ per_second }) => per_second)), "/ s");
+        shown.set("connections", count(data.connections_refused), "", lately("sheds.connections") > 0 ? "warn" : "");
         drawn.update();
         const rows = [
           ...(data.reasons ?? []).map((one) => ({ ...one, key: one.reason, said: words(one.reason) })),
-          ...limited.map((one) => ({ ...one, key: `class ${one.class}`, said: `asked too often: ${words(one.class)}` })),
+          ...limited.map((one) => ({ ...one, key: `class ${one.reason}`, said: `asked too often: ${words(one.reason)}` })),
           ...(data.bodies_refused ?? []).map((one) => ({ ...one, key: `body ${one.reason}`, said: `body: ${words(one.reason)}` })),
-          ...(data.answers_given_up ?? []).map((one) => ({ ...one, key: `answer ${one.at}`, said: `answers not read: ${words(one.at)}` })),
+          ...(data.answers_given_up ?? []).map((one) => ({ ...one, key: `answer ${one.reason}`, said: `answers not read: ${words(one.reason)}` })),
         ].filter(({ total }) => total > 0);
         rows.sort((one, other) => (other.per_second ?? 0) - (one.per_second ?? 0) || other.total - one.total);
         reasons.set(rows);
@@ -66,7 +69,7 @@ export default {
     const now = (data.reasons ?? []).filter(({ per_second }) => per_second > 0).sort((one, other) => other.per_second - one.per_second);
     return now.map(({ reason, per_second }) => {
       const [means, todo] = MEANS[reason] ?? ["", ""];
-      return { level: reason === "store" || reason === "checkpoint" ? "bad" : "warn", what: `${rate(per_second)} requests a second are refused: ${words(reason)}`, todo: `${means} ${todo}`.trim(), see: { mailbox: "HaatMailboxDeep", parked: "HaatRequestsParked", quota: "HaatBuyersAtQuota" }[reason] ?? "HaatShedding" };
+      return { level: reason === "store" || reason === "checkpoint" ? "bad" : "warn", what: `${rate(per_second)} requests a second are refused: ${words(reason)}`, todo: `${means} ${todo}`.trim(), see: { mailbox: "HaatMailboxDeep", parked: "HaatRequestsParked", quota: "HaatBuyersAtQuota", vendor_share: "HaatVendorAtShare" }[reason] ?? "HaatShedding" };
     });
   },
 };

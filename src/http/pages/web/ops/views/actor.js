@@ -8,6 +8,8 @@ import { loading } from "./loading.js";
 
 /** So many versions are asked for at a time. */
 const PAGE = 50;
+/** So many versions are kept here; what is farthest from those asked for last is left out. */
+const MOST_VERSIONS = 200;
 /** So many differences are drawn. */
 const MOST_CHANGES = 100;
 
@@ -41,13 +43,13 @@ export default {
         shown.set("version", count(actor.version));
         shown.set("mailbox", count(actor.mailbox_depth), "", actor.mailbox_depth >= 16 ? "warn" : "");
         shown.set("requests", count(actor.requests_waiting));
-        shown.set("restarts", count(actor.restarts), "", actor.restarts > 0 ? "warn" : "");
+        shown.set("restarts", count(actor.restarts));
         shown.set("kept", count(actor.kept_answers));
         shown.set("checkpointed", count(actor.checkpointed_version));
         say(wakes, actor.wakes_at ? `It wakes at ${when(actor.wakes_at)}.` : "");
         effects.set(actor.effects ?? []);
         say(text, JSON.stringify(actor.state, null, 2));
-        past.newest(actor.version);
+        past.knows(actor);
       },
     });
 
@@ -70,10 +72,15 @@ export default {
   },
 };
 
-/** The history of an actor, and what changed from one version to the next. */
+/**
+ * The history of an actor, and what changed from one version to the next. The server reads all of an actor's journal for each answer, so it is asked
+ * once, and from then on only when somebody says so.
+ */
 function versions(path) {
   const list = el("div", { class: "versions", role: "group", "aria-label": "Versions, the newest first" });
+  const newer = el("button", { type: "button", class: "little", hidden: true });
   const older = el("button", { type: "button", class: "little", hidden: true }, "Older versions");
+  const left = el("p", { class: "soft small" });
   const heading = el("h3", {});
   const facts = el("dl", { class: "facts" });
   const changes = table({
@@ -93,14 +100,19 @@ function versions(path) {
   const says = el("p", { class: "none", role: "status" }, "");
   const all = new Map();
   const stop = new AbortController();
-  let newest = 0;
+  let version = 0;
   let chosen = 0;
   let asking = false;
+  let asked = false;
+  let loaded = false;
+  /** Before this moment the server does not want to be asked. */
+  let notBefore = 0;
+  let timer = 0;
 
   function choose(version) {
     chosen = version;
     const item = all.get(version);
-    for (const button of list.children) button.setAttribute("aria-current", String(Number(button.dataset.version) === version));
+    for (const button of list.querySelectorAll("button")) button.setAttribute("aria-current", String(Number(button.dataset.version) === version));
     say(heading, `Version ${count(version)}`);
     const by = item.by ? [el("dt", {}, "by"), el("dd", {}, bdi([words(item.by.kind), item.by.account].filter(Boolean).join(" ")))] : [];
     const events = item.events ?? [];
@@ -112,44 +124,96 @@ function versions(path) {
     say(replayed, JSON.stringify(item.state, null, 2));
   }
 
-  const button = ({ version }) => ({
-    element: el("button", { type: "button", "data-version": version, "aria-current": "false", on: { click: () => choose(version) } },
-      el("span", {}, count(version)), el("span", {}, (all.get(version).events ?? []).map((event) => words(event.type)).join(", ") || "–"), el("span", { class: "soft small" }, when(all.get(version).at))),
-  });
+  const row = ({ version, from, to }) => (from
+    ? { element: el("p", { class: "gap soft small" }, from === to ? `Version ${count(from)} is not loaded.` : `Versions ${count(from)} to ${count(to)} are not loaded.`) }
+    : { element: el("button", { type: "button", "data-version": version, "aria-current": String(version === chosen), on: { click: () => choose(version) } },
+      el("span", {}, count(version)), el("span", {}, (all.get(version).events ?? []).map((event) => words(event.type)).join(", ") || "–"), el("span", { class: "soft small" }, when(all.get(version).at))) });
 
+  /** The versions that are here, the newest first. */
+  const here = () => [...all.keys()].sort((one, other) => other - one);
+
+  /** The oldest of those that follow on each other from the newest on. */
+  function unbroken() {
+    const [first, ...rest] = here();
+    let last = first ?? 0;
+    for (const next of rest) {
+      if (next !== last - 1) break;
+      last = next;
+    }
+    return last;
+  }
+
+  /** Leaves out what is too much: at the end that was not asked for. */
+  function trim(from) {
+    const known = here();
+    const excess = known.length - MOST_VERSIONS;
+    if (excess <= 0) return;
+    for (const version of from === known.at(-1) ? known.slice(0, excess) : known.slice(-excess)) all.delete(version);
+  }
+
+  function draw() {
+    const known = here();
+    const rows = known.flatMap((version, n) => {
+      const before = known[n - 1];
+      return before !== undefined && before - version > 1 ? [{ from: version + 1, to: before - 1 }, { version }] : [{ version }];
+    });
+    keep(list, rows, ({ version, from, to }) => (from ? `${from} to ${to}` : version), row);
+    const since = Math.max(0, version - (known[0] ?? 0));
+    const before = Math.max(0, (known.at(-1) ?? 1) - 1);
+    say(left, known.length === 0 || since + before === 0 ? "" : `Not shown here: ${count(since)} newer, ${count(before)} older. At most ${count(MOST_VERSIONS)} are kept.`);
+    const wait = Math.max(0, notBefore - Date.now());
+    newer.hidden = !asked || (loaded && (known.length === 0 || since === 0));
+    say(newer, loaded ? "Load what has happened since" : "Load its history");
+    older.hidden = known.length === 0 || unbroken() <= 1;
+    for (const button of [newer, older]) button.disabled = asking || wait > 0;
+    clearTimeout(timer);
+    if (wait > 0) timer = setTimeout(draw, wait + 20);
+  }
+
+  /** Asks for versions from one to another, or for the last; one at a time. */
   async function ask(from, to) {
-    if (asking) return;
-    asking = true;
+    if (asking || Date.now() < notBefore) return;
+    [asking, asked] = [true, true];
+    draw();
     try {
-      const page = await get(`${path}/versions?from=${from}&to=${to}`, stop.signal);
+      const page = await get(`${path}/versions${to ? `?from=${from}&to=${to}` : ""}`, stop.signal);
+      loaded = true;
       for (const item of page.items) all.set(item.version, item);
-      const items = [...all.values()].sort((one, other) => other.version - one.version);
-      keep(list, items, ({ version }) => version, button);
-      const first = items.at(-1)?.version ?? 1;
-      older.hidden = first <= 1;
-      say(says, items.length === 0 ? "There is no history." : "");
-      if (!chosen && items.length > 0) choose(items[0].version);
+      trim(page.items[0]?.version);
+      say(says, page.unreadable ? `Version ${count(page.unreadable)} cannot be read, and nothing after it.` : all.size === 0 ? "There is no history." : "");
+      if (!chosen && all.size > 0) choose(here()[0]);
     } catch (error) {
-      if (!stop.signal.aborted) say(says, error.message);
+      if (stop.signal.aborted) return;
+      if (error.retryAfter) notBefore = Date.now() + error.retryAfter * 1000;
+      say(says, `${error.message}.${error.retryAfter ? ` The server asks for ${span(error.retryAfter * 1000)} of patience.` : ""}`);
     } finally {
       asking = false;
+      if (!stop.signal.aborted) draw();
     }
   }
+  newer.addEventListener("click", () => {
+    if (!loaded) return ask();
+    return ask(Math.max(here()[0] + 1, version - PAGE + 1), version);
+  });
   older.addEventListener("click", () => {
-    const first = Math.min(...all.keys());
-    ask(Math.max(1, first - PAGE), first - 1);
+    const to = unbroken() - 1;
+    // Up to what is known already, where that is nearer.
+    const below = here().find((one) => one <= to) ?? 0;
+    ask(Math.max(1, to - PAGE + 1, below + 1), to);
   });
 
   return {
     element: el("section", { class: "card tile" }, el("h2", {}, "History"), says,
-      el("div", { class: "beside" }, el("div", { class: "stack" }, list, older), el("div", { class: "stack", "aria-live": "polite" }, heading, facts, changes.element, replayed))),
-    /** There is this version now. */
-    newest(version) {
-      if (version === newest) return;
-      const from = newest === 0 ? Math.max(1, version - PAGE + 1) : Math.max(newest + 1, version - PAGE + 1);
-      newest = version;
-      if (version > 0) ask(from, version);
+      el("div", { class: "beside" }, el("div", { class: "stack" }, newer, list, older, left), el("div", { class: "stack", "aria-live": "polite" }, heading, facts, changes.element, replayed))),
+    /** How the actor stands: one that is quarantined has a history, too, though nobody knows its version. */
+    knows(actor) {
+      version = actor.version;
+      if (!asked && (version > 0 || actor.quarantined)) ask();
+      else draw();
     },
-    destroy: () => stop.abort(),
+    destroy() {
+      stop.abort();
+      clearTimeout(timer);
+    },
   };
 }

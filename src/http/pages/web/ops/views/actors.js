@@ -29,7 +29,7 @@ export default {
       columns: [
         { head: "kind", cell: ({ kind }) => kind },
         { head: "live", cell: ({ live }) => count(live) },
-        { head: "restarts", cell: ({ restarts }) => count(restarts), level: ({ restarts }) => (restarts > 0 ? "warn" : "") },
+        { head: "restarts", cell: ({ restarts }) => count(restarts) },
         { head: "left memory", cell: ({ passivations }) => count(passivations) },
       ],
     });

@@ -12,6 +12,7 @@ export function loading({ load, show, every }) {
   async function once() {
     clearTimeout(timer);
     const mine = (asked += 1);
+    let rest = every;
     try {
       const found = await load(stop.signal);
       if (stop.signal.aborted || mine !== asked) return;
@@ -23,8 +24,9 @@ export function loading({ load, show, every }) {
       say(element, error.status === 403 ? `Not for this account: ${error.message}.` : error.message);
       // What is not there, or not for this account, will not be there in a moment either.
       if (error instanceof Refused && [403, 404, 422].includes(error.status)) return;
+      if (error.retryAfter) rest = Math.max(every, error.retryAfter * 1000);
     }
-    if (every) timer = setTimeout(once, every);
+    if (every) timer = setTimeout(once, rest);
   }
   once();
   return {

@@ -42,7 +42,9 @@ export default {
       const heading = el("h2", { id: `tile-${tile.name}` }, tile.title);
       const built = tile.build();
       const element = el("section", { class: `card tile${tile.wide ? " wide" : ""}`, "aria-labelledby": `tile-${tile.name}`, hidden: true }, el("header", {}, heading, note), built.body);
-      return { tile, built, element, note };
+      const fault = el("p", { class: "wrong", hidden: true });
+      element.append(fault);
+      return { tile, built, element, note, fault };
     });
 
     // A tile spans as many rows as it is high.
@@ -57,13 +59,22 @@ export default {
       element: el("div", {}, heading, troubles, el("div", { class: "tiles" }, made.map(({ element }) => element))),
       update(look) {
         const found = [];
-        for (const { tile, built, element, note } of made) {
+        for (const { tile, built, element, note, fault } of made) {
           const data = look.tiles[tile.needs];
           element.hidden = !data;
           if (!data) continue;
-          built.update(data, look);
-          if (built.note) say(note, built.note(data));
-          const wrong = tile.troubles?.(data, look) ?? [];
+          let wrong = [];
+          try {
+            built.update(data, look);
+            if (built.note) say(note, built.note(data));
+            wrong = tile.troubles?.(data, look) ?? [];
+            fault.hidden = true;
+          } catch (error) {
+            // A fault of this tile is none of the others'.
+            if (fault.hidden) console.error(tile.name, error);
+            say(fault, `This tile cannot show what the server sends: ${error.message}. What stands here is old.`);
+            fault.hidden = false;
+          }
           mark(element, wrong.some(({ level }) => level === "bad") ? "bad" : wrong.length > 0 ? "warn" : "");
           found.push(...wrong);
         }

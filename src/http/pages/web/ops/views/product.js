@@ -5,7 +5,7 @@ import { chart } from "../../shared/chart.js";
 import { count, money, rate, share, span, times } from "../../shared/format.js";
 import { get } from "../../shared/session.js";
 import { pastOf } from "../products.js";
-import { figures, sum, titled } from "../parts.js";
+import { figures, known, pieces, titled } from "../parts.js";
 
 /** Of a SKU that is hot, or of the hottest of a product. */
 const found = (look, id) => look.tiles.hot?.skus?.find(({ sku_id, product_id }) => sku_id === id || product_id === id);
@@ -83,13 +83,15 @@ export default {
           title.replaceChildren(bdi(one.title || one.sku_id));
         }
         say(price, [money(one.price), one.code].filter(Boolean).join(", "));
-        const all = one.left + one.held + one.sold;
+        const all = pieces(one);
         say(number, count(one.left));
         number.style.setProperty("--digits", String(count(one.left).length * 0.62 + 0.4));
         now.classList.toggle("sold-out", one.left === 0);
+        bar.hidden = all === null;
         inner.style.width = `${share(one.left, all)}%`;
         mark(bar, share(one.left, all) < 10 ? "warn" : "");
-        say(of, one.left === 0 ? `sold out: ${count(one.sold)} sold, ${count(one.held)} held` : `left of ${count(all)}`);
+        if (all === null) say(of, one.left === 0 ? "sold out" : "left; the vendor is too busy to say of how many");
+        else say(of, one.left === 0 ? `sold out: ${count(one.sold)} sold, ${count(one.held)} held` : `left of ${count(all)}`);
         const vendor = look.tiles.hot?.vendors?.find(({ vendor_id }) => vendor_id === one.vendor_id);
         const failed = look.tiles.http?.by_status?.["5xx"];
         shown.set("orders", rate(hot ? one.orders_per_second : 0), "/ s");
@@ -100,7 +102,7 @@ export default {
         shown.set("held", count(one.held));
         shown.set("way", count(vendor?.checkouts_under_way));
         shown.set("errors", rate(failed), "/ s", failed > 0 ? "bad" : "");
-        const refused = sum(look.tiles.sheds?.reasons, ({ per_second }) => per_second);
+        const refused = known(look.tiles.sheds?.reasons, ({ per_second }) => per_second);
         shown.set("refused", rate(refused), "/ s", refused > 0 ? "warn" : "");
         const past = pastOf(one.sku_id);
         if (past) {
