@@ -38,7 +38,7 @@ async fn write(log_writer: &QueuedLogWriter, clock: &SystemClock, records: usize
         let entity = EntityRef { kind: Kind::Cart, uuid: clock.new_uuid() };
         let record =
             format!("{{\"e\":\"{entity}\",\"v\":1,\"pad\":\"{}\"}}", "x".repeat(RECORD_BYTES - 60)).into_bytes();
-        log_writer.append(Append { entity, version: 1, record, details: Vec::new(), on_durable });
+        log_writer.append(Append { entity, version: 1, record, details: Vec::new(), on_durable, trace: None });
     }
     if let Some(last) = last {
         last.await.expect("the log writer lives");

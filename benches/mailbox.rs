@@ -37,6 +37,7 @@ async fn start(directory: &Path) -> App {
         sandbox: true,
         mail: MailSettings { server: None, per_second: 1 },
         accounts: AccountSettings::default(),
+        trace: None,
     };
     App::build(config, Hooks::default()).await.expect("the server starts")
 }

@@ -47,6 +47,12 @@ pub const KEPT_ANSWER_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Partitions of a new store; fixed when the store is made.
 pub const PARTITIONS: u16 = 16;
+/// Spans that wait for the collector of traces before further ones are dropped.
+pub const TRACE_SPANS: usize = 8_192;
+/// Spans told in one request.
+pub const TRACE_BATCH: usize = 512;
+/// How long a stop waits for the collector of traces, in milliseconds.
+pub const TRACE_FLUSH_MS: u64 = 2_000;
 /// Messages waiting in one actor's mailbox before requests to it are shed.
 pub const MAILBOX_DEPTH: usize = 10_000;
 /// Versions of an entity that operators are shown at a time, and where they do not say which.

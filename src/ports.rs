@@ -16,6 +16,7 @@ use jobs::{Jobs, NewJob};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use trace::Traced;
 use uuid::Uuid;
 
 pub mod checkpoints;
@@ -26,6 +27,7 @@ pub mod lives;
 pub mod quotas;
 pub mod rates;
 pub mod standing;
+pub mod trace;
 pub mod units;
 
 /// Time and chance: everything that would make two runs differ.
@@ -480,6 +482,8 @@ pub struct Append {
     pub details: Vec<Detail>,
     /// Runs once the record is durable, after those of all earlier records.
     pub on_durable: Option<Completion>,
+    /// The trace of the request that made it, if that is sampled. It is written nowhere. In a box: hardly any has one.
+    pub trace: Option<Box<Traced>>,
 }
 
 /// How full the log writer is.

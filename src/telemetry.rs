@@ -104,6 +104,8 @@ pub mod names {
     pub const PAYMENT_WAITING: &str = "haat_payment_calls_waiting";
     /// Gauge: by how much domain time is ahead of the wall clock.
     pub const CLOCK_AHEAD: &str = "haat_clock_ahead_seconds";
+    /// Counter: spans of sampled requests that no collector has taken.
+    pub const TRACE_SPANS_DROPPED: &str = "haat_trace_spans_dropped_total";
     /// Gauge, by status: orders.
     pub const ORDERS: &str = "haat_orders";
 }
@@ -161,6 +163,7 @@ const HELP: &[(&str, &str, char)] = &[
     (names::PAYMENT_BREAKER_OPENED, "How often a payment provider began to count as silent.", 'c'),
     (names::PAYMENT_WAITING, "Calls of payment providers that are held back.", 'g'),
     (names::CLOCK_AHEAD, "By how much time as the shop has it is ahead of the wall clock; negative: behind.", 'g'),
+    (names::TRACE_SPANS_DROPPED, "Spans of sampled requests that no collector has taken.", 'c'),
     (names::ORDERS, "Orders, by status.", 'g'),
 ];
 

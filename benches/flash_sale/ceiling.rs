@@ -58,7 +58,8 @@ impl Ceiling {
     pub async fn append(&self, entity: EntityRef, version: u64, record: Vec<u8>) -> anyhow::Result<()> {
         let (send, receive) = oneshot::channel();
         let on_durable: haat::ports::Completion = Box::new(move || _ = send.send(()));
-        self.log_writer.append(Append { entity, version, record, details: Vec::new(), on_durable: Some(on_durable) });
+        let details = Vec::new();
+        self.log_writer.append(Append { entity, version, record, details, on_durable: Some(on_durable), trace: None });
         receive.await.context("the log writer is closed")
     }
 

@@ -4,7 +4,9 @@ use crate::actors::budget::Budget;
 use crate::actors::envelope::{Admit, Edge, Envelope, Then};
 use crate::actors::registry::Hosted;
 use crate::actors::shop::{Answered, Failure, Shop, wait_for};
+use crate::actors::traced::from_now;
 use crate::domain::record::IdempotencyKey;
+use crate::ports::trace::{self, TraceContext};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -53,24 +55,27 @@ impl Shop {
         let (send, receive) = oneshot::channel();
         let sent = Instant::now();
         let (deadline, node) = (sent + within, self.node().clone());
-        let link = move |answer: Result<Answered<A::Reply>, Failure>, mut budget: Budget| {
-            let next = answer.as_ref().ok().and_then(next);
-            if next.as_ref().is_none_or(|next| !next.keeps_budget) {
-                // Before anybody is told.
-                budget = Budget::default();
-            }
-            match (answer, next) {
-                (Ok(first), Some(Next { id, command, key, .. })) => {
-                    let reply = move |second| drop(send.send(Ok(Chained { first, second: Some(second) })));
-                    let then = Then::Give(Box::new(reply));
-                    let edge = Edge { command, key, deadline, sent, admit: None, budget, then };
-                    let _ = node.deliver::<B>(id, Envelope::Edge(Box::new(edge)), None, false);
+        let link =
+            move |answer: Result<Answered<A::Reply>, Failure>, mut budget: Budget, trace: Option<TraceContext>| {
+                let next = answer.as_ref().ok().and_then(next);
+                if next.as_ref().is_none_or(|next| !next.keeps_budget) {
+                    // Before anybody is told.
+                    budget = Budget::default();
                 }
-                (answer, _) => drop(send.send(answer.map(|first| Chained { first, second: None }))),
-            }
-        };
+                match (answer, next) {
+                    (Ok(first), Some(Next { id, command, key, .. })) => {
+                        let reply = move |second| drop(send.send(Ok(Chained { first, second: Some(second) })));
+                        let then = Then::Give(Box::new(reply));
+                        let trace = from_now(trace);
+                        let edge = Edge { command, key, deadline, sent, admit: None, budget, trace, then };
+                        let _ = node.deliver::<B>(id, Envelope::Edge(Box::new(edge)), None, false);
+                    }
+                    (answer, _) => drop(send.send(answer.map(|first| Chained { first, second: None }))),
+                }
+            };
         let then = Then::Chain(Box::new(link));
-        let edge = Edge { command, key, deadline, sent, admit: Some(admit), budget, then };
+        let trace = from_now(trace::current());
+        let edge = Edge { command, key, deadline, sent, admit: Some(admit), budget, trace, then };
         self.deliver::<A>(id, Box::new(edge), false)?;
         wait_for(receive, within).await
     }

@@ -9,6 +9,7 @@ use crate::actors::state::Built;
 use crate::actors::turn::NotLetIn;
 use crate::domain::entity::EffectKey;
 use crate::domain::record::IdempotencyKey;
+use crate::ports::trace::{TraceContext, Traced};
 use crate::ports::{EntityDelta, History};
 use actix::Message;
 use std::convert::Infallible;
@@ -20,8 +21,8 @@ use tokio::time::Instant;
 /// Takes an answer, or why there is none.
 pub type ReplyTo<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>) + Send>;
 
-/// Goes on with an answer, or with why there is none, and with what the question had of the node's budget.
-pub type Link<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>, Budget) + Send>;
+/// Goes on with an answer, or with why there is none, with what the question had of the node's budget, and in its trace.
+pub type Link<R> = Box<dyn FnOnce(Result<Answered<R>, Failure>, Budget, Option<TraceContext>) + Send>;
 
 /// What becomes of an answer.
 pub enum Then<R> {
@@ -46,6 +47,8 @@ pub struct Edge<E: Hosted> {
     pub admit: Option<Admit<E>>,
     /// What it has of the node's budget.
     pub budget: Budget,
+    /// Its trace, and since when it waits, if its request is sampled.
+    pub trace: Option<Traced>,
     pub then: Then<E::Reply>,
 }
 
@@ -53,14 +56,14 @@ impl<E: Hosted> Edge<E> {
     /// Ends with an answer, or with why there is none.
     #[expect(clippy::boxed_local, reason = "most of it need not be moved out of its box")]
     pub fn end(self: Box<Self>, answer: Result<Answered<E::Reply>, Failure>) {
-        let Self { budget, then, .. } = *self;
+        let Self { budget, trace, then, .. } = *self;
         match then {
             Then::Give(reply) => {
                 // With the answer, not after it.
                 drop(budget);
                 reply(answer);
             }
-            Then::Chain(link) => link(answer, budget),
+            Then::Chain(link) => link(answer, budget, trace.map(|traced| traced.context)),
         }
     }
 
@@ -74,8 +77,8 @@ impl<E: Hosted> Edge<E> {
 pub enum Envelope<E: Hosted> {
     /// A request. There are far more messages between entities, which are small: it is not to make room for this in each of them.
     Edge(Box<Edge<E>>),
-    /// A command of another entity, or a gateway's answer.
-    Peer(E::Command),
+    /// A command of another entity, or a gateway's answer; with the trace of the request that set it off, if that is sampled.
+    Peer(E::Command, Option<Box<Traced>>),
     /// A payment provider gave no outcome: its effect is to be tried again later.
     NoOutcome {
         /// The effect.

@@ -28,6 +28,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod traced;
 pub mod turn;
 mod wakes;
 

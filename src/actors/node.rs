@@ -11,6 +11,7 @@ use crate::actors::registry::{Hosted, Registry, Slot, SlotShared, Undelivered};
 use crate::actors::shell::Shell;
 use crate::actors::state::build;
 use crate::actors::timers::Timers;
+use crate::actors::traced::from_now;
 use crate::domain::entity::{Keeps as _, Message, Publication};
 use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId};
 use crate::domain::invariants::Breach;
@@ -20,6 +21,7 @@ use crate::domain::rows::Shapes;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::ports::quotas::BuyerQuotas;
+use crate::ports::trace::TraceContext;
 use crate::ports::{
     Clock, Details, EntityDelta, Histories, History, LogWriter, PaymentProvider, Queries, Snapshots, StateSource,
     StoreError, StoreKey, WakeAt,
@@ -373,11 +375,12 @@ impl Node {
     }
 
     /// Sends a command from one entity to another. It is never refused.
-    pub(super) fn tell(self: &Arc<Self>, message: Message, fresh: bool) {
+    pub(super) fn tell(self: &Arc<Self>, message: Message, fresh: bool, trace: Option<TraceContext>) {
+        let trace = from_now(trace);
         macro_rules! deliver {
             ([$($(#[$doc:meta])* $kind:ident $name:literal $slots:ident $type:ty, $unknown:ident;)*]) => {
                 match message {
-                    $(Message::$kind { id, command } => self.deliver::<$type>(id, Envelope::Peer(command), None, fresh),)*
+                    $(Message::$kind { id, command } => self.deliver::<$type>(id, Envelope::Peer(command, trace), None, fresh),)*
                 }
             };
         }

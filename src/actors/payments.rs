@@ -16,12 +16,14 @@ use crate::domain::payment::{
 };
 use crate::domain::reject::Reject;
 use crate::limits;
+use crate::ports::trace::TraceContext;
 use crate::ports::{NoAnswer, PaymentProvider, Position};
 use foldhash::HashSet;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use tracing::field::display;
 
 impl Shop {
     /// Whether this can be paid for in this way, as far as anybody knows now.
@@ -54,6 +56,8 @@ pub(super) struct Wanted {
     pub(super) call: PaymentCall,
     /// Which try to give the money back comes next.
     pub(super) attempt: u32,
+    /// The trace of the request that it comes of, if that is sampled.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// What is under way or waits to be made. An order asks again when it hears nothing; while the first call waits for the store, or for its
@@ -129,14 +133,14 @@ impl Node {
                 let (outside, runtime) = (node.outside.clone(), node.runtime.clone());
                 outside.spawn_on(
                     async move {
-                        let (key, order) = (wanted.key, wanted.call.order);
+                        let (key, order, trace) = (wanted.key, wanted.call.order, wanted.trace);
                         // What is cut off is asked again after the next start.
                         let asked = node.outbound_calls.run_until_cancelled(node.ask_provider(wanted));
                         let Some(outcome) = asked.await else { return };
                         // Whoever hears that there was no outcome may ask again at once.
                         drop(under_way);
                         match outcome {
-                            Outcome::Known(command) => node.tell(Message::Order { id: order, command }, false),
+                            Outcome::Known(command) => node.tell(Message::Order { id: order, command }, false, trace),
                             Outcome::Begun => node.no_outcome(order.entity(), key, true),
                             Outcome::Unknown => node.no_outcome(order.entity(), key, false),
                         }
@@ -181,7 +185,7 @@ impl Node {
 
     /// Asks the provider until it is known what the order is told, or that this is not known yet.
     async fn ask_provider(self: &Arc<Self>, wanted: Wanted) -> Outcome {
-        let Wanted { mut aim, begun, mut call, attempt, .. } = wanted;
+        let Wanted { mut aim, begun, mut call, attempt, trace, .. } = wanted;
         let Some(provider) = self.provider(&call.method) else {
             tracing::error!(order = %call.order, method = call.method, "an order's payment provider is not configured");
             return Outcome::Unknown;
@@ -198,7 +202,7 @@ impl Node {
         }
         let mut verb = aim.begins(begun);
         loop {
-            let next = match self.asks(provider, &verb, &call, attempt).await {
+            let next = match self.asks(provider, &verb, &call, attempt, trace).await {
                 Some(Answer::Payment(progress)) => aim.after(&verb, progress),
                 Some(Answer::Refund(found)) => match (&verb, found) {
                     (Verb::Refund { captured }, Some(progress)) => after_refund(Some(*captured), progress),
@@ -222,21 +226,35 @@ impl Node {
         verb: &Verb,
         call: &PaymentCall,
         attempt: u32,
+        trace: Option<TraceContext>,
     ) -> Option<Answer> {
+        let held_back = trace.map(|context| context.begin("payment.queue", Instant::now()));
         let wish = Wish { order: call.order, charges: *verb == Verb::Charge, not_after: call.not_after };
         let pass = self.let_in(&provider.gate, wish).await?;
         let started = Instant::now();
+        let traced = trace.map(|context| context.begin("payment.call", started).calls());
+        if let Some(held_back) = held_back {
+            held_back.end(started, false);
+        }
         let within = Duration::from_millis(limits::GATEWAY_CALL_MS);
         let answer = timeout(within, provider.answers(verb, call, attempt)).await;
         pass.ends(matches!(answer, Ok(Ok(_))));
         let (outcome, answer) = match answer {
             Ok(Ok(answer)) => (answer.name(), Some(answer)),
             Ok(Err(error)) => {
-                tracing::debug!(order = %call.order, call = verb.name(), %error, "a payment provider gave no answer");
+                let trace_id = trace.map(|context| display(context.trace()));
+                tracing::debug!(order = %call.order, call = verb.name(), %error, trace_id, "a payment provider gave no answer");
                 ("no_answer", None)
             }
             Err(_) => ("timed_out", None),
         };
+        if let Some(mut traced) = traced {
+            traced.says("haat.payment.method", provider.port.method().to_owned());
+            traced.says("haat.payment.call", verb.name());
+            traced.says("haat.payment.outcome", outcome);
+            traced.says("haat.entity", call.order.entity().to_string());
+            traced.end(Instant::now(), answer.is_none());
+        }
         provider.metrics.called(verb.name(), outcome, started.elapsed());
         answer
     }
@@ -304,7 +322,7 @@ mod tests {
         let call =
             PaymentCall { order, amount, mint: None, method: "hangs".into(), token: Some("tok".into()), not_after };
         let aim = if void { Aim::Undo } else { Aim::Charge { token: true } };
-        Wanted { key: key(number, void), aim, begun: false, call, attempt: 1 }
+        Wanted { key: key(number, void), aim, begun: false, call, attempt: 1, trace: None }
     }
 
     /// However often an order asks while the store or the gateway hangs, one call waits.

@@ -15,6 +15,7 @@ use crate::actors::registry::{Hosted, SlotShared};
 use crate::actors::sent::Sent;
 use crate::actors::shop::{ActorView, Answered, Failure};
 use crate::actors::state::Built;
+use crate::actors::traced::{self, from_now};
 use crate::actors::turn::{self, Asked, Counted, Moment, NotLetIn, Outcome};
 use crate::domain::details::Detail;
 use crate::domain::entity::{Decides, FOR_SOMEONE, Publication};
@@ -23,6 +24,7 @@ use crate::domain::record::Record;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
+use crate::ports::trace::{OpenSpan, TraceContext, Traced};
 use crate::ports::{Append, Completion, EntityDelta, Position};
 use actix::{Context, Handler};
 use std::mem::take;
@@ -91,7 +93,7 @@ impl<E: Hosted> Shell<E> {
     fn receive(&mut self, envelope: Envelope<E>, ctx: &mut Context<Self>) {
         match envelope {
             Envelope::Edge(edge) => self.on_edge(edge, ctx),
-            Envelope::Peer(command) => self.on_peer(command, ctx),
+            Envelope::Peer(command, trace) => self.on_peer(command, trace, ctx),
             Envelope::NoOutcome { key, begun } => self.on_no_outcome(key, begun),
             Envelope::Wake => self.on_wake(ctx),
             Envelope::Delta(reply) => self.on_delta(reply),
@@ -104,7 +106,8 @@ impl<E: Hosted> Shell<E> {
 
     fn on_edge(&mut self, mut edge: Box<Edge<E>>, ctx: &mut Context<Self>) {
         let node = self.node.clone();
-        if edge.deadline <= Instant::now() {
+        let present = Instant::now();
+        if edge.deadline <= present {
             // Whoever asked was told already that the outcome is unknown.
             node.metrics(E::KIND).expired.increment(1);
             return;
@@ -113,6 +116,7 @@ impl<E: Hosted> Shell<E> {
         let Life::Up(built) = &mut self.life else {
             return edge.end(Err(Failure::Quarantined));
         };
+        let turn = edge.trace.as_mut().map(|traced| traced::turn(traced, entity, present));
         let moment = Moment { now: node.clock.now(), knowledge: node.knowledge() };
         let waiting = self.waiting.iter().map(asked);
         let (key, admit) = (edge.key, edge.admit.take());
@@ -126,7 +130,7 @@ impl<E: Hosted> Shell<E> {
         let mut outcome = Outcome::default();
         let run = AssertUnwindSafe(|| turn::ask(&mut outcome, built, &edge.command, key, waiting, moment, let_in));
         match panic::catch_unwind(run) {
-            Ok(Ok(())) => self.carry_out(&mut outcome, Some(edge), moment.now),
+            Ok(Ok(())) => self.carry_out(&mut outcome, Some(edge), moment.now, turn),
             Ok(Err(failure)) => edge.end(Err(failure)),
             Err(_) => {
                 let poisoned = self.has_panicked(&edge.command);
@@ -140,25 +144,26 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    fn on_peer(&mut self, command: E::Command, ctx: &mut Context<Self>) {
+    fn on_peer(&mut self, command: E::Command, mut trace: Option<Box<Traced>>, ctx: &mut Context<Self>) {
         let node = self.node.clone();
         let (entity, poisoned) = (self.entity_ref(), self.is_poisoned(&command));
         // A quarantined entity answers nobody: whoever asked keeps asking until someone has looked at it.
         let Life::Up(built) = &mut self.life else { return };
+        let turn = trace.as_deref_mut().map(|traced| traced::turn(traced, entity, Instant::now()));
         let moment = Moment { now: node.clock.now(), knowledge: node.knowledge() };
         let waiting = self.waiting.iter().map(asked);
         let let_in = |_: &E, command: &E::Command| begin::<E>(&node, entity, command, poisoned);
         let mut outcome = Outcome::default();
         let run = AssertUnwindSafe(|| turn::tell(&mut outcome, built, &command, waiting, moment, let_in));
         match panic::catch_unwind(run) {
-            Ok(()) => self.carry_out(&mut outcome, None, moment.now),
+            Ok(()) => self.carry_out(&mut outcome, None, moment.now, turn),
             Err(_) => {
                 // A state that a panic left behind still knows its id, which is all that a refusal needs of it.
                 if self.has_panicked(&command)
                     && let Life::Up(built) = &self.life
                     && let Some(message) = built.entity.respond(&command, Err(&Reject::CommandPoisoned))
                 {
-                    node.tell(message, false);
+                    node.tell(message, false, None);
                 }
                 // Otherwise whoever sent it sends it again.
                 self.start_anew(ctx);
@@ -192,7 +197,14 @@ impl<E: Hosted> Shell<E> {
     }
 
     /// Does what a turn came to: appends its record, with the replies, to the log writer; then sends what stays on the node.
-    fn carry_out(&mut self, outcome: &mut Outcome<E>, mut edge: Option<Box<Edge<E>>>, now: Timestamp) {
+    fn carry_out(
+        &mut self,
+        outcome: &mut Outcome<E>,
+        mut edge: Option<Box<Edge<E>>>,
+        now: Timestamp,
+        turn: Option<OpenSpan>,
+    ) {
+        let trace = turn.as_ref().map(OpenSpan::context);
         self.count(outcome.counted);
         if outcome.asks_again {
             self.sent.clear();
@@ -214,12 +226,12 @@ impl<E: Hosted> Shell<E> {
                 let chained = edge.take_if(|edge| outcome.answer.as_ref().is_some_and(|answer| edge.chains(answer)));
                 let answer = outcome.answer.take_if(|_| chained.is_none());
                 let on_durable = self.on_durable(take(&mut outcome.publications), edge, answer, others);
-                self.append(record, take(&mut outcome.details), on_durable);
+                self.append(record, take(&mut outcome.details), on_durable, trace);
                 self.let_go_of_details();
-                self.send_effects(take(&mut outcome.wanted), now, !record.events.is_empty());
+                self.send_effects(take(&mut outcome.wanted), now, !record.events.is_empty(), trace);
                 // Once, and never again: whoever misses it asks.
                 for message in outcome.tells.drain(..) {
-                    self.node.tell(message, false);
+                    self.node.tell(message, false, trace);
                 }
                 if let (Some(edge), Some(answer)) = (chained, outcome.answer.take()) {
                     edge.end(Ok(answer));
@@ -227,7 +239,10 @@ impl<E: Hosted> Shell<E> {
             }
         }
         if let Some(message) = outcome.response.take() {
-            self.node.tell(message, false);
+            self.node.tell(message, false, trace);
+        }
+        if let Some(turn) = turn {
+            turn.end(Instant::now(), false);
         }
     }
 
@@ -246,7 +261,11 @@ impl<E: Hosted> Shell<E> {
         if answered.is_empty() {
             return Vec::new();
         }
-        let take = |(place, answered): (usize, _)| (self.waiting.remove(place).edge, answered);
+        let take = |(place, answered): (usize, _)| {
+            let edge = self.waiting.remove(place).edge;
+            edge.is_unparked();
+            (edge, answered)
+        };
         let mut replies: Vec<Reply<E>> = answered.into_iter().rev().map(take).collect();
         replies.reverse();
         if self.waiting.is_empty() {
@@ -256,7 +275,7 @@ impl<E: Hosted> Shell<E> {
     }
 
     /// Lets a request wait until the entity has come so far, unless too many do.
-    fn park(&mut self, edge: Box<Edge<E>>) {
+    fn park(&mut self, mut edge: Box<Edge<E>>) {
         if self.waiting.len() >= limits::REQUESTS_WAITING_PER_ACTOR {
             self.forget_expired();
         }
@@ -267,6 +286,7 @@ impl<E: Hosted> Shell<E> {
                 self.waiting.reserve_exact(1);
                 // Its time may be over before it is answered: then it is let go, with what it has of the node's budget.
                 self.node.timers.register(self.id.entity(), &self.slot.timer, edge.deadline);
+                edge.is_parked();
                 self.waiting.push(WaitingRequest { edge, _place: position });
             }
             None => {
@@ -276,12 +296,19 @@ impl<E: Hosted> Shell<E> {
         }
     }
 
-    fn append(&mut self, record: &Record<E::Event>, details: Vec<Detail>, on_durable: Option<Completion>) {
+    fn append(
+        &mut self,
+        record: &Record<E::Event>,
+        details: Vec<Detail>,
+        on_durable: Option<Completion>,
+        trace: Option<TraceContext>,
+    ) {
         let mut line = Vec::with_capacity(RECORD_BYTES);
         record.write(&mut line);
         // Nobody is told of the order before this record is durable, so nobody sees them before either.
         self.node.details.put(&details);
-        let append = Append { entity: record.entity, version: record.version, record: line, details, on_durable };
+        let (entity, version, trace) = (record.entity, record.version, from_now(trace));
+        let append = Append { entity, version, record: line, details, on_durable, trace };
         self.last_position = self.node.log_writer.append(append);
         if let Life::Up(built) = &self.life {
             self.node.note_claim(&built.entity, record.entity);

@@ -7,6 +7,7 @@ use crate::actors::metrics::shed;
 use crate::actors::node::{Node, NodeParts, NodeSettings, Readiness, States};
 use crate::actors::permits::Permit;
 use crate::actors::registry::{Hosted, Undelivered};
+use crate::actors::traced::from_now;
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::Cart;
 use crate::domain::entity::{EffectKey, Principal};
@@ -20,6 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::ports::quotas::{Full, Part, Reserved, asked_keys};
 use crate::ports::rates::Network;
+use crate::ports::trace;
 use crate::ports::{ChargeLog, Clock, History, Queries, StateSource, StoreKey};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -303,6 +305,7 @@ impl Shop {
             sent,
             admit: None,
             budget: Budget::default(),
+            trace: from_now(trace::current()),
             // Whoever asked may have stopped waiting.
             then: Then::Give(Box::new(move |answer| drop(send.send(answer)))),
         };

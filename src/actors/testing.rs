@@ -373,6 +373,7 @@ impl Bench {
             sent,
             admit: None,
             budget: Budget::default(),
+            trace: None,
             then: Then::Give(Box::new(move |answer| drop(send.send(answer)))),
         };
         self.node.deliver::<E>(id, Envelope::Edge(Box::new(edge)), None, false).expect("no mailbox has a limit here");

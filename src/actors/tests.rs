@@ -98,7 +98,7 @@ async fn what_is_read_for_an_actor_is_read_while_its_thread_is_busy() {
     let loaded = bench.ask::<Cart>(cart(1), get(), None, PATIENCE);
     let reading = || bench.world.loading.0.load(Ordering::SeqCst);
     until("the cart to be read", || reading() == 1).await;
-    let made = bench.node.deliver::<Cart>(cart(2), Envelope::Peer(create()), None, true);
+    let made = bench.node.deliver::<Cart>(cart(2), Envelope::Peer(create(), None), None, true);
     assert!(made.is_ok());
     busy.await.expect("the only thread of actors is busy");
     bench.world.go_on.add_permits(1);
@@ -117,6 +117,7 @@ async fn a_successor_reads_the_journal_once_all_in_flight_is_durable() {
         record: Vec::new(),
         details: Vec::new(),
         on_durable: None,
+        trace: None,
     });
     let _successor = bench.node.start::<Cart>(cart(1), Start::Replay);
     let read = || bench.world.replays.load(Ordering::SeqCst);
@@ -240,7 +241,7 @@ async fn what_was_heard_has_its_time_though_nothing_was_recorded() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(committed().await, Ok(1.into()), "the order is paid");
         let order = OrderId::for_attempt(CartId::from_uuid(Uuid::from_u128(1 << 32)), 1);
-        town.node.tell(Message::Vendor { id: vendor, command: VendorCommand::Close { order } }, false);
+        town.node.tell(Message::Vendor { id: vendor, command: VendorCommand::Close { order } }, false, None);
         tokio::time::sleep(Duration::from_millis(limits::HOLD_CLOSE_MS as u64 + 100)).await;
         assert_eq!(committed().await, Ok(0.into()), "its hold is closed");
     };

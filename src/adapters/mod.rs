@@ -1,8 +1,10 @@
-//! What talks to the world outside, each piece behind a trait of `ports`: the clock, the payment gateways and the mail server.
+//! What talks to the world outside, each piece behind a trait of `ports`: the clock, the payment gateways, the mail server and the
+//! collector of traces.
 //! And what stands in their place on a node alone: who asked how often, and what each buyer has under way, in memory.
 
 pub mod clock;
 pub mod erased;
+pub mod otlp;
 pub mod quotas;
 pub mod rates;
 pub mod sandbox;

@@ -15,11 +15,13 @@ mod remake;
 pub mod replay;
 pub mod text;
 pub mod token;
+mod traces;
 
 use self::core::{Core, CoreParts, RunningCore};
 use crate::actors::{Arbiters, DecideHook, Shop};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::erased::ErasedFile;
+use crate::adapters::otlp::Exporter;
 use crate::adapters::rates::MemoryRates;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
@@ -33,6 +35,7 @@ use crate::http::ops::{FollowerStandings, Ops, OpsParts};
 use crate::http::rates::Rates;
 use crate::http::server::{self, ServerSettings};
 use crate::http::services::Services;
+use crate::http::trace::Sampler;
 use crate::http::{HistoryAsOf, HttpState, Port, RenderMetrics, Settings as HttpSettings, router};
 use crate::limits;
 use crate::persistence::archived::with_archive;
@@ -157,6 +160,7 @@ pub struct App {
     upkeep: [JoinHandle<()>; 6],
     stop_upkeep: CancellationToken,
     files: Files,
+    exporter: Option<Exporter>,
     _arbiters: Arbiters,
 }
 
@@ -258,7 +262,8 @@ impl App {
         let history_as_of = HistoryAsOf::new(core.history_as_of());
         let auth = Arc::new(Auth::of(&config.keys));
         let (followers, pools) = (Arc::new(core.followers()), core.pools());
-        let counters = Counters { jobs, services, auth: auth.clone(), history_as_of, followers, pools };
+        let (exporter, sampler) = traces::begin(&config, &clock)?.unzip();
+        let counters = Counters { jobs, services, auth: auth.clone(), history_as_of, followers, pools, sampler };
         let served = serve_http(&config, core.shop(), counters, &recorder, &stop_http);
         let (http, address, operator_address) = served.await?;
 
@@ -278,7 +283,18 @@ impl App {
             tokio::spawn(keys::watch(config.keys_file.clone(), config.keys.clone(), signers, stop_upkeep.clone())),
             tokio::spawn(erase(accounts, core.shop().clone(), config.accounts.erase_after, stop_upkeep.clone())),
         ];
-        Ok(Self { address, operator_address, core, stop_http, http, upkeep, stop_upkeep, files, _arbiters: arbiters })
+        Ok(Self {
+            address,
+            operator_address,
+            core,
+            stop_http,
+            http,
+            upkeep,
+            stop_upkeep,
+            files,
+            exporter,
+            _arbiters: arbiters,
+        })
     }
 
     /// Where it listens.
@@ -323,6 +339,9 @@ impl App {
         self.stop_upkeep.cancel();
         for task in self.upkeep {
             let _ = task.await;
+        }
+        if let Some(exporter) = self.exporter.take() {
+            exporter.finish().await;
         }
         self.files.in_place().map_err(AppError::Lost)?;
         tracing::info!("stopped: everything is durable, and snapshots and read tables are written");
@@ -409,6 +428,7 @@ struct Counters {
     history_as_of: HistoryAsOf,
     followers: FollowerStandings,
     pools: Arc<dyn Pools>,
+    sampler: Option<Sampler>,
 }
 
 async fn serve_http(
@@ -423,7 +443,8 @@ async fn serve_http(
             "rates are limited by address: behind a proxy, set HAAT_TRUSTED_PROXIES, or all visitors are one"
         );
     }
-    let (recorder, Counters { jobs, services, auth, history_as_of, followers, pools }) = (recorder.clone(), counters);
+    let Counters { jobs, services, auth, history_as_of, followers, pools, sampler } = counters;
+    let (recorder, is_traced) = (recorder.clone(), sampler.is_some());
     let state = HttpState {
         shop: shop.clone(),
         auth,
@@ -440,6 +461,7 @@ async fn serve_http(
         jobs,
         services,
         history_as_of,
+        sampler,
         rates: config.http.rates.clone().map(|table| {
             let limiter = Arc::new(MemoryRates::new(table.longest_seconds()));
             Arc::new(Rates::new(table, limiter))
@@ -453,7 +475,7 @@ async fn serve_http(
             Port::All | Port::Public => divided.public,
             Port::Operator => divided.operator,
         };
-        let settings = ServerSettings { connections, peers: config.http.rates.is_some(), ..config.server };
+        let settings = ServerSettings { connections, peers: config.http.rates.is_some() || is_traced, ..config.server };
         tokio::spawn(server::serve(listener, router, settings, async move { stop.cancelled().await }))
     };
     let (listener, address) = listen(config.listen)?;
@@ -482,6 +504,7 @@ fn recorder() -> Result<PrometheusHandle, AppError> {
         telemetry::describe();
         crate::http::metrics::describe();
         let _ = metrics::gauge!(telemetry::names::FILES_MISSING);
+        let _ = metrics::counter!(telemetry::names::TRACE_SPANS_DROPPED);
     }
     Ok(RECORDER.get_or_init(|| handle).clone())
 }

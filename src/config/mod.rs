@@ -6,11 +6,13 @@ mod edge;
 pub mod keys;
 mod mail;
 mod secret;
+mod trace;
 
 pub use accounts::{AccountArgs, AccountSettings};
 pub use edge::EdgeArgs;
 pub use mail::{MailArgs, MailSettings, SmtpConfig};
 pub use secret::{SECRET_FILE, SecretArgs};
+pub use trace::{TraceArgs, TraceSettings};
 
 use crate::actors::NodeSettings;
 use crate::adapters::clock::SystemClock;
@@ -212,6 +214,9 @@ pub struct ServeArgs {
     /// Who may ask, and how often.
     #[command(flatten)]
     pub edge: EdgeArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub trace: TraceArgs,
     /// The API's pages at /docs and its document at /openapi.json.
     #[arg(long, env = "HAAT_DOCS", value_name = "on|off", default_value = "on", require_equals = true)]
     pub docs: Switch,
@@ -286,6 +291,8 @@ pub struct Config {
     pub mail: MailSettings,
     /// Accounts.
     pub accounts: AccountSettings,
+    /// How requests are traced, if they are.
+    pub trace: Option<TraceSettings>,
 }
 
 impl Config {
@@ -302,6 +309,7 @@ impl Config {
         let trusted_proxies = args.accounts.trusted_proxies()?;
         let rates = args.edge.rates(args.listen)?;
         let origins = args.edge.origins()?;
+        let trace = args.trace.settings()?;
         if args.hold_seconds < args.payment_seconds {
             let reason = "must not be shorter than HAAT_PAYMENT_SECONDS".into();
             return Err(ConfigError::Setting { setting: "HAAT_HOLD_SECONDS", reason });
@@ -349,6 +357,7 @@ impl Config {
             sandbox,
             mail,
             accounts,
+            trace,
         })
     }
 }

@@ -43,6 +43,7 @@ pub mod server;
 pub mod services;
 pub mod skus;
 pub mod timeline;
+pub mod trace;
 pub mod unread;
 pub mod valid;
 pub mod vendors;
@@ -159,6 +160,8 @@ pub struct HttpState {
     pub history_as_of: HistoryAsOf,
     /// Who asks how often, where that is counted.
     pub rates: Option<Arc<rates::Rates>>,
+    /// Which requests are traced, where any are.
+    pub sampler: Option<trace::Sampler>,
 }
 
 impl FromRef<HttpState> for Shop {
@@ -242,7 +245,8 @@ pub fn router(state: HttpState, port: Port) -> Router {
     let doors = Arc::new((doors::Doors::of(&mut document), state.clone()));
     let routes = routes.route_layer(doors::doors(doors));
     let shop = state.shop.clone();
-    let observer = Observer::new(move || shop.clock().new_uuid()).expecting(openapi::routes_of(&document));
+    let observer = Observer::new(move || shop.clock().new_uuid()).sampling(state.sampler.clone());
+    let observer = observer.expecting(openapi::routes_of(&document));
     let routes = match port {
         Port::All | Port::Public if state.settings.docs => routes.merge(openapi::pages(document)),
         _ => routes,

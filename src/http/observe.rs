@@ -5,6 +5,8 @@ use crate::http::error::{HOST_INVALID, INTERNAL, NOT_FOUND, Problem};
 use crate::http::host;
 use crate::http::metrics::{self, RequestMetrics};
 use crate::http::server::now;
+use crate::http::trace::Sampler;
+use crate::ports::trace::{self, OpenSpan};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +16,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tracing::Instrument;
+use tracing::field::display;
 use uuid::Uuid;
 
 /// The header that names a request.
@@ -35,12 +38,19 @@ fn may_be_kept(route: &str) -> bool {
 pub struct Observer {
     metrics: Arc<RequestMetrics>,
     fresh_id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    sampler: Option<Arc<Sampler>>,
 }
 
 impl Observer {
     /// A layer that gives requests without a sane id of their own one of these.
     pub fn new(fresh_id: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
-        Self { metrics: Arc::default(), fresh_id: Arc::new(fresh_id) }
+        Self { metrics: Arc::default(), fresh_id: Arc::new(fresh_id), sampler: None }
+    }
+
+    /// Traces those that this one samples.
+    #[must_use]
+    pub fn sampling(self, sampler: Option<Sampler>) -> Self {
+        Self { sampler: sampler.map(Arc::new), ..self }
     }
 
     /// There are these routes: their failures are counted from zero, not from the first.
@@ -71,12 +81,26 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(UNKNOWN, MatchedPath::as_str);
-    let span = tracing::debug_span!("request", id, %method, route);
+    let traced = observer.sampler.as_ref().and_then(|sampler| sampler.begin(&request, route, started));
+    let context = traced.as_ref().map(OpenSpan::context);
+    let trace_id = context.map(|context| display(context.trace()));
+    let span = match trace_id {
+        // Whatever is told of it is told with its trace.
+        Some(_) => tracing::error_span!("request", id, %method, route, trace_id),
+        None => tracing::debug_span!("request", id, %method, route),
+    };
 
     let addressed = host::check(&request);
     let is_http2 = request.version() == Version::HTTP_2;
     let handled = match addressed {
-        Ok(()) => AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await,
+        Ok(()) => {
+            let answered = next.run(request).instrument(span);
+            match context {
+                None => AssertUnwindSafe(answered).catch_unwind().await,
+                // In a box: the many that are not sampled make no room for it.
+                Some(context) => AssertUnwindSafe(Box::pin(trace::within(context, answered))).catch_unwind().await,
+            }
+        }
         Err(wrong) => {
             let mut refused = Problem::new(&HOST_INVALID, wrong).into_response();
             if !is_http2 {
@@ -88,7 +112,7 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
     };
     let mut response = handled.unwrap_or_else(|_| {
         // The panic hook has written where it was.
-        tracing::error!(id, %method, route, "a handler panicked");
+        tracing::error!(id, %method, route, trace_id, "a handler panicked");
         ::metrics::counter!(metrics::PANICS).increment(1);
         Problem::new(&INTERNAL, "the request failed in the engine").into_response()
     });
@@ -109,13 +133,18 @@ pub async fn observe(State(observer): State<Observer>, request: Request, next: N
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 
-    let (status, took) = (response.status(), now() - started);
+    let (status, ended) = (response.status(), now());
+    let took = ended - started;
     let code = problem.as_ref().map_or("", |problem| problem.kind().code);
     // Whoever asks whether it is ready is used to a no.
     if status.is_server_error() && route != READYZ {
-        tracing::warn!(id, %method, route, status = status.as_u16(), code, took_us = took.as_micros(), "request failed");
+        tracing::warn!(id, %method, route, status = status.as_u16(), code, took_us = took.as_micros(), trace_id, "request failed");
     } else {
-        tracing::debug!(id, %method, route, status = status.as_u16(), code, took_us = took.as_micros(), "request");
+        tracing::debug!(id, %method, route, status = status.as_u16(), code, took_us = took.as_micros(), trace_id, "request");
+    }
+    if let Some(mut traced) = traced {
+        traced.says("http.response.status_code", usize::from(status.as_u16()));
+        traced.end(ended, status.is_server_error());
     }
     observer.metrics.record(route, &method, status.as_u16(), took);
     response

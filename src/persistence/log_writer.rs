@@ -13,6 +13,7 @@ use crate::domain::ids::EntityRef;
 use crate::limits;
 use crate::persistence::metrics::LogWriterMetrics;
 use crate::persistence::skew::{self, Asked};
+use crate::ports::trace::Traced;
 use crate::ports::{
     Append, Clock, Codec, Committed, Completion, Frame, Journal, LogWriter, Partition, Position, Pressure, StoreError,
 };
@@ -278,6 +279,8 @@ struct Writer {
     partitions: Vec<Forming>,
     /// What the records of the batch bring along.
     details: Vec<Detail>,
+    /// The traces of its records, since each was queued.
+    traced: Vec<Traced>,
     packer: Packer,
     /// Entities with records since the last barrier.
     changed: Versions,
@@ -301,9 +304,9 @@ pub async fn run(
     let partitions = partitions.into_iter().map(forming).collect();
     let (metrics, packer) = (LogWriterMetrics::new(), Packer::default());
     let earlier = Arc::default();
-    let details = Vec::new();
+    let (details, traced) = (Vec::new(), Vec::new());
     let mut writer =
-        Writer { shared, journal, clock, on_fatal, metrics, partitions, details, packer, changed, earlier };
+        Writer { shared, journal, clock, on_fatal, metrics, partitions, details, traced, packer, changed, earlier };
     writer.run().await;
 }
 
@@ -349,6 +352,7 @@ impl Writer {
                     self.details.extend(append.details);
                     self.take(append.entity, append.version, &append.record)?;
                     completions.extend(append.on_durable);
+                    self.traced.extend(append.trace.map(|traced| *traced));
                 }
                 Item::WhenDurable(then) => completions.push(then),
                 Item::Barrier(reply) => {
@@ -364,6 +368,7 @@ impl Writer {
             let started = Instant::now();
             let (frames, mut details) = (self.frames(), mem::take(&mut self.details));
             self.commit_in_sight(&frames, &details).await?;
+            self.tell_traces(started, records);
             details.clear();
             self.details = details;
             if let Some(told) = self.shared.on_committed.get() {
@@ -396,6 +401,16 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Tells each trace of how long its record was queued, and of the batch.
+    fn tell_traces(&mut self, started: Instant, records: usize) {
+        for Traced { context, since } in self.traced.drain(..) {
+            context.note("journal.queue", since, started);
+            let mut commit = context.begin("journal.commit", started);
+            commit.says("haat.records", records);
+            commit.end(Instant::now(), false);
+        }
     }
 
     fn take(&mut self, entity: EntityRef, version: u64, record: &[u8]) -> Result<(), Fatal> {

@@ -31,3 +31,4 @@ mod sandbox;
 mod shop;
 mod suspended;
 mod texts;
+mod traces;

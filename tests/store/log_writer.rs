@@ -107,7 +107,8 @@ fn start_by(
 }
 
 fn append(log_writer: &QueuedLogWriter, entity: EntityRef, version: u64) {
-    log_writer.append(Append { entity, version, record: b"{}".to_vec(), details: Vec::new(), on_durable: None });
+    let record = b"{}".to_vec();
+    log_writer.append(Append { entity, version, record, details: Vec::new(), on_durable: None, trace: None });
 }
 
 /// An entity that an old snapshot was loaded of, or that two actors write, repeats a version. The log writer remembers what no snapshot need

@@ -158,6 +158,7 @@ impl TestStore {
                 // An order is erased as soon as its owner is.
                 erase_after: Duration::ZERO,
             },
+            trace: None,
         }
     }
 }

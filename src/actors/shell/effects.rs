@@ -10,6 +10,7 @@ use crate::domain::payment::Aim;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::ports::WakeAt;
+use crate::ports::trace::TraceContext;
 use actix::Context;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,9 +23,15 @@ const RECALL_FROM_MS: u64 = 25;
 impl<E: Hosted> Shell<E> {
     /// Sends what is newly wanted, and sets the actor's timer to when something may be due. `minted` tells that what it asks another
     /// entity to come into being for was minted just now.
-    pub(super) fn send_effects(&mut self, wanted: Vec<EffectKey>, now: Timestamp, minted: bool) {
+    pub(super) fn send_effects(
+        &mut self,
+        wanted: Vec<EffectKey>,
+        now: Timestamp,
+        minted: bool,
+        trace: Option<TraceContext>,
+    ) {
         for key in self.sent.keep(wanted) {
-            self.send(key, 0, minted);
+            self.send(key, 0, minted, trace);
         }
         self.set_timer(now);
     }
@@ -32,10 +39,10 @@ impl<E: Hosted> Shell<E> {
     /// Sends what is outstanding though nothing was recorded: after recovery, or because time has passed.
     pub(super) fn send_outstanding(&mut self, now: Timestamp) {
         let Life::Up(built) = &self.life else { return };
-        self.send_effects(built.entity.outstanding_at_once(now), now, false);
+        self.send_effects(built.entity.outstanding_at_once(now), now, false, None);
     }
 
-    fn send(&mut self, key: EffectKey, attempts: u32, minted: bool) {
+    fn send(&mut self, key: EffectKey, attempts: u32, minted: bool, trace: Option<TraceContext>) {
         let Life::Up(built) = &self.life else { return };
         let Some(effect) = built.entity.effect(key) else {
             return;
@@ -45,24 +52,24 @@ impl<E: Hosted> Shell<E> {
             // The call ends by itself before this, with an answer or with `NotAnswered`, unless it is held back.
             Effect::Charge(_) | Effect::LookUp(_) | Effect::Void { .. } => limits::GATEWAY_CALL_MS + 2 * RESEND_FROM_MS,
         };
-        self.emit(key, effect, minted && attempts == 0);
+        self.emit(key, effect, minted && attempts == 0, trace);
         let again = Instant::now() + self.wait(key, first, limits::RESEND_BACKOFF_MS, attempts);
         self.sent.sent(key, attempts, again);
     }
 
-    fn emit(&self, key: EffectKey, effect: Effect, minted: bool) {
+    fn emit(&self, key: EffectKey, effect: Effect, minted: bool, trace: Option<TraceContext>) {
         match effect {
             // Only the turn that mints an order's id knows that there is nothing to load.
-            Effect::Tell(message) => self.node.tell(message, minted && key.step == Step::Place),
-            Effect::Charge(call) => self.pay(key, Aim::Charge { token: call.token.is_some() }, call, 1),
-            Effect::LookUp(call) => self.pay(key, Aim::LookUp, call, 1),
-            Effect::Void { call, attempt } => self.pay(key, Aim::Undo, call, attempt),
+            Effect::Tell(message) => self.node.tell(message, minted && key.step == Step::Place, trace),
+            Effect::Charge(call) => self.pay(key, Aim::Charge { token: call.token.is_some() }, call, 1, trace),
+            Effect::LookUp(call) => self.pay(key, Aim::LookUp, call, 1, trace),
+            Effect::Void { call, attempt } => self.pay(key, Aim::Undo, call, attempt, trace),
         }
     }
 
-    fn pay(&self, key: EffectKey, aim: Aim, call: PaymentCall, attempt: u32) {
+    fn pay(&self, key: EffectKey, aim: Aim, call: PaymentCall, attempt: u32, trace: Option<TraceContext>) {
         let begun = self.sent.is_begun(key);
-        self.node.pay(Wanted { key, aim, begun, call, attempt }, self.last_position);
+        self.node.pay(Wanted { key, aim, begun, call, attempt, trace }, self.last_position);
     }
 
     /// The wait before the effect is sent again, which is another one for each entity and each effect.
@@ -110,12 +117,12 @@ impl<E: Hosted> Shell<E> {
         let Life::Up(built) = &self.life else { return };
         let now = self.node.clock.now();
         if let Some((_, command)) = built.entity.timer().filter(|(at, _)| *at <= now) {
-            self.on_peer(command, ctx);
+            self.on_peer(command, None, ctx);
         }
         // What time alone has made needless is not asked for again.
         self.send_outstanding(now);
         for (key, attempts) in self.sent.due(present) {
-            self.send(key, attempts + 1, false);
+            self.send(key, attempts + 1, false, None);
         }
         self.ask_due(now);
         self.set_timer(now);
@@ -144,7 +151,7 @@ impl<E: Hosted> Shell<E> {
         let Life::Up(built) = &self.life else { return };
         for key in keys {
             if let Some(effect) = built.entity.effect(key) {
-                self.emit(key, effect, false);
+                self.emit(key, effect, false, None);
             }
         }
     }

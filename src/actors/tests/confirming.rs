@@ -80,7 +80,7 @@ async fn a_commit_of_what_was_never_held_fails() {
         // Planted: somebody let go what the order had paid for.
         let until = Timestamp::from_millis(i64::MAX / 2);
         let stranger = VendorCommand::Release { order: sound, until };
-        town.node.tell(Message::Vendor { id: vendor(), command: stranger }, false);
+        town.node.tell(Message::Vendor { id: vendor(), command: stranger }, false, None);
         sleep(Duration::from_millis(limits::RESEND_BACKOFF_MS)).await;
         let shown = town.summary(sound.entity()).await;
         assert_eq!(shown["phase"], "quarantined", "{shown}");

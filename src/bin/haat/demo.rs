@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser};
 use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
-use haat::config::{AccountArgs, Config, EdgeArgs, MailArgs, SecretArgs, ServeArgs, StoreArgs, Switch};
+use haat::config::{AccountArgs, Config, EdgeArgs, MailArgs, SecretArgs, ServeArgs, StoreArgs, Switch, TraceArgs};
 use haat::limits;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -103,6 +103,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
             trusted_proxies: None,
         },
         edge: EdgeArgs { rate_limits: None, cors_origins: None },
+        trace: TraceArgs { otlp_url: None, trace_sample: None },
         payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
         live_actors: limits::LIVE_ACTORS,
         idle_seconds: limits::IDLE_MS / 1000,
