@@ -139,6 +139,7 @@ impl Default for Edge {
             services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),
             rates: None,
+            sampler: None,
         };
         let router = runtime.block_on(async { haat::http::router(state, Port::All) });
         Self { runtime, router, auth, guest, admin, vendor, customer, _core: core }

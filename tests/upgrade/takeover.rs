@@ -301,6 +301,7 @@ impl OfThen {
             services,
             history_as_of: HistoryAsOf::new(core.history_as_of()),
             rates: None,
+            sampler: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
