@@ -127,6 +127,7 @@ impl Server {
             services,
             history_as_of: HistoryAsOf::new(Timestamp::default),
             rates: None,
+            sampler: None,
         };
         let router = node.run(async { router(state, Port::Public) });
         Self { node, router, auth }

@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use haat::actors::NodeSettings;
 use haat::app::core::{Core, CoreParts, MailParts};
+use haat::checkout::buyers::BuyerKeys;
 use haat::config::AccountSettings;
 use haat::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
@@ -13,7 +14,6 @@ use haat::domain::ids::{
 use haat::domain::time::Timestamp;
 use haat::domain::who::Seat;
 use haat::http::auth::{Auth, Bearer};
-use haat::checkout::buyers::BuyerKeys;
 use haat::http::error::{self, ProblemKind};
 use haat::http::jobs::JobsDesk;
 use haat::http::ops::{Ops, OpsParts};
