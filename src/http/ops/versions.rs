@@ -36,12 +36,15 @@ pub struct VersionsQuery {
     to: Option<u64>,
 }
 
+/// The last version that a store can hold.
+const LAST_VERSION: u64 = i64::MAX as u64;
+
 impl VersionsQuery {
     fn span(&self, newest: u64) -> Result<Span> {
         let mut faults = Faults::default();
         for (name, version) in [("from", self.from), ("to", self.to)] {
-            if version == Some(0) {
-                faults.add(name, "an entity's first version is 1".to_owned());
+            if version.is_some_and(|version| !(1..=LAST_VERSION).contains(&version)) {
+                faults.add(name, format!("a version from 1 to {LAST_VERSION} is expected"));
             }
         }
         let most = limits::VERSIONS_SHOWN as u64;
