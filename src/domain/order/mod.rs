@@ -316,7 +316,7 @@ impl Decides for Order {
         self.taken_of_quotas()
     }
 
-    /// What was a guest's is nobody's business any more who still holds the cart's token.
+    /// A guest's token opens an order no more that has become a customer's, nor the answers that were kept of it.
     fn is_still_for(&self, command: &OrderCommand) -> bool {
         match (command, &self.body) {
             (OrderCommand::Get { by } | OrderCommand::Cancel { by } | OrderCommand::Await { by, .. }, Some(body)) => {

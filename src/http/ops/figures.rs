@@ -251,7 +251,6 @@ mod tests {
 
     fn looks(first: &str, second: &str, apart: Duration) -> Looks {
         let mut looks = Looks::default();
-        #[allow(clippy::disallowed_methods, reason = "some moment")]
         let now = Instant::now();
         for (text, at) in [(first, now), (second, now + apart)] {
             looks.add(Seen { at, figures: Figures::read(text), taken: HashMap::default() });
