@@ -67,7 +67,7 @@ fn vendors(criterion: &mut Criterion) {
         run(&mut vendor, &reserve(ORDERS - 1, 0, until()), NOW);
         group.bench_function(id("reply, response and publication of a reserve"), |bench| {
             let command = reserve(ORDERS - 1, 0, until());
-            let lines = vec![HeldLine { sku: sku_id(0), quantity: 1, unit_price: PRICE }];
+            let lines = vec![HeldLine::at_list_price(sku_id(0), 1, PRICE)];
             let events = [VendorEvent::StockHeld { order: order_id(ORDERS - 1), until: until(), lines }];
             bench.iter(|| {
                 (vendor.reply(&command, true), vendor.respond(&command, Ok(())), vendor.publications(&events))

@@ -198,7 +198,7 @@ fn placement(full: bool) -> Box<Placement> {
 }
 
 fn held() -> Vec<HeldLine> {
-    vec![HeldLine { sku: sku(0), quantity: 2, unit_price: 125_000 }]
+    vec![HeldLine::at_list_price(sku(0), 2, 125_000)]
 }
 
 fn refusals() -> Vec<Reject> {

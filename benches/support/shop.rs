@@ -140,7 +140,7 @@ pub fn check_out(cart: CartId) -> CartCommand {
 pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
     let CheckoutRequest { payment, mint, buyer, .. } = details();
     let ordered: Vec<CartLine> = (0..lines).map(|number| line(number, 1)).collect();
-    let held = |line: &CartLine| HeldLine { sku: line.sku, quantity: 1, unit_price: line.unit_price };
+    let held = |line: &CartLine| HeldLine::at_list_price(line.sku, 1, line.unit_price);
     let held = ordered.iter().map(held).collect();
     let placement = Placement {
         cart,

@@ -251,6 +251,12 @@ typeid!(
     /// A vendor's share of an order.
     SubOrderId, "suborder");
 typeid!(
+    /// A sale of a vendor: prices and pieces for a while.
+    SaleId, "sale");
+typeid!(
+    /// A way in which a vendor ships.
+    ShippingMethodId, "shipping_method");
+typeid!(
     /// Something that is to be done outside, which nobody waits for.
     JobId, "job");
 typeid!(

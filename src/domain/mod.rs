@@ -16,6 +16,7 @@ pub mod knowledge;
 pub mod money;
 pub mod order;
 pub mod payment;
+pub mod pricing;
 pub mod record;
 pub mod reject;
 pub mod rows;

@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn held(version: u64, number: u128, quantity: i64) -> AnyRecord {
-        let lines = vec![HeldLine { sku: sku(), quantity, unit_price: 100 }];
+        let lines = vec![HeldLine::at_list_price(sku(), quantity, 100)];
         record(version, vec![VendorEvent::StockHeld { order: order(number), until: Timestamp::from_millis(9), lines }])
     }
 

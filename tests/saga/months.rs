@@ -136,7 +136,7 @@ fn through_the_longest_life_the_head_stays_small_and_a_full_block_is_written_onc
     let mut life = Life::placed(vendors, &"\"".repeat(limits::SHORT_TEXT));
     life.checkpoint();
     for number in 0..vendors {
-        let line = HeldLine { sku: sku(number, 0), quantity: 2, unit_price: 125_000 };
+        let line = HeldLine::at_list_price(sku(number, 0), 2, 125_000);
         life.tell(OrderCommand::StockHeld { vendor: vendor(number), lines: vec![line] });
         life.checkpoint();
     }

@@ -255,8 +255,7 @@ fn a_bill_of_zero_is_paid_as_it_is_made() {
     let Effect::Tell(Message::Order { command, .. }) = placing(order) else { panic!("it places its order") };
     let OrderCommand::Place { mut placement, details } = command else { panic!("{command:?}") };
     placement.expected_total.minor = 0;
-    let held =
-        placement.lines.iter().map(|line| HeldLine { sku: line.sku, quantity: line.quantity, unit_price: 0 }).collect();
+    let held = placement.lines.iter().map(|line| HeldLine::at_list_price(line.sku, line.quantity, 0)).collect();
     let (mut state, now) = (Order::new(order), world.now);
     tell(&mut state, &OrderCommand::Place { placement, details }, now).unwrap();
     let events = tell(&mut state, &OrderCommand::StockHeld { vendor: vendor(0), lines: held }, now).unwrap();

@@ -374,7 +374,7 @@ mod tests {
     fn a_trade_is_held_and_then_sold_or_let_go() {
         let order = OrderId::from_uuid(Uuid::from_u128(1));
         let sku = crate::domain::ids::SkuId::from_uuid(Uuid::from_u128(2));
-        let lines = vec![HeldLine { sku, quantity: 2, unit_price: 10 }];
+        let lines = vec![HeldLine::at_list_price(sku, 2, 10)];
         let until = Timestamp::from_millis(9);
         let held = VendorEvent::StockHeld { order, until, lines: lines.clone() };
         let mut trades = Trades::default();
@@ -417,7 +417,7 @@ pub(super) mod samples {
     }
 
     pub(in super::super) fn lines() -> Vec<HeldLine> {
-        vec![HeldLine { sku: sku(), quantity: 2, unit_price: 10 }]
+        vec![HeldLine::at_list_price(sku(), 2, 10)]
     }
 
     /// An order that was just placed.

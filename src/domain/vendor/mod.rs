@@ -116,7 +116,7 @@ impl Vendor {
             if available < line.quantity {
                 short.push(Shortage { sku_id: line.sku, requested: line.quantity, available });
             }
-            held.push(HeldLine { sku: line.sku, quantity: line.quantity, unit_price: sku.price_minor });
+            held.push(HeldLine::at_list_price(line.sku, line.quantity, sku.price_minor));
         }
         if let Some(reject) = foreign {
             return Err(reject);

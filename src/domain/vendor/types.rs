@@ -3,7 +3,7 @@
 use super::view::{ProductView, SkuView, VendorView};
 use crate::domain::buyer::HeldFor;
 use crate::domain::entity::{By, Principal};
-use crate::domain::ids::{OrderId, ProductId, SkuId};
+use crate::domain::ids::{OrderId, ProductId, SaleId, SkuId};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,8 @@ pub struct WantedLine {
     pub quantity: i64,
 }
 
-/// What is held of one SKU, at the price of that moment.
+/// What is held of one SKU, at the price of that moment. It says how the price came about, so that a repeated reservation and an order
+/// that comes back from a crash are told the same, whatever time it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldLine {
     /// The SKU.
@@ -58,6 +59,22 @@ pub struct HeldLine {
     pub quantity: i64,
     /// The price of one, in minor units.
     pub unit_price: i64,
+    /// The list price of one, in minor units, where it is not the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_price: Option<i64>,
+    /// The pieces from which on the price break holds that made the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<i64>,
+    /// The sale whose allotment the pieces are taken from, whatever made the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<SaleId>,
+}
+
+impl HeldLine {
+    /// Pieces at their list price.
+    pub const fn at_list_price(sku: SkuId, quantity: i64, unit_price: i64) -> Self {
+        Self { sku, quantity, unit_price, list_price: None, rung: None, sale: None }
+    }
 }
 
 /// What can be asked of a vendor.
