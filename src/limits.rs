@@ -23,6 +23,14 @@ pub const SKU_PIECES: i64 = 1_000_000_000_000;
 pub const PRODUCT_SKUS: usize = 100;
 /// SKUs of one vendor.
 pub const VENDOR_SKUS: usize = 100_000;
+/// Sales of one vendor, over all its life.
+pub const VENDOR_SALES: usize = 10_000;
+/// Items of one sale.
+pub const SALE_ITEMS: usize = 1_000;
+/// Tranches of one item of a sale.
+pub const SALE_TRANCHES: usize = 100;
+/// How long it is remembered who bought in a sale that is over, in milliseconds.
+pub const SALE_BUYERS_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Characters of a name, a title, a code, a category, one line of an address.
 pub const SHORT_TEXT: usize = 200;
 /// Characters of a description or a reason.

@@ -298,7 +298,7 @@ fn vendor_events() -> Vec<VendorEvent> {
             by: By::of(Principal::vendor(vendor())),
         },
         VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: By::of(Principal::SHOP) },
-        VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held() },
+        VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held(), keys: Vec::new(), account_keys: 0 },
         VendorEvent::StockCommitted { order: order() },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: vec![sku(0)] },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: Vec::new() },

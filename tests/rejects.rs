@@ -44,7 +44,8 @@ fn yen() -> Currency {
 }
 
 fn set_line(quantity: i64, currency: Currency) -> CartCommand {
-    let line = CartLine { sku: sku(0, 1), vendor: vendor(0), title: "SKU".into(), quantity, unit_price: 100 };
+    let line =
+        CartLine { sku: sku(0, 1), vendor: vendor(0), title: "SKU".into(), quantity, unit_price: 100, sale: None };
     CartCommand::SetLine { by: buyer(0), line, currency }
 }
 
@@ -297,7 +298,8 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
             let fill = (0..limits::CART_LINES as u128).map(|number| {
                 let sku = SkuId::from_uuid(Uuid::from_u128(number));
-                let line = CartLine { sku, vendor: vendor(0), title: "SKU".into(), quantity: 1, unit_price: 1 };
+                let line =
+                    CartLine { sku, vendor: vendor(0), title: "SKU".into(), quantity: 1, unit_price: 1, sale: None };
                 CartCommand::SetLine { by: buyer(0), line, currency: Currency::BDT }
             });
             for command in std::iter::once(create).chain(fill) {

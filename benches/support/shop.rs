@@ -90,7 +90,14 @@ pub fn reserve(order: u128, sku: u128, until: Timestamp) -> VendorCommand {
 }
 
 pub fn line(number: u128, quantity: i64) -> CartLine {
-    CartLine { sku: sku_id(number), vendor: vendor_id(), title: "Panjabi".into(), quantity, unit_price: PRICE }
+    CartLine {
+        sku: sku_id(number),
+        vendor: vendor_id(),
+        title: "Panjabi".into(),
+        quantity,
+        unit_price: PRICE,
+        sale: None,
+    }
 }
 
 pub fn details() -> CheckoutRequest {

@@ -3,8 +3,10 @@
 //! Only `decide` sees it. What was used of it stands in the event: so a record means the same for ever, whatever is set afterwards, and
 //! `apply`, timers and effects follow from records alone.
 
-use super::ids::SkuId;
+use super::ids::{SaleId, SkuId};
 use super::money::Money;
+use super::reject::{Reject, Shortage};
+use super::time::Timestamp;
 use crate::limits;
 
 /// What is durably available, as the node last published it: a hint by which a refusal that is certain comes early, and never a reason to
@@ -12,8 +14,41 @@ use crate::limits;
 pub trait Availability {
     /// Pieces on hand and not held; `None` for a SKU that is not known.
     fn available(&self, sku: SkuId) -> Option<i64>;
-    /// What one piece costs; `None` for a SKU that is not known.
+    /// What one piece costs outside of sales; `None` for a SKU that is not known.
     fn price(&self, sku: SkuId) -> Option<Money>;
+
+    /// What one piece is shown to cost now; `None` for a SKU that is not known.
+    fn shown(&self, sku: SkuId, _now: Timestamp) -> Option<Offered> {
+        self.price(sku).map(Offered::regular)
+    }
+
+    /// How so many pieces can be had now, or why they cannot; `None` for a SKU that is not known.
+    fn offer(&self, sku: SkuId, quantity: i64, _now: Timestamp) -> Option<Result<Offered, Reject>> {
+        let (price, available) = (self.price(sku)?, self.available(sku)?);
+        let short = Shortage { sku_id: sku, requested: quantity, available };
+        Some(match available >= quantity {
+            true => Ok(Offered::regular(price)),
+            false => Err(Reject::OutOfStock { skus: vec![short] }),
+        })
+    }
+}
+
+/// At which price a piece can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// What one costs.
+    pub price: Money,
+    /// The sale that it is taken from.
+    pub sale: Option<SaleId>,
+    /// Whether only somebody can have it who has an account.
+    pub needs_account: bool,
+}
+
+impl Offered {
+    /// At this price, and in no sale.
+    pub const fn regular(price: Money) -> Self {
+        Self { price, sale: None, needs_account: false }
+    }
 }
 
 /// Nothing is known of any SKU.

@@ -3,11 +3,12 @@
 use super::buyer::MailKey;
 
 use super::entity::Keeps;
-use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
 use super::order::{Amounts, OrderColumns, PaymentStatus, SubOrderStatus};
 use super::time::Timestamp;
+use super::vendor::{Count, SaleTerms};
 use super::who::ByKind;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub struct Rows {
     pub products: Vec<ProductRow>,
     /// Table `skus`.
     pub skus: Vec<SkuRow>,
+    /// Table `sales`.
+    pub sales: Vec<SaleRow>,
     /// Table `orders`, with the rows that belong to each.
     pub orders: Vec<OrderRow>,
 }
@@ -133,6 +136,21 @@ pub struct SkuRow {
     pub suspended: bool,
 }
 
+/// A row of `sales`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleRow {
+    /// Key.
+    pub id: SaleId,
+    /// Whose.
+    pub vendor_id: VendorId,
+    /// What it promises.
+    pub terms: SaleTerms,
+    /// When it was cancelled.
+    pub cancelled_at: Option<Timestamp>,
+    /// What was taken of each item.
+    pub counts: Vec<Count>,
+}
+
 impl SkuRow {
     /// Pieces sold: received = on hand + sold.
     pub const fn sold(&self) -> i64 {
@@ -204,6 +222,10 @@ pub struct OrderLineRow {
     pub quantity: i64,
     /// At what price, in minor units.
     pub unit_price: i64,
+    /// At what list price, in minor units, where that is another.
+    pub list_price: Option<i64>,
+    /// In which sale.
+    pub sale_id: Option<SaleId>,
     /// quantity × unit price.
     pub line_total: i64,
     /// How many need not be paid for any more.

@@ -5,11 +5,12 @@ use crate::actors::shop::{Ask, Shop};
 use crate::checkout::{MergedCart, OpenedCart};
 use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, LeftOut};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CustomerId, OrderId, SkuId, VendorId};
-use crate::domain::knowledge::Availability;
+use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, SkuId, VendorId};
+use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
 use crate::http::Settings;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::auth::{Auth, Bearer, Caller, GUEST_TOKEN_TTL};
@@ -91,6 +92,10 @@ pub struct CartLineBody<'a> {
     quantity: i64,
     unit_price: MoneyBody,
     line_total: MoneyBody,
+    /// The sale whose price that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    sale_id: Option<SaleId>,
 }
 
 /// A price that has changed since the buyer agreed to it.
@@ -125,6 +130,7 @@ impl<'a> CartBody<'a> {
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.total()),
+            sale_id: line.sale,
         };
         Self {
             id: cart.id,
@@ -245,19 +251,21 @@ pub async fn get_cart(
 ) -> Result<Response> {
     let by = caller.principal;
     let (mut cart, _) = ask_cart(&shop, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
-    let changed = take_todays_prices(shop.catalog()?, &mut cart);
+    let changed = take_todays_prices(shop.catalog()?, &mut cart, shop.clock().now());
     Ok(ok(&CartBody { changed: Some(changed), ..CartBody::new(&cart, &settings, None) }))
 }
 
 /// Gives the lines of an open cart today's prices, for this answer alone, and tells which were others.
-fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView) -> Vec<ChangedPriceBody> {
+fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView, now: Timestamp) -> Vec<ChangedPriceBody> {
     let mut changed = Vec::new();
     if cart.status != CartStatus::Open {
         return changed;
     }
     for line in &mut cart.lines {
-        let today = directory.price(line.sku).filter(|price| price.currency == cart.currency);
-        if let Some(to) = today.filter(|price| price.minor != line.unit_price) {
+        let today = directory.shown(line.sku, now).filter(|today| today.price.currency == cart.currency);
+        let Some(Offered { price: to, sale, .. }) = today else { continue };
+        line.sale = sale;
+        if to.minor != line.unit_price {
             let from = Money::new(std::mem::replace(&mut line.unit_price, to.minor), cart.currency);
             changed.push(ChangedPriceBody { sku_id: line.sku, from: MoneyBody(from), to: MoneyBody(to) });
         }
@@ -289,9 +297,11 @@ pub async fn set_line(
     let command = if quantity == 0 {
         CartCommand::RemoveLine { by, sku }
     } else {
-        let row = shop.catalog()?.sku(sku).ok_or(Reject::SkuUnknown)?.sku;
-        let (title, unit_price) = (row.title.clone(), row.price_minor);
-        let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
+        let listing = shop.catalog()?.sku(sku, shop.clock().now()).ok_or(Reject::SkuUnknown)?;
+        let row = listing.sku;
+        let (title, unit_price) = (row.title.clone(), listing.price.minor);
+        let sale = listing.sale.map(|(sale, _)| sale.id);
+        let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price, sale };
         CartCommand::SetLine { by, line, currency: row.currency }
     };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;

@@ -4,7 +4,7 @@ use crate::actors::shop::Failure;
 use crate::domain::json;
 use crate::domain::money::Money;
 use crate::domain::reject::{Reject, RejectClass, RejectKind, Shortage};
-use crate::http::money::MoneyBody;
+use crate::http::money::{Moment, MoneyBody};
 use crate::ports::StoreError;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Tells that an answer was given before under the same idempotency key.
@@ -99,6 +100,7 @@ const fn status_of(class: RejectClass) -> StatusCode {
     match class {
         RejectClass::Unknown => StatusCode::NOT_FOUND,
         RejectClass::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        RejectClass::Forbidden => StatusCode::FORBIDDEN,
         RejectClass::Conflict => StatusCode::CONFLICT,
     }
 }
@@ -161,6 +163,8 @@ enum Extra {
     Nothing,
     Shortages(Vec<Shortage>),
     ActualTotal(Money),
+    /// What else a refusal tells, by name.
+    Told(Vec<(&'static str, serde_json::Value)>),
 }
 
 #[derive(Clone, Debug)]
@@ -226,9 +230,13 @@ impl Problem {
     pub fn to_json(&self, request_id: &str) -> Vec<u8> {
         let Inner { kind, detail, errors, extra, .. } = &*self.0;
         let (skus, actual_total) = match extra {
-            Extra::Nothing => (None, None),
+            Extra::Nothing | Extra::Told(_) => (None, None),
             Extra::Shortages(skus) => (Some(skus.as_slice()), None),
             Extra::ActualTotal(total) => (None, Some(MoneyBody(*total))),
+        };
+        let told = match extra {
+            Extra::Told(told) => told.iter().map(|(name, value)| (*name, value)).collect(),
+            _ => BTreeMap::new(),
         };
         let body = ProblemBody {
             r#type: TypeOf(kind.code),
@@ -239,6 +247,7 @@ impl Problem {
             errors,
             skus,
             actual_total,
+            told,
             request_id,
         };
         // String keys and no failing Serialize: this cannot fail.
@@ -279,11 +288,45 @@ impl From<Reject> for Problem {
         let mut problem = Problem::new(kind, detail).with_errors(errors.into_iter().collect());
         problem.0.extra = match reject {
             Reject::OutOfStock { skus } => Extra::Shortages(skus),
-            Reject::PriceChanged { actual_total } => Extra::ActualTotal(actual_total),
-            _ => Extra::Nothing,
+            Reject::PriceChanged { actual_total } | Reject::SaleEnded { actual_total: Some(actual_total) } => {
+                Extra::ActualTotal(actual_total)
+            }
+            other => match told(&other) {
+                told if told.is_empty() => Extra::Nothing,
+                told => Extra::Told(told),
+            },
         };
         problem
     }
+}
+
+/// What a refusal tells besides its text, for programs. Nothing that its caller may not know.
+fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
+    use serde_json::json;
+    let mut told = Vec::new();
+    match reject {
+        Reject::AllotmentReserved { sku_id, available, minimum } => {
+            told.push(("sku_id", json!(sku_id)));
+            told.extend(available.map(|available| ("available", json!(available))));
+            told.extend(minimum.map(|minimum| ("minimum", json!(minimum))));
+        }
+        Reject::SaleInvalid { why } => told.push(("why", json!(why))),
+        Reject::SaleOverlap { sale_id } => told.push(("sale_id", json!(sale_id))),
+        Reject::PaymentMethodNotAllowed { methods } => told.push(("methods", json!(methods))),
+        Reject::SaleNotStarted { sku_id, starts_at } => {
+            told.extend([("sku_id", json!(sku_id)), ("starts_at", json!(Moment(*starts_at)))]);
+        }
+        Reject::SaleSoldOut { sku_id, left, next_tranche_at, regular_price } => {
+            told.extend([("sku_id", json!(sku_id)), ("left", json!(left))]);
+            told.extend(next_tranche_at.map(|at| ("next_tranche_at", json!(Moment(at)))));
+            told.extend(regular_price.map(|price| ("regular_price", json!(MoneyBody(price)))));
+        }
+        Reject::PurchaseLimit { limit, used, skus } => {
+            told.extend([("limit", json!(limit)), ("used", json!(used)), ("skus", json!(skus))]);
+        }
+        _ => {}
+    }
+    told
 }
 
 impl From<Failure> for Problem {
@@ -338,6 +381,8 @@ struct ProblemBody<'a> {
     skus: Option<&'a [Shortage]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual_total: Option<MoneyBody>,
+    #[serde(flatten)]
+    told: BTreeMap<&'static str, &'a serde_json::Value>,
     request_id: &'a str,
 }
 

@@ -1,7 +1,7 @@
 //! What a request says, read with care: JSON bodies, ids in paths, queries. What does not fit becomes a problem that names the field.
 
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, JobId, OrderId, ProductId, SaleId, SessionId, SkuId, VendorId,
 };
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
@@ -208,6 +208,7 @@ path_id!(
     VendorId => VendorUnknown,
     ProductId => ProductUnknown,
     SkuId => SkuUnknown,
+    SaleId => SaleUnknown,
 );
 
 impl PathId for SessionId {

@@ -38,6 +38,7 @@ pub mod rates;
 mod refusal;
 pub mod resolve;
 pub mod routes;
+pub mod sales;
 pub mod schema;
 pub mod server;
 pub mod services;

@@ -5,7 +5,7 @@ use crate::actors::shop::{Ask, Shop};
 use crate::domain::details::Contact;
 use crate::domain::details::Known;
 use crate::domain::entity::Principal;
-use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, OrderId, SaleId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::columns::order_columns;
 use crate::domain::order::{
@@ -193,6 +193,13 @@ pub struct OrderLineBody<'a> {
     quantity: i64,
     unit_price: MoneyBody,
     line_total: MoneyBody,
+    /// What one piece costs outside of sales and price breaks, where that is another price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_price: Option<MoneyBody>,
+    /// The sale that it was taken from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    sale_id: Option<SaleId>,
     /// Pieces that need not be paid for any more.
     credited: i64,
     /// What these come to.
@@ -272,6 +279,8 @@ impl<'a> OrderBody<'a> {
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.total()),
+            list_price: line.list_price.map(money),
+            sale_id: line.sale,
             credited: line.credited,
             credited_amount: money(line.credited_amount),
         };
@@ -312,6 +321,8 @@ impl<'a> OrderBody<'a> {
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.line_total),
+            list_price: line.list_price.map(money),
+            sale_id: line.sale_id,
             credited: line.credited,
             credited_amount: money(line.credited_amount),
         };

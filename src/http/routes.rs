@@ -3,7 +3,7 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, health, jobs, ops, orders, own, people, products, resolve,
-    skus, vendors,
+    sales, skus, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -20,6 +20,11 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
         .routes(routes!(skus::get_sku))
+        .routes(routes!(sales::list_vendor_sales, sales::create_sale))
+        .routes(routes!(sales::get_vendor_sale, sales::patch_sale))
+        .routes(routes!(sales::cancel_sale))
+        .routes(routes!(sales::list_sales))
+        .routes(routes!(sales::get_sale))
         .routes(routes!(products::list_products))
         .routes(routes!(products::get_product))
         .routes(routes!(categories::list_categories, categories::create_category))
@@ -100,7 +105,12 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/skus/{sku}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/orders", &[(Method::GET, Class::Staff)]),
+    ("/v1/vendors/{vendor}/sales", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/sales/{sale}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/vendors/{vendor}/sales/{sale}/cancel", &[(Method::POST, Class::Staff)]),
     ("/v1/skus/{sku}", &[(Method::GET, Class::Reads)]),
+    ("/v1/sales", &[(Method::GET, Class::Search)]),
+    ("/v1/sales/{sale}", &[(Method::GET, Class::Reads)]),
     ("/v1/products", &[(Method::GET, Class::Search)]),
     ("/v1/products/{product}", &[(Method::GET, Class::Reads)]),
     ("/v1/categories", &[(Method::GET, Class::Search), (Method::POST, Class::Staff)]),

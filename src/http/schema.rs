@@ -2,8 +2,8 @@
 
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, SubOrderId,
-    VendorId,
+    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId, SkuId,
+    SubOrderId, VendorId,
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
@@ -61,6 +61,7 @@ schema! {
     VendorId, "VendorId" => id_schema("vendor", "A vendor");
     ProductId, "ProductId" => id_schema("product", "A product");
     SkuId, "SkuId" => id_schema("sku", "A stock keeping unit");
+    SaleId, "SaleId" => id_schema("sale", "A sale of a vendor");
     CartId, "CartId" => id_schema("cart", "A cart");
     OrderId, "OrderId" => id_schema("order", "An order");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
@@ -228,7 +229,9 @@ pub fn shortages() -> Schema {
         .required("sku_id")
         .required("requested")
         .required("available");
-    Schema::Array(ArrayBuilder::new().items(shortage).description(Some("With `out_of_stock`: what is short.")).build())
+    let items = OneOfBuilder::new().item(shortage).item(SkuId::schema());
+    let description = "With `out_of_stock`: what is short. With `purchase_limit`: of which SKUs together.";
+    Schema::Array(ArrayBuilder::new().items(items).description(Some(description)).build())
 }
 
 #[cfg(test)]

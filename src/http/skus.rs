@@ -1,7 +1,7 @@
 //! SKUs: as anyone may see them, without asking an actor, and as their vendor manages them.
 
 use crate::actors::shop::{Ask, Shop};
-use crate::domain::ids::{OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{OrderId, ProductId, SaleId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::{Reject, RejectKind};
@@ -39,9 +39,28 @@ pub struct SkuBody<'a> {
     code: &'a str,
     #[schema(example = "Jamdani saree")]
     title: &'a str,
+    /// What one piece costs now.
     price: MoneyBody,
-    /// Pieces that can be bought.
+    /// Pieces that can be bought at this price.
     available: i64,
+    /// What one piece costs outside of the sale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regular_price: Option<MoneyBody>,
+    /// The sale that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sale: Option<RunningSaleBody>,
+}
+
+/// The sale at whose price a SKU is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunningSaleBody {
+    id: SaleId,
+    ends_at: Moment,
+    /// Pieces that are left in it by now.
+    left: i64,
+    /// Pieces that one buyer can have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_per_customer: Option<i64>,
 }
 
 /// A SKU as its vendor sees it.
@@ -61,6 +80,8 @@ pub struct VendorSkuBody<'a> {
     on_hand: i64,
     /// Pieces held for orders.
     held: i64,
+    /// Pieces on hand that are kept for sales which are to come or running.
+    reserved: i64,
     /// Pieces sold.
     sold: i64,
     /// on_hand − held; none while the SKU is out of sale because its figures do not add up.
@@ -68,7 +89,7 @@ pub struct VendorSkuBody<'a> {
 }
 
 impl<'a> VendorSkuBody<'a> {
-    fn new(sku: &'a SkuView) -> Self {
+    fn new(sku: &'a SkuView, now: Timestamp) -> Self {
         Self {
             id: sku.id,
             vendor_id: sku.vendor_id,
@@ -79,6 +100,7 @@ impl<'a> VendorSkuBody<'a> {
             received: sku.received,
             on_hand: sku.on_hand,
             held: sku.held,
+            reserved: sku.reserved(now),
             sold: sku.sold(),
             available: sku.available(),
         }
@@ -120,17 +142,33 @@ problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE]; SkuUnknown);
 #[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", params(("sku" = SkuId, Path, description = "The SKU")),
     responses((status = 200, description = "The SKU.", body = SkuBody), GetSkuProblems))]
 pub async fn get_sku(State(shop): State<Shop>, Id(id): Id<SkuId>) -> Result<Response> {
-    let listing = shop.catalog()?.sku(id).ok_or(Reject::SkuUnknown)?;
+    let listing = shop.catalog()?.sku(id, shop.clock().now()).ok_or(Reject::SkuUnknown)?;
     let sku = &*listing.sku;
+    let sale = listing.sale.as_ref().map(|(sale, left)| RunningSaleBody {
+        id: sale.id,
+        ends_at: Moment(sale.terms.ends_at),
+        left: *left,
+        limit_per_customer: least(
+            sale.terms.limit_per_customer,
+            sale.terms.item(id).and_then(|(_, item)| item.limit_per_customer),
+        ),
+    });
     Ok(ok(&SkuBody {
         id,
         vendor_id: sku.vendor_id,
         product_id: sku.product_id,
         code: &sku.code,
         title: &sku.title,
-        price: MoneyBody(Money::new(sku.price_minor, sku.currency)),
+        price: MoneyBody(listing.price),
         available: listing.available,
+        regular_price: sale.is_some().then(|| MoneyBody(Money::new(sku.price_minor, sku.currency))),
+        sale,
     }))
+}
+
+/// The lower of two limits, of which there may be none.
+fn least(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.into_iter().chain(other).min()
 }
 
 async fn shown(
@@ -142,7 +180,9 @@ async fn shown(
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key, fresh: false };
     match ask::<Vendor>(shop, vendor, command, how).await? {
-        (VendorReply::Sku { sku }, replayed) => Ok(mark_replayed(ok(&VendorSkuBody::new(&sku)), replayed)),
+        (VendorReply::Sku { sku }, replayed) => {
+            Ok(mark_replayed(ok(&VendorSkuBody::new(&sku, shop.clock().now())), replayed))
+        }
         (other, _) => Err(unexpected(&other)),
     }
 }
@@ -234,7 +274,7 @@ pub async fn list_stock(
 ) -> Result<Response> {
     may_know_of(caller.principal, Action::SeeStockHistory, vendor)?;
     let paging = asked.paging(List::new("/v1/vendors/skus/stock", &sku))?;
-    if shop.catalog()?.sku(sku).is_none_or(|listing| listing.sku.vendor_id != vendor) {
+    if shop.catalog()?.sku_row(sku).is_none_or(|row| row.vendor_id != vendor) {
         return Err(Reject::SkuUnknown.into());
     }
     let before = paging.after.map(|(version, position)| {
@@ -251,7 +291,7 @@ pub async fn list_stock(
 }
 
 problems!(ChangeStockProblems: KEYED, BODY, ACTOR;
-    VendorUnknown, SkuUnknown, StockNegative, StockOutOfRange, CommandPoisoned,
+    VendorUnknown, SkuUnknown, StockNegative, AllotmentReserved, StockOutOfRange, CommandPoisoned,
 );
 
 /// Change what is on hand

@@ -2,13 +2,17 @@
 
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::text::{TextKind, compose, is_visible, misplaced};
+use crate::domain::time::Timestamp;
 use crate::http::error::{FieldError, Problem, ProblemKind, Result};
 use crate::http::money::{PriceInput, TotalInput};
+use crate::limits;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What came from outside is echoed up to a length.
 pub fn bounded(text: &str) -> String {
@@ -98,6 +102,17 @@ impl Faults {
             // Bytes first: counting characters is needed only when they do not settle it.
             self.add(field.to_owned(), format!("it may have {limit} characters"));
         }
+    }
+
+    /// A moment, as RFC 3339 writes it.
+    pub fn moment(&mut self, field: &str, text: &str) -> Option<Timestamp> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok();
+        let millis = moment.and_then(|moment| i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok());
+        let millis = millis.filter(|millis| (0..limits::LAST_MOMENT_MS).contains(millis));
+        if millis.is_none() {
+            self.add(field.to_owned(), "a moment is expected, such as 2030-11-11T00:00:00+06:00");
+        }
+        millis.map(Timestamp::from_millis)
     }
 
     /// A price.

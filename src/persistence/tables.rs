@@ -3,13 +3,16 @@
 
 use super::table::{Cell, Document, Field, table, unknown};
 use crate::domain::buyer::MailKey;
-use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
-use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow};
+use crate::domain::rows::{
+    OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
+};
 use crate::domain::time::Timestamp;
+use crate::domain::vendor::{Count, SaleTerms};
 use crate::domain::who::ByKind;
 use crate::ports::jobs::NewJob;
 use serde::{Deserialize, Serialize};
@@ -52,6 +55,35 @@ table! {
     } => SkuRow {
         SkuRow { id, vendor_id, product_id, code, title, price_minor, currency, received, on_hand, held, suspended: false }
     }
+}
+
+/// What nobody filters sales by.
+#[derive(Serialize, Deserialize)]
+struct SaleDocument<'a> {
+    terms: Cow<'a, SaleTerms>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_at: Option<Timestamp>,
+    counts: Cow<'a, [Count]>,
+}
+
+impl<'a> SaleDocument<'a> {
+    fn new(row: &'a SaleRow) -> Self {
+        let SaleRow { terms, cancelled_at, counts, .. } = row;
+        Self { terms: Cow::Borrowed(terms), cancelled_at: *cancelled_at, counts: counts.into() }
+    }
+}
+
+table! {
+    SaleRow as "sales" ("id") of Vendor by "vendor_id", row {
+        [fixed] id: SaleId = &row.id,
+        [fixed] vendor_id: VendorId = &row.vendor_id,
+        starts_at: Timestamp = &row.terms.starts_at,
+        ends_at: Timestamp = &row.terms.ends_at,
+        document: Document = Document::of(&SaleDocument::new(row)),
+    } => SaleRow {{
+        let SaleDocument { terms, cancelled_at, counts } = document.says()?;
+        SaleRow { id, vendor_id, terms: terms.into_owned(), cancelled_at, counts: counts.into_owned() }
+    }}
 }
 
 /// The table of orders, with the columns that lists are filtered by.
@@ -212,6 +244,10 @@ struct Line<'a> {
     quantity: i64,
     unit_price: i64,
     line_total: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_price: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sale: Option<Uuid>,
     #[serde(default, skip_serializing_if = "is_zero")]
     credited: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -225,8 +261,8 @@ fn is_zero(number: &i64) -> bool {
 
 impl<'a> Line<'a> {
     fn new(row: &'a OrderLineRow) -> Self {
-        let OrderLineRow { sku_id, vendor_id, title, quantity, unit_price, line_total, credited, credited_amount } =
-            row;
+        let OrderLineRow { sku_id, vendor_id, title, quantity, unit_price, line_total, .. } = row;
+        let OrderLineRow { list_price, sale_id, credited, credited_amount, .. } = row;
         Self {
             sku: sku_id.uuid(),
             vendor: vendor_id.uuid(),
@@ -234,6 +270,8 @@ impl<'a> Line<'a> {
             quantity: *quantity,
             unit_price: *unit_price,
             line_total: *line_total,
+            list_price: *list_price,
+            sale: sale_id.map(|sale| sale.uuid()),
             credited: *credited,
             credited_amount: *credited_amount,
         }
@@ -247,6 +285,8 @@ impl<'a> Line<'a> {
             quantity: self.quantity,
             unit_price: self.unit_price,
             line_total: self.line_total,
+            list_price: self.list_price,
+            sale_id: self.sale.map(SaleId::from_uuid),
             credited: self.credited,
             credited_amount: self.credited_amount,
         }

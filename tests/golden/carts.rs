@@ -21,7 +21,7 @@ pub fn left_out() -> Vec<LeftOut> {
 }
 
 pub fn cart_events() -> Vec<CartEvent> {
-    let price = SkuPrice { sku: sku(0), unit_price: 99 };
+    let price = SkuPrice { sku: sku(0), unit_price: 99, sale: None };
     vec![
         CartEvent::CartCreated { owner: owner(), currency: Currency::BDT },
         CartEvent::CartCreated { owner: Owner::Guest, currency: Currency::BDT },
@@ -44,7 +44,7 @@ pub fn cart_events() -> Vec<CartEvent> {
 
 pub fn cart_commands() -> Vec<CartCommand> {
     let by = Principal::Guest(cart());
-    let price = SkuPrice { sku: sku(0), unit_price: 99 };
+    let price = SkuPrice { sku: sku(0), unit_price: 99, sale: None };
     vec![
         CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT },
         CartCommand::Open { customer: customer(), currency: Currency::BDT },

@@ -49,6 +49,7 @@ impl Life {
             title: title.to_owned(),
             quantity: 2,
             unit_price: 125_000,
+            sale: None,
         };
         let placement = Placement {
             cart: cart(0),

@@ -40,6 +40,7 @@ fn sorted(mut rows: Rows) -> Rows {
     rows.vendors.sort_by_key(|row| row.id);
     rows.products.sort_by_key(|row| row.id);
     rows.skus.sort_by_key(|row| row.id);
+    rows.sales.sort_by_key(|row| row.id);
     rows
 }
 
@@ -89,6 +90,7 @@ on_all_stores! {
             vendors: [former.vendors, other.vendors].concat(),
             products: [now.products, other.products].concat(),
             skus: [changed.skus, other.skus].concat(),
+            sales: [former.sales, other.sales].concat(),
             orders: Vec::new(),
         };
         assert_eq!(sorted(store.queries.catalog().await.expect("the catalog")), sorted(all));

@@ -279,6 +279,9 @@ impl Trades {
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }
             | VendorEvent::SkuPriceChanged { .. }
+            | VendorEvent::SaleScheduled { .. }
+            | VendorEvent::SaleChanged { .. }
+            | VendorEvent::SaleCancelled { .. }
             | VendorEvent::StockAdjusted { .. } => {}
         }
     }
@@ -376,7 +379,7 @@ mod tests {
         let sku = crate::domain::ids::SkuId::from_uuid(Uuid::from_u128(2));
         let lines = vec![HeldLine::at_list_price(sku, 2, 10)];
         let until = Timestamp::from_millis(9);
-        let held = VendorEvent::StockHeld { order, until, lines: lines.clone() };
+        let held = VendorEvent::StockHeld { order, until, lines: lines.clone(), keys: Vec::new(), account_keys: 0 };
         let mut trades = Trades::default();
         trades.see(&held);
         assert_eq!(trades.0[&order], Trade { holding: Some(lines.clone()), ..Trade::default() });
@@ -449,6 +452,8 @@ pub(super) mod samples {
                 quantity: 2,
                 unit_price: 10,
                 line_total: 20,
+                list_price: None,
+                sale_id: None,
                 credited: 0,
                 credited_amount: 0,
             }],

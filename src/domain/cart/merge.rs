@@ -8,9 +8,10 @@
 use super::{Cart, CartEvent, CartLine, CartStatus, LeftOut, MergedFrom, SkuPrice};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, SkuId};
-use crate::domain::knowledge::Availability;
+use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Currency;
 use crate::domain::reject::{Reject, RejectKind};
+use crate::domain::time::Timestamp;
 use crate::limits;
 
 /// What a cart takes of another one's lines.
@@ -27,9 +28,9 @@ impl Taking<'_> {
     }
 
     /// Takes of a line as much as fits: by the rules, and in the order of precedence, by which a line is set.
-    fn take(&mut self, line: &CartLine, known: &dyn Availability) {
+    fn take(&mut self, line: &CartLine, known: &dyn Availability, now: Timestamp) {
         let (sku, wanted) = (line.sku, line.quantity);
-        let Some(price) = known.price(sku) else {
+        let Some(Offered { price, sale, .. }) = known.shown(sku, now) else {
             return self.leave_out(sku, wanted, RejectKind::SkuUnknown);
         };
         let there = self.cart.line(sku);
@@ -47,7 +48,7 @@ impl Taking<'_> {
         }
         if quantity > 0 {
             self.currency = price.currency;
-            self.taken.push(CartLine { quantity, unit_price: price.minor, ..line.clone() });
+            self.taken.push(CartLine { quantity, unit_price: price.minor, sale, ..line.clone() });
         }
     }
 
@@ -103,6 +104,7 @@ impl Cart {
         from: CartId,
         lines: &[CartLine],
         known: &dyn Availability,
+        now: Timestamp,
     ) -> Result<Vec<CartEvent>, Reject> {
         if self.owner.is_none() {
             return Err(Reject::CartUnknown);
@@ -113,12 +115,12 @@ impl Cart {
         let mut taking = Taking { cart: self, currency: self.currency, taken: Vec::new(), left_out: Vec::new() };
         match self.closed_because() {
             Some(closed) => lines.iter().for_each(|line| taking.leave_out(line.sku, line.quantity, closed.kind())),
-            None => lines.iter().for_each(|line| taking.take(line, known)),
+            None => lines.iter().for_each(|line| taking.take(line, known, now)),
         }
         let Taking { currency, taken, left_out, .. } = taking;
         // The answer shows all lines, as that to a change of one does.
         let others = match self.status {
-            CartStatus::Open => self.todays_prices(|sku| taken.iter().all(|line| line.sku != sku), known),
+            CartStatus::Open => self.todays_prices(|sku| taken.iter().all(|line| line.sku != sku), known, now),
             _ => Vec::new(),
         };
         let repriced = (!others.is_empty()).then_some(CartEvent::Repriced { prices: others });
@@ -143,10 +145,16 @@ impl Cart {
     }
 
     /// Today's prices of those lines that are asked for, where they are not those that were agreed to.
-    pub(super) fn todays_prices(&self, of: impl Fn(SkuId) -> bool, known: &dyn Availability) -> Vec<SkuPrice> {
+    pub(super) fn todays_prices(
+        &self,
+        of: impl Fn(SkuId) -> bool,
+        known: &dyn Availability,
+        now: Timestamp,
+    ) -> Vec<SkuPrice> {
         let today = |line: &CartLine| {
-            let price = known.price(line.sku).filter(|price| price.currency == self.currency)?;
-            Some(SkuPrice { sku: line.sku, unit_price: price.minor }).filter(|_| price.minor != line.unit_price)
+            let Offered { price, sale, .. } = known.shown(line.sku, now)?;
+            let is_another = price.currency == self.currency && (price.minor, sale) != (line.unit_price, line.sale);
+            is_another.then_some(SkuPrice { sku: line.sku, unit_price: price.minor, sale })
         };
         self.lines.iter().filter(|line| of(line.sku)).filter_map(today).collect()
     }

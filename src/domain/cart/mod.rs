@@ -18,7 +18,7 @@ use super::invariants::Breach;
 use super::knowledge::{Availability, Knowledge};
 use super::money::{self, Currency, Money};
 use super::order::{OrderCommand, Placement};
-use super::reject::{Reject, Shortage};
+use super::reject::{Refusal, Reject};
 use super::rows::Rows;
 use super::time::Timestamp;
 use super::who::{Action, Belongs, may};
@@ -117,14 +117,22 @@ impl Cart {
     }
 
     fn changed_prices(&self, prices: &[SkuPrice]) -> Vec<SkuPrice> {
-        let differs = |price: &&SkuPrice| self.line(price.sku).is_some_and(|line| line.unit_price != price.unit_price);
+        let differs = |price: &&SkuPrice| {
+            self.line(price.sku).is_some_and(|line| (line.unit_price, line.sale) != (price.unit_price, price.sale))
+        };
         prices.iter().filter(differs).copied().collect()
     }
 
     /// The change of a line, with the prices that are shown in answer to it.
-    fn with_prices(&self, change: Option<CartEvent>, of: SkuId, known: &dyn Availability) -> Vec<CartEvent> {
+    fn with_prices(
+        &self,
+        change: Option<CartEvent>,
+        of: SkuId,
+        known: &dyn Availability,
+        now: Timestamp,
+    ) -> Vec<CartEvent> {
         let mut events = change.map_or_else(Vec::new, |change| vec![change]);
-        let prices = self.todays_prices(|sku| sku != of, known);
+        let prices = self.todays_prices(|sku| sku != of, known, now);
         if !prices.is_empty() {
             events.push(CartEvent::Repriced { prices });
         }
@@ -136,6 +144,7 @@ impl Cart {
         line: &CartLine,
         currency: Currency,
         known: &dyn Availability,
+        now: Timestamp,
     ) -> Result<Vec<CartEvent>, Reject> {
         let there = self.line(line.sku);
         let others = self.lines.len() - usize::from(there.is_some());
@@ -152,19 +161,30 @@ impl Cart {
             Some(same) if same == line => None,
             _ => Some(CartEvent::LineSet { line: line.clone(), currency }),
         };
-        Ok(self.with_prices(change, line.sku, known))
+        Ok(self.with_prices(change, line.sku, known, now))
     }
 
-    /// What is durably known to be short of what is in the cart.
-    fn shortages(&self, known: &dyn Availability) -> Vec<Shortage> {
-        let short = |line: &CartLine| {
-            let available = known.available(line.sku).filter(|available| *available < line.quantity)?;
-            Some(Shortage { sku_id: line.sku, requested: line.quantity, available })
-        };
-        self.lines.iter().filter_map(short).collect()
+    /// Whether what is in the cart can be had, as far as it is durably known. What is not known is left to the vendors.
+    fn can_be_had(&self, known: &dyn Availability, now: Timestamp) -> Result<(), Reject> {
+        let mut refusal = Refusal::default();
+        for line in &self.lines {
+            match known.offer(line.sku, line.quantity, now) {
+                Some(Ok(offered)) if offered.needs_account && self.owner == Some(Owner::Guest) => {
+                    refusal.add(Reject::AccountRequired);
+                }
+                Some(Err(reject)) => refusal.add(reject),
+                Some(Ok(_)) | None => {}
+            }
+        }
+        refusal.done()
     }
 
-    fn decide_checkout(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>) -> Result<Vec<CartEvent>, Reject> {
+    fn decide_checkout(
+        &self,
+        details: &CheckoutRequest,
+        knowledge: &Knowledge<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<CartEvent>, Reject> {
         if self.lines.is_empty() {
             return Err(Reject::CartEmpty);
         }
@@ -175,10 +195,7 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
-        let shortages = self.shortages(knowledge.availability);
-        if !shortages.is_empty() {
-            return Err(Reject::OutOfStock { skus: shortages });
-        }
+        self.can_be_had(knowledge.availability, now)?;
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
         Ok(vec![CartEvent::CheckoutStarted { order, attempt, terms: Box::new(details.under(knowledge.settings)) }])
@@ -187,7 +204,7 @@ impl Cart {
     fn reprice(&mut self, prices: &[SkuPrice]) {
         for price in prices {
             for line in self.lines.iter_mut().filter(|line| line.sku == price.sku) {
-                line.unit_price = price.unit_price;
+                (line.unit_price, line.sale) = (price.unit_price, price.sale);
             }
         }
     }
@@ -225,7 +242,7 @@ impl Decides for Cart {
         &self,
         command: &CartCommand,
         knowledge: &Knowledge<'_>,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Vec<CartEvent>, Reject> {
         match command {
             CartCommand::Create { owner, currency } => match self.owner {
@@ -240,24 +257,24 @@ impl Decides for Cart {
             CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
             CartCommand::SetLine { by, line, currency } => {
                 self.may_change(*by)?;
-                self.decide_line(line, *currency, knowledge.availability)
+                self.decide_line(line, *currency, knowledge.availability, now)
             }
             CartCommand::RemoveLine { by, sku } => {
                 self.may_change(*by)?;
                 let removed = self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku });
-                Ok(self.with_prices(removed, *sku, knowledge.availability))
+                Ok(self.with_prices(removed, *sku, knowledge.availability, now))
             }
             CartCommand::CheckOut { by, details } => {
                 self.may_see(*by)?;
                 match self.order() {
                     Some(_) => Ok(Vec::new()),
                     None if self.status == CartStatus::Merged => Err(Reject::CartMerged),
-                    None => self.decide_checkout(details, knowledge),
+                    None => self.decide_checkout(details, knowledge, now),
                 }
             }
             CartCommand::MayMerge { by, from } => self.may_take(*by, *from).map(|()| Vec::new()),
             CartCommand::MergeInto { by, into } => self.decide_giving(*by, *into),
-            CartCommand::MergeIn { from, lines } => self.decide_taking(*from, lines, knowledge.availability),
+            CartCommand::MergeIn { from, lines } => self.decide_taking(*from, lines, knowledge.availability, now),
             CartCommand::AcknowledgeMerge { into } => Ok(match self.merge {
                 Some(merge) if merge.into == *into && !merge.acknowledged => vec![CartEvent::MergeAcknowledged],
                 _ => Vec::new(),

@@ -29,7 +29,7 @@ fn cart_id(number: u128) -> CartId {
 fn line((number, quantity): Pieces) -> CartLine {
     let (sku, vendor) = (SkuId::from_uuid(Uuid::from_u128(number)), VendorId::from_uuid(Uuid::from_u128(1)));
     // Not what it costs today.
-    CartLine { sku, vendor, title: format!("SKU {number}"), quantity, unit_price: 77 }
+    CartLine { sku, vendor, title: format!("SKU {number}"), quantity, unit_price: 77, sale: None }
 }
 
 fn customer() -> Principal {

@@ -3,7 +3,7 @@
 use crate::domain::buyer::{Buyer, Mint};
 use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CustomerId, OrderId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, SkuId, VendorId};
 use crate::domain::knowledge::Settings;
 use crate::domain::money::{self, Currency, Money};
 use crate::domain::order::{Address, InlineDetails, PaymentChoice};
@@ -24,6 +24,9 @@ pub struct CartLine {
     /// The price the buyer agreed to, in minor units: what the last change of the cart showed. In a cart that was
     /// bought, what was charged.
     pub unit_price: i64,
+    /// The sale whose price that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<SaleId>,
 }
 
 impl CartLine {
@@ -115,6 +118,9 @@ pub struct SkuPrice {
     pub sku: SkuId,
     /// Its price, in minor units.
     pub unit_price: i64,
+    /// The sale whose price that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<SaleId>,
 }
 
 /// Pieces that a cart could not take over from another one.

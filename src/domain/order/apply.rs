@@ -30,11 +30,15 @@ impl Body {
                 self.total = *total;
                 self.note(at, "priced").amount = Some(*total);
             }
-            OrderEvent::PriceDiffered { actual_total } => {
+            OrderEvent::PriceDiffered { actual_total, sale_over } => {
                 let actual_total = Money::new(*actual_total, self.currency);
-                self.rejection = Some(Reject::PriceChanged { actual_total });
+                self.rejection = Some(match sale_over {
+                    true => Reject::SaleEnded { actual_total: Some(actual_total) },
+                    false => Reject::PriceChanged { actual_total },
+                });
                 self.start_ending(OrderStatus::Rejected);
-                self.note(at, "price_changed").amount = Some(actual_total.minor);
+                self.note(at, if *sale_over { "sale_ended" } else { "price_changed" }).amount =
+                    Some(actual_total.minor);
             }
             OrderEvent::PaymentRequested => {
                 self.phase = Phase::Paying;

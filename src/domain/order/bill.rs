@@ -10,8 +10,11 @@ use crate::domain::vendor::HeldLine;
 impl Body {
     /// A vendor holds its share. With the last one the total is known: it is what the buyer expects, or the order ends.
     pub(super) fn decide_held(&self, vendor: VendorId, lines: &[HeldLine]) -> Vec<OrderEvent> {
-        let differs =
-            |held: &&HeldLine| self.lines.iter().any(|line| line.sku == held.sku && line.unit_price != held.unit_price);
+        let differs = |held: &&HeldLine| {
+            let known = |line: &&OrderLine| line.sku == held.sku;
+            let of = |line: &OrderLine| (line.unit_price, line.list_price, line.sale);
+            self.lines.iter().find(known).is_some_and(|line| of(line) != (held.unit_price, held.list_price, held.sale))
+        };
         let mut events = vec![OrderEvent::StockHeld { vendor, lines: lines.iter().filter(differs).copied().collect() }];
         let holds = |leg: &super::Leg| leg.with == Party::Stock(vendor) || leg.state == LegState::Held;
         if self.legs.iter().all(holds) {
@@ -25,7 +28,10 @@ impl Body {
             } else if total == self.expected_total {
                 events.extend([OrderEvent::Priced { total }, OrderEvent::PaymentRequested]);
             } else {
-                events.push(OrderEvent::PriceDiffered { actual_total: total });
+                let held_in = |line: &OrderLine| lines.iter().find(|held| held.sku == line.sku).map(|held| held.sale);
+                let is_over = |line: &OrderLine| line.sale.is_some() && held_in(line).unwrap_or(line.sale) != line.sale;
+                let sale_over = self.sale_over || self.lines.iter().any(is_over);
+                events.push(OrderEvent::PriceDiffered { actual_total: total, sale_over });
             }
         }
         events
@@ -34,7 +40,8 @@ impl Body {
     pub(super) fn take_prices(&mut self, held: &[HeldLine]) {
         for line in &mut self.lines {
             if let Some(now) = held.iter().find(|held| held.sku == line.sku) {
-                line.unit_price = now.unit_price;
+                self.sale_over |= line.sale.is_some() && line.sale != now.sale;
+                (line.unit_price, line.list_price, line.sale) = (now.unit_price, now.list_price, now.sale);
             }
         }
         self.add_up_shares();

@@ -134,7 +134,7 @@ impl Order {
 
     /// What a paid order tells its cart, which shows from then on what was charged.
     fn close_cart(&self, body: &Body) -> CartCommand {
-        let price = |line: &OrderLine| SkuPrice { sku: line.sku, unit_price: line.unit_price };
+        let price = |line: &OrderLine| SkuPrice { sku: line.sku, unit_price: line.unit_price, sale: line.sale };
         CartCommand::Close { order: self.id, prices: body.lines.iter().map(price).collect() }
     }
 }

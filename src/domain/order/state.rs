@@ -69,6 +69,9 @@ pub(super) struct Body {
     pub(super) legs: Vec<Leg>,
     #[serde(skip)]
     pub(super) acknowledged: Acknowledged,
+    /// Whether the buyer was shown the price of a sale that was over when a vendor came to hold the goods.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) sale_over: bool,
     /// Whether a commit fails where nothing is held: not for an order of an early version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) strict: bool,
@@ -111,6 +114,8 @@ impl Body {
             title: line.title.clone(),
             quantity: line.quantity,
             unit_price: line.unit_price,
+            list_price: None,
+            sale: line.sale,
             credited: 0,
             credited_amount: 0,
         };
@@ -134,6 +139,7 @@ impl Body {
             lines,
             legs: Vec::new(),
             acknowledged: Acknowledged::default(),
+            sale_over: false,
             strict: placement.strict,
             placed_at: at,
             hold_until,

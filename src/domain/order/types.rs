@@ -4,7 +4,7 @@ use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CustomerId, OrderId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -301,6 +301,9 @@ pub enum OrderEvent {
     PriceDiffered {
         /// Today's total, in minor units.
         actual_total: i64,
+        /// Whether the buyer was shown the price of a sale that is over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sale_over: bool,
     },
     /// The payment was asked for.
     PaymentRequested,
@@ -545,6 +548,12 @@ pub struct OrderLine {
     pub quantity: i64,
     /// The price of one, in minor units.
     pub unit_price: i64,
+    /// The list price of one, in minor units, where it is not the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_price: Option<i64>,
+    /// The sale that it is taken from, whose price the buyer was shown until it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<SaleId>,
     /// Pieces that need not be paid for any more.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub credited: i64,

@@ -79,6 +79,8 @@ impl Order {
                     title: line.title.clone(),
                     quantity: line.quantity,
                     unit_price: line.unit_price,
+                    list_price: line.list_price,
+                    sale_id: line.sale,
                     line_total: line.total(),
                     credited: line.credited,
                     credited_amount: line.credited_amount,

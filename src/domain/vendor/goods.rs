@@ -123,12 +123,17 @@ impl Vendor {
         delta: i64,
         reason: &str,
         by: Option<By>,
+        now: Timestamp,
     ) -> Result<Vec<VendorEvent>, Reject> {
         let sku = self.sku(id)?;
         let available = sku.available();
         let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
         if available.saturating_add(delta) < 0 {
             return Err(Reject::StockNegative { available, delta });
+        }
+        let regular = self.stock(id, sku).regular(now);
+        if delta < 0 && regular.saturating_add(delta) < 0 {
+            return Err(Reject::AllotmentReserved { sku_id: id, available: Some(regular.max(0)), minimum: None });
         }
         if on_hand.is_none_or(|count| count > limits::SKU_PIECES)
             || received.is_none_or(|count| count > limits::SKU_PIECES)

@@ -515,6 +515,7 @@ mod tests {
             ("sub_orders", "order_id"),
             ("products", "vendor_id"),
             ("skus", "vendor_id"),
+            ("sales", "vendor_id"),
             ("vendors", "id"),
         ] {
             let sql = format!("EXPLAIN QUERY PLAN {}", remakes::former_rows(table, owner, &entities).sql().as_str());

@@ -47,6 +47,8 @@ fn order(status: OrderStatus) -> OrderView {
         title: "Saree <b>\"fine\" & more".to_owned(),
         quantity: 2,
         unit_price: 125_050,
+        list_price: None,
+        sale: None,
         credited: 0,
         credited_amount: 0,
     };

@@ -162,7 +162,7 @@ fn differs_from_order(accounts: &Accounts, row: &OrderRow) -> Option<String> {
 fn differs_from_vendor(accounts: &Accounts, id: VendorId, vendor: &Vendor) -> Vec<String> {
     let mut wrong: Vec<String> = vendor.sku_rows().iter().filter_map(|row| differs_from_sku(accounts, row)).collect();
     let holds = vendor.holds().all_open().map(|(order, hold)| {
-        let line = hold.lines.iter().map(|line| (line.sku, line.quantity, line.unit_price));
+        let line = hold.what.lines.iter().map(|line| (line.sku, line.quantity, line.unit_price));
         let lines = line.map(|(sku, quantity, price)| Line { sku: sku.to_string(), quantity, price });
         ((id.to_string(), order.to_string()), sorted(lines))
     });

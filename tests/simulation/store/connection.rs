@@ -383,6 +383,7 @@ impl Queries for Connection {
             vendors: disk.tables.vendors.values().cloned().collect(),
             products: disk.tables.products.values().cloned().collect(),
             skus: disk.tables.skus.values().cloned().collect(),
+            sales: disk.tables.sales.values().cloned().collect(),
             orders: Vec::new(),
         })
         .await
