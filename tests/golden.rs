@@ -4,6 +4,8 @@
 
 #[path = "golden/carts.rs"]
 mod carts;
+#[path = "golden/vendors.rs"]
+mod vendors;
 
 use carts::*;
 use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
@@ -14,7 +16,9 @@ use haat::domain::cart::{
 use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply};
 use haat::domain::details::Contact;
 use haat::domain::entity::{By, Owner, Principal};
-use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use haat::domain::ids::{
+    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
+};
 use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
@@ -26,7 +30,9 @@ use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
-    HeldLine, NewProduct, NewSku, ProductView, SkuView, VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine,
+    Count, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, ProductView, Requires, SaleChange, SaleItem,
+    SaleItemView, SaleTerms, SaleView, SkuView, Tranche, VendorCommand, VendorEvent, VendorReply, VendorView,
+    WantedLine, WhenExhausted,
 };
 use haat::http::error::Problem;
 use serde::Serialize;
@@ -35,6 +41,7 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::path::PathBuf;
 use uuid::Uuid;
+use vendors::*;
 
 /// Names all variants of an enumeration. The match has no wildcard: a new variant does not compile until it stands here, and
 /// then fails until there is a sample and a golden line of it.
@@ -66,6 +73,7 @@ variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
     StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
+    SaleScheduled = "sale_scheduled", SaleChanged = "sale_changed", SaleCancelled = "sale_cancelled",
 });
 variants!(CART_REPLIES, cart_reply, CartReply {
     Cart = "cart", Opened = "opened", Merging = "merging",
@@ -73,7 +81,7 @@ variants!(CART_REPLIES, cart_reply, CartReply {
 });
 variants!(ORDER_REPLIES, order_reply, OrderReply { Order = "order", Timeline = "timeline", Done = "done" });
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
-    Vendor = "vendor", Product = "product", Sku = "sku", Done = "done",
+    Vendor = "vendor", Product = "product", Sku = "sku", Sale = "sale", Done = "done",
 });
 variants!(CART_COMMANDS, cart_command, CartCommand {
     Create = "create", Open = "open", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
@@ -93,6 +101,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", AdjustStock = "adjust_stock",
     Get = "get", GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
+    ScheduleSale = "schedule_sale", EditSale = "edit_sale", CancelSale = "cancel_sale", GetSale = "get_sale",
 });
 
 fn uuid(number: u128) -> Uuid {
@@ -134,6 +143,7 @@ fn line(number: u128) -> CartLine {
         title: "Jamdani \"red\" শাড়ি".into(),
         quantity: 2,
         unit_price: 125_000,
+        sale: (number == 1).then(sale),
     }
 }
 
@@ -203,6 +213,18 @@ fn held() -> Vec<HeldLine> {
 
 fn refusals() -> Vec<Reject> {
     vec![
+        Reject::AccountRequired,
+        Reject::EmailRequired,
+        Reject::PaymentMethodNotAllowed { methods: vec!["stripe".into()] },
+        Reject::SaleNotStarted { sku_id: sku(0), starts_at: at(600_000) },
+        Reject::SaleSoldOut { sku_id: sku(0), left: 0, next_tranche_at: None, regular_price: None },
+        Reject::SaleSoldOut {
+            sku_id: sku(0),
+            left: 1,
+            next_tranche_at: Some(at(600_000)),
+            regular_price: Some(Money::new(125_000, Currency::BDT)),
+        },
+        Reject::PurchaseLimit { limit: 2, used: 1, skus: vec![sku(0)] },
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0), requested: 2, available: 1 }] },
         Reject::SkuUnknown,
         Reject::HoldClosed,
@@ -214,23 +236,6 @@ fn refusals() -> Vec<Reject> {
     ]
 }
 
-fn product(full: bool) -> NewProduct {
-    let sku = |number| NewSku {
-        id: sku(number),
-        code: format!("RED-{number}"),
-        price_minor: 125_000,
-        currency: Currency::BDT,
-        on_hand: 10,
-    };
-    NewProduct {
-        id: ProductId::from_uuid(uuid(5)),
-        title: "Jamdani".into(),
-        description: full.then(|| "woven by hand".into()),
-        category: full.then(|| "sari".into()),
-        skus: vec![sku(0), sku(1)],
-    }
-}
-
 fn order_events() -> Vec<OrderEvent> {
     let vendor = vendor();
     let mut events = vec![
@@ -239,7 +244,9 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::StockHeld { vendor, lines: held() },
         OrderEvent::StockHeld { vendor, lines: Vec::new() },
         OrderEvent::Priced { total: 250_000 },
-        OrderEvent::PriceDiffered { actual_total: 260_000 },
+        OrderEvent::StockHeld { vendor, lines: held_in_sale() },
+        OrderEvent::PriceDiffered { actual_total: 260_000, sale_over: false },
+        OrderEvent::PriceDiffered { actual_total: 260_000, sale_over: true },
         OrderEvent::PaymentRequested,
         OrderEvent::Paid { amount: 250_000 },
         OrderEvent::PaymentFailed { reason: "no funds".into() },
@@ -284,30 +291,6 @@ fn resolution(verb: ResolveAs) -> Resolution {
     }
 }
 
-fn vendor_events() -> Vec<VendorEvent> {
-    vec![
-        VendorEvent::VendorCreated { name: "Aarong".into() },
-        VendorEvent::ProductAdded { product: product(true) },
-        VendorEvent::ProductAdded { product: product(false) },
-        VendorEvent::SkuPriceChanged { sku: sku(0), price_minor: 99 },
-        VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into(), by: None },
-        VendorEvent::StockAdjusted {
-            sku: sku(0),
-            delta: -3,
-            reason: "count".into(),
-            by: By::of(Principal::vendor(vendor())),
-        },
-        VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: By::of(Principal::SHOP) },
-        VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held(), keys: Vec::new(), account_keys: 0 },
-        VendorEvent::StockCommitted { order: order() },
-        VendorEvent::StockReleased { order: order(), until: at(900_000), skus: vec![sku(0)] },
-        VendorEvent::StockReleased { order: order(), until: at(900_000), skus: Vec::new() },
-        VendorEvent::HoldCommitted { order: order(), sold: Vec::new() },
-        VendorEvent::HoldCommitted { order: order(), sold: vec![(sku(0), 2), (sku(1), 1)] },
-        VendorEvent::HoldsClosed { orders: vec![order()] },
-    ]
-}
-
 fn order_commands() -> Vec<OrderCommand> {
     let (vendor, by) = (vendor(), Principal::SHOP);
     let mut commands = vec![
@@ -343,31 +326,6 @@ fn order_commands() -> Vec<OrderCommand> {
     let milestones = [Milestone::Held, Milestone::Paid];
     commands.extend(milestones.map(|milestone| OrderCommand::Await { by, milestone }));
     commands
-}
-
-fn vendor_commands() -> Vec<VendorCommand> {
-    let by = Principal::vendor(vendor());
-    let lines = vec![WantedLine { sku: sku(0), quantity: 2 }];
-    vec![
-        VendorCommand::Create { name: "Aarong".into() },
-        VendorCommand::AddProduct { by, product: product(true) },
-        VendorCommand::SetPrice { by, sku: sku(0), price_minor: 99, currency: Currency::BDT },
-        VendorCommand::AdjustStock { by, sku: sku(0), delta: -3, reason: "count".into() },
-        VendorCommand::Get { by },
-        VendorCommand::GetSku { by, sku: sku(0) },
-        VendorCommand::Reserve {
-            order: order(),
-            until: at(900_000),
-            currency: Currency::BDT,
-            lines,
-            held_for: Box::default(),
-        },
-        VendorCommand::Commit { order: order(), strict: false },
-        VendorCommand::Commit { order: order(), strict: true },
-        VendorCommand::Close { order: order() },
-        VendorCommand::Release { order: order(), until: at(900_000) },
-        VendorCommand::Tick,
-    ]
 }
 
 /// Every variant has a sample, and every sample comes back from its JSON as it was; `tag` is the member with the variant's name.
@@ -453,6 +411,8 @@ fn order_replies() -> Vec<OrderReply> {
         title: "Jamdani".into(),
         quantity: 2,
         unit_price: 125_000,
+        list_price: None,
+        sale: None,
         credited: 0,
         credited_amount: 0,
     };
@@ -495,7 +455,13 @@ fn order_replies() -> Vec<OrderReply> {
     let credited = OrderView {
         status: OrderStatus::Paid,
         payment_status: PaymentStatus::Captured,
-        lines: vec![OrderLine { credited: 1, credited_amount: 125_000, ..line.clone() }],
+        lines: vec![OrderLine {
+            credited: 1,
+            credited_amount: 125_000,
+            list_price: Some(150_000),
+            sale: Some(sale()),
+            ..line.clone()
+        }],
         sub_orders: vec![SubOrderView { status: SubOrderStatus::Paid, amounts: all_of_it, ..share.clone() }],
         amounts: all_of_it,
         ..view(None)
@@ -515,36 +481,6 @@ fn order_replies() -> Vec<OrderReply> {
         OrderReply::Order { order: Box::new(credited) },
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![entry(false), entry(true)] },
         OrderReply::Done,
-    ]
-}
-
-fn vendor_replies() -> Vec<VendorReply> {
-    let sku = |suspended: bool| SkuView {
-        id: sku(0),
-        vendor_id: vendor(),
-        product_id: ProductId::from_uuid(uuid(5)),
-        code: "JAM-RED".into(),
-        title: "Jamdani".into(),
-        price_minor: 125_000,
-        currency: Currency::BDT,
-        received: 9,
-        on_hand: 7,
-        held: 2,
-        suspended,
-    };
-    let product = |full: bool| ProductView {
-        id: ProductId::from_uuid(uuid(5)),
-        vendor_id: vendor(),
-        title: "Jamdani".into(),
-        description: full.then(|| "Handwoven".into()),
-        category: full.then(|| "sarees".into()),
-    };
-    vec![
-        VendorReply::Vendor { vendor: VendorView { id: vendor(), name: "Aarong".into() } },
-        VendorReply::Product { product: Box::new(product(true)), skus: vec![sku(false)] },
-        VendorReply::Product { product: Box::new(product(false)), skus: vec![sku(true)] },
-        VendorReply::Sku { sku: Box::new(sku(false)) },
-        VendorReply::Done,
     ]
 }
 

@@ -10,8 +10,8 @@ use crate::domain::rows::SaleRow;
 use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{
-    ItemChange, Requires, SaleChange, SaleItem, SaleStatus, SaleTerms, SaleView, Tranche, Vendor, VendorCommand,
-    VendorReply, WhenExhausted,
+    ItemChange, NewLimit, Requires, SaleChange, SaleItem, SaleStatus, SaleTerms, SaleView, Tranche, Vendor,
+    VendorCommand, VendorReply, WhenExhausted,
 };
 use crate::domain::who::Action;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
@@ -447,7 +447,7 @@ impl SalePatch {
                 removed: input.remove,
                 price: price.flatten(),
                 allotment: input.allotment,
-                limit_per_customer: input.limit_per_customer,
+                limit_per_customer: input.limit_per_customer.map(NewLimit::from),
                 tranches,
             });
         }
@@ -460,7 +460,7 @@ impl SalePatch {
             starts_at,
             ends_at,
             time_zone: self.time_zone,
-            limit_per_customer: self.limit_per_customer,
+            limit_per_customer: self.limit_per_customer.map(NewLimit::from),
             requires: self.requires.map(Requires::from),
             when_exhausted: self.when_exhausted.map(WhenExhausted::from),
             payment_methods: self.payment_methods,

@@ -22,12 +22,15 @@ pub fn left_out() -> Vec<LeftOut> {
 
 pub fn cart_events() -> Vec<CartEvent> {
     let price = SkuPrice { sku: sku(0), unit_price: 99, sale: None };
+    let in_sale = SkuPrice { sale: Some(sale()), ..price };
     vec![
         CartEvent::CartCreated { owner: owner(), currency: Currency::BDT },
         CartEvent::CartCreated { owner: Owner::Guest, currency: Currency::BDT },
         CartEvent::LineSet { line: line(0), currency: Currency::BDT },
         CartEvent::LineRemoved { sku: sku(0) },
         CartEvent::Repriced { prices: vec![price] },
+        CartEvent::Repriced { prices: vec![in_sale] },
+        CartEvent::LineSet { line: line(1), currency: Currency::BDT },
         CartEvent::CheckoutStarted { order: order(), attempt: 1, terms: Box::new(terms(true)) },
         CartEvent::CheckoutStarted { order: order(), attempt: 1, terms: Box::new(terms(false)) },
         CartEvent::CartReopened { order: order(), prices: Vec::new() },
@@ -45,6 +48,7 @@ pub fn cart_events() -> Vec<CartEvent> {
 pub fn cart_commands() -> Vec<CartCommand> {
     let by = Principal::Guest(cart());
     let price = SkuPrice { sku: sku(0), unit_price: 99, sale: None };
+    let in_sale = SkuPrice { sale: Some(sale()), ..price };
     vec![
         CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT },
         CartCommand::Open { customer: customer(), currency: Currency::BDT },
@@ -55,6 +59,7 @@ pub fn cart_commands() -> Vec<CartCommand> {
         CartCommand::CheckOut { by, details: Box::new(request(false)) },
         CartCommand::Reopen { order: order() },
         CartCommand::Close { order: order(), prices: vec![price] },
+        CartCommand::Close { order: order(), prices: vec![in_sale] },
         CartCommand::Close { order: order(), prices: Vec::new() },
         CartCommand::MayMerge { by, from: other_cart() },
         CartCommand::MergeInto { by, into: other_cart() },

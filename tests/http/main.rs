@@ -27,6 +27,7 @@ mod prices;
 mod rates;
 mod resolve;
 mod rush;
+mod sales;
 mod sandbox;
 mod shop;
 mod suspended;

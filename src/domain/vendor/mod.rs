@@ -12,7 +12,8 @@ mod types;
 mod view;
 
 pub use sales::{
-    Count, ItemChange, OnSale, Requires, SaleChange, SaleItem, SaleStatus, SaleTerms, Stock, Tranche, WhenExhausted,
+    Count, ItemChange, NewLimit, OnSale, Requires, SaleChange, SaleItem, SaleStatus, SaleTerms, Stock, Tranche,
+    WhenExhausted,
 };
 pub use types::*;
 pub use view::{ProductView, SaleItemView, SaleView, SkuView, VendorView};

@@ -11,6 +11,31 @@ use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
+/// Another limit for each buyer. A command's JSON must tell it from none that is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewLimit {
+    /// None any more.
+    Lifted,
+    /// So many pieces.
+    To(i64),
+}
+
+impl From<Option<i64>> for NewLimit {
+    fn from(limit: Option<i64>) -> Self {
+        limit.map_or(Self::Lifted, Self::To)
+    }
+}
+
+impl From<NewLimit> for Option<i64> {
+    fn from(limit: NewLimit) -> Self {
+        match limit {
+            NewLimit::Lifted => None,
+            NewLimit::To(pieces) => Some(pieces),
+        }
+    }
+}
+
 /// What is to be another in a sale. What is not named stays.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -24,7 +49,7 @@ pub struct SaleChange {
     /// Its zone.
     pub time_zone: Option<String>,
     /// The limit on all SKUs together, or that there is none.
-    pub limit_per_customer: Option<Option<i64>>,
+    pub limit_per_customer: Option<NewLimit>,
     /// Who may buy.
     pub requires: Option<Requires>,
     /// What comes after the allotment.
@@ -51,7 +76,7 @@ pub struct ItemChange {
     pub allotment: Option<i64>,
     /// Its limit, or that there is none.
     #[serde(default)]
-    pub limit_per_customer: Option<Option<i64>>,
+    pub limit_per_customer: Option<NewLimit>,
     /// All its tranches.
     #[serde(default)]
     pub tranches: Option<Vec<Tranche>>,
@@ -79,7 +104,7 @@ impl SaleChange {
         changed.starts_at = starts_at.unwrap_or(changed.starts_at);
         changed.ends_at = ends_at.unwrap_or(changed.ends_at);
         changed.time_zone = time_zone.clone().unwrap_or(changed.time_zone);
-        changed.limit_per_customer = limit_per_customer.unwrap_or(changed.limit_per_customer);
+        changed.limit_per_customer = limit_per_customer.map_or(changed.limit_per_customer, Into::into);
         changed.requires = requires.unwrap_or(changed.requires);
         changed.when_exhausted = when_exhausted.unwrap_or(changed.when_exhausted);
         changed.payment_methods = self.payment_methods.clone().unwrap_or(changed.payment_methods);
@@ -94,7 +119,7 @@ impl SaleChange {
                         (known.price_minor, known.currency) = (price.minor, price.currency);
                     }
                     known.allotment = item.allotment.unwrap_or(known.allotment);
-                    known.limit_per_customer = item.limit_per_customer.unwrap_or(known.limit_per_customer);
+                    known.limit_per_customer = item.limit_per_customer.map_or(known.limit_per_customer, Into::into);
                     if let Some(tranches) = &item.tranches {
                         known.tranches.clone_from(tranches);
                     }
@@ -108,7 +133,7 @@ impl SaleChange {
                         price_minor: price.minor,
                         currency: price.currency,
                         allotment,
-                        limit_per_customer: item.limit_per_customer.flatten(),
+                        limit_per_customer: item.limit_per_customer.and_then(Into::into),
                         tranches: item.tranches.clone().unwrap_or_default(),
                     });
                 }

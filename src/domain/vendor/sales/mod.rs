@@ -9,7 +9,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{ItemChange, SaleChange};
+pub use decide::{ItemChange, NewLimit, SaleChange};
 pub use terms::{OnSale, Requires, SaleItem, SaleStatus, SaleTerms, Stock, Tranche, WhenExhausted};
 
 pub(super) use buyers::{Bucket, Buyers, Counted};

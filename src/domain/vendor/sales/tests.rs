@@ -390,8 +390,8 @@ fn while_it_runs_nothing_is_taken_back() {
         (SaleChange { starts_at: Some(at(90)), ..change() }, "sale_running"),
         (of_item(ItemChange { price: Some(Money::new(59, Currency::BDT)), ..same.clone() }), "sale_running"),
         (of_item(ItemChange { removed: true, ..same.clone() }), "sale_running"),
-        (of_item(ItemChange { limit_per_customer: Some(Some(399)), ..same.clone() }), "sale_running"),
-        (SaleChange { limit_per_customer: Some(Some(5)), ..change() }, "sale_running"),
+        (of_item(ItemChange { limit_per_customer: Some(NewLimit::To(399)), ..same.clone() }), "sale_running"),
+        (SaleChange { limit_per_customer: Some(NewLimit::To(5)), ..change() }, "sale_running"),
         (SaleChange { requires: Some(Requires::Account), ..change() }, "sale_running"),
         (SaleChange { ends_at: Some(at(119)), ..change() }, "sale_invalid"),
         // Fewer than are taken, or than are open.
@@ -404,7 +404,7 @@ fn while_it_runs_nothing_is_taken_back() {
         (of_item(ItemChange { allotment: Some(1_001), tranches: Some(vec![]), ..same.clone() }), "allotment_reserved"),
         (of_item(ItemChange { sku: sku(9), removed: true, ..same.clone() }), "sku_unknown"),
         // These are possible.
-        (of_item(ItemChange { limit_per_customer: Some(None), ..same.clone() }), "ok"),
+        (of_item(ItemChange { limit_per_customer: Some(NewLimit::Lifted), ..same.clone() }), "ok"),
         (of_item(ItemChange { allotment: Some(1_000), tranches: Some(vec![]), ..same.clone() }), "ok"),
         (of_item(ItemChange { allotment: Some(250), ..same.clone() }), "ok"),
         (SaleChange { ends_at: Some(at(130)), name: Some("10.10".into()), ..change() }, "ok"),
