@@ -2,8 +2,8 @@
 
 use super::ConfigError;
 use crate::adapters::otlp::Collector;
-use crate::http::trace::Share;
 use crate::limits;
+use crate::ports::trace::Share;
 use clap::Args;
 
 /// The share of requests that are traced where nothing else is said.

@@ -1,5 +1,7 @@
 //! A sampled request is one trace, as a collector reads it; all others are none, and no collector is waited for.
 
+mod jobs;
+
 use crate::support::client::Client;
 use crate::support::{Kind, Server, TestStore, token};
 use axum::body::Bytes;
