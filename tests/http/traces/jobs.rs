@@ -1,7 +1,6 @@
 //! What a request leaves to be done later is of its trace, at each try; of what nobody knows the request of, a share is traced.
 
 use super::*;
-use crate::own::until;
 use crate::support::client::checkout_body;
 use serde_json::{Value, json};
 
