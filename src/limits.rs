@@ -59,6 +59,10 @@ pub const PARTITIONS: u16 = 16;
 pub const TRACE_SPANS: usize = 8_192;
 /// Spans told in one request.
 pub const TRACE_BATCH: usize = 512;
+/// Jobs whose traces are known until they are done; the oldest are forgotten first.
+pub const TRACED_JOBS: usize = 8_192;
+/// How long the trace of a job is known from its last try on, in milliseconds: longer than [`JOB_BACKOFF_MS`].
+pub const TRACED_JOB_MS: u64 = 60 * 60 * 1000;
 /// How long a stop waits for the collector of traces, in milliseconds.
 pub const TRACE_FLUSH_MS: u64 = 2_000;
 /// Messages waiting in one actor's mailbox before requests to it are shed.

@@ -103,6 +103,7 @@ impl Default for Edge {
                 },
                 customers: Arc::new(NoAccounts),
                 new_jobs: Arc::default(),
+                tracer: None,
                 threads: vec![Arc::new(|_| false)],
                 settings: NodeSettings::default(),
                 checkpoints: CheckpointSettings::default(),

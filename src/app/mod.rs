@@ -232,6 +232,7 @@ impl App {
         accounts.learn().await?;
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
+        let (exporter, tracer) = traces::begin(&config, &clock)?.unzip();
         let core = Core::new(CoreParts {
             store,
             clock: clock.clone(),
@@ -245,6 +246,7 @@ impl App {
             },
             customers: accounts.clone(),
             new_jobs,
+            tracer,
             threads: arbiters.threads(),
             settings: config.node,
             checkpoints: CheckpointSettings::default(),
@@ -262,7 +264,7 @@ impl App {
         let history_as_of = HistoryAsOf::new(core.history_as_of());
         let auth = Arc::new(Auth::of(&config.keys));
         let (followers, pools) = (Arc::new(core.followers()), core.pools());
-        let (exporter, sampler) = traces::begin(&config, &clock)?.unzip();
+        let sampler = tracer.map(|tracer| Sampler::new(tracer, config.http.trusted_proxies.clone()));
         let counters = Counters { jobs, services, auth: auth.clone(), history_as_of, followers, pools, sampler };
         let served = serve_http(&config, core.shop(), counters, &recorder, &stop_http);
         let (http, address, operator_address) = served.await?;

@@ -20,6 +20,7 @@ mod mails;
 mod months;
 mod ops;
 mod origins;
+mod outside;
 mod overload;
 mod own;
 mod people;
