@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import traceback
+from datetime import timedelta
 
 from axe_playwright_python.sync_playwright import Axe
 
@@ -385,14 +386,22 @@ def a_tile_that_fails_says_so_and_the_others_go_on(world):
     clean(page, "console error: mailboxes", "BigInt")
 
 
-def what_is_over_is_a_trouble_for_fifteen_minutes_and_then_a_figure(world):
-    page = world.open(world.scene("over", 3))
+def what_went_wrong_before_anybody_watched_is_there_at_the_first_look_and_a_figure_after_fifteen_minutes(world):
+    world.scene("over", 3)
+    # One look, and no other: nothing rises in it, and it is of two minutes after all of it.
+    world.stand_in.before, world.stand_in.speed, world.stand_in.scene = 0, 0, lambda t: recorded.over(t + 200)
+    page = world.open(world.stand_in.url)
     with_token(page, world.admin)
     ready(page)
-    # The sixty looks before come at once: all of it rose in them.
-    for part in ("refused commits, 6", "Requests panicked, 6", "vendor actors were started again, 6", "could not be read from the store, 6"):
+    last = page.evaluate("(at) => new Date(at).toLocaleTimeString('en-GB')", recorded.told(recorded.NOW + timedelta(seconds=80)))
+    for part in ("refused commits", "Requests panicked", "vendor actors were started again", "could not be read from the store"):
+        says(page, ".trouble", f"{part}, 80 times in the last 15 minutes, last at {last}")
+    for part in ("Requests were refused, 80 times", "since they took too long (504), 80 times", "“sandbox” was silent, 80 times"):
         says(page, ".trouble", part)
+    assert "bad" in page.locator(".trouble").first.get_attribute("class")
+    assert page.locator(".trouble").count() == 8 and page.is_hidden(".troubles .more")
     assert page.locator(".trouble", has_text="stopped").count() == 0
+    says(page, "[aria-labelledby=tile-sheds] .figure .warn", "80")
     # The next looks come from a quarter of an hour later.
     world.stand_in.speed = 100
     try:
@@ -404,10 +413,16 @@ def what_is_over_is_a_trouble_for_fifteen_minutes_and_then_a_figure(world):
     page.reload()
     with_token(page, world.admin)
     ready(page)
-    # Whoever comes later is not told of what is long over.
+    # Whoever comes later is not told of what is long over, and one who asks a server that has just been started is told how much it knows.
     page.locator(".calm:visible").wait_for()
-    page.wait_for_timeout(1_500)
-    assert page.locator(".trouble:visible").count() == 0
+    assert page.locator(".trouble:visible").count() == 0 and "counts since" not in page.inner_text(".calm")
+
+    def young(t):
+        look = recorded.rush(t)
+        look["tiles"]["lately"]["over_ms"] = 130_000
+        return look
+    world.stand_in.scene = young
+    says(page, ".calm", "counts since it was started, in the last 3 minutes")
     clean(page)
 
 
