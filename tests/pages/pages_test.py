@@ -461,6 +461,13 @@ def what_is_wrong_comes_first_and_says_what_to_do(world):
     # What limits refuse stands beside what was asked too often, not around it.
     says(page, "[aria-labelledby=tile-sheds] figcaption", "limits 91")
     says(page, "[aria-labelledby=tile-sheds] figcaption", "asked too often 12")
+    # Connections that took too long stand there, those that are only idle without being a trouble; and how old lists are.
+    late = page.locator("[aria-labelledby=tile-sheds] tbody tr", has_text="answers not read in time")
+    assert late.locator("td").all_inner_texts() == ["0.4", "12", "19"] and late.locator("td.warn").count() == 2, late.inner_html()
+    idle = page.locator("[aria-labelledby=tile-sheds] tbody tr", has_text="nothing asked for long")
+    assert idle.locator("td").all_inner_texts() == ["1.0", "311", "2,077"] and idle.locator("td.warn").count() == 0, idle.inner_html()
+    assert page.locator("[aria-labelledby=tile-sheds] tbody tr", has_text="not sent in time").count() == 0
+    says(page, "[aria-labelledby=tile-checkpoint] dd.warn", "3 min 04 s ago")
     box = page.locator(".troubles").bounding_box()
     assert box["y"] < page.locator(".tiles").bounding_box()["y"]
     page.locator(".trouble a", has_text="See them").first.click()

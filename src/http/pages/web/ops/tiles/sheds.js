@@ -19,6 +19,11 @@ const MEANS = {
   vendor_share: ["One vendor has its full share of what is under way.", "Meant so: one sale is not to stop the others."],
 };
 
+/** What connections took too long at. */
+const TIMED_OUT = { answer: "answers not read in time", head: "requests not sent in time", idle: "nothing asked for long" };
+/** Whoever asks nothing any more is let go, as is meant. */
+const isTrouble = ({ key }) => key !== "timed out idle";
+
 export default {
   name: "sheds",
   title: "Refused at once",
@@ -40,9 +45,9 @@ export default {
       none: "Nothing has been refused.",
       columns: [
         { head: "reason", make: ({ said, key }) => ({ element: el("span", { title: MEANS[key]?.[0] ?? null }, said) }) },
-        { head: "per s", cell: ({ per_second }) => rate(per_second), level: ({ per_second }) => (per_second > 0 ? "warn" : "") },
-        { head: "15 min", rare: true, cell: (one) => count(lately(one.count, one.reason)), level: (one) => (lately(one.count, one.reason) > 0 ? "warn" : "") },
-        { head: "in all", cell: ({ total }) => count(total) },
+        { head: "per s", cell: ({ per_second }) => rate(per_second), level: (one) => (one.per_second > 0 && isTrouble(one) ? "warn" : "") },
+        { head: "15 min", cell: (one) => count(lately(one.count, one.reason)), level: (one) => (lately(one.count, one.reason) > 0 && isTrouble(one) ? "warn" : "") },
+        { head: "in all", rare: true, cell: ({ total }) => count(total) },
       ],
     });
     return {
@@ -58,6 +63,7 @@ export default {
           ...limited.map((one) => ({ ...one, count: "rate_limited", key: `class ${one.reason}`, said: `asked too often: ${words(one.reason)}` })),
           ...(data.bodies_refused ?? []).map((one) => ({ ...one, count: "bodies_refused", key: `body ${one.reason}`, said: `body: ${words(one.reason)}` })),
           ...(data.answers_given_up ?? []).map((one) => ({ ...one, count: "answers_given_up", key: `answer ${one.reason}`, said: `answers not read: ${words(one.reason)}` })),
+          ...(data.connections_timed_out ?? []).map((one) => ({ ...one, count: "connections_timed_out", key: `timed out ${one.reason}`, said: `connections ended: ${TIMED_OUT[one.reason] ?? words(one.reason)}` })),
         ].filter(({ total }) => total > 0);
         rows.sort((one, other) => (other.per_second ?? 0) - (one.per_second ?? 0) || other.total - one.total);
         reasons.set(rows);
@@ -74,6 +80,7 @@ export default {
     const found = now.map(({ reason, per_second }) => ({ ...trouble(reason), level: reason === "store" || reason === "checkpoint" ? "bad" : "warn", what: `${rate(per_second)} requests a second are refused: ${words(reason)}` }));
     for (const reason of over) found.push({ ...trouble(reason), level: "warn", first: OVER, what: `Requests were refused, ${often("requests_shed", reason)}: ${words(reason)}` });
     for (const at of each("answers_given_up")) found.push({ level: "warn", first: OVER, what: `Answers were given up, ${often("answers_given_up", at)}`, todo: "Clients did not take them, and there was no more room.", see: "HaatAnswersGivenUp" });
+    if (lately("connections_timed_out", "answer") > 0) found.push({ level: "warn", first: OVER, what: `Connections were ended, ${often("connections_timed_out", "answer")}: ${TIMED_OUT.answer}`, todo: "A few are people whose network broke off. Many from one address: block it at the gateway.", see: "HaatAnswersNotRead" });
     if (lately("connections_refused") > 0) found.push({ level: "warn", first: OVER, what: `Connections were refused, ${often("connections_refused")}`, todo: "As many were open as may be. Is there a crowd, or does somebody open many?", see: "HaatConnectionsRefused" });
     return found;
   },
