@@ -11,7 +11,7 @@ from datetime import timedelta
 from axe_playwright_python.sync_playwright import Axe
 
 import recorded
-from harness import ENVIRONMENT, HAAT, PASSWORD, Browser, Shop
+from harness import ENVIRONMENT, HAAT, PASSWORD, Browser, Shop, free_port
 from shapes import Shapes
 from stand_in import StandIn
 
@@ -347,6 +347,64 @@ def a_sale_at_the_real_server_is_seen_on_every_page(world):
     page.goto(f"{world.url}/ops#/jobs", wait_until="commit")
     says(page, "#view", "No job gave up")
     clean(page)
+
+
+def a_product_that_nobody_has_ordered_is_put_on_the_wall_at_the_operators_port(world):
+    port = free_port()
+    with Shop("--operator-listen", f"127.0.0.1:{port}") as shop:
+        admin = shop.token("admin")
+        vendor = shop.ask("POST", "/v1/vendors", {"name": "Nakshi"}, admin)[1]["id"]
+
+        title = '<b>জামদানি</b> "quilt" 👗'
+
+        def product(title, *codes):
+            skus = [{"code": code, "price": {"amount": "1250.00", "currency": "BDT"}, "on_hand": n} for n, code in enumerate(codes, 40)]
+            return shop.ask("POST", f"/v1/vendors/{vendor}/products", {"title": title, "skus": skus}, admin)[1]
+        quilt, cups = product(title, "Q-1"), product("Terracotta cups", "RED", "BLUE")
+        sku = quilt["skus"][0]["id"]
+        page = world.open(f"http://127.0.0.1:{port}", hash="#/product")
+        with_token(page, admin)
+        ready(page)
+        says(page, "#view", "Nothing has been ordered yet.")
+        # By a part of its title, once the list has it; by the id of a product with several SKUs; and by that of a SKU.
+        def is_found():
+            page.fill("#product-of", "জামদানি")
+            page.press("#product-of", "Enter")
+            page.wait_for_timeout(100)
+            return page.locator("#view li").count() == 1
+        until(is_found, "it is listed")
+        assert page.locator("#view li").inner_text().endswith("Q-1, 1,250.00 BDT, 40 left"), page.inner_text("#view")
+        page.fill("#product-of", "no such thing")
+        page.press("#product-of", "Enter")
+        says(page, "#view [role=status]", "No title contains that.")
+        page.fill("#product-of", cups["id"])
+        page.press("#product-of", "Enter")
+        says(page, ".wall h1", "Terracotta cups")
+        page.locator(".wall li", has_text="BLUE").get_by_role("link").click()
+        says(page, ".wall .number", "41")
+        says(page, ".wall header", "1,250.00 BDT, BLUE")
+        # It is asked for again: its stock is as it is, and once it is ordered the stream tells of it.
+        page.goto(f"http://127.0.0.1:{port}/ops#/product/{sku}", wait_until="commit")
+        says(page, ".wall .number", "40")
+        assert page.locator(".wall h1").text_content() == title and "Nobody orders it now" in page.inner_text(".wall")
+        assert page.locator(".wall section:visible").count() == 2, "no courses of nothing"
+        stock = f"/v1/vendors/{vendor}/skus/{sku}/stock"
+        assert shop.ask("POST", stock, {"delta": -7, "reason": "moths"}, admin)[0] == 200
+        says(page, ".wall .number", "33")
+        cart = shop.ask("POST", "/v1/carts", {})[1]
+        assert shop.ask("PUT", f"/v1/carts/{cart['id']}/lines/{sku}", {"quantity": 2}, cart["token"])[0] == 200
+        address = {"name": "Rahima", "line1": "12 Lake Road", "city": "Dhaka", "country": "BD"}
+        body = {"shipping_address": address, "payment": {"method": "sandbox", "token": "tok_approve"}}
+        assert shop.ask("POST", f"/v1/carts/{cart['id']}/checkout", body, cart["token"])[0] in (201, 202)
+        says(page, ".wall .of", "left of 33")
+        says(page, ".wall .number", "31")
+        assert page.locator(".wall section:visible").count() == 4 and "Nobody orders it now" not in page.inner_text(".wall")
+        asked = len([url for url in page.asked if f"/v1/skus/{sku}" in url])
+        page.goto(f"http://127.0.0.1:{port}/ops#/product/{recorded.uuid_text('sku', 9)}", wait_until="commit")
+        until(lambda: page.locator("#view [role=status]:visible").count() == 1 and "Loading" not in page.inner_text("#view [role=status]"), "that there is none is told")
+        assert len([url for url in page.asked if f"/v1/skus/{sku}" in url]) == asked, "what the stream tells is not asked for"
+        assert all("/v1/" not in url or f":{port}/" in url for url in page.asked), page.asked
+        clean(page, "status of 404")
 
 
 def what_is_not_known_is_a_dash_and_the_stream_goes_on(world):
