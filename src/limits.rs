@@ -83,6 +83,10 @@ pub const DEEP_MAILBOX: usize = 16;
 pub const OVERVIEW_READERS: usize = 64;
 /// Between two looks at a node that somebody watches, in milliseconds.
 pub const OVERVIEW_LOOK_MS: u64 = 1_000;
+/// For how long operators are told what went wrong, in milliseconds: as long as an alarm stays that says what has happened.
+pub const LATELY_MS: u64 = 15 * 60_000;
+/// Between two looks at what goes wrong while nobody watches, in milliseconds.
+pub const LATELY_LOOK_MS: u64 = 10_000;
 /// Records in flight (decided, not yet durable) on one node before new work is shed.
 pub const RECORDS_IN_FLIGHT: usize = 50_000;
 /// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.

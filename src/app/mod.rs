@@ -469,6 +469,7 @@ async fn serve_http(
             Arc::new(Rates::new(table, limiter))
         }),
     };
+    let remembering = || tokio::spawn(state.ops.clone().remember());
     let divided =
         open_files::connections(config.server.connections, config.actor_threads, config.operator_listen.is_some());
     let serve = |listener, port| {
@@ -482,10 +483,10 @@ async fn serve_http(
     };
     let (listener, address) = listen(config.listen)?;
     let Some(operator) = config.operator_listen else {
-        return Ok((vec![serve(listener, Port::All)], address, None));
+        return Ok((vec![serve(listener, Port::All), remembering()], address, None));
     };
     let (operator_listener, operator_address) = listen(operator)?;
-    let servers = vec![serve(listener, Port::Public), serve(operator_listener, Port::Operator)];
+    let servers = vec![serve(listener, Port::Public), serve(operator_listener, Port::Operator), remembering()];
     Ok((servers, address, Some(operator_address)))
 }
 

@@ -226,7 +226,7 @@ pub enum Port {
     All,
     /// All but what operators call.
     Public,
-    /// Only what operators call, signing in for it, their page, and the two health checks.
+    /// Only what operators call, signing in for it, their page with what it asks for, and the two health checks.
     Operator,
 }
 

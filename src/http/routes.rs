@@ -19,14 +19,11 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
         .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
-        .routes(routes!(skus::get_sku))
         .routes(routes!(sales::list_vendor_sales, sales::create_sale))
         .routes(routes!(sales::get_vendor_sale, sales::patch_sale))
         .routes(routes!(sales::cancel_sale))
         .routes(routes!(sales::list_sales))
         .routes(routes!(sales::get_sale))
-        .routes(routes!(products::list_products))
-        .routes(routes!(products::get_product))
         .routes(routes!(categories::list_categories, categories::create_category))
         .routes(routes!(categories::get_category, categories::patch_category))
         .routes(routes!(carts::create_cart))
@@ -58,7 +55,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .merge(health())
 }
 
-/// What the operators' page asks for: signing in, and what is looked at and done there.
+/// What the operators' page asks for: signing in, what is looked at and done there, and which products there are.
 pub fn operators() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(accounts::log_in))
@@ -74,6 +71,9 @@ pub fn operators() -> OpenApiRouter<HttpState> {
         .routes(routes!(jobs::retry_job))
         .routes(routes!(resolve::list_stuck_orders))
         .routes(routes!(resolve::resolve_order))
+        .routes(routes!(skus::get_sku))
+        .routes(routes!(products::list_products))
+        .routes(routes!(products::get_product))
 }
 
 /// What the sandbox shows, where it is on.
