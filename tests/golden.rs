@@ -177,7 +177,7 @@ fn request(full: bool) -> CheckoutRequest {
 
 fn terms(full: bool) -> CheckoutTerms {
     let request = CheckoutRequest { mint: Mint([1, 2, 3, 0xff]), ..request(full) };
-    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 })
+    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 }, request.buyer.audience)
 }
 
 fn placement(full: bool) -> Box<Placement> {
@@ -203,6 +203,12 @@ fn held() -> Vec<HeldLine> {
     vec![HeldLine::at_list_price(sku(0), 2, 125_000)]
 }
 
+/// At a price that a price break made.
+fn held_at_a_break() -> Vec<HeldLine> {
+    let at_list = HeldLine::at_list_price(sku(0), 10, 120_000);
+    vec![HeldLine { list_price: Some(125_000), rung: Some(10), ..at_list }]
+}
+
 fn refusals() -> Vec<Reject> {
     vec![
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0), requested: 2, available: 1 }] },
@@ -212,6 +218,9 @@ fn refusals() -> Vec<Reject> {
         Reject::SkuSuspended,
         Reject::VendorUnknown,
         Reject::CurrencyMismatch { expected: Currency::BDT, found: "JPY".parse().unwrap() },
+        Reject::BelowMinimum { sku_id: sku(0), minimum_quantity: 12 },
+        Reject::QuantityStep { step: 6, sku_id: Some(sku(0)) },
+        Reject::QuantityOutOfRange { limit: 12, sku_id: Some(sku(0)) },
         Reject::CommandPoisoned,
     ]
 }
@@ -342,6 +351,7 @@ fn vendor_events() -> Vec<VendorEvent> {
         },
         VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: By::of(Principal::SHOP) },
         VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held() },
+        VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held_at_a_break() },
         VendorEvent::StockCommitted { order: order() },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: vec![sku(0)] },
         VendorEvent::StockReleased { order: order(), until: at(900_000), skus: Vec::new() },
@@ -635,6 +645,8 @@ fn all_refusals() -> Vec<Reject> {
         Reject::PriceOutOfRange { limit: 1, index: Some(1), rung: None },
         Reject::PriceOutOfRange { limit: 1, index: None, rung: Some(1) },
         Reject::QuantityRuleInvalid { wholesale: false },
+        Reject::QuantityStep { step: 6, sku_id: Some(sku(0)) },
+        Reject::QuantityOutOfRange { limit: 12, sku_id: Some(sku(0)) },
         Reject::StockOutOfRange { limit: 1, index: None },
         Reject::TooMany { what: "checkouts".into(), limit: 1 },
         Reject::SkuCodeTaken { sku_code: "A".into(), index: None },

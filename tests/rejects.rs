@@ -17,7 +17,7 @@ use haat::domain::order::{Milestone, Order, OrderCommand, OrderStatus, ResolveAs
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
-    NewProduct, NewSku, PriceBreak, QuantityRules, SkuChange, SkuTerms, Vendor, VendorCommand, WantedLine,
+    NewProduct, NewSku, PriceBreak, QuantityRules, SkuChange, SkuTerms, Vendor, VendorCommand, VendorEvent, WantedLine,
 };
 use haat::limits;
 use std::sync::Arc;
@@ -109,6 +109,57 @@ impl Availability for SoldOut {
     fn audience(&self, _: CustomerId) -> Audience {
         Audience::Retail
     }
+}
+
+/// Everything is sold in sixes, from twelve to twenty-four at a time, and nothing is left.
+struct InPacks;
+
+const PACKS: QuantityRules = QuantityRules { min_quantity: Some(12), quantity_step: Some(6), max_quantity: Some(24) };
+
+impl Availability for InPacks {
+    fn available(&self, _: SkuId) -> Option<i64> {
+        Some(0)
+    }
+    fn price(&self, _: SkuId) -> Option<Money> {
+        None
+    }
+    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
+        Some(Arc::new(SkuTerms { quantities: PACKS, ..SkuTerms::default() }))
+    }
+    fn product(&self, _: SkuId) -> Option<ProductId> {
+        None
+    }
+    fn audience(&self, _: CustomerId) -> Audience {
+        Audience::Retail
+    }
+}
+
+/// As [`refusal`], where everything is sold in packs.
+fn refusal_in_packs(state: &Cart, command: CartCommand, now: Timestamp) -> Reject {
+    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks };
+    state.decide(&command, &knowledge, now).expect_err("the command should be refused")
+}
+
+/// What a cart with so many pieces, put there when it knew of no packs, is told when it is checked out, and the vendor's order then.
+fn refusals_in_packs(mut world: World, quantity: i64) -> Vec<Reject> {
+    world.set_line(0, (0, 0), quantity).unwrap();
+    let state = &world.carts[&cart(0)].entity;
+    let early = refusal_in_packs(state, check_out(buyer(0), None), world.now);
+    let mut shop = vendor_of(&world, 0).clone();
+    let terms = Box::new(SkuTerms { quantities: PACKS, ..SkuTerms::default() });
+    for number in 0..2 {
+        let terms = terms.clone();
+        shop.apply(&VendorEvent::SkuTermsChanged { sku: sku(0, number), terms }, world.now);
+    }
+    let later = world.now.plus_millis(1);
+    // Before the closed hold and the shortage of another line.
+    let of = [(sku(0, 1), 24), (sku(0, 0), quantity)];
+    let held = |until| refusal(&shop, reserve(&of, until, Currency::BDT), world.now);
+    let refused = vec![early, held(later), held(world.now)];
+    // Before another line's quantity that is refused for less.
+    let less = [(sku(0, 1), 30), (sku(0, 0), quantity)];
+    assert_eq!(refusal(&shop, reserve(&less, later, Currency::BDT), world.now).kind(), refused[1].kind());
+    refused
 }
 
 /// As [`refusal`], while it is known that everything is sold out.
@@ -325,9 +376,28 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::QuantityOutOfRange { .. } => {
             let state = &world.carts[&cart(0)].entity;
-            [0, -1, limits::LINE_QUANTITY + 1, i64::MAX]
+            let mut given: Vec<Reject> = [0, -1, limits::LINE_QUANTITY + 1, i64::MAX]
                 .map(|quantity| refusal(state, set_line(quantity, Currency::BDT), now))
-                .to_vec()
+                .to_vec();
+            given.extend([0, -6, 30].map(|quantity| refusal_in_packs(state, set_line(quantity, Currency::BDT), now)));
+            given.extend(refusals_in_packs(world, 30));
+            given
+        }
+        Reject::BelowMinimum { .. } => {
+            let state = &world.carts[&cart(0)].entity;
+            let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks };
+            let put = state.decide(&set_line(6, Currency::BDT), &knowledge, now);
+            assert!(put.is_ok(), "a cart may be filled bit by bit");
+            // Before the step, which five are no multiple of.
+            refusals_in_packs(world, 5)
+        }
+        Reject::QuantityStep { .. } => {
+            let state = &world.carts[&cart(0)].entity;
+            // Before the maximum.
+            let mut given: Vec<Reject> =
+                [-1, 5, 31].map(|quantity| refusal_in_packs(state, set_line(quantity, Currency::BDT), now)).to_vec();
+            given.extend(refusals_in_packs(world, 31));
+            given
         }
         Reject::PriceOutOfRange { .. } => {
             let set = |price_minor| {
@@ -404,7 +474,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             // A cart of which every number of a checkout was used, though there is not enough in stock, too.
             let (world, order) = checked_out(APPROVE);
             let mut last = world.carts[&cart(0)].entity.clone();
-            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT));
+            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT, Audience::Retail));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, terms }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
             let mut full = World::shop(1).carts[&cart(0)].entity.clone();

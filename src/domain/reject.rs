@@ -66,7 +66,7 @@ macro_rules! rejects {
         }
 
         /// A refusal without its details.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum RejectKind {
             $( $(#[doc = $doc])+ $variant, )*
         }
@@ -211,14 +211,43 @@ rejects! {
         text: "a cart may have {limit} lines"
     }
 
+    /// Fewer pieces of a SKU than are sold at a time.
+    BelowMinimum {
+        /// Which.
+        sku_id: SkuId = SkuId::from_uuid(Uuid::nil()),
+        /// The fewest.
+        minimum_quantity: i64 = 12,
+    } = Conflict {
+        code: "below_minimum",
+        title: "Fewer than are sold at a time",
+        text: "of {sku_id} at least {minimum_quantity} are sold at a time"
+    }
+
+    /// A quantity of a SKU that is no multiple of its step.
+    QuantityStep {
+        /// The step.
+        step: i64 = 6,
+        /// Of which SKU, where it is no line that is being set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sku_id: Option<SkuId> = None,
+    } = Invalid {
+        code: "quantity_step",
+        title: "The quantity is no multiple of the step",
+        field: (sku_id.is_none().then_some("quantity".into())),
+        text: "the quantity must be a multiple of {step}"
+    }
+
     /// A quantity outside of what a line may have.
     QuantityOutOfRange {
         /// The limit.
         limit: i64 = 10_000,
+        /// Of which SKU, where it is no line that is being set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sku_id: Option<SkuId> = None,
     } = Invalid {
         code: "quantity_out_of_range",
         title: "The quantity is out of range",
-        field: "quantity",
+        field: (sku_id.is_none().then_some("quantity".into())),
         text: "a line may have a quantity of 1 to {limit}"
     }
 

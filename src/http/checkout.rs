@@ -192,7 +192,8 @@ impl CheckoutInput {
 
 problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
     CartUnknown, CartMerged, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
-    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany,
+    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, BelowMinimum, QuantityStep,
+    QuantityOutOfRange,
 );
 
 /// Make an order of the cart

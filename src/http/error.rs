@@ -1,6 +1,7 @@
 //! Problem details (RFC 9457), and the one table from whatever went wrong to a status: nobody else knows which is which.
 
 use crate::actors::shop::Failure;
+use crate::domain::ids::SkuId;
 use crate::domain::json;
 use crate::domain::money::Money;
 use crate::domain::reject::{Reject, RejectClass, RejectKind, Shortage};
@@ -161,6 +162,16 @@ enum Extra {
     Nothing,
     Shortages(Vec<Shortage>),
     ActualTotal(Money),
+    Quantity(Quantity),
+}
+
+/// What quantity of a SKU would do: the members that a problem has for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quantity {
+    sku_id: Option<SkuId>,
+    minimum_quantity: Option<i64>,
+    quantity_step: Option<i64>,
+    max_quantity: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -225,11 +236,14 @@ impl Problem {
     /// The body as it goes out.
     pub fn to_json(&self, request_id: &str) -> Vec<u8> {
         let Inner { kind, detail, errors, extra, .. } = &*self.0;
-        let (skus, actual_total) = match extra {
-            Extra::Nothing => (None, None),
-            Extra::Shortages(skus) => (Some(skus.as_slice()), None),
-            Extra::ActualTotal(total) => (None, Some(MoneyBody(*total))),
-        };
+        let (mut skus, mut actual_total, mut quantity) = (None, None, Quantity::default());
+        match extra {
+            Extra::Nothing => {}
+            Extra::Shortages(short) => skus = Some(short.as_slice()),
+            Extra::ActualTotal(total) => actual_total = Some(MoneyBody(*total)),
+            Extra::Quantity(told) => quantity = *told,
+        }
+        let Quantity { sku_id, minimum_quantity, quantity_step, max_quantity } = quantity;
         let body = ProblemBody {
             r#type: TypeOf(kind.code),
             title: kind.title,
@@ -239,6 +253,10 @@ impl Problem {
             errors,
             skus,
             actual_total,
+            sku_id,
+            minimum_quantity,
+            quantity_step,
+            max_quantity,
             request_id,
         };
         // String keys and no failing Serialize: this cannot fail.
@@ -280,6 +298,18 @@ impl From<Reject> for Problem {
         problem.0.extra = match reject {
             Reject::OutOfStock { skus } => Extra::Shortages(skus),
             Reject::PriceChanged { actual_total } => Extra::ActualTotal(actual_total),
+            Reject::BelowMinimum { sku_id, minimum_quantity } => Extra::Quantity(Quantity {
+                sku_id: Some(sku_id),
+                minimum_quantity: Some(minimum_quantity),
+                ..Quantity::default()
+            }),
+            Reject::QuantityStep { step, sku_id } => {
+                Extra::Quantity(Quantity { sku_id, quantity_step: Some(step), ..Quantity::default() })
+            }
+            // Of a line that is being set the text says it, as it always did.
+            Reject::QuantityOutOfRange { limit, sku_id: Some(sku_id) } => {
+                Extra::Quantity(Quantity { sku_id: Some(sku_id), max_quantity: Some(limit), ..Quantity::default() })
+            }
             _ => Extra::Nothing,
         };
         problem
@@ -338,6 +368,14 @@ struct ProblemBody<'a> {
     skus: Option<&'a [Shortage]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual_total: Option<MoneyBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sku_id: Option<SkuId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minimum_quantity: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity_step: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_quantity: Option<i64>,
     request_id: &'a str,
 }
 
@@ -387,6 +425,12 @@ mod tests {
         let body = told(RejectKind::PriceChanged, "r-2");
         assert_eq!(body["actual_total"], serde_json::json!({"amount": "1250.00", "currency": "BDT"}));
         assert!(body.get("skus").is_none() && body.get("errors").is_none());
+        let body = told(RejectKind::BelowMinimum, "r-3");
+        assert_eq!((body["status"].as_u64(), body["minimum_quantity"].as_i64()), (Some(409), Some(12)));
+        assert!(body["sku_id"].is_string() && body.get("quantity_step").is_none() && body.get("errors").is_none());
+        let body = told(RejectKind::QuantityStep, "r-4");
+        assert_eq!((body["status"].as_u64(), body["quantity_step"].as_i64()), (Some(422), Some(6)));
+        assert_eq!(body["errors"][0]["field"], "quantity");
     }
 
     /// Only what may pass is to be asked again.

@@ -1,6 +1,7 @@
 //! The OpenAPI document, generated from the handlers, and its pages. Each handler names the groups of problems it can end with;
 //! here they become responses, one per status, with an example per code.
 
+use crate::domain::ids::SkuId;
 use crate::domain::reject::RejectKind;
 use crate::http::HttpState;
 use crate::http::accounts::RefreshInput;
@@ -136,6 +137,7 @@ fn retry_after() -> Header {
 
 fn problem_schema() -> Schema {
     let text = || ObjectBuilder::new().schema_type(Type::String);
+    let count = |what| ObjectBuilder::new().schema_type(Type::Integer).description(Some(what));
     let codes = error::ALL.iter().map(|kind| kind.code);
     ObjectBuilder::new()
         .schema_type(Type::Object)
@@ -148,6 +150,10 @@ fn problem_schema() -> Schema {
         .property("errors", ArrayBuilder::new().items(FieldError::schema()))
         .property("skus", schema::shortages())
         .property("actual_total", Ref::from_schema_name(MoneyBody::name()))
+        .property("sku_id", SkuId::schema())
+        .property("minimum_quantity", count("With `below_minimum`: the fewest pieces that are sold at a time."))
+        .property("quantity_step", count("With `quantity_step`: what quantities are a multiple of."))
+        .property("max_quantity", count("With `quantity_out_of_range` of a checkout: the most pieces."))
         .property("request_id", text())
         .required("type")
         .required("title")

@@ -1,7 +1,10 @@
 //! SKUs: as anyone may see them, without asking an actor, and as their vendor manages them.
 
 use crate::actors::shop::{Ask, Shop};
+use crate::domain::buyer::Audience;
+use crate::domain::entity::Principal;
 use crate::domain::ids::{OrderId, ProductId, SkuId, VendorId};
+use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::{Reject, RejectKind};
@@ -20,7 +23,7 @@ use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, READS, problems};
 use crate::http::page::List;
 use crate::http::page::PageQuery;
-use crate::http::terms::{SkuPatch, TermsBody};
+use crate::http::terms::{OfferedTermsBody, SkuPatch, TermsBody};
 use crate::http::valid::Faults;
 use crate::http::{HistoryAsOf, Settings, query, vendors::may_know_of};
 use crate::limits;
@@ -43,6 +46,8 @@ pub struct SkuBody<'a> {
     price: MoneyBody,
     /// Pieces that can be bought.
     available: i64,
+    #[serde(flatten)]
+    terms: Option<OfferedTermsBody>,
 }
 
 /// A SKU as its vendor sees it.
@@ -109,14 +114,21 @@ pub struct StockChange {
 
 only_objects!(StockChange);
 
-problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE]; SkuUnknown);
+problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE, &error::UNAUTHORIZED]; SkuUnknown);
 
 /// A SKU in its last durable state
-#[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", params(("sku" = SkuId, Path, description = "The SKU")),
+///
+/// A customer's bearer shows the price breaks and quantities that this customer has; everyone else is shown everybody's.
+#[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", security((), ("bearer" = [])), params(("sku" = SkuId, Path, description = "The SKU")),
     responses((status = 200, description = "The SKU.", body = SkuBody), GetSkuProblems))]
-pub async fn get_sku(State(shop): State<Shop>, Id(id): Id<SkuId>) -> Result<Response> {
-    let listing = shop.catalog()?.sku(id).ok_or(Reject::SkuUnknown)?;
+pub async fn get_sku(State(shop): State<Shop>, caller: Option<Caller>, Id(id): Id<SkuId>) -> Result<Response> {
+    let catalog = shop.catalog()?;
+    let listing = catalog.sku(id).ok_or(Reject::SkuUnknown)?;
     let sku = &*listing.sku;
+    let audience = match caller.map(|caller| caller.principal) {
+        Some(Principal::Customer(customer)) => catalog.audience(customer),
+        _ => Audience::Retail,
+    };
     Ok(ok(&SkuBody {
         id,
         vendor_id: sku.vendor_id,
@@ -125,6 +137,7 @@ pub async fn get_sku(State(shop): State<Shop>, Id(id): Id<SkuId>) -> Result<Resp
         title: &sku.title,
         price: MoneyBody(Money::new(sku.price_minor, sku.currency)),
         available: listing.available,
+        terms: sku.terms.as_deref().map(|terms| OfferedTermsBody::new(terms, audience, sku.currency)),
     }))
 }
 

@@ -244,3 +244,25 @@ impl<'a> TermsBody<'a> {
         }
     }
 }
+
+/// The terms of a SKU as a buyer sees them: those that this buyer has.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OfferedTermsBody {
+    /// From how many pieces on each costs less.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    price_breaks: Vec<PriceBreakBody>,
+    /// Which pieces count towards a price break, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    break_scope: Option<BreakScope>,
+    #[serde(flatten)]
+    quantities: QuantitiesBody,
+}
+
+impl OfferedTermsBody {
+    /// Of such a buyer.
+    pub fn new(terms: &SkuTerms, audience: Audience, currency: Currency) -> Self {
+        let price_breaks = PriceBreakBody::all(terms.breaks_for(audience), currency);
+        let break_scope = (!price_breaks.is_empty()).then_some(terms.break_scope);
+        Self { price_breaks, break_scope, quantities: terms.quantities_for(audience).into() }
+    }
+}

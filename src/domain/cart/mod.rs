@@ -2,10 +2,12 @@
 
 mod claim;
 mod merge;
+mod prices;
 #[cfg(test)]
 mod tests;
 mod types;
 
+pub use prices::{Today, audience_of};
 pub use types::*;
 
 use super::details::Detail;
@@ -23,6 +25,7 @@ use super::rows::Rows;
 use super::time::Timestamp;
 use super::who::{Action, Belongs, may};
 use crate::limits;
+use prices::rules_of;
 use serde::{Deserialize, Serialize};
 use types::subtotal;
 
@@ -122,9 +125,9 @@ impl Cart {
     }
 
     /// The change of a line, with the prices that are shown in answer to it.
-    fn with_prices(&self, change: Option<CartEvent>, of: SkuId, known: &dyn Availability) -> Vec<CartEvent> {
+    fn with_prices(&self, change: Option<CartEvent>, of: SkuId, today: Today<'_>) -> Vec<CartEvent> {
         let mut events = change.map_or_else(Vec::new, |change| vec![change]);
-        let prices = self.todays_prices(|sku| sku != of, known);
+        let prices = self.todays_prices(|sku| sku != of, today);
         if !prices.is_empty() {
             events.push(CartEvent::Repriced { prices });
         }
@@ -145,14 +148,17 @@ impl Cart {
         if others >= limits::CART_LINES {
             return Err(Reject::TooManyLines { limit: limits::CART_LINES });
         }
-        if !(1..=limits::LINE_QUANTITY).contains(&line.quantity) {
-            return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY });
+        let audience = self.audience(known);
+        if let Some(refused) = rules_of(line.sku, audience, known).refuse_line(line.quantity) {
+            return Err(refused);
         }
+        let today = Today::new(known, audience, &self.lines).with(line.sku, line.quantity);
+        let unit_price = today.price_at(line.sku, line.quantity, line.unit_price);
         let change = match there {
-            Some(same) if same == line => None,
-            _ => Some(CartEvent::LineSet { line: line.clone(), currency }),
+            Some(same) if *same == (CartLine { unit_price, ..line.clone() }) => None,
+            _ => Some(CartEvent::LineSet { line: CartLine { unit_price, ..line.clone() }, currency }),
         };
-        Ok(self.with_prices(change, line.sku, known))
+        Ok(self.with_prices(change, line.sku, today))
     }
 
     /// What is durably known to be short of what is in the cart.
@@ -175,13 +181,21 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
+        let audience = self.audience(knowledge.availability);
+        if let Some(refused) = self.wrong_quantity(audience, knowledge.availability) {
+            return Err(refused);
+        }
         let shortages = self.shortages(knowledge.availability);
         if !shortages.is_empty() {
             return Err(Reject::OutOfStock { skus: shortages });
         }
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
-        Ok(vec![CartEvent::CheckoutStarted { order, attempt, terms: Box::new(details.under(knowledge.settings)) }])
+        Ok(vec![CartEvent::CheckoutStarted {
+            order,
+            attempt,
+            terms: Box::new(details.under(knowledge.settings, audience)),
+        }])
     }
 
     fn reprice(&mut self, prices: &[SkuPrice]) {
@@ -245,7 +259,9 @@ impl Decides for Cart {
             CartCommand::RemoveLine { by, sku } => {
                 self.may_change(*by)?;
                 let removed = self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku });
-                Ok(self.with_prices(removed, *sku, knowledge.availability))
+                let known = knowledge.availability;
+                let today = Today::new(known, self.audience(known), &self.lines).with(*sku, 0);
+                Ok(self.with_prices(removed, *sku, today))
             }
             CartCommand::CheckOut { by, details } => {
                 self.may_see(*by)?;

@@ -1,10 +1,11 @@
 //! What a vendor sells: its products and SKUs, their prices and their stock.
 
-use super::terms::{SkuChange, SkuTerms};
-use super::{NewProduct, NewSku, PartKey, Vendor, VendorEvent};
+use super::terms::{SkuChange, SkuTerms, price_of};
+use super::{HeldLine, NewProduct, NewSku, PartKey, Vendor, VendorEvent, WantedLine};
+use crate::domain::buyer::Audience;
 use crate::domain::entity::By;
 use crate::domain::ids::{ProductId, SkuId};
-use crate::domain::money::Currency;
+use crate::domain::money::{self, Currency};
 use crate::domain::reject::Reject;
 use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
 use crate::domain::text::code_key;
@@ -61,6 +62,20 @@ impl Vendor {
             terms: sku.terms.clone(),
             suspended: self.suspended.contains(&id),
         })
+    }
+
+    /// Pieces at today's price for such a buyer, who takes all these lines together.
+    pub(super) fn held_line(&self, sku: &Sku, line: WantedLine, all: &[WantedLine], audience: Audience) -> HeldLine {
+        let list = sku.price_minor;
+        let at_list = HeldLine::at_list_price(line.sku, line.quantity, list);
+        let Some(terms) = &sku.terms else { return at_list };
+        let of_product = || {
+            let same =
+                |other: &&WantedLine| self.skus.get(&other.sku).is_some_and(|other| other.product == sku.product);
+            money::sum(all.iter().filter(same).map(|other| other.quantity))
+        };
+        let (unit_price, rung) = price_of(list, terms, audience, terms.counted(line.quantity, of_product), None);
+        HeldLine { unit_price, list_price: (unit_price != list).then_some(list), rung, ..at_list }
     }
 
     /// All SKUs as rows, in the order of their ids.

@@ -16,6 +16,7 @@ pub use terms::{BreakScope, PriceBreak, QuantityRules, SkuChange, SkuTerms, pric
 pub use types::*;
 pub use view::{ProductView, SkuView, VendorView};
 
+use super::buyer::Audience;
 use super::entity::{
     Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError,
     Step, WAKE_AT_START, read_part, write_part,
@@ -100,6 +101,7 @@ impl Vendor {
         until: Timestamp,
         currency: Currency,
         lines: &[WantedLine],
+        audience: Audience,
         now: Timestamp,
     ) -> Result<Vec<VendorEvent>, Reject> {
         // It holds already, or has sold what it held: this is the echo of an old request.
@@ -110,7 +112,7 @@ impl Vendor {
             return Err(Reject::VendorUnknown);
         }
         let mut held = Vec::with_capacity(lines.len());
-        let (mut short, mut foreign) = (Vec::new(), None);
+        let (mut short, mut foreign, mut wrong) = (Vec::new(), None, None::<Reject>);
         for line in lines {
             let sku = self.sku(line.sku)?;
             if sku.currency != currency {
@@ -120,9 +122,13 @@ impl Vendor {
             if available < line.quantity {
                 short.push(Shortage { sku_id: line.sku, requested: line.quantity, available });
             }
-            held.push(HeldLine::at_list_price(line.sku, line.quantity, sku.price_minor));
+            // They may have changed since the cart looked.
+            let rules = sku.terms.as_ref().map(|terms| terms.quantities_for(audience));
+            let refused = rules.and_then(|rules| rules.refuse(line.sku, line.quantity));
+            wrong = wrong.into_iter().chain(refused).min_by_key(Reject::kind);
+            held.push(self.held_line(sku, *line, lines, audience));
         }
-        if let Some(reject) = foreign {
+        if let Some(reject) = foreign.or(wrong) {
             return Err(reject);
         }
         if lines.iter().any(|line| self.suspended.contains(&line.sku)) {
@@ -171,8 +177,8 @@ impl Vendor {
                 self.may(*by, Action::SeeGoods)?;
                 self.sku(*sku).map(|_| Vec::new())
             }
-            VendorCommand::Reserve { order, until, currency, lines, .. } => {
-                self.decide_reserve(*order, *until, *currency, lines, now)
+            VendorCommand::Reserve { order, until, currency, lines, held_for } => {
+                self.decide_reserve(*order, *until, *currency, lines, held_for.audience, now)
             }
             VendorCommand::Commit { order, strict } => {
                 let commits = self.holds.decide_commit(*order, *strict)?;

@@ -3,6 +3,7 @@
 //! Most SKUs have none: theirs are [`SkuTerms::default`], which nothing keeps.
 
 use crate::domain::buyer::Audience;
+use crate::domain::ids::SkuId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::reject::Reject;
 use crate::limits;
@@ -82,6 +83,38 @@ impl QuantityRules {
             quantity_step: self.quantity_step.or(otherwise.quantity_step),
             max_quantity: self.max_quantity.or(otherwise.max_quantity),
         }
+    }
+
+    /// Why so many cannot be put into a cart, whatever is put there later: the minimum alone is asked for when they are bought.
+    pub fn refuse_line(self, quantity: i64) -> Option<Reject> {
+        if let Some(step) = self.quantity_step.filter(|step| quantity.checked_rem(*step) != Some(0)) {
+            return Some(Reject::QuantityStep { step, sku_id: None });
+        }
+        let limit = self.most();
+        (!(1..=limit).contains(&quantity)).then_some(Reject::QuantityOutOfRange { limit, sku_id: None })
+    }
+
+    /// Why so many of this SKU cannot be bought.
+    pub fn refuse(self, sku: SkuId, quantity: i64) -> Option<Reject> {
+        let sku_id = Some(sku);
+        match (self.min_quantity.filter(|least| quantity < *least), self.refuse_line(quantity)) {
+            (Some(minimum_quantity), _) => Some(Reject::BelowMinimum { sku_id: sku, minimum_quantity }),
+            (None, Some(Reject::QuantityStep { step, .. })) => Some(Reject::QuantityStep { step, sku_id }),
+            (None, Some(Reject::QuantityOutOfRange { limit, .. })) => {
+                Some(Reject::QuantityOutOfRange { limit, sku_id })
+            }
+            (None, other) => other,
+        }
+    }
+
+    /// The most pieces that one line may have.
+    pub fn most(self) -> i64 {
+        self.max_quantity.map_or(limits::LINE_QUANTITY, |most| most.min(limits::LINE_QUANTITY))
+    }
+
+    /// Of so many pieces those that are more than a multiple of the step.
+    pub fn past_step(self, quantity: i64) -> i64 {
+        self.quantity_step.and_then(|step| quantity.checked_rem(step)).unwrap_or(0)
     }
 
     /// Whether some quantity obeys all of them: minimum and maximum are multiples of the step, and the one is not above the other.
