@@ -30,9 +30,9 @@ use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
-    Count, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, ProductView, Requires, SaleChange, SaleItem,
-    SaleItemView, SaleTerms, SaleView, SkuView, Tranche, VendorCommand, VendorEvent, VendorReply, VendorView,
-    WantedLine, WhenExhausted,
+    BreakScope, Count, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, PriceBreak, ProductView, QuantityRules,
+    Requires, SaleChange, SaleItem, SaleItemView, SaleTerms, SaleView, SkuChange, SkuTerms, SkuView, Tranche,
+    VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine, WhenExhausted,
 };
 use haat::http::error::Problem;
 use serde::Serialize;
@@ -40,6 +40,7 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use uuid::Uuid;
 use vendors::*;
 
@@ -71,7 +72,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
-    StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
+    SkuTermsChanged = "sku_terms_changed", StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
     SaleScheduled = "sale_scheduled", SaleChanged = "sale_changed", SaleCancelled = "sale_cancelled",
 });
@@ -99,7 +100,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve", Attach = "attach",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
-    Create = "create", AddProduct = "add_product", SetPrice = "set_price", AdjustStock = "adjust_stock",
+    Create = "create", AddProduct = "add_product", SetPrice = "set_price", EditSku = "edit_sku", AdjustStock = "adjust_stock",
     Get = "get", GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
     ScheduleSale = "schedule_sale", EditSale = "edit_sale", CancelSale = "cancel_sale", GetSale = "get_sale",
 });
@@ -185,7 +186,7 @@ fn request(full: bool) -> CheckoutRequest {
 
 fn terms(full: bool) -> CheckoutTerms {
     let request = CheckoutRequest { mint: Mint([1, 2, 3, 0xff]), ..request(full) };
-    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 })
+    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 }, request.buyer.audience)
 }
 
 fn placement(full: bool) -> Box<Placement> {
@@ -211,6 +212,12 @@ fn held() -> Vec<HeldLine> {
     vec![HeldLine::at_list_price(sku(0), 2, 125_000)]
 }
 
+/// At a price that a price break made.
+fn held_at_a_break() -> Vec<HeldLine> {
+    let at_list = HeldLine::at_list_price(sku(0), 10, 120_000);
+    vec![HeldLine { list_price: Some(125_000), rung: Some(10), ..at_list }]
+}
+
 fn refusals() -> Vec<Reject> {
     vec![
         Reject::AccountRequired,
@@ -232,6 +239,9 @@ fn refusals() -> Vec<Reject> {
         Reject::SkuSuspended,
         Reject::VendorUnknown,
         Reject::CurrencyMismatch { expected: Currency::BDT, found: "JPY".parse().unwrap() },
+        Reject::BelowMinimum { sku_id: sku(0), minimum_quantity: 12 },
+        Reject::QuantityStep { step: 6, sku_id: Some(sku(0)) },
+        Reject::QuantityOutOfRange { limit: 12, sku_id: Some(sku(0)) },
         Reject::CommandPoisoned,
     ]
 }
@@ -520,7 +530,11 @@ fn an_answer_of_an_early_version_tells_its_money() {
 fn all_refusals() -> Vec<Reject> {
     let mut all = Reject::samples();
     all.extend([
-        Reject::PriceOutOfRange { limit: 1, index: Some(1) },
+        Reject::PriceOutOfRange { limit: 1, index: Some(1), rung: None },
+        Reject::PriceOutOfRange { limit: 1, index: None, rung: Some(1) },
+        Reject::QuantityRuleInvalid { wholesale: false },
+        Reject::QuantityStep { step: 6, sku_id: Some(sku(0)) },
+        Reject::QuantityOutOfRange { limit: 12, sku_id: Some(sku(0)) },
         Reject::StockOutOfRange { limit: 1, index: None },
         Reject::TooMany { what: "checkouts".into(), limit: 1 },
         Reject::SkuCodeTaken { sku_code: "A".into(), index: None },

@@ -1,9 +1,12 @@
 //! One row per refusal: which command in which state gives it. A new variant breaks the build here until it has a row; where several
 //! refusals would apply, the one that stands first in the table of `Reject` is given.
 
+#[path = "rejects/sales.rs"]
+mod sales;
 #[path = "support/world.rs"]
 mod world;
 
+use haat::domain::buyer::Audience;
 use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
 use haat::domain::customer::{Customer, CustomerCommand, CustomerEvent};
 use haat::domain::entity::concerns::*;
@@ -15,8 +18,11 @@ use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Milestone, Order, OrderCommand, OrderStatus, ResolveAs};
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
-use haat::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand, WantedLine};
+use haat::domain::vendor::{
+    NewProduct, NewSku, PriceBreak, QuantityRules, SkuChange, SkuTerms, Vendor, VendorCommand, VendorEvent, WantedLine,
+};
 use haat::limits;
+use std::sync::Arc;
 use uuid::Uuid;
 use world::World;
 use world::gateway::{APPROVE, SILENT};
@@ -72,6 +78,10 @@ fn adjust(number: usize, delta: i64) -> VendorCommand {
     VendorCommand::AdjustStock { by: Principal::SHOP, sku: sku(0, number), delta, reason: "count".into() }
 }
 
+fn edit_sku(change: SkuChange) -> VendorCommand {
+    VendorCommand::EditSku { by: Principal::SHOP, sku: sku(0, 0), change: Box::new(change) }
+}
+
 fn reserve(of: &[(SkuId, i64)], until: Timestamp, currency: Currency) -> VendorCommand {
     let lines = of.iter().map(|(sku, quantity)| WantedLine { sku: *sku, quantity: *quantity }).collect();
     VendorCommand::Reserve {
@@ -93,6 +103,66 @@ impl Availability for SoldOut {
     fn price(&self, _: SkuId) -> Option<Money> {
         None
     }
+    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
+        None
+    }
+    fn product(&self, _: SkuId) -> Option<ProductId> {
+        None
+    }
+    fn audience(&self, _: CustomerId) -> Audience {
+        Audience::Retail
+    }
+}
+
+/// Everything is sold in sixes, from twelve to twenty-four at a time, and nothing is left.
+struct InPacks;
+
+const PACKS: QuantityRules = QuantityRules { min_quantity: Some(12), quantity_step: Some(6), max_quantity: Some(24) };
+
+impl Availability for InPacks {
+    fn available(&self, _: SkuId) -> Option<i64> {
+        Some(0)
+    }
+    fn price(&self, _: SkuId) -> Option<Money> {
+        None
+    }
+    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
+        Some(Arc::new(SkuTerms { quantities: PACKS, ..SkuTerms::default() }))
+    }
+    fn product(&self, _: SkuId) -> Option<ProductId> {
+        None
+    }
+    fn audience(&self, _: CustomerId) -> Audience {
+        Audience::Retail
+    }
+}
+
+/// As [`refusal`], where everything is sold in packs.
+fn refusal_in_packs(state: &Cart, command: CartCommand, now: Timestamp) -> Reject {
+    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks };
+    state.decide(&command, &knowledge, now).expect_err("the command should be refused")
+}
+
+/// What a cart with so many pieces, put there when it knew of no packs, is told when it is checked out, and the vendor's order then.
+fn refusals_in_packs(mut world: World, quantity: i64) -> Vec<Reject> {
+    world.set_line(0, (0, 0), quantity).unwrap();
+    let state = &world.carts[&cart(0)].entity;
+    let early = refusal_in_packs(state, check_out(buyer(0), None), world.now);
+    let mut shop = vendor_of(&world, 0).clone();
+    let terms = Box::new(SkuTerms { quantities: PACKS, ..SkuTerms::default() });
+    for number in 0..2 {
+        let terms = terms.clone();
+        shop.apply(&VendorEvent::SkuTermsChanged { sku: sku(0, number), terms }, world.now);
+    }
+    let later = world.now.plus_millis(1);
+    // Before the closed hold and the shortage of another line.
+    let of = [(sku(0, 1), 24), (sku(0, 0), quantity)];
+    let held = |until| refusal(&shop, reserve(&of, until, Currency::BDT), world.now);
+    let refused = vec![early, held(later), held(world.now)];
+    // Before another line's quantity that is refused for less.
+    let less = [(sku(0, 1), 30), (sku(0, 0), quantity)];
+    assert_eq!(refusal(&shop, reserve(&less, later, Currency::BDT), world.now).kind(), refused[1].kind());
+    refused
 }
 
 /// As [`refusal`], while it is known that everything is sold out.
@@ -211,6 +281,18 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&world.carts[&cart(0)].entity, create, now),
             ]
         }
+        Reject::SaleUnknown
+        | Reject::AllotmentReserved { .. }
+        | Reject::SaleInvalid { .. }
+        | Reject::SaleOverlap { .. }
+        | Reject::SaleRunning
+        | Reject::SaleEnded { .. }
+        | Reject::AccountRequired
+        | Reject::EmailRequired
+        | Reject::PaymentMethodNotAllowed { .. }
+        | Reject::SaleNotStarted { .. }
+        | Reject::SaleSoldOut { .. }
+        | Reject::PurchaseLimit { .. } => sales::rows(reject),
         // Given by the shell.
         Reject::CommandPoisoned => vec![reject.clone()],
         Reject::NothingToResolve { .. } => {
@@ -310,9 +392,28 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::QuantityOutOfRange { .. } => {
             let state = &world.carts[&cart(0)].entity;
-            [0, -1, limits::LINE_QUANTITY + 1, i64::MAX]
+            let mut given: Vec<Reject> = [0, -1, limits::LINE_QUANTITY + 1, i64::MAX]
                 .map(|quantity| refusal(state, set_line(quantity, Currency::BDT), now))
-                .to_vec()
+                .to_vec();
+            given.extend([0, -6, 30].map(|quantity| refusal_in_packs(state, set_line(quantity, Currency::BDT), now)));
+            given.extend(refusals_in_packs(world, 30));
+            given
+        }
+        Reject::BelowMinimum { .. } => {
+            let state = &world.carts[&cart(0)].entity;
+            let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks };
+            let put = state.decide(&set_line(6, Currency::BDT), &knowledge, now);
+            assert!(put.is_ok(), "a cart may be filled bit by bit");
+            // Before the step, which five are no multiple of.
+            refusals_in_packs(world, 5)
+        }
+        Reject::QuantityStep { .. } => {
+            let state = &world.carts[&cart(0)].entity;
+            // Before the maximum.
+            let mut given: Vec<Reject> =
+                [-1, 5, 31].map(|quantity| refusal_in_packs(state, set_line(quantity, Currency::BDT), now)).to_vec();
+            given.extend(refusals_in_packs(world, 31));
+            given
         }
         Reject::PriceOutOfRange { .. } => {
             let set = |price_minor| {
@@ -322,11 +423,54 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let mut given: Vec<Reject> = [0, -1, limits::PRICE_MINOR + 1]
                 .map(|price_minor| refusal(vendor_of(&world, 0), set(price_minor), now))
                 .to_vec();
+            // Before price breaks that are no ladder.
+            for price_minor in [0, limits::PRICE_MINOR + 1] {
+                let rung = PriceBreak { min_quantity: 0, price_minor, audience: None };
+                let change = SkuChange { price_breaks: Some(vec![rung]), ..SkuChange::default() };
+                given.push(refusal(vendor_of(&world, 0), edit_sku(change), now));
+            }
             // Before the stock, the number and the codes, wherever in the list the price stands.
             let mut skus = many_skus(1, -1);
             skus.push(new_sku(0x500, "other", 0, 1));
             given.push(refusal(vendor_of(&world, 0), add_product(skus), now));
             given
+        }
+        Reject::PriceBreakOrder { .. } => {
+            let rung = |min_quantity, price_minor| PriceBreak { min_quantity, price_minor, audience: None };
+            let ladders = [
+                vec![rung(10, 90), rung(10, 80)],
+                vec![rung(10, 90), rung(20, 90)],
+                vec![rung(20, 90), rung(10, 80)],
+                vec![rung(0, 90)],
+                vec![rung(limits::LINE_QUANTITY + 1, 90)],
+            ];
+            // Before quantities that make no sense.
+            let edit =
+                |breaks| SkuChange { price_breaks: Some(breaks), min_quantity: Some(Some(0)), ..SkuChange::default() };
+            ladders.map(|breaks| refusal(vendor_of(&world, 0), edit_sku(edit(breaks)), now)).to_vec()
+        }
+        Reject::QuantityRuleInvalid { .. } => {
+            let rules = |min_quantity, quantity_step, max_quantity| SkuChange {
+                min_quantity: Some(min_quantity),
+                quantity_step: Some(quantity_step),
+                max_quantity: Some(max_quantity),
+                ..SkuChange::default()
+            };
+            let own = QuantityRules { min_quantity: Some(5), ..QuantityRules::default() };
+            [
+                rules(Some(0), None, None),
+                rules(Some(limits::LINE_QUANTITY + 1), None, None),
+                rules(None, Some(0), None),
+                rules(None, Some(-1), Some(5)),
+                rules(None, None, Some(0)),
+                rules(Some(5), Some(2), None),
+                rules(None, Some(2), Some(5)),
+                rules(Some(6), None, Some(5)),
+                // A minimum of wholesale buyers above everybody's maximum, which is theirs, too.
+                SkuChange { wholesale: Some(Some(own)), ..rules(None, None, Some(4)) },
+            ]
+            .map(|change| refusal(vendor_of(&world, 0), edit_sku(change), now))
+            .to_vec()
         }
         Reject::StockOutOfRange { .. } => {
             let mut sold_out = world;
@@ -346,7 +490,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             // A cart of which every number of a checkout was used, though there is not enough in stock, too.
             let (world, order) = checked_out(APPROVE);
             let mut last = world.carts[&cart(0)].entity.clone();
-            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT));
+            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT, Audience::Retail));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, terms }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
             let mut full = World::shop(1).carts[&cart(0)].entity.clone();

@@ -79,6 +79,8 @@ impl NewOrder {
             title: item.title.clone(),
             quantity: self.request.quantity,
             unit_price: item.unit_price,
+            list_price: None,
+            sale: None,
             credited: 0,
             credited_amount: 0,
         };

@@ -2,16 +2,17 @@
 //! each status. It is filled at start-up and changed only by what has become durable.
 
 use crate::actors::metrics::stuck;
+use crate::domain::buyer::Audience;
 use crate::domain::entity::Publication;
-use crate::domain::ids::{ProductId, SaleId, SkuId};
+use crate::domain::ids::{CustomerId, ProductId, SaleId, SkuId};
 use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::reject::Reject;
 use crate::domain::rows::{ProductRow, Rows, SaleRow, SkuRow};
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{OnSale, Requires, SaleItem, Stock};
-use dashmap::DashMap;
+use crate::domain::vendor::{OnSale, Requires, SaleItem, SkuTerms, Stock};
+use dashmap::{DashMap, DashSet};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::mem::take;
@@ -119,6 +120,8 @@ pub struct CatalogCache {
     skus: DashMap<SkuId, Entry, foldhash::fast::RandomState>,
     products: DashMap<ProductId, Arc<ProductRow>, foldhash::fast::RandomState>,
     sales: DashMap<SaleId, Arc<SaleRow>, foldhash::fast::RandomState>,
+    /// The customers who have the prices of wholesale.
+    wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
 }
@@ -129,6 +132,7 @@ impl Default for CatalogCache {
             skus: DashMap::default(),
             products: DashMap::default(),
             sales: DashMap::default(),
+            wholesalers: DashSet::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
         }
@@ -179,6 +183,8 @@ impl CatalogCache {
                     }
                 }
             }
+            Publication::Group { customer, audience: Audience::Wholesale } => drop(self.wholesalers.insert(customer)),
+            Publication::Group { customer, audience: Audience::Retail } => drop(self.wholesalers.remove(&customer)),
             Publication::OrderStatus { from, to } => {
                 if let Some(from) = from {
                     self.orders[from as usize].fetch_sub(1, Ordering::Relaxed);
@@ -284,5 +290,22 @@ impl Availability for CatalogCache {
         let entry = self.skus.get(&sku)?;
         let offer = entry.stock().offer(quantity, now);
         Some(offer.map(|sale| entry.offered(sale)))
+    }
+
+    fn terms(&self, sku: SkuId) -> Option<Arc<SkuTerms>> {
+        self.skus.get(&sku)?.sku.terms.clone()
+    }
+
+    fn product(&self, sku: SkuId) -> Option<ProductId> {
+        self.skus.get(&sku).map(|entry| entry.sku.product_id)
+    }
+
+    fn audience(&self, customer: CustomerId) -> Audience {
+        // Nearly always there is nobody in it.
+        if self.wholesalers.is_empty() || !self.wholesalers.contains(&customer) {
+            Audience::Retail
+        } else {
+            Audience::Wholesale
+        }
     }
 }

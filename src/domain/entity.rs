@@ -1,8 +1,8 @@
 //! What every entity is: a state machine that decides apart from doing.
 
-use super::buyer::{Claim, Mint};
+use super::buyer::{Audience, Claim, Mint};
 use super::details::{Detail, DetailName};
-use super::ids::{EntityId, EntityRef, Kind, OrderId, SaleId, SkuId};
+use super::ids::{CustomerId, EntityId, EntityRef, Kind, OrderId, SaleId, SkuId};
 use super::invariants::Breach;
 use super::json;
 use super::kinds::kinds;
@@ -212,6 +212,13 @@ pub enum Publication {
     },
     /// A new sale, or a changed one.
     Sale(Box<SaleRow>),
+    /// A customer has other prices from now on.
+    Group {
+        /// Who.
+        customer: CustomerId,
+        /// Which.
+        audience: Audience,
+    },
     /// An order went from one status to another (from none, when it is new).
     OrderStatus {
         /// The status before.

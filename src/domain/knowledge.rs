@@ -3,11 +3,14 @@
 //! Only `decide` sees it. What was used of it stands in the event: so a record means the same for ever, whatever is set afterwards, and
 //! `apply`, timers and effects follow from records alone.
 
-use super::ids::{SaleId, SkuId};
+use super::buyer::Audience;
+use super::ids::{CustomerId, ProductId, SaleId, SkuId};
 use super::money::Money;
 use super::reject::{Reject, Shortage};
 use super::time::Timestamp;
+use super::vendor::SkuTerms;
 use crate::limits;
+use std::sync::Arc;
 
 /// What is durably available, as the node last published it: a hint by which a refusal that is certain comes early, and never a reason to
 /// accept.
@@ -16,8 +19,14 @@ pub trait Availability {
     fn available(&self, sku: SkuId) -> Option<i64>;
     /// What one piece costs outside of sales; `None` for a SKU that is not known.
     fn price(&self, sku: SkuId) -> Option<Money>;
+    /// On what terms it is sold, where there are any beside its price.
+    fn terms(&self, sku: SkuId) -> Option<Arc<SkuTerms>>;
+    /// Of which product it is.
+    fn product(&self, sku: SkuId) -> Option<ProductId>;
+    /// Which prices a customer has.
+    fn audience(&self, customer: CustomerId) -> Audience;
 
-    /// What one piece is shown to cost now; `None` for a SKU that is not known.
+    /// What one piece is shown to cost now, without price breaks; `None` for a SKU that is not known.
     fn shown(&self, sku: SkuId, _now: Timestamp) -> Option<Offered> {
         self.price(sku).map(Offered::regular)
     }
@@ -60,6 +69,15 @@ impl Availability for Unknown {
     }
     fn price(&self, _: SkuId) -> Option<Money> {
         None
+    }
+    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
+        None
+    }
+    fn product(&self, _: SkuId) -> Option<ProductId> {
+        None
+    }
+    fn audience(&self, _: CustomerId) -> Audience {
+        Audience::Retail
     }
 }
 

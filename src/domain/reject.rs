@@ -69,7 +69,7 @@ macro_rules! rejects {
         }
 
         /// A refusal without its details.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum RejectKind {
             $( $(#[doc = $doc])+ $variant, )*
         }
@@ -221,14 +221,43 @@ rejects! {
         text: "a cart may have {limit} lines"
     }
 
+    /// Fewer pieces of a SKU than are sold at a time.
+    BelowMinimum {
+        /// Which.
+        sku_id: SkuId = SkuId::from_uuid(Uuid::nil()),
+        /// The fewest.
+        minimum_quantity: i64 = 12,
+    } = Conflict {
+        code: "below_minimum",
+        title: "Fewer than are sold at a time",
+        text: "of {sku_id} at least {minimum_quantity} are sold at a time"
+    }
+
+    /// A quantity of a SKU that is no multiple of its step.
+    QuantityStep {
+        /// The step.
+        step: i64 = 6,
+        /// Of which SKU, where it is no line that is being set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sku_id: Option<SkuId> = None,
+    } = Invalid {
+        code: "quantity_step",
+        title: "The quantity is no multiple of the step",
+        field: (sku_id.is_none().then_some("quantity".into())),
+        text: "the quantity must be a multiple of {step}"
+    }
+
     /// A quantity outside of what a line may have.
     QuantityOutOfRange {
         /// The limit.
         limit: i64 = 10_000,
+        /// Of which SKU, where it is no line that is being set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sku_id: Option<SkuId> = None,
     } = Invalid {
         code: "quantity_out_of_range",
         title: "The quantity is out of range",
-        field: "quantity",
+        field: (sku_id.is_none().then_some("quantity".into())),
         text: "a line may have a quantity of 1 to {limit}"
     }
 
@@ -239,11 +268,40 @@ rejects! {
         /// Which of a product's new SKUs it is, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         index: Option<usize> = None,
+        /// Which of a SKU's price breaks it is, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rung: Option<usize> = None,
     } = Invalid {
         code: "price_out_of_range",
         title: "The price is out of range",
-        field: (sku_field(*index, "price", "price")),
+        field: (match rung {
+            Some(rung) => Some(format!("price_breaks[{rung}].price").into()),
+            None => sku_field(*index, "price", "price"),
+        }),
         text: "a price is positive and at most {limit} minor units"
+    }
+
+    /// Of a SKU's price breaks, more pieces are not cheaper ones, or a rung is out of range.
+    PriceBreakOrder {
+        /// Which of them, from 0.
+        index: usize = 1,
+    } = Invalid {
+        code: "price_break_order",
+        title: "The price breaks are no ladder",
+        field: (Some(format!("price_breaks[{index}]").into())),
+        text: "of one audience's price breaks each begins at more pieces than the one before it and costs less, and none begins at more than a line may have"
+    }
+
+    /// No quantity obeys all rules of a SKU, or one of them is out of range.
+    QuantityRuleInvalid {
+        /// Whether it is those of wholesale buyers.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        wholesale: bool = true,
+    } = Invalid {
+        code: "quantity_rule_invalid",
+        title: "The quantities make no sense",
+        field: (Some(if *wholesale { "wholesale" } else { "min_quantity" }.into())),
+        text: "minimum and maximum are multiples of the step, the minimum is not above the maximum, and all are within what a line may have"
     }
 
     /// A count of pieces past the limit on one SKU's stock.

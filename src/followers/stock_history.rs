@@ -82,6 +82,7 @@ impl Follower for StockHistory {
                 | VendorEvent::SaleScheduled { .. }
                 | VendorEvent::SaleChanged { .. }
                 | VendorEvent::SaleCancelled { .. }
+                | VendorEvent::SkuTermsChanged { .. }
                 | VendorEvent::StockHeld { .. }
                 | VendorEvent::HoldsClosed { .. }
                 | VendorEvent::StockReleased { .. } => {}
@@ -117,6 +118,7 @@ impl StockHistory {
                 | VendorEvent::SaleScheduled { .. }
                 | VendorEvent::SaleChanged { .. }
                 | VendorEvent::SaleCancelled { .. }
+                | VendorEvent::SkuTermsChanged { .. }
                 | VendorEvent::StockAdjusted { .. }
                 | VendorEvent::HoldsClosed { .. } => {}
             }

@@ -3,10 +3,10 @@
 use crate::actors::catalog::CatalogCache;
 use crate::actors::shop::{Ask, Shop};
 use crate::checkout::{MergedCart, OpenedCart};
-use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, LeftOut};
+use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, LeftOut, Today, audience_of};
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, SkuId, VendorId};
-use crate::domain::knowledge::{Availability, Offered};
+use crate::domain::knowledge::Offered;
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
@@ -96,6 +96,19 @@ pub struct CartLineBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(null))]
     sale_id: Option<SaleId>,
+    /// From how many pieces on each costs less than now. Only of an open cart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_break: Option<NextBreakBody>,
+}
+
+/// From how many pieces on each costs less.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NextBreakBody {
+    /// So many pieces: of the SKU, or of its product where those count together.
+    #[schema(example = 10)]
+    at: i64,
+    /// What each costs then.
+    price: MoneyBody,
 }
 
 /// A price that has changed since the buyer agreed to it.
@@ -119,10 +132,16 @@ pub struct LeftOutBody {
 }
 
 impl<'a> CartBody<'a> {
-    fn new(cart: &'a CartView, settings: &Settings, token: Option<String>) -> Self {
+    fn new(cart: &'a CartView, known: &CatalogCache, settings: &Settings, token: Option<String>) -> Self {
         // What is empty has no price in any currency: also a cart that was emptied has the shop's.
         let currency = if cart.lines.is_empty() { settings.currency } else { cart.currency };
         let money = |minor| MoneyBody(Money::new(minor, currency));
+        // What breaks there are does not depend on the time.
+        let today = Today::new(known, audience_of(Some(cart.owner), known), &cart.lines, Timestamp::default());
+        let next_break = |line: &CartLine| {
+            let rung = today.next_break(line).filter(|_| cart.status == CartStatus::Open)?;
+            Some(NextBreakBody { at: rung.min_quantity, price: money(rung.price_minor) })
+        };
         let line = |line: &'a CartLine| CartLineBody {
             sku_id: line.sku,
             vendor_id: line.vendor,
@@ -131,6 +150,7 @@ impl<'a> CartBody<'a> {
             unit_price: money(line.unit_price),
             line_total: money(line.total()),
             sale_id: line.sale,
+            next_break: next_break(line),
         };
         Self {
             id: cart.id,
@@ -202,7 +222,7 @@ pub async fn create_cart(
         tracing::error!(%error, "no guest token");
         Problem::new(&error::INTERNAL, "the guest's token could not be made")
     })?;
-    let body = CartBody::new(&cart, &settings, Some(token));
+    let body = CartBody::new(&cart, shop.catalog()?, &settings, Some(token));
     Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
 }
 
@@ -219,7 +239,7 @@ async fn open_cart(
         let kept = shop.ask::<Cart>(cart, get, Ask { within, key, fresh: false }).await?;
         match kept.outcome {
             Ok(CartReply::Cart { cart }) if kept.replayed => {
-                let body = CartBody::new(&cart, settings, None);
+                let body = CartBody::new(&cart, shop.catalog()?, settings, None);
                 return Ok(mark_replayed(json(StatusCode::CREATED, &body), true));
             }
             // It was made under this key, whose day is over: the key makes nothing any more.
@@ -231,7 +251,7 @@ async fn open_cart(
     let OpenedCart { outcome, made, replayed } = shop.open_cart(customer, settings.currency, within, key).await?;
     let cart = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), replayed))
+    Ok(mark_replayed(json(status, &CartBody::new(&cart, shop.catalog()?, settings, None)), replayed))
 }
 
 problems!(GetCartProblems: AUTH, ACTOR; CartUnknown);
@@ -251,8 +271,9 @@ pub async fn get_cart(
 ) -> Result<Response> {
     let by = caller.principal;
     let (mut cart, _) = ask_cart(&shop, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
-    let changed = take_todays_prices(shop.catalog()?, &mut cart, shop.clock().now());
-    Ok(ok(&CartBody { changed: Some(changed), ..CartBody::new(&cart, &settings, None) }))
+    let now = shop.clock().now();
+    let changed = take_todays_prices(shop.catalog()?, &mut cart, now);
+    Ok(ok(&CartBody { changed: Some(changed), ..CartBody::new(&cart, shop.catalog()?, &settings, None) }))
 }
 
 /// Gives the lines of an open cart today's prices, for this answer alone, and tells which were others.
@@ -261,9 +282,12 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView, now: Timest
     if cart.status != CartStatus::Open {
         return changed;
     }
-    for line in &mut cart.lines {
-        let today = directory.shown(line.sku, now).filter(|today| today.price.currency == cart.currency);
-        let Some(Offered { price: to, sale, .. }) = today else { continue };
+    let today = Today::new(directory, audience_of(Some(cart.owner), directory), &cart.lines, now);
+    let prices: Vec<Option<Offered>> = cart.lines.iter().map(|line| today.price(line)).collect();
+    for (line, today) in cart.lines.iter_mut().zip(prices) {
+        let Some(Offered { price: to, sale, .. }) = today.filter(|today| today.price.currency == cart.currency) else {
+            continue;
+        };
         line.sale = sale;
         if to.minor != line.unit_price {
             let from = Money::new(std::mem::replace(&mut line.unit_price, to.minor), cart.currency);
@@ -275,7 +299,7 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView, now: Timest
 
 problems!(SetLineProblems: AUTH, BODY, ACTOR;
     CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines,
-    QuantityOutOfRange, CommandPoisoned,
+    QuantityStep, QuantityOutOfRange, CommandPoisoned,
 );
 
 /// Put pieces of a SKU into the cart, whatever was there of it
@@ -292,7 +316,7 @@ pub async fn set_line(
 ) -> Result<Response> {
     let (by, quantity) = (caller.principal, body.value.quantity);
     if !(0..=limits::LINE_QUANTITY).contains(&quantity) {
-        return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY }.into());
+        return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY, sku_id: None }.into());
     }
     let command = if quantity == 0 {
         CartCommand::RemoveLine { by, sku }
@@ -305,7 +329,7 @@ pub async fn set_line(
         CartCommand::SetLine { by, line, currency: row.currency }
     };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, &settings, None)))
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None)))
 }
 
 problems!(RemoveLineProblems: AUTH, ACTOR;
@@ -324,7 +348,7 @@ pub async fn remove_line(
 ) -> Result<Response> {
     let command = CartCommand::RemoveLine { by: caller.principal, sku };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, &settings, None)))
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None)))
 }
 
 problems!(MergeProblems: KEYED, BODY, ACTOR; CartUnknown, CartCheckingOut, CartCheckedOut, CartMerged, TooMany);
@@ -362,6 +386,6 @@ pub async fn merge_cart(
     let (cart, left_out) = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
     let left = |left: LeftOut| LeftOutBody { sku_id: left.sku, quantity: left.quantity, why: left.why.code() };
     let left_out = Some(left_out.into_iter().map(left).collect());
-    let body = CartBody { left_out, ..CartBody::new(&cart, &settings, None) };
+    let body = CartBody { left_out, ..CartBody::new(&cart, shop.catalog()?, &settings, None) };
     Ok(mark_replayed(ok(&body), replayed))
 }

@@ -192,8 +192,9 @@ impl CheckoutInput {
 
 problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
     CartUnknown, CartMerged, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
-    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, AccountRequired, EmailRequired,
-    PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut, PurchaseLimit, SaleEnded,
+    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, BelowMinimum, QuantityStep,
+    QuantityOutOfRange, AccountRequired, EmailRequired, PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut,
+    PurchaseLimit, SaleEnded,
 );
 
 /// Make an order of the cart

@@ -324,6 +324,17 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
         Reject::PurchaseLimit { limit, used, skus } => {
             told.extend([("limit", json!(limit)), ("used", json!(used)), ("skus", json!(skus))]);
         }
+        Reject::BelowMinimum { sku_id, minimum_quantity } => {
+            told.extend([("sku_id", json!(sku_id)), ("minimum_quantity", json!(minimum_quantity))]);
+        }
+        Reject::QuantityStep { step, sku_id } => {
+            told.extend(sku_id.map(|sku| ("sku_id", json!(sku))));
+            told.push(("quantity_step", json!(step)));
+        }
+        // Of a line that is being set the text says it, as it always did.
+        Reject::QuantityOutOfRange { limit, sku_id: Some(sku_id) } => {
+            told.extend([("sku_id", json!(sku_id)), ("max_quantity", json!(limit))]);
+        }
         _ => {}
     }
     told
@@ -432,6 +443,12 @@ mod tests {
         let body = told(RejectKind::PriceChanged, "r-2");
         assert_eq!(body["actual_total"], serde_json::json!({"amount": "1250.00", "currency": "BDT"}));
         assert!(body.get("skus").is_none() && body.get("errors").is_none());
+        let body = told(RejectKind::BelowMinimum, "r-3");
+        assert_eq!((body["status"].as_u64(), body["minimum_quantity"].as_i64()), (Some(409), Some(12)));
+        assert!(body["sku_id"].is_string() && body.get("quantity_step").is_none() && body.get("errors").is_none());
+        let body = told(RejectKind::QuantityStep, "r-4");
+        assert_eq!((body["status"].as_u64(), body["quantity_step"].as_i64()), (Some(422), Some(6)));
+        assert_eq!(body["errors"][0]["field"], "quantity");
     }
 
     /// Only what may pass is to be asked again.

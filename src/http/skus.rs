@@ -1,7 +1,10 @@
 //! SKUs: as anyone may see them, without asking an actor, and as their vendor manages them.
 
 use crate::actors::shop::{Ask, Shop};
+use crate::domain::buyer::Audience;
+use crate::domain::entity::Principal;
 use crate::domain::ids::{OrderId, ProductId, SaleId, SkuId, VendorId};
+use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::{Reject, RejectKind};
@@ -15,11 +18,12 @@ use crate::http::auth::Caller;
 use crate::http::error::{self, INVALID_BODY, Problem, ProblemKind, Result};
 use crate::http::extract::{Id, Ids, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
-use crate::http::money::{Moment, MoneyBody, Page, PriceInput};
+use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, READS, problems};
 use crate::http::page::List;
 use crate::http::page::PageQuery;
+use crate::http::terms::{OfferedTermsBody, SkuPatch, TermsBody};
 use crate::http::valid::Faults;
 use crate::http::{HistoryAsOf, Settings, query, vendors::may_know_of};
 use crate::limits;
@@ -49,6 +53,8 @@ pub struct SkuBody<'a> {
     /// The sale that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     sale: Option<RunningSaleBody>,
+    #[serde(flatten)]
+    terms: Option<OfferedTermsBody>,
 }
 
 /// The sale at whose price a SKU is shown.
@@ -86,6 +92,8 @@ pub struct VendorSkuBody<'a> {
     sold: i64,
     /// on_hand − held; none while the SKU is out of sale because its figures do not add up.
     available: i64,
+    #[serde(flatten)]
+    terms: Option<TermsBody<'a>>,
 }
 
 impl<'a> VendorSkuBody<'a> {
@@ -103,17 +111,9 @@ impl<'a> VendorSkuBody<'a> {
             reserved: sku.reserved(now),
             sold: sku.sold(),
             available: sku.available(),
+            terms: sku.terms.as_deref().map(|terms| TermsBody::new(terms, sku.currency)),
         }
     }
-}
-
-/// A change of a SKU.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(remote = "Self", deny_unknown_fields)]
-#[schema(example = json!({"price": {"amount": "990.00", "currency": "BDT"}}))]
-pub struct SkuPatch {
-    /// What one piece costs from now on; in the SKU's currency.
-    price: PriceInput,
 }
 
 /// A change of what is on hand.
@@ -134,16 +134,23 @@ pub struct StockChange {
     reason: String,
 }
 
-only_objects!(SkuPatch, StockChange);
+only_objects!(StockChange);
 
-problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE]; SkuUnknown);
+problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE, &error::UNAUTHORIZED]; SkuUnknown);
 
 /// A SKU in its last durable state
-#[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", params(("sku" = SkuId, Path, description = "The SKU")),
+///
+/// A customer's bearer shows the price breaks and quantities that this customer has; everyone else is shown everybody's.
+#[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", security((), ("bearer" = [])), params(("sku" = SkuId, Path, description = "The SKU")),
     responses((status = 200, description = "The SKU.", body = SkuBody), GetSkuProblems))]
-pub async fn get_sku(State(shop): State<Shop>, Id(id): Id<SkuId>) -> Result<Response> {
-    let listing = shop.catalog()?.sku(id, shop.clock().now()).ok_or(Reject::SkuUnknown)?;
+pub async fn get_sku(State(shop): State<Shop>, caller: Option<Caller>, Id(id): Id<SkuId>) -> Result<Response> {
+    let catalog = shop.catalog()?;
+    let listing = catalog.sku(id, shop.clock().now()).ok_or(Reject::SkuUnknown)?;
     let sku = &*listing.sku;
+    let audience = match caller.map(|caller| caller.principal) {
+        Some(Principal::Customer(customer)) => catalog.audience(customer),
+        _ => Audience::Retail,
+    };
     let sale = listing.sale.as_ref().map(|(sale, left)| RunningSaleBody {
         id: sale.id,
         ends_at: Moment(sale.terms.ends_at),
@@ -163,6 +170,7 @@ pub async fn get_sku(State(shop): State<Shop>, Id(id): Id<SkuId>) -> Result<Resp
         available: listing.available,
         regular_price: sale.is_some().then(|| MoneyBody(Money::new(sku.price_minor, sku.currency))),
         sale,
+        terms: sku.terms.as_deref().map(|terms| OfferedTermsBody::new(terms, audience, sku.currency)),
     }))
 }
 
@@ -202,9 +210,11 @@ pub async fn get_vendor_sku(
     shown(&shop, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
 }
 
-problems!(PatchSkuProblems: AUTH, BODY, ACTOR; VendorUnknown, SkuUnknown, CurrencyMismatch, PriceOutOfRange);
+problems!(PatchSkuProblems: AUTH, BODY, ACTOR;
+    VendorUnknown, SkuUnknown, CurrencyMismatch, PriceOutOfRange, PriceBreakOrder, QuantityRuleInvalid, TooMany,
+);
 
-/// Change a SKU's price
+/// Change what a SKU costs, and on what terms it is sold
 #[utoipa::path(patch, path = "/v1/vendors/{vendor}/skus/{sku}", tag = "vendors", security(("bearer" = [])),
     params(("vendor" = VendorId, Path, description = "The vendor"), ("sku" = SkuId, Path, description = "The SKU")),
     request_body = SkuPatch,
@@ -217,16 +227,11 @@ pub async fn patch_sku(
     body: JsonBody<SkuPatch>,
 ) -> Result<Response> {
     may_know_of(caller.principal, Action::EditGoods, vendor)?;
-    let mut faults = Faults::default();
-    let price = faults.price("price", &body.value.price);
-    faults.done(&INVALID_BODY)?;
-    let Some(price) = price else {
-        return Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index: None }.into());
-    };
-    let (price_minor, currency) = (price.minor, price.currency);
-    let command = VendorCommand::SetPrice { by: caller.principal, sku, price_minor, currency };
+    let change = body.value.checked()?;
+    let has_price = change.price_minor.is_some();
+    let command = VendorCommand::EditSku { by: caller.principal, sku, change: Box::new(change) };
     let of_price = |problem: Problem| match problem.kind() == ProblemKind::of(RejectKind::CurrencyMismatch) {
-        true => problem.about("price.currency"),
+        true => problem.about(if has_price { "price.currency" } else { "price_breaks" }),
         false => problem,
     };
     shown(&shop, &settings, vendor, command, None).await.map_err(of_price)

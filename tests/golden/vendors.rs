@@ -81,6 +81,8 @@ pub fn vendor_events() -> Vec<VendorEvent> {
         VendorEvent::ProductAdded { product: product(true) },
         VendorEvent::ProductAdded { product: product(false) },
         VendorEvent::SkuPriceChanged { sku: sku(0), price_minor: 99 },
+        VendorEvent::SkuTermsChanged { sku: sku(0), terms: Box::default() },
+        VendorEvent::SkuTermsChanged { sku: sku(0), terms: Box::new(sku_terms()) },
         VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into(), by: None },
         VendorEvent::StockAdjusted {
             sku: sku(0),
@@ -90,6 +92,13 @@ pub fn vendor_events() -> Vec<VendorEvent> {
         },
         VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: By::of(Principal::SHOP) },
         VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held(), keys: Vec::new(), account_keys: 0 },
+        VendorEvent::StockHeld {
+            order: order(),
+            until: at(900_000),
+            lines: held_at_a_break(),
+            keys: Vec::new(),
+            account_keys: 0,
+        },
         VendorEvent::StockHeld {
             order: order(),
             until: at(900_000),
@@ -117,6 +126,9 @@ pub fn vendor_commands() -> Vec<VendorCommand> {
         VendorCommand::Create { name: "Aarong".into() },
         VendorCommand::AddProduct { by, product: product(true) },
         VendorCommand::SetPrice { by, sku: sku(0), price_minor: 99, currency: Currency::BDT },
+        VendorCommand::EditSku { by, sku: sku(0), change: Box::default() },
+        VendorCommand::EditSku { by, sku: sku(0), change: Box::new(sku_change(true)) },
+        VendorCommand::EditSku { by, sku: sku(0), change: Box::new(sku_change(false)) },
         VendorCommand::AdjustStock { by, sku: sku(0), delta: -3, reason: "count".into() },
         VendorCommand::Get { by },
         VendorCommand::GetSku { by, sku: sku(0) },
@@ -141,7 +153,7 @@ pub fn vendor_commands() -> Vec<VendorCommand> {
 }
 
 pub fn vendor_replies() -> Vec<VendorReply> {
-    let sku = |suspended: bool| SkuView {
+    let sku = |suspended: bool, with_terms: bool| SkuView {
         id: sku(0),
         vendor_id: vendor(),
         product_id: ProductId::from_uuid(uuid(5)),
@@ -152,6 +164,7 @@ pub fn vendor_replies() -> Vec<VendorReply> {
         received: 9,
         on_hand: 7,
         held: 2,
+        terms: with_terms.then(|| Arc::new(sku_terms())),
         fences: if suspended { vec![(at(900_000), 3)] } else { Vec::new() },
         suspended,
     };
@@ -179,9 +192,49 @@ pub fn vendor_replies() -> Vec<VendorReply> {
         VendorReply::Vendor { vendor: VendorView { id: vendor(), name: "Aarong".into() } },
         VendorReply::Sale { sale: Box::new(of_sale(true)) },
         VendorReply::Sale { sale: Box::new(of_sale(false)) },
-        VendorReply::Product { product: Box::new(product(true)), skus: vec![sku(false)] },
-        VendorReply::Product { product: Box::new(product(false)), skus: vec![sku(true)] },
-        VendorReply::Sku { sku: Box::new(sku(false)) },
+        VendorReply::Product { product: Box::new(product(true)), skus: vec![sku(false, false)] },
+        VendorReply::Product { product: Box::new(product(false)), skus: vec![sku(true, false)] },
+        VendorReply::Sku { sku: Box::new(sku(false, false)) },
+        VendorReply::Sku { sku: Box::new(sku(false, true)) },
         VendorReply::Done,
     ]
+}
+
+pub fn price_breaks() -> Vec<PriceBreak> {
+    vec![
+        PriceBreak { min_quantity: 10, price_minor: 120_000, audience: None },
+        PriceBreak { min_quantity: 50, price_minor: 100_000, audience: Some(Audience::Wholesale) },
+    ]
+}
+
+/// With all that terms may say.
+pub fn sku_terms() -> SkuTerms {
+    SkuTerms {
+        price_breaks: price_breaks(),
+        break_scope: BreakScope::Product,
+        quantities: QuantityRules { min_quantity: Some(2), quantity_step: Some(2), max_quantity: Some(20) },
+        wholesale: Some(QuantityRules { min_quantity: Some(50), ..QuantityRules::default() }),
+        weight_grams: Some(800),
+        tax_category: Some("reduced".into()),
+        shipping_class: Some("bulky".into()),
+    }
+}
+
+/// With all that can be said of a change, or with all that can be taken away by one.
+pub fn sku_change(full: bool) -> SkuChange {
+    let count = |count| Some(Some(count).filter(|_| full));
+    let text = |text: &str| Some(full.then(|| text.to_owned()));
+    SkuChange {
+        currency: full.then_some(Currency::BDT),
+        price_minor: full.then_some(99),
+        price_breaks: Some(if full { price_breaks() } else { Vec::new() }),
+        break_scope: Some(BreakScope::Product),
+        min_quantity: count(2),
+        quantity_step: count(2),
+        max_quantity: count(20),
+        wholesale: Some(full.then(QuantityRules::default)),
+        weight_grams: count(0),
+        tax_category: text("reduced"),
+        shipping_class: text("bulky"),
+    }
 }

@@ -32,5 +32,6 @@ mod sales;
 mod sandbox;
 mod shop;
 mod suspended;
+mod terms;
 mod texts;
 mod traces;

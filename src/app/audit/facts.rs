@@ -282,6 +282,7 @@ impl Trades {
             | VendorEvent::SaleScheduled { .. }
             | VendorEvent::SaleChanged { .. }
             | VendorEvent::SaleCancelled { .. }
+            | VendorEvent::SkuTermsChanged { .. }
             | VendorEvent::StockAdjusted { .. } => {}
         }
     }
@@ -507,6 +508,7 @@ pub(super) mod samples {
             received: 10,
             on_hand: 8,
             held: 0,
+            terms: None,
             suspended: false,
         };
         facts.rows.vendors.push(row.clone());

@@ -2,12 +2,15 @@
 
 mod claim;
 mod merge;
+mod prices;
 #[cfg(test)]
 mod tests;
 mod types;
 
+pub use prices::{Today, audience_of};
 pub use types::*;
 
+use super::buyer::Audience;
 use super::details::Detail;
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal, RestoreError, Step,
@@ -23,6 +26,7 @@ use super::rows::Rows;
 use super::time::Timestamp;
 use super::who::{Action, Belongs, may};
 use crate::limits;
+use prices::rules_of;
 use serde::{Deserialize, Serialize};
 use types::subtotal;
 
@@ -124,15 +128,9 @@ impl Cart {
     }
 
     /// The change of a line, with the prices that are shown in answer to it.
-    fn with_prices(
-        &self,
-        change: Option<CartEvent>,
-        of: SkuId,
-        known: &dyn Availability,
-        now: Timestamp,
-    ) -> Vec<CartEvent> {
+    fn with_prices(&self, change: Option<CartEvent>, of: SkuId, today: Today<'_>) -> Vec<CartEvent> {
         let mut events = change.map_or_else(Vec::new, |change| vec![change]);
-        let prices = self.todays_prices(|sku| sku != of, known, now);
+        let prices = self.todays_prices(|sku| sku != of, today);
         if !prices.is_empty() {
             events.push(CartEvent::Repriced { prices });
         }
@@ -154,19 +152,25 @@ impl Cart {
         if others >= limits::CART_LINES {
             return Err(Reject::TooManyLines { limit: limits::CART_LINES });
         }
-        if !(1..=limits::LINE_QUANTITY).contains(&line.quantity) {
-            return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY });
+        let audience = self.audience(known);
+        if let Some(refused) = rules_of(line.sku, audience, known).refuse_line(line.quantity) {
+            return Err(refused);
         }
+        let today = Today::new(known, audience, &self.lines, now).with(line.sku, line.quantity);
+        let (unit_price, sale) = today.price_at(line.sku, line.quantity, line.unit_price);
+        let line = CartLine { unit_price, sale, ..line.clone() };
+        let sku = line.sku;
         let change = match there {
-            Some(same) if same == line => None,
-            _ => Some(CartEvent::LineSet { line: line.clone(), currency }),
+            Some(same) if *same == line => None,
+            _ => Some(CartEvent::LineSet { line, currency }),
         };
-        Ok(self.with_prices(change, line.sku, known, now))
+        Ok(self.with_prices(change, sku, today))
     }
 
     /// Whether what is in the cart can be had, as far as it is durably known. What is not known is left to the vendors.
-    fn can_be_had(&self, known: &dyn Availability, now: Timestamp) -> Result<(), Reject> {
+    fn can_be_had(&self, audience: Audience, known: &dyn Availability, now: Timestamp) -> Result<(), Reject> {
         let mut refusal = Refusal::default();
+        self.wrong_quantity(audience, known).into_iter().for_each(|reject| refusal.add(reject));
         for line in &self.lines {
             match known.offer(line.sku, line.quantity, now) {
                 Some(Ok(offered)) if offered.needs_account && self.owner == Some(Owner::Guest) => {
@@ -195,10 +199,15 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
-        self.can_be_had(knowledge.availability, now)?;
+        let audience = self.audience(knowledge.availability);
+        self.can_be_had(audience, knowledge.availability, now)?;
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
-        Ok(vec![CartEvent::CheckoutStarted { order, attempt, terms: Box::new(details.under(knowledge.settings)) }])
+        Ok(vec![CartEvent::CheckoutStarted {
+            order,
+            attempt,
+            terms: Box::new(details.under(knowledge.settings, audience)),
+        }])
     }
 
     fn reprice(&mut self, prices: &[SkuPrice]) {
@@ -262,7 +271,9 @@ impl Decides for Cart {
             CartCommand::RemoveLine { by, sku } => {
                 self.may_change(*by)?;
                 let removed = self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku });
-                Ok(self.with_prices(removed, *sku, knowledge.availability, now))
+                let known = knowledge.availability;
+                let today = Today::new(known, self.audience(known), &self.lines, now).with(*sku, 0);
+                Ok(self.with_prices(removed, *sku, today))
             }
             CartCommand::CheckOut { by, details } => {
                 self.may_see(*by)?;

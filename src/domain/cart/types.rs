@@ -1,6 +1,6 @@
 //! What can be asked of a cart, what can have happened to it, and how it is shown.
 
-use crate::domain::buyer::{Buyer, Mint};
+use crate::domain::buyer::{Audience, Buyer, Mint};
 use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, SkuId, VendorId};
@@ -80,8 +80,8 @@ pub struct CheckoutTerms {
 }
 
 impl CheckoutRequest {
-    /// As it is recorded: without personal data.
-    pub fn under(&self, settings: &Settings) -> CheckoutTerms {
+    /// As it is recorded: without personal data, and with the prices that the buyer has at this moment.
+    pub fn under(&self, settings: &Settings, audience: Audience) -> CheckoutTerms {
         let Settings { hold_ms, payment_ms } = *settings;
         CheckoutTerms {
             payment: self.payment.without_token(),
@@ -89,7 +89,7 @@ impl CheckoutRequest {
             hold_ms,
             payment_ms,
             mint: Some(self.mint),
-            buyer: Some(Box::new(self.buyer.clone())),
+            buyer: Some(Box::new(Buyer { audience, ..self.buyer.clone() })),
             email: None,
             shipping_address: None,
         }

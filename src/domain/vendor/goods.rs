@@ -1,9 +1,11 @@
 //! What a vendor sells: its products and SKUs, their prices and their stock.
 
-use super::{NewProduct, NewSku, PartKey, Vendor, VendorEvent};
+use super::terms::{SkuChange, SkuTerms, price_of};
+use super::{HeldLine, NewProduct, NewSku, OnSale, PartKey, Vendor, VendorEvent, WantedLine};
+use crate::domain::buyer::Audience;
 use crate::domain::entity::By;
 use crate::domain::ids::{ProductId, SkuId};
-use crate::domain::money::Currency;
+use crate::domain::money::{self, Currency};
 use crate::domain::reject::Reject;
 use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
 use crate::domain::text::code_key;
@@ -11,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Product {
@@ -30,6 +33,9 @@ pub(super) struct Sku {
     pub(super) received: i64,
     pub(super) on_hand: i64,
     pub(super) held: i64,
+    /// On what terms it is sold, where there are any beside its price. Shared with what was published of it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::vendor::shared_terms")]
+    pub(super) terms: Option<Arc<SkuTerms>>,
 }
 
 impl Sku {
@@ -53,8 +59,34 @@ impl Vendor {
             received: sku.received,
             on_hand: sku.on_hand,
             held: sku.held,
+            terms: sku.terms.clone(),
             suspended: self.suspended.contains(&id),
         })
+    }
+
+    /// Pieces at today's price for such a buyer, who takes all these lines together.
+    pub(super) fn held_line(
+        &self,
+        sku: &Sku,
+        line: WantedLine,
+        all: &[WantedLine],
+        audience: Audience,
+        on_sale: Option<OnSale<'_>>,
+    ) -> HeldLine {
+        let list = sku.price_minor;
+        let (sale, sale_price) = on_sale.map(|sale| (sale.id, sale.item().price_minor)).unzip();
+        let at_list = HeldLine { sale, ..HeldLine::at_list_price(line.sku, line.quantity, list) };
+        let Some(terms) = &sku.terms else {
+            let unit_price = sale_price.map_or(list, |sale| sale.min(list));
+            return HeldLine { unit_price, list_price: (unit_price != list).then_some(list), ..at_list };
+        };
+        let of_product = || {
+            let same =
+                |other: &&WantedLine| self.skus.get(&other.sku).is_some_and(|other| other.product == sku.product);
+            money::sum(all.iter().filter(same).map(|other| other.quantity))
+        };
+        let (unit_price, rung) = price_of(list, terms, audience, terms.counted(line.quantity, of_product), sale_price);
+        HeldLine { unit_price, list_price: (unit_price != list).then_some(list), rung, ..at_list }
     }
 
     /// All SKUs as rows, in the order of their ids.
@@ -117,6 +149,27 @@ impl Vendor {
         Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
     }
 
+    /// Changes of price and terms, each recorded only where it is another.
+    pub(super) fn decide_edit(&self, id: SkuId, change: &SkuChange) -> Result<Vec<VendorEvent>, Reject> {
+        let sku = self.sku(id)?;
+        if let Some(found) = change.currency.filter(|currency| *currency != sku.currency) {
+            return Err(Reject::CurrencyMismatch { expected: sku.currency, found });
+        }
+        let mut events = Vec::new();
+        if let Some(price_minor) = change.price_minor {
+            check_price(price_minor, None)?;
+            if price_minor != sku.price_minor {
+                events.push(VendorEvent::SkuPriceChanged { sku: id, price_minor });
+            }
+        }
+        let before = sku.terms.as_deref().cloned().unwrap_or_default();
+        let terms = change.terms(&before)?;
+        if terms != before {
+            events.push(VendorEvent::SkuTermsChanged { sku: id, terms: Box::new(terms) });
+        }
+        Ok(events)
+    }
+
     pub(super) fn decide_adjust(
         &self,
         id: SkuId,
@@ -155,6 +208,6 @@ pub(super) fn check_price(price_minor: i64, index: Option<usize>) -> Result<(), 
     if (1..=limits::PRICE_MINOR).contains(&price_minor) {
         Ok(())
     } else {
-        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index })
+        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index, rung: None })
     }
 }

@@ -6,6 +6,7 @@
 mod breaches;
 mod goods;
 mod sales;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -15,6 +16,8 @@ pub use sales::{
     Count, ItemChange, NewLimit, OnSale, Requires, SaleChange, SaleItem, SaleStatus, SaleTerms, Stock, Tranche,
     WhenExhausted,
 };
+pub(super) use terms::shared as shared_terms;
+pub use terms::{BreakScope, PriceBreak, QuantityRules, SkuChange, SkuTerms, price_of};
 pub use types::*;
 pub use view::{ProductView, SaleItemView, SaleView, SkuView, VendorView};
 
@@ -40,6 +43,7 @@ use goods::{Product, Sku, check_price};
 use sales::{Bucket, NEVER, Sale, Taken};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// Stock that is set aside for an order.
 pub type StockHold = Hold<HeldStock>;
@@ -123,25 +127,26 @@ impl Vendor {
         }
         let mut held = Vec::with_capacity(lines.len());
         let (mut refusal, mut foreign) = (Refusal::default(), None);
+        let audience = held_for.audience;
         let mut in_sales: Vec<(OnSale<'_>, i64)> = Vec::new();
         for line in lines {
             let sku = self.sku(line.sku)?;
             if sku.currency != currency {
                 foreign = Some(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
             }
-            let (mut unit_price, list_price) = (sku.price_minor, sku.price_minor);
-            let mut sale = None;
-            match self.stock(line.sku, sku).offer(line.quantity, now) {
-                Ok(Some(on_sale)) => {
-                    unit_price = unit_price.min(on_sale.item().price_minor);
-                    sale = Some(on_sale.id);
-                    in_sales.push((on_sale, line.quantity));
+            let on_sale = match self.stock(line.sku, sku).offer(line.quantity, now) {
+                Ok(on_sale) => on_sale,
+                Err(reject) => {
+                    refusal.add(reject);
+                    None
                 }
-                Ok(None) => {}
-                Err(reject) => refusal.add(reject),
-            }
-            let list_price = (list_price != unit_price).then_some(list_price);
-            held.push(HeldLine { sku: line.sku, quantity: line.quantity, unit_price, list_price, rung: None, sale });
+            };
+            in_sales.extend(on_sale.map(|on_sale| (on_sale, line.quantity)));
+            // They may have changed since the cart looked.
+            let rules = sku.terms.as_ref().map(|terms| terms.quantities_for(audience));
+            let refused = rules.and_then(|rules| rules.refuse(line.sku, line.quantity));
+            refused.into_iter().for_each(|reject| refusal.add(reject));
+            held.push(self.held_line(sku, *line, lines, audience, on_sale));
         }
         if let Some(reject) = foreign {
             return Err(reject);
@@ -185,6 +190,10 @@ impl Vendor {
                     return Ok(Vec::new());
                 }
                 Ok(vec![VendorEvent::SkuPriceChanged { sku: *id, price_minor: *price_minor }])
+            }
+            VendorCommand::EditSku { by, sku, change } => {
+                self.may(*by, Action::EditGoods)?;
+                self.decide_edit(*sku, change)
             }
             VendorCommand::AdjustStock { by, sku, delta, reason } => {
                 self.may(*by, Action::EditGoods)?;
@@ -347,6 +356,7 @@ impl Decides for Vendor {
                         received: new.on_hand,
                         on_hand: new.on_hand,
                         held: 0,
+                        terms: None,
                     };
                     self.codes.insert(code_key(&sku.code));
                     self.skus.insert(new.id, sku);
@@ -359,6 +369,10 @@ impl Decides for Vendor {
             }
             VendorEvent::SkuPriceChanged { sku, price_minor } => {
                 self.touch_sku(*sku, |sku| sku.price_minor = *price_minor);
+            }
+            VendorEvent::SkuTermsChanged { sku, terms } => {
+                let terms = (**terms != SkuTerms::default()).then(|| Arc::from(terms.clone()));
+                self.touch_sku(*sku, |sku| sku.terms = terms);
             }
             VendorEvent::StockAdjusted { sku, delta, .. } => self.touch_sku(*sku, |sku| {
                 sku.received = sku.received.saturating_add(*delta);
@@ -421,6 +435,7 @@ impl Decides for Vendor {
                 None => Err(Reject::ProductUnknown),
             },
             VendorCommand::SetPrice { sku, .. }
+            | VendorCommand::EditSku { sku, .. }
             | VendorCommand::AdjustStock { sku, .. }
             | VendorCommand::GetSku { sku, .. } => shown_sku(*sku),
             VendorCommand::ScheduleSale { sale, .. }
@@ -476,7 +491,9 @@ impl Decides for Vendor {
                     published.extend(self.product_row(product.id).map(|row| Publication::Product(Box::new(row))));
                     published.extend(product.skus.iter().filter_map(|sku| listed(&sku.id)));
                 }
-                VendorEvent::SkuPriceChanged { sku, .. } => published.extend(listed(sku)),
+                VendorEvent::SkuPriceChanged { sku, .. } | VendorEvent::SkuTermsChanged { sku, .. } => {
+                    published.extend(listed(sku));
+                }
                 VendorEvent::StockAdjusted { sku, .. } => published.extend(available(sku, 0)),
                 VendorEvent::StockHeld { lines, .. } => {
                     published.extend(lines.iter().filter_map(|line| available(&line.sku, line.quantity)));

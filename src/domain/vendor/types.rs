@@ -1,6 +1,7 @@
 //! What can be asked of a vendor, what can have happened to it, and what it answers.
 
 use super::sales::{SaleChange, SaleTerms};
+use super::terms::{SkuChange, SkuTerms};
 use super::view::{ProductView, SaleView, SkuView, VendorView};
 use crate::domain::buyer::{BuyerKey, HeldFor, keys};
 use crate::domain::entity::{By, Principal};
@@ -168,6 +169,15 @@ pub enum VendorCommand {
         /// Its currency, which must be the SKU's.
         currency: Currency,
     },
+    /// Change price and terms of a SKU.
+    EditSku {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        sku: SkuId,
+        /// What of it.
+        change: Box<SkuChange>,
+    },
     /// Change what is on hand by counting, buying in or writing off.
     AdjustStock {
         /// On whose behalf.
@@ -281,6 +291,13 @@ pub enum VendorEvent {
         sku: SkuId,
         /// The new price, in minor units.
         price_minor: i64,
+    },
+    /// A SKU is sold on other terms.
+    SkuTermsChanged {
+        /// Which.
+        sku: SkuId,
+        /// Its terms from now on, all of them.
+        terms: Box<SkuTerms>,
     },
     /// Stock was changed by hand.
     StockAdjusted {

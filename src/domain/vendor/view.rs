@@ -1,11 +1,13 @@
 //! A vendor and what it sells, as its answers show them. Answers are kept for a day, so a field here stays readable for longer than one in a row.
 
+use super::terms::SkuTerms;
 use super::{Count, SaleItem, SaleTerms};
 use crate::domain::ids::{ProductId, SaleId, SkuId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A vendor as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,9 @@ pub struct SkuView {
     pub on_hand: i64,
     /// Pieces held for orders.
     pub held: i64,
+    /// On what terms it is sold, where there are any beside its price.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::vendor::shared_terms")]
+    pub terms: Option<Arc<SkuTerms>>,
     /// Pieces on hand that are kept for a sale, each until the sale is over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fences: Vec<(Timestamp, i64)>,
@@ -133,7 +138,7 @@ impl From<ProductRow> for ProductView {
 impl From<SkuRow> for SkuView {
     fn from(row: SkuRow) -> Self {
         let SkuRow { id, vendor_id, product_id, code, title, .. } = row;
-        let SkuRow { price_minor, currency, received, on_hand, held, suspended, .. } = row;
+        let SkuRow { price_minor, currency, received, on_hand, held, terms, suspended, .. } = row;
         Self {
             id,
             vendor_id,
@@ -145,6 +150,7 @@ impl From<SkuRow> for SkuView {
             received,
             on_hand,
             held,
+            terms,
             fences: Vec::new(),
             suspended,
         }
