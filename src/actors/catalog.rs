@@ -8,7 +8,7 @@ use crate::domain::ids::{CustomerId, ProductId, SkuId};
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
-use crate::domain::rows::{ProductRow, Rows, SkuRow};
+use crate::domain::rows::{CustomerRow, ProductRow, Rows, SkuRow};
 use crate::domain::vendor::SkuTerms;
 use dashmap::{DashMap, DashSet};
 use foldhash::HashMap;
@@ -91,6 +91,9 @@ impl CatalogCache {
     pub fn fill(&self, rows: Rows) {
         for product in rows.products {
             self.publish(Publication::Product(Box::new(product)));
+        }
+        for CustomerRow { id: customer, group: audience } in rows.customers {
+            self.publish(Publication::Group { customer, audience });
         }
         for sku in rows.skus {
             self.publish(Publication::Sku(Box::new(sku)));

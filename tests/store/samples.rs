@@ -1,10 +1,11 @@
 //! Frames, deltas and rows to fill a store with.
 
+use haat::domain::buyer::Audience;
 use haat::domain::entity::Part;
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
 use haat::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
-use haat::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
+use haat::domain::rows::{CustomerRow, OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::ports::{CheckpointWrite, Codec, EntityDelta, Frame, Partition, RejectedRows, Store, StoreError};
 use uuid::Uuid;
@@ -124,6 +125,11 @@ pub fn order_delta(version: u64, row: OrderRow) -> EntityDelta {
     EntityDelta { rows, ..delta(row.id.entity(), version, vec![part("", "{}")]) }
 }
 
+/// A customer of this group.
+pub fn customer_row(seed: &str, group: Audience) -> CustomerRow {
+    CustomerRow { id: CustomerId::from_uuid(uuid(&format!("customer {seed}"))), group }
+}
+
 /// A vendor with one product of two SKUs.
 pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
     let vendor = vendor_id(seed);
@@ -156,7 +162,7 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
             created_at,
             sku_ids,
         }],
-        orders: Vec::new(),
+        ..Rows::default()
     }
 }
 

@@ -516,6 +516,7 @@ mod tests {
             ("products", "vendor_id"),
             ("skus", "vendor_id"),
             ("vendors", "id"),
+            ("customers", "id"),
         ] {
             let sql = format!("EXPLAIN QUERY PLAN {}", remakes::former_rows(table, owner, &entities).sql().as_str());
             let mut held = writer.hold().await.expect("the writer");

@@ -383,6 +383,7 @@ impl Queries for Connection {
             vendors: disk.tables.vendors.values().cloned().collect(),
             products: disk.tables.products.values().cloned().collect(),
             skus: disk.tables.skus.values().cloned().collect(),
+            customers: disk.tables.customers.values().copied().collect(),
             orders: Vec::new(),
         })
         .await

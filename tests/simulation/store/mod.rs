@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
-use haat::domain::ids::{EntityRef, JobId, Kind, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::rows::{OrderRow, ProductRow, Rows, Shapes, SkuRow, StockChangeRow, VendorRow};
+use haat::domain::ids::{CustomerId, EntityRef, JobId, Kind, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, Shapes, SkuRow, StockChangeRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::standing::{PoolStanding, Pools};
@@ -60,6 +60,7 @@ enum Table {
     Vendors,
     Products,
     Skus,
+    Customers,
     Orders,
 }
 
@@ -67,6 +68,7 @@ pub struct Tables {
     vendors: BTreeMap<VendorId, VendorRow>,
     products: BTreeMap<ProductId, ProductRow>,
     pub skus: BTreeMap<SkuId, SkuRow>,
+    pub customers: BTreeMap<CustomerId, CustomerRow>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Of each row: whose it is, and the version and the shape that it shows.
     stamps: BTreeMap<(Table, Uuid), (EntityRef, u64, u32)>,
@@ -81,11 +83,12 @@ pub struct Tables {
 impl Default for Tables {
     /// As migrations leave them: empty, and of the first shape.
     fn default() -> Self {
-        let remaking = [Kind::Order, Kind::Vendor].map(|kind| (kind, Remaking::done(kind, 1)));
+        let remaking = [Kind::Order, Kind::Vendor, Kind::Customer].map(|kind| (kind, Remaking::done(kind, 1)));
         Self {
             vendors: BTreeMap::new(),
             products: BTreeMap::new(),
             skus: BTreeMap::new(),
+            customers: BTreeMap::new(),
             orders: BTreeMap::new(),
             stamps: BTreeMap::new(),
             remaking: remaking.into(),
@@ -107,7 +110,7 @@ impl Tables {
     }
 
     fn put(&mut self, delta: &EntityDelta) {
-        let Rows { vendors, products, skus, orders } = delta.rows.clone();
+        let Rows { vendors, products, skus, customers, orders } = delta.rows.clone();
         for row in vendors {
             if self.is_newer(Table::Vendors, row.id.uuid(), delta) {
                 self.vendors.insert(row.id, row);
@@ -121,6 +124,11 @@ impl Tables {
         for row in skus {
             if self.is_newer(Table::Skus, row.id.uuid(), delta) {
                 self.skus.insert(row.id, row);
+            }
+        }
+        for row in customers {
+            if self.is_newer(Table::Customers, row.id.uuid(), delta) {
+                self.customers.insert(row.id, row);
             }
         }
         for row in orders {
@@ -142,6 +150,7 @@ impl Tables {
                 Table::Vendors => drop(self.vendors.remove(&VendorId::from_uuid(*id))),
                 Table::Products => drop(self.products.remove(&ProductId::from_uuid(*id))),
                 Table::Skus => drop(self.skus.remove(&SkuId::from_uuid(*id))),
+                Table::Customers => drop(self.customers.remove(&CustomerId::from_uuid(*id))),
                 Table::Orders => drop(self.orders.remove(&OrderId::from_uuid(*id))),
             }
         }
@@ -636,7 +645,7 @@ fn of_its_shape<'a>(world: &World, delta: &'a EntityDelta) -> Cow<'a, EntityDelt
         return Cow::Borrowed(delta);
     }
     let mut former = delta.clone();
-    let Rows { vendors, products, skus, orders } = &mut former.rows;
+    let Rows { vendors, products, skus, customers: _, orders } = &mut former.rows;
     products.iter_mut().for_each(|row| row.description = Some("of a former shape".to_owned()));
     skus.iter_mut().for_each(|row| row.code.push_str(" of a former shape"));
     orders.iter_mut().flat_map(|row| &mut row.lines).for_each(|line| line.title.push_str(" of a former shape"));
