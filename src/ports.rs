@@ -285,7 +285,7 @@ pub trait Queries: Send + Sync + 'static {
         before: Option<StockPlace>,
         limit: u32,
     ) -> Result<Vec<StockChangeRow>, StoreError>;
-    /// All vendors, products and SKUs: what the catalogue cache starts from.
+    /// All vendors, products and SKUs, and the customers of whom anybody ever said what they are: what the catalogue cache starts from.
     async fn catalog(&self) -> Result<Rows, StoreError>;
     /// How many orders are placed or wait for their payment, by payment method.
     async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError>;

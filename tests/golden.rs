@@ -89,9 +89,13 @@ variants!(CART_COMMANDS, cart_command, CartCommand {
     CheckOut = "check_out", Reopen = "reopen", Close = "close", MayMerge = "may_merge", MergeInto = "merge_into",
     MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge",
 });
-variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent { CartFollowed = "cart_followed" });
-variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart" });
-variants!(CUSTOMER_COMMANDS, customer_command, CustomerCommand { Cart = "cart", NextCart = "next_cart" });
+variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent {
+    CartFollowed = "cart_followed", CustomerEdited = "customer_edited",
+});
+variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart", Customer = "customer" });
+variants!(CUSTOMER_COMMANDS, customer_command, CustomerCommand {
+    Cart = "cart", NextCart = "next_cart", Show = "show", Edit = "edit",
+});
 variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Place = "place", StockHeld = "stock_held", StockRefused = "stock_refused", StockCommitted = "stock_committed",
     StockReleased = "stock_released", StepFailed = "step_failed", HoldDue = "hold_due", Charged = "charged",

@@ -223,8 +223,17 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&checked_out(APPROVE).0.carts[&cart(0)].entity, remove_line(buyer(1), sku(0, 0)), now),
             ]
         }
-        // Told to administrators, of a customer of whom nothing was recorded.
-        Reject::CustomerUnknown => vec![Customer::UNKNOWN],
+        // Told to administrators, of a customer of whom nothing was recorded, and to whoever is none of the shop's people.
+        Reject::CustomerUnknown => {
+            let customer = Customer::new(CustomerId::from_uuid(Uuid::from_u128(6)));
+            let edit = |by| CustomerCommand::Edit { by, group: Some(Audience::Wholesale), tax_id: None };
+            vec![
+                Customer::UNKNOWN,
+                refusal(&customer, CustomerCommand::Show { by: buyer(0) }, now),
+                refusal(&customer, edit(buyer(0)), now),
+                refusal(&customer, edit(Principal::vendor(vendor(0))), now),
+            ]
+        }
         Reject::OrderUnknown => {
             let (mut world, order) = checked_out(SILENT);
             world.settle();

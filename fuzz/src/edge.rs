@@ -261,6 +261,7 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::PATCH, format!("/v1/me/addresses/{}", AddressId::from_uuid(KNOWN)), By::Customer),
         route(Method::POST, "/v1/me/email".into(), By::Customer),
         route(Method::POST, format!("/v1/carts/{cart}/merge"), By::Customer),
+        route(Method::PATCH, format!("/v1/admin/customers/{}", CustomerId::from_uuid(KNOWN)), By::Admin),
     ]
 }
 

@@ -9,7 +9,7 @@ use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::reject::Reject;
-use crate::domain::rows::{ProductRow, Rows, SaleRow, SkuRow};
+use crate::domain::rows::{CustomerRow, ProductRow, Rows, SaleRow, SkuRow};
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{OnSale, Requires, SaleItem, SkuTerms, Stock};
 use dashmap::{DashMap, DashSet};
@@ -144,6 +144,9 @@ impl CatalogCache {
     pub fn fill(&self, rows: Rows) {
         for product in rows.products {
             self.publish(Publication::Product(Box::new(product)));
+        }
+        for CustomerRow { id: customer, group: audience } in rows.customers {
+            self.publish(Publication::Group { customer, audience });
         }
         for sku in rows.skus {
             self.publish(Publication::Sku(Box::new(sku)));

@@ -1,6 +1,6 @@
 //! The rows of the read tables, as entities give them to a checkpoint.
 
-use super::buyer::MailKey;
+use super::buyer::{Audience, MailKey};
 
 use super::entity::Keeps;
 use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
@@ -24,6 +24,9 @@ pub struct Rows {
     pub skus: Vec<SkuRow>,
     /// Table `sales`.
     pub sales: Vec<SaleRow>,
+    /// Table `customers`: those of whom anybody has ever said what they are.
+    #[serde(default)]
+    pub customers: Vec<CustomerRow>,
     /// Table `orders`, with the rows that belong to each.
     pub orders: Vec<OrderRow>,
 }
@@ -88,6 +91,15 @@ pub struct VendorRow {
     pub id: VendorId,
     /// The vendor's name.
     pub name: String,
+}
+
+/// A row of `customers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerRow {
+    /// Key.
+    pub id: CustomerId,
+    /// Which prices they have.
+    pub group: Audience,
 }
 
 /// A row of `products`.

@@ -423,6 +423,10 @@ actions!(
     EditMembers: OWNER, Who::Admin;
     /// Look at all accounts, invite staff, change what accounts are for.
     EditAccounts: Who::Admin;
+    /// Look at what a customer is: their group, their tax number.
+    SeeCustomers: Who::Staff(Permission::CustomersRead), Who::Staff(Permission::CustomersEdit), Who::Admin;
+    /// Change it.
+    EditCustomers: Who::Staff(Permission::CustomersEdit), Who::Admin;
     /// Look at actors and jobs.
     SeeOperation: Who::Staff(Permission::OpsRead), Who::Admin;
     /// Have jobs done again.

@@ -89,6 +89,8 @@ const DOORS: &[(&str, Action)] = &[
     ("create_account", Action::EditAccounts),
     ("get_account", Action::EditAccounts),
     ("patch_account", Action::EditAccounts),
+    ("get_customer", Action::SeeCustomers),
+    ("patch_customer", Action::EditCustomers),
     ("healthz", Action::Visit),
     ("readyz", Action::Visit),
     ("metrics", Action::Visit),

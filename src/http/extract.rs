@@ -1,7 +1,7 @@
 //! What a request says, read with care: JSON bodies, ids in paths, queries. What does not fit becomes a problem that names the field.
 
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, JobId, OrderId, ProductId, SaleId, SessionId, SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId, SkuId, VendorId,
 };
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
@@ -205,6 +205,7 @@ macro_rules! path_id {
 path_id!(
     CartId => CartUnknown,
     OrderId => OrderUnknown,
+    CustomerId => CustomerUnknown,
     VendorId => VendorUnknown,
     ProductId => ProductUnknown,
     SkuId => SkuUnknown,

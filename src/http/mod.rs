@@ -12,6 +12,7 @@ pub mod client;
 pub mod cookie;
 pub mod cors;
 pub mod countries;
+pub mod customers;
 mod doors;
 pub mod error;
 pub mod extract;

@@ -468,6 +468,8 @@ mod tests {
             ("/v1/admin/accounts", "post"),
             ("/v1/admin/accounts/{account}", "get"),
             ("/v1/admin/accounts/{account}", "patch"),
+            ("/v1/admin/customers/{customer}", "get"),
+            ("/v1/admin/customers/{customer}", "patch"),
             ("/v1/me", "delete"),
             ("/v1/me/addresses", "get"),
             ("/v1/me/addresses", "post"),

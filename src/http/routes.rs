@@ -2,8 +2,8 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, health, jobs, ops, orders, own, people, products, resolve,
-    sales, skus, vendors,
+    HttpState, accounts, admin, carts, categories, checkout, customers, health, jobs, ops, orders, own, people,
+    products, resolve, sales, skus, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -51,6 +51,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(people::patch_member))
         .routes(routes!(people::list_accounts, people::create_account))
         .routes(routes!(people::get_account, people::patch_account))
+        .routes(routes!(customers::get_customer, customers::patch_customer))
         .merge(operators())
         .merge(health())
 }
@@ -124,6 +125,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/members/{account}", &[(Method::PATCH, Class::Staff)]),
     ("/v1/admin/accounts", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/admin/accounts/{account}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/admin/customers/{customer}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/orders", &[(Method::GET, Class::Search)]),
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),

@@ -229,7 +229,11 @@ pub async fn patch_sku(
     may_know_of(caller.principal, Action::EditGoods, vendor)?;
     let change = body.value.checked()?;
     let has_price = change.price_minor.is_some();
-    let command = VendorCommand::EditSku { by: caller.principal, sku, change: Box::new(change) };
+    let by = caller.principal;
+    let command = match change.price_alone() {
+        Some(price) => VendorCommand::SetPrice { by, sku, price_minor: price.minor, currency: price.currency },
+        None => VendorCommand::EditSku { by, sku, change: Box::new(change) },
+    };
     let of_price = |problem: Problem| match problem.kind() == ProblemKind::of(RejectKind::CurrencyMismatch) {
         true => problem.about(if has_price { "price.currency" } else { "price_breaks" }),
         false => problem,

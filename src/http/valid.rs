@@ -7,7 +7,7 @@ use crate::http::error::{FieldError, Problem, ProblemKind, Result};
 use crate::http::money::{PriceInput, TotalInput};
 use crate::limits;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -54,6 +54,17 @@ pub struct Whole(pub i64);
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         whole(deserializer).map(Self)
+    }
+}
+
+/// One of a closed list of names. What is no text at all does not fit, as with any other text; read as an enum it would be no JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        T::deserialize(name.into_deserializer()).map(Self)
     }
 }
 

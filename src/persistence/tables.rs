@@ -2,14 +2,14 @@
 //! orders are filtered by only in `domain/order/columns.rs` and in a migration.
 
 use super::table::{Cell, Document, Field, table, unknown};
-use crate::domain::buyer::MailKey;
+use crate::domain::buyer::{Audience, MailKey};
 use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
 use crate::domain::rows::{
-    OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
+    CustomerRow, OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{Count, SaleTerms};
@@ -24,6 +24,13 @@ table! {
         [fixed] id: VendorId = &row.id,
         name: String = &row.name,
     } => VendorRow { VendorRow { id, name } }
+}
+
+table! {
+    CustomerRow as "customers" ("id") of Customer by "id", row {
+        [fixed] id: CustomerId = &row.id,
+        audience: Audience = &row.group,
+    } => CustomerRow { CustomerRow { id, group: audience } }
 }
 
 table! {

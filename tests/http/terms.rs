@@ -1,8 +1,10 @@
 //! On what terms a SKU is sold: price breaks, quantities, and for whom.
 
 use crate::on_both_stores;
-use crate::support::client::{Answer, Client};
-use crate::support::{Server, token};
+use crate::support::client::{Answer, Buyer, Client};
+use crate::support::{Server, fresh_uuid, token};
+use haat::domain::ids::CustomerId;
+use haat::domain::who::Permission;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 
@@ -69,6 +71,8 @@ on_both_stores! {
             (json!({"price": null}), "invalid_body", ""),
             (json!({"price_breaks": null}), "invalid_body", ""),
             (json!({"break_scope": "vendor"}), "invalid_body", ""),
+            (json!({"break_scope": null}), "invalid_body", ""),
+            (json!({"price_breaks": [{"min_quantity": 1, "price": taka("9.00"), "audience": 5}]}), "invalid_body", ""),
             (json!({"wholesale": {"step": 2}}), "invalid_body", ""),
             (json!({"weight_grams": -1}), "invalid_body", "weight_grams"),
             (json!({"tax_category": ""}), "invalid_body", "tax_category"),
@@ -203,6 +207,77 @@ on_both_stores! {
         goods.patch(&json!({"max_quantity": null})).await.expect(200);
         let order = client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
         assert_eq!(order.body["status"], "paid", "{}", order.text);
+        server.stop().await;
+    }
+
+    /// Staff say that a customer is a wholesale buyer: from then on they see and pay those prices, also after a restart, and what was
+    /// placed before keeps its own.
+    async fn a_wholesale_buyer_sees_and_pays_their_own_prices(store) {
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let goods = Goods::new(client, 100).await;
+        let breaks = json!([
+            {"min_quantity": 10, "price": taka("90.00")},
+            {"min_quantity": 5, "price": taka("60.00"), "audience": "wholesale"},
+        ]);
+        let rules = json!({"min_quantity": 5, "quantity_step": 5});
+        goods.patch(&json!({"price_breaks": breaks, "wholesale": rules, "max_quantity": 20})).await.expect(200);
+        let fina = client.signed_up(&goods.admin, "fina@example.com", "nine boats on the Jamuna").await;
+        let bearer = fina.field("access_token").to_owned();
+        let customer = fina.body["account"]["customer_id"].as_str().expect("a customer").to_owned();
+        let path = format!("/v1/admin/customers/{customer}");
+        let staff = token(&Bearer::Staff("rina".into(), [Permission::CustomersEdit].into_iter().collect()));
+        let edit = async |client: Client, body: Value| client.request("PATCH", &path).json(&body).bearer(&staff).send().await;
+        let shown = client.get(&path).bearer(&staff).send().await.expect(200);
+        assert_eq!(shown.body, json!({"id": customer, "group": "retail"}));
+        let cart = client.post("/v1/carts", &json!({})).bearer(&bearer).send().await.expect(201);
+        let buyer = Buyer { cart: cart.field("id").to_owned(), token: bearer.clone() };
+        let ten = client.set_line(&buyer, &goods.sku, 10).await.expect(200);
+        assert_eq!(ten.body["subtotal"], taka("900.00"));
+        for (body, code) in [
+            (json!({"group": "gold"}), "invalid_body"),
+            (json!({"group": null}), "invalid_body"),
+            (json!({"tax_id": ""}), "invalid_body"),
+            (json!({"tax_id": "1".repeat(41)}), "invalid_body"),
+        ] {
+            let refused = edit(client, body.clone()).await.expect(422);
+            assert_eq!(refused.code(), code, "{body}");
+        }
+        let nobody = format!("/v1/admin/customers/{}", CustomerId::from_uuid(fresh_uuid()));
+        let unknown = client.request("PATCH", &nobody).json(&json!({"group": "wholesale"})).bearer(&staff).send().await.expect(404);
+        assert_eq!(unknown.code(), "customer_unknown");
+        let wholesale = edit(client, json!({"group": "wholesale", "tax_id": "BIN 1"})).await.expect(200);
+        assert_eq!(wholesale.body, json!({"id": customer, "group": "wholesale", "tax_id": "BIN 1"}));
+        assert_eq!(edit(client, json!({})).await.expect(200).body, wholesale.body);
+        // Their own rungs and quantities, and everybody's where they have none. Others see what they saw.
+        let sku = format!("/v1/skus/{}", goods.sku);
+        let own = client.get(&sku).bearer(&bearer).send().await.expect(200);
+        assert_eq!((&own.body["price_breaks"], &own.body["quantity_step"], &own.body["max_quantity"]), (&breaks, &json!(5), &json!(20)), "{}", own.text);
+        let guests = client.get(&sku).send().await.expect(200);
+        assert_eq!((&guests.body["price_breaks"], guests.body.get("quantity_step")), (&json!([breaks[0]]), None), "{}", guests.text);
+        let shown = client.get(&format!("/v1/carts/{}", buyer.cart)).bearer(&bearer).send().await.expect(200);
+        assert_eq!(shown.body["lines"][0]["unit_price"], taka("60.00"), "{}", shown.text);
+        let refused = client.set_line(&buyer, &goods.sku, 7).await.expect(422);
+        assert_eq!(refused.code(), "quantity_step");
+        client.set_line(&buyer, &goods.sku, 5).await.expect(200);
+        let order = client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
+        assert_eq!((&order.body["status"], &order.body["total"]), (&json!("paid"), &taka("300.00")), "{}", order.text);
+        // Nobody asks for the customer before the catalogue is asked: what it knows comes from the rows.
+        let prices = async |client: Client| {
+            let own = client.get(&sku).bearer(&bearer).send().await.expect(200);
+            own.body["price_breaks"].as_array().map(Vec::len)
+        };
+        server.stop().await;
+        let server = Server::start(&store).await;
+        assert_eq!(prices(server.client).await, Some(2));
+        let retail = edit(server.client, json!({"group": "retail", "tax_id": null})).await.expect(200);
+        assert_eq!(retail.body, json!({"id": customer, "group": "retail"}));
+        assert_eq!(prices(server.client).await, Some(1));
+        server.stop().await;
+        let server = Server::start(&store).await;
+        assert_eq!(prices(server.client).await, Some(1));
+        let old = server.client.order(&bearer, order.field("id")).await.expect(200);
+        assert_eq!(old.body["total"], taka("300.00"));
         server.stop().await;
     }
 }

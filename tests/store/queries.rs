@@ -1,20 +1,22 @@
 //! The read tables give back what was written, in the order that was asked for.
 
 use crate::samples::{
-    at, delta, ended, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta, vendor_id,
-    vendor_rows, write_all,
+    at, customer_row, delta, ended, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta,
+    vendor_id, vendor_rows, write_all,
 };
 use crate::{on_all_stores, on_both_stores};
-use haat::domain::buyer::MailKey;
-use haat::domain::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use haat::domain::buyer::{Audience, MailKey};
+use haat::domain::ids::{CartId, CustomerId, EntityId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
 use haat::domain::order::{Amounts, OrderFilter, OrderStatus, PaymentStatus, SubOrderStatus};
-use haat::domain::rows::{OrderLineRow, OrderRow, Rows, Shapes, SubOrderRow};
+use haat::domain::rows::{CustomerRow, OrderLineRow, OrderRow, Rows, Shapes, SubOrderRow};
 use haat::domain::time::Timestamp;
-use haat::ports::{CheckpointWrite, OrdersOf, Partition, ProductFilter, Remake, Remaking, Store};
+use haat::domain::vendor::SkuTerms;
+use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, Remake, Remaking, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use uuid::Uuid;
 
 async fn page_through(store: &Store, of: OrdersOf, limit: u32) -> Vec<OrderRow> {
@@ -210,13 +212,23 @@ on_all_stores! {
         write_all(&store, &owned, &[vendor_delta(1, first.clone()), vendor_delta(1, second.clone())]).await;
         // A change of one SKU touches nothing else.
         (first.skus[0].price_minor, first.skus[0].on_hand, first.skus[0].held) = (1, 0, 0);
+        first.skus[0].terms = Some(Arc::new(SkuTerms { weight_grams: Some(350), ..SkuTerms::default() }));
         let change = Rows { vendors: first.vendors.clone(), skus: vec![first.skus[0].clone()], ..Rows::default() };
         write_all(&store, &owned, &[vendor_delta(2, change)]).await;
+        // Of customers the newest row counts, as of all others.
+        let wholesaler = customer_row("one", Audience::Wholesale);
+        let customer = |version, row: CustomerRow| {
+            let rows = Rows { customers: vec![row], ..Rows::default() };
+            EntityDelta { rows, ..delta(row.id.entity(), version, vec![part("", "{}")]) }
+        };
+        let retail = customer_row("one", Audience::Retail);
+        write_all(&store, &owned, &[customer(3, wholesaler), customer(2, retail)]).await;
         let mut expected = Rows {
             vendors: [first.vendors, second.vendors].concat(),
             products: [first.products, second.products].concat(),
             skus: [first.skus, second.skus].concat(),
             sales: [first.sales, second.sales].concat(),
+            customers: vec![wholesaler],
             orders: Vec::new(),
         };
         expected.vendors.sort_by_key(|row| row.id);

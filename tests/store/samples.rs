@@ -1,12 +1,15 @@
 //! Frames, deltas and rows to fill a store with.
 
+use haat::domain::buyer::Audience;
 use haat::domain::entity::Part;
 use haat::domain::ids::{
     CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
 };
 use haat::domain::money::Currency;
 use haat::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
-use haat::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, SubOrderRow, VendorRow};
+use haat::domain::rows::{
+    CustomerRow, OrderLineRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, SubOrderRow, VendorRow,
+};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{Count, Requires, SaleItem, SaleTerms, Tranche, WhenExhausted};
 use haat::ports::{CheckpointWrite, Codec, EntityDelta, Frame, Partition, RejectedRows, Store, StoreError};
@@ -156,6 +159,11 @@ pub fn order_delta(version: u64, row: OrderRow) -> EntityDelta {
     EntityDelta { rows, ..delta(row.id.entity(), version, vec![part("", "{}")]) }
 }
 
+/// A customer of this group.
+pub fn customer_row(seed: &str, group: Audience) -> CustomerRow {
+    CustomerRow { id: CustomerId::from_uuid(uuid(&format!("customer {seed}"))), group }
+}
+
 /// A vendor with one product of two SKUs.
 pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
     let vendor = vendor_id(seed);
@@ -189,7 +197,7 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
             created_at,
             sku_ids,
         }],
-        orders: Vec::new(),
+        ..Rows::default()
     }
 }
 

@@ -8,10 +8,10 @@ use super::merges::MergeFacts;
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
-use crate::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{LegState, Phase};
-use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use crate::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
 use crate::services::accounts::Looked;
@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub(super) orders: BTreeMap<OrderId, OrderFacts>,
     /// Vendors.
     pub(super) vendors: BTreeMap<VendorId, VendorFacts>,
+    /// Customers of whom anybody has ever said what they are: their rows, and whether these are of the newest version.
+    pub(super) customers: BTreeMap<CustomerId, (CustomerRow, bool)>,
     /// Snapshots, compared with the states that the records make.
     pub(super) snapshots: SnapshotFacts,
     /// The read tables.

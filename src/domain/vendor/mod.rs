@@ -601,7 +601,7 @@ impl Keeps for Vendor {
 
     fn rows(&self) -> Rows {
         let (products, skus, sales) = (self.product_rows(), self.sku_rows(), self.sale_rows());
-        Rows { vendors: self.row().into_iter().collect(), products, skus, sales, orders: Vec::new() }
+        Rows { vendors: self.row().into_iter().collect(), products, skus, sales, ..Rows::default() }
     }
 
     fn restore(id: VendorId, parts: &[Part]) -> Result<Self, RestoreError> {

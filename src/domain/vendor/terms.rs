@@ -23,6 +23,11 @@ pub struct PriceBreak {
 }
 
 impl PriceBreak {
+    /// What each piece costs; `currency` is the SKU's.
+    pub const fn price(&self, currency: Currency) -> Money {
+        Money::new(self.price_minor, currency)
+    }
+
     /// Whether such buyers may see it, and pay it.
     pub fn is_for(&self, audience: Audience) -> bool {
         self.audience.is_none_or(|own| own == audience)
@@ -266,6 +271,13 @@ fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
 }
 
 impl SkuChange {
+    /// The new price, where nothing else is to be different.
+    pub fn price_alone(&self) -> Option<Money> {
+        let price = self.price_minor.zip(self.currency).map(|(minor, currency)| Money::new(minor, currency));
+        let rest = Self { price_minor: None, currency: None, ..self.clone() };
+        price.filter(|_| rest == Self::default())
+    }
+
     /// The terms after this change.
     ///
     /// # Errors
@@ -321,14 +333,6 @@ fn check_breaks(breaks: &mut Vec<PriceBreak>) -> Result<(), Reject> {
     }
     *breaks = sorted.into_iter().map(|(_, rung)| rung).collect();
     Ok(())
-}
-
-/// The amount of a rung, in the SKU's currency.
-impl PriceBreak {
-    /// What each piece costs.
-    pub const fn price(&self, currency: Currency) -> Money {
-        Money::new(self.price_minor, currency)
-    }
 }
 
 #[cfg(test)]

@@ -517,6 +517,7 @@ mod tests {
             ("skus", "vendor_id"),
             ("sales", "vendor_id"),
             ("vendors", "id"),
+            ("customers", "id"),
         ] {
             let sql = format!("EXPLAIN QUERY PLAN {}", remakes::former_rows(table, owner, &entities).sql().as_str());
             let mut held = writer.hold().await.expect("the writer");

@@ -41,6 +41,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("cart", "merged_in", nothing),
     ("cart", "merge_acknowledged", nothing),
     ("customer", "cart_followed", nothing),
+    ("customer", "customer_edited", nothing),
     ("vendor", "vendor_created", nothing),
     ("vendor", "product_added", Accounts::open),
     ("vendor", "sku_price_changed", Accounts::price),

@@ -384,6 +384,7 @@ impl Queries for Connection {
             products: disk.tables.products.values().cloned().collect(),
             skus: disk.tables.skus.values().cloned().collect(),
             sales: disk.tables.sales.values().cloned().collect(),
+            customers: disk.tables.customers.values().copied().collect(),
             orders: Vec::new(),
         })
         .await

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
-use haat::domain::ids::{EntityRef, JobId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
-use haat::domain::rows::{OrderRow, ProductRow, Rows, SaleRow, Shapes, SkuRow, StockChangeRow, VendorRow};
+use haat::domain::ids::{CustomerId, EntityRef, JobId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
+use haat::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, SaleRow, Shapes, SkuRow, StockChangeRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::standing::{PoolStanding, Pools};
@@ -61,6 +61,7 @@ enum Table {
     Products,
     Skus,
     Sales,
+    Customers,
     Orders,
 }
 
@@ -70,6 +71,7 @@ pub struct Tables {
     pub skus: BTreeMap<SkuId, SkuRow>,
     /// Table `sales`.
     pub sales: BTreeMap<SaleId, SaleRow>,
+    pub customers: BTreeMap<CustomerId, CustomerRow>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Of each row: whose it is, and the version and the shape that it shows.
     stamps: BTreeMap<(Table, Uuid), (EntityRef, u64, u32)>,
@@ -84,12 +86,13 @@ pub struct Tables {
 impl Default for Tables {
     /// As migrations leave them: empty, and of the first shape.
     fn default() -> Self {
-        let remaking = [Kind::Order, Kind::Vendor].map(|kind| (kind, Remaking::done(kind, 1)));
+        let remaking = [Kind::Order, Kind::Vendor, Kind::Customer].map(|kind| (kind, Remaking::done(kind, 1)));
         Self {
             vendors: BTreeMap::new(),
             products: BTreeMap::new(),
             skus: BTreeMap::new(),
             sales: BTreeMap::new(),
+            customers: BTreeMap::new(),
             orders: BTreeMap::new(),
             stamps: BTreeMap::new(),
             remaking: remaking.into(),
@@ -111,7 +114,7 @@ impl Tables {
     }
 
     fn put(&mut self, delta: &EntityDelta) {
-        let Rows { vendors, products, skus, sales, orders } = delta.rows.clone();
+        let Rows { vendors, products, skus, sales, customers, orders } = delta.rows.clone();
         for row in vendors {
             if self.is_newer(Table::Vendors, row.id.uuid(), delta) {
                 self.vendors.insert(row.id, row);
@@ -130,6 +133,11 @@ impl Tables {
         for row in sales {
             if self.is_newer(Table::Sales, row.id.uuid(), delta) {
                 self.sales.insert(row.id, row);
+            }
+        }
+        for row in customers {
+            if self.is_newer(Table::Customers, row.id.uuid(), delta) {
+                self.customers.insert(row.id, row);
             }
         }
         for row in orders {
@@ -152,6 +160,7 @@ impl Tables {
                 Table::Products => drop(self.products.remove(&ProductId::from_uuid(*id))),
                 Table::Skus => drop(self.skus.remove(&SkuId::from_uuid(*id))),
                 Table::Sales => drop(self.sales.remove(&SaleId::from_uuid(*id))),
+                Table::Customers => drop(self.customers.remove(&CustomerId::from_uuid(*id))),
                 Table::Orders => drop(self.orders.remove(&OrderId::from_uuid(*id))),
             }
         }
@@ -646,7 +655,7 @@ fn of_its_shape<'a>(world: &World, delta: &'a EntityDelta) -> Cow<'a, EntityDelt
         return Cow::Borrowed(delta);
     }
     let mut former = delta.clone();
-    let Rows { vendors, products, skus, sales: _, orders } = &mut former.rows;
+    let Rows { vendors, products, skus, sales: _, customers: _, orders } = &mut former.rows;
     products.iter_mut().for_each(|row| row.description = Some("of a former shape".to_owned()));
     skus.iter_mut().for_each(|row| row.code.push_str(" of a former shape"));
     orders.iter_mut().flat_map(|row| &mut row.lines).for_each(|line| line.title.push_str(" of a former shape"));
