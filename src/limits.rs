@@ -17,6 +17,10 @@ pub const OPEN_CART_TRIES: usize = 4;
 pub const LINE_QUANTITY: i64 = 10_000;
 /// A unit price, in minor units. With [`CART_LINES`] and [`LINE_QUANTITY`] it keeps every total within 64 bits.
 pub const PRICE_MINOR: i64 = 1_000_000_000_000;
+/// Price breaks of one SKU.
+pub const PRICE_BREAKS: usize = 40;
+/// What one piece of a SKU weighs, in grams. With [`CART_LINES`] and [`LINE_QUANTITY`] it keeps every weight within 64 bits.
+pub const WEIGHT_GRAMS: i64 = 100_000_000;
 /// Pieces of one SKU, on hand or ever received.
 pub const SKU_PIECES: i64 = 1_000_000_000_000;
 /// SKUs of one product.

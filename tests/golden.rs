@@ -26,7 +26,8 @@ use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
-    HeldLine, NewProduct, NewSku, ProductView, SkuView, VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine,
+    BreakScope, HeldLine, NewProduct, NewSku, PriceBreak, ProductView, QuantityRules, SkuChange, SkuTerms, SkuView,
+    VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine,
 };
 use haat::http::error::Problem;
 use serde::Serialize;
@@ -34,6 +35,7 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Names all variants of an enumeration. The match has no wildcard: a new variant does not compile until it stands here, and
@@ -64,7 +66,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
-    StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
+    SkuTermsChanged = "sku_terms_changed", StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
 });
 variants!(CART_REPLIES, cart_reply, CartReply {
@@ -91,7 +93,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve", Attach = "attach",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
-    Create = "create", AddProduct = "add_product", SetPrice = "set_price", AdjustStock = "adjust_stock",
+    Create = "create", AddProduct = "add_product", SetPrice = "set_price", EditSku = "edit_sku", AdjustStock = "adjust_stock",
     Get = "get", GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
 });
 
@@ -284,12 +286,53 @@ fn resolution(verb: ResolveAs) -> Resolution {
     }
 }
 
+fn price_breaks() -> Vec<PriceBreak> {
+    vec![
+        PriceBreak { min_quantity: 10, price_minor: 120_000, audience: None },
+        PriceBreak { min_quantity: 50, price_minor: 100_000, audience: Some(Audience::Wholesale) },
+    ]
+}
+
+/// With all that terms may say.
+fn sku_terms() -> SkuTerms {
+    SkuTerms {
+        price_breaks: price_breaks(),
+        break_scope: BreakScope::Product,
+        quantities: QuantityRules { min_quantity: Some(2), quantity_step: Some(2), max_quantity: Some(20) },
+        wholesale: Some(QuantityRules { min_quantity: Some(50), ..QuantityRules::default() }),
+        weight_grams: Some(800),
+        tax_category: Some("reduced".into()),
+        shipping_class: Some("bulky".into()),
+    }
+}
+
+/// With all that can be said of a change, or with all that can be taken away by one.
+fn sku_change(full: bool) -> SkuChange {
+    let count = |count| Some(Some(count).filter(|_| full));
+    let text = |text: &str| Some(full.then(|| text.to_owned()));
+    SkuChange {
+        currency: full.then_some(Currency::BDT),
+        price_minor: full.then_some(99),
+        price_breaks: Some(if full { price_breaks() } else { Vec::new() }),
+        break_scope: Some(BreakScope::Product),
+        min_quantity: count(2),
+        quantity_step: count(2),
+        max_quantity: count(20),
+        wholesale: Some(full.then(QuantityRules::default)),
+        weight_grams: count(0),
+        tax_category: text("reduced"),
+        shipping_class: text("bulky"),
+    }
+}
+
 fn vendor_events() -> Vec<VendorEvent> {
     vec![
         VendorEvent::VendorCreated { name: "Aarong".into() },
         VendorEvent::ProductAdded { product: product(true) },
         VendorEvent::ProductAdded { product: product(false) },
         VendorEvent::SkuPriceChanged { sku: sku(0), price_minor: 99 },
+        VendorEvent::SkuTermsChanged { sku: sku(0), terms: Box::default() },
+        VendorEvent::SkuTermsChanged { sku: sku(0), terms: Box::new(sku_terms()) },
         VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into(), by: None },
         VendorEvent::StockAdjusted {
             sku: sku(0),
@@ -352,6 +395,9 @@ fn vendor_commands() -> Vec<VendorCommand> {
         VendorCommand::Create { name: "Aarong".into() },
         VendorCommand::AddProduct { by, product: product(true) },
         VendorCommand::SetPrice { by, sku: sku(0), price_minor: 99, currency: Currency::BDT },
+        VendorCommand::EditSku { by, sku: sku(0), change: Box::default() },
+        VendorCommand::EditSku { by, sku: sku(0), change: Box::new(sku_change(true)) },
+        VendorCommand::EditSku { by, sku: sku(0), change: Box::new(sku_change(false)) },
         VendorCommand::AdjustStock { by, sku: sku(0), delta: -3, reason: "count".into() },
         VendorCommand::Get { by },
         VendorCommand::GetSku { by, sku: sku(0) },
@@ -519,7 +565,7 @@ fn order_replies() -> Vec<OrderReply> {
 }
 
 fn vendor_replies() -> Vec<VendorReply> {
-    let sku = |suspended: bool| SkuView {
+    let sku = |suspended: bool, with_terms: bool| SkuView {
         id: sku(0),
         vendor_id: vendor(),
         product_id: ProductId::from_uuid(uuid(5)),
@@ -530,6 +576,7 @@ fn vendor_replies() -> Vec<VendorReply> {
         received: 9,
         on_hand: 7,
         held: 2,
+        terms: with_terms.then(|| Arc::new(sku_terms())),
         suspended,
     };
     let product = |full: bool| ProductView {
@@ -541,9 +588,10 @@ fn vendor_replies() -> Vec<VendorReply> {
     };
     vec![
         VendorReply::Vendor { vendor: VendorView { id: vendor(), name: "Aarong".into() } },
-        VendorReply::Product { product: Box::new(product(true)), skus: vec![sku(false)] },
-        VendorReply::Product { product: Box::new(product(false)), skus: vec![sku(true)] },
-        VendorReply::Sku { sku: Box::new(sku(false)) },
+        VendorReply::Product { product: Box::new(product(true)), skus: vec![sku(false, false)] },
+        VendorReply::Product { product: Box::new(product(false)), skus: vec![sku(true, false)] },
+        VendorReply::Sku { sku: Box::new(sku(false, false)) },
+        VendorReply::Sku { sku: Box::new(sku(false, true)) },
         VendorReply::Done,
     ]
 }
@@ -584,7 +632,9 @@ fn an_answer_of_an_early_version_tells_its_money() {
 fn all_refusals() -> Vec<Reject> {
     let mut all = Reject::samples();
     all.extend([
-        Reject::PriceOutOfRange { limit: 1, index: Some(1) },
+        Reject::PriceOutOfRange { limit: 1, index: Some(1), rung: None },
+        Reject::PriceOutOfRange { limit: 1, index: None, rung: Some(1) },
+        Reject::QuantityRuleInvalid { wholesale: false },
         Reject::StockOutOfRange { limit: 1, index: None },
         Reject::TooMany { what: "checkouts".into(), limit: 1 },
         Reject::SkuCodeTaken { sku_code: "A".into(), index: None },

@@ -4,6 +4,7 @@
 #[path = "support/world.rs"]
 mod world;
 
+use haat::domain::buyer::Audience;
 use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
 use haat::domain::customer::{Customer, CustomerCommand, CustomerEvent};
 use haat::domain::entity::concerns::*;
@@ -18,8 +19,11 @@ use haat::domain::pricing::{
 };
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
-use haat::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand, WantedLine};
+use haat::domain::vendor::{
+    NewProduct, NewSku, PriceBreak, QuantityRules, SkuChange, SkuTerms, Vendor, VendorCommand, WantedLine,
+};
 use haat::limits;
+use std::sync::Arc;
 use uuid::Uuid;
 use world::World;
 use world::gateway::{APPROVE, SILENT};
@@ -74,6 +78,10 @@ fn adjust(number: usize, delta: i64) -> VendorCommand {
     VendorCommand::AdjustStock { by: Principal::SHOP, sku: sku(0, number), delta, reason: "count".into() }
 }
 
+fn edit_sku(change: SkuChange) -> VendorCommand {
+    VendorCommand::EditSku { by: Principal::SHOP, sku: sku(0, 0), change: Box::new(change) }
+}
+
 fn reserve(of: &[(SkuId, i64)], until: Timestamp, currency: Currency) -> VendorCommand {
     let lines = of.iter().map(|(sku, quantity)| WantedLine { sku: *sku, quantity: *quantity }).collect();
     VendorCommand::Reserve {
@@ -94,6 +102,15 @@ impl Availability for SoldOut {
     }
     fn price(&self, _: SkuId) -> Option<Money> {
         None
+    }
+    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
+        None
+    }
+    fn product(&self, _: SkuId) -> Option<ProductId> {
+        None
+    }
+    fn audience(&self, _: CustomerId) -> Audience {
+        Audience::Retail
     }
 }
 
@@ -377,11 +394,54 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let mut given: Vec<Reject> = [0, -1, limits::PRICE_MINOR + 1]
                 .map(|price_minor| refusal(vendor_of(&world, 0), set(price_minor), now))
                 .to_vec();
+            // Before price breaks that are no ladder.
+            for price_minor in [0, limits::PRICE_MINOR + 1] {
+                let rung = PriceBreak { min_quantity: 0, price_minor, audience: None };
+                let change = SkuChange { price_breaks: Some(vec![rung]), ..SkuChange::default() };
+                given.push(refusal(vendor_of(&world, 0), edit_sku(change), now));
+            }
             // Before the stock, the number and the codes, wherever in the list the price stands.
             let mut skus = many_skus(1, -1);
             skus.push(new_sku(0x500, "other", 0, 1));
             given.push(refusal(vendor_of(&world, 0), add_product(skus), now));
             given
+        }
+        Reject::PriceBreakOrder { .. } => {
+            let rung = |min_quantity, price_minor| PriceBreak { min_quantity, price_minor, audience: None };
+            let ladders = [
+                vec![rung(10, 90), rung(10, 80)],
+                vec![rung(10, 90), rung(20, 90)],
+                vec![rung(20, 90), rung(10, 80)],
+                vec![rung(0, 90)],
+                vec![rung(limits::LINE_QUANTITY + 1, 90)],
+            ];
+            // Before quantities that make no sense.
+            let edit =
+                |breaks| SkuChange { price_breaks: Some(breaks), min_quantity: Some(Some(0)), ..SkuChange::default() };
+            ladders.map(|breaks| refusal(vendor_of(&world, 0), edit_sku(edit(breaks)), now)).to_vec()
+        }
+        Reject::QuantityRuleInvalid { .. } => {
+            let rules = |min_quantity, quantity_step, max_quantity| SkuChange {
+                min_quantity: Some(min_quantity),
+                quantity_step: Some(quantity_step),
+                max_quantity: Some(max_quantity),
+                ..SkuChange::default()
+            };
+            let own = QuantityRules { min_quantity: Some(5), ..QuantityRules::default() };
+            [
+                rules(Some(0), None, None),
+                rules(Some(limits::LINE_QUANTITY + 1), None, None),
+                rules(None, Some(0), None),
+                rules(None, Some(-1), Some(5)),
+                rules(None, None, Some(0)),
+                rules(Some(5), Some(2), None),
+                rules(None, Some(2), Some(5)),
+                rules(Some(6), None, Some(5)),
+                // A minimum of wholesale buyers above everybody's maximum, which is theirs, too.
+                SkuChange { wholesale: Some(Some(own)), ..rules(None, None, Some(4)) },
+            ]
+            .map(|change| refusal(vendor_of(&world, 0), edit_sku(change), now))
+            .to_vec()
         }
         Reject::StockOutOfRange { .. } => {
             let mut sold_out = world;

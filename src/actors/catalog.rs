@@ -2,13 +2,15 @@
 //! each status. It is filled at start-up and changed only by what has become durable.
 
 use crate::actors::metrics::stuck;
+use crate::domain::buyer::Audience;
 use crate::domain::entity::Publication;
-use crate::domain::ids::{ProductId, SkuId};
+use crate::domain::ids::{CustomerId, ProductId, SkuId};
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{ProductRow, Rows, SkuRow};
-use dashmap::DashMap;
+use crate::domain::vendor::SkuTerms;
+use dashmap::{DashMap, DashSet};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::mem::take;
@@ -66,6 +68,8 @@ impl Takings {
 pub struct CatalogCache {
     skus: DashMap<SkuId, Entry, foldhash::fast::RandomState>,
     products: DashMap<ProductId, Arc<ProductRow>, foldhash::fast::RandomState>,
+    /// The customers who have the prices of wholesale.
+    wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
 }
@@ -75,6 +79,7 @@ impl Default for CatalogCache {
         Self {
             skus: DashMap::default(),
             products: DashMap::default(),
+            wholesalers: DashSet::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
         }
@@ -117,6 +122,8 @@ impl CatalogCache {
                     entry.available = available;
                 }
             }
+            Publication::Group { customer, audience: Audience::Wholesale } => drop(self.wholesalers.insert(customer)),
+            Publication::Group { customer, audience: Audience::Retail } => drop(self.wholesalers.remove(&customer)),
             Publication::OrderStatus { from, to } => {
                 if let Some(from) = from {
                     self.orders[from as usize].fetch_sub(1, Ordering::Relaxed);
@@ -168,5 +175,22 @@ impl Availability for CatalogCache {
 
     fn price(&self, sku: SkuId) -> Option<Money> {
         self.skus.get(&sku).map(|entry| Money::new(entry.sku.price_minor, entry.sku.currency))
+    }
+
+    fn terms(&self, sku: SkuId) -> Option<Arc<SkuTerms>> {
+        self.skus.get(&sku)?.sku.terms.clone()
+    }
+
+    fn product(&self, sku: SkuId) -> Option<ProductId> {
+        self.skus.get(&sku).map(|entry| entry.sku.product_id)
+    }
+
+    fn audience(&self, customer: CustomerId) -> Audience {
+        // Nearly always there is nobody in it.
+        if self.wholesalers.is_empty() || !self.wholesalers.contains(&customer) {
+            Audience::Retail
+        } else {
+            Audience::Wholesale
+        }
     }
 }

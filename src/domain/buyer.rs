@@ -119,7 +119,7 @@ impl<'de> Deserialize<'de> for Mint {
 }
 
 /// For whom prices are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// Anyone.
@@ -130,6 +130,22 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Retail, Self::Wholesale];
+
+    /// Its name in requests, answers and rows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retail => "retail",
+            Self::Wholesale => "wholesale",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|audience| audience.name() == name)
+    }
+
     fn is_retail(&self) -> bool {
         *self == Self::Retail
     }

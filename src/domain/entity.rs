@@ -1,8 +1,8 @@
 //! What every entity is: a state machine that decides apart from doing.
 
-use super::buyer::{Claim, Mint};
+use super::buyer::{Audience, Claim, Mint};
 use super::details::{Detail, DetailName};
-use super::ids::{EntityId, EntityRef, Kind, OrderId, SkuId};
+use super::ids::{CustomerId, EntityId, EntityRef, Kind, OrderId, SkuId};
 use super::invariants::Breach;
 use super::json;
 use super::kinds::kinds;
@@ -207,6 +207,13 @@ pub enum Publication {
         available: i64,
         /// Pieces that an order took in this; 0 where something else changed.
         taken: i64,
+    },
+    /// A customer has other prices from now on.
+    Group {
+        /// Who.
+        customer: CustomerId,
+        /// Which.
+        audience: Audience,
     },
     /// An order went from one status to another (from none, when it is new).
     OrderStatus {

@@ -3,9 +3,12 @@
 //! Only `decide` sees it. What was used of it stands in the event: so a record means the same for ever, whatever is set afterwards, and
 //! `apply`, timers and effects follow from records alone.
 
-use super::ids::SkuId;
+use super::buyer::Audience;
+use super::ids::{CustomerId, ProductId, SkuId};
 use super::money::Money;
+use super::vendor::SkuTerms;
 use crate::limits;
+use std::sync::Arc;
 
 /// What is durably available, as the node last published it: a hint by which a refusal that is certain comes early, and never a reason to
 /// accept.
@@ -14,6 +17,12 @@ pub trait Availability {
     fn available(&self, sku: SkuId) -> Option<i64>;
     /// What one piece costs; `None` for a SKU that is not known.
     fn price(&self, sku: SkuId) -> Option<Money>;
+    /// On what terms it is sold, where there are any beside its price.
+    fn terms(&self, sku: SkuId) -> Option<Arc<SkuTerms>>;
+    /// Of which product it is.
+    fn product(&self, sku: SkuId) -> Option<ProductId>;
+    /// Which prices a customer has.
+    fn audience(&self, customer: CustomerId) -> Audience;
 }
 
 /// Nothing is known of any SKU.
@@ -25,6 +34,15 @@ impl Availability for Unknown {
     }
     fn price(&self, _: SkuId) -> Option<Money> {
         None
+    }
+    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
+        None
+    }
+    fn product(&self, _: SkuId) -> Option<ProductId> {
+        None
+    }
+    fn audience(&self, _: CustomerId) -> Audience {
+        Audience::Retail
     }
 }
 

@@ -230,11 +230,40 @@ rejects! {
         /// Which of a product's new SKUs it is, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         index: Option<usize> = None,
+        /// Which of a SKU's price breaks it is, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rung: Option<usize> = None,
     } = Invalid {
         code: "price_out_of_range",
         title: "The price is out of range",
-        field: (sku_field(*index, "price", "price")),
+        field: (match rung {
+            Some(rung) => Some(format!("price_breaks[{rung}].price").into()),
+            None => sku_field(*index, "price", "price"),
+        }),
         text: "a price is positive and at most {limit} minor units"
+    }
+
+    /// Of a SKU's price breaks, more pieces are not cheaper ones, or a rung is out of range.
+    PriceBreakOrder {
+        /// Which of them, from 0.
+        index: usize = 1,
+    } = Invalid {
+        code: "price_break_order",
+        title: "The price breaks are no ladder",
+        field: (Some(format!("price_breaks[{index}]").into())),
+        text: "of one audience's price breaks each begins at more pieces than the one before it and costs less, and none begins at more than a line may have"
+    }
+
+    /// No quantity obeys all rules of a SKU, or one of them is out of range.
+    QuantityRuleInvalid {
+        /// Whether it is those of wholesale buyers.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        wholesale: bool = true,
+    } = Invalid {
+        code: "quantity_rule_invalid",
+        title: "The quantities make no sense",
+        field: (Some(if *wholesale { "wholesale" } else { "min_quantity" }.into())),
+        text: "minimum and maximum are multiples of the step, the minimum is not above the maximum, and all are within what a line may have"
     }
 
     /// A count of pieces past the limit on one SKU's stock.

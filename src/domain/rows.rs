@@ -8,8 +8,10 @@ use super::kinds::for_kind;
 use super::money::Currency;
 use super::order::{Amounts, OrderColumns, PaymentStatus, SubOrderStatus};
 use super::time::Timestamp;
+use super::vendor::SkuTerms;
 use super::who::ByKind;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Rows of several tables. Each row stands for the newest state of its key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -128,6 +130,9 @@ pub struct SkuRow {
     pub on_hand: i64,
     /// Pieces held for orders.
     pub held: i64,
+    /// On what terms it is sold, where there are any beside its price.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::vendor::shared_terms")]
+    pub terms: Option<Arc<SkuTerms>>,
     /// Whether it is out of sale because its figures do not add up. The read tables do not know.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,

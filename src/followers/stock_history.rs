@@ -79,6 +79,7 @@ impl Follower for StockHistory {
                 }
                 VendorEvent::VendorCreated { .. }
                 | VendorEvent::SkuPriceChanged { .. }
+                | VendorEvent::SkuTermsChanged { .. }
                 | VendorEvent::StockHeld { .. }
                 | VendorEvent::HoldsClosed { .. }
                 | VendorEvent::StockReleased { .. } => {}
@@ -111,6 +112,7 @@ impl StockHistory {
                 VendorEvent::VendorCreated { .. }
                 | VendorEvent::ProductAdded { .. }
                 | VendorEvent::SkuPriceChanged { .. }
+                | VendorEvent::SkuTermsChanged { .. }
                 | VendorEvent::StockAdjusted { .. }
                 | VendorEvent::HoldsClosed { .. } => {}
             }

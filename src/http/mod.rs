@@ -42,6 +42,7 @@ pub mod schema;
 pub mod server;
 pub mod services;
 pub mod skus;
+pub mod terms;
 pub mod timeline;
 pub mod trace;
 pub mod unread;

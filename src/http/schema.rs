@@ -1,5 +1,6 @@
 //! How the domain's values look in the OpenAPI document: ids, statuses, money, moments.
 
+use crate::domain::buyer::Audience;
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, SubOrderId,
@@ -7,6 +8,7 @@ use crate::domain::ids::{
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
+use crate::domain::vendor::BreakScope;
 use crate::http::countries::COUNTRIES;
 use crate::http::money::{Moment, MoneyBody, PriceInput, TotalInput};
 use crate::http::resolve::ResolveInput;
@@ -71,6 +73,8 @@ schema! {
     SessionId, "SessionId" => id_schema("session", "Where somebody is signed in");
     JobId, "JobId" => id_schema("job", "Something that is to be done outside");
     CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out", "merged"]);
+    Audience, "Audience" => one_of_names("For whom prices are.", &Audience::ALL.map(Audience::name));
+    BreakScope, "BreakScope" => one_of_names("Which pieces count together.", &BreakScope::ALL.map(BreakScope::name));
     OrderStatus, "OrderStatus" =>
         one_of_names("How an order stands.", &OrderStatus::ALL.map(OrderStatus::name));
     PaymentStatus, "PaymentStatus" => one_of_names(

@@ -15,11 +15,12 @@ use crate::http::auth::Caller;
 use crate::http::error::{self, INVALID_BODY, Problem, ProblemKind, Result};
 use crate::http::extract::{Id, Ids, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};
-use crate::http::money::{Moment, MoneyBody, Page, PriceInput};
+use crate::http::money::{Moment, MoneyBody, Page};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, READS, problems};
 use crate::http::page::List;
 use crate::http::page::PageQuery;
+use crate::http::terms::{SkuPatch, TermsBody};
 use crate::http::valid::Faults;
 use crate::http::{HistoryAsOf, Settings, query, vendors::may_know_of};
 use crate::limits;
@@ -65,6 +66,8 @@ pub struct VendorSkuBody<'a> {
     sold: i64,
     /// on_hand − held; none while the SKU is out of sale because its figures do not add up.
     available: i64,
+    #[serde(flatten)]
+    terms: Option<TermsBody<'a>>,
 }
 
 impl<'a> VendorSkuBody<'a> {
@@ -81,17 +84,9 @@ impl<'a> VendorSkuBody<'a> {
             held: sku.held,
             sold: sku.sold(),
             available: sku.available(),
+            terms: sku.terms.as_deref().map(|terms| TermsBody::new(terms, sku.currency)),
         }
     }
-}
-
-/// A change of a SKU.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(remote = "Self", deny_unknown_fields)]
-#[schema(example = json!({"price": {"amount": "990.00", "currency": "BDT"}}))]
-pub struct SkuPatch {
-    /// What one piece costs from now on; in the SKU's currency.
-    price: PriceInput,
 }
 
 /// A change of what is on hand.
@@ -112,7 +107,7 @@ pub struct StockChange {
     reason: String,
 }
 
-only_objects!(SkuPatch, StockChange);
+only_objects!(StockChange);
 
 problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE]; SkuUnknown);
 
@@ -162,9 +157,11 @@ pub async fn get_vendor_sku(
     shown(&shop, &settings, vendor, VendorCommand::GetSku { by: caller.principal, sku }, None).await
 }
 
-problems!(PatchSkuProblems: AUTH, BODY, ACTOR; VendorUnknown, SkuUnknown, CurrencyMismatch, PriceOutOfRange);
+problems!(PatchSkuProblems: AUTH, BODY, ACTOR;
+    VendorUnknown, SkuUnknown, CurrencyMismatch, PriceOutOfRange, PriceBreakOrder, QuantityRuleInvalid, TooMany,
+);
 
-/// Change a SKU's price
+/// Change what a SKU costs, and on what terms it is sold
 #[utoipa::path(patch, path = "/v1/vendors/{vendor}/skus/{sku}", tag = "vendors", security(("bearer" = [])),
     params(("vendor" = VendorId, Path, description = "The vendor"), ("sku" = SkuId, Path, description = "The SKU")),
     request_body = SkuPatch,
@@ -177,16 +174,11 @@ pub async fn patch_sku(
     body: JsonBody<SkuPatch>,
 ) -> Result<Response> {
     may_know_of(caller.principal, Action::EditGoods, vendor)?;
-    let mut faults = Faults::default();
-    let price = faults.price("price", &body.value.price);
-    faults.done(&INVALID_BODY)?;
-    let Some(price) = price else {
-        return Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index: None }.into());
-    };
-    let (price_minor, currency) = (price.minor, price.currency);
-    let command = VendorCommand::SetPrice { by: caller.principal, sku, price_minor, currency };
+    let change = body.value.checked()?;
+    let has_price = change.price_minor.is_some();
+    let command = VendorCommand::EditSku { by: caller.principal, sku, change: Box::new(change) };
     let of_price = |problem: Problem| match problem.kind() == ProblemKind::of(RejectKind::CurrencyMismatch) {
-        true => problem.about("price.currency"),
+        true => problem.about(if has_price { "price.currency" } else { "price_breaks" }),
         false => problem,
     };
     shown(&shop, &settings, vendor, command, None).await.map_err(of_price)

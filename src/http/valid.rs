@@ -43,6 +43,16 @@ pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error
     deserializer.deserialize_i64(Whole)
 }
 
+/// A number that is read by [`whole`], for where it may be absent or null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole(pub i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        whole(deserializer).map(Self)
+    }
+}
+
 /// Reads a parameter of a query: one without a value is as one that is not there. For fields that have a default.
 pub fn filled<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
     deserializer: D,

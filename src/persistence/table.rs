@@ -330,6 +330,12 @@ impl From<String> for Cell<'_> {
     }
 }
 
+impl From<Option<String>> for Cell<'_> {
+    fn from(text: Option<String>) -> Self {
+        Cell::Text(text.map(Cow::Owned))
+    }
+}
+
 impl From<Uuid> for Cell<'_> {
     fn from(uuid: Uuid) -> Self {
         Cell::Uuid(Some(uuid))

@@ -49,8 +49,23 @@ table! {
         received: i64 = &row.received,
         on_hand: i64 = &row.on_hand,
         held: i64 = &row.held,
+        // JSON; most have none.
+        terms: Option<String> = row.terms.as_deref().map(|terms| Document::of(terms).0),
     } => SkuRow {
-        SkuRow { id, vendor_id, product_id, code, title, price_minor, currency, received, on_hand, held, suspended: false }
+        SkuRow {
+            id,
+            vendor_id,
+            product_id,
+            code,
+            title,
+            price_minor,
+            currency,
+            received,
+            on_hand,
+            held,
+            terms: terms.map(|terms| Document(terms).says()).transpose()?,
+            suspended: false,
+        }
     }
 }
 

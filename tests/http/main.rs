@@ -30,5 +30,6 @@ mod rush;
 mod sandbox;
 mod shop;
 mod suspended;
+mod terms;
 mod texts;
 mod traces;

@@ -141,6 +141,7 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
         received: 10,
         on_hand: 8,
         held: 3,
+        terms: None,
         suspended: false,
     };
     Rows {

@@ -19,11 +19,12 @@ pub mod shop;
 use gateway::Gateway;
 use haat::actors::turn::{self, Asked, Moment, Outcome};
 use haat::actors::{Answered, Built};
+use haat::domain::buyer::Audience;
 use haat::domain::cart::Cart;
 use haat::domain::details::DetailName;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, PaymentCall, Publication};
-use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId, VendorId};
+use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::knowledge::{Availability, Knowledge, Settings};
 use haat::domain::money::Money;
 use haat::domain::order::{Order, OrderCommand, OrderStatus};
@@ -32,12 +33,13 @@ use haat::domain::record::{IdempotencyKey, Record};
 use haat::domain::reject::Reject;
 use haat::domain::rows::{OrderRow, ProductRow, SkuRow};
 use haat::domain::time::Timestamp;
-use haat::domain::vendor::Vendor;
+use haat::domain::vendor::{SkuTerms, Vendor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::ops::Deref;
+use std::sync::Arc;
 
 pub use crash::CrashOf;
 
@@ -164,6 +166,9 @@ struct Tables {
 struct Published {
     available: BTreeMap<SkuId, i64>,
     prices: BTreeMap<SkuId, Money>,
+    terms: BTreeMap<SkuId, Arc<SkuTerms>>,
+    products: BTreeMap<SkuId, ProductId>,
+    audiences: BTreeMap<CustomerId, Audience>,
     /// Whether it tells nobody what is available.
     blind: bool,
 }
@@ -175,6 +180,18 @@ impl Availability for Published {
 
     fn price(&self, sku: SkuId) -> Option<Money> {
         self.prices.get(&sku).copied()
+    }
+
+    fn terms(&self, sku: SkuId) -> Option<Arc<SkuTerms>> {
+        self.terms.get(&sku).cloned()
+    }
+
+    fn product(&self, sku: SkuId) -> Option<ProductId> {
+        self.products.get(&sku).copied()
+    }
+
+    fn audience(&self, customer: CustomerId) -> Audience {
+        self.audiences.get(&customer).copied().unwrap_or_default()
     }
 }
 
@@ -316,9 +333,17 @@ impl World {
                 Publication::Sku(row) => {
                     self.availability.available.insert(row.id, row.available());
                     self.availability.prices.insert(row.id, Money::new(row.price_minor, row.currency));
+                    self.availability.products.insert(row.id, row.product_id);
+                    match &row.terms {
+                        Some(terms) => drop(self.availability.terms.insert(row.id, terms.clone())),
+                        None => drop(self.availability.terms.remove(&row.id)),
+                    }
                 }
                 Publication::Available { sku, available, .. } => {
                     _ = self.availability.available.insert(*sku, *available)
+                }
+                Publication::Group { customer, audience } => {
+                    _ = self.availability.audiences.insert(*customer, *audience);
                 }
                 Publication::OrderStatus { from, to } => {
                     if let Some(from) = from {

@@ -279,6 +279,7 @@ impl Trades {
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }
             | VendorEvent::SkuPriceChanged { .. }
+            | VendorEvent::SkuTermsChanged { .. }
             | VendorEvent::StockAdjusted { .. } => {}
         }
     }
@@ -502,6 +503,7 @@ pub(super) mod samples {
             received: 10,
             on_hand: 8,
             held: 0,
+            terms: None,
             suspended: false,
         };
         facts.rows.vendors.push(row.clone());

@@ -1,8 +1,11 @@
 //! What of one cart fits into another, as a table; and what a merge does to both.
 
 use super::*;
-use crate::domain::ids::CustomerId;
+use crate::domain::buyer::Audience;
+use crate::domain::ids::{CustomerId, ProductId};
 use crate::domain::reject::RejectKind;
+use crate::domain::vendor::SkuTerms;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The shop's goods: every SKU costs its own number, those from 200 on in yen; from 1,000 on there is none.
@@ -16,6 +19,15 @@ impl Availability for Goods {
         let number = i64::try_from(sku.uuid().as_u128()).expect("a small number");
         let currency = if number < 300 { Currency::BDT } else { "JPY".parse().expect("a currency") };
         (number < 1_000).then(|| Money::new(number, currency))
+    }
+    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
+        None
+    }
+    fn product(&self, _: SkuId) -> Option<ProductId> {
+        None
+    }
+    fn audience(&self, _: CustomerId) -> Audience {
+        Audience::Retail
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a vendor sells: its products and SKUs, their prices and their stock.
 
+use super::terms::{SkuChange, SkuTerms};
 use super::{NewProduct, NewSku, PartKey, Vendor, VendorEvent};
 use crate::domain::entity::By;
 use crate::domain::ids::{ProductId, SkuId};
@@ -11,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Product {
@@ -30,6 +32,9 @@ pub(super) struct Sku {
     pub(super) received: i64,
     pub(super) on_hand: i64,
     pub(super) held: i64,
+    /// On what terms it is sold, where there are any beside its price. Shared with what was published of it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::vendor::shared_terms")]
+    pub(super) terms: Option<Arc<SkuTerms>>,
 }
 
 impl Sku {
@@ -53,6 +58,7 @@ impl Vendor {
             received: sku.received,
             on_hand: sku.on_hand,
             held: sku.held,
+            terms: sku.terms.clone(),
             suspended: self.suspended.contains(&id),
         })
     }
@@ -117,6 +123,27 @@ impl Vendor {
         Ok(vec![VendorEvent::ProductAdded { product: product.clone() }])
     }
 
+    /// Changes of price and terms, each recorded only where it is another.
+    pub(super) fn decide_edit(&self, id: SkuId, change: &SkuChange) -> Result<Vec<VendorEvent>, Reject> {
+        let sku = self.sku(id)?;
+        if let Some(found) = change.currency.filter(|currency| *currency != sku.currency) {
+            return Err(Reject::CurrencyMismatch { expected: sku.currency, found });
+        }
+        let mut events = Vec::new();
+        if let Some(price_minor) = change.price_minor {
+            check_price(price_minor, None)?;
+            if price_minor != sku.price_minor {
+                events.push(VendorEvent::SkuPriceChanged { sku: id, price_minor });
+            }
+        }
+        let before = sku.terms.as_deref().cloned().unwrap_or_default();
+        let terms = change.terms(&before)?;
+        if terms != before {
+            events.push(VendorEvent::SkuTermsChanged { sku: id, terms: Box::new(terms) });
+        }
+        Ok(events)
+    }
+
     pub(super) fn decide_adjust(
         &self,
         id: SkuId,
@@ -150,6 +177,6 @@ pub(super) fn check_price(price_minor: i64, index: Option<usize>) -> Result<(), 
     if (1..=limits::PRICE_MINOR).contains(&price_minor) {
         Ok(())
     } else {
-        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index })
+        Err(Reject::PriceOutOfRange { limit: limits::PRICE_MINOR, index, rung: None })
     }
 }

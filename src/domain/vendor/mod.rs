@@ -5,11 +5,14 @@
 
 mod breaches;
 mod goods;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod types;
 mod view;
 
+pub(super) use terms::shared as shared_terms;
+pub use terms::{BreakScope, PriceBreak, QuantityRules, SkuChange, SkuTerms, price_of};
 pub use types::*;
 pub use view::{ProductView, SkuView, VendorView};
 
@@ -33,6 +36,7 @@ use foldhash::HashMap;
 use goods::{Product, Sku, check_price};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// Stock that is set aside for an order.
 pub type StockHold = Hold<Vec<HeldLine>>;
@@ -153,6 +157,10 @@ impl Vendor {
                     return Ok(Vec::new());
                 }
                 Ok(vec![VendorEvent::SkuPriceChanged { sku: *id, price_minor: *price_minor }])
+            }
+            VendorCommand::EditSku { by, sku, change } => {
+                self.may(*by, Action::EditGoods)?;
+                self.decide_edit(*sku, change)
             }
             VendorCommand::AdjustStock { by, sku, delta, reason } => {
                 self.may(*by, Action::EditGoods)?;
@@ -286,6 +294,7 @@ impl Decides for Vendor {
                         received: new.on_hand,
                         on_hand: new.on_hand,
                         held: 0,
+                        terms: None,
                     };
                     self.codes.insert(code_key(&sku.code));
                     self.skus.insert(new.id, sku);
@@ -298,6 +307,10 @@ impl Decides for Vendor {
             }
             VendorEvent::SkuPriceChanged { sku, price_minor } => {
                 self.touch_sku(*sku, |sku| sku.price_minor = *price_minor);
+            }
+            VendorEvent::SkuTermsChanged { sku, terms } => {
+                let terms = (**terms != SkuTerms::default()).then(|| Arc::from(terms.clone()));
+                self.touch_sku(*sku, |sku| sku.terms = terms);
             }
             VendorEvent::StockAdjusted { sku, delta, .. } => self.touch_sku(*sku, |sku| {
                 sku.received = sku.received.saturating_add(*delta);
@@ -353,6 +366,7 @@ impl Decides for Vendor {
                 None => Err(Reject::ProductUnknown),
             },
             VendorCommand::SetPrice { sku, .. }
+            | VendorCommand::EditSku { sku, .. }
             | VendorCommand::AdjustStock { sku, .. }
             | VendorCommand::GetSku { sku, .. } => shown_sku(*sku),
             _ => Ok(VendorReply::Done),
@@ -397,7 +411,9 @@ impl Decides for Vendor {
                     published.extend(self.product_row(product.id).map(|row| Publication::Product(Box::new(row))));
                     published.extend(product.skus.iter().filter_map(|sku| listed(&sku.id)));
                 }
-                VendorEvent::SkuPriceChanged { sku, .. } => published.extend(listed(sku)),
+                VendorEvent::SkuPriceChanged { sku, .. } | VendorEvent::SkuTermsChanged { sku, .. } => {
+                    published.extend(listed(sku));
+                }
                 VendorEvent::StockAdjusted { sku, .. } => published.extend(available(sku, 0)),
                 VendorEvent::StockHeld { lines, .. } => {
                     published.extend(lines.iter().filter_map(|line| available(&line.sku, line.quantity)));

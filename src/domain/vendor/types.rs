@@ -1,5 +1,6 @@
 //! What can be asked of a vendor, what can have happened to it, and what it answers.
 
+use super::terms::{SkuChange, SkuTerms};
 use super::view::{ProductView, SkuView, VendorView};
 use crate::domain::buyer::HeldFor;
 use crate::domain::entity::{By, Principal};
@@ -104,6 +105,15 @@ pub enum VendorCommand {
         /// Its currency, which must be the SKU's.
         currency: Currency,
     },
+    /// Change price and terms of a SKU.
+    EditSku {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        sku: SkuId,
+        /// What of it.
+        change: Box<SkuChange>,
+    },
     /// Change what is on hand by counting, buying in or writing off.
     AdjustStock {
         /// On whose behalf.
@@ -185,6 +195,13 @@ pub enum VendorEvent {
         sku: SkuId,
         /// The new price, in minor units.
         price_minor: i64,
+    },
+    /// A SKU is sold on other terms.
+    SkuTermsChanged {
+        /// Which.
+        sku: SkuId,
+        /// Its terms from now on, all of them.
+        terms: Box<SkuTerms>,
     },
     /// Stock was changed by hand.
     StockAdjusted {

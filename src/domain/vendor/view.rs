@@ -1,9 +1,11 @@
 //! A vendor and what it sells, as its answers show them. Answers are kept for a day, so a field here stays readable for longer than one in a row.
 
+use super::terms::SkuTerms;
 use crate::domain::ids::{ProductId, SkuId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A vendor as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,9 @@ pub struct SkuView {
     pub on_hand: i64,
     /// Pieces held for orders.
     pub held: i64,
+    /// On what terms it is sold, where there are any beside its price.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::vendor::shared_terms")]
+    pub terms: Option<Arc<SkuTerms>>,
     /// Whether it is out of sale because its figures do not add up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
@@ -90,7 +95,20 @@ impl From<ProductRow> for ProductView {
 impl From<SkuRow> for SkuView {
     fn from(row: SkuRow) -> Self {
         let SkuRow { id, vendor_id, product_id, code, title, .. } = row;
-        let SkuRow { price_minor, currency, received, on_hand, held, suspended, .. } = row;
-        Self { id, vendor_id, product_id, code, title, price_minor, currency, received, on_hand, held, suspended }
+        let SkuRow { price_minor, currency, received, on_hand, held, terms, suspended, .. } = row;
+        Self {
+            id,
+            vendor_id,
+            product_id,
+            code,
+            title,
+            price_minor,
+            currency,
+            received,
+            on_hand,
+            held,
+            terms,
+            suspended,
+        }
     }
 }

@@ -44,6 +44,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("vendor", "vendor_created", nothing),
     ("vendor", "product_added", Accounts::open),
     ("vendor", "sku_price_changed", Accounts::price),
+    ("vendor", "sku_terms_changed", nothing),
     ("vendor", "stock_adjusted", Accounts::adjust),
     ("vendor", "stock_held", Accounts::hold),
     ("vendor", "stock_committed", Accounts::sell),
