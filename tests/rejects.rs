@@ -116,7 +116,7 @@ impl Availability for SoldOut {
 
 /// As [`refusal`], while it is known that everything is sold out.
 fn refusal_when_sold_out<E: Entity>(state: &E, command: E::Command, now: Timestamp) -> Reject {
-    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &SoldOut };
+    let knowledge = Knowledge { availability: &SoldOut, ..Knowledge::NOTHING };
     state.decide(&command, &knowledge, now).expect_err("the command should be refused")
 }
 
@@ -545,6 +545,26 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let (mut world, order) = checked_out(APPROVE);
             world.set_price((0, 0), 1);
             vec![told(world, order)]
+        }
+        Reject::QuoteExpired { .. } => {
+            let mut world = world;
+            world.set_line(0, (0, 0), 1).unwrap();
+            let quote = haat::domain::cart::Quote {
+                cart: cart(0),
+                contents: 0,
+                total: Money::new(1, Currency::BDT),
+                shipping: Vec::new(),
+                method: None,
+                country: "BD".into(),
+                region: None,
+                postcode: None,
+                expires_at: later,
+            };
+            let details =
+                haat::domain::cart::CheckoutRequest { quote: Some(Box::new(quote)), ..details(APPROVE, None) };
+            let command = CartCommand::CheckOut { by: buyer(0), details: Box::new(details) };
+            // Before the shortage.
+            vec![refusal_when_sold_out(&world.carts[&cart(0)].entity, command, now)]
         }
         // Given by the bill.
         Reject::CodNotAvailable { .. } => {

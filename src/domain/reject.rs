@@ -1,5 +1,6 @@
 //! Why a command was refused: one table for the whole domain. What else speaks of a refusal follows from its row.
 
+use super::cart::QuoteDiffers;
 use super::ids::{SkuId, VendorId};
 use super::money::{Currency, Money};
 use super::order::{OrderStatus, ResolveAs};
@@ -325,6 +326,16 @@ rejects! {
         code: "sku_stopped",
         title: "The SKU is out of sale for now",
         text: "the SKU is out of sale until someone has looked at it"
+    }
+
+    /// The checkout does not agree with the quote that it names.
+    QuoteExpired {
+        /// In what it differs.
+        why: QuoteDiffers = QuoteDiffers::Time,
+    } = Conflict {
+        code: "quote_expired",
+        title: "The quote does not hold any more",
+        text: "the quote does not hold any more: {}", why.name()
     }
 
     /// No shipping method that was chosen, or that serves there, takes payment on delivery.

@@ -1,6 +1,7 @@
 //! Problem details (RFC 9457), and the one table from whatever went wrong to a status: nobody else knows which is which.
 
 use crate::actors::shop::Failure;
+use crate::domain::ids::VendorId;
 use crate::domain::json;
 use crate::domain::money::Money;
 use crate::domain::reject::{Reject, RejectClass, RejectKind, Shortage};
@@ -72,10 +73,12 @@ problems! {
     BODY_TIMEOUT = REQUEST_TIMEOUT "body_timeout" "The body took too long to arrive";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
     URI_TOO_LONG = URI_TOO_LONG "uri_too_long" "The target is too long";
+    VERSION_CONFLICT = PRECONDITION_FAILED "version_conflict" "It has another version by now";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not application/json";
     INVALID_BODY = UNPROCESSABLE_ENTITY "invalid_body" "The body does not fit";
     PASSWORD_TOO_WEAK = UNPROCESSABLE_ENTITY "password_too_weak" "The password can be guessed";
     INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
+    PRECONDITION_REQUIRED = PRECONDITION_REQUIRED "precondition_required" "The version that was read is to be given";
     RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "Too much was asked in too short a time";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts" "Too many wrong passwords";
     HEAD_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
@@ -161,6 +164,9 @@ enum Extra {
     Nothing,
     Shortages(Vec<Shortage>),
     ActualTotal(Money),
+    Vendors(Vec<VendorId>),
+    Minimum(Money),
+    Why(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -225,11 +231,15 @@ impl Problem {
     /// The body as it goes out.
     pub fn to_json(&self, request_id: &str) -> Vec<u8> {
         let Inner { kind, detail, errors, extra, .. } = &*self.0;
-        let (skus, actual_total) = match extra {
-            Extra::Nothing => (None, None),
-            Extra::Shortages(skus) => (Some(skus.as_slice()), None),
-            Extra::ActualTotal(total) => (None, Some(MoneyBody(*total))),
-        };
+        let mut more = MoreBody::default();
+        match extra {
+            Extra::Nothing => {}
+            Extra::Shortages(skus) => more.skus = Some(skus),
+            Extra::ActualTotal(total) => more.actual_total = Some(MoneyBody(*total)),
+            Extra::Vendors(vendors) => more.vendor_ids = Some(vendors),
+            Extra::Minimum(minimum) => more.minimum = Some(MoneyBody(*minimum)),
+            Extra::Why(why) => more.why = Some(why),
+        }
         let body = ProblemBody {
             r#type: TypeOf(kind.code),
             title: kind.title,
@@ -237,8 +247,7 @@ impl Problem {
             detail,
             code: kind.code,
             errors,
-            skus,
-            actual_total,
+            more,
             request_id,
         };
         // String keys and no failing Serialize: this cannot fail.
@@ -280,6 +289,12 @@ impl From<Reject> for Problem {
         problem.0.extra = match reject {
             Reject::OutOfStock { skus } => Extra::Shortages(skus),
             Reject::PriceChanged { actual_total } => Extra::ActualTotal(actual_total),
+            Reject::AddressNotServed { vendor_ids } | Reject::CodNotAvailable { vendor_ids } => {
+                Extra::Vendors(vendor_ids)
+            }
+            Reject::AmountBelowMinimum { minimum } => Extra::Minimum(minimum),
+            Reject::QuoteExpired { why } => Extra::Why(why.name()),
+            Reject::CouponNotApplicable { why, .. } => Extra::Why(why.name()),
             _ => Extra::Nothing,
         };
         problem
@@ -334,11 +349,24 @@ struct ProblemBody<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(flatten)]
+    more: MoreBody<'a>,
+    request_id: &'a str,
+}
+
+/// What some refusals say besides.
+#[derive(Default, Serialize)]
+struct MoreBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     skus: Option<&'a [Shortage]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual_total: Option<MoneyBody>,
-    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor_ids: Option<&'a [VendorId]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minimum: Option<MoneyBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
 }
 
 #[cfg(test)]

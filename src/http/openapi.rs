@@ -1,6 +1,7 @@
 //! The OpenAPI document, generated from the handlers, and its pages. Each handler names the groups of problems it can end with;
 //! here they become responses, one per status, with an example per code.
 
+use crate::domain::ids::VendorId;
 use crate::domain::reject::RejectKind;
 use crate::http::HttpState;
 use crate::http::accounts::RefreshInput;
@@ -148,6 +149,9 @@ fn problem_schema() -> Schema {
         .property("errors", ArrayBuilder::new().items(FieldError::schema()))
         .property("skus", schema::shortages())
         .property("actual_total", Ref::from_schema_name(MoneyBody::name()))
+        .property("vendor_ids", ArrayBuilder::new().items(Ref::from_schema_name(VendorId::name())))
+        .property("minimum", Ref::from_schema_name(MoneyBody::name()))
+        .property("why", text())
         .property("request_id", text())
         .required("type")
         .required("title")
@@ -427,6 +431,11 @@ mod tests {
             ("/v1/carts/{cart}/lines/{sku}", "delete"),
             ("/v1/carts/{cart}/checkout", "post"),
             ("/v1/carts/{cart}/merge", "post"),
+            ("/v1/carts/{cart}/quote", "post"),
+            ("/v1/vendors/{vendor}/shipping-methods", "get"),
+            ("/v1/vendors/{vendor}/shipping-methods", "put"),
+            ("/v1/admin/tax", "get"),
+            ("/v1/admin/tax", "put"),
             ("/v1/auth/sign-up", "post"),
             ("/v1/auth/verify", "post"),
             ("/v1/auth/login", "post"),

@@ -2,8 +2,8 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, health, jobs, ops, orders, own, people, products, resolve,
-    skus, vendors,
+    HttpState, accounts, admin, carts, categories, checkout, health, jobs, ops, orders, own, people, products, quotes,
+    resolve, shipping, skus, tax, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(vendors::create_vendor))
         .routes(routes!(vendors::create_product))
+        .routes(routes!(shipping::get_shipping_methods, shipping::put_shipping_methods))
         .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
         .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
@@ -28,6 +29,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(carts::get_cart))
         .routes(routes!(carts::set_line, carts::remove_line))
         .routes(routes!(carts::merge_cart))
+        .routes(routes!(quotes::quote_cart))
         .routes(routes!(checkout::check_out))
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
@@ -47,6 +49,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(accounts::end_session))
         .routes(routes!(people::list_members, people::invite_member))
         .routes(routes!(people::patch_member))
+        .routes(routes!(tax::get_tax, tax::put_tax))
         .routes(routes!(people::list_accounts, people::create_account))
         .routes(routes!(people::get_account, people::patch_account))
         .merge(operators())
@@ -99,6 +102,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/products", &[(Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/shipping-methods", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/vendors/{vendor}/orders", &[(Method::GET, Class::Staff)]),
     ("/v1/skus/{sku}", &[(Method::GET, Class::Reads)]),
     ("/v1/products", &[(Method::GET, Class::Search)]),
@@ -109,6 +113,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/carts/{cart}", &[(Method::GET, Class::Carts)]),
     ("/v1/carts/{cart}/lines/{sku}", &[(Method::PUT, Class::Carts), (Method::DELETE, Class::Carts)]),
     ("/v1/carts/{cart}/checkout", &[(Method::POST, Class::Checkout)]),
+    ("/v1/carts/{cart}/quote", &[(Method::POST, Class::Carts)]),
     ("/v1/carts/{cart}/merge", &[(Method::POST, Class::Carts)]),
     ("/v1/vendors/{vendor}/members", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/members/{account}", &[(Method::PATCH, Class::Staff)]),
@@ -118,6 +123,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/cancel", &[(Method::POST, Class::Checkout)]),
+    ("/v1/admin/tax", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/followers", &[(Method::GET, Class::Staff)]),
@@ -170,12 +176,14 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/admin/jobs"
             | "/v1/admin/overview"
             | "/v1/admin/accounts"
+            | "/v1/admin/tax"
             | "/v1/me/export"
             | "/v1/admin/sandbox/charges"
             | "/v1/admin/sandbox/mails"
             | "/metrics"
-    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders") || rest.ends_with("/members"))
-        || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
+    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| {
+        rest.ends_with("/orders") || rest.ends_with("/shipping-methods") || rest.ends_with("/members")
+    }) || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
-use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow};
+use crate::domain::pricing::BillLine;
+use crate::domain::rows::{
+    BillRow, OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
+};
 use crate::domain::time::Timestamp;
 use crate::domain::who::ByKind;
 use crate::ports::jobs::NewJob;
@@ -94,6 +97,9 @@ macro_rules! orders {
                 payment_status: PaymentStatus = &row.payment_status,
                 document: Document = Document::of(&OrderDocument::new(row)),
             } => OrderRow {
+                {
+                let OrderDocument { lines, bill } = document.says()?;
+                let bill = bill.map(|bill| Box::new(bill.into_owned()));
                 OrderRow {
                     id,
                     cart_id,
@@ -107,9 +113,11 @@ macro_rules! orders {
                     payment_due_at,
                     payment_method,
                     payment_status,
-                    lines: document.says::<OrderDocument<'_>>()?.lines.into_iter().map(Line::row).collect(),
+                    bill,
+                    lines: lines.into_iter().map(Line::row).collect(),
                     // These are rows of their own.
                     sub_orders: Vec::new(),
+                }
                 }
             }
         }
@@ -210,11 +218,15 @@ table! {
 struct OrderDocument<'a> {
     #[serde(default)]
     lines: Vec<Line<'a>>,
+    /// Its bill beside its lines, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bill: Option<Cow<'a, BillRow>>,
 }
 
 impl<'a> OrderDocument<'a> {
     fn new(row: &'a OrderRow) -> Self {
-        Self { lines: row.lines.iter().map(Line::new).collect() }
+        let bill = row.bill.as_deref().map(Cow::Borrowed);
+        Self { lines: row.lines.iter().map(Line::new).collect(), bill }
     }
 }
 
@@ -231,6 +243,9 @@ struct Line<'a> {
     credited: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
     credited_amount: i64,
+    /// What it comes to by the order's bill, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    billed: Option<Cow<'a, BillLine>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -240,8 +255,17 @@ fn is_zero(number: &i64) -> bool {
 
 impl<'a> Line<'a> {
     fn new(row: &'a OrderLineRow) -> Self {
-        let OrderLineRow { sku_id, vendor_id, title, quantity, unit_price, line_total, credited, credited_amount } =
-            row;
+        let OrderLineRow {
+            sku_id,
+            vendor_id,
+            title,
+            quantity,
+            unit_price,
+            line_total,
+            credited,
+            credited_amount,
+            billed,
+        } = row;
         Self {
             sku: sku_id.uuid(),
             vendor: vendor_id.uuid(),
@@ -251,6 +275,7 @@ impl<'a> Line<'a> {
             line_total: *line_total,
             credited: *credited,
             credited_amount: *credited_amount,
+            billed: billed.as_deref().map(Cow::Borrowed),
         }
     }
 
@@ -264,6 +289,7 @@ impl<'a> Line<'a> {
             line_total: self.line_total,
             credited: self.credited,
             credited_amount: self.credited_amount,
+            billed: self.billed.map(|billed| Box::new(billed.into_owned())),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod claim;
 mod merge;
+pub mod quote;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -18,6 +19,7 @@ use super::invariants::Breach;
 use super::knowledge::{Availability, Knowledge};
 use super::money::{self, Currency, Money};
 use super::order::{OrderCommand, Placement};
+use super::pricing::{Basket, Destination, Good, ON_DELIVERY, bill};
 use super::reject::{Reject, Shortage};
 use super::rows::Rows;
 use super::time::Timestamp;
@@ -164,7 +166,43 @@ impl Cart {
         self.lines.iter().filter_map(short).collect()
     }
 
-    fn decide_checkout(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>) -> Result<Vec<CartEvent>, Reject> {
+    /// Whether it is known that nobody ships this there: that is certain, whatever the prices are by the time that it is held.
+    fn is_served(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>, now: Timestamp) -> Result<(), Reject> {
+        let tables = knowledge.prices.tables();
+        if tables.is_none() && details.chosen().is_empty() {
+            return Ok(());
+        }
+        let tables = tables.unwrap_or_default();
+        let good = |line: &CartLine| {
+            let of = (line.sku, line.vendor);
+            tables.good(of, line.quantity, line.unit_price, false, knowledge.availability)
+        };
+        let goods: Vec<Good<'_>> = self.lines.iter().map(good).collect();
+        let billed = bill(&Basket {
+            currency: self.currency,
+            goods: &goods,
+            promotions: &[],
+            shipping: &tables.shipping,
+            chosen: details.chosen(),
+            to: Destination::of(&details.buyer),
+            on_delivery: details.payment.method == ON_DELIVERY,
+            tax: None,
+            exempt: false,
+            placed_at: now,
+            points: 0,
+        });
+        match billed {
+            Err(refused @ (Reject::CodNotAvailable { .. } | Reject::AddressNotServed { .. })) => Err(refused),
+            _ => Ok(()),
+        }
+    }
+
+    fn decide_checkout(
+        &self,
+        details: &CheckoutRequest,
+        knowledge: &Knowledge<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<CartEvent>, Reject> {
         if self.lines.is_empty() {
             return Err(Reject::CartEmpty);
         }
@@ -175,6 +213,8 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
+        details.agrees(self.id, &self.lines, now)?;
+        self.is_served(details, knowledge, now)?;
         let shortages = self.shortages(knowledge.availability);
         if !shortages.is_empty() {
             return Err(Reject::OutOfStock { skus: shortages });
@@ -225,7 +265,7 @@ impl Decides for Cart {
         &self,
         command: &CartCommand,
         knowledge: &Knowledge<'_>,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Vec<CartEvent>, Reject> {
         match command {
             CartCommand::Create { owner, currency } => match self.owner {
@@ -252,7 +292,7 @@ impl Decides for Cart {
                 match self.order() {
                     Some(_) => Ok(Vec::new()),
                     None if self.status == CartStatus::Merged => Err(Reject::CartMerged),
-                    None => self.decide_checkout(details, knowledge),
+                    None => self.decide_checkout(details, knowledge, now),
                 }
             }
             CartCommand::MayMerge { by, from } => self.may_take(*by, *from).map(|()| Vec::new()),
@@ -422,6 +462,7 @@ impl Asks for Cart {
             strict: true,
             mint: terms.mint,
             buyer,
+            shipping: terms.shipping.clone(),
             email: None,
             shipping_address: None,
         };
