@@ -110,6 +110,8 @@ pub fn details() -> CheckoutRequest {
         ..shipping_address.buyer()
     };
     CheckoutRequest {
+        shipping: Vec::new(),
+        quote: None,
         contact: Contact { email: Some("rahim@example.com".into()), shipping_address },
         mint: Mint([1, 2, 3, 4]),
         buyer,
