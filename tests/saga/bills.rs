@@ -148,6 +148,17 @@ fn a_shop_without_tables_records_no_bill() {
     assert_eq!(world.orders[&order].entity.row().unwrap().bill, None);
 }
 
+#[test]
+fn what_is_nothing_but_lines_has_no_bill_beside_what_others_ship() {
+    let mut world = World::shop(1);
+    world.set_line(0, (1, 0), 1).unwrap();
+    world.prices.tables = Some(Arc::new(Tables { tax: None, ..tables("IN", 0) }));
+    let (order, _) = world.check_out(0, APPROVE, None).unwrap();
+    world.settle();
+    assert_eq!(view(&world, order).status, OrderStatus::Paid);
+    assert_eq!(view(&world, order).bill, None);
+}
+
 fn chosen(number: u128) -> Vec<(VendorId, ShippingMethodId)> {
     vec![(vendor(0), method_id(number))]
 }
