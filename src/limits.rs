@@ -46,6 +46,27 @@ pub const NOTE: usize = 1_000;
 /// Characters of an idempotency key.
 pub const IDEMPOTENCY_KEY: usize = 255;
 
+/// Bytes of a body that is a whole table.
+pub const TABLE_BYTES: usize = 1024 * 1024;
+/// How long a quote is good, in milliseconds.
+pub const QUOTE_MS: i64 = 15 * 60 * 1000;
+/// Rates of tax.
+pub const TAX_ROWS: usize = 10_000;
+/// Methods of shipping of one vendor.
+pub const SHIPPING_METHODS: usize = 50;
+/// Zones of one method.
+pub const SHIPPING_ZONES: usize = 100;
+/// Steps of one rate of shipping.
+pub const SHIPPING_STEPS: usize = 100;
+/// Countries of one zone.
+pub const ZONE_COUNTRIES: usize = 300;
+/// Beginnings of postcodes of one zone.
+pub const ZONE_POSTCODES: usize = 1_000;
+/// Days that shipping takes at most.
+pub const SHIPPING_DAYS: u32 = 365;
+/// Between two looks at what tables were changed elsewhere, in milliseconds.
+pub const TABLES_LOOK_MS: u64 = 2_000;
+
 /// Categories of the shop.
 pub const CATEGORIES: usize = 10_000;
 /// Levels of the tree of categories.

@@ -4,7 +4,7 @@ use crate::domain::buyer::{MailKey, Mint};
 use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::{Part, PaymentCall};
 use crate::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::reject::Reject;
@@ -565,6 +565,10 @@ pub trait PaymentProvider: Send + Sync + 'static {
     /// # Errors
     /// [`Reject::PaymentUnsupported`], with what is wrong in words.
     fn check(&self, choice: &PaymentChoice) -> Result<(), Reject>;
+    /// The least that it takes in this currency, in minor units.
+    fn least(&self, _: Currency) -> i64 {
+        1
+    }
     /// Whether a payment has a reference of the provider that is recorded before anything is charged.
     fn prepares(&self) -> bool {
         false

@@ -10,22 +10,23 @@ mod vendors;
 use carts::*;
 use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{
-    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut,
+    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut, Quote,
     SkuPrice,
 };
 use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply};
 use haat::domain::details::Contact;
 use haat::domain::entity::{By, Owner, Principal};
 use haat::domain::ids::{
-    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
+    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, ShippingMethodId, SkuId, SubOrderId, VendorId,
 };
 use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    Address, Amounts, InlineDetails, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus,
+    Address, Amounts, BillHead, InlineDetails, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus,
     OrderView, PaymentChoice, PaymentStatus, Placement, Resolution, ResolveAs, SubOrderStatus, SubOrderView,
     TimelineEntry, Trouble, Waits,
 };
+use haat::domain::pricing::{Bill, BillLine, BillShare, LineDiscount, LineTax, TaxGroup};
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
@@ -61,7 +62,7 @@ variants!(CART_EVENTS, cart_event, CartEvent {
     Merged = "merged", MergedIn = "merged_in", MergeAcknowledged = "merge_acknowledged",
 });
 variants!(ORDER_EVENTS, order_event, OrderEvent {
-    Placed = "placed", StockHeld = "stock_held", StockRefused = "stock_refused", Priced = "priced",
+    Placed = "placed", StockHeld = "stock_held", StockRefused = "stock_refused", Priced = "priced", BillRefused = "bill_refused",
     PriceDiffered = "price_differed", PaymentRequested = "payment_requested", Paid = "paid",
     PaymentFailed = "payment_failed", CancelRequested = "cancel_requested",
     PaymentDeadlinePassed = "payment_deadline_passed", PaymentVoided = "payment_voided",
@@ -183,8 +184,61 @@ fn request(full: bool) -> CheckoutRequest {
         contact: contact(full),
         payment: PaymentChoice { method: "sandbox".into(), token: "tok_approve".into() },
         expected_total: full.then(|| Money::new(250_000, Currency::BDT)),
+        shipping: if full { vec![(vendor(), shipping_method())] } else { Vec::new() },
+        quote: full.then(|| Box::new(quote())),
         mint: Mint::default(),
         buyer: buyer(full),
+    }
+}
+
+fn shipping_method() -> ShippingMethodId {
+    ShippingMethodId::from_uuid(uuid(0x30))
+}
+
+fn quote() -> Quote {
+    Quote {
+        cart: cart(),
+        contents: 7,
+        total: Money::new(256_000, Currency::BDT),
+        shipping: vec![(vendor(), shipping_method())],
+        method: Some("sandbox".into()),
+        country: "BD".into(),
+        region: Some("BD-13".into()),
+        postcode: Some("1205".into()),
+        expires_at: at(900_000),
+    }
+}
+
+/// One of everything that may stand in a bill.
+fn bill() -> Bill {
+    let part = |amount, platform| LineDiscount { code: 0, amount, platform };
+    Bill {
+        codes: vec!["EID10".into()],
+        prices_include_tax: false,
+        lines: vec![BillLine {
+            vendor: vendor(),
+            total: 250_000,
+            discounts: vec![part(25_000, 5_000)],
+            tax: Some(LineTax { category: "textiles".into(), group: 0, amount: 33_750 }),
+            points: 100,
+            payable: 258_650,
+        }],
+        shares: vec![BillShare {
+            vendor: vendor(),
+            method: Some(shipping_method()),
+            shipping: 5_000,
+            shipping_discounts: vec![part(1_000, 0)],
+            shipping_tax: 750,
+            shipping_points: 10,
+            fees: 1_000,
+            fees_tax: 150,
+            fees_points: 5,
+            tax_groups: vec![
+                TaxGroup { rate_milli_percent: 15_000, reason: None, base: 231_000, amount: 34_650 },
+                TaxGroup { rate_milli_percent: 0, reason: Some("no_rate".into()), base: 0, amount: 0 },
+            ],
+            total: 265_535,
+        }],
     }
 }
 
@@ -194,7 +248,7 @@ fn terms(full: bool) -> CheckoutTerms {
 }
 
 fn placement(full: bool) -> Box<Placement> {
-    let CheckoutTerms { payment, hold_ms, payment_ms, mint, buyer, .. } = terms(full);
+    let CheckoutTerms { payment, hold_ms, payment_ms, mint, buyer, shipping, .. } = terms(full);
     Box::new(Placement {
         cart: cart(),
         attempt: 1,
@@ -207,6 +261,7 @@ fn placement(full: bool) -> Box<Placement> {
         strict: full,
         mint,
         buyer,
+        shipping,
         email: None,
         shipping_address: None,
     })
@@ -257,7 +312,9 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::Placed { placement: placement(false), hold_until: at(900_000), payment_due_at: at(600_000) },
         OrderEvent::StockHeld { vendor, lines: held() },
         OrderEvent::StockHeld { vendor, lines: Vec::new() },
-        OrderEvent::Priced { total: 250_000 },
+        OrderEvent::Priced { total: 250_000, bill: None },
+        OrderEvent::Priced { total: 265_535, bill: Some(Box::new(bill())) },
+        OrderEvent::BillRefused { reason: Reject::AddressNotServed { vendor_ids: vec![vendor] } },
         OrderEvent::StockHeld { vendor, lines: held_in_sale() },
         OrderEvent::PriceDiffered { actual_total: 260_000, sale_over: false },
         OrderEvent::PriceDiffered { actual_total: 260_000, sale_over: true },
@@ -429,6 +486,7 @@ fn order_replies() -> Vec<OrderReply> {
         sale: None,
         credited: 0,
         credited_amount: 0,
+        billed: None,
     };
     let unpaid = Amounts { total: 250_000, total_due: 250_000, ..Amounts::default() };
     let share = SubOrderView {
@@ -436,6 +494,7 @@ fn order_replies() -> Vec<OrderReply> {
         vendor: vendor(),
         status: SubOrderStatus::Held,
         amounts: unpaid,
+        billed: None,
     };
     let waits = Waits {
         since: at(7),
@@ -450,6 +509,7 @@ fn order_replies() -> Vec<OrderReply> {
         lines: vec![line.clone()],
         sub_orders: vec![share.clone()],
         amounts: unpaid,
+        bill: None,
         payment_method: "sandbox".into(),
         payment_status: PaymentStatus::Pending,
         placed_at: at(0),
@@ -480,6 +540,13 @@ fn order_replies() -> Vec<OrderReply> {
         amounts: all_of_it,
         ..view(None)
     };
+    let Bill { codes, prices_include_tax, mut lines, mut shares } = bill();
+    let billed = OrderView {
+        lines: vec![OrderLine { billed: lines.pop().map(Box::new), ..line.clone() }],
+        sub_orders: vec![SubOrderView { billed: shares.pop().map(Box::new), ..share.clone() }],
+        bill: Some(Box::new(BillHead { codes, prices_include_tax })),
+        ..view(None)
+    };
     let entry = |full: bool| TimelineEntry {
         at: at(0),
         kind: "resolved".into(),
@@ -493,6 +560,7 @@ fn order_replies() -> Vec<OrderReply> {
         OrderReply::Order { order: Box::new(view(None)) },
         OrderReply::Order { order: Box::new(view(Some(waits))) },
         OrderReply::Order { order: Box::new(credited) },
+        OrderReply::Order { order: Box::new(billed) },
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![entry(false), entry(true)] },
         OrderReply::Done,
     ]

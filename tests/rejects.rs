@@ -11,11 +11,14 @@ use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
 use haat::domain::customer::{Customer, CustomerCommand, CustomerEvent};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
-use haat::domain::ids::{CartId, CustomerId, EntityId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, CustomerId, EntityId, OrderId, ProductId, ShippingMethodId, SkuId, VendorId};
 use haat::domain::invariants::Breach;
 use haat::domain::knowledge::{Availability, Knowledge, Settings};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Milestone, Order, OrderCommand, OrderStatus, ResolveAs};
+use haat::domain::pricing::{
+    AppliedPromotion, Basket, Destination, Good, Promotion, PromotionKind, Rate, Scope, ShippingMethod, Zone, bill,
+};
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
@@ -139,7 +142,7 @@ impl Availability for InPacks {
 
 /// As [`refusal`], where everything is sold in packs.
 fn refusal_in_packs(state: &Cart, command: CartCommand, now: Timestamp) -> Reject {
-    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks };
+    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks, ..Knowledge::NOTHING };
     state.decide(&command, &knowledge, now).expect_err("the command should be refused")
 }
 
@@ -167,13 +170,67 @@ fn refusals_in_packs(mut world: World, quantity: i64) -> Vec<Reject> {
 
 /// As [`refusal`], while it is known that everything is sold out.
 fn refusal_when_sold_out<E: Entity>(state: &E, command: E::Command, now: Timestamp) -> Reject {
-    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &SoldOut };
+    let knowledge = Knowledge { availability: &SoldOut, ..Knowledge::NOTHING };
     state.decide(&command, &knowledge, now).expect_err("the command should be refused")
 }
 
 fn check_out(by: Principal, expected: Option<Money>) -> CartCommand {
     let details = haat::domain::cart::CheckoutRequest { expected_total: expected, ..details(APPROVE, None) };
     CartCommand::CheckOut { by, details: Box::new(details) }
+}
+
+/// Why a line of each of two vendors makes no bill, for which these vendors ship into one country, at a price, with a coupon for other goods, on
+/// delivery.
+fn billed(ships: &[(usize, &str)], unit_price: i64, coupon: bool, on_delivery: bool) -> Reject {
+    let good = |number| Good {
+        sku: sku(number, 0),
+        vendor: vendor(number),
+        quantity: 1,
+        unit_price,
+        is_on_sale: false,
+        category: None,
+        grams: 0,
+        tax_category: "standard".into(),
+    };
+    let methods = |(number, country): &(usize, &str)| {
+        let rate = Rate::Flat { price: Money::new(1, Currency::BDT) };
+        let zone = Zone { countries: vec![(*country).to_owned()], postcodes: Vec::new(), rate, free_from: None };
+        let (id, days) = (ShippingMethodId::from_uuid(Uuid::from_u128(1)), [1, 2]);
+        let method = ShippingMethod {
+            id,
+            name: "Post".into(),
+            zones: vec![zone],
+            cod: false,
+            cod_fee: None,
+            days,
+            tax_category: None,
+        };
+        (vendor(*number), vec![method].into())
+    };
+    let promotion = coupon.then(|| Promotion {
+        kind: PromotionKind::Percent { basis_points: 1 },
+        scope: Scope { skus: vec![sku(9, 9)], ..Scope::default() },
+        min_subtotal: None,
+        max_discount: None,
+        excludes_sale_items: false,
+        platform_bp: 0,
+    });
+    let promotions: Vec<AppliedPromotion<'_>> =
+        promotion.iter().map(|promotion| AppliedPromotion { code: "CODE", promotion }).collect();
+    bill(&Basket {
+        currency: Currency::BDT,
+        goods: &[good(0), good(1)],
+        promotions: &promotions,
+        shipping: &ships.iter().map(methods).collect(),
+        chosen: &[],
+        to: Destination { country: "BD", region: None, postcode: None },
+        on_delivery,
+        tax: None,
+        exempt: false,
+        placed_at: Timestamp::default(),
+        points: 0,
+    })
+    .expect_err("there should be no bill")
 }
 
 /// What the buyer of cart 0 is told in the end.
@@ -410,7 +467,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::BelowMinimum { .. } => {
             let state = &world.carts[&cart(0)].entity;
-            let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks };
+            let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks, ..Knowledge::NOTHING };
             let put = state.decide(&set_line(6, Currency::BDT), &knowledge, now);
             assert!(put.is_ok(), "a cart may be filled bit by bit");
             // Before the step, which five are no multiple of.
@@ -584,6 +641,39 @@ fn row(reject: &Reject) -> Vec<Reject> {
             world.set_price((0, 0), 1);
             vec![told(world, order)]
         }
+        Reject::QuoteExpired { .. } => {
+            let mut world = world;
+            world.set_line(0, (0, 0), 1).unwrap();
+            let quote = haat::domain::cart::Quote {
+                cart: cart(0),
+                contents: 0,
+                total: Money::new(1, Currency::BDT),
+                shipping: Vec::new(),
+                method: None,
+                country: "BD".into(),
+                region: None,
+                postcode: None,
+                expires_at: later,
+            };
+            let details =
+                haat::domain::cart::CheckoutRequest { quote: Some(Box::new(quote)), ..details(APPROVE, None) };
+            let command = CartCommand::CheckOut { by: buyer(0), details: Box::new(details) };
+            // Before the shortage.
+            vec![refusal_when_sold_out(&world.carts[&cart(0)].entity, command, now)]
+        }
+        // Given by the bill.
+        Reject::CodNotAvailable { .. } => {
+            // Before the vendor that does not ship there.
+            vec![billed(&[(0, "BD"), (1, "IN")], 1, false, true)]
+        }
+        // Before what is too large, and before a coupon that takes nothing off.
+        Reject::AddressNotServed { .. } => {
+            vec![billed(&[(0, "IN")], 1, false, false), billed(&[(0, "IN")], 1, true, false)]
+        }
+        Reject::AmountTooLarge => vec![billed(&[], i64::MAX, false, false)],
+        Reject::CouponNotApplicable { .. } => vec![billed(&[], 1, true, false)],
+        // Given by an order that is priced: see `amounts_below_the_least_that_a_method_takes`.
+        Reject::AmountBelowMinimum { .. } => vec![reject.clone()],
         Reject::OrderCancelled => {
             let (mut world, order) = checked_out(APPROVE);
             world.deliver();

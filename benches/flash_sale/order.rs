@@ -83,6 +83,7 @@ impl NewOrder {
             sale: None,
             credited: 0,
             credited_amount: 0,
+            billed: None,
         };
         let (taken, due) = if paid { (total, 0) } else { (0, total) };
         let amounts = Amounts { total, paid: taken, total_due: due, ..Amounts::default() };
@@ -91,6 +92,7 @@ impl NewOrder {
             vendor: item.vendor,
             status: if paid { SubOrderStatus::Paid } else { SubOrderStatus::Held },
             amounts,
+            billed: None,
         };
         OrderView {
             id: self.id,
@@ -100,6 +102,7 @@ impl NewOrder {
             lines: vec![line],
             sub_orders: vec![share],
             amounts,
+            bill: None,
             payment_method: self.request.payment.method.clone(),
             payment_status: if paid { PaymentStatus::Captured } else { PaymentStatus::Pending },
             placed_at: self.at,

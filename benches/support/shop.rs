@@ -117,6 +117,8 @@ pub fn details() -> CheckoutRequest {
         ..shipping_address.buyer()
     };
     CheckoutRequest {
+        shipping: Vec::new(),
+        quote: None,
         contact: Contact { email: Some("rahim@example.com".into()), shipping_address },
         mint: Mint([1, 2, 3, 4]),
         buyer,
@@ -161,6 +163,7 @@ pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
         strict: true,
         mint: Some(mint),
         buyer: Some(Box::new(buyer)),
+        shipping: Vec::new(),
         email: None,
         shipping_address: None,
     };

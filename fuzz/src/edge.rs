@@ -262,6 +262,9 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::POST, "/v1/me/email".into(), By::Customer),
         route(Method::POST, format!("/v1/carts/{cart}/merge"), By::Customer),
         route(Method::PATCH, format!("/v1/admin/customers/{}", CustomerId::from_uuid(KNOWN)), By::Admin),
+        route(Method::PUT, "/v1/admin/tax".into(), By::Admin),
+        route(Method::PUT, format!("/v1/vendors/{vendor}/shipping-methods"), By::Vendor),
+        route(Method::POST, format!("/v1/carts/{cart}/quote"), By::Guest),
     ]
 }
 

@@ -134,6 +134,8 @@ mod tests {
 
         fn checkout(&self, number: u128, within: Duration, wait: Option<Duration>) -> Checkout<'_> {
             let details = CheckoutRequest {
+                shipping: Vec::new(),
+                quote: None,
                 buyer: Buyer::default(),
                 mint: Mint([0; 4]),
                 contact: Contact {

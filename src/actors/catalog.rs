@@ -4,17 +4,18 @@
 use crate::actors::metrics::stuck;
 use crate::domain::buyer::Audience;
 use crate::domain::entity::Publication;
-use crate::domain::ids::{CustomerId, ProductId, SaleId, SkuId};
+use crate::domain::ids::{CategoryId, CustomerId, ProductId, SaleId, SkuId};
 use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
+use crate::domain::pricing::Tables;
 use crate::domain::reject::Reject;
 use crate::domain::rows::{CustomerRow, ProductRow, Rows, SaleRow, SkuRow};
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{OnSale, Requires, SaleItem, SkuTerms, Stock};
 use dashmap::{DashMap, DashSet};
 use foldhash::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -124,6 +125,8 @@ pub struct CatalogCache {
     wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
+    /// The tables by which bills are made; none while the shop has none.
+    tables: RwLock<Option<Arc<Tables>>>,
 }
 
 impl Default for CatalogCache {
@@ -135,6 +138,7 @@ impl Default for CatalogCache {
             wholesalers: DashSet::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
+            tables: RwLock::default(),
         }
     }
 }
@@ -199,6 +203,16 @@ impl CatalogCache {
                 tracing::error!(%order, why, detail, "an order is quarantined until someone resolves it");
             }
         }
+    }
+
+    /// From now on bills are made by these tables.
+    pub fn show_tables(&self, tables: Tables) {
+        *self.tables.write() = (!tables.is_empty()).then(|| Arc::new(tables));
+    }
+
+    /// The tables by which bills are made; none while the shop has none.
+    pub fn tables(&self) -> Option<Arc<Tables>> {
+        self.tables.read().clone()
     }
 
     /// From now on it is counted what orders take, or it is not any more.
@@ -301,6 +315,11 @@ impl Availability for CatalogCache {
 
     fn product(&self, sku: SkuId) -> Option<ProductId> {
         self.skus.get(&sku).map(|entry| entry.sku.product_id)
+    }
+
+    fn category(&self, sku: SkuId) -> Option<CategoryId> {
+        let product = self.skus.get(&sku)?.sku.product_id;
+        self.products.get(&product)?.category.as_deref()?.parse().ok()
     }
 
     fn audience(&self, customer: CustomerId) -> Audience {

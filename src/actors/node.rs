@@ -253,7 +253,7 @@ impl Node {
 
     /// What entities may know besides their own state.
     pub(super) fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge { settings: &self.settings.shop, availability: &*self.catalog }
+        Knowledge { settings: &self.settings.shop, availability: &*self.catalog, prices: self }
     }
 
     pub(super) fn metrics(&self, kind: Kind) -> &KindMetrics {

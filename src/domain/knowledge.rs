@@ -4,8 +4,9 @@
 //! `apply`, timers and effects follow from records alone.
 
 use super::buyer::Audience;
-use super::ids::{CustomerId, ProductId, SaleId, SkuId};
-use super::money::Money;
+use super::ids::{CategoryId, CustomerId, ProductId, SaleId, SkuId};
+use super::money::{Currency, Money};
+use super::pricing::Tables;
 use super::reject::{Reject, Shortage};
 use super::time::Timestamp;
 use super::vendor::SkuTerms;
@@ -25,6 +26,10 @@ pub trait Availability {
     fn product(&self, sku: SkuId) -> Option<ProductId>;
     /// Which prices a customer has.
     fn audience(&self, customer: CustomerId) -> Audience;
+    /// The category that its product stands in, where that is one of the tree.
+    fn category(&self, _: SkuId) -> Option<CategoryId> {
+        None
+    }
 
     /// What one piece is shown to cost now, without price breaks; `None` for a SKU that is not known.
     fn shown(&self, sku: SkuId, _now: Timestamp) -> Option<Offered> {
@@ -57,6 +62,26 @@ impl Offered {
     /// At this price, and in no sale.
     pub const fn regular(price: Money) -> Self {
         Self { price, sale: None, needs_account: false }
+    }
+}
+
+/// What bills are made with.
+pub trait Prices {
+    /// The tables of taxes and of shipping, as one set; `None` while the shop has none.
+    fn tables(&self) -> Option<Arc<Tables>>;
+    /// The least that a payment method takes in a currency, in minor units.
+    fn least(&self, method: &str, currency: Currency) -> i64;
+}
+
+/// A shop that taxes nothing, and ships everywhere for nothing.
+struct Plain;
+
+impl Prices for Plain {
+    fn tables(&self) -> Option<Arc<Tables>> {
+        None
+    }
+    fn least(&self, _: &str, _: Currency) -> i64 {
+        1
     }
 }
 
@@ -102,9 +127,11 @@ pub struct Knowledge<'a> {
     pub settings: &'a Settings,
     /// What is durably available.
     pub availability: &'a dyn Availability,
+    /// What bills are made with.
+    pub prices: &'a dyn Prices,
 }
 
 impl Knowledge<'static> {
-    /// The settings that nobody changed, and no SKU.
-    pub const NOTHING: Self = Self { settings: &Settings::DEFAULT, availability: &Unknown };
+    /// The settings that nobody changed, no SKU and no table.
+    pub const NOTHING: Self = Self { settings: &Settings::DEFAULT, availability: &Unknown, prices: &Plain };
 }

@@ -1,8 +1,10 @@
 //! Why a command was refused: one table for the whole domain. What else speaks of a refusal follows from its row.
 
-use super::ids::{SaleId, SkuId};
+use super::cart::QuoteDiffers;
+use super::ids::{SaleId, SkuId, VendorId};
 use super::money::{Currency, Money};
 use super::order::{OrderStatus, ResolveAs};
+use super::pricing::NotApplicable;
 use super::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
@@ -409,6 +411,37 @@ rejects! {
         text: "the SKU is out of sale until someone has looked at it"
     }
 
+    /// The checkout does not agree with the quote that it names.
+    QuoteExpired {
+        /// In what it differs.
+        why: QuoteDiffers = QuoteDiffers::Time,
+    } = Conflict {
+        code: "quote_expired",
+        title: "The quote does not hold any more",
+        text: "the quote does not hold any more: {}", why.name()
+    }
+
+    /// No shipping method that was chosen, or that serves there, takes payment on delivery.
+    CodNotAvailable {
+        /// Whose.
+        vendor_ids: Vec<VendorId> = vec![VendorId::from_uuid(Uuid::nil())],
+    } = Conflict {
+        code: "cod_not_available",
+        title: "It cannot be paid on delivery",
+        text: "no shipping method there takes payment on delivery"
+    }
+
+    /// Nobody ships there, or not in the way that was chosen.
+    AddressNotServed {
+        /// Who does not.
+        vendor_ids: Vec<VendorId> = vec![VendorId::from_uuid(Uuid::nil())],
+    } = Invalid {
+        code: "address_not_served",
+        title: "The address is not served",
+        field: "shipping_address",
+        text: "no shipping method of these vendors serves this address, or not the one that was chosen"
+    }
+
     /// The order's hold was ended before, or its time has passed.
     HoldClosed = Conflict {
         code: "hold_closed",
@@ -510,6 +543,13 @@ rejects! {
         text: "not enough in stock"
     }
 
+    /// What it comes to does not fit 64 bits.
+    AmountTooLarge = Invalid {
+        code: "amount_too_large",
+        title: "The amount is too large",
+        text: "the total is too large"
+    }
+
     /// The sale is over that made the total which the buyer expects, or that was to be changed.
     SaleEnded {
         /// Today's total.
@@ -529,6 +569,28 @@ rejects! {
         code: "price_changed",
         title: "The price has changed",
         text: "the total is now {actual_total}"
+    }
+
+    /// What it comes to is less than the payment method takes.
+    AmountBelowMinimum {
+        /// The least that it takes.
+        minimum: Money = Money::new(5_000, Currency::BDT),
+    } = Invalid {
+        code: "amount_below_minimum",
+        title: "The amount is too small",
+        text: "the payment method takes {minimum} at least"
+    }
+
+    /// A coupon of the cart takes nothing off.
+    CouponNotApplicable {
+        /// Its code.
+        coupon: String = "SUMMER".to_owned(),
+        /// Why.
+        why: NotApplicable = NotApplicable::Nothing,
+    } = Conflict {
+        code: "coupon_not_applicable",
+        title: "The coupon does not apply",
+        text: "the coupon '{coupon}' does not apply: {}", why.name()
     }
 
     /// The payment method or its token is not one this shop takes.

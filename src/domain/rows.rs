@@ -6,7 +6,8 @@ use super::entity::Keeps;
 use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
-use super::order::{Amounts, OrderColumns, PaymentStatus, SubOrderStatus};
+use super::order::{Amounts, BillHead, OrderColumns, PaymentStatus, SubOrderStatus};
+use super::pricing::{BillLine, BillShare};
 use super::time::Timestamp;
 use super::vendor::{Count, SaleTerms, SkuTerms};
 use super::who::ByKind;
@@ -206,6 +207,8 @@ pub struct OrderRow {
     pub payment_method: String,
     /// How the payment stands.
     pub payment_status: PaymentStatus,
+    /// Its bill beside its lines, where it has one.
+    pub bill: Option<Box<BillRow>>,
     /// Shares per vendor.
     pub sub_orders: Vec<SubOrderRow>,
     /// Lines.
@@ -223,6 +226,22 @@ pub struct SubOrderRow {
     pub status: SubOrderStatus,
     /// Its money.
     pub amounts: Amounts,
+}
+
+/// The bill of an order beside its lines, as its row tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillRow {
+    /// What holds of all of it.
+    #[serde(flatten)]
+    pub head: BillHead,
+    /// Each vendor's shipping, fees and taxes.
+    pub shares: Vec<BillShare>,
+    /// What is to be paid beside lines.
+    #[serde(default)]
+    pub besides: i64,
+    /// What of that was credited.
+    #[serde(default)]
+    pub besides_credited: i64,
 }
 
 /// A line of an order, as its row tells it.
@@ -248,4 +267,7 @@ pub struct OrderLineRow {
     pub credited: i64,
     /// What these come to, in minor units.
     pub credited_amount: i64,
+    /// What it comes to by the order's bill, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Box<BillLine>>,
 }

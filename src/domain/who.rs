@@ -415,6 +415,8 @@ actions!(
     SeeStockHistory: OWNER, MANAGER, PACKER, Who::Staff(Permission::CatalogEdit), Who::Admin;
     /// Change categories.
     EditCategories: Who::Staff(Permission::CatalogEdit), Who::Admin;
+    /// Look at the shop's taxes, and change them.
+    EditTaxes: Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Look at one's own account and where it is signed in, and change it.
     UseAccount: Who::Account;
     /// Use what an account that buys has: addresses, all that is known of it, its end.

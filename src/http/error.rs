@@ -73,10 +73,12 @@ problems! {
     BODY_TIMEOUT = REQUEST_TIMEOUT "body_timeout" "The body took too long to arrive";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
     URI_TOO_LONG = URI_TOO_LONG "uri_too_long" "The target is too long";
+    VERSION_CONFLICT = PRECONDITION_FAILED "version_conflict" "It has another version by now";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not application/json";
     INVALID_BODY = UNPROCESSABLE_ENTITY "invalid_body" "The body does not fit";
     PASSWORD_TOO_WEAK = UNPROCESSABLE_ENTITY "password_too_weak" "The password can be guessed";
     INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
+    PRECONDITION_REQUIRED = PRECONDITION_REQUIRED "precondition_required" "The version that was read is to be given";
     RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "Too much was asked in too short a time";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts" "Too many wrong passwords";
     HEAD_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
@@ -229,15 +231,13 @@ impl Problem {
     /// The body as it goes out.
     pub fn to_json(&self, request_id: &str) -> Vec<u8> {
         let Inner { kind, detail, errors, extra, .. } = &*self.0;
-        let (skus, actual_total) = match extra {
-            Extra::Nothing | Extra::Told(_) => (None, None),
-            Extra::Shortages(skus) => (Some(skus.as_slice()), None),
-            Extra::ActualTotal(total) => (None, Some(MoneyBody(*total))),
-        };
-        let told = match extra {
-            Extra::Told(told) => told.iter().map(|(name, value)| (*name, value)).collect(),
-            _ => BTreeMap::new(),
-        };
+        let mut more = MoreBody::default();
+        match extra {
+            Extra::Nothing => {}
+            Extra::Shortages(skus) => more.skus = Some(skus),
+            Extra::ActualTotal(total) => more.actual_total = Some(MoneyBody(*total)),
+            Extra::Told(told) => more.told = told.iter().map(|(name, value)| (*name, value)).collect(),
+        }
         let body = ProblemBody {
             r#type: TypeOf(kind.code),
             title: kind.title,
@@ -245,9 +245,7 @@ impl Problem {
             detail,
             code: kind.code,
             errors,
-            skus,
-            actual_total,
-            told,
+            more,
             request_id,
         };
         // String keys and no failing Serialize: this cannot fail.
@@ -335,6 +333,12 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
         Reject::QuantityOutOfRange { limit, sku_id: Some(sku_id) } => {
             told.extend([("sku_id", json!(sku_id)), ("max_quantity", json!(limit))]);
         }
+        Reject::AddressNotServed { vendor_ids } | Reject::CodNotAvailable { vendor_ids } => {
+            told.push(("vendor_ids", json!(vendor_ids)));
+        }
+        Reject::AmountBelowMinimum { minimum } => told.push(("minimum", json!(MoneyBody(*minimum)))),
+        Reject::QuoteExpired { why } => told.push(("why", json!(why.name()))),
+        Reject::CouponNotApplicable { why, .. } => told.push(("why", json!(why.name()))),
         _ => {}
     }
     told
@@ -388,13 +392,20 @@ struct ProblemBody<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(flatten)]
+    more: MoreBody<'a>,
+    request_id: &'a str,
+}
+
+/// What some refusals say besides.
+#[derive(Default, Serialize)]
+struct MoreBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     skus: Option<&'a [Shortage]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual_total: Option<MoneyBody>,
     #[serde(flatten)]
     told: BTreeMap<&'static str, &'a serde_json::Value>,
-    request_id: &'a str,
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::http::error::{
 };
 use crate::http::metrics::body_rejected;
 use crate::http::valid::bounded;
+use crate::limits;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
@@ -169,6 +170,21 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
         let raw = read_body(&parts.headers, body, state.settings.body_bytes, state.settings.body_read).await?;
         let raw = without_mark(raw);
         Ok(Self { value: parse(&raw)?, raw })
+    }
+}
+
+/// A JSON body that is a whole table, which may be longer than another.
+#[derive(Debug)]
+pub struct TableBody<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<HttpState> for TableBody<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        plain_json(&parts.headers)?;
+        let limit = state.settings.body_bytes.max(limits::TABLE_BYTES);
+        let raw = read_body(&parts.headers, body, limit, state.settings.body_read).await?;
+        Ok(Self(parse(&without_mark(raw))?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The OpenAPI document, generated from the handlers, and its pages. Each handler names the groups of problems it can end with;
 //! here they become responses, one per status, with an example per code.
 
-use crate::domain::ids::{SaleId, SkuId};
+use crate::domain::ids::{SaleId, SkuId, VendorId};
 use crate::domain::reject::RejectKind;
 use crate::http::HttpState;
 use crate::http::accounts::RefreshInput;
@@ -138,6 +138,9 @@ fn retry_after() -> Header {
 fn problem_schema() -> Schema {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let count = |what: &str| ObjectBuilder::new().schema_type(Type::Integer).description(Some(what));
+    let minimum = OneOfBuilder::new()
+        .item(Ref::from_schema_name(MoneyBody::name()))
+        .item(count("With `allotment_reserved`: pieces of the sale that are taken."));
     let codes = error::ALL.iter().map(|kind| kind.code);
     ObjectBuilder::new()
         .schema_type(Type::Object)
@@ -150,6 +153,7 @@ fn problem_schema() -> Schema {
         .property("errors", ArrayBuilder::new().items(FieldError::schema()))
         .property("skus", schema::shortages())
         .property("actual_total", Ref::from_schema_name(MoneyBody::name()))
+        .property("vendor_ids", ArrayBuilder::new().items(Ref::from_schema_name(VendorId::name())))
         .property("regular_price", Ref::from_schema_name(MoneyBody::name()))
         .property("sku_id", SkuId::schema())
         .property("sale_id", SaleId::schema())
@@ -159,7 +163,7 @@ fn problem_schema() -> Schema {
         .property("limit", count("With `purchase_limit`: pieces that one buyer may have."))
         .property("used", count("With `purchase_limit`: pieces that this buyer has, held and bought."))
         .property("available", count("With `allotment_reserved`: pieces that no sale needs."))
-        .property("minimum", count("With `allotment_reserved`: pieces of the sale that are taken."))
+        .property("minimum", minimum)
         .property("minimum_quantity", count("With `below_minimum`: the fewest pieces that are sold at a time."))
         .property("quantity_step", count("With `quantity_step`: what quantities are a multiple of."))
         .property("max_quantity", count("With `quantity_out_of_range` of a checkout: the most pieces."))
@@ -451,6 +455,11 @@ mod tests {
             ("/v1/carts/{cart}/lines/{sku}", "delete"),
             ("/v1/carts/{cart}/checkout", "post"),
             ("/v1/carts/{cart}/merge", "post"),
+            ("/v1/carts/{cart}/quote", "post"),
+            ("/v1/vendors/{vendor}/shipping-methods", "get"),
+            ("/v1/vendors/{vendor}/shipping-methods", "put"),
+            ("/v1/admin/tax", "get"),
+            ("/v1/admin/tax", "put"),
             ("/v1/auth/sign-up", "post"),
             ("/v1/auth/verify", "post"),
             ("/v1/auth/login", "post"),

@@ -3,7 +3,7 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, customers, health, jobs, ops, orders, own, people,
-    products, resolve, sales, skus, vendors,
+    products, quotes, resolve, sales, shipping, skus, tax, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(vendors::create_vendor))
         .routes(routes!(vendors::create_product))
+        .routes(routes!(shipping::get_shipping_methods, shipping::put_shipping_methods))
         .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
         .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
@@ -30,6 +31,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(carts::get_cart))
         .routes(routes!(carts::set_line, carts::remove_line))
         .routes(routes!(carts::merge_cart))
+        .routes(routes!(quotes::quote_cart))
         .routes(routes!(checkout::check_out))
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
@@ -49,6 +51,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(accounts::end_session))
         .routes(routes!(people::list_members, people::invite_member))
         .routes(routes!(people::patch_member))
+        .routes(routes!(tax::get_tax, tax::put_tax))
         .routes(routes!(people::list_accounts, people::create_account))
         .routes(routes!(people::get_account, people::patch_account))
         .routes(routes!(customers::get_customer, customers::patch_customer))
@@ -105,6 +108,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/products", &[(Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/shipping-methods", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/vendors/{vendor}/orders", &[(Method::GET, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/sales/{sale}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
@@ -120,6 +124,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/carts/{cart}", &[(Method::GET, Class::Carts)]),
     ("/v1/carts/{cart}/lines/{sku}", &[(Method::PUT, Class::Carts), (Method::DELETE, Class::Carts)]),
     ("/v1/carts/{cart}/checkout", &[(Method::POST, Class::Checkout)]),
+    ("/v1/carts/{cart}/quote", &[(Method::POST, Class::Carts)]),
     ("/v1/carts/{cart}/merge", &[(Method::POST, Class::Carts)]),
     ("/v1/vendors/{vendor}/members", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/members/{account}", &[(Method::PATCH, Class::Staff)]),
@@ -130,6 +135,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/cancel", &[(Method::POST, Class::Checkout)]),
+    ("/v1/admin/tax", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/followers", &[(Method::GET, Class::Staff)]),
@@ -182,12 +188,14 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/admin/jobs"
             | "/v1/admin/overview"
             | "/v1/admin/accounts"
+            | "/v1/admin/tax"
             | "/v1/me/export"
             | "/v1/admin/sandbox/charges"
             | "/v1/admin/sandbox/mails"
             | "/metrics"
-    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders") || rest.ends_with("/members"))
-        || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
+    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| {
+        rest.ends_with("/orders") || rest.ends_with("/shipping-methods") || rest.ends_with("/members")
+    }) || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use crate::domain::buyer::Audience;
 use crate::domain::cart::CartStatus;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId, SkuId,
-    SubOrderId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
+    ShippingMethodId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
@@ -12,6 +12,7 @@ use crate::domain::vendor::BreakScope;
 use crate::http::countries::COUNTRIES;
 use crate::http::money::{Moment, MoneyBody, PriceInput, TotalInput};
 use crate::http::resolve::ResolveInput;
+use crate::http::shipping::FromInput;
 use crate::limits;
 use serde_json::json;
 use std::borrow::Cow;
@@ -67,6 +68,7 @@ schema! {
     CartId, "CartId" => id_schema("cart", "A cart");
     OrderId, "OrderId" => id_schema("order", "An order");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
+    ShippingMethodId, "ShippingMethodId" => id_schema("shipping_method", "A way in which a vendor ships");
     CategoryId, "CategoryId" => id_schema("category", "A category of products");
     AddressId, "AddressId" => id_schema("address", "Where somebody has things sent");
     AccountId, "AccountId" => id_schema("account", "Somebody who can sign in");
@@ -132,6 +134,11 @@ schema! {
         .into();
     // With the limit on one price that many digits before the point always fit, whatever the currency; zero is no price.
     PriceInput, "Price" => money_input("A positive price.", 9, true);
+    FromInput, "StepFrom" => OneOfBuilder::new()
+        .description(Some("From where on a price holds: an amount, or grams."))
+        .item(TotalInput::schema())
+        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)))
+        .into();
     TotalInput, "Total" => money_input("A total.", 14, false);
 }
 

@@ -8,8 +8,9 @@ use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
+use crate::domain::pricing::BillLine;
 use crate::domain::rows::{
-    CustomerRow, OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
+    BillRow, CustomerRow, OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{Count, SaleTerms};
@@ -133,6 +134,9 @@ macro_rules! orders {
                 payment_status: PaymentStatus = &row.payment_status,
                 document: Document = Document::of(&OrderDocument::new(row)),
             } => OrderRow {
+                {
+                let OrderDocument { lines, bill } = document.says()?;
+                let bill = bill.map(|bill| Box::new(bill.into_owned()));
                 OrderRow {
                     id,
                     cart_id,
@@ -146,9 +150,11 @@ macro_rules! orders {
                     payment_due_at,
                     payment_method,
                     payment_status,
-                    lines: document.says::<OrderDocument<'_>>()?.lines.into_iter().map(Line::row).collect(),
+                    bill,
+                    lines: lines.into_iter().map(Line::row).collect(),
                     // These are rows of their own.
                     sub_orders: Vec::new(),
+                }
                 }
             }
         }
@@ -249,11 +255,15 @@ table! {
 struct OrderDocument<'a> {
     #[serde(default)]
     lines: Vec<Line<'a>>,
+    /// Its bill beside its lines, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bill: Option<Cow<'a, BillRow>>,
 }
 
 impl<'a> OrderDocument<'a> {
     fn new(row: &'a OrderRow) -> Self {
-        Self { lines: row.lines.iter().map(Line::new).collect() }
+        let bill = row.bill.as_deref().map(Cow::Borrowed);
+        Self { lines: row.lines.iter().map(Line::new).collect(), bill }
     }
 }
 
@@ -274,6 +284,9 @@ struct Line<'a> {
     credited: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
     credited_amount: i64,
+    /// What it comes to by the order's bill, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    billed: Option<Cow<'a, BillLine>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -284,7 +297,7 @@ fn is_zero(number: &i64) -> bool {
 impl<'a> Line<'a> {
     fn new(row: &'a OrderLineRow) -> Self {
         let OrderLineRow { sku_id, vendor_id, title, quantity, unit_price, line_total, .. } = row;
-        let OrderLineRow { list_price, sale_id, credited, credited_amount, .. } = row;
+        let OrderLineRow { list_price, sale_id, credited, credited_amount, billed, .. } = row;
         Self {
             sku: sku_id.uuid(),
             vendor: vendor_id.uuid(),
@@ -296,6 +309,7 @@ impl<'a> Line<'a> {
             sale: sale_id.map(|sale| sale.uuid()),
             credited: *credited,
             credited_amount: *credited_amount,
+            billed: billed.as_deref().map(Cow::Borrowed),
         }
     }
 
@@ -311,6 +325,7 @@ impl<'a> Line<'a> {
             sale_id: self.sale.map(SaleId::from_uuid),
             credited: self.credited,
             credited_amount: self.credited_amount,
+            billed: self.billed.map(|billed| Box::new(billed.into_owned())),
         }
     }
 }

@@ -5,6 +5,7 @@ mod support;
 
 mod accounts;
 mod attached;
+mod bills;
 mod carts;
 mod categories;
 mod checkout;

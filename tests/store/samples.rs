@@ -103,6 +103,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         sale_id: Some(SaleId::from_uuid(uuid("11.11"))),
         credited: 0,
         credited_amount: 0,
+        billed: None,
     };
     let share = |vendor_id, total| SubOrderRow {
         id: SubOrderId::of(id, vendor_id),
@@ -121,6 +122,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         amounts: unpaid(450),
         placed_at,
         payment_due_at: placed_at.plus_millis(600_000),
+        bill: None,
         payment_method: "sandbox".to_owned(),
         payment_status: PaymentStatus::Pending,
         sub_orders: vec![share(first, 300), share(second, 150)],

@@ -364,6 +364,8 @@ fn details(method: &str) -> CheckoutRequest {
         contact: Contact { email: None, shipping_address },
         payment: PaymentChoice { method: method.into(), token: "tok".into() },
         expected_total: None,
+        shipping: Vec::new(),
+        quote: None,
     }
 }
 

@@ -440,6 +440,7 @@ pub(super) mod samples {
             amounts: Amounts { total: 20, total_due: 20, ..Amounts::default() },
             placed_at: at,
             payment_due_at: at.plus_millis(1_000),
+            bill: None,
             payment_method: "sandbox".into(),
             payment_status: PaymentStatus::None,
             sub_orders: vec![SubOrderRow {
@@ -459,6 +460,7 @@ pub(super) mod samples {
                 sale_id: None,
                 credited: 0,
                 credited_amount: 0,
+                billed: None,
             }],
         };
         let shares = vec![Share { vendor: vendor(), state: LegState::Asked }];

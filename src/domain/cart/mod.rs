@@ -3,6 +3,7 @@
 mod claim;
 mod merge;
 mod prices;
+pub mod quote;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -21,6 +22,7 @@ use super::invariants::Breach;
 use super::knowledge::{Availability, Knowledge};
 use super::money::{self, Currency, Money};
 use super::order::{OrderCommand, Placement};
+use super::pricing::{Basket, Destination, Good, ON_DELIVERY, bill};
 use super::reject::{Refusal, Reject};
 use super::rows::Rows;
 use super::time::Timestamp;
@@ -183,6 +185,37 @@ impl Cart {
         refusal.done()
     }
 
+    /// Whether it is known that nobody ships this there: that is certain, whatever the prices are by the time that it is held.
+    fn is_served(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>, now: Timestamp) -> Result<(), Reject> {
+        let tables = knowledge.prices.tables();
+        if tables.is_none() && details.chosen().is_empty() {
+            return Ok(());
+        }
+        let tables = tables.unwrap_or_default();
+        let good = |line: &CartLine| {
+            let of = (line.sku, line.vendor);
+            tables.good(of, line.quantity, line.unit_price, false, knowledge.availability)
+        };
+        let goods: Vec<Good<'_>> = self.lines.iter().map(good).collect();
+        let billed = bill(&Basket {
+            currency: self.currency,
+            goods: &goods,
+            promotions: &[],
+            shipping: &tables.shipping,
+            chosen: details.chosen(),
+            to: Destination::of(&details.buyer),
+            on_delivery: details.payment.method == ON_DELIVERY,
+            tax: None,
+            exempt: false,
+            placed_at: now,
+            points: 0,
+        });
+        match billed {
+            Err(refused @ (Reject::CodNotAvailable { .. } | Reject::AddressNotServed { .. })) => Err(refused),
+            _ => Ok(()),
+        }
+    }
+
     fn decide_checkout(
         &self,
         details: &CheckoutRequest,
@@ -199,6 +232,8 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
+        details.agrees(self.id, &self.lines, now)?;
+        self.is_served(details, knowledge, now)?;
         let audience = self.audience(knowledge.availability);
         self.can_be_had(audience, knowledge.availability, now)?;
         let attempt = self.attempt + 1;
@@ -450,6 +485,7 @@ impl Asks for Cart {
             strict: true,
             mint: terms.mint,
             buyer,
+            shipping: terms.shipping.clone(),
             email: None,
             shipping_address: None,
         };

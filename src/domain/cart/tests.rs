@@ -168,6 +168,7 @@ fn a_cart_that_was_closed_meanwhile_leaves_all_out() {
         payment_ms: 1,
         mint: None,
         buyer: None,
+        shipping: Vec::new(),
         email: None,
         shipping_address: None,
     };

@@ -3,12 +3,14 @@
 use crate::domain::buyer::{Audience, Buyer, Mint};
 use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::knowledge::Settings;
 use crate::domain::money::{self, Currency, Money};
 use crate::domain::order::{Address, InlineDetails, PaymentChoice};
 use crate::domain::reject::{Reject, RejectKind};
 use serde::{Deserialize, Serialize};
+
+pub use super::quote::{Quote, QuoteDiffers};
 
 /// A line of a cart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +48,12 @@ pub struct CheckoutRequest {
     /// The total the buyer agreed to; without it, what the last change of the cart showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_total: Option<Money>,
+    /// The methods of shipping that the buyer chose; the cheapest of other vendors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipping: Vec<(VendorId, ShippingMethodId)>,
+    /// The quote that the buyer agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Box<Quote>>,
     /// Drawn for this checkout. It is no part of what is asked: a command that panics is known again by its JSON.
     #[serde(skip)]
     pub mint: Mint,
@@ -61,6 +69,9 @@ pub struct CheckoutTerms {
     /// The total the buyer agreed to; without it, what the last change of the cart showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_total: Option<Money>,
+    /// The methods of shipping that the buyer chose; the cheapest of other vendors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipping: Vec<(VendorId, ShippingMethodId)>,
     /// How long stock is to be held, in milliseconds.
     pub hold_ms: i64,
     /// How long the payment may take, in milliseconds.
@@ -85,7 +96,9 @@ impl CheckoutRequest {
         let Settings { hold_ms, payment_ms } = *settings;
         CheckoutTerms {
             payment: self.payment.without_token(),
-            expected_total: self.expected_total,
+            // The first of what the buyer gave.
+            expected_total: self.expected_total.or_else(|| Some(self.quote.as_ref()?.total)),
+            shipping: self.chosen().to_vec(),
             hold_ms,
             payment_ms,
             mint: Some(self.mint),

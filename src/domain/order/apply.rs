@@ -26,7 +26,10 @@ impl Body {
                 entry.vendor = Some(*vendor);
                 entry.reason = Some(reason.code().to_owned());
             }
-            OrderEvent::Priced { total } => {
+            OrderEvent::Priced { total, bill } => {
+                if let Some(bill) = bill {
+                    self.take_bill(bill);
+                }
                 self.total = *total;
                 self.note(at, "priced").amount = Some(*total);
             }
@@ -39,6 +42,11 @@ impl Body {
                 self.start_ending(OrderStatus::Rejected);
                 self.note(at, if *sale_over { "sale_ended" } else { "price_changed" }).amount =
                     Some(actual_total.minor);
+            }
+            OrderEvent::BillRefused { reason } => {
+                self.rejection = Some(reason.clone());
+                self.start_ending(OrderStatus::Rejected);
+                self.note(at, "bill_refused").reason = Some(reason.code().to_owned());
             }
             OrderEvent::PaymentRequested => {
                 self.phase = Phase::Paying;

@@ -9,6 +9,7 @@ use super::{OrderCommand, OrderEvent, OrderStatus};
 use crate::domain::buyer::MailKey;
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::CustomerId;
+use crate::domain::knowledge::Knowledge;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::who::{Action, may};
@@ -21,7 +22,7 @@ const LATE: Decision = Ok(Vec::new());
 
 impl Body {
     /// What an order that exists makes of `command`.
-    pub(super) fn decide(&self, command: &OrderCommand, now: Timestamp) -> Decision {
+    pub(super) fn decide(&self, command: &OrderCommand, knowledge: &Knowledge<'_>, now: Timestamp) -> Decision {
         match command {
             // Whoever asks these is answered in every phase.
             OrderCommand::Place { .. } => LATE,
@@ -37,7 +38,7 @@ impl Body {
             }
             // The rest are answers to what it asked, and time.
             answer => match self.phase {
-                Phase::Gathering => self.gathering(answer, now),
+                Phase::Gathering => self.gathering(answer, knowledge, now),
                 Phase::Paying => self.paying(answer, now),
                 Phase::Voiding(_) => self.voiding(answer),
                 Phase::Confirming => self.confirming(answer),
@@ -51,10 +52,10 @@ impl Body {
     }
 
     /// The parties were asked to hold.
-    fn gathering(&self, command: &OrderCommand, now: Timestamp) -> Decision {
+    fn gathering(&self, command: &OrderCommand, knowledge: &Knowledge<'_>, now: Timestamp) -> Decision {
         match command {
             OrderCommand::StockHeld { vendor, lines } if self.is_asked(Party::Stock(*vendor)) => {
-                Ok(self.decide_held(*vendor, lines))
+                Ok(self.decide_held(*vendor, lines, knowledge))
             }
             OrderCommand::StockRefused { vendor, reason } if self.is_asked(Party::Stock(*vendor)) => {
                 Ok(vec![OrderEvent::StockRefused { vendor: *vendor, reason: reason.clone() }])

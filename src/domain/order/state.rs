@@ -3,11 +3,11 @@
 use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::resolve::Stuck;
 use super::share::Share;
-use super::{Address, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
+use super::{Address, BillHead, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::CartId;
+use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -80,6 +80,12 @@ pub(super) struct Body {
     /// Each vendor's, in the order of their first lines.
     #[serde(default)]
     pub(super) shares: Vec<Share>,
+    /// What holds of its whole bill, where that is more than lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bill: Option<Box<BillHead>>,
+    /// The methods of shipping that were chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) shipping: Vec<(VendorId, ShippingMethodId)>,
     /// What was taken, in a snapshot of an early version, which kept no figures of shares.
     #[serde(default, rename = "paid", skip_serializing)]
     pub(super) early_paid: i64,
@@ -118,6 +124,7 @@ impl Body {
             sale: line.sale,
             credited: 0,
             credited_amount: 0,
+            billed: None,
         };
         let lines: Vec<OrderLine> = lines.iter().map(line).collect();
         let mut body = Self {
@@ -134,6 +141,8 @@ impl Body {
             expected_total: expected_total.minor,
             total: 0,
             shares: Vec::with_capacity(1),
+            bill: None,
+            shipping: placement.shipping.clone(),
             early_paid: 0,
             early_refunded: 0,
             lines,

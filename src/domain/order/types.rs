@@ -4,8 +4,9 @@ use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, ShippingMethodId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::pricing::{Bill, BillShare};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::HeldLine;
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+pub use super::line::{BillHead, OrderLine};
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
 pub use super::share::Amounts;
 use super::share::is_zero;
@@ -122,6 +124,9 @@ pub struct Placement {
     /// Who buys; none in a placement of an early version, which kept the contact here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer: Option<Box<Buyer>>,
+    /// The methods of shipping that the buyer chose; the cheapest of other vendors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipping: Vec<(VendorId, ShippingMethodId)>,
     /// Where to write to. Written by early versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -296,6 +301,14 @@ pub enum OrderEvent {
     Priced {
         /// The total, in minor units.
         total: i64,
+        /// What it is made of, where that is more than lines.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bill: Option<Box<Bill>>,
+    },
+    /// All stock is held, but there is no bill for it.
+    BillRefused {
+        /// Why.
+        reason: Reject,
     },
     /// All stock is held, but the total is another.
     PriceDiffered {
@@ -535,40 +548,6 @@ named_status!(
     }
 );
 
-/// A line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderLine {
-    /// The SKU.
-    pub sku: SkuId,
-    /// Who sells it.
-    pub vendor: VendorId,
-    /// What it was called.
-    pub title: String,
-    /// Pieces.
-    pub quantity: i64,
-    /// The price of one, in minor units.
-    pub unit_price: i64,
-    /// The list price of one, in minor units, where it is not the price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub list_price: Option<i64>,
-    /// The sale that it is taken from, whose price the buyer was shown until it is held.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sale: Option<SaleId>,
-    /// Pieces that need not be paid for any more.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub credited: i64,
-    /// What these come to, in minor units.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub credited_amount: i64,
-}
-
-impl OrderLine {
-    /// quantity × unit price; within 64 bits by the limits on both (see [`crate::domain::money::sum`]).
-    pub const fn total(&self) -> i64 {
-        self.quantity.saturating_mul(self.unit_price)
-    }
-}
-
 /// A vendor's share, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubOrderView {
@@ -581,6 +560,9 @@ pub struct SubOrderView {
     /// Its money.
     #[serde(flatten)]
     pub amounts: Amounts,
+    /// Its shipping, its fees and its taxes, where the order has a bill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Box<BillShare>>,
 }
 
 /// An order as it is shown; to a vendor, only its own share.
@@ -601,6 +583,9 @@ pub struct OrderView {
     /// The money of the shares that are shown.
     #[serde(flatten)]
     pub amounts: Amounts,
+    /// What holds of its whole bill, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bill: Option<Box<BillHead>>,
     /// The gateway.
     pub payment_method: String,
     /// How the payment stands.
@@ -652,7 +637,7 @@ impl OrderView {
 pub struct TimelineEntry {
     /// When.
     pub at: Timestamp,
-    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `payment_requested`, `paid`, `payment_failed`,
+    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]

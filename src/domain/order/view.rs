@@ -23,6 +23,7 @@ impl Order {
                 vendor,
                 status: sub_order_status(body, leg),
                 amounts: body.share_amounts(vendor),
+                billed: body.share_billed(vendor),
             })
             .collect();
         Some(OrderView {
@@ -34,6 +35,7 @@ impl Order {
             // To a vendor, its own share's.
             amounts: Amounts::sum(sub_orders.iter().map(|sub_order| sub_order.amounts)),
             sub_orders,
+            bill: body.bill.clone(),
             payment_method: body.payment.method.clone(),
             payment_status: body.payment_status,
             placed_at: body.placed_at,
@@ -70,6 +72,7 @@ impl Order {
                     amounts: body.share_amounts(vendor),
                 })
                 .collect(),
+            bill: body.bill_row().map(Box::new),
             lines: body
                 .lines
                 .iter()
@@ -84,6 +87,7 @@ impl Order {
                     line_total: line.total(),
                     credited: line.credited,
                     credited_amount: line.credited_amount,
+                    billed: line.billed.clone(),
                 })
                 .collect(),
         })

@@ -57,6 +57,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "stock_refused", nothing),
     ("order", "priced", Accounts::priced),
     ("order", "price_differed", Accounts::price_differed),
+    ("order", "bill_refused", nothing),
     ("order", "payment_requested", nothing),
     ("order", "paid", Accounts::charge),
     ("order", "payment_failed", nothing),

@@ -222,6 +222,8 @@ impl Buyer {
         };
         let buyer = shipping_address.buyer();
         CheckoutRequest {
+            shipping: Vec::new(),
+            quote: None,
             contact: Contact { email: Some(format!("{tag}@example.com")), shipping_address },
             mint: Mint(chance.next().to_be_bytes()[4..].try_into().unwrap()),
             buyer,

@@ -299,6 +299,8 @@ impl Shopper {
             phone: None,
         };
         let details = CheckoutRequest {
+            shipping: Vec::new(),
+            quote: None,
             buyer: Buyer { mail_key: Some(mail_key_of(address)), ..shipping_address.buyer() },
             contact: Contact { email: None, shipping_address },
             mint: Mint(person.chance.next().to_be_bytes()[4..].try_into().unwrap()),

@@ -80,6 +80,8 @@ pub fn details(token: &str, expected_total: Option<i64>) -> CheckoutRequest {
         buyer: Buyer { mail_key: Some(MAIL_KEY), ..address().buyer() },
         payment: PaymentChoice { method: "sandbox".into(), token: token.into() },
         expected_total: expected_total.map(|minor| Money::new(minor, Currency::BDT)),
+        shipping: Vec::new(),
+        quote: None,
     }
 }
 
