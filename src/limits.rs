@@ -37,8 +37,6 @@ pub const SALE_TRANCHES: usize = 100;
 pub const SALE_BUYERS_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Characters of a name, a title, a code, a category, one line of an address.
 pub const SHORT_TEXT: usize = 200;
-/// Characters of the number by which a tax office knows somebody.
-pub const TAX_ID: usize = 40;
 /// Characters of a description or a reason.
 pub const LONG_TEXT: usize = 4_000;
 /// Characters of a note about an order that was stuck.

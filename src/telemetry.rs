@@ -259,7 +259,8 @@ impl<W: Write> Write for Printable<W> {
 }
 
 /// What names somebody, says where to find or how to reach them, or lets them be known again.
-const PERSONAL: [&str; 8] = ["address", "buyer", "contact", "email", "mail_key", "mint", "phone", "shipping_address"];
+const PERSONAL: [&str; 9] =
+    ["address", "buyer", "contact", "email", "keys", "mail_key", "mint", "phone", "shipping_address"];
 
 /// The value without what tells of a buyer: records of the first versions hold it, and those of later ones what it is found by.
 pub fn without_personal_details(value: Value) -> Value {

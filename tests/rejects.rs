@@ -283,7 +283,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         // Told to administrators, of a customer of whom nothing was recorded, and to whoever is none of the shop's people.
         Reject::CustomerUnknown => {
             let customer = Customer::new(CustomerId::from_uuid(Uuid::from_u128(6)));
-            let edit = |by| CustomerCommand::Edit { by, group: Some(Audience::Wholesale), tax_id: None };
+            let edit = |by| CustomerCommand::Edit { by, group: Some(Audience::Wholesale) };
             vec![
                 Customer::UNKNOWN,
                 refusal(&customer, CustomerCommand::Show { by: buyer(0) }, now),

@@ -45,9 +45,6 @@ pub enum CustomerCommand {
         /// Which prices they have.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<Audience>,
-        /// By which number the tax office knows them; an empty one takes it away.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tax_id: Option<String>,
     },
 }
 
@@ -64,9 +61,6 @@ pub enum CustomerEvent {
     CustomerEdited {
         /// Which prices they have.
         group: Audience,
-        /// By which number the tax office knows them.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tax_id: Option<String>,
         /// Who says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<By>,
@@ -88,9 +82,6 @@ pub enum CustomerReply {
     Customer {
         /// Which prices they have.
         group: Audience,
-        /// By which number the tax office knows them.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tax_id: Option<String>,
     },
 }
 
@@ -103,9 +94,6 @@ pub struct Customer {
     /// Which prices they have, once anybody has said so: then they have a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<Audience>,
-    /// By which number the tax office knows them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tax_id: Option<String>,
 }
 
 impl Customer {
@@ -132,7 +120,7 @@ impl Decides for Customer {
     type Reply = CustomerReply;
 
     fn new(id: CustomerId) -> Self {
-        Self { id, cart: 0, group: None, tax_id: None }
+        Self { id, cart: 0, group: None }
     }
 
     fn decide(
@@ -153,15 +141,14 @@ impl Decides for Customer {
             }
             CustomerCommand::Cart | CustomerCommand::NextCart { .. } => Ok(Vec::new()),
             CustomerCommand::Show { by } => Self::may(*by, Action::SeeCustomers).map(|()| Vec::new()),
-            CustomerCommand::Edit { by, group, tax_id } => {
+            CustomerCommand::Edit { by, group } => {
                 Self::may(*by, Action::EditCustomers)?;
                 let had = self.group.unwrap_or_default();
                 let group = group.unwrap_or(had);
-                let tax_id = tax_id.clone().or_else(|| self.tax_id.clone()).filter(|tax_id| !tax_id.is_empty());
-                if (group, &tax_id) == (had, &self.tax_id) {
+                if group == had {
                     return Ok(Vec::new());
                 }
-                Ok(vec![CustomerEvent::CustomerEdited { group, tax_id, by: By::of(*by) }])
+                Ok(vec![CustomerEvent::CustomerEdited { group, by: By::of(*by) }])
             }
         }
     }
@@ -169,10 +156,7 @@ impl Decides for Customer {
     fn apply(&mut self, event: &CustomerEvent, _at: Timestamp) {
         match event {
             CustomerEvent::CartFollowed { number } => self.cart = *number,
-            CustomerEvent::CustomerEdited { group, tax_id, .. } => {
-                self.group = Some(*group);
-                self.tax_id.clone_from(tax_id);
-            }
+            CustomerEvent::CustomerEdited { group, .. } => self.group = Some(*group),
         }
     }
 
@@ -182,7 +166,7 @@ impl Decides for Customer {
                 CustomerReply::Cart { cart: CartId::of_customer(self.id, self.cart), number: self.cart }
             }
             CustomerCommand::Show { .. } | CustomerCommand::Edit { .. } => {
-                CustomerReply::Customer { group: self.group.unwrap_or_default(), tax_id: self.tax_id.clone() }
+                CustomerReply::Customer { group: self.group.unwrap_or_default() }
             }
         }))
     }
@@ -295,31 +279,30 @@ mod tests {
     fn the_shop_says_what_a_customer_is_and_it_is_published() {
         let mut customer = customer();
         let own = Principal::Customer(customer.id);
-        let mut edit = |by, group, tax_id: Option<&str>| {
+        let mut edit = |by, group| {
             let now = Timestamp::from_millis(1);
-            let command = CustomerCommand::Edit { by, group, tax_id: tax_id.map(Into::into) };
+            let command = CustomerCommand::Edit { by, group };
             let events = customer.decide(&command, &Knowledge::NOTHING, now)?;
             events.iter().for_each(|event| customer.apply(event, now));
             let published = customer.publications(&events);
             assert_eq!(published.len(), events.len());
             assert_eq!(customer.publications_of_recovery(|| None), [customer.published()]);
-            let Some(Ok(CustomerReply::Customer { group, tax_id })) = customer.reply(&command, false) else {
+            let Some(Ok(CustomerReply::Customer { group })) = customer.reply(&command, false) else {
                 panic!("what they are")
             };
             let parts = customer.delta().parts;
             let again = Customer::restore(customer.id, &parts).expect("a snapshot");
             assert_eq!(again.rows(), customer.rows());
-            Ok::<_, Reject>((group, tax_id, !published.is_empty(), customer.row().map(|row| row.group)))
+            Ok::<_, Reject>((group, !published.is_empty(), customer.row().map(|row| row.group)))
         };
         let (retail, wholesale) = (Audience::Retail, Audience::Wholesale);
         let shop = Principal::SHOP;
-        assert_eq!(edit(own, Some(wholesale), None), Err(Reject::CustomerUnknown));
-        assert_eq!(edit(shop, Some(retail), None), Ok((retail, None, false, None)), "as everybody: no record, no row");
-        let tax_id = Some("BD-1".to_owned());
-        assert_eq!(edit(shop, Some(wholesale), Some("BD-1")), Ok((wholesale, tax_id.clone(), true, Some(wholesale))));
-        assert_eq!(edit(shop, Some(wholesale), None), Ok((wholesale, tax_id.clone(), false, Some(wholesale))));
-        assert_eq!(edit(shop, Some(retail), None), Ok((retail, tax_id, true, Some(retail))), "the row says so");
-        assert_eq!(edit(shop, None, Some("")), Ok((retail, None, true, Some(retail))));
+        assert_eq!(edit(own, Some(wholesale)), Err(Reject::CustomerUnknown));
+        assert_eq!(edit(shop, Some(retail)), Ok((retail, false, None)), "as everybody: no record, no row");
+        assert_eq!(edit(shop, Some(wholesale)), Ok((wholesale, true, Some(wholesale))));
+        assert_eq!(edit(shop, Some(wholesale)), Ok((wholesale, false, Some(wholesale))));
+        assert_eq!(edit(shop, None), Ok((wholesale, false, Some(wholesale))));
+        assert_eq!(edit(shop, Some(retail)), Ok((retail, true, Some(retail))), "the row says so");
     }
 
     #[test]

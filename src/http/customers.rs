@@ -5,19 +5,17 @@ use crate::domain::buyer::Audience;
 use crate::domain::customer::{Customer, CustomerCommand, CustomerReply};
 use crate::domain::ids::{AccountId, CustomerId, EntityId};
 use crate::domain::reject::Reject;
-use crate::domain::text::TextKind;
 use crate::domain::who::Seat;
 use crate::http::accounts::read;
 use crate::http::answer::{ask, ok, unexpected};
 use crate::http::auth::Caller;
-use crate::http::error::{ACCOUNT_UNKNOWN, INVALID_BODY, Result, UNAVAILABLE};
+use crate::http::error::{ACCOUNT_UNKNOWN, Result, UNAVAILABLE};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, problems};
 use crate::http::services::Services;
-use crate::http::valid::{Faults, Named, given};
+use crate::http::valid::{Named, given};
 use crate::http::{HttpState, Settings};
-use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -26,16 +24,12 @@ use utoipa::ToSchema;
 /// A change of what a customer is. What is not named stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
-#[schema(example = json!({"group": "wholesale", "tax_id": "BIN 001234567-0101"}))]
+#[schema(example = json!({"group": "wholesale"}))]
 pub struct CustomerPatch {
     /// Which prices they have from now on. An order keeps those that it was placed at.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Audience>, nullable = false)]
     group: Option<Named<Audience>>,
-    /// By which number the tax office knows them; `null` takes it away.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 40, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
-    tax_id: Option<Option<String>>,
 }
 
 only_objects!(CustomerPatch);
@@ -45,9 +39,6 @@ only_objects!(CustomerPatch);
 pub struct CustomerBody {
     id: CustomerId,
     group: Audience,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "BIN 001234567-0101")]
-    tax_id: Option<String>,
 }
 
 /// Looks whether there is such a customer: an account that buys, or one of whom something was recorded, whose token came from the command line.
@@ -66,7 +57,7 @@ async fn there(shop: &Shop, services: &Services, settings: &Settings, id: Custom
 async fn shown(shop: &Shop, settings: &Settings, id: CustomerId, command: CustomerCommand) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: None, fresh: false };
     match ask::<Customer>(shop, id, command, how).await? {
-        (CustomerReply::Customer { group, tax_id }, _) => Ok(ok(&CustomerBody { id, group, tax_id })),
+        (CustomerReply::Customer { group }, _) => Ok(ok(&CustomerBody { id, group })),
         (other, _) => Err(unexpected(&other)),
     }
 }
@@ -101,15 +92,7 @@ pub async fn patch_customer(
     Id(id): Id<CustomerId>,
     body: JsonBody<CustomerPatch>,
 ) -> Result<Response> {
-    let CustomerPatch { group, mut tax_id } = body.value;
-    let mut faults = Faults::default();
-    if let Some(Some(tax_id)) = &mut tax_id {
-        faults.text("tax_id", tax_id, TextKind::Code, limits::TAX_ID);
-    }
-    faults.done(&INVALID_BODY)?;
     there(&shop, &services, &settings, id).await?;
-    // None takes it away, which a customer is told by an empty one.
-    let tax_id = tax_id.map(Option::unwrap_or_default);
-    let group = group.map(|Named(group)| group);
-    shown(&shop, &settings, id, CustomerCommand::Edit { by: caller.principal, group, tax_id }).await
+    let group = body.value.group.map(|Named(group)| group);
+    shown(&shop, &settings, id, CustomerCommand::Edit { by: caller.principal, group }).await
 }

@@ -98,12 +98,8 @@ pub fn cart_replies() -> Vec<CartReply> {
 pub fn customer_events() -> Vec<CustomerEvent> {
     vec![
         CustomerEvent::CartFollowed { number: 4 },
-        CustomerEvent::CustomerEdited { group: Audience::Retail, tax_id: None, by: None },
-        CustomerEvent::CustomerEdited {
-            group: Audience::Wholesale,
-            tax_id: Some("BIN 001234567-0101".into()),
-            by: By::of(Principal::SHOP),
-        },
+        CustomerEvent::CustomerEdited { group: Audience::Retail, by: None },
+        CustomerEvent::CustomerEdited { group: Audience::Wholesale, by: By::of(Principal::SHOP) },
     ]
 }
 
@@ -113,15 +109,15 @@ pub fn customer_commands() -> Vec<CustomerCommand> {
         CustomerCommand::Cart,
         CustomerCommand::NextCart { after: 3 },
         CustomerCommand::Show { by },
-        CustomerCommand::Edit { by, group: None, tax_id: None },
-        CustomerCommand::Edit { by, group: Some(Audience::Wholesale), tax_id: Some("BIN 001234567-0101".into()) },
+        CustomerCommand::Edit { by, group: None },
+        CustomerCommand::Edit { by, group: Some(Audience::Wholesale) },
     ]
 }
 
 pub fn customer_replies() -> Vec<CustomerReply> {
     vec![
         CustomerReply::Cart { cart: CartId::of_customer(customer(), 4), number: 4 },
-        CustomerReply::Customer { group: Audience::Retail, tax_id: None },
-        CustomerReply::Customer { group: Audience::Wholesale, tax_id: Some("BIN 001234567-0101".into()) },
+        CustomerReply::Customer { group: Audience::Retail },
+        CustomerReply::Customer { group: Audience::Wholesale },
     ]
 }

@@ -26,7 +26,7 @@ pub fn sale_terms(full: bool) -> SaleTerms {
         name: "11.11".into(),
         starts_at: at(0),
         ends_at: at(900_000),
-        time_zone: "Asia/Dhaka".into(),
+        time_zone: "Europe/Berlin".into(),
         items: vec![item],
         limit_per_customer: full.then_some(3),
         requires: if full { Requires::Account } else { Requires::Nothing },

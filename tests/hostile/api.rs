@@ -4,7 +4,7 @@ use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
 use haat::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId, SkuId, VendorId,
 };
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ pub fn fresh_id(kind: &str) -> String {
         "customer" => CustomerId::from_uuid(uuid).to_string(),
         "product" => ProductId::from_uuid(uuid).to_string(),
         "sku" => SkuId::from_uuid(uuid).to_string(),
+        "sale" => SaleId::from_uuid(uuid).to_string(),
         _ => panic!("{kind} is no kind of id"),
     }
 }
@@ -190,6 +191,19 @@ impl Shop {
             route.instead = Some((buyer.cart.clone(), own.field("id").to_owned()));
             route.body = Some(json!({"from": given.cart, "token": given.token}));
         }
+        // One in each decade: two sales of one SKU never run at once.
+        let sale = |decade: u32| {
+            json!({
+                "name": "11.11", "time_zone": "Asia/Dhaka",
+                "starts_at": format!("20{decade}-11-11T00:00:00Z"), "ends_at": format!("20{decade}-11-12T00:00:00Z"),
+                "items": [{"sku_id": sku, "price": {"amount": "9.00", "currency": "BDT"}, "allotment": 1}],
+            })
+        };
+        for route in routes.iter_mut().filter(|route| route.method == "POST" && route.path.ends_with("/sales")) {
+            route.body = Some(sale(40));
+        }
+        let path = format!("/v1/vendors/{vendor}/sales");
+        let scheduled = client.post(&path, &sale(30)).bearer(&admin).send().await.expect(201).field("id").to_owned();
         let bearer = |vendor: &str| token(&Bearer::owner_of(vendor.parse().expect("an id")));
         let kept = json!({"name": "Fina", "line1": "12 Lake Road", "city": "Dhaka", "country": "BD"});
         let kept = client.post("/v1/me/addresses", &kept).bearer(&customer).send().await.expect(201);
@@ -204,6 +218,7 @@ impl Shop {
         let ids = [
             ("vendor", vendor.clone()),
             ("product", product),
+            ("sale", scheduled),
             ("sku", sku),
             ("order", order.field("id").to_owned()),
             ("job", job),
