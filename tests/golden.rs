@@ -6,6 +6,7 @@
 mod carts;
 
 use carts::*;
+use coupons::*;
 use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{
     CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut,
@@ -49,10 +50,14 @@ macro_rules! variants {
     };
 }
 
+#[path = "golden/coupons.rs"]
+mod coupons;
+
 variants!(CART_EVENTS, cart_event, CartEvent {
     CartCreated = "cart_created", LineSet = "line_set", LineRemoved = "line_removed", Repriced = "repriced",
     CheckoutStarted = "checkout_started", CartReopened = "cart_reopened", CartCheckedOut = "cart_checked_out",
-    Merged = "merged", MergedIn = "merged_in", MergeAcknowledged = "merge_acknowledged",
+    Merged = "merged", MergedIn = "merged_in", MergeAcknowledged = "merge_acknowledged", CouponPut = "coupon_put",
+    CouponRemoved = "coupon_removed", Discounted = "discounted",
 });
 variants!(ORDER_EVENTS, order_event, OrderEvent {
     Placed = "placed", StockHeld = "stock_held", StockRefused = "stock_refused", Priced = "priced",
@@ -62,7 +67,9 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     PaymentRefunded = "payment_refunded", StockCommitted = "stock_committed", StockReleased = "stock_released",
     CartReopened = "cart_reopened", CartClosed = "cart_closed", Ended = "ended", Quarantined = "quarantined",
     Settled = "settled", PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
-    Attached = "attached",
+    Attached = "attached", CouponsTaken = "coupons_taken", CouponRefused = "coupon_refused", LegHeld = "leg_held",
+    LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
+    LegQuarantined = "leg_quarantined",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
@@ -80,7 +87,8 @@ variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
 variants!(CART_COMMANDS, cart_command, CartCommand {
     Create = "create", Open = "open", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
     CheckOut = "check_out", Reopen = "reopen", Close = "close", MayMerge = "may_merge", MergeInto = "merge_into",
-    MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge",
+    MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge", PutCoupon = "put_coupon",
+    RemoveCoupon = "remove_coupon",
 });
 variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent { CartFollowed = "cart_followed" });
 variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart" });
@@ -91,6 +99,8 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Declined = "declined", NotCaptured = "not_captured", Voided = "voided", Refunded = "refunded", CartReopened = "cart_reopened",
     Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
     Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve", Attach = "attach",
+    LegHeld = "leg_held", LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
+    LegFailed = "leg_failed", LegDue = "leg_due",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", EditSku = "edit_sku", AdjustStock = "adjust_stock",
@@ -194,6 +204,7 @@ fn placement(full: bool) -> Box<Placement> {
         strict: full,
         mint,
         buyer,
+        coupons: if full { placed_coupons() } else { Vec::new() },
         email: None,
         shipping_address: None,
     })
@@ -264,6 +275,13 @@ fn order_events() -> Vec<OrderEvent> {
             taken: Some(Money::new(250_000, Currency::BDT)),
         },
         OrderEvent::Attached { customer: customer() },
+        OrderEvent::CouponsTaken { coupons: taken_coupons(), lines: vec![25_000] },
+        OrderEvent::CouponRefused { coupon: coupon(), reason: Reject::CouponExpired },
+        OrderEvent::LegHeld { with: party() },
+        OrderEvent::LegRefused { with: party(), reason: Reject::CouponExhausted },
+        OrderEvent::LegCommitted { with: party() },
+        OrderEvent::LegReleased { with: party() },
+        OrderEvent::LegQuarantined { with: party(), reason: Reject::HoldUnknown },
     ];
     events
         .extend(ResolveAs::ALL.into_iter().map(|verb| OrderEvent::Resolved { resolution: Box::new(resolution(verb)) }));
@@ -381,6 +399,13 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::Get { by: Principal::vendor(vendor) },
         OrderCommand::GetTimeline { by },
         OrderCommand::Tick,
+        OrderCommand::LegHeld { with: party() },
+        OrderCommand::LegRefused { with: party(), reason: Reject::CouponExhausted },
+        OrderCommand::LegCommitted { with: party() },
+        OrderCommand::LegReleased { with: party() },
+        OrderCommand::LegFailed { with: party(), reason: Reject::HoldUnknown },
+        OrderCommand::LegDue { with: party(), until: at(900_000), committed: false },
+        OrderCommand::LegDue { with: party(), until: at(900_000), committed: true },
     ];
     commands.extend(refusals().into_iter().map(|reason| OrderCommand::StockRefused { vendor, reason }));
     let milestones = [Milestone::Held, Milestone::Paid];
@@ -499,6 +524,7 @@ fn order_replies() -> Vec<OrderReply> {
         title: "Jamdani".into(),
         quantity: 2,
         unit_price: 125_000,
+        discount: 0,
         credited: 0,
         credited_amount: 0,
     };
@@ -521,6 +547,7 @@ fn order_replies() -> Vec<OrderReply> {
         currency: Currency::BDT,
         lines: vec![line.clone()],
         sub_orders: vec![share.clone()],
+        coupons: Vec::new(),
         amounts: unpaid,
         payment_method: "sandbox".into(),
         payment_status: PaymentStatus::Pending,
@@ -546,6 +573,19 @@ fn order_replies() -> Vec<OrderReply> {
         amounts: all_of_it,
         ..view(None)
     };
+    let with_coupons = OrderView {
+        lines: vec![OrderLine { discount: 25_000, ..line.clone() }],
+        coupons: order_coupons(),
+        amounts: Amounts { total: 225_000, total_due: 225_000, ..Amounts::default() },
+        sub_orders: vec![SubOrderView {
+            amounts: Amounts { total: 225_000, total_due: 225_000, ..Amounts::default() },
+            ..share.clone()
+        }],
+        ..view(Some(Waits {
+            why: Trouble::LegFailed { with: party(), reason: "hold_unknown".into() },
+            ..waits.clone()
+        }))
+    };
     let entry = |full: bool| TimelineEntry {
         at: at(0),
         kind: "resolved".into(),
@@ -559,6 +599,7 @@ fn order_replies() -> Vec<OrderReply> {
         OrderReply::Order { order: Box::new(view(None)) },
         OrderReply::Order { order: Box::new(view(Some(waits))) },
         OrderReply::Order { order: Box::new(credited) },
+        OrderReply::Order { order: Box::new(with_coupons) },
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![entry(false), entry(true)] },
         OrderReply::Done,
     ]

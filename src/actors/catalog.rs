@@ -4,11 +4,11 @@
 use crate::actors::metrics::stuck;
 use crate::domain::buyer::Audience;
 use crate::domain::entity::Publication;
-use crate::domain::ids::{CustomerId, ProductId, SkuId};
+use crate::domain::ids::{CategoryId, CouponId, CustomerId, ProductId, SkuId};
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
-use crate::domain::rows::{ProductRow, Rows, SkuRow};
+use crate::domain::rows::{CouponRow, ProductRow, Rows, SkuRow};
 use crate::domain::vendor::SkuTerms;
 use dashmap::{DashMap, DashSet};
 use foldhash::HashMap;
@@ -70,6 +70,7 @@ pub struct CatalogCache {
     products: DashMap<ProductId, Arc<ProductRow>, foldhash::fast::RandomState>,
     /// The customers who have the prices of wholesale.
     wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
+    coupons: DashMap<CouponId, Arc<CouponRow>, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
 }
@@ -80,6 +81,7 @@ impl Default for CatalogCache {
             skus: DashMap::default(),
             products: DashMap::default(),
             wholesalers: DashSet::default(),
+            coupons: DashMap::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
         }
@@ -94,6 +96,9 @@ impl CatalogCache {
         }
         for sku in rows.skus {
             self.publish(Publication::Sku(Box::new(sku)));
+        }
+        for coupon in rows.coupons {
+            self.publish(Publication::Coupon(Box::new(coupon)));
         }
     }
 
@@ -113,6 +118,9 @@ impl CatalogCache {
             Publication::Sku(sku) => {
                 let available = sku.available();
                 self.skus.insert(sku.id, Entry { sku: Arc::from(sku), available });
+            }
+            Publication::Coupon(coupon) => {
+                self.coupons.insert(coupon.id, Arc::from(coupon));
             }
             Publication::Available { sku, available, taken } => {
                 if taken > 0 {
@@ -192,5 +200,14 @@ impl Availability for CatalogCache {
         } else {
             Audience::Wholesale
         }
+    }
+
+    fn category(&self, sku: SkuId) -> Option<CategoryId> {
+        let product = self.skus.get(&sku)?.sku.product_id;
+        self.products.get(&product)?.category.as_deref()?.parse().ok()
+    }
+
+    fn coupon(&self, coupon: CouponId) -> Option<Arc<CouponRow>> {
+        self.coupons.get(&coupon).map(|entry| entry.clone())
     }
 }

@@ -41,17 +41,19 @@ mod text {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BuyerKey(pub [u8; 8]);
 
-/// The keys of one buyer, written as one text.
-mod keys {
+/// The keys of one buyer, or of several, written as one text.
+pub(super) mod keys {
     use super::{BuyerKey, text};
     use serde::Serializer;
     use serde::de::{self, Deserializer};
 
-    pub(super) fn serialize<S: Serializer>(keys: &[BuyerKey], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::domain) fn serialize<S: Serializer>(keys: &[BuyerKey], serializer: S) -> Result<S::Ok, S::Error> {
         text::write(keys.iter().map(|key| key.0).collect::<Vec<_>>().as_flattened(), serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BuyerKey>, D::Error> {
+    pub(in crate::domain) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<BuyerKey>, D::Error> {
         let bytes = text::read(deserializer)?;
         match bytes.as_chunks() {
             (keys, []) => Ok(keys.iter().map(|key| BuyerKey(*key)).collect()),

@@ -4,8 +4,9 @@
 //! `apply`, timers and effects follow from records alone.
 
 use super::buyer::Audience;
-use super::ids::{CustomerId, ProductId, SkuId};
+use super::ids::{CategoryId, CouponId, CustomerId, ProductId, SkuId};
 use super::money::Money;
+use super::rows::CouponRow;
 use super::vendor::SkuTerms;
 use crate::limits;
 use std::sync::Arc;
@@ -23,6 +24,16 @@ pub trait Availability {
     fn product(&self, sku: SkuId) -> Option<ProductId>;
     /// Which prices a customer has.
     fn audience(&self, customer: CustomerId) -> Audience;
+    /// The category of its product, where that is named by its id.
+    fn category(&self, sku: SkuId) -> Option<CategoryId> {
+        let _ = sku;
+        None
+    }
+    /// The coupon, with its terms as they were last published; `None` for one that is not known. What is counted of it is older.
+    fn coupon(&self, coupon: CouponId) -> Option<Arc<CouponRow>> {
+        let _ = coupon;
+        None
+    }
 }
 
 /// Nothing is known of any SKU.

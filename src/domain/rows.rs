@@ -2,8 +2,9 @@
 
 use super::buyer::MailKey;
 
+use super::coupon::{CouponCode, CouponTerms};
 use super::entity::Keeps;
-use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use super::ids::{CartId, CouponId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
 use super::order::{Amounts, OrderColumns, PaymentStatus, SubOrderStatus};
@@ -24,6 +25,9 @@ pub struct Rows {
     pub skus: Vec<SkuRow>,
     /// Table `orders`, with the rows that belong to each.
     pub orders: Vec<OrderRow>,
+    /// Table `coupons`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<CouponRow>,
 }
 
 /// Which shape each kind's rows have: see [`Keeps::SHAPE`].
@@ -150,6 +154,45 @@ impl SkuRow {
     }
 }
 
+/// A row of `coupons`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CouponRow {
+    /// Key.
+    pub id: CouponId,
+    /// Its code, or the prefix of its codes.
+    pub code: CouponCode,
+    /// The vendor whose it is; the shop's without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_id: Option<VendorId>,
+    /// Whether it has codes that are good for one use each.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_use: bool,
+    /// The version of its terms, from 1.
+    pub version: u64,
+    /// Its terms.
+    pub terms: CouponTerms,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How many codes were made that are good for one use each.
+    #[serde(default)]
+    pub issued: u32,
+    /// Uses that are held for orders.
+    pub held: u64,
+    /// Uses of orders that are paid.
+    pub used: u64,
+    /// What the orders take of the budget that hold a use, in minor units.
+    pub amount_held: i64,
+    /// What the orders took of it that are paid.
+    pub amount_used: i64,
+}
+
+impl CouponRow {
+    /// Whether an order must have a use held.
+    pub const fn is_counted(&self) -> bool {
+        self.single_use || self.terms.count()
+    }
+}
+
 /// A row of `orders` with its `sub_orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRow {
@@ -211,6 +254,9 @@ pub struct OrderLineRow {
     pub unit_price: i64,
     /// quantity × unit price.
     pub line_total: i64,
+    /// What coupons take off that.
+    #[serde(default)]
+    pub discount: i64,
     /// How many need not be paid for any more.
     pub credited: i64,
     /// What these come to, in minor units.

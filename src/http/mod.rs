@@ -12,6 +12,7 @@ pub mod client;
 pub mod cookie;
 pub mod cors;
 pub mod countries;
+pub mod coupons;
 mod doors;
 pub mod error;
 pub mod extract;
@@ -180,6 +181,12 @@ impl FromRef<HttpState> for Arc<Auth> {
 impl FromRef<HttpState> for Arc<BuyerKeys> {
     fn from_ref(state: &HttpState) -> Self {
         state.buyers.clone()
+    }
+}
+
+impl FromRef<HttpState> for Option<Arc<rates::Rates>> {
+    fn from_ref(state: &HttpState) -> Self {
+        state.rates.clone()
     }
 }
 

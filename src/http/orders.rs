@@ -76,6 +76,10 @@ pub struct OrderBody<'a> {
     status: OrderStatus,
     lines: Vec<OrderLineBody<'a>>,
     sub_orders: Vec<SubOrderBody<'a>>,
+    /// Its coupons, in the order in which their codes were put into the cart. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    coupons: Vec<OrderCouponBody<'a>>,
     #[serde(flatten)]
     amounts: AmountsBody,
     payment: PaymentBody<'a>,
@@ -92,6 +96,15 @@ pub struct OrderBody<'a> {
     /// What it is stuck in; shown to the staff alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     stuck: Option<StuckBody<'a>>,
+}
+
+/// A coupon of an order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrderCouponBody<'a> {
+    #[schema(example = "EID10")]
+    code: &'a str,
+    /// What it takes off; nothing before the price is known.
+    amount: MoneyBody,
 }
 
 /// What is shown in place of what was erased.
@@ -193,6 +206,9 @@ pub struct OrderLineBody<'a> {
     quantity: i64,
     unit_price: MoneyBody,
     line_total: MoneyBody,
+    /// What coupons take off that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<MoneyBody>,
     /// Pieces that need not be paid for any more.
     credited: i64,
     /// What these come to.
@@ -272,6 +288,7 @@ impl<'a> OrderBody<'a> {
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.total()),
+            discount: (line.discount != 0).then(|| money(line.discount)),
             credited: line.credited,
             credited_amount: money(line.credited_amount),
         };
@@ -289,6 +306,11 @@ impl<'a> OrderBody<'a> {
             status: order.status,
             sub_orders: order.sub_orders.iter().map(sub_order).collect(),
             lines,
+            coupons: order
+                .coupons
+                .iter()
+                .map(|coupon| OrderCouponBody { code: coupon.code.as_str(), amount: money(coupon.amount) })
+                .collect(),
             amounts: AmountsBody::new(order.amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             shipping_address,
@@ -312,6 +334,7 @@ impl<'a> OrderBody<'a> {
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.line_total),
+            discount: (line.discount != 0).then(|| money(line.discount)),
             credited: line.credited,
             credited_amount: money(line.credited_amount),
         };
@@ -335,6 +358,7 @@ impl<'a> OrderBody<'a> {
             status: order.columns.status,
             sub_orders: shown().map(sub_order).collect(),
             lines,
+            coupons: Vec::new(),
             amounts: AmountsBody::new(amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             shipping_address,

@@ -2,9 +2,10 @@
 
 use crate::domain::buyer::Audience;
 use crate::domain::cart::CartStatus;
+use crate::domain::coupon::RestoresOn;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, SubOrderId,
-    VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId,
+    SubOrderId, VendorId,
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
@@ -66,12 +67,14 @@ schema! {
     CartId, "CartId" => id_schema("cart", "A cart");
     OrderId, "OrderId" => id_schema("order", "An order");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
+    CouponId, "CouponId" => id_schema("coupon", "A coupon");
     CategoryId, "CategoryId" => id_schema("category", "A category of products");
     AddressId, "AddressId" => id_schema("address", "Where somebody has things sent");
     AccountId, "AccountId" => id_schema("account", "Somebody who can sign in");
     CustomerId, "CustomerId" => id_schema("customer", "A customer");
     SessionId, "SessionId" => id_schema("session", "Where somebody is signed in");
     JobId, "JobId" => id_schema("job", "Something that is to be done outside");
+    RestoresOn, "RestoresOn" => one_of_names("What gives the use of a coupon back after it was paid.", &["cancel", "refund", "never"]);
     CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out", "merged"]);
     Audience, "Audience" => one_of_names("For whom prices are.", &Audience::ALL.map(Audience::name));
     BreakScope, "BreakScope" => one_of_names("Which pieces count together.", &BreakScope::ALL.map(BreakScope::name));

@@ -3,12 +3,14 @@
 
 use super::table::{Cell, Document, Field, table, unknown};
 use crate::domain::buyer::MailKey;
-use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CouponId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
-use crate::domain::rows::{OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow};
+use crate::domain::rows::{
+    CouponRow, OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
+};
 use crate::domain::time::Timestamp;
 use crate::domain::who::ByKind;
 use crate::ports::jobs::NewJob;
@@ -67,6 +69,18 @@ table! {
             suspended: false,
         }
     }
+}
+
+table! {
+    CouponRow as "coupons" ("id") of Coupon by "id", row {
+        [fixed] id: CouponId = &row.id,
+        [fixed] vendor_id: Option<VendorId> = &row.vendor_id,
+        [fixed] created_at: Timestamp = &row.created_at,
+        document: String = Document::of(row).0,
+    } => CouponRow { {
+        let _ = (id, vendor_id, created_at);
+        Document(document).says::<CouponRow>()?
+    } }
 }
 
 /// The table of orders, with the columns that lists are filtered by.
@@ -228,6 +242,8 @@ struct Line<'a> {
     unit_price: i64,
     line_total: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
+    discount: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
     credited: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
     credited_amount: i64,
@@ -240,8 +256,17 @@ fn is_zero(number: &i64) -> bool {
 
 impl<'a> Line<'a> {
     fn new(row: &'a OrderLineRow) -> Self {
-        let OrderLineRow { sku_id, vendor_id, title, quantity, unit_price, line_total, credited, credited_amount } =
-            row;
+        let OrderLineRow {
+            sku_id,
+            vendor_id,
+            title,
+            quantity,
+            unit_price,
+            line_total,
+            discount,
+            credited,
+            credited_amount,
+        } = row;
         Self {
             sku: sku_id.uuid(),
             vendor: vendor_id.uuid(),
@@ -249,6 +274,7 @@ impl<'a> Line<'a> {
             quantity: *quantity,
             unit_price: *unit_price,
             line_total: *line_total,
+            discount: *discount,
             credited: *credited,
             credited_amount: *credited_amount,
         }
@@ -262,6 +288,7 @@ impl<'a> Line<'a> {
             quantity: self.quantity,
             unit_price: self.unit_price,
             line_total: self.line_total,
+            discount: self.discount,
             credited: self.credited,
             credited_amount: self.credited_amount,
         }

@@ -6,6 +6,7 @@ mod random;
 #[path = "../support/world.rs"]
 mod world;
 
+mod coupons;
 mod faults;
 mod histories;
 mod holds;

@@ -62,6 +62,7 @@ impl Life {
             strict: true,
             mint: None,
             buyer: None,
+            coupons: Vec::new(),
             email: None,
             shipping_address: None,
         };

@@ -216,7 +216,7 @@ on_all_stores! {
             vendors: [first.vendors, second.vendors].concat(),
             products: [first.products, second.products].concat(),
             skus: [first.skus, second.skus].concat(),
-            orders: Vec::new(),
+            ..Rows::default()
         };
         expected.vendors.sort_by_key(|row| row.id);
         expected.products.sort_by_key(|row| row.id);
@@ -312,7 +312,7 @@ prop_compose! {
     fn any_line()(sku in any_uuid(), vendor in 0usize..3, title in any_text(), quantity in 1i64..=10_000, unit_price in 0i64..=1_000_000_000_000)
         -> (usize, OrderLineRow) {
         let vendor_id = VendorId::from_uuid(Uuid::nil());
-        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price, credited: 0, credited_amount: 0 })
+        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price, discount: 0, credited: 0, credited_amount: 0 })
     }
 }
 

@@ -66,6 +66,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         quantity,
         unit_price,
         line_total: quantity * unit_price,
+        discount: 0,
         credited: 0,
         credited_amount: 0,
     };
@@ -156,7 +157,7 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
             created_at,
             sku_ids,
         }],
-        orders: Vec::new(),
+        ..Rows::default()
     }
 }
 

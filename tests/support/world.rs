@@ -330,6 +330,8 @@ impl World {
         for publication in published {
             match publication {
                 Publication::Product(_) => {}
+                // The small shop has no coupons.
+                Publication::Coupon(_) => {}
                 Publication::Sku(row) => {
                     self.availability.available.insert(row.id, row.available());
                     self.availability.prices.insert(row.id, Money::new(row.price_minor, row.currency));

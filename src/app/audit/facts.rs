@@ -450,6 +450,7 @@ pub(super) mod samples {
                 quantity: 2,
                 unit_price: 10,
                 line_total: 20,
+                discount: 0,
                 credited: 0,
                 credited_amount: 0,
             }],

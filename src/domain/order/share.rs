@@ -128,7 +128,7 @@ impl Amounts {
 impl OrderLine {
     /// What is to be paid for it.
     pub const fn payable(&self) -> i64 {
-        self.total()
+        self.total().saturating_sub(self.discount)
     }
 
     /// Credits as many more of its units, and says what they come to. In whatever portions its units are credited, they come to what was to
@@ -155,7 +155,7 @@ impl Body {
                 self.shares.len() - 1
             });
             let share = &mut self.shares[at];
-            share.total = money::sum([share.total, line.total()]);
+            share.total = money::sum([share.total, line.payable()]);
         }
         self.total = money::sum(self.shares.iter().map(|share| share.total));
     }

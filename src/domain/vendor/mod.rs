@@ -511,7 +511,7 @@ impl Keeps for Vendor {
 
     fn rows(&self) -> Rows {
         let (products, skus) = (self.product_rows(), self.sku_rows());
-        Rows { vendors: self.row().into_iter().collect(), products, skus, orders: Vec::new() }
+        Rows { vendors: self.row().into_iter().collect(), products, skus, ..Rows::default() }
     }
 
     fn restore(id: VendorId, parts: &[Part]) -> Result<Self, RestoreError> {

@@ -331,7 +331,7 @@ fn chunks(entities: &[EntityDelta]) -> Vec<&[EntityDelta]> {
 fn pieces_of(delta: &EntityDelta) -> usize {
     let rows = &delta.rows;
     let of_orders: usize = rows.orders.iter().map(|order| 1 + order.sub_orders.len() + order.lines.len()).sum();
-    delta.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + of_orders
+    delta.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + rows.coupons.len() + of_orders
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ fn order(status: OrderStatus) -> OrderView {
         title: "Saree <b>\"fine\" & more".to_owned(),
         quantity: 2,
         unit_price: 125_050,
+        discount: 0,
         credited: 0,
         credited_amount: 0,
     };
@@ -57,6 +58,7 @@ fn order(status: OrderStatus) -> OrderView {
         currency: Currency::BDT,
         lines: vec![line],
         sub_orders: Vec::new(),
+        coupons: Vec::new(),
         amounts: Amounts { total: 250_100, paid: 250_100, ..Amounts::default() },
         payment_method: "sandbox".to_owned(),
         payment_status: PaymentStatus::Captured,

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
-use haat::domain::ids::{EntityRef, JobId, Kind, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::rows::{OrderRow, ProductRow, Rows, Shapes, SkuRow, StockChangeRow, VendorRow};
+use haat::domain::ids::{CouponId, EntityRef, JobId, Kind, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, Shapes, SkuRow, StockChangeRow, VendorRow};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::standing::{PoolStanding, Pools};
@@ -61,6 +61,7 @@ enum Table {
     Products,
     Skus,
     Orders,
+    Coupons,
 }
 
 pub struct Tables {
@@ -68,6 +69,7 @@ pub struct Tables {
     products: BTreeMap<ProductId, ProductRow>,
     pub skus: BTreeMap<SkuId, SkuRow>,
     pub orders: BTreeMap<OrderId, OrderRow>,
+    pub coupons: BTreeMap<CouponId, CouponRow>,
     /// Of each row: whose it is, and the version and the shape that it shows.
     stamps: BTreeMap<(Table, Uuid), (EntityRef, u64, u32)>,
     /// How the rows of each kind stand.
@@ -81,12 +83,13 @@ pub struct Tables {
 impl Default for Tables {
     /// As migrations leave them: empty, and of the first shape.
     fn default() -> Self {
-        let remaking = [Kind::Order, Kind::Vendor].map(|kind| (kind, Remaking::done(kind, 1)));
+        let remaking = [Kind::Order, Kind::Vendor, Kind::Coupon].map(|kind| (kind, Remaking::done(kind, 1)));
         Self {
             vendors: BTreeMap::new(),
             products: BTreeMap::new(),
             skus: BTreeMap::new(),
             orders: BTreeMap::new(),
+            coupons: BTreeMap::new(),
             stamps: BTreeMap::new(),
             remaking: remaking.into(),
             refused: BTreeMap::new(),
@@ -107,7 +110,12 @@ impl Tables {
     }
 
     fn put(&mut self, delta: &EntityDelta) {
-        let Rows { vendors, products, skus, orders } = delta.rows.clone();
+        let Rows { vendors, products, skus, orders, coupons } = delta.rows.clone();
+        for row in coupons {
+            if self.is_newer(Table::Coupons, row.id.uuid(), delta) {
+                self.coupons.insert(row.id, row);
+            }
+        }
         for row in vendors {
             if self.is_newer(Table::Vendors, row.id.uuid(), delta) {
                 self.vendors.insert(row.id, row);
@@ -143,6 +151,7 @@ impl Tables {
                 Table::Products => drop(self.products.remove(&ProductId::from_uuid(*id))),
                 Table::Skus => drop(self.skus.remove(&SkuId::from_uuid(*id))),
                 Table::Orders => drop(self.orders.remove(&OrderId::from_uuid(*id))),
+                Table::Coupons => drop(self.coupons.remove(&CouponId::from_uuid(*id))),
             }
         }
         former.len()
@@ -636,7 +645,7 @@ fn of_its_shape<'a>(world: &World, delta: &'a EntityDelta) -> Cow<'a, EntityDelt
         return Cow::Borrowed(delta);
     }
     let mut former = delta.clone();
-    let Rows { vendors, products, skus, orders } = &mut former.rows;
+    let Rows { vendors, products, skus, orders, coupons: _ } = &mut former.rows;
     products.iter_mut().for_each(|row| row.description = Some("of a former shape".to_owned()));
     skus.iter_mut().for_each(|row| row.code.push_str(" of a former shape"));
     orders.iter_mut().flat_map(|row| &mut row.lines).for_each(|line| line.title.push_str(" of a former shape"));
