@@ -9,8 +9,8 @@ use std::{env, fs, io};
 type AsTaken = fn(&str) -> String;
 
 /// What Postgres and a strict table of SQLite call the same. A table ends with a line `);`.
-const TYPES: [(&str, &str); 4] =
-    [("bigint", "INTEGER"), ("timestamptz", "INTEGER"), ("uuid", "BLOB"), ("text", "TEXT")];
+const TYPES: [(&str, &str); 5] =
+    [("bigint", "INTEGER"), ("timestamptz", "INTEGER"), ("uuid", "BLOB"), ("text", "TEXT"), ("jsonb", "TEXT")];
 
 /// The same statements, as SQLite takes them. Comments are left out: a word in them may look like a type.
 fn for_sqlite(sql: &str) -> String {

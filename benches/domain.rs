@@ -68,7 +68,13 @@ fn vendors(criterion: &mut Criterion) {
         group.bench_function(id("reply, response and publication of a reserve"), |bench| {
             let command = reserve(ORDERS - 1, 0, until());
             let lines = vec![HeldLine::at_list_price(sku_id(0), 1, PRICE)];
-            let events = [VendorEvent::StockHeld { order: order_id(ORDERS - 1), until: until(), lines }];
+            let events = [VendorEvent::StockHeld {
+                order: order_id(ORDERS - 1),
+                until: until(),
+                lines,
+                keys: Vec::new(),
+                account_keys: 0,
+            }];
             bench.iter(|| {
                 (vendor.reply(&command, true), vendor.respond(&command, Ok(())), vendor.publications(&events))
             });

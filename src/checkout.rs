@@ -4,6 +4,7 @@ mod attach;
 pub mod buyers;
 mod carts;
 mod merge;
+pub mod quotes;
 mod stuck;
 
 pub use attach::AttachWorker;

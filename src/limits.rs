@@ -42,14 +42,45 @@ pub const SKU_PIECES: i64 = 1_000_000_000_000;
 pub const PRODUCT_SKUS: usize = 100;
 /// SKUs of one vendor.
 pub const VENDOR_SKUS: usize = 100_000;
+/// Sales of one vendor, over all its life.
+pub const VENDOR_SALES: usize = 10_000;
+/// Items of one sale.
+pub const SALE_ITEMS: usize = 1_000;
+/// Tranches of one item of a sale.
+pub const SALE_TRANCHES: usize = 100;
+/// How long it is remembered who bought in a sale that is over, in milliseconds.
+pub const SALE_BUYERS_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Characters of a name, a title, a code, a category, one line of an address.
 pub const SHORT_TEXT: usize = 200;
+/// Characters of the number by which a tax office knows somebody.
+pub const TAX_ID: usize = 40;
 /// Characters of a description or a reason.
 pub const LONG_TEXT: usize = 4_000;
 /// Characters of a note about an order that was stuck.
 pub const NOTE: usize = 1_000;
 /// Characters of an idempotency key.
 pub const IDEMPOTENCY_KEY: usize = 255;
+
+/// Bytes of a body that is a whole table.
+pub const TABLE_BYTES: usize = 1024 * 1024;
+/// How long a quote is good, in milliseconds.
+pub const QUOTE_MS: i64 = 15 * 60 * 1000;
+/// Rates of tax.
+pub const TAX_ROWS: usize = 10_000;
+/// Methods of shipping of one vendor.
+pub const SHIPPING_METHODS: usize = 50;
+/// Zones of one method.
+pub const SHIPPING_ZONES: usize = 100;
+/// Steps of one rate of shipping.
+pub const SHIPPING_STEPS: usize = 100;
+/// Countries of one zone.
+pub const ZONE_COUNTRIES: usize = 300;
+/// Beginnings of postcodes of one zone.
+pub const ZONE_POSTCODES: usize = 1_000;
+/// Days that shipping takes at most.
+pub const SHIPPING_DAYS: u32 = 365;
+/// Between two looks at what tables were changed elsewhere, in milliseconds.
+pub const TABLES_LOOK_MS: u64 = 2_000;
 
 /// Categories of the shop.
 pub const CATEGORIES: usize = 10_000;
@@ -70,6 +101,10 @@ pub const PARTITIONS: u16 = 16;
 pub const TRACE_SPANS: usize = 8_192;
 /// Spans told in one request.
 pub const TRACE_BATCH: usize = 512;
+/// Jobs whose traces are known until they are done; the oldest are forgotten first.
+pub const TRACED_JOBS: usize = 8_192;
+/// How long the trace of a job is known from its last try on, in milliseconds: longer than [`JOB_BACKOFF_MS`].
+pub const TRACED_JOB_MS: u64 = 60 * 60 * 1000;
 /// How long a stop waits for the collector of traces, in milliseconds.
 pub const TRACE_FLUSH_MS: u64 = 2_000;
 /// Messages waiting in one actor's mailbox before requests to it are shed.
@@ -90,6 +125,10 @@ pub const DEEP_MAILBOX: usize = 16;
 pub const OVERVIEW_READERS: usize = 64;
 /// Between two looks at a node that somebody watches, in milliseconds.
 pub const OVERVIEW_LOOK_MS: u64 = 1_000;
+/// For how long operators are told what went wrong, in milliseconds: as long as an alarm stays that says what has happened.
+pub const LATELY_MS: u64 = 15 * 60_000;
+/// Between two looks at what goes wrong while nobody watches, in milliseconds.
+pub const LATELY_LOOK_MS: u64 = 10_000;
 /// Records in flight (decided, not yet durable) on one node before new work is shed.
 pub const RECORDS_IN_FLIGHT: usize = 50_000;
 /// What admitting one checkout sets aside of the budget for records in flight: the records of its whole saga with one vendor.

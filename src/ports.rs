@@ -4,7 +4,7 @@ use crate::domain::buyer::{MailKey, Mint};
 use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::{Part, PaymentCall};
 use crate::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::reject::Reject;
@@ -292,7 +292,7 @@ pub trait Queries: Send + Sync + 'static {
         before: Option<StockPlace>,
         limit: u32,
     ) -> Result<Vec<StockChangeRow>, StoreError>;
-    /// All vendors, products and SKUs: what the catalogue cache starts from.
+    /// All vendors, products and SKUs, and the customers of whom anybody ever said what they are: what the catalogue cache starts from.
     async fn catalog(&self) -> Result<Rows, StoreError>;
     /// How many orders are placed or wait for their payment, by payment method.
     async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError>;
@@ -572,6 +572,10 @@ pub trait PaymentProvider: Send + Sync + 'static {
     /// # Errors
     /// [`Reject::PaymentUnsupported`], with what is wrong in words.
     fn check(&self, choice: &PaymentChoice) -> Result<(), Reject>;
+    /// The least that it takes in this currency, in minor units.
+    fn least(&self, _: Currency) -> i64 {
+        1
+    }
     /// Whether a payment has a reference of the provider that is recorded before anything is charged.
     fn prepares(&self) -> bool {
         false

@@ -4,22 +4,28 @@
 
 #[path = "golden/carts.rs"]
 mod carts;
+#[path = "golden/orders.rs"]
+mod orders;
+#[path = "golden/vendors.rs"]
+mod vendors;
 
 use carts::*;
 use coupons::*;
 use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{
-    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut,
+    CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut, Quote,
     SkuPrice,
 };
 use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply};
 use haat::domain::details::Contact;
 use haat::domain::entity::{By, Owner, Principal};
-use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use haat::domain::ids::{
+    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, ShippingMethodId, SkuId, SubOrderId, VendorId,
+};
 use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    Address, Amounts, InlineDetails, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus,
+    Address, Amounts, BillHead, InlineDetails, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus,
     OrderView, PaymentChoice, PaymentStatus, Placement, Resolution, ResolveAs, SubOrderStatus, SubOrderView,
     TimelineEntry, Trouble, Waits,
 };
@@ -27,10 +33,12 @@ use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
-    BreakScope, HeldLine, NewProduct, NewSku, PriceBreak, ProductView, QuantityRules, SkuChange, SkuTerms, SkuView,
-    VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine,
+    BreakScope, Count, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, PriceBreak, ProductView, QuantityRules,
+    Requires, SaleChange, SaleItem, SaleItemView, SaleTerms, SaleView, SkuChange, SkuTerms, SkuView, Tranche,
+    VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine, WhenExhausted,
 };
 use haat::http::error::Problem;
+use orders::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -38,6 +46,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
+use vendors::*;
 
 /// Names all variants of an enumeration. The match has no wildcard: a new variant does not compile until it stands here, and
 /// then fails until there is a sample and a golden line of it.
@@ -60,14 +69,14 @@ variants!(CART_EVENTS, cart_event, CartEvent {
     CouponRemoved = "coupon_removed", Discounted = "discounted",
 });
 variants!(ORDER_EVENTS, order_event, OrderEvent {
-    Placed = "placed", StockHeld = "stock_held", StockRefused = "stock_refused", Priced = "priced",
+    Placed = "placed", StockHeld = "stock_held", StockRefused = "stock_refused", Priced = "priced", BillRefused = "bill_refused",
     PriceDiffered = "price_differed", PaymentRequested = "payment_requested", Paid = "paid",
     PaymentFailed = "payment_failed", CancelRequested = "cancel_requested",
     PaymentDeadlinePassed = "payment_deadline_passed", PaymentVoided = "payment_voided",
     PaymentRefunded = "payment_refunded", StockCommitted = "stock_committed", StockReleased = "stock_released",
     CartReopened = "cart_reopened", CartClosed = "cart_closed", Ended = "ended", Quarantined = "quarantined",
     Settled = "settled", PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
-    Attached = "attached", CouponsTaken = "coupons_taken", CouponRefused = "coupon_refused", LegHeld = "leg_held",
+    Attached = "attached", CouponsTaken = "coupons_taken", LegHeld = "leg_held",
     LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
     LegQuarantined = "leg_quarantined",
 });
@@ -75,6 +84,7 @@ variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
     SkuTermsChanged = "sku_terms_changed", StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
+    SaleScheduled = "sale_scheduled", SaleChanged = "sale_changed", SaleCancelled = "sale_cancelled",
 });
 variants!(CART_REPLIES, cart_reply, CartReply {
     Cart = "cart", Opened = "opened", Merging = "merging",
@@ -82,7 +92,7 @@ variants!(CART_REPLIES, cart_reply, CartReply {
 });
 variants!(ORDER_REPLIES, order_reply, OrderReply { Order = "order", Timeline = "timeline", Done = "done" });
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
-    Vendor = "vendor", Product = "product", Sku = "sku", Done = "done",
+    Vendor = "vendor", Product = "product", Sku = "sku", Sale = "sale", Done = "done",
 });
 variants!(CART_COMMANDS, cart_command, CartCommand {
     Create = "create", Open = "open", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
@@ -90,9 +100,13 @@ variants!(CART_COMMANDS, cart_command, CartCommand {
     MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge", PutCoupon = "put_coupon",
     RemoveCoupon = "remove_coupon",
 });
-variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent { CartFollowed = "cart_followed" });
-variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart" });
-variants!(CUSTOMER_COMMANDS, customer_command, CustomerCommand { Cart = "cart", NextCart = "next_cart" });
+variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent {
+    CartFollowed = "cart_followed", CustomerEdited = "customer_edited",
+});
+variants!(CUSTOMER_REPLIES, customer_reply, CustomerReply { Cart = "cart", Customer = "customer" });
+variants!(CUSTOMER_COMMANDS, customer_command, CustomerCommand {
+    Cart = "cart", NextCart = "next_cart", Show = "show", Edit = "edit",
+});
 variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Place = "place", StockHeld = "stock_held", StockRefused = "stock_refused", StockCommitted = "stock_committed",
     StockReleased = "stock_released", StepFailed = "step_failed", HoldDue = "hold_due", Charged = "charged",
@@ -105,6 +119,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", EditSku = "edit_sku", AdjustStock = "adjust_stock",
     Get = "get", GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
+    ScheduleSale = "schedule_sale", EditSale = "edit_sale", CancelSale = "cancel_sale", GetSale = "get_sale",
 });
 
 fn uuid(number: u128) -> Uuid {
@@ -146,6 +161,7 @@ fn line(number: u128) -> CartLine {
         title: "Jamdani \"red\" শাড়ি".into(),
         quantity: 2,
         unit_price: 125_000,
+        sale: (number == 1).then(sale),
     }
 }
 
@@ -180,18 +196,38 @@ fn request(full: bool) -> CheckoutRequest {
         contact: contact(full),
         payment: PaymentChoice { method: "sandbox".into(), token: "tok_approve".into() },
         expected_total: full.then(|| Money::new(250_000, Currency::BDT)),
+        shipping: if full { vec![(vendor(), shipping_method())] } else { Vec::new() },
+        quote: full.then(|| Box::new(quote())),
         mint: Mint::default(),
         buyer: buyer(full),
     }
 }
 
+fn shipping_method() -> ShippingMethodId {
+    ShippingMethodId::from_uuid(uuid(0x30))
+}
+
+fn quote() -> Quote {
+    Quote {
+        cart: cart(),
+        contents: 7,
+        total: Money::new(256_000, Currency::BDT),
+        shipping: vec![(vendor(), shipping_method())],
+        method: Some("sandbox".into()),
+        country: "BD".into(),
+        region: Some("BD-13".into()),
+        postcode: Some("1205".into()),
+        expires_at: at(900_000),
+    }
+}
+
 fn terms(full: bool) -> CheckoutTerms {
     let request = CheckoutRequest { mint: Mint([1, 2, 3, 0xff]), ..request(full) };
-    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 })
+    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 }, request.buyer.audience)
 }
 
 fn placement(full: bool) -> Box<Placement> {
-    let CheckoutTerms { payment, hold_ms, payment_ms, mint, buyer, .. } = terms(full);
+    let CheckoutTerms { payment, hold_ms, payment_ms, mint, buyer, shipping, .. } = terms(full);
     Box::new(Placement {
         cart: cart(),
         attempt: 1,
@@ -205,6 +241,7 @@ fn placement(full: bool) -> Box<Placement> {
         mint,
         buyer,
         coupons: if full { placed_coupons() } else { Vec::new() },
+        shipping,
         email: None,
         shipping_address: None,
     })
@@ -214,8 +251,26 @@ fn held() -> Vec<HeldLine> {
     vec![HeldLine::at_list_price(sku(0), 2, 125_000)]
 }
 
+/// At a price that a price break made.
+fn held_at_a_break() -> Vec<HeldLine> {
+    let at_list = HeldLine::at_list_price(sku(0), 10, 120_000);
+    vec![HeldLine { list_price: Some(125_000), rung: Some(10), ..at_list }]
+}
+
 fn refusals() -> Vec<Reject> {
     vec![
+        Reject::AccountRequired,
+        Reject::EmailRequired,
+        Reject::PaymentMethodNotAllowed { methods: vec!["stripe".into()] },
+        Reject::SaleNotStarted { sku_id: sku(0), starts_at: at(600_000) },
+        Reject::SaleSoldOut { sku_id: sku(0), left: 0, next_tranche_at: None, regular_price: None },
+        Reject::SaleSoldOut {
+            sku_id: sku(0),
+            left: 1,
+            next_tranche_at: Some(at(600_000)),
+            regular_price: Some(Money::new(125_000, Currency::BDT)),
+        },
+        Reject::PurchaseLimit { limit: 2, used: 1, skus: vec![sku(0)] },
         Reject::OutOfStock { skus: vec![Shortage { sku_id: sku(0), requested: 2, available: 1 }] },
         Reject::SkuUnknown,
         Reject::HoldClosed,
@@ -223,25 +278,11 @@ fn refusals() -> Vec<Reject> {
         Reject::SkuSuspended,
         Reject::VendorUnknown,
         Reject::CurrencyMismatch { expected: Currency::BDT, found: "JPY".parse().unwrap() },
+        Reject::BelowMinimum { sku_id: sku(0), minimum_quantity: 12 },
+        Reject::QuantityStep { step: 6, sku_id: Some(sku(0)) },
+        Reject::QuantityOutOfRange { limit: 12, sku_id: Some(sku(0)) },
         Reject::CommandPoisoned,
     ]
-}
-
-fn product(full: bool) -> NewProduct {
-    let sku = |number| NewSku {
-        id: sku(number),
-        code: format!("RED-{number}"),
-        price_minor: 125_000,
-        currency: Currency::BDT,
-        on_hand: 10,
-    };
-    NewProduct {
-        id: ProductId::from_uuid(uuid(5)),
-        title: "Jamdani".into(),
-        description: full.then(|| "woven by hand".into()),
-        category: full.then(|| "sari".into()),
-        skus: vec![sku(0), sku(1)],
-    }
 }
 
 fn order_events() -> Vec<OrderEvent> {
@@ -251,8 +292,12 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::Placed { placement: placement(false), hold_until: at(900_000), payment_due_at: at(600_000) },
         OrderEvent::StockHeld { vendor, lines: held() },
         OrderEvent::StockHeld { vendor, lines: Vec::new() },
-        OrderEvent::Priced { total: 250_000 },
-        OrderEvent::PriceDiffered { actual_total: 260_000 },
+        OrderEvent::Priced { total: 250_000, bill: None },
+        OrderEvent::Priced { total: 265_535, bill: Some(Box::new(bill())) },
+        OrderEvent::BillRefused { reason: Reject::AddressNotServed { vendor_ids: vec![vendor] } },
+        OrderEvent::StockHeld { vendor, lines: held_in_sale() },
+        OrderEvent::PriceDiffered { actual_total: 260_000, sale_over: false },
+        OrderEvent::PriceDiffered { actual_total: 260_000, sale_over: true },
         OrderEvent::PaymentRequested,
         OrderEvent::Paid { amount: 250_000 },
         OrderEvent::PaymentFailed { reason: "no funds".into() },
@@ -275,8 +320,7 @@ fn order_events() -> Vec<OrderEvent> {
             taken: Some(Money::new(250_000, Currency::BDT)),
         },
         OrderEvent::Attached { customer: customer() },
-        OrderEvent::CouponsTaken { coupons: taken_coupons(), lines: vec![25_000] },
-        OrderEvent::CouponRefused { coupon: coupon(), reason: Reject::CouponExpired },
+        OrderEvent::CouponsTaken { coupons: taken_coupons() },
         OrderEvent::LegHeld { with: party() },
         OrderEvent::LegRefused { with: party(), reason: Reject::CouponExhausted },
         OrderEvent::LegCommitted { with: party() },
@@ -302,71 +346,6 @@ fn resolution(verb: ResolveAs) -> Resolution {
         amount: of_money.then(|| Money::new(250_000, Currency::BDT)),
         reference: of_money.then(|| "ch_1".into()),
     }
-}
-
-fn price_breaks() -> Vec<PriceBreak> {
-    vec![
-        PriceBreak { min_quantity: 10, price_minor: 120_000, audience: None },
-        PriceBreak { min_quantity: 50, price_minor: 100_000, audience: Some(Audience::Wholesale) },
-    ]
-}
-
-/// With all that terms may say.
-fn sku_terms() -> SkuTerms {
-    SkuTerms {
-        price_breaks: price_breaks(),
-        break_scope: BreakScope::Product,
-        quantities: QuantityRules { min_quantity: Some(2), quantity_step: Some(2), max_quantity: Some(20) },
-        wholesale: Some(QuantityRules { min_quantity: Some(50), ..QuantityRules::default() }),
-        weight_grams: Some(800),
-        tax_category: Some("reduced".into()),
-        shipping_class: Some("bulky".into()),
-    }
-}
-
-/// With all that can be said of a change, or with all that can be taken away by one.
-fn sku_change(full: bool) -> SkuChange {
-    let count = |count| Some(Some(count).filter(|_| full));
-    let text = |text: &str| Some(full.then(|| text.to_owned()));
-    SkuChange {
-        currency: full.then_some(Currency::BDT),
-        price_minor: full.then_some(99),
-        price_breaks: Some(if full { price_breaks() } else { Vec::new() }),
-        break_scope: Some(BreakScope::Product),
-        min_quantity: count(2),
-        quantity_step: count(2),
-        max_quantity: count(20),
-        wholesale: Some(full.then(QuantityRules::default)),
-        weight_grams: count(0),
-        tax_category: text("reduced"),
-        shipping_class: text("bulky"),
-    }
-}
-
-fn vendor_events() -> Vec<VendorEvent> {
-    vec![
-        VendorEvent::VendorCreated { name: "Aarong".into() },
-        VendorEvent::ProductAdded { product: product(true) },
-        VendorEvent::ProductAdded { product: product(false) },
-        VendorEvent::SkuPriceChanged { sku: sku(0), price_minor: 99 },
-        VendorEvent::SkuTermsChanged { sku: sku(0), terms: Box::default() },
-        VendorEvent::SkuTermsChanged { sku: sku(0), terms: Box::new(sku_terms()) },
-        VendorEvent::StockAdjusted { sku: sku(0), delta: -3, reason: "count".into(), by: None },
-        VendorEvent::StockAdjusted {
-            sku: sku(0),
-            delta: -3,
-            reason: "count".into(),
-            by: By::of(Principal::vendor(vendor())),
-        },
-        VendorEvent::StockAdjusted { sku: sku(0), delta: 2, reason: "found".into(), by: By::of(Principal::SHOP) },
-        VendorEvent::StockHeld { order: order(), until: at(900_000), lines: held() },
-        VendorEvent::StockCommitted { order: order() },
-        VendorEvent::StockReleased { order: order(), until: at(900_000), skus: vec![sku(0)] },
-        VendorEvent::StockReleased { order: order(), until: at(900_000), skus: Vec::new() },
-        VendorEvent::HoldCommitted { order: order(), sold: Vec::new() },
-        VendorEvent::HoldCommitted { order: order(), sold: vec![(sku(0), 2), (sku(1), 1)] },
-        VendorEvent::HoldsClosed { orders: vec![order()] },
-    ]
 }
 
 fn order_commands() -> Vec<OrderCommand> {
@@ -411,34 +390,6 @@ fn order_commands() -> Vec<OrderCommand> {
     let milestones = [Milestone::Held, Milestone::Paid];
     commands.extend(milestones.map(|milestone| OrderCommand::Await { by, milestone }));
     commands
-}
-
-fn vendor_commands() -> Vec<VendorCommand> {
-    let by = Principal::vendor(vendor());
-    let lines = vec![WantedLine { sku: sku(0), quantity: 2 }];
-    vec![
-        VendorCommand::Create { name: "Aarong".into() },
-        VendorCommand::AddProduct { by, product: product(true) },
-        VendorCommand::SetPrice { by, sku: sku(0), price_minor: 99, currency: Currency::BDT },
-        VendorCommand::EditSku { by, sku: sku(0), change: Box::default() },
-        VendorCommand::EditSku { by, sku: sku(0), change: Box::new(sku_change(true)) },
-        VendorCommand::EditSku { by, sku: sku(0), change: Box::new(sku_change(false)) },
-        VendorCommand::AdjustStock { by, sku: sku(0), delta: -3, reason: "count".into() },
-        VendorCommand::Get { by },
-        VendorCommand::GetSku { by, sku: sku(0) },
-        VendorCommand::Reserve {
-            order: order(),
-            until: at(900_000),
-            currency: Currency::BDT,
-            lines,
-            held_for: Box::default(),
-        },
-        VendorCommand::Commit { order: order(), strict: false },
-        VendorCommand::Commit { order: order(), strict: true },
-        VendorCommand::Close { order: order() },
-        VendorCommand::Release { order: order(), until: at(900_000) },
-        VendorCommand::Tick,
-    ]
 }
 
 /// Every variant has a sample, and every sample comes back from its JSON as it was; `tag` is the member with the variant's name.
@@ -517,126 +468,6 @@ fn every_customer_event_ever_written_can_be_read() {
     golden("events/customer.json", "type", &customer_events(), CUSTOMER_EVENTS, customer_event);
 }
 
-fn order_replies() -> Vec<OrderReply> {
-    let line = OrderLine {
-        sku: sku(0),
-        vendor: vendor(),
-        title: "Jamdani".into(),
-        quantity: 2,
-        unit_price: 125_000,
-        discount: 0,
-        credited: 0,
-        credited_amount: 0,
-    };
-    let unpaid = Amounts { total: 250_000, total_due: 250_000, ..Amounts::default() };
-    let share = SubOrderView {
-        id: SubOrderId::of(order(), vendor()),
-        vendor: vendor(),
-        status: SubOrderStatus::Held,
-        amounts: unpaid,
-    };
-    let waits = Waits {
-        since: at(7),
-        why: Trouble::StepFailed { vendor: vendor(), reason: "stock_unknown".into() },
-        resolve_as: vec![ResolveAs::Retry, ResolveAs::WriteOff],
-    };
-    let view = |waits: Option<Waits>| OrderView {
-        id: order(),
-        cart: cart(),
-        status: OrderStatus::AwaitingPayment,
-        currency: Currency::BDT,
-        lines: vec![line.clone()],
-        sub_orders: vec![share.clone()],
-        coupons: Vec::new(),
-        amounts: unpaid,
-        payment_method: "sandbox".into(),
-        payment_status: PaymentStatus::Pending,
-        placed_at: at(0),
-        payment_due_at: at(600_000),
-        inline_contact: None,
-        waits: waits.map(Box::new),
-    };
-    let all_of_it = Amounts {
-        total: 250_000,
-        credited: 125_000,
-        rounding: -1,
-        paid: 250_000,
-        refunded: 100_000,
-        total_due: 0,
-        refund_due: 25_001,
-    };
-    let credited = OrderView {
-        status: OrderStatus::Paid,
-        payment_status: PaymentStatus::Captured,
-        lines: vec![OrderLine { credited: 1, credited_amount: 125_000, ..line.clone() }],
-        sub_orders: vec![SubOrderView { status: SubOrderStatus::Paid, amounts: all_of_it, ..share.clone() }],
-        amounts: all_of_it,
-        ..view(None)
-    };
-    let with_coupons = OrderView {
-        lines: vec![OrderLine { discount: 25_000, ..line.clone() }],
-        coupons: order_coupons(),
-        amounts: Amounts { total: 225_000, total_due: 225_000, ..Amounts::default() },
-        sub_orders: vec![SubOrderView {
-            amounts: Amounts { total: 225_000, total_due: 225_000, ..Amounts::default() },
-            ..share.clone()
-        }],
-        ..view(Some(Waits {
-            why: Trouble::LegFailed { with: party(), reason: "hold_unknown".into() },
-            ..waits.clone()
-        }))
-    };
-    let entry = |full: bool| TimelineEntry {
-        at: at(0),
-        kind: "resolved".into(),
-        vendor: full.then(vendor),
-        amount: full.then_some(250_000),
-        currency: full.then(|| "EUR".parse().unwrap()),
-        reason: full.then(|| "lost".into()),
-        resolution: full.then(|| Box::new(resolution(ResolveAs::Paid))),
-    };
-    vec![
-        OrderReply::Order { order: Box::new(view(None)) },
-        OrderReply::Order { order: Box::new(view(Some(waits))) },
-        OrderReply::Order { order: Box::new(credited) },
-        OrderReply::Order { order: Box::new(with_coupons) },
-        OrderReply::Timeline { currency: Currency::BDT, entries: vec![entry(false), entry(true)] },
-        OrderReply::Done,
-    ]
-}
-
-fn vendor_replies() -> Vec<VendorReply> {
-    let sku = |suspended: bool, with_terms: bool| SkuView {
-        id: sku(0),
-        vendor_id: vendor(),
-        product_id: ProductId::from_uuid(uuid(5)),
-        code: "JAM-RED".into(),
-        title: "Jamdani".into(),
-        price_minor: 125_000,
-        currency: Currency::BDT,
-        received: 9,
-        on_hand: 7,
-        held: 2,
-        terms: with_terms.then(|| Arc::new(sku_terms())),
-        suspended,
-    };
-    let product = |full: bool| ProductView {
-        id: ProductId::from_uuid(uuid(5)),
-        vendor_id: vendor(),
-        title: "Jamdani".into(),
-        description: full.then(|| "Handwoven".into()),
-        category: full.then(|| "sarees".into()),
-    };
-    vec![
-        VendorReply::Vendor { vendor: VendorView { id: vendor(), name: "Aarong".into() } },
-        VendorReply::Product { product: Box::new(product(true)), skus: vec![sku(false, false)] },
-        VendorReply::Product { product: Box::new(product(false)), skus: vec![sku(true, false)] },
-        VendorReply::Sku { sku: Box::new(sku(false, false)) },
-        VendorReply::Sku { sku: Box::new(sku(false, true)) },
-        VendorReply::Done,
-    ]
-}
-
 /// Answers are kept for a day, over an upgrade: a release that cannot read what the one before it answered fails here.
 #[test]
 fn every_answer_ever_kept_can_be_read() {
@@ -676,6 +507,8 @@ fn all_refusals() -> Vec<Reject> {
         Reject::PriceOutOfRange { limit: 1, index: Some(1), rung: None },
         Reject::PriceOutOfRange { limit: 1, index: None, rung: Some(1) },
         Reject::QuantityRuleInvalid { wholesale: false },
+        Reject::QuantityStep { step: 6, sku_id: Some(sku(0)) },
+        Reject::QuantityOutOfRange { limit: 12, sku_id: Some(sku(0)) },
         Reject::StockOutOfRange { limit: 1, index: None },
         Reject::TooMany { what: "checkouts".into(), limit: 1 },
         Reject::SkuCodeTaken { sku_code: "A".into(), index: None },

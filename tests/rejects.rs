@@ -1,18 +1,19 @@
 //! One row per refusal: which command in which state gives it. A new variant breaks the build here until it has a row; where several
 //! refusals would apply, the one that stands first in the table of `Reject` is given.
 
+#[path = "rejects/coupons.rs"]
+mod coupons;
+#[path = "rejects/sales.rs"]
+mod sales;
 #[path = "support/world.rs"]
 mod world;
 
-use haat::domain::buyer::{Audience, BuyerKey};
+use haat::domain::buyer::Audience;
 use haat::domain::cart::{Cart, CartCommand, CartEvent, CartLine};
-use haat::domain::coupon::{Coupon, CouponChange, CouponCode, CouponCommand, CouponTerms, RestoresOn};
 use haat::domain::customer::{Customer, CustomerCommand, CustomerEvent};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
-use haat::domain::ids::{
-    CartId, CouponId, CustomerId, EntityId, OrderId, ProductId, ShippingMethodId, SkuId, VendorId,
-};
+use haat::domain::ids::{CartId, CustomerId, EntityId, OrderId, ProductId, ShippingMethodId, SkuId, VendorId};
 use haat::domain::invariants::Breach;
 use haat::domain::knowledge::{Availability, Knowledge, Settings};
 use haat::domain::money::{Currency, Money};
@@ -23,7 +24,7 @@ use haat::domain::pricing::{
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
-    NewProduct, NewSku, PriceBreak, QuantityRules, SkuChange, SkuTerms, Vendor, VendorCommand, WantedLine,
+    NewProduct, NewSku, PriceBreak, QuantityRules, SkuChange, SkuTerms, Vendor, VendorCommand, VendorEvent, WantedLine,
 };
 use haat::limits;
 use std::sync::Arc;
@@ -54,7 +55,8 @@ fn yen() -> Currency {
 }
 
 fn set_line(quantity: i64, currency: Currency) -> CartCommand {
-    let line = CartLine { sku: sku(0, 1), vendor: vendor(0), title: "SKU".into(), quantity, unit_price: 100 };
+    let line =
+        CartLine { sku: sku(0, 1), vendor: vendor(0), title: "SKU".into(), quantity, unit_price: 100, sale: None };
     CartCommand::SetLine { by: buyer(0), line, currency }
 }
 
@@ -96,62 +98,6 @@ fn reserve(of: &[(SkuId, i64)], until: Timestamp, currency: Currency) -> VendorC
     }
 }
 
-fn coupon_id() -> CouponId {
-    CouponId::of_code("EID")
-}
-
-/// A tenth off, from 10 to 100.
-fn coupon_terms() -> CouponTerms {
-    CouponTerms {
-        promotion: Promotion {
-            kind: PromotionKind::Percent { basis_points: 1_000 },
-            scope: Scope::default(),
-            min_subtotal: None,
-            max_discount: None,
-            excludes_sale_items: false,
-            platform_bp: 0,
-        },
-        starts_at: Timestamp::from_millis(10),
-        ends_at: Timestamp::from_millis(100),
-        usage_limit: None,
-        limit_per_customer: None,
-        budget: None,
-        combines: false,
-        restores_on: RestoresOn::Cancel,
-    }
-}
-
-fn create_coupon(terms: CouponTerms) -> CouponCommand {
-    let code = CouponCode::new("EID").unwrap();
-    CouponCommand::Create { by: Principal::SHOP, code, single_use: false, terms: Box::new(terms) }
-}
-
-fn coupon(terms: CouponTerms) -> Coupon {
-    let mut coupon = Coupon::new(coupon_id());
-    let now = Timestamp::from_millis(1);
-    let made = coupon.decide(&create_coupon(terms), &Knowledge::NOTHING, now).unwrap();
-    made.iter().for_each(|event| coupon.apply(event, now));
-    coupon
-}
-
-/// An order reckons by these terms, for a buyer with this key.
-fn hold_use(order: u128, version: u64, key: Option<u8>) -> CouponCommand {
-    CouponCommand::HoldUse {
-        order: OrderId::from_uuid(Uuid::from_u128(order)),
-        until: Timestamp::from_millis(1_000),
-        serial: None,
-        keys: key.map(|key| BuyerKey([key; 8])).into_iter().collect(),
-        version,
-        amount: Money::new(5, Currency::BDT),
-    }
-}
-
-/// What an order is told by a coupon with these terms, or by one that is not there.
-fn of_coupon(terms: Option<CouponTerms>, version: u64, now: i64, key: Option<u8>) -> Reject {
-    let state = terms.map_or_else(|| Coupon::new(coupon_id()), coupon);
-    refusal(&state, hold_use(9, version, key), Timestamp::from_millis(now))
-}
-
 /// What of the shop's goods is left: nothing.
 struct SoldOut;
 
@@ -173,9 +119,60 @@ impl Availability for SoldOut {
     }
 }
 
+/// Everything is sold in sixes, from twelve to twenty-four at a time, and nothing is left.
+struct InPacks;
+
+const PACKS: QuantityRules = QuantityRules { min_quantity: Some(12), quantity_step: Some(6), max_quantity: Some(24) };
+
+impl Availability for InPacks {
+    fn available(&self, _: SkuId) -> Option<i64> {
+        Some(0)
+    }
+    fn price(&self, _: SkuId) -> Option<Money> {
+        None
+    }
+    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
+        Some(Arc::new(SkuTerms { quantities: PACKS, ..SkuTerms::default() }))
+    }
+    fn product(&self, _: SkuId) -> Option<ProductId> {
+        None
+    }
+    fn audience(&self, _: CustomerId) -> Audience {
+        Audience::Retail
+    }
+}
+
+/// As [`refusal`], where everything is sold in packs.
+fn refusal_in_packs(state: &Cart, command: CartCommand, now: Timestamp) -> Reject {
+    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks, ..Knowledge::NOTHING };
+    state.decide(&command, &knowledge, now).expect_err("the command should be refused")
+}
+
+/// What a cart with so many pieces, put there when it knew of no packs, is told when it is checked out, and the vendor's order then.
+fn refusals_in_packs(mut world: World, quantity: i64) -> Vec<Reject> {
+    world.set_line(0, (0, 0), quantity).unwrap();
+    let state = &world.carts[&cart(0)].entity;
+    let early = refusal_in_packs(state, check_out(buyer(0), None), world.now);
+    let mut shop = vendor_of(&world, 0).clone();
+    let terms = Box::new(SkuTerms { quantities: PACKS, ..SkuTerms::default() });
+    for number in 0..2 {
+        let terms = terms.clone();
+        shop.apply(&VendorEvent::SkuTermsChanged { sku: sku(0, number), terms }, world.now);
+    }
+    let later = world.now.plus_millis(1);
+    // Before the closed hold and the shortage of another line.
+    let of = [(sku(0, 1), 24), (sku(0, 0), quantity)];
+    let held = |until| refusal(&shop, reserve(&of, until, Currency::BDT), world.now);
+    let refused = vec![early, held(later), held(world.now)];
+    // Before another line's quantity that is refused for less.
+    let less = [(sku(0, 1), 30), (sku(0, 0), quantity)];
+    assert_eq!(refusal(&shop, reserve(&less, later, Currency::BDT), world.now).kind(), refused[1].kind());
+    refused
+}
+
 /// As [`refusal`], while it is known that everything is sold out.
 fn refusal_when_sold_out<E: Entity>(state: &E, command: E::Command, now: Timestamp) -> Reject {
-    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &SoldOut };
+    let knowledge = Knowledge { availability: &SoldOut, ..Knowledge::NOTHING };
     state.decide(&command, &knowledge, now).expect_err("the command should be refused")
 }
 
@@ -285,8 +282,17 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&checked_out(APPROVE).0.carts[&cart(0)].entity, remove_line(buyer(1), sku(0, 0)), now),
             ]
         }
-        // Told to administrators, of a customer of whom nothing was recorded.
-        Reject::CustomerUnknown => vec![Customer::UNKNOWN],
+        // Told to administrators, of a customer of whom nothing was recorded, and to whoever is none of the shop's people.
+        Reject::CustomerUnknown => {
+            let customer = Customer::new(CustomerId::from_uuid(Uuid::from_u128(6)));
+            let edit = |by| CustomerCommand::Edit { by, group: Some(Audience::Wholesale), tax_id: None };
+            vec![
+                Customer::UNKNOWN,
+                refusal(&customer, CustomerCommand::Show { by: buyer(0) }, now),
+                refusal(&customer, edit(buyer(0)), now),
+                refusal(&customer, edit(Principal::vendor(vendor(0))), now),
+            ]
+        }
         Reject::OrderUnknown => {
             let (mut world, order) = checked_out(SILENT);
             world.settle();
@@ -343,6 +349,17 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(&world.carts[&cart(0)].entity, create, now),
             ]
         }
+        Reject::SaleUnknown
+        | Reject::AllotmentReserved { .. }
+        | Reject::SaleInvalid { .. }
+        | Reject::SaleOverlap { .. }
+        | Reject::SaleRunning
+        | Reject::SaleEnded { .. }
+        | Reject::AccountRequired
+        | Reject::PaymentMethodNotAllowed { .. }
+        | Reject::SaleNotStarted { .. }
+        | Reject::SaleSoldOut { .. }
+        | Reject::PurchaseLimit { .. } => sales::rows(reject),
         // Given by the shell.
         Reject::CommandPoisoned => vec![reject.clone()],
         Reject::NothingToResolve { .. } => {
@@ -430,7 +447,8 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
             let fill = (0..limits::CART_LINES as u128).map(|number| {
                 let sku = SkuId::from_uuid(Uuid::from_u128(number));
-                let line = CartLine { sku, vendor: vendor(0), title: "SKU".into(), quantity: 1, unit_price: 1 };
+                let line =
+                    CartLine { sku, vendor: vendor(0), title: "SKU".into(), quantity: 1, unit_price: 1, sale: None };
                 CartCommand::SetLine { by: buyer(0), line, currency: Currency::BDT }
             });
             for command in std::iter::once(create).chain(fill) {
@@ -441,9 +459,28 @@ fn row(reject: &Reject) -> Vec<Reject> {
         }
         Reject::QuantityOutOfRange { .. } => {
             let state = &world.carts[&cart(0)].entity;
-            [0, -1, limits::LINE_QUANTITY + 1, i64::MAX]
+            let mut given: Vec<Reject> = [0, -1, limits::LINE_QUANTITY + 1, i64::MAX]
                 .map(|quantity| refusal(state, set_line(quantity, Currency::BDT), now))
-                .to_vec()
+                .to_vec();
+            given.extend([0, -6, 30].map(|quantity| refusal_in_packs(state, set_line(quantity, Currency::BDT), now)));
+            given.extend(refusals_in_packs(world, 30));
+            given
+        }
+        Reject::BelowMinimum { .. } => {
+            let state = &world.carts[&cart(0)].entity;
+            let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &InPacks, ..Knowledge::NOTHING };
+            let put = state.decide(&set_line(6, Currency::BDT), &knowledge, now);
+            assert!(put.is_ok(), "a cart may be filled bit by bit");
+            // Before the step, which five are no multiple of.
+            refusals_in_packs(world, 5)
+        }
+        Reject::QuantityStep { .. } => {
+            let state = &world.carts[&cart(0)].entity;
+            // Before the maximum.
+            let mut given: Vec<Reject> =
+                [-1, 5, 31].map(|quantity| refusal_in_packs(state, set_line(quantity, Currency::BDT), now)).to_vec();
+            given.extend(refusals_in_packs(world, 31));
+            given
         }
         Reject::PriceOutOfRange { .. } => {
             let set = |price_minor| {
@@ -520,7 +557,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             // A cart of which every number of a checkout was used, though there is not enough in stock, too.
             let (world, order) = checked_out(APPROVE);
             let mut last = world.carts[&cart(0)].entity.clone();
-            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT));
+            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT, Audience::Retail));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, terms }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
             let mut full = World::shop(1).carts[&cart(0)].entity.clone();
@@ -611,6 +648,26 @@ fn row(reject: &Reject) -> Vec<Reject> {
             world.set_price((0, 0), 1);
             vec![told(world, order)]
         }
+        Reject::QuoteExpired { .. } => {
+            let mut world = world;
+            world.set_line(0, (0, 0), 1).unwrap();
+            let quote = haat::domain::cart::Quote {
+                cart: cart(0),
+                contents: 0,
+                total: Money::new(1, Currency::BDT),
+                shipping: Vec::new(),
+                method: None,
+                country: "BD".into(),
+                region: None,
+                postcode: None,
+                expires_at: later,
+            };
+            let details =
+                haat::domain::cart::CheckoutRequest { quote: Some(Box::new(quote)), ..details(APPROVE, None) };
+            let command = CartCommand::CheckOut { by: buyer(0), details: Box::new(details) };
+            // Before the shortage.
+            vec![refusal_when_sold_out(&world.carts[&cart(0)].entity, command, now)]
+        }
         // Given by the bill.
         Reject::CodNotAvailable { .. } => {
             // Before the vendor that does not ship there.
@@ -624,44 +681,15 @@ fn row(reject: &Reject) -> Vec<Reject> {
         Reject::CouponNotApplicable { .. } => vec![billed(&[], 1, true, false)],
         // Given by an order that is priced: see `amounts_below_the_least_that_a_method_takes`.
         Reject::AmountBelowMinimum { .. } => vec![reject.clone()],
-        Reject::CouponUnknown => vec![of_coupon(None, 1, 50, Some(7))],
-        Reject::CouponMalformed { .. } => {
-            let nobody = Coupon::new(coupon_id());
-            let terms = CouponTerms { ends_at: Timestamp::from_millis(0), ..coupon_terms() };
-            vec![refusal(&nobody, create_coupon(terms), now)]
-        }
-        Reject::CouponCodeTaken => vec![refusal(&coupon(coupon_terms()), create_coupon(coupon_terms()), now)],
-        Reject::CouponInUse { .. } => {
-            let mut used = coupon(CouponTerms { usage_limit: Some(2), ..coupon_terms() });
-            for number in 1..=2 {
-                let held = used.decide(&hold_use(number, 1, Some(1)), &Knowledge::NOTHING, Timestamp::from_millis(50));
-                held.unwrap().iter().for_each(|event| used.apply(event, Timestamp::from_millis(50)));
-            }
-            let change = CouponChange { usage_limit: Some(Some(1)), ..CouponChange::default() };
-            let edit = CouponCommand::Edit { by: Principal::SHOP, change: Box::new(change) };
-            vec![refusal(&used, edit, now)]
-        }
-        Reject::EmailRequired => {
-            vec![of_coupon(Some(CouponTerms { limit_per_customer: Some(1), ..coupon_terms() }), 2, 500, None)]
-        }
-        Reject::CouponExpired => vec![of_coupon(Some(coupon_terms()), 2, 100, Some(1))],
-        Reject::CouponTermsChanged => vec![of_coupon(Some(coupon_terms()), 2, 50, Some(1))],
-        // What is held first is held by this very order.
-        Reject::CouponExhausted => {
-            let terms = CouponTerms { usage_limit: Some(1), limit_per_customer: Some(1), ..coupon_terms() };
-            let mut used = coupon(terms);
-            let at = Timestamp::from_millis(50);
-            let held = used.decide(&hold_use(1, 1, Some(1)), &Knowledge::NOTHING, at).unwrap();
-            held.iter().for_each(|event| used.apply(event, at));
-            vec![refusal(&used, hold_use(2, 1, Some(1)), at)]
-        }
-        Reject::CouponLimitReached { .. } => {
-            let mut used = coupon(CouponTerms { limit_per_customer: Some(1), ..coupon_terms() });
-            let at = Timestamp::from_millis(50);
-            let held = used.decide(&hold_use(1, 1, Some(1)), &Knowledge::NOTHING, at).unwrap();
-            held.iter().for_each(|event| used.apply(event, at));
-            vec![refusal(&used, hold_use(2, 1, Some(1)), at)]
-        }
+        Reject::EmailRequired => [sales::rows(reject), coupons::rows(reject)].concat(),
+        Reject::CouponUnknown
+        | Reject::CouponMalformed { .. }
+        | Reject::CouponCodeTaken
+        | Reject::CouponInUse { .. }
+        | Reject::CouponExpired
+        | Reject::CouponTermsChanged
+        | Reject::CouponExhausted
+        | Reject::CouponLimitReached { .. } => coupons::rows(reject),
         Reject::OrderCancelled => {
             let (mut world, order) = checked_out(APPROVE);
             world.deliver();

@@ -79,8 +79,11 @@ impl NewOrder {
             title: item.title.clone(),
             quantity: self.request.quantity,
             unit_price: item.unit_price,
+            list_price: None,
+            sale: None,
             credited: 0,
             credited_amount: 0,
+            billed: None,
         };
         let (taken, due) = if paid { (total, 0) } else { (0, total) };
         let amounts = Amounts { total, paid: taken, total_due: due, ..Amounts::default() };
@@ -89,6 +92,7 @@ impl NewOrder {
             vendor: item.vendor,
             status: if paid { SubOrderStatus::Paid } else { SubOrderStatus::Held },
             amounts,
+            billed: None,
         };
         OrderView {
             id: self.id,
@@ -97,7 +101,9 @@ impl NewOrder {
             currency: CURRENCY,
             lines: vec![line],
             sub_orders: vec![share],
+            coupons: Vec::new(),
             amounts,
+            bill: None,
             payment_method: self.request.payment.method.clone(),
             payment_status: if paid { PaymentStatus::Captured } else { PaymentStatus::Pending },
             placed_at: self.at,

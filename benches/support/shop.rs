@@ -90,7 +90,14 @@ pub fn reserve(order: u128, sku: u128, until: Timestamp) -> VendorCommand {
 }
 
 pub fn line(number: u128, quantity: i64) -> CartLine {
-    CartLine { sku: sku_id(number), vendor: vendor_id(), title: "Panjabi".into(), quantity, unit_price: PRICE }
+    CartLine {
+        sku: sku_id(number),
+        vendor: vendor_id(),
+        title: "Panjabi".into(),
+        quantity,
+        unit_price: PRICE,
+        sale: None,
+    }
 }
 
 pub fn details() -> CheckoutRequest {
@@ -110,6 +117,8 @@ pub fn details() -> CheckoutRequest {
         ..shipping_address.buyer()
     };
     CheckoutRequest {
+        shipping: Vec::new(),
+        quote: None,
         contact: Contact { email: Some("rahim@example.com".into()), shipping_address },
         mint: Mint([1, 2, 3, 4]),
         buyer,
@@ -155,6 +164,7 @@ pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
         mint: Some(mint),
         buyer: Some(Box::new(buyer)),
         coupons: Vec::new(),
+        shipping: Vec::new(),
         email: None,
         shipping_address: None,
     };

@@ -44,6 +44,7 @@ pub fn build_and_examine(entity: EntityRef, history: &History) {
         }
         Ok(Rebuilt::Customer(customer)) => {
             customer.entity.reply(&CustomerCommand::Cart, false);
+            customer.entity.reply(&CustomerCommand::Show { by: Principal::SHOP }, false);
             let _ = customer.entity.decide(
                 &CustomerCommand::NextCart { after: 0 },
                 &Knowledge::NOTHING,

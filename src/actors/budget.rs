@@ -100,7 +100,14 @@ mod tests {
             market.done::<Vendor>(vendor(), VendorCommand::Create { name: "V".into() }).await;
             market.done::<Vendor>(vendor(), VendorCommand::AddProduct { by: Principal::SHOP, product }).await;
             for number in 1..=carts {
-                let line = CartLine { sku: sku(), vendor: vendor(), title: "T".into(), quantity: 1, unit_price: 5 };
+                let line = CartLine {
+                    sku: sku(),
+                    vendor: vendor(),
+                    title: "T".into(),
+                    quantity: 1,
+                    unit_price: 5,
+                    sale: None,
+                };
                 let create = CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT };
                 market.done::<Cart>(cart(number), create).await;
                 market
@@ -127,6 +134,8 @@ mod tests {
 
         fn checkout(&self, number: u128, within: Duration, wait: Option<Duration>) -> Checkout<'_> {
             let details = CheckoutRequest {
+                shipping: Vec::new(),
+                quote: None,
                 buyer: Buyer::default(),
                 mint: Mint([0; 4]),
                 contact: Contact {

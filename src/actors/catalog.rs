@@ -4,15 +4,18 @@
 use crate::actors::metrics::stuck;
 use crate::domain::buyer::Audience;
 use crate::domain::entity::Publication;
-use crate::domain::ids::{CategoryId, CouponId, CustomerId, ProductId, SkuId};
-use crate::domain::knowledge::Availability;
+use crate::domain::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
+use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
-use crate::domain::rows::{CouponRow, ProductRow, Rows, SkuRow};
-use crate::domain::vendor::SkuTerms;
+use crate::domain::pricing::Tables;
+use crate::domain::reject::Reject;
+use crate::domain::rows::{CouponRow, CustomerRow, ProductRow, Rows, SaleRow, SkuRow};
+use crate::domain::time::Timestamp;
+use crate::domain::vendor::{OnSale, Requires, SaleItem, SkuTerms, Stock};
 use dashmap::{DashMap, DashSet};
 use foldhash::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -22,13 +25,62 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 pub struct Listing {
     /// Everything but what is in stock, which [`Listing::available`] alone tells.
     pub sku: Arc<SkuRow>,
-    /// Pieces on hand and not held, durably so.
+    /// Pieces that can be had at the price that is shown, durably so.
     pub available: i64,
+    /// What one piece is shown to cost.
+    pub price: Money,
+    /// The sale that runs, at whose price it is shown, with what is left in it.
+    pub sale: Option<(Arc<SaleRow>, i64)>,
 }
 
 struct Entry {
     sku: Arc<SkuRow>,
-    available: i64,
+    /// Pieces on hand and not held.
+    free: i64,
+    sales: Vec<InSale>,
+}
+
+/// A sale that the SKU is in.
+struct InSale {
+    sale: Arc<SaleRow>,
+    /// The SKU's place among its items.
+    place: usize,
+    /// Pieces held and sold in it.
+    taken: i64,
+}
+
+impl InSale {
+    fn on_sale(&self) -> OnSale<'_> {
+        OnSale { id: self.sale.id, terms: &self.sale.terms, place: self.place, taken: self.taken }
+    }
+}
+
+impl Entry {
+    fn stock(&self) -> Stock<impl Iterator<Item = OnSale<'_>> + Clone> {
+        let list_price = Money::new(self.sku.price_minor, self.sku.currency);
+        Stock { sku: self.sku.id, list_price, free: self.free, sales: self.sales.iter().map(InSale::on_sale) }
+    }
+
+    fn offered(&self, sale: Option<OnSale<'_>>) -> Offered {
+        let list = Money::new(self.sku.price_minor, self.sku.currency);
+        let Some(sale) = sale else { return Offered::regular(list) };
+        let minor = list.minor.min(sale.item().price_minor);
+        Offered {
+            price: Money::new(minor, list.currency),
+            sale: Some(sale.id),
+            needs_account: sale.terms.requires != Requires::Nothing,
+        }
+    }
+
+    fn listing(&self, now: Timestamp) -> Listing {
+        let (sale, available) = self.stock().shown(now);
+        let price = self.offered(sale).price;
+        let row = |on: OnSale<'_>| {
+            let found = self.sales.iter().find(|own| own.sale.id == on.id)?;
+            Some((found.sale.clone(), on.left(now)))
+        };
+        Listing { sku: self.sku.clone(), available, price, sale: sale.and_then(row) }
+    }
 }
 
 /// What orders took of a SKU.
@@ -68,11 +120,14 @@ impl Takings {
 pub struct CatalogCache {
     skus: DashMap<SkuId, Entry, foldhash::fast::RandomState>,
     products: DashMap<ProductId, Arc<ProductRow>, foldhash::fast::RandomState>,
+    sales: DashMap<SaleId, Arc<SaleRow>, foldhash::fast::RandomState>,
     /// The customers who have the prices of wholesale.
     wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
     coupons: DashMap<CouponId, Arc<CouponRow>, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
+    /// The tables by which bills are made; none while the shop has none.
+    tables: RwLock<Option<Arc<Tables>>>,
 }
 
 impl Default for CatalogCache {
@@ -80,10 +135,12 @@ impl Default for CatalogCache {
         Self {
             skus: DashMap::default(),
             products: DashMap::default(),
+            sales: DashMap::default(),
             wholesalers: DashSet::default(),
             coupons: DashMap::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
+            tables: RwLock::default(),
         }
     }
 }
@@ -94,11 +151,17 @@ impl CatalogCache {
         for product in rows.products {
             self.publish(Publication::Product(Box::new(product)));
         }
+        for CustomerRow { id: customer, group: audience } in rows.customers {
+            self.publish(Publication::Group { customer, audience });
+        }
         for sku in rows.skus {
             self.publish(Publication::Sku(Box::new(sku)));
         }
         for coupon in rows.coupons {
             self.publish(Publication::Coupon(Box::new(coupon)));
+        }
+        for sale in rows.sales {
+            self.publish(Publication::Sale(Box::new(sale)));
         }
     }
 
@@ -116,18 +179,23 @@ impl CatalogCache {
                 self.products.insert(product.id, Arc::from(product));
             }
             Publication::Sku(sku) => {
-                let available = sku.available();
-                self.skus.insert(sku.id, Entry { sku: Arc::from(sku), available });
+                let (id, free, sku) = (sku.id, sku.available(), Arc::from(sku));
+                let sales = self.skus.get_mut(&id).map(|mut entry| take(&mut entry.sales)).unwrap_or_default();
+                self.skus.insert(id, Entry { sku, free, sales });
             }
             Publication::Coupon(coupon) => {
                 self.coupons.insert(coupon.id, Arc::from(coupon));
             }
-            Publication::Available { sku, available, taken } => {
+            Publication::Sale(sale) => self.take_sale(Arc::from(sale)),
+            Publication::Available { sku, available, taken, in_sales } => {
                 if taken > 0 {
                     self.takings.count(sku, taken);
                 }
                 if let Some(mut entry) = self.skus.get_mut(&sku) {
-                    entry.available = available;
+                    entry.free = available;
+                    for (sale, taken) in in_sales {
+                        entry.sales.iter_mut().filter(|own| own.sale.id == sale).for_each(|own| own.taken = taken);
+                    }
                 }
             }
             Publication::Group { customer, audience: Audience::Wholesale } => drop(self.wholesalers.insert(customer)),
@@ -145,6 +213,16 @@ impl CatalogCache {
         }
     }
 
+    /// From now on bills are made by these tables.
+    pub fn show_tables(&self, tables: Tables) {
+        *self.tables.write() = (!tables.is_empty()).then(|| Arc::new(tables));
+    }
+
+    /// The tables by which bills are made; none while the shop has none.
+    pub fn tables(&self) -> Option<Arc<Tables>> {
+        self.tables.read().clone()
+    }
+
     /// From now on it is counted what orders take, or it is not any more.
     pub fn watch_takings(&self, watch: bool) {
         self.takings.is_watched.store(watch, Ordering::Relaxed);
@@ -158,15 +236,57 @@ impl CatalogCache {
         take(&mut *self.takings.counts.lock())
     }
 
-    /// A SKU.
-    pub fn sku(&self, id: SkuId) -> Option<Listing> {
-        self.skus.get(&id).map(|entry| Listing { sku: entry.sku.clone(), available: entry.available })
+    /// A sale takes the place of what was known of it.
+    fn take_sale(&self, sale: Arc<SaleRow>) {
+        let before = self.sales.insert(sale.id, sale.clone());
+        let gone = before.iter().flat_map(|before| &before.terms.items).map(|item| item.sku);
+        for sku in gone {
+            if let Some(mut entry) = self.skus.get_mut(&sku) {
+                entry.sales.retain(|own| own.sale.id != sale.id);
+            }
+        }
+        if sale.cancelled_at.is_some() {
+            return;
+        }
+        for (place, item) in sale.terms.items.iter().enumerate() {
+            let taken = sale.counts.get(place).map_or(0, |count| count.taken());
+            if let Some(mut entry) = self.skus.get_mut(&item.sku) {
+                entry.sales.push(InSale { sale: sale.clone(), place, taken });
+            }
+        }
+    }
+
+    /// A sale, and what was taken of each of its items. What was taken of a cancelled one is as it was then.
+    pub fn sale(&self, id: SaleId) -> Option<(Arc<SaleRow>, Vec<i64>)> {
+        let sale = self.sales.get(&id)?.clone();
+        let taken = |(place, item): (usize, &SaleItem)| {
+            let entry = self.skus.get(&item.sku);
+            let own = entry.and_then(|entry| entry.sales.iter().find(|own| own.sale.id == id).map(|own| own.taken));
+            own.or_else(|| sale.counts.get(place).map(|count| count.taken())).unwrap_or(0)
+        };
+        let taken = sale.terms.items.iter().enumerate().map(taken).collect();
+        Some((sale, taken))
+    }
+
+    /// All sales for which this is so, in no order.
+    pub fn sales(&self, are: impl Fn(&SaleRow) -> bool) -> Vec<Arc<SaleRow>> {
+        self.sales.iter().filter(|sale| are(sale)).map(|sale| sale.clone()).collect()
+    }
+
+    /// A SKU as it is shown at this moment.
+    pub fn sku(&self, id: SkuId, now: Timestamp) -> Option<Listing> {
+        self.skus.get(&id).map(|entry| entry.listing(now))
+    }
+
+    /// What a SKU is, without its stock.
+    pub fn sku_row(&self, id: SkuId) -> Option<Arc<SkuRow>> {
+        self.skus.get(&id).map(|entry| entry.sku.clone())
     }
 
     /// A product with its SKUs, in the vendor's order.
-    pub fn product(&self, id: ProductId) -> Option<(Arc<ProductRow>, Vec<Listing>)> {
+    pub fn product(&self, id: ProductId, now: Timestamp) -> Option<(Arc<ProductRow>, Vec<Listing>)> {
         let product = self.products.get(&id)?.clone();
-        let skus = product.sku_ids.iter().filter_map(|sku| self.sku(*sku)).collect();
+        let skus = product.sku_ids.iter().filter_map(|sku| self.sku(*sku, now)).collect();
         Some((product, skus))
     }
 
@@ -178,11 +298,23 @@ impl CatalogCache {
 
 impl Availability for CatalogCache {
     fn available(&self, sku: SkuId) -> Option<i64> {
-        self.skus.get(&sku).map(|entry| entry.available)
+        self.skus.get(&sku).map(|entry| entry.free)
     }
 
     fn price(&self, sku: SkuId) -> Option<Money> {
         self.skus.get(&sku).map(|entry| Money::new(entry.sku.price_minor, entry.sku.currency))
+    }
+
+    fn shown(&self, sku: SkuId, now: Timestamp) -> Option<Offered> {
+        let entry = self.skus.get(&sku)?;
+        let (sale, _) = entry.stock().shown(now);
+        Some(entry.offered(sale))
+    }
+
+    fn offer(&self, sku: SkuId, quantity: i64, now: Timestamp) -> Option<Result<Offered, Reject>> {
+        let entry = self.skus.get(&sku)?;
+        let offer = entry.stock().offer(quantity, now);
+        Some(offer.map(|sale| entry.offered(sale)))
     }
 
     fn terms(&self, sku: SkuId) -> Option<Arc<SkuTerms>> {
@@ -193,6 +325,11 @@ impl Availability for CatalogCache {
         self.skus.get(&sku).map(|entry| entry.sku.product_id)
     }
 
+    fn category(&self, sku: SkuId) -> Option<CategoryId> {
+        let product = self.skus.get(&sku)?.sku.product_id;
+        self.products.get(&product)?.category.as_deref()?.parse().ok()
+    }
+
     fn audience(&self, customer: CustomerId) -> Audience {
         // Nearly always there is nobody in it.
         if self.wholesalers.is_empty() || !self.wholesalers.contains(&customer) {
@@ -200,11 +337,6 @@ impl Availability for CatalogCache {
         } else {
             Audience::Wholesale
         }
-    }
-
-    fn category(&self, sku: SkuId) -> Option<CategoryId> {
-        let product = self.skus.get(&sku)?.sku.product_id;
-        self.products.get(&product)?.category.as_deref()?.parse().ok()
     }
 
     fn coupon(&self, coupon: CouponId) -> Option<Arc<CouponRow>> {

@@ -15,6 +15,7 @@ mod node;
 mod orders;
 mod payments;
 mod permits;
+mod prices;
 pub mod quotas;
 mod registry;
 mod sent;

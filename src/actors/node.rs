@@ -253,7 +253,7 @@ impl Node {
 
     /// What entities may know besides their own state.
     pub(super) fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge { settings: &self.settings.shop, availability: &*self.catalog }
+        Knowledge { settings: &self.settings.shop, availability: &*self.catalog, prices: self }
     }
 
     pub(super) fn metrics(&self, kind: Kind) -> &KindMetrics {
@@ -501,7 +501,7 @@ impl Node {
         metrics::counter!(names::BREACHES, "invariant" => breach.invariant).increment(1);
         tracing::error!(%breach, "an invariant is broken: the SKU is out of sale until someone has looked at it");
         if let Some(sku) = breach.sku {
-            self.catalog.publish(Publication::Available { sku, available: 0, taken: 0 });
+            self.catalog.publish(Publication::Available { sku, available: 0, taken: 0, in_sales: Vec::new() });
         }
     }
 

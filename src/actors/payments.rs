@@ -10,6 +10,7 @@ use crate::actors::turn::NotLetIn;
 use crate::domain::entity::{EffectKey, Message, PaymentCall, Step};
 use crate::domain::ids::{EntityId, EntityRef};
 use crate::domain::kinds::for_kind;
+use crate::domain::money::Currency;
 use crate::domain::order::{OrderCommand, PaymentChoice};
 use crate::domain::payment::{
     Aim, Next, Progress, RefundCall, RefundProgress, Verb, after_refund, after_refund_look_up,
@@ -91,6 +92,11 @@ impl Provider {
         let gate = Gate::new(port.method(), settings.payment_calls_per_second, settings.silent_orders);
         let metrics = PaymentMetrics::new(port.method());
         Self { port, gate, metrics }
+    }
+
+    /// The method by which it is asked for, and the least that it takes.
+    pub(super) fn least(&self, method: &str, currency: Currency) -> Option<i64> {
+        (self.port.method() == method).then(|| self.port.least(currency))
     }
 
     pub(super) fn gate(&self) -> &Gate {

@@ -13,8 +13,9 @@ use crate::domain::cart::Cart;
 use crate::domain::entity::{EffectKey, Principal};
 use crate::domain::ids::{CouponId, EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
-use crate::domain::knowledge::Availability as _;
+use crate::domain::knowledge::{Availability as _, Knowledge};
 use crate::domain::order::OrderStatus;
+use crate::domain::pricing::Tables;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::domain::rows::Rows;
@@ -163,6 +164,16 @@ impl Shop {
     #[cfg(test)]
     pub(super) fn on(node: Arc<Node>) -> Self {
         Self { node, charge_log: None }
+    }
+
+    /// What entities may know besides their own state, at this moment.
+    pub fn knowledge(&self) -> Knowledge<'_> {
+        self.node.knowledge()
+    }
+
+    /// From now on bills are made by these tables.
+    pub fn show_tables(&self, tables: Tables) {
+        self.node.catalog.show_tables(tables);
     }
 
     /// Fills the catalogue cache, takes over what recovery found, and starts everything that runs by itself. `rows` and `counts` are what the read tables hold.

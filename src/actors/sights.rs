@@ -67,6 +67,7 @@ impl Shop {
 
     /// A SKU as it is shown, also while nothing is answered.
     pub fn listing(&self, sku: SkuId) -> Option<Listing> {
-        self.node().catalog.sku(sku)
+        let node = self.node();
+        node.catalog.sku(sku, node.clock.now())
     }
 }

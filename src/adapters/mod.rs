@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod erased;
+pub mod http_client;
 pub mod otlp;
 pub mod quotas;
 pub mod rates;

@@ -4,80 +4,92 @@
 
 mod encode;
 
+use crate::adapters::http_client::{HttpClient, HttpClientSettings, Trust};
 use crate::limits;
 use crate::ports::Clock;
 use crate::ports::trace::{Span, Spans};
 use crate::telemetry::names;
 use bytes::Bytes;
 use encode::Anchor;
-use http::Request;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http_body_util::Full;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Uri};
 use metrics::Counter;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 /// How long spans gather before they are told.
 const GATHER: Duration = Duration::from_secs(1);
-/// How long a collector may take over a batch.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a collector may take until it is connected, and over a batch.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(5));
+/// The most bytes of a collector's answer, which is empty where it takes all spans.
+const ANSWER_BYTES: usize = 64 * 1024;
 /// Past this the wall clock was set, and moments are told by it anew.
 const CLOCK_SET: Duration = Duration::from_millis(500);
 
 /// Where a collector takes spans.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Collector {
-    host: String,
-    port: u16,
-    path: String,
+    uri: Uri,
+    client: HttpClient,
+}
+
+/// What is wrong with the settings of a collector.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CollectorSetting {
+    /// Its URL.
+    #[error("{0}")]
+    Url(String),
+    /// Whose certificates are believed.
+    #[error("{0}")]
+    Authorities(String),
 }
 
 impl Collector {
-    /// The collector at a URL such as `http://127.0.0.1:4318`; `/v1/traces` is put behind it, as OpenTelemetry's own exporters do.
+    /// The collector at a URL such as `http://127.0.0.1:4318` or `https://collector.example:4318`; `/v1/traces` is put behind it, as OpenTelemetry's
+    /// own exporters do. One at `https://` is to have a certificate of one of these authorities, in PEM, or where none are given of one that this
+    /// machine trusts.
     ///
     /// # Errors
     /// What is wrong with it, in words, without a password.
-    pub fn new(url: &str) -> Result<Self, String> {
-        let url = Url::parse(url).map_err(|error| format!("is no URL: {error}"))?;
-        match url.scheme() {
-            "http" => {}
-            "https" => {
-                return Err("must begin with http://: name a collector on this machine or in its own network, and have that one \
-                            encrypt what it passes on"
-                    .to_owned());
+    pub fn new(url: &str, authorities: Option<&[u8]>) -> Result<Self, CollectorSetting> {
+        let of_url = |reason: &str| CollectorSetting::Url(reason.to_owned());
+        let url = Url::parse(url).map_err(|error| of_url(&format!("is no URL: {error}")))?;
+        let trust = match (url.scheme(), authorities) {
+            ("https", None) => Trust::Machine,
+            ("https", Some(pem)) => Trust::only(pem).map_err(CollectorSetting::Authorities)?,
+            ("http", None) => Trust::Nobody,
+            ("http", Some(_)) => {
+                let reason = "is for a collector at https://, and HAAT_OTLP_URL begins with http://";
+                return Err(CollectorSetting::Authorities(reason.to_owned()));
             }
-            _ => return Err("must begin with http://".to_owned()),
-        }
+            _ => return Err(of_url("must begin with http:// or https://")),
+        };
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err("may have a host, a port and a path, and nothing else".to_owned());
+            return Err(of_url("may have a host, a port and a path, and nothing else"));
         }
-        let host = url.host_str().ok_or_else(|| "names no host".to_owned())?.to_owned();
-        let path = format!("{}/v1/traces", url.path().trim_end_matches('/'));
-        Ok(Self { host, port: url.port_or_known_default().unwrap_or(80), path })
+        let uri = format!("{}/v1/traces", url.as_str().trim_end_matches('/'));
+        let uri = uri.parse().map_err(|_| of_url("is no URL that can be asked"))?;
+        let is_given = matches!(trust, Trust::Only(_));
+        let (connect, total) = PATIENCE;
+        let client = HttpClient::new(HttpClientSettings { trust, connect, total, answer_bytes: ANSWER_BYTES });
+        let client = client.map_err(|error| match is_given {
+            true => CollectorSetting::Authorities(error),
+            false => of_url(&format!("cannot be asked over TLS: {error}")),
+        })?;
+        Ok(Self { uri, client })
     }
 
     async fn takes(&self, body: Vec<u8>) -> Result<(), String> {
-        let failed = |error: &dyn std::fmt::Display| error.to_string();
-        let name = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((name, self.port)).await.map_err(|error| failed(&error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-        let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-        let request = Request::post(&self.path)
-            .header(HOST, format!("{}:{}", self.host, self.port))
-            .header(USER_AGENT, concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/x-protobuf")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| failed(&error))?;
-        let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let mut request = Request::new(Bytes::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        let answer = self.client.ask(request).await.map_err(|fault| fault.to_string())?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(format!("it answered {}", status.as_u16())),
@@ -166,8 +178,7 @@ impl Sending {
         }
         self.follow_clock();
         let body = encode::request(batch, &self.anchor);
-        let taken = timeout(PATIENCE, self.collector.takes(body)).await;
-        let failed = taken.unwrap_or_else(|_| Err("no answer in time".to_owned())).err();
+        let failed = self.collector.takes(body).await.err();
         match &failed {
             Some(error) => {
                 self.dropped.increment(batch.len() as u64);
@@ -198,16 +209,37 @@ mod tests {
 
     #[test]
     fn a_collector_is_named_by_its_host_and_port() {
-        let at = |url: &str| Collector::new(url).map(|at| (at.host, at.port, at.path));
-        let found = |host: &str, port, path: &str| Ok((host.to_owned(), port, path.to_owned()));
-        assert_eq!(at("http://127.0.0.1:4318"), found("127.0.0.1", 4318, "/v1/traces"));
-        assert_eq!(at("http://collector/"), found("collector", 80, "/v1/traces"));
-        assert_eq!(at("http://[::1]:4318/otlp/"), found("[::1]", 4318, "/otlp/v1/traces"));
+        let at = |url: &str| Collector::new(url, None).map(|at| at.uri.to_string());
+        let found = |uri: &str| Ok(uri.to_owned());
+        assert_eq!(at("http://127.0.0.1:4318"), found("http://127.0.0.1:4318/v1/traces"));
+        assert_eq!(at("http://collector/"), found("http://collector/v1/traces"));
+        assert_eq!(at("http://[::1]:4318/otlp/"), found("http://[::1]:4318/otlp/v1/traces"));
         for bad in
-            ["", " ", "junk", "https://x:4318", "ftp://x", "http://", "http://u:secret@x", "http://x?y", "http://x#y"]
+            ["", " ", "junk", "ftp://x", "http://", "http://u:secret@x", "https://u@x", "http://x?y", "http://x#y"]
         {
             let refused = at(bad).expect_err(bad);
-            assert!(!refused.contains("secret"), "{refused}");
+            assert!(matches!(&refused, CollectorSetting::Url(reason) if !reason.contains("secret")), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn authorities_are_for_a_collector_over_tls_and_must_be_some() {
+        let signed = rcgen::generate_simple_self_signed(["collector".to_owned()]).expect("a certificate");
+        let pem = signed.cert.pem();
+        let at = |url: &str, pem: &str| Collector::new(url, Some(pem.as_bytes())).map(|at| at.uri.to_string());
+        assert_eq!(at("https://collector", &pem), Ok("https://collector/v1/traces".to_owned()));
+        assert_eq!(at("https://collector:4318/", &pem.repeat(2)), Ok("https://collector:4318/v1/traces".to_owned()));
+        let not_one = "-----BEGIN CERTIFICATE-----\naGFhdA==\n-----END CERTIFICATE-----\n";
+        let key = signed.signing_key.serialize_pem();
+        for (url, pem) in [
+            ("http://collector", &*pem),
+            ("https://collector", ""),
+            ("https://collector", "junk"),
+            ("https://collector", not_one),
+            ("https://collector", &key),
+        ] {
+            let refused = at(url, pem).expect_err(pem);
+            assert!(matches!(refused, CollectorSetting::Authorities(_)), "{refused:?}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::persistence::skew::Asked;
 use crate::ports::jobs::{Customers, JobWorker, Jobs, Letters, Mailer};
 use crate::ports::quotas::BuyerQuotas;
 use crate::ports::standing::{FollowerStanding, Pools};
+use crate::ports::trace::Tracer;
 use crate::ports::{ChargeLog, Clock, History, Journal, Partition, PaymentProvider, Store};
 use crate::services::notifications::MailWorker;
 use foldhash::HashMap;
@@ -66,6 +67,8 @@ pub struct CoreParts {
     pub customers: Arc<dyn Customers>,
     /// Told when there are new jobs.
     pub new_jobs: Arc<Notify>,
+    /// Begins the traces of jobs, where any are traced.
+    pub tracer: Option<Tracer>,
     /// Where the actors run.
     pub threads: Vec<Thread>,
     /// How the node behaves.
@@ -92,6 +95,7 @@ pub struct Core {
     feed: Arc<Feed>,
     workers: Vec<(Arc<dyn JobWorker>, Pace)>,
     new_jobs: Arc<Notify>,
+    tracer: Option<Tracer>,
 }
 
 /// How a target of jobs is called, so many times a second at most.
@@ -117,6 +121,7 @@ impl Core {
             mails: MailParts { mailer, letters, public_url, per_second },
             customers,
             new_jobs,
+            tracer,
             threads,
             settings,
             checkpoints,
@@ -151,7 +156,7 @@ impl Core {
         let workers = vec![(mails, pace(per_second)), (attach, pace(limits::ORDER_JOBS_PER_SECOND))];
         let feed = Feed::new(followers::interests());
         let fed = feed.clone();
-        log_writer.tell_committed(Box::new(move |frames| fed.committed(frames)));
+        log_writer.tell_committed(Box::new(move |frames, traced| fed.committed(frames, traced)));
         Self {
             store,
             clock,
@@ -165,6 +170,7 @@ impl Core {
             feed,
             workers,
             new_jobs,
+            tracer,
         }
     }
 
@@ -222,6 +228,7 @@ impl Core {
             feed,
             workers,
             new_jobs,
+            tracer,
         } = self;
         clocks::agree(&*store.journal, &*clock).await?;
         knows_rows(&store, &shapes).await?;
@@ -281,8 +288,8 @@ impl Core {
         let writer = watched(tokio::spawn(writer));
         shop.recall_quotas().await?;
         helpers.extend(shop.open(recovery.rows, &recovery.counts, recovery.histories));
-        let jobs = RunnerParts { jobs: store.jobs.clone(), clock, owned: taken.clone(), workers, news: new_jobs };
-        let jobs = JobRunner::start(jobs);
+        let (rows, owned) = (store.jobs.clone(), taken.clone());
+        let jobs = JobRunner::start(RunnerParts { jobs: rows, clock, owned, workers, news: new_jobs, tracer });
         helpers.push(tokio::spawn(shop.clone().run_stuck_count()));
         helpers.push(watched(tokio::spawn(checkpointer.clone().run())));
         let remaker = remaker.run(checkpointer.to_remake());

@@ -1,5 +1,6 @@
 //! The file with the secrets, looked at while the server runs: another secret takes the place of the one before without a restart.
 
+use crate::checkout::quotes::QuoteKeys;
 use crate::config::keys;
 use crate::http::auth::Auth;
 use crate::limits;
@@ -17,6 +18,8 @@ pub(super) struct Signers {
     pub auth: Arc<Auth>,
     /// Those of sessions and mails.
     pub accounts: Arc<Accounts>,
+    /// Quotes.
+    pub quotes: Arc<QuoteKeys>,
     /// Tells which secrets have retired.
     pub clock: Arc<dyn Clock>,
 }
@@ -31,6 +34,7 @@ pub(super) async fn watch(file: Option<PathBuf>, mut known: SigningKeys, signers
             Ok(keys) if keys != known => {
                 signers.auth.set(&keys);
                 signers.accounts.sign_with(&keys);
+                signers.quotes.set(&keys);
                 let names: Vec<&str> = keys.all().iter().map(|key| key.kid.as_str()).collect();
                 tracing::info!(?names, "tokens are signed with other secrets from now on, with the first of these");
                 (known, is_readable) = (keys, true);

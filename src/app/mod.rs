@@ -7,6 +7,7 @@ pub mod core;
 pub mod followers;
 pub mod journal;
 mod keys;
+mod learn;
 pub mod life;
 mod open_files;
 mod payments;
@@ -27,6 +28,7 @@ use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
 use crate::app::core::MailParts;
 use crate::checkout::buyers::BuyerKeys;
+use crate::checkout::quotes::QuoteKeys;
 use crate::config::{AccountSettings, Config, SmtpConfig};
 use crate::http::auth::{Auth, MintError};
 use crate::http::cookie::Home;
@@ -52,6 +54,7 @@ use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store,
 use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
 use crate::services::categories::Categories;
 use crate::services::kept::{KeptAnswers, forget_old};
+use crate::services::price_tables::PriceTables;
 use crate::telemetry;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io;
@@ -157,7 +160,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 6],
+    upkeep: [JoinHandle<()>; 7],
     stop_upkeep: CancellationToken,
     files: Files,
     exporter: Option<Exporter>,
@@ -228,10 +231,13 @@ impl App {
             erased: Arc::new(ErasedFile::in_directory(&config.data_dir)),
         };
         let services = services(&store.units, &clock, &config.accounts, signed)?;
-        let (kept, accounts) = (services.kept.clone(), services.accounts.clone());
+        let (kept, accounts, prices) =
+            (services.kept.clone(), services.accounts.clone(), services.price_tables.clone());
+        let quotes = services.quotes.clone();
         accounts.learn().await?;
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
+        let (exporter, tracer) = traces::begin(&config, &clock)?.unzip();
         let core = Core::new(CoreParts {
             store,
             clock: clock.clone(),
@@ -245,6 +251,7 @@ impl App {
             },
             customers: accounts.clone(),
             new_jobs,
+            tracer,
             threads: arbiters.threads(),
             settings: config.node,
             checkpoints: CheckpointSettings::default(),
@@ -252,6 +259,7 @@ impl App {
             on_fatal,
         });
 
+        prices.learn(|tables| core.shop().show_tables(tables)).await?;
         // It is set once, here.
         let _ = begun.set(Begun { journal, taken: core.taken() });
 
@@ -262,7 +270,7 @@ impl App {
         let history_as_of = HistoryAsOf::new(core.history_as_of());
         let auth = Arc::new(Auth::of(&config.keys));
         let (followers, pools) = (Arc::new(core.followers()), core.pools());
-        let (exporter, sampler) = traces::begin(&config, &clock)?.unzip();
+        let sampler = tracer.map(|tracer| Sampler::new(tracer, config.http.trusted_proxies.clone()));
         let counters = Counters { jobs, services, auth: auth.clone(), history_as_of, followers, pools, sampler };
         let served = serve_http(&config, core.shop(), counters, &recorder, &stop_http);
         let (http, address, operator_address) = served.await?;
@@ -274,12 +282,13 @@ impl App {
         let files = Files { journal: core.journal().clone(), charge_log: sandbox.map(|it| it as _), mails };
         let stop_upkeep = CancellationToken::new();
         let watch = files.clone().watch(core.log_writer().clone(), stop_upkeep.clone());
-        let signers = keys::Signers { auth, accounts: accounts.clone(), clock: clock.clone() };
+        let signers = keys::Signers { auth, accounts: accounts.clone(), quotes, clock: clock.clone() };
         let upkeep = [
             tokio::spawn(upkeep(recorder, stop_upkeep.clone())),
             tokio::spawn(watch),
             tokio::spawn(forget(kept, accounts.clone(), clock, stop_upkeep.clone())),
-            tokio::spawn(learn_of_sessions(accounts.clone(), stop_upkeep.clone())),
+            tokio::spawn(learn::price_tables(prices, core.shop().clone(), stop_upkeep.clone())),
+            tokio::spawn(learn::sessions(accounts.clone(), stop_upkeep.clone())),
             tokio::spawn(keys::watch(config.keys_file.clone(), config.keys.clone(), signers, stop_upkeep.clone())),
             tokio::spawn(erase(accounts, core.shop().clone(), config.accounts.erase_after, stop_upkeep.clone())),
         ];
@@ -401,7 +410,7 @@ pub fn services(
     settings: &AccountSettings,
     signed: Signed<'_>,
 ) -> Result<Services, AppError> {
-    let Repositories { accounts, own, categories, kept } = Repositories::new(units);
+    let Repositories { accounts, own, categories, price_tables, kept } = Repositories::new(units);
     let Signed { keys, mails, new_jobs, erased } = signed;
     let accounts = Accounts::new(AccountParts {
         rows: accounts,
@@ -415,7 +424,9 @@ pub fn services(
         news: new_jobs,
     });
     let categories = Arc::new(Categories::new(categories));
-    Ok(Services { accounts: Arc::new(accounts), categories, kept, clock: clock.clone() })
+    let price_tables = Arc::new(PriceTables::new(price_tables));
+    let (quotes, clock) = (Arc::new(QuoteKeys::of(keys)), clock.clone());
+    Ok(Services { accounts: Arc::new(accounts), categories, price_tables, quotes, kept, clock })
 }
 
 type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);
@@ -467,6 +478,7 @@ async fn serve_http(
             Arc::new(Rates::new(table, limiter))
         }),
     };
+    let remembering = || tokio::spawn(state.ops.clone().remember());
     let divided =
         open_files::connections(config.server.connections, config.actor_threads, config.operator_listen.is_some());
     let serve = |listener, port| {
@@ -480,10 +492,10 @@ async fn serve_http(
     };
     let (listener, address) = listen(config.listen)?;
     let Some(operator) = config.operator_listen else {
-        return Ok((vec![serve(listener, Port::All)], address, None));
+        return Ok((vec![serve(listener, Port::All), remembering()], address, None));
     };
     let (operator_listener, operator_address) = listen(operator)?;
-    let servers = vec![serve(listener, Port::Public), serve(operator_listener, Port::Operator)];
+    let servers = vec![serve(listener, Port::Public), serve(operator_listener, Port::Operator), remembering()];
     Ok((servers, address, Some(operator_address)))
 }
 
@@ -537,26 +549,6 @@ async fn erase(accounts: Arc<Accounts>, shop: Shop, after: Duration, stop: Cance
         }
         let waited = tokio::time::timeout(ERASE_EVERY, accounts.erasing().notified());
         if stop.run_until_cancelled(waited).await.is_none() {
-            return;
-        }
-    }
-}
-
-/// Has a server know within seconds which sessions another has ended.
-async fn learn_of_sessions(accounts: Arc<Accounts>, stop: CancellationToken) {
-    let every = Duration::from_millis(limits::REVOKED_LOOK_MS);
-    let mut knows = true;
-    loop {
-        match accounts.learn().await {
-            Ok(()) => knows = true,
-            Err(error) => {
-                // Once for each time: what the store has, others tell, too.
-                if std::mem::replace(&mut knows, false) {
-                    tracing::warn!(%error, "it cannot be learnt now which sessions were ended elsewhere");
-                }
-            }
-        }
-        if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
             return;
         }
     }

@@ -42,7 +42,7 @@ mod text {
 pub struct BuyerKey(pub [u8; 8]);
 
 /// The keys of one buyer, or of several, written as one text.
-pub(super) mod keys {
+pub(in crate::domain) mod keys {
     use super::{BuyerKey, text};
     use serde::Serializer;
     use serde::de::{self, Deserializer};
@@ -51,12 +51,14 @@ pub(super) mod keys {
         text::write(keys.iter().map(|key| key.0).collect::<Vec<_>>().as_flattened(), serializer)
     }
 
-    pub(in crate::domain) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<BuyerKey>, D::Error> {
+    pub(in crate::domain) fn deserialize<'de, D, K>(deserializer: D) -> Result<K, D::Error>
+    where
+        D: Deserializer<'de>,
+        K: From<Vec<BuyerKey>>,
+    {
         let bytes = text::read(deserializer)?;
         match bytes.as_chunks() {
-            (keys, []) => Ok(keys.iter().map(|key| BuyerKey(*key)).collect()),
+            (keys, []) => Ok(keys.iter().map(|key| BuyerKey(*key)).collect::<Vec<_>>().into()),
             _ => Err(de::Error::custom("keys of 8 bytes each are expected")),
         }
     }
@@ -209,6 +211,16 @@ pub struct HeldFor {
     /// For whom the prices are.
     #[serde(default, skip_serializing_if = "Audience::is_retail")]
     pub audience: Audience,
+    /// How the order is paid.
+    #[serde(default)]
+    pub method: String,
+}
+
+impl HeldFor {
+    /// How many of the keys, from the first, are the account's own and not typed in.
+    pub fn account_keys(&self) -> usize {
+        usize::from(self.customer.is_some()).min(self.keys.len())
+    }
 }
 
 #[cfg(test)]

@@ -3,18 +3,26 @@
 //! The carts of a customer are numbered from 0, and a cart's id follows from customer and number. So nothing is recorded
 //! here for the first cart, and nothing at a checkout: only when a cart is asked for and the last one is found not to be
 //! open does the next number count.
+//!
+//! And it knows which prices they have, which the shop's people say. Whoever has other ones than everybody is published: a cart reads it
+//! there in its own turn, so a checkout asks no customer.
 
-use super::entity::{Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Part, RestoreError, read_own, write_part};
+use super::buyer::Audience;
+use super::entity::{
+    Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Part, Principal, Publication, RestoreError, read_own,
+    write_part,
+};
 use super::ids::{CartId, CustomerId, Kind};
 use super::invariants::Breach;
 use super::knowledge::Knowledge;
 use super::reject::Reject;
-use super::rows::Rows;
+use super::rows::{CustomerRow, Rows};
 use super::time::Timestamp;
+use super::who::{Action, TheShop, may};
 use crate::limits;
 use serde::{Deserialize, Serialize};
 
-/// What can be asked of a customer. Each asks for themselves: whoever may ask is who the id says.
+/// What can be asked of a customer. Of their carts each asks for themselves: whoever may ask is who the id says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum CustomerCommand {
@@ -24,6 +32,22 @@ pub enum CustomerCommand {
     NextCart {
         /// The number.
         after: u32,
+    },
+    /// What are they?
+    Show {
+        /// Who asks.
+        by: Principal,
+    },
+    /// Change what they are. What is not there stays.
+    Edit {
+        /// On whose behalf.
+        by: Principal,
+        /// Which prices they have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<Audience>,
+        /// By which number the tax office knows them; an empty one takes it away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax_id: Option<String>,
     },
 }
 
@@ -35,6 +59,17 @@ pub enum CustomerEvent {
     CartFollowed {
         /// Its number.
         number: u32,
+    },
+    /// They are something else from now on.
+    CustomerEdited {
+        /// Which prices they have.
+        group: Audience,
+        /// By which number the tax office knows them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax_id: Option<String>,
+        /// Who says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
     },
 }
 
@@ -49,6 +84,14 @@ pub enum CustomerReply {
         /// Its number.
         number: u32,
     },
+    /// What they are.
+    Customer {
+        /// Which prices they have.
+        group: Audience,
+        /// By which number the tax office knows them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tax_id: Option<String>,
+    },
 }
 
 /// A customer's state.
@@ -57,6 +100,27 @@ pub struct Customer {
     id: CustomerId,
     /// The number of the newest cart.
     cart: u32,
+    /// Which prices they have, once anybody has said so: then they have a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<Audience>,
+    /// By which number the tax office knows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tax_id: Option<String>,
+}
+
+impl Customer {
+    /// As its row; `None` while it is as everybody is.
+    pub fn row(&self) -> Option<CustomerRow> {
+        self.group.map(|group| CustomerRow { id: self.id, group })
+    }
+
+    fn published(&self) -> Publication {
+        Publication::Group { customer: self.id, audience: self.group.unwrap_or_default() }
+    }
+
+    fn may(by: Principal, action: Action) -> Result<(), Reject> {
+        if may(by, action, &TheShop) { Ok(()) } else { Err(Reject::CustomerUnknown) }
+    }
 }
 
 impl Decides for Customer {
@@ -68,7 +132,7 @@ impl Decides for Customer {
     type Reply = CustomerReply;
 
     fn new(id: CustomerId) -> Self {
-        Self { id, cart: 0 }
+        Self { id, cart: 0, group: None, tax_id: None }
     }
 
     fn decide(
@@ -77,33 +141,65 @@ impl Decides for Customer {
         _knowledge: &Knowledge<'_>,
         _now: Timestamp,
     ) -> Result<Vec<CustomerEvent>, Reject> {
-        match *command {
+        match command {
             // Of several who found the same cart closed, the first moves on, and the others come along. A number that was
             // never given out is nobody's to leave.
-            CustomerCommand::NextCart { after } if after == self.cart => {
-                if after >= limits::CUSTOMER_CARTS - 1 {
+            CustomerCommand::NextCart { after } if *after == self.cart => {
+                if *after >= limits::CUSTOMER_CARTS - 1 {
                     let limit = limits::CUSTOMER_CARTS as usize;
                     return Err(Reject::TooMany { what: "carts of one customer".into(), limit });
                 }
                 Ok(vec![CustomerEvent::CartFollowed { number: after + 1 }])
             }
             CustomerCommand::Cart | CustomerCommand::NextCart { .. } => Ok(Vec::new()),
+            CustomerCommand::Show { by } => Self::may(*by, Action::SeeCustomers).map(|()| Vec::new()),
+            CustomerCommand::Edit { by, group, tax_id } => {
+                Self::may(*by, Action::EditCustomers)?;
+                let had = self.group.unwrap_or_default();
+                let group = group.unwrap_or(had);
+                let tax_id = tax_id.clone().or_else(|| self.tax_id.clone()).filter(|tax_id| !tax_id.is_empty());
+                if (group, &tax_id) == (had, &self.tax_id) {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![CustomerEvent::CustomerEdited { group, tax_id, by: By::of(*by) }])
+            }
         }
     }
 
     fn apply(&mut self, event: &CustomerEvent, _at: Timestamp) {
-        match *event {
-            CustomerEvent::CartFollowed { number } => self.cart = number,
+        match event {
+            CustomerEvent::CartFollowed { number } => self.cart = *number,
+            CustomerEvent::CustomerEdited { group, tax_id, .. } => {
+                self.group = Some(*group);
+                self.tax_id.clone_from(tax_id);
+            }
         }
     }
 
-    fn reply(&self, _command: &CustomerCommand, _recorded: bool) -> Option<Result<CustomerReply, Reject>> {
-        Some(Ok(CustomerReply::Cart { cart: CartId::of_customer(self.id, self.cart), number: self.cart }))
+    fn reply(&self, command: &CustomerCommand, _recorded: bool) -> Option<Result<CustomerReply, Reject>> {
+        Some(Ok(match command {
+            CustomerCommand::Cart | CustomerCommand::NextCart { .. } => {
+                CustomerReply::Cart { cart: CartId::of_customer(self.id, self.cart), number: self.cart }
+            }
+            CustomerCommand::Show { .. } | CustomerCommand::Edit { .. } => {
+                CustomerReply::Customer { group: self.group.unwrap_or_default(), tax_id: self.tax_id.clone() }
+            }
+        }))
     }
 
-    fn is_read(_command: &CustomerCommand) -> bool {
+    fn publications(&self, events: &[CustomerEvent]) -> Vec<Publication> {
+        let edited = events.iter().any(|event| matches!(event, CustomerEvent::CustomerEdited { .. }));
+        edited.then(|| self.published()).into_iter().collect()
+    }
+
+    fn publications_of_recovery(&self, _before: impl FnOnce() -> Option<Self>) -> Vec<Publication> {
+        // Also where it is that of everybody again: the row may say another.
+        vec![self.published()]
+    }
+
+    fn is_read(command: &CustomerCommand) -> bool {
         // Whoever asks which cart is theirs wants to fill it; and under a key the answer is kept.
-        false
+        matches!(command, CustomerCommand::Show { .. })
     }
 }
 
@@ -119,9 +215,15 @@ impl Asks for Customer {
 
 impl Keeps for Customer {
     const KEPT_ANSWERS: usize = limits::IDEMPOTENCY_KEYS_PER_PURCHASE;
+    const SHAPE: u32 = 1;
+    const ROWS_AT_START: bool = true;
 
     fn delta(&mut self) -> Delta {
-        Delta { parts: vec![write_part(String::new(), self)], rows: Rows::default(), spent: &[] }
+        Delta { parts: vec![write_part(String::new(), self)], rows: self.rows(), spent: &[] }
+    }
+
+    fn rows(&self) -> Rows {
+        Rows { customers: self.row().into_iter().collect(), ..Rows::default() }
     }
 
     fn restore(id: CustomerId, parts: &[Part]) -> Result<Self, RestoreError> {
@@ -139,7 +241,11 @@ impl Checks for Customer {
     }
 
     fn summary(&self) -> serde_json::Value {
-        serde_json::json!({ "cart_id": CartId::of_customer(self.id, self.cart), "carts": u64::from(self.cart) + 1 })
+        serde_json::json!({
+            "cart_id": CartId::of_customer(self.id, self.cart),
+            "carts": u64::from(self.cart) + 1,
+            "group": self.group.unwrap_or_default(),
+        })
     }
 }
 
@@ -183,6 +289,37 @@ mod tests {
         let mut again = Customer::restore(customer.id, &parts).expect("a snapshot");
         assert_eq!(ask(&mut again, &CustomerCommand::Cart), Ok((2, false)));
         assert_eq!(again.delta().parts, parts);
+    }
+
+    #[test]
+    fn the_shop_says_what_a_customer_is_and_it_is_published() {
+        let mut customer = customer();
+        let own = Principal::Customer(customer.id);
+        let mut edit = |by, group, tax_id: Option<&str>| {
+            let now = Timestamp::from_millis(1);
+            let command = CustomerCommand::Edit { by, group, tax_id: tax_id.map(Into::into) };
+            let events = customer.decide(&command, &Knowledge::NOTHING, now)?;
+            events.iter().for_each(|event| customer.apply(event, now));
+            let published = customer.publications(&events);
+            assert_eq!(published.len(), events.len());
+            assert_eq!(customer.publications_of_recovery(|| None), [customer.published()]);
+            let Some(Ok(CustomerReply::Customer { group, tax_id })) = customer.reply(&command, false) else {
+                panic!("what they are")
+            };
+            let parts = customer.delta().parts;
+            let again = Customer::restore(customer.id, &parts).expect("a snapshot");
+            assert_eq!(again.rows(), customer.rows());
+            Ok::<_, Reject>((group, tax_id, !published.is_empty(), customer.row().map(|row| row.group)))
+        };
+        let (retail, wholesale) = (Audience::Retail, Audience::Wholesale);
+        let shop = Principal::SHOP;
+        assert_eq!(edit(own, Some(wholesale), None), Err(Reject::CustomerUnknown));
+        assert_eq!(edit(shop, Some(retail), None), Ok((retail, None, false, None)), "as everybody: no record, no row");
+        let tax_id = Some("BD-1".to_owned());
+        assert_eq!(edit(shop, Some(wholesale), Some("BD-1")), Ok((wholesale, tax_id.clone(), true, Some(wholesale))));
+        assert_eq!(edit(shop, Some(wholesale), None), Ok((wholesale, tax_id.clone(), false, Some(wholesale))));
+        assert_eq!(edit(shop, Some(retail), None), Ok((retail, tax_id, true, Some(retail))), "the row says so");
+        assert_eq!(edit(shop, None, Some("")), Ok((retail, None, true, Some(retail))));
     }
 
     #[test]

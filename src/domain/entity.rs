@@ -2,7 +2,7 @@
 
 use super::buyer::{Audience, Claim, Mint};
 use super::details::{Detail, DetailName};
-use super::ids::{CustomerId, EntityId, EntityRef, Kind, OrderId, SkuId};
+use super::ids::{CustomerId, EntityId, EntityRef, Kind, OrderId, SaleId, SkuId};
 use super::invariants::Breach;
 use super::json;
 use super::kinds::kinds;
@@ -10,7 +10,7 @@ use super::knowledge::Knowledge;
 use super::money::Money;
 use super::order::OrderStatus;
 use super::reject::Reject;
-use super::rows::{CouponRow, ProductRow, Rows, SkuRow};
+use super::rows::{CouponRow, ProductRow, Rows, SaleRow, SkuRow};
 use super::time::Timestamp;
 use crate::limits;
 use serde::de::{self, DeserializeOwned};
@@ -219,7 +219,11 @@ pub enum Publication {
         available: i64,
         /// Pieces that an order took in this; 0 where something else changed.
         taken: i64,
+        /// Pieces taken in each of its sales, altogether.
+        in_sales: Vec<(SaleId, i64)>,
     },
+    /// A new sale, or a changed one.
+    Sale(Box<SaleRow>),
     /// A customer has other prices from now on.
     Group {
         /// Who.

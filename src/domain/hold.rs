@@ -24,7 +24,8 @@ pub struct Hold<L> {
     /// Until when the order needs it at most; past it the order is asked.
     pub until: Timestamp,
     /// What.
-    pub lines: L,
+    #[serde(rename = "lines")]
+    pub what: L,
 }
 
 /// The parts of holds that a snapshot keeps one by one. What is committed stands in the head of whoever holds: mostly it is gone before

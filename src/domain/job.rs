@@ -308,6 +308,14 @@ impl TryOutcome {
         }
     }
 
+    /// Whether it was to be done, and is not known to have been.
+    pub const fn failed(&self) -> bool {
+        match self {
+            TryOutcome::Failed { .. } | TryOutcome::Unknown { .. } | TryOutcome::Refused { .. } => true,
+            TryOutcome::Done | TryOutcome::Suppressed(_) | TryOutcome::NotTried => false,
+        }
+    }
+
     /// Whether the target answered; `None` when it was not called.
     pub const fn answered(&self) -> Option<bool> {
         match self {

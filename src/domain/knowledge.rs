@@ -4,9 +4,12 @@
 //! `apply`, timers and effects follow from records alone.
 
 use super::buyer::Audience;
-use super::ids::{CategoryId, CouponId, CustomerId, ProductId, SkuId};
-use super::money::Money;
+use super::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
+use super::money::{Currency, Money};
+use super::pricing::Tables;
+use super::reject::{Reject, Shortage};
 use super::rows::CouponRow;
+use super::time::Timestamp;
 use super::vendor::SkuTerms;
 use crate::limits;
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use std::sync::Arc;
 pub trait Availability {
     /// Pieces on hand and not held; `None` for a SKU that is not known.
     fn available(&self, sku: SkuId) -> Option<i64>;
-    /// What one piece costs; `None` for a SKU that is not known.
+    /// What one piece costs outside of sales; `None` for a SKU that is not known.
     fn price(&self, sku: SkuId) -> Option<Money>;
     /// On what terms it is sold, where there are any beside its price.
     fn terms(&self, sku: SkuId) -> Option<Arc<SkuTerms>>;
@@ -24,15 +27,67 @@ pub trait Availability {
     fn product(&self, sku: SkuId) -> Option<ProductId>;
     /// Which prices a customer has.
     fn audience(&self, customer: CustomerId) -> Audience;
-    /// The category of its product, where that is named by its id.
-    fn category(&self, sku: SkuId) -> Option<CategoryId> {
-        let _ = sku;
+    /// The category that its product stands in, where that is one of the tree.
+    fn category(&self, _: SkuId) -> Option<CategoryId> {
         None
     }
+
     /// The coupon, with its terms as they were last published; `None` for one that is not known. What is counted of it is older.
-    fn coupon(&self, coupon: CouponId) -> Option<Arc<CouponRow>> {
-        let _ = coupon;
+    fn coupon(&self, _: CouponId) -> Option<Arc<CouponRow>> {
         None
+    }
+
+    /// What one piece is shown to cost now, without price breaks; `None` for a SKU that is not known.
+    fn shown(&self, sku: SkuId, _now: Timestamp) -> Option<Offered> {
+        self.price(sku).map(Offered::regular)
+    }
+
+    /// How so many pieces can be had now, or why they cannot; `None` for a SKU that is not known.
+    fn offer(&self, sku: SkuId, quantity: i64, _now: Timestamp) -> Option<Result<Offered, Reject>> {
+        let (price, available) = (self.price(sku)?, self.available(sku)?);
+        let short = Shortage { sku_id: sku, requested: quantity, available };
+        Some(match available >= quantity {
+            true => Ok(Offered::regular(price)),
+            false => Err(Reject::OutOfStock { skus: vec![short] }),
+        })
+    }
+}
+
+/// At which price a piece can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// What one costs.
+    pub price: Money,
+    /// The sale that it is taken from.
+    pub sale: Option<SaleId>,
+    /// Whether only somebody can have it who has an account.
+    pub needs_account: bool,
+}
+
+impl Offered {
+    /// At this price, and in no sale.
+    pub const fn regular(price: Money) -> Self {
+        Self { price, sale: None, needs_account: false }
+    }
+}
+
+/// What bills are made with.
+pub trait Prices {
+    /// The tables of taxes and of shipping, as one set; `None` while the shop has none.
+    fn tables(&self) -> Option<Arc<Tables>>;
+    /// The least that a payment method takes in a currency, in minor units.
+    fn least(&self, method: &str, currency: Currency) -> i64;
+}
+
+/// A shop that taxes nothing, and ships everywhere for nothing.
+struct Plain;
+
+impl Prices for Plain {
+    fn tables(&self) -> Option<Arc<Tables>> {
+        None
+    }
+    fn least(&self, _: &str, _: Currency) -> i64 {
+        1
     }
 }
 
@@ -78,9 +133,11 @@ pub struct Knowledge<'a> {
     pub settings: &'a Settings,
     /// What is durably available.
     pub availability: &'a dyn Availability,
+    /// What bills are made with.
+    pub prices: &'a dyn Prices,
 }
 
 impl Knowledge<'static> {
-    /// The settings that nobody changed, and no SKU.
-    pub const NOTHING: Self = Self { settings: &Settings::DEFAULT, availability: &Unknown };
+    /// The settings that nobody changed, no SKU and no table.
+    pub const NOTHING: Self = Self { settings: &Settings::DEFAULT, availability: &Unknown, prices: &Plain };
 }

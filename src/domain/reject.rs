@@ -1,9 +1,11 @@
 //! Why a command was refused: one table for the whole domain. What else speaks of a refusal follows from its row.
 
-use super::ids::{SkuId, VendorId};
+use super::cart::QuoteDiffers;
+use super::ids::{SaleId, SkuId, VendorId};
 use super::money::{Currency, Money};
 use super::order::{OrderStatus, ResolveAs};
 use super::pricing::NotApplicable;
+use super::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -26,6 +28,8 @@ pub enum RejectClass {
     Unknown,
     /// The request itself is at fault.
     Invalid,
+    /// Whoever asks may not, and may know that it is there.
+    Forbidden,
     /// The state of things: an outcome, kept under an idempotency key and given again when the request is repeated.
     Conflict,
 }
@@ -67,7 +71,7 @@ macro_rules! rejects {
         }
 
         /// A refusal without its details.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum RejectKind {
             $( $(#[doc = $doc])+ $variant, )*
         }
@@ -162,6 +166,13 @@ rejects! {
         text: "there is no such SKU"
     }
 
+    /// No such sale.
+    SaleUnknown = Unknown {
+        code: "sale_unknown",
+        title: "No such sale",
+        text: "there is no such sale"
+    }
+
     /// The idempotency key came before: with another body, or for a cart whose first answer is not kept any more.
     IdempotencyKeyReused = Invalid {
         code: "idempotency_key_reused",
@@ -219,14 +230,43 @@ rejects! {
         text: "a cart may have {limit} lines"
     }
 
+    /// Fewer pieces of a SKU than are sold at a time.
+    BelowMinimum {
+        /// Which.
+        sku_id: SkuId = SkuId::from_uuid(Uuid::nil()),
+        /// The fewest.
+        minimum_quantity: i64 = 12,
+    } = Conflict {
+        code: "below_minimum",
+        title: "Fewer than are sold at a time",
+        text: "of {sku_id} at least {minimum_quantity} are sold at a time"
+    }
+
+    /// A quantity of a SKU that is no multiple of its step.
+    QuantityStep {
+        /// The step.
+        step: i64 = 6,
+        /// Of which SKU, where it is no line that is being set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sku_id: Option<SkuId> = None,
+    } = Invalid {
+        code: "quantity_step",
+        title: "The quantity is no multiple of the step",
+        field: (sku_id.is_none().then_some("quantity".into())),
+        text: "the quantity must be a multiple of {step}"
+    }
+
     /// A quantity outside of what a line may have.
     QuantityOutOfRange {
         /// The limit.
         limit: i64 = 10_000,
+        /// Of which SKU, where it is no line that is being set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sku_id: Option<SkuId> = None,
     } = Invalid {
         code: "quantity_out_of_range",
         title: "The quantity is out of range",
-        field: "quantity",
+        field: (sku_id.is_none().then_some("quantity".into())),
         text: "a line may have a quantity of 1 to {limit}"
     }
 
@@ -330,14 +370,6 @@ rejects! {
         text: "{uses} uses of the coupon are held or used: the change would allow less than what was given"
     }
 
-    /// A guest of whom uses are counted gives nothing to be known by.
-    EmailRequired = Invalid {
-        code: "email_required",
-        title: "An e-mail address or a phone number is needed",
-        field: "email",
-        text: "what is limited for each buyer needs an e-mail address or a phone number"
-    }
-
     /// Another SKU of the vendor, or of the same product, has this code: compared composed, and without blanks around.
     SkuCodeTaken {
         /// The code that stands twice.
@@ -365,11 +397,65 @@ rejects! {
         text: "{available} are available: a change by {delta} is not possible"
     }
 
+    /// So many pieces of the SKU are promised to a sale, or were taken in it, that the change is not possible.
+    AllotmentReserved {
+        /// The SKU.
+        sku_id: SkuId = SkuId::from_uuid(Uuid::nil()),
+        /// Pieces that no sale needs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        available: Option<i64> = Some(1),
+        /// Pieces of the sale that were taken: less cannot be promised, nor be open.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        minimum: Option<i64> = None,
+    } = Conflict {
+        code: "allotment_reserved",
+        title: "The pieces are promised to a sale",
+        text: "{}", allotment_reserved(*available, *minimum)
+    }
+
+    /// What a sale is to be does not fit together.
+    SaleInvalid {
+        /// What: `items`, `window`, `price`, `allotment`, `limit` or `tranches`.
+        why: String = "window".to_owned(),
+    } = Invalid {
+        code: "sale_invalid",
+        title: "The sale does not fit together",
+        field: (Some(sale_field(why).into())),
+        text: "{}", sale_invalid(why)
+    }
+
+    /// Another sale of the SKU runs at some moment of this one.
+    SaleOverlap {
+        /// Which.
+        sale_id: SaleId = SaleId::from_uuid(Uuid::nil()),
+    } = Conflict {
+        code: "sale_overlap",
+        title: "Two sales of one SKU would run at once",
+        text: "the sale {sale_id} of the same SKU runs at that time"
+    }
+
+    /// What buyers were promised by a sale that runs is not taken back.
+    SaleRunning = Conflict {
+        code: "sale_running",
+        title: "The sale is running",
+        text: "while the sale runs its start, prices, goods and who may buy stay, and limits are not lowered"
+    }
+
     /// The SKU's figures do not add up: nothing of it is promised until someone has looked at it.
     SkuSuspended = Conflict {
         code: "sku_stopped",
         title: "The SKU is out of sale for now",
         text: "the SKU is out of sale until someone has looked at it"
+    }
+
+    /// The checkout does not agree with the quote that it names.
+    QuoteExpired {
+        /// In what it differs.
+        why: QuoteDiffers = QuoteDiffers::Time,
+    } = Conflict {
+        code: "quote_expired",
+        title: "The quote does not hold any more",
+        text: "the quote does not hold any more: {}", why.name()
     }
 
     /// No shipping method that was chosen, or that serves there, takes payment on delivery.
@@ -414,6 +500,76 @@ rejects! {
         text: "an order in this phase is not told this"
     }
 
+    /// What is asked for needs an account.
+    AccountRequired = Forbidden {
+        code: "account_required",
+        title: "An account is needed",
+        text: "only somebody who has signed in can buy this"
+    }
+
+    /// What is asked for is limited for each buyer, and nothing tells who this one is.
+    EmailRequired = Invalid {
+        code: "email_required",
+        title: "An e-mail address is needed",
+        field: "email",
+        text: "this is limited for each buyer: an e-mail address or a phone number is needed"
+    }
+
+    /// In this sale one cannot pay so.
+    PaymentMethodNotAllowed {
+        /// How one can.
+        methods: Vec<String> = vec!["stripe".to_owned()],
+    } = Conflict {
+        code: "payment_method_not_allowed",
+        title: "The sale is not paid in this way",
+        field: "payment.method",
+        text: "in this sale one pays with {}", methods.join(" or ")
+    }
+
+    /// What there is of the SKU is kept for a sale to come.
+    SaleNotStarted {
+        /// The SKU.
+        sku_id: SkuId = SkuId::from_uuid(Uuid::nil()),
+        /// When the sale begins.
+        starts_at: Timestamp = Timestamp::from_millis(0),
+    } = Conflict {
+        code: "sale_not_started",
+        title: "The sale has not started",
+        text: "what there is of it is kept for a sale to come"
+    }
+
+    /// Less is left of the sale than was asked for.
+    SaleSoldOut {
+        /// The SKU.
+        sku_id: SkuId = SkuId::from_uuid(Uuid::nil()),
+        /// Pieces that are left in it.
+        left: i64 = 0,
+        /// When more are opened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_tranche_at: Option<Timestamp> = None,
+        /// At which price it can be had when none is left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        regular_price: Option<Money> = None,
+    } = Conflict {
+        code: "sale_sold_out",
+        title: "The sale is sold out",
+        text: "{left} are left in the sale"
+    }
+
+    /// The buyer would have more in the sale than one may.
+    PurchaseLimit {
+        /// Pieces that one buyer may have.
+        limit: i64 = 2,
+        /// Pieces that this one has, held and bought.
+        used: i64 = 1,
+        /// Of which SKUs together.
+        skus: Vec<SkuId> = vec![SkuId::from_uuid(Uuid::nil())],
+    } = Conflict {
+        code: "purchase_limit",
+        title: "The limit for each buyer is reached",
+        text: "one buyer can have {limit}, and this one has {used}"
+    }
+
     /// Less is available than was asked for.
     OutOfStock {
         /// What is short.
@@ -429,6 +585,17 @@ rejects! {
         code: "amount_too_large",
         title: "The amount is too large",
         text: "the total is too large"
+    }
+
+    /// The sale is over that made the total which the buyer expects, or that was to be changed.
+    SaleEnded {
+        /// Today's total.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        actual_total: Option<Money> = None,
+    } = Conflict {
+        code: "sale_ended",
+        title: "The sale is over",
+        text: "the sale is over"
     }
 
     /// Today's prices make another total than the buyer expects.
@@ -574,6 +741,27 @@ impl Reject {
     }
 }
 
+/// Of several refusals the one that takes precedence; what is short is told of all SKUs.
+#[derive(Debug, Default)]
+pub struct Refusal(Option<Reject>);
+
+impl Refusal {
+    /// One more.
+    pub fn add(&mut self, reject: Reject) {
+        match (&mut self.0, reject) {
+            (Some(Reject::OutOfStock { skus }), Reject::OutOfStock { skus: more }) => skus.extend(more),
+            (Some(first), reject) if (first.kind() as usize) <= reject.kind() as usize => {}
+            (first, reject) => *first = Some(reject),
+        }
+    }
+
+    /// # Errors
+    /// The refusal, if there was one.
+    pub fn done(self) -> Result<(), Reject> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
 impl Serialize for RejectKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.code())
@@ -591,6 +779,32 @@ impl<'de> Deserialize<'de> for RejectKind {
 /// The path of a field of one of a product's new SKUs; of another field where it is about no such SKU.
 fn sku_field(index: Option<usize>, of_new: &str, otherwise: &'static str) -> Option<Cow<'static, str>> {
     Some(index.map_or(otherwise.into(), |index| format!("skus[{index}].{of_new}").into()))
+}
+
+fn allotment_reserved(available: Option<i64>, minimum: Option<i64>) -> String {
+    match (available, minimum) {
+        (_, Some(minimum)) => format!("{minimum} pieces of the sale are taken: less cannot be promised, nor be open"),
+        (available, None) => format!("no sale needs {} pieces: what is more is promised", available.unwrap_or(0)),
+    }
+}
+
+fn sale_field(why: &str) -> &'static str {
+    match why {
+        "window" => "ends_at",
+        "limit" => "limit_per_customer",
+        _ => "items",
+    }
+}
+
+fn sale_invalid(why: &str) -> &'static str {
+    match why {
+        "window" => "a sale ends after its start, and after now",
+        "price" => "a sale's price is at most the list price",
+        "allotment" => "an allotment is 1 piece or more",
+        "limit" => "a limit is 1 piece or more",
+        "tranches" => "tranches open one after the other while the sale runs, and come to the allotment",
+        _ => "a sale has items, each with a price and an allotment, and each SKU once",
+    }
 }
 
 fn nothing_to_resolve(may: &[ResolveAs]) -> String {

@@ -1,15 +1,16 @@
 //! The rows of the read tables, as entities give them to a checkpoint.
 
-use super::buyer::MailKey;
+use super::buyer::{Audience, MailKey};
 
 use super::coupon::{CouponCode, CouponTerms};
 use super::entity::Keeps;
-use super::ids::{CartId, CouponId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use super::ids::{CartId, CouponId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
-use super::order::{Amounts, OrderColumns, PaymentStatus, SubOrderStatus};
+use super::order::{Amounts, BillHead, OrderColumns, PaymentStatus, SubOrderStatus};
+use super::pricing::{BillLine, BillShare};
 use super::time::Timestamp;
-use super::vendor::SkuTerms;
+use super::vendor::{Count, SaleTerms, SkuTerms};
 use super::who::ByKind;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -23,6 +24,11 @@ pub struct Rows {
     pub products: Vec<ProductRow>,
     /// Table `skus`.
     pub skus: Vec<SkuRow>,
+    /// Table `sales`.
+    pub sales: Vec<SaleRow>,
+    /// Table `customers`: those of whom anybody has ever said what they are.
+    #[serde(default)]
+    pub customers: Vec<CustomerRow>,
     /// Table `orders`, with the rows that belong to each.
     pub orders: Vec<OrderRow>,
     /// Table `coupons`.
@@ -92,6 +98,15 @@ pub struct VendorRow {
     pub name: String,
 }
 
+/// A row of `customers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerRow {
+    /// Key.
+    pub id: CustomerId,
+    /// Which prices they have.
+    pub group: Audience,
+}
+
 /// A row of `products`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductRow {
@@ -140,6 +155,21 @@ pub struct SkuRow {
     /// Whether it is out of sale because its figures do not add up. The read tables do not know.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
+}
+
+/// A row of `sales`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleRow {
+    /// Key.
+    pub id: SaleId,
+    /// Whose.
+    pub vendor_id: VendorId,
+    /// What it promises.
+    pub terms: SaleTerms,
+    /// When it was cancelled.
+    pub cancelled_at: Option<Timestamp>,
+    /// What was taken of each item.
+    pub counts: Vec<Count>,
 }
 
 impl SkuRow {
@@ -220,6 +250,8 @@ pub struct OrderRow {
     pub payment_method: String,
     /// How the payment stands.
     pub payment_status: PaymentStatus,
+    /// Its bill beside its lines, where it has one.
+    pub bill: Option<Box<BillRow>>,
     /// Shares per vendor.
     pub sub_orders: Vec<SubOrderRow>,
     /// Lines.
@@ -239,6 +271,22 @@ pub struct SubOrderRow {
     pub amounts: Amounts,
 }
 
+/// The bill of an order beside its lines, as its row tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillRow {
+    /// What holds of all of it.
+    #[serde(flatten)]
+    pub head: BillHead,
+    /// Each vendor's shipping, fees and taxes.
+    pub shares: Vec<BillShare>,
+    /// What is to be paid beside lines.
+    #[serde(default)]
+    pub besides: i64,
+    /// What of that was credited.
+    #[serde(default)]
+    pub besides_credited: i64,
+}
+
 /// A line of an order, as its row tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLineRow {
@@ -252,13 +300,17 @@ pub struct OrderLineRow {
     pub quantity: i64,
     /// At what price, in minor units.
     pub unit_price: i64,
+    /// At what list price, in minor units, where that is another.
+    pub list_price: Option<i64>,
+    /// In which sale.
+    pub sale_id: Option<SaleId>,
     /// quantity × unit price.
     pub line_total: i64,
-    /// What coupons take off that.
-    #[serde(default)]
-    pub discount: i64,
     /// How many need not be paid for any more.
     pub credited: i64,
     /// What these come to, in minor units.
     pub credited_amount: i64,
+    /// What it comes to by the order's bill, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Box<BillLine>>,
 }

@@ -415,6 +415,8 @@ actions!(
     SeeStockHistory: OWNER, MANAGER, PACKER, Who::Staff(Permission::CatalogEdit), Who::Admin;
     /// Change categories.
     EditCategories: Who::Staff(Permission::CatalogEdit), Who::Admin;
+    /// Look at the shop's taxes, and change them.
+    EditTaxes: Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Look at one's own account and where it is signed in, and change it.
     UseAccount: Who::Account;
     /// Look at coupons, and at what is counted of them.
@@ -427,6 +429,10 @@ actions!(
     EditMembers: OWNER, Who::Admin;
     /// Look at all accounts, invite staff, change what accounts are for.
     EditAccounts: Who::Admin;
+    /// Look at what a customer is: their group, their tax number.
+    SeeCustomers: Who::Staff(Permission::CustomersRead), Who::Staff(Permission::CustomersEdit), Who::Admin;
+    /// Change it.
+    EditCustomers: Who::Staff(Permission::CustomersEdit), Who::Admin;
     /// Look at actors and jobs.
     SeeOperation: Who::Staff(Permission::OpsRead), Who::Admin;
     /// Have jobs done again.

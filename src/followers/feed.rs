@@ -6,6 +6,7 @@ use crate::domain::record::RawRecord;
 use crate::domain::time::Timestamp;
 use crate::persistence::log_writer::decode;
 use crate::ports::standing::FollowerStanding;
+use crate::ports::trace::{Traced, TracedRecord};
 use crate::ports::{Frame, StoreError};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -25,15 +26,24 @@ pub(super) enum Found {
     Broken(EntityRef, u64, String),
 }
 
+/// The sampled records of a batch, by entity and version. Of what is read from the store nobody knows any.
+type Sampled = Option<Arc<BTreeMap<(EntityRef, u64), Traced>>>;
+
 /// A frame, and its records once someone has asked for them.
 pub(super) struct Fed {
     pub(super) frame: Frame,
     records: OnceLock<Result<Vec<Found>, String>>,
+    sampled: Sampled,
 }
 
 impl Fed {
     pub(super) fn new(frame: Frame) -> Self {
-        Self { frame, records: OnceLock::new() }
+        Self { frame, records: OnceLock::new(), sampled: None }
+    }
+
+    /// The trace of a record, if that is sampled and was not read from the store.
+    pub(super) fn traced(&self, entity: EntityRef, version: u64) -> Option<Traced> {
+        self.sampled.as_ref()?.get(&(entity, version)).copied()
     }
 
     /// Its records that a follower reads.
@@ -138,8 +148,12 @@ impl Feed {
         &self.wanted
     }
 
-    /// These frames are durable.
-    pub fn committed(&self, frames: &[Frame]) {
+    /// These frames are durable, and these of their records are sampled.
+    pub fn committed(&self, frames: &[Frame], traced: &[TracedRecord]) {
+        let is_read = |record: &&TracedRecord| self.wanted.iter().any(|wanted| wanted.kind == record.entity.kind);
+        let of = |record: &TracedRecord| ((record.entity, record.version), record.traced);
+        let sampled: BTreeMap<_, _> = traced.iter().filter(is_read).map(of).collect();
+        let sampled = (!sampled.is_empty()).then(|| Arc::new(sampled));
         let mut tail = self.tail.lock();
         if tail.readers.is_empty() {
             return;
@@ -147,7 +161,7 @@ impl Feed {
         for frame in frames {
             tail.bytes += frame.payload.len();
             tail.newest.insert(frame.partition, frame.seq);
-            tail.frames.push_back(Arc::new(Fed::new(frame.clone())));
+            tail.frames.push_back(Arc::new(Fed { sampled: sampled.clone(), ..Fed::new(frame.clone()) }));
         }
         while tail.bytes > BYTES {
             tail.drop_first();
@@ -239,7 +253,11 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{EntityId, OrderId, VendorId};
     use crate::ports::Codec;
+    use crate::ports::trace::{Spans, Tracer};
+    use metrics::Counter;
+    use tokio::time::Instant;
     use uuid::Uuid;
 
     const VENDORS: Interest = Interest { kind: Kind::Vendor, contains: None };
@@ -256,11 +274,11 @@ mod tests {
     #[test]
     fn each_reader_is_given_what_has_come_since_it_asked() {
         let feed = Feed::new(vec![VENDORS]);
-        feed.committed(&[frame(1, b"")]);
+        feed.committed(&[frame(1, b"")], &[]);
         let (one, other) = (feed.join(), feed.join());
-        feed.committed(&[frame(2, b""), frame(3, b"")]);
+        feed.committed(&[frame(2, b""), frame(3, b"")], &[]);
         assert_eq!(seqs(feed.next(one)), Some(vec![2, 3]));
-        feed.committed(&[frame(4, b"")]);
+        feed.committed(&[frame(4, b"")], &[]);
         assert_eq!(seqs(feed.next(one)), Some(vec![4]));
         assert_eq!(seqs(feed.next(one)), Some(vec![]));
         assert_eq!(feed.behind(&BTreeMap::from([(3, 2)])), 2);
@@ -278,7 +296,7 @@ mod tests {
         assert_eq!(feed.as_of("one", now), Timestamp::default(), "what is in the store was not read yet");
         progress.follows.store(true, Ordering::Release);
         assert_eq!(feed.as_of("one", now), now);
-        feed.committed(&[frame(1, b""), frame(2, b"")]);
+        feed.committed(&[frame(1, b""), frame(2, b"")], &[]);
         progress.places.send_replace(BTreeMap::from([(3, 1)]));
         progress.at.store(7, Ordering::Relaxed);
         assert_eq!(feed.as_of("one", now), Timestamp::from_millis(7), "a frame is missing");
@@ -293,13 +311,13 @@ mod tests {
         let (slow, quick) = (feed.join(), feed.join());
         let large = vec![b' '; BYTES / 2];
         for seq in 1..=3 {
-            feed.committed(&[frame(seq, &large)]);
+            feed.committed(&[frame(seq, &large)], &[]);
             assert_eq!(seqs(feed.next(quick)), Some(vec![seq]));
         }
         assert!(feed.tail.lock().bytes <= BYTES);
         assert_eq!(seqs(feed.next(slow)), None);
         feed.skip(slow);
-        feed.committed(&[frame(4, b"")]);
+        feed.committed(&[frame(4, b"")], &[]);
         assert_eq!(seqs(feed.next(slow)), Some(vec![4]));
     }
 
@@ -321,5 +339,27 @@ mod tests {
         let of = |text| Fed::new(frame(1, lines.as_bytes())).records(&some(text)).expect("the frame is sound").len();
         assert_eq!((of(b"vendor_created"), of(b"of_no_kind"), of(b"of_another")), (1, 1, 0));
         assert!(Fed::new(frame(1, b"no record")).records(&[VENDORS]).is_err());
+    }
+
+    /// A trace stays with its record until that is read; what is read from the store has none.
+    #[tokio::test(start_paused = true)]
+    async fn a_sampled_record_keeps_its_trace() {
+        let (spans, _queue) = Spans::new(1, 1, Counter::noop());
+        let tracer = Tracer::new(Box::leak(Box::new(spans)), "1".parse().expect("a share"));
+        let context = tracer.request(None, "one".to_owned(), Instant::now()).context();
+        let traced = Traced { context, since: Instant::now() };
+        let vendor = VendorId::from_uuid(Uuid::from_u128(1)).entity();
+        let order = OrderId::from_uuid(Uuid::from_u128(2)).entity();
+        let feed = Feed::new(vec![VENDORS]);
+        let reader = feed.join();
+        let sampled = |entity| TracedRecord { entity, version: 7, traced };
+        feed.committed(&[frame(1, b""), frame(2, b"")], &[sampled(vendor), sampled(order)]);
+        feed.committed(&[frame(3, b"")], &[sampled(order)]);
+        let fed = feed.next(reader).expect("all is there");
+        let of = |at: usize, entity, version| fed[at].traced(entity, version).map(|it| it.context.trace());
+        assert_eq!((of(0, vendor, 7), of(1, vendor, 7)), (Some(context.trace()), Some(context.trace())));
+        assert_eq!((of(0, vendor, 8), of(0, order, 7), of(2, vendor, 7)), (None, None, None), "nobody reads orders");
+        assert!(fed[2].sampled.is_none(), "nothing is made for it");
+        assert!(Fed::new(frame(1, b"")).traced(vendor, 7).is_none());
     }
 }

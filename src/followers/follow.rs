@@ -4,6 +4,7 @@ use super::feed::{Fed, Feed, Found, Progress};
 use super::metrics::FollowerMetrics;
 use super::{Follower, Origin, Unread};
 use crate::domain::time::Timestamp;
+use crate::ports::trace::Traced;
 use crate::ports::{CursorMove, Followers, Journal, Made, Partition, Pass, SkippedRecord, Store, StoreError};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -229,10 +230,15 @@ impl Follow {
                         continue;
                     }
                     let origin = Origin { batch: fed.frame.batch, partition, position: *position };
+                    let jobs = gathered.made.jobs.len();
                     let mut read = self.follower.read(record, origin, &mut gathered.made);
                     if read.is_err() && !self.recalled.contains(&partition) {
                         self.recall(partition, seq).await?;
                         read = self.follower.read(record, origin, &mut gathered.made);
+                    }
+                    if let Some(Traced { context, since }) = fed.traced(entity, version) {
+                        // Before they are written: whoever does them may be quick.
+                        gathered.made.jobs[jobs..].iter().for_each(|job| context.sets_off(job.id, since));
                     }
                     if let Err(Unread::Forgotten) = read {
                         let reason = "what it follows from is not in the store any more".to_owned();

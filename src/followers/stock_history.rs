@@ -79,6 +79,9 @@ impl Follower for StockHistory {
                 }
                 VendorEvent::VendorCreated { .. }
                 | VendorEvent::SkuPriceChanged { .. }
+                | VendorEvent::SaleScheduled { .. }
+                | VendorEvent::SaleChanged { .. }
+                | VendorEvent::SaleCancelled { .. }
                 | VendorEvent::SkuTermsChanged { .. }
                 | VendorEvent::StockHeld { .. }
                 | VendorEvent::HoldsClosed { .. }
@@ -112,6 +115,9 @@ impl StockHistory {
                 VendorEvent::VendorCreated { .. }
                 | VendorEvent::ProductAdded { .. }
                 | VendorEvent::SkuPriceChanged { .. }
+                | VendorEvent::SaleScheduled { .. }
+                | VendorEvent::SaleChanged { .. }
+                | VendorEvent::SaleCancelled { .. }
                 | VendorEvent::SkuTermsChanged { .. }
                 | VendorEvent::StockAdjusted { .. }
                 | VendorEvent::HoldsClosed { .. } => {}
@@ -146,7 +152,16 @@ mod tests {
 
     fn held(version: u64, number: u128, quantity: i64) -> AnyRecord {
         let lines = vec![HeldLine::at_list_price(sku(), quantity, 100)];
-        record(version, vec![VendorEvent::StockHeld { order: order(number), until: Timestamp::from_millis(9), lines }])
+        record(
+            version,
+            vec![VendorEvent::StockHeld {
+                order: order(number),
+                until: Timestamp::from_millis(9),
+                lines,
+                keys: Vec::new(),
+                account_keys: 0,
+            }],
+        )
     }
 
     /// Version, position and pieces of each change.

@@ -4,15 +4,16 @@ use crate::actors::catalog::CatalogCache;
 use crate::actors::shop::{Ask, Shop};
 use crate::checkout::buyers::BuyerKeys;
 use crate::checkout::{MergedCart, OpenedCart};
-use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, LeftOut};
+use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, LeftOut, Today, audience_of};
 use crate::domain::coupon::CouponCode;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CouponId, CustomerId, OrderId, SkuId, VendorId};
-use crate::domain::knowledge::Availability;
+use crate::domain::ids::{CartId, CouponId, CustomerId, OrderId, SaleId, SkuId, VendorId};
+use crate::domain::knowledge::{Availability as _, Offered};
 use crate::domain::money::Money;
 use crate::domain::order::PlacedCoupon;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
 use crate::http::Settings;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::auth::{Auth, Bearer, Caller, GUEST_TOKEN_TTL};
@@ -122,6 +123,23 @@ pub struct CartLineBody<'a> {
     quantity: i64,
     unit_price: MoneyBody,
     line_total: MoneyBody,
+    /// The sale whose price that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    sale_id: Option<SaleId>,
+    /// From how many pieces on each costs less than now. Only of an open cart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_break: Option<NextBreakBody>,
+}
+
+/// From how many pieces on each costs less.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NextBreakBody {
+    /// So many pieces: of the SKU, or of its product where those count together.
+    #[schema(example = 10)]
+    at: i64,
+    /// What each costs then.
+    price: MoneyBody,
 }
 
 /// A price that has changed since the buyer agreed to it.
@@ -145,10 +163,16 @@ pub struct LeftOutBody {
 }
 
 impl<'a> CartBody<'a> {
-    fn new(cart: &'a CartView, settings: &Settings, token: Option<String>) -> Self {
+    fn new(cart: &'a CartView, known: &CatalogCache, settings: &Settings, token: Option<String>) -> Self {
         // What is empty has no price in any currency: also a cart that was emptied has the shop's.
         let currency = if cart.lines.is_empty() { settings.currency } else { cart.currency };
         let money = |minor| MoneyBody(Money::new(minor, currency));
+        // What breaks there are does not depend on the time.
+        let today = Today::new(known, audience_of(Some(cart.owner), known), &cart.lines, Timestamp::default());
+        let next_break = |line: &CartLine| {
+            let rung = today.next_break(line).filter(|_| cart.status == CartStatus::Open)?;
+            Some(NextBreakBody { at: rung.min_quantity, price: money(rung.price_minor) })
+        };
         let line = |line: &'a CartLine| CartLineBody {
             sku_id: line.sku,
             vendor_id: line.vendor,
@@ -156,6 +180,8 @@ impl<'a> CartBody<'a> {
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.total()),
+            sale_id: line.sale,
+            next_break: next_break(line),
         };
         Self {
             id: cart.id,
@@ -255,7 +281,7 @@ pub async fn create_cart(
         tracing::error!(%error, "no guest token");
         Problem::new(&error::INTERNAL, "the guest's token could not be made")
     })?;
-    let body = CartBody::new(&cart, &settings, Some(token));
+    let body = CartBody::new(&cart, shop.catalog()?, &settings, Some(token));
     Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
 }
 
@@ -272,7 +298,7 @@ async fn open_cart(
         let kept = shop.ask::<Cart>(cart, get, Ask { within, key, fresh: false }).await?;
         match kept.outcome {
             Ok(CartReply::Cart { cart }) if kept.replayed => {
-                let body = CartBody::new(&cart, settings, None);
+                let body = CartBody::new(&cart, shop.catalog()?, settings, None);
                 return Ok(mark_replayed(json(StatusCode::CREATED, &body), true));
             }
             // It was made under this key, whose day is over: the key makes nothing any more.
@@ -284,7 +310,7 @@ async fn open_cart(
     let OpenedCart { outcome, made, replayed } = shop.open_cart(customer, settings.currency, within, key).await?;
     let cart = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(mark_replayed(json(status, &CartBody::new(&cart, settings, None)), replayed))
+    Ok(mark_replayed(json(status, &CartBody::new(&cart, shop.catalog()?, settings, None)), replayed))
 }
 
 problems!(GetCartProblems: AUTH, ACTOR; CartUnknown);
@@ -304,20 +330,26 @@ pub async fn get_cart(
 ) -> Result<Response> {
     let by = caller.principal;
     let (mut cart, _) = ask_cart(&shop, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
-    let changed = take_todays_prices(shop.catalog()?, &mut cart);
-    let body = CartBody::new(&cart, &settings, None).with_coupons(&cart, &shop)?;
+    let now = shop.clock().now();
+    let changed = take_todays_prices(shop.catalog()?, &mut cart, now);
+    let body = CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?;
     Ok(ok(&CartBody { changed: Some(changed), ..body }))
 }
 
 /// Gives the lines of an open cart today's prices, for this answer alone, and tells which were others.
-fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView) -> Vec<ChangedPriceBody> {
+fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView, now: Timestamp) -> Vec<ChangedPriceBody> {
     let mut changed = Vec::new();
     if cart.status != CartStatus::Open {
         return changed;
     }
-    for line in &mut cart.lines {
-        let today = directory.price(line.sku).filter(|price| price.currency == cart.currency);
-        if let Some(to) = today.filter(|price| price.minor != line.unit_price) {
+    let today = Today::new(directory, audience_of(Some(cart.owner), directory), &cart.lines, now);
+    let prices: Vec<Option<Offered>> = cart.lines.iter().map(|line| today.price(line)).collect();
+    for (line, today) in cart.lines.iter_mut().zip(prices) {
+        let Some(Offered { price: to, sale, .. }) = today.filter(|today| today.price.currency == cart.currency) else {
+            continue;
+        };
+        line.sale = sale;
+        if to.minor != line.unit_price {
             let from = Money::new(std::mem::replace(&mut line.unit_price, to.minor), cart.currency);
             changed.push(ChangedPriceBody { sku_id: line.sku, from: MoneyBody(from), to: MoneyBody(to) });
         }
@@ -327,7 +359,7 @@ fn take_todays_prices(directory: &CatalogCache, cart: &mut CartView) -> Vec<Chan
 
 problems!(SetLineProblems: AUTH, BODY, ACTOR;
     CartUnknown, SkuUnknown, CartCheckingOut, CartCheckedOut, CartMerged, CurrencyMismatch, TooManyLines,
-    QuantityOutOfRange, CommandPoisoned,
+    QuantityStep, QuantityOutOfRange, CommandPoisoned,
 );
 
 /// Put pieces of a SKU into the cart, whatever was there of it
@@ -344,18 +376,20 @@ pub async fn set_line(
 ) -> Result<Response> {
     let (by, quantity) = (caller.principal, body.value.quantity);
     if !(0..=limits::LINE_QUANTITY).contains(&quantity) {
-        return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY }.into());
+        return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY, sku_id: None }.into());
     }
     let command = if quantity == 0 {
         CartCommand::RemoveLine { by, sku }
     } else {
-        let row = shop.catalog()?.sku(sku).ok_or(Reject::SkuUnknown)?.sku;
-        let (title, unit_price) = (row.title.clone(), row.price_minor);
-        let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price };
+        let listing = shop.catalog()?.sku(sku, shop.clock().now()).ok_or(Reject::SkuUnknown)?;
+        let row = listing.sku;
+        let (title, unit_price) = (row.title.clone(), listing.price.minor);
+        let sale = listing.sale.map(|(sale, _)| sale.id);
+        let line = CartLine { sku, vendor: row.vendor_id, title, quantity, unit_price, sale };
         CartCommand::SetLine { by, line, currency: row.currency }
     };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, &settings, None).with_coupons(&cart, &shop)?))
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
 }
 
 problems!(RemoveLineProblems: AUTH, ACTOR;
@@ -374,7 +408,7 @@ pub async fn remove_line(
 ) -> Result<Response> {
     let command = CartCommand::RemoveLine { by: caller.principal, sku };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, &settings, None).with_coupons(&cart, &shop)?))
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
 }
 
 problems!(MergeProblems: KEYED, BODY, ACTOR; CartUnknown, CartCheckingOut, CartCheckedOut, CartMerged, TooMany);
@@ -412,7 +446,8 @@ pub async fn merge_cart(
     let (cart, left_out) = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
     let left = |left: LeftOut| LeftOutBody { sku_id: left.sku, quantity: left.quantity, why: left.why.code() };
     let left_out = Some(left_out.into_iter().map(left).collect());
-    let body = CartBody { left_out, ..CartBody::new(&cart, &settings, None).with_coupons(&cart, &shop)? };
+    let body =
+        CartBody { left_out, ..CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)? };
     Ok(mark_replayed(ok(&body), replayed))
 }
 
@@ -465,7 +500,7 @@ pub async fn put_coupon(
         return Err(Reject::CouponUnknown.into());
     };
     let (cart, _) = ask_cart(&shop, id, CartCommand::PutCoupon { by, coupon }, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, &settings, None).with_coupons(&cart, &shop)?))
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
 }
 
 problems!(RemoveCouponProblems: AUTH, ACTOR;
@@ -484,5 +519,5 @@ pub async fn remove_coupon(
 ) -> Result<Response> {
     let command = CartCommand::RemoveCoupon { by: caller.principal, code };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, &settings, None).with_coupons(&cart, &shop)?))
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
 }

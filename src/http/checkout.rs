@@ -1,10 +1,10 @@
 //! Checkout: a cart becomes an order.
 
 use crate::checkout::{Asker, CheckedOut, buyers};
-use crate::domain::cart::CheckoutRequest;
+use crate::domain::cart::{CheckoutRequest, Quote};
 use crate::domain::details::Contact;
 use crate::domain::details::Known;
-use crate::domain::ids::CartId;
+use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{Address, PaymentChoice};
 use crate::domain::reject::Reject;
@@ -28,6 +28,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What a buyer gives at checkout.
@@ -54,8 +55,13 @@ pub struct CheckoutInput {
     shipping_address: AddressInput,
     /// How to pay.
     payment: PaymentInput,
-    /// The total the buyer agrees to; without it, what the cart last showed.
+    /// The total the buyer agrees to; without it, that of the quote, or what the cart last showed.
     expected_total: Option<TotalInput>,
+    /// For vendors, the method by which they are to ship; of others, the cheapest.
+    shipping: Option<Choices>,
+    /// The quote that the buyer agrees to: the checkout must be of the same cart, address and choices.
+    #[schema(min_length = 1, max_length = 8192, pattern = "^quote_[A-Za-z0-9._-]+$")]
+    quote_id: Option<String>,
 }
 
 /// Where to ship to.
@@ -112,6 +118,24 @@ impl std::fmt::Debug for PaymentInput {
     }
 }
 
+/// Methods by the vendors that are to ship so.
+pub(super) type Choices = BTreeMap<String, String>;
+
+/// The methods that were chosen.
+pub(super) fn chosen(faults: &mut Faults, choices: Option<Choices>) -> Vec<(VendorId, ShippingMethodId)> {
+    let choices = choices.unwrap_or_default();
+    if choices.len() > limits::CART_LINES {
+        faults.add("shipping", "there are more vendors than a cart has lines");
+        return Vec::new();
+    }
+    let read: Option<Vec<_>> =
+        choices.iter().map(|(vendor, method)| Some((vendor.parse().ok()?, method.parse().ok()?))).collect();
+    read.unwrap_or_else(|| {
+        faults.add("shipping", "for ids of vendors, ids of their methods of shipping are expected");
+        Vec::new()
+    })
+}
+
 fn is_email(text: &str) -> bool {
     let sane = |part: &str| !part.is_empty() && !part.contains('@') && !part.contains(is_blank);
     text.split_once('@').is_some_and(|(local, domain)| sane(local) && sane(domain))
@@ -123,12 +147,14 @@ struct Checked {
     contact: Contact,
     payment: PaymentChoice,
     expected_total: Option<Money>,
+    shipping: Vec<(VendorId, ShippingMethodId)>,
+    quote: Option<Box<Quote>>,
 }
 
 /// What the fields of an address are called where something is wrong with one: name, line1, city, line2, region, postcode, phone, country.
 pub(super) type AddressFields = [&'static str; 8];
 
-const SHIPPING: AddressFields = [
+pub(super) const SHIPPING: AddressFields = [
     "shipping_address.name",
     "shipping_address.line1",
     "shipping_address.city",
@@ -166,7 +192,7 @@ pub(super) fn check_address(faults: &mut Faults, fields: &AddressFields, address
 }
 
 impl CheckoutInput {
-    fn checked(mut self) -> Result<Checked> {
+    fn checked(mut self, quotes: impl Fn(&str) -> Option<Quote>) -> Result<Checked> {
         let mut faults = Faults::default();
         let limit = limits::SHORT_TEXT;
         match &mut self.email {
@@ -181,8 +207,15 @@ impl CheckoutInput {
             faults.opaque(field, text, TextKind::Code, limit);
         }
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
+        let shipping = chosen(&mut faults, self.shipping.take());
+        let quote = self.quote_id.as_deref().map(quotes);
+        if matches!(quote, Some(None)) {
+            faults.add("quote_id", "it is no quote of this shop's");
+        }
         faults.done(&INVALID_BODY)?;
         Ok(Checked {
+            shipping,
+            quote: quote.flatten().map(Box::new),
             contact: Contact { email: self.email, shipping_address },
             payment: PaymentChoice { method: self.payment.method, token: self.payment.token },
             expected_total,
@@ -192,7 +225,10 @@ impl CheckoutInput {
 
 problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
     CartUnknown, CartMerged, CartEmpty, OutOfStock, PriceChanged, OrderCancelled, OrderExpired, SkuSuspended, HoldClosed,
-    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany,
+    CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, BelowMinimum, QuantityStep,
+    QuantityOutOfRange, AccountRequired, EmailRequired, PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut,
+    PurchaseLimit, SaleEnded, QuoteExpired, CodNotAvailable, AddressNotServed, AmountTooLarge, AmountBelowMinimum,
+    CouponUnknown, CouponExpired, CouponTermsChanged, CouponNotApplicable, CouponExhausted, CouponLimitReached,
 );
 
 /// Make an order of the cart
@@ -205,7 +241,7 @@ problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
     responses((status = 201, description = "The order, just placed.", body = OrderBody),
         (status = 200, description = "The order the cart has already.", body = OrderBody), CheckOutProblems))]
 pub async fn check_out(
-    State(HttpState { shop, settings, buyers, .. }): State<HttpState>,
+    State(HttpState { shop, settings, buyers, services, .. }): State<HttpState>,
     caller: Caller,
     key: RequestKey,
     Id(cart): Id<CartId>,
@@ -214,10 +250,11 @@ pub async fn check_out(
     body: JsonBody<CheckoutInput>,
 ) -> Result<Response> {
     let key = key.of(&caller, &body.raw);
-    let Checked { contact, payment, expected_total } = body.value.checked()?;
+    let checked = body.value.checked(|text| services.quotes.open(text))?;
+    let Checked { contact, payment, expected_total, shipping, quote } = checked;
     let total_in = expected_total.map(|total| total.currency);
     let (mint, buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, &contact));
-    let request = CheckoutRequest { contact: contact.clone(), payment, expected_total, mint, buyer };
+    let request = CheckoutRequest { contact: contact.clone(), payment, expected_total, shipping, quote, mint, buyer };
     let (wait, applied) = prefer::wait(&headers).unzip();
     let asker = Asker { by: caller.principal, from };
     let checked_out = shop.checkout(asker, cart, request, settings.request_timeout, wait, key).await?;
@@ -254,7 +291,7 @@ mod tests {
             "expected_total": {"amount": "10.00", "currency": "BDT"},
         });
         change(&mut input);
-        serde_json::from_value::<CheckoutInput>(input).unwrap().checked()
+        serde_json::from_value::<CheckoutInput>(input).unwrap().checked(|_| None)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::actors::shop::Failure;
 use crate::domain::json;
 use crate::domain::money::Money;
 use crate::domain::reject::{Reject, RejectClass, RejectKind, Shortage};
-use crate::http::money::MoneyBody;
+use crate::http::money::{Moment, MoneyBody};
 use crate::ports::StoreError;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Tells that an answer was given before under the same idempotency key.
@@ -72,10 +73,12 @@ problems! {
     BODY_TIMEOUT = REQUEST_TIMEOUT "body_timeout" "The body took too long to arrive";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
     URI_TOO_LONG = URI_TOO_LONG "uri_too_long" "The target is too long";
+    VERSION_CONFLICT = PRECONDITION_FAILED "version_conflict" "It has another version by now";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not application/json";
     INVALID_BODY = UNPROCESSABLE_ENTITY "invalid_body" "The body does not fit";
     PASSWORD_TOO_WEAK = UNPROCESSABLE_ENTITY "password_too_weak" "The password can be guessed";
     INVALID_QUERY = UNPROCESSABLE_ENTITY "invalid_query" "The query does not fit";
+    PRECONDITION_REQUIRED = PRECONDITION_REQUIRED "precondition_required" "The version that was read is to be given";
     RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "Too much was asked in too short a time";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too_many_attempts" "Too many wrong passwords";
     HEAD_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The head is too large";
@@ -99,6 +102,7 @@ const fn status_of(class: RejectClass) -> StatusCode {
     match class {
         RejectClass::Unknown => StatusCode::NOT_FOUND,
         RejectClass::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        RejectClass::Forbidden => StatusCode::FORBIDDEN,
         RejectClass::Conflict => StatusCode::CONFLICT,
     }
 }
@@ -161,6 +165,8 @@ enum Extra {
     Nothing,
     Shortages(Vec<Shortage>),
     ActualTotal(Money),
+    /// What else a refusal tells, by name.
+    Told(Vec<(&'static str, serde_json::Value)>),
 }
 
 #[derive(Clone, Debug)]
@@ -225,11 +231,13 @@ impl Problem {
     /// The body as it goes out.
     pub fn to_json(&self, request_id: &str) -> Vec<u8> {
         let Inner { kind, detail, errors, extra, .. } = &*self.0;
-        let (skus, actual_total) = match extra {
-            Extra::Nothing => (None, None),
-            Extra::Shortages(skus) => (Some(skus.as_slice()), None),
-            Extra::ActualTotal(total) => (None, Some(MoneyBody(*total))),
-        };
+        let mut more = MoreBody::default();
+        match extra {
+            Extra::Nothing => {}
+            Extra::Shortages(skus) => more.skus = Some(skus),
+            Extra::ActualTotal(total) => more.actual_total = Some(MoneyBody(*total)),
+            Extra::Told(told) => more.told = told.iter().map(|(name, value)| (*name, value)).collect(),
+        }
         let body = ProblemBody {
             r#type: TypeOf(kind.code),
             title: kind.title,
@@ -237,8 +245,7 @@ impl Problem {
             detail,
             code: kind.code,
             errors,
-            skus,
-            actual_total,
+            more,
             request_id,
         };
         // String keys and no failing Serialize: this cannot fail.
@@ -279,11 +286,64 @@ impl From<Reject> for Problem {
         let mut problem = Problem::new(kind, detail).with_errors(errors.into_iter().collect());
         problem.0.extra = match reject {
             Reject::OutOfStock { skus } => Extra::Shortages(skus),
-            Reject::PriceChanged { actual_total } => Extra::ActualTotal(actual_total),
-            _ => Extra::Nothing,
+            Reject::PriceChanged { actual_total } | Reject::SaleEnded { actual_total: Some(actual_total) } => {
+                Extra::ActualTotal(actual_total)
+            }
+            other => match told(&other) {
+                told if told.is_empty() => Extra::Nothing,
+                told => Extra::Told(told),
+            },
         };
         problem
     }
+}
+
+/// What a refusal tells besides its text, for programs. Nothing that its caller may not know.
+fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
+    use serde_json::json;
+    let mut told = Vec::new();
+    match reject {
+        Reject::AllotmentReserved { sku_id, available, minimum } => {
+            told.push(("sku_id", json!(sku_id)));
+            told.extend(available.map(|available| ("available", json!(available))));
+            told.extend(minimum.map(|minimum| ("minimum", json!(minimum))));
+        }
+        Reject::SaleInvalid { why } => told.push(("why", json!(why))),
+        Reject::SaleOverlap { sale_id } => told.push(("sale_id", json!(sale_id))),
+        Reject::PaymentMethodNotAllowed { methods } => told.push(("methods", json!(methods))),
+        Reject::SaleNotStarted { sku_id, starts_at } => {
+            told.extend([("sku_id", json!(sku_id)), ("starts_at", json!(Moment(*starts_at)))]);
+        }
+        Reject::SaleSoldOut { sku_id, left, next_tranche_at, regular_price } => {
+            told.extend([("sku_id", json!(sku_id)), ("left", json!(left))]);
+            told.extend(next_tranche_at.map(|at| ("next_tranche_at", json!(Moment(at)))));
+            told.extend(regular_price.map(|price| ("regular_price", json!(MoneyBody(price)))));
+        }
+        Reject::PurchaseLimit { limit, used, skus } => {
+            told.extend([("limit", json!(limit)), ("used", json!(used)), ("skus", json!(skus))]);
+        }
+        Reject::BelowMinimum { sku_id, minimum_quantity } => {
+            told.extend([("sku_id", json!(sku_id)), ("minimum_quantity", json!(minimum_quantity))]);
+        }
+        Reject::QuantityStep { step, sku_id } => {
+            told.extend(sku_id.map(|sku| ("sku_id", json!(sku))));
+            told.push(("quantity_step", json!(step)));
+        }
+        // Of a line that is being set the text says it, as it always did.
+        Reject::QuantityOutOfRange { limit, sku_id: Some(sku_id) } => {
+            told.extend([("sku_id", json!(sku_id)), ("max_quantity", json!(limit))]);
+        }
+        Reject::AddressNotServed { vendor_ids } | Reject::CodNotAvailable { vendor_ids } => {
+            told.push(("vendor_ids", json!(vendor_ids)));
+        }
+        Reject::AmountBelowMinimum { minimum } => told.push(("minimum", json!(MoneyBody(*minimum)))),
+        Reject::QuoteExpired { why } => told.push(("why", json!(why.name()))),
+        Reject::CouponInUse { uses } => told.push(("uses", json!(uses))),
+        Reject::CouponLimitReached { limit } => told.push(("limit", json!(limit))),
+        Reject::CouponNotApplicable { why, .. } => told.push(("why", json!(why.name()))),
+        _ => {}
+    }
+    told
 }
 
 impl From<Failure> for Problem {
@@ -334,11 +394,20 @@ struct ProblemBody<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(flatten)]
+    more: MoreBody<'a>,
+    request_id: &'a str,
+}
+
+/// What some refusals say besides.
+#[derive(Default, Serialize)]
+struct MoreBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     skus: Option<&'a [Shortage]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actual_total: Option<MoneyBody>,
-    request_id: &'a str,
+    #[serde(flatten)]
+    told: BTreeMap<&'static str, &'a serde_json::Value>,
 }
 
 #[cfg(test)]
@@ -387,6 +456,12 @@ mod tests {
         let body = told(RejectKind::PriceChanged, "r-2");
         assert_eq!(body["actual_total"], serde_json::json!({"amount": "1250.00", "currency": "BDT"}));
         assert!(body.get("skus").is_none() && body.get("errors").is_none());
+        let body = told(RejectKind::BelowMinimum, "r-3");
+        assert_eq!((body["status"].as_u64(), body["minimum_quantity"].as_i64()), (Some(409), Some(12)));
+        assert!(body["sku_id"].is_string() && body.get("quantity_step").is_none() && body.get("errors").is_none());
+        let body = told(RejectKind::QuantityStep, "r-4");
+        assert_eq!((body["status"].as_u64(), body["quantity_step"].as_i64()), (Some(422), Some(6)));
+        assert_eq!(body["errors"][0]["field"], "quantity");
     }
 
     /// Only what may pass is to be asked again.

@@ -2,7 +2,8 @@
 
 use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
+    SkuId, VendorId,
 };
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
@@ -12,6 +13,7 @@ use crate::http::error::{
 };
 use crate::http::metrics::body_rejected;
 use crate::http::valid::bounded;
+use crate::limits;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
@@ -173,6 +175,21 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
     }
 }
 
+/// A JSON body that is a whole table, which may be longer than another.
+#[derive(Debug)]
+pub struct TableBody<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<HttpState> for TableBody<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        plain_json(&parts.headers)?;
+        let limit = state.settings.body_bytes.max(limits::TABLE_BYTES);
+        let raw = read_body(&parts.headers, body, limit, state.settings.body_read).await?;
+        Ok(Self(parse(&without_mark(raw))?))
+    }
+}
+
 impl<T: DeserializeOwned + Default> FromRequest<HttpState> for OptionalJson<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &HttpState) -> Result<Self> {
@@ -206,11 +223,13 @@ macro_rules! path_id {
 path_id!(
     CartId => CartUnknown,
     OrderId => OrderUnknown,
+    CustomerId => CustomerUnknown,
     VendorId => VendorUnknown,
     ProductId => ProductUnknown,
     SkuId => SkuUnknown,
     CouponId => CouponUnknown,
     CouponCode => CouponUnknown,
+    SaleId => SaleUnknown,
 );
 
 impl PathId for SessionId {

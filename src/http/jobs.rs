@@ -17,6 +17,7 @@ use crate::http::{Settings, query};
 use crate::limits;
 use crate::ports::Clock;
 use crate::ports::jobs::{JobFilter, JobRow, Jobs, MailBook, MailBookEntry, Retried, Retry};
+use crate::ports::trace;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -191,6 +192,7 @@ pub async fn retry_job(
     match query(&settings, desk.rows.retry(id, retry.clone())).await? {
         Retried::Due => {
             tracing::info!(job = %id, by = retry.by, reason = retry.reason, "a job is to be tried anew");
+            trace::sets_off(id);
             desk.news.notify_one();
         }
         Retried::Stands(JobState::Done) => return Err(Problem::new(&JOB_DONE, "it is not done a second time")),

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod admin;
 pub mod answer;
 pub mod auth;
+pub mod bills;
 pub mod carts;
 pub mod categories;
 pub mod checkout;
@@ -13,6 +14,7 @@ pub mod cookie;
 pub mod cors;
 pub mod countries;
 pub mod coupons;
+pub mod customers;
 mod doors;
 pub mod error;
 pub mod extract;
@@ -35,14 +37,19 @@ pub mod pages;
 pub mod people;
 pub mod prefer;
 pub mod products;
+pub mod quotes;
 pub mod rates;
 mod refusal;
 pub mod resolve;
 pub mod routes;
+pub mod sales;
 pub mod schema;
 pub mod server;
 pub mod services;
+pub mod shipping;
 pub mod skus;
+pub mod tables;
+pub mod tax;
 pub mod terms;
 pub mod timeline;
 pub mod trace;
@@ -233,7 +240,7 @@ pub enum Port {
     All,
     /// All but what operators call.
     Public,
-    /// Only what operators call, signing in for it, their page, and the two health checks.
+    /// Only what operators call, signing in for it, their page with what it asks for, and the two health checks.
     Operator,
 }
 

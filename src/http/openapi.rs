@@ -1,13 +1,14 @@
 //! The OpenAPI document, generated from the handlers, and its pages. Each handler names the groups of problems it can end with;
 //! here they become responses, one per status, with an example per code.
 
+use crate::domain::ids::{SaleId, SkuId, VendorId};
 use crate::domain::reject::RejectKind;
 use crate::http::HttpState;
 use crate::http::accounts::RefreshInput;
 use crate::http::answer::Shared;
 use crate::http::carts::Nothing;
 use crate::http::error::{self, FieldError, PROBLEMS_PAGE, Problem, ProblemKind};
-use crate::http::money::MoneyBody;
+use crate::http::money::{Moment, MoneyBody};
 use crate::http::routes;
 use crate::http::schema;
 use axum::Router;
@@ -136,6 +137,10 @@ fn retry_after() -> Header {
 
 fn problem_schema() -> Schema {
     let text = || ObjectBuilder::new().schema_type(Type::String);
+    let count = |what: &str| ObjectBuilder::new().schema_type(Type::Integer).description(Some(what));
+    let minimum = OneOfBuilder::new()
+        .item(Ref::from_schema_name(MoneyBody::name()))
+        .item(count("With `allotment_reserved`: pieces of the sale that are taken."));
     let codes = error::ALL.iter().map(|kind| kind.code);
     ObjectBuilder::new()
         .schema_type(Type::Object)
@@ -148,6 +153,22 @@ fn problem_schema() -> Schema {
         .property("errors", ArrayBuilder::new().items(FieldError::schema()))
         .property("skus", schema::shortages())
         .property("actual_total", Ref::from_schema_name(MoneyBody::name()))
+        .property("vendor_ids", ArrayBuilder::new().items(Ref::from_schema_name(VendorId::name())))
+        .property("regular_price", Ref::from_schema_name(MoneyBody::name()))
+        .property("sku_id", SkuId::schema())
+        .property("sale_id", SaleId::schema())
+        .property("starts_at", Moment::schema())
+        .property("next_tranche_at", Moment::schema())
+        .property("left", count("With `sale_sold_out`: pieces that are left in the sale."))
+        .property("limit", count("With `purchase_limit`: pieces that one buyer may have."))
+        .property("used", count("With `purchase_limit`: pieces that this buyer has, held and bought."))
+        .property("available", count("With `allotment_reserved`: pieces that no sale needs."))
+        .property("minimum", minimum)
+        .property("minimum_quantity", count("With `below_minimum`: the fewest pieces that are sold at a time."))
+        .property("quantity_step", count("With `quantity_step`: what quantities are a multiple of."))
+        .property("max_quantity", count("With `quantity_out_of_range` of a checkout: the most pieces."))
+        .property("why", text().description(Some("Which of the reasons of this code it is.")))
+        .property("methods", ArrayBuilder::new().items(text()).description(Some("How one can pay.")))
         .property("request_id", text())
         .required("type")
         .required("title")
@@ -416,6 +437,13 @@ mod tests {
             ("/v1/vendors/{vendor}/skus/{sku}/stock", "get"),
             ("/v1/vendors/{vendor}/skus/{sku}/stock", "post"),
             ("/v1/skus/{sku}", "get"),
+            ("/v1/vendors/{vendor}/sales", "get"),
+            ("/v1/vendors/{vendor}/sales", "post"),
+            ("/v1/vendors/{vendor}/sales/{sale}", "get"),
+            ("/v1/vendors/{vendor}/sales/{sale}", "patch"),
+            ("/v1/vendors/{vendor}/sales/{sale}/cancel", "post"),
+            ("/v1/sales", "get"),
+            ("/v1/sales/{sale}", "get"),
             ("/v1/products", "get"),
             ("/v1/products/{product}", "get"),
             ("/v1/categories", "get"),
@@ -435,6 +463,11 @@ mod tests {
             ("/v1/coupons/{coupon}/codes", "post"),
             ("/v1/carts/{cart}/checkout", "post"),
             ("/v1/carts/{cart}/merge", "post"),
+            ("/v1/carts/{cart}/quote", "post"),
+            ("/v1/vendors/{vendor}/shipping-methods", "get"),
+            ("/v1/vendors/{vendor}/shipping-methods", "put"),
+            ("/v1/admin/tax", "get"),
+            ("/v1/admin/tax", "put"),
             ("/v1/auth/sign-up", "post"),
             ("/v1/auth/verify", "post"),
             ("/v1/auth/login", "post"),
@@ -452,6 +485,8 @@ mod tests {
             ("/v1/admin/accounts", "post"),
             ("/v1/admin/accounts/{account}", "get"),
             ("/v1/admin/accounts/{account}", "patch"),
+            ("/v1/admin/customers/{customer}", "get"),
+            ("/v1/admin/customers/{customer}", "patch"),
             ("/v1/me", "delete"),
             ("/v1/me/addresses", "get"),
             ("/v1/me/addresses", "post"),

@@ -5,19 +5,21 @@ use crate::actors::shop::{Ask, Shop};
 use crate::domain::details::Contact;
 use crate::domain::details::Known;
 use crate::domain::entity::Principal;
-use crate::domain::ids::{CartId, OrderId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, OrderId, SaleId, ShippingMethodId, SkuId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::columns::order_columns;
 use crate::domain::order::{
     Address, Amounts, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView, PaymentStatus,
     SubOrderStatus,
 };
+use crate::domain::pricing::BillLine;
 use crate::domain::reject::Reject;
 use crate::domain::rows::OrderRow;
 use crate::domain::time::Timestamp;
 use crate::domain::who::Action;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
 use crate::http::auth::Caller;
+use crate::http::bills::{LineBillBody, Shown, SumsBody, method_of};
 use crate::http::carts::Nothing;
 use crate::http::error::Result;
 use crate::http::extract::{Id, OptionalJson, Query};
@@ -80,6 +82,10 @@ pub struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     coupons: Vec<OrderCouponBody<'a>>,
+    #[serde(flatten)]
+    sums: SumsBody,
+    /// Whether taxes are in the prices, or come on top.
+    prices_include_tax: bool,
     #[serde(flatten)]
     amounts: AmountsBody,
     payment: PaymentBody<'a>,
@@ -197,7 +203,7 @@ pub async fn contact(shop: &Shop, settings: &Settings, by: Principal, order: &Or
 }
 
 /// A line of an order.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OrderLineBody<'a> {
     sku_id: SkuId,
     vendor_id: VendorId,
@@ -206,9 +212,15 @@ pub struct OrderLineBody<'a> {
     quantity: i64,
     unit_price: MoneyBody,
     line_total: MoneyBody,
-    /// What coupons take off that.
+    /// What one piece costs outside of sales and price breaks, where that is another price.
     #[serde(skip_serializing_if = "Option::is_none")]
-    discount: Option<MoneyBody>,
+    list_price: Option<MoneyBody>,
+    /// The sale that it was taken from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    sale_id: Option<SaleId>,
+    #[serde(flatten)]
+    bill: LineBillBody<'a>,
     /// Pieces that need not be paid for any more.
     credited: i64,
     /// What these come to.
@@ -255,6 +267,11 @@ pub struct SubOrderBody<'a> {
     vendor_id: VendorId,
     status: SubOrderStatus,
     lines: Vec<OrderLineBody<'a>>,
+    /// How it is shipped, where its vendor has methods of shipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipping_method_id: Option<ShippingMethodId>,
+    #[serde(flatten)]
+    sums: SumsBody,
     #[serde(flatten)]
     amounts: AmountsBody,
 }
@@ -268,7 +285,7 @@ pub struct PaymentBody<'a> {
 }
 
 fn lines_of<'a>(lines: &[OrderLineBody<'a>], vendor: VendorId) -> Vec<OrderLineBody<'a>> {
-    lines.iter().filter(|line| line.vendor_id == vendor).copied().collect()
+    lines.iter().filter(|line| line.vendor_id == vendor).cloned().collect()
 }
 
 impl<'a> OrderBody<'a> {
@@ -281,26 +298,48 @@ impl<'a> OrderBody<'a> {
     pub fn of_view(order: &'a OrderView, contact: &'a Known<Contact>) -> Self {
         let (shipping_address, email) = shown(contact);
         let money = |minor| MoneyBody(Money::new(minor, order.currency));
+        let (codes, prices_include_tax) =
+            order.bill.as_deref().map_or((&[][..], true), |bill| (&bill.codes, bill.prices_include_tax));
+        let bill = Shown { codes, prices_include_tax, currency: order.currency };
+        let share = |vendor| order.sub_orders.iter().find(|sub| sub.vendor == vendor)?.billed.as_deref();
+        let rates = |vendor| share(vendor).map_or(&[][..], |share| &share.tax_groups);
         let line = |line: &'a crate::domain::order::OrderLine| OrderLineBody {
+            bill: bill.line(line.total(), line.billed.as_deref(), rates(line.vendor)),
             sku_id: line.sku,
             vendor_id: line.vendor,
             title: &line.title,
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.total()),
-            discount: (line.discount != 0).then(|| money(line.discount)),
+            list_price: line.list_price.map(money),
+            sale_id: line.sale,
             credited: line.credited,
             credited_amount: money(line.credited_amount),
         };
+        fn totals(line: &crate::domain::order::OrderLine) -> (i64, Option<&BillLine>) {
+            (line.total(), line.billed.as_deref())
+        }
         let lines: Vec<OrderLineBody<'a>> = order.lines.iter().map(line).collect();
         let sub_order = |sub: &crate::domain::order::SubOrderView| SubOrderBody {
             id: sub.id,
             vendor_id: sub.vendor,
             status: sub.status,
             lines: lines_of(&lines, sub.vendor),
+            shipping_method_id: method_of(sub.billed.as_deref()),
+            sums: SumsBody::new(
+                order.lines.iter().filter(|line| line.vendor == sub.vendor).map(totals),
+                sub.billed.as_deref().into_iter(),
+                order.currency,
+            ),
             amounts: AmountsBody::new(sub.amounts, order.currency),
         };
         Self {
+            sums: SumsBody::new(
+                order.lines.iter().map(totals),
+                order.sub_orders.iter().filter_map(|sub| sub.billed.as_deref()),
+                order.currency,
+            ),
+            prices_include_tax,
             id: order.id,
             cart_id: order.cart,
             status: order.status,
@@ -327,14 +366,25 @@ impl<'a> OrderBody<'a> {
         let (shipping_address, email) = shown(contact);
         let money = |minor| MoneyBody(Money::new(minor, order.currency));
         let is_shown = |vendor: VendorId| share_of.is_none_or(|only| only == vendor);
+        let (codes, prices_include_tax) =
+            order.bill.as_deref().map_or((&[][..], true), |bill| (&bill.head.codes, bill.head.prices_include_tax));
+        let bill = Shown { codes, prices_include_tax, currency: order.currency };
+        let shares = order.bill.as_deref().map_or(&[][..], |bill| &bill.shares);
+        let share = |vendor| shares.iter().find(|share| share.vendor == vendor);
+        let rates = |vendor| share(vendor).map_or(&[][..], |share| &share.tax_groups);
+        fn totals(line: &crate::domain::rows::OrderLineRow) -> (i64, Option<&BillLine>) {
+            (line.line_total, line.billed.as_deref())
+        }
         let line = |line: &'a crate::domain::rows::OrderLineRow| OrderLineBody {
+            bill: bill.line(line.line_total, line.billed.as_deref(), rates(line.vendor_id)),
             sku_id: line.sku_id,
             vendor_id: line.vendor_id,
             title: &line.title,
             quantity: line.quantity,
             unit_price: money(line.unit_price),
             line_total: money(line.line_total),
-            discount: (line.discount != 0).then(|| money(line.discount)),
+            list_price: line.list_price.map(money),
+            sale_id: line.sale_id,
             credited: line.credited,
             credited_amount: money(line.credited_amount),
         };
@@ -350,9 +400,21 @@ impl<'a> OrderBody<'a> {
             vendor_id: sub.vendor_id,
             status: sub.status,
             lines: lines_of(&lines, sub.vendor_id),
+            shipping_method_id: method_of(share(sub.vendor_id)),
+            sums: SumsBody::new(
+                order.lines.iter().filter(|line| line.vendor_id == sub.vendor_id).map(totals),
+                share(sub.vendor_id).into_iter(),
+                order.currency,
+            ),
             amounts: AmountsBody::new(sub.amounts, order.currency),
         };
         Self {
+            sums: SumsBody::new(
+                order.lines.iter().filter(|line| is_shown(line.vendor_id)).map(totals),
+                shares.iter().filter(|share| is_shown(share.vendor)),
+                order.currency,
+            ),
+            prices_include_tax,
             id: order.id,
             cart_id: order.cart_id,
             status: order.columns.status,

@@ -3,7 +3,6 @@
 use crate::actors::catalog::Listing;
 use crate::actors::shop::Shop;
 use crate::domain::ids::{ProductId, SkuId, VendorId};
-use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::rows::ProductRow;
 use crate::domain::text::TextKind;
@@ -79,10 +78,10 @@ pub struct ProductSkuBody {
 
 impl ProductBody {
     fn new(product: ProductRow, skus: impl IntoIterator<Item = Listing>) -> Self {
-        let sku = |Listing { sku, available }: Listing| ProductSkuBody {
+        let sku = |Listing { sku, available, price, .. }: Listing| ProductSkuBody {
             id: sku.id,
             code: sku.code.clone(),
-            price: MoneyBody(Money::new(sku.price_minor, sku.currency)),
+            price: MoneyBody(price),
             available,
         };
         Self {
@@ -125,13 +124,13 @@ pub async fn list_products(
     // Read before the rows: what they hold may be newer than what is said, never older.
     let as_of = shop.as_of();
     let rows = query(&settings, shop.queries().products(&filter, after, paging.to_ask())).await?;
-    let directory = shop.catalog()?;
+    let (directory, now) = (shop.catalog()?, shop.clock().now());
     let page = paging.page(
         rows,
         as_of,
         |row| (row.created_at, row.id.uuid()),
         |row| {
-            let skus: Vec<Listing> = row.sku_ids.iter().filter_map(|sku| directory.sku(*sku)).collect();
+            let skus: Vec<Listing> = row.sku_ids.iter().filter_map(|sku| directory.sku(*sku, now)).collect();
             ProductBody::new(row, skus)
         },
     );
@@ -145,6 +144,6 @@ problems!(GetProductProblems: READS, &[&UNAVAILABLE]; ProductUnknown);
     params(("product" = ProductId, Path, description = "The product")),
     responses((status = 200, description = "The product.", body = ProductBody), GetProductProblems))]
 pub async fn get_product(State(shop): State<Shop>, Id(id): Id<ProductId>) -> Result<Response> {
-    let (product, skus) = shop.catalog()?.product(id).ok_or(Reject::ProductUnknown)?;
+    let (product, skus) = shop.catalog()?.product(id, shop.clock().now()).ok_or(Reject::ProductUnknown)?;
     Ok(ok(&ProductBody::new((*product).clone(), skus)))
 }

@@ -2,8 +2,8 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, coupons, health, jobs, ops, orders, own, people, products,
-    resolve, skus, vendors,
+    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, health, jobs, ops, orders, own,
+    people, products, quotes, resolve, sales, shipping, skus, tax, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -16,12 +16,15 @@ pub fn api() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(vendors::create_vendor))
         .routes(routes!(vendors::create_product))
+        .routes(routes!(shipping::get_shipping_methods, shipping::put_shipping_methods))
         .routes(routes!(skus::get_vendor_sku, skus::patch_sku))
         .routes(routes!(skus::list_stock, skus::change_stock))
         .routes(routes!(orders::list_vendor_orders))
-        .routes(routes!(skus::get_sku))
-        .routes(routes!(products::list_products))
-        .routes(routes!(products::get_product))
+        .routes(routes!(sales::list_vendor_sales, sales::create_sale))
+        .routes(routes!(sales::get_vendor_sale, sales::patch_sale))
+        .routes(routes!(sales::cancel_sale))
+        .routes(routes!(sales::list_sales))
+        .routes(routes!(sales::get_sale))
         .routes(routes!(categories::list_categories, categories::create_category))
         .routes(routes!(categories::get_category, categories::patch_category))
         .routes(routes!(carts::create_cart))
@@ -32,6 +35,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(coupons::get_coupon, coupons::patch_coupon))
         .routes(routes!(coupons::issue_codes))
         .routes(routes!(carts::put_coupon, carts::remove_coupon))
+        .routes(routes!(quotes::quote_cart))
         .routes(routes!(checkout::check_out))
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
@@ -51,13 +55,15 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(accounts::end_session))
         .routes(routes!(people::list_members, people::invite_member))
         .routes(routes!(people::patch_member))
+        .routes(routes!(tax::get_tax, tax::put_tax))
         .routes(routes!(people::list_accounts, people::create_account))
         .routes(routes!(people::get_account, people::patch_account))
+        .routes(routes!(customers::get_customer, customers::patch_customer))
         .merge(operators())
         .merge(health())
 }
 
-/// What the operators' page asks for: signing in, and what is looked at and done there.
+/// What the operators' page asks for: signing in, what is looked at and done there, and which products there are.
 pub fn operators() -> OpenApiRouter<HttpState> {
     OpenApiRouter::new()
         .routes(routes!(accounts::log_in))
@@ -73,6 +79,9 @@ pub fn operators() -> OpenApiRouter<HttpState> {
         .routes(routes!(jobs::retry_job))
         .routes(routes!(resolve::list_stuck_orders))
         .routes(routes!(resolve::resolve_order))
+        .routes(routes!(skus::get_sku))
+        .routes(routes!(products::list_products))
+        .routes(routes!(products::get_product))
 }
 
 /// What the sandbox shows, where it is on.
@@ -103,8 +112,14 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/vendors/{vendor}/products", &[(Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/vendors/{vendor}/skus/{sku}/stock", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/shipping-methods", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/vendors/{vendor}/orders", &[(Method::GET, Class::Staff)]),
+    ("/v1/vendors/{vendor}/sales", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/vendors/{vendor}/sales/{sale}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/vendors/{vendor}/sales/{sale}/cancel", &[(Method::POST, Class::Staff)]),
     ("/v1/skus/{sku}", &[(Method::GET, Class::Reads)]),
+    ("/v1/sales", &[(Method::GET, Class::Search)]),
+    ("/v1/sales/{sale}", &[(Method::GET, Class::Reads)]),
     ("/v1/products", &[(Method::GET, Class::Search)]),
     ("/v1/products/{product}", &[(Method::GET, Class::Reads)]),
     ("/v1/categories", &[(Method::GET, Class::Search), (Method::POST, Class::Staff)]),
@@ -117,15 +132,18 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/coupons/{coupon}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/coupons/{coupon}/codes", &[(Method::POST, Class::Staff)]),
     ("/v1/carts/{cart}/checkout", &[(Method::POST, Class::Checkout)]),
+    ("/v1/carts/{cart}/quote", &[(Method::POST, Class::Carts)]),
     ("/v1/carts/{cart}/merge", &[(Method::POST, Class::Carts)]),
     ("/v1/vendors/{vendor}/members", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/vendors/{vendor}/members/{account}", &[(Method::PATCH, Class::Staff)]),
     ("/v1/admin/accounts", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
     ("/v1/admin/accounts/{account}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/admin/customers/{customer}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
     ("/v1/orders", &[(Method::GET, Class::Search)]),
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/cancel", &[(Method::POST, Class::Checkout)]),
+    ("/v1/admin/tax", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/followers", &[(Method::GET, Class::Staff)]),
@@ -179,12 +197,14 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/admin/jobs"
             | "/v1/admin/overview"
             | "/v1/admin/accounts"
+            | "/v1/admin/tax"
             | "/v1/me/export"
             | "/v1/admin/sandbox/charges"
             | "/v1/admin/sandbox/mails"
             | "/metrics"
-    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| rest.ends_with("/orders") || rest.ends_with("/members"))
-        || (path.starts_with("/v1/coupons/") && path.ends_with("/codes"))
+    ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| {
+        rest.ends_with("/orders") || rest.ends_with("/shipping-methods") || rest.ends_with("/members")
+    }) || (path.starts_with("/v1/coupons/") && path.ends_with("/codes"))
         || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
 }
 

@@ -4,8 +4,8 @@ use crate::domain::buyer::Audience;
 use crate::domain::cart::CartStatus;
 use crate::domain::coupon::RestoresOn;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId,
-    SubOrderId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
+    ShippingMethodId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
@@ -13,6 +13,7 @@ use crate::domain::vendor::BreakScope;
 use crate::http::countries::COUNTRIES;
 use crate::http::money::{Moment, MoneyBody, PriceInput, TotalInput};
 use crate::http::resolve::ResolveInput;
+use crate::http::shipping::FromInput;
 use crate::limits;
 use serde_json::json;
 use std::borrow::Cow;
@@ -64,10 +65,12 @@ schema! {
     VendorId, "VendorId" => id_schema("vendor", "A vendor");
     ProductId, "ProductId" => id_schema("product", "A product");
     SkuId, "SkuId" => id_schema("sku", "A stock keeping unit");
+    SaleId, "SaleId" => id_schema("sale", "A sale of a vendor");
     CartId, "CartId" => id_schema("cart", "A cart");
     OrderId, "OrderId" => id_schema("order", "An order");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
     CouponId, "CouponId" => id_schema("coupon", "A coupon");
+    ShippingMethodId, "ShippingMethodId" => id_schema("shipping_method", "A way in which a vendor ships");
     CategoryId, "CategoryId" => id_schema("category", "A category of products");
     AddressId, "AddressId" => id_schema("address", "Where somebody has things sent");
     AccountId, "AccountId" => id_schema("account", "Somebody who can sign in");
@@ -134,6 +137,11 @@ schema! {
         .into();
     // With the limit on one price that many digits before the point always fit, whatever the currency; zero is no price.
     PriceInput, "Price" => money_input("A positive price.", 9, true);
+    FromInput, "StepFrom" => OneOfBuilder::new()
+        .description(Some("From where on a price holds: an amount, or grams."))
+        .item(TotalInput::schema())
+        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)))
+        .into();
     TotalInput, "Total" => money_input("A total.", 14, false);
 }
 
@@ -235,7 +243,9 @@ pub fn shortages() -> Schema {
         .required("sku_id")
         .required("requested")
         .required("available");
-    Schema::Array(ArrayBuilder::new().items(shortage).description(Some("With `out_of_stock`: what is short.")).build())
+    let items = OneOfBuilder::new().item(shortage).item(SkuId::schema());
+    let description = "With `out_of_stock`: what is short. With `purchase_limit`: of which SKUs together.";
+    Schema::Array(ArrayBuilder::new().items(items).description(Some(description)).build())
 }
 
 #[cfg(test)]

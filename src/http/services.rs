@@ -1,5 +1,6 @@
 //! What handlers know of services, and how what comes of their writes is told.
 
+use crate::checkout::quotes::QuoteKeys;
 use crate::http::Settings;
 use crate::http::error;
 use crate::http::error::{OUTCOME_UNKNOWN, OVERLOADED, Problem, Result, UNAVAILABLE};
@@ -8,6 +9,7 @@ use crate::ports::units::UnitError;
 use crate::services::accounts::Accounts;
 use crate::services::categories::Categories;
 use crate::services::kept::KeptAnswers;
+use crate::services::price_tables::PriceTables;
 use std::sync::Arc;
 
 /// The services.
@@ -17,6 +19,10 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     /// Categories.
     pub categories: Arc<Categories>,
+    /// The tables by which bills are made.
+    pub price_tables: Arc<PriceTables>,
+    /// What quotes are signed with.
+    pub quotes: Arc<QuoteKeys>,
     /// Their answers under idempotency keys.
     pub kept: Arc<dyn KeptAnswers>,
     /// Time.

@@ -1,7 +1,10 @@
 //! SKUs: as anyone may see them, without asking an actor, and as their vendor manages them.
 
 use crate::actors::shop::{Ask, Shop};
-use crate::domain::ids::{OrderId, ProductId, SkuId, VendorId};
+use crate::domain::buyer::Audience;
+use crate::domain::entity::Principal;
+use crate::domain::ids::{OrderId, ProductId, SaleId, SkuId, VendorId};
+use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::{Reject, RejectKind};
@@ -20,7 +23,7 @@ use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, LISTS, READS, problems};
 use crate::http::page::List;
 use crate::http::page::PageQuery;
-use crate::http::terms::{SkuPatch, TermsBody};
+use crate::http::terms::{OfferedTermsBody, SkuPatch, TermsBody};
 use crate::http::valid::Faults;
 use crate::http::{HistoryAsOf, Settings, query, vendors::may_know_of};
 use crate::limits;
@@ -40,9 +43,30 @@ pub struct SkuBody<'a> {
     code: &'a str,
     #[schema(example = "Jamdani saree")]
     title: &'a str,
+    /// What one piece costs now.
     price: MoneyBody,
-    /// Pieces that can be bought.
+    /// Pieces that can be bought at this price.
     available: i64,
+    /// What one piece costs outside of the sale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regular_price: Option<MoneyBody>,
+    /// The sale that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sale: Option<RunningSaleBody>,
+    #[serde(flatten)]
+    terms: Option<OfferedTermsBody>,
+}
+
+/// The sale at whose price a SKU is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunningSaleBody {
+    id: SaleId,
+    ends_at: Moment,
+    /// Pieces that are left in it by now.
+    left: i64,
+    /// Pieces that one buyer can have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_per_customer: Option<i64>,
 }
 
 /// A SKU as its vendor sees it.
@@ -62,6 +86,8 @@ pub struct VendorSkuBody<'a> {
     on_hand: i64,
     /// Pieces held for orders.
     held: i64,
+    /// Pieces on hand that are kept for sales which are to come or running.
+    reserved: i64,
     /// Pieces sold.
     sold: i64,
     /// on_hand − held; none while the SKU is out of sale because its figures do not add up.
@@ -71,7 +97,7 @@ pub struct VendorSkuBody<'a> {
 }
 
 impl<'a> VendorSkuBody<'a> {
-    fn new(sku: &'a SkuView) -> Self {
+    fn new(sku: &'a SkuView, now: Timestamp) -> Self {
         Self {
             id: sku.id,
             vendor_id: sku.vendor_id,
@@ -82,6 +108,7 @@ impl<'a> VendorSkuBody<'a> {
             received: sku.received,
             on_hand: sku.on_hand,
             held: sku.held,
+            reserved: sku.reserved(now),
             sold: sku.sold(),
             available: sku.available(),
             terms: sku.terms.as_deref().map(|terms| TermsBody::new(terms, sku.currency)),
@@ -109,23 +136,47 @@ pub struct StockChange {
 
 only_objects!(StockChange);
 
-problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE]; SkuUnknown);
+problems!(GetSkuProblems: READS, &[&error::UNAVAILABLE, &error::UNAUTHORIZED]; SkuUnknown);
 
 /// A SKU in its last durable state
-#[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", params(("sku" = SkuId, Path, description = "The SKU")),
+///
+/// A customer's bearer shows the price breaks and quantities that this customer has; everyone else is shown everybody's.
+#[utoipa::path(get, path = "/v1/skus/{sku}", tag = "catalog", security((), ("bearer" = [])), params(("sku" = SkuId, Path, description = "The SKU")),
     responses((status = 200, description = "The SKU.", body = SkuBody), GetSkuProblems))]
-pub async fn get_sku(State(shop): State<Shop>, Id(id): Id<SkuId>) -> Result<Response> {
-    let listing = shop.catalog()?.sku(id).ok_or(Reject::SkuUnknown)?;
+pub async fn get_sku(State(shop): State<Shop>, caller: Option<Caller>, Id(id): Id<SkuId>) -> Result<Response> {
+    let catalog = shop.catalog()?;
+    let listing = catalog.sku(id, shop.clock().now()).ok_or(Reject::SkuUnknown)?;
     let sku = &*listing.sku;
+    let audience = match caller.map(|caller| caller.principal) {
+        Some(Principal::Customer(customer)) => catalog.audience(customer),
+        _ => Audience::Retail,
+    };
+    let sale = listing.sale.as_ref().map(|(sale, left)| RunningSaleBody {
+        id: sale.id,
+        ends_at: Moment(sale.terms.ends_at),
+        left: *left,
+        limit_per_customer: least(
+            sale.terms.limit_per_customer,
+            sale.terms.item(id).and_then(|(_, item)| item.limit_per_customer),
+        ),
+    });
     Ok(ok(&SkuBody {
         id,
         vendor_id: sku.vendor_id,
         product_id: sku.product_id,
         code: &sku.code,
         title: &sku.title,
-        price: MoneyBody(Money::new(sku.price_minor, sku.currency)),
+        price: MoneyBody(listing.price),
         available: listing.available,
+        regular_price: sale.is_some().then(|| MoneyBody(Money::new(sku.price_minor, sku.currency))),
+        sale,
+        terms: sku.terms.as_deref().map(|terms| OfferedTermsBody::new(terms, audience, sku.currency)),
     }))
+}
+
+/// The lower of two limits, of which there may be none.
+fn least(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.into_iter().chain(other).min()
 }
 
 async fn shown(
@@ -137,7 +188,9 @@ async fn shown(
 ) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key, fresh: false };
     match ask::<Vendor>(shop, vendor, command, how).await? {
-        (VendorReply::Sku { sku }, replayed) => Ok(mark_replayed(ok(&VendorSkuBody::new(&sku)), replayed)),
+        (VendorReply::Sku { sku }, replayed) => {
+            Ok(mark_replayed(ok(&VendorSkuBody::new(&sku, shop.clock().now())), replayed))
+        }
         (other, _) => Err(unexpected(&other)),
     }
 }
@@ -176,7 +229,11 @@ pub async fn patch_sku(
     may_know_of(caller.principal, Action::EditGoods, vendor)?;
     let change = body.value.checked()?;
     let has_price = change.price_minor.is_some();
-    let command = VendorCommand::EditSku { by: caller.principal, sku, change: Box::new(change) };
+    let by = caller.principal;
+    let command = match change.price_alone() {
+        Some(price) => VendorCommand::SetPrice { by, sku, price_minor: price.minor, currency: price.currency },
+        None => VendorCommand::EditSku { by, sku, change: Box::new(change) },
+    };
     let of_price = |problem: Problem| match problem.kind() == ProblemKind::of(RejectKind::CurrencyMismatch) {
         true => problem.about(if has_price { "price.currency" } else { "price_breaks" }),
         false => problem,
@@ -226,7 +283,7 @@ pub async fn list_stock(
 ) -> Result<Response> {
     may_know_of(caller.principal, Action::SeeStockHistory, vendor)?;
     let paging = asked.paging(List::new("/v1/vendors/skus/stock", &sku))?;
-    if shop.catalog()?.sku(sku).is_none_or(|listing| listing.sku.vendor_id != vendor) {
+    if shop.catalog()?.sku_row(sku).is_none_or(|row| row.vendor_id != vendor) {
         return Err(Reject::SkuUnknown.into());
     }
     let before = paging.after.map(|(version, position)| {
@@ -243,7 +300,7 @@ pub async fn list_stock(
 }
 
 problems!(ChangeStockProblems: KEYED, BODY, ACTOR;
-    VendorUnknown, SkuUnknown, StockNegative, StockOutOfRange, CommandPoisoned,
+    VendorUnknown, SkuUnknown, StockNegative, AllotmentReserved, StockOutOfRange, CommandPoisoned,
 );
 
 /// Change what is on hand

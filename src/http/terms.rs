@@ -8,7 +8,7 @@ use crate::domain::vendor::{BreakScope, PriceBreak, QuantityRules, SkuChange, Sk
 use crate::http::error::{INVALID_BODY, Result};
 use crate::http::money::{MoneyBody, PriceInput};
 use crate::http::object::only_objects;
-use crate::http::valid::{Faults, Whole, given};
+use crate::http::valid::{Faults, Named, Whole, given};
 use crate::limits;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -29,7 +29,7 @@ pub struct SkuPatch {
     /// Whether pieces of other SKUs of the product count towards a price break.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BreakScope>, nullable = false)]
-    break_scope: Option<BreakScope>,
+    break_scope: Option<Named<BreakScope>>,
     /// The fewest pieces that one order takes, if any.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 10_000)]
@@ -72,7 +72,8 @@ pub struct PriceBreakInput {
     price: PriceInput,
     /// Whose it is; everybody's without.
     #[serde(default)]
-    audience: Option<Audience>,
+    #[schema(value_type = Option<Audience>)]
+    audience: Option<Named<Audience>>,
 }
 
 /// How many pieces wholesale buyers may take.
@@ -111,6 +112,7 @@ impl SkuPatch {
                 let price = faults.price(&format!("price_breaks[{index}].price"), &rung.price)?;
                 amounts.push(price);
                 let PriceBreakInput { min_quantity: Whole(min_quantity), audience, .. } = rung;
+                let audience = audience.map(|Named(audience)| audience);
                 Some(PriceBreak { min_quantity, price_minor: price.minor, audience })
             };
             // One more than may be is enough to be refused by whoever counts them.
@@ -138,7 +140,7 @@ impl SkuPatch {
             currency,
             price_minor: price.map(|price| price.minor),
             price_breaks,
-            break_scope: self.break_scope,
+            break_scope: self.break_scope.map(|Named(scope)| scope),
             min_quantity: count(self.min_quantity),
             quantity_step: count(self.quantity_step),
             max_quantity: count(self.max_quantity),
@@ -242,5 +244,27 @@ impl<'a> TermsBody<'a> {
             tax_category: terms.tax_category.as_deref(),
             shipping_class: terms.shipping_class.as_deref(),
         }
+    }
+}
+
+/// The terms of a SKU as a buyer sees them: those that this buyer has.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OfferedTermsBody {
+    /// From how many pieces on each costs less.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    price_breaks: Vec<PriceBreakBody>,
+    /// Which pieces count towards a price break, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    break_scope: Option<BreakScope>,
+    #[serde(flatten)]
+    quantities: QuantitiesBody,
+}
+
+impl OfferedTermsBody {
+    /// Of such a buyer.
+    pub fn new(terms: &SkuTerms, audience: Audience, currency: Currency) -> Self {
+        let price_breaks = PriceBreakBody::all(terms.breaks_for(audience), currency);
+        let break_scope = (!price_breaks.is_empty()).then_some(terms.break_scope);
+        Self { price_breaks, break_scope, quantities: terms.quantities_for(audience).into() }
     }
 }

@@ -4,36 +4,14 @@
 //! others chance decides, and not the trace's id, which is theirs to choose. No answer tells of it.
 
 use crate::http::client::{Block, Peer};
-use crate::ports::trace::{OpenSpan, SpanId, Spans, TraceId};
+use crate::ports::trace::{OpenSpan, SpanId, TraceId, Tracer};
 use axum::extract::Request;
 use http::{HeaderMap, HeaderName};
 use std::num::NonZeroU64;
-use std::str::FromStr;
 use tokio::time::Instant;
 
 /// The header that names a trace.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// The share of requests that are sampled: of all numbers by chance, those below it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share(u64);
-
-impl FromStr for Share {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-        let share = share.ok_or_else(|| format!("'{text}' is no share from 0 to 1, such as 0.01"))?;
-        // What is more than all numbers is all of them.
-        Ok(Self((share * 2f64.powi(64)) as u64))
-    }
-}
-
-impl Share {
-    fn holds(self, drawn: u64) -> bool {
-        drawn < self.0 || self.0 == u64::MAX
-    }
-}
 
 /// What a caller says of its trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,15 +46,14 @@ fn caller(headers: &HeaderMap) -> Option<Caller> {
 /// Samples requests.
 #[derive(Clone)]
 pub struct Sampler {
-    spans: &'static Spans,
-    share: Share,
+    tracer: Tracer,
     trusted: Vec<Block>,
 }
 
 impl Sampler {
-    /// Of so many, and of those that one of these proxies says are sampled; their spans go there.
-    pub fn new(spans: &'static Spans, share: Share, trusted: Vec<Block>) -> Self {
-        Self { spans, share, trusted }
+    /// Of the tracer's share, and of those that one of these proxies says are sampled.
+    pub fn new(tracer: Tracer, trusted: Vec<Block>) -> Self {
+        Self { tracer, trusted }
     }
 
     /// The span of this request, if it is sampled.
@@ -86,15 +63,14 @@ impl Sampler {
         let is_trusted = peer.is_some_and(|Peer(peer)| self.trusted.iter().any(|block| block.holds(peer.ip())));
         let sampled = match caller {
             Some(caller) if is_trusted => caller.sampled,
-            _ => self.share.holds(self.spans.draw()),
+            _ => self.tracer.chooses(),
         };
         if !sampled {
             return None;
         }
-        let fresh = || u128::from(self.spans.draw()) << 64 | u128::from(self.spans.draw() | 1);
-        let trace = caller.map_or_else(|| TraceId(fresh().to_be_bytes()), |caller| caller.trace);
         let method = request.method().as_str().to_owned();
-        let mut span = self.spans.begin(trace, caller.map(|caller| caller.span), format!("{method} {route}"), at);
+        let caller = caller.map(|caller| (caller.trace, caller.span));
+        let mut span = self.tracer.request(caller, format!("{method} {route}"), at);
         span.says("http.request.method", method);
         span.says("http.route", route.to_owned());
         Some(span)
@@ -142,15 +118,5 @@ mod tests {
         }
         assert_eq!(said(&[]), None);
         assert_eq!(said(&[&sound, &sound]), None);
-    }
-
-    #[test]
-    fn a_share_is_from_none_to_all() {
-        let holds = |share: &str, drawn| share.parse::<Share>().expect("a share").holds(drawn);
-        assert!(!holds("0", 0) && holds("1", u64::MAX) && holds("1.0", 0));
-        assert!(holds("0.5", u64::MAX / 2 - 1_000_000) && !holds("0.5", u64::MAX / 2 + 1_000_000));
-        for bad in ["", " ", "junk", "-0.1", "1.1", "NaN", "inf", "1%", "0,5"] {
-            assert!(bad.parse::<Share>().is_err(), "{bad}");
-        }
     }
 }

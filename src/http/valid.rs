@@ -2,13 +2,17 @@
 
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::text::{TextKind, compose, is_visible, misplaced};
+use crate::domain::time::Timestamp;
 use crate::http::error::{FieldError, Problem, ProblemKind, Result};
 use crate::http::money::{PriceInput, TotalInput};
+use crate::limits;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What came from outside is echoed up to a length.
 pub fn bounded(text: &str) -> String {
@@ -50,6 +54,17 @@ pub struct Whole(pub i64);
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         whole(deserializer).map(Self)
+    }
+}
+
+/// One of a closed list of names. What is no text at all does not fit, as with any other text; read as an enum it would be no JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        T::deserialize(name.into_deserializer()).map(Self)
     }
 }
 
@@ -108,6 +123,17 @@ impl Faults {
             // Bytes first: counting characters is needed only when they do not settle it.
             self.add(field.to_owned(), format!("it may have {limit} characters"));
         }
+    }
+
+    /// A moment, as RFC 3339 writes it.
+    pub fn moment(&mut self, field: &str, text: &str) -> Option<Timestamp> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok();
+        let millis = moment.and_then(|moment| i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok());
+        let millis = millis.filter(|millis| (0..limits::LAST_MOMENT_MS).contains(millis));
+        if millis.is_none() {
+            self.add(field.to_owned(), "a moment is expected, such as 2030-11-11T00:00:00+06:00");
+        }
+        millis.map(Timestamp::from_millis)
     }
 
     /// A price.

@@ -1,12 +1,13 @@
 //! The one task that takes jobs and writes what has come of them.
 
 use super::metrics;
-use crate::domain::ids::JobId;
+use crate::domain::ids::{JobId, Kind};
 use crate::domain::job::{Job, Target, Tried, TryOutcome};
 use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::outbound::{Answers, Blocked, Call, Meter, Pace};
 use crate::ports::jobs::{JobTurn, JobWorker, Jobs};
+use crate::ports::trace::{self, OpenSpan, TraceContext, Tracer};
 use crate::ports::{Clock, Partition, StoreError};
 use futures::FutureExt as _;
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::field::display;
 
 /// How long outcomes and new jobs gather before a turn: so many share a transaction.
 const GATHER: Duration = Duration::from_millis(50);
@@ -39,6 +41,8 @@ pub struct RunnerParts {
     pub workers: Vec<(Arc<dyn JobWorker>, Pace)>,
     /// Told when there are new ones.
     pub news: Arc<Notify>,
+    /// Begins the traces of tries, where any are traced.
+    pub tracer: Option<Tracer>,
 }
 
 /// The jobs of a node being done.
@@ -50,7 +54,7 @@ pub struct JobRunner {
 impl JobRunner {
     /// Starts it.
     pub fn start(parts: RunnerParts) -> Self {
-        let RunnerParts { jobs, clock, owned, workers, news } = parts;
+        let RunnerParts { jobs, clock, owned, workers, news, tracer } = parts;
         let stop = CancellationToken::new();
         let now = Instant::now();
         let desks = workers.into_iter().map(|(worker, pace)| {
@@ -63,6 +67,7 @@ impl JobRunner {
             owned,
             desks: desks.collect(),
             news,
+            tracer,
             stop: stop.clone(),
             running: JoinSet::new(),
             calls: BTreeMap::new(),
@@ -96,16 +101,60 @@ struct Desk {
     due: Option<Timestamp>,
 }
 
+/// A job under way.
+struct UnderWay {
+    job: Job,
+    call: Call,
+    traced: Option<TracedTry>,
+}
+
+/// The span of a try, and what the next one is below.
+struct TracedTry {
+    span: OpenSpan,
+    above: TraceContext,
+}
+
+impl TracedTry {
+    fn begin(tracer: Tracer, job: &Job, at: Instant) -> Option<Self> {
+        let (mut span, above) = tracer.job(job.id, format!("job {}", job.kind.name()), at)?;
+        span.says("haat.job", job.id.to_string());
+        span.says("haat.job.target", job.kind.target().name());
+        span.says("haat.job.try", job.tries as usize);
+        if let Some(entity) = job.about.entity() {
+            span.says("haat.entity.kind", entity.kind.name());
+            // The id of a customer is the id of a person, as is that of an account.
+            if entity.kind != Kind::Customer {
+                span.says("haat.entity", entity.to_string());
+            }
+        }
+        Some(Self { span, above })
+    }
+
+    fn end(mut self, job: JobId, outcome: &'static str, failed: bool, is_tried_again: bool) {
+        let now = Instant::now();
+        self.span.says("haat.job.outcome", outcome);
+        if failed {
+            self.span.says("error.type", outcome);
+        }
+        self.span.end(now, failed);
+        match is_tried_again {
+            true => self.above.sets_off(job, now),
+            false => self.above.is_done(job),
+        }
+    }
+}
+
 struct Runner {
     jobs: Arc<dyn Jobs>,
     clock: Arc<dyn Clock>,
     owned: Vec<Partition>,
     desks: BTreeMap<Target, Desk>,
     news: Arc<Notify>,
+    tracer: Option<Tracer>,
     stop: CancellationToken,
     running: JoinSet<(Job, TryOutcome)>,
     /// Jobs under way.
-    calls: BTreeMap<JobId, (Job, Call)>,
+    calls: BTreeMap<JobId, UnderWay>,
     /// What has come of jobs, and is not written yet.
     tried: Vec<Tried>,
     /// Whether the store may say of jobs that they are under way which were never begun.
@@ -245,10 +294,16 @@ impl Runner {
             self.tried.push(job.after(TryOutcome::NotTried, self.clock.now()));
             return;
         };
-        self.calls.insert(job.id, (job, call));
+        let traced = self.tracer.and_then(|tracer| TracedTry::begin(tracer, &job, Instant::now()));
+        let context = traced.as_ref().map(|traced| traced.span.context());
+        self.calls.insert(job.id, UnderWay { job, call, traced });
         self.running.spawn(async move {
             let within = Duration::from_millis(limits::JOB_MS);
-            let outcome = AssertUnwindSafe(timeout(within, worker.try_job(&job))).catch_unwind().await;
+            let tried = timeout(within, worker.try_job(&job));
+            let outcome = match context {
+                None => AssertUnwindSafe(tried).catch_unwind().await,
+                Some(context) => AssertUnwindSafe(trace::within(context, tried)).catch_unwind().await,
+            };
             let unknown = |reason: &str| TryOutcome::Unknown { reason: reason.to_owned() };
             let outcome = match outcome {
                 Ok(Ok(outcome)) => outcome,
@@ -261,19 +316,28 @@ impl Runner {
 
     fn end(&mut self, job: Job, outcome: TryOutcome) {
         let target = job.kind.target();
-        if let (Some((_, call)), Some(desk)) = (self.calls.remove(&job.id), self.desks.get_mut(&target)) {
+        let (call, traced) = self.calls.remove(&job.id).map(|it| (it.call, it.traced)).unzip();
+        if let (Some(call), Some(desk)) = (call, self.desks.get_mut(&target)) {
             let before = desk.meter.answers();
             desk.meter.end(call, outcome.answered(), Instant::now());
             tell(target, before, desk.meter.answers());
         }
         metrics::tried(job.kind, &outcome);
+        let (name, failed) = (outcome.name(), outcome.failed());
         let tried = job.after(outcome, self.clock.now());
+        let traced = traced.flatten();
+        let trace_id = traced.as_ref().map(|traced| display(traced.above.trace()));
+        if let Some(traced) = traced {
+            traced.end(job.id, name, failed, tried.state.is_waiting());
+        }
         let (id, kind, about) = (job.id, job.kind.name(), job.about);
         let (state, note) = (tried.state.name(), tried.note.as_deref());
         match (tried.state.is_waiting(), tried.note.is_some()) {
-            (false, false) => tracing::debug!(%id, kind, %about, state, "a job has ended"),
-            (false, true) => tracing::warn!(%id, kind, %about, state, note, "a job has ended"),
-            (true, _) => tracing::debug!(%id, kind, %about, state, note, tries = tried.tries, "a job is tried again"),
+            (false, false) => tracing::debug!(%id, kind, %about, state, trace_id, "a job has ended"),
+            (false, true) => tracing::warn!(%id, kind, %about, state, note, trace_id, "a job has ended"),
+            (true, _) => {
+                tracing::debug!(%id, kind, %about, state, note, tries = tried.tries, trace_id, "a job is tried again");
+            }
         }
         self.tried.push(tried);
     }
@@ -306,7 +370,7 @@ impl Runner {
                 else => break,
             }
         }
-        let cut_off: Vec<Job> = self.calls.values().map(|(job, _)| *job).collect();
+        let cut_off: Vec<Job> = self.calls.values().map(|under_way| under_way.job).collect();
         self.running.shutdown().await;
         for job in cut_off {
             self.end(job, TryOutcome::Unknown { reason: "the server stopped".to_owned() });

@@ -13,7 +13,7 @@ use crate::domain::ids::EntityRef;
 use crate::limits;
 use crate::persistence::metrics::LogWriterMetrics;
 use crate::persistence::skew::{self, Asked};
-use crate::ports::trace::Traced;
+use crate::ports::trace::TracedRecord;
 use crate::ports::{
     Append, Clock, Codec, Committed, Completion, Frame, Journal, LogWriter, Partition, Position, Pressure, StoreError,
 };
@@ -90,8 +90,8 @@ struct Lease {
     until: Option<Duration>,
 }
 
-/// What is told of the frames of each batch once they are durable. It must not take long.
-pub type OnCommitted = Box<dyn Fn(&[Frame]) + Send + Sync>;
+/// What is told of the frames of each batch once they are durable, and of their sampled records. It must not take long.
+pub type OnCommitted = Box<dyn Fn(&[Frame], &[TracedRecord]) + Send + Sync>;
 
 /// The log writer, as both its sides hold it.
 pub struct QueuedLogWriter {
@@ -279,8 +279,8 @@ struct Writer {
     partitions: Vec<Forming>,
     /// What the records of the batch bring along.
     details: Vec<Detail>,
-    /// The traces of its records, since each was queued.
-    traced: Vec<Traced>,
+    /// Those of its records that are sampled, since each was queued.
+    traced: Vec<TracedRecord>,
     packer: Packer,
     /// Entities with records since the last barrier.
     changed: Versions,
@@ -352,7 +352,8 @@ impl Writer {
                     self.details.extend(append.details);
                     self.take(append.entity, append.version, &append.record)?;
                     completions.extend(append.on_durable);
-                    self.traced.extend(append.trace.map(|traced| *traced));
+                    let (entity, version) = (append.entity, append.version);
+                    self.traced.extend(append.trace.map(|traced| TracedRecord { entity, version, traced: *traced }));
                 }
                 Item::WhenDurable(then) => completions.push(then),
                 Item::Barrier(reply) => {
@@ -372,8 +373,9 @@ impl Writer {
             details.clear();
             self.details = details;
             if let Some(told) = self.shared.on_committed.get() {
-                told(&frames);
+                told(&frames, &self.traced);
             }
+            self.traced.clear();
             let written: usize = frames.iter().map(|frame| frame.payload.len()).sum();
             self.packer.take_back(frames);
             self.metrics.batch(records, written, started.elapsed());
@@ -403,13 +405,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Tells each trace of how long its record was queued, and of the batch.
+    /// Tells each trace of how long its record was queued, and of the batch. From now on the record is durable.
     fn tell_traces(&mut self, started: Instant, records: usize) {
-        for Traced { context, since } in self.traced.drain(..) {
-            context.note("journal.queue", since, started);
-            let mut commit = context.begin("journal.commit", started);
+        for TracedRecord { traced, .. } in &mut self.traced {
+            traced.context.note("journal.queue", traced.since, started);
+            let mut commit = traced.context.begin("journal.commit", started);
             commit.says("haat.records", records);
-            commit.end(Instant::now(), false);
+            traced.since = Instant::now();
+            commit.end(traced.since, false);
         }
     }
 

@@ -1,9 +1,9 @@
 //! What a table is to both stores: its name, its columns and its key, said once, from which each store makes how rows of it are written and
 //! read. `tables` has them all.
 
-use crate::domain::buyer::MailKey;
+use crate::domain::buyer::{Audience, MailKey};
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, Kind, OrderId, ProductId, SessionId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, Kind, OrderId, ProductId, SaleId, SessionId,
     SignUpId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::job::JobKind;
@@ -238,8 +238,8 @@ macro_rules! ids {
     ($($id:ident),*) => { $(field!($id, Uuid, |id| id.uuid(), |uuid| Ok($id::from_uuid(uuid)));)* };
 }
 ids!(
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SessionId, SignUpId,
-    SkuId, SubOrderId, VendorId
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
+    SignUpId, SkuId, SubOrderId, VendorId
 );
 
 macro_rules! named {
@@ -250,6 +250,7 @@ macro_rules! named {
     };
 }
 named!(
+    Audience = "group of customers",
     ByKind = "sort of people",
     JobKind = "kind of job",
     OrderStatus = "order status",

@@ -2,16 +2,21 @@
 //! orders are filtered by only in `domain/order/columns.rs` and in a migration.
 
 use super::table::{Cell, Document, Field, table, unknown};
-use crate::domain::buyer::MailKey;
-use crate::domain::ids::{CartId, CouponId, CustomerId, JobId, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use crate::domain::buyer::{Audience, MailKey};
+use crate::domain::ids::{
+    CartId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
+};
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
+use crate::domain::pricing::BillLine;
 use crate::domain::rows::{
-    CouponRow, OrderLineRow, OrderRow, ProductRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
+    BillRow, CouponRow, CustomerRow, OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow,
+    VendorRow,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::vendor::{Count, SaleTerms};
 use crate::domain::who::ByKind;
 use crate::ports::jobs::NewJob;
 use serde::{Deserialize, Serialize};
@@ -23,6 +28,13 @@ table! {
         [fixed] id: VendorId = &row.id,
         name: String = &row.name,
     } => VendorRow { VendorRow { id, name } }
+}
+
+table! {
+    CustomerRow as "customers" ("id") of Customer by "id", row {
+        [fixed] id: CustomerId = &row.id,
+        audience: Audience = &row.group,
+    } => CustomerRow { CustomerRow { id, group: audience } }
 }
 
 table! {
@@ -83,6 +95,35 @@ table! {
     } }
 }
 
+/// What nobody filters sales by.
+#[derive(Serialize, Deserialize)]
+struct SaleDocument<'a> {
+    terms: Cow<'a, SaleTerms>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_at: Option<Timestamp>,
+    counts: Cow<'a, [Count]>,
+}
+
+impl<'a> SaleDocument<'a> {
+    fn new(row: &'a SaleRow) -> Self {
+        let SaleRow { terms, cancelled_at, counts, .. } = row;
+        Self { terms: Cow::Borrowed(terms), cancelled_at: *cancelled_at, counts: counts.into() }
+    }
+}
+
+table! {
+    SaleRow as "sales" ("id") of Vendor by "vendor_id", row {
+        [fixed] id: SaleId = &row.id,
+        [fixed] vendor_id: VendorId = &row.vendor_id,
+        starts_at: Timestamp = &row.terms.starts_at,
+        ends_at: Timestamp = &row.terms.ends_at,
+        document: Document = Document::of(&SaleDocument::new(row)),
+    } => SaleRow {{
+        let SaleDocument { terms, cancelled_at, counts } = document.says()?;
+        SaleRow { id, vendor_id, terms: terms.into_owned(), cancelled_at, counts: counts.into_owned() }
+    }}
+}
+
 /// The table of orders, with the columns that lists are filtered by.
 macro_rules! orders {
     ($($(#[doc = $doc:literal])* $([since $since:literal])? $name:ident: $of:ty = $value:expr;)*) => {
@@ -108,6 +149,9 @@ macro_rules! orders {
                 payment_status: PaymentStatus = &row.payment_status,
                 document: Document = Document::of(&OrderDocument::new(row)),
             } => OrderRow {
+                {
+                let OrderDocument { lines, bill } = document.says()?;
+                let bill = bill.map(|bill| Box::new(bill.into_owned()));
                 OrderRow {
                     id,
                     cart_id,
@@ -121,9 +165,11 @@ macro_rules! orders {
                     payment_due_at,
                     payment_method,
                     payment_status,
-                    lines: document.says::<OrderDocument<'_>>()?.lines.into_iter().map(Line::row).collect(),
+                    bill,
+                    lines: lines.into_iter().map(Line::row).collect(),
                     // These are rows of their own.
                     sub_orders: Vec::new(),
+                }
                 }
             }
         }
@@ -224,11 +270,15 @@ table! {
 struct OrderDocument<'a> {
     #[serde(default)]
     lines: Vec<Line<'a>>,
+    /// Its bill beside its lines, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bill: Option<Cow<'a, BillRow>>,
 }
 
 impl<'a> OrderDocument<'a> {
     fn new(row: &'a OrderRow) -> Self {
-        Self { lines: row.lines.iter().map(Line::new).collect() }
+        let bill = row.bill.as_deref().map(Cow::Borrowed);
+        Self { lines: row.lines.iter().map(Line::new).collect(), bill }
     }
 }
 
@@ -241,12 +291,17 @@ struct Line<'a> {
     quantity: i64,
     unit_price: i64,
     line_total: i64,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    discount: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_price: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sale: Option<Uuid>,
     #[serde(default, skip_serializing_if = "is_zero")]
     credited: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
     credited_amount: i64,
+    /// What it comes to by the order's bill, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    billed: Option<Cow<'a, BillLine>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -256,17 +311,8 @@ fn is_zero(number: &i64) -> bool {
 
 impl<'a> Line<'a> {
     fn new(row: &'a OrderLineRow) -> Self {
-        let OrderLineRow {
-            sku_id,
-            vendor_id,
-            title,
-            quantity,
-            unit_price,
-            line_total,
-            discount,
-            credited,
-            credited_amount,
-        } = row;
+        let OrderLineRow { sku_id, vendor_id, title, quantity, unit_price, line_total, .. } = row;
+        let OrderLineRow { list_price, sale_id, credited, credited_amount, billed, .. } = row;
         Self {
             sku: sku_id.uuid(),
             vendor: vendor_id.uuid(),
@@ -274,9 +320,11 @@ impl<'a> Line<'a> {
             quantity: *quantity,
             unit_price: *unit_price,
             line_total: *line_total,
-            discount: *discount,
+            list_price: *list_price,
+            sale: sale_id.map(|sale| sale.uuid()),
             credited: *credited,
             credited_amount: *credited_amount,
+            billed: billed.as_deref().map(Cow::Borrowed),
         }
     }
 
@@ -288,9 +336,11 @@ impl<'a> Line<'a> {
             quantity: self.quantity,
             unit_price: self.unit_price,
             line_total: self.line_total,
-            discount: self.discount,
+            list_price: self.list_price,
+            sale_id: self.sale.map(SaleId::from_uuid),
             credited: self.credited,
             credited_amount: self.credited_amount,
+            billed: self.billed.map(|billed| Box::new(billed.into_owned())),
         }
     }
 }

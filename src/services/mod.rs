@@ -5,3 +5,4 @@ pub mod accounts;
 pub mod categories;
 pub mod kept;
 pub mod notifications;
+pub mod price_tables;

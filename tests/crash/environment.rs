@@ -130,7 +130,7 @@ fn junk(variable: &str) -> Vec<OsString> {
         "HAAT_JWT_SECRET" => &["short", "                                        "],
         "HAAT_LOG" => &["info,haat=loud"],
         "HAAT_ADMIN_TOKEN" => &["two words"],
-        "HAAT_OTLP_URL" => &["junk", " ", "https://127.0.0.1:4318", "http://user@127.0.0.1:4318", "http://"],
+        "HAAT_OTLP_URL" => &["junk", " ", "ftp://127.0.0.1:4318", "https://user@127.0.0.1:4318", "http://"],
         "HAAT_TRACE_SAMPLE" => &["junk", " ", "1.01", "-0.1", "NaN", "1%"],
         "HAAT_LISTEN" | "HAAT_OPERATOR_LISTEN" => &["junk", "127.0.0.1:99999", "8080", " "],
         "HAAT_ACTOR_THREADS" | "HAAT_HOLD_SECONDS" | "HAAT_PAYMENT_SECONDS" => {

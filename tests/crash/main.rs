@@ -11,6 +11,7 @@ mod disk;
 mod environment;
 mod figures;
 mod full;
+mod groups;
 mod kill;
 mod mails;
 mod missing;

@@ -21,13 +21,16 @@ pub fn left_out() -> Vec<LeftOut> {
 }
 
 pub fn cart_events() -> Vec<CartEvent> {
-    let price = SkuPrice { sku: sku(0), unit_price: 99 };
+    let price = SkuPrice { sku: sku(0), unit_price: 99, sale: None };
+    let in_sale = SkuPrice { sale: Some(sale()), ..price };
     vec![
         CartEvent::CartCreated { owner: owner(), currency: Currency::BDT },
         CartEvent::CartCreated { owner: Owner::Guest, currency: Currency::BDT },
         CartEvent::LineSet { line: line(0), currency: Currency::BDT },
         CartEvent::LineRemoved { sku: sku(0) },
         CartEvent::Repriced { prices: vec![price] },
+        CartEvent::Repriced { prices: vec![in_sale] },
+        CartEvent::LineSet { line: line(1), currency: Currency::BDT },
         CartEvent::CheckoutStarted { order: order(), attempt: 1, terms: Box::new(terms(true)) },
         CartEvent::CheckoutStarted { order: order(), attempt: 1, terms: Box::new(terms(false)) },
         CartEvent::CartReopened { order: order(), prices: Vec::new() },
@@ -60,7 +63,8 @@ pub fn cart_events() -> Vec<CartEvent> {
 
 pub fn cart_commands() -> Vec<CartCommand> {
     let by = Principal::Guest(cart());
-    let price = SkuPrice { sku: sku(0), unit_price: 99 };
+    let price = SkuPrice { sku: sku(0), unit_price: 99, sale: None };
+    let in_sale = SkuPrice { sale: Some(sale()), ..price };
     vec![
         CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT },
         CartCommand::Open { customer: customer(), currency: Currency::BDT },
@@ -71,6 +75,7 @@ pub fn cart_commands() -> Vec<CartCommand> {
         CartCommand::CheckOut { by, details: Box::new(request(false)) },
         CartCommand::Reopen { order: order() },
         CartCommand::Close { order: order(), prices: vec![price] },
+        CartCommand::Close { order: order(), prices: vec![in_sale] },
         CartCommand::Close { order: order(), prices: Vec::new() },
         CartCommand::MayMerge { by, from: other_cart() },
         CartCommand::MergeInto { by, into: other_cart() },
@@ -112,13 +117,32 @@ pub fn cart_replies() -> Vec<CartReply> {
 }
 
 pub fn customer_events() -> Vec<CustomerEvent> {
-    vec![CustomerEvent::CartFollowed { number: 4 }]
+    vec![
+        CustomerEvent::CartFollowed { number: 4 },
+        CustomerEvent::CustomerEdited { group: Audience::Retail, tax_id: None, by: None },
+        CustomerEvent::CustomerEdited {
+            group: Audience::Wholesale,
+            tax_id: Some("BIN 001234567-0101".into()),
+            by: By::of(Principal::SHOP),
+        },
+    ]
 }
 
 pub fn customer_commands() -> Vec<CustomerCommand> {
-    vec![CustomerCommand::Cart, CustomerCommand::NextCart { after: 3 }]
+    let by = Principal::SHOP;
+    vec![
+        CustomerCommand::Cart,
+        CustomerCommand::NextCart { after: 3 },
+        CustomerCommand::Show { by },
+        CustomerCommand::Edit { by, group: None, tax_id: None },
+        CustomerCommand::Edit { by, group: Some(Audience::Wholesale), tax_id: Some("BIN 001234567-0101".into()) },
+    ]
 }
 
 pub fn customer_replies() -> Vec<CustomerReply> {
-    vec![CustomerReply::Cart { cart: CartId::of_customer(customer(), 4), number: 4 }]
+    vec![
+        CustomerReply::Cart { cart: CartId::of_customer(customer(), 4), number: 4 },
+        CustomerReply::Customer { group: Audience::Retail, tax_id: None },
+        CustomerReply::Customer { group: Audience::Wholesale, tax_id: Some("BIN 001234567-0101".into()) },
+    ]
 }

@@ -94,8 +94,14 @@ async fn every_route_tells_what_is_wrong_with_a_body() {
             let (told, place) = send(format!("{good}{more}").into_bytes(), &[json]).await;
             assert_eq!(told, (MALFORMED.0, MALFORMED.1.to_owned()), "{place}");
         }
+        // A whole table may be longer than another body.
+        let is_table = route.path == "/v1/admin/tax" || route.path.ends_with("/shipping-methods");
         for (body, (status, code)) in &bodies {
-            let (told, place) = send(body.clone(), &[json]).await;
+            let mut body = body.clone();
+            if is_table && *status == 413 {
+                body.resize(limits::TABLE_BYTES + 1, b' ');
+            }
+            let (told, place) = send(body, &[json]).await;
             assert_eq!(told, (*status, (*code).to_owned()), "{place}");
         }
         for headers in [

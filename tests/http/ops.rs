@@ -349,6 +349,39 @@ on_both_stores! {
     }
 }
 
+/// Nobody watches while things go wrong. Whoever comes then is shown them by the first look, and when they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_went_wrong_while_nobody_watched_is_in_the_first_look() {
+    let store = crate::support::TestStore::new(crate::support::Kind::Sqlite).await;
+    let on_decide: haat::actors::DecideHook = Arc::new(|_, command| {
+        let is_fatal = format!("{command:?}").starts_with("SetPrice");
+        assert!(!is_fatal, "a bug");
+    });
+    let server = Server::start_with(store.server(), Hooks { on_decide: Some(on_decide), ..Hooks::default() }).await;
+    let client = server.client;
+    let Market { admin, vendor, sku, buyer } = client.market(9).await;
+    let price = json!({"price": {"amount": "11.00", "currency": "BDT"}});
+    let path = format!("/v1/vendors/{vendor}/skus/{sku}");
+    client.request("PATCH", &path).json(&price).bearer(&admin).send().await.expect(503);
+    client.checkout(&buyer, "tok_flaky_1").header("prefer", "wait=20").send().await.expect(201);
+    let mut stream = Stream::open(client, &admin).await;
+    let first = stream.next().await.json();
+    assert_eq!(first["over_ms"], Value::Null, "nobody has watched");
+    let lately = &first["tiles"]["lately"];
+    for (count, of) in [("actor_restarts", "vendor"), ("payments_unanswered", "sandbox")] {
+        let item = find(&lately["items"], "count", count);
+        assert_eq!((&item["of"], &item["risen"]), (&json!(of), &json!(1)), "{lately}");
+        assert!(item["last"].as_str() <= first["at"].as_str() && item["last"].as_str() > Some("2"), "{item}");
+    }
+    assert!(lately["over_ms"].as_u64() < Some(limits::LATELY_MS), "{lately}");
+    // It stays there, without being counted again.
+    let second = stream.next().await.json();
+    let again = find(&second["tiles"]["lately"]["items"], "count", "actor_restarts").clone();
+    assert_eq!(&again, find(&lately["items"], "count", "actor_restarts"));
+    drop(stream);
+    server.stop().await;
+}
+
 /// So many read and no more; who goes makes room for the next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_have_a_limit() {

@@ -1,6 +1,10 @@
 //! A sampled request is one trace, as a collector reads it; all others are none, and no collector is waited for.
 
+mod jobs;
+
+use crate::own::until;
 use crate::support::client::Client;
+use crate::support::tls::Authority;
 use crate::support::{Kind, Server, TestStore, token};
 use axum::body::Bytes;
 use axum::extract::State;
@@ -51,8 +55,12 @@ impl Sink {
 
 /// A server that tells this collector of such a share of its requests, behind a proxy on this machine or not.
 async fn traced(store: &TestStore, collector: SocketAddr, share: &str, room: usize, proxy: bool) -> Server {
+    let collector = Collector::new(&format!("http://{collector}"), None).expect("a URL");
+    tells(store, collector, share, room, proxy).await
+}
+
+async fn tells(store: &TestStore, collector: Collector, share: &str, room: usize, proxy: bool) -> Server {
     let mut config = store.server();
-    let collector = Collector::new(&format!("http://{collector}")).expect("a URL");
     config.trace = Some(TraceSettings { collector, share: share.parse().expect("a share"), room });
     config.http.trusted_proxies = proxy.then(|| "127.0.0.1".parse().expect("an address")).into_iter().collect();
     Server::start_with(config, Hooks::default()).await
@@ -247,4 +255,28 @@ async fn nothing_is_traced_unless_it_is_switched_on() {
     makes_cart(&server.client, &traceparent("01")).await;
     assert_eq!(dropped(&server.client).await, 0);
     server.stop().await;
+}
+
+/// A collector elsewhere is told over TLS, if its certificate is one of an authority that is believed. Else nothing goes to it, and only spans are lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_over_tls_is_told_if_it_is_who_it_should_be() {
+    let (sink, collector) = Sink::start().await;
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let url = format!("https://{}", ours.front("127.0.0.1", collector).await);
+    for (authority, is_told) in [(&theirs, false), (&ours, true)] {
+        let store = store().await;
+        let collector = Collector::new(&url, Some(authority.pem().as_bytes())).expect("a collector");
+        let server = tells(&store, collector, "0", 8_192, true).await;
+        let before = dropped(&server.client).await;
+        makes_cart(&server.client, &traceparent("01")).await;
+        let client = server.client;
+        if !is_told {
+            until("spans to be dropped", async || (dropped(&client).await > before).then_some(())).await;
+            // As before, as if there were nobody who is told.
+            makes_cart(&client, &traceparent("01")).await;
+        }
+        server.stop().await;
+        assert_eq!(!sink.spans().is_empty(), is_told);
+    }
+    assert!(sink.spans().iter().all(|span| hex(&span.trace_id) == TRACE));
 }

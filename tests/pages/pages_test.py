@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 import traceback
+from datetime import timedelta
 
 from axe_playwright_python.sync_playwright import Axe
 
 import recorded
-from harness import ENVIRONMENT, HAAT, PASSWORD, Browser, Shop
+from harness import ENVIRONMENT, HAAT, PASSWORD, Browser, Shop, free_port
 from shapes import Shapes
 from stand_in import StandIn
 
@@ -348,6 +349,64 @@ def a_sale_at_the_real_server_is_seen_on_every_page(world):
     clean(page)
 
 
+def a_product_that_nobody_has_ordered_is_put_on_the_wall_at_the_operators_port(world):
+    port = free_port()
+    with Shop("--operator-listen", f"127.0.0.1:{port}") as shop:
+        admin = shop.token("admin")
+        vendor = shop.ask("POST", "/v1/vendors", {"name": "Nakshi"}, admin)[1]["id"]
+
+        title = '<b>জামদানি</b> "quilt" 👗'
+
+        def product(title, *codes):
+            skus = [{"code": code, "price": {"amount": "1250.00", "currency": "BDT"}, "on_hand": n} for n, code in enumerate(codes, 40)]
+            return shop.ask("POST", f"/v1/vendors/{vendor}/products", {"title": title, "skus": skus}, admin)[1]
+        quilt, cups = product(title, "Q-1"), product("Terracotta cups", "RED", "BLUE")
+        sku = quilt["skus"][0]["id"]
+        page = world.open(f"http://127.0.0.1:{port}", hash="#/product")
+        with_token(page, admin)
+        ready(page)
+        says(page, "#view", "Nothing has been ordered yet.")
+        # By a part of its title, once the list has it; by the id of a product with several SKUs; and by that of a SKU.
+        def is_found():
+            page.fill("#product-of", "জামদানি")
+            page.press("#product-of", "Enter")
+            page.wait_for_timeout(100)
+            return page.locator("#view li").count() == 1
+        until(is_found, "it is listed")
+        assert page.locator("#view li").inner_text().endswith("Q-1, 1,250.00 BDT, 40 left"), page.inner_text("#view")
+        page.fill("#product-of", "no such thing")
+        page.press("#product-of", "Enter")
+        says(page, "#view [role=status]", "No title contains that.")
+        page.fill("#product-of", cups["id"])
+        page.press("#product-of", "Enter")
+        says(page, ".wall h1", "Terracotta cups")
+        page.locator(".wall li", has_text="BLUE").get_by_role("link").click()
+        says(page, ".wall .number", "41")
+        says(page, ".wall header", "1,250.00 BDT, BLUE")
+        # It is asked for again: its stock is as it is, and once it is ordered the stream tells of it.
+        page.goto(f"http://127.0.0.1:{port}/ops#/product/{sku}", wait_until="commit")
+        says(page, ".wall .number", "40")
+        assert page.locator(".wall h1").text_content() == title and "Nobody orders it now" in page.inner_text(".wall")
+        assert page.locator(".wall section:visible").count() == 2, "no courses of nothing"
+        stock = f"/v1/vendors/{vendor}/skus/{sku}/stock"
+        assert shop.ask("POST", stock, {"delta": -7, "reason": "moths"}, admin)[0] == 200
+        says(page, ".wall .number", "33")
+        cart = shop.ask("POST", "/v1/carts", {})[1]
+        assert shop.ask("PUT", f"/v1/carts/{cart['id']}/lines/{sku}", {"quantity": 2}, cart["token"])[0] == 200
+        address = {"name": "Rahima", "line1": "12 Lake Road", "city": "Dhaka", "country": "BD"}
+        body = {"shipping_address": address, "payment": {"method": "sandbox", "token": "tok_approve"}}
+        assert shop.ask("POST", f"/v1/carts/{cart['id']}/checkout", body, cart["token"])[0] in (201, 202)
+        says(page, ".wall .of", "left of 33")
+        says(page, ".wall .number", "31")
+        assert page.locator(".wall section:visible").count() == 4 and "Nobody orders it now" not in page.inner_text(".wall")
+        asked = len([url for url in page.asked if f"/v1/skus/{sku}" in url])
+        page.goto(f"http://127.0.0.1:{port}/ops#/product/{recorded.uuid_text('sku', 9)}", wait_until="commit")
+        until(lambda: page.locator("#view [role=status]:visible").count() == 1 and "Loading" not in page.inner_text("#view [role=status]"), "that there is none is told")
+        assert len([url for url in page.asked if f"/v1/skus/{sku}" in url]) == asked, "what the stream tells is not asked for"
+        assert all("/v1/" not in url or f":{port}/" in url for url in page.asked), page.asked
+        clean(page, "status of 404")
+
+
 def what_is_not_known_is_a_dash_and_the_stream_goes_on(world):
     looks = {}
     for hash, shown in (("#/", "[aria-labelledby=tile-hot] tbody tr"), (f"#/product/{recorded.uuid_text('sku', 1)}", ".wall .of")):
@@ -385,14 +444,22 @@ def a_tile_that_fails_says_so_and_the_others_go_on(world):
     clean(page, "console error: mailboxes", "BigInt")
 
 
-def what_is_over_is_a_trouble_for_fifteen_minutes_and_then_a_figure(world):
-    page = world.open(world.scene("over", 3))
+def what_went_wrong_before_anybody_watched_is_there_at_the_first_look_and_a_figure_after_fifteen_minutes(world):
+    world.scene("over", 3)
+    # One look, and no other: nothing rises in it, and it is of two minutes after all of it.
+    world.stand_in.before, world.stand_in.speed, world.stand_in.scene = 0, 0, lambda t: recorded.over(t + 200)
+    page = world.open(world.stand_in.url)
     with_token(page, world.admin)
     ready(page)
-    # The sixty looks before come at once: all of it rose in them.
-    for part in ("refused commits, 6", "Requests panicked, 6", "vendor actors were started again, 6", "could not be read from the store, 6"):
+    last = page.evaluate("(at) => new Date(at).toLocaleTimeString('en-GB')", recorded.told(recorded.NOW + timedelta(seconds=80)))
+    for part in ("refused commits", "Requests panicked", "vendor actors were started again", "could not be read from the store"):
+        says(page, ".trouble", f"{part}, 80 times in the last 15 minutes, last at {last}")
+    for part in ("Requests were refused, 80 times", "since they took too long (504), 80 times", "“sandbox” was silent, 80 times"):
         says(page, ".trouble", part)
+    assert "bad" in page.locator(".trouble").first.get_attribute("class")
+    assert page.locator(".trouble").count() == 8 and page.is_hidden(".troubles .more")
     assert page.locator(".trouble", has_text="stopped").count() == 0
+    says(page, "[aria-labelledby=tile-sheds] .figure .warn", "80")
     # The next looks come from a quarter of an hour later.
     world.stand_in.speed = 100
     try:
@@ -404,10 +471,16 @@ def what_is_over_is_a_trouble_for_fifteen_minutes_and_then_a_figure(world):
     page.reload()
     with_token(page, world.admin)
     ready(page)
-    # Whoever comes later is not told of what is long over.
+    # Whoever comes later is not told of what is long over, and one who asks a server that has just been started is told how much it knows.
     page.locator(".calm:visible").wait_for()
-    page.wait_for_timeout(1_500)
-    assert page.locator(".trouble:visible").count() == 0
+    assert page.locator(".trouble:visible").count() == 0 and "counts since" not in page.inner_text(".calm")
+
+    def young(t):
+        look = recorded.rush(t)
+        look["tiles"]["lately"]["over_ms"] = 130_000
+        return look
+    world.stand_in.scene = young
+    says(page, ".calm", "counts since it was started, in the last 3 minutes")
     clean(page)
 
 
@@ -446,6 +519,13 @@ def what_is_wrong_comes_first_and_says_what_to_do(world):
     # What limits refuse stands beside what was asked too often, not around it.
     says(page, "[aria-labelledby=tile-sheds] figcaption", "limits 91")
     says(page, "[aria-labelledby=tile-sheds] figcaption", "asked too often 12")
+    # Connections that took too long stand there, those that are only idle without being a trouble; and how old lists are.
+    late = page.locator("[aria-labelledby=tile-sheds] tbody tr", has_text="answers not read in time")
+    assert late.locator("td").all_inner_texts() == ["0.4", "12", "19"] and late.locator("td.warn").count() == 2, late.inner_html()
+    idle = page.locator("[aria-labelledby=tile-sheds] tbody tr", has_text="nothing asked for long")
+    assert idle.locator("td").all_inner_texts() == ["1.0", "311", "2,077"] and idle.locator("td.warn").count() == 0, idle.inner_html()
+    assert page.locator("[aria-labelledby=tile-sheds] tbody tr", has_text="not sent in time").count() == 0
+    says(page, "[aria-labelledby=tile-checkpoint] dd.warn", "3 min 04 s ago")
     box = page.locator(".troubles").bounding_box()
     assert box["y"] < page.locator(".tiles").bounding_box()["y"]
     page.locator(".trouble a", has_text="See them").first.click()

@@ -48,6 +48,7 @@ def overview(t):
     return {
         "at": told(NOW + timedelta(seconds=t)), "over_ms": 1000,
         "tiles": {
+            "lately": {"over_ms": 900_000, "items": []},
             "node": {"state": "ready", "since": told(NOW - timedelta(hours=5, minutes=12)), "version": "0.1.0", "clock_ahead_seconds": 0, "connections": 1,
                      "answer_bytes": 0, "files_missing": False, "invariant_breaches": 0, "handler_panics": 0},
             "http": {"per_second": None, "by_status": {"2xx": None, "3xx": None, "4xx": None, "5xx": None}, "routes": []},
@@ -67,6 +68,10 @@ def overview(t):
             "hot": {"over_ms": 10000, "skus": [], "vendors": []},
         },
     }
+
+
+def risen(count, risen, t, of=None):
+    return {"count": count, "of": of, "risen": risen, "last": told(NOW + timedelta(seconds=t))}
 
 
 def provider(method, t, base, per_second, answers="yes", silent_ms=None, waiting=0):
@@ -174,7 +179,7 @@ def wrong(t):
     tiles["actors"]["items"][2] = kind("vendor", 12, 420, t, restarts=4 + int(t / 20), quarantined=1, panicked=0.4)
     tiles["mailboxes"]["items"] = [{"id": uuid_text("vendor", 1), "kind": "vendor", "depth": 4096}]
     tiles["log_writer"].update(commit=latency(480, t, 12), backlog_records=44_120, commit_failures=3 + int(t / 4))
-    tiles["checkpoint"].update(lag_records=871_000, refused=1)
+    tiles["checkpoint"].update(lag_records=871_000, refused=1, read_tables_behind_ms=184_000)
     tiles["followers"]["items"][1] = follower("stock_history", 41_200, t, late=340, failures=12 + int(t / 10), skipped=1)
     tiles["jobs"].update(gave_up=7, targets=[{"target": "mail", "answers": "no"}], store_failures=2 + int(t / 8))
     tiles["jobs"]["open"].append({"kind": "order_paid_mail", "state": "gave_up", "count": 7})
@@ -184,7 +189,12 @@ def wrong(t):
     tiles["sheds"].update(per_second=103.0, reasons=[{"reason": reason, "per_second": rate, "total": total} for reason, rate, total in
                                                     [("payment_provider", 61.0, 9123), ("mailbox", 22.0, 812), ("records_in_flight", 8.0, 91)]],
                           rate_limited=[{"reason": "carts", "per_second": 12.0, "total": 412}], connections_refused=31 + int(t),
-                          answers_given_up=[{"reason": "connection", "per_second": 0.0, "total": 7}], bodies_refused=[{"reason": "too_large", "per_second": 0.2, "total": 3}])
+                          answers_given_up=[{"reason": "connection", "per_second": 0.0, "total": 7}], bodies_refused=[{"reason": "too_large", "per_second": 0.2, "total": 3}],
+                          connections_timed_out=[{"reason": "answer", "per_second": 0.4, "total": 19}, {"reason": "head", "per_second": 0.0, "total": 0}, {"reason": "idle", "per_second": 1.0, "total": 2077}])
+    tiles["lately"]["items"] = [
+        risen("actor_restarts", 4, t, "vendor"), risen("commit_failures", 3 + int(t / 4), t), risen("connections_refused", 31 + int(t), t), risen("connections_timed_out", 12, t, "answer"),
+        risen("connections_timed_out", 311, t, "idle"), risen("follower_failures", 12, t, "stock_history"),
+        risen("handler_panics", 2, t), risen("job_store_failures", 2, t), *[risen("requests_shed", n, t, reason) for reason, n in (("payment_provider", 9123), ("mailbox", 812), ("records_in_flight", 91))]]
     return look
 
 
@@ -193,6 +203,11 @@ def over(t):
     look = rush(t)
     tiles = look["tiles"]
     so_far = int(min(t, 80))
+    # As a server has it that nobody watched meanwhile.
+    if t < 80 + 900:
+        told_of = [("actor_restarts", "vendor"), ("commit_failures", None), ("connections_refused", None), ("follower_failures", "stock_history"), ("handler_panics", None), ("job_store_failures", None),
+                   ("payment_provider_silent", "sandbox"), ("requests_shed", "mailbox"), ("server_errors", "504")]
+        tiles["lately"]["items"] = [risen(count, so_far, min(t, 80), of) for count, of in told_of]
     tiles["node"].update(handler_panics=so_far)
     tiles["log_writer"].update(commit_failures=so_far)
     tiles["jobs"].update(store_failures=so_far)

@@ -8,7 +8,7 @@ from harness import Browser, Shop
 from stand_in import StandIn
 
 WIDTHS = [(360, 800), (1280, 860), (2560, 1440)]
-SCENES = ["nothing", "one", "rush", "many", "wrong"]
+SCENES = ["nothing", "one", "rush", "many", "wrong", "over"]
 VIEWS = {"overview": "#/", "actors": "#/actors", "actor": None, "stuck": "#/stuck", "jobs": "#/jobs", "products": "#/product", "wall": None}
 
 

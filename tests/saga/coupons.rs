@@ -6,7 +6,7 @@ use haat::domain::coupon::{CouponCode, CouponCommand, CouponTerms, RestoresOn};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, Owner, Step};
 use haat::domain::ids::{CartId, CouponId, CustomerId, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::knowledge::{Availability, Knowledge, Settings};
+use haat::domain::knowledge::{Availability, Knowledge};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
     Order, OrderCommand, OrderEvent, OrderStatus, Party, PaymentChoice, Phase, PlacedCoupon, Placement, ResolveAs,
@@ -109,7 +109,8 @@ struct Life {
 impl Life {
     fn placed(usage_limit: Option<u64>) -> Self {
         let cart = CartId::from_uuid(Uuid::from_u128(1));
-        let line = CartLine { sku: sku(), vendor: vendor(), title: "Quilt".into(), quantity: 2, unit_price: 100 };
+        let line =
+            CartLine { sku: sku(), vendor: vendor(), title: "Quilt".into(), quantity: 2, unit_price: 100, sale: None };
         let placement = Placement {
             cart,
             attempt: 1,
@@ -123,6 +124,7 @@ impl Life {
             mint: None,
             buyer: Some(Box::new(Buyer { keys: vec![BuyerKey([7; 8])], ..Buyer::default() })),
             coupons: vec![PlacedCoupon { coupon: coupon(), code: code(), serial: None }],
+            shipping: Vec::new(),
             email: None,
             shipping_address: None,
         };
@@ -146,7 +148,7 @@ impl Life {
 
     fn tell(&mut self, command: OrderCommand) -> Result<usize, Reject> {
         self.order.heard(&command, NOW);
-        let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &self.known };
+        let knowledge = Knowledge { availability: &self.known, ..Knowledge::NOTHING };
         let events = self.order.decide(&command, &knowledge, NOW)?;
         for event in &events {
             self.order.apply(event, NOW);
@@ -193,7 +195,7 @@ fn a_use_is_asked_for_with_what_the_bill_takes_off_and_only_where_uses_are_count
     let mut life = Life::held(Some(9));
     assert!(matches!(
         &life.records[1][..],
-        [OrderEvent::StockHeld { .. }, OrderEvent::CouponsTaken { .. }, OrderEvent::Priced { total: 180 }]
+        [OrderEvent::StockHeld { .. }, OrderEvent::CouponsTaken { .. }, OrderEvent::Priced { total: 180, .. }]
     ));
     assert_eq!(life.steps(), [Step::HoldUse], "stock is held already, and payment comes after");
     let Some(Effect::Tell(Message::Coupon { command, .. })) =
@@ -297,13 +299,13 @@ fn an_order_ends_whose_coupon_is_over_when_its_price_is_made() {
     life.known.version = 4;
     let lines = vec![HeldLine::at_list_price(sku(), 2, 100)];
     let command = OrderCommand::StockHeld { vendor: vendor(), lines };
-    let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &life.known };
+    let knowledge = Knowledge { availability: &life.known, ..Knowledge::NOTHING };
     let late = Timestamp::from_millis(2_000);
     let events = life.order.decide(&command, &knowledge, late).unwrap();
-    assert_eq!(events[1..], [OrderEvent::CouponRefused { coupon: coupon(), reason: Reject::CouponExpired }]);
+    assert_eq!(events[1..], [OrderEvent::BillRefused { reason: Reject::CouponExpired }]);
     events.iter().for_each(|event| life.order.apply(event, late));
     assert_eq!(life.order.phase(), Some(Phase::Cancelling(OrderStatus::Rejected)));
     // Nothing is known of it: nor is it used then.
     let unknown = Life::placed(None).order.decide(&command, &Knowledge::NOTHING, NOW).unwrap();
-    assert_eq!(unknown[1..], [OrderEvent::CouponRefused { coupon: coupon(), reason: Reject::CouponUnknown }]);
+    assert_eq!(unknown[1..], [OrderEvent::BillRefused { reason: Reject::CouponUnknown }]);
 }

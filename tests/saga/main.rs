@@ -6,6 +6,7 @@ mod random;
 #[path = "../support/world.rs"]
 mod world;
 
+mod bills;
 mod coupons;
 mod faults;
 mod histories;
@@ -204,7 +205,7 @@ fn view_of(told: Option<Result<OrderView, Reject>>) -> OrderView {
 
 fn prices_shown(world: &World) -> Vec<SkuPrice> {
     let lines = world.cart_view(0).lines;
-    lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: line.unit_price }).collect()
+    lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: line.unit_price, sale: None }).collect()
 }
 
 #[test]

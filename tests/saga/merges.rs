@@ -30,7 +30,7 @@ fn set(world: &mut World, of: (usize, usize), quantity: i64) {
 
 fn line(of: (usize, usize), quantity: i64) -> CartLine {
     let title = format!("SKU {}/{}", of.0, of.1);
-    CartLine { sku: sku(of.0, of.1), vendor: vendor(of.0), title, quantity, unit_price: 1_000 }
+    CartLine { sku: sku(of.0, of.1), vendor: vendor(of.0), title, quantity, unit_price: 1_000, sale: None }
 }
 
 /// Two carts, of which one has nearly as much of a SKU as it may have.

@@ -49,6 +49,7 @@ impl Life {
             title: title.to_owned(),
             quantity: 2,
             unit_price: 125_000,
+            sale: None,
         };
         let placement = Placement {
             cart: cart(0),
@@ -63,6 +64,7 @@ impl Life {
             mint: None,
             buyer: None,
             coupons: Vec::new(),
+            shipping: Vec::new(),
             email: None,
             shipping_address: None,
         };

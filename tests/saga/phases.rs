@@ -273,7 +273,7 @@ fn a_bill_of_zero_is_paid_as_it_is_made() {
     let (mut state, now) = (Order::new(order), world.now);
     tell(&mut state, &OrderCommand::Place { placement, details }, now).unwrap();
     let events = tell(&mut state, &OrderCommand::StockHeld { vendor: vendor(0), lines: held }, now).unwrap();
-    assert_eq!(events[1..], [OrderEvent::Priced { total: 0 }, OrderEvent::Paid { amount: 0 }]);
+    assert_eq!(events[1..], [OrderEvent::Priced { total: 0, bill: None }, OrderEvent::Paid { amount: 0 }]);
     let paid = Publication::OrderStatus { from: Some(OrderStatus::Placed), to: OrderStatus::Paid };
     assert_eq!(state.publications(&events), [paid], "it never awaited a payment");
     let view = state.view(Principal::SHOP).unwrap();

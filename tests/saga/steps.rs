@@ -182,7 +182,7 @@ fn a_changed_price_is_told_and_accepted_by_a_change_of_the_cart_alone() {
     assert_eq!(world.told(0, first, Milestone::Held), Some(Err(Reject::PriceChanged { actual_total })));
     let shown = |first: i64| {
         let shown = [((0, 0), first), ((1, 0), first_price(1, 0))];
-        shown.map(|((of, number), unit_price)| SkuPrice { sku: sku(of, number), unit_price })
+        shown.map(|((of, number), unit_price)| SkuPrice { sku: sku(of, number), unit_price, sale: None })
     };
     assert_eq!(prices_shown(&world), shown(first_price(0, 0)), "to be refused is not to agree");
     let (again, _) = world.check_out(0, APPROVE, None).unwrap();
@@ -209,7 +209,7 @@ fn a_bought_cart_shows_what_was_charged() {
     let view = world.order_view(order);
     assert_eq!((view.status, view.amounts.total), (OrderStatus::Paid, total));
     let charged: Vec<SkuPrice> =
-        view.lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: line.unit_price }).collect();
+        view.lines.iter().map(|line| SkuPrice { sku: line.sku, unit_price: line.unit_price, sale: None }).collect();
     assert_ne!(charged[0].unit_price, first_price(0, 0));
     assert_eq!(prices_shown(&world), charged);
 }
@@ -217,13 +217,16 @@ fn a_bought_cart_shows_what_was_charged() {
 #[test]
 fn what_early_versions_recorded_moves_prices_as_it_did() {
     let mut world = ready();
-    let prices = vec![SkuPrice { sku: sku(0, 0), unit_price: 77 }];
+    let prices = vec![SkuPrice { sku: sku(0, 0), unit_price: 77, sale: None }];
     let mut state = world.carts[&cart(0)].entity.clone();
     for event in [
         CartEvent::Repriced { prices: prices.clone() },
         CartEvent::CartReopened { order: OrderId::for_attempt(cart(0), 1), prices },
     ] {
-        state.apply(&CartEvent::Repriced { prices: vec![SkuPrice { sku: sku(0, 0), unit_price: 5 }] }, world.now);
+        state.apply(
+            &CartEvent::Repriced { prices: vec![SkuPrice { sku: sku(0, 0), unit_price: 5, sale: None }] },
+            world.now,
+        );
         state.apply(&event, world.now);
         assert_eq!(state.view().unwrap().lines[0].unit_price, 77, "{event:?}");
     }

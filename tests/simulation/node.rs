@@ -233,6 +233,7 @@ impl Town {
             },
             customers: Arc::new(NoAccounts),
             new_jobs: Arc::default(),
+            tracer: None,
             threads: (0..plan.threads).map(|_| thread(world.clone(), gone.clone())).collect(),
             settings: NodeSettings {
                 live_actors: plan.live_actors,

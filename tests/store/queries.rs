@@ -1,20 +1,22 @@
 //! The read tables give back what was written, in the order that was asked for.
 
 use crate::samples::{
-    at, delta, ended, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta, vendor_id,
-    vendor_rows, write_all,
+    at, customer_row, delta, ended, of_customer, order_delta, order_row, paid, part, unpaid, uuid, vendor_delta,
+    vendor_id, vendor_rows, write_all,
 };
 use crate::{on_all_stores, on_both_stores};
-use haat::domain::buyer::MailKey;
-use haat::domain::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use haat::domain::buyer::{Audience, MailKey};
+use haat::domain::ids::{CartId, CustomerId, EntityId, Kind, OrderId, ProductId, SkuId, SubOrderId, VendorId};
 use haat::domain::money::Currency;
 use haat::domain::order::{Amounts, OrderFilter, OrderStatus, PaymentStatus, SubOrderStatus};
-use haat::domain::rows::{OrderLineRow, OrderRow, Rows, Shapes, SubOrderRow};
+use haat::domain::rows::{CustomerRow, OrderLineRow, OrderRow, Rows, Shapes, SubOrderRow};
 use haat::domain::time::Timestamp;
-use haat::ports::{CheckpointWrite, OrdersOf, Partition, ProductFilter, Remake, Remaking, Store};
+use haat::domain::vendor::SkuTerms;
+use haat::ports::{CheckpointWrite, EntityDelta, OrdersOf, Partition, ProductFilter, Remake, Remaking, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use uuid::Uuid;
 
 async fn page_through(store: &Store, of: OrdersOf, limit: u32) -> Vec<OrderRow> {
@@ -210,17 +212,30 @@ on_all_stores! {
         write_all(&store, &owned, &[vendor_delta(1, first.clone()), vendor_delta(1, second.clone())]).await;
         // A change of one SKU touches nothing else.
         (first.skus[0].price_minor, first.skus[0].on_hand, first.skus[0].held) = (1, 0, 0);
+        first.skus[0].terms = Some(Arc::new(SkuTerms { weight_grams: Some(350), ..SkuTerms::default() }));
         let change = Rows { vendors: first.vendors.clone(), skus: vec![first.skus[0].clone()], ..Rows::default() };
         write_all(&store, &owned, &[vendor_delta(2, change)]).await;
+        // Of customers the newest row counts, as of all others.
+        let wholesaler = customer_row("one", Audience::Wholesale);
+        let customer = |version, row: CustomerRow| {
+            let rows = Rows { customers: vec![row], ..Rows::default() };
+            EntityDelta { rows, ..delta(row.id.entity(), version, vec![part("", "{}")]) }
+        };
+        let retail = customer_row("one", Audience::Retail);
+        write_all(&store, &owned, &[customer(3, wholesaler), customer(2, retail)]).await;
         let mut expected = Rows {
             vendors: [first.vendors, second.vendors].concat(),
             products: [first.products, second.products].concat(),
             skus: [first.skus, second.skus].concat(),
-            ..Rows::default()
+            sales: [first.sales, second.sales].concat(),
+            customers: vec![wholesaler],
+            orders: Vec::new(),
+            coupons: Vec::new(),
         };
         expected.vendors.sort_by_key(|row| row.id);
         expected.products.sort_by_key(|row| row.id);
         expected.skus.sort_by_key(|row| row.id);
+        expected.sales.sort_by_key(|row| row.id);
         assert_eq!(store.queries.catalog().await.expect("the catalog"), expected);
         // What the tables work out themselves, the simulation has no column for.
         if let Some(sum) = fixture.sum("available", "skus").await {
@@ -312,7 +327,7 @@ prop_compose! {
     fn any_line()(sku in any_uuid(), vendor in 0usize..3, title in any_text(), quantity in 1i64..=10_000, unit_price in 0i64..=1_000_000_000_000)
         -> (usize, OrderLineRow) {
         let vendor_id = VendorId::from_uuid(Uuid::nil());
-        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price, discount: 0, credited: 0, credited_amount: 0 })
+        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price, list_price: None, sale_id: None, credited: 0, credited_amount: 0, billed: None })
     }
 }
 
@@ -379,6 +394,7 @@ prop_compose! {
             payment_method,
             payment_status: statuses.0,
             sub_orders,
+            bill: None,
             lines,
         }
     }

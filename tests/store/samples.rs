@@ -1,11 +1,17 @@
 //! Frames, deltas and rows to fill a store with.
 
+use haat::domain::buyer::Audience;
 use haat::domain::entity::Part;
-use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, SubOrderId, VendorId};
+use haat::domain::ids::{
+    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
+};
 use haat::domain::money::Currency;
 use haat::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
-use haat::domain::rows::{OrderLineRow, OrderRow, ProductRow, Rows, SkuRow, SubOrderRow, VendorRow};
+use haat::domain::rows::{
+    CustomerRow, OrderLineRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, SubOrderRow, VendorRow,
+};
 use haat::domain::time::Timestamp;
+use haat::domain::vendor::{Count, Requires, SaleItem, SaleTerms, Tranche, WhenExhausted};
 use haat::ports::{CheckpointWrite, Codec, EntityDelta, Frame, Partition, RejectedRows, Store, StoreError};
 use uuid::Uuid;
 
@@ -55,6 +61,33 @@ pub fn unpaid(total: i64) -> Amounts {
     Amounts { total, total_due: total, ..Amounts::default() }
 }
 
+/// A sale of these SKUs with everything that a sale can have.
+fn sale_row(seed: &str, vendor_id: VendorId, skus: &[SkuId]) -> SaleRow {
+    let tranche = |millis, quantity| Tranche { opens_at: Timestamp::from_millis(millis), quantity };
+    let item = |sku: &SkuId| SaleItem {
+        sku: *sku,
+        price_minor: 75,
+        currency: Currency::BDT,
+        allotment: 5,
+        limit_per_customer: Some(2),
+        tranches: vec![tranche(1_800_000_000_000, 2), tranche(1_800_000_500_000, 3)],
+    };
+    let terms = SaleTerms {
+        name: format!("Sale of {seed} \"<b>\" ্"),
+        starts_at: Timestamp::from_millis(1_800_000_000_000),
+        ends_at: Timestamp::from_millis(1_800_001_000_000),
+        time_zone: "Asia/Dhaka".to_owned(),
+        items: skus.iter().map(item).collect(),
+        limit_per_customer: Some(3),
+        requires: Requires::Account,
+        when_exhausted: WhenExhausted::RegularPrice,
+        payment_methods: vec!["sandbox".to_owned()],
+    };
+    let counts = vec![Count { held: 1, sold: 2 }; skus.len()];
+    let cancelled_at = Some(Timestamp::from_millis(1_800_000_900_000));
+    SaleRow { id: SaleId::from_uuid(uuid(&format!("sale of {seed}"))), vendor_id, terms, cancelled_at, counts }
+}
+
 /// An order of 2 × 150 and 3 × 50 from two vendors, not paid yet.
 pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
     let id = order_id(seed);
@@ -66,9 +99,11 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         quantity,
         unit_price,
         line_total: quantity * unit_price,
-        discount: 0,
+        list_price: Some(unit_price + 25),
+        sale_id: Some(SaleId::from_uuid(uuid("11.11"))),
         credited: 0,
         credited_amount: 0,
+        billed: None,
     };
     let share = |vendor_id, total| SubOrderRow {
         id: SubOrderId::of(id, vendor_id),
@@ -87,6 +122,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         amounts: unpaid(450),
         placed_at,
         payment_due_at: placed_at.plus_millis(600_000),
+        bill: None,
         payment_method: "sandbox".to_owned(),
         payment_status: PaymentStatus::Pending,
         sub_orders: vec![share(first, 300), share(second, 150)],
@@ -125,6 +161,11 @@ pub fn order_delta(version: u64, row: OrderRow) -> EntityDelta {
     EntityDelta { rows, ..delta(row.id.entity(), version, vec![part("", "{}")]) }
 }
 
+/// A customer of this group.
+pub fn customer_row(seed: &str, group: Audience) -> CustomerRow {
+    CustomerRow { id: CustomerId::from_uuid(uuid(&format!("customer {seed}"))), group }
+}
+
 /// A vendor with one product of two SKUs.
 pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
     let vendor = vendor_id(seed);
@@ -148,6 +189,7 @@ pub fn vendor_rows(seed: &str, title: &str, created_at: Timestamp) -> Rows {
     Rows {
         vendors: vec![VendorRow { id: vendor, name: format!("The shop of {seed}") }],
         skus: sku_ids.iter().map(sku).collect(),
+        sales: vec![sale_row(seed, vendor, &sku_ids)],
         products: vec![ProductRow {
             id: product_id,
             vendor_id: vendor,

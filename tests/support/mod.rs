@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod journal;
+pub mod tls;
 
 use client::Client;
 use haat::app::{App, Hooks};

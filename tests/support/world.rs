@@ -25,7 +25,7 @@ use haat::domain::details::DetailName;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, PaymentCall, Publication};
 use haat::domain::ids::{CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::knowledge::{Availability, Knowledge, Settings};
+use haat::domain::knowledge::{Availability, Knowledge, Prices};
 use haat::domain::money::Money;
 use haat::domain::order::{Order, OrderCommand, OrderStatus};
 use haat::domain::payment::Aim;
@@ -161,6 +161,24 @@ struct Tables {
     products: BTreeMap<haat::domain::ids::ProductId, ProductRow>,
 }
 
+/// What bills are made with in a world: nothing, until a test says something.
+#[derive(Clone, Debug, Default)]
+pub struct Priced {
+    /// The tables.
+    pub tables: Option<std::sync::Arc<haat::domain::pricing::Tables>>,
+    /// The least that is paid, in minor units.
+    pub least: i64,
+}
+
+impl Prices for Priced {
+    fn tables(&self) -> Option<std::sync::Arc<haat::domain::pricing::Tables>> {
+        self.tables.clone()
+    }
+    fn least(&self, _: &str, _: haat::domain::money::Currency) -> i64 {
+        self.least
+    }
+}
+
 /// What was published: the available pieces of each SKU, and its price.
 #[derive(Debug, Default)]
 struct Published {
@@ -228,6 +246,8 @@ pub struct World {
     saved: BTreeMap<EntityRef, Saved>,
     tables: Tables,
     availability: Published,
+    /// What bills are made with.
+    pub prices: Priced,
     statuses: BTreeMap<OrderStatus, i64>,
     echoes: BTreeMap<(Peer, Peer), Envelope>,
 }
@@ -277,7 +297,7 @@ impl World {
     ) -> Outcome<E> {
         self.availability.blind = self.availability_blind;
         let mut slot = E::slots(self).remove(&id).unwrap_or_else(|| Slot::new(id));
-        let knowledge = Knowledge { settings: &Settings::DEFAULT, availability: &self.availability };
+        let knowledge = Knowledge { availability: &self.availability, prices: &self.prices, ..Knowledge::NOTHING };
         let mut outcome = Outcome::default();
         turn(&mut outcome, &mut slot.built, &slot.waiting, Moment { now: self.now, knowledge });
         E::slots(self).insert(id, slot);
@@ -329,9 +349,8 @@ impl World {
     fn publish(&mut self, published: &[Publication]) {
         for publication in published {
             match publication {
-                Publication::Product(_) => {}
                 // The small shop has no coupons.
-                Publication::Coupon(_) => {}
+                Publication::Product(_) | Publication::Sale(_) | Publication::Coupon(_) => {}
                 Publication::Sku(row) => {
                     self.availability.available.insert(row.id, row.available());
                     self.availability.prices.insert(row.id, Money::new(row.price_minor, row.currency));

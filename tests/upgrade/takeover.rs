@@ -269,6 +269,7 @@ impl OfThen {
             mails: MailParts { mailer: None, letters: Arc::new(NoAccounts), public_url: String::new(), per_second: 1 },
             customers: Arc::new(NoAccounts),
             new_jobs: Arc::default(),
+            tracer: None,
             threads: arbiters.threads(),
             settings: Default::default(),
             checkpoints: CheckpointSettings::default(),

@@ -29,6 +29,7 @@ fn journal(number: u128, ended: Option<OrderStatus>) -> (EntityRef, History) {
         title: "Quilt".into(),
         quantity: 1,
         unit_price: 1_000,
+        sale: None,
     };
     let placement = Placement {
         cart: CartId::from_uuid(Uuid::from_u128(number)),
@@ -43,6 +44,7 @@ fn journal(number: u128, ended: Option<OrderStatus>) -> (EntityRef, History) {
         mint: None,
         buyer: Some(Box::new(Buyer { keys: vec![RINA], ..Buyer::default() })),
         coupons: Vec::new(),
+        shipping: Vec::new(),
         email: None,
         shipping_address: None,
     };

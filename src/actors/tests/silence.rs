@@ -330,7 +330,7 @@ impl Town {
         let by = Principal::Guest(id);
         let mut cart = Cart::new(id);
         give(&mut cart, &CartCommand::Create { owner: Owner::Guest, currency: Currency::BDT }, now);
-        let line = CartLine { sku: sku(), vendor, title: "Cup".into(), quantity: 1, unit_price: 100 };
+        let line = CartLine { sku: sku(), vendor, title: "Cup".into(), quantity: 1, unit_price: 100, sale: None };
         give(&mut cart, &CartCommand::SetLine { by, line, currency: Currency::BDT }, now);
         cart
     }
@@ -364,6 +364,8 @@ fn details(method: &str) -> CheckoutRequest {
         contact: Contact { email: None, shipping_address },
         payment: PaymentChoice { method: method.into(), token: "tok".into() },
         expected_total: None,
+        shipping: Vec::new(),
+        quote: None,
     }
 }
 

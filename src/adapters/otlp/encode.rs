@@ -87,6 +87,7 @@ impl Message {
                 SpanKind::Internal => 1,
                 SpanKind::Server => 2,
                 SpanKind::Client => 3,
+                SpanKind::Consumer => 5,
             },
         );
         self.fixed64(7, anchor.nanos(span.began));

@@ -8,10 +8,10 @@ use super::merges::MergeFacts;
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
-use crate::domain::ids::{CartId, EntityRef, Kind, OrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{LegState, Phase};
-use crate::domain::rows::{OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use crate::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
 use crate::services::accounts::Looked;
@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub(super) orders: BTreeMap<OrderId, OrderFacts>,
     /// Vendors.
     pub(super) vendors: BTreeMap<VendorId, VendorFacts>,
+    /// Customers of whom anybody has ever said what they are: their rows, and whether these are of the newest version.
+    pub(super) customers: BTreeMap<CustomerId, (CustomerRow, bool)>,
     /// Snapshots, compared with the states that the records make.
     pub(super) snapshots: SnapshotFacts,
     /// The read tables.
@@ -279,6 +281,9 @@ impl Trades {
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }
             | VendorEvent::SkuPriceChanged { .. }
+            | VendorEvent::SaleScheduled { .. }
+            | VendorEvent::SaleChanged { .. }
+            | VendorEvent::SaleCancelled { .. }
             | VendorEvent::SkuTermsChanged { .. }
             | VendorEvent::StockAdjusted { .. } => {}
         }
@@ -377,7 +382,7 @@ mod tests {
         let sku = crate::domain::ids::SkuId::from_uuid(Uuid::from_u128(2));
         let lines = vec![HeldLine::at_list_price(sku, 2, 10)];
         let until = Timestamp::from_millis(9);
-        let held = VendorEvent::StockHeld { order, until, lines: lines.clone() };
+        let held = VendorEvent::StockHeld { order, until, lines: lines.clone(), keys: Vec::new(), account_keys: 0 };
         let mut trades = Trades::default();
         trades.see(&held);
         assert_eq!(trades.0[&order], Trade { holding: Some(lines.clone()), ..Trade::default() });
@@ -435,6 +440,7 @@ pub(super) mod samples {
             amounts: Amounts { total: 20, total_due: 20, ..Amounts::default() },
             placed_at: at,
             payment_due_at: at.plus_millis(1_000),
+            bill: None,
             payment_method: "sandbox".into(),
             payment_status: PaymentStatus::None,
             sub_orders: vec![SubOrderRow {
@@ -450,9 +456,11 @@ pub(super) mod samples {
                 quantity: 2,
                 unit_price: 10,
                 line_total: 20,
-                discount: 0,
+                list_price: None,
+                sale_id: None,
                 credited: 0,
                 credited_amount: 0,
+                billed: None,
             }],
         };
         let shares = vec![Share { vendor: vendor(), state: LegState::Asked }];

@@ -108,7 +108,7 @@ mod tests {
 
     fn line(quantity: i64) -> CartLine {
         let (sku, vendor) = (SkuId::from_uuid(Uuid::from_u128(7)), VendorId::from_uuid(Uuid::from_u128(8)));
-        CartLine { sku, vendor, title: "Quilt".into(), quantity, unit_price: 1 }
+        CartLine { sku, vendor, title: "Quilt".into(), quantity, unit_price: 1, sale: None }
     }
 
     fn taken(from: u128, took: i64, left: i64) -> CartEvent {

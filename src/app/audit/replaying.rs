@@ -332,6 +332,12 @@ impl Replays {
                         facts.vendors.insert(id, VendorFacts { row, products, skus, trades, version, current });
                     }
                 }
+                AnyReplay::Customer(replay) => {
+                    let id = replay.id;
+                    if let Some((customer, current)) = replay.finish(facts) {
+                        facts.customers.extend(customer.row().map(|row| (id, (row, current))));
+                    }
+                }
                 #[allow(unreachable_patterns, reason = "while more is to be known of each kind")]
                 other => other.finish(facts),
             }

@@ -3,7 +3,7 @@
 use super::super::text::{count, counted};
 use super::facts::Facts;
 use super::{Breaches, Finding};
-use crate::domain::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{CustomerId, EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::rows::{OrderRow, ProductRow};
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
@@ -56,8 +56,13 @@ pub(super) fn rows(facts: &Facts) -> Finding {
         by_id(&facts.rows.skus, |row| row.id, |row| row),
         skus,
     );
+    let customers_are = remade(Kind::Customer);
+    let customers = facts.customers.iter();
+    let customers = customers.map(|(id, (row, current))| (*id, (*current && customers_are).then_some(*row)));
+    let lost = |customer: CustomerId| facts.is_broken(customer.entity()) || !customers_are;
+    compared.table("customer", &|id| lost(id), by_id(&facts.rows.customers, |row| row.id, |row| row), customers);
     let looked_at = format!(
-        "{} of orders, vendors, products and SKUs as their entities say; {} wait for the next checkpoint{}",
+        "{} of orders, vendors, products, SKUs and customers as their entities say; {} wait for the next checkpoint{}",
         counted(compared.same, "row"),
         count(compared.behind),
         if facts.remaking.is_empty() { "" } else { ", or for the remake of their kind's rows" },

@@ -103,7 +103,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
             trusted_proxies: None,
         },
         edge: EdgeArgs { rate_limits: None, cors_origins: None },
-        trace: TraceArgs { otlp_url: None, trace_sample: None },
+        trace: TraceArgs { otlp_url: None, otlp_ca: None, trace_sample: None },
         payment_calls_per_second: limits::GATEWAY_CALLS_PER_SECOND,
         live_actors: limits::LIVE_ACTORS,
         idle_seconds: limits::IDLE_MS / 1000,

@@ -1,7 +1,7 @@
 //! The codes in a cart. Each coupon stands there once, whatever code of it was put there; what the codes take off is a preview, and the order
 //! judges them anew.
 
-use super::{Cart, CartEvent, CartView};
+use super::{Cart, CartEvent, CartLine, CartView};
 use crate::domain::coupon::preview;
 use crate::domain::entity::Decides as _;
 use crate::domain::ids::CouponId;
@@ -11,6 +11,7 @@ use crate::domain::pricing::{Good, NotApplicable};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
+use std::borrow::Cow;
 
 impl Cart {
     /// That coupon, if it stands in the cart.
@@ -93,8 +94,17 @@ impl Cart {
 impl CartView {
     /// What each of its coupons takes off its lines as they are here, in minor units, or why it cannot be used.
     pub fn preview(&self, known: &dyn Availability, now: Timestamp) -> Vec<Result<i64, Reject>> {
-        let good =
-            |line: &super::CartLine| Good::of_goods(line.sku, line.vendor, line.quantity, line.unit_price, known);
+        // What shipping and taxes need is not looked at.
+        let good = |line: &CartLine| Good {
+            sku: line.sku,
+            vendor: line.vendor,
+            quantity: line.quantity,
+            unit_price: line.unit_price,
+            is_on_sale: line.sale.is_some(),
+            category: known.category(line.sku),
+            grams: 0,
+            tax_category: Cow::Borrowed(""),
+        };
         let goods: Vec<Good<'_>> = self.lines.iter().map(good).collect();
         preview(&goods, &self.coupons, self.currency, known, now)
     }

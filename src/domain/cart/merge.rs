@@ -5,18 +5,22 @@
 //! it took what, so whatever is repeated, each piece is taken once. What it cannot take it leaves out, and says why: what
 //! was given is what was taken and what was left out, whatever has become of the cart on the way.
 
+use super::prices::{Today, rules_of};
 use super::{Cart, CartEvent, CartLine, CartStatus, LeftOut, MergedFrom, SkuPrice};
+use crate::domain::buyer::Audience;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, SkuId};
-use crate::domain::knowledge::Availability;
+use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Currency;
 use crate::domain::order::PlacedCoupon;
 use crate::domain::reject::{Reject, RejectKind};
+use crate::domain::time::Timestamp;
 use crate::limits;
 
 /// What a cart takes of another one's lines.
 struct Taking<'a> {
     cart: &'a Cart,
+    audience: Audience,
     currency: Currency,
     taken: Vec<CartLine>,
     left_out: Vec<LeftOut>,
@@ -28,9 +32,9 @@ impl Taking<'_> {
     }
 
     /// Takes of a line as much as fits: by the rules, and in the order of precedence, by which a line is set.
-    fn take(&mut self, line: &CartLine, known: &dyn Availability) {
+    fn take(&mut self, line: &CartLine, known: &dyn Availability, now: Timestamp) {
         let (sku, wanted) = (line.sku, line.quantity);
-        let Some(price) = known.price(sku) else {
+        let Some(Offered { price, sale, .. }) = known.shown(sku, now) else {
             return self.leave_out(sku, wanted, RejectKind::SkuUnknown);
         };
         let there = self.cart.line(sku);
@@ -41,20 +45,36 @@ impl Taking<'_> {
         if there.is_none() && others >= limits::CART_LINES {
             return self.leave_out(sku, wanted, RejectKind::TooManyLines);
         }
-        let room = (limits::LINE_QUANTITY - there.map_or(0, |line| line.quantity)).max(0);
-        let quantity = wanted.min(room);
-        if quantity < wanted {
-            self.leave_out(sku, wanted - quantity, RejectKind::QuantityOutOfRange);
+        let rules = rules_of(sku, self.audience, known);
+        let had = there.map_or(0, |line| line.quantity);
+        let fits = wanted.min((rules.most() - had).max(0));
+        if fits < wanted {
+            self.leave_out(sku, wanted - fits, RejectKind::QuantityOutOfRange);
         }
+        let past_step = rules.past_step(had + fits).min(fits);
+        if past_step > 0 {
+            self.leave_out(sku, past_step, RejectKind::QuantityStep);
+        }
+        let quantity = fits - past_step;
         if quantity > 0 {
             self.currency = price.currency;
-            self.taken.push(CartLine { quantity, unit_price: price.minor, ..line.clone() });
+            self.taken.push(CartLine { quantity, unit_price: price.minor, sale, ..line.clone() });
         }
     }
 
     /// Lines that the cart has not had before.
     fn taken_anew(&self) -> usize {
         self.taken.iter().filter(|line| self.cart.line(line.sku).is_none()).count()
+    }
+}
+
+/// As many more pieces of each.
+fn add_up(lines: &mut Vec<CartLine>, more: &[CartLine]) {
+    for line in more {
+        match lines.iter_mut().find(|known| known.sku == line.sku) {
+            Some(known) => *known = CartLine { quantity: known.quantity.saturating_add(line.quantity), ..line.clone() },
+            None => lines.push(line.clone()),
+        }
     }
 }
 
@@ -105,6 +125,7 @@ impl Cart {
         lines: &[CartLine],
         coupons: &[PlacedCoupon],
         known: &dyn Availability,
+        now: Timestamp,
     ) -> Result<Vec<CartEvent>, Reject> {
         if self.owner.is_none() {
             return Err(Reject::CartUnknown);
@@ -112,15 +133,26 @@ impl Cart {
         if self.merge_from(from).is_some() {
             return Ok(Vec::new());
         }
-        let mut taking = Taking { cart: self, currency: self.currency, taken: Vec::new(), left_out: Vec::new() };
+        let (audience, currency) = (self.audience(known), self.currency);
+        let mut taking = Taking { cart: self, audience, currency, taken: Vec::new(), left_out: Vec::new() };
         match self.closed_because() {
             Some(closed) => lines.iter().for_each(|line| taking.leave_out(line.sku, line.quantity, closed.kind())),
-            None => lines.iter().for_each(|line| taking.take(line, known)),
+            None => lines.iter().for_each(|line| taking.take(line, known, now)),
         }
-        let Taking { currency, taken, left_out, .. } = taking;
+        let Taking { currency, mut taken, left_out, .. } = taking;
+        // With the others' pieces, which may count together.
+        let mut after = self.lines.clone();
+        add_up(&mut after, &taken);
+        let today = Today::new(known, audience, &after, now);
+        for line in &mut taken {
+            let added_up = after.iter().find(|known| known.sku == line.sku).unwrap_or(line);
+            if let Some(offered) = today.price(added_up) {
+                (line.unit_price, line.sale) = (offered.price.minor, offered.sale);
+            }
+        }
         // The answer shows all lines, as that to a change of one does.
         let others = match self.status {
-            CartStatus::Open => self.todays_prices(|sku| taken.iter().all(|line| line.sku != sku), known),
+            CartStatus::Open => self.todays_prices(|sku| taken.iter().all(|line| line.sku != sku), today),
             _ => Vec::new(),
         };
         let repriced = (!others.is_empty()).then_some(CartEvent::Repriced { prices: others });
@@ -144,23 +176,17 @@ impl Cart {
         if !lines.is_empty() {
             self.currency = currency;
         }
-        for line in lines {
-            match self.lines.iter_mut().find(|known| known.sku == line.sku) {
-                Some(known) => {
-                    *known = CartLine { quantity: known.quantity.saturating_add(line.quantity), ..line.clone() };
-                }
-                None => self.lines.push(line.clone()),
-            }
-        }
+        add_up(&mut self.lines, lines);
         self.coupons.extend_from_slice(coupons);
         self.merges.push(MergedFrom { from, left_out: left_out.to_vec() });
     }
 
     /// Today's prices of those lines that are asked for, where they are not those that were agreed to.
-    pub(super) fn todays_prices(&self, of: impl Fn(SkuId) -> bool, known: &dyn Availability) -> Vec<SkuPrice> {
+    pub(super) fn todays_prices(&self, of: impl Fn(SkuId) -> bool, today: Today<'_>) -> Vec<SkuPrice> {
         let today = |line: &CartLine| {
-            let price = known.price(line.sku).filter(|price| price.currency == self.currency)?;
-            Some(SkuPrice { sku: line.sku, unit_price: price.minor }).filter(|_| price.minor != line.unit_price)
+            let Offered { price, sale, .. } = today.price(line)?;
+            let is_another = price.currency == self.currency && (price.minor, sale) != (line.unit_price, line.sale);
+            is_another.then_some(SkuPrice { sku: line.sku, unit_price: price.minor, sale })
         };
         self.lines.iter().filter(|line| of(line.sku)).filter_map(today).collect()
     }

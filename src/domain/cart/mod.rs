@@ -3,12 +3,16 @@
 mod claim;
 mod coupons;
 mod merge;
+mod prices;
+pub mod quote;
 #[cfg(test)]
 mod tests;
 mod types;
 
+pub use prices::{Today, audience_of};
 pub use types::*;
 
+use super::buyer::Audience;
 use super::details::Detail;
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal, RestoreError, Step,
@@ -19,11 +23,13 @@ use super::invariants::Breach;
 use super::knowledge::{Availability, Knowledge};
 use super::money::{self, Currency, Money};
 use super::order::{OrderCommand, PlacedCoupon, Placement};
-use super::reject::{Reject, Shortage};
+use super::pricing::{Basket, Destination, Good, ON_DELIVERY, bill};
+use super::reject::{Refusal, Reject};
 use super::rows::Rows;
 use super::time::Timestamp;
 use super::who::{Action, Belongs, may};
 use crate::limits;
+use prices::rules_of;
 use serde::{Deserialize, Serialize};
 use types::subtotal;
 
@@ -131,14 +137,16 @@ impl Cart {
     }
 
     fn changed_prices(&self, prices: &[SkuPrice]) -> Vec<SkuPrice> {
-        let differs = |price: &&SkuPrice| self.line(price.sku).is_some_and(|line| line.unit_price != price.unit_price);
+        let differs = |price: &&SkuPrice| {
+            self.line(price.sku).is_some_and(|line| (line.unit_price, line.sale) != (price.unit_price, price.sale))
+        };
         prices.iter().filter(differs).copied().collect()
     }
 
     /// The change of a line, with the prices that are shown in answer to it.
-    fn with_prices(&self, change: Option<CartEvent>, of: SkuId, known: &dyn Availability) -> Vec<CartEvent> {
+    fn with_prices(&self, change: Option<CartEvent>, of: SkuId, today: Today<'_>) -> Vec<CartEvent> {
         let mut events = change.map_or_else(Vec::new, |change| vec![change]);
-        let prices = self.todays_prices(|sku| sku != of, known);
+        let prices = self.todays_prices(|sku| sku != of, today);
         if !prices.is_empty() {
             events.push(CartEvent::Repriced { prices });
         }
@@ -150,6 +158,7 @@ impl Cart {
         line: &CartLine,
         currency: Currency,
         known: &dyn Availability,
+        now: Timestamp,
     ) -> Result<Vec<CartEvent>, Reject> {
         let there = self.line(line.sku);
         let others = self.lines.len() - usize::from(there.is_some());
@@ -159,26 +168,74 @@ impl Cart {
         if others >= limits::CART_LINES {
             return Err(Reject::TooManyLines { limit: limits::CART_LINES });
         }
-        if !(1..=limits::LINE_QUANTITY).contains(&line.quantity) {
-            return Err(Reject::QuantityOutOfRange { limit: limits::LINE_QUANTITY });
+        let audience = self.audience(known);
+        if let Some(refused) = rules_of(line.sku, audience, known).refuse_line(line.quantity) {
+            return Err(refused);
         }
+        let today = Today::new(known, audience, &self.lines, now).with(line.sku, line.quantity);
+        let (unit_price, sale) = today.price_at(line.sku, line.quantity, line.unit_price);
+        let line = CartLine { unit_price, sale, ..line.clone() };
+        let sku = line.sku;
         let change = match there {
-            Some(same) if same == line => None,
-            _ => Some(CartEvent::LineSet { line: line.clone(), currency }),
+            Some(same) if *same == line => None,
+            _ => Some(CartEvent::LineSet { line, currency }),
         };
-        Ok(self.with_prices(change, line.sku, known))
+        Ok(self.with_prices(change, sku, today))
     }
 
-    /// What is durably known to be short of what is in the cart.
-    fn shortages(&self, known: &dyn Availability) -> Vec<Shortage> {
-        let short = |line: &CartLine| {
-            let available = known.available(line.sku).filter(|available| *available < line.quantity)?;
-            Some(Shortage { sku_id: line.sku, requested: line.quantity, available })
-        };
-        self.lines.iter().filter_map(short).collect()
+    /// Whether what is in the cart can be had, as far as it is durably known. What is not known is left to the vendors.
+    fn can_be_had(&self, audience: Audience, known: &dyn Availability, now: Timestamp) -> Result<(), Reject> {
+        let mut refusal = Refusal::default();
+        self.wrong_quantity(audience, known).into_iter().for_each(|reject| refusal.add(reject));
+        for line in &self.lines {
+            match known.offer(line.sku, line.quantity, now) {
+                Some(Ok(offered)) if offered.needs_account && self.owner == Some(Owner::Guest) => {
+                    refusal.add(Reject::AccountRequired);
+                }
+                Some(Err(reject)) => refusal.add(reject),
+                Some(Ok(_)) | None => {}
+            }
+        }
+        refusal.done()
     }
 
-    fn decide_checkout(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>) -> Result<Vec<CartEvent>, Reject> {
+    /// Whether it is known that nobody ships this there: that is certain, whatever the prices are by the time that it is held.
+    fn is_served(&self, details: &CheckoutRequest, knowledge: &Knowledge<'_>, now: Timestamp) -> Result<(), Reject> {
+        let tables = knowledge.prices.tables();
+        if tables.is_none() && details.chosen().is_empty() {
+            return Ok(());
+        }
+        let tables = tables.unwrap_or_default();
+        let good = |line: &CartLine| {
+            let of = (line.sku, line.vendor);
+            tables.good(of, line.quantity, line.unit_price, false, knowledge.availability)
+        };
+        let goods: Vec<Good<'_>> = self.lines.iter().map(good).collect();
+        let billed = bill(&Basket {
+            currency: self.currency,
+            goods: &goods,
+            promotions: &[],
+            shipping: &tables.shipping,
+            chosen: details.chosen(),
+            to: Destination::of(&details.buyer),
+            on_delivery: details.payment.method == ON_DELIVERY,
+            tax: None,
+            exempt: false,
+            placed_at: now,
+            points: 0,
+        });
+        match billed {
+            Err(refused @ (Reject::CodNotAvailable { .. } | Reject::AddressNotServed { .. })) => Err(refused),
+            _ => Ok(()),
+        }
+    }
+
+    fn decide_checkout(
+        &self,
+        details: &CheckoutRequest,
+        knowledge: &Knowledge<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<CartEvent>, Reject> {
         if self.lines.is_empty() {
             return Err(Reject::CartEmpty);
         }
@@ -189,19 +246,23 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
-        let shortages = self.shortages(knowledge.availability);
-        if !shortages.is_empty() {
-            return Err(Reject::OutOfStock { skus: shortages });
-        }
+        details.agrees(self.id, quote::contents(&self.lines, &self.coupons), now)?;
+        self.is_served(details, knowledge, now)?;
+        let audience = self.audience(knowledge.availability);
+        self.can_be_had(audience, knowledge.availability, now)?;
         let attempt = self.attempt + 1;
         let order = OrderId::for_attempt(self.id, attempt);
-        Ok(vec![CartEvent::CheckoutStarted { order, attempt, terms: Box::new(details.under(knowledge.settings)) }])
+        Ok(vec![CartEvent::CheckoutStarted {
+            order,
+            attempt,
+            terms: Box::new(details.under(knowledge.settings, audience)),
+        }])
     }
 
     fn reprice(&mut self, prices: &[SkuPrice]) {
         for price in prices {
             for line in self.lines.iter_mut().filter(|line| line.sku == price.sku) {
-                line.unit_price = price.unit_price;
+                (line.unit_price, line.sale) = (price.unit_price, price.sale);
             }
         }
     }
@@ -256,13 +317,15 @@ impl Decides for Cart {
             CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
             CartCommand::SetLine { by, line, currency } => {
                 self.may_change(*by)?;
-                let events = self.decide_line(line, *currency, knowledge.availability)?;
+                let events = self.decide_line(line, *currency, knowledge.availability, now)?;
                 Ok(self.with_discount(events, knowledge, now))
             }
             CartCommand::RemoveLine { by, sku } => {
                 self.may_change(*by)?;
                 let removed = self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku });
-                let events = self.with_prices(removed, *sku, knowledge.availability);
+                let known = knowledge.availability;
+                let today = Today::new(known, self.audience(known), &self.lines, now).with(*sku, 0);
+                let events = self.with_prices(removed, *sku, today);
                 Ok(self.with_discount(events, knowledge, now))
             }
             CartCommand::PutCoupon { by, coupon } => {
@@ -282,13 +345,13 @@ impl Decides for Cart {
                 match self.order() {
                     Some(_) => Ok(Vec::new()),
                     None if self.status == CartStatus::Merged => Err(Reject::CartMerged),
-                    None => self.decide_checkout(details, knowledge),
+                    None => self.decide_checkout(details, knowledge, now),
                 }
             }
             CartCommand::MayMerge { by, from } => self.may_take(*by, *from).map(|()| Vec::new()),
             CartCommand::MergeInto { by, into } => self.decide_giving(*by, *into),
             CartCommand::MergeIn { from, lines, coupons } => {
-                let events = self.decide_taking(*from, lines, coupons, knowledge.availability)?;
+                let events = self.decide_taking(*from, lines, coupons, knowledge.availability, now)?;
                 Ok(self.with_discount(events, knowledge, now))
             }
             CartCommand::AcknowledgeMerge { into } => Ok(match self.merge {
@@ -460,6 +523,7 @@ impl Asks for Cart {
             mint: terms.mint,
             buyer,
             coupons: self.coupons.clone(),
+            shipping: terms.shipping.clone(),
             email: None,
             shipping_address: None,
         };

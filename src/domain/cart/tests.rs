@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::buyer::Audience;
 use crate::domain::ids::{CustomerId, ProductId};
 use crate::domain::reject::RejectKind;
-use crate::domain::vendor::SkuTerms;
+use crate::domain::vendor::{BreakScope, PriceBreak, QuantityRules, SkuTerms};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -20,14 +20,26 @@ impl Availability for Goods {
         let currency = if number < 300 { Currency::BDT } else { "JPY".parse().expect("a currency") };
         (number < 1_000).then(|| Money::new(number, currency))
     }
-    fn terms(&self, _: SkuId) -> Option<Arc<SkuTerms>> {
-        None
+    /// 250 is sold in fours, at most eight at a time; 260 and 261 cost less from five on of both together, 262 from five on of itself.
+    fn terms(&self, sku: SkuId) -> Option<Arc<SkuTerms>> {
+        let rung = |price_minor, audience| PriceBreak { min_quantity: 5, price_minor, audience };
+        let price_breaks = vec![rung(40, None), rung(30, Some(Audience::Wholesale))];
+        let terms = match sku.uuid().as_u128() {
+            250 => {
+                let quantities = QuantityRules { min_quantity: Some(8), quantity_step: Some(4), max_quantity: Some(8) };
+                SkuTerms { quantities, ..SkuTerms::default() }
+            }
+            260 | 261 => SkuTerms { price_breaks, break_scope: BreakScope::Product, ..SkuTerms::default() },
+            262 => SkuTerms { price_breaks, ..SkuTerms::default() },
+            _ => return None,
+        };
+        Some(Arc::new(terms))
     }
-    fn product(&self, _: SkuId) -> Option<ProductId> {
-        None
+    fn product(&self, sku: SkuId) -> Option<ProductId> {
+        Some(ProductId::from_uuid(Uuid::from_u128(sku.uuid().as_u128() / 10)))
     }
-    fn audience(&self, _: CustomerId) -> Audience {
-        Audience::Retail
+    fn audience(&self, customer: CustomerId) -> Audience {
+        if customer == wholesaler() { Audience::Wholesale } else { Audience::Retail }
     }
 }
 
@@ -41,7 +53,11 @@ fn cart_id(number: u128) -> CartId {
 fn line((number, quantity): Pieces) -> CartLine {
     let (sku, vendor) = (SkuId::from_uuid(Uuid::from_u128(number)), VendorId::from_uuid(Uuid::from_u128(1)));
     // Not what it costs today.
-    CartLine { sku, vendor, title: format!("SKU {number}"), quantity, unit_price: 77 }
+    CartLine { sku, vendor, title: format!("SKU {number}"), quantity, unit_price: 77, sale: None }
+}
+
+fn wholesaler() -> CustomerId {
+    CustomerId::from_uuid(Uuid::from_u128(6))
 }
 
 fn customer() -> Principal {
@@ -108,6 +124,17 @@ fn what_fits_is_taken_and_the_rest_left_out() {
         (vec![(1, most - 1)], vec![(1, 1)], vec![(1, most)], vec![]),
         (vec![(1, most - 1)], vec![(1, 3)], vec![(1, most)], vec![(1, 2, "quantity_out_of_range")]),
         (vec![(1, most)], vec![(1, 3)], vec![(1, most)], vec![(1, 3, "quantity_out_of_range")]),
+        // As many as the SKU's own rules let in.
+        (vec![(250, 4)], vec![(250, 4)], vec![(250, 8)], vec![]),
+        (vec![(250, 4)], vec![(250, 3)], vec![(250, 4)], vec![(250, 3, "quantity_step")]),
+        (vec![], vec![(250, 7)], vec![(250, 4)], vec![(250, 3, "quantity_step")]),
+        (vec![(250, 4)], vec![(250, 12)], vec![(250, 8)], vec![(250, 8, "quantity_out_of_range")]),
+        (vec![(250, 4)], vec![(250, 3), (1, 1)], vec![(250, 4), (1, 1)], vec![(250, 3, "quantity_step")]),
+        // It was sold in other packs when it was put there: what comes makes whole ones of it, or stays out.
+        (vec![(250, 3)], vec![(250, 1)], vec![(250, 4)], vec![]),
+        (vec![(250, 3)], vec![(250, 6)], vec![(250, 8)], vec![(250, 1, "quantity_out_of_range")]),
+        (vec![(250, 3)], vec![(250, 2)], vec![(250, 4)], vec![(250, 1, "quantity_step")]),
+        (vec![(250, 2)], vec![(250, 1)], vec![(250, 2)], vec![(250, 1, "quantity_step")]),
         // One more line, and no more; what has a line there needs none.
         (nearly.clone(), vec![(new, 1), (new + 1, 4)], many.clone(), vec![(new + 1, 4, "too_many_lines")]),
         (many.clone(), vec![(new + 1, 1)], many.clone(), vec![(new + 1, 1, "too_many_lines")]),
@@ -145,6 +172,7 @@ fn a_cart_that_was_closed_meanwhile_leaves_all_out() {
         payment_ms: 1,
         mint: None,
         buyer: None,
+        shipping: Vec::new(),
         email: None,
         shipping_address: None,
     };
@@ -214,4 +242,68 @@ fn so_many_carts_are_merged_into_one_and_those_are_known_for_ever() {
     ask(&mut cart, &CartCommand::MergeIn { from: cart_id(9), lines: vec![line((1, 1))], coupons: Vec::new() })
         .expect("taken");
     assert_eq!(pieces(&cart.lines), [(1, limits::CART_MERGES as i64 + 1)]);
+}
+
+fn prices(cart: &Cart) -> Vec<(u128, i64)> {
+    cart.lines.iter().map(|line| (line.sku.uuid().as_u128(), line.unit_price)).collect()
+}
+
+fn set(by: Principal, (number, quantity): Pieces) -> CartCommand {
+    let list = Goods.price(line((number, 1)).sku).expect("a price");
+    let line = CartLine { unit_price: list.minor, ..line((number, quantity)) };
+    CartCommand::SetLine { by, line, currency: list.currency }
+}
+
+#[test]
+fn a_line_costs_what_its_pieces_or_those_of_its_product_come_to_for_its_owner() {
+    // For whom; the cart's lines, one change after the other; the prices of all lines then.
+    type Row = (CustomerId, Vec<Pieces>, Vec<(u128, i64)>);
+    let (retail, wholesale) = (CustomerId::from_uuid(Uuid::from_u128(5)), wholesaler());
+    let rows: Vec<Row> = vec![
+        (retail, vec![(262, 4)], vec![(262, 262)]),
+        (retail, vec![(262, 5)], vec![(262, 40)]),
+        (wholesale, vec![(262, 5)], vec![(262, 30)]),
+        (wholesale, vec![(262, 5), (262, 4)], vec![(262, 262)]),
+        // Two colours of one product count together, and each change prices both; another SKU of it has a ladder of its own.
+        (retail, vec![(260, 3), (261, 1)], vec![(260, 260), (261, 261)]),
+        (retail, vec![(260, 3), (261, 2)], vec![(260, 40), (261, 40)]),
+        (wholesale, vec![(260, 3), (261, 2)], vec![(260, 30), (261, 30)]),
+        (retail, vec![(260, 3), (261, 2), (261, 1)], vec![(260, 260), (261, 261)]),
+        (retail, vec![(260, 3), (261, 2), (1, 9)], vec![(260, 40), (261, 40), (1, 1)]),
+        (retail, vec![(260, 3), (262, 2)], vec![(260, 40), (262, 262)]),
+    ];
+    for (owner, changes, expected) in rows {
+        let by = Principal::Customer(owner);
+        let mut cart = cart(2, Owner::Customer(owner), &[]);
+        for change in &changes {
+            ask(&mut cart, &set(by, *change)).expect("it is put there");
+        }
+        assert_eq!(prices(&cart), expected, "{owner} {changes:?}");
+        let last = *changes.last().expect("a change");
+        assert_eq!(ask(&mut cart, &set(by, last)), Ok(Vec::new()), "the same again changes nothing: {changes:?}");
+        // What goes counts no more.
+        let last_sku = line(last).sku;
+        ask(&mut cart, &CartCommand::RemoveLine { by, sku: last_sku }).expect("it goes");
+        for line in &cart.lines {
+            let alone = Today::new(&Goods, Goods.audience(owner), &cart.lines, Timestamp::default())
+                .price(line)
+                .expect("a price")
+                .price;
+            assert_eq!(line.unit_price, alone.minor, "{changes:?}");
+        }
+    }
+    // And so do pieces of another cart that come to it.
+    let mut cart = own(&[(260, 3)]);
+    ask(&mut cart, &give(&[(261, 2), (262, 4), (260, 1)])).expect("it takes them");
+    assert_eq!(prices(&cart), [(260, 40), (261, 40), (262, 262)]);
+}
+
+#[test]
+fn the_next_price_break_counts_what_is_there() {
+    let cart = own(&[(260, 3), (261, 1), (262, 3), (1, 3)]);
+    let today = Today::new(&Goods, Audience::Retail, &cart.lines, Timestamp::default());
+    let next = |line: &CartLine| today.next_break(line).map(|rung| (rung.min_quantity, rung.price_minor));
+    // 260, 261 and 262 are of one product: seven pieces of it are enough for the first two.
+    let reached: Vec<_> = cart.lines.iter().map(next).collect();
+    assert_eq!(reached, [None, None, Some((5, 40)), None]);
 }

@@ -1,15 +1,17 @@
 //! What can be asked of a cart, what can have happened to it, and how it is shown.
 
-use crate::domain::buyer::{Buyer, Mint};
+use crate::domain::buyer::{Audience, Buyer, Mint};
 use crate::domain::coupon::CouponCode;
 use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CouponId, CustomerId, OrderId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CouponId, CustomerId, OrderId, SaleId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::knowledge::Settings;
 use crate::domain::money::{self, Currency, Money};
 use crate::domain::order::{Address, InlineDetails, PaymentChoice, PlacedCoupon};
 use crate::domain::reject::{Reject, RejectKind};
 use serde::{Deserialize, Serialize};
+
+pub use super::quote::{Quote, QuoteDiffers};
 
 /// A line of a cart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct CartLine {
     /// The price the buyer agreed to, in minor units: what the last change of the cart showed. In a cart that was
     /// bought, what was charged.
     pub unit_price: i64,
+    /// The sale whose price that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<SaleId>,
 }
 
 impl CartLine {
@@ -44,6 +49,12 @@ pub struct CheckoutRequest {
     /// The total the buyer agreed to; without it, what the last change of the cart showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_total: Option<Money>,
+    /// The methods of shipping that the buyer chose; the cheapest of other vendors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipping: Vec<(VendorId, ShippingMethodId)>,
+    /// The quote that the buyer agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Box<Quote>>,
     /// Drawn for this checkout. It is no part of what is asked: a command that panics is known again by its JSON.
     #[serde(skip)]
     pub mint: Mint,
@@ -59,6 +70,9 @@ pub struct CheckoutTerms {
     /// The total the buyer agreed to; without it, what the last change of the cart showed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_total: Option<Money>,
+    /// The methods of shipping that the buyer chose; the cheapest of other vendors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipping: Vec<(VendorId, ShippingMethodId)>,
     /// How long stock is to be held, in milliseconds.
     pub hold_ms: i64,
     /// How long the payment may take, in milliseconds.
@@ -78,16 +92,18 @@ pub struct CheckoutTerms {
 }
 
 impl CheckoutRequest {
-    /// As it is recorded: without personal data.
-    pub fn under(&self, settings: &Settings) -> CheckoutTerms {
+    /// As it is recorded: without personal data, and with the prices that the buyer has at this moment.
+    pub fn under(&self, settings: &Settings, audience: Audience) -> CheckoutTerms {
         let Settings { hold_ms, payment_ms } = *settings;
         CheckoutTerms {
             payment: self.payment.without_token(),
-            expected_total: self.expected_total,
+            // The first of what the buyer gave.
+            expected_total: self.expected_total.or_else(|| Some(self.quote.as_ref()?.total)),
+            shipping: self.chosen().to_vec(),
             hold_ms,
             payment_ms,
             mint: Some(self.mint),
-            buyer: Some(Box::new(self.buyer.clone())),
+            buyer: Some(Box::new(Buyer { audience, ..self.buyer.clone() })),
             email: None,
             shipping_address: None,
         }
@@ -116,6 +132,9 @@ pub struct SkuPrice {
     pub sku: SkuId,
     /// Its price, in minor units.
     pub unit_price: i64,
+    /// The sale whose price that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<SaleId>,
 }
 
 /// Pieces that a cart could not take over from another one.

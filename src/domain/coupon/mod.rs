@@ -12,7 +12,7 @@ mod types;
 mod uses;
 
 pub use code::{CouponCode, SERIALS, Single};
-pub use reckon::{Reckoned, preview, reckon};
+pub use reckon::{Usable, preview};
 pub use types::*;
 
 use super::buyer::BuyerKey;
@@ -375,18 +375,18 @@ impl Decides for Coupon {
             CouponEvent::UseHeld { order, until, held } => {
                 let changed = self.uses.hold(held);
                 self.changed_blocks(changed);
-                self.holds.opened(*order, Hold { until: *until, lines: held.clone() });
+                self.holds.opened(*order, Hold { until: *until, what: held.clone() });
                 self.made(PartKey::Hold(HoldPart::Open(*order)));
             }
             CouponEvent::UseCommitted { order } => {
                 if let Some(hold) = self.holds.has_committed(*order) {
-                    self.uses.commit(&hold.lines);
+                    self.uses.commit(&hold.what);
                     self.ended(PartKey::Hold(HoldPart::Open(*order)));
                 }
             }
             CouponEvent::UseReleased { order, until } => {
                 if let Some(hold) = self.holds.has_ended(*order) {
-                    let changed = self.uses.release(&hold.lines);
+                    let changed = self.uses.release(&hold.what);
                     self.changed_blocks(changed);
                     self.ended(PartKey::Hold(HoldPart::Open(*order)));
                 }
@@ -616,7 +616,7 @@ impl Checks for Coupon {
         {
             return breach("uses_are_within_limits", format!("{of_one} of one buyer, who may have {limit}"));
         }
-        let sum: i128 = self.holds.all_open().map(|(_, hold)| i128::from(hold.lines.amount)).sum();
+        let sum: i128 = self.holds.all_open().map(|(_, hold)| i128::from(hold.what.amount)).sum();
         if sum != i128::from(amount_held) {
             return breach("uses_add_up", format!("{amount_held} of the budget held, of single holds {sum}"));
         }
@@ -626,7 +626,7 @@ impl Checks for Coupon {
         }
         for (order, hold) in self.holds.all_open() {
             let is_known = |key: &BuyerKey| self.uses.of(*key) > 0;
-            let HeldUse { serial, keys, .. } = &hold.lines;
+            let HeldUse { serial, keys, .. } = &hold.what;
             if serial.is_some_and(|serial| !self.uses.has_code(serial)) || !keys.iter().all(is_known) {
                 return breach("uses_add_up", format!("the use of {order} is not counted"));
             }

@@ -2,36 +2,16 @@
 //! cannot.
 
 use super::CouponCode;
-use crate::domain::ids::{CouponId, SkuId, VendorId};
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Currency;
 use crate::domain::order::{PlacedCoupon, TakenCoupon};
 use crate::domain::pricing::{
-    AppliedPromotion, Basket, Bill, Destination, Good, NotApplicable, PromotionKind, ShippingTables, bill,
+    AppliedPromotion, Basket, Bill, Destination, Good, LineDiscount, NotApplicable, PromotionKind, ShippingTables, bill,
 };
 use crate::domain::reject::Reject;
 use crate::domain::rows::CouponRow;
 use crate::domain::time::Timestamp;
-use std::borrow::Cow;
 use std::sync::Arc;
-
-impl Good<'_> {
-    /// A line as far as promotions of goods look at it: without what shipping and taxes need.
-    pub fn of_goods(sku: SkuId, vendor: VendorId, quantity: i64, unit_price: i64, known: &dyn Availability) -> Self {
-        let category = known.category(sku);
-        let tax_category = Cow::Borrowed("");
-        Self { sku, vendor, quantity, unit_price, is_on_sale: false, category, grams: 0, tax_category }
-    }
-}
-
-/// What an order takes off by its coupons.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reckoned {
-    /// What each takes off.
-    pub coupons: Vec<TakenCoupon>,
-    /// What all of them take off each line, in minor units.
-    pub lines: Vec<i64>,
-}
 
 /// A coupon as it is known, with the code by which it came.
 struct Known<'a> {
@@ -55,13 +35,44 @@ fn usable<'a>(
     Ok(Known { code: &placed.code, row })
 }
 
+impl Known<'_> {
+    fn applied(&self) -> AppliedPromotion<'_> {
+        AppliedPromotion { code: self.code.as_str(), promotion: &self.row.terms.promotion }
+    }
+}
+
+/// The coupons of an order, in the order in which their codes were put, all of which can be used together.
+pub struct Usable<'a>(Vec<Known<'a>>);
+
+impl<'a> Usable<'a> {
+    /// These, by their terms as they are known.
+    ///
+    /// # Errors
+    /// Why the first cannot be used that cannot.
+    pub fn new(placed: &'a [PlacedCoupon], known: &dyn Availability, now: Timestamp) -> Result<Self, Reject> {
+        placed.iter().map(|one| usable(one, placed, known, now)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// What a bill is made with.
+    pub fn promotions(&self) -> Vec<AppliedPromotion<'_>> {
+        self.0.iter().map(Known::applied).collect()
+    }
+
+    /// What each takes off by a bill that was made with them.
+    pub fn taken(&self, bill: &Bill) -> Vec<TakenCoupon> {
+        let taken = |(Known { row, .. }, amount): (&Known<'_>, i64)| TakenCoupon {
+            coupon: row.id,
+            version: row.version,
+            amount,
+            is_counted: row.is_counted(),
+        };
+        self.0.iter().zip(amounts(bill)).map(taken).collect()
+    }
+}
+
 /// The bill of goods and promotions alone.
 fn billed(goods: &[Good<'_>], promotions: &[&Known<'_>], currency: Currency, now: Timestamp) -> Result<Bill, Reject> {
-    let applied =
-        |known: &&Known<'_>| -> (String, Arc<CouponRow>) { (known.code.as_str().to_owned(), known.row.clone()) };
-    let all: Vec<(String, Arc<CouponRow>)> = promotions.iter().map(applied).collect();
-    let promotions: Vec<AppliedPromotion<'_>> =
-        all.iter().map(|(code, row)| AppliedPromotion { code, promotion: &row.terms.promotion }).collect();
+    let promotions: Vec<AppliedPromotion<'_>> = promotions.iter().map(|known| known.applied()).collect();
     bill(&Basket {
         currency,
         goods,
@@ -77,43 +88,14 @@ fn billed(goods: &[Good<'_>], promotions: &[&Known<'_>], currency: Currency, now
     })
 }
 
-/// What each promotion takes off, in their order.
+/// What each promotion takes off lines and shipping, in their order.
 fn amounts(bill: &Bill) -> Vec<i64> {
-    let all = || bill.lines.iter().flat_map(|line| &line.discounts);
-    let of = |code: usize| all().filter(|part| part.code == code).map(|part| part.amount).fold(0, i64::saturating_add);
+    let of_lines = || bill.lines.iter().flat_map(|line| &line.discounts);
+    let all = || of_lines().chain(bill.shares.iter().flat_map(|share| &share.shipping_discounts));
+    let of = |code: usize| {
+        all().filter(|part: &&LineDiscount| part.code == code).map(|part| part.amount).fold(0, i64::saturating_add)
+    };
     (0..bill.codes.len()).map(of).collect()
-}
-
-/// What an order takes off by these coupons.
-///
-/// # Errors
-/// The first that cannot be used, and why.
-pub fn reckon(
-    goods: &[Good<'_>],
-    coupons: &[PlacedCoupon],
-    currency: Currency,
-    known: &dyn Availability,
-    now: Timestamp,
-) -> Result<Reckoned, (CouponId, Reject)> {
-    if coupons.is_empty() {
-        return Ok(Reckoned::default());
-    }
-    let judged = |placed| usable(placed, coupons, known, now).map_err(|reject| (placed.coupon, reject));
-    let usable: Vec<Known<'_>> = coupons.iter().map(judged).collect::<Result<_, _>>()?;
-    let bill = billed(goods, &usable.iter().collect::<Vec<_>>(), currency, now).map_err(|reject| {
-        let named = |placed: &&PlacedCoupon| match &reject {
-            Reject::CouponNotApplicable { coupon, .. } => placed.code.as_str() == coupon,
-            _ => false,
-        };
-        (coupons.iter().find(named).unwrap_or(&coupons[0]).coupon, reject)
-    })?;
-    let taken = usable.iter().zip(amounts(&bill)).map(|(Known { row, .. }, amount)| TakenCoupon {
-        coupon: row.id,
-        version: row.version,
-        amount,
-        is_counted: row.is_counted(),
-    });
-    Ok(Reckoned { coupons: taken.collect(), lines: bill.lines.iter().map(|line| line.discount()).collect() })
 }
 
 /// What each of these coupons would take off now, or why it cannot be used. What there is to ship is not known yet: free shipping takes nothing off.

@@ -43,22 +43,29 @@ impl Body {
                 entry.vendor = Some(*vendor);
                 entry.reason = Some(reason.code().to_owned());
             }
-            OrderEvent::Priced { total } => {
+            OrderEvent::Priced { total, bill } => {
+                if let Some(bill) = bill {
+                    self.take_bill(bill);
+                }
                 self.total = *total;
                 self.note(at, "priced").amount = Some(*total);
             }
-            OrderEvent::PriceDiffered { actual_total } => {
+            OrderEvent::PriceDiffered { actual_total, sale_over } => {
                 let actual_total = Money::new(*actual_total, self.currency);
-                self.rejection = Some(Reject::PriceChanged { actual_total });
+                self.rejection = Some(match sale_over {
+                    true => Reject::SaleEnded { actual_total: Some(actual_total) },
+                    false => Reject::PriceChanged { actual_total },
+                });
                 self.start_ending(OrderStatus::Rejected);
-                self.note(at, "price_changed").amount = Some(actual_total.minor);
+                self.note(at, if *sale_over { "sale_ended" } else { "price_changed" }).amount =
+                    Some(actual_total.minor);
             }
-            OrderEvent::CouponsTaken { coupons, lines } => self.take_coupons(coupons, lines),
-            OrderEvent::CouponRefused { reason, .. } => {
+            OrderEvent::BillRefused { reason } => {
                 self.rejection = Some(reason.clone());
                 self.start_ending(OrderStatus::Rejected);
-                self.note(at, "coupon_refused").reason = Some(reason.code().to_owned());
+                self.note(at, "bill_refused").reason = Some(reason.code().to_owned());
             }
+            OrderEvent::CouponsTaken { coupons } => self.take_coupons(coupons),
             OrderEvent::LegHeld { with } => {
                 self.set_leg(*with, LegState::Held);
                 self.note_leg(*with, at, "held");

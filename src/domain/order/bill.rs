@@ -2,14 +2,26 @@
 
 use super::legs::{LegState, Party};
 use super::state::Body;
-use super::{OrderEvent, OrderLine};
-use crate::domain::coupon::{Reckoned, reckon};
+use super::{OrderEvent, OrderLine, TakenCoupon};
+use crate::domain::coupon::Usable;
 use crate::domain::ids::VendorId;
 use crate::domain::knowledge::Knowledge;
-use crate::domain::money;
-use crate::domain::pricing::Good;
+use crate::domain::money::{self, Money};
+use crate::domain::pricing::bill::is_wrong;
+use crate::domain::pricing::{Basket, Bill, BillLine, BillShare, Destination, Good, ON_DELIVERY, bill};
+use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::HeldLine;
+
+/// What an order comes to.
+struct Billed {
+    /// What is to be paid, in minor units.
+    total: i64,
+    /// What that is made of, where it is more than lines.
+    bill: Option<Box<Bill>>,
+    /// What its coupons take off.
+    coupons: Vec<TakenCoupon>,
+}
 
 impl Body {
     /// A vendor holds its share. With the last one the total is known: it is what the buyer expects, or the order ends.
@@ -20,44 +32,38 @@ impl Body {
         knowledge: &Knowledge<'_>,
         now: Timestamp,
     ) -> Vec<OrderEvent> {
-        let differs =
-            |held: &&HeldLine| self.lines.iter().any(|line| line.sku == held.sku && line.unit_price != held.unit_price);
+        let differs = |held: &&HeldLine| {
+            let known = |line: &&OrderLine| line.sku == held.sku;
+            let of = |line: &OrderLine| (line.unit_price, line.list_price, line.sale);
+            self.lines.iter().find(known).is_some_and(|line| of(line) != (held.unit_price, held.list_price, held.sale))
+        };
         let mut events = vec![OrderEvent::StockHeld { vendor, lines: lines.iter().filter(differs).copied().collect() }];
         let holds = |leg: &super::Leg| leg.with == Party::Stock(vendor) || leg.state == LegState::Held;
         if self.legs.iter().all(holds) {
-            events.extend(self.decide_price(lines, knowledge, now));
+            events.extend(
+                self.priced(lines, knowledge, now).unwrap_or_else(|reason| vec![OrderEvent::BillRefused { reason }]),
+            );
         }
         events
     }
 
-    /// With the last vendor's hold: what the coupons take off, and what is to be paid then. Where uses of a coupon are counted, one is asked for
-    /// next, else the payment.
-    fn decide_price(&self, lines: &[HeldLine], knowledge: &Knowledge<'_>, now: Timestamp) -> Vec<OrderEvent> {
-        let price = |line: &OrderLine| {
-            lines.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
-        };
-        let goods = money::sum(self.lines.iter().map(|line| line.quantity.saturating_mul(price(line))));
-        let mut events = Vec::new();
-        let (mut total, mut asks) = (goods, false);
-        if !self.coupons.is_empty() {
-            let known = knowledge.availability;
-            let good = |line: &OrderLine| Good::of_goods(line.sku, line.vendor, line.quantity, price(line), known);
-            let basket: Vec<Good<'_>> = self.lines.iter().map(good).collect();
-            match reckon(&basket, &self.placed_coupons(), self.currency, known, now) {
-                Ok(Reckoned { coupons, lines }) => {
-                    total = goods.saturating_sub(money::sum(lines.iter().copied()));
-                    asks = coupons.iter().any(|coupon| coupon.is_counted);
-                    events.push(OrderEvent::CouponsTaken { coupons, lines });
-                }
-                Err((coupon, reason)) => return vec![OrderEvent::CouponRefused { coupon, reason }],
-            }
-        }
+    /// What follows once all stock is held: where uses of a coupon are counted, one is asked for next, else the payment.
+    fn priced(&self, held: &[HeldLine], knowledge: &Knowledge<'_>, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
+        let Billed { total, bill, coupons } = self.billed(held, knowledge, now)?;
         if total != self.expected_total {
-            return vec![OrderEvent::PriceDiffered { actual_total: total }];
+            let held_in = |line: &OrderLine| held.iter().find(|held| held.sku == line.sku).map(|held| held.sale);
+            let is_over = |line: &OrderLine| line.sale.is_some() && held_in(line).unwrap_or(line.sale) != line.sale;
+            let sale_over = self.sale_over || self.lines.iter().any(is_over);
+            return Ok(vec![OrderEvent::PriceDiffered { actual_total: total, sale_over }]);
         }
-        events.push(OrderEvent::Priced { total });
-        events.extend((!asks).then(|| Self::to_pay(total)));
-        events
+        let least = knowledge.prices.least(&self.payment.method, self.currency);
+        if (1..least).contains(&total) {
+            return Err(Reject::AmountBelowMinimum { minimum: Money::new(least, self.currency) });
+        }
+        let asks = coupons.iter().any(|coupon| coupon.is_counted);
+        let taken = (!coupons.is_empty()).then_some(OrderEvent::CouponsTaken { coupons });
+        let priced = OrderEvent::Priced { total, bill };
+        Ok(taken.into_iter().chain([priced]).chain((!asks).then(|| Self::to_pay(total))).collect())
     }
 
     /// One of its parties that are asked after the price holds. With the last one all is held that it needs.
@@ -72,12 +78,72 @@ impl Body {
         if total == 0 { OrderEvent::Paid { amount: 0 } } else { OrderEvent::PaymentRequested }
     }
 
+    /// What it comes to. These lines are held, beside those that it knows.
+    fn billed(&self, held: &[HeldLine], knowledge: &Knowledge<'_>, now: Timestamp) -> Result<Billed, Reject> {
+        let price = |line: &OrderLine| {
+            held.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
+        };
+        let tables = knowledge.prices.tables().filter(|tables| !tables.is_empty());
+        let is_more = !self.shipping.is_empty() || !self.coupons.is_empty();
+        let Some(tables) = tables.or_else(|| is_more.then(Default::default)) else {
+            let total = money::sum(self.lines.iter().map(|line| line.quantity.saturating_mul(price(line))));
+            return match money::is_past_64_bits(total) {
+                true => Err(Reject::AmountTooLarge),
+                false => Ok(Billed { total, bill: None, coupons: Vec::new() }),
+            };
+        };
+        let placed = self.placed_coupons();
+        let usable = Usable::new(&placed, knowledge.availability, now)?;
+        let good = |line: &OrderLine| {
+            let of = (line.sku, line.vendor);
+            tables.good(of, line.quantity, price(line), is_on_sale(line, held), knowledge.availability)
+        };
+        let goods: Vec<Good<'_>> = self.lines.iter().map(good).collect();
+        let of_address = self.shipping_address.as_ref().map(|address| Box::new(address.buyer()));
+        let buyer = self.buyer.clone().or(of_address).unwrap_or_default();
+        let bill = bill(&Basket {
+            currency: self.currency,
+            goods: &goods,
+            promotions: &usable.promotions(),
+            shipping: &tables.shipping,
+            chosen: &self.shipping,
+            to: Destination::of(&buyer),
+            on_delivery: self.payment.method == ON_DELIVERY,
+            tax: tables.tax.as_ref(),
+            exempt: false,
+            placed_at: self.placed_at,
+            points: 0,
+        })?;
+        let (total, coupons) = (bill.total(), usable.taken(&bill));
+        Ok(Billed { total, bill: (!bill.is_plain()).then(|| Box::new(bill)), coupons })
+    }
+
     pub(super) fn take_prices(&mut self, held: &[HeldLine]) {
         for line in &mut self.lines {
             if let Some(now) = held.iter().find(|held| held.sku == line.sku) {
-                line.unit_price = now.unit_price;
+                self.sale_over |= line.sale.is_some() && line.sale != now.sale;
+                (line.unit_price, line.list_price, line.sale) = (now.unit_price, now.list_price, now.sale);
             }
         }
         self.add_up_shares();
     }
+
+    /// What of its bill cannot be. One of an order that has none is nothing but lines.
+    pub(super) fn bill_is_wrong(&self) -> Option<&'static str> {
+        let lines: Vec<&BillLine> = self.lines.iter().filter_map(|line| line.billed.as_deref()).collect();
+        let shares: Vec<&BillShare> = self.shares.iter().filter_map(|share| share.billed.as_deref()).collect();
+        if self.bill.is_none() {
+            return (!(lines.is_empty() && shares.is_empty())).then_some("a_bill_is_whole");
+        }
+        let of_lines =
+            self.lines.iter().all(|line| line.billed.as_ref().is_some_and(|billed| billed.total == line.total()));
+        if !of_lines || shares.len() != self.shares.len() {
+            return Some("a_bill_is_whole");
+        }
+        is_wrong(self.prices_include_tax(), &lines, &shares)
+    }
+}
+
+fn is_on_sale(line: &OrderLine, held: &[HeldLine]) -> bool {
+    held.iter().find(|held| held.sku == line.sku).map_or(line.sale, |held| held.sale).is_some()
 }

@@ -68,11 +68,7 @@ impl Body {
     }
 
     /// So much is taken off by each; those of which uses are counted are asked to hold one.
-    pub(super) fn take_coupons(&mut self, taken: &[TakenCoupon], lines: &[i64]) {
-        for (line, discount) in self.lines.iter_mut().zip(lines) {
-            line.discount = *discount;
-        }
-        self.add_up_shares();
+    pub(super) fn take_coupons(&mut self, taken: &[TakenCoupon]) {
         for one in taken {
             for coupon in self.coupons.iter_mut().filter(|coupon| coupon.coupon == one.coupon) {
                 (coupon.version, coupon.amount) = (one.version, one.amount);

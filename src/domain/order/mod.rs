@@ -27,6 +27,7 @@ mod claim;
 pub(crate) mod columns;
 mod coupons;
 mod legs;
+mod line;
 mod parts;
 mod payment;
 mod phases;
@@ -131,7 +132,7 @@ impl Order {
 
     /// What a paid order tells its cart, which shows from then on what was charged.
     fn close_cart(&self, body: &Body) -> CartCommand {
-        let price = |line: &OrderLine| SkuPrice { sku: line.sku, unit_price: line.unit_price };
+        let price = |line: &OrderLine| SkuPrice { sku: line.sku, unit_price: line.unit_price, sale: line.sale };
         CartCommand::Close { order: self.id, prices: body.lines.iter().map(price).collect() }
     }
 }
@@ -457,6 +458,10 @@ impl Checks for Order {
         };
         let breach = |invariant, detail: String| Err(Breach::new(invariant, self.id.entity(), detail));
         let sums = body.amounts();
+        if let Some(invariant) = body.bill_is_wrong() {
+            return breach(invariant, format!("{:?}, {:?}", body.lines, body.shares));
+        }
+        let included = body.prices_include_tax();
         for share in &body.shares {
             if let Some(invariant) = share.is_wrong() {
                 return breach(invariant, format!("{share:?}"));
@@ -464,13 +469,13 @@ impl Checks for Order {
             let own = || body.lines.iter().filter(|line| line.vendor == share.vendor);
             let lines = money::sum(own().map(OrderLine::payable));
             let credited = money::sum(own().map(|line| line.credited_amount));
-            if (lines, credited) != (share.total, share.credited) {
+            let made = (money::sum([lines, share.besides(included)]), money::sum([credited, share.besides_credited]));
+            if made != (share.total, share.credited) {
                 return breach("lines_make_their_share", format!("{share:?}, its lines {lines}, credited {credited}"));
             }
         }
-        let lines = money::sum(body.lines.iter().map(OrderLine::payable));
-        if lines != body.total || sums.total != body.total {
-            return breach("totals_add_up", format!("total {}, lines {lines}, shares {}", body.total, sums.total));
+        if sums.total != body.total {
+            return breach("totals_add_up", format!("total {}, shares {}", body.total, sums.total));
         }
         let credits_fit = |line: &OrderLine| {
             (0..=line.quantity).contains(&line.credited) && (0..=line.payable()).contains(&line.credited_amount)

@@ -9,10 +9,13 @@
 //! refund_due = max(0, −balance)
 //! ```
 
-use super::OrderLine;
 use super::state::Body;
+use super::{BillHead, OrderLine};
 use crate::domain::ids::VendorId;
-use crate::domain::money::{self, slice};
+use crate::domain::money;
+use crate::domain::pricing::credit::Creditable;
+use crate::domain::pricing::{Bill, BillLine, BillShare};
+use crate::domain::rows::BillRow;
 use serde::{Deserialize, Serialize};
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -23,7 +26,7 @@ pub(super) fn is_zero(number: &i64) -> bool {
 /// The money of one share of an order, or of several together, in minor units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amounts {
-    /// What its lines come to.
+    /// What is to be paid for it.
     pub total: i64,
     /// What of the total is not to be paid any more: what was cancelled, or was never paid.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -46,10 +49,10 @@ pub struct Amounts {
 }
 
 /// The money of one vendor's share, in minor units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Share {
     pub(super) vendor: VendorId,
-    /// What its lines come to.
+    /// What is to be paid for it: its lines, its shipping and its fees.
     pub(super) total: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) credited: i64,
@@ -59,11 +62,23 @@ pub(super) struct Share {
     pub(super) paid: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) refunded: i64,
+    /// Its shipping, its fees and its taxes, where the order has a bill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) billed: Option<Box<BillShare>>,
+    /// What of `credited` is of shipping and fees, which are credited in one piece.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) besides_credited: i64,
 }
 
 impl Share {
     fn new(vendor: VendorId) -> Self {
-        Self { vendor, total: 0, credited: 0, rounding: 0, paid: 0, refunded: 0 }
+        let (billed, besides_credited) = (None, 0);
+        Self { vendor, total: 0, credited: 0, rounding: 0, paid: 0, refunded: 0, billed, besides_credited }
+    }
+
+    /// What is to be paid beside its lines.
+    pub(super) fn besides(&self, prices_include_tax: bool) -> i64 {
+        self.billed.as_ref().map_or(0, |billed| billed.besides(prices_include_tax))
     }
 
     /// What is still to be paid, or below zero what is to be given back.
@@ -73,7 +88,7 @@ impl Share {
     }
 
     pub(super) fn amounts(&self) -> Amounts {
-        let Self { vendor: _, total, credited, rounding, paid, refunded } = *self;
+        let Self { total, credited, rounding, paid, refunded, .. } = *self;
         let balance = self.balance();
         let (total_due, refund_due) = (balance.max(0), balance.saturating_neg().max(0));
         Amounts { total, credited, rounding, paid, refunded, total_due, refund_due }
@@ -81,7 +96,7 @@ impl Share {
 
     /// What of its figures cannot be, by the rules for a share that is paid by one capture before anything is handed over.
     pub(super) fn is_wrong(&self) -> Option<&'static str> {
-        let Self { vendor: _, total, credited, rounding, paid, refunded } = *self;
+        let Self { total, credited, rounding, paid, refunded, .. } = *self;
         let figures = [total, credited, rounding, paid, refunded];
         if figures.into_iter().any(|figure| figure < 0 || money::is_past_64_bits(figure)) {
             Some("amounts_are_sane")
@@ -126,26 +141,36 @@ impl Amounts {
 }
 
 impl OrderLine {
-    /// What is to be paid for it.
-    pub const fn payable(&self) -> i64 {
-        self.total().saturating_sub(self.discount)
+    /// What is to be paid for it with money.
+    pub fn payable(&self) -> i64 {
+        self.billed.as_ref().map_or(self.total(), |billed| billed.payable)
+    }
+
+    /// It, as far as it is credited.
+    pub fn creditable(&self) -> Creditable {
+        let of = |of: fn(&BillLine) -> i64| self.billed.as_deref().map_or(0, of);
+        Creditable {
+            units: self.quantity,
+            payable: self.payable(),
+            points: of(|billed| billed.points),
+            platform: of(BillLine::platform),
+            credited_units: self.credited,
+            credited: self.credited_amount,
+        }
     }
 
     /// Credits as many more of its units, and says what they come to. In whatever portions its units are credited, they come to what was to
     /// be paid for the line.
     pub(super) fn credit(&mut self, units: i64) -> i64 {
-        let units = units.clamp(0, self.quantity.saturating_sub(self.credited));
-        let up_to = self.credited.saturating_add(units);
-        let amount = slice(self.payable(), self.credited, up_to, self.quantity)
-            .min(self.payable().saturating_sub(self.credited_amount));
-        self.credited = up_to;
-        self.credited_amount = self.credited_amount.saturating_add(amount);
-        amount
+        let mut line = self.creditable();
+        let credit = line.credit(units);
+        (self.credited, self.credited_amount) = (line.credited_units, line.credited);
+        credit.money
     }
 }
 
 impl Body {
-    /// What each share's lines come to. The vendors stand in the order of their first lines.
+    /// What each share comes to. The vendors stand in the order of their first lines.
     pub(super) fn add_up_shares(&mut self) {
         self.shares.iter_mut().for_each(|share| share.total = 0);
         for line in &self.lines {
@@ -157,7 +182,31 @@ impl Body {
             let share = &mut self.shares[at];
             share.total = money::sum([share.total, line.payable()]);
         }
+        let included = self.prices_include_tax();
+        for share in self.shares.iter_mut().filter(|share| share.billed.is_some()) {
+            share.total = money::sum([share.total, share.besides(included)]);
+        }
         self.total = money::sum(self.shares.iter().map(|share| share.total));
+    }
+
+    /// Whether its prices were shown with the tax.
+    pub(super) fn prices_include_tax(&self) -> bool {
+        self.bill.as_ref().is_none_or(|bill| bill.prices_include_tax)
+    }
+
+    /// It is billed so, for ever.
+    pub(super) fn take_bill(&mut self, bill: &Bill) {
+        let Bill { codes, prices_include_tax, lines, shares } = bill;
+        self.bill = Some(Box::new(BillHead { codes: codes.clone(), prices_include_tax: *prices_include_tax }));
+        for (line, billed) in self.lines.iter_mut().zip(lines) {
+            line.billed = Some(Box::new(billed.clone()));
+        }
+        for billed in shares {
+            for share in self.shares.iter_mut().filter(|share| share.vendor == billed.vendor) {
+                share.billed = Some(Box::new(billed.clone()));
+            }
+        }
+        self.add_up_shares();
     }
 
     /// What it comes to, and what of that was credited, taken and given back.
@@ -168,6 +217,21 @@ impl Body {
     /// The same of one vendor's share.
     pub(super) fn share_amounts(&self, vendor: VendorId) -> Amounts {
         self.shares.iter().find(|share| share.vendor == vendor).map(Share::amounts).unwrap_or_default()
+    }
+
+    /// The shipping, the fees and the taxes of one vendor's share.
+    pub(super) fn share_billed(&self, vendor: VendorId) -> Option<Box<BillShare>> {
+        self.shares.iter().find(|share| share.vendor == vendor)?.billed.clone()
+    }
+
+    /// The bill beside its lines, as the order's row tells it.
+    pub(super) fn bill_row(&self) -> Option<BillRow> {
+        let head = self.bill.as_deref()?.clone();
+        let shares = self.shares.iter().filter_map(|share| share.billed.as_deref().cloned()).collect();
+        let included = head.prices_include_tax;
+        let besides = money::sum(self.shares.iter().map(|share| share.besides(included)));
+        let besides_credited = money::sum(self.shares.iter().map(|share| share.besides_credited));
+        Some(BillRow { head, shares, besides, besides_credited })
     }
 
     /// So much was taken: what was asked for, for all shares at once. Another amount is in no share: the order is stuck for it, until someone
@@ -192,6 +256,12 @@ impl Body {
             for share in self.shares.iter_mut().filter(|share| share.vendor == line.vendor) {
                 share.credited = share.credited.saturating_add(amount);
             }
+        }
+        let included = self.prices_include_tax();
+        for share in self.shares.iter_mut().filter(|share| share.billed.is_some()) {
+            let besides = share.besides(included).saturating_sub(share.besides_credited);
+            share.besides_credited = share.besides_credited.saturating_add(besides);
+            share.credited = share.credited.saturating_add(besides);
         }
     }
 

@@ -3,11 +3,13 @@
 use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::resolve::Stuck;
 use super::share::Share;
-use super::{Address, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
+use super::{
+    Address, BillHead, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry,
+};
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::CartId;
+use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -69,6 +71,9 @@ pub(super) struct Body {
     pub(super) legs: Vec<Leg>,
     #[serde(skip)]
     pub(super) acknowledged: Acknowledged,
+    /// Whether the buyer was shown the price of a sale that was over when a vendor came to hold the goods.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) sale_over: bool,
     /// Whether a commit fails where nothing is held: not for an order of an early version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) strict: bool,
@@ -80,6 +85,12 @@ pub(super) struct Body {
     /// Each vendor's, in the order of their first lines.
     #[serde(default)]
     pub(super) shares: Vec<Share>,
+    /// What holds of its whole bill, where that is more than lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bill: Option<Box<BillHead>>,
+    /// The methods of shipping that were chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) shipping: Vec<(VendorId, ShippingMethodId)>,
     /// What was taken, in a snapshot of an early version, which kept no figures of shares.
     #[serde(default, rename = "paid", skip_serializing)]
     pub(super) early_paid: i64,
@@ -114,9 +125,11 @@ impl Body {
             title: line.title.clone(),
             quantity: line.quantity,
             unit_price: line.unit_price,
-            discount: 0,
+            list_price: None,
+            sale: line.sale,
             credited: 0,
             credited_amount: 0,
+            billed: None,
         };
         let lines: Vec<OrderLine> = lines.iter().map(line).collect();
         let mut body = Self {
@@ -134,11 +147,14 @@ impl Body {
             coupons: placement.coupons.iter().map(OrderCoupon::from).collect(),
             total: 0,
             shares: Vec::with_capacity(1),
+            bill: None,
+            shipping: placement.shipping.clone(),
             early_paid: 0,
             early_refunded: 0,
             lines,
             legs: Vec::new(),
             acknowledged: Acknowledged::default(),
+            sale_over: false,
             strict: placement.strict,
             placed_at: at,
             hold_until,

@@ -4,8 +4,9 @@ use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CouponId, CustomerId, OrderId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, CustomerId, OrderId, ShippingMethodId, SubOrderId, VendorId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::pricing::{Bill, BillShare};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::HeldLine;
@@ -15,6 +16,7 @@ use std::fmt;
 
 use super::{OrderCoupon, Party, PlacedCoupon, TakenCoupon};
 
+pub use super::line::{BillHead, OrderLine};
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
 pub use super::share::Amounts;
 use super::share::is_zero;
@@ -127,6 +129,9 @@ pub struct Placement {
     /// The codes that stood in the cart, in the order in which they were put there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coupons: Vec<PlacedCoupon>,
+    /// The methods of shipping that the buyer chose; the cheapest of other vendors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shipping: Vec<(VendorId, ShippingMethodId)>,
     /// Where to write to. Written by early versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -340,25 +345,27 @@ pub enum OrderEvent {
     Priced {
         /// The total, in minor units.
         total: i64,
+        /// What it is made of, where that is more than lines.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bill: Option<Box<Bill>>,
+    },
+    /// All stock is held, but there is no bill for it.
+    BillRefused {
+        /// Why.
+        reason: Reject,
     },
     /// All stock is held, but the total is another.
     PriceDiffered {
         /// Today's total, in minor units.
         actual_total: i64,
+        /// Whether the buyer was shown the price of a sale that is over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sale_over: bool,
     },
-    /// It reckoned with its coupons, with the price. Those of which uses are counted are asked to hold one.
+    /// Its bill reckons with its coupons: it stands before the price. Those of which uses are counted are asked to hold one.
     CouponsTaken {
-        /// Which, and by how much each lowers the total.
+        /// Which, and by how much each lowers what is to be paid.
         coupons: Vec<TakenCoupon>,
-        /// By how much all of them lower each line, in the order of the lines.
-        lines: Vec<i64>,
-    },
-    /// One of its coupons cannot be used for it, by what the order itself knows.
-    CouponRefused {
-        /// Which.
-        coupon: CouponId,
-        /// Why.
-        reason: Reject,
     },
     /// A party that is no vendor holds what the order asked for.
     LegHeld {
@@ -470,37 +477,6 @@ pub enum OrderEvent {
     },
 }
 
-/// A line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderLine {
-    /// The SKU.
-    pub sku: SkuId,
-    /// Who sells it.
-    pub vendor: VendorId,
-    /// What it was called.
-    pub title: String,
-    /// Pieces.
-    pub quantity: i64,
-    /// The price of one, in minor units.
-    pub unit_price: i64,
-    /// What coupons take off it, in minor units.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub discount: i64,
-    /// Pieces that need not be paid for any more.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub credited: i64,
-    /// What these come to, in minor units.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub credited_amount: i64,
-}
-
-impl OrderLine {
-    /// quantity × unit price; within 64 bits by the limits on both (see [`crate::domain::money::sum`]).
-    pub const fn total(&self) -> i64 {
-        self.quantity.saturating_mul(self.unit_price)
-    }
-}
-
 /// A vendor's share, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubOrderView {
@@ -513,6 +489,9 @@ pub struct SubOrderView {
     /// Its money.
     #[serde(flatten)]
     pub amounts: Amounts,
+    /// Its shipping, its fees and its taxes, where the order has a bill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Box<BillShare>>,
 }
 
 /// An order as it is shown; to a vendor, only its own share.
@@ -536,6 +515,9 @@ pub struct OrderView {
     /// The money of the shares that are shown.
     #[serde(flatten)]
     pub amounts: Amounts,
+    /// What holds of its whole bill, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bill: Option<Box<BillHead>>,
     /// The gateway.
     pub payment_method: String,
     /// How the payment stands.
@@ -587,7 +569,7 @@ impl OrderView {
 pub struct TimelineEntry {
     /// When.
     pub at: Timestamp,
-    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `payment_requested`, `paid`, `payment_failed`,
+    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]

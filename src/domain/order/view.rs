@@ -23,6 +23,7 @@ impl Order {
                 vendor,
                 status: sub_order_status(body, leg),
                 amounts: body.share_amounts(vendor),
+                billed: body.share_billed(vendor),
             })
             .collect();
         Some(OrderView {
@@ -36,6 +37,7 @@ impl Order {
             sub_orders,
             // What one takes off of the whole order would tell a vendor what the others earn.
             coupons: if matches!(by, Principal::Member(_)) { Vec::new() } else { body.coupons.clone() },
+            bill: body.bill.clone(),
             payment_method: body.payment.method.clone(),
             payment_status: body.payment_status,
             placed_at: body.placed_at,
@@ -72,6 +74,7 @@ impl Order {
                     amounts: body.share_amounts(vendor),
                 })
                 .collect(),
+            bill: body.bill_row().map(Box::new),
             lines: body
                 .lines
                 .iter()
@@ -81,10 +84,12 @@ impl Order {
                     title: line.title.clone(),
                     quantity: line.quantity,
                     unit_price: line.unit_price,
+                    list_price: line.list_price,
+                    sale_id: line.sale,
                     line_total: line.total(),
-                    discount: line.discount,
                     credited: line.credited,
                     credited_amount: line.credited_amount,
+                    billed: line.billed.clone(),
                 })
                 .collect(),
         })

@@ -275,6 +275,11 @@ impl BillShare {
         let on_top = if prices_include_tax { 0 } else { self.fees_tax };
         self.fees.saturating_add(on_top).saturating_sub(self.fees_points)
     }
+
+    /// What is to be paid beside its lines.
+    pub fn besides(&self, prices_include_tax: bool) -> i64 {
+        self.shipping_payable(prices_include_tax).saturating_add(self.fees_payable(prices_include_tax))
+    }
 }
 
 impl Bill {
@@ -297,43 +302,50 @@ impl Bill {
 
     /// What of it cannot be.
     pub fn is_wrong(&self) -> Option<&'static str> {
-        let included = self.prices_include_tax;
-        if self.lines.iter().any(|line| line.is_wrong(included)) {
-            return Some("a_line_adds_up");
-        }
-        for share in &self.shares {
-            let own = || self.lines.iter().filter(|line| line.vendor == share.vendor);
-            let figures = [
-                share.shipping,
-                share.shipping_tax,
-                share.shipping_points,
-                share.fees,
-                share.fees_tax,
-                share.fees_points,
-                share.shipping_payable(included),
-                share.fees_payable(included),
-            ];
-            let of_groups = share.tax_groups.iter().flat_map(|group| [group.base, group.amount]);
-            if figures.into_iter().chain(of_groups).any(|figure| figure < 0) {
-                return Some("amounts_of_a_bill_are_not_negative");
-            }
-            let taxes: i128 = own().map(|line| i128::from(line.tax_amount())).sum();
-            if taxes + i128::from(share.shipping_tax) + i128::from(share.fees_tax) != i128::from(share.tax()) {
-                return Some("taxes_of_lines_are_taxes_of_groups");
-            }
-            let payable: i128 = own().map(|line| i128::from(line.payable)).sum();
-            let besides = i128::from(share.shipping_payable(included)) + i128::from(share.fees_payable(included));
-            if payable + besides != i128::from(share.total) {
-                return Some("lines_shipping_and_fees_make_their_share");
-            }
-            let known = |tax: &LineTax| tax.group < share.tax_groups.len();
-            if own().any(|line| line.tax.as_ref().is_some_and(|tax| !known(tax))) {
-                return Some("a_line_is_taxed_by_a_rate_of_its_share");
-            }
-        }
-        let of_share = |line: &BillLine| self.shares.iter().any(|share| share.vendor == line.vendor);
-        if !self.lines.iter().all(of_share) { Some("every_line_is_of_a_share") } else { None }
+        is_wrong(
+            self.prices_include_tax,
+            &self.lines.iter().collect::<Vec<_>>(),
+            &self.shares.iter().collect::<Vec<_>>(),
+        )
     }
+}
+
+/// What of a bill of these lines and these shares cannot be.
+pub fn is_wrong(included: bool, lines: &[&BillLine], shares: &[&BillShare]) -> Option<&'static str> {
+    if lines.iter().any(|line| line.is_wrong(included)) {
+        return Some("a_line_adds_up");
+    }
+    for share in shares {
+        let own = || lines.iter().filter(|line| line.vendor == share.vendor);
+        let figures = [
+            share.shipping,
+            share.shipping_tax,
+            share.shipping_points,
+            share.fees,
+            share.fees_tax,
+            share.fees_points,
+            share.shipping_payable(included),
+            share.fees_payable(included),
+        ];
+        let of_groups = share.tax_groups.iter().flat_map(|group| [group.base, group.amount]);
+        if figures.into_iter().chain(of_groups).any(|figure| figure < 0) {
+            return Some("amounts_of_a_bill_are_not_negative");
+        }
+        let taxes: i128 = own().map(|line| i128::from(line.tax_amount())).sum();
+        if taxes + i128::from(share.shipping_tax) + i128::from(share.fees_tax) != i128::from(share.tax()) {
+            return Some("taxes_of_lines_are_taxes_of_groups");
+        }
+        let payable: i128 = own().map(|line| i128::from(line.payable)).sum();
+        if payable + i128::from(share.besides(included)) != i128::from(share.total) {
+            return Some("lines_shipping_and_fees_make_their_share");
+        }
+        let known = |tax: &LineTax| tax.group < share.tax_groups.len();
+        if own().any(|line| line.tax.as_ref().is_some_and(|tax| !known(tax))) {
+            return Some("a_line_is_taxed_by_a_rate_of_its_share");
+        }
+    }
+    let of_share = |line: &&BillLine| shares.iter().any(|share| share.vendor == line.vendor);
+    if lines.iter().all(of_share) { None } else { Some("every_line_is_of_a_share") }
 }
 
 /// A bill that is being made.

@@ -9,17 +9,24 @@ pub mod credit;
 pub mod discount;
 pub mod promotion;
 pub mod shipping;
+pub mod tables;
 pub mod tax;
 #[cfg(test)]
 mod tests;
 
-pub use bill::{AppliedPromotion, Basket, Bill, BillLine, BillShare, Good, LineDiscount, LineTax, TaxGroup, bill};
+pub use bill::{
+    AppliedPromotion, Basket, Bill, BillLine, BillShare, Good, LineDiscount, LineTax, TaxGroup, bill, offers,
+};
 pub use discount::{Discountable, NotApplicable, discount, discount_of};
 pub use promotion::{Promotion, PromotionKind, Scope};
 pub use shipping::{Destination, Parcel, Rate, ShippingMethod, ShippingTables, Step, Zone};
+pub use tables::Tables;
 pub use tax::{ShippingTax, TaxRate, TaxRow, TaxTables, tax_of};
 
 use crate::domain::reject::Reject;
+
+/// By this name orders are paid when they are delivered.
+pub const ON_DELIVERY: &str = "cash_on_delivery";
 
 /// The figure in 64 bits, short of their end, which stands for a sum that did not fit.
 ///

@@ -1,5 +1,6 @@
 //! Shipping: the methods of vendors, the zones in which they serve, and what they cost there.
 
+use crate::domain::buyer::Buyer;
 use crate::domain::ids::{ShippingMethodId, VendorId};
 use crate::domain::money::{Currency, Money};
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,14 @@ pub struct Destination<'a> {
     pub region: Option<&'a str>,
     /// The postcode, where there is one.
     pub postcode: Option<&'a str>,
+}
+
+impl<'a> Destination<'a> {
+    /// Where a buyer has it shipped to.
+    pub fn of(buyer: &'a Buyer) -> Self {
+        let Buyer { country, region, postcode, .. } = buyer;
+        Self { country, region: region.as_deref(), postcode: postcode.as_deref() }
+    }
 }
 
 /// What one vendor is to ship.

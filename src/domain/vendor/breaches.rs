@@ -11,7 +11,7 @@ impl Vendor {
     pub(super) fn breaches_of_skus(&self) -> impl Iterator<Item = Breach> {
         // Wider than what is summed: past its end a sum would depend on the order of the holds.
         let mut held: HashMap<SkuId, i128> = HashMap::new();
-        for line in self.holds.all_open().flat_map(|(_, hold)| &hold.lines) {
+        for line in self.holds.all_open().flat_map(|(_, hold)| &hold.what.lines) {
             *held.entry(line.sku).or_default() += i128::from(line.quantity);
         }
         let entity = self.id.entity();

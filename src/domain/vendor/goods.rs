@@ -1,10 +1,11 @@
 //! What a vendor sells: its products and SKUs, their prices and their stock.
 
-use super::terms::{SkuChange, SkuTerms};
-use super::{NewProduct, NewSku, PartKey, Vendor, VendorEvent};
+use super::terms::{SkuChange, SkuTerms, price_of};
+use super::{HeldLine, NewProduct, NewSku, OnSale, PartKey, Vendor, VendorEvent, WantedLine};
+use crate::domain::buyer::Audience;
 use crate::domain::entity::By;
 use crate::domain::ids::{ProductId, SkuId};
-use crate::domain::money::Currency;
+use crate::domain::money::{self, Currency};
 use crate::domain::reject::Reject;
 use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
 use crate::domain::text::code_key;
@@ -61,6 +62,31 @@ impl Vendor {
             terms: sku.terms.clone(),
             suspended: self.suspended.contains(&id),
         })
+    }
+
+    /// Pieces at today's price for such a buyer, who takes all these lines together.
+    pub(super) fn held_line(
+        &self,
+        sku: &Sku,
+        line: WantedLine,
+        all: &[WantedLine],
+        audience: Audience,
+        on_sale: Option<OnSale<'_>>,
+    ) -> HeldLine {
+        let list = sku.price_minor;
+        let (sale, sale_price) = on_sale.map(|sale| (sale.id, sale.item().price_minor)).unzip();
+        let at_list = HeldLine { sale, ..HeldLine::at_list_price(line.sku, line.quantity, list) };
+        let Some(terms) = &sku.terms else {
+            let unit_price = sale_price.map_or(list, |sale| sale.min(list));
+            return HeldLine { unit_price, list_price: (unit_price != list).then_some(list), ..at_list };
+        };
+        let of_product = || {
+            let same =
+                |other: &&WantedLine| self.skus.get(&other.sku).is_some_and(|other| other.product == sku.product);
+            money::sum(all.iter().filter(same).map(|other| other.quantity))
+        };
+        let (unit_price, rung) = price_of(list, terms, audience, terms.counted(line.quantity, of_product), sale_price);
+        HeldLine { unit_price, list_price: (unit_price != list).then_some(list), rung, ..at_list }
     }
 
     /// All SKUs as rows, in the order of their ids.
@@ -150,12 +176,17 @@ impl Vendor {
         delta: i64,
         reason: &str,
         by: Option<By>,
+        now: Timestamp,
     ) -> Result<Vec<VendorEvent>, Reject> {
         let sku = self.sku(id)?;
         let available = sku.available();
         let (on_hand, received) = (sku.on_hand.checked_add(delta), sku.received.checked_add(delta));
         if available.saturating_add(delta) < 0 {
             return Err(Reject::StockNegative { available, delta });
+        }
+        let regular = self.stock(id, sku).regular(now);
+        if delta < 0 && regular.saturating_add(delta) < 0 {
+            return Err(Reject::AllotmentReserved { sku_id: id, available: Some(regular.max(0)), minimum: None });
         }
         if on_hand.is_none_or(|count| count > limits::SKU_PIECES)
             || received.is_none_or(|count| count > limits::SKU_PIECES)

@@ -5,28 +5,34 @@
 
 mod breaches;
 mod goods;
+mod sales;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod types;
 mod view;
 
+pub use sales::{
+    Count, ItemChange, NewLimit, OnSale, Requires, SaleChange, SaleItem, SaleStatus, SaleTerms, Stock, Tranche,
+    WhenExhausted,
+};
 pub(super) use terms::shared as shared_terms;
 pub use terms::{BreakScope, PriceBreak, QuantityRules, SkuChange, SkuTerms, price_of};
 pub use types::*;
-pub use view::{ProductView, SkuView, VendorView};
+pub use view::{ProductView, SaleItemView, SaleView, SkuView, VendorView};
 
+use super::buyer::HeldFor;
 use super::entity::{
     Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError,
     Step, WAKE_AT_START, read_part, write_part,
 };
 use super::hold::{Hold, HoldPart, Holds};
-use super::ids::{EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
+use super::ids::{EntityId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::Knowledge;
 use super::money::Currency;
 use super::order::OrderCommand;
-use super::reject::{Reject, Shortage};
+use super::reject::{Refusal, Reject};
 use super::rows::Rows;
 use super::text::code_key;
 use super::time::Timestamp;
@@ -34,12 +40,13 @@ use super::who::{Action, may};
 use crate::limits;
 use foldhash::HashMap;
 use goods::{Product, Sku, check_price};
+use sales::{Bucket, NEVER, Sale, Taken};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// Stock that is set aside for an order.
-pub type StockHold = Hold<Vec<HeldLine>>;
+pub type StockHold = Hold<HeldStock>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
@@ -55,6 +62,9 @@ enum PartKey {
     Product(ProductId),
     Sku(SkuId),
     Hold(HoldPart),
+    Sale(SaleId),
+    SaleItem(SaleId, SkuId),
+    Buyers(SaleId, u16),
 }
 
 /// A vendor's state.
@@ -64,7 +74,12 @@ pub struct Vendor {
     head: Head,
     products: BTreeMap<ProductId, Product>,
     skus: HashMap<SkuId, Sku>,
-    holds: Holds<Vec<HeldLine>>,
+    holds: Holds<HeldStock>,
+    sales: BTreeMap<SaleId, Sale>,
+    /// In which sales a SKU is, and at which place among their items.
+    sales_of: HashMap<SkuId, Vec<(SaleId, usize)>>,
+    /// When it is next forgotten who bought in a sale.
+    forget_buyers_at: Timestamp,
     /// What the next delta gives, and whether no delta has given it yet: then it need not be deleted when it is gone.
     changed: BTreeMap<PartKey, bool>,
     /// Whether there was a delta. Before the first, what this state was made of may be on its way to the store.
@@ -79,7 +94,7 @@ pub struct Vendor {
 
 impl Vendor {
     /// What it holds for orders.
-    pub fn holds(&self) -> &Holds<Vec<HeldLine>> {
+    pub fn holds(&self) -> &Holds<HeldStock> {
         &self.holds
     }
 
@@ -100,6 +115,7 @@ impl Vendor {
         until: Timestamp,
         currency: Currency,
         lines: &[WantedLine],
+        held_for: &HeldFor,
         now: Timestamp,
     ) -> Result<Vec<VendorEvent>, Reject> {
         // It holds already, or has sold what it held: this is the echo of an old request.
@@ -110,17 +126,27 @@ impl Vendor {
             return Err(Reject::VendorUnknown);
         }
         let mut held = Vec::with_capacity(lines.len());
-        let (mut short, mut foreign) = (Vec::new(), None);
+        let (mut refusal, mut foreign) = (Refusal::default(), None);
+        let audience = held_for.audience;
+        let mut in_sales: Vec<(OnSale<'_>, i64)> = Vec::new();
         for line in lines {
             let sku = self.sku(line.sku)?;
             if sku.currency != currency {
                 foreign = Some(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
             }
-            let available = sku.available();
-            if available < line.quantity {
-                short.push(Shortage { sku_id: line.sku, requested: line.quantity, available });
-            }
-            held.push(HeldLine::at_list_price(line.sku, line.quantity, sku.price_minor));
+            let on_sale = match self.stock(line.sku, sku).offer(line.quantity, now) {
+                Ok(on_sale) => on_sale,
+                Err(reject) => {
+                    refusal.add(reject);
+                    None
+                }
+            };
+            in_sales.extend(on_sale.map(|on_sale| (on_sale, line.quantity)));
+            // They may have changed since the cart looked.
+            let rules = sku.terms.as_ref().map(|terms| terms.quantities_for(audience));
+            let refused = rules.and_then(|rules| rules.refuse(line.sku, line.quantity));
+            refused.into_iter().for_each(|reject| refusal.add(reject));
+            held.push(self.held_line(sku, *line, lines, audience, on_sale));
         }
         if let Some(reject) = foreign {
             return Err(reject);
@@ -129,10 +155,17 @@ impl Vendor {
             return Err(Reject::SkuSuspended);
         }
         self.holds.may_open(order, until, now)?;
-        if !short.is_empty() {
-            return Err(Reject::OutOfStock { skus: short });
+        for (on_sale, quantity) in &in_sales {
+            let same_sale = in_sales.iter().filter(|(other, _)| other.id == on_sale.id);
+            let of_all = same_sale.map(|(_, quantity)| *quantity).sum();
+            self.may_buy(*on_sale, *quantity, of_all, held_for).unwrap_or_else(|reject| refusal.add(reject));
         }
-        Ok(vec![VendorEvent::StockHeld { order, until, lines: held }])
+        refusal.done()?;
+        let (keys, account_keys) = match self.counts_buyers(&held) {
+            true => (held_for.keys.clone(), held_for.account_keys()),
+            false => (Vec::new(), 0),
+        };
+        Ok(vec![VendorEvent::StockHeld { order, until, lines: held, keys, account_keys }])
     }
 
     fn decide_command(&self, command: &VendorCommand, now: Timestamp) -> Result<Vec<VendorEvent>, Reject> {
@@ -164,24 +197,40 @@ impl Vendor {
             }
             VendorCommand::AdjustStock { by, sku, delta, reason } => {
                 self.may(*by, Action::EditGoods)?;
-                self.decide_adjust(*sku, *delta, reason, By::of(*by))
+                self.decide_adjust(*sku, *delta, reason, By::of(*by), now)
             }
             VendorCommand::Get { by } => self.may(*by, Action::SeeGoods).map(|()| Vec::new()),
             VendorCommand::GetSku { by, sku } => {
                 self.may(*by, Action::SeeGoods)?;
                 self.sku(*sku).map(|_| Vec::new())
             }
-            VendorCommand::Reserve { order, until, currency, lines, .. } => {
-                self.decide_reserve(*order, *until, *currency, lines, now)
+            VendorCommand::ScheduleSale { by, sale, terms } => {
+                self.may(*by, Action::EditGoods)?;
+                self.decide_sale(*sale, terms, now)
+            }
+            VendorCommand::EditSale { by, sale, change } => {
+                self.may(*by, Action::EditGoods)?;
+                self.decide_sale_change(*sale, change, now)
+            }
+            VendorCommand::CancelSale { by, sale } => {
+                self.may(*by, Action::EditGoods)?;
+                self.decide_sale_cancel(*sale, now)
+            }
+            VendorCommand::GetSale { by, sale } => {
+                self.may(*by, Action::SeeGoods)?;
+                self.sale(*sale).map(|_| Vec::new())
+            }
+            VendorCommand::Reserve { order, until, currency, lines, held_for } => {
+                self.decide_reserve(*order, *until, *currency, lines, held_for, now)
             }
             VendorCommand::Commit { order, strict } => {
                 let commits = self.holds.decide_commit(*order, *strict)?;
-                let lines = self.holds.open(*order).into_iter().flat_map(|hold| &hold.lines);
+                let lines = self.holds.open(*order).into_iter().flat_map(|hold| &hold.what.lines);
                 let sold = lines.map(|line| (line.sku, line.quantity)).collect();
                 Ok(commits.then_some(VendorEvent::HoldCommitted { order: *order, sold }).into_iter().collect())
             }
             VendorCommand::Release { order, until } => {
-                let lines = self.holds.open(*order).into_iter().flat_map(|hold| &hold.lines);
+                let lines = self.holds.open(*order).into_iter().flat_map(|hold| &hold.what.lines);
                 let skus = lines.map(|line| line.sku).collect();
                 let released = VendorEvent::StockReleased { order: *order, until: *until, skus };
                 Ok(self.holds.decide_release(*order, *until, now).then_some(released).into_iter().collect())
@@ -208,7 +257,8 @@ impl Vendor {
     fn sell(&mut self, order: OrderId, hold: Option<StockHold>) {
         let Some(hold) = hold else { return };
         self.ended(PartKey::Hold(HoldPart::Open(order)));
-        for line in hold.lines {
+        self.take_in_sales(&hold.what, Taken::Sold);
+        for line in hold.what.lines {
             self.touch_sku(line.sku, |sku| {
                 sku.held = sku.held.saturating_sub(line.quantity);
                 sku.on_hand = sku.on_hand.saturating_sub(line.quantity);
@@ -230,6 +280,15 @@ impl Vendor {
             PartKey::Hold(HoldPart::Released(order)) => {
                 optional(format!("released/{order}"), self.holds.release(order))
             }
+            PartKey::Sale(id) => optional(format!("sale/{id}"), self.sales.get(&id)),
+            PartKey::SaleItem(id, sku) => {
+                let count = self.sales.get(&id).and_then(|sale| sale.count(sku));
+                optional(format!("taken/{id}/{sku}"), count.as_ref())
+            }
+            PartKey::Buyers(id, number) => {
+                let bucket = self.sales.get(&id).and_then(|sale| sale.buyers.bucket(number));
+                optional(format!("buyers/{id}/{number}"), bucket)
+            }
         }
     }
 }
@@ -249,6 +308,9 @@ impl Decides for Vendor {
             products: BTreeMap::new(),
             skus: HashMap::default(),
             holds: Holds::default(),
+            sales: BTreeMap::new(),
+            sales_of: HashMap::default(),
+            forget_buyers_at: NEVER,
             changed: BTreeMap::new(),
             gave_delta: false,
             codes: HashSet::new(),
@@ -316,11 +378,16 @@ impl Decides for Vendor {
                 sku.received = sku.received.saturating_add(*delta);
                 sku.on_hand = sku.on_hand.saturating_add(*delta);
             }),
-            VendorEvent::StockHeld { order, until, lines } => {
+            VendorEvent::SaleScheduled { sale, terms } => self.add_sale(*sale, SaleTerms::clone(terms)),
+            VendorEvent::SaleChanged { sale, terms } => self.change_sale(*sale, SaleTerms::clone(terms)),
+            VendorEvent::SaleCancelled { sale } => self.cancel_sale(*sale, at),
+            VendorEvent::StockHeld { order, until, lines, keys, account_keys } => {
                 for line in lines {
                     self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_add(line.quantity));
                 }
-                self.holds.opened(*order, Hold { until: *until, lines: lines.clone() });
+                let held = HeldStock { lines: lines.clone(), keys: keys.clone(), account_keys: *account_keys };
+                self.take_in_sales(&held, Taken::Held);
+                self.holds.opened(*order, Hold { until: *until, what: held });
                 self.made(PartKey::Hold(HoldPart::Open(*order)));
             }
             VendorEvent::StockCommitted { order } => {
@@ -335,7 +402,8 @@ impl Decides for Vendor {
             VendorEvent::StockReleased { order, until, .. } => {
                 if let Some(hold) = self.holds.has_ended(*order) {
                     self.ended(PartKey::Hold(HoldPart::Open(*order)));
-                    for line in hold.lines {
+                    self.take_in_sales(&hold.what, Taken::Released);
+                    for line in hold.what.lines {
                         self.touch_sku(line.sku, |sku| sku.held = sku.held.saturating_sub(line.quantity));
                     }
                 }
@@ -347,12 +415,13 @@ impl Decides for Vendor {
         for order in self.holds.forget_releases(at) {
             self.ended(PartKey::Hold(HoldPart::Released(order)));
         }
+        self.forget_buyers(at);
     }
 
     fn reply(&self, command: &VendorCommand, _recorded: bool) -> Option<Result<VendorReply, Reject>> {
         let shown_sku = |sku: SkuId| {
             let row = self.sku_row(sku).ok_or(Reject::SkuUnknown)?;
-            Ok(VendorReply::Sku { sku: Box::new(row.into()) })
+            Ok(VendorReply::Sku { sku: Box::new(SkuView { fences: self.fences(sku), ..row.into() }) })
         };
         Some(match command {
             VendorCommand::Create { .. } | VendorCommand::Get { .. } => {
@@ -369,6 +438,12 @@ impl Decides for Vendor {
             | VendorCommand::EditSku { sku, .. }
             | VendorCommand::AdjustStock { sku, .. }
             | VendorCommand::GetSku { sku, .. } => shown_sku(*sku),
+            VendorCommand::ScheduleSale { sale, .. }
+            | VendorCommand::EditSale { sale, .. }
+            | VendorCommand::CancelSale { sale, .. }
+            | VendorCommand::GetSale { sale, .. } => {
+                self.sale_view(*sale).map(|sale| VendorReply::Sale { sale: Box::new(sale) }).ok_or(Reject::SaleUnknown)
+            }
             _ => Ok(VendorReply::Done),
         })
     }
@@ -377,7 +452,7 @@ impl Decides for Vendor {
         let vendor = self.id;
         let (order, answer) = match (command, outcome) {
             (VendorCommand::Reserve { order, .. }, Ok(())) => {
-                let lines = self.holds.open(*order)?.lines.clone();
+                let lines = self.holds.open(*order)?.what.lines.clone();
                 (order, OrderCommand::StockHeld { vendor, lines })
             }
             (VendorCommand::Reserve { order, .. }, Err(reject)) => {
@@ -397,7 +472,7 @@ impl Decides for Vendor {
         let available = |sku: &SkuId, taken: i64| {
             let available = self.skus.get(sku).map(Sku::available)?;
             let available = if self.suspended.contains(sku) { 0 } else { available };
-            Some(Publication::Available { sku: *sku, available, taken })
+            Some(Publication::Available { sku: *sku, available, taken, in_sales: self.taken_in_sales(*sku) })
         };
         let listed = |sku: &SkuId| self.sku_row(*sku).map(|row| Publication::Sku(Box::new(row)));
         let mut published = Vec::with_capacity(1);
@@ -407,6 +482,11 @@ impl Decides for Vendor {
                 | VendorEvent::StockCommitted { .. }
                 | VendorEvent::HoldCommitted { .. }
                 | VendorEvent::HoldsClosed { .. } => {}
+                VendorEvent::SaleScheduled { sale, .. }
+                | VendorEvent::SaleChanged { sale, .. }
+                | VendorEvent::SaleCancelled { sale } => {
+                    published.extend(self.sale_row(*sale).map(|row| Publication::Sale(Box::new(row))));
+                }
                 VendorEvent::ProductAdded { product } => {
                     published.extend(self.product_row(product.id).map(|row| Publication::Product(Box::new(row))));
                     published.extend(product.skus.iter().filter_map(|sku| listed(&sku.id)));
@@ -428,15 +508,20 @@ impl Decides for Vendor {
 
     fn publications_of_recovery(&self, _before: impl FnOnce() -> Option<Self>) -> Vec<Publication> {
         let products = self.product_rows().into_iter().map(|product| Publication::Product(Box::new(product)));
-        products.chain(self.sku_rows().into_iter().map(|sku| Publication::Sku(Box::new(sku)))).collect()
+        let skus = self.sku_rows().into_iter().map(|sku| Publication::Sku(Box::new(sku)));
+        let sales = self.sale_rows().into_iter().map(|sale| Publication::Sale(Box::new(sale)));
+        products.chain(skus).chain(sales).collect()
     }
 
     fn creates(command: &VendorCommand) -> bool {
-        matches!(command, VendorCommand::Create { .. } | VendorCommand::AddProduct { .. })
+        matches!(
+            command,
+            VendorCommand::Create { .. } | VendorCommand::AddProduct { .. } | VendorCommand::ScheduleSale { .. }
+        )
     }
 
     fn is_read(command: &VendorCommand) -> bool {
-        matches!(command, VendorCommand::Get { .. } | VendorCommand::GetSku { .. })
+        matches!(command, VendorCommand::Get { .. } | VendorCommand::GetSku { .. } | VendorCommand::GetSale { .. })
     }
 }
 
@@ -497,25 +582,32 @@ impl Keeps for Vendor {
         self.head.committed.clone_from(self.holds.committed());
         let mut parts = vec![write_part(String::new(), &self.head)];
         let mut rows = Rows { vendors: self.row().into_iter().collect(), ..Rows::default() };
+        let mut sales = BTreeSet::new();
         self.gave_delta = true;
         for key in changed.into_keys() {
             parts.push(self.part(key));
             match key {
                 PartKey::Product(id) => rows.products.extend(self.product_row(id)),
                 PartKey::Sku(id) => rows.skus.extend(self.sku_row(id)),
-                PartKey::Hold(_) => {}
+                PartKey::Sale(id) | PartKey::SaleItem(id, _) => {
+                    sales.insert(id);
+                }
+                PartKey::Hold(_) | PartKey::Buyers(..) => {}
             }
         }
+        rows.sales.extend(sales.into_iter().filter_map(|id| self.sale_row(id)));
         Delta { parts, rows, spent: &[] }
     }
 
     fn rows(&self) -> Rows {
-        let (products, skus) = (self.product_rows(), self.sku_rows());
-        Rows { vendors: self.row().into_iter().collect(), products, skus, ..Rows::default() }
+        let (products, skus, sales) = (self.product_rows(), self.sku_rows(), self.sale_rows());
+        Rows { vendors: self.row().into_iter().collect(), products, skus, sales, ..Rows::default() }
     }
 
     fn restore(id: VendorId, parts: &[Part]) -> Result<Self, RestoreError> {
         let mut vendor = Self::new(id);
+        let mut sales: BTreeMap<SaleId, Sale> = BTreeMap::new();
+        let (mut counts, mut buckets) = (Vec::new(), Vec::new());
         for part in parts {
             let unknown = || RestoreError {
                 part: part.name.clone(),
@@ -530,6 +622,14 @@ impl Keeps for Vendor {
             } else if let Some(order) = part.name.strip_prefix("released/") {
                 let order = order.parse().map_err(|_| unknown())?;
                 vendor.holds.restore_release(order, read_part(part)?);
+            } else if let Some(sale) = part.name.strip_prefix("sale/") {
+                sales.insert(sale.parse().map_err(|_| unknown())?, read_part(part)?);
+            } else if let Some((sale, sku)) = part.name.strip_prefix("taken/").and_then(|name| name.split_once('/')) {
+                let (sale, sku) = (sale.parse().map_err(|_| unknown())?, sku.parse().map_err(|_| unknown())?);
+                counts.push((sale, sku, read_part::<Count>(part)?));
+            } else if let Some((sale, of)) = part.name.strip_prefix("buyers/").and_then(|name| name.split_once('/')) {
+                let (sale, number) = (sale.parse().map_err(|_| unknown())?, of.parse().map_err(|_| unknown())?);
+                buckets.push((sale, number, read_part::<Bucket>(part)?));
             } else if let Ok(product) = part.name.parse::<ProductId>() {
                 vendor.products.insert(product, read_part(part)?);
             } else if let Ok(sku) = part.name.parse::<SkuId>() {
@@ -540,6 +640,7 @@ impl Keeps for Vendor {
                 return Err(unknown());
             }
         }
+        vendor.restore_sales(sales, counts, buckets);
         Ok(vendor)
     }
 }
@@ -550,6 +651,7 @@ impl Checks for Vendor {
             "name": self.head.name,
             "products": self.products.len(),
             "skus": self.skus.len(),
+            "sales": self.sales.len(),
             "holds": self.holds.all_open().count(),
             "committed_holds": self.holds.committed().len(),
             "remembered_releases": self.holds.remembered(),

@@ -3,6 +3,7 @@
 //! Most SKUs have none: theirs are [`SkuTerms::default`], which nothing keeps.
 
 use crate::domain::buyer::Audience;
+use crate::domain::ids::SkuId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::reject::Reject;
 use crate::limits;
@@ -22,6 +23,11 @@ pub struct PriceBreak {
 }
 
 impl PriceBreak {
+    /// What each piece costs; `currency` is the SKU's.
+    pub const fn price(&self, currency: Currency) -> Money {
+        Money::new(self.price_minor, currency)
+    }
+
     /// Whether such buyers may see it, and pay it.
     pub fn is_for(&self, audience: Audience) -> bool {
         self.audience.is_none_or(|own| own == audience)
@@ -82,6 +88,38 @@ impl QuantityRules {
             quantity_step: self.quantity_step.or(otherwise.quantity_step),
             max_quantity: self.max_quantity.or(otherwise.max_quantity),
         }
+    }
+
+    /// Why so many cannot be put into a cart, whatever is put there later: the minimum alone is asked for when they are bought.
+    pub fn refuse_line(self, quantity: i64) -> Option<Reject> {
+        if let Some(step) = self.quantity_step.filter(|step| quantity.checked_rem(*step) != Some(0)) {
+            return Some(Reject::QuantityStep { step, sku_id: None });
+        }
+        let limit = self.most();
+        (!(1..=limit).contains(&quantity)).then_some(Reject::QuantityOutOfRange { limit, sku_id: None })
+    }
+
+    /// Why so many of this SKU cannot be bought.
+    pub fn refuse(self, sku: SkuId, quantity: i64) -> Option<Reject> {
+        let sku_id = Some(sku);
+        match (self.min_quantity.filter(|least| quantity < *least), self.refuse_line(quantity)) {
+            (Some(minimum_quantity), _) => Some(Reject::BelowMinimum { sku_id: sku, minimum_quantity }),
+            (None, Some(Reject::QuantityStep { step, .. })) => Some(Reject::QuantityStep { step, sku_id }),
+            (None, Some(Reject::QuantityOutOfRange { limit, .. })) => {
+                Some(Reject::QuantityOutOfRange { limit, sku_id })
+            }
+            (None, other) => other,
+        }
+    }
+
+    /// The most pieces that one line may have.
+    pub fn most(self) -> i64 {
+        self.max_quantity.map_or(limits::LINE_QUANTITY, |most| most.min(limits::LINE_QUANTITY))
+    }
+
+    /// Of so many pieces those that are more than a multiple of the step.
+    pub fn past_step(self, quantity: i64) -> i64 {
+        self.quantity_step.and_then(|step| quantity.checked_rem(step)).unwrap_or(0)
     }
 
     /// Whether some quantity obeys all of them: minimum and maximum are multiples of the step, and the one is not above the other.
@@ -233,6 +271,13 @@ fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
 }
 
 impl SkuChange {
+    /// The new price, where nothing else is to be different.
+    pub fn price_alone(&self) -> Option<Money> {
+        let price = self.price_minor.zip(self.currency).map(|(minor, currency)| Money::new(minor, currency));
+        let rest = Self { price_minor: None, currency: None, ..self.clone() };
+        price.filter(|_| rest == Self::default())
+    }
+
     /// The terms after this change.
     ///
     /// # Errors
@@ -288,14 +333,6 @@ fn check_breaks(breaks: &mut Vec<PriceBreak>) -> Result<(), Reject> {
     }
     *breaks = sorted.into_iter().map(|(_, rung)| rung).collect();
     Ok(())
-}
-
-/// The amount of a rung, in the SKU's currency.
-impl PriceBreak {
-    /// What each piece costs.
-    pub const fn price(&self, currency: Currency) -> Money {
-        Money::new(self.price_minor, currency)
-    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,10 @@ fn vendor() -> Vendor {
 
 fn hold(vendor: &mut Vendor, number: u128) {
     let lines = vec![HeldLine::at_list_price(sku(), 1, 100)];
-    vendor.apply(&VendorEvent::StockHeld { order: order(number), until: at(10), lines }, at(1));
+    vendor.apply(
+        &VendorEvent::StockHeld { order: order(number), until: at(10), lines, keys: Vec::new(), account_keys: 0 },
+        at(1),
+    );
 }
 
 fn commit(vendor: &mut Vendor, number: u128) {
@@ -136,7 +139,7 @@ fn stock_past_64_bits_is_a_breach_of_its_sku() {
         |delta| VendorEvent::StockAdjusted { sku: sku(), delta, reason: "count".into(), by: By::of(Principal::SHOP) };
     let held = |number, quantity| {
         let lines = vec![HeldLine::at_list_price(sku(), quantity, 100)];
-        VendorEvent::StockHeld { order: order(number), until: at(10), lines }
+        VendorEvent::StockHeld { order: order(number), until: at(10), lines, keys: Vec::new(), account_keys: 0 }
     };
     let sold = VendorEvent::StockCommitted { order: order(1) };
     let absurd = [
@@ -165,7 +168,10 @@ fn a_second_hold_of_one_order_leaves_no_time_of_the_first() {
     let mut vendor = vendor();
     hold(&mut vendor, 1);
     let lines = vec![HeldLine::at_list_price(sku(), 2, 100)];
-    vendor.apply(&VendorEvent::StockHeld { order: order(1), until: at(20), lines }, at(2));
+    vendor.apply(
+        &VendorEvent::StockHeld { order: order(1), until: at(20), lines, keys: Vec::new(), account_keys: 0 },
+        at(2),
+    );
     assert_eq!(vendor.timer().map(|(until, _)| until), Some(at(20)));
     assert_eq!((vendor.outstanding(at(15)), asked(&mut vendor, 15)), (vec![], vec![]));
     assert_eq!(vendor.check().unwrap_err().invariant, "holds_add_up");

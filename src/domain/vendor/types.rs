@@ -1,13 +1,15 @@
 //! What can be asked of a vendor, what can have happened to it, and what it answers.
 
+use super::sales::{SaleChange, SaleTerms};
 use super::terms::{SkuChange, SkuTerms};
-use super::view::{ProductView, SkuView, VendorView};
-use crate::domain::buyer::HeldFor;
+use super::view::{ProductView, SaleView, SkuView, VendorView};
+use crate::domain::buyer::{BuyerKey, HeldFor, keys};
 use crate::domain::entity::{By, Principal};
 use crate::domain::ids::{OrderId, ProductId, SaleId, SkuId};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 /// A product to be added, with its SKUs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +80,68 @@ impl HeldLine {
     }
 }
 
+/// What a vendor holds for an order. In records of early versions, and where no line is counted for its buyer, it is the lines alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldStock {
+    /// What is held.
+    pub lines: Vec<HeldLine>,
+    /// The buyer's keys, where a line is counted for its buyer.
+    pub keys: Vec<BuyerKey>,
+    /// How many of these, from the first, are the account's own.
+    pub account_keys: usize,
+}
+
+impl From<Vec<HeldLine>> for HeldStock {
+    fn from(lines: Vec<HeldLine>) -> Self {
+        Self { lines, ..Self::default() }
+    }
+}
+
+/// [`HeldStock`] with the buyer's keys.
+#[derive(Serialize, Deserialize)]
+struct CountedStock<'a> {
+    lines: Cow<'a, [HeldLine]>,
+    #[serde(with = "keys")]
+    keys: Cow<'a, [BuyerKey]>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    account_keys: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(number: &usize) -> bool {
+    *number == 0
+}
+
+impl Serialize for HeldStock {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { lines, keys, account_keys } = self;
+        match keys.is_empty() {
+            true => lines.serialize(serializer),
+            false => {
+                let (lines, keys, account_keys) = (lines.into(), keys.into(), *account_keys);
+                CountedStock { lines, keys, account_keys }.serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HeldStock {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Plain(Vec<HeldLine>),
+            Counted(CountedStock<'static>),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Plain(lines) => lines.into(),
+            Written::Counted(CountedStock { lines, keys, account_keys }) => {
+                Self { lines: lines.into_owned(), keys: keys.into_owned(), account_keys }
+            }
+        })
+    }
+}
+
 /// What can be asked of a vendor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -136,6 +200,38 @@ pub enum VendorCommand {
         by: Principal,
         /// Which.
         sku: SkuId,
+    },
+    /// Make a sale.
+    ScheduleSale {
+        /// On whose behalf.
+        by: Principal,
+        /// Its id, minted by whoever asks.
+        sale: SaleId,
+        /// What it promises.
+        terms: Box<SaleTerms>,
+    },
+    /// Change a sale.
+    EditSale {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        sale: SaleId,
+        /// What is to be another.
+        change: Box<SaleChange>,
+    },
+    /// Cancel a sale: its fence and its prices end at once. What is held in it stays held.
+    CancelSale {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        sale: SaleId,
+    },
+    /// Show a sale.
+    GetSale {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        sale: SaleId,
     },
     /// Hold stock for an order.
     Reserve {
@@ -215,6 +311,25 @@ pub enum VendorEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<By>,
     },
+    /// A sale was made.
+    SaleScheduled {
+        /// Its id.
+        sale: SaleId,
+        /// What it promises.
+        terms: Box<SaleTerms>,
+    },
+    /// A sale has other terms.
+    SaleChanged {
+        /// Which.
+        sale: SaleId,
+        /// What it promises from now on.
+        terms: Box<SaleTerms>,
+    },
+    /// A sale was cancelled.
+    SaleCancelled {
+        /// Which.
+        sale: SaleId,
+    },
     /// Stock was held for an order.
     StockHeld {
         /// The order.
@@ -223,6 +338,12 @@ pub enum VendorEvent {
         until: Timestamp,
         /// What, at today's price.
         lines: Vec<HeldLine>,
+        /// The buyer's keys, where a line is counted for its buyer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
+        keys: Vec<BuyerKey>,
+        /// How many of these, from the first, are the account's own.
+        #[serde(default, skip_serializing_if = "is_none")]
+        account_keys: usize,
     },
     /// What was held for an order was sold, and forgotten. Written by early versions.
     StockCommitted {
@@ -274,6 +395,11 @@ pub enum VendorReply {
     Sku {
         /// The SKU.
         sku: Box<SkuView>,
+    },
+    /// A sale.
+    Sale {
+        /// The sale.
+        sale: Box<SaleView>,
     },
     /// Done; nothing to show.
     Done,

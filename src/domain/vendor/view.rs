@@ -1,9 +1,11 @@
 //! A vendor and what it sells, as its answers show them. Answers are kept for a day, so a field here stays readable for longer than one in a row.
 
 use super::terms::SkuTerms;
-use crate::domain::ids::{ProductId, SkuId, VendorId};
+use super::{Count, SaleItem, SaleTerms};
+use crate::domain::ids::{ProductId, SaleId, SkuId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::rows::{ProductRow, SkuRow, VendorRow};
+use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -57,15 +59,56 @@ pub struct SkuView {
     /// On what terms it is sold, where there are any beside its price.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::vendor::shared_terms")]
     pub terms: Option<Arc<SkuTerms>>,
+    /// Pieces on hand that are kept for a sale, each until the sale is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fences: Vec<(Timestamp, i64)>,
     /// Whether it is out of sale because its figures do not add up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
+}
+
+/// An item of a sale as its vendor is shown it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleItemView {
+    /// What it promises.
+    pub item: SaleItem,
+    /// What was taken.
+    pub count: Count,
+}
+
+/// A sale as its vendor is shown it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleView {
+    /// Which.
+    pub id: SaleId,
+    /// Whose.
+    pub vendor_id: VendorId,
+    /// What it promises; its items stand beside.
+    pub terms: SaleTerms,
+    /// When it was cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_at: Option<Timestamp>,
+    /// Its items.
+    pub items: Vec<SaleItemView>,
+    /// What a piece of each item costs outside of the sale, in minor units.
+    pub regular_prices: Vec<i64>,
+    /// How many keys of buyers have something in it; `None` where nobody is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buyers: Option<i64>,
 }
 
 impl SkuView {
     /// Today's price.
     pub const fn price(&self) -> Money {
         Money::new(self.price_minor, self.currency)
+    }
+
+    /// Pieces on hand that are kept for sales which are to come or running.
+    pub fn reserved(&self, now: Timestamp) -> i64 {
+        self.fences
+            .iter()
+            .filter(|(until, _)| now < *until)
+            .fold(0, |sum: i64, (_, pieces)| sum.saturating_add(*pieces))
     }
 
     /// Pieces sold: received = on hand + sold.
@@ -108,6 +151,7 @@ impl From<SkuRow> for SkuView {
             on_hand,
             held,
             terms,
+            fences: Vec::new(),
             suspended,
         }
     }

@@ -66,6 +66,12 @@ impl Figures {
         series.map(|(series, value)| (&**series, *value))
     }
 
+    /// All series of a metric, with labels or without.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> + use<'a> {
+        let bare = self.0.get_key_value(name).map(|(series, value)| (&**series, *value));
+        bare.into_iter().chain(self.beginning(&format!("{name}{{")))
+    }
+
     /// The buckets of a histogram: up to how much, and how many there are of so much and less.
     fn buckets(&self, name: &str, labels: &[(&str, &str)]) -> BTreeMap<u64, (f64, f64)> {
         let own = series(&format!("{name}_bucket"), labels);

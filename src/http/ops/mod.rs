@@ -4,15 +4,18 @@
 mod figures;
 pub mod followers;
 mod hot;
+mod lately;
 pub mod stream;
 mod tiles;
 pub mod versions;
 
 use self::figures::{Figures, Looks, Seen};
 use self::hot::HotStock;
+use self::lately::{Lately, Recent};
 use self::tiles::{Look, TilesBody};
 use crate::actors::shop::Shop;
 use crate::domain::json;
+use crate::domain::time::Timestamp;
 use crate::http::answer::written_json;
 use crate::http::error::{self, OVERLOADED, Problem, Result, UNAVAILABLE};
 use crate::http::money::Moment;
@@ -84,6 +87,7 @@ struct Inner {
     newest: watch::Sender<Option<Written>>,
     /// Whether somebody looks.
     looks: Mutex<bool>,
+    lately: Mutex<Lately>,
     readers: Arc<Semaphore>,
 }
 
@@ -101,12 +105,26 @@ impl Ops {
     /// Nobody watches yet.
     pub fn new(parts: OpsParts) -> Self {
         let readers = Arc::new(Semaphore::new(limits::OVERVIEW_READERS));
-        Self(Arc::new(Inner { parts, newest: watch::Sender::new(None), looks: Mutex::new(false), readers }))
+        let (newest, lately) = (watch::Sender::new(None), Mutex::new(Lately::new()));
+        Self(Arc::new(Inner { parts, newest, looks: Mutex::new(false), lately, readers }))
     }
 
     /// Tells those who watch that the server stops.
     pub fn end(&self) {
         self.0.parts.stop.cancel();
+    }
+
+    /// Looks now and then at what goes wrong while nobody watches, until the server stops.
+    pub async fn remember(self) {
+        let parts = self.parts();
+        lately::remember(&self.0.lately, &parts.metrics, || parts.shop.clock().now(), &parts.stop).await;
+    }
+
+    /// What went wrong lately, with what a look has seen.
+    fn lately(&self, figures: &Figures, at: Timestamp) -> Recent {
+        let mut lately = self.0.lately.lock();
+        lately.add(now(), at, figures);
+        lately.recent()
     }
 
     /// What is counted.
@@ -166,11 +184,14 @@ async fn look(looking: Looking) {
     let mut next = now();
     while !parts.stop.is_cancelled() {
         let figures = Figures::read(&parts.metrics.render());
-        looks.add(Seen { at: now(), figures, taken: parts.shop.take_takings() });
         let at = parts.shop.clock().now();
+        let lately = looking.0.lately(&figures, at);
+        looks.add(Seen { at: now(), figures, taken: parts.shop.take_takings() });
         hot.follow(&looks, parts, at).await;
         number += 1;
-        inner.newest.send_replace(Some(written(number, &Look { parts, looks: &looks, hot: &hot, at })));
+        inner
+            .newest
+            .send_replace(Some(written(number, &Look { parts, looks: &looks, hot: &hot, lately: &lately, at })));
         next = (next + Duration::from_millis(limits::OVERVIEW_LOOK_MS)).max(now());
         if parts.stop.run_until_cancelled(sleep_until(next)).await.is_none() {
             break;

@@ -25,7 +25,8 @@ const CHUNK_PIECES: usize = 20_000;
 const WAKES_AT_ONCE: usize = 500;
 
 /// All that checkpoints write, what refers to another before that.
-const TABLES: [&str; 7] = ["refused_rows", "sub_orders", "orders", "skus", "products", "vendors", "snapshot"];
+const TABLES: [&str; 9] =
+    ["refused_rows", "sub_orders", "orders", "sales", "skus", "products", "vendors", "customers", "snapshot"];
 
 /// The newest version of each entity whose rows are marked as refused.
 type Marked = BTreeMap<(String, Uuid), i64>;
@@ -331,7 +332,8 @@ fn chunks(entities: &[EntityDelta]) -> Vec<&[EntityDelta]> {
 fn pieces_of(delta: &EntityDelta) -> usize {
     let rows = &delta.rows;
     let of_orders: usize = rows.orders.iter().map(|order| 1 + order.sub_orders.len() + order.lines.len()).sum();
-    delta.parts.len() + rows.vendors.len() + rows.products.len() + rows.skus.len() + rows.coupons.len() + of_orders
+    let of_vendors = rows.vendors.len() + rows.products.len() + rows.skus.len() + rows.sales.len();
+    delta.parts.len() + of_vendors + rows.customers.len() + rows.coupons.len() + of_orders
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED, NOT_BY_INDEX};
 use crate::domain::buyer::MailKey;
 use crate::domain::ids::{CouponId, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::order::{OrderFilter, OrderStatus};
-use crate::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, SkuRow, StockChangeRow, VendorRow};
+use crate::domain::rows::{
+    CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, StockChangeRow, VendorRow,
+};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
 use crate::persistence::table::{Cell, Table, unknown};
@@ -154,8 +156,10 @@ impl Inner {
         let products = whole_table::<ProductRow>(&mut transaction).await?;
         let skus = whole_table::<SkuRow>(&mut transaction).await?;
         let coupons = whole_table::<CouponRow>(&mut transaction).await?;
+        let sales = whole_table::<SaleRow>(&mut transaction).await?;
+        let customers = whole_table::<CustomerRow>(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(Rows { vendors, products, skus, coupons, orders: Vec::new() })
+        Ok(Rows { vendors, products, skus, sales, customers, coupons, orders: Vec::new() })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::upserts::big;
 use super::{Db, Inner, LOOKUPS_STAY_PREPARED};
 use crate::domain::ids::{EntityRef, Kind};
-use crate::domain::rows::{CouponRow, OrderRow, ProductRow, SkuRow, VendorRow};
+use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, SaleRow, SkuRow, VendorRow};
 use crate::persistence::slot::within;
 use crate::persistence::table::{Column, Owner, Table, column, unknown};
 use crate::persistence::tables::ShareOf;
@@ -41,10 +41,12 @@ pub(super) async fn delete_former(
 ) -> Result<bool, sqlx::Error> {
     let mut deleted = delete_from::<ShareOf<'_>>(connection, entities).await?;
     deleted |= delete_from::<OrderRow>(connection, entities).await?;
+    deleted |= delete_from::<SaleRow>(connection, entities).await?;
     deleted |= delete_from::<SkuRow>(connection, entities).await?;
     deleted |= delete_from::<ProductRow>(connection, entities).await?;
     deleted |= delete_from::<VendorRow>(connection, entities).await?;
     deleted |= delete_from::<CouponRow>(connection, entities).await?;
+    deleted |= delete_from::<CustomerRow>(connection, entities).await?;
     Ok(deleted)
 }
 

@@ -2,7 +2,7 @@
 
 use super::remakes;
 use super::upserts::big;
-use crate::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::persistence::table::{Cell, Cells, Column, Sort, Stamp, Table, on_conflict, stamp_names};
 use crate::persistence::tables::ShareOf;
 use crate::persistence::values::{Moment, Uuids};
@@ -173,6 +173,8 @@ pub(super) async fn rows(
         wrote |= write::<ProductRow>(connection, &rows_of(&entities, |rows| &rows.products), fresh).await?;
         wrote |= write::<SkuRow>(connection, &rows_of(&entities, |rows| &rows.skus), fresh).await?;
         wrote |= write::<CouponRow>(connection, &rows_of(&entities, |rows| &rows.coupons), fresh).await?;
+        wrote |= write::<SaleRow>(connection, &rows_of(&entities, |rows| &rows.sales), fresh).await?;
+        wrote |= write::<CustomerRow>(connection, &rows_of(&entities, |rows| &rows.customers), fresh).await?;
         let orders = rows_of(&entities, |rows| &rows.orders);
         wrote |= write::<OrderRow>(connection, &orders, fresh).await?;
         let shares = orders.iter().flat_map(|(order, stamp)| ShareOf::all(order).map(|share| (share, *stamp)));

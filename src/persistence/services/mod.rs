@@ -5,6 +5,7 @@ pub(super) mod accounts;
 mod categories;
 pub(super) mod kept;
 mod own;
+mod price_tables;
 
 use crate::persistence::table::{Cell, Cells, Sort, Table};
 use crate::ports::StoreError;
@@ -12,6 +13,7 @@ use crate::ports::units::{Statement, Units, Value, ValueKind};
 use crate::services::accounts::{AccountRows, OwnRows};
 use crate::services::categories::CategoryRows;
 use crate::services::kept::KeptAnswers;
+use crate::services::price_tables::PriceTableRows;
 use std::sync::Arc;
 
 /// The repositories of all services.
@@ -23,6 +25,8 @@ pub struct Repositories {
     pub own: Arc<dyn OwnRows>,
     /// Categories.
     pub categories: Arc<dyn CategoryRows>,
+    /// The tables by which bills are made.
+    pub price_tables: Arc<dyn PriceTableRows>,
     /// Answers under idempotency keys.
     pub kept: Arc<dyn KeptAnswers>,
 }
@@ -34,6 +38,7 @@ impl Repositories {
             accounts: Arc::new(accounts::Rows(units.clone())),
             own: Arc::new(accounts::Rows(units.clone())),
             categories: Arc::new(categories::Rows(units.clone())),
+            price_tables: Arc::new(price_tables::Rows(units.clone())),
             kept: Arc::new(kept::Rows(units.clone())),
         }
     }

@@ -515,7 +515,9 @@ mod tests {
             ("sub_orders", "order_id"),
             ("products", "vendor_id"),
             ("skus", "vendor_id"),
+            ("sales", "vendor_id"),
             ("vendors", "id"),
+            ("customers", "id"),
         ] {
             let sql = format!("EXPLAIN QUERY PLAN {}", remakes::former_rows(table, owner, &entities).sql().as_str());
             let mut held = writer.hold().await.expect("the writer");

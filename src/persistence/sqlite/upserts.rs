@@ -4,7 +4,7 @@
 
 use super::remakes;
 use crate::domain::ids::{EntityRef, Kind};
-use crate::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::limits;
 use crate::persistence::table::{Cell, Cells, Sort, Stamp, Table, names, on_conflict, stamp_names};
 use crate::persistence::tables::ShareOf;
@@ -176,6 +176,8 @@ pub(super) async fn rows(
     write::<ProductRow>(connection, &rows_of(entities, |rows| &rows.products)).await?;
     write::<SkuRow>(connection, &rows_of(entities, |rows| &rows.skus)).await?;
     write::<CouponRow>(connection, &rows_of(entities, |rows| &rows.coupons)).await?;
+    write::<SaleRow>(connection, &rows_of(entities, |rows| &rows.sales)).await?;
+    write::<CustomerRow>(connection, &rows_of(entities, |rows| &rows.customers)).await?;
     let orders = rows_of(entities, |rows| &rows.orders);
     write::<OrderRow>(connection, &orders).await?;
     let shares = orders.iter().flat_map(|(order, stamp)| ShareOf::all(order).map(|share| (share, *stamp)));
@@ -288,11 +290,11 @@ const WHAT_DOES_NOT_ADD_UP: &str = ")),
     line AS (
         SELECT head.id AS order_id, replace(line.value ->> 'vendor', '-', '') AS vendor, line.value ->> 'quantity' AS quantity,
             line.value ->> 'unit_price' AS unit_price, line.value ->> 'line_total' AS line_total,
-            COALESCE(line.value ->> 'discount', 0) AS discount,
+            COALESCE(line.value -> 'billed' ->> 'payable', line.value ->> 'line_total') AS payable,
             COALESCE(line.value ->> 'credited_amount', 0) AS credited_amount
         FROM head, json_each(head.document, '$.lines') AS line),
     lines AS (
-        SELECT order_id, sum(line_total - discount) AS total, sum(credited_amount) AS credited, min(quantity) AS quantity,
+        SELECT order_id, sum(payable) AS total, sum(credited_amount) AS credited, min(quantity) AS quantity,
             min(COALESCE(line_total = quantity * unit_price, 0)) AS multiply,
             min(COALESCE(vendor, '') IN (SELECT lower(hex(vendor_id)) FROM sub_orders WHERE sub_orders.order_id = line.order_id))
                 AS have_shares
@@ -307,7 +309,9 @@ const WHAT_DOES_NOT_ADD_UP: &str = ")),
                 WHEN NOT lines.have_shares THEN 'violates foreign key constraint line_of_a_share'
                 WHEN lines.quantity <= 0 THEN 'quantity_positive'
                 WHEN NOT lines.multiply THEN 'line_total_multiplies'
-                WHEN (head.total, head.credited) <> (COALESCE(lines.total, 0), COALESCE(lines.credited, 0))
+                WHEN (head.total, head.credited) <> (
+                    COALESCE(lines.total, 0) + COALESCE(head.document -> 'bill' ->> 'besides', 0),
+                    COALESCE(lines.credited, 0) + COALESCE(head.document -> 'bill' ->> 'besides_credited', 0))
                     OR (head.total, head.credited, head.rounding, head.paid, head.refunded, head.total_due, head.refund_due)
                         <> (COALESCE(shares.total, 0), COALESCE(shares.credited, 0), COALESCE(shares.rounding, 0),
                             COALESCE(shares.paid, 0), COALESCE(shares.refunded, 0), COALESCE(shares.total_due, 0),

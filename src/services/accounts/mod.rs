@@ -33,6 +33,7 @@ use crate::limits;
 use crate::ports::erased::ErasedLog;
 use crate::ports::jobs::NewJob;
 use crate::ports::keys::SigningKeys;
+use crate::ports::trace;
 use crate::ports::units::UnitError;
 use crate::ports::{Clock, StoreError};
 use attempts::{Added, Recent};
@@ -199,7 +200,9 @@ impl Accounts {
     }
 
     fn job(&self, kind: JobKind, about: About) -> NewJob {
-        NewJob { id: JobId::from_uuid(self.parts.clock.new_uuid()), kind, about, version: 0, at: self.now() }
+        let id = JobId::from_uuid(self.parts.clock.new_uuid());
+        trace::sets_off(id);
+        NewJob { id, kind, about, version: 0, at: self.now() }
     }
 
     /// Whoever reads the mails to an address gets what was bought with it as a guest.

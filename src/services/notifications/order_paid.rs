@@ -1,9 +1,24 @@
 //! That an order is paid.
 
 use super::{Text, escaped};
-use crate::domain::money::Money;
+use crate::domain::money::{Money, sum};
 use crate::domain::order::OrderView;
+use crate::domain::pricing::{BillLine, BillShare};
 use std::fmt::Write as _;
+
+/// What makes the total another than the lines', as far as there is any: in minor units, with its name.
+fn besides(order: &OrderView) -> Vec<(&'static str, i64)> {
+    let shares = || order.sub_orders.iter().filter_map(|share| share.billed.as_deref());
+    let discounts = order.lines.iter().filter_map(|line| line.billed.as_deref()).map(BillLine::discount);
+    let included = order.bill.as_ref().is_some_and(|bill| bill.prices_include_tax);
+    let rows = [
+        ("Discount", sum(discounts).saturating_neg()),
+        ("Shipping", sum(shares().map(|share| share.shipping))),
+        ("Fees", sum(shares().map(|share| share.fees))),
+        (if included { "Tax included" } else { "Tax" }, sum(shares().map(BillShare::tax))),
+    ];
+    rows.into_iter().filter(|(_, amount)| *amount != 0).collect()
+}
 
 /// What the buyer of a paid order reads.
 pub(super) fn text(order: &OrderView) -> Text {
@@ -15,6 +30,11 @@ pub(super) fn text(order: &OrderView) -> Text {
         let _ = writeln!(text, "  {quantity} x {title}: {total}");
         let title = escaped(title);
         let _ = write!(rows, "<tr><td>{quantity}</td><td>{title}</td><td>{total}</td></tr>");
+    }
+    for (name, amount) in besides(order) {
+        let amount = money(amount);
+        let _ = writeln!(text, "  {name}: {amount}");
+        let _ = write!(rows, "<tr><td></td><td>{name}</td><td>{amount}</td></tr>");
     }
     let (id, total, paid) = (order.id, money(order.amounts.total), money(order.amounts.paid));
     Text {

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::domain::ids::{AccountId, SignUpId};
-use crate::domain::ids::{CartId, EntityId, JobId, SkuId, VendorId};
+use crate::domain::ids::{CartId, EntityId, JobId, SkuId, SubOrderId, VendorId};
 use crate::domain::job::About;
 use crate::domain::money::Currency;
-use crate::domain::order::{Address, Amounts, OrderLine, OrderStatus, PaymentStatus};
+use crate::domain::order::{
+    Address, Amounts, BillHead, OrderLine, OrderStatus, PaymentStatus, SubOrderStatus, SubOrderView,
+};
+use crate::domain::pricing::BillShare;
 use crate::domain::time::Timestamp;
 use crate::ports::jobs::{Letter, NoAccounts, NotNow};
 use parking_lot::Mutex;
@@ -47,9 +50,11 @@ fn order(status: OrderStatus) -> OrderView {
         title: "Saree <b>\"fine\" & more".to_owned(),
         quantity: 2,
         unit_price: 125_050,
-        discount: 0,
+        list_price: None,
+        sale: None,
         credited: 0,
         credited_amount: 0,
+        billed: None,
     };
     OrderView {
         id: OrderId::from_uuid(Uuid::from_u128(1)),
@@ -60,6 +65,7 @@ fn order(status: OrderStatus) -> OrderView {
         sub_orders: Vec::new(),
         coupons: Vec::new(),
         amounts: Amounts { total: 250_100, paid: 250_100, ..Amounts::default() },
+        bill: None,
         payment_method: "sandbox".to_owned(),
         payment_status: PaymentStatus::Captured,
         placed_at: Timestamp::from_millis(1),
@@ -192,4 +198,26 @@ async fn a_mail_about_an_account_brings_its_link_and_names_nobody() {
         assert_eq!(written(kind, about, Desk(Ok(None))).await.0.name(), "suppressed");
         assert_eq!(written(kind, about, Desk(Err(NotNow("away".to_owned())))).await.0.name(), "failed");
     }
+}
+
+#[test]
+fn what_makes_the_total_another_than_the_lines_stands_in_the_mail() {
+    let mut order = order(OrderStatus::Paid);
+    let plain = super::order_paid::text(&order).text;
+    assert!(!plain.contains("Shipping") && !plain.contains("Tax"), "{plain}");
+    let billed: BillShare = serde_json::from_value(serde_json::json!({
+        "vendor": order.lines[0].vendor, "shipping": 6_000, "shipping_tax": 900, "total": 294_515,
+        "tax_groups": [{"rate_milli_percent": 15_000, "base": 256_100, "amount": 38_415}],
+    }))
+    .expect("a share");
+    order.sub_orders = vec![SubOrderView {
+        id: SubOrderId::of(order.id, billed.vendor),
+        vendor: billed.vendor,
+        status: SubOrderStatus::Paid,
+        amounts: Amounts::default(),
+        billed: Some(Box::new(billed)),
+    }];
+    order.bill = Some(Box::new(BillHead { codes: Vec::new(), prices_include_tax: false }));
+    let text = super::order_paid::text(&order).text;
+    assert!(text.contains("  Shipping: 60.00 BDT\n  Tax: 384.15 BDT\n"), "{text}");
 }

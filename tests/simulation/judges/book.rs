@@ -44,6 +44,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("cart", "coupon_removed", nothing),
     ("cart", "discounted", nothing),
     ("customer", "cart_followed", nothing),
+    ("customer", "customer_edited", nothing),
     // Nobody in the town has coupons yet.
     ("coupon", "coupon_created", nothing),
     ("coupon", "coupon_edited", nothing),
@@ -53,7 +54,6 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("coupon", "use_released", nothing),
     ("coupon", "holds_closed", nothing),
     ("order", "coupons_taken", nothing),
-    ("order", "coupon_refused", nothing),
     ("order", "leg_held", nothing),
     ("order", "leg_refused", nothing),
     ("order", "leg_committed", nothing),
@@ -74,6 +74,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "stock_refused", nothing),
     ("order", "priced", Accounts::priced),
     ("order", "price_differed", Accounts::price_differed),
+    ("order", "bill_refused", nothing),
     ("order", "payment_requested", nothing),
     ("order", "paid", Accounts::charge),
     ("order", "payment_failed", nothing),
@@ -181,7 +182,7 @@ fn differs_from_order(accounts: &Accounts, row: &OrderRow) -> Option<String> {
 fn differs_from_vendor(accounts: &Accounts, id: VendorId, vendor: &Vendor) -> Vec<String> {
     let mut wrong: Vec<String> = vendor.sku_rows().iter().filter_map(|row| differs_from_sku(accounts, row)).collect();
     let holds = vendor.holds().all_open().map(|(order, hold)| {
-        let line = hold.lines.iter().map(|line| (line.sku, line.quantity, line.unit_price));
+        let line = hold.what.lines.iter().map(|line| (line.sku, line.quantity, line.unit_price));
         let lines = line.map(|(sku, quantity, price)| Line { sku: sku.to_string(), quantity, price });
         ((id.to_string(), order.to_string()), sorted(lines))
     });

@@ -26,7 +26,8 @@ impl Judge for Catalogue {
             world.breach(format_args!("the directory counts {counts:?} orders, the journal {durable:?}"));
         }
         for row in replay.skus() {
-            let shown = directory.sku(row.id).map(|listing| (listing.sku.price_minor, listing.available));
+            let shown =
+                directory.sku(row.id, shop.clock().now()).map(|listing| (listing.sku.price_minor, listing.available));
             if shown != Some((row.price_minor, row.available())) {
                 world.breach(format_args!("the directory shows {shown:?} of {row:?}"));
             }

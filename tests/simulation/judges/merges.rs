@@ -130,7 +130,7 @@ impl Judge for Merges {
             }
             Events::Customer(id, events) => {
                 for event in events {
-                    let CustomerEvent::CartFollowed { number } = event;
+                    let CustomerEvent::CartFollowed { number } = event else { continue };
                     let before = lock(&self.known).carts.insert(*id, *number).unwrap_or(0);
                     let last = CartId::of_customer(*id, before);
                     if *number != before + 1 {

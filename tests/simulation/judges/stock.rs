@@ -77,7 +77,7 @@ impl Judge for Stock {
         // What is held for paid orders that wait for someone is neither sold nor free.
         let mut held: BTreeMap<SkuId, (i64, i64)> = BTreeMap::new();
         for (order, hold) in replay.vendors().flat_map(|(_, vendor)| vendor.holds().all_open()) {
-            for line in &hold.lines {
+            for line in &hold.what.lines {
                 let (all, of_paid) = held.entry(line.sku).or_default();
                 *all += line.quantity;
                 *of_paid += if replay.is_paid(order) { line.quantity } else { 0 };

@@ -153,11 +153,13 @@ impl Buyer {
         let quantity = person.chance.between(1, 3) as i64;
         let unit_price = {
             let node = person.node().await;
-            let listing = node.shop.catalog().ok().and_then(|directory| directory.sku(sku(of, index)));
+            let listing =
+                node.shop.catalog().ok().and_then(|directory| directory.sku(sku(of, index), node.shop.clock().now()));
             let Some(listing) = listing else { return };
             listing.sku.price_minor
         };
-        let line = CartLine { sku: sku(of, index), vendor: vendor(of), title: tag.clone(), quantity, unit_price };
+        let line =
+            CartLine { sku: sku(of, index), vendor: vendor(of), title: tag.clone(), quantity, unit_price, sale: None };
         let command = CartCommand::SetLine { by: Principal::Guest(cart), line, currency: Currency::BDT };
         let key = person.chance.per_mille(200).then(|| Person::key(&tag));
         self.memory.add(&person.chance, key, &tag, Request::Cart(cart, command.clone()));
@@ -220,6 +222,8 @@ impl Buyer {
         };
         let buyer = shipping_address.buyer();
         CheckoutRequest {
+            shipping: Vec::new(),
+            quote: None,
             contact: Contact { email: Some(format!("{tag}@example.com")), shipping_address },
             mint: Mint(chance.next().to_be_bytes()[4..].try_into().unwrap()),
             buyer,

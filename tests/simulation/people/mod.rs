@@ -239,7 +239,7 @@ impl Person {
     async fn look_up(&self, id: SkuId) {
         let node = self.node().await;
         let Ok(directory) = node.shop.catalog() else { return };
-        let Some(listing) = directory.sku(id) else { return };
+        let Some(listing) = directory.sku(id, node.shop.clock().now()) else { return };
         let row = &listing.sku;
         let of = row.vendor_id.entity();
         if self.town.server.is_damaged(of) || self.town.server.had_rejected_rows(of) {

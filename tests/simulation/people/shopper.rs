@@ -156,11 +156,13 @@ impl Shopper {
         };
         let unit_price = {
             let node = person.node().await;
-            let listing = node.shop.catalog().ok().and_then(|directory| directory.sku(sku(of, index)));
+            let listing =
+                node.shop.catalog().ok().and_then(|directory| directory.sku(sku(of, index), node.shop.clock().now()));
             let Some(listing) = listing else { return };
             listing.sku.price_minor
         };
-        let line = CartLine { sku: sku(of, index), vendor: vendor(of), title: tag.clone(), quantity, unit_price };
+        let line =
+            CartLine { sku: sku(of, index), vendor: vendor(of), title: tag.clone(), quantity, unit_price, sale: None };
         let command = CartCommand::SetLine { by, line, currency: Currency::BDT };
         let told = person.ask::<Cart>(cart, "set line", command, person.how(None, false)).await;
         person.tried(&tag, &told);
@@ -297,6 +299,8 @@ impl Shopper {
             phone: None,
         };
         let details = CheckoutRequest {
+            shipping: Vec::new(),
+            quote: None,
             buyer: Buyer { mail_key: Some(mail_key_of(address)), ..shipping_address.buyer() },
             contact: Contact { email: None, shipping_address },
             mint: Mint(person.chance.next().to_be_bytes()[4..].try_into().unwrap()),

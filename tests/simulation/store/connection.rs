@@ -406,6 +406,8 @@ impl Queries for Connection {
             products: disk.tables.products.values().cloned().collect(),
             skus: disk.tables.skus.values().cloned().collect(),
             coupons: disk.tables.coupons.values().cloned().collect(),
+            sales: disk.tables.sales.values().cloned().collect(),
+            customers: disk.tables.customers.values().copied().collect(),
             orders: Vec::new(),
         })
         .await

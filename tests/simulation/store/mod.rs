@@ -15,8 +15,10 @@ use async_trait::async_trait;
 use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
-use haat::domain::ids::{CouponId, EntityRef, JobId, Kind, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, Shapes, SkuRow, StockChangeRow, VendorRow};
+use haat::domain::ids::{CouponId, CustomerId, EntityRef, JobId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
+use haat::domain::rows::{
+    CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, Shapes, SkuRow, StockChangeRow, VendorRow,
+};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::standing::{PoolStanding, Pools};
@@ -60,6 +62,8 @@ enum Table {
     Vendors,
     Products,
     Skus,
+    Sales,
+    Customers,
     Orders,
     Coupons,
 }
@@ -68,6 +72,9 @@ pub struct Tables {
     vendors: BTreeMap<VendorId, VendorRow>,
     products: BTreeMap<ProductId, ProductRow>,
     pub skus: BTreeMap<SkuId, SkuRow>,
+    /// Table `sales`.
+    pub sales: BTreeMap<SaleId, SaleRow>,
+    pub customers: BTreeMap<CustomerId, CustomerRow>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     pub coupons: BTreeMap<CouponId, CouponRow>,
     /// Of each row: whose it is, and the version and the shape that it shows.
@@ -83,11 +90,14 @@ pub struct Tables {
 impl Default for Tables {
     /// As migrations leave them: empty, and of the first shape.
     fn default() -> Self {
-        let remaking = [Kind::Order, Kind::Vendor, Kind::Coupon].map(|kind| (kind, Remaking::done(kind, 1)));
+        let kinds = [Kind::Order, Kind::Vendor, Kind::Customer, Kind::Coupon];
+        let remaking = kinds.map(|kind| (kind, Remaking::done(kind, 1)));
         Self {
             vendors: BTreeMap::new(),
             products: BTreeMap::new(),
             skus: BTreeMap::new(),
+            sales: BTreeMap::new(),
+            customers: BTreeMap::new(),
             orders: BTreeMap::new(),
             coupons: BTreeMap::new(),
             stamps: BTreeMap::new(),
@@ -110,7 +120,7 @@ impl Tables {
     }
 
     fn put(&mut self, delta: &EntityDelta) {
-        let Rows { vendors, products, skus, orders, coupons } = delta.rows.clone();
+        let Rows { vendors, products, skus, sales, customers, orders, coupons } = delta.rows.clone();
         for row in coupons {
             if self.is_newer(Table::Coupons, row.id.uuid(), delta) {
                 self.coupons.insert(row.id, row);
@@ -129,6 +139,16 @@ impl Tables {
         for row in skus {
             if self.is_newer(Table::Skus, row.id.uuid(), delta) {
                 self.skus.insert(row.id, row);
+            }
+        }
+        for row in sales {
+            if self.is_newer(Table::Sales, row.id.uuid(), delta) {
+                self.sales.insert(row.id, row);
+            }
+        }
+        for row in customers {
+            if self.is_newer(Table::Customers, row.id.uuid(), delta) {
+                self.customers.insert(row.id, row);
             }
         }
         for row in orders {
@@ -150,6 +170,8 @@ impl Tables {
                 Table::Vendors => drop(self.vendors.remove(&VendorId::from_uuid(*id))),
                 Table::Products => drop(self.products.remove(&ProductId::from_uuid(*id))),
                 Table::Skus => drop(self.skus.remove(&SkuId::from_uuid(*id))),
+                Table::Sales => drop(self.sales.remove(&SaleId::from_uuid(*id))),
+                Table::Customers => drop(self.customers.remove(&CustomerId::from_uuid(*id))),
                 Table::Orders => drop(self.orders.remove(&OrderId::from_uuid(*id))),
                 Table::Coupons => drop(self.coupons.remove(&CouponId::from_uuid(*id))),
             }
@@ -645,7 +667,7 @@ fn of_its_shape<'a>(world: &World, delta: &'a EntityDelta) -> Cow<'a, EntityDelt
         return Cow::Borrowed(delta);
     }
     let mut former = delta.clone();
-    let Rows { vendors, products, skus, orders, coupons: _ } = &mut former.rows;
+    let Rows { vendors, products, skus, sales: _, customers: _, orders, coupons: _ } = &mut former.rows;
     products.iter_mut().for_each(|row| row.description = Some("of a former shape".to_owned()));
     skus.iter_mut().for_each(|row| row.code.push_str(" of a former shape"));
     orders.iter_mut().flat_map(|row| &mut row.lines).for_each(|line| line.title.push_str(" of a former shape"));

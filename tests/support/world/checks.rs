@@ -129,7 +129,7 @@ impl World {
                 let share = row.sub_orders.iter().find(|sub| sub.vendor_id == *vendor_id).expect("a share");
                 let wanted = row.lines.iter().filter(|line| line.vendor_id == *vendor_id);
                 let wanted: Pieces = wanted.map(|line| (line.sku_id, line.quantity)).collect();
-                let held: Pieces = hold.lines.iter().map(|line| (line.sku, line.quantity)).collect();
+                let held: Pieces = hold.what.lines.iter().map(|line| (line.sku, line.quantity)).collect();
                 assert_eq!(held, wanted, "{order} holds");
                 // The one hold without a living order: made by an echo after its refusal, until the order hears of it.
                 let stray = share.status == SubOrderStatus::Rejected;
@@ -168,7 +168,7 @@ impl World {
         for (order, hold) in self.vendors.values().flat_map(|vendor| vendor.entity.holds().all_open()) {
             if self.is_given_up(order) {
                 let settled = self.orders[&order].entity.phase() == Some(Phase::Settled);
-                for line in &hold.lines {
+                for line in &hold.what.lines {
                     *held.entry(line.sku).or_default() += line.quantity;
                     *sold.entry(line.sku).or_default() -= if settled { line.quantity } else { 0 };
                 }

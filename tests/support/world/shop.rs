@@ -80,6 +80,8 @@ pub fn details(token: &str, expected_total: Option<i64>) -> CheckoutRequest {
         buyer: Buyer { mail_key: Some(MAIL_KEY), ..address().buyer() },
         payment: PaymentChoice { method: "sandbox".into(), token: token.into() },
         expected_total: expected_total.map(|minor| Money::new(minor, Currency::BDT)),
+        shipping: Vec::new(),
+        quote: None,
     }
 }
 
@@ -129,7 +131,7 @@ impl World {
     pub fn set_line(&mut self, number: usize, of: (usize, usize), quantity: i64) -> Result<CartReply, Reject> {
         let unit_price = self.sku_row(of).map_or(1, |row| row.price_minor);
         let title = format!("SKU {}/{}", of.0, of.1);
-        let line = CartLine { sku: sku(of.0, of.1), vendor: vendor(of.0), title, quantity, unit_price };
+        let line = CartLine { sku: sku(of.0, of.1), vendor: vendor(of.0), title, quantity, unit_price, sale: None };
         self.ask::<Cart>(cart(number), CartCommand::SetLine { by: buyer(number), line, currency: Currency::BDT })
             .unwrap()
     }

@@ -36,6 +36,7 @@ pub(super) fn message(order: OrderId, body: &Body, vendor: VendorId, verb: Verb)
                 customer: body.owner.customer(),
                 keys: body.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.keys.clone()),
                 audience: body.buyer.as_ref().map_or_else(Audience::default, |buyer| buyer.audience),
+                method: body.payment.method.clone(),
             }),
         },
         Verb::Confirm => VendorCommand::Commit { order, strict: body.strict },

@@ -27,7 +27,8 @@ fn a_piece_costs_the_least_of_list_price_reached_rungs_and_sale() {
     ];
     // For whom; pieces; the sale's price as one of the figures: 0 the list price, 1 to 4 the rungs in their order; which figure is the price;
     // the rung that made it.
-    let cases: &[(Audience, i64, Option<usize>, usize, Option<i64>)] = &[
+    type Case = (Audience, i64, Option<usize>, usize, Option<i64>);
+    let cases: &[Case] = &[
         (Retail, 1, None, 0, None),
         (Retail, 9, None, 0, None),
         (Retail, 10, None, 1, Some(10)),

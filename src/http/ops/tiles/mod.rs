@@ -4,6 +4,7 @@
 use super::OpsParts;
 use super::figures::{Looks, Spread};
 use super::hot::HotStock;
+use super::lately::Recent;
 use crate::domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ pub(super) struct Look<'a> {
     pub(super) parts: &'a OpsParts,
     pub(super) looks: &'a Looks,
     pub(super) hot: &'a HotStock,
+    pub(super) lately: &'a Recent,
     pub(super) at: Timestamp,
 }
 
@@ -36,6 +38,8 @@ macro_rules! tiles {
 }
 
 tiles! {
+    /// What went wrong in the last minutes.
+    lately: LatelyTile,
     /// How the node stands.
     node: NodeTile,
     /// Requests.

@@ -98,7 +98,7 @@ function heard(event, data) {
   look = { at, tiles: data.tiles };
   remember(at / 1000, data.tiles);
   rememberProducts(at / 1000, data.tiles);
-  notice(at, data.tiles);
+  notice(data.tiles);
   dot.className = "dot good";
   say(linkSays, `live, as of ${clock(at)}`);
   link.title = "The server’s clock, told in this machine’s zone";

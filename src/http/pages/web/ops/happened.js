@@ -1,65 +1,42 @@
-// What has happened lately: counts that rose while this page has been open. The server tells totals since it was started, and what is long over is no trouble.
+// What went wrong lately, as the server says: it remembers which counts have risen, whether or not somebody watched. Totals since it was started are
+// figures: what is long over is no trouble.
 
-import { count } from "../shared/format.js";
+import { clock, count, moment } from "../shared/format.js";
 
-/** As long an alarm stays that says what has happened (docs/operations.md), in milliseconds. */
-const LATELY_MS = 15 * 60_000;
-/** Rises within so long count as one, so that few are kept. */
-const TOGETHER_MS = 10_000;
+/** Where what is over stands among what is wrong: behind what goes on. */
+export const OVER = -1;
 
-const watched = new Map();
-const totals = new Map();
-const rises = new Map();
-let now = 0;
+let told = new Map();
+let minutes = 0;
 
-const named = (name, of) => `${name} ${of}`;
+/** So long is told of, in minutes (`LATELY_MS`), by a server that has been there for as long. */
+const WHOLE = 15;
 
-/** Has a total watched from now on: `find(tiles)` gives it, or an object of totals by what they are of. */
-export function watch(name, find) {
-  watched.set(name, find);
+const named = (name, of) => `${name} ${of ?? ""}`;
+
+/** Takes in what a look tells. */
+export function notice(tiles) {
+  told = new Map((tiles.lately?.items ?? []).map((one) => [named(one.count, one.of), one]));
+  minutes = Math.max(1, Math.ceil((tiles.lately?.over_ms ?? 0) / 60_000));
 }
 
-/** Looks at all of them. The first look at one tells nothing: what it counts may be long over. */
-export function notice(at, tiles) {
-  now = at;
-  for (const [name, find] of watched) {
-    let found;
-    try {
-      found = find(tiles);
-    } catch {
-      // The tile that shows it says so.
-      continue;
-    }
-    const each = typeof found === "object" && found !== null ? Object.entries(found) : [["", found]];
-    for (const [of, total] of each) if (Number.isFinite(total)) rose(named(name, of), at, total);
-  }
-  for (const [key, all] of rises) {
-    while (all.length > 0 && all[0].at <= at - LATELY_MS) all.shift();
-    if (all.length === 0) rises.delete(key);
-  }
+/** By how much a count has risen lately; `of`: what of it, where that is told apart. */
+export const lately = (name, of) => told.get(named(name, of))?.risen ?? 0;
+
+/** What of a count has risen lately, the most first. */
+export const each = (name) => [...told.values()].filter((one) => one.count === name).sort((one, other) => other.risen - one.risen).map(({ of }) => of);
+
+/** Of how much time that is, in words. */
+export const span = () => (minutes === 1 ? "the last minute" : `the last ${minutes} minutes`);
+
+/** Whether the server has not been there for so long. */
+export const isYoung = () => minutes < WHOLE;
+
+/** How often, and when the last time was, in words. */
+export function often(name, of) {
+  const { risen, last } = told.get(named(name, of)) ?? { risen: 0 };
+  return `${risen === 1 ? "once" : `${count(risen)} times`} in ${span()}, last at ${clock(moment(last))}`;
 }
-
-function rose(key, at, total) {
-  const before = totals.get(key);
-  totals.set(key, total);
-  // Another process counts from 0.
-  const by = before === undefined ? 0 : total - (total < before ? 0 : before);
-  if (by <= 0) return;
-  const all = rises.get(key) ?? [];
-  rises.set(key, all);
-  const last = all.at(-1);
-  if (last && at - last.from < TOGETHER_MS) [last.at, last.by] = [at, last.by + by];
-  else all.push({ from: at, at, by });
-}
-
-/** By how much it rose within the last fifteen minutes, as far as this page has seen. */
-export const lately = (name, of = "") => (rises.get(named(name, of)) ?? []).reduce((all, { by }) => all + by, 0);
-
-/** That in words. */
-export const often = (n) => `${n === 1 ? "once" : `${count(n)} times`} in the last 15 minutes`;
 
 /** Forgets all of it. */
-export function forgetHappened() {
-  totals.clear();
-  rises.clear();
-}
+export const forgetHappened = () => told.clear();

@@ -2,10 +2,8 @@
 
 import { el } from "../../shared/dom.js";
 import { count, rate } from "../../shared/format.js";
-import { lately, often, watch } from "../happened.js";
+import { lately, often } from "../happened.js";
 import { ms, sum, table } from "../parts.js";
-
-watch("actors.restarts", ({ actors }) => Object.fromEntries((actors?.items ?? []).map(({ kind, restarts }) => [kind, restarts])));
 
 export default {
   name: "actors",
@@ -26,7 +24,7 @@ export default {
         { head: "p95", cell: ({ latency }) => ms(latency?.p95) },
         { head: "p99", rare: true, cell: ({ latency }) => ms(latency?.p99) },
         { head: "recovered", rare: true, cell: ({ recoveries }) => count(recoveries) },
-        { head: "restarts", cell: ({ restarts }) => count(restarts), level: ({ kind }) => (lately("actors.restarts", kind) > 0 ? "warn" : "") },
+        { head: "restarts", cell: ({ restarts }) => count(restarts), level: ({ kind }) => (lately("actor_restarts", kind) > 0 ? "warn" : "") },
         { head: "quarantined", cell: ({ quarantined }) => count(quarantined), level: ({ quarantined }) => (quarantined > 0 ? "bad" : "") },
       ],
     });
@@ -40,9 +38,8 @@ export default {
     const found = [];
     for (const { kind, quarantined, per_second } of data.items ?? []) {
       if (quarantined > 0) found.push({ level: "bad", what: `${count(quarantined)} ${kind} ${quarantined === 1 ? "actor is" : "actors are"} quarantined`, todo: "What is damaged is not asked any more. The log has the id and the reason; other actors go on.", see: "HaatEntityQuarantined" });
-      const again = lately("actors.restarts", kind);
       if (per_second?.panicked > 0) found.push({ level: "bad", what: `Commands of ${kind} actors panic`, todo: "A bug, contained: the log has the place.", see: "HaatActorRestarted" });
-      else if (again > 0) found.push({ level: "warn", what: `${kind} actors were started again, ${often(again)}`, todo: "A bug, contained: the log has the place.", see: "HaatActorRestarted" });
+      else if (lately("actor_restarts", kind) > 0) found.push({ level: "warn", what: `${kind} actors were started again, ${often("actor_restarts", kind)}`, todo: "A bug, contained: the log has the place.", see: "HaatActorRestarted" });
     }
     return found;
   },

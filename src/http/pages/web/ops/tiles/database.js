@@ -2,6 +2,7 @@
 
 import { el, keep } from "../../shared/dom.js";
 import { count, rate, span, words } from "../../shared/format.js";
+import { OVER, lately, often } from "../happened.js";
 import { figures, meter, pill, table } from "../parts.js";
 
 /** The outcomes of services' writes that somebody is to look at, each with its alarm. */
@@ -44,7 +45,10 @@ export default {
     for (const { outcome, per_second } of data.units?.outcomes ?? []) {
       // Another outcome is none of the store's: a caller who changed its mind, a server that stops.
       const see = WRITES[outcome];
-      if (see && per_second > 0) found.push({ level: "warn", what: `Writes of services end with “${words(outcome)}”`, todo: "Sign-ins, carts’ owners and the like fail. Look at the database.", see });
+      if (!see) continue;
+      const todo = "Sign-ins, carts’ owners and the like fail. Look at the database.";
+      if (per_second > 0) found.push({ level: "warn", what: `Writes of services end with “${words(outcome)}”`, todo, see });
+      else if (lately("service_writes_failed", outcome) > 0) found.push({ level: "warn", first: OVER, what: `Writes of services ended with “${words(outcome)}”, ${often("service_writes_failed", outcome)}`, todo, see });
     }
     return found;
   },

@@ -1,10 +1,8 @@
 // What is made of the journal behind the shop's back.
 
 import { count, moment, span, words } from "../../shared/format.js";
-import { lately, watch } from "../happened.js";
+import { lately } from "../happened.js";
 import { pill, table } from "../parts.js";
-
-watch("followers.failures", ({ followers }) => Object.fromEntries((followers?.items ?? []).map(({ name, failures }) => [name, failures])));
 
 const LATE_MS = 60_000;
 const late = (one, at) => at - moment(one.as_of);
@@ -24,7 +22,7 @@ export default {
         { head: "state", text: true, make: () => { const shown = pill(""); return { element: shown.element, update: ({ state }) => shown.set(words(state), state === "follows" ? "good" : "warn") }; } },
         { head: "frames", cell: ({ lag_frames }) => count(lag_frames) },
         { head: "late by", cell: (one) => (one.lag_frames > 0 ? span(Math.max(0, late(one, now))) : "0") },
-        { head: "failures", rare: true, cell: ({ failures }) => count(failures), level: ({ name }) => (lately("followers.failures", name) > 0 ? "warn" : "") },
+        { head: "failures", rare: true, cell: ({ failures }) => count(failures), level: ({ name }) => (lately("follower_failures", name) > 0 ? "warn" : "") },
       ],
     });
     return {

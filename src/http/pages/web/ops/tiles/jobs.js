@@ -2,10 +2,8 @@
 
 import { el } from "../../shared/dom.js";
 import { count, rate, words } from "../../shared/format.js";
-import { lately, often, watch } from "../happened.js";
+import { lately, often } from "../happened.js";
 import { figures, known, pill, sum, table } from "../parts.js";
-
-watch("jobs.unread", ({ jobs }) => jobs?.store_failures);
 
 const ANSWERS = { yes: ["answers", "good"], probed: ["is being tried", "warn"], no: ["gives no answers", "bad"] };
 
@@ -48,8 +46,7 @@ export default {
     const found = [];
     if (data.gave_up > 0) found.push({ level: "bad", what: `${count(data.gave_up)} ${data.gave_up === 1 ? "job" : "jobs"} gave up`, todo: "Each says why. Mend that, then have it tried anew.", href: "#/jobs", act: "See them", see: "HaatJobsGaveUp" });
     for (const { target, answers } of data.targets ?? []) if (answers !== "yes") found.push({ level: "warn", what: `“${words(target)}” ${ANSWERS[answers]?.[0] ?? answers}`, todo: "Jobs wait and are tried again by themselves. Is that server up?", see: "HaatJobTargetSilent" });
-    const unread = lately("jobs.unread");
-    if (unread > 0) found.push({ level: "warn", what: `Jobs could not be read from the store, ${often(unread)}`, todo: "Look at the database.", see: "HaatJobStoreFails" });
+    if (lately("job_store_failures") > 0) found.push({ level: "warn", what: `Jobs could not be read from the store, ${often("job_store_failures")}`, todo: "Look at the database.", see: "HaatJobStoreFails" });
     return found;
   },
 };

@@ -1,10 +1,8 @@
 // The writer of the journal: every answer waits for one of its commits.
 
 import { bytes, count, rate, share, span } from "../../shared/format.js";
-import { lately, often, watch } from "../happened.js";
+import { lately, often } from "../happened.js";
 import { figures, history, meter } from "../parts.js";
-
-watch("log.refused", ({ log_writer }) => log_writer?.commit_failures);
 
 const SLOW_MS = 250;
 const level = (part, of) => (share(part, of) > 80 ? "bad" : share(part, of) > 50 ? "warn" : "");
@@ -34,7 +32,7 @@ export default {
         shown.set("commits", rate(data.commits_per_second), "/ s");
         const [size, unit] = bytes(data.bytes_per_second);
         shown.set("bytes", size, unit && `${unit} / s`);
-        shown.set("refused", count(data.commit_failures), "", lately("log.refused") > 0 ? "bad" : "");
+        shown.set("refused", count(data.commit_failures), "", lately("commit_failures") > 0 ? "bad" : "");
         backlog.set(data.backlog_records, data.backlog_limit, `${count(data.backlog_records)} of ${count(data.backlog_limit)} records`, level(data.backlog_records, data.backlog_limit));
         drawn.update();
       },
@@ -43,8 +41,7 @@ export default {
   troubles(data) {
     const found = [];
     const full = share(data.backlog_records, data.backlog_limit);
-    const refused = lately("log.refused");
-    if (refused > 0) found.push({ level: "bad", first: 2, what: `The store refused commits, ${often(refused)}`, todo: "Is the disk full, or the database gone? The log has its words.", see: "HaatCommitsFail" });
+    if (lately("commit_failures") > 0) found.push({ level: "bad", first: 2, what: `The store refused commits, ${often("commit_failures")}`, todo: "Is the disk full, or the database gone? The log has its words.", see: "HaatCommitsFail" });
     if (full > 50) found.push({ level: full > 80 ? "bad" : "warn", what: `The journal’s backlog is ${Math.round(full)} % full`, todo: "At 100 % new work is refused. Commits are too slow for what comes in.", see: "HaatBacklogHigh" });
     if (data.commit?.p95 > SLOW_MS) found.push({ level: "warn", what: `Commits are slow: 95 % take up to ${span(data.commit.p95)}`, todo: "Every answer waits for one. Look at the disk, or at the database’s own load.", see: "HaatCommitsSlow" });
     return found;

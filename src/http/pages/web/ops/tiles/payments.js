@@ -2,6 +2,7 @@
 
 import { el, keep, say } from "../../shared/dom.js";
 import { count, rate, span, words } from "../../shared/format.js";
+import { OVER, lately, often } from "../happened.js";
 import { figures, history, most, pill, table } from "../parts.js";
 
 const ANSWERS = { yes: ["answers", "good"], probed: ["is being tried", "warn"], no: ["gives no answers", "bad"] };
@@ -77,6 +78,8 @@ export default {
       if (one.answers === "no") found.push({ level: "bad", first: 1, what: `The payment provider “${name}” gives no answers${one.silent_ms ? `, for ${span(one.silent_ms)}` : ""}`, todo: "Checkouts that need it are refused; orders under way wait and are asked about. Call the provider. It is tried again by itself.", see: "HaatPaymentProviderSilent" });
       else if (one.answers === "probed") found.push({ level: "warn", what: `The payment provider “${name}” is being tried again`, todo: "It was silent. When it answers, everything goes on by itself.", see: "HaatPaymentProviderSilent" });
       else if (p95 > SLOW_MS) found.push({ level: "warn", what: `The payment provider “${name}” is slow: 95 % of charges take up to ${span(p95)}`, todo: "Buyers wait that long. Call the provider.", see: "HaatPaymentProviderUnsteady" });
+      if (one.answers === "yes" && lately("payment_provider_silent", one.method) > 0) found.push({ level: "warn", first: OVER, what: `The payment provider “${name}” was silent, ${often("payment_provider_silent", one.method)}`, todo: "It answers again. Orders that waited go on by themselves; those that do not are stuck, and listed.", see: "HaatPaymentProviderUnsteady" });
+      else if (one.answers === "yes" && lately("payments_unanswered", one.method) > 0) found.push({ level: "warn", first: OVER, what: `The payment provider “${name}” gave no answer, ${often("payments_unanswered", one.method)}`, todo: "Whoever waits is asked about again by itself. More of them: call the provider.", see: "HaatPaymentUnanswered" });
       if (one.queue?.oldest_ms > 30_000) found.push({ level: "warn", what: `Calls to “${name}” have waited for ${span(one.queue.oldest_ms)}`, todo: "Held back by its silence, or by --payment-calls-per-second.", see: "HaatPaymentCallsWait" });
     }
     return found;

@@ -2,8 +2,11 @@
 
 import { el } from "../../shared/dom.js";
 import { rate } from "../../shared/format.js";
+import { OVER, each, often } from "../happened.js";
 import { figures, history, ms, table } from "../parts.js";
 
+/** How requests fail, by their status. */
+const FAILED = { 500: "since something went wrong inside (500)", 504: "since they took too long (504)" };
 const failing = ({ http }) => http?.by_status?.["5xx"];
 
 export default {
@@ -52,7 +55,7 @@ export default {
   },
   troubles(data) {
     const failed = data.by_status?.["5xx"] ?? 0;
-    if (!(failed > 0)) return [];
+    if (!(failed > 0)) return each("server_errors").map((status) => ({ level: "warn", first: OVER, what: `Requests failed ${FAILED[status] ?? status}, ${often("server_errors", status)}`, todo: "The log has each, with its place.", see: "HaatServerErrors" }));
     const worst = (data.routes ?? []).filter((route) => route.server_errors_per_second > 0).map(({ method, route }) => `${method} ${route}`);
     return [{ level: "warn", what: `${rate(failed)} requests a second fail (5xx)`, todo: worst.length > 0 ? `At ${worst.slice(0, 3).join(", ")}. “Refused at once” says whether a limit is the reason.` : "“Refused at once” says whether a limit is the reason.", see: "HaatServerErrors" }];
   },

@@ -2,10 +2,8 @@
 
 import { el } from "../../shared/dom.js";
 import { count, rate, words } from "../../shared/format.js";
-import { lately, watch } from "../happened.js";
+import { OVER, each, lately, often } from "../happened.js";
 import { figures, history, known, table } from "../parts.js";
-
-watch("sheds.connections", ({ sheds }) => sheds?.connections_refused);
 
 /** What each reason means, and what to do about it. */
 const MEANS = {
@@ -20,6 +18,11 @@ const MEANS = {
   store: ["The store takes nothing.", "Look at the database first."],
   vendor_share: ["One vendor has its full share of what is under way.", "Meant so: one sale is not to stop the others."],
 };
+
+/** What connections took too long at. */
+const TIMED_OUT = { answer: "answers not read in time", head: "requests not sent in time", idle: "nothing asked for long" };
+/** Whoever asks nothing any more is let go, as is meant. */
+const isTrouble = ({ key }) => key !== "timed out idle";
 
 export default {
   name: "sheds",
@@ -42,8 +45,9 @@ export default {
       none: "Nothing has been refused.",
       columns: [
         { head: "reason", make: ({ said, key }) => ({ element: el("span", { title: MEANS[key]?.[0] ?? null }, said) }) },
-        { head: "per s", cell: ({ per_second }) => rate(per_second), level: ({ per_second }) => (per_second > 0 ? "warn" : "") },
-        { head: "in all", cell: ({ total }) => count(total) },
+        { head: "per s", cell: ({ per_second }) => rate(per_second), level: (one) => (one.per_second > 0 && isTrouble(one) ? "warn" : "") },
+        { head: "15 min", cell: (one) => count(lately(one.count, one.reason)), level: (one) => (lately(one.count, one.reason) > 0 && isTrouble(one) ? "warn" : "") },
+        { head: "in all", rare: true, cell: ({ total }) => count(total) },
       ],
     });
     return {
@@ -52,13 +56,14 @@ export default {
         const limited = data.rate_limited ?? [];
         shown.set("all", rate(data.per_second), "/ s", data.per_second > 0 ? "warn" : "");
         shown.set("limited", rate(known(limited, ({ per_second }) => per_second)), "/ s");
-        shown.set("connections", count(data.connections_refused), "", lately("sheds.connections") > 0 ? "warn" : "");
+        shown.set("connections", count(data.connections_refused), "", lately("connections_refused") > 0 ? "warn" : "");
         drawn.update();
         const rows = [
-          ...(data.reasons ?? []).map((one) => ({ ...one, key: one.reason, said: words(one.reason) })),
-          ...limited.map((one) => ({ ...one, key: `class ${one.reason}`, said: `asked too often: ${words(one.reason)}` })),
-          ...(data.bodies_refused ?? []).map((one) => ({ ...one, key: `body ${one.reason}`, said: `body: ${words(one.reason)}` })),
-          ...(data.answers_given_up ?? []).map((one) => ({ ...one, key: `answer ${one.reason}`, said: `answers not read: ${words(one.reason)}` })),
+          ...(data.reasons ?? []).map((one) => ({ ...one, count: "requests_shed", key: one.reason, said: words(one.reason) })),
+          ...limited.map((one) => ({ ...one, count: "rate_limited", key: `class ${one.reason}`, said: `asked too often: ${words(one.reason)}` })),
+          ...(data.bodies_refused ?? []).map((one) => ({ ...one, count: "bodies_refused", key: `body ${one.reason}`, said: `body: ${words(one.reason)}` })),
+          ...(data.answers_given_up ?? []).map((one) => ({ ...one, count: "answers_given_up", key: `answer ${one.reason}`, said: `answers not read: ${words(one.reason)}` })),
+          ...(data.connections_timed_out ?? []).map((one) => ({ ...one, count: "connections_timed_out", key: `timed out ${one.reason}`, said: `connections ended: ${TIMED_OUT[one.reason] ?? words(one.reason)}` })),
         ].filter(({ total }) => total > 0);
         rows.sort((one, other) => (other.per_second ?? 0) - (one.per_second ?? 0) || other.total - one.total);
         reasons.set(rows);
@@ -67,9 +72,16 @@ export default {
   },
   troubles(data) {
     const now = (data.reasons ?? []).filter(({ per_second }) => per_second > 0).sort((one, other) => other.per_second - one.per_second);
-    return now.map(({ reason, per_second }) => {
+    const over = each("requests_shed").filter((reason) => !now.some((one) => one.reason === reason));
+    const trouble = (reason) => {
       const [means, todo] = MEANS[reason] ?? ["", ""];
-      return { level: reason === "store" || reason === "checkpoint" ? "bad" : "warn", what: `${rate(per_second)} requests a second are refused: ${words(reason)}`, todo: `${means} ${todo}`.trim(), see: { mailbox: "HaatMailboxDeep", parked: "HaatRequestsParked", quota: "HaatBuyersAtQuota", vendor_share: "HaatVendorAtShare" }[reason] ?? "HaatShedding" };
-    });
+      return { todo: `${means} ${todo}`.trim(), see: { mailbox: "HaatMailboxDeep", parked: "HaatRequestsParked", quota: "HaatBuyersAtQuota", vendor_share: "HaatVendorAtShare" }[reason] ?? "HaatShedding" };
+    };
+    const found = now.map(({ reason, per_second }) => ({ ...trouble(reason), level: reason === "store" || reason === "checkpoint" ? "bad" : "warn", what: `${rate(per_second)} requests a second are refused: ${words(reason)}` }));
+    for (const reason of over) found.push({ ...trouble(reason), level: "warn", first: OVER, what: `Requests were refused, ${often("requests_shed", reason)}: ${words(reason)}` });
+    for (const at of each("answers_given_up")) found.push({ level: "warn", first: OVER, what: `Answers were given up, ${often("answers_given_up", at)}`, todo: "Clients did not take them, and there was no more room.", see: "HaatAnswersGivenUp" });
+    if (lately("connections_timed_out", "answer") > 0) found.push({ level: "warn", first: OVER, what: `Connections were ended, ${often("connections_timed_out", "answer")}: ${TIMED_OUT.answer}`, todo: "A few are people whose network broke off. Many from one address: block it at the gateway.", see: "HaatAnswersNotRead" });
+    if (lately("connections_refused") > 0) found.push({ level: "warn", first: OVER, what: `Connections were refused, ${often("connections_refused")}`, todo: "As many were open as may be. Is there a crowd, or does somebody open many?", see: "HaatConnectionsRefused" });
+    return found;
   },
 };

@@ -1,6 +1,7 @@
 // Everything at once: what is wrong first, then the tiles.
 
 import { announce, el, keep, mark, say } from "../../shared/dom.js";
+import { isYoung, span } from "../happened.js";
 import { tiles } from "../tiles/index.js";
 
 /** So many troubles are shown; whoever has more begins with these. */
@@ -30,7 +31,8 @@ function trouble(first) {
 export default {
   build() {
     const list = el("ul");
-    const calm = el("p", { class: "calm" }, el("span", { class: "dot good", "aria-hidden": "true" }), el("strong", {}, "Nothing needs you."), "All that is watched is as it should be.");
+    const young = el("span", { class: "soft" });
+    const calm = el("p", { class: "calm" }, el("span", { class: "dot good", "aria-hidden": "true" }), el("strong", {}, "Nothing needs you."), el("span", {}, "All that is watched is as it should be. ", young));
     const more = el("p", { class: "more", hidden: true });
     const heading = el("h1", { class: "unseen" }, "Overview");
     const troubles = el("section", { class: "troubles", "aria-label": "What needs you" }, calm, list, more);
@@ -81,6 +83,7 @@ export default {
         found.sort((one, other) => Number(other.level === "bad") - Number(one.level === "bad") || (other.first ?? 0) - (one.first ?? 0));
         troubles.hidden = false;
         calm.hidden = found.length > 0;
+        say(young, isYoung() ? `It counts since it was started, in ${span()}: what was before it does not know.` : "");
         list.hidden = found.length === 0;
         // A figure in it may tick; what it is about does not.
         const about = ({ level, what }) => `${level} ${what.replace(/[\d.,]+/g, "#")}`;

@@ -1,4 +1,22 @@
--- As before; what coupons take off a line is no part of what its share comes to.
+-- Bills: what orders come to beside lines, and the tables by which that is reckoned.
+
+-- The tables by which bills are made, each whole in one row: the shop's taxes, and each vendor's methods of shipping.
+CREATE TABLE price_tables (
+    kind text NOT NULL,
+    owner uuid NOT NULL,
+    version bigint NOT NULL,
+    document text NOT NULL,
+    changed_at timestamptz NOT NULL,
+    PRIMARY KEY (kind, owner)
+);
+INSERT INTO service_versions (service, version) VALUES ('price_tables', 0);
+COMMENT ON TABLE price_tables IS 'The tables by which bills are made';
+COMMENT ON COLUMN price_tables.kind IS 'tax or shipping';
+COMMENT ON COLUMN price_tables.owner IS 'The vendor, of methods of shipping; zero for taxes';
+COMMENT ON COLUMN orders.document IS 'What nobody filters by: lines (sku, vendor, title, quantity, unit_price, line_total, credited, credited_amount, billed) and the bill beside them';
+
+-- As before, but that an order may come to more or to less than quantity times price: its lines to what is payable for them, and what is to be paid
+-- beside them.
 CREATE OR REPLACE FUNCTION haat_check() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     wrong record;
@@ -18,11 +36,16 @@ BEGIN
                         ARRAY[total, credited, rounding, paid, refunded, total_due, refund_due] AS figures
                     FROM orders WHERE orders.id = checked.id OFFSET 0) AS head ON true
                 CROSS JOIN LATERAL (
-                    SELECT ARRAY[COALESCE(sum(line_total - COALESCE(discount, 0)), 0), COALESCE(sum(credited_amount), 0)] AS figures,
+                    SELECT
+                        ARRAY[COALESCE(sum(COALESCE((billed ->> 'payable')::bigint, line_total)), 0)
+                                + COALESCE((head.document -> 'bill' ->> 'besides')::bigint, 0),
+                            COALESCE(sum(credited_amount), 0)
+                                + COALESCE((head.document -> 'bill' ->> 'besides_credited')::bigint, 0)] AS figures,
                         array_agg(vendor) AS vendors, min(quantity) AS quantity,
                         bool_and(COALESCE(line_total = quantity * unit_price, false)) AS multiply
                     FROM jsonb_to_recordset(head.document -> 'lines')
-                        AS line (vendor uuid, quantity bigint, unit_price bigint, line_total bigint, discount bigint, credited_amount bigint)
+                        AS line (vendor uuid, quantity bigint, unit_price bigint, line_total bigint, credited_amount bigint,
+                            billed jsonb)
                     ) AS lines
                 CROSS JOIN LATERAL (
                     SELECT ARRAY[COALESCE(sum(total), 0), COALESCE(sum(credited), 0), COALESCE(sum(rounding), 0), COALESCE(sum(paid), 0),

@@ -1,1 +1,0 @@
--- What coupons take off a line is no part of what its share comes to: the check of that is the server's own here.
