@@ -15,7 +15,7 @@ use crate::actors::{Admit, Answered, Ask, Chained, Failure, First, Next, NotLetI
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::{Cart, CartCommand, CartReply, CheckoutRequest};
 use crate::domain::entity::Principal;
-use crate::domain::ids::{CartId, EntityId, OrderId};
+use crate::domain::ids::{CartId, CouponId, EntityId, OrderId};
 use crate::domain::order::{Milestone, Order, OrderCommand, OrderReply, OrderView, PaymentChoice};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
@@ -118,9 +118,12 @@ impl Shop {
                 return Ok(None);
             }
             shop.check_payment(&payment)?;
-            let vendors = cart.vendors().into_iter().map(EntityId::entity);
+            // A coupon of which uses are counted costs as much as a further vendor, and has a share as one has.
+            let counted = |coupon: &CouponId| shop.counts_uses_of(*coupon);
+            let coupons = cart.coupons().filter(counted).map(EntityId::entity);
+            let parties = cart.vendors().into_iter().map(EntityId::entity).chain(coupons);
             let limit = shop.settings().checkouts_per_vendor;
-            let Some(permit) = shop.permit(vendors, limit, limits::RECORDS_PER_FURTHER_VENDOR) else {
+            let Some(permit) = shop.permit(parties, limit, limits::RECORDS_PER_FURTHER_VENDOR) else {
                 shed("vendor_share");
                 return Err(NotLetIn::Failed(Failure::Overloaded { retry_after_s: 1 }));
             };

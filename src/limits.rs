@@ -13,6 +13,21 @@ pub const CUSTOMER_CARTS: u32 = u32::MAX;
 /// Carts among which a customer's open one is looked for before they are told to ask again. One look finds the last cart
 /// closed, the next one its successor; what is more was closed meanwhile.
 pub const OPEN_CART_TRIES: usize = 4;
+/// Coupons in one cart.
+pub const CART_COUPONS: usize = 8;
+/// Codes that there are not, tried in one cart, or from one address, before no more is looked up; within
+/// [`QUOTA_COUPON_GUESSES_SECONDS`].
+pub const QUOTA_COUPON_GUESSES: u32 = 10;
+/// See [`QUOTA_COUPON_GUESSES`].
+pub const QUOTA_COUPON_GUESSES_SECONDS: u32 = 600;
+/// Uses of one coupon.
+pub const COUPON_USES: u64 = 1_000_000_000;
+/// What a coupon may take off of all orders together, in minor units.
+pub const COUPON_BUDGET_MINOR: i64 = 1_000_000_000_000_000;
+/// Things that the scope of a coupon names.
+pub const COUPON_SCOPE: usize = 200;
+/// Codes that are made at a time.
+pub const COUPON_CODES_AT_ONCE: u32 = 10_000;
 /// Pieces of one SKU in one cart.
 pub const LINE_QUANTITY: i64 = 10_000;
 /// A unit price, in minor units. With [`CART_LINES`] and [`LINE_QUANTITY`] it keeps every total within 64 bits.

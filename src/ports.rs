@@ -3,12 +3,12 @@
 use crate::domain::buyer::{MailKey, Mint};
 use crate::domain::details::{Detail, DetailName};
 use crate::domain::entity::{Part, PaymentCall};
-use crate::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::reject::Reject;
-use crate::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
+use crate::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
 pub use checkpoints::{CheckpointWrite, Checkpoints, EntityDelta, RejectedRows, Remake, Remaking, WakeAt, Written};
@@ -278,6 +278,13 @@ pub trait Queries: Send + Sync + 'static {
         after: Option<(Timestamp, ProductId)>,
         limit: u32,
     ) -> Result<Vec<ProductRow>, StoreError>;
+    /// Coupons, of one vendor or all, the newest first (by time, then id), after the given place.
+    async fn coupons(
+        &self,
+        of: Option<VendorId>,
+        after: Option<(Timestamp, CouponId)>,
+        limit: u32,
+    ) -> Result<Vec<CouponRow>, StoreError>;
     /// What was done to the stock of a SKU, the newest first, before the given place.
     async fn stock_changes(
         &self,

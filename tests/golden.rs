@@ -4,10 +4,13 @@
 
 #[path = "golden/carts.rs"]
 mod carts;
+#[path = "golden/orders.rs"]
+mod orders;
 #[path = "golden/vendors.rs"]
 mod vendors;
 
 use carts::*;
+use coupons::*;
 use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{
     CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut, Quote,
@@ -26,7 +29,6 @@ use haat::domain::order::{
     OrderView, PaymentChoice, PaymentStatus, Placement, Resolution, ResolveAs, SubOrderStatus, SubOrderView,
     TimelineEntry, Trouble, Waits,
 };
-use haat::domain::pricing::{Bill, BillLine, BillShare, LineDiscount, LineTax, TaxGroup};
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
@@ -36,6 +38,7 @@ use haat::domain::vendor::{
     VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine, WhenExhausted,
 };
 use haat::http::error::Problem;
+use orders::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -56,10 +59,14 @@ macro_rules! variants {
     };
 }
 
+#[path = "golden/coupons.rs"]
+mod coupons;
+
 variants!(CART_EVENTS, cart_event, CartEvent {
     CartCreated = "cart_created", LineSet = "line_set", LineRemoved = "line_removed", Repriced = "repriced",
     CheckoutStarted = "checkout_started", CartReopened = "cart_reopened", CartCheckedOut = "cart_checked_out",
-    Merged = "merged", MergedIn = "merged_in", MergeAcknowledged = "merge_acknowledged",
+    Merged = "merged", MergedIn = "merged_in", MergeAcknowledged = "merge_acknowledged", CouponPut = "coupon_put",
+    CouponRemoved = "coupon_removed", Discounted = "discounted",
 });
 variants!(ORDER_EVENTS, order_event, OrderEvent {
     Placed = "placed", StockHeld = "stock_held", StockRefused = "stock_refused", Priced = "priced", BillRefused = "bill_refused",
@@ -69,7 +76,9 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     PaymentRefunded = "payment_refunded", StockCommitted = "stock_committed", StockReleased = "stock_released",
     CartReopened = "cart_reopened", CartClosed = "cart_closed", Ended = "ended", Quarantined = "quarantined",
     Settled = "settled", PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
-    Attached = "attached",
+    Attached = "attached", CouponsTaken = "coupons_taken", LegHeld = "leg_held",
+    LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
+    LegQuarantined = "leg_quarantined",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
@@ -88,7 +97,8 @@ variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
 variants!(CART_COMMANDS, cart_command, CartCommand {
     Create = "create", Open = "open", Get = "get", SetLine = "set_line", RemoveLine = "remove_line",
     CheckOut = "check_out", Reopen = "reopen", Close = "close", MayMerge = "may_merge", MergeInto = "merge_into",
-    MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge",
+    MergeIn = "merge_in", AcknowledgeMerge = "acknowledge_merge", AwaitMerge = "await_merge", PutCoupon = "put_coupon",
+    RemoveCoupon = "remove_coupon",
 });
 variants!(CUSTOMER_EVENTS, customer_event, CustomerEvent {
     CartFollowed = "cart_followed", CustomerEdited = "customer_edited",
@@ -103,6 +113,8 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Declined = "declined", NotCaptured = "not_captured", Voided = "voided", Refunded = "refunded", CartReopened = "cart_reopened",
     Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
     Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve", Attach = "attach",
+    LegHeld = "leg_held", LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
+    LegFailed = "leg_failed", LegDue = "leg_due",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", EditSku = "edit_sku", AdjustStock = "adjust_stock",
@@ -209,39 +221,6 @@ fn quote() -> Quote {
     }
 }
 
-/// One of everything that may stand in a bill.
-fn bill() -> Bill {
-    let part = |amount, platform| LineDiscount { code: 0, amount, platform };
-    Bill {
-        codes: vec!["EID10".into()],
-        prices_include_tax: false,
-        lines: vec![BillLine {
-            vendor: vendor(),
-            total: 250_000,
-            discounts: vec![part(25_000, 5_000)],
-            tax: Some(LineTax { category: "textiles".into(), group: 0, amount: 33_750 }),
-            points: 100,
-            payable: 258_650,
-        }],
-        shares: vec![BillShare {
-            vendor: vendor(),
-            method: Some(shipping_method()),
-            shipping: 5_000,
-            shipping_discounts: vec![part(1_000, 0)],
-            shipping_tax: 750,
-            shipping_points: 10,
-            fees: 1_000,
-            fees_tax: 150,
-            fees_points: 5,
-            tax_groups: vec![
-                TaxGroup { rate_milli_percent: 15_000, reason: None, base: 231_000, amount: 34_650 },
-                TaxGroup { rate_milli_percent: 0, reason: Some("no_rate".into()), base: 0, amount: 0 },
-            ],
-            total: 265_535,
-        }],
-    }
-}
-
 fn terms(full: bool) -> CheckoutTerms {
     let request = CheckoutRequest { mint: Mint([1, 2, 3, 0xff]), ..request(full) };
     request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 }, request.buyer.audience)
@@ -261,6 +240,7 @@ fn placement(full: bool) -> Box<Placement> {
         strict: full,
         mint,
         buyer,
+        coupons: if full { placed_coupons() } else { Vec::new() },
         shipping,
         email: None,
         shipping_address: None,
@@ -340,6 +320,12 @@ fn order_events() -> Vec<OrderEvent> {
             taken: Some(Money::new(250_000, Currency::BDT)),
         },
         OrderEvent::Attached { customer: customer() },
+        OrderEvent::CouponsTaken { coupons: taken_coupons() },
+        OrderEvent::LegHeld { with: party() },
+        OrderEvent::LegRefused { with: party(), reason: Reject::CouponExhausted },
+        OrderEvent::LegCommitted { with: party() },
+        OrderEvent::LegReleased { with: party() },
+        OrderEvent::LegQuarantined { with: party(), reason: Reject::HoldUnknown },
     ];
     events
         .extend(ResolveAs::ALL.into_iter().map(|verb| OrderEvent::Resolved { resolution: Box::new(resolution(verb)) }));
@@ -392,6 +378,13 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::Get { by: Principal::vendor(vendor) },
         OrderCommand::GetTimeline { by },
         OrderCommand::Tick,
+        OrderCommand::LegHeld { with: party() },
+        OrderCommand::LegRefused { with: party(), reason: Reject::CouponExhausted },
+        OrderCommand::LegCommitted { with: party() },
+        OrderCommand::LegReleased { with: party() },
+        OrderCommand::LegFailed { with: party(), reason: Reject::HoldUnknown },
+        OrderCommand::LegDue { with: party(), until: at(900_000), committed: false },
+        OrderCommand::LegDue { with: party(), until: at(900_000), committed: true },
     ];
     commands.extend(refusals().into_iter().map(|reason| OrderCommand::StockRefused { vendor, reason }));
     let milestones = [Milestone::Held, Milestone::Paid];
@@ -473,97 +466,6 @@ fn every_vendor_event_ever_written_can_be_read() {
 #[test]
 fn every_customer_event_ever_written_can_be_read() {
     golden("events/customer.json", "type", &customer_events(), CUSTOMER_EVENTS, customer_event);
-}
-
-fn order_replies() -> Vec<OrderReply> {
-    let line = OrderLine {
-        sku: sku(0),
-        vendor: vendor(),
-        title: "Jamdani".into(),
-        quantity: 2,
-        unit_price: 125_000,
-        list_price: None,
-        sale: None,
-        credited: 0,
-        credited_amount: 0,
-        billed: None,
-    };
-    let unpaid = Amounts { total: 250_000, total_due: 250_000, ..Amounts::default() };
-    let share = SubOrderView {
-        id: SubOrderId::of(order(), vendor()),
-        vendor: vendor(),
-        status: SubOrderStatus::Held,
-        amounts: unpaid,
-        billed: None,
-    };
-    let waits = Waits {
-        since: at(7),
-        why: Trouble::StepFailed { vendor: vendor(), reason: "stock_unknown".into() },
-        resolve_as: vec![ResolveAs::Retry, ResolveAs::WriteOff],
-    };
-    let view = |waits: Option<Waits>| OrderView {
-        id: order(),
-        cart: cart(),
-        status: OrderStatus::AwaitingPayment,
-        currency: Currency::BDT,
-        lines: vec![line.clone()],
-        sub_orders: vec![share.clone()],
-        amounts: unpaid,
-        bill: None,
-        payment_method: "sandbox".into(),
-        payment_status: PaymentStatus::Pending,
-        placed_at: at(0),
-        payment_due_at: at(600_000),
-        inline_contact: None,
-        waits: waits.map(Box::new),
-    };
-    let all_of_it = Amounts {
-        total: 250_000,
-        credited: 125_000,
-        rounding: -1,
-        paid: 250_000,
-        refunded: 100_000,
-        total_due: 0,
-        refund_due: 25_001,
-    };
-    let credited = OrderView {
-        status: OrderStatus::Paid,
-        payment_status: PaymentStatus::Captured,
-        lines: vec![OrderLine {
-            credited: 1,
-            credited_amount: 125_000,
-            list_price: Some(150_000),
-            sale: Some(sale()),
-            ..line.clone()
-        }],
-        sub_orders: vec![SubOrderView { status: SubOrderStatus::Paid, amounts: all_of_it, ..share.clone() }],
-        amounts: all_of_it,
-        ..view(None)
-    };
-    let Bill { codes, prices_include_tax, mut lines, mut shares } = bill();
-    let billed = OrderView {
-        lines: vec![OrderLine { billed: lines.pop().map(Box::new), ..line.clone() }],
-        sub_orders: vec![SubOrderView { billed: shares.pop().map(Box::new), ..share.clone() }],
-        bill: Some(Box::new(BillHead { codes, prices_include_tax })),
-        ..view(None)
-    };
-    let entry = |full: bool| TimelineEntry {
-        at: at(0),
-        kind: "resolved".into(),
-        vendor: full.then(vendor),
-        amount: full.then_some(250_000),
-        currency: full.then(|| "EUR".parse().unwrap()),
-        reason: full.then(|| "lost".into()),
-        resolution: full.then(|| Box::new(resolution(ResolveAs::Paid))),
-    };
-    vec![
-        OrderReply::Order { order: Box::new(view(None)) },
-        OrderReply::Order { order: Box::new(view(Some(waits))) },
-        OrderReply::Order { order: Box::new(credited) },
-        OrderReply::Order { order: Box::new(billed) },
-        OrderReply::Timeline { currency: Currency::BDT, entries: vec![entry(false), entry(true)] },
-        OrderReply::Done,
-    ]
 }
 
 /// Answers are kept for a day, over an upgrade: a release that cannot read what the one before it answered fails here.

@@ -1,6 +1,8 @@
 //! One row per refusal: which command in which state gives it. A new variant breaks the build here until it has a row; where several
 //! refusals would apply, the one that stands first in the table of `Reject` is given.
 
+#[path = "rejects/coupons.rs"]
+mod coupons;
 #[path = "rejects/sales.rs"]
 mod sales;
 #[path = "support/world.rs"]
@@ -276,7 +278,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
                 refusal(known, CartCommand::MayMerge { by: buyer(1), from: cart(2) }, now),
                 refusal(known, CartCommand::MergeInto { by: buyer(1), into: cart(2) }, now),
                 refusal(known, CartCommand::AwaitMerge { by: buyer(1), from: cart(2), refused: None }, now),
-                refusal(&nobody, CartCommand::MergeIn { from: cart(2), lines: Vec::new() }, now),
+                refusal(&nobody, CartCommand::MergeIn { from: cart(2), lines: Vec::new(), coupons: Vec::new() }, now),
                 refusal(&checked_out(APPROVE).0.carts[&cart(0)].entity, remove_line(buyer(1), sku(0, 0)), now),
             ]
         }
@@ -354,7 +356,6 @@ fn row(reject: &Reject) -> Vec<Reject> {
         | Reject::SaleRunning
         | Reject::SaleEnded { .. }
         | Reject::AccountRequired
-        | Reject::EmailRequired
         | Reject::PaymentMethodNotAllowed { .. }
         | Reject::SaleNotStarted { .. }
         | Reject::SaleSoldOut { .. }
@@ -562,7 +563,13 @@ fn row(reject: &Reject) -> Vec<Reject> {
             let mut full = World::shop(1).carts[&cart(0)].entity.clone();
             for number in 0..limits::CART_MERGES {
                 let (lines, left_out) = (Vec::new(), Vec::new());
-                let merged = CartEvent::MergedIn { from: cart(9 + number), lines, currency: Currency::BDT, left_out };
+                let merged = CartEvent::MergedIn {
+                    from: cart(9 + number),
+                    lines,
+                    currency: Currency::BDT,
+                    left_out,
+                    coupons: Vec::new(),
+                };
                 full.apply(&merged, now);
             }
             let last_customer = CustomerId::from_uuid(Uuid::from_u128(6));
@@ -674,6 +681,15 @@ fn row(reject: &Reject) -> Vec<Reject> {
         Reject::CouponNotApplicable { .. } => vec![billed(&[], 1, true, false)],
         // Given by an order that is priced: see `amounts_below_the_least_that_a_method_takes`.
         Reject::AmountBelowMinimum { .. } => vec![reject.clone()],
+        Reject::EmailRequired => [sales::rows(reject), coupons::rows(reject)].concat(),
+        Reject::CouponUnknown
+        | Reject::CouponMalformed { .. }
+        | Reject::CouponCodeTaken
+        | Reject::CouponInUse { .. }
+        | Reject::CouponExpired
+        | Reject::CouponTermsChanged
+        | Reject::CouponExhausted
+        | Reject::CouponLimitReached { .. } => coupons::rows(reject),
         Reject::OrderCancelled => {
             let (mut world, order) = checked_out(APPROVE);
             world.deliver();

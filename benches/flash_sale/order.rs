@@ -101,6 +101,7 @@ impl NewOrder {
             currency: CURRENCY,
             lines: vec![line],
             sub_orders: vec![share],
+            coupons: Vec::new(),
             amounts,
             bill: None,
             payment_method: self.request.payment.method.clone(),

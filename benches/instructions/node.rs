@@ -10,11 +10,11 @@ use haat::domain::buyer::MailKey;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
-use haat::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId};
+use haat::domain::ids::{CartId, CouponId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
 use haat::domain::payment::{Progress, RefundCall, RefundProgress};
 use haat::domain::reject::Reject;
-use haat::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
+use haat::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, StockChangeRow};
 use haat::domain::time::Timestamp;
 use haat::persistence::log_writer::{self, QueuedLogWriter};
 use haat::ports::{
@@ -190,6 +190,14 @@ impl Queries for Nothing {
         _: Option<(Timestamp, ProductId)>,
         _: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn coupons(
+        &self,
+        _: Option<VendorId>,
+        _: Option<(Timestamp, CouponId)>,
+        _: u32,
+    ) -> Result<Vec<CouponRow>, StoreError> {
         Ok(Vec::new())
     }
     async fn stock_changes(&self, _: SkuId, _: Option<StockPlace>, _: u32) -> Result<Vec<StockChangeRow>, StoreError> {

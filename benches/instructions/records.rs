@@ -3,6 +3,7 @@
 use crate::cases::Prepared;
 use crate::node::{AtOnce, Node};
 use haat::domain::cart::Cart;
+use haat::domain::coupon::Coupon;
 use haat::domain::customer::Customer;
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::Kind;
@@ -24,6 +25,7 @@ enum AnyRecord {
     Order(RecordOf<Order>),
     Vendor(RecordOf<Vendor>),
     Customer(RecordOf<Customer>),
+    Coupon(RecordOf<Coupon>),
 }
 
 impl AnyRecord {
@@ -37,6 +39,7 @@ impl AnyRecord {
             Kind::Order => Self::Order(typed::<Order>(line)),
             Kind::Vendor => Self::Vendor(typed::<Vendor>(line)),
             Kind::Customer => Self::Customer(typed::<Customer>(line)),
+            Kind::Coupon => Self::Coupon(typed::<Coupon>(line)),
         }
     }
 
@@ -48,6 +51,7 @@ impl AnyRecord {
             Self::Order(record) => record.write(&mut line),
             Self::Vendor(record) => record.write(&mut line),
             Self::Customer(record) => record.write(&mut line),
+            Self::Coupon(record) => record.write(&mut line),
         }
         line
     }

@@ -163,6 +163,7 @@ pub fn life(cart: CartId, lines: u128) -> Vec<OrderCommand> {
         strict: true,
         mint: Some(mint),
         buyer: Some(Box::new(buyer)),
+        coupons: Vec::new(),
         shipping: Vec::new(),
         email: None,
         shipping_address: None,

@@ -9,7 +9,8 @@ use haat::app::core::{Core, CoreParts, MailParts};
 use haat::checkout::buyers::BuyerKeys;
 use haat::config::AccountSettings;
 use haat::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SessionId, SkuId,
+    VendorId,
 };
 use haat::domain::time::Timestamp;
 use haat::domain::who::Seat;
@@ -265,6 +266,9 @@ pub fn routes_with_bodies() -> Vec<Route> {
         route(Method::PUT, "/v1/admin/tax".into(), By::Admin),
         route(Method::PUT, format!("/v1/vendors/{vendor}/shipping-methods"), By::Vendor),
         route(Method::POST, format!("/v1/carts/{cart}/quote"), By::Guest),
+        route(Method::POST, "/v1/coupons".into(), By::Admin),
+        route(Method::PATCH, format!("/v1/coupons/{}", CouponId::from_uuid(KNOWN)), By::Admin),
+        route(Method::POST, format!("/v1/coupons/{}/codes", CouponId::from_uuid(KNOWN)), By::Admin),
     ]
 }
 

@@ -2,11 +2,13 @@
 
 use haat::actors::{Built, Rebuilt, build, build_any};
 use haat::domain::cart::Cart;
+use haat::domain::coupon::{Coupon, CouponCommand};
 use haat::domain::customer::{Customer, CustomerCommand};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Part, Principal};
 use haat::domain::ids::{EntityId, EntityRef};
 use haat::domain::knowledge::Knowledge;
+use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Order, OrderCommand};
 use haat::domain::record::Record;
 use haat::domain::time::Timestamp;
@@ -49,6 +51,19 @@ pub fn build_and_examine(entity: EntityRef, history: &History) {
                 Timestamp::default(),
             );
             examine::<Customer>(entity, history, *customer);
+        }
+        Ok(Rebuilt::Coupon(coupon)) => {
+            coupon.entity.row();
+            let hold = CouponCommand::HoldUse {
+                order: EntityId::from_uuid(entity.uuid),
+                until: Timestamp::from_millis(i64::MAX),
+                serial: Some(0),
+                keys: Vec::new(),
+                version: 1,
+                amount: Money::new(1, Currency::BDT),
+            };
+            let _ = coupon.entity.decide(&hold, &Knowledge::NOTHING, Timestamp::default());
+            examine::<Coupon>(entity, history, *coupon);
         }
         Err(unbuildable) => assert!(!unbuildable.to_string().is_empty()),
     }

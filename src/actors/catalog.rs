@@ -4,13 +4,13 @@
 use crate::actors::metrics::stuck;
 use crate::domain::buyer::Audience;
 use crate::domain::entity::Publication;
-use crate::domain::ids::{CategoryId, CustomerId, ProductId, SaleId, SkuId};
+use crate::domain::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
 use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Money;
 use crate::domain::order::OrderStatus;
 use crate::domain::pricing::Tables;
 use crate::domain::reject::Reject;
-use crate::domain::rows::{CustomerRow, ProductRow, Rows, SaleRow, SkuRow};
+use crate::domain::rows::{CouponRow, CustomerRow, ProductRow, Rows, SaleRow, SkuRow};
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{OnSale, Requires, SaleItem, SkuTerms, Stock};
 use dashmap::{DashMap, DashSet};
@@ -123,6 +123,7 @@ pub struct CatalogCache {
     sales: DashMap<SaleId, Arc<SaleRow>, foldhash::fast::RandomState>,
     /// The customers who have the prices of wholesale.
     wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
+    coupons: DashMap<CouponId, Arc<CouponRow>, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
     /// The tables by which bills are made; none while the shop has none.
@@ -136,6 +137,7 @@ impl Default for CatalogCache {
             products: DashMap::default(),
             sales: DashMap::default(),
             wholesalers: DashSet::default(),
+            coupons: DashMap::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
             tables: RwLock::default(),
@@ -154,6 +156,9 @@ impl CatalogCache {
         }
         for sku in rows.skus {
             self.publish(Publication::Sku(Box::new(sku)));
+        }
+        for coupon in rows.coupons {
+            self.publish(Publication::Coupon(Box::new(coupon)));
         }
         for sale in rows.sales {
             self.publish(Publication::Sale(Box::new(sale)));
@@ -177,6 +182,9 @@ impl CatalogCache {
                 let (id, free, sku) = (sku.id, sku.available(), Arc::from(sku));
                 let sales = self.skus.get_mut(&id).map(|mut entry| take(&mut entry.sales)).unwrap_or_default();
                 self.skus.insert(id, Entry { sku, free, sales });
+            }
+            Publication::Coupon(coupon) => {
+                self.coupons.insert(coupon.id, Arc::from(coupon));
             }
             Publication::Sale(sale) => self.take_sale(Arc::from(sale)),
             Publication::Available { sku, available, taken, in_sales } => {
@@ -329,5 +337,9 @@ impl Availability for CatalogCache {
         } else {
             Audience::Wholesale
         }
+    }
+
+    fn coupon(&self, coupon: CouponId) -> Option<Arc<CouponRow>> {
+        self.coupons.get(&coupon).map(|entry| entry.clone())
     }
 }

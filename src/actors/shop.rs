@@ -11,9 +11,9 @@ use crate::actors::traced::from_now;
 use crate::domain::buyer::BuyerKey;
 use crate::domain::cart::Cart;
 use crate::domain::entity::{EffectKey, Principal};
-use crate::domain::ids::{EntityId, EntityRef, Kind};
+use crate::domain::ids::{CouponId, EntityId, EntityRef, Kind};
 use crate::domain::kinds::for_kind;
-use crate::domain::knowledge::Knowledge;
+use crate::domain::knowledge::{Availability as _, Knowledge};
 use crate::domain::order::OrderStatus;
 use crate::domain::pricing::Tables;
 use crate::domain::record::IdempotencyKey;
@@ -345,6 +345,11 @@ impl Shop {
         records_each: usize,
     ) -> Option<Permit> {
         self.node.permits.take(entities, limit, records_each)
+    }
+
+    /// Whether an order must have a use of this coupon held, as far as is known now.
+    pub(crate) fn counts_uses_of(&self, coupon: CouponId) -> bool {
+        self.node.catalog.coupon(coupon).is_some_and(|coupon| coupon.is_counted())
     }
 
     /// Whether buyers have quotas.

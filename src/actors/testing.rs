@@ -9,12 +9,12 @@ use crate::actors::shop::{Answered, Failure, Shop};
 use crate::domain::buyer::MailKey;
 use crate::domain::details::DetailName;
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId};
+use crate::domain::ids::{CouponId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
-use crate::domain::rows::{OrderRow, ProductRow, Rows, StockChangeRow};
+use crate::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
 use crate::ports::quotas::BuyerQuotas;
 use crate::ports::{
@@ -245,6 +245,14 @@ impl Queries for World {
         _: Option<(Timestamp, ProductId)>,
         _: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn coupons(
+        &self,
+        _: Option<VendorId>,
+        _: Option<(Timestamp, CouponId)>,
+        _: u32,
+    ) -> Result<Vec<CouponRow>, StoreError> {
         Ok(Vec::new())
     }
     async fn stock_changes(&self, _: SkuId, _: Option<StockPlace>, _: u32) -> Result<Vec<StockChangeRow>, StoreError> {

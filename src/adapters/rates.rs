@@ -57,7 +57,7 @@ impl MemoryRates {
         }
     }
 
-    fn taken(&self, key: Key, quota: Quota, now: Timestamp) -> Taken {
+    fn taken(&self, key: Key, quota: Quota, now: Timestamp, counts: bool) -> Taken {
         let shard = &self.shards[self.hasher.hash_one(key) as usize % SHARDS];
         let mut shard = shard.lock();
         if now.millis_since(shard.since) >= self.longest_ms {
@@ -65,6 +65,13 @@ impl MemoryRates {
         }
         let length_ms = i64::from(quota.seconds) * 1000;
         let is_young = shard.young.contains_key(&key);
+        if !is_young && !counts {
+            // Who only looks takes nobody's place.
+            let known = shard.old.get(&key).filter(|window| now.millis_since(window.begun) < length_ms);
+            let Window { begun, asked } = known.copied().unwrap_or(Window { begun: now, asked: 0 });
+            let over_in_ms = begun.plus_millis(length_ms).millis_since(now);
+            return Taken { let_in: asked < quota.count, left: quota.count.saturating_sub(asked), over_in_ms };
+        }
         if !is_young {
             let known = shard.old.remove(&key).unwrap_or(Window { begun: now, asked: 0 });
             if shard.young.len() >= self.half {
@@ -80,7 +87,7 @@ impl MemoryRates {
             *window = Window { begun: now, asked: 0 };
         }
         let let_in = window.asked < quota.count;
-        window.asked += u32::from(let_in);
+        window.asked += u32::from(let_in && counts);
         let left = quota.count.saturating_sub(window.asked);
         Taken { let_in, left, over_in_ms: window.begun.plus_millis(length_ms).millis_since(now) }
     }
@@ -95,7 +102,11 @@ impl Shard {
 
 impl RateLimiter for MemoryRates {
     fn take(&self, key: Key, quota: Quota, now: Timestamp) -> Answer {
-        Answer::Now(self.taken(key, quota, now))
+        Answer::Now(self.taken(key, quota, now, true))
+    }
+
+    fn look(&self, key: Key, quota: Quota, now: Timestamp) -> Answer {
+        Answer::Now(self.taken(key, quota, now, false))
     }
 }
 
@@ -121,7 +132,7 @@ mod tests {
     #[test]
     fn a_window_begins_with_the_first_and_lets_so_many_in() {
         let rates = MemoryRates::new(10);
-        let taken = |key, ms| rates.taken(key, QUOTA, at(ms));
+        let taken = |key, ms| rates.taken(key, QUOTA, at(ms), true);
         assert_eq!(taken(bearer(1), 0), Taken { let_in: true, left: 2, over_in_ms: 10_000 });
         assert_eq!(taken(bearer(1), 4_000), Taken { let_in: true, left: 1, over_in_ms: 6_000 });
         assert_eq!(taken(bearer(1), 4_000), Taken { let_in: true, left: 0, over_in_ms: 6_000 });
@@ -136,7 +147,7 @@ mod tests {
     #[test]
     fn who_rests_is_forgotten_and_who_asks_is_not() {
         let rates = MemoryRates::new(10);
-        let taken = |number, ms| rates.taken(bearer(number), Quota { seconds: 10, count: 1_000 }, at(ms));
+        let taken = |number, ms| rates.taken(bearer(number), Quota { seconds: 10, count: 1_000 }, at(ms), true);
         for number in 0..1_000 {
             assert!(taken(number, 0).let_in);
         }
@@ -162,8 +173,8 @@ mod tests {
         let rates = MemoryRates::of(1_600, 10);
         let quota = Quota { count: 1_000_000, seconds: 10 };
         for number in 1..20_000 {
-            let _ = rates.taken(bearer(number), quota, at(0));
-            let left = rates.taken(bearer(0), quota, at(0)).left;
+            let _ = rates.taken(bearer(number), quota, at(0), true);
+            let left = rates.taken(bearer(0), quota, at(0), true).left;
             assert_eq!(u128::from(left), 1_000_000 - number, "it asked before");
             assert!(known(&rates) <= 1_600);
         }

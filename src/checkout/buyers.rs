@@ -5,9 +5,12 @@
 //! key. What finds the orders of an address strips nothing: `a+x@` and `a@` may be two people.
 
 use crate::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
+use crate::domain::coupon::Single;
 use crate::domain::details::Contact;
 use crate::domain::entity::Principal;
+use crate::domain::ids::CouponId;
 use crate::ports::{Clock, StoreKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use phonenumber::{Mode, country};
 use std::borrow::Cow;
@@ -50,6 +53,18 @@ impl BuyerKeys {
             keys.push(self.hash("phone", phone.as_bytes()).buyer_key());
         }
         Buyer { keys, mail_key, audience: Audience::Retail, ..shipping_address.buyer() }
+    }
+
+    /// What follows the serial number in a coupon's code for one use: so nobody makes one up.
+    pub fn coupon_hash(&self, coupon: CouponId, serial: u32) -> u64 {
+        let what = [coupon.uuid().as_bytes().as_slice(), &serial.to_be_bytes()].concat();
+        u64::from_be_bytes(self.hash("coupon", &what).bytes(0)) & Single::HASH_MASK
+    }
+
+    /// Whether a code for one use is the coupon's.
+    pub fn has_made(&self, coupon: CouponId, single: Single) -> bool {
+        let hash = self.coupon_hash(coupon, single.serial);
+        verify_slices_are_equal(&hash.to_be_bytes(), &single.hash.to_be_bytes()).is_ok()
     }
 
     /// By which the orders are found that were placed with this address; none of one that can have no account.

@@ -4,14 +4,13 @@
 use crate::actors::{Ask, Failure, Shop};
 use crate::domain::buyer::{Audience, Buyer};
 use crate::domain::cart::quote::contents;
-use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartView, Quote};
+use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartView, Quote, Today};
+use crate::domain::coupon::Usable;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
-use crate::domain::knowledge::Availability;
 use crate::domain::money::Money;
 use crate::domain::pricing::{Basket, Bill, Destination, Good, ON_DELIVERY, ShippingMethod, Tables, bill, offers};
 use crate::domain::reject::Reject;
-use crate::domain::vendor::price_of;
 use crate::limits;
 use crate::ports::keys::{SigningKey, SigningKeys};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
@@ -92,19 +91,6 @@ pub struct Quoted {
     pub quote: Quote,
 }
 
-/// Today's price of a line for such a buyer, and its price in the list.
-fn todays_price(line: &CartLine, lines: &[CartLine], audience: Audience, known: &dyn Availability) -> (i64, i64) {
-    let Some(list) = known.price(line.sku) else { return (line.unit_price, line.unit_price) };
-    let Some(terms) = known.terms(line.sku) else { return (list.minor, list.minor) };
-    let product = known.product(line.sku);
-    let together = || {
-        let same = lines.iter().filter(|other| known.product(other.sku) == product);
-        same.map(|other| other.quantity).fold(0, i64::saturating_add)
-    };
-    let counted = terms.counted(line.quantity, together);
-    (price_of(list.minor, &terms, audience, counted, None).0, list.minor)
-}
-
 impl Shop {
     /// What a cart would come to now. Nothing is held, and neither stock nor limits are looked at.
     ///
@@ -133,20 +119,28 @@ impl Shop {
             Principal::Customer(customer) => known.audience(customer),
             _ => Audience::Retail,
         };
-        let prices: Vec<(i64, i64)> =
-            cart.lines.iter().map(|line| todays_price(line, &cart.lines, audience, known)).collect();
+        let today = Today::new(known, audience, &cart.lines, now);
+        let price = |line: &CartLine| match known.price(line.sku) {
+            Some(list) => (today.price_at(line.sku, line.quantity, list.minor), list.minor),
+            None => ((line.unit_price, line.sale), line.unit_price),
+        };
+        let prices: Vec<_> = cart.lines.iter().map(price).collect();
         for (line, (price, _)) in cart.lines.iter_mut().zip(&prices) {
-            line.unit_price = *price;
+            (line.unit_price, line.sale) = *price;
         }
+        let usable = Usable::new(&cart.coupons, known, now)?;
         let tables = knowledge.prices.tables();
         let nothing = Tables::default();
         let tables = tables.as_deref().unwrap_or(&nothing);
-        let good = |line: &CartLine| tables.good((line.sku, line.vendor), line.quantity, line.unit_price, false, known);
+        let good = |line: &CartLine| {
+            tables.good((line.sku, line.vendor), line.quantity, line.unit_price, line.sale.is_some(), known)
+        };
         let goods: Vec<Good<'_>> = cart.lines.iter().map(good).collect();
+        let promotions = usable.promotions();
         let basket = Basket {
             currency: cart.currency,
             goods: &goods,
-            promotions: &[],
+            promotions: &promotions,
             shipping: &tables.shipping,
             chosen: &asked.shipping,
             to: Destination::of(&asked.to),
@@ -165,7 +159,7 @@ impl Shop {
         let Buyer { country, region, postcode, .. } = asked.to;
         let quote = Quote {
             cart: cart.id,
-            contents: contents(&cart.lines),
+            contents: contents(&cart.lines, &cart.coupons),
             total: Money::new(bill.total(), cart.currency),
             shipping: asked.shipping,
             method: asked.method,

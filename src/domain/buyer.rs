@@ -41,7 +41,7 @@ mod text {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BuyerKey(pub [u8; 8]);
 
-/// The keys of one buyer, written as one text.
+/// The keys of one buyer, or of several, written as one text.
 pub(in crate::domain) mod keys {
     use super::{BuyerKey, text};
     use serde::Serializer;

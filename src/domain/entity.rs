@@ -10,7 +10,7 @@ use super::knowledge::Knowledge;
 use super::money::Money;
 use super::order::OrderStatus;
 use super::reject::Reject;
-use super::rows::{ProductRow, Rows, SaleRow, SkuRow};
+use super::rows::{CouponRow, ProductRow, Rows, SaleRow, SkuRow};
 use super::time::Timestamp;
 use crate::limits;
 use serde::de::{self, DeserializeOwned};
@@ -162,6 +162,12 @@ pub enum Step {
     AskHold,
     /// A cart that was merged gives its lines to the other one.
     Merge,
+    /// An order asks a coupon to hold a use.
+    HoldUse,
+    /// A paid order has used a coupon.
+    CommitUse,
+    /// An order that ends unpaid gives the use of a coupon back.
+    ReleaseUse,
 }
 
 impl Step {
@@ -179,6 +185,9 @@ impl Step {
             Step::Close => "close",
             Step::AskHold => "ask_hold",
             Step::Merge => "merge",
+            Step::HoldUse => "hold_use",
+            Step::CommitUse => "commit_use",
+            Step::ReleaseUse => "release_use",
         }
     }
 
@@ -188,6 +197,7 @@ impl Step {
             Step::Reserve | Step::Commit | Step::Release => Kind::Vendor,
             Step::Place | Step::Charge | Step::LookUp | Step::Void | Step::AskHold => Kind::Order,
             Step::Reopen | Step::Close | Step::Merge => Kind::Cart,
+            Step::HoldUse | Step::CommitUse | Step::ReleaseUse => Kind::Coupon,
         }
     }
 }
@@ -199,6 +209,8 @@ pub enum Publication {
     Product(Box<ProductRow>),
     /// A new SKU, or a changed price.
     Sku(Box<SkuRow>),
+    /// A new coupon, or one with other terms.
+    Coupon(Box<CouponRow>),
     /// Another count of available pieces.
     Available {
         /// Of which SKU.

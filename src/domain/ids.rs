@@ -278,6 +278,10 @@ entity_id!(CartId, Cart);
 entity_id!(OrderId, Order);
 entity_id!(VendorId, Vendor);
 entity_id!(CustomerId, Customer);
+typeid!(
+    /// A coupon.
+    CouponId, "coupon");
+entity_id!(CouponId, Coupon);
 
 impl OrderId {
     /// The order that attempt number `attempt` of this cart makes. Checking out twice cannot make two orders, because the
@@ -301,6 +305,18 @@ impl CartId {
         input[16..20].copy_from_slice(&number.to_be_bytes());
         input[20..].copy_from_slice(LABEL);
         Self(shaped_like(customer.0, xxh3_128(&input)))
+    }
+}
+
+impl CouponId {
+    /// The coupon of this code, or with this prefix of its codes, in the form in which codes are compared. No two coupons have the same code,
+    /// because the id follows from it.
+    pub fn of_code(compared: &str) -> Self {
+        let mut bytes = xxh3_128(&[b"coupon ", compared.as_bytes()].concat()).to_be_bytes();
+        // Of version 8 (RFC 9562, 5.8): there is no time in it.
+        bytes[6] = 0x80 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        Self(Uuid::from_bytes(bytes))
     }
 }
 

@@ -5,8 +5,9 @@ use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// All names of invariants that an entity checks of itself.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 25] = [
     "cart_lines_are_sane",
+    "cart_coupons_are_sane",
     "checkout_has_details",
     "a_merged_cart_says_where",
     "a_cart_is_merged_once",
@@ -26,6 +27,10 @@ pub const NAMES: [&str; 20] = [
     "stock_adds_up",
     "holds_add_up",
     "holds_are_timed",
+    "a_leg_has_its_reason",
+    "uses_are_within_limits",
+    "uses_add_up",
+    "a_code_is_used_once",
 ];
 
 /// An invariant that does not hold: a bug, never a user's error.
@@ -76,6 +81,7 @@ mod tests {
             include_str!("order/mod.rs"),
             include_str!("vendor/mod.rs"),
             include_str!("vendor/breaches.rs"),
+            include_str!("coupon/mod.rs"),
         ];
         let shares = include_str!("order/share.rs");
         let after = |source: &'static str, mark: &'static str| {

@@ -18,6 +18,8 @@ macro_rules! kinds {
                 Vendor "vendor" vendors $crate::domain::vendor::Vendor, VendorUnknown;
                 /// A customer, who knows which of their carts is open.
                 Customer "customer" customers $crate::domain::customer::Customer, CustomerUnknown;
+                /// A coupon with its terms, and the uses that are counted of it.
+                Coupon "coupon" coupons $crate::domain::coupon::Coupon, CouponUnknown;
             ]
             $($more)*
         }

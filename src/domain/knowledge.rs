@@ -4,10 +4,11 @@
 //! `apply`, timers and effects follow from records alone.
 
 use super::buyer::Audience;
-use super::ids::{CategoryId, CustomerId, ProductId, SaleId, SkuId};
+use super::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
 use super::money::{Currency, Money};
 use super::pricing::Tables;
 use super::reject::{Reject, Shortage};
+use super::rows::CouponRow;
 use super::time::Timestamp;
 use super::vendor::SkuTerms;
 use crate::limits;
@@ -28,6 +29,11 @@ pub trait Availability {
     fn audience(&self, customer: CustomerId) -> Audience;
     /// The category that its product stands in, where that is one of the tree.
     fn category(&self, _: SkuId) -> Option<CategoryId> {
+        None
+    }
+
+    /// The coupon, with its terms as they were last published; `None` for one that is not known. What is counted of it is older.
+    fn coupon(&self, _: CouponId) -> Option<Arc<CouponRow>> {
         None
     }
 

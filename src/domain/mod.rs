@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod buyer;
 pub mod cart;
+pub mod coupon;
 pub mod customer;
 pub mod details;
 pub mod entity;

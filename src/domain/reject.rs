@@ -71,6 +71,13 @@ rejects! {
         text: "there is no such customer"
     }
 
+    /// No such coupon, or none the caller may know of.
+    CouponUnknown = Unknown {
+        code: "coupon_unknown",
+        title: "No such coupon",
+        text: "there is no such coupon"
+    }
+
     /// No such product.
     ProductUnknown = Unknown {
         code: "product_unknown",
@@ -257,6 +264,36 @@ rejects! {
         title: "There are too many",
         field: (what.starts_with("SKUs").then_some("skus".into())),
         text: "at most {limit} {what} are possible"
+    }
+
+    /// Something of a coupon that cannot be so.
+    CouponMalformed {
+        /// Which field.
+        field: String = "ends_at".to_owned(),
+        /// What is wrong with it.
+        why: String = "it ends after it starts".to_owned(),
+    } = Invalid {
+        code: "coupon_malformed",
+        title: "The coupon is malformed",
+        field: (Some(Cow::Owned(field.clone()))),
+        text: "{why}"
+    }
+
+    /// Another coupon has this code, or codes that begin with it: compared in upper case, with O as 0, I and L as 1.
+    CouponCodeTaken = Conflict {
+        code: "coupon_code_taken",
+        title: "The coupon's code is taken",
+        text: "another coupon has this code"
+    }
+
+    /// More of the coupon is held and used than it would allow.
+    CouponInUse {
+        /// Uses, held and used.
+        uses: u64 = 7,
+    } = Conflict {
+        code: "coupon_in_use",
+        title: "The coupon is in use",
+        text: "{uses} uses of the coupon are held or used: the change would allow less than what was given"
     }
 
     /// Another SKU of the vendor, or of the same product, has this code: compared composed, and without blanks around.
@@ -507,7 +544,21 @@ rejects! {
         text: "the payment method takes {minimum} at least"
     }
 
-    /// A coupon of the cart takes nothing off.
+    /// The coupon cannot be used any more.
+    CouponExpired = Conflict {
+        code: "coupon_expired",
+        title: "The coupon has expired",
+        text: "the coupon cannot be used any more"
+    }
+
+    /// The coupon has other terms than those by which the order was reckoned.
+    CouponTermsChanged = Conflict {
+        code: "coupon_terms_changed",
+        title: "The coupon has other terms",
+        text: "the coupon has other terms by now"
+    }
+
+    /// A coupon of the cart takes nothing off, or cannot be used for it.
     CouponNotApplicable {
         /// Its code.
         coupon: String = "SUMMER".to_owned(),
@@ -517,6 +568,23 @@ rejects! {
         code: "coupon_not_applicable",
         title: "The coupon does not apply",
         text: "the coupon '{coupon}' does not apply: {}", why.name()
+    }
+
+    /// All that the coupon gives is held or used.
+    CouponExhausted = Conflict {
+        code: "coupon_exhausted",
+        title: "The coupon is used up",
+        text: "the coupon is used up"
+    }
+
+    /// The buyer has used the coupon as often as one buyer may.
+    CouponLimitReached {
+        /// How often one may.
+        limit: u32 = 1,
+    } = Conflict {
+        code: "coupon_limit_reached",
+        title: "The buyer has used the coupon as often as one may",
+        text: "the coupon is for {limit} orders of one buyer"
     }
 
     /// The payment method or its token is not one this shop takes.

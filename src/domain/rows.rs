@@ -2,8 +2,9 @@
 
 use super::buyer::{Audience, MailKey};
 
+use super::coupon::{CouponCode, CouponTerms};
 use super::entity::Keeps;
-use super::ids::{CartId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
+use super::ids::{CartId, CouponId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
 use super::order::{Amounts, BillHead, OrderColumns, PaymentStatus, SubOrderStatus};
@@ -30,6 +31,9 @@ pub struct Rows {
     pub customers: Vec<CustomerRow>,
     /// Table `orders`, with the rows that belong to each.
     pub orders: Vec<OrderRow>,
+    /// Table `coupons`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<CouponRow>,
 }
 
 /// Which shape each kind's rows have: see [`Keeps::SHAPE`].
@@ -177,6 +181,45 @@ impl SkuRow {
     /// Pieces on hand and not held; none while it is suspended.
     pub const fn available(&self) -> i64 {
         if self.suspended { 0 } else { self.on_hand.saturating_sub(self.held) }
+    }
+}
+
+/// A row of `coupons`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CouponRow {
+    /// Key.
+    pub id: CouponId,
+    /// Its code, or the prefix of its codes.
+    pub code: CouponCode,
+    /// The vendor whose it is; the shop's without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_id: Option<VendorId>,
+    /// Whether it has codes that are good for one use each.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_use: bool,
+    /// The version of its terms, from 1.
+    pub version: u64,
+    /// Its terms.
+    pub terms: CouponTerms,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How many codes were made that are good for one use each.
+    #[serde(default)]
+    pub issued: u32,
+    /// Uses that are held for orders.
+    pub held: u64,
+    /// Uses of orders that are paid.
+    pub used: u64,
+    /// What the orders take of the budget that hold a use, in minor units.
+    pub amount_held: i64,
+    /// What the orders took of it that are paid.
+    pub amount_used: i64,
+}
+
+impl CouponRow {
+    /// Whether an order must have a use held.
+    pub const fn is_counted(&self) -> bool {
+        self.single_use || self.terms.count()
     }
 }
 

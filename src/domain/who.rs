@@ -419,6 +419,10 @@ actions!(
     EditTaxes: Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Look at one's own account and where it is signed in, and change it.
     UseAccount: Who::Account;
+    /// Look at coupons, and at what is counted of them.
+    SeeCoupons: OWNER, MANAGER, FINANCE, Who::Staff(Permission::PricesEdit), Who::Admin;
+    /// Make coupons and their codes, and change their terms.
+    EditCoupons: OWNER, MANAGER, Who::Staff(Permission::PricesEdit), Who::Admin;
     /// Use what an account that buys has: addresses, all that is known of it, its end.
     UseCustomer: Who::Customer;
     /// Look at a vendor's own people, invite some, change what they are.
@@ -567,14 +571,19 @@ mod tests {
             let own = Action::ALL.iter().filter(|action| may(member(1, role), **action, &vendor(1)));
             own.copied().filter(|action| !action.is_for_anyone()).collect::<Vec<_>>()
         };
-        use Action::{EditGoods, EditMembers, SeeGoods, SeeOrder, SeeStockHistory, SeeVendorOrders};
+        use Action::{
+            EditCoupons, EditGoods, EditMembers, SeeCoupons, SeeGoods, SeeOrder, SeeStockHistory, SeeVendorOrders,
+        };
         assert_eq!(
             may_all(VendorRole::Owner),
-            [SeeOrder, SeeVendorOrders, SeeGoods, EditGoods, SeeStockHistory, EditMembers]
+            [SeeOrder, SeeVendorOrders, SeeGoods, EditGoods, SeeStockHistory, SeeCoupons, EditCoupons, EditMembers]
         );
-        assert_eq!(may_all(VendorRole::Manager), [SeeOrder, SeeVendorOrders, SeeGoods, EditGoods, SeeStockHistory]);
+        assert_eq!(
+            may_all(VendorRole::Manager),
+            [SeeOrder, SeeVendorOrders, SeeGoods, EditGoods, SeeStockHistory, SeeCoupons, EditCoupons]
+        );
         assert_eq!(may_all(VendorRole::Packer), [SeeOrder, SeeVendorOrders, SeeGoods, SeeStockHistory]);
-        assert_eq!(may_all(VendorRole::Finance), [SeeOrder, SeeVendorOrders, SeeGoods]);
+        assert_eq!(may_all(VendorRole::Finance), [SeeOrder, SeeVendorOrders, SeeGoods, SeeCoupons]);
         for role in VendorRole::ALL {
             for action in Action::ALL.iter().filter(|action| !action.is_for_anyone()) {
                 assert!(!may(member(2, *role), *action, &vendor(1)), "{role:?} {action:?}");

@@ -2,12 +2,15 @@
 
 use crate::actors::catalog::CatalogCache;
 use crate::actors::shop::{Ask, Shop};
+use crate::checkout::buyers::BuyerKeys;
 use crate::checkout::{MergedCart, OpenedCart};
 use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartStatus, CartView, LeftOut, Today, audience_of};
+use crate::domain::coupon::CouponCode;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, SkuId, VendorId};
-use crate::domain::knowledge::Offered;
+use crate::domain::ids::{CartId, CouponId, CustomerId, OrderId, SaleId, SkuId, VendorId};
+use crate::domain::knowledge::{Availability as _, Offered};
 use crate::domain::money::Money;
+use crate::domain::order::PlacedCoupon;
 use crate::domain::record::IdempotencyKey;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -20,6 +23,7 @@ use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::MoneyBody;
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, AUTH, BODY, KEYED, problems};
+use crate::http::rates::{AskedFrom, Rates};
 use crate::limits;
 use axum::extract::State;
 use axum::response::Response;
@@ -67,6 +71,16 @@ pub struct CartBody<'a> {
     status: CartStatus,
     lines: Vec<CartLineBody<'a>>,
     subtotal: MoneyBody,
+    /// Its coupons, in the order in which their codes were put there. A preview: the order judges them anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    coupons: Vec<CartCouponBody<'a>>,
+    /// What they take off together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<MoneyBody>,
+    /// What the goods come to after that. In the answer to a PUT, POST or DELETE that is what is agreed to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<MoneyBody>,
     /// What costs something else today than was agreed to. In the answer to a GET alone: an answer to a change is what
     /// is agreed to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +94,23 @@ pub struct CartBody<'a> {
     /// The guest's bearer, for this cart and all its orders. Only in the answer that made the cart.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+}
+
+/// A coupon of a cart.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CartCouponBody<'a> {
+    #[schema(example = "EID10")]
+    code: &'a str,
+    /// What it takes off. Free shipping shows nothing before it is known what there is to ship.
+    discount: MoneyBody,
+    /// Why it cannot be used now: the code that the checkout would be refused with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "coupon_not_applicable")]
+    refused: Option<&'static str>,
+    /// Why it is not applicable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "min_subtotal")]
+    why: Option<&'static str>,
 }
 
 /// A line of a cart.
@@ -157,11 +188,39 @@ impl<'a> CartBody<'a> {
             status: cart.status,
             lines: cart.lines.iter().map(line).collect(),
             subtotal: money(cart.subtotal()),
+            coupons: Vec::new(),
+            discount: None,
+            total: None,
             changed: None,
             order_id: cart.order,
             left_out: None,
             token,
         }
+    }
+}
+
+impl<'a> CartBody<'a> {
+    /// With what its coupons take off its lines as they are shown.
+    fn with_coupons(mut self, cart: &'a CartView, shop: &Shop) -> Result<Self> {
+        if cart.coupons.is_empty() {
+            return Ok(self);
+        }
+        let money = |minor| MoneyBody(Money::new(minor, cart.currency));
+        let mut discount = 0i64;
+        let previews = cart.preview(shop.catalog()?, shop.clock().now());
+        for (coupon, preview) in cart.coupons.iter().zip(previews) {
+            let (amount, refused) = (*preview.as_ref().unwrap_or(&0), preview.err());
+            discount = discount.saturating_add(amount);
+            let why = match &refused {
+                Some(Reject::CouponNotApplicable { why, .. }) => Some(why.name()),
+                _ => None,
+            };
+            let refused = refused.as_ref().map(Reject::code);
+            self.coupons.push(CartCouponBody { code: coupon.code.as_str(), discount: money(amount), refused, why });
+        }
+        self.discount = Some(money(discount));
+        self.total = Some(money(cart.subtotal().saturating_sub(discount)));
+        Ok(self)
     }
 }
 
@@ -273,7 +332,8 @@ pub async fn get_cart(
     let (mut cart, _) = ask_cart(&shop, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
     let now = shop.clock().now();
     let changed = take_todays_prices(shop.catalog()?, &mut cart, now);
-    Ok(ok(&CartBody { changed: Some(changed), ..CartBody::new(&cart, shop.catalog()?, &settings, None) }))
+    let body = CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?;
+    Ok(ok(&CartBody { changed: Some(changed), ..body }))
 }
 
 /// Gives the lines of an open cart today's prices, for this answer alone, and tells which were others.
@@ -329,7 +389,7 @@ pub async fn set_line(
         CartCommand::SetLine { by, line, currency: row.currency }
     };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None)))
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
 }
 
 problems!(RemoveLineProblems: AUTH, ACTOR;
@@ -348,7 +408,7 @@ pub async fn remove_line(
 ) -> Result<Response> {
     let command = CartCommand::RemoveLine { by: caller.principal, sku };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None)))
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
 }
 
 problems!(MergeProblems: KEYED, BODY, ACTOR; CartUnknown, CartCheckingOut, CartCheckedOut, CartMerged, TooMany);
@@ -386,6 +446,78 @@ pub async fn merge_cart(
     let (cart, left_out) = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
     let left = |left: LeftOut| LeftOutBody { sku_id: left.sku, quantity: left.quantity, why: left.why.code() };
     let left_out = Some(left_out.into_iter().map(left).collect());
-    let body = CartBody { left_out, ..CartBody::new(&cart, shop.catalog()?, &settings, None) };
+    let body =
+        CartBody { left_out, ..CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)? };
     Ok(mark_replayed(ok(&body), replayed))
+}
+
+/// The coupon that a code is of, if there is one: the code of a coupon, or one that its coupon has made.
+fn coupon_of(shop: &Shop, buyers: &BuyerKeys, code: CouponCode) -> Result<Option<PlacedCoupon>> {
+    let catalog = shop.catalog()?;
+    let own = catalog.coupon(CouponId::of_code(&code.compared()));
+    if let Some(row) = own.filter(|row| !row.single_use && row.code.compared() == code.compared()) {
+        return Ok(Some(PlacedCoupon { coupon: row.id, code: row.code.clone(), serial: None }));
+    }
+    let Some((prefix, single)) = code.split() else { return Ok(None) };
+    let row = catalog.coupon(CouponId::of_code(&prefix.compared()));
+    let made = row.filter(|row| row.single_use && row.code.compared() == prefix.compared());
+    let made = made.filter(|row| buyers.has_made(row.id, single));
+    Ok(made.map(|row| PlacedCoupon { coupon: row.id, code: row.code.single(single), serial: Some(single.serial) }))
+}
+
+problems!(PutCouponProblems: AUTH, ACTOR;
+    CartUnknown, CouponUnknown, CartCheckingOut, CartCheckedOut, CartMerged, TooMany, CouponExpired, CouponNotApplicable,
+    CommandPoisoned,
+);
+
+/// Put the code of a coupon into the cart
+///
+/// What it takes off is a preview: the order judges it anew. Whoever tries many codes that there are not is told to wait.
+#[utoipa::path(put, path = "/v1/carts/{cart}/coupons/{code}", tag = "carts", security(("bearer" = [])),
+    params(("cart" = CartId, Path, description = "The cart"),
+        ("code" = String, Path, description = "The code: in upper case or not, with O for 0, I or L for 1", example = "EID10")),
+    responses((status = 200, description = "The cart.", body = CartBody), PutCouponProblems))]
+pub async fn put_coupon(
+    State(shop): State<Shop>,
+    State(settings): State<Arc<Settings>>,
+    State(buyers): State<Arc<BuyerKeys>>,
+    State(rates): State<Option<Arc<Rates>>>,
+    AskedFrom(from): AskedFrom,
+    caller: Caller,
+    Ids(id, code): Ids<CartId, CouponCode>,
+) -> Result<Response> {
+    let by = caller.principal;
+    let guess = async |is_unknown| match (&rates, from) {
+        (Some(rates), Some(from)) => rates.guess(id, from, is_unknown, shop.clock().now()).await,
+        _ => Ok(()),
+    };
+    // Whoever has tried too many is not told whether this is one.
+    guess(false).await?;
+    let Some(coupon) = coupon_of(&shop, &buyers, code)? else {
+        // In a cart of somebody else nothing is tried.
+        ask_cart(&shop, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
+        guess(true).await?;
+        return Err(Reject::CouponUnknown.into());
+    };
+    let (cart, _) = ask_cart(&shop, id, CartCommand::PutCoupon { by, coupon }, unkeyed(&settings)).await?;
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
+}
+
+problems!(RemoveCouponProblems: AUTH, ACTOR;
+    CartUnknown, CouponUnknown, CartCheckingOut, CartCheckedOut, CartMerged, CommandPoisoned,
+);
+
+/// Take the code of a coupon out of the cart
+#[utoipa::path(delete, path = "/v1/carts/{cart}/coupons/{code}", tag = "carts", security(("bearer" = [])),
+    params(("cart" = CartId, Path, description = "The cart"), ("code" = String, Path, description = "The code", example = "EID10")),
+    responses((status = 200, description = "The cart.", body = CartBody), RemoveCouponProblems))]
+pub async fn remove_coupon(
+    State(shop): State<Shop>,
+    State(settings): State<Arc<Settings>>,
+    caller: Caller,
+    Ids(id, code): Ids<CartId, CouponCode>,
+) -> Result<Response> {
+    let command = CartCommand::RemoveCoupon { by: caller.principal, code };
+    let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
+    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
 }

@@ -228,7 +228,7 @@ problems!(CheckOutProblems: KEYED, BODY, ACTOR, &[&error::PROVIDER_SILENT];
     CommandPoisoned, CurrencyMismatch, PaymentUnsupported, SkuUnknown, TooMany, BelowMinimum, QuantityStep,
     QuantityOutOfRange, AccountRequired, EmailRequired, PaymentMethodNotAllowed, SaleNotStarted, SaleSoldOut,
     PurchaseLimit, SaleEnded, QuoteExpired, CodNotAvailable, AddressNotServed, AmountTooLarge, AmountBelowMinimum,
-    CouponNotApplicable,
+    CouponUnknown, CouponExpired, CouponTermsChanged, CouponNotApplicable, CouponExhausted, CouponLimitReached,
 );
 
 /// Make an order of the cart

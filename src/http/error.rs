@@ -338,6 +338,8 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
         }
         Reject::AmountBelowMinimum { minimum } => told.push(("minimum", json!(MoneyBody(*minimum)))),
         Reject::QuoteExpired { why } => told.push(("why", json!(why.name()))),
+        Reject::CouponInUse { uses } => told.push(("uses", json!(uses))),
+        Reject::CouponLimitReached { limit } => told.push(("limit", json!(limit))),
         Reject::CouponNotApplicable { why, .. } => told.push(("why", json!(why.name()))),
         _ => {}
     }

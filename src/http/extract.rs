@@ -1,7 +1,9 @@
 //! What a request says, read with care: JSON bodies, ids in paths, queries. What does not fit becomes a problem that names the field.
 
+use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId, SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
+    SkuId, VendorId,
 };
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
@@ -225,6 +227,8 @@ path_id!(
     VendorId => VendorUnknown,
     ProductId => ProductUnknown,
     SkuId => SkuUnknown,
+    CouponId => CouponUnknown,
+    CouponCode => CouponUnknown,
     SaleId => SaleUnknown,
 );
 

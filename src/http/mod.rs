@@ -13,6 +13,7 @@ pub mod client;
 pub mod cookie;
 pub mod cors;
 pub mod countries;
+pub mod coupons;
 pub mod customers;
 mod doors;
 pub mod error;
@@ -187,6 +188,12 @@ impl FromRef<HttpState> for Arc<Auth> {
 impl FromRef<HttpState> for Arc<BuyerKeys> {
     fn from_ref(state: &HttpState) -> Self {
         state.buyers.clone()
+    }
+}
+
+impl FromRef<HttpState> for Option<Arc<rates::Rates>> {
+    fn from_ref(state: &HttpState) -> Self {
+        state.rates.clone()
     }
 }
 

@@ -78,6 +78,10 @@ pub struct OrderBody<'a> {
     status: OrderStatus,
     lines: Vec<OrderLineBody<'a>>,
     sub_orders: Vec<SubOrderBody<'a>>,
+    /// Its coupons, in the order in which their codes were put into the cart. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    coupons: Vec<OrderCouponBody<'a>>,
     #[serde(flatten)]
     sums: SumsBody,
     /// Whether taxes are in the prices, or come on top.
@@ -98,6 +102,15 @@ pub struct OrderBody<'a> {
     /// What it is stuck in; shown to the staff alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     stuck: Option<StuckBody<'a>>,
+}
+
+/// A coupon of an order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrderCouponBody<'a> {
+    #[schema(example = "EID10")]
+    code: &'a str,
+    /// What it takes off; nothing before the price is known.
+    amount: MoneyBody,
 }
 
 /// What is shown in place of what was erased.
@@ -332,6 +345,11 @@ impl<'a> OrderBody<'a> {
             status: order.status,
             sub_orders: order.sub_orders.iter().map(sub_order).collect(),
             lines,
+            coupons: order
+                .coupons
+                .iter()
+                .map(|coupon| OrderCouponBody { code: coupon.code.as_str(), amount: money(coupon.amount) })
+                .collect(),
             amounts: AmountsBody::new(order.amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             shipping_address,
@@ -402,6 +420,7 @@ impl<'a> OrderBody<'a> {
             status: order.columns.status,
             sub_orders: shown().map(sub_order).collect(),
             lines,
+            coupons: Vec::new(),
             amounts: AmountsBody::new(amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
             shipping_address,

@@ -3,7 +3,7 @@
 use crate::actors::shop::Shop;
 use crate::checkout::quotes::{QuoteAsked, Quoted};
 use crate::domain::buyer::Buyer;
-use crate::domain::ids::{CartId, ShippingMethodId, SkuId, VendorId};
+use crate::domain::ids::{CartId, SaleId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::pricing::{BillLine, BillShare};
 use crate::domain::text::TextKind;
@@ -71,6 +71,10 @@ pub struct QuoteLineBody<'a> {
     unit_price: MoneyBody,
     list_price: MoneyBody,
     line_total: MoneyBody,
+    /// The sale whose price that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    sale_id: Option<SaleId>,
     #[serde(flatten)]
     bill: LineBillBody<'a>,
 }
@@ -144,6 +148,7 @@ impl<'a> QuoteBody<'a> {
             unit_price: money(line.unit_price),
             list_price: money(*list),
             line_total: money(billed.total),
+            sale_id: line.sale,
             bill: shown.line(billed.total, Some(billed), rates(line.vendor)),
         });
         let share = |(share, offered): (&'a BillShare, &'a Vec<_>)| QuoteShareBody {
@@ -181,7 +186,8 @@ fn offer(method: &crate::domain::pricing::ShippingMethod, price: MoneyBody) -> O
 }
 
 problems!(QuoteProblems: AUTH, BODY, ACTOR;
-    CartUnknown, CartEmpty, CodNotAvailable, AddressNotServed, AmountTooLarge, CouponNotApplicable,
+    CartUnknown, CartEmpty, CodNotAvailable, AddressNotServed, AmountTooLarge, CouponUnknown, CouponExpired,
+    CouponNotApplicable,
 );
 
 /// What a cart would come to

@@ -2,6 +2,7 @@
 //! for all bearers of its address together; one without counts for its address. What is too much gets 429 `rate_limited` before anything
 //! else of it is looked at. Fields as draft-ietf-httpapi-ratelimit-headers-10 has them.
 
+use crate::domain::ids::CartId;
 use crate::domain::time::Timestamp;
 use crate::http::HttpState;
 use crate::http::auth::{Caller, Known, Role};
@@ -31,6 +32,12 @@ pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const GUEST_CARTS: &str = "guest_carts";
 /// How many carts guests of one address may make.
 const GUEST_CARTS_QUOTA: Quota = Quota { count: limits::QUOTA_GUEST_CARTS, seconds: limits::QUOTA_GUEST_CARTS_SECONDS };
+
+/// What unknown codes of coupons are counted as.
+pub const COUPON_GUESSES: &str = "coupon_guesses";
+/// How many may be tried in one cart, and from one address.
+const COUPON_GUESSES_QUOTA: Quota =
+    Quota { count: limits::QUOTA_COUPON_GUESSES, seconds: limits::QUOTA_COUPON_GUESSES_SECONDS };
 
 /// What is limited together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +208,33 @@ impl Rates {
         }
     }
 
+    /// Whether one more code of a coupon may be tried in this cart, from this address: not once so many were tried that there are not. One that
+    /// `is_unknown` counts.
+    ///
+    /// # Errors
+    /// The problem that says when to try again.
+    pub async fn guess(&self, cart: CartId, from: Network, is_unknown: bool, now: Timestamp) -> Result<(), Problem> {
+        let cart = Who::Bearer(xxh3_128_with_seed(cart.uuid().as_bytes(), 0));
+        for who in [cart, Who::Address(from)] {
+            let (key, quota) = (Key { what: COUPON_GUESSES, who }, COUPON_GUESSES_QUOTA);
+            let answer = match is_unknown {
+                true => self.limiter.take(key, quota, now),
+                false => self.limiter.look(key, quota, now),
+            };
+            let taken = match answer {
+                Answer::Now(taken) => taken,
+                Answer::Later(taken) => taken.await,
+            };
+            if !taken.let_in {
+                rate_limited(COUPON_GUESSES);
+                let detail = "too many codes were tried that there are not";
+                let seconds = taken.over_in_ms.max(1).unsigned_abs().div_ceil(1000);
+                return Err(Problem::new(&RATE_LIMITED, detail).retry_after(seconds));
+            }
+        }
+        Ok(())
+    }
+
     /// Counts a request of this class: the quota that was full, or else its own. `makes_cart` is whether it makes a cart.
     async fn count(&self, state: &HttpState, class: Class, makes_cart: bool, parts: &mut Parts) -> Standing<'_> {
         let network = Network::from(client::address(parts, &state.settings));
@@ -320,6 +354,10 @@ mod tests {
         struct Elsewhere;
 
         impl RateLimiter for Elsewhere {
+            fn look(&self, key: Key, quota: Quota, now: Timestamp) -> Answer {
+                self.take(key, quota, now)
+            }
+
             fn take(&self, key: Key, _: Quota, _: Timestamp) -> Answer {
                 Answer::Later(Box::pin(async move {
                     tokio::task::yield_now().await;

@@ -105,6 +105,7 @@ impl<'a> StuckBody<'a> {
             Trouble::AmountDiffers { given_back, .. } => (Some(*given_back), None, None),
             Trouble::VoidRefused { reason, .. } => (None, Some(&**reason), None),
             Trouble::StepFailed { vendor, reason } => (None, Some(&**reason), Some(*vendor)),
+            Trouble::LegFailed { reason, .. } => (None, Some(&**reason), None),
             Trouble::NoAnswer => (None, None, None),
         };
         let told = why.told().map(MoneyBody);

@@ -2,8 +2,8 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, customers, health, jobs, ops, orders, own, people,
-    products, quotes, resolve, sales, shipping, skus, tax, vendors,
+    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, health, jobs, ops, orders, own,
+    people, products, quotes, resolve, sales, shipping, skus, tax, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -31,6 +31,10 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(carts::get_cart))
         .routes(routes!(carts::set_line, carts::remove_line))
         .routes(routes!(carts::merge_cart))
+        .routes(routes!(coupons::list_coupons, coupons::create_coupon))
+        .routes(routes!(coupons::get_coupon, coupons::patch_coupon))
+        .routes(routes!(coupons::issue_codes))
+        .routes(routes!(carts::put_coupon, carts::remove_coupon))
         .routes(routes!(quotes::quote_cart))
         .routes(routes!(checkout::check_out))
         .routes(routes!(orders::list_orders))
@@ -123,6 +127,10 @@ const CLASSES: &[(&str, Methods)] = &[
     (CARTS, &[(Method::POST, Class::Carts)]),
     ("/v1/carts/{cart}", &[(Method::GET, Class::Carts)]),
     ("/v1/carts/{cart}/lines/{sku}", &[(Method::PUT, Class::Carts), (Method::DELETE, Class::Carts)]),
+    ("/v1/carts/{cart}/coupons/{code}", &[(Method::PUT, Class::Carts), (Method::DELETE, Class::Carts)]),
+    ("/v1/coupons", &[(Method::GET, Class::Staff), (Method::POST, Class::Staff)]),
+    ("/v1/coupons/{coupon}", &[(Method::GET, Class::Staff), (Method::PATCH, Class::Staff)]),
+    ("/v1/coupons/{coupon}/codes", &[(Method::POST, Class::Staff)]),
     ("/v1/carts/{cart}/checkout", &[(Method::POST, Class::Checkout)]),
     ("/v1/carts/{cart}/quote", &[(Method::POST, Class::Carts)]),
     ("/v1/carts/{cart}/merge", &[(Method::POST, Class::Carts)]),
@@ -185,6 +193,7 @@ pub fn may_be_long(path: &str) -> bool {
         "/v1/products"
             | "/v1/categories"
             | "/v1/orders"
+            | "/v1/coupons"
             | "/v1/admin/jobs"
             | "/v1/admin/overview"
             | "/v1/admin/accounts"
@@ -195,7 +204,8 @@ pub fn may_be_long(path: &str) -> bool {
             | "/metrics"
     ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| {
         rest.ends_with("/orders") || rest.ends_with("/shipping-methods") || rest.ends_with("/members")
-    }) || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
+    }) || (path.starts_with("/v1/coupons/") && path.ends_with("/codes"))
+        || (path.starts_with("/v1/admin/actors/") && path.ends_with("/versions"))
 }
 
 #[cfg(test)]

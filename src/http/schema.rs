@@ -2,8 +2,9 @@
 
 use crate::domain::buyer::Audience;
 use crate::domain::cart::CartStatus;
+use crate::domain::coupon::RestoresOn;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
     ShippingMethodId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::money::Currency;
@@ -68,6 +69,7 @@ schema! {
     CartId, "CartId" => id_schema("cart", "A cart");
     OrderId, "OrderId" => id_schema("order", "An order");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
+    CouponId, "CouponId" => id_schema("coupon", "A coupon");
     ShippingMethodId, "ShippingMethodId" => id_schema("shipping_method", "A way in which a vendor ships");
     CategoryId, "CategoryId" => id_schema("category", "A category of products");
     AddressId, "AddressId" => id_schema("address", "Where somebody has things sent");
@@ -75,6 +77,7 @@ schema! {
     CustomerId, "CustomerId" => id_schema("customer", "A customer");
     SessionId, "SessionId" => id_schema("session", "Where somebody is signed in");
     JobId, "JobId" => id_schema("job", "Something that is to be done outside");
+    RestoresOn, "RestoresOn" => one_of_names("What gives the use of a coupon back after it was paid.", &["cancel", "refund", "never"]);
     CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out", "merged"]);
     Audience, "Audience" => one_of_names("For whom prices are.", &Audience::ALL.map(Audience::name));
     BreakScope, "BreakScope" => one_of_names("Which pieces count together.", &BreakScope::ALL.map(BreakScope::name));

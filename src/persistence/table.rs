@@ -3,8 +3,8 @@
 
 use crate::domain::buyer::{Audience, MailKey};
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, Kind, OrderId, ProductId, SaleId, SessionId, SignUpId,
-    SkuId, SubOrderId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, Kind, OrderId, ProductId, SaleId, SessionId,
+    SignUpId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
@@ -238,8 +238,8 @@ macro_rules! ids {
     ($($id:ident),*) => { $(field!($id, Uuid, |id| id.uuid(), |uuid| Ok($id::from_uuid(uuid)));)* };
 }
 ids!(
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId, SignUpId,
-    SkuId, SubOrderId, VendorId
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
+    SignUpId, SkuId, SubOrderId, VendorId
 );
 
 macro_rules! named {

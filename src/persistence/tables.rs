@@ -3,14 +3,17 @@
 
 use super::table::{Cell, Document, Field, table, unknown};
 use crate::domain::buyer::{Audience, MailKey};
-use crate::domain::ids::{CartId, CustomerId, JobId, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
+use crate::domain::ids::{
+    CartId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
+};
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
 use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
 use crate::domain::pricing::BillLine;
 use crate::domain::rows::{
-    BillRow, CustomerRow, OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow, VendorRow,
+    BillRow, CouponRow, CustomerRow, OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow,
+    VendorRow,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{Count, SaleTerms};
@@ -78,6 +81,18 @@ table! {
             suspended: false,
         }
     }
+}
+
+table! {
+    CouponRow as "coupons" ("id") of Coupon by "id", row {
+        [fixed] id: CouponId = &row.id,
+        [fixed] vendor_id: Option<VendorId> = &row.vendor_id,
+        [fixed] created_at: Timestamp = &row.created_at,
+        document: String = Document::of(row).0,
+    } => CouponRow { {
+        let _ = (id, vendor_id, created_at);
+        Document(document).says::<CouponRow>()?
+    } }
 }
 
 /// What nobody filters sales by.

@@ -77,6 +77,9 @@ pub enum Answer {
 pub trait RateLimiter: Send + Sync + 'static {
     /// Counts that it is asked now, unless it was as often as it may. Of many at once no more are let in than may.
     fn take(&self, key: Key, quota: Quota, now: Timestamp) -> Answer;
+
+    /// What would come of asking, without counting it.
+    fn look(&self, key: Key, quota: Quota, now: Timestamp) -> Answer;
 }
 
 #[cfg(test)]

@@ -39,9 +39,25 @@ pub fn cart_events() -> Vec<CartEvent> {
         CartEvent::CartCheckedOut { order: order(), prices: vec![price] },
         CartEvent::Merged { into: other_cart(), lines: vec![line(0)] },
         CartEvent::Merged { into: other_cart(), lines: Vec::new() },
-        CartEvent::MergedIn { from: other_cart(), lines: vec![line(0)], currency: Currency::BDT, left_out: left_out() },
-        CartEvent::MergedIn { from: other_cart(), lines: Vec::new(), currency: Currency::BDT, left_out: Vec::new() },
+        CartEvent::MergedIn {
+            from: other_cart(),
+            lines: vec![line(0)],
+            currency: Currency::BDT,
+            left_out: left_out(),
+            coupons: Vec::new(),
+        },
+        CartEvent::MergedIn {
+            from: other_cart(),
+            lines: Vec::new(),
+            currency: Currency::BDT,
+            left_out: Vec::new(),
+            coupons: placed_coupons(),
+        },
         CartEvent::MergeAcknowledged,
+        CartEvent::CouponPut { coupon: placed_coupons().remove(0) },
+        CartEvent::CouponPut { coupon: placed_coupons().remove(1) },
+        CartEvent::CouponRemoved { coupon: coupon() },
+        CartEvent::Discounted { amount: 25_000 },
     ]
 }
 
@@ -63,7 +79,10 @@ pub fn cart_commands() -> Vec<CartCommand> {
         CartCommand::Close { order: order(), prices: Vec::new() },
         CartCommand::MayMerge { by, from: other_cart() },
         CartCommand::MergeInto { by, into: other_cart() },
-        CartCommand::MergeIn { from: other_cart(), lines: vec![line(0)] },
+        CartCommand::MergeIn { from: other_cart(), lines: vec![line(0)], coupons: Vec::new() },
+        CartCommand::MergeIn { from: other_cart(), lines: vec![line(0)], coupons: placed_coupons() },
+        CartCommand::PutCoupon { by, coupon: placed_coupons().remove(1) },
+        CartCommand::RemoveCoupon { by, code: code() },
         CartCommand::AcknowledgeMerge { into: other_cart() },
         CartCommand::AwaitMerge { by, from: other_cart(), refused: None },
         CartCommand::AwaitMerge { by, from: other_cart(), refused: Some(Reject::CartCheckedOut) },
@@ -78,6 +97,8 @@ pub fn cart_replies() -> Vec<CartReply> {
         status: if order.is_some() { CartStatus::CheckingOut } else { CartStatus::Open },
         currency: Currency::BDT,
         lines: order.iter().map(|_| line(0)).collect(),
+        coupons: order.iter().flat_map(|_| placed_coupons()).collect(),
+        discount: if order.is_some() { 25_000 } else { 0 },
         order,
         merged_into: None,
     };

@@ -4,7 +4,8 @@ use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
 use haat::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId, SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
+    SkuId, VendorId,
 };
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ pub fn fresh_id(kind: &str) -> String {
         "address" => AddressId::from_uuid(uuid).to_string(),
         "account" => AccountId::from_uuid(uuid).to_string(),
         "session" => SessionId::from_uuid(uuid).to_string(),
+        "coupon" => CouponId::from_uuid(uuid).to_string(),
+        "code" => uuid.simple().to_string().to_ascii_uppercase(),
         "category" => CategoryId::from_uuid(uuid).to_string(),
         "vendor" => VendorId::from_uuid(uuid).to_string(),
         "customer" => CustomerId::from_uuid(uuid).to_string(),
@@ -215,7 +218,17 @@ impl Shop {
         let brought = client.mailed(&admin, "lina@example.com", "account.invitation").await;
         let first = json!({"token": brought, "password": password});
         client.post("/v1/auth/password/reset", &first).send().await.expect(204);
+        let terms = json!({
+            "code": "RAHIMA", "single_use": true, "kind": "percent", "basis_points": 1_000,
+            "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z"
+        });
+        let coupon = client.post("/v1/coupons", &terms).bearer(&bearer(&vendor)).send().await.expect(201);
+        let coupon = coupon.field("id").to_owned();
+        let codes = client.post(&format!("/v1/coupons/{coupon}/codes"), &json!({"count": 1})).bearer(&admin).send();
+        let code = codes.await.expect(201).body["codes"][0].as_str().expect("a code").to_owned();
         let ids = [
+            ("coupon", coupon),
+            ("code", code),
             ("vendor", vendor.clone()),
             ("product", product),
             ("sale", scheduled),

@@ -66,7 +66,7 @@ async fn everybody(shop: &Shop) -> Vec<Somebody> {
         let is = format!("vendor:{name}");
         let email = format!("{name}@example.com");
         let (bearer, _) = member(client, admin, &shop.ids["vendor"], *role, &email).await;
-        let own = of(&["vendor", "sku", "product", "order", "account"]);
+        let own = of(&["vendor", "sku", "product", "order", "account", "coupon"]);
         all.push(Somebody { own, ..somebody(&format!("the {name}"), bearer, &[&is, "account"]) });
         let email = format!("other-{name}@example.com");
         let (bearer, _) = member(client, admin, stranger.field("id"), *role, &email).await;

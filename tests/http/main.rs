@@ -11,6 +11,7 @@ mod categories;
 mod checkout;
 mod clocks;
 mod cookies;
+mod coupons;
 mod cursors;
 mod details;
 mod durability;

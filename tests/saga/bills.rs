@@ -170,7 +170,7 @@ fn a_checkout_agrees_with_its_quote_or_is_refused() {
     let lines = world.carts[&id].entity.view().unwrap().lines;
     let quote = Quote {
         cart: id,
-        contents: contents(&lines),
+        contents: contents(&lines, &[]),
         total: Money::new(goods + 2 * SHIPPING, Currency::BDT),
         shipping: chosen(2),
         method: Some("sandbox".into()),

@@ -7,6 +7,7 @@ mod random;
 mod world;
 
 mod bills;
+mod coupons;
 mod faults;
 mod histories;
 mod holds;

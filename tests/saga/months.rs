@@ -63,6 +63,7 @@ impl Life {
             strict: true,
             mint: None,
             buyer: None,
+            coupons: Vec::new(),
             shipping: Vec::new(),
             email: None,
             shipping_address: None,

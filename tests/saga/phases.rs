@@ -6,7 +6,7 @@ use crate::{APPROVE, DECLINE, ready};
 use haat::domain::buyer::MailKey;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, Owner, Principal, Publication, Step};
-use haat::domain::ids::{CustomerId, OrderId};
+use haat::domain::ids::{CouponId, CustomerId, OrderId};
 use haat::domain::knowledge::Knowledge;
 use haat::domain::order::{
     LegState, Milestone, Order, OrderCommand, OrderEvent, OrderStatus, Party, PaymentStatus, Phase, ResolveAs,
@@ -40,7 +40,7 @@ const PHASES: [Phase; 9] = [
 ];
 
 /// Answers to what an order asked, and time; each with what the nine phases make of it. `A` acts, `l` is late, `-` refuses.
-const TABLE: [(&str, &str); 13] = [
+const TABLE: [(&str, &str); 18] = [
     //                       gath pay void conf sett canc reop ended stuck
     ("stock_held", "A l l l l l l l l"),
     ("stock_refused", "A l l l l l l l l"),
@@ -55,10 +55,17 @@ const TABLE: [(&str, &str); 13] = [
     ("step_failed", "- - - A l A l l l"),
     ("cart_reopened", "- - - - - - A l -"),
     ("tick", "A l l l l l l l l"),
+    // Of a party that the order has not asked: `coupons.rs` has those of one that it has.
+    ("leg_held", "l l l l l l l l l"),
+    ("leg_refused", "l l l l l l l l l"),
+    ("leg_committed", "- - - l l - - - l"),
+    ("leg_released", "- - - l l l l l l"),
+    ("leg_failed", "- - - A l A l l l"),
 ];
 
 fn command(name: &str) -> OrderCommand {
     let vendor = vendor(0);
+    let with = Party::Coupon(CouponId::of_code("EID"));
     match name {
         "stock_held" => OrderCommand::StockHeld { vendor, lines: Vec::new() },
         "stock_refused" => OrderCommand::StockRefused { vendor, reason: Reject::HoldClosed },
@@ -73,6 +80,11 @@ fn command(name: &str) -> OrderCommand {
         "step_failed" => OrderCommand::StepFailed { vendor, reason: Reject::CommandPoisoned },
         "cart_reopened" => OrderCommand::CartReopened,
         "tick" => OrderCommand::Tick,
+        "leg_held" => OrderCommand::LegHeld { with },
+        "leg_refused" => OrderCommand::LegRefused { with, reason: Reject::CouponExhausted },
+        "leg_committed" => OrderCommand::LegCommitted { with },
+        "leg_released" => OrderCommand::LegReleased { with },
+        "leg_failed" => OrderCommand::LegFailed { with, reason: Reject::CommandPoisoned },
         other => panic!("no command is called {other}"),
     }
 }
@@ -158,6 +170,8 @@ fn what_everybody_may_ask_is_answered_in_every_phase() {
             OrderCommand::Await { by, milestone: Milestone::Held },
             OrderCommand::HoldDue { vendor: vendor(0), until: LATER, committed: false },
             OrderCommand::HoldDue { vendor: vendor(0), until: LATER, committed: true },
+            OrderCommand::LegDue { with: Party::Coupon(CouponId::of_code("EID")), until: LATER, committed: false },
+            OrderCommand::LegDue { with: Party::Coupon(CouponId::of_code("EID")), until: LATER, committed: true },
         ] {
             assert_eq!(state.decide(&command, &Knowledge::NOTHING, LATER), Ok(Vec::new()), "{command:?} in {phase:?}");
         }

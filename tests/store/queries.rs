@@ -230,6 +230,7 @@ on_all_stores! {
             sales: [first.sales, second.sales].concat(),
             customers: vec![wholesaler],
             orders: Vec::new(),
+            coupons: Vec::new(),
         };
         expected.vendors.sort_by_key(|row| row.id);
         expected.products.sort_by_key(|row| row.id);

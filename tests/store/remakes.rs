@@ -117,7 +117,7 @@ on_all_stores! {
             standing.sort_by_key(|remaking| remaking.kind.name());
             standing
         };
-        let begun = [Kind::Customer, Kind::Order, Kind::Vendor].map(|kind| Remaking::done(kind, 1));
+        let begun = [Kind::Coupon, Kind::Customer, Kind::Order, Kind::Vendor].map(|kind| Remaking::done(kind, 1));
         assert_eq!(standing().await, begun, "a new store has nothing to remake");
         let first = order_row("one", at(1));
         write_all(&store, &owned, &[order_delta(1, first.clone())]).await;

@@ -43,6 +43,7 @@ fn journal(number: u128, ended: Option<OrderStatus>) -> (EntityRef, History) {
         strict: true,
         mint: None,
         buyer: Some(Box::new(Buyer { keys: vec![RINA], ..Buyer::default() })),
+        coupons: Vec::new(),
         shipping: Vec::new(),
         email: None,
         shipping_address: None,

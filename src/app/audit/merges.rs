@@ -114,7 +114,13 @@ mod tests {
     fn taken(from: u128, took: i64, left: i64) -> CartEvent {
         let left = LeftOut { sku: line(1).sku, quantity: left, why: RejectKind::QuantityOutOfRange };
         let left_out = if left.quantity > 0 { vec![left] } else { Vec::new() };
-        CartEvent::MergedIn { from: cart(from), lines: vec![line(took)], currency: Currency::BDT, left_out }
+        CartEvent::MergedIn {
+            from: cart(from),
+            lines: vec![line(took)],
+            currency: Currency::BDT,
+            left_out,
+            coupons: Vec::new(),
+        }
     }
 
     fn told(events: &[(u128, CartEvent)]) -> Vec<String> {

@@ -348,7 +348,7 @@ impl Replays {
 /// What there is to know of an order; `None` before it came into being.
 fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts> {
     let (row, phase) = (order.row()?, order.phase()?);
-    let shares = order.legs().map(|leg| Share { vendor: leg.with.vendor(), state: leg.state }).collect();
+    let shares = order.legs().filter_map(|leg| Some(Share { vendor: leg.with.vendor()?, state: leg.state })).collect();
     Some(OrderFacts {
         row,
         phase,

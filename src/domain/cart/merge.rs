@@ -12,6 +12,7 @@ use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, SkuId};
 use crate::domain::knowledge::{Availability, Offered};
 use crate::domain::money::Currency;
+use crate::domain::order::PlacedCoupon;
 use crate::domain::reject::{Reject, RejectKind};
 use crate::domain::time::Timestamp;
 use crate::limits;
@@ -122,6 +123,7 @@ impl Cart {
         &self,
         from: CartId,
         lines: &[CartLine],
+        coupons: &[PlacedCoupon],
         known: &dyn Availability,
         now: Timestamp,
     ) -> Result<Vec<CartEvent>, Reject> {
@@ -154,16 +156,28 @@ impl Cart {
             _ => Vec::new(),
         };
         let repriced = (!others.is_empty()).then_some(CartEvent::Repriced { prices: others });
-        let merged = CartEvent::MergedIn { from, lines: taken, currency, left_out };
+        let coupons = match self.status {
+            CartStatus::Open => self.further_coupons(coupons, known),
+            _ => Vec::new(),
+        };
+        let merged = CartEvent::MergedIn { from, lines: taken, currency, left_out, coupons };
         Ok(std::iter::once(merged).chain(repriced).collect())
     }
 
     /// Another cart's lines are in this one.
-    pub(super) fn take_in(&mut self, from: CartId, lines: &[CartLine], currency: Currency, left_out: &[LeftOut]) {
+    pub(super) fn take_in(
+        &mut self,
+        from: CartId,
+        lines: &[CartLine],
+        currency: Currency,
+        left_out: &[LeftOut],
+        coupons: &[PlacedCoupon],
+    ) {
         if !lines.is_empty() {
             self.currency = currency;
         }
         add_up(&mut self.lines, lines);
+        self.coupons.extend_from_slice(coupons);
         self.merges.push(MergedFrom { from, left_out: left_out.to_vec() });
     }
 

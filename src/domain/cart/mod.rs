@@ -1,6 +1,7 @@
 //! A cart: lines, an owner, and at most one order that is live or paid.
 
 mod claim;
+mod coupons;
 mod merge;
 mod prices;
 pub mod quote;
@@ -17,11 +18,11 @@ use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Owner, Part, Principal, RestoreError, Step,
     read_own, write_part,
 };
-use super::ids::{CartId, EntityId, Kind, OrderId, SkuId, VendorId};
+use super::ids::{CartId, CouponId, EntityId, Kind, OrderId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::{Availability, Knowledge};
 use super::money::{self, Currency, Money};
-use super::order::{OrderCommand, Placement};
+use super::order::{OrderCommand, PlacedCoupon, Placement};
 use super::pricing::{Basket, Destination, Good, ON_DELIVERY, bill};
 use super::reject::{Refusal, Reject};
 use super::rows::Rows;
@@ -40,6 +41,12 @@ pub struct Cart {
     currency: Currency,
     status: CartStatus,
     lines: Vec<CartLine>,
+    /// Its coupons, in the order in which their codes were put there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    coupons: Vec<PlacedCoupon>,
+    /// What they were shown to take off with the last change, in minor units.
+    #[serde(default, skip_serializing_if = "types::is_zero")]
+    discount: i64,
     /// How often it was checked out.
     attempt: u32,
     /// By what the running checkout is carried out.
@@ -87,6 +94,8 @@ impl Cart {
             status: self.status,
             currency: self.currency,
             lines: self.lines.clone(),
+            coupons: self.coupons.clone(),
+            discount: self.discount,
             order: self.order(),
             merged_into: self.merged_into(),
         })
@@ -116,6 +125,11 @@ impl Cart {
             CartStatus::CheckedOut => Some(Reject::CartCheckedOut),
             CartStatus::Merged => Some(Reject::CartMerged),
         }
+    }
+
+    /// Its coupons.
+    pub fn coupons(&self) -> impl Iterator<Item = CouponId> {
+        self.coupons.iter().map(|coupon| coupon.coupon)
     }
 
     fn line(&self, sku: SkuId) -> Option<&CartLine> {
@@ -232,7 +246,7 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
-        details.agrees(self.id, &self.lines, now)?;
+        details.agrees(self.id, quote::contents(&self.lines, &self.coupons), now)?;
         self.is_served(details, knowledge, now)?;
         let audience = self.audience(knowledge.availability);
         self.can_be_had(audience, knowledge.availability, now)?;
@@ -275,6 +289,8 @@ impl Decides for Cart {
             currency: Currency::BDT,
             status: CartStatus::Open,
             lines: Vec::new(),
+            coupons: Vec::new(),
+            discount: 0,
             attempt: 0,
             terms: None,
             merge: None,
@@ -301,14 +317,28 @@ impl Decides for Cart {
             CartCommand::Get { by } => self.may_see(*by).map(|()| Vec::new()),
             CartCommand::SetLine { by, line, currency } => {
                 self.may_change(*by)?;
-                self.decide_line(line, *currency, knowledge.availability, now)
+                let events = self.decide_line(line, *currency, knowledge.availability, now)?;
+                Ok(self.with_discount(events, knowledge, now))
             }
             CartCommand::RemoveLine { by, sku } => {
                 self.may_change(*by)?;
                 let removed = self.line(*sku).map(|line| CartEvent::LineRemoved { sku: line.sku });
                 let known = knowledge.availability;
                 let today = Today::new(known, self.audience(known), &self.lines, now).with(*sku, 0);
-                Ok(self.with_prices(removed, *sku, today))
+                let events = self.with_prices(removed, *sku, today);
+                Ok(self.with_discount(events, knowledge, now))
+            }
+            CartCommand::PutCoupon { by, coupon } => {
+                self.may_change(*by)?;
+                let events = self.decide_coupon(coupon, knowledge.availability, now)?;
+                Ok(self.with_discount(events, knowledge, now))
+            }
+            CartCommand::RemoveCoupon { by, code } => {
+                self.may_change(*by)?;
+                let code = code.compared();
+                let there = self.coupons.iter().find(|coupon| coupon.code.compared() == code);
+                let removed = there.map(|there| CartEvent::CouponRemoved { coupon: there.coupon });
+                Ok(self.with_discount(removed.into_iter().collect(), knowledge, now))
             }
             CartCommand::CheckOut { by, details } => {
                 self.may_see(*by)?;
@@ -320,7 +350,10 @@ impl Decides for Cart {
             }
             CartCommand::MayMerge { by, from } => self.may_take(*by, *from).map(|()| Vec::new()),
             CartCommand::MergeInto { by, into } => self.decide_giving(*by, *into),
-            CartCommand::MergeIn { from, lines } => self.decide_taking(*from, lines, knowledge.availability, now),
+            CartCommand::MergeIn { from, lines, coupons } => {
+                let events = self.decide_taking(*from, lines, coupons, knowledge.availability, now)?;
+                Ok(self.with_discount(events, knowledge, now))
+            }
             CartCommand::AcknowledgeMerge { into } => Ok(match self.merge {
                 Some(merge) if merge.into == *into && !merge.acknowledged => vec![CartEvent::MergeAcknowledged],
                 _ => Vec::new(),
@@ -362,6 +395,9 @@ impl Decides for Cart {
             }
             CartEvent::LineRemoved { sku } => self.lines.retain(|line| line.sku != *sku),
             CartEvent::Repriced { prices } => self.reprice(prices),
+            CartEvent::CouponPut { coupon } => self.put_coupon(coupon),
+            CartEvent::CouponRemoved { coupon } => self.coupons.retain(|known| known.coupon != *coupon),
+            CartEvent::Discounted { amount } => self.discount = *amount,
             CartEvent::CheckoutStarted { attempt, terms, .. } => {
                 self.status = CartStatus::CheckingOut;
                 self.attempt = *attempt;
@@ -382,8 +418,8 @@ impl Decides for Cart {
                 self.lines.clone_from(lines);
                 self.merge = Some(Merge { into: *into, acknowledged: false });
             }
-            CartEvent::MergedIn { from, lines, currency, left_out } => {
-                self.take_in(*from, lines, *currency, left_out);
+            CartEvent::MergedIn { from, lines, currency, left_out, coupons } => {
+                self.take_in(*from, lines, *currency, left_out, coupons);
             }
             CartEvent::MergeAcknowledged => {
                 if let Some(merge) = &mut self.merge {
@@ -463,7 +499,8 @@ impl Asks for Cart {
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
         if let Some(Merge { into, .. }) = self.merge {
-            let command = CartCommand::MergeIn { from: self.id, lines: self.lines.clone() };
+            let (lines, coupons) = (self.lines.clone(), self.coupons.clone());
+            let command = CartCommand::MergeIn { from: self.id, lines, coupons };
             let message = Message::Cart { id: into, command };
             return (key == EffectKey::new(Step::Merge, into)).then_some(Effect::Tell(message));
         }
@@ -471,7 +508,7 @@ impl Asks for Cart {
         if key != EffectKey::new(Step::Place, order) {
             return None;
         }
-        let shown = Money::new(subtotal(&self.lines), self.currency);
+        let shown = Money::new(subtotal(&self.lines).saturating_sub(self.discount), self.currency);
         let (details, buyer) = terms.moved_out();
         let placement = Placement {
             cart: self.id,
@@ -485,6 +522,7 @@ impl Asks for Cart {
             strict: true,
             mint: terms.mint,
             buyer,
+            coupons: self.coupons.clone(),
             shipping: terms.shipping.clone(),
             email: None,
             shipping_address: None,
@@ -515,6 +553,7 @@ impl Checks for Cart {
             "status": self.status,
             "currency": self.currency,
             "lines": self.lines.len(),
+            "coupons": self.coupons.len(),
             "subtotal_minor": subtotal(&self.lines),
             "attempts": self.attempt,
             "order_id": self.order(),
@@ -534,6 +573,11 @@ impl Checks for Cart {
         }
         if money::is_past_64_bits(subtotal(&self.lines)) {
             return Err(Breach::new("cart_lines_are_sane", entity, "a subtotal past 64 bits"));
+        }
+        for (index, coupon) in self.coupons.iter().enumerate() {
+            if self.coupons[..index].iter().any(|other| other.coupon == coupon.coupon) || self.discount < 0 {
+                return Err(Breach::new("cart_coupons_are_sane", entity, format!("{:?}", self.coupons)));
+            }
         }
         if (self.status == CartStatus::CheckingOut) != self.terms.is_some() {
             return Err(Breach::new("checkout_has_details", entity, format!("{:?}", self.status)));

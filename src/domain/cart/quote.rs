@@ -3,6 +3,7 @@
 use super::{CartLine, CheckoutRequest};
 use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
+use crate::domain::order::PlacedCoupon;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -61,12 +62,15 @@ impl QuoteDiffers {
     }
 }
 
-/// A hash of what is in a cart: which SKUs, and how many of each, in their order.
-pub fn contents(lines: &[CartLine]) -> u64 {
+/// A hash of what is in a cart: which SKUs, and how many of each, in their order, and which coupons.
+pub fn contents(lines: &[CartLine], coupons: &[PlacedCoupon]) -> u64 {
     let mut hash = Xxh3::new();
     for line in lines {
         hash.update(line.sku.uuid().as_bytes());
         hash.update(&line.quantity.to_be_bytes());
+    }
+    for placed in coupons {
+        hash.update(placed.coupon.uuid().as_bytes());
     }
     hash.digest()
 }
@@ -81,7 +85,7 @@ impl CheckoutRequest {
     }
 
     /// Whether it agrees with its quote, if it names one.
-    pub(super) fn agrees(&self, cart: CartId, lines: &[CartLine], now: Timestamp) -> Result<(), Reject> {
+    pub(super) fn agrees(&self, cart: CartId, contents: u64, now: Timestamp) -> Result<(), Reject> {
         let Some(quote) = &self.quote else { return Ok(()) };
         let buyer = &self.buyer;
         let to = (&quote.country, &quote.region, &quote.postcode);
@@ -92,7 +96,7 @@ impl CheckoutRequest {
         };
         let why = if now >= quote.expires_at {
             QuoteDiffers::Time
-        } else if quote.cart != cart || quote.contents != contents(lines) {
+        } else if quote.cart != cart || quote.contents != contents {
             QuoteDiffers::Cart
         } else if to != (&buyer.country, &buyer.region, &buyer.postcode) {
             QuoteDiffers::Address

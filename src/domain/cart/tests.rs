@@ -92,7 +92,11 @@ fn ask(cart: &mut Cart, command: &CartCommand) -> Result<Vec<CartEvent>, Reject>
 }
 
 fn give(from: &[Pieces]) -> CartCommand {
-    CartCommand::MergeIn { from: cart_id(1), lines: from.iter().map(|pieces| line(*pieces)).collect() }
+    CartCommand::MergeIn {
+        from: cart_id(1),
+        lines: from.iter().map(|pieces| line(*pieces)).collect(),
+        coupons: Vec::new(),
+    }
 }
 
 fn pieces(lines: &[CartLine]) -> Vec<Pieces> {
@@ -229,12 +233,14 @@ fn so_many_carts_are_merged_into_one_and_those_are_known_for_ever() {
     let may = |number| CartCommand::MayMerge { by: customer(), from: cart_id(number) };
     for number in (10..).take(limits::CART_MERGES) {
         assert_eq!(ask(&mut cart, &may(number)), Ok(Vec::new()));
-        ask(&mut cart, &CartCommand::MergeIn { from: cart_id(number), lines: vec![line((1, 1))] }).expect("taken");
+        ask(&mut cart, &CartCommand::MergeIn { from: cart_id(number), lines: vec![line((1, 1))], coupons: Vec::new() })
+            .expect("taken");
     }
     assert_eq!(ask(&mut cart, &may(9)).map_err(|reject| reject.kind()), Err(RejectKind::TooMany));
     assert_eq!(ask(&mut cart, &may(10)), Ok(Vec::new()), "the first is shown again");
     // One that was let in before is taken all the same.
-    ask(&mut cart, &CartCommand::MergeIn { from: cart_id(9), lines: vec![line((1, 1))] }).expect("taken");
+    ask(&mut cart, &CartCommand::MergeIn { from: cart_id(9), lines: vec![line((1, 1))], coupons: Vec::new() })
+        .expect("taken");
     assert_eq!(pieces(&cart.lines), [(1, limits::CART_MERGES as i64 + 1)]);
 }
 

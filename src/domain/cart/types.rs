@@ -1,12 +1,13 @@
 //! What can be asked of a cart, what can have happened to it, and how it is shown.
 
 use crate::domain::buyer::{Audience, Buyer, Mint};
+use crate::domain::coupon::CouponCode;
 use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CustomerId, OrderId, SaleId, ShippingMethodId, SkuId, VendorId};
+use crate::domain::ids::{CartId, CouponId, CustomerId, OrderId, SaleId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::knowledge::Settings;
 use crate::domain::money::{self, Currency, Money};
-use crate::domain::order::{Address, InlineDetails, PaymentChoice};
+use crate::domain::order::{Address, InlineDetails, PaymentChoice, PlacedCoupon};
 use crate::domain::reject::{Reject, RejectKind};
 use serde::{Deserialize, Serialize};
 
@@ -196,6 +197,20 @@ pub enum CartCommand {
         /// What.
         sku: SkuId,
     },
+    /// Put the code of a coupon into the cart, behind those that stand there; in the place of another code of the same coupon.
+    PutCoupon {
+        /// On whose behalf.
+        by: Principal,
+        /// Which. That there is such a code is known.
+        coupon: PlacedCoupon,
+    },
+    /// Take the code of a coupon out of the cart.
+    RemoveCoupon {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        code: CouponCode,
+    },
     /// Make an order of the cart.
     CheckOut {
         /// On whose behalf.
@@ -223,6 +238,9 @@ pub enum CartCommand {
         from: CartId,
         /// Its lines.
         lines: Vec<CartLine>,
+        /// Its coupons.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        coupons: Vec<PlacedCoupon>,
     },
     /// The other cart has the lines.
     AcknowledgeMerge {
@@ -283,6 +301,21 @@ pub enum CartEvent {
         /// The changed prices.
         prices: Vec<SkuPrice>,
     },
+    /// The code of a coupon was put into it, behind the others, or in the place of another code of the same coupon.
+    CouponPut {
+        /// Which.
+        coupon: PlacedCoupon,
+    },
+    /// The code of a coupon was taken out of it.
+    CouponRemoved {
+        /// Of which coupon.
+        coupon: CouponId,
+    },
+    /// Its coupons are shown to take so much off, and so agreed to: with a change.
+    Discounted {
+        /// How much, in minor units.
+        amount: i64,
+    },
     /// An order is being made of it.
     CheckoutStarted {
         /// The order.
@@ -328,6 +361,9 @@ pub enum CartEvent {
         /// The pieces that were not.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left_out: Vec<LeftOut>,
+        /// The coupons that it has besides now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        coupons: Vec<PlacedCoupon>,
     },
     /// The cart that it was given to has it.
     MergeAcknowledged,
@@ -360,6 +396,12 @@ pub struct CartView {
     pub currency: Currency,
     /// Its lines, in the order in which they were added.
     pub lines: Vec<CartLine>,
+    /// Its coupons, in the order in which their codes were put there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<PlacedCoupon>,
+    /// What they were shown to take off with its last change, in minor units.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discount: i64,
     /// The order that is live or paid.
     pub order: Option<OrderId>,
     /// The cart that it was merged into.
@@ -416,4 +458,9 @@ pub enum CartReply {
 pub(super) fn subtotal(lines: &[CartLine]) -> i64 {
     // Within 64 bits: see `limits::PRICE_MINOR`.
     money::sum(lines.iter().map(CartLine::total))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+pub(super) fn is_zero(number: &i64) -> bool {
+    *number == 0
 }

@@ -2,13 +2,30 @@
 
 use super::legs::{LegState, Party};
 use super::state::{Body, Phase};
-use super::{OrderEvent, OrderStatus, PaymentStatus, Trouble};
+use super::{OrderEvent, OrderStatus, PaymentStatus, TimelineEntry, Trouble};
 use crate::domain::entity::Owner;
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 
 impl Body {
+    /// Notes what became of a leg, in the words of its party.
+    fn note_leg(&mut self, with: Party, at: Timestamp, what: &'static str) -> &mut TimelineEntry {
+        let kind = match (with, what) {
+            (Party::Stock(_), "held") => "stock_held",
+            (Party::Stock(_), "refused") => "stock_refused",
+            (Party::Stock(_), "released") => "stock_released",
+            (Party::Stock(_), _) => "stock_committed",
+            (Party::Coupon(_), "held") => "coupon_held",
+            (Party::Coupon(_), "refused") => "coupon_refused",
+            (Party::Coupon(_), "released") => "coupon_released",
+            (Party::Coupon(_), _) => "coupon_used",
+        };
+        let entry = self.note(at, kind);
+        entry.vendor = with.vendor();
+        entry
+    }
+
     pub(super) fn apply(&mut self, event: &OrderEvent, at: Timestamp) {
         match event {
             // It made this body.
@@ -47,6 +64,33 @@ impl Body {
                 self.rejection = Some(reason.clone());
                 self.start_ending(OrderStatus::Rejected);
                 self.note(at, "bill_refused").reason = Some(reason.code().to_owned());
+            }
+            OrderEvent::CouponsTaken { coupons } => self.take_coupons(coupons),
+            OrderEvent::LegHeld { with } => {
+                self.set_leg(*with, LegState::Held);
+                self.note_leg(*with, at, "held");
+            }
+            OrderEvent::LegRefused { with, reason } => {
+                self.set_leg(*with, LegState::Refused);
+                self.rejection = Some(reason.clone());
+                self.start_ending(OrderStatus::Rejected);
+                self.note_leg(*with, at, "refused").reason = Some(reason.code().to_owned());
+            }
+            OrderEvent::LegCommitted { with } => {
+                self.set_leg(*with, LegState::Committed);
+                self.note_leg(*with, at, "committed");
+                self.settle_when_done();
+            }
+            OrderEvent::LegReleased { with } => {
+                self.set_leg(*with, LegState::Released);
+                self.note_leg(*with, at, "released");
+                if let Phase::Cancelling(end) = self.phase {
+                    self.start_ending(end);
+                }
+            }
+            OrderEvent::LegQuarantined { with, reason } => {
+                let reason = reason.code().to_owned();
+                self.quarantine(at, Trouble::LegFailed { with: *with, reason });
             }
             OrderEvent::PaymentRequested => {
                 self.phase = Phase::Paying;
@@ -112,7 +156,7 @@ impl Body {
             OrderEvent::Settled => {
                 for party in self.parties(&[LegState::Held]).collect::<Vec<_>>() {
                     self.set_leg(party, LegState::Committed);
-                    self.note(at, "stock_committed").vendor = Some(party.vendor());
+                    self.note_leg(party, at, "committed");
                 }
                 self.settle_when_done();
             }

@@ -2,14 +2,26 @@
 
 use super::legs::{LegState, Party};
 use super::state::Body;
-use super::{OrderEvent, OrderLine};
+use super::{OrderEvent, OrderLine, TakenCoupon};
+use crate::domain::coupon::Usable;
 use crate::domain::ids::VendorId;
 use crate::domain::knowledge::Knowledge;
 use crate::domain::money::{self, Money};
 use crate::domain::pricing::bill::is_wrong;
 use crate::domain::pricing::{Basket, Bill, BillLine, BillShare, Destination, Good, ON_DELIVERY, bill};
 use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
 use crate::domain::vendor::HeldLine;
+
+/// What an order comes to.
+struct Billed {
+    /// What is to be paid, in minor units.
+    total: i64,
+    /// What that is made of, where it is more than lines.
+    bill: Option<Box<Bill>>,
+    /// What its coupons take off.
+    coupons: Vec<TakenCoupon>,
+}
 
 impl Body {
     /// A vendor holds its share. With the last one the total is known: it is what the buyer expects, or the order ends.
@@ -18,6 +30,7 @@ impl Body {
         vendor: VendorId,
         lines: &[HeldLine],
         knowledge: &Knowledge<'_>,
+        now: Timestamp,
     ) -> Vec<OrderEvent> {
         let differs = |held: &&HeldLine| {
             let known = |line: &&OrderLine| line.sku == held.sku;
@@ -28,15 +41,15 @@ impl Body {
         let holds = |leg: &super::Leg| leg.with == Party::Stock(vendor) || leg.state == LegState::Held;
         if self.legs.iter().all(holds) {
             events.extend(
-                self.priced(lines, knowledge).unwrap_or_else(|reason| vec![OrderEvent::BillRefused { reason }]),
+                self.priced(lines, knowledge, now).unwrap_or_else(|reason| vec![OrderEvent::BillRefused { reason }]),
             );
         }
         events
     }
 
-    /// What follows once everything is held.
-    fn priced(&self, held: &[HeldLine], knowledge: &Knowledge<'_>) -> Result<Vec<OrderEvent>, Reject> {
-        let (total, bill) = self.billed(held, knowledge)?;
+    /// What follows once all stock is held: where uses of a coupon are counted, one is asked for next, else the payment.
+    fn priced(&self, held: &[HeldLine], knowledge: &Knowledge<'_>, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
+        let Billed { total, bill, coupons } = self.billed(held, knowledge, now)?;
         if total != self.expected_total {
             let held_in = |line: &OrderLine| held.iter().find(|held| held.sku == line.sku).map(|held| held.sale);
             let is_over = |line: &OrderLine| line.sale.is_some() && held_in(line).unwrap_or(line.sale) != line.sale;
@@ -44,24 +57,43 @@ impl Body {
             return Ok(vec![OrderEvent::PriceDiffered { actual_total: total, sale_over }]);
         }
         let least = knowledge.prices.least(&self.payment.method, self.currency);
-        Ok(match total {
-            // There is nothing to ask a provider for.
-            0 => vec![OrderEvent::Priced { total, bill }, OrderEvent::Paid { amount: 0 }],
-            _ if total < least => return Err(Reject::AmountBelowMinimum { minimum: Money::new(least, self.currency) }),
-            _ => vec![OrderEvent::Priced { total, bill }, OrderEvent::PaymentRequested],
-        })
+        if (1..least).contains(&total) {
+            return Err(Reject::AmountBelowMinimum { minimum: Money::new(least, self.currency) });
+        }
+        let asks = coupons.iter().any(|coupon| coupon.is_counted);
+        let taken = (!coupons.is_empty()).then_some(OrderEvent::CouponsTaken { coupons });
+        let priced = OrderEvent::Priced { total, bill };
+        Ok(taken.into_iter().chain([priced]).chain((!asks).then(|| Self::to_pay(total))).collect())
     }
 
-    /// What it comes to, and what that is made of where it is more than lines. These lines are held, beside those that it knows.
-    fn billed(&self, held: &[HeldLine], knowledge: &Knowledge<'_>) -> Result<(i64, Option<Box<Bill>>), Reject> {
+    /// One of its parties that are asked after the price holds. With the last one all is held that it needs.
+    pub(super) fn decide_leg_held(&self, with: Party) -> Vec<OrderEvent> {
+        let holds = |leg: &super::Leg| leg.with == with || leg.state == LegState::Held;
+        let last = self.legs.iter().all(holds).then(|| Self::to_pay(self.total));
+        [OrderEvent::LegHeld { with }].into_iter().chain(last).collect()
+    }
+
+    /// The payment is asked for; of nothing, there is nothing to ask a provider for.
+    fn to_pay(total: i64) -> OrderEvent {
+        if total == 0 { OrderEvent::Paid { amount: 0 } } else { OrderEvent::PaymentRequested }
+    }
+
+    /// What it comes to. These lines are held, beside those that it knows.
+    fn billed(&self, held: &[HeldLine], knowledge: &Knowledge<'_>, now: Timestamp) -> Result<Billed, Reject> {
         let price = |line: &OrderLine| {
             held.iter().find(|held| held.sku == line.sku).map_or(line.unit_price, |held| held.unit_price)
         };
         let tables = knowledge.prices.tables().filter(|tables| !tables.is_empty());
-        let Some(tables) = tables.or_else(|| (!self.shipping.is_empty()).then(Default::default)) else {
+        let is_more = !self.shipping.is_empty() || !self.coupons.is_empty();
+        let Some(tables) = tables.or_else(|| is_more.then(Default::default)) else {
             let total = money::sum(self.lines.iter().map(|line| line.quantity.saturating_mul(price(line))));
-            return if money::is_past_64_bits(total) { Err(Reject::AmountTooLarge) } else { Ok((total, None)) };
+            return match money::is_past_64_bits(total) {
+                true => Err(Reject::AmountTooLarge),
+                false => Ok(Billed { total, bill: None, coupons: Vec::new() }),
+            };
         };
+        let placed = self.placed_coupons();
+        let usable = Usable::new(&placed, knowledge.availability, now)?;
         let good = |line: &OrderLine| {
             let of = (line.sku, line.vendor);
             tables.good(of, line.quantity, price(line), is_on_sale(line, held), knowledge.availability)
@@ -72,7 +104,7 @@ impl Body {
         let bill = bill(&Basket {
             currency: self.currency,
             goods: &goods,
-            promotions: &[],
+            promotions: &usable.promotions(),
             shipping: &tables.shipping,
             chosen: &self.shipping,
             to: Destination::of(&buyer),
@@ -82,8 +114,8 @@ impl Body {
             placed_at: self.placed_at,
             points: 0,
         })?;
-        let total = bill.total();
-        Ok((total, (!bill.is_plain()).then(|| Box::new(bill))))
+        let (total, coupons) = (bill.total(), usable.taken(&bill));
+        Ok(Billed { total, bill: (!bill.is_plain()).then(|| Box::new(bill)), coupons })
     }
 
     pub(super) fn take_prices(&mut self, held: &[HeldLine]) {

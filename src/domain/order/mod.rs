@@ -25,6 +25,7 @@ mod apply;
 mod bill;
 mod claim;
 pub(crate) mod columns;
+mod coupons;
 mod legs;
 mod line;
 mod parts;
@@ -33,10 +34,12 @@ mod phases;
 mod resolve;
 mod share;
 mod state;
+mod status;
 mod types;
 mod view;
 
 pub use columns::{OrderColumns, OrderFilter};
+pub use coupons::{OrderCoupon, PlacedCoupon, TakenCoupon};
 pub use legs::{Leg, LegState, Party};
 pub use state::Phase;
 pub use types::*;
@@ -48,20 +51,18 @@ use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, FOR_SOMEONE, Keeps, Message, Part, Principal, Publication,
     RestoreError, Step,
 };
-use super::ids::{EntityId, Kind, OrderId, VendorId};
+use super::ids::{EntityId, Kind, OrderId};
 use super::invariants::Breach;
 use super::knowledge::Knowledge;
 use super::money;
 use super::reject::Reject;
 use super::rows::Rows;
 use super::time::Timestamp;
-use super::vendor::VendorCommand;
 use crate::limits;
 use legs::Verb;
 use parts::Apart;
 use serde::{Deserialize, Serialize};
 use state::Body;
-use uuid::Uuid;
 
 /// An order's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,11 +90,10 @@ impl Order {
         self.body.as_ref().map(|body| body.status)
     }
 
-    /// A vendor that refused may hold all the same: when the request was sent again before its refusal arrived, and stock came
+    /// A party that refused may hold all the same: when the request was sent again before its refusal arrived, and stock came
     /// in between. Nothing else would end that hold before its time.
-    fn give_back_stray_hold(&self, vendor: VendorId) -> Option<Message> {
+    fn give_back_stray_hold(&self, party: Party) -> Option<Message> {
         let body = self.body.as_ref()?;
-        let party = Party::Stock(vendor);
         let stray = match body.leg(party)? {
             LegState::Refused => true,
             LegState::Unanswered => !body.status.is_paid(),
@@ -105,10 +105,7 @@ impl Order {
     /// What becomes of a hold whose party asks because its time has passed.
     fn answer_due(&self, party: Party, until: Timestamp, committed: bool) -> Option<Message> {
         let (order, body) = (self.id, self.body.as_ref());
-        let release = || {
-            let Party::Stock(id) = party;
-            Some(Message::Vendor { id, command: VendorCommand::Release { order, until } })
-        };
+        let release = || Some(party.release(order, until));
         let say = |verb| Some(party.message(order, body?, verb));
         match (body.map(|body| body.phase), committed) {
             // Never placed, or long over: the hold has no owner.
@@ -153,10 +150,13 @@ impl Decides for Order {
     }
 
     fn heard(&mut self, command: &OrderCommand, _now: Timestamp) {
-        if let (OrderCommand::StockCommitted { vendor }, Some(body)) = (command, &mut self.body)
-            && body.phase == Phase::Confirming
-        {
-            body.acknowledged.note(Party::Stock(*vendor));
+        let party = match command {
+            OrderCommand::StockCommitted { vendor } => Party::Stock(*vendor),
+            OrderCommand::LegCommitted { with } => *with,
+            _ => return,
+        };
+        if let Some(body) = self.body.as_mut().filter(|body| body.phase == Phase::Confirming) {
+            body.acknowledged.note(party);
         }
     }
 
@@ -174,7 +174,13 @@ impl Decides for Order {
                 placement: Box::new(Placement { hold_ms: 0, payment_ms: 0, ..Placement::clone(placement) }),
             }]),
             // Who awaits an order has its id from the cart: should its placing come late, the question waits for it.
-            (None, OrderCommand::HoldDue { .. } | OrderCommand::Tick | OrderCommand::Await { .. }) => Ok(Vec::new()),
+            (
+                None,
+                OrderCommand::HoldDue { .. }
+                | OrderCommand::LegDue { .. }
+                | OrderCommand::Tick
+                | OrderCommand::Await { .. },
+            ) => Ok(Vec::new()),
             (None, _) => Err(Reject::OrderUnknown),
         }
     }
@@ -244,7 +250,9 @@ impl Decides for Order {
             (OrderCommand::HoldDue { vendor, until, committed }, Ok(())) => {
                 self.answer_due(Party::Stock(*vendor), *until, *committed)
             }
-            (OrderCommand::StockHeld { vendor, .. }, Ok(())) => self.give_back_stray_hold(*vendor),
+            (OrderCommand::LegDue { with, until, committed }, Ok(())) => self.answer_due(*with, *until, *committed),
+            (OrderCommand::StockHeld { vendor, .. }, Ok(())) => self.give_back_stray_hold(Party::Stock(*vendor)),
+            (OrderCommand::LegHeld { with }, Ok(())) => self.give_back_stray_hold(*with),
             _ => None,
         }
     }
@@ -261,6 +269,7 @@ impl Decides for Order {
                 OrderEvent::StockCommitted { vendor } => {
                     told.push(Party::Stock(*vendor).message(self.id, body, Verb::Close));
                 }
+                OrderEvent::LegCommitted { with } => told.push(with.message(self.id, body, Verb::Close)),
                 _ => {}
             }
         }
@@ -337,19 +346,19 @@ impl Asks for Order {
         let Some(body) = &self.body else {
             return Vec::new();
         };
-        let asks = |step: Step, states| body.parties(states).map(move |party| party.key(step));
+        let asks = |verb: Verb, states| body.parties(states).map(move |party| party.key(verb));
         match body.phase {
-            Phase::Gathering => asks(Step::Reserve, &[LegState::Asked]).collect(),
+            Phase::Gathering => asks(Verb::Ask, &[LegState::Asked]).collect(),
             // Past the deadline nothing is charged, also not by a node that was down until then. But what was charged in time counts.
             Phase::Paying if now >= body.payment_due_at => vec![EffectKey::new(Step::LookUp, self.id)],
             Phase::Paying => vec![EffectKey::new(Step::Charge, self.id)],
             Phase::Voiding(_) => vec![EffectKey::new(Step::Void, self.id)],
             Phase::Confirming => {
-                let commits = body.unconfirmed().map(|party| party.key(Step::Commit));
+                let commits = body.unconfirmed().map(|party| party.key(Verb::Confirm));
                 commits.chain([EffectKey::new(Step::Close, body.cart)]).collect()
             }
             // A party that was asked and has not answered may hold by the time it hears of the release.
-            Phase::Cancelling(_) => asks(Step::Release, &[LegState::Held, LegState::Asked]).collect(),
+            Phase::Cancelling(_) => asks(Verb::Cancel, &[LegState::Held, LegState::Asked]).collect(),
             Phase::Reopening(_) => vec![EffectKey::new(Step::Reopen, body.cart)],
             Phase::Settled | Phase::Ended | Phase::Stuck => Vec::new(),
         }
@@ -357,18 +366,20 @@ impl Asks for Order {
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
         let body = self.body.as_ref()?;
-        let party = Party::Stock(VendorId::from_uuid(Uuid::from_u128(key.target)));
         let order = self.id;
+        if let Some((party, verb)) = Party::of_key(key) {
+            return Some(Effect::Tell(party.message(order, body, verb)));
+        }
         Some(match key.step {
-            Step::Reserve => Effect::Tell(party.message(order, body, Verb::Ask)),
-            Step::Commit => Effect::Tell(party.message(order, body, Verb::Confirm)),
-            Step::Release => Effect::Tell(party.message(order, body, Verb::Cancel)),
             Step::Charge => Effect::Charge(body.call(order)),
             Step::LookUp => Effect::LookUp(body.call(order)),
             Step::Void => Effect::Void { call: body.call(order), attempt: body.refund_attempt() },
             Step::Close => Effect::Tell(Message::Cart { id: body.cart, command: self.close_cart(body) }),
             Step::Reopen => Effect::Tell(Message::Cart { id: body.cart, command: CartCommand::Reopen { order } }),
             Step::Place | Step::AskHold | Step::Merge => return None,
+            // They ask a party.
+            Step::Reserve | Step::Commit | Step::Release => return None,
+            Step::HoldUse | Step::CommitUse | Step::ReleaseUse => return None,
         })
     }
 
@@ -487,6 +498,13 @@ impl Checks for Order {
             return breach("a_quarantine_has_its_reason", format!("{:?}: {:?}", body.phase, body.stuck));
         }
         let lets_go = |leg: &Leg| matches!(leg.state, LegState::Refused | LegState::Released | LegState::Unanswered);
+        let taken = |party: &Leg| match party.with {
+            Party::Coupon(coupon) => body.coupons.iter().any(|taken| taken.coupon == coupon && taken.version > 0),
+            Party::Stock(_) => true,
+        };
+        if !body.legs.iter().all(taken) {
+            return breach("a_leg_has_its_reason", format!("{:?}: {:?}", body.legs, body.coupons));
+        }
         if body.status.is_end() && !body.legs.iter().all(lets_go) {
             return breach("an_ended_order_holds_nothing", format!("{:?}", body.legs));
         }

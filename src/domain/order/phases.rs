@@ -27,6 +27,7 @@ impl Body {
             // Whoever asks these is answered in every phase.
             OrderCommand::Place { .. } => LATE,
             OrderCommand::HoldDue { vendor, committed, .. } => Ok(self.decide_due(Party::Stock(*vendor), *committed)),
+            OrderCommand::LegDue { with, committed, .. } => Ok(self.decide_due(*with, *committed)),
             OrderCommand::Cancel { by } => self.decide_cancel(*by),
             OrderCommand::Attach { customer, mail_key } => self.decide_attach(*customer, *mail_key),
             OrderCommand::Resolve { by, resolution } => match may(*by, Action::ResolveOrder, self) {
@@ -55,14 +56,19 @@ impl Body {
     fn gathering(&self, command: &OrderCommand, knowledge: &Knowledge<'_>, now: Timestamp) -> Decision {
         match command {
             OrderCommand::StockHeld { vendor, lines } if self.is_asked(Party::Stock(*vendor)) => {
-                Ok(self.decide_held(*vendor, lines, knowledge))
+                Ok(self.decide_held(*vendor, lines, knowledge, now))
             }
             OrderCommand::StockRefused { vendor, reason } if self.is_asked(Party::Stock(*vendor)) => {
                 Ok(vec![OrderEvent::StockRefused { vendor: *vendor, reason: reason.clone() }])
             }
+            OrderCommand::LegHeld { with } if self.is_asked(*with) => Ok(self.decide_leg_held(*with)),
+            OrderCommand::LegRefused { with, reason } if self.is_asked(*with) => {
+                Ok(vec![OrderEvent::LegRefused { with: *with, reason: reason.clone() }])
+            }
             OrderCommand::Tick => Ok(self.decide_deadline(now)),
             // A party that was asked twice answers twice.
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } => LATE,
+            OrderCommand::LegHeld { .. } | OrderCommand::LegRefused { .. } => LATE,
             _ => Err(Reject::OutOfTurn),
         }
     }
@@ -76,6 +82,7 @@ impl Body {
             // At the deadline it asks whether it was charged, and decides by the answer.
             OrderCommand::Tick => LATE,
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } => LATE,
+            OrderCommand::LegHeld { .. } | OrderCommand::LegRefused { .. } => LATE,
             // The provider will never take it: the deadline ends the order.
             OrderCommand::Voided => LATE,
             _ => Err(Reject::OutOfTurn),
@@ -94,6 +101,7 @@ impl Body {
             OrderCommand::Charged { .. } | OrderCommand::Declined { .. } => LATE,
             OrderCommand::NotCaptured => LATE,
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } | OrderCommand::Tick => LATE,
+            OrderCommand::LegHeld { .. } | OrderCommand::LegRefused { .. } => LATE,
             _ => Err(Reject::OutOfTurn),
         }
     }
@@ -102,13 +110,16 @@ impl Body {
     fn confirming(&self, command: &OrderCommand) -> Decision {
         match command {
             // Who has acknowledged is noted before this is decided: the last one settles the order.
-            OrderCommand::StockCommitted { .. } if self.all_acknowledged() => Ok(vec![OrderEvent::Settled]),
-            OrderCommand::StockCommitted { .. } => LATE,
+            OrderCommand::StockCommitted { .. } | OrderCommand::LegCommitted { .. } if self.all_acknowledged() => {
+                Ok(vec![OrderEvent::Settled])
+            }
+            OrderCommand::StockCommitted { .. } | OrderCommand::LegCommitted { .. } => LATE,
+            OrderCommand::LegFailed { with, reason } => Ok(vec![Self::leg_failed(*with, reason)]),
             OrderCommand::StepFailed { vendor, reason } => {
                 Ok(vec![OrderEvent::Quarantined { vendor: *vendor, reason: reason.clone() }])
             }
             // A hold that was the echo of an old request was let go.
-            OrderCommand::StockReleased { .. } => LATE,
+            OrderCommand::StockReleased { .. } | OrderCommand::LegReleased { .. } => LATE,
             other => Self::past_payment(other),
         }
     }
@@ -119,9 +130,15 @@ impl Body {
             OrderCommand::StockCommitted { vendor } if self.is_given_up(Party::Stock(*vendor)) => {
                 Ok(vec![OrderEvent::StockCommitted { vendor: *vendor }])
             }
+            OrderCommand::LegCommitted { with } if self.is_given_up(*with) => {
+                Ok(vec![OrderEvent::LegCommitted { with: *with }])
+            }
             OrderCommand::StockCommitted { .. }
             | OrderCommand::StockReleased { .. }
             | OrderCommand::StepFailed { .. } => LATE,
+            OrderCommand::LegCommitted { .. } | OrderCommand::LegReleased { .. } | OrderCommand::LegFailed { .. } => {
+                LATE
+            }
             other => Self::past_payment(other),
         }
     }
@@ -135,9 +152,17 @@ impl Body {
             OrderCommand::StepFailed { vendor, reason } => {
                 Ok(vec![OrderEvent::Quarantined { vendor: *vendor, reason: reason.clone() }])
             }
-            OrderCommand::StockReleased { .. } => LATE,
+            OrderCommand::LegReleased { with } if self.is_being_cancelled(*with) => {
+                Ok(vec![OrderEvent::LegReleased { with: *with }])
+            }
+            OrderCommand::LegFailed { with, reason } => Ok(vec![Self::leg_failed(*with, reason)]),
+            OrderCommand::StockReleased { .. } | OrderCommand::LegReleased { .. } => LATE,
             other => Self::past_payment(other),
         }
+    }
+
+    fn leg_failed(with: Party, reason: &Reject) -> OrderEvent {
+        OrderEvent::LegQuarantined { with, reason: reason.clone() }
     }
 
     /// The cart is being opened.
@@ -163,7 +188,11 @@ impl Body {
             OrderCommand::StockReleased { vendor } if self.is_given_up(Party::Stock(*vendor)) => {
                 Ok(vec![OrderEvent::StockReleased { vendor: *vendor }])
             }
+            OrderCommand::LegReleased { with } if self.is_given_up(*with) => {
+                Ok(vec![OrderEvent::LegReleased { with: *with }])
+            }
             OrderCommand::StockReleased { .. } | OrderCommand::StepFailed { .. } => LATE,
+            OrderCommand::LegReleased { .. } | OrderCommand::LegFailed { .. } => LATE,
             other => Self::past_payment(other),
         }
     }
@@ -173,6 +202,7 @@ impl Body {
     fn past_payment(command: &OrderCommand) -> Decision {
         match command {
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } | OrderCommand::Tick => LATE,
+            OrderCommand::LegHeld { .. } | OrderCommand::LegRefused { .. } => LATE,
             OrderCommand::Charged { .. }
             | OrderCommand::Declined { .. }
             | OrderCommand::NotCaptured
@@ -189,6 +219,9 @@ impl Body {
             OrderCommand::StockCommitted { .. }
             | OrderCommand::StockReleased { .. }
             | OrderCommand::StepFailed { .. } => LATE,
+            OrderCommand::LegCommitted { .. } | OrderCommand::LegReleased { .. } | OrderCommand::LegFailed { .. } => {
+                LATE
+            }
             other => Self::past_payment(other),
         }
     }
@@ -196,7 +229,11 @@ impl Body {
     /// A party asks about a hold whose time has passed. One that nobody waits for any longer says so that it has committed.
     fn decide_due(&self, party: Party, committed: bool) -> Vec<OrderEvent> {
         let late = committed && self.phase == Phase::Settled && self.is_given_up(party);
-        late.then(|| OrderEvent::StockCommitted { vendor: party.vendor() }).into_iter().collect()
+        let event = match party {
+            Party::Stock(vendor) => OrderEvent::StockCommitted { vendor },
+            with @ Party::Coupon(_) => OrderEvent::LegCommitted { with },
+        };
+        late.then_some(event).into_iter().collect()
     }
 
     fn decide_deadline(&self, now: Timestamp) -> Vec<OrderEvent> {

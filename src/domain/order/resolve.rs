@@ -22,7 +22,7 @@
 //! free too early.
 
 use super::state::{Body, Phase};
-use super::{Order, OrderEvent, OrderStatus, TimelineEntry};
+use super::{Order, OrderEvent, OrderStatus, Party, TimelineEntry};
 use crate::domain::entity::{Principal, Publication};
 use crate::domain::ids::VendorId;
 use crate::domain::money::Money;
@@ -123,6 +123,13 @@ pub enum Trouble {
         /// Why: the code of its refusal.
         reason: String,
     },
+    /// A party that is no vendor cannot carry out a step that may not fail.
+    LegFailed {
+        /// Which.
+        with: Party,
+        /// Why: the code of its refusal.
+        reason: String,
+    },
     /// Whoever was asked has not answered.
     NoAnswer,
 }
@@ -133,7 +140,7 @@ impl Trouble {
         match self {
             Trouble::AmountDiffers { .. } => "amount_differs",
             Trouble::VoidRefused { .. } => VOID_REFUSED,
-            Trouble::StepFailed { .. } => "step_failed",
+            Trouble::StepFailed { .. } | Trouble::LegFailed { .. } => "step_failed",
             Trouble::NoAnswer => "no_answer",
         }
     }
@@ -143,7 +150,7 @@ impl Trouble {
         match self {
             Trouble::AmountDiffers { told, .. } => Some(*told),
             Trouble::VoidRefused { taken, .. } => *taken,
-            Trouble::StepFailed { .. } | Trouble::NoAnswer => None,
+            Trouble::StepFailed { .. } | Trouble::LegFailed { .. } | Trouble::NoAnswer => None,
         }
     }
 }
@@ -218,7 +225,10 @@ impl Body {
             (Phase::Stuck, Some((Trouble::VoidRefused { taken, .. }, _))) => {
                 Some(if taken.is_some() { Point::Kept } else { Point::VoidRefused })
             }
-            (Phase::Stuck, Some((Trouble::StepFailed { .. } | Trouble::NoAnswer, from))) => match from {
+            (
+                Phase::Stuck,
+                Some((Trouble::StepFailed { .. } | Trouble::LegFailed { .. } | Trouble::NoAnswer, from)),
+            ) => match from {
                 Phase::Confirming => Some(Point::Commit),
                 _ => Some(Point::Release),
             },
@@ -313,7 +323,7 @@ impl Body {
             other => (None, other.told()),
         };
         let reason = match &why {
-            Trouble::StepFailed { reason, .. } => reason.clone(),
+            Trouble::StepFailed { reason, .. } | Trouble::LegFailed { reason, .. } => reason.clone(),
             other => other.code().to_owned(),
         };
         self.stuck = Some(Stuck { from: self.phase, why });
@@ -424,6 +434,7 @@ impl Order {
                 ("void_refused", format!("the gateway {taken} of {asked}, and will not undo it: {reason}"))
             }
             OrderEvent::Quarantined { vendor, reason } => ("step_failed", format!("{vendor}: {reason}")),
+            OrderEvent::LegQuarantined { with, reason } => ("step_failed", format!("{with:?}: {reason}")),
             _ => return None,
         };
         Some(Publication::OrderStuck { order: self.id, why, detail })

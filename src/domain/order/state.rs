@@ -3,7 +3,9 @@
 use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::resolve::Stuck;
 use super::share::Share;
-use super::{Address, BillHead, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry};
+use super::{
+    Address, BillHead, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry,
+};
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
@@ -75,6 +77,9 @@ pub(super) struct Body {
     /// Whether a commit fails where nothing is held: not for an order of an early version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) strict: bool,
+    /// Its coupons, in the order in which their codes were put into the cart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) coupons: Vec<OrderCoupon>,
     /// What the shares come to together.
     pub(super) total: i64,
     /// Each vendor's, in the order of their first lines.
@@ -139,6 +144,7 @@ impl Body {
             payment_status: PaymentStatus::None,
             currency: expected_total.currency,
             expected_total: expected_total.minor,
+            coupons: placement.coupons.iter().map(OrderCoupon::from).collect(),
             total: 0,
             shares: Vec::with_capacity(1),
             bill: None,

@@ -13,12 +13,14 @@ use crate::domain::vendor::HeldLine;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
+
+use super::{OrderCoupon, Party, PlacedCoupon, TakenCoupon};
 
 pub use super::line::{BillHead, OrderLine};
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
 pub use super::share::Amounts;
 use super::share::is_zero;
+pub use super::status::{OrderStatus, PaymentStatus, SubOrderStatus};
 
 /// Where to ship to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +126,9 @@ pub struct Placement {
     /// Who buys; none in a placement of an early version, which kept the contact here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buyer: Option<Box<Buyer>>,
+    /// The codes that stood in the cart, in the order in which they were put there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<PlacedCoupon>,
     /// The methods of shipping that the buyer chose; the cheapest of other vendors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shipping: Vec<(VendorId, ShippingMethodId)>,
@@ -182,6 +187,45 @@ pub enum OrderCommand {
     HoldDue {
         /// The vendor.
         vendor: VendorId,
+        /// Until when it was to hold.
+        until: Timestamp,
+        /// Whether it has committed it: then it asks whether the order is settled.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        committed: bool,
+    },
+    /// A party that is no vendor holds what was asked for.
+    LegHeld {
+        /// Which.
+        with: Party,
+    },
+    /// A party that is no vendor refused to hold.
+    LegRefused {
+        /// Which.
+        with: Party,
+        /// Why.
+        reason: Reject,
+    },
+    /// A party that is no vendor has noted that what it held is the order's for good.
+    LegCommitted {
+        /// Which.
+        with: Party,
+    },
+    /// A party that is no vendor has let go what it held.
+    LegReleased {
+        /// Which.
+        with: Party,
+    },
+    /// A party that is no vendor could not carry out a commit or a release.
+    LegFailed {
+        /// Which.
+        with: Party,
+        /// Why.
+        reason: Reject,
+    },
+    /// A party that is no vendor asks what is to become of a hold whose time has passed.
+    LegDue {
+        /// Which.
+        with: Party,
         /// Until when it was to hold.
         until: Timestamp,
         /// Whether it has committed it: then it asks whether the order is settled.
@@ -318,6 +362,40 @@ pub enum OrderEvent {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         sale_over: bool,
     },
+    /// Its bill reckons with its coupons: it stands before the price. Those of which uses are counted are asked to hold one.
+    CouponsTaken {
+        /// Which, and by how much each lowers what is to be paid.
+        coupons: Vec<TakenCoupon>,
+    },
+    /// A party that is no vendor holds what the order asked for.
+    LegHeld {
+        /// Which.
+        with: Party,
+    },
+    /// A party that is no vendor refused.
+    LegRefused {
+        /// Which.
+        with: Party,
+        /// Why.
+        reason: Reject,
+    },
+    /// What a party that is no vendor held is the order's for good. Only for one whose answer nobody waited for any longer.
+    LegCommitted {
+        /// Which.
+        with: Party,
+    },
+    /// A party that is no vendor let go what it held.
+    LegReleased {
+        /// Which.
+        with: Party,
+    },
+    /// A party that is no vendor could not carry out a step: someone has to look at it.
+    LegQuarantined {
+        /// Which.
+        with: Party,
+        /// Why.
+        reason: Reject,
+    },
     /// The payment was asked for.
     PaymentRequested,
     /// The payment was taken.
@@ -399,155 +477,6 @@ pub enum OrderEvent {
     },
 }
 
-/// How an order stands, as it is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderStatus {
-    /// It exists; its stock is not held yet.
-    Placed,
-    /// Its stock is held; its payment runs.
-    AwaitingPayment,
-    /// It is paid.
-    Paid,
-    /// Some of it is packed or shipped.
-    Fulfilling,
-    /// All of it is delivered.
-    Completed,
-    /// It could not be placed: nothing is held.
-    Rejected,
-    /// Its payment was refused.
-    PaymentFailed,
-    /// It was cancelled.
-    Cancelled,
-    /// It was not paid in time.
-    Expired,
-    /// It was paid, and all of it was given back.
-    Refunded,
-}
-
-impl FromStr for OrderStatus {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::from_name(name).ok_or("there is no such status of orders")
-    }
-}
-
-impl OrderStatus {
-    /// Every status, in the order of an order's life.
-    pub const ALL: [OrderStatus; 10] = [
-        OrderStatus::Placed,
-        OrderStatus::AwaitingPayment,
-        OrderStatus::Paid,
-        OrderStatus::Fulfilling,
-        OrderStatus::Completed,
-        OrderStatus::Rejected,
-        OrderStatus::PaymentFailed,
-        OrderStatus::Cancelled,
-        OrderStatus::Expired,
-        OrderStatus::Refunded,
-    ];
-
-    /// Its name in answers, tables and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            OrderStatus::Placed => "placed",
-            OrderStatus::AwaitingPayment => "awaiting_payment",
-            OrderStatus::Paid => "paid",
-            OrderStatus::Fulfilling => "fulfilling",
-            OrderStatus::Completed => "completed",
-            OrderStatus::Rejected => "rejected",
-            OrderStatus::PaymentFailed => "payment_failed",
-            OrderStatus::Cancelled => "cancelled",
-            OrderStatus::Expired => "expired",
-            OrderStatus::Refunded => "refunded",
-        }
-    }
-
-    /// The status of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-
-    /// Whether it ended without being paid for good.
-    pub const fn is_end(self) -> bool {
-        matches!(
-            self,
-            OrderStatus::Rejected
-                | OrderStatus::PaymentFailed
-                | OrderStatus::Cancelled
-                | OrderStatus::Expired
-                | OrderStatus::Refunded
-        )
-    }
-
-    /// Whether it is paid and not given back.
-    pub const fn is_paid(self) -> bool {
-        matches!(self, OrderStatus::Paid | OrderStatus::Fulfilling | OrderStatus::Completed)
-    }
-}
-
-impl fmt::Display for OrderStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-macro_rules! named_status {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
-
-        impl $name {
-            /// Its name in answers and tables.
-            pub const fn name(self) -> &'static str {
-                match self { $($name::$variant => $text,)* }
-            }
-
-            /// The status of that name.
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($text => Some($name::$variant),)* _ => None }
-            }
-        }
-    };
-}
-
-named_status!(
-    /// How a payment stands.
-    PaymentStatus {
-        /// It has not been asked for.
-        None = "none",
-        /// It was asked for, and its outcome is not known.
-        Pending = "pending",
-        /// The money was taken.
-        Captured = "captured",
-        /// It was refused.
-        Declined = "declined",
-        /// Nothing was taken, and nothing will be.
-        Voided = "voided",
-        /// The money was taken and given back.
-        Refunded = "refunded",
-    }
-);
-
-named_status!(
-    /// How a vendor's share of an order stands.
-    SubOrderStatus {
-        /// The vendor was asked to hold it.
-        Placed = "placed",
-        /// The vendor holds it.
-        Held = "held",
-        /// The vendor refused it.
-        Rejected = "rejected",
-        /// It is paid for; the vendor's stock follows.
-        Paid = "paid",
-        /// The vendor let it go.
-        Released = "released",
-    }
-);
-
 /// A vendor's share, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubOrderView {
@@ -580,6 +509,9 @@ pub struct OrderView {
     pub lines: Vec<OrderLine>,
     /// Its shares.
     pub sub_orders: Vec<SubOrderView>,
+    /// Its coupons, in the order in which their codes were put into the cart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coupons: Vec<OrderCoupon>,
     /// The money of the shares that are shown.
     #[serde(flatten)]
     pub amounts: Amounts,
@@ -639,7 +571,7 @@ pub struct TimelineEntry {
     pub at: Timestamp,
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
-    /// `stock_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
+    /// `stock_released`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.

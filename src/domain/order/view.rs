@@ -16,7 +16,7 @@ impl Order {
         let sub_orders: Vec<SubOrderView> = body
             .legs
             .iter()
-            .map(|leg| (leg.with.vendor(), leg))
+            .filter_map(|leg| Some((leg.with.vendor()?, leg)))
             .filter(|(vendor, _)| shown_to(*vendor))
             .map(|(vendor, leg)| SubOrderView {
                 id: SubOrderId::of(self.id, vendor),
@@ -35,6 +35,8 @@ impl Order {
             // To a vendor, its own share's.
             amounts: Amounts::sum(sub_orders.iter().map(|sub_order| sub_order.amounts)),
             sub_orders,
+            // What one takes off of the whole order would tell a vendor what the others earn.
+            coupons: if matches!(by, Principal::Member(_)) { Vec::new() } else { body.coupons.clone() },
             bill: body.bill.clone(),
             payment_method: body.payment.method.clone(),
             payment_status: body.payment_status,
@@ -64,7 +66,7 @@ impl Order {
             sub_orders: body
                 .legs
                 .iter()
-                .map(|leg| (leg.with.vendor(), leg))
+                .filter_map(|leg| Some((leg.with.vendor()?, leg)))
                 .map(|(vendor, leg)| SubOrderRow {
                     id: SubOrderId::of(self.id, vendor),
                     vendor_id: vendor,

@@ -42,6 +42,12 @@ pub enum NotApplicable {
     MinSubtotal,
     /// There is nothing in its scope that it could lower.
     Nothing,
+    /// It has not started.
+    NotStarted,
+    /// It, or another one beside it, stands alone.
+    StandsAlone,
+    /// It has one code, which is good for many uses: no others are made of it.
+    NotSingleUse,
 }
 
 impl NotApplicable {
@@ -51,6 +57,9 @@ impl NotApplicable {
             Self::Currency => "currency",
             Self::MinSubtotal => "min_subtotal",
             Self::Nothing => "nothing",
+            Self::NotStarted => "not_started",
+            Self::StandsAlone => "stands_alone",
+            Self::NotSingleUse => "not_single_use",
         }
     }
 }

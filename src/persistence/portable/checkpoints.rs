@@ -333,7 +333,7 @@ fn pieces_of(delta: &EntityDelta) -> usize {
     let rows = &delta.rows;
     let of_orders: usize = rows.orders.iter().map(|order| 1 + order.sub_orders.len() + order.lines.len()).sum();
     let of_vendors = rows.vendors.len() + rows.products.len() + rows.skus.len() + rows.sales.len();
-    delta.parts.len() + of_vendors + rows.customers.len() + of_orders
+    delta.parts.len() + of_vendors + rows.customers.len() + rows.coupons.len() + of_orders
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use super::upserts::{read, selected};
 use super::{BEGIN_READING, Db, Inner, LOOKUPS_STAY_PREPARED, NOT_BY_INDEX};
 use crate::domain::buyer::MailKey;
-use crate::domain::ids::{OrderId, ProductId, SkuId};
+use crate::domain::ids::{CouponId, OrderId, ProductId, SkuId, VendorId};
 use crate::domain::order::{OrderFilter, OrderStatus};
-use crate::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, StockChangeRow, VendorRow};
+use crate::domain::rows::{
+    CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, StockChangeRow, VendorRow,
+};
 use crate::domain::time::Timestamp;
 use crate::persistence::slot::within;
 use crate::persistence::table::{Cell, Table, unknown};
@@ -153,10 +155,11 @@ impl Inner {
         let vendors = whole_table::<VendorRow>(&mut transaction).await?;
         let products = whole_table::<ProductRow>(&mut transaction).await?;
         let skus = whole_table::<SkuRow>(&mut transaction).await?;
+        let coupons = whole_table::<CouponRow>(&mut transaction).await?;
         let sales = whole_table::<SaleRow>(&mut transaction).await?;
         let customers = whole_table::<CustomerRow>(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(Rows { vendors, products, skus, sales, customers, orders: Vec::new() })
+        Ok(Rows { vendors, products, skus, sales, customers, coupons, orders: Vec::new() })
     }
 }
 
@@ -221,6 +224,26 @@ impl Queries for Inner {
         // There are as many texts as a category has others below it.
         let query = query.build().persistent(LOOKUPS_STAY_PREPARED && filter.categories.len() <= 1);
         all::<ProductRow>(&within(self.query_timeout, query.fetch_all(&self.lists)).await?)
+    }
+
+    async fn coupons(
+        &self,
+        of: Option<VendorId>,
+        after: Option<(Timestamp, CouponId)>,
+        limit: u32,
+    ) -> Result<Vec<CouponRow>, StoreError> {
+        let select = format!("SELECT {} FROM coupons WHERE true", selected::<CouponRow>(""));
+        let mut query = QueryBuilder::<Db>::new(select);
+        if let Some(vendor) = of {
+            query.push(" AND vendor_id = ").push_bind(vendor.uuid());
+        }
+        if let Some((created_at, coupon)) = after {
+            query.push(" AND (created_at, id) < (").push_bind(Moment(created_at));
+            query.push(", ").push_bind(coupon.uuid()).push(")");
+        }
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(limit));
+        let query = query.build().persistent(LOOKUPS_STAY_PREPARED);
+        all::<CouponRow>(&within(self.query_timeout, query.fetch_all(&self.lists)).await?)
     }
 
     async fn stock_changes(

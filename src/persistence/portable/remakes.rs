@@ -3,7 +3,7 @@
 use super::upserts::big;
 use super::{Db, Inner, LOOKUPS_STAY_PREPARED};
 use crate::domain::ids::{EntityRef, Kind};
-use crate::domain::rows::{CustomerRow, OrderRow, ProductRow, SaleRow, SkuRow, VendorRow};
+use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, SaleRow, SkuRow, VendorRow};
 use crate::persistence::slot::within;
 use crate::persistence::table::{Column, Owner, Table, column, unknown};
 use crate::persistence::tables::ShareOf;
@@ -45,6 +45,7 @@ pub(super) async fn delete_former(
     deleted |= delete_from::<SkuRow>(connection, entities).await?;
     deleted |= delete_from::<ProductRow>(connection, entities).await?;
     deleted |= delete_from::<VendorRow>(connection, entities).await?;
+    deleted |= delete_from::<CouponRow>(connection, entities).await?;
     deleted |= delete_from::<CustomerRow>(connection, entities).await?;
     Ok(deleted)
 }

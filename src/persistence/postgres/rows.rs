@@ -2,7 +2,7 @@
 
 use super::remakes;
 use super::upserts::big;
-use crate::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
+use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::persistence::table::{Cell, Cells, Column, Sort, Stamp, Table, on_conflict, stamp_names};
 use crate::persistence::tables::ShareOf;
 use crate::persistence::values::{Moment, Uuids};
@@ -172,6 +172,7 @@ pub(super) async fn rows(
         wrote |= write::<VendorRow>(connection, &rows_of(&entities, |rows| &rows.vendors), fresh).await?;
         wrote |= write::<ProductRow>(connection, &rows_of(&entities, |rows| &rows.products), fresh).await?;
         wrote |= write::<SkuRow>(connection, &rows_of(&entities, |rows| &rows.skus), fresh).await?;
+        wrote |= write::<CouponRow>(connection, &rows_of(&entities, |rows| &rows.coupons), fresh).await?;
         wrote |= write::<SaleRow>(connection, &rows_of(&entities, |rows| &rows.sales), fresh).await?;
         wrote |= write::<CustomerRow>(connection, &rows_of(&entities, |rows| &rows.customers), fresh).await?;
         let orders = rows_of(&entities, |rows| &rows.orders);

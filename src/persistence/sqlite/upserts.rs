@@ -4,7 +4,7 @@
 
 use super::remakes;
 use crate::domain::ids::{EntityRef, Kind};
-use crate::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
+use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::limits;
 use crate::persistence::table::{Cell, Cells, Sort, Stamp, Table, names, on_conflict, stamp_names};
 use crate::persistence::tables::ShareOf;
@@ -175,6 +175,7 @@ pub(super) async fn rows(
     write::<VendorRow>(connection, &rows_of(entities, |rows| &rows.vendors)).await?;
     write::<ProductRow>(connection, &rows_of(entities, |rows| &rows.products)).await?;
     write::<SkuRow>(connection, &rows_of(entities, |rows| &rows.skus)).await?;
+    write::<CouponRow>(connection, &rows_of(entities, |rows| &rows.coupons)).await?;
     write::<SaleRow>(connection, &rows_of(entities, |rows| &rows.sales)).await?;
     write::<CustomerRow>(connection, &rows_of(entities, |rows| &rows.customers)).await?;
     let orders = rows_of(entities, |rows| &rows.orders);

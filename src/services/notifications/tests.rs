@@ -63,6 +63,7 @@ fn order(status: OrderStatus) -> OrderView {
         currency: Currency::BDT,
         lines: vec![line],
         sub_orders: Vec::new(),
+        coupons: Vec::new(),
         amounts: Amounts { total: 250_100, paid: 250_100, ..Amounts::default() },
         bill: None,
         payment_method: "sandbox".to_owned(),

@@ -3,9 +3,10 @@
 
 use crate::world::World;
 use haat::domain::cart::{Cart, CartEvent, CartStatus};
+use haat::domain::coupon::Coupon;
 use haat::domain::customer::{Customer, CustomerEvent};
 use haat::domain::entity::concerns::*;
-use haat::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, VendorId};
+use haat::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, VendorId};
 use haat::domain::order::{Order, OrderEvent, OrderStatus, Phase};
 use haat::domain::record::{RawRecord, Record};
 use haat::domain::rows::{OrderRow, SkuRow};
@@ -28,6 +29,8 @@ pub enum Events {
     Order(OrderId, Vec<OrderEvent>),
     Vendor(VendorId, Vec<VendorEvent>),
     Customer(CustomerId, Vec<CustomerEvent>),
+    /// Nobody in the town has coupons yet.
+    Coupon,
 }
 
 /// A record as the judges see it.
@@ -48,6 +51,7 @@ pub struct Replay {
     orders: Tracks<Order>,
     vendors: Tracks<Vendor>,
     customers: Tracks<Customer>,
+    coupons: Tracks<Coupon>,
     world: Arc<World>,
 }
 
@@ -58,6 +62,7 @@ impl Replay {
             orders: BTreeMap::new(),
             vendors: BTreeMap::new(),
             customers: BTreeMap::new(),
+            coupons: BTreeMap::new(),
             world,
         }
     }
@@ -86,6 +91,11 @@ impl Replay {
                 let id = CustomerId::from_uuid(entity.uuid);
                 let (events, keys) = apply(world, &mut self.customers, id, line)?;
                 (Events::Customer(id, events), keys)
+            }
+            Kind::Coupon => {
+                let id = CouponId::from_uuid(entity.uuid);
+                let (_, keys) = apply(world, &mut self.coupons, id, line)?;
+                (Events::Coupon, keys)
             }
             #[allow(unreachable_patterns, reason = "while somebody in the town has to do with each kind")]
             other => panic!("nobody in the town has to do with a {other}"),

@@ -65,7 +65,7 @@ impl Judge for Saga {
                     }
                 }
             }
-            Events::Vendor(..) | Events::Customer(..) => {}
+            Events::Vendor(..) | Events::Customer(..) | Events::Coupon => {}
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::world::lock;
 use async_trait::async_trait;
 use haat::domain::buyer::MailKey;
 use haat::domain::details::{Detail, DetailName};
-use haat::domain::ids::{EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CouponId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::order::{OrderFilter, OrderStatus};
-use haat::domain::rows::{OrderRow, ProductRow, Rows, Shapes, StockChangeRow};
+use haat::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, Shapes, StockChangeRow};
 use haat::domain::time::Timestamp;
 use haat::ports::{
     BeginFrom, CheckpointWrite, Checkpoints, Committed, DetailPlace, Details, Due, FollowerCursor, Followers, Frame,
@@ -206,7 +206,12 @@ impl Checkpoints for Connection {
     }
 
     async fn remaking(&self) -> Result<Vec<Remaking>, StoreError> {
-        self.read(|disk| disk.tables.remaking.values().copied().collect()).await
+        self.read(|disk| {
+            let mut standing: Vec<Remaking> = disk.tables.remaking.values().copied().collect();
+            standing.sort_unstable_by_key(|remaking| remaking.kind.name());
+            standing
+        })
+        .await
     }
 
     async fn marked(&self, kind: Kind, after: Option<Uuid>, limit: u32) -> Result<Vec<EntityRef>, StoreError> {
@@ -360,6 +365,23 @@ impl Queries for Connection {
         .await
     }
 
+    async fn coupons(
+        &self,
+        of: Option<VendorId>,
+        after: Option<(Timestamp, CouponId)>,
+        limit: u32,
+    ) -> Result<Vec<CouponRow>, StoreError> {
+        self.read(move |disk| {
+            let wanted = |row: &&CouponRow| of.is_none() || row.vendor_id == of;
+            let mut rows: Vec<CouponRow> = disk.tables.coupons.values().filter(wanted).cloned().collect();
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
+            rows.retain(|row| after.is_none_or(|after| (row.created_at, row.id) < after));
+            rows.truncate(limit as usize);
+            rows
+        })
+        .await
+    }
+
     async fn stock_changes(
         &self,
         sku: SkuId,
@@ -383,6 +405,7 @@ impl Queries for Connection {
             vendors: disk.tables.vendors.values().cloned().collect(),
             products: disk.tables.products.values().cloned().collect(),
             skus: disk.tables.skus.values().cloned().collect(),
+            coupons: disk.tables.coupons.values().cloned().collect(),
             sales: disk.tables.sales.values().cloned().collect(),
             customers: disk.tables.customers.values().copied().collect(),
             orders: Vec::new(),

@@ -15,8 +15,10 @@ use async_trait::async_trait;
 use connection::Connection;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::Part;
-use haat::domain::ids::{CustomerId, EntityRef, JobId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
-use haat::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, SaleRow, Shapes, SkuRow, StockChangeRow, VendorRow};
+use haat::domain::ids::{CouponId, CustomerId, EntityRef, JobId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
+use haat::domain::rows::{
+    CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, Shapes, SkuRow, StockChangeRow, VendorRow,
+};
 use haat::domain::time::Timestamp;
 use haat::limits;
 use haat::ports::standing::{PoolStanding, Pools};
@@ -63,6 +65,7 @@ enum Table {
     Sales,
     Customers,
     Orders,
+    Coupons,
 }
 
 pub struct Tables {
@@ -73,6 +76,7 @@ pub struct Tables {
     pub sales: BTreeMap<SaleId, SaleRow>,
     pub customers: BTreeMap<CustomerId, CustomerRow>,
     pub orders: BTreeMap<OrderId, OrderRow>,
+    pub coupons: BTreeMap<CouponId, CouponRow>,
     /// Of each row: whose it is, and the version and the shape that it shows.
     stamps: BTreeMap<(Table, Uuid), (EntityRef, u64, u32)>,
     /// How the rows of each kind stand.
@@ -86,7 +90,8 @@ pub struct Tables {
 impl Default for Tables {
     /// As migrations leave them: empty, and of the first shape.
     fn default() -> Self {
-        let remaking = [Kind::Order, Kind::Vendor, Kind::Customer].map(|kind| (kind, Remaking::done(kind, 1)));
+        let kinds = [Kind::Order, Kind::Vendor, Kind::Customer, Kind::Coupon];
+        let remaking = kinds.map(|kind| (kind, Remaking::done(kind, 1)));
         Self {
             vendors: BTreeMap::new(),
             products: BTreeMap::new(),
@@ -94,6 +99,7 @@ impl Default for Tables {
             sales: BTreeMap::new(),
             customers: BTreeMap::new(),
             orders: BTreeMap::new(),
+            coupons: BTreeMap::new(),
             stamps: BTreeMap::new(),
             remaking: remaking.into(),
             refused: BTreeMap::new(),
@@ -114,7 +120,12 @@ impl Tables {
     }
 
     fn put(&mut self, delta: &EntityDelta) {
-        let Rows { vendors, products, skus, sales, customers, orders } = delta.rows.clone();
+        let Rows { vendors, products, skus, sales, customers, orders, coupons } = delta.rows.clone();
+        for row in coupons {
+            if self.is_newer(Table::Coupons, row.id.uuid(), delta) {
+                self.coupons.insert(row.id, row);
+            }
+        }
         for row in vendors {
             if self.is_newer(Table::Vendors, row.id.uuid(), delta) {
                 self.vendors.insert(row.id, row);
@@ -162,6 +173,7 @@ impl Tables {
                 Table::Sales => drop(self.sales.remove(&SaleId::from_uuid(*id))),
                 Table::Customers => drop(self.customers.remove(&CustomerId::from_uuid(*id))),
                 Table::Orders => drop(self.orders.remove(&OrderId::from_uuid(*id))),
+                Table::Coupons => drop(self.coupons.remove(&CouponId::from_uuid(*id))),
             }
         }
         former.len()
@@ -655,7 +667,7 @@ fn of_its_shape<'a>(world: &World, delta: &'a EntityDelta) -> Cow<'a, EntityDelt
         return Cow::Borrowed(delta);
     }
     let mut former = delta.clone();
-    let Rows { vendors, products, skus, sales: _, customers: _, orders } = &mut former.rows;
+    let Rows { vendors, products, skus, sales: _, customers: _, orders, coupons: _ } = &mut former.rows;
     products.iter_mut().for_each(|row| row.description = Some("of a former shape".to_owned()));
     skus.iter_mut().for_each(|row| row.code.push_str(" of a former shape"));
     orders.iter_mut().flat_map(|row| &mut row.lines).for_each(|line| line.title.push_str(" of a former shape"));

@@ -4,12 +4,17 @@
 //! unpaid. Each sort of party has a file of its own here, which says what it is asked in which words. What the phases do with legs is
 //! the same for all of them.
 
+mod coupon;
 mod stock;
 
 use super::state::Body;
+use crate::domain::coupon::CouponCommand;
 use crate::domain::entity::{EffectKey, Message, Step};
-use crate::domain::ids::{OrderId, VendorId};
+use crate::domain::ids::{CouponId, OrderId, VendorId};
+use crate::domain::time::Timestamp;
+use crate::domain::vendor::VendorCommand;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Whom a leg is with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +22,9 @@ pub enum Party {
     /// A vendor, for the stock of its share.
     #[serde(rename = "vendor")]
     Stock(VendorId),
+    /// A coupon, for one use of it.
+    #[serde(rename = "coupon")]
+    Coupon(CouponId),
 }
 
 /// How far an order is with one of its parties.
@@ -62,7 +70,7 @@ pub(super) enum Verb {
 }
 
 impl Party {
-    /// The parties of an order that is about to be placed, in the order in which they are asked.
+    /// The parties of an order that is about to be placed, in the order in which they are asked. Its coupons come to them with the price.
     pub(super) fn of(body: &Body) -> Vec<Party> {
         stock::parties(body)
     }
@@ -71,20 +79,60 @@ impl Party {
     pub(super) fn message(self, order: OrderId, body: &Body, verb: Verb) -> Message {
         match self {
             Party::Stock(vendor) => stock::message(order, body, vendor, verb),
+            Party::Coupon(coupon) => coupon::message(order, body, coupon, verb),
         }
     }
 
-    /// The name of the effect by which the order asks this of it.
-    pub(super) fn key(self, step: Step) -> EffectKey {
+    /// What an order says that has nothing to do with what is held for it.
+    pub(super) fn release(self, order: OrderId, until: Timestamp) -> Message {
         match self {
-            Party::Stock(vendor) => EffectKey::new(step, vendor),
+            Party::Stock(id) => Message::Vendor { id, command: VendorCommand::Release { order, until } },
+            Party::Coupon(id) => Message::Coupon { id, command: CouponCommand::ReleaseUse { order, until } },
         }
+    }
+
+    /// The name of the effect by which the order says this to it. What is closed is told once, and is no effect.
+    pub(super) fn key(self, verb: Verb) -> EffectKey {
+        match self {
+            Party::Stock(vendor) => EffectKey::new(
+                match verb {
+                    Verb::Ask => Step::Reserve,
+                    Verb::Confirm | Verb::Close => Step::Commit,
+                    Verb::Cancel => Step::Release,
+                },
+                vendor,
+            ),
+            Party::Coupon(coupon) => EffectKey::new(
+                match verb {
+                    Verb::Ask => Step::HoldUse,
+                    Verb::Confirm | Verb::Close => Step::CommitUse,
+                    Verb::Cancel => Step::ReleaseUse,
+                },
+                coupon,
+            ),
+        }
+    }
+
+    /// Whom an effect of this name asks, and what; `None` for one that asks no party.
+    pub(super) fn of_key(key: EffectKey) -> Option<(Party, Verb)> {
+        let uuid = Uuid::from_u128(key.target);
+        let (stock, coupon) = (Party::Stock(VendorId::from_uuid(uuid)), Party::Coupon(CouponId::from_uuid(uuid)));
+        Some(match key.step {
+            Step::Reserve => (stock, Verb::Ask),
+            Step::Commit => (stock, Verb::Confirm),
+            Step::Release => (stock, Verb::Cancel),
+            Step::HoldUse => (coupon, Verb::Ask),
+            Step::CommitUse => (coupon, Verb::Confirm),
+            Step::ReleaseUse => (coupon, Verb::Cancel),
+            _ => return None,
+        })
     }
 
     /// The vendor, of a party that is one.
-    pub const fn vendor(self) -> VendorId {
+    pub const fn vendor(self) -> Option<VendorId> {
         match self {
-            Party::Stock(vendor) => vendor,
+            Party::Stock(vendor) => Some(vendor),
+            Party::Coupon(_) => None,
         }
     }
 }

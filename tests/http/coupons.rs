@@ -1,0 +1,314 @@
+//! Coupons: their terms, their codes, what they take off, and that nobody has more of them than there are.
+
+use crate::on_both_stores;
+use crate::support::client::{Answer, Buyer, Client, checkout_body};
+use crate::support::{Server, token};
+use haat::config::Config;
+use haat::http::auth::Bearer;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+fn taka(amount: &str) -> Value {
+    json!({"amount": amount, "currency": "BDT"})
+}
+
+/// A tenth off, with these terms besides.
+fn percent(code: &str, terms: &Value) -> Value {
+    let mut all = json!({
+        "code": code, "kind": "percent", "basis_points": 1_000,
+        "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z"
+    });
+    let more = terms.as_object().expect("an object").clone();
+    all.as_object_mut().expect("an object").extend(more);
+    all
+}
+
+/// A shop with goods at 100.00, whom an administrator stands for.
+struct Shop {
+    client: Client,
+    admin: String,
+    vendor: String,
+    sku: String,
+}
+
+impl Shop {
+    async fn new(client: Client, on_hand: i64) -> Self {
+        let admin = token(&Bearer::Admin("root".into()));
+        let (vendor, sku) = client.shop(&admin, "100.00", on_hand).await;
+        Self { client, admin, vendor, sku }
+    }
+
+    async fn create(&self, terms: &Value) -> Answer {
+        self.client.post("/v1/coupons", terms).bearer(&self.admin).send().await
+    }
+
+    async fn coupon(&self, code: &str, terms: &Value) -> String {
+        self.create(&percent(code, terms)).await.expect(201).field("id").to_owned()
+    }
+
+    async fn patch(&self, coupon: &str, terms: &Value) -> Answer {
+        let path = format!("/v1/coupons/{coupon}");
+        self.client.request("PATCH", &path).json(terms).bearer(&self.admin).send().await
+    }
+
+    async fn shown(&self, coupon: &str) -> Value {
+        self.client.get(&format!("/v1/coupons/{coupon}")).bearer(&self.admin).send().await.expect(200).body
+    }
+
+    async fn put(&self, buyer: &Buyer, code: &str) -> Answer {
+        self.coupon_of(buyer, "PUT", code).await
+    }
+
+    async fn coupon_of(&self, buyer: &Buyer, method: &str, code: &str) -> Answer {
+        let path = format!("/v1/carts/{}/coupons/{code}", buyer.cart);
+        self.client.request(method, &path).bearer(&buyer.token).send().await
+    }
+
+    /// A cart with so many pieces and this code.
+    async fn buyer(&self, pieces: i64, code: &str) -> Buyer {
+        let buyer = self.client.buyer(&self.sku, pieces).await;
+        self.put(&buyer, code).await.expect(200);
+        buyer
+    }
+
+    /// Checks out with this address and card, and waits for the end.
+    async fn buys(&self, buyer: &Buyer, email: &str, card: &str) -> Answer {
+        let mut body = checkout_body(card);
+        body["email"] = email.into();
+        let path = format!("/v1/carts/{}/checkout", buyer.cart);
+        self.client.post(&path, &body).bearer(&buyer.token).header("prefer", "wait=30").send().await
+    }
+}
+
+on_both_stores! {
+    /// Terms are said, changed and shown; a code that only looks like another is that other; and all of it outlasts a restart.
+    async fn a_coupon_has_terms_under_a_code_of_its_own(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 50).await;
+        let terms = json!({
+            "min_subtotal": taka("150.00"), "max_discount": taka("25.00"), "usage_limit": 9, "limit_per_customer": 2,
+            "budget": taka("1000.00"), "combines": true, "funded_by": {"platform_bp": 2_500}, "restores_on": "refund",
+            "scope": {"vendors": [shop.vendor]}, "excludes_sale_items": true
+        });
+        let coupon = shop.coupon("eid-10", &terms).await;
+        let shown = shop.shown(&coupon).await;
+        for (field, value) in terms.as_object().expect("an object") {
+            assert_eq!(shown[field], *value, "{field}");
+        }
+        assert_eq!((&shown["code"], &shown["version"], &shown["kind"]), (&json!("EID-10"), &json!(1), &json!("percent")));
+        let taken = shop.create(&percent("E1D-IO", &json!({}))).await.expect(409);
+        assert_eq!(taken.code(), "coupon_code_taken");
+        for (body, code) in [
+            (percent("no", &json!({})), "invalid_body"),
+            (percent("EID 11", &json!({})), "invalid_body"),
+            (percent("EID11", &json!({"basis_points": 10_001})), "invalid_body"),
+            (percent("EID11", &json!({"kind": "amount"})), "invalid_body"),
+            (percent("EID11", &json!({"starts_at": "tomorrow"})), "invalid_body"),
+            (percent("EID11", &json!({"usage_limit": 0})), "invalid_body"),
+            (percent("EID11", &json!({"ends_at": "2025-01-01T00:00:00Z"})), "coupon_malformed"),
+            (percent("EID11", &json!({"budget": taka("1.00"), "min_subtotal": {"amount": "1", "currency": "JPY"}})), "currency_mismatch"),
+            (percent("AAAAAAAAAAAAAAAAAAAAAAAA", &json!({"single_use": true})), "coupon_malformed"),
+        ] {
+            assert_eq!(shop.create(&body).await.expect(422).code(), code, "{body}");
+        }
+        let patched = shop.patch(&coupon, &json!({"usage_limit": null, "min_subtotal": null})).await.expect(200).body;
+        assert_eq!((&patched["version"], patched.get("usage_limit")), (&json!(2), None));
+        assert_eq!(shop.patch(&coupon, &json!({"combines": true})).await.expect(200).body, patched, "it is so already");
+        let buyer = shop.buyer(2, "EID-IO").await;
+        server.stop().await;
+        let server = Server::start(&store).await;
+        let shop = Shop { client: server.client, ..shop };
+        assert_eq!(shop.shown(&coupon).await, patched);
+        let listed = shop.client.get("/v1/coupons?limit=5").bearer(&shop.admin).send().await.expect(200);
+        assert_eq!(listed.body["items"], json!([patched]));
+        // What the catalogue knows is there again: the cart still has its discount, of 200.00 at most 25.00.
+        let cart = shop.client.get(&format!("/v1/carts/{}", buyer.cart)).bearer(&buyer.token).send().await.expect(200);
+        assert_eq!(cart.body["coupons"], json!([{"code": "EID-10", "discount": taka("20.00")}]));
+        assert_eq!((&cart.body["discount"], &cart.body["total"]), (&taka("20.00"), &taka("180.00")));
+        server.stop().await;
+    }
+
+    /// What is shown is what is paid; whatever the bill comes to is in the order, and no code is dropped in silence.
+    async fn what_the_codes_of_a_cart_take_off_is_what_the_order_costs(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 50).await;
+        shop.coupon("TENTH", &json!({"combines": true})).await;
+        let amount = json!({"code": "FIVER", "kind": "amount", "amount": taka("5.00"), "combines": true, "min_subtotal": taka("200.00"),
+            "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z", "scope": {"skus": [shop.sku]}});
+        shop.create(&amount).await.expect(201);
+        shop.coupon("ALONE", &json!({})).await;
+        let late = shop.coupon("LATER", &json!({"combines": true})).await;
+        let buyer = shop.buyer(2, "tenth").await;
+        assert_eq!(shop.put(&buyer, "ALONE").await.expect(409).code(), "coupon_not_applicable");
+        // Items first, each on what remains: 200.00 − 5.00, and a tenth of 195.00.
+        let cart = shop.put(&buyer, "F1VER").await.expect(200);
+        assert_eq!((&cart.body["discount"], &cart.body["total"]), (&taka("24.50"), &taka("175.50")));
+        let order = shop.buys(&buyer, "rina@example.com", "tok_approve").await.expect(201);
+        assert_eq!((order.field("status"), &order.body["total"]), ("paid", &taka("175.50")));
+        let coupons = json!([{"code": "TENTH", "amount": taka("19.50")}, {"code": "FIVER", "amount": taka("5.00")}]);
+        assert_eq!(order.body["coupons"], coupons);
+        assert_eq!(order.body["lines"][0]["discount"], taka("24.50"));
+        // With one piece less one of them does not apply: it is told, and refuses.
+        let buyer = shop.buyer(2, "FIVER").await;
+        let cart = shop.client.set_line(&buyer, &shop.sku, 1).await.expect(200);
+        assert_eq!(cart.body["coupons"][0]["why"], "min_subtotal");
+        let refused = shop.buys(&buyer, "rina@example.com", "tok_approve").await.expect(409);
+        assert_eq!(refused.code(), "coupon_not_applicable");
+        let cart = shop.coupon_of(&buyer, "DELETE", "FIVER").await.expect(200);
+        assert_eq!(cart.body.get("coupons"), None);
+        assert_eq!(shop.buys(&buyer, "rina@example.com", "tok_approve").await.expect(201).field("status"), "paid");
+        // One that ended meanwhile.
+        let buyer = shop.buyer(1, "LATER").await;
+        shop.patch(&late, &json!({"ends_at": "2026-02-01T00:00:00Z"})).await.expect(200);
+        assert_eq!(shop.buys(&buyer, "rina@example.com", "tok_approve").await.expect(409).code(), "coupon_expired");
+        assert_eq!(shop.put(&shop.client.buyer(&shop.sku, 1).await, "LATER").await.expect(409).code(), "coupon_expired");
+        // All of it free: nobody is asked for money.
+        shop.coupon("GIFT", &json!({"basis_points": 10_000})).await;
+        let order = shop.buys(&shop.buyer(1, "GIFT").await, "rina@example.com", "tok_decline").await.expect(201);
+        assert_eq!((order.field("status"), &order.body["total"]), ("paid", &taka("0.00")));
+        server.stop().await;
+    }
+
+    /// A use is held for an order, is the order's once it is paid, and another's if it is not.
+    async fn a_use_is_held_and_comes_back(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 50).await;
+        let coupon = shop.coupon("ONCE", &json!({"limit_per_customer": 1, "usage_limit": 2})).await;
+        let counts = async || {
+            let shown = shop.shown(&coupon).await;
+            (shown["held"].as_u64().expect("a count"), shown["used"].as_u64().expect("a count"))
+        };
+        let declined = shop.buys(&shop.buyer(1, "ONCE").await, "fina@example.com", "tok_decline").await.expect(201);
+        assert_eq!(declined.field("status"), "payment_failed");
+        assert_eq!(counts().await, (0, 0), "what was not paid is given back before the order ends");
+        let order = shop.buys(&shop.buyer(1, "ONCE").await, "fina@example.com", "tok_approve").await.expect(201);
+        assert_eq!((order.field("status"), &order.body["total"]), ("paid", &taka("90.00")));
+        // An alias is the same buyer.
+        let again = shop.buyer(1, "ONCE").await;
+        let refused = shop.buys(&again, "fina+2@example.com", "tok_approve").await.expect(409);
+        assert_eq!(refused.code(), "coupon_limit_reached");
+        let nobody = shop.client.checkout(&again, "tok_approve").header("prefer", "wait=30").send().await.expect(422);
+        assert_eq!(nobody.code(), "email_required");
+        assert_eq!(shop.buys(&again, "mina@example.com", "tok_approve").await.expect(201).field("status"), "paid");
+        let last = shop.buys(&shop.buyer(1, "ONCE").await, "lina@example.com", "tok_approve").await.expect(409);
+        assert_eq!(last.code(), "coupon_exhausted");
+        assert_eq!(counts().await, (0, 2));
+        assert_eq!(shop.patch(&coupon, &json!({"usage_limit": 1})).await.expect(409).code(), "coupon_in_use");
+        let path = format!("/v1/orders/{}/timeline", order.field("id"));
+        let timeline = shop.client.get(&path).bearer(&shop.admin).send().await.expect(200);
+        let kinds: Vec<&str> =
+            timeline.body["items"].as_array().expect("a list").iter().filter_map(|entry| entry["type"].as_str()).collect();
+        let place = |kind: &str| kinds.iter().position(|known| *known == kind).unwrap_or_else(|| panic!("{kind}: {kinds:?}"));
+        assert!(place("priced") < place("coupon_held") && place("coupon_held") < place("payment_requested"), "{kinds:?}");
+        assert!(place("paid") < place("coupon_used"), "{kinds:?}");
+        let stock = shop.client.stock(&shop.admin, &shop.vendor, &shop.sku).await;
+        assert_eq!((&stock["held"], &stock["sold"]), (&json!(0), &json!(2)), "{stock}");
+        server.stop().await;
+    }
+
+    /// Codes that are good once: made by the thousand, by the coupon alone.
+    async fn a_code_for_one_use_is_good_once(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 50).await;
+        let coupon = shop.coupon("GIFT", &json!({"single_use": true})).await;
+        let path = format!("/v1/coupons/{coupon}/codes");
+        let issue = |count: i64| shop.client.post(&path, &json!({"count": count})).bearer(&shop.admin).key("first").send();
+        let codes = issue(10_000).await.expect(201).body["codes"].clone();
+        assert_eq!(issue(10_000).await.expect(201).body["codes"], codes, "asked again under the same key");
+        let codes: Vec<&str> = codes.as_array().expect("codes").iter().filter_map(Value::as_str).collect();
+        assert_eq!((codes.len(), &codes[0][..5]), (10_000, "GIFT-"));
+        assert_eq!(shop.shown(&coupon).await["issued"], 10_000);
+        let buyer = shop.client.buyer(&shop.sku, 1).await;
+        // The prefix is no code, nor is one that differs in a digit.
+        let last = codes[7].chars().last().expect("a digit");
+        let other = format!("{}{}", &codes[7][..codes[7].len() - 1], if last == '2' { '3' } else { '2' });
+        for unknown in ["GIFT", &other, "GIFT-000000000000", "G1FT-!"] {
+            assert_eq!(shop.put(&buyer, unknown).await.expect(404).code(), "coupon_unknown", "{unknown}");
+        }
+        shop.put(&buyer, &codes[7].to_lowercase()).await.expect(200);
+        let rival = shop.buyer(1, codes[7]).await;
+        assert_eq!(shop.buys(&buyer, "rina@example.com", "tok_approve").await.expect(201).body["total"], taka("90.00"));
+        assert_eq!(shop.buys(&rival, "rina@example.com", "tok_approve").await.expect(409).code(), "coupon_exhausted");
+        shop.put(&rival, codes[8]).await.expect(200);
+        assert_eq!(shop.buys(&rival, "rina@example.com", "tok_approve").await.expect(201).field("status"), "paid");
+        server.stop().await;
+    }
+
+    /// Whoever tries codes is told to wait, and is not told then whether one was right.
+    async fn codes_are_not_guessed(store) {
+        let mut config: Config = store.server();
+        config.http.rates = Some("carts=100000/60".parse().expect("rates"));
+        config.http.trusted_proxies = vec!["127.0.0.1".parse().expect("a network")];
+        let server = Server::start_with(config, Default::default()).await;
+        let shop = Shop::new(server.client, 50).await;
+        shop.coupon("TENTH", &json!({})).await;
+        let try_code = async |buyer: &Buyer, from: &str, code: &str| {
+            let path = format!("/v1/carts/{}/coupons/{code}", buyer.cart);
+            shop.client.request("PUT", &path).bearer(&buyer.token).header("x-forwarded-for", from).send().await
+        };
+        let buyer = shop.client.buyer(&shop.sku, 1).await;
+        for number in 0..10 {
+            // From many places, in one cart.
+            let from = format!("203.0.113.{number}");
+            assert_eq!(try_code(&buyer, &from, "NONE").await.expect(404).code(), "coupon_unknown");
+        }
+        let told = try_code(&buyer, "203.0.113.99", "TENTH").await.expect(429);
+        assert_eq!(told.code(), "rate_limited");
+        assert!(told.header("retry-after").is_some());
+        // In many carts, from one place.
+        for _ in 0..10 {
+            let buyer = shop.client.buyer(&shop.sku, 1).await;
+            try_code(&buyer, "198.51.100.1", "NONE").await.expect(404);
+        }
+        let other = shop.client.buyer(&shop.sku, 1).await;
+        try_code(&other, "198.51.100.1", "TENTH").await.expect(429);
+        try_code(&other, "198.51.100.2", "TENTH").await.expect(200);
+        server.stop().await;
+    }
+
+    /// 200 checkouts for 100 uses, a third of the cards declined: exactly 100 orders carry the coupon, none is lost, and none is doubled.
+    async fn exactly_as_many_orders_carry_a_coupon_as_it_has_uses(store) {
+        const USES: u64 = 100;
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 1_000).await;
+        let coupon = shop.coupon("RUSH", &json!({"usage_limit": USES, "budget": taka("5000.00")})).await;
+        let shop = std::sync::Arc::new(shop);
+        let mut buyers = JoinSet::new();
+        for number in 0..200 {
+            let shop = shop.clone();
+            buyers.spawn(async move {
+                let buyer = shop.buyer(1, "RUSH").await;
+                let card = if number % 3 == 2 { "tok_decline" } else { "tok_approve" };
+                shop.buys(&buyer, &format!("buyer{number}@example.com"), card).await
+            });
+        }
+        let mut paid = 0;
+        for answer in buyers.join_all().await {
+            match answer.status {
+                201 if answer.field("status") == "paid" => {
+                    assert_eq!(answer.body["total"], taka("90.00"));
+                    paid += 1;
+                }
+                201 => assert_eq!(answer.field("status"), "payment_failed"),
+                _ => assert_eq!(answer.expect(409).code(), "coupon_exhausted"),
+            }
+        }
+        // Uses whose payment was declined come back; whoever was refused before may have come too early.
+        for number in 200.. {
+            let answer = shop.buys(&shop.buyer(1, "RUSH").await, &format!("buyer{number}@example.com"), "tok_approve").await;
+            match answer.status {
+                201 => paid += 1,
+                _ => {
+                    assert_eq!(answer.expect(409).code(), "coupon_exhausted");
+                    break;
+                }
+            }
+        }
+        assert_eq!(paid, USES);
+        let shown = shop.shown(&coupon).await;
+        assert_eq!((&shown["held"], &shown["used"], &shown["amount_used"]), (&json!(0), &json!(USES), &taka("1000.00")));
+        let stock = shop.client.stock(&shop.admin, &shop.vendor, &shop.sku).await;
+        assert_eq!((&stock["held"], &stock["sold"]), (&json!(0), &json!(USES)), "{stock}");
+        server.stop().await;
+    }
+}
