@@ -47,7 +47,7 @@ class World:
         return self.url
 
     def scene(self, scene, items):
-        self.stand_in.scene, self.stand_in.items, self.stand_in.before = scene, items, 60
+        self.stand_in.scene, self.stand_in.items, self.stand_in.before, self.stand_in.speed = scene, items, 60, 1.0
         self.stand_in.busy, self.stand_in.quarantined = 0, False
         self.stand_in.actor, self.stand_in.refusal = None, None
         self.stand_in.lives.clear()
@@ -458,7 +458,7 @@ def what_went_wrong_before_anybody_watched_is_there_at_the_first_look_and_a_figu
     last = page.evaluate("(at) => new Date(at).toLocaleTimeString('en-GB')", recorded.told(recorded.NOW + timedelta(seconds=80)))
     for part in ("refused commits", "Requests panicked", "vendor actors were started again", "could not be read from the store"):
         says(page, ".trouble", f"{part}, 80 times in the last 15 minutes, last at {last}")
-    for part in ("Requests were refused, 80 times", "since they took too long (504), 80 times", "“sandbox” was silent, 80 times"):
+    for part in ("Requests were refused at a limit, 80 times", "since they took too long (504), 80 times", "“sandbox” was silent, 80 times"):
         says(page, ".trouble", part)
     assert "bad" in page.locator(".trouble").first.get_attribute("class")
     assert page.locator(".trouble").count() == 8 and page.is_hidden(".troubles .more")
@@ -678,7 +678,7 @@ def a_phone_shows_the_whole_menu_and_the_columns_that_are_wanted(world):
     inside = "(one) => { const box = one.getBoundingClientRect(); return box.left >= 0 && box.right <= innerWidth; }"
     for link in page.locator("#views a").all():
         assert link.evaluate(inside), link.inner_text()
-    for tile, column in (("actors", "quarantined"), ("requests", "5xx / s")):
+    for tile, column in (("actors", "quarantined"), ("actors", "p95"), ("requests", "5xx / s")):
         head = page.locator(f"[aria-labelledby=tile-{tile}] th", has_text=column)
         assert head.evaluate(inside), (tile, column)
     # Ids are not broken in a word.

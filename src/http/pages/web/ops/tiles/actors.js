@@ -22,7 +22,7 @@ export default {
         { head: "quarantined", cell: ({ quarantined }) => count(quarantined), level: ({ quarantined }) => (quarantined > 0 ? "bad" : "") },
         { head: "restarts", cell: ({ restarts }) => count(restarts), level: ({ kind }) => (lately("actor_restarts", kind) > 0 ? "warn" : "") },
         { head: "live", cell: ({ live }) => count(live) },
-        { head: "commands / s", cell: ({ latency }) => rate(latency?.per_second) },
+        { head: "per s", cell: ({ latency }) => rate(latency?.per_second) },
         { head: "p50", rare: true, cell: ({ latency }) => ms(latency?.p50) },
         { head: "p95", cell: ({ latency }) => ms(latency?.p95) },
         { head: "p99", rare: true, cell: ({ latency }) => ms(latency?.p99) },
