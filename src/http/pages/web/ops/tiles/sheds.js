@@ -14,7 +14,7 @@ const MEANS = {
   mailbox: ["A mailbox is full: one actor is asked more than it can do.", "“Deepest mailboxes” says which. It is most often the vendor of a hot product."],
   parked: ["Too many requests wait for actors that are being read.", "Is the store slow? Look at the database."],
   payment_provider: ["A payment provider is silent, so no checkout that needs it is taken.", "See “Payments”. Checkouts come back by themselves when it answers."],
-  quota: ["Nothing to do: this is intended, and other buyers notice nothing.", "Each of these checkouts is of a buyer with 5 unpaid orders, 50 unpaid pieces, or 10 orders in 15 minutes that were not paid for, or of an address with 500 unpaid orders."],
+  quota: ["Nothing to do: this is intended, and other buyers notice nothing.", "Each of these checkouts would have given a buyer more than 5 unpaid orders or 50 unpaid pieces, or an address more than 500 unpaid orders; or 10 of its buyer’s were cancelled, declined or not paid in time within 15 minutes."],
   records_in_flight: ["Too many records wait to be written.", "Commits are slow: look at the log writer and the database."],
   store: ["The store takes nothing.", "Look at the database first."],
   vendor_share: ["One vendor has its full share of what is under way.", "This is intended: one sale is not to stop the others."],
