@@ -235,15 +235,17 @@ BROKEN = {"odd": odd}
 def stuck(n):
     """A page of stuck orders."""
     whys = [
-        {"why": "amount_differs", "told": money("1000.00"), "given_back": False, "resolve_as": ["retry", "voided", "refunded", "paid"]},
+        {"why": "amount_differs", "told": money("1000.00"), "given_back": False, "resolve_as": ["retry", "refunded", "paid"]},
         {"why": "void_refused", "told": money("1250.00"), "reason": HOSTILE, "resolve_as": ["retry", "refunded", "paid"]},
         {"why": "step_failed", "reason": "hold_unknown", "vendor_id": uuid_text("vendor", 1), "resolve_as": ["retry", "write_off"]},
         {"why": "no_answer", "resolve_as": ["retry"]},
     ]
     none = money("0.00")
+    line = {"sku_id": uuid_text("sku", 1), "vendor_id": uuid_text("vendor", 1), "title": "Nakshi kantha", "quantity": 1, "unit_price": money("1250.00"), "line_total": money("1250.00"),
+            "credited": 0, "credited_amount": none}
     plain = {"status": "awaiting_payment", "total": money("1250.00"), "total_due": money("1250.00"), "paid": none, "credited": none, "refunded": none, "refund_due": none,
-             "lines": [], "sub_orders": [], "payment": {"status": "pending", "method": "sandbox"}, "placed_at": told(NOW - timedelta(hours=1)), "payment_due_at": told(NOW)}
-    items = [{"id": uuid_text("order", k), "cart_id": uuid_text("cart", k), **plain, "stuck": {"since": told(NOW - timedelta(minutes=11 + 37 * k)), **whys[k % 4]}} for k in range(n)]
+             "lines": [line], "sub_orders": [], "payment": {"status": "pending", "method": "sandbox"}, "placed_at": told(NOW - timedelta(hours=1))}
+    items = [{"id": uuid_text("order", k), "cart_id": uuid_text("cart", k), **plain, "payment_due_at": told(NOW - timedelta(hours=2 if k == 1 else 0)), "stuck": {"since": told(NOW - timedelta(minutes=11 + 37 * k)), **whys[k % 4]}} for k in range(n)]
     return {"items": items[:10], "next_cursor": "0" * 64 if n > 10 else None, "as_of": told(NOW)}
 
 
@@ -262,9 +264,21 @@ def actor(versions):
             "wakes_at": told(NOW + timedelta(minutes=10)), "state": {"status": "awaiting_payment", "note": HOSTILE, "lines": [{"sku": uuid_text("sku", k), "quantity": 1} for k in range(min(versions, 40))]}}
 
 
+# Who did something, as the journal has it: a principal, or the name in a token.
+DOERS = [{"staff": {"account": uuid_text("acct", 1), "powers": "admin"}}, "rina", {"customer": uuid_text("cust", 1)}, {"guest": uuid_text("cart", 1)},
+         {"member": {"vendor": uuid_text("vendor", 1), "role": "owner"}}, {"staff": {"powers": "admin"}}]
+
+
+def stuck_actor(code, **why):
+    """The view of an order that is set aside."""
+    state = {"attempt": 1, "currency": "BDT", "payment_status": "pending", "phase": "quarantined", "rejection": None, "status": "awaiting_payment", "sub_orders": [],
+             "total_minor": 125000, "total_due_minor": 125000, "stuck": {"code": code, **why}}
+    return {**actor(3), "effects": [], "state": state}
+
+
 def history(first, last, newest):
     """Versions of it."""
     steps = ["placed", "stock_held", "charge_asked", "paid"]
     return {"id": uuid_text("order", 1), "kind": "order", "newest": newest, "items": [
-        {"version": k, "at": told(NOW - timedelta(seconds=newest - k)), "events": [{"type": steps[(k - 1) % 4], "title": HOSTILE}], "answers_kept": 1, "by": {"kind": "staff", "account": uuid_text("acct", 1)},
-         "state": {"status": steps[(k - 1) % 4]}, "changes": [{"path": "/status", "from": steps[(k - 2) % 4], "to": steps[(k - 1) % 4]}, {"path": f"/lines/{k}", "to": {"quantity": 1}}]} for k in range(first, last + 1)]}
+        {"version": k, "at": told(NOW - timedelta(seconds=newest - k)), "events": [{"type": steps[(k - 1) % 4], "title": HOSTILE}], "answers_kept": 1, "by": DOERS[k % len(DOERS)],
+         "state": {"status": steps[(k - 1) % 4], "currency": "BDT"}, "changes": [{"path": "/total_minor", "from": 100 * k, "to": 125000}, {"path": "/status", "from": steps[(k - 2) % 4], "to": steps[(k - 1) % 4]}, {"path": f"/lines/{k}", "to": {"quantity": 1}}]} for k in range(first, last + 1)]}

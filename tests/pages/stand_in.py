@@ -22,6 +22,8 @@ class StandIn:
         self.before, self.done = 0, []
         # Histories that were asked for; so many are refused; whether the actor is quarantined.
         self.lives, self.busy, self.quarantined = [], 0, False
+        # What an order's own view is instead; what a way out is answered with instead.
+        self.actor, self.refusal = None, None
         self.web = os.environ.get("HAAT_PAGES_TEST_WEB")
         self.stopped = threading.Event()
         stand_in = self
@@ -111,7 +113,7 @@ class StandIn:
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         many = self.items
         if method == "POST" and re.search(r"^/v1/admin/(orders|jobs)/.*/(resolve|retry)$", url.path):
-            return {"id": "x"}
+            return self.refusal or {"id": "x"}
         if url.path == "/v1/admin/orders/stuck":
             return recorded.stuck(many)
         if url.path == "/v1/admin/jobs":
@@ -126,6 +128,8 @@ class StandIn:
             return {**recorded.history(int(query.get("from", max(1, last - 49))), last, many), **({"unreadable": many + 1} if self.quarantined else {})}
         if order and self.quarantined:
             return {**recorded.actor(0), "quarantined": True, "live": False}
+        if order and self.actor:
+            return self.actor
         return recorded.actor(many)
 
     def file(self, asked, path):

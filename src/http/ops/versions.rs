@@ -88,9 +88,9 @@ pub struct VersionBody {
     events: Vec<Value>,
     /// Answers that were kept under idempotency keys.
     answers_kept: usize,
-    /// Who did it, where the record says so.
+    /// Who did it, where the record says so: of which kind, and which one; or the name in a token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, example = json!({"kind": "staff"}))]
+    #[schema(value_type = Option<Value>, example = json!({"staff": {"powers": "admin"}}))]
     by: Option<Value>,
     /// The state that it makes, in a few figures.
     #[schema(value_type = Object)]

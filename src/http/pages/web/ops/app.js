@@ -8,6 +8,7 @@ import { switchOf } from "../shared/theme.js";
 import { forgetHappened, notice } from "./happened.js";
 import { forget, remember } from "./history.js";
 import { forgetProducts, rememberProducts } from "./products.js";
+import { forgetRates, settle } from "./steady.js";
 import overview from "./views/overview.js";
 import actor from "./views/actor.js";
 import actors from "./views/actors.js";
@@ -99,6 +100,7 @@ function heard(event, data) {
   remember(at / 1000, data.tiles);
   rememberProducts(at / 1000, data.tiles);
   notice(data.tiles);
+  settle(at / 1000, data.tiles);
   dot.className = "dot good";
   say(linkSays, `live, as of ${clock(at)}`);
   link.title = "The server’s clock, told in this machine’s zone";
@@ -151,6 +153,7 @@ function leave(why) {
   forget();
   forgetProducts();
   forgetHappened();
+  forgetRates();
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   view.replaceChildren();
   view.hidden = true;

@@ -101,6 +101,8 @@ export function table({ caption, columns, keyOf, most = ROWS, none }) {
       rest.hidden = more <= 0;
       if (more > 0) say(rest, `and ${count(more)} more`);
     },
+    /** What is said from now on where there is nothing. */
+    none: (text) => say(nothing, text),
   };
 }
 

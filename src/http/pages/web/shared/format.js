@@ -63,6 +63,25 @@ export function money(amount) {
   return `${whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",")}${parts ? `.${parts}` : ""} ${amount.currency}`;
 }
 
+/** An amount in minor units, as the journal keeps it; null where it is none. */
+export function minorMoney(minor, currency) {
+  if (!Number.isSafeInteger(minor) || !/^[A-Z]{3}$/.test(currency ?? "")) return null;
+  const digits = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+  const text = String(Math.abs(minor)).padStart(digits + 1, "0");
+  const cut = text.length - digits;
+  return `${minor < 0 ? "-" : ""}${money({ amount: digits ? `${text.slice(0, cut)}.${text.slice(cut)}` : text, currency })}`;
+}
+
+/** What somebody has typed as an amount of the currency of `like`, as the server takes it; null where it is none. */
+export function readAmount(text, like) {
+  const digits = (String(like.amount).split(".")[1] ?? "").length;
+  const bare = text.trim().toUpperCase().replace(new RegExp(`^${like.currency}\\s*|\\s*${like.currency}$`, "g"), "");
+  if (!/^(\d+|\d{1,3}(,\d{2,3})*,\d{3})(\.\d+)?$/.test(bare)) return null;
+  const [whole, parts = ""] = bare.replaceAll(",", "").split(".");
+  if (parts.length > digits) return null;
+  return digits ? `${whole.replace(/^0+(?=\d)/, "")}.${parts.padEnd(digits, "0")}` : whole;
+}
+
 /** So many times an amount, exactly; null where either is not known. */
 export function times(amount, n) {
   if (!amount || unknown(n)) return null;

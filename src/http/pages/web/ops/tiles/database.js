@@ -4,6 +4,7 @@ import { el, keep } from "../../shared/dom.js";
 import { count, rate, span, words } from "../../shared/format.js";
 import { OVER, lately, often } from "../happened.js";
 import { figures, meter, pill, table } from "../parts.js";
+import { steady } from "../steady.js";
 
 /** The outcomes of services' writes that somebody is to look at, each with its alarm. */
 const WRITES = { failed: "HaatServiceWritesFail", unknown: "HaatServiceWritesFail", busy: "HaatServiceWritesBusy" };
@@ -15,7 +16,7 @@ export default {
   build() {
     const state = pill("–");
     const kind = el("span", { class: "soft" });
-    const shown = figures([["units", "writes of services"], ["p95", "95 % within", true]]);
+    const shown = figures([["units", "writes of services"], ["p95", "p95", true]]);
     const pools = el("div", { class: "stack" });
     const outcomes = table({
       caption: "Writes of services by outcome",
@@ -42,12 +43,12 @@ export default {
   troubles(data) {
     const found = [];
     if (!data.available) found.push({ level: "bad", first: 3, what: "The database cannot be reached", todo: "Nothing new is taken until it answers. Nothing that was answered is lost.", see: "HaatAnswersUnavailable" });
-    for (const { outcome, per_second } of data.units?.outcomes ?? []) {
+    for (const { outcome } of data.units?.outcomes ?? []) {
       // Another outcome is none of the store's: a caller who changed its mind, a server that stops.
       const see = WRITES[outcome];
       if (!see) continue;
       const todo = "Sign-ins, carts’ owners and the like fail. Look at the database.";
-      if (per_second > 0) found.push({ level: "warn", what: `Writes of services end with “${words(outcome)}”`, todo, see });
+      if (steady(`unit ${outcome}`) > 0) found.push({ level: "warn", what: `Writes of services end with “${words(outcome)}”`, todo, see });
       else if (lately("service_writes_failed", outcome) > 0) found.push({ level: "warn", first: OVER, what: `Writes of services ended with “${words(outcome)}”, ${often("service_writes_failed", outcome)}`, todo, see });
     }
     return found;

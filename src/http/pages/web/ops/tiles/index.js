@@ -4,7 +4,8 @@
 //
 // `needs` names the part of the overview that it shows; where the server sends none it is not there. `build()` gives `{ body, update(data, all) }`
 // and may give `note(data)`, a few words beside the title. `troubles` gives what is wrong: `[{ level, what, todo, see?, href?, first? }]`: `level` is "bad"
-// or "warn"; the higher `first`, the sooner it is to be looked at, since others follow from it; `see` is a heading of docs/operations.md.
+// or "warn"; the higher `first`, the sooner it is to be looked at, since others follow from it; `see` is an alarm, by its
+// heading in docs/operations.md.
 
 import actors from "./actors.js";
 import checkpoint from "./checkpoint.js";

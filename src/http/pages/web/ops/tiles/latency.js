@@ -12,7 +12,7 @@ export default {
   title: "Checkout latency",
   needs: "http",
   build() {
-    const shown = figures([["p50", "half within"], ["p95", "95 % within", true], ["p99", "99 % within", true]]);
+    const shown = figures([["p50", "p50"], ["p95", "p95", true], ["p99", "p99", true]]);
     const drawn = history({
       about: "Time that a checkout takes, over the last minutes, in milliseconds",
       unit: "of checkouts; of the slowest route while there are none",

@@ -12,7 +12,7 @@ export default {
   title: "Log writer",
   needs: "log_writer",
   build() {
-    const shown = figures([["commit", "commit, 95 % within"], ["records", "records"], ["batch", "records a commit", true], ["commits", "commits", true], ["bytes", "written", true], ["refused", "commits refused", true]]);
+    const shown = figures([["commit", "commit, p95"], ["records", "records"], ["batch", "records a commit", true], ["commits", "commits", true], ["bytes", "written", true], ["refused", "commits refused", true]]);
     const drawn = history({
       about: "Time that a commit takes, over the last minutes, in milliseconds",
       unit: "a commit",

@@ -1,4 +1,4 @@
-// Orders by where they stand, and those that somebody has to lead out of what they are stuck in.
+// Orders by where they stand, and those that somebody has to free.
 
 import { el } from "../../shared/dom.js";
 import { count, words } from "../../shared/format.js";
@@ -10,7 +10,7 @@ export default {
   needs: "orders",
   build() {
     const shown = figures([["all", "orders"], ["stuck", "stuck"]]);
-    const link = el("p", { hidden: true }, el("a", { href: "#/stuck" }, "See them, and lead them on"));
+    const link = el("p", { hidden: true }, el("a", { href: "#/stuck" }, "See them, and what leads out"));
     const statuses = table({
       caption: "Orders by status",
       keyOf: ({ status }) => status,
@@ -30,7 +30,7 @@ export default {
   },
   troubles(data) {
     const found = [];
-    if (data.stuck > 0) found.push({ level: "bad", what: data.stuck === 1 ? "An order is stuck" : `${count(data.stuck)} orders are stuck`, todo: "They wait for somebody who looks at the payment provider or the vendor. Each says why, and what leads out.", href: "#/stuck", act: "See them", see: "HaatOrdersStuck" });
+    if (data.stuck > 0) found.push({ level: "bad", what: data.stuck === 1 ? "An order is stuck" : `${count(data.stuck)} orders are stuck`, todo: data.stuck === 1 ? "It waits for somebody who looks at the payment provider or the vendor. Its card says why, and what leads out." : "They wait for somebody who looks at the payment provider or the vendor. Each card says why, and what leads out.", href: "#/stuck", act: data.stuck === 1 ? "See it" : "See them", see: "HaatOrdersStuck" });
     return found;
   },
 };

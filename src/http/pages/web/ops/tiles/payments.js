@@ -12,7 +12,7 @@ const charges = ({ calls }) => calls?.find(({ call }) => call === "charge");
 
 function provider(first) {
   const state = pill("");
-  const shown = figures([["p95", "a charge, 95 % within"], ["charges", "charges", true], ["way", "under way", true], ["waiting", "waiting", true], ["oldest", "longest wait", true]]);
+  const shown = figures([["p95", "a charge, p95"], ["charges", "charges", true], ["way", "under way", true], ["waiting", "waiting", true], ["oldest", "longest wait", true]]);
   const calls = table({
     caption: `What ${first.method} was asked, and what it answered`,
     keyOf: ({ call, outcome }) => `${call} ${outcome}`,
@@ -77,7 +77,7 @@ export default {
       const p95 = charges(one)?.latency?.p95;
       if (one.answers === "no") found.push({ level: "bad", first: 1, what: `The payment provider “${name}” gives no answers${one.silent_ms ? `, for ${span(one.silent_ms)}` : ""}`, todo: "Checkouts that need it are refused; orders under way wait and are asked about. Call the provider. It is tried again by itself.", see: "HaatPaymentProviderSilent" });
       else if (one.answers === "probed") found.push({ level: "warn", what: `The payment provider “${name}” is being tried again`, todo: "It was silent. When it answers, everything goes on by itself.", see: "HaatPaymentProviderSilent" });
-      else if (p95 > SLOW_MS) found.push({ level: "warn", what: `The payment provider “${name}” is slow: 95 % of charges take up to ${span(p95)}`, todo: "Buyers wait that long. Call the provider.", see: "HaatPaymentProviderUnsteady" });
+      else if (p95 > SLOW_MS) found.push({ level: "warn", what: `The payment provider “${name}” is slow: the p95 of a charge is ${span(p95)}`, todo: "Buyers wait that long. Call the provider.", see: "HaatPaymentProviderUnsteady" });
       if (one.answers === "yes" && lately("payment_provider_silent", one.method) > 0) found.push({ level: "warn", first: OVER, what: `The payment provider “${name}” was silent, ${often("payment_provider_silent", one.method)}`, todo: "It answers again. Orders that waited go on by themselves; those that do not are stuck, and listed.", see: "HaatPaymentProviderUnsteady" });
       else if (one.answers === "yes" && lately("payments_unanswered", one.method) > 0) found.push({ level: "warn", first: OVER, what: `The payment provider “${name}” gave no answer, ${often("payments_unanswered", one.method)}`, todo: "Whoever waits is asked about again by itself. More of them: call the provider.", see: "HaatPaymentUnanswered" });
       if (one.queue?.oldest_ms > 30_000) found.push({ level: "warn", what: `Calls to “${name}” have waited for ${span(one.queue.oldest_ms)}`, todo: "Held back by its silence, or by --payment-calls-per-second.", see: "HaatPaymentCallsWait" });

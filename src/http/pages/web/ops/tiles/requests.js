@@ -4,6 +4,7 @@ import { el } from "../../shared/dom.js";
 import { rate } from "../../shared/format.js";
 import { OVER, each, often } from "../happened.js";
 import { figures, history, ms, table } from "../parts.js";
+import { steady } from "../steady.js";
 
 /** How requests fail, by their status. */
 const FAILED = { 500: "since something went wrong inside (500)", 504: "since they took too long (504)" };
@@ -15,7 +16,7 @@ export default {
   needs: "http",
   wide: true,
   build() {
-    const shown = figures([["all", "answers"], ["good", "good", true], ["client", "refused (4xx)", true], ["server", "failed (5xx)", true]]);
+    const shown = figures([["all", "answers"], ["good", "good", true], ["client", "answered no (4xx)", true], ["server", "failed (5xx)", true]]);
     const drawn = history({
       about: "Answers per second over the last minutes, by status",
       unit: "answers per second",
@@ -34,11 +35,11 @@ export default {
       columns: [
         { head: "route", make: ({ method, route }) => ({ element: el("bdi", { class: "cut" }, `${method} ${route}`) }) },
         { head: "per s", cell: ({ per_second }) => rate(per_second) },
-        { head: "p50", rare: true, cell: ({ latency }) => ms(latency?.p50) },
+        { head: "5xx / s", cell: ({ server_errors_per_second }) => rate(server_errors_per_second), level: (item) => (item.server_errors_per_second > 0 ? "bad" : "") },
         { head: "p95", cell: ({ latency }) => ms(latency?.p95) },
+        { head: "p50", rare: true, cell: ({ latency }) => ms(latency?.p50) },
         { head: "p99", rare: true, cell: ({ latency }) => ms(latency?.p99) },
         { head: "4xx / s", rare: true, cell: ({ client_errors_per_second }) => rate(client_errors_per_second) },
-        { head: "5xx / s", cell: ({ server_errors_per_second }) => rate(server_errors_per_second), level: (item) => (item.server_errors_per_second > 0 ? "bad" : "") },
       ],
     });
     return {
@@ -54,9 +55,9 @@ export default {
     };
   },
   troubles(data) {
-    const failed = data.by_status?.["5xx"] ?? 0;
+    const failed = steady("5xx");
     if (!(failed > 0)) return each("server_errors").map((status) => ({ level: "warn", first: OVER, what: `Requests failed ${FAILED[status] ?? status}, ${often("server_errors", status)}`, todo: "The log has each, with its place.", see: "HaatServerErrors" }));
-    const worst = (data.routes ?? []).filter((route) => route.server_errors_per_second > 0).map(({ method, route }) => `${method} ${route}`);
-    return [{ level: "warn", what: `${rate(failed)} requests a second fail (5xx)`, todo: worst.length > 0 ? `At ${worst.slice(0, 3).join(", ")}. “Refused at once” says whether a limit is the reason.` : "“Refused at once” says whether a limit is the reason.", see: "HaatServerErrors" }];
+    const worst = (data.routes ?? []).map(({ method, route }) => `${method} ${route}`).filter((route) => steady(`5xx ${route}`) > 0);
+    return [{ level: "warn", what: `${rate(failed)} requests a second fail (5xx)`, todo: worst.length > 0 ? `At ${worst.slice(0, 3).join(", ")}. “Refused at a limit” says whether a limit is the reason.` : "“Refused at a limit” says whether a limit is the reason.", see: "HaatServerErrors" }];
   },
 };

@@ -1,8 +1,9 @@
 // One actor: how it stands, what it waits for, and how it came to be so, version by version.
 
 import { bdi, code, el, keep, say } from "../../shared/dom.js";
-import { count, span, when, words } from "../../shared/format.js";
+import { count, minorMoney, span, when, words } from "../../shared/format.js";
 import { get } from "../../shared/session.js";
+import { stuckIn } from "../freeing.js";
 import { figures, pill, table } from "../parts.js";
 import { loading } from "./loading.js";
 
@@ -13,13 +14,61 @@ const MOST_VERSIONS = 200;
 /** So many differences are drawn. */
 const MOST_CHANGES = 100;
 
-const json = (value) => (value === undefined ? "–" : JSON.stringify(value));
+/** What a state calls an amount in minor units: `total_minor`, in the currency of the whole. */
+const isMinor = (name) => /(^|[_/])minor$/.test(name);
+
+/** Money as people read it, where a state has it in minor units; null of anything else. */
+const moneyAt = (name, value, currency) => minorMoney(value?.minor, value?.currency) ?? (isMinor(name) ? minorMoney(value, currency) : null);
+
+/** Anything as it is kept, in one line. */
+const json = (value, name = "", currency = "") => (value === undefined ? "–" : moneyAt(name, value, currency) ?? JSON.stringify(value));
+
+/** A whole state, with its money as people read it. */
+const stateText = (state) => JSON.stringify(state, (name, value) => moneyAt(name, value, state?.currency) ?? value, 2);
+
+/** A cell of a difference: a row that stays when another version is chosen says what is so of that one. */
+function changed(cls, of) {
+  const element = el("code", { class: cls });
+  return { element, update: (one) => say(element, json(of(one), one.path, one.currency)) };
+}
+
+/** Who did it, as the journal has it: a name, or a principal by its kind, such as `{"staff": {"account": "acct_…"}}`. */
+function doer(by) {
+  if (typeof by !== "object" || by === null) return String(by);
+  const [kind, what] = Object.entries(by)[0] ?? ["unknown", null];
+  if (typeof what === "string") return `${words(kind)} ${what}`;
+  if (what?.account) return `${words(kind)} ${what.account}`;
+  if (what?.vendor) return `${words(what.role ?? kind)} of ${what.vendor}`;
+  return kind === "staff" && what?.powers === "admin" ? "the shop itself, or an administrator without an account" : words(kind);
+}
+
+/** What an order is stuck in, as its state says; null where it is not set aside. */
+function stuckOrder({ kind, state }) {
+  const trouble = kind === "order" ? state?.stuck : null;
+  if (!trouble?.code) return null;
+  const { code: why, reason, given_back, vendor } = trouble;
+  const told = trouble.told ?? trouble.taken;
+  const said = stuckIn({ status: state.status, stuck: { why, told, given_back, reason, vendor_id: vendor } });
+  return [
+    el("h2", {}, `This order is stuck: ${words(why)}`),
+    el("p", {}, said.why, told ? ` The provider took ${json(told)}.` : ""),
+    el("p", {}, el("a", { href: "#/stuck" }, "What leads out of it stands at the stuck orders")),
+  ];
+}
+
+/** The money of an order, which its state tells in minor units. */
+function moneyOf({ kind, state }) {
+  const rows = kind === "order" ? [["total", state?.total_minor], ["to be paid", state?.total_due_minor]] : [];
+  return rows.map(([name, minor]) => [name, minorMoney(minor, state?.currency)]).filter(([, sum]) => sum).flatMap(([name, sum]) => [el("dt", {}, name), el("dd", {}, sum)]);
+}
 
 export default {
   build([kind = "", id = ""]) {
     const path = `v1/admin/actors/${encodeURIComponent(kind)}/${encodeURIComponent(id)}`;
     const state = pill("–");
     const shown = figures([["version", "version"], ["mailbox", "messages waiting"], ["requests", "requests waiting"], ["restarts", "restarts", true], ["kept", "answers kept", true], ["checkpointed", "in the checkpoint", true]]);
+    const stuck = el("section", { class: "card stack stuck", hidden: true });
+    const sums = el("dl", { class: "facts" });
     const wakes = el("p", { class: "soft small" });
     const text = el("pre", { class: "state code", tabindex: "0", "aria-label": "Its state" });
     const effects = table({
@@ -38,7 +87,12 @@ export default {
       every: 2_000,
       load: (signal) => get(path, signal),
       show(actor) {
+        const trouble = stuckOrder(actor);
+        stuck.hidden = !trouble;
+        if (trouble) stuck.replaceChildren(...trouble);
+        sums.replaceChildren(...moneyOf(actor));
         if (actor.quarantined) state.set("quarantined", "bad");
+        else if (trouble) state.set("stuck", "bad");
         else state.set(actor.live ? "in memory" : "not in memory", actor.live ? "good" : "");
         shown.set("version", count(actor.version));
         shown.set("mailbox", count(actor.mailbox_depth), "", actor.mailbox_depth >= 16 ? "warn" : "");
@@ -48,7 +102,8 @@ export default {
         shown.set("checkpointed", count(actor.checkpointed_version));
         say(wakes, actor.wakes_at ? `It wakes at ${when(actor.wakes_at)}.` : "");
         effects.set(actor.effects ?? []);
-        say(text, JSON.stringify(actor.state, null, 2));
+        effects.none(trouble ? "It asks nobody: it waits for somebody who frees it." : "It waits for nobody.");
+        say(text, stateText(actor.state));
         past.knows(actor);
       },
     });
@@ -58,9 +113,9 @@ export default {
       title: id || "actor",
       element: el("div", { class: "stack" },
         el("div", { class: "view-head" }, el("div", {}, el("p", { class: "soft" }, el("a", { href: "#/actors" }, "Actors"), ` / ${kind}`), el("h1", {}, bdi(id))), el("p", {}, state.element)),
-        load.element,
+        load.element, stuck,
         el("div", { class: "beside" },
-          el("section", { class: "card tile" }, el("h2", {}, "Now"), shown.element, wakes),
+          el("section", { class: "card tile" }, el("h2", {}, "Now"), shown.element, sums, wakes),
           el("section", { class: "card tile" }, el("h2", {}, "Effects outstanding"), effects.element)),
         el("section", { class: "card tile" }, el("h2", {}, "State"), text),
         past.element),
@@ -90,8 +145,8 @@ function versions(path) {
     none: "Nothing of its state changed.",
     columns: [
       { head: "where", make: ({ path }) => ({ element: code(path || "/") }) },
-      { head: "was", text: true, wide: true, make: (one) => ({ element: el("code", { class: "was" }, json(one.from)) }) },
-      { head: "is", text: true, wide: true, make: (one) => ({ element: el("code", { class: "is" }, json(one.to)) }) },
+      { head: "was", text: true, wide: true, make: () => changed("was", ({ from }) => from) },
+      { head: "is", text: true, wide: true, make: () => changed("is", ({ to }) => to) },
     ],
   });
   changes.element.classList.add("changes");
@@ -114,14 +169,14 @@ function versions(path) {
     const item = all.get(version);
     for (const button of list.querySelectorAll("button")) button.setAttribute("aria-current", String(Number(button.dataset.version) === version));
     say(heading, `Version ${count(version)}`);
-    const by = item.by ? [el("dt", {}, "by"), el("dd", {}, bdi([words(item.by.kind), item.by.account].filter(Boolean).join(" ")))] : [];
+    const by = item.by ? [el("dt", {}, "by"), el("dd", {}, bdi(doer(item.by)))] : [];
     const events = item.events ?? [];
     facts.replaceChildren(el("dt", {}, "at"), el("dd", {}, when(item.at)), ...by, el("dt", {}, "events"),
       el("dd", {}, events.length === 0 ? "none" : events.slice(0, 20).map((event) => el("p", {}, code(JSON.stringify(event))))));
     changes.element.hidden = false;
-    changes.set(item.changes ?? []);
+    changes.set((item.changes ?? []).map((one) => ({ ...one, currency: item.state?.currency })));
     replayed.hidden = false;
-    say(replayed, JSON.stringify(item.state, null, 2));
+    say(replayed, stateText(item.state));
   }
 
   const row = ({ version, from, to }) => (from

@@ -3,7 +3,7 @@
 import { el } from "../../shared/dom.js";
 import { count } from "../../shared/format.js";
 import { get } from "../../shared/session.js";
-import { actorLink, table } from "../parts.js";
+import { actorLink, short, table } from "../parts.js";
 import { loading } from "./loading.js";
 
 /** The kind that an id is of stands at its beginning. */
@@ -39,7 +39,7 @@ export default {
       most: 20,
       none: "No actor has much to do.",
       columns: [
-        { head: "actor", make: ({ kind, id }) => ({ element: actorLink(kind, id) }) },
+        { head: "actor", make: ({ kind, id }) => ({ element: actorLink(kind, id, short(id)) }) },
         { head: "messages", cell: ({ mailbox_depth }) => count(mailbox_depth) },
       ],
     });

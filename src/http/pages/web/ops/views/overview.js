@@ -23,7 +23,7 @@ function trouble(first) {
       if (one.href) link.setAttribute("href", one.href);
       say(link, one.act ?? "See it");
       see.hidden = !one.see;
-      say(see, `docs/operations.md, “${one.see}”`);
+      say(see, `Alarm: ${one.see}`);
     },
   };
 }

@@ -4,7 +4,7 @@ import { bdi, el, keep, mark, say } from "../../shared/dom.js";
 import { chart } from "../../shared/chart.js";
 import { count, money, rate, share, span, times } from "../../shared/format.js";
 import { get } from "../../shared/session.js";
-import { pastOf } from "../products.js";
+import { paceOf, pastOf } from "../products.js";
 import { figures, known, pieces, titled } from "../parts.js";
 import { loading } from "./loading.js";
 
@@ -79,11 +79,11 @@ function choice() {
   };
 }
 
-/** How the rest of it will go, if it goes on as now. */
-function end({ left, pieces_per_second }) {
+/** How the rest of it will go, if it goes on as over the last minutes. */
+function end({ left }, pace) {
   if (left === 0) return "sold out";
-  if (!(pieces_per_second > 0)) return "–";
-  return span((left / pieces_per_second) * 1000);
+  if (!(pace > 0)) return "–";
+  return span((left / pace) * 1000);
 }
 
 export default {
@@ -96,7 +96,7 @@ export default {
     const bar = el("span", { class: "meter left", "aria-hidden": "true" }, inner);
     const of = el("p", { class: "of" });
     const now = el("section", { class: "card left-now", "aria-label": "Stock" }, number, bar, of);
-    const shown = figures([["orders", "orders"], ["pieces", "pieces"], ["end", "sold out in"], ["money", "sold for"], ["held", "held"], ["way", "checkouts under way"], ["errors", "failing (5xx)"], ["refused", "refused at once"]]);
+    const shown = figures([["orders", "orders"], ["pieces", "pieces"], ["end", "sold out in"], ["money", "sold for"], ["held", "held"], ["way", "checkouts under way"], ["errors", "failing (5xx), whole shop"], ["refused", "refused at a limit, whole shop"]]);
     const left = chart({ about: "Pieces left, over the last minutes", unit: "pieces", show: count, series: [{ label: "left", key: 2, fill: true }] });
     const orders = chart({ about: "Orders per second, over the last minutes", unit: "orders per second", show: rate, series: [{ label: "orders", key: 0, fill: true }] });
     const courses = [el("section", { class: "card", "aria-label": "Stock over time" }, left.element), el("section", { class: "card", "aria-label": "Orders over time" }, orders.element)];
@@ -166,7 +166,7 @@ export default {
       const failed = look.tiles.http?.by_status?.["5xx"];
       shown.set("orders", rate(hot ? one.orders_per_second : 0), "/ s");
       shown.set("pieces", rate(hot ? one.pieces_per_second : 0), "/ s");
-      shown.set("end", end(hot ? one : { ...one, pieces_per_second: 0 }));
+      shown.set("end", end(one, hot ? paceOf(one.sku_id) : 0));
       const sold = times(one.price, one.sold);
       shown.set("money", sold ? money(sold).replace(` ${sold.currency}`, "") : "–", sold?.currency);
       shown.set("held", count(one.held));
