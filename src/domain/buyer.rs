@@ -212,7 +212,7 @@ pub struct HeldFor {
     #[serde(default, skip_serializing_if = "Audience::is_retail")]
     pub audience: Audience,
     /// How the order is paid.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub method: String,
 }
 

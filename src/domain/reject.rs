@@ -1,5 +1,11 @@
 //! Why a command was refused: one table for the whole domain. What else speaks of a refusal follows from its row.
 
+mod first;
+mod table;
+mod words;
+
+pub use first::Refusal;
+
 use super::cart::QuoteDiffers;
 use super::ids::{SaleId, SkuId, VendorId};
 use super::money::{Currency, Money};
@@ -8,7 +14,9 @@ use super::pricing::NotApplicable;
 use super::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
+use table::rejects;
 use uuid::Uuid;
+use words::*;
 
 /// A SKU of which less is available than was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,88 +40,6 @@ pub enum RejectClass {
     Forbidden,
     /// The state of things: an outcome, kept under an idempotency key and given again when the request is repeated.
     Conflict,
-}
-
-/// Makes the refusals of a table. A row is
-///
-/// ```text
-/// /// What it means.
-/// Variant { field: Type = a sample of it, … } = Class {
-///     code: "its stable code, in answers, in the journal and in metrics",
-///     title: "what its kind is called, for people",
-///     field: "the field of the request that it is about, if it is about one", or (an Option, made of the variant's fields)
-///     text: "what the caller is told, with the variant's {field}s", or "{}", and what to print
-/// }
-/// ```
-macro_rules! rejects {
-    (@field) => { None };
-    (@field $name:literal) => { Some(Cow::Borrowed($name)) };
-    (@field ($which:expr)) => { $which };
-    ($(
-        $(#[doc = $doc:literal])+
-        $variant:ident $({ $( $(#[$attribute:meta])* $member:ident: $type:ty = $sample:expr ),+ $(,)? })? = $class:ident {
-            code: $code:literal,
-            title: $title:literal,
-            $(field: $field:tt,)?
-            text: $text:literal $(, $printed:expr)* $(,)?
-        }
-    )*) => {
-        /// A refusal. Where several would apply, the one that stands first here is given.
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-        #[serde(tag = "code")]
-        pub enum Reject {
-            $(
-                $(#[doc = $doc])+
-                #[error($text $(, $printed)*)]
-                #[serde(rename = $code)]
-                $variant $({ $( $(#[$attribute])* $member: $type ),+ })?,
-            )*
-        }
-
-        /// A refusal without its details.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum RejectKind {
-            $( $(#[doc = $doc])+ $variant, )*
-        }
-
-        impl RejectKind {
-            /// Every kind, in the order of precedence.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The stable code that stands in answers, in the journal and in metrics.
-            pub const fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code),* }
-            }
-
-            /// What it is called, for people.
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title),* }
-            }
-
-            /// What it comes from.
-            pub const fn class(self) -> RejectClass {
-                match self { $(Self::$variant => RejectClass::$class),* }
-            }
-        }
-
-        impl Reject {
-            /// Which refusal it is, without its details.
-            pub const fn kind(&self) -> RejectKind {
-                match self { $(Self::$variant { .. } => RejectKind::$variant),* }
-            }
-
-            /// Which field of the request it is about, as a path into the body.
-            #[allow(unused_variables, reason = "most rows need none of their members here")]
-            pub fn field(&self) -> Option<Cow<'static, str>> {
-                match self { $(Self::$variant $({ $($member),+ })? => rejects!(@field $($field)?)),* }
-            }
-
-            /// One of each, in the order of precedence: what tests go over.
-            pub fn samples() -> Vec<Self> {
-                vec![$(Self::$variant $({ $($member: $sample),+ })?),*]
-            }
-        }
-    };
 }
 
 rejects! {
@@ -741,27 +667,6 @@ impl Reject {
     }
 }
 
-/// Of several refusals the one that takes precedence; what is short is told of all SKUs.
-#[derive(Debug, Default)]
-pub struct Refusal(Option<Reject>);
-
-impl Refusal {
-    /// One more.
-    pub fn add(&mut self, reject: Reject) {
-        match (&mut self.0, reject) {
-            (Some(Reject::OutOfStock { skus }), Reject::OutOfStock { skus: more }) => skus.extend(more),
-            (Some(first), reject) if (first.kind() as usize) <= reject.kind() as usize => {}
-            (first, reject) => *first = Some(reject),
-        }
-    }
-
-    /// # Errors
-    /// The refusal, if there was one.
-    pub fn done(self) -> Result<(), Reject> {
-        self.0.map_or(Ok(()), Err)
-    }
-}
-
 impl Serialize for RejectKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.code())
@@ -773,46 +678,5 @@ impl<'de> Deserialize<'de> for RejectKind {
         let code = Cow::<'de, str>::deserialize(deserializer)?;
         let kind = Self::ALL.iter().find(|kind| kind.code() == code);
         kind.copied().ok_or_else(|| de::Error::custom(format_args!("no refusal has the code '{code}'")))
-    }
-}
-
-/// The path of a field of one of a product's new SKUs; of another field where it is about no such SKU.
-fn sku_field(index: Option<usize>, of_new: &str, otherwise: &'static str) -> Option<Cow<'static, str>> {
-    Some(index.map_or(otherwise.into(), |index| format!("skus[{index}].{of_new}").into()))
-}
-
-fn allotment_reserved(available: Option<i64>, minimum: Option<i64>) -> String {
-    match (available, minimum) {
-        (_, Some(minimum)) => format!("{minimum} pieces of the sale are taken: less cannot be promised, nor be open"),
-        (available, None) => format!("no sale needs {} pieces: what is more is promised", available.unwrap_or(0)),
-    }
-}
-
-fn sale_field(why: &str) -> &'static str {
-    match why {
-        "window" => "ends_at",
-        "limit" => "limit_per_customer",
-        _ => "items",
-    }
-}
-
-fn sale_invalid(why: &str) -> &'static str {
-    match why {
-        "window" => "a sale ends after its start, and after now",
-        "price" => "a sale's price is at most the list price",
-        "allotment" => "an allotment is 1 piece or more",
-        "limit" => "a limit is 1 piece or more",
-        "tranches" => "tranches open one after the other while the sale runs, and come to the allotment",
-        _ => "a sale has items, each with a price and an allotment, and each SKU once",
-    }
-}
-
-fn nothing_to_resolve(may: &[ResolveAs]) -> String {
-    match may {
-        [] => "the order is not stuck, or not for long enough".to_owned(),
-        may => {
-            let may: Vec<&str> = may.iter().map(|verb| verb.name()).collect();
-            format!("what this order is stuck in is resolved as {}", may.join(", "))
-        }
     }
 }

@@ -27,7 +27,10 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 62] = [
+const DRAWN: [&str; 65] = [
+    "sales",
+    "cancelled sales",
+    "lines in sales",
     "crashes",
     "crashes asked for in a stop",
     "crashes between polls",

@@ -126,7 +126,7 @@ impl Vendor {
             return Err(Reject::VendorUnknown);
         }
         let mut held = Vec::with_capacity(lines.len());
-        let (mut refusal, mut foreign) = (Refusal::default(), None);
+        let (mut refusal, mut wrong, mut foreign) = (Refusal::default(), Refusal::default(), None);
         let audience = held_for.audience;
         let mut in_sales: Vec<(OnSale<'_>, i64)> = Vec::new();
         for line in lines {
@@ -145,12 +145,13 @@ impl Vendor {
             // They may have changed since the cart looked.
             let rules = sku.terms.as_ref().map(|terms| terms.quantities_for(audience));
             let refused = rules.and_then(|rules| rules.refuse(line.sku, line.quantity));
-            refused.into_iter().for_each(|reject| refusal.add(reject));
+            refused.into_iter().for_each(|reject| wrong.add(reject));
             held.push(self.held_line(sku, *line, lines, audience, on_sale));
         }
         if let Some(reject) = foreign {
             return Err(reject);
         }
+        wrong.done()?;
         if lines.iter().any(|line| self.suspended.contains(&line.sku)) {
             return Err(Reject::SkuSuspended);
         }
@@ -420,8 +421,7 @@ impl Decides for Vendor {
 
     fn reply(&self, command: &VendorCommand, _recorded: bool) -> Option<Result<VendorReply, Reject>> {
         let shown_sku = |sku: SkuId| {
-            let row = self.sku_row(sku).ok_or(Reject::SkuUnknown)?;
-            Ok(VendorReply::Sku { sku: Box::new(SkuView { fences: self.fences(sku), ..row.into() }) })
+            self.sku_view(sku).map(|sku| VendorReply::Sku { sku: Box::new(sku) }).ok_or(Reject::SkuUnknown)
         };
         Some(match command {
             VendorCommand::Create { .. } | VendorCommand::Get { .. } => {

@@ -171,8 +171,10 @@ impl Judge for Answers {
                 }
             }
             Events::Vendor(id, _) => {
-                for row in replay.vendor(*id).into_iter().flat_map(Vendor::sku_rows) {
-                    looks.skus.entry(row.id).or_default().add(version, row.into());
+                if let Some(vendor) = replay.vendor(*id) {
+                    for view in vendor.sku_rows().into_iter().filter_map(|row| vendor.sku_view(row.id)) {
+                        looks.skus.entry(view.id).or_default().add(version, view);
+                    }
                 }
             }
             // Nobody sees a customer: only which cart is theirs, which the cart itself tells.

@@ -3,6 +3,7 @@
 use super::{Judge, Replay};
 use crate::world::World;
 use haat::actors::Shop;
+use haat::domain::knowledge::Availability as _;
 use std::sync::Arc;
 
 pub struct Catalogue(Arc<World>);
@@ -26,8 +27,7 @@ impl Judge for Catalogue {
             world.breach(format_args!("the directory counts {counts:?} orders, the journal {durable:?}"));
         }
         for row in replay.skus() {
-            let shown =
-                directory.sku(row.id, shop.clock().now()).map(|listing| (listing.sku.price_minor, listing.available));
+            let shown = directory.sku_row(row.id).and_then(|sku| Some((sku.price_minor, directory.available(row.id)?)));
             if shown != Some((row.price_minor, row.available())) {
                 world.breach(format_args!("the directory shows {shown:?} of {row:?}"));
             }

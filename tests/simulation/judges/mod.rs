@@ -17,6 +17,7 @@ mod money;
 mod owners;
 mod replay;
 mod saga;
+mod sales;
 mod stock;
 
 pub use answers::{Answers, Judged};
@@ -102,6 +103,7 @@ impl Oracle {
             jobs.clone(),
             Arc::new(stock::Stock::new(world.clone())),
             Arc::new(saga::Saga::new(world.clone())),
+            Arc::new(sales::Sales::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
             Arc::new(book::Book::new(world.clone(), books)),
         ];

@@ -8,7 +8,7 @@ use crate::node::Town;
 use crate::world::lock;
 use haat::actors::Answered;
 use haat::checkout::CheckedOut;
-use haat::domain::buyer::Mint;
+use haat::domain::buyer::{BuyerKey, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CartReply, CheckoutRequest};
 use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
@@ -220,7 +220,10 @@ impl Buyer {
             country: "BD".into(),
             phone: None,
         };
-        let buyer = shipping_address.buyer();
+        // Several of them come again and again under the same number.
+        let number = self.person.name.bytes().fold(0, |sum: u8, byte| sum.wrapping_add(byte)) % 4;
+        let keys = if number == 0 { Vec::new() } else { vec![BuyerKey([number; 8])] };
+        let buyer = haat::domain::buyer::Buyer { keys, ..shipping_address.buyer() };
         CheckoutRequest {
             shipping: Vec::new(),
             quote: None,

@@ -2,6 +2,7 @@
 //! HTTP edge puts it and tell the oracle its answer. What each does all day stands in a file of its own.
 
 mod buyer;
+mod marketer;
 mod memory;
 mod shopper;
 mod staff;
@@ -16,6 +17,7 @@ use crate::world::{Chance, World};
 use haat::actors::{Answered, Ask, Failure};
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CartId, EntityId, EntityRef, Kind, OrderId, SkuId};
+use haat::domain::knowledge::Availability as _;
 use haat::domain::order::{Order, OrderCommand, OrderReply, OrderView};
 use haat::domain::record::IdempotencyKey;
 use haat::domain::reject::Reject;
@@ -35,7 +37,7 @@ type Come = fn(&Arc<Town>) -> Vec<Day>;
 
 /// Who comes, one line for each kind of people: a new kind is a file beside these and a line here. The order of the lines is that in
 /// which they come, so a new one goes to the end.
-const CROWD: &[Come] = &[vendor::come, buyer::come, staff::come, shopper::come];
+const CROWD: &[Come] = &[vendor::come, buyer::come, staff::come, shopper::come, marketer::come];
 
 /// The days of all who come to a town's shop.
 pub fn crowd(town: &Arc<Town>) -> impl Iterator<Item = Day> {
@@ -246,8 +248,9 @@ impl Person {
             // The catalogue cache begins with the read tables, which may be behind.
             return;
         }
-        self.world().note(format_args!("{} reads {id}: {} at {}", self.name, listing.available, row.price_minor));
+        let available = directory.available(id).unwrap_or_default();
+        self.world().note(format_args!("{} reads {id}: {available} at {}", self.name, row.price_minor));
         let floor = self.town.oracle.answers.floor(of);
-        self.town.oracle.answers.listing_shown(floor, row, listing.available);
+        self.town.oracle.answers.listing_shown(floor, row, available);
     }
 }

@@ -10,7 +10,7 @@ use crate::node::Town;
 use crate::world::lock;
 use haat::actors::{Answered, Failure};
 use haat::checkout::{CheckedOut, MergedCart, OpenedCart};
-use haat::domain::buyer::{Buyer, Mint};
+use haat::domain::buyer::{Buyer, BuyerKey, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
 use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
@@ -34,6 +34,14 @@ fn shopper(number: u64) -> CustomerId {
 /// All shoppers.
 pub fn come(town: &Arc<Town>) -> Vec<Day> {
     (0..SHOPPERS).map(|number| Box::pin(Shopper::new(town, number).shop()) as Day).collect()
+}
+
+/// The key of somebody who has an account.
+fn key_of_account(by: Principal) -> Vec<BuyerKey> {
+    match by {
+        Principal::Customer(customer) => vec![BuyerKey([customer.uuid().as_bytes()[15] | 0x80; 8])],
+        _ => Vec::new(),
+    }
 }
 
 /// A request with a key that may be made again.
@@ -301,7 +309,7 @@ impl Shopper {
         let details = CheckoutRequest {
             shipping: Vec::new(),
             quote: None,
-            buyer: Buyer { mail_key: Some(mail_key_of(address)), ..shipping_address.buyer() },
+            buyer: Buyer { mail_key: Some(mail_key_of(address)), keys: key_of_account(by), ..shipping_address.buyer() },
             contact: Contact { email: None, shipping_address },
             mint: Mint(person.chance.next().to_be_bytes()[4..].try_into().unwrap()),
             payment: PaymentChoice {

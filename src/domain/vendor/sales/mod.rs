@@ -14,7 +14,7 @@ pub use terms::{OnSale, Requires, SaleItem, SaleStatus, SaleTerms, Stock, Tranch
 
 pub(super) use buyers::{Bucket, Buyers, Counted};
 
-use super::{HeldLine, HeldStock, PartKey, SaleItemView, SaleView, Sku, Vendor};
+use super::{HeldLine, HeldStock, PartKey, SaleItemView, SaleView, Sku, SkuView, Vendor};
 use crate::domain::buyer::{BuyerKey, HeldFor};
 use crate::domain::ids::{SaleId, SkuId};
 use crate::domain::money::Money;
@@ -278,6 +278,11 @@ impl Vendor {
         let on_sale = of.filter_map(|(id, place)| self.sales.get(id)?.on_sale(*id, *place));
         let fences = on_sale.map(|sale| (sale.terms.ends_at, sale.item().allotment.saturating_sub(sale.taken)));
         fences.filter(|(_, pieces)| *pieces > 0).collect()
+    }
+
+    /// A SKU as its vendor is shown it.
+    pub fn sku_view(&self, sku: SkuId) -> Option<SkuView> {
+        self.sku_row(sku).map(|row| SkuView { fences: self.fences(sku), ..row.into() })
     }
 
     /// Takes over sales from a snapshot, whose parts come in any order.

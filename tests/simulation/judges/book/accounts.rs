@@ -72,6 +72,8 @@ pub struct Accounts {
     pub skus: BTreeMap<String, Pieces>,
     pub bills: BTreeMap<String, Bill>,
     pub held: BTreeMap<Share, Vec<Line>>,
+    /// What a piece costs in which sale.
+    offered: BTreeMap<(String, String), i64>,
     ever_held: BTreeMap<Share, Vec<Line>>,
     pub sold: BTreeMap<Share, Vec<Line>>,
     /// Shares of which the order has heard that they were sold.
@@ -136,6 +138,24 @@ impl Accounts {
         Ok(())
     }
 
+    /// A sale says what pieces cost in it. When that holds is judged in `sales.rs`.
+    pub fn offer(&mut self, vendor: &str, event: &Value) -> Posted {
+        let sale = text(event, "/sale")?;
+        for item in list(event, "/terms/items")? {
+            let sku = text(item, "/sku")?;
+            self.sku(vendor, &sku)?;
+            self.offered.insert((sale.clone(), sku), number(item, "/price_minor")?);
+        }
+        Ok(())
+    }
+
+    /// What a line that is held must cost.
+    fn price_of(&self, held: &Value, list: i64) -> Result<i64, String> {
+        let Some(sale) = held.pointer("/sale").and_then(Value::as_str) else { return Ok(list) };
+        let offered = self.offered.get(&(sale.to_owned(), text(held, "/sku")?));
+        offered.map(|price| list.min(*price)).ok_or_else(|| format!("in no sale: {held}"))
+    }
+
     pub fn adjust(&mut self, vendor: &str, event: &Value) -> Posted {
         let (delta, pieces) = (number(event, "/delta")?, self.sku(vendor, &text(event, "/sku")?)?);
         pieces.received += delta;
@@ -145,11 +165,12 @@ impl Accounts {
 
     pub fn hold(&mut self, vendor: &str, event: &Value) -> Posted {
         let (share, lines) = ((vendor.to_owned(), text(event, "/order")?), lines(event)?);
-        for line in &lines {
-            let pieces = self.sku(vendor, &line.sku)?;
-            pieces.held += line.quantity;
-            if pieces.price != line.price {
-                return Err(format!("held at another price than {}: {event}", pieces.price));
+        for held in list(event, "/lines")? {
+            let (line, list_price) = (line(held)?, self.sku(vendor, &text(held, "/sku")?)?.price);
+            self.sku(vendor, &line.sku)?.held += line.quantity;
+            let price = self.price_of(held, list_price)?;
+            if price != line.price {
+                return Err(format!("held at another price than {price}: {event}"));
             }
         }
         self.ever_held.insert(share.clone(), lines.clone());
@@ -215,7 +236,8 @@ impl Accounts {
         for other in others {
             let of_vendor = |(of, line): &&mut (String, Line)| *of == vendor && line.sku == other.sku;
             let (_, line) = bill.lines.iter_mut().find(of_vendor).ok_or_else(|| format!("not wanted: {event}"))?;
-            if line.quantity != other.quantity || line.price == other.price {
+            // Or it is taken from a sale that the order did not know of, at whatever price.
+            if line.quantity != other.quantity {
                 return Err(format!("{line:?} was wanted: {event}"));
             }
             line.price = other.price;
