@@ -239,6 +239,11 @@ impl Shop {
         }
     }
 
+    /// The same as it is known, also while it answers nobody: for what is told beside something that was recorded.
+    pub fn catalog_as_known(&self) -> &CatalogCache {
+        &self.node.catalog
+    }
+
     /// Whether what stands beside the actors may be changed, and answered about, now: as they may be.
     ///
     /// # Errors

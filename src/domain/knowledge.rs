@@ -44,12 +44,12 @@ pub trait Availability {
 
     /// How so many pieces can be had now, or why they cannot; `None` for a SKU that is not known.
     fn offer(&self, sku: SkuId, quantity: i64, _now: Timestamp) -> Option<Result<Offered, Reject>> {
-        let (price, available) = (self.price(sku)?, self.available(sku)?);
+        let available = self.available(sku)?;
         let short = Shortage { sku_id: sku, requested: quantity, available };
-        Some(match available >= quantity {
-            true => Ok(Offered::regular(price)),
-            false => Err(Reject::OutOfStock { skus: vec![short] }),
-        })
+        match available >= quantity {
+            true => self.price(sku).map(Offered::regular).map(Ok),
+            false => Some(Err(Reject::OutOfStock { skus: vec![short] })),
+        }
     }
 }
 

@@ -207,7 +207,7 @@ impl<'a> CartBody<'a> {
         }
         let money = |minor| MoneyBody(Money::new(minor, cart.currency));
         let mut discount = 0i64;
-        let previews = cart.preview(shop.catalog()?, shop.clock().now());
+        let previews = cart.preview(shop.catalog_as_known(), shop.clock().now());
         for (coupon, preview) in cart.coupons.iter().zip(previews) {
             let (amount, refused) = (*preview.as_ref().unwrap_or(&0), preview.err());
             discount = discount.saturating_add(amount);
@@ -281,7 +281,7 @@ pub async fn create_cart(
         tracing::error!(%error, "no guest token");
         Problem::new(&error::INTERNAL, "the guest's token could not be made")
     })?;
-    let body = CartBody::new(&cart, shop.catalog()?, &settings, Some(token));
+    let body = CartBody::new(&cart, shop.catalog_as_known(), &settings, Some(token));
     Ok(mark_replayed(json(StatusCode::CREATED, &body), replayed))
 }
 
@@ -298,7 +298,7 @@ async fn open_cart(
         let kept = shop.ask::<Cart>(cart, get, Ask { within, key, fresh: false }).await?;
         match kept.outcome {
             Ok(CartReply::Cart { cart }) if kept.replayed => {
-                let body = CartBody::new(&cart, shop.catalog()?, settings, None);
+                let body = CartBody::new(&cart, shop.catalog_as_known(), settings, None);
                 return Ok(mark_replayed(json(StatusCode::CREATED, &body), true));
             }
             // It was made under this key, whose day is over: the key makes nothing any more.
@@ -310,7 +310,7 @@ async fn open_cart(
     let OpenedCart { outcome, made, replayed } = shop.open_cart(customer, settings.currency, within, key).await?;
     let cart = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(mark_replayed(json(status, &CartBody::new(&cart, shop.catalog()?, settings, None)), replayed))
+    Ok(mark_replayed(json(status, &CartBody::new(&cart, shop.catalog_as_known(), settings, None)), replayed))
 }
 
 problems!(GetCartProblems: AUTH, ACTOR; CartUnknown);
@@ -332,7 +332,7 @@ pub async fn get_cart(
     let (mut cart, _) = ask_cart(&shop, id, CartCommand::Get { by }, unkeyed(&settings)).await?;
     let now = shop.clock().now();
     let changed = take_todays_prices(shop.catalog()?, &mut cart, now);
-    let body = CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?;
+    let body = CartBody::new(&cart, shop.catalog_as_known(), &settings, None).with_coupons(&cart, &shop)?;
     Ok(ok(&CartBody { changed: Some(changed), ..body }))
 }
 
@@ -389,7 +389,7 @@ pub async fn set_line(
         CartCommand::SetLine { by, line, currency: row.currency }
     };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
+    Ok(ok(&CartBody::new(&cart, shop.catalog_as_known(), &settings, None).with_coupons(&cart, &shop)?))
 }
 
 problems!(RemoveLineProblems: AUTH, ACTOR;
@@ -408,7 +408,7 @@ pub async fn remove_line(
 ) -> Result<Response> {
     let command = CartCommand::RemoveLine { by: caller.principal, sku };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
+    Ok(ok(&CartBody::new(&cart, shop.catalog_as_known(), &settings, None).with_coupons(&cart, &shop)?))
 }
 
 problems!(MergeProblems: KEYED, BODY, ACTOR; CartUnknown, CartCheckingOut, CartCheckedOut, CartMerged, TooMany);
@@ -446,8 +446,10 @@ pub async fn merge_cart(
     let (cart, left_out) = outcome.map_err(|reject| Problem::from(reject).replayed(replayed))?;
     let left = |left: LeftOut| LeftOutBody { sku_id: left.sku, quantity: left.quantity, why: left.why.code() };
     let left_out = Some(left_out.into_iter().map(left).collect());
-    let body =
-        CartBody { left_out, ..CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)? };
+    let body = CartBody {
+        left_out,
+        ..CartBody::new(&cart, shop.catalog_as_known(), &settings, None).with_coupons(&cart, &shop)?
+    };
     Ok(mark_replayed(ok(&body), replayed))
 }
 
@@ -500,7 +502,7 @@ pub async fn put_coupon(
         return Err(Reject::CouponUnknown.into());
     };
     let (cart, _) = ask_cart(&shop, id, CartCommand::PutCoupon { by, coupon }, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
+    Ok(ok(&CartBody::new(&cart, shop.catalog_as_known(), &settings, None).with_coupons(&cart, &shop)?))
 }
 
 problems!(RemoveCouponProblems: AUTH, ACTOR;
@@ -519,5 +521,5 @@ pub async fn remove_coupon(
 ) -> Result<Response> {
     let command = CartCommand::RemoveCoupon { by: caller.principal, code };
     let (cart, _) = ask_cart(&shop, id, command, unkeyed(&settings)).await?;
-    Ok(ok(&CartBody::new(&cart, shop.catalog()?, &settings, None).with_coupons(&cart, &shop)?))
+    Ok(ok(&CartBody::new(&cart, shop.catalog_as_known(), &settings, None).with_coupons(&cart, &shop)?))
 }

@@ -169,6 +169,65 @@ on_both_stores! {
         server.stop().await;
     }
 
+    /// A quote and an order make one bill of them: free shipping is known there, and what is in a sale.
+    async fn a_quote_reckons_with_coupons_as_the_order_does(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 50).await;
+        let zone = json!({"countries": ["BD"], "rate": {"kind": "flat", "price": taka("60.00")}});
+        let methods = json!({"shipping_methods": [{"name": "Post", "days": [1, 3], "zones": [zone]}]});
+        let path = format!("/v1/vendors/{}/shipping-methods", shop.vendor);
+        let put = shop.client.request("PUT", &path).json(&methods).bearer(&shop.admin).header("if-match", "\"0\"");
+        put.send().await.expect(200);
+        let window = json!({"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z"});
+        let mut free = json!({"code": "POST", "kind": "free_shipping", "combines": true});
+        free.as_object_mut().expect("an object").extend(window.as_object().expect("an object").clone());
+        shop.create(&free).await.expect(201);
+        shop.coupon("TENTH", &json!({"combines": true, "usage_limit": 5})).await;
+        shop.coupon("REGULAR", &json!({"excludes_sale_items": true})).await;
+        let quote = async |buyer: &Buyer| {
+            let body = json!({"shipping_address": checkout_body("tok_approve")["shipping_address"]});
+            shop.client.post(&format!("/v1/carts/{}/quote", buyer.cart), &body).bearer(&buyer.token).send().await
+        };
+        let check_out = async |buyer: &Buyer, quote: &Value| {
+            let mut body = checkout_body("tok_approve");
+            body["quote_id"] = quote["quote_id"].clone();
+            let path = format!("/v1/carts/{}/checkout", buyer.cart);
+            shop.client.post(&path, &body).bearer(&buyer.token).header("prefer", "wait=30").send().await
+        };
+        let buyer = shop.buyer(2, "TENTH").await;
+        let shown = shop.put(&buyer, "POST").await.expect(200).body;
+        assert_eq!((&shown["discount"], &shown["total"]), (&taka("20.00"), &taka("180.00")), "of goods alone");
+        let quoted = quote(&buyer).await.expect(200).body;
+        for (field, amount) in [("discount", "20.00"), ("shipping", "0.00"), ("shipping_discount", "60.00"), ("total", "180.00")] {
+            assert_eq!(quoted[field], taka(amount), "{field}: {quoted}");
+        }
+        let paid = check_out(&buyer, &quoted).await.expect(201);
+        assert_eq!((paid.field("status"), &paid.body["total"]), ("paid", &taka("180.00")));
+        assert_eq!(paid.body["coupons"], json!([{"code": "TENTH", "amount": taka("20.00")}, {"code": "POST", "amount": taka("60.00")}]));
+        assert_eq!(paid.body["lines"][0]["discounts"], json!([{"code": "TENTH", "amount": taka("20.00")}]));
+        // A cart without the code that it was quoted with is another.
+        let buyer = shop.buyer(1, "TENTH").await;
+        let quoted = quote(&buyer).await.expect(200).body;
+        assert_eq!(quoted["total"], taka("150.00"));
+        shop.coupon_of(&buyer, "DELETE", "TENTH").await.expect(200);
+        let refused = check_out(&buyer, &quoted).await.expect(409);
+        assert_eq!((refused.code(), &refused.body["why"]), ("quote_expired", &json!("cart")));
+        // In a sale, it is at the sale's price, and a coupon for the rest takes nothing off.
+        let early = shop.buyer(1, "REGULAR").await;
+        let item = json!({"sku_id": shop.sku, "price": taka("50.00"), "allotment": 9});
+        let sale = json!({"name": "11.11", "time_zone": "UTC", "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z", "items": [item]});
+        let path = format!("/v1/vendors/{}/sales", shop.vendor);
+        let sale = shop.client.post(&path, &sale).bearer(&shop.admin).send().await.expect(201);
+        assert_eq!(quote(&early).await.expect(409).code(), "coupon_not_applicable");
+        let refused = shop.buys(&early, "rina@example.com", "tok_approve").await.expect(409);
+        assert_eq!((refused.code(), &refused.body["why"]), ("coupon_not_applicable", &json!("nothing")));
+        let quoted = quote(&buyer).await.expect(200).body;
+        let line = &quoted["lines"][0];
+        assert_eq!((&line["unit_price"], &line["list_price"], &line["sale_id"]), (&taka("50.00"), &taka("100.00"), &json!(sale.field("id"))));
+        assert_eq!(check_out(&buyer, &quoted).await.expect(201).body["total"], taka("110.00"));
+        server.stop().await;
+    }
+
     /// A use is held for an order, is the order's once it is paid, and another's if it is not.
     async fn a_use_is_held_and_comes_back(store) {
         let server = Server::start(&store).await;

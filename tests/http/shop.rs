@@ -201,7 +201,7 @@ on_both_stores! {
         operator.get("/readyz").send().await.expect(200);
         let admin = token(&Bearer::Admin("root".into()));
         server.client.get("/v1/admin/actors").bearer(&admin).send().await.expect(200);
-        operator.get("/v1/products").send().await.expect(404);
+        operator.get("/v1/categories").send().await.expect(404);
         server.stop().await;
     }
 }
