@@ -8,10 +8,10 @@ use super::merges::MergeFacts;
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
-use crate::domain::ids::{CartId, CustomerId, EntityRef, Kind, OrderId, VendorId};
+use crate::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{LegState, Phase};
-use crate::domain::rows::{CustomerRow, OrderRow, ProductRow, Rows, SkuRow, VendorRow};
+use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
 use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
 use crate::services::accounts::Looked;
@@ -39,6 +39,8 @@ pub(super) struct Facts {
     pub(super) vendors: BTreeMap<VendorId, VendorFacts>,
     /// Customers of whom anybody has ever said what they are: their rows, and whether these are of the newest version.
     pub(super) customers: BTreeMap<CustomerId, (CustomerRow, bool)>,
+    /// Coupons: their rows, and whether these are of the newest version.
+    pub(super) coupons: BTreeMap<CouponId, (CouponRow, bool)>,
     /// Snapshots, compared with the states that the records make.
     pub(super) snapshots: SnapshotFacts,
     /// The read tables.
@@ -246,6 +248,8 @@ pub(super) struct VendorFacts {
     pub(super) products: Vec<ProductRow>,
     /// Its SKUs.
     pub(super) skus: Vec<SkuRow>,
+    /// Its sales.
+    pub(super) sales: Vec<SaleRow>,
     /// What it did for each order.
     pub(super) trades: Trades,
     /// Its version.
@@ -519,8 +523,14 @@ pub(super) mod samples {
         facts.rows.skus.push(sku.clone());
         let mut trades = Trades::default();
         trades.0.insert(order_id(1), Trade { sold: vec![lines()], ..Trade::default() });
-        let vendor_facts =
-            VendorFacts { row: Some(row), products: Vec::new(), skus: vec![sku], trades, version: 3, current: true };
+        let vendor_facts = VendorFacts {
+            row: Some(row),
+            skus: vec![sku],
+            trades,
+            version: 3,
+            current: true,
+            ..VendorFacts::default()
+        };
         facts.vendors.insert(vendor(), vendor_facts);
         facts.charge_log.charged_before.insert((order_id(1), None));
         facts.charge_log.entries.insert((order_id(1), None), entry(1, "charged", 20));

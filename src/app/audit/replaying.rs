@@ -329,13 +329,20 @@ impl Replays {
                     let trades = self.trades.remove(&id).unwrap_or_default();
                     if let Some((vendor, current)) = replay.finish(facts) {
                         let (row, products, skus) = (vendor.row(), vendor.product_rows(), vendor.sku_rows());
-                        facts.vendors.insert(id, VendorFacts { row, products, skus, trades, version, current });
+                        let sales = vendor.sale_rows();
+                        facts.vendors.insert(id, VendorFacts { row, products, skus, sales, trades, version, current });
                     }
                 }
                 AnyReplay::Customer(replay) => {
                     let id = replay.id;
                     if let Some((customer, current)) = replay.finish(facts) {
                         facts.customers.extend(customer.row().map(|row| (id, (row, current))));
+                    }
+                }
+                AnyReplay::Coupon(replay) => {
+                    let id = replay.id;
+                    if let Some((coupon, current)) = replay.finish(facts) {
+                        facts.coupons.extend(coupon.row().map(|row| (id, (row, current))));
                     }
                 }
                 #[allow(unreachable_patterns, reason = "while more is to be known of each kind")]

@@ -3,7 +3,7 @@
 use super::super::text::{count, counted};
 use super::facts::Facts;
 use super::{Breaches, Finding};
-use crate::domain::ids::{CustomerId, EntityId, Kind, OrderId, ProductId, SkuId, VendorId};
+use crate::domain::ids::{CouponId, CustomerId, EntityId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
 use crate::domain::rows::{OrderRow, ProductRow};
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
@@ -56,13 +56,28 @@ pub(super) fn rows(facts: &Facts) -> Finding {
         by_id(&facts.rows.skus, |row| row.id, |row| row),
         skus,
     );
+    let of_lost: BTreeMap<SaleId, bool> = facts.rows.sales.iter().map(|row| (row.id, lost(row.vendor_id))).collect();
+    let sales = facts.vendors.values().flat_map(|vendor| {
+        vendor.sales.iter().map(|row| (row.id, (vendor.current && vendors_are).then(|| row.clone())))
+    });
+    compared.table(
+        "sale",
+        &|id| of_lost.get(&id).copied().unwrap_or(false),
+        by_id(&facts.rows.sales, |row| row.id, |row| row),
+        sales,
+    );
+    let coupons_are = remade(Kind::Coupon);
+    let coupons = facts.coupons.iter();
+    let coupons = coupons.map(|(id, (row, current))| (*id, (*current && coupons_are).then(|| row.clone())));
+    let lost = |coupon: CouponId| facts.is_broken(coupon.entity()) || !coupons_are;
+    compared.table("coupon", &|id| lost(id), by_id(&facts.rows.coupons, |row| row.id, |row| row), coupons);
     let customers_are = remade(Kind::Customer);
     let customers = facts.customers.iter();
     let customers = customers.map(|(id, (row, current))| (*id, (*current && customers_are).then_some(*row)));
     let lost = |customer: CustomerId| facts.is_broken(customer.entity()) || !customers_are;
     compared.table("customer", &|id| lost(id), by_id(&facts.rows.customers, |row| row.id, |row| row), customers);
     let looked_at = format!(
-        "{} of orders, vendors, products, SKUs and customers as their entities say; {} wait for the next checkpoint{}",
+        "{} of orders, vendors, products, SKUs, sales, coupons and customers as their entities say; {} wait for the next checkpoint{}",
         counted(compared.same, "row"),
         count(compared.behind),
         if facts.remaking.is_empty() { "" } else { ", or for the remake of their kind's rows" },
