@@ -42,10 +42,12 @@ pub const SKU_PIECES: i64 = 1_000_000_000_000;
 pub const PRODUCT_SKUS: usize = 100;
 /// SKUs of one vendor.
 pub const VENDOR_SKUS: usize = 100_000;
-/// Sales of one vendor, over all its life.
-pub const VENDOR_SALES: usize = 10_000;
+/// Sales of one vendor that are to come or running.
+pub const VENDOR_SALES: usize = 1_000;
 /// Items of one sale.
 pub const SALE_ITEMS: usize = 1_000;
+/// Ways of paying that one sale names.
+pub const SALE_METHODS: usize = 20;
 /// Tranches of one item of a sale.
 pub const SALE_TRANCHES: usize = 100;
 /// How long it is remembered who bought in a sale that is over, in milliseconds.

@@ -192,6 +192,33 @@ async fn a_changed_stock_row_is_found() {
     assert!(told.contains("its row says on_hand: 1, its entity on_hand: 2"), "{told}");
 }
 
+/// Of sales and coupons, too.
+#[tokio::test]
+async fn a_changed_sale_and_a_lost_coupon_are_found() {
+    let store = TestStore::new(Database::Sqlite).await;
+    let server = Server::start(&store).await;
+    let admin = token(&Bearer::Admin("root".into()));
+    let (vendor, sku) = server.client.shop(&admin, "12.50", 5).await;
+    let price = serde_json::json!({"amount": "10.00", "currency": "BDT"});
+    let sale = serde_json::json!({
+        "name": "11.11", "starts_at": "2020-11-11T00:00:00Z", "ends_at": "2099-11-11T00:00:00Z", "time_zone": "UTC",
+        "items": [{"sku_id": sku, "price": price, "allotment": 3}],
+    });
+    let path = format!("/v1/vendors/{vendor}/sales");
+    server.client.post(&path, &sale).bearer(&admin).send().await.expect(201);
+    let coupon = serde_json::json!({
+        "code": "EID10", "kind": "percent", "basis_points": 1000, "starts_at": "2020-11-11T00:00:00Z",
+        "ends_at": "2099-11-11T00:00:00Z",
+    });
+    server.client.post("/v1/coupons", &coupon).bearer(&admin).send().await.expect(201);
+    server.stop().await;
+    assert!(audited(&store).await.is_clean());
+    assert_eq!(change(&store, "UPDATE sales SET document = replace(document, '11.11', '12.12')").await, 1);
+    assert_eq!(change(&store, "DELETE FROM coupons").await, 1);
+    let told = only(&audited(&store).await, &["tables"]);
+    assert!(told.contains("12.12") && told.contains("coupon_"), "{told}");
+}
+
 #[tokio::test]
 async fn a_lost_order_row_is_found() {
     let (store, paid) = traded().await;

@@ -180,8 +180,13 @@ impl CatalogCache {
             }
             Publication::Sku(sku) => {
                 let (id, free, sku) = (sku.id, sku.available(), Arc::from(sku));
-                let sales = self.skus.get_mut(&id).map(|mut entry| take(&mut entry.sales)).unwrap_or_default();
-                self.skus.insert(id, Entry { sku, free, sales });
+                match self.skus.entry(id) {
+                    dashmap::Entry::Occupied(mut there) => {
+                        let entry = there.get_mut();
+                        (entry.sku, entry.free) = (sku, free);
+                    }
+                    dashmap::Entry::Vacant(empty) => drop(empty.insert(Entry { sku, free, sales: Vec::new() })),
+                }
             }
             Publication::Coupon(coupon) => {
                 self.coupons.insert(coupon.id, Arc::from(coupon));
@@ -193,6 +198,10 @@ impl CatalogCache {
                 }
                 if let Some(mut entry) = self.skus.get_mut(&sku) {
                     entry.free = available;
+                    if !in_sales.is_empty() {
+                        // What is over the vendor tells no more.
+                        entry.sales.retain(|own| in_sales.iter().any(|(sale, _)| *sale == own.sale.id));
+                    }
                     for (sale, taken) in in_sales {
                         entry.sales.iter_mut().filter(|own| own.sale.id == sale).for_each(|own| own.taken = taken);
                     }
@@ -239,19 +248,20 @@ impl CatalogCache {
     /// A sale takes the place of what was known of it.
     fn take_sale(&self, sale: Arc<SaleRow>) {
         let before = self.sales.insert(sale.id, sale.clone());
-        let gone = before.iter().flat_map(|before| &before.terms.items).map(|item| item.sku);
-        for sku in gone {
-            if let Some(mut entry) = self.skus.get_mut(&sku) {
-                entry.sales.retain(|own| own.sale.id != sale.id);
+        let promised = sale.cancelled_at.is_none();
+        for (place, item) in sale.terms.items.iter().enumerate().filter(|_| promised) {
+            let taken = sale.counts.get(place).map_or(0, |count| count.taken());
+            let Some(mut entry) = self.skus.get_mut(&item.sku) else { continue };
+            let own = InSale { sale: sale.clone(), place, taken };
+            match entry.sales.iter().position(|there| there.sale.id == sale.id) {
+                Some(at) => entry.sales[at] = own,
+                None => entry.sales.push(own),
             }
         }
-        if sale.cancelled_at.is_some() {
-            return;
-        }
-        for (place, item) in sale.terms.items.iter().enumerate() {
-            let taken = sale.counts.get(place).map_or(0, |count| count.taken());
-            if let Some(mut entry) = self.skus.get_mut(&item.sku) {
-                entry.sales.push(InSale { sale: sale.clone(), place, taken });
+        let gone = before.iter().flat_map(|before| &before.terms.items).map(|item| item.sku);
+        for sku in gone.filter(|sku| !promised || sale.terms.item(*sku).is_none()) {
+            if let Some(mut entry) = self.skus.get_mut(&sku) {
+                entry.sales.retain(|own| own.sale.id != sale.id);
             }
         }
     }
@@ -303,6 +313,10 @@ impl Availability for CatalogCache {
 
     fn price(&self, sku: SkuId) -> Option<Money> {
         self.skus.get(&sku).map(|entry| Money::new(entry.sku.price_minor, entry.sku.currency))
+    }
+
+    fn is_sale_over(&self, sale: SaleId, now: Timestamp) -> bool {
+        self.sales.get(&sale).is_some_and(|sale| sale.cancelled_at.is_some() || sale.terms.ends_at <= now)
     }
 
     fn shown(&self, sku: SkuId, now: Timestamp) -> Option<Offered> {

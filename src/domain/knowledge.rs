@@ -37,6 +37,11 @@ pub trait Availability {
         None
     }
 
+    /// Whether a sale has ended or was cancelled.
+    fn is_sale_over(&self, _: SaleId, _now: Timestamp) -> bool {
+        false
+    }
+
     /// What one piece is shown to cost now, without price breaks; `None` for a SKU that is not known.
     fn shown(&self, sku: SkuId, _now: Timestamp) -> Option<Offered> {
         self.price(sku).map(Offered::regular)

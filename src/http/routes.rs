@@ -194,6 +194,8 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/categories"
             | "/v1/orders"
             | "/v1/coupons"
+            | "/v1/sales"
+            | "/v1/vendors/{vendor}/sales"
             | "/v1/admin/jobs"
             | "/v1/admin/overview"
             | "/v1/admin/accounts"

@@ -620,7 +620,7 @@ pub struct SaleQuery {
     #[param(pattern = "^([0-9a-f]{64})?$")]
     #[serde(default, deserialize_with = "filled")]
     cursor: Option<String>,
-    /// Only those that run now, or only those that do not. Without it, those that are to come or running.
+    /// Only those that run now, or only those that are to come. Without it, both.
     #[serde(default, deserialize_with = "filled")]
     running: Option<bool>,
 }
@@ -636,7 +636,8 @@ pub async fn list_sales(State(shop): State<Shop>, Query(asked): Query<SaleQuery>
     let rows = catalog.sales(|sale| {
         let status = sale.terms.status(sale.cancelled_at.is_some(), now);
         match asked.running {
-            Some(running) => running == (status == SaleStatus::Running),
+            Some(true) => status == SaleStatus::Running,
+            Some(false) => status == SaleStatus::Scheduled,
             None => matches!(status, SaleStatus::Scheduled | SaleStatus::Running),
         }
     });

@@ -47,6 +47,8 @@ pub struct Coupon {
     changed: BTreeMap<PartKey, bool>,
     /// Whether there was a delta. Before the first, what this state was made of may be on its way to the store.
     gave_delta: bool,
+    /// How much the online check may look at by now.
+    check_allowance: usize,
 }
 
 /// What it is from its first event on.
@@ -322,6 +324,7 @@ impl Decides for Coupon {
             uses: Uses::default(),
             changed: BTreeMap::new(),
             gave_delta: false,
+            check_allowance: 0,
         }
     }
 
@@ -589,6 +592,17 @@ impl Checks for Coupon {
                 "holds_asked_about": self.holds.asked(),
             })
         })
+    }
+
+    fn check_online(&mut self) -> Result<(), Breach> {
+        // It goes through all buyers and codes: a million of them are checked every two hundredth time.
+        self.check_allowance += limits::CHECKED_PER_CHECKPOINT;
+        let counted = usize::try_from(self.uses.used).unwrap_or(usize::MAX);
+        if self.check_allowance < counted.saturating_add(self.holds.timed().0) {
+            return Ok(());
+        }
+        self.check_allowance = 0;
+        self.check()
     }
 
     fn check(&self) -> Result<(), Breach> {

@@ -52,8 +52,10 @@ impl Body {
         let Billed { total, bill, coupons } = self.billed(held, knowledge, now)?;
         if total != self.expected_total {
             let held_in = |line: &OrderLine| held.iter().find(|held| held.sku == line.sku).map(|held| held.sale);
-            let is_over = |line: &OrderLine| line.sale.is_some() && held_in(line).unwrap_or(line.sale) != line.sale;
-            let sale_over = self.sale_over || self.lines.iter().any(is_over);
+            let missed = |line: &OrderLine| line.sale.filter(|_| held_in(line).unwrap_or(line.sale) != line.sale);
+            let missed = self.missed_sale.or_else(|| self.lines.iter().find_map(missed));
+            // One that is sold out goes on, and has another price to whoever comes now.
+            let sale_over = missed.is_some_and(|sale| knowledge.availability.is_sale_over(sale, now));
             return Ok(vec![OrderEvent::PriceDiffered { actual_total: total, sale_over }]);
         }
         let least = knowledge.prices.least(&self.payment.method, self.currency);
@@ -121,7 +123,7 @@ impl Body {
     pub(super) fn take_prices(&mut self, held: &[HeldLine]) {
         for line in &mut self.lines {
             if let Some(now) = held.iter().find(|held| held.sku == line.sku) {
-                self.sale_over |= line.sale.is_some() && line.sale != now.sale;
+                self.missed_sale = self.missed_sale.or(line.sale.filter(|_| line.sale != now.sale));
                 (line.unit_price, line.list_price, line.sale) = (now.unit_price, now.list_price, now.sale);
             }
         }

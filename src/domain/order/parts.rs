@@ -124,9 +124,11 @@ impl TimelineEntry {
 }
 
 impl Body {
-    /// Whether lines, legs and shares are a part of their own: by what it was placed with, so that it is so for all its life.
+    /// Whether lines, legs and shares are a part of their own: by what it was placed with, and by its bill once it has one. What a part of its
+    /// own has become stays one, since neither grows less.
     fn has_many_lines(&self) -> bool {
-        let lines: usize = self.lines.iter().map(|line| 190 + written_len(&line.title)).sum();
+        let billed = |line: &OrderLine| line.billed.as_ref().map_or(0, |billed| 420 + 120 * billed.discounts.len());
+        let lines: usize = self.lines.iter().map(|line| 190 + written_len(&line.title) + billed(line)).sum();
         lines + 210 * self.legs.len() > LINES_BYTES
     }
 

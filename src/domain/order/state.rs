@@ -9,7 +9,7 @@ use super::{
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
+use crate::domain::ids::{CartId, SaleId, ShippingMethodId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
@@ -71,9 +71,9 @@ pub(super) struct Body {
     pub(super) legs: Vec<Leg>,
     #[serde(skip)]
     pub(super) acknowledged: Acknowledged,
-    /// Whether the buyer was shown the price of a sale that was over when a vendor came to hold the goods.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) sale_over: bool,
+    /// A sale whose price the buyer was shown, and that the goods are not held in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) missed_sale: Option<SaleId>,
     /// Whether a commit fails where nothing is held: not for an order of an early version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) strict: bool,
@@ -154,7 +154,7 @@ impl Body {
             lines,
             legs: Vec::new(),
             acknowledged: Acknowledged::default(),
-            sale_over: false,
+            missed_sale: None,
             strict: placement.strict,
             placed_at: at,
             hold_until,

@@ -78,6 +78,8 @@ pub struct Vendor {
     sales: BTreeMap<SaleId, Sale>,
     /// In which sales a SKU is, and at which place among their items.
     sales_of: HashMap<SkuId, Vec<(SaleId, usize)>>,
+    /// When the next of these is over.
+    next_end: Timestamp,
     /// When it is next forgotten who bought in a sale.
     forget_buyers_at: Timestamp,
     /// What the next delta gives, and whether no delta has given it yet: then it need not be deleted when it is gone.
@@ -311,6 +313,7 @@ impl Decides for Vendor {
             holds: Holds::default(),
             sales: BTreeMap::new(),
             sales_of: HashMap::default(),
+            next_end: NEVER,
             forget_buyers_at: NEVER,
             changed: BTreeMap::new(),
             gave_delta: false,
@@ -416,6 +419,7 @@ impl Decides for Vendor {
         for order in self.holds.forget_releases(at) {
             self.ended(PartKey::Hold(HoldPart::Released(order)));
         }
+        self.end_sales(at);
         self.forget_buyers(at);
     }
 

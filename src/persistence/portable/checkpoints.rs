@@ -25,8 +25,18 @@ const CHUNK_PIECES: usize = 20_000;
 const WAKES_AT_ONCE: usize = 500;
 
 /// All that checkpoints write, what refers to another before that.
-const TABLES: [&str; 9] =
-    ["refused_rows", "sub_orders", "orders", "sales", "skus", "products", "vendors", "customers", "snapshot"];
+const TABLES: [&str; 10] = [
+    "refused_rows",
+    "sub_orders",
+    "orders",
+    "sales",
+    "skus",
+    "products",
+    "vendors",
+    "customers",
+    "coupons",
+    "snapshot",
+];
 
 /// The newest version of each entity whose rows are marked as refused.
 type Marked = BTreeMap<(String, Uuid), i64>;

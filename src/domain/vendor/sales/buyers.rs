@@ -32,6 +32,19 @@ impl Counted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::domain::vendor) struct Bucket(BTreeMap<(BuyerKey, Counted), u32>);
 
+impl Bucket {
+    fn has(&self, key: BuyerKey) -> bool {
+        self.0.range((key, Counted(0))..=(key, Counted::ALL)).next().is_some()
+    }
+
+    /// How many keys it has. Those of one stand together.
+    fn keys(&self) -> usize {
+        let mut keys: Vec<BuyerKey> = self.0.keys().map(|(key, _)| *key).collect();
+        keys.dedup();
+        keys.len()
+    }
+}
+
 /// What a count is in a snapshot: the key, the place and the pieces, 14 bytes.
 const ENTRY: usize = 14;
 
@@ -64,7 +77,11 @@ impl<'de> Deserialize<'de> for Bucket {
 
 /// All counts of one sale.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::domain::vendor) struct Buyers(BTreeMap<u16, Bucket>);
+pub(in crate::domain::vendor) struct Buyers {
+    buckets: BTreeMap<u16, Bucket>,
+    /// How many keys have something: whoever looks at a sale is told without a walk through all of them.
+    keys: usize,
+}
 
 /// The bucket of a key.
 fn bucket_of(key: BuyerKey) -> u16 {
@@ -74,50 +91,45 @@ fn bucket_of(key: BuyerKey) -> u16 {
 impl Buyers {
     /// Pieces that the buyer with this key has, held and bought.
     pub(in crate::domain::vendor) fn used(&self, key: BuyerKey, counted: Counted) -> i64 {
-        let bucket = self.0.get(&bucket_of(key));
+        let bucket = self.buckets.get(&bucket_of(key));
         bucket.and_then(|bucket| bucket.0.get(&(key, counted))).copied().map_or(0, i64::from)
     }
 
     /// Counts so many pieces more, or less; the bucket that was changed.
     pub(in crate::domain::vendor) fn count(&mut self, key: BuyerKey, counted: Counted, pieces: i64) -> u16 {
         let number = bucket_of(key);
-        let bucket = self.0.entry(number).or_default();
+        let bucket = self.buckets.entry(number).or_default();
+        let had = bucket.has(key);
         let used = bucket.0.entry((key, counted)).or_default();
         *used = u32::try_from(i64::from(*used).saturating_add(pieces).max(0)).unwrap_or(u32::MAX);
         if *used == 0 {
             bucket.0.remove(&(key, counted));
         }
+        self.keys = self.keys + usize::from(bucket.has(key)) - usize::from(had);
         if bucket.0.is_empty() {
-            self.0.remove(&number);
+            self.buckets.remove(&number);
         }
         number
     }
 
     /// Takes over a bucket from a snapshot.
     pub(in crate::domain::vendor) fn restore(&mut self, number: u16, bucket: Bucket) {
-        self.0.insert(number, bucket);
+        self.keys += bucket.keys();
+        self.buckets.insert(number, bucket);
     }
 
     /// A bucket, as a snapshot keeps it.
     pub(in crate::domain::vendor) fn bucket(&self, number: u16) -> Option<&Bucket> {
-        self.0.get(&number)
+        self.buckets.get(&number)
     }
 
     /// The numbers of the buckets there are.
     pub(in crate::domain::vendor) fn numbers(&self) -> impl Iterator<Item = u16> {
-        self.0.keys().copied()
-    }
-
-    /// All counts.
-    pub(in crate::domain::vendor) fn all(&self) -> impl Iterator<Item = (BuyerKey, Counted, i64)> {
-        let entries = self.0.values().flat_map(|bucket| &bucket.0);
-        entries.map(|((key, counted), pieces)| (*key, *counted, i64::from(*pieces)))
+        self.buckets.keys().copied()
     }
 
     /// How many keys have something.
-    pub(in crate::domain::vendor) fn keys(&self) -> usize {
-        let mut keys: Vec<BuyerKey> = self.all().map(|(key, _, _)| key).collect();
-        keys.dedup();
-        keys.len()
+    pub(in crate::domain::vendor) const fn keys(&self) -> usize {
+        self.keys
     }
 }

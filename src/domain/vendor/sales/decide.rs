@@ -166,6 +166,10 @@ impl SaleTerms {
         if self.items.len() > limits::SALE_ITEMS {
             return Err(Reject::TooMany { what: "items of one sale".into(), limit: limits::SALE_ITEMS });
         }
+        if self.payment_methods.len() > limits::SALE_METHODS {
+            let what = "ways of paying in one sale".into();
+            return Err(Reject::TooMany { what, limit: limits::SALE_METHODS });
+        }
         if self.ends_at <= now || self.ends_at <= self.starts_at {
             return invalid("window");
         }
@@ -225,7 +229,9 @@ impl Vendor {
             let same = known.terms.name == terms.name && known.terms.time_zone == terms.time_zone;
             return if same { Ok(Vec::new()) } else { Err(Reject::IdempotencyKeyReused) };
         }
-        if self.sales.len() >= limits::VENDOR_SALES {
+        let live =
+            self.sales.values().filter(|sale| matches!(sale.status(now), SaleStatus::Scheduled | SaleStatus::Running));
+        if live.count() >= limits::VENDOR_SALES {
             return Err(Reject::TooMany { what: "sales of one vendor".into(), limit: limits::VENDOR_SALES });
         }
         terms.check(now)?;

@@ -207,8 +207,8 @@ impl Vendor {
 
     /// A sale has other terms. What was taken of its items stays with them.
     pub(super) fn change_sale(&mut self, id: SaleId, terms: SaleTerms) {
-        let Some(before) = self.sales.get(&id) else { return };
-        let mut sale = Sale { buyers: before.buyers.clone(), ..Sale::new(terms) };
+        let Some(mut before) = self.sales.remove(&id) else { return };
+        let mut sale = Sale { buyers: std::mem::take(&mut before.buyers), ..Sale::new(terms) };
         for (count, item) in sale.counts.iter_mut().zip(&sale.terms.items) {
             *count = before.count(item.sku).unwrap_or_default();
         }
@@ -222,16 +222,21 @@ impl Vendor {
 
     /// A sale was cancelled.
     pub(super) fn cancel_sale(&mut self, id: SaleId, at: Timestamp) {
-        if let Some(sale) = self.sales.get_mut(&id) {
-            sale.cancelled_at = Some(at);
-            self.changed.entry(PartKey::Sale(id)).or_insert(false);
-        }
+        let Some(sale) = self.sales.get_mut(&id) else { return };
+        sale.cancelled_at = Some(at);
+        let skus: Vec<SkuId> = sale.terms.items.iter().map(|item| item.sku).collect();
+        skus.into_iter().for_each(|sku| self.leave_sale(id, sku));
+        self.changed.entry(PartKey::Sale(id)).or_insert(false);
     }
 
     pub(super) fn put_sale(&mut self, id: SaleId, sale: Sale) {
         self.forget_buyers_at = self.forget_buyers_at.min(forgotten_at(&sale));
-        for (place, item) in sale.terms.items.iter().enumerate() {
-            self.sales_of.entry(item.sku).or_default().push((id, place));
+        // What is over or cancelled is looked for by its id alone: a SKU may have had thousands.
+        if sale.cancelled_at.is_none() {
+            self.next_end = self.next_end.min(sale.terms.ends_at);
+            for (place, item) in sale.terms.items.iter().enumerate() {
+                self.sales_of.entry(item.sku).or_default().push((id, place));
+            }
         }
         self.sales.insert(id, sale);
     }
@@ -243,6 +248,21 @@ impl Vendor {
                 self.sales_of.remove(&sku);
             }
         }
+    }
+
+    /// Lets sales go that are over: nobody is promised anything in them any more.
+    pub(super) fn end_sales(&mut self, at: Timestamp) {
+        if at < self.next_end {
+            return;
+        }
+        let (sales, mut next_end) = (&self.sales, NEVER);
+        self.sales_of.retain(|_, of| {
+            of.retain(|(id, _)| sales.get(id).is_some_and(|sale| at < sale.terms.ends_at));
+            let ends = of.iter().filter_map(|(id, _)| sales.get(id)).map(|sale| sale.terms.ends_at);
+            next_end = ends.fold(next_end, Timestamp::min);
+            !of.is_empty()
+        });
+        self.next_end = next_end;
     }
 
     /// Forgets who bought in sales that have been over for long enough.

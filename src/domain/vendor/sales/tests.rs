@@ -438,6 +438,32 @@ fn a_cancelled_sale_keeps_what_is_held_in_it() {
     );
 }
 
+/// A SKU may have had thousands of sales: what is over is not looked at again for each hold.
+#[test]
+fn a_sku_lets_sales_go_that_are_over() {
+    let mut vendor = shop();
+    for number in 0..3 {
+        let window = |terms: SaleTerms| SaleTerms {
+            starts_at: at(100 * i64::from(number) + 100),
+            ends_at: at(100 * i64::from(number) + 200),
+            ..terms
+        };
+        schedule(&mut vendor, u128::from(number) + 1, window(terms(vec![item(1, 10)])), at(0)).unwrap();
+    }
+    let cancel = VendorCommand::CancelSale { by: by(), sale: sale_id(3) };
+    ask(&mut vendor, &cancel, at(1)).unwrap();
+    assert_eq!(vendor.taken_in_sales(sku(1)), [(sale_id(1), 0), (sale_id(2), 0)]);
+    take(&mut vendor, 1, 4, &guest(&[1]), at(150)).unwrap();
+    take(&mut vendor, 2, 3, &guest(&[1]), at(250)).unwrap();
+    assert_eq!(vendor.taken_in_sales(sku(1)), [(sale_id(2), 3)]);
+    // What is held in one that is over is sold in it all the same.
+    commit(&mut vendor, 1, at(260));
+    assert_eq!(vendor.sale_row(sale_id(1)).unwrap().counts, [Count { held: 0, sold: 4 }]);
+    let parts: Vec<_> = vendor.delta().parts;
+    let again = Vendor::restore(vendor.id, &parts).expect("a snapshot");
+    assert_eq!(again.sale_rows(), vendor.sale_rows());
+}
+
 #[test]
 fn only_the_vendors_own_people_make_sales() {
     let vendor = shop();
