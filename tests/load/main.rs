@@ -38,11 +38,16 @@ impl Stage {
     fn load(&self, scenario: &str, arguments: &[&str]) -> Command {
         let file = self.path("scenario.toml");
         std::fs::write(&file, scenario).expect("the scenario");
+        let mut command = self.command();
+        command.arg("--scenario-file").arg(file).arg("--json").arg(self.path("summary.json"));
+        command.arg("--journal").arg(self.path("told.jsonl")).args(arguments);
+        command
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haat-load"));
         command.env_remove("HAAT_TARGET").env("HAAT_ADMIN_TOKEN", token(&Bearer::Admin("root".into())));
         command.arg(format!("--target=http://{}", self.server.client.address())).arg("--quiet");
-        command.arg("--scenario-file").arg(file).arg("--json").arg(self.path("summary.json"));
-        command.arg("--journal").arg(self.path("told.jsonl")).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
@@ -224,6 +229,48 @@ async fn a_session_without_polling_is_counted_once() {
     assert_eq!(code, Some(0), "{said}");
     let outcomes = stage.summary()["outcomes"].clone();
     assert_eq!(outcomes, serde_json::json!({ "paid": 100 }), "{said}");
+    stage.server.stop().await;
+}
+
+/// Twenty people with three addresses each, some of whose cards are declined: the allotment is sold to the last piece, or each has what the limit
+/// allows, whichever is less.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_is_bounded_by_its_allotment_or_by_its_limits() {
+    let stage = Stage::new().await;
+    let of_sale = |terms: &str, decline: &str| {
+        let shop = format!("stock = 30\nsale = {{ {terms}, limit = 1, aliases = 3 }}");
+        let all_come = SALE.replace("abandon = \"10%\"", decline).replace("retry = \"20%\"\n", "");
+        let all_come = all_come.replace("retry_when = \"afterwards\"\n", "").replace("sessions = 60", "sessions = 20");
+        all_come.replace("stock = 30", &shop)
+    };
+    let names = [
+        "a sale sells at most its allotment",
+        "sold in a sale is what is paid in it",
+        "every line has the sale's price",
+        "nobody has more than the limit, by whatever address",
+        "nothing is held in a sale once all orders are over",
+    ];
+    for (terms, decline, paid, refused) in
+        [("allotment = 10", "decline = \"40%\"", 10, "sale_sold_out"), ("allotment = 30", "", 20, "purchase_limit")]
+    {
+        let (code, said) = run(stage.load(&of_sale(terms, decline), &["--processes", "2"])).await;
+        assert_eq!(code, Some(0), "{said}");
+        let summary = stage.summary();
+        assert_eq!(summary["outcomes"]["paid"], paid, "{said}");
+        assert!(summary["refusals"][refused].as_u64() > Some(0), "{said}");
+        let checks = summary["checks"].as_array().expect("checks");
+        for name in names {
+            assert!(checks.iter().any(|check| check["name"] == name && check["ok"] == true), "{name}: {said}");
+        }
+        let for_want = checks.iter().any(|check| check["name"] == "sold out means that the allotment is sold");
+        assert_eq!(for_want, refused == "sale_sold_out", "{said}");
+    }
+    // The journal of both runs tells whose orders they are: the promises are held to by person once more.
+    let mut verify = stage.command();
+    verify.arg("--verify").arg(stage.path("told.jsonl"));
+    let (code, said) = run(verify).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("of those who bought 30 have 1: ok"), "{said}");
     stage.server.stop().await;
 }
 

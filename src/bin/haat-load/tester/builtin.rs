@@ -2,6 +2,7 @@
 
 use super::arrivals::{Spacing, Stage};
 use super::cli::{BuiltIn, Cli, Gaps};
+use super::sale::Sale;
 use super::scenario::{Arrival, Basket, Connections, Objectives, RetryWhen, Scenario, Shop, Step};
 use super::think::ThinkTime;
 use super::values::{Share, Time};
@@ -24,6 +25,12 @@ pub fn scenario(cli: &Cli) -> Scenario {
             stock: stock_per_sku(cli),
             price: cli.price.clone(),
             currency: cli.currency.clone(),
+            sale: cli.sale_allotment.map(|allotment| Sale {
+                allotment,
+                limit: cli.sale_limit,
+                aliases: cli.aliases,
+                patience: Time(cli.sale_patience),
+            }),
         },
         cart: Basket { lines: cli.lines, quantity: cli.quantity },
         arrival,
@@ -44,7 +51,7 @@ fn stock_per_sku(cli: &Cli) -> u32 {
     match (cli.stock, cli.scenario) {
         (Some(stock), _) => stock,
         (None, BuiltIn::Checkout) => cli.requests.saturating_mul(cli.quantity.max),
-        (None, _) => 100,
+        (None, _) => cli.sale_allotment.unwrap_or_default().max(100),
     }
 }
 
@@ -130,6 +137,7 @@ mod tests {
         assert!(built(&measured).prepares());
         assert_eq!(built(&[]).shop.stock, 100);
         assert_eq!(built(&["--stock", "7"]).shop.stock, 7);
+        assert_eq!(built(&["--sale-allotment", "500"]).shop.stock, 500);
     }
 
     #[test]

@@ -17,7 +17,17 @@ use super::values::Random;
 use super::wire::{CartMade, OrderBrief, Problem, Status};
 
 /// Refusals that belong to a flash sale.
-const ORDERLY: [&str; 4] = ["out_of_stock", "price_changed", "purchase_limit", "sale_ended"];
+const ORDERLY: [&str; 7] = [
+    "out_of_stock",
+    "price_changed",
+    "purchase_limit",
+    "sale_ended",
+    "sale_sold_out",
+    "sale_not_started",
+    "email_required",
+];
+/// Less is left of a sale than was asked for.
+const SALE_SOLD_OUT: &str = "sale_sold_out";
 
 /// Why a buyer goes no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +45,18 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// Whether a sale had too little left.
+    pub fn is_sale_sold_out(&self) -> bool {
+        matches!(self, Stop::Refused(code) if code == SALE_SOLD_OUT)
+    }
+
     /// In the words of the summary.
     pub fn words(&self) -> Cow<'static, str> {
         match self {
             Stop::Refused(code) => match code.as_str() {
                 "out_of_stock" => "sold out".into(),
                 "price_changed" => "price changed".into(),
+                SALE_SOLD_OUT => "sale sold out".into(),
                 code => format!("refused: {code}").into(),
             },
             Stop::GaveUp(call) => format!("no answer: {}", call.name()).into(),
@@ -76,15 +92,23 @@ pub fn choose(run: &Run, random: &mut Random) -> Vec<Line> {
     lines
 }
 
-/// Makes an empty guest cart for these lines.
-pub async fn create_cart(caller: &mut Caller, lines: Vec<Line>, due: Instant) -> Result<Cart, Stop> {
+/// Makes an empty guest cart for these lines, in this session.
+pub async fn create_cart(
+    run: &Run,
+    caller: &mut Caller,
+    session: u64,
+    lines: Vec<Line>,
+    due: Instant,
+) -> Result<Cart, Stop> {
     let ask = path(caller, Call::CreateCart, Ask::post("/v1/carts".into(), None, Bytes::from_static(b"{}")))?;
     let answer = call(caller, Call::CreateCart, &ask, due).await?;
     if answer.status != 201 {
         return Err(unexpected(caller, Call::CreateCart, &answer));
     }
     let made: CartMade = understood(caller, Call::CreateCart, &answer)?;
-    Ok(Cart { bearer: path(caller, Call::CreateCart, bearer(&made.token))?, id: made.id.into_owned(), lines })
+    let bearer = path(caller, Call::CreateCart, bearer(&made.token))?;
+    let person = run.scenario.shop.sale.as_ref().map(|sale| sale.person(session));
+    Ok(Cart { id: made.id.into_owned(), bearer, person, lines })
 }
 
 /// Puts one line of the cart in.
@@ -215,10 +239,11 @@ pub fn understood<'a, T: Deserialize<'a>>(caller: &Caller, call: Call, answer: &
 }
 
 fn refused(caller: &Caller, call: Call, answer: &Answer) -> Stop {
-    if answer.status == 409
+    if matches!(answer.status, 409 | 422)
         && let Ok(problem) = serde_json::from_slice::<Problem>(&answer.body)
         && ORDERLY.contains(&&*problem.code)
     {
+        caller.recorder().count(|measured| measured.refusals.add(&problem.code, 1));
         return Stop::Refused(problem.code.into_owned());
     }
     unexpected(caller, call, answer)
@@ -242,6 +267,9 @@ mod tests {
         assert_eq!(refused("out_of_stock"), "sold out");
         assert_eq!(refused("price_changed"), "price changed");
         assert_eq!(refused("purchase_limit"), "refused: purchase_limit");
+        assert_eq!(refused("sale_sold_out"), "sale sold out");
+        assert!(Stop::Refused("sale_sold_out".into()).is_sale_sold_out());
+        assert!(!Stop::Refused("out_of_stock".into()).is_sale_sold_out());
         assert_eq!(Stop::GaveUp(Call::Checkout).words(), "no answer: checkout");
     }
 }

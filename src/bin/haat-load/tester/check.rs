@@ -8,6 +8,7 @@ use super::buyer::{Placed, Polling, follow, understood, unexpected};
 use super::client::{Ask, Caller};
 use super::judge::{Facts, Found, Line, OrderFacts, SkuFacts, paid_pieces};
 use super::run::{Cart, Run, Told, crew};
+use super::sale;
 use super::shop::Desk;
 use super::stats::{Call, locked};
 use super::values::Random;
@@ -37,12 +38,20 @@ pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
             Vec::new()
         }
     };
+    let sales = match sale::facts(run, &orders, &unsure).await {
+        Ok(sales) => sales,
+        Err(error) => {
+            locked(&run.charge_log.lost_skus).push(format!("{error:#}"));
+            Vec::new()
+        }
+    };
     if run.admin.is_some() {
         orders = charges(run, orders).await?;
     }
     let split_twins = std::mem::take(&mut *locked(&run.charge_log.split_twins));
     let lost_skus = std::mem::take(&mut *locked(&run.charge_log.lost_skus));
-    Ok(Facts { skus, orders, lost_skus, twins, split_twins })
+    let turned_away = std::mem::take(&mut *locked(&run.charge_log.turned_away));
+    Ok(Facts { skus, orders, lost_skus, twins, split_twins, sales, turned_away })
 }
 
 /// Asks the carts whose checkout was never answered; gives the lines of those that cannot say either.
@@ -118,6 +127,7 @@ async fn read_again(run: &Arc<Run>, told: Vec<Told>) -> anyhow::Result<Vec<Order
             let facts = OrderFacts {
                 id: told.id,
                 cart: told.cart.id.clone(),
+                person: told.cart.person,
                 lines: told.cart.lines.clone(),
                 told: told.status,
                 found,

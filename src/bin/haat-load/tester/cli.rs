@@ -19,6 +19,9 @@ Examples:
   Buyers arriving at random over half a minute, thinking between clicks, some clicking twice
     haat-load --sessions 20000 --ramp 30s --arrival exponential --think 50ms..2s --retry 5 --reuse-connections
 
+  A sale of 500 pieces, 2 for each: every third buyer is the same person with another address
+    haat-load --sessions 10000 --sale-allotment 500 --sale-limit 2 --aliases 3 --decline 33
+
   Durable checkouts per second at 256 connections, spread over 4 vendors
     haat-load --scenario checkout --requests 50000 --connections 256 --vendors 4 --skus 40
 
@@ -83,7 +86,7 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "scenario", "sessions", "requests", "connections", "reuse_connections", "ramp", "arrival", "think", "skus",
         "vendors", "stock", "price", "currency", "lines", "quantity", "decline", "token", "retry", "keys", "wait",
-        "timeout", "repeats", "poll", "patience", "verify",
+        "timeout", "repeats", "poll", "patience", "verify", "sale_allotment", "sale_limit", "aliases", "sale_patience",
     ])]
     pub scenario_file: Option<PathBuf>,
 
@@ -158,6 +161,22 @@ pub struct Cli {
     /// Pieces per line: a number, or MIN..MAX
     #[arg(long, default_value = "1", value_name = "N", value_parser = parse_quantity_span)]
     pub quantity: Span<u32>,
+
+    /// Everything is on sale at half its price, so many pieces of each SKU
+    #[arg(long, value_name = "N", conflicts_with_all = ["existing", "verify"], value_parser = clap::value_parser!(u32).range(1..))]
+    pub sale_allotment: Option<u32>,
+
+    /// Pieces of each SKU that one person can have in the sale
+    #[arg(long, value_name = "N", requires = "sale_allotment", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sale_limit: Option<u32>,
+
+    /// So many sessions are one person, who comes to the sale with as many addresses of one mailbox
+    #[arg(long, value_name = "K", requires = "sale_allotment", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub aliases: u32,
+
+    /// Who finds the sale sold out while pieces are held for others comes again for so long
+    #[arg(long, value_name = "TIME", requires = "sale_allotment", default_value = "60s", value_parser = parse_duration)]
+    pub sale_patience: Duration,
 
     /// Percentage of buyers whose card is declined
     #[arg(long, default_value = "0", value_name = "PERCENT", value_parser = parse_percent)]
@@ -315,6 +334,7 @@ mod tests {
             &["--currency", "taka"],
             &["--scenario", "checkout", "--retry", "5"],
             &["--poll", "0"],
+            &["--sale-allotment", "101", "--stock", "100"],
         ] {
             assert!(cli(bad).validate().is_err(), "{bad:?}");
         }
@@ -326,6 +346,21 @@ mod tests {
         for other in [&["--sessions", "5"][..], &["--think", "1s"], &["--timeout", "5s"], &["--keys"]] {
             let arguments = [&["haat-load", "--admin-token", "t", "--scenario-file", "x.toml"], other].concat();
             assert!(Cli::try_parse_from(arguments).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_sale_is_of_a_shop_that_is_made() {
+        assert_eq!(cli(&["--sale-allotment", "5", "--sale-limit", "2", "--aliases", "3"]).validate(), Ok(()));
+        for bad in [
+            &["--sale-limit", "2"][..],
+            &["--aliases", "3"],
+            &["--sale-allotment", "5", "--sku", "sku_1"],
+            &["--sale-allotment", "5", "--aliases", "17"],
+            &["--sale-allotment", "5", "--scenario-file", "x.toml"],
+        ] {
+            let arguments = [&["haat-load", "--admin-token", "t"], bad].concat();
+            assert!(Cli::try_parse_from(arguments).is_err(), "{bad:?}");
         }
     }
 

@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::client::{Caller, Link, Target, Wire};
+use super::judge::Line;
 use super::live::{Live, View};
 use super::messages::{News, Order, Tick, instant_of, moment_in};
 use super::processes::Processes;
 use super::run::{Cart, Run, Told};
+use super::sale;
 use super::series::{Second, Series};
 use super::shop::Desk;
 use super::stats::{Measured, Recorder, locked};
@@ -23,6 +26,8 @@ const AHEAD: Duration = Duration::from_millis(100);
 const STOCK_LOOK: Duration = Duration::from_secs(1);
 /// Above so many SKUs a look would be a load of its own.
 const MOST_WATCHED: usize = 100;
+/// News of sales on their way.
+const SEEN: usize = 16;
 /// Between two pictures of the live view.
 const REDRAW: Duration = Duration::from_millis(250);
 
@@ -99,6 +104,7 @@ struct ToldSoFar {
     orders: Vec<Told>,
     unsure: Vec<Arc<Cart>>,
     split_twins: Vec<String>,
+    turned_away: Vec<Vec<Line>>,
 }
 
 /// Drives all phases to their end, or to the first failure or interrupt.
@@ -123,6 +129,11 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
         watching: None,
         told: ToldSoFar::default(),
     };
+    let (seen, mut left) = mpsc::channel(SEEN);
+    let watching_sales = match (director.stock_wire().await, run.sales.is_empty()) {
+        (Some(wire), false) => Some(tokio::spawn(sale::watch(run.clone(), wire, seen))),
+        _ => None,
+    };
     let mut live = Live::new(run.cli.quiet);
     let mut pictures = tokio::time::interval(REDRAW);
     while director.gone.len() < count {
@@ -140,11 +151,12 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
                 Some((process, news)) => director.hear(process, news).await?,
                 None => bail!("the processes are gone"),
             },
+            Some((sku, left)) = left.recv() => director.processes.tell(Order::Left { sku, left }).await,
             _ = pictures.tick() => live.show(|| director.view()),
         }
     }
     live.end();
-    if let Some(watching) = director.watching.take() {
+    for watching in director.watching.take().into_iter().chain(watching_sales) {
         watching.abort();
     }
     if let (Some(began), Some(left)) = (director.began, look(&director.stock_wire().await, run).await) {
@@ -154,6 +166,7 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
     locked(&run.charge_log.orders).extend(told.orders);
     locked(&run.charge_log.unsure).extend(told.unsure);
     locked(&run.charge_log.split_twins).extend(told.split_twins);
+    locked(&run.charge_log.turned_away).extend(told.turned_away);
     let stock = std::mem::take(&mut *locked(&director.stock));
     director.collected.series = director.series.finish(&stock);
     if let Some(last) = director.collected.series.last_mut()
@@ -267,6 +280,7 @@ impl Director<'_> {
             told.unsure.push(cart.cart()?);
         }
         told.split_twins.extend(tick.split_twins);
+        told.turned_away.extend(tick.turned_away);
         Ok(())
     }
 

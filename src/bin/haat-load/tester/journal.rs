@@ -22,6 +22,9 @@ pub struct Promise {
     pub order: String,
     /// The cart it came from.
     pub cart: String,
+    /// The person whose cart it is, where some come more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<u64>,
     /// The status that was told.
     pub status: Status,
     /// What the cart held.
@@ -94,6 +97,7 @@ mod tests {
             at: now(),
             order: "order_1".into(),
             cart: "cart_1".into(),
+            person: Some(7),
             status: Status::PaymentFailed,
             lines: vec![PromisedLine { sku: "sku_1".into(), quantity: 2 }],
             key: Some("k".into()),
@@ -107,7 +111,7 @@ mod tests {
         let text = format!("{line}\n{line}\n{}", &line[..20]);
         let read = read(&text).expect("two promises");
         assert_eq!(read.len(), 2);
-        assert_eq!(read[0].order, "order_1");
+        assert_eq!((&*read[0].order, read[0].person), ("order_1", Some(7)));
         assert_eq!(read[1].status, Status::PaymentFailed);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::sale_checks::{SaleFacts, judge_sales};
 use super::wire::{Charge, OrderFull, Status, Stock};
 
 /// Examples named in a check that failed.
@@ -32,6 +33,8 @@ pub struct OrderFacts {
     pub id: String,
     /// The cart the buyer checked out.
     pub cart: String,
+    /// The person whose it is, where some come more than once.
+    pub person: Option<u64>,
     /// What was in it.
     pub lines: Vec<Line>,
     /// The last status the buyer was told.
@@ -76,6 +79,10 @@ pub struct Facts {
     pub twins: u64,
     /// Of these, what those said that disagree.
     pub split_twins: Vec<String>,
+    /// What sales promised, and what became of it.
+    pub sales: Vec<SaleFacts>,
+    /// What those wanted who left because a sale was sold out.
+    pub turned_away: Vec<Vec<Line>>,
 }
 
 /// The verdict on one question, in words.
@@ -90,7 +97,8 @@ pub struct Check {
 }
 
 impl Check {
-    fn new(name: &'static str, counted: String, wrong: &[String]) -> Self {
+    /// It is as it must be when nothing is wrong.
+    pub fn new(name: &'static str, counted: String, wrong: &[String]) -> Self {
         let mut said = counted;
         if !wrong.is_empty() {
             said.push_str("; wrong: ");
@@ -126,6 +134,7 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
         checks.push(sold_is_paid(facts));
         checks.push(never_oversold(facts));
     }
+    checks.extend(judge_sales(facts));
     checks.extend(charged_once(facts));
     checks.extend(not_charged(facts));
     checks

@@ -18,9 +18,11 @@ fn order(number: u32, status: Status) -> OrderFacts {
             status,
             total: money("10.00"),
             total_due: money("0.00"),
+            lines: Vec::new(),
         }),
         id,
         cart,
+        person: None,
         lines: vec![Line { sku: 0, quantity: 1 }],
         told: status,
         charges: Some(vec![charge]),
@@ -36,6 +38,8 @@ fn sound() -> Facts {
         lost_skus: Vec::new(),
         twins: 3,
         split_twins: Vec::new(),
+        sales: Vec::new(),
+        turned_away: Vec::new(),
     }
 }
 

@@ -57,6 +57,13 @@ pub enum Order {
     },
     /// End all sessions at their next rest.
     Stop,
+    /// Nothing of this SKU was held in its sale, and so much was left.
+    Left {
+        /// Place in the run's list of SKUs.
+        sku: usize,
+        /// Pieces.
+        left: i64,
+    },
 }
 
 /// What it says.
@@ -92,6 +99,9 @@ pub struct Tick {
     pub unsure: Vec<CartLine>,
     /// Checkouts sent twice whose answers disagree.
     pub split_twins: Vec<String>,
+    /// What those wanted who left because a sale was sold out.
+    #[serde(default)]
+    pub turned_away: Vec<Vec<Line>>,
 }
 
 /// A cart on its way to another process.
@@ -99,6 +109,7 @@ pub struct Tick {
 pub struct CartLine {
     id: String,
     bearer: String,
+    person: Option<u64>,
     lines: Vec<Line>,
 }
 
@@ -112,14 +123,19 @@ pub struct ToldLine {
 
 impl From<&Cart> for CartLine {
     fn from(cart: &Cart) -> Self {
-        CartLine { id: cart.id.clone(), bearer: cart.bearer.to_string(), lines: cart.lines.clone() }
+        CartLine {
+            id: cart.id.clone(),
+            bearer: cart.bearer.to_string(),
+            person: cart.person,
+            lines: cart.lines.clone(),
+        }
     }
 }
 
 impl CartLine {
     /// As it was.
     pub fn cart(self) -> anyhow::Result<Arc<Cart>> {
-        Ok(Arc::new(Cart { id: self.id, bearer: bearer(&self.bearer)?, lines: self.lines }))
+        Ok(Arc::new(Cart { id: self.id, bearer: bearer(&self.bearer)?, person: self.person, lines: self.lines }))
     }
 }
 
@@ -158,13 +174,14 @@ mod tests {
 
     #[test]
     fn an_order_arrives_as_it_was_sent() {
-        let cart = Cart { id: "cart_1".into(), bearer: "t".into(), lines: vec![Line { sku: 3, quantity: 2 }] };
+        let lines = vec![Line { sku: 3, quantity: 2 }];
+        let cart = Cart { id: "cart_1".into(), bearer: "t".into(), person: Some(7), lines };
         let told = Told { id: "order_1".into(), cart: Arc::new(cart), status: Status::PaymentFailed };
         let text = serde_json::to_string(&ToldLine::from(&told)).expect("text");
         let line: ToldLine = serde_json::from_str(&text).expect("the same");
         let back = line.told().expect("an order");
         assert_eq!((&*back.id, back.status, &*back.cart.bearer), ("order_1", Status::PaymentFailed, "t"));
-        assert_eq!(back.cart.lines, told.cart.lines);
+        assert_eq!((&back.cart.lines, back.cart.person), (&told.cart.lines, Some(7)));
     }
 
     #[test]

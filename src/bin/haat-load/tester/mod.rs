@@ -42,6 +42,8 @@ mod processes;
 mod progress;
 mod report;
 mod run;
+mod sale;
+mod sale_checks;
 mod scenario;
 mod series;
 mod session;
@@ -132,7 +134,7 @@ async fn drive(cli: Cli, scenario: Scenario) -> anyhow::Result<Report> {
     let ip = run.wire.target.address().ip();
     let (parts, note) = parts(&run.cli, &run.scenario, ip, cli::open_files()).map_err(anyhow::Error::msg)?;
     shop::reach(&run).await?;
-    run.skus = shop::open(&run).await?;
+    shop::open(&mut run).await?;
     if let Some(note) = note {
         out::note(format_args!("haat-load: {note}"));
     }
@@ -212,6 +214,7 @@ fn report(run: &Arc<Run>, collected: Collected, facts: &Facts, mut total: Measur
             .collect(),
         series: collected.series,
         outcomes,
+        refusals: everything.refusals.0.clone(),
         errors,
         objectives,
         checks,

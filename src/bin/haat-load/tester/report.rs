@@ -39,6 +39,9 @@ pub struct Report {
     pub settled_after_ms: Option<u64>,
     /// How sessions, or the orders of the checkout scenario, came out.
     pub outcomes: BTreeMap<String, u64>,
+    /// Orderly refusals by their codes: each one, however often a buyer came again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refusals: BTreeMap<String, u64>,
     /// Errors and repeats.
     pub errors: Errors,
     /// How late the load tester itself sent its requests: 95 of 100 within this time.
@@ -165,6 +168,7 @@ impl Report {
             let _ = writeln!(out, "waited {ms} ms more for unfinished orders\n");
         }
         counts(&mut out, "outcomes", &self.outcomes);
+        counts(&mut out, "refusals, each one", &self.refusals);
         let errors = &self.errors;
         let named = [
             ("could not connect", errors.connect),

@@ -16,6 +16,7 @@ use super::client::{Caller, Link, Target, Token, Wire, bearer};
 use super::journal::{Journal, Promise, PromisedLine, now};
 use super::judge::Line;
 use super::progress;
+use super::sale::{Left, OnSale};
 use super::scenario::{Scenario, Step};
 use super::shop::Sku;
 use super::stats::{Recorder, locked};
@@ -28,6 +29,8 @@ pub struct Cart {
     pub id: String,
     /// The guest's token.
     pub bearer: Token,
+    /// The person whose it is, where some come more than once.
+    pub person: Option<u64>,
     /// What was put into it.
     pub lines: Vec<Line>,
 }
@@ -54,13 +57,21 @@ pub struct Ledger {
     pub lost_skus: Mutex<Vec<String>>,
     /// Checkouts sent twice whose two answers disagree, in words.
     pub split_twins: Mutex<Vec<String>>,
+    /// What those wanted who left because a sale was sold out.
+    pub turned_away: Mutex<Vec<Vec<Line>>>,
 }
 
 /// Both bodies of a checkout.
 pub struct Bodies {
+    token: String,
     pays: Bytes,
     declined: Bytes,
 }
+
+/// The address of all where it does not matter who buys.
+const ANYBODY: &str = "buyer@example.com";
+/// The token of a card that is declined.
+const DECLINED: &str = "tok_decline";
 
 impl Bodies {
     fn of(scenario: &Scenario) -> anyhow::Result<Self> {
@@ -68,21 +79,24 @@ impl Bodies {
             Step::CheckOut { token, .. } => Some(&**token),
             _ => None,
         });
-        Ok(Bodies { pays: body(token.unwrap_or("tok_approve"))?, declined: body("tok_decline")? })
+        let token = token.unwrap_or("tok_approve");
+        Ok(Bodies { token: token.to_owned(), pays: body(token, ANYBODY)?, declined: body(DECLINED, ANYBODY)? })
     }
 
-    /// The one that pays or the other.
-    pub fn of_card(&self, declined: bool) -> Bytes {
-        match declined {
-            true => self.declined.clone(),
-            false => self.pays.clone(),
+    /// The one that pays or the other, of this address where it matters.
+    pub fn paid_with(&self, declined: bool, address: Option<String>) -> anyhow::Result<Bytes> {
+        match (declined, address) {
+            (true, None) => Ok(self.declined.clone()),
+            (false, None) => Ok(self.pays.clone()),
+            (true, Some(address)) => body(DECLINED, &address),
+            (false, Some(address)) => body(&self.token, &address),
         }
     }
 }
 
-fn body(token: &str) -> anyhow::Result<Bytes> {
+fn body(token: &str, address: &str) -> anyhow::Result<Bytes> {
     let body = serde_json::json!({
-        "email": "buyer@example.com",
+        "email": address,
         "shipping_address": {
             "name": "Load Buyer", "line1": "1 Market Road", "city": "Dhaka", "country": "BD"
         },
@@ -103,6 +117,10 @@ pub struct Run {
     pub admin: Option<Token>,
     /// The SKUs that are bought.
     pub skus: Vec<Sku>,
+    /// The sales that it has put on.
+    pub sales: Vec<OnSale>,
+    /// What is left in them for good.
+    pub left: Left,
     /// What buyers were told.
     pub charge_log: Ledger,
     /// What checkouts send.
@@ -132,6 +150,8 @@ impl Run {
             wire,
             admin,
             skus: Vec::new(),
+            sales: Vec::new(),
+            left: Left::default(),
             charge_log: Ledger::default(),
             stop: CancellationToken::new(),
             settled_ms: AtomicU64::new(0),
@@ -151,6 +171,7 @@ impl Run {
             at: now(),
             order: order.to_owned(),
             cart: cart.id.clone(),
+            person: cart.person,
             status,
             lines,
             key: key.map(ToOwned::to_owned),

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 use super::arrivals::{Spacing, Stage};
+use super::sale::Sale;
 use super::stats::Call;
 use super::think::ThinkTime;
 use super::values::{Price, Share, Span, Time};
@@ -50,11 +51,14 @@ pub struct Shop {
     pub price: Price,
     /// ISO 4217.
     pub currency: String,
+    /// All of it is on sale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sale: Option<Sale>,
 }
 
 impl Default for Shop {
     fn default() -> Self {
-        Shop { vendors: 1, skus: 1, stock: 100, price: Price("1250.00".into()), currency: "BDT".into() }
+        Shop { vendors: 1, skus: 1, stock: 100, price: Price("1250.00".into()), currency: "BDT".into(), sale: None }
     }
 }
 
@@ -404,6 +408,9 @@ impl Scenario {
         }
         if shop.currency.len() != 3 || !shop.currency.bytes().all(|b| b.is_ascii_uppercase()) {
             return Err(format!("shop: '{}' is not a currency code such as BDT", shop.currency));
+        }
+        if let Some(sale) = &shop.sale {
+            sale.validate(shop)?;
         }
         if !(1..=200).contains(&self.cart.lines) {
             return Err("cart: from 1 to 200 lines".into());

@@ -9,6 +9,7 @@ name = "sale"
 
 [shop]
 stock = 20000
+sale = { allotment = 500, limit = 2, aliases = 3 }
 
 [arrival]
 model = "open"
@@ -50,6 +51,8 @@ fn a_file_is_read_with_its_defaults() {
     let sale = Scenario::parse(SALE).expect("a scenario");
     assert_eq!(sale.arrival.sessions(), Some(500 + 6000 + 500));
     assert_eq!((sale.shop.stock, sale.shop.skus), (20_000, 1));
+    let patience = Time(Duration::from_secs(60));
+    assert_eq!(sale.shop.sale, Some(Sale { allotment: 500, limit: Some(2), aliases: 3, patience }));
     assert_eq!(sale.connections, Connections::default());
     assert_eq!(sale.objectives.p95[&Which::Checkout], Time(Duration::from_millis(280)));
     assert_eq!(sale.objectives.errors, Share(0.1));
@@ -71,6 +74,11 @@ fn nonsense_is_refused_and_named() {
         ("name = \"sale\"", "", "missing field `name`"),
         ("stock = 20000", "stok = 20000", "unknown field `stok`"),
         ("stock = 20000", "stock = -1", "invalid value"),
+        ("allotment = 500", "allotment = 20001", "an allotment from 1 to the stock"),
+        ("allotment = 500, ", "", "missing field `allotment`"),
+        ("limit = 2", "limit = 0", "a limit of at least 1"),
+        ("aliases = 3", "aliases = 17", "from 1 to 16 aliases"),
+        ("aliases = 3", "alias = 3", "unknown field `alias`"),
         ("stock = 20000", "vendors = 3", "more vendors than skus"),
         ("stock = 20000", "currency = \"taka\"", "not a currency code"),
         ("model = \"open\"", "model = \"ajar\"", "unknown variant `ajar`"),

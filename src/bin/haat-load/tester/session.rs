@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::buyer::{Placed, Polling, Stop, browse, checkout, checkout_ask, choose, create_cart, follow, set_line};
 use super::client::{Ask, Caller};
 use super::run::{Cart, Run, Told, rest_until};
+use super::sale::ComesAgain;
 use super::scenario::{RetryWhen, Step};
 use super::shop::new_key;
 use super::stats::{Call, locked};
@@ -58,7 +59,7 @@ pub async fn session(
 /// The cart of a session that is filled before it begins: the same lines that it would choose itself.
 pub async fn fill_beforehand(run: &Run, caller: &mut Caller, number: u64) -> Result<Cart, Stop> {
     let mut random = Random::of(run.cli.seed, number);
-    let cart = create_cart(caller, choose(run, &mut random), Instant::now()).await?;
+    let cart = create_cart(run, caller, number, choose(run, &mut random), Instant::now()).await?;
     for &line in &cart.lines {
         set_line(run, caller, &cart, line, Instant::now()).await?;
     }
@@ -81,7 +82,7 @@ async fn steps(run: &Run, caller: &mut Caller, number: u64, due: Instant, visit:
             return Err(refused.unwrap_or(Stop::Abandoned));
         }
         let began = Began { after, think: *step.think() };
-        match one(run, caller, step, began, &mut random, &mut lines, visit).await {
+        match one(run, caller, number, step, began, &mut random, &mut lines, visit).await {
             Err(stop @ Stop::Refused(_)) => refused = Some(stop),
             Err(Stop::Stopped) if refused.is_some() => break,
             other => other?,
@@ -108,9 +109,11 @@ impl Began {
     }
 }
 
+#[allow(clippy::too_many_arguments, reason = "one call of the loop above, in a function of its own to be read")]
 async fn one(
     run: &Run,
     caller: &mut Caller,
+    number: u64,
     step: &Step,
     mut began: Began,
     random: &mut Random,
@@ -129,7 +132,7 @@ async fn one(
         Step::Fill { beforehand: true, .. } => lines.clear(),
         Step::Fill { between, .. } => {
             let due = began.thought(run, random).await?;
-            let cart = Arc::new(create_cart(caller, std::mem::take(lines), due).await?);
+            let cart = Arc::new(create_cart(run, caller, number, std::mem::take(lines), due).await?);
             for &line in &cart.lines {
                 let due = Began { after: Instant::now(), think: *between }.thought(run, random).await?;
                 set_line(run, caller, &cart, line, due).await?;
@@ -144,7 +147,12 @@ async fn one(
             };
             visit.checkout_due = Some(due);
             let key = (*key || twice).then(new_key);
-            let Ok(ask) = checkout_ask(&cart, run.bodies.of_card(declined), key, *wait) else {
+            let Ok(body) =
+                run.bodies.paid_with(declined, run.scenario.shop.sale.as_ref().map(|sale| sale.address(number)))
+            else {
+                return Err(Stop::Unexpected(Call::Checkout));
+            };
+            let Ok(ask) = checkout_ask(&cart, body, key, *wait) else {
                 return Err(Stop::Unexpected(Call::Checkout));
             };
             // On the heap: few do it, and the state of all waits for them otherwise.
@@ -152,6 +160,10 @@ async fn one(
                 (false, _) => checkout(run, caller, &cart, &ask, due).await,
                 (true, RetryWhen::AtOnce) => Box::pin(check_out_twice(run, caller, &cart, &ask, due)).await,
                 (true, RetryWhen::Afterwards) => Box::pin(check_out_again(run, caller, &cart, &ask, due)).await,
+            };
+            let placed = match placed {
+                Err(stop) if stop.is_sale_sold_out() => Box::pin(come_again(run, caller, &cart, ask, stop)).await,
+                placed => placed,
             };
             if let Err(Stop::GaveUp(_) | Stop::Unexpected(_)) = placed {
                 locked(&run.charge_log.unsure).push(cart);
@@ -196,6 +208,37 @@ async fn one(
         }
     }
     Ok(())
+}
+
+/// The stubborn buyer: pieces that are held for others may come free, so it asks again until nothing that it wants is held and too little is left,
+/// or its patience is over.
+async fn come_again(
+    run: &Run,
+    caller: &mut Caller,
+    cart: &Arc<Cart>,
+    mut ask: Ask,
+    stop: Stop,
+) -> Result<Placed, Stop> {
+    let Some(mut again) = run.scenario.shop.sale.as_ref().map(ComesAgain::new) else { return Err(stop) };
+    let mut asked_since_known = false;
+    loop {
+        // What is known now, a refusal of a request that is sent later than now confirms.
+        let known = run.left.is_too_little_for(&cart.lines);
+        let next = again.next().filter(|_| !asked_since_known);
+        let Some(due) = next else {
+            locked(&run.charge_log.turned_away).push(cart.lines.clone());
+            return Err(stop);
+        };
+        if !rest_until(due, Some(&run.stop)).await {
+            return Err(Stop::Stopped);
+        }
+        // Another request: the answer to the one before is kept under its key.
+        ask.key = ask.key.map(|_| new_key());
+        match checkout(run, caller, cart, &ask, due).await {
+            Err(stop) if stop.is_sale_sold_out() => asked_since_known = known,
+            other => return other,
+        }
+    }
 }
 
 /// The impatient buyer: the same request on two connections at once. Both answers must say the same.

@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::client::{Answer, Ask, Caller, Link, Target, Token, Wire};
 use super::http1::dial;
 use super::run::Run;
+use super::sale;
 use super::scenario::Shop;
 use super::stats::{Call, Mishap, Recorder};
-use super::wire::{Made, Problem, ProductMade, SkuPublic, Stock};
+use super::wire::{Made, Problem, ProductMade, SaleOfVendor, SkuPublic, Stock};
 
 /// SKUs in one product that is made.
 const SKUS_PER_PRODUCT: u32 = 50;
@@ -59,7 +60,7 @@ pub async fn reach(run: &Run) -> anyhow::Result<()> {
 }
 
 /// Makes the shop that the command line describes, or reads the SKUs it names.
-pub async fn open(run: &Run) -> anyhow::Result<Vec<Sku>> {
+pub async fn open(run: &mut Run) -> anyhow::Result<()> {
     let mut desk = Desk::of(run);
     let mut skus = if run.cli.existing.is_empty() {
         desk.make(&run.scenario.shop).await?
@@ -76,7 +77,11 @@ pub async fn open(run: &Run) -> anyhow::Result<Vec<Sku>> {
             sku.before = Some(desk.stock(sku).await?);
         }
     }
-    Ok(skus)
+    if let (Some(sale), true) = (&run.scenario.shop.sale, run.cli.existing.is_empty()) {
+        run.sales = sale::put_on(&mut desk, &run.scenario.shop, sale, &skus).await?;
+    }
+    run.skus = skus;
+    Ok(())
 }
 
 /// The back office: calls that must succeed, one after the other.
@@ -91,6 +96,17 @@ impl Desk {
     /// The run's.
     pub fn of(run: &Run) -> Self {
         Desk { caller: Caller::new(&run.wire, Link::plain(), 0), admin: run.admin.clone() }
+    }
+
+    /// Another one, on a wire of its own.
+    pub fn over(wire: &Arc<Wire>, admin: Option<Token>) -> Self {
+        Desk { caller: Caller::new(wire, Link::plain(), 3), admin }
+    }
+
+    /// A sale as its vendor reads it.
+    pub async fn sale(&mut self, vendor: &str, sale: &str) -> anyhow::Result<SaleOfVendor> {
+        let sale_read = self.get(format!("/v1/vendors/{vendor}/sales/{sale}")).await;
+        sale_read.with_context(|| format!("could not read {sale}"))
     }
 
     async fn make(&mut self, shop: &Shop) -> anyhow::Result<Vec<Sku>> {
@@ -151,7 +167,8 @@ impl Desk {
         self.must(&ask).await
     }
 
-    async fn post<T: DeserializeOwned>(&mut self, path: String, body: &serde_json::Value) -> anyhow::Result<T> {
+    /// A POST under a key of its own.
+    pub async fn post<T: DeserializeOwned>(&mut self, path: String, body: &serde_json::Value) -> anyhow::Result<T> {
         let body = Bytes::from(serde_json::to_vec(body)?);
         let mut ask = Ask::post(path, self.admin.as_ref(), body)?;
         ask.key = Some(new_key());

@@ -186,6 +186,9 @@ pub struct Measured {
     pub latest_ms: u64,
     /// Checkouts sent twice whose answers could be compared.
     pub twins: u64,
+    /// Orderly refusals by their codes: each one, however often a buyer came again.
+    #[serde(default)]
+    pub refusals: Counts,
 }
 
 impl Measured {
@@ -212,6 +215,9 @@ impl Measured {
         self.late += other.late;
         self.latest_ms = self.latest_ms.max(other.latest_ms);
         self.twins += other.twins;
+        for (code, count) in &other.refusals.0 {
+            self.refusals.add(code, *count);
+        }
     }
 
     /// The time that this share of all calls of a kind stays within, in microseconds, where those without an answer took longer than all
@@ -434,12 +440,14 @@ mod tests {
             measured.mishaps.insert(Mishap::Busy, 3);
             measured.outcomes.add(name, 1);
             measured.unexpected.add("x", 1);
+            measured.refusals.add("out_of_stock", 4);
             measured
         };
         let mut all = part(500, "paid");
         all.merge(&part(200, "sold out"));
         assert_eq!((all.begun, all.ended, all.late, all.latest_ms, all.twins), (4, 2, 2, 500, 2));
         assert_eq!((all.mishaps(Mishap::Busy), all.unexpected.0["x"], all.outcomes.0.len()), (6, 2, 2));
+        assert_eq!(all.refusals.0["out_of_stock"], 8);
     }
 
     #[test]

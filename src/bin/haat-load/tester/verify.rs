@@ -90,7 +90,7 @@ fn summed_up(promises: &[Promise], admin: &Token) -> Sum {
                 .collect();
             orders.push(Told {
                 id: promise.order.clone(),
-                cart: Arc::new(Cart { id: promise.cart.clone(), bearer: admin.clone(), lines }),
+                cart: Arc::new(Cart { id: promise.cart.clone(), bearer: admin.clone(), person: promise.person, lines }),
                 status: Status::Unknown,
             });
             orders.len() - 1
@@ -113,6 +113,7 @@ mod tests {
             at: String::new(),
             order: order.into(),
             cart: "cart_1".into(),
+            person: Some(7),
             status,
             lines: vec![PromisedLine { sku: "sku_1".into(), quantity: 2 }],
             key: key.map(Into::into),
@@ -135,6 +136,7 @@ mod tests {
         let told: Vec<_> = sum.orders.iter().map(|told| told.status).collect();
         assert_eq!(told, [Status::Paid, Status::Placed]);
         assert_eq!(sum.orders[0].cart.lines[0].quantity, 2);
+        assert_eq!(sum.orders[0].cart.person, Some(7));
         assert!(sum.split.is_empty());
         assert_eq!(sum.repeated_keys, 1);
     }

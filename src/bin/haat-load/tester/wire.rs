@@ -63,6 +63,51 @@ pub struct OrderFull {
     pub total: Money,
     /// What is still to be paid.
     pub total_due: Money,
+    /// What was ordered, SKU by SKU.
+    pub lines: Vec<OrderLine>,
+}
+
+/// A line of an order as the checks read it.
+#[derive(Deserialize)]
+pub struct OrderLine {
+    /// `sku_…`
+    pub sku_id: String,
+    /// `vendor_…`
+    pub vendor_id: String,
+    /// Pieces.
+    pub quantity: i64,
+    /// What one piece costs.
+    pub unit_price: Money,
+    /// The sale that it was taken from.
+    #[serde(default)]
+    pub sale_id: Option<String>,
+}
+
+/// A sale as its vendor reads it.
+#[derive(Deserialize)]
+pub struct SaleOfVendor {
+    /// What it promises of each SKU.
+    pub items: Vec<SaleItem>,
+}
+
+/// What a sale promises of one SKU, and what was taken of it.
+#[derive(Deserialize)]
+pub struct SaleItem {
+    /// `sku_…`
+    pub sku_id: String,
+    /// What one piece costs in it.
+    pub price: Money,
+    /// Pieces that can be had in it.
+    pub allotment: i64,
+    /// Pieces that one buyer can have.
+    #[serde(default)]
+    pub limit_per_customer: Option<i64>,
+    /// Pieces that are left.
+    pub left: i64,
+    /// Pieces held for orders that are not paid.
+    pub held: i64,
+    /// Pieces sold.
+    pub sold: i64,
 }
 
 /// A SKU as anyone reads it.

@@ -37,7 +37,7 @@ pub fn phases(run: &Run) -> Vec<&'static str> {
 /// Does its part of every phase, each when it is told to.
 pub async fn work(run: Arc<Run>, part: Part, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<News>) {
     let (go, mut goes) = mpsc::channel(1);
-    let stop = run.stop.clone();
+    let run_told = run.clone();
     // When nobody is there to give orders any more, nobody wants the sessions either.
     let listening = tokio::spawn(async move {
         while let Some(order) = orders.recv().await {
@@ -45,10 +45,11 @@ pub async fn work(run: Arc<Run>, part: Part, mut orders: mpsc::Receiver<Order>, 
                 Order::Go { at_us } => {
                     let _ = go.send(at_us).await;
                 }
-                Order::Stop => stop.cancel(),
+                Order::Stop => run_told.stop.cancel(),
+                Order::Left { sku, left } => run_told.left.note(sku, left),
             }
         }
-        stop.cancel();
+        run_told.stop.cancel();
     });
     let said = match all_phases(&run, part, &mut goes, &news).await {
         Ok(()) => News::Done,
@@ -159,6 +160,7 @@ impl Crowd {
             told: std::mem::take(&mut *locked(&charge_log.orders)).iter().map(Into::into).collect(),
             unsure: std::mem::take(&mut *locked(&charge_log.unsure)).iter().map(|cart| (&**cart).into()).collect(),
             split_twins: std::mem::take(&mut *locked(&charge_log.split_twins)),
+            turned_away: std::mem::take(&mut *locked(&charge_log.turned_away)),
         }
     }
 
