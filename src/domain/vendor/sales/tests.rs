@@ -442,7 +442,7 @@ fn a_cancelled_sale_keeps_what_is_held_in_it() {
 #[test]
 fn a_sku_lets_sales_go_that_are_over() {
     let mut vendor = shop();
-    for number in 0..3 {
+    for number in 0..3u32 {
         let window = |terms: SaleTerms| SaleTerms {
             starts_at: at(100 * i64::from(number) + 100),
             ends_at: at(100 * i64::from(number) + 200),
