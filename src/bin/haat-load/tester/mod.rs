@@ -87,6 +87,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     if scenario.cart.lines as usize > cli.skus_of(&scenario) {
         bail!("a cart of {} lines needs as many SKUs", scenario.cart.lines);
     }
+    if scenario.shop.sale.is_some() && !cli.existing.is_empty() {
+        bail!("a sale is put on in a shop that is made: leave --sku out");
+    }
     // What cannot be written is told before the run, which may take hours.
     out::tried().context("stdout could not be written")?;
     let (json, html) = (output(cli.json.as_deref())?, output(cli.html.as_deref())?);

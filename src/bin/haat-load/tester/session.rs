@@ -17,6 +17,8 @@ use super::values::Random;
 /// How far a session has come.
 #[derive(Default)]
 struct Visit {
+    /// Which session it is.
+    number: u64,
     cart: Option<Arc<Cart>>,
     placed: Option<Placed>,
     /// When its checkout was meant to be sent.
@@ -33,8 +35,8 @@ pub async fn session(
     due: Instant,
     cart: Option<Arc<Cart>>,
 ) -> Option<Cow<'static, str>> {
-    let mut visit = Visit { cart, ..Visit::default() };
-    let went = steps(run, caller, number, due, &mut visit).await;
+    let mut visit = Visit { number, cart, ..Visit::default() };
+    let went = steps(run, caller, due, &mut visit).await;
     if let (Some(cart), Some(placed)) = (visit.cart.take(), visit.placed.take()) {
         let status = placed.status;
         run.told(Told { id: placed.order, cart, status });
@@ -66,8 +68,8 @@ pub async fn fill_beforehand(run: &Run, caller: &mut Caller, number: u64) -> Res
     Ok(cart)
 }
 
-async fn steps(run: &Run, caller: &mut Caller, number: u64, due: Instant, visit: &mut Visit) -> Result<(), Stop> {
-    let mut random = Random::of(run.cli.seed, number);
+async fn steps(run: &Run, caller: &mut Caller, due: Instant, visit: &mut Visit) -> Result<(), Stop> {
+    let mut random = Random::of(run.cli.seed, visit.number);
     // Drawn first and always, so that what one session does never shifts another's choices.
     let mut lines = choose(run, &mut random);
     let mut after = due;
@@ -82,7 +84,7 @@ async fn steps(run: &Run, caller: &mut Caller, number: u64, due: Instant, visit:
             return Err(refused.unwrap_or(Stop::Abandoned));
         }
         let began = Began { after, think: *step.think() };
-        match one(run, caller, number, step, began, &mut random, &mut lines, visit).await {
+        match one(run, caller, step, began, &mut random, &mut lines, visit).await {
             Err(stop @ Stop::Refused(_)) => refused = Some(stop),
             Err(Stop::Stopped) if refused.is_some() => break,
             other => other?,
@@ -109,11 +111,9 @@ impl Began {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one call of the loop above, in a function of its own to be read")]
 async fn one(
     run: &Run,
     caller: &mut Caller,
-    number: u64,
     step: &Step,
     mut began: Began,
     random: &mut Random,
@@ -132,7 +132,7 @@ async fn one(
         Step::Fill { beforehand: true, .. } => lines.clear(),
         Step::Fill { between, .. } => {
             let due = began.thought(run, random).await?;
-            let cart = Arc::new(create_cart(run, caller, number, std::mem::take(lines), due).await?);
+            let cart = Arc::new(create_cart(run, caller, visit.number, std::mem::take(lines), due).await?);
             for &line in &cart.lines {
                 let due = Began { after: Instant::now(), think: *between }.thought(run, random).await?;
                 set_line(run, caller, &cart, line, due).await?;
@@ -147,12 +147,9 @@ async fn one(
             };
             visit.checkout_due = Some(due);
             let key = (*key || twice).then(new_key);
-            let Ok(body) =
-                run.bodies.paid_with(declined, run.scenario.shop.sale.as_ref().map(|sale| sale.address(number)))
-            else {
-                return Err(Stop::Unexpected(Call::Checkout));
-            };
-            let Ok(ask) = checkout_ask(&cart, body, key, *wait) else {
+            let address = run.scenario.shop.sale.as_ref().map(|sale| sale.address(visit.number));
+            let body = run.bodies.paid_with(declined, address);
+            let Ok(ask) = body.and_then(|body| checkout_ask(&cart, body, key, *wait)) else {
                 return Err(Stop::Unexpected(Call::Checkout));
             };
             // On the heap: few do it, and the state of all waits for them otherwise.
