@@ -11,6 +11,7 @@ use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId};
 use haat::domain::order::{Order, OrderReply, OrderView};
 use haat::domain::rows::SkuRow;
+use haat::domain::time::Timestamp;
 use haat::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -95,6 +96,8 @@ struct Looks {
     carts: BTreeMap<CartId, History<CartView>>,
     orders: BTreeMap<OrderId, History<OrderView>>,
     skus: BTreeMap<SkuId, History<SkuView>>,
+    /// The latest time of any record: what was over then is over.
+    latest: Option<Timestamp>,
     /// The newest version of each entity that somebody was shown.
     shown: BTreeMap<EntityRef, u64>,
 }
@@ -132,8 +135,10 @@ impl Answers {
 
     fn sku_shown(&self, floor: u64, view: &SkuView) {
         let looks = &mut *lock(&self.looks);
-        let at = looks.skus.get(&view.id).and_then(|looks| looks.find(floor, |look| look == view));
-        self.shown(looks, at, floor, view, view.vendor_id.entity());
+        let (view, latest) = (unended(view, looks.latest), looks.latest);
+        let same = |look: &SkuView| unended(look, latest) == view;
+        let at = looks.skus.get(&view.id).and_then(|looks| looks.find(floor, same));
+        self.shown(looks, at, floor, &view, view.vendor_id.entity());
     }
 
     /// Somebody read a SKU's price and count in the catalogue cache.
@@ -159,6 +164,7 @@ impl Answers {
 impl Judge for Answers {
     fn record(&self, replay: &Replay, record: &Recorded<'_>, _: &mut Causes) {
         let (looks, version) = (&mut *lock(&self.looks), record.version);
+        looks.latest = looks.latest.max(Some(record.at));
         match &record.events {
             Events::Cart(id, _) => {
                 if let Some(view) = replay.cart(*id).and_then(Cart::view) {
@@ -181,6 +187,13 @@ impl Judge for Answers {
             Events::Customer(..) | Events::Coupon => {}
         }
     }
+}
+
+/// A view without the fences that have fallen: a vendor lets sales go that are over with the next record after it was loaded.
+fn unended(view: &SkuView, latest: Option<Timestamp>) -> SkuView {
+    let mut view = view.clone();
+    view.fences.retain(|(until, _)| Some(*until) > latest);
+    view
 }
 
 /// A view without what only the staff is shown.
