@@ -1,12 +1,17 @@
 //! What operators watch: every metric's name and help, once; the logs; the hook that tells of panics; and what they are not shown.
 
+mod flood;
+
 pub use crate::domain::text::{printable, printable_lines};
+pub use flood::LINES_A_SECOND;
 
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::panic;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The names of all metrics outside of HTTP.
 pub mod names {
@@ -106,6 +111,8 @@ pub mod names {
     pub const CLOCK_AHEAD: &str = "haat_clock_ahead_seconds";
     /// Counter: spans of sampled requests that no collector has taken.
     pub const TRACE_SPANS_DROPPED: &str = "haat_trace_spans_dropped_total";
+    /// Counter: warnings and errors that were left out of the log.
+    pub const LOG_LINES_LEFT_OUT: &str = "haat_log_lines_left_out_total";
     /// Gauge, by status: orders.
     pub const ORDERS: &str = "haat_orders";
 }
@@ -164,6 +171,11 @@ const HELP: &[(&str, &str, char)] = &[
     (names::PAYMENT_WAITING, "Calls of payment providers that are held back.", 'g'),
     (names::CLOCK_AHEAD, "By how much time as the shop has it is ahead of the wall clock; negative: behind.", 'g'),
     (names::TRACE_SPANS_DROPPED, "Spans of sampled requests that no collector has taken.", 'c'),
+    (
+        names::LOG_LINES_LEFT_OUT,
+        "Warnings and errors left out of the log, since one place in the code wrote too many.",
+        'c',
+    ),
     (names::ORDERS, "Orders, by status.", 'g'),
 ];
 
@@ -197,9 +209,13 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     // What cannot be logged would be told on stderr, which is what cannot be written; and that panics.
     let logs = logs.log_internal_errors(false);
     let logs = logs.with_span_events(FmtSpan::NONE).with_ansi(colours);
+    let flood = flood::Flood(flood::Ledger::shared().clone());
     match format {
-        LogFormat::Text => logs.with_target(false).init(),
-        LogFormat::Json => logs.json().flatten_event(true).with_current_span(true).with_span_list(false).init(),
+        LogFormat::Text => logs.with_target(false).finish().with(flood).init(),
+        LogFormat::Json => {
+            let logs = logs.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            logs.finish().with(flood).init();
+        }
     }
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
@@ -207,6 +223,12 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
         tracing::error!(place, message, "panic");
     }));
     Ok(())
+}
+
+/// Tells of the warnings and errors that were left out of the log since the last time: one place in the code writes at most
+/// [`LINES_A_SECOND`].
+pub fn tell_left_out() {
+    flood::Ledger::shared().tell();
 }
 
 /// Writes lines on which nothing acts on whoever reads them: [`printable_lines`]. Whole texts are to come at once, as

@@ -160,7 +160,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 7],
+    upkeep: [JoinHandle<()>; 8],
     stop_upkeep: CancellationToken,
     files: Files,
     exporter: Option<Exporter>,
@@ -286,6 +286,7 @@ impl App {
         let upkeep = [
             tokio::spawn(upkeep(recorder, stop_upkeep.clone())),
             tokio::spawn(watch),
+            tokio::spawn(tell_left_out(stop_upkeep.clone())),
             tokio::spawn(forget(kept, accounts.clone(), clock, stop_upkeep.clone())),
             tokio::spawn(learn::price_tables(prices, core.shop().clone(), stop_upkeep.clone())),
             tokio::spawn(learn::sessions(accounts.clone(), stop_upkeep.clone())),
@@ -517,6 +518,7 @@ fn recorder() -> Result<PrometheusHandle, AppError> {
         crate::http::metrics::describe();
         let _ = metrics::gauge!(telemetry::names::FILES_MISSING);
         let _ = metrics::counter!(telemetry::names::TRACE_SPANS_DROPPED);
+        let _ = metrics::counter!(telemetry::names::LOG_LINES_LEFT_OUT);
     }
     Ok(RECORDER.get_or_init(|| handle).clone())
 }
@@ -552,6 +554,14 @@ async fn erase(accounts: Arc<Accounts>, shop: Shop, after: Duration, stop: Cance
             return;
         }
     }
+}
+
+/// Tells each second of what was left out of the log.
+async fn tell_left_out(stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
+        telemetry::tell_left_out();
+    }
+    telemetry::tell_left_out();
 }
 
 async fn upkeep(recorder: PrometheusHandle, stop: CancellationToken) {

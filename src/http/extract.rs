@@ -175,9 +175,14 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for JsonBody<T> {
     }
 }
 
-/// A JSON body that is a whole table, which may be longer than another.
+/// A JSON body that is a whole table, as prices of a thousand goods are: it may be longer than another.
 #[derive(Debug)]
-pub struct TableBody<T>(pub T);
+pub struct TableBody<T> {
+    /// What it says.
+    pub value: T,
+    /// Its bytes as they came, but for a byte order mark.
+    pub raw: Bytes,
+}
 
 impl<T: DeserializeOwned> FromRequest<HttpState> for TableBody<T> {
     type Rejection = Problem;
@@ -186,7 +191,8 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for TableBody<T> {
         plain_json(&parts.headers)?;
         let limit = state.settings.body_bytes.max(limits::TABLE_BYTES);
         let raw = read_body(&parts.headers, body, limit, state.settings.body_read).await?;
-        Ok(Self(parse(&without_mark(raw))?))
+        let raw = without_mark(raw);
+        Ok(Self { value: parse(&raw)?, raw })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::who::Action;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::auth::Caller;
 use crate::http::error::{self, INVALID_BODY, Result};
-use crate::http::extract::{Id, Ids, JsonBody, Query, parse_id};
+use crate::http::extract::{Id, Ids, Query, TableBody, parse_id};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
 use crate::http::money::{Moment, MoneyBody, Page, PriceInput};
 use crate::http::object::only_objects;
@@ -505,7 +505,7 @@ pub async fn create_sale(
     caller: Caller,
     key: RequestKey,
     Id(vendor): Id<VendorId>,
-    body: JsonBody<SaleInput>,
+    body: TableBody<SaleInput>,
 ) -> Result<Response> {
     let by = caller.principal;
     may_know_of(by, Action::EditGoods, vendor)?;
@@ -548,7 +548,7 @@ pub async fn patch_sale(
     State(settings): State<Arc<Settings>>,
     caller: Caller,
     Ids(vendor, sale): Ids<VendorId, SaleId>,
-    body: JsonBody<SalePatch>,
+    body: TableBody<SalePatch>,
 ) -> Result<Response> {
     let by = caller.principal;
     may_know_of(by, Action::EditGoods, vendor)?;

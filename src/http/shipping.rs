@@ -210,8 +210,8 @@ pub struct MethodInput {
     /// What that costs besides, for each share.
     cod_fee: Option<TotalInput>,
     /// How many days it takes, at least and at most.
-    #[schema(value_type = [u32; 2])]
-    days: [Whole; 2],
+    #[schema(value_type = [u32; 2], min_items = 2, max_items = 2)]
+    days: Vec<Whole>,
     /// As what its shipping and fees are taxed, where these are taxed by themselves.
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     tax_category: Option<String>,
@@ -354,10 +354,13 @@ impl MethodsInput {
             if methods.iter().any(|method| method.id == id) {
                 faults.add(field("id"), "another method has this id");
             }
-            let days =
-                input.days.map(|Whole(days)| u32::try_from(days).ok().filter(|days| *days <= limits::SHIPPING_DAYS));
+            let number = |Whole(days): &Whole| u32::try_from(*days).ok().filter(|days| *days <= limits::SHIPPING_DAYS);
+            let days = match input.days.as_slice() {
+                [least, most] => number(least).zip(number(most)),
+                _ => None,
+            };
             let days = match days {
-                [Some(least), Some(most)] if least <= most => [least, most],
+                Some((least, most)) if least <= most => [least, most],
                 _ => {
                     faults.add(
                         field("days"),
@@ -434,7 +437,7 @@ pub async fn put_shipping_methods(
         return Err(moved());
     }
     let mint = || ShippingMethodId::from_uuid(services.clock.new_uuid());
-    let methods = body.0.checked(&there, mint)?;
+    let methods = body.value.checked(&there, mint)?;
     let version = write(&shop, &services, &settings, TableName::Shipping(vendor), version, &methods).await?;
     Ok(versioned(version, &MethodsBody::new(version, &methods)))
 }

@@ -253,7 +253,7 @@ pub async fn put_tax(
     headers: HeaderMap,
     body: TableBody<TaxInput>,
 ) -> Result<Response> {
-    let tables = body.0.checked()?;
+    let tables = body.value.checked()?;
     let version = if_match(&headers)?;
     shop.may_change()?;
     let version = write(&shop, &services, &settings, TableName::Tax, version, &tables).await?;

@@ -169,6 +169,12 @@ on_both_stores! {
         let fields: Vec<&str> = told.body["errors"].as_array().unwrap().iter().filter_map(|fault| fault["field"].as_str()).collect();
         let of = |field: &str| format!("shipping_methods[1].{field}");
         assert_eq!(fields, [of("name"), of("id"), of("days"), of("zones")]);
+        for days in [json!([]), json!([1]), json!([1, 2, 3])] {
+            let mut method = method("Rider", "120.00");
+            method["days"] = days;
+            let told = shop.put(&path, Some("\"2\""), &json!({"shipping_methods": [method]})).await.expect(422);
+            assert_eq!(told.body["errors"][0]["field"], json!("shipping_methods[0].days"));
+        }
         let other = shop.client.post("/v1/vendors", &json!({"name": "Other"})).bearer(&shop.admin).send().await.expect(201);
         let stranger = token(&Bearer::Member(other.field("id").parse().unwrap(), VendorRole::Owner));
         let asked = || shop.client.get(&path).bearer(&stranger).send();

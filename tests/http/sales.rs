@@ -41,6 +41,34 @@ async fn shown(client: &Client, sku: &str) -> Value {
 }
 
 on_both_stores! {
+    /// As many as a sale may have fit into a body, and stay over a restart.
+    async fn a_sale_has_a_thousand_items(store) {
+        let server = Server::start(&store).await;
+        let (vendor, _) = server.client.shop(&admin(), "10.00", 1).await;
+        let mut skus = Vec::new();
+        for number in 0..10 {
+            let sku = |code: usize| json!({"code": format!("S{code}"), "price": bdt("10.00"), "on_hand": 5});
+            let product = json!({"title": format!("Quilt {number}"), "skus": (number * 100..number * 100 + 100).map(sku).collect::<Vec<_>>()});
+            let path = format!("/v1/vendors/{vendor}/products");
+            let made = server.client.post(&path, &product).bearer(&admin()).send().await.expect(201);
+            skus.extend(made.body["skus"].as_array().unwrap().iter().map(|sku| sku["id"].as_str().unwrap().to_owned()));
+        }
+        let mut sale = running(&skus[0], 5);
+        let item = |sku: &String| json!({"sku_id": sku, "price": bdt("6.00"), "allotment": 5, "limit_per_customer": 2});
+        sale["items"] = skus.iter().map(item).collect();
+        let made = schedule(&server.client, &vendor, &sale).await.expect(201);
+        sale["items"][0]["tranches"] = json!([{"opens_at": "2020-11-11T00:00:00+06:00", "quantity": 5}]);
+        let again = schedule(&server.client, &vendor, &sale).await;
+        assert_eq!(again.expect(409).code(), "sale_overlap");
+        let path = format!("/v1/vendors/{vendor}/sales/{}", made.field("id"));
+        server.stop().await;
+        let server = Server::start(&store).await;
+        let shown = server.client.get(&path).bearer(&admin()).send().await.expect(200);
+        assert_eq!(shown.body["items"], made.body["items"]);
+        assert_eq!(shown.body["items"].as_array().map(Vec::len), Some(1_000));
+        server.stop().await;
+    }
+
     async fn a_sale_is_shown_and_sold_at_its_price_until_it_is_gone(store) {
         let server = Server::start(&store).await;
         let (vendor, sku) = server.client.shop(&admin(), "10.00", 100).await;

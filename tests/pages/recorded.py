@@ -242,8 +242,9 @@ def stuck(n):
     ]
     none = money("0.00")
     line = {"sku_id": uuid_text("sku", 1), "vendor_id": uuid_text("vendor", 1), "title": "Nakshi kantha", "quantity": 1, "unit_price": money("1250.00"), "line_total": money("1250.00"),
-            "credited": 0, "credited_amount": none}
-    plain = {"status": "awaiting_payment", "total": money("1250.00"), "total_due": money("1250.00"), "paid": none, "credited": none, "refunded": none, "refund_due": none,
+            "list_price": money("1250.00"), "discount": none, "discounts": [], "points": none, "payable": money("1250.00"), "credited": 0, "credited_amount": none}
+    sums = {"subtotal": money("1250.00"), "discount": none, "shipping": none, "shipping_discount": none, "fees": none, "tax": none, "prices_include_tax": True}
+    plain = {"status": "awaiting_payment", **sums, "total": money("1250.00"), "total_due": money("1250.00"), "paid": none, "credited": none, "refunded": none, "refund_due": none,
              "lines": [line], "sub_orders": [], "payment": {"status": "pending", "method": "sandbox"}, "placed_at": told(NOW - timedelta(hours=1))}
     items = [{"id": uuid_text("order", k), "cart_id": uuid_text("cart", k), **plain, "payment_due_at": told(NOW - timedelta(hours=2 if k == 1 else 0)), "stuck": {"since": told(NOW - timedelta(minutes=11 + 37 * k)), **whys[k % 4]}} for k in range(n)]
     return {"items": items[:10], "next_cursor": "0" * 64 if n > 10 else None, "as_of": told(NOW)}

@@ -246,7 +246,7 @@ impl Cart {
             let limit = limits::CART_CHECKOUTS as usize;
             return Err(Reject::TooMany { what: "checkouts of one cart".into(), limit });
         }
-        details.agrees(self.id, quote::contents(&self.lines, &self.coupons), now)?;
+        details.agrees(self.id, || quote::contents(&self.lines, &self.coupons), now)?;
         self.is_served(details, knowledge, now)?;
         let audience = self.audience(knowledge.availability);
         self.can_be_had(audience, knowledge.availability, now)?;

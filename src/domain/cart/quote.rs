@@ -84,8 +84,8 @@ impl CheckoutRequest {
         }
     }
 
-    /// Whether it agrees with its quote, if it names one.
-    pub(super) fn agrees(&self, cart: CartId, contents: u64, now: Timestamp) -> Result<(), Reject> {
+    /// Whether it agrees with its quote, if it names one. Most name none: what is in the cart is hashed only for those that do.
+    pub(super) fn agrees(&self, cart: CartId, contents: impl FnOnce() -> u64, now: Timestamp) -> Result<(), Reject> {
         let Some(quote) = &self.quote else { return Ok(()) };
         let buyer = &self.buyer;
         let to = (&quote.country, &quote.region, &quote.postcode);
@@ -96,7 +96,7 @@ impl CheckoutRequest {
         };
         let why = if now >= quote.expires_at {
             QuoteDiffers::Time
-        } else if quote.cart != cart || quote.contents != contents {
+        } else if quote.cart != cart || quote.contents != contents() {
             QuoteDiffers::Cart
         } else if to != (&buyer.country, &buyer.region, &buyer.postcode) {
             QuoteDiffers::Address

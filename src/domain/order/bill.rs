@@ -37,18 +37,26 @@ impl Body {
             let of = |line: &OrderLine| (line.unit_price, line.list_price, line.sale);
             self.lines.iter().find(known).is_some_and(|line| of(line) != (held.unit_price, held.list_price, held.sale))
         };
-        let mut events = vec![OrderEvent::StockHeld { vendor, lines: lines.iter().filter(differs).copied().collect() }];
+        // With the last vendor the price follows, and the payment.
+        let mut events = Vec::with_capacity(3);
+        events.push(OrderEvent::StockHeld { vendor, lines: lines.iter().filter(differs).copied().collect() });
         let holds = |leg: &super::Leg| leg.with == Party::Stock(vendor) || leg.state == LegState::Held;
         if self.legs.iter().all(holds) {
-            events.extend(
-                self.priced(lines, knowledge, now).unwrap_or_else(|reason| vec![OrderEvent::BillRefused { reason }]),
-            );
+            if let Err(reason) = self.priced(lines, knowledge, now, &mut events) {
+                events.push(OrderEvent::BillRefused { reason });
+            }
         }
         events
     }
 
     /// What follows once all stock is held: where uses of a coupon are counted, one is asked for next, else the payment.
-    fn priced(&self, held: &[HeldLine], knowledge: &Knowledge<'_>, now: Timestamp) -> Result<Vec<OrderEvent>, Reject> {
+    fn priced(
+        &self,
+        held: &[HeldLine],
+        knowledge: &Knowledge<'_>,
+        now: Timestamp,
+        events: &mut Vec<OrderEvent>,
+    ) -> Result<(), Reject> {
         let Billed { total, bill, coupons } = self.billed(held, knowledge, now)?;
         if total != self.expected_total {
             let held_in = |line: &OrderLine| held.iter().find(|held| held.sku == line.sku).map(|held| held.sale);
@@ -56,16 +64,22 @@ impl Body {
             let missed = self.missed_sale.or_else(|| self.lines.iter().find_map(missed));
             // One that is sold out goes on, and has another price to whoever comes now.
             let sale_over = missed.is_some_and(|sale| knowledge.availability.is_sale_over(sale, now));
-            return Ok(vec![OrderEvent::PriceDiffered { actual_total: total, sale_over }]);
+            events.push(OrderEvent::PriceDiffered { actual_total: total, sale_over });
+            return Ok(());
         }
         let least = knowledge.prices.least(&self.payment.method, self.currency);
         if (1..least).contains(&total) {
             return Err(Reject::AmountBelowMinimum { minimum: Money::new(least, self.currency) });
         }
         let asks = coupons.iter().any(|coupon| coupon.is_counted);
-        let taken = (!coupons.is_empty()).then_some(OrderEvent::CouponsTaken { coupons });
-        let priced = OrderEvent::Priced { total, bill };
-        Ok(taken.into_iter().chain([priced]).chain((!asks).then(|| Self::to_pay(total))).collect())
+        if !coupons.is_empty() {
+            events.push(OrderEvent::CouponsTaken { coupons });
+        }
+        events.push(OrderEvent::Priced { total, bill });
+        if !asks {
+            events.push(Self::to_pay(total));
+        }
+        Ok(())
     }
 
     /// One of its parties that are asked after the price holds. With the last one all is held that it needs.
@@ -121,6 +135,9 @@ impl Body {
     }
 
     pub(super) fn take_prices(&mut self, held: &[HeldLine]) {
+        if held.is_empty() {
+            return;
+        }
         for line in &mut self.lines {
             if let Some(now) = held.iter().find(|held| held.sku == line.sku) {
                 self.missed_sale = self.missed_sale.or(line.sale.filter(|_| line.sale != now.sale));
