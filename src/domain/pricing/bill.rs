@@ -348,6 +348,13 @@ pub fn is_wrong(included: bool, lines: &[&BillLine], shares: &[&BillShare]) -> O
     if lines.iter().all(of_share) { None } else { Some("every_line_is_of_a_share") }
 }
 
+/// A line as promotions look at it, before any.
+fn discountable(good: &Good<'_>) -> Result<Discountable, Reject> {
+    let Good { sku, vendor, category, is_on_sale, .. } = *good;
+    let total = fits(i128::from(good.quantity) * i128::from(good.unit_price))?;
+    Ok(Discountable { sku, vendor, category, is_on_sale, before: total, remaining: total })
+}
+
 /// A bill that is being made.
 struct Making<'a> {
     basket: &'a Basket<'a>,
@@ -377,6 +384,21 @@ pub fn bill(basket: &Basket<'_>) -> Result<Bill, Reject> {
     Ok(making.bill)
 }
 
+/// Whether these promotions apply to goods, as far as that is known before it is known where they go.
+///
+/// # Errors
+/// [`Reject::CouponNotApplicable`], for the first that does not.
+pub fn applies_to_goods(
+    promotions: &[AppliedPromotion<'_>],
+    goods: &[Good<'_>],
+    currency: Currency,
+) -> Result<(), Reject> {
+    let lines: Vec<Discountable> = goods.iter().map(discountable).collect::<Result<_, _>>()?;
+    promotions.iter().try_for_each(|AppliedPromotion { code, promotion }| {
+        promotion.may_apply(&lines, currency).map_err(|why| not_applicable(code, why))
+    })
+}
+
 fn not_applicable(code: &str, why: NotApplicable) -> Reject {
     Reject::CouponNotApplicable { coupon: code.to_owned(), why }
 }
@@ -390,9 +412,9 @@ impl<'a> Making<'a> {
         };
         let mut lines = Vec::with_capacity(basket.goods.len());
         for good in basket.goods {
-            let Good { sku, vendor, category, is_on_sale, .. } = *good;
-            let total = fits(i128::from(good.quantity) * i128::from(good.unit_price))?;
-            lines.push(Discountable { sku, vendor, category, is_on_sale, before: total, remaining: total });
+            let line = discountable(good)?;
+            let Discountable { vendor, before: total, .. } = line;
+            lines.push(line);
             bill.lines.push(BillLine { vendor, total, discounts: Vec::new(), tax: None, points: 0, payable: total });
             if !bill.shares.iter().any(|share| share.vendor == vendor) {
                 bill.shares.push(BillShare::new(vendor));

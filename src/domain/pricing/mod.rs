@@ -15,7 +15,8 @@ pub mod tax;
 mod tests;
 
 pub use bill::{
-    AppliedPromotion, Basket, Bill, BillLine, BillShare, Good, LineDiscount, LineTax, TaxGroup, bill, offers,
+    AppliedPromotion, Basket, Bill, BillLine, BillShare, Good, LineDiscount, LineTax, TaxGroup, applies_to_goods, bill,
+    offers,
 };
 pub use discount::{Discountable, NotApplicable, discount, discount_of};
 pub use promotion::{Promotion, PromotionKind, Scope};
