@@ -20,9 +20,9 @@ pub use bill::{
 };
 pub use discount::{Discountable, NotApplicable, discount, discount_of};
 pub use promotion::{Promotion, PromotionKind, Scope};
-pub use shipping::{Destination, Parcel, Rate, ShippingMethod, ShippingTables, Step, Zone};
+pub use shipping::{Destination, Parcel, PreparedMethod, Rate, ShippingMethod, ShippingTables, Step, Zone};
 pub use tables::Tables;
-pub use tax::{ShippingTax, TaxRate, TaxRow, TaxTables, tax_of};
+pub use tax::{PreparedTaxes, ShippingTax, TaxRate, TaxRow, TaxTables, tax_of};
 
 use crate::domain::reject::Reject;
 
