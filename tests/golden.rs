@@ -184,6 +184,7 @@ fn buyer(full: bool) -> Buyer {
     let mut buyer = contact(full).shipping_address.buyer();
     if full {
         buyer.keys = vec![BuyerKey([1; 8]), BuyerKey([0xab; 8])];
+        buyer.account_mail = true;
         buyer.mail_key = Some(MailKey([2; 16]));
         buyer.audience = Audience::Wholesale;
     }

@@ -207,7 +207,7 @@ fn billed(ships: &[(usize, &str)], unit_price: i64, coupon: bool, on_delivery: b
             days,
             tax_category: None,
         };
-        (vendor(*number), vec![method].into())
+        (vendor(*number), vec![method])
     };
     let promotion = coupon.then(|| Promotion {
         kind: PromotionKind::Percent { basis_points: 1 },

@@ -32,13 +32,21 @@ impl BuyerKeys {
         Tag(hmac::sign(&self.0, &text))
     }
 
-    /// Who buys.
-    pub fn buyer(&self, by: Principal, contact: &Contact) -> Buyer {
+    /// The key of an account's verified e-mail address: the same that a guest has who gives the address.
+    pub fn of_account(&self, email: &str) -> BuyerKey {
+        self.hash("mail", stripped(&folded(email)).as_bytes()).buyer_key()
+    }
+
+    /// Who buys. `account_mail` is the key of the customer's verified address, where that is known.
+    pub fn buyer(&self, by: Principal, account_mail: Option<BuyerKey>, contact: &Contact) -> Buyer {
         let Contact { email, shipping_address } = contact;
         let email = email.as_deref().map(folded);
         let mut keys = Vec::with_capacity(2);
+        let mut of_account = None;
         if let Principal::Customer(customer) = by {
             keys.push(self.hash("customer", customer.uuid().as_bytes()).buyer_key());
+            of_account = account_mail;
+            keys.extend(of_account);
         }
         let mut mail_key = None;
         if let Some(email) = &email {
@@ -46,13 +54,17 @@ impl BuyerKeys {
             mail_key = has_ascii_name(contact.email.as_deref()).then(|| tag.mail_key());
             // From most addresses there is nothing to strip.
             let key = if stripped == *email { tag } else { self.hash("mail", stripped.as_bytes()) };
-            keys.push(key.buyer_key());
+            let key = key.buyer_key();
+            if of_account != Some(key) {
+                keys.push(key);
+            }
         }
         if let Some(phone) = shipping_address.phone.as_deref().and_then(|phone| e164(phone, &shipping_address.country))
         {
             keys.push(self.hash("phone", phone.as_bytes()).buyer_key());
         }
-        Buyer { keys, mail_key, audience: Audience::Retail, ..shipping_address.buyer() }
+        let account_mail = of_account.is_some();
+        Buyer { keys, account_mail, mail_key, audience: Audience::Retail, ..shipping_address.buyer() }
     }
 
     /// What follows the serial number in a coupon's code for one use: so nobody makes one up.
@@ -176,7 +188,7 @@ mod tests {
     }
 
     fn guest(email: Option<&str>, phone: Option<&str>) -> Buyer {
-        keys().buyer(Principal::Guest(CartId::from_uuid(Uuid::nil())), &contact(email, phone))
+        keys().buyer(Principal::Guest(CartId::from_uuid(Uuid::nil())), None, &contact(email, phone))
     }
 
     #[test]
@@ -233,10 +245,34 @@ mod tests {
     #[test]
     fn a_customer_is_known_by_the_account_and_by_what_it_gives() {
         let customer = |number| Principal::Customer(CustomerId::from_uuid(Uuid::from_u128(number)));
-        let of = |number| keys().buyer(customer(number), &contact(Some("a@b.c"), None)).keys;
+        let of = |number| keys().buyer(customer(number), None, &contact(Some("a@b.c"), None)).keys;
         assert_eq!(of(1).len(), 2);
         assert!(of(1)[0] != of(2)[0] && of(1)[1] == of(2)[1]);
         let others = BuyerKeys::new(StoreKey([8; 32]));
-        assert!(others.buyer(customer(1), &contact(Some("a@b.c"), None)).keys.iter().all(|key| !of(1).contains(key)));
+        let theirs = others.buyer(customer(1), None, &contact(Some("a@b.c"), None)).keys;
+        assert!(theirs.iter().all(|key| !of(1).contains(key)));
+    }
+
+    /// What the account has verified comes before what is typed in, and once where both are one mailbox.
+    #[test]
+    fn the_accounts_own_address_is_its_second_key() {
+        let customer = Principal::Customer(CustomerId::from_uuid(Uuid::from_u128(1)));
+        let verified = keys().of_account("fina+1@example.com");
+        assert_eq!(verified, keys().of_account("Fina+2@Example.com"));
+        let of = |by, mail, typed| keys().buyer(by, mail, &contact(typed, Some("01712345678")));
+        let plain = of(customer, None, Some("rina@example.com"));
+        let with = of(customer, Some(verified), Some("rina@example.com"));
+        assert_eq!((plain.account_mail, plain.keys.len(), with.account_mail, with.keys.len()), (false, 3, true, 4));
+        assert_eq!((with.keys[0], with.keys[1]), (plain.keys[0], verified));
+        assert_eq!(with.keys[2..], plain.keys[1..]);
+        let same = of(customer, Some(verified), Some("fina@example.com"));
+        assert_eq!((same.account_mail, &same.keys[..]), (true, &[with.keys[0], verified, with.keys[3]][..]));
+        // A guest has no account, whatever a token says.
+        let guest = of(Principal::Guest(CartId::from_uuid(Uuid::nil())), Some(verified), Some("rina@example.com"));
+        assert_eq!((guest.account_mail, &guest.keys[..]), (false, &plain.keys[1..]));
+        assert_eq!(
+            of(Principal::Guest(CartId::from_uuid(Uuid::nil())), None, Some("fina@example.com")).keys[0],
+            verified
+        );
     }
 }

@@ -5,7 +5,7 @@ use crate::actors::{Ask, Failure, Shop};
 use crate::domain::buyer::{Audience, Buyer};
 use crate::domain::cart::quote::contents;
 use crate::domain::cart::{Cart, CartCommand, CartLine, CartReply, CartView, Quote, Today};
-use crate::domain::coupon::Usable;
+use crate::domain::coupon::Judged;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
@@ -85,6 +85,8 @@ pub struct Quoted {
     pub list_prices: Vec<i64>,
     /// What it comes to.
     pub bill: Bill,
+    /// What each of its coupons takes off, in minor units, or why it cannot be used. The bill is without those that cannot.
+    pub coupons: Vec<Result<i64, Reject>>,
     /// How each vendor could ship it, and for how much in minor units, in the order of the shares.
     pub offers: Vec<Vec<(ShippingMethod, i64)>>,
     /// What the buyer is given.
@@ -128,7 +130,7 @@ impl Shop {
         for (line, (price, _)) in cart.lines.iter_mut().zip(&prices) {
             (line.unit_price, line.sale) = *price;
         }
-        let usable = Usable::new(&cart.coupons, known, now)?;
+        let mut judged = Judged::new(&cart.coupons, known, now);
         let tables = knowledge.prices.tables();
         let nothing = Tables::default();
         let tables = tables.as_deref().unwrap_or(&nothing);
@@ -136,11 +138,10 @@ impl Shop {
             tables.good((line.sku, line.vendor), line.quantity, line.unit_price, line.sale.is_some(), known)
         };
         let goods: Vec<Good<'_>> = cart.lines.iter().map(good).collect();
-        let promotions = usable.promotions();
         let basket = Basket {
             currency: cart.currency,
             goods: &goods,
-            promotions: &promotions,
+            promotions: &[],
             shipping: &tables.shipping,
             chosen: &asked.shipping,
             to: Destination::of(&asked.to),
@@ -150,7 +151,8 @@ impl Shop {
             placed_at: now,
             points: 0,
         };
-        let bill = bill(&basket)?;
+        let bill = judged.billed(|promotions| bill(&Basket { promotions, ..basket }))?;
+        let coupons = judged.told(&bill);
         let mut all = Vec::with_capacity(bill.shares.len());
         for share in &bill.shares {
             let offered = offers(&basket, &bill, share.vendor)?;
@@ -169,7 +171,7 @@ impl Shop {
             expires_at: now.plus_millis(limits::QUOTE_MS),
         };
         let list_prices = prices.into_iter().map(|(_, list)| list).collect();
-        Ok(Quoted { cart, list_prices, bill, offers: all, quote })
+        Ok(Quoted { cart, list_prices, bill, coupons, offers: all, quote })
     }
 }
 

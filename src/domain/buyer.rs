@@ -41,6 +41,19 @@ mod text {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BuyerKey(pub [u8; 8]);
 
+impl Serialize for BuyerKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        text::write(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for BuyerKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = |_| de::Error::custom("8 bytes are expected");
+        text::read(deserializer)?.try_into().map(Self).map_err(wrong)
+    }
+}
+
 /// The keys of one buyer, or of several, written as one text.
 pub(in crate::domain) mod keys {
     use super::{BuyerKey, text};
@@ -158,9 +171,13 @@ impl Audience {
 /// Who buys, and where it is to be shipped, no finer than the postcode.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Buyer {
-    /// By which the buyer is known again: the customer's own first, of one who has an account; none of a guest who gave neither e-mail nor phone.
+    /// By which the buyer is known again: the customer's own first, of one who has an account, then that of its verified e-mail address, where that
+    /// is known; none of a guest who gave neither e-mail nor phone. Each stands once.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
     pub keys: Vec<BuyerKey>,
+    /// Whether the second key is that of the account's verified e-mail address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub account_mail: bool,
     /// By which the orders of the e-mail address are found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail_key: Option<MailKey>,
@@ -208,6 +225,9 @@ pub struct HeldFor {
     /// As [`Buyer::keys`].
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
     pub keys: Vec<BuyerKey>,
+    /// As [`Buyer::account_mail`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub account_mail: bool,
     /// For whom the prices are.
     #[serde(default, skip_serializing_if = "Audience::is_retail")]
     pub audience: Audience,
@@ -219,7 +239,10 @@ pub struct HeldFor {
 impl HeldFor {
     /// How many of the keys, from the first, are the account's own and not typed in.
     pub fn account_keys(&self) -> usize {
-        usize::from(self.customer.is_some()).min(self.keys.len())
+        match self.customer {
+            Some(_) => (1 + usize::from(self.account_mail)).min(self.keys.len()),
+            None => 0,
+        }
     }
 }
 
@@ -245,6 +268,29 @@ mod tests {
             assert!(serde_json::from_str::<HeldFor>(wrong).is_err(), "{wrong}");
         }
         assert!(serde_json::from_str::<MailKey>(r#""AAECf4Crzf8""#).is_err());
+        let key = BuyerKey([7; 8]);
+        assert_eq!(serde_json::from_str::<BuyerKey>(&serde_json::to_string(&key).unwrap()).unwrap(), key);
+        assert!(serde_json::from_str::<BuyerKey>(r#""AAEC""#).is_err());
+    }
+
+    /// What was written before an account's address was a key has the customer's alone, and so it stays.
+    #[test]
+    fn the_accounts_own_keys_are_the_first() {
+        let of = |customer: bool, account_mail, keys: u8| {
+            let customer = customer.then(|| CustomerId::from_uuid(uuid::Uuid::from_u128(1)));
+            let keys = (0..keys).map(|key| BuyerKey([key; 8])).collect();
+            HeldFor { customer, account_mail, keys, ..HeldFor::default() }.account_keys()
+        };
+        assert_eq!([of(true, false, 3), of(true, true, 3), of(true, true, 1), of(true, true, 0)], [1, 2, 1, 0]);
+        assert_eq!([of(false, false, 3), of(false, true, 3)], [0, 0]);
+        let before: HeldFor = serde_json::from_str(r#"{"keys":"AAECf4Crzf8"}"#).unwrap();
+        assert!(!before.account_mail);
+        assert_eq!(serde_json::to_string(&before).unwrap(), r#"{"keys":"AAECf4Crzf8"}"#);
+        let buyer: Buyer = serde_json::from_str(r#"{"country":"BD"}"#).unwrap();
+        assert_eq!(
+            (buyer.account_mail, serde_json::to_string(&buyer).unwrap().as_str()),
+            (false, r#"{"country":"BD"}"#)
+        );
     }
 
     #[test]

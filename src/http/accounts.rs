@@ -4,6 +4,7 @@
 //! in the time it takes. Routes that give secrets take no notice of idempotency keys: an answer that is kept is a secret in a table.
 
 use crate::actors::shop::Shop;
+use crate::checkout::buyers::BuyerKeys;
 use crate::domain::ids::{AccountId, CustomerId, SessionId, VendorId};
 use crate::domain::text::TextKind;
 use crate::domain::who::{Permission, Seat};
@@ -323,9 +324,19 @@ pub(super) fn empty(status: StatusCode) -> Response {
 }
 
 /// A session, with an access token. A browser that is given is to keep the refresh token.
-fn session(auth: &Auth, shop: &Shop, signed_in: Opened, keeper: Option<&Browser>) -> Result<Response> {
+fn session(
+    auth: &Auth,
+    shop: &Shop,
+    buyers: &BuyerKeys,
+    signed_in: Opened,
+    keeper: Option<&Browser>,
+) -> Result<Response> {
     let Opened { account, session, refresh_token } = signed_in;
-    let bearer = Bearer::SignedIn(account.id, account.seat, session);
+    let bearer = match account.seat {
+        // Made anew with each token: after a change of the address the next one has the new key.
+        Seat::Customer => Bearer::Buyer(account.id, session, buyers.of_account(account.email.as_str())),
+        seat => Bearer::SignedIn(account.id, seat, session),
+    };
     let lasts = Duration::from_secs(limits::ACCESS_TOKEN_SECONDS);
     let minted = auth.mint(&bearer, shop.clock().wall(), lasts).map_err(|error| {
         tracing::error!(%error, "no token can be signed");
@@ -398,6 +409,7 @@ problems!(VerifyProblems: BODY, WRITES, PASSWORDS);
 pub async fn verify(
     State(shop): State<Shop>,
     State(auth): State<Arc<Auth>>,
+    State(buyers): State<Arc<BuyerKeys>>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     visitor: Visitor,
@@ -407,7 +419,7 @@ pub async fn verify(
     shop.may_change()?;
     let VerifyInput { token, password, cookie } = &body.value;
     let opened = within(&settings, services.accounts.verify(token, password, &visitor)).await?;
-    session(&auth, &shop, opened, cookie.then_some(&browser))
+    session(&auth, &shop, &buyers, opened, cookie.then_some(&browser))
 }
 
 problems!(LogInProblems: BODY, WRITES, PASSWORDS);
@@ -421,6 +433,7 @@ problems!(LogInProblems: BODY, WRITES, PASSWORDS);
 pub async fn log_in(
     State(shop): State<Shop>,
     State(auth): State<Arc<Auth>>,
+    State(buyers): State<Arc<BuyerKeys>>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     visitor: Visitor,
@@ -430,7 +443,7 @@ pub async fn log_in(
     shop.may_change()?;
     let LogInInput { email, password, cookie } = &body.value;
     let opened = within(&settings, services.accounts.log_in(email, password, &visitor)).await?;
-    session(&auth, &shop, opened, cookie.then_some(&browser))
+    session(&auth, &shop, &buyers, opened, cookie.then_some(&browser))
 }
 
 problems!(RefreshProblems: BODY, WRITES, &[&CREDENTIALS_INVALID, &TOKEN_REUSED, &ORIGIN_REFUSED]);
@@ -448,6 +461,7 @@ problems!(RefreshProblems: BODY, WRITES, &[&CREDENTIALS_INVALID, &TOKEN_REUSED, 
 pub async fn refresh(
     State(shop): State<Shop>,
     State(auth): State<Arc<Auth>>,
+    State(buyers): State<Arc<BuyerKeys>>,
     State(services): State<Services>,
     State(settings): State<Arc<Settings>>,
     browser: Browser,
@@ -456,7 +470,7 @@ pub async fn refresh(
     let Some((token, is_cookie)) = brought(&browser, body)? else { return Ok(empty(StatusCode::NO_CONTENT)) };
     shop.may_change()?;
     match within(&settings, services.accounts.refresh(&token)).await {
-        Ok(opened) => session(&auth, &shop, opened, is_cookie.then_some(&browser)),
+        Ok(opened) => session(&auth, &shop, &buyers, opened, is_cookie.then_some(&browser)),
         // It will never be good again, and a page that is loaded anew is not to ask in vain each time.
         Err(problem) if is_cookie && problem.kind().status == StatusCode::UNAUTHORIZED => {
             let mut response = problem.into_response();

@@ -1,9 +1,11 @@
 //! Who is asking: bearer tokens (JWT, HS256), the roles, and the extractors that hand them to handlers. Who may come in is said in `doors`.
 //!
-//! A token is `{"sub", "role", "vendor"?, "vendor_role"?, "permissions"?, "cart"?, "iat", "exp", "nbf"?, "aud"?, "sid"?}`, checked as RFC 7515, 7519
-//! and 8725 say, against the wall clock: that is what whoever made it went by. One that names a session is of an account that is signed in: what
-//! it may do stands in the token, and whatever changes that ends the session.
+//! A token is `{"sub", "role", "vendor"?, "vendor_role"?, "permissions"?, "cart"?, "iat", "exp", "nbf"?, "aud"?, "sid"?, "buyer_key"?}`, checked as RFC
+//! 7515, 7519 and 8725 say, against the wall clock: that is what whoever made it went by. One that names a session is of an account that is signed
+//! in: what it may do stands in the token, and whatever changes that ends the session. `buyer_key` is the key of the account's verified e-mail
+//! address, a hash that tells nobody the address: so a checkout knows it without asking for the account.
 
+use crate::domain::buyer::BuyerKey;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{AccountId, CartId, CustomerId, SessionId, VendorId};
 use crate::domain::time::Timestamp;
@@ -59,6 +61,8 @@ pub enum Bearer {
     Admin(String),
     /// Whoever is signed in with this account, which is for this.
     SignedIn(AccountId, Seat, SessionId),
+    /// A customer who is signed in, with the key of the account's verified e-mail address.
+    Buyer(AccountId, SessionId, BuyerKey),
 }
 
 impl Bearer {
@@ -159,6 +163,9 @@ struct Claims {
     /// The session that it is a token of.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
     sid: Option<SessionId>,
+    /// Of a customer: the key of the account's verified e-mail address, by which limits know the buyer.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some")]
+    buyer_key: Option<BuyerKey>,
     /// Our own tokens name no issuer: one that does comes from elsewhere (RFC 7519, 4.1.1; RFC 8725, 3.8).
     #[serde(default, skip_serializing, rename = "iss")]
     _iss: Nothing,
@@ -178,6 +185,7 @@ impl Bearer {
             nbf: None,
             aud: None,
             sid: None,
+            buyer_key: None,
             _iss: Nothing,
         };
         match self {
@@ -205,6 +213,10 @@ impl Bearer {
                 let aud = Audience::of(claims.role);
                 Claims { sub, aud, sid: Some(*session), ..claims }
             }
+            Bearer::Buyer(account, session, key) => Claims {
+                buyer_key: Some(*key),
+                ..Bearer::SignedIn(*account, Seat::Customer, *session).claims(iat, exp)
+            },
         }
     }
 }
@@ -212,12 +224,16 @@ impl Bearer {
 impl Claims {
     /// Who says this; `None` where it does not fit together: nothing may stand in a token that says nothing of its role.
     fn caller(self) -> Option<Caller> {
-        let Claims { sub, role, vendor, vendor_role, permissions, cart, aud, sid, .. } = self;
+        let Claims { sub, role, vendor, vendor_role, permissions, cart, aud, sid, buyer_key, .. } = self;
         // A session has an audience, which follows from its role, and whoever has none has neither.
         if aud.is_some() != sid.is_some() || (aud.is_some() && aud != Audience::of(role)) {
             return None;
         }
-        if (vendor_role.is_some() && role != Role::Vendor) || (permissions.is_some() && role != Role::Staff) {
+        let only_for = |is_said: bool, only: Role| is_said && role != only;
+        if only_for(vendor_role.is_some(), Role::Vendor)
+            || only_for(permissions.is_some(), Role::Staff)
+            || only_for(buyer_key.is_some(), Role::Customer)
+        {
             return None;
         }
         // Whoever is signed in is an account. Another token is told apart by its name, which may be anything.
@@ -238,7 +254,7 @@ impl Claims {
             }
             Role::Admin => Principal::Staff(Staff { account, powers: Powers::Admin }),
         };
-        Some(Caller { role, principal, subject: sub, session: sid })
+        Some(Caller { role, principal, subject: sub, session: sid, account_mail: buyer_key })
     }
 }
 
@@ -387,6 +403,8 @@ pub struct Caller {
     pub subject: String,
     /// In which session, where the token is one of a session.
     pub session: Option<SessionId>,
+    /// The key of the account's verified e-mail address, where the token says it.
+    pub account_mail: Option<BuyerKey>,
 }
 
 /// Whoever is asking, as the door has found out before anything of the request was read.
@@ -511,7 +529,12 @@ mod tests {
             let caller = auth().verify(&token, NOW).unwrap();
             assert_eq!((caller.role, caller.principal), (role, principal));
             assert_eq!(caller.session.is_some(), matches!(bearer, Bearer::SignedIn(..)));
+            assert_eq!(caller.account_mail, None);
         }
+        let (key, same) = (BuyerKey([0xfe; 8]), auth().mint(&signed_in(Seat::Customer), NOW, HOUR).unwrap());
+        let token = auth().mint(&Bearer::Buyer(account, SESSION, key), NOW, HOUR).unwrap();
+        let same = auth().verify(&same, NOW).unwrap();
+        assert_eq!(auth().verify(&token, NOW).unwrap(), Caller { account_mail: Some(key), ..same });
     }
 
     /// What a token says of its role must fit together; what it does not say is what such tokens were for before it could be said.
@@ -550,6 +573,8 @@ mod tests {
             r#"{"sub": "rina", "role": "staff", "aud": "admin", "sid": "SESSION"}"#,
             r#"{"sub": "ACCOUNT", "role": "admin", "aud": "vendor", "sid": "SESSION"}"#,
             r#"{"sub": "ACCOUNT", "role": "vendor", "aud": "vendor", "sid": "SESSION"}"#,
+            r#"{"sub": "rina", "role": "staff", "buyer_key": "AAECf4Crzf8"}"#,
+            r#"{"sub": "ACCOUNT", "role": "admin", "aud": "admin", "sid": "SESSION", "buyer_key": "AAECf4Crzf8"}"#,
         ] {
             assert!(sign(json(bad)).is_err(), "{bad}");
         }
@@ -567,7 +592,12 @@ mod tests {
             auth().verify(&jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &encoding()).unwrap(), NOW)
         };
         assert_eq!(sign(&|_| {}).unwrap().session, Some(SESSION));
-        let bad: [&dyn Fn(&mut serde_json::Value); 9] = [
+        let known = sign(&|claims| claims["buyer_key"] = "AAECf4Crzf8".into()).unwrap();
+        assert_eq!(known.account_mail, Some(BuyerKey([0, 1, 2, 0x7f, 0x80, 0xab, 0xcd, 0xff])));
+        let bad: [&dyn Fn(&mut serde_json::Value); 12] = [
+            &|claims| claims["buyer_key"] = serde_json::Value::Null,
+            &|claims| claims["buyer_key"] = "fina@example.com".into(),
+            &|claims| claims["buyer_key"] = "AAECf4Crzf___________w".into(),
             &|claims| claims["aud"] = "admin".into(),
             &|claims| claims["aud"] = serde_json::json!(["shop"]),
             &|claims| claims["aud"] = serde_json::Value::Null,
@@ -623,6 +653,7 @@ mod tests {
             nbf: None,
             aud: None,
             sid: None,
+            buyer_key: None,
             _iss: Nothing,
         };
         let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &encoding()).unwrap();

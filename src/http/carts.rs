@@ -96,13 +96,17 @@ pub struct CartBody<'a> {
     token: Option<String>,
 }
 
-/// A coupon of a cart.
+/// A coupon of a cart or of a quote.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CartCouponBody<'a> {
     #[schema(example = "EID10")]
     code: &'a str,
-    /// What it takes off. Free shipping shows nothing before it is known what there is to ship.
+    /// What it takes off.
     discount: MoneyBody,
+    /// Whether it applies at the checkout: what free shipping takes off shows once it is known where to ship, in a quote or the order.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    at_checkout: bool,
     /// Why it cannot be used now: the code that the checkout would be refused with.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "coupon_not_applicable")]
@@ -208,19 +212,32 @@ impl<'a> CartBody<'a> {
         let money = |minor| MoneyBody(Money::new(minor, cart.currency));
         let mut discount = 0i64;
         let previews = cart.preview(shop.catalog_as_known(), shop.clock().now());
-        for (coupon, preview) in cart.coupons.iter().zip(previews) {
-            let (amount, refused) = (*preview.as_ref().unwrap_or(&0), preview.err());
+        for (coupon, preview) in cart.coupons.iter().zip(&previews) {
+            let amount = preview.as_ref().map_or(0, |amount| amount.unwrap_or(0));
             discount = discount.saturating_add(amount);
-            let why = match &refused {
-                Some(Reject::CouponNotApplicable { why, .. }) => Some(why.name()),
-                _ => None,
-            };
-            let refused = refused.as_ref().map(Reject::code);
-            self.coupons.push(CartCouponBody { code: coupon.code.as_str(), discount: money(amount), refused, why });
+            let body = CartCouponBody::new(coupon, preview.as_ref().map(|_| money(amount)), money(0));
+            self.coupons.push(CartCouponBody { at_checkout: matches!(preview, Ok(None)), ..body });
         }
         self.discount = Some(money(discount));
         self.total = Some(money(cart.subtotal().saturating_sub(discount)));
         Ok(self)
+    }
+}
+
+impl<'a> CartCouponBody<'a> {
+    /// A coupon with what it takes off, or why it takes off nothing.
+    pub(super) fn new(
+        coupon: &'a PlacedCoupon,
+        takes: std::result::Result<MoneyBody, &Reject>,
+        nothing: MoneyBody,
+    ) -> Self {
+        let refused = takes.as_ref().err().copied();
+        let why = match refused {
+            Some(Reject::CouponNotApplicable { why, .. }) => Some(why.name()),
+            _ => None,
+        };
+        let discount = takes.unwrap_or(nothing);
+        Self { code: coupon.code.as_str(), discount, at_checkout: false, refused: refused.map(Reject::code), why }
     }
 }
 

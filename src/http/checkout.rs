@@ -253,7 +253,7 @@ pub async fn check_out(
     let checked = body.value.checked(|text| services.quotes.open(text))?;
     let Checked { contact, payment, expected_total, shipping, quote } = checked;
     let total_in = expected_total.map(|total| total.currency);
-    let (mint, buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, &contact));
+    let (mint, buyer) = (buyers::mint(shop.clock()), buyers.buyer(caller.principal, caller.account_mail, &contact));
     let request = CheckoutRequest { contact: contact.clone(), payment, expected_total, shipping, quote, mint, buyer };
     let (wait, applied) = prefer::wait(&headers).unzip();
     let asker = Asker { by: caller.principal, from };

@@ -207,8 +207,13 @@ mod tests {
         let request = |key: &'static str, method: Method, path: &'static str| {
             RequestKey(Some(Source { key: HeaderValue::from_static(key), method, uri: Uri::from_static(path) }))
         };
-        let caller =
-            |role, subject: &str| Caller { role, principal: Principal::SHOP, subject: subject.into(), session: None };
+        let caller = |role, subject: &str| Caller {
+            role,
+            principal: Principal::SHOP,
+            subject: subject.into(),
+            session: None,
+            account_mail: None,
+        };
         let admin = caller(Role::Admin, "ann");
         let one = request("k", Method::POST, "/a").of(&admin, b"{}").unwrap();
         assert_eq!(request("k", Method::POST, "/a?x=1").of(&admin, b"{}"), Some(one));
@@ -259,7 +264,13 @@ mod tests {
     fn the_key_of_an_ordinary_request_is_what_it_was() {
         let (method, uri) = (Method::POST, Uri::from_static("/v1/vendors/vendor_01h2xcejqtf2nbrexx3vqjhp41/products"));
         let key = RequestKey(Some(Source { key: HeaderValue::from_static("delivery-4711"), method, uri }));
-        let caller = Caller { role: Role::Admin, principal: Principal::SHOP, subject: "ann".into(), session: None };
+        let caller = Caller {
+            role: Role::Admin,
+            principal: Principal::SHOP,
+            subject: "ann".into(),
+            session: None,
+            account_mail: None,
+        };
         assert_eq!(key.of(&caller, b"{}").map(|key| key.key), Some(GOLDEN));
     }
 

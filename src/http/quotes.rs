@@ -5,12 +5,15 @@ use crate::checkout::quotes::{QuoteAsked, Quoted};
 use crate::domain::buyer::Buyer;
 use crate::domain::ids::{CartId, SaleId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::money::Money;
+use crate::domain::order::PlacedCoupon;
 use crate::domain::pricing::{BillLine, BillShare};
+use crate::domain::reject::Reject;
 use crate::domain::text::TextKind;
 use crate::http::Settings;
 use crate::http::answer::ok;
 use crate::http::auth::Caller;
 use crate::http::bills::{LineBillBody, Shown, SumsBody};
+use crate::http::carts::CartCouponBody;
 use crate::http::checkout::{AddressInput, Choices, SHIPPING, chosen};
 use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};
@@ -118,6 +121,10 @@ pub struct QuoteBody<'a> {
     expires_at: Moment,
     lines: Vec<QuoteLineBody<'a>>,
     sub_orders: Vec<QuoteShareBody<'a>>,
+    /// The cart's coupons. Those that do not apply say why, and are not in the sums: a checkout with one is refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    coupons: Vec<CartCouponBody<'a>>,
     #[serde(flatten)]
     sums: SumsBody,
     /// Whether taxes are in the prices, or come on top.
@@ -131,7 +138,7 @@ fn totals(line: &BillLine) -> (i64, Option<&BillLine>) {
 
 impl<'a> QuoteBody<'a> {
     fn new(quoted: &'a Quoted, quote_id: String) -> Self {
-        let Quoted { cart, list_prices, bill, offers, quote } = quoted;
+        let Quoted { cart, list_prices, bill, coupons, offers, quote } = quoted;
         let money = |minor| MoneyBody(Money::new(minor, cart.currency));
         let included = bill.prices_include_tax;
         let shown = Shown { codes: &bill.codes, prices_include_tax: included, currency: cart.currency };
@@ -162,11 +169,15 @@ impl<'a> QuoteBody<'a> {
             ),
             total: money(share.total),
         };
+        let coupon = |(coupon, takes): (&'a PlacedCoupon, &'a std::result::Result<i64, Reject>)| {
+            CartCouponBody::new(coupon, takes.as_ref().map(|amount| money(*amount)), money(0))
+        };
         Self {
             quote_id,
             expires_at: Moment(quote.expires_at),
             lines: lines.collect(),
             sub_orders: bill.shares.iter().zip(offers).map(share).collect(),
+            coupons: cart.coupons.iter().zip(coupons).map(coupon).collect(),
             sums: SumsBody::new(bill.lines.iter().map(totals), bill.shares.iter(), cart.currency),
             prices_include_tax: included,
             total: money(bill.total()),
@@ -186,13 +197,13 @@ fn offer(method: &crate::domain::pricing::ShippingMethod, price: MoneyBody) -> O
 }
 
 problems!(QuoteProblems: AUTH, BODY, ACTOR;
-    CartUnknown, CartEmpty, CodNotAvailable, AddressNotServed, AmountTooLarge, CouponUnknown, CouponExpired,
-    CouponNotApplicable,
+    CartUnknown, CartEmpty, CodNotAvailable, AddressNotServed, AmountTooLarge,
 );
 
 /// What a cart would come to
 ///
-/// Nothing is held or written, and neither stock nor limits are looked at. A checkout that names the quote agrees to its total.
+/// Nothing is held or written, and neither stock nor limits are looked at. A checkout that names the quote agrees to its total. A coupon that does
+/// not apply refuses no quote, as it would the checkout: it stands in `coupons`, with why, and the sums are without it.
 #[utoipa::path(post, path = "/v1/carts/{cart}/quote", tag = "carts", security(("bearer" = [])),
     params(("cart" = CartId, Path, description = "The cart")), request_body = QuoteInput,
     responses((status = 200, description = "What it comes to.", body = QuoteBody), QuoteProblems))]

@@ -6,7 +6,7 @@
 //! [`TABLES_LOOK_MS`]: crate::limits::TABLES_LOOK_MS
 
 use crate::domain::ids::{CategoryId, VendorId};
-use crate::domain::pricing::{ShippingMethod, ShippingTables, Tables, TaxTables};
+use crate::domain::pricing::{PreparedTaxes, ShippingMethod, ShippingTables, Tables, TaxTables};
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
 use crate::ports::units::UnitError;
@@ -125,11 +125,11 @@ impl PriceTables {
         for row in &rows {
             match row.name {
                 TableName::Tax => tax = Some(read::<TaxTables>(row)?),
-                TableName::Shipping(vendor) => shipping.push((vendor, read::<Vec<ShippingMethod>>(row)?.into())),
+                TableName::Shipping(vendor) => shipping.push((vendor, read::<Vec<ShippingMethod>>(row)?)),
             }
         }
         let shipping: ShippingTables = shipping.into_iter().collect();
-        show(Tables { tax, shipping, categories: categories.into_iter().collect() });
+        show(Tables { tax: tax.map(PreparedTaxes::from), shipping, categories: categories.into_iter().collect() });
         *shown = Some(version);
         Ok(())
     }

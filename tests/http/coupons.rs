@@ -197,7 +197,11 @@ on_both_stores! {
         let buyer = shop.buyer(2, "TENTH").await;
         let shown = shop.put(&buyer, "POST").await.expect(200).body;
         assert_eq!((&shown["discount"], &shown["total"]), (&taka("20.00"), &taka("180.00")), "of goods alone");
+        let takes = |code: &str, amount: &str| json!({"code": code, "discount": taka(amount)});
+        let later = json!({"code": "POST", "discount": taka("0.00"), "at_checkout": true});
+        assert_eq!(shown["coupons"], json!([takes("TENTH", "20.00"), later]));
         let quoted = quote(&buyer).await.expect(200).body;
+        assert_eq!(quoted["coupons"], json!([takes("TENTH", "20.00"), takes("POST", "60.00")]));
         for (field, amount) in [("discount", "20.00"), ("shipping", "0.00"), ("shipping_discount", "60.00"), ("total", "180.00")] {
             assert_eq!(quoted[field], taka(amount), "{field}: {quoted}");
         }
@@ -218,13 +222,71 @@ on_both_stores! {
         let sale = json!({"name": "11.11", "time_zone": "UTC", "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z", "items": [item]});
         let path = format!("/v1/vendors/{}/sales", shop.vendor);
         let sale = shop.client.post(&path, &sale).bearer(&shop.admin).send().await.expect(201);
-        assert_eq!(quote(&early).await.expect(409).code(), "coupon_not_applicable");
+        let quoted = quote(&early).await.expect(200).body;
+        let told = json!([{"code": "REGULAR", "discount": taka("0.00"), "refused": "coupon_not_applicable", "why": "nothing"}]);
+        assert_eq!((&quoted["coupons"], &quoted["total"]), (&told, &taka("110.00")), "priced without it");
+        let refused = check_out(&early, &quoted).await.expect(409);
+        assert_eq!((refused.code(), &refused.body["why"]), ("coupon_not_applicable", &json!("nothing")));
         let refused = shop.buys(&early, "rina@example.com", "tok_approve").await.expect(409);
         assert_eq!((refused.code(), &refused.body["why"]), ("coupon_not_applicable", &json!("nothing")));
         let quoted = quote(&buyer).await.expect(200).body;
         let line = &quoted["lines"][0];
         assert_eq!((&line["unit_price"], &line["list_price"], &line["sale_id"]), (&taka("50.00"), &taka("100.00"), &json!(sale.field("id"))));
         assert_eq!(check_out(&buyer, &quoted).await.expect(201).body["total"], taka("110.00"));
+        server.stop().await;
+    }
+
+    /// A quote tells of each code why it does not apply, and prices without it. No order is made with such a code.
+    async fn a_quote_lists_what_does_not_apply(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 50).await;
+        let large = json!({"min_subtotal": taka("500.00"), "combines": true});
+        shop.coupon("LARGE", &large).await;
+        let mut free = percent("FREE", &json!({"kind": "free_shipping", "combines": true, "min_subtotal": taka("150.00")}));
+        free.as_object_mut().expect("an object").remove("basis_points");
+        shop.create(&free).await.expect(201);
+        let gone = shop.coupon("GONE", &json!({"combines": true})).await;
+        shop.coupon("TENTH", &json!({"combines": true})).await;
+        let buyer = shop.buyer(1, "LARGE").await;
+        for code in ["FREE", "GONE", "TENTH"] {
+            shop.put(&buyer, code).await.expect(200);
+        }
+        shop.patch(&gone, &json!({"ends_at": "2026-01-02T00:00:00Z"})).await.expect(200);
+        let quote = async || {
+            let body = json!({"shipping_address": checkout_body("tok_approve")["shipping_address"]});
+            let path = format!("/v1/carts/{}/quote", buyer.cart);
+            shop.client.post(&path, &body).bearer(&buyer.token).send().await.expect(200).body
+        };
+        let told = |quoted: &Value| -> Vec<(String, String, String)> {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let coupons = quoted["coupons"].as_array().expect("coupons").iter();
+            coupons.map(|one| (text(&one["discount"]["amount"]), text(&one["refused"]), text(&one["why"]))).collect()
+        };
+        let of = |amount: &str, refused: &str, why: &str| (amount.to_owned(), refused.to_owned(), why.to_owned());
+        let few = of("0.00", "coupon_not_applicable", "min_subtotal");
+        let (nothing, over) = (of("0.00", "coupon_not_applicable", "nothing"), of("0.00", "coupon_expired", ""));
+        let quoted = quote().await;
+        assert_eq!(told(&quoted), [few.clone(), few.clone(), over.clone(), of("10.00", "", "")]);
+        assert_eq!((&quoted["discount"], &quoted["total"]), (&taka("10.00"), &taka("90.00")));
+        // The cart tells the same, before it is known where to.
+        let shown = shop.client.get(&format!("/v1/carts/{}", buyer.cart)).bearer(&buyer.token).send().await.expect(200);
+        assert_eq!((told(&shown.body), &shown.body["total"]), (told(&quoted), &taka("90.00")));
+        // Enough of it, but shipped for nothing anyway.
+        shop.client.set_line(&buyer, &shop.sku, 2).await.expect(200);
+        let quoted = quote().await;
+        assert_eq!(told(&quoted), [few, nothing, over, of("20.00", "", "")]);
+        assert_eq!(quoted["total"], taka("180.00"));
+        for (code, refused) in [("LARGE", "coupon_expired"), ("GONE", "coupon_not_applicable"), ("FREE", "")] {
+            shop.coupon_of(&buyer, "DELETE", code).await.expect(200);
+            let mut body = checkout_body("tok_approve");
+            body["quote_id"] = quote().await["quote_id"].clone();
+            let path = format!("/v1/carts/{}/checkout", buyer.cart);
+            let answer = shop.client.post(&path, &body).bearer(&buyer.token).header("prefer", "wait=30").send().await;
+            match refused {
+                "" => assert_eq!(answer.expect(201).body["total"], taka("180.00")),
+                refused => assert_eq!(answer.expect(409).code(), refused),
+            }
+        }
         server.stop().await;
     }
 

@@ -3,6 +3,9 @@
 use crate::on_both_stores;
 use crate::support::client::{Answer, Buyer, Client, checkout_body};
 use crate::support::{Server, token};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use haat::domain::ids::CustomerId;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
 
@@ -211,6 +214,59 @@ on_both_stores! {
             client.set_line(&buyer, &sku, 1).await.expect(200);
             buy(client, &buyer, "tok_approve", None, None).await.expect(expected);
         }
+    }
+
+    /// One mailbox may have many accounts, by aliases of its address: together they buy what one may. What is typed in at the checkout counts for
+    /// nobody there, and an account whose address is another's by now is known by both.
+    async fn accounts_of_one_mailbox_share_one_limit(store) {
+        let server = Server::start(&store).await;
+        let client = &server.client;
+        let (vendor, sku) = client.shop(&admin(), "10.00", 100).await;
+        let mut sale = running(&sku, 50);
+        sale["requires"] = json!("account");
+        sale["limit_per_customer"] = json!(2);
+        schedule(client, &vendor, &sale).await.expect(201);
+        let password = "seven boats on the Padma";
+        let signed_up = async |email: &str| client.signed_up(&admin(), email, password).await.field("access_token").to_owned();
+        let buys = async |bearer: &str, pieces: i64, typed: &str| {
+            let cart = client.post("/v1/carts", &json!({})).bearer(bearer).send().await;
+            let buyer = Buyer { cart: cart.field("id").to_owned(), token: bearer.to_owned() };
+            client.set_line(&buyer, &sku, pieces).await.expect(200);
+            buy(client, &buyer, "tok_approve", Some(typed), None).await
+        };
+        let first = signed_up("fina+1@example.com").await;
+        buys(&first, 2, "fina@example.com").await.expect(201);
+        let second = signed_up("Fina+2@example.com").await;
+        let refused = buys(&second, 1, "rina@example.com").await.expect(409);
+        assert_eq!((refused.code(), &refused.body["used"], &refused.body["limit"]), ("purchase_limit", &json!(2), &json!(2)));
+        let rina = signed_up("rina@example.com").await;
+        buys(&rina, 2, "fina@example.com").await.expect(201);
+        // A shop that makes tokens itself knows no address: such a token has the customer's key alone.
+        let customer = CustomerId::from_uuid(uuid::Uuid::from_u128(7));
+        let made = token(&Bearer::Customer(customer));
+        buys(&made, 2, "fina@example.com").await.expect(201);
+
+        let key = |bearer: &str| {
+            let claims = BASE64_URL_SAFE_NO_PAD.decode(bearer.split('.').nth(1).expect("claims")).expect("base64");
+            let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+            assert!(!claims.to_string().contains("example.com"), "{claims}");
+            claims["buyer_key"].clone()
+        };
+        assert!(key(&first) == key(&second) && key(&first) != key(&rina) && key(&made).is_null());
+        // With another address there is another key, and the customer's own stays.
+        let other = json!({"email": "lina@example.com", "password": password});
+        client.post("/v1/me/email", &other).bearer(&second).send().await.expect(202);
+        let mailed = client.mailed(&admin(), "lina@example.com", "account.new_email").await;
+        let body = json!({"token": mailed, "password": password});
+        let session = client.post("/v1/auth/verify", &body).send().await.expect(200);
+        let changed = session.field("access_token").to_owned();
+        assert!(key(&changed) != key(&second) && !key(&changed).is_null());
+        let body = json!({"refresh_token": session.field("refresh_token")});
+        let refreshed = client.post("/v1/auth/refresh", &body).send().await.expect(200);
+        assert_eq!(key(refreshed.field("access_token")), key(&changed));
+        buys(&changed, 2, "rina@example.com").await.expect(201);
+        let third = signed_up("lina+x@example.com").await;
+        assert_eq!(buys(&third, 1, "nina@example.com").await.expect(409).code(), "purchase_limit");
     }
 
     async fn a_malformed_sale_names_what_is_wrong(store) {

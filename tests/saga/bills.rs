@@ -44,9 +44,9 @@ fn tables(country: &str, rate_milli_percent: u32) -> Tables {
         reason: None,
         valid_from: Timestamp::default(),
     };
-    let methods: Arc<[ShippingMethod]> = vec![method(1, country, SHIPPING), method(2, country, 2 * SHIPPING)].into();
+    let methods = vec![method(1, country, SHIPPING), method(2, country, 2 * SHIPPING)];
     Tables {
-        tax: Some(TaxTables { tax_tables: vec![row], ..TaxTables::default() }),
+        tax: Some(TaxTables { tax_tables: vec![row], ..TaxTables::default() }.into()),
         shipping: [(vendor(0), methods)].into_iter().collect(),
         ..Tables::default()
     }

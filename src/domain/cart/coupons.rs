@@ -76,7 +76,7 @@ impl Cart {
         let mut after = self.clone();
         events.iter().for_each(|event| after.apply(event, now));
         let amounts = after.view().map_or_else(Vec::new, |view| view.preview(knowledge.availability, now));
-        let amount = amounts.into_iter().flatten().fold(0, i64::saturating_add);
+        let amount = amounts.into_iter().flatten().flatten().fold(0, i64::saturating_add);
         if amount != self.discount {
             events.push(CartEvent::Discounted { amount });
         }
@@ -92,8 +92,9 @@ impl Cart {
 }
 
 impl CartView {
-    /// What each of its coupons takes off its lines as they are here, in minor units, or why it cannot be used.
-    pub fn preview(&self, known: &dyn Availability, now: Timestamp) -> Vec<Result<i64, Reject>> {
+    /// What each of its coupons takes off its lines as they are here, in minor units, or why it cannot be used. Of free shipping that is not known
+    /// before the checkout.
+    pub fn preview(&self, known: &dyn Availability, now: Timestamp) -> Vec<Result<Option<i64>, Reject>> {
         // What shipping and taxes need is not looked at.
         let good = |line: &CartLine| Good {
             sku: line.sku,

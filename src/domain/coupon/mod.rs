@@ -12,7 +12,7 @@ mod types;
 mod uses;
 
 pub use code::{CouponCode, SERIALS, Single};
-pub use reckon::{Usable, preview};
+pub use reckon::{Judged, Usable, preview};
 pub use types::*;
 
 use super::buyer::BuyerKey;

@@ -1,12 +1,13 @@
-//! What coupons take off an order: as a preview, which tells of each whether it can be used, and as the order reckons, which refuses where one
-//! cannot.
+//! What coupons take off an order: as a preview or a quote, which tell of each whether it can be used, and as the order reckons, which refuses
+//! where one cannot.
 
 use super::CouponCode;
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Currency;
 use crate::domain::order::{PlacedCoupon, TakenCoupon};
 use crate::domain::pricing::{
-    AppliedPromotion, Basket, Bill, Destination, Good, LineDiscount, NotApplicable, PromotionKind, ShippingTables, bill,
+    AppliedPromotion, Basket, Bill, Destination, Good, LineDiscount, NotApplicable, PromotionKind, ShippingTables,
+    applies_to_goods, bill,
 };
 use crate::domain::reject::Reject;
 use crate::domain::rows::CouponRow;
@@ -70,22 +71,46 @@ impl<'a> Usable<'a> {
     }
 }
 
-/// The bill of goods and promotions alone.
-fn billed(goods: &[Good<'_>], promotions: &[&Known<'_>], currency: Currency, now: Timestamp) -> Result<Bill, Reject> {
-    let promotions: Vec<AppliedPromotion<'_>> = promotions.iter().map(|known| known.applied()).collect();
-    bill(&Basket {
-        currency,
-        goods,
-        promotions: &promotions,
-        shipping: &ShippingTables::default(),
-        chosen: &[],
-        to: Destination::default(),
-        on_delivery: false,
-        tax: None,
-        exempt: false,
-        placed_at: now,
-        points: 0,
-    })
+/// The coupons of an order that is not there yet: of each, whether it can be used. Those that cannot refuse nothing, and nothing is reckoned with them.
+pub struct Judged<'a>(Vec<Result<Known<'a>, Reject>>);
+
+impl<'a> Judged<'a> {
+    /// These, by their terms as they are known.
+    pub fn new(placed: &'a [PlacedCoupon], known: &dyn Availability, now: Timestamp) -> Self {
+        Self(placed.iter().map(|one| usable(one, placed, known, now)).collect())
+    }
+
+    /// What a bill is made with.
+    pub fn promotions(&self) -> Vec<AppliedPromotion<'_>> {
+        self.0.iter().flatten().map(Known::applied).collect()
+    }
+
+    /// A bill that is made with those of them that apply: each that it is refused for is left out.
+    ///
+    /// # Errors
+    /// What else it is refused for.
+    pub fn billed(&mut self, make: impl Fn(&[AppliedPromotion<'_>]) -> Result<Bill, Reject>) -> Result<Bill, Reject> {
+        loop {
+            let reject = match make(&self.promotions()) {
+                Ok(bill) => return Ok(bill),
+                Err(reject) => reject,
+            };
+            let named = |told: &&mut Result<Known<'_>, Reject>| match (&reject, told) {
+                (Reject::CouponNotApplicable { coupon, .. }, Ok(known)) => known.code.as_str() == coupon,
+                _ => false,
+            };
+            match self.0.iter_mut().find(named) {
+                Some(one) => *one = Err(reject),
+                None => return Err(reject),
+            }
+        }
+    }
+
+    /// What each takes off by a bill that was made with them, in minor units, or why it cannot be used.
+    pub fn told(self, bill: &Bill) -> Vec<Result<i64, Reject>> {
+        let mut amounts = amounts(bill).into_iter();
+        self.0.into_iter().map(|known| known.map(|_| amounts.next().unwrap_or_default())).collect()
+    }
 }
 
 /// What each promotion takes off lines and shipping, in their order.
@@ -98,38 +123,40 @@ fn amounts(bill: &Bill) -> Vec<i64> {
     (0..bill.codes.len()).map(of).collect()
 }
 
-/// What each of these coupons would take off now, or why it cannot be used. What there is to ship is not known yet: free shipping takes nothing off.
+/// What each of these coupons would take off now, or why it cannot be used. Of free shipping, `None`: what there is to ship, and where to, is not
+/// known yet, so what it takes off shows at the checkout or in a quote.
 pub fn preview(
     goods: &[Good<'_>],
     coupons: &[PlacedCoupon],
     currency: Currency,
     known: &dyn Availability,
     now: Timestamp,
-) -> Vec<Result<i64, Reject>> {
-    let mut told: Vec<Result<Known<'_>, Reject>> =
-        coupons.iter().map(|placed| usable(placed, coupons, known, now)).collect();
-    // Each round leaves out one that does not apply.
-    for _ in 0..=coupons.len() {
-        let lowers = |known: &Known<'_>| known.row.terms.promotion.kind != PromotionKind::FreeShipping;
-        let of_goods: Vec<&Known<'_>> = told.iter().flatten().filter(|known| lowers(known)).collect();
-        match billed(goods, &of_goods, currency, now) {
-            Ok(bill) => {
-                let mut amounts = amounts(&bill).into_iter();
-                let mut amount = |known: Known<'_>| if lowers(&known) { amounts.next().unwrap_or_default() } else { 0 };
-                return told.into_iter().map(|known| known.map(&mut amount)).collect();
-            }
-            Err(reject) => {
-                let named = |told: &&mut Result<Known<'_>, Reject>| match (&reject, told) {
-                    (Reject::CouponNotApplicable { coupon, .. }, Ok(known)) => known.code.as_str() == coupon,
-                    _ => false,
-                };
-                match told.iter_mut().find(named) {
-                    Some(one) => *one = Err(reject),
-                    // The lines alone are too much.
-                    None => break,
-                }
-            }
-        }
-    }
-    told.into_iter().map(|known| known.map(|_| 0)).collect()
+) -> Vec<Result<Option<i64>, Reject>> {
+    let mut judged = Judged::new(coupons, known, now);
+    let ships = |known: &Known<'_>| known.row.terms.promotion.kind == PromotionKind::FreeShipping;
+    let free: Vec<bool> = judged.0.iter().map(|told| told.as_ref().is_ok_and(ships)).collect();
+    let made = judged.billed(|promotions| {
+        let (shipping, of_goods): (Vec<_>, Vec<_>) =
+            promotions.iter().partition(|applied| applied.promotion.kind == PromotionKind::FreeShipping);
+        let bill = bill(&Basket {
+            currency,
+            goods,
+            promotions: &of_goods,
+            shipping: &ShippingTables::default(),
+            chosen: &[],
+            to: Destination::default(),
+            on_delivery: false,
+            tax: None,
+            exempt: false,
+            placed_at: now,
+            points: 0,
+        })?;
+        // What does not depend on where it goes refuses already here.
+        applies_to_goods(&shipping, goods, currency)?;
+        Ok(bill)
+    });
+    // The lines alone may be too much: then nothing can be told.
+    let mut amounts = made.as_ref().map_or_else(|_| Vec::new(), amounts).into_iter();
+    let told = judged.0.into_iter().zip(free);
+    told.map(|(known, free)| known.map(|_| (!free).then(|| amounts.next().unwrap_or_default()))).collect()
 }

@@ -10,8 +10,8 @@
 
 use super::discount::{Discountable, NotApplicable, discount, discount_of};
 use super::promotion::{Promotion, PromotionKind};
-use super::shipping::{Destination, Parcel, ShippingMethod, ShippingTables};
-use super::tax::{STANDARD, ShippingTax, TaxRate, TaxTables, tax_of};
+use super::shipping::{Destination, Parcel, PreparedMethod, ShippingMethod, ShippingTables, Target};
+use super::tax::{PreparedTaxes, STANDARD, ShippingTax, TaxRate, tax_of};
 use super::{fits, sum};
 use crate::domain::ids::{CategoryId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::money::{Currency, split};
@@ -71,7 +71,7 @@ pub struct Basket<'a> {
     /// Whether it is to be paid on delivery.
     pub on_delivery: bool,
     /// The rates; none in a shop that taxes nothing.
-    pub tax: Option<&'a TaxTables>,
+    pub tax: Option<&'a PreparedTaxes>,
     /// Whether the buyer is exempt.
     pub exempt: bool,
     /// When the order was placed, which decides the rates.
@@ -348,6 +348,13 @@ pub fn is_wrong(included: bool, lines: &[&BillLine], shares: &[&BillShare]) -> O
     if lines.iter().all(of_share) { None } else { Some("every_line_is_of_a_share") }
 }
 
+/// A line as promotions look at it, before any.
+fn discountable(good: &Good<'_>) -> Result<Discountable, Reject> {
+    let Good { sku, vendor, category, is_on_sale, .. } = *good;
+    let total = fits(i128::from(good.quantity) * i128::from(good.unit_price))?;
+    Ok(Discountable { sku, vendor, category, is_on_sale, before: total, remaining: total })
+}
+
 /// A bill that is being made.
 struct Making<'a> {
     basket: &'a Basket<'a>,
@@ -377,6 +384,21 @@ pub fn bill(basket: &Basket<'_>) -> Result<Bill, Reject> {
     Ok(making.bill)
 }
 
+/// Whether these promotions apply to goods, as far as that is known before it is known where they go.
+///
+/// # Errors
+/// [`Reject::CouponNotApplicable`], for the first that does not.
+pub fn applies_to_goods(
+    promotions: &[AppliedPromotion<'_>],
+    goods: &[Good<'_>],
+    currency: Currency,
+) -> Result<(), Reject> {
+    let lines: Vec<Discountable> = goods.iter().map(discountable).collect::<Result<_, _>>()?;
+    promotions.iter().try_for_each(|AppliedPromotion { code, promotion }| {
+        promotion.may_apply(&lines, currency).map_err(|why| not_applicable(code, why))
+    })
+}
+
 fn not_applicable(code: &str, why: NotApplicable) -> Reject {
     Reject::CouponNotApplicable { coupon: code.to_owned(), why }
 }
@@ -385,14 +407,14 @@ impl<'a> Making<'a> {
     fn begun(basket: &'a Basket<'a>) -> Result<Self, Reject> {
         let mut bill = Bill {
             codes: basket.promotions.iter().map(|applied| applied.code.to_owned()).collect(),
-            prices_include_tax: basket.tax.is_none_or(|tables| tables.prices_include_tax),
+            prices_include_tax: basket.tax.is_none_or(PreparedTaxes::prices_include_tax),
             ..Bill::default()
         };
         let mut lines = Vec::with_capacity(basket.goods.len());
         for good in basket.goods {
-            let Good { sku, vendor, category, is_on_sale, .. } = *good;
-            let total = fits(i128::from(good.quantity) * i128::from(good.unit_price))?;
-            lines.push(Discountable { sku, vendor, category, is_on_sale, before: total, remaining: total });
+            let line = discountable(good)?;
+            let Discountable { vendor, before: total, .. } = line;
+            lines.push(line);
             bill.lines.push(BillLine { vendor, total, discounts: Vec::new(), tax: None, points: 0, payable: total });
             if !bill.shares.iter().any(|share| share.vendor == vendor) {
                 bill.shares.push(BillShare::new(vendor));
@@ -434,14 +456,15 @@ impl<'a> Making<'a> {
         let ours = |vendor: &VendorId| self.bill.shares.iter().any(|share| share.vendor == *vendor);
         let strange = basket.chosen.iter().map(|(vendor, _)| *vendor).filter(|vendor| !ours(vendor));
         let (mut not_served, mut no_cash): (Vec<VendorId>, Vec<VendorId>) = (strange.collect(), Vec::new());
+        let to = Target::of(&basket.to);
         for share in &mut self.bill.shares {
             let parcel = parcel(basket, &self.lines, share.vendor)?;
             let methods = basket.shipping.of(share.vendor);
             let chosen = basket.chosen.iter().find(|(vendor, _)| *vendor == share.vendor).map(|(_, method)| *method);
             let served: Vec<(&ShippingMethod, i64)> = methods
                 .iter()
-                .filter(|method| chosen.is_none_or(|chosen| method.id == chosen))
-                .filter_map(|method| Some((method, method.price(&basket.to, &parcel)?)))
+                .filter(|prepared| chosen.is_none_or(|chosen| prepared.method().id == chosen))
+                .filter_map(|prepared| Some((prepared.method(), prepared.price(&to, &parcel)?)))
                 .collect();
             let takes =
                 |method: &ShippingMethod| !basket.on_delivery || method.fee_on_delivery(basket.currency).is_some();
@@ -490,7 +513,7 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
-    fn tax(&mut self, tables: &TaxTables) -> Result<(), Reject> {
+    fn tax(&mut self, tables: &PreparedTaxes) -> Result<(), Reject> {
         let basket = self.basket;
         let rate = |category: &str| match basket.exempt {
             true => TaxRate { milli_percent: 0, reason: Some(Cow::Borrowed(EXEMPT)) },
@@ -504,7 +527,7 @@ impl<'a> Making<'a> {
                 let group = taxed.group(&rate(&goods[*at].tax_category));
                 taxed.groups[group].lines.push(*at);
             }
-            let (shipping, fees) = match tables.shipping_tax {
+            let (shipping, fees) = match tables.shipping_tax() {
                 ShippingTax::Proportional => {
                     let goods_of = |amount: fn(&Discountable) -> i64| -> Vec<i64> {
                         let of = |group: &Taxable| group.lines.iter().map(|at| amount(&lines[*at])).sum();
@@ -530,7 +553,7 @@ impl<'a> Making<'a> {
                 let besides = [shipping.get(at).copied().unwrap_or(0), fees.get(at).copied().unwrap_or(0)];
                 let weights: Vec<i64> = group.lines.iter().map(|line| lines[*line].remaining).chain(besides).collect();
                 let amount = sum(weights.iter().copied())?;
-                let tax = tax_of(amount, group.milli_percent, tables.prices_include_tax);
+                let tax = tax_of(amount, group.milli_percent, tables.prices_include_tax());
                 let parts = split(tax, &weights).unwrap_or_else(|| vec![0; weights.len()]);
                 for (line, part) in group.lines.iter().zip(&parts) {
                     let category = goods[*line].tax_category.clone().into_owned();
@@ -541,7 +564,7 @@ impl<'a> Making<'a> {
                 share.tax_groups.push(TaxGroup {
                     rate_milli_percent: group.milli_percent,
                     reason: group.reason,
-                    base: if tables.prices_include_tax { amount - tax } else { amount },
+                    base: if tables.prices_include_tax() { amount - tax } else { amount },
                     amount: tax,
                 });
             }
@@ -644,6 +667,7 @@ pub fn offers<'a>(
     let own = basket.goods.iter().filter(|good| good.vendor == vendor);
     let grams = fits(own.map(|good| i128::from(good.quantity) * i128::from(good.grams)).sum())?;
     let parcel = Parcel { goods: sum(goods)?, currency: basket.currency, grams };
-    let methods = basket.shipping.of(vendor).iter();
-    Ok(methods.filter_map(|method| Some((method, method.price(&basket.to, &parcel)?))).collect())
+    let (to, methods) = (Target::of(&basket.to), basket.shipping.of(vendor).iter());
+    let offered = |prepared: &'a PreparedMethod| Some((prepared.method(), prepared.price(&to, &parcel)?));
+    Ok(methods.filter_map(offered).collect())
 }

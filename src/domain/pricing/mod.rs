@@ -15,13 +15,14 @@ pub mod tax;
 mod tests;
 
 pub use bill::{
-    AppliedPromotion, Basket, Bill, BillLine, BillShare, Good, LineDiscount, LineTax, TaxGroup, bill, offers,
+    AppliedPromotion, Basket, Bill, BillLine, BillShare, Good, LineDiscount, LineTax, TaxGroup, applies_to_goods, bill,
+    offers,
 };
 pub use discount::{Discountable, NotApplicable, discount, discount_of};
 pub use promotion::{Promotion, PromotionKind, Scope};
-pub use shipping::{Destination, Parcel, Rate, ShippingMethod, ShippingTables, Step, Zone};
+pub use shipping::{Destination, Parcel, PreparedMethod, Rate, ShippingMethod, ShippingTables, Step, Zone};
 pub use tables::Tables;
-pub use tax::{ShippingTax, TaxRate, TaxRow, TaxTables, tax_of};
+pub use tax::{PreparedTaxes, ShippingTax, TaxRate, TaxRow, TaxTables, tax_of};
 
 use crate::domain::reject::Reject;
 

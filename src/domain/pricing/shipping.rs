@@ -142,20 +142,6 @@ impl Zone {
         self.rate.amounts().first().map(|amount| amount.currency)
     }
 
-    /// How closely it fits: whether it names the country, and how much of the postcode. `None` where it does not serve.
-    fn fits(&self, to: &Destination<'_>) -> Option<(bool, usize)> {
-        let named = self.countries.iter().any(|country| country == to.country);
-        if !named && !self.countries.iter().any(|country| country == EVERYWHERE) {
-            return None;
-        }
-        if self.postcodes.is_empty() {
-            return Some((named, 0));
-        }
-        let postcode = plain(to.postcode?);
-        let begins = self.postcodes.iter().map(|prefix| plain(prefix)).filter(|prefix| postcode.starts_with(prefix));
-        begins.map(|prefix| prefix.chars().count()).max().map(|longest| (named, longest))
-    }
-
     fn price(&self, parcel: &Parcel) -> Option<i64> {
         match self.free_from {
             Some(from) if parcel.goods >= from.minor => Some(0),
@@ -165,18 +151,6 @@ impl Zone {
 }
 
 impl ShippingMethod {
-    /// What it costs to ship this there, in minor units; `None` where it does not serve. Of the zones whose amounts are in the parcel's
-    /// currency: one that names the country before one for everywhere, then the longest part of the postcode, then the first.
-    pub fn price(&self, to: &Destination<'_>, parcel: &Parcel) -> Option<i64> {
-        let mut best: Option<((bool, usize), &Zone)> = None;
-        for zone in self.zones.iter().filter(|zone| zone.currency() == Some(parcel.currency)) {
-            if let Some(fit) = zone.fits(to).filter(|fit| best.is_none_or(|(before, _)| *fit > before)) {
-                best = Some((fit, zone));
-            }
-        }
-        best.and_then(|(_, zone)| zone.price(parcel))
-    }
-
     /// What paying on delivery costs besides, in minor units; `None` where that cannot be.
     pub fn fee_on_delivery(&self, currency: Currency) -> Option<i64> {
         match self.cod_fee {
@@ -187,15 +161,109 @@ impl ShippingMethod {
     }
 }
 
+/// A destination as zones are looked up by it, made once for a bill.
+#[derive(Clone, Debug)]
+pub(super) struct Target<'a> {
+    country: &'a str,
+    postcode: Option<String>,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn of(to: &Destination<'a>) -> Self {
+        Self { country: to.country, postcode: to.postcode.map(plain) }
+    }
+}
+
+/// The zones of a method in a country, or of those for everywhere, whose amounts are in one currency: by their places.
+#[derive(Clone, Debug, Default)]
+struct Area {
+    /// The first that serves all of it.
+    whole: Option<usize>,
+    /// By how postcodes begin, the first that serves there.
+    begins: BTreeMap<String, usize>,
+    /// How long these are in bytes, each once, the longest first.
+    lengths: Vec<usize>,
+}
+
+impl Area {
+    fn add(&mut self, zone: &Zone, place: usize) {
+        if zone.postcodes.is_empty() {
+            self.whole.get_or_insert(place);
+        }
+        for prefix in &zone.postcodes {
+            let prefix = plain(prefix);
+            let length = prefix.len();
+            if let Err(at) = self.lengths.binary_search_by(|known| length.cmp(known)) {
+                self.lengths.insert(at, length);
+            }
+            self.begins.entry(prefix).or_insert(place);
+        }
+    }
+
+    /// The place of the zone that fits best: with the longest part of the postcode, then the first.
+    fn find(&self, postcode: Option<&str>) -> Option<usize> {
+        let begins = |length: &usize| postcode.and_then(|postcode| postcode.get(..*length));
+        let found = self.lengths.iter().find_map(|length| Some((*length, *self.begins.get(begins(length)?)?)));
+        match (found, self.whole) {
+            // A part without letters says as much as none.
+            (Some((0, place)), Some(whole)) => Some(place.min(whole)),
+            (Some((_, place)), _) => Some(place),
+            (None, whole) => whole,
+        }
+    }
+}
+
+/// A way in which a vendor ships, with its zones prepared: a table may have thousands of postcodes, and a bill looks at each method.
+#[derive(Clone, Debug)]
+pub struct PreparedMethod {
+    method: ShippingMethod,
+    /// By currency, then by country.
+    areas: Vec<(Currency, BTreeMap<String, Area>)>,
+}
+
+impl PreparedMethod {
+    /// What is prepared.
+    pub const fn method(&self) -> &ShippingMethod {
+        &self.method
+    }
+
+    /// What it costs to ship this there, in minor units; `None` where it does not serve. Of the zones whose amounts are in the parcel's
+    /// currency: one that names the country before one for everywhere, then the longest part of the postcode, then the first.
+    pub(super) fn price(&self, to: &Target<'_>, parcel: &Parcel) -> Option<i64> {
+        let (_, areas) = self.areas.iter().find(|(currency, _)| *currency == parcel.currency)?;
+        let find = |country: &str| areas.get(country)?.find(to.postcode.as_deref());
+        let place = find(to.country).or_else(|| find(EVERYWHERE))?;
+        self.method.zones.get(place)?.price(parcel)
+    }
+}
+
+impl From<ShippingMethod> for PreparedMethod {
+    fn from(method: ShippingMethod) -> Self {
+        let mut areas: Vec<(Currency, BTreeMap<String, Area>)> = Vec::new();
+        for (place, zone) in method.zones.iter().enumerate() {
+            // One without an amount costs nothing that could be told.
+            let Some(currency) = zone.currency() else { continue };
+            let at = areas.iter().position(|(known, _)| *known == currency).unwrap_or_else(|| {
+                areas.push((currency, BTreeMap::new()));
+                areas.len() - 1
+            });
+            for country in &zone.countries {
+                areas[at].1.entry(country.clone()).or_default().add(zone, place);
+            }
+        }
+        Self { method, areas }
+    }
+}
+
 /// The methods of every vendor that has some.
 #[derive(Clone, Debug, Default)]
 pub struct ShippingTables {
-    of: BTreeMap<VendorId, Arc<[ShippingMethod]>>,
+    of: BTreeMap<VendorId, Arc<[PreparedMethod]>>,
 }
 
 impl ShippingTables {
     /// The methods of a vendor; of one that has none, none.
-    pub fn of(&self, vendor: VendorId) -> &[ShippingMethod] {
+    pub fn of(&self, vendor: VendorId) -> &[PreparedMethod] {
         self.of.get(&vendor).map_or(&[], |methods| methods)
     }
 
@@ -205,8 +273,88 @@ impl ShippingTables {
     }
 }
 
-impl FromIterator<(VendorId, Arc<[ShippingMethod]>)> for ShippingTables {
-    fn from_iter<I: IntoIterator<Item = (VendorId, Arc<[ShippingMethod]>)>>(tables: I) -> Self {
-        Self { of: tables.into_iter().filter(|(_, methods)| !methods.is_empty()).collect() }
+impl FromIterator<(VendorId, Vec<ShippingMethod>)> for ShippingTables {
+    fn from_iter<I: IntoIterator<Item = (VendorId, Vec<ShippingMethod>)>>(tables: I) -> Self {
+        let some = tables.into_iter().filter(|(_, methods)| !methods.is_empty());
+        let prepared = |methods: Vec<ShippingMethod>| methods.into_iter().map(PreparedMethod::from).collect();
+        Self { of: some.map(|(vendor, methods)| (vendor, prepared(methods))).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::ShippingMethodId;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    /// How closely a zone fits: whether it names the country, and how much of the postcode. `None` where it does not serve.
+    fn fits(zone: &Zone, to: &Destination<'_>) -> Option<(bool, usize)> {
+        let named = zone.countries.iter().any(|country| country == to.country);
+        if !named && !zone.countries.iter().any(|country| country == EVERYWHERE) {
+            return None;
+        }
+        if zone.postcodes.is_empty() {
+            return Some((named, 0));
+        }
+        let postcode = plain(to.postcode?);
+        let begins = zone.postcodes.iter().map(|prefix| plain(prefix)).filter(|prefix| postcode.starts_with(prefix));
+        begins.map(|prefix| prefix.chars().count()).max().map(|longest| (named, longest))
+    }
+
+    /// What a method costs, by a look at each of its zones.
+    fn scanned(method: &ShippingMethod, to: &Destination<'_>, parcel: &Parcel) -> Option<i64> {
+        let mut best: Option<((bool, usize), &Zone)> = None;
+        for zone in method.zones.iter().filter(|zone| zone.currency() == Some(parcel.currency)) {
+            if let Some(fit) = fits(zone, to).filter(|fit| best.is_none_or(|(before, _)| *fit > before)) {
+                best = Some((fit, zone));
+            }
+        }
+        best.and_then(|(_, zone)| zone.price(parcel))
+    }
+
+    fn currency(code: &str) -> Currency {
+        code.parse().unwrap()
+    }
+
+    /// Countries and postcodes are few, so that zones overlap in every way.
+    fn some_zone() -> impl Strategy<Value = Zone> {
+        let countries = prop::collection::vec(prop::sample::select(vec!["BD", "IN", EVERYWHERE]), 0..3);
+        let postcodes = prop::collection::vec("[1-2a-bA-B\u{e4}\u{1d7d9} -]{0,3}", 0..3);
+        let currency = prop::sample::select(vec![currency("BDT"), currency("USD")]);
+        (countries, postcodes, currency, 1..1_000i64, 0..4u8).prop_map(
+            |(countries, postcodes, currency, minor, kind)| {
+                let price = Money::new(minor, currency);
+                let rate = match kind {
+                    0 => Rate::ByWeight { steps: vec![Step { from: 500, price }] },
+                    1 => Rate::ByWeight { steps: Vec::new() },
+                    _ => Rate::Flat { price },
+                };
+                let countries = countries.into_iter().map(str::to_owned).collect();
+                Zone { countries, postcodes, rate, free_from: None }
+            },
+        )
+    }
+
+    proptest! {
+        /// What was prepared once finds the zone that a look at each of them finds.
+        #[test]
+        fn the_index_of_zones_finds_what_a_scan_finds(
+            zones in prop::collection::vec(some_zone(), 0..12),
+            country in prop::sample::select(vec!["BD", "IN", "DE"]),
+            postcodes in prop::collection::vec(prop::option::of("[1-2a-bA-B\u{e4}\u{1d7d9} -]{0,4}"), 1..8),
+            grams in 0..1_000i64,
+        ) {
+            let id = ShippingMethodId::from_uuid(Uuid::from_u128(1));
+            let method = ShippingMethod { id, name: String::new(), zones, cod: false, cod_fee: None, days: [1, 2], tax_category: None };
+            let prepared = PreparedMethod::from(method.clone());
+            for postcode in &postcodes {
+                let to = Destination { country, region: None, postcode: postcode.as_deref() };
+                for currency in ["BDT", "USD", "JPY"].map(currency) {
+                    let parcel = Parcel { goods: 0, currency, grams };
+                    prop_assert_eq!(prepared.price(&Target::of(&to), &parcel), scanned(&method, &to, &parcel));
+                }
+            }
+        }
     }
 }

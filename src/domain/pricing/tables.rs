@@ -2,7 +2,7 @@
 
 use super::bill::Good;
 use super::shipping::ShippingTables;
-use super::tax::{STANDARD, TaxTables};
+use super::tax::{PreparedTaxes, STANDARD};
 use crate::domain::ids::{CategoryId, SkuId, VendorId};
 use crate::domain::knowledge::Availability;
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// The rates of tax; none in a shop that taxes nothing.
-    pub tax: Option<TaxTables>,
+    pub tax: Option<PreparedTaxes>,
     /// How vendors ship.
     pub shipping: ShippingTables,
     /// How categories are taxed, of those of which that is said.

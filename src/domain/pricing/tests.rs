@@ -9,7 +9,6 @@ use crate::domain::time::Timestamp;
 use crate::limits;
 use proptest::prelude::*;
 use std::borrow::Cow;
-use std::sync::Arc;
 use uuid::Uuid;
 
 const PLACED_AT: Timestamp = Timestamp::from_millis(1_000);
@@ -68,8 +67,12 @@ fn row(category: &str, rate_milli_percent: u32) -> TaxRow {
     }
 }
 
-fn tables(prices_include_tax: bool, rows: Vec<TaxRow>) -> TaxTables {
-    TaxTables { prices_include_tax, tax_tables: rows, time_zone: "Asia/Dhaka".into(), ..TaxTables::default() }
+fn tables(prices_include_tax: bool, rows: Vec<TaxRow>) -> PreparedTaxes {
+    taxes(prices_include_tax, ShippingTax::Proportional, rows)
+}
+
+fn taxes(prices_include_tax: bool, shipping_tax: ShippingTax, tax_tables: Vec<TaxRow>) -> PreparedTaxes {
+    TaxTables { prices_include_tax, shipping_tax, tax_tables, time_zone: "Asia/Dhaka".into() }.into()
 }
 
 fn zone(countries: &[&str], postcodes: &[&str], rate: Rate) -> Zone {
@@ -87,7 +90,7 @@ fn method(number: u128, zones: Vec<Zone>) -> ShippingMethod {
 }
 
 fn ships(of: impl IntoIterator<Item = (u128, Vec<ShippingMethod>)>) -> ShippingTables {
-    of.into_iter().map(|(number, methods)| (vendor(number), Arc::from(methods))).collect()
+    of.into_iter().map(|(number, methods)| (vendor(number), methods)).collect()
 }
 
 fn promotion(kind: PromotionKind) -> Promotion {
@@ -122,7 +125,7 @@ struct Shop {
     promotions: Vec<Promotion>,
     shipping: ShippingTables,
     chosen: Vec<(VendorId, ShippingMethodId)>,
-    tax: Option<TaxTables>,
+    tax: Option<PreparedTaxes>,
     exempt: bool,
     on_delivery: bool,
     postcode: Option<&'static str>,
@@ -262,7 +265,7 @@ fn shipping_may_be_taxed_by_itself() {
     parcel.tax_category = Some("parcels".into());
     shop.shipping = ships([(1, vec![parcel])]);
     let rows = vec![row("books", 5_000), row("parcels", 20_000)];
-    shop.tax = Some(TaxTables { shipping_tax: ShippingTax::Own, ..tables(false, rows) });
+    shop.tax = Some(taxes(false, ShippingTax::Own, rows));
     let bill = shop.made();
     let groups: Vec<(i64, i64)> = bill.shares[0].tax_groups.iter().map(|group| (group.base, group.amount)).collect();
     assert_eq!((groups, bill.shares[0].shipping_tax, bill.total()), (vec![(10_000, 500), (1_000, 200)], 200, 11_700));
@@ -596,7 +599,7 @@ prop_compose! {
         shop.promotions = promotions;
         let shipping_tax = if own { ShippingTax::Own } else { ShippingTax::Proportional };
         let rows = vec![row("standard", rates.0), row("books", rates.1)];
-        shop.tax = taxed.then(|| TaxTables { shipping_tax, ..tables(included, rows) });
+        shop.tax = taxed.then(|| taxes(included, shipping_tax, rows));
         shop.shipping = ships(shipping.into_iter().map(|(of, price, fee)| {
             let cod_fee = Some(taka(fee));
             (of, vec![ShippingMethod { cod: true, cod_fee, ..method(of, vec![zone(&["*"], &[], flat(price))]) }])

@@ -35,6 +35,7 @@ pub(super) fn message(order: OrderId, body: &Body, vendor: VendorId, verb: Verb)
             held_for: Box::new(HeldFor {
                 customer: body.owner.customer(),
                 keys: body.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.keys.clone()),
+                account_mail: body.buyer.as_ref().is_some_and(|buyer| buyer.account_mail),
                 audience: body.buyer.as_ref().map_or_else(Audience::default, |buyer| buyer.audience),
                 method: body.payment.method.clone(),
             }),
