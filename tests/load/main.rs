@@ -281,6 +281,70 @@ async fn a_sale_is_bounded_by_its_allotment_or_by_its_limits() {
     stage.server.stop().await;
 }
 
+/// Twenty people with three addresses each and one coupon, some of whose cards are declined: exactly as many paid orders carry it as it has uses,
+/// or as people may use it, or as its budget is enough for. Who does not get it leaves, or buys without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coupon_is_bounded_by_its_uses_its_limits_and_its_budget() {
+    let stage = Stage::new().await;
+    let of_coupon = |terms: &str, decline: &str| {
+        let shop = format!("stock = 100\ncoupon = {{ {terms}, aliases = 3 }}");
+        let all_come = SALE.replace("abandon = \"10%\"", decline).replace("retry = \"20%\"\n", "");
+        let all_come = all_come.replace("retry_when = \"afterwards\"\n", "").replace("sessions = 60", "sessions = 20");
+        all_come.replace("stock = 30", &shop)
+    };
+    let names = [
+        "a coupon is used at most as often as it may be",
+        "every use of a coupon is a paid order that carries it",
+        "every order has the coupon and the discount of its cart",
+        "nothing is held of a coupon once all orders are over",
+    ];
+    let said_of = |summary: &Value, name: &str| {
+        let checks = summary["checks"].as_array().expect("checks").clone();
+        let check = checks.into_iter().find(|check| check["name"] == name);
+        check.map(|check| (check["ok"] == true, check["said"].as_str().unwrap_or_default().to_owned()))
+    };
+    let (want, orders) = ("used up means that every use is a paid order's", names[1]);
+    // A fifth of 1250.00 is 250.00: the budget is enough for seven.
+    for (terms, decline, uses, paid, refused) in [
+        ("uses = 10", "decline = \"40%\"", 10, 10, "coupon_exhausted"),
+        ("uses = 60, per_customer = 1", "", 20, 20, "coupon_limit_reached"),
+        ("uses = 60, budget = \"1999.99\"", "decline = \"20%\"", 7, 7, "coupon_exhausted"),
+        ("uses = 10, or_without = true", "", 10, 60, "coupon_exhausted"),
+    ] {
+        let (code, said) = run(stage.load(&of_coupon(terms, decline), &["--processes", "2"])).await;
+        assert_eq!(code, Some(0), "{terms}: {said}");
+        let summary = stage.summary();
+        assert_eq!(summary["outcomes"]["paid"], paid, "{terms}: {said}");
+        let counted = format!("used {uses}, {uses} paid orders carry it");
+        assert_eq!(said_of(&summary, orders), Some((true, counted)), "{terms}: {said}");
+        let refusals = summary["refusals"][refused].as_u64().unwrap_or_default();
+        assert!(refusals > 0, "{terms}: {said}");
+        for name in names {
+            assert!(said_of(&summary, name).is_some_and(|(ok, _)| ok), "{terms}: {name}: {said}");
+        }
+        // Nobody leaves, or takes the code out, before a second refusal of a request sent when it was known to be used up.
+        let used_up = said_of(&summary, want);
+        assert_eq!(used_up.is_some(), refused == "coupon_exhausted", "{terms}: {said}");
+        let gone = summary["outcomes"]["coupon used up"].as_u64().unwrap_or_default();
+        assert!(refusals >= 2 * gone, "{terms}: {said}");
+        let limit = said_of(&summary, "nobody has used a coupon more than the limit, by whatever address");
+        assert_eq!(limit.is_some(), terms.contains("per_customer"), "{terms}: {said}");
+        let budget = said_of(&summary, "a coupon takes off what its orders have off, within its budget");
+        let counted = "1750.00 of 1999.99 used, paid orders have 1750.00 off".to_owned();
+        assert_eq!(budget, terms.contains("budget").then_some((true, counted)), "{terms}: {said}");
+    }
+    let (code, said) = run(stage.load(&of_coupon("uses = 10", ""), &["--sku", "sku_1"])).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("leave --sku out"), "{said}");
+    // The journal of all runs tells which carts had which coupon.
+    let mut verify = stage.command();
+    verify.arg("--verify").arg(stage.path("told.jsonl"));
+    let (code, said) = run(verify).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("used 47, 47 paid orders carry it: ok"), "{said}");
+    stage.server.stop().await;
+}
+
 /// A crowd that rests far longer than any test takes.
 fn resting() -> String {
     SALE.replace("think = \"100ms\"", "think = \"1h\"").replace("stock = 30", "stock = 100")

@@ -2,6 +2,7 @@
 
 use super::arrivals::{Spacing, Stage};
 use super::cli::{BuiltIn, Cli, Gaps};
+use super::coupon::Coupon;
 use super::sale::Sale;
 use super::scenario::{Arrival, Basket, Connections, Objectives, RetryWhen, Scenario, Shop, Step};
 use super::think::ThinkTime;
@@ -31,6 +32,14 @@ pub fn scenario(cli: &Cli) -> Scenario {
                 aliases: cli.aliases,
                 patience: Time(cli.sale_patience),
             }),
+            coupon: cli.coupon_uses.map(|uses| Coupon {
+                uses,
+                per_customer: cli.coupon_per_customer,
+                budget: cli.coupon_budget.clone(),
+                aliases: cli.aliases,
+                patience: Time(cli.coupon_patience),
+                or_without: cli.coupon_or_without,
+            }),
         },
         cart: Basket { lines: cli.lines, quantity: cli.quantity },
         arrival,
@@ -50,6 +59,10 @@ pub fn scenario(cli: &Cli) -> Scenario {
 fn stock_per_sku(cli: &Cli) -> u32 {
     match (cli.stock, cli.scenario) {
         (Some(stock), _) => stock,
+        // A use is asked for when the pieces are held: they are not to run out before the coupon does.
+        (None, BuiltIn::Rush) if cli.coupon_uses.is_some() && cli.sale_allotment.is_none() => {
+            cli.sessions.saturating_mul(cli.quantity.max)
+        }
         (None, BuiltIn::Checkout) => cli.requests.saturating_mul(cli.quantity.max),
         (None, _) => cli.sale_allotment.unwrap_or_default().max(100),
     }
@@ -138,6 +151,7 @@ mod tests {
         assert_eq!(built(&[]).shop.stock, 100);
         assert_eq!(built(&["--stock", "7"]).shop.stock, 7);
         assert_eq!(built(&["--sale-allotment", "500"]).shop.stock, 500);
+        assert_eq!(built(&["--sessions", "300", "--coupon-uses", "5", "--quantity", "1..2"]).shop.stock, 600);
     }
 
     #[test]

@@ -10,14 +10,17 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Answer, Ask, Caller, Token, bearer};
+use super::coupon::{Carried, Offered, amount};
 use super::judge::Line;
 use super::run::{Cart, Run, rest_until};
 use super::stats::Call;
 use super::values::Random;
-use super::wire::{CartMade, OrderBrief, Problem, Status};
+use super::wire::{CartMade, CartView, OrderBrief, Problem, Status};
 
 /// Refusals that belong to a flash sale.
-const ORDERLY: [&str; 7] = [
+const ORDERLY: [&str; 9] = [
+    "coupon_exhausted",
+    "coupon_limit_reached",
     "out_of_stock",
     "price_changed",
     "purchase_limit",
@@ -28,6 +31,9 @@ const ORDERLY: [&str; 7] = [
 ];
 /// Less is left of a sale than was asked for.
 const SALE_SOLD_OUT: &str = "sale_sold_out";
+
+/// All uses of the coupon are held or used, or its budget is.
+const COUPON_EXHAUSTED: &str = "coupon_exhausted";
 
 /// Why a buyer goes no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +56,16 @@ impl Stop {
         matches!(self, Stop::Refused(code) if code == SALE_SOLD_OUT)
     }
 
+    /// Whether too little was left of the coupon.
+    pub fn is_coupon_exhausted(&self) -> bool {
+        matches!(self, Stop::Refused(code) if code == COUPON_EXHAUSTED)
+    }
+
+    /// Whether the same cart can be bought without its coupon.
+    pub fn is_for_the_coupon(&self) -> bool {
+        matches!(self, Stop::Refused(code) if code.starts_with("coupon_"))
+    }
+
     /// In the words of the summary.
     pub fn words(&self) -> Cow<'static, str> {
         match self {
@@ -57,6 +73,7 @@ impl Stop {
                 "out_of_stock" => "sold out".into(),
                 "price_changed" => "price changed".into(),
                 SALE_SOLD_OUT => "sale sold out".into(),
+                COUPON_EXHAUSTED => "coupon used up".into(),
                 code => format!("refused: {code}").into(),
             },
             Stop::GaveUp(call) => format!("no answer: {}", call.name()).into(),
@@ -107,8 +124,8 @@ pub async fn create_cart(
     }
     let made: CartMade = understood(caller, Call::CreateCart, &answer)?;
     let bearer = path(caller, Call::CreateCart, bearer(&made.token))?;
-    let person = run.scenario.shop.sale.as_ref().map(|sale| sale.person(session));
-    Ok(Cart { id: made.id.into_owned(), bearer, person, lines })
+    let person = run.scenario.shop.people().map(|people| people.person(session));
+    Ok(Cart { id: made.id.into_owned(), bearer, person, lines, coupon: None })
 }
 
 /// Puts one line of the cart in.
@@ -124,6 +141,38 @@ pub async fn set_line(run: &Run, caller: &mut Caller, cart: &Cart, line: Line, d
         200 => Ok(()),
         _ => Err(refused(caller, Call::SetLine, &answer)),
     }
+}
+
+/// Puts the coupon's code into the cart; gives what the cart says of it.
+pub async fn put_coupon(run: &Run, caller: &mut Caller, cart: &Cart, due: Instant) -> Result<Option<Carried>, Stop> {
+    let Some(offered) = run.coupons.first() else { return Ok(None) };
+    let ask = Ask::put(coupon_path(cart, offered), Some(&cart.bearer), Bytes::new());
+    let ask = path(caller, Call::SetCoupon, ask)?;
+    let answer = call(caller, Call::SetCoupon, &ask, due).await?;
+    if answer.status != 200 {
+        return Err(refused(caller, Call::SetCoupon, &answer));
+    }
+    let view: CartView = understood(caller, Call::SetCoupon, &answer)?;
+    let told = view.coupons.iter().find(|coupon| coupon.code == offered.code);
+    let discount = told.context("a cart without the coupon that was put there").and_then(|told| amount(&told.discount));
+    Ok(Some(Carried { coupon: 0, discount: path(caller, Call::SetCoupon, discount)? }))
+}
+
+/// Takes the coupon's code out of the cart; gives the cart as it is then.
+pub async fn remove_coupon(run: &Run, caller: &mut Caller, cart: &Cart, due: Instant) -> Result<Cart, Stop> {
+    let offered = cart.coupon.as_ref().map(|carried| &run.coupons[carried.coupon]);
+    if let Some(offered) = offered {
+        let ask = path(caller, Call::SetCoupon, Ask::delete(coupon_path(cart, offered), Some(&cart.bearer)))?;
+        let answer = call(caller, Call::SetCoupon, &ask, due).await?;
+        if answer.status != 200 {
+            return Err(refused(caller, Call::SetCoupon, &answer));
+        }
+    }
+    Ok(Cart { coupon: None, ..cart.clone() })
+}
+
+fn coupon_path(cart: &Cart, offered: &Offered) -> String {
+    format!("/v1/carts/{}/coupons/{}", cart.id, offered.code)
 }
 
 /// The checkout of a cart, ready to be sent once or twice.
@@ -270,6 +319,13 @@ mod tests {
         assert_eq!(refused("sale_sold_out"), "sale sold out");
         assert!(Stop::Refused("sale_sold_out".into()).is_sale_sold_out());
         assert!(!Stop::Refused("out_of_stock".into()).is_sale_sold_out());
+        assert_eq!(refused("coupon_exhausted"), "coupon used up");
+        for (code, exhausted, without) in
+            [("coupon_exhausted", true, true), ("coupon_limit_reached", false, true), ("sale_sold_out", false, false)]
+        {
+            let stop = Stop::Refused(code.into());
+            assert_eq!((stop.is_coupon_exhausted(), stop.is_for_the_coupon()), (exhausted, without), "{code}");
+        }
         assert_eq!(Stop::GaveUp(Call::Checkout).words(), "no answer: checkout");
     }
 }

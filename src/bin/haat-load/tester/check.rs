@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::buyer::{Placed, Polling, follow, understood, unexpected};
 use super::client::{Ask, Caller};
+use super::coupon;
 use super::judge::{Facts, Found, Line, OrderFacts, SkuFacts, paid_pieces};
 use super::run::{Cart, Run, Told, crew};
 use super::sale;
@@ -25,7 +26,8 @@ const MOST_CHECKERS: usize = 64;
 
 /// Waits and reads until the facts are complete, within `--settle` for orders and again for stock.
 pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
-    let unsure = resolve(run).await?;
+    let unsure_carts = resolve(run).await?;
+    let unsure: Vec<Line> = unsure_carts.iter().flat_map(|cart| cart.lines.iter().copied()).collect();
     let told = std::mem::take(&mut *locked(&run.charge_log.orders));
     let told = settle(run, told).await?;
     let mut orders = read_again(run, told).await?;
@@ -45,33 +47,40 @@ pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
             Vec::new()
         }
     };
+    let coupons = match coupon::facts(run, &unsure_carts).await {
+        Ok(coupons) => coupons,
+        Err(error) => {
+            locked(&run.charge_log.lost_skus).push(format!("{error:#}"));
+            Vec::new()
+        }
+    };
     if run.admin.is_some() {
         orders = charges(run, orders).await?;
     }
     let split_twins = std::mem::take(&mut *locked(&run.charge_log.split_twins));
     let lost_skus = std::mem::take(&mut *locked(&run.charge_log.lost_skus));
     let turned_away = std::mem::take(&mut *locked(&run.charge_log.turned_away));
-    Ok(Facts { skus, orders, lost_skus, twins, split_twins, sales, turned_away })
+    let without_coupon = std::mem::take(&mut *locked(&run.charge_log.without_coupon));
+    Ok(Facts { skus, orders, lost_skus, twins, split_twins, sales, turned_away, coupons, without_coupon })
 }
 
-/// Asks the carts whose checkout was never answered; gives the lines of those that cannot say either.
-async fn resolve(run: &Arc<Run>) -> anyhow::Result<Vec<Line>> {
+/// Asks the carts whose checkout was never answered; gives those that cannot say either.
+async fn resolve(run: &Arc<Run>) -> anyhow::Result<Vec<Arc<Cart>>> {
     let carts = Arc::new(std::mem::take(&mut *locked(&run.charge_log.unsure)));
     let count = carts.len();
     let shared = run.clone();
-    let unsure = crew(run, "unsure carts", MOST_CHECKERS, count, move |mut caller, number| {
+    crew(run, "unsure carts", MOST_CHECKERS, count, move |mut caller, number| {
         let (run, cart) = (shared.clone(), carts[number].clone());
         async move {
             match order_of(&mut caller, &cart).await {
                 Some(Some(id)) => run.told(Told { id, cart, status: Status::Unknown }),
                 Some(None) => {}
-                None => return (caller, Some(cart.lines.clone())),
+                None => return (caller, Some(cart)),
             }
             (caller, None)
         }
     })
-    .await?;
-    Ok(unsure.into_iter().flatten().collect())
+    .await
 }
 
 /// The order a cart was checked out into, if any; `None` without a clear answer.
@@ -129,6 +138,7 @@ async fn read_again(run: &Arc<Run>, told: Vec<Told>) -> anyhow::Result<Vec<Order
                 cart: told.cart.id.clone(),
                 person: told.cart.person,
                 lines: told.cart.lines.clone(),
+                coupon: told.cart.coupon.clone(),
                 told: told.status,
                 found,
                 charges: None,

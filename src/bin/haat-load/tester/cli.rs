@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgGroup, Parser, ValueEnum};
 
 use super::scenario::Scenario;
 use super::values::{
@@ -21,6 +21,9 @@ Examples:
 
   A sale of 500 pieces, 2 for each: every third buyer is the same person with another address
     haat-load --sessions 10000 --sale-allotment 500 --sale-limit 2 --aliases 3 --decline 33
+
+  A coupon that can be used 100 times, in the carts of 10,000 buyers
+    haat-load --sessions 10000 --coupon-uses 100 --decline 33
 
   Durable checkouts per second at 256 connections, spread over 4 vendors
     haat-load --scenario checkout --requests 50000 --connections 256 --vendors 4 --skus 40
@@ -69,6 +72,7 @@ pub enum Gaps {
 /// Drives a Haat server over its HTTP contract as a crowd of buyers would, measures it, and holds it to what it told them.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "haat-load", version, about, after_help = EXAMPLES)]
+#[command(group = ArgGroup::new("limits").args(["sale_allotment", "coupon_uses"]).multiple(true))]
 pub struct Cli {
     /// The server, as http://HOST:PORT
     #[arg(long, env = "HAAT_TARGET", default_value = "http://127.0.0.1:8080")]
@@ -87,6 +91,7 @@ pub struct Cli {
         "scenario", "sessions", "requests", "connections", "reuse_connections", "ramp", "arrival", "think", "skus",
         "vendors", "stock", "price", "currency", "lines", "quantity", "decline", "token", "retry", "keys", "wait",
         "timeout", "repeats", "poll", "patience", "verify", "sale_allotment", "sale_limit", "aliases", "sale_patience",
+        "coupon_uses", "coupon_per_customer", "coupon_budget", "coupon_patience", "coupon_or_without",
     ])]
     pub scenario_file: Option<PathBuf>,
 
@@ -170,13 +175,33 @@ pub struct Cli {
     #[arg(long, value_name = "N", requires = "sale_allotment", value_parser = clap::value_parser!(u32).range(1..))]
     pub sale_limit: Option<u32>,
 
-    /// So many sessions are one person, who comes to the sale with as many addresses of one mailbox
-    #[arg(long, value_name = "K", requires = "sale_allotment", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    /// So many sessions are one person, who comes to the sale or for the coupon with as many addresses of one mailbox
+    #[arg(long, value_name = "K", requires = "limits", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub aliases: u32,
 
     /// Who finds the sale sold out while pieces are held for others comes again for so long
     #[arg(long, value_name = "TIME", requires = "sale_allotment", default_value = "60s", value_parser = parse_duration)]
     pub sale_patience: Duration,
+
+    /// Every session puts the code of one coupon into its cart, which takes a fifth off and can be used so often
+    #[arg(long, value_name = "N", conflicts_with_all = ["existing", "verify"], value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    pub coupon_uses: Option<u32>,
+
+    /// How often one person can use the coupon
+    #[arg(long, value_name = "N", requires = "coupon_uses", value_parser = clap::value_parser!(u32).range(1..))]
+    pub coupon_per_customer: Option<u32>,
+
+    /// What the coupon may take off of all orders together
+    #[arg(long, value_name = "AMOUNT", requires = "coupon_uses")]
+    pub coupon_budget: Option<Price>,
+
+    /// Who finds the coupon used up while uses are held for others comes again for so long
+    #[arg(long, value_name = "TIME", requires = "coupon_uses", default_value = "60s", value_parser = parse_duration)]
+    pub coupon_patience: Duration,
+
+    /// Who does not get the coupon in the end takes its code out and buys without
+    #[arg(long, requires = "coupon_uses")]
+    pub coupon_or_without: bool,
 
     /// Percentage of buyers whose card is declined
     #[arg(long, default_value = "0", value_name = "PERCENT", value_parser = parse_percent)]
@@ -358,6 +383,22 @@ mod tests {
             &["--sale-allotment", "5", "--sku", "sku_1"],
             &["--sale-allotment", "5", "--aliases", "17"],
             &["--sale-allotment", "5", "--scenario-file", "x.toml"],
+        ] {
+            let arguments = [&["haat-load", "--admin-token", "t"], bad].concat();
+            assert!(Cli::try_parse_from(arguments).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_coupon_is_of_a_shop_that_is_made() {
+        let limited = ["--coupon-uses", "5", "--coupon-per-customer", "1", "--coupon-budget", "9.00", "--aliases", "3"];
+        assert_eq!(cli(&limited).validate(), Ok(()));
+        for bad in [
+            &["--coupon-per-customer", "2"][..],
+            &["--coupon-or-without"],
+            &["--coupon-uses", "0"],
+            &["--coupon-uses", "5", "--sku", "sku_1"],
+            &["--coupon-uses", "5", "--scenario-file", "x.toml"],
         ] {
             let arguments = [&["haat-load", "--admin-token", "t"], bad].concat();
             assert!(Cli::try_parse_from(arguments).is_err(), "{bad:?}");

@@ -74,7 +74,7 @@ pub type Token = Arc<str>;
 /// A request, ready to be sent once or more.
 #[derive(Clone)]
 pub struct Ask {
-    /// GET, POST or PUT.
+    /// GET, POST, PUT, PATCH or DELETE.
     pub method: &'static str,
     /// Path and query.
     pub path: String,
@@ -102,6 +102,11 @@ impl Ask {
     /// A PUT of JSON.
     pub fn put(path: String, bearer: Option<&Token>, body: Bytes) -> anyhow::Result<Self> {
         Self::with("PUT", path, bearer, body)
+    }
+
+    /// A DELETE.
+    pub fn delete(path: String, bearer: Option<&Token>) -> anyhow::Result<Self> {
+        Self::with("DELETE", path, bearer, Bytes::new())
     }
 
     fn with(method: &'static str, path: String, bearer: Option<&Token>, body: Bytes) -> anyhow::Result<Self> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use rust_decimal::Decimal;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -26,7 +27,7 @@ const AHEAD: Duration = Duration::from_millis(100);
 const STOCK_LOOK: Duration = Duration::from_secs(1);
 /// Above so many SKUs a look would be a load of its own.
 const MOST_WATCHED: usize = 100;
-/// News of sales on their way.
+/// News of sales and coupons on their way.
 const SEEN: usize = 16;
 /// Between two pictures of the live view.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -105,6 +106,7 @@ struct ToldSoFar {
     unsure: Vec<Arc<Cart>>,
     split_twins: Vec<String>,
     turned_away: Vec<Vec<Line>>,
+    without_coupon: Vec<Decimal>,
 }
 
 /// Drives all phases to their end, or to the first failure or interrupt.
@@ -130,7 +132,7 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
         told: ToldSoFar::default(),
     };
     let (seen, mut left) = mpsc::channel(SEEN);
-    let watching_sales = match (director.stock_wire().await, run.sales.is_empty()) {
+    let watching_sales = match (director.stock_wire().await, run.sales.is_empty() && run.coupons.is_empty()) {
         (Some(wire), false) => Some(tokio::spawn(sale::watch(run.clone(), wire, seen))),
         _ => None,
     };
@@ -151,7 +153,7 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
                 Some((process, news)) => director.hear(process, news).await?,
                 None => bail!("the processes are gone"),
             },
-            Some((sku, left)) = left.recv() => director.processes.tell(Order::Left { sku, left }).await,
+            Some(left) = left.recv() => director.processes.tell(left).await,
             _ = pictures.tick() => live.show(|| director.view()),
         }
     }
@@ -167,6 +169,7 @@ pub async fn direct(run: &Arc<Run>, processes: Processes, signals: &mut Signals)
     locked(&run.charge_log.unsure).extend(told.unsure);
     locked(&run.charge_log.split_twins).extend(told.split_twins);
     locked(&run.charge_log.turned_away).extend(told.turned_away);
+    locked(&run.charge_log.without_coupon).extend(told.without_coupon);
     let stock = std::mem::take(&mut *locked(&director.stock));
     director.collected.series = director.series.finish(&stock);
     if let Some(last) = director.collected.series.last_mut()
@@ -281,6 +284,7 @@ impl Director<'_> {
         }
         told.split_twins.extend(tick.split_twins);
         told.turned_away.extend(tick.turned_away);
+        told.without_coupon.extend(tick.without_coupon);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, bail};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -29,6 +30,9 @@ pub struct Promise {
     pub status: Status,
     /// What the cart held.
     pub lines: Vec<PromisedLine>,
+    /// The coupon in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<PromisedCoupon>,
     /// The checkout's `Idempotency-Key`; absent for what a poll told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -41,6 +45,17 @@ pub struct PromisedLine {
     pub sku: String,
     /// Pieces.
     pub quantity: u32,
+}
+
+/// The coupon of a promised order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PromisedCoupon {
+    /// `coupon_…`
+    pub id: String,
+    /// Its code.
+    pub code: String,
+    /// What it takes off.
+    pub discount: Decimal,
 }
 
 /// The file that promises are appended to.
@@ -100,6 +115,11 @@ mod tests {
             person: Some(7),
             status: Status::PaymentFailed,
             lines: vec![PromisedLine { sku: "sku_1".into(), quantity: 2 }],
+            coupon: Some(PromisedCoupon {
+                id: "coupon_1".into(),
+                code: "TEST-1".into(),
+                discount: Decimal::new(1250, 2),
+            }),
             key: Some("k".into()),
         }
     }
@@ -112,6 +132,7 @@ mod tests {
         let read = read(&text).expect("two promises");
         assert_eq!(read.len(), 2);
         assert_eq!((&*read[0].order, read[0].person), ("order_1", Some(7)));
+        assert_eq!(read[0].coupon, promise().coupon);
         assert_eq!(read[1].status, Status::PaymentFailed);
     }
 

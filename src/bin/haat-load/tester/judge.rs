@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
+
+use super::coupon::Carried;
+use super::coupon_checks::{CouponFacts, judge_coupons};
 use super::sale_checks::{SaleFacts, judge_sales};
 use super::wire::{Charge, OrderFull, Status, Stock};
 
@@ -37,6 +41,8 @@ pub struct OrderFacts {
     pub person: Option<u64>,
     /// What was in it.
     pub lines: Vec<Line>,
+    /// The coupon that was in it.
+    pub coupon: Option<Carried>,
     /// The last status the buyer was told.
     pub told: Status,
     /// What the shop says now.
@@ -83,6 +89,10 @@ pub struct Facts {
     pub sales: Vec<SaleFacts>,
     /// What those wanted who left because a sale was sold out.
     pub turned_away: Vec<Vec<Line>>,
+    /// What coupons promised, and what became of them.
+    pub coupons: Vec<CouponFacts>,
+    /// What the coupon would have taken off for those who were refused because it is used up.
+    pub without_coupon: Vec<Decimal>,
 }
 
 /// The verdict on one question, in words.
@@ -135,6 +145,7 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
         checks.push(never_oversold(facts));
     }
     checks.extend(judge_sales(facts));
+    checks.extend(judge_coupons(facts));
     checks.extend(charged_once(facts));
     checks.extend(not_charged(facts));
     checks

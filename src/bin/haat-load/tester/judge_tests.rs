@@ -19,11 +19,13 @@ fn order(number: u32, status: Status) -> OrderFacts {
             total: money("10.00"),
             total_due: money("0.00"),
             lines: Vec::new(),
+            coupons: Vec::new(),
         }),
         id,
         cart,
         person: None,
         lines: vec![Line { sku: 0, quantity: 1 }],
+        coupon: None,
         told: status,
         charges: Some(vec![charge]),
     }
@@ -40,6 +42,8 @@ fn sound() -> Facts {
         split_twins: Vec::new(),
         sales: Vec::new(),
         turned_away: Vec::new(),
+        coupons: Vec::new(),
+        without_coupon: Vec::new(),
     }
 }
 

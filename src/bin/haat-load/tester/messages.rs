@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::client::bearer;
+use super::coupon::{Carried, Offered, Unused};
 use super::judge::Line;
 use super::run::{Cart, Told};
 use super::scenario::Scenario;
@@ -29,6 +31,9 @@ pub struct Assignment {
     pub journal: Option<PathBuf>,
     /// The SKUs that are bought.
     pub skus: Vec<Sku>,
+    /// The coupon that is put into carts.
+    #[serde(default)]
+    pub coupons: Vec<Offered>,
     /// Its part of the whole.
     pub part: Part,
 }
@@ -64,6 +69,8 @@ pub enum Order {
         /// Pieces.
         left: i64,
     },
+    /// So much of the coupon is not used.
+    Unused(Unused),
 }
 
 /// What it says.
@@ -102,6 +109,9 @@ pub struct Tick {
     /// What those wanted who left because a sale was sold out.
     #[serde(default)]
     pub turned_away: Vec<Vec<Line>>,
+    /// What the coupon would have taken off for those who were refused because it is used up.
+    #[serde(default)]
+    pub without_coupon: Vec<Decimal>,
 }
 
 /// A cart on its way to another process.
@@ -111,6 +121,7 @@ pub struct CartLine {
     bearer: String,
     person: Option<u64>,
     lines: Vec<Line>,
+    coupon: Option<Carried>,
 }
 
 /// An order on its way to another process.
@@ -128,6 +139,7 @@ impl From<&Cart> for CartLine {
             bearer: cart.bearer.to_string(),
             person: cart.person,
             lines: cart.lines.clone(),
+            coupon: cart.coupon.clone(),
         }
     }
 }
@@ -135,7 +147,8 @@ impl From<&Cart> for CartLine {
 impl CartLine {
     /// As it was.
     pub fn cart(self) -> anyhow::Result<Arc<Cart>> {
-        Ok(Arc::new(Cart { id: self.id, bearer: bearer(&self.bearer)?, person: self.person, lines: self.lines }))
+        let CartLine { id, bearer: token, person, lines, coupon } = self;
+        Ok(Arc::new(Cart { id, bearer: bearer(&token)?, person, lines, coupon }))
     }
 }
 
@@ -175,13 +188,15 @@ mod tests {
     #[test]
     fn an_order_arrives_as_it_was_sent() {
         let lines = vec![Line { sku: 3, quantity: 2 }];
-        let cart = Cart { id: "cart_1".into(), bearer: "t".into(), person: Some(7), lines };
+        let coupon = Some(Carried { coupon: 0, discount: Decimal::new(1250, 2) });
+        let cart = Cart { id: "cart_1".into(), bearer: "t".into(), person: Some(7), lines, coupon };
         let told = Told { id: "order_1".into(), cart: Arc::new(cart), status: Status::PaymentFailed };
         let text = serde_json::to_string(&ToldLine::from(&told)).expect("text");
         let line: ToldLine = serde_json::from_str(&text).expect("the same");
         let back = line.told().expect("an order");
         assert_eq!((&*back.id, back.status, &*back.cart.bearer), ("order_1", Status::PaymentFailed, "t"));
         assert_eq!((&back.cart.lines, back.cart.person), (&told.cart.lines, Some(7)));
+        assert_eq!(back.cart.coupon, told.cart.coupon);
     }
 
     #[test]

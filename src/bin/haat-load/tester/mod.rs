@@ -22,6 +22,8 @@ mod buyer;
 mod check;
 pub mod cli;
 mod client;
+mod coupon;
+mod coupon_checks;
 mod direct;
 pub mod dumps;
 mod h2c;
@@ -34,6 +36,7 @@ mod messages;
 mod objectives;
 pub mod out;
 mod parts;
+mod people;
 /// What the server's tools write with, too: a file that knows nothing of them.
 #[allow(dead_code, reason = "the server's tools use the rest of it")]
 #[path = "../../../domain/text/printable.rs"]
@@ -89,6 +92,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     }
     if scenario.shop.sale.is_some() && !cli.existing.is_empty() {
         bail!("a sale is put on in a shop that is made: leave --sku out");
+    }
+    if scenario.shop.coupon.is_some() && !cli.existing.is_empty() {
+        bail!("a coupon is made with its shop: leave --sku out");
     }
     // What cannot be written is told before the run, which may take hours.
     out::tried().context("stdout could not be written")?;

@@ -54,6 +54,7 @@ impl Processes {
                 seed: run.cli.seed,
                 journal: run.cli.journal.clone(),
                 skus: run.skus.clone(),
+                coupons: run.coupons.clone(),
                 part,
             };
             stdin.write_all(&line(&assignment)?).await.context("a child did not take its assignment")?;
@@ -148,6 +149,7 @@ pub async fn be_one(mut cli: Cli) -> anyhow::Result<()> {
     (cli.target, cli.seed, cli.journal) = (assignment.target, assignment.seed, assignment.journal);
     let mut run = Run::prepare(cli, assignment.scenario).await?;
     run.skus = assignment.skus;
+    run.coupons = assignment.coupons;
     let (order, ordered) = mpsc::channel(ON_THE_WAY);
     tokio::spawn(hear(stdin, order));
     let (tell, mut told) = mpsc::channel(ON_THE_WAY);

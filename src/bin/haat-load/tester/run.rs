@@ -8,12 +8,14 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use rust_decimal::Decimal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::cli::Cli;
 use super::client::{Caller, Link, Target, Token, Wire, bearer};
-use super::journal::{Journal, Promise, PromisedLine, now};
+use super::coupon::{Carried, Offered};
+use super::journal::{Journal, Promise, PromisedCoupon, PromisedLine, now};
 use super::judge::Line;
 use super::progress;
 use super::sale::{Left, OnSale};
@@ -33,6 +35,8 @@ pub struct Cart {
     pub person: Option<u64>,
     /// What was put into it.
     pub lines: Vec<Line>,
+    /// The coupon in it.
+    pub coupon: Option<Carried>,
 }
 
 /// An order that a buyer was told of.
@@ -59,6 +63,8 @@ pub struct Ledger {
     pub split_twins: Mutex<Vec<String>>,
     /// What those wanted who left because a sale was sold out.
     pub turned_away: Mutex<Vec<Vec<Line>>>,
+    /// What the coupon would have taken off for those who were refused because it is used up.
+    pub without_coupon: Mutex<Vec<Decimal>>,
 }
 
 /// Both bodies of a checkout.
@@ -119,7 +125,9 @@ pub struct Run {
     pub skus: Vec<Sku>,
     /// The sales that it has put on.
     pub sales: Vec<OnSale>,
-    /// What is left in them for good.
+    /// The coupon that it has made; or those that promises speak of.
+    pub coupons: Vec<Offered>,
+    /// What is left of both for good.
     pub left: Left,
     /// What buyers were told.
     pub charge_log: Ledger,
@@ -151,6 +159,7 @@ impl Run {
             admin,
             skus: Vec::new(),
             sales: Vec::new(),
+            coupons: Vec::new(),
             left: Left::default(),
             charge_log: Ledger::default(),
             stop: CancellationToken::new(),
@@ -174,6 +183,11 @@ impl Run {
             person: cart.person,
             status,
             lines,
+            coupon: cart.coupon.as_ref().map(|carried| PromisedCoupon {
+                id: self.coupons[carried.coupon].id.clone(),
+                code: self.coupons[carried.coupon].code.clone(),
+                discount: carried.discount,
+            }),
             key: key.map(ToOwned::to_owned),
         };
         if let Err(error) = journal.keep(&promise) {

@@ -1,4 +1,4 @@
-//! A sale with an allotment and a limit for each buyer: its terms in a scenario, how it is put on, who comes to it under which address, and
+//! A sale with an allotment and a limit for each buyer: its terms in a scenario, how it is put on, how those who were refused come again, and
 //! what became of it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,13 +6,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc;
 
 use super::client::Wire;
+use super::coupon::{self, Unused};
 use super::judge::{Found, Line, OrderFacts};
+use super::messages::Order;
+use super::people::MOST_ALIASES;
 use super::run::Run;
 use super::sale_checks::SaleFacts;
 use super::scenario::Shop;
@@ -23,12 +27,10 @@ use super::wire::{Made, Money, SaleOfVendor};
 
 /// SKUs in one sale that is made.
 const SKUS_PER_SALE: usize = 100;
-/// A name before the `@` with dots in it has so many places for one.
-const MOST_ALIASES: u32 = 16;
 /// It has begun by any clock, and is not over before any run is.
-const WINDOW: (time::Duration, time::Duration) = (time::Duration::hours(-1), time::Duration::days(2));
+pub const WINDOW: (time::Duration, time::Duration) = (time::Duration::hours(-1), time::Duration::days(2));
 /// Between two looks at what is held.
-const LOOK: Duration = Duration::from_millis(200);
+pub const LOOK: Duration = Duration::from_millis(200);
 /// The first pause of one who comes again; it doubles up to the second: a crowd that waits is not to be a load like the one that comes.
 const COMES_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
 
@@ -71,29 +73,6 @@ impl Sale {
         }
         Ok(())
     }
-
-    /// The person who comes in this session.
-    pub fn person(&self, session: u64) -> u64 {
-        session / u64::from(self.aliases)
-    }
-
-    /// The address that the person gives in this session: another one of the same mailbox in each. Half of the persons have theirs where a name
-    /// goes on behind a `+`, the others where dots in it do not count.
-    pub fn address(&self, session: u64) -> String {
-        let (person, alias) = (self.person(session), session % u64::from(self.aliases));
-        if person.is_multiple_of(2) {
-            return format!("load.{person}+{}@example.com", alias + 1);
-        }
-        let mut name = String::new();
-        for (place, letter) in format!("load{person}").chars().enumerate() {
-            // Behind each of the first four letters of any name, as the bits of the alias say.
-            if place > 0 && alias >> (place - 1) & 1 == 1 {
-                name.push('.');
-            }
-            name.push(letter);
-        }
-        format!("{name}@gmail.com")
-    }
 }
 
 /// Half of the shop's price, rounded down to the digits that it is written with.
@@ -104,6 +83,11 @@ fn half_price(shop: &Shop) -> anyhow::Result<Money> {
         (price / rust_decimal::Decimal::TWO).round_dp_with_strategy(scale, rust_decimal::RoundingStrategy::ToZero);
     half.rescale(scale);
     Ok(Money { amount: half.to_string(), currency: shop.currency.clone() })
+}
+
+/// A moment so far from now, as the contract writes it.
+pub fn moment(from_now: time::Duration) -> anyhow::Result<String> {
+    Ok((OffsetDateTime::now_utc() + from_now).format(&Rfc3339)?)
 }
 
 /// A sale that was put on for the run.
@@ -122,7 +106,6 @@ pub async fn put_on(desk: &mut Desk, shop: &Shop, sale: &Sale, skus: &[Sku]) -> 
         by_vendor.entry(&sku.vendor).or_default().push(sku);
     }
     let price = half_price(shop)?;
-    let moment = |from_now: time::Duration| anyhow::Ok((OffsetDateTime::now_utc() + from_now).format(&Rfc3339)?);
     let mut sales = Vec::new();
     for (vendor, skus) in by_vendor {
         for skus in skus.chunks(SKUS_PER_SALE) {
@@ -149,19 +132,33 @@ fn written(starts_at: &str, ends_at: &str, sale: &Sale, price: &Money, skus: &[&
     })
 }
 
-/// What is left of each SKU for good, as far as that is known: at some moment nothing of it was held, and from then on it only becomes less.
+/// What is left for good, as far as that is known.
 #[derive(Default)]
-pub struct Left(Mutex<BTreeMap<usize, i64>>);
+pub struct Left {
+    /// Of each SKU in its sale: at some moment nothing of it was held, and from then on it only becomes less.
+    skus: Mutex<BTreeMap<usize, i64>>,
+    coupon: Mutex<Option<Unused>>,
+}
 
 impl Left {
     /// Nothing of the SKU was held, and so much was left.
     pub fn note(&self, sku: usize, left: i64) {
-        locked(&self.0).insert(sku, left);
+        locked(&self.skus).insert(sku, left);
+    }
+
+    /// So much of the coupon is not used.
+    pub fn note_unused(&self, unused: Unused) {
+        *locked(&self.coupon) = Some(unused);
+    }
+
+    /// Whether an order with this discount can never have the coupon any more.
+    pub fn is_too_little_of_the_coupon(&self, discount: Decimal) -> bool {
+        locked(&self.coupon).is_some_and(|unused| unused.is_too_little_for(discount))
     }
 
     /// Whether these can never be had together any more.
     pub fn is_too_little_for(&self, lines: &[Line]) -> bool {
-        let left = locked(&self.0);
+        let left = locked(&self.skus);
         lines.iter().any(|line| left.get(&line.sku).is_some_and(|left| *left < i64::from(line.quantity)))
     }
 }
@@ -174,8 +171,8 @@ pub struct ComesAgain {
 
 impl ComesAgain {
     /// From the first refusal on.
-    pub fn new(sale: &Sale) -> Self {
-        ComesAgain { until: Instant::now() + sale.patience.0, pause: COMES_AGAIN.0 }
+    pub fn new(patience: Time) -> Self {
+        ComesAgain { until: Instant::now() + patience.0, pause: COMES_AGAIN.0 }
     }
 
     /// When to come again; `None` when the patience is over.
@@ -186,17 +183,25 @@ impl ComesAgain {
     }
 }
 
-/// Looks at the sales all the time, and says of which SKU nothing is held and what is left then, whenever that is news.
-pub async fn watch(run: Arc<Run>, wire: Arc<Wire>, news: mpsc::Sender<(usize, i64)>) {
+/// Looks at the sales and at the coupon all the time, and says of which SKU nothing is held and what is left then, and what of the coupon is not
+/// used, whenever that is news.
+pub async fn watch(run: Arc<Run>, wire: Arc<Wire>, news: mpsc::Sender<Order>) {
     let mut desk = Desk::over(&wire, run.admin.clone());
     let mut told: BTreeMap<usize, i64> = BTreeMap::new();
+    let mut told_unused = None;
     loop {
+        if let Some(unused) = coupon::look(&run, &mut desk, &mut told_unused).await
+            && news.send(unused).await.is_err()
+        {
+            return;
+        }
         for sale in &run.sales {
             // A server that is away now is asked again at the next look.
             let Ok(view) = desk.sale(&sale.vendor, &sale.id).await else { continue };
             for item in view.items.iter().filter(|item| item.held == 0) {
                 let Some(sku) = run.skus.iter().position(|sku| sku.id == item.sku_id) else { continue };
-                if told.insert(sku, item.left) != Some(item.left) && news.send((sku, item.left)).await.is_err() {
+                let left = Order::Left { sku, left: item.left };
+                if told.insert(sku, item.left) != Some(item.left) && news.send(left).await.is_err() {
                     return;
                 }
             }
@@ -277,34 +282,6 @@ mod tests {
     }
 
     #[test]
-    fn so_many_sessions_are_one_person_with_addresses_of_one_mailbox() {
-        let sale = sale(3);
-        let addresses: Vec<_> = (0..6).map(|session| sale.address(session)).collect();
-        assert_eq!(addresses[..3], ["load.0+1@example.com", "load.0+2@example.com", "load.0+3@example.com"]);
-        assert_eq!(addresses[3..], ["load1@gmail.com", "l.oad1@gmail.com", "lo.ad1@gmail.com"]);
-        let persons: Vec<_> = (0..6).map(|session| sale.person(session)).collect();
-        assert_eq!(persons, [0, 0, 0, 1, 1, 1]);
-    }
-
-    #[test]
-    fn no_two_sessions_give_the_same_address_and_no_two_persons_have_one_mailbox() {
-        let sale = sale(MOST_ALIASES);
-        let mut addresses = BTreeSet::new();
-        let mut mailboxes: BTreeMap<String, u64> = BTreeMap::new();
-        for session in 0..1_000 {
-            let address = sale.address(session);
-            let (name, domain) = address.split_once('@').expect("an @");
-            let name = name.split('+').next().expect("a name");
-            let mailbox = if domain == "gmail.com" { name.replace('.', "") } else { name.to_owned() };
-            let person = *mailboxes.entry(format!("{mailbox}@{domain}")).or_insert(sale.person(session));
-            assert_eq!(person, sale.person(session), "{address}");
-            assert!(addresses.insert(address.clone()), "{address}");
-            assert!(!address.contains("..") && !address.contains(".@"), "{address}");
-        }
-        assert_eq!(mailboxes.len(), 1_000_usize.div_ceil(MOST_ALIASES as usize));
-    }
-
-    #[test]
     fn half_a_price_has_the_digits_of_the_whole() {
         for (price, half) in [("1250.00", "625.00"), ("9.99", "4.99"), ("7", "3"), ("1.001", "0.500")] {
             let shop = Shop { price: price.parse().expect("a price"), ..Shop::default() };
@@ -342,9 +319,8 @@ mod tests {
 
     #[test]
     fn patience_ends() {
-        let mut patient = ComesAgain::new(&sale(1));
+        let mut patient = ComesAgain::new(patience());
         assert!(patient.next().is_some());
-        let short = Sale { patience: Time(Duration::from_millis(100)), ..sale(1) };
-        assert_eq!(ComesAgain::new(&short).next(), None);
+        assert_eq!(ComesAgain::new(Time(Duration::from_millis(100))).next(), None);
     }
 }

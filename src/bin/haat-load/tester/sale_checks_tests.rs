@@ -24,11 +24,13 @@ fn order(number: u32, person: u64, quantity: u32, status: Status) -> OrderFacts 
                 unit_price: money("5.00"),
                 sale_id: Some("sale_1".into()),
             }],
+            coupons: Vec::new(),
         }),
         id,
         cart,
         person: Some(person),
         lines: vec![Line { sku: 0, quantity }],
+        coupon: None,
         told: status,
         charges: None,
     }

@@ -8,6 +8,8 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 use super::arrivals::{Spacing, Stage};
+use super::coupon::Coupon;
+use super::people::People;
 use super::sale::Sale;
 use super::stats::Call;
 use super::think::ThinkTime;
@@ -54,11 +56,31 @@ pub struct Shop {
     /// All of it is on sale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sale: Option<Sale>,
+    /// Every session puts its code into its cart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<Coupon>,
+}
+
+impl Shop {
+    /// Who comes, where it matters.
+    pub fn people(&self) -> Option<People> {
+        let of_sale = self.sale.as_ref().map(|sale| sale.aliases);
+        let aliases = of_sale.or(self.coupon.as_ref().map(|coupon| coupon.aliases))?;
+        Some(People { aliases })
+    }
 }
 
 impl Default for Shop {
     fn default() -> Self {
-        Shop { vendors: 1, skus: 1, stock: 100, price: Price("1250.00".into()), currency: "BDT".into(), sale: None }
+        Shop {
+            vendors: 1,
+            skus: 1,
+            stock: 100,
+            price: Price("1250.00".into()),
+            currency: "BDT".into(),
+            sale: None,
+            coupon: None,
+        }
     }
 }
 
@@ -302,6 +324,7 @@ pub enum Which {
     Browse,
     CreateCart,
     SetLine,
+    SetCoupon,
     Checkout,
     Poll,
     CheckoutToEnd,
@@ -316,6 +339,7 @@ impl Which {
             Which::Browse => Some(Call::Browse),
             Which::CreateCart => Some(Call::CreateCart),
             Which::SetLine => Some(Call::SetLine),
+            Which::SetCoupon => Some(Call::SetCoupon),
             Which::Checkout => Some(Call::Checkout),
             Which::Poll => Some(Call::Poll),
             Which::CheckoutToEnd => Some(Call::ToTheEnd),
@@ -411,6 +435,9 @@ impl Scenario {
         }
         if let Some(sale) = &shop.sale {
             sale.validate(shop)?;
+        }
+        if let Some(coupon) = &shop.coupon {
+            coupon.validate(shop)?;
         }
         if !(1..=200).contains(&self.cart.lines) {
             return Err("cart: from 1 to 200 lines".into());

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::buyer::{Placed, Polling, Stop, browse, checkout, checkout_ask, choose, create_cart, follow, set_line};
+use super::buyer::{
+    Placed, Polling, Stop, browse, checkout, checkout_ask, choose, create_cart, follow, put_coupon, remove_coupon,
+    set_line,
+};
 use super::client::{Ask, Caller};
 use super::run::{Cart, Run, Told, rest_until};
 use super::sale::ComesAgain;
@@ -61,10 +64,11 @@ pub async fn session(
 /// The cart of a session that is filled before it begins: the same lines that it would choose itself.
 pub async fn fill_beforehand(run: &Run, caller: &mut Caller, number: u64) -> Result<Cart, Stop> {
     let mut random = Random::of(run.cli.seed, number);
-    let cart = create_cart(run, caller, number, choose(run, &mut random), Instant::now()).await?;
+    let mut cart = create_cart(run, caller, number, choose(run, &mut random), Instant::now()).await?;
     for &line in &cart.lines {
         set_line(run, caller, &cart, line, Instant::now()).await?;
     }
+    cart.coupon = put_coupon(run, caller, &cart, Instant::now()).await?;
     Ok(cart)
 }
 
@@ -132,22 +136,26 @@ async fn one(
         Step::Fill { beforehand: true, .. } => lines.clear(),
         Step::Fill { between, .. } => {
             let due = began.thought(run, random).await?;
-            let cart = Arc::new(create_cart(run, caller, visit.number, std::mem::take(lines), due).await?);
+            let mut cart = create_cart(run, caller, visit.number, std::mem::take(lines), due).await?;
             for &line in &cart.lines {
                 let due = Began { after: Instant::now(), think: *between }.thought(run, random).await?;
                 set_line(run, caller, &cart, line, due).await?;
             }
-            visit.cart = Some(cart);
+            if !run.coupons.is_empty() {
+                let due = Began { after: Instant::now(), think: *between }.thought(run, random).await?;
+                cart.coupon = Box::pin(put_coupon(run, caller, &cart, due)).await?;
+            }
+            visit.cart = Some(Arc::new(cart));
         }
         Step::CheckOut { decline, retry, retry_when, key, wait, .. } => {
             let (declined, twice) = (random.percent(decline.0), random.percent(retry.0));
             let due = began.thought(run, random).await?;
-            let Some(cart) = visit.cart.clone() else {
+            let Some(mut cart) = visit.cart.clone() else {
                 return Err(Stop::Unexpected(Call::CreateCart));
             };
             visit.checkout_due = Some(due);
             let key = (*key || twice).then(new_key);
-            let address = run.scenario.shop.sale.as_ref().map(|sale| sale.address(visit.number));
+            let address = run.scenario.shop.people().map(|people| people.address(visit.number));
             let body = run.bodies.paid_with(declined, address);
             let Ok(ask) = body.and_then(|body| checkout_ask(&cart, body, key, *wait)) else {
                 return Err(Stop::Unexpected(Call::Checkout));
@@ -159,7 +167,12 @@ async fn one(
                 (true, RetryWhen::Afterwards) => Box::pin(check_out_again(run, caller, &cart, &ask, due)).await,
             };
             let placed = match placed {
-                Err(stop) if stop.is_sale_sold_out() => Box::pin(come_again(run, caller, &cart, ask, stop)).await,
+                Err(stop @ Stop::Refused(_)) => {
+                    let placed;
+                    (cart, placed) = Box::pin(insist(run, caller, cart, ask, stop)).await;
+                    visit.cart = Some(cart.clone());
+                    placed
+                }
                 placed => placed,
             };
             if let Err(Stop::GaveUp(_) | Stop::Unexpected(_)) = placed {
@@ -207,34 +220,91 @@ async fn one(
     Ok(())
 }
 
-/// The stubborn buyer: pieces that are held for others may come free, so it asks again until nothing that it wants is held and too little is left,
-/// or its patience is over.
+/// Whom a sale or a coupon has refused: it comes again, and then buys without the coupon where the scenario says so. Gives the cart as it is then.
+async fn insist(
+    run: &Run,
+    caller: &mut Caller,
+    cart: Arc<Cart>,
+    mut ask: Ask,
+    stop: Stop,
+) -> (Arc<Cart>, Result<Placed, Stop>) {
+    let refused = match come_again(run, caller, &cart, &mut ask, stop).await {
+        Err(stop) if stop.is_for_the_coupon() => stop,
+        other => return (cart, other),
+    };
+    if !run.scenario.shop.coupon.as_ref().is_some_and(|coupon| coupon.or_without) {
+        return (cart, Err(refused));
+    }
+    let cart = match remove_coupon(run, caller, &cart, Instant::now()).await {
+        Ok(cart) => Arc::new(cart),
+        Err(stop) => return (cart, Err(stop)),
+    };
+    ask.key = ask.key.map(|_| new_key());
+    let placed = match checkout(run, caller, &cart, &ask, Instant::now()).await {
+        Err(stop @ Stop::Refused(_)) => come_again(run, caller, &cart, &mut ask, stop).await,
+        placed => placed,
+    };
+    (cart, placed)
+}
+
+/// The stubborn buyer: what is held for others may come free, so it asks again until nothing that it wants is held and too little is left,
+/// or its patience is over. Gives the last refusal; one for another reason is the last.
 async fn come_again(
     run: &Run,
     caller: &mut Caller,
     cart: &Arc<Cart>,
-    mut ask: Ask,
-    stop: Stop,
+    ask: &mut Ask,
+    mut stop: Stop,
 ) -> Result<Placed, Stop> {
-    let Some(mut again) = run.scenario.shop.sale.as_ref().map(ComesAgain::new) else { return Err(stop) };
+    let shop = &run.scenario.shop;
+    let patience = match (&shop.sale, &shop.coupon) {
+        (Some(sale), _) if stop.is_sale_sold_out() => sale.patience,
+        (_, Some(coupon)) if stop.is_coupon_exhausted() => coupon.patience,
+        _ => return Err(stop),
+    };
+    let mut again = ComesAgain::new(patience);
     let mut asked_since_known = false;
     loop {
         // What is known now, a refusal of a request that is sent later than now confirms.
-        let known = run.left.is_too_little_for(&cart.lines);
+        let known = is_known_to_stand(run, cart, &stop);
         let next = again.next().filter(|_| !asked_since_known);
         let Some(due) = next else {
-            locked(&run.charge_log.turned_away).push(cart.lines.clone());
+            leave(run, cart, &stop, asked_since_known);
             return Err(stop);
         };
         if !rest_until(due, Some(&run.stop)).await {
             return Err(Stop::Stopped);
         }
         // Another request: the answer to the one before is kept under its key.
-        ask.key = ask.key.map(|_| new_key());
-        match checkout(run, caller, cart, &ask, due).await {
-            Err(stop) if stop.is_sale_sold_out() => asked_since_known = known,
+        ask.key = ask.key.take().map(|_| new_key());
+        match checkout(run, caller, cart, ask, due).await {
+            Err(now) if now.is_sale_sold_out() || now.is_coupon_exhausted() => {
+                asked_since_known = known && now == stop;
+                stop = now;
+            }
             other => return other,
         }
+    }
+}
+
+/// Whether that refusal is known to stand: too little is left for good.
+fn is_known_to_stand(run: &Run, cart: &Cart, stop: &Stop) -> bool {
+    match &cart.coupon {
+        Some(carried) if stop.is_coupon_exhausted() => run.left.is_too_little_of_the_coupon(carried.discount),
+        _ => run.left.is_too_little_for(&cart.lines),
+    }
+}
+
+/// Notes for the checks what the buyer wanted.
+fn leave(run: &Run, cart: &Cart, stop: &Stop, it_stands: bool) {
+    let Some(carried) = cart.coupon.as_ref().filter(|_| stop.is_coupon_exhausted()) else {
+        locked(&run.charge_log.turned_away).push(cart.lines.clone());
+        return;
+    };
+    // Who can buy without it may be as impatient as it likes: only a refusal that stands promises something.
+    let impatient = run.scenario.shop.coupon.as_ref().is_some_and(|coupon| coupon.or_without);
+    if it_stands || !impatient {
+        locked(&run.charge_log.without_coupon).push(carried.discount);
     }
 }
 

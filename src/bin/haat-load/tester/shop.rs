@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::client::{Answer, Ask, Caller, Link, Target, Token, Wire};
+use super::coupon;
 use super::http1::dial;
 use super::run::Run;
 use super::sale;
 use super::scenario::Shop;
 use super::stats::{Call, Mishap, Recorder};
-use super::wire::{Made, Problem, ProductMade, SaleOfVendor, SkuPublic, Stock};
+use super::wire::{CouponOfShop, Made, Problem, ProductMade, SaleOfVendor, SkuPublic, Stock};
 
 /// SKUs in one product that is made.
 const SKUS_PER_PRODUCT: u32 = 50;
@@ -80,6 +81,9 @@ pub async fn open(run: &mut Run) -> anyhow::Result<()> {
     if let (Some(sale), true) = (&run.scenario.shop.sale, run.cli.existing.is_empty()) {
         run.sales = sale::put_on(&mut desk, &run.scenario.shop, sale, &skus).await?;
     }
+    if let (Some(coupon), true) = (&run.scenario.shop.coupon, run.cli.existing.is_empty()) {
+        run.coupons = vec![coupon::make(&mut desk, &run.scenario.shop, coupon).await?];
+    }
     run.skus = skus;
     Ok(())
 }
@@ -107,6 +111,12 @@ impl Desk {
     pub async fn sale(&mut self, vendor: &str, sale: &str) -> anyhow::Result<SaleOfVendor> {
         let sale_read = self.get(format!("/v1/vendors/{vendor}/sales/{sale}")).await;
         sale_read.with_context(|| format!("could not read {sale}"))
+    }
+
+    /// A coupon as the shop's staff reads it.
+    pub async fn coupon(&mut self, coupon: &str) -> anyhow::Result<CouponOfShop> {
+        let coupon_read = self.get(format!("/v1/coupons/{coupon}")).await;
+        coupon_read.with_context(|| format!("could not read {coupon}"))
     }
 
     async fn make(&mut self, shop: &Shop) -> anyhow::Result<Vec<Sku>> {

@@ -21,6 +21,8 @@ pub enum Call {
     CreateCart,
     /// PUT a line.
     SetLine,
+    /// PUT a coupon's code, or DELETE it.
+    SetCoupon,
     /// POST a checkout.
     Checkout,
     /// GET an order.
@@ -41,6 +43,7 @@ impl Call {
             Call::Browse => "browse",
             Call::CreateCart => "create cart",
             Call::SetLine => "set line",
+            Call::SetCoupon => "set coupon",
             Call::Checkout => "checkout",
             Call::Poll => "poll",
             Call::ToTheEnd => "checkout to end",
@@ -51,7 +54,7 @@ impl Call {
 
     /// Whether it is a request of a buyer.
     pub fn is_request(self) -> bool {
-        matches!(self, Call::Browse | Call::CreateCart | Call::SetLine | Call::Checkout | Call::Poll)
+        matches!(self, Call::Browse | Call::CreateCart | Call::SetLine | Call::SetCoupon | Call::Checkout | Call::Poll)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use super::client::Token;
+use super::coupon::{Carried, Offered};
 use super::journal::{Promise, read};
 use super::judge::Line;
 use super::run::{Cart, Run, Told};
@@ -38,6 +39,7 @@ pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
     if lost.is_empty() {
         run.skus = skus;
     }
+    run.coupons = sum.coupons;
     *locked(&run.charge_log.lost_skus) = lost;
     *locked(&run.charge_log.orders) = sum.orders;
     *locked(&run.charge_log.split_twins) = sum.split;
@@ -47,6 +49,7 @@ pub async fn load(run: &mut Run, path: &Path) -> anyhow::Result<()> {
 
 struct Sum {
     skus: Vec<String>,
+    coupons: Vec<Offered>,
     orders: Vec<Told>,
     repeated_keys: u64,
     split: Vec<String>,
@@ -56,6 +59,7 @@ struct Sum {
 fn summed_up(promises: &[Promise], admin: &Token) -> Sum {
     let mut skus: Vec<String> = Vec::new();
     let mut sku_places: HashMap<&str, usize> = HashMap::new();
+    let mut coupons: Vec<Offered> = Vec::new();
     let mut orders: Vec<Told> = Vec::new();
     let mut order_places: HashMap<&str, usize> = HashMap::new();
     let mut keys: HashMap<(&str, &str), &str> = HashMap::new();
@@ -88,9 +92,17 @@ fn summed_up(promises: &[Promise], admin: &Token) -> Sum {
                     }),
                 })
                 .collect();
+            let coupon = promise.coupon.as_ref().map(|told| Carried {
+                coupon: coupons.iter().position(|coupon| coupon.id == told.id).unwrap_or_else(|| {
+                    coupons.push(Offered { id: told.id.clone(), code: told.code.clone() });
+                    coupons.len() - 1
+                }),
+                discount: told.discount,
+            });
+            let (id, bearer, person) = (promise.cart.clone(), admin.clone(), promise.person);
             orders.push(Told {
                 id: promise.order.clone(),
-                cart: Arc::new(Cart { id: promise.cart.clone(), bearer: admin.clone(), person: promise.person, lines }),
+                cart: Arc::new(Cart { id, bearer, person, lines, coupon }),
                 status: Status::Unknown,
             });
             orders.len() - 1
@@ -100,7 +112,7 @@ fn summed_up(promises: &[Promise], admin: &Token) -> Sum {
             told.status = promise.status;
         }
     }
-    Sum { skus, orders, repeated_keys, split }
+    Sum { skus, coupons, orders, repeated_keys, split }
 }
 
 #[cfg(test)]
@@ -116,6 +128,7 @@ mod tests {
             person: Some(7),
             status,
             lines: vec![PromisedLine { sku: "sku_1".into(), quantity: 2 }],
+            coupon: None,
             key: key.map(Into::into),
         }
     }

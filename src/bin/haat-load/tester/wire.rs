@@ -38,6 +38,18 @@ pub struct CartView<'a> {
     /// The order the cart was last checked out into.
     #[serde(borrow, default)]
     pub order_id: Option<Cow<'a, str>>,
+    /// Its coupons, with what each takes off as it looks now.
+    #[serde(default)]
+    pub coupons: Vec<CartCoupon>,
+}
+
+/// A coupon of a cart.
+#[derive(Deserialize)]
+pub struct CartCoupon {
+    /// Its code.
+    pub code: String,
+    /// What it takes off.
+    pub discount: Money,
 }
 
 /// An order as far as a waiting buyer reads it.
@@ -65,6 +77,18 @@ pub struct OrderFull {
     pub total_due: Money,
     /// What was ordered, SKU by SKU.
     pub lines: Vec<OrderLine>,
+    /// Its coupons.
+    #[serde(default)]
+    pub coupons: Vec<OrderCoupon>,
+}
+
+/// A coupon of an order.
+#[derive(Deserialize)]
+pub struct OrderCoupon {
+    /// Its code.
+    pub code: String,
+    /// What it takes off.
+    pub amount: Money,
 }
 
 /// A line of an order as the checks read it.
@@ -108,6 +132,31 @@ pub struct SaleItem {
     pub held: i64,
     /// Pieces sold.
     pub sold: i64,
+}
+
+/// A coupon as its owner reads it.
+#[derive(Deserialize)]
+pub struct CouponOfShop {
+    /// `coupon_…`
+    pub id: String,
+    /// Its code.
+    pub code: String,
+    /// How often it can be used.
+    #[serde(default)]
+    pub usage_limit: Option<i64>,
+    /// How often one buyer can use it.
+    #[serde(default)]
+    pub limit_per_customer: Option<i64>,
+    /// What it may take off of all orders together.
+    #[serde(default)]
+    pub budget: Option<Money>,
+    /// Uses held for orders that are not paid.
+    pub held: i64,
+    /// Uses of paid orders.
+    pub used: i64,
+    /// What paid orders took of the budget.
+    #[serde(default)]
+    pub amount_used: Option<Money>,
 }
 
 /// A SKU as anyone reads it.

@@ -47,6 +47,7 @@ pub async fn work(run: Arc<Run>, part: Part, mut orders: mpsc::Receiver<Order>, 
                 }
                 Order::Stop => run_told.stop.cancel(),
                 Order::Left { sku, left } => run_told.left.note(sku, left),
+                Order::Unused(unused) => run_told.left.note_unused(unused),
             }
         }
         run_told.stop.cancel();
@@ -161,6 +162,7 @@ impl Crowd {
             unsure: std::mem::take(&mut *locked(&charge_log.unsure)).iter().map(|cart| (&**cart).into()).collect(),
             split_twins: std::mem::take(&mut *locked(&charge_log.split_twins)),
             turned_away: std::mem::take(&mut *locked(&charge_log.turned_away)),
+            without_coupon: std::mem::take(&mut *locked(&charge_log.without_coupon)),
         }
     }
 
