@@ -27,7 +27,25 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 65] = [
+const DRAWN: [&str; 82] = [
+    // Coupons.
+    "coupons",
+    "edited coupons",
+    "coupons edited in use",
+    "codes in carts",
+    "refused codes",
+    "orders with coupons",
+    "orders with several coupons",
+    "orders with coupons that nobody counts",
+    "orders that cost nothing",
+    "orders for which no use was left",
+    "orders of those who had their uses",
+    "orders by terms of before",
+    "held uses of codes for one use",
+    "held uses counted by buyer",
+    "held uses counted by budget",
+    "uses of coupons",
+    "uses given back",
     "sales",
     "cancelled sales",
     "lines in sales",

@@ -2,6 +2,7 @@
 
 use crate::gateway::{Books, Gateway};
 use crate::judges::Oracle;
+use crate::people::Known;
 use crate::post::{Letterbox, Post};
 use crate::store::{Server, Way};
 use crate::world::{SimulatedClock, World, lock};
@@ -131,6 +132,8 @@ pub struct Town {
     pub oracle: Arc<Oracle>,
     /// What people have made: for those who look at other people's things.
     pub made: Mutex<Vec<EntityRef>>,
+    /// The codes of coupons that they have heard of.
+    pub codes: Mutex<Vec<Known>>,
     /// The nodes that have not ended, the newest last.
     pub nodes: Mutex<Vec<Arc<Node>>>,
     started: Mutex<u64>,
@@ -155,6 +158,7 @@ impl Town {
             post,
             oracle,
             made: Mutex::default(),
+            codes: Mutex::default(),
             nodes: Mutex::default(),
             started: Mutex::default(),
             shapes: Mutex::default(),

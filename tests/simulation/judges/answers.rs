@@ -6,11 +6,12 @@ use super::{Causes, Judge, Replay};
 use crate::world::{World, lock};
 use haat::actors::Hosted;
 use haat::domain::cart::{Cart, CartCommand, CartReply, CartView};
+use haat::domain::coupon::{Coupon, CouponCommand, CouponReply};
 use haat::domain::entity::Principal;
 use haat::domain::entity::concerns::*;
-use haat::domain::ids::{CartId, EntityId, EntityRef, OrderId, SkuId};
+use haat::domain::ids::{CartId, CouponId, EntityId, EntityRef, OrderId, SkuId};
 use haat::domain::order::{Order, OrderReply, OrderView};
-use haat::domain::rows::SkuRow;
+use haat::domain::rows::{CouponRow, SkuRow};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
 use std::collections::BTreeMap;
@@ -65,6 +66,18 @@ impl Judged for Vendor {
     }
 }
 
+impl Judged for Coupon {
+    fn forgets(command: &CouponCommand) -> bool {
+        !matches!(command, CouponCommand::Create { .. })
+    }
+
+    fn shown(answers: &Answers, floor: u64, reply: &CouponReply) {
+        if let CouponReply::Coupon { coupon } = reply {
+            answers.coupon_shown(floor, coupon);
+        }
+    }
+}
+
 /// How something looked, from which version on.
 struct History<V> {
     looks: Vec<(u64, V)>,
@@ -96,6 +109,7 @@ struct Looks {
     carts: BTreeMap<CartId, History<CartView>>,
     orders: BTreeMap<OrderId, History<OrderView>>,
     skus: BTreeMap<SkuId, History<SkuView>>,
+    coupons: BTreeMap<CouponId, History<CouponRow>>,
     /// The latest time of any record: what was over then is over.
     latest: Option<Timestamp>,
     /// The newest version of each entity that somebody was shown.
@@ -131,6 +145,12 @@ impl Answers {
         let looks = &mut *lock(&self.looks);
         let at = looks.orders.get(&view.id).and_then(|looks| looks.find(floor, |look| look == view));
         self.shown(looks, at, floor, view, view.id.entity());
+    }
+
+    fn coupon_shown(&self, floor: u64, row: &CouponRow) {
+        let looks = &mut *lock(&self.looks);
+        let at = looks.coupons.get(&row.id).and_then(|looks| looks.find(floor, |look| look == row));
+        self.shown(looks, at, floor, row, row.id.entity());
     }
 
     fn sku_shown(&self, floor: u64, view: &SkuView) {
@@ -184,7 +204,12 @@ impl Judge for Answers {
                 }
             }
             // Nobody sees a customer: only which cart is theirs, which the cart itself tells.
-            Events::Customer(..) | Events::Coupon => {}
+            Events::Customer(..) => {}
+            Events::Coupon(id, _) => {
+                if let Some(row) = replay.coupon(*id).and_then(Coupon::row) {
+                    looks.coupons.entry(*id).or_default().add(version, row);
+                }
+            }
         }
     }
 }

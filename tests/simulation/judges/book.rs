@@ -7,6 +7,7 @@
 //! accounted for, with the payment provider's own log. When a node has stopped, the read tables must say the same.
 
 mod accounts;
+mod bill;
 
 use super::replay::Recorded;
 use super::{Causes, Judge, Replay};
@@ -45,15 +46,15 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("cart", "discounted", nothing),
     ("customer", "cart_followed", nothing),
     ("customer", "customer_edited", nothing),
-    // Nobody in the town has coupons yet.
-    ("coupon", "coupon_created", nothing),
-    ("coupon", "coupon_edited", nothing),
+    ("coupon", "coupon_created", Accounts::promise),
+    ("coupon", "coupon_edited", Accounts::promise),
+    // Of uses no more is asked here than what they take off: `coupons.rs` counts them.
     ("coupon", "codes_issued", nothing),
     ("coupon", "use_held", nothing),
     ("coupon", "use_committed", nothing),
     ("coupon", "use_released", nothing),
     ("coupon", "holds_closed", nothing),
-    ("order", "coupons_taken", nothing),
+    ("order", "coupons_taken", Accounts::take_coupons),
     ("order", "leg_held", nothing),
     ("order", "leg_refused", nothing),
     ("order", "leg_committed", nothing),
@@ -132,9 +133,9 @@ fn differs_from_sku(accounts: &Accounts, row: &SkuRow) -> Option<String> {
     (!fits).then(|| format!("{row:?}, and in the book {account:?}"))
 }
 
-/// What is said of an order's money: its currency; its figures; those of its vendors' shares; its lines with their totals, and what of them was
-/// credited.
-type Statement = (String, Figures, BTreeMap<String, Figures>, Vec<(String, Line, i64, (i64, i64))>);
+/// What is said of an order's money: its currency; its figures; those of its vendors' shares; its lines with their totals, what is to be paid for
+/// them, and what of them was credited; what is to be paid beside them.
+type Statement = (String, Figures, BTreeMap<String, Figures>, Vec<(String, Line, [i64; 2], (i64, i64))>, i64);
 
 /// A total; what of it was taken, given back and credited; what is due of it, and what is due back.
 type Figures = [i64; 6];
@@ -144,7 +145,6 @@ fn figures_of(amounts: &Amounts) -> Figures {
 }
 
 fn statement_of(bill: &Bill) -> Statement {
-    let cost = |line: &Line| line.quantity * line.price;
     let whole = bill.total();
     let figures = |total: i64| {
         // All shares are paid for at once. What is another amount is in none.
@@ -154,26 +154,33 @@ fn statement_of(bill: &Bill) -> Statement {
         let balance = total - credited - (paid - refunded);
         [total, paid, refunded, credited, balance.max(0), (-balance).max(0)]
     };
-    let share = |vendor: &String| (vendor.clone(), figures(bill.lines_of(vendor).iter().map(cost).sum()));
-    let credited = |line: &Line| if bill.has_ended { (line.quantity, cost(line)) } else { (0, 0) };
+    let share = |vendor: &String| (vendor.clone(), figures(bill.share(vendor)));
+    let line = |(at, (vendor, line)): (usize, &(String, Line))| {
+        let payable = bill.payable(at);
+        let credited = if bill.has_ended { (line.quantity, payable) } else { (0, 0) };
+        (vendor.clone(), line.clone(), [line.quantity * line.price, payable], credited)
+    };
     (
         bill.currency.clone(),
         figures(whole),
         bill.vendors().into_iter().map(share).collect(),
-        bill.lines.iter().map(|(vendor, line)| (vendor.clone(), line.clone(), cost(line), credited(line))).collect(),
+        bill.lines.iter().enumerate().map(line).collect(),
+        bill.vendors().into_iter().map(|vendor| bill.besides(vendor)).sum(),
     )
 }
 
 fn differs_from_order(accounts: &Accounts, row: &OrderRow) -> Option<String> {
     let lines = row.lines.iter().map(|line| {
         let own = Line { sku: line.sku_id.to_string(), quantity: line.quantity, price: line.unit_price };
-        (line.vendor_id.to_string(), own, line.line_total, (line.credited, line.credited_amount))
+        let payable = line.billed.as_ref().map_or(line.line_total, |billed| billed.payable);
+        (line.vendor_id.to_string(), own, [line.line_total, payable], (line.credited, line.credited_amount))
     });
     let said: Statement = (
         row.currency.to_string(),
         figures_of(&row.amounts),
         row.sub_orders.iter().map(|sub| (sub.vendor_id.to_string(), figures_of(&sub.amounts))).collect(),
         lines.collect(),
+        row.bill.as_ref().map_or(0, |bill| bill.besides),
     );
     let bill = accounts.bills.get(&row.id.to_string());
     let is_sane = |bill: &Bill| bill.refunded >= 0 && (0..=bill.total()).contains(&bill.net());
@@ -323,6 +330,7 @@ impl Judge for Book {
 #[test]
 fn the_book_has_a_line_for_every_event_ever_written() {
     let golden = [
+        ("coupon", include_str!("../../golden/events/coupon.json")),
         ("cart", include_str!("../../golden/events/cart.json")),
         ("customer", include_str!("../../golden/events/customer.json")),
         ("order", include_str!("../../golden/events/order.json")),

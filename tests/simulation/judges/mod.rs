@@ -8,6 +8,7 @@ mod answers;
 mod book;
 mod catalogue;
 mod commands;
+mod coupons;
 mod details;
 mod history;
 mod jobs;
@@ -104,6 +105,7 @@ impl Oracle {
             Arc::new(stock::Stock::new(world.clone())),
             Arc::new(saga::Saga::new(world.clone())),
             Arc::new(sales::Sales::new(world.clone())),
+            Arc::new(coupons::Coupons::new(world.clone())),
             Arc::new(catalogue::Catalogue::new(world.clone())),
             Arc::new(book::Book::new(world.clone(), books)),
         ];

@@ -60,6 +60,8 @@ impl Payments {
                 let total = replay.order_row(order).map_or(0, |row| row.amounts.total);
                 self.books.by_hand(order, resolution.verb, total);
             }
+            // Of nothing there is nothing to ask a provider for.
+            OrderEvent::Paid { amount: 0 } => self.world.count("orders that cost nothing"),
             OrderEvent::Paid { amount } => {
                 let taken = self.is_taken(order, Money::new(*amount, Currency::BDT));
                 let books = self.books.clone();

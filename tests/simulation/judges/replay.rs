@@ -3,7 +3,7 @@
 
 use crate::world::World;
 use haat::domain::cart::{Cart, CartEvent, CartStatus};
-use haat::domain::coupon::Coupon;
+use haat::domain::coupon::{Coupon, CouponEvent};
 use haat::domain::customer::{Customer, CustomerEvent};
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, VendorId};
@@ -29,8 +29,7 @@ pub enum Events {
     Order(OrderId, Vec<OrderEvent>),
     Vendor(VendorId, Vec<VendorEvent>),
     Customer(CustomerId, Vec<CustomerEvent>),
-    /// Nobody in the town has coupons yet.
-    Coupon,
+    Coupon(CouponId, Vec<CouponEvent>),
 }
 
 /// A record as the judges see it.
@@ -94,8 +93,8 @@ impl Replay {
             }
             Kind::Coupon => {
                 let id = CouponId::from_uuid(entity.uuid);
-                let (_, keys) = apply(world, &mut self.coupons, id, line)?;
-                (Events::Coupon, keys)
+                let (events, keys) = apply(world, &mut self.coupons, id, line)?;
+                (Events::Coupon(id, events), keys)
             }
             #[allow(unreachable_patterns, reason = "while somebody in the town has to do with each kind")]
             other => panic!("nobody in the town has to do with a {other}"),
@@ -113,6 +112,14 @@ impl Replay {
 
     pub fn vendor(&self, id: VendorId) -> Option<&Vendor> {
         self.vendors.get(&id).map(|track| &track.entity)
+    }
+
+    pub fn coupon(&self, id: CouponId) -> Option<&Coupon> {
+        self.coupons.get(&id).map(|track| &track.entity)
+    }
+
+    pub fn coupons(&self) -> impl Iterator<Item = (CouponId, &Coupon)> {
+        self.coupons.iter().map(|(id, track)| (*id, &track.entity))
     }
 
     pub fn orders(&self) -> impl Iterator<Item = (OrderId, &Order)> {
@@ -179,7 +186,7 @@ impl Replay {
         self.orders.keys().copied().filter(|order| self.is_stuck_for_money(*order)).collect()
     }
 
-    /// Whether no order is under way, no cart waits for one, and no vendor holds stock: but for the orders that wait for someone,
+    /// Whether no order is under way, no cart waits for one, no vendor holds stock and no coupon a use: but for the orders that wait for someone,
     /// because a step of theirs was refused for good.
     pub fn is_at_rest(&self) -> bool {
         let waits = |order: OrderId| self.phase(order) == Some(Phase::Stuck) && !self.is_stuck_for_money(order);
@@ -189,11 +196,12 @@ impl Replay {
         };
         let unfinished = self.orders().any(|(id, order)| !order.has_ended() && !waits(id));
         let holds = self.vendors().any(|(_, vendor)| vendor.holds().all_open().any(|(order, _)| !waits(order)));
+        let uses = self.coupons().any(|(_, coupon)| coupon.holds().all_open().any(|(order, _)| !waits(order)));
         let gives = |track: &Track<Cart>| {
             track.entity.merged_into().is_some() && !track.entity.outstanding(Timestamp::default()).is_empty()
         };
         let carts = self.carts.values().any(|track| checking_out(track) || gives(track));
-        !unfinished && !holds && !carts
+        !unfinished && !holds && !uses && !carts
     }
 }
 

@@ -56,6 +56,9 @@ impl Judge for Saga {
                     if let OrderEvent::Quarantined { vendor, reason: Reject::HoldUnknown } = event {
                         self.world.breach(format_args!("{vendor} has forgotten what it held for {order}"));
                     }
+                    if let OrderEvent::LegQuarantined { with, reason: Reject::HoldUnknown } = event {
+                        self.world.breach(format_args!("{with:?} has forgotten what it held for {order}"));
+                    }
                     if let OrderEvent::Placed { placement, .. } = event {
                         let (order, cart, attempt) = (*order, placement.cart, placement.attempt);
                         let started = move |replay: &Replay| {
@@ -65,7 +68,7 @@ impl Judge for Saga {
                     }
                 }
             }
-            Events::Vendor(..) | Events::Customer(..) | Events::Coupon => {}
+            Events::Vendor(..) | Events::Customer(..) | Events::Coupon(..) => {}
         }
     }
 }

@@ -2,13 +2,16 @@
 //! HTTP edge puts it and tell the oracle its answer. What each does all day stands in a file of its own.
 
 mod buyer;
+mod hunter;
 mod marketer;
 mod memory;
+mod promoter;
 mod shopper;
 mod staff;
 mod vendor;
 
 pub use buyer::Buyer;
+pub use promoter::Known;
 pub use staff::Staff;
 
 use crate::judges::{Judged, key_of};
@@ -37,7 +40,8 @@ type Come = fn(&Arc<Town>) -> Vec<Day>;
 
 /// Who comes, one line for each kind of people: a new kind is a file beside these and a line here. The order of the lines is that in
 /// which they come, so a new one goes to the end.
-const CROWD: &[Come] = &[vendor::come, buyer::come, staff::come, shopper::come, marketer::come];
+const CROWD: &[Come] =
+    &[vendor::come, buyer::come, staff::come, shopper::come, marketer::come, promoter::come, hunter::come];
 
 /// The days of all who come to a town's shop.
 pub fn crowd(town: &Arc<Town>) -> impl Iterator<Item = Day> {

@@ -1,13 +1,14 @@
 //! Shoppers: they fill carts as guests, sign in, merge them into their own, and buy that; again and again, and twice. What they bought as guests
 //! becomes theirs when they verify their address.
 
+use super::hunter::put_code;
 use super::memory::{Keyed, Memory};
 use super::vendor::{SKUS, VENDORS, sku, vendor};
 use super::{Day, Person, Told};
 use crate::gateway::{APPROVE, DECLINE, METHOD};
 use crate::judges::mail_key_of;
 use crate::node::Town;
-use crate::world::lock;
+use crate::world::{Chance, lock};
 use haat::actors::{Answered, Failure};
 use haat::checkout::{CheckedOut, MergedCart, OpenedCart};
 use haat::domain::buyer::{Buyer, BuyerKey, Mint};
@@ -62,12 +63,15 @@ struct Shopper {
     guest: Option<CartId>,
     /// The merges that they asked for: into which cart, and of which.
     merges: Vec<(CartId, CartId)>,
+    /// What they do with codes is drawn by itself.
+    codes: Chance,
 }
 
 impl Shopper {
     fn new(town: &Arc<Town>, number: u64) -> Self {
         let person = Person::new(town, format!("shopper {number}"));
-        Self { person, memory: Memory::new(), id: shopper(number), own: None, guest: None, merges: Vec::new() }
+        let codes = town.world.fork(&format!("shopper {number}: codes"));
+        Self { person, memory: Memory::new(), id: shopper(number), own: None, guest: None, merges: Vec::new(), codes }
     }
 
     fn by(&self) -> Principal {
@@ -79,6 +83,14 @@ impl Shopper {
         for _ in 0..self.person.world().plan.actions {
             let person = &self.person;
             person.pause(person.world().plan.think_ms).await;
+            if self.codes.per_mille(200) {
+                let (guest, own) =
+                    (self.guest.map(|cart| (cart, Principal::Guest(cart))), self.own.zip(Some(self.by())));
+                let cart = if self.codes.per_mille(500) { guest.or(own) } else { own.or(guest) };
+                if let Some((cart, by)) = cart {
+                    put_code(person, &self.codes, cart, by).await;
+                }
+            }
             match (person.chance.below(100), self.own, self.guest) {
                 (0..8, ..) | (_, None, _) => self.open().await,
                 (8..13, ..) => self.ask_again().await,

@@ -1,6 +1,7 @@
 //! The book's accounts, and what each event does to them. Ids, names and amounts are those of the journal's JSON; nothing here is of
 //! the domain.
 
+use super::bill::{Billed, reckoned};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,16 +37,46 @@ pub struct Bill {
     pub currency: String,
     /// Whose, and what.
     pub lines: Vec<(String, Line)>,
+    /// Which of them are at the price of a sale.
+    pub on_sale: Vec<bool>,
+    /// Its coupons with the version of their terms, and what each takes off.
+    pub coupons: Vec<(String, i64, i64)>,
+    /// What is to be paid where that is more than lines.
+    pub billed: Option<Billed>,
+    /// Whether its payment was taken, of nothing too.
+    pub was_paid: bool,
     pub charged: i64,
     pub refunded: i64,
     pub has_ended: bool,
     /// Whether someone said what became of its money.
     pub by_hand: bool,
+    /// Whether codes stood in its cart.
+    pub has_codes: bool,
 }
 
 impl Bill {
     pub fn total(&self) -> i64 {
-        self.lines.iter().map(|(_, line)| line.quantity * line.price).sum()
+        match &self.billed {
+            Some(billed) => billed.total(),
+            None => (0..self.lines.len()).map(|at| self.payable(at)).sum(),
+        }
+    }
+
+    /// What is to be paid for this line.
+    pub fn payable(&self, at: usize) -> i64 {
+        let (_, line) = &self.lines[at];
+        self.billed.as_ref().map_or(line.quantity * line.price, |billed| billed.payable[at])
+    }
+
+    /// What is to be paid to a vendor, for shipping and fees too.
+    pub fn share(&self, vendor: &str) -> i64 {
+        let own = (0..self.lines.len()).filter(|at| self.lines[*at].0 == vendor);
+        own.map(|at| self.payable(at)).sum::<i64>() + self.besides(vendor)
+    }
+
+    /// What of that is no line's.
+    pub fn besides(&self, vendor: &str) -> i64 {
+        self.billed.as_ref().map_or(0, |billed| billed.besides[vendor])
     }
 
     pub fn net(&self) -> i64 {
@@ -53,7 +84,7 @@ impl Bill {
     }
 
     pub fn is_paid(&self) -> bool {
-        self.net() > 0 && self.net() == self.total()
+        self.was_paid && self.net() == self.total()
     }
 
     pub fn vendors(&self) -> BTreeSet<&String> {
@@ -74,8 +105,12 @@ pub struct Accounts {
     pub held: BTreeMap<Share, Vec<Line>>,
     /// What a piece costs in which sale.
     offered: BTreeMap<(String, String), i64>,
+    /// The terms of coupons, in the order of their versions.
+    coupons: BTreeMap<String, Vec<Value>>,
     ever_held: BTreeMap<Share, Vec<Line>>,
     pub sold: BTreeMap<Share, Vec<Line>>,
+    /// Whether there are methods of shipping, or taxes.
+    pub has_tables: bool,
     /// Shares of which the order has heard that they were sold.
     heard: BTreeSet<Share>,
     claims: Vec<Claim>,
@@ -92,11 +127,11 @@ pub fn text(of: &Value, at: &str) -> Result<String, String> {
     found.ok_or_else(|| format!("no text at {at} of {of}"))
 }
 
-fn number(of: &Value, at: &str) -> Result<i64, String> {
+pub fn number(of: &Value, at: &str) -> Result<i64, String> {
     of.pointer(at).and_then(Value::as_i64).ok_or_else(|| format!("no whole number at {at} of {of}"))
 }
 
-fn list<'a>(of: &'a Value, at: &str) -> Result<&'a Vec<Value>, String> {
+pub fn list<'a>(of: &'a Value, at: &str) -> Result<&'a Vec<Value>, String> {
     of.pointer(at).and_then(Value::as_array).ok_or_else(|| format!("no list at {at} of {of}"))
 }
 
@@ -223,7 +258,9 @@ impl Accounts {
         let mut bill = Bill { currency: text(event, "/placement/expected_total/currency")?, ..Bill::default() };
         for placed in list(event, "/placement/lines")? {
             bill.lines.push((text(placed, "/vendor")?, line(placed)?));
+            bill.on_sale.push(placed.get("sale").is_some());
         }
+        bill.has_codes = event.pointer("/placement/coupons").is_some();
         note(self.bills.insert(order.to_owned(), bill), event)
     }
 
@@ -232,7 +269,17 @@ impl Accounts {
         let vendor = text(event, "/vendor")?;
         // It names what is held at another price than it knew.
         let others = if event.pointer("/lines").is_some() { lines(event)? } else { Vec::new() };
+        let on_sale: BTreeMap<String, bool> = match event.pointer("/lines") {
+            Some(_) => list(event, "/lines")?
+                .iter()
+                .map(|held| Ok((text(held, "/sku")?, held.get("sale").is_some())))
+                .collect::<Result<_, String>>()?,
+            None => BTreeMap::new(),
+        };
         let bill = self.bill(order)?;
+        for ((_, line), is) in bill.lines.iter().zip(&mut bill.on_sale) {
+            *is = on_sale.get(&line.sku).copied().unwrap_or(*is);
+        }
         for other in others {
             let of_vendor = |(of, line): &&mut (String, Line)| *of == vendor && line.sku == other.sku;
             let (_, line) = bill.lines.iter_mut().find(of_vendor).ok_or_else(|| format!("not wanted: {event}"))?;
@@ -256,17 +303,52 @@ impl Accounts {
         if said == total { Ok(()) } else { Err(format!("its lines cost {total}, not {said}")) }
     }
 
-    pub fn priced(&mut self, order: &str, event: &Value) -> Posted {
-        self.add_up(order, number(event, "/total")?)
+    /// The terms of a coupon, from now on.
+    pub fn promise(&mut self, coupon: &str, event: &Value) -> Posted {
+        let terms = event.pointer("/terms/promotion").ok_or_else(|| format!("no terms: {event}"))?;
+        let versions = self.coupons.entry(coupon.to_owned()).or_default();
+        versions.push(terms.clone());
+        let version = event.get("version").map_or(Ok(1), |_| number(event, "/version"))?;
+        if versions.len() as i64 == version { Ok(()) } else { Err(format!("it is no version {version}: {event}")) }
     }
 
+    /// An order says what its coupons take off.
+    pub fn take_coupons(&mut self, order: &str, event: &Value) -> Posted {
+        for taken in list(event, "/coupons")? {
+            let one = (text(taken, "/coupon")?, number(taken, "/version")?, number(taken, "/amount")?);
+            self.bill(order)?.coupons.push(one);
+        }
+        Ok(())
+    }
+
+    pub fn priced(&mut self, order: &str, event: &Value) -> Posted {
+        let total = number(event, "/total")?;
+        let bill = self.bills.get(order).ok_or("it was never placed")?;
+        if let Some(said) = event.get("bill") {
+            let terms = |(coupon, version, _): &(String, i64, i64)| {
+                let versions = self.coupons.get(coupon).map(Vec::as_slice).unwrap_or_default();
+                versions.get(*version as usize - 1).cloned().ok_or_else(|| format!("{coupon} has no version {version}"))
+            };
+            let terms = bill.coupons.iter().map(terms).collect::<Result<Vec<_>, _>>()?;
+            let taken: Vec<i64> = bill.coupons.iter().map(|(_, _, amount)| *amount).collect();
+            let billed = reckoned(bill, said, &terms, &taken).map_err(|wrong| format!("{wrong}, in {event}"))?;
+            self.bill(order)?.billed = Some(billed);
+        } else if !bill.coupons.is_empty() {
+            return Err(format!("its coupons take nothing off: {event}"));
+        }
+        self.add_up(order, total)
+    }
+
+    /// It would come to another amount. What that is made of, where it is more than lines, stands nowhere.
     pub fn price_differed(&mut self, order: &str, event: &Value) -> Posted {
-        self.add_up(order, number(event, "/actual_total")?)
+        let (said, bill) = (number(event, "/actual_total")?, self.bill(order)?);
+        if bill.has_codes || self.has_tables { Ok(()) } else { self.add_up(order, said) }
     }
 
     pub fn charge(&mut self, order: &str, event: &Value) -> Posted {
         let (amount, bill) = (number(event, "/amount")?, self.bill(order)?);
         bill.charged += amount;
+        bill.was_paid = true;
         let is_right = bill.is_paid() && !bill.has_ended;
         if is_right { Ok(()) } else { Err(format!("{event} for {bill:?}")) }
     }
