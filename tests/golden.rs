@@ -11,7 +11,7 @@ mod vendors;
 
 use carts::*;
 use coupons::*;
-use haat::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
+use haat::domain::buyer::{Audience, Buyer, BuyerKey, Exemption, MailKey, Mint};
 use haat::domain::cart::{
     CartCommand, CartEvent, CartLine, CartReply, CartStatus, CartView, CheckoutRequest, CheckoutTerms, LeftOut, Quote,
     SkuPrice,
@@ -187,6 +187,7 @@ fn buyer(full: bool) -> Buyer {
         buyer.account_mail = true;
         buyer.mail_key = Some(MailKey([2; 16]));
         buyer.audience = Audience::Wholesale;
+        buyer.exempt = Some(Exemption::Resale);
     }
     buyer
 }
@@ -224,7 +225,7 @@ fn quote() -> Quote {
 
 fn terms(full: bool) -> CheckoutTerms {
     let request = CheckoutRequest { mint: Mint([1, 2, 3, 0xff]), ..request(full) };
-    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 }, request.buyer.audience)
+    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 }, request.buyer.audience, request.buyer.exempt)
 }
 
 fn placement(full: bool) -> Box<Placement> {

@@ -228,7 +228,7 @@ fn billed(ships: &[(usize, &str)], unit_price: i64, coupon: bool, on_delivery: b
         to: Destination { country: "BD", region: None, postcode: None },
         on_delivery,
         tax: None,
-        exempt: false,
+        exempt: None,
         placed_at: Timestamp::default(),
         points: 0,
     })
@@ -285,7 +285,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         // Told to administrators, of a customer of whom nothing was recorded, and to whoever is none of the shop's people.
         Reject::CustomerUnknown => {
             let customer = Customer::new(CustomerId::from_uuid(Uuid::from_u128(6)));
-            let edit = |by| CustomerCommand::Edit { by, group: Some(Audience::Wholesale) };
+            let edit = |by| CustomerCommand::Edit { by, group: Some(Audience::Wholesale), exempt: None };
             vec![
                 Customer::UNKNOWN,
                 refusal(&customer, CustomerCommand::Show { by: buyer(0) }, now),

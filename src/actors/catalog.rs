@@ -2,7 +2,7 @@
 //! each status. It is filled at start-up and changed only by what has become durable.
 
 use crate::actors::metrics::stuck;
-use crate::domain::buyer::Audience;
+use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::entity::Publication;
 use crate::domain::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
 use crate::domain::knowledge::{Availability, Offered};
@@ -123,6 +123,8 @@ pub struct CatalogCache {
     sales: DashMap<SaleId, Arc<SaleRow>, foldhash::fast::RandomState>,
     /// The customers who have the prices of wholesale.
     wholesalers: DashSet<CustomerId, foldhash::fast::RandomState>,
+    /// Customers who pay no tax, and why.
+    exempt: DashMap<CustomerId, Exemption, foldhash::fast::RandomState>,
     coupons: DashMap<CouponId, Arc<CouponRow>, foldhash::fast::RandomState>,
     orders: [AtomicI64; OrderStatus::ALL.len()],
     takings: Takings,
@@ -137,6 +139,7 @@ impl Default for CatalogCache {
             products: DashMap::default(),
             sales: DashMap::default(),
             wholesalers: DashSet::default(),
+            exempt: DashMap::default(),
             coupons: DashMap::default(),
             orders: std::array::from_fn(|_| AtomicI64::new(0)),
             takings: Takings::default(),
@@ -151,8 +154,8 @@ impl CatalogCache {
         for product in rows.products {
             self.publish(Publication::Product(Box::new(product)));
         }
-        for CustomerRow { id: customer, group: audience } in rows.customers {
-            self.publish(Publication::Group { customer, audience });
+        for CustomerRow { id: customer, group: audience, exempt } in rows.customers {
+            self.publish(Publication::Group { customer, audience, exempt });
         }
         for sku in rows.skus {
             self.publish(Publication::Sku(Box::new(sku)));
@@ -207,8 +210,16 @@ impl CatalogCache {
                     }
                 }
             }
-            Publication::Group { customer, audience: Audience::Wholesale } => drop(self.wholesalers.insert(customer)),
-            Publication::Group { customer, audience: Audience::Retail } => drop(self.wholesalers.remove(&customer)),
+            Publication::Group { customer, audience, exempt } => {
+                match audience {
+                    Audience::Wholesale => drop(self.wholesalers.insert(customer)),
+                    Audience::Retail => drop(self.wholesalers.remove(&customer)),
+                }
+                match exempt {
+                    Some(why) => drop(self.exempt.insert(customer, why)),
+                    None => drop(self.exempt.remove(&customer)),
+                }
+            }
             Publication::OrderStatus { from, to } => {
                 if let Some(from) = from {
                     self.orders[from as usize].fetch_sub(1, Ordering::Relaxed);
@@ -351,6 +362,10 @@ impl Availability for CatalogCache {
         } else {
             Audience::Wholesale
         }
+    }
+
+    fn exemption(&self, customer: CustomerId) -> Option<Exemption> {
+        if self.exempt.is_empty() { None } else { self.exempt.get(&customer).map(|why| *why) }
     }
 
     fn coupon(&self, coupon: CouponId) -> Option<Arc<CouponRow>> {

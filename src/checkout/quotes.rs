@@ -117,9 +117,9 @@ impl Shop {
     fn quoted(&self, by: Principal, mut cart: CartView, asked: QuoteAsked) -> Result<Quoted, Reject> {
         let (knowledge, now) = (self.knowledge(), self.clock().now());
         let known = knowledge.availability;
-        let audience = match by {
-            Principal::Customer(customer) => known.audience(customer),
-            _ => Audience::Retail,
+        let (audience, exempt) = match by {
+            Principal::Customer(customer) => (known.audience(customer), known.exemption(customer)),
+            _ => (Audience::Retail, None),
         };
         let today = Today::new(known, audience, &cart.lines, now);
         let price = |line: &CartLine| match known.price(line.sku) {
@@ -147,7 +147,7 @@ impl Shop {
             to: Destination::of(&asked.to),
             on_delivery: asked.method.as_deref() == Some(ON_DELIVERY),
             tax: tables.tax.as_ref(),
-            exempt: false,
+            exempt,
             placed_at: now,
             points: 0,
         };

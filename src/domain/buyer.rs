@@ -168,6 +168,59 @@ impl Audience {
     }
 }
 
+/// Why a buyer pays no tax: one of these alone, so that nobody's number stands in a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exemption {
+    /// Buys to sell again.
+    Resale,
+    /// The buyer owes the tax, and not the seller.
+    ReverseCharge,
+    /// An embassy or its people.
+    Diplomatic,
+    /// A part of the state.
+    Government,
+    /// Works for the public good.
+    Charity,
+    /// Anything else that the shop has looked at.
+    Other,
+}
+
+impl Exemption {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Resale, Self::ReverseCharge, Self::Diplomatic, Self::Government, Self::Charity, Self::Other];
+
+    /// Its name in requests, answers and rows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resale => "resale",
+            Self::ReverseCharge => "reverse_charge",
+            Self::Diplomatic => "diplomatic",
+            Self::Government => "government",
+            Self::Charity => "charity",
+            Self::Other => "other",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|exemption| exemption.name() == name)
+    }
+
+    /// As the reason of a rate of 0.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Resale => "exempt_resale",
+            Self::ReverseCharge => "exempt_reverse_charge",
+            Self::Diplomatic => "exempt_diplomatic",
+            Self::Government => "exempt_government",
+            Self::Charity => "exempt_charity",
+            Self::Other => "exempt_other",
+        }
+    }
+}
+
 /// Who buys, and where it is to be shipped, no finer than the postcode.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Buyer {
@@ -184,6 +237,9 @@ pub struct Buyer {
     /// For whom the prices are.
     #[serde(default, skip_serializing_if = "Audience::is_retail")]
     pub audience: Audience,
+    /// Why they pay no tax; none of a buyer who does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exempt: Option<Exemption>,
     /// ISO 3166-1 alpha-2.
     pub country: String,
     /// A part of the country, where zones or taxes differ by it.
@@ -271,6 +327,15 @@ mod tests {
         let key = BuyerKey([7; 8]);
         assert_eq!(serde_json::from_str::<BuyerKey>(&serde_json::to_string(&key).unwrap()).unwrap(), key);
         assert!(serde_json::from_str::<BuyerKey>(r#""AAEC""#).is_err());
+    }
+
+    #[test]
+    fn an_exemption_has_one_name() {
+        for exemption in Exemption::ALL {
+            assert_eq!(Exemption::from_name(exemption.name()), Some(exemption));
+            assert_eq!(serde_json::to_value(exemption).unwrap(), exemption.name());
+            assert_eq!(exemption.reason().strip_prefix("exempt_"), Some(exemption.name()));
+        }
     }
 
     /// What was written before an account's address was a key has the customer's alone, and so it stays.

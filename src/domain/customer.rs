@@ -4,10 +4,10 @@
 //! here for the first cart, and nothing at a checkout: only when a cart is asked for and the last one is found not to be
 //! open does the next number count.
 //!
-//! And it knows which prices they have, which the shop's people say. Whoever has other ones than everybody is published: a cart reads it
+//! And it knows which prices they have and whether they pay taxes, which the shop's people say. Whoever has other ones than everybody is published: a cart reads it
 //! there in its own turn, so a checkout asks no customer.
 
-use super::buyer::Audience;
+use super::buyer::{Audience, Exemption};
 use super::entity::{
     Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Part, Principal, Publication, RestoreError, read_own,
     write_part,
@@ -45,7 +45,15 @@ pub enum CustomerCommand {
         /// Which prices they have.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<Audience>,
+        /// Why they pay no tax; `Some(None)` where they do again.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "there")]
+        exempt: Option<Option<Exemption>>,
     },
+}
+
+/// Reads a field that is there: so one that is absent is told from one that is null.
+fn there<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<Exemption>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// What can have happened to a customer.
@@ -61,6 +69,9 @@ pub enum CustomerEvent {
     CustomerEdited {
         /// Which prices they have.
         group: Audience,
+        /// Why they pay no tax; none of a customer who does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exempt: Option<Exemption>,
         /// Who says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<By>,
@@ -82,6 +93,9 @@ pub enum CustomerReply {
     Customer {
         /// Which prices they have.
         group: Audience,
+        /// Why they pay no tax; none of a customer who does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exempt: Option<Exemption>,
     },
 }
 
@@ -94,16 +108,19 @@ pub struct Customer {
     /// Which prices they have, once anybody has said so: then they have a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<Audience>,
+    /// Why they pay no tax.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exempt: Option<Exemption>,
 }
 
 impl Customer {
     /// As its row; `None` while it is as everybody is.
     pub fn row(&self) -> Option<CustomerRow> {
-        self.group.map(|group| CustomerRow { id: self.id, group })
+        self.group.map(|group| CustomerRow { id: self.id, group, exempt: self.exempt })
     }
 
     fn published(&self) -> Publication {
-        Publication::Group { customer: self.id, audience: self.group.unwrap_or_default() }
+        Publication::Group { customer: self.id, audience: self.group.unwrap_or_default(), exempt: self.exempt }
     }
 
     fn may(by: Principal, action: Action) -> Result<(), Reject> {
@@ -120,7 +137,7 @@ impl Decides for Customer {
     type Reply = CustomerReply;
 
     fn new(id: CustomerId) -> Self {
-        Self { id, cart: 0, group: None }
+        Self { id, cart: 0, group: None, exempt: None }
     }
 
     fn decide(
@@ -141,14 +158,14 @@ impl Decides for Customer {
             }
             CustomerCommand::Cart | CustomerCommand::NextCart { .. } => Ok(Vec::new()),
             CustomerCommand::Show { by } => Self::may(*by, Action::SeeCustomers).map(|()| Vec::new()),
-            CustomerCommand::Edit { by, group } => {
+            CustomerCommand::Edit { by, group, exempt } => {
                 Self::may(*by, Action::EditCustomers)?;
                 let had = self.group.unwrap_or_default();
-                let group = group.unwrap_or(had);
-                if group == had {
+                let (group, exempt) = (group.unwrap_or(had), exempt.unwrap_or(self.exempt));
+                if (group, exempt) == (had, self.exempt) {
                     return Ok(Vec::new());
                 }
-                Ok(vec![CustomerEvent::CustomerEdited { group, by: By::of(*by) }])
+                Ok(vec![CustomerEvent::CustomerEdited { group, exempt, by: By::of(*by) }])
             }
         }
     }
@@ -156,7 +173,7 @@ impl Decides for Customer {
     fn apply(&mut self, event: &CustomerEvent, _at: Timestamp) {
         match event {
             CustomerEvent::CartFollowed { number } => self.cart = *number,
-            CustomerEvent::CustomerEdited { group, .. } => self.group = Some(*group),
+            CustomerEvent::CustomerEdited { group, exempt, .. } => (self.group, self.exempt) = (Some(*group), *exempt),
         }
     }
 
@@ -166,7 +183,7 @@ impl Decides for Customer {
                 CustomerReply::Cart { cart: CartId::of_customer(self.id, self.cart), number: self.cart }
             }
             CustomerCommand::Show { .. } | CustomerCommand::Edit { .. } => {
-                CustomerReply::Customer { group: self.group.unwrap_or_default() }
+                CustomerReply::Customer { group: self.group.unwrap_or_default(), exempt: self.exempt }
             }
         }))
     }
@@ -229,6 +246,7 @@ impl Checks for Customer {
             "cart_id": CartId::of_customer(self.id, self.cart),
             "carts": u64::from(self.cart) + 1,
             "group": self.group.unwrap_or_default(),
+            "exempt": self.exempt,
         })
     }
 }
@@ -279,30 +297,41 @@ mod tests {
     fn the_shop_says_what_a_customer_is_and_it_is_published() {
         let mut customer = customer();
         let own = Principal::Customer(customer.id);
-        let mut edit = |by, group| {
+        let mut edit = |by, group, exempt| {
             let now = Timestamp::from_millis(1);
-            let command = CustomerCommand::Edit { by, group };
+            let command = CustomerCommand::Edit { by, group, exempt };
             let events = customer.decide(&command, &Knowledge::NOTHING, now)?;
             events.iter().for_each(|event| customer.apply(event, now));
             let published = customer.publications(&events);
             assert_eq!(published.len(), events.len());
             assert_eq!(customer.publications_of_recovery(|| None), [customer.published()]);
-            let Some(Ok(CustomerReply::Customer { group })) = customer.reply(&command, false) else {
+            let Some(Ok(CustomerReply::Customer { group, exempt })) = customer.reply(&command, false) else {
                 panic!("what they are")
             };
             let parts = customer.delta().parts;
             let again = Customer::restore(customer.id, &parts).expect("a snapshot");
             assert_eq!(again.rows(), customer.rows());
-            Ok::<_, Reject>((group, !published.is_empty(), customer.row().map(|row| row.group)))
+            assert!(customer.row().is_none_or(|row| (row.group, row.exempt) == (group, exempt)));
+            Ok::<_, Reject>((group, exempt, !published.is_empty(), customer.row().is_some()))
         };
         let (retail, wholesale) = (Audience::Retail, Audience::Wholesale);
         let shop = Principal::SHOP;
-        assert_eq!(edit(own, Some(wholesale)), Err(Reject::CustomerUnknown));
-        assert_eq!(edit(shop, Some(retail)), Ok((retail, false, None)), "as everybody: no record, no row");
-        assert_eq!(edit(shop, Some(wholesale)), Ok((wholesale, true, Some(wholesale))));
-        assert_eq!(edit(shop, Some(wholesale)), Ok((wholesale, false, Some(wholesale))));
-        assert_eq!(edit(shop, None), Ok((wholesale, false, Some(wholesale))));
-        assert_eq!(edit(shop, Some(retail)), Ok((retail, true, Some(retail))), "the row says so");
+        assert_eq!(edit(own, Some(wholesale), None), Err(Reject::CustomerUnknown));
+        assert_eq!(edit(own, None, Some(Some(Exemption::Resale))), Err(Reject::CustomerUnknown));
+        for (group, exempt, told) in [
+            // As everybody: no record, no row.
+            (Some(retail), Some(None), (retail, None, false, false)),
+            (Some(wholesale), None, (wholesale, None, true, true)),
+            (Some(wholesale), None, (wholesale, None, false, true)),
+            (None, None, (wholesale, None, false, true)),
+            (None, Some(Some(Exemption::Resale)), (wholesale, Some(Exemption::Resale), true, true)),
+            (Some(wholesale), Some(Some(Exemption::Resale)), (wholesale, Some(Exemption::Resale), false, true)),
+            (Some(retail), None, (retail, Some(Exemption::Resale), true, true)),
+            // The row says so.
+            (None, Some(None), (retail, None, true, true)),
+        ] {
+            assert_eq!(edit(shop, group, exempt), Ok(told), "{group:?} {exempt:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What every entity is: a state machine that decides apart from doing.
 
-use super::buyer::{Audience, Claim, Mint};
+use super::buyer::{Audience, Claim, Exemption, Mint};
 use super::details::{Detail, DetailName};
 use super::ids::{CustomerId, EntityId, EntityRef, Kind, OrderId, SaleId, SkuId};
 use super::invariants::Breach;
@@ -224,12 +224,14 @@ pub enum Publication {
     },
     /// A new sale, or a changed one.
     Sale(Box<SaleRow>),
-    /// A customer has other prices from now on.
+    /// A customer has other prices from now on, or pays other taxes.
     Group {
         /// Who.
         customer: CustomerId,
         /// Which.
         audience: Audience,
+        /// Why they pay no tax.
+        exempt: Option<Exemption>,
     },
     /// An order went from one status to another (from none, when it is new).
     OrderStatus {

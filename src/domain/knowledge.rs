@@ -3,7 +3,7 @@
 //! Only `decide` sees it. What was used of it stands in the event: so a record means the same for ever, whatever is set afterwards, and
 //! `apply`, timers and effects follow from records alone.
 
-use super::buyer::Audience;
+use super::buyer::{Audience, Exemption};
 use super::ids::{CategoryId, CouponId, CustomerId, ProductId, SaleId, SkuId};
 use super::money::{Currency, Money};
 use super::pricing::Tables;
@@ -27,6 +27,11 @@ pub trait Availability {
     fn product(&self, sku: SkuId) -> Option<ProductId>;
     /// Which prices a customer has.
     fn audience(&self, customer: CustomerId) -> Audience;
+    /// Why a customer pays no tax; `None` of one who does.
+    fn exemption(&self, _: CustomerId) -> Option<Exemption> {
+        None
+    }
+
     /// The category that its product stands in, where that is one of the tree.
     fn category(&self, _: SkuId) -> Option<CategoryId> {
         None

@@ -1,6 +1,6 @@
 //! The rows of the read tables, as entities give them to a checkpoint.
 
-use super::buyer::{Audience, MailKey};
+use super::buyer::{Audience, Exemption, MailKey};
 
 use super::coupon::{CouponCode, CouponTerms};
 use super::entity::Keeps;
@@ -105,6 +105,8 @@ pub struct CustomerRow {
     pub id: CustomerId,
     /// Which prices they have.
     pub group: Audience,
+    /// Why they pay no tax; none of a customer who does.
+    pub exempt: Option<Exemption>,
 }
 
 /// A row of `products`.

@@ -1,7 +1,7 @@
-//! What customers are to the shop: which prices they have, and by which number the tax office knows them. Its people say so.
+//! What customers are to the shop: which prices they have, and why they pay no tax, if they do not. Its people say so.
 
 use crate::actors::shop::{Ask, Shop};
-use crate::domain::buyer::Audience;
+use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::customer::{Customer, CustomerCommand, CustomerReply};
 use crate::domain::ids::{AccountId, CustomerId, EntityId};
 use crate::domain::reject::Reject;
@@ -30,6 +30,10 @@ pub struct CustomerPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Audience>, nullable = false)]
     group: Option<Named<Audience>>,
+    /// Why they pay no tax from now on; null where they do again. An order keeps what it was placed with.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Exemption>)]
+    exempt: Option<Option<Named<Exemption>>>,
 }
 
 only_objects!(CustomerPatch);
@@ -39,6 +43,9 @@ only_objects!(CustomerPatch);
 pub struct CustomerBody {
     id: CustomerId,
     group: Audience,
+    /// Why they pay no tax; absent of one who does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exempt: Option<Exemption>,
 }
 
 /// Looks whether there is such a customer: an account that buys, or one of whom something was recorded, whose token came from the command line.
@@ -57,7 +64,7 @@ async fn there(shop: &Shop, services: &Services, settings: &Settings, id: Custom
 async fn shown(shop: &Shop, settings: &Settings, id: CustomerId, command: CustomerCommand) -> Result<Response> {
     let how = Ask { within: settings.request_timeout, key: None, fresh: false };
     match ask::<Customer>(shop, id, command, how).await? {
-        (CustomerReply::Customer { group }, _) => Ok(ok(&CustomerBody { id, group })),
+        (CustomerReply::Customer { group, exempt }, _) => Ok(ok(&CustomerBody { id, group, exempt })),
         (other, _) => Err(unexpected(&other)),
     }
 }
@@ -93,6 +100,8 @@ pub async fn patch_customer(
     body: JsonBody<CustomerPatch>,
 ) -> Result<Response> {
     there(&shop, &services, &settings, id).await?;
-    let group = body.value.group.map(|Named(group)| group);
-    shown(&shop, &settings, id, CustomerCommand::Edit { by: caller.principal, group }).await
+    let CustomerPatch { group, exempt } = body.value;
+    let group = group.map(|Named(group)| group);
+    let exempt = exempt.map(|exempt| exempt.map(|Named(exempt)| exempt));
+    shown(&shop, &settings, id, CustomerCommand::Edit { by: caller.principal, group, exempt }).await
 }

@@ -1,6 +1,6 @@
 //! How the domain's values look in the OpenAPI document: ids, statuses, money, moments.
 
-use crate::domain::buyer::Audience;
+use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::cart::CartStatus;
 use crate::domain::coupon::RestoresOn;
 use crate::domain::ids::{
@@ -80,6 +80,7 @@ schema! {
     RestoresOn, "RestoresOn" => one_of_names("What gives the use of a coupon back after it was paid.", &["cancel", "refund", "never"]);
     CartStatus, "CartStatus" => one_of_names("Where a cart stands.", &["open", "checking_out", "checked_out", "merged"]);
     Audience, "Audience" => one_of_names("For whom prices are.", &Audience::ALL.map(Audience::name));
+    Exemption, "Exemption" => one_of_names("Why a buyer pays no tax.", &Exemption::ALL.map(Exemption::name));
     BreakScope, "BreakScope" => one_of_names("Which pieces count together.", &BreakScope::ALL.map(BreakScope::name));
     OrderStatus, "OrderStatus" =>
         one_of_names("How an order stands.", &OrderStatus::ALL.map(OrderStatus::name));

@@ -1,7 +1,7 @@
 //! What a table is to both stores: its name, its columns and its key, said once, from which each store makes how rows of it are written and
 //! read. `tables` has them all.
 
-use crate::domain::buyer::{Audience, MailKey};
+use crate::domain::buyer::{Audience, Exemption, MailKey};
 use crate::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, Kind, OrderId, ProductId, SaleId, SessionId,
     SignUpId, SkuId, SubOrderId, VendorId,
@@ -252,6 +252,7 @@ macro_rules! named {
 named!(
     Audience = "group of customers",
     ByKind = "sort of people",
+    Exemption = "exemption",
     JobKind = "kind of job",
     OrderStatus = "order status",
     PaymentStatus = "payment status",

@@ -2,7 +2,7 @@
 //! orders are filtered by only in `domain/order/columns.rs` and in a migration.
 
 use super::table::{Cell, Document, Field, table, unknown};
-use crate::domain::buyer::{Audience, MailKey};
+use crate::domain::buyer::{Audience, Exemption, MailKey};
 use crate::domain::ids::{
     CartId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
 };
@@ -34,7 +34,8 @@ table! {
     CustomerRow as "customers" ("id") of Customer by "id", row {
         [fixed] id: CustomerId = &row.id,
         audience: Audience = &row.group,
-    } => CustomerRow { CustomerRow { id, group: audience } }
+        exempt: Option<Exemption> = &row.exempt,
+    } => CustomerRow { CustomerRow { id, group: audience, exempt } }
 }
 
 table! {

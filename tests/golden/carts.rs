@@ -119,8 +119,12 @@ pub fn cart_replies() -> Vec<CartReply> {
 pub fn customer_events() -> Vec<CustomerEvent> {
     vec![
         CustomerEvent::CartFollowed { number: 4 },
-        CustomerEvent::CustomerEdited { group: Audience::Retail, by: None },
-        CustomerEvent::CustomerEdited { group: Audience::Wholesale, by: By::of(Principal::SHOP) },
+        CustomerEvent::CustomerEdited { group: Audience::Retail, exempt: None, by: None },
+        CustomerEvent::CustomerEdited {
+            group: Audience::Wholesale,
+            exempt: Some(Exemption::Resale),
+            by: By::of(Principal::SHOP),
+        },
     ]
 }
 
@@ -130,15 +134,16 @@ pub fn customer_commands() -> Vec<CustomerCommand> {
         CustomerCommand::Cart,
         CustomerCommand::NextCart { after: 3 },
         CustomerCommand::Show { by },
-        CustomerCommand::Edit { by, group: None },
-        CustomerCommand::Edit { by, group: Some(Audience::Wholesale) },
+        CustomerCommand::Edit { by, group: None, exempt: None },
+        CustomerCommand::Edit { by, group: None, exempt: Some(None) },
+        CustomerCommand::Edit { by, group: Some(Audience::Wholesale), exempt: Some(Some(Exemption::Resale)) },
     ]
 }
 
 pub fn customer_replies() -> Vec<CustomerReply> {
     vec![
         CustomerReply::Cart { cart: CartId::of_customer(customer(), 4), number: 4 },
-        CustomerReply::Customer { group: Audience::Retail },
-        CustomerReply::Customer { group: Audience::Wholesale },
+        CustomerReply::Customer { group: Audience::Retail, exempt: None },
+        CustomerReply::Customer { group: Audience::Wholesale, exempt: Some(Exemption::Resale) },
     ]
 }

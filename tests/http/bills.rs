@@ -237,6 +237,68 @@ on_both_stores! {
         server.stop().await;
     }
 
+    /// Staff say why a customer pays no tax; the bill says it of each line. Where prices include the tax, the gross is the same.
+    async fn an_exempt_buyer_pays_no_tax_and_the_bill_says_why(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client).await.with_tables().await;
+        let session = shop.client.signed_up(&shop.admin, "fina@example.com", "seven boats on the Padma").await;
+        let (fina, id) = (session.field("access_token").to_owned(), session.body["account"]["customer_id"].clone());
+        let path = format!("/v1/admin/customers/{}", id.as_str().expect("a customer"));
+        let patch = async |client: &Client, bearer: &str, exempt: Value| {
+            client.request("PATCH", &path).json(&json!({"exempt": exempt})).bearer(bearer).send().await
+        };
+        patch(&shop.client, &fina, json!("resale")).await.expect(403);
+        // A number of the tax office is none of these: it would stand in the journal for ever.
+        patch(&shop.client, &shop.admin, json!("BD 1234567")).await.expect(422);
+        let told = patch(&shop.client, &shop.admin, json!("resale")).await.expect(200).body;
+        assert_eq!(told, json!({"id": id, "group": "retail", "exempt": "resale"}));
+
+        let buyer = async |client: &Client| {
+            let cart = client.post("/v1/carts", &json!({})).bearer(&fina).send().await;
+            let buyer = Buyer { cart: cart.field("id").to_owned(), token: fina.clone() };
+            client.set_line(&buyer, &shop.sku, 2).await.expect(200);
+            buyer
+        };
+        let address = json!({"shipping_address": checkout_body("x")["shipping_address"]});
+        let quote = async |client: &Client, buyer: &Buyer| {
+            let path = format!("/v1/carts/{}/quote", buyer.cart);
+            let quoted = client.post(&path, &address).bearer(&buyer.token).send().await.expect(200).body;
+            adds_up(&quoted);
+            quoted
+        };
+        let first = buyer(&shop.client).await;
+        let quoted = quote(&shop.client, &first).await;
+        assert_eq!((&quoted["total"], &quoted["tax"]), (&taka("260.00"), &taka("0.00")));
+        let paid = shop.check_out(&first, json!({"quote_id": quoted["quote_id"]})).await.expect(201).body;
+        assert_eq!((&paid["status"], &paid["total"]), (&json!("paid"), &taka("260.00")));
+        let of_line = json!({
+            "category": "standard", "rate_milli_percent": 0, "reason": "exempt_resale", "base": taka("200.00"), "amount": taka("0.00"),
+            "included": false,
+        });
+        assert_eq!((&quoted["lines"][0]["tax"], &paid["lines"][0]["tax"]), (&of_line, &of_line));
+        // It is known after a restart, whatever a cart showed.
+        server.stop().await;
+        let server = Server::start(&store).await;
+        let client = server.client;
+        let second = buyer(&client).await;
+        assert_eq!(quote(&client, &second).await["total"], taka("260.00"));
+        // Its order is remembered as it was, once they pay taxes again.
+        let told = patch(&client, &shop.admin, Value::Null).await.expect(200).body;
+        assert_eq!(told, json!({"id": id, "group": "retail"}));
+        assert_eq!(quote(&client, &second).await["total"], taka("299.00"));
+        let order = client.order(&fina, paid["id"].as_str().expect("an id")).await.expect(200).body;
+        assert_eq!(order["lines"][0]["tax"], of_line);
+        // Where prices include the tax, the gross stays.
+        let request = client.request("PUT", "/v1/admin/tax").json(&tax(true, 15_000)).bearer(&shop.admin);
+        request.header("if-match", "\"1\"").send().await.expect(200);
+        for (exempt, within) in [(Value::Null, "33.91"), (json!("charity"), "0.00")] {
+            patch(&client, &shop.admin, exempt).await.expect(200);
+            let quoted = quote(&client, &second).await;
+            assert_eq!((&quoted["total"], &quoted["tax"]), (&taka("260.00"), &taka(within)));
+        }
+        server.stop().await;
+    }
+
     /// Where nobody ships to, nothing is held; where nothing is set, all is as it was.
     async fn an_address_is_served_or_refused(store) {
         let server = Server::start(&store).await;

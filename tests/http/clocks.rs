@@ -165,6 +165,39 @@ async fn the_embedded_store_follows_no_jump() {
     assert!(times.is_sorted() && times.iter().all(|at| now.millis_since(*at).abs() < HOUR), "{times:?} {now}");
 }
 
+/// Nor does a sale open or end by it: windows are of the shop's time, which goes on as it did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_jump_of_the_clock_opens_or_ends_a_sale() {
+    let store = TestStore::new(crate::support::Kind::Sqlite).await;
+    let (wrong, hooks) = wrong_by(0);
+    let server = Server::start_with(store.server(), hooks).await;
+    let (client, now) = (server.client, SystemClock::new().wall());
+    let admin = token(&Bearer::Admin("root".into()));
+    let taka = |amount: &str| json!({"amount": amount, "currency": "BDT"});
+    let moment = |hours: i64| haat::http::money::Moment(now.plus_millis(hours * HOUR)).to_string();
+    let mut skus = Vec::new();
+    for (from, until, total) in [(-1, 1, "6.00"), (1, 3, "10.00")] {
+        let (vendor, sku) = client.shop(&admin, "10.00", 50).await;
+        let item = json!({"sku_id": sku, "price": taka("6.00"), "allotment": 20});
+        let sale = json!({
+            "name": "11.11", "starts_at": moment(from), "ends_at": moment(until), "time_zone": "Asia/Dhaka", "items": [item],
+        });
+        client.post(&format!("/v1/vendors/{vendor}/sales"), &sale).bearer(&admin).send().await.expect(201);
+        skus.push((sku, taka(total)));
+    }
+    for by in [2 * HOUR, -2 * HOUR, 0] {
+        wrong.0.store(by, Ordering::SeqCst);
+        for (sku, total) in &skus {
+            let shown = client.get(&format!("/v1/skus/{sku}")).send().await.expect(200).body;
+            assert_eq!(shown["price"], *total, "{by}");
+            let buyer = client.buyer(sku, 1).await;
+            let paid = client.checkout(&buyer, "tok_approve").header("prefer", "wait=20").send().await.expect(201);
+            assert_eq!((paid.field("status"), &paid.body["total"]), ("paid", total), "{by}");
+        }
+    }
+    server.stop().await;
+}
+
 /// Beside a database's clock a wrong one is found out before anything is written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_not_the_databases_is_refused_before_a_frame() {

@@ -37,3 +37,4 @@ mod suspended;
 mod terms;
 mod texts;
 mod traces;
+mod windows;

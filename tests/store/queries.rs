@@ -216,7 +216,8 @@ on_all_stores! {
         let change = Rows { vendors: first.vendors.clone(), skus: vec![first.skus[0].clone()], ..Rows::default() };
         write_all(&store, &owned, &[vendor_delta(2, change)]).await;
         // Of customers the newest row counts, as of all others.
-        let wholesaler = customer_row("one", Audience::Wholesale);
+        let exempt = Some(haat::domain::buyer::Exemption::Resale);
+        let wholesaler = CustomerRow { exempt, ..customer_row("one", Audience::Wholesale) };
         let customer = |version, row: CustomerRow| {
             let rows = Rows { customers: vec![row], ..Rows::default() };
             EntityDelta { rows, ..delta(row.id.entity(), version, vec![part("", "{}")]) }

@@ -163,7 +163,7 @@ pub fn order_delta(version: u64, row: OrderRow) -> EntityDelta {
 
 /// A customer of this group.
 pub fn customer_row(seed: &str, group: Audience) -> CustomerRow {
-    CustomerRow { id: CustomerId::from_uuid(uuid(&format!("customer {seed}"))), group }
+    CustomerRow { id: CustomerId::from_uuid(uuid(&format!("customer {seed}"))), group, exempt: None }
 }
 
 /// A vendor with one product of two SKUs.

@@ -363,7 +363,7 @@ impl World {
                 Publication::Available { sku, available, .. } => {
                     _ = self.availability.available.insert(*sku, *available)
                 }
-                Publication::Group { customer, audience } => {
+                Publication::Group { customer, audience, .. } => {
                     _ = self.availability.audiences.insert(*customer, *audience);
                 }
                 Publication::OrderStatus { from, to } => {

@@ -29,7 +29,7 @@ use super::rows::Rows;
 use super::time::Timestamp;
 use super::who::{Action, Belongs, may};
 use crate::limits;
-use prices::rules_of;
+use prices::{exemption_of, rules_of};
 use serde::{Deserialize, Serialize};
 use types::subtotal;
 
@@ -220,7 +220,7 @@ impl Cart {
             to: Destination::of(&details.buyer),
             on_delivery: details.payment.method == ON_DELIVERY,
             tax: None,
-            exempt: false,
+            exempt: None,
             placed_at: now,
             points: 0,
         });
@@ -255,7 +255,11 @@ impl Cart {
         Ok(vec![CartEvent::CheckoutStarted {
             order,
             attempt,
-            terms: Box::new(details.under(knowledge.settings, audience)),
+            terms: Box::new(details.under(
+                knowledge.settings,
+                audience,
+                exemption_of(self.owner, knowledge.availability),
+            )),
         }])
     }
 

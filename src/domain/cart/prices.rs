@@ -2,7 +2,7 @@
 //! are asked to hold them.
 
 use super::{Cart, CartLine};
-use crate::domain::buyer::Audience;
+use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::entity::Owner;
 use crate::domain::ids::{SaleId, SkuId};
 use crate::domain::knowledge::{Availability, Offered};
@@ -14,6 +14,11 @@ use crate::domain::vendor::{PriceBreak, QuantityRules, SkuTerms, price_of};
 /// Which prices the owner of a cart has.
 pub fn audience_of(owner: Option<Owner>, known: &dyn Availability) -> Audience {
     owner.and_then(|owner| owner.customer()).map_or(Audience::Retail, |customer| known.audience(customer))
+}
+
+/// Why the owner of a cart pays no tax; `None` of one who does.
+pub(super) fn exemption_of(owner: Option<Owner>, known: &dyn Availability) -> Option<Exemption> {
+    known.exemption(owner?.customer()?)
 }
 
 /// What these lines cost together today. Pieces of one product may count together, so the price of a line depends on the others.

@@ -1,6 +1,6 @@
 //! What can be asked of a cart, what can have happened to it, and how it is shown.
 
-use crate::domain::buyer::{Audience, Buyer, Mint};
+use crate::domain::buyer::{Audience, Buyer, Exemption, Mint};
 use crate::domain::coupon::CouponCode;
 use crate::domain::details::{Contact, Detail};
 use crate::domain::entity::{Owner, Principal};
@@ -92,8 +92,8 @@ pub struct CheckoutTerms {
 }
 
 impl CheckoutRequest {
-    /// As it is recorded: without personal data, and with the prices that the buyer has at this moment.
-    pub fn under(&self, settings: &Settings, audience: Audience) -> CheckoutTerms {
+    /// As it is recorded: without personal data, and with the prices and the taxes that the buyer has at this moment.
+    pub fn under(&self, settings: &Settings, audience: Audience, exempt: Option<Exemption>) -> CheckoutTerms {
         let Settings { hold_ms, payment_ms } = *settings;
         CheckoutTerms {
             payment: self.payment.without_token(),
@@ -103,7 +103,7 @@ impl CheckoutRequest {
             hold_ms,
             payment_ms,
             mint: Some(self.mint),
-            buyer: Some(Box::new(Buyer { audience, ..self.buyer.clone() })),
+            buyer: Some(Box::new(Buyer { audience, exempt, ..self.buyer.clone() })),
             email: None,
             shipping_address: None,
         }

@@ -147,7 +147,7 @@ pub fn preview(
             to: Destination::default(),
             on_delivery: false,
             tax: None,
-            exempt: false,
+            exempt: None,
             placed_at: now,
             points: 0,
         })?;

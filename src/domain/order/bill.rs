@@ -126,7 +126,7 @@ impl Body {
             to: Destination::of(&buyer),
             on_delivery: self.payment.method == ON_DELIVERY,
             tax: tables.tax.as_ref(),
-            exempt: false,
+            exempt: buyer.exempt,
             placed_at: self.placed_at,
             points: 0,
         })?;

@@ -13,15 +13,13 @@ use super::promotion::{Promotion, PromotionKind};
 use super::shipping::{Destination, Parcel, PreparedMethod, ShippingMethod, ShippingTables, Target};
 use super::tax::{PreparedTaxes, STANDARD, ShippingTax, TaxRate, tax_of};
 use super::{fits, sum};
+use crate::domain::buyer::Exemption;
 use crate::domain::ids::{CategoryId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::money::{Currency, split};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-
-/// Why a buyer who is exempt is not taxed.
-pub const EXEMPT: &str = "exempt";
 
 /// A line that is to be paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +70,8 @@ pub struct Basket<'a> {
     pub on_delivery: bool,
     /// The rates; none in a shop that taxes nothing.
     pub tax: Option<&'a PreparedTaxes>,
-    /// Whether the buyer is exempt.
-    pub exempt: bool,
+    /// Why the buyer pays no tax; none of one who does.
+    pub exempt: Option<Exemption>,
     /// When the order was placed, which decides the rates.
     pub placed_at: Timestamp,
     /// What points are to pay, in minor units: at most what there is to pay.
@@ -516,8 +514,8 @@ impl<'a> Making<'a> {
     fn tax(&mut self, tables: &PreparedTaxes) -> Result<(), Reject> {
         let basket = self.basket;
         let rate = |category: &str| match basket.exempt {
-            true => TaxRate { milli_percent: 0, reason: Some(Cow::Borrowed(EXEMPT)) },
-            false => tables.rate(&basket.to, category, basket.placed_at),
+            Some(why) => TaxRate { milli_percent: 0, reason: Some(Cow::Borrowed(why.reason())) },
+            None => tables.rate(&basket.to, category, basket.placed_at),
         };
         let (goods, lines, methods) = (basket.goods, &self.lines, &self.methods);
         for (share, method) in self.bill.shares.iter_mut().zip(methods) {

@@ -2,6 +2,7 @@
 
 use super::credit::{Credit, Creditable};
 use super::*;
+use crate::domain::buyer::Exemption;
 use crate::domain::ids::{CategoryId, ShippingMethodId, SkuId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::reject::Reject;
@@ -126,7 +127,7 @@ struct Shop {
     shipping: ShippingTables,
     chosen: Vec<(VendorId, ShippingMethodId)>,
     tax: Option<PreparedTaxes>,
-    exempt: bool,
+    exempt: Option<Exemption>,
     on_delivery: bool,
     postcode: Option<&'static str>,
     region: Option<&'static str>,
@@ -142,7 +143,7 @@ impl Shop {
             shipping: ShippingTables::default(),
             chosen: Vec::new(),
             tax: None,
-            exempt: false,
+            exempt: None,
             on_delivery: false,
             postcode: None,
             region: None,
@@ -239,9 +240,9 @@ fn taxes_of_lines_and_of_shipping_are_those_of_their_groups() {
     // An exempt buyer pays the same gross, and nothing on top of a net.
     for (included, total) in [(true, 90_611), (false, 90_611)] {
         let tax = Some(tables(included, vec![row("standard", 15_000)]));
-        let bill = Shop { tax, exempt: true, ..shop.clone() }.made();
+        let bill = Shop { tax, exempt: Some(Exemption::Charity), ..shop.clone() }.made();
         assert_eq!((bill.total(), bill.shares[0].tax()), (total, 0));
-        assert_eq!(bill.shares[0].tax_groups[0].reason.as_deref(), Some(super::bill::EXEMPT));
+        assert_eq!(bill.shares[0].tax_groups[0].reason.as_deref(), Some("exempt_charity"));
     }
 }
 
@@ -604,7 +605,7 @@ prop_compose! {
             let cod_fee = Some(taka(fee));
             (of, vec![ShippingMethod { cod: true, cod_fee, ..method(of, vec![zone(&["*"], &[], flat(price))]) }])
         }));
-        (shop.exempt, shop.on_delivery, shop.points) = (exempt, on_delivery, points);
+        (shop.exempt, shop.on_delivery, shop.points) = (exempt.then_some(Exemption::Resale), on_delivery, points);
         shop
     }
 }
