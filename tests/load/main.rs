@@ -345,6 +345,54 @@ async fn a_coupon_is_bounded_by_its_uses_its_limits_and_its_budget() {
     stage.server.stop().await;
 }
 
+/// A fifth of the buyers are wholesale buyers: they pay less for two pieces and more, and nobody else does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wholesale_buyers_pay_their_own_prices() {
+    let stage = Stage::new().await;
+    let shop = "stock = 300\nwholesale = { share = \"20%\", from = 2 }\n[cart]\nquantity = \"1..3\"";
+    let scenario = SALE.replace("stock = 30", shop).replace("abandon = \"10%\"", "decline = \"10%\"");
+    let scenario = scenario.replace("sessions = 60", "sessions = 20");
+    let (code, said) = run(stage.load(&scenario, &["--processes", "2"])).await;
+    assert_eq!(code, Some(0), "{said}");
+    let checks = stage.summary()["checks"].as_array().expect("checks").clone();
+    let name = "every paid line has the price of its buyer and its quantity";
+    let check = checks.iter().find(|check| check["name"] == name).expect("a check");
+    let counted = check["said"].as_str().expect("words");
+    assert_eq!(check["ok"], true, "{said}");
+    for of in ["at the wholesale price", "of all others", "of wholesale buyers who took too few"] {
+        assert!(counted.contains(of), "{counted}");
+    }
+    stage.server.stop().await;
+}
+
+/// Who comes with an account, and as a guest under other addresses of its mailbox, has no more of a sale or of a coupon than anybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_one_person_with_its_other_addresses() {
+    for (terms, refused, has) in [
+        ("sale = { allotment = 60, limit = 1, aliases = 3 }", "purchase_limit", "of those who bought 20 have 1"),
+        (
+            "coupon = { uses = 60, per_customer = 1, aliases = 3 }",
+            "coupon_limit_reached",
+            "of those who used it 20 did 1 times",
+        ),
+    ] {
+        let stage = Stage::new().await;
+        let shop = format!("stock = 100\naccounts = \"50%\"\n{terms}");
+        let scenario = SALE.replace("stock = 30", &shop).replace("abandon = \"10%\"", "");
+        let scenario = scenario.replace("sessions = 60", "sessions = 20").replace("retry = \"20%\"", "");
+        let scenario = scenario.replace("retry_when = \"afterwards\"", "");
+        let (code, said) = run(stage.load(&scenario, &["--processes", "2"])).await;
+        assert_eq!(code, Some(0), "{terms}: {said}");
+        assert_eq!(stage.summary()["refusals"][refused].as_u64().unwrap_or_default(), 40, "{terms}: {said}");
+        assert!(said.contains(has), "{terms}: {said}");
+        let accounts = stage.server.client.get("/v1/admin/accounts").bearer(&token(&Bearer::Admin("root".into())));
+        let accounts = accounts.send().await.expect(200);
+        let items = accounts.body["items"].as_array().expect("accounts");
+        assert_eq!(items.iter().filter(|account| account["role"] == "customer").count(), 10, "{}", accounts.text);
+        stage.server.stop().await;
+    }
+}
+
 /// A crowd that rests far longer than any test takes.
 fn resting() -> String {
     SALE.replace("think = \"100ms\"", "think = \"1h\"").replace("stock = 30", "stock = 100")

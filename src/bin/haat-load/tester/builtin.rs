@@ -3,6 +3,7 @@
 use super::arrivals::{Spacing, Stage};
 use super::cli::{BuiltIn, Cli, Gaps};
 use super::coupon::Coupon;
+use super::members::Wholesale;
 use super::sale::Sale;
 use super::scenario::{Arrival, Basket, Connections, Objectives, RetryWhen, Scenario, Shop, Step};
 use super::think::ThinkTime;
@@ -32,6 +33,9 @@ pub fn scenario(cli: &Cli) -> Scenario {
                 aliases: cli.aliases,
                 patience: Time(cli.sale_patience),
             }),
+            wholesale: (cli.wholesale > 0.0)
+                .then_some(Wholesale { share: Share(cli.wholesale), from: cli.wholesale_from }),
+            accounts: Share(cli.accounts),
             coupon: cli.coupon_uses.map(|uses| Coupon {
                 uses,
                 per_customer: cli.coupon_per_customer,

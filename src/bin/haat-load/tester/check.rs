@@ -8,6 +8,7 @@ use super::buyer::{Placed, Polling, follow, understood, unexpected};
 use super::client::{Ask, Caller};
 use super::coupon;
 use super::judge::{Facts, Found, Line, OrderFacts, SkuFacts, paid_pieces};
+use super::members;
 use super::run::{Cart, Run, Told, crew};
 use super::sale;
 use super::shop::Desk;
@@ -54,6 +55,7 @@ pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
             Vec::new()
         }
     };
+    let prices = members::prices(&run.scenario)?.filter(|_| run.cli.verify.is_none());
     if run.admin.is_some() {
         orders = charges(run, orders).await?;
     }
@@ -61,7 +63,7 @@ pub async fn gather(run: &Arc<Run>, twins: u64) -> anyhow::Result<Facts> {
     let lost_skus = std::mem::take(&mut *locked(&run.charge_log.lost_skus));
     let turned_away = std::mem::take(&mut *locked(&run.charge_log.turned_away));
     let without_coupon = std::mem::take(&mut *locked(&run.charge_log.without_coupon));
-    Ok(Facts { skus, orders, lost_skus, twins, split_twins, sales, turned_away, coupons, without_coupon })
+    Ok(Facts { skus, orders, lost_skus, twins, split_twins, sales, turned_away, prices, coupons, without_coupon })
 }
 
 /// Asks the carts whose checkout was never answered; gives those that cannot say either.
@@ -138,6 +140,7 @@ async fn read_again(run: &Arc<Run>, told: Vec<Told>) -> anyhow::Result<Vec<Order
                 cart: told.cart.id.clone(),
                 person: told.cart.person,
                 lines: told.cart.lines.clone(),
+                wholesale: told.cart.wholesale,
                 coupon: told.cart.coupon.clone(),
                 told: told.status,
                 found,

@@ -91,7 +91,7 @@ pub struct Cli {
         "scenario", "sessions", "requests", "connections", "reuse_connections", "ramp", "arrival", "think", "skus",
         "vendors", "stock", "price", "currency", "lines", "quantity", "decline", "token", "retry", "keys", "wait",
         "timeout", "repeats", "poll", "patience", "verify", "sale_allotment", "sale_limit", "aliases", "sale_patience",
-        "coupon_uses", "coupon_per_customer", "coupon_budget", "coupon_patience", "coupon_or_without",
+        "wholesale", "wholesale_from", "accounts", "coupon_uses", "coupon_per_customer", "coupon_budget", "coupon_patience", "coupon_or_without",
     ])]
     pub scenario_file: Option<PathBuf>,
 
@@ -202,6 +202,18 @@ pub struct Cli {
     /// Who does not get the coupon in the end takes its code out and buys without
     #[arg(long, requires = "coupon_uses")]
     pub coupon_or_without: bool,
+
+    /// Percentage of sessions that are wholesale buyers, each with an account: many pieces of a SKU cost them three quarters of its price
+    #[arg(long, default_value = "0", value_name = "PERCENT", conflicts_with_all = ["existing", "verify", "sale_allotment"], value_parser = parse_percent)]
+    pub wholesale: f64,
+
+    /// Pieces of one SKU from which on each costs wholesale buyers less
+    #[arg(long, default_value_t = 2, value_name = "N", requires = "wholesale", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub wholesale_from: u32,
+
+    /// Percentage of persons who come to the sale or for the coupon with an account, and under their other addresses as guests
+    #[arg(long, default_value = "0", value_name = "PERCENT", requires = "limits", value_parser = parse_percent)]
+    pub accounts: f64,
 
     /// Percentage of buyers whose card is declined
     #[arg(long, default_value = "0", value_name = "PERCENT", value_parser = parse_percent)]

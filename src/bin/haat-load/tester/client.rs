@@ -104,6 +104,11 @@ impl Ask {
         Self::with("PUT", path, bearer, body)
     }
 
+    /// A PATCH of JSON.
+    pub fn patch(path: String, bearer: Option<&Token>, body: Bytes) -> anyhow::Result<Self> {
+        Self::with("PATCH", path, bearer, body)
+    }
+
     /// A DELETE.
     pub fn delete(path: String, bearer: Option<&Token>) -> anyhow::Result<Self> {
         Self::with("DELETE", path, bearer, Bytes::new())

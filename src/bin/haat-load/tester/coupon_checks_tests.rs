@@ -25,6 +25,7 @@ fn order(number: u32, person: u64, off: Option<u32>, status: Status) -> OrderFac
         id,
         cart,
         person: Some(person),
+        wholesale: false,
         coupon: off.map(|off| Carried { coupon: 0, discount: off.into() }),
         lines: Vec::new(),
         told: status,

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use super::coupon::Carried;
 use super::coupon_checks::{CouponFacts, judge_coupons};
 use super::sale_checks::{SaleFacts, judge_sales};
-use super::wire::{Charge, OrderFull, Status, Stock};
+use super::wire::{Charge, Money, OrderFull, Status, Stock};
 
 /// Examples named in a check that failed.
 const EXAMPLES: usize = 5;
@@ -41,6 +41,8 @@ pub struct OrderFacts {
     pub person: Option<u64>,
     /// What was in it.
     pub lines: Vec<Line>,
+    /// It is a wholesale buyer's.
+    pub wholesale: bool,
     /// The coupon that was in it.
     pub coupon: Option<Carried>,
     /// The last status the buyer was told.
@@ -72,6 +74,16 @@ pub struct SkuFacts {
     pub unsure: i64,
 }
 
+/// What a piece costs.
+pub struct PriceFacts {
+    /// Everybody, and wholesale buyers who take few.
+    pub list: Money,
+    /// Wholesale buyers who take enough.
+    pub wholesale: Money,
+    /// Which is so many.
+    pub from: i64,
+}
+
 /// All that was observed.
 #[derive(Default)]
 pub struct Facts {
@@ -89,6 +101,8 @@ pub struct Facts {
     pub sales: Vec<SaleFacts>,
     /// What those wanted who left because a sale was sold out.
     pub turned_away: Vec<Vec<Line>>,
+    /// What pieces cost, where there is a price for wholesale buyers.
+    pub prices: Option<PriceFacts>,
     /// What coupons promised, and what became of them.
     pub coupons: Vec<CouponFacts>,
     /// What the coupon would have taken off for those who were refused because it is used up.
@@ -144,6 +158,7 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
         checks.push(sold_is_paid(facts));
         checks.push(never_oversold(facts));
     }
+    checks.extend(each_at_its_price(facts));
     checks.extend(judge_sales(facts));
     checks.extend(judge_coupons(facts));
     checks.extend(charged_once(facts));
@@ -241,6 +256,31 @@ fn twins_agree(facts: &Facts) -> Check {
         facts.twins.saturating_sub(facts.split_twins.len() as u64)
     );
     Check::new("a checkout sent twice is one checkout", counted, &facts.split_twins)
+}
+
+/// By the group of the buyer and by how many pieces were taken.
+fn each_at_its_price(facts: &Facts) -> Option<Check> {
+    let prices = facts.prices.as_ref()?;
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for order in facts.orders.iter().filter(|order| order.status().is_some_and(Status::is_paid)) {
+        let Found::Seen(seen) = &order.found else { continue };
+        for line in &seen.lines {
+            let (price, of) = match (order.wholesale, line.quantity >= prices.from) {
+                (true, true) => (&prices.wholesale, "at the wholesale price"),
+                (true, false) => (&prices.list, "of wholesale buyers who took too few"),
+                (false, _) => (&prices.list, "of all others"),
+            };
+            *counted.entry(of).or_default() += 1;
+            if line.unit_price != *price {
+                let (paid, price) = (&line.unit_price.amount, &price.amount);
+                wrong.push(format!("{} has {} pieces at {paid}, not {price}", order.id, line.quantity));
+            }
+        }
+    }
+    let counted: Vec<_> = counted.iter().map(|(of, lines)| format!("{lines} {of}")).collect();
+    let counted = format!("paid lines: {}", if counted.is_empty() { "none".into() } else { counted.join(", ") });
+    Some(Check::new("every paid line has the price of its buyer and its quantity", counted, &wrong))
 }
 
 fn sum(facts: &Facts, of: impl Fn(&SkuFacts) -> i64) -> i64 {

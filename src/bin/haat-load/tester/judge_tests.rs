@@ -1,6 +1,6 @@
 //! Each check passes on a sound run and fails on the one thing it is for.
 
-use super::super::wire::Money;
+use super::super::wire::{Money, OrderLine};
 use super::*;
 
 fn money(amount: &str) -> Money {
@@ -25,6 +25,7 @@ fn order(number: u32, status: Status) -> OrderFacts {
         cart,
         person: None,
         lines: vec![Line { sku: 0, quantity: 1 }],
+        wholesale: false,
         coupon: None,
         told: status,
         charges: Some(vec![charge]),
@@ -42,6 +43,7 @@ fn sound() -> Facts {
         split_twins: Vec::new(),
         sales: Vec::new(),
         turned_away: Vec::new(),
+        prices: None,
         coupons: Vec::new(),
         without_coupon: Vec::new(),
     }
@@ -170,4 +172,42 @@ fn a_failed_check_names_a_few_examples_and_counts_the_rest() {
     let wrong: Vec<_> = (0..8).map(|n| format!("order_{n}")).collect();
     let check = Check::new("x", "counted".into(), &wrong);
     assert!(check.said.ends_with("order_4 and 3 more"), "{}", check.said);
+}
+
+#[test]
+fn a_line_costs_what_its_buyer_pays_for_so_many() {
+    let line = |quantity: i64, price: &str| OrderLine {
+        sku_id: "sku_1".into(),
+        vendor_id: "vendor_1".into(),
+        quantity,
+        unit_price: money(price),
+        sale_id: None,
+    };
+    let of = |wholesale: bool, lines: Vec<OrderLine>, status| {
+        let mut order = order(1, status);
+        order.wholesale = wholesale;
+        if let Found::Seen(seen) = &mut order.found {
+            seen.lines = lines;
+        }
+        order
+    };
+    let judged = |orders: Vec<OrderFacts>| {
+        let prices = PriceFacts { list: money("10.00"), wholesale: money("7.50"), from: 2 };
+        let facts = Facts { orders, prices: Some(prices), ..Facts::default() };
+        each_at_its_price(&facts).expect("a check")
+    };
+    let sound = judged(vec![
+        of(true, vec![line(2, "7.50"), line(1, "10.00")], Status::Paid),
+        of(false, vec![line(2, "10.00")], Status::Paid),
+        of(false, vec![line(2, "1.00")], Status::PaymentFailed),
+    ]);
+    assert!(sound.ok, "{sound:?}");
+    assert_eq!(
+        sound.said,
+        "paid lines: 1 at the wholesale price, 1 of all others, 1 of wholesale buyers who took too few"
+    );
+    for (wholesale, wrong) in [(true, line(2, "10.00")), (true, line(1, "7.50")), (false, line(2, "7.50"))] {
+        assert!(!judged(vec![of(wholesale, vec![wrong], Status::Paid)]).ok);
+    }
+    assert_eq!(each_at_its_price(&Facts::default()), None);
 }

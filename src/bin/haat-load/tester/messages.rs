@@ -1,6 +1,7 @@
 //! What the process that directs a run and those that drive sessions say to each other: JSON, a line each, over the pipes of the child.
 //! Where one process does both, the same goes over channels.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::client::bearer;
 use super::coupon::{Carried, Offered, Unused};
 use super::judge::Line;
+use super::members::Member;
 use super::run::{Cart, Told};
 use super::scenario::Scenario;
 use super::shop::Sku;
@@ -34,6 +36,9 @@ pub struct Assignment {
     /// The coupon that is put into carts.
     #[serde(default)]
     pub coupons: Vec<Offered>,
+    /// Those who come with an account, by session.
+    #[serde(default)]
+    pub members: BTreeMap<u64, Member>,
     /// Its part of the whole.
     pub part: Part,
 }
@@ -119,6 +124,7 @@ pub struct Tick {
 pub struct CartLine {
     id: String,
     bearer: String,
+    wholesale: bool,
     person: Option<u64>,
     lines: Vec<Line>,
     coupon: Option<Carried>,
@@ -137,6 +143,7 @@ impl From<&Cart> for CartLine {
         CartLine {
             id: cart.id.clone(),
             bearer: cart.bearer.to_string(),
+            wholesale: cart.wholesale,
             person: cart.person,
             lines: cart.lines.clone(),
             coupon: cart.coupon.clone(),
@@ -147,8 +154,8 @@ impl From<&Cart> for CartLine {
 impl CartLine {
     /// As it was.
     pub fn cart(self) -> anyhow::Result<Arc<Cart>> {
-        let CartLine { id, bearer: token, person, lines, coupon } = self;
-        Ok(Arc::new(Cart { id, bearer: bearer(&token)?, person, lines, coupon }))
+        let CartLine { id, bearer: token, wholesale, person, lines, coupon } = self;
+        Ok(Arc::new(Cart { id, bearer: bearer(&token)?, wholesale, person, lines, coupon }))
     }
 }
 
@@ -189,14 +196,14 @@ mod tests {
     fn an_order_arrives_as_it_was_sent() {
         let lines = vec![Line { sku: 3, quantity: 2 }];
         let coupon = Some(Carried { coupon: 0, discount: Decimal::new(1250, 2) });
-        let cart = Cart { id: "cart_1".into(), bearer: "t".into(), person: Some(7), lines, coupon };
+        let cart = Cart { id: "cart_1".into(), bearer: "t".into(), wholesale: true, person: Some(7), lines, coupon };
         let told = Told { id: "order_1".into(), cart: Arc::new(cart), status: Status::PaymentFailed };
         let text = serde_json::to_string(&ToldLine::from(&told)).expect("text");
         let line: ToldLine = serde_json::from_str(&text).expect("the same");
         let back = line.told().expect("an order");
         assert_eq!((&*back.id, back.status, &*back.cart.bearer), ("order_1", Status::PaymentFailed, "t"));
         assert_eq!((&back.cart.lines, back.cart.person), (&told.cart.lines, Some(7)));
-        assert_eq!(back.cart.coupon, told.cart.coupon);
+        assert_eq!((&back.cart.coupon, back.cart.wholesale), (&told.cart.coupon, true));
     }
 
     #[test]

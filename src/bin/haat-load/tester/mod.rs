@@ -32,6 +32,7 @@ mod http1;
 mod journal;
 mod judge;
 mod live;
+mod members;
 mod messages;
 mod objectives;
 pub mod out;
@@ -92,6 +93,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     }
     if scenario.shop.sale.is_some() && !cli.existing.is_empty() {
         bail!("a sale is put on in a shop that is made: leave --sku out");
+    }
+    if scenario.shop.has_members() && !cli.existing.is_empty() {
+        bail!("buyers with accounts come to a shop that is made: leave --sku out");
     }
     if scenario.shop.coupon.is_some() && !cli.existing.is_empty() {
         bail!("a coupon is made with its shop: leave --sku out");

@@ -55,6 +55,7 @@ impl Processes {
                 journal: run.cli.journal.clone(),
                 skus: run.skus.clone(),
                 coupons: run.coupons.clone(),
+                members: run.members.clone(),
                 part,
             };
             stdin.write_all(&line(&assignment)?).await.context("a child did not take its assignment")?;
@@ -150,6 +151,7 @@ pub async fn be_one(mut cli: Cli) -> anyhow::Result<()> {
     let mut run = Run::prepare(cli, assignment.scenario).await?;
     run.skus = assignment.skus;
     run.coupons = assignment.coupons;
+    run.members = assignment.members;
     let (order, ordered) = mpsc::channel(ON_THE_WAY);
     tokio::spawn(hear(stdin, order));
     let (tell, mut told) = mpsc::channel(ON_THE_WAY);

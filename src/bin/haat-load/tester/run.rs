@@ -1,5 +1,6 @@
 //! What one run shares, and the crew of workers that its checks are done by.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -17,6 +18,7 @@ use super::client::{Caller, Link, Target, Token, Wire, bearer};
 use super::coupon::{Carried, Offered};
 use super::journal::{Journal, Promise, PromisedCoupon, PromisedLine, now};
 use super::judge::Line;
+use super::members::Member;
 use super::progress;
 use super::sale::{Left, OnSale};
 use super::scenario::{Scenario, Step};
@@ -29,8 +31,10 @@ use super::wire::Status;
 pub struct Cart {
     /// `cart_…`
     pub id: String,
-    /// The guest's token.
+    /// The token of the guest, or of the customer.
     pub bearer: Token,
+    /// It is a wholesale buyer's.
+    pub wholesale: bool,
     /// The person whose it is, where some come more than once.
     pub person: Option<u64>,
     /// What was put into it.
@@ -127,6 +131,8 @@ pub struct Run {
     pub sales: Vec<OnSale>,
     /// The coupon that it has made; or those that promises speak of.
     pub coupons: Vec<Offered>,
+    /// Those who come with an account, by session.
+    pub members: BTreeMap<u64, Member>,
     /// What is left of both for good.
     pub left: Left,
     /// What buyers were told.
@@ -160,6 +166,7 @@ impl Run {
             skus: Vec::new(),
             sales: Vec::new(),
             coupons: Vec::new(),
+            members: BTreeMap::new(),
             left: Left::default(),
             charge_log: Ledger::default(),
             stop: CancellationToken::new(),

@@ -75,14 +75,18 @@ impl Sale {
     }
 }
 
-/// Half of the shop's price, rounded down to the digits that it is written with.
 fn half_price(shop: &Shop) -> anyhow::Result<Money> {
-    let price = rust_decimal::Decimal::from_str_exact(&shop.price.0).context("the price")?;
+    part_of_price(shop, 1, 2)
+}
+
+/// So much of the shop's price, rounded down to the digits that it is written with.
+pub fn part_of_price(shop: &Shop, numerator: u32, denominator: u32) -> anyhow::Result<Money> {
+    let price = Decimal::from_str_exact(&shop.price.0).context("the price")?;
     let scale = price.scale();
-    let mut half =
-        (price / rust_decimal::Decimal::TWO).round_dp_with_strategy(scale, rust_decimal::RoundingStrategy::ToZero);
-    half.rescale(scale);
-    Ok(Money { amount: half.to_string(), currency: shop.currency.clone() })
+    let part = price * Decimal::from(numerator) / Decimal::from(denominator);
+    let mut part = part.round_dp_with_strategy(scale, rust_decimal::RoundingStrategy::ToZero);
+    part.rescale(scale);
+    Ok(Money { amount: part.to_string(), currency: shop.currency.clone() })
 }
 
 /// A moment so far from now, as the contract writes it.

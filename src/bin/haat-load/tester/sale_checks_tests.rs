@@ -29,6 +29,7 @@ fn order(number: u32, person: u64, quantity: u32, status: Status) -> OrderFacts 
         id,
         cart,
         person: Some(person),
+        wholesale: false,
         lines: vec![Line { sku: 0, quantity }],
         coupon: None,
         told: status,

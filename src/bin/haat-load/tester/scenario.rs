@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arrivals::{Spacing, Stage};
 use super::coupon::Coupon;
+use super::members::{self, Wholesale};
 use super::people::People;
 use super::sale::Sale;
 use super::stats::Call;
@@ -59,9 +60,19 @@ pub struct Shop {
     /// Every session puts its code into its cart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coupon: Option<Coupon>,
+    /// There is a price for wholesale buyers, and some come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wholesale: Option<Wholesale>,
+    /// The share of persons who come with an account to the sale or for the coupon, and under their other addresses as guests.
+    pub accounts: Share,
 }
 
 impl Shop {
+    /// Whether some of those who come have accounts.
+    pub fn has_members(&self) -> bool {
+        self.wholesale.is_some() || self.accounts.0 > 0.0
+    }
+
     /// Who comes, where it matters.
     pub fn people(&self) -> Option<People> {
         let of_sale = self.sale.as_ref().map(|sale| sale.aliases);
@@ -80,6 +91,8 @@ impl Default for Shop {
             currency: "BDT".into(),
             sale: None,
             coupon: None,
+            wholesale: None,
+            accounts: Share::default(),
         }
     }
 }
@@ -439,10 +452,22 @@ impl Scenario {
         if let Some(coupon) = &shop.coupon {
             coupon.validate(shop)?;
         }
+        if let Some(wholesale) = &shop.wholesale {
+            wholesale.validate()?;
+            if shop.sale.is_some() {
+                return Err(
+                    "shop: a sale at half the price leaves nothing to wholesale prices: give one of both".into()
+                );
+            }
+        }
+        if shop.accounts.0 > 0.0 && shop.people().is_none() {
+            return Err("shop: accounts are for those who come to a sale or for a coupon".into());
+        }
         if !(1..=200).contains(&self.cart.lines) {
             return Err("cart: from 1 to 200 lines".into());
         }
         self.validate_arrival()?;
+        members::who(self)?;
         let connections = &self.connections;
         if !(1..=10_000).contains(&connections.sessions_per_connection) || connections.at_most == Some(0) {
             return Err("connections: from 1 to 10,000 sessions_per_connection, and at_most at least 1".into());

@@ -12,11 +12,12 @@ use uuid::Uuid;
 use super::client::{Answer, Ask, Caller, Link, Target, Token, Wire};
 use super::coupon;
 use super::http1::dial;
+use super::members;
 use super::run::Run;
 use super::sale;
 use super::scenario::Shop;
 use super::stats::{Call, Mishap, Recorder};
-use super::wire::{CouponOfShop, Made, Problem, ProductMade, SaleOfVendor, SkuPublic, Stock};
+use super::wire::{CouponOfShop, Made, Mails, Problem, ProductMade, SaleOfVendor, SkuPublic, Stock};
 
 /// SKUs in one product that is made.
 const SKUS_PER_PRODUCT: u32 = 50;
@@ -84,6 +85,14 @@ pub async fn open(run: &mut Run) -> anyhow::Result<()> {
     if let (Some(coupon), true) = (&run.scenario.shop.coupon, run.cli.existing.is_empty()) {
         run.coupons = vec![coupon::make(&mut desk, &run.scenario.shop, coupon).await?];
     }
+    if let (Some(wholesale), true) = (&run.scenario.shop.wholesale, run.cli.existing.is_empty()) {
+        let terms = wholesale.terms(&run.scenario)?;
+        for sku in &skus {
+            let path = format!("/v1/vendors/{}/skus/{}", sku.vendor, sku.id);
+            let _: Made = desk.patch(path, &terms).await.context("could not set a price for wholesale buyers")?;
+        }
+    }
+    run.members = members::sign_up(&mut desk, run).await?;
     run.skus = skus;
     Ok(())
 }
@@ -183,6 +192,23 @@ impl Desk {
         let mut ask = Ask::post(path, self.admin.as_ref(), body)?;
         ask.key = Some(new_key());
         self.must(&ask).await
+    }
+
+    /// A POST of somebody who is not known yet.
+    pub async fn public<T: DeserializeOwned>(&mut self, path: &str, body: &serde_json::Value) -> anyhow::Result<T> {
+        let ask = Ask::post(path.to_owned(), None, Bytes::from(serde_json::to_vec(body)?))?;
+        self.must(&ask).await
+    }
+
+    /// A PATCH.
+    pub async fn patch<T: DeserializeOwned>(&mut self, path: String, body: &serde_json::Value) -> anyhow::Result<T> {
+        let ask = Ask::patch(path, self.admin.as_ref(), Bytes::from(serde_json::to_vec(body)?))?;
+        self.must(&ask).await
+    }
+
+    /// The newest mails that the sandbox keeps.
+    pub async fn mails(&mut self) -> anyhow::Result<Mails> {
+        self.get("/v1/admin/sandbox/mails?limit=100".into()).await
     }
 
     async fn must<T: DeserializeOwned>(&mut self, ask: &Ask) -> anyhow::Result<T> {

@@ -27,9 +27,9 @@ pub struct CartMade<'a> {
     /// `cart_…`
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// The guest's bearer.
-    #[serde(borrow)]
-    pub token: Cow<'a, str>,
+    /// The guest's bearer; whoever has an account has one already.
+    #[serde(borrow, default)]
+    pub token: Option<Cow<'a, str>>,
 }
 
 /// A cart as its owner reads it.
@@ -191,6 +191,40 @@ pub struct Stock {
 pub struct Made {
     /// The new id.
     pub id: String,
+}
+
+/// An answer that says nothing more.
+#[derive(Deserialize)]
+pub struct Whatever {}
+
+/// A sign-up that was taken.
+pub type Accepted = Whatever;
+
+/// Somebody who has signed in.
+#[derive(Deserialize)]
+pub struct Signed {
+    /// What lets them in.
+    pub access_token: String,
+    /// Who it is.
+    pub account: Made,
+}
+
+/// The mails that the sandbox keeps, the newest first.
+#[derive(Deserialize)]
+pub struct Mails {
+    /// Some of them.
+    pub items: Vec<Mail>,
+}
+
+/// A mail.
+#[derive(Deserialize)]
+pub struct Mail {
+    /// To whom.
+    pub to: String,
+    /// Why.
+    pub event: String,
+    /// What it says.
+    pub text: String,
 }
 
 /// A product that was made.
