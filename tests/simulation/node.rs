@@ -9,6 +9,7 @@ use crate::world::{SimulatedClock, World, lock};
 use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
 use haat::app::core::{Core, CoreParts, Crash, MailParts, RunningCore};
 use haat::domain::ids::{EntityRef, Kind};
+use haat::domain::pricing::Tables;
 use haat::domain::rows::Shapes;
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::log_writer::Fatal;
@@ -134,6 +135,8 @@ pub struct Town {
     pub made: Mutex<Vec<EntityRef>>,
     /// The codes of coupons that they have heard of.
     pub codes: Mutex<Vec<Known>>,
+    /// The tables of taxes and shipping, all versions.
+    pub tables: Mutex<Vec<Arc<Tables>>>,
     /// The nodes that have not ended, the newest last.
     pub nodes: Mutex<Vec<Arc<Node>>>,
     started: Mutex<u64>,
@@ -159,6 +162,7 @@ impl Town {
             oracle,
             made: Mutex::default(),
             codes: Mutex::default(),
+            tables: Mutex::default(),
             nodes: Mutex::default(),
             started: Mutex::default(),
             shapes: Mutex::default(),
@@ -262,6 +266,9 @@ impl Town {
             on_decide: Some(panics(way.clone(), self.poisoned.clone(), self.oracle.clone())),
             on_fatal,
         });
+        // It knows them before it takes requests.
+        let newest = lock(&self.tables).last().cloned();
+        newest.into_iter().for_each(|tables| core.shop().show_tables(Tables::clone(&tables)));
         let node = Arc::new(Node {
             number,
             shop: core.shop().clone(),

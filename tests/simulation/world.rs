@@ -83,6 +83,8 @@ pub struct Plan {
     pub patient: bool,
     pub buyers: u64,
     pub staff: u64,
+    /// Whether the shop has taxes and vendors have methods of shipping: then what is shown in a cart is not all that is to be paid.
+    pub has_tables: bool,
     /// What each buyer does.
     pub actions: u64,
     pub pieces: i64,
@@ -167,6 +169,7 @@ impl Plan {
             patient: long,
             buyers: of("buyers").between(3, 10) * buyers,
             staff: of("staff").between(1, 3),
+            has_tables: of("has_tables").per_mille(500),
             actions: of("actions").between(30, 100) * actions,
             pieces: of("pieces").between(5, 60) as i64 * buyers as i64,
             threads: of("threads").between(1, 3),

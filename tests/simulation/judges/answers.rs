@@ -7,6 +7,7 @@ use crate::world::{World, lock};
 use haat::actors::Hosted;
 use haat::domain::cart::{Cart, CartCommand, CartReply, CartView};
 use haat::domain::coupon::{Coupon, CouponCommand, CouponReply};
+use haat::domain::customer::{Customer, CustomerReply};
 use haat::domain::entity::Principal;
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CartId, CouponId, EntityId, EntityRef, OrderId, SkuId};
@@ -76,6 +77,11 @@ impl Judged for Coupon {
             answers.coupon_shown(floor, coupon);
         }
     }
+}
+
+impl Judged for Customer {
+    /// Which prices they have is seen in what they pay.
+    fn shown(_: &Answers, _: u64, _: &CustomerReply) {}
 }
 
 /// How something looked, from which version on.

@@ -45,7 +45,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("cart", "coupon_removed", nothing),
     ("cart", "discounted", nothing),
     ("customer", "cart_followed", nothing),
-    ("customer", "customer_edited", nothing),
+    ("customer", "customer_edited", Accounts::regroup),
     ("coupon", "coupon_created", Accounts::promise),
     ("coupon", "coupon_edited", Accounts::promise),
     // Of uses no more is asked here than what they take off: `coupons.rs` counts them.
@@ -63,7 +63,7 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("vendor", "vendor_created", nothing),
     ("vendor", "product_added", Accounts::open),
     ("vendor", "sku_price_changed", Accounts::price),
-    ("vendor", "sku_terms_changed", nothing),
+    ("vendor", "sku_terms_changed", Accounts::set_terms),
     ("vendor", "sale_scheduled", Accounts::offer),
     ("vendor", "sale_changed", Accounts::offer),
     ("vendor", "sale_cancelled", nothing),
@@ -272,7 +272,9 @@ pub struct Book {
 
 impl Book {
     pub fn new(world: Arc<World>, provider: Arc<Books>) -> Self {
-        Self { accounts: Mutex::default(), touched: Mutex::default(), provider, world }
+        let mut accounts = Accounts::default();
+        accounts.has_tables = world.plan.has_tables;
+        Self { accounts: Mutex::new(accounts), touched: Mutex::default(), provider, world }
     }
 
     fn breach(&self, wrong: impl IntoIterator<Item = String>) {

@@ -6,6 +6,7 @@ use super::replay::{Events, Recorded};
 use super::{Cause, Causes, Judge, Replay};
 use crate::gateway::Books;
 use crate::world::World;
+use haat::domain::buyer::Audience;
 use haat::domain::entity::{PaymentCall, Principal};
 use haat::domain::ids::OrderId;
 use haat::domain::money::{Currency, Money};
@@ -55,6 +56,26 @@ impl Payments {
 
     fn order_event(&self, replay: &Replay, order: OrderId, event: &OrderEvent, causes: &mut Causes) {
         match event {
+            OrderEvent::Placed { placement, .. } => {
+                let audience = placement.buyer.as_ref().map(|buyer| buyer.audience);
+                (audience == Some(Audience::Wholesale)).then(|| self.world.count("wholesale orders"));
+            }
+            OrderEvent::StockHeld { lines, .. } if lines.iter().any(|line| line.rung.is_some()) => {
+                self.world.count("orders at price breaks");
+            }
+            OrderEvent::Priced { bill: Some(bill), .. } => {
+                let shares = &bill.shares;
+                let taxes = shares.iter().any(|share| share.tax() > 0);
+                for (is, what) in [
+                    (shares.iter().any(|share| share.shipping > 0), "bills with shipping"),
+                    (shares.iter().any(|share| !share.shipping_discounts.is_empty()), "bills with free shipping"),
+                    (taxes && bill.prices_include_tax, "bills with taxes included"),
+                    (taxes && !bill.prices_include_tax, "bills with taxes on top"),
+                    (shares.iter().any(|share| share.tax_groups.len() > 1), "bills with several rates"),
+                ] {
+                    is.then(|| self.world.count(what));
+                }
+            }
             OrderEvent::Resolved { resolution } => {
                 self.world.count("resolutions");
                 let total = replay.order_row(order).map_or(0, |row| row.amounts.total);

@@ -60,12 +60,14 @@ pub struct Buyer {
     cart: Option<CartId>,
     order: Option<OrderId>,
     checkout: Option<Checkout>,
+    /// What they were told that it comes to by now.
+    agreed: Option<Money>,
 }
 
 impl Buyer {
     pub fn new(town: &Arc<Town>, name: String) -> Self {
         let person = Person::new(town, name);
-        Self { person, memory: Memory::new(), cart: None, order: None, checkout: None }
+        Self { person, memory: Memory::new(), cart: None, order: None, checkout: None, agreed: None }
     }
 
     /// What a buyer does all day.
@@ -239,7 +241,7 @@ impl Buyer {
         let tag = self.person.tag();
         let chance = &self.person.chance;
         let key = chance.per_mille(600).then(|| Person::key(&tag));
-        let expected = chance.per_mille(50).then_some(1);
+        let expected = chance.per_mille(50).then_some(1).or(self.agreed.take().map(|agreed| agreed.minor));
         let details = self.details(&tag, expected);
         let waits = chance.per_mille(400);
         let wait = waits.then(|| Duration::from_millis(chance.below(10_000)));
@@ -281,7 +283,12 @@ impl Buyer {
                 }
             }
             // The order may have been made and refused.
-            Err(reject) => oracle.commands.tried(&tag, false, !matches!(reject, Reject::CartEmpty)),
+            Err(reject) => {
+                if let Reject::PriceChanged { actual_total } = &reject {
+                    self.agreed = Some(*actual_total);
+                }
+                oracle.commands.tried(&tag, false, !matches!(reject, Reject::CartEmpty));
+            }
         }
     }
 

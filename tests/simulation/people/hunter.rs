@@ -15,7 +15,7 @@ use haat::domain::coupon::Single;
 use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, EntityId, OrderId};
-use haat::domain::money::Currency;
+use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Address, OrderCommand, PaymentChoice, PlacedCoupon};
 use haat::domain::reject::Reject;
 use haat::ports::Clock;
@@ -65,11 +65,13 @@ struct Hunter {
     number: u64,
     cart: Option<CartId>,
     order: Option<OrderId>,
+    /// What they were told that it comes to by now.
+    agreed: Option<Money>,
 }
 
 impl Hunter {
     fn new(town: &Arc<Town>, number: u64) -> Self {
-        Self { person: Person::new(town, format!("hunter {number}")), number, cart: None, order: None }
+        Self { person: Person::new(town, format!("hunter {number}")), number, cart: None, order: None, agreed: None }
     }
 
     async fn hunt(mut self) {
@@ -80,6 +82,10 @@ impl Hunter {
                 self.create_cart().await;
                 continue;
             };
+            if self.agreed.is_some() && person.chance.per_mille(700) {
+                self.check_out(cart).await;
+                continue;
+            }
             match person.chance.below(100) {
                 0..25 => self.set_line(cart).await,
                 25..50 => {
@@ -172,7 +178,7 @@ impl Hunter {
                 method: METHOD.into(),
                 token: (*person.chance.pick(&[APPROVE, APPROVE, SLOW, DECLINE])).into(),
             },
-            expected_total: None,
+            expected_total: self.agreed.take(),
         };
         let (node, within) = (person.node().await, person.how(None, false).within);
         let question = node.shop.checkout(Principal::Guest(cart), cart, details, within, None, None);
@@ -191,6 +197,9 @@ impl Hunter {
                 }
             }
             Err(reject) => {
+                if let Reject::PriceChanged { actual_total } = &reject {
+                    self.agreed = Some(*actual_total);
+                }
                 if matches!(reject, Reject::CouponExhausted | Reject::CouponLimitReached { .. }) {
                     person.world().count("checkouts that were too late for their coupon");
                 }

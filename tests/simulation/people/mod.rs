@@ -5,6 +5,7 @@ mod buyer;
 mod hunter;
 mod marketer;
 mod memory;
+mod pricer;
 mod promoter;
 mod shopper;
 mod staff;
@@ -40,8 +41,16 @@ type Come = fn(&Arc<Town>) -> Vec<Day>;
 
 /// Who comes, one line for each kind of people: a new kind is a file beside these and a line here. The order of the lines is that in
 /// which they come, so a new one goes to the end.
-const CROWD: &[Come] =
-    &[vendor::come, buyer::come, staff::come, shopper::come, marketer::come, promoter::come, hunter::come];
+const CROWD: &[Come] = &[
+    vendor::come,
+    buyer::come,
+    staff::come,
+    shopper::come,
+    marketer::come,
+    promoter::come,
+    hunter::come,
+    pricer::come,
+];
 
 /// The days of all who come to a town's shop.
 pub fn crowd(town: &Arc<Town>) -> impl Iterator<Item = Day> {

@@ -16,7 +16,7 @@ use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
 use haat::domain::details::Contact;
 use haat::domain::entity::{Owner, Principal};
 use haat::domain::ids::{CartId, CustomerId, EntityId};
-use haat::domain::money::Currency;
+use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Address, Order, OrderCommand, PaymentChoice};
 use haat::domain::record::IdempotencyKey;
 use haat::domain::reject::Reject;
@@ -26,9 +26,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// How many come.
-const SHOPPERS: u64 = 2;
+pub const SHOPPERS: u64 = 2;
 
-fn shopper(number: u64) -> CustomerId {
+pub fn shopper(number: u64) -> CustomerId {
     CustomerId::from_uuid(Uuid::from_u128((0x300 + u128::from(number)) << 64 | u128::from(number * 7)))
 }
 
@@ -65,13 +65,16 @@ struct Shopper {
     merges: Vec<(CartId, CartId)>,
     /// What they do with codes is drawn by itself.
     codes: Chance,
+    /// What they were told that it comes to by now.
+    agreed: Option<Money>,
 }
 
 impl Shopper {
     fn new(town: &Arc<Town>, number: u64) -> Self {
         let person = Person::new(town, format!("shopper {number}"));
         let codes = town.world.fork(&format!("shopper {number}: codes"));
-        Self { person, memory: Memory::new(), id: shopper(number), own: None, guest: None, merges: Vec::new(), codes }
+        let (memory, id) = (Memory::new(), shopper(number));
+        Self { person, memory, id, own: None, guest: None, merges: Vec::new(), codes, agreed: None }
     }
 
     fn by(&self) -> Principal {
@@ -328,7 +331,7 @@ impl Shopper {
                 method: METHOD.into(),
                 token: (*person.chance.pick(&[APPROVE, APPROVE, DECLINE])).into(),
             },
-            expected_total: None,
+            expected_total: self.agreed.take(),
         };
         let (node, within) = (person.node().await, person.how(None, false).within);
         let question = node.shop.checkout(by, cart, details, within, None, None);
@@ -344,6 +347,9 @@ impl Shopper {
                 lock(&person.town.made).push(view.id.entity());
             }
             Err(reject) => {
+                if let Reject::PriceChanged { actual_total } = &reject {
+                    self.agreed = Some(*actual_total);
+                }
                 let certain = matches!(reject, Reject::CartEmpty | Reject::CartMerged);
                 oracle.commands.tried(&tag, false, !certain);
             }

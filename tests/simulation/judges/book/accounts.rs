@@ -52,6 +52,8 @@ pub struct Bill {
     pub by_hand: bool,
     /// Whether codes stood in its cart.
     pub has_codes: bool,
+    /// Whether it is of one who buys to sell again.
+    pub is_wholesale: bool,
 }
 
 impl Bill {
@@ -105,6 +107,12 @@ pub struct Accounts {
     pub held: BTreeMap<Share, Vec<Line>>,
     /// What a piece costs in which sale.
     offered: BTreeMap<(String, String), i64>,
+    /// The terms on which SKUs are sold.
+    terms: BTreeMap<String, Value>,
+    /// Customers who ever had wholesale prices.
+    wholesale: BTreeSet<String>,
+    /// What was held for a share when it was held: for anyone, and for those who buy to sell again.
+    dear_and_cheap: BTreeMap<Share, [Vec<Line>; 2]>,
     /// The terms of coupons, in the order of their versions.
     coupons: BTreeMap<String, Vec<Value>>,
     ever_held: BTreeMap<Share, Vec<Line>>,
@@ -184,11 +192,41 @@ impl Accounts {
         Ok(())
     }
 
-    /// What a line that is held must cost.
-    fn price_of(&self, held: &Value, list: i64) -> Result<i64, String> {
-        let Some(sale) = held.pointer("/sale").and_then(Value::as_str) else { return Ok(list) };
-        let offered = self.offered.get(&(sale.to_owned(), text(held, "/sku")?));
-        offered.map(|price| list.min(*price)).ok_or_else(|| format!("in no sale: {held}"))
+    /// A SKU is sold on these terms from now on.
+    pub fn set_terms(&mut self, vendor: &str, event: &Value) -> Posted {
+        let sku = text(event, "/sku")?;
+        self.sku(vendor, &sku)?;
+        self.terms.insert(sku, event.get("terms").cloned().ok_or_else(|| format!("no terms: {event}"))?);
+        Ok(())
+    }
+
+    /// A customer has other prices from now on.
+    pub fn regroup(&mut self, customer: &str, event: &Value) -> Posted {
+        if text(event, "/group")? == "wholesale" {
+            self.wholesale.insert(customer.to_owned());
+        }
+        Ok(())
+    }
+
+    /// What a line that is held must cost such a buyer, who takes so many of everything together: the least of what it could.
+    fn price_of(&self, held: &Value, list: i64, audience: &str, of_all: i64) -> Result<i64, String> {
+        let sku = text(held, "/sku")?;
+        let mut price = list;
+        if let Some(sale) = held.pointer("/sale").and_then(Value::as_str) {
+            let offered = self.offered.get(&(sale.to_owned(), sku.clone()));
+            price = price.min(*offered.ok_or_else(|| format!("in no sale: {held}"))?);
+        }
+        let Some(terms) = self.terms.get(&sku) else { return Ok(price) };
+        // A vendor of the town has one product.
+        let by_product = terms.get("break_scope").and_then(Value::as_str) == Some("product");
+        let counted = if by_product { of_all } else { number(held, "/quantity")? };
+        for rung in terms.get("price_breaks").and_then(Value::as_array).into_iter().flatten() {
+            let is_theirs = rung.get("audience").and_then(Value::as_str).is_none_or(|of| of == audience);
+            if is_theirs && number(rung, "/min_quantity")? <= counted {
+                price = price.min(number(rung, "/price_minor")?);
+            }
+        }
+        Ok(price)
     }
 
     pub fn adjust(&mut self, vendor: &str, event: &Value) -> Posted {
@@ -200,14 +238,22 @@ impl Accounts {
 
     pub fn hold(&mut self, vendor: &str, event: &Value) -> Posted {
         let (share, lines) = ((vendor.to_owned(), text(event, "/order")?), lines(event)?);
+        let of_all = lines.iter().map(|line| line.quantity).sum();
+        let mut prices = [Vec::new(), Vec::new()];
         for held in list(event, "/lines")? {
             let (line, list_price) = (line(held)?, self.sku(vendor, &text(held, "/sku")?)?.price);
             self.sku(vendor, &line.sku)?.held += line.quantity;
-            let price = self.price_of(held, list_price)?;
-            if price != line.price {
-                return Err(format!("held at another price than {price}: {event}"));
+            for (prices, audience) in prices.iter_mut().zip(["retail", "wholesale"]) {
+                prices.push(Line { price: self.price_of(held, list_price, audience, of_all)?, ..line.clone() });
             }
         }
+        self.dear_and_cheap.insert(share.clone(), prices.map(|lines| sorted(lines.into_iter())));
+        let is_right = |accounts: &Self, share: &Share| {
+            let [dear, cheap] = &accounts.dear_and_cheap[share];
+            let is_wholesale = accounts.bills.get(&share.1).is_some_and(|bill| bill.is_wholesale);
+            accounts.ever_held.get(share) == Some(if is_wholesale { cheap } else { dear })
+        };
+        self.claims.push((share.clone(), is_right, "is held at other prices than its buyer has"));
         self.ever_held.insert(share.clone(), lines.clone());
         note(self.held.insert(share, lines), event)
     }
@@ -259,6 +305,11 @@ impl Accounts {
         for placed in list(event, "/placement/lines")? {
             bill.lines.push((text(placed, "/vendor")?, line(placed)?));
             bill.on_sale.push(placed.get("sale").is_some());
+        }
+        bill.is_wholesale = event.pointer("/placement/buyer/audience").and_then(Value::as_str) == Some("wholesale");
+        let customer = event.pointer("/placement/owner/customer").and_then(Value::as_str);
+        if bill.is_wholesale && !customer.is_some_and(|customer| self.wholesale.contains(customer)) {
+            return Err(format!("it has prices that its buyer never had: {event}"));
         }
         bill.has_codes = event.pointer("/placement/coupons").is_some();
         note(self.bills.insert(order.to_owned(), bill), event)
