@@ -557,7 +557,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
             // A cart of which every number of a checkout was used, though there is not enough in stock, too.
             let (world, order) = checked_out(APPROVE);
             let mut last = world.carts[&cart(0)].entity.clone();
-            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT, Audience::Retail));
+            let terms = Box::new(details(APPROVE, None).under(&Settings::DEFAULT, Audience::Retail, None));
             last.apply(&CartEvent::CheckoutStarted { order, attempt: limits::CART_CHECKOUTS, terms }, now);
             last.apply(&CartEvent::CartReopened { order, prices: Vec::new() }, now);
             let mut full = World::shop(1).carts[&cart(0)].entity.clone();

@@ -8,7 +8,6 @@ use crate::checkout::buyers::BuyerKeys;
 use crate::domain::ids::{AccountId, CustomerId, SessionId, VendorId};
 use crate::domain::text::TextKind;
 use crate::domain::who::{Permission, Seat};
-use crate::http::Settings;
 use crate::http::answer::ok;
 use crate::http::auth::{Auth, Bearer, SignedIn};
 use crate::http::cookie::Browser;
@@ -23,6 +22,7 @@ use crate::http::object::only_objects;
 use crate::http::openapi::{AUTH, BODY, Group, problems};
 use crate::http::services::Services;
 use crate::http::valid::{Faults, given};
+use crate::http::{HttpState, Settings};
 use crate::limits;
 use crate::services::accounts::{Account, Email, Person, Refusal, Session, SignedIn as Opened, Visitor};
 use axum::body::Body;
@@ -407,11 +407,7 @@ problems!(VerifyProblems: BODY, WRITES, PASSWORDS);
     responses((status = 200, description = "A session.", body = SessionBody, headers(("Set-Cookie" = String, description = "The refresh token, where `cookie` says so."))),
         VerifyProblems))]
 pub async fn verify(
-    State(shop): State<Shop>,
-    State(auth): State<Arc<Auth>>,
-    State(buyers): State<Arc<BuyerKeys>>,
-    State(services): State<Services>,
-    State(settings): State<Arc<Settings>>,
+    State(HttpState { shop, auth, buyers, services, settings, .. }): State<HttpState>,
     visitor: Visitor,
     browser: Browser,
     body: JsonBody<VerifyInput>,
@@ -431,11 +427,7 @@ problems!(LogInProblems: BODY, WRITES, PASSWORDS);
     responses((status = 200, description = "A session.", body = SessionBody, headers(("Set-Cookie" = String, description = "The refresh token, where `cookie` says so."))),
         LogInProblems))]
 pub async fn log_in(
-    State(shop): State<Shop>,
-    State(auth): State<Arc<Auth>>,
-    State(buyers): State<Arc<BuyerKeys>>,
-    State(services): State<Services>,
-    State(settings): State<Arc<Settings>>,
+    State(HttpState { shop, auth, buyers, services, settings, .. }): State<HttpState>,
     visitor: Visitor,
     browser: Browser,
     body: JsonBody<LogInInput>,
@@ -459,11 +451,7 @@ problems!(RefreshProblems: BODY, WRITES, &[&CREDENTIALS_INVALID, &TOKEN_REUSED, 
     responses((status = 200, description = "A session.", body = SessionBody, headers(("Set-Cookie" = String, description = "The next refresh token, where this one came as a cookie."))),
         (status = 204, description = "There is neither a body nor a cookie."), RefreshProblems))]
 pub async fn refresh(
-    State(shop): State<Shop>,
-    State(auth): State<Arc<Auth>>,
-    State(buyers): State<Arc<BuyerKeys>>,
-    State(services): State<Services>,
-    State(settings): State<Arc<Settings>>,
+    State(HttpState { shop, auth, buyers, services, settings, .. }): State<HttpState>,
     browser: Browser,
     body: OptionalJson<Option<RefreshInput>>,
 ) -> Result<Response> {
