@@ -41,10 +41,10 @@ impl Body {
         let mut events = Vec::with_capacity(3);
         events.push(OrderEvent::StockHeld { vendor, lines: lines.iter().filter(differs).copied().collect() });
         let holds = |leg: &super::Leg| leg.with == Party::Stock(vendor) || leg.state == LegState::Held;
-        if self.legs.iter().all(holds) {
-            if let Err(reason) = self.priced(lines, knowledge, now, &mut events) {
-                events.push(OrderEvent::BillRefused { reason });
-            }
+        if self.legs.iter().all(holds)
+            && let Err(reason) = self.priced(lines, knowledge, now, &mut events)
+        {
+            events.push(OrderEvent::BillRefused { reason });
         }
         events
     }

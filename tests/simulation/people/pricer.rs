@@ -75,7 +75,7 @@ async fn keep_tables(person: Person) {
         let customer = shopper(chance.below(SHOPPERS));
         if chance.per_mille(500) || !person.world().plan.has_tables {
             let group = Some(*chance.pick(&[Audience::Wholesale, Audience::Wholesale, Audience::Retail]));
-            let command = CustomerCommand::Edit { by: Principal::SHOP, group };
+            let command = CustomerCommand::Edit { by: Principal::SHOP, group, exempt: None };
             person.ask::<Customer>(customer, "set group", command, person.how(None, false)).await;
             continue;
         }
@@ -115,15 +115,15 @@ fn tables(person: &Person) -> Tables {
             tax_tables: vec![row("standard"), row("food")],
         }
     });
-    let mut shipping: Vec<(VendorId, Arc<[ShippingMethod]>)> = Vec::new();
+    let mut shipping: Vec<(VendorId, Vec<ShippingMethod>)> = Vec::new();
     for number in 0..VENDORS {
         if chance.per_mille(600) {
             let methods: Vec<ShippingMethod> =
                 (0..chance.between(1, 2)).map(|index| method(person, number, index)).collect();
-            shipping.push((vendor(number), methods.into()));
+            shipping.push((vendor(number), methods));
         }
     }
-    Tables { tax, shipping: ShippingTables::from_iter(shipping), ..Tables::default() }
+    Tables { tax: tax.map(Into::into), shipping: ShippingTables::from_iter(shipping), ..Tables::default() }
 }
 
 fn method(person: &Person, number: u64, index: u64) -> ShippingMethod {
