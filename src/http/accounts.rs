@@ -9,7 +9,8 @@ use crate::domain::ids::{AccountId, CustomerId, SessionId, VendorId};
 use crate::domain::text::TextKind;
 use crate::domain::who::{Permission, Seat};
 use crate::http::answer::ok;
-use crate::http::auth::{Auth, Bearer, SignedIn};
+use crate::http::auth::{Auth, Bearer};
+use crate::http::caller::SignedIn;
 use crate::http::cookie::Browser;
 use crate::http::error::{
     self, ACCOUNT_BARRED, ACCOUNT_UNKNOWN, AUTH_BUSY, CREDENTIALS_INVALID, INTERNAL, INVALID_BODY, LAST_ADMINISTRATOR,

@@ -1,4 +1,4 @@
-//! Who is asking: bearer tokens (JWT, HS256), the roles, and the extractors that hand them to handlers. Who may come in is said in `doors`.
+//! Who is asking: bearer tokens (JWT, HS256) and the roles. `caller` hands them to handlers; who may come in is said in `doors`.
 //!
 //! A token is `{"sub", "role", "vendor"?, "vendor_role"?, "permissions"?, "cart"?, "iat", "exp", "nbf"?, "aud"?, "sid"?, "buyer_key"?}`, checked as RFC
 //! 7515, 7519 and 8725 say, against the wall clock: that is what whoever made it went by. One that names a session is of an account that is signed
@@ -9,18 +9,16 @@ use crate::domain::buyer::BuyerKey;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{AccountId, CartId, CustomerId, SessionId, VendorId};
 use crate::domain::time::Timestamp;
-use crate::domain::who::{Action, Member, Permissions, Powers, Seat, Staff, VendorRole, named};
-use crate::http::HttpState;
-use crate::http::error::{FORBIDDEN, Problem, Result, UNAUTHORIZED};
+use crate::domain::who::{Member, Permissions, Powers, Seat, Staff, VendorRole, named};
+use crate::http::caller::Caller;
+use crate::http::error::{Problem, Result, UNAUTHORIZED};
 use crate::limits;
 use crate::ports::keys::{SigningKey, SigningKeys};
 use aws_lc_rs::hmac;
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use http::request::Parts;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use parking_lot::RwLock;
 use serde::de::Error as _;
@@ -365,18 +363,18 @@ impl Auth {
         Ok(caller)
     }
 
-    fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>> {
+    pub(super) fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>> {
         bearer(headers)?.map(|token| self.verify(token, now)).transpose()
     }
 
     /// Whether one of the secrets has signed this token, and its time is over.
-    fn has_expired(&self, token: &str, wall: Timestamp) -> bool {
+    pub(super) fn has_expired(&self, token: &str, wall: Timestamp) -> bool {
         self.claims(token).is_some_and(|claims| claims.exp <= wall.as_millis().div_euclid(1000))
     }
 }
 
 /// The token of a request, if it has one.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -392,97 +390,11 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     Ok(Some(token))
 }
 
-/// Whoever is asking.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// In which role.
-    pub role: Role,
-    /// As entities know them.
-    pub principal: Principal,
-    /// The token's subject: with the role, whose idempotency keys these are.
-    pub subject: String,
-    /// In which session, where the token is one of a session.
-    pub session: Option<SessionId>,
-    /// The key of the account's verified e-mail address, where the token says it.
-    pub account_mail: Option<BuyerKey>,
-}
-
-/// Whoever is asking, as the door has found out before anything of the request was read.
-#[derive(Clone, Debug)]
-pub(super) struct Known(pub Caller);
-
-impl Caller {
-    /// Whoever asks with these headers, unless their session is over.
-    pub(super) fn of(headers: &HeaderMap, state: &HttpState) -> Result<Option<Self>> {
-        let caller = state.auth.caller(headers, state.shop.clock().wall())?;
-        let session = caller.as_ref().and_then(|caller| caller.session);
-        if session.is_some_and(|session| state.services.accounts.is_revoked(session)) {
-            return Err(Problem::new(&UNAUTHORIZED, "the session is over"));
-        }
-        Ok(caller)
-    }
-
-    /// Whether what is with these headers was a token of this shop's until its time was over.
-    pub(super) fn has_expired(headers: &HeaderMap, state: &HttpState) -> bool {
-        let wall = state.shop.clock().wall();
-        bearer(headers).is_ok_and(|token| token.is_some_and(|token| state.auth.has_expired(token, wall)))
-    }
-
-    /// Whether they may do this at all.
-    ///
-    /// # Errors
-    /// That their role may not.
-    pub(super) fn may(&self, action: Action) -> Result<()> {
-        match action.is_for(self.principal) {
-            true => Ok(()),
-            false => Err(Problem::new(&FORBIDDEN, format!("the role {} may not do this", self.role.name()))),
-        }
-    }
-}
-
-impl FromRequestParts<HttpState> for Caller {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self> {
-        <Self as OptionalFromRequestParts<HttpState>>::from_request_parts(parts, state)
-            .await?
-            .ok_or_else(|| Problem::new(&UNAUTHORIZED, "a bearer token is needed"))
-    }
-}
-
-impl OptionalFromRequestParts<HttpState> for Caller {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Option<Self>> {
-        match parts.extensions.get::<Known>() {
-            Some(Known(caller)) => Ok(Some(caller.clone())),
-            None => Caller::of(&parts.headers, state),
-        }
-    }
-}
-
-/// Somebody who is signed in.
-#[derive(Clone, Copy, Debug)]
-pub struct SignedIn {
-    /// With which account.
-    pub account: AccountId,
-    /// In which session.
-    pub session: SessionId,
-}
-
-impl FromRequestParts<HttpState> for SignedIn {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self> {
-        let caller = <Caller as FromRequestParts<HttpState>>::from_request_parts(parts, state).await?;
-        match (caller.principal.account(), caller.session) {
-            (Some(account), Some(session)) => Ok(Self { account, session }),
-            _ => Err(Problem::new(&FORBIDDEN, "only somebody who is signed in may do this")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::who::Permission;
+    use crate::domain::who::{Action, Permission};
+    use crate::http::error::FORBIDDEN;
     use uuid::Uuid;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

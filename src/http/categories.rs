@@ -4,7 +4,7 @@ use crate::actors::shop::Shop;
 use crate::domain::ids::CategoryId;
 use crate::domain::text::TextKind;
 use crate::http::answer::{json, ok};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{
     self, CATEGORIES_FULL, CATEGORY_CYCLE, CATEGORY_NAME_TAKEN, CATEGORY_UNKNOWN, FieldError, INVALID_BODY, Problem,
     ProblemKind, Result,

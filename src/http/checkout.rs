@@ -11,7 +11,7 @@ use crate::domain::reject::Reject;
 use crate::domain::text::{TextKind, is_blank};
 use crate::http::HttpState;
 use crate::http::answer::{json, mark_replayed};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::countries::is_country;
 use crate::http::error::{self, INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, JsonBody};

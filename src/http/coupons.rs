@@ -13,7 +13,7 @@ use crate::domain::record::IdempotencyKey;
 use crate::domain::rows::CouponRow;
 use crate::domain::time::Timestamp;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{INVALID_BODY, Result};
 use crate::http::extract::{Id, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};

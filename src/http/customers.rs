@@ -8,7 +8,7 @@ use crate::domain::reject::Reject;
 use crate::domain::who::Seat;
 use crate::http::accounts::read;
 use crate::http::answer::{ask, ok, unexpected};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{ACCOUNT_UNKNOWN, Result, UNAVAILABLE};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::object::only_objects;

@@ -3,7 +3,7 @@
 
 use crate::domain::who::{Action, Who};
 use crate::http::HttpState;
-use crate::http::auth::{Caller, Known};
+use crate::http::caller::{Caller, Known};
 use crate::http::error::{Problem, UNAUTHORIZED};
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};

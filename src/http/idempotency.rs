@@ -1,7 +1,7 @@
 //! Idempotency keys: whose they are, what they cover, and the ids that follow from them.
 
 use crate::domain::record::IdempotencyKey;
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{IDEMPOTENCY_KEY_INVALID, Problem, Result};
 use crate::limits;
 use crate::ports::Clock;

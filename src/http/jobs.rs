@@ -4,7 +4,7 @@ use crate::domain::ids::JobId;
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::text::TextKind;
 use crate::http::answer::ok;
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{self, INVALID_BODY, INVALID_QUERY, JOB_DONE, JOB_UNKNOWN, NOT_FOUND, Problem, Result};
 use crate::http::extract::{Id, JsonBody, PathId as _, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod answer;
 pub mod auth;
 pub mod bills;
+pub mod caller;
 pub mod carts;
 pub mod categories;
 pub mod checkout;

@@ -9,7 +9,7 @@ use crate::domain::who::Seat;
 use crate::http::Settings;
 use crate::http::accounts::{AccountBody, SessionShown, Taken, WRITES, not_shown, read, within};
 use crate::http::answer::{json, mark_replayed, ok};
-use crate::http::auth::{Caller, SignedIn};
+use crate::http::caller::{Caller, SignedIn};
 use crate::http::checkout::{AddressFields, AddressInput, check_address};
 use crate::http::error::{
     self, ACCOUNT_UNKNOWN, ADDRESS_UNKNOWN, ADDRESSES_FULL, AUTH_BUSY, CREDENTIALS_INVALID, INVALID_BODY,

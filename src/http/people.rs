@@ -9,7 +9,7 @@ use crate::domain::who::{Action, Permission, Permissions, Seat, VendorRole};
 use crate::http::Settings;
 use crate::http::accounts::{AccountBody, Taken, WRITES, not_shown, read, within};
 use crate::http::answer::{ask, json, mark_replayed, ok};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{
     self, ACCOUNT_BARRED, ACCOUNT_UNKNOWN, EMAIL_TAKEN, INVALID_BODY, INVALID_QUERY, LAST_ADMINISTRATOR,
     MAIL_UNAVAILABLE, Problem, Result,

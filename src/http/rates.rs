@@ -5,7 +5,8 @@
 use crate::domain::ids::CartId;
 use crate::domain::time::Timestamp;
 use crate::http::HttpState;
-use crate::http::auth::{Caller, Known, Role};
+use crate::http::auth::Role;
+use crate::http::caller::{Caller, Known};
 use crate::http::client;
 use crate::http::error::{Problem, RATE_LIMITED};
 use crate::http::metrics::rate_limited;

@@ -8,7 +8,7 @@ use crate::domain::order::{Order, OrderCommand, OrderReply, OrderView, Resolutio
 use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{self, INVALID_BODY, Result};
 use crate::http::extract::{Id, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};

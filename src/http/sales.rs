@@ -15,7 +15,7 @@ use crate::domain::vendor::{
 };
 use crate::domain::who::Action;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{self, INVALID_BODY, Result};
 use crate::http::extract::{Id, Ids, Query, TableBody, parse_id};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};

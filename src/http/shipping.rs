@@ -9,7 +9,7 @@ use crate::domain::text::TextKind;
 use crate::domain::vendor::{Vendor, VendorCommand};
 use crate::domain::who::Action;
 use crate::http::answer::ask;
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::countries::is_country;
 use crate::http::error::{INVALID_BODY, PRECONDITION_REQUIRED, Result, VERSION_CONFLICT};
 use crate::http::extract::{Id, TableBody};

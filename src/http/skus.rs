@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::vendor::{SkuView, Vendor, VendorCommand, VendorReply};
 use crate::domain::who::{Action, ByKind};
 use crate::http::answer::{ask, mark_replayed, ok, unexpected};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{self, INVALID_BODY, Problem, ProblemKind, Result};
 use crate::http::extract::{Id, Ids, JsonBody, Query};
 use crate::http::idempotency::{IdempotencyHeader, RequestKey};

@@ -4,7 +4,7 @@ use crate::actors::shop::Shop;
 use crate::domain::pricing::{ShippingTax, TaxRow, TaxTables};
 use crate::domain::text::TextKind;
 use crate::domain::time::Timestamp;
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::countries::is_country;
 use crate::http::error::{self, INVALID_BODY, PRECONDITION_REQUIRED, Result, VERSION_CONFLICT};
 use crate::http::extract::TableBody;

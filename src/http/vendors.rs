@@ -8,7 +8,7 @@ use crate::domain::text::TextKind;
 use crate::domain::vendor::{NewProduct, NewSku, ProductView, SkuView, Vendor, VendorCommand, VendorReply};
 use crate::domain::who::{Action, may};
 use crate::http::answer::{ask, json, mark_replayed, unexpected};
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{INVALID_BODY, Result};
 use crate::http::extract::{Id, JsonBody};
 use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};

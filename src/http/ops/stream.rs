@@ -7,7 +7,7 @@ use super::{Ops, Reader};
 use crate::domain::who::Action;
 use crate::http::HttpState;
 use crate::http::answer::Streamed;
-use crate::http::auth::Caller;
+use crate::http::caller::Caller;
 use crate::http::error::{self, Result};
 use crate::http::openapi::{AUTH, problems};
 use axum::body::Body;
