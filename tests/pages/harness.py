@@ -125,7 +125,7 @@ class Browser:
         context = context or self.browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce", locale="en-GB")
         page = context.new_page()
         page.problems, page.asked = [], []
-        page.on("console", lambda said: page.problems.append(f"console {said.type}: {said.text}") if said.type in ("error", "warning") else None)
+        page.on("console", lambda said: page.problems.append(f"console {said.type}: {said.text} ({said.location['url']})") if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: page.problems.append(f"script: {error}"))
         page.on("dialog", lambda dialog: (page.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: page.asked.append(request.url))
