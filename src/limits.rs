@@ -255,6 +255,14 @@ pub const HOLD_ASK_BACKOFF_MS: u64 = 60_000;
 pub const GATEWAY_CALL_MS: u64 = 5_000;
 /// Calls of one payment provider that run at the same time.
 pub const GATEWAY_CALLS: usize = 4_096;
+/// The shortest time between two look-ups of one order because of notices, in milliseconds.
+pub const PAYMENT_HINT_MS: u64 = 1_000;
+/// Orders that are looked up because of notices at the same time. The others look by themselves when their time comes.
+pub const PAYMENT_HINTS: usize = 65_536;
+/// The most bytes of a notice of a payment provider.
+pub const NOTICE_BYTES: usize = 256 * 1024;
+/// How far the moment at which a notice was signed may be from now, in seconds.
+pub const NOTICE_TOLERANCE_S: i64 = 300;
 /// Calls of one payment provider per second.
 pub const GATEWAY_CALLS_PER_SECOND: u32 = 10_000;
 /// So much of the calls' rate may be saved up and used at once, in milliseconds.

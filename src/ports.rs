@@ -10,6 +10,7 @@ use crate::domain::payment::{Progress, RefundCall, RefundProgress};
 use crate::domain::reject::Reject;
 use crate::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, StockChangeRow};
 use crate::domain::time::Timestamp;
+use crate::limits;
 use async_trait::async_trait;
 pub use checkpoints::{CheckpointWrite, Checkpoints, EntityDelta, RejectedRows, Remake, Remaking, WakeAt, Written};
 use jobs::{Jobs, NewJob};
@@ -554,12 +555,43 @@ pub trait Histories: Send + Sync + 'static {
 #[error("payment provider: {0}")]
 pub struct NoAnswer(pub String);
 
-/// What a provider has made ready.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prepared {
-    /// Its name in the provider's books, where it has one.
-    pub reference: Option<String>,
+/// What a provider has made of the wish to prepare a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// It may be charged.
+    Ready {
+        /// Its name in the provider's books.
+        reference: String,
+    },
+    /// It will never be: nothing is there that could be charged.
+    Refused {
+        /// Why, in the provider's words.
+        reason: String,
+    },
 }
+
+/// Why what came as a provider's notice is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoNotice {
+    /// This provider sends none, or nobody said what they are signed with.
+    #[error("no notices are taken")]
+    NotTaken,
+    /// Nobody who may has signed it, or that was long ago.
+    #[error("the signature is not the provider's, or too old")]
+    Forged,
+}
+
+/// What a provider's notice is about. It is a hint to look something up, and nothing of what it says is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The payment of this order, or a refund of it.
+    Order(OrderId),
+    /// Nothing of ours.
+    Other,
+}
+
+/// The headers of a notice, by their names in small letters.
+pub type Headers<'a> = &'a dyn Fn(&str) -> Option<&'a [u8]>;
 
 /// A payment provider. Every verb is idempotent by its key: order and mint of a payment; order, mint and attempt of a refund. Whatever may
 /// take long comes back as [`Progress::Processing`] or [`RefundProgress::Pending`], and is looked up.
@@ -580,9 +612,20 @@ pub trait PaymentProvider: Send + Sync + 'static {
     fn prepares(&self) -> bool {
         false
     }
-    /// Makes a payment ready. No money moves.
+    /// How long one call may take.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(limits::GATEWAY_CALL_MS)
+    }
+    /// Makes a payment ready. No money moves. Asked only of who [`PaymentProvider::prepares`].
     async fn prepare(&self, _call: &PaymentCall) -> Result<Prepared, NoAnswer> {
-        Ok(Prepared::default())
+        Err(NoAnswer("nothing is prepared here".to_owned()))
+    }
+    /// Reads a notice, of which `header` gives the headers by their names in small letters.
+    ///
+    /// # Errors
+    /// See [`NoNotice`].
+    fn notice(&self, _header: Headers<'_>, _body: &[u8], _wall: Timestamp) -> Result<Notice, NoNotice> {
+        Err(NoNotice::NotTaken)
     }
     /// Takes the money, once, however often it is asked. The only verb that does.
     async fn charge(&self, call: &PaymentCall) -> Result<Progress, NoAnswer>;

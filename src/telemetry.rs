@@ -101,6 +101,8 @@ pub mod names {
     pub const STARTED: &str = "haat_start_time_seconds";
     /// Gauge: 1 while files that the node writes are not where they were opened.
     pub const FILES_MISSING: &str = "haat_files_missing";
+    /// Counter, by method and outcome: notices of payment providers.
+    pub const PAYMENT_NOTICES: &str = "haat_payment_notices_total";
     /// Gauge, by method: whether a payment provider counts as silent: 0 no, 1 it is being tried, 2 yes.
     pub const PAYMENT_BREAKER: &str = "haat_payment_breaker_state";
     /// Counter, by method: how often a payment provider began to count as silent.
@@ -166,6 +168,7 @@ const HELP: &[(&str, &str, char)] = &[
     (names::READY, "Whether requests are taken, as /readyz says: 1 yes, 0 no.", 'g'),
     (names::STARTED, "When this process began, in seconds since 1970.", 'g'),
     (names::FILES_MISSING, "1 while files that the node writes are not where they were opened.", 'g'),
+    (names::PAYMENT_NOTICES, "Notices of payment providers, by what became of them.", 'c'),
     (names::PAYMENT_BREAKER, "Whether a payment provider counts as silent: 0 no, 1 it is being tried, 2 yes.", 'g'),
     (names::PAYMENT_BREAKER_OPENED, "How often a payment provider began to count as silent.", 'c'),
     (names::PAYMENT_WAITING, "Calls of payment providers that are held back.", 'g'),

@@ -78,7 +78,8 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     Settled = "settled", PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
     Attached = "attached", CouponsTaken = "coupons_taken", LegHeld = "leg_held",
     LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
-    LegQuarantined = "leg_quarantined",
+    LegQuarantined = "leg_quarantined", PaymentPrepared = "payment_prepared",
+    PaymentActionRequired = "payment_action_required",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     VendorCreated = "vendor_created", ProductAdded = "product_added", SkuPriceChanged = "sku_price_changed",
@@ -114,7 +115,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
     Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve", Attach = "attach",
     LegHeld = "leg_held", LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
-    LegFailed = "leg_failed", LegDue = "leg_due",
+    LegFailed = "leg_failed", LegDue = "leg_due", PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", EditSku = "edit_sku", AdjustStock = "adjust_stock",
@@ -328,6 +329,8 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::LegCommitted { with: party() },
         OrderEvent::LegReleased { with: party() },
         OrderEvent::LegQuarantined { with: party(), reason: Reject::HoldUnknown },
+        OrderEvent::PaymentPrepared { reference: "pi_1".into() },
+        OrderEvent::PaymentActionRequired,
     ];
     events
         .extend(ResolveAs::ALL.into_iter().map(|verb| OrderEvent::Resolved { resolution: Box::new(resolution(verb)) }));
@@ -387,6 +390,8 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::LegFailed { with: party(), reason: Reject::HoldUnknown },
         OrderCommand::LegDue { with: party(), until: at(900_000), committed: false },
         OrderCommand::LegDue { with: party(), until: at(900_000), committed: true },
+        OrderCommand::PaymentPrepared { reference: "pi_1".into() },
+        OrderCommand::BuyerNeeded,
     ];
     commands.extend(refusals().into_iter().map(|reason| OrderCommand::StockRefused { vendor, reason }));
     let milestones = [Milestone::Held, Milestone::Paid];

@@ -86,6 +86,8 @@ pub enum Envelope<E: Hosted> {
         /// Whether the provider says that it is at it.
         begun: bool,
     },
+    /// A payment provider says that something has changed: it is to be looked up now.
+    Hint,
     /// It may be time for something.
     Wake,
     /// A checkpoint wants what changed.

@@ -51,13 +51,22 @@ const PAYMENT_OUTCOMES: &[&str] =
 /// As [`PAYMENT_OUTCOMES`], of a refund.
 const REFUND_OUTCOMES: &[&str] = &["succeeded", "pending", "failed", "not_started", "no_answer", "timed_out"];
 /// What a provider is asked, and what may come of it.
-const OUTCOMES: [(&str, &[&str]); 5] = [
+const OUTCOMES: [(&str, &[&str]); 6] = [
+    ("prepare", &["prepared", "refused", "no_answer", "timed_out"]),
     ("charge", PAYMENT_OUTCOMES),
     ("look_up", PAYMENT_OUTCOMES),
     ("cancel", PAYMENT_OUTCOMES),
     ("refund", REFUND_OUTCOMES),
     ("look_up_refund", REFUND_OUTCOMES),
 ];
+/// What becomes of a provider's notice.
+const NOTICES: [&str; 4] = ["order", "coalesced", "other", "forged"];
+
+/// Notices of the provider of this method that came to this.
+pub(super) fn notice(method: &'static str, outcome: &'static str) -> Counter {
+    metrics::counter!(names::PAYMENT_NOTICES, "method" => method, "outcome" => outcome)
+}
+
 /// Why requests are refused before anything is recorded.
 const SHED: [&str; 10] = [
     "activations",
@@ -83,6 +92,9 @@ impl PaymentMetrics {
     /// Of the provider of this method.
     pub(super) fn new(method: &'static str) -> Self {
         let outcome = |call: &'static str, outcome: &'static str| metrics::counter!(names::PAYMENT_CALLS, "method" => method, "call" => call, "outcome" => outcome);
+        for outcome in NOTICES {
+            notice(method, outcome).increment(0);
+        }
         let seconds = |call| metrics::histogram!(names::PAYMENT_SECONDS, "method" => method, "call" => call);
         Self {
             seconds: OUTCOMES.map(|(call, _)| seconds(call)),

@@ -3,23 +3,23 @@
 
 use crate::actors::envelope::Envelope;
 use crate::actors::gate::{Entry, Gate, Pass, Wish};
-use crate::actors::metrics::{PaymentMetrics, shed};
+use crate::actors::metrics::{PaymentMetrics, notice as notice_counter, shed};
 use crate::actors::node::{Node, NodeSettings};
 use crate::actors::shop::{Failure, Shop};
 use crate::actors::turn::NotLetIn;
 use crate::domain::entity::{EffectKey, Message, PaymentCall, Step};
-use crate::domain::ids::{EntityId, EntityRef};
+use crate::domain::ids::{EntityId, EntityRef, OrderId};
 use crate::domain::kinds::for_kind;
 use crate::domain::money::Currency;
-use crate::domain::order::{OrderCommand, PaymentChoice};
+use crate::domain::order::{Order, OrderCommand, PaymentChoice};
 use crate::domain::payment::{
-    Aim, Next, Progress, RefundCall, RefundProgress, Verb, after_refund, after_refund_look_up,
+    Aim, Next, NextAction, Progress, RefundCall, RefundProgress, Verb, after_refund, after_refund_look_up,
 };
 use crate::domain::reject::Reject;
 use crate::limits;
 use crate::ports::trace::TraceContext;
-use crate::ports::{NoAnswer, PaymentProvider, Position};
-use foldhash::HashSet;
+use crate::ports::{Headers, NoAnswer, NoNotice, Notice, PaymentProvider, Position, Prepared};
+use foldhash::{HashMap, HashSet};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,32 @@ impl Shop {
         }
         Ok(())
     }
+
+    /// What the buyer of an order has to do, as far as this node has heard since it was started. Only buyers may see it.
+    pub(crate) fn next_action(&self, order: OrderId) -> Option<NextAction> {
+        self.node().calls.state.lock().actions.get(&order).cloned()
+    }
+
+    /// Takes what the provider of this method says by itself: the order that it is about looks its payment up.
+    ///
+    /// # Errors
+    /// See [`NoNotice`].
+    pub(crate) fn notice(&self, method: &str, header: Headers<'_>, body: &[u8]) -> Result<Notice, NoNotice> {
+        let node = self.node();
+        let provider = node.provider(method).ok_or(NoNotice::NotTaken)?;
+        let notice = provider.port.notice(header, body, node.clock.wall());
+        let outcome = match notice {
+            Ok(Notice::Order(order)) => match node.hint(order) {
+                true => "order",
+                false => "coalesced",
+            },
+            Ok(Notice::Other) => "other",
+            Err(NoNotice::Forged) => "forged",
+            Err(NoNotice::NotTaken) => return notice,
+        };
+        notice_counter(provider.port.method(), outcome).increment(1);
+        notice
+    }
 }
 
 /// What an order wants of its provider.
@@ -65,18 +91,37 @@ pub(super) struct Wanted {
 /// turn, a second would only wait behind it, and so without end.
 #[derive(Default)]
 pub(super) struct Calls {
-    under_way: Mutex<HashSet<EffectKey>>,
+    state: Mutex<CallState>,
+}
+
+#[derive(Default)]
+struct CallState {
+    under_way: HashSet<EffectKey>,
+    /// Orders whose payment was prepared by this node and not asked about since: nobody else can have charged it.
+    fresh: HashSet<OrderId>,
+    /// What buyers have to do.
+    actions: HashMap<OrderId, NextAction>,
+    /// Orders that are looked up because of a notice, or were just now; and whether another came meanwhile.
+    hints: HashMap<OrderId, bool>,
+}
+
+impl CallState {
+    /// Whether anything of an order's payment is being asked.
+    fn is_asked(&self, order: OrderId) -> bool {
+        let steps = [Step::Charge, Step::ChargePrepared, Step::LookUp, Step::Void];
+        steps.into_iter().any(|step| self.under_way.contains(&EffectKey::new(step, order)))
+    }
 }
 
 impl Calls {
     /// Begins a call, unless it is under way already.
     fn begin(self: &Arc<Self>, key: EffectKey) -> Option<Call> {
-        let begun = self.under_way.lock().insert(key);
+        let begun = self.state.lock().under_way.insert(key);
         begun.then(|| Call { calls: self.clone(), key })
     }
 
     fn is_under_way(&self, key: EffectKey) -> bool {
-        self.under_way.lock().contains(&key)
+        self.state.lock().under_way.contains(&key)
     }
 }
 
@@ -112,7 +157,7 @@ struct Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.calls.under_way.lock().remove(&self.key);
+        self.calls.state.lock().under_way.remove(&self.key);
     }
 }
 
@@ -146,8 +191,21 @@ impl Node {
                         // Whoever hears that there was no outcome may ask again at once.
                         drop(under_way);
                         match outcome {
-                            Outcome::Known(command) => node.tell(Message::Order { id: order, command }, false, trace),
-                            Outcome::Begun => node.no_outcome(order.entity(), key, true),
+                            Outcome::Known(command) => {
+                                node.calls.state.lock().actions.remove(&order);
+                                node.tell(Message::Order { id: order, command }, false, trace);
+                            }
+                            Outcome::Begun => {
+                                node.calls.state.lock().actions.remove(&order);
+                                node.no_outcome(order.entity(), key, true);
+                            }
+                            Outcome::Buyer(action) => {
+                                // Before it is told: whoever hears of it asks for this.
+                                node.calls.state.lock().actions.insert(order, action);
+                                let command = OrderCommand::BuyerNeeded;
+                                node.tell(Message::Order { id: order, command }, false, trace);
+                                node.no_outcome(order.entity(), key, true);
+                            }
                             Outcome::Unknown => node.no_outcome(order.entity(), key, false),
                         }
                     },
@@ -162,6 +220,48 @@ impl Node {
             let envelope = Envelope::NoOutcome { key, begun };
             let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), envelope, None, false);
         });
+    }
+
+    /// Has an order look its payment up, now or when the look-up that runs has ended; false where one waits already. What is left out here
+    /// comes to nothing but a wait: each order looks its payment up by itself.
+    fn hint(self: &Arc<Self>, order: OrderId) -> bool {
+        {
+            let mut state = self.calls.state.lock();
+            if let Some(another) = state.hints.get_mut(&order) {
+                return !std::mem::replace(another, true);
+            }
+            if state.hints.len() >= limits::PAYMENT_HINTS {
+                return false;
+            }
+            state.hints.insert(order, true);
+        }
+        let node = self.clone();
+        let looks = async move {
+            loop {
+                {
+                    let mut state = node.calls.state.lock();
+                    let asked = state.is_asked(order);
+                    match state.hints.get_mut(&order) {
+                        Some(another) if *another => *another = asked,
+                        _ => {
+                            state.hints.remove(&order);
+                            break;
+                        }
+                    }
+                    if !asked {
+                        drop(state);
+                        let _ = node.deliver::<Order>(order, Envelope::Hint, None, false);
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(limits::PAYMENT_HINT_MS)).await;
+            }
+        };
+        let (node, outside) = (self.clone(), self.outside.clone());
+        let looks = async move {
+            node.outbound_calls.run_until_cancelled(looks).await;
+        };
+        outside.spawn_on(looks, &self.runtime);
+        true
     }
 
     /// Whether this call is still to be made: no charge past its time, or when it is being undone already.
@@ -191,11 +291,21 @@ impl Node {
 
     /// Asks the provider until it is known what the order is told, or that this is not known yet.
     async fn ask_provider(self: &Arc<Self>, wanted: Wanted) -> Outcome {
-        let Wanted { mut aim, begun, mut call, attempt, trace, .. } = wanted;
+        let Wanted { mut aim, mut begun, mut call, attempt, trace, .. } = wanted;
         let Some(provider) = self.provider(&call.method) else {
             tracing::error!(order = %call.order, method = call.method, "an order's payment provider is not configured");
             return Outcome::Unknown;
         };
+        let prepares = provider.port.prepares();
+        if prepares {
+            let fresh = self.calls.state.lock().fresh.remove(&call.order);
+            if matches!(aim, Aim::Charge { .. }) && call.reference.is_some() {
+                // What was prepared is charged without the buyer's means of payment. Only what this node prepared just now is known not to
+                // be charged yet: of all else the provider tells first how it stands.
+                aim = Aim::Charge { token: true };
+                begun |= !fresh;
+            }
+        }
         if aim == (Aim::Charge { token: false }) {
             match self.payment_token(call.order).await {
                 Ok(token) => call.token = token,
@@ -206,6 +316,9 @@ impl Node {
             }
             aim = Aim::Charge { token: call.token.is_some() };
         }
+        if prepares && call.reference.is_none() && aim == (Aim::Charge { token: true }) {
+            aim = Aim::Prepare;
+        }
         let mut verb = aim.begins(begun);
         loop {
             let next = match self.asks(provider, &verb, &call, attempt, trace).await {
@@ -215,12 +328,19 @@ impl Node {
                     (Verb::LookUpRefund { captured }, found) => after_refund_look_up(*captured, found),
                     _ => Next::Later,
                 },
+                Some(Answer::Prepared(Prepared::Ready { reference })) => {
+                    self.calls.state.lock().fresh.insert(call.order);
+                    Next::Tell(OrderCommand::PaymentPrepared { reference: reference.into() })
+                }
+                // Nothing is there that could be charged, or cancelled.
+                Some(Answer::Prepared(Prepared::Refused { reason })) => Next::Tell(OrderCommand::Declined { reason }),
                 None => return Outcome::Unknown,
             };
             match next {
                 Next::Ask(more) => verb = more,
                 Next::Tell(command) => return Outcome::Known(command),
                 Next::Later => return Outcome::Begun,
+                Next::Buyer(action) => return Outcome::Buyer(action),
             }
         }
     }
@@ -235,14 +355,15 @@ impl Node {
         trace: Option<TraceContext>,
     ) -> Option<Answer> {
         let held_back = trace.map(|context| context.begin("payment.queue", Instant::now()));
-        let wish = Wish { order: call.order, charges: *verb == Verb::Charge, not_after: call.not_after };
+        let charges = matches!(verb, Verb::Prepare | Verb::Charge);
+        let wish = Wish { order: call.order, charges, not_after: call.not_after };
         let pass = self.let_in(&provider.gate, wish).await?;
         let started = Instant::now();
         let traced = trace.map(|context| context.begin("payment.call", started).calls());
         if let Some(held_back) = held_back {
             held_back.end(started, false);
         }
-        let within = Duration::from_millis(limits::GATEWAY_CALL_MS);
+        let within = provider.port.patience();
         let answer = timeout(within, provider.answers(verb, call, attempt)).await;
         pass.ends(matches!(answer, Ok(Ok(_))));
         let (outcome, answer) = match answer {
@@ -272,12 +393,15 @@ enum Outcome {
     Known(OrderCommand),
     /// Nothing yet: the provider is at it.
     Begun,
+    /// Nothing yet: the buyer has to do this.
+    Buyer(NextAction),
     /// Nobody knows.
     Unknown,
 }
 
 /// What a provider answers.
 enum Answer {
+    Prepared(Prepared),
     Payment(Progress),
     /// `None` where there is no such refund.
     Refund(Option<RefundProgress>),
@@ -287,6 +411,8 @@ impl Answer {
     /// By this it is counted.
     fn name(&self) -> &'static str {
         match self {
+            Answer::Prepared(Prepared::Ready { .. }) => "prepared",
+            Answer::Prepared(Prepared::Refused { .. }) => "refused",
             Answer::Payment(progress) => progress.name(),
             Answer::Refund(found) => found.as_ref().map_or("not_started", RefundProgress::name),
         }
@@ -295,8 +421,10 @@ impl Answer {
 
 impl Provider {
     async fn answers(&self, verb: &Verb, call: &PaymentCall, attempt: u32) -> Result<Answer, NoAnswer> {
-        let refund = |amount| RefundCall { order: call.order, mint: call.mint, attempt, amount };
+        let (reference, order, mint) = (&call.reference, call.order, call.mint);
+        let refund = |amount| RefundCall { order, mint, reference: reference.clone(), attempt, amount };
         Ok(match verb {
+            Verb::Prepare => Answer::Prepared(self.port.prepare(call).await?),
             Verb::Charge => Answer::Payment(self.port.charge(call).await?),
             Verb::LookUp => Answer::Payment(self.port.look_up(call).await?),
             Verb::Cancel { .. } => Answer::Payment(self.port.cancel(call).await?),
@@ -325,8 +453,15 @@ mod tests {
     fn wanted(number: u128, void: bool) -> Wanted {
         let order = OrderId::from_uuid(Uuid::from_u128(number));
         let (amount, not_after) = (Money::new(1_000, Currency::BDT), Timestamp::from_millis(i64::MAX));
-        let call =
-            PaymentCall { order, amount, mint: None, method: "hangs".into(), token: Some("tok".into()), not_after };
+        let call = PaymentCall {
+            order,
+            amount,
+            mint: None,
+            method: "hangs".into(),
+            token: Some("tok".into()),
+            reference: None,
+            not_after,
+        };
         let aim = if void { Aim::Undo } else { Aim::Charge { token: true } };
         Wanted { key: key(number, void), aim, begun: false, call, attempt: 1, trace: None }
     }
@@ -353,7 +488,7 @@ mod tests {
         bench.world.called.notified().await;
         assert_eq!(bench.world.calls.load(Ordering::SeqCst), 2);
         // The gateway's time is over: now it may be asked again.
-        while !node.calls.under_way.lock().is_empty() {
+        while !node.calls.state.lock().under_way.is_empty() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         ask(false);
@@ -387,7 +522,7 @@ mod tests {
         (1..=50).for_each(|number| asks(&bench, number, false));
         bench.world.called.notified().await;
         bench.node.outbound_calls.cancel();
-        while !bench.node.calls.under_way.lock().is_empty() {
+        while !bench.node.calls.state.lock().under_way.is_empty() {
             tokio::task::yield_now().await;
         }
         bench.node.outside.close();

@@ -95,6 +95,7 @@ impl<E: Hosted> Shell<E> {
             Envelope::Edge(edge) => self.on_edge(edge, ctx),
             Envelope::Peer(command, trace) => self.on_peer(command, trace, ctx),
             Envelope::NoOutcome { key, begun } => self.on_no_outcome(key, begun),
+            Envelope::Hint => self.on_hint(ctx),
             Envelope::Wake => self.on_wake(ctx),
             Envelope::Delta(reply) => self.on_delta(reply),
             Envelope::Checkpointed(version) => self.checkpointed = self.checkpointed.max(version),

@@ -63,6 +63,9 @@ pub struct PaymentCall {
     /// The gateway's name for the buyer's means of payment. The order itself knows it only if it is of an early version: else whoever makes the
     /// call finds it among the order's details, and what only undoes a payment needs none.
     pub token: Option<Box<str>>,
+    /// What the provider calls the payment that it has made ready, once that is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Box<str>>,
     /// Past this moment nothing may be charged.
     pub not_after: Timestamp,
 }
@@ -70,12 +73,13 @@ pub struct PaymentCall {
 impl fmt::Debug for PaymentCall {
     /// Without the token, which has no place in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { order, mint, amount, method, token: _, not_after } = self;
+        let Self { order, mint, amount, method, token: _, reference, not_after } = self;
         let mut call = f.debug_struct("PaymentCall");
         call.field("order", order)
             .field("mint", mint)
             .field("amount", amount)
             .field("method", method)
+            .field("reference", reference)
             .field("not_after", not_after);
         call.finish_non_exhaustive()
     }
@@ -146,6 +150,8 @@ pub enum Step {
     Reserve,
     /// An order asks for its payment.
     Charge,
+    /// An order asks for its payment, which its provider has made ready.
+    ChargePrepared,
     /// An order whose payment's time is over asks whether it was made.
     LookUp,
     /// An order undoes its payment.
@@ -177,6 +183,7 @@ impl Step {
             Step::Place => "place",
             Step::Reserve => "reserve",
             Step::Charge => "charge",
+            Step::ChargePrepared => "charge_prepared",
             Step::LookUp => "look_up",
             Step::Void => "void",
             Step::Commit => "commit",
@@ -195,7 +202,9 @@ impl Step {
     pub const fn concerns(self) -> Kind {
         match self {
             Step::Reserve | Step::Commit | Step::Release => Kind::Vendor,
-            Step::Place | Step::Charge | Step::LookUp | Step::Void | Step::AskHold => Kind::Order,
+            Step::Place | Step::Charge | Step::ChargePrepared | Step::LookUp | Step::Void | Step::AskHold => {
+                Kind::Order
+            }
             Step::Reopen | Step::Close | Step::Merge => Kind::Cart,
             Step::HoldUse | Step::CommitUse | Step::ReleaseUse => Kind::Coupon,
         }
@@ -534,6 +543,7 @@ mod tests {
             method: "sandbox".into(),
             mint: None,
             token: Some("tok_approve".into()),
+            reference: None,
             not_after: Timestamp::default(),
         };
         for told in [

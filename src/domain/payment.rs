@@ -3,6 +3,7 @@
 //!
 //! | what the order wants | asked first | then |
 //! | --- | --- | --- |
+//! | [`Aim::Prepare`] | `prepare` | |
 //! | [`Aim::Charge`] | `charge`; `look_up` where that was begun, or the token is gone | `cancel` of what was declined, or never started without its token |
 //! | [`Aim::LookUp`] | `look_up` | `cancel` of what was declined |
 //! | [`Aim::Undo`] | `look_up` | `cancel` of what was not captured; `look_up_refund`, then `refund`, of what was |
@@ -14,6 +15,39 @@ use super::buyer::Mint;
 use super::ids::OrderId;
 use super::money::Money;
 use super::order::OrderCommand;
+use std::fmt;
+
+/// What a buyer has to do. It holds what opens the payment, so it is in no record and in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub enum NextAction {
+    /// To go on in the provider's own script.
+    StripeSdk {
+        /// By which the script finds the payment.
+        client_secret: Box<str>,
+    },
+    /// To go there.
+    Redirect {
+        /// Where.
+        url: Box<str>,
+    },
+}
+
+impl NextAction {
+    /// Its name in answers.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            NextAction::StripeSdk { .. } => "stripe_sdk",
+            NextAction::Redirect { .. } => "redirect",
+        }
+    }
+}
+
+impl fmt::Debug for NextAction {
+    /// Without what opens the payment.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// How a payment stands at its provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +67,10 @@ pub enum Progress {
         reason: String,
     },
     /// The buyer has to do something.
-    NeedsBuyer,
+    NeedsBuyer {
+        /// What.
+        action: NextAction,
+    },
     /// The provider is at it.
     Processing,
     /// Nothing will be taken any more. What had been taken was given back, which [`RefundCall`] asks about.
@@ -48,7 +85,7 @@ impl Progress {
         match self {
             Progress::Succeeded { .. } => "succeeded",
             Progress::Declined { .. } => "declined",
-            Progress::NeedsBuyer => "needs_buyer",
+            Progress::NeedsBuyer { .. } => "needs_buyer",
             Progress::Processing => "processing",
             Progress::Cancelled => "cancelled",
             Progress::NotStarted => "not_started",
@@ -91,15 +128,47 @@ pub struct RefundCall {
     pub order: OrderId,
     /// Drawn for the order; none in an order of an early version.
     pub mint: Option<Mint>,
+    /// What the provider calls the payment, where that was recorded.
+    pub reference: Option<Box<str>>,
     /// Which try, from 1: one that failed for good is followed by another only when someone says so.
     pub attempt: u32,
     /// How much to give back.
     pub amount: Money,
 }
 
+/// Whether there is what looks like the number of a card in a text: 13 to 19 digits, with at most one space or dash between two of them,
+/// the last of which is the check digit of the others (ISO/IEC 7812-1, by Luhn).
+pub fn holds_card_number(text: &str) -> bool {
+    let is_card = |digits: &[u8]| {
+        let doubled = |digit: u8| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
+        let sum = |(place, digit): (usize, &u8)| u32::from(if place % 2 == 1 { doubled(*digit) } else { *digit });
+        (13..=19).contains(&digits.len())
+            && digits.iter().any(|digit| *digit > 0)
+            && digits.iter().rev().enumerate().map(sum).sum::<u32>() % 10 == 0
+    };
+    let (mut digits, mut parted) = (Vec::new(), false);
+    for character in text.chars().chain(['.']) {
+        match character {
+            '0'..='9' => {
+                digits.push(character as u8 - b'0');
+                parted = false;
+            }
+            ' ' | '-' if !parted && !digits.is_empty() => parted = true,
+            _ if is_card(&digits) => return true,
+            _ => {
+                digits.clear();
+                parted = false;
+            }
+        }
+    }
+    false
+}
+
 /// What an order wants of its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Aim {
+    /// That the payment is made ready, of a provider that has it recorded before anything is charged.
+    Prepare,
     /// The money.
     Charge {
         /// Whether the buyer's means of payment is at hand.
@@ -114,6 +183,8 @@ pub enum Aim {
 /// What a provider is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// Make the payment ready.
+    Prepare,
     /// Take the money.
     Charge,
     /// Tell how it stands.
@@ -139,6 +210,7 @@ impl Verb {
     /// By this it is counted.
     pub const fn name(&self) -> &'static str {
         match self {
+            Verb::Prepare => "prepare",
             Verb::Charge => "charge",
             Verb::LookUp => "look_up",
             Verb::Cancel { .. } => "cancel",
@@ -157,6 +229,8 @@ pub enum Next {
     Tell(OrderCommand),
     /// It is under way: to be looked up again later.
     Later,
+    /// So, and the order is told that it waits for its buyer.
+    Buyer(NextAction),
 }
 
 impl Next {
@@ -172,6 +246,7 @@ impl Aim {
     /// What is asked first. `begun` tells that the provider has said before that it is at it.
     pub const fn begins(self, begun: bool) -> Verb {
         match self {
+            Aim::Prepare => Verb::Prepare,
             Aim::Charge { token: true } if !begun => Verb::Charge,
             Aim::Charge { .. } | Aim::LookUp | Aim::Undo => Verb::LookUp,
         }
@@ -180,6 +255,8 @@ impl Aim {
     /// What follows from how the payment stands, which was asked for with `verb`.
     pub fn after(self, verb: &Verb, progress: Progress) -> Next {
         match self {
+            // What is prepared has no progress.
+            Aim::Prepare => Next::Later,
             Aim::Charge { token } => Self::after_charge(token, verb, progress),
             Aim::LookUp => Self::after_look_up(verb, progress),
             Aim::Undo => Self::after_undo(verb, progress),
@@ -199,7 +276,8 @@ impl Aim {
             (Progress::Declined { reason }, Verb::Charge | Verb::LookUp) => Next::declined(&reason),
             // What was not cancelled may still be paid.
             (Progress::Declined { .. } | Progress::NotStarted, _) => Next::Later,
-            (Progress::NeedsBuyer | Progress::Processing, _) => Next::Later,
+            (Progress::NeedsBuyer { action }, Verb::Charge | Verb::LookUp) => Next::Buyer(action),
+            (Progress::NeedsBuyer { .. } | Progress::Processing, _) => Next::Later,
         }
     }
 
@@ -212,7 +290,7 @@ impl Aim {
             (Progress::Declined { reason }, Verb::LookUp) => Next::declined(&reason),
             // The void sees to it.
             (Progress::Declined { .. } | Progress::NotStarted | Progress::Cancelled, _)
-            | (Progress::NeedsBuyer | Progress::Processing, _) => Next::Tell(OrderCommand::NotCaptured),
+            | (Progress::NeedsBuyer { .. } | Progress::Processing, _) => Next::Tell(OrderCommand::NotCaptured),
         }
     }
 
@@ -224,7 +302,7 @@ impl Aim {
             (Progress::Cancelled, _) => Next::Ask(Verb::LookUpRefund { captured: None }),
             (_, Verb::Cancel { .. }) => Next::Later,
             (Progress::Declined { .. } | Progress::NotStarted, _)
-            | (Progress::NeedsBuyer | Progress::Processing, _) => Next::Ask(Verb::Cancel { declined: None }),
+            | (Progress::NeedsBuyer { .. } | Progress::Processing, _) => Next::Ask(Verb::Cancel { declined: None }),
         }
     }
 }
@@ -258,7 +336,7 @@ mod tests {
         [
             ("succeeded", Progress::Succeeded { reference: None, amount: AMOUNT, fee: None }),
             ("declined", Progress::Declined { reason: "no".into() }),
-            ("needs_buyer", Progress::NeedsBuyer),
+            ("needs_buyer", Progress::NeedsBuyer { action: NextAction::Redirect { url: "https://bank".into() } }),
             ("processing", Progress::Processing),
             ("cancelled", Progress::Cancelled),
             ("not_started", Progress::NotStarted),
@@ -283,6 +361,7 @@ mod tests {
                 other => panic!("{other:?}"),
             },
             Next::Later => "later".into(),
+            Next::Buyer(action) => action.name().into(),
         }
     }
 
@@ -294,10 +373,10 @@ mod tests {
         let (with, without) = (Aim::Charge { token: true }, Aim::Charge { token: false });
         let table = [
             //                   succeeded declined needs_buyer processing cancelled not_started
-            (with, Verb::Charge, "CHARGED cancel:no later later TICK later"),
-            (with, Verb::LookUp, "CHARGED cancel:no later later TICK charge"),
+            (with, Verb::Charge, "CHARGED cancel:no redirect later TICK later"),
+            (with, Verb::LookUp, "CHARGED cancel:no redirect later TICK charge"),
             (with, why(), "CHARGED later later later DECLINED:why later"),
-            (without, Verb::LookUp, "CHARGED cancel:no later later TICK cancel:token_gone"),
+            (without, Verb::LookUp, "CHARGED cancel:no redirect later TICK cancel:token_gone"),
             (without, why(), "CHARGED later later later DECLINED:why later"),
             (Aim::LookUp, Verb::LookUp, "CHARGED cancel:no NOT_CAPTURED NOT_CAPTURED NOT_CAPTURED NOT_CAPTURED"),
             (Aim::LookUp, why(), "CHARGED NOT_CAPTURED NOT_CAPTURED NOT_CAPTURED DECLINED:why NOT_CAPTURED"),
@@ -308,6 +387,27 @@ mod tests {
             let found: Vec<String> =
                 standings().into_iter().map(|(_, progress)| name(&aim.after(&verb, progress))).collect();
             assert_eq!(found.join(" "), row, "{aim:?} after {verb:?}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_card_is_told_from_others() {
+        let cards =
+            ["4242424242424242", "pm_4000 0025 0000 3155", "x4222222222222.", "6011-0009-9013-9424", "378282246310005"];
+        for card in cards {
+            assert!(holds_card_number(card), "{card}");
+        }
+        let others = [
+            "",
+            "pm_card_visa",
+            "4242424242424241",
+            "4242 4242  4242 4242",
+            "0000000000000000",
+            "+8801712345678",
+            "42424242424242424242",
+        ];
+        for other in others {
+            assert!(!holds_card_number(other), "{other}");
         }
     }
 
@@ -331,6 +431,7 @@ mod tests {
     #[test]
     fn a_charge_that_was_begun_is_looked_up_and_nothing_else_charges() {
         for (aim, begun, first) in [
+            (Aim::Prepare, false, Verb::Prepare),
             (Aim::Charge { token: true }, false, Verb::Charge),
             (Aim::Charge { token: true }, true, Verb::LookUp),
             (Aim::Charge { token: false }, false, Verb::LookUp),

@@ -7,6 +7,7 @@ use crate::domain::details::Known;
 use crate::domain::ids::{CartId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{Address, PaymentChoice};
+use crate::domain::payment::holds_card_number;
 use crate::domain::reject::Reject;
 use crate::domain::text::{TextKind, is_blank};
 use crate::http::HttpState;
@@ -206,6 +207,22 @@ impl CheckoutInput {
             }
             faults.opaque(field, text, TextKind::Code, limit);
         }
+        let address = &shipping_address;
+        // A phone's number may well look like a card's, and so may a mailbox that is called like one.
+        let written = [
+            ("payment.token", self.payment.token.as_str()),
+            ("payment.method", &self.payment.method),
+            ("shipping_address.name", &address.name),
+            ("shipping_address.line1", &address.line1),
+            ("shipping_address.line2", address.line2.as_deref().unwrap_or_default()),
+            ("shipping_address.city", &address.city),
+            ("shipping_address.region", address.region.as_deref().unwrap_or_default()),
+            ("shipping_address.postcode", address.postcode.as_deref().unwrap_or_default()),
+        ];
+        if let Some((field, _)) = written.into_iter().find(|(_, text)| holds_card_number(text)) {
+            let reason = "this seems to be the number of a card, which only the payment provider is to know".into();
+            return Err(Problem::from(Reject::PaymentUnsupported { reason, token: true }).about(field));
+        }
         let expected_total = self.expected_total.as_ref().and_then(|total| faults.total("expected_total", total));
         let shipping = chosen(&mut faults, self.shipping.take());
         let quote = self.quote_id.as_deref().map(quotes);
@@ -272,7 +289,9 @@ pub async fn check_out(
         true => Known::Here(contact),
         false => orders::contact(&shop, &settings, caller.principal, &order).await?,
     };
-    let mut response = mark_replayed(json(status, &OrderBody::of_view(&order, &contact)), replayed);
+    let action = orders::next_action(&shop, caller.principal, &order);
+    let body = OrderBody::of_view(&order, &contact).with_action(action);
+    let mut response = mark_replayed(json(status, &body), replayed);
     if let Some(applied) = applied {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
@@ -299,6 +318,21 @@ mod tests {
         let details = checked(|_| {}).unwrap();
         assert_eq!(details.expected_total.unwrap().minor, 1_000);
         assert!(checked(|input| input["email"] = serde_json::Value::Null).unwrap().contact.email.is_none());
+    }
+
+    /// Wherever it is written; nothing that is answered repeats it.
+    #[test]
+    fn the_number_of_a_card_is_refused_and_not_repeated() {
+        let (plain, spaced) = ("4242424242424242", "card 4242-4242 4242 4242, 12/34");
+        for (place, number) in
+            [("/payment/token", plain), ("/payment/method", plain), ("/shipping_address/city", spaced)]
+        {
+            let problem = checked(|input| *input.pointer_mut(place).expect("a field") = number.into()).unwrap_err();
+            let text = String::from_utf8(problem.to_json("r")).unwrap();
+            assert!(text.contains("payment_unsupported") && !text.contains("4242"), "{place}: {text}");
+            assert!(text.contains(&place[1..].replace('/', ".")), "{place}: {text}");
+        }
+        checked(|input| input["shipping_address"]["phone"] = plain.into()).unwrap();
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::domain::order::{
     Address, Amounts, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView, PaymentStatus,
     SubOrderStatus,
 };
+use crate::domain::payment::NextAction;
 use crate::domain::pricing::BillLine;
 use crate::domain::reject::Reject;
 use crate::domain::rows::OrderRow;
@@ -282,6 +283,53 @@ pub struct PaymentBody<'a> {
     status: PaymentStatus,
     #[schema(example = "sandbox")]
     method: &'a str,
+    /// What the buyer has to do, for the buyer alone; where it is not known just now, the payment is being looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_action: Option<NextActionBody>,
+}
+
+/// What a buyer has to do before a payment goes on.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum NextActionBody {
+    /// To go on in Stripe's own script.
+    StripeSdk {
+        /// By which the script finds the payment.
+        client_secret: String,
+    },
+    /// To go there.
+    Redirect {
+        /// Where.
+        url: String,
+    },
+}
+
+impl std::fmt::Debug for NextActionBody {
+    /// Without what opens the payment.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NextActionBody::StripeSdk { .. } => "StripeSdk",
+            NextActionBody::Redirect { .. } => "Redirect",
+        })
+    }
+}
+
+impl From<NextAction> for NextActionBody {
+    fn from(action: NextAction) -> Self {
+        match action {
+            NextAction::StripeSdk { client_secret } => {
+                NextActionBody::StripeSdk { client_secret: client_secret.into() }
+            }
+            NextAction::Redirect { url } => NextActionBody::Redirect { url: url.into() },
+        }
+    }
+}
+
+/// What the buyer has to do, where it is the buyer who asks.
+pub(super) fn next_action(shop: &Shop, by: Principal, order: &OrderView) -> Option<NextActionBody> {
+    let is_buyer = matches!(by, Principal::Guest(_) | Principal::Customer(_));
+    let waits = is_buyer && order.payment_status == PaymentStatus::RequiresAction;
+    shop.next_action(order.id).filter(|_| waits).map(Into::into)
 }
 
 fn lines_of<'a>(lines: &[OrderLineBody<'a>], vendor: VendorId) -> Vec<OrderLineBody<'a>> {
@@ -292,6 +340,12 @@ impl<'a> OrderBody<'a> {
     /// As it is at this moment: with what it is stuck in by now.
     pub fn at(order: &'a OrderView, contact: &'a Known<Contact>, now: Timestamp) -> Self {
         Self { stuck: StuckBody::new(order, now), ..Self::of_view(order, contact) }
+    }
+
+    /// With what the buyer has to do.
+    pub(super) fn with_action(mut self, action: Option<NextActionBody>) -> Self {
+        self.payment.next_action = action;
+        self
     }
 
     /// From what the order itself shows.
@@ -351,7 +405,7 @@ impl<'a> OrderBody<'a> {
                 .map(|coupon| OrderCouponBody { code: coupon.code.as_str(), amount: money(coupon.amount) })
                 .collect(),
             amounts: AmountsBody::new(order.amounts, order.currency),
-            payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
+            payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             shipping_address,
             email,
             placed_at: Moment(order.placed_at),
@@ -422,7 +476,7 @@ impl<'a> OrderBody<'a> {
             lines,
             coupons: Vec::new(),
             amounts: AmountsBody::new(amounts, order.currency),
-            payment: PaymentBody { status: order.payment_status, method: &order.payment_method },
+            payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             shipping_address,
             email,
             placed_at: Moment(order.placed_at),
@@ -448,7 +502,8 @@ pub async fn get_order(
     match ask::<Order>(&shop, id, OrderCommand::Get { by: caller.principal }, how).await? {
         (OrderReply::Order { order }, _) => {
             let contact = contact(&shop, &settings, caller.principal, &order).await?;
-            Ok(ok(&OrderBody::at(&order, &contact, shop.clock().now())))
+            let action = next_action(&shop, caller.principal, &order);
+            Ok(ok(&OrderBody::at(&order, &contact, shop.clock().now()).with_action(action)))
         }
         (other, _) => Err(unexpected(&other)),
     }

@@ -87,7 +87,7 @@ schema! {
     PaymentStatus, "PaymentStatus" => one_of_names(
         "How a payment stands.",
         &[
-            PaymentStatus::None.name(), PaymentStatus::Pending.name(), PaymentStatus::Captured.name(),
+            PaymentStatus::None.name(), PaymentStatus::Pending.name(), PaymentStatus::RequiresAction.name(), PaymentStatus::Captured.name(),
             PaymentStatus::Declined.name(), PaymentStatus::Voided.name(), PaymentStatus::Refunded.name(),
         ],
     );

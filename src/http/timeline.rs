@@ -16,7 +16,7 @@ pub struct TimelineItem<'a> {
     seq: u64,
     /// When.
     at: Moment,
-    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `paid`, `payment_failed`,
+    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `quarantined`, `resolved`, `attached` (to the account that has verified the address), or the status in
     /// which it ended.

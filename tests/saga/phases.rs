@@ -40,13 +40,15 @@ const PHASES: [Phase; 9] = [
 ];
 
 /// Answers to what an order asked, and time; each with what the nine phases make of it. `A` acts, `l` is late, `-` refuses.
-const TABLE: [(&str, &str); 18] = [
+const TABLE: [(&str, &str); 20] = [
     //                       gath pay void conf sett canc reop ended stuck
     ("stock_held", "A l l l l l l l l"),
     ("stock_refused", "A l l l l l l l l"),
     ("charged", "- A l l l l l l l"),
     ("declined", "- A l l l l l l l"),
     ("not_captured", "- A l l l l l l l"),
+    ("prepared", "- A l l l l l l l"),
+    ("buyer_needed", "- A l l l l l l l"),
     ("voided", "- l A l l l l l l"),
     ("refunded", "- - A l l l l l l"),
     ("void_refused", "- - A l l l l l l"),
@@ -72,6 +74,8 @@ fn command(name: &str) -> OrderCommand {
         "charged" => OrderCommand::Charged { amount: None },
         "declined" => OrderCommand::Declined { reason: "no".into() },
         "not_captured" => OrderCommand::NotCaptured,
+        "prepared" => OrderCommand::PaymentPrepared { reference: "pi_1".into() },
+        "buyer_needed" => OrderCommand::BuyerNeeded,
         "voided" => OrderCommand::Voided,
         "refunded" => OrderCommand::Refunded { amount: None },
         "void_refused" => OrderCommand::VoidRefused { reason: "no".into(), taken: None },

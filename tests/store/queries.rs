@@ -342,7 +342,7 @@ prop_compose! {
         currency in prop::sample::select(vec!["BDT", "JPY", "KWD"]),
         status in prop::sample::select(OrderStatus::ALL.to_vec()),
         statuses in (
-            prop::sample::select(vec![PaymentStatus::None, PaymentStatus::Pending, PaymentStatus::Captured, PaymentStatus::Declined, PaymentStatus::Voided, PaymentStatus::Refunded]),
+            prop::sample::select(vec![PaymentStatus::None, PaymentStatus::Pending, PaymentStatus::RequiresAction, PaymentStatus::Captured, PaymentStatus::Declined, PaymentStatus::Voided, PaymentStatus::Refunded]),
             prop::sample::select(vec![SubOrderStatus::Placed, SubOrderStatus::Held, SubOrderStatus::Rejected, SubOrderStatus::Paid, SubOrderStatus::Released]),
         ),
         (credited, paid, refunded) in (0i64..1_000_000_000_000, 0i64..1_000_000_000_000, 0i64..1_000_000_000_000),

@@ -102,13 +102,23 @@ impl<E: Hosted> Shell<E> {
                 self.sent.begins(key);
             }
             // A buyer waits for an unanswered charge. Whatever is looked up has time, and there may be much of it.
-            let wait = match key.step == Step::Charge && !self.sent.is_begun(key) {
+            let charges = matches!(key.step, Step::Charge | Step::ChargePrepared);
+            let wait = match charges && !self.sent.is_begun(key) {
                 true => self.wait(key, RECALL_FROM_MS, limits::GATEWAY_BACKOFF_MS, attempts),
                 false => self.wait(key, limits::LOOK_UP_FROM_MS, limits::LOOK_UP_BACKOFF_MS, attempts),
             };
             self.sent.put_off(key, Instant::now() + wait);
             self.set_timer(self.node.clock.now());
         }
+    }
+
+    /// What was asked of a payment provider is asked again at once, as if its time had come.
+    pub(super) fn on_hint(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        for step in [Step::Charge, Step::ChargePrepared, Step::LookUp, Step::Void] {
+            self.sent.put_off(EffectKey { step, target: self.id.uuid().as_u128() }, now);
+        }
+        self.on_wake(ctx);
     }
 
     pub(super) fn on_wake(&mut self, ctx: &mut Context<Self>) {

@@ -51,6 +51,7 @@ fn call(number: u128, token: &str) -> PaymentCall {
         method: "sandbox".into(),
         mint: None,
         token: Some(token.into()),
+        reference: None,
         not_after: Timestamp::from_millis(i64::MAX),
     }
 }
@@ -89,17 +90,17 @@ fn declined() -> Progress {
 
 fn refund(number: u128, attempt: u32) -> RefundCall {
     let PaymentCall { order, mint, amount, .. } = call(number, "");
-    RefundCall { order, mint, attempt, amount }
+    RefundCall { order, mint, reference: None, attempt, amount }
 }
 
 impl SandboxGateway {
     /// What an order is told that has its payment undone.
     async fn void(&self, call: &PaymentCall) -> Result<OrderCommand, NoAnswer> {
-        let refund = |amount| RefundCall { order: call.order, mint: call.mint, attempt: 1, amount };
+        let refund = |amount| RefundCall { order: call.order, mint: call.mint, reference: None, attempt: 1, amount };
         let mut verb = Aim::Undo.begins(false);
         loop {
             let next = match &verb {
-                Verb::Charge => panic!("an undo charges nothing"),
+                Verb::Prepare | Verb::Charge => panic!("an undo charges nothing"),
                 Verb::LookUp => Aim::Undo.after(&verb, self.look_up(call).await?),
                 Verb::Cancel { .. } => Aim::Undo.after(&verb, self.cancel(call).await?),
                 Verb::Refund { captured } => after_refund(Some(*captured), self.refund(&refund(*captured)).await?),
@@ -110,7 +111,7 @@ impl SandboxGateway {
             match next {
                 Next::Ask(more) => verb = more,
                 Next::Tell(command) => return Ok(command),
-                Next::Later => return Err(NoAnswer("it is at it".into())),
+                Next::Later | Next::Buyer(_) => return Err(NoAnswer("it is at it".into())),
             }
         }
     }

@@ -31,7 +31,7 @@ impl DetailFacts {
 /// Orders that are not paid yet, and whose means of payment is not there: each may have been paid meanwhile.
 pub(super) fn without_token(facts: &Facts) -> impl Iterator<Item = OrderId> {
     let is_unpaid = |phase| matches!(phase, Phase::Gathering | Phase::Paying);
-    let orders = facts.orders.iter().filter(move |(_, order)| order.detailed && is_unpaid(order.phase));
+    let orders = facts.orders.iter().filter(move |(_, order)| order.needs_token && is_unpaid(order.phase));
     orders.map(|(id, _)| *id).filter(|id| !facts.details.has(*id, DetailName::Payment))
 }
 
@@ -69,7 +69,7 @@ mod tests {
     fn told(change: impl FnOnce(&mut Facts)) -> Vec<String> {
         let mut facts = facts();
         let mut unpaid = order(1);
-        unpaid.detailed = true;
+        unpaid.needs_token = true;
         facts.orders.insert(order_id(1), unpaid);
         facts.details.recorded.insert(order_id(1));
         for name in DetailName::ALL {

@@ -215,8 +215,8 @@ pub(super) struct OrderFacts {
     pub(super) version: u64,
     /// Drawn for it: the end of the provider's keys.
     pub(super) mint: Option<Mint>,
-    /// Whether its details are beside the journal.
-    pub(super) detailed: bool,
+    /// Whether a call may still be made that needs its means of payment.
+    pub(super) needs_token: bool,
     /// Whether its snapshot and its rows are of the newest version.
     pub(super) current: bool,
 }
@@ -476,7 +476,7 @@ pub(super) mod samples {
             by_hand: false,
             version: 1,
             mint: None,
-            detailed: false,
+            needs_token: false,
             current: true,
         }
     }

@@ -364,7 +364,7 @@ fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts>
         by_hand: order.is_settled_by_hand(),
         version,
         mint: order.mint(),
-        detailed: order.is_detailed(),
+        needs_token: order.needs_token(),
         current,
     })
 }

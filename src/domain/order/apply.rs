@@ -26,6 +26,14 @@ impl Body {
         entry
     }
 
+    /// Its payment is to be undone: nobody waits for the buyer any longer.
+    fn void(&mut self, end: OrderStatus) {
+        self.phase = Phase::Voiding(end);
+        if self.payment_status == PaymentStatus::RequiresAction {
+            self.payment_status = PaymentStatus::Pending;
+        }
+    }
+
     pub(super) fn apply(&mut self, event: &OrderEvent, at: Timestamp) {
         match event {
             // It made this body.
@@ -98,6 +106,11 @@ impl Body {
                 self.payment_status = PaymentStatus::Pending;
                 self.note(at, "payment_requested");
             }
+            OrderEvent::PaymentPrepared { reference } => self.reference = Some(reference.clone()),
+            OrderEvent::PaymentActionRequired => {
+                self.payment_status = PaymentStatus::RequiresAction;
+                self.note(at, "payment_action_required");
+            }
             OrderEvent::Paid { amount } => {
                 self.phase = Phase::Confirming;
                 self.status = OrderStatus::Paid;
@@ -112,7 +125,7 @@ impl Body {
             }
             OrderEvent::CancelRequested => {
                 match self.phase {
-                    Phase::Paying => self.phase = Phase::Voiding(OrderStatus::Cancelled),
+                    Phase::Paying => self.void(OrderStatus::Cancelled),
                     _ => {
                         self.rejection = Some(Reject::OrderCancelled);
                         self.start_ending(OrderStatus::Cancelled);
@@ -122,7 +135,7 @@ impl Body {
             }
             OrderEvent::PaymentDeadlinePassed => {
                 match self.phase {
-                    Phase::Paying => self.phase = Phase::Voiding(OrderStatus::Expired),
+                    Phase::Paying => self.void(OrderStatus::Expired),
                     _ => {
                         self.rejection = Some(Reject::OrderExpired);
                         self.start_ending(OrderStatus::Expired);

@@ -210,7 +210,12 @@ impl Decides for Order {
                 let body = self.body.as_ref()?;
                 let reached = match milestone {
                     Milestone::Held => body.status != OrderStatus::Placed,
-                    Milestone::Paid => body.status.is_paid() || body.status.is_end(),
+                    // Whoever waits for the payment is to hear what it waits for.
+                    Milestone::Paid => {
+                        let needs_buyer =
+                            body.phase == Phase::Paying && body.payment_status == PaymentStatus::RequiresAction;
+                        body.status.is_paid() || body.status.is_end() || needs_buyer
+                    }
                 };
                 // An order that came to hold its stock is shown; one that never did was a refused checkout.
                 let refused = || body.rejection.clone().filter(|_| body.status.is_end());
@@ -351,6 +356,8 @@ impl Asks for Order {
             Phase::Gathering => asks(Verb::Ask, &[LegState::Asked]).collect(),
             // Past the deadline nothing is charged, also not by a node that was down until then. But what was charged in time counts.
             Phase::Paying if now >= body.payment_due_at => vec![EffectKey::new(Step::LookUp, self.id)],
+            // Once it is recorded what is charged, that is another effect: it is sent at once.
+            Phase::Paying if body.reference.is_some() => vec![EffectKey::new(Step::ChargePrepared, self.id)],
             Phase::Paying => vec![EffectKey::new(Step::Charge, self.id)],
             Phase::Voiding(_) => vec![EffectKey::new(Step::Void, self.id)],
             Phase::Confirming => {
@@ -371,7 +378,7 @@ impl Asks for Order {
             return Some(Effect::Tell(party.message(order, body, verb)));
         }
         Some(match key.step {
-            Step::Charge => Effect::Charge(body.call(order)),
+            Step::Charge | Step::ChargePrepared => Effect::Charge(body.call(order)),
             Step::LookUp => Effect::LookUp(body.call(order)),
             Step::Void => Effect::Void { call: body.call(order), attempt: body.refund_attempt() },
             Step::Close => Effect::Tell(Message::Cart { id: body.cart, command: self.close_cart(body) }),

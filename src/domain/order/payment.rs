@@ -2,7 +2,7 @@
 
 use super::resolve::VOID_REFUSED;
 use super::state::{Body, Phase};
-use super::{Order, OrderEvent, TimelineEntry};
+use super::{Order, OrderEvent, PaymentStatus, TimelineEntry};
 use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
@@ -12,6 +12,11 @@ impl Order {
     /// Drawn for it: the end of the provider's keys; none for an order of an early version.
     pub fn mint(&self) -> Option<Mint> {
         self.body.as_ref()?.mint
+    }
+
+    /// Whether a call may still be made that needs the buyer's means of payment, kept beside the journal.
+    pub fn needs_token(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.buyer.is_some() && !body.needs_no_token())
     }
 
     /// Whether its personal data are kept beside the journal: not those of an order of an early version.
@@ -28,6 +33,7 @@ impl Body {
             amount: self.asked(),
             method: self.payment.method.clone(),
             mint: self.mint,
+            reference: self.reference.clone(),
             token: (!self.payment.token.is_empty()).then(|| self.payment.token.as_str().into()),
             not_after: self.payment_due_at,
         }
@@ -45,6 +51,8 @@ impl Body {
     /// Whether no call will be made any more that needs the buyer's means of payment.
     pub(super) fn needs_no_token(&self) -> bool {
         match self.phase {
+            // The provider has it, and charges what was prepared.
+            Phase::Paying | Phase::Stuck if self.reference.is_some() => true,
             // One that is stuck may be charged again.
             Phase::Gathering | Phase::Paying | Phase::Stuck => false,
             Phase::Voiding(_)
@@ -54,6 +62,18 @@ impl Body {
             | Phase::Reopening(_)
             | Phase::Ended => true,
         }
+    }
+
+    /// The provider has made the payment ready under this name. Only what is recorded is ever charged; the first one is.
+    pub(super) fn decide_prepared(&self, reference: &str) -> Vec<OrderEvent> {
+        let prepared = || OrderEvent::PaymentPrepared { reference: reference.into() };
+        self.reference.is_none().then(prepared).into_iter().collect()
+    }
+
+    /// The payment waits for the buyer: it is said once.
+    pub(super) fn decide_needs_buyer(&self) -> Vec<OrderEvent> {
+        let waits = self.payment_status == PaymentStatus::RequiresAction;
+        (!waits).then_some(OrderEvent::PaymentActionRequired).into_iter().collect()
     }
 
     /// The order's total as money.

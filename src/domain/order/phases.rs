@@ -79,6 +79,8 @@ impl Body {
             OrderCommand::Charged { amount } => Ok(self.decide_moved(*amount, false)),
             OrderCommand::Declined { reason } => Ok(vec![OrderEvent::PaymentFailed { reason: reason.clone() }]),
             OrderCommand::NotCaptured => Ok(self.decide_deadline(now)),
+            OrderCommand::PaymentPrepared { reference } => Ok(self.decide_prepared(reference)),
+            OrderCommand::BuyerNeeded => Ok(self.decide_needs_buyer()),
             // At the deadline it asks whether it was charged, and decides by the answer.
             OrderCommand::Tick => LATE,
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } => LATE,
@@ -100,6 +102,8 @@ impl Body {
             // The charge's answer crossed the void: the void's own answer says what became of the money.
             OrderCommand::Charged { .. } | OrderCommand::Declined { .. } => LATE,
             OrderCommand::NotCaptured => LATE,
+            // What is not recorded is never charged.
+            OrderCommand::PaymentPrepared { .. } | OrderCommand::BuyerNeeded => LATE,
             OrderCommand::StockHeld { .. } | OrderCommand::StockRefused { .. } | OrderCommand::Tick => LATE,
             OrderCommand::LegHeld { .. } | OrderCommand::LegRefused { .. } => LATE,
             _ => Err(Reject::OutOfTurn),
@@ -206,6 +210,8 @@ impl Body {
             OrderCommand::Charged { .. }
             | OrderCommand::Declined { .. }
             | OrderCommand::NotCaptured
+            | OrderCommand::PaymentPrepared { .. }
+            | OrderCommand::BuyerNeeded
             | OrderCommand::Voided
             | OrderCommand::Refunded { .. }
             | OrderCommand::VoidRefused { .. } => LATE,

@@ -60,6 +60,9 @@ pub(super) struct Body {
     pub(super) payment: PaymentChoice,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) mint: Option<Mint>,
+    /// What the provider calls the payment that it has made ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reference: Option<Box<str>>,
     /// None in an order of an early version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) buyer: Option<Box<Buyer>>,
@@ -140,6 +143,7 @@ impl Body {
             shipping_address: placement.shipping_address.clone(),
             payment: payment.clone(),
             mint: placement.mint,
+            reference: None,
             buyer: placement.buyer.clone(),
             payment_status: PaymentStatus::None,
             currency: expected_total.currency,

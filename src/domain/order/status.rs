@@ -126,6 +126,8 @@ named_status!(
         None = "none",
         /// It was asked for, and its outcome is not known.
         Pending = "pending",
+        /// The buyer has to do something first.
+        RequiresAction = "requires_action",
         /// The money was taken.
         Captured = "captured",
         /// It was refused.

@@ -301,6 +301,13 @@ pub enum OrderCommand {
     },
     /// Time has passed.
     Tick,
+    /// The provider has made the payment ready; nothing is charged.
+    PaymentPrepared {
+        /// Its name in the provider's books.
+        reference: Box<str>,
+    },
+    /// The payment waits for the buyer.
+    BuyerNeeded,
 }
 
 /// How far an order is to come before a waiting buyer is answered.
@@ -475,6 +482,13 @@ pub enum OrderEvent {
         /// Why.
         reason: Reject,
     },
+    /// The provider has made the payment ready: from now on this is what is charged, and looked up, whatever is lost.
+    PaymentPrepared {
+        /// Its name in the provider's books.
+        reference: Box<str>,
+    },
+    /// The buyer has to do something before the payment goes on.
+    PaymentActionRequired,
 }
 
 /// A vendor's share, as it is shown.
@@ -569,7 +583,7 @@ impl OrderView {
 pub struct TimelineEntry {
     /// When.
     pub at: Timestamp,
-    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `paid`, `payment_failed`,
+    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]

@@ -206,6 +206,7 @@ impl Gateway {
                 // As every caller of a provider has to: a charge that waited too long is not made.
                 Verb::Charge if now >= call.not_after => return None,
                 Verb::Charge => aim.after(&verb, self.charge(call, now)?),
+                Verb::Prepare => panic!("nothing is prepared here"),
                 Verb::LookUp => {
                     // Who is told now waits for no other answer.
                     self.slow.remove(&call.order);
@@ -217,7 +218,7 @@ impl Gateway {
             };
             match next {
                 Next::Ask(more) => verb = more,
-                Next::Later => return None,
+                Next::Later | Next::Buyer(_) => return None,
                 Next::Tell(_) if self.lose_answers > 0 => {
                     self.lose_answers -= 1;
                     return None;
