@@ -35,6 +35,7 @@ async fn start(directory: &Path) -> App {
         server: Default::default(),
         lease: Duration::from_secs(5),
         sandbox: true,
+        stripe: None,
         mail: MailSettings { server: None, per_second: 1 },
         accounts: AccountSettings::default(),
         trace: None,

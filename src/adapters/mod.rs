@@ -1,4 +1,4 @@
-//! What talks to the world outside, each piece behind a trait of `ports`: the clock, the payment gateways, the mail server and the
+//! What talks to the world outside, each piece behind a trait of `ports`: the clock, the payment providers, the mail server and the
 //! collector of traces.
 //! And what stands in their place on a node alone: who asked how often, and what each buyer has under way, in memory.
 
@@ -10,3 +10,4 @@ pub mod quotas;
 pub mod rates;
 pub mod sandbox;
 pub mod smtp;
+pub mod stripe;

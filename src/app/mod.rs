@@ -26,6 +26,7 @@ use crate::adapters::otlp::Exporter;
 use crate::adapters::rates::MemoryRates;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
+use crate::adapters::stripe::{Stripe, StripeSetting};
 use crate::app::core::MailParts;
 use crate::checkout::buyers::BuyerKeys;
 use crate::checkout::quotes::QuoteKeys;
@@ -92,6 +93,9 @@ pub enum AppError {
     /// The sandbox's charge log cannot be used.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Stripe cannot be asked.
+    #[error("Stripe: {0}")]
+    Stripe(#[from] StripeSetting),
     /// The machine's clock is wrong.
     #[error("{0}")]
     Clock(String),
@@ -219,7 +223,10 @@ impl App {
             true => Some(Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?)),
             false => None,
         };
-        let gateways: Vec<Arc<dyn PaymentProvider>> = sandbox.iter().map(|it| it.clone() as _).collect();
+        let mut gateways: Vec<Arc<dyn PaymentProvider>> = sandbox.iter().map(|it| it.clone() as _).collect();
+        if let Some(stripe) = &config.stripe {
+            gateways.push(Arc::new(Stripe::new(stripe)?));
+        }
         let methods: Vec<&str> = gateways.iter().map(|gateway| gateway.method()).collect();
         payments::tell_of_orphans(&*store.queries, &methods).await?;
         let (mailer, mails) = mailer(&config, &clock)?;

@@ -11,7 +11,7 @@ use crate::ports::Queries;
 pub(super) async fn tell_of_orphans(queries: &dyn Queries, configured: &[&str]) -> Result<(), AppError> {
     if configured.is_empty() {
         tracing::warn!(
-            "no payment method is configured: every checkout is refused (--sandbox switches the built-in one on)"
+            "no payment method is configured: every checkout is refused (HAAT_STRIPE_KEY has cards taken, --sandbox switches the built-in one on)"
         );
     }
     for (method, orders) in queries.unpaid_by_method().await? {

@@ -6,16 +6,19 @@ mod edge;
 pub mod keys;
 mod mail;
 mod secret;
+mod stripe;
 mod trace;
 
 pub use accounts::{AccountArgs, AccountSettings};
 pub use edge::EdgeArgs;
 pub use mail::{MailArgs, MailSettings, SmtpConfig};
 pub use secret::{SECRET_FILE, SecretArgs};
+pub use stripe::StripeArgs;
 pub use trace::{TraceArgs, TraceSettings};
 
 use crate::actors::NodeSettings;
 use crate::adapters::clock::SystemClock;
+use crate::adapters::stripe::StripeConfig;
 use crate::domain::knowledge::Settings;
 use crate::domain::money::Currency;
 use crate::files;
@@ -205,6 +208,9 @@ pub struct ServeArgs {
     #[arg(long, env = "HAAT_SANDBOX", value_name = "on|off", default_value = "", hide_default_value = true,
         num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub sandbox: Switch,
+    /// Payments by card.
+    #[command(flatten)]
+    pub stripe: StripeArgs,
     /// Mails.
     #[command(flatten)]
     pub mail: MailArgs,
@@ -287,6 +293,8 @@ pub struct Config {
     pub lease: Duration,
     /// Whether the sandbox takes payments, and mails where there is no mail server.
     pub sandbox: bool,
+    /// Payments through Stripe, where there is a key.
+    pub stripe: Option<StripeConfig>,
     /// Mails.
     pub mail: MailSettings,
     /// Accounts.
@@ -305,6 +313,7 @@ impl Config {
         at_least_one("HAAT_PAYMENT_SECONDS", args.payment_seconds)?;
         at_least_one("HAAT_PAYMENT_CALLS_PER_SECOND", args.payment_calls_per_second.into())?;
         let mail = args.mail.settings()?;
+        let stripe = args.stripe.settings()?;
         let accounts = args.accounts.settings(args.listen)?;
         let trusted_proxies = args.accounts.trusted_proxies()?;
         let rates = args.edge.rates(args.listen)?;
@@ -355,6 +364,7 @@ impl Config {
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
             lease: Duration::from_millis(limits::LEASE_MS),
             sandbox,
+            stripe,
             mail,
             accounts,
             trace,

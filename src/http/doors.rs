@@ -71,6 +71,7 @@ const DOORS: &[(&str, Action)] = &[
     ("retry_job", Action::Operate),
     ("list_stuck_orders", Action::SeeStuckOrders),
     ("resolve_order", Action::ResolveOrder),
+    ("take_stripe_notice", Action::Visit),
     ("list_charges", Action::SeeSandbox),
     ("list_mails", Action::SeeSandbox),
     ("sign_up", Action::Visit),

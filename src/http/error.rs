@@ -47,6 +47,7 @@ problems! {
     MALFORMED_JSON = BAD_REQUEST "malformed_json" "The body is not JSON";
     HOST_INVALID = BAD_REQUEST "host_invalid" "The request does not say whom it is addressed to";
     CURSOR_INVALID = BAD_REQUEST "cursor_invalid" "The cursor is not one of this list's";
+    SIGNATURE_INVALID = BAD_REQUEST "signature_invalid" "The notice is not signed by whom it says";
     IDEMPOTENCY_KEY_INVALID = BAD_REQUEST "idempotency_key_invalid" "The idempotency key is malformed";
     IDEMPOTENCY_KEY_NEEDS_BEARER = BAD_REQUEST "idempotency_key_needs_bearer" "An idempotency key needs a bearer";
     UNAUTHORIZED = UNAUTHORIZED "unauthorized" "A valid bearer token is needed";

@@ -36,6 +36,24 @@ pub struct JsonBody<T> {
     pub raw: Bytes,
 }
 
+/// A body as it came, with its headers: of a notice, which is signed byte by byte.
+#[derive(Debug)]
+pub struct RawBody {
+    /// The headers.
+    pub headers: HeaderMap,
+    /// Its bytes.
+    pub body: Bytes,
+}
+
+impl FromRequest<HttpState> for RawBody {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        let body = read_body(&parts.headers, body, limits::NOTICE_BYTES, state.settings.body_read).await?;
+        Ok(Self { headers: parts.headers, body })
+    }
+}
+
 /// A JSON body that may as well be absent.
 #[derive(Debug)]
 pub struct OptionalJson<T> {

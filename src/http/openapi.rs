@@ -205,6 +205,7 @@ fn base() -> OpenApi {
         tag("carts", "What a buyer fills and checks out."),
         tag("orders", "What became of it."),
         tag("coupons", "What lowers it."),
+        tag("payments", "What payment providers say."),
         tag("accounts", "Who signs in."),
         tag("vendors", "What vendors manage."),
         tag("admin", "What administrators look at."),
@@ -513,6 +514,7 @@ mod tests {
             ("/v1/admin/sandbox/mails", "get"),
             ("/v1/admin/orders/stuck", "get"),
             ("/v1/admin/orders/{order}/resolve", "post"),
+            ("/v1/notices/stripe", "post"),
         ];
         for (path, method) in contract {
             assert!(document["paths"][path][method].is_object(), "{method} {path}");

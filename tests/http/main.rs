@@ -33,6 +33,7 @@ mod rush;
 mod sales;
 mod sandbox;
 mod shop;
+mod stripe;
 mod suspended;
 mod terms;
 mod texts;

@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod journal;
+pub mod stripe;
 pub mod tls;
 
 use client::Client;
@@ -150,6 +151,7 @@ impl TestStore {
             server: Default::default(),
             lease: Duration::from_secs(2),
             sandbox: true,
+            stripe: None,
             mail: MailSettings { server: None, per_second: 1_000 },
             // A hash that costs what it should takes a tenth of a second in a build for tests.
             accounts: AccountSettings {

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use clap::{Args, Parser};
 use haat::app::token::{Whom, mint};
 use haat::app::{App, Hooks, audit};
-use haat::config::{AccountArgs, Config, EdgeArgs, MailArgs, SecretArgs, ServeArgs, StoreArgs, Switch, TraceArgs};
+use haat::config::{
+    AccountArgs, Config, EdgeArgs, MailArgs, SecretArgs, ServeArgs, StoreArgs, StripeArgs, Switch, TraceArgs,
+};
 use haat::limits;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -94,6 +96,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         actor_threads: None,
         hold_seconds: limits::HOLD_MS / 1000,
         payment_seconds: limits::PAYMENT_MS / 1000,
+        stripe: StripeArgs::default(),
         mail: MailArgs { smtp_url: None, mail_from: None, mails_per_second: limits::MAILS_PER_SECOND },
         accounts: AccountArgs {
             argon2: "m=19456,t=2,p=1".to_owned(),

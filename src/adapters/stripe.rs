@@ -1,0 +1,377 @@
+//! Payments by card through Stripe, or whatever speaks as it does.
+//!
+//! | verb | asks | under the key |
+//! | --- | --- | --- |
+//! | `prepare` | `POST /v1/payment_intents`, unconfirmed | `{order}/prepare/{mint}` |
+//! | `charge` | `POST /v1/payment_intents/{intent}/confirm` | `{order}/confirm/{mint}` |
+//! | `look_up` | `GET /v1/payment_intents/{intent}` | |
+//! | `cancel` | `POST /v1/payment_intents/{intent}/cancel` | none: Stripe would repeat a refusal of yesterday |
+//! | `refund` | `POST /v1/refunds` | `{order}/{attempt}/{mint}` |
+//! | `look_up_refund` | `GET /v1/refunds`, all pages | |
+//!
+//! The intent's id is recorded before it is confirmed, and only what is recorded is confirmed: so every outcome that is not known is found
+//! by that id, however long that takes, and one that was made and lost is never paid. Whether a refund was made is seen by its metadata. Keys
+//! only spare Stripe what is repeated within a day.
+//!
+//! An answer of 500 is kept by Stripe under its key and repeated for a day: after it the same thing is asked under another key, once it is
+//! known that it was not done.
+//!
+//! A decline leaves an intent that its buyer can still pay. So it is final only when it is cancelled, and a cancelled intent is told of as
+//! declined: nothing was taken, and nothing will be. What was refunded is still told of as taken: its refund says the rest.
+
+mod amount;
+mod notice;
+mod wire;
+
+use crate::adapters::http_client::{HttpClient, HttpClientSettings, Trust};
+use crate::domain::entity::PaymentCall;
+use crate::domain::ids::OrderId;
+use crate::domain::money::{Currency, Money};
+use crate::domain::order::PaymentChoice;
+use crate::domain::payment::{Progress, RefundCall, RefundProgress};
+use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
+use crate::ports::{Headers, NoAnswer, NoNotice, Notice, PaymentProvider, Prepared};
+use amount::{least, of_gateway, to_gateway};
+use async_trait::async_trait;
+use foldhash::HashMap;
+use http::HeaderValue;
+use notice::Signers;
+use parking_lot::Mutex;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+use url::Url;
+use wire::{Intent, Refund, RefundPage, Said, code_of};
+
+/// The name by which checkouts ask for it.
+pub const METHOD: &str = "stripe";
+/// Where Stripe is.
+pub const STRIPE_URL: &str = "https://api.stripe.com";
+/// The version of Stripe's interface that this speaks, whatever the account's own one is.
+pub const API_VERSION: &str = "2024-06-20";
+
+/// How long it may take until there is a connection, and until there is an answer.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
+/// The most bytes of an answer.
+const ANSWER_BYTES: usize = 1024 * 1024;
+/// Refunds on a page: as many as Stripe gives.
+const PAGE: usize = 100;
+/// The most pages of refunds of one payment: far more than there can be.
+const PAGES: usize = 100;
+/// Keys under which Stripe keeps an error, at most. What is forgotten is found out again.
+const SPENT_KEYS: usize = 10_000;
+/// The longest time that Stripe is not asked because it said so.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+/// What is taken for such a time where it does not say it.
+const REST: Duration = Duration::from_secs(1);
+
+/// Why Stripe cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StripeSetting {
+    /// The key is none.
+    #[error("{0}")]
+    Key(String),
+    /// The URL is none, or cannot be asked.
+    #[error("{0}")]
+    Url(String),
+    /// A secret of notices is none.
+    #[error("{0}")]
+    Secret(String),
+}
+
+/// Whose account at Stripe it is, and where Stripe is.
+#[derive(Clone)]
+pub struct StripeConfig {
+    /// The secret key.
+    pub key: String,
+    /// Where Stripe is.
+    pub url: String,
+    /// What notices are signed with; several while one takes the place of another.
+    pub secrets: Vec<String>,
+}
+
+/// Stripe.
+pub struct Stripe {
+    client: HttpClient,
+    url: String,
+    authorization: HeaderValue,
+    signers: Signers,
+    /// By key, how often Stripe has kept an error under it.
+    spent: Mutex<HashMap<String, u32>>,
+    /// Until when it wants not to be asked.
+    rests_until: Mutex<Option<Instant>>,
+}
+
+impl Stripe {
+    /// Stripe as it is asked with these settings.
+    ///
+    /// # Errors
+    /// Which of them cannot be used, in words, without what is secret.
+    pub fn new(config: &StripeConfig) -> Result<Self, StripeSetting> {
+        let of_key = |reason: &str| StripeSetting::Key(reason.to_owned());
+        let of_url = |reason: &str| StripeSetting::Url(reason.to_owned());
+        let key = config.key.as_str();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !(key.starts_with("sk_") || key.starts_with("rk_")) || !key.bytes().all(is_plain) {
+            return Err(of_key("must be a secret key, which begins with sk_ or rk_"));
+        }
+        let url = Url::parse(&config.url).map_err(|error| of_url(&format!("is no URL: {error}")))?;
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let is_loopback =
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+        let trust = match url.scheme() {
+            "https" => Trust::Machine,
+            "http" if is_loopback => Trust::Nobody,
+            "http" => return Err(of_url("must begin with https://: over http:// only a loopback address is asked")),
+            _ => return Err(of_url("must begin with https://")),
+        };
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err(of_url("may have a host, a port and a path, and nothing else"));
+        }
+        let (connect, total) = PATIENCE;
+        let client = HttpClient::new(HttpClientSettings { trust, connect, total, answer_bytes: ANSWER_BYTES })
+            .map_err(|error| of_url(&format!("cannot be asked over TLS: {error}")))?;
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| of_key("cannot be sent"))?;
+        authorization.set_sensitive(true);
+        Ok(Self {
+            client,
+            url: url.as_str().trim_end_matches('/').to_owned(),
+            authorization,
+            signers: Signers::new(&config.secrets, is_live(key))?,
+            spent: Mutex::default(),
+            rests_until: Mutex::default(),
+        })
+    }
+
+    /// The key for this now: another one after each error that Stripe has kept.
+    fn key(&self, name: &str) -> String {
+        match self.spent.lock().get(name) {
+            None => name.to_owned(),
+            Some(times) => format!("{name}/{times}"),
+        }
+    }
+
+    /// Stripe keeps an error under this key.
+    fn spend(&self, name: &str) {
+        let mut spent = self.spent.lock();
+        if spent.len() >= SPENT_KEYS && !spent.contains_key(name) {
+            spent.clear();
+        }
+        *spent.entry(name.to_owned()).or_default() += 1;
+    }
+
+    async fn intent(&self, call: &PaymentCall, reference: &str) -> Result<Intent, NoAnswer> {
+        let said = self.ask("GET", &format!("/v1/payment_intents/{reference}"), &[], None).await?;
+        self.intent_of(call, said)
+    }
+
+    /// The intent in an answer, which must be this order's.
+    fn intent_of(&self, call: &PaymentCall, said: Said) -> Result<Intent, NoAnswer> {
+        if !said.is_done() {
+            return Err(said.unexpected());
+        }
+        let intent: Intent = said.read()?;
+        let is_ours = intent.metadata.get("haat_order").is_some_and(|order| *order == call.order.to_string());
+        if !is_ours {
+            tracing::error!(order = %call.order, "an intent of Stripe's that was recorded is another order's");
+            return Err(NoAnswer("the intent is another order's".to_owned()));
+        }
+        Ok(intent)
+    }
+
+    async fn stands(&self, call: &PaymentCall, reference: &str) -> Result<Progress, NoAnswer> {
+        self.intent(call, reference).await?.progress()
+    }
+}
+
+/// The intent of a call, as far as one is recorded. Where a reference is no id of Stripe's, nothing is asked with it.
+fn reference_of(reference: Option<&str>) -> Result<Option<&str>, NoAnswer> {
+    let is_id = |id: &str| id.starts_with("pi_") && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match reference {
+        Some(id) if !is_id(id) => Err(NoAnswer("what is recorded is no intent of Stripe's".to_owned())),
+        known => Ok(known),
+    }
+}
+
+/// Whether a key moves real money, where it says so.
+fn is_live(key: &str) -> Option<bool> {
+    match key.split('_').nth(1) {
+        Some("live") => Some(true),
+        Some("test") => Some(false),
+        _ => None,
+    }
+}
+
+/// The end of all keys of a payment.
+fn mint_of(mint: Option<crate::domain::buyer::Mint>) -> String {
+    mint.map_or_else(|| "1".to_owned(), |mint| mint.to_string())
+}
+
+/// By what a refund is known again: the order comes first, and notices are read by that.
+fn refund_name(call: &RefundCall) -> String {
+    format!("{}/{}/{}", call.order, call.attempt, mint_of(call.mint))
+}
+
+fn refund_progress(refund: &Refund) -> Result<RefundProgress, NoAnswer> {
+    Ok(match refund.status.as_deref() {
+        Some("succeeded") => {
+            let amount = of_gateway(refund.amount, &refund.currency).ok_or_else(wire::no_amount)?;
+            RefundProgress::Succeeded { amount }
+        }
+        Some("failed" | "canceled") => {
+            RefundProgress::Failed { reason: code_of(refund.failure_reason.as_deref()).unwrap_or("failed").to_owned() }
+        }
+        _ => RefundProgress::Pending,
+    })
+}
+
+#[async_trait]
+impl PaymentProvider for Stripe {
+    fn method(&self) -> &'static str {
+        METHOD
+    }
+
+    fn check(&self, choice: &PaymentChoice) -> Result<(), Reject> {
+        let token = choice.token.as_str();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        match ["pm_", "card_", "src_"].iter().any(|kind| token.starts_with(kind)) && token.bytes().all(is_plain) {
+            true => Ok(()),
+            false => {
+                let reason = "a payment method of Stripe's is expected, which begins with pm_".into();
+                Err(Reject::PaymentUnsupported { reason, token: true })
+            }
+        }
+    }
+
+    fn least(&self, currency: Currency) -> i64 {
+        least(currency)
+    }
+
+    fn prepares(&self) -> bool {
+        true
+    }
+
+    fn patience(&self) -> Duration {
+        // The client's own limit comes first.
+        PATIENCE.1 + Duration::from_secs(1)
+    }
+
+    async fn prepare(&self, call: &PaymentCall) -> Result<Prepared, NoAnswer> {
+        let refused = |reason: &str| Ok(Prepared::Refused { reason: reason.to_owned() });
+        let Some(token) = call.token.as_deref() else { return refused(crate::domain::payment::TOKEN_GONE) };
+        let Some(amount) = to_gateway(call.amount) else { return refused("amount_not_payable") };
+        let (amount, currency) = (amount.to_string(), call.amount.currency.code().to_ascii_lowercase());
+        let (order, mint) = (call.order.to_string(), mint_of(call.mint));
+        let form = [
+            ("amount", amount.as_str()),
+            ("currency", currency.as_str()),
+            ("payment_method", token),
+            ("payment_method_types[]", "card"),
+            ("metadata[haat_order]", order.as_str()),
+            ("metadata[haat_attempt]", mint.as_str()),
+        ];
+        let said = self.ask("POST", "/v1/payment_intents", &form, Some(&format!("{order}/prepare/{mint}"))).await?;
+        if said.is_done() {
+            let intent: Intent = said.read()?;
+            // What could not be asked about later is not begun.
+            reference_of(Some(&intent.id))?;
+            return Ok(Prepared::Ready { reference: intent.id });
+        }
+        refused(said.reason())
+    }
+
+    async fn charge(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        let Some(reference) = reference_of(call.reference.as_deref())? else {
+            return Err(NoAnswer("what is not prepared is not charged".to_owned()));
+        };
+        let key = format!("{}/confirm/{}", call.order, mint_of(call.mint));
+        let said = self.ask("POST", &format!("/v1/payment_intents/{reference}/confirm"), &[], Some(&key)).await?;
+        match said.is_done() {
+            true => self.intent_of(call, said)?.progress(),
+            // Declined, confirmed before, cancelled: the intent itself says which. An answer that it is still to be confirmed would be kept under
+            // the key, so another one comes next.
+            false => {
+                let progress = self.stands(call, reference).await?;
+                if progress == Progress::NotStarted {
+                    self.spend(&key);
+                    return Err(said.unexpected());
+                }
+                Ok(progress)
+            }
+        }
+    }
+
+    async fn look_up(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        match reference_of(call.reference.as_deref())? {
+            // Only what is recorded is ever confirmed.
+            None => Ok(Progress::NotStarted),
+            Some(reference) => self.stands(call, reference).await,
+        }
+    }
+
+    async fn cancel(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
+        let Some(reference) = reference_of(call.reference.as_deref())? else { return Ok(Progress::Cancelled) };
+        let said = self.ask("POST", &format!("/v1/payment_intents/{reference}/cancel"), &[], None).await?;
+        let intent = match said.is_done() {
+            true => self.intent_of(call, said)?,
+            // It was paid, or cancelled before, or cannot be cancelled yet.
+            false => self.intent(call, reference).await?,
+        };
+        if intent.status == "canceled" { Ok(Progress::Cancelled) } else { intent.progress() }
+    }
+
+    async fn refund(&self, call: &RefundCall) -> Result<RefundProgress, NoAnswer> {
+        let failed = |reason: &str| Ok(RefundProgress::Failed { reason: reason.to_owned() });
+        let Some(reference) = reference_of(call.reference.as_deref())? else { return failed("nothing_to_refund") };
+        let Some(amount) = to_gateway(call.amount) else { return failed("amount_not_payable") };
+        let (amount, name) = (amount.to_string(), refund_name(call));
+        let form =
+            [("payment_intent", reference), ("amount", amount.as_str()), ("metadata[haat_refund]", name.as_str())];
+        let said = self.ask("POST", "/v1/refunds", &form, Some(&name)).await?;
+        match said.is_done() {
+            true => refund_progress(&said.read()?),
+            false => failed(said.reason()),
+        }
+    }
+
+    async fn look_up_refund(&self, call: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
+        let Some(reference) = reference_of(call.reference.as_deref())? else { return Ok(None) };
+        let (name, limit) = (refund_name(call), PAGE.to_string());
+        let mut after: Option<String> = None;
+        for _ in 0..PAGES {
+            let mut query = vec![("payment_intent", reference), ("limit", limit.as_str())];
+            query.extend(after.as_deref().map(|after| ("starting_after", after)));
+            let said = self.ask("GET", "/v1/refunds", &query, None).await?;
+            if !said.is_done() {
+                return Err(said.unexpected());
+            }
+            let page: RefundPage = said.read()?;
+            let is_it = |refund: &&Refund| refund.metadata.get("haat_refund").is_some_and(|known| *known == name);
+            if let Some(refund) = page.data.iter().find(is_it) {
+                return refund_progress(refund).map(Some);
+            }
+            match page.data.last() {
+                Some(last) if page.has_more => after = Some(last.id.clone()),
+                _ => return Ok(None),
+            }
+        }
+        Err(NoAnswer("there are more refunds of one payment than can be".to_owned()))
+    }
+
+    fn notice(&self, header: Headers<'_>, body: &[u8], wall: Timestamp) -> Result<Notice, NoNotice> {
+        self.signers.notice(header("stripe-signature"), body, wall)
+    }
+}
+
+/// The order that a text begins with, which may go on behind a slash.
+fn order_of(name: &str) -> Option<OrderId> {
+    name.split('/').next()?.parse().ok()
+}
+
+/// What Stripe says of an amount, in the order's own way.
+fn amount_of(intent: &Intent) -> Option<Money> {
+    // A double without the first of them has no other amounts than the one that was asked for.
+    of_gateway(intent.amount_received.unwrap_or(intent.amount), &intent.currency)
+}

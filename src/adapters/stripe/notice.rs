@@ -1,0 +1,88 @@
+//! Stripe's notices: what they are signed with, and which order they are about.
+
+use super::{StripeSetting, order_of};
+use crate::domain::time::Timestamp;
+use crate::limits;
+use crate::ports::{NoNotice, Notice};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use foldhash::HashMap;
+use serde::Deserialize;
+
+/// The most signatures of a header that are tried.
+const SIGNATURES: usize = 16;
+
+/// What notices may be signed with.
+pub(super) struct Signers {
+    keys: Vec<hmac::Key>,
+    /// Whether they are of real money, where that is known.
+    live: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    livemode: Option<bool>,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    object: About,
+}
+
+/// What an event is about: an intent, a charge, a refund. Each has the metadata that it was made with.
+#[derive(Deserialize)]
+struct About {
+    #[serde(default)]
+    metadata: Option<HashMap<String, String>>,
+}
+
+impl Signers {
+    /// # Errors
+    /// When one of them is empty, or no secret of notices: anyone can sign with nothing.
+    pub(super) fn new(secrets: &[String], live: Option<bool>) -> Result<Self, StripeSetting> {
+        let wrong =
+            || StripeSetting::Secret("must be secrets of webhooks, each of which begins with whsec_".to_owned());
+        let key = |secret: &String| {
+            let sound = secret.strip_prefix("whsec_").is_some_and(|rest| rest.len() >= 8);
+            sound.then(|| hmac::Key::new(HMAC_SHA256, secret.as_bytes())).ok_or_else(wrong)
+        };
+        Ok(Self { keys: secrets.iter().map(key).collect::<Result<_, _>>()?, live })
+    }
+
+    /// What a notice is about, if who may has signed it lately: any of its signatures with any of the secrets.
+    pub(super) fn notice(&self, signature: Option<&[u8]>, body: &[u8], wall: Timestamp) -> Result<Notice, NoNotice> {
+        if self.keys.is_empty() {
+            return Err(NoNotice::NotTaken);
+        }
+        let signature = signature.and_then(|it| str::from_utf8(it).ok()).ok_or(NoNotice::Forged)?;
+        let fields = || signature.split(',').filter_map(|field| field.trim().split_once('='));
+        let at = fields().find(|(name, _)| *name == "t").map(|(_, at)| at).ok_or(NoNotice::Forged)?;
+        let seconds: i64 = at.parse().map_err(|_| NoNotice::Forged)?;
+        let apart = wall.as_millis().div_euclid(1_000).checked_sub(seconds).ok_or(NoNotice::Forged)?;
+        if apart.unsigned_abs() > limits::NOTICE_TOLERANCE_S.unsigned_abs() {
+            return Err(NoNotice::Forged);
+        }
+        let signed = [at.as_bytes(), b".", body].concat();
+        let given = fields().filter(|(name, _)| *name == "v1").take(SIGNATURES).filter_map(|(_, hex)| bytes_of(hex));
+        let is_signed = |tag: Vec<u8>| self.keys.iter().any(|key| hmac::verify(key, &signed, &tag).is_ok());
+        if !given.into_iter().any(is_signed) {
+            return Err(NoNotice::Forged);
+        }
+        let Ok(event) = serde_json::from_slice::<Event>(body) else { return Ok(Notice::Other) };
+        if self.live.is_some() && event.livemode.is_some() && event.livemode != self.live {
+            return Ok(Notice::Other);
+        }
+        let metadata = event.data.object.metadata.unwrap_or_default();
+        let named = ["haat_order", "haat_refund"].into_iter().find_map(|name| order_of(metadata.get(name)?));
+        Ok(named.map_or(Notice::Other, Notice::Order))
+    }
+}
+
+/// The bytes of a text in hexadecimal digits.
+fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
