@@ -1,6 +1,7 @@
 //! Payments by card, over a double of Stripe.
 
 mod adapter;
+mod judge;
 mod shop;
 
 use crate::support::stripe::{KEY, SECRET, Stripe as Double};
