@@ -224,7 +224,7 @@ impl Node {
 
     /// Has an order look its payment up, now or when the look-up that runs has ended; false where one waits already. What is left out here
     /// comes to nothing but a wait: each order looks its payment up by itself.
-    fn hint(self: &Arc<Self>, order: OrderId) -> bool {
+    pub(super) fn hint(self: &Arc<Self>, order: OrderId) -> bool {
         {
             let mut state = self.calls.state.lock();
             if let Some(another) = state.hints.get_mut(&order) {

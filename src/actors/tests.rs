@@ -1,6 +1,7 @@
 //! The shell and its registry, on a bench: what is answered when, and what is not.
 
 mod confirming;
+mod hints;
 mod paying;
 mod quotas;
 mod silence;

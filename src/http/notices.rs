@@ -2,13 +2,15 @@
 
 use crate::actors::Readiness;
 use crate::actors::shop::Shop;
-use crate::adapters::stripe;
 use crate::http::error::{self, NOT_FOUND, Problem, Result, SIGNATURE_INVALID, UNAVAILABLE};
 use crate::http::extract::RawBody;
 use crate::http::openapi::problems;
 use crate::ports::NoNotice;
 use axum::extract::State;
 use http::StatusCode;
+
+/// The name by which checkouts ask for Stripe.
+const STRIPE: &str = "stripe";
 
 problems!(StripeNoticeProblems: &[
     &error::SIGNATURE_INVALID, &error::NOT_FOUND, &error::BODY_TIMEOUT, &error::BODY_TOO_LARGE, &error::UNAVAILABLE
@@ -28,7 +30,7 @@ pub async fn take_stripe_notice(State(shop): State<Shop>, raw: RawBody) -> Resul
     }
     let RawBody { headers, body } = raw;
     let header = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);
-    match shop.notice(stripe::METHOD, &header, &body) {
+    match shop.notice(STRIPE, &header, &body) {
         Ok(_) => Ok(StatusCode::OK),
         Err(NoNotice::Forged) => Err(Problem::new(&SIGNATURE_INVALID, NoNotice::Forged.to_string())),
         Err(NoNotice::NotTaken) => Err(Problem::new(&NOT_FOUND, "there is nothing at this path")),

@@ -4,10 +4,11 @@ use super::{assert_paid, assert_restored, ready};
 use crate::world::World;
 use crate::world::gateway::{APPROVE, DECLINE, LATE, LOST_REPLY, SILENT, SLOW};
 use crate::world::shop::Picture;
-use haat::domain::entity::Effect;
 use haat::domain::entity::concerns::*;
+use haat::domain::entity::{Effect, EffectKey, Principal, Step};
 use haat::domain::ids::{EntityId, OrderId};
-use haat::domain::order::{OrderCommand, OrderStatus, Phase};
+use haat::domain::knowledge::Knowledge;
+use haat::domain::order::{Order, OrderCommand, OrderEvent, OrderStatus, PaymentStatus, Phase};
 use haat::limits;
 
 /// An order that waits for its payment, after the provider was asked for it.
@@ -159,4 +160,48 @@ fn who_never_hears_whether_it_was_charged_is_led_out_by_someone() {
             _ => assert_eq!(state.phase(), Some(Phase::Cancelling(OrderStatus::Expired)), "{verb}"),
         }
     }
+}
+
+/// The first name that is recorded is the one that is charged, looked up and given back, and that the buyer is waited for is said once.
+#[test]
+fn what_is_prepared_is_recorded_once_and_is_what_is_charged() {
+    let (world, _, id) = paying(SILENT);
+    let (mut order, now) = (world.orders[&id].entity.clone(), world.now);
+    let tell = |order: &mut Order, command: OrderCommand| -> Vec<OrderEvent> {
+        let events = order.decide(&command, &Knowledge::NOTHING, now).expect("it is listened to");
+        events.iter().for_each(|event| order.apply(event, now));
+        order.check().expect("it is sound");
+        events
+    };
+    let reference = |order: &Order, step| match order.effect(EffectKey::new(step, id)) {
+        Some(Effect::Charge(call) | Effect::LookUp(call) | Effect::Void { call, .. }) => call.reference,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(order.outstanding(now), [EffectKey::new(Step::Charge, id)]);
+    assert!(order.needs_token() && reference(&order, Step::Charge).is_none());
+    for (name, events) in [("pi_1", 1), ("pi_2", 0), ("pi_1", 0)] {
+        let command = OrderCommand::PaymentPrepared { reference: name.into() };
+        assert_eq!(tell(&mut order, command).len(), events, "{name}");
+    }
+    // Another effect, and so one that is sent at once.
+    assert_eq!(order.outstanding(now), [EffectKey::new(Step::ChargePrepared, id)]);
+    assert!(!order.needs_token(), "what is prepared is charged without it");
+    let deadline = now.plus_millis(limits::PAYMENT_MS);
+    assert_eq!(order.outstanding(deadline), [EffectKey::new(Step::LookUp, id)]);
+    for step in [Step::ChargePrepared, Step::LookUp, Step::Void] {
+        assert_eq!(reference(&order, step).as_deref(), Some("pi_1"), "{step:?}");
+    }
+    let status = |order: &Order| order.view(Principal::SHOP).expect("it is there").payment_status;
+    for events in [1, 0] {
+        assert_eq!(tell(&mut order, OrderCommand::BuyerNeeded).len(), events);
+        assert_eq!(status(&order), PaymentStatus::RequiresAction);
+    }
+    let parts = order.clone().delta().parts;
+    let mut restored = Order::restore(id, &parts).expect("it can be read");
+    assert_eq!(reference(&restored, Step::Void).as_deref(), Some("pi_1"), "also after a start");
+    tell(&mut restored, OrderCommand::Cancel { by: Principal::SHOP });
+    assert_eq!(
+        (restored.phase(), status(&restored)),
+        (Some(Phase::Voiding(OrderStatus::Cancelled)), PaymentStatus::Pending)
+    );
 }

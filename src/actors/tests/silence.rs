@@ -86,6 +86,8 @@ pub(super) struct Provider {
     /// Whether it takes money also while it is silent.
     pub(super) takes_silently: AtomicBool,
     pub(super) calls: AtomicUsize,
+    /// Whether it says of all that it is at it.
+    pub(super) processing: AtomicBool,
     /// Whose money it has.
     pub(super) taken: Mutex<HashSet<OrderId>>,
     cancelled: Mutex<HashSet<OrderId>>,
@@ -101,6 +103,7 @@ impl Provider {
             silent: AtomicBool::default(),
             takes_silently: AtomicBool::default(),
             calls: AtomicUsize::default(),
+            processing: AtomicBool::default(),
             taken: Mutex::default(),
             cancelled: Mutex::default(),
             late: AtomicUsize::default(),
@@ -109,6 +112,9 @@ impl Provider {
     }
 
     fn progress(&self, call: &PaymentCall) -> Progress {
+        if self.processing.load(SeqCst) {
+            return Progress::Processing;
+        }
         match (self.taken.lock().contains(&call.order), self.cancelled.lock().contains(&call.order)) {
             (true, _) => Progress::Succeeded { reference: None, amount: call.amount, fee: None },
             (false, true) => Progress::Cancelled,
