@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cards;
 mod clocks;
 mod cluster;
 mod database;

@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// What its notices are signed with.
@@ -111,7 +113,12 @@ struct Books {
     kept: BTreeMap<String, Kept>,
     calls: Vec<Call>,
     busy: u32,
+    /// What is done when it is asked for next, and never answered.
+    unanswered: Option<&'static str>,
 }
+
+/// The books, and what tells that a call will never be answered.
+type Desk = Arc<(Mutex<Books>, Notify)>;
 
 /// How an answer goes out.
 enum Out {
@@ -281,7 +288,7 @@ impl Books {
 /// A running double.
 pub struct Stripe {
     pub address: SocketAddr,
-    books: Arc<Mutex<Books>>,
+    books: Desk,
     task: JoinHandle<()>,
 }
 
@@ -291,13 +298,7 @@ impl Drop for Stripe {
     }
 }
 
-async fn serve(
-    Shared(books): Shared<Arc<Mutex<Books>>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
+async fn serve(Shared(desk): Shared<Desk>, method: Method, uri: Uri, headers: HeaderMap, body: String) -> Response {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let form = if method == Method::GET { uri.query().unwrap_or_default().to_owned() } else { body };
     let fields = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
@@ -308,14 +309,20 @@ async fn serve(
         version: header("stripe-version"),
         fields,
     };
-    let out = {
-        let mut books = books.lock().expect("no test panics here");
+    let (out, unanswered) = {
+        let mut books = desk.0.lock().expect("no test panics here");
         books.calls.push(call.clone());
-        match header("authorization").as_deref() == Some("Bearer sk_test_only_tests_use_it") {
+        let out = match header("authorization").as_deref() == Some("Bearer sk_test_only_tests_use_it") {
             true => books.answer(&call),
             false => error(401, "invalid_request_error", "api_key_invalid"),
-        }
+        };
+        let is_it = |verb: &&str| method == Method::POST && *verb == call.verb();
+        (out, books.unanswered.take_if(|verb| is_it(&&**verb)).is_some())
     };
+    if unanswered {
+        desk.1.notify_one();
+        std::future::pending::<()>().await;
+    }
     match out {
         Out::Said(status, body) => {
             let status = StatusCode::from_u16(status).expect("a status");
@@ -330,7 +337,7 @@ async fn serve(
 
 impl Stripe {
     pub async fn start() -> Self {
-        let books = Arc::new(Mutex::new(Books::default()));
+        let books = Desk::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = Router::new().route("/{*path}", routing::any(serve)).with_state(books.clone());
@@ -343,7 +350,7 @@ impl Stripe {
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().expect("no test panics here")
+        self.books.0.lock().expect("no test panics here")
     }
 
     /// All that was asked.
@@ -354,6 +361,16 @@ impl Stripe {
     /// The last words of the paths that were asked by POST.
     pub fn posts(&self) -> Vec<String> {
         self.calls().iter().filter(|call| call.method == "POST").map(|call| call.verb().to_owned()).collect()
+    }
+
+    /// Does the next call of this sort, and never answers it.
+    pub fn never_answers(&self, verb: &'static str) {
+        self.books().unanswered = Some(verb);
+    }
+
+    /// Waits until it has done so.
+    pub async fn left_unanswered(&self) {
+        tokio::time::timeout(Duration::from_secs(60), self.books.1.notified()).await.expect("it is asked");
     }
 
     /// Its keys are older than a day.
