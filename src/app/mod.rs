@@ -26,7 +26,7 @@ use crate::adapters::otlp::Exporter;
 use crate::adapters::rates::MemoryRates;
 use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
-use crate::adapters::stripe::{Stripe, StripeSetting};
+use crate::adapters::stripe::StripeSetting;
 use crate::app::core::MailParts;
 use crate::checkout::buyers::BuyerKeys;
 use crate::checkout::quotes::QuoteKeys;
@@ -51,7 +51,7 @@ use crate::ports::jobs::Mailer;
 use crate::ports::keys::SigningKeys;
 use crate::ports::standing::Pools;
 use crate::ports::units::Units;
-use crate::ports::{ChargeLog, Clock, Journal, Partition, PaymentProvider, Store, StoreError};
+use crate::ports::{ChargeLog, Clock, Journal, Partition, Store, StoreError};
 use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
 use crate::services::categories::Categories;
 use crate::services::kept::{KeptAnswers, forget_old};
@@ -223,12 +223,8 @@ impl App {
             true => Some(Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?)),
             false => None,
         };
-        let mut gateways: Vec<Arc<dyn PaymentProvider>> = sandbox.iter().map(|it| it.clone() as _).collect();
-        if let Some(stripe) = &config.stripe {
-            gateways.push(Arc::new(Stripe::new(stripe)?));
-        }
-        let methods: Vec<&str> = gateways.iter().map(|gateway| gateway.method()).collect();
-        payments::tell_of_orphans(&*store.queries, &methods).await?;
+        let gateways = payments::providers(sandbox.as_ref(), config.stripe.as_ref())?;
+        payments::tell_of_orphans(&*store.queries, &gateways).await?;
         let (mailer, mails) = mailer(&config, &clock)?;
         let new_jobs = Arc::new(Notify::new());
         let signed = Signed {

@@ -1,21 +1,42 @@
-//! What a start says of payment methods.
+//! Payment methods: which there are, and what a start says of them.
 
 use super::AppError;
-use crate::ports::Queries;
+use crate::adapters::sandbox::SandboxGateway;
+use crate::adapters::stripe::{Stripe, StripeConfig};
+use crate::ports::{PaymentProvider, Queries};
+use std::sync::Arc;
+
+/// The payment providers that are configured.
+///
+/// # Errors
+/// When one of them cannot be asked.
+pub(super) fn providers(
+    sandbox: Option<&Arc<SandboxGateway>>,
+    stripe: Option<&StripeConfig>,
+) -> Result<Vec<Arc<dyn PaymentProvider>>, AppError> {
+    let mut providers: Vec<Arc<dyn PaymentProvider>> = sandbox.map(|it| it.clone() as _).into_iter().collect();
+    if let Some(stripe) = stripe {
+        providers.push(Arc::new(Stripe::new(stripe)?));
+    }
+    Ok(providers)
+}
 
 /// Tells of orders that are to be paid by a method that is not configured any more: nobody takes their money, and
 /// nobody can give back what was taken, so they wait until it is configured again.
 ///
 /// # Errors
 /// What the store says.
-pub(super) async fn tell_of_orphans(queries: &dyn Queries, configured: &[&str]) -> Result<(), AppError> {
+pub(super) async fn tell_of_orphans(
+    queries: &dyn Queries,
+    configured: &[Arc<dyn PaymentProvider>],
+) -> Result<(), AppError> {
     if configured.is_empty() {
         tracing::warn!(
             "no payment method is configured: every checkout is refused (HAAT_STRIPE_KEY has cards taken, --sandbox switches the built-in one on)"
         );
     }
     for (method, orders) in queries.unpaid_by_method().await? {
-        if !configured.contains(&method.as_str()) {
+        if !configured.iter().any(|provider| provider.method() == method) {
             tracing::warn!(method, orders, "unpaid orders wait for a payment method that is not configured any more");
         }
     }

@@ -51,7 +51,7 @@ on_both_stores! {
             stripe.forget_keys();
             server = start(&store, address, &stripe).await;
             let client = server.client;
-            until(format!("{order:?} to be {end}"), async || {
+            until(format!("{card} to be {end} after {verb}"), async || {
                 let seen = client.order(&admin, order.field("id")).await.expect(200);
                 (seen.field("status") == end).then_some(())
             })
