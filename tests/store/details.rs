@@ -114,7 +114,11 @@ async fn on_postgres_tokens_wait_for_no_entity() {
     let fixture = crate::fixture::Fixture::postgres().await;
     let (store, owned) = fixture.open_and_take().await;
     let order = order_id("a");
-    store.journal.append(&[frame(&owned[0], 1, "one", b"x")], &[Detail::payment(order, "tok")]).await.expect("appended");
+    store
+        .journal
+        .append(&[frame(&owned[0], 1, "one", b"x")], &[Detail::payment(order, "tok")])
+        .await
+        .expect("appended");
     let mut lock = fixture.connection().await;
     sqlx::raw_sql("BEGIN; LOCK TABLE snapshot IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.expect("locked");
     let readers: Vec<_> = (0..fixture.config().options.read_connections)

@@ -22,6 +22,7 @@ pub struct Line {
 }
 
 /// What the shop says of an order when it is asked again.
+#[expect(clippy::large_enum_variant, reason = "nearly all are seen")]
 pub enum Found {
     /// It knows no such order.
     Missing,
