@@ -65,7 +65,16 @@ impl DetailReads {
                         // Whoever read for all of them left in the middle of it: its own request was cut off.
                         Err(_) => break,
                     },
-                    _turn = line.turns.acquire() => self.read(line, name).await,
+                    _turn = line.turns.acquire() => {
+                        if self.read(line, name).await {
+                            continue;
+                        }
+                        // Nobody waits any more: another reads for this one. To ask for turns until then would be to spin.
+                        match answered.await {
+                            Ok(answer) => return answer,
+                            Err(_) => break,
+                        }
+                    }
                     () = sleep_until(patience) => {
                         return Err(StoreError::Unavailable("details are not read in time".to_owned()));
                     }
@@ -74,18 +83,18 @@ impl DetailReads {
         }
     }
 
-    /// Answers those who came first.
-    async fn read(&self, line: &Line, name: DetailName) {
-        let asked: Vec<Waiter> = {
+    /// Answers those who came first; whether anybody waited.
+    async fn read(&self, line: &Line, name: DetailName) -> bool {
+        let (first, asked): (usize, Vec<Waiter>) = {
             let mut waiting = line.waiting.lock();
             let first = waiting.len().min(limits::DETAILS_AT_ONCE);
-            waiting.drain(..first).filter(|waiter| !waiter.answer.is_closed()).collect()
+            (first, waiting.drain(..first).filter(|waiter| !waiter.answer.is_closed()).collect())
         };
         let mut orders: Vec<OrderId> = asked.iter().map(|waiter| waiter.order).collect();
         orders.sort_unstable();
         orders.dedup();
         if orders.is_empty() {
-            return;
+            return first > 0;
         }
         let kept = self.store.details(&orders, name).await;
         let kept: Result<HashMap<OrderId, KeptDetail>, StoreError> =
@@ -95,6 +104,7 @@ impl DetailReads {
             // Nobody waits any more for what is not taken.
             let _ = answer.send(found);
         }
+        true
     }
 }
 
