@@ -104,7 +104,7 @@ fn what() -> impl Strategy<Value = Do> {
     ];
     let keys = prop_oneof![1 => Just(Vec::new()), 8 => prop::sample::subsequence((0..KEYS).collect::<Vec<_>>(), 1..=2)];
     let behind = prop::sample::select(vec![0, 0, 0, 0, 0, 0, 1]);
-    // Block borders of what is kept are at multiples of 4,096.
+    // What is kept has its borders at multiples of 4,096, and there the codes that were made often end.
     let serial = prop::option::weighted(
         0.95,
         (0..3_u32, 0..3_u32).prop_map(|(block, at)| (block * 4_096 + at).saturating_sub(1)),
@@ -113,7 +113,7 @@ fn what() -> impl Strategy<Value = Do> {
         .prop_map(|(serial, keys, behind, amount, yen)| Asked { serial, keys, behind, amount, yen });
     prop_oneof![
         3 => edit.prop_map(Do::Edit),
-        1 => prop::sample::select(vec![0, 1, 2, 4_000, 4_097, 10_000, 10_001]).prop_map(Do::Issue),
+        1 => prop::sample::select(vec![0, 1, 2, 4_000, 4_096, 10_000, 10_001]).prop_map(Do::Issue),
         12 => (order(), asked).prop_map(|(order, asked)| Do::Hold(order, asked)),
         3 => order().prop_map(Do::Commit),
         4 => order().prop_map(Do::Release),
@@ -408,7 +408,7 @@ fn a_coupon_agrees_with_the_model() {
         let (released, settled) = (BTreeSet::new(), BTreeSet::new());
         let mut model = Model { now: BEGIN, single_use, terms, version: 1, issued: 0, uses, until, released, settled };
         if single_use {
-            act(&mut coupon, &mut model, &Do::Issue(5_000), &tally)?;
+            act(&mut coupon, &mut model, &Do::Issue(4_096), &tally)?;
         }
         for what in &steps {
             act(&mut coupon, &mut model, what, &tally)?;
