@@ -3,8 +3,14 @@
 //!
 //! `PROPTEST_CASES=10000 PROPTEST_RNG_SEED=7 cargo test --test model` looks further.
 
+#[path = "model/coupons.rs"]
+mod coupons;
+#[path = "model/kept.rs"]
+mod kept;
 #[path = "support/random.rs"]
 mod random;
+#[path = "model/sales.rs"]
+mod sales;
 #[path = "support/world.rs"]
 mod world;
 

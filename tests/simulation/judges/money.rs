@@ -11,6 +11,7 @@ use haat::domain::entity::{PaymentCall, Principal};
 use haat::domain::ids::OrderId;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{OrderEvent, OrderStatus, PaymentStatus, Phase};
+use haat::domain::pricing::BillShare;
 use haat::domain::time::Timestamp;
 use std::sync::Arc;
 
@@ -59,6 +60,8 @@ impl Payments {
             OrderEvent::Placed { placement, .. } => {
                 let audience = placement.buyer.as_ref().map(|buyer| buyer.audience);
                 (audience == Some(Audience::Wholesale)).then(|| self.world.count("wholesale orders"));
+                let is_exempt = placement.buyer.as_ref().is_some_and(|buyer| buyer.exempt.is_some());
+                is_exempt.then(|| self.world.count("orders of exempt buyers"));
             }
             OrderEvent::StockHeld { lines, .. } if lines.iter().any(|line| line.rung.is_some()) => {
                 self.world.count("orders at price breaks");
@@ -66,10 +69,15 @@ impl Payments {
             OrderEvent::Priced { bill: Some(bill), .. } => {
                 let shares = &bill.shares;
                 let taxes = shares.iter().any(|share| share.tax() > 0);
+                let is_exempt = |share: &BillShare| {
+                    let mut reasons = share.tax_groups.iter().filter_map(|group| group.reason.as_deref());
+                    reasons.any(|why| why.starts_with("exempt_"))
+                };
                 for (is, what) in [
                     (shares.iter().any(|share| share.shipping > 0), "bills with shipping"),
                     (shares.iter().any(|share| !share.shipping_discounts.is_empty()), "bills with free shipping"),
                     (taxes && bill.prices_include_tax, "bills with taxes included"),
+                    (shares.iter().any(is_exempt), "bills of exempt buyers"),
                     (taxes && !bill.prices_include_tax, "bills with taxes on top"),
                     (shares.iter().any(|share| share.tax_groups.len() > 1), "bills with several rates"),
                 ] {

@@ -1,15 +1,15 @@
 //! Who says on what terms things are sold: for each vendor one who sets price breaks and weights, and one of the staff who says which prices
-//! a customer has, and what taxes and shipping cost.
+//! a customer has and whether taxes, and what taxes and shipping cost.
 
-use super::shopper::{SHOPPERS, shopper};
+use super::shopper::{OFFICE, shopper};
 use super::vendor::{SKUS, VENDORS, sku, vendor};
 use super::{Day, Person};
 use crate::node::Town;
 use crate::world::lock;
-use haat::domain::buyer::Audience;
+use haat::domain::buyer::{Audience, Exemption};
 use haat::domain::customer::{Customer, CustomerCommand};
 use haat::domain::entity::Principal;
-use haat::domain::ids::{ShippingMethodId, VendorId};
+use haat::domain::ids::{CustomerId, ShippingMethodId, VendorId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::pricing::shipping::EVERYWHERE;
 use haat::domain::pricing::{Rate, ShippingMethod, ShippingTables, ShippingTax, Step, Tables, TaxRow, TaxTables, Zone};
@@ -69,14 +69,20 @@ fn minor(person: &Person, most: u64) -> Money {
 
 /// What the clerk does all day.
 async fn keep_tables(person: Person) {
+    if person.world().plan.has_tables && person.chance.per_mille(800) {
+        exempt(&person, shopper(OFFICE), None).await;
+    }
     for _ in 0..person.world().plan.actions / 3 {
         person.pause(6 * person.world().plan.think_ms).await;
         let chance = &person.chance;
-        let customer = shopper(chance.below(SHOPPERS));
+        let customer = shopper(*chance.pick(&[0, 1, OFFICE]));
         if chance.per_mille(500) || !person.world().plan.has_tables {
-            let group = Some(*chance.pick(&[Audience::Wholesale, Audience::Wholesale, Audience::Retail]));
-            let command = CustomerCommand::Edit { by: Principal::SHOP, group, exempt: None };
-            person.ask::<Customer>(customer, "set group", command, person.how(None, false)).await;
+            let group = *chance.pick(&[Audience::Wholesale, Audience::Wholesale, Audience::Retail]);
+            match chance.below(10) {
+                0..=3 => edit(&person, customer, Some(group), None).await,
+                4..=7 => exempt(&person, customer, chance.per_mille(500).then_some(group)).await,
+                _ => edit(&person, customer, None, Some(None)).await,
+            }
             continue;
         }
         let tables = tables(&person);
@@ -95,6 +101,17 @@ async fn keep_tables(person: Person) {
             newest.into_iter().for_each(|tables| node.shop.show_tables(Tables::clone(&tables)));
         }
     }
+}
+
+/// The clerk has seen why a customer pays no tax.
+async fn exempt(person: &Person, customer: CustomerId, group: Option<Audience>) {
+    let why = *person.chance.pick(&Exemption::ALL);
+    edit(person, customer, group, Some(Some(why))).await;
+}
+
+async fn edit(person: &Person, customer: CustomerId, group: Option<Audience>, exempt: Option<Option<Exemption>>) {
+    let command = CustomerCommand::Edit { by: Principal::SHOP, group, exempt };
+    person.ask::<Customer>(customer, "edit a customer", command, person.how(None, false)).await;
 }
 
 fn tables(person: &Person) -> Tables {

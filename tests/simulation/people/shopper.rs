@@ -27,6 +27,8 @@ use uuid::Uuid;
 
 /// How many come.
 pub const SHOPPERS: u64 = 2;
+/// One who buys for an office, and is the one who is mostly exempt of taxes.
+pub const OFFICE: u64 = SHOPPERS;
 
 pub fn shopper(number: u64) -> CustomerId {
     CustomerId::from_uuid(Uuid::from_u128((0x300 + u128::from(number)) << 64 | u128::from(number * 7)))
@@ -34,7 +36,10 @@ pub fn shopper(number: u64) -> CustomerId {
 
 /// All shoppers.
 pub fn come(town: &Arc<Town>) -> Vec<Day> {
-    (0..SHOPPERS).map(|number| Box::pin(Shopper::new(town, number).shop()) as Day).collect()
+    let shoppers = (0..SHOPPERS).map(|number| Box::pin(Shopper::new(town, number).shop()) as Day);
+    // Taxes are little seen by those who mostly buy as guests.
+    let office = town.world.plan.has_tables.then(|| Box::pin(Shopper::new(town, OFFICE).shop_for_an_office()) as Day);
+    shoppers.chain(office).collect()
 }
 
 /// The key of somebody who has an account.
@@ -107,6 +112,19 @@ impl Shopper {
                 (79..84, ..) => self.merge_again().await,
                 (84..94, _, Some(guest)) => self.check_out(guest, Principal::Guest(guest)).await,
                 (_, Some(own), _) => self.check_out(own, self.by()).await,
+            }
+        }
+    }
+
+    /// What one does who buys for an office, under its name alone.
+    async fn shop_for_an_office(mut self) {
+        for _ in 0..2 * self.person.world().plan.actions {
+            let person = &self.person;
+            person.pause(person.world().plan.think_ms).await;
+            match (person.chance.below(10), self.own) {
+                (0, _) | (_, None) => self.open().await,
+                (1..=5, Some(own)) => self.set_line(own, self.by()).await,
+                (_, Some(own)) => self.check_out(own, self.by()).await,
             }
         }
     }

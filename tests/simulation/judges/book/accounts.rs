@@ -31,6 +31,13 @@ pub struct Line {
     pub price: i64,
 }
 
+impl Line {
+    /// Of what, and how many.
+    pub fn pieces(&self) -> (&str, i64) {
+        (&self.sku, self.quantity)
+    }
+}
+
 /// What an order costs and what was paid for it.
 #[derive(Debug, Default)]
 pub struct Bill {
@@ -39,6 +46,8 @@ pub struct Bill {
     pub lines: Vec<(String, Line)>,
     /// Which of them are at the price of a sale.
     pub on_sale: Vec<bool>,
+    /// The vendors of whose holds it has heard.
+    pub heard: BTreeSet<String>,
     /// Its coupons with the version of their terms, and what each takes off.
     pub coupons: Vec<(String, i64, i64)>,
     /// What is to be paid where that is more than lines.
@@ -54,6 +63,8 @@ pub struct Bill {
     pub has_codes: bool,
     /// Whether it is of one who buys to sell again.
     pub is_wholesale: bool,
+    /// Why its buyer pays no tax.
+    pub exempt: Option<String>,
 }
 
 impl Bill {
@@ -99,6 +110,9 @@ impl Bill {
     }
 }
 
+/// So many batches later every cart knows what was said of its owner: the one that it stood in, and the one whose records were decided meanwhile.
+const BATCHES_UNTIL_KNOWN: u64 = 2;
+
 /// All accounts.
 #[derive(Default)]
 pub struct Accounts {
@@ -111,6 +125,14 @@ pub struct Accounts {
     terms: BTreeMap<String, Value>,
     /// Customers who ever had wholesale prices.
     wholesale: BTreeSet<String>,
+    /// Why customers pay no tax, from which batch on.
+    exemptions: BTreeMap<String, Vec<(u64, Option<String>)>>,
+    /// Batches up to now.
+    pub batches: u64,
+    /// Whose carts are.
+    owners: BTreeMap<String, String>,
+    /// Why the buyers of checkouts pay no tax, by the order.
+    checkouts: BTreeMap<String, Option<String>>,
     /// What was held for a share when it was held: for anyone, and for those who buy to sell again.
     dear_and_cheap: BTreeMap<Share, [Vec<Line>; 2]>,
     /// The terms of coupons, in the order of their versions.
@@ -133,6 +155,11 @@ pub fn sorted(lines: impl Iterator<Item = Line>) -> Vec<Line> {
 pub fn text(of: &Value, at: &str) -> Result<String, String> {
     let found = of.pointer(at).and_then(Value::as_str).map(str::to_owned);
     found.ok_or_else(|| format!("no text at {at} of {of}"))
+}
+
+/// A text that may be absent.
+pub fn may_be_text(of: &Value, at: &str) -> Option<String> {
+    of.pointer(at).and_then(Value::as_str).map(str::to_owned)
 }
 
 pub fn number(of: &Value, at: &str) -> Result<i64, String> {
@@ -205,6 +232,31 @@ impl Accounts {
         if text(event, "/group")? == "wholesale" {
             self.wholesale.insert(customer.to_owned());
         }
+        let exemption = (self.batches, may_be_text(event, "/exempt"));
+        self.exemptions.entry(customer.to_owned()).or_default().push(exemption);
+        Ok(())
+    }
+
+    /// A cart has an owner from its first event on.
+    pub fn own(&mut self, cart: &str, event: &Value) -> Posted {
+        if let Some(customer) = may_be_text(event, "/owner/customer") {
+            self.owners.insert(cart.to_owned(), customer);
+        }
+        Ok(())
+    }
+
+    /// A checkout begins, by what its buyer is then. What was said of the buyer is known to carts once it is durable.
+    pub fn begin(&mut self, cart: &str, event: &Value) -> Posted {
+        let known = self.batches.saturating_sub(BATCHES_UNTIL_KNOWN);
+        let all = self.owners.get(cart).and_then(|customer| self.exemptions.get(customer));
+        let all = all.map(Vec::as_slice).unwrap_or_default();
+        let before = all.iter().rev().find(|(batch, _)| *batch <= known).and_then(|(_, why)| why.as_ref());
+        let since = all.iter().filter(|(batch, _)| *batch > known).map(|(_, why)| why.as_ref());
+        let said = may_be_text(event, "/details/buyer/exempt");
+        if !since.chain([before]).any(|why| why == said.as_ref()) {
+            return Err(format!("{said:?} is not why its owner pays no tax: {all:?} at batch {}", self.batches));
+        }
+        self.checkouts.insert(text(event, "/order")?, said);
         Ok(())
     }
 
@@ -311,6 +363,10 @@ impl Accounts {
         if bill.is_wholesale && !customer.is_some_and(|customer| self.wholesale.contains(customer)) {
             return Err(format!("it has prices that its buyer never had: {event}"));
         }
+        bill.exempt = may_be_text(event, "/placement/buyer/exempt");
+        if self.checkouts.get(order) != Some(&bill.exempt) {
+            return Err(format!("it was checked out as {:?}: {event}", self.checkouts.get(order)));
+        }
         bill.has_codes = event.pointer("/placement/coupons").is_some();
         note(self.bills.insert(order.to_owned(), bill), event)
     }
@@ -340,6 +396,7 @@ impl Accounts {
             }
             line.price = other.price;
         }
+        bill.heard.insert(vendor.clone());
         let is_held = |accounts: &Self, share: &Share| {
             let wanted = accounts.bills.get(&share.1).map(|bill| bill.lines_of(&share.0));
             accounts.ever_held.get(share) == wanted.as_ref()

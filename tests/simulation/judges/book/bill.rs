@@ -1,7 +1,7 @@
 //! What an order comes to, reckoned again: lines, what coupons take off them by their terms, shipping, fees and taxes, by plain arithmetic over
 //! the bill that stands in the journal. Nothing of it is of the domain.
 
-use super::accounts::{Bill, list, number, text};
+use super::accounts::{Bill, list, may_be_text, number, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -138,6 +138,12 @@ pub fn reckoned(bill: &Bill, said: &Value, terms: &[Value], taken: &[i64]) -> Re
                 false => part(base, rate, WHOLE_MILLI_PERCENT),
             };
             same("a tax", tax, should)?;
+            // Who is exempt pays none, and is told why; nobody else is told so.
+            let why = may_be_text(group, "/reason").filter(|why| why.starts_with("exempt_"));
+            same("why there is no tax", why, bill.exempt.as_ref().map(|why| format!("exempt_{why}")))?;
+            if bill.exempt.is_some() {
+                same("the rate of who is exempt", rate, 0)?;
+            }
             taxed += if included { base + tax } else { base };
             taxes += tax;
         }
