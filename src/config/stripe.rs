@@ -25,21 +25,19 @@ impl StripeArgs {
     /// # Errors
     /// The first setting that cannot be used, without what is secret in it.
     pub fn settings(&self) -> Result<Option<StripeConfig>, ConfigError> {
-        let given =
-            |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        // An empty variable is one that is not set; blanks are something that is wrong.
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let url = if self.stripe_url.is_empty() { STRIPE_URL } else { &self.stripe_url }.to_owned();
         let secrets = given(&self.stripe_webhook_secret)
             .map_or_else(Vec::new, |secrets| secrets.split(',').map(|secret| secret.trim().to_owned()).collect());
-        let Some(key) = given(&self.stripe_key) else {
-            return match secrets.is_empty() {
-                true => Ok(None),
-                false => {
-                    let reason = "must be set where HAAT_STRIPE_WEBHOOK_SECRET is: whose notices are they?".into();
-                    Err(ConfigError::Setting { setting: "HAAT_STRIPE_KEY", reason })
-                }
-            };
-        };
-        let url = if self.stripe_url.is_empty() { STRIPE_URL } else { &self.stripe_url };
-        let config = StripeConfig { key, url: url.to_owned(), secrets };
+        let key = given(&self.stripe_key);
+        if key.is_none() && !secrets.is_empty() {
+            let reason = "must be set where HAAT_STRIPE_WEBHOOK_SECRET is: whose notices are they?".into();
+            return Err(ConfigError::Setting { setting: "HAAT_STRIPE_KEY", reason });
+        }
+        // A URL that cannot be one is told of also where there is no key yet.
+        let is_used = key.is_some();
+        let config = StripeConfig { key: key.unwrap_or_else(|| "sk_none".to_owned()), url, secrets };
         Stripe::new(&config).map_err(|error| ConfigError::Setting {
             setting: match error {
                 StripeSetting::Key(_) => "HAAT_STRIPE_KEY",
@@ -48,7 +46,7 @@ impl StripeArgs {
             },
             reason: error.to_string(),
         })?;
-        Ok(Some(config))
+        Ok(is_used.then_some(config))
     }
 }
 
