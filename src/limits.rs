@@ -92,6 +92,8 @@ pub const CATEGORY_CHANGES: usize = 64;
 pub const SERVICE_UNITS: usize = 1_000;
 /// Connections of services on Postgres.
 pub const SERVICE_CONNECTIONS: u32 = 8;
+/// Connections on Postgres that read payment tokens: as many as there are reads of them at a time. No list and no load of an entity takes them.
+pub const TOKEN_CONNECTIONS: u32 = 2;
 /// How long services keep an answer under its idempotency key, in milliseconds.
 pub const KEPT_ANSWER_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -167,6 +169,12 @@ pub const LIVE_ACTORS: usize = 1_000_000;
 pub const IDLE_MS: u64 = 600_000;
 /// Bytes of the details of orders under way that a node keeps at hand. Past it they are read from the store: those of some 60,000 orders.
 pub const DETAIL_CACHE_BYTES: usize = 32 * 1024 * 1024;
+/// Reads of details of single orders under way at a time, of each sort.
+pub const DETAIL_READS_AT_ONCE: usize = TOKEN_CONNECTIONS as usize;
+/// Orders whose details one of these reads asks for.
+pub const DETAILS_AT_ONCE: usize = 500;
+/// How long somebody waits for a turn to read a detail, in milliseconds: as long as for a connection.
+pub const DETAIL_PATIENCE_MS: u64 = 2_000;
 /// Entities that are read one by one at the same time when they come into memory; the others wait for their turn. The
 /// connections that read are fewer: these are so many that none of them is idle.
 pub const LOADS_AT_ONCE: usize = 16;

@@ -63,7 +63,7 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// Why a store did not do what was asked.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached, or failed in a way that may pass. What was asked may have been done all the same.
     #[error("the store is unavailable: {0}")]

@@ -76,8 +76,8 @@ impl Node {
         if let Some(body) = self.details.get(order, name) {
             return text(&body).map(Some);
         }
-        let kept = self.kept_details.details(&[order], name).await?;
-        kept.first().and_then(|kept| kept.body.as_deref()).map(text).transpose()
+        let kept = self.kept_details.one(order, name).await?;
+        kept.as_ref().and_then(|kept| kept.body.as_deref()).map(text).transpose()
     }
 }
 
@@ -91,7 +91,7 @@ impl Shop {
         if let Some(body) = node.details.get(order, name) {
             return contact_of(order, Some(&body));
         }
-        match node.kept_details.details(&[order], name).await?.first() {
+        match node.kept_details.one(order, name).await? {
             Some(KeptDetail { body, .. }) => contact_of(order, body.as_deref()),
             None => Ok(Known::Nothing),
         }
@@ -107,7 +107,7 @@ impl Shop {
     /// # Errors
     /// The store's.
     pub async fn contacts(&self, orders: &[OrderId]) -> Result<BTreeMap<OrderId, Known<Contact>>, StoreError> {
-        let kept = self.node().kept_details.details(orders, DetailName::Contact).await?;
+        let kept = self.node().kept_details.several(orders, DetailName::Contact).await?;
         kept.into_iter().map(|kept| Ok((kept.order, contact_of(kept.order, kept.body.as_deref())?))).collect()
     }
 }

@@ -7,6 +7,7 @@ mod arbiters;
 mod budget;
 pub mod catalog;
 mod chain;
+mod detail_reads;
 pub mod details;
 mod envelope;
 mod gate;

@@ -2,6 +2,7 @@
 
 use crate::actors::arbiters::Thread;
 use crate::actors::catalog::CatalogCache;
+use crate::actors::detail_reads::DetailReads;
 use crate::actors::details::DetailCache;
 use crate::actors::envelope::{Activation, Envelope, Start};
 use crate::actors::metrics::{KindMetrics, register};
@@ -161,7 +162,7 @@ pub struct Node {
     /// The details of orders that are under way.
     pub(super) details: DetailCache,
     /// Those of all.
-    pub(super) kept_details: Arc<dyn Details>,
+    pub(super) kept_details: DetailReads,
     pub(super) store_key: StoreKey,
     pub(super) providers: Vec<Provider>,
     threads: Vec<Thread>,
@@ -218,7 +219,7 @@ impl Node {
             histories: parts.histories,
             queries: parts.queries,
             details: DetailCache::default(),
-            kept_details: parts.details,
+            kept_details: DetailReads::new(parts.details),
             store_key: parts.store_key,
             providers: parts.gateways.into_iter().map(|gateway| Provider::new(gateway, &parts.settings)).collect(),
             threads: parts.threads,

@@ -345,23 +345,42 @@ async fn a_coupon_is_bounded_by_its_uses_its_limits_and_its_budget() {
     stage.server.stop().await;
 }
 
-/// A fifth of the buyers are wholesale buyers: they pay less for two pieces and more, and nobody else does.
+/// A fifth of the buyers are wholesale buyers: they pay less for two pieces and more, and nobody else does, neither guests nor who has an account,
+/// nor who was a wholesale buyer once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wholesale_buyers_pay_their_own_prices() {
     let stage = Stage::new().await;
-    let shop = "stock = 300\nwholesale = { share = \"20%\", from = 2 }\n[cart]\nquantity = \"1..3\"";
+    let shop =
+        "stock = 300\naccounts = \"25%\"\nwholesale = { share = \"20%\", from = 2 }\n[cart]\nquantity = \"1..3\"";
     let scenario = SALE.replace("stock = 30", shop).replace("abandon = \"10%\"", "decline = \"10%\"");
     let scenario = scenario.replace("sessions = 60", "sessions = 20");
     let (code, said) = run(stage.load(&scenario, &["--processes", "2"])).await;
     assert_eq!(code, Some(0), "{said}");
     let checks = stage.summary()["checks"].as_array().expect("checks").clone();
-    let name = "every paid line has the price of its buyer and its quantity";
-    let check = checks.iter().find(|check| check["name"] == name).expect("a check");
-    let counted = check["said"].as_str().expect("words");
-    assert_eq!(check["ok"], true, "{said}");
+    let said_of = |name: &str| {
+        let check = checks.iter().find(|check| check["name"] == name).expect("a check");
+        assert_eq!(check["ok"], true, "{said}");
+        check["said"].as_str().expect("words").to_owned()
+    };
+    let counted = said_of("every line has the price of its buyer and its quantity");
     for of in ["at the wholesale price", "of all others", "of wholesale buyers who took too few"] {
         assert!(counted.contains(of), "{counted}");
     }
+    for name in ["every bill adds up", "every order has the lines of its cart"] {
+        assert_eq!(said_of(name), "60 of 60 orders");
+    }
+    // Twelve wholesale buyers, and a quarter of the others, of whom every second has lost the group again.
+    let accounts = stage.server.client.get("/v1/admin/accounts").bearer(&token(&Bearer::Admin("root".into())));
+    let accounts = accounts.send().await.expect(200);
+    let items = accounts.body["items"].as_array().expect("accounts").clone();
+    let mut groups = std::collections::BTreeMap::new();
+    for account in items.iter().filter(|account| account["role"] == "customer") {
+        let id = account["id"].as_str().expect("an id").replace("account_", "customer_");
+        let customer = stage.server.client.get(&format!("/v1/admin/customers/{id}"));
+        let customer = customer.bearer(&token(&Bearer::Admin("root".into()))).send().await.expect(200);
+        *groups.entry(customer.body["group"].as_str().expect("a group").to_owned()).or_insert(0) += 1;
+    }
+    assert_eq!(groups, [("retail".to_owned(), 12), ("wholesale".to_owned(), 12)].into(), "{}", accounts.text);
     stage.server.stop().await;
 }
 

@@ -107,3 +107,32 @@ on_all_stores! {
         assert_eq!(places(&store).await, left);
     }
 }
+
+/// All connections that read entities and frames are taken, as after a restart: payments wait for none of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_tokens_wait_for_no_entity() {
+    let fixture = crate::fixture::Fixture::postgres().await;
+    let (store, owned) = fixture.open_and_take().await;
+    let order = order_id("a");
+    store
+        .journal
+        .append(&[frame(&owned[0], 1, "one", b"x")], &[Detail::payment(order, "tok")])
+        .await
+        .expect("appended");
+    let mut lock = fixture.connection().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE snapshot IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.expect("locked");
+    let readers: Vec<_> = (0..fixture.config().options.read_connections)
+        .map(|_| {
+            let snapshots = store.snapshots.clone();
+            tokio::spawn(async move { snapshots.load(order.entity()).await })
+        })
+        .collect();
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while usize::try_from(fixture.number(waiting).await) != Ok(readers.len()) {}
+    assert_eq!(kept(&store, &[order], DetailName::Payment).await, [(order, "tok".to_owned())]);
+    sqlx::raw_sql("COMMIT").execute(&mut lock).await.expect("let go");
+    for reader in readers {
+        assert_eq!(reader.await.expect("it ends").expect("it loads"), None);
+    }
+}

@@ -23,10 +23,10 @@ fn name_of(name: &str) -> Result<DetailName, StoreError> {
 #[async_trait]
 impl Details for Inner {
     async fn details(&self, orders: &[OrderId], name: DetailName) -> Result<Vec<KeptDetail>, StoreError> {
-        // What buyers look at stands in no way of what payments and recovery wait for.
+        // What buyers look at stands in no way of what payments wait for, nor does what a crowd has read after a restart.
         let pool = match name {
             DetailName::Contact => &self.lists,
-            DetailName::Payment => &self.reads,
+            DetailName::Payment => &self.tokens,
         };
         let mut found = Vec::new();
         for some in orders.chunks(ORDERS_PER_STATEMENT) {

@@ -94,6 +94,8 @@ struct Inner {
     query_timeout: Duration,
     reads: Pool<Postgres>,
     lists: Pool<Postgres>,
+    /// For the tokens of payments under way.
+    tokens: Pool<Postgres>,
     /// For what services write.
     services: Pool<Postgres>,
     /// For what looks at whole tables, at start-up: as long as a checkpoint may take.
@@ -137,9 +139,14 @@ impl Pools for Inner {
     }
 
     fn pools(&self) -> Vec<PoolStanding> {
-        [("reads", &self.reads), ("lists", &self.lists), ("services", &self.services), ("tables", &self.tables)]
-            .map(|(name, pool)| pool_standing(name, pool))
-            .into()
+        let pools = [
+            ("reads", &self.reads),
+            ("lists", &self.lists),
+            ("tokens", &self.tokens),
+            ("services", &self.services),
+            ("tables", &self.tables),
+        ];
+        pools.map(|(name, pool)| pool_standing(name, pool)).into()
     }
 }
 
@@ -199,6 +206,7 @@ pub async fn open(url: &str, options: &Options, mode: Mode) -> Result<Store, Sto
         query_timeout: options.query_timeout + GRACE,
         reads: pool(options.read_connections, options.query_timeout),
         lists: pool(options.query_connections, options.query_timeout),
+        tokens: pool(limits::TOKEN_CONNECTIONS, options.query_timeout),
         services: pool(limits::SERVICE_CONNECTIONS, options.query_timeout),
         tables: once,
     });

@@ -97,6 +97,8 @@ struct Inner {
     log_path: PathBuf,
     /// For what looks at whole tables. Here no statement has a time of its own.
     tables: Pool<Sqlite>,
+    /// For the tokens of payments under way: a read here takes no time that another would wait for.
+    tokens: Pool<Sqlite>,
     /// Held as long as the store is open for writing. Dropped last: fields are dropped in the order in which they stand.
     lock: Option<DirectoryLock>,
 }
@@ -207,7 +209,7 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
             .test_before_acquire(false)
             .connect_lazy_with(reading(&file, options))
     };
-    let lists = pool(options.query_connections);
+    let (lists, reads) = (pool(options.query_connections), pool(options.read_connections));
     let inner = Arc::new(Inner {
         keeper: writer.is_some().then(|| Slot::new(writing(&file, options), options.connect_timeout)),
         writer,
@@ -216,7 +218,8 @@ pub(super) async fn open(directory: &Path, file: &str, options: &Options, mode: 
         append_timeout: options.append_timeout,
         checkpoint_timeout: options.checkpoint_timeout,
         query_timeout: options.query_timeout,
-        reads: pool(options.read_connections),
+        tokens: reads.clone(),
+        reads,
         tables: lists.clone(),
         lists,
         lock,
@@ -543,6 +546,7 @@ mod tests {
             checkpoint_timeout: options.checkpoint_timeout,
             query_timeout: options.query_timeout,
             reads: pool.clone(),
+            tokens: pool.clone(),
             tables: pool.clone(),
             lists: pool,
             lock: Some(lock),

@@ -73,6 +73,7 @@ pub enum Gaps {
 #[derive(Parser, Clone, Debug)]
 #[command(name = "haat-load", version, about, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("limits").args(["sale_allotment", "coupon_uses"]).multiple(true))]
+#[command(group = ArgGroup::new("terms").args(["sale_allotment", "coupon_uses", "wholesale"]).multiple(true))]
 pub struct Cli {
     /// The server, as http://HOST:PORT
     #[arg(long, env = "HAAT_TARGET", default_value = "http://127.0.0.1:8080")]
@@ -211,8 +212,9 @@ pub struct Cli {
     #[arg(long, default_value_t = 2, value_name = "N", requires = "wholesale", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub wholesale_from: u32,
 
-    /// Percentage of persons who come to the sale or for the coupon with an account, and under their other addresses as guests
-    #[arg(long, default_value = "0", value_name = "PERCENT", requires = "limits", value_parser = parse_percent)]
+    /// Percentage of persons who come to the sale or for the coupon with an account, and under their other addresses as guests; or of retail
+    /// buyers beside wholesale buyers
+    #[arg(long, default_value = "0", value_name = "PERCENT", requires = "terms", value_parser = parse_percent)]
     pub accounts: f64,
 
     /// Percentage of buyers whose card is declined

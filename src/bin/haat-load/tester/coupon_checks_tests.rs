@@ -2,7 +2,7 @@
 
 use super::super::coupon::Carried;
 use super::super::judge::judge;
-use super::super::wire::{Money, OrderCoupon, Status};
+use super::super::wire::{Money, OrderCoupon, Status, Sums};
 use super::*;
 
 fn money(amount: &str) -> Money {
@@ -17,10 +17,11 @@ fn order(number: u32, person: u64, off: Option<u32>, status: Status) -> OrderFac
             id: id.clone(),
             cart_id: cart.clone(),
             status,
-            total: money("10.00"),
+            total: money("0.00"),
             total_due: money("0.00"),
             lines: Vec::new(),
             coupons: coupons.into_iter().collect(),
+            sums: Sums::of_goods(&money("0.00")),
         }),
         id,
         cart,

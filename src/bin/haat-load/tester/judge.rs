@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use super::coupon::Carried;
 use super::coupon_checks::{CouponFacts, judge_coupons};
 use super::sale_checks::{SaleFacts, judge_sales};
-use super::wire::{Charge, Money, OrderFull, Status, Stock};
+use super::wire::{Charge, Money, OrderFull, Status, Stock, Sums};
 
 /// Examples named in a check that failed.
 const EXAMPLES: usize = 5;
@@ -22,6 +22,7 @@ pub struct Line {
 }
 
 /// What the shop says of an order when it is asked again.
+#[expect(clippy::large_enum_variant, reason = "nearly all are seen")]
 pub enum Found {
     /// It knows no such order.
     Missing,
@@ -144,6 +145,7 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
         checks.push(paid_stays_paid(facts));
         checks.push(ends_stay_ends(facts));
         checks.push(one_order_per_cart(facts));
+        checks.push(each_bill_adds_up(facts));
     }
     if facts.twins > 0 {
         checks.push(twins_agree(facts));
@@ -157,6 +159,7 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
         checks.extend(nothing_is_held(facts));
         checks.push(sold_is_paid(facts));
         checks.push(never_oversold(facts));
+        checks.push(each_has_the_lines_of_its_cart(facts));
     }
     checks.extend(each_at_its_price(facts));
     checks.extend(judge_sales(facts));
@@ -258,13 +261,59 @@ fn twins_agree(facts: &Facts) -> Check {
     Check::new("a checkout sent twice is one checkout", counted, &facts.split_twins)
 }
 
-/// By the group of the buyer and by how many pieces were taken.
+fn seen(facts: &Facts) -> impl Iterator<Item = (&OrderFacts, &OrderFull)> {
+    facts.orders.iter().filter_map(|order| match &order.found {
+        Found::Seen(seen) => Some((order, seen)),
+        Found::Missing | Found::Unread => None,
+    })
+}
+
+fn number(money: &Money) -> Option<Decimal> {
+    Decimal::from_str_exact(&money.amount).ok()
+}
+
+/// Whether lines come to the subtotal, and all parts to the total; `None` where one is no amount.
+fn adds_up(order: &OrderFull) -> Option<bool> {
+    let Sums { subtotal, discount, shipping, fees, tax, prices_include_tax } = &order.sums;
+    let mut goods = Decimal::ZERO;
+    for line in &order.lines {
+        goods += number(&line.unit_price)? * Decimal::from(line.quantity);
+    }
+    let added = if *prices_include_tax { Decimal::ZERO } else { number(tax)? };
+    let total = number(subtotal)? - number(discount)? + number(shipping)? + number(fees)? + added;
+    Some(goods == number(subtotal)? && total == number(&order.total)?)
+}
+
+fn each_bill_adds_up(facts: &Facts) -> Check {
+    let wrong: Vec<_> = seen(facts)
+        .filter(|(_, seen)| adds_up(seen) != Some(true))
+        .map(|(order, seen)| format!("{} has a total of {}", order.id, seen.total.amount))
+        .collect();
+    let counted = format!("{} of {} orders", seen(facts).count() - wrong.len(), seen(facts).count());
+    Check::new("every bill adds up", counted, &wrong)
+}
+
+fn each_has_the_lines_of_its_cart(facts: &Facts) -> Check {
+    let is_of_cart = |order: &OrderFacts, seen: &OrderFull| {
+        let id = |line: &Line| facts.skus.get(line.sku).map(|sku| &*sku.id);
+        let mut put: Vec<_> = order.lines.iter().map(|line| (id(line), i64::from(line.quantity))).collect();
+        let mut found: Vec<_> = seen.lines.iter().map(|line| (Some(&*line.sku_id), line.quantity)).collect();
+        put.sort_unstable();
+        found.sort_unstable();
+        put == found
+    };
+    let wrong: Vec<_> =
+        seen(facts).filter(|(order, seen)| !is_of_cart(order, seen)).map(|(order, _)| order.id.clone()).collect();
+    let counted = format!("{} of {} orders", seen(facts).count() - wrong.len(), seen(facts).count());
+    Check::new("every order has the lines of its cart", counted, &wrong)
+}
+
+/// By the group of the buyer and by how many pieces were taken, whatever became of the order.
 fn each_at_its_price(facts: &Facts) -> Option<Check> {
     let prices = facts.prices.as_ref()?;
     let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for order in facts.orders.iter().filter(|order| order.status().is_some_and(Status::is_paid)) {
-        let Found::Seen(seen) = &order.found else { continue };
+    for (order, seen) in seen(facts) {
         for line in &seen.lines {
             let (price, of) = match (order.wholesale, line.quantity >= prices.from) {
                 (true, true) => (&prices.wholesale, "at the wholesale price"),
@@ -273,14 +322,14 @@ fn each_at_its_price(facts: &Facts) -> Option<Check> {
             };
             *counted.entry(of).or_default() += 1;
             if line.unit_price != *price {
-                let (paid, price) = (&line.unit_price.amount, &price.amount);
-                wrong.push(format!("{} has {} pieces at {paid}, not {price}", order.id, line.quantity));
+                let (asked, price) = (&line.unit_price.amount, &price.amount);
+                wrong.push(format!("{} has {} pieces at {asked}, not {price}", order.id, line.quantity));
             }
         }
     }
     let counted: Vec<_> = counted.iter().map(|(of, lines)| format!("{lines} {of}")).collect();
-    let counted = format!("paid lines: {}", if counted.is_empty() { "none".into() } else { counted.join(", ") });
-    Some(Check::new("every paid line has the price of its buyer and its quantity", counted, &wrong))
+    let counted = format!("lines: {}", if counted.is_empty() { "none".into() } else { counted.join(", ") });
+    Some(Check::new("every line has the price of its buyer and its quantity", counted, &wrong))
 }
 
 fn sum(facts: &Facts, of: impl Fn(&SkuFacts) -> i64) -> i64 {

@@ -1,10 +1,20 @@
 //! Each check passes on a sound run and fails on the one thing it is for.
 
-use super::super::wire::{Money, OrderLine};
+use super::super::wire::OrderLine;
 use super::*;
 
 fn money(amount: &str) -> Money {
     Money { amount: amount.into(), currency: "BDT".into() }
+}
+
+fn line(quantity: i64, price: &str) -> OrderLine {
+    OrderLine {
+        sku_id: "sku_1".into(),
+        vendor_id: "vendor_1".into(),
+        quantity,
+        unit_price: money(price),
+        sale_id: None,
+    }
 }
 
 fn order(number: u32, status: Status) -> OrderFacts {
@@ -18,8 +28,9 @@ fn order(number: u32, status: Status) -> OrderFacts {
             status,
             total: money("10.00"),
             total_due: money("0.00"),
-            lines: Vec::new(),
+            lines: vec![line(1, "10.00")],
             coupons: Vec::new(),
+            sums: Sums::of_goods(&money("10.00")),
         }),
         id,
         cart,
@@ -64,7 +75,7 @@ fn seen(order: &mut OrderFacts) -> &mut OrderFull {
 #[test]
 fn a_sound_run_passes_every_check_and_says_what_it_counted() {
     let checks = judge(&sound());
-    assert_eq!(checks.len(), 12);
+    assert_eq!(checks.len(), 14);
     assert!(checks.iter().all(|check| check.ok), "{checks:?}");
     assert!(checks.iter().any(|c| c.said == "sold 2 of 10, told paid 2"));
 }
@@ -77,7 +88,7 @@ fn nothing_observed_is_nothing_judged() {
 #[test]
 fn each_check_fails_on_what_it_is_for() {
     type Spoil = fn(&mut Facts);
-    let cases: [(Spoil, &str); 15] = [
+    let cases: [(Spoil, &str); 21] = [
         (|f| f.lost_skus.push("sku_9".into()), "every SKU can be read"),
         (|f| f.orders[2].found = Found::Missing, "every order told exists"),
         (|f| f.orders[2].found = Found::Unread, "every order told exists"),
@@ -103,12 +114,41 @@ fn each_check_fails_on_what_it_is_for() {
             "charged once, the total",
         ),
         (|f| f.orders[2].charges = order(1, Status::Paid).charges, "not paid, not charged"),
+        (|f| seen(&mut f.orders[0]).total = money("9.00"), "every bill adds up"),
+        (|f| seen(&mut f.orders[0]).sums.subtotal = money("9.00"), "every bill adds up"),
+        (|f| seen(&mut f.orders[0]).sums.shipping = money("1.00"), "every bill adds up"),
+        (|f| seen(&mut f.orders[2]).lines[0].unit_price = money("none"), "every bill adds up"),
+        (|f| seen(&mut f.orders[2]).lines[0].quantity = 2, "every order has the lines of its cart"),
+        (|f| seen(&mut f.orders[0]).lines[0].sku_id = "sku_2".into(), "every order has the lines of its cart"),
     ];
     for (spoil, name) in cases {
         let mut facts = sound();
         spoil(&mut facts);
         assert!(failed(&facts).contains(&name), "{name}: {:?}", failed(&facts));
     }
+}
+
+/// What comes on top and what is taken off.
+#[test]
+fn a_bill_is_goods_less_discounts_with_what_comes_on_top() {
+    let adds_up = |total: &str, prices_include_tax: bool| {
+        let mut order = order(1, Status::Paid);
+        let seen = seen(&mut order);
+        seen.lines = vec![line(3, "7.50"), line(1, "10.00")];
+        seen.total = money(total);
+        let of_goods = Sums::of_goods(&money("32.50"));
+        seen.sums = Sums {
+            discount: money("2.50"),
+            shipping: money("5.00"),
+            fees: money("1.00"),
+            tax: money("3.00"),
+            ..of_goods
+        };
+        seen.sums.prices_include_tax = prices_include_tax;
+        super::adds_up(seen) == Some(true)
+    };
+    assert!(adds_up("36.00", true) && adds_up("39.00", false));
+    assert!(!adds_up("36.00", false) && !adds_up("39.00", true) && !adds_up("36.01", true));
 }
 
 #[test]
@@ -176,13 +216,6 @@ fn a_failed_check_names_a_few_examples_and_counts_the_rest() {
 
 #[test]
 fn a_line_costs_what_its_buyer_pays_for_so_many() {
-    let line = |quantity: i64, price: &str| OrderLine {
-        sku_id: "sku_1".into(),
-        vendor_id: "vendor_1".into(),
-        quantity,
-        unit_price: money(price),
-        sale_id: None,
-    };
     let of = |wholesale: bool, lines: Vec<OrderLine>, status| {
         let mut order = order(1, status);
         order.wholesale = wholesale;
@@ -199,15 +232,15 @@ fn a_line_costs_what_its_buyer_pays_for_so_many() {
     let sound = judged(vec![
         of(true, vec![line(2, "7.50"), line(1, "10.00")], Status::Paid),
         of(false, vec![line(2, "10.00")], Status::Paid),
-        of(false, vec![line(2, "1.00")], Status::PaymentFailed),
+        of(false, vec![line(2, "10.00")], Status::PaymentFailed),
     ]);
     assert!(sound.ok, "{sound:?}");
-    assert_eq!(
-        sound.said,
-        "paid lines: 1 at the wholesale price, 1 of all others, 1 of wholesale buyers who took too few"
-    );
+    assert_eq!(sound.said, "lines: 1 at the wholesale price, 2 of all others, 1 of wholesale buyers who took too few");
     for (wholesale, wrong) in [(true, line(2, "10.00")), (true, line(1, "7.50")), (false, line(2, "7.50"))] {
-        assert!(!judged(vec![of(wholesale, vec![wrong], Status::Paid)]).ok);
+        for status in [Status::Paid, Status::PaymentFailed] {
+            let wrong = OrderLine { unit_price: wrong.unit_price.clone(), ..line(wrong.quantity, "0.00") };
+            assert!(!judged(vec![of(wholesale, vec![wrong], status)]).ok);
+        }
     }
     assert_eq!(each_at_its_price(&Facts::default()), None);
 }

@@ -70,6 +70,28 @@ pub fn prices(scenario: &Scenario) -> anyhow::Result<Option<PriceFacts>> {
     }))
 }
 
+/// What the shop's staff made of somebody with an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Nothing.
+    Retail,
+    /// A wholesale buyer.
+    Wholesale,
+    /// A wholesale buyer, and then a retail buyer again.
+    NoMore,
+}
+
+impl Group {
+    /// What the shop is told, one after the other.
+    fn told(self) -> &'static [&'static str] {
+        match self {
+            Group::Retail => &[],
+            Group::Wholesale => &["wholesale"],
+            Group::NoMore => &["wholesale", "retail"],
+        }
+    }
+}
+
 /// Somebody with an account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Member {
@@ -79,33 +101,46 @@ pub struct Member {
     pub wholesale: bool,
 }
 
-/// Whether it is one of the share, which is spread evenly over all.
-fn is_among(number: u64, share: Share) -> bool {
-    let before = |number: u64| (number as f64 * share.0 / 100.0).floor();
-    before(number + 1) > before(number)
+/// How many of the first so many are of the share, which is spread evenly over all.
+fn share_of(number: u64, share: Share) -> u64 {
+    (number as f64 * share.0 / 100.0).floor() as u64
 }
 
-/// The sessions that come with an account, each with the address of it and whether they are wholesale buyers. Of a person with several addresses
-/// only the first comes so: the others come as guests.
-pub fn who(scenario: &Scenario) -> Result<BTreeMap<u64, (String, bool)>, String> {
+fn is_among(number: u64, share: Share) -> bool {
+    share_of(number + 1, share) > share_of(number, share)
+}
+
+/// The sessions that come with an account, each with the address of it and what its buyer is. Of a person with several addresses
+/// only the first comes so: the others come as guests. Where there are wholesale buyers, every other retail buyer with an account was one once.
+pub fn who(scenario: &Scenario) -> Result<BTreeMap<u64, (String, Group)>, String> {
     let shop = &scenario.shop;
     let mut who = BTreeMap::new();
-    if shop.wholesale.is_none() && shop.accounts.0 == 0.0 {
+    if !shop.has_members() {
         return Ok(who);
     }
     let Some(sessions) = scenario.arrival.sessions() else {
         return Err("shop: buyers with accounts need a number of sessions".into());
     };
+    let wholesale = shop.wholesale.as_ref().map_or(Share(0.0), |wholesale| wholesale.share);
+    let mut retail = 0;
     for session in 0..u64::from(sessions) {
-        let wholesale = shop.wholesale.as_ref().is_some_and(|wholesale| is_among(session, wholesale.share));
-        let account = shop.people().is_some_and(|people| {
-            session.is_multiple_of(people.aliases.into()) && is_among(people.person(session), shop.accounts)
-        });
-        if wholesale || account {
-            let address = shop.people().map(|people| people.address(session));
-            let address = address.unwrap_or_else(|| format!("load.{session}@example.com"));
-            who.insert(session, (address, wholesale));
-        }
+        let has_account = match shop.people() {
+            Some(people) => {
+                session.is_multiple_of(people.aliases.into()) && is_among(people.person(session), shop.accounts)
+            }
+            // Of those who are no wholesale buyers.
+            None => is_among(session - share_of(session, wholesale), shop.accounts),
+        };
+        let group = match (is_among(session, wholesale), has_account) {
+            (true, _) => Group::Wholesale,
+            (false, true) => {
+                retail += 1;
+                if shop.wholesale.is_some() && retail % 2 == 0 { Group::NoMore } else { Group::Retail }
+            }
+            (false, false) => continue,
+        };
+        let address = shop.people().map(|people| people.address(session));
+        who.insert(session, (address.unwrap_or_else(|| format!("load.{session}@example.com")), group));
     }
     match who.len() <= MOST {
         true => Ok(who),
@@ -131,14 +166,15 @@ pub async fn sign_up(desk: &mut Desk, run: &Run) -> anyhow::Result<BTreeMap<u64,
             let _: Accepted = desk.public("/v1/auth/sign-up", &body).await.context("could not sign up")?;
         }
         let mails = mailed(desk, batch.iter().map(|(_, (address, _))| &**address).collect()).await?;
-        for (session, (address, wholesale)) in batch {
+        for (session, (address, group)) in batch {
             let body = serde_json::json!({ "token": mails[address], "password": password });
             let signed: Signed = desk.public("/v1/auth/verify", &body).await.context("could not verify an address")?;
-            if *wholesale {
-                let path = format!("/v1/admin/customers/{}", signed.account.id.replace("account_", "customer_"));
-                let _: Whatever = desk.patch(path, &serde_json::json!({ "group": "wholesale" })).await?;
+            let path = format!("/v1/admin/customers/{}", signed.account.id.replace("account_", "customer_"));
+            for told in group.told() {
+                let _: Whatever = desk.patch(path.clone(), &serde_json::json!({ "group": told })).await?;
             }
-            members.insert(*session, Member { token: signed.access_token, wholesale: *wholesale });
+            let wholesale = *group == Group::Wholesale;
+            members.insert(*session, Member { token: signed.access_token, wholesale });
         }
     }
     Ok(members)
@@ -195,11 +231,10 @@ mod tests {
     fn of_a_person_with_an_account_one_session_has_it_and_the_others_are_guests() {
         let sale = ["--sessions", "12", "--sale-allotment", "5", "--aliases", "3", "--accounts", "50"];
         let who = who(&scenario(&sale)).expect("who");
-        let who: Vec<_> =
-            who.into_iter().map(|(session, (address, wholesale))| (session, address, wholesale)).collect();
+        let who: Vec<_> = who.into_iter().map(|(session, (address, group))| (session, address, group)).collect();
         assert_eq!(
             who,
-            [(3, "load1@gmail.com".to_owned(), false), (9, "load3@gmail.com".to_owned(), false)],
+            [(3, "load1@gmail.com".to_owned(), Group::Retail), (9, "load3@gmail.com".to_owned(), Group::Retail)],
             "every other person's first session"
         );
     }
@@ -209,7 +244,15 @@ mod tests {
         let of = |arguments: &[&str]| who(&scenario(arguments));
         let few = of(&["--sessions", "10", "--wholesale", "20"]).expect("who");
         assert_eq!(few.keys().copied().collect::<Vec<_>>(), [4, 9]);
-        assert_eq!(few[&4], ("load.4@example.com".to_owned(), true));
+        assert_eq!(few[&4], ("load.4@example.com".to_owned(), Group::Wholesale));
+        let both = of(&["--sessions", "10", "--wholesale", "20", "--accounts", "50"]).expect("who");
+        let both: Vec<_> = both.into_iter().map(|(session, (_, group))| (session, group)).collect();
+        let (retail, wholesale, no_more) = (Group::Retail, Group::Wholesale, Group::NoMore);
+        assert_eq!(
+            both,
+            [(1, retail), (3, no_more), (4, wholesale), (6, retail), (8, no_more), (9, wholesale)],
+            "half of the others have accounts, half of these no more"
+        );
         assert!(of(&["--sessions", "10000", "--wholesale", "20"]).is_ok());
         assert!(of(&["--sessions", "10001", "--wholesale", "20.01"]).is_err());
         assert!(of(&["--sessions", "10"]).expect("nobody").is_empty());

@@ -1,7 +1,7 @@
 //! Each check of a sale passes on a sound one and fails on the one thing it is for.
 
 use super::super::judge::judge;
-use super::super::wire::Status;
+use super::super::wire::{Status, Sums};
 use super::*;
 
 fn money(amount: &str) -> Money {
@@ -10,12 +10,13 @@ fn money(amount: &str) -> Money {
 
 fn order(number: u32, person: u64, quantity: u32, status: Status) -> OrderFacts {
     let (id, cart) = (format!("order_{number}"), format!("cart_{number}"));
+    let total = money(&format!("{}.00", 5 * quantity));
     OrderFacts {
         found: Found::Seen(OrderFull {
             id: id.clone(),
             cart_id: cart.clone(),
             status,
-            total: money("10.00"),
+            total: total.clone(),
             total_due: money("0.00"),
             lines: vec![OrderLine {
                 sku_id: "sku_1".into(),
@@ -25,6 +26,7 @@ fn order(number: u32, person: u64, quantity: u32, status: Status) -> OrderFacts 
                 sale_id: Some("sale_1".into()),
             }],
             coupons: Vec::new(),
+            sums: Sums::of_goods(&total),
         }),
         id,
         cart,

@@ -63,7 +63,8 @@ pub struct Shop {
     /// There is a price for wholesale buyers, and some come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wholesale: Option<Wholesale>,
-    /// The share of persons who come with an account to the sale or for the coupon, and under their other addresses as guests.
+    /// The share of persons who come with an account to the sale or for the coupon, and under their other addresses as guests; or of the retail
+    /// buyers beside wholesale buyers, every other of whom was a wholesale buyer once.
     pub accounts: Share,
 }
 
@@ -460,8 +461,10 @@ impl Scenario {
                 );
             }
         }
-        if shop.accounts.0 > 0.0 && shop.people().is_none() {
-            return Err("shop: accounts are for those who come to a sale or for a coupon".into());
+        if shop.accounts.0 > 0.0 && shop.people().is_none() && shop.wholesale.is_none() {
+            return Err(
+                "shop: accounts are for those who come to a sale, for a coupon, or beside wholesale buyers".into()
+            );
         }
         if !(1..=200).contains(&self.cart.lines) {
             return Err("cart: from 1 to 200 lines".into());

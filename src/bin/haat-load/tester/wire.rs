@@ -80,6 +80,42 @@ pub struct OrderFull {
     /// Its coupons.
     #[serde(default)]
     pub coupons: Vec<OrderCoupon>,
+    /// What its total is made of.
+    #[serde(flatten)]
+    pub sums: Sums,
+}
+
+/// What a total is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Sums {
+    /// What the goods come to at their prices.
+    pub subtotal: Money,
+    /// What promotions took off goods.
+    pub discount: Money,
+    /// What shipping costs, after promotions.
+    pub shipping: Money,
+    /// What paying on delivery costs.
+    pub fees: Money,
+    /// All taxes.
+    pub tax: Money,
+    /// Whether they are in the prices.
+    pub prices_include_tax: bool,
+}
+
+#[cfg(test)]
+impl Sums {
+    /// Of goods and nothing else.
+    pub fn of_goods(subtotal: &Money) -> Self {
+        let zero = || Money { amount: "0.00".into(), currency: subtotal.currency.clone() };
+        Sums {
+            subtotal: subtotal.clone(),
+            discount: zero(),
+            shipping: zero(),
+            fees: zero(),
+            tax: zero(),
+            prices_include_tax: true,
+        }
+    }
 }
 
 /// A coupon of an order.
