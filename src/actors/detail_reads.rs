@@ -135,7 +135,7 @@ mod tests {
             if self.fails.load(Ordering::SeqCst) {
                 return Err(StoreError::Unavailable("away".into()));
             }
-            let is_there = |order: &&OrderId| order.uuid().as_u128() % 2 == 0;
+            let is_there = |order: &&OrderId| order.uuid().as_u128().is_multiple_of(2);
             let body = |order: OrderId| Some(order.to_string().into_bytes());
             Ok(orders.iter().filter(is_there).map(|&order| KeptDetail { order, name, body: body(order) }).collect())
         }
