@@ -151,6 +151,10 @@ impl Shop {
         let document = client.get("/openapi.json").send().await.expect(200).body;
         let operations = document["paths"].as_object().expect("paths").iter().flat_map(|(path, item)| {
             let operations = item.as_object().expect("operations").iter();
+            // A body that is text is bytes which somebody else has signed: tests/http/stripe.rs forges those.
+            let operations = operations.filter(|(_, operation)| {
+                operation.pointer("/requestBody/content/application~1json/schema/type") != Some(&json!("string"))
+            });
             operations.map(|(method, operation)| Route::read(&document, path, method, operation)).collect::<Vec<_>>()
         });
         let mut routes: Vec<Route> = operations.collect();

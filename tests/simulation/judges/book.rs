@@ -80,6 +80,8 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "price_differed", Accounts::price_differed),
     ("order", "bill_refused", nothing),
     ("order", "payment_requested", nothing),
+    ("order", "payment_prepared", nothing),
+    ("order", "payment_action_required", nothing),
     ("order", "paid", Accounts::charge),
     ("order", "payment_failed", nothing),
     ("order", "payment_voided", nothing),
