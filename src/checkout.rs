@@ -5,11 +5,13 @@ pub mod buyers;
 mod carts;
 mod merge;
 pub mod quotes;
+mod refunds;
 mod stuck;
 
 pub use attach::AttachWorker;
 pub use carts::OpenedCart;
 pub use merge::MergedCart;
+pub use refunds::RefundWorker;
 
 use crate::actors::{Admit, Answered, Ask, Chained, Failure, First, Next, NotLetIn, Shop, shed};
 use crate::domain::buyer::BuyerKey;

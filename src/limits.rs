@@ -242,6 +242,10 @@ pub const PAYMENT_MS: i64 = 10 * 60 * 1000;
 /// may resolve it, in
 /// milliseconds. Far longer than a call may take: whatever was asked before has come to its end.
 pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
+/// How long a vendor waits before it asks an order whether it has heard that units of a credit were taken back, in milliseconds.
+pub const CREDIT_ASK_MS: i64 = 60 * 1000;
+/// Credits of one order: cancels of units and refunds of amounts.
+pub const CREDITS_PER_ORDER: usize = 64;
 /// Resolutions of one order: each stands in its timeline.
 pub const RESOLUTIONS: usize = 32;
 /// Entries of an order's timeline that one part of its snapshot holds. The newest, up to one fewer, stand in its head.

@@ -649,6 +649,8 @@ pub struct ChargeLogEntry {
     pub mint: Option<Mint>,
     /// How much.
     pub amount: Money,
+    /// What of it was given back in parts.
+    pub refunded: Money,
     /// `charged`, `declined`, `voided` (nothing was taken and nothing will be) or `refunded`.
     pub status: &'static str,
     /// When it came to stand so.

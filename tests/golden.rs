@@ -19,23 +19,26 @@ use haat::domain::cart::{
 use haat::domain::customer::{CustomerCommand, CustomerEvent, CustomerReply};
 use haat::domain::details::Contact;
 use haat::domain::entity::{By, Owner, Principal};
+use haat::domain::hold::CreditKey;
 use haat::domain::ids::{
-    CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, ShippingMethodId, SkuId, SubOrderId, VendorId,
+    CartId, CreditId, CustomerId, EntityId, EntityRef, OrderId, ProductId, RefundId, SaleId, ShippingMethodId, SkuId,
+    SubOrderId, VendorId,
 };
 use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    Address, Amounts, BillHead, InlineDetails, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus,
-    OrderView, PaymentChoice, PaymentStatus, Placement, Resolution, ResolveAs, SubOrderStatus, SubOrderView,
-    TimelineEntry, Trouble, Waits,
+    Address, Amounts, BillHead, Credit, CreditReason, CreditSeed, CreditedLine, InlineDetails, Milestone, OrderCommand,
+    OrderEvent, OrderLine, OrderReply, OrderStatus, OrderView, PaymentChoice, PaymentStatus, Placement, Refund,
+    RefundAsked, RefundPreview, RefundStatus, RefundTold, Resolution, ResolveAs, SubOrderStatus, SubOrderView,
+    TimelineEntry, Trouble, Waits, Wanted,
 };
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{
     BreakScope, Count, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, PriceBreak, ProductView, QuantityRules,
-    Requires, SaleChange, SaleItem, SaleItemView, SaleTerms, SaleView, SkuChange, SkuTerms, SkuView, Tranche,
-    VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine, WhenExhausted,
+    Requires, RestockedUnits, SaleChange, SaleItem, SaleItemView, SaleTerms, SaleView, SkuChange, SkuTerms, SkuView,
+    Tranche, VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine, WhenExhausted,
 };
 use haat::http::error::Problem;
 use orders::*;
@@ -78,7 +81,10 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     Settled = "settled", PaymentDiffered = "payment_differed", VoidRefused = "void_refused", Resolved = "resolved",
     Attached = "attached", CouponsTaken = "coupons_taken", LegHeld = "leg_held",
     LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
-    LegQuarantined = "leg_quarantined", PaymentPrepared = "payment_prepared",
+    LegQuarantined = "leg_quarantined", Credited = "credited",
+    RefundPending = "refund_pending", RefundSucceeded = "refund_succeeded", RefundFailed = "refund_failed",
+    RefundRetried = "refund_retried", RefundMarkedPaid = "refund_marked_paid", CreditsSettled = "credits_settled",
+    PaymentPrepared = "payment_prepared",
     PaymentActionRequired = "payment_action_required",
 });
 variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
@@ -86,12 +92,15 @@ variants!(VENDOR_EVENTS, vendor_event, VendorEvent {
     SkuTermsChanged = "sku_terms_changed", StockAdjusted = "stock_adjusted", StockHeld = "stock_held", StockCommitted = "stock_committed",
     StockReleased = "stock_released", HoldCommitted = "hold_committed", HoldsClosed = "holds_closed",
     SaleScheduled = "sale_scheduled", SaleChanged = "sale_changed", SaleCancelled = "sale_cancelled",
+    Restocked = "restocked", CreditsClosed = "credits_closed",
 });
 variants!(CART_REPLIES, cart_reply, CartReply {
     Cart = "cart", Opened = "opened", Merging = "merging",
     Merged = "merged", Order = "order", Done = "done",
 });
-variants!(ORDER_REPLIES, order_reply, OrderReply { Order = "order", Timeline = "timeline", Done = "done" });
+variants!(ORDER_REPLIES, order_reply, OrderReply {
+    Order = "order", Timeline = "timeline", Preview = "preview", Refunds = "refunds", Done = "done",
+});
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
     Vendor = "vendor", Product = "product", Sku = "sku", Sale = "sale", Done = "done",
 });
@@ -115,16 +124,48 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     Cancel = "cancel", Get = "get", GetTimeline = "get_timeline", Await = "await",
     Tick = "tick", VoidRefused = "void_refused", Resolve = "resolve", Attach = "attach",
     LegHeld = "leg_held", LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
-    LegFailed = "leg_failed", LegDue = "leg_due", PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
+    LegFailed = "leg_failed", LegDue = "leg_due", CancelAll = "cancel_all", Credit = "credit",
+    PreviewCredit = "preview_credit", RetryRefund = "retry_refund", MarkRefundPaid = "mark_refund_paid",
+    OpenRefunds = "open_refunds", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
+    PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
     Create = "create", AddProduct = "add_product", SetPrice = "set_price", EditSku = "edit_sku", AdjustStock = "adjust_stock",
     Get = "get", GetSku = "get_sku", Reserve = "reserve", Commit = "commit", Release = "release", Close = "close", Tick = "tick",
     ScheduleSale = "schedule_sale", EditSale = "edit_sale", CancelSale = "cancel_sale", GetSale = "get_sale",
+    Restock = "restock", CloseCredits = "close_credits",
 });
 
 fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_0000 + number)
+}
+
+fn credit_id() -> CreditId {
+    CreditId::from_uuid(uuid(90))
+}
+
+fn refund_id() -> RefundId {
+    RefundId::from_uuid(uuid(90))
+}
+
+fn seed() -> CreditSeed {
+    CreditSeed { id: credit_id(), mint: Mint([1, 2, 3, 4]), reason: CreditReason::ChangedMind }
+}
+
+fn units() -> WantedLine {
+    WantedLine { sku: sku(0), quantity: 1 }
+}
+
+fn credit(by_amount: bool) -> Credit {
+    let (units, amount) = if by_amount { (0, 100) } else { (1, 125_000) };
+    Credit {
+        id: credit_id(),
+        vendor: vendor(),
+        lines: vec![CreditedLine { sku: sku(0), units, amount }],
+        besides: if by_amount { 50 } else { 0 },
+        reason: CreditReason::CannotDeliver,
+        by: if by_amount { By::of(Principal::SHOP) } else { None },
+    }
 }
 
 fn cart() -> CartId {
@@ -329,6 +370,19 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::LegCommitted { with: party() },
         OrderEvent::LegReleased { with: party() },
         OrderEvent::LegQuarantined { with: party(), reason: Reject::HoldUnknown },
+        OrderEvent::Credited { credit: Box::new(credit(false)), refund_requested: None },
+        OrderEvent::Credited {
+            credit: Box::new(credit(true)),
+            refund_requested: Some(RefundAsked { id: refund_id(), amount: 150, mint: Mint([1, 2, 3, 4]) }),
+        },
+        OrderEvent::RefundPending { refund: refund_id() },
+        OrderEvent::RefundSucceeded { refund: refund_id(), reference: None },
+        OrderEvent::RefundSucceeded { refund: refund_id(), reference: Some("re_1".into()) },
+        OrderEvent::RefundFailed { refund: refund_id(), reason: "lost_card".into() },
+        OrderEvent::RefundRetried { refund: refund_id(), by: None },
+        OrderEvent::RefundRetried { refund: refund_id(), by: By::of(Principal::SHOP) },
+        OrderEvent::RefundMarkedPaid { refund: refund_id(), reference: "wire 7".into(), by: By::of(Principal::SHOP) },
+        OrderEvent::CreditsSettled { vendor, credits: vec![credit_id()] },
         OrderEvent::PaymentPrepared { reference: "pi_1".into() },
         OrderEvent::PaymentActionRequired,
     ];
@@ -390,6 +444,27 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::LegFailed { with: party(), reason: Reject::HoldUnknown },
         OrderCommand::LegDue { with: party(), until: at(900_000), committed: false },
         OrderCommand::LegDue { with: party(), until: at(900_000), committed: true },
+        OrderCommand::CancelAll { by, seed: seed() },
+        OrderCommand::Credit { by, vendor, wanted: Wanted::Units(Vec::new()), seed: seed() },
+        OrderCommand::Credit { by, vendor, wanted: Wanted::Units(vec![units()]), seed: seed() },
+        OrderCommand::Credit { by, vendor, wanted: Wanted::Amount { minor: 100, shipping: true }, seed: seed() },
+        OrderCommand::PreviewCredit { by, vendor, wanted: Wanted::Amount { minor: 100, shipping: false } },
+        OrderCommand::RetryRefund { by, refund: refund_id(), attempt: 1 },
+        OrderCommand::MarkRefundPaid { by, refund: refund_id(), reference: "wire 7".into() },
+        OrderCommand::OpenRefunds,
+        OrderCommand::RefundTold { refund: refund_id(), attempt: 1, told: RefundTold::Pending },
+        OrderCommand::RefundTold {
+            refund: refund_id(),
+            attempt: 1,
+            told: RefundTold::Succeeded { amount: Money::new(1, Currency::BDT), reference: Some("re_1".into()) },
+        },
+        OrderCommand::RefundTold {
+            refund: refund_id(),
+            attempt: 2,
+            told: RefundTold::Failed { reason: "lost_card".into() },
+        },
+        OrderCommand::Restocked { vendor, credits: vec![credit_id()] },
+        OrderCommand::RestockDue { vendor, credits: vec![credit_id()] },
         OrderCommand::PaymentPrepared { reference: "pi_1".into() },
         OrderCommand::BuyerNeeded,
     ];

@@ -3,6 +3,8 @@
 
 #[path = "rejects/coupons.rs"]
 mod coupons;
+#[path = "rejects/refunds.rs"]
+mod refunds;
 #[path = "rejects/sales.rs"]
 mod sales;
 #[path = "support/world.rs"]
@@ -360,6 +362,12 @@ fn row(reject: &Reject) -> Vec<Reject> {
         | Reject::SaleNotStarted { .. }
         | Reject::SaleSoldOut { .. }
         | Reject::PurchaseLimit { .. } => sales::rows(reject),
+        Reject::PaymentInProgress
+        | Reject::UnitsCredited { .. }
+        | Reject::RefundUnknown
+        | Reject::RefundNotPositive
+        | Reject::RefundExceedsPayment { .. }
+        | Reject::RefundNotOpen { .. } => refunds::rows(reject),
         // Given by the shell.
         Reject::CommandPoisoned => vec![reject.clone()],
         Reject::NothingToResolve { .. } => {
@@ -716,11 +724,8 @@ fn row(reject: &Reject) -> Vec<Reject> {
             expired.settle();
             let ended = refusal(&expired.orders[&expired_order].entity, OrderCommand::Cancel { by: buyer(0) }, now);
             assert_eq!(ended, Reject::OrderNotCancellable { status: OrderStatus::Expired });
-            vec![
-                voiding,
-                ended,
-                refusal(&paid.orders[&paid_order].entity, OrderCommand::Cancel { by: Principal::SHOP }, now),
-            ]
+            let unpaid = refusal(&paid.orders[&paid_order].entity, OrderCommand::Cancel { by: Principal::SHOP }, now);
+            [voiding, ended, unpaid].into_iter().chain(refunds::rows(reject)).collect()
         }
     }
 }

@@ -110,6 +110,7 @@ impl NewOrder {
             payment_due_at: Timestamp::from_millis(self.at.as_millis() + PAYMENT_MS),
             inline_contact: None,
             waits: None,
+            refunds: Vec::new(),
         }
     }
 }

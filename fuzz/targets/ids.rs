@@ -2,8 +2,8 @@
 #![no_main]
 
 use haat::domain::ids::{
-    CartId, CategoryId, CouponId, CustomerId, EntityId, EntityRef, Kind, OrderId, PREFIX_BYTES, ProductId, SaleId,
-    ShippingMethodId, SkuId, SubOrderId, TypeIdText, VendorId,
+    CartId, CategoryId, CouponId, CreditId, CustomerId, EntityId, EntityRef, Kind, OrderId, PREFIX_BYTES, ProductId,
+    RefundId, SaleId, ShippingMethodId, SkuId, SubOrderId, TypeIdText, VendorId,
 };
 use haat_fuzz::fuzz_target;
 use std::fmt::{Debug, Display};
@@ -38,6 +38,8 @@ fn types(text: &str) -> usize {
         read::<ProductId>(text, ProductId::PREFIX),
         read::<SkuId>(text, SkuId::PREFIX),
         read::<SubOrderId>(text, SubOrderId::PREFIX),
+        read::<CreditId>(text, CreditId::PREFIX),
+        read::<RefundId>(text, RefundId::PREFIX),
         read::<CouponId>(text, CouponId::PREFIX),
         read::<SaleId>(text, SaleId::PREFIX),
         read::<CategoryId>(text, CategoryId::PREFIX),

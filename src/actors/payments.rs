@@ -387,6 +387,48 @@ impl Node {
     }
 }
 
+impl Shop {
+    /// Sees to a refund of a paid order at its provider: looks it up, and asks for it where it was never asked for. `None` where no answer came.
+    pub(crate) async fn refund(&self, method: &str, call: &RefundCall) -> Option<RefundProgress> {
+        let node = self.node();
+        let provider = node.provider(method)?;
+        match provider.refunds(node, call, "look_up_refund", provider.port.look_up_refund(call)).await? {
+            Some(known) => Some(known),
+            None => {
+                let asked = async { provider.port.refund(call).await.map(Some) };
+                provider.refunds(node, call, "refund", asked).await?
+            }
+        }
+    }
+}
+
+impl Provider {
+    /// One call about a refund, when its turn has come.
+    async fn refunds(
+        &self,
+        node: &Arc<Node>,
+        call: &RefundCall,
+        verb: &'static str,
+        asked: impl Future<Output = Result<Option<RefundProgress>, NoAnswer>>,
+    ) -> Option<Option<RefundProgress>> {
+        let wish = Wish { order: call.order, charges: false, not_after: node.clock.now() };
+        let pass = node.let_in(&self.gate, wish).await?;
+        let started = Instant::now();
+        let answer = timeout(Duration::from_millis(limits::GATEWAY_CALL_MS), asked).await;
+        pass.ends(matches!(answer, Ok(Ok(_))));
+        let (outcome, answer) = match answer {
+            Ok(Ok(found)) => (Answer::Refund(found.clone()).name(), Some(found)),
+            Ok(Err(error)) => {
+                tracing::debug!(order = %call.order, call = verb, %error, "a payment provider gave no answer");
+                ("no_answer", None)
+            }
+            Err(_) => ("timed_out", None),
+        };
+        self.metrics.called(verb, outcome, started.elapsed());
+        answer
+    }
+}
+
 /// What has come of it all.
 enum Outcome {
     /// The order is told this.
@@ -422,7 +464,7 @@ impl Answer {
 impl Provider {
     async fn answers(&self, verb: &Verb, call: &PaymentCall, attempt: u32) -> Result<Answer, NoAnswer> {
         let (reference, order, mint) = (&call.reference, call.order, call.mint);
-        let refund = |amount| RefundCall { order, mint, reference: reference.clone(), attempt, amount };
+        let refund = |amount| RefundCall { order, mint, reference: reference.clone(), attempt, amount, of: None };
         Ok(match verb {
             Verb::Prepare => Answer::Prepared(self.port.prepare(call).await?),
             Verb::Charge => Answer::Payment(self.port.charge(call).await?),

@@ -12,6 +12,7 @@
 //! | `tok_lost_reply` | is taken, but whoever had it taken waits for ever; the next to ask hears of it |
 //! | `tok_never` | is neither taken nor answered |
 //! | `tok_other_<minor>_<currency>` | takes this much, whatever was asked for |
+//! | `tok_approve.refund_refuse` | is taken; the first attempt of each refund is refused, a later one is carried out |
 //! | `tok_void_refused` | is taken and never answered, and to give it back is refused for good |
 //!
 //! Every answer tells the amount that stands in the books, whatever the call asked for: one order is charged once, so
@@ -41,12 +42,12 @@ use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
 use crate::domain::order::PaymentChoice;
-use crate::domain::payment::{Progress, RefundCall, RefundProgress};
+use crate::domain::payment::{Progress, RefundCall, RefundOf, RefundProgress};
 use crate::domain::reject::Reject;
 use crate::files::Place;
 use crate::ports::{ChargeLog, ChargeLogEntry, Clock, NoAnswer, PaymentProvider};
 use async_trait::async_trait;
-use charge_log::{Change, Contents, Key, Refusal, Status, key_of};
+use charge_log::{Change, Contents, Key, PartRefund, Refusal, Status, key_of};
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, BufReader};
@@ -181,6 +182,7 @@ impl SandboxGateway {
                 None
             }
             Some(Ok(Token::VoidRefused)) => Some(Refusal::NotRefundable),
+            Some(Ok(Token::RefundRefuse)) => Some(Refusal::RefundRefused),
             Some(Ok(Token::Decline)) => Some(Refusal::CardDeclined),
             Some(Ok(Token::Slow(millis))) => {
                 if !waited {
@@ -217,7 +219,7 @@ impl SandboxGateway {
             Some(Err(_)) => Some(Refusal::TokenUnknown),
         };
         let status = match refusal {
-            None | Some(Refusal::NotRefundable) => Status::Charged,
+            None | Some(Refusal::NotRefundable | Refusal::RefundRefused) => Status::Charged,
             Some(_) => Status::Declined,
         };
         let change = Change { reason: refusal, ..self.change(key, amount, status) };
@@ -274,11 +276,44 @@ impl SandboxGateway {
         Ok(Step::Write(receiver, Progress::Cancelled))
     }
 
+    /// A part of a charge, of which together no more is given back than was taken.
+    fn next_of_part(
+        &self,
+        state: &mut State,
+        call: &RefundCall,
+        of: RefundOf,
+    ) -> Result<Step<RefundProgress>, NoAnswer> {
+        let key = (call.order, call.mint);
+        let failed = |refusal: Refusal| Ok(Step::Known(RefundProgress::Failed { reason: refusal.name().to_owned() }));
+        if let Some(known) = state.book.refunds(key).iter().find(|refund| refund.is(of, call.attempt)) {
+            return Ok(Step::Known(RefundProgress::Succeeded { amount: known.amount() }));
+        }
+        match state.book.standing(key).and_then(|charge| charge.reason) {
+            Some(Refusal::NotRefundable) => return failed(Refusal::NotRefundable),
+            Some(Refusal::RefundRefused) if call.attempt == 1 => return failed(Refusal::RefundRefused),
+            _ => {}
+        }
+        let fits =
+            |kept: &Money| kept.currency == call.amount.currency && (1..=kept.minor).contains(&call.amount.minor);
+        if state.book.kept(key).filter(fits).is_none() {
+            return failed(Refusal::NothingToRefund);
+        }
+        let Money { minor: amount_minor, currency } = call.amount;
+        let (order, mint) = key;
+        let (refund, refund_mint, attempt, at) = (of.refund, of.mint, call.attempt, self.clock.now());
+        let line = PartRefund { order, mint, refund, attempt, refund_mint, amount_minor, currency, at };
+        let receiver = self.desk.submit(state, line)?;
+        Ok(Step::Write(receiver, RefundProgress::Succeeded { amount: call.amount }))
+    }
+
     fn next_of_refund(&self, call: &RefundCall) -> Result<Step<RefundProgress>, NoAnswer> {
         let key = (call.order, call.mint);
         let mut state = self.desk.state.lock();
         if let Some(receiver) = state.join(key) {
             return Ok(Step::Join(receiver));
+        }
+        if let Some(of) = call.of {
+            return self.next_of_part(&mut state, call, of);
         }
         let failed = |refusal: Refusal| RefundProgress::Failed { reason: refusal.name().to_owned() };
         let taken = match state.book.standing(key) {
@@ -302,6 +337,10 @@ impl SandboxGateway {
         let mut state = self.desk.state.lock();
         if let Some(receiver) = state.join(key) {
             return Step::Join(receiver);
+        }
+        if let Some(of) = call.of {
+            let found = state.book.refunds(key).iter().find(|refund| refund.is(of, call.attempt));
+            return Step::Known(found.map(|refund| RefundProgress::Succeeded { amount: refund.amount() }));
         }
         let refunded = |known: &&Change| known.status == Status::Refunded && known.attempt == call.attempt;
         let found = state.book.standing(key).filter(refunded);

@@ -28,7 +28,7 @@ use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::PaymentChoice;
-use crate::domain::payment::{Progress, RefundCall, RefundProgress};
+use crate::domain::payment::{Progress, RefundCall, RefundOf, RefundProgress};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::ports::{Headers, NoAnswer, NoNotice, Notice, PaymentProvider, Prepared};
@@ -211,6 +211,10 @@ fn mint_of(mint: Option<crate::domain::buyer::Mint>) -> String {
 
 /// By what a refund is known again: the order comes first, and notices are read by that.
 fn refund_name(call: &RefundCall) -> String {
+    // A refund of a paid order has an id of its own: two of equal amounts are two.
+    if let Some(RefundOf { refund, mint }) = call.of {
+        return format!("{}/{refund}/{}/{mint}", call.order, call.attempt);
+    }
     format!("{}/{}/{}", call.order, call.attempt, mint_of(call.mint))
 }
 

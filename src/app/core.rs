@@ -5,7 +5,7 @@ use super::remake::{Remaker, RunningRemaker, knows_rows};
 use super::{AppError, clocks, remake};
 use crate::actors::{DecideHook, NodeParts, NodeSettings, Readiness, Shop, Thread};
 use crate::adapters::quotas::MemoryQuotas;
-use crate::checkout::AttachWorker;
+use crate::checkout::{AttachWorker, RefundWorker};
 use crate::domain::ids::EntityRef;
 use crate::domain::order::OrderStatus;
 use crate::domain::rows::{Rows, Shapes};
@@ -153,7 +153,12 @@ impl Core {
         let shop = Shop::new(parts, charge_log);
         let mails: Arc<dyn JobWorker> = Arc::new(MailWorker::new(mailer, Arc::new(shop.clone()), letters, public_url));
         let attach: Arc<dyn JobWorker> = Arc::new(AttachWorker::new(shop.clone(), customers));
-        let workers = vec![(mails, pace(per_second)), (attach, pace(limits::ORDER_JOBS_PER_SECOND))];
+        let refunds: Arc<dyn JobWorker> = Arc::new(RefundWorker::new(shop.clone()));
+        let workers = vec![
+            (mails, pace(per_second)),
+            (attach, pace(limits::ORDER_JOBS_PER_SECOND)),
+            (refunds, pace(limits::ORDER_JOBS_PER_SECOND)),
+        ];
         let feed = Feed::new(followers::interests());
         let fed = feed.clone();
         log_writer.tell_committed(Box::new(move |frames, traced| fed.committed(frames, traced)));

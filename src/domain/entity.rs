@@ -174,6 +174,10 @@ pub enum Step {
     CommitUse,
     /// An order that ends unpaid gives the use of a coupon back.
     ReleaseUse,
+    /// A vendor takes back what was cancelled of a paid order.
+    Restock,
+    /// A vendor asks an order whether it has heard that.
+    AskCredit,
 }
 
 impl Step {
@@ -195,16 +199,22 @@ impl Step {
             Step::HoldUse => "hold_use",
             Step::CommitUse => "commit_use",
             Step::ReleaseUse => "release_use",
+            Step::Restock => "restock",
+            Step::AskCredit => "ask_credit",
         }
     }
 
     /// Of what kind it is that a step concerns.
     pub const fn concerns(self) -> Kind {
         match self {
-            Step::Reserve | Step::Commit | Step::Release => Kind::Vendor,
-            Step::Place | Step::Charge | Step::ChargePrepared | Step::LookUp | Step::Void | Step::AskHold => {
-                Kind::Order
-            }
+            Step::Reserve | Step::Commit | Step::Release | Step::Restock => Kind::Vendor,
+            Step::Place
+            | Step::Charge
+            | Step::ChargePrepared
+            | Step::LookUp
+            | Step::Void
+            | Step::AskHold
+            | Step::AskCredit => Kind::Order,
             Step::Reopen | Step::Close | Step::Merge => Kind::Cart,
             Step::HoldUse | Step::CommitUse | Step::ReleaseUse => Kind::Coupon,
         }

@@ -10,7 +10,7 @@
 //! forget is a release: it is remembered only so that a reservation that comes late holds nothing.
 
 use super::backoff::backoff_ms;
-use super::ids::OrderId;
+use super::ids::{CreditId, OrderId};
 use super::reject::Reject;
 use super::time::Timestamp;
 use crate::limits;
@@ -38,30 +38,58 @@ pub enum HoldPart {
     Released(OrderId),
 }
 
+/// By what holds are told apart: mostly by their order.
+pub trait HoldKey: Copy + Eq + Ord + std::hash::Hash {
+    /// What spreads the moments at which many of them are asked about.
+    fn seed(self) -> u128;
+}
+
+impl HoldKey for OrderId {
+    fn seed(self) -> u128 {
+        self.uuid().as_u128()
+    }
+}
+
+/// A credit, and its order, which is asked about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CreditKey(pub OrderId, pub CreditId);
+
+impl HoldKey for CreditKey {
+    fn seed(self) -> u128 {
+        self.1.uuid().as_u128()
+    }
+}
+
 /// Everything that one entity holds for orders.
 #[derive(Clone, Debug)]
-pub struct Holds<L> {
-    open: HashMap<OrderId, Hold<L>>,
+pub struct Holds<L, K = OrderId> {
+    open: HashMap<K, Hold<L>>,
     /// What was committed for orders that are not settled, as far as they have said so, with the end of the hold's time.
-    committed: BTreeMap<OrderId, Timestamp>,
+    committed: BTreeMap<K, Timestamp>,
     /// Releases that are remembered, so that a hold asked for earlier but arriving later is refused.
-    released: HashMap<OrderId, Timestamp>,
+    released: HashMap<K, Timestamp>,
     /// Remembered releases by the moment at which they may be forgotten.
-    forget: BTreeSet<(Timestamp, OrderId)>,
+    forget: BTreeSet<(Timestamp, K)>,
     /// Which order is asked about its hold, and when.
-    schedule: Schedule,
-    closing: Closing,
+    schedule: Schedule<K>,
+    closing: Closing<K>,
 }
 
 /// Orders that have said that they are settled, and when that is to be recorded at the latest. No part of the state that lasts:
 /// past its time a hold is asked about, and its order says so again.
-#[derive(Clone, Debug, Default)]
-struct Closing {
+#[derive(Clone, Debug)]
+struct Closing<K> {
     due: Option<Timestamp>,
-    orders: BTreeSet<OrderId>,
+    orders: BTreeSet<K>,
 }
 
-impl<L> Default for Holds<L> {
+impl<K> Default for Closing<K> {
+    fn default() -> Self {
+        Self { due: None, orders: BTreeSet::new() }
+    }
+}
+
+impl<L, K: HoldKey> Default for Holds<L, K> {
     fn default() -> Self {
         Self {
             open: HashMap::default(),
@@ -74,24 +102,24 @@ impl<L> Default for Holds<L> {
     }
 }
 
-impl<L> Holds<L> {
+impl<L, K: HoldKey> Holds<L, K> {
     /// The open hold of an order.
-    pub fn open(&self, order: OrderId) -> Option<&Hold<L>> {
+    pub fn open(&self, order: K) -> Option<&Hold<L>> {
         self.open.get(&order)
     }
 
     /// All open holds, in no order.
-    pub fn all_open(&self) -> impl Iterator<Item = (OrderId, &Hold<L>)> {
+    pub fn all_open(&self) -> impl Iterator<Item = (K, &Hold<L>)> {
         self.open.iter().map(|(order, hold)| (*order, hold))
     }
 
     /// Whether a hold of this order was committed, and the order has not closed it.
-    pub fn is_committed(&self, order: OrderId) -> bool {
+    pub fn is_committed(&self, order: K) -> bool {
         self.committed.contains_key(&order)
     }
 
     /// What is committed and not closed, with the end of each hold's time.
-    pub fn committed(&self) -> &BTreeMap<OrderId, Timestamp> {
+    pub fn committed(&self) -> &BTreeMap<K, Timestamp> {
         &self.committed
     }
 
@@ -106,7 +134,7 @@ impl<L> Holds<L> {
     }
 
     /// Until when what is held for an order is needed.
-    pub fn until(&self, order: OrderId) -> Option<Timestamp> {
+    pub fn until(&self, order: K) -> Option<Timestamp> {
         self.open.get(&order).map(|hold| hold.until).or_else(|| self.committed.get(&order).copied())
     }
 
@@ -119,7 +147,7 @@ impl<L> Holds<L> {
     ///
     /// # Errors
     /// [`Reject::HoldClosed`].
-    pub fn may_open(&self, order: OrderId, until: Timestamp, now: Timestamp) -> Result<(), Reject> {
+    pub fn may_open(&self, order: K, until: Timestamp, now: Timestamp) -> Result<(), Reject> {
         if self.released.contains_key(&order) || until <= now { Err(Reject::HoldClosed) } else { Ok(()) }
     }
 
@@ -128,7 +156,7 @@ impl<L> Holds<L> {
     ///
     /// # Errors
     /// [`Reject::HoldUnknown`].
-    pub fn decide_commit(&self, order: OrderId, strict: bool) -> Result<bool, Reject> {
+    pub fn decide_commit(&self, order: K, strict: bool) -> Result<bool, Reject> {
         match (self.open.contains_key(&order), strict) {
             (true, _) => Ok(true),
             (false, true) if !self.is_committed(order) => Err(Reject::HoldUnknown),
@@ -137,12 +165,12 @@ impl<L> Holds<L> {
     }
 
     /// Whether a release changes anything. Past `until` a hold is refused anyway: then there is nothing to remember.
-    pub fn decide_release(&self, order: OrderId, until: Timestamp, now: Timestamp) -> bool {
+    pub fn decide_release(&self, order: K, until: Timestamp, now: Timestamp) -> bool {
         self.open.contains_key(&order) || (until > now && !self.released.contains_key(&order))
     }
 
     /// An order has said that it is settled: its hold is closed with the next record.
-    pub fn hear_close(&mut self, order: OrderId, now: Timestamp) {
+    pub fn hear_close(&mut self, order: K, now: Timestamp) {
         if self.is_committed(order) {
             self.closing.due.get_or_insert(now.plus_millis(limits::HOLD_CLOSE_MS));
             self.closing.orders.insert(order);
@@ -150,7 +178,7 @@ impl<L> Holds<L> {
     }
 
     /// The orders whose holds are to be closed with the next record, so many at a time; `None` when there are none.
-    pub fn to_close(&self) -> Option<Vec<OrderId>> {
+    pub fn to_close(&self) -> Option<Vec<K>> {
         self.closing.due?;
         Some(self.closing.orders.iter().take(limits::HOLDS_CLOSED_AT_ONCE).copied().collect())
     }
@@ -161,7 +189,7 @@ impl<L> Holds<L> {
     }
 
     /// A hold was opened, in place of one that was open for the same order, if there was one.
-    pub fn opened(&mut self, order: OrderId, hold: Hold<L>) {
+    pub fn opened(&mut self, order: K, hold: Hold<L>) {
         let until = hold.until;
         if let Some(before) = self.open.insert(order, hold) {
             self.schedule.end(order, before.until);
@@ -170,21 +198,28 @@ impl<L> Holds<L> {
     }
 
     /// A hold was committed, and is remembered until its order closes it.
-    pub fn has_committed(&mut self, order: OrderId) -> Option<Hold<L>> {
+    pub fn has_committed(&mut self, order: K) -> Option<Hold<L>> {
         let hold = self.open.remove(&order)?;
         self.committed.insert(order, hold.until);
         Some(hold)
     }
 
+    /// Something was done that its order may ask for again: it is remembered until the order closes it, and asked about past its time.
+    pub fn has_done(&mut self, order: K, until: Timestamp) {
+        if self.committed.insert(order, until).is_none() {
+            self.schedule.begin(order, until);
+        }
+    }
+
     /// A hold has ended, by a release or as early versions ended it by a commit.
-    pub fn has_ended(&mut self, order: OrderId) -> Option<Hold<L>> {
+    pub fn has_ended(&mut self, order: K) -> Option<Hold<L>> {
         let hold = self.open.remove(&order)?;
         self.schedule.end(order, hold.until);
         Some(hold)
     }
 
     /// A release is remembered, if its time is not over; whether it was not before.
-    pub fn remember(&mut self, order: OrderId, until: Timestamp, at: Timestamp) -> bool {
+    pub fn remember(&mut self, order: K, until: Timestamp, at: Timestamp) -> bool {
         let new = until > at && self.released.insert(order, until).is_none();
         if new {
             self.forget.insert((until, order));
@@ -193,7 +228,7 @@ impl<L> Holds<L> {
     }
 
     /// Holds of settled orders were closed at `at`. Those that one record has no room for have the next.
-    pub fn closed(&mut self, orders: &[OrderId], at: Timestamp) {
+    pub fn closed(&mut self, orders: &[K], at: Timestamp) {
         for order in orders {
             if let Some(until) = self.committed.remove(order) {
                 self.schedule.end(*order, until);
@@ -204,7 +239,7 @@ impl<L> Holds<L> {
     }
 
     /// Forgets the releases whose time is over; which they were.
-    pub fn forget_releases(&mut self, at: Timestamp) -> Vec<OrderId> {
+    pub fn forget_releases(&mut self, at: Timestamp) -> Vec<K> {
         let mut forgotten = Vec::new();
         while let Some((until, order)) = self.forget.first().copied().filter(|(until, _)| *until < at) {
             self.forget.remove(&(until, order));
@@ -225,13 +260,13 @@ impl<L> Holds<L> {
     }
 
     /// The orders to ask now: a few at a time, each of which is thereby put off.
-    pub fn take_asks(&mut self, now: Timestamp) -> Vec<OrderId> {
+    pub fn take_asks(&mut self, now: Timestamp) -> Vec<K> {
         self.schedule.take(now)
     }
 
     /// The orders whose holds are past their time, the longest first.
-    pub fn overdue(&self, now: Timestamp) -> Vec<OrderId> {
-        let until = |order: OrderId| self.until(order).map(|until| (until, order));
+    pub fn overdue(&self, now: Timestamp) -> Vec<K> {
+        let until = |order: K| self.until(order).map(|until| (until, order));
         let mut past: Vec<_> = self.schedule.past(now).filter_map(until).filter(|(until, _)| *until <= now).collect();
         past.sort_unstable();
         past.into_iter().map(|(_, order)| order).collect()
@@ -243,18 +278,18 @@ impl<L> Holds<L> {
     }
 
     /// A remembered release, as a snapshot keeps it.
-    pub fn release(&self, order: OrderId) -> Option<&Timestamp> {
+    pub fn release(&self, order: K) -> Option<&Timestamp> {
         self.released.get(&order)
     }
 
     /// Takes over a remembered release from a snapshot.
-    pub fn restore_release(&mut self, order: OrderId, until: Timestamp) {
+    pub fn restore_release(&mut self, order: K, until: Timestamp) {
         self.forget.insert((until, order));
         self.released.insert(order, until);
     }
 
     /// Takes over from a snapshot what is committed.
-    pub fn restore_committed(&mut self, committed: BTreeMap<OrderId, Timestamp>) {
+    pub fn restore_committed(&mut self, committed: BTreeMap<K, Timestamp>) {
         for (order, until) in &committed {
             self.schedule.begin(*order, *until);
         }
@@ -270,21 +305,27 @@ struct Asked {
 }
 
 /// The holds by their moments. No part of a snapshot: made anew, a vendor asks about all that are past their time.
-#[derive(Clone, Debug, Default)]
-struct Schedule {
+#[derive(Clone, Debug)]
+struct Schedule<K> {
     /// The end of its time for a hold that was not asked about; for one that was, its next turn.
-    due: BTreeSet<(Timestamp, OrderId)>,
-    asked: HashMap<OrderId, Asked>,
+    due: BTreeSet<(Timestamp, K)>,
+    asked: HashMap<K, Asked>,
 }
 
-impl Schedule {
+impl<K> Default for Schedule<K> {
+    fn default() -> Self {
+        Self { due: BTreeSet::new(), asked: HashMap::default() }
+    }
+}
+
+impl<K: HoldKey> Schedule<K> {
     /// There is a hold until then.
-    fn begin(&mut self, order: OrderId, until: Timestamp) {
+    fn begin(&mut self, order: K, until: Timestamp) {
         self.due.insert((until, order));
     }
 
     /// There was a hold until then.
-    fn end(&mut self, order: OrderId, until: Timestamp) {
+    fn end(&mut self, order: K, until: Timestamp) {
         // Mostly nobody has been asked: a look into an empty map would still hash.
         let asked = if self.asked.is_empty() { None } else { self.asked.remove(&order) };
         let at = asked.map_or(until, |asked| asked.again);
@@ -307,20 +348,20 @@ impl Schedule {
     }
 
     /// The holds whose moment has come, or that were asked about before, in no order.
-    fn past(&self, now: Timestamp) -> impl Iterator<Item = OrderId> + '_ {
+    fn past(&self, now: Timestamp) -> impl Iterator<Item = K> + '_ {
         let come = self.due.iter().take_while(move |(at, _)| *at <= now).map(|(_, order)| *order);
         come.chain(self.asked.iter().filter(move |(_, asked)| asked.again > now).map(|(order, _)| *order))
     }
 
     /// The few whose moments are longest past. Each has a later one from now on, the later the oftener it was asked about: so those
     /// that are never answered keep nobody from being asked.
-    fn take(&mut self, now: Timestamp) -> Vec<OrderId> {
+    fn take(&mut self, now: Timestamp) -> Vec<K> {
         let past = self.due.iter().take_while(|(at, _)| *at <= now);
-        let past: Vec<(Timestamp, OrderId)> = past.take(limits::HOLDS_ASKED_AT_ONCE).copied().collect();
+        let past: Vec<(Timestamp, K)> = past.take(limits::HOLDS_ASKED_AT_ONCE).copied().collect();
         for (at, order) in &past {
             let times = self.asked.get(order).map_or(0, |asked| asked.times);
             let (first, longest) = (limits::HOLD_ASK_AGAIN_MS, limits::HOLD_ASK_BACKOFF_MS);
-            let wait = backoff_ms(first, longest, times, order.uuid().as_u128());
+            let wait = backoff_ms(first, longest, times, order.seed());
             let again = now.plus_millis(i64::try_from(wait).unwrap_or(i64::MAX));
             self.due.remove(&(*at, *order));
             self.due.insert((again, *order));

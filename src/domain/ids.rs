@@ -251,6 +251,12 @@ typeid!(
     /// A vendor's share of an order.
     SubOrderId, "suborder");
 typeid!(
+    /// What an order takes back of what was to be paid.
+    CreditId, "credit");
+typeid!(
+    /// Money that an order gives back.
+    RefundId, "refund");
+typeid!(
     /// A sale of a vendor: prices and pieces for a while.
     SaleId, "sale");
 typeid!(
@@ -327,6 +333,16 @@ impl SubOrderId {
         input[..16].copy_from_slice(order.0.as_bytes());
         input[16..].copy_from_slice(vendor.0.as_bytes());
         Self(shaped_like(order.0, xxh3_128(&input)))
+    }
+}
+
+impl CreditId {
+    /// The credit of one share, of an order that is cancelled as a whole.
+    pub fn of_share(self, vendor: VendorId) -> Self {
+        let mut input = [0u8; 32];
+        input[..16].copy_from_slice(self.0.as_bytes());
+        input[16..].copy_from_slice(vendor.0.as_bytes());
+        Self(shaped_like(self.0, xxh3_128(&input)))
     }
 }
 

@@ -5,7 +5,7 @@ use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// All names of invariants that an entity checks of itself.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 26] = [
     "cart_lines_are_sane",
     "cart_coupons_are_sane",
     "checkout_has_details",
@@ -21,6 +21,7 @@ pub const NAMES: [&str; 25] = [
     "a_line_is_credited_once",
     "nothing_is_due_at_the_end",
     "a_paid_order_is_paid_once",
+    "what_is_owed_is_being_given_back",
     "a_paid_order_has_its_stock",
     "an_ended_order_holds_nothing",
     "a_quarantine_has_its_reason",
@@ -83,12 +84,13 @@ mod tests {
             include_str!("vendor/breaches.rs"),
             include_str!("coupon/mod.rs"),
         ];
-        let shares = include_str!("order/share.rs");
+        let of_money = [include_str!("order/share.rs"), include_str!("order/refund.rs")];
         let after = |source: &'static str, mark: &'static str| {
             source.split(mark).skip(1).filter_map(|rest| rest.split('"').next())
         };
         let made = sources.into_iter().flat_map(|source| ["Breach::new(\"", "breach(\""].map(|mark| (source, mark)));
-        let named = made.chain([(shares, "Some(\"")]).flat_map(|(source, mark)| after(source, mark));
+        let named =
+            made.chain(of_money.map(|source| (source, "Some(\""))).flat_map(|(source, mark)| after(source, mark));
         assert_eq!(named.collect::<BTreeSet<_>>(), NAMES.into_iter().collect());
     }
 }

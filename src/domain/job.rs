@@ -20,17 +20,20 @@ pub enum Target {
     Mail,
     /// This server's own orders.
     Orders,
+    /// Whoever gives money back.
+    Refunds,
 }
 
 impl Target {
     /// All there are.
-    pub const ALL: [Target; 2] = [Target::Mail, Target::Orders];
+    pub const ALL: [Target; 3] = [Target::Mail, Target::Orders, Target::Refunds];
 
     /// Its name in the store and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Target::Mail => "mail",
             Target::Orders => "orders",
+            Target::Refunds => "refunds",
         }
     }
 }
@@ -60,11 +63,13 @@ pub enum JobKind {
     EmailChangeMail,
     /// What was bought as a guest with the verified address of an account is to belong to it.
     AttachOrders,
+    /// Money of an order is given back.
+    RefundOrder,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 11] = [
+    pub const ALL: [JobKind; 12] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -76,6 +81,7 @@ impl JobKind {
         JobKind::NewEmailMail,
         JobKind::EmailChangeMail,
         JobKind::AttachOrders,
+        JobKind::RefundOrder,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -92,6 +98,7 @@ impl JobKind {
             JobKind::NewEmailMail => "new_email_mail",
             JobKind::EmailChangeMail => "email_change_mail",
             JobKind::AttachOrders => "attach_orders",
+            JobKind::RefundOrder => "refund_order",
         }
     }
 
@@ -114,6 +121,7 @@ impl JobKind {
             | JobKind::NewEmailMail
             | JobKind::EmailChangeMail => Target::Mail,
             JobKind::AttachOrders => Target::Orders,
+            JobKind::RefundOrder => Target::Refunds,
         }
     }
 }

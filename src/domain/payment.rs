@@ -12,7 +12,7 @@
 //! was declined. Should the cancel come too late, the order is charged, and hears that.
 
 use super::buyer::Mint;
-use super::ids::OrderId;
+use super::ids::{OrderId, RefundId};
 use super::money::Money;
 use super::order::OrderCommand;
 use std::fmt;
@@ -134,6 +134,17 @@ pub struct RefundCall {
     pub attempt: u32,
     /// How much to give back.
     pub amount: Money,
+    /// Which refund of a paid order; none where all that was taken is given back since the order ends unpaid.
+    pub of: Option<RefundOf>,
+}
+
+/// A refund of a paid order: with the attempt it is the provider's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefundOf {
+    /// Which.
+    pub refund: RefundId,
+    /// Drawn for it: a store that was taken back from a backup never asks under the same key for another refund.
+    pub mint: Mint,
 }
 
 /// Whether there is what looks like the number of a card in a text: 13 to 19 digits, with at most one space or dash between two of them,

@@ -1,18 +1,20 @@
 //! Why a command was refused: one table for the whole domain. What else speaks of a refusal follows from its row.
 
 mod first;
+mod kind;
 mod table;
 mod words;
 
 pub use first::Refusal;
+pub use kind::RejectClass;
 
 use super::cart::QuoteDiffers;
 use super::ids::{SaleId, SkuId, VendorId};
 use super::money::{Currency, Money};
-use super::order::{OrderStatus, ResolveAs};
+use super::order::{OrderStatus, RefundStatus, ResolveAs};
 use super::pricing::NotApplicable;
 use super::time::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use table::rejects;
 use uuid::Uuid;
@@ -27,19 +29,6 @@ pub struct Shortage {
     pub requested: i64,
     /// Pieces available when the answer was made.
     pub available: i64,
-}
-
-/// What a refusal comes from. The edge has one status for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RejectClass {
-    /// What the request is about is not there, or the caller may not know of it.
-    Unknown,
-    /// The request itself is at fault.
-    Invalid,
-    /// Whoever asks may not, and may know that it is there.
-    Forbidden,
-    /// The state of things: an outcome, kept under an idempotency key and given again when the request is repeated.
-    Conflict,
 }
 
 rejects! {
@@ -625,6 +614,60 @@ rejects! {
         text: "an order that is {status} cannot be cancelled"
     }
 
+    /// The order is being paid, or what is held for it is being sold: what becomes of it is known in a moment.
+    PaymentInProgress = Conflict {
+        code: "payment_in_progress",
+        title: "The payment is in progress",
+        text: "the order's payment is in progress"
+    }
+
+    /// Fewer units are left than were to be cancelled.
+    UnitsCredited {
+        /// Of which SKU.
+        sku_id: SkuId = SkuId::from_uuid(Uuid::nil()),
+        /// How many are left.
+        left: i64 = 1,
+    } = Conflict {
+        code: "units_credited",
+        title: "So many units are not left",
+        text: "so many units are not left: {left} of them were not cancelled"
+    }
+
+    /// No such refund, or none the caller may know of.
+    RefundUnknown = Unknown {
+        code: "refund_unknown",
+        title: "No such refund",
+        text: "the order has no such refund"
+    }
+
+    /// Nothing, or less than nothing, was to be given back.
+    RefundNotPositive = Invalid {
+        code: "refund_not_positive",
+        title: "A refund is more than nothing",
+        field: "amount",
+        text: "an amount above zero is expected"
+    }
+
+    /// More was to be given back than is left of what was paid.
+    RefundExceedsPayment {
+        /// How much is left.
+        refundable: Money = Money::new(1, Currency::BDT),
+    } = Conflict {
+        code: "refund_exceeds_payment",
+        title: "The refund exceeds the payment",
+        text: "{refundable} can be given back"
+    }
+
+    /// The refund has not failed.
+    RefundNotOpen {
+        /// How it stands.
+        status: RefundStatus = RefundStatus::Succeeded,
+    } = Conflict {
+        code: "refund_not_open",
+        title: "The refund has not failed",
+        text: "the refund is {}", status.name()
+    }
+
     /// The order is not stuck, or this does not lead out of what it is stuck in.
     NothingToResolve {
         /// What does; nothing when it is not stuck.
@@ -651,32 +694,5 @@ rejects! {
         code: "command_poisoned",
         title: "The request fails in the engine",
         text: "the command failed twice in the engine and is refused for good"
-    }
-}
-
-impl Reject {
-    /// The stable code of its kind.
-    pub const fn code(&self) -> &'static str {
-        self.kind().code()
-    }
-
-    /// Whether this refusal is an outcome of the state of things, kept under an idempotency key and given again when the
-    /// request is repeated, rather than a fault of the request itself.
-    pub const fn is_conflict(&self) -> bool {
-        matches!(self.kind().class(), RejectClass::Conflict)
-    }
-}
-
-impl Serialize for RejectKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
-    }
-}
-
-impl<'de> Deserialize<'de> for RejectKind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let code = Cow::<'de, str>::deserialize(deserializer)?;
-        let kind = Self::ALL.iter().find(|kind| kind.code() == code);
-        kind.copied().ok_or_else(|| de::Error::custom(format_args!("no refusal has the code '{code}'")))
     }
 }

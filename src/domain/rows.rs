@@ -88,6 +88,8 @@ pub struct StockChangeRow {
 pub const ADDED: &str = "added";
 /// The reason of pieces that were sold.
 pub const SOLD: &str = "sold";
+/// Why pieces came back that had been sold to an order.
+pub const CANCELLED: &str = "cancelled";
 
 /// A row of `vendors`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

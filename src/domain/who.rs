@@ -399,6 +399,10 @@ actions!(
         Who::Staff(Permission::OrdersEdit), Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Cancel an order as a whole.
     CancelOrder: Who::Owner, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Cancel units of one share.
+    CancelShare: Who::Owner, OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Give money of one share back, and see to it that it arrives.
+    RefundShare: OWNER, MANAGER, FINANCE, Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Look at the orders of a vendor.
     SeeVendorOrders: OWNER, MANAGER, PACKER, FINANCE, Who::Staff(Permission::OrdersRead), Who::Admin;
     /// Look at the orders that cannot go on by themselves.
@@ -572,18 +576,40 @@ mod tests {
             own.copied().filter(|action| !action.is_for_anyone()).collect::<Vec<_>>()
         };
         use Action::{
-            EditCoupons, EditGoods, EditMembers, SeeCoupons, SeeGoods, SeeOrder, SeeStockHistory, SeeVendorOrders,
+            CancelShare, EditCoupons, EditGoods, EditMembers, RefundShare, SeeCoupons, SeeGoods, SeeOrder,
+            SeeStockHistory, SeeVendorOrders,
         };
         assert_eq!(
             may_all(VendorRole::Owner),
-            [SeeOrder, SeeVendorOrders, SeeGoods, EditGoods, SeeStockHistory, SeeCoupons, EditCoupons, EditMembers]
+            [
+                SeeOrder,
+                CancelShare,
+                RefundShare,
+                SeeVendorOrders,
+                SeeGoods,
+                EditGoods,
+                SeeStockHistory,
+                SeeCoupons,
+                EditCoupons,
+                EditMembers
+            ]
         );
         assert_eq!(
             may_all(VendorRole::Manager),
-            [SeeOrder, SeeVendorOrders, SeeGoods, EditGoods, SeeStockHistory, SeeCoupons, EditCoupons]
+            [
+                SeeOrder,
+                CancelShare,
+                RefundShare,
+                SeeVendorOrders,
+                SeeGoods,
+                EditGoods,
+                SeeStockHistory,
+                SeeCoupons,
+                EditCoupons
+            ]
         );
         assert_eq!(may_all(VendorRole::Packer), [SeeOrder, SeeVendorOrders, SeeGoods, SeeStockHistory]);
-        assert_eq!(may_all(VendorRole::Finance), [SeeOrder, SeeVendorOrders, SeeGoods, SeeCoupons]);
+        assert_eq!(may_all(VendorRole::Finance), [SeeOrder, RefundShare, SeeVendorOrders, SeeGoods, SeeCoupons]);
         for role in VendorRole::ALL {
             for action in Action::ALL.iter().filter(|action| !action.is_for_anyone()) {
                 assert!(!may(member(2, *role), *action, &vendor(1)), "{role:?} {action:?}");

@@ -12,6 +12,7 @@ mod feed;
 mod follow;
 mod metrics;
 mod order_mails;
+mod refunds;
 mod stock_history;
 
 pub use feed::Feed;
@@ -33,6 +34,8 @@ use uuid::Uuid;
 pub const STOCK_HISTORY: &str = "stock_history";
 /// The name of whoever writes to buyers about their orders.
 pub const ORDER_MAILS: &str = "order_mails";
+/// The name of whoever sees to it that orders give money back.
+pub const REFUNDS: &str = "refunds";
 
 /// Where a record comes from. A store that was taken back from a backup never makes the same place again: a batch is drawn by chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,11 @@ pub trait Follower: Send + 'static {
 
 /// All followers there are.
 pub fn all() -> Vec<Box<dyn Follower>> {
-    vec![Box::new(stock_history::StockHistory::default()), Box::new(order_mails::OrderMails)]
+    vec![
+        Box::new(stock_history::StockHistory::default()),
+        Box::new(order_mails::OrderMails),
+        Box::new(refunds::Refunds),
+    ]
 }
 
 /// Which records are decoded: those of this kind in whose line this text stands, where it must.

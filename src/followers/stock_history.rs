@@ -3,7 +3,7 @@
 use super::{AnyRecord, Follower, Origin, STOCK_HISTORY, Unread};
 use crate::domain::ids::{Kind, OrderId, SkuId, VendorId};
 use crate::domain::record::Record;
-use crate::domain::rows::{ADDED, SOLD, StockChangeRow};
+use crate::domain::rows::{ADDED, CANCELLED, SOLD, StockChangeRow};
 use crate::domain::vendor::VendorEvent;
 use crate::domain::who::ByKind;
 use crate::ports::{BeginFrom, Made};
@@ -72,6 +72,9 @@ impl Follower for StockHistory {
                 VendorEvent::StockAdjusted { sku, delta, reason, by } => {
                     changes.add(*sku, *delta, reason, by.map(|by| by.kind), None);
                 }
+                VendorEvent::Restocked { order, lines, .. } => {
+                    lines.iter().for_each(|line| changes.add(line.sku, line.quantity, CANCELLED, None, Some(*order)));
+                }
                 VendorEvent::HoldCommitted { order, sold } if !sold.is_empty() => changes.sell(*order, sold),
                 VendorEvent::HoldCommitted { order, .. } | VendorEvent::StockCommitted { order } => {
                     let pieces = self.holds.get(&(vendor, *order)).ok_or(Unread::Forgotten)?;
@@ -85,6 +88,7 @@ impl Follower for StockHistory {
                 | VendorEvent::SkuTermsChanged { .. }
                 | VendorEvent::StockHeld { .. }
                 | VendorEvent::HoldsClosed { .. }
+                | VendorEvent::CreditsClosed { .. }
                 | VendorEvent::StockReleased { .. } => {}
             }
         }
@@ -120,6 +124,8 @@ impl StockHistory {
                 | VendorEvent::SaleCancelled { .. }
                 | VendorEvent::SkuTermsChanged { .. }
                 | VendorEvent::StockAdjusted { .. }
+                | VendorEvent::Restocked { .. }
+                | VendorEvent::CreditsClosed { .. }
                 | VendorEvent::HoldsClosed { .. } => {}
             }
         }

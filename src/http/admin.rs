@@ -135,6 +135,8 @@ pub struct ChargesBody {
 pub struct ChargeBody {
     order_id: OrderId,
     amount: MoneyBody,
+    /// What of a charge was given back in parts.
+    refunded: MoneyBody,
     /// `charged`, `declined`, `voided` or `refunded`.
     #[schema(example = "charged")]
     status: &'static str,
@@ -220,6 +222,7 @@ pub async fn list_charges(State(shop): State<Shop>, Query(asked): Query<ChargesQ
     let charge = |entry: crate::ports::ChargeLogEntry| ChargeBody {
         order_id: entry.order,
         amount: MoneyBody(entry.amount),
+        refunded: MoneyBody(entry.refunded),
         status: entry.status,
         at: Moment(entry.at),
     };

@@ -338,6 +338,12 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
             told.push(("vendor_ids", json!(vendor_ids)));
         }
         Reject::AmountBelowMinimum { minimum } => told.push(("minimum", json!(MoneyBody(*minimum)))),
+        Reject::RefundExceedsPayment { refundable } => told.push(("refundable", json!(MoneyBody(*refundable)))),
+        Reject::UnitsCredited { sku_id, left } => {
+            told.push(("sku_id", json!(sku_id)));
+            told.push(("left", json!(left)));
+        }
+        Reject::RefundNotOpen { status } => told.push(("refund_status", json!(status.name()))),
         Reject::QuoteExpired { why } => told.push(("why", json!(why.name()))),
         Reject::CouponInUse { uses } => told.push(("uses", json!(uses))),
         Reject::CouponLimitReached { limit } => told.push(("limit", json!(limit))),

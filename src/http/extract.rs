@@ -2,8 +2,8 @@
 
 use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
-    SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, SaleId,
+    SessionId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::reject::Reject;
 use crate::http::HttpState;
@@ -254,6 +254,8 @@ path_id!(
     CouponId => CouponUnknown,
     CouponCode => CouponUnknown,
     SaleId => SaleUnknown,
+    SubOrderId => OrderUnknown,
+    RefundId => RefundUnknown,
 );
 
 impl PathId for SessionId {

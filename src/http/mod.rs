@@ -41,6 +41,7 @@ pub mod prefer;
 pub mod products;
 pub mod quotes;
 pub mod rates;
+pub mod refunds;
 mod refusal;
 pub mod resolve;
 pub mod routes;

@@ -18,16 +18,15 @@ use crate::domain::reject::Reject;
 use crate::domain::rows::OrderRow;
 use crate::domain::time::Timestamp;
 use crate::domain::who::Action;
-use crate::http::answer::{ask, mark_replayed, ok, unexpected};
+use crate::http::answer::{ask, ok, unexpected};
 use crate::http::bills::{LineBillBody, Shown, SumsBody, method_of};
 use crate::http::caller::Caller;
-use crate::http::carts::Nothing;
 use crate::http::error::Result;
-use crate::http::extract::{Id, OptionalJson, Query};
-use crate::http::idempotency::{IdempotencyHeader, RequestKey};
+use crate::http::extract::{Id, Query};
 use crate::http::money::{Moment, MoneyBody, Page};
-use crate::http::openapi::{ACTOR, AUTH, BODY, FILTERS, KEYED, LISTS, problems};
+use crate::http::openapi::{ACTOR, AUTH, FILTERS, LISTS, problems};
 use crate::http::page::{List, PageQuery};
+use crate::http::refunds::RefundBody;
 use crate::http::resolve::StuckBody;
 use crate::http::timeline::TimelineItem;
 use crate::http::valid::filled;
@@ -90,6 +89,10 @@ pub struct OrderBody<'a> {
     #[serde(flatten)]
     amounts: AmountsBody,
     payment: PaymentBody<'a>,
+    /// What of it is given back, the oldest first. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    refunds: Vec<RefundBody<'a>>,
     /// Where to ship to; `erased` when it was. Left out while the store cannot be asked, and in lists for an order that an early version of the
     /// shop took.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -406,6 +409,7 @@ impl<'a> OrderBody<'a> {
                 .collect(),
             amounts: AmountsBody::new(order.amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
+            refunds: order.refunds.iter().map(|refund| RefundBody::new(order.id, refund, order.currency)).collect(),
             shipping_address,
             email,
             placed_at: Moment(order.placed_at),
@@ -477,6 +481,7 @@ impl<'a> OrderBody<'a> {
             coupons: Vec::new(),
             amounts: AmountsBody::new(amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
+            refunds: Vec::new(),
             shipping_address,
             email,
             placed_at: Moment(order.placed_at),
@@ -527,31 +532,6 @@ pub async fn get_timeline(
             let items = entries.iter().zip(1..).map(|(entry, seq)| TimelineItem::new(entry, seq, currency)).collect();
             // The order itself was asked: this is how it stands now.
             Ok(ok(&Page { items, next_cursor: None, as_of: Moment(shop.clock().now()) }))
-        }
-        (other, _) => Err(unexpected(&other)),
-    }
-}
-
-problems!(CancelProblems: KEYED, BODY, ACTOR; OrderUnknown, OrderNotCancellable, CommandPoisoned);
-
-/// Cancel an order that is not paid
-#[utoipa::path(post, path = "/v1/orders/{order}/cancel", tag = "orders", security(("bearer" = [])),
-    params(("order" = OrderId, Path, description = "The order"), IdempotencyHeader),
-    request_body = Nothing,
-    responses((status = 200, description = "The order.", body = OrderBody), CancelProblems))]
-pub async fn cancel_order(
-    State(shop): State<Shop>,
-    State(settings): State<Arc<Settings>>,
-    caller: Caller,
-    key: RequestKey,
-    Id(id): Id<OrderId>,
-    body: OptionalJson<Nothing>,
-) -> Result<Response> {
-    let how = Ask { within: settings.request_timeout, key: key.of(&caller, &body.raw), fresh: false };
-    match ask::<Order>(&shop, id, OrderCommand::Cancel { by: caller.principal }, how).await? {
-        (OrderReply::Order { order }, replayed) => {
-            let contact = contact(&shop, &settings, caller.principal, &order).await?;
-            Ok(mark_replayed(ok(&OrderBody::of_view(&order, &contact)), replayed))
         }
         (other, _) => Err(unexpected(&other)),
     }

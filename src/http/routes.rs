@@ -3,7 +3,7 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, health, jobs, notices, ops, orders,
-    own, people, products, quotes, resolve, sales, shipping, skus, tax, vendors,
+    own, people, products, quotes, refunds, resolve, sales, shipping, skus, tax, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -40,7 +40,12 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::get_timeline))
-        .routes(routes!(orders::cancel_order))
+        .routes(routes!(refunds::cancel_order))
+        .routes(routes!(refunds::cancel_share))
+        .routes(routes!(refunds::create_refund))
+        .routes(routes!(refunds::preview_refund))
+        .routes(routes!(refunds::retry_refund))
+        .routes(routes!(refunds::mark_refund_paid))
         .routes(routes!(notices::take_stripe_notice))
         .routes(routes!(accounts::sign_up))
         .routes(routes!(accounts::verify))
@@ -144,6 +149,11 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/timeline", &[(Method::GET, Class::Reads)]),
     ("/v1/orders/{order}/cancel", &[(Method::POST, Class::Checkout)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/cancel", &[(Method::POST, Class::Checkout)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/refunds", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/refund-preview", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/refunds/{refund}/retry", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/refunds/{refund}/mark-paid", &[(Method::POST, Class::Staff)]),
     ("/v1/admin/tax", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),

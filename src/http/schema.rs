@@ -4,8 +4,8 @@ use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::cart::CartStatus;
 use crate::domain::coupon::RestoresOn;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
-    ShippingMethodId, SkuId, SubOrderId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, SaleId,
+    SessionId, ShippingMethodId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderStatus, PaymentStatus, ResolveAs, SubOrderStatus};
@@ -68,6 +68,7 @@ schema! {
     SaleId, "SaleId" => id_schema("sale", "A sale of a vendor");
     CartId, "CartId" => id_schema("cart", "A cart");
     OrderId, "OrderId" => id_schema("order", "An order");
+    RefundId, "RefundId" => id_schema("refund", "Money that an order gives back");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
     CouponId, "CouponId" => id_schema("coupon", "A coupon");
     ShippingMethodId, "ShippingMethodId" => id_schema("shipping_method", "A way in which a vendor ships");

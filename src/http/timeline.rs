@@ -1,6 +1,6 @@
 //! One thing that happened to an order, in the public vocabulary.
 
-use crate::domain::ids::VendorId;
+use crate::domain::ids::{AccountId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::TimelineEntry;
 use crate::http::money::{Moment, MoneyBody};
@@ -18,7 +18,8 @@ pub struct TimelineItem<'a> {
     at: Moment,
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
-    /// `stock_released`, `quarantined`, `resolved`, `attached` (to the account that has verified the address), or the status in
+    /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
+    /// `refund_marked_paid`, `quarantined`, `resolved`, `attached` (to the account that has verified the address), or the status in
     /// which it ended.
     #[schema(example = "stock_held")]
     r#type: &'a str,
@@ -35,6 +36,13 @@ pub struct TimelineData<'a> {
     amount: Option<MoneyBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// Who did it, where it was neither the buyer nor the shop by itself: `vendor` or `staff`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "staff")]
+    by: Option<&'static str>,
+    /// With which account; shown to the staff alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<AccountId>,
     /// With `resolved`: who it was, and what they say; shown to the staff alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution: Option<ResolutionBody<'a>>,
@@ -51,6 +59,8 @@ impl<'a> TimelineItem<'a> {
                 vendor_id: entry.vendor,
                 amount: entry.amount.map(|minor| MoneyBody(Money::new(minor, entry.currency.unwrap_or(currency)))),
                 reason: entry.reason.as_deref(),
+                by: entry.by.map(|by| by.kind.name()),
+                account_id: entry.by.and_then(|by| by.account),
                 resolution: entry.resolution.as_deref().map(ResolutionBody::new),
             },
         }

@@ -78,6 +78,7 @@ pub fn order_replies() -> Vec<OrderReply> {
         payment_due_at: at(600_000),
         inline_contact: None,
         waits: waits.map(Box::new),
+        refunds: Vec::new(),
     };
     let all_of_it = Amounts {
         total: 250_000,
@@ -128,8 +129,25 @@ pub fn order_replies() -> Vec<OrderReply> {
         amount: full.then_some(250_000),
         currency: full.then(|| "EUR".parse().unwrap()),
         reason: full.then(|| "lost".into()),
+        by: None,
         resolution: full.then(|| Box::new(resolution(ResolveAs::Paid))),
     };
+    let refund = |full: bool| Refund {
+        id: refund_id(),
+        vendor: vendor(),
+        amount: 100_000,
+        reason: CreditReason::Goodwill,
+        status: if full { RefundStatus::Failed } else { RefundStatus::Requested },
+        attempt: 1,
+        mint: Mint([1, 2, 3, 4]),
+        reference: full.then(|| "re_1".into()),
+        failure: full.then(|| "lost_card".into()),
+        by_hand: full,
+    };
+    let given_back = OrderView { refunds: vec![refund(false), refund(true)], ..credited.clone() };
+    let by = TimelineEntry { by: By::of(Principal::SHOP), ..entry(false) };
+    let money = |minor| Money::new(minor, Currency::BDT);
+    let preview = RefundPreview { amount: money(5), shipping: money(1), maximum: money(7) };
     vec![
         OrderReply::Order { order: Box::new(view(None)) },
         OrderReply::Order { order: Box::new(view(Some(waits))) },
@@ -137,6 +155,10 @@ pub fn order_replies() -> Vec<OrderReply> {
         OrderReply::Order { order: Box::new(with_coupons) },
         OrderReply::Order { order: Box::new(billed) },
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![entry(false), entry(true)] },
+        OrderReply::Order { order: Box::new(given_back) },
+        OrderReply::Timeline { currency: Currency::BDT, entries: vec![by] },
+        OrderReply::Preview { preview },
+        OrderReply::Refunds { method: "sandbox".into(), calls: Vec::new() },
         OrderReply::Done,
     ]
 }

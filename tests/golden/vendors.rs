@@ -116,6 +116,21 @@ pub fn vendor_events() -> Vec<VendorEvent> {
         VendorEvent::HoldCommitted { order: order(), sold: Vec::new() },
         VendorEvent::HoldCommitted { order: order(), sold: vec![(sku(0), 2), (sku(1), 1)] },
         VendorEvent::HoldsClosed { orders: vec![order()] },
+        VendorEvent::Restocked {
+            order: order(),
+            credit: credit_id(),
+            lines: vec![HeldLine::at_list_price(sku(0), 1, 125_000)],
+            keys: Vec::new(),
+            account_keys: 0,
+        },
+        VendorEvent::Restocked {
+            order: order(),
+            credit: credit_id(),
+            lines: vec![HeldLine { sale: Some(sale()), ..HeldLine::at_list_price(sku(0), 1, 125_000) }],
+            keys: vec![BuyerKey([1, 2, 3, 4, 5, 6, 7, 8])],
+            account_keys: 1,
+        },
+        VendorEvent::CreditsClosed { credits: vec![CreditKey(order(), credit_id())] },
     ]
 }
 
@@ -148,6 +163,15 @@ pub fn vendor_commands() -> Vec<VendorCommand> {
         VendorCommand::Commit { order: order(), strict: true },
         VendorCommand::Close { order: order() },
         VendorCommand::Release { order: order(), until: at(900_000) },
+        VendorCommand::Restock {
+            units: Box::new(RestockedUnits {
+                order: order(),
+                credits: vec![(credit_id(), vec![HeldLine::at_list_price(sku(0), 1, 125_000)])],
+                keys: vec![BuyerKey([1, 2, 3, 4, 5, 6, 7, 8])],
+                account_keys: 1,
+            }),
+        },
+        VendorCommand::CloseCredits { order: order(), credits: vec![credit_id()] },
         VendorCommand::Tick,
     ]
 }

@@ -4,8 +4,8 @@ use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
 use haat::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
-    SkuId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, SaleId,
+    SessionId, SkuId, SubOrderId, VendorId,
 };
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ pub fn fresh_id(kind: &str) -> String {
     match kind {
         "cart" => CartId::from_uuid(uuid).to_string(),
         "order" => OrderId::from_uuid(uuid).to_string(),
+        "sub" => SubOrderId::from_uuid(uuid).to_string(),
+        "refund" => RefundId::from_uuid(uuid).to_string(),
         "job" => JobId::from_uuid(uuid).to_string(),
         "address" => AddressId::from_uuid(uuid).to_string(),
         "account" => AccountId::from_uuid(uuid).to_string(),
@@ -182,6 +184,12 @@ impl Shop {
             jobs.body["items"][0]["id"].as_str().map(ToOwned::to_owned)
         })
         .await;
+        let subs = order.body["sub_orders"].as_array().expect("shares");
+        let sub = subs.iter().find(|sub| sub["vendor_id"] == vendor.as_str()).expect("a share")["id"].clone();
+        let sub = sub.as_str().expect("an id").to_owned();
+        let path = format!("/v1/orders/{}/sub-orders/{sub}/refunds", order.field("id"));
+        let goodwill = json!({"amount": {"amount": "1.00", "currency": "BDT"}, "reason": "goodwill"});
+        let refund = client.post(&path, &goodwill).bearer(&admin).send().await.expect(201).field("id").to_owned();
         let category =
             client.post("/v1/categories", &json!({"name": "Sarees"})).bearer(&admin).send().await.expect(201);
         let password = "nine boats on the Jamuna";
@@ -238,6 +246,8 @@ impl Shop {
             ("sale", scheduled),
             ("sku", sku),
             ("order", order.field("id").to_owned()),
+            ("sub", sub),
+            ("refund", refund),
             ("job", job),
             ("category", category.field("id").to_owned()),
             ("session", session),

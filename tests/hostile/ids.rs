@@ -51,6 +51,8 @@ async fn an_id_of_another_kind_or_of_nothing_is_an_unknown_one_on_every_route() 
                 // A code is no id, and is read in more than one way.
                 "kind" | "code" => continue,
                 "id" => ("cart", "cart_unknown".to_owned()),
+                // A share is its order's.
+                "sub" => ("sub", "order_unknown".to_owned()),
                 kind => (kind, format!("{kind}_unknown")),
             };
             for id in wrong(&shop.ids[name], kind, &shop) {

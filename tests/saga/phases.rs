@@ -3,13 +3,14 @@
 use crate::world::World;
 use crate::world::shop::{buyer, cart, resolution, vendor};
 use crate::{APPROVE, DECLINE, ready};
-use haat::domain::buyer::MailKey;
+use haat::domain::buyer::{MailKey, Mint};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Effect, EffectKey, Message, Owner, Principal, Publication, Step};
-use haat::domain::ids::{CouponId, CustomerId, OrderId};
+use haat::domain::ids::{CouponId, CreditId, CustomerId, OrderId, RefundId};
 use haat::domain::knowledge::Knowledge;
 use haat::domain::order::{
-    LegState, Milestone, Order, OrderCommand, OrderEvent, OrderStatus, Party, PaymentStatus, Phase, ResolveAs,
+    CreditReason, CreditSeed, LegState, Milestone, Order, OrderCommand, OrderEvent, OrderStatus, Party, PaymentStatus,
+    Phase, RefundTold, ResolveAs, Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
@@ -40,7 +41,7 @@ const PHASES: [Phase; 9] = [
 ];
 
 /// Answers to what an order asked, and time; each with what the nine phases make of it. `A` acts, `l` is late, `-` refuses.
-const TABLE: [(&str, &str); 20] = [
+const TABLE: [(&str, &str); 22] = [
     //                       gath pay void conf sett canc reop ended stuck
     ("stock_held", "A l l l l l l l l"),
     ("stock_refused", "A l l l l l l l l"),
@@ -63,6 +64,9 @@ const TABLE: [(&str, &str); 20] = [
     ("leg_committed", "- - - l l - - - l"),
     ("leg_released", "- - - l l l l l l"),
     ("leg_failed", "- - - A l A l l l"),
+    // Of a refund and a credit that it does not know: below are those that it does.
+    ("refund_told", "l l l l l l l l l"),
+    ("restocked", "l l l l l l l l l"),
 ];
 
 fn command(name: &str) -> OrderCommand {
@@ -89,8 +93,16 @@ fn command(name: &str) -> OrderCommand {
         "leg_committed" => OrderCommand::LegCommitted { with },
         "leg_released" => OrderCommand::LegReleased { with },
         "leg_failed" => OrderCommand::LegFailed { with, reason: Reject::CommandPoisoned },
+        "refund_told" => {
+            OrderCommand::RefundTold { refund: RefundId::from_uuid(Uuid::nil()), attempt: 1, told: RefundTold::Pending }
+        }
+        "restocked" => OrderCommand::Restocked { vendor, credits: vec![seed().id] },
         other => panic!("no command is called {other}"),
     }
+}
+
+fn seed() -> CreditSeed {
+    CreditSeed { id: CreditId::from_uuid(Uuid::nil()), mint: Mint([1; 4]), reason: CreditReason::ChangedMind }
 }
 
 /// The shop, and a cart with one vendor's goods in it.
@@ -201,6 +213,43 @@ fn what_everybody_may_ask_is_answered_in_every_phase() {
         let nothing = matches!(resolved, Err(Reject::NothingToResolve { .. }));
         let unstuck = matches!(phase, Phase::Gathering | Phase::Settled | Phase::Ended);
         assert_eq!(nothing, unstuck, "resolved in {phase:?}: {resolved:?}");
+    }
+}
+
+/// Units and amounts are taken back of what is paid and sold, once: what is being paid has to be settled first, and what ends has nothing left.
+#[test]
+fn what_is_taken_back_is_of_a_settled_order() {
+    let shop = Principal::SHOP;
+    let credit = |wanted| OrderCommand::Credit { by: shop, vendor: vendor(0), wanted, seed: seed() };
+    for phase in PHASES {
+        let (_, before) = in_phase(phase);
+        for command in [
+            credit(Wanted::Units(Vec::new())),
+            credit(Wanted::Amount { minor: 1, shipping: false }),
+            OrderCommand::CancelAll { by: shop, seed: seed() },
+        ] {
+            let is_all = matches!(command, OrderCommand::CancelAll { .. });
+            let (mut state, place) = (before.clone(), format!("{command:?} in {phase:?}"));
+            match (phase, tell(&mut state, &command, LATER)) {
+                (Phase::Settled, Ok(events)) => {
+                    assert!(matches!(events[..], [OrderEvent::Credited { refund_requested: Some(_), .. }]), "{place}");
+                    assert_eq!(tell(&mut state, &command, LATER), Ok(Vec::new()), "{place}, again");
+                }
+                // What is not paid ends unpaid.
+                (Phase::Gathering | Phase::Paying, Ok(events)) if is_all => assert!(!events.is_empty(), "{place}"),
+                (Phase::Voiding(_), Ok(events)) if is_all => assert_eq!(events, [], "{place}"),
+                (Phase::Stuck, Err(Reject::OrderNotCancellable { .. })) if is_all => {}
+                (
+                    Phase::Gathering | Phase::Paying | Phase::Voiding(_) | Phase::Confirming | Phase::Stuck,
+                    Err(Reject::PaymentInProgress),
+                )
+                | (
+                    Phase::Cancelling(_) | Phase::Reopening(_) | Phase::Ended,
+                    Err(Reject::OrderNotCancellable { .. }),
+                ) => assert_eq!(state, before, "{place}"),
+                (_, other) => panic!("{place}: {other:?}"),
+            }
+        }
     }
 }
 

@@ -6,16 +6,17 @@
 //! {"order":"order_01h2xcejqtf2nbrexx3vqjhp41","status":"charged","amount_minor":125000,"currency":"BDT","at":1763683200000}
 //! ```
 //!
-//! `mint` is there since orders have one: order and mint together are the idempotency key. A key's first line says `charged`, `declined` or `voided`; only a charged one has a second, `refunded`. A file that says
+//! `mint` is there since orders have one: order and mint together are the idempotency key. A key's first line says `charged`, `declined` or `voided`; only a charged one has a second, `refunded`. What of a charge is
+//! given back in parts are lines with a `refund`, together never more than was taken. A file that says
 //! otherwise was not written by us, or not by us alone, and is refused.
 
 use super::SandboxError;
 use super::book_file::{self, Bytes, Kept};
 use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::OrderId;
-use crate::domain::money::{Currency, Money};
-use crate::domain::payment::TOKEN_GONE;
+use crate::domain::ids::{OrderId, RefundId};
+use crate::domain::money::{self, Currency, Money};
+use crate::domain::payment::{RefundOf, TOKEN_GONE};
 use crate::domain::time::Timestamp;
 use crate::ports::ChargeLogEntry;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,8 @@ pub(super) enum Refusal {
     NotRefundable,
     /// There is nothing, or nothing more, to give back.
     NothingToRefund,
+    /// It was taken, and the first attempt of each refund is refused.
+    RefundRefused,
 }
 
 impl Refusal {
@@ -75,6 +78,7 @@ impl Refusal {
             Refusal::TokenGone => TOKEN_GONE,
             Refusal::NotRefundable => "charge_not_refundable",
             Refusal::NothingToRefund => "nothing_to_refund",
+            Refusal::RefundRefused => "refund_refused",
         }
     }
 }
@@ -101,6 +105,77 @@ pub(super) struct Change {
     pub(super) attempt: u32,
     /// When.
     pub(super) at: Timestamp,
+}
+
+/// A line that says what of a charge was given back: a part of it, as a shop asks for it that sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PartRefund {
+    /// Of which charge.
+    pub(super) order: OrderId,
+    /// As above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mint: Option<Mint>,
+    /// Which refund.
+    pub(super) refund: RefundId,
+    /// Which try.
+    pub(super) attempt: u32,
+    /// The end of the refund's key.
+    pub(super) refund_mint: Mint,
+    /// How much, in minor units.
+    pub(super) amount_minor: i64,
+    /// The currency it is in.
+    pub(super) currency: Currency,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+impl PartRefund {
+    /// Of which charge it is a part.
+    pub(super) const fn key(&self) -> Key {
+        (self.order, self.mint)
+    }
+
+    /// How much.
+    pub(super) const fn amount(&self) -> Money {
+        Money::new(self.amount_minor, self.currency)
+    }
+
+    /// Whether this is what the call asks about.
+    pub(super) fn is(&self, of: RefundOf, attempt: u32) -> bool {
+        (self.refund, self.refund_mint, self.attempt) == (of.refund, of.mint, attempt)
+    }
+}
+
+/// A line of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Line {
+    /// How a charge stands.
+    Charge(Change),
+    /// What of one was given back.
+    Refund(PartRefund),
+}
+
+impl From<Change> for Line {
+    fn from(change: Change) -> Self {
+        Line::Charge(change)
+    }
+}
+
+impl From<PartRefund> for Line {
+    fn from(refund: PartRefund) -> Self {
+        Line::Refund(refund)
+    }
+}
+
+impl Line {
+    /// Which charge it is about.
+    pub(super) const fn key(&self) -> Key {
+        match self {
+            Line::Charge(change) => change.key(),
+            Line::Refund(refund) => refund.key(),
+        }
+    }
 }
 
 const fn first() -> u32 {
@@ -131,8 +206,9 @@ impl Change {
         Money::new(self.amount_minor, self.currency)
     }
 
-    fn entry(&self) -> ChargeLogEntry {
+    fn entry(&self, refunded: i64) -> ChargeLogEntry {
         ChargeLogEntry {
+            refunded: Money::new(refunded, self.currency),
             order: self.order,
             mint: self.mint,
             amount: self.amount(),
@@ -152,6 +228,8 @@ pub(super) struct Book {
     sorted: Vec<u32>,
     /// Where the newest line of a key is, of those that came since then.
     latest: BTreeMap<Key, u32>,
+    /// What was given back of charges in parts.
+    refunds: BTreeMap<Key, Vec<PartRefund>>,
 }
 
 /// So many that came last are put in order among the others; with many others, an eighth of them.
@@ -211,8 +289,42 @@ impl Book {
         }
     }
 
-    /// Adds the change that stands in a line.
+    /// What was given back of a charge in parts.
+    pub(super) fn refunds(&self, key: Key) -> &[PartRefund] {
+        self.refunds.get(&key).map_or(&[], |refunds| refunds)
+    }
+
+    /// How much that is.
+    pub(super) fn refunded(&self, key: Key) -> i64 {
+        money::sum(self.refunds(key).iter().map(|refund| refund.amount_minor))
+    }
+
+    /// What of a charge has not been given back.
+    pub(super) fn kept(&self, key: Key) -> Option<Money> {
+        let charge = self.standing(key).filter(|charge| charge.status == Status::Charged)?;
+        let left = charge.amount_minor.saturating_sub(self.refunded(key));
+        Some(Money::new(left, charge.currency))
+    }
+
+    /// Adds a line.
+    pub(super) fn add(&mut self, line: Line) {
+        match line {
+            Line::Charge(change) => self.record(change),
+            Line::Refund(refund) => self.refunds.entry(refund.key()).or_default().push(refund),
+        }
+    }
+
+    /// Adds what stands in a line.
     fn take(&mut self, line: &[u8]) -> Result<(), String> {
+        if memchr::memmem::find(line, br#""refund":"#).is_some() {
+            let refund: PartRefund = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+            let kept = self.kept(refund.key()).filter(|kept| kept.currency == refund.currency);
+            if kept.is_none_or(|kept| !(1..=kept.minor).contains(&refund.amount_minor)) {
+                return Err(format!("{} gives back more than was taken", refund.order));
+            }
+            self.add(Line::Refund(refund));
+            return Ok(());
+        }
         let change: Change = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         self.check(&change)?;
         self.record(change);
@@ -235,7 +347,7 @@ impl Book {
         let lines = self.changes.iter().enumerate().rev();
         let is_newest =
             move |(at, change): &(usize, &Change)| self.newest(change.key()).map(usize::try_from) == Some(Ok(*at));
-        lines.filter(is_newest).map(|(_, change)| change.entry())
+        lines.filter(is_newest).map(|(_, change)| change.entry(self.refunded(change.key())))
     }
 
     /// How the charges of one order stand: there are several where the store was taken back from a backup.
@@ -246,7 +358,10 @@ impl Book {
         let mut newest: BTreeMap<Key, u32> = sorted.take_while(|(key, _)| of_order(key)).collect();
         let latest = self.latest.range((order, None)..).take_while(|(key, _)| of_order(key));
         newest.extend(latest.map(|(key, place)| (*key, *place)));
-        newest.into_values().filter_map(move |place| self.at(place)).map(Change::entry)
+        newest
+            .into_values()
+            .filter_map(move |place| self.at(place))
+            .map(|change| change.entry(self.refunded(change.key())))
     }
 }
 

@@ -90,13 +90,14 @@ fn declined() -> Progress {
 
 fn refund(number: u128, attempt: u32) -> RefundCall {
     let PaymentCall { order, mint, amount, .. } = call(number, "");
-    RefundCall { order, mint, reference: None, attempt, amount }
+    RefundCall { order, mint, reference: None, attempt, amount, of: None }
 }
 
 impl SandboxGateway {
     /// What an order is told that has its payment undone.
     async fn void(&self, call: &PaymentCall) -> Result<OrderCommand, NoAnswer> {
-        let refund = |amount| RefundCall { order: call.order, mint: call.mint, reference: None, attempt: 1, amount };
+        let refund =
+            |amount| RefundCall { order: call.order, mint: call.mint, reference: None, attempt: 1, amount, of: None };
         let mut verb = Aim::Undo.begins(false);
         loop {
             let next = match &verb {

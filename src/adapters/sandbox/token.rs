@@ -24,6 +24,8 @@ pub(super) enum Token {
     Other(Money),
     /// `tok_void_refused`: takes the money, never answers, and refuses for good to give it back.
     VoidRefused,
+    /// `tok_approve.refund_refuse`: takes the money, and refuses the first attempt of each refund.
+    RefundRefuse,
 }
 
 impl Token {
@@ -35,6 +37,7 @@ impl Token {
             "tok_never" => return Ok(Token::Never),
             "tok_lost_reply" => return Ok(Token::LostReply),
             "tok_void_refused" => return Ok(Token::VoidRefused),
+            "tok_approve.refund_refuse" => return Ok(Token::RefundRefuse),
             _ => {}
         }
         for (name, token) in [("tok_slow_", Token::Slow as fn(u64) -> Token), ("tok_late_", Token::Late)] {
@@ -63,7 +66,7 @@ impl Token {
             let wrong = || "tok_other_<minor>_<currency> takes minor units and a currency".to_owned();
             return money().map(Token::Other).ok_or_else(wrong);
         }
-        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_late_<ms>, tok_flaky_<n>, tok_lost_reply, tok_never, tok_other_<minor>_<currency>, tok_void_refused";
+        let known = "tok_approve, tok_decline, tok_slow_<ms>, tok_late_<ms>, tok_flaky_<n>, tok_lost_reply, tok_never, tok_other_<minor>_<currency>, tok_void_refused, tok_approve.refund_refuse";
         Err(format!("not a token of the sandbox, which are {known}"))
     }
 }
@@ -81,6 +84,7 @@ mod tests {
     fn every_token_is_read() {
         for (text, token) in [
             ("tok_approve", Token::Approve),
+            ("tok_approve.refund_refuse", Token::RefundRefuse),
             ("tok_decline", Token::Decline),
             ("tok_slow_0", Token::Slow(0)),
             ("tok_slow_60000", Token::Slow(60_000)),

@@ -3,7 +3,7 @@
 //! the disk with the journal, which a real provider does not: syncs without pause would slow every commit down.
 
 use super::book_file::Kept;
-use super::charge_log::{Book, Change, Key};
+use super::charge_log::{Book, Key, Line};
 use crate::domain::money::Money;
 use crate::limits;
 use crate::ports::NoAnswer;
@@ -46,7 +46,7 @@ pub(super) struct State {
     /// Who waits for a change of which order. An order that is in here has exactly one change on its way.
     writing: HashMap<Key, Vec<oneshot::Sender<Written>>>,
     /// What the writer takes next.
-    queue: Vec<Change>,
+    queue: Vec<Line>,
     stopping: bool,
 }
 
@@ -77,20 +77,25 @@ impl Desk {
     ///
     /// # Errors
     /// Too many changes wait, or the writer has stopped; nothing was done.
-    pub(super) fn submit(&self, state: &mut State, change: Change) -> Result<oneshot::Receiver<Written>, NoAnswer> {
+    pub(super) fn submit(
+        &self,
+        state: &mut State,
+        line: impl Into<Line>,
+    ) -> Result<oneshot::Receiver<Written>, NoAnswer> {
         if state.stopping {
             return Err(stopped());
         }
         if state.queue.len() >= limits::SANDBOX_QUEUE {
             return Err(NoAnswer("too many charges wait to be written".into()));
         }
-        let Entry::Vacant(place) = state.writing.entry(change.key()) else {
+        let line = line.into();
+        let Entry::Vacant(place) = state.writing.entry(line.key()) else {
             // Two changes of one order at a time could contradict each other in the file.
-            return Err(NoAnswer(format!("{} has a change on its way", change.order)));
+            return Err(NoAnswer(format!("{} has a change on its way", line.key().0)));
         };
         let (sender, receiver) = oneshot::channel();
         place.insert(vec![sender]);
-        state.queue.push(change);
+        state.queue.push(line);
         self.work.notify_one();
         Ok(receiver)
     }
@@ -102,7 +107,7 @@ impl Desk {
     }
 
     /// Waits for changes and takes all of them into `batch`, which is empty; false when no more will come.
-    fn take(&self, batch: &mut Vec<Change>) -> bool {
+    fn take(&self, batch: &mut Vec<Line>) -> bool {
         let mut state = self.state.lock();
         while state.queue.is_empty() && !state.stopping {
             self.work.wait(&mut state);
@@ -112,13 +117,13 @@ impl Desk {
     }
 
     /// Puts into the book what was written, and tells those who wait for it. What was not written changes nothing.
-    fn settle(&self, batch: &[Change], written: &Written) {
+    fn settle(&self, batch: &[Line], written: &Written) {
         let mut waiting = Vec::with_capacity(batch.len());
         {
             let mut state = self.state.lock();
             for change in batch {
                 if written.is_ok() {
-                    state.book.record(*change);
+                    state.book.add(*change);
                     state.attempts.remove(&change.key());
                 }
                 waiting.extend(state.writing.remove(&change.key()).unwrap_or_default());
@@ -179,7 +184,7 @@ struct Log<D> {
 
 impl<D: Disk> Log<D> {
     /// Makes a batch durable, or leaves the file as it was: at once, or before the next batch when even that fails now.
-    fn append(&mut self, batch: &[Change]) -> io::Result<()> {
+    fn append(&mut self, batch: &[Line]) -> io::Result<()> {
         self.text.clear();
         for change in batch {
             serde_json::to_writer(&mut self.text, change)?;

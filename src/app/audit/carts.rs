@@ -16,7 +16,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
     let (mut paid, mut ended, mut unheard) = (0, 0, 0);
     for (id, order) in &facts.orders {
         let cart = order.row.cart_id;
-        paid += u64::from(order.row.columns.status.is_paid());
+        paid += u64::from(order.is_sold());
         ended += u64::from(order.phase == Phase::Ended);
         if *id != OrderId::for_attempt(cart, order.row.attempt) {
             breaches.add(format!("{id}: it is not attempt {} of {cart}", order.row.attempt));
@@ -45,7 +45,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
     for (id, cart) in &facts.carts {
         if cart.status == CartStatus::CheckedOut
             && let Some(order) = cart.order.filter(|order| !facts.is_broken(order.entity()))
-            && facts.orders.get(&order).is_none_or(|order| !order.row.columns.status.is_paid())
+            && facts.orders.get(&order).is_none_or(|order| !order.is_sold())
         {
             breaches.add(format!("{id}: checked out, and its {order} is not paid"));
         }

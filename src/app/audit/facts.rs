@@ -8,7 +8,7 @@ use super::merges::MergeFacts;
 use super::{Breaches, Finding};
 use crate::domain::buyer::Mint;
 use crate::domain::cart::CartStatus;
-use crate::domain::ids::{CartId, CouponId, CustomerId, EntityRef, Kind, OrderId, VendorId};
+use crate::domain::ids::{CartId, CouponId, CreditId, CustomerId, EntityRef, Kind, OrderId, SkuId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::order::{LegState, Phase};
 use crate::domain::rows::{CouponRow, CustomerRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, VendorRow};
@@ -219,9 +219,20 @@ pub(super) struct OrderFacts {
     pub(super) needs_token: bool,
     /// Whether its snapshot and its rows are of the newest version.
     pub(super) current: bool,
+    /// Units that were cancelled and that their vendors have not said to have back.
+    pub(super) coming_back: Vec<(VendorId, SkuId, i64)>,
+    /// How often a refund of it was asked for.
+    pub(super) refunds_asked: usize,
+    /// What its provider has given back of it, as it was told, and what it may have given back since, in minor units.
+    pub(super) refunds: (i64, i64),
 }
 
 impl OrderFacts {
+    /// Whether it is paid and sold, whatever was taken back of it since.
+    pub(super) fn is_sold(&self) -> bool {
+        self.row.columns.status.is_paid() || self.phase == Phase::Settled
+    }
+
     /// What was taken and not given back, in minor units.
     pub(super) fn net(&self) -> i64 {
         self.row.amounts.paid.saturating_sub(self.row.amounts.refunded)
@@ -237,6 +248,10 @@ pub(super) struct Trade {
     pub(super) sold: Vec<Vec<HeldLine>>,
     /// Whether it was told that the order is settled, and has forgotten what it sold to it.
     pub(super) closed: bool,
+    /// What it took back of what it sold, and by which credits.
+    pub(super) returned: BTreeMap<SkuId, i64>,
+    /// The credits, each of which counts once.
+    pub(super) credits: Vec<CreditId>,
 }
 
 /// A vendor.
@@ -282,6 +297,13 @@ impl Trades {
             VendorEvent::StockReleased { order, .. } => {
                 self.0.entry(*order).or_default().holding = None;
             }
+            VendorEvent::Restocked { order, credit, lines, .. } => {
+                let trade = self.0.entry(*order).or_default();
+                trade.credits.push(*credit);
+                for line in lines {
+                    *trade.returned.entry(line.sku).or_default() += line.quantity;
+                }
+            }
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }
             | VendorEvent::SkuPriceChanged { .. }
@@ -289,6 +311,7 @@ impl Trades {
             | VendorEvent::SaleChanged { .. }
             | VendorEvent::SaleCancelled { .. }
             | VendorEvent::SkuTermsChanged { .. }
+            | VendorEvent::CreditsClosed { .. }
             | VendorEvent::StockAdjusted { .. } => {}
         }
     }
@@ -476,6 +499,9 @@ pub(super) mod samples {
             by_hand: false,
             version: 1,
             mint: None,
+            coming_back: Vec::new(),
+            refunds_asked: 0,
+            refunds: (0, 0),
             needs_token: false,
             current: true,
         }
@@ -496,7 +522,8 @@ pub(super) mod samples {
 
     pub(in super::super) fn entry(attempt: u32, status: &'static str, minor: i64) -> ChargeLogEntry {
         let amount = Money::new(minor, Currency::BDT);
-        ChargeLogEntry { order: order_id(attempt), mint: None, amount, status, at: Timestamp::from_millis(2) }
+        let refunded = Money::new(0, amount.currency);
+        ChargeLogEntry { order: order_id(attempt), mint: None, amount, refunded, status, at: Timestamp::from_millis(2) }
     }
 
     pub(in super::super) fn facts() -> Facts {

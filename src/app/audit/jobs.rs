@@ -14,23 +14,34 @@ pub(super) type JobFacts = Vec<(JobId, JobKind, About)>;
 pub(super) fn check(facts: &Facts) -> Finding {
     let mut breaches = Breaches::default();
     let mut first: BTreeMap<(JobKind, EntityRef), JobId> = BTreeMap::new();
+    let mut refunds: BTreeMap<EntityRef, usize> = BTreeMap::new();
     for (id, kind, about) in &facts.jobs {
         // What is about an account may come to it again.
         let Some(about) = about.entity() else { continue };
+        let order = facts.orders.get(&OrderId::from_uuid(about.uuid)).filter(|_| about.kind == Kind::Order);
+        if *kind == JobKind::RefundOrder {
+            // One for each time that a refund was asked for; those that were done long ago are forgotten.
+            let jobs = refunds.entry(about).or_insert(0usize);
+            *jobs += 1;
+            let asked = order.map_or(0, |order| order.refunds_asked);
+            if *jobs > asked && !facts.is_broken(about) {
+                breaches.add(format!("{id}: {jobs} jobs give money of {about} back, which asked for {asked}"));
+            }
+            continue;
+        }
         if let Some(other) = first.insert((*kind, about), *id) {
             breaches.add(format!("{id} and {other}: both are the {} of {about}", kind.name()));
         }
         if facts.is_broken(about) {
             continue;
         }
-        let order = facts.orders.get(&OrderId::from_uuid(about.uuid)).filter(|_| about.kind == Kind::Order);
         match (kind, order) {
             (JobKind::OrderPaidMail, None) => {
                 breaches.add(format!("{id}: it is about {about}, and there is no such order"));
             }
             (JobKind::OrderPaidMail, Some(order)) => {
-                let row = &order.row;
-                if row.amounts.paid == 0 && !row.columns.status.is_paid() {
+                // One that cost nothing was paid, too, and may be cancelled since.
+                if order.row.amounts.paid == 0 && !order.is_sold() {
                     breaches.add(format!("{id}: it says that {about} is paid, and it never was"));
                 }
             }
@@ -46,10 +57,23 @@ mod tests {
     use super::super::facts::samples::{facts, order, order_id};
     use super::*;
     use crate::domain::ids::EntityId;
+    use crate::domain::order::Phase;
     use uuid::Uuid;
 
     fn job(number: u128, about: EntityRef) -> (JobId, JobKind, About) {
         (JobId::from_uuid(Uuid::from_u128(number)), JobKind::OrderPaidMail, about.into())
+    }
+
+    #[test]
+    fn money_is_given_back_as_often_as_it_was_asked_for() {
+        let mut facts = facts();
+        let about = order_id(1).entity();
+        let refund = |number| (JobId::from_uuid(Uuid::from_u128(number)), JobKind::RefundOrder, about.into());
+        facts.orders.get_mut(&order_id(1)).unwrap().refunds_asked = 2;
+        facts.jobs = vec![refund(1), refund(2)];
+        assert_eq!(check(&facts).breaches.told(), &[] as &[String]);
+        facts.jobs.push(refund(3));
+        assert!(check(&facts).breaches.told()[0].contains("3 jobs give money"));
     }
 
     #[test]
@@ -65,6 +89,10 @@ mod tests {
         facts.jobs = vec![job(1, about)];
         facts.orders.insert(order_id(1), order(1));
         assert!(check(&facts).breaches.told()[0].contains("and it never was"));
+        // One that cost nothing was paid, and is cancelled since.
+        facts.orders.get_mut(&order_id(1)).unwrap().phase = Phase::Settled;
+        assert_eq!(check(&facts).breaches.count(), 0);
+        facts.orders.insert(order_id(1), order(1));
         facts.broken.insert(about);
         assert_eq!(check(&facts).breaches.count(), 0);
     }

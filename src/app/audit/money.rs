@@ -34,7 +34,7 @@ pub(super) fn check(facts: &Facts) -> Finding {
         }
         by_hand += u64::from(order.by_hand);
         stuck += u64::from(order.told.is_some());
-        if order.row.columns.status.is_paid() {
+        if order.is_sold() {
             paid += 1;
             let currency = order.row.currency;
             let sum = taken.entry(currency.code()).or_insert((0, currency));
@@ -92,11 +92,18 @@ fn judge(order: &OrderFacts, entry: Option<&ChargeLogEntry>) -> Result<(), Strin
             None => Err(format!("told that {told} moved, and never charged")),
         };
     }
-    if order.row.columns.status.is_paid() {
-        let paid = told(order.net());
+    if order.is_sold() {
+        let paid = told(order.row.amounts.paid);
+        let (given_back, open) = order.refunds;
+        let most = given_back.saturating_add(open);
         return match entry {
             // Nothing was to be paid, and no provider was asked.
             None if order.row.amounts.total == 0 => Ok(()),
+            // What is being given back may be given back already.
+            Some(entry) if entry.refunded.minor < given_back || entry.refunded.minor > most => {
+                let (least, most) = (told(given_back), told(most));
+                Err(format!("{least} to {most} of it given back, and the ledger says {}", entry.refunded))
+            }
             Some(entry) if entry.status == "charged" && entry.amount == paid => Ok(()),
             Some(entry) => Err(format!("paid {paid}, and the ledger says {} {}", entry.status, entry.amount)),
             None => Err(format!("paid {paid}, and never charged")),

@@ -366,5 +366,8 @@ fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts>
         mint: order.mint(),
         needs_token: order.needs_token(),
         current,
+        coming_back: order.units_coming_back().collect(),
+        refunds_asked: order.refunds().iter().map(|refund| refund.attempt as usize).sum(),
+        refunds: order.given_back(),
     })
 }

@@ -3,7 +3,7 @@
 use super::super::text::{count, counted};
 use super::facts::{Facts, OrderFacts, Share, Trade};
 use super::{Breaches, Finding};
-use crate::domain::ids::{EntityId, OrderId, SkuId, VendorId};
+use crate::domain::ids::{CreditId, EntityId, OrderId, SkuId, VendorId};
 use crate::domain::order::{LegState, Phase};
 use crate::domain::vendor::HeldLine;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,8 @@ pub(super) fn check(facts: &Facts) -> Finding {
             if has_bought(order, share, &trade) {
                 for line in order.row.lines.iter().filter(|line| line.vendor_id == share.vendor) {
                     let sold = sold.entry(line.sku_id).or_default();
-                    *sold = sold.saturating_add(line.quantity);
+                    let back = trade.returned.get(&line.sku_id).copied().unwrap_or(0);
+                    *sold = sold.saturating_add(line.quantity).saturating_sub(back);
                 }
             }
         }
@@ -111,6 +112,7 @@ fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, S
         let priced = matches!(share.state, Held | Committed);
         same_lines(order, share.vendor, lines, priced)?;
     }
+    returned(order, share.vendor, trade)?;
     if trade.closed && order.phase != Phase::Settled {
         return Err("its hold was closed, and it is not settled".into());
     }
@@ -140,6 +142,24 @@ fn judge(order: &OrderFacts, share: &Share, trade: &Trade) -> Result<Standing, S
         (Released, _) if holds => Err("held still, after it was let go".into()),
         (Released, _) => Ok(AsTold),
     }
+}
+
+/// What came back is what was cancelled, once; but for what is under way.
+fn returned(order: &OrderFacts, vendor: VendorId, trade: &Trade) -> Result<(), String> {
+    let once: BTreeSet<CreditId> = trade.credits.iter().copied().collect();
+    if once.len() != trade.credits.len() {
+        return Err("a credit was taken back into stock twice".into());
+    }
+    for line in order.row.lines.iter().filter(|line| line.vendor_id == vendor) {
+        let back = trade.returned.get(&line.sku_id).copied().unwrap_or(0);
+        let is_own = |(of, sku, _): &&(VendorId, SkuId, i64)| (*of, *sku) == (vendor, line.sku_id);
+        let coming: i64 = order.coming_back.iter().filter(is_own).map(|(_, _, units)| units).sum();
+        let cancelled = if order.is_sold() { line.credited } else { 0 };
+        if !(cancelled - coming..=cancelled).contains(&back) {
+            return Err(format!("{back} of {} came back, and {cancelled} were cancelled", line.sku_id));
+        }
+    }
+    Ok(())
 }
 
 fn same_lines(order: &OrderFacts, vendor: VendorId, lines: &[HeldLine], priced: bool) -> Result<(), String> {
@@ -184,7 +204,7 @@ mod tests {
     use crate::domain::order::OrderStatus;
 
     fn trade(holds: bool, times_sold: usize) -> Trade {
-        Trade { holding: holds.then(lines), sold: vec![lines(); times_sold], closed: false }
+        Trade { holding: holds.then(lines), sold: vec![lines(); times_sold], ..Trade::default() }
     }
 
     #[test]

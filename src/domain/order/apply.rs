@@ -2,7 +2,7 @@
 
 use super::legs::{LegState, Party};
 use super::state::{Body, Phase};
-use super::{OrderEvent, OrderStatus, PaymentStatus, TimelineEntry, Trouble};
+use super::{OrderEvent, OrderStatus, PaymentStatus, RefundStatus, TimelineEntry, Trouble};
 use crate::domain::entity::Owner;
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
@@ -198,6 +198,39 @@ impl Body {
                 self.quarantine(at, Trouble::VoidRefused { reason: reason.clone(), taken: *taken });
             }
             OrderEvent::Resolved { resolution } => self.resolve(resolution, at),
+            OrderEvent::Credited { credit, refund_requested } => {
+                self.apply_credit(credit, refund_requested.as_ref(), at);
+            }
+            OrderEvent::RefundPending { refund } => {
+                self.apply_refund(*refund, at, "refund_pending", None, |refund| refund.status = RefundStatus::Pending);
+            }
+            OrderEvent::RefundSucceeded { refund, reference } => {
+                self.apply_refund(*refund, at, "refund_succeeded", None, |refund| {
+                    refund.status = RefundStatus::Succeeded;
+                    refund.reference.clone_from(reference);
+                });
+            }
+            OrderEvent::RefundFailed { refund, reason } => {
+                self.apply_refund(*refund, at, "refund_failed", None, |refund| {
+                    refund.status = RefundStatus::Failed;
+                    refund.failure = Some(reason.clone());
+                });
+            }
+            OrderEvent::RefundRetried { refund, by } => {
+                self.apply_refund(*refund, at, "refund_retried", *by, |refund| {
+                    refund.status = RefundStatus::Requested;
+                    refund.attempt = refund.attempt.saturating_add(1);
+                    (refund.reference, refund.failure) = (None, None);
+                });
+            }
+            OrderEvent::RefundMarkedPaid { refund, reference, by } => {
+                self.apply_refund(*refund, at, "refund_marked_paid", *by, |refund| {
+                    refund.status = RefundStatus::Succeeded;
+                    (refund.reference, refund.failure) = (Some(reference.clone()), None);
+                    refund.by_hand = true;
+                });
+            }
+            OrderEvent::CreditsSettled { credits, .. } => self.apply_settled_credits(credits),
             OrderEvent::Attached { customer } => {
                 self.owner = Owner::Customer(*customer);
                 self.note(at, "attached");

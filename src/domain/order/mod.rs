@@ -31,8 +31,10 @@ mod line;
 mod parts;
 mod payment;
 mod phases;
+mod refund;
 mod resolve;
 mod share;
+mod shown;
 mod state;
 mod status;
 mod types;
@@ -41,6 +43,7 @@ mod view;
 pub use columns::{OrderColumns, OrderFilter};
 pub use coupons::{OrderCoupon, PlacedCoupon, TakenCoupon};
 pub use legs::{Leg, LegState, Party};
+pub use shown::*;
 pub use state::Phase;
 pub use types::*;
 
@@ -51,13 +54,14 @@ use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, FOR_SOMEONE, Keeps, Message, Part, Principal, Publication,
     RestoreError, Step,
 };
-use super::ids::{EntityId, Kind, OrderId};
+use super::ids::{CreditId, EntityId, Kind, OrderId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::Knowledge;
 use super::money;
 use super::reject::Reject;
 use super::rows::Rows;
 use super::time::Timestamp;
+use super::vendor::VendorCommand;
 use crate::limits;
 use legs::Verb;
 use parts::Apart;
@@ -96,7 +100,7 @@ impl Order {
         let body = self.body.as_ref()?;
         let stray = match body.leg(party)? {
             LegState::Refused => true,
-            LegState::Unanswered => !body.status.is_paid(),
+            LegState::Unanswered => !body.is_sold(),
             LegState::Asked | LegState::Held | LegState::Committed | LegState::Released => false,
         };
         stray.then(|| party.message(self.id, body, Verb::Cancel))
@@ -124,6 +128,14 @@ impl Order {
             // Committed for an order that ended unpaid: no answer makes that right, and the audit finds it.
             (None | Some(Phase::Ended | Phase::Cancelling(_) | Phase::Reopening(_)), true) => None,
         }
+    }
+
+    /// The vendor may forget the credits that the order has heard of.
+    fn close_credits(&self, vendor: VendorId, credits: &[CreditId]) -> Option<Message> {
+        let body = self.body.as_ref()?;
+        let heard: Vec<CreditId> = credits.iter().copied().filter(|credit| body.has_settled(vendor, *credit)).collect();
+        let command = VendorCommand::CloseCredits { order: self.id, credits: heard.clone() };
+        (!heard.is_empty()).then_some(Message::Vendor { id: vendor, command })
     }
 
     fn seen(&self, by: Principal) -> Result<&Body, Reject> {
@@ -179,6 +191,7 @@ impl Decides for Order {
                 OrderCommand::HoldDue { .. }
                 | OrderCommand::LegDue { .. }
                 | OrderCommand::Tick
+                | OrderCommand::RestockDue { .. }
                 | OrderCommand::Await { .. },
             ) => Ok(Vec::new()),
             (None, _) => Err(Reject::OrderUnknown),
@@ -203,8 +216,21 @@ impl Decides for Order {
             Ok(OrderReply::Order { order: Box::new(order) })
         };
         match command {
-            OrderCommand::Get { by } | OrderCommand::Cancel { by } | OrderCommand::Resolve { by, .. } => {
-                Some(shown(*by))
+            OrderCommand::Get { by }
+            | OrderCommand::Cancel { by }
+            | OrderCommand::CancelAll { by, .. }
+            | OrderCommand::Credit { by, .. }
+            | OrderCommand::RetryRefund { by, .. }
+            | OrderCommand::MarkRefundPaid { by, .. }
+            | OrderCommand::Resolve { by, .. } => Some(shown(*by)),
+            OrderCommand::PreviewCredit { by, vendor, wanted } => {
+                let preview = self.body.as_ref()?.preview(*by, *vendor, wanted);
+                Some(preview.map(|preview| OrderReply::Preview { preview }))
+            }
+            OrderCommand::OpenRefunds => {
+                let body = self.body.as_ref()?;
+                let (method, calls) = (body.payment.method.clone(), body.open_refunds(self.id));
+                Some(Ok(OrderReply::Refunds { method, calls }))
             }
             OrderCommand::Await { by, milestone } => {
                 let body = self.body.as_ref()?;
@@ -258,6 +284,7 @@ impl Decides for Order {
             (OrderCommand::LegDue { with, until, committed }, Ok(())) => self.answer_due(*with, *until, *committed),
             (OrderCommand::StockHeld { vendor, .. }, Ok(())) => self.give_back_stray_hold(Party::Stock(*vendor)),
             (OrderCommand::LegHeld { with }, Ok(())) => self.give_back_stray_hold(*with),
+            (OrderCommand::RestockDue { vendor, credits }, Ok(())) => self.close_credits(*vendor, credits),
             _ => None,
         }
     }
@@ -275,6 +302,10 @@ impl Decides for Order {
                     told.push(Party::Stock(*vendor).message(self.id, body, Verb::Close));
                 }
                 OrderEvent::LegCommitted { with } => told.push(with.message(self.id, body, Verb::Close)),
+                OrderEvent::CreditsSettled { vendor, credits } => {
+                    let command = VendorCommand::CloseCredits { order: self.id, credits: credits.clone() };
+                    told.push(Message::Vendor { id: *vendor, command });
+                }
                 _ => {}
             }
         }
@@ -295,8 +326,13 @@ impl Decides for Order {
             return Vec::new();
         };
         let mut published = Vec::new();
-        for event in events {
+        let last_credit = events.iter().rposition(|event| matches!(event, OrderEvent::Credited { .. }));
+        for (place, event) in events.iter().enumerate() {
             let (from, to) = match event {
+                // With its last unit a paid order ends.
+                OrderEvent::Credited { .. } if Some(place) == last_credit && body.has_just_ended(events) => {
+                    (Some(OrderStatus::Paid), body.status)
+                }
                 OrderEvent::Placed { .. } => (None, OrderStatus::Placed),
                 OrderEvent::PaymentRequested => (Some(OrderStatus::Placed), OrderStatus::AwaitingPayment),
                 // What costs nothing is paid without being asked for.
@@ -334,15 +370,27 @@ impl Decides for Order {
     /// A guest's token opens an order no more that has become a customer's, nor the answers that were kept of it.
     fn is_still_for(&self, command: &OrderCommand) -> bool {
         match (command, &self.body) {
-            (OrderCommand::Get { by } | OrderCommand::Cancel { by } | OrderCommand::Await { by, .. }, Some(body)) => {
-                body.may_see(*by)
-            }
+            (
+                OrderCommand::Get { by }
+                | OrderCommand::Cancel { by }
+                | OrderCommand::CancelAll { by, .. }
+                | OrderCommand::Credit { by, .. }
+                | OrderCommand::Await { by, .. },
+                Some(body),
+            ) => body.may_see(*by),
             _ => true,
         }
     }
 
     fn is_read(command: &OrderCommand) -> bool {
-        matches!(command, OrderCommand::Get { .. } | OrderCommand::GetTimeline { .. } | OrderCommand::Await { .. })
+        matches!(
+            command,
+            OrderCommand::Get { .. }
+                | OrderCommand::GetTimeline { .. }
+                | OrderCommand::Await { .. }
+                | OrderCommand::PreviewCredit { .. }
+                | OrderCommand::OpenRefunds
+        )
     }
 }
 
@@ -367,7 +415,10 @@ impl Asks for Order {
             // A party that was asked and has not answered may hold by the time it hears of the release.
             Phase::Cancelling(_) => asks(Verb::Cancel, &[LegState::Held, LegState::Asked]).collect(),
             Phase::Reopening(_) => vec![EffectKey::new(Step::Reopen, body.cart)],
-            Phase::Settled | Phase::Ended | Phase::Stuck => Vec::new(),
+            Phase::Settled => {
+                body.to_restock().into_iter().map(|vendor| EffectKey::new(Step::Restock, vendor)).collect()
+            }
+            Phase::Ended | Phase::Stuck => Vec::new(),
         }
     }
 
@@ -383,7 +434,12 @@ impl Asks for Order {
             Step::Void => Effect::Void { call: body.call(order), attempt: body.refund_attempt() },
             Step::Close => Effect::Tell(Message::Cart { id: body.cart, command: self.close_cart(body) }),
             Step::Reopen => Effect::Tell(Message::Cart { id: body.cart, command: CartCommand::Reopen { order } }),
-            Step::Place | Step::AskHold | Step::Merge => return None,
+            Step::Restock => {
+                let vendor = VendorId::from_uuid(uuid::Uuid::from_u128(key.target));
+                let units = Box::new(body.restock(order, vendor));
+                Effect::Tell(Message::Vendor { id: vendor, command: VendorCommand::Restock { units } })
+            }
+            Step::Place | Step::AskHold | Step::Merge | Step::AskCredit => return None,
             // They ask a party.
             Step::Reserve | Step::Commit | Step::Release => return None,
             Step::HoldUse | Step::CommitUse | Step::ReleaseUse => return None,
@@ -493,9 +549,15 @@ impl Checks for Order {
         if body.status.is_end() && sums.total_due != 0 {
             return breach("nothing_is_due_at_the_end", format!("{sums:?}"));
         }
-        if body.status.is_paid() && sums.paid.saturating_sub(sums.refunded) != sums.total.saturating_sub(sums.credited)
-        {
+        if body.is_sold() && sums.paid != sums.total {
             return breach("a_paid_order_is_paid_once", format!("{sums:?}"));
+        }
+        if body.phase != Phase::Settled && sums.refund_due != 0 {
+            // What is taken for an order that ends unpaid is given back by the same step that finds it.
+            return breach("nothing_is_kept_that_is_not_owed", format!("{sums:?}"));
+        }
+        if let Some(invariant) = body.owed_is_wrong() {
+            return breach(invariant, format!("{:?}, {:?}", body.shares, body.refunds));
         }
         let sells = |leg: &Leg| matches!(leg.state, LegState::Committed | LegState::Unanswered);
         if body.phase == Phase::Settled && !body.legs.iter().all(sells) {
@@ -512,7 +574,7 @@ impl Checks for Order {
         if !body.legs.iter().all(taken) {
             return breach("a_leg_has_its_reason", format!("{:?}: {:?}", body.legs, body.coupons));
         }
-        if body.status.is_end() && !body.legs.iter().all(lets_go) {
+        if body.phase == Phase::Ended && !body.legs.iter().all(lets_go) {
             return breach("an_ended_order_holds_nothing", format!("{:?}", body.legs));
         }
         Ok(())

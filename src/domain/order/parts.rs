@@ -12,9 +12,10 @@
 //! Most orders have none but the head. All parts are read together: to decide, an order looks at all of its timeline.
 
 use super::legs::Leg;
+use super::refund::Made;
 use super::share::Share;
 use super::state::Body;
-use super::{Order, OrderLine, TimelineEntry};
+use super::{Order, OrderLine, Refund, TimelineEntry};
 use crate::domain::entity::{Decides as _, Part, RestoreError, read_own, read_part, write_part};
 use crate::domain::ids::OrderId;
 use crate::domain::reject::Reject;
@@ -82,16 +83,22 @@ struct Lines {
     shares: Vec<Share>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejection: Option<Reject>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    credits: Vec<Made>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refunds: Vec<Refund>,
 }
 
 impl Lines {
     fn take_from(body: &mut Body) -> Self {
         let (lines, legs, shares) = (take(&mut body.lines), take(&mut body.legs), take(&mut body.shares));
-        Self { lines, legs, shares, rejection: body.rejection.take() }
+        let (credits, refunds) = (take(&mut body.credits), take(&mut body.refunds));
+        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds }
     }
 
     fn put_into(self, body: &mut Body) {
         (body.lines, body.legs, body.shares, body.rejection) = (self.lines, self.legs, self.shares, self.rejection);
+        (body.credits, body.refunds) = (self.credits, self.refunds);
     }
 }
 
@@ -119,7 +126,8 @@ impl TimelineEntry {
         let vendor = if self.vendor.is_some() { 46 } else { 0 };
         let amount = if self.amount.is_some() { 30 } else { 0 };
         let currency = if self.currency.is_some() { 17 } else { 0 };
-        38 + self.kind.len() + vendor + amount + currency + reason + resolution
+        let by = if self.by.is_some() { 70 } else { 0 };
+        38 + by + self.kind.len() + vendor + amount + currency + reason + resolution
     }
 }
 
@@ -129,7 +137,9 @@ impl Body {
     fn has_many_lines(&self) -> bool {
         let billed = |line: &OrderLine| line.billed.as_ref().map_or(0, |billed| 420 + 120 * billed.discounts.len());
         let lines: usize = self.lines.iter().map(|line| 190 + written_len(&line.title) + billed(line)).sum();
-        lines + 210 * self.legs.len() > LINES_BYTES
+        // With the references and the reasons that a refund may come to have.
+        let taken_back = 120 * self.credits.len() + 700 * self.refunds.len();
+        lines + 210 * self.legs.len() + taken_back > LINES_BYTES
     }
 
     /// Where the blocks end that are full behind the last of `ends`.

@@ -29,6 +29,24 @@ impl Body {
             OrderCommand::HoldDue { vendor, committed, .. } => Ok(self.decide_due(Party::Stock(*vendor), *committed)),
             OrderCommand::LegDue { with, committed, .. } => Ok(self.decide_due(*with, *committed)),
             OrderCommand::Cancel { by } => self.decide_cancel(*by),
+            OrderCommand::CancelAll { by, seed } => match self.phase {
+                Phase::Settled | Phase::Confirming => self.decide_cancel_paid(*by, seed),
+                _ => self.decide_cancel(*by),
+            },
+            OrderCommand::Credit { by, vendor, wanted, seed } => self.decide_credit(*by, *vendor, wanted, seed),
+            OrderCommand::RetryRefund { by, refund, attempt } => self.decide_retry(*by, *refund, *attempt),
+            OrderCommand::MarkRefundPaid { by, refund, reference } => self.decide_by_hand(*by, *refund, reference),
+            OrderCommand::RefundTold { refund, attempt, told } => self.decide_refund_told(*refund, *attempt, told),
+            OrderCommand::Restocked { vendor, credits } => self.decide_restocked(*vendor, credits),
+            // What there is to say is answered.
+            OrderCommand::RestockDue { .. } | OrderCommand::OpenRefunds => LATE,
+            OrderCommand::PreviewCredit { by, .. } => {
+                if self.may_see(*by) {
+                    LATE
+                } else {
+                    Err(Reject::OrderUnknown)
+                }
+            }
             OrderCommand::Attach { customer, mail_key } => self.decide_attach(*customer, *mail_key),
             OrderCommand::Resolve { by, resolution } => match may(*by, Action::ResolveOrder, self) {
                 true => self.decide_resolve(resolution, now),

@@ -28,6 +28,7 @@ use crate::domain::ids::VendorId;
 use crate::domain::money::Money;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
+use crate::domain::who::By;
 use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -401,7 +402,8 @@ impl TimelineEntry {
 
     /// How it is shown to those who are not of the staff.
     pub(super) fn for_outsiders(&self) -> Self {
-        Self { resolution: None, ..self.clone() }
+        let by = self.by.map(|by| By { account: None, ..by });
+        Self { resolution: None, by, ..self.clone() }
     }
 }
 

@@ -106,9 +106,6 @@ impl Share {
             Some("nothing_is_given_back_that_was_not_taken")
         } else if paid != 0 && paid != total {
             Some("a_share_is_paid_once")
-        } else if self.amounts().refund_due != 0 {
-            // What is taken for an order that ends unpaid is given back by the same step that finds it.
-            Some("nothing_is_kept_that_is_not_owed")
         } else {
             None
         }

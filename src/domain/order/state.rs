@@ -1,10 +1,12 @@
 //! What an order is made of, and the small steps that its events are made of.
 
 use super::legs::{Acknowledged, Leg, LegState, Party};
+use super::refund::Made;
 use super::resolve::Stuck;
 use super::share::Share;
 use super::{
-    Address, BillHead, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, TimelineEntry,
+    Address, BillHead, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, Refund,
+    TimelineEntry,
 };
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::details::Contact;
@@ -111,6 +113,12 @@ pub(super) struct Body {
     /// Why it was rejected, when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) rejection: Option<Reject>,
+    /// What was taken back of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) credits: Vec<Made>,
+    /// What is given back, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) refunds: Vec<Refund>,
     pub(super) timeline: Vec<TimelineEntry>,
 }
 
@@ -167,6 +175,8 @@ impl Body {
             stuck: None,
             status: OrderStatus::Placed,
             rejection: None,
+            credits: Vec::new(),
+            refunds: Vec::new(),
             timeline: Vec::with_capacity(8),
         };
         body.add_up_shares();
@@ -182,6 +192,7 @@ impl Body {
             amount: None,
             currency: None,
             reason: None,
+            by: None,
             resolution: None,
         });
         self.timeline.last_mut().expect("an entry was just pushed")

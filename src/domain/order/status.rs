@@ -134,6 +134,8 @@ named_status!(
         Declined = "declined",
         /// Nothing was taken, and nothing will be.
         Voided = "voided",
+        /// The money was taken, and some of it was given back.
+        PartiallyRefunded = "partially_refunded",
         /// The money was taken and given back.
         Refunded = "refunded",
     }
@@ -152,5 +154,7 @@ named_status!(
         Paid = "paid",
         /// The vendor let it go.
         Released = "released",
+        /// All of it was cancelled after it was paid.
+        Cancelled = "cancelled",
     }
 );

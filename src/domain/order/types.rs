@@ -1,22 +1,26 @@
-//! What can be asked of an order, what can have happened to it, and how it is shown.
+//! What can be asked of an order, and what can have happened to it.
 
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CustomerId, OrderId, ShippingMethodId, SubOrderId, VendorId};
-use crate::domain::money::{Currency, Money};
-use crate::domain::pricing::{Bill, BillShare};
+use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ShippingMethodId, VendorId};
+use crate::domain::money::Money;
+use crate::domain::pricing::Bill;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::HeldLine;
-use serde::{Deserialize, Deserializer, Serialize};
-use std::borrow::Cow;
+use crate::domain::who::By;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use super::{OrderCoupon, Party, PlacedCoupon, TakenCoupon};
+use super::{Party, PlacedCoupon, TakenCoupon};
 
 pub use super::line::{BillHead, OrderLine};
+pub use super::refund::{
+    Credit, CreditReason, CreditSeed, CreditedLine, Refund, RefundAsked, RefundPreview, RefundStatus, RefundTold,
+    Wanted,
+};
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
 pub use super::share::Amounts;
 use super::share::is_zero;
@@ -268,6 +272,76 @@ pub enum OrderCommand {
         /// On whose behalf.
         by: Principal,
     },
+    /// The buyer, or the staff, wants it no more, whether it is paid or not.
+    CancelAll {
+        /// On whose behalf.
+        by: Principal,
+        /// What a credit needs.
+        seed: CreditSeed,
+    },
+    /// Take back some of one share: units that are cancelled, or an amount.
+    Credit {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+        /// What.
+        wanted: Wanted,
+        /// What a credit needs.
+        seed: CreditSeed,
+    },
+    /// Tell what that would come to.
+    PreviewCredit {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+        /// What.
+        wanted: Wanted,
+    },
+    /// Ask for a refund that failed again.
+    RetryRefund {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        refund: RefundId,
+        /// The attempt that failed.
+        attempt: u32,
+    },
+    /// A refund that failed was given back outside.
+    MarkRefundPaid {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        refund: RefundId,
+        /// Where it stands in the bank's books.
+        reference: String,
+    },
+    /// Which refunds a provider has to be asked for, or about.
+    OpenRefunds,
+    /// The provider says how a refund stands.
+    RefundTold {
+        /// Which.
+        refund: RefundId,
+        /// Which attempt.
+        attempt: u32,
+        /// What.
+        told: RefundTold,
+    },
+    /// A vendor has taken units back into its stock.
+    Restocked {
+        /// The vendor.
+        vendor: VendorId,
+        /// By these credits.
+        credits: Vec<CreditId>,
+    },
+    /// A vendor asks whether the order has heard that it took units back.
+    RestockDue {
+        /// The vendor.
+        vendor: VendorId,
+        /// By these credits.
+        credits: Vec<CreditId>,
+    },
     /// Belong to a customer from now on, who has verified the address that it was placed with.
     Attach {
         /// Who.
@@ -444,6 +518,59 @@ pub enum OrderEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         taken: Option<Money>,
     },
+    /// Some of one share need not be paid any more.
+    Credited {
+        /// What.
+        credit: Box<Credit>,
+        /// What was paid beyond what is left to pay is given back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refund_requested: Option<RefundAsked>,
+    },
+    /// The provider is at it.
+    RefundPending {
+        /// Which refund.
+        refund: RefundId,
+    },
+    /// The money was given back.
+    RefundSucceeded {
+        /// Which refund.
+        refund: RefundId,
+        /// Its name in the provider's books.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+    },
+    /// The provider will not give it back, or a bank has returned it: it is owed still.
+    RefundFailed {
+        /// Which refund.
+        refund: RefundId,
+        /// Why, in the provider's words.
+        reason: String,
+    },
+    /// It is asked for again, under the next attempt.
+    RefundRetried {
+        /// Which refund.
+        refund: RefundId,
+        /// Who wants it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// It was given back outside.
+    RefundMarkedPaid {
+        /// Which refund.
+        refund: RefundId,
+        /// Where it stands in the bank's books.
+        reference: String,
+        /// Who says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// A vendor has taken the units of these credits back into its stock.
+    CreditsSettled {
+        /// The vendor.
+        vendor: VendorId,
+        /// Which.
+        credits: Vec<CreditId>,
+    },
     /// It was a guest's and is a customer's, who has verified its address.
     Attached {
         /// Whose.
@@ -489,139 +616,4 @@ pub enum OrderEvent {
     },
     /// The buyer has to do something before the payment goes on.
     PaymentActionRequired,
-}
-
-/// A vendor's share, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubOrderView {
-    /// Which.
-    pub id: SubOrderId,
-    /// Whose.
-    pub vendor: VendorId,
-    /// How it stands.
-    pub status: SubOrderStatus,
-    /// Its money.
-    #[serde(flatten)]
-    pub amounts: Amounts,
-    /// Its shipping, its fees and its taxes, where the order has a bill.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub billed: Option<Box<BillShare>>,
-}
-
-/// An order as it is shown; to a vendor, only its own share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderView {
-    /// Which.
-    pub id: OrderId,
-    /// From which cart.
-    pub cart: CartId,
-    /// How it stands.
-    pub status: OrderStatus,
-    /// The currency of its amounts.
-    pub currency: Currency,
-    /// Its lines.
-    pub lines: Vec<OrderLine>,
-    /// Its shares.
-    pub sub_orders: Vec<SubOrderView>,
-    /// Its coupons, in the order in which their codes were put into the cart.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub coupons: Vec<OrderCoupon>,
-    /// The money of the shares that are shown.
-    #[serde(flatten)]
-    pub amounts: Amounts,
-    /// What holds of its whole bill, where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bill: Option<Box<BillHead>>,
-    /// The gateway.
-    pub payment_method: String,
-    /// How the payment stands.
-    pub payment_status: PaymentStatus,
-    /// When it was placed.
-    pub placed_at: Timestamp,
-    /// Until when it must be paid.
-    pub payment_due_at: Timestamp,
-    /// The contact of an order of an early version, which kept it in the journal. It is in no kept answer.
-    #[serde(skip)]
-    pub inline_contact: Option<Box<Contact>>,
-    /// What it waits for that may never come; shown to the staff alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waits: Option<Box<Waits>>,
-}
-
-impl OrderView {
-    /// Reads an answer that was kept. Early versions wrote no more of an order's money than its total and what was due of it.
-    fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Self>, D::Error> {
-        let mut view = Box::<Self>::deserialize(deserializer)?;
-        let (ended, paid) = (view.status.is_end(), view.status.is_paid());
-        let given_back = view.payment_status == PaymentStatus::Refunded;
-        for sub_order in &mut view.sub_orders {
-            let amounts = &mut sub_order.amounts;
-            if amounts.adds_up() {
-                continue;
-            }
-            let total = amounts.total;
-            let when = |is: bool| if is { total } else { 0 };
-            *amounts = Amounts {
-                total,
-                credited: when(ended),
-                paid: when(paid || given_back),
-                refunded: when(given_back),
-                total_due: when(!ended && !paid),
-                ..Amounts::default()
-            };
-        }
-        for line in view.lines.iter_mut().filter(|line| ended && line.credited == 0) {
-            line.credit(line.quantity);
-        }
-        view.amounts = Amounts::sum(view.sub_orders.iter().map(|sub_order| sub_order.amounts));
-        Ok(view)
-    }
-}
-
-/// One thing that happened, in the public vocabulary of an order's timeline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimelineEntry {
-    /// When.
-    pub at: Timestamp,
-    /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
-    /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
-    /// `stock_released`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
-    #[serde(rename = "type")]
-    pub kind: Cow<'static, str>,
-    /// Whom it concerns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vendor: Option<VendorId>,
-    /// How much, in minor units.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amount: Option<i64>,
-    /// Of which currency, where it is not the order's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub currency: Option<Currency>,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Who led it out of what it was stuck in, and how; for the staff alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resolution: Option<Box<Resolution>>,
-}
-
-/// What an order answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum OrderReply {
-    /// The order.
-    Order {
-        /// As it is now.
-        #[serde(deserialize_with = "OrderView::kept")]
-        order: Box<OrderView>,
-    },
-    /// Its timeline.
-    Timeline {
-        /// The order's currency.
-        currency: Currency,
-        /// Oldest first.
-        entries: Vec<TimelineEntry>,
-    },
-    /// Done; nothing to show.
-    Done,
 }

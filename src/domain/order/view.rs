@@ -44,6 +44,7 @@ impl Order {
             payment_due_at: body.payment_due_at,
             inline_contact: body.inline_contact(),
             waits: Self::waits_for(body, by),
+            refunds: body.refunds.iter().filter(|refund| shown_to(refund.vendor)).cloned().collect(),
         })
     }
 
@@ -97,13 +98,17 @@ impl Order {
 }
 
 fn sub_order_status(body: &Body, leg: &Leg) -> SubOrderStatus {
+    let own = || body.lines.iter().filter(|line| Some(line.vendor) == leg.with.vendor());
+    if body.is_sold() && own().all(|line| line.credited == line.quantity) {
+        return SubOrderStatus::Cancelled;
+    }
     match leg.state {
         LegState::Asked => SubOrderStatus::Placed,
-        LegState::Held if body.status.is_paid() => SubOrderStatus::Paid,
+        LegState::Held if body.is_sold() => SubOrderStatus::Paid,
         LegState::Held => SubOrderStatus::Held,
         LegState::Refused => SubOrderStatus::Rejected,
         LegState::Committed => SubOrderStatus::Paid,
-        LegState::Unanswered if body.status.is_paid() => SubOrderStatus::Paid,
+        LegState::Unanswered if body.is_sold() => SubOrderStatus::Paid,
         LegState::Released | LegState::Unanswered => SubOrderStatus::Released,
     }
 }

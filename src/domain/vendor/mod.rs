@@ -6,6 +6,7 @@
 mod breaches;
 mod goods;
 mod sales;
+mod stock;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -21,18 +22,16 @@ pub use terms::{BreakScope, PriceBreak, QuantityRules, SkuChange, SkuTerms, pric
 pub use types::*;
 pub use view::{ProductView, SaleItemView, SaleView, SkuView, VendorView};
 
-use super::buyer::HeldFor;
 use super::entity::{
     Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError,
     Step, WAKE_AT_START, read_part, write_part,
 };
-use super::hold::{Hold, HoldPart, Holds};
+use super::hold::{CreditKey, Hold, HoldPart, Holds};
 use super::ids::{EntityId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::Knowledge;
-use super::money::Currency;
 use super::order::OrderCommand;
-use super::reject::{Refusal, Reject};
+use super::reject::Reject;
 use super::rows::Rows;
 use super::text::code_key;
 use super::time::Timestamp;
@@ -48,12 +47,15 @@ use std::sync::Arc;
 /// Stock that is set aside for an order.
 pub type StockHold = Hold<HeldStock>;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     name: Option<String>,
     /// What is sold to orders that are not settled, with the end of each hold's time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     committed: BTreeMap<OrderId, Timestamp>,
+    /// What was taken back for credits whose orders have not heard of it, with the moment from which on they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    restocked: Vec<(CreditKey, Timestamp)>,
 }
 
 /// The parts of a vendor's state that a snapshot keeps one by one.
@@ -75,6 +77,8 @@ pub struct Vendor {
     products: BTreeMap<ProductId, Product>,
     skus: HashMap<SkuId, Sku>,
     holds: Holds<HeldStock>,
+    /// What was taken back for credits whose orders may ask for it again.
+    restocked: Holds<(), CreditKey>,
     sales: BTreeMap<SaleId, Sale>,
     /// In which sales a SKU is, and at which place among their items.
     sales_of: HashMap<SkuId, Vec<(SaleId, usize)>>,
@@ -109,66 +113,6 @@ impl Vendor {
 
     fn sku(&self, sku: SkuId) -> Result<&Sku, Reject> {
         self.skus.get(&sku).ok_or(Reject::SkuUnknown)
-    }
-
-    fn decide_reserve(
-        &self,
-        order: OrderId,
-        until: Timestamp,
-        currency: Currency,
-        lines: &[WantedLine],
-        held_for: &HeldFor,
-        now: Timestamp,
-    ) -> Result<Vec<VendorEvent>, Reject> {
-        // It holds already, or has sold what it held: this is the echo of an old request.
-        if self.holds.until(order).is_some() {
-            return Ok(Vec::new());
-        }
-        if self.head.name.is_none() {
-            return Err(Reject::VendorUnknown);
-        }
-        let mut held = Vec::with_capacity(lines.len());
-        let (mut refusal, mut wrong, mut foreign) = (Refusal::default(), Refusal::default(), None);
-        let audience = held_for.audience;
-        let mut in_sales: Vec<(OnSale<'_>, i64)> = Vec::new();
-        for line in lines {
-            let sku = self.sku(line.sku)?;
-            if sku.currency != currency {
-                foreign = Some(Reject::CurrencyMismatch { expected: currency, found: sku.currency });
-            }
-            let on_sale = match self.stock(line.sku, sku).offer(line.quantity, now) {
-                Ok(on_sale) => on_sale,
-                Err(reject) => {
-                    refusal.add(reject);
-                    None
-                }
-            };
-            in_sales.extend(on_sale.map(|on_sale| (on_sale, line.quantity)));
-            // They may have changed since the cart looked.
-            let rules = sku.terms.as_ref().map(|terms| terms.quantities_for(audience));
-            let refused = rules.and_then(|rules| rules.refuse(line.sku, line.quantity));
-            refused.into_iter().for_each(|reject| wrong.add(reject));
-            held.push(self.held_line(sku, *line, lines, audience, on_sale));
-        }
-        if let Some(reject) = foreign {
-            return Err(reject);
-        }
-        wrong.done()?;
-        if lines.iter().any(|line| self.suspended.contains(&line.sku)) {
-            return Err(Reject::SkuSuspended);
-        }
-        self.holds.may_open(order, until, now)?;
-        for (on_sale, quantity) in &in_sales {
-            let same_sale = in_sales.iter().filter(|(other, _)| other.id == on_sale.id);
-            let of_all = same_sale.map(|(_, quantity)| *quantity).sum();
-            self.may_buy(*on_sale, *quantity, of_all, held_for).unwrap_or_else(|reject| refusal.add(reject));
-        }
-        refusal.done()?;
-        let (keys, account_keys) = match self.counts_buyers(&held) {
-            true => (held_for.keys.clone(), held_for.account_keys()),
-            false => (Vec::new(), 0),
-        };
-        Ok(vec![VendorEvent::StockHeld { order, until, lines: held, keys, account_keys }])
     }
 
     fn decide_command(&self, command: &VendorCommand, now: Timestamp) -> Result<Vec<VendorEvent>, Reject> {
@@ -238,8 +182,9 @@ impl Vendor {
                 let released = VendorEvent::StockReleased { order: *order, until: *until, skus };
                 Ok(self.holds.decide_release(*order, *until, now).then_some(released).into_iter().collect())
             }
-            // Both are done by whoever heard them: what there is to record comes with them.
-            VendorCommand::Close { .. } | VendorCommand::Tick => Ok(Vec::new()),
+            VendorCommand::Restock { units } => Ok(self.decide_restock(units)),
+            // They are done by whoever heard them: what there is to record comes with them.
+            VendorCommand::Close { .. } | VendorCommand::CloseCredits { .. } | VendorCommand::Tick => Ok(Vec::new()),
         }
     }
 
@@ -253,19 +198,6 @@ impl Vendor {
             self.changed.remove(&key);
         } else {
             self.changed.insert(key, false);
-        }
-    }
-
-    /// The pieces of a hold that was committed leave the house.
-    fn sell(&mut self, order: OrderId, hold: Option<StockHold>) {
-        let Some(hold) = hold else { return };
-        self.ended(PartKey::Hold(HoldPart::Open(order)));
-        self.take_in_sales(&hold.what, Taken::Sold);
-        for line in hold.what.lines {
-            self.touch_sku(line.sku, |sku| {
-                sku.held = sku.held.saturating_sub(line.quantity);
-                sku.on_hand = sku.on_hand.saturating_sub(line.quantity);
-            });
         }
     }
 
@@ -307,10 +239,11 @@ impl Decides for Vendor {
     fn new(id: VendorId) -> Self {
         Self {
             id,
-            head: Head { name: None, committed: BTreeMap::new() },
+            head: Head::default(),
             products: BTreeMap::new(),
             skus: HashMap::default(),
             holds: Holds::default(),
+            restocked: Holds::default(),
             sales: BTreeMap::new(),
             sales_of: HashMap::default(),
             next_end: NEVER,
@@ -324,8 +257,12 @@ impl Decides for Vendor {
     }
 
     fn heard(&mut self, command: &VendorCommand, now: Timestamp) {
-        if let VendorCommand::Close { order } = command {
-            self.holds.hear_close(*order, now);
+        match command {
+            VendorCommand::Close { order } => self.holds.hear_close(*order, now),
+            VendorCommand::CloseCredits { order, credits } => {
+                credits.iter().for_each(|credit| self.restocked.hear_close(CreditKey(*order, *credit), now));
+            }
+            _ => {}
         }
     }
 
@@ -337,12 +274,16 @@ impl Decides for Vendor {
     ) -> Result<Vec<VendorEvent>, Reject> {
         let mut events = self.decide_command(command, now)?;
         // With a record that is written anyway, or when its time has come: whoever only looks makes no record.
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         let closes = match command {
-            VendorCommand::Tick => self.holds.close_at().is_some_and(|at| at <= now),
+            VendorCommand::Tick => is_due(self.holds.close_at()) || is_due(self.restocked.close_at()),
             _ => !events.is_empty(),
         };
         if let Some(orders) = self.holds.to_close().filter(|_| closes) {
             events.push(VendorEvent::HoldsClosed { orders });
+        }
+        if let Some(credits) = self.restocked.to_close().filter(|_| closes) {
+            events.push(VendorEvent::CreditsClosed { credits });
         }
         Ok(events)
     }
@@ -403,6 +344,11 @@ impl Decides for Vendor {
                 self.sell(*order, hold);
             }
             VendorEvent::HoldsClosed { orders } => self.holds.closed(orders, at),
+            VendorEvent::Restocked { order, credit, lines, keys, account_keys } => {
+                let back = HeldStock { lines: lines.clone(), keys: keys.clone(), account_keys: *account_keys };
+                self.restock(CreditKey(*order, *credit), &back, at);
+            }
+            VendorEvent::CreditsClosed { credits } => self.restocked.closed(credits, at),
             VendorEvent::StockReleased { order, until, .. } => {
                 if let Some(hold) = self.holds.has_ended(*order) {
                     self.ended(PartKey::Hold(HoldPart::Open(*order)));
@@ -464,6 +410,7 @@ impl Decides for Vendor {
             }
             (VendorCommand::Commit { order, .. }, Ok(())) => (order, OrderCommand::StockCommitted { vendor }),
             (VendorCommand::Release { order, .. }, Ok(())) => (order, OrderCommand::StockReleased { vendor }),
+            (VendorCommand::Restock { units }, Ok(())) => (&units.order, Self::restocked_answer(vendor, units)),
             (VendorCommand::Commit { order, .. } | VendorCommand::Release { order, .. }, Err(reject)) => {
                 (order, OrderCommand::StepFailed { vendor, reason: reject.clone() })
             }
@@ -485,7 +432,8 @@ impl Decides for Vendor {
                 VendorEvent::VendorCreated { .. }
                 | VendorEvent::StockCommitted { .. }
                 | VendorEvent::HoldCommitted { .. }
-                | VendorEvent::HoldsClosed { .. } => {}
+                | VendorEvent::HoldsClosed { .. }
+                | VendorEvent::CreditsClosed { .. } => {}
                 VendorEvent::SaleScheduled { sale, .. }
                 | VendorEvent::SaleChanged { sale, .. }
                 | VendorEvent::SaleCancelled { sale } => {
@@ -499,6 +447,9 @@ impl Decides for Vendor {
                     published.extend(listed(sku));
                 }
                 VendorEvent::StockAdjusted { sku, .. } => published.extend(available(sku, 0)),
+                VendorEvent::Restocked { lines, .. } => {
+                    published.extend(lines.iter().filter_map(|line| available(&line.sku, 0)));
+                }
                 VendorEvent::StockHeld { lines, .. } => {
                     published.extend(lines.iter().filter_map(|line| available(&line.sku, line.quantity)));
                 }
@@ -531,7 +482,8 @@ impl Decides for Vendor {
 
 impl Asks for Vendor {
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
-        self.holds.overdue(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
+        let holds = self.holds.overdue(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order));
+        holds.chain(Self::credit_keys(self.restocked.overdue(now))).collect()
     }
 
     fn outstanding_at_once(&self, _now: Timestamp) -> Vec<EffectKey> {
@@ -539,25 +491,29 @@ impl Asks for Vendor {
     }
 
     fn next_ask(&self) -> Option<Timestamp> {
-        self.holds.next_ask()
+        self.holds.next_ask().into_iter().chain(self.restocked.next_ask()).min()
     }
 
     fn ask_due(&mut self, now: Timestamp) -> Vec<EffectKey> {
-        self.holds.take_asks(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
+        let holds = self.holds.take_asks(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order));
+        holds.chain(Self::credit_keys(self.restocked.take_asks(now))).collect()
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
-        if key.step != Step::AskHold {
-            return None;
-        }
         let order = OrderId::from_uuid(uuid::Uuid::from_u128(key.target));
+        match key.step {
+            Step::AskHold => {}
+            Step::AskCredit => return self.ask_credit(order),
+            _ => return None,
+        }
         let (until, committed) = (self.holds.until(order)?, self.holds.is_committed(order));
         let command = OrderCommand::HoldDue { vendor: self.id, until, committed };
         Some(Effect::Tell(Message::Order { id: order, command }))
     }
 
     fn timer(&self) -> Option<(Timestamp, VendorCommand)> {
-        self.holds.next_ask().into_iter().chain(self.holds.close_at()).min().map(|at| (at, VendorCommand::Tick))
+        let closes = self.holds.close_at().into_iter().chain(self.restocked.close_at());
+        self.next_ask().into_iter().chain(closes).min().map(|at| (at, VendorCommand::Tick))
     }
 
     fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
@@ -565,7 +521,7 @@ impl Asks for Vendor {
             return Some(WAKE_AT_START);
         }
         // What was asked about is past its time.
-        if self.holds.asked() == 0 { self.holds.next_ask() } else { Some(now) }
+        if self.holds.asked() + self.restocked.asked() == 0 { self.next_ask() } else { Some(now) }
     }
 }
 
@@ -578,12 +534,13 @@ impl Keeps for Vendor {
 
     fn stays(&self) -> bool {
         // Nobody else knows what is suspended.
-        !self.holds.is_empty() || !self.suspended.is_empty()
+        !self.holds.is_empty() || !self.restocked.is_empty() || !self.suspended.is_empty()
     }
 
     fn delta(&mut self) -> Delta {
         let changed = std::mem::take(&mut self.changed);
         self.head.committed.clone_from(self.holds.committed());
+        self.head.restocked = self.restocked.committed().iter().map(|(key, until)| (*key, *until)).collect();
         let mut parts = vec![write_part(String::new(), &self.head)];
         let mut rows = Rows { vendors: self.row().into_iter().collect(), ..Rows::default() };
         let mut sales = BTreeSet::new();
@@ -620,6 +577,8 @@ impl Keeps for Vendor {
             if part.name.is_empty() {
                 vendor.head = read_part(part)?;
                 vendor.holds.restore_committed(std::mem::take(&mut vendor.head.committed));
+                let restocked = std::mem::take(&mut vendor.head.restocked);
+                vendor.restocked.restore_committed(restocked.into_iter().collect());
             } else if let Some(order) = part.name.strip_prefix("hold/") {
                 let order = order.parse().map_err(|_| unknown())?;
                 vendor.holds.opened(order, read_part(part)?);

@@ -1,6 +1,7 @@
 //! What a vendor gives a checkpoint, and whom it asks.
 
 use super::*;
+use crate::domain::money::Currency;
 use uuid::Uuid;
 
 fn at(second: i64) -> Timestamp {

@@ -5,7 +5,8 @@ use super::terms::{SkuChange, SkuTerms};
 use super::view::{ProductView, SaleView, SkuView, VendorView};
 use crate::domain::buyer::{BuyerKey, HeldFor, keys};
 use crate::domain::entity::{By, Principal};
-use crate::domain::ids::{OrderId, ProductId, SaleId, SkuId};
+use crate::domain::hold::CreditKey;
+use crate::domain::ids::{CreditId, OrderId, ProductId, SaleId, SkuId};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -88,6 +89,21 @@ pub struct HeldStock {
     /// The buyer's keys, where a line is counted for its buyer.
     pub keys: Vec<BuyerKey>,
     /// How many of these, from the first, are the account's own.
+    pub account_keys: usize,
+}
+
+/// Units of a paid order that were cancelled, and that their vendor takes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestockedUnits {
+    /// The order.
+    pub order: OrderId,
+    /// What comes back by each credit, as it was sold.
+    pub credits: Vec<(CreditId, Vec<HeldLine>)>,
+    /// The buyer's keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
+    pub keys: Vec<BuyerKey>,
+    /// How many of these, from the first, are the account's own.
+    #[serde(default, skip_serializing_if = "is_none")]
     pub account_keys: usize,
 }
 
@@ -260,6 +276,18 @@ pub enum VendorCommand {
         /// The order.
         order: OrderId,
     },
+    /// These units of a paid order were cancelled: take them back.
+    Restock {
+        /// Which.
+        units: Box<RestockedUnits>,
+    },
+    /// The order has heard that these were taken back: that need not be remembered any more.
+    CloseCredits {
+        /// The order.
+        order: OrderId,
+        /// By which credits.
+        credits: Vec<CreditId>,
+    },
     /// The order has ended unpaid: what was held for it is free, and nothing may be held for it any more.
     Release {
         /// The order.
@@ -362,6 +390,26 @@ pub enum VendorEvent {
     HoldsClosed {
         /// The orders.
         orders: Vec<OrderId>,
+    },
+    /// Units of a paid order that were cancelled are in stock again. It is remembered until the order has heard so.
+    Restocked {
+        /// The order.
+        order: OrderId,
+        /// By which credit.
+        credit: CreditId,
+        /// What, as it was sold.
+        lines: Vec<HeldLine>,
+        /// The buyer's keys, where a line is counted for its buyer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
+        keys: Vec<BuyerKey>,
+        /// How many of these, from the first, are the account's own.
+        #[serde(default, skip_serializing_if = "is_none")]
+        account_keys: usize,
+    },
+    /// The orders of these credits have heard that their units are back: that is not remembered any more.
+    CreditsClosed {
+        /// The credits, each with its order.
+        credits: Vec<CreditKey>,
     },
     /// What was held for an order, if anything, is free again; a later hold for it is refused.
     StockReleased {

@@ -76,7 +76,9 @@ impl MailWorker {
                 let link = letter.token.map(|token| format!("{}/dashboard#token={token}", self.public_url));
                 (letter.to, accounts::text(job.kind, link.as_deref()))
             }
-            JobKind::AttachOrders => return Err(TryOutcome::Refused { reason: "it is no mail".to_owned() }),
+            JobKind::AttachOrders | JobKind::RefundOrder => {
+                return Err(TryOutcome::Refused { reason: "it is no mail".to_owned() });
+            }
         };
         let Text { event, subject, text, html } = text;
         Ok(Mail { id: job.id, to, event, locale: LOCALE, subject, text, html, at: job.made_at })

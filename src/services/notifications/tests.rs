@@ -72,6 +72,7 @@ fn order(status: OrderStatus) -> OrderView {
         payment_due_at: Timestamp::from_millis(2),
         inline_contact: None,
         waits: None,
+        refunds: Vec::new(),
     }
 }
 

@@ -45,7 +45,14 @@ fn taken(reference: &str) -> Progress {
 }
 
 fn refund(call: &PaymentCall, attempt: u32) -> RefundCall {
-    RefundCall { order: call.order, mint: call.mint, reference: call.reference.clone(), attempt, amount: call.amount }
+    RefundCall {
+        order: call.order,
+        mint: call.mint,
+        reference: call.reference.clone(),
+        attempt,
+        amount: call.amount,
+        of: None,
+    }
 }
 
 fn keys(double: &Double, verb: &str) -> Vec<String> {

@@ -100,12 +100,14 @@ impl Sale {
     }
 }
 
-/// What became of the pieces of a hold.
+/// What became of pieces that were held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     Held,
     Sold,
     Released,
+    /// Cancelled after they were sold.
+    Returned,
 }
 
 impl Vendor {
@@ -185,6 +187,10 @@ impl Vendor {
                 }
                 Taken::Released => {
                     count.held = count.held.saturating_sub(line.quantity);
+                    line.quantity.saturating_neg()
+                }
+                Taken::Returned => {
+                    count.sold = count.sold.saturating_sub(line.quantity);
                     line.quantity.saturating_neg()
                 }
             };

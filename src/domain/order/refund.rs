@@ -1,0 +1,698 @@
+//! What a paid order takes back: units that are cancelled, amounts that are given as goodwill, and the refunds that follow from both.
+//!
+//! ```text
+//! credit ──▶ refund: requested ──▶ pending ──▶ succeeded ──▶ failed (a bank may return it weeks later)
+//!                        └────────────┴──▶ failed ──retry──▶ requested, under the next attempt
+//!                                            └──by hand──▶ succeeded
+//! ```
+//!
+//! A credit lowers what is to be paid for one share; what was paid beyond that is due to the buyer, and stands in one refund of the same record.
+//! All of it is decided here, in the order's one mailbox: two refunds that exceed together cannot both be granted. What of a share is credited
+//! never exceeds what was to be paid for it, and units and amounts never credit the same money twice (see [`crate::domain::pricing::credit::Creditable`]).
+//!
+//! Until parcels are handed over there is nothing to return: units are cancelled, and their vendor takes the pieces back into stock.
+
+use super::legs::{LegState, Party};
+use super::share::Share;
+use super::state::{Body, Phase};
+use super::{Order, OrderEvent, OrderLine, OrderStatus, PaymentStatus};
+use crate::domain::buyer::{HeldFor, Mint};
+use crate::domain::entity::Principal;
+use crate::domain::ids::{CreditId, OrderId, RefundId, SkuId, VendorId};
+use crate::domain::money::{self, Money};
+use crate::domain::payment::{RefundCall, RefundOf, RefundProgress};
+use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
+use crate::domain::vendor::{HeldLine, RestockedUnits, WantedLine};
+use crate::domain::who::{Action, By, may, named};
+use crate::limits;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+named!(
+    /// Why something is credited.
+    CreditReason:
+    /// The buyer wants it no more.
+    ChangedMind "changed_mind",
+    /// The vendor cannot deliver it.
+    CannotDeliver "cannot_deliver",
+    /// It was bought by somebody who may not.
+    Fraud "fraud",
+    /// The shop is kind.
+    Goodwill "goodwill",
+    /// It came damaged.
+    Damaged "damaged",
+    /// It did not come.
+    Missing "missing",
+    /// Something else came.
+    WrongItem "wrong_item",
+    /// It is not what was described.
+    NotAsDescribed "not_as_described",
+    /// It came late.
+    Late "late",
+    /// The vendor is at fault in another way.
+    VendorFault "vendor_fault",
+    /// Something else.
+    Other "other",
+);
+
+impl CreditReason {
+    /// Those of a cancel.
+    pub const OF_CANCELS: [Self; 4] = [Self::ChangedMind, Self::CannotDeliver, Self::Fraud, Self::Other];
+    /// Those of a refund.
+    pub const OF_REFUNDS: [Self; 9] = [
+        Self::Goodwill,
+        Self::Damaged,
+        Self::Missing,
+        Self::WrongItem,
+        Self::NotAsDescribed,
+        Self::Late,
+        Self::VendorFault,
+        Self::ChangedMind,
+        Self::Other,
+    ];
+}
+
+named!(
+    /// How a refund stands.
+    RefundStatus:
+    /// It is to be asked for.
+    Requested "requested",
+    /// The provider is at it.
+    Pending "pending",
+    /// The money was given back.
+    Succeeded "succeeded",
+    /// The provider will not give it back: it is owed still.
+    Failed "failed",
+);
+
+/// What a command that credits something brings along: the ids follow from the request, so that one that comes again meets what it made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditSeed {
+    /// The credit; of an order that is cancelled as a whole, those of its shares follow from it.
+    pub id: CreditId,
+    /// Drawn with the command: the end of the provider's key.
+    pub mint: Mint,
+    /// Why.
+    pub reason: CreditReason,
+}
+
+/// What is to be credited of one share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Units; none named means all that are left.
+    Units(Vec<WantedLine>),
+    /// An amount, and what is left of shipping and fees, where that is wanted.
+    Amount {
+        /// In minor units.
+        minor: i64,
+        /// Whether shipping and fees are credited besides.
+        shipping: bool,
+    },
+}
+
+/// A line's part of a credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditedLine {
+    /// The SKU.
+    pub sku: SkuId,
+    /// Units; none of an amount.
+    #[serde(default, skip_serializing_if = "super::share::is_zero")]
+    pub units: i64,
+    /// Money, in minor units.
+    #[serde(default, skip_serializing_if = "super::share::is_zero")]
+    pub amount: i64,
+}
+
+/// What is credited of one share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// Which.
+    pub id: CreditId,
+    /// Of whose share.
+    pub vendor: VendorId,
+    /// Of which lines.
+    pub lines: Vec<CreditedLine>,
+    /// Of shipping and fees, in minor units.
+    #[serde(default, skip_serializing_if = "super::share::is_zero")]
+    pub besides: i64,
+    /// Why.
+    pub reason: CreditReason,
+    /// Who decided it; none where the buyer did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+}
+
+impl Credit {
+    /// What it comes to.
+    pub fn amount(&self) -> i64 {
+        money::sum(self.lines.iter().map(|line| line.amount).chain([self.besides]))
+    }
+
+    fn has_units(&self) -> bool {
+        self.lines.iter().any(|line| line.units > 0)
+    }
+}
+
+/// That a refund of a share was asked for, with the credit that it follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundAsked {
+    /// Which.
+    pub id: RefundId,
+    /// How much, in minor units.
+    pub amount: i64,
+    /// The end of the provider's key.
+    pub mint: Mint,
+}
+
+/// A refund of a share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// Which.
+    pub id: RefundId,
+    /// Of whose share.
+    pub vendor: VendorId,
+    /// How much, in minor units.
+    pub amount: i64,
+    /// Why.
+    pub reason: CreditReason,
+    /// How it stands.
+    pub status: RefundStatus,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// The end of the provider's key.
+    pub mint: Mint,
+    /// Where it stands in the provider's or the bank's books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Why it failed, in the provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// Whether somebody gave it back outside.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
+}
+
+/// A credit that was made: it is known by its id when its request comes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Made {
+    id: CreditId,
+    vendor: VendorId,
+    /// The units that the vendor has not taken back into its stock yet, as far as the order has heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    units: Vec<(SkuId, i64)>,
+}
+
+/// What a provider says of a refund.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "says", rename_all = "snake_case")]
+pub enum RefundTold {
+    /// It is at it.
+    Pending,
+    /// It has given back so much.
+    Succeeded {
+        /// As its books say.
+        amount: Money,
+        /// Its name there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+    },
+    /// It will not.
+    Failed {
+        /// Why, in its words.
+        reason: String,
+    },
+}
+
+impl From<RefundProgress> for RefundTold {
+    fn from(progress: RefundProgress) -> Self {
+        match progress {
+            RefundProgress::Pending => RefundTold::Pending,
+            RefundProgress::Succeeded { amount } => RefundTold::Succeeded { amount, reference: None },
+            RefundProgress::Failed { reason } => RefundTold::Failed { reason },
+        }
+    }
+}
+
+/// What would be credited and given back, before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundPreview {
+    /// What would be given back.
+    pub amount: Money,
+    /// What of that is of shipping and fees.
+    pub shipping: Money,
+    /// The most that can be given back of the share.
+    pub maximum: Money,
+}
+
+type Decision = Result<Vec<OrderEvent>, Reject>;
+
+impl Share {
+    /// What of its payment can still be given back.
+    fn refundable(&self, lines: &[OrderLine], included: bool) -> i64 {
+        let own = lines.iter().filter(|line| line.vendor == self.vendor);
+        let left = own.map(|line| line.payable().saturating_sub(line.credited_amount));
+        let left = money::sum(left.chain([self.besides_left(included)]));
+        let amounts = self.amounts();
+        let kept = amounts.paid.saturating_sub(amounts.refunded).saturating_sub(amounts.refund_due);
+        left.min(kept).max(0)
+    }
+
+    fn besides_left(&self, included: bool) -> i64 {
+        self.besides(included).saturating_sub(self.besides_credited).max(0)
+    }
+}
+
+impl Body {
+    fn share(&self, vendor: VendorId) -> Result<&Share, Reject> {
+        self.shares.iter().find(|share| share.vendor == vendor).ok_or(Reject::OrderUnknown)
+    }
+
+    fn lines_of(&self, vendor: VendorId) -> impl Iterator<Item = &OrderLine> {
+        self.lines.iter().filter(move |line| line.vendor == vendor)
+    }
+
+    /// Whether credits can be decided now: what is not paid is cancelled as a whole, and what is being paid has to be settled first.
+    fn may_credit(&self) -> Result<(), Reject> {
+        match self.phase {
+            Phase::Settled => Ok(()),
+            Phase::Gathering | Phase::Paying | Phase::Voiding(_) | Phase::Confirming | Phase::Stuck => {
+                Err(Reject::PaymentInProgress)
+            }
+            Phase::Cancelling(_) | Phase::Reopening(_) | Phase::Ended => {
+                Err(Reject::OrderNotCancellable { status: self.status })
+            }
+        }
+    }
+
+    /// What a wish comes to. The function by which a preview is shown is the one that decides.
+    fn credit(&self, vendor: VendorId, wanted: &Wanted, seed: &CreditSeed, by: Option<By>) -> Result<Credit, Reject> {
+        let share = self.share(vendor)?;
+        let included = self.prices_include_tax();
+        let (lines, besides) = match wanted {
+            Wanted::Units(wanted) => self.credit_of_units(vendor, wanted)?,
+            Wanted::Amount { minor, shipping } => {
+                let besides = if *shipping { share.besides_left(included) } else { 0 };
+                self.credit_of_amount(share, *minor, besides)?
+            }
+        };
+        Ok(Credit { id: seed.id, vendor, lines, besides, reason: seed.reason, by })
+    }
+
+    /// Units of lines, and with the last of the share what is left of shipping and fees.
+    fn credit_of_units(&self, vendor: VendorId, wanted: &[WantedLine]) -> Result<(Vec<CreditedLine>, i64), Reject> {
+        for asked in wanted {
+            let of = self.lines_of(vendor).find(|line| line.sku == asked.sku).ok_or(Reject::SkuUnknown)?;
+            let left = of.quantity.saturating_sub(of.credited);
+            if asked.quantity > left {
+                return Err(Reject::UnitsCredited { sku_id: asked.sku, left });
+            }
+        }
+        let (mut lines, mut is_last) = (Vec::new(), true);
+        for line in self.lines_of(vendor) {
+            let of = |asked: &&WantedLine| asked.sku == line.sku;
+            let units = match wanted.is_empty() {
+                true => line.quantity.saturating_sub(line.credited),
+                false => money::sum(wanted.iter().filter(of).map(|asked| asked.quantity)),
+            };
+            let mut of_line = line.creditable();
+            let credit = of_line.credit(units);
+            is_last &= of_line.credited_units == line.quantity;
+            if credit.units > 0 {
+                lines.push(CreditedLine { sku: line.sku, units: credit.units, amount: credit.money });
+            }
+        }
+        if lines.is_empty() {
+            return Err(Reject::OrderNotCancellable { status: self.status });
+        }
+        let included = self.prices_include_tax();
+        Ok((lines, if is_last { self.share(vendor)?.besides_left(included) } else { 0 }))
+    }
+
+    /// An amount, over the lines by what of each is left to be paid, then over shipping and fees.
+    fn credit_of_amount(&self, share: &Share, minor: i64, shipping: i64) -> Result<(Vec<CreditedLine>, i64), Reject> {
+        if minor < 0 || (minor == 0 && shipping == 0) {
+            return Err(Reject::RefundNotPositive);
+        }
+        let included = self.prices_include_tax();
+        let refundable = share.refundable(&self.lines, included);
+        if money::sum([minor, shipping]) > refundable {
+            return Err(Reject::RefundExceedsPayment { refundable: Money::new(refundable, self.currency) });
+        }
+        let left = |line: &OrderLine| line.payable().saturating_sub(line.credited_amount).max(0);
+        let mut weights: Vec<i64> = self.lines_of(share.vendor).map(left).collect();
+        weights.push(share.besides_left(included).saturating_sub(shipping));
+        let parts = money::split(minor, &weights).unwrap_or_else(|| vec![0; weights.len()]);
+        let part = |(line, amount): (&OrderLine, &i64)| CreditedLine { sku: line.sku, units: 0, amount: *amount };
+        let lines = self.lines_of(share.vendor).zip(&parts).map(part).filter(|line| line.amount > 0).collect();
+        Ok((lines, shipping.saturating_add(parts.last().copied().unwrap_or(0))))
+    }
+
+    /// A credit, and the refund of what was paid beyond what is left to pay.
+    fn credited(&self, credit: Credit, mint: Mint) -> Result<OrderEvent, Reject> {
+        let share = self.share(credit.vendor)?;
+        let mut after = share.clone();
+        after.credited = after.credited.saturating_add(credit.amount());
+        let amount = after.amounts().refund_due.saturating_sub(share.amounts().refund_due);
+        let asked = RefundAsked { id: RefundId::from_uuid(credit.id.uuid()), amount, mint };
+        let refund_requested = (amount > 0).then_some(asked);
+        Ok(OrderEvent::Credited { credit: Box::new(credit), refund_requested })
+    }
+
+    fn has_room(&self, more: usize) -> Result<(), Reject> {
+        match self.credits.len() + more > limits::CREDITS_PER_ORDER {
+            true => Err(Reject::TooMany { what: "credits of one order".into(), limit: limits::CREDITS_PER_ORDER }),
+            false => Ok(()),
+        }
+    }
+
+    /// Cancels units of one share, or gives some of its money back.
+    pub(super) fn decide_credit(
+        &self,
+        by: Principal,
+        vendor: VendorId,
+        wanted: &Wanted,
+        seed: &CreditSeed,
+    ) -> Decision {
+        self.may_touch(by, vendor, wanted)?;
+        if self.credits.iter().any(|made| made.id == seed.id) {
+            return Ok(Vec::new());
+        }
+        self.may_credit()?;
+        let credit = self.credit(vendor, wanted, seed, By::of(by))?;
+        self.has_room(1)?;
+        Ok(vec![self.credited(credit, seed.mint)?])
+    }
+
+    /// Cancels all that is left of all shares.
+    pub(super) fn decide_cancel_paid(&self, by: Principal, seed: &CreditSeed) -> Decision {
+        if !may(by, Action::CancelOrder, self) {
+            return Err(Reject::OrderUnknown);
+        }
+        let of = |share: &&Share| CreditSeed { id: seed.id.of_share(share.vendor), ..*seed };
+        if self.shares.iter().any(|share| self.credits.iter().any(|made| made.id == of(&share).id)) {
+            return Ok(Vec::new());
+        }
+        self.may_credit()?;
+        let mut events = Vec::new();
+        let everything = Wanted::Units(Vec::new());
+        let is_left = |share: &&Share| self.lines_of(share.vendor).any(|line| line.credited < line.quantity);
+        let left: Vec<&Share> = self.shares.iter().filter(is_left).collect();
+        if left.is_empty() {
+            return Err(Reject::OrderNotCancellable { status: self.status });
+        }
+        self.has_room(left.len())?;
+        for share in left {
+            let seed = of(&share);
+            events.push(self.credited(self.credit(share.vendor, &everything, &seed, By::of(by))?, seed.mint)?);
+        }
+        Ok(events)
+    }
+
+    /// Whether these may have that of this share.
+    fn may_touch(&self, by: Principal, vendor: VendorId, wanted: &Wanted) -> Result<(), Reject> {
+        let action = match wanted {
+            Wanted::Units(_) => Action::CancelShare,
+            Wanted::Amount { .. } => Action::RefundShare,
+        };
+        let is_own = !matches!(by, Principal::Member(member) if member.vendor != vendor);
+        match is_own && may(by, action, self) {
+            true => self.share(vendor).map(|_| ()),
+            false => Err(Reject::OrderUnknown),
+        }
+    }
+
+    /// What a wish would come to now.
+    pub(super) fn preview(&self, by: Principal, vendor: VendorId, wanted: &Wanted) -> Result<RefundPreview, Reject> {
+        self.may_touch(by, vendor, wanted)?;
+        self.may_credit()?;
+        let seed =
+            CreditSeed { id: CreditId::from_uuid(Uuid::nil()), mint: Mint::default(), reason: CreditReason::Other };
+        let credit = self.credit(vendor, wanted, &seed, None)?;
+        let share = self.share(vendor)?;
+        let mut after = share.clone();
+        after.credited = after.credited.saturating_add(credit.amount());
+        let money = |minor| Money::new(minor, self.currency);
+        Ok(RefundPreview {
+            amount: money(after.amounts().refund_due.saturating_sub(share.amounts().refund_due)),
+            shipping: money(credit.besides),
+            maximum: money(share.refundable(&self.lines, self.prices_include_tax())),
+        })
+    }
+
+    fn refund(&self, id: RefundId) -> Result<&Refund, Reject> {
+        self.refunds.iter().find(|refund| refund.id == id).ok_or(Reject::RefundUnknown)
+    }
+
+    fn own_refund(&self, by: Principal, id: RefundId) -> Result<&Refund, Reject> {
+        if !self.may_see(by) {
+            return Err(Reject::OrderUnknown);
+        }
+        let refund = self.refund(id)?;
+        let is_own = !matches!(by, Principal::Member(member) if member.vendor != refund.vendor);
+        match is_own && may(by, Action::RefundShare, self) {
+            true => Ok(refund),
+            false => Err(Reject::RefundUnknown),
+        }
+    }
+
+    /// One that failed is asked for again, under the next attempt.
+    pub(super) fn decide_retry(&self, by: Principal, id: RefundId, attempt: u32) -> Decision {
+        let refund = self.own_refund(by, id)?;
+        match refund.status {
+            RefundStatus::Failed if refund.attempt == attempt => {
+                Ok(vec![OrderEvent::RefundRetried { refund: id, by: By::of(by) }])
+            }
+            // Somebody has done so already.
+            _ if refund.attempt > attempt => Ok(Vec::new()),
+            status => Err(Reject::RefundNotOpen { status }),
+        }
+    }
+
+    /// One that failed was given back outside.
+    pub(super) fn decide_by_hand(&self, by: Principal, id: RefundId, reference: &str) -> Decision {
+        let refund = self.own_refund(by, id)?;
+        match refund.status {
+            RefundStatus::Failed => {
+                let reference = reference.to_owned();
+                Ok(vec![OrderEvent::RefundMarkedPaid { refund: id, reference, by: By::of(by) }])
+            }
+            RefundStatus::Succeeded if refund.reference.as_deref() == Some(reference) => Ok(Vec::new()),
+            status => Err(Reject::RefundNotOpen { status }),
+        }
+    }
+
+    /// The provider says how a refund stands. What is said of an attempt that is over changes nothing, but that a bank has returned it.
+    pub(super) fn decide_refund_told(&self, id: RefundId, attempt: u32, told: &RefundTold) -> Decision {
+        let Some(refund) = self.refunds.iter().find(|refund| refund.id == id && refund.attempt == attempt) else {
+            return Ok(Vec::new());
+        };
+        let event = match (refund.status, told) {
+            (RefundStatus::Requested, RefundTold::Pending) => OrderEvent::RefundPending { refund: id },
+            (RefundStatus::Requested | RefundStatus::Pending, RefundTold::Succeeded { amount, reference }) => {
+                match *amount == Money::new(refund.amount, self.currency) {
+                    true => OrderEvent::RefundSucceeded { refund: id, reference: reference.clone() },
+                    // Somebody has to look at it: nothing is given back a second time meanwhile.
+                    false => OrderEvent::RefundFailed { refund: id, reason: format!("other_amount: {amount}") },
+                }
+            }
+            (
+                RefundStatus::Requested | RefundStatus::Pending | RefundStatus::Succeeded,
+                RefundTold::Failed { reason },
+            ) => OrderEvent::RefundFailed { refund: id, reason: reason.clone() },
+            (RefundStatus::Pending, RefundTold::Pending)
+            | (RefundStatus::Succeeded | RefundStatus::Failed, RefundTold::Pending | RefundTold::Succeeded { .. })
+            | (RefundStatus::Failed, RefundTold::Failed { .. }) => return Ok(Vec::new()),
+        };
+        Ok(vec![event])
+    }
+
+    /// A vendor has taken units back into its stock.
+    pub(super) fn decide_restocked(&self, vendor: VendorId, credits: &[CreditId]) -> Decision {
+        let waits = |made: &&Made| made.vendor == vendor && !made.units.is_empty() && credits.contains(&made.id);
+        let settled: Vec<CreditId> = self.credits.iter().filter(waits).map(|made| made.id).collect();
+        Ok(match settled.is_empty() {
+            true => Vec::new(),
+            false => vec![OrderEvent::CreditsSettled { vendor, credits: settled }],
+        })
+    }
+
+    pub(super) fn apply_credit(&mut self, credit: &Credit, asked: Option<&RefundAsked>, at: Timestamp) {
+        for part in &credit.lines {
+            for line in self.lines.iter_mut().filter(|line| line.vendor == credit.vendor && line.sku == part.sku) {
+                line.credited = line.credited.saturating_add(part.units);
+                line.credited_amount = line.credited_amount.saturating_add(part.amount);
+            }
+        }
+        for share in self.shares.iter_mut().filter(|share| share.vendor == credit.vendor) {
+            share.credited = share.credited.saturating_add(credit.amount());
+            share.besides_credited = share.besides_credited.saturating_add(credit.besides);
+        }
+        let units = credit.lines.iter().filter(|line| line.units > 0).map(|line| (line.sku, line.units)).collect();
+        self.credits.push(Made { id: credit.id, vendor: credit.vendor, units });
+        let kind = if credit.has_units() { "cancelled_units" } else { "credited" };
+        let entry = self.note(at, kind);
+        entry.vendor = Some(credit.vendor);
+        entry.amount = Some(credit.amount());
+        entry.reason = Some(credit.reason.name().to_owned());
+        entry.by = credit.by;
+        if let Some(RefundAsked { id, amount, mint }) = asked {
+            let (id, amount, mint, vendor, reason) = (*id, *amount, *mint, credit.vendor, credit.reason);
+            let (status, attempt, reference, failure, by_hand) = (RefundStatus::Requested, 1, None, None, false);
+            let refund = Refund { id, vendor, amount, reason, status, attempt, mint, reference, failure, by_hand };
+            self.note_refund(&refund, at, "refund_requested");
+            self.refunds.push(refund);
+        }
+        if self.lines.iter().all(|line| line.credited == line.quantity) {
+            let is_paid = self.shares.iter().any(|share| share.paid > 0);
+            self.status = if is_paid { OrderStatus::Refunded } else { OrderStatus::Cancelled };
+            self.note(at, self.status.name());
+        }
+    }
+
+    fn note_refund(&mut self, refund: &Refund, at: Timestamp, kind: &'static str) -> &mut super::TimelineEntry {
+        let (vendor, amount) = (refund.vendor, refund.amount);
+        let entry = self.note(at, kind);
+        entry.vendor = Some(vendor);
+        entry.amount = Some(amount);
+        entry
+    }
+
+    /// A refund comes to stand so. What was given back counts, until a bank returns it.
+    pub(super) fn apply_refund(
+        &mut self,
+        id: RefundId,
+        at: Timestamp,
+        kind: &'static str,
+        by: Option<By>,
+        change: impl FnOnce(&mut Refund),
+    ) {
+        let Some(refund) = self.refunds.iter_mut().find(|refund| refund.id == id) else { return };
+        let was = refund.status;
+        change(refund);
+        let refund = refund.clone();
+        let given_back =
+            i64::from(refund.status == RefundStatus::Succeeded) - i64::from(was == RefundStatus::Succeeded);
+        for share in self.shares.iter_mut().filter(|share| share.vendor == refund.vendor) {
+            share.refunded = share.refunded.saturating_add(refund.amount.saturating_mul(given_back));
+        }
+        let sums = self.amounts();
+        self.payment_status = match sums.refunded {
+            0 => PaymentStatus::Captured,
+            refunded if refunded == sums.paid => PaymentStatus::Refunded,
+            _ => PaymentStatus::PartiallyRefunded,
+        };
+        let (reference, failure) = (refund.reference.clone(), refund.failure.clone());
+        let entry = self.note_refund(&refund, at, kind);
+        entry.reason = failure.or(reference);
+        entry.by = by;
+    }
+
+    pub(super) fn apply_settled_credits(&mut self, settled: &[CreditId]) {
+        self.credits.iter_mut().filter(|made| settled.contains(&made.id)).for_each(|made| made.units.clear());
+    }
+
+    /// The vendors that have to take units back. One that has not said that it sold them takes them back once it has.
+    pub(super) fn to_restock(&self) -> Vec<VendorId> {
+        let mut vendors = Vec::new();
+        for made in self.credits.iter().filter(|made| !made.units.is_empty()) {
+            let sold = self.leg(Party::Stock(made.vendor)) == Some(LegState::Committed);
+            if sold && !vendors.contains(&made.vendor) {
+                vendors.push(made.vendor);
+            }
+        }
+        vendors
+    }
+
+    /// What a vendor takes back: units of each credit, as they were sold, and for whom they were counted.
+    pub(super) fn restock(&self, order: OrderId, vendor: VendorId) -> RestockedUnits {
+        let line = |sku: SkuId, units: i64| {
+            let of = self.lines_of(vendor).find(|line| line.sku == sku)?;
+            let (unit_price, list_price, sale) = (of.unit_price, of.list_price, of.sale);
+            Some(HeldLine { sku, quantity: units, unit_price, list_price, sale, rung: None })
+        };
+        let waits = self.credits.iter().filter(|made| made.vendor == vendor && !made.units.is_empty());
+        let units = |made: &Made| (made.id, made.units.iter().filter_map(|(sku, units)| line(*sku, *units)).collect());
+        let held_for = HeldFor {
+            customer: self.owner.customer(),
+            keys: self.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.keys.clone()),
+            account_mail: self.buyer.as_ref().is_some_and(|buyer| buyer.account_mail),
+            ..HeldFor::default()
+        };
+        RestockedUnits {
+            order,
+            credits: waits.map(units).collect(),
+            account_keys: held_for.account_keys(),
+            keys: held_for.keys,
+        }
+    }
+
+    /// Of one vendor's share, or of all: what is still owed to the buyer stands in refunds, to the last unit.
+    pub(super) fn owed_is_wrong(&self) -> Option<&'static str> {
+        if self.phase != Phase::Settled {
+            return None;
+        }
+        for share in &self.shares {
+            let is_open = |refund: &&Refund| refund.vendor == share.vendor && refund.status != RefundStatus::Succeeded;
+            let open = money::sum(self.refunds.iter().filter(is_open).map(|refund| refund.amount));
+            if share.amounts().refund_due != open {
+                return Some("what_is_owed_is_being_given_back");
+            }
+        }
+        None
+    }
+
+    /// Whether these events took its last unit.
+    pub(super) fn has_just_ended(&self, events: &[OrderEvent]) -> bool {
+        let has_units = |event: &OrderEvent| matches!(event, OrderEvent::Credited { credit, .. } if credit.has_units());
+        self.phase == Phase::Settled && self.status.is_end() && events.iter().any(has_units)
+    }
+
+    /// Whether it is paid, and sold what it is of, whatever was taken back since.
+    pub(super) fn is_sold(&self) -> bool {
+        let from = self.stuck.as_ref().map_or(self.phase, |stuck| stuck.from);
+        matches!(from, Phase::Confirming | Phase::Settled)
+    }
+
+    /// Whether it has heard that the vendor took the units of this credit back.
+    pub(super) fn has_settled(&self, vendor: VendorId, credit: CreditId) -> bool {
+        self.credits.iter().any(|made| made.id == credit && made.vendor == vendor && made.units.is_empty())
+    }
+
+    /// The refunds that a provider has to be asked for, or about.
+    pub(super) fn open_refunds(&self, order: OrderId) -> Vec<RefundCall> {
+        let is_open = |refund: &&Refund| matches!(refund.status, RefundStatus::Requested | RefundStatus::Pending);
+        let call = |refund: &Refund| RefundCall {
+            order,
+            mint: self.mint,
+            reference: self.reference.clone(),
+            attempt: refund.attempt,
+            amount: Money::new(refund.amount, self.currency),
+            of: Some(RefundOf { refund: refund.id, mint: refund.mint }),
+        };
+        self.refunds.iter().filter(is_open).map(call).collect()
+    }
+}
+
+impl Order {
+    /// Its refunds, the oldest first.
+    pub fn refunds(&self) -> &[Refund] {
+        self.body.as_ref().map_or(&[], |body| &body.refunds)
+    }
+
+    /// What its provider says to have given back, and what it is being asked for, in minor units.
+    pub fn given_back(&self) -> (i64, i64) {
+        let sum = |of: fn(&Refund) -> bool| {
+            money::sum(self.refunds().iter().filter(|refund| of(refund)).map(|refund| refund.amount))
+        };
+        let given_back = sum(|refund| refund.status == RefundStatus::Succeeded && !refund.by_hand);
+        (given_back, sum(|refund| matches!(refund.status, RefundStatus::Requested | RefundStatus::Pending)))
+    }
+
+    /// Units whose vendor has not said yet that it has them back.
+    pub fn units_coming_back(&self) -> impl Iterator<Item = (VendorId, SkuId, i64)> {
+        let made = self.body.iter().flat_map(|body| &body.credits);
+        made.flat_map(|made| made.units.iter().map(move |(sku, units)| (made.vendor, *sku, *units)))
+    }
+}
