@@ -6,10 +6,10 @@ use crate::store::Way;
 use crate::world::{World, lock};
 use async_trait::async_trait;
 use haat::domain::entity::PaymentCall;
-use haat::domain::ids::OrderId;
+use haat::domain::ids::{OrderId, RefundId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{PaymentChoice, ResolveAs};
-use haat::domain::payment::{Progress, RefundCall, RefundProgress};
+use haat::domain::payment::{Progress, RefundCall, RefundOf, RefundProgress};
 use haat::domain::reject::Reject;
 use haat::ports::{Clock, NoAnswer, PaymentProvider};
 use std::collections::BTreeMap;
@@ -40,6 +40,12 @@ enum Standing {
     Refunded,
 }
 
+/// A part of what was taken that is given back: one attempt of one refund.
+struct Part {
+    amount: i64,
+    progress: RefundProgress,
+}
+
 #[derive(Default)]
 struct Account {
     standing: Option<Standing>,
@@ -53,9 +59,17 @@ struct Account {
     begun: bool,
     /// Whether someone who looked it up past its time was told that it is not taken.
     told_untaken: bool,
+    /// Parts that are given back, by the refund and its attempt: the provider's keys.
+    parts: BTreeMap<(RefundId, u32), Part>,
 }
 
 impl Account {
+    /// What was given back in parts.
+    fn in_parts(&self) -> impl Iterator<Item = i64> {
+        let given_back = |part: &&Part| matches!(part.progress, RefundProgress::Succeeded { .. });
+        self.parts.values().filter(given_back).map(|part| part.amount)
+    }
+
     /// What was taken, given back or not.
     fn taken(&self) -> Money {
         Money::new(self.moves.first().copied().unwrap_or(0), self.currency.unwrap_or(Currency::BDT))
@@ -96,7 +110,11 @@ impl Books {
 
     /// Every movement of money per order, in minor units: taken positive, given back negative.
     pub fn moves(&self) -> BTreeMap<OrderId, Vec<i64>> {
-        lock(&self.accounts).iter().map(|(order, account)| (*order, account.moves.clone())).collect()
+        let all = |account: &Account| {
+            let parts = account.in_parts().map(|amount| -amount);
+            account.moves.iter().copied().chain(parts).collect()
+        };
+        lock(&self.accounts).iter().map(|(order, account)| (*order, all(account))).collect()
     }
 
     /// What the provider's books say that it took for this order, given back or not.
@@ -211,6 +229,47 @@ impl Books {
                 RefundProgress::Failed { reason: "nothing to refund".into() }
             }
         }
+    }
+
+    /// Gives a part back, once under each key: at times it will not, and at times it takes its time.
+    fn refund_part(&self, call: &RefundCall, of: RefundOf) -> (RefundProgress, bool) {
+        let (world, order, amount) = (&self.world, call.order, call.amount.minor);
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.entry(order).or_default();
+        let key = (of.refund, call.attempt);
+        if let Some(known) = account.parts.get(&key) {
+            world.count("repeated refunds of parts");
+            return (known.progress.clone(), false);
+        }
+        let kept = account.moves.iter().sum::<i64>() - account.in_parts().sum::<i64>();
+        if account.standing != Some(Standing::Charged) || !(1..=kept).contains(&amount) {
+            world.breach(format_args!("{order} is to get {amount} back of the {kept} that are left"));
+        }
+        let progress = if world.fault("refused refunds", world.plan.refused_refunds) {
+            RefundProgress::Failed { reason: "refund_refused".into() }
+        } else if world.fault("pending refunds", world.plan.pending_refunds) {
+            RefundProgress::Pending
+        } else {
+            RefundProgress::Succeeded { amount: call.amount }
+        };
+        world.count("refunds of parts");
+        world.note(format_args!("{order} gets {amount} back as {}: {progress:?}", of.refund));
+        account.parts.insert(key, Part { amount, progress: progress.clone() });
+        (progress, world.fault("lost replies of refunds", world.plan.failing_gateway))
+    }
+
+    /// How such a part stands by now.
+    fn look_up_part(&self, call: &RefundCall, of: RefundOf) -> Option<RefundProgress> {
+        let mut accounts = lock(&self.accounts);
+        let part = accounts.get_mut(&call.order)?.parts.get_mut(&(of.refund, call.attempt))?;
+        let chance = self.world.chance("pending refunds");
+        if part.progress == RefundProgress::Pending && chance.per_mille(500) {
+            part.progress = match chance.per_mille(200) && !self.world.is_calm() {
+                true => RefundProgress::Failed { reason: "expired_card".into() },
+                false => RefundProgress::Succeeded { amount: call.amount },
+            };
+        }
+        Some(part.progress.clone())
     }
 
     fn is_declined(&self, order: OrderId) -> bool {
@@ -328,14 +387,23 @@ impl PaymentProvider for Gateway {
 
     async fn refund(&self, call: &RefundCall) -> Result<RefundProgress, NoAnswer> {
         self.way.world.note(format_args!("refund {}", call.order));
-        self.oracle.void_asked(call.order);
         let order = call.order;
+        if let Some(of) = call.of {
+            self.oracle.refund_asked(call, of);
+            let call = call.clone();
+            return self.ask(order, false, move |books| books.refund_part(&call, of)).await;
+        }
+        self.oracle.void_asked(order);
         self.ask(order, false, move |books| (books.refund(order), false)).await
     }
 
     async fn look_up_refund(&self, call: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
         self.way.world.note(format_args!("look up the refund of {}", call.order));
         let order = call.order;
+        if let Some(of) = call.of {
+            let call = call.clone();
+            return self.ask(order, false, move |books| (books.look_up_part(&call, of), false)).await;
+        }
         self.ask(order, false, move |books| (books.look_up_refund(order), false)).await
     }
 }

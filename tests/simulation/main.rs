@@ -27,7 +27,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 92] = [
+const DRAWN: [&str; 105] = [
     // Terms and tables.
     "tables",
     "wholesale orders",
@@ -95,6 +95,20 @@ const DRAWN: [&str; 92] = [
     "long silences",
     "calls into the silence",
     "checkouts refused for a silent provider",
+    // What is taken back of paid orders.
+    "cancels of units",
+    "amounts given back",
+    "refunds asked for",
+    "refunds of parts",
+    "repeated refunds of parts",
+    "lost replies of refunds",
+    "refused refunds",
+    "pending refunds",
+    "refunds that failed",
+    "refunds tried again",
+    "refunds paid by hand",
+    "more units than are left",
+    "larger amounts than are left",
     // Keys.
     "repeated answers",
     "floods",

@@ -139,6 +139,9 @@ pub struct Plan {
     pub other_amounts: u64,
     /// Charges that the provider will not undo, however often it is asked.
     pub refused_voids: u64,
+    /// Refunds of parts that the provider will not carry out, and those that it carries out later.
+    pub refused_refunds: u64,
+    pub pending_refunds: u64,
     /// The payment provider answers nobody for a long while.
     pub silences: u64,
     /// So many orders in a row without an answer tell a node that it does.
@@ -210,6 +213,8 @@ impl Plan {
             archives: often("archives", 900),
             other_amounts: often("other_amounts", 80),
             refused_voids: often("refused_voids", 600),
+            refused_refunds: often("refused_refunds", 400),
+            pending_refunds: often("pending_refunds", 400),
             silences: often("silences", 900),
             silent_orders: *of("silent_orders").pick(&[1, 2, 5, 20]),
             silence: Duration::from_millis(*of("silence").pick(&[0, 2_000, 30_000])),

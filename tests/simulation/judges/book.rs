@@ -8,6 +8,7 @@
 
 mod accounts;
 mod bill;
+mod credits;
 
 use super::replay::Recorded;
 use super::{Causes, Judge, Replay};
@@ -73,6 +74,8 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("vendor", "hold_committed", Accounts::sell),
     ("vendor", "holds_closed", Accounts::close),
     ("vendor", "stock_released", Accounts::release),
+    ("vendor", "restocked", Accounts::restock),
+    ("vendor", "credits_closed", Accounts::close_credits),
     ("order", "placed", Accounts::place),
     ("order", "stock_held", Accounts::take_prices),
     ("order", "stock_refused", nothing),
@@ -99,6 +102,13 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "attached", nothing),
     ("order", "ended", Accounts::end),
     ("order", "quarantined", nothing),
+    ("order", "credited", Accounts::credit),
+    ("order", "refund_pending", nothing),
+    ("order", "refund_succeeded", Accounts::give_part_back),
+    ("order", "refund_failed", Accounts::keep_part),
+    ("order", "refund_retried", Accounts::ask_again),
+    ("order", "refund_marked_paid", Accounts::give_part_back_by_hand),
+    ("order", "credits_settled", Accounts::hear_of_restock),
 ];
 
 /// It moves neither money nor pieces.
@@ -148,23 +158,23 @@ fn figures_of(amounts: &Amounts) -> Figures {
 
 fn statement_of(bill: &Bill) -> Statement {
     let whole = bill.total();
-    let figures = |total: i64| {
+    let figures = |total: i64, vendor: Option<&str>| {
         // All shares are paid for at once. What is another amount is in none.
         let of_all = |moved: i64| if moved == whole { total } else { 0 };
-        let (paid, refunded) = (of_all(bill.charged), of_all(bill.refunded));
-        let credited = if bill.has_ended { total } else { 0 };
+        let (paid, refunded) = (of_all(bill.charged), of_all(bill.refunded) + bill.given_back(vendor));
+        let credited = if bill.has_ended { total } else { bill.credited(vendor) };
         let balance = total - credited - (paid - refunded);
         [total, paid, refunded, credited, balance.max(0), (-balance).max(0)]
     };
-    let share = |vendor: &String| (vendor.clone(), figures(bill.share(vendor)));
+    let share = |vendor: &String| (vendor.clone(), figures(bill.share(vendor), Some(vendor)));
     let line = |(at, (vendor, line)): (usize, &(String, Line))| {
         let payable = bill.payable(at);
-        let credited = if bill.has_ended { (line.quantity, payable) } else { (0, 0) };
+        let credited = if bill.has_ended { (line.quantity, payable) } else { bill.credited_lines[at] };
         (vendor.clone(), line.clone(), [line.quantity * line.price, payable], credited)
     };
     (
         bill.currency.clone(),
-        figures(whole),
+        figures(whole, None),
         bill.vendors().into_iter().map(share).collect(),
         bill.lines.iter().enumerate().map(line).collect(),
         bill.vendors().into_iter().map(|vendor| bill.besides(vendor)).sum(),
@@ -215,7 +225,7 @@ fn wrong_shares(accounts: &Accounts) -> Vec<String> {
             let share = (vendor.clone(), order.clone());
             let fits = match (accounts.sold.get(&share), accounts.held.get(&share)) {
                 (Some(_), Some(_)) => false,
-                (Some(lines), None) => bill.is_paid() && *lines == bill.lines_of(vendor),
+                (Some(lines), None) => bill.is_paid() && *lines == bill.left_of(vendor),
                 (None, Some(lines)) => {
                     // An order that came into quarantine before it heard of its hold knows no price of it.
                     let own = bill.lines_of(vendor);
@@ -253,10 +263,11 @@ fn wrong_payments(accounts: &Accounts, moves: BTreeMap<OrderId, Vec<i64>>) -> Ve
         let moves = moves.remove(order).unwrap_or_default();
         let taken: i64 = moves.iter().filter(|amount| **amount > 0).sum();
         let given_back = taken - moves.iter().sum::<i64>();
+        let in_parts = bill.given_back_by_provider();
         let fits = match bill.by_hand {
             // It may have gone to and fro outside.
-            true => taken - given_back == bill.net(),
-            false => (taken, given_back) == (bill.charged, bill.refunded),
+            true => taken - given_back == bill.net() - in_parts,
+            false => (taken, given_back) == (bill.charged, bill.refunded + in_parts),
         };
         if !fits {
             wrong.push(format!("{order}: {bill:?}, and the provider moved {moves:?}"));

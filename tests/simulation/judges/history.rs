@@ -64,6 +64,10 @@ fn changes_of(event: &Value) -> Vec<(String, i64, Option<String>)> {
             };
             list(&event["sold"]).iter().map(sold).collect()
         }
+        Some("restocked") => {
+            let back = |line: &Value| (text(line, "sku"), number(&line["quantity"]), Some(text(event, "order")));
+            list(&event["lines"]).iter().map(back).collect()
+        }
         _ => Vec::new(),
     }
 }

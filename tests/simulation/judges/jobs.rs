@@ -1,4 +1,4 @@
-//! What the world hears of: each paid order is one job, each job comes to an end, and its mail is delivered, to the buyer and to nobody else; a
+//! What the world hears of: each paid order is one job, as is each refund that was asked for, each job comes to an end, and its mail is delivered, to the buyer and to nobody else; a
 //! second time only where nobody could know of the first.
 
 use super::replay::Recorded;
@@ -8,15 +8,17 @@ use crate::store::Disk;
 use crate::world::{World, lock};
 use haat::domain::details::DetailName;
 use haat::domain::ids::{EntityRef, Kind, OrderId};
-use haat::domain::job::JobState;
+use haat::domain::job::{JobKind, JobState};
 use haat::ports::jobs::JobRow;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// The orders that the journal says were paid.
+/// The orders that the journal says were paid, and what they give back.
 pub struct Jobs {
     paid: Mutex<BTreeMap<EntityRef, u32>>,
+    /// Refunds that were asked for, and asked for again.
+    refunds: Mutex<BTreeMap<EntityRef, u32>>,
     post: Arc<Post>,
     world: Arc<World>,
 }
@@ -26,26 +28,39 @@ fn entity(job: &JobRow) -> EntityRef {
     job.about.entity().expect("nobody has an account here")
 }
 
+fn is_refund(job: &JobRow) -> bool {
+    job.kind == JobKind::RefundOrder
+}
+
 impl Jobs {
     pub fn new(world: Arc<World>, post: Arc<Post>) -> Self {
-        Self { paid: Mutex::default(), post, world }
+        Self { paid: Mutex::default(), refunds: Mutex::default(), post, world }
     }
 
     /// What is left when the last node has stopped as it should.
     pub fn left(&self, disk: &Disk) {
-        let mut of_order: BTreeMap<EntityRef, u32> = BTreeMap::new();
-        for job in disk.jobs.values() {
-            *of_order.entry(entity(&job.row)).or_default() += 1;
-        }
         let damaged = disk.damage.ever();
-        let mut paid = lock(&self.paid).clone();
-        paid.retain(|order, _| !damaged.contains(order));
-        of_order.retain(|order, _| !damaged.contains(order));
-        if paid != of_order {
-            self.world.breach(format_args!("the journal has payments of {paid:?}, and there are jobs of {of_order:?}"));
+        for (told, refunds, what) in [(&self.paid, false, "payments"), (&self.refunds, true, "refunds")] {
+            let mut of_order: BTreeMap<EntityRef, u32> = BTreeMap::new();
+            let jobs = disk.jobs.values().map(|job| &job.row).filter(|row| is_refund(row) == refunds);
+            jobs.for_each(|row| *of_order.entry(entity(row)).or_default() += 1);
+            let mut told = lock(told).clone();
+            told.retain(|order, _| !damaged.contains(order));
+            of_order.retain(|order, _| !damaged.contains(order));
+            if told != of_order {
+                self.world
+                    .breach(format_args!("the journal has {what} of {told:?}, and there are jobs of {of_order:?}"));
+            }
         }
         self.post.delivered(|mails| {
             for job in disk.jobs.values() {
+                if is_refund(&job.row) {
+                    let has_ended = job.row.state == JobState::Done || damaged.contains(&entity(&job.row));
+                    if !has_ended {
+                        self.world.breach(format_args!("{} of a refund is {:?}", job.row.id, job.row.state));
+                    }
+                    continue;
+                }
                 let delivered = mails.get(&job.row.id);
                 if let Err(what) = self.judge(disk, job.row.state, entity(&job.row), delivered) {
                     self.world.breach(format_args!("{} of {}: {what}", job.row.id, job.row.about));
@@ -96,6 +111,10 @@ impl Judge for Jobs {
         let events = line["ev"].as_array().cloned().unwrap_or_default();
         for _ in events.iter().filter(|event| event["type"] == "paid") {
             *lock(&self.paid).entry(record.entity).or_default() += 1;
+        }
+        let asks = |event: &&Value| event.get("refund_requested").is_some() || event["type"] == "refund_retried";
+        for _ in events.iter().filter(asks) {
+            *lock(&self.refunds).entry(record.entity).or_default() += 1;
         }
     }
 }

@@ -37,6 +37,7 @@ use haat::actors::Shop;
 use haat::domain::details::Detail;
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::OrderId;
+use haat::domain::payment::{RefundCall, RefundOf};
 use haat::domain::time::Timestamp;
 use haat::persistence::recovery::for_each_record;
 use haat::ports::Frame;
@@ -152,6 +153,11 @@ impl Oracle {
     /// A gateway is asked to undo a charge.
     pub fn void_asked(&self, order: OrderId) {
         self.money.void_asked(&lock(&self.replay), order);
+    }
+
+    /// A gateway is asked to give a part of a charge back.
+    pub fn refund_asked(&self, call: &RefundCall, of: RefundOf) {
+        self.money.refund_asked(&lock(&self.replay), call, of);
     }
 
     /// What must hold when everything has come to rest.

@@ -10,7 +10,8 @@ use haat::domain::buyer::Audience;
 use haat::domain::entity::{PaymentCall, Principal};
 use haat::domain::ids::OrderId;
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{OrderEvent, OrderStatus, PaymentStatus, Phase};
+use haat::domain::order::{Order, OrderEvent, OrderStatus, PaymentStatus, Phase, Refund};
+use haat::domain::payment::{RefundCall, RefundOf};
 use haat::domain::pricing::BillShare;
 use haat::domain::time::Timestamp;
 use std::sync::Arc;
@@ -46,6 +47,19 @@ impl Payments {
         }
         if matches!(phase, None | Some(Phase::Gathering | Phase::Paying | Phase::Confirming | Phase::Settled)) {
             self.world.breach(format_args!("{order} is voided while it durably stands at {phase:?}"));
+        }
+    }
+
+    /// A gateway is asked to give a part of a charge back: what it is asked for is durable. The attempt may be one that is over by now.
+    pub fn refund_asked(&self, replay: &Replay, call: &RefundCall, of: RefundOf) {
+        let wanted = replay.order(call.order).map(Order::refunds).unwrap_or_default();
+        let is_asked = |refund: &Refund| {
+            (refund.id, refund.mint) == (of.refund, of.mint)
+                && Money::new(refund.amount, Currency::BDT) == call.amount
+                && (1..=refund.attempt).contains(&call.attempt)
+        };
+        if !wanted.iter().any(is_asked) {
+            self.world.breach(format_args!("{call:?} is asked for, and durable is {wanted:?}"));
         }
     }
 
@@ -97,6 +111,16 @@ impl Payments {
                 let is_taken = move |replay: &Replay| books.taken(order).is_some() && taken(replay);
                 causes.push((format!("{order} is paid what it asked for"), Box::new(is_taken)));
             }
+            OrderEvent::Credited { credit, refund_requested } => {
+                self.world.count(match credit.lines.iter().any(|line| line.units > 0) {
+                    true => "cancels of units",
+                    false => "amounts given back",
+                });
+                refund_requested.is_some().then(|| self.world.count("refunds asked for"));
+            }
+            OrderEvent::RefundFailed { .. } => self.world.count("refunds that failed"),
+            OrderEvent::RefundRetried { .. } => self.world.count("refunds tried again"),
+            OrderEvent::RefundMarkedPaid { .. } => self.world.count("refunds paid by hand"),
             OrderEvent::PaymentDiffered { told, .. } | OrderEvent::VoidRefused { taken: Some(told), .. } => {
                 causes.push((format!("{order} is told of what moved"), self.is_taken(order, *told)));
             }
@@ -129,8 +153,13 @@ impl Judge for Payments {
             if !by_hand && moves.iter().filter(|amount| **amount > 0).count() > 1 {
                 self.world.breach(format_args!("{id} was charged more than once: {moves:?}"));
             }
-            if net != if view.status.is_paid() { view.amounts.total } else { 0 } {
-                self.world.breach(format_args!("{id} is {} and cost {net} of {}", view.status, view.amounts.total));
+            let (given_back, under_way) = order.given_back();
+            let kept = if replay.is_paid(id) { view.amounts.total - given_back } else { 0 };
+            if net != kept {
+                self.world.breach(format_args!("{id} is {} and cost {net} of {kept}", view.status));
+            }
+            if under_way != 0 {
+                self.world.breach(format_args!("{id} waits for {under_way} still: {:?}", order.refunds()));
             }
         }
         for order in moves.keys().filter(|order| replay.order(**order).is_none()) {

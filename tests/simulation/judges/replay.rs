@@ -135,7 +135,8 @@ impl Replay {
     }
 
     pub fn is_paid(&self, order: OrderId) -> bool {
-        self.status(order).is_some_and(OrderStatus::is_paid)
+        // What was sold stays so, whatever was taken back since.
+        self.status(order).is_some_and(OrderStatus::is_paid) || self.phase(order) == Some(Phase::Settled)
     }
 
     pub fn phase(&self, order: OrderId) -> Option<Phase> {
@@ -194,7 +195,8 @@ impl Replay {
             let view = track.entity.view().filter(|view| view.status == CartStatus::CheckingOut);
             view.is_some_and(|view| !view.order.is_some_and(waits))
         };
-        let unfinished = self.orders().any(|(id, order)| !order.has_ended() && !waits(id));
+        let comes_back = |order: &Order| order.units_coming_back().next().is_some();
+        let unfinished = self.orders().any(|(id, order)| (!order.has_ended() && !waits(id)) || comes_back(order));
         let holds = self.vendors().any(|(_, vendor)| vendor.holds().all_open().any(|(order, _)| !waits(order)));
         let uses = self.coupons().any(|(_, coupon)| coupon.holds().all_open().any(|(order, _)| !waits(order)));
         let gives = |track: &Track<Cart>| {

@@ -97,6 +97,12 @@ impl Sales {
             VendorEvent::HoldCommitted { order, .. } | VendorEvent::StockCommitted { order } => {
                 counted.holds.remove(&(vendor, *order));
             }
+            VendorEvent::Restocked { lines, keys, account_keys, .. } => {
+                let hold = Hold { lines: Vec::new(), keys: keys.clone(), account_keys: *account_keys };
+                for line in lines {
+                    count(counted, line, &hold, -line.quantity);
+                }
+            }
             VendorEvent::StockReleased { order, .. } => {
                 let Some(hold) = counted.holds.remove(&(vendor, *order)) else { return };
                 for line in &hold.lines {

@@ -71,8 +71,8 @@ impl Judge for Stock {
     fn at_rest(&self, replay: &Replay) {
         let mut sold: BTreeMap<SkuId, i64> = BTreeMap::new();
         let views = replay.orders().filter_map(|(_, order)| order.view(Principal::SHOP));
-        for line in views.filter(|view| view.status.is_paid()).flat_map(|view| view.lines) {
-            *sold.entry(line.sku).or_default() += line.quantity;
+        for line in views.filter(|view| replay.is_paid(view.id)).flat_map(|view| view.lines) {
+            *sold.entry(line.sku).or_default() += line.quantity - line.credited;
         }
         // What is held for paid orders that wait for someone is neither sold nor free.
         let mut held: BTreeMap<SkuId, (i64, i64)> = BTreeMap::new();

@@ -7,6 +7,7 @@ mod marketer;
 mod memory;
 mod pricer;
 mod promoter;
+mod refunder;
 mod shopper;
 mod staff;
 mod vendor;
@@ -50,6 +51,7 @@ const CROWD: &[Come] = &[
     promoter::come,
     hunter::come,
     pricer::come,
+    refunder::come,
 ];
 
 /// The days of all who come to a town's shop.

@@ -5,7 +5,7 @@ use super::{Disk, Server};
 use crate::world::lock;
 use async_trait::async_trait;
 use haat::domain::ids::JobId;
-use haat::domain::job::{Job, JobKind, JobState, Tried};
+use haat::domain::job::{Job, JobKind, JobState, Target, Tried};
 use haat::domain::time::Timestamp;
 use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, NewJob, Retried, Retry};
 use haat::ports::{Partition, StoreError};
@@ -68,8 +68,9 @@ impl Disk {
         }
     }
 
-    fn begin(&mut self, epoch: u64, most: usize, now: Timestamp) -> Vec<Job> {
-        let due = self.jobs.values().filter_map(|job| Some((job.row.next_at.filter(|at| *at <= now)?, job.row.id)));
+    fn begin(&mut self, epoch: u64, target: Target, most: usize, now: Timestamp) -> Vec<Job> {
+        let own = self.jobs.values().filter(|job| job.row.kind.target() == target);
+        let due = own.filter_map(|job| Some((job.row.next_at.filter(|at| *at <= now)?, job.row.id)));
         let mut due: Vec<(Timestamp, JobId)> = due.collect();
         due.sort_unstable();
         due.truncate(most);
@@ -127,8 +128,9 @@ impl Jobs for Connection {
             }
             let mut begun = JobsBegun::default();
             for (target, most) in begin {
-                begun.jobs.extend(disk.begin(epoch, most, now));
-                let next = disk.jobs.values().filter_map(|job| job.row.next_at).min();
+                begun.jobs.extend(disk.begin(epoch, target, most, now));
+                let own = disk.jobs.values().filter(|job| job.row.kind.target() == target);
+                let next = own.filter_map(|job| job.row.next_at).min();
                 begun.next.extend(next.map(|next| (target, next)));
             }
             begun

@@ -2,6 +2,7 @@
 //! the domain.
 
 use super::bill::{Billed, reckoned};
+use super::credits::{Credited, Part};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +66,14 @@ pub struct Bill {
     pub is_wholesale: bool,
     /// Why its buyer pays no tax.
     pub exempt: Option<String>,
+    /// Units and money that were credited of each line.
+    pub credited_lines: Vec<(i64, i64)>,
+    /// What of a vendor's shipping and fees was.
+    pub besides_credited: BTreeMap<String, i64>,
+    /// What was credited, by the credit.
+    pub credits: BTreeMap<String, Credited>,
+    /// By the refund.
+    pub parts: BTreeMap<String, Part>,
 }
 
 impl Bill {
@@ -143,8 +152,17 @@ pub struct Accounts {
     pub has_tables: bool,
     /// Shares of which the order has heard that they were sold.
     heard: BTreeSet<Share>,
-    claims: Vec<Claim>,
+    pub claims: Vec<Claim>,
+    /// Units that came back to a vendor for a credit of an order.
+    pub restocked: BTreeMap<(Share, String), Vec<(String, i64)>>,
+    /// Credits of which the order has heard that.
+    pub heard_back: BTreeSet<(Share, String)>,
+    /// What must hold of a credit of a share once the batch is posted.
+    pub claims_of_credits: Vec<(Share, String, OfCredit, &'static str)>,
 }
+
+/// Whether something holds of a credit of a share.
+pub type OfCredit = fn(&Accounts, &Share, &str) -> bool;
 
 pub fn sorted(lines: impl Iterator<Item = Line>) -> Vec<Line> {
     let mut lines: Vec<Line> = lines.collect();
@@ -182,13 +200,13 @@ fn lines(of: &Value) -> Result<Vec<Line>, String> {
 }
 
 /// Notes what must not be there already.
-fn note<T: std::fmt::Debug>(before: Option<T>, event: &Value) -> Posted {
+pub fn note<T: std::fmt::Debug>(before: Option<T>, event: &Value) -> Posted {
     before.map_or(Ok(()), |before| Err(format!("there was {before:?} already: {event}")))
 }
 
 /// What happens to stock.
 impl Accounts {
-    fn sku(&mut self, vendor: &str, sku: &str) -> Result<&mut Pieces, String> {
+    pub fn sku(&mut self, vendor: &str, sku: &str) -> Result<&mut Pieces, String> {
         let pieces = self.skus.get_mut(sku).filter(|pieces| pieces.vendor == vendor);
         pieces.ok_or_else(|| format!("{vendor} has no {sku}"))
     }
@@ -348,7 +366,7 @@ impl Accounts {
 
 /// What happens to money.
 impl Accounts {
-    fn bill(&mut self, order: &str) -> Result<&mut Bill, String> {
+    pub fn bill(&mut self, order: &str) -> Result<&mut Bill, String> {
         self.bills.get_mut(order).ok_or_else(|| "it was never placed".to_owned())
     }
 
@@ -357,6 +375,7 @@ impl Accounts {
         for placed in list(event, "/placement/lines")? {
             bill.lines.push((text(placed, "/vendor")?, line(placed)?));
             bill.on_sale.push(placed.get("sale").is_some());
+            bill.credited_lines.push((0, 0));
         }
         bill.is_wholesale = event.pointer("/placement/buyer/audience").and_then(Value::as_str) == Some("wholesale");
         let customer = event.pointer("/placement/owner/customer").and_then(Value::as_str);
@@ -506,6 +525,10 @@ impl Accounts {
     pub fn unfounded(&mut self) -> Vec<String> {
         let claims = std::mem::take(&mut self.claims);
         let unfounded = claims.into_iter().filter(|(share, holds, _)| !holds(self, share));
-        unfounded.map(|(share, _, what)| format!("{share:?} {what}")).collect()
+        let mut unfounded: Vec<String> = unfounded.map(|(share, _, what)| format!("{share:?} {what}")).collect();
+        let claims = std::mem::take(&mut self.claims_of_credits);
+        let wrong = claims.into_iter().filter(|(share, credit, holds, _)| !holds(self, share, credit));
+        unfounded.extend(wrong.map(|(share, credit, _, what)| format!("{credit} of {share:?} {what}")));
+        unfounded
     }
 }
