@@ -85,20 +85,8 @@ schema! {
     BreakScope, "BreakScope" => one_of_names("Which pieces count together.", &BreakScope::ALL.map(BreakScope::name));
     OrderStatus, "OrderStatus" =>
         one_of_names("How an order stands.", &OrderStatus::ALL.map(OrderStatus::name));
-    PaymentStatus, "PaymentStatus" => one_of_names(
-        "How a payment stands.",
-        &[
-            PaymentStatus::None.name(), PaymentStatus::Pending.name(), PaymentStatus::RequiresAction.name(), PaymentStatus::Captured.name(),
-            PaymentStatus::Declined.name(), PaymentStatus::Voided.name(), PaymentStatus::Refunded.name(),
-        ],
-    );
-    SubOrderStatus, "SubOrderStatus" => one_of_names(
-        "How a vendor's share stands.",
-        &[
-            SubOrderStatus::Placed.name(), SubOrderStatus::Held.name(), SubOrderStatus::Rejected.name(),
-            SubOrderStatus::Paid.name(), SubOrderStatus::Released.name(),
-        ],
-    );
+    PaymentStatus, "PaymentStatus" => one_of_names("How a payment stands.", PaymentStatus::NAMES);
+    SubOrderStatus, "SubOrderStatus" => one_of_names("How a vendor's share stands.", SubOrderStatus::NAMES);
     ResolveAs, "ResolveAs" => one_of_names(
         "How an order is led out of what it is stuck in: the same step again; nothing was taken; the total was taken after all; nobody \
          waits any longer; what was taken was given back.",

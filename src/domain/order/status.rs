@@ -106,6 +106,9 @@ macro_rules! named_status {
         pub enum $name { $($(#[$variant_doc])* $variant,)* }
 
         impl $name {
+            /// The names of all of them.
+            pub const NAMES: &[&str] = &[$($text),*];
+
             /// Its name in answers and tables.
             pub const fn name(self) -> &'static str {
                 match self { $($name::$variant => $text,)* }
