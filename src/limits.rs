@@ -246,6 +246,14 @@ pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
 pub const CREDIT_ASK_MS: i64 = 60 * 1000;
 /// Credits of one order: cancels of units and refunds of amounts.
 pub const CREDITS_PER_ORDER: usize = 64;
+/// Disputes of one order: a bank disputes a payment once, and seldom a second time.
+pub const DISPUTES_PER_ORDER: usize = 16;
+/// How often a payment provider is asked which payments have changed, in milliseconds.
+pub const PAYMENT_SWEEP_MS: u64 = 60 * 60 * 1000;
+/// How much earlier than where the last sweep began one looks, in milliseconds.
+pub const PAYMENT_SWEEP_OVERLAP_MS: i64 = 10 * 60 * 1000;
+/// Pages of changes that one sweep reads of a provider.
+pub const PAYMENT_SWEEP_PAGES: usize = 1_000;
 /// Resolutions of one order: each stands in its timeline.
 pub const RESOLUTIONS: usize = 32;
 /// Entries of an order's timeline that one part of its snapshot holds. The newest, up to one fewer, stand in its head.

@@ -27,10 +27,10 @@ use haat::domain::ids::{
 use haat::domain::knowledge::Settings;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    Address, Amounts, BillHead, Credit, CreditReason, CreditSeed, CreditedLine, InlineDetails, Milestone, OrderCommand,
-    OrderEvent, OrderLine, OrderReply, OrderStatus, OrderView, PaymentChoice, PaymentStatus, Placement, Refund,
-    RefundAsked, RefundPreview, RefundStatus, RefundTold, Resolution, ResolveAs, SubOrderStatus, SubOrderView,
-    TimelineEntry, Trouble, Waits, Wanted,
+    Address, Amounts, BillHead, Credit, CreditReason, CreditSeed, CreditedLine, Dispute, DisputeStatus, DisputeTold,
+    InlineDetails, LostShare, Milestone, OrderCommand, OrderEvent, OrderLine, OrderReply, OrderStatus, OrderView,
+    PaymentChoice, PaymentStatus, Placement, Refund, RefundAsked, RefundPreview, RefundStatus, RefundTold, Resolution,
+    ResolveAs, SubOrderStatus, SubOrderView, TimelineEntry, Trouble, Waits, Wanted,
 };
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
@@ -84,6 +84,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     LegQuarantined = "leg_quarantined", Credited = "credited",
     RefundPending = "refund_pending", RefundSucceeded = "refund_succeeded", RefundFailed = "refund_failed",
     RefundRetried = "refund_retried", RefundMarkedPaid = "refund_marked_paid", CreditsSettled = "credits_settled",
+    DisputeOpened = "dispute_opened", DisputeWon = "dispute_won", DisputeLost = "dispute_lost",
     PaymentPrepared = "payment_prepared",
     PaymentActionRequired = "payment_action_required",
 });
@@ -99,7 +100,8 @@ variants!(CART_REPLIES, cart_reply, CartReply {
     Merged = "merged", Order = "order", Done = "done",
 });
 variants!(ORDER_REPLIES, order_reply, OrderReply {
-    Order = "order", Timeline = "timeline", Preview = "preview", Refunds = "refunds", Done = "done",
+    Order = "order", Timeline = "timeline", Preview = "preview", Refunds = "refunds", Payment = "payment",
+    Done = "done",
 });
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
     Vendor = "vendor", Product = "product", Sku = "sku", Sale = "sale", Done = "done",
@@ -126,7 +128,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     LegHeld = "leg_held", LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
     LegFailed = "leg_failed", LegDue = "leg_due", CancelAll = "cancel_all", Credit = "credit",
     PreviewCredit = "preview_credit", RetryRefund = "retry_refund", MarkRefundPaid = "mark_refund_paid",
-    OpenRefunds = "open_refunds", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
+    OpenRefunds = "open_refunds", PaymentKnown = "payment_known", DisputeTold = "dispute_told", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
     PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
@@ -383,6 +385,34 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::RefundRetried { refund: refund_id(), by: By::of(Principal::SHOP) },
         OrderEvent::RefundMarkedPaid { refund: refund_id(), reference: "wire 7".into(), by: By::of(Principal::SHOP) },
         OrderEvent::CreditsSettled { vendor, credits: vec![credit_id()] },
+        OrderEvent::DisputeOpened {
+            dispute: "dp_1".into(),
+            amount: Money::new(250_000, Currency::BDT),
+            reason: "product_not_received".into(),
+        },
+        OrderEvent::DisputeWon { dispute: "dp_1".into(), refund_resumed: Vec::new() },
+        OrderEvent::DisputeWon { dispute: "dp_1".into(), refund_resumed: vec![refund_id()] },
+        OrderEvent::DisputeLost {
+            dispute: "dp_1".into(),
+            amount: Money::new(250_000, Currency::BDT),
+            shares: Vec::new(),
+            refund_resumed: vec![refund_id()],
+        },
+        OrderEvent::DisputeLost {
+            dispute: "dp_1".into(),
+            amount: Money::new(250_000, Currency::BDT),
+            shares: vec![
+                LostShare { vendor, amount: 1, credit: None, cancelled: Vec::new(), refund_requested: None },
+                LostShare {
+                    vendor,
+                    amount: 200,
+                    credit: Some(Box::new(Credit { reason: CreditReason::DisputeLost, ..credit(true) })),
+                    cancelled: vec![refund_id()],
+                    refund_requested: Some(RefundAsked { id: refund_id(), amount: 150, mint: Mint([1, 2, 3, 4]) }),
+                },
+            ],
+            refund_resumed: Vec::new(),
+        },
         OrderEvent::PaymentPrepared { reference: "pi_1".into() },
         OrderEvent::PaymentActionRequired,
     ];
@@ -452,6 +482,16 @@ fn order_commands() -> Vec<OrderCommand> {
         OrderCommand::RetryRefund { by, refund: refund_id(), attempt: 1 },
         OrderCommand::MarkRefundPaid { by, refund: refund_id(), reference: "wire 7".into() },
         OrderCommand::OpenRefunds,
+        OrderCommand::PaymentKnown,
+        OrderCommand::DisputeTold {
+            told: DisputeTold {
+                id: "dp_1".into(),
+                status: DisputeStatus::Lost,
+                amount: Money::new(250_000, Currency::BDT),
+                reason: "fraudulent".into(),
+            },
+            mint: Mint([1, 2, 3, 4]),
+        },
         OrderCommand::RefundTold { refund: refund_id(), attempt: 1, told: RefundTold::Pending },
         OrderCommand::RefundTold {
             refund: refund_id(),

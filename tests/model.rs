@@ -9,6 +9,8 @@ mod coupons;
 mod kept;
 #[path = "support/random.rs"]
 mod random;
+#[path = "model/refunds.rs"]
+mod refunds;
 #[path = "model/sales.rs"]
 mod sales;
 #[path = "support/world.rs"]

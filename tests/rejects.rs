@@ -367,6 +367,7 @@ fn row(reject: &Reject) -> Vec<Reject> {
         | Reject::RefundUnknown
         | Reject::RefundNotPositive
         | Reject::RefundExceedsPayment { .. }
+        | Reject::PaymentDisputed
         | Reject::RefundNotOpen { .. } => refunds::rows(reject),
         // Given by the shell.
         Reject::CommandPoisoned => vec![reject.clone()],

@@ -111,6 +111,8 @@ impl NewOrder {
             inline_contact: None,
             waits: None,
             refunds: Vec::new(),
+            disputes: Vec::new(),
+            attention: Vec::new(),
         }
     }
 }

@@ -50,17 +50,22 @@ const PAYMENT_OUTCOMES: &[&str] =
     &["succeeded", "declined", "needs_buyer", "processing", "cancelled", "not_started", "no_answer", "timed_out"];
 /// As [`PAYMENT_OUTCOMES`], of a refund.
 const REFUND_OUTCOMES: &[&str] = &["succeeded", "pending", "failed", "not_started", "no_answer", "timed_out"];
+/// As [`PAYMENT_OUTCOMES`], of what is a list or a name.
+const TOLD_OUTCOMES: &[&str] = &["told", "no_answer", "timed_out"];
 /// What a provider is asked, and what may come of it.
-const OUTCOMES: [(&str, &[&str]); 6] = [
+const OUTCOMES: [(&str, &[&str]); 9] = [
     ("prepare", &["prepared", "refused", "no_answer", "timed_out"]),
     ("charge", PAYMENT_OUTCOMES),
     ("look_up", PAYMENT_OUTCOMES),
     ("cancel", PAYMENT_OUTCOMES),
     ("refund", REFUND_OUTCOMES),
     ("look_up_refund", REFUND_OUTCOMES),
+    ("disputes", TOLD_OUTCOMES),
+    ("order_of", TOLD_OUTCOMES),
+    ("changed", TOLD_OUTCOMES),
 ];
 /// What becomes of a provider's notice.
-const NOTICES: [&str; 4] = ["order", "coalesced", "other", "forged"];
+const NOTICES: [&str; 5] = ["order", "coalesced", "after", "other", "forged"];
 
 /// Notices of the provider of this method that came to this.
 pub(super) fn notice(method: &'static str, outcome: &'static str) -> Counter {

@@ -11,14 +11,15 @@ use crate::domain::entity::{EffectKey, Message, PaymentCall, Step};
 use crate::domain::ids::{EntityId, EntityRef, OrderId};
 use crate::domain::kinds::for_kind;
 use crate::domain::money::Currency;
-use crate::domain::order::{Order, OrderCommand, PaymentChoice};
+use crate::domain::order::{DisputeTold, Order, OrderCommand, PaymentChoice};
 use crate::domain::payment::{
     Aim, Next, NextAction, Progress, RefundCall, RefundProgress, Verb, after_refund, after_refund_look_up,
 };
 use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
 use crate::limits;
 use crate::ports::trace::TraceContext;
-use crate::ports::{Headers, NoAnswer, NoNotice, Notice, PaymentProvider, Position, Prepared};
+use crate::ports::{Changed, Headers, NoAnswer, NoNotice, Notice, Payment, PaymentProvider, Position, Prepared};
 use foldhash::{HashMap, HashSet};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -64,6 +65,13 @@ impl Shop {
                 true => "order",
                 false => "coalesced",
             },
+            Ok(Notice::After(ref payment)) => {
+                // What is given back may be all of an order that ends unpaid, which waits for that itself.
+                if let Payment::Of(order) = payment {
+                    node.hint(*order);
+                }
+                "after"
+            }
             Ok(Notice::Other) => "other",
             Err(NoNotice::Forged) => "forged",
             Err(NoNotice::NotTaken) => return notice,
@@ -388,38 +396,82 @@ impl Node {
 }
 
 impl Shop {
+    /// By which methods can be paid.
+    pub(crate) fn payment_methods(&self) -> Vec<&'static str> {
+        self.node().providers.iter().map(|provider| provider.port.method()).collect()
+    }
+
     /// Sees to a refund of a paid order at its provider: looks it up, and asks for it where it was never asked for. `None` where no answer came.
     pub(crate) async fn refund(&self, method: &str, call: &RefundCall) -> Option<RefundProgress> {
-        let node = self.node();
-        let provider = node.provider(method)?;
-        match provider.refunds(node, call, "look_up_refund", provider.port.look_up_refund(call)).await? {
+        let provider = self.node().provider(method)?;
+        match self.look_up_refund(method, call).await? {
             Some(known) => Some(known),
             None => {
-                let asked = async { provider.port.refund(call).await.map(Some) };
-                provider.refunds(node, call, "refund", asked).await?
+                let asked = provider.port.refund(call);
+                provider.asked(self.node(), call.order, "refund", asked, RefundProgress::name).await
             }
         }
     }
+
+    /// How a refund stands at its provider. `None` where no answer came.
+    pub(crate) async fn look_up_refund(&self, method: &str, call: &RefundCall) -> Option<Option<RefundProgress>> {
+        let provider = self.node().provider(method)?;
+        let name = |found: &Option<RefundProgress>| found.as_ref().map_or("not_started", RefundProgress::name);
+        let asked = provider.port.look_up_refund(call);
+        provider.asked(self.node(), call.order, "look_up_refund", asked, name).await
+    }
+
+    /// All disputes of a payment. `None` where no answer came.
+    pub(crate) async fn disputes(&self, call: &PaymentCall) -> Option<Vec<DisputeTold>> {
+        let provider = self.node().provider(&call.method)?;
+        let asked = provider.port.disputes(call);
+        provider.asked(self.node(), call.order, "disputes", asked, |_| "told").await
+    }
+
+    /// Whose payment the provider of this method calls so. The outer `None` where no answer came.
+    pub(crate) async fn order_of_payment(&self, method: &str, reference: &str) -> Option<Option<OrderId>> {
+        let provider = self.node().provider(method)?;
+        let asked = provider.port.order_of(reference);
+        provider.asked(self.node(), nobodys(), "order_of", asked, |_| "told").await
+    }
+
+    /// Which payments have changed at a provider. `None` where no answer came.
+    pub(crate) async fn payments_changed(
+        &self,
+        method: &str,
+        since: Timestamp,
+        cursor: Option<&str>,
+    ) -> Option<Changed> {
+        let provider = self.node().provider(method)?;
+        let asked = provider.port.changed(since, cursor);
+        provider.asked(self.node(), nobodys(), "changed", asked, |_| "told").await
+    }
+}
+
+/// In the place of an order, for a call that is about none.
+fn nobodys() -> OrderId {
+    OrderId::from_uuid(uuid::Uuid::nil())
 }
 
 impl Provider {
-    /// One call about a refund, when its turn has come.
-    async fn refunds(
+    /// One call about what comes after a payment, when its turn has come. `None` where no answer came.
+    async fn asked<T>(
         &self,
         node: &Arc<Node>,
-        call: &RefundCall,
+        order: OrderId,
         verb: &'static str,
-        asked: impl Future<Output = Result<Option<RefundProgress>, NoAnswer>>,
-    ) -> Option<Option<RefundProgress>> {
-        let wish = Wish { order: call.order, charges: false, not_after: node.clock.now() };
+        asked: impl Future<Output = Result<T, NoAnswer>>,
+        name: impl FnOnce(&T) -> &'static str,
+    ) -> Option<T> {
+        let wish = Wish { order, charges: false, not_after: node.clock.now() };
         let pass = node.let_in(&self.gate, wish).await?;
         let started = Instant::now();
-        let answer = timeout(Duration::from_millis(limits::GATEWAY_CALL_MS), asked).await;
+        let answer = timeout(self.port.patience(), asked).await;
         pass.ends(matches!(answer, Ok(Ok(_))));
         let (outcome, answer) = match answer {
-            Ok(Ok(found)) => (Answer::Refund(found.clone()).name(), Some(found)),
+            Ok(Ok(found)) => (name(&found), Some(found)),
             Ok(Err(error)) => {
-                tracing::debug!(order = %call.order, call = verb, %error, "a payment provider gave no answer");
+                tracing::debug!(%order, call = verb, %error, "a payment provider gave no answer");
                 ("no_answer", None)
             }
             Err(_) => ("timed_out", None),

@@ -8,6 +8,8 @@
 //! | `cancel` | `POST /v1/payment_intents/{intent}/cancel` | none: Stripe would repeat a refusal of yesterday |
 //! | `refund` | `POST /v1/refunds` | `{order}/{attempt}/{mint}` |
 //! | `look_up_refund` | `GET /v1/refunds`, all pages | |
+//! | `disputes` | `GET /v1/disputes`, all pages | |
+//! | `changed` | `GET /v1/events` of disputes and of refunds, a page | |
 //!
 //! The intent's id is recorded before it is confirmed, and only what is recorded is confirmed: so every outcome that is not known is found
 //! by that id, however long that takes, and one that was made and lost is never paid. Whether a refund was made is seen by its metadata. Keys
@@ -27,22 +29,23 @@ use crate::adapters::http_client::{HttpClient, HttpClientSettings, Trust};
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
-use crate::domain::order::PaymentChoice;
+use crate::domain::order::{DisputeTold, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundOf, RefundProgress};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::ports::{Headers, NoAnswer, NoNotice, Notice, PaymentProvider, Prepared};
+use crate::ports::{Changed, Headers, NoAnswer, NoNotice, Notice, Payment, PaymentProvider, Prepared};
 use amount::{least, of_gateway, to_gateway};
 use async_trait::async_trait;
 use foldhash::HashMap;
 use http::HeaderValue;
 use notice::Signers;
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
-use wire::{Intent, Refund, RefundPage, Said, code_of};
+use wire::{Intent, Page, Refund, Said, code_of};
 
 /// The name by which checkouts ask for it.
 pub const METHOD: &str = "stripe";
@@ -57,7 +60,16 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_s
 const ANSWER_BYTES: usize = 1024 * 1024;
 /// Refunds on a page: as many as Stripe gives.
 const PAGE: usize = 100;
-/// The most pages of refunds of one payment: far more than there can be.
+/// What tells that something has become of a payment after it was taken.
+const EVENTS: [&str; 6] = [
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.refund.updated",
+    "refund.failed",
+];
+/// The most pages of refunds, or of disputes, of one payment: far more than there can be.
 const PAGES: usize = 100;
 /// Keys under which Stripe keeps an error, at most. What is forgotten is found out again.
 const SPENT_KEYS: usize = 10_000;
@@ -179,6 +191,21 @@ impl Stripe {
             return Err(NoAnswer("the intent is another order's".to_owned()));
         }
         Ok(intent)
+    }
+
+    /// A page of a list, from behind this id on.
+    async fn page<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        of: &[(&str, &str)],
+        after: Option<&str>,
+    ) -> Result<Page<T>, NoAnswer> {
+        let limit = PAGE.to_string();
+        let mut query = of.to_vec();
+        query.push(("limit", limit.as_str()));
+        query.extend(after.map(|after| ("starting_after", after)));
+        let said = self.ask("GET", path, &query, None).await?;
+        if said.is_done() { said.read() } else { Err(said.unexpected()) }
     }
 
     async fn stands(&self, call: &PaymentCall, reference: &str) -> Result<Progress, NoAnswer> {
@@ -342,16 +369,11 @@ impl PaymentProvider for Stripe {
 
     async fn look_up_refund(&self, call: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
         let Some(reference) = reference_of(call.reference.as_deref())? else { return Ok(None) };
-        let (name, limit) = (refund_name(call), PAGE.to_string());
+        let name = refund_name(call);
         let mut after: Option<String> = None;
         for _ in 0..PAGES {
-            let mut query = vec![("payment_intent", reference), ("limit", limit.as_str())];
-            query.extend(after.as_deref().map(|after| ("starting_after", after)));
-            let said = self.ask("GET", "/v1/refunds", &query, None).await?;
-            if !said.is_done() {
-                return Err(said.unexpected());
-            }
-            let page: RefundPage = said.read()?;
+            let page: Page<Refund> =
+                self.page("/v1/refunds", &[("payment_intent", reference)], after.as_deref()).await?;
             let is_it = |refund: &&Refund| refund.metadata.get("haat_refund").is_some_and(|known| *known == name);
             if let Some(refund) = page.data.iter().find(is_it) {
                 return refund_progress(refund).map(Some);
@@ -362,6 +384,54 @@ impl PaymentProvider for Stripe {
             }
         }
         Err(NoAnswer("there are more refunds of one payment than can be".to_owned()))
+    }
+
+    async fn disputes(&self, call: &PaymentCall) -> Result<Vec<DisputeTold>, NoAnswer> {
+        let Some(reference) = reference_of(call.reference.as_deref())? else { return Ok(Vec::new()) };
+        let (mut told, mut after) = (Vec::new(), None::<String>);
+        for _ in 0..PAGES {
+            let of = [("payment_intent", reference)];
+            let page: Page<wire::Dispute> = self.page("/v1/disputes", &of, after.as_deref()).await?;
+            for dispute in &page.data {
+                told.extend(dispute.told()?);
+            }
+            match page.data.last() {
+                Some(last) if page.has_more => after = Some(last.id.clone()),
+                _ => return Ok(told),
+            }
+        }
+        Err(NoAnswer("there are more disputes of one payment than can be".to_owned()))
+    }
+
+    async fn order_of(&self, reference: &str) -> Result<Option<OrderId>, NoAnswer> {
+        let Some(reference) = reference_of(Some(reference))? else { return Ok(None) };
+        let said = self.ask("GET", &format!("/v1/payment_intents/{reference}"), &[], None).await?;
+        if said.is_absent() {
+            return Ok(None);
+        }
+        if !said.is_done() {
+            return Err(said.unexpected());
+        }
+        let intent: Intent = said.read()?;
+        Ok(intent.metadata.get("haat_order").and_then(|order| order_of(order)))
+    }
+
+    async fn changed(&self, since: Timestamp, cursor: Option<&str>) -> Result<Changed, NoAnswer> {
+        let since = since.as_millis().div_euclid(1_000).to_string();
+        let mut of = vec![("created[gte]", since.as_str())];
+        of.extend(EVENTS.map(|event| ("types[]", event)));
+        let page: Page<notice::Event> = self.page("/v1/events", &of, cursor).await?;
+        let mut orders = Vec::new();
+        for event in &page.data {
+            let order = match event.about() {
+                Notice::Order(order) | Notice::After(Payment::Of(order)) => Some(order),
+                Notice::After(Payment::Named(reference)) => self.order_of(&reference).await?,
+                Notice::Other => None,
+            };
+            orders.extend(order.filter(|order| !orders.contains(order)));
+        }
+        let last = page.data.last().and_then(|event| event.id.clone());
+        Ok(Changed { orders, next: last.filter(|_| page.has_more) })
     }
 
     fn notice(&self, header: Headers<'_>, body: &[u8], wall: Timestamp) -> Result<Notice, NoNotice> {

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod audit;
 pub mod clocks;
 pub mod core;
+mod error;
 pub mod followers;
 pub mod journal;
 mod keys;
@@ -14,6 +15,7 @@ mod payments;
 pub mod rebuild;
 mod remake;
 pub mod replay;
+mod sweep;
 pub mod text;
 pub mod token;
 mod traces;
@@ -24,14 +26,13 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::erased::ErasedFile;
 use crate::adapters::otlp::Exporter;
 use crate::adapters::rates::MemoryRates;
-use crate::adapters::sandbox::{SandboxError, SandboxGateway, SandboxMailer};
+use crate::adapters::sandbox::{SandboxGateway, SandboxMailer};
 use crate::adapters::smtp::Smtp;
-use crate::adapters::stripe::StripeSetting;
 use crate::app::core::MailParts;
 use crate::checkout::buyers::BuyerKeys;
 use crate::checkout::quotes::QuoteKeys;
 use crate::config::{AccountSettings, Config, SmtpConfig};
-use crate::http::auth::{Auth, MintError};
+use crate::http::auth::Auth;
 use crate::http::cookie::Home;
 use crate::http::jobs::JobsDesk;
 use crate::http::ops::{FollowerStandings, Ops, OpsParts};
@@ -51,14 +52,15 @@ use crate::ports::jobs::Mailer;
 use crate::ports::keys::SigningKeys;
 use crate::ports::standing::Pools;
 use crate::ports::units::Units;
-use crate::ports::{ChargeLog, Clock, Journal, Partition, Store, StoreError};
+use crate::ports::{ChargeLog, Clock, Journal, Partition, Store};
 use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
 use crate::services::categories::Categories;
 use crate::services::kept::{KeptAnswers, forget_old};
+use crate::services::payments::Payments;
 use crate::services::price_tables::PriceTables;
 use crate::telemetry;
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use std::io;
+pub use error::{AppError, EXIT_BROKEN, EXIT_CLOCK, EXIT_FENCED};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,67 +70,6 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// The exit code of a server that another has fenced.
-pub const EXIT_FENCED: i32 = 3;
-/// The exit code of a server that met a state that cannot be.
-pub const EXIT_BROKEN: i32 = 4;
-/// The exit code of a server, or of a tool that writes, whose machine's clock is wrong.
-pub const EXIT_CLOCK: i32 = 5;
-
-/// Why a server did not start or did not stop as it should.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// Which.
-        address: SocketAddr,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The store cannot be used.
-    #[error("the store cannot be used: {0}")]
-    Store(#[from] StoreError),
-    /// The sandbox's charge log cannot be used.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-    /// Stripe cannot be asked.
-    #[error("Stripe: {0}")]
-    Stripe(#[from] StripeSetting),
-    /// The machine's clock is wrong.
-    #[error("{0}")]
-    Clock(String),
-    /// No threads, or the like.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// The metrics recorder cannot be made.
-    #[error("{0}")]
-    Metrics(#[from] BuildError),
-    /// A token cannot be signed.
-    #[error(transparent)]
-    Token(#[from] MintError),
-    /// What was asked for is not there, or cannot be had so.
-    #[error("{0}")]
-    Asked(String),
-    /// The files that were written are not where the next start will look for them.
-    #[error("{0}: what was written since then is not there, and is lost unless it was saved")]
-    Lost(String),
-    /// Not everything was written in time.
-    #[error("the server did not stop within {0:?}: what is missing from snapshots is replayed at the next start")]
-    Drain(Duration),
-}
-
-impl AppError {
-    /// The exit code of a process that ends for it.
-    pub fn exit_code(&self) -> i32 {
-        match self {
-            AppError::Store(StoreError::Fenced) => EXIT_FENCED,
-            AppError::Clock(_) => EXIT_CLOCK,
-            _ => 1,
-        }
-    }
-}
 
 /// Between two looks at what is to be erased of orders.
 const ERASE_EVERY: Duration = Duration::from_secs(10 * 60);
@@ -164,7 +105,7 @@ pub struct App {
     core: RunningCore,
     stop_http: CancellationToken,
     http: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 8],
+    upkeep: [JoinHandle<()>; 9],
     stop_upkeep: CancellationToken,
     files: Files,
     exporter: Option<Exporter>,
@@ -236,7 +177,7 @@ impl App {
         let services = services(&store.units, &clock, &config.accounts, signed)?;
         let (kept, accounts, prices) =
             (services.kept.clone(), services.accounts.clone(), services.price_tables.clone());
-        let quotes = services.quotes.clone();
+        let (quotes, payments) = (services.quotes.clone(), services.payments.clone());
         accounts.learn().await?;
         let arbiters = Arbiters::start(config.actor_threads)?;
         let on_fatal = hooks.on_fatal.clone().unwrap_or_else(end_process);
@@ -290,8 +231,9 @@ impl App {
             tokio::spawn(upkeep(recorder, stop_upkeep.clone())),
             tokio::spawn(watch),
             tokio::spawn(tell_left_out(stop_upkeep.clone())),
-            tokio::spawn(forget(kept, accounts.clone(), clock, stop_upkeep.clone())),
+            tokio::spawn(forget(kept, accounts.clone(), clock.clone(), stop_upkeep.clone())),
             tokio::spawn(learn::price_tables(prices, core.shop().clone(), stop_upkeep.clone())),
+            tokio::spawn(sweep::payments(payments, core.shop().clone(), clock.clone(), stop_upkeep.clone())),
             tokio::spawn(learn::sessions(accounts.clone(), stop_upkeep.clone())),
             tokio::spawn(keys::watch(config.keys_file.clone(), config.keys.clone(), signers, stop_upkeep.clone())),
             tokio::spawn(erase(accounts, core.shop().clone(), config.accounts.erase_after, stop_upkeep.clone())),
@@ -414,7 +356,7 @@ pub fn services(
     settings: &AccountSettings,
     signed: Signed<'_>,
 ) -> Result<Services, AppError> {
-    let Repositories { accounts, own, categories, price_tables, kept } = Repositories::new(units);
+    let Repositories { accounts, own, categories, payments, price_tables, kept } = Repositories::new(units);
     let Signed { keys, mails, new_jobs, erased } = signed;
     let accounts = Accounts::new(AccountParts {
         rows: accounts,
@@ -425,12 +367,13 @@ pub fn services(
         clock: clock.clone(),
         grace: settings.grace,
         mails,
-        news: new_jobs,
+        news: new_jobs.clone(),
     });
+    let payments = Arc::new(Payments::new(payments, clock.clone(), new_jobs));
     let categories = Arc::new(Categories::new(categories));
     let price_tables = Arc::new(PriceTables::new(price_tables));
     let (quotes, clock) = (Arc::new(QuoteKeys::of(keys)), clock.clone());
-    Ok(Services { accounts: Arc::new(accounts), categories, price_tables, quotes, kept, clock })
+    Ok(Services { accounts: Arc::new(accounts), categories, payments, price_tables, quotes, kept, clock })
 }
 
 type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);

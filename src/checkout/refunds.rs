@@ -1,11 +1,12 @@
 //! Gives money of paid orders back: a job for each refund that an order asks for.
 //!
-//! A job says which order; the order says which of its refunds are open. Each is looked up at the provider first, and asked for only where it was
+//! A job says which order; the order says which of its refunds are open, and from then on takes it that the provider may have them. Each is looked up at the provider first, and asked for only where it was
 //! never asked for; the order hears what the provider says, and the job is done once the order has recorded that.
 
 use crate::actors::{Ask, Shop};
+use crate::domain::buyer::Mint;
 use crate::domain::ids::OrderId;
-use crate::domain::job::{Job, Target, TryOutcome};
+use crate::domain::job::{Job, JobKind, Target, TryOutcome};
 use crate::domain::order::{Order, OrderCommand, OrderReply, RefundTold};
 use crate::domain::payment::RefundProgress;
 use crate::domain::reject::Reject;
@@ -62,6 +63,47 @@ impl RefundWorker {
             (_, _) => TryOutcome::Unknown { reason: format!("the provider gave no answer about {silent} refunds") },
         })
     }
+
+    /// What has become of a payment after it was taken: disputes, and what was given back.
+    async fn look_at(&self, order: OrderId, job: &Job) -> Result<TryOutcome, TryOutcome> {
+        let known = self.ask(order, OrderCommand::PaymentKnown).await.map_err(|outcome| match outcome {
+            // Another shop may take its payments with the same account, and a store may be older than the provider's books.
+            TryOutcome::Refused { .. } => TryOutcome::Suppressed("there is no such order"),
+            other => other,
+        })?;
+        let OrderReply::Payment { payment: Some(payment), refunds } = known else {
+            return Err(TryOutcome::Refused { reason: "the order answered something else".to_owned() });
+        };
+        let Some(disputes) = self.shop.disputes(&payment).await else {
+            return Ok(TryOutcome::Unknown { reason: "the provider gave no answer about disputes".to_owned() });
+        };
+        for told in disputes {
+            // Another one for each job: what a dispute leaves to be given back is a refund of its own.
+            let mint = {
+                let [.., a, b, c, d, _, _, _, _] = *job.id.uuid().as_bytes();
+                Mint([a, b, c, d])
+            };
+            self.ask(order, OrderCommand::DisputeTold { told, mint }).await?;
+        }
+        let mut silent = 0;
+        for call in refunds {
+            let Some(of) = call.of else { continue };
+            match self.shop.look_up_refund(&payment.method, &call).await {
+                None => silent += 1,
+                // It is asked for by its own job.
+                Some(None) => {}
+                Some(Some(progress)) => {
+                    let told = RefundTold::from(progress);
+                    self.ask(order, OrderCommand::RefundTold { refund: of.refund, attempt: call.attempt, told })
+                        .await?;
+                }
+            }
+        }
+        Ok(match silent {
+            0 => TryOutcome::Done,
+            _ => TryOutcome::Unknown { reason: format!("the provider gave no answer about {silent} refunds") },
+        })
+    }
 }
 
 #[async_trait]
@@ -71,6 +113,11 @@ impl JobWorker for RefundWorker {
     }
 
     async fn try_job(&self, job: &Job) -> TryOutcome {
-        self.refunds(OrderId::from_uuid(job.about.uuid())).await.unwrap_or_else(|outcome| outcome)
+        let order = OrderId::from_uuid(job.about.uuid());
+        let tried = match job.kind {
+            JobKind::LookAtPayment => self.look_at(order, job).await,
+            _ => self.refunds(order).await,
+        };
+        tried.unwrap_or_else(|outcome| outcome)
     }
 }

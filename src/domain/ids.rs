@@ -344,6 +344,19 @@ impl CreditId {
         input[16..].copy_from_slice(vendor.0.as_bytes());
         Self(shaped_like(self.0, xxh3_128(&input)))
     }
+
+    /// The credit of one share of what a dispute took, which its provider knows under this name.
+    pub fn of_dispute(order: OrderId, dispute: &str, vendor: VendorId) -> Self {
+        let input = [b"dispute ", order.0.as_bytes().as_slice(), vendor.0.as_bytes(), dispute.as_bytes()].concat();
+        Self(shaped_like(order.0, xxh3_128(&input)))
+    }
+}
+
+impl JobId {
+    /// The job that looks an order's payment up in this minute.
+    pub fn of_look(order: OrderId, minute: i64) -> Self {
+        Self(shaped_like(order.0, xxh3_128(&[b"look".as_slice(), order.0.as_bytes(), &minute.to_be_bytes()].concat())))
+    }
 }
 
 // The names of kinds are prefixes, too.

@@ -65,11 +65,13 @@ pub enum JobKind {
     AttachOrders,
     /// Money of an order is given back.
     RefundOrder,
+    /// The provider of an order's payment is asked what has become of it: whether it is disputed, and whether a bank returned a refund.
+    LookAtPayment,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 12] = [
+    pub const ALL: [JobKind; 13] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -82,6 +84,7 @@ impl JobKind {
         JobKind::EmailChangeMail,
         JobKind::AttachOrders,
         JobKind::RefundOrder,
+        JobKind::LookAtPayment,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -99,6 +102,7 @@ impl JobKind {
             JobKind::EmailChangeMail => "email_change_mail",
             JobKind::AttachOrders => "attach_orders",
             JobKind::RefundOrder => "refund_order",
+            JobKind::LookAtPayment => "look_at_payment",
         }
     }
 
@@ -121,7 +125,7 @@ impl JobKind {
             | JobKind::NewEmailMail
             | JobKind::EmailChangeMail => Target::Mail,
             JobKind::AttachOrders => Target::Orders,
-            JobKind::RefundOrder => Target::Refunds,
+            JobKind::RefundOrder | JobKind::LookAtPayment => Target::Refunds,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod first;
 mod kind;
+mod shortage;
 mod table;
 mod words;
 
 pub use first::Refusal;
 pub use kind::RejectClass;
+pub use shortage::Shortage;
 
 use super::cart::QuoteDiffers;
 use super::ids::{SaleId, SkuId, VendorId};
@@ -19,17 +21,6 @@ use std::borrow::Cow;
 use table::rejects;
 use uuid::Uuid;
 use words::*;
-
-/// A SKU of which less is available than was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shortage {
-    /// The SKU.
-    pub sku_id: SkuId,
-    /// Pieces asked for.
-    pub requested: i64,
-    /// Pieces available when the answer was made.
-    pub available: i64,
-}
 
 rejects! {
     /// No such vendor, or none the caller may know of.
@@ -656,6 +647,13 @@ rejects! {
         code: "refund_exceeds_payment",
         title: "The refund exceeds the payment",
         text: "{refundable} can be given back"
+    }
+
+    /// A bank decides whose the money is.
+    PaymentDisputed = Conflict {
+        code: "payment_disputed",
+        title: "The payment is disputed",
+        text: "nothing is given back while a bank decides whose the money is"
     }
 
     /// The refund has not failed.

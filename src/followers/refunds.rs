@@ -36,6 +36,10 @@ impl Follower for Refunds {
             let asks = match event {
                 OrderEvent::Credited { refund_requested, .. } => refund_requested.is_some(),
                 OrderEvent::RefundRetried { .. } => true,
+                OrderEvent::DisputeWon { refund_resumed, .. } => !refund_resumed.is_empty(),
+                OrderEvent::DisputeLost { shares, refund_resumed, .. } => {
+                    !refund_resumed.is_empty() || shares.iter().any(|share| share.refund_requested.is_some())
+                }
                 _ => false,
             };
             if asks {
@@ -55,7 +59,8 @@ mod tests {
     use super::*;
     use crate::domain::buyer::Mint;
     use crate::domain::ids::{CreditId, EntityId, OrderId, RefundId, VendorId};
-    use crate::domain::order::{Credit, CreditReason, RefundAsked};
+    use crate::domain::money::{Currency, Money};
+    use crate::domain::order::{Credit, CreditReason, LostShare, RefundAsked};
     use crate::domain::record::Record;
     use crate::domain::time::Timestamp;
     use uuid::Uuid;
@@ -69,24 +74,38 @@ mod tests {
             let refund_requested = asked.then_some(RefundAsked { id: refund, amount: 5, mint: Mint([1; 4]) });
             OrderEvent::Credited { credit, refund_requested }
         };
+        let won = |refund_resumed| OrderEvent::DisputeWon { dispute: "dp_1".into(), refund_resumed };
+        let lost = |asked: bool| {
+            let refund_requested = asked.then_some(RefundAsked { id: refund, amount: 5, mint: Mint([1; 4]) });
+            let share = LostShare { vendor, amount: 7, credit: None, cancelled: vec![refund], refund_requested };
+            let (shares, amount) = (vec![share], Money::new(7, Currency::BDT));
+            OrderEvent::DisputeLost { dispute: "dp_1".into(), amount, shares, refund_resumed: Vec::new() }
+        };
         let events = vec![
             credited(true),
             credited(false),
             OrderEvent::RefundPending { refund },
             OrderEvent::RefundFailed { refund, reason: "expired_card".into() },
             OrderEvent::RefundRetried { refund, by: None },
+            won(Vec::new()),
+            won(vec![refund]),
+            lost(false),
+            lost(true),
         ];
         let has = |event: &OrderEvent| {
             let line = serde_json::to_vec(event).expect("JSON");
             line.windows(REFUND.len()).any(|part| part == REFUND)
         };
-        assert_eq!(events.iter().map(has).collect::<Vec<_>>(), [true, false, false, false, true]);
+        assert_eq!(
+            events.iter().map(has).collect::<Vec<_>>(),
+            [true, false, false, false, true, false, true, false, true]
+        );
         let entity = OrderId::from_uuid(Uuid::from_u128(1)).entity();
         let record = Record { entity, version: 4, at: Timestamp::from_millis(5), events, answers: Vec::new() };
         let origin = Origin { batch: Uuid::from_u128(9), partition: 3, position: 0 };
         let mut made = Made::default();
         Refunds.read(&AnyRecord::Order(record), origin, &mut made).expect("nothing is remembered");
-        let [first, second] = &made.jobs[..] else { panic!("{:?}", made.jobs) };
+        let [first, second, _, _] = &made.jobs[..] else { panic!("{:?}", made.jobs) };
         assert_eq!((first.kind, first.about, first.version), (JobKind::RefundOrder, entity.into(), 4));
         assert_ne!(first.id, second.id);
     }

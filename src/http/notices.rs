@@ -2,12 +2,15 @@
 
 use crate::actors::Readiness;
 use crate::actors::shop::Shop;
+use crate::http::Settings;
 use crate::http::error::{self, NOT_FOUND, Problem, Result, SIGNATURE_INVALID, UNAVAILABLE};
 use crate::http::extract::RawBody;
 use crate::http::openapi::problems;
-use crate::ports::NoNotice;
+use crate::http::services::Services;
+use crate::ports::{NoNotice, Notice, Payment};
 use axum::extract::State;
 use http::StatusCode;
+use std::sync::Arc;
 
 /// The name by which checkouts ask for Stripe.
 const STRIPE: &str = "stripe";
@@ -23,7 +26,12 @@ problems!(StripeNoticeProblems: &[
 #[utoipa::path(post, path = "/v1/notices/stripe", tag = "payments", operation_id = "take_stripe_notice",
     request_body(content = String, content_type = "application/json", description = "An event of Stripe's."),
     responses((status = 200, description = "It was heard."), StripeNoticeProblems))]
-pub async fn take_stripe_notice(State(shop): State<Shop>, raw: RawBody) -> Result<StatusCode> {
+pub async fn take_stripe_notice(
+    State(shop): State<Shop>,
+    State(services): State<Services>,
+    State(settings): State<Arc<Settings>>,
+    raw: RawBody,
+) -> Result<StatusCode> {
     // Whoever sends it sends it again.
     if shop.readiness() != Readiness::Ready {
         return Err(Problem::new(&UNAVAILABLE, "this node takes no notices now").retry_after(1));
@@ -31,8 +39,28 @@ pub async fn take_stripe_notice(State(shop): State<Shop>, raw: RawBody) -> Resul
     let RawBody { headers, body } = raw;
     let header = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);
     match shop.notice(STRIPE, &header, &body) {
-        Ok(_) => Ok(StatusCode::OK),
+        Ok(Notice::After(payment)) => look_at(&shop, &services, &settings, payment).await,
+        Ok(Notice::Order(_) | Notice::Other) => Ok(StatusCode::OK),
         Err(NoNotice::Forged) => Err(Problem::new(&SIGNATURE_INVALID, NoNotice::Forged.to_string())),
         Err(NoNotice::NotTaken) => Err(Problem::new(&NOT_FOUND, "there is nothing at this path")),
+    }
+}
+
+/// Has an order be looked up because of what comes after its payment. Where that cannot be written in time, or nobody says whose payment it is,
+/// the provider is to send it again.
+async fn look_at(shop: &Shop, services: &Services, settings: &Settings, payment: Payment) -> Result<StatusCode> {
+    let look = async {
+        let order = match payment {
+            Payment::Of(order) => Some(order),
+            Payment::Named(reference) => shop.order_of_payment(STRIPE, &reference).await?,
+        };
+        match order {
+            Some(order) => services.payments.look_at(&[order]).await.ok(),
+            None => Some(()),
+        }
+    };
+    match tokio::time::timeout(settings.request_timeout, look).await {
+        Ok(Some(())) => Ok(StatusCode::OK),
+        Ok(None) | Err(_) => Err(Problem::new(&UNAVAILABLE, "it cannot be seen to now").retry_after(1)),
     }
 }

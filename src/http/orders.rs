@@ -9,8 +9,8 @@ use crate::domain::ids::{CartId, OrderId, SaleId, ShippingMethodId, SkuId, SubOr
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::columns::order_columns;
 use crate::domain::order::{
-    Address, Amounts, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView, PaymentStatus,
-    SubOrderStatus,
+    Address, Amounts, Dispute, DisputeStatus, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView,
+    PaymentStatus, SubOrderStatus,
 };
 use crate::domain::payment::NextAction;
 use crate::domain::pricing::BillLine;
@@ -36,6 +36,7 @@ use crate::ports::OrdersOf;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -93,6 +94,15 @@ pub struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     refunds: Vec<RefundBody<'a>>,
+    /// Disputes of its payment, the oldest first; to a vendor none. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    disputes: Vec<DisputeBody<'a>>,
+    /// What of it somebody has to look at: `dispute_open`, `dispute_beyond_payment` (more was lost than the order had), `refund_failed`, `stuck`. Shown to the
+    /// staff alone; not in lists.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false, value_type = Vec<String>)]
+    attention: &'a [Cow<'static, str>],
     /// Where to ship to; `erased` when it was. Left out while the store cannot be asked, and in lists for an order that an early version of the
     /// shop took.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +116,29 @@ pub struct OrderBody<'a> {
     /// What it is stuck in; shown to the staff alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     stuck: Option<StuckBody<'a>>,
+}
+
+/// A dispute: a buyer had their bank take the money back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DisputeBody<'a> {
+    /// Its name in the provider's books.
+    #[schema(example = "dp_1PqXyZ")]
+    id: &'a str,
+    /// One of `open`, `won` (the shop keeps the money), `lost`.
+    #[schema(value_type = String, example = "open")]
+    status: DisputeStatus,
+    /// How much of the payment is disputed.
+    amount: MoneyBody,
+    /// Why, in the provider's words.
+    #[schema(example = "product_not_received")]
+    reason: &'a str,
+}
+
+impl<'a> From<&'a Dispute> for DisputeBody<'a> {
+    fn from(dispute: &'a Dispute) -> Self {
+        let Dispute { id, status, amount, reason, .. } = dispute;
+        Self { id, status: *status, amount: MoneyBody(*amount), reason }
+    }
 }
 
 /// A coupon of an order.
@@ -410,6 +443,8 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(order.amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: order.refunds.iter().map(|refund| RefundBody::new(order.id, refund, order.currency)).collect(),
+            disputes: order.disputes.iter().map(DisputeBody::from).collect(),
+            attention: &order.attention,
             shipping_address,
             email,
             placed_at: Moment(order.placed_at),
@@ -482,6 +517,8 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: Vec::new(),
+            disputes: Vec::new(),
+            attention: &[],
             shipping_address,
             email,
             placed_at: Moment(order.placed_at),

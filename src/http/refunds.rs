@@ -103,7 +103,8 @@ pub struct RefundBody<'a> {
     points: i64,
     #[schema(value_type = String, example = "goodwill")]
     reason: CreditReason,
-    /// One of `requested`, `pending`, `succeeded`, `failed`. One that succeeded may fail later, when a bank returns it.
+    /// One of `requested`, `pending` (the provider has it, or may have it), `succeeded`, `failed`, `cancelled` (a dispute took its money). One that
+    /// succeeded may fail later, when a bank returns it.
     #[schema(value_type = String, example = "requested")]
     status: RefundStatus,
     /// Which try, from 1.

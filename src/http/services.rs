@@ -9,6 +9,7 @@ use crate::ports::units::UnitError;
 use crate::services::accounts::Accounts;
 use crate::services::categories::Categories;
 use crate::services::kept::KeptAnswers;
+use crate::services::payments::Payments;
 use crate::services::price_tables::PriceTables;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     /// Categories.
     pub categories: Arc<Categories>,
+    /// What comes after payments.
+    pub payments: Arc<Payments>,
     /// The tables by which bills are made.
     pub price_tables: Arc<PriceTables>,
     /// What quotes are signed with.

@@ -5,4 +5,5 @@ pub mod accounts;
 pub mod categories;
 pub mod kept;
 pub mod notifications;
+pub mod payments;
 pub mod price_tables;

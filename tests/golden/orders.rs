@@ -79,6 +79,8 @@ pub fn order_replies() -> Vec<OrderReply> {
         inline_contact: None,
         waits: waits.map(Box::new),
         refunds: Vec::new(),
+        disputes: Vec::new(),
+        attention: Vec::new(),
     };
     let all_of_it = Amounts {
         total: 250_000,
@@ -145,6 +147,19 @@ pub fn order_replies() -> Vec<OrderReply> {
         by_hand: full,
     };
     let given_back = OrderView { refunds: vec![refund(false), refund(true)], ..credited.clone() };
+    let dispute = |status, beyond| Dispute {
+        id: "dp_1".into(),
+        status,
+        amount: Money::new(250_000, Currency::BDT),
+        reason: "fraudulent".into(),
+        beyond,
+    };
+    let disputed = OrderView {
+        payment_status: PaymentStatus::Disputed,
+        disputes: vec![dispute(DisputeStatus::Lost, 7), dispute(DisputeStatus::Open, 0)],
+        attention: vec!["dispute_open".into()],
+        ..credited.clone()
+    };
     let by = TimelineEntry { by: By::of(Principal::SHOP), ..entry(false) };
     let money = |minor| Money::new(minor, Currency::BDT);
     let preview = RefundPreview { amount: money(5), shipping: money(1), maximum: money(7) };
@@ -158,6 +173,8 @@ pub fn order_replies() -> Vec<OrderReply> {
         OrderReply::Order { order: Box::new(given_back) },
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![by] },
         OrderReply::Preview { preview },
+        OrderReply::Order { order: Box::new(disputed) },
+        OrderReply::Payment { payment: None, refunds: Vec::new() },
         OrderReply::Refunds { method: "sandbox".into(), calls: Vec::new() },
         OrderReply::Done,
     ]

@@ -1,6 +1,7 @@
 //! Payments by card, over a double of Stripe.
 
 mod adapter;
+mod disputes;
 mod judge;
 mod shop;
 

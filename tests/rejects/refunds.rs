@@ -10,7 +10,8 @@ use haat::domain::ids::{CreditId, RefundId};
 use haat::domain::knowledge::Knowledge;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    CreditReason, CreditSeed, Order, OrderCommand, OrderStatus, RefundStatus, RefundTold, Wanted,
+    CreditReason, CreditSeed, DisputeStatus, DisputeTold, Order, OrderCommand, OrderStatus, RefundStatus, RefundTold,
+    Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
@@ -96,6 +97,23 @@ pub fn rows(reject: &Reject) -> Vec<Reject> {
             let refused = refusal(&asked, again.clone(), now);
             assert_eq!(refused, Reject::RefundNotOpen { status: RefundStatus::Requested });
             vec![refused, refusal(&succeeded, again, now), refusal(&succeeded, by_hand, now)]
+        }
+        Reject::PaymentDisputed => {
+            let asked = after(order, &[credit(shop, amount(1), 1), OrderCommand::OpenRefunds], now);
+            let refund = RefundId::from_uuid(Uuid::from_u128(1));
+            let (reason, reference) = ("lost_card".to_owned(), "x".to_owned());
+            let failed = OrderCommand::RefundTold { refund, attempt: 1, told: RefundTold::Failed { reason } };
+            let (id, reason) = ("dp_1".to_owned(), "general".to_owned());
+            let told =
+                DisputeTold { id, status: DisputeStatus::Open, amount: Money::new(total, Currency::BDT), reason };
+            let disputed = after(asked, &[failed, OrderCommand::DisputeTold { told, mint: Mint([2; 4]) }], now);
+            vec![
+                // Before the amount, which is too high.
+                refusal(&disputed, credit(shop, amount(total + 1), 2), now),
+                refusal(&disputed, credit(buyer(0), units(1), 3), now),
+                refusal(&disputed, OrderCommand::CancelAll { by: buyer(0), seed: seed(4) }, now),
+                refusal(&disputed, OrderCommand::MarkRefundPaid { by: shop, refund, reference }, now),
+            ]
         }
         Reject::OrderNotCancellable { .. } => {
             let all = OrderCommand::CancelAll { by: buyer(0), seed: seed(1) };

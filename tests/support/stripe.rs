@@ -104,12 +104,33 @@ impl Refund {
     }
 }
 
+#[derive(Clone)]
+struct Dispute {
+    id: String,
+    intent: String,
+    amount: u64,
+    currency: String,
+    status: &'static str,
+}
+
+impl Dispute {
+    fn json(&self) -> Value {
+        json!({
+            "id": self.id, "object": "dispute", "amount": self.amount, "currency": self.currency, "status": self.status,
+            "payment_intent": self.intent, "reason": "product_not_received", "metadata": {},
+        })
+    }
+}
+
 type Kept = (Vec<(String, String)>, u16, Value);
 
 #[derive(Default)]
 struct Books {
     intents: Vec<Intent>,
     refunds: Vec<Refund>,
+    disputes: Vec<Dispute>,
+    /// What has happened, the oldest first.
+    events: Vec<Value>,
     kept: BTreeMap<String, Kept>,
     calls: Vec<Call>,
     busy: u32,
@@ -253,6 +274,32 @@ impl Books {
         Out::Said(200, json!({"object": "list", "has_more": rest.len() > limit, "data": data}))
     }
 
+    /// Those of one intent, the newest first, as Stripe lists: all on one page.
+    fn disputes_of(&self, fields: &[(String, String)]) -> Out {
+        let of = fields.iter().find(|(known, _)| known == "payment_intent").map(|(_, value)| value.as_str());
+        let own = self.disputes.iter().rev().filter(|dispute| Some(dispute.intent.as_str()) == of);
+        let data: Vec<Value> = own.map(Dispute::json).collect();
+        Out::Said(200, json!({"object": "list", "has_more": false, "data": data}))
+    }
+
+    /// What has happened, the newest first, one on a page.
+    fn events_since(&self, fields: &[(String, String)]) -> Out {
+        let after = fields.iter().find(|(known, _)| known == "starting_after").map(|(_, value)| value.as_str());
+        let mut rest: Vec<&Value> = self.events.iter().rev().collect();
+        if let Some(place) = after.and_then(|after| rest.iter().position(|event| event["id"] == after)) {
+            rest.drain(..=place);
+        }
+        let data: Vec<&Value> = rest.iter().take(1).copied().collect();
+        Out::Said(200, json!({"object": "list", "has_more": rest.len() > 1, "data": data}))
+    }
+
+    fn happened(&mut self, kind: &str, object: &Value) -> String {
+        let id = format!("evt_{}", self.events.len() + 1);
+        let event = json!({"id": id, "type": kind, "livemode": false, "data": {"object": object}});
+        self.events.push(event.clone());
+        event.to_string()
+    }
+
     fn answer(&mut self, call: &Call) -> Out {
         if let Some((fields, status, body)) = call.key.as_ref().and_then(|key| self.kept.get(key)) {
             return match *fields == call.fields {
@@ -273,6 +320,8 @@ impl Books {
             ("GET", ["payment_intents", _], Some(place)) => Out::Said(200, self.intents[place].json()),
             ("POST", ["refunds"], _) => self.refund(&call.fields, keyed_again),
             ("GET", ["refunds"], _) => self.refunds_of(&call.fields),
+            ("GET", ["disputes"], _) => self.disputes_of(&call.fields),
+            ("GET", ["events"], _) => self.events_since(&call.fields),
             _ => error(404, "invalid_request_error", "resource_missing"),
         };
         if let (Some(key), Out::Said(status, body)) = (&call.key, &out) {
@@ -388,7 +437,8 @@ impl Stripe {
         let books = self.books();
         let taken: u64 = books.intents.iter().map(|intent| intent.received).sum();
         let given: u64 = books.refunds.iter().filter(|it| it.status == "succeeded").map(|it| it.amount).sum();
-        taken - given
+        let lost: u64 = books.disputes.iter().filter(|it| it.status == "lost").map(|it| it.amount).sum();
+        taken - given - lost
     }
 
     /// How the refunds stand.
@@ -422,6 +472,34 @@ impl Stripe {
                 metadata,
             });
         }
+    }
+
+    /// The buyer of the newest intent has their bank dispute so much of it. Gives the notice.
+    pub fn dispute(&self, amount: u64) -> String {
+        let mut books = self.books();
+        let intent = books.intents.last().expect("an intent").clone();
+        let (id, status) = (format!("dp_{}", books.disputes.len() + 1), "needs_response");
+        let dispute = Dispute { id, intent: intent.id, amount, currency: intent.currency, status };
+        books.disputes.push(dispute.clone());
+        books.happened("charge.dispute.created", &dispute.json())
+    }
+
+    /// The bank has decided the newest dispute. Gives the notice.
+    pub fn close_dispute(&self, won: bool) -> String {
+        let mut books = self.books();
+        let dispute = books.disputes.last_mut().expect("a dispute");
+        dispute.status = if won { "won" } else { "lost" };
+        let json = dispute.json();
+        books.happened("charge.dispute.closed", &json)
+    }
+
+    /// A bank returns the newest refund. Gives the notice.
+    pub fn return_refund(&self) -> String {
+        let mut books = self.books();
+        let refund = books.refunds.last_mut().expect("a refund");
+        refund.status = "failed";
+        let json = refund.json();
+        books.happened("charge.refund.updated", &json)
     }
 
     /// A notice about the newest intent, as it is sent.

@@ -3,7 +3,7 @@
 use super::{StripeSetting, order_of};
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::{NoNotice, Notice};
+use crate::ports::{NoNotice, Notice, Payment};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use foldhash::HashMap;
 use serde::Deserialize;
@@ -18,8 +18,11 @@ pub(super) struct Signers {
     live: Option<bool>,
 }
 
+/// An event, as a notice brings it and as a list holds it.
 #[derive(Deserialize)]
-struct Event {
+pub(super) struct Event {
+    #[serde(default)]
+    pub(super) id: Option<String>,
     #[serde(default)]
     livemode: Option<bool>,
     data: Data,
@@ -30,9 +33,13 @@ struct Data {
     object: About,
 }
 
-/// What an event is about: an intent, a charge, a refund. Each has the metadata that it was made with.
+/// What an event is about: an intent, a charge, a refund, each with the metadata that it was made with; or a dispute, which names its intent.
 #[derive(Deserialize)]
 struct About {
+    #[serde(default)]
+    object: Option<String>,
+    #[serde(default)]
+    payment_intent: Option<String>,
     #[serde(default)]
     metadata: Option<HashMap<String, String>>,
 }
@@ -73,9 +80,22 @@ impl Signers {
         if self.live.is_some() && event.livemode.is_some() && event.livemode != self.live {
             return Ok(Notice::Other);
         }
-        let metadata = event.data.object.metadata.unwrap_or_default();
-        let named = ["haat_order", "haat_refund"].into_iter().find_map(|name| order_of(metadata.get(name)?));
-        Ok(named.map_or(Notice::Other, Notice::Order))
+        Ok(event.about())
+    }
+}
+
+impl Event {
+    /// What it is about.
+    pub(super) fn about(&self) -> Notice {
+        let About { object, payment_intent, metadata } = &self.data.object;
+        let named = |name: &str| metadata.as_ref().and_then(|metadata| order_of(metadata.get(name)?));
+        match (object.as_deref(), payment_intent) {
+            (Some("dispute"), Some(intent)) => Notice::After(Payment::Named(intent.clone())),
+            _ => match named("haat_refund") {
+                Some(order) => Notice::After(Payment::Of(order)),
+                None => named("haat_order").map_or(Notice::Other, Notice::Order),
+            },
+        }
     }
 }
 

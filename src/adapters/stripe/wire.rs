@@ -1,7 +1,9 @@
 //! How Stripe is asked, and what it answers.
 
+use super::amount::of_gateway;
 use super::{API_VERSION, LONGEST_REST, REST, Stripe, amount_of};
 use crate::adapters::http_client::HttpFault;
+use crate::domain::order::{DisputeStatus, DisputeTold};
 use crate::domain::payment::{NextAction, Progress};
 use crate::ports::NoAnswer;
 use bytes::Bytes;
@@ -49,6 +51,11 @@ pub(super) fn code_of(text: Option<&str>) -> Option<&str> {
 impl Said {
     pub(super) const fn is_done(&self) -> bool {
         self.status < 300
+    }
+
+    /// There is no such thing.
+    pub(super) const fn is_absent(&self) -> bool {
+        self.status == 404
     }
 
     /// Why it is not done: a stable code.
@@ -150,12 +157,42 @@ pub(super) struct Refund {
     pub(super) metadata: HashMap<String, String>,
 }
 
-/// A page of refunds.
+/// A page of a list.
 #[derive(Deserialize)]
-pub(super) struct RefundPage {
-    pub(super) data: Vec<Refund>,
+pub(super) struct Page<T> {
+    pub(super) data: Vec<T>,
     #[serde(default)]
     pub(super) has_more: bool,
+}
+
+/// What is read of a dispute.
+#[derive(Deserialize)]
+pub(super) struct Dispute {
+    pub(super) id: String,
+    status: String,
+    amount: u64,
+    currency: String,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl Dispute {
+    /// What it says; nothing of an inquiry, by which no bank has taken anything.
+    pub(super) fn told(&self) -> Result<Option<DisputeTold>, NoAnswer> {
+        let status = match self.status.as_str() {
+            "won" => DisputeStatus::Won,
+            "lost" => DisputeStatus::Lost,
+            "needs_response" | "under_review" => DisputeStatus::Open,
+            _ => return Ok(None),
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !(1..=64).contains(&self.id.len()) || !self.id.bytes().all(is_plain) {
+            return Err(NoAnswer("the name of a dispute is none of Stripe's".to_owned()));
+        }
+        let amount = of_gateway(self.amount, &self.currency).ok_or_else(no_amount)?;
+        let reason = code_of(self.reason.as_deref()).unwrap_or("general").to_owned();
+        Ok(Some(DisputeTold { id: self.id.clone(), status, amount, reason }))
+    }
 }
 
 /// How long it wants not to be asked.

@@ -367,7 +367,9 @@ fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts>
         needs_token: order.needs_token(),
         current,
         coming_back: order.units_coming_back().collect(),
-        refunds_asked: order.refunds().iter().map(|refund| refund.attempt as usize).sum(),
+        // After each dispute what waited for its end is asked for.
+        refunds_asked: order.refunds().iter().map(|refund| refund.attempt as usize).sum::<usize>()
+            + order.disputes().len(),
         refunds: order.given_back(),
     })
 }

@@ -231,6 +231,13 @@ impl Body {
                 });
             }
             OrderEvent::CreditsSettled { credits, .. } => self.apply_settled_credits(credits),
+            OrderEvent::DisputeOpened { dispute, amount, reason } => {
+                self.apply_dispute_opened(dispute, *amount, reason, at);
+            }
+            OrderEvent::DisputeWon { dispute, .. } => self.apply_dispute_won(dispute, at),
+            OrderEvent::DisputeLost { dispute, amount, shares, .. } => {
+                self.apply_dispute_lost(dispute, *amount, shares, at);
+            }
             OrderEvent::Attached { customer } => {
                 self.owner = Owner::Customer(*customer);
                 self.note(at, "attached");

@@ -26,6 +26,7 @@ mod bill;
 mod claim;
 pub(crate) mod columns;
 mod coupons;
+mod dispute;
 mod legs;
 mod line;
 mod parts;
@@ -33,6 +34,7 @@ mod payment;
 mod phases;
 mod refund;
 mod resolve;
+mod restock;
 mod share;
 mod shown;
 mod state;
@@ -179,6 +181,7 @@ impl Decides for Order {
         now: Timestamp,
     ) -> Result<Vec<OrderEvent>, Reject> {
         match (&self.body, command) {
+            (Some(body), OrderCommand::DisputeTold { told, mint }) => body.decide_dispute(self.id, told, *mint),
             (Some(body), command) => body.decide(command, knowledge, now),
             (None, OrderCommand::Place { placement, .. }) => Ok(vec![OrderEvent::Placed {
                 hold_until: now.plus_millis(placement.hold_ms),
@@ -231,6 +234,11 @@ impl Decides for Order {
                 let body = self.body.as_ref()?;
                 let (method, calls) = (body.payment.method.clone(), body.open_refunds(self.id));
                 Some(Ok(OrderReply::Refunds { method, calls }))
+            }
+            OrderCommand::PaymentKnown => {
+                let body = self.body.as_ref()?;
+                let (payment, refunds) = (Some(Box::new(body.call(self.id))), body.sent_refunds(self.id));
+                Some(Ok(OrderReply::Payment { payment, refunds }))
             }
             OrderCommand::Await { by, milestone } => {
                 let body = self.body.as_ref()?;
@@ -389,7 +397,7 @@ impl Decides for Order {
                 | OrderCommand::GetTimeline { .. }
                 | OrderCommand::Await { .. }
                 | OrderCommand::PreviewCredit { .. }
-                | OrderCommand::OpenRefunds
+                | OrderCommand::PaymentKnown
         )
     }
 }

@@ -38,8 +38,9 @@ impl Body {
             OrderCommand::MarkRefundPaid { by, refund, reference } => self.decide_by_hand(*by, *refund, reference),
             OrderCommand::RefundTold { refund, attempt, told } => self.decide_refund_told(*refund, *attempt, told),
             OrderCommand::Restocked { vendor, credits } => self.decide_restocked(*vendor, credits),
+            OrderCommand::OpenRefunds => Ok(self.decide_open_refunds()),
             // What there is to say is answered.
-            OrderCommand::RestockDue { .. } | OrderCommand::OpenRefunds => LATE,
+            OrderCommand::RestockDue { .. } | OrderCommand::PaymentKnown => LATE,
             OrderCommand::PreviewCredit { by, .. } => {
                 if self.may_see(*by) {
                     LATE

@@ -6,24 +6,26 @@
 //!                                            └──by hand──▶ succeeded
 //! ```
 //!
+//! A refund is pending before its provider is asked: whatever is lost then, the order knows that the provider may have it. One that was not
+//! asked for waits while the payment is disputed, and is cancelled when a dispute takes its money.
+//!
 //! A credit lowers what is to be paid for one share; what was paid beyond that is due to the buyer, and stands in one refund of the same record.
 //! All of it is decided here, in the order's one mailbox: two refunds that exceed together cannot both be granted. What of a share is credited
 //! never exceeds what was to be paid for it, and units and amounts never credit the same money twice (see [`crate::domain::pricing::credit::Creditable`]).
 //!
 //! Until parcels are handed over there is nothing to return: units are cancelled, and their vendor takes the pieces back into stock.
 
-use super::legs::{LegState, Party};
 use super::share::Share;
 use super::state::{Body, Phase};
-use super::{Order, OrderEvent, OrderLine, OrderStatus, PaymentStatus};
-use crate::domain::buyer::{HeldFor, Mint};
+use super::{Order, OrderEvent, OrderLine, OrderStatus};
+use crate::domain::buyer::Mint;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CreditId, OrderId, RefundId, SkuId, VendorId};
 use crate::domain::money::{self, Money};
 use crate::domain::payment::{RefundCall, RefundOf, RefundProgress};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::{HeldLine, RestockedUnits, WantedLine};
+use crate::domain::vendor::WantedLine;
 use crate::domain::who::{Action, By, may, named};
 use crate::limits;
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,8 @@ named!(
     Late "late",
     /// The vendor is at fault in another way.
     VendorFault "vendor_fault",
+    /// A bank has given the money back.
+    DisputeLost "dispute_lost",
     /// Something else.
     Other "other",
 );
@@ -78,12 +82,14 @@ named!(
     RefundStatus:
     /// It is to be asked for.
     Requested "requested",
-    /// The provider is at it.
+    /// The provider is at it, or may be.
     Pending "pending",
     /// The money was given back.
     Succeeded "succeeded",
     /// The provider will not give it back: it is owed still.
     Failed "failed",
+    /// A dispute took its money.
+    Cancelled "cancelled",
 );
 
 /// What a command that credits something brings along: the ids follow from the request, so that one that comes again meets what it made.
@@ -197,11 +203,11 @@ pub struct Refund {
 /// A credit that was made: it is known by its id when its request comes again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Made {
-    id: CreditId,
-    vendor: VendorId,
+    pub(super) id: CreditId,
+    pub(super) vendor: VendorId,
     /// The units that the vendor has not taken back into its stock yet, as far as the order has heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    units: Vec<(SkuId, i64)>,
+    pub(super) units: Vec<(SkuId, i64)>,
 }
 
 /// What a provider says of a refund.
@@ -269,13 +275,15 @@ impl Body {
         self.shares.iter().find(|share| share.vendor == vendor).ok_or(Reject::OrderUnknown)
     }
 
-    fn lines_of(&self, vendor: VendorId) -> impl Iterator<Item = &OrderLine> {
+    pub(super) fn lines_of(&self, vendor: VendorId) -> impl Iterator<Item = &OrderLine> {
         self.lines.iter().filter(move |line| line.vendor == vendor)
     }
 
-    /// Whether credits can be decided now: what is not paid is cancelled as a whole, and what is being paid has to be settled first.
+    /// Whether credits can be decided now: what is not paid is cancelled as a whole, what is being paid has to be settled first, and of what is
+    /// disputed nobody knows whose it is.
     fn may_credit(&self) -> Result<(), Reject> {
         match self.phase {
+            Phase::Settled if self.is_disputed() => Err(Reject::PaymentDisputed),
             Phase::Settled => Ok(()),
             Phase::Gathering | Phase::Paying | Phase::Voiding(_) | Phase::Confirming | Phase::Stuck => {
                 Err(Reject::PaymentInProgress)
@@ -340,13 +348,20 @@ impl Body {
         if money::sum([minor, shipping]) > refundable {
             return Err(Reject::RefundExceedsPayment { refundable: Money::new(refundable, self.currency) });
         }
+        let (lines, besides) = self.spread(share, minor, shipping);
+        Ok((lines, shipping.saturating_add(besides)))
+    }
+
+    /// Splits an amount over the lines of a share and what is beside them, by what of each is left to be paid; so much of what is beside them is
+    /// credited already.
+    pub(super) fn spread(&self, share: &Share, minor: i64, shipping: i64) -> (Vec<CreditedLine>, i64) {
         let left = |line: &OrderLine| line.payable().saturating_sub(line.credited_amount).max(0);
         let mut weights: Vec<i64> = self.lines_of(share.vendor).map(left).collect();
-        weights.push(share.besides_left(included).saturating_sub(shipping));
+        weights.push(share.besides_left(self.prices_include_tax()).saturating_sub(shipping));
         let parts = money::split(minor, &weights).unwrap_or_else(|| vec![0; weights.len()]);
         let part = |(line, amount): (&OrderLine, &i64)| CreditedLine { sku: line.sku, units: 0, amount: *amount };
         let lines = self.lines_of(share.vendor).zip(&parts).map(part).filter(|line| line.amount > 0).collect();
-        Ok((lines, shipping.saturating_add(parts.last().copied().unwrap_or(0))))
+        (lines, parts.last().copied().unwrap_or(0))
     }
 
     /// A credit, and the refund of what was paid beyond what is left to pay.
@@ -474,6 +489,7 @@ impl Body {
     pub(super) fn decide_by_hand(&self, by: Principal, id: RefundId, reference: &str) -> Decision {
         let refund = self.own_refund(by, id)?;
         match refund.status {
+            RefundStatus::Failed if self.is_disputed() => Err(Reject::PaymentDisputed),
             RefundStatus::Failed => {
                 let reference = reference.to_owned();
                 Ok(vec![OrderEvent::RefundMarkedPaid { refund: id, reference, by: By::of(by) }])
@@ -483,13 +499,21 @@ impl Body {
         }
     }
 
+    /// What is to be given back is asked for from now on, unless the payment is disputed: it waits until that is over.
+    pub(super) fn decide_open_refunds(&self) -> Vec<OrderEvent> {
+        if self.is_disputed() {
+            return Vec::new();
+        }
+        let waits = |refund: &&Refund| refund.status == RefundStatus::Requested;
+        self.refunds.iter().filter(waits).map(|refund| OrderEvent::RefundPending { refund: refund.id }).collect()
+    }
+
     /// The provider says how a refund stands. What is said of an attempt that is over changes nothing, but that a bank has returned it.
     pub(super) fn decide_refund_told(&self, id: RefundId, attempt: u32, told: &RefundTold) -> Decision {
         let Some(refund) = self.refunds.iter().find(|refund| refund.id == id && refund.attempt == attempt) else {
             return Ok(Vec::new());
         };
         let event = match (refund.status, told) {
-            (RefundStatus::Requested, RefundTold::Pending) => OrderEvent::RefundPending { refund: id },
             (RefundStatus::Requested | RefundStatus::Pending, RefundTold::Succeeded { amount, reference }) => {
                 match *amount == Money::new(refund.amount, self.currency) {
                     true => OrderEvent::RefundSucceeded { refund: id, reference: reference.clone() },
@@ -501,21 +525,12 @@ impl Body {
                 RefundStatus::Requested | RefundStatus::Pending | RefundStatus::Succeeded,
                 RefundTold::Failed { reason },
             ) => OrderEvent::RefundFailed { refund: id, reason: reason.clone() },
-            (RefundStatus::Pending, RefundTold::Pending)
+            (RefundStatus::Requested | RefundStatus::Pending, RefundTold::Pending)
             | (RefundStatus::Succeeded | RefundStatus::Failed, RefundTold::Pending | RefundTold::Succeeded { .. })
-            | (RefundStatus::Failed, RefundTold::Failed { .. }) => return Ok(Vec::new()),
+            | (RefundStatus::Failed, RefundTold::Failed { .. })
+            | (RefundStatus::Cancelled, _) => return Ok(Vec::new()),
         };
         Ok(vec![event])
-    }
-
-    /// A vendor has taken units back into its stock.
-    pub(super) fn decide_restocked(&self, vendor: VendorId, credits: &[CreditId]) -> Decision {
-        let waits = |made: &&Made| made.vendor == vendor && !made.units.is_empty() && credits.contains(&made.id);
-        let settled: Vec<CreditId> = self.credits.iter().filter(waits).map(|made| made.id).collect();
-        Ok(match settled.is_empty() {
-            true => Vec::new(),
-            false => vec![OrderEvent::CreditsSettled { vendor, credits: settled }],
-        })
     }
 
     pub(super) fn apply_credit(&mut self, credit: &Credit, asked: Option<&RefundAsked>, at: Timestamp) {
@@ -537,12 +552,8 @@ impl Body {
         entry.amount = Some(credit.amount());
         entry.reason = Some(credit.reason.name().to_owned());
         entry.by = credit.by;
-        if let Some(RefundAsked { id, amount, mint }) = asked {
-            let (id, amount, mint, vendor, reason) = (*id, *amount, *mint, credit.vendor, credit.reason);
-            let (status, attempt, reference, failure, by_hand) = (RefundStatus::Requested, 1, None, None, false);
-            let refund = Refund { id, vendor, amount, reason, status, attempt, mint, reference, failure, by_hand };
-            self.note_refund(&refund, at, "refund_requested");
-            self.refunds.push(refund);
+        if let Some(asked) = asked {
+            self.apply_asked(credit.vendor, credit.reason, *asked, at);
         }
         if self.lines.iter().all(|line| line.credited == line.quantity) {
             let is_paid = self.shares.iter().any(|share| share.paid > 0);
@@ -551,7 +562,20 @@ impl Body {
         }
     }
 
-    fn note_refund(&mut self, refund: &Refund, at: Timestamp, kind: &'static str) -> &mut super::TimelineEntry {
+    pub(super) fn apply_asked(&mut self, vendor: VendorId, reason: CreditReason, asked: RefundAsked, at: Timestamp) {
+        let RefundAsked { id, amount, mint } = asked;
+        let (status, attempt, reference, failure, by_hand) = (RefundStatus::Requested, 1, None, None, false);
+        let refund = Refund { id, vendor, amount, reason, status, attempt, mint, reference, failure, by_hand };
+        self.note_refund(&refund, at, "refund_requested");
+        self.refunds.push(refund);
+    }
+
+    pub(super) fn note_refund(
+        &mut self,
+        refund: &Refund,
+        at: Timestamp,
+        kind: &'static str,
+    ) -> &mut super::TimelineEntry {
         let (vendor, amount) = (refund.vendor, refund.amount);
         let entry = self.note(at, kind);
         entry.vendor = Some(vendor);
@@ -577,55 +601,11 @@ impl Body {
         for share in self.shares.iter_mut().filter(|share| share.vendor == refund.vendor) {
             share.refunded = share.refunded.saturating_add(refund.amount.saturating_mul(given_back));
         }
-        let sums = self.amounts();
-        self.payment_status = match sums.refunded {
-            0 => PaymentStatus::Captured,
-            refunded if refunded == sums.paid => PaymentStatus::Refunded,
-            _ => PaymentStatus::PartiallyRefunded,
-        };
+        self.payment_status = self.payment_standing();
         let (reference, failure) = (refund.reference.clone(), refund.failure.clone());
         let entry = self.note_refund(&refund, at, kind);
         entry.reason = failure.or(reference);
         entry.by = by;
-    }
-
-    pub(super) fn apply_settled_credits(&mut self, settled: &[CreditId]) {
-        self.credits.iter_mut().filter(|made| settled.contains(&made.id)).for_each(|made| made.units.clear());
-    }
-
-    /// The vendors that have to take units back. One that has not said that it sold them takes them back once it has.
-    pub(super) fn to_restock(&self) -> Vec<VendorId> {
-        let mut vendors = Vec::new();
-        for made in self.credits.iter().filter(|made| !made.units.is_empty()) {
-            let sold = self.leg(Party::Stock(made.vendor)) == Some(LegState::Committed);
-            if sold && !vendors.contains(&made.vendor) {
-                vendors.push(made.vendor);
-            }
-        }
-        vendors
-    }
-
-    /// What a vendor takes back: units of each credit, as they were sold, and for whom they were counted.
-    pub(super) fn restock(&self, order: OrderId, vendor: VendorId) -> RestockedUnits {
-        let line = |sku: SkuId, units: i64| {
-            let of = self.lines_of(vendor).find(|line| line.sku == sku)?;
-            let (unit_price, list_price, sale) = (of.unit_price, of.list_price, of.sale);
-            Some(HeldLine { sku, quantity: units, unit_price, list_price, sale, rung: None })
-        };
-        let waits = self.credits.iter().filter(|made| made.vendor == vendor && !made.units.is_empty());
-        let units = |made: &Made| (made.id, made.units.iter().filter_map(|(sku, units)| line(*sku, *units)).collect());
-        let held_for = HeldFor {
-            customer: self.owner.customer(),
-            keys: self.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.keys.clone()),
-            account_mail: self.buyer.as_ref().is_some_and(|buyer| buyer.account_mail),
-            ..HeldFor::default()
-        };
-        RestockedUnits {
-            order,
-            credits: waits.map(units).collect(),
-            account_keys: held_for.account_keys(),
-            keys: held_for.keys,
-        }
     }
 
     /// Of one vendor's share, or of all: what is still owed to the buyer stands in refunds, to the last unit.
@@ -634,7 +614,10 @@ impl Body {
             return None;
         }
         for share in &self.shares {
-            let is_open = |refund: &&Refund| refund.vendor == share.vendor && refund.status != RefundStatus::Succeeded;
+            let is_open = |refund: &&Refund| {
+                refund.vendor == share.vendor
+                    && !matches!(refund.status, RefundStatus::Succeeded | RefundStatus::Cancelled)
+            };
             let open = money::sum(self.refunds.iter().filter(is_open).map(|refund| refund.amount));
             if share.amounts().refund_due != open {
                 return Some("what_is_owed_is_being_given_back");
@@ -655,14 +638,21 @@ impl Body {
         matches!(from, Phase::Confirming | Phase::Settled)
     }
 
-    /// Whether it has heard that the vendor took the units of this credit back.
-    pub(super) fn has_settled(&self, vendor: VendorId, credit: CreditId) -> bool {
-        self.credits.iter().any(|made| made.id == credit && made.vendor == vendor && made.units.is_empty())
+    /// The refunds that a provider may be asked for, or about.
+    pub(super) fn open_refunds(&self, order: OrderId) -> Vec<RefundCall> {
+        self.refund_calls(order, |refund| refund.status == RefundStatus::Pending)
     }
 
-    /// The refunds that a provider has to be asked for, or about.
-    pub(super) fn open_refunds(&self, order: OrderId) -> Vec<RefundCall> {
-        let is_open = |refund: &&Refund| matches!(refund.status, RefundStatus::Requested | RefundStatus::Pending);
+    /// The refunds that stand in a provider's books, or may: also what was given back may be returned by a bank.
+    pub(super) fn sent_refunds(&self, order: OrderId) -> Vec<RefundCall> {
+        self.refund_calls(order, |refund| match refund.status {
+            RefundStatus::Pending => true,
+            RefundStatus::Succeeded => !refund.by_hand,
+            RefundStatus::Requested | RefundStatus::Failed | RefundStatus::Cancelled => false,
+        })
+    }
+
+    fn refund_calls(&self, order: OrderId, of: impl Fn(&Refund) -> bool) -> Vec<RefundCall> {
         let call = |refund: &Refund| RefundCall {
             order,
             mint: self.mint,
@@ -671,7 +661,7 @@ impl Body {
             amount: Money::new(refund.amount, self.currency),
             of: Some(RefundOf { refund: refund.id, mint: refund.mint }),
         };
-        self.refunds.iter().filter(is_open).map(call).collect()
+        self.refunds.iter().filter(|refund| of(refund)).map(call).collect()
     }
 }
 

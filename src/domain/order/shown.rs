@@ -3,6 +3,7 @@
 use super::OrderCoupon;
 use super::types::*;
 use crate::domain::details::Contact;
+use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{CartId, OrderId, SubOrderId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::payment::RefundCall;
@@ -70,6 +71,12 @@ pub struct OrderView {
     /// Its refunds, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
+    /// Disputes of its payment, the oldest first; to a vendor none, since they are about the whole of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<Dispute>,
+    /// What of it somebody has to look at, as codes; shown to the staff alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attention: Vec<Cow<'static, str>>,
 }
 
 impl OrderView {
@@ -110,7 +117,7 @@ pub struct TimelineEntry {
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
-    /// `refund_marked_paid`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
+    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.
@@ -162,6 +169,15 @@ pub enum OrderReply {
         /// Each refund.
         #[serde(skip)]
         calls: Vec<RefundCall>,
+    },
+    /// What a provider may know more of.
+    Payment {
+        /// The payment.
+        #[serde(skip)]
+        payment: Option<Box<PaymentCall>>,
+        /// What was asked to be given back of it.
+        #[serde(skip)]
+        refunds: Vec<RefundCall>,
     },
     /// Done; nothing to show.
     Done,

@@ -5,7 +5,7 @@ use super::refund::Made;
 use super::resolve::Stuck;
 use super::share::Share;
 use super::{
-    Address, BillHead, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, Refund,
+    Address, BillHead, Dispute, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, Refund,
     TimelineEntry,
 };
 use crate::domain::buyer::{Buyer, MailKey, Mint};
@@ -119,6 +119,9 @@ pub(super) struct Body {
     /// What is given back, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) refunds: Vec<Refund>,
+    /// Disputes of its payment, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) disputes: Vec<Dispute>,
     pub(super) timeline: Vec<TimelineEntry>,
 }
 
@@ -177,6 +180,7 @@ impl Body {
             rejection: None,
             credits: Vec::new(),
             refunds: Vec::new(),
+            disputes: Vec::new(),
             timeline: Vec::with_capacity(8),
         };
         body.add_up_shares();

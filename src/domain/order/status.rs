@@ -141,6 +141,8 @@ named_status!(
         PartiallyRefunded = "partially_refunded",
         /// The money was taken and given back.
         Refunded = "refunded",
+        /// The money was taken, and a bank decides whose it is.
+        Disputed = "disputed",
     }
 );
 

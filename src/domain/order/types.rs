@@ -16,6 +16,7 @@ use std::fmt;
 
 use super::{Party, PlacedCoupon, TakenCoupon};
 
+pub use super::dispute::{Dispute, DisputeStatus, DisputeTold, LostShare};
 pub use super::line::{BillHead, OrderLine};
 pub use super::refund::{
     Credit, CreditReason, CreditSeed, CreditedLine, Refund, RefundAsked, RefundPreview, RefundStatus, RefundTold,
@@ -317,8 +318,17 @@ pub enum OrderCommand {
         /// Where it stands in the bank's books.
         reference: String,
     },
-    /// Which refunds a provider has to be asked for, or about.
+    /// Which refunds a provider is asked for, or about: from now on it may have them.
     OpenRefunds,
+    /// What a provider may know more of: the payment itself, and what was asked to be given back.
+    PaymentKnown,
+    /// The provider says how a dispute stands.
+    DisputeTold {
+        /// What.
+        told: DisputeTold,
+        /// Drawn with the command: the end of the provider's key, should a refund follow.
+        mint: Mint,
+    },
     /// The provider says how a refund stands.
     RefundTold {
         /// Which.
@@ -570,6 +580,35 @@ pub enum OrderEvent {
         vendor: VendorId,
         /// Which.
         credits: Vec<CreditId>,
+    },
+    /// The buyer had their bank dispute the payment.
+    DisputeOpened {
+        /// Its name in the provider's books.
+        dispute: String,
+        /// How much of the payment.
+        amount: Money,
+        /// Why, in the provider's words.
+        reason: String,
+    },
+    /// The shop keeps the money.
+    DisputeWon {
+        /// Which dispute.
+        dispute: String,
+        /// What waited for that, and is asked for now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refund_resumed: Vec<RefundId>,
+    },
+    /// The buyer has the money back.
+    DisputeLost {
+        /// Which dispute.
+        dispute: String,
+        /// How much the bank took.
+        amount: Money,
+        /// What of that was of each share. The rest was given back before, and is lost.
+        shares: Vec<LostShare>,
+        /// What waited for that, and is asked for now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refund_resumed: Vec<RefundId>,
     },
     /// It was a guest's and is a customer's, who has verified its address.
     Attached {

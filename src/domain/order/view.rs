@@ -7,6 +7,7 @@ use super::{Amounts, Order, OrderView, SubOrderStatus, SubOrderView};
 use crate::domain::entity::Principal;
 use crate::domain::ids::{SubOrderId, VendorId};
 use crate::domain::rows::{OrderLineRow, OrderRow, SubOrderRow};
+use std::borrow::Cow;
 
 impl Order {
     /// How the order is shown to `by`; `None` before it came into being, and to those who may not know of it.
@@ -45,6 +46,11 @@ impl Order {
             inline_contact: body.inline_contact(),
             waits: Self::waits_for(body, by),
             refunds: body.refunds.iter().filter(|refund| shown_to(refund.vendor)).cloned().collect(),
+            disputes: if matches!(by, Principal::Member(_)) { Vec::new() } else { body.disputes.clone() },
+            attention: match by {
+                Principal::Staff(_) => body.attention().into_iter().map(Cow::Borrowed).collect(),
+                _ => Vec::new(),
+            },
         })
     }
 

@@ -5,6 +5,7 @@ pub(super) mod accounts;
 mod categories;
 pub(super) mod kept;
 mod own;
+mod payments;
 mod price_tables;
 
 use crate::persistence::table::{Cell, Cells, Sort, Table};
@@ -13,6 +14,7 @@ use crate::ports::units::{Statement, Units, Value, ValueKind};
 use crate::services::accounts::{AccountRows, OwnRows};
 use crate::services::categories::CategoryRows;
 use crate::services::kept::KeptAnswers;
+use crate::services::payments::PaymentRows;
 use crate::services::price_tables::PriceTableRows;
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ pub struct Repositories {
     pub own: Arc<dyn OwnRows>,
     /// Categories.
     pub categories: Arc<dyn CategoryRows>,
+    /// What comes after payments.
+    pub payments: Arc<dyn PaymentRows>,
     /// The tables by which bills are made.
     pub price_tables: Arc<dyn PriceTableRows>,
     /// Answers under idempotency keys.
@@ -38,6 +42,7 @@ impl Repositories {
             accounts: Arc::new(accounts::Rows(units.clone())),
             own: Arc::new(accounts::Rows(units.clone())),
             categories: Arc::new(categories::Rows(units.clone())),
+            payments: Arc::new(payments::Rows(units.clone())),
             price_tables: Arc::new(price_tables::Rows(units.clone())),
             kept: Arc::new(kept::Rows(units.clone())),
         }

@@ -54,7 +54,11 @@ pub(super) fn text(kind: JobKind, link: Option<&str>) -> Text {
             "Somebody who knows your password asked that your account have another address. If it was not you, set another password now: you will be \
              signed out everywhere.",
         ),
-        JobKind::ManyAttemptsMail | JobKind::OrderPaidMail | JobKind::AttachOrders | JobKind::RefundOrder => (
+        JobKind::ManyAttemptsMail
+        | JobKind::OrderPaidMail
+        | JobKind::AttachOrders
+        | JobKind::RefundOrder
+        | JobKind::LookAtPayment => (
             "account.many_attempts",
             "Many wrong passwords",
             "Within a quarter of an hour a hundred wrong passwords were tried on your account. You can sign in as before. If your password is one \

@@ -73,6 +73,8 @@ fn order(status: OrderStatus) -> OrderView {
         inline_contact: None,
         waits: None,
         refunds: Vec::new(),
+        disputes: Vec::new(),
+        attention: Vec::new(),
     }
 }
 

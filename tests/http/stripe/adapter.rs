@@ -10,7 +10,7 @@ use haat::domain::money::{Currency, Money};
 use haat::domain::order::PaymentChoice;
 use haat::domain::payment::{NextAction, Progress, RefundCall, RefundProgress};
 use haat::domain::time::Timestamp;
-use haat::ports::{NoNotice, Notice, PaymentProvider, Prepared};
+use haat::ports::{NoNotice, Notice, Payment, PaymentProvider, Prepared};
 use uuid::Uuid;
 
 const AMOUNT: Money = Money::new(125_000, Currency::BDT);
@@ -269,7 +269,11 @@ async fn only_what_is_signed_lately_by_whom_it_says_is_a_notice() {
         ("{\"data\":{\"object\":{}}}".to_owned(), Notice::Other),
         (
             format!("{{\"data\":{{\"object\":{{\"metadata\":{{\"haat_refund\":\"{name}/1/00000009\"}}}}}}}}"),
-            Notice::Order(order()),
+            Notice::After(Payment::Of(order())),
+        ),
+        (
+            "{\"data\":{\"object\":{\"object\":\"dispute\",\"payment_intent\":\"pi_1\"}}}".to_owned(),
+            Notice::After(Payment::Named("pi_1".to_owned())),
         ),
     ] {
         assert_eq!(heard(&signed(SECRET, at, &other), &other), Ok(notice), "{other}");

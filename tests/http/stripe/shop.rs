@@ -43,10 +43,10 @@ async fn journal(store: &TestStore) -> Vec<String> {
     records
 }
 
-const LONG: i64 = 600_000;
+pub const LONG: i64 = 600_000;
 
 impl Shop {
-    async fn open(store: &TestStore) -> Self {
+    pub async fn open(store: &TestStore) -> Self {
         Self::with(store, LONG).await
     }
 
@@ -64,6 +64,14 @@ impl Shop {
         Self { double: None, server, admin, vendor, sku }
     }
 
+    /// The same shop and the same double after a stop.
+    pub async fn started_again(self, store: &TestStore, payment_ms: i64) -> Self {
+        let Self { double, server: first, admin, vendor, sku } = self;
+        first.stop().await;
+        let again = server(store, config(double.as_ref().expect("a double")), payment_ms).await;
+        Self { double, server: again, admin, vendor, sku }
+    }
+
     pub async fn stop(self) {
         self.server.stop().await;
     }
@@ -72,7 +80,7 @@ impl Shop {
         &self.admin
     }
 
-    fn double(&self) -> &Double {
+    pub fn double(&self) -> &Double {
         self.double.as_ref().expect("a double")
     }
 
@@ -125,7 +133,7 @@ impl Shop {
         stock["available"].as_i64().expect("a count")
     }
 
-    async fn timeline(&self, order: &str) -> Vec<String> {
+    pub async fn timeline(&self, order: &str) -> Vec<String> {
         let path = format!("/v1/orders/{order}/timeline");
         let answer = self.client().get(&path).bearer(&self.admin).send().await.expect(200);
         let items = answer.body["items"].as_array().expect("a timeline").clone();
@@ -133,7 +141,7 @@ impl Shop {
     }
 }
 
-fn now_s() -> i64 {
+pub fn now_s() -> i64 {
     haat::ports::Clock::wall(&haat::adapters::clock::SystemClock::default()).as_millis() / 1_000
 }
 
@@ -341,7 +349,7 @@ on_both_stores! {
             assert_eq!(refused.code(), "payment_unsupported");
             assert!(!refused.text.contains("4242"), "{}", refused.text);
         }
-        assert!(shop.double().calls().is_empty());
+        assert_eq!(shop.double().posts(), [""; 0], "nothing is sent there");
         assert_eq!(shop.check_out(&buyer, "tok_approve").await.expect(422).code(), "payment_unsupported");
         assert_eq!(shop.check_out(&buyer, "pm_ok").await.expect(201).field("status"), "paid");
         shop.stop().await;

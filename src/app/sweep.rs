@@ -1,0 +1,60 @@
+//! Asks payment providers every hour which payments have changed, so that a dispute or a refund that a bank returned is known of where no notice
+//! ever came.
+
+use crate::actors::Shop;
+use crate::limits;
+use crate::ports::Clock;
+use crate::services::payments::Payments;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Sweeps until it is stopped; at once after a start, since nobody may have done so for long.
+pub(super) async fn payments(payments: Arc<Payments>, shop: Shop, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    let every = Duration::from_millis(limits::PAYMENT_SWEEP_MS);
+    loop {
+        for method in shop.payment_methods() {
+            let swept = stop.run_until_cancelled(sweep(&payments, &shop, &*clock, method)).await;
+            match swept {
+                None => return,
+                Some(Ok(())) => {}
+                Some(Err(reason)) => {
+                    tracing::warn!(
+                        method,
+                        reason,
+                        "it cannot be asked now which payments have changed at their provider"
+                    );
+                }
+            }
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// One provider, from where the last sweep ended.
+async fn sweep(payments: &Payments, shop: &Shop, clock: &dyn Clock, method: &'static str) -> Result<(), String> {
+    let began = clock.now();
+    let known = payments.swept_to(method).await.map_err(|error| error.to_string())?;
+    // What a provider lists it may list a little late.
+    let since = known.unwrap_or(began).plus_millis(-limits::PAYMENT_SWEEP_OVERLAP_MS);
+    let (mut cursor, mut pages) = (None, 0);
+    loop {
+        let page = shop.payments_changed(method, since, cursor.as_deref()).await;
+        let page = page.ok_or_else(|| "the provider gives no answer".to_owned())?;
+        pages += 1;
+        let written = match page.next {
+            Some(_) if pages < limits::PAYMENT_SWEEP_PAGES => payments.look_at(&page.orders).await,
+            // Where there is more than that, the rest is left to notices: it is said, and not swept for ever.
+            more => {
+                if more.is_some() {
+                    tracing::error!(method, pages, "more payments have changed than a sweep reads");
+                }
+                return payments.swept(method, began, &page.orders).await.map_err(|error| error.to_string());
+            }
+        };
+        written.map_err(|error| error.to_string())?;
+        cursor = page.next;
+    }
+}

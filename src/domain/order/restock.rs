@@ -1,0 +1,66 @@
+//! What vendors take back into stock: the units of each credit, once.
+
+use super::OrderEvent;
+use super::legs::{LegState, Party};
+use super::refund::Made;
+use super::state::Body;
+use crate::domain::buyer::HeldFor;
+use crate::domain::ids::{CreditId, OrderId, SkuId, VendorId};
+use crate::domain::reject::Reject;
+use crate::domain::vendor::{HeldLine, RestockedUnits};
+
+impl Body {
+    /// A vendor has taken units back into its stock.
+    pub(super) fn decide_restocked(&self, vendor: VendorId, credits: &[CreditId]) -> Result<Vec<OrderEvent>, Reject> {
+        let waits = |made: &&Made| made.vendor == vendor && !made.units.is_empty() && credits.contains(&made.id);
+        let settled: Vec<CreditId> = self.credits.iter().filter(waits).map(|made| made.id).collect();
+        Ok(match settled.is_empty() {
+            true => Vec::new(),
+            false => vec![OrderEvent::CreditsSettled { vendor, credits: settled }],
+        })
+    }
+
+    pub(super) fn apply_settled_credits(&mut self, settled: &[CreditId]) {
+        self.credits.iter_mut().filter(|made| settled.contains(&made.id)).for_each(|made| made.units.clear());
+    }
+
+    /// The vendors that have to take units back. One that has not said that it sold them takes them back once it has.
+    pub(super) fn to_restock(&self) -> Vec<VendorId> {
+        let mut vendors = Vec::new();
+        for made in self.credits.iter().filter(|made| !made.units.is_empty()) {
+            let sold = self.leg(Party::Stock(made.vendor)) == Some(LegState::Committed);
+            if sold && !vendors.contains(&made.vendor) {
+                vendors.push(made.vendor);
+            }
+        }
+        vendors
+    }
+
+    /// What a vendor takes back: units of each credit, as they were sold, and for whom they were counted.
+    pub(super) fn restock(&self, order: OrderId, vendor: VendorId) -> RestockedUnits {
+        let line = |sku: SkuId, units: i64| {
+            let of = self.lines_of(vendor).find(|line| line.sku == sku)?;
+            let (unit_price, list_price, sale) = (of.unit_price, of.list_price, of.sale);
+            Some(HeldLine { sku, quantity: units, unit_price, list_price, sale, rung: None })
+        };
+        let waits = self.credits.iter().filter(|made| made.vendor == vendor && !made.units.is_empty());
+        let units = |made: &Made| (made.id, made.units.iter().filter_map(|(sku, units)| line(*sku, *units)).collect());
+        let held_for = HeldFor {
+            customer: self.owner.customer(),
+            keys: self.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.keys.clone()),
+            account_mail: self.buyer.as_ref().is_some_and(|buyer| buyer.account_mail),
+            ..HeldFor::default()
+        };
+        RestockedUnits {
+            order,
+            credits: waits.map(units).collect(),
+            account_keys: held_for.account_keys(),
+            keys: held_for.keys,
+        }
+    }
+
+    /// Whether it has heard that the vendor took the units of this credit back.
+    pub(super) fn has_settled(&self, vendor: VendorId, credit: CreditId) -> bool {
+        self.credits.iter().any(|made| made.id == credit && made.vendor == vendor && made.units.is_empty())
+    }
+}
