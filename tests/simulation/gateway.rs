@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::{OrderId, RefundId};
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{PaymentChoice, ResolveAs};
+use haat::domain::order::{DisputeStatus, DisputeTold, PaymentChoice, ResolveAs};
 use haat::domain::payment::{Progress, RefundCall, RefundOf, RefundProgress};
 use haat::domain::reject::Reject;
 use haat::ports::{Clock, NoAnswer, PaymentProvider};
@@ -61,6 +61,7 @@ struct Account {
     told_untaken: bool,
     /// Parts that are given back, by the refund and its attempt: the provider's keys.
     parts: BTreeMap<(RefundId, u32), Part>,
+    disputes: Vec<DisputeTold>,
 }
 
 impl Account {
@@ -68,6 +69,16 @@ impl Account {
     fn in_parts(&self) -> impl Iterator<Item = i64> {
         let given_back = |part: &&Part| matches!(part.progress, RefundProgress::Succeeded { .. });
         self.parts.values().filter(given_back).map(|part| part.amount)
+    }
+
+    /// What banks took.
+    fn lost(&self) -> impl Iterator<Item = i64> {
+        self.disputes.iter().filter(|dispute| dispute.status == DisputeStatus::Lost).map(|dispute| dispute.amount.minor)
+    }
+
+    /// Whether a bank has the money, or may come to have it.
+    fn is_disputed(&self) -> bool {
+        self.disputes.iter().any(|dispute| dispute.status != DisputeStatus::Won)
     }
 
     /// What was taken, given back or not.
@@ -112,7 +123,7 @@ impl Books {
     pub fn moves(&self) -> BTreeMap<OrderId, Vec<i64>> {
         let all = |account: &Account| {
             let parts = account.in_parts().map(|amount| -amount);
-            account.moves.iter().copied().chain(parts).collect()
+            account.moves.iter().copied().chain(parts).chain(account.lost().map(|amount| -amount)).collect()
         };
         lock(&self.accounts).iter().map(|(order, account)| (*order, all(account))).collect()
     }
@@ -241,7 +252,14 @@ impl Books {
             world.count("repeated refunds of parts");
             return (known.progress.clone(), false);
         }
-        let kept = account.moves.iter().sum::<i64>() - account.in_parts().sum::<i64>();
+        let kept = account.moves.iter().sum::<i64>() - account.in_parts().sum::<i64>() - account.lost().sum::<i64>();
+        if account.is_disputed() {
+            // The order may not have heard of it when it asked.
+            world.count("refunds of what is disputed");
+            let progress = RefundProgress::Failed { reason: "charge_disputed".into() };
+            account.parts.insert(key, Part { amount, progress: progress.clone() });
+            return (progress, false);
+        }
         if account.standing != Some(Standing::Charged) || !(1..=kept).contains(&amount) {
             world.breach(format_args!("{order} is to get {amount} back of the {kept} that are left"));
         }
@@ -270,6 +288,30 @@ impl Books {
             };
         }
         Some(part.progress.clone())
+    }
+
+    /// A bank disputes so much of what was taken for an order, unless it does so already or nothing was.
+    pub fn dispute(&self, order: OrderId, minor: i64) -> Option<DisputeTold> {
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.get_mut(&order).filter(|account| account.standing == Some(Standing::Charged))?;
+        let is_other = account.currency.is_some() || account.is_disputed() || account.disputes.len() > 3;
+        if is_other || minor < 1 {
+            return None;
+        }
+        let (id, amount) = (format!("dp_{}", account.disputes.len()), Money::new(minor, Currency::BDT));
+        let told = DisputeTold { id, status: DisputeStatus::Open, amount, reason: "fraudulent".into() };
+        account.disputes.push(told.clone());
+        self.world.note(format_args!("{minor} of {order} are disputed"));
+        Some(told)
+    }
+
+    /// The bank has decided.
+    pub fn close_dispute(&self, order: OrderId, id: &str, won: bool) -> DisputeTold {
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.get_mut(&order).expect("it is disputed");
+        let dispute = account.disputes.iter_mut().find(|dispute| dispute.id == id).expect("this one");
+        dispute.status = if won { DisputeStatus::Won } else { DisputeStatus::Lost };
+        dispute.clone()
     }
 
     fn is_declined(&self, order: OrderId) -> bool {

@@ -229,5 +229,5 @@ fn unended(view: &SkuView, latest: Option<Timestamp>) -> SkuView {
 
 /// A view without what only the staff is shown.
 fn unwaited(view: &OrderView) -> OrderView {
-    OrderView { waits: None, ..view.clone() }
+    OrderView { waits: None, attention: Vec::new(), ..view.clone() }
 }

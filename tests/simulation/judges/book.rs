@@ -109,6 +109,9 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "refund_retried", Accounts::ask_again),
     ("order", "refund_marked_paid", Accounts::give_part_back_by_hand),
     ("order", "credits_settled", Accounts::hear_of_restock),
+    ("order", "dispute_opened", nothing),
+    ("order", "dispute_won", nothing),
+    ("order", "dispute_lost", Accounts::lose),
 ];
 
 /// It moves neither money nor pieces.
@@ -161,7 +164,8 @@ fn statement_of(bill: &Bill) -> Statement {
     let figures = |total: i64, vendor: Option<&str>| {
         // All shares are paid for at once. What is another amount is in none.
         let of_all = |moved: i64| if moved == whole { total } else { 0 };
-        let (paid, refunded) = (of_all(bill.charged), of_all(bill.refunded) + bill.given_back(vendor));
+        let (paid, refunded) =
+            (of_all(bill.charged), of_all(bill.refunded) + bill.given_back(vendor) + bill.lost(vendor));
         let credited = if bill.has_ended { total } else { bill.credited(vendor) };
         let balance = total - credited - (paid - refunded);
         [total, paid, refunded, credited, balance.max(0), (-balance).max(0)]
@@ -267,7 +271,7 @@ fn wrong_payments(accounts: &Accounts, moves: BTreeMap<OrderId, Vec<i64>>) -> Ve
         let fits = match bill.by_hand {
             // It may have gone to and fro outside.
             true => taken - given_back == bill.net() - in_parts,
-            false => (taken, given_back) == (bill.charged, bill.refunded + in_parts),
+            false => (taken, given_back) == (bill.charged, bill.refunded + in_parts + bill.taken_by_disputes),
         };
         if !fits {
             wrong.push(format!("{order}: {bill:?}, and the provider moved {moves:?}"));

@@ -112,7 +112,14 @@ impl Judge for Jobs {
         for _ in events.iter().filter(|event| event["type"] == "paid") {
             *lock(&self.paid).entry(record.entity).or_default() += 1;
         }
-        let asks = |event: &&Value| event.get("refund_requested").is_some() || event["type"] == "refund_retried";
+        // Of a dispute that is over: what waited for that, or is left of it.
+        let is_left = |event: &Value| {
+            let shares = event.get("shares").and_then(Value::as_array).into_iter().flatten();
+            event.get("refund_resumed").is_some() || shares.into_iter().any(|it| it.get("refund_requested").is_some())
+        };
+        let asks = |event: &&Value| {
+            event.get("refund_requested").is_some() || event["type"] == "refund_retried" || is_left(event)
+        };
         for _ in events.iter().filter(asks) {
             *lock(&self.refunds).entry(record.entity).or_default() += 1;
         }

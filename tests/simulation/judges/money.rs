@@ -10,7 +10,7 @@ use haat::domain::buyer::Audience;
 use haat::domain::entity::{PaymentCall, Principal};
 use haat::domain::ids::OrderId;
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{Order, OrderEvent, OrderStatus, PaymentStatus, Phase, Refund};
+use haat::domain::order::{DisputeStatus, Order, OrderEvent, OrderStatus, PaymentStatus, Phase, Refund};
 use haat::domain::payment::{RefundCall, RefundOf};
 use haat::domain::pricing::BillShare;
 use haat::domain::time::Timestamp;
@@ -118,6 +118,22 @@ impl Payments {
                 });
                 refund_requested.is_some().then(|| self.world.count("refunds asked for"));
             }
+            OrderEvent::RefundPending { .. } => {
+                let is_open = |of: &Order| of.disputes().iter().any(|dispute| dispute.status == DisputeStatus::Open);
+                if replay.order(order).is_some_and(is_open) {
+                    self.world.breach(format_args!("{order} asks for a refund while it is disputed"));
+                }
+            }
+            OrderEvent::DisputeLost { shares, .. } => {
+                shares
+                    .iter()
+                    .any(|share| !share.cancelled.is_empty())
+                    .then(|| self.world.count("refunds that disputes took"));
+                shares
+                    .iter()
+                    .any(|share| share.refund_requested.is_some())
+                    .then(|| self.world.count("refunds left by disputes"));
+            }
             OrderEvent::RefundFailed { .. } => self.world.count("refunds that failed"),
             OrderEvent::RefundRetried { .. } => self.world.count("refunds tried again"),
             OrderEvent::RefundMarkedPaid { .. } => self.world.count("refunds paid by hand"),
@@ -154,7 +170,9 @@ impl Judge for Payments {
                 self.world.breach(format_args!("{id} was charged more than once: {moves:?}"));
             }
             let (given_back, under_way) = order.given_back();
-            let kept = if replay.is_paid(id) { view.amounts.total - given_back } else { 0 };
+            let of_banks = view.disputes.iter().filter(|dispute| dispute.status == DisputeStatus::Lost);
+            let lost: i64 = of_banks.map(|dispute| dispute.amount.minor).sum();
+            let kept = if replay.is_paid(id) { view.amounts.total - given_back - lost } else { 0 };
             if net != kept {
                 self.world.breach(format_args!("{id} is {} and cost {net} of {kept}", view.status));
             }

@@ -1,6 +1,7 @@
 //! Who comes to the shop, and what all of them have in common: a chance of their own, and how they put a question to a node as the
 //! HTTP edge puts it and tell the oracle its answer. What each does all day stands in a file of its own.
 
+mod bank;
 mod buyer;
 mod hunter;
 mod marketer;
@@ -52,6 +53,7 @@ const CROWD: &[Come] = &[
     hunter::come,
     pricer::come,
     refunder::come,
+    bank::come,
 ];
 
 /// The days of all who come to a town's shop.

@@ -74,6 +74,10 @@ pub struct Bill {
     pub credits: BTreeMap<String, Credited>,
     /// By the refund.
     pub parts: BTreeMap<String, Part>,
+    /// What disputes took of each share.
+    pub lost: BTreeMap<String, i64>,
+    /// What they took of the provider's account, whoever's it was.
+    pub taken_by_disputes: i64,
 }
 
 impl Bill {

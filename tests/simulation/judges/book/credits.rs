@@ -20,6 +20,8 @@ enum Standing {
     GivenBack,
     ByHand,
     Failed,
+    /// A dispute took what it would have given.
+    Cancelled,
 }
 
 /// A part of a payment that is given back.
@@ -46,6 +48,12 @@ impl Bill {
         let own = self.parts.values().filter(|part| vendor.is_none_or(|vendor| part.vendor == vendor));
         let given_back = own.filter(|part| matches!(part.standing, Standing::GivenBack | Standing::ByHand));
         given_back.map(|part| part.amount).sum()
+    }
+
+    /// What disputes took of one share, or of all, and was the order's to lose.
+    pub fn lost(&self, vendor: Option<&str>) -> i64 {
+        let own = self.lost.iter().filter(|(of, _)| vendor.is_none_or(|vendor| of.as_str() == vendor));
+        own.map(|(_, amount)| amount).sum()
     }
 
     /// What of that the provider gave back.
@@ -121,6 +129,61 @@ impl Accounts {
         note(bill.credits.insert(id, Credited { vendor: vendor.clone(), amount, units }), event)?;
         if asked != amount || (has_units && all_left && bill.credited(Some(&vendor)) != bill.share(&vendor)) {
             return Err(format!("{event} leaves {bill:?}"));
+        }
+        Ok(())
+    }
+
+    /// A bank has taken money: what of it was of each share, and what is not owed for that any more.
+    pub fn lose(&mut self, order: &str, event: &Value) -> Posted {
+        let bill = self.bill(order)?;
+        bill.taken_by_disputes += number(event, "/amount/minor")?;
+        for lost in list(event, "/shares")? {
+            let (vendor, amount) = (text(lost, "/vendor")?, number(lost, "/amount")?);
+            for refund in lost.get("cancelled").and_then(Value::as_array).into_iter().flatten() {
+                let refund = refund.as_str().ok_or_else(|| format!("no refund: {event}"))?;
+                let part = bill.parts.get_mut(refund).filter(|part| part.vendor == vendor);
+                let part = part.ok_or_else(|| format!("no refund of this share: {event}"))?;
+                if !matches!(part.standing, Standing::Asked | Standing::Failed) {
+                    return Err(format!("{event} cancels {part:?}"));
+                }
+                part.standing = Standing::Cancelled;
+            }
+            *bill.lost.entry(vendor.clone()).or_default() += amount;
+            if amount <= 0 || bill.given_back(Some(&vendor)) + bill.lost(Some(&vendor)) > bill.share(&vendor) {
+                return Err(format!("{event} takes what was not there: {bill:?}"));
+            }
+            if let Some(credit) = lost.get("credit") {
+                let mut own = 0;
+                for line in list(credit, "/lines")? {
+                    let (sku, money) = (text(line, "/sku")?, number(line, "/amount")?);
+                    let at = bill.lines.iter().position(|(of, line)| *of == vendor && line.sku == sku);
+                    let at = at.ok_or_else(|| format!("not of this order: {line}"))?;
+                    bill.credited_lines[at].1 += money;
+                    if bill.credited_lines[at].1 > bill.payable(at) || may_be_number(line, "/units") != 0 {
+                        return Err(format!("{event} of {bill:?}"));
+                    }
+                    own += money;
+                }
+                let besides = may_be_number(credit, "/besides");
+                *bill.besides_credited.entry(vendor.clone()).or_default() += besides;
+                let made = Credited { vendor: vendor.clone(), amount: own + besides, units: Vec::new() };
+                note(bill.credits.insert(text(credit, "/id")?, made), event)?;
+            }
+            if let Some(asked) = lost.get("refund_requested") {
+                let refund =
+                    Part { vendor: vendor.clone(), amount: number(asked, "/amount")?, standing: Standing::Asked };
+                note(bill.parts.insert(text(asked, "/id")?, refund), event)?;
+            }
+            // What is owed is being given back, or will be: no unit more, and none less.
+            let open = bill.parts.values().filter(|part| part.vendor == vendor);
+            let open: i64 = open
+                .filter(|part| matches!(part.standing, Standing::Asked | Standing::Failed))
+                .map(|part| part.amount)
+                .sum();
+            let gone = bill.given_back(Some(&vendor)) + bill.lost(Some(&vendor));
+            if bill.credited(Some(&vendor)) != gone + open {
+                return Err(format!("{event} leaves {open} open of {bill:?}"));
+            }
         }
         Ok(())
     }
