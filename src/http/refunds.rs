@@ -257,7 +257,7 @@ impl Desk<'_> {
     }
 }
 
-problems!(CancelProblems: KEYED, BODY, ACTOR; OrderUnknown, OrderNotCancellable, PaymentInProgress, TooMany, CommandPoisoned);
+problems!(CancelProblems: KEYED, BODY, ACTOR; OrderUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, TooMany, CommandPoisoned);
 
 /// Cancel an order
 ///
@@ -286,7 +286,7 @@ pub async fn cancel_order(
 }
 
 problems!(CancelShareProblems: KEYED, BODY, ACTOR;
-    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, UnitsCredited, TooMany, CommandPoisoned);
+    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, UnitsCredited, TooMany, CommandPoisoned);
 
 /// Cancel units of one vendor's share of a paid order
 ///
@@ -313,7 +313,7 @@ pub async fn cancel_share(
 }
 
 problems!(RefundProblems: KEYED, BODY, ACTOR;
-    OrderUnknown, OrderNotCancellable, PaymentInProgress, RefundNotPositive, RefundExceedsPayment, RefundUnknown, TooMany, CommandPoisoned);
+    OrderUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment, RefundUnknown, TooMany, CommandPoisoned);
 
 /// Give some of one vendor's share of a paid order back
 ///
@@ -343,7 +343,7 @@ pub async fn create_refund(
 }
 
 problems!(PreviewProblems: KEYED, BODY, ACTOR;
-    OrderUnknown, OrderNotCancellable, PaymentInProgress, RefundNotPositive, RefundExceedsPayment);
+    OrderUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment);
 
 /// Tell what a refund would come to
 #[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/refund-preview", tag = "orders", security(("bearer" = [])),
@@ -370,6 +370,7 @@ pub async fn preview_refund(
 }
 
 problems!(RetryProblems: KEYED, BODY, ACTOR; OrderUnknown, RefundUnknown, RefundNotOpen, CommandPoisoned);
+problems!(MarkPaidProblems: KEYED, BODY, ACTOR; OrderUnknown, RefundUnknown, RefundNotOpen, PaymentDisputed, CommandPoisoned);
 
 /// Ask for a refund that failed again
 #[utoipa::path(post, path = "/v1/orders/{order}/refunds/{refund}/retry", tag = "orders", security(("bearer" = [])),
@@ -397,7 +398,7 @@ pub async fn retry_refund(
 #[utoipa::path(post, path = "/v1/orders/{order}/refunds/{refund}/mark-paid", tag = "orders", security(("bearer" = [])),
     params(("order" = OrderId, Path, description = "The order"), ("refund" = RefundId, Path, description = "The refund"), IdempotencyHeader),
     request_body = MarkPaidInput,
-    responses((status = 200, description = "The refund.", body = RefundBody), RetryProblems))]
+    responses((status = 200, description = "The refund.", body = RefundBody), MarkPaidProblems))]
 pub async fn mark_refund_paid(
     State(shop): State<Shop>,
     State(settings): State<Arc<Settings>>,
