@@ -83,7 +83,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     LegRefused = "leg_refused", LegCommitted = "leg_committed", LegReleased = "leg_released",
     LegQuarantined = "leg_quarantined", Credited = "credited",
     RefundPending = "refund_pending", RefundSucceeded = "refund_succeeded", RefundFailed = "refund_failed",
-    RefundRetried = "refund_retried", RefundMarkedPaid = "refund_marked_paid", CreditsSettled = "credits_settled",
+    RefundRetried = "refund_retried", RefundMarkedPaid = "refund_marked_paid", CreditsSettled = "credits_settled", LegReturned = "leg_returned",
     DisputeOpened = "dispute_opened", DisputeWon = "dispute_won", DisputeLost = "dispute_lost",
     PaymentPrepared = "payment_prepared",
     PaymentActionRequired = "payment_action_required",
@@ -129,6 +129,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     LegFailed = "leg_failed", LegDue = "leg_due", CancelAll = "cancel_all", Credit = "credit",
     PreviewCredit = "preview_credit", RetryRefund = "retry_refund", MarkRefundPaid = "mark_refund_paid",
     OpenRefunds = "open_refunds", PaymentKnown = "payment_known", DisputeTold = "dispute_told", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
+    LegReturned = "leg_returned", ReturnDue = "return_due",
     PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
@@ -385,6 +386,8 @@ fn order_events() -> Vec<OrderEvent> {
         OrderEvent::RefundRetried { refund: refund_id(), by: By::of(Principal::SHOP) },
         OrderEvent::RefundMarkedPaid { refund: refund_id(), reference: "wire 7".into(), by: By::of(Principal::SHOP) },
         OrderEvent::CreditsSettled { vendor, credits: vec![credit_id()] },
+        OrderEvent::LegReturned { with: coupons::party(), credits: vec![credit_id()], whole: false },
+        OrderEvent::LegReturned { with: coupons::party(), credits: vec![credit_id()], whole: true },
         OrderEvent::DisputeOpened {
             dispute: "dp_1".into(),
             amount: Money::new(250_000, Currency::BDT),
@@ -505,6 +508,8 @@ fn order_commands() -> Vec<OrderCommand> {
         },
         OrderCommand::Restocked { vendor, credits: vec![credit_id()] },
         OrderCommand::RestockDue { vendor, credits: vec![credit_id()] },
+        OrderCommand::LegReturned { with: coupons::party(), credits: vec![credit_id()], whole: true },
+        OrderCommand::ReturnDue { with: coupons::party(), credits: vec![credit_id()] },
         OrderCommand::PaymentPrepared { reference: "pi_1".into() },
         OrderCommand::BuyerNeeded,
     ];

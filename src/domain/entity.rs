@@ -176,8 +176,10 @@ pub enum Step {
     ReleaseUse,
     /// A vendor takes back what was cancelled of a paid order.
     Restock,
-    /// A vendor asks an order whether it has heard that.
+    /// A vendor or a coupon asks an order whether it has heard that.
     AskCredit,
+    /// A coupon makes free what was used by what was cancelled of a paid order.
+    ReturnUse,
 }
 
 impl Step {
@@ -201,6 +203,7 @@ impl Step {
             Step::ReleaseUse => "release_use",
             Step::Restock => "restock",
             Step::AskCredit => "ask_credit",
+            Step::ReturnUse => "return_use",
         }
     }
 
@@ -216,7 +219,7 @@ impl Step {
             | Step::AskHold
             | Step::AskCredit => Kind::Order,
             Step::Reopen | Step::Close | Step::Merge => Kind::Cart,
-            Step::HoldUse | Step::CommitUse | Step::ReleaseUse => Kind::Coupon,
+            Step::HoldUse | Step::CommitUse | Step::ReleaseUse | Step::ReturnUse => Kind::Coupon,
         }
     }
 }

@@ -10,6 +10,7 @@
 //! forget is a release: it is remembered only so that a reservation that comes late holds nothing.
 
 use super::backoff::backoff_ms;
+use super::entity::{EffectKey, Step};
 use super::ids::{CreditId, OrderId};
 use super::reject::Reject;
 use super::time::Timestamp;
@@ -295,6 +296,20 @@ impl<L, K: HoldKey> Holds<L, K> {
         }
         self.committed = committed;
     }
+}
+
+impl Holds<(), CreditKey> {
+    /// What was done by credits of this order, and not closed.
+    pub fn credits_of(&self, order: OrderId) -> Vec<CreditId> {
+        let own = self.committed.keys().filter(|CreditKey(of, _)| *of == order);
+        own.map(|CreditKey(_, credit)| *credit).collect()
+    }
+}
+
+/// The questions about what was done by credits and not closed: one for each order.
+pub fn asks_about(credits: Vec<CreditKey>) -> Vec<EffectKey> {
+    let orders: BTreeSet<OrderId> = credits.into_iter().map(|CreditKey(order, _)| order).collect();
+    orders.into_iter().map(|order| EffectKey::new(Step::AskCredit, order)).collect()
 }
 
 /// A hold that an order was asked about.

@@ -2,10 +2,11 @@
 
 use super::*;
 use haat::domain::coupon::{
-    CouponChange, CouponCode, CouponCommand, CouponEvent, CouponReply, CouponTerms, HeldUse, RestoresOn,
+    CouponChange, CouponCode, CouponCommand, CouponEvent, CouponReply, CouponTerms, HeldUse, RestoresOn, ReturnedPart,
+    ReturnedUse,
 };
 use haat::domain::ids::{CategoryId, CouponId};
-use haat::domain::order::{OrderCoupon, Party, PlacedCoupon, TakenCoupon};
+use haat::domain::order::{CountedBy, OrderCoupon, Party, PlacedCoupon, TakenCoupon};
 use haat::domain::pricing::{Promotion, PromotionKind, Scope};
 use haat::domain::rows::CouponRow;
 
@@ -33,8 +34,15 @@ pub fn order_coupons() -> Vec<OrderCoupon> {
 }
 
 pub fn taken_coupons() -> Vec<TakenCoupon> {
-    let taken = |is_counted| TakenCoupon { coupon: coupon(), version: 2, amount: 25_000, is_counted };
-    vec![taken(true), taken(false)]
+    let taken = |is_counted| TakenCoupon {
+        coupon: coupon(),
+        version: 2,
+        amount: 25_000,
+        is_counted,
+        counts: CountedBy::default(),
+    };
+    let counts = CountedBy { by_buyer: true, by_amount: true };
+    vec![taken(true), taken(false), TakenCoupon { counts, ..taken(true) }]
 }
 
 fn money(minor: i64) -> Money {
@@ -102,12 +110,19 @@ pub fn coupon_events() -> Vec<CouponEvent> {
         CouponEvent::UseCommitted { order },
         CouponEvent::UseReleased { order, until },
         CouponEvent::HoldsClosed { orders: vec![order] },
+        CouponEvent::UseReturned { order, credit: credit_id(), whole: false, freed: held_use(false) },
+        CouponEvent::UseReturned { order, credit: credit_id(), whole: true, freed: held_use(true) },
+        CouponEvent::ReturnsClosed { credits: vec![CreditKey(order, credit_id())] },
     ]
 }
 
 pub fn coupon_commands() -> Vec<CouponCommand> {
     let (order, until, by) = (order(), at(900_000), Principal::vendor(vendor()));
     let terms = |full| Box::new(coupon_terms(full));
+    let returns = |part, serial, keys| {
+        let returned = Box::new(ReturnedUse { order, credits: vec![(credit_id(), part)], serial, keys });
+        CouponCommand::ReturnUse { returned }
+    };
     let hold = |serial, keys| CouponCommand::HoldUse { order, until, serial, keys, version: 2, amount: money(25_000) };
     vec![
         CouponCommand::Create { by, code: code(), single_use: false, terms: terms(false) },
@@ -123,6 +138,9 @@ pub fn coupon_commands() -> Vec<CouponCommand> {
         CouponCommand::ReleaseUse { order, until },
         CouponCommand::Close { order },
         CouponCommand::Tick,
+        returns(ReturnedPart { amount: 5, whole: false }, None, Vec::new()),
+        returns(ReturnedPart { amount: 0, whole: true }, Some(7), vec![BuyerKey([1; 8])]),
+        CouponCommand::CloseReturns { order, credits: vec![credit_id()] },
     ]
 }
 
@@ -152,11 +170,13 @@ pub fn coupon_replies() -> Vec<CouponReply> {
 variants!(COUPON_EVENTS, coupon_event, CouponEvent {
     CouponCreated = "coupon_created", CouponEdited = "coupon_edited", CodesIssued = "codes_issued", UseHeld = "use_held",
     UseCommitted = "use_committed", UseReleased = "use_released", HoldsClosed = "holds_closed",
+    UseReturned = "use_returned", ReturnsClosed = "returns_closed",
 });
 variants!(COUPON_REPLIES, coupon_reply, CouponReply { Coupon = "coupon", Codes = "codes", Done = "done" });
 variants!(COUPON_COMMANDS, coupon_command, CouponCommand {
     Create = "create", Edit = "edit", IssueCodes = "issue_codes", Get = "get", HoldUse = "hold_use",
     CommitUse = "commit_use", ReleaseUse = "release_use", Close = "close", Tick = "tick",
+    ReturnUse = "return_use", CloseReturns = "close_returns",
 });
 
 #[test]

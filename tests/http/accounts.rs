@@ -244,7 +244,7 @@ on_both_stores! {
         assert!(reset.contains(&first.kid) && session.field("refresh_token").contains(&first.kid));
 
         let kid = keys::rotate(&file, None, now()).expect("another secret");
-        let newer = crate::own::until("the other secret", async || {
+        let newer = crate::until("the other secret", async || {
             let goes_on = json!({"refresh_token": session.field("refresh_token")});
             let goes_on = auth(&client, "refresh", goes_on).await.expect(200);
             goes_on.field("refresh_token").contains(&kid).then_some(goes_on)
@@ -260,7 +260,7 @@ on_both_stores! {
         let mut kept: Vec<Value> = serde_json::from_slice(&std::fs::read(&file).expect("the file")).expect("JSON");
         kept.truncate(1);
         std::fs::write(&file, serde_json::to_vec(&kept).expect("JSON")).expect("written");
-        crate::own::until("what they have signed to be refused", async || {
+        crate::until("what they have signed to be refused", async || {
             (client.get("/v1/orders").bearer(&command_line).send().await.status == 401).then_some(())
         })
         .await;

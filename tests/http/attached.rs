@@ -1,9 +1,9 @@
 //! What was bought as a guest belongs to whoever verifies the address that it was bought with, and to nobody else.
 
 use crate::on_both_stores;
-use crate::own::until;
 use crate::support::client::{Answer, Buyer, Client, checkout_body};
 use crate::support::{Server, token};
+use crate::until;
 use haat::http::auth::Bearer;
 use serde_json::json;
 

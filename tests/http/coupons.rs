@@ -1,8 +1,8 @@
 //! Coupons: their terms, their codes, what they take off, and that nobody has more of them than there are.
 
-use crate::on_both_stores;
 use crate::support::client::{Answer, Buyer, Client, checkout_body};
 use crate::support::{Server, token};
+use crate::{on_both_stores, until};
 use haat::config::Config;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -325,6 +325,58 @@ on_both_stores! {
         let stock = shop.client.stock(&shop.admin, &shop.vendor, &shop.sku).await;
         assert_eq!((&stock["held"], &stock["sold"]), (&json!(0), &json!(2)), "{stock}");
         server.stop().await;
+    }
+
+    /// A use that was paid comes back with the last unit that is cancelled, and its share of the budget with each.
+    async fn a_cancelled_order_gives_its_use_back(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 50).await;
+        let once = json!({"limit_per_customer": 1, "usage_limit": 1, "budget": taka("20.00")});
+        let coupon = shop.coupon("ONCE", &once).await;
+        let kept = shop.coupon("KEPT", &json!({"usage_limit": 1, "restores_on": "never"})).await;
+        let order = shop.buys(&shop.buyer(2, "ONCE").await, "fina@example.com", "tok_approve").await.expect(201);
+        let refused = shop.buys(&shop.buyer(1, "ONCE").await, "mina@example.com", "tok_approve").await.expect(409);
+        assert_eq!(refused.code(), "coupon_exhausted");
+        let sub = order.body["sub_orders"][0]["id"].as_str().expect("an id").to_owned();
+        let cancel = async |pieces: i64| {
+            let path = format!("/v1/orders/{}/sub-orders/{sub}/cancel", order.field("id"));
+            let body = json!({"reason": "changed_mind", "lines": [{"sku_id": shop.sku, "quantity": pieces}]});
+            shop.client.post(&path, &body).bearer(&shop.admin).send().await.expect(200);
+        };
+        let counts = async |coupon: &str, used: i64, amount: &str| {
+            let is_so = async || {
+                let shown = shop.shown(coupon).await;
+                (shown["used"] == used && shown["amount_used"] == json!(taka(amount))).then_some(())
+            };
+            until(&format!("{used} used, {amount}"), is_so).await;
+        };
+        cancel(1).await;
+        counts(&coupon, 1, "10.00").await;
+        cancel(1).await;
+        counts(&coupon, 0, "0.00").await;
+        let path = format!("/v1/orders/{}/timeline", order.field("id"));
+        let is_told = async || {
+            let timeline = shop.client.get(&path).bearer(&shop.admin).send().await.expect(200);
+            let mut entries = timeline.body["items"].as_array().expect("a list").iter();
+            entries.any(|entry| entry["type"] == "coupon_returned").then_some(())
+        };
+        until("told in the timeline", is_told).await;
+        // The same buyer has it again; what comes after that is one too many.
+        let again = shop.buys(&shop.buyer(1, "ONCE").await, "fina@example.com", "tok_approve").await.expect(201);
+        assert_eq!(again.field("status"), "paid");
+        counts(&coupon, 1, "10.00").await;
+
+        let order = shop.buys(&shop.buyer(1, "KEPT").await, "lina@example.com", "tok_approve").await.expect(201);
+        let path = format!("/v1/orders/{}/cancel", order.field("id"));
+        let cancelled = shop.client.post(&path, &json!({"reason": "changed_mind"})).bearer(&shop.admin).send().await.expect(200);
+        assert_eq!(cancelled.field("status"), "refunded");
+        server.stop().await;
+        let server = Server::start(&store).await;
+        let shop = Shop { client: server.client, ..shop };
+        assert_eq!(shop.shown(&kept).await["used"], 1, "its terms give nothing back");
+        server.stop().await;
+        let report = haat::app::audit::audit(&store.config(), store.data_dir()).await.expect("an audit");
+        assert!(report.is_clean(), "{report}");
     }
 
     /// Codes that are good once: made by the thousand, by the coupon alone.

@@ -40,3 +40,18 @@ mod terms;
 mod texts;
 mod traces;
 mod windows;
+
+use std::time::Duration;
+
+/// Looks until there is what is looked for.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looks = async {
+        loop {
+            match look().await {
+                Some(found) => return found,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looks).await.unwrap_or_else(|_| panic!("waited for {what}"))
+}

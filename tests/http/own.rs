@@ -1,12 +1,11 @@
 //! What a customer has of their own: addresses, another e-mail address, all that is known of them, and being forgotten.
 
-use crate::on_both_stores;
 use crate::support::client::{Answer, Client, checkout_body};
 use crate::support::{Server, token};
+use crate::{on_both_stores, until};
 use haat::adapters::erased::ERASED_FILE;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const GOOD: &str = "seven boats on the Padma";
 
@@ -20,19 +19,6 @@ async fn log_in(client: &Client, email: &str) -> Answer {
 
 fn address(line1: &str) -> Value {
     json!({"name": "Fina", "line1": line1, "city": "Dhaka", "country": "BD", "phone": "+8801712345678"})
-}
-
-/// Looks until there is what is looked for.
-pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let looks = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), looks).await.unwrap_or_else(|_| panic!("waited for {what}"))
 }
 
 async fn bought(client: &Client, bearer: &str, sku: &str, pays_with: &str) -> Answer {

@@ -1,28 +1,15 @@
 //! What is taken back of a paid order: units, amounts, and the refunds that follow, to the last unit and once.
 
-use crate::on_both_stores;
 use crate::support::client::{Answer, Buyer, Client};
 use crate::support::{Server, TestStore, token};
+use crate::{on_both_stores, until};
 use haat::domain::ids::VendorId;
 use haat::domain::who::Permissions;
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 fn bdt(amount: &str) -> Value {
     json!({"amount": amount, "currency": "BDT"})
-}
-
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let all = async {
-        loop {
-            match look().await {
-                Some(seen) => return seen,
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap_or_else(|_| panic!("never {what}"))
 }
 
 /// A paid order of five pieces of 10.00.

@@ -1,9 +1,9 @@
 //! Orders that are stuck, and the ways out of it: what the provider says is told as it says it, and what someone did is recorded.
 
-use crate::on_both_stores;
 use crate::support::client::{Answer, Buyer, Client, Market};
 use crate::support::journal::Gate;
 use crate::support::{Server, TestStore, token};
+use crate::{on_both_stores, until};
 use haat::adapters::sandbox::CHARGE_LOG_FILE;
 use haat::app::Hooks;
 use haat::domain::ids::{CartId, Kind, OrderId};
@@ -13,7 +13,6 @@ use haat::limits;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The provider has charged this much for the buyer's next order: as after a database is taken back from a backup, and the provider's
 /// books are not.
@@ -28,18 +27,6 @@ fn charged_before(store: &TestStore, buyer: &Buyer, amount_minor: i64) -> String
         .expect("a ledger");
     writeln!(charge_log, "{line}").expect("a line");
     order
-}
-
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let all = async {
-        loop {
-            match look().await {
-                Some(seen) => return seen,
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap_or_else(|_| panic!("never {what}"))
 }
 
 async fn stuck(client: &Client, staff: &str, order: &str) -> Answer {

@@ -2,10 +2,10 @@
 
 mod jobs;
 
-use crate::own::until;
 use crate::support::client::Client;
 use crate::support::tls::Authority;
 use crate::support::{Kind, Server, TestStore, token};
+use crate::until;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;

@@ -4,9 +4,11 @@
 use crate::kept::{Kept, Tally};
 use crate::random::config;
 use haat::domain::buyer::BuyerKey;
-use haat::domain::coupon::{Coupon, CouponChange, CouponCode, CouponCommand, CouponTerms, RestoresOn};
+use haat::domain::coupon::{
+    Coupon, CouponChange, CouponCode, CouponCommand, CouponTerms, RestoresOn, ReturnedPart, ReturnedUse,
+};
 use haat::domain::entity::Principal;
-use haat::domain::ids::{CouponId, OrderId};
+use haat::domain::ids::{CouponId, CreditId, OrderId};
 use haat::domain::money::{Currency, Money};
 use haat::domain::pricing::{NotApplicable, Promotion, PromotionKind, Scope};
 use haat::domain::reject::Reject;
@@ -25,6 +27,10 @@ const CODE: &str = "EID10";
 
 fn order_id(number: usize) -> OrderId {
     OrderId::from_uuid(Uuid::from_u128(0x30 + number as u128))
+}
+
+fn credit_id(number: usize, at: usize) -> CreditId {
+    CreditId::from_uuid(Uuid::from_u128(((number as u128) << 32) + at as u128))
 }
 
 fn key(number: u8) -> BuyerKey {
@@ -47,6 +53,7 @@ struct Terms {
     uses: Option<u64>,
     each: Option<u32>,
     budget: Option<i64>,
+    restores: RestoresOn,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +74,7 @@ enum Edit {
     Uses(Option<u64>),
     Each(Option<u32>),
     Budget(Option<i64>),
+    Restores(RestoresOn),
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +85,12 @@ enum Do {
     Commit(usize),
     Release(usize),
     Close(usize),
+    /// A paid order was cancelled: so much of its discount, or all that is left of it.
+    Return(usize, i64, bool),
+    /// It says what it said last of that.
+    ReturnAgain(usize),
+    /// It has heard.
+    CloseReturns(usize),
     Pass(i64),
     /// To the start or the end, or a millisecond before or after it.
     PassToTheNext(i64),
@@ -86,10 +100,14 @@ enum Do {
 
 fn terms() -> impl Strategy<Value = Terms> {
     let limits = (prop::option::of(1..12_u64), prop::option::of(1..4_u32), prop::option::of(1..200_i64));
-    (-2..3_i64, 4..40_i64, limits).prop_map(|(starts, lasts, (uses, each, budget))| {
+    (-2..3_i64, 4..40_i64, limits, restores()).prop_map(|(starts, lasts, (uses, each, budget), restores)| {
         let starts = BEGIN + starts * 500;
-        Terms { starts, ends: starts + lasts * 500, uses, each, budget }
+        Terms { starts, ends: starts + lasts * 500, uses, each, budget, restores }
     })
+}
+
+fn restores() -> impl Strategy<Value = RestoresOn> {
+    prop::sample::select(vec![RestoresOn::Cancel, RestoresOn::Cancel, RestoresOn::Refund, RestoresOn::Never])
 }
 
 fn what() -> impl Strategy<Value = Do> {
@@ -101,6 +119,7 @@ fn what() -> impl Strategy<Value = Do> {
         2 => prop::option::weighted(0.8, 0..16_u64).prop_map(Edit::Uses),
         2 => prop::option::weighted(0.8, 0..5_u32).prop_map(Edit::Each),
         2 => prop::option::weighted(0.8, 0..300_i64).prop_map(Edit::Budget),
+        1 => restores().prop_map(Edit::Restores),
     ];
     let keys = prop_oneof![1 => Just(Vec::new()), 8 => prop::sample::subsequence((0..KEYS).collect::<Vec<_>>(), 1..=2)];
     let behind = prop::sample::select(vec![0, 0, 0, 0, 0, 0, 1]);
@@ -118,6 +137,9 @@ fn what() -> impl Strategy<Value = Do> {
         3 => order().prop_map(Do::Commit),
         4 => order().prop_map(Do::Release),
         1 => order().prop_map(Do::Close),
+        4 => (order(), 0..60_i64, any::<bool>()).prop_map(|(order, amount, whole)| Do::Return(order, amount, whole)),
+        2 => order().prop_map(Do::ReturnAgain),
+        1 => order().prop_map(Do::CloseReturns),
         1 => prop::sample::select(vec![1, 500, 1_000, ORDER_MS]).prop_map(Do::Pass),
         1 => (-1..2_i64).prop_map(Do::PassToTheNext),
         1 => Just(Do::Checkpoint),
@@ -134,6 +156,27 @@ struct Use {
     paid: bool,
 }
 
+/// A credit of a paid order, as the order says it: with what was counted, and what was not given back before.
+#[derive(Clone, Debug)]
+struct Returned {
+    serial: Option<u32>,
+    keys: Vec<u8>,
+    amount: i64,
+    whole: bool,
+    /// Whether it was seen to.
+    done: bool,
+}
+
+/// What an order has said of its credits.
+#[derive(Clone, Debug)]
+struct Returns {
+    /// What of the discount it has not credited yet.
+    left: i64,
+    credits: Vec<Returned>,
+    /// Whether it has heard of the last.
+    closed: bool,
+}
+
 /// The oracle.
 #[derive(Debug)]
 struct Model {
@@ -147,11 +190,15 @@ struct Model {
     released: BTreeSet<usize>,
     /// Those that are settled ask for nothing any more.
     settled: BTreeSet<usize>,
+    returns: BTreeMap<usize, Returns>,
+    /// What of the budget is taken by orders whose use is free again: parts that were cancelled while nothing came back.
+    kept: i64,
 }
 
 impl Model {
     fn amount(&self, paid: bool) -> i64 {
-        self.uses.values().filter(|used| used.paid == paid).map(|used| used.amount).sum()
+        let kept = if paid { self.kept } else { 0 };
+        self.uses.values().filter(|used| used.paid == paid).map(|used| used.amount).sum::<i64>() + kept
     }
 
     fn of(&self, key: u8) -> u32 {
@@ -160,7 +207,7 @@ impl Model {
 
     /// All that is wrong with one use more.
     fn refuse(&self, number: usize, asked: &Asked) -> Vec<Reject> {
-        let Terms { starts, ends, uses, each, budget } = self.terms;
+        let Terms { starts, ends, uses, each, budget, .. } = self.terms;
         let not = |why| Reject::CouponNotApplicable { coupon: CODE.into(), why };
         let spent = self.amount(false) + self.amount(true);
         let is_unknown = self.single_use && asked.serial.is_none_or(|serial| serial >= self.issued);
@@ -218,7 +265,7 @@ fn written(terms: &Terms) -> CouponTerms {
         limit_per_customer: terms.each,
         budget: terms.budget.map(bdt),
         combines: false,
-        restores_on: RestoresOn::Cancel,
+        restores_on: terms.restores,
     }
 }
 
@@ -252,6 +299,7 @@ fn act(coupon: &mut Kept<Coupon>, model: &mut Model, what: &Do, tally: &Tally) -
                 }
                 Edit::Uses(uses) => (terms.uses, change.usage_limit) = (*uses, Some(*uses)),
                 Edit::Each(each) => (terms.each, change.limit_per_customer) = (*each, Some(*each)),
+                Edit::Restores(restores) => (terms.restores, change.restores_on) = (*restores, Some(*restores)),
                 Edit::Budget(budget) => (terms.budget, change.budget) = (*budget, Some(budget.map(bdt))),
             }
             let wrong = model.refuse_terms(&terms);
@@ -337,6 +385,35 @@ fn act(coupon: &mut Kept<Coupon>, model: &mut Model, what: &Do, tally: &Tally) -
                 model.settled.insert(*number);
             }
         }
+        Do::Return(number, amount, whole) => {
+            let Some(used) = model.uses.get(number).filter(|used| used.paid) else { return Ok(()) };
+            let first = Returns { left: used.amount, credits: Vec::new(), closed: true };
+            let returns = model.returns.entry(*number).or_insert(first);
+            if returns.credits.last().is_some_and(|last| last.whole) {
+                return Ok(());
+            }
+            let amount = if *whole { returns.left } else { (*amount).min(returns.left) };
+            returns.left -= amount;
+            let Use { serial, keys, .. } = used.clone();
+            returns.credits.push(Returned { serial, keys, amount, whole: *whole, done: false });
+            returns.closed = false;
+            // Only a settled order takes anything back; what it says of being settled may have been lost.
+            model.settled.insert(*number);
+            give_back(coupon, model, *number, tally)?;
+        }
+        Do::ReturnAgain(number) => {
+            if model.returns.get(number).is_some_and(|returns| !returns.closed) {
+                tally.count("returned again");
+                give_back(coupon, model, *number, tally)?;
+            }
+        }
+        Do::CloseReturns(number) => {
+            let Some(returns) = model.returns.get_mut(number).filter(|returns| !returns.closed) else { return Ok(()) };
+            returns.closed = true;
+            let credits = (0..returns.credits.len()).map(|at| credit_id(*number, at)).collect();
+            let told = coupon.ask(&CouponCommand::CloseReturns { order: order_id(*number), credits }, now);
+            agree(code(&told), &[], what)?;
+        }
         Do::Pass(millis) => {
             model.now += millis;
             coupon.ask(&CouponCommand::Tick, at(model.now)).expect("time passes");
@@ -347,6 +424,35 @@ fn act(coupon: &mut Kept<Coupon>, model: &mut Model, what: &Do, tally: &Tally) -
         }
         Do::Checkpoint => coupon.checkpoint(),
         Do::Crash => coupon.crash(),
+    }
+    Ok(())
+}
+
+/// The order says its last credit, for the first time or again.
+fn give_back(coupon: &mut Kept<Coupon>, model: &mut Model, number: usize, tally: &Tally) -> Result<(), TestCaseError> {
+    let returns = model.returns.get_mut(&number).expect("it has credits");
+    let at_last = returns.credits.len() - 1;
+    let last = &mut returns.credits[at_last];
+    let returned = Box::new(ReturnedUse {
+        order: order_id(number),
+        credits: vec![(credit_id(number, at_last), ReturnedPart { amount: last.amount, whole: last.whole })],
+        serial: last.serial,
+        keys: last.keys.iter().map(|number| key(*number)).collect(),
+    });
+    let told = coupon.ask(&CouponCommand::ReturnUse { returned }, at(model.now));
+    prop_assert!(told.is_ok(), "{:?}", told);
+    let is_over = model.now >= model.terms.ends;
+    if model.terms.restores == RestoresOn::Never || is_over {
+        tally.count(if is_over { "returned too late" } else { "never returned" });
+    } else if !last.done {
+        last.done = true;
+        tally.count(if last.whole { "returned whole" } else { "returned in part" });
+        let used = model.uses.get_mut(&number).expect("a use");
+        used.amount -= last.amount;
+        if last.whole {
+            model.kept += used.amount;
+            model.uses.remove(&number);
+        }
     }
     Ok(())
 }
@@ -375,7 +481,7 @@ fn compare(coupon: &Coupon, model: &Model) -> Result<(), TestCaseError> {
 }
 
 /// What must have come of it, or the runs show nothing.
-const DRAWN: [&str; 18] = [
+const DRAWN: [&str; 23] = [
     "edit: done",
     "edit: coupon_malformed",
     "edit: coupon_in_use",
@@ -394,6 +500,11 @@ const DRAWN: [&str; 18] = [
     "commit: done",
     "commit: hold_unknown",
     "released",
+    "returned in part",
+    "returned whole",
+    "returned again",
+    "returned too late",
+    "never returned",
 ];
 
 #[test]
@@ -406,7 +517,9 @@ fn a_coupon_agrees_with_the_model() {
         coupon.ask(&create, at(BEGIN)).expect("a coupon");
         let (uses, until) = (BTreeMap::new(), BTreeMap::new());
         let (released, settled) = (BTreeSet::new(), BTreeSet::new());
-        let mut model = Model { now: BEGIN, single_use, terms, version: 1, issued: 0, uses, until, released, settled };
+        let (version, issued, returns, kept) = (1, 0, BTreeMap::new(), 0);
+        let mut model =
+            Model { now: BEGIN, single_use, terms, version, issued, uses, until, released, settled, returns, kept };
         if single_use {
             act(&mut coupon, &mut model, &Do::Issue(4_096), &tally)?;
         }

@@ -1,21 +1,23 @@
 //! The leg with a coupon of which uses are counted: asked once the price is known, committed and released as stock is.
 
-use haat::domain::buyer::{Audience, Buyer, BuyerKey};
+use haat::domain::buyer::{Audience, Buyer, BuyerKey, Mint};
 use haat::domain::cart::CartLine;
-use haat::domain::coupon::{CouponCode, CouponCommand, CouponTerms, RestoresOn};
+use haat::domain::coupon::{CouponCode, CouponCommand, CouponTerms, RestoresOn, ReturnedPart, ReturnedUse};
 use haat::domain::entity::concerns::*;
-use haat::domain::entity::{Effect, EffectKey, Message, Owner, Step};
-use haat::domain::ids::{CartId, CouponId, CustomerId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::entity::{Effect, EffectKey, Message, Owner, Part, Principal, Step};
+use haat::domain::ids::{CartId, CouponId, CreditId, CustomerId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::knowledge::{Availability, Knowledge};
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{
-    Order, OrderCommand, OrderEvent, OrderStatus, Party, PaymentChoice, Phase, PlacedCoupon, Placement, ResolveAs,
+    CreditReason, CreditSeed, DisputeStatus, DisputeTold, Order, OrderCommand, OrderEvent, OrderStatus, Party,
+    PaymentChoice, Phase, PlacedCoupon, Placement, ResolveAs, Wanted,
 };
 use haat::domain::pricing::{Promotion, PromotionKind, Scope};
 use haat::domain::reject::Reject;
 use haat::domain::rows::CouponRow;
 use haat::domain::time::Timestamp;
-use haat::domain::vendor::{HeldLine, SkuTerms};
+use haat::domain::vendor::{HeldLine, SkuTerms, WantedLine};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -45,6 +47,8 @@ fn party() -> Party {
 struct Published {
     version: u64,
     usage_limit: Option<u64>,
+    /// Whether it counts its buyers and a budget, too.
+    counts_all: bool,
 }
 
 impl Availability for Published {
@@ -77,8 +81,8 @@ impl Availability for Published {
             starts_at: Timestamp::from_millis(0),
             ends_at: Timestamp::from_millis(2_000),
             usage_limit: self.usage_limit,
-            limit_per_customer: None,
-            budget: None,
+            limit_per_customer: self.counts_all.then_some(1),
+            budget: self.counts_all.then(|| Money::new(1_000, Currency::BDT)),
             combines: false,
             restores_on: RestoresOn::Cancel,
         };
@@ -104,6 +108,8 @@ struct Life {
     order: Order,
     records: Vec<Vec<OrderEvent>>,
     known: Published,
+    /// The newest of each part of its snapshots.
+    parts: BTreeMap<String, Part>,
 }
 
 impl Life {
@@ -129,7 +135,12 @@ impl Life {
             shipping_address: None,
         };
         let order = Order::new(OrderId::for_attempt(cart, 1));
-        let mut life = Self { order, records: Vec::new(), known: Published { version: 3, usage_limit } };
+        let mut life = Self {
+            order,
+            records: Vec::new(),
+            known: Published { version: 3, usage_limit, counts_all: false },
+            parts: BTreeMap::new(),
+        };
         life.tell(OrderCommand::Place { placement: Box::new(placement), details: None }).unwrap();
         life
     }
@@ -139,6 +150,33 @@ impl Life {
         let mut life = Self::placed(usage_limit);
         life.hold_stock();
         life
+    }
+
+    /// Sold, with its coupon used; it counts its buyers and a budget where that is said.
+    fn sold(counts_all: bool) -> Self {
+        let mut life = Self::placed(Some(9));
+        life.known.counts_all = counts_all;
+        life.hold_stock();
+        life.tell(OrderCommand::LegHeld { with: party() }).unwrap();
+        life.tell(OrderCommand::Charged { amount: None }).unwrap();
+        life.tell(OrderCommand::StockCommitted { vendor: vendor() }).unwrap();
+        life.tell(OrderCommand::LegCommitted { with: party() }).unwrap();
+        life
+    }
+
+    /// So many pieces are cancelled by this credit.
+    fn cancel(&mut self, credit: u128, pieces: i64) {
+        let wanted = Wanted::Units(vec![WantedLine { sku: sku(), quantity: pieces }]);
+        let seed = CreditSeed { id: credit_id(credit), mint: Mint([1; 4]), reason: CreditReason::ChangedMind };
+        self.tell(OrderCommand::Credit { by: Principal::SHOP, vendor: vendor(), wanted, seed }).unwrap();
+    }
+
+    /// What it tells its coupon of what was cancelled.
+    fn returned(&self) -> ReturnedUse {
+        match self.order.effect(EffectKey::new(Step::ReturnUse, coupon())) {
+            Some(Effect::Tell(Message::Coupon { command: CouponCommand::ReturnUse { returned }, .. })) => *returned,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn hold_stock(&mut self) {
@@ -158,7 +196,10 @@ impl Life {
             self.records.push(events.clone());
         }
         // As a snapshot has it, it is the same.
-        let parts = self.order.delta().parts;
+        for part in self.order.delta().parts {
+            self.parts.insert(part.name.clone(), part);
+        }
+        let parts: Vec<Part> = self.parts.values().filter(|part| part.state.is_some()).cloned().collect();
         let again = Order::restore(order_id(), &parts).unwrap();
         assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&self.order).unwrap());
         Ok(events.len())
@@ -264,8 +305,12 @@ fn what_was_not_paid_is_given_back_by_both() {
 #[test]
 fn a_coupon_that_asks_is_told_what_becomes_of_its_hold() {
     let due = |committed| OrderCommand::LegDue { with: party(), until: NOW.plus_millis(10_000), committed };
-    let nobodys =
-        Life { order: Order::new(order_id()), records: Vec::new(), known: Published { version: 1, usage_limit: None } };
+    let nobodys = Life {
+        order: Order::new(order_id()),
+        records: Vec::new(),
+        known: Published { version: 1, usage_limit: None, counts_all: false },
+        parts: BTreeMap::new(),
+    };
     assert_eq!(nobodys.answer(&due(false)), Some(release()));
     let mut life = Life::held(Some(9));
     assert_eq!(life.answer(&due(false)), None, "its outcome is not known");
@@ -308,4 +353,83 @@ fn an_order_ends_whose_coupon_is_over_when_its_price_is_made() {
     // Nothing is known of it: nor is it used then.
     let unknown = Life::placed(None).order.decide(&command, &Knowledge::NOTHING, NOW).unwrap();
     assert_eq!(unknown[1..], [OrderEvent::BillRefused { reason: Reject::CouponUnknown }]);
+}
+
+fn credit_id(number: u128) -> CreditId {
+    CreditId::from_uuid(Uuid::from_u128(number))
+}
+
+fn part(credit: u128, amount: i64, whole: bool) -> (CreditId, ReturnedPart) {
+    (credit_id(credit), ReturnedPart { amount, whole })
+}
+
+/// With each unit comes its share of the budget, and with the last the use.
+#[test]
+fn what_is_cancelled_of_a_paid_order_gives_the_coupon_back() {
+    let mut life = Life::sold(true);
+    assert_eq!(life.steps(), []);
+    life.cancel(1, 1);
+    assert_eq!(life.steps(), [Step::Restock, Step::ReturnUse]);
+    let first = ReturnedUse {
+        order: order_id(),
+        credits: vec![part(1, 10, false)],
+        serial: None,
+        keys: vec![BuyerKey([7; 8])],
+    };
+    assert_eq!(life.returned(), first);
+    life.cancel(2, 1);
+    assert_eq!(life.returned().credits, [part(1, 10, false), part(2, 10, true)]);
+    // One of them is seen to, and then both; what is said again changes nothing.
+    let seen_to = |credits: &[u128], whole| {
+        let credits = credits.iter().copied().map(credit_id).collect();
+        OrderCommand::LegReturned { with: party(), credits, whole }
+    };
+    assert_eq!(life.tell(seen_to(&[1], false)), Ok(1));
+    assert_eq!(life.returned().credits, [part(2, 10, true)]);
+    assert_eq!(life.tell(seen_to(&[1, 2], true)), Ok(1));
+    assert_eq!(life.tell(seen_to(&[1, 2], true)), Ok(0));
+    assert_eq!(life.steps(), [Step::Restock]);
+    let told = life.order.tells(&[OrderEvent::LegReturned { with: party(), credits: vec![credit_id(2)], whole: true }]);
+    let close = |credits| CouponCommand::CloseReturns { order: order_id(), credits };
+    assert_eq!(told, [Message::Coupon { id: coupon(), command: close(vec![credit_id(2)]) }]);
+    let due = OrderCommand::ReturnDue { with: party(), credits: vec![credit_id(1), credit_id(9)] };
+    assert_eq!(life.answer(&due), Some(close(vec![credit_id(1)])), "of the other it has not heard");
+}
+
+#[test]
+fn a_coupon_that_counts_its_uses_alone_hears_of_the_last_unit_alone() {
+    let mut life = Life::sold(false);
+    life.cancel(1, 1);
+    assert_eq!(life.steps(), [Step::Restock]);
+    life.cancel(2, 1);
+    assert_eq!(
+        life.returned(),
+        ReturnedUse { order: order_id(), credits: vec![part(2, 0, true)], serial: None, keys: Vec::new() }
+    );
+    // Goodwill is no cancel, and what nobody counts is told to nobody.
+    let mut kind = Life::sold(true);
+    let wanted = Wanted::Amount { minor: 180, shipping: false };
+    let seed = CreditSeed { id: credit_id(1), mint: Mint([1; 4]), reason: CreditReason::Goodwill };
+    kind.tell(OrderCommand::Credit { by: Principal::SHOP, vendor: vendor(), wanted, seed }).unwrap();
+    assert_eq!(kind.steps(), []);
+    let mut free = Life::held(None);
+    free.tell(OrderCommand::Charged { amount: None }).unwrap();
+    free.tell(OrderCommand::StockCommitted { vendor: vendor() }).unwrap();
+    free.cancel(1, 2);
+    assert_eq!(free.steps(), [Step::Restock]);
+}
+
+#[test]
+fn a_lost_dispute_gives_no_coupon_back() {
+    let mut life = Life::sold(true);
+    let told = DisputeTold {
+        id: "dp_1".into(),
+        status: DisputeStatus::Lost,
+        amount: Money::new(180, Currency::BDT),
+        reason: "fraudulent".into(),
+    };
+    life.tell(OrderCommand::DisputeTold { told, mint: Mint([1; 4]) }).unwrap();
+    assert_eq!(life.steps(), []);
+    life.cancel(1, 2);
+    assert_eq!(life.steps(), [Step::Restock], "nor what is cancelled after it");
 }

@@ -41,7 +41,7 @@ const PHASES: [Phase; 9] = [
 ];
 
 /// Answers to what an order asked, and time; each with what the nine phases make of it. `A` acts, `l` is late, `-` refuses.
-const TABLE: [(&str, &str); 22] = [
+const TABLE: [(&str, &str); 23] = [
     //                       gath pay void conf sett canc reop ended stuck
     ("stock_held", "A l l l l l l l l"),
     ("stock_refused", "A l l l l l l l l"),
@@ -67,6 +67,7 @@ const TABLE: [(&str, &str); 22] = [
     // Of a refund and a credit that it does not know: below are those that it does.
     ("refund_told", "l l l l l l l l l"),
     ("restocked", "l l l l l l l l l"),
+    ("leg_returned", "l l l l l l l l l"),
 ];
 
 fn command(name: &str) -> OrderCommand {
@@ -97,6 +98,7 @@ fn command(name: &str) -> OrderCommand {
             OrderCommand::RefundTold { refund: RefundId::from_uuid(Uuid::nil()), attempt: 1, told: RefundTold::Pending }
         }
         "restocked" => OrderCommand::Restocked { vendor, credits: vec![seed().id] },
+        "leg_returned" => OrderCommand::LegReturned { with, credits: vec![seed().id], whole: true },
         other => panic!("no command is called {other}"),
     }
 }

@@ -6,6 +6,7 @@
 
 mod code;
 mod reckon;
+mod returns;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -20,7 +21,7 @@ use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError, Step,
     read_part, write_part,
 };
-use super::hold::{Hold, HoldPart, Holds};
+use super::hold::{CreditKey, Hold, HoldPart, Holds, asks_about};
 use super::ids::{CouponId, EntityId, Kind, OrderId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::Knowledge;
@@ -42,6 +43,8 @@ pub struct Coupon {
     id: CouponId,
     is: Option<Is>,
     holds: Holds<HeldUse>,
+    /// What was given back by credits whose orders may ask for it again.
+    returned: Holds<(), CreditKey>,
     uses: Uses,
     /// What the next delta gives, and whether no delta has given it yet: then it need not be deleted when it is gone.
     changed: BTreeMap<PartKey, bool>,
@@ -76,6 +79,9 @@ struct Head {
     amount_used: i64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     committed: BTreeMap<OrderId, Timestamp>,
+    /// What was given back by credits whose orders have not heard of it, with the moment from which on they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    returned: Vec<(CreditKey, Timestamp)>,
 }
 
 /// The other parts.
@@ -265,9 +271,15 @@ impl Coupon {
                 let released = CouponEvent::UseReleased { order: *order, until: *until };
                 Ok(self.holds.decide_release(*order, *until, now).then_some(released).into_iter().collect())
             }
-            // Both are done by whoever heard them: what there is to record comes with them.
-            CouponCommand::Close { .. } | CouponCommand::Tick => Ok(Vec::new()),
+            CouponCommand::ReturnUse { returned } => self.decide_return(returned, now),
+            // These are done by whoever heard them: what there is to record comes with them.
+            CouponCommand::Close { .. } | CouponCommand::CloseReturns { .. } | CouponCommand::Tick => Ok(Vec::new()),
         }
+    }
+
+    /// When what waits to be closed has waited for long enough.
+    fn close_at(&self) -> Option<Timestamp> {
+        self.holds.close_at().into_iter().chain(self.returned.close_at()).min()
     }
 
     fn made(&mut self, key: PartKey) {
@@ -321,6 +333,7 @@ impl Decides for Coupon {
             id,
             is: None,
             holds: Holds::default(),
+            returned: Holds::default(),
             uses: Uses::default(),
             changed: BTreeMap::new(),
             gave_delta: false,
@@ -329,8 +342,12 @@ impl Decides for Coupon {
     }
 
     fn heard(&mut self, command: &CouponCommand, now: Timestamp) {
-        if let CouponCommand::Close { order } = command {
-            self.holds.hear_close(*order, now);
+        match command {
+            CouponCommand::Close { order } => self.holds.hear_close(*order, now),
+            CouponCommand::CloseReturns { order, credits } => {
+                credits.iter().for_each(|credit| self.returned.hear_close(CreditKey(*order, *credit), now));
+            }
+            _ => {}
         }
     }
 
@@ -343,11 +360,14 @@ impl Decides for Coupon {
         let mut events = self.decide_command(command, now)?;
         // With a record that is written anyway, or when its time has come: whoever only looks makes no record.
         let closes = match command {
-            CouponCommand::Tick => self.holds.close_at().is_some_and(|at| at <= now),
+            CouponCommand::Tick => self.close_at().is_some_and(|at| at <= now),
             _ => !events.is_empty(),
         };
         if let Some(orders) = self.holds.to_close().filter(|_| closes) {
             events.push(CouponEvent::HoldsClosed { orders });
+        }
+        if let Some(credits) = self.returned.to_close().filter(|_| closes) {
+            events.push(CouponEvent::ReturnsClosed { credits });
         }
         Ok(events)
     }
@@ -398,6 +418,10 @@ impl Decides for Coupon {
                 }
             }
             CouponEvent::HoldsClosed { orders } => self.holds.closed(orders, at),
+            CouponEvent::UseReturned { order, credit, whole, freed } => {
+                self.give_back(CreditKey(*order, *credit), *whole, freed, at);
+            }
+            CouponEvent::ReturnsClosed { credits } => self.returned.closed(credits, at),
         }
         for order in self.holds.forget_releases(at) {
             self.ended(PartKey::Hold(HoldPart::Released(order)));
@@ -433,6 +457,7 @@ impl Decides for Coupon {
             }
             (CouponCommand::CommitUse { order }, Ok(())) => (order, OrderCommand::LegCommitted { with }),
             (CouponCommand::ReleaseUse { order, .. }, Ok(())) => (order, OrderCommand::LegReleased { with }),
+            (CouponCommand::ReturnUse { returned }, Ok(())) => (&returned.order, self.returned_answer(returned)),
             (CouponCommand::CommitUse { order } | CouponCommand::ReleaseUse { order, .. }, Err(reject)) => {
                 (order, OrderCommand::LegFailed { with, reason: reject.clone() })
             }
@@ -461,7 +486,8 @@ impl Decides for Coupon {
 
 impl Asks for Coupon {
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
-        self.holds.overdue(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
+        let holds = self.holds.overdue(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order));
+        holds.chain(asks_about(self.returned.overdue(now))).collect()
     }
 
     fn outstanding_at_once(&self, _now: Timestamp) -> Vec<EffectKey> {
@@ -469,30 +495,33 @@ impl Asks for Coupon {
     }
 
     fn next_ask(&self) -> Option<Timestamp> {
-        self.holds.next_ask()
+        self.holds.next_ask().into_iter().chain(self.returned.next_ask()).min()
     }
 
     fn ask_due(&mut self, now: Timestamp) -> Vec<EffectKey> {
-        self.holds.take_asks(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order)).collect()
+        let holds = self.holds.take_asks(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order));
+        holds.chain(asks_about(self.returned.take_asks(now))).collect()
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {
-        if key.step != Step::AskHold {
-            return None;
-        }
         let order = OrderId::from_uuid(uuid::Uuid::from_u128(key.target));
+        match key.step {
+            Step::AskHold => {}
+            Step::AskCredit => return self.ask_credit(order),
+            _ => return None,
+        }
         let (until, committed) = (self.holds.until(order)?, self.holds.is_committed(order));
         let command = OrderCommand::LegDue { with: Party::Coupon(self.id), until, committed };
         Some(Effect::Tell(Message::Order { id: order, command }))
     }
 
     fn timer(&self) -> Option<(Timestamp, CouponCommand)> {
-        self.holds.next_ask().into_iter().chain(self.holds.close_at()).min().map(|at| (at, CouponCommand::Tick))
+        self.next_ask().into_iter().chain(self.close_at()).min().map(|at| (at, CouponCommand::Tick))
     }
 
     fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
         // What was asked about is past its time.
-        if self.holds.asked() == 0 { self.holds.next_ask() } else { Some(now) }
+        if self.holds.asked() + self.returned.asked() == 0 { self.next_ask() } else { Some(now) }
     }
 }
 
@@ -503,7 +532,7 @@ impl Keeps for Coupon {
     const ROWS_AT_START: bool = true;
 
     fn stays(&self) -> bool {
-        !self.holds.is_empty()
+        !self.holds.is_empty() || !self.returned.is_empty()
     }
 
     fn delta(&mut self) -> Delta {
@@ -516,6 +545,7 @@ impl Keeps for Coupon {
             amount_held: self.uses.amount_held,
             amount_used: self.uses.amount_used,
             committed: self.holds.committed().clone(),
+            returned: self.returned.committed().iter().map(|(key, until)| (*key, *until)).collect(),
         };
         let mut parts = vec![write_part(String::new(), &head)];
         parts.extend(changed.into_keys().map(|key| self.part(key)));
@@ -543,6 +573,7 @@ impl Keeps for Coupon {
                     coupon.uses.amount_held = head.amount_held;
                     coupon.uses.amount_used = head.amount_used;
                     coupon.holds.restore_committed(head.committed);
+                    coupon.returned.restore_committed(head.returned.into_iter().collect());
                 }
                 "hold" => {
                     let order = name.parse().map_err(|_| unknown())?;

@@ -4,7 +4,7 @@
 use super::CouponCode;
 use crate::domain::knowledge::Availability;
 use crate::domain::money::Currency;
-use crate::domain::order::{PlacedCoupon, TakenCoupon};
+use crate::domain::order::{CountedBy, PlacedCoupon, TakenCoupon};
 use crate::domain::pricing::{
     AppliedPromotion, Basket, Bill, Destination, Good, LineDiscount, NotApplicable, PromotionKind, ShippingTables,
     applies_to_goods, bill,
@@ -66,6 +66,10 @@ impl<'a> Usable<'a> {
             version: row.version,
             amount,
             is_counted: row.is_counted(),
+            counts: CountedBy {
+                by_buyer: row.terms.limit_per_customer.is_some(),
+                by_amount: row.terms.budget.is_some(),
+            },
         };
         self.0.iter().zip(amounts(bill)).map(taken).collect()
     }

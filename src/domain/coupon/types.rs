@@ -3,7 +3,8 @@
 use super::code::CouponCode;
 use crate::domain::buyer::{BuyerKey, keys};
 use crate::domain::entity::Principal;
-use crate::domain::ids::{OrderId, VendorId};
+use crate::domain::hold::CreditKey;
+use crate::domain::ids::{CreditId, OrderId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::pricing::{NotApplicable, Promotion, PromotionKind, Scope};
 use crate::domain::reject::Reject;
@@ -13,14 +14,14 @@ use crate::limits;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::ops::Not;
 
-/// What gives the use of a coupon back after it was paid.
+/// What gives the use of a coupon back after it was paid. A part of an order gives back its share of the budget, and nothing of the count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestoresOn {
-    /// That all of the order is cancelled.
+    /// That every unit of the order is cancelled.
     #[default]
     Cancel,
-    /// That all of the order is cancelled or given back.
+    /// That every unit of the order is cancelled or came back.
     Refund,
     /// Nothing.
     Never,
@@ -288,6 +289,18 @@ pub enum CouponCommand {
         /// The order.
         order: OrderId,
     },
+    /// Units of a paid order were cancelled: what was counted of its use may be free again.
+    ReturnUse {
+        /// Whose use, and what of it.
+        returned: Box<ReturnedUse>,
+    },
+    /// The order has heard that these credits were seen to: they need not be remembered any more.
+    CloseReturns {
+        /// The order.
+        order: OrderId,
+        /// Which.
+        credits: Vec<CreditId>,
+    },
     /// Time has passed.
     Tick,
 }
@@ -348,6 +361,50 @@ pub enum CouponEvent {
         /// The orders.
         orders: Vec<OrderId>,
     },
+    /// A credit of a paid order made something of its use free again.
+    UseReturned {
+        /// The order.
+        order: OrderId,
+        /// The credit.
+        credit: CreditId,
+        /// Whether the use itself is free again, and not only a share of the budget.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        whole: bool,
+        /// What is not counted any more.
+        #[serde(flatten)]
+        freed: HeldUse,
+    },
+    /// The orders of these credits have heard of it: that is not remembered any more.
+    ReturnsClosed {
+        /// The credits, each with its order.
+        credits: Vec<CreditKey>,
+    },
+}
+
+/// What of an order's use of a coupon is not wanted any more, credit by credit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedUse {
+    /// The order.
+    pub order: OrderId,
+    /// By each credit: what it takes of the budget, in minor units, and whether nothing is left of the order after it.
+    pub credits: Vec<(CreditId, ReturnedPart)>,
+    /// Which of the coupon's codes it is, where each is good for one use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// The buyer's keys, where they were counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "keys")]
+    pub keys: Vec<BuyerKey>,
+}
+
+/// What one credit gives back of a use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedPart {
+    /// Of the budget, in minor units.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub amount: i64,
+    /// Whether no unit of the order is left.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub whole: bool,
 }
 
 /// What is counted of one use.

@@ -91,6 +91,13 @@ impl Uses {
         self.set(held, false)
     }
 
+    /// What was used is free again: of the budget, and the use itself where it is `whole`. The blocks that changed.
+    pub(super) fn give_back(&mut self, freed: &HeldUse, whole: bool) -> Vec<Block> {
+        self.used = self.used.saturating_sub(u64::from(whole));
+        self.amount_used = self.amount_used.saturating_sub(freed.amount);
+        self.set(freed, false)
+    }
+
     fn set(&mut self, held: &HeldUse, counts: bool) -> Vec<Block> {
         let mut changed = Vec::new();
         for key in &held.keys {

@@ -19,6 +19,7 @@ impl Body {
             (Party::Coupon(_), "held") => "coupon_held",
             (Party::Coupon(_), "refused") => "coupon_refused",
             (Party::Coupon(_), "released") => "coupon_released",
+            (Party::Coupon(_), "returned") => "coupon_returned",
             (Party::Coupon(_), _) => "coupon_used",
         };
         let entry = self.note(at, kind);
@@ -229,6 +230,12 @@ impl Body {
                     (refund.reference, refund.failure) = (Some(reference.clone()), None);
                     refund.by_hand = true;
                 });
+            }
+            OrderEvent::LegReturned { with, credits, whole } => {
+                self.apply_leg_returned(*with, credits);
+                if *whole {
+                    self.note_leg(*with, at, "returned");
+                }
             }
             OrderEvent::CreditsSettled { credits, .. } => self.apply_settled_credits(credits),
             OrderEvent::DisputeOpened { dispute, amount, reason } => {

@@ -43,7 +43,7 @@ mod types;
 mod view;
 
 pub use columns::{OrderColumns, OrderFilter};
-pub use coupons::{OrderCoupon, PlacedCoupon, TakenCoupon};
+pub use coupons::{CountedBy, OrderCoupon, PlacedCoupon, TakenCoupon};
 pub use legs::{Leg, LegState, Party};
 pub use shown::*;
 pub use state::Phase;
@@ -51,12 +51,13 @@ pub use types::*;
 
 use super::buyer::Claim;
 use super::cart::{CartCommand, CartLine, SkuPrice};
+use super::coupon::CouponCommand;
 use super::details::{Detail, DetailName};
 use super::entity::{
     Asks, Checks, Decides, Delta, Effect, EffectKey, FOR_SOMEONE, Keeps, Message, Part, Principal, Publication,
     RestoreError, Step,
 };
-use super::ids::{CreditId, EntityId, Kind, OrderId, VendorId};
+use super::ids::{CouponId, CreditId, EntityId, Kind, OrderId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::Knowledge;
 use super::money;
@@ -140,6 +141,13 @@ impl Order {
         (!heard.is_empty()).then_some(Message::Vendor { id: vendor, command })
     }
 
+    /// A party may forget the credits that the order has heard of.
+    fn close_returns(&self, with: Party, credits: &[CreditId]) -> Option<Message> {
+        let body = self.body.as_ref()?;
+        let heard: Vec<CreditId> = credits.iter().copied().filter(|credit| body.has_heard(with, *credit)).collect();
+        (!heard.is_empty()).then(|| with.close_returns(self.id, heard)).flatten()
+    }
+
     fn seen(&self, by: Principal) -> Result<&Body, Reject> {
         self.body.as_ref().filter(|body| body.may_see(by)).ok_or(Reject::OrderUnknown)
     }
@@ -195,6 +203,7 @@ impl Decides for Order {
                 | OrderCommand::LegDue { .. }
                 | OrderCommand::Tick
                 | OrderCommand::RestockDue { .. }
+                | OrderCommand::ReturnDue { .. }
                 | OrderCommand::Await { .. },
             ) => Ok(Vec::new()),
             (None, _) => Err(Reject::OrderUnknown),
@@ -293,6 +302,7 @@ impl Decides for Order {
             (OrderCommand::StockHeld { vendor, .. }, Ok(())) => self.give_back_stray_hold(Party::Stock(*vendor)),
             (OrderCommand::LegHeld { with }, Ok(())) => self.give_back_stray_hold(*with),
             (OrderCommand::RestockDue { vendor, credits }, Ok(())) => self.close_credits(*vendor, credits),
+            (OrderCommand::ReturnDue { with, credits }, Ok(())) => self.close_returns(*with, credits),
             _ => None,
         }
     }
@@ -313,6 +323,9 @@ impl Decides for Order {
                 OrderEvent::CreditsSettled { vendor, credits } => {
                     let command = VendorCommand::CloseCredits { order: self.id, credits: credits.clone() };
                     told.push(Message::Vendor { id: *vendor, command });
+                }
+                OrderEvent::LegReturned { with, credits, .. } => {
+                    told.extend(with.close_returns(self.id, credits.clone()));
                 }
                 _ => {}
             }
@@ -424,7 +437,9 @@ impl Asks for Order {
             Phase::Cancelling(_) => asks(Verb::Cancel, &[LegState::Held, LegState::Asked]).collect(),
             Phase::Reopening(_) => vec![EffectKey::new(Step::Reopen, body.cart)],
             Phase::Settled => {
-                body.to_restock().into_iter().map(|vendor| EffectKey::new(Step::Restock, vendor)).collect()
+                let restocks = body.to_restock().into_iter().map(|vendor| EffectKey::new(Step::Restock, vendor));
+                let returns = body.to_return().into_iter().map(|coupon| EffectKey::new(Step::ReturnUse, coupon));
+                restocks.chain(returns).collect()
             }
             Phase::Ended | Phase::Stuck => Vec::new(),
         }
@@ -446,6 +461,11 @@ impl Asks for Order {
                 let vendor = VendorId::from_uuid(uuid::Uuid::from_u128(key.target));
                 let units = Box::new(body.restock(order, vendor));
                 Effect::Tell(Message::Vendor { id: vendor, command: VendorCommand::Restock { units } })
+            }
+            Step::ReturnUse => {
+                let coupon = CouponId::from_uuid(uuid::Uuid::from_u128(key.target));
+                let returned = Box::new(body.returned_use(order, coupon));
+                Effect::Tell(Message::Coupon { id: coupon, command: CouponCommand::ReturnUse { returned } })
             }
             Step::Place | Step::AskHold | Step::Merge | Step::AskCredit => return None,
             // They ask a party.

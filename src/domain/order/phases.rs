@@ -38,9 +38,10 @@ impl Body {
             OrderCommand::MarkRefundPaid { by, refund, reference } => self.decide_by_hand(*by, *refund, reference),
             OrderCommand::RefundTold { refund, attempt, told } => self.decide_refund_told(*refund, *attempt, told),
             OrderCommand::Restocked { vendor, credits } => self.decide_restocked(*vendor, credits),
+            OrderCommand::LegReturned { with, credits, whole } => Ok(self.decide_leg_returned(*with, credits, *whole)),
             OrderCommand::OpenRefunds => Ok(self.decide_open_refunds()),
             // What there is to say is answered.
-            OrderCommand::RestockDue { .. } | OrderCommand::PaymentKnown => LATE,
+            OrderCommand::RestockDue { .. } | OrderCommand::ReturnDue { .. } | OrderCommand::PaymentKnown => LATE,
             OrderCommand::PreviewCredit { by, .. } => {
                 if self.may_see(*by) {
                     LATE

@@ -15,6 +15,7 @@
 //!
 //! Until parcels are handed over there is nothing to return: units are cancelled, and their vendor takes the pieces back into stock.
 
+use super::coupons::UseBack;
 use super::share::Share;
 use super::state::{Body, Phase};
 use super::{Order, OrderEvent, OrderLine, OrderStatus};
@@ -156,7 +157,7 @@ impl Credit {
         money::sum(self.lines.iter().map(|line| line.amount).chain([self.besides]))
     }
 
-    fn has_units(&self) -> bool {
+    pub(super) fn has_units(&self) -> bool {
         self.lines.iter().any(|line| line.units > 0)
     }
 }
@@ -208,6 +209,9 @@ pub(super) struct Made {
     /// The units that the vendor has not taken back into its stock yet, as far as the order has heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) units: Vec<(SkuId, i64)>,
+    /// What it gives back of uses of coupons that have not seen to it yet, as far as the order has heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) uses: Vec<UseBack>,
 }
 
 /// What a provider says of a refund.
@@ -534,6 +538,7 @@ impl Body {
     }
 
     pub(super) fn apply_credit(&mut self, credit: &Credit, asked: Option<&RefundAsked>, at: Timestamp) {
+        let uses = self.uses_back(credit);
         for part in &credit.lines {
             for line in self.lines.iter_mut().filter(|line| line.vendor == credit.vendor && line.sku == part.sku) {
                 line.credited = line.credited.saturating_add(part.units);
@@ -545,7 +550,7 @@ impl Body {
             share.besides_credited = share.besides_credited.saturating_add(credit.besides);
         }
         let units = credit.lines.iter().filter(|line| line.units > 0).map(|line| (line.sku, line.units)).collect();
-        self.credits.push(Made { id: credit.id, vendor: credit.vendor, units });
+        self.credits.push(Made { id: credit.id, vendor: credit.vendor, units, uses });
         let kind = if credit.has_units() { "cancelled_units" } else { "credited" };
         let entry = self.note(at, kind);
         entry.vendor = Some(credit.vendor);

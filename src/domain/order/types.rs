@@ -345,6 +345,22 @@ pub enum OrderCommand {
         /// By these credits.
         credits: Vec<CreditId>,
     },
+    /// A party has seen to what credits gave back of what it counted.
+    LegReturned {
+        /// Which.
+        with: Party,
+        /// These credits.
+        credits: Vec<CreditId>,
+        /// Whether all that it counted for the order is free again.
+        whole: bool,
+    },
+    /// A party asks whether the order has heard that.
+    ReturnDue {
+        /// Which.
+        with: Party,
+        /// These credits.
+        credits: Vec<CreditId>,
+    },
     /// A vendor asks whether the order has heard that it took units back.
     RestockDue {
         /// The vendor.
@@ -580,6 +596,16 @@ pub enum OrderEvent {
         vendor: VendorId,
         /// Which.
         credits: Vec<CreditId>,
+    },
+    /// A party has seen to what these credits gave back of what it counted.
+    LegReturned {
+        /// Which.
+        with: Party,
+        /// The credits.
+        credits: Vec<CreditId>,
+        /// Whether all that it counted for the order is free again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        whole: bool,
     },
     /// The buyer had their bank dispute the payment.
     DisputeOpened {

@@ -26,7 +26,7 @@ use super::entity::{
     Asks, By, Checks, Decides, Delta, Effect, EffectKey, Keeps, Message, Part, Principal, Publication, RestoreError,
     Step, WAKE_AT_START, read_part, write_part,
 };
-use super::hold::{CreditKey, Hold, HoldPart, Holds};
+use super::hold::{CreditKey, Hold, HoldPart, Holds, asks_about};
 use super::ids::{EntityId, Kind, OrderId, ProductId, SaleId, SkuId, VendorId};
 use super::invariants::Breach;
 use super::knowledge::Knowledge;
@@ -483,7 +483,7 @@ impl Decides for Vendor {
 impl Asks for Vendor {
     fn outstanding(&self, now: Timestamp) -> Vec<EffectKey> {
         let holds = self.holds.overdue(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order));
-        holds.chain(Self::credit_keys(self.restocked.overdue(now))).collect()
+        holds.chain(asks_about(self.restocked.overdue(now))).collect()
     }
 
     fn outstanding_at_once(&self, _now: Timestamp) -> Vec<EffectKey> {
@@ -496,7 +496,7 @@ impl Asks for Vendor {
 
     fn ask_due(&mut self, now: Timestamp) -> Vec<EffectKey> {
         let holds = self.holds.take_asks(now).into_iter().map(|order| EffectKey::new(Step::AskHold, order));
-        holds.chain(Self::credit_keys(self.restocked.take_asks(now))).collect()
+        holds.chain(asks_about(self.restocked.take_asks(now))).collect()
     }
 
     fn effect(&self, key: EffectKey) -> Option<Effect> {

@@ -5,7 +5,7 @@
 use super::sales::Taken;
 use super::{HeldLine, HeldStock, OnSale, PartKey, RestockedUnits, StockHold, Vendor, VendorEvent, WantedLine};
 use crate::domain::buyer::HeldFor;
-use crate::domain::entity::{Effect, EffectKey, Message, Step};
+use crate::domain::entity::{Effect, Message};
 use crate::domain::hold::{CreditKey, HoldPart};
 use crate::domain::ids::{CreditId, OrderId, VendorId};
 use crate::domain::money::Currency;
@@ -13,7 +13,6 @@ use crate::domain::order::OrderCommand;
 use crate::domain::reject::{Refusal, Reject};
 use crate::domain::time::Timestamp;
 use crate::limits;
-use std::collections::BTreeSet;
 
 impl Vendor {
     pub(super) fn decide_reserve(
@@ -113,16 +112,9 @@ impl Vendor {
         }
     }
 
-    /// Asks orders about what was taken back and not closed: one effect for each order.
-    pub(super) fn credit_keys(credits: Vec<CreditKey>) -> Vec<EffectKey> {
-        let orders: BTreeSet<OrderId> = credits.into_iter().map(|CreditKey(order, _)| order).collect();
-        orders.into_iter().map(|order| EffectKey::new(Step::AskCredit, order)).collect()
-    }
-
     /// What an order is asked about.
     pub(super) fn ask_credit(&self, order: OrderId) -> Option<Effect> {
-        let own = self.restocked.committed().keys().filter(|CreditKey(of, _)| *of == order);
-        let credits: Vec<CreditId> = own.map(|CreditKey(_, credit)| *credit).collect();
+        let credits = self.restocked.credits_of(order);
         let command = OrderCommand::RestockDue { vendor: self.id, credits: credits.clone() };
         (!credits.is_empty()).then_some(Effect::Tell(Message::Order { id: order, command }))
     }

@@ -7,13 +7,16 @@ use super::{Causes, Judge, Replay};
 use crate::store::Tables;
 use crate::world::{World, lock};
 use haat::domain::buyer::BuyerKey;
-use haat::domain::coupon::{CouponEvent, CouponTerms, HeldUse};
-use haat::domain::ids::{CouponId, OrderId};
-use haat::domain::order::{OrderEvent, Party, Phase, PlacedCoupon, TakenCoupon};
+use haat::domain::cart::CartLine;
+use haat::domain::coupon::{CouponEvent, CouponTerms, HeldUse, RestoresOn};
+use haat::domain::hold::CreditKey;
+use haat::domain::ids::{CouponId, CreditId, OrderId, SkuId, VendorId};
+use haat::domain::order::{Credit, OrderEvent, Party, Phase, PlacedCoupon, TakenCoupon};
+use haat::domain::pricing::Bill;
 use haat::domain::reject::Reject;
 use haat::domain::rows::CouponRow;
 use haat::domain::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// A use of a coupon.
@@ -32,6 +35,14 @@ struct Coupon {
     uses: BTreeMap<OrderId, Use>,
     /// Those that were held once and are not any more, and those that may never be held.
     given_back: BTreeMap<OrderId, bool>,
+    /// The credits of paid orders by which something came back.
+    returned: BTreeSet<(OrderId, CreditId)>,
+    /// The orders whose use is free again.
+    free: BTreeSet<OrderId>,
+    /// The first end that it had, where it has another.
+    former_end: Option<Timestamp>,
+    /// What of the budget those still take: parts that were cancelled while the coupon gave nothing back.
+    kept: i64,
 }
 
 impl Coupon {
@@ -40,7 +51,18 @@ impl Coupon {
     }
 
     fn amount(&self, committed: bool) -> i64 {
-        self.uses.values().filter(|one| one.is_committed == committed).map(|one| one.held.amount).sum()
+        let kept = if committed { self.kept } else { 0 };
+        self.uses.values().filter(|one| one.is_committed == committed).map(|one| one.held.amount).sum::<i64>() + kept
+    }
+
+    /// Whether it gives nothing back at that time.
+    fn keeps(&self, at: Timestamp) -> bool {
+        self.terms.restores_on == RestoresOn::Never || at >= self.terms.ends_at
+    }
+
+    /// Whether it may have given nothing back at some time up to then: by these terms, or by those of before.
+    fn may_have_kept(&self, at: Timestamp) -> bool {
+        self.keeps(at) || self.former_end.is_some_and(|end| end <= at)
     }
 
     /// What of its uses is more than its limits say.
@@ -78,6 +100,22 @@ struct Wanted {
     keys: Vec<BuyerKey>,
     placed: Vec<PlacedCoupon>,
     taken: Vec<TakenCoupon>,
+    lines: Vec<Line>,
+    bill: Option<Bill>,
+    /// Whether a bank took money of it.
+    lost: bool,
+    /// What each credit gives back of each coupon, as reckoned here: of what it takes off, and whether no unit is left.
+    due: BTreeMap<(CouponId, CreditId), (i64, bool)>,
+    /// Those of these that it was told of.
+    heard: BTreeSet<(CouponId, CreditId)>,
+}
+
+#[derive(Debug)]
+struct Line {
+    vendor: VendorId,
+    sku: SkuId,
+    units: i64,
+    cancelled: i64,
 }
 
 impl Wanted {
@@ -87,6 +125,35 @@ impl Wanted {
 
     fn counted(&self) -> impl Iterator<Item = CouponId> {
         self.taken.iter().filter(|taken| taken.is_counted).map(|taken| taken.coupon)
+    }
+
+    /// Units are credited: of each coupon's discount goes with them what is theirs, and with a vendor's last unit what was taken off its shipping.
+    fn cancelled(&mut self, credit: &Credit) {
+        let mut theirs: BTreeMap<usize, i64> = BTreeMap::new();
+        let bill = self.bill.as_ref();
+        for (at, line) in self.lines.iter_mut().enumerate().filter(|(_, line)| line.vendor == credit.vendor) {
+            let units: i64 = credit.lines.iter().filter(|part| part.sku == line.sku).map(|part| part.units).sum();
+            let (before, after) = (line.cancelled, line.cancelled + units);
+            for discount in bill.iter().flat_map(|bill| &bill.lines[at].discounts) {
+                let up_to = |units: i64| discount.amount * units / line.units;
+                *theirs.entry(discount.code).or_default() += up_to(after) - up_to(before);
+            }
+            line.cancelled = after;
+        }
+        let mut own = self.lines.iter().filter(|line| line.vendor == credit.vendor);
+        if own.all(|line| line.cancelled == line.units) {
+            let share = bill.into_iter().flat_map(|bill| &bill.shares).filter(|share| share.vendor == credit.vendor);
+            for discount in share.flat_map(|share| &share.shipping_discounts) {
+                *theirs.entry(discount.code).or_default() += discount.amount;
+            }
+        }
+        let whole = self.lines.iter().all(|line| line.cancelled == line.units);
+        for (code, taken) in self.taken.iter().enumerate().filter(|(_, taken)| taken.is_counted) {
+            let amount = theirs.get(&code).copied().filter(|_| taken.counts.by_amount).unwrap_or(0);
+            if whole || amount > 0 {
+                self.due.insert((taken.coupon, credit.id), (amount, whole));
+            }
+        }
     }
 }
 
@@ -122,9 +189,11 @@ impl Coupons {
         let counted = &mut *lock(&self.counted);
         if let CouponEvent::CouponCreated { single_use, terms, .. } = event {
             self.world.count("coupons");
+            let (terms, single_use) = (CouponTerms::clone(terms), *single_use);
             let (uses, given_back) = (BTreeMap::new(), BTreeMap::new());
-            let terms = CouponTerms::clone(terms);
-            let new = Coupon { terms, version: 1, single_use: *single_use, issued: 0, uses, given_back };
+            let (returned, free, former_end, kept) = (BTreeSet::new(), BTreeSet::new(), None, 0);
+            let (version, issued) = (1, 0);
+            let new = Coupon { terms, version, single_use, issued, uses, given_back, returned, free, former_end, kept };
             if counted.coupons.insert(id, new).is_some() {
                 self.world.breach(format_args!("{id} was made twice"));
             }
@@ -144,6 +213,10 @@ impl Coupons {
                 self.world.count(in_use);
                 if *version != coupon.version + 1 {
                     self.world.breach(format_args!("{id}: terms {version} follow {}", coupon.version));
+                }
+                let end = coupon.terms.ends_at;
+                if terms.ends_at != end {
+                    coupon.former_end = Some(coupon.former_end.map_or(end, |first| first.min(end)));
                 }
                 (coupon.version, coupon.terms) = (*version, CouponTerms::clone(terms));
             }
@@ -172,6 +245,18 @@ impl Coupons {
                 let is_unpaid = move |replay: &Replay| !replay.is_paid(order);
                 causes.push((format!("{id} lets {order} go"), Box::new(is_unpaid)));
             }
+            CouponEvent::UseReturned { order, credit, whole, freed } => {
+                self.returned(coupon, id, (*order, *credit), *whole, freed, at, causes);
+            }
+            CouponEvent::ReturnsClosed { credits } => {
+                for CreditKey(order, credit) in credits.clone() {
+                    let counted = self.counted.clone();
+                    let has_heard = move |_: &Replay| {
+                        lock(&counted).orders.get(&order).is_some_and(|wanted| wanted.heard.contains(&(id, credit)))
+                    };
+                    causes.push((format!("{id} forgets {credit} of {order}"), Box::new(has_heard)));
+                }
+            }
             CouponEvent::HoldsClosed { orders } => {
                 for order in orders.clone() {
                     let settled = move |replay: &Replay| replay.is_over(order) && replay.is_paid(order);
@@ -182,6 +267,48 @@ impl Coupons {
         if let Some(excess) = coupon.excess() {
             self.world.breach(format_args!("{id} at {at}: {excess}, in {:?}, after {event:?}", coupon.terms));
         }
+    }
+
+    /// Something of a use comes back: once for each credit, while the coupon runs and gives back, and so much as the order's credit says.
+    #[expect(clippy::too_many_arguments, reason = "what the event says, and where it stands")]
+    fn returned(
+        &self,
+        coupon: &mut Coupon,
+        id: CouponId,
+        (order, credit): (OrderId, CreditId),
+        whole: bool,
+        freed: &HeldUse,
+        at: Timestamp,
+        causes: &mut Causes,
+    ) {
+        self.world.count(if whole { "uses that came back" } else { "parts of budgets that came back" });
+        if coupon.keeps(at) || !coupon.returned.insert((order, credit)) {
+            self.world.breach(format_args!("{id} gives back {freed:?} for {credit} of {order} at {at}: {coupon:?}"));
+        }
+        let Some(one) = coupon.uses.get_mut(&order).filter(|one| one.is_committed) else {
+            self.world.breach(format_args!("{id} gives back what {order} has not used"));
+            return;
+        };
+        one.held.amount -= freed.amount;
+        let left = one.held.clone();
+        let is_wrong = match whole {
+            true => (left.serial, &left.keys) != (freed.serial, &freed.keys),
+            false => freed.serial.is_some() || !freed.keys.is_empty(),
+        };
+        if is_wrong || left.amount < 0 {
+            self.world.breach(format_args!("{id} gives back {freed:?} of what {order} has: {left:?} is left"));
+        }
+        if whole {
+            coupon.uses.remove(&order);
+            coupon.free.insert(order);
+            coupon.kept += left.amount;
+        }
+        let (counted, amount) = (self.counted.clone(), freed.amount);
+        let is_due = move |_: &Replay| {
+            let due = |wanted: &Wanted| wanted.due.get(&(id, credit)).copied();
+            lock(&counted).orders.get(&order).and_then(due) == Some((amount, whole))
+        };
+        causes.push((format!("{id} gives back {amount}, {whole}, by {credit} of {order}"), Box::new(is_due)));
     }
 
     /// A use is held: while the coupon runs, for an order that never had one, and of what that order said.
@@ -231,13 +358,18 @@ impl Coupons {
         causes.push((format!("{id} holds {held:?} for {order} by the terms {version}"), Box::new(is_said)));
     }
 
-    fn order_event(&self, order: OrderId, event: &OrderEvent, causes: &mut Causes) {
+    fn order_event(&self, order: OrderId, event: &OrderEvent, at: Timestamp, causes: &mut Causes) {
         let counted = &mut *lock(&self.counted);
         match event {
             OrderEvent::Placed { placement, .. } => {
                 let keys = placement.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.keys.clone());
                 let placed = placement.coupons.clone();
-                counted.orders.insert(order, Wanted { keys, placed, taken: Vec::new() });
+                let line = |line: &CartLine| {
+                    let (vendor, sku, units) = (line.vendor, line.sku, line.quantity);
+                    Line { vendor, sku, units, cancelled: 0 }
+                };
+                let lines = placement.lines.iter().map(line).collect();
+                counted.orders.insert(order, Wanted { keys, placed, lines, ..Wanted::default() });
             }
             OrderEvent::CouponsTaken { coupons } => {
                 self.world.count("orders with coupons");
@@ -253,6 +385,32 @@ impl Coupons {
                     self.world.breach(format_args!("{order} takes {coupons:?}, and has {wanted:?}"));
                 }
                 wanted.taken.clone_from(coupons);
+            }
+            OrderEvent::Priced { bill, .. } => {
+                counted.orders.entry(order).or_default().bill = bill.as_deref().cloned();
+            }
+            OrderEvent::DisputeLost { .. } => counted.orders.entry(order).or_default().lost = true,
+            OrderEvent::Credited { credit, .. } if credit.lines.iter().any(|line| line.units > 0) => {
+                let wanted = counted.orders.entry(order).or_default();
+                if !wanted.lost {
+                    wanted.cancelled(credit);
+                }
+            }
+            OrderEvent::LegReturned { with: Party::Coupon(id), credits, .. } => {
+                let id = *id;
+                let wanted = counted.orders.entry(order).or_default();
+                for credit in credits {
+                    if !wanted.heard.insert((id, *credit)) {
+                        self.world.breach(format_args!("{order} hears twice of {credit} from {id}"));
+                    }
+                    let (credit, counted) = (*credit, self.counted.clone());
+                    let is_seen_to = move |_: &Replay| {
+                        let counted = lock(&counted);
+                        let Some(coupon) = counted.coupons.get(&id) else { return false };
+                        coupon.returned.contains(&(order, credit)) || coupon.may_have_kept(at)
+                    };
+                    causes.push((format!("{order} is told that {id} saw to {credit}"), Box::new(is_seen_to)));
+                }
             }
             OrderEvent::LegHeld { with: Party::Coupon(coupon) } => {
                 let (coupon, counted) = (*coupon, self.counted.clone());
@@ -299,7 +457,9 @@ impl Judge for Coupons {
             Events::Coupon(id, events) => {
                 events.iter().for_each(|event| self.coupon_event(*id, event, record.at, causes));
             }
-            Events::Order(id, events) => events.iter().for_each(|event| self.order_event(*id, event, causes)),
+            Events::Order(id, events) => {
+                events.iter().for_each(|event| self.order_event(*id, event, record.at, causes));
+            }
             Events::Cart(..) | Events::Vendor(..) | Events::Customer(..) => {}
         }
     }
@@ -317,7 +477,13 @@ impl Judge for Coupons {
             }
         }
         for (order, wanted) in counted.orders.iter().filter(|(order, _)| replay.is_paid(**order) && !waits(**order)) {
-            let is_used = |coupon: CouponId| counted.a_use(coupon, *order).is_some_and(|one| one.is_committed);
+            let is_used = |coupon: CouponId| {
+                let is_free = counted.coupons.get(&coupon).is_some_and(|coupon| coupon.free.contains(order));
+                is_free || counted.a_use(coupon, *order).is_some_and(|one| one.is_committed)
+            };
+            if let Some(forgotten) = wanted.due.keys().find(|due| !wanted.heard.contains(due)) {
+                self.world.breach(format_args!("{order} gave back {forgotten:?}, and nobody saw to it"));
+            }
             if !wanted.counted().all(is_used) {
                 self.world.breach(format_args!("{order} is paid, without all uses of {wanted:?}"));
             }

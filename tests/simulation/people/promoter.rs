@@ -111,7 +111,11 @@ impl Promoter {
             limit_per_customer: (counts && some(500)).then(|| chance.between(1, 2) as u32),
             budget: (counts && some(350)).then(|| self.minor(400, 4_000)),
             combines: some(700),
-            restores_on: RestoresOn::default(),
+            restores_on: match self.made.len() % 5 {
+                3 => RestoresOn::Refund,
+                4 => RestoresOn::Never,
+                _ => RestoresOn::Cancel,
+            },
         };
         let single_use = some(150);
         let name = format!("DEAL-{}-{}", self.number, self.made.len());

@@ -10,7 +10,7 @@ mod stock;
 use super::state::Body;
 use crate::domain::coupon::CouponCommand;
 use crate::domain::entity::{EffectKey, Message, Step};
-use crate::domain::ids::{CouponId, OrderId, VendorId};
+use crate::domain::ids::{CouponId, CreditId, OrderId, VendorId};
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::VendorCommand;
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,14 @@ impl Party {
         match self {
             Party::Stock(id) => Message::Vendor { id, command: VendorCommand::Release { order, until } },
             Party::Coupon(id) => Message::Coupon { id, command: CouponCommand::ReleaseUse { order, until } },
+        }
+    }
+
+    /// What an order says of credits that it has heard of; vendors hear of theirs in another way.
+    pub(super) fn close_returns(self, order: OrderId, credits: Vec<CreditId>) -> Option<Message> {
+        match self {
+            Party::Stock(_) => None,
+            Party::Coupon(id) => Some(Message::Coupon { id, command: CouponCommand::CloseReturns { order, credits } }),
         }
     }
 
