@@ -117,7 +117,7 @@ pub struct TimelineEntry {
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
-    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
+    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.
