@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 type Answer = Result<Option<KeptDetail>, StoreError>;
 
@@ -70,14 +70,13 @@ impl DetailReads {
                             continue;
                         }
                         // Nobody waits any more: another reads for this one. To ask for turns until then would be to spin.
-                        match answered.await {
-                            Ok(answer) => return answer,
-                            Err(_) => break,
+                        match timeout_at(patience, &mut answered).await {
+                            Ok(Ok(answer)) => return answer,
+                            Ok(Err(_)) => break,
+                            Err(_) => return Err(late()),
                         }
                     }
-                    () = sleep_until(patience) => {
-                        return Err(StoreError::Unavailable("details are not read in time".to_owned()));
-                    }
+                    () = sleep_until(patience) => return Err(late()),
                 }
             }
         }
@@ -106,6 +105,10 @@ impl DetailReads {
         }
         true
     }
+}
+
+fn late() -> StoreError {
+    StoreError::Unavailable("details are not read in time".to_owned())
 }
 
 #[cfg(test)]
@@ -238,7 +241,7 @@ mod tests {
         let others = ask(&reads, 2..5, DetailName::Payment).await;
         for other in others {
             let late = other.await.expect("no panic").1;
-            assert_eq!(late.err(), Some(StoreError::Unavailable("details are not read in time".into())));
+            assert_eq!(late.err(), Some(super::late()));
         }
         let more = ask(&reads, 5..8, DetailName::Payment).await;
         slow.go_on.add_permits(100);
@@ -246,5 +249,29 @@ mod tests {
             assert_eq!(asked.await.expect("no panic").1.err(), Some(StoreError::Unavailable("away".into())));
         }
         assert_eq!(slow.reads.lock().last(), Some(&(DetailName::Payment, 3)), "those who left are not read for");
+    }
+
+    /// Whoever has a turn and finds that another reads for all of them asks for no further turn, and waits no longer than anybody.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_read_for_waits_without_spinning_and_not_for_ever() {
+        let (slow, reads) = slow();
+        let first = ask(&reads, 0..2, DetailName::Contact).await;
+        let others = ask(&reads, 2..5, DetailName::Contact).await;
+        // One of the others reads for all three, and the store does not answer it; the second turn is free.
+        slow.go_on.add_permits(2);
+        each_has_its_own(first).await;
+        assert_eq!(slow.reads.lock().last(), Some(&(DetailName::Contact, 3)));
+        // The clock moves only while nobody has anything to do.
+        let (mut late, mut reading) = (0, 0);
+        for other in others {
+            match tokio::time::timeout(Duration::from_millis(2 * limits::DETAIL_PATIENCE_MS), other).await {
+                Ok(told) => {
+                    assert_eq!(told.expect("no panic").1.err(), Some(super::late()));
+                    late += 1;
+                }
+                Err(_) => reading += 1,
+            }
+        }
+        assert_eq!((late, reading), (2, 1), "the one that reads waits for the store");
     }
 }
