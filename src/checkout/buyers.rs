@@ -1,8 +1,8 @@
 //! Who buys, as far as it is recorded: hashes by which a buyer is known again, made with the store's own key.
 //!
-//! An e-mail address is brought into one form first: NFKC, lower case, without what follows a `+`; of gmail.com and googlemail.com, which are one
-//! domain, without dots in the name. A phone number is read as the country of the address writes it, and hashed in E.164. What cannot be read is no
-//! key. What finds the orders of an address strips nothing: `a+x@` and `a@` may be two people.
+//! An e-mail address is brought into one form first: NFKC, lower case, without what follows a `+`, and without a dot at the end of its domain; of
+//! gmail.com and googlemail.com, which are one domain, without dots in the name. A phone number is read as the country of the address writes it, and
+//! hashed in E.164. What cannot be read is no key. What finds the orders of an address strips nothing: `a+x@` and `a@` may be two people.
 
 use crate::domain::buyer::{Audience, Buyer, BuyerKey, MailKey, Mint};
 use crate::domain::coupon::Single;
@@ -124,11 +124,13 @@ fn folded(email: &str) -> String {
 
 /// Without what the owner of an address may add or leave out, and still be written to.
 fn stripped(email: &str) -> Cow<'_, str> {
-    let Some((name, domain)) = email.split_once('@') else { return Cow::Borrowed(email) };
+    let Some((name, written)) = email.split_once('@') else { return Cow::Borrowed(email) };
+    // A domain may be written with the dot of the root behind it (RFC 1034, section 3.1).
+    let domain = written.trim_end_matches('.');
     let plain = name.split_once('+').map_or(name, |(name, _)| name);
     match domain {
         "gmail.com" | "googlemail.com" => Cow::Owned(format!("{}@gmail.com", plain.replace('.', ""))),
-        _ if plain.len() == name.len() => Cow::Borrowed(email),
+        _ if (plain.len(), domain.len()) == (name.len(), written.len()) => Cow::Borrowed(email),
         _ => Cow::Owned(format!("{plain}@{domain}")),
     }
 }
@@ -195,10 +197,19 @@ mod tests {
     fn one_person_in_many_spellings_has_one_key() {
         for (spellings, differs) in [
             (
-                &["rahim@example.com", "Rahim@Example.COM", "rahim+sale@example.com", "ｒahim@example.com"][..],
+                &[
+                    "rahim@example.com",
+                    "Rahim@Example.COM",
+                    "rahim+sale@example.com",
+                    "ｒahim@example.com",
+                    "rahim@example.com.",
+                ][..],
                 "rahim.u@example.com",
             ),
-            (&["ra.him@gmail.com", "rahim@googlemail.com", "RAHIM+1@gmail.com"][..], "rahim2@gmail.com"),
+            (
+                &["ra.him@gmail.com", "rahim@googlemail.com", "RAHIM+1@gmail.com", "ra.him@gmail.com."][..],
+                "rahim2@gmail.com",
+            ),
         ] {
             let of = |email: &str| guest(Some(email), None).keys;
             assert!(spellings.iter().all(|email| of(email) == of(spellings[0])), "{spellings:?}");
