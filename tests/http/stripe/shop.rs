@@ -12,7 +12,9 @@ use haat::http::auth::Bearer;
 use haat::persistence::log_writer::decode;
 use haat::persistence::{self, Mode};
 use serde_json::json;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 /// A shop that takes cards, with a few pieces of one SKU.
 pub struct Shop {
@@ -338,6 +340,44 @@ on_both_stores! {
         let request = server.client.request("POST", "/v1/notices/stripe").header("stripe-signature", &good);
         assert_eq!(request.raw(body).send().await.expect(404).code(), "not_found");
         server.stop().await;
+    }
+
+    /// Ten thousand of them, forged, of others, and true, beside buyers who pay: each is answered, and no order is looked up for each of them.
+    async fn a_flood_of_notices_leaves_payments_as_they_are(store) {
+        let shop = Arc::new(Shop::open(&store).await);
+        let waits = shop.check_out(&shop.buyer().await, "pm_action").await.expect(201);
+        let body = shop.double().event("payment_intent.succeeded");
+        let other = body.replace(waits.field("id"), "order_01jd0000000000000000000000");
+        let mut senders = JoinSet::new();
+        for number in 0..10 {
+            let (shop, body) = (shop.clone(), if number % 3 == 1 { other.clone() } else { body.clone() });
+            let secret = if number % 3 == 2 { "whsec_of_another" } else { SECRET };
+            senders.spawn(async move {
+                for _ in 0..1_000 {
+                    let status = shop.notify_with(&signed(secret, now_s(), &body), &body).await.status;
+                    assert_eq!(status, if secret == SECRET { 200 } else { 400 });
+                }
+            });
+        }
+        let mut buyers = JoinSet::new();
+        for _ in 0..20 {
+            let shop = shop.clone();
+            buyers.spawn(async move {
+                let paid = shop.check_out(&shop.buyer().await, "pm_ok").await.expect(201);
+                assert_eq!(paid.field("status"), "paid");
+            });
+        }
+        buyers.join_all().await;
+        let begun = Instant::now();
+        senders.join_all().await;
+        let double = shop.double();
+        assert_eq!(double.kept_money(), 20_000, "each buyer has paid once");
+        let looked = double.calls().iter().filter(|call| call.method == "GET").count();
+        assert!(looked <= 10, "{looked} look-ups, after {:?}", begun.elapsed());
+        double.acts(true);
+        shop.notify_with(&signed(SECRET, now_s(), &body), &body).await.expect(200);
+        shop.comes_to(waits.field("id"), "paid").await;
+        Arc::into_inner(shop).expect("nobody else has it").stop().await;
     }
 
     /// Neither the store nor a log ever sees the number of a card.
