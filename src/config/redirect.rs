@@ -21,8 +21,9 @@ pub struct RedirectArgs {
     pub return_url: Option<String>,
 }
 
+/// What was said: an empty text is what a variable has that was meant to be left out, and a blank one is none.
 fn given(text: &Option<String>) -> Option<&str> {
-    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+    text.as_deref().filter(|text| !text.is_empty()).map(str::trim)
 }
 
 impl RedirectArgs {
@@ -88,13 +89,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_and_no_secret_is_told() {
-        assert!(matches!(settings("", " "), Ok(None)));
+        assert!(matches!(settings("", ""), Ok(None)));
         let several = format!("{SECRET}, whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         let config = settings("https://pay.example/v1/", &several).unwrap().unwrap();
         assert_eq!((config.secrets.len(), config.secrets[0].as_str()), (2, SECRET));
         assert!(settings("http://[::1]:8420", SECRET).is_ok());
         for (url, secret, named) in [
             ("", SECRET, "HAAT_REDIRECT_URL"),
+            (" ", SECRET, "HAAT_REDIRECT_URL"),
+            ("", " ", "HAAT_REDIRECT_URL"),
             ("https://pay.example", "", "HAAT_REDIRECT_SECRET"),
             ("https://pay.example", "hush", "HAAT_REDIRECT_SECRET"),
             ("https://pay.example", "whsec_aHVzaA==", "HAAT_REDIRECT_SECRET"),
@@ -113,7 +116,7 @@ mod tests {
         let page = |text: &str| args("", "", text).return_page().map_err(|error| error.to_string());
         assert_eq!(page(""), Ok(None));
         assert!(page("https://shop.example/thanks?from=pay").unwrap().is_some());
-        for wrong in ["thanks", "javascript:alert(1)", "https://a@shop.example", "https://shop.example/#x"] {
+        for wrong in [" ", "thanks", "javascript:alert(1)", "https://a@shop.example", "https://shop.example/#x"] {
             let error = page(wrong).unwrap_err();
             assert!(error.starts_with("HAAT_RETURN_URL"), "{error}");
         }
