@@ -7,6 +7,9 @@
 //! | `cancel` | `DELETE /payments/{reference}` |
 //! | `refund` | `PUT /payments/{reference}/refunds/{refund}` |
 //! | `look_up_refund` | `GET` of the same |
+//! | `disputes` | `GET /payments/{reference}/disputes` |
+//! | `order_of` | `GET /payments/{reference}` |
+//! | `changed` | `GET /changes`, a page |
 //!
 //! A payment is named by its order and what was drawn for it, a refund by its own id, its attempt and what was drawn for it: whatever is
 //! repeated is the same thing again, for ever, so nothing depends on how long keys are kept.
@@ -24,16 +27,17 @@ use crate::adapters::provider::{PATIENCE, Server};
 use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
-use crate::domain::order::PaymentChoice;
+use crate::domain::order::{DisputeTold, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundOf, RefundProgress, TOKEN_GONE};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::ports::{Headers, NoAnswer, NoNotice, Notice, PaymentProvider, Prepared};
+use crate::ports::{Changed, Headers, NoAnswer, NoNotice, Notice, PaymentProvider, Prepared};
 use async_trait::async_trait;
 use http::HeaderValue;
 use notice::Signers;
 use std::time::Duration;
-use wire::{Payment, PaymentInput, Refund, RefundInput, Said};
+use url::form_urlencoded;
+use wire::{ChangedPayment, Dispute, Items, Payment, PaymentInput, Refund, RefundInput, Said};
 
 /// The name by which checkouts ask for it.
 pub const METHOD: &str = "redirect";
@@ -41,6 +45,9 @@ pub const METHOD: &str = "redirect";
 pub const RETURN_PATH: &str = "/v1/payments/return";
 /// The path of the shop's own to which the platform sends its notices.
 pub const NOTICE_PATH: &str = "/v1/notices/redirect";
+
+/// The most payments on a page of what has changed: each of them is looked up.
+const PAGE: usize = 100;
 
 /// Why the platform cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +147,14 @@ fn refund_name(call: &RefundCall) -> String {
 /// The order that a payment's name begins with.
 fn order_of(name: &str) -> Option<OrderId> {
     name.split('.').next()?.parse().ok()
+}
+
+/// What asks for a page of what has changed.
+fn changes_path(since: Timestamp, cursor: Option<&str>) -> String {
+    let since = since.as_millis().div_euclid(1_000).max(0).to_string();
+    let fields = [Some(("since", since.as_str())), cursor.map(|cursor| ("after", cursor))];
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields.into_iter().flatten()).finish();
+    format!("/changes?{query}")
 }
 
 #[async_trait]
@@ -242,6 +257,51 @@ impl PaymentProvider for Redirect {
             404 if said.reason() == wire::UNKNOWN_REFUND => Ok(None),
             _ => Err(said.unexpected()),
         }
+    }
+
+    async fn disputes(&self, call: &PaymentCall) -> Result<Vec<DisputeTold>, NoAnswer> {
+        // What is not prepared is not paid.
+        let Some(reference) = reference_of(call.reference.as_deref())? else { return Ok(Vec::new()) };
+        let said = self.ask("GET", &format!("/payments/{reference}/disputes"), None::<&()>).await?;
+        if said.status != 200 {
+            return Err(said.unexpected());
+        }
+        let (all, name): (Items<Dispute>, String) = (said.read()?, payment_name(call.order, call.mint));
+        all.items.into_iter().map(|dispute| dispute.told(&name)).collect()
+    }
+
+    async fn order_of(&self, reference: &str) -> Result<Option<OrderId>, NoAnswer> {
+        let Some(reference) = reference_of(Some(reference))? else { return Ok(None) };
+        let said = self.ask("GET", &format!("/payments/{reference}"), None::<&()>).await?;
+        match said.status {
+            200 => Ok(order_of(&said.read::<Payment>()?.payment)),
+            404 if said.reason() == wire::UNKNOWN_PAYMENT => Ok(None),
+            _ => Err(said.unexpected()),
+        }
+    }
+
+    async fn changed(&self, since: Timestamp, cursor: Option<&str>) -> Result<Changed, NoAnswer> {
+        let path = changes_path(since, cursor);
+        let said = self.ask("GET", &path, None::<&()>).await?;
+        if said.status != 200 {
+            return Err(said.unexpected());
+        }
+        let page: Items<ChangedPayment> = said.read()?;
+        if page.items.len() > PAGE {
+            return Err(NoAnswer("there is more on a page than may be".to_owned()));
+        }
+        // Whoever is sent back to where they are goes round for ever.
+        if page.next.as_deref().is_some_and(|next| !is_plain(next) || Some(next) == cursor) {
+            return Err(NoAnswer("it says no place from which to go on".to_owned()));
+        }
+        let mut orders = Vec::new();
+        // Another shop may take its payments there, under names of its own.
+        for order in page.items.iter().filter_map(|changed| order_of(&changed.payment)) {
+            if !orders.contains(&order) {
+                orders.push(order);
+            }
+        }
+        Ok(Changed { orders, next: page.next })
     }
 
     fn notice(&self, header: Headers<'_>, body: &[u8], wall: Timestamp) -> Result<Notice, NoNotice> {

@@ -1,6 +1,7 @@
 //! Payments on the pages of a platform of the company's own, over a double of one.
 
 mod adapter;
+mod disputes;
 mod shop;
 
 use crate::support::redirect::{OLD_SECRET, Platform, SECRET};

@@ -38,6 +38,7 @@ pub const OLD_SECRET: &str = "whsec_dGhlIHNlY3JldCBiZWZvcmUgdGhlIGxhc3Q=";
 pub struct Call {
     pub method: String,
     pub path: String,
+    pub query: String,
     pub body: Value,
 }
 
@@ -49,6 +50,7 @@ struct Payment {
     status: &'static str,
     minor: i64,
     refunds: Vec<Refund>,
+    disputes: Vec<Dispute>,
 }
 
 #[derive(Clone)]
@@ -58,6 +60,16 @@ struct Refund {
     status: &'static str,
     minor: i64,
 }
+
+#[derive(Clone)]
+struct Dispute {
+    id: String,
+    status: &'static str,
+    minor: i64,
+}
+
+/// Payments on a page of what has changed.
+const PAGE: usize = 2;
 
 fn minor_of(input: &Value) -> i64 {
     input["amount"].as_str().unwrap_or_default().replace('.', "").parse().expect("an amount")
@@ -86,6 +98,22 @@ impl Payment {
             "fee": (self.status == "succeeded").then_some("0.10"),
         })
     }
+
+    fn disputes_json(&self) -> Value {
+        let json = |dispute: &Dispute| {
+            json!({
+                "id": dispute.id, "payment": self.name, "status": dispute.status, "amount": text_of(dispute.minor),
+                "currency": self.input["currency"], "reason": "product_not_received",
+            })
+        };
+        json!({"items": self.disputes.iter().map(json).collect::<Vec<_>>()})
+    }
+
+    /// A notice about it, as it is sent.
+    fn event(&self, kind: &str) -> String {
+        let data = json!({"payment": self.name, "reference": self.reference});
+        json!({"type": kind, "timestamp": "2026-01-01T00:00:00Z", "data": data}).to_string()
+    }
 }
 
 impl Refund {
@@ -100,6 +128,10 @@ impl Refund {
 #[derive(Default)]
 struct Books {
     payments: Vec<Payment>,
+    /// The payments of which something has changed, one after the other.
+    changes: Vec<String>,
+    /// What is said in place of where there is more.
+    goes_on_at: Option<String>,
     calls: Vec<Call>,
     /// What is done when it is asked for next, and never answered.
     unanswered: Option<&'static str>,
@@ -132,6 +164,7 @@ impl Books {
             status: "requires_action",
             minor: minor_of(input),
             refunds: Vec::new(),
+            disputes: Vec::new(),
         };
         if payment.is("unknown") {
             return refused(422, "token_unsupported");
@@ -185,7 +218,30 @@ impl Books {
         if payment.is("refundlost") { Out::Broken } else { Out::Said(201, refund.json()) }
     }
 
+    /// A page of what has changed; it does not look at since when.
+    fn changes(&self, query: &str) -> Out {
+        let fields: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert!(field("since").is_some_and(|since| since.parse::<u64>().is_ok()), "{query}");
+        let from: usize = field("after").map_or(0, |after| after.trim_start_matches("c_").parse().expect("a place"));
+        let items: Vec<Value> =
+            self.changes.iter().skip(from).take(PAGE).map(|name| json!({"payment": name})).collect();
+        let more = || (self.changes.len() > from + PAGE).then(|| format!("c_{}", from + PAGE));
+        let next = self.goes_on_at.clone().or_else(more);
+        Out::Said(200, json!({"items": items, "next": next}))
+    }
+
+    /// Something has become of a payment after it was taken. Gives the notice.
+    fn happened(&mut self, place: usize, kind: &str) -> String {
+        let (name, event) = (self.payments[place].name.clone(), self.payments[place].event(kind));
+        self.changes.push(name);
+        event
+    }
+
     fn answer(&mut self, call: &Call) -> Out {
+        if call.path == "/changes" {
+            return self.changes(&call.query);
+        }
         let path: Vec<&str> = call.path.trim_start_matches("/payments/").split('/').collect();
         if let ("PUT", [name]) = (call.method.as_str(), &path[..]) {
             return self.prepare(name, &call.body);
@@ -196,6 +252,7 @@ impl Books {
         match (call.method.as_str(), &path[..]) {
             ("GET", [_]) => Out::Said(200, payment.json()),
             ("DELETE", [_]) => Self::cancel(payment),
+            ("GET", [_, "disputes"]) => Out::Said(200, payment.disputes_json()),
             ("PUT", [_, "refunds", name]) => Self::refund(payment, name, &call.body),
             ("GET", [_, "refunds", name]) => match payment.refunds.iter().find(|refund| refund.name == *name) {
                 Some(refund) => Out::Said(200, refund.json()),
@@ -208,7 +265,8 @@ impl Books {
 
 async fn serve(Shared(desk): Shared<Desk>, method: Method, uri: Uri, headers: HeaderMap, body: String) -> Response {
     let body = if body.is_empty() { Value::Null } else { serde_json::from_str(&body).expect("JSON") };
-    let call = Call { method: method.to_string(), path: uri.path().to_owned(), body };
+    let query = uri.query().unwrap_or_default().to_owned();
+    let call = Call { method: method.to_string(), path: uri.path().to_owned(), query, body };
     let known = format!("Bearer {SECRET}");
     let is_known = headers.get("authorization").is_some_and(|value| value.as_bytes() == known.as_bytes());
     let (out, unanswered) = {
@@ -300,7 +358,9 @@ impl Platform {
         let books = self.books();
         let taken: i64 = books.payments.iter().filter(|it| it.status == "succeeded").map(|it| it.minor).sum();
         let refunds = books.payments.iter().flat_map(|payment| &payment.refunds);
-        taken - refunds.filter(|it| it.status == "succeeded").map(|it| it.minor).sum::<i64>()
+        let given: i64 = refunds.filter(|it| it.status == "succeeded").map(|it| it.minor).sum();
+        let disputes = books.payments.iter().flat_map(|payment| &payment.disputes);
+        taken - given - disputes.filter(|it| it.status != "won").map(|it| it.minor).sum::<i64>()
     }
 
     /// The buyer of the newest payment pays on the page, or fails to.
@@ -320,10 +380,38 @@ impl Platform {
 
     /// A notice about the newest payment, as it is sent.
     pub fn event(&self) -> String {
-        let books = self.books();
-        let payment = books.payments.last().expect("a payment");
-        let data = json!({"payment": payment.name, "reference": payment.reference});
-        json!({"type": "payment.updated", "timestamp": "2026-01-01T00:00:00Z", "data": data}).to_string()
+        self.books().payments.last().expect("a payment").event("payment.updated")
+    }
+
+    /// The buyer of the newest payment has their bank dispute so much of it. Gives the notice.
+    pub fn dispute(&self, minor: i64) -> String {
+        let mut books = self.books();
+        let id = format!("dp_{}", books.payments.iter().map(|payment| payment.disputes.len()).sum::<usize>() + 1);
+        let place = books.payments.len() - 1;
+        books.payments[place].disputes.push(Dispute { id, status: "open", minor });
+        books.happened(place, "dispute.updated")
+    }
+
+    /// The bank has decided the newest dispute of the newest payment. Gives the notice.
+    pub fn close_dispute(&self, won: bool) -> String {
+        let mut books = self.books();
+        let place = books.payments.len() - 1;
+        let dispute = books.payments[place].disputes.last_mut().expect("a dispute");
+        dispute.status = if won { "won" } else { "lost" };
+        books.happened(place, "dispute.updated")
+    }
+
+    /// It says that what has changed goes on there.
+    pub fn goes_on_at(&self, place: &str) {
+        self.books().goes_on_at = Some(place.to_owned());
+    }
+
+    /// A bank returns the newest refund of the newest payment. Gives the notice.
+    pub fn return_refund(&self) -> String {
+        let mut books = self.books();
+        let place = books.payments.len() - 1;
+        books.payments[place].refunds.last_mut().expect("a refund").status = "failed";
+        books.happened(place, "refund.updated")
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{RedirectSetting, order_of};
 use crate::adapters::provider::is_recent;
 use crate::domain::time::Timestamp;
-use crate::ports::{Headers, NoNotice, Notice};
+use crate::ports::{Headers, NoNotice, Notice, Payment};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,8 +18,13 @@ pub(super) struct Signers {
     keys: Vec<hmac::Key>,
 }
 
+/// What happens after a payment was taken. A notice of anything else is one of the payment itself.
+const AFTER: [&str; 2] = ["refund.updated", "dispute.updated"];
+
 #[derive(Deserialize)]
 struct Event {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
     data: About,
 }
 
@@ -62,8 +67,13 @@ impl Signers {
         if !tags.any(|tag| self.keys.iter().any(|key| hmac::verify(key, &signed, &tag).is_ok())) {
             return Err(NoNotice::Forged);
         }
-        let event = serde_json::from_slice::<Event>(body).ok();
-        Ok(event.and_then(|event| order_of(&event.data.payment)).map_or(Notice::Other, Notice::Order))
+        let Ok(event) = serde_json::from_slice::<Event>(body) else { return Ok(Notice::Other) };
+        let is_after = event.kind.as_deref().is_some_and(|kind| AFTER.contains(&kind));
+        Ok(match order_of(&event.data.payment) {
+            None => Notice::Other,
+            Some(order) if is_after => Notice::After(Payment::Of(order)),
+            Some(order) => Notice::Order(order),
+        })
     }
 }
 

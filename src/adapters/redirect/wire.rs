@@ -3,6 +3,7 @@
 use super::Redirect;
 use crate::adapters::provider::{Answer, code_of, is_loopback};
 use crate::domain::money::{Currency, Money};
+use crate::domain::order::{DisputeStatus, DisputeTold};
 use crate::domain::payment::{NextAction, Progress, RefundProgress};
 use crate::ports::NoAnswer;
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+/// The word for a payment that was never made.
+pub(super) const UNKNOWN_PAYMENT: &str = "unknown_payment";
 /// The word for a refund that was never asked for.
 pub(super) const UNKNOWN_REFUND: &str = "unknown_refund";
 /// The word for an amount that is another than was asked for.
@@ -59,6 +62,33 @@ pub(super) struct Refund {
     currency: String,
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// All of a list, or a page of it.
+#[derive(Deserialize)]
+pub(super) struct Items<T> {
+    pub(super) items: Vec<T>,
+    /// From where to go on, where there is more.
+    #[serde(default)]
+    pub(super) next: Option<String>,
+}
+
+/// What is read of a dispute.
+#[derive(Deserialize)]
+pub(super) struct Dispute {
+    id: String,
+    payment: String,
+    status: String,
+    amount: String,
+    currency: String,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// A payment of which something has changed.
+#[derive(Deserialize)]
+pub(super) struct ChangedPayment {
+    pub(super) payment: String,
 }
 
 #[derive(Deserialize)]
@@ -144,6 +174,28 @@ impl Refund {
     }
 }
 
+impl Dispute {
+    /// What it says, if it is one of the payment of this name.
+    pub(super) fn told(self, of: &str) -> Result<DisputeTold, NoAnswer> {
+        if self.payment != of {
+            return Err(NoAnswer("the dispute is another payment's".to_owned()));
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if !(1..=64).contains(&self.id.len()) || !self.id.bytes().all(is_plain) {
+            return Err(NoAnswer("the name of a dispute is none of the contract's".to_owned()));
+        }
+        let status = match self.status.as_str() {
+            "open" => DisputeStatus::Open,
+            "won" => DisputeStatus::Won,
+            "lost" => DisputeStatus::Lost,
+            _ => return Err(NoAnswer("it tells a status that is none".to_owned())),
+        };
+        let amount = money(&self.amount, &self.currency).ok_or_else(no_amount)?;
+        let reason = code_of(self.reason.as_deref()).unwrap_or("general").to_owned();
+        Ok(DisputeTold { id: self.id, status, amount, reason })
+    }
+}
+
 impl Said {
     pub(super) const fn is_done(&self) -> bool {
         self.status < 300
@@ -169,7 +221,7 @@ impl Said {
 
 /// The words of the contract for what is refused.
 const KNOWN: &[&str] = &[
-    "unknown_payment",
+    UNKNOWN_PAYMENT,
     UNKNOWN_REFUND,
     "other_payment",
     "other_refund",
@@ -286,6 +338,38 @@ mod tests {
         let amount = Money::new(100, Currency::BDT);
         assert_eq!(refund("succeeded", "1.00").progress("r.1"), Ok(RefundProgress::Succeeded { amount }));
         assert_eq!(refund("failed", "1.00").progress("r.1"), Ok(RefundProgress::Failed { reason: "no".into() }));
+    }
+
+    #[test]
+    fn a_dispute_is_this_payments_and_says_how_it_stands() {
+        let said = |fields: serde_json::Value| {
+            let mut all = json!({
+                "id": "dp_1", "payment": "order_1.1", "status": "open", "amount": "1.00", "currency": "BDT", "reason": "fraud",
+            });
+            for (name, value) in fields.as_object().expect("fields") {
+                all[name] = value.clone();
+            }
+            serde_json::from_value::<Dispute>(all).expect("a dispute").told("order_1.1")
+        };
+        let told = |status, reason: &str| {
+            let (id, amount) = ("dp_1".to_owned(), Money::new(100, Currency::BDT));
+            Ok(DisputeTold { id, status, amount, reason: reason.to_owned() })
+        };
+        assert_eq!(said(json!({})), told(DisputeStatus::Open, "fraud"));
+        assert_eq!(said(json!({"status": "won", "reason": null})), told(DisputeStatus::Won, "general"));
+        assert_eq!(said(json!({"status": "lost", "reason": "Card 4242!"})), told(DisputeStatus::Lost, "general"));
+        for fields in [
+            json!({"payment": "order_2.1"}),
+            json!({"status": "needs_response"}),
+            json!({"id": ""}),
+            json!({"id": "x".repeat(65)}),
+            json!({"id": "dp/1"}),
+            json!({"amount": "-1.00"}),
+            json!({"amount": "1"}),
+            json!({"currency": "ZZZ"}),
+        ] {
+            said(fields.clone()).expect_err(&fields.to_string());
+        }
     }
 
     #[test]

@@ -7,10 +7,10 @@ use haat::domain::buyer::Mint;
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::{OrderId, RefundId};
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::PaymentChoice;
+use haat::domain::order::{DisputeStatus, DisputeTold, PaymentChoice};
 use haat::domain::payment::{NextAction, Progress, RefundCall, RefundOf, RefundProgress};
 use haat::domain::time::Timestamp;
-use haat::ports::{NoNotice, Notice, PaymentProvider, Prepared};
+use haat::ports::{Changed, NoNotice, Notice, Payment, PaymentProvider, Prepared};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -200,8 +200,61 @@ async fn a_notice_names_the_order_that_is_to_look() {
         assert_eq!(read(&headers, &body.replace("updated", "forged")), Err(NoNotice::Forged));
     }
     assert_eq!(read(&signed(SECRET, 1_699_999_000, &body), &body), Err(NoNotice::Forged));
+    for (kind, notice) in [
+        ("refund.updated", Notice::After(Payment::Of(order()))),
+        ("dispute.updated", Notice::After(Payment::Of(order()))),
+        ("something.new", Notice::Order(order())),
+    ] {
+        let body = body.replace("payment.updated", kind);
+        assert_eq!(read(&signed(SECRET, 1_700_000_000, &body), &body), Ok(notice), "{kind}");
+    }
+    let untyped = body.replace("\"type\"", "\"kind\"");
+    assert_eq!(read(&signed(SECRET, 1_700_000_000, &untyped), &untyped), Ok(Notice::Order(order())));
     for other in ["{}", "", "[]", r#"{"data": {"payment": "cart_1"}}"#] {
         assert_eq!(read(&signed(SECRET, 1_700_000_000, other), other), Ok(Notice::Other), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_payment_is_asked_for() {
+    let (double, redirect, first) = prepared("ok").await;
+    assert_eq!(redirect.disputes(&PaymentCall { reference: None, ..first.clone() }).await, Ok(Vec::new()));
+    assert_eq!(redirect.disputes(&first).await, Ok(Vec::new()));
+    let (since, nothing) = (Timestamp::from_millis(1_700_000_000_999), Changed::default());
+    assert_eq!(redirect.changed(since, None).await, Ok(nothing));
+    double.acts(true);
+    double.dispute(2_000);
+    let told = |status| {
+        let (id, reason) = ("dp_1".to_owned(), "product_not_received".to_owned());
+        Ok(vec![DisputeTold { id, status, amount: Money::new(2_000, Currency::BDT), reason }])
+    };
+    assert_eq!(redirect.disputes(&first).await, told(DisputeStatus::Open));
+    double.close_dispute(false);
+    assert_eq!(redirect.disputes(&first).await, told(DisputeStatus::Lost));
+    // What is another order's, or of another platform, is no dispute of this one.
+    let theirs = PaymentCall { order: OrderId::from_uuid(Uuid::from_u128(8)), ..first.clone() };
+    redirect.disputes(&theirs).await.expect_err("it is another order's");
+    let lost = PaymentCall { reference: Some("pay_9".into()), ..first.clone() };
+    redirect.disputes(&lost).await.expect_err("nobody knows it");
+    assert_eq!(redirect.order_of("pay_1").await, Ok(Some(order())));
+    assert_eq!(redirect.order_of("pay_9").await, Ok(None));
+    redirect.order_of("pay_1/refunds").await.expect_err("it is no name");
+    // Three changes of two payments, on two pages.
+    let second = PaymentCall { order: OrderId::from_uuid(Uuid::from_u128(8)), ..call("ok") };
+    redirect.prepare(&second).await.expect("it is made");
+    double.acts(true);
+    double.dispute(1);
+    let page = redirect.changed(since, None).await.expect("a page");
+    assert_eq!(page, Changed { orders: vec![first.order], next: Some("c_2".to_owned()) });
+    let page = redirect.changed(since, page.next.as_deref()).await.expect("a page");
+    assert_eq!(page, Changed { orders: vec![second.order], next: None });
+    let asked: Vec<String> =
+        double.calls().into_iter().filter(|call| call.path == "/changes").map(|call| call.query).collect();
+    assert_eq!(asked, ["since=1700000000", "since=1700000000", "since=1700000000&after=c_2"]);
+    // A place that leads back to itself, or is none, leads nowhere.
+    for (next, reason) in [("c_9", "where one is"), ("c 9", "no place"), ("", "no place")] {
+        double.goes_on_at(next);
+        redirect.changed(since, Some("c_9")).await.expect_err(reason);
     }
 }
 

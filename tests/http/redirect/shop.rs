@@ -11,13 +11,13 @@ use haat::http::auth::Bearer;
 use serde_json::json;
 use std::time::Duration;
 
-const LONG: i64 = 600_000;
+pub(super) const LONG: i64 = 600_000;
 
 /// A shop whose buyers pay elsewhere, with a few pieces of one SKU.
-struct Shop {
-    platform: Platform,
-    server: Server,
-    admin: String,
+pub(super) struct Shop {
+    pub(super) platform: Platform,
+    pub(super) server: Server,
+    pub(super) admin: String,
     vendor: String,
     sku: String,
 }
@@ -30,7 +30,7 @@ async fn server(store: &TestStore, platform: &Platform, payment_ms: i64, page: O
     Server::start_with(server, Hooks::default()).await
 }
 
-fn now_s() -> i64 {
+pub(super) fn now_s() -> i64 {
     haat::ports::Clock::wall(&haat::adapters::clock::SystemClock::default()).as_millis() / 1_000
 }
 
@@ -45,7 +45,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 impl Shop {
-    async fn open(store: &TestStore) -> Self {
+    pub(super) async fn open(store: &TestStore) -> Self {
         Self::with(store, LONG, None).await
     }
 
@@ -57,29 +57,36 @@ impl Shop {
         Self { platform, server, admin, vendor, sku }
     }
 
-    fn client(&self) -> Client {
+    /// The same shop with its platform, on another server.
+    pub(super) async fn started_again(self, store: &TestStore, payment_ms: i64) -> Self {
+        self.server.stop().await;
+        let server = server(store, &self.platform, payment_ms, None).await;
+        Self { server, ..self }
+    }
+
+    pub(super) fn client(&self) -> Client {
         self.server.client
     }
 
-    async fn buyer(&self) -> Buyer {
+    pub(super) async fn buyer(&self) -> Buyer {
         self.client().buyer(&self.sku, 1).await
     }
 
     /// Checks out, and waits for what becomes of the payment.
-    async fn check_out(&self, buyer: &Buyer, token: &str) -> Answer {
+    pub(super) async fn check_out(&self, buyer: &Buyer, token: &str) -> Answer {
         let mut body = checkout_body(token);
         body["payment"]["method"] = "redirect".into();
         let path = format!("/v1/carts/{}/checkout", buyer.cart);
         self.client().post(&path, &body).header("prefer", "wait=30").bearer(&buyer.token).send().await
     }
 
-    async fn comes_to(&self, order: &str, status: &str) -> Answer {
+    pub(super) async fn comes_to(&self, order: &str, status: &str) -> Answer {
         let seen = async || self.client().order(&self.admin, order).await.expect(200);
         until(&format!("{order} is {status}"), async || seen().await.field("status") == status).await;
         seen().await
     }
 
-    async fn notify_with(&self, headers: &[(&'static str, String)], body: &str) -> Answer {
+    pub(super) async fn notify_with(&self, headers: &[(&'static str, String)], body: &str) -> Answer {
         let request = self.client().request("POST", "/v1/notices/redirect");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         request.raw(body.to_owned()).send().await
@@ -90,11 +97,11 @@ impl Shop {
         self.notify_with(&signed(SECRET, now_s(), &body), &body).await.expect(200);
     }
 
-    async fn come_back(&self, query: &str) -> Answer {
+    pub(super) async fn come_back(&self, query: &str) -> Answer {
         self.client().get(&format!("/v1/payments/return{query}")).send().await
     }
 
-    async fn available(&self) -> i64 {
+    pub(super) async fn available(&self) -> i64 {
         self.client().stock(&self.admin, &self.vendor, &self.sku).await["available"].as_i64().expect("a count")
     }
 

@@ -5,6 +5,7 @@ use super::faults::Fault;
 use super::payment::{Payment, PaymentInput, RefundInput};
 use super::{Sandbox, page};
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 /// A fault of this one request.
 const FAULT: &str = "haat-sandbox-fault";
+/// Payments on a page of changes.
+const PAGE: usize = 100;
 /// How long whoever is never answered may wait at most.
 const NEVER: Duration = Duration::from_secs(300);
 
@@ -59,6 +62,8 @@ pub(super) fn router(sandbox: Arc<Sandbox>) -> Router {
         .route("/payments/{payment}", put(make).get(look_up).delete(cancel))
         .route("/payments/{payment}/refunds", get(refunds))
         .route("/payments/{payment}/refunds/{refund}", put(refund).get(look_up_refund))
+        .route("/payments/{payment}/disputes", get(disputes_of))
+        .route("/changes", get(changes))
         .route("/books/charges", get(charges))
         .route("/books/charges/{payment}/dispute", post(dispute))
         .route("/books/refunds", get(all_refunds))
@@ -197,6 +202,37 @@ async fn refunds(State(sandbox): State<Arc<Sandbox>>, Path(name): Path<String>) 
     let payment = found(&sandbox, &name).await?;
     let items: Vec<Value> = payment.refunds.iter().map(|refund| payment.refund_json(refund)).collect();
     Ok(said(StatusCode::OK, json!({"items": items})))
+}
+
+async fn disputes_of(State(sandbox): State<Arc<Sandbox>>, Path(name): Path<String>) -> Answer {
+    let payment = found(&sandbox, &name).await?;
+    let items: Vec<Value> = payment.disputes.iter().map(|dispute| payment.dispute_json(dispute)).collect();
+    Ok(said(StatusCode::OK, json!({"items": items})))
+}
+
+/// Since when, in seconds, and from behind which place on.
+#[derive(Deserialize)]
+struct Since {
+    since: i64,
+    after: Option<String>,
+}
+
+async fn changes(State(sandbox): State<Arc<Sandbox>>, asked: Result<Query<Since>, QueryRejection>) -> Answer {
+    let Query(Since { since, after }) = asked.map_err(|_| Problem(422, "invalid"))?;
+    let place = |text: String| {
+        let (at, number) = text.strip_prefix("c_")?.split_once('_')?;
+        Some((at.parse().ok()?, number.parse().ok()?))
+    };
+    let after = after.map(|text| place(text).ok_or(Problem(422, "invalid"))).transpose()?;
+    let changed = sandbox.books.changed(since.saturating_mul(1_000), after).await.map_err(undone)?;
+    let items: Vec<Value> = changed.iter().take(PAGE).map(|payment| json!({"payment": payment.name})).collect();
+    let mut page = json!({"items": items});
+    if changed.len() > PAGE
+        && let Some((at, number)) = changed[PAGE - 1].change()
+    {
+        page["next"] = format!("c_{at}_{number}").into();
+    }
+    Ok(said(StatusCode::OK, page))
 }
 
 /// Of which order the books are asked.

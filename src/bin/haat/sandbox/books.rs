@@ -1,7 +1,7 @@
 //! The sandbox's books: payments and notices that are still to be sent, in memory and, before anybody is told, in SQLite.
 
 use super::faults::Fault;
-use super::payment::{Payment, PaymentInput, Refused, Told};
+use super::payment::{Payment, PaymentInput, Refused, Told, is_after};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -82,7 +82,10 @@ fn drawn() -> anyhow::Result<String> {
 
 impl State {
     /// Makes what has changed durable, then takes it over.
-    async fn keep(&mut self, payment: Payment, told: Told) -> anyhow::Result<()> {
+    async fn keep(&mut self, mut payment: Payment, told: Told) -> anyhow::Result<()> {
+        if is_after(&told) {
+            payment.changed_at = Some(now_ms());
+        }
         let (mut notices, mut last) = (Vec::new(), self.last_notice);
         for kind in told {
             self.notices_of(&payment, kind, &mut last, &mut notices);
@@ -218,6 +221,15 @@ impl Books {
             std::cmp::Reverse(payment.reference.trim_start_matches("pay_").parse::<usize>().ok())
         });
         Ok(all)
+    }
+
+    /// The payments of which something has changed since then, from behind a place on, in the order in which it did.
+    pub(super) async fn changed(&self, since: i64, after: Option<(i64, usize)>) -> Result<Vec<Payment>, Undone> {
+        let is_it = |change: (i64, usize)| change.0 >= since && after.is_none_or(|after| change > after);
+        let mut changed: Vec<Payment> = self.all().await?;
+        changed.retain(|payment| payment.change().is_some_and(is_it));
+        changed.sort_by_key(Payment::change);
+        Ok(changed)
     }
 
     /// Makes a payment, once under each name. Says whether it is new.

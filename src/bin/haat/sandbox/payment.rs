@@ -126,6 +126,9 @@ pub(super) struct Payment {
     settles_at: Option<i64>,
     pub(super) refunds: Vec<Refund>,
     pub(super) disputes: Vec<Dispute>,
+    /// When something has last become of it after it was taken.
+    #[serde(default)]
+    pub(super) changed_at: Option<i64>,
     at: i64,
 }
 
@@ -142,6 +145,12 @@ pub(super) enum Act {
 
 /// What the shop is told of.
 pub(super) type Told = Vec<&'static str>;
+
+/// Whether what is told came after the payment was taken.
+pub(super) fn is_after(told: &Told) -> bool {
+    told.iter().any(|kind| matches!(*kind, REFUND | DISPUTE))
+}
+
 pub(super) const PAYMENT: &str = "payment.updated";
 const REFUND: &str = "refund.updated";
 const DISPUTE: &str = "dispute.updated";
@@ -160,9 +169,24 @@ impl Payment {
         }
         Faults::parse(input.token.as_deref().unwrap_or_default()).ok_or((422, "token_unsupported"))?;
         let (name, reference, taken) = (name.to_owned(), format!("pay_{number}"), asked.with(0));
-        let (refunds, disputes, reason, settles_at) = (Vec::new(), Vec::new(), None, None);
+        let (reason, settles_at) = (None, None);
         let status = Status::RequiresAction;
-        Ok(Self { name, reference, key, input, asked, taken, status, reason, settles_at, refunds, disputes, at: now })
+        let (refunds, disputes, changed_at) = (Vec::new(), Vec::new(), None);
+        Ok(Self {
+            name,
+            reference,
+            key,
+            input,
+            asked,
+            taken,
+            status,
+            reason,
+            settles_at,
+            refunds,
+            disputes,
+            changed_at,
+            at: now,
+        })
     }
 
     pub(super) fn faults(&self) -> Faults {
@@ -311,13 +335,17 @@ impl Payment {
         told
     }
 
+    /// Where it stands among what has changed: what changes anew comes last.
+    pub(super) fn change(&self) -> Option<(i64, usize)> {
+        Some((self.changed_at?, self.reference.trim_start_matches("pay_").parse().ok()?))
+    }
+
     /// As the shop is told of it.
     pub(super) fn json(&self, base: &str) -> Value {
         let is_paid = self.status == Status::Succeeded;
         let mut json = json!({
             "payment": self.name, "reference": self.reference, "status": self.status, "currency": self.input.currency,
             "amount": if is_paid { self.taken.text() } else { self.asked.text() },
-            "disputes": self.disputes.iter().map(|dispute| self.dispute_json(dispute)).collect::<Vec<_>>(),
         });
         if self.status == Status::RequiresAction {
             json["redirect_url"] = format!("{base}/pay/{}?key={}", self.reference, self.key).into();
