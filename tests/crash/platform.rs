@@ -2,7 +2,7 @@
 //! between a step there and its record.
 
 use crate::on_both_stores;
-use crate::process::{Haat, end_lease, free_address, haat, output, until};
+use crate::process::{Haat, end_lease, free_address, haat, output, until, until_within};
 use crate::support::client::{Answer, Buyer, Client, checkout_body};
 use crate::support::redirect::{OLD_SECRET, Platform as Double, SECRET};
 use crate::support::{TestStore, token};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Child;
 
@@ -133,6 +134,44 @@ impl Shop {
         (waits.field("id").to_owned(), action["url"].as_str().expect("a page").to_owned())
     }
 
+    /// Checks out, and pays.
+    async fn paid(&self, token: &str) -> Answer {
+        let (order, page) = self.sent(token).await;
+        self.platform.press(&page, "pay").await.expect(303);
+        self.comes_to(&order, "paid").await
+    }
+
+    /// Gives a part of a paid order back; gives the refund's id.
+    async fn gives_back(&self, order: &Answer, amount: &str, key: &str) -> String {
+        let sub = order.body["sub_orders"][0]["id"].as_str().expect("a share");
+        let body = json!({"amount": {"amount": amount, "currency": "BDT"}, "reason": "goodwill"});
+        let path = format!("/v1/orders/{}/sub-orders/{sub}/refunds", order.field("id"));
+        let asked = self.server.client.post(&path, &body).bearer(&self.admin).key(key);
+        asked.send().await.expect(201).field("id").to_owned()
+    }
+
+    /// The order, once one of its fields is this. What came of a payment is looked up once a minute.
+    async fn shows(&self, order: &str, field: &str, value: &str) -> Value {
+        until_within(Duration::from_secs(120), format!("{order} to have {value} at {field}"), async || {
+            let seen = self.server.client.order(&self.admin, order).await.expect(200).body;
+            (seen.pointer(field).is_some_and(|it| it == value)).then_some(seen)
+        })
+        .await
+    }
+
+    /// The server is killed and started again.
+    async fn server_killed_and_started(self, store: &TestStore) -> Self {
+        let (address, platform) = (self.server.address, format!("http://{}", self.platform.address));
+        self.server.kill().await;
+        end_lease(store).await;
+        let server = serve(store, address, platform, 600).await;
+        Self { server, ..self }
+    }
+
+    async fn drives(&self, path: &str, body: Value) -> Answer {
+        self.platform.ask("POST", path, Some(body)).await
+    }
+
     async fn comes_to(&self, order: &str, status: &str) -> Answer {
         until(format!("{order} to be {status}"), async || {
             let seen = self.server.client.order(&self.admin, order).await.expect(200);
@@ -228,13 +267,9 @@ on_both_stores! {
         let shop = Shop::open(&store, 600).await;
         let shop = &shop;
         let goes = async |(fault, first): (&'static str, &'static str)| {
-            let (order, page) = shop.sent(&format!("tok_ok.refund_{fault}")).await;
-            shop.platform.press(&page, "pay").await.expect(303);
-            let paid = shop.comes_to(&order, "paid").await;
-            let sub = paid.body["sub_orders"][0]["id"].as_str().expect("a share").to_owned();
-            let body = json!({"amount": {"amount": "4.00", "currency": "BDT"}, "reason": "goodwill"});
-            let path = format!("/v1/orders/{order}/sub-orders/{sub}/refunds");
-            let refund = shop.server.client.post(&path, &body).bearer(&shop.admin).key(fault).send().await.expect(201);
+            let paid = shop.paid(&format!("tok_ok.refund_{fault}")).await;
+            let order = paid.field("id").to_owned();
+            let refund = shop.gives_back(&paid, "4.00", fault).await;
             let stands = async |status: &'static str| {
                 until(format!("the refund with {fault} is {status}"), async || {
                     let seen = shop.server.client.order(&shop.admin, &order).await.expect(200);
@@ -244,7 +279,7 @@ on_both_stores! {
             };
             stands(first).await;
             if first == "failed" {
-                let path = format!("/v1/orders/{order}/refunds/{}/retry", refund.field("id"));
+                let path = format!("/v1/orders/{order}/refunds/{refund}/retry");
                 shop.server.client.post(&path, &json!({})).bearer(&shop.admin).send().await.expect(200);
                 stands("succeeded").await;
             }
@@ -254,6 +289,60 @@ on_both_stores! {
             ("slow_200", "succeeded"), ("429_1", "succeeded"), ("late_500", "succeeded"), ("refuse", "failed")].map(goes)).await;
         let given = shop.platform.book("refunds").await;
         assert_eq!(given.iter().filter(|refund| refund["status"] == "succeeded").count(), 8, "{given:?}");
+    }
+
+    /// Disputes, and refunds that a bank returns: told of by notices, or found by the sweep of the next start where nobody tells.
+    async fn what_comes_after_a_payment_is_known_with_notices_and_without(store) {
+        let shop = Shop::open(&store, 600).await;
+        let (mut disputed, mut lost, mut returned) = (Vec::new(), Vec::new(), Vec::new());
+        // Where a dispute begins and ends before its notices come, one look tells all.
+        for (token, late) in [("tok_ok", "tok_ok.notice_late_1500"), ("tok_ok.notice_never", "tok_ok.notice_never")] {
+            disputed.push(shop.paid(token).await.field("id").to_owned());
+            lost.push(shop.paid(late).await.field("id").to_owned());
+            let paid = shop.paid(token).await;
+            let refund = shop.gives_back(&paid, "4.00", paid.field("id")).await;
+            shop.shows(paid.field("id"), "/refunds/0/status", "succeeded").await;
+            returned.push((paid.field("id").to_owned(), refund));
+        }
+        let dispute = async |order: &str| {
+            let body = json!({"amount": "10.00", "reason": "fraud"});
+            shop.drives(&format!("/books/charges/{order}/dispute"), body).await.expect(201).field("id").to_owned()
+        };
+        for order in &disputed {
+            dispute(order).await;
+        }
+        for order in &lost {
+            let path = format!("/books/disputes/{}/close", dispute(order).await);
+            shop.drives(&path, json!({"outcome": "lost"})).await.expect(200);
+        }
+        for (_, refund) in &returned {
+            shop.drives(&format!("/books/refunds/{refund}/fail"), json!({"reason": "account_closed"})).await.expect(200);
+        }
+        let is_known = async |shop: &Shop, place: usize| {
+            let open = shop.shows(&disputed[place], "/payment/status", "disputed").await;
+            assert_eq!((&open["disputes"][0]["status"], &open["attention"]), (&json!("open"), &json!(["dispute_open"])));
+            let gone = shop.shows(&lost[place], "/disputes/0/status", "lost").await;
+            let figures = (&gone["payment"]["status"], &gone["refunded"]["amount"], &gone["refund_due"]["amount"]);
+            assert_eq!(figures, (&json!("refunded"), &json!("10.00"), &json!("0.00")));
+            let failed = shop.shows(&returned[place].0, "/refunds/0/status", "failed").await;
+            assert_eq!((&failed["refund_due"]["amount"], &failed["attention"]), (&json!("4.00"), &json!(["refund_failed"])));
+        };
+        is_known(&shop, 0).await;
+        for untold in [&disputed[1], &lost[1]] {
+            let seen = shop.shows(untold, "/payment/status", "captured").await;
+            assert!(seen.get("disputes").is_none(), "{seen}");
+        }
+        shop.shows(&returned[1].0, "/refunds/0/status", "succeeded").await;
+        let shop = shop.server_killed_and_started(&store).await;
+        is_known(&shop, 1).await;
+        // What a bank has returned is owed, and given once more when someone says so.
+        for (order, refund) in &returned {
+            let path = format!("/v1/orders/{order}/refunds/{refund}/retry");
+            shop.server.client.post(&path, &json!({})).bearer(&shop.admin).send().await.expect(200);
+            shop.shows(order, "/refunds/0/status", "succeeded").await;
+            assert_eq!(shop.platform.charge(order).await["left"], "6.00");
+        }
+        shop.server.said_no_error();
     }
 
     /// The platform is killed while a buyer is on its page, and finds its books again.
@@ -422,6 +511,11 @@ async fn the_sandbox_speaks_the_contract_and_tells_its_books() {
     platform.ask("POST", "/books/refunds/r.9/fail", Some(json!({"reason": "x"}))).await.expect(404);
     assert_eq!(platform.charge("order_1").await["left"], "40.00");
     assert_eq!(platform.book("disputes").await.len(), 1);
+    let listed = platform.ask("GET", "/payments/pay_1/disputes", None).await.expect(200).body;
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(1));
+    let shown = ["payment", "status", "amount", "currency", "reason"].map(|field| listed["items"][0][field].clone());
+    assert_eq!(shown, ["order_1.1", "lost", "20.00", "BDT", "fraud"].map(|value| json!(value)));
+    platform.ask("GET", "/payments/pay_9/disputes", None).await.expect(404);
     let all = platform.ask("GET", "/payments/pay_1/refunds", None).await.expect(200);
     assert_eq!(all.body["items"].as_array().map(Vec::len), Some(2));
     // One process has the books.
@@ -437,6 +531,46 @@ async fn the_sandbox_speaks_the_contract_and_tells_its_books() {
         before,
         (platform.book("charges").await, platform.book("refunds").await, platform.book("disputes").await)
     );
+}
+
+/// Payments that change while they are read come on a later page, and each is on one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sandbox_tells_page_by_page_what_has_changed() {
+    let books = TempDir::new().expect("a directory");
+    let platform = Platform::start(books.path(), free_address()).await;
+    let input = json!({"amount": "1.00", "currency": "BDT", "return_url": "https://shop.example/back"});
+    let disputed = async |number: usize| {
+        let made = platform.ask("PUT", &format!("/payments/order_{number}.1"), Some(input.clone())).await.expect(201);
+        platform.press(made.field("redirect_url"), "pay").await.expect(303);
+        let path = format!("/books/charges/order_{number}/dispute");
+        let dispute = json!({"amount": "0.50", "reason": "fraud"});
+        platform.ask("POST", &path, Some(dispute)).await.expect(201).field("id").to_owned()
+    };
+    let first = disputed(1).await;
+    for number in 2..=101 {
+        disputed(number).await;
+    }
+    let page = async |query: &str| {
+        let page = platform.ask("GET", &format!("/changes?since=0{query}"), None).await.expect(200).body;
+        let items = page["items"].as_array().expect("a page");
+        let names: Vec<String> =
+            items.iter().map(|item| item["payment"].as_str().expect("a name").to_owned()).collect();
+        (names, page["next"].as_str().map(str::to_owned))
+    };
+    let (names, next) = page("").await;
+    assert_eq!(names, (1..=100).map(|number| format!("order_{number}.1")).collect::<Vec<_>>());
+    let next = next.expect("there is more");
+    platform.ask("POST", &format!("/books/disputes/{first}/close"), Some(json!({"outcome": "won"}))).await.expect(200);
+    let later = (vec!["order_101.1".to_owned(), "order_1.1".to_owned()], None);
+    assert_eq!(page(&format!("&after={next}")).await, later);
+    assert_eq!(platform.ask("GET", "/changes?since=99999999999", None).await.expect(200).body, json!({"items": []}));
+    for wrong in ["/changes", "/changes?since=x", "/changes?since=0&after=x", "/changes?since=0&after=c_1"] {
+        assert_eq!(platform.ask("GET", wrong, None).await.expect(422).code(), "invalid", "{wrong}");
+    }
+    platform.client.get("/changes?since=0").send().await.expect(401);
+    let platform = platform.killed_and_started().await;
+    let kept = platform.ask("GET", &format!("/changes?since=0&after={next}"), None).await.expect(200);
+    assert_eq!(kept.body["items"].as_array().map(Vec::len), Some(2), "{}", kept.text);
 }
 
 /// Where it may not be, it does not start, and makes nothing.
