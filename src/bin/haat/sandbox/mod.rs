@@ -36,7 +36,14 @@ pub struct SandboxArgs {
     #[arg(long, default_value = "./sandbox", value_name = "DIR")]
     data_dir: PathBuf,
     /// By what the shop is known, and notices are signed; the first of several.
-    #[arg(long, env = "HAAT_REDIRECT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "HAAT_REDIRECT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
     secret: String,
     /// How the addresses of its pages begin; by default http:// and the address to listen at.
     #[arg(long, value_name = "URL")]
