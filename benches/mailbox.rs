@@ -36,6 +36,7 @@ async fn start(directory: &Path) -> App {
         lease: Duration::from_secs(5),
         sandbox: true,
         stripe: None,
+        redirect: None,
         mail: MailSettings { server: None, per_second: 1 },
         accounts: AccountSettings::default(),
         trace: None,

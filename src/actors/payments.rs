@@ -52,6 +52,12 @@ impl Shop {
         self.node().calls.state.lock().actions.get(&order).cloned()
     }
 
+    /// A buyer comes back from where the provider had sent it: an order that waits for that, as far as this node has heard, looks its payment up.
+    /// Anybody may say so, of any order: nothing is read for it, and it comes to no more than one look-up in a while.
+    pub(crate) fn buyer_is_back(&self, order: OrderId) -> bool {
+        self.node().buyer_is_back(order)
+    }
+
     /// Takes what the provider of this method says by itself: the order that it is about looks its payment up.
     ///
     /// # Errors
@@ -228,6 +234,12 @@ impl Node {
             let envelope = Envelope::NoOutcome { key, begun };
             let _ = self.deliver::<E>(EntityId::from_uuid(entity.uuid), envelope, None, false);
         });
+    }
+
+    /// See [`Shop::buyer_is_back`].
+    pub(super) fn buyer_is_back(self: &Arc<Self>, order: OrderId) -> bool {
+        let is_awaited = matches!(self.calls.state.lock().actions.get(&order), Some(NextAction::Redirect { .. }));
+        is_awaited && self.hint(order)
     }
 
     /// Has an order look its payment up, now or when the look-up that runs has ended; false where one waits already. What is left out here

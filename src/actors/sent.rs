@@ -54,11 +54,19 @@ impl Sent {
         self.waits.insert(key, Wait { attempts, again, round, begun });
     }
 
-    /// Whoever was asked is at it.
+    /// Whoever was asked is at it. What was asked in vain until then counts no more: from now on it is looked at, at a pace of its own.
     pub(super) fn begins(&mut self, key: EffectKey) {
-        if let Some(wait) = self.waits.get_mut(&key) {
-            wait.begun = true;
+        if let Some(wait) = self.waits.get_mut(&key).filter(|wait| !wait.begun) {
+            (wait.begun, wait.attempts) = (true, 0);
         }
+    }
+
+    /// It is to be sent again at once because somebody said so, which is no sign that it was in vain: it does not slow down what comes after.
+    pub(super) fn hasten(&mut self, key: EffectKey, now: Instant) {
+        if let Some(wait) = self.waits.get_mut(&key) {
+            wait.attempts = wait.attempts.saturating_sub(1);
+        }
+        self.put_off(key, now);
     }
 
     /// Whether whoever was asked has said that they are at it.
@@ -140,6 +148,25 @@ mod tests {
         sent.put_off(key(1), now);
         assert_eq!(sent.due(now), [(key(3), 0)]);
         assert!(sent.keep(Vec::new()).is_empty() && sent.is_empty() && sent.next().is_none());
+    }
+
+    /// What was in vain before it was begun, and what somebody hastens, does not make it wait longer afterwards.
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_in_vain_counts() {
+        let (mut sent, now) = (Sent::default(), Instant::now());
+        sent.keep(vec![key(1)]);
+        sent.sent(key(1), 6, now);
+        sent.begins(key(1));
+        assert_eq!((sent.is_begun(key(1)), sent.attempts(key(1))), (true, Some(0)));
+        sent.sent(key(1), 2, now);
+        sent.begins(key(1));
+        assert_eq!(sent.attempts(key(1)), Some(2), "it had begun before");
+        for _ in 0..10 {
+            sent.hasten(key(1), now);
+            let [(_, attempts)] = sent.due(now)[..] else { panic!("it is due") };
+            sent.sent(key(1), attempts + 1, now);
+        }
+        assert_eq!(sent.attempts(key(1)), Some(2));
     }
 
     /// An order has as many vendors as its cart has lines at most; should there ever be more, that must not cost their square.

@@ -25,7 +25,7 @@ mod amount;
 mod notice;
 mod wire;
 
-use crate::adapters::http_client::{HttpClient, HttpClientSettings, Trust};
+use crate::adapters::provider::{PATIENCE, Server, code_of};
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
 use crate::domain::money::{Currency, Money};
@@ -41,11 +41,8 @@ use http::HeaderValue;
 use notice::Signers;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use std::net::IpAddr;
 use std::time::Duration;
-use tokio::time::Instant;
-use url::Url;
-use wire::{Intent, Page, Refund, Said, code_of};
+use wire::{Intent, Page, Refund, Said};
 
 /// The name by which checkouts ask for it.
 pub const METHOD: &str = "stripe";
@@ -54,10 +51,6 @@ pub const STRIPE_URL: &str = "https://api.stripe.com";
 /// The version of Stripe's interface that this speaks, whatever the account's own one is.
 pub const API_VERSION: &str = "2024-06-20";
 
-/// How long it may take until there is a connection, and until there is an answer.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
-/// The most bytes of an answer.
-const ANSWER_BYTES: usize = 1024 * 1024;
 /// Refunds on a page: as many as Stripe gives.
 const PAGE: usize = 100;
 /// What tells that something has become of a payment after it was taken.
@@ -73,10 +66,6 @@ const EVENTS: [&str; 6] = [
 const PAGES: usize = 100;
 /// Keys under which Stripe keeps an error, at most. What is forgotten is found out again.
 const SPENT_KEYS: usize = 10_000;
-/// The longest time that Stripe is not asked because it said so.
-const LONGEST_REST: Duration = Duration::from_secs(60);
-/// What is taken for such a time where it does not say it.
-const REST: Duration = Duration::from_secs(1);
 
 /// Why Stripe cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,14 +94,11 @@ pub struct StripeConfig {
 
 /// Stripe.
 pub struct Stripe {
-    client: HttpClient,
-    url: String,
+    server: Server,
     authorization: HeaderValue,
     signers: Signers,
     /// By key, how often Stripe has kept an error under it.
     spent: Mutex<HashMap<String, u32>>,
-    /// Until when it wants not to be asked.
-    rests_until: Mutex<Option<Instant>>,
 }
 
 impl Stripe {
@@ -122,38 +108,20 @@ impl Stripe {
     /// Which of them cannot be used, in words, without what is secret.
     pub fn new(config: &StripeConfig) -> Result<Self, StripeSetting> {
         let of_key = |reason: &str| StripeSetting::Key(reason.to_owned());
-        let of_url = |reason: &str| StripeSetting::Url(reason.to_owned());
         let key = config.key.as_str();
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if !(key.starts_with("sk_") || key.starts_with("rk_")) || !key.bytes().all(is_plain) {
             return Err(of_key("must be a secret key, which begins with sk_ or rk_"));
         }
-        let url = Url::parse(&config.url).map_err(|error| of_url(&format!("is no URL: {error}")))?;
-        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let is_loopback =
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
-        let trust = match url.scheme() {
-            "https" => Trust::Machine,
-            "http" if is_loopback => Trust::Nobody,
-            "http" => return Err(of_url("must begin with https://: over http:// only a loopback address is asked")),
-            _ => return Err(of_url("must begin with https://")),
-        };
-        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err(of_url("may have a host, a port and a path, and nothing else"));
-        }
-        let (connect, total) = PATIENCE;
-        let client = HttpClient::new(HttpClientSettings { trust, connect, total, answer_bytes: ANSWER_BYTES })
-            .map_err(|error| of_url(&format!("cannot be asked over TLS: {error}")))?;
+        let server = Server::new(&config.url).map_err(StripeSetting::Url)?;
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| of_key("cannot be sent"))?;
         authorization.set_sensitive(true);
         Ok(Self {
-            client,
-            url: url.as_str().trim_end_matches('/').to_owned(),
+            server,
             authorization,
             signers: Signers::new(&config.secrets, is_live(key))?,
             spent: Mutex::default(),
-            rests_until: Mutex::default(),
         })
     }
 
@@ -285,8 +253,7 @@ impl PaymentProvider for Stripe {
     }
 
     fn patience(&self) -> Duration {
-        // The client's own limit comes first.
-        PATIENCE.1 + Duration::from_secs(1)
+        PATIENCE
     }
 
     async fn prepare(&self, call: &PaymentCall) -> Result<Prepared, NoAnswer> {

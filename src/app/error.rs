@@ -1,5 +1,6 @@
 //! Why a server does not start, or does not stop as it should.
 
+use crate::adapters::redirect::RedirectSetting;
 use crate::adapters::sandbox::SandboxError;
 use crate::adapters::stripe::StripeSetting;
 use crate::http::auth::MintError;
@@ -36,6 +37,9 @@ pub enum AppError {
     /// Stripe cannot be asked.
     #[error("Stripe: {0}")]
     Stripe(#[from] StripeSetting),
+    /// The payment platform cannot be asked.
+    #[error("the payment platform: {0}")]
+    Redirect(#[from] RedirectSetting),
     /// The machine's clock is wrong.
     #[error("{0}")]
     Clock(String),

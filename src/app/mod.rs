@@ -164,7 +164,7 @@ impl App {
             true => Some(Arc::new(SandboxGateway::open(&config.data_dir, clock.clone())?)),
             false => None,
         };
-        let gateways = payments::providers(sandbox.as_ref(), config.stripe.as_ref())?;
+        let gateways = payments::providers(&config, sandbox.as_ref())?;
         payments::tell_of_orphans(&*store.queries, &gateways).await?;
         let (mailer, mails) = mailer(&config, &clock)?;
         let new_jobs = Arc::new(Notify::new());

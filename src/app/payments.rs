@@ -1,8 +1,10 @@
 //! Payment methods: which there are, and what a start says of them.
 
 use super::AppError;
+use crate::adapters::redirect::Redirect;
 use crate::adapters::sandbox::SandboxGateway;
-use crate::adapters::stripe::{Stripe, StripeConfig};
+use crate::adapters::stripe::Stripe;
+use crate::config::Config;
 use crate::ports::{PaymentProvider, Queries};
 use std::sync::Arc;
 
@@ -11,12 +13,15 @@ use std::sync::Arc;
 /// # Errors
 /// When one of them cannot be asked.
 pub(super) fn providers(
+    config: &Config,
     sandbox: Option<&Arc<SandboxGateway>>,
-    stripe: Option<&StripeConfig>,
 ) -> Result<Vec<Arc<dyn PaymentProvider>>, AppError> {
     let mut providers: Vec<Arc<dyn PaymentProvider>> = sandbox.map(|it| it.clone() as _).into_iter().collect();
-    if let Some(stripe) = stripe {
+    if let Some(stripe) = &config.stripe {
         providers.push(Arc::new(Stripe::new(stripe)?));
+    }
+    if let Some(redirect) = &config.redirect {
+        providers.push(Arc::new(Redirect::new(redirect)?));
     }
     Ok(providers)
 }
@@ -32,7 +37,7 @@ pub(super) async fn tell_of_orphans(
 ) -> Result<(), AppError> {
     if configured.is_empty() {
         tracing::warn!(
-            "no payment method is configured: every checkout is refused (HAAT_STRIPE_KEY has cards taken, --sandbox switches the built-in one on)"
+            "no payment method is configured: every checkout is refused (HAAT_STRIPE_KEY has cards taken, HAAT_REDIRECT_URL has a platform of your own take the money, --sandbox switches the built-in one on)"
         );
     }
     for (method, orders) in queries.unpaid_by_method().await? {

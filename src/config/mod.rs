@@ -5,6 +5,7 @@ mod accounts;
 mod edge;
 pub mod keys;
 mod mail;
+mod redirect;
 mod secret;
 mod stripe;
 mod trace;
@@ -12,12 +13,14 @@ mod trace;
 pub use accounts::{AccountArgs, AccountSettings};
 pub use edge::EdgeArgs;
 pub use mail::{MailArgs, MailSettings, SmtpConfig};
+pub use redirect::RedirectArgs;
 pub use secret::{SECRET_FILE, SecretArgs};
 pub use stripe::StripeArgs;
 pub use trace::{TraceArgs, TraceSettings};
 
 use crate::actors::NodeSettings;
 use crate::adapters::clock::SystemClock;
+use crate::adapters::redirect::RedirectConfig;
 use crate::adapters::stripe::StripeConfig;
 use crate::domain::knowledge::Settings;
 use crate::domain::money::Currency;
@@ -211,6 +214,9 @@ pub struct ServeArgs {
     /// Payments by card.
     #[command(flatten)]
     pub stripe: StripeArgs,
+    /// Payments on the pages of a platform of the company's own.
+    #[command(flatten)]
+    pub redirect: RedirectArgs,
     /// Mails.
     #[command(flatten)]
     pub mail: MailArgs,
@@ -295,6 +301,8 @@ pub struct Config {
     pub sandbox: bool,
     /// Payments through Stripe, where there is a key.
     pub stripe: Option<StripeConfig>,
+    /// Payments through a platform of the company's own, where there is one.
+    pub redirect: Option<RedirectConfig>,
     /// Mails.
     pub mail: MailSettings,
     /// Accounts.
@@ -315,6 +323,8 @@ impl Config {
         let mail = args.mail.settings()?;
         let stripe = args.stripe.settings()?;
         let accounts = args.accounts.settings(args.listen)?;
+        let redirect = args.redirect.settings(&accounts.public_url)?;
+        let return_page = args.redirect.return_page()?;
         let trusted_proxies = args.accounts.trusted_proxies()?;
         let rates = args.edge.rates(args.listen)?;
         let origins = args.edge.origins()?;
@@ -359,12 +369,14 @@ impl Config {
                 trusted_proxies,
                 rates,
                 origins,
+                return_page,
                 ..HttpSettings::default()
             },
             server: ServerSettings { drain: Duration::from_millis(limits::DRAIN_MS / 3), ..ServerSettings::default() },
             lease: Duration::from_millis(limits::LEASE_MS),
             sandbox,
             stripe,
+            redirect,
             mail,
             accounts,
             trace,

@@ -77,6 +77,7 @@ const DOORS: &[(&str, Action)] = &[
     ("list_stuck_orders", Action::SeeStuckOrders),
     ("resolve_order", Action::ResolveOrder),
     ("take_stripe_notice", Action::Visit),
+    ("take_redirect_notice", Action::Visit),
     ("list_charges", Action::SeeSandbox),
     ("list_mails", Action::SeeSandbox),
     ("sign_up", Action::Visit),

@@ -44,6 +44,7 @@ pub mod rates;
 pub mod refunds;
 mod refusal;
 pub mod resolve;
+mod returned;
 pub mod routes;
 pub mod sales;
 pub mod schema;
@@ -76,6 +77,7 @@ use axum::extract::FromRef;
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 /// What an operator may set of this room.
 #[derive(Clone, Debug)]
@@ -100,6 +102,8 @@ pub struct Settings {
     pub origins: Vec<HeaderValue>,
     /// Where the shop's own pages are found.
     pub home: cookie::Home,
+    /// Where buyers go when they come back from paying elsewhere.
+    pub return_page: Option<Url>,
 }
 
 impl Default for Settings {
@@ -115,6 +119,7 @@ impl Default for Settings {
             rates: None,
             origins: Vec::new(),
             home: cookie::Home::default(),
+            return_page: None,
         }
     }
 }
@@ -256,6 +261,7 @@ pub fn router(state: HttpState, port: Port) -> Router {
     if port != Port::Operator && state.shop.charge_log().is_some() {
         routes = routes.merge(routes::sandbox());
     }
+    let returned = (port != Port::Operator).then(returned::pages);
     if port != Port::Public && state.settings.metrics {
         routes = routes.merge(routes::operation());
     }
@@ -269,7 +275,7 @@ pub fn router(state: HttpState, port: Port) -> Router {
         Port::All | Port::Public if state.settings.docs => routes.merge(openapi::pages(document)),
         _ => routes,
     };
-    let routes = routes.merge(pages::pages());
+    let routes = routes.merge(pages::pages()).merge(returned.unwrap_or_default());
     let observed = axum::middleware::from_fn_with_state(observer, observe::observe);
     let routes = routes
         .fallback(|| async { Problem::new(&NOT_FOUND, "there is nothing at this path") })

@@ -520,6 +520,7 @@ mod tests {
             ("/v1/admin/orders/stuck", "get"),
             ("/v1/admin/orders/{order}/resolve", "post"),
             ("/v1/notices/stripe", "post"),
+            ("/v1/notices/redirect", "post"),
         ];
         for (path, method) in contract {
             assert!(document["paths"][path][method].is_object(), "{method} {path}");

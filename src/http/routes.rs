@@ -47,6 +47,7 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(refunds::retry_refund))
         .routes(routes!(refunds::mark_refund_paid))
         .routes(routes!(notices::take_stripe_notice))
+        .routes(routes!(notices::take_redirect_notice))
         .routes(routes!(accounts::sign_up))
         .routes(routes!(accounts::verify))
         .routes(routes!(accounts::forgot))
@@ -183,6 +184,7 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/me/sessions", &[(Method::GET, Class::Reads)]),
     ("/v1/me/sessions/{session}", &[(Method::DELETE, Class::Reads)]),
     ("/v1/notices/stripe", &[]),
+    ("/v1/notices/redirect", &[]),
     ("/healthz", &[]),
     ("/readyz", &[]),
     ("/metrics", &[]),
@@ -236,6 +238,7 @@ mod tests {
             openapi::routes_of(&document).map(|(path, method)| (path, method.to_string())).collect();
         let unlimited = [
             ("/v1/notices/stripe", Method::POST),
+            ("/v1/notices/redirect", Method::POST),
             ("/healthz", Method::GET),
             ("/readyz", Method::GET),
             ("/metrics", Method::GET),

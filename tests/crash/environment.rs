@@ -39,6 +39,7 @@ fn late(binary: &str, name: &str) -> Vec<Late> {
         (_, "archive") => vec![late(&["--before", "1d"], "", &[])],
         (_, "replay") => vec![late(&["--entity", "vendor_01h2xcejqtf2nbrexx3vqjhp41"], "there is no store", &[])],
         (_, "migrate" | "audit" | "rebuild" | "journal") => vec![late(&[], "there is no store", &[])],
+        (_, "sandbox") => vec![late(&[], "HAAT_REDIRECT_SECRET: must be whsec_", &[])],
         (_, "demo") => vec![late(&["--sessions", "0"], "sessions", &[])],
         (_, new) => panic!("say here with which arguments '{new}' is refused late"),
     }
@@ -67,7 +68,7 @@ async fn variables(binary: &str, name: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-const COMMANDS: [(&str, &str); 11] = [
+const COMMANDS: [(&str, &str); 12] = [
     (HAAT, ""),
     (HAAT, "serve"),
     (HAAT, "demo"),
@@ -78,6 +79,7 @@ const COMMANDS: [(&str, &str); 11] = [
     (HAAT, "archive"),
     (HAAT, "journal"),
     (HAAT, "replay"),
+    (HAAT, "sandbox"),
     (LOAD, ""),
 ];
 

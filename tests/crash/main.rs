@@ -18,6 +18,7 @@ mod mails;
 mod missing;
 mod output;
 mod owners;
+mod platform;
 mod private;
 mod process;
 mod proxy;

@@ -153,7 +153,7 @@ impl Shop {
         let document = client.get("/openapi.json").send().await.expect(200).body;
         let operations = document["paths"].as_object().expect("paths").iter().flat_map(|(path, item)| {
             let operations = item.as_object().expect("operations").iter();
-            // A body that is text is bytes which somebody else has signed: tests/http/stripe.rs forges those.
+            // A body that is text is bytes which somebody else has signed: tests/http/stripe.rs and tests/http/redirect.rs forge those.
             let operations = operations.filter(|(_, operation)| {
                 operation.pointer("/requestBody/content/application~1json/schema/type") != Some(&json!("string"))
             });

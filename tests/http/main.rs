@@ -28,6 +28,7 @@ mod own;
 mod people;
 mod prices;
 mod rates;
+mod redirect;
 mod refunds;
 mod resolve;
 mod rush;

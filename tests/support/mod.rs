@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod journal;
+pub mod redirect;
 pub mod stripe;
 pub mod tls;
 
@@ -152,6 +153,7 @@ impl TestStore {
             lease: Duration::from_secs(2),
             sandbox: true,
             stripe: None,
+            redirect: None,
             mail: MailSettings { server: None, per_second: 1_000 },
             // A hash that costs what it should takes a tenth of a second in a build for tests.
             accounts: AccountSettings {

@@ -97,10 +97,10 @@ impl<E: Hosted> Shell<E> {
 
     /// A provider gave no outcome: none at all, or none yet, as `begun` says.
     pub(super) fn on_no_outcome(&mut self, key: EffectKey, begun: bool) {
+        if begun {
+            self.sent.begins(key);
+        }
         if let Some(attempts) = self.sent.attempts(key) {
-            if begun {
-                self.sent.begins(key);
-            }
             // A buyer waits for an unanswered charge. Whatever is looked up has time, and there may be much of it.
             let charges = matches!(key.step, Step::Charge | Step::ChargePrepared);
             let wait = match charges && !self.sent.is_begun(key) {
@@ -116,7 +116,7 @@ impl<E: Hosted> Shell<E> {
     pub(super) fn on_hint(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         for step in [Step::Charge, Step::ChargePrepared, Step::LookUp, Step::Void] {
-            self.sent.put_off(EffectKey { step, target: self.id.uuid().as_u128() }, now);
+            self.sent.hasten(EffectKey { step, target: self.id.uuid().as_u128() }, now);
         }
         self.on_wake(ctx);
     }

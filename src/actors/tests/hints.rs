@@ -45,3 +45,32 @@ async fn notices_have_an_order_looked_up_at_once_and_not_each_for_itself() {
     };
     LocalSet::new().run_until(run).await;
 }
+
+/// Whoever comes back from paying elsewhere is looked up at once; nothing is asked about an order that nobody waits for.
+#[tokio::test(start_paused = true)]
+async fn a_buyer_who_comes_back_has_the_order_looked_up_at_once() {
+    let run = async {
+        let town = Town::new();
+        let provider = town.silent.clone();
+        provider.redirects.store(true, SeqCst);
+        town.sells(1, "silent", 1);
+        let order = OrderId::for_attempt(CartId::from_uuid(Uuid::from_u128(1 << 32)), 1);
+        sleep(Duration::from_secs(200)).await;
+        let calls_in = async |time: Duration| {
+            let before = provider.calls.load(SeqCst);
+            sleep(time).await;
+            provider.calls.load(SeqCst) - before
+        };
+        while calls_in(Duration::from_secs(1)).await == 0 {}
+        assert_eq!(calls_in(Duration::from_secs(30)).await, 0, "it was looked up just now");
+        assert!(town.node.buyer_is_back(order));
+        assert_eq!(calls_in(Duration::from_millis(10)).await, 1, "at once");
+        assert!(!town.node.buyer_is_back(OrderId::from_uuid(Uuid::from_u128(5))), "nobody waits for it");
+        provider.redirects.store(false, SeqCst);
+        assert!(town.node.buyer_is_back(order));
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(town.ended(), (1, 0));
+        assert!(!town.node.buyer_is_back(order), "it is paid");
+    };
+    LocalSet::new().run_until(run).await;
+}

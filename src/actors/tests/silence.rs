@@ -15,7 +15,7 @@ use crate::domain::ids::{CartId, EntityRef, OrderId, ProductId, SkuId, VendorId}
 use crate::domain::knowledge::Knowledge;
 use crate::domain::money::Currency;
 use crate::domain::order::{Address, Order, OrderCommand, PaymentChoice};
-use crate::domain::payment::{Progress, RefundCall, RefundProgress};
+use crate::domain::payment::{NextAction, Progress, RefundCall, RefundProgress};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::{NewProduct, NewSku, Vendor, VendorCommand};
@@ -88,6 +88,8 @@ pub(super) struct Provider {
     pub(super) calls: AtomicUsize,
     /// Whether it says of all that it is at it.
     pub(super) processing: AtomicBool,
+    /// Its buyers are to pay elsewhere.
+    pub(super) redirects: AtomicBool,
     /// Whose money it has.
     pub(super) taken: Mutex<HashSet<OrderId>>,
     cancelled: Mutex<HashSet<OrderId>>,
@@ -104,6 +106,7 @@ impl Provider {
             takes_silently: AtomicBool::default(),
             calls: AtomicUsize::default(),
             processing: AtomicBool::default(),
+            redirects: AtomicBool::default(),
             taken: Mutex::default(),
             cancelled: Mutex::default(),
             late: AtomicUsize::default(),
@@ -112,6 +115,10 @@ impl Provider {
     }
 
     fn progress(&self, call: &PaymentCall) -> Progress {
+        if self.redirects.load(SeqCst) {
+            let action = NextAction::Redirect { url: "https://pay.example".into() };
+            return Progress::NeedsBuyer { action };
+        }
         if self.processing.load(SeqCst) {
             return Progress::Processing;
         }

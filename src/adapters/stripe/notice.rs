@@ -1,8 +1,8 @@
 //! Stripe's notices: what they are signed with, and which order they are about.
 
 use super::{StripeSetting, order_of};
+use crate::adapters::provider::is_recent;
 use crate::domain::time::Timestamp;
-use crate::limits;
 use crate::ports::{NoNotice, Notice, Payment};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use foldhash::HashMap;
@@ -65,9 +65,7 @@ impl Signers {
         let signature = signature.and_then(|it| str::from_utf8(it).ok()).ok_or(NoNotice::Forged)?;
         let fields = || signature.split(',').filter_map(|field| field.trim().split_once('='));
         let at = fields().find(|(name, _)| *name == "t").map(|(_, at)| at).ok_or(NoNotice::Forged)?;
-        let seconds: i64 = at.parse().map_err(|_| NoNotice::Forged)?;
-        let apart = wall.as_millis().div_euclid(1_000).checked_sub(seconds).ok_or(NoNotice::Forged)?;
-        if apart.unsigned_abs() > limits::NOTICE_TOLERANCE_S.unsigned_abs() {
+        if !is_recent(at, wall) {
             return Err(NoNotice::Forged);
         }
         let signed = [at.as_bytes(), b".", body].concat();

@@ -1,19 +1,17 @@
 //! How Stripe is asked, and what it answers.
 
 use super::amount::of_gateway;
-use super::{API_VERSION, LONGEST_REST, REST, Stripe, amount_of};
-use crate::adapters::http_client::HttpFault;
+use super::{API_VERSION, Stripe, amount_of};
+use crate::adapters::provider::{Answer, code_of};
 use crate::domain::order::{DisputeStatus, DisputeTold};
 use crate::domain::payment::{NextAction, Progress};
 use crate::ports::NoAnswer;
 use bytes::Bytes;
 use foldhash::HashMap;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
-use tokio::time::Instant;
 use url::form_urlencoded;
 
 const VERSION: HeaderName = HeaderName::from_static("stripe-version");
@@ -40,12 +38,6 @@ struct ErrorBody {
 #[derive(Deserialize)]
 struct Failed {
     error: ErrorBody,
-}
-
-/// A code in Stripe's words, if it is one: nothing else of what Stripe says is shown or logged.
-pub(super) fn code_of(text: Option<&str>) -> Option<&str> {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    text.filter(|code| (1..=64).contains(&code.len()) && code.bytes().all(is_plain))
 }
 
 impl Said {
@@ -195,12 +187,6 @@ impl Dispute {
     }
 }
 
-/// How long it wants not to be asked.
-fn rest_of(headers: &HeaderMap) -> Duration {
-    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    seconds.map_or(REST, Duration::from_secs).min(LONGEST_REST)
-}
-
 impl Stripe {
     /// Asks once, with a form or a query.
     ///
@@ -213,18 +199,14 @@ impl Stripe {
         fields: &[(&str, &str)],
         key: Option<&str>,
     ) -> Result<Said, NoAnswer> {
-        if self.rests_until.lock().is_some_and(|until| Instant::now() < until) {
-            return Err(NoAnswer("it wants not to be asked now".to_owned()));
-        }
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let is_get = method == "GET";
-        let uri = match is_get && !form.is_empty() {
-            true => format!("{}{path}?{form}", self.url),
-            false => format!("{}{path}", self.url),
+        let path = match is_get && !form.is_empty() {
+            true => format!("{path}?{form}"),
+            false => path.to_owned(),
         };
         let mut request = Request::new(if is_get { Bytes::new() } else { Bytes::from(form) });
         *request.method_mut() = if is_get { Method::GET } else { Method::POST };
-        *request.uri_mut() = uri.parse().map_err(|_| NoAnswer("its address cannot be asked".to_owned()))?;
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(VERSION, HeaderValue::from_static(API_VERSION));
@@ -235,15 +217,7 @@ impl Stripe {
             let value = HeaderValue::from_str(&self.key(name));
             headers.insert(KEY, value.map_err(|_| NoAnswer("the key cannot be sent".to_owned()))?);
         }
-        let (status, headers, body) = match self.client.ask(request).await {
-            Ok(answer) => {
-                let (head, body) = answer.into_parts();
-                (head.status.as_u16(), head.headers, body)
-            }
-            Err(fault @ (HttpFault::NotSent(_) | HttpFault::NoAnswer(_) | HttpFault::TooLong(..))) => {
-                return Err(NoAnswer(fault.to_string()));
-            }
-        };
+        let Answer { status, body } = self.server.ask(&path, request).await?;
         let error = match status {
             200..300 => ErrorBody::default(),
             _ => serde_json::from_slice::<Failed>(&body).map(|failed| failed.error).unwrap_or_default(),
@@ -259,11 +233,6 @@ impl Stripe {
             400 | 402 | 404 => Ok(said),
             401 | 403 => {
                 tracing::error!(status, code = said.reason(), "Stripe does not take the key (HAAT_STRIPE_KEY)");
-                Err(said.unexpected())
-            }
-            429 => {
-                let rest = rest_of(&headers);
-                *self.rests_until.lock() = Some(Instant::now() + rest);
                 Err(said.unexpected())
             }
             500.. => {

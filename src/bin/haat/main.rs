@@ -11,6 +11,7 @@ mod account;
 mod demo;
 mod keys;
 mod process;
+mod sandbox;
 #[path = "../haat-load/tester/mod.rs"]
 mod tester;
 mod token;
@@ -54,6 +55,8 @@ enum Command {
     Serve(Box<Serve>),
     /// Run a flash sale on a server of its own and show that the stock adds up.
     Demo(demo::DemoArgs),
+    /// A payment platform to which buyers are sent, for demos and tests: docs/redirect-payments.md.
+    Sandbox(sandbox::SandboxArgs),
     /// Print a token to stdout. Opens no store.
     Token(token::TokenArgs),
     /// Accounts of those who work, made by asking a running server.
@@ -125,6 +128,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let ended = match command {
         Command::Serve(serve) => runtime.block_on(serve_until_signal(*serve)),
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Sandbox(args) => runtime.block_on(sandbox::run(args)),
         Command::Token(args) => token::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Account(command) => runtime.block_on(account::run(&command)),

@@ -89,7 +89,7 @@ fn shared(content_type: &'static str, cache: &'static str, body: Bytes) -> Respo
     answer
 }
 
-fn page(html: Bytes) -> Response {
+pub(super) fn page(html: Bytes) -> Response {
     shared("text/html; charset=utf-8", "no-store", html)
 }
 
