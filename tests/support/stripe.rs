@@ -446,10 +446,12 @@ impl Stripe {
         self.books().refunds.iter().map(|refund| (refund.status, refund.amount)).collect()
     }
 
-    /// The buyer does what was to be done with the newest intent, or fails to.
+    /// The buyer does what was to be done with the newest intent that waits for it, or fails to; where none waits, with the newest of all.
     pub fn acts(&self, well: bool) {
         let mut books = self.books();
-        let intent = books.intents.last_mut().expect("an intent");
+        let newest = books.intents.len().checked_sub(1).expect("an intent");
+        let waits = books.intents.iter().rposition(|intent| intent.status == "requires_action");
+        let intent = &mut books.intents[waits.unwrap_or(newest)];
         match well {
             true => intent.take(),
             false => (intent.status, intent.error) = ("requires_payment_method", Some("authentication_failure")),

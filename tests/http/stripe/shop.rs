@@ -13,7 +13,7 @@ use haat::persistence::log_writer::decode;
 use haat::persistence::{self, Mode};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// A shop that takes cards, with a few pieces of one SKU.
@@ -368,12 +368,12 @@ on_both_stores! {
             });
         }
         buyers.join_all().await;
-        let begun = Instant::now();
         senders.join_all().await;
         let double = shop.double();
         assert_eq!(double.kept_money(), 20_000, "each buyer has paid once");
         let looked = double.calls().iter().filter(|call| call.method == "GET").count();
-        assert!(looked <= 10, "{looked} look-ups, after {:?}", begun.elapsed());
+        // It is looked up at its own pace: the notices make none of them later or earlier.
+        assert!(looked <= 20, "{looked} look-ups");
         double.acts(true);
         shop.notify_with(&signed(SECRET, now_s(), &body), &body).await.expect(200);
         shop.comes_to(waits.field("id"), "paid").await;
