@@ -1,7 +1,7 @@
 //! Requests as they come to the router, on a node with the real log writer. What is before the router (sockets, hyper) is not in it.
 
 use crate::cases::Prepared;
-use crate::node::{AT_ONCE, CARTS, Node, ROUNDS, WARM_UP, of_round, still_clock};
+use crate::node::{AT_ONCE, Asked, CARTS, Node, ROUNDS, WARM_UP, of_round, still_clock};
 use crate::shop::{NOW, cart_id, sku_id};
 use async_trait::async_trait;
 use axum::Router;
@@ -32,14 +32,16 @@ const CHECKOUT: &str = r#"{"email":"rahim@example.com","shipping_address":{"name
 "postcode":"1205","country":"BD"},"payment":{"method":"sandbox","token":"tok_approve"}}"#;
 
 /// No case asks for services.
-struct NoUnits;
+struct NoUnits(Asked);
 
 #[async_trait]
 impl Units for NoUnits {
     async fn run(&self, _: Unit) -> Result<UnitEnd, UnitError> {
+        self.0.again();
         Err(UnitError::Busy)
     }
     async fn read(&self, _: Statement, _: &[ValueKind]) -> Result<Vec<Vec<Value>>, StoreError> {
+        self.0.again();
         Ok(Vec::new())
     }
 }
@@ -107,14 +109,14 @@ impl Server {
             new_jobs: Arc::default(),
             erased: Arc::new(haat::ports::erased::NoErasedLog),
         };
-        let units = Arc::new(NoUnits) as _;
+        let units = Arc::new(NoUnits(node.asked.clone())) as _;
         let services = services(&units, &still_clock(), &AccountSettings::default(), signed).expect("threads");
         let ops = Ops::new(OpsParts {
             shop: node.shop.clone(),
             metrics: RenderMetrics::new(String::new),
             followers: Arc::new(Vec::new),
             lives: Arc::new(NoLives),
-            pools: Arc::new(NoUnits),
+            pools: Arc::new(NoUnits(Asked::default())),
             stop: Default::default(),
         });
         let state = HttpState {
@@ -198,13 +200,28 @@ pub fn checkout() -> Prepared {
     Server::new().prepared(checkout_of, StatusCode::CREATED)
 }
 
+/// How often the store is asked for anything by so many checkouts until they are settled, and then by so many looks at their orders.
+#[allow(dead_code, reason = "for tests/instructions.rs")]
+pub fn asked(checkouts: u128) -> (u64, u64) {
+    let server = Server::new();
+    let asked = |requests, expected| {
+        let before = server.node.asked.times();
+        server.answer(requests, expected);
+        server.node.asked.times() - before
+    };
+    let by_checkouts = asked((0..checkouts).map(|cart| checkout_of(&server, cart)).collect(), StatusCode::CREATED);
+    let by_looks = asked((0..checkouts).map(|cart| order_of(&server, cart)).collect(), StatusCode::OK);
+    (by_checkouts, by_looks)
+}
+
+fn order_of(server: &Server, cart: u128) -> Request<Body> {
+    let path = format!("/v1/orders/{}", OrderId::for_attempt(cart_id(cart), 1));
+    server.request(cart, Method::GET, &path, "")
+}
+
 pub fn order_shown() -> Prepared {
     let server = Server::new();
     let checkouts = (0..CARTS).map(|cart| checkout_of(&server, cart)).collect();
     server.answer(checkouts, StatusCode::CREATED);
-    let request = |server: &Server, cart: u128| {
-        let path = format!("/v1/orders/{}", OrderId::for_attempt(cart_id(cart), 1));
-        server.request(cart, Method::GET, &path, "")
-    };
-    server.prepared(request, StatusCode::OK)
+    server.prepared(order_of, StatusCode::OK)
 }

@@ -2,16 +2,18 @@
 
 use crate::cases::Prepared;
 use crate::domain::{LINES, busy_vendor};
-use crate::shop::{NOW, cart, cart_id, details, uuid, vendor_id};
+use crate::shop::{NOW, cart, cart_id, coupon_code, coupon_id, details, uuid, vendor_id};
 use async_trait::async_trait;
 use futures::future::join_all;
-use haat::actors::{NodeParts, NodeSettings, Shop, Thread};
+use haat::actors::{Ask, NodeParts, NodeSettings, Shop, Thread};
 use haat::domain::buyer::MailKey;
+use haat::domain::cart::{Cart, CartCommand};
+use haat::domain::coupon::Coupon;
 use haat::domain::details::{Detail, DetailName};
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Delta, PaymentCall, Principal};
 use haat::domain::ids::{CartId, CouponId, EntityId, EntityRef, Kind, OrderId, ProductId, SkuId, VendorId};
-use haat::domain::order::{OrderFilter, OrderStatus, PaymentChoice};
+use haat::domain::order::{OrderFilter, OrderStatus, PaymentChoice, PlacedCoupon};
 use haat::domain::payment::{Progress, RefundCall, RefundProgress};
 use haat::domain::reject::Reject;
 use haat::domain::rows::{CouponRow, OrderRow, ProductRow, Rows, StockChangeRow};
@@ -83,9 +85,25 @@ impl LogWriter for AtOnce {
     }
 }
 
-/// Everything else around a node. Nothing is read of it and nothing kept; payments are taken at once.
+/// How often a store was asked for anything.
+#[derive(Clone, Default)]
+pub struct Asked(Arc<AtomicU64>);
+
+impl Asked {
+    pub fn again(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[allow(dead_code, reason = "for tests/instructions.rs")]
+    pub fn times(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Everything else around a node. There is nothing to read in it, and it keeps nothing; payments are taken at once.
 #[derive(Default)]
 struct Nothing {
+    asked: Asked,
     ids: AtomicU64,
     /// Those of any order.
     details: OnceLock<Vec<Detail>>,
@@ -93,7 +111,7 @@ struct Nothing {
 
 /// A clock that stands still, for whoever is no actor.
 pub fn still_clock() -> Arc<dyn Clock> {
-    Arc::new(Nothing { ids: AtomicU64::new(1), details: OnceLock::new() })
+    Arc::new(Nothing { ids: AtomicU64::new(1), ..Nothing::default() })
 }
 
 impl Clock for Nothing {
@@ -147,18 +165,23 @@ impl Journal for Nothing {
 #[async_trait]
 impl Snapshots for Nothing {
     async fn load(&self, _: EntityRef) -> Result<Option<Snapshot>, StoreError> {
+        self.asked.again();
         Ok(None)
     }
     async fn load_many(&self, _: &[EntityRef]) -> Result<Vec<Snapshot>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn due(&self, _: Timestamp, _: Option<Due>, _: u32) -> Result<Vec<Due>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn scan(&self, _: Option<EntityRef>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn scan_kind(&self, _: Kind, _: Option<Uuid>, _: u32) -> Result<Vec<Snapshot>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
 }
@@ -166,6 +189,7 @@ impl Snapshots for Nothing {
 #[async_trait]
 impl Histories for Nothing {
     async fn history(&self, _: EntityRef) -> Result<History, StoreError> {
+        self.asked.again();
         Ok(History::default())
     }
 }
@@ -179,9 +203,11 @@ impl Queries for Nothing {
         _: Option<(Timestamp, OrderId)>,
         _: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn guests_orders(&self, _: MailKey, _: u32) -> Result<Vec<OrderId>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn products(
@@ -190,6 +216,7 @@ impl Queries for Nothing {
         _: Option<(Timestamp, ProductId)>,
         _: u32,
     ) -> Result<Vec<ProductRow>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn coupons(
@@ -198,18 +225,23 @@ impl Queries for Nothing {
         _: Option<(Timestamp, CouponId)>,
         _: u32,
     ) -> Result<Vec<CouponRow>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn stock_changes(&self, _: SkuId, _: Option<StockPlace>, _: u32) -> Result<Vec<StockChangeRow>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn catalog(&self) -> Result<Rows, StoreError> {
+        self.asked.again();
         Ok(Rows::default())
     }
     async fn unpaid_by_method(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
     async fn order_counts(&self) -> Result<Vec<(OrderStatus, u64)>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
 }
@@ -217,12 +249,14 @@ impl Queries for Nothing {
 #[async_trait]
 impl Details for Nothing {
     async fn details(&self, orders: &[OrderId], name: DetailName) -> Result<Vec<KeptDetail>, StoreError> {
+        self.asked.again();
         let all = self.details.get_or_init(|| details().details(OrderId::from_uuid(uuid(0))));
         let body = &all.iter().find(|detail| detail.name == name).expect("one of each").body;
         let kept = |order: &OrderId| KeptDetail { order: *order, name, body: Some(body.to_vec()) };
         Ok(orders.iter().map(kept).collect())
     }
     async fn scan_details(&self, _: Option<(OrderId, DetailName)>, _: u32) -> Result<Vec<DetailPlace>, StoreError> {
+        self.asked.again();
         Ok(Vec::new())
     }
 }
@@ -257,43 +291,54 @@ pub struct Node {
     runtime: Runtime,
     tasks: LocalSet,
     pub shop: Shop,
+    /// What its store was asked.
+    pub asked: Asked,
 }
 
 impl Node {
     /// With a log writer that makes everything durable at once.
     pub fn at_once(log_writer: Arc<AtOnce>) -> Self {
-        Self::new(|| log_writer)
+        Self::new(|| log_writer, None)
+    }
+
+    /// The same, in a shop that has this coupon.
+    #[allow(dead_code, reason = "for tests/instructions.rs")]
+    pub fn with_coupon(log_writer: Arc<AtOnce>, coupon: Coupon) -> Self {
+        Self::new(|| log_writer, Some(coupon))
     }
 
     /// With the real log writer, over a journal that takes everything.
     pub fn with_log_writer() -> Self {
-        Self::new(|| {
-            let log_writer = QueuedLogWriter::new(Arc::new(Nothing::default()));
-            let written = log_writer.clone();
-            tokio::spawn(async move {
-                let journal: Arc<dyn Journal> = Arc::new(Nothing::default());
-                let partitions = journal.partitions().await.expect("it has some");
-                let on_fatal = Arc::new(|fatal| panic!("{fatal}"));
-                log_writer::run(
-                    written,
-                    journal,
-                    Arc::new(Nothing::default()),
-                    partitions,
-                    Default::default(),
-                    on_fatal,
-                )
-                .await;
-            });
-            log_writer
-        })
+        Self::new(
+            || {
+                let log_writer = QueuedLogWriter::new(Arc::new(Nothing::default()));
+                let written = log_writer.clone();
+                tokio::spawn(async move {
+                    let journal: Arc<dyn Journal> = Arc::new(Nothing::default());
+                    let partitions = journal.partitions().await.expect("it has some");
+                    let on_fatal = Arc::new(|fatal| panic!("{fatal}"));
+                    log_writer::run(
+                        written,
+                        journal,
+                        Arc::new(Nothing::default()),
+                        partitions,
+                        Default::default(),
+                        on_fatal,
+                    )
+                    .await;
+                });
+                log_writer
+            },
+            None,
+        )
     }
 
-    fn new(log_writer: impl FnOnce() -> Arc<dyn LogWriter>) -> Self {
+    fn new(log_writer: impl FnOnce() -> Arc<dyn LogWriter>, coupon: Option<Coupon>) -> Self {
         // Time stands still while there is anything to do, so no timer depends on how fast the machine is.
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-        let tasks = LocalSet::new();
+        let (tasks, asked) = (LocalSet::new(), Asked::default());
+        let around = Arc::new(Nothing { asked: asked.clone(), ..Nothing::default() });
         let shop = tasks.block_on(&runtime, async {
-            let around = Arc::new(Nothing::default());
             let shop = Shop::new(
                 NodeParts {
                     log_writer: log_writer(),
@@ -313,13 +358,15 @@ impl Node {
                 },
                 None,
             );
-            let (vendor, rows) = stored(vendor_id(), busy_vendor());
+            let (vendor, mut rows) = stored(vendor_id(), busy_vendor());
+            let coupon = coupon.map(|coupon| stored(coupon_id(), coupon));
+            let coupon = coupon.map(|(coupon, of_coupon)| (coupon, rows.coupons = of_coupon.coupons).0);
             let carts = (0..CARTS).map(|number| stored(cart_id(number), cart(cart_id(number), LINES)).0);
-            shop.open(rows, &[], std::iter::once(vendor).chain(carts).collect());
+            shop.open(rows, &[], std::iter::once(vendor).chain(coupon).chain(carts).collect());
             quiet().await;
             shop
         });
-        Self { runtime, tasks, shop }
+        Self { runtime, tasks, shop, asked }
     }
 
     /// Does this, and then all that follows of it.
@@ -329,6 +376,16 @@ impl Node {
             quiet().await;
             done
         })
+    }
+
+    /// Puts the coupon into this cart.
+    #[allow(dead_code, reason = "for tests/instructions.rs")]
+    pub fn put_coupon(&self, cart: u128) {
+        let cart: CartId = cart_id(cart);
+        let coupon = PlacedCoupon { coupon: coupon_id(), code: coupon_code(), serial: None };
+        let put = CartCommand::PutCoupon { by: Principal::Guest(cart), coupon };
+        let how = Ask { within: PATIENCE, key: None, fresh: false };
+        self.run(self.shop.ask::<Cart>(cart, put, how)).expect("an answer").outcome.expect("a cart");
     }
 
     /// Checks these carts out at the same moment.

@@ -2,13 +2,15 @@
 
 use haat::domain::buyer::{Buyer, BuyerKey, MailKey, Mint};
 use haat::domain::cart::{Cart, CartCommand, CartLine, CheckoutRequest};
+use haat::domain::coupon::{Coupon, CouponCode, CouponCommand, CouponTerms, RestoresOn};
 use haat::domain::details::Contact;
 use haat::domain::entity::concerns::*;
 use haat::domain::entity::{Owner, Principal};
-use haat::domain::ids::{CartId, OrderId, ProductId, SkuId, VendorId};
+use haat::domain::ids::{CartId, CouponId, OrderId, ProductId, SkuId, VendorId};
 use haat::domain::knowledge::Knowledge;
 use haat::domain::money::{Currency, Money};
 use haat::domain::order::{Address, OrderCommand, PaymentChoice, Placement};
+use haat::domain::pricing::{Promotion, PromotionKind, Scope};
 use haat::domain::time::Timestamp;
 use haat::domain::vendor::{HeldLine, NewProduct, NewSku, Vendor, VendorCommand, WantedLine};
 use haat::limits;
@@ -38,6 +40,41 @@ pub fn order_id(number: u128) -> OrderId {
 
 pub fn cart_id(number: u128) -> CartId {
     CartId::from_uuid(uuid(3 << 64 | number))
+}
+
+pub fn coupon_code() -> CouponCode {
+    CouponCode::new("EID10").expect("a code")
+}
+
+pub fn coupon_id() -> CouponId {
+    CouponId::of_code(&coupon_code().compared())
+}
+
+/// A coupon that takes a tenth off, so many times at most.
+pub fn coupon(usage_limit: Option<u64>) -> Coupon {
+    let promotion = Promotion {
+        kind: PromotionKind::Percent { basis_points: 1_000 },
+        scope: Scope::default(),
+        min_subtotal: None,
+        max_discount: None,
+        excludes_sale_items: false,
+        platform_bp: 10_000,
+    };
+    let terms = CouponTerms {
+        promotion,
+        starts_at: NOW,
+        ends_at: NOW.plus_millis(limits::HOLD_MS),
+        usage_limit,
+        limit_per_customer: None,
+        budget: None,
+        combines: false,
+        restores_on: RestoresOn::default(),
+    };
+    let mut coupon = Coupon::new(coupon_id());
+    let create =
+        CouponCommand::Create { by: Principal::SHOP, code: coupon_code(), single_use: false, terms: Box::new(terms) };
+    run(&mut coupon, &create, NOW);
+    coupon
 }
 
 pub fn until() -> Timestamp {

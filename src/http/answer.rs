@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 /// Room that a body is given before it is written, in bytes: most orders of one line need no more.
-const BODY_BYTES: usize = 1024;
+const BODY_BYTES: usize = 4096;
 
 /// A body as JSON.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {

@@ -1,7 +1,7 @@
 //! Coupons: their terms, their codes, what they take off, and that nobody has more of them than there are.
 
 use crate::support::client::{Answer, Buyer, Client, checkout_body};
-use crate::support::{Server, token};
+use crate::support::{Server, TestStore, records, token};
 use crate::{on_both_stores, until};
 use haat::config::Config;
 use haat::http::auth::Bearer;
@@ -80,7 +80,50 @@ impl Shop {
     }
 }
 
+/// The records of the store by what they tell, but for those that only say which holds are closed: of these there is one a second at most for each party,
+/// whatever it sells.
+async fn told(store: &TestStore) -> Vec<String> {
+    let event = |event: &Value| event["type"].as_str().filter(|kind| *kind != "holds_closed").map(ToOwned::to_owned);
+    let told = |line: String| {
+        let record: Value = serde_json::from_str(&line).expect("a record");
+        let entity = record["e"].as_str().expect("an entity").to_owned();
+        let events: Vec<String> = record["ev"].as_array().into_iter().flatten().filter_map(event).collect();
+        (!events.is_empty()).then(|| format!("{entity}: {}", events.join(", ")))
+    };
+    records(store).await.into_iter().filter_map(told).collect()
+}
+
 on_both_stores! {
+    /// A use that is counted is held and committed as stock is. What is not counted costs nothing.
+    async fn a_counted_use_takes_three_records_more(store) {
+        let server = Server::start(&store).await;
+        let shop = Shop::new(server.client, 50).await;
+        shop.coupon("COUNTED", &json!({"usage_limit": 100})).await;
+        shop.coupon("FREELY", &json!({})).await;
+        let mut written = Vec::new();
+        for code in [None, Some("COUNTED"), Some("FREELY")] {
+            let buyer = shop.client.buyer(&shop.sku, 1).await;
+            if let Some(code) = code {
+                shop.put(&buyer, code).await.expect(200);
+            }
+            let before = told(&store).await.len();
+            let order = shop.buys(&buyer, "karim@example.com", "tok_approve").await.expect(201);
+            assert_eq!(order.field("status"), "paid", "{}", order.text);
+            let ends = [format!("{}: settled", order.field("id")), format!("{}: cart_checked_out", buyer.cart)];
+            let after = loop {
+                let seen = told(&store).await;
+                if ends.iter().all(|end| seen.contains(end)) {
+                    // Partitions are read one after the other: what came before these may have been missed in one that was read before them.
+                    break told(&store).await.len();
+                }
+                tokio::task::yield_now().await;
+            };
+            written.push(after - before);
+        }
+        assert_eq!(written, [8, 11, 8], "{:#?}", told(&store).await);
+        server.stop().await;
+    }
+
     /// Terms are said, changed and shown; a code that only looks like another is that other; and all of it outlasts a restart.
     async fn a_coupon_has_terms_under_a_code_of_its_own(store) {
         let server = Server::start(&store).await;

@@ -12,7 +12,8 @@ use client::Client;
 use haat::app::{App, Hooks};
 use haat::config::{AccountSettings, Config, MailSettings};
 use haat::http::auth::{Auth, Bearer};
-use haat::persistence::{Options, Place, StoreConfig};
+use haat::persistence::log_writer::decode;
+use haat::persistence::{self, Mode, Options, Place, StoreConfig};
 use haat::ports::keys::SigningKeys;
 use sqlx::{Connection, Executor};
 use std::path::Path;
@@ -221,6 +222,19 @@ impl Server {
         let _ = self.stop.send(());
         self.task.await.expect("the server does not panic").expect("the server drains");
     }
+}
+
+/// All records of the store, each as it is written.
+pub async fn records(store: &TestStore) -> Vec<String> {
+    let opened = persistence::open(&store.config(), Mode::Tool).await.expect("the store");
+    let mut records = Vec::new();
+    for partition in opened.journal.partitions().await.expect("partitions") {
+        for frame in opened.journal.frames(partition.id, 0, usize::MAX / 2).await.expect("frames") {
+            let lines = decode(&frame).expect("lines");
+            records.extend(String::from_utf8_lossy(&lines).lines().map(ToOwned::to_owned));
+        }
+    }
+    records
 }
 
 /// An id that nothing has.

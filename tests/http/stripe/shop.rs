@@ -4,13 +4,11 @@ use super::config;
 use crate::on_both_stores;
 use crate::support::client::{Answer, Buyer, Client, checkout_body};
 use crate::support::stripe::{SECRET, Stripe as Double, signed};
-use crate::support::{Server, TestStore, token};
+use crate::support::{Server, TestStore, records, token};
 use haat::adapters::stripe::StripeConfig;
 use haat::app::Hooks;
 use haat::app::audit::audit;
 use haat::http::auth::Bearer;
-use haat::persistence::log_writer::decode;
-use haat::persistence::{self, Mode};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,19 +28,6 @@ async fn server(store: &TestStore, stripe: StripeConfig, payment_ms: i64) -> Ser
     server.stripe = Some(stripe);
     server.node.shop.payment_ms = payment_ms;
     Server::start_with(server, Hooks::default()).await
-}
-
-/// All records of the store, each as it is written.
-async fn journal(store: &TestStore) -> Vec<String> {
-    let opened = persistence::open(&store.config(), Mode::Tool).await.expect("the store");
-    let mut records = Vec::new();
-    for partition in opened.journal.partitions().await.expect("partitions") {
-        for frame in opened.journal.frames(partition.id, 0, usize::MAX / 2).await.expect("frames") {
-            let lines = decode(&frame).expect("lines");
-            records.extend(String::from_utf8_lossy(&lines).lines().map(ToOwned::to_owned));
-        }
-    }
-    records
 }
 
 pub const LONG: i64 = 600_000;
@@ -161,7 +146,7 @@ on_both_stores! {
         assert_eq!(first, ["payment_intents", "confirm"]);
         let last = shop.check_out(&shop.buyer().await, "pm_ok").await.expect(201);
         shop.stop().await;
-        let journal = journal(&store).await;
+        let journal = records(&store).await;
         let of_last = |record: &&String| record.contains(last.field("id"));
         let place = |kind: &str| journal.iter().filter(of_last).position(|record| record.contains(kind));
         let (prepared, taken) = (place(r#""payment_prepared""#), place(r#""type":"paid""#));
