@@ -25,11 +25,15 @@
 //!            └─ cancel ──▶ voided
 //! ```
 //!
+//! What comes after a payment is driven from outside ([`ChargeLog`]): a buyer's bank disputes a part of it and decides, or returns a refund
+//! that had succeeded.
+//!
 //! No arrow leads back: what is declined, voided or refunded is never charged, and there is nothing to cancel in what was declined. What is
 //! refunded is told of as cancelled: the money is not here, and whoever still believes that the order is being paid must hear that. Calls
 //! for one order never run at the same
 //! time: while a change is on its way to the disk, others wait for it and then look again.
 
+mod after;
 mod book_file;
 mod charge_log;
 mod mails;
@@ -39,13 +43,16 @@ mod token;
 mod writer;
 
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, RefundId};
 use crate::domain::money::Money;
-use crate::domain::order::PaymentChoice;
+use crate::domain::order::{DisputeTold, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundOf, RefundProgress};
 use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
 use crate::files::Place;
-use crate::ports::{ChargeLog, ChargeLogEntry, Clock, NoAnswer, PaymentProvider};
+use crate::ports::{
+    Changed, ChargeLog, ChargeLogEntry, Clock, GivenBack, NoAnswer, PaymentProvider, SandboxDispute, Undriven,
+};
 use async_trait::async_trait;
 use charge_log::{Change, Contents, Key, PartRefund, Refusal, Status, key_of};
 use std::fs::File;
@@ -286,7 +293,7 @@ impl SandboxGateway {
         let key = (call.order, call.mint);
         let failed = |refusal: Refusal| Ok(Step::Known(RefundProgress::Failed { reason: refusal.name().to_owned() }));
         if let Some(known) = state.book.refunds(key).iter().find(|refund| refund.is(of, call.attempt)) {
-            return Ok(Step::Known(RefundProgress::Succeeded { amount: known.amount() }));
+            return Ok(Step::Known(given(state, known)));
         }
         match state.book.standing(key).and_then(|charge| charge.reason) {
             Some(Refusal::NotRefundable) => return failed(Refusal::NotRefundable),
@@ -340,11 +347,19 @@ impl SandboxGateway {
         }
         if let Some(of) = call.of {
             let found = state.book.refunds(key).iter().find(|refund| refund.is(of, call.attempt));
-            return Step::Known(found.map(|refund| RefundProgress::Succeeded { amount: refund.amount() }));
+            return Step::Known(found.map(|refund| given(&state, refund)));
         }
         let refunded = |known: &&Change| known.status == Status::Refunded && known.attempt == call.attempt;
         let found = state.book.standing(key).filter(refunded);
         Step::Known(found.map(|known| RefundProgress::Succeeded { amount: known.amount() }))
+    }
+}
+
+/// How a part of a charge that was given back stands.
+fn given(state: &State, refund: &PartRefund) -> RefundProgress {
+    match state.book.return_of(refund) {
+        Some(returned) => RefundProgress::Failed { reason: returned.reason.clone() },
+        None => RefundProgress::Succeeded { amount: refund.amount() },
     }
 }
 
@@ -445,8 +460,17 @@ impl PaymentProvider for SandboxGateway {
     async fn look_up_refund(&self, call: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
         answered(|_| Ok(self.next_of_refund_look_up(call)), &Lost::default()).await
     }
+
+    async fn disputes(&self, call: &PaymentCall) -> Result<Vec<DisputeTold>, NoAnswer> {
+        Ok(self.disputes_told(key_of(call)))
+    }
+
+    async fn changed(&self, since: Timestamp, cursor: Option<&str>) -> Result<Changed, NoAnswer> {
+        self.changed_since(since, cursor)
+    }
 }
 
+#[async_trait]
 impl ChargeLog for SandboxGateway {
     fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<ChargeLogEntry> {
         let state = self.desk.state.lock();
@@ -454,6 +478,22 @@ impl ChargeLog for SandboxGateway {
             Some(order) => state.book.entries(order).collect(),
             None => state.book.newest_first().take(limit).collect(),
         }
+    }
+
+    fn refunds(&self, order: Option<OrderId>, limit: usize) -> Vec<GivenBack> {
+        self.given_back(order, limit)
+    }
+
+    async fn dispute(&self, order: OrderId, amount: Money, reason: &str) -> Result<DisputeTold, Undriven> {
+        answered(|_| self.next_of_dispute(order, amount, reason), &Lost::default()).await?
+    }
+
+    async fn close_dispute(&self, dispute: SandboxDispute, won: bool) -> Result<DisputeTold, Undriven> {
+        answered(|_| self.next_of_close(dispute, won), &Lost::default()).await?
+    }
+
+    async fn return_refund(&self, refund: RefundId, reason: &str) -> Result<GivenBack, Undriven> {
+        answered(|_| self.next_of_return(refund, reason), &Lost::default()).await?
     }
 
     fn in_place(&self) -> Result<(), String> {

@@ -443,6 +443,8 @@ actions!(
     Operate: Who::Staff(Permission::OpsAct), Who::Admin;
     /// Look into the books of the sandbox.
     SeeSandbox: Who::Admin;
+    /// Have happen in them what a bank does.
+    DriveSandbox: Who::Admin;
 );
 
 impl Action {

@@ -17,6 +17,7 @@ pub mod countries;
 pub mod coupons;
 pub mod customers;
 mod doors;
+pub mod driven;
 pub mod error;
 pub mod extract;
 pub mod health;

@@ -2,8 +2,8 @@
 
 use crate::http::rates::Class;
 use crate::http::{
-    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, health, jobs, notices, ops, orders,
-    own, people, products, quotes, refunds, resolve, sales, shipping, skus, tax, vendors,
+    HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
+    orders, own, people, products, quotes, refunds, resolve, sales, shipping, skus, tax, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -93,7 +93,13 @@ pub fn operators() -> OpenApiRouter<HttpState> {
 
 /// What the sandbox shows, where it is on.
 pub fn sandbox() -> OpenApiRouter<HttpState> {
-    OpenApiRouter::new().routes(routes!(admin::list_charges)).routes(routes!(jobs::list_mails))
+    OpenApiRouter::new()
+        .routes(routes!(admin::list_charges))
+        .routes(routes!(jobs::list_mails))
+        .routes(routes!(driven::list_sandbox_refunds))
+        .routes(routes!(driven::drive_dispute))
+        .routes(routes!(driven::close_dispute))
+        .routes(routes!(driven::fail_refund))
 }
 
 /// Whether the node lives and takes requests.
@@ -168,6 +174,10 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/admin/orders/{order}/resolve", &[(Method::POST, Class::Staff)]),
     ("/v1/admin/sandbox/charges", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/sandbox/mails", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/sandbox/refunds", &[(Method::GET, Class::Staff)]),
+    ("/v1/admin/sandbox/refunds/{refund}/fail", &[(Method::POST, Class::Staff)]),
+    ("/v1/admin/sandbox/charges/{order}/dispute", &[(Method::POST, Class::Staff)]),
+    ("/v1/admin/sandbox/disputes/{dispute}/close", &[(Method::POST, Class::Staff)]),
     ("/v1/auth/sign-up", &[(Method::POST, Class::SignIn)]),
     ("/v1/auth/verify", &[(Method::POST, Class::SignIn)]),
     ("/v1/auth/login", &[(Method::POST, Class::SignIn)]),
@@ -217,6 +227,7 @@ pub fn may_be_long(path: &str) -> bool {
             | "/v1/me/export"
             | "/v1/admin/sandbox/charges"
             | "/v1/admin/sandbox/mails"
+            | "/v1/admin/sandbox/refunds"
             | "/metrics"
     ) || path.strip_prefix("/v1/vendors/").is_some_and(|rest| {
         rest.ends_with("/orders") || rest.ends_with("/shipping-methods") || rest.ends_with("/members")

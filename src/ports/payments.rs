@@ -2,7 +2,7 @@
 
 use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, RefundId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{DisputeTold, PaymentChoice};
 use crate::domain::payment::{Progress, RefundCall, RefundProgress};
@@ -10,6 +10,8 @@ use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::limits;
 use async_trait::async_trait;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A provider gave no outcome: unknown, so it is asked again under the same key.
@@ -151,10 +153,98 @@ pub struct ChargeLogEntry {
     pub at: Timestamp,
 }
 
-/// What a gateway that keeps its own charge log lets an administrator see.
+/// A dispute in the sandbox's books: the how many-th of its order, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxDispute {
+    /// Of which order's payment.
+    pub order: OrderId,
+    /// The how many-th.
+    pub number: u32,
+}
+
+const ORDER: &str = "order_";
+const DISPUTE: &str = "dp_";
+
+impl fmt::Display for SandboxDispute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{DISPUTE}{}_{}", self.order.to_string().trim_start_matches(ORDER), self.number)
+    }
+}
+
+/// No dispute is called so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no name of a dispute")]
+pub struct NoDispute;
+
+impl FromStr for SandboxDispute {
+    type Err = NoDispute;
+
+    fn from_str(text: &str) -> Result<Self, NoDispute> {
+        let (order, number) = text.strip_prefix(DISPUTE).and_then(|rest| rest.split_once('_')).ok_or(NoDispute)?;
+        let order: OrderId = format!("{ORDER}{order}").parse().map_err(|_| NoDispute)?;
+        let named = Self { order, number: number.parse().map_err(|_| NoDispute)? };
+        // As it is written, and in no other way.
+        if named.to_string() == text { Ok(named) } else { Err(NoDispute) }
+    }
+}
+
+/// What of a charge was given back, as the sandbox's books have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenBack {
+    /// Of which order's payment.
+    pub order: OrderId,
+    /// Which refund.
+    pub refund: RefundId,
+    /// Which try.
+    pub attempt: u32,
+    /// How much.
+    pub amount: Money,
+    /// Why a bank has returned it, if one has.
+    pub failure: Option<String>,
+    /// When it came to stand so.
+    pub at: Timestamp,
+}
+
+/// Why nothing came of what somebody wanted to happen after a payment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undriven {
+    /// The books know no such thing.
+    #[error("there is no such thing in the books")]
+    Unknown,
+    /// No more than this is left of the payment.
+    #[error("{0} is left of the payment")]
+    Exceeds(Money),
+    /// The books cannot be written.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+}
+
+/// What a gateway that keeps its own charge log lets an administrator see, and have happen.
+#[async_trait]
 pub trait ChargeLog: Send + Sync + 'static {
     /// The entry of one order, or the newest `limit` entries, the newest first.
     fn entries(&self, order: Option<OrderId>, limit: usize) -> Vec<ChargeLogEntry>;
+
+    /// What was given back of one order, or the newest `limit` of all, the newest first.
+    fn refunds(&self, order: Option<OrderId>, limit: usize) -> Vec<GivenBack>;
+
+    /// The buyer has their bank dispute so much of a payment.
+    ///
+    /// # Errors
+    /// See [`Undriven`].
+    async fn dispute(&self, order: OrderId, amount: Money, reason: &str) -> Result<DisputeTold, Undriven>;
+
+    /// The bank decides. A dispute that has ended stays as it is.
+    ///
+    /// # Errors
+    /// See [`Undriven`].
+    async fn close_dispute(&self, dispute: SandboxDispute, won: bool) -> Result<DisputeTold, Undriven>;
+
+    /// A bank returns the newest try of a refund. One that it has returned stays so.
+    ///
+    /// # Errors
+    /// See [`Undriven`].
+    async fn return_refund(&self, refund: RefundId, reason: &str) -> Result<GivenBack, Undriven>;
 
     /// As [`Journal::in_place`], of the charge log.
     ///

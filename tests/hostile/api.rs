@@ -34,6 +34,7 @@ pub fn fresh_id(kind: &str) -> String {
         "product" => ProductId::from_uuid(uuid).to_string(),
         "sku" => SkuId::from_uuid(uuid).to_string(),
         "sale" => SaleId::from_uuid(uuid).to_string(),
+        "dispute" => OrderId::from_uuid(uuid).to_string().replace("order_", "dp_") + "_1",
         _ => panic!("{kind} is no kind of id"),
     }
 }
@@ -190,6 +191,17 @@ impl Shop {
         let path = format!("/v1/orders/{}/sub-orders/{sub}/refunds", order.field("id"));
         let goodwill = json!({"amount": {"amount": "1.00", "currency": "BDT"}, "reason": "goodwill"});
         let refund = client.post(&path, &goodwill).bearer(&admin).send().await.expect(201).field("id").to_owned();
+        // The sandbox has the refund, and a dispute that has ended.
+        crate::process::until("the refund in the sandbox's books", async || {
+            let books = client.get("/v1/admin/sandbox/refunds").bearer(&admin).send().await.expect(200);
+            books.text.contains(&refund).then_some(())
+        })
+        .await;
+        let path = format!("/v1/admin/sandbox/charges/{}/dispute", order.field("id"));
+        let disputed = json!({"amount": {"amount": "1.00", "currency": "BDT"}, "reason": "fraud"});
+        let dispute = client.post(&path, &disputed).bearer(&admin).send().await.expect(201).field("id").to_owned();
+        let path = format!("/v1/admin/sandbox/disputes/{dispute}/close");
+        client.post(&path, &json!({"outcome": "won"})).bearer(&admin).send().await.expect(200);
         let category =
             client.post("/v1/categories", &json!({"name": "Sarees"})).bearer(&admin).send().await.expect(201);
         let password = "nine boats on the Jamuna";
@@ -248,6 +260,7 @@ impl Shop {
             ("order", order.field("id").to_owned()),
             ("sub", sub),
             ("refund", refund),
+            ("dispute", dispute),
             ("job", job),
             ("category", category.field("id").to_owned()),
             ("session", session),

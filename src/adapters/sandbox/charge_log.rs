@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `mint` is there since orders have one: order and mint together are the idempotency key. A key's first line says `charged`, `declined` or `voided`; only a charged one has a second, `refunded`. What of a charge is
-//! given back in parts are lines with a `refund`, together never more than was taken. A file that says
+//! given back in parts are lines with a `refund`, together never more than was taken; a refund that a bank has returned, and what has become
+//! of a dispute, are lines that come later. A file that says
 //! otherwise was not written by us, or not by us alone, and is refused.
 
 use super::SandboxError;
@@ -16,9 +17,10 @@ use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{OrderId, RefundId};
 use crate::domain::money::{self, Currency, Money};
+use crate::domain::order::{DisputeStatus, DisputeTold};
 use crate::domain::payment::{RefundOf, TOKEN_GONE};
 use crate::domain::time::Timestamp;
-use crate::ports::ChargeLogEntry;
+use crate::ports::{ChargeLogEntry, SandboxDispute};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -146,14 +148,70 @@ impl PartRefund {
     }
 }
 
+/// A line that says that a bank has returned what was given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Returned {
+    /// Of which charge.
+    pub(super) order: OrderId,
+    /// As above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mint: Option<Mint>,
+    /// Which refund.
+    pub(super) returned: RefundId,
+    /// Which try of it.
+    pub(super) attempt: u32,
+    /// Why: a code.
+    pub(super) reason: String,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+/// A line that says how a dispute of a charge stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Disputed {
+    /// Of which charge.
+    pub(super) order: OrderId,
+    /// As above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mint: Option<Mint>,
+    /// The how many-th of its order, from 1.
+    pub(super) dispute: u32,
+    /// How it stands from now on.
+    pub(super) status: DisputeStatus,
+    /// How much, in minor units.
+    pub(super) amount_minor: i64,
+    /// The currency it is in.
+    pub(super) currency: Currency,
+    /// Why: a code.
+    pub(super) reason: String,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+impl Disputed {
+    /// As the shop is told of it.
+    pub(super) fn told(&self) -> DisputeTold {
+        DisputeTold {
+            id: SandboxDispute { order: self.order, number: self.dispute }.to_string(),
+            status: self.status,
+            amount: Money::new(self.amount_minor, self.currency),
+            reason: self.reason.clone(),
+        }
+    }
+}
+
 /// A line of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(super) enum Line {
     /// How a charge stands.
     Charge(Change),
     /// What of one was given back.
     Refund(PartRefund),
+    /// What of that has come back.
+    Returned(Returned),
+    /// What a buyer's bank does.
+    Disputed(Disputed),
 }
 
 impl From<Change> for Line {
@@ -168,12 +226,26 @@ impl From<PartRefund> for Line {
     }
 }
 
+impl From<Returned> for Line {
+    fn from(returned: Returned) -> Self {
+        Line::Returned(returned)
+    }
+}
+
+impl From<Disputed> for Line {
+    fn from(disputed: Disputed) -> Self {
+        Line::Disputed(disputed)
+    }
+}
+
 impl Line {
     /// Which charge it is about.
     pub(super) const fn key(&self) -> Key {
         match self {
             Line::Charge(change) => change.key(),
             Line::Refund(refund) => refund.key(),
+            Line::Returned(returned) => (returned.order, returned.mint),
+            Line::Disputed(disputed) => (disputed.order, disputed.mint),
         }
     }
 }
@@ -230,6 +302,12 @@ pub(super) struct Book {
     latest: BTreeMap<Key, u32>,
     /// What was given back of charges in parts.
     refunds: BTreeMap<Key, Vec<PartRefund>>,
+    /// What of that has come back.
+    returned: BTreeMap<Key, Vec<Returned>>,
+    /// How the disputes of charges stand.
+    disputes: BTreeMap<Key, Vec<Disputed>>,
+    /// Of whom the last two tell, one after the other.
+    after: Vec<(Timestamp, OrderId)>,
 }
 
 /// So many that came last are put in order among the others; with many others, an eighth of them.
@@ -294,15 +372,51 @@ impl Book {
         self.refunds.get(&key).map_or(&[], |refunds| refunds)
     }
 
-    /// How much that is.
-    pub(super) fn refunded(&self, key: Key) -> i64 {
-        money::sum(self.refunds(key).iter().map(|refund| refund.amount_minor))
+    /// Whether, and why, a bank has returned this.
+    pub(super) fn return_of(&self, refund: &PartRefund) -> Option<&Returned> {
+        let is_it = |it: &&Returned| (it.returned, it.attempt) == (refund.refund, refund.attempt);
+        self.returned.get(&refund.key())?.iter().find(is_it)
     }
 
-    /// What of a charge has not been given back.
+    /// How much was given back, and has not come back.
+    pub(super) fn refunded(&self, key: Key) -> i64 {
+        let given = self.refunds(key).iter().filter(|refund| self.return_of(refund).is_none());
+        money::sum(given.map(|refund| refund.amount_minor))
+    }
+
+    /// All refunds of this order, or of all.
+    pub(super) fn all_refunds(&self, order: Option<OrderId>) -> impl DoubleEndedIterator<Item = &PartRefund> {
+        let is_it = move |(key, _): &(&Key, &Vec<PartRefund>)| order.is_none_or(|order| key.0 == order);
+        self.refunds.iter().filter(is_it).flat_map(|(_, refunds)| refunds)
+    }
+
+    /// The disputes of a charge.
+    pub(super) fn disputes(&self, key: Key) -> &[Disputed] {
+        self.disputes.get(&key).map_or(&[], |disputes| disputes)
+    }
+
+    /// Those of an order.
+    pub(super) fn disputes_of(&self, order: OrderId) -> impl Iterator<Item = &Disputed> {
+        self.disputes.range((order, None)..).take_while(move |(key, _)| key.0 == order).flat_map(|(_, all)| all)
+    }
+
+    /// The charge of an order that its shop has the money of: the newest.
+    pub(super) fn charged(&self, order: OrderId) -> Option<Key> {
+        let charged = self.entries(order).filter(|entry| entry.status == Status::Charged.name());
+        charged.max_by_key(|entry| entry.at).map(|entry| (entry.order, entry.mint))
+    }
+
+    /// Of whom disputes and returned refunds tell, one after the other.
+    pub(super) fn after(&self) -> &[(Timestamp, OrderId)] {
+        &self.after
+    }
+
+    /// What of a charge has not been given back, nor taken back by a bank.
     pub(super) fn kept(&self, key: Key) -> Option<Money> {
         let charge = self.standing(key).filter(|charge| charge.status == Status::Charged)?;
-        let left = charge.amount_minor.saturating_sub(self.refunded(key));
+        let disputed = self.disputes(key).iter().filter(|dispute| dispute.status != DisputeStatus::Won);
+        let disputed = money::sum(disputed.map(|dispute| dispute.amount_minor));
+        let left = charge.amount_minor.saturating_sub(self.refunded(key)).saturating_sub(disputed);
         Some(Money::new(left, charge.currency))
     }
 
@@ -311,11 +425,60 @@ impl Book {
         match line {
             Line::Charge(change) => self.record(change),
             Line::Refund(refund) => self.refunds.entry(refund.key()).or_default().push(refund),
+            Line::Returned(returned) => {
+                self.after.push((returned.at, returned.order));
+                self.returned.entry((returned.order, returned.mint)).or_default().push(returned);
+            }
+            Line::Disputed(disputed) => {
+                self.after.push((disputed.at, disputed.order));
+                let all = self.disputes.entry((disputed.order, disputed.mint)).or_default();
+                match all.iter_mut().find(|known| known.dispute == disputed.dispute) {
+                    Some(known) => *known = disputed,
+                    None => all.push(disputed),
+                }
+            }
         }
+    }
+
+    /// Whether these may follow what is there; the error says why not.
+    fn check_after(&self, line: &Line) -> Result<(), String> {
+        let is_sound = match line {
+            Line::Charge(_) | Line::Refund(_) => true,
+            Line::Returned(returned) => {
+                let is_it = |it: &&PartRefund| (it.refund, it.attempt) == (returned.returned, returned.attempt);
+                let refund = self.refunds((returned.order, returned.mint)).iter().find(is_it);
+                refund.is_some_and(|refund| self.return_of(refund).is_none())
+            }
+            Line::Disputed(disputed) => {
+                let key = (disputed.order, disputed.mint);
+                let is_it = |known: &&Disputed| known.dispute == disputed.dispute;
+                match self.disputes(key).iter().find(is_it) {
+                    Some(known) => known.status == DisputeStatus::Open && disputed.status != DisputeStatus::Open,
+                    None => {
+                        let kept = self.kept(key).filter(|kept| kept.currency == disputed.currency);
+                        disputed.status == DisputeStatus::Open
+                            && kept.is_some_and(|kept| (1..=kept.minor).contains(&disputed.amount_minor))
+                    }
+                }
+            }
+        };
+        if is_sound { Ok(()) } else { Err(format!("{} tells what cannot have come after its charge", line.key().0)) }
     }
 
     /// Adds what stands in a line.
     fn take(&mut self, line: &[u8]) -> Result<(), String> {
+        let has = |name: &[u8]| memchr::memmem::find(line, name).is_some();
+        let unread = |error: serde_json::Error| error.to_string();
+        let after = match (has(br#""returned":"#), has(br#""dispute":"#)) {
+            (true, _) => Some(Line::Returned(serde_json::from_slice(line).map_err(unread)?)),
+            (_, true) => Some(Line::Disputed(serde_json::from_slice(line).map_err(unread)?)),
+            _ => None,
+        };
+        if let Some(line) = after {
+            self.check_after(&line)?;
+            self.add(line);
+            return Ok(());
+        }
         if memchr::memmem::find(line, br#""refund":"#).is_some() {
             let refund: PartRefund = serde_json::from_slice(line).map_err(|error| error.to_string())?;
             let kept = self.kept(refund.key()).filter(|kept| kept.currency == refund.currency);

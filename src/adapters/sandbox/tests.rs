@@ -1,5 +1,6 @@
 //! The sandbox against its promises: once only, durable first, nothing lost in a restart, no answer that does not stand.
 
+mod after;
 mod faults;
 
 use super::*;

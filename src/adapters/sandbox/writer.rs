@@ -123,7 +123,7 @@ impl Desk {
             let mut state = self.state.lock();
             for change in batch {
                 if written.is_ok() {
-                    state.book.add(*change);
+                    state.book.add(change.clone());
                     state.attempts.remove(&change.key());
                 }
                 waiting.extend(state.writing.remove(&change.key()).unwrap_or_default());
