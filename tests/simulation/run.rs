@@ -3,7 +3,7 @@
 use crate::archive::check_at_rest;
 use crate::judges::Replay;
 use crate::node::{Node, PROVOKED, Town};
-use crate::people::{Buyer, Staff, crowd};
+use crate::people::{Buyer, Courier, Staff, crowd};
 use crate::troubles::troubles;
 use crate::world::lock;
 use haat::actors::Ask;
@@ -209,6 +209,7 @@ async fn come_to_rest(town: &Arc<Town>) {
         town.server.repair();
         node = start_again(town, &node).await;
     }
+    node = hear(town, node).await;
     let rest = async {
         let mut staff = Staff::new(town, "the last of the staff".to_owned());
         while !town.oracle.replayed(Replay::is_at_rest) {
@@ -236,6 +237,29 @@ async fn come_to_rest(town: &Arc<Town>) {
     }
     remade(town).await;
     check(town, &node).await;
+}
+
+/// What came after payments is heard of: by the notices where the provider sends each until it is taken, and else by what a start asks for.
+async fn hear(town: &Arc<Town>, mut node: Arc<Node>) -> Arc<Node> {
+    let world = &town.world;
+    if world.plan.lists_changes {
+        town.books.outbox.lose_all();
+        if !town.oracle.unheard().is_empty() {
+            world.count("starts that hear what notices did not tell");
+            node = start_again(town, &node).await;
+        }
+    }
+    let courier = Courier::new(town, "the last courier");
+    let all = async {
+        courier.carry_all().await;
+        while !town.oracle.unheard().is_empty() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    if timeout(REST, all).await.is_err() {
+        world.breach(format_args!("they never hear how their payments stand: {:?}", town.oracle.unheard()));
+    }
+    node
 }
 
 /// Changes the vendors of which rows were refused: the node that takes newer rows of them remakes all.

@@ -36,7 +36,13 @@ impl Refunder {
             made.retain(|entity| entity.kind == Kind::Order);
             let newest = made.len().saturating_sub(person.chance.below(NEWEST) as usize + 1);
             let Some(entity) = made.get(newest) else { continue };
-            let (id, get) = (OrderId::from_uuid(entity.uuid), OrderCommand::Get { by: Principal::SHOP });
+            // Mostly at what was paid: there is something to give back.
+            let payments = person.town.books.payments();
+            let id = match !payments.is_empty() && person.chance.per_mille(700) {
+                true => *person.chance.pick(&payments),
+                false => OrderId::from_uuid(entity.uuid),
+            };
+            let get = OrderCommand::Get { by: Principal::SHOP };
             let how = person.how(None, false);
             let Some(order) = person.ask_order(id, "get order", get, how).await else { continue };
             // One that is not paid is left to its buyer, mostly.
