@@ -219,7 +219,7 @@ impl Plan {
             refused_voids: often("refused_voids", 600),
             refused_refunds: often("refused_refunds", 400),
             pending_refunds: often("pending_refunds", 400),
-            stale_answers: often("stale_answers", 200),
+            stale_answers: often("stale_answers", 600),
             lists_changes: of("lists_changes").per_mille(500),
             silences: often("silences", 900),
             silent_orders: *of("silent_orders").pick(&[1, 2, 5, 20]),

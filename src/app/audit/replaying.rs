@@ -1,5 +1,6 @@
 //! Making entities from their records, one record after the other, and beside them the states that their snapshots lead to.
 
+use super::disputes::GivenBack;
 use super::facts::{CartFacts, Facts, OrderFacts, Share, Trades, VendorFacts};
 use super::merges::MergeFacts;
 use crate::actors::{Built, build};
@@ -262,6 +263,8 @@ pub(super) struct Replays {
     trades: BTreeMap<VendorId, Trades>,
     /// What carts recorded of merges.
     merges: MergeFacts,
+    /// What orders recorded of what they give back.
+    given_back: BTreeMap<OrderId, GivenBack>,
     /// Orders whose carts recorded their checkouts with details.
     detailed: BTreeSet<OrderId>,
 }
@@ -294,6 +297,13 @@ impl Replays {
                 let record = replay.take(line, checkpointed);
                 record.iter().flat_map(|record| &record.events).for_each(|event| trades.see(event));
             }
+            AnyReplay::Order(replay) => {
+                let (id, record) = (replay.id, replay.take(line, checkpointed));
+                let events = record.iter().flat_map(|record| &record.events);
+                for event in events.filter(|event| GivenBack::concerns(event)) {
+                    self.given_back.entry(id).or_default().see(event);
+                }
+            }
             other => other.take(line, checkpointed),
         }
     }
@@ -302,6 +312,7 @@ impl Replays {
     pub(super) fn finish(mut self, facts: &mut Facts) {
         facts.details.recorded = self.detailed;
         facts.merges = self.merges;
+        facts.given_back = self.given_back;
         for (entity, snapshot) in self.snapshots {
             facts.snapshots.count += 1;
             let version = snapshot.version;
@@ -367,9 +378,7 @@ fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts>
         needs_token: order.needs_token(),
         current,
         coming_back: order.units_coming_back().collect(),
-        // After each dispute what waited for its end is asked for.
-        refunds_asked: order.refunds().iter().map(|refund| refund.attempt as usize).sum::<usize>()
-            + order.disputes().len(),
+        attention: order.attention(),
         refunds: order.given_back(),
     })
 }

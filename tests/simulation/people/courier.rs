@@ -39,7 +39,7 @@ impl Courier {
             if person.chance.per_mille(100) {
                 self.forge(&letter).await;
             }
-            let is_lost = person.world().plan.lists_changes && person.chance.per_mille(400);
+            let is_lost = person.world().plan.lists_changes && person.chance.per_mille(700);
             if is_lost {
                 person.world().count("lost notices");
                 continue;
