@@ -467,11 +467,7 @@ async fn disputes_that_do_not_add_up_are_found() {
     for (events, checks, told) in [
         (&[opened.clone(), opened.clone()][..], &["refunds"][..], "dispute dp_1 is opened twice"),
         (&[won], &["refunds"], "dispute dp_1 is over, and was never opened"),
-        (
-            &[opened.clone(), lost(1249)],
-            &["entities", "refunds"],
-            "1250 of it to be credited and 0 owed still, not 1249",
-        ),
+        (&[opened.clone(), lost(1249)], &["refunds"], "1250 of it to be credited and 0 owed still, not 1249"),
         (&[opened.clone(), lost(1250), lost(1250)], &["entities", "refunds"], "dispute dp_1 is over a second time"),
         (&[opened, lost(1250), lost(1250)], &["entities", "refunds"], "2500 of vendor_"),
     ] {

@@ -211,7 +211,10 @@ impl Books {
         }
         if account.standing.is_none() {
             account.standing = Some(match call.token.as_deref() {
-                Some(DECLINE) => Standing::Declined,
+                Some(DECLINE) => {
+                    self.outbox.announce(&self.world, call.order, false);
+                    Standing::Declined
+                }
                 _ => {
                     let amount = self.amount(account, call.amount.minor);
                     account.moves.push(amount);
@@ -253,6 +256,9 @@ impl Books {
     fn cancel(&self, order: OrderId) -> Progress {
         let mut accounts = lock(&self.accounts);
         let account = accounts.entry(order).or_default();
+        if account.standing.is_none() {
+            self.outbox.announce(&self.world, order, false);
+        }
         match account.standing.get_or_insert(Standing::Voided) {
             Standing::Declined => Progress::Cancelled,
             Standing::Charged | Standing::Voided | Standing::Refunded => account.progress(),

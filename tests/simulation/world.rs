@@ -142,6 +142,8 @@ pub struct Plan {
     /// Refunds of parts that the provider will not carry out, and those that it carries out later.
     pub refused_refunds: u64,
     pub pending_refunds: u64,
+    /// Looks at payments that are not written.
+    pub failing_looks: u64,
     /// Answers of the payment provider that are as of before what it has done.
     pub stale_answers: u64,
     /// Whether the payment provider lists what has changed, and loses notices; else it sends each until it is taken, and lists nothing.
@@ -219,6 +221,7 @@ impl Plan {
             refused_voids: often("refused_voids", 600),
             refused_refunds: often("refused_refunds", 400),
             pending_refunds: often("pending_refunds", 400),
+            failing_looks: often("failing_looks", 700),
             stale_answers: often("stale_answers", 600),
             lists_changes: of("lists_changes").per_mille(500),
             silences: often("silences", 900),

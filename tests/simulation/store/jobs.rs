@@ -92,14 +92,19 @@ impl Disk {
 }
 
 impl Disk {
+    fn add_look(&mut self, job: NewJob) {
+        if !self.jobs.contains_key(&job.id) {
+            self.add_job(job);
+        }
+    }
+
     fn look(&mut self, looks: &[Look], swept: Option<(String, Timestamp)>) {
         for look in looks {
-            let (now, later) = (look.now.id, look.later);
-            self.add_job(look.now);
+            self.add_look(look.now);
             // What has begun may have looked before that which is told of now.
             let has_begun = |job: &KeptJob| job.row.state != JobState::Due || job.row.tries > 0;
-            if self.jobs.get(&now).is_some_and(has_begun) {
-                self.add_job(later);
+            if self.jobs.get(&look.now.id).is_some_and(has_begun) {
+                self.add_look(look.later);
             }
         }
         self.swept.extend(swept);
@@ -142,7 +147,7 @@ impl PaymentRows for Connection {
     async fn look(&self, looks: &[Look], swept: Option<(&str, Timestamp)>) -> Result<(), UnitError> {
         let (server, looks) = (self.server.clone(), looks.to_vec());
         let swept = swept.map(|(method, to)| (method.to_owned(), to));
-        let risk = self.way.writing(self.way.world.plan.failing_checkpoints);
+        let risk = self.way.writing(self.way.world.plan.failing_looks);
         Ok(self.way.ask(risk, move || lock(&server.disk).look(&looks, swept)).await?)
     }
 
