@@ -247,8 +247,11 @@ async fn come_to_rest(town: &Arc<Town>) {
 /// What came after payments is heard of: by the notices where the provider sends each until it is taken, and else by what a start asks for.
 async fn hear(town: &Arc<Town>, mut node: Arc<Node>) -> Arc<Node> {
     let world = &town.world;
-    let paid = |order: &OrderId| town.oracle.replayed(|replay| replay.is_paid(*order));
-    for order in town.books.payments().into_iter().filter(paid).take(LAST_DISPUTES) {
+    // What was not heard of before is not to be heard of because of these.
+    let is_new = |order: &OrderId| {
+        town.books.disputes(*order).is_empty() && town.oracle.replayed(|replay| replay.is_paid(*order))
+    };
+    for order in town.books.payments().into_iter().filter(is_new).take(LAST_DISPUTES) {
         if let Some(opened) = town.books.dispute(order, world.chance("last disputes").between(1, 5_000) as i64) {
             town.books.close_dispute(order, &opened.id, world.chance("last disputes").per_mille(500));
         }
