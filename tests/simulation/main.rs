@@ -28,7 +28,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 126] = [
+const DRAWN: [&str; 127] = [
     // Terms and tables.
     "tables",
     "wholesale orders",
@@ -121,6 +121,7 @@ const DRAWN: [&str; 126] = [
     "refunds left by disputes",
     "refunds under way as a dispute was lost",
     "refunds that banks return",
+    "failures that are told late",
     // Notices, and what makes up for them.
     "answers as of before",
     "lost notices",

@@ -9,7 +9,7 @@ use haat::domain::buyer::Mint;
 use haat::domain::entity::Principal;
 use haat::domain::ids::{CreditId, Kind, OrderId, VendorId};
 use haat::domain::order::{
-    CreditReason, CreditSeed, Order, OrderCommand, OrderReply, OrderStatus, OrderView, RefundStatus, Wanted,
+    CreditReason, CreditSeed, Order, OrderCommand, OrderReply, OrderStatus, OrderView, RefundStatus, RefundTold, Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::vendor::WantedLine;
@@ -144,6 +144,12 @@ impl Refunder {
             0..6 => drop(ask(retry).await),
             6..8 => drop(ask(by_hand).await),
             _ => drop(tokio::join!(ask(retry), ask(by_hand))),
+        }
+        // A look that was slow tells what is told already.
+        if person.chance.per_mille(300) {
+            person.world().count("failures that are told late");
+            let told = RefundTold::Failed { reason: refund.failure.clone().unwrap_or_default() };
+            drop(ask(OrderCommand::RefundTold { refund: refund.id, attempt: refund.attempt, told }).await);
         }
     }
 }
