@@ -10,6 +10,7 @@ use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::kinds::kinds;
 use crate::domain::order::Order;
 use crate::domain::record::Record;
+use crate::limits;
 use crate::ports::{History, Snapshot};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -308,9 +309,19 @@ impl Replays {
         }
     }
 
-    /// After the last record: what there is to know of each entity.
+    /// After the last record of a partition: what there is to know of each entity that lives there. Its state, and its snapshot, are let go.
+    pub(super) fn finish_partition(&mut self, partition: u16, facts: &mut Facts) {
+        let lives_there = |(entity, _): &(EntityRef, AnyReplay)| entity.partition(limits::PARTITIONS) == partition;
+        let (ended, strangers) = std::mem::take(&mut self.replays).into_iter().partition(lives_there);
+        self.replays = strangers;
+        self.know(ended, facts);
+    }
+
+    /// After the last record of all.
     pub(super) fn finish(mut self, facts: &mut Facts) {
-        facts.details.recorded = self.detailed;
+        let strangers = std::mem::take(&mut self.replays);
+        self.know(strangers, facts);
+        facts.details.recorded.extend(self.detailed);
         facts.merges = self.merges;
         facts.given_back = self.given_back;
         for (entity, snapshot) in self.snapshots {
@@ -318,7 +329,10 @@ impl Replays {
             let version = snapshot.version;
             facts.snapshots.breaches.add(format!("{entity}: it has a snapshot of version {version} and no record"));
         }
-        for (entity, replay) in self.replays {
+    }
+
+    fn know(&mut self, replays: BTreeMap<EntityRef, AnyReplay>, facts: &mut Facts) {
+        for (entity, replay) in replays {
             *facts.replayed.entry(entity.kind).or_default() += 1;
             match replay {
                 AnyReplay::Cart(replay) => {
