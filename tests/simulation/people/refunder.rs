@@ -141,12 +141,12 @@ impl Refunder {
         let by_hand = OrderCommand::MarkRefundPaid { by, refund: refund.id, reference: "wire 7".into() };
         let ask = |command| person.ask::<Order>(order.id, "see to a refund", command, person.how(None, false));
         match person.chance.below(10) {
-            0..6 => drop(ask(retry).await),
-            6..8 => drop(ask(by_hand).await),
+            0..4 => drop(ask(retry).await),
+            4..8 => drop(ask(by_hand).await),
             _ => drop(tokio::join!(ask(retry), ask(by_hand))),
         }
         // A look that was slow tells what is told already.
-        if person.chance.per_mille(300) {
+        if person.chance.per_mille(500) {
             person.world().count("failures that are told late");
             let told = RefundTold::Failed { reason: refund.failure.clone().unwrap_or_default() };
             drop(ask(OrderCommand::RefundTold { refund: refund.id, attempt: refund.attempt, told }).await);
