@@ -112,7 +112,8 @@ impl GivenBack {
             OrderEvent::RefundFailed { refund, .. } => self.turn(*refund, Standing::Owed),
             OrderEvent::RefundRetried { .. } => self.asked += 1,
             OrderEvent::DisputeOpened { dispute, .. } => {
-                if self.disputes.insert(dispute.clone(), Disputed::Open).is_some() {
+                let before = self.disputes.insert(dispute.clone(), Disputed::Open);
+                if before.is_some() {
                     self.wrong.push(format!("dispute {dispute} is opened twice"));
                 }
             }
