@@ -4,6 +4,7 @@
 //! SKUs or holds. `cargo bench --bench domain -- vendor` runs one group.
 
 #[path = "support/shop.rs"]
+#[allow(dead_code, reason = "shared with another bench")]
 mod shop;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};

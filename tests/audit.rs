@@ -414,6 +414,68 @@ async fn an_amount_that_does_not_add_up_is_found() {
     assert!(told.contains("paid 0.00 BDT, and the ledger says charged 12.50 BDT"), "{told}");
 }
 
+/// The records of these events follow the settling of this order.
+async fn with_events(store: &TestStore, paid: EntityRef, events: &[Value]) -> TestStore {
+    retold(store, |records| {
+        let settled = |record: &Value| {
+            let mut events = record["ev"].as_array().expect("events").iter();
+            record["e"] == paid.to_string() && events.any(|event| event["type"] == "settled")
+        };
+        let Some(place) = records.iter().position(settled) else { return };
+        let of = |event: &Value| {
+            let mut record = records[place].clone();
+            record["ev"] = json!([event]);
+            record
+        };
+        let more: Vec<Value> = events.iter().map(of).collect();
+        records.splice(place + 1..place + 1, more);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn disputes_that_do_not_add_up_are_found() {
+    let (store, paid) = traded().await;
+    let source = persistence::open(&store.config(), Mode::Tool).await.expect("the store");
+    let mut share = Value::Null;
+    for partition in source.journal.partitions().await.expect("partitions") {
+        for frame in all_frames(&source, partition.id).await {
+            let lines = decode(&frame).expect("a frame");
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let record: Value = serde_json::from_slice(line).expect("a record");
+                if is(&record, "vendor_", "stock_held") && record["ev"][0]["order"] == paid.to_string() {
+                    share = json!({"vendor": record["e"], "sku": record["ev"][0]["lines"][0]["sku"]});
+                }
+            }
+        }
+    }
+    let amount = json!({"minor": 1250, "currency": "BDT"});
+    let opened = json!({"type": "dispute_opened", "dispute": "dp_1", "amount": amount, "reason": "fraudulent"});
+    let won = json!({"type": "dispute_won", "dispute": "dp_1"});
+    let lost = |credited: i64| {
+        let lines = json!([{"sku": share["sku"], "amount": credited}]);
+        let id = "credit_01h2xcejqtetzrb4e67qh1h0g1";
+        let credit = json!({"id": id, "vendor": share["vendor"], "lines": lines, "reason": "dispute_lost"});
+        let shares = json!([{"vendor": share["vendor"], "amount": 1250, "credit": credit}]);
+        json!({"type": "dispute_lost", "dispute": "dp_1", "amount": amount, "shares": shares})
+    };
+    let disputed = async |events: &[Value]| audited(&with_events(&store, paid, events).await).await;
+    for events in [&[opened.clone()][..], &[opened.clone(), won.clone()], &[opened.clone(), lost(1250)]] {
+        let told = only(&disputed(events).await, &[]);
+        assert!(told.contains("refunds: 0 refunds and 1 dispute of"), "{told}");
+    }
+    for (events, checks, told) in [
+        (&[opened.clone(), opened.clone()][..], &["refunds"][..], "dispute dp_1 is opened twice"),
+        (&[won], &["refunds"], "dispute dp_1 is over, and was never opened"),
+        (&[opened.clone(), lost(1249)], &["refunds"], "1250 of it to be credited and 0 owed still, not 1249"),
+        (&[opened.clone(), lost(1250), lost(1250)], &["entities", "refunds"], "dispute dp_1 is over a second time"),
+        (&[opened, lost(1250), lost(1250)], &["entities", "refunds"], "2500 of vendor_"),
+    ] {
+        let found = only(&disputed(events).await, checks);
+        assert!(found.contains(told), "{told}: {found}");
+    }
+}
+
 fn config(directory: &Path) -> StoreConfig {
     StoreConfig { place: Place::Sqlite(directory.to_owned()), archive: None, options: Options::default() }
 }

@@ -15,7 +15,7 @@ mod payments;
 pub mod rebuild;
 mod remake;
 pub mod replay;
-mod sweep;
+pub mod sweep;
 pub mod text;
 pub mod token;
 mod traces;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Sweeps until it is stopped; at once after a start, since nobody may have done so for long.
-pub(super) async fn payments(payments: Arc<Payments>, shop: Shop, clock: Arc<dyn Clock>, stop: CancellationToken) {
+pub async fn payments(payments: Arc<Payments>, shop: Shop, clock: Arc<dyn Clock>, stop: CancellationToken) {
     let every = Duration::from_millis(limits::PAYMENT_SWEEP_MS);
     loop {
         for method in shop.payment_methods() {

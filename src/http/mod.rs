@@ -26,7 +26,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod metrics;
 pub mod money;
-mod notices;
+pub mod notices;
 pub mod object;
 pub mod observe;
 pub mod once;

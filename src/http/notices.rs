@@ -7,10 +7,12 @@ use crate::http::extract::RawBody;
 use crate::http::openapi::problems;
 use crate::http::services::Services;
 use crate::http::{HttpState, Settings};
-use crate::ports::{NoNotice, Notice, Payment};
+use crate::ports::{Headers, NoNotice, Notice, Payment};
+use crate::services::payments::Payments;
 use axum::extract::{FromRef, State};
 use http::StatusCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The name by which checkouts ask for Stripe.
 const STRIPE: &str = "stripe";
@@ -60,35 +62,68 @@ impl FromRef<HttpState> for Ears {
 impl Ears {
     /// Takes a notice of the provider of this method.
     async fn take(&self, method: &str, RawBody { headers, body }: &RawBody) -> Result<StatusCode> {
-        // Whoever sends it sends it again.
-        if self.shop.readiness() != Readiness::Ready {
-            return Err(Problem::new(&UNAVAILABLE, "this node takes no notices now").retry_after(1));
-        }
         let header = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);
-        match self.shop.notice(method, &header, body) {
-            Ok(Notice::After(payment)) => self.look_at(method, payment).await,
-            Ok(Notice::Order(_) | Notice::Other) => Ok(StatusCode::OK),
-            Err(NoNotice::Forged) => Err(Problem::new(&SIGNATURE_INVALID, NoNotice::Forged.to_string())),
-            Err(NoNotice::NotTaken) => Err(Problem::new(&NOT_FOUND, "there is nothing at this path")),
+        let within = self.settings.request_timeout;
+        match take(&self.shop, &self.services.payments, method, (&header, body), within).await {
+            Taken::Heard => Ok(StatusCode::OK),
+            Taken::NotReady => Err(Problem::new(&UNAVAILABLE, "this node takes no notices now").retry_after(1)),
+            Taken::NotNow => Err(Problem::new(&UNAVAILABLE, "it cannot be seen to now").retry_after(1)),
+            Taken::None(NoNotice::Forged) => Err(Problem::new(&SIGNATURE_INVALID, NoNotice::Forged.to_string())),
+            Taken::None(NoNotice::NotTaken) => Err(Problem::new(&NOT_FOUND, "there is nothing at this path")),
         }
     }
+}
 
-    /// Has an order be looked up because of what comes after its payment. Where that cannot be written in time, or nobody says whose payment it
-    /// is, the provider is to send it again.
-    async fn look_at(&self, method: &str, payment: Payment) -> Result<StatusCode> {
-        let look = async {
-            let order = match payment {
-                Payment::Of(order) => Some(order),
-                Payment::Named(reference) => self.shop.order_of_payment(method, &reference).await?,
-            };
-            match order {
-                Some(order) => self.services.payments.look_at(&[order]).await.ok(),
-                None => Some(()),
-            }
-        };
-        match tokio::time::timeout(self.settings.request_timeout, look).await {
-            Ok(Some(())) => Ok(StatusCode::OK),
-            Ok(None) | Err(_) => Err(Problem::new(&UNAVAILABLE, "it cannot be seen to now").retry_after(1)),
+/// What has become of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// What it is about is looked up, whatever becomes of this node.
+    Heard,
+    /// This node takes none: whoever sends it is to send it again.
+    NotReady,
+    /// It could not be written in time, or nobody says whose payment it is: it is to be sent again.
+    NotNow,
+    /// It is none.
+    None(NoNotice),
+}
+
+/// Takes a notice, its headers and its body, that came as one of the provider of this method, within this time.
+pub fn take<'a>(
+    shop: &'a Shop,
+    payments: &'a Payments,
+    method: &'a str,
+    (header, body): (Headers<'_>, &[u8]),
+    within: Duration,
+) -> impl Future<Output = Taken> + Send + use<'a> {
+    // At once: what tells the headers need not outlive this.
+    let notice = match shop.readiness() {
+        Readiness::Ready => Some(shop.notice(method, header, body)),
+        _ => None,
+    };
+    async move {
+        match notice {
+            Some(Ok(Notice::After(payment))) => look_at(shop, payments, method, payment, within).await,
+            Some(Ok(Notice::Order(_) | Notice::Other)) => Taken::Heard,
+            Some(Err(none)) => Taken::None(none),
+            None => Taken::NotReady,
         }
+    }
+}
+
+/// Has an order be looked up because of what comes after its payment.
+async fn look_at(shop: &Shop, payments: &Payments, method: &str, payment: Payment, within: Duration) -> Taken {
+    let look = async {
+        let order = match payment {
+            Payment::Of(order) => Some(order),
+            Payment::Named(reference) => shop.order_of_payment(method, &reference).await?,
+        };
+        match order {
+            Some(order) => payments.look_at(&[order]).await.ok(),
+            None => Some(()),
+        }
+    };
+    match tokio::time::timeout(within, look).await {
+        Ok(Some(())) => Taken::Heard,
+        Ok(None) | Err(_) => Taken::NotNow,
     }
 }

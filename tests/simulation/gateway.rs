@@ -2,6 +2,7 @@
 //! every crash, and each movement of money stands in it by itself, so that a second charge cannot hide.
 
 use crate::judges::Oracle;
+use crate::notices::{self, Outbox};
 use crate::store::Way;
 use crate::world::{World, lock};
 use async_trait::async_trait;
@@ -11,7 +12,8 @@ use haat::domain::money::{Currency, Money};
 use haat::domain::order::{DisputeStatus, DisputeTold, PaymentChoice, ResolveAs};
 use haat::domain::payment::{Progress, RefundCall, RefundOf, RefundProgress};
 use haat::domain::reject::Reject;
-use haat::ports::{Clock, NoAnswer, PaymentProvider};
+use haat::domain::time::Timestamp;
+use haat::ports::{Changed, Clock, Headers, NoAnswer, NoNotice, Notice, PaymentProvider};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,9 +78,9 @@ impl Account {
         self.disputes.iter().filter(|dispute| dispute.status == DisputeStatus::Lost).map(|dispute| dispute.amount.minor)
     }
 
-    /// Whether a bank has the money, or may come to have it.
+    /// Whether a bank decides whose the money is.
     fn is_disputed(&self) -> bool {
-        self.disputes.iter().any(|dispute| dispute.status != DisputeStatus::Won)
+        self.disputes.iter().any(|dispute| dispute.status == DisputeStatus::Open)
     }
 
     /// What was taken, given back or not.
@@ -101,12 +103,52 @@ impl Account {
 pub struct Books {
     accounts: Mutex<BTreeMap<OrderId, Account>>,
     silent_until: Mutex<Instant>,
+    /// What it tells by itself.
+    pub outbox: Outbox,
     world: Arc<World>,
 }
 
 impl Books {
     pub fn new(world: Arc<World>) -> Arc<Self> {
-        Arc::new(Self { accounts: Mutex::default(), silent_until: Mutex::new(Instant::now()), world })
+        let (silent_until, outbox) = (Mutex::new(Instant::now()), Outbox::default());
+        Arc::new(Self { accounts: Mutex::default(), silent_until, outbox, world })
+    }
+
+    /// The payments that were taken, of those that have been given back in parts before all others.
+    pub fn payments(&self) -> Vec<OrderId> {
+        let accounts = lock(&self.accounts);
+        let taken = accounts.iter().filter(|(_, account)| account.standing == Some(Standing::Charged));
+        let (whole, in_parts): (Vec<_>, Vec<_>) = taken.partition(|(_, account)| account.parts.is_empty());
+        in_parts.into_iter().chain(whole).map(|(order, _)| *order).collect()
+    }
+
+    /// What banks say of a payment.
+    pub fn disputes(&self, order: OrderId) -> Vec<DisputeTold> {
+        lock(&self.accounts).get(&order).map(|account| account.disputes.clone()).unwrap_or_default()
+    }
+
+    /// The parts that were not given back in the end.
+    pub fn failed_parts(&self, order: OrderId) -> Vec<(RefundId, u32)> {
+        let accounts = lock(&self.accounts);
+        let failed = |(_, part): &(&(RefundId, u32), &Part)| matches!(part.progress, RefundProgress::Failed { .. });
+        let parts = accounts.get(&order).into_iter().flat_map(|account| account.parts.iter().filter(failed));
+        parts.map(|(key, _)| *key).collect()
+    }
+
+    /// All orders that somebody paid for, or tried to.
+    pub fn orders(&self) -> Vec<OrderId> {
+        lock(&self.accounts).keys().copied().collect()
+    }
+
+    /// A bank returns a part that was given back, if there is one.
+    pub fn return_part(&self, order: OrderId) {
+        let mut accounts = lock(&self.accounts);
+        let account = accounts.get_mut(&order).expect("it is known");
+        let given_back = |part: &&mut Part| matches!(part.progress, RefundProgress::Succeeded { .. });
+        let Some(part) = account.parts.values_mut().find(given_back) else { return };
+        part.progress = RefundProgress::Failed { reason: "account_closed".into() };
+        self.world.count("refunds that banks return");
+        self.outbox.announce(&self.world, order, true);
     }
 
     /// From now on nobody has an answer, for so long or until nothing goes wrong any more.
@@ -169,11 +211,15 @@ impl Books {
         }
         if account.standing.is_none() {
             account.standing = Some(match call.token.as_deref() {
-                Some(DECLINE) => Standing::Declined,
+                Some(DECLINE) => {
+                    self.outbox.announce(&self.world, call.order, false);
+                    Standing::Declined
+                }
                 _ => {
                     let amount = self.amount(account, call.amount.minor);
                     account.moves.push(amount);
                     self.world.note(format_args!("{} pays {amount}", call.order));
+                    self.outbox.announce(&self.world, call.order, false);
                     Standing::Charged
                 }
             });
@@ -191,7 +237,13 @@ impl Books {
     fn look_up(&self, order: OrderId, past_its_time: bool) -> Progress {
         let mut accounts = lock(&self.accounts);
         let account = accounts.entry(order).or_default();
-        let progress = account.progress();
+        let progress = match account.progress() {
+            // It says otherwise than it did: its answers may be as of before.
+            Progress::Succeeded { .. } if self.world.fault("answers as of before", self.world.plan.stale_answers) => {
+                Progress::Processing
+            }
+            progress => progress,
+        };
         account.told_untaken |= past_its_time && !matches!(progress, Progress::Succeeded { .. });
         progress
     }
@@ -204,6 +256,9 @@ impl Books {
     fn cancel(&self, order: OrderId) -> Progress {
         let mut accounts = lock(&self.accounts);
         let account = accounts.entry(order).or_default();
+        if account.standing.is_none() {
+            self.outbox.announce(&self.world, order, false);
+        }
         match account.standing.get_or_insert(Standing::Voided) {
             Standing::Declined => Progress::Cancelled,
             Standing::Charged | Standing::Voided | Standing::Refunded => account.progress(),
@@ -253,7 +308,8 @@ impl Books {
             return (known.progress.clone(), false);
         }
         let kept = account.moves.iter().sum::<i64>() - account.in_parts().sum::<i64>() - account.lost().sum::<i64>();
-        if account.is_disputed() {
+        let is_lost = account.lost().next().is_some() && !(1..=kept).contains(&amount);
+        if account.is_disputed() || is_lost {
             // The order may not have heard of it when it asked.
             world.count("refunds of what is disputed");
             let progress = RefundProgress::Failed { reason: "charge_disputed".into() };
@@ -281,13 +337,18 @@ impl Books {
         let mut accounts = lock(&self.accounts);
         let part = accounts.get_mut(&call.order)?.parts.get_mut(&(of.refund, call.attempt))?;
         let chance = self.world.chance("pending refunds");
-        if part.progress == RefundProgress::Pending && chance.per_mille(500) {
+        if part.progress == RefundProgress::Pending && (chance.per_mille(500) || self.world.is_calm()) {
             part.progress = match chance.per_mille(200) && !self.world.is_calm() {
                 true => RefundProgress::Failed { reason: "expired_card".into() },
                 false => RefundProgress::Succeeded { amount: call.amount },
             };
+            self.outbox.announce(&self.world, call.order, true);
         }
-        Some(part.progress.clone())
+        let is_late = self.world.fault("answers as of before", self.world.plan.stale_answers);
+        match part.progress {
+            RefundProgress::Succeeded { .. } if is_late => Some(RefundProgress::Pending),
+            _ => Some(part.progress.clone()),
+        }
     }
 
     /// A bank disputes so much of what was taken for an order, unless it does so already or nothing was.
@@ -302,15 +363,18 @@ impl Books {
         let told = DisputeTold { id, status: DisputeStatus::Open, amount, reason: "fraudulent".into() };
         account.disputes.push(told.clone());
         self.world.note(format_args!("{minor} of {order} are disputed"));
+        self.outbox.announce(&self.world, order, true);
         Some(told)
     }
 
-    /// The bank has decided.
+    /// The bank has decided, or decides otherwise than before.
     pub fn close_dispute(&self, order: OrderId, id: &str, won: bool) -> DisputeTold {
         let mut accounts = lock(&self.accounts);
         let account = accounts.get_mut(&order).expect("it is disputed");
         let dispute = account.disputes.iter_mut().find(|dispute| dispute.id == id).expect("this one");
         dispute.status = if won { DisputeStatus::Won } else { DisputeStatus::Lost };
+        self.world.note(format_args!("{id} of {order} is {}", dispute.status.name()));
+        self.outbox.announce(&self.world, order, true);
         dispute.clone()
     }
 
@@ -447,5 +511,32 @@ impl PaymentProvider for Gateway {
             return self.ask(order, false, move |books| (books.look_up_part(&call, of), false)).await;
         }
         self.ask(order, false, move |books| (books.look_up_refund(order), false)).await
+    }
+
+    fn notice(&self, header: Headers<'_>, body: &[u8], _: Timestamp) -> Result<Notice, NoNotice> {
+        notices::read(header, body)
+    }
+
+    async fn disputes(&self, call: &PaymentCall) -> Result<Vec<DisputeTold>, NoAnswer> {
+        let order = call.order;
+        self.way.world.note(format_args!("disputes of {order}"));
+        self.ask(order, false, move |books| (books.disputes(order), false)).await
+    }
+
+    async fn order_of(&self, reference: &str) -> Result<Option<OrderId>, NoAnswer> {
+        let Some(order) = notices::order_named(reference) else { return Ok(None) };
+        self.ask(order, false, move |_| (Some(order), false)).await
+    }
+
+    async fn changed(&self, since: Timestamp, cursor: Option<&str>) -> Result<Changed, NoAnswer> {
+        let world = &self.way.world;
+        if !world.plan.lists_changes {
+            return Ok(Changed::default());
+        }
+        world.count("lists of what has changed");
+        world.note(format_args!("what has changed since {since}, from {cursor:?} on"));
+        let cursor = cursor.map(str::to_owned);
+        let nobody = OrderId::from_uuid(uuid::Uuid::nil());
+        self.ask(nobody, false, move |books| (books.outbox.changed(since, cursor.as_deref()), false)).await
     }
 }

@@ -10,6 +10,7 @@ mod damage;
 mod gateway;
 mod judges;
 mod node;
+mod notices;
 mod people;
 mod post;
 mod run;
@@ -27,7 +28,7 @@ use world::lock;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 100;
 /// What must have happened in a hundred seeds, or they show nothing of it.
-const DRAWN: [&str; 107] = [
+const DRAWN: [&str; 129] = [
     // Terms and tables.
     "tables",
     "wholesale orders",
@@ -80,7 +81,7 @@ const DRAWN: [&str; 107] = [
     "clocks set wrong",
     "clocks found wrong",
     "starts with a wrong clock",
-    // Payments: there are no webhooks, so an answer comes to a call or not at all.
+    // Payments.
     "lost payment calls",
     "lost payment answers",
     "slow payment calls",
@@ -111,6 +112,30 @@ const DRAWN: [&str; 107] = [
     "refunds paid by hand",
     "more units than are left",
     "larger amounts than are left",
+    // Disputes.
+    "disputes opened",
+    "disputes won",
+    "disputes lost",
+    "disputes that are lost after they were won",
+    "refunds of what is disputed",
+    "refunds that waited for the end of a dispute",
+    "refunds that disputes took",
+    "refunds left by disputes",
+    "refunds under way as a dispute was lost",
+    "refunds that banks return",
+    "failures that are told late",
+    // Notices, and what makes up for them.
+    "answers as of before",
+    "lost notices",
+    "doubled notices",
+    "notices twice at once",
+    "notices that are sent again",
+    "forged notices",
+    "notices of what is paid already",
+    "notices that come late",
+    "lists of what has changed",
+    "starts that hear what notices did not tell",
+    "looks at payments",
     // Keys.
     "repeated answers",
     "floods",

@@ -8,12 +8,14 @@ use crate::store::{Server, Way};
 use crate::world::{SimulatedClock, World, lock};
 use haat::actors::{DecideHook, NodeSettings, Shop, Thread};
 use haat::app::core::{Core, CoreParts, Crash, MailParts, RunningCore};
+use haat::app::sweep;
 use haat::domain::ids::{EntityRef, Kind};
 use haat::domain::pricing::Tables;
 use haat::domain::rows::Shapes;
 use haat::persistence::checkpointer::CheckpointSettings;
 use haat::persistence::log_writer::Fatal;
 use haat::ports::jobs::NoAccounts;
+use haat::services::payments::Payments;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -46,6 +48,10 @@ pub struct Node {
     pub shop: Shop,
     pub way: Way,
     pub clock: Arc<SimulatedClock>,
+    /// Sees to what comes after payments.
+    pub payments: Arc<Payments>,
+    /// Cancelled when it does nothing by itself any more.
+    upkeep: CancellationToken,
     /// Cancelled when it has crashed or ended.
     pub gone: CancellationToken,
     /// Requests that wait for their answer.
@@ -103,6 +109,7 @@ impl Node {
         let Some(running) = running else { return false };
         self.world.note(format_args!("node {} stops", self.number));
         self.ready.store(false, Ordering::Relaxed);
+        self.upkeep.cancel();
         self.shop.drain();
         let drain = async {
             while self.in_flight.load(Ordering::Relaxed) > 0 {
@@ -269,11 +276,15 @@ impl Town {
         // It knows them before it takes requests.
         let newest = lock(&self.tables).last().cloned();
         newest.into_iter().for_each(|tables| core.shop().show_tables(Tables::clone(&tables)));
+        let (rows, news) = (self.server.payment_rows(way.clone()), core.jobs().1);
+        let payments = Arc::new(Payments::new(rows, clock.clone(), news));
         let node = Arc::new(Node {
             number,
             shop: core.shop().clone(),
             way,
             clock,
+            payments,
+            upkeep: gone.child_token(),
             gone: gone.clone(),
             in_flight: AtomicU64::new(0),
             ready: AtomicBool::new(false),
@@ -298,6 +309,8 @@ impl Town {
                         starting.crash.get().into_iter().for_each(Crash::now);
                     }
                     world.note(format_args!("node {number} is ready"));
+                    let (payments, shop) = (starting.payments.clone(), starting.shop.clone());
+                    tokio::spawn(sweep::payments(payments, shop, starting.clock.clone(), starting.upkeep.clone()));
                     starting.ready.store(true, Ordering::Relaxed);
                 }
                 Err(error) => starting.crash(&format!("it could not start: {error}")),

@@ -3,11 +3,12 @@
 use crate::archive::check_at_rest;
 use crate::judges::Replay;
 use crate::node::{Node, PROVOKED, Town};
-use crate::people::{Buyer, Staff, crowd};
+use crate::people::{Buyer, Courier, Staff, crowd};
 use crate::troubles::troubles;
 use crate::world::lock;
 use haat::actors::Ask;
 use haat::domain::entity::Principal;
+use haat::domain::ids::OrderId;
 use haat::domain::money::Currency;
 use haat::domain::vendor::{Vendor, VendorCommand};
 use std::cell::RefCell;
@@ -21,6 +22,10 @@ use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
+/// Payments that are disputed last of all.
+const LAST_DISPUTES: usize = 2;
+/// For so long there is no node before the one that hears what notices did not tell, in milliseconds.
+const WITHOUT_A_NODE_MS: i64 = 3 * 3_600_000;
 /// No run needs more simulated time than this to come to rest.
 const REST: Duration = Duration::from_secs(3_600);
 /// Changes after which rows that were refused must have come again.
@@ -209,6 +214,7 @@ async fn come_to_rest(town: &Arc<Town>) {
         town.server.repair();
         node = start_again(town, &node).await;
     }
+    node = hear(town, node).await;
     let rest = async {
         let mut staff = Staff::new(town, "the last of the staff".to_owned());
         while !town.oracle.replayed(Replay::is_at_rest) {
@@ -236,6 +242,42 @@ async fn come_to_rest(town: &Arc<Town>) {
     }
     remade(town).await;
     check(town, &node).await;
+}
+
+/// What came after payments is heard of: by the notices where the provider sends each until it is taken, and else by what a start asks for.
+async fn hear(town: &Arc<Town>, mut node: Arc<Node>) -> Arc<Node> {
+    let world = &town.world;
+    // What was not heard of before is not to be heard of because of these.
+    let is_new = |order: &OrderId| {
+        town.books.disputes(*order).is_empty() && town.oracle.replayed(|replay| replay.is_paid(*order))
+    };
+    for order in town.books.payments().into_iter().filter(is_new).take(LAST_DISPUTES) {
+        if let Some(opened) = town.books.dispute(order, world.chance("last disputes").between(1, 5_000) as i64) {
+            town.books.close_dispute(order, &opened.id, world.chance("last disputes").per_mille(500));
+        }
+    }
+    if world.plan.lists_changes {
+        town.books.outbox.lose_all();
+        if !town.oracle.unheard().is_empty() {
+            world.count("starts that hear what notices did not tell");
+            if !node.stop().await {
+                world.breach("the last node did not stop as it should");
+            }
+            world.leap(WITHOUT_A_NODE_MS);
+            node = settle(town).await;
+        }
+    }
+    let courier = Courier::new(town, "the last courier");
+    let all = async {
+        courier.carry_all().await;
+        while !town.oracle.unheard().is_empty() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    if timeout(REST, all).await.is_err() {
+        world.breach(format_args!("they never hear how their payments stand: {:?}", town.oracle.unheard()));
+    }
+    node
 }
 
 /// Changes the vendors of which rows were refused: the node that takes newer rows of them remakes all.

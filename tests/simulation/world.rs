@@ -142,6 +142,12 @@ pub struct Plan {
     /// Refunds of parts that the provider will not carry out, and those that it carries out later.
     pub refused_refunds: u64,
     pub pending_refunds: u64,
+    /// Looks at payments that are not written.
+    pub failing_looks: u64,
+    /// Answers of the payment provider that are as of before what it has done.
+    pub stale_answers: u64,
+    /// Whether the payment provider lists what has changed, and loses notices; else it sends each until it is taken, and lists nothing.
+    pub lists_changes: bool,
     /// The payment provider answers nobody for a long while.
     pub silences: u64,
     /// So many orders in a row without an answer tell a node that it does.
@@ -215,6 +221,9 @@ impl Plan {
             refused_voids: often("refused_voids", 600),
             refused_refunds: often("refused_refunds", 400),
             pending_refunds: often("pending_refunds", 400),
+            failing_looks: often("failing_looks", 700),
+            stale_answers: often("stale_answers", 600),
+            lists_changes: of("lists_changes").per_mille(500),
             silences: often("silences", 900),
             silent_orders: *of("silent_orders").pick(&[1, 2, 5, 20]),
             silence: Duration::from_millis(*of("silence").pick(&[0, 2_000, 30_000])),

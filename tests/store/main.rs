@@ -18,6 +18,7 @@ of_the_simulation! {
     gateway "../simulation/gateway.rs"
     judges "../simulation/judges/mod.rs"
     node "../simulation/node.rs"
+    notices "../simulation/notices.rs"
     people "../simulation/people/mod.rs"
     post "../simulation/post.rs"
     run "../simulation/run.rs"

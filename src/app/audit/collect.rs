@@ -53,6 +53,7 @@ pub(super) async fn collect(store: &Store, data_dir: &Path) -> Result<Facts, App
             checkpoints.iter().find(|before| before.id == head.id).map_or(0, |before| before.checkpoint_seq);
         let order = replay(store, head, checkpoint, &mut replays).await?;
         facts.journal.add(order);
+        replays.finish_partition(head.id, &mut facts);
     }
     replays.finish(&mut facts);
     facts.history = history(store, &heads, &facts).await?;

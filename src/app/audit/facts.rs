@@ -2,6 +2,7 @@
 
 use super::super::text::{count, counted};
 use super::details::DetailFacts;
+use super::disputes::GivenBack;
 use super::history::HistoryFacts;
 use super::jobs::JobFacts;
 use super::merges::MergeFacts;
@@ -31,6 +32,8 @@ pub(super) struct Facts {
     pub(super) replayed: BTreeMap<Kind, u64>,
     /// Carts.
     pub(super) carts: BTreeMap<CartId, CartFacts>,
+    /// What orders say that they give back, one record after the other, of those that ever gave anything back.
+    pub(super) given_back: BTreeMap<OrderId, GivenBack>,
     /// What carts gave each other.
     pub(super) merges: MergeFacts,
     /// Orders.
@@ -221,8 +224,8 @@ pub(super) struct OrderFacts {
     pub(super) current: bool,
     /// Units that were cancelled and that their vendors have not said to have back.
     pub(super) coming_back: Vec<(VendorId, SkuId, i64)>,
-    /// How often a refund of it was asked for.
-    pub(super) refunds_asked: usize,
+    /// What of it somebody has to look at.
+    pub(super) attention: Vec<&'static str>,
     /// What its provider has given back of it, as it was told, and what it may have given back since, in minor units.
     pub(super) refunds: (i64, i64),
 }
@@ -500,7 +503,7 @@ pub(super) mod samples {
             version: 1,
             mint: None,
             coming_back: Vec::new(),
-            refunds_asked: 0,
+            attention: Vec::new(),
             refunds: (0, 0),
             needs_token: false,
             current: true,

@@ -4,7 +4,7 @@
 //! against their snapshots and the read tables, which were made on another path, and against the books of the payment gateway.
 //!
 //! ```text
-//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, merges, snapshots, tables, history, jobs, details, money, categories, accounts ─► Report
+//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, merges, snapshots, tables, history, jobs, details, money, refunds, categories, accounts ─► Report
 //! ```
 //!
 //! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
@@ -18,6 +18,7 @@ mod categories;
 mod codes;
 mod collect;
 mod details;
+mod disputes;
 mod facts;
 mod history;
 mod jobs;
@@ -177,6 +178,7 @@ pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppEr
             jobs::check(&facts),
             details::check(&facts),
             money::check(&facts),
+            disputes::check(&facts),
             categories::check(&facts),
             accounts::check(&facts),
         ],

@@ -1,5 +1,6 @@
 //! Making entities from their records, one record after the other, and beside them the states that their snapshots lead to.
 
+use super::disputes::GivenBack;
 use super::facts::{CartFacts, Facts, OrderFacts, Share, Trades, VendorFacts};
 use super::merges::MergeFacts;
 use crate::actors::{Built, build};
@@ -9,6 +10,7 @@ use crate::domain::ids::{EntityId, EntityRef, Kind, OrderId, VendorId};
 use crate::domain::kinds::kinds;
 use crate::domain::order::Order;
 use crate::domain::record::Record;
+use crate::limits;
 use crate::ports::{History, Snapshot};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -262,6 +264,8 @@ pub(super) struct Replays {
     trades: BTreeMap<VendorId, Trades>,
     /// What carts recorded of merges.
     merges: MergeFacts,
+    /// What orders recorded of what they give back.
+    given_back: BTreeMap<OrderId, GivenBack>,
     /// Orders whose carts recorded their checkouts with details.
     detailed: BTreeSet<OrderId>,
 }
@@ -294,20 +298,41 @@ impl Replays {
                 let record = replay.take(line, checkpointed);
                 record.iter().flat_map(|record| &record.events).for_each(|event| trades.see(event));
             }
+            AnyReplay::Order(replay) => {
+                let (id, record) = (replay.id, replay.take(line, checkpointed));
+                let events = record.iter().flat_map(|record| &record.events);
+                for event in events.filter(|event| GivenBack::concerns(event)) {
+                    self.given_back.entry(id).or_default().see(event);
+                }
+            }
             other => other.take(line, checkpointed),
         }
     }
 
-    /// After the last record: what there is to know of each entity.
+    /// After the last record of a partition: what there is to know of each entity that lives there. Its state, and its snapshot, are let go.
+    pub(super) fn finish_partition(&mut self, partition: u16, facts: &mut Facts) {
+        let lives_there = |(entity, _): &(EntityRef, AnyReplay)| entity.partition(limits::PARTITIONS) == partition;
+        let (ended, strangers) = std::mem::take(&mut self.replays).into_iter().partition(lives_there);
+        self.replays = strangers;
+        self.know(ended, facts);
+    }
+
+    /// After the last record of all.
     pub(super) fn finish(mut self, facts: &mut Facts) {
-        facts.details.recorded = self.detailed;
+        let strangers = std::mem::take(&mut self.replays);
+        self.know(strangers, facts);
+        facts.details.recorded.extend(self.detailed);
         facts.merges = self.merges;
+        facts.given_back = self.given_back;
         for (entity, snapshot) in self.snapshots {
             facts.snapshots.count += 1;
             let version = snapshot.version;
             facts.snapshots.breaches.add(format!("{entity}: it has a snapshot of version {version} and no record"));
         }
-        for (entity, replay) in self.replays {
+    }
+
+    fn know(&mut self, replays: BTreeMap<EntityRef, AnyReplay>, facts: &mut Facts) {
+        for (entity, replay) in replays {
             *facts.replayed.entry(entity.kind).or_default() += 1;
             match replay {
                 AnyReplay::Cart(replay) => {
@@ -367,9 +392,7 @@ fn order_facts(order: &Order, version: u64, current: bool) -> Option<OrderFacts>
         needs_token: order.needs_token(),
         current,
         coming_back: order.units_coming_back().collect(),
-        // After each dispute what waited for its end is asked for.
-        refunds_asked: order.refunds().iter().map(|refund| refund.attempt as usize).sum::<usize>()
-            + order.disputes().len(),
+        attention: order.attention(),
         refunds: order.given_back(),
     })
 }

@@ -257,6 +257,11 @@ impl Body {
 }
 
 impl Order {
+    /// What of it somebody has to look at, as codes.
+    pub fn attention(&self) -> Vec<&'static str> {
+        self.body.as_ref().map_or_else(Vec::new, |body| body.attention())
+    }
+
     /// Its disputes, the oldest first.
     pub fn disputes(&self) -> &[Dispute] {
         self.body.as_ref().map_or(&[], |body| &body.disputes)

@@ -517,6 +517,10 @@ impl Body {
         let Some(refund) = self.refunds.iter().find(|refund| refund.id == id && refund.attempt == attempt) else {
             return Ok(Vec::new());
         };
+        // What was paid outside is no provider's to return: it says so late of the attempt for which that was done.
+        if refund.by_hand {
+            return Ok(Vec::new());
+        }
         let event = match (refund.status, told) {
             (RefundStatus::Requested | RefundStatus::Pending, RefundTold::Succeeded { amount, reference }) => {
                 match *amount == Money::new(refund.amount, self.currency) {

@@ -9,6 +9,7 @@
 mod accounts;
 mod bill;
 mod credits;
+mod disputes;
 
 use super::replay::Recorded;
 use super::{Causes, Judge, Replay};
@@ -105,16 +106,16 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "ended", Accounts::end),
     ("order", "quarantined", nothing),
     ("order", "credited", Accounts::credit),
-    ("order", "refund_pending", nothing),
+    ("order", "refund_pending", Accounts::send_part),
     ("order", "refund_succeeded", Accounts::give_part_back),
     ("order", "refund_failed", Accounts::keep_part),
     ("order", "refund_retried", Accounts::ask_again),
     ("order", "refund_marked_paid", Accounts::give_part_back_by_hand),
     ("order", "credits_settled", Accounts::hear_of_restock),
     ("order", "leg_returned", nothing),
-    ("order", "dispute_opened", nothing),
-    ("order", "dispute_won", nothing),
-    ("order", "dispute_lost", Accounts::lose),
+    ("order", "dispute_opened", Accounts::open_dispute),
+    ("order", "dispute_won", Accounts::win_dispute),
+    ("order", "dispute_lost", Accounts::lose_dispute),
 ];
 
 /// It moves neither money nor pieces.
@@ -273,7 +274,7 @@ fn wrong_payments(accounts: &Accounts, moves: BTreeMap<OrderId, Vec<i64>>) -> Ve
         let in_parts = bill.given_back_by_provider();
         let fits = match bill.by_hand {
             // It may have gone to and fro outside.
-            true => taken - given_back == bill.net() - in_parts,
+            true => taken - given_back == bill.net() - in_parts - bill.taken_by_disputes,
             false => (taken, given_back) == (bill.charged, bill.refunded + in_parts + bill.taken_by_disputes),
         };
         if !fits {

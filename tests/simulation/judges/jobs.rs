@@ -3,6 +3,7 @@
 
 use super::replay::Recorded;
 use super::{Causes, Judge, Replay};
+use crate::gateway::Books;
 use crate::post::{Delivered, Post};
 use crate::store::Disk;
 use crate::world::{World, lock};
@@ -11,7 +12,7 @@ use haat::domain::ids::{EntityRef, Kind, OrderId};
 use haat::domain::job::{JobKind, JobState};
 use haat::ports::jobs::JobRow;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// The orders that the journal says were paid, and what they give back.
@@ -20,8 +21,12 @@ pub struct Jobs {
     /// Refunds that were asked for, and asked for again.
     refunds: Mutex<BTreeMap<EntityRef, u32>>,
     post: Arc<Post>,
+    provider: Arc<Books>,
     world: Arc<World>,
 }
+
+/// In one minute an order is looked at once.
+const LOOK_MS: i64 = 60_000;
 
 /// What a job is about, which here is always an entity.
 fn entity(job: &JobRow) -> EntityRef {
@@ -33,16 +38,42 @@ fn is_refund(job: &JobRow) -> bool {
 }
 
 impl Jobs {
-    pub fn new(world: Arc<World>, post: Arc<Post>) -> Self {
-        Self { paid: Mutex::default(), refunds: Mutex::default(), post, world }
+    pub fn new(world: Arc<World>, post: Arc<Post>, provider: Arc<Books>) -> Self {
+        Self { paid: Mutex::default(), refunds: Mutex::default(), post, provider, world }
+    }
+
+    /// An order is looked at because the provider said something of it, and once a minute however often that was said.
+    fn looks(&self, disk: &Disk) {
+        let told = self.provider.outbox.changed_ever();
+        let mut minutes = BTreeSet::new();
+        for row in disk.jobs.values().map(|job| &job.row).filter(|row| row.kind == JobKind::LookAtPayment) {
+            let of = entity(row);
+            self.world.count("looks at payments");
+            if !told.contains(&OrderId::from_uuid(of.uuid)) {
+                self.world.breach(format_args!("{} is about {of}, of which nobody said anything", row.id));
+            }
+            if !minutes.insert((of, row.made_at.as_millis().div_euclid(LOOK_MS))) {
+                self.world.breach(format_args!("{} looks at {of} a second time in its minute", row.id));
+            }
+            // The last start has asked again what has changed: its looks need not have ended.
+            let has_given_up = matches!(row.state, JobState::GaveUp | JobState::Suppressed);
+            if has_given_up && !disk.damage.ever().contains(&of) {
+                self.world.breach(format_args!("{} of a look is {:?}", row.id, row.state));
+            }
+        }
     }
 
     /// What is left when the last node has stopped as it should.
     pub fn left(&self, disk: &Disk) {
+        self.looks(disk);
         let damaged = disk.damage.ever();
         for (told, refunds, what) in [(&self.paid, false, "payments"), (&self.refunds, true, "refunds")] {
             let mut of_order: BTreeMap<EntityRef, u32> = BTreeMap::new();
-            let jobs = disk.jobs.values().map(|job| &job.row).filter(|row| is_refund(row) == refunds);
+            let jobs = disk
+                .jobs
+                .values()
+                .map(|job| &job.row)
+                .filter(|row| row.kind != JobKind::LookAtPayment && is_refund(row) == refunds);
             jobs.for_each(|row| *of_order.entry(entity(row)).or_default() += 1);
             let mut told = lock(told).clone();
             told.retain(|order, _| !damaged.contains(order));
@@ -53,7 +84,7 @@ impl Jobs {
             }
         }
         self.post.delivered(|mails| {
-            for job in disk.jobs.values() {
+            for job in disk.jobs.values().filter(|job| job.row.kind != JobKind::LookAtPayment) {
                 if is_refund(&job.row) {
                     let has_ended = job.row.state == JobState::Done || damaged.contains(&entity(&job.row));
                     if !has_ended {

@@ -91,7 +91,7 @@ impl Oracle {
         let money = Arc::new(Payments::new(world.clone(), books.clone()));
         let details = Arc::new(Details::new(world.clone()));
         let history = Arc::new(history::History::new(world.clone()));
-        let jobs = Arc::new(jobs::Jobs::new(world.clone(), post));
+        let jobs = Arc::new(jobs::Jobs::new(world.clone(), post, books.clone()));
         // A new judge is a file beside these and a line here.
         let judges: Vec<Arc<dyn Judge>> = vec![
             answers.clone(),
@@ -158,6 +158,11 @@ impl Oracle {
     /// A gateway is asked to give a part of a charge back.
     pub fn refund_asked(&self, call: &RefundCall, of: RefundOf) {
         self.money.refund_asked(&lock(&self.replay), call, of);
+    }
+
+    /// Orders that have not heard how their payments stand.
+    pub fn unheard(&self) -> Vec<OrderId> {
+        self.money.unheard(&lock(&self.replay))
     }
 
     /// What must hold when everything has come to rest.

@@ -10,7 +10,9 @@ use haat::domain::buyer::Audience;
 use haat::domain::entity::{PaymentCall, Principal};
 use haat::domain::ids::OrderId;
 use haat::domain::money::{Currency, Money};
-use haat::domain::order::{DisputeStatus, Order, OrderEvent, OrderStatus, PaymentStatus, Phase, Refund};
+use haat::domain::order::{
+    DisputeStatus, DisputeTold, Order, OrderEvent, OrderStatus, PaymentStatus, Phase, Refund, RefundStatus,
+};
 use haat::domain::payment::{RefundCall, RefundOf};
 use haat::domain::pricing::BillShare;
 use haat::domain::time::Timestamp;
@@ -124,7 +126,16 @@ impl Payments {
                     self.world.breach(format_args!("{order} asks for a refund while it is disputed"));
                 }
             }
+            OrderEvent::DisputeOpened { .. } => self.world.count("disputes opened"),
+            OrderEvent::DisputeWon { refund_resumed, .. } => {
+                self.world.count("disputes won");
+                (!refund_resumed.is_empty()).then(|| self.world.count("refunds that waited for the end of a dispute"));
+            }
             OrderEvent::DisputeLost { shares, .. } => {
+                self.world.count("disputes lost");
+                let is_under_way = |refund: &Refund| refund.status == RefundStatus::Pending;
+                let under_way = replay.order(order).is_some_and(|order| order.refunds().iter().any(is_under_way));
+                under_way.then(|| self.world.count("refunds under way as a dispute was lost"));
                 shares
                     .iter()
                     .any(|share| !share.cancelled.is_empty())
@@ -145,6 +156,31 @@ impl Payments {
     }
 }
 
+impl Payments {
+    /// Orders that have not heard how their payments stand: of a dispute, or of what was given back and came back.
+    pub fn unheard(&self, replay: &Replay) -> Vec<OrderId> {
+        let mut unheard = Vec::new();
+        for id in self.books.orders() {
+            let Some(order) = replay.order(id) else { continue };
+            let is_known = |told: &DisputeTold| {
+                let known = order.disputes().iter().filter(|known| known.id == told.id);
+                known.map(|known| known.status).eq([told.status])
+            };
+            let returned = self.books.failed_parts(id);
+            let is_behind = |refund: &Refund| {
+                let counts = refund.status == RefundStatus::Succeeded && !refund.by_hand;
+                counts && returned.contains(&(refund.id, refund.attempt))
+            };
+            let told = self.books.disputes(id);
+            let knows = told.len() == order.disputes().len() && told.iter().all(is_known);
+            if !knows || order.refunds().iter().any(is_behind) {
+                unheard.push(id);
+            }
+        }
+        unheard
+    }
+}
+
 impl Judge for Payments {
     fn record(&self, replay: &Replay, record: &Recorded<'_>, causes: &mut Causes) {
         if let Events::Order(order, events) = &record.events {
@@ -160,6 +196,10 @@ impl Judge for Payments {
     }
 
     fn at_rest(&self, replay: &Replay) {
+        for id in self.unheard(replay) {
+            let (known, told) = (replay.order(id).map(Order::disputes), self.books.disputes(id));
+            self.world.breach(format_args!("{id} knows of {known:?}, and the provider of {told:?}"));
+        }
         let moves = self.books.moves();
         for (id, order) in replay.orders() {
             let Some(view) = order.view(Principal::SHOP) else { continue };

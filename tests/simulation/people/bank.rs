@@ -1,18 +1,18 @@
-//! Buyers' banks: they dispute payments, at times of more than is left, and decide later. The shop is told as its own look at the provider tells it:
-//! until it has heard, once more after that, and at times only when all is decided.
+//! Buyers' banks: they dispute payments, at times of more than is left, decide later, and at times otherwise than they had; and they return what was
+//! given back. The provider knows it, and sends notices. At times the shop is told as its own look at the provider tells it: until it has heard, once
+//! more after that, and at times only when all is decided.
 
 use super::{Day, Person, Told};
 use crate::node::Town;
-use crate::world::lock;
 use haat::actors::Answered;
 use haat::domain::buyer::Mint;
 use haat::domain::entity::Principal;
-use haat::domain::ids::{EntityId, Kind, OrderId};
-use haat::domain::order::{DisputeStatus, DisputeTold, Order, OrderCommand, OrderStatus};
+use haat::domain::ids::{EntityId, OrderId};
+use haat::domain::order::{DisputeStatus, DisputeTold, Order, OrderCommand, OrderStatus, OrderView};
 use std::sync::Arc;
 
-/// The newest orders that they look at.
-const NEWEST: u64 = 20;
+/// The first payments, of which parts were given back.
+const PARTLY_GIVEN_BACK: u64 = 4;
 
 /// As many as there are of the staff.
 pub fn come(town: &Arc<Town>) -> Vec<Day> {
@@ -24,31 +24,50 @@ struct Bank(Person);
 
 impl Bank {
     async fn work(self) {
-        let person = &self.0;
+        let (person, think_ms) = (&self.0, self.0.world().plan.think_ms);
         for _ in 0..person.world().plan.actions {
-            person.pause(person.world().plan.think_ms).await;
-            if !person.chance.per_mille(400) {
+            person.pause(think_ms).await;
+            if !person.chance.per_mille(600) {
                 continue;
             }
-            let mut made = lock(&person.town.made).clone();
-            made.retain(|entity| entity.kind == Kind::Order);
-            let newest = made.len().saturating_sub(person.chance.below(NEWEST) as usize + 1);
-            let Some(entity) = made.get(newest) else { continue };
-            let (id, get) = (OrderId::from_uuid(entity.uuid), OrderCommand::Get { by: Principal::SHOP });
+            let payments = person.town.books.payments();
+            let among = if person.chance.per_mille(500) { PARTLY_GIVEN_BACK } else { payments.len() as u64 };
+            let Some(id) = payments.get(person.chance.below(among) as usize).copied() else { continue };
+            if person.chance.per_mille(100) {
+                person.town.books.return_part(id);
+            }
+            let get = OrderCommand::Get { by: Principal::SHOP };
             let order = person.ask_order(id, "get order", get, person.how(None, false)).await;
-            let Some(order) = order.filter(|order| order.status == OrderStatus::Paid) else { continue };
-            let total = order.amounts.total;
-            let amount = *person.chance.pick(&[total, total, total / 3 + 1, total + 5, 1]);
-            let Some(opened) = person.town.books.dispute(id, amount) else { continue };
-            if person.chance.per_mille(800) {
-                self.tell(id, &opened).await;
-            }
+            let is_sold = |order: &OrderView| matches!(order.status, OrderStatus::Paid | OrderStatus::Refunded);
+            let Some(order) = order.filter(is_sold) else { continue };
+            self.dispute(&order).await;
+        }
+    }
+
+    async fn dispute(&self, order: &OrderView) {
+        let (person, id, total) = (&self.0, order.id, order.amounts.total);
+        let amount = *person.chance.pick(&[total, total, total / 3 + 1, total / 2, total + 5, 1]);
+        let Some(opened) = person.town.books.dispute(id, amount) else { return };
+        // Mostly nobody tells the order but notices, and what a start asks for.
+        let tells = person.chance.per_mille(300);
+        if tells && person.chance.per_mille(800) {
+            self.tell(id, &opened).await;
+        }
+        for _ in 0..person.chance.between(1, 6) {
             person.pause(4 * person.world().plan.think_ms).await;
-            let closed = person.town.books.close_dispute(id, &opened.id, person.chance.per_mille(500));
+        }
+        let mut closed = person.town.books.close_dispute(id, &opened.id, person.chance.per_mille(500));
+        if tells {
             self.tell(id, &closed).await;
-            if person.chance.per_mille(300) {
-                self.tell(id, if person.chance.per_mille(500) { &closed } else { &opened }).await;
-            }
+        }
+        if closed.status == DisputeStatus::Won && person.chance.per_mille(200) {
+            person.world().count("disputes that are lost after they were won");
+            person.pause(4 * person.world().plan.think_ms).await;
+            closed = person.town.books.close_dispute(id, &opened.id, false);
+        }
+        // A look that was slow tells what is told already, or was long before.
+        if person.chance.per_mille(300) {
+            self.tell(id, if person.chance.per_mille(500) { &closed } else { &opened }).await;
         }
     }
 
@@ -60,14 +79,7 @@ impl Bank {
             let tell = OrderCommand::DisputeTold { told: told.clone(), mint };
             let how = person.how(None, false);
             match person.ask::<Order>(order, "tell of a dispute", tell, how).await {
-                Told::Answer(Answered { outcome: Ok(_), .. }) => {
-                    person.world().count(match told.status {
-                        DisputeStatus::Open => "disputes opened",
-                        DisputeStatus::Won => "disputes won",
-                        DisputeStatus::Lost => "disputes lost",
-                    });
-                    return;
-                }
+                Told::Answer(Answered { outcome: Ok(_), .. }) => return,
                 _ => person.pause(200).await,
             }
         }

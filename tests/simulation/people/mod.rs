@@ -3,6 +3,7 @@
 
 mod bank;
 mod buyer;
+mod courier;
 mod hunter;
 mod marketer;
 mod memory;
@@ -14,6 +15,7 @@ mod staff;
 mod vendor;
 
 pub use buyer::Buyer;
+pub use courier::Courier;
 pub use promoter::Known;
 pub use staff::Staff;
 
@@ -54,6 +56,7 @@ const CROWD: &[Come] = &[
     pricer::come,
     refunder::come,
     bank::come,
+    courier::come,
 ];
 
 /// The days of all who come to a town's shop.

@@ -9,7 +9,7 @@ use haat::domain::buyer::Mint;
 use haat::domain::entity::Principal;
 use haat::domain::ids::{CreditId, Kind, OrderId, VendorId};
 use haat::domain::order::{
-    CreditReason, CreditSeed, Order, OrderCommand, OrderReply, OrderStatus, OrderView, RefundStatus, Wanted,
+    CreditReason, CreditSeed, Order, OrderCommand, OrderReply, OrderStatus, OrderView, RefundStatus, RefundTold, Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::vendor::WantedLine;
@@ -36,7 +36,13 @@ impl Refunder {
             made.retain(|entity| entity.kind == Kind::Order);
             let newest = made.len().saturating_sub(person.chance.below(NEWEST) as usize + 1);
             let Some(entity) = made.get(newest) else { continue };
-            let (id, get) = (OrderId::from_uuid(entity.uuid), OrderCommand::Get { by: Principal::SHOP });
+            // Mostly at what was paid: there is something to give back.
+            let payments = person.town.books.payments();
+            let id = match !payments.is_empty() && person.chance.per_mille(700) {
+                true => *person.chance.pick(&payments),
+                false => OrderId::from_uuid(entity.uuid),
+            };
+            let get = OrderCommand::Get { by: Principal::SHOP };
             let how = person.how(None, false);
             let Some(order) = person.ask_order(id, "get order", get, how).await else { continue };
             // One that is not paid is left to its buyer, mostly.
@@ -135,9 +141,15 @@ impl Refunder {
         let by_hand = OrderCommand::MarkRefundPaid { by, refund: refund.id, reference: "wire 7".into() };
         let ask = |command| person.ask::<Order>(order.id, "see to a refund", command, person.how(None, false));
         match person.chance.below(10) {
-            0..6 => drop(ask(retry).await),
-            6..8 => drop(ask(by_hand).await),
+            0..4 => drop(ask(retry).await),
+            4..8 => drop(ask(by_hand).await),
             _ => drop(tokio::join!(ask(retry), ask(by_hand))),
+        }
+        // A look that was slow tells what is told already.
+        if person.chance.per_mille(500) {
+            person.world().count("failures that are told late");
+            let told = RefundTold::Failed { reason: refund.failure.clone().unwrap_or_default() };
+            drop(ask(OrderCommand::RefundTold { refund: refund.id, attempt: refund.attempt, told }).await);
         }
     }
 }

@@ -1,14 +1,18 @@
 //! The rows of jobs.
 
 use super::connection::Connection;
-use super::{Disk, Server};
+use super::{Disk, Server, Way};
 use crate::world::lock;
 use async_trait::async_trait;
 use haat::domain::ids::JobId;
 use haat::domain::job::{Job, JobKind, JobState, Target, Tried};
 use haat::domain::time::Timestamp;
 use haat::ports::jobs::{JobFilter, JobRow, JobTurn, Jobs, JobsBegun, NewJob, Retried, Retry};
+use haat::ports::units::UnitError;
 use haat::ports::{Partition, StoreError};
+use haat::services::payments::{Look, PaymentRows};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// A job as it is kept, and the term of the node that is at it.
 pub struct KeptJob {
@@ -87,7 +91,33 @@ impl Disk {
     }
 }
 
+impl Disk {
+    fn add_look(&mut self, job: NewJob) {
+        if !self.jobs.contains_key(&job.id) {
+            self.add_job(job);
+        }
+    }
+
+    fn look(&mut self, looks: &[Look], swept: Option<(String, Timestamp)>) {
+        for look in looks {
+            self.add_look(look.now);
+            // What has begun may have looked before that which is told of now.
+            let has_begun = |job: &KeptJob| job.row.state != JobState::Due || job.row.tries > 0;
+            if self.jobs.get(&look.now.id).is_some_and(has_begun) {
+                self.add_look(look.later);
+            }
+        }
+        self.swept.extend(swept);
+    }
+}
+
 impl Server {
+    /// The rows of what comes after payments, as one node sees them.
+    pub fn payment_rows(self: &Arc<Self>, way: Way) -> Arc<dyn PaymentRows> {
+        let (checkpoints, carried_out) = (AtomicU64::new(0), Arc::default());
+        Arc::new(Connection { server: self.clone(), way, checkpoints, carried_out })
+    }
+
     pub fn open_jobs(&self) -> usize {
         lock(&self.disk).open_jobs()
     }
@@ -109,6 +139,21 @@ impl Connection {
             }
         };
         self.way.ask(risk, act).await?
+    }
+}
+
+#[async_trait]
+impl PaymentRows for Connection {
+    async fn look(&self, looks: &[Look], swept: Option<(&str, Timestamp)>) -> Result<(), UnitError> {
+        let (server, looks) = (self.server.clone(), looks.to_vec());
+        let swept = swept.map(|(method, to)| (method.to_owned(), to));
+        let risk = self.way.writing(self.way.world.plan.failing_looks);
+        Ok(self.way.ask(risk, move || lock(&server.disk).look(&looks, swept)).await?)
+    }
+
+    async fn swept_to(&self, method: &str) -> Result<Option<Timestamp>, StoreError> {
+        let method = method.to_owned();
+        self.read(move |disk| disk.swept.get(&method).copied()).await
     }
 }
 

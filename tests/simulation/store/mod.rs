@@ -195,6 +195,8 @@ pub struct Disk {
     pub stock_changes: BTreeMap<(VendorId, u64, u32), StockChangeRow>,
     /// What the world is to hear of.
     pub jobs: BTreeMap<JobId, KeptJob>,
+    /// Up to when each payment provider was asked what has changed.
+    swept: BTreeMap<String, Timestamp>,
     /// Appends that have looked at the epochs and have not written yet.
     pub appending: u32,
 }
@@ -363,6 +365,7 @@ impl Server {
             cursors: BTreeMap::new(),
             stock_changes: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            swept: BTreeMap::new(),
             appending: 0,
         };
         Arc::new(Self { disk: Mutex::new(disk), world, oracle, origin })

@@ -3,6 +3,7 @@
 
 use super::bill::{Billed, reckoned};
 use super::credits::{Credited, Part};
+use super::disputes::Disputed;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +75,8 @@ pub struct Bill {
     pub credits: BTreeMap<String, Credited>,
     /// By the refund.
     pub parts: BTreeMap<String, Part>,
+    /// By the dispute.
+    pub disputes: BTreeMap<String, Disputed>,
     /// What disputes took of each share.
     pub lost: BTreeMap<String, i64>,
     /// What they took of the provider's account, whoever's it was.

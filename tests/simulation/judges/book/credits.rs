@@ -7,16 +7,18 @@ use serde_json::Value;
 /// What a credit took of a share.
 #[derive(Debug)]
 pub struct Credited {
-    vendor: String,
-    amount: i64,
+    pub vendor: String,
+    pub amount: i64,
     /// Of what, and how many.
-    units: Vec<(String, i64)>,
+    pub units: Vec<(String, i64)>,
 }
 
 /// How a refund stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub enum Standing {
     Asked,
+    /// The provider is at it, or may be.
+    Sent,
     GivenBack,
     ByHand,
     Failed,
@@ -27,12 +29,20 @@ enum Standing {
 /// A part of a payment that is given back.
 #[derive(Debug)]
 pub struct Part {
-    vendor: String,
-    amount: i64,
-    standing: Standing,
+    pub vendor: String,
+    pub amount: i64,
+    pub standing: Standing,
 }
 
-fn may_be_number(of: &Value, at: &str) -> i64 {
+impl Part {
+    /// What is to be asked for.
+    pub fn asked(vendor: &str, asked: &Value) -> Result<(String, Self), String> {
+        let (id, amount) = (text(asked, "/id")?, number(asked, "/amount")?);
+        Ok((id, Self { vendor: vendor.to_owned(), amount, standing: Standing::Asked }))
+    }
+}
+
+pub fn may_be_number(of: &Value, at: &str) -> i64 {
     of.pointer(at).and_then(Value::as_i64).unwrap_or(0)
 }
 
@@ -116,10 +126,9 @@ impl Accounts {
         // What was not to be paid is not given back; all that was paid is.
         let asked = match event.get("refund_requested") {
             Some(asked) => {
-                let refund =
-                    Part { vendor: vendor.clone(), amount: number(asked, "/amount")?, standing: Standing::Asked };
-                let more = refund.amount;
-                note(bill.parts.insert(text(asked, "/id")?, refund), event)?;
+                let (refund, part) = Part::asked(&vendor, asked)?;
+                let more = part.amount;
+                note(bill.parts.insert(refund, part), event)?;
                 more
             }
             None => 0,
@@ -129,61 +138,6 @@ impl Accounts {
         note(bill.credits.insert(id, Credited { vendor: vendor.clone(), amount, units }), event)?;
         if asked != amount || (has_units && all_left && bill.credited(Some(&vendor)) != bill.share(&vendor)) {
             return Err(format!("{event} leaves {bill:?}"));
-        }
-        Ok(())
-    }
-
-    /// A bank has taken money: what of it was of each share, and what is not owed for that any more.
-    pub fn lose(&mut self, order: &str, event: &Value) -> Posted {
-        let bill = self.bill(order)?;
-        bill.taken_by_disputes += number(event, "/amount/minor")?;
-        for lost in list(event, "/shares")? {
-            let (vendor, amount) = (text(lost, "/vendor")?, number(lost, "/amount")?);
-            for refund in lost.get("cancelled").and_then(Value::as_array).into_iter().flatten() {
-                let refund = refund.as_str().ok_or_else(|| format!("no refund: {event}"))?;
-                let part = bill.parts.get_mut(refund).filter(|part| part.vendor == vendor);
-                let part = part.ok_or_else(|| format!("no refund of this share: {event}"))?;
-                if !matches!(part.standing, Standing::Asked | Standing::Failed) {
-                    return Err(format!("{event} cancels {part:?}"));
-                }
-                part.standing = Standing::Cancelled;
-            }
-            *bill.lost.entry(vendor.clone()).or_default() += amount;
-            if amount <= 0 || bill.given_back(Some(&vendor)) + bill.lost(Some(&vendor)) > bill.share(&vendor) {
-                return Err(format!("{event} takes what was not there: {bill:?}"));
-            }
-            if let Some(credit) = lost.get("credit") {
-                let mut own = 0;
-                for line in list(credit, "/lines")? {
-                    let (sku, money) = (text(line, "/sku")?, number(line, "/amount")?);
-                    let at = bill.lines.iter().position(|(of, line)| *of == vendor && line.sku == sku);
-                    let at = at.ok_or_else(|| format!("not of this order: {line}"))?;
-                    bill.credited_lines[at].1 += money;
-                    if bill.credited_lines[at].1 > bill.payable(at) || may_be_number(line, "/units") != 0 {
-                        return Err(format!("{event} of {bill:?}"));
-                    }
-                    own += money;
-                }
-                let besides = may_be_number(credit, "/besides");
-                *bill.besides_credited.entry(vendor.clone()).or_default() += besides;
-                let made = Credited { vendor: vendor.clone(), amount: own + besides, units: Vec::new() };
-                note(bill.credits.insert(text(credit, "/id")?, made), event)?;
-            }
-            if let Some(asked) = lost.get("refund_requested") {
-                let refund =
-                    Part { vendor: vendor.clone(), amount: number(asked, "/amount")?, standing: Standing::Asked };
-                note(bill.parts.insert(text(asked, "/id")?, refund), event)?;
-            }
-            // What is owed is being given back, or will be: no unit more, and none less.
-            let open = bill.parts.values().filter(|part| part.vendor == vendor);
-            let open: i64 = open
-                .filter(|part| matches!(part.standing, Standing::Asked | Standing::Failed))
-                .map(|part| part.amount)
-                .sum();
-            let gone = bill.given_back(Some(&vendor)) + bill.lost(Some(&vendor));
-            if bill.credited(Some(&vendor)) != gone + open {
-                return Err(format!("{event} leaves {open} open of {bill:?}"));
-            }
         }
         Ok(())
     }
@@ -198,12 +152,20 @@ impl Accounts {
         Ok(())
     }
 
+    /// From now on its provider may have it.
+    pub fn send_part(&mut self, order: &str, event: &Value) -> Posted {
+        if self.bill(order)?.is_disputed() {
+            return Err(format!("{event} while a bank decides whose it is"));
+        }
+        self.turn(order, event, &[Standing::Asked], Standing::Sent)
+    }
+
     pub fn give_part_back(&mut self, order: &str, event: &Value) -> Posted {
-        self.turn(order, event, &[Standing::Asked], Standing::GivenBack)
+        self.turn(order, event, &[Standing::Sent], Standing::GivenBack)
     }
 
     pub fn keep_part(&mut self, order: &str, event: &Value) -> Posted {
-        self.turn(order, event, &[Standing::Asked, Standing::GivenBack], Standing::Failed)
+        self.turn(order, event, &[Standing::Sent, Standing::GivenBack], Standing::Failed)
     }
 
     pub fn ask_again(&mut self, order: &str, event: &Value) -> Posted {
