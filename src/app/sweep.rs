@@ -36,9 +36,16 @@ pub async fn payments(payments: Arc<Payments>, shop: Shop, clock: Arc<dyn Clock>
 /// One provider, from where the last sweep ended.
 async fn sweep(payments: &Payments, shop: &Shop, clock: &dyn Clock, method: &'static str) -> Result<(), String> {
     let began = clock.now();
-    let known = payments.swept_to(method).await.map_err(|error| error.to_string())?;
+    let since = match payments.swept_to(method).await.map_err(|error| error.to_string())? {
+        Some(known) => known,
+        // From here on, whenever the provider gives its first answer.
+        None => {
+            payments.swept(method, began, &[]).await.map_err(|error| error.to_string())?;
+            began
+        }
+    };
     // What a provider lists it may list a little late.
-    let since = known.unwrap_or(began).plus_millis(-limits::PAYMENT_SWEEP_OVERLAP_MS);
+    let since = since.plus_millis(-limits::PAYMENT_SWEEP_OVERLAP_MS);
     let (mut cursor, mut pages) = (None, 0);
     loop {
         let page = shop.payments_changed(method, since, cursor.as_deref()).await;

@@ -147,7 +147,8 @@ impl PaymentRows for Connection {
     async fn look(&self, looks: &[Look], swept: Option<(&str, Timestamp)>) -> Result<(), UnitError> {
         let (server, looks) = (self.server.clone(), looks.to_vec());
         let swept = swept.map(|(method, to)| (method.to_owned(), to));
-        let risk = self.way.writing(self.way.world.plan.failing_looks);
+        let plan = &self.way.world.plan;
+        let risk = self.way.writing(if swept.is_none() { plan.failing_looks } else { plan.failing_checkpoints });
         Ok(self.way.ask(risk, move || lock(&server.disk).look(&looks, swept)).await?)
     }
 
