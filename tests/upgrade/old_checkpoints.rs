@@ -43,7 +43,10 @@ impl Work {
             new.iter().flat_map(|buyer| self.template.parts(buyer)).partition(|part| part.kind == "order");
         self.write_parts(&mut transaction, &orders, fresh).await?;
         self.write_parts(&mut transaction, &carts, false).await?;
-        self.progress.done("parts").await;
+        // With nobody new there are none, and nothing of theirs is locked.
+        if !new.is_empty() {
+            self.progress.done("parts").await;
+        }
         let mut attempt = transaction.begin().await?;
         self.write_rows(&mut attempt, &VENDOR_ROWS, &self.template.vendor_rows, false).await?;
         if !orders.is_empty() {
