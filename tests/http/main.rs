@@ -42,7 +42,9 @@ mod texts;
 mod traces;
 mod windows;
 
+use serde_json::{Value, json};
 use std::time::Duration;
+use support::client::{Answer, Client};
 
 /// Looks until there is what is looked for.
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -54,5 +56,20 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), looks).await.unwrap_or_else(|_| panic!("waited for {what}"))
+    tokio::time::timeout(Duration::from_secs(90), looks).await.unwrap_or_else(|_| panic!("waited for {what}"))
+}
+
+/// An order as the staff sees it, once it is so.
+async fn order_once(client: Client, staff: &str, order: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let look = async || Some(client.order(staff, order).await.expect(200).body).filter(|seen| is_so(seen));
+    until(&format!("{order}: {what}"), look).await
+}
+
+/// Gives so many taka of an order's first share back.
+async fn goodwill(client: Client, staff: &str, order: &str, amount: &str) -> Answer {
+    let shown = client.order(staff, order).await.expect(200).body;
+    let share = shown["sub_orders"][0]["id"].as_str().expect("an id");
+    let path = format!("/v1/orders/{order}/sub-orders/{share}/refunds");
+    let body = json!({"amount": {"amount": amount, "currency": "BDT"}, "reason": "goodwill"});
+    client.post(&path, &body).bearer(staff).send().await
 }

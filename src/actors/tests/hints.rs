@@ -2,11 +2,25 @@
 
 use super::silence::Town;
 use crate::domain::ids::{CartId, OrderId};
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 use uuid::Uuid;
+
+/// How often the provider is called in this time.
+async fn calls(all: &AtomicUsize, time: Duration) -> usize {
+    let before = all.load(SeqCst);
+    sleep(time).await;
+    all.load(SeqCst) - before
+}
+
+/// Waits for a look-up after which there is none for a while.
+async fn was_looked_up(all: &AtomicUsize) {
+    while calls(all, Duration::from_secs(1)).await == 0 {}
+    assert_eq!(calls(all, Duration::from_secs(30)).await, 0, "it was looked up just now");
+}
 
 /// A payment that is being processed is looked up once a minute by then. Ten thousand notices have it looked up at once, and then once a second
 /// at most, the last time after the last of them; and then it is as quiet as before.
@@ -19,13 +33,8 @@ async fn notices_have_an_order_looked_up_at_once_and_not_each_for_itself() {
         town.sells(1, "silent", 1);
         let order = OrderId::for_attempt(CartId::from_uuid(Uuid::from_u128(1 << 32)), 1);
         sleep(Duration::from_secs(200)).await;
-        let calls_in = async |time: Duration| {
-            let before = provider.calls.load(SeqCst);
-            sleep(time).await;
-            provider.calls.load(SeqCst) - before
-        };
-        while calls_in(Duration::from_secs(1)).await == 0 {}
-        assert_eq!(calls_in(Duration::from_secs(30)).await, 0, "it was looked up just now");
+        let calls_in = async |time: Duration| calls(&provider.calls, time).await;
+        was_looked_up(&provider.calls).await;
         assert!(town.node.hint(order));
         assert_eq!(calls_in(Duration::from_millis(10)).await, 1, "at once");
         let waiting = (0..5_000).filter(|_| town.node.hint(order)).count();
@@ -56,13 +65,8 @@ async fn a_buyer_who_comes_back_has_the_order_looked_up_at_once() {
         town.sells(1, "silent", 1);
         let order = OrderId::for_attempt(CartId::from_uuid(Uuid::from_u128(1 << 32)), 1);
         sleep(Duration::from_secs(200)).await;
-        let calls_in = async |time: Duration| {
-            let before = provider.calls.load(SeqCst);
-            sleep(time).await;
-            provider.calls.load(SeqCst) - before
-        };
-        while calls_in(Duration::from_secs(1)).await == 0 {}
-        assert_eq!(calls_in(Duration::from_secs(30)).await, 0, "it was looked up just now");
+        let calls_in = async |time: Duration| calls(&provider.calls, time).await;
+        was_looked_up(&provider.calls).await;
         assert!(town.node.buyer_is_back(order));
         assert_eq!(calls_in(Duration::from_millis(10)).await, 1, "at once");
         assert!(!town.node.buyer_is_back(OrderId::from_uuid(Uuid::from_u128(5))), "nobody waits for it");

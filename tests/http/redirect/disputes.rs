@@ -1,13 +1,12 @@
 //! Disputes of payments that were made on the pages of a platform, and refunds that a bank returns: with notices, and without any.
 
 use super::shop::{LONG, Shop, now_s};
-use crate::on_both_stores;
 use crate::support::TestStore;
 use crate::support::client::Answer;
 use crate::support::redirect::{SECRET, signed};
+use crate::{goodwill, on_both_stores, order_once};
 use haat::app::audit::audit;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 fn bdt(amount: &str) -> Value {
     json!({"amount": amount, "currency": "BDT"})
@@ -27,26 +26,12 @@ impl Shop {
         order
     }
 
-    /// The order as the staff sees it, once it is so.
     async fn once(&self, order: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let look = async {
-            loop {
-                let seen = self.client().order(&self.admin, order).await.expect(200).body;
-                if is_so(&seen) {
-                    return seen;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(90), look).await.unwrap_or_else(|_| panic!("{order} never {what}"))
+        order_once(self.client(), &self.admin, order, what, is_so).await
     }
 
     async fn refund(&self, order: &str, amount: &str) -> Answer {
-        let shown = self.client().order(&self.admin, order).await.expect(200).body;
-        let sub = shown["sub_orders"][0]["id"].as_str().expect("an id");
-        let path = format!("/v1/orders/{order}/sub-orders/{sub}/refunds");
-        let body = json!({"amount": bdt(amount), "reason": "goodwill"});
-        self.client().post(&path, &body).bearer(&self.admin).send().await
+        goodwill(self.client(), &self.admin, order, amount).await
     }
 
     async fn timeline(&self, order: &str) -> Vec<String> {
