@@ -313,6 +313,12 @@ typeid!(
     /// Money that an order gives back.
     RefundId, "refund");
 typeid!(
+    /// A parcel: some of one vendor's share of an order.
+    ShipmentId, "shipment");
+typeid!(
+    /// What a buyer sends back of an order.
+    ReturnId, "return");
+typeid!(
     /// A sale of a vendor: prices and pieces for a while.
     SaleId, "sale");
 typeid!(
