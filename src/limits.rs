@@ -246,6 +246,12 @@ pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
 pub const CREDIT_ASK_MS: i64 = 60 * 1000;
 /// Credits of one order: cancels of units and refunds of amounts.
 pub const CREDITS_PER_ORDER: usize = 64;
+/// Characters of the name of a courier.
+pub const COURIER_NAME: usize = 40;
+/// Characters of a courier's number of a parcel.
+pub const TRACKING_NUMBER: usize = 100;
+/// Parcels of one order, with those that were unpacked again.
+pub const SHIPMENTS_PER_ORDER: usize = 64;
 /// Disputes of one order: a bank disputes a payment once, and seldom a second time.
 pub const DISPUTES_PER_ORDER: usize = 16;
 /// How often a payment provider is asked which payments have changed, in milliseconds.

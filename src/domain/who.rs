@@ -401,6 +401,8 @@ actions!(
     CancelOrder: Who::Owner, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Cancel units of one share.
     CancelShare: Who::Owner, OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Pack one share, ship it, and say what became of its parcels.
+    FulfilOrder: OWNER, MANAGER, PACKER, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Give money of one share back, and see to it that it arrives.
     RefundShare: OWNER, MANAGER, FINANCE, Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Look at the orders of a vendor.
@@ -578,7 +580,7 @@ mod tests {
             own.copied().filter(|action| !action.is_for_anyone()).collect::<Vec<_>>()
         };
         use Action::{
-            CancelShare, EditCoupons, EditGoods, EditMembers, RefundShare, SeeCoupons, SeeGoods, SeeOrder,
+            CancelShare, EditCoupons, EditGoods, EditMembers, FulfilOrder, RefundShare, SeeCoupons, SeeGoods, SeeOrder,
             SeeStockHistory, SeeVendorOrders,
         };
         assert_eq!(
@@ -586,6 +588,7 @@ mod tests {
             [
                 SeeOrder,
                 CancelShare,
+                FulfilOrder,
                 RefundShare,
                 SeeVendorOrders,
                 SeeGoods,
@@ -601,6 +604,7 @@ mod tests {
             [
                 SeeOrder,
                 CancelShare,
+                FulfilOrder,
                 RefundShare,
                 SeeVendorOrders,
                 SeeGoods,
@@ -610,7 +614,7 @@ mod tests {
                 EditCoupons
             ]
         );
-        assert_eq!(may_all(VendorRole::Packer), [SeeOrder, SeeVendorOrders, SeeGoods, SeeStockHistory]);
+        assert_eq!(may_all(VendorRole::Packer), [SeeOrder, FulfilOrder, SeeVendorOrders, SeeGoods, SeeStockHistory]);
         assert_eq!(may_all(VendorRole::Finance), [SeeOrder, RefundShare, SeeVendorOrders, SeeGoods, SeeCoupons]);
         for role in VendorRole::ALL {
             for action in Action::ALL.iter().filter(|action| !action.is_for_anyone()) {

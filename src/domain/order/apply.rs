@@ -231,6 +231,12 @@ impl Body {
                     refund.by_hand = true;
                 });
             }
+            OrderEvent::Packed { vendor, lines, by } => self.apply_packed(*vendor, lines, *by, at),
+            OrderEvent::Unpacked { vendor, lines, by } => self.apply_unpacked(*vendor, lines, *by, at),
+            OrderEvent::SharePutOnHold { vendor, reason, by } => self.apply_hold(*vendor, Some(*reason), *by, at),
+            OrderEvent::ShareResumed { vendor, by } => self.apply_hold(*vendor, None, *by, at),
+            OrderEvent::ShipmentMade { parcel, by } => self.apply_parcel_made(parcel, *by, at),
+            OrderEvent::ShipmentMoved { shipment, step, by } => self.apply_parcel_moved(*shipment, step, *by, at),
             OrderEvent::LegReturned { with, credits, whole } => {
                 self.apply_leg_returned(*with, credits);
                 if *whole {

@@ -14,6 +14,7 @@
 use super::legs::Leg;
 use super::refund::Made;
 use super::share::Share;
+use super::shipment::Parcel;
 use super::state::Body;
 use super::{Order, OrderLine, Refund, TimelineEntry};
 use crate::domain::entity::{Decides as _, Part, RestoreError, read_own, read_part, write_part};
@@ -87,18 +88,21 @@ struct Lines {
     credits: Vec<Made>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     refunds: Vec<Refund>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parcels: Vec<Parcel>,
 }
 
 impl Lines {
     fn take_from(body: &mut Body) -> Self {
         let (lines, legs, shares) = (take(&mut body.lines), take(&mut body.legs), take(&mut body.shares));
         let (credits, refunds) = (take(&mut body.credits), take(&mut body.refunds));
-        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds }
+        let parcels = take(&mut body.parcels);
+        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds, parcels }
     }
 
     fn put_into(self, body: &mut Body) {
         (body.lines, body.legs, body.shares, body.rejection) = (self.lines, self.legs, self.shares, self.rejection);
-        (body.credits, body.refunds) = (self.credits, self.refunds);
+        (body.credits, body.refunds, body.parcels) = (self.credits, self.refunds, self.parcels);
     }
 }
 
@@ -127,7 +131,8 @@ impl TimelineEntry {
         let amount = if self.amount.is_some() { 30 } else { 0 };
         let currency = if self.currency.is_some() { 17 } else { 0 };
         let by = if self.by.is_some() { 70 } else { 0 };
-        38 + by + self.kind.len() + vendor + amount + currency + reason + resolution
+        let shipment = if self.shipment.is_some() { 52 } else { 0 };
+        38 + by + shipment + self.kind.len() + vendor + amount + currency + reason + resolution
     }
 }
 
@@ -139,7 +144,9 @@ impl Body {
         let lines: usize = self.lines.iter().map(|line| 190 + written_len(&line.title) + billed(line)).sum();
         // With the references and the reasons that a refund may come to have.
         let taken_back = 120 * self.credits.len() + 700 * self.refunds.len();
-        lines + 210 * self.legs.len() + taken_back > LINES_BYTES
+        let parcel = |parcel: &Parcel| 900 + 110 * parcel.lines.len();
+        let parcels: usize = self.parcels.iter().map(parcel).sum();
+        parcels + lines + 210 * self.legs.len() + taken_back > LINES_BYTES
     }
 
     /// Where the blocks end that are full behind the last of `ends`.

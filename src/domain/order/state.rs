@@ -4,6 +4,7 @@ use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::refund::Made;
 use super::resolve::Stuck;
 use super::share::Share;
+use super::shipment::Parcel;
 use super::{
     Address, BillHead, Dispute, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, Refund,
     TimelineEntry,
@@ -46,6 +47,19 @@ pub enum Phase {
     #[serde(rename = "quarantined")]
     Stuck,
 }
+
+/// How an order stood before what it hears now: what is counted is told from where to where it moved. It is in no comparison, and nothing after a
+/// restore.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ShownBefore(pub(super) Option<OrderStatus>);
+
+impl PartialEq for ShownBefore {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for ShownBefore {}
 
 /// What an order is from `Placed` on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +124,8 @@ pub(super) struct Body {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stuck: Option<Stuck>,
     pub(super) status: OrderStatus,
+    #[serde(skip)]
+    pub(super) shown_before: ShownBefore,
     /// Why it was rejected, when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) rejection: Option<Reject>,
@@ -119,6 +135,9 @@ pub(super) struct Body {
     /// What is given back, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) refunds: Vec<Refund>,
+    /// Its parcels, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parcels: Vec<Parcel>,
     /// Disputes of its payment, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) disputes: Vec<Dispute>,
@@ -144,6 +163,7 @@ impl Body {
             credited: 0,
             credited_amount: 0,
             billed: None,
+            goods: None,
         };
         let lines: Vec<OrderLine> = lines.iter().map(line).collect();
         let mut body = Self {
@@ -177,9 +197,11 @@ impl Body {
             phase: Phase::Gathering,
             stuck: None,
             status: OrderStatus::Placed,
+            shown_before: ShownBefore::default(),
             rejection: None,
             credits: Vec::new(),
             refunds: Vec::new(),
+            parcels: Vec::new(),
             disputes: Vec::new(),
             timeline: Vec::with_capacity(8),
         };
@@ -197,6 +219,7 @@ impl Body {
             currency: None,
             reason: None,
             by: None,
+            shipment: None,
             resolution: None,
         });
         self.timeline.last_mut().expect("an entry was just pushed")

@@ -4,12 +4,12 @@ use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ShippingMethodId, VendorId};
+use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ShipmentId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::pricing::Bill;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::HeldLine;
+use crate::domain::vendor::{HeldLine, WantedLine};
 use crate::domain::who::By;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,6 +24,9 @@ pub use super::refund::{
 };
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
 pub use super::share::Amounts;
+pub use super::shipment::{
+    Goods, HoldReason, NewParcel, NotFulfillable, Parcel, ParcelStep, ShipmentStatus,
+};
 use super::share::is_zero;
 pub use super::status::{OrderStatus, PaymentStatus, SubOrderStatus};
 
@@ -318,6 +321,58 @@ pub enum OrderCommand {
         /// Where it stands in the bank's books.
         reference: String,
     },
+    /// Pack units of one share: they are ready to be shipped.
+    Pack {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+        /// Units; all that are left where none is named.
+        lines: Vec<WantedLine>,
+    },
+    /// Put packed units back.
+    Unpack {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+        /// Units; all that are packed where none is named.
+        lines: Vec<WantedLine>,
+    },
+    /// Ship nothing of one share until somebody says so.
+    HoldShare {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+        /// Why.
+        reason: HoldReason,
+    },
+    /// Go on with it.
+    ResumeShare {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+    },
+    /// Put units of one share into a parcel.
+    Ship {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        parcel: Box<NewParcel>,
+    },
+    /// Something is done with a parcel, or has become of it.
+    MoveParcel {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        shipment: ShipmentId,
+        /// What.
+        step: Box<ParcelStep>,
+        /// What a credit needs, should the buyer not get all of it.
+        seed: CreditSeed,
+    },
     /// Which refunds a provider is asked for, or about: from now on it may have them.
     OpenRefunds,
     /// What a provider may know more of: the payment itself, and what was asked to be given back.
@@ -586,6 +641,63 @@ pub enum OrderEvent {
         refund: RefundId,
         /// Where it stands in the bank's books.
         reference: String,
+        /// Who says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Units of one share are ready to be shipped.
+    Packed {
+        /// Whose share.
+        vendor: VendorId,
+        /// Units.
+        lines: Vec<WantedLine>,
+        /// Who packed them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// They are not any more.
+    Unpacked {
+        /// Whose share.
+        vendor: VendorId,
+        /// Units.
+        lines: Vec<WantedLine>,
+        /// Who unpacked them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Nothing of one share is shipped until somebody says so.
+    SharePutOnHold {
+        /// Whose share.
+        vendor: VendorId,
+        /// Why.
+        reason: HoldReason,
+        /// Who wants it so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// It goes on.
+    ShareResumed {
+        /// Whose share.
+        vendor: VendorId,
+        /// Who says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Units of one share are in a parcel.
+    ShipmentMade {
+        /// Which, and what is in it.
+        parcel: Box<NewParcel>,
+        /// Who made it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Something was done with a parcel, or has become of it.
+    ShipmentMoved {
+        /// Which.
+        shipment: ShipmentId,
+        /// What.
+        #[serde(flatten)]
+        step: Box<ParcelStep>,
         /// Who says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<By>,

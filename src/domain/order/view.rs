@@ -25,6 +25,8 @@ impl Order {
                 status: sub_order_status(body, leg),
                 amounts: body.share_amounts(vendor),
                 billed: body.share_billed(vendor),
+                parcels: body.parcels.iter().filter(|parcel| parcel.vendor == vendor).cloned().collect(),
+                on_hold: body.shares.iter().find(|share| share.vendor == vendor).and_then(|share| share.on_hold),
             })
             .collect();
         Some(OrderView {
@@ -96,6 +98,7 @@ impl Order {
                     line_total: line.total(),
                     credited: line.credited,
                     credited_amount: line.credited_amount,
+                    goods: line.goods.clone(),
                     billed: line.billed.clone(),
                 })
                 .collect(),
@@ -104,9 +107,9 @@ impl Order {
 }
 
 fn sub_order_status(body: &Body, leg: &Leg) -> SubOrderStatus {
-    let own = || body.lines.iter().filter(|line| Some(line.vendor) == leg.with.vendor());
-    if body.is_sold() && own().all(|line| line.credited == line.quantity) {
-        return SubOrderStatus::Cancelled;
+    let standing = leg.with.vendor().filter(|_| body.is_sold()).map(|vendor| body.share_standing(vendor));
+    if let Some(standing) = standing.filter(|standing| *standing != SubOrderStatus::Paid) {
+        return standing;
     }
     match leg.state {
         LegState::Asked => SubOrderStatus::Placed,
