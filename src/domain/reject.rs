@@ -13,7 +13,7 @@ pub use shortage::Shortage;
 use super::cart::QuoteDiffers;
 use super::ids::{SaleId, SkuId, VendorId};
 use super::money::{Currency, Money};
-use super::order::{NotFulfillable, OrderStatus, RefundStatus, ResolveAs};
+use super::order::{NotFulfillable, NotReturnable, OrderStatus, RefundStatus, ResolveAs};
 use super::pricing::NotApplicable;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -646,6 +646,26 @@ rejects! {
         code: "shipment_unknown",
         title: "No such parcel",
         text: "the order has no such parcel"
+    }
+
+    /// Units cannot be returned so.
+    NotReturnable {
+        /// Why.
+        why: NotReturnable = NotReturnable::WindowClosed,
+        /// Until when they could be, where that is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp> = None,
+    } = Conflict {
+        code: "not_returnable",
+        title: "This cannot be returned",
+        text: "this cannot be returned: {}", why.name()
+    }
+
+    /// No such return, or none the caller may know of.
+    ReturnUnknown = Unknown {
+        code: "return_unknown",
+        title: "No such return",
+        text: "the order has no such return"
     }
 
     /// No such refund, or none the caller may know of.

@@ -403,6 +403,10 @@ actions!(
     CancelShare: Who::Owner, OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Pack one share, ship it, and say what became of its parcels.
     FulfilOrder: OWNER, MANAGER, PACKER, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Ask for a return of what has arrived, and take that back.
+    AskReturn: Who::Owner, OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Allow a return or not, and close it.
+    DecideReturn: OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Give money of one share back, and see to it that it arrives.
     RefundShare: OWNER, MANAGER, FINANCE, Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Look at the orders of a vendor.
@@ -580,7 +584,7 @@ mod tests {
             own.copied().filter(|action| !action.is_for_anyone()).collect::<Vec<_>>()
         };
         use Action::{
-            CancelShare, EditCoupons, EditGoods, EditMembers, FulfilOrder, RefundShare, SeeCoupons, SeeGoods, SeeOrder,
+            AskReturn, CancelShare, DecideReturn, EditCoupons, EditGoods, EditMembers, FulfilOrder, RefundShare, SeeCoupons, SeeGoods, SeeOrder,
             SeeStockHistory, SeeVendorOrders,
         };
         assert_eq!(
@@ -589,6 +593,8 @@ mod tests {
                 SeeOrder,
                 CancelShare,
                 FulfilOrder,
+                AskReturn,
+                DecideReturn,
                 RefundShare,
                 SeeVendorOrders,
                 SeeGoods,
@@ -605,6 +611,8 @@ mod tests {
                 SeeOrder,
                 CancelShare,
                 FulfilOrder,
+                AskReturn,
+                DecideReturn,
                 RefundShare,
                 SeeVendorOrders,
                 SeeGoods,

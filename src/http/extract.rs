@@ -2,7 +2,7 @@
 
 use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, SaleId, ShipmentId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId, SaleId, ShipmentId,
     SessionId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::reject::Reject;
@@ -257,6 +257,7 @@ path_id!(
     SubOrderId => OrderUnknown,
     RefundId => RefundUnknown,
     ShipmentId => ShipmentUnknown,
+    ReturnId => ReturnUnknown,
 );
 
 impl PathId for SessionId {

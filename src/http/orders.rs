@@ -28,6 +28,7 @@ use crate::http::openapi::{ACTOR, AUTH, FILTERS, LISTS, problems};
 use crate::http::page::{List, PageQuery};
 use crate::http::refunds::RefundBody;
 use crate::http::resolve::StuckBody;
+use crate::http::returns::ReturnBody;
 use crate::http::shipments::ShipmentBody;
 use crate::http::timeline::TimelineItem;
 use crate::http::valid::filled;
@@ -95,6 +96,10 @@ pub struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     refunds: Vec<RefundBody<'a>>,
+    /// What buyers send back of it, the oldest first. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    returns: Vec<ReturnBody>,
     /// Disputes of its payment, the oldest first; to a vendor none. Not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -473,6 +478,7 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(order.amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: order.refunds.iter().map(|refund| RefundBody::new(order.id, refund, order.currency)).collect(),
+            returns: order.returns.iter().map(|known| ReturnBody::new(order.id, known)).collect(),
             disputes: order.disputes.iter().map(DisputeBody::from).collect(),
             attention: &order.attention,
             shipping_address,
@@ -554,6 +560,7 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: Vec::new(),
+            returns: Vec::new(),
             disputes: Vec::new(),
             attention: &[],
             shipping_address,

@@ -170,7 +170,8 @@ impl CancelInput {
     }
 }
 
-fn reason_is_of(faults: &mut Faults, reason: CreditReason, known: &[CreditReason]) {
+/// Checks that this is one of the reasons.
+pub(super) fn reason_is_of(faults: &mut Faults, reason: CreditReason, known: &[CreditReason]) {
     if !known.contains(&reason) {
         let names: Vec<&str> = known.iter().map(|reason| reason.name()).collect();
         faults.add("reason", format!("one of {} is expected", names.join(", ")));

@@ -3,7 +3,7 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
-    orders, own, people, products, quotes, refunds, resolve, sales, shipments, shipping, skus, tax, vendors,
+    orders, own, people, products, quotes, refunds, resolve, returns, sales, shipments, shipping, skus, tax, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -46,6 +46,12 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(refunds::preview_refund))
         .routes(routes!(refunds::retry_refund))
         .routes(routes!(refunds::mark_refund_paid))
+        .routes(routes!(returns::create_return))
+        .routes(routes!(returns::approve_return))
+        .routes(routes!(returns::deny_return))
+        .routes(routes!(returns::receive_return))
+        .routes(routes!(returns::close_return))
+        .routes(routes!(returns::cancel_return))
         .routes(routes!(shipments::pack_share))
         .routes(routes!(shipments::unpack_share))
         .routes(routes!(shipments::hold_share))
@@ -181,6 +187,12 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/cancel", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/returned", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/lost", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns", &[(Method::POST, Class::Checkout)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/approve", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/deny", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/receive", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/close", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/cancel", &[(Method::POST, Class::Checkout)]),
     ("/v1/admin/tax", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),

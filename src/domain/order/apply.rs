@@ -237,6 +237,12 @@ impl Body {
             OrderEvent::ShareResumed { vendor, by } => self.apply_hold(*vendor, None, *by, at),
             OrderEvent::ShipmentMade { parcel, by } => self.apply_parcel_made(parcel, *by, at),
             OrderEvent::ShipmentMoved { shipment, step, by } => self.apply_parcel_moved(*shipment, step, *by, at),
+            OrderEvent::ReturnRequested { wanted, by, exception } => {
+                self.apply_return_requested(wanted, *by, *exception, at);
+            }
+            OrderEvent::ReturnMoved { id, step, refund, by } => {
+                self.apply_return_moved(*id, step, *refund, *by, at);
+            }
             OrderEvent::LegReturned { with, credits, whole } => {
                 self.apply_leg_returned(*with, credits);
                 if *whole {

@@ -24,6 +24,19 @@ fn refuse<T>(why: NotFulfillable) -> Result<T, Reject> {
     Err(Reject::NotFulfillable { why })
 }
 
+/// Notes something about the goods of one share.
+pub(super) fn note_of<'a>(
+    body: &'a mut Body,
+    vendor: VendorId,
+    kind: &'static str,
+    by: Option<By>,
+    at: Timestamp,
+) -> &'a mut super::TimelineEntry {
+    let entry = body.note(at, kind);
+    (entry.vendor, entry.by) = (Some(vendor), by);
+    entry
+}
+
 impl OrderLine {
     /// Where its units are.
     pub fn moved(&self) -> Goods {
@@ -298,20 +311,20 @@ impl Body {
 
     pub(super) fn apply_packed(&mut self, vendor: VendorId, lines: &[WantedLine], by: Option<By>, at: Timestamp) {
         self.move_lines(vendor, lines, |goods, units| goods.packed = goods.packed.saturating_add(units));
-        self.note_goods(vendor, "packed", by, at);
+        note_of(self, vendor, "packed", by, at);
         self.roll_up(at);
     }
 
     pub(super) fn apply_unpacked(&mut self, vendor: VendorId, lines: &[WantedLine], by: Option<By>, at: Timestamp) {
         self.move_lines(vendor, lines, |goods, units| goods.packed = goods.packed.saturating_sub(units));
-        self.note_goods(vendor, "unpacked", by, at);
+        note_of(self, vendor, "unpacked", by, at);
         self.roll_up(at);
     }
 
     pub(super) fn apply_hold(&mut self, vendor: VendorId, reason: Option<HoldReason>, by: Option<By>, at: Timestamp) {
         self.shares.iter_mut().filter(|share| share.vendor == vendor).for_each(|share| share.on_hold = reason);
         let kind = if reason.is_some() { "put_on_hold" } else { "resumed" };
-        self.note_goods(vendor, kind, by, at).reason = reason.map(|reason| reason.name().to_owned());
+        note_of(self, vendor, kind, by, at).reason = reason.map(|reason| reason.name().to_owned());
     }
 
     pub(super) fn apply_parcel_made(&mut self, made: &NewParcel, by: Option<By>, at: Timestamp) {
@@ -334,7 +347,7 @@ impl Body {
             delivered_at,
             came_back,
         });
-        self.note_goods(vendor, "shipment_created", by, at).shipment = Some(id);
+        note_of(self, vendor, "shipment_created", by, at).shipment = Some(id);
         self.roll_up(at);
     }
 
@@ -388,7 +401,7 @@ impl Body {
             }
         }
         self.parcels[place] = parcel;
-        self.note_goods(vendor, step.kind(), by, at).shipment = Some(id);
+        note_of(self, vendor, step.kind(), by, at).shipment = Some(id);
         self.roll_up(at);
     }
 
@@ -412,18 +425,6 @@ impl Body {
                 line.move_goods(|goods| change(goods, units));
             }
         }
-    }
-
-    fn note_goods(
-        &mut self,
-        vendor: VendorId,
-        kind: &'static str,
-        by: Option<By>,
-        at: Timestamp,
-    ) -> &mut super::TimelineEntry {
-        let entry = self.note(at, kind);
-        (entry.vendor, entry.by) = (Some(vendor), by);
-        entry
     }
 
     /// How a paid order stands, by its units: it has ended where none is the buyer's, is complete where none is to come, and is being fulfilled once

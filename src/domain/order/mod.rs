@@ -37,6 +37,7 @@ mod phases;
 mod refund;
 mod resolve;
 mod restock;
+mod returns;
 mod share;
 mod shipment;
 mod shown;
@@ -200,6 +201,7 @@ impl Decides for Order {
             (None, OrderCommand::Place { placement, .. }) => Ok(vec![OrderEvent::Placed {
                 hold_until: now.plus_millis(placement.hold_ms),
                 payment_due_at: now.plus_millis(placement.payment_ms),
+                return_days: knowledge.settings.return_days,
                 placement: Box::new(Placement { hold_ms: 0, payment_ms: 0, ..Placement::clone(placement) }),
             }]),
             // Who awaits an order has its id from the cart: should its placing come late, the question waits for it.
@@ -218,8 +220,9 @@ impl Decides for Order {
 
     fn apply(&mut self, event: &OrderEvent, at: Timestamp) {
         match (event, &mut self.body) {
-            (OrderEvent::Placed { placement, hold_until, payment_due_at }, body) => {
+            (OrderEvent::Placed { placement, hold_until, payment_due_at, return_days }, body) => {
                 let placed = body.insert(Body::placed(placement, *hold_until, *payment_due_at, at));
+                placed.return_days = *return_days;
                 placed.note(at, "placed").amount = Some(placed_total(placement));
             }
             (event, Some(body)) => body.apply(event, at),
@@ -244,6 +247,8 @@ impl Decides for Order {
             | OrderCommand::ResumeShare { by, .. }
             | OrderCommand::Ship { by, .. }
             | OrderCommand::MoveParcel { by, .. }
+            | OrderCommand::AskReturn { by, .. }
+            | OrderCommand::MoveReturn { by, .. }
             | OrderCommand::RetryRefund { by, .. }
             | OrderCommand::MarkRefundPaid { by, .. }
             | OrderCommand::Resolve { by, .. } => Some(shown(*by)),
@@ -392,6 +397,8 @@ impl Decides for Order {
                 | OrderCommand::ResumeShare { by, .. }
                 | OrderCommand::Ship { by, .. }
                 | OrderCommand::MoveParcel { by, .. }
+                | OrderCommand::AskReturn { by, .. }
+                | OrderCommand::MoveReturn { by, .. }
                 | OrderCommand::Await { by, .. },
                 Some(body),
             ) => body.may_see(*by),
@@ -570,8 +577,8 @@ impl Checks for Order {
         if !body.lines.iter().all(credits_fit) {
             return breach("a_line_is_credited_once", format!("{:?}", body.lines));
         }
-        if let Some(invariant) = body.goods_are_wrong() {
-            return breach(invariant, format!("{:?}, {:?}", body.lines, body.parcels));
+        if let Some(invariant) = body.goods_are_wrong().or_else(|| body.returns_are_wrong()) {
+            return breach(invariant, format!("{:?}, {:?}, {:?}", body.lines, body.parcels, body.returns));
         }
         if body.status.is_end() && sums.total_due != 0 {
             return breach("nothing_is_due_at_the_end", format!("{sums:?}"));

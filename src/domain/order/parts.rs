@@ -16,7 +16,7 @@ use super::refund::Made;
 use super::share::Share;
 use super::shipment::Parcel;
 use super::state::Body;
-use super::{Order, OrderLine, Refund, TimelineEntry};
+use super::{Order, OrderLine, Refund, Return, TimelineEntry};
 use crate::domain::entity::{Decides as _, Part, RestoreError, read_own, read_part, write_part};
 use crate::domain::ids::OrderId;
 use crate::domain::reject::Reject;
@@ -90,19 +90,22 @@ struct Lines {
     refunds: Vec<Refund>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parcels: Vec<Parcel>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    returns: Vec<Return>,
 }
 
 impl Lines {
     fn take_from(body: &mut Body) -> Self {
         let (lines, legs, shares) = (take(&mut body.lines), take(&mut body.legs), take(&mut body.shares));
         let (credits, refunds) = (take(&mut body.credits), take(&mut body.refunds));
-        let parcels = take(&mut body.parcels);
-        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds, parcels }
+        let (parcels, returns) = (take(&mut body.parcels), take(&mut body.returns));
+        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds, parcels, returns }
     }
 
     fn put_into(self, body: &mut Body) {
         (body.lines, body.legs, body.shares, body.rejection) = (self.lines, self.legs, self.shares, self.rejection);
         (body.credits, body.refunds, body.parcels) = (self.credits, self.refunds, self.parcels);
+        body.returns = self.returns;
     }
 }
 
@@ -146,7 +149,9 @@ impl Body {
         let taken_back = 120 * self.credits.len() + 700 * self.refunds.len();
         let parcel = |parcel: &Parcel| 900 + 110 * parcel.lines.len();
         let parcels: usize = self.parcels.iter().map(parcel).sum();
-        parcels + lines + 210 * self.legs.len() + taken_back > LINES_BYTES
+        let returned = |known: &Return| 400 + 200 * known.lines.len();
+        let returns: usize = self.returns.iter().map(returned).sum();
+        parcels + returns + lines + 210 * self.legs.len() + taken_back > LINES_BYTES
     }
 
     /// Where the blocks end that are full behind the last of `ends`.

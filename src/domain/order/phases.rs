@@ -40,6 +40,8 @@ impl Body {
             OrderCommand::ResumeShare { by, vendor } => self.decide_resume_share(*by, *vendor),
             OrderCommand::Ship { by, parcel } => self.decide_ship(*by, parcel),
             OrderCommand::MoveParcel { by, shipment, step, seed } => self.decide_parcel(*by, *shipment, step, seed),
+            OrderCommand::AskReturn { by, wanted } => self.decide_ask_return(*by, wanted, now),
+            OrderCommand::MoveReturn { by, id, step, seed } => self.decide_return(*by, *id, step, seed),
             OrderCommand::RetryRefund { by, refund, attempt } => self.decide_retry(*by, *refund, *attempt),
             OrderCommand::MarkRefundPaid { by, refund, reference } => self.decide_by_hand(*by, *refund, reference),
             OrderCommand::RefundTold { refund, attempt, told } => self.decide_refund_told(*refund, *attempt, told),

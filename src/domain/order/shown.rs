@@ -77,6 +77,9 @@ pub struct OrderView {
     /// Its refunds, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
+    /// What buyers send back of it, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<Return>,
     /// Disputes of its payment, the oldest first; to a vendor none, since they are about the whole of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disputes: Vec<Dispute>,
@@ -123,7 +126,7 @@ pub struct TimelineEntry {
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
-    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`, `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
+    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`, `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `return_requested`, `return_excepted` (its time was over), `return_approved`, `return_denied`, `return_received`, `return_closed`, `return_cancelled`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.

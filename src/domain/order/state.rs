@@ -7,7 +7,7 @@ use super::share::Share;
 use super::shipment::Parcel;
 use super::{
     Address, BillHead, Dispute, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, Refund,
-    TimelineEntry,
+    Return, TimelineEntry,
 };
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::details::Contact;
@@ -17,6 +17,7 @@ use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::who::{Action, Belongs, may};
+use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -60,6 +61,16 @@ impl PartialEq for ShownBefore {
 }
 
 impl Eq for ShownBefore {}
+
+/// See [`limits::RETURN_DAYS`]: an order of an early version has these, too.
+pub(super) const fn usual_return_days() -> u32 {
+    limits::RETURN_DAYS
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+pub(super) const fn is_usual(days: &u32) -> bool {
+    *days == limits::RETURN_DAYS
+}
 
 /// What an order is from `Placed` on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +149,12 @@ pub(super) struct Body {
     /// Its parcels, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) parcels: Vec<Parcel>,
+    /// What buyers send back, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) returns: Vec<Return>,
+    /// For how many days after its delivery a buyer may send something back.
+    #[serde(default = "usual_return_days", skip_serializing_if = "is_usual")]
+    pub(super) return_days: u32,
     /// Disputes of its payment, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) disputes: Vec<Dispute>,
@@ -202,6 +219,8 @@ impl Body {
             credits: Vec::new(),
             refunds: Vec::new(),
             parcels: Vec::new(),
+            returns: Vec::new(),
+            return_days: usual_return_days(),
             disputes: Vec::new(),
             timeline: Vec::with_capacity(8),
         };

@@ -4,7 +4,7 @@ use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ShipmentId, ShippingMethodId, VendorId};
+use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ReturnId, ShipmentId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::pricing::Bill;
 use crate::domain::reject::Reject;
@@ -23,11 +23,15 @@ pub use super::refund::{
     Wanted,
 };
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
+pub use super::returns::{
+    Condition, NewReturn, NotReturnable, ReceivedLine, Return, ReturnStatus, ReturnStep,
+};
 pub use super::share::Amounts;
 pub use super::shipment::{
     Goods, HoldReason, NewParcel, NotFulfillable, Parcel, ParcelStep, ShipmentStatus,
 };
 use super::share::is_zero;
+use super::state::{is_usual, usual_return_days};
 pub use super::status::{OrderStatus, PaymentStatus, SubOrderStatus};
 
 /// Where to ship to.
@@ -373,6 +377,24 @@ pub enum OrderCommand {
         /// What a credit needs, should the buyer not get all of it.
         seed: CreditSeed,
     },
+    /// Send units of one share back.
+    AskReturn {
+        /// On whose behalf.
+        by: Principal,
+        /// What.
+        wanted: Box<NewReturn>,
+    },
+    /// Something is done to a return.
+    MoveReturn {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        id: ReturnId,
+        /// What.
+        step: Box<ReturnStep>,
+        /// What a credit needs, once something came.
+        seed: CreditSeed,
+    },
     /// Which refunds a provider is asked for, or about: from now on it may have them.
     OpenRefunds,
     /// What a provider may know more of: the payment itself, and what was asked to be given back.
@@ -487,6 +509,9 @@ pub enum OrderEvent {
         hold_until: Timestamp,
         /// Until when it must be paid.
         payment_due_at: Timestamp,
+        /// For how many days after its delivery a buyer may send something back.
+        #[serde(default = "usual_return_days", skip_serializing_if = "is_usual")]
+        return_days: u32,
     },
     /// A vendor holds its share.
     StockHeld {
@@ -699,6 +724,31 @@ pub enum OrderEvent {
         #[serde(flatten)]
         step: Box<ParcelStep>,
         /// Who says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Somebody wants to send units of one share back.
+    ReturnRequested {
+        /// What.
+        wanted: Box<NewReturn>,
+        /// Who wants it so; none where the buyer does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+        /// Whether its time was over, and the shop allows it all the same.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exception: bool,
+    },
+    /// Something was done to a return.
+    ReturnMoved {
+        /// Which.
+        id: ReturnId,
+        /// What.
+        #[serde(flatten)]
+        step: Box<ReturnStep>,
+        /// The refund that follows, where something came for which something is given back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refund: Option<RefundId>,
+        /// Who did it; none where the buyer did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<By>,
     },
