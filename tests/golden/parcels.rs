@@ -108,6 +108,7 @@ pub fn shipped(view: OrderView) -> OrderView {
         lost: 1,
         returned: 1,
         credited: 3,
+        restocked: 2,
     };
     let parcel = Parcel {
         id: shipment(),

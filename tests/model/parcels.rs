@@ -154,6 +154,11 @@ impl Shelf {
         self.pieces.iter_mut().filter(|at| **at == from).for_each(|at| *at = to);
     }
 
+    /// So many are in stock again, but for those that somebody said to be before.
+    fn restock(&mut self, pieces: i64) {
+        self.restocked += pieces.min(self.shipped() - self.restocked);
+    }
+
     /// So many need not be paid, as far as they were not credited before.
     fn credit(&mut self, pieces: i64) {
         self.after += pieces.min(self.shipped() - self.after);
@@ -394,7 +399,7 @@ impl Story {
                         let all = line.count(|at| matches!(at, At::Out(p) | At::Lost(p) if p == parcel));
                         let back = all + line.count(|at| at == At::Refused(parcel));
                         line.credit(all);
-                        line.restocked += back;
+                        line.restock(back);
                         for from in [At::Out(parcel), At::Lost(parcel), At::Refused(parcel)] {
                             line.all(from, At::Back);
                         }
@@ -444,7 +449,8 @@ impl Story {
                 let seed = self.seed();
                 let wanted = Wanted::Shipped { lines: Self::wanted(of, pieces), shipping: false, restock };
                 let line = self.first(of);
-                let may = line.shipped() - line.after >= pieces;
+                let free = line.shipped() - if restock { line.restocked } else { 0 };
+                let may = free.min(line.shipped() - line.after) >= pieces;
                 if self.ask(&OrderCommand::Credit { by, vendor: vendor(of), wanted, seed }, may) {
                     let line = self.first(of);
                     line.after += pieces;
@@ -510,7 +516,7 @@ impl Story {
                     (self.papers[paper].slip, self.papers[paper].came) = (Slip::Came, good + damaged);
                     let line = self.first(of);
                     line.credit(good + damaged);
-                    line.restocked += good;
+                    line.restock(good);
                     line.sent_back += good + damaged;
                 }
             }

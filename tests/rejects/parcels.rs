@@ -1,7 +1,7 @@
 //! Refusals of what is done with goods: packing, parcels and returns.
 
 use super::{checked_out, refusal};
-use crate::world::gateway::{APPROVE, SILENT};
+use crate::world::gateway::{APPROVE, DECLINE};
 use crate::world::shop::{buyer, sku, vendor};
 use haat::domain::buyer::Mint;
 use haat::domain::entity::Principal;
@@ -158,8 +158,7 @@ pub fn rows(reject: &Reject) -> Vec<Reject> {
             let held = after(&order, &[ship(1, units(1)), hold()], now);
             let out = after(&order, &[ship(1, units(1)), step(1, ParcelStep::HandOver)], now);
             let too_many = ParcelStep::Deliver { accepted: Some(units(2)) };
-            let (mut world, waiting) = checked_out(SILENT);
-            world.cancel(0, waiting).unwrap();
+            let (mut world, waiting) = checked_out(DECLINE);
             world.settle();
             let ended = world.orders[&waiting].entity.clone();
             let rows = [

@@ -73,7 +73,7 @@ impl Body {
             Wanted::Units(wanted) => self.cancel_of_units(vendor, wanted)?,
             Wanted::Amount { minor, shipping } => self.credit_of_amount(share, *minor, besides_of(*shipping))?,
             Wanted::Shipped { lines, shipping, restock: back } => {
-                let lines = self.credit_of_shipped(vendor, lines)?;
+                let lines = self.credit_of_shipped(vendor, lines, *back)?;
                 restock = (!back).then(Vec::new);
                 (lines, besides_of(*shipping))
             }
@@ -111,14 +111,21 @@ impl Body {
     }
 
     /// Units that were handed over, and are given back as they are.
-    fn credit_of_shipped(&self, vendor: VendorId, wanted: &[WantedLine]) -> Result<Vec<CreditedLine>, Reject> {
+    fn credit_of_shipped(
+        &self,
+        vendor: VendorId,
+        wanted: &[WantedLine],
+        restock: bool,
+    ) -> Result<Vec<CreditedLine>, Reject> {
         for asked in wanted {
             let of = self.lines_of(vendor).find(|line| line.sku == asked.sku).ok_or(Reject::SkuUnknown)?;
             let left = of.quantity.saturating_sub(of.credited);
             if asked.quantity > left {
                 return Err(Reject::UnitsCredited { sku_id: asked.sku, left });
             }
-            if asked.quantity > of.moved().shipped.saturating_sub(of.moved().credited) {
+            let goods = of.moved();
+            let out = goods.shipped.saturating_sub(if restock { goods.restocked } else { 0 });
+            if asked.quantity > out.min(goods.shipped.saturating_sub(goods.credited)) {
                 return Err(Reject::NotFulfillable { why: NotFulfillable::NotHandedOver });
             }
         }
@@ -137,6 +144,16 @@ impl Body {
             }
         }
         (lines, is_last)
+    }
+
+    /// What of these units is not in stock again already.
+    pub(super) fn not_restocked(&self, vendor: VendorId, units: &[WantedLine]) -> Vec<WantedLine> {
+        let left = |line: &WantedLine| {
+            let goods = self.lines_of(vendor).find(|of| of.sku == line.sku).map(OrderLine::moved).unwrap_or_default();
+            let left = goods.shipped.saturating_sub(goods.restocked);
+            WantedLine { sku: line.sku, quantity: line.quantity.min(left) }
+        };
+        units.iter().map(left).filter(|line| line.quantity > 0).collect()
     }
 
     /// Parcels that are unpacked so that these units can be cancelled: the newest first, and no more than are needed.

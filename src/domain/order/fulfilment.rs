@@ -393,6 +393,8 @@ impl Body {
                 if parcel.accepted.is_empty() {
                     parcel.status = ShipmentStatus::Returned;
                 }
+                // What somebody said before to be back is not back a second time.
+                let back = self.not_restocked(vendor, &back);
                 self.take_back(CreditId::of_shipment(id), vendor, &back);
             }
             ParcelStep::Lost => {

@@ -459,10 +459,13 @@ impl Body {
             share.credited = share.credited.saturating_add(credit.amount());
             share.besides_credited = share.besides_credited.saturating_add(credit.besides);
         }
-        let units = match &credit.restock {
+        let units: Vec<(SkuId, i64)> = match &credit.restock {
             Some(restock) => restock.iter().map(|line| (line.sku, line.quantity)).collect(),
             None => credit.lines.iter().filter(|line| line.units > 0).map(|line| (line.sku, line.units)).collect(),
         };
+        if credit.shipped {
+            self.note_restocked(credit.vendor, &units);
+        }
         self.credits.push(Made { id: credit.id, vendor: credit.vendor, units, uses, shipped: credit.shipped });
         let kind = if credit.has_units() && !credit.shipped { "cancelled_units" } else { "credited" };
         let entry = self.note(at, kind);
@@ -478,8 +481,17 @@ impl Body {
 
     /// What had left the house is in stock again, without anything being credited for it.
     pub(super) fn take_back(&mut self, id: CreditId, vendor: VendorId, lines: &[WantedLine]) {
-        let units = lines.iter().map(|line| (line.sku, line.quantity)).collect();
+        let units: Vec<(SkuId, i64)> = lines.iter().map(|line| (line.sku, line.quantity)).collect();
+        self.note_restocked(vendor, &units);
         self.credits.push(Made { id, vendor, units, uses: Vec::new(), shipped: true });
+    }
+
+    fn note_restocked(&mut self, vendor: VendorId, units: &[(SkuId, i64)]) {
+        for (sku, units) in units {
+            for line in self.lines.iter_mut().filter(|line| line.vendor == vendor && line.sku == *sku) {
+                line.move_goods(|goods| goods.restocked = goods.restocked.saturating_add(*units));
+            }
+        }
     }
 
     pub(super) fn apply_asked(&mut self, vendor: VendorId, reason: CreditReason, asked: RefundAsked, at: Timestamp) {

@@ -319,7 +319,8 @@ impl Body {
         };
         let back = came(lines);
         let units: Vec<WantedLine> = back.iter().map(left).filter(|line| line.quantity > 0).collect();
-        let restock = of_condition(lines, |condition| condition == Condition::Resellable);
+        let resellable = of_condition(lines, |condition| condition == Condition::Resellable);
+        let restock = self.not_restocked(vendor, &resellable);
         if units.is_empty() && restock.is_empty() {
             return Ok(None);
         }

@@ -99,6 +99,9 @@ pub struct Goods {
     /// Units that were credited after they were handed over.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub credited: i64,
+    /// Units that are in stock again after they were handed over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restocked: i64,
 }
 
 impl Goods {
@@ -109,8 +112,8 @@ impl Goods {
 
     /// What of these counts cannot be, of a line of so many units that need not be shipped any more.
     pub(super) fn is_wrong(&self, quantity: i64, credited: i64) -> Option<&'static str> {
-        let Self { packed, in_parcels, shipped, delivered, refused, lost, returned, credited: after } = *self;
-        let counts = [packed, in_parcels, shipped, delivered, refused, lost, returned, after];
+        let Self { packed, in_parcels, shipped, delivered, refused, lost, returned, credited: after, restocked } = *self;
+        let counts = [packed, in_parcels, shipped, delivered, refused, lost, returned, after, restocked];
         if counts.iter().any(|count| *count < 0) {
             Some("units_are_counted")
         } else if money::sum([packed, in_parcels, shipped, credited.saturating_sub(after)]) > quantity {
@@ -121,6 +124,8 @@ impl Goods {
             Some("nothing_comes_back_that_did_not_arrive")
         } else if after > shipped || after > credited {
             Some("what_is_credited_after_hand_over_was_handed_over")
+        } else if restocked > shipped {
+            Some("nothing_is_in_stock_twice")
         } else {
             None
         }
