@@ -1,4 +1,4 @@
-//! Who packs and ships what is paid, and sees to what comes back: the people of vendors, couriers whose word they enter, and buyers who send things
+//! Who packs and ships what is paid, and sees to what comes back: the staff, couriers whose word they enter, and buyers who send things
 //! back. They do it beside those who cancel and refund the same order, twice at once, and when it is too late.
 
 use super::{Day, Person, Told};
@@ -166,7 +166,7 @@ impl Packer {
         let returns: Vec<&Return> = order.returns.iter().filter(|known| known.vendor == vendor).collect();
         let chance = &self.0.chance;
         let id = Uuid::from_u64_pair(chance.next(), chance.next());
-        let by = if chance.per_mille(700) { Principal::vendor(vendor) } else { Principal::SHOP };
+        let by = Principal::SHOP;
         let arrived: Vec<&OrderLine> = order
             .lines
             .iter()
