@@ -259,6 +259,12 @@ pub struct TrackingEvent {
     pub at: Timestamp,
 }
 
+impl From<CourierTold> for TrackingEvent {
+    fn from(CourierTold { event, status, at, .. }: CourierTold) -> Self {
+        Self { event, status, at }
+    }
+}
+
 /// All events of a parcel, each once, in the order in which they happened: whatever the order in which they came.
 pub fn tracked(mut events: Vec<TrackingEvent>) -> Vec<TrackingEvent> {
     // Of one that came twice the first counts.

@@ -1,7 +1,10 @@
 //! What parcels need of whoever fetches them and brings them.
 
+use super::jobs::NotNow;
 use super::{Headers, NoAnswer, NoNotice};
 use crate::domain::courier::{Booking, BookingAnswer, BookingCall, CancelAnswer, CourierTold, ParcelName};
+use crate::domain::ids::{JobId, OrderId};
+use crate::domain::job::TryOutcome;
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
 
@@ -47,4 +50,21 @@ pub trait Courier: Send + Sync + 'static {
     fn notice(&self, _header: Headers<'_>, _body: &[u8], _wall: Timestamp) -> Result<CourierNotice, NoNotice> {
         Err(NoNotice::NotTaken)
     }
+}
+
+/// What couriers told, for whoever tells orders of it.
+#[async_trait]
+pub trait Told: Send + Sync + 'static {
+    /// What was told that this job is about; `None` where it is not kept any more.
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    async fn told(&self, job: JobId) -> Result<Option<CourierTold>, NotNow>;
+}
+
+/// Orders, for whoever tells them of their parcels.
+#[async_trait]
+pub trait Hears: Send + Sync + 'static {
+    /// Has an order hear what was told of a parcel of it, however often it has heard that. It is done once the order has recorded it.
+    async fn hear(&self, order: OrderId, told: CourierTold) -> TryOutcome;
 }
