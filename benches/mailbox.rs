@@ -37,6 +37,7 @@ async fn start(directory: &Path) -> App {
         sandbox: true,
         stripe: None,
         redirect: None,
+        courier: None,
         mail: MailSettings { server: None, per_second: 1 },
         accounts: AccountSettings::default(),
         trace: None,

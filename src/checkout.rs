@@ -3,13 +3,16 @@
 mod attach;
 pub mod buyers;
 mod carts;
+mod courier_events;
 mod merge;
 pub mod quotes;
 mod refunds;
 mod stuck;
+mod tracking;
 
 pub use attach::AttachWorker;
 pub use carts::OpenedCart;
+pub use courier_events::CourierEventWorker;
 pub use merge::MergedCart;
 pub use refunds::RefundWorker;
 

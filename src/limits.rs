@@ -294,6 +294,10 @@ pub const PAYMENT_HINTS: usize = 65_536;
 pub const NOTICE_BYTES: usize = 256 * 1024;
 /// How far the moment at which a notice was signed may be from now, in seconds.
 pub const NOTICE_TOLERANCE_S: i64 = 300;
+/// What a courier tells of one parcel at most: the rest is left out.
+pub const TRACKING_EVENTS: usize = 100;
+/// So many of these places are for what a parcel's order hears of.
+pub const TRACKING_EVENTS_HEARD: usize = 20;
 /// Calls of one payment provider per second.
 pub const GATEWAY_CALLS_PER_SECOND: u32 = 10_000;
 /// So much of the calls' rate may be saved up and used at once, in milliseconds.

@@ -87,6 +87,7 @@ impl Default for Edge {
                 mails: true,
                 new_jobs: Arc::default(),
                 erased: Arc::new(haat::ports::erased::NoErasedLog),
+                couriers: Vec::new(),
             };
             let settings =
                 AccountSettings { cost: "m=64,t=1,p=1".parse().expect("a cost"), ..AccountSettings::default() };

@@ -1,5 +1,5 @@
-//! What all payment providers outside have in common: where they may be, how they are asked, how long they are left alone when they say so, and
-//! which of their notices are too old.
+//! What all providers outside have in common, of payments and of parcels: where they may be, how they are asked, how long they are left alone when they
+//! say so, and which of their notices are too old.
 
 use super::http_client::{HttpClient, HttpClientSettings, HttpFault, Trust};
 use crate::domain::time::Timestamp;

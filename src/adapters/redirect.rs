@@ -23,7 +23,8 @@
 mod notice;
 mod wire;
 
-use crate::adapters::provider::{PATIENCE, Server};
+use crate::adapters::platform::{self, Contract, Platform, PlatformConfig, PlatformSetting, Said};
+use crate::adapters::provider::PATIENCE;
 use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::OrderId;
@@ -33,11 +34,9 @@ use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::ports::{Changed, Headers, NoAnswer, NoNotice, Notice, PaymentProvider, Prepared};
 use async_trait::async_trait;
-use http::HeaderValue;
-use notice::Signers;
 use std::time::Duration;
 use url::form_urlencoded;
-use wire::{ChangedPayment, Dispute, Items, Payment, PaymentInput, Refund, RefundInput, Said};
+use wire::{ChangedPayment, Dispute, Items, Payment, PaymentInput, Refund, RefundInput};
 
 /// The name by which checkouts ask for it.
 pub const METHOD: &str = "redirect";
@@ -49,33 +48,17 @@ pub const NOTICE_PATH: &str = "/v1/notices/redirect";
 /// The most payments on a page of what has changed: each of them is looked up.
 const PAGE: usize = 100;
 
-/// Why the platform cannot be asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RedirectSetting {
-    /// The URL is none, or cannot be asked.
-    #[error("{0}")]
-    Url(String),
-    /// A secret is none.
-    #[error("{0}")]
-    Secret(String),
-}
-
-/// Where the platform is, and by what it and the shop know each other.
-#[derive(Clone)]
-pub struct RedirectConfig {
-    /// Where the platform is.
-    pub url: String,
-    /// What the platform knows the shop by (the first), and signs its notices with (any of them).
-    pub secrets: Vec<String>,
-    /// How the shop's own links begin, without a slash at the end.
-    pub public_url: String,
-}
+/// The contract, in words.
+const CONTRACT: Contract = Contract {
+    platform: "payment platform",
+    url: "HAAT_REDIRECT_URL",
+    secret: "HAAT_REDIRECT_SECRET",
+    codes: wire::KNOWN,
+};
 
 /// A payment platform that buyers are sent to.
 pub struct Redirect {
-    server: Server,
-    authorization: HeaderValue,
-    signers: Signers,
+    platform: Platform,
     public_url: String,
 }
 
@@ -84,14 +67,8 @@ impl Redirect {
     ///
     /// # Errors
     /// Which of them cannot be used, in words, without what is secret.
-    pub fn new(config: &RedirectConfig) -> Result<Self, RedirectSetting> {
-        let server = Server::new(&config.url).map_err(RedirectSetting::Url)?;
-        let signers = Signers::new(&config.secrets)?;
-        let of_secret = || RedirectSetting::Secret("must be set where HAAT_REDIRECT_URL is".to_owned());
-        let own = config.secrets.first().ok_or_else(of_secret)?;
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {own}")).map_err(|_| of_secret())?;
-        authorization.set_sensitive(true);
-        Ok(Self { server, authorization, signers, public_url: config.public_url.clone() })
+    pub fn new(config: &PlatformConfig) -> Result<Self, PlatformSetting> {
+        Ok(Self { platform: Platform::new(config, CONTRACT)?, public_url: config.public_url.clone() })
     }
 
     /// A payment in an answer, which must be this call's.
@@ -105,7 +82,7 @@ impl Redirect {
     }
 
     async fn stands(&self, call: &PaymentCall, reference: &str) -> Result<Progress, NoAnswer> {
-        let said = self.ask("GET", &format!("/payments/{reference}"), None::<&()>).await?;
+        let said = self.platform.ask("GET", &format!("/payments/{reference}"), None::<&()>).await?;
         if said.status != 200 {
             return Err(said.unexpected());
         }
@@ -122,8 +99,7 @@ fn reference_of(reference: Option<&str>) -> Result<Option<&str>, NoAnswer> {
 }
 
 fn is_plain(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    (1..=100).contains(&name.len()) && name.bytes().all(is_plain)
+    platform::is_plain(name, 100)
 }
 
 fn mint_of(mint: Option<Mint>) -> String {
@@ -194,7 +170,10 @@ impl PaymentProvider for Redirect {
             notice_url: &format!("{}{NOTICE_PATH}", self.public_url),
             token,
         };
-        let said = self.ask("PUT", &format!("/payments/{}", payment_name(call.order, call.mint)), Some(&input)).await?;
+        let said = self
+            .platform
+            .ask("PUT", &format!("/payments/{}", payment_name(call.order, call.mint)), Some(&input))
+            .await?;
         if !said.is_done() {
             return refused(said.reason());
         }
@@ -225,7 +204,7 @@ impl PaymentProvider for Redirect {
 
     async fn cancel(&self, call: &PaymentCall) -> Result<Progress, NoAnswer> {
         let Some(reference) = reference_of(call.reference.as_deref())? else { return Ok(Progress::Cancelled) };
-        let said = self.ask("DELETE", &format!("/payments/{reference}"), None::<&()>).await?;
+        let said = self.platform.ask("DELETE", &format!("/payments/{reference}"), None::<&()>).await?;
         // 409: it was paid, or cannot be cancelled yet.
         if !matches!(said.status, 200 | 409) {
             return Err(said.unexpected());
@@ -239,7 +218,7 @@ impl PaymentProvider for Redirect {
         let Some(reference) = reference_of(call.reference.as_deref())? else { return failed("nothing_to_refund") };
         let (amount, name) = (call.amount.amount_text(), refund_name(call));
         let input = RefundInput { amount: &amount, currency: call.amount.currency.code() };
-        let said = self.ask("PUT", &format!("/payments/{reference}/refunds/{name}"), Some(&input)).await?;
+        let said = self.platform.ask("PUT", &format!("/payments/{reference}/refunds/{name}"), Some(&input)).await?;
         match said.status {
             200 | 201 => said.read::<Refund>()?.progress(&name),
             // The platform has never heard of the payment: it may be another one than it was.
@@ -251,7 +230,7 @@ impl PaymentProvider for Redirect {
     async fn look_up_refund(&self, call: &RefundCall) -> Result<Option<RefundProgress>, NoAnswer> {
         let Some(reference) = reference_of(call.reference.as_deref())? else { return Ok(None) };
         let name = refund_name(call);
-        let said = self.ask("GET", &format!("/payments/{reference}/refunds/{name}"), None::<&()>).await?;
+        let said = self.platform.ask("GET", &format!("/payments/{reference}/refunds/{name}"), None::<&()>).await?;
         match said.status {
             200 => said.read::<Refund>()?.progress(&name).map(Some),
             404 if said.reason() == wire::UNKNOWN_REFUND => Ok(None),
@@ -262,7 +241,7 @@ impl PaymentProvider for Redirect {
     async fn disputes(&self, call: &PaymentCall) -> Result<Vec<DisputeTold>, NoAnswer> {
         // What is not prepared is not paid.
         let Some(reference) = reference_of(call.reference.as_deref())? else { return Ok(Vec::new()) };
-        let said = self.ask("GET", &format!("/payments/{reference}/disputes"), None::<&()>).await?;
+        let said = self.platform.ask("GET", &format!("/payments/{reference}/disputes"), None::<&()>).await?;
         if said.status != 200 {
             return Err(said.unexpected());
         }
@@ -272,7 +251,7 @@ impl PaymentProvider for Redirect {
 
     async fn order_of(&self, reference: &str) -> Result<Option<OrderId>, NoAnswer> {
         let Some(reference) = reference_of(Some(reference))? else { return Ok(None) };
-        let said = self.ask("GET", &format!("/payments/{reference}"), None::<&()>).await?;
+        let said = self.platform.ask("GET", &format!("/payments/{reference}"), None::<&()>).await?;
         match said.status {
             200 => Ok(order_of(&said.read::<Payment>()?.payment)),
             404 if said.reason() == wire::UNKNOWN_PAYMENT => Ok(None),
@@ -282,7 +261,7 @@ impl PaymentProvider for Redirect {
 
     async fn changed(&self, since: Timestamp, cursor: Option<&str>) -> Result<Changed, NoAnswer> {
         let path = changes_path(since, cursor);
-        let said = self.ask("GET", &path, None::<&()>).await?;
+        let said = self.platform.ask("GET", &path, None::<&()>).await?;
         if said.status != 200 {
             return Err(said.unexpected());
         }
@@ -305,6 +284,7 @@ impl PaymentProvider for Redirect {
     }
 
     fn notice(&self, header: Headers<'_>, body: &[u8], wall: Timestamp) -> Result<Notice, NoNotice> {
-        self.signers.notice(header, body, wall)
+        self.platform.has_signed(header, body, wall)?;
+        Ok(notice::read(body))
     }
 }

@@ -1,6 +1,6 @@
 //! Why a server does not start, or does not stop as it should.
 
-use crate::adapters::redirect::RedirectSetting;
+use crate::adapters::platform::PlatformSetting;
 use crate::adapters::sandbox::SandboxError;
 use crate::adapters::stripe::StripeSetting;
 use crate::http::auth::MintError;
@@ -39,7 +39,10 @@ pub enum AppError {
     Stripe(#[from] StripeSetting),
     /// The payment platform cannot be asked.
     #[error("the payment platform: {0}")]
-    Redirect(#[from] RedirectSetting),
+    Redirect(PlatformSetting),
+    /// The courier's platform cannot be asked.
+    #[error("the courier's platform: {0}")]
+    Courier(PlatformSetting),
     /// The machine's clock is wrong.
     #[error("{0}")]
     Clock(String),

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod audit;
 pub mod clocks;
 pub mod core;
+mod couriers;
 mod error;
 pub mod followers;
 pub mod journal;
@@ -47,6 +48,7 @@ use crate::persistence::checkpointer::CheckpointSettings;
 use crate::persistence::log_writer::{Fatal, OnFatal, QueuedLogWriter};
 use crate::persistence::services::Repositories;
 use crate::persistence::{self, Mode, Place, sqlite};
+use crate::ports::couriers::Courier;
 use crate::ports::erased::ErasedLog;
 use crate::ports::jobs::Mailer;
 use crate::ports::keys::SigningKeys;
@@ -55,6 +57,7 @@ use crate::ports::units::Units;
 use crate::ports::{ChargeLog, Clock, Journal, Partition, Store};
 use crate::services::accounts::{AccountParts, Accounts, Hashing, Keys};
 use crate::services::categories::Categories;
+use crate::services::couriers::Couriers;
 use crate::services::kept::{KeptAnswers, forget_old};
 use crate::services::payments::Payments;
 use crate::services::price_tables::PriceTables;
@@ -173,6 +176,7 @@ impl App {
             mails: mailer.is_some(),
             new_jobs: new_jobs.clone(),
             erased: Arc::new(ErasedFile::in_directory(&config.data_dir)),
+            couriers: couriers::couriers(&config)?,
         };
         let services = services(&store.units, &clock, &config.accounts, signed)?;
         let (kept, accounts, prices) =
@@ -344,6 +348,8 @@ pub struct Signed<'a> {
     pub new_jobs: Arc<Notify>,
     /// Where it is noted who wanted to be forgotten.
     pub erased: Arc<dyn ErasedLog>,
+    /// Who fetches parcels.
+    pub couriers: Vec<Arc<dyn Courier>>,
 }
 
 /// The services over the store whose units these are.
@@ -356,8 +362,8 @@ pub fn services(
     settings: &AccountSettings,
     signed: Signed<'_>,
 ) -> Result<Services, AppError> {
-    let Repositories { accounts, own, categories, payments, price_tables, kept } = Repositories::new(units);
-    let Signed { keys, mails, new_jobs, erased } = signed;
+    let Repositories { accounts, own, categories, tracking, payments, price_tables, kept } = Repositories::new(units);
+    let Signed { keys, mails, new_jobs, erased, couriers } = signed;
     let accounts = Accounts::new(AccountParts {
         rows: accounts,
         own,
@@ -369,11 +375,12 @@ pub fn services(
         mails,
         news: new_jobs.clone(),
     });
+    let couriers = Arc::new(Couriers::new(couriers, tracking, clock.clone(), new_jobs.clone()));
     let payments = Arc::new(Payments::new(payments, clock.clone(), new_jobs));
     let categories = Arc::new(Categories::new(categories));
     let price_tables = Arc::new(PriceTables::new(price_tables));
     let (quotes, clock) = (Arc::new(QuoteKeys::of(keys)), clock.clone());
-    Ok(Services { accounts: Arc::new(accounts), categories, payments, price_tables, quotes, kept, clock })
+    Ok(Services { accounts: Arc::new(accounts), categories, couriers, payments, price_tables, quotes, kept, clock })
 }
 
 type Servers = (Vec<JoinHandle<()>>, SocketAddr, Option<SocketAddr>);

@@ -21,7 +21,7 @@ pub(super) fn providers(
         providers.push(Arc::new(Stripe::new(stripe)?));
     }
     if let Some(redirect) = &config.redirect {
-        providers.push(Arc::new(Redirect::new(redirect)?));
+        providers.push(Arc::new(Redirect::new(redirect).map_err(AppError::Redirect)?));
     }
     Ok(providers)
 }

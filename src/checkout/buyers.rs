@@ -26,7 +26,7 @@ impl BuyerKeys {
     }
 
     /// HMAC-SHA256 over what sort of thing it is and what it is.
-    fn hash(&self, sort: &str, value: &[u8]) -> Tag {
+    pub(super) fn hash(&self, sort: &str, value: &[u8]) -> Tag {
         // No sort is the beginning of another with this byte after it.
         let text = [sort.as_bytes(), &[0], value].concat();
         Tag(hmac::sign(&self.0, &text))
@@ -92,7 +92,7 @@ fn has_ascii_name(email: Option<&str>) -> bool {
 }
 
 /// A hash, of which each sort of key takes bytes of its own.
-struct Tag(hmac::Tag);
+pub(super) struct Tag(hmac::Tag);
 
 impl Tag {
     fn bytes<const BYTES: usize>(&self, from: usize) -> [u8; BYTES] {
@@ -105,6 +105,11 @@ impl Tag {
 
     fn mail_key(&self) -> MailKey {
         MailKey(self.bytes(8))
+    }
+
+    /// Its first half.
+    pub(super) fn half(&self) -> [u8; 16] {
+        self.bytes(0)
     }
 }
 

@@ -2,15 +2,18 @@
 //! file of its own: its flags, and how they are checked.
 
 mod accounts;
+mod courier;
 mod edge;
 pub mod keys;
 mod mail;
+mod platform;
 mod redirect;
 mod secret;
 mod stripe;
 mod trace;
 
 pub use accounts::{AccountArgs, AccountSettings};
+pub use courier::CourierArgs;
 pub use edge::EdgeArgs;
 pub use mail::{MailArgs, MailSettings, SmtpConfig};
 pub use redirect::RedirectArgs;
@@ -20,7 +23,7 @@ pub use trace::{TraceArgs, TraceSettings};
 
 use crate::actors::NodeSettings;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::redirect::RedirectConfig;
+use crate::adapters::platform::PlatformConfig;
 use crate::adapters::stripe::StripeConfig;
 use crate::domain::knowledge::Settings;
 use crate::domain::money::Currency;
@@ -221,6 +224,9 @@ pub struct ServeArgs {
     /// Payments on the pages of a platform of the company's own.
     #[command(flatten)]
     pub redirect: RedirectArgs,
+    /// Parcels.
+    #[command(flatten)]
+    pub courier: CourierArgs,
     /// Mails.
     #[command(flatten)]
     pub mail: MailArgs,
@@ -306,7 +312,9 @@ pub struct Config {
     /// Payments through Stripe, where there is a key.
     pub stripe: Option<StripeConfig>,
     /// Payments through a platform of the company's own, where there is one.
-    pub redirect: Option<RedirectConfig>,
+    pub redirect: Option<PlatformConfig>,
+    /// The courier's platform, where there is one.
+    pub courier: Option<PlatformConfig>,
     /// Mails.
     pub mail: MailSettings,
     /// Accounts.
@@ -329,6 +337,7 @@ impl Config {
         let accounts = args.accounts.settings(args.listen)?;
         let redirect = args.redirect.settings(&accounts.public_url)?;
         let return_page = args.redirect.return_page()?;
+        let courier = args.courier.settings(&accounts.public_url)?;
         let trusted_proxies = args.accounts.trusted_proxies()?;
         let rates = args.edge.rates(args.listen)?;
         let origins = args.edge.origins()?;
@@ -382,6 +391,7 @@ impl Config {
             sandbox,
             stripe,
             redirect,
+            courier,
             mail,
             accounts,
             trace,

@@ -1,7 +1,9 @@
 //! Payments through a platform of the company's own.
 
 use super::ConfigError;
-use crate::adapters::redirect::{Redirect, RedirectConfig, RedirectSetting};
+use super::platform::{self, given};
+use crate::adapters::platform::PlatformConfig;
+use crate::adapters::redirect::Redirect;
 use clap::Args;
 use url::Url;
 
@@ -21,37 +23,18 @@ pub struct RedirectArgs {
     pub return_url: Option<String>,
 }
 
-/// What was said: an empty text is what a variable has that was meant to be left out, and a blank one is none.
-fn given(text: &Option<String>) -> Option<&str> {
-    text.as_deref().filter(|text| !text.is_empty()).map(str::trim)
-}
-
 impl RedirectArgs {
     /// What was said, once it is known to be sound; `None` where there is no platform.
     ///
     /// # Errors
     /// The first setting that cannot be used, without what is secret in it.
-    pub fn settings(&self, public_url: &str) -> Result<Option<RedirectConfig>, ConfigError> {
-        let secrets = given(&self.redirect_secret)
-            .map_or_else(Vec::new, |secrets| secrets.split(',').map(|secret| secret.trim().to_owned()).collect());
-        let Some(url) = given(&self.redirect_url) else {
-            return match secrets.is_empty() {
-                true => Ok(None),
-                false => {
-                    let reason = "must be set where HAAT_REDIRECT_SECRET is: whose secret is it?".into();
-                    Err(ConfigError::Setting { setting: "HAAT_REDIRECT_URL", reason })
-                }
-            };
-        };
-        let config = RedirectConfig { url: url.to_owned(), secrets, public_url: public_url.to_owned() };
-        Redirect::new(&config).map_err(|error| ConfigError::Setting {
-            setting: match error {
-                RedirectSetting::Url(_) => "HAAT_REDIRECT_URL",
-                RedirectSetting::Secret(_) => "HAAT_REDIRECT_SECRET",
-            },
-            reason: error.to_string(),
-        })?;
-        Ok(Some(config))
+    pub fn settings(&self, public_url: &str) -> Result<Option<PlatformConfig>, ConfigError> {
+        let names = ("HAAT_REDIRECT_URL", "HAAT_REDIRECT_SECRET");
+        let config = platform::settings(names, &self.redirect_url, &self.redirect_secret, public_url)?;
+        if let Some(config) = &config {
+            Redirect::new(config).map_err(|error| platform::wrong(names, &error))?;
+        }
+        Ok(config)
     }
 
     /// Where buyers go when they come back, if a page was named.
@@ -83,7 +66,7 @@ mod tests {
         RedirectArgs { redirect_url: given(url), redirect_secret: given(secret), return_url: given(page) }
     }
 
-    fn settings(url: &str, secret: &str) -> Result<Option<RedirectConfig>, String> {
+    fn settings(url: &str, secret: &str) -> Result<Option<PlatformConfig>, String> {
         args(url, secret, "").settings("https://shop.example").map_err(|error| error.to_string())
     }
 

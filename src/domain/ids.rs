@@ -420,6 +420,12 @@ impl CreditId {
 }
 
 impl JobId {
+    /// The job by which an order hears what a courier tells of this parcel under this name.
+    pub fn of_courier_event(shipment: ShipmentId, event: &str) -> Self {
+        let input = [b"courier ".as_slice(), shipment.0.as_bytes(), event.as_bytes()].concat();
+        Self(shaped_like(shipment.0, xxh3_128(&input)))
+    }
+
     /// The job that looks an order's payment up in this minute.
     pub fn of_look(order: OrderId, minute: i64) -> Self {
         Self(shaped_like(order.0, xxh3_128(&[b"look".as_slice(), order.0.as_bytes(), &minute.to_be_bytes()].concat())))

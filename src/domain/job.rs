@@ -22,11 +22,13 @@ pub enum Target {
     Orders,
     /// Whoever gives money back.
     Refunds,
+    /// This server's own orders, of what couriers tell. To call a courier is another's business: what it tells does not wait for its answers.
+    Couriers,
 }
 
 impl Target {
     /// All there are.
-    pub const ALL: [Target; 3] = [Target::Mail, Target::Orders, Target::Refunds];
+    pub const ALL: [Target; 4] = [Target::Mail, Target::Orders, Target::Refunds, Target::Couriers];
 
     /// Its name in the store and in metrics.
     pub const fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Target {
             Target::Mail => "mail",
             Target::Orders => "orders",
             Target::Refunds => "refunds",
+            Target::Couriers => "couriers",
         }
     }
 }
@@ -67,11 +70,13 @@ pub enum JobKind {
     RefundOrder,
     /// The provider of an order's payment is asked what has become of it: whether it is disputed, and whether a bank returned a refund.
     LookAtPayment,
+    /// An order hears what a courier told of a parcel of it.
+    CourierEvent,
 }
 
 impl JobKind {
     /// All there are.
-    pub const ALL: [JobKind; 13] = [
+    pub const ALL: [JobKind; 14] = [
         JobKind::OrderPaidMail,
         JobKind::SignUpMail,
         JobKind::KnownAddressMail,
@@ -85,6 +90,7 @@ impl JobKind {
         JobKind::AttachOrders,
         JobKind::RefundOrder,
         JobKind::LookAtPayment,
+        JobKind::CourierEvent,
     ];
 
     /// Its name in the store, in the API and in metrics.
@@ -103,6 +109,7 @@ impl JobKind {
             JobKind::AttachOrders => "attach_orders",
             JobKind::RefundOrder => "refund_order",
             JobKind::LookAtPayment => "look_at_payment",
+            JobKind::CourierEvent => "courier_event",
         }
     }
 
@@ -126,6 +133,7 @@ impl JobKind {
             | JobKind::EmailChangeMail => Target::Mail,
             JobKind::AttachOrders => Target::Orders,
             JobKind::RefundOrder | JobKind::LookAtPayment => Target::Refunds,
+            JobKind::CourierEvent => Target::Couriers,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod buyer;
 pub mod cart;
 pub mod coupon;
+pub mod courier;
 pub mod customer;
 pub mod details;
 pub mod entity;

@@ -95,6 +95,8 @@ const DOORS: &[(&str, Action)] = &[
     ("resolve_order", Action::ResolveOrder),
     ("take_stripe_notice", Action::Visit),
     ("take_redirect_notice", Action::Visit),
+    ("take_courier_notice", Action::Visit),
+    ("track", Action::Visit),
     ("list_charges", Action::SeeSandbox),
     ("list_mails", Action::SeeSandbox),
     ("list_sandbox_refunds", Action::SeeSandbox),

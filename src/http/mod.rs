@@ -61,6 +61,7 @@ pub mod tax;
 pub mod terms;
 pub mod timeline;
 pub mod trace;
+pub mod tracking;
 pub mod unread;
 pub mod valid;
 pub mod vendors;

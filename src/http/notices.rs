@@ -1,12 +1,14 @@
-//! What payment providers say by themselves.
+//! What payment providers and couriers say by themselves.
 
 use crate::actors::Readiness;
 use crate::actors::shop::Shop;
-use crate::http::error::{self, NOT_FOUND, Problem, Result, SIGNATURE_INVALID, UNAVAILABLE};
-use crate::http::extract::RawBody;
+use crate::http::error::{self, INVALID_BODY, NOT_FOUND, Problem, Result, SIGNATURE_INVALID, UNAVAILABLE};
+use crate::http::extract::{Id, RawBody};
 use crate::http::openapi::problems;
 use crate::http::services::Services;
+use crate::http::tracking::Word;
 use crate::http::{HttpState, Settings};
+use crate::ports::couriers::CourierNotice;
 use crate::ports::{Headers, NoNotice, Notice, Payment};
 use crate::services::payments::Payments;
 use axum::extract::{FromRef, State};
@@ -46,6 +48,27 @@ pub async fn take_redirect_notice(State(ears): State<Ears>, raw: RawBody) -> Res
     ears.take(REDIRECT, &raw).await
 }
 
+problems!(CourierNoticeProblems: &[
+    &error::SIGNATURE_INVALID, &error::NOT_FOUND, &error::BODY_TIMEOUT, &error::BODY_TOO_LARGE, &error::INVALID_BODY,
+    &error::UNAVAILABLE
+]);
+
+/// A notice of a courier's
+///
+/// What became of a parcel, signed as Standard Webhooks says (`webhook-id`, `webhook-timestamp`, `webhook-signature`), at most five minutes ago. It
+/// is heard once it is kept, each event once by its own id: so it does no harm to send one twice, late or in another order.
+#[utoipa::path(post, path = "/v1/notices/couriers/{courier}", tag = "orders", operation_id = "take_courier_notice",
+    params(("courier" = String, Path, description = "The courier's name", example = "platform")),
+    request_body(content = String, content_type = "application/json", description = "An event of the courier's."),
+    responses((status = 200, description = "It was heard."), CourierNoticeProblems))]
+pub async fn take_courier_notice(
+    State(ears): State<Ears>,
+    Id(Word(courier)): Id<Word>,
+    raw: RawBody,
+) -> Result<StatusCode> {
+    ears.take_of_courier(&courier, &raw).await
+}
+
 /// What a notice is heard with.
 pub struct Ears {
     shop: Shop,
@@ -66,10 +89,50 @@ impl Ears {
         let within = self.settings.request_timeout;
         match take(&self.shop, &self.services.payments, method, (&header, body), within).await {
             Taken::Heard => Ok(StatusCode::OK),
-            Taken::NotReady => Err(Problem::new(&UNAVAILABLE, "this node takes no notices now").retry_after(1)),
-            Taken::NotNow => Err(Problem::new(&UNAVAILABLE, "it cannot be seen to now").retry_after(1)),
-            Taken::None(NoNotice::Forged) => Err(Problem::new(&SIGNATURE_INVALID, NoNotice::Forged.to_string())),
-            Taken::None(NoNotice::NotTaken) => Err(Problem::new(&NOT_FOUND, "there is nothing at this path")),
+            Taken::NotReady => Err(not_ready()),
+            Taken::NotNow => Err(not_now()),
+            Taken::None(none) => Err(none.into()),
+        }
+    }
+
+    /// Takes a notice of this courier.
+    async fn take_of_courier(&self, courier: &str, RawBody { headers, body }: &RawBody) -> Result<StatusCode> {
+        let couriers = &self.services.couriers;
+        let header = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);
+        if !matches!(self.shop.readiness(), Readiness::Ready) {
+            return Err(not_ready());
+        }
+        match couriers.notice(courier, &header, body)? {
+            CourierNotice::Other => Ok(StatusCode::OK),
+            CourierNotice::Unreadable => {
+                tracing::warn!(courier, "a courier's notice cannot be read");
+                Err(Problem::new(&INVALID_BODY, "it is no event of the contract's"))
+            }
+            CourierNotice::Told(told) => {
+                let kept = tokio::time::timeout(self.settings.request_timeout, couriers.keep(courier, told)).await;
+                match kept {
+                    Ok(Ok(_)) => Ok(StatusCode::OK),
+                    // Whether it is there or not: it does no harm to send it again.
+                    Ok(Err(_)) | Err(_) => Err(not_now()),
+                }
+            }
+        }
+    }
+}
+
+fn not_ready() -> Problem {
+    Problem::new(&UNAVAILABLE, "this node takes no notices now").retry_after(1)
+}
+
+fn not_now() -> Problem {
+    Problem::new(&UNAVAILABLE, "it cannot be seen to now").retry_after(1)
+}
+
+impl From<NoNotice> for Problem {
+    fn from(none: NoNotice) -> Self {
+        match none {
+            NoNotice::Forged => Self::new(&SIGNATURE_INVALID, none.to_string()),
+            NoNotice::NotTaken => Self::new(&NOT_FOUND, "there is nothing at this path"),
         }
     }
 }

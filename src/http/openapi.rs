@@ -542,6 +542,8 @@ mod tests {
             ("/v1/admin/orders/{order}/resolve", "post"),
             ("/v1/notices/stripe", "post"),
             ("/v1/notices/redirect", "post"),
+            ("/v1/notices/couriers/{courier}", "post"),
+            ("/v1/track/{token}", "get"),
         ];
         for (path, method) in contract {
             assert!(document["paths"][path][method].is_object(), "{method} {path}");

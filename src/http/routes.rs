@@ -3,7 +3,8 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
-    orders, own, people, products, quotes, refunds, resolve, returns, sales, shipments, shipping, skus, tax, vendors,
+    orders, own, people, products, quotes, refunds, resolve, returns, sales, shipments, shipping, skus, tax,
+    tracking, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -64,6 +65,8 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(shipments::list_shipments, shipments::create_shipment))
         .routes(routes!(notices::take_stripe_notice))
         .routes(routes!(notices::take_redirect_notice))
+        .routes(routes!(notices::take_courier_notice))
+        .routes(routes!(tracking::track))
         .routes(routes!(accounts::sign_up))
         .routes(routes!(accounts::verify))
         .routes(routes!(accounts::forgot))
@@ -227,6 +230,8 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/me/sessions/{session}", &[(Method::DELETE, Class::Reads)]),
     ("/v1/notices/stripe", &[]),
     ("/v1/notices/redirect", &[]),
+    ("/v1/notices/couriers/{courier}", &[]),
+    ("/v1/track/{token}", &[(Method::GET, Class::Reads)]),
     ("/healthz", &[]),
     ("/readyz", &[]),
     ("/metrics", &[]),
@@ -282,6 +287,7 @@ mod tests {
         let unlimited = [
             ("/v1/notices/stripe", Method::POST),
             ("/v1/notices/redirect", Method::POST),
+            ("/v1/notices/couriers/{courier}", Method::POST),
             ("/healthz", Method::GET),
             ("/readyz", Method::GET),
             ("/metrics", Method::GET),

@@ -3,6 +3,7 @@
 use crate::domain::buyer::{Audience, Exemption};
 use crate::domain::cart::CartStatus;
 use crate::domain::coupon::RestoresOn;
+use crate::domain::courier::CourierStatus;
 use crate::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId, SaleId, ShipmentId,
     SessionId, ShippingMethodId, SkuId, SubOrderId, VendorId,
@@ -85,6 +86,7 @@ schema! {
     Audience, "Audience" => one_of_names("For whom prices are.", &Audience::ALL.map(Audience::name));
     Exemption, "Exemption" => one_of_names("Why a buyer pays no tax.", &Exemption::ALL.map(Exemption::name));
     BreakScope, "BreakScope" => one_of_names("Which pieces count together.", &BreakScope::ALL.map(BreakScope::name));
+    CourierStatus, "CourierStatus" => one_of_names("What became of a parcel.", &CourierStatus::ALL.map(CourierStatus::name));
     OrderStatus, "OrderStatus" =>
         one_of_names("How an order stands.", &OrderStatus::ALL.map(OrderStatus::name));
     PaymentStatus, "PaymentStatus" => one_of_names("How a payment stands.", PaymentStatus::NAMES);

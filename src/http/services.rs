@@ -8,6 +8,7 @@ use crate::ports::Clock;
 use crate::ports::units::UnitError;
 use crate::services::accounts::Accounts;
 use crate::services::categories::Categories;
+use crate::services::couriers::Couriers;
 use crate::services::kept::KeptAnswers;
 use crate::services::payments::Payments;
 use crate::services::price_tables::PriceTables;
@@ -20,6 +21,8 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     /// Categories.
     pub categories: Arc<Categories>,
+    /// What couriers tell of parcels.
+    pub couriers: Arc<Couriers>,
     /// What comes after payments.
     pub payments: Arc<Payments>,
     /// The tables by which bills are made.

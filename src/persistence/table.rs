@@ -2,9 +2,10 @@
 //! read. `tables` has them all.
 
 use crate::domain::buyer::{Audience, Exemption, MailKey};
+use crate::domain::courier::CourierStatus;
 use crate::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, Kind, OrderId, ProductId, SaleId, SessionId,
-    SignUpId, SkuId, SubOrderId, VendorId,
+    ShipmentId, SignUpId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::job::JobKind;
 use crate::domain::money::Currency;
@@ -239,7 +240,7 @@ macro_rules! ids {
 }
 ids!(
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, SaleId, SessionId,
-    SignUpId, SkuId, SubOrderId, VendorId
+    ShipmentId, SignUpId, SkuId, SubOrderId, VendorId
 );
 
 macro_rules! named {
@@ -252,6 +253,7 @@ macro_rules! named {
 named!(
     Audience = "group of customers",
     ByKind = "sort of people",
+    CourierStatus = "status of a parcel",
     Exemption = "exemption",
     JobKind = "kind of job",
     OrderStatus = "order status",

@@ -1,5 +1,6 @@
 //! What payments need: providers, what they answer and what they say by themselves, and the sandbox's books.
 
+use super::{Headers, NoAnswer, NoNotice};
 use crate::domain::buyer::Mint;
 use crate::domain::entity::PaymentCall;
 use crate::domain::ids::{OrderId, RefundId};
@@ -14,11 +15,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A provider gave no outcome: unknown, so it is asked again under the same key.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("payment provider: {0}")]
-pub struct NoAnswer(pub String);
-
 /// What a provider has made of the wish to prepare a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prepared {
@@ -32,17 +28,6 @@ pub enum Prepared {
         /// Why, in the provider's words.
         reason: String,
     },
-}
-
-/// Why what came as a provider's notice is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoNotice {
-    /// This provider sends none, or nobody said what they are signed with.
-    #[error("no notices are taken")]
-    NotTaken,
-    /// Nobody who may has signed it, or that was long ago.
-    #[error("the signature is not the provider's, or too old")]
-    Forged,
 }
 
 /// What a provider's notice is about. It is a hint to look something up, and nothing of what it says is believed.
@@ -73,9 +58,6 @@ pub struct Changed {
     /// From where to go on, where there is more.
     pub next: Option<String>,
 }
-
-/// The headers of a notice, by their names in small letters.
-pub type Headers<'a> = &'a dyn Fn(&str) -> Option<&'a [u8]>;
 
 /// A payment provider. Every verb is idempotent by its key: order and mint of a payment; order, mint and attempt of a refund. Whatever may
 /// take long comes back as [`Progress::Processing`] or [`RefundProgress::Pending`], and is looked up.

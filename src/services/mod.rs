@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod categories;
+pub mod couriers;
 pub mod kept;
 pub mod notifications;
 pub mod payments;

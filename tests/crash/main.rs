@@ -6,6 +6,7 @@ mod support;
 mod cards;
 mod clocks;
 mod cluster;
+mod courier;
 mod database;
 mod details;
 mod disk;

@@ -38,7 +38,8 @@ async fn every_route_is_closed_to_a_flood_and_open_to_everybody_else() {
         let answer = asked(&target.client, method, path).await;
         // A provider's notices come in bursts from few addresses; without its secret, as here, there is no such route.
         let open = ["/healthz", "/readyz", "/metrics"].map(|path| (path, 200));
-        let notices = ["/v1/notices/stripe", "/v1/notices/redirect"].map(|path| (path, 404));
+        let notices =
+            ["/v1/notices/stripe", "/v1/notices/redirect", "/v1/notices/couriers/{courier}"].map(|path| (path, 404));
         let expected = open.iter().chain(&notices).find(|(of, _)| of == path).map_or(429, |(_, status)| *status);
         assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text);
         let is_limited = expected == 429;

@@ -12,6 +12,7 @@ mod checkout;
 mod clocks;
 mod cookies;
 mod coupons;
+mod couriers;
 mod cursors;
 mod details;
 mod durability;

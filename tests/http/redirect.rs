@@ -5,10 +5,10 @@ mod disputes;
 mod shop;
 
 use crate::support::redirect::{OLD_SECRET, Platform, SECRET};
-use haat::adapters::redirect::RedirectConfig;
+use haat::adapters::platform::PlatformConfig;
 
 /// How the double is asked.
-fn config(double: &Platform) -> RedirectConfig {
+fn config(double: &Platform) -> PlatformConfig {
     let secrets = vec![SECRET.to_owned(), OLD_SECRET.to_owned()];
-    RedirectConfig { url: double.url(), secrets, public_url: "https://shop.example".to_owned() }
+    PlatformConfig { url: double.url(), secrets, public_url: "https://shop.example".to_owned() }
 }

@@ -29,6 +29,7 @@ of_the_simulation! {
 
 mod accounts;
 mod checkpoints;
+mod couriers;
 mod details;
 mod fixture;
 mod followers;

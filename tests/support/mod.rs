@@ -155,6 +155,7 @@ impl TestStore {
             sandbox: true,
             stripe: None,
             redirect: None,
+            courier: None,
             mail: MailSettings { server: None, per_second: 1_000 },
             // A hash that costs what it should takes a tenth of a second in a build for tests.
             accounts: AccountSettings {

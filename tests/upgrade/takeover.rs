@@ -258,6 +258,7 @@ impl OfThen {
             mails: false,
             new_jobs: Arc::default(),
             erased: Arc::new(haat::ports::erased::NoErasedLog),
+            couriers: Vec::new(),
         };
         let services =
             haat::app::services(&opened.units, &clock, &AccountSettings::default(), signed).expect("services");

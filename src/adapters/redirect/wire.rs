@@ -1,15 +1,11 @@
-//! How the platform is asked, and what it answers.
+//! What the platform is told, and what it answers.
 
-use super::Redirect;
-use crate::adapters::provider::{Answer, code_of, is_loopback};
+use crate::adapters::platform::is_plain;
+use crate::adapters::provider::{code_of, is_loopback};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{DisputeStatus, DisputeTold};
 use crate::domain::payment::{NextAction, Progress, RefundProgress};
 use crate::ports::NoAnswer;
-use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -91,18 +87,6 @@ pub(super) struct ChangedPayment {
     pub(super) payment: String,
 }
 
-#[derive(Deserialize)]
-struct Refused {
-    #[serde(default)]
-    code: Option<String>,
-}
-
-/// What the platform said.
-pub(super) struct Said {
-    pub(super) status: u16,
-    body: Bytes,
-}
-
 fn money(amount: &str, currency: &str) -> Option<Money> {
     let currency: Currency = currency.parse().ok()?;
     Money::parse(amount, currency).ok()
@@ -180,8 +164,7 @@ impl Dispute {
         if self.payment != of {
             return Err(NoAnswer("the dispute is another payment's".to_owned()));
         }
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if !(1..=64).contains(&self.id.len()) || !self.id.bytes().all(is_plain) {
+        if !is_plain(&self.id, 64) {
             return Err(NoAnswer("the name of a dispute is none of the contract's".to_owned()));
         }
         let status = match self.status.as_str() {
@@ -196,31 +179,8 @@ impl Dispute {
     }
 }
 
-impl Said {
-    pub(super) const fn is_done(&self) -> bool {
-        self.status < 300
-    }
-
-    /// Why it is not done: a stable code.
-    pub(super) fn reason(&self) -> &'static str {
-        let refused: Option<Refused> = serde_json::from_slice(&self.body).ok();
-        let code = refused.and_then(|refused| refused.code);
-        KNOWN.iter().find(|known| code.as_deref() == Some(**known)).copied().unwrap_or("refused")
-    }
-
-    /// It is not what may come.
-    pub(super) fn unexpected(&self) -> NoAnswer {
-        NoAnswer(format!("it answered {}, {}", self.status, self.reason()))
-    }
-
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, NoAnswer> {
-        // What serde says may hold what was sent.
-        serde_json::from_slice(&self.body).map_err(|_| NoAnswer("its answer cannot be read".to_owned()))
-    }
-}
-
 /// The words of the contract for what is refused.
-const KNOWN: &[&str] = &[
+pub(super) const KNOWN: &[&str] = &[
     UNKNOWN_PAYMENT,
     UNKNOWN_REFUND,
     "other_payment",
@@ -233,39 +193,6 @@ const KNOWN: &[&str] = &[
     "invalid",
     "unauthorized",
 ];
-
-impl Redirect {
-    /// Asks once, with a body or without.
-    ///
-    /// # Errors
-    /// Where nobody knows what came of it, or it is to be asked later.
-    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<&impl Serialize>) -> Result<Said, NoAnswer> {
-        let unsendable = |_| NoAnswer("it cannot be sent".to_owned());
-        let bytes = body.map_or(Ok(Vec::new()), serde_json::to_vec).map_err(unsendable)?;
-        let mut request = Request::new(Bytes::from(bytes));
-        *request.method_mut() = match method {
-            "PUT" => Method::PUT,
-            "DELETE" => Method::DELETE,
-            _ => Method::GET,
-        };
-        let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let Answer { status, body } = self.server.ask(path, request).await?;
-        let said = Said { status, body };
-        match status {
-            200 | 201 | 400 | 404 | 409 | 422 => Ok(said),
-            401 | 403 => {
-                tracing::error!(status, "the payment platform does not take the secret (HAAT_REDIRECT_SECRET)");
-                Err(said.unexpected())
-            }
-            _ => Err(said.unexpected()),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -369,18 +296,6 @@ mod tests {
             json!({"currency": "ZZZ"}),
         ] {
             said(fields.clone()).expect_err(&fields.to_string());
-        }
-    }
-
-    #[test]
-    fn only_words_of_the_contract_are_repeated() {
-        for (body, reason) in [
-            (r#"{"code": "exceeds_payment"}"#, "exceeds_payment"),
-            (r#"{"code": "unknown_refund", "detail": "4242"}"#, UNKNOWN_REFUND),
-            (r#"{"code": "hush"}"#, "refused"),
-            ("<html>", "refused"),
-        ] {
-            assert_eq!(Said { status: 409, body: Bytes::from(body) }.reason(), reason);
         }
     }
 }

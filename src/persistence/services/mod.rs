@@ -3,6 +3,7 @@
 
 pub(super) mod accounts;
 mod categories;
+pub(super) mod couriers;
 pub(super) mod kept;
 mod own;
 mod payments;
@@ -13,10 +14,16 @@ use crate::ports::StoreError;
 use crate::ports::units::{Statement, Units, Value, ValueKind};
 use crate::services::accounts::{AccountRows, OwnRows};
 use crate::services::categories::CategoryRows;
+use crate::services::couriers::TrackingRows;
 use crate::services::kept::KeptAnswers;
 use crate::services::payments::PaymentRows;
 use crate::services::price_tables::PriceTableRows;
 use std::sync::Arc;
+
+/// Adds a job, once.
+const ADD_JOB: &str = "
+    INSERT INTO jobs (id, kind, target, state, about_kind, about, tries, made_at, next_at, version)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) ON CONFLICT DO NOTHING";
 
 /// The repositories of all services.
 #[derive(Clone)]
@@ -27,6 +34,8 @@ pub struct Repositories {
     pub own: Arc<dyn OwnRows>,
     /// Categories.
     pub categories: Arc<dyn CategoryRows>,
+    /// What couriers tell of parcels.
+    pub tracking: Arc<dyn TrackingRows>,
     /// What comes after payments.
     pub payments: Arc<dyn PaymentRows>,
     /// The tables by which bills are made.
@@ -42,6 +51,7 @@ impl Repositories {
             accounts: Arc::new(accounts::Rows(units.clone())),
             own: Arc::new(accounts::Rows(units.clone())),
             categories: Arc::new(categories::Rows(units.clone())),
+            tracking: Arc::new(couriers::Rows(units.clone())),
             payments: Arc::new(payments::Rows(units.clone())),
             price_tables: Arc::new(price_tables::Rows(units.clone())),
             kept: Arc::new(kept::Rows(units.clone())),

@@ -1,6 +1,6 @@
 //! The rows of what comes after payments.
 
-use super::values;
+use super::{ADD_JOB, values};
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
 use crate::ports::units::{Statement, Unit, UnitError, Units, Value, ValueKind};
@@ -11,9 +11,6 @@ use std::sync::Arc;
 /// How many looks one unit adds.
 const LOOKS: usize = 50;
 
-const LOOK: &str = "
-    INSERT INTO jobs (id, kind, target, state, about_kind, about, tries, made_at, next_at, version)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) ON CONFLICT DO NOTHING";
 /// What has begun may have looked before that which is told of now.
 const LOOK_LATER: &str = "
     INSERT INTO jobs (id, kind, target, state, about_kind, about, tries, made_at, next_at, version)
@@ -38,7 +35,7 @@ impl PaymentRows for Rows {
             for look in looks.unwrap_or_default() {
                 let mut later = values(&look.later)?;
                 later.extend(values(&look.now)?.into_iter().take(1));
-                statements.push(Statement::new(LOOK, values(&look.now)?));
+                statements.push(Statement::new(ADD_JOB, values(&look.now)?));
                 statements.push(Statement::new(LOOK_LATER, later));
             }
             if let Some((method, to)) = swept.filter(|_| group == last) {

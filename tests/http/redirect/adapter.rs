@@ -2,7 +2,8 @@
 
 use super::config;
 use crate::support::redirect::{OLD_SECRET, Platform, SECRET, signed};
-use haat::adapters::redirect::{Redirect, RedirectConfig};
+use haat::adapters::platform::PlatformConfig;
+use haat::adapters::redirect::Redirect;
 use haat::domain::buyer::Mint;
 use haat::domain::entity::PaymentCall;
 use haat::domain::ids::{OrderId, RefundId};
@@ -268,7 +269,7 @@ async fn a_token_is_a_plain_word_and_the_secret_is_the_platforms() {
     for wrong in ["", "a b", "a/b", "\u{e9}", &"x".repeat(101)] {
         check(wrong).expect_err(wrong);
     }
-    let stranger = RedirectConfig { secrets: vec![OLD_SECRET.to_owned()], ..config(&double) };
+    let stranger = PlatformConfig { secrets: vec![OLD_SECRET.to_owned()], ..config(&double) };
     let error = Redirect::new(&stranger).expect("it can be asked").prepare(&call("ok")).await.unwrap_err();
     assert!(!error.to_string().contains("whsec_"), "{error}");
     assert!(double.statuses().is_empty());

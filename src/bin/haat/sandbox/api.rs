@@ -1,14 +1,16 @@
-//! What the sandbox is asked over HTTP: the contract of docs/redirect-payments.md, its books, and what drives it.
+//! What the sandbox is asked over HTTP: the contract of docs/redirect-payments.md, its books, and what drives it; and by whom, and what befalls each
+//! request.
 
 use super::books::Undone;
 use super::faults::Fault;
+use super::outbox::Half;
 use super::payment::{Payment, PaymentInput, RefundInput};
-use super::{Sandbox, page};
+use super::{Sandbox, page, parcels};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -46,13 +48,13 @@ pub(super) fn undone(undone: Undone) -> Problem {
     }
 }
 
-type Answer = Result<Response, Problem>;
+pub(super) type Answer = Result<Response, Problem>;
 
-fn said(status: StatusCode, body: Value) -> Response {
+pub(super) fn said(status: StatusCode, body: Value) -> Response {
     (status, Json(body)).into_response()
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|_| Problem(422, "invalid"))
 }
 
@@ -71,17 +73,21 @@ pub(super) fn router(sandbox: Arc<Sandbox>) -> Router {
         .route("/books/disputes", get(disputes))
         .route("/books/disputes/{dispute}/close", post(close_dispute))
         .route_layer(from_fn_with_state(sandbox.clone(), faulty))
-        .route_layer(from_fn_with_state(sandbox.clone(), known));
+        .route_layer(from_fn_with_state((sandbox.clone(), Half::Payments), known));
+    let parcels = parcels::router()
+        .route_layer(from_fn_with_state(sandbox.clone(), faulty))
+        .route_layer(from_fn_with_state((sandbox.clone(), Half::Parcels), known));
     let buyers = Router::new().route("/pay/{reference}", get(page::show).post(page::act));
-    shops.merge(buyers).fallback(async || Problem(404, "not_found")).with_state(sandbox)
+    shops.merge(parcels).merge(buyers).fallback(async || Problem(404, "not_found")).with_state(sandbox)
 }
 
-/// Lets in who has the secret.
-async fn known(State(sandbox): State<Arc<Sandbox>>, request: Request, next: Next) -> Response {
+/// Lets in who has the secret of this business.
+async fn known(State((sandbox, half)): State<(Arc<Sandbox>, Half)>, request: Request, next: Next) -> Response {
     let given = request.headers().get(AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
-    match aws_lc_rs::constant_time::verify_slices_are_equal(given, sandbox.bearer.as_bytes()) {
-        Ok(()) => next.run(request).await,
-        Err(_) => Problem(401, "unauthorized").into_response(),
+    let bearer = sandbox.bearer(half).unwrap_or_default();
+    match aws_lc_rs::constant_time::verify_slices_are_equal(given, bearer.as_bytes()) {
+        Ok(()) if !bearer.is_empty() => next.run(request).await,
+        _ => Problem(401, "unauthorized").into_response(),
     }
 }
 
@@ -95,16 +101,15 @@ async fn faulty(State(sandbox): State<Arc<Sandbox>>, headers: HeaderMap, request
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 64 * 1024).await.map_err(|_| Problem(413, "invalid"))?;
     let path = parts.uri.path().to_owned();
-    let is_put = parts.method == axum::http::Method::PUT;
-    let fault = match own {
-        Some(own) => own,
-        None => sandbox.fault_of(&path, is_put, &body).await?,
+    let (fault, strikes) = match own {
+        Some(own) => (own, true),
+        None => sandbox.fault_of(&path, &parts.method, &body).await?,
     };
     // A fault that strikes once strikes the first time that this is asked for; one that a request names, always.
-    let first = own.is_some() || (is_put && sandbox.is_first(&path));
+    let first = own.is_some() || (strikes && sandbox.is_first(&format!("{} {path}", parts.method)));
     match fault {
         Fault::Slow(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
-        Fault::Never if is_put || own.is_some() => {
+        Fault::Never if strikes => {
             tokio::time::sleep(NEVER).await;
             return Err(Problem(503, "busy"));
         }
@@ -122,16 +127,21 @@ async fn faulty(State(sandbox): State<Arc<Sandbox>>, headers: HeaderMap, request
                 futures::stream::iter([Ok(Bytes::from("{")), Err(std::io::Error::other("the answer is lost"))]);
             Ok(Body::from_stream(broken).into_response())
         }
-        Fault::FiveHundredSticky if is_put || own.is_some() => Err(Problem(500, "internal")),
+        Fault::FiveHundredSticky if strikes => Err(Problem(500, "internal")),
         _ => Ok(answer),
     }
 }
 
 impl Sandbox {
-    /// What a request about this meets.
-    async fn fault_of(&self, path: &str, is_put: bool, body: &[u8]) -> Result<Fault, Problem> {
+    /// What a request about this meets, and whether it is one that does.
+    async fn fault_of(&self, path: &str, method: &Method, body: &[u8]) -> Result<(Fault, bool), Problem> {
         let mut parts = path.trim_start_matches('/').split('/');
-        let ("payments", Some(name)) = (parts.next().unwrap_or_default(), parts.next()) else { return Ok(Fault::Ok) };
+        let name = match (parts.next().unwrap_or_default(), parts.next()) {
+            ("payments", Some(name)) => name,
+            ("shipments", Some(name)) => return Ok(self.fault_of_parcel(name, method, body).await),
+            _ => return Ok((Fault::Ok, false)),
+        };
+        let is_put = method == Method::PUT;
         let of_refund = parts.next() == Some("refunds") && parts.next().is_some();
         let payment = self.books.find(name).await.map_err(undone)?;
         // A payment that is not there yet says in its body what it meets.
@@ -140,13 +150,14 @@ impl Sandbox {
             (None, Ok(input)) if is_put => super::faults::Faults::parse(input.token.as_deref().unwrap_or_default()),
             _ => None,
         };
-        let Some(faults) = faults else { return Ok(Fault::Ok) };
-        Ok(match (of_refund, faults.refund) {
+        let Some(faults) = faults else { return Ok((Fault::Ok, false)) };
+        let fault = match (of_refund, faults.refund) {
             (false, _) => faults.payment,
             // A refund that never comes to anything is pending.
             (true, Fault::Never) => Fault::Ok,
             (true, fault) => fault,
-        })
+        };
+        Ok((fault, is_put))
     }
 }
 

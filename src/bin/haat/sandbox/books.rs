@@ -1,9 +1,9 @@
-//! The sandbox's books: payments and notices that are still to be sent, in memory and, before anybody is told, in SQLite.
+//! The sandbox's books: payments, parcels, and notices that are still to be sent, in memory and, before anybody is told, in SQLite.
 
-use super::faults::Fault;
+use super::outbox::{Half, Notice, Outbox, Telling};
+use super::parcel::{Parcel, ShipmentInput};
 use super::payment::{Payment, PaymentInput, Refused, Told, is_after};
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
@@ -14,33 +14,17 @@ use tokio::sync::{Mutex, Notify};
 
 /// The file in the data directory.
 const FILE: &str = "sandbox-platform.db";
-/// How long a notice is held back for the one after it.
-const HELD_MS: i64 = 2_000;
 
-/// A notice that is still to be sent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Notice {
-    pub(super) id: i64,
-    pub(super) payment: String,
-    pub(super) url: String,
-    /// Its id: what is sent again has the same.
-    pub(super) message: String,
-    pub(super) body: String,
-    pub(super) due: i64,
-    /// How often it was sent and not heard.
-    pub(super) tries: u32,
-    /// It waits for another one to overtake it.
-    held: bool,
-    pub(super) badly_signed: bool,
-    pub(super) stale: bool,
-}
-
+const KEEP_PAYMENT: &str =
+    "INSERT INTO payment (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc";
+const KEEP_PARCEL: &str =
+    "INSERT INTO parcel (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc";
 struct State {
     connection: SqliteConnection,
     /// By the shop's name.
     payments: BTreeMap<String, Payment>,
-    notices: BTreeMap<i64, Notice>,
-    last_notice: i64,
+    parcels: BTreeMap<String, Parcel>,
+    outbox: Outbox,
     disputes: usize,
 }
 
@@ -80,25 +64,20 @@ fn drawn() -> anyhow::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// What of the books a row shows.
+struct Row {
+    /// The statement that writes it: a name, and a document.
+    write: &'static str,
+    name: String,
+    doc: String,
+}
+
 impl State {
-    /// Makes what has changed durable, then takes it over.
-    async fn keep(&mut self, mut payment: Payment, told: Told) -> anyhow::Result<()> {
-        if is_after(&told) {
-            payment.changed_at = Some(now_ms());
-        }
-        let (mut notices, mut last) = (Vec::new(), self.last_notice);
-        for kind in told {
-            self.notices_of(&payment, kind, &mut last, &mut notices);
-        }
+    /// Makes a row and what is told of it durable, then takes the notices over.
+    async fn write(&mut self, row: Row, telling: Option<Telling<'_>>) -> anyhow::Result<()> {
+        let notices = telling.map_or_else(Vec::new, |telling| self.outbox.told(telling, now_ms()));
         let mut transaction = self.connection.begin().await?;
-        let doc = serde_json::to_string(&payment)?;
-        sqlx::query(
-            "INSERT INTO payment (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc",
-        )
-        .bind(&payment.name)
-        .bind(doc)
-        .execute(&mut *transaction)
-        .await?;
+        sqlx::query(row.write).bind(&row.name).bind(row.doc).execute(&mut *transaction).await?;
         for notice in &notices {
             let doc = serde_json::to_string(notice)?;
             sqlx::query("INSERT INTO notice (id, doc) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc")
@@ -108,57 +87,43 @@ impl State {
                 .await?;
         }
         transaction.commit().await?;
-        self.payments.insert(payment.name.clone(), payment);
-        self.notices.extend(notices.into_iter().map(|notice| (notice.id, notice)));
-        self.last_notice = last;
+        self.outbox.take(notices);
         Ok(())
     }
 
-    /// The notices of a change, and those before it that it lets go.
-    fn notices_of(&self, payment: &Payment, kind: &str, last: &mut i64, notices: &mut Vec<Notice>) {
-        let (Some(url), fault, now) = (&payment.input.notice_url, payment.faults().notice, now_ms()) else { return };
-        let copies = match fault {
-            Fault::Never => 0,
-            Fault::DuplicateNotice(copies) => copies,
-            _ => 1,
-        };
-        let mut held: Vec<Notice> = Vec::new();
-        if fault == Fault::Reorder {
-            let is_held = |notice: &&Notice| notice.held && notice.payment == payment.name;
-            let known = |notice: &Notice| notices.iter().any(|it| it.id == notice.id);
-            held.extend(self.notices.values().filter(is_held).filter(|it| !known(it)).cloned());
-            held.extend(notices.iter().filter(is_held).cloned());
-        }
-        let overtakes = !held.is_empty();
-        for mut before in held {
-            (before.held, before.due) = (false, now + 1);
-            notices.retain(|notice| notice.id != before.id);
-            notices.push(before);
+    /// Keeps a payment.
+    async fn keep(&mut self, mut payment: Payment, told: Told) -> anyhow::Result<()> {
+        let now = now_ms();
+        if is_after(&told) {
+            payment.changed_at = Some(now);
         }
         let said_at = jiff::Timestamp::from_millisecond(now).map(|at| at.to_string()).unwrap_or_default();
-        let body = json!({"type": kind, "timestamp": said_at, "data": {"payment": payment.name}});
-        let (held, due) = match fault {
-            Fault::Reorder if !overtakes => (true, now + HELD_MS),
-            Fault::Late(ms) => (false, now.saturating_add_unsigned(ms)),
-            _ => (false, now),
-        };
-        let id = *last + 1;
-        for _ in 0..copies {
-            *last += 1;
-            notices.push(Notice {
-                id: *last,
-                payment: payment.name.clone(),
-                url: url.clone(),
-                // Copies carry one id, as what is sent again does.
-                message: format!("msg_{id}"),
-                body: body.to_string(),
-                due,
-                tries: 0,
-                held,
-                badly_signed: fault == Fault::BadSignature,
-                stale: fault == Fault::Stale,
-            });
-        }
+        let body = |kind| json!({"type": kind, "timestamp": said_at, "data": {"payment": payment.name}}).to_string();
+        let bodies = told.into_iter().map(body).collect();
+        let (by, fault) = (Half::Payments, payment.faults().notice);
+        let telling = payment.input.notice_url.as_deref();
+        let telling = telling.map(|url| Telling { by, about: &payment.name, url, fault, bodies });
+        let (name, doc) = (payment.name.clone(), serde_json::to_string(&payment)?);
+        self.write(Row { write: KEEP_PAYMENT, name, doc }, telling).await?;
+        self.payments.insert(payment.name.clone(), payment);
+        Ok(())
+    }
+
+    /// Keeps a parcel, and tells what has become of it.
+    async fn keep_parcel(&mut self, parcel: Parcel, bodies: Vec<String>) -> anyhow::Result<()> {
+        let (by, fault) = (Half::Parcels, parcel.faults().notice);
+        let telling = parcel.input.notice_url.as_deref();
+        let telling = telling.map(|url| Telling { by, about: &parcel.name, url, fault, bodies });
+        let (name, doc) = (parcel.name.clone(), serde_json::to_string(&parcel)?);
+        self.write(Row { write: KEEP_PARCEL, name, doc }, telling).await?;
+        self.parcels.insert(parcel.name.clone(), parcel);
+        Ok(())
+    }
+
+    /// By its name, or by how that begins: its shipment.
+    fn find_parcel(&self, name: &str) -> Option<&Parcel> {
+        let of_shipment = |parcel: &&Parcel| parcel.name.split('.').next() == Some(name);
+        self.parcels.get(name).or_else(|| self.parcels.values().rev().find(of_shipment))
     }
 
     fn find(&self, name: &str) -> Option<&Payment> {
@@ -186,23 +151,27 @@ impl Books {
         let mut connection = options.connect().await.context("the sandbox's books cannot be opened")?;
         for table in [
             "CREATE TABLE IF NOT EXISTS payment (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT",
+            "CREATE TABLE IF NOT EXISTS parcel (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT",
             "CREATE TABLE IF NOT EXISTS notice (id INTEGER PRIMARY KEY, doc TEXT NOT NULL) STRICT",
         ] {
             sqlx::query(table).execute(&mut connection).await.context("the sandbox's books cannot be written")?;
         }
-        let (mut payments, mut notices) = (BTreeMap::new(), BTreeMap::new());
+        let (mut payments, mut parcels, mut notices) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for row in sqlx::query("SELECT doc FROM payment").fetch_all(&mut connection).await? {
             let payment: Payment = serde_json::from_str(row.try_get::<&str, _>(0)?)?;
             payments.insert(payment.name.clone(), payment);
+        }
+        for row in sqlx::query("SELECT doc FROM parcel").fetch_all(&mut connection).await? {
+            let parcel: Parcel = serde_json::from_str(row.try_get::<&str, _>(0)?)?;
+            parcels.insert(parcel.name.clone(), parcel);
         }
         for row in sqlx::query("SELECT doc FROM notice").fetch_all(&mut connection).await? {
             let notice: Notice = serde_json::from_str(row.try_get::<&str, _>(0)?)?;
             notices.insert(notice.id, notice);
         }
-        // What was sent is forgotten, and its id is not given again.
-        let last_notice = notices.keys().last().copied().unwrap_or_default().max(now_ms());
+        let outbox = Outbox::new(notices, now_ms());
         let disputes = payments.values().map(|payment: &Payment| payment.disputes.len()).sum();
-        let state = State { connection, payments, notices, last_notice, disputes };
+        let state = State { connection, payments, parcels, outbox, disputes };
         Ok(Self { state: Mutex::new(state), news: Notify::new() })
     }
 
@@ -265,6 +234,45 @@ impl Books {
         Ok((given, payment))
     }
 
+    /// A parcel by the shop's name, or by its shipment.
+    pub(super) async fn parcel(&self, name: &str) -> Option<Parcel> {
+        self.state.lock().await.find_parcel(name).cloned()
+    }
+
+    /// All parcels, the newest first.
+    pub(super) async fn parcels(&self) -> Vec<Parcel> {
+        let mut all: Vec<Parcel> = self.state.lock().await.parcels.values().cloned().collect();
+        all.sort_by_key(|parcel| std::cmp::Reverse(parcel.number));
+        all
+    }
+
+    /// Books a parcel, once under each name. Says whether it is new.
+    pub(super) async fn book(&self, name: &str, input: ShipmentInput) -> Result<(bool, Parcel), Undone> {
+        let mut state = self.state.lock().await;
+        if let Some(known) = state.parcels.get(name) {
+            let again = known.again(input)?;
+            state.keep_parcel(again.clone(), Vec::new()).await.map_err(Undone::Broken)?;
+            return Ok((false, again));
+        }
+        let parcel = Parcel::new(name, state.parcels.len() + 1, input, now_ms())?;
+        state.keep_parcel(parcel.clone(), Vec::new()).await.map_err(Undone::Broken)?;
+        Ok((true, parcel))
+    }
+
+    /// Changes a parcel; what it gives is told once that is durable.
+    pub(super) async fn change_parcel<T>(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Parcel, i64) -> Result<(T, Vec<String>), Refused>,
+    ) -> Result<(T, Parcel), Undone> {
+        let mut state = self.state.lock().await;
+        let mut parcel = state.find_parcel(name).cloned().ok_or((404, "unknown_shipment"))?;
+        let (given, bodies) = change(&mut parcel, now_ms())?;
+        state.keep_parcel(parcel.clone(), bodies).await.map_err(Undone::Broken)?;
+        self.news.notify_one();
+        Ok((given, parcel))
+    }
+
     /// The id of the next dispute.
     pub(super) async fn next_dispute(&self) -> String {
         let mut state = self.state.lock().await;
@@ -290,7 +298,7 @@ impl Books {
         self.settle().await?;
         let (now, state) = (now_ms(), self.state.lock().await);
         let (mut due, later): (Vec<Notice>, Vec<Notice>) =
-            state.notices.values().cloned().partition(|it| it.due <= now);
+            state.outbox.notices().cloned().partition(|it| it.due <= now);
         due.sort_by_key(|notice| (notice.due, notice.id));
         let next = later.iter().map(|notice| notice.due).chain(state.payments.values().filter_map(Payment::due)).min();
         Ok((due, next))
@@ -301,7 +309,7 @@ impl Books {
         let mut state = self.state.lock().await;
         let Some(due) = again_at else {
             sqlx::query("DELETE FROM notice WHERE id = ?").bind(notice.id).execute(&mut state.connection).await?;
-            state.notices.remove(&notice.id);
+            state.outbox.remove(notice.id);
             return Ok(());
         };
         let again = Notice { due, tries: notice.tries + 1, ..notice.clone() };
@@ -311,7 +319,7 @@ impl Books {
             .bind(again.id)
             .execute(&mut state.connection)
             .await?;
-        state.notices.insert(again.id, again);
+        state.outbox.take(vec![again]);
         Ok(())
     }
 }

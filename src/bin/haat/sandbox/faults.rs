@@ -1,9 +1,13 @@
-//! What a payment of the sandbox meets, as its token says: `tok_<fault>[.refund_<fault>][.notice_<fault>]`.
+//! What a payment or a parcel of the sandbox meets, as a word says: a payment's token (`tok_<fault>[.refund_<fault>][.notice_<fault>]`), or a word in
+//! a parcel's address (`tok_<fault>[.cancel_<fault>][.notice_<fault>]`).
 
 /// The longest time of a fault, in milliseconds.
 const LONGEST_MS: u64 = 600_000;
 /// The most copies of a notice.
 const COPIES: u64 = 100;
+
+/// How a word begins that is the sandbox's.
+const WORD: &str = "tok_";
 
 /// One of the faults that all doubles of outside services know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,14 @@ pub(super) enum Fault {
     ActionAbandon,
     /// One minor unit less is taken than was asked for.
     Other,
+}
+
+/// What is met by a parcel, by the wish to cancel it, and by its notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ParcelFaults {
+    pub(super) booking: Fault,
+    pub(super) cancel: Fault,
+    pub(super) notice: Fault,
 }
 
 /// What is met by a payment, by its refunds, and by its notices.
@@ -96,6 +108,15 @@ impl Fault {
         !self.is_of_notices() && !matches!(self, Fault::FailLate(_))
     }
 
+    fn is_of_bookings(self) -> bool {
+        self.is_of_cancels() || self == Fault::Other
+    }
+
+    fn is_of_cancels(self) -> bool {
+        let is_of_buyers = matches!(self, Fault::ActionFail | Fault::ActionAbandon);
+        !self.is_of_notices() && !is_of_buyers && !matches!(self, Fault::FailLate(_) | Fault::Late(_) | Fault::Other)
+    }
+
     fn is_of_refunds(self) -> bool {
         !self.is_of_notices() && !matches!(self, Fault::ActionFail | Fault::ActionAbandon | Fault::Other)
     }
@@ -106,23 +127,47 @@ impl Faults {
 
     /// Reads a token; `None` where it is one of the sandbox's and says nothing that the sandbox knows. Any other word is a way of paying.
     pub(super) fn parse(token: &str) -> Option<Self> {
-        let Some(said) = token.strip_prefix("tok_") else { return Some(Self::NONE) };
-        let mut faults = Self::NONE;
-        for (place, part) in said.split('.').enumerate() {
-            let refund = part.strip_prefix("refund_").and_then(Fault::parse).filter(|fault| fault.is_of_refunds());
-            let of_notices =
-                |fault: &Fault| fault.is_of_notices() || matches!(fault, Fault::Never | Fault::Late(_) | Fault::Ok);
-            let notice = part.strip_prefix("notice_").and_then(Fault::parse).filter(of_notices);
-            match (refund, notice, Fault::parse(part)) {
-                (Some(fault), None, None) => faults.refund = fault,
-                (None, Some(fault), None) => faults.notice = fault,
-                (None, None, Some(fault)) if place == 0 && fault.is_of_notices() => faults.notice = fault,
-                (None, None, Some(fault)) if place == 0 && fault.is_of_payments() => faults.payment = fault,
-                _ => return None,
-            }
-        }
-        Some(faults)
+        let Some(said) = token.strip_prefix(WORD) else { return Some(Self::NONE) };
+        let [payment, refund, notice] = parts(said, "refund_", Fault::is_of_payments, Fault::is_of_refunds)?;
+        Some(Self { payment, refund, notice })
     }
+}
+
+impl ParcelFaults {
+    pub(super) const NONE: Self = Self { booking: Fault::Ok, cancel: Fault::Ok, notice: Fault::Ok };
+
+    /// Reads the lines of an address; `None` where a word of it is the sandbox's and says nothing that the sandbox knows.
+    pub(super) fn parse<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let said = lines.flat_map(str::split_whitespace).find_map(|word| word.strip_prefix(WORD));
+        let Some(said) = said else { return Some(Self::NONE) };
+        let [booking, cancel, notice] = parts(said, "cancel_", Fault::is_of_bookings, Fault::is_of_cancels)?;
+        Some(Self { booking, cancel, notice })
+    }
+}
+
+/// Reads what is behind `tok_`: what the thing itself meets, what that meets which comes after it and begins with this, and what its notices do.
+fn parts(
+    said: &str,
+    after: &str,
+    is_own: impl Fn(Fault) -> bool,
+    is_after: impl Fn(Fault) -> bool,
+) -> Option<[Fault; 3]> {
+    let mut faults = [Fault::Ok; 3];
+    let [own, later, notices] = &mut faults;
+    for (place, part) in said.split('.').enumerate() {
+        let of_after = part.strip_prefix(after).and_then(Fault::parse).filter(|fault| is_after(*fault));
+        let of_notices =
+            |fault: &Fault| fault.is_of_notices() || matches!(fault, Fault::Never | Fault::Late(_) | Fault::Ok);
+        let notice = part.strip_prefix("notice_").and_then(Fault::parse).filter(of_notices);
+        match (of_after, notice, Fault::parse(part)) {
+            (Some(fault), None, None) => *later = fault,
+            (None, Some(fault), None) => *notices = fault,
+            (None, None, Some(fault)) if place == 0 && fault.is_of_notices() => *notices = fault,
+            (None, None, Some(fault)) if place == 0 && is_own(fault) => *own = fault,
+            _ => return None,
+        }
+    }
+    Some(faults)
 }
 
 #[cfg(test)]
@@ -165,6 +210,34 @@ mod tests {
             ("tok_ok.refuse", None),
         ] {
             assert_eq!(Faults::parse(token), faults, "{token}");
+        }
+    }
+
+    #[test]
+    fn a_word_in_an_address_says_what_a_parcel_meets() {
+        let (none, ok) = (ParcelFaults::NONE, Fault::Ok);
+        for (lines, faults) in [
+            (&["1 Mirpur Road", "Dhaka"][..], Some(none)),
+            (
+                &["1 Mirpur Road", "Flat 4 tok_lost_reply", "Dhaka"],
+                Some(ParcelFaults { booking: Fault::LostReply, ..none }),
+            ),
+            (&["tok_reorder"], Some(ParcelFaults { notice: Fault::Reorder, ..none })),
+            (
+                &["tok_other.cancel_refuse"],
+                Some(ParcelFaults { booking: Fault::Other, cancel: Fault::Refuse, notice: ok }),
+            ),
+            (
+                &["tok_ok.cancel_lost_reply.notice_late_50"],
+                Some(ParcelFaults { booking: ok, cancel: Fault::LostReply, notice: Fault::Late(50) }),
+            ),
+            (&["tok_nonsense"], None),
+            (&["tok_ok.refund_refuse"], None),
+            (&["tok_ok.cancel_other"], None),
+            (&["tok_action_fail"], None),
+            (&["tok_late_50"], None),
+        ] {
+            assert_eq!(ParcelFaults::parse(lines.iter().copied()), faults, "{lines:?}");
         }
     }
 }

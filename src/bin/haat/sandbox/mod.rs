@@ -1,12 +1,15 @@
-//! `haat sandbox`: a payment platform to which buyers are sent, for demos and tests, in a process of its own. It speaks what
-//! docs/redirect-payments.md says, keeps books that survive it, and has every fault that a token or a header asks for. It shares no code with
-//! what asks it.
+//! `haat sandbox`: a payment platform to which buyers are sent, and a courier that fetches parcels, for demos and tests, in a process of its own. It
+//! speaks what docs/redirect-payments.md and docs/courier.md say, keeps books that survive it, and has every fault that a token, an address or a
+//! header asks for. It shares no code with what asks it.
 
 mod api;
 mod books;
 mod faults;
 mod notices;
+mod outbox;
 mod page;
+mod parcel;
+mod parcels;
 mod payment;
 
 use crate::process;
@@ -15,7 +18,8 @@ use anyhow::{Context as _, bail};
 use books::Books;
 use clap::Args;
 use haat::config::Switch;
-use notices::Signer;
+use notices::{Signer, Signers};
+use outbox::Half;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,6 +49,16 @@ pub struct SandboxArgs {
         hide_default_value = true
     )]
     secret: String,
+    /// The same of parcels: with it, there is a courier.
+    #[arg(
+        long,
+        env = "HAAT_COURIER_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    courier_secret: String,
     /// How the addresses of its pages begin; by default http:// and the address to listen at.
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -60,13 +74,23 @@ pub struct SandboxArgs {
 /// The platform.
 struct Sandbox {
     books: Books,
-    bearer: String,
+    /// By what a shop is known that has money taken, and one that has parcels fetched.
+    bearers: [Option<String>; 2],
     base: String,
     /// What was asked for before.
     asked: Mutex<HashSet<String>>,
 }
 
 impl Sandbox {
+    /// By what a shop is known that comes for this; `None` where there is no such business.
+    fn bearer(&self, half: Half) -> Option<&str> {
+        let [payments, parcels] = &self.bearers;
+        match half {
+            Half::Payments => payments.as_deref(),
+            Half::Parcels => parcels.as_deref(),
+        }
+    }
+
     /// Whether this is asked for for the first time, since the start.
     fn is_first(&self, what: &str) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,8 +115,16 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
         bail!("HAAT_SANDBOX: a sandbox pays without money, and is not allowed here: HAAT_SANDBOX=on allows it");
     }
     let stop = process::heed_signals().context("signals")?;
-    let secret = args.secret.split(',').next().unwrap_or_default().trim().to_owned();
-    let signer = Signer::new(&secret)?;
+    let first = |secrets: &str| secrets.split(',').next().unwrap_or_default().trim().to_owned();
+    let (secret, courier_secret) = (first(&args.secret), first(&args.courier_secret));
+    // Who only tries a courier need not take money.
+    let has_payments = !secret.is_empty() || courier_secret.is_empty();
+    let payments = has_payments.then(|| Signer::new("HAAT_REDIRECT_SECRET", &secret)).transpose()?;
+    let has_parcels = !courier_secret.is_empty();
+    let parcels = has_parcels.then(|| Signer::new("HAAT_COURIER_SECRET", &courier_secret)).transpose()?;
+    let signers = Signers { payments, parcels };
+    let bearer = |is_there: bool, secret: &str| is_there.then(|| format!("Bearer {secret}"));
+    let bearers = [bearer(has_payments, &secret), bearer(has_parcels, &courier_secret)];
     let books = Books::open(&args.data_dir).await?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
@@ -100,12 +132,17 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
         .public_url
         .as_deref()
         .map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
-    let sandbox = Arc::new(Sandbox { books, bearer: format!("Bearer {secret}"), base, asked: Mutex::default() });
-    out::note(format_args!("haat sandbox pays on http://{address}"));
+    let sandbox = Arc::new(Sandbox { books, bearers, base, asked: Mutex::default() });
+    let does = match (has_payments, has_parcels) {
+        (true, true) => "pays and delivers",
+        (true, false) => "pays",
+        (false, _) => "delivers",
+    };
+    out::note(format_args!("haat sandbox {does} on http://{address}"));
     let router = api::router(sandbox.clone());
     tokio::select! {
         () = stop.cancelled() => {}
-        ended = notices::send(&sandbox.books, &signer) => ended?,
+        ended = notices::send(&sandbox.books, &signers) => ended?,
         ended = async { axum::serve(listener, router).await } => ended?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! Sends what the books have to tell, as Standard Webhooks says, until it is heard.
 
-use super::books::{Books, Notice, now_ms};
+use super::books::{Books, now_ms};
+use super::outbox::{Half, Notice};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,17 +14,32 @@ const LONGEST_MS: i64 = 60_000;
 /// How old a notice says it is that is to be too old, in seconds.
 const STALE_S: i64 = 3_600;
 
-/// What notices are signed with.
+/// What the notices of one business are signed with.
 pub(super) struct Signer(hmac::Key);
+
+/// What the notices of both are signed with, of what is there of them.
+pub(super) struct Signers {
+    pub(super) payments: Option<Signer>,
+    pub(super) parcels: Option<Signer>,
+}
+
+impl Signers {
+    fn of(&self, half: Half) -> Option<&Signer> {
+        match half {
+            Half::Payments => self.payments.as_ref(),
+            Half::Parcels => self.parcels.as_ref(),
+        }
+    }
+}
 
 impl Signer {
     /// # Errors
     /// When it is no secret as Standard Webhooks has them.
-    pub(super) fn new(secret: &str) -> anyhow::Result<Self> {
+    pub(super) fn new(setting: &str, secret: &str) -> anyhow::Result<Self> {
         let bytes = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
         let bytes = bytes.filter(|bytes| (24..=64).contains(&bytes.len()));
-        let bytes = bytes
-            .ok_or_else(|| anyhow::anyhow!("HAAT_REDIRECT_SECRET: must be whsec_ and the base64 of 24 to 64 bytes"))?;
+        let bytes =
+            bytes.ok_or_else(|| anyhow::anyhow!("{setting}: must be whsec_ and the base64 of 24 to 64 bytes"))?;
         Ok(Self(hmac::Key::new(HMAC_SHA256, &bytes)))
     }
 
@@ -35,7 +51,7 @@ impl Signer {
 }
 
 /// Sends notices for as long as it runs.
-pub(super) async fn send(books: &Books, signer: &Signer) -> anyhow::Result<()> {
+pub(super) async fn send(books: &Books, signers: &Signers) -> anyhow::Result<()> {
     // What is sent in the clear goes to the machine itself.
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -45,7 +61,11 @@ pub(super) async fn send(books: &Books, signer: &Signer) -> anyhow::Result<()> {
     loop {
         let (due, next) = books.due().await?;
         for notice in &due {
-            let is_heard = deliver(&client, signer, notice).await;
+            let is_heard = match signers.of(notice.by) {
+                Some(signer) => deliver(&client, signer, notice).await,
+                // It waits until there is a secret again.
+                None => false,
+            };
             let wait = 500_i64.saturating_mul(1 << notice.tries.min(16)).min(LONGEST_MS);
             // Nobody who checks signatures hears of a bad one: it is sent once.
             let is_done = is_heard || notice.badly_signed || notice.stale || notice.tries + 1 >= TRIES;
@@ -88,11 +108,11 @@ mod tests {
     /// The example of the standard's own libraries.
     #[test]
     fn a_signature_is_the_standards() {
-        let signer = Signer::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
+        let signer = Signer::new("X", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
         let signature = signer.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         for wrong in ["", "whsec_", "hush", "whsec_c2hvcnQ="] {
-            assert!(Signer::new(wrong).is_err(), "{wrong}");
+            assert!(Signer::new("X", wrong).is_err(), "{wrong}");
         }
     }
 }
