@@ -89,6 +89,7 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     RefundRetried = "refund_retried", RefundMarkedPaid = "refund_marked_paid", CreditsSettled = "credits_settled", LegReturned = "leg_returned",
     Packed = "packed", Unpacked = "unpacked", SharePutOnHold = "share_put_on_hold", ShareResumed = "share_resumed",
     ShipmentMade = "shipment_made", ShipmentMoved = "shipment_moved", ReturnRequested = "return_requested", ReturnMoved = "return_moved",
+    CancelWished = "cancel_wished", CancelWishDropped = "cancel_wish_dropped",
     DisputeOpened = "dispute_opened", DisputeWon = "dispute_won", DisputeLost = "dispute_lost",
     PaymentPrepared = "payment_prepared",
     PaymentActionRequired = "payment_action_required",
@@ -105,7 +106,7 @@ variants!(CART_REPLIES, cart_reply, CartReply {
     Merged = "merged", Order = "order", Done = "done",
 });
 variants!(ORDER_REPLIES, order_reply, OrderReply {
-    Order = "order", Timeline = "timeline", Preview = "preview", Refunds = "refunds", Payment = "payment",
+    Order = "order", Timeline = "timeline", Preview = "preview", Refunds = "refunds", Payment = "payment", Wishes = "wishes",
     Done = "done",
 });
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
@@ -136,7 +137,7 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     OpenRefunds = "open_refunds", PaymentKnown = "payment_known", DisputeTold = "dispute_told", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
     LegReturned = "leg_returned", ReturnDue = "return_due",
     Pack = "pack", Unpack = "unpack", HoldShare = "hold_share", ResumeShare = "resume_share", Ship = "ship", MoveParcel = "move_parcel",
-    AskReturn = "ask_return", MoveReturn = "move_return",
+    AskReturn = "ask_return", MoveReturn = "move_return", OpenWishes = "open_wishes", CourierSays = "courier_says", CourierTold = "courier_told",
     PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {

@@ -96,6 +96,10 @@ pub struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     refunds: Vec<RefundBody<'a>>,
+    /// Whether a cancel of some of it waits for a courier. Not in lists.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    cancelling: bool,
     /// What buyers send back of it, the oldest first. Not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -104,7 +108,8 @@ pub struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     disputes: Vec<DisputeBody<'a>>,
-    /// What of it somebody has to look at: `dispute_open`, `dispute_beyond_payment` (more was lost than the order had), `refund_failed`, `parcel_lost`, `stuck`. Shown to the
+    /// What of it somebody has to look at: `dispute_open`, `dispute_beyond_payment` (more was lost than the order had), `refund_failed`, `parcel_lost`, `parcel_astray` (its courier tells
+    /// what cannot be), `booking_refused` (its courier will not take a parcel), `stuck`. Shown to the
     /// staff alone; not in lists.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false, value_type = Vec<String>)]
@@ -478,6 +483,7 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(order.amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: order.refunds.iter().map(|refund| RefundBody::new(order.id, refund, order.currency)).collect(),
+            cancelling: order.cancelling,
             returns: order.returns.iter().map(|known| ReturnBody::new(order.id, known)).collect(),
             disputes: order.disputes.iter().map(DisputeBody::from).collect(),
             attention: &order.attention,
@@ -560,6 +566,7 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: Vec::new(),
+            cancelling: false,
             returns: Vec::new(),
             disputes: Vec::new(),
             attention: &[],

@@ -324,7 +324,7 @@ pub async fn create_shipment(
     let vendor = desk.vendor(&desk.view().await?, sub)?;
     let minted = Mint::new(shop.clock(), key.of(&caller, &body.raw)).uuid(ShipmentId::PREFIX, 0);
     let id = ShipmentId::from_uuid(minted);
-    let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number });
+    let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number, booking: None });
     let command = OrderCommand::Ship { by: caller.principal, parcel };
     let (order, replayed) = desk.order(command, &key, &body.raw).await?;
     let made = ShipmentBody::new(order.id, shipment(&order, sub, id)?);

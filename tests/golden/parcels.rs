@@ -1,10 +1,12 @@
 //! Samples of what happens to parcels and to returns.
 
 use super::{at, credit, credit_id, refund_id, seed, sku, units, uuid, vendor};
+use haat::domain::buyer::Mint;
+use haat::domain::courier::CourierStatus;
 use haat::domain::entity::{By, Principal};
 use haat::domain::ids::{ReturnId, ShipmentId};
 use haat::domain::order::{
-    Condition, Credit, CreditReason, Goods, HoldReason, NewParcel, NewReturn, OrderCommand, OrderEvent, OrderLine,
+    CancelWish, Condition, CourierSays, Credit, CreditReason, Goods, HoldReason, NewParcel, NewReturn, OrderCommand, OrderEvent, OrderLine,
     OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep, ShipmentStatus, SubOrderStatus,
     SubOrderView, Wanted,
 };
@@ -19,11 +21,16 @@ fn return_id() -> ReturnId {
 
 fn parcel(tracked: bool) -> NewParcel {
     let tracking_number = tracked.then(|| "RX-4711".into());
-    NewParcel { id: shipment(), vendor: vendor(), lines: vec![units()], courier: "own".into(), tracking_number }
+    let booking = (!tracked).then_some(Mint([1, 2, 3, 4]));
+    NewParcel { id: shipment(), vendor: vendor(), lines: vec![units()], courier: "own".into(), tracking_number, booking }
 }
 
 fn wanted() -> NewReturn {
     NewReturn { id: return_id(), vendor: vendor(), lines: vec![units()], reason: CreditReason::Damaged }
+}
+
+fn wish(by: Option<By>) -> CancelWish {
+    CancelWish { seed: seed(), vendor: vendor(), lines: vec![units()], by, waits: vec![shipment()] }
 }
 
 fn received() -> Vec<ReceivedLine> {
@@ -39,6 +46,11 @@ fn steps() -> Vec<ParcelStep> {
         ParcelStep::Cancel,
         ParcelStep::Returned,
         ParcelStep::Lost,
+        ParcelStep::Booked { tracking_number: "P-1".into() },
+        ParcelStep::BookingRefused { why: "address_unknown".into() },
+        ParcelStep::AskCancel,
+        ParcelStep::CancelRefused,
+        ParcelStep::Astray,
     ]
 }
 
@@ -55,6 +67,9 @@ pub fn events() -> Vec<OrderEvent> {
         OrderEvent::ShareResumed { vendor, by },
         OrderEvent::ShipmentMade { parcel: Box::new(parcel(false)), by },
         OrderEvent::ShipmentMade { parcel: Box::new(parcel(true)), by: None },
+        OrderEvent::CancelWished { wish: Box::new(wish(None)) },
+        OrderEvent::CancelWished { wish: Box::new(wish(by)) },
+        OrderEvent::CancelWishDropped { credit: credit_id() },
         OrderEvent::ReturnRequested { wanted: Box::new(wanted()), by: None, exception: false },
         OrderEvent::ReturnRequested { wanted: Box::new(wanted()), by, exception: true },
     ];
@@ -81,6 +96,20 @@ pub fn commands() -> Vec<OrderCommand> {
         OrderCommand::HoldShare { by, vendor, reason: HoldReason::FraudCheck },
         OrderCommand::ResumeShare { by, vendor },
         OrderCommand::Ship { by, parcel: Box::new(parcel(true)) },
+        OrderCommand::OpenWishes,
+        OrderCommand::CourierSays {
+            shipment: shipment(),
+            says: CourierSays::Booked { tracking_number: "P-1".into() },
+        },
+        OrderCommand::CourierSays { shipment: shipment(), says: CourierSays::Refused { why: "x".into() } },
+        OrderCommand::CourierSays { shipment: shipment(), says: CourierSays::NotFetched },
+        OrderCommand::CourierSays { shipment: shipment(), says: CourierSays::TooLate },
+        OrderCommand::CourierTold { shipment: shipment(), status: CourierStatus::Delivered, accepted: Vec::new() },
+        OrderCommand::CourierTold {
+            shipment: shipment(),
+            status: CourierStatus::PartlyDelivered,
+            accepted: vec![units()],
+        },
         OrderCommand::AskReturn { by, wanted: Box::new(wanted()) },
         OrderCommand::Credit {
             by,
@@ -121,6 +150,10 @@ pub fn shipped(view: OrderView) -> OrderView {
         handed_over_at: Some(at(1_000)),
         delivered_at: Some(at(2_000)),
         came_back: true,
+        mint: Some(Mint([1, 2, 3, 4])),
+        refused: Some("address_unknown".into()),
+        cancelling: true,
+        astray: true,
     };
     let line = |line: OrderLine| OrderLine { goods: Some(Box::new(goods)), ..line };
     let share = |share: SubOrderView| SubOrderView {
@@ -141,6 +174,7 @@ pub fn shipped(view: OrderView) -> OrderView {
     OrderView {
         lines: view.lines.into_iter().map(line).collect(),
         sub_orders: view.sub_orders.into_iter().map(share).collect(),
+        cancelling: true,
         returns: vec![known],
         ..view
     }

@@ -6,13 +6,14 @@ use crate::world::World;
 use crate::world::gateway::APPROVE;
 use crate::world::shop::{buyer, sku, vendor};
 use haat::domain::buyer::Mint;
+use haat::domain::courier::CourierStatus;
 use haat::domain::entity::Principal;
 use haat::domain::entity::concerns::*;
 use haat::domain::ids::{CreditId, ReturnId, ShipmentId, SkuId};
 use haat::domain::knowledge::Knowledge;
 use haat::domain::money::slice;
 use haat::domain::order::{
-    Condition, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderStatus, OrderView,
+    Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderStatus, OrderView,
     ParcelStep, ReceivedLine, ReturnStep, Wanted,
 };
 use haat::domain::reject::Reject;
@@ -33,7 +34,9 @@ enum Op {
     Unpack { of: usize },
     Hold(usize),
     Resume(usize),
-    Ship { of: usize, pieces: i64 },
+    Ship { of: usize, pieces: i64, booked: bool },
+    Says { which: usize, what: usize },
+    Told { which: usize, what: usize },
     HandOver(usize),
     Deliver { which: usize, accepted: i64 },
     Unbox(usize),
@@ -59,7 +62,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => of().prop_map(|of| Op::Unpack { of }),
         1 => of().prop_map(Op::Hold),
         2 => of().prop_map(Op::Resume),
-        4 => (of(), 0..4i64).prop_map(|(of, pieces)| Op::Ship { of, pieces }),
+        5 => (of(), 0..4i64, any::<bool>()).prop_map(|(of, pieces, booked)| Op::Ship { of, pieces, booked }),
+        5 => (which(), 0..4usize).prop_map(|(which, what)| Op::Says { which, what }),
+        4 => (which(), 0..6usize).prop_map(|(which, what)| Op::Told { which, what }),
         4 => which().prop_map(Op::HandOver),
         4 => (which(), 0..4i64).prop_map(|(which, accepted)| Op::Deliver { which, accepted }),
         1 => which().prop_map(Op::Unbox),
@@ -110,6 +115,25 @@ struct Paper {
     slip: Slip,
     came: i64,
     is_closed: bool,
+}
+
+/// A parcel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Crate {
+    of: usize,
+    delivered: Option<Timestamp>,
+    /// Whether a courier may fetch it, and whether it has said so.
+    courier: Option<bool>,
+    cancelling: bool,
+}
+
+/// A cancel that waits for couriers.
+#[derive(Clone, Debug)]
+struct Wished {
+    number: u128,
+    of: usize,
+    pieces: Vec<i64>,
+    waits: Vec<usize>,
 }
 
 /// One line of the order.
@@ -171,8 +195,8 @@ struct Story {
     number: u128,
     lines: Vec<Shelf>,
     held: [bool; 2],
-    /// Whose each parcel is, and when it was delivered.
-    parcels: Vec<(usize, Option<Timestamp>)>,
+    parcels: Vec<Crate>,
+    wishes: Vec<Wished>,
     papers: Vec<Paper>,
 }
 
@@ -200,6 +224,7 @@ impl Story {
             lines: quantities.map(line).to_vec(),
             held: [false; 2],
             parcels: Vec::new(),
+            wishes: Vec::new(),
             papers: Vec::new(),
         }
     }
@@ -276,14 +301,61 @@ impl Story {
         self.ask(&OrderCommand::MoveReturn { by, id, step: Box::new(step), seed }, may)
     }
 
-    /// Unpacks parcels until so many pieces of the line at `line` are in none.
-    fn unbox_for(&mut self, line: usize, pieces: i64) {
-        let of = self.lines[line].of;
-        for parcel in (0..self.parcels.len()).rev() {
-            let free = self.lines[line].count(|at| matches!(at, At::Shelf | At::Packed));
-            let holds = self.lines[line].count(|at| at == At::Boxed(parcel)) > 0;
-            if free < pieces && holds {
-                self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Packed));
+    /// It is on its way: what waited for its courier is not cancelled.
+    fn left(&mut self, parcel: usize) {
+        if std::mem::take(&mut self.parcels[parcel].cancelling) {
+            self.wishes.retain(|wish| !wish.waits.contains(&parcel));
+        }
+    }
+
+    /// Parcels that are to be unpacked so that so many pieces of each line can be cancelled, the newest first.
+    fn crates_for(&self, of: usize, pieces: &[i64]) -> Vec<usize> {
+        let mut crates = Vec::new();
+        for (line, pieces) in self.lines.iter().zip(pieces).filter(|(line, _)| line.of == of) {
+            let mut free = line.count(|at| matches!(at, At::Shelf | At::Packed));
+            for parcel in (0..self.parcels.len()).rev() {
+                let there = line.count(|at| at == At::Boxed(parcel));
+                if there > 0 && (free < *pieces || crates.contains(&parcel)) {
+                    free += there;
+                    if !crates.contains(&parcel) {
+                        crates.push(parcel);
+                    }
+                }
+            }
+        }
+        crates
+    }
+
+    /// Cancels so many pieces of each line, or waits for couriers.
+    fn cancel(&mut self, number: u128, of: usize, pieces: Vec<i64>) {
+        let crates = self.crates_for(of, &pieces);
+        let waits: Vec<usize> =
+            crates.iter().copied().filter(|parcel| self.parcels[*parcel].courier.is_some()).collect();
+        if !waits.is_empty() {
+            waits.iter().for_each(|parcel| self.parcels[*parcel].cancelling = true);
+            self.wishes.push(Wished { number, of, pieces, waits });
+            return;
+        }
+        for parcel in crates {
+            self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Packed));
+        }
+        for (line, pieces) in self.lines.iter_mut().zip(pieces) {
+            line.take(pieces, &[At::Shelf, At::Packed], At::Cancelled);
+        }
+    }
+
+    /// A courier says that it does not fetch this parcel.
+    fn not_fetched(&mut self, parcel: usize) {
+        let of = self.parcels[parcel].of;
+        self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Packed));
+        self.parcels[parcel].cancelling = false;
+        self.wishes.iter_mut().for_each(|wish| wish.waits.retain(|waits| *waits != parcel));
+        let granted: Vec<Wished> = self.wishes.iter().filter(|wish| wish.waits.is_empty()).cloned().collect();
+        self.wishes.retain(|wish| !wish.waits.is_empty());
+        for wish in granted {
+            let are_left = |(line, pieces): (&Shelf, &i64)| line.count(Shelf::is_inside) >= *pieces;
+            if self.lines.iter().zip(&wish.pieces).all(are_left) {
+                self.cancel(wish.number, wish.of, wish.pieces);
             }
         }
     }
@@ -318,11 +390,11 @@ impl Story {
                 self.ask(&OrderCommand::ResumeShare { by, vendor: vendor(of) }, true);
                 self.held[of] = false;
             }
-            Op::Ship { of, pieces } => {
+            Op::Ship { of, pieces, booked } => {
                 let parcel = self.parcels.len();
                 let id = ShipmentId::from_uuid(Uuid::from_u128(parcel as u128));
                 let lines = Self::wanted(of, pieces);
-                let new = NewParcel { id, vendor: vendor(of), lines, courier: "own".into(), tracking_number: None };
+                let new = NewParcel { id, vendor: vendor(of), lines, courier: "own".into(), tracking_number: None, booking: booked.then_some(Mint([2; 4])) };
                 let is_free = |at| matches!(at, At::Shelf | At::Packed);
                 let may = match pieces {
                     0 => self.has(of, is_free),
@@ -335,22 +407,26 @@ impl Story {
                         0 => self.own(of).for_each(|line| line.take(line.count(is_free), &free, At::Boxed(parcel))),
                         pieces => self.first(of).take(pieces, &free, At::Boxed(parcel)),
                     }
-                    self.parcels.push((of, None));
+                    let courier = booked.then_some(false);
+                    self.parcels.push(Crate { of, delivered: None, courier, cancelling: false });
                 }
             }
             Op::HandOver(which) => {
                 let Some(parcel) = self.parcel(which) else { return };
-                let of = self.parcels[parcel].0;
+                let of = self.parcels[parcel].of;
                 let boxed = self.has(of, |at| at == At::Boxed(parcel));
                 let out = self.has(of, |at| at == At::Out(parcel));
-                let may = (boxed && !self.held[of]) || out;
+                let may = (boxed && !self.held[of] && self.parcels[parcel].courier != Some(false)) || out;
                 if self.step_of(parcel, ParcelStep::HandOver, may) {
                     self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Out(parcel)));
+                    if boxed {
+                        self.left(parcel);
+                    }
                 }
             }
             Op::Deliver { which, accepted } => {
                 let Some(parcel) = self.parcel(which) else { return };
-                let (of, delivered) = self.parcels[parcel];
+                let Crate { of, delivered, courier, .. } = self.parcels[parcel];
                 let boxed = self.has(of, |at| at == At::Boxed(parcel));
                 let out = self.has(of, |at| matches!(at, At::Out(p) | At::Lost(p) if p == parcel));
                 let arrived =
@@ -364,7 +440,7 @@ impl Story {
                     .map(|line| WantedLine { sku: line.sku, quantity: accepted.min(line.count(is_here)) })
                     .collect();
                 let step = ParcelStep::Deliver { accepted: Some(lines) };
-                if self.step_of(parcel, step, out || (boxed && !self.held[of])) {
+                if self.step_of(parcel, step, out || (boxed && !self.held[of] && courier != Some(false))) {
                     let mut any = false;
                     for line in self.own(of) {
                         let here = [At::Boxed(parcel), At::Out(parcel), At::Lost(parcel)];
@@ -375,22 +451,26 @@ impl Story {
                         line.take(refused, &here, At::Refused(parcel));
                         line.credit(refused);
                     }
-                    self.parcels[parcel].1 = any.then_some(self.now);
+                    self.parcels[parcel].delivered = any.then_some(self.now);
+                    self.left(parcel);
                 }
             }
             Op::Unbox(which) => {
                 let Some(parcel) = self.parcel(which) else { return };
-                let of = self.parcels[parcel].0;
+                let of = self.parcels[parcel].of;
                 let boxed = self.has(of, |at| at == At::Boxed(parcel));
                 // One that is unpacked already may be unpacked again.
                 let gone = self.order.parcels()[parcel].status == haat::domain::order::ShipmentStatus::Cancelled;
-                if self.step_of(parcel, ParcelStep::Cancel, boxed || gone) {
-                    self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Packed));
+                if self.step_of(parcel, ParcelStep::Cancel, boxed || gone) && boxed {
+                    match self.parcels[parcel].courier {
+                        Some(_) => self.parcels[parcel].cancelling = true,
+                        None => self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Packed)),
+                    }
                 }
             }
             Op::Back(which) => {
                 let Some(parcel) = self.parcel(which) else { return };
-                let of = self.parcels[parcel].0;
+                let of = self.parcels[parcel].of;
                 let out = self.has(of, |at| matches!(at, At::Out(p) | At::Lost(p) if p == parcel));
                 let refused = self.has(of, |at| at == At::Refused(parcel));
                 let came = self.order.parcels()[parcel].came_back;
@@ -408,7 +488,7 @@ impl Story {
             }
             Op::Lost(which) => {
                 let Some(parcel) = self.parcel(which) else { return };
-                let of = self.parcels[parcel].0;
+                let of = self.parcels[parcel].of;
                 let may = self.has(of, |at| matches!(at, At::Out(p) | At::Lost(p) if p == parcel));
                 if self.step_of(parcel, ParcelStep::Lost, may) {
                     self.own(of).for_each(|line| line.all(At::Out(parcel), At::Lost(parcel)));
@@ -422,26 +502,113 @@ impl Story {
                     0 => self.has(of, Shelf::is_inside),
                     pieces => self.first(of).count(Shelf::is_inside) >= pieces,
                 };
+                let number = self.number;
                 if self.ask(&command, may) {
-                    for at in 0..self.lines.len() {
-                        let is_first = self.lines.iter().position(|line| line.of == of) == Some(at);
-                        let pieces = match pieces {
-                            0 if self.lines[at].of == of => self.lines[at].count(Shelf::is_inside),
-                            0 => 0,
-                            pieces => if is_first { pieces } else { 0 },
-                        };
-                        self.unbox_for(at, pieces);
-                        self.lines[at].take(pieces, &[At::Shelf, At::Packed], At::Cancelled);
+                    let first = self.lines.iter().position(|line| line.of == of);
+                    let of_line = |(at, line): (usize, &Shelf)| match pieces {
+                        0 if line.of == of => line.count(Shelf::is_inside),
+                        pieces if Some(at) == first => pieces,
+                        _ => 0,
+                    };
+                    let pieces = self.lines.iter().enumerate().map(of_line).collect();
+                    self.cancel(number, of, pieces);
+                }
+            }
+            Op::Says { which, what } => {
+                let Some(parcel) = self.parcel(which) else { return };
+                let Crate { of, courier, cancelling, .. } = self.parcels[parcel];
+                let boxed = self.has(of, |at| at == At::Boxed(parcel));
+                let says = [
+                    CourierSays::Booked { tracking_number: "P-1".into() },
+                    CourierSays::Refused { why: "nobody".into() },
+                    CourierSays::NotFetched,
+                    CourierSays::TooLate,
+                ];
+                let shipment = ShipmentId::from_uuid(Uuid::from_u128(parcel as u128));
+                // It answers what it was asked alone.
+                if courier.is_none() {
+                    return;
+                }
+                self.ask(&OrderCommand::CourierSays { shipment, says: says[what].clone() }, true);
+                match what {
+                    _ if !boxed => {}
+                    0 if courier == Some(false) => self.parcels[parcel].courier = Some(true),
+                    1 | 2 if cancelling => self.not_fetched(parcel),
+                    1 if courier == Some(false) => self.parcels[parcel].courier = None,
+                    2 => self.parcels[parcel].courier = None,
+                    3 => self.left(parcel),
+                    _ => {}
+                }
+            }
+            Op::Told { which, what } => {
+                let Some(parcel) = self.parcel(which) else { return };
+                let of = self.parcels[parcel].of;
+                let tells = [
+                    CourierStatus::PickedUp,
+                    CourierStatus::InTransit,
+                    CourierStatus::Delivered,
+                    CourierStatus::Refused,
+                    CourierStatus::Returned,
+                    CourierStatus::Lost,
+                ];
+                let status = tells[what];
+                let shipment = ShipmentId::from_uuid(Uuid::from_u128(parcel as u128));
+                // What a courier tells is never refused.
+                self.ask(&OrderCommand::CourierTold { shipment, status, accepted: Vec::new() }, true);
+                let boxed = self.has(of, |at| at == At::Boxed(parcel));
+                if boxed && status != CourierStatus::InTransit {
+                    self.left(parcel);
+                    self.own(of).for_each(|line| line.all(At::Boxed(parcel), At::Out(parcel)));
+                }
+                let is_out = |at| matches!(at, At::Out(p) | At::Lost(p) if p == parcel);
+                let out = self.has(of, is_out);
+                let lost = self.has(of, |at| at == At::Lost(parcel));
+                let now = self.now;
+                match status {
+                    CourierStatus::Delivered if out => {
+                        for line in self.own(of) {
+                            line.all(At::Out(parcel), At::Accepted(parcel));
+                            line.all(At::Lost(parcel), At::Accepted(parcel));
+                        }
+                        self.parcels[parcel].delivered = Some(now);
                     }
+                    CourierStatus::Refused if out => {
+                        for line in self.own(of) {
+                            let pieces = line.count(is_out);
+                            line.credit(pieces);
+                            line.all(At::Out(parcel), At::Refused(parcel));
+                            line.all(At::Lost(parcel), At::Refused(parcel));
+                        }
+                    }
+                    CourierStatus::Returned => {
+                        for line in self.own(of) {
+                            let all = line.count(is_out);
+                            let back = all + line.count(|at| at == At::Refused(parcel));
+                            line.credit(all);
+                            line.restock(back);
+                            for from in [At::Out(parcel), At::Lost(parcel), At::Refused(parcel)] {
+                                line.all(from, At::Back);
+                            }
+                        }
+                    }
+                    CourierStatus::Lost if out && !lost => {
+                        self.own(of).for_each(|line| line.all(At::Out(parcel), At::Lost(parcel)));
+                    }
+                    _ => {}
                 }
             }
             Op::CancelAll => {
                 let seed = self.seed();
                 let any = self.lines.iter().any(|line| line.count(Shelf::is_inside) > 0);
                 let shipped = self.lines.iter().any(|line| line.shipped() > 0);
+                let number = self.number;
                 if self.ask(&OrderCommand::CancelAll { by: buyer(0), seed }, any && !shipped) {
-                    for line in &mut self.lines {
-                        line.pieces.iter_mut().for_each(|at| *at = At::Cancelled);
+                    for of in 0..2 {
+                        let of_line = |line: &Shelf| if line.of == of { line.count(Shelf::is_inside) } else { 0 };
+                        let pieces: Vec<i64> = self.lines.iter().map(of_line).collect();
+                        if pieces.iter().any(|pieces| *pieces > 0) {
+                            self.cancel(number, of, pieces);
+                        }
                     }
                 }
             }
@@ -463,7 +630,7 @@ impl Story {
                 let wanted = Box::new(NewReturn { id, vendor: vendor(of), lines, reason });
                 let open = |parcel: usize| {
                     let until = |at: Timestamp| at.plus_millis(i64::from(limits::RETURN_DAYS) * DAY_MS);
-                    self.parcels[parcel].1.is_some_and(|at| self.now < until(at))
+                    self.parcels[parcel].delivered.is_some_and(|at| self.now < until(at))
                 };
                 let line = self.lines.iter().find(|line| line.of == of).expect("each vendor has a line");
                 let arrived = line.count(|at| matches!(at, At::Accepted(_)));
@@ -572,6 +739,7 @@ impl Story {
             _ => OrderStatus::Paid,
         };
         assert_eq!(view.status, status, "{:?}", self.lines);
+        assert_eq!(view.cancelling, self.parcels.iter().any(|parcel| parcel.cancelling), "{:?}", self.parcels);
     }
 }
 

@@ -38,7 +38,7 @@ fn pack(quantity: i64) -> OrderCommand {
 
 fn ship(number: u128, lines: Vec<WantedLine>) -> OrderCommand {
     let (id, courier) = (shipment(number), "own".into());
-    let parcel = Box::new(NewParcel { id, vendor: vendor(0), lines, courier, tracking_number: None });
+    let parcel = Box::new(NewParcel { id, vendor: vendor(0), lines, courier, tracking_number: None, booking: None });
     OrderCommand::Ship { by: SHOP, parcel }
 }
 

@@ -237,6 +237,8 @@ impl Body {
             OrderEvent::ShareResumed { vendor, by } => self.apply_hold(*vendor, None, *by, at),
             OrderEvent::ShipmentMade { parcel, by } => self.apply_parcel_made(parcel, *by, at),
             OrderEvent::ShipmentMoved { shipment, step, by } => self.apply_parcel_moved(*shipment, step, *by, at),
+            OrderEvent::CancelWished { wish } => self.apply_wished(wish, at),
+            OrderEvent::CancelWishDropped { credit } => self.apply_wish_dropped(*credit),
             OrderEvent::ReturnRequested { wanted, by, exception } => {
                 self.apply_return_requested(wanted, *by, *exception, at);
             }

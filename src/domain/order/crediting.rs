@@ -6,7 +6,7 @@
 use super::line::OrderLine;
 use super::refund::{Credit, CreditSeed, CreditedLine, RefundAsked, Wanted};
 use super::share::Share;
-use super::shipment::{NotFulfillable, ParcelStep, units_of};
+use super::shipment::{NotFulfillable, Parcel, units_of};
 use super::state::{Body, Phase};
 use super::OrderEvent;
 use crate::domain::buyer::Mint;
@@ -157,23 +157,22 @@ impl Body {
     }
 
     /// Parcels that are unpacked so that these units can be cancelled: the newest first, and no more than are needed.
-    pub(super) fn unpacked_for(&self, credit: &Credit) -> Vec<OrderEvent> {
-        let mut unpacked = Vec::new();
+    pub(super) fn unpacked_for(&self, credit: &Credit) -> Vec<&Parcel> {
+        let mut unpacked: Vec<&Parcel> = Vec::new();
         for part in credit.lines.iter().filter(|_| !credit.shipped) {
             let Some(line) = self.lines_of(credit.vendor).find(|line| line.sku == part.sku) else { continue };
             let mut short = part.units.saturating_sub(line.to_ship());
             let holds = self.parcels.iter().rev().filter(|parcel| parcel.vendor == credit.vendor && parcel.is_inside());
             for parcel in holds.filter(|parcel| parcel.units(part.sku) > 0) {
-                if unpacked.contains(&parcel.id) {
+                if unpacked.iter().any(|known| known.id == parcel.id) {
                     short = short.saturating_sub(parcel.units(part.sku));
                 } else if short > 0 {
-                    unpacked.push(parcel.id);
+                    unpacked.push(parcel);
                     short = short.saturating_sub(parcel.units(part.sku));
                 }
             }
         }
-        let event = |shipment| OrderEvent::ShipmentMoved { shipment, step: Box::new(ParcelStep::Cancel), by: credit.by };
-        unpacked.into_iter().map(event).collect()
+        unpacked
     }
 
     /// An amount, over the lines by what of each is left to be paid, then over shipping and fees.

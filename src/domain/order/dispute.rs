@@ -251,6 +251,12 @@ impl Body {
         if self.refunds.iter().any(|refund| refund.status == RefundStatus::Failed) {
             codes.push("refund_failed");
         }
+        if self.parcels.iter().any(|parcel| parcel.astray) {
+            codes.push("parcel_astray");
+        }
+        if self.parcels.iter().any(|parcel| parcel.refused.is_some() && parcel.status == ShipmentStatus::Draft) {
+            codes.push("booking_refused");
+        }
         if self.parcels.iter().any(|parcel| parcel.status == ShipmentStatus::Lost) {
             codes.push("parcel_lost");
         }

@@ -3,6 +3,7 @@
 //! Units and money are decided in one mailbox: a unit is cancelled or handed over, never both, whoever comes first. What has happened to a parcel
 //! outside is a fact: it is recorded also of a share that somebody has stopped meanwhile.
 
+use super::booking::is_booked;
 use super::line::OrderLine;
 use super::refund::{Credit, CreditReason, CreditSeed};
 use super::share::Share;
@@ -201,27 +202,44 @@ impl Body {
         }
         let parcel = self.parcel(id)?;
         let share = self.may_fulfil(by, parcel.vendor).map_err(|_| Reject::ShipmentUnknown)?;
-        let by = By::of(by);
+        if !parcel.is_inside() || !matches!(step, ParcelStep::HandOver | ParcelStep::Deliver { .. }) {
+            return self.parcel_events(parcel, step, seed, By::of(by), false);
+        }
+        // What leaves the house by somebody's hand does not leave it while it is stopped.
+        self.may_move(share)?;
+        self.parcel_events(parcel, step, seed, By::of(by), false)
+    }
+
+    /// What a step makes of a parcel that stands so. `leaves` says that it is handed over with the same record.
+    pub(super) fn parcel_events(
+        &self,
+        parcel: &Parcel,
+        step: &ParcelStep,
+        seed: &CreditSeed,
+        by: Option<By>,
+        leaves: bool,
+    ) -> Decision {
+        let moved = |step: &ParcelStep| Self::moved(parcel, step.clone(), by);
         match (step, parcel.status) {
-            (ParcelStep::HandOver, ShipmentStatus::Draft | ShipmentStatus::Booked) => {
-                self.may_move(share)?;
-                Ok(vec![Self::moved(parcel, ParcelStep::HandOver, by)])
-            }
+            (ParcelStep::HandOver, ShipmentStatus::Draft | ShipmentStatus::Booked) => Ok(vec![moved(step)]),
             (ParcelStep::HandOver, ShipmentStatus::HandedOver)
             | (ParcelStep::Cancel, ShipmentStatus::Cancelled)
             | (ParcelStep::Lost, ShipmentStatus::Lost) => Ok(Vec::new()),
-            (ParcelStep::Cancel, ShipmentStatus::Draft) => Ok(vec![Self::moved(parcel, ParcelStep::Cancel, by)]),
-            (ParcelStep::Cancel, status) if !parcel.is_inside() && status != ShipmentStatus::Cancelled => {
-                Err(Reject::AlreadyShipped)
+            (ParcelStep::Cancel, ShipmentStatus::Draft) => Ok(vec![moved(step)]),
+            (ParcelStep::Cancel, ShipmentStatus::Booking | ShipmentStatus::Booked) if parcel.cancelling => {
+                Ok(Vec::new())
             }
+            (ParcelStep::Cancel, ShipmentStatus::Booking | ShipmentStatus::Booked) => {
+                Ok(vec![moved(&ParcelStep::AskCancel)])
+            }
+            (ParcelStep::Cancel, _) => Err(Reject::AlreadyShipped),
             (ParcelStep::Deliver { accepted }, ShipmentStatus::Draft | ShipmentStatus::Booked) => {
-                self.may_move(share)?;
-                let mut events = vec![Self::moved(parcel, ParcelStep::HandOver, by)];
-                events.extend(self.delivered(parcel, accepted.as_deref(), seed, by)?);
+                let mut events = vec![moved(&ParcelStep::HandOver)];
+                events.extend(self.delivered(parcel, accepted.as_deref(), seed, by, true)?);
                 Ok(events)
             }
             (ParcelStep::Deliver { accepted }, ShipmentStatus::HandedOver | ShipmentStatus::Lost) => {
-                self.delivered(parcel, accepted.as_deref(), seed, by)
+                self.delivered(parcel, accepted.as_deref(), seed, by, leaves)
             }
             (ParcelStep::Deliver { accepted }, ShipmentStatus::Delivered | ShipmentStatus::Returning) => {
                 let is_same = self.accepted(parcel, accepted.as_deref())? == parcel.accepted;
@@ -229,20 +247,20 @@ impl Body {
             }
             (ParcelStep::Returned, _) if parcel.came_back => Ok(Vec::new()),
             (ParcelStep::Returned, ShipmentStatus::HandedOver | ShipmentStatus::Lost) => {
-                let credited = self.refused(parcel, &parcel.lines, seed, by)?;
-                Ok(credited.into_iter().chain([Self::moved(parcel, ParcelStep::Returned, by)]).collect())
+                let credited = self.refused(parcel, &parcel.lines, seed, by, leaves)?;
+                Ok(credited.into_iter().chain([moved(step)]).collect())
             }
             (ParcelStep::Returned, ShipmentStatus::Delivered | ShipmentStatus::Returning)
                 if !parcel.not_accepted().is_empty() =>
             {
-                Ok(vec![Self::moved(parcel, ParcelStep::Returned, by)])
+                Ok(vec![moved(step)])
             }
-            (ParcelStep::Lost, ShipmentStatus::HandedOver) => Ok(vec![Self::moved(parcel, ParcelStep::Lost, by)]),
+            (ParcelStep::Lost, ShipmentStatus::HandedOver) => Ok(vec![moved(step)]),
             _ => refuse(NotFulfillable::ShipmentStatus),
         }
     }
 
-    fn moved(parcel: &Parcel, step: ParcelStep, by: Option<By>) -> OrderEvent {
+    pub(super) fn moved(parcel: &Parcel, step: ParcelStep, by: Option<By>) -> OrderEvent {
         OrderEvent::ShipmentMoved { shipment: parcel.id, step: Box::new(step), by }
     }
 
@@ -263,13 +281,14 @@ impl Body {
         said: Option<&[WantedLine]>,
         seed: &CreditSeed,
         by: Option<By>,
+        leaves: bool,
     ) -> Decision {
         let accepted = self.accepted(parcel, said)?;
         let is_whole = accepted == parcel.lines;
         let step = ParcelStep::Deliver { accepted: (!is_whole).then_some(accepted.clone()) };
         let refused = Parcel { accepted, ..parcel.clone() }.not_accepted();
         // First what it comes to: an order of which nothing was accepted is never complete.
-        let credited = self.refused(parcel, &refused, seed, by)?;
+        let credited = self.refused(parcel, &refused, seed, by, leaves)?;
         Ok(credited.into_iter().chain([Self::moved(parcel, step, by)]).collect())
     }
 
@@ -280,12 +299,13 @@ impl Body {
         refused: &[WantedLine],
         seed: &CreditSeed,
         by: Option<By>,
+        leaves: bool,
     ) -> Result<Option<OrderEvent>, Reject> {
         let vendor = parcel.vendor;
         // What of it was given back before is not given back again. A parcel that is handed over with this record counts as handed over.
         let units = |line: &WantedLine| {
             let of = self.lines_of(vendor).find(|of| of.sku == line.sku);
-            let handed_over = if parcel.is_inside() { parcel.units(line.sku) } else { 0 };
+            let handed_over = if leaves { parcel.units(line.sku) } else { 0 };
             let left = of.map_or(0, |of| {
                 of.moved().shipped.saturating_add(handed_over).saturating_sub(of.moved().credited)
             });
@@ -328,12 +348,12 @@ impl Body {
     }
 
     pub(super) fn apply_parcel_made(&mut self, made: &NewParcel, by: Option<By>, at: Timestamp) {
-        let NewParcel { id, vendor, lines, courier, tracking_number } = made.clone();
+        let NewParcel { id, vendor, lines, courier, tracking_number, booking } = made.clone();
         self.move_lines(vendor, &lines, |goods, units| {
             goods.packed = goods.packed.saturating_sub(units).max(0);
             goods.in_parcels = goods.in_parcels.saturating_add(units);
         });
-        let (status, accepted, came_back) = (ShipmentStatus::Draft, Vec::new(), false);
+        let (status, accepted, came_back) = (is_booked(booking), Vec::new(), false);
         let (handed_over_at, delivered_at) = (None, None);
         self.parcels.push(Parcel {
             id,
@@ -346,6 +366,10 @@ impl Body {
             handed_over_at,
             delivered_at,
             came_back,
+            mint: booking,
+            refused: None,
+            cancelling: false,
+            astray: false,
         });
         note_of(self, vendor, "shipment_created", by, at).shipment = Some(id);
         self.roll_up(at);
@@ -357,8 +381,26 @@ impl Body {
         let was = parcel.status;
         let (vendor, lines) = (parcel.vendor, parcel.lines.clone());
         match step {
+            ParcelStep::Booked { tracking_number } => {
+                if was == ShipmentStatus::Booking {
+                    parcel.status = ShipmentStatus::Booked;
+                }
+                parcel.tracking_number = Some(tracking_number.clone());
+            }
+            ParcelStep::BookingRefused { why } => {
+                (parcel.status, parcel.mint, parcel.refused) = (ShipmentStatus::Draft, None, Some(why.clone()));
+            }
+            ParcelStep::AskCancel => parcel.cancelling = true,
+            ParcelStep::CancelRefused => {
+                parcel.cancelling = false;
+                self.wishes_refused(id, at);
+            }
+            ParcelStep::Astray => parcel.astray = true,
             ParcelStep::HandOver => {
                 (parcel.status, parcel.handed_over_at) = (ShipmentStatus::HandedOver, Some(at));
+                if std::mem::take(&mut parcel.cancelling) {
+                    self.wishes_refused(id, at);
+                }
                 self.move_lines(vendor, &lines, |goods, units| {
                     goods.in_parcels = goods.in_parcels.saturating_sub(units);
                     goods.shipped = goods.shipped.saturating_add(units);
@@ -377,7 +419,8 @@ impl Body {
                 parcel.delivered_at = (!nothing).then_some(at);
             }
             ParcelStep::Cancel => {
-                parcel.status = ShipmentStatus::Cancelled;
+                (parcel.status, parcel.cancelling) = (ShipmentStatus::Cancelled, false);
+                self.wish_waits_less(id);
                 self.move_lines(vendor, &lines, |goods, units| {
                     goods.in_parcels = goods.in_parcels.saturating_sub(units);
                     goods.packed = goods.packed.saturating_add(units);

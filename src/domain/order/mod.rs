@@ -23,6 +23,7 @@
 
 mod apply;
 mod bill;
+mod booking;
 mod claim;
 pub(crate) mod columns;
 mod coupons;
@@ -261,6 +262,7 @@ impl Decides for Order {
                 let (method, calls) = (body.payment.method.clone(), body.open_refunds(self.id));
                 Some(Ok(OrderReply::Refunds { method, calls }))
             }
+            OrderCommand::OpenWishes => Some(Ok(OrderReply::Wishes { wishes: self.courier_wishes() })),
             OrderCommand::PaymentKnown => {
                 let body = self.body.as_ref()?;
                 let (payment, refunds) = (Some(Box::new(body.call(self.id))), body.sent_refunds(self.id));
@@ -414,6 +416,7 @@ impl Decides for Order {
                 | OrderCommand::Await { .. }
                 | OrderCommand::PreviewCredit { .. }
                 | OrderCommand::PaymentKnown
+                | OrderCommand::OpenWishes
         )
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! Most orders have none but the head. All parts are read together: to decide, an order looks at all of its timeline.
 
+use super::booking::CancelWish;
 use super::legs::Leg;
 use super::refund::Made;
 use super::share::Share;
@@ -92,20 +93,23 @@ struct Lines {
     parcels: Vec<Parcel>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     returns: Vec<Return>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    wishes: Vec<CancelWish>,
 }
 
 impl Lines {
     fn take_from(body: &mut Body) -> Self {
         let (lines, legs, shares) = (take(&mut body.lines), take(&mut body.legs), take(&mut body.shares));
         let (credits, refunds) = (take(&mut body.credits), take(&mut body.refunds));
-        let (parcels, returns) = (take(&mut body.parcels), take(&mut body.returns));
-        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds, parcels, returns }
+        let (parcels, returns, wishes) =
+            (take(&mut body.parcels), take(&mut body.returns), take(&mut body.wishes));
+        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds, parcels, returns, wishes }
     }
 
     fn put_into(self, body: &mut Body) {
         (body.lines, body.legs, body.shares, body.rejection) = (self.lines, self.legs, self.shares, self.rejection);
         (body.credits, body.refunds, body.parcels) = (self.credits, self.refunds, self.parcels);
-        body.returns = self.returns;
+        (body.returns, body.wishes) = (self.returns, self.wishes);
     }
 }
 
@@ -151,7 +155,8 @@ impl Body {
         let parcels: usize = self.parcels.iter().map(parcel).sum();
         let returned = |known: &Return| 400 + 200 * known.lines.len();
         let returns: usize = self.returns.iter().map(returned).sum();
-        parcels + returns + lines + 210 * self.legs.len() + taken_back > LINES_BYTES
+        let wishes: usize = self.wishes.iter().map(|wish| 300 + 100 * (wish.lines.len() + wish.waits.len())).sum();
+        parcels + returns + wishes + lines + 210 * self.legs.len() + taken_back > LINES_BYTES
     }
 
     /// Where the blocks end that are full behind the last of `ends`.

@@ -287,15 +287,16 @@ impl Body {
         seed: &CreditSeed,
     ) -> Decision {
         self.may_touch(by, vendor, wanted)?;
-        if self.credits.iter().any(|made| made.id == seed.id) {
+        if self.knows(seed.id) {
             return Ok(Vec::new());
         }
         self.may_credit()?;
         let credit = self.credit(vendor, wanted, seed, By::of(by))?;
         self.has_room(1)?;
-        let mut events = self.unpacked_for(&credit);
-        events.push(self.credited(credit, seed.mint)?);
-        Ok(events)
+        match wanted {
+            Wanted::Units(_) => self.cancel_units(credit, seed),
+            Wanted::Amount { .. } | Wanted::Shipped { .. } => Ok(vec![self.credited(credit, seed.mint)?]),
+        }
     }
 
     /// Cancels all that is left of all shares.
@@ -304,7 +305,7 @@ impl Body {
             return Err(Reject::OrderUnknown);
         }
         let of = |share: &&Share| CreditSeed { id: seed.id.of_share(share.vendor), ..*seed };
-        if self.shares.iter().any(|share| self.credits.iter().any(|made| made.id == of(&share).id)) {
+        if self.shares.iter().any(|share| self.knows(of(&share).id)) {
             return Ok(Vec::new());
         }
         self.may_credit()?;
@@ -323,10 +324,14 @@ impl Body {
         for share in left {
             let seed = of(&share);
             let credit = self.credit(share.vendor, &everything, &seed, By::of(by))?;
-            events.extend(self.unpacked_for(&credit));
-            events.push(self.credited(credit, seed.mint)?);
+            events.extend(self.cancel_units(credit, &seed)?);
         }
         Ok(events)
+    }
+
+    /// Whether a credit was made, or waits for couriers.
+    pub(super) fn knows(&self, credit: CreditId) -> bool {
+        self.credits.iter().any(|made| made.id == credit) || self.wishes.iter().any(|wish| wish.seed.id == credit)
     }
 
     /// Whether these may have that of this share.
@@ -443,6 +448,7 @@ impl Body {
 
     pub(super) fn apply_credit(&mut self, credit: &Credit, asked: Option<&RefundAsked>, at: Timestamp) {
         let uses = self.uses_back(credit);
+        self.apply_wish_dropped(credit.id);
         for part in &credit.lines {
             for line in self.lines.iter_mut().filter(|line| line.vendor == credit.vendor && line.sku == part.sku) {
                 line.credited = line.credited.saturating_add(part.units);

@@ -8,6 +8,7 @@
 //! ```
 
 use super::share::is_zero;
+use crate::domain::buyer::Mint;
 use crate::domain::ids::{ShipmentId, SkuId, VendorId};
 use crate::domain::money;
 use crate::domain::time::Timestamp;
@@ -160,6 +161,18 @@ pub struct Parcel {
     /// Whether what was not accepted has come back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub came_back: bool,
+    /// The end of its name in a courier's books, where a courier's platform fetches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mint: Option<Mint>,
+    /// Why its courier would not take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Box<str>>,
+    /// Whether its courier is asked not to fetch it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelling: bool,
+    /// Whether its courier tells what cannot be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub astray: bool,
 }
 
 impl Parcel {
@@ -202,6 +215,9 @@ pub struct NewParcel {
     /// By which the courier finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking_number: Option<Box<str>>,
+    /// The end of its name in a courier's books, where a courier's platform is to fetch it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking: Option<Mint>,
 }
 
 /// What becomes of a parcel.
@@ -222,6 +238,22 @@ pub enum ParcelStep {
     Returned,
     /// Nobody knows where it is.
     Lost,
+    /// Its courier will fetch it.
+    Booked {
+        /// By which the courier finds it.
+        tracking_number: Box<str>,
+    },
+    /// Its courier will not.
+    BookingRefused {
+        /// Why: a code.
+        why: Box<str>,
+    },
+    /// Its courier is asked not to fetch it.
+    AskCancel,
+    /// It was fetched all the same.
+    CancelRefused,
+    /// Its courier tells what cannot be.
+    Astray,
 }
 
 impl ParcelStep {
@@ -233,6 +265,11 @@ impl ParcelStep {
             ParcelStep::Cancel => "shipment_cancelled",
             ParcelStep::Returned => "shipment_returned",
             ParcelStep::Lost => "shipment_lost",
+            ParcelStep::Booked { .. } => "shipment_booked",
+            ParcelStep::BookingRefused { .. } => "booking_refused",
+            ParcelStep::AskCancel => "shipment_cancelling",
+            ParcelStep::CancelRefused => "shipment_cancel_refused",
+            ParcelStep::Astray => "shipment_astray",
         }
     }
 }

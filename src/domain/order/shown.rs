@@ -77,6 +77,9 @@ pub struct OrderView {
     /// Its refunds, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
+    /// Whether a cancel of some of it waits for a courier.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelling: bool,
     /// What buyers send back of it, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returns: Vec<Return>,
@@ -126,7 +129,7 @@ pub struct TimelineEntry {
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
-    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`, `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `return_requested`, `return_excepted` (its time was over), `return_approved`, `return_denied`, `return_received`, `return_closed`, `return_cancelled`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
+    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`, `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `shipment_booked`, `booking_refused`, `shipment_cancelling`, `shipment_cancel_refused`, `shipment_astray`, `cancel_wished`, `cancel_refused`, `return_requested`, `return_excepted` (its time was over), `return_approved`, `return_denied`, `return_received`, `return_closed`, `return_cancelled`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.
@@ -181,6 +184,12 @@ pub enum OrderReply {
         /// Each refund.
         #[serde(skip)]
         calls: Vec<RefundCall>,
+    },
+    /// What it wants of couriers.
+    Wishes {
+        /// Of each parcel.
+        #[serde(skip)]
+        wishes: Vec<CourierWish>,
     },
     /// What a provider may know more of.
     Payment {

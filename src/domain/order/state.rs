@@ -1,5 +1,6 @@
 //! What an order is made of, and the small steps that its events are made of.
 
+use super::booking::CancelWish;
 use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::refund::Made;
 use super::resolve::Stuck;
@@ -149,6 +150,9 @@ pub(super) struct Body {
     /// Its parcels, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) parcels: Vec<Parcel>,
+    /// Cancels that wait for couriers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) wishes: Vec<CancelWish>,
     /// What buyers send back, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) returns: Vec<Return>,
@@ -219,6 +223,7 @@ impl Body {
             credits: Vec::new(),
             refunds: Vec::new(),
             parcels: Vec::new(),
+            wishes: Vec::new(),
             returns: Vec::new(),
             return_days: usual_return_days(),
             disputes: Vec::new(),

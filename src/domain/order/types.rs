@@ -2,6 +2,7 @@
 
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
+use crate::domain::courier::CourierStatus;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
 use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ReturnId, ShipmentId, ShippingMethodId, VendorId};
@@ -16,6 +17,7 @@ use std::fmt;
 
 use super::{Party, PlacedCoupon, TakenCoupon};
 
+pub use super::booking::{CancelWish, CourierSays, CourierWish};
 pub use super::dispute::{Dispute, DisputeStatus, DisputeTold, LostShare};
 pub use super::line::{BillHead, OrderLine};
 pub use super::refund::{
@@ -377,6 +379,25 @@ pub enum OrderCommand {
         /// What a credit needs, should the buyer not get all of it.
         seed: CreditSeed,
     },
+    /// Which parcels couriers are to fetch, or not to fetch any more: from now on they may know of it.
+    OpenWishes,
+    /// A courier says what it makes of such a wish.
+    CourierSays {
+        /// Of which parcel.
+        shipment: ShipmentId,
+        /// What.
+        says: CourierSays,
+    },
+    /// A courier tells what has become of a parcel.
+    CourierTold {
+        /// Of which.
+        shipment: ShipmentId,
+        /// What.
+        status: CourierStatus,
+        /// Units that were accepted at the door, where not all were.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        accepted: Vec<WantedLine>,
+    },
     /// Send units of one share back.
     AskReturn {
         /// On whose behalf.
@@ -726,6 +747,16 @@ pub enum OrderEvent {
         /// Who says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<By>,
+    },
+    /// Units are to be cancelled that a courier may fetch at any moment: it is asked first.
+    CancelWished {
+        /// What.
+        wish: Box<CancelWish>,
+    },
+    /// Nothing of that was left to cancel when the couriers had answered.
+    CancelWishDropped {
+        /// The credit that it would have been.
+        credit: CreditId,
     },
     /// Somebody wants to send units of one share back.
     ReturnRequested {

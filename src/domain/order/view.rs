@@ -48,6 +48,10 @@ impl Order {
             inline_contact: body.inline_contact(),
             waits: Self::waits_for(body, by),
             refunds: body.refunds.iter().filter(|refund| shown_to(refund.vendor)).cloned().collect(),
+            cancelling: body.is_cancelling(match by {
+                Principal::Member(member) => Some(member.vendor),
+                _ => None,
+            }),
             returns: body.returns.iter().filter(|known| shown_to(known.vendor)).cloned().collect(),
             disputes: if matches!(by, Principal::Member(_)) { Vec::new() } else { body.disputes.clone() },
             attention: match by {

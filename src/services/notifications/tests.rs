@@ -73,6 +73,7 @@ fn order(status: OrderStatus) -> OrderView {
         payment_due_at: Timestamp::from_millis(2),
         inline_contact: None,
         waits: None,
+        cancelling: false,
         returns: Vec::new(),
         refunds: Vec::new(),
         disputes: Vec::new(),

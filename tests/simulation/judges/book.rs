@@ -118,6 +118,9 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "share_resumed", Accounts::go_on),
     ("order", "shipment_made", Accounts::make_parcel),
     ("order", "shipment_moved", Accounts::move_parcel),
+    // Nothing moves before couriers have answered.
+    ("order", "cancel_wished", nothing),
+    ("order", "cancel_wish_dropped", nothing),
     ("order", "return_requested", Accounts::ask_return),
     ("order", "return_moved", Accounts::move_return),
     ("order", "credits_settled", Accounts::hear_of_restock),

@@ -6,10 +6,11 @@ use crate::node::Town;
 use crate::world::lock;
 use haat::actors::Answered;
 use haat::domain::buyer::Mint;
+use haat::domain::courier::CourierStatus;
 use haat::domain::entity::Principal;
 use haat::domain::ids::{CreditId, Kind, OrderId, ReturnId, ShipmentId};
 use haat::domain::order::{
-    Condition, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderLine, OrderReply,
+    Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderLine, OrderReply,
     OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep, ShipmentStatus, SubOrderView, Wanted,
 };
 use haat::domain::reject::Reject;
@@ -91,10 +92,23 @@ impl Packer {
                 ParcelStep::Returned => world.count("parcels that came back"),
                 ParcelStep::Lost => world.count("parcels lost"),
                 ParcelStep::Cancel => world.count("parcels unpacked"),
+                // These are said by couriers.
+                ParcelStep::Booked { .. }
+                | ParcelStep::BookingRefused { .. }
+                | ParcelStep::AskCancel
+                | ParcelStep::CancelRefused
+                | ParcelStep::Astray => {}
             },
             (OrderCommand::MoveReturn { step, .. }, Ok(_)) if matches!(**step, ReturnStep::Receive { .. }) => {
                 world.count("returns received");
             }
+            (OrderCommand::CourierSays { says, .. }, Ok(_)) => match says {
+                CourierSays::Booked { .. } => world.count("parcels booked"),
+                CourierSays::Refused { .. } => world.count("parcels that no courier takes"),
+                CourierSays::NotFetched => world.count("parcels that are not fetched"),
+                CourierSays::TooLate => world.count("parcels that were fetched already"),
+            },
+            (OrderCommand::CourierTold { .. }, Ok(_)) => world.count("facts that couriers tell"),
             (OrderCommand::Credit { .. }, Ok(_)) => world.count("refunds of what was handed over"),
             (OrderCommand::HoldShare { .. }, Ok(_)) => world.count("shares put on hold"),
             (_, Err(Reject::AlreadyShipped)) => world.count("cancels that come too late"),
@@ -138,6 +152,25 @@ impl Packer {
             (_, 8) => ParcelStep::Returned,
             (_, _) => deliver(),
         }
+    }
+
+    /// What its courier says or tells, at times what cannot be.
+    fn by_courier(&self, parcel: &Parcel) -> OrderCommand {
+        let (chance, shipment) = (&self.0.chance, parcel.id);
+        let says = |says| OrderCommand::CourierSays { shipment, says };
+        if parcel.is_inside() && chance.per_mille(600) {
+            return match (parcel.cancelling, chance.below(4)) {
+                (true, 0..2) | (false, 3) => says(CourierSays::NotFetched),
+                (true, 2) => says(CourierSays::TooLate),
+                (false, 2) => says(CourierSays::Refused { why: "nobody".into() }),
+                _ => says(CourierSays::Booked { tracking_number: "P-1".into() }),
+            };
+        }
+        let status = *chance.pick(&CourierStatus::ALL);
+        let accepted = |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
+        let is_partly = status == CourierStatus::PartlyDelivered;
+        let accepted = if is_partly { parcel.lines.iter().map(accepted).collect() } else { Vec::new() };
+        OrderCommand::CourierTold { shipment, status, accepted }
     }
 
     fn return_step(&self, known: &Return) -> ReturnStep {
@@ -184,6 +217,9 @@ impl Packer {
             2..=4 if share.on_hold.is_some() => OrderCommand::ResumeShare { by, vendor },
             3..=10 if !parcels.is_empty() => {
                 let parcel = *chance.pick(&parcels);
+                if parcel.mint.is_some() && chance.per_mille(700) {
+                    return self.by_courier(parcel);
+                }
                 let step = Box::new(self.parcel_step(parcel));
                 OrderCommand::MoveParcel { by, shipment: parcel.id, step, seed }
             }
@@ -208,7 +244,8 @@ impl Packer {
             17 => OrderCommand::Credit { by, vendor, wanted: Wanted::Units(lines), seed },
             _ => {
                 let (id, courier) = (ShipmentId::from_uuid(id), "own".into());
-                let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number: None });
+                let booking = chance.per_mille(400).then_some(seed.mint);
+                let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number: None, booking });
                 OrderCommand::Ship { by, parcel }
             }
         }

@@ -149,6 +149,11 @@ impl Accounts {
         let mut parcel = bill.goods.parcels.remove(&id).ok_or_else(|| format!("no parcel: {event}"))?;
         let (vendor, lines) = (parcel.vendor.clone(), parcel.lines.clone());
         let from = parcel.status;
+        // What is said and asked moves nothing.
+        if ["booked", "booking_refused", "ask_cancel", "cancel_refused", "astray"].contains(&step.as_str()) {
+            bill.goods.parcels.insert(id, parcel);
+            return Ok(());
+        }
         let may: &[&str] = match step.as_str() {
             "hand_over" | "cancel" => &["inside"],
             "deliver" => &["out", "lost"],
@@ -164,7 +169,10 @@ impl Accounts {
         }
         match step.as_str() {
             "hand_over" => {
-                bill.may_move(&vendor, event)?;
+                // A courier fetches also what was stopped.
+                if event.get("by").is_some() {
+                    bill.may_move(&vendor, event)?;
+                }
                 parcel.status = "out";
                 bill.pile(&vendor, &lines, |pile, units| {
                     pile.boxed -= units;
