@@ -1,8 +1,8 @@
 //! What is taken back of a paid order: units, amounts, and the refunds that follow, to the last unit and once.
 
-use crate::support::{Server, token};
 use crate::on_both_stores;
 use crate::paid::{Paid, bdt};
+use crate::support::{Server, token};
 use crate::until;
 use haat::domain::ids::VendorId;
 use haat::domain::who::Permissions;
