@@ -17,9 +17,10 @@ use crate::domain::vendor::{HeldLine, VendorEvent};
 use crate::ports::{ChargeLogEntry, Frame, Partition};
 use crate::services::accounts::Looked;
 use crate::services::categories::Category;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything.
+/// What is known of the whole store, and of the orders, or the carts, that are at hand: of these there are too many to have them all at once.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// The frames and records as they stand in the journal.
@@ -30,14 +31,24 @@ pub(super) struct Facts {
     pub(super) broken: BTreeSet<EntityRef>,
     /// How many there are of each kind, whether they can be made or not.
     pub(super) replayed: BTreeMap<Kind, u64>,
-    /// Carts.
+    /// Carts at hand.
     pub(super) carts: BTreeMap<CartId, CartFacts>,
-    /// What orders say that they give back, one record after the other, of those that ever gave anything back.
-    pub(super) given_back: BTreeMap<OrderId, GivenBack>,
-    /// What carts gave each other.
+    /// The orders that came from them.
+    pub(super) placed: BTreeMap<OrderId, Placed>,
+    /// What they gave, and who took it.
     pub(super) merges: MergeFacts,
-    /// Orders.
+    /// Orders at hand.
     pub(super) orders: BTreeMap<OrderId, OrderFacts>,
+    /// What they say that they give back, one record after the other, of those that ever gave anything back.
+    pub(super) given_back: BTreeMap<OrderId, GivenBack>,
+    /// What vendors did for them.
+    pub(super) trades: BTreeMap<VendorId, Trades>,
+    /// Carts that are checked out with them.
+    pub(super) checked_out: Vec<(CartId, OrderId)>,
+    /// Jobs about them.
+    pub(super) jobs: JobFacts,
+    /// Their details, beside the journal.
+    pub(super) details: DetailFacts,
     /// Vendors.
     pub(super) vendors: BTreeMap<VendorId, VendorFacts>,
     /// Customers of whom anybody has ever said what they are: their rows, and whether these are of the newest version.
@@ -46,21 +57,17 @@ pub(super) struct Facts {
     pub(super) coupons: BTreeMap<CouponId, (CouponRow, bool)>,
     /// Snapshots, compared with the states that the records make.
     pub(super) snapshots: SnapshotFacts,
-    /// The read tables.
+    /// The read tables; of orders those at hand.
     pub(super) rows: Rows,
     /// Kinds of which the rows are still being remade in another shape: theirs are not compared.
     pub(super) remaking: BTreeSet<Kind>,
     /// The history of stock.
     pub(super) history: HistoryFacts,
-    /// Jobs.
-    pub(super) jobs: JobFacts,
     /// What the rows of accounts are like.
     pub(super) accounts: Looked,
     /// The categories that were read.
     pub(super) categories: Vec<Category>,
-    /// Details, beside the journal.
-    pub(super) details: DetailFacts,
-    /// The sandbox's books.
+    /// The sandbox's books; of charges those of the orders at hand.
     pub(super) charge_log: ChargeLogFacts,
 }
 
@@ -68,6 +75,27 @@ impl Facts {
     /// Whether this entity's records make no state.
     pub(super) fn is_broken(&self, entity: EntityRef) -> bool {
         self.broken.contains(&entity)
+    }
+
+    /// Whether the rows of this kind are all in the newest shape.
+    pub(super) fn are_made(&self, kind: Kind) -> bool {
+        !self.remaking.contains(&kind)
+    }
+
+    /// Lets go of the carts and the orders at hand.
+    pub(super) fn let_go(&mut self) {
+        self.carts.clear();
+        self.placed.clear();
+        self.merges = MergeFacts::default();
+        self.orders.clear();
+        self.given_back.clear();
+        self.trades.clear();
+        self.checked_out.clear();
+        self.jobs.clear();
+        self.details = DetailFacts::default();
+        self.rows.orders.clear();
+        self.charge_log.charged_before.clear();
+        self.charge_log.entries.clear();
     }
 
     /// What was found of the entities, each on its own.
@@ -184,12 +212,21 @@ impl FrameOrder {
 }
 
 /// A cart.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CartFacts {
     /// Where it stands.
     pub(super) status: CartStatus,
     /// The order that is live or paid.
     pub(super) order: Option<OrderId>,
+}
+
+/// An order, as its cart has to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// The cart that it came from.
+    pub(super) cart: CartId,
+    /// Where its saga stands.
+    pub(super) phase: Phase,
 }
 
 /// A vendor's share of an order.
@@ -268,8 +305,6 @@ pub(super) struct VendorFacts {
     pub(super) skus: Vec<SkuRow>,
     /// Its sales.
     pub(super) sales: Vec<SaleRow>,
-    /// What it did for each order.
-    pub(super) trades: Trades,
     /// Its version.
     pub(super) version: u64,
     /// Whether its snapshot and its rows are of the newest version.
@@ -281,6 +316,31 @@ pub(super) struct VendorFacts {
 pub(super) struct Trades(pub(super) BTreeMap<OrderId, Trade>);
 
 impl Trades {
+    /// Gives each order that a vendor's event is about what of it that order has to know.
+    pub(super) fn of_each(event: &VendorEvent, mut each: impl FnMut(OrderId, VendorEvent)) {
+        match event {
+            VendorEvent::StockHeld { order, .. }
+            | VendorEvent::StockCommitted { order }
+            | VendorEvent::HoldCommitted { order, .. }
+            | VendorEvent::StockReleased { order, .. }
+            | VendorEvent::Restocked { order, .. } => each(*order, event.clone()),
+            VendorEvent::HoldsClosed { orders } => {
+                for order in orders {
+                    each(*order, VendorEvent::HoldsClosed { orders: vec![*order] });
+                }
+            }
+            VendorEvent::VendorCreated { .. }
+            | VendorEvent::ProductAdded { .. }
+            | VendorEvent::SkuPriceChanged { .. }
+            | VendorEvent::SaleScheduled { .. }
+            | VendorEvent::SaleChanged { .. }
+            | VendorEvent::SaleCancelled { .. }
+            | VendorEvent::SkuTermsChanged { .. }
+            | VendorEvent::CreditsClosed { .. }
+            | VendorEvent::StockAdjusted { .. } => {}
+        }
+    }
+
     /// One event more.
     pub(super) fn see(&mut self, event: &VendorEvent) {
         match event {
@@ -339,7 +399,7 @@ pub(super) struct ChargeLogFacts {
     /// What is wrong with the books themselves.
     pub(super) damaged: Option<String>,
     /// Keys under which something had been charged before the journal's tails were read.
-    pub(super) charged_before: HashSet<(OrderId, Option<Mint>)>,
+    pub(super) charged_before: BTreeSet<(OrderId, Option<Mint>)>,
     /// How the charge under each key stood after the journal was read.
     pub(super) entries: BTreeMap<(OrderId, Option<Mint>), ChargeLogEntry>,
 }
@@ -532,6 +592,7 @@ pub(super) mod samples {
     pub(in super::super) fn facts() -> Facts {
         let mut facts = Facts::default();
         facts.carts.insert(cart(), CartFacts { status: CartStatus::CheckedOut, order: Some(order_id(1)) });
+        facts.checked_out.push((cart(), order_id(1)));
         facts.rows.orders.push(paid(1).row);
         facts.orders.insert(order_id(1), paid(1));
         let row = VendorRow { id: vendor(), name: "Nakshi".into() };
@@ -553,15 +614,10 @@ pub(super) mod samples {
         facts.rows.skus.push(sku.clone());
         let mut trades = Trades::default();
         trades.0.insert(order_id(1), Trade { sold: vec![lines()], ..Trade::default() });
-        let vendor_facts = VendorFacts {
-            row: Some(row),
-            skus: vec![sku],
-            trades,
-            version: 3,
-            current: true,
-            ..VendorFacts::default()
-        };
+        let vendor_facts =
+            VendorFacts { row: Some(row), skus: vec![sku], version: 3, current: true, ..VendorFacts::default() };
         facts.vendors.insert(vendor(), vendor_facts);
+        facts.trades.insert(vendor(), trades);
         facts.charge_log.charged_before.insert((order_id(1), None));
         facts.charge_log.entries.insert((order_id(1), None), entry(1, "charged", 20));
         facts

@@ -19,12 +19,15 @@ mod codes;
 mod collect;
 mod details;
 mod disputes;
+mod entries;
 mod facts;
 mod history;
 mod jobs;
+mod judging;
 mod merges;
 mod money;
 mod replaying;
+mod spill;
 mod stock;
 mod tables;
 
@@ -35,6 +38,8 @@ use crate::persistence::StoreConfig;
 use crate::ports::Store;
 use std::fmt;
 use std::path::Path;
+
+pub use spill::Room;
 
 /// The exit code of an audit that found a breach.
 pub const EXIT_BREACH: u8 = 1;
@@ -145,15 +150,23 @@ impl fmt::Display for Report {
     }
 }
 
-/// Looks at the store of this configuration and, when there is one, at the sandbox's charge log in `data_dir`. Takes nothing and writes
-/// nothing.
+/// Looks at the store of this configuration and, when there is one, at the sandbox's charge log in `data_dir`. Takes nothing, and writes
+/// nothing but what it puts aside for a while: see [`Room`].
 ///
 /// # Errors
 /// When it could not look: what cannot be reached or read, in words.
 pub async fn audit(config: &StoreConfig, data_dir: &Path) -> Result<Report, AppError> {
+    audit_in(config, data_dir, &Room::default()).await
+}
+
+/// [`audit`] that puts aside in this room what it does not keep in memory.
+///
+/// # Errors
+/// As [`audit`].
+pub async fn audit_in(config: &StoreConfig, data_dir: &Path, room: &Room) -> Result<Report, AppError> {
     let store = super::open_for_tools(config).await?;
     super::need_whole_journal(config, &store).await?;
-    let report = audit_store(&store, data_dir).await?;
+    let report = look(&store, data_dir, room).await?;
     // An archive that was made meanwhile looks like damage.
     super::need_whole_journal(config, &store).await?;
     Ok(report)
@@ -164,26 +177,12 @@ pub async fn audit(config: &StoreConfig, data_dir: &Path) -> Result<Report, AppE
 /// # Errors
 /// As [`audit`].
 pub async fn audit_store(store: &Store, data_dir: &Path) -> Result<Report, AppError> {
-    let facts = collect::collect(store, data_dir).await?;
-    Ok(Report {
-        findings: vec![
-            facts.journal.finding(),
-            facts.entities_finding(),
-            stock::check(&facts),
-            carts::check(&facts),
-            merges::check(&facts),
-            tables::snapshots(&facts),
-            tables::rows(&facts),
-            history::check(&facts),
-            jobs::check(&facts),
-            details::check(&facts),
-            money::check(&facts),
-            disputes::check(&facts),
-            categories::check(&facts),
-            accounts::check(&facts),
-        ],
-        notes: codes::notes(&facts),
-    })
+    look(store, data_dir, &Room::default()).await
+}
+
+async fn look(store: &Store, data_dir: &Path, room: &Room) -> Result<Report, AppError> {
+    let collected = collect::collect(store, data_dir, room).await?;
+    judging::judge(store, collected, room).await
 }
 
 #[cfg(test)]

@@ -1,0 +1,268 @@
+//! Making what was put aside into entities, one after the other, and holding each against whatever was said about it.
+//!
+//! Three passes, each over what its former ones have put aside, too: carts and customers by themselves; each order with its rows, jobs, details
+//! and charges, and with what vendors and carts recorded of it; each cart with its orders, and with who took what it gave.
+
+use super::collect::{Books, Collected};
+use super::details::{Details, without_token};
+use super::disputes::{Disputes, GivenBack};
+use super::entries::{Aside, Entry, Said, entry};
+use super::facts::{Facts, Placed};
+use super::jobs::Jobs;
+use super::merges::{MergeFacts, Merges};
+use super::replaying::{Replaying, Seen};
+use super::spill::{Room, Spill};
+use super::stock::Stock;
+use super::tables::Tables;
+use super::{Finding, Report, accounts, carts, categories, codes, history, money, tables};
+use crate::adapters::sandbox::ChargesOf;
+use crate::app::AppError;
+use crate::domain::cart::{CartEvent, CartStatus};
+use crate::domain::ids::{CartId, EntityId as _, EntityRef, Kind, OrderId};
+use crate::domain::job::JobKind;
+use crate::ports::Store;
+use std::io;
+
+/// The checks that look at one order, or one cart, after the other.
+#[derive(Debug, Default)]
+struct Checks {
+    stock: Stock,
+    carts: carts::Carts,
+    merges: Merges,
+    tables: Tables,
+    jobs: Jobs,
+    details: Details,
+    money: money::Books,
+    disputes: Disputes,
+}
+
+impl Checks {
+    /// Looks at the orders at hand.
+    fn orders(&mut self, facts: &Facts) {
+        self.stock.look(facts);
+        self.carts.look_at_orders(facts);
+        self.tables.look(facts);
+        self.jobs.look(facts);
+        self.details.look(facts);
+        self.money.look(facts);
+        self.disputes.look(facts);
+    }
+
+    /// Looks at the carts at hand.
+    fn carts(&mut self, facts: &Facts) {
+        self.carts.look_at_carts(facts);
+        self.merges.look(facts);
+    }
+
+    /// What all checks have found.
+    fn finish(self, facts: &Facts) -> Vec<Finding> {
+        vec![
+            facts.journal.finding(),
+            facts.entities_finding(),
+            self.stock.finish(facts),
+            self.carts.finish(),
+            self.merges.finish(),
+            tables::snapshots(facts),
+            self.tables.finish(facts),
+            history::check(facts),
+            self.jobs.finish(),
+            self.details.finish(),
+            self.money.finish(&facts.charge_log),
+            self.disputes.finish(),
+            categories::check(facts),
+            accounts::check(facts),
+        ]
+    }
+}
+
+/// Judges all that was read. The store is asked only about orders of which a detail is missing, as they may have gone on.
+///
+/// # Errors
+/// What cannot be put aside or read back, and what the store says.
+pub(super) async fn judge(store: &Store, collected: Collected, room: &Room) -> Result<Report, AppError> {
+    let Collected { mut facts, entities, mut orders, other_jobs, mut books } = collected;
+    let (mut checks, mut joined) = (Checks::default(), Aside::new(Spill::new(room)?));
+    checks.jobs.pass_over(other_jobs);
+
+    let mut buckets = entities.into_spill().read()?;
+    while let Some(bucket) = buckets.next()? {
+        for (of, entries) in bucket.each() {
+            alone(&mut facts, of, entries, &mut orders, &mut joined)?;
+        }
+        orders.sound()?;
+        joined.sound()?;
+    }
+
+    let mut buckets = orders.into_spill().read()?;
+    while let Some(bucket) = buckets.next()? {
+        for (of, entries) in bucket.each() {
+            order(&mut facts, of, entries, &mut books)?;
+            // Whoever goes on meanwhile lets go of its means of payment in the transaction of its next snapshot.
+            for order in without_token(&facts).collect::<Vec<_>>() {
+                let version = facts.orders.get(&order).map_or(0, |order| order.version);
+                let snapshot = store.snapshots.load(order.entity()).await?;
+                if snapshot.is_some_and(|snapshot| snapshot.version > version) {
+                    facts.details.gone_on.insert(order);
+                }
+            }
+            checks.orders(&facts);
+            for (id, order) in &facts.orders {
+                joined.say(order.row.cart_id.entity(), &Said::Placed(*id, order.phase));
+            }
+            facts.let_go();
+        }
+        joined.sound()?;
+    }
+    facts.charge_log.damaged = books.damaged();
+
+    let mut buckets = joined.into_spill().read()?;
+    while let Some(bucket) = buckets.next()? {
+        for (of, entries) in bucket.each() {
+            cart(&mut facts, of, entries)?;
+            checks.carts(&facts);
+            facts.let_go();
+        }
+    }
+    Ok(Report { findings: checks.finish(&facts), notes: codes::notes(&facts) })
+}
+
+/// What was put aside of an entity, and has to be what it was.
+fn read(of: EntityRef, bytes: &[u8]) -> Result<Entry<'_>, AppError> {
+    entry(of, bytes).map_err(|error| unreadable(of, &error))
+}
+
+fn unreadable(of: EntityRef, error: &str) -> AppError {
+    io::Error::other(format!("what was put aside of {of} cannot be read again: {error}")).into()
+}
+
+/// Makes a cart or a customer, and puts aside what its orders and other carts have to know.
+fn alone<'a>(
+    facts: &mut Facts,
+    of: EntityRef,
+    entries: impl Iterator<Item = &'a [u8]>,
+    orders: &mut Aside,
+    joined: &mut Aside,
+) -> Result<(), AppError> {
+    let mut replaying = Replaying::new(of);
+    for bytes in entries {
+        match read(of, bytes)? {
+            Entry::Snapshot(snapshot) => replaying.snapshot(snapshot),
+            Entry::Record { line, checkpointed } => replaying.record(line, checkpointed, |seen| {
+                let Seen::Cart(cart, event) = seen else { return };
+                if let CartEvent::CheckoutStarted { order, terms, .. } = event
+                    && terms.buyer.is_some()
+                {
+                    orders.say(order.entity(), &Said::Detailed);
+                }
+                if let Some(giver) = MergeFacts::giver(cart, event) {
+                    joined.say(giver.entity(), &Said::Merged(cart, Box::new(event.clone())));
+                }
+            }),
+            other => return Err(unreadable(of, &format!("{other:?}"))),
+        }
+    }
+    replaying.finish(facts);
+    for (id, cart) in std::mem::take(&mut facts.carts) {
+        joined.say(id.entity(), &Said::Cart(cart));
+        if let (CartStatus::CheckedOut, Some(order)) = (cart.status, cart.order) {
+            orders.say(order.entity(), &Said::CheckedOut(id));
+        }
+    }
+    Ok(())
+}
+
+/// Makes an order, if this is one, and gathers all that was said of it.
+fn order<'a>(
+    facts: &mut Facts,
+    of: EntityRef,
+    entries: impl Iterator<Item = &'a [u8]>,
+    books: &mut Books,
+) -> Result<(), AppError> {
+    let id = OrderId::from_uuid(of.uuid);
+    let (mut replaying, mut charges) = (Replaying::new(of), Charges::default());
+    for bytes in entries {
+        match read(of, bytes)? {
+            Entry::Snapshot(snapshot) => replaying.snapshot(snapshot),
+            Entry::Record { line, checkpointed } => replaying.record(line, checkpointed, |seen| {
+                if let Seen::Order(id, event) = seen
+                    && GivenBack::concerns(event)
+                {
+                    facts.given_back.entry(id).or_default().see(event);
+                }
+            }),
+            Entry::Charge { line, number, before } => charges.take(facts, line, number, before, books),
+            Entry::Said(Said::Row(row)) => facts.rows.orders.push(*row),
+            Entry::Said(Said::DetailBefore(name)) => facts.details.before.push((id, name.into(), false)),
+            Entry::Said(Said::DetailAfter(name, erased)) => {
+                facts.details.after.insert((id, name.into()), erased);
+            }
+            Entry::Said(Said::Job(job, kind)) => {
+                let kind = JobKind::from_name(&kind).ok_or_else(|| unreadable(of, &kind))?;
+                facts.jobs.push((job, kind, of.into()));
+            }
+            Entry::Said(Said::Detailed) => _ = facts.details.recorded.insert(id),
+            Entry::Said(Said::CheckedOut(cart)) => facts.checked_out.push((cart, id)),
+            Entry::Said(Said::Traded(vendor, event)) => facts.trades.entry(vendor).or_default().see(&event),
+            other @ Entry::Said(Said::Cart(_) | Said::Merged(..) | Said::Placed(..)) => {
+                return Err(unreadable(of, &format!("{other:?}")));
+            }
+        }
+    }
+    charges.finish(facts);
+    if of.kind == Kind::Order {
+        replaying.finish(facts);
+    }
+    Ok(())
+}
+
+/// The lines of the sandbox's books about one order.
+#[derive(Default)]
+struct Charges {
+    charges: ChargesOf,
+    /// Whether what came after the journal's tails has begun.
+    after: bool,
+    /// Whether a line was wrong: those that follow it say nothing.
+    broken: bool,
+}
+
+impl Charges {
+    fn take(&mut self, facts: &mut Facts, line: &[u8], number: u64, before: bool, books: &mut Books) {
+        if !before && !self.after {
+            self.turn(facts);
+        }
+        if !self.broken
+            && let Err(reason) = self.charges.take(line)
+        {
+            self.broken = true;
+            books.broken(number, reason);
+        }
+    }
+
+    /// What had been charged by then.
+    fn turn(&mut self, facts: &mut Facts) {
+        self.after = true;
+        let charged = self.charges.entries().filter(|entry| entry.status == "charged");
+        facts.charge_log.charged_before.extend(charged.map(|entry| (entry.order, entry.mint)));
+    }
+
+    fn finish(mut self, facts: &mut Facts) {
+        if !self.after {
+            self.turn(facts);
+        }
+        facts.charge_log.entries.extend(self.charges.entries().map(|entry| ((entry.order, entry.mint), entry)));
+    }
+}
+
+/// Gathers what was said of a cart.
+fn cart<'a>(facts: &mut Facts, of: EntityRef, entries: impl Iterator<Item = &'a [u8]>) -> Result<(), AppError> {
+    let id = CartId::from_uuid(of.uuid);
+    for bytes in entries {
+        match read(of, bytes)? {
+            Entry::Said(Said::Cart(cart)) => _ = facts.carts.insert(id, cart),
+            Entry::Said(Said::Merged(cart, event)) => facts.merges.see(cart, &event),
+            Entry::Said(Said::Placed(order, phase)) => _ = facts.placed.insert(order, Placed { cart: id, phase }),
+            other => return Err(unreadable(of, &format!("{other:?}"))),
+        }
+    }
+    Ok(())
+}
