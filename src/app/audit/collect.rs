@@ -1,10 +1,11 @@
 //! Reading everything an audit judges. What there is one of for each order or cart is put aside as it is read.
 
 use super::entries::{Aside, Said};
-use super::facts::{Facts, FrameOrder, Trades};
+use super::facts::{Dealt, Facts, FrameOrder};
 use super::history::HistoryFacts;
 use super::replaying::{Replays, Seen, is_few};
 use super::spill::{Room, Spill};
+use super::tables::sorted;
 use crate::adapters::sandbox::{CHARGE_LOG_FILE, SandboxError, charge_log_length, for_each_charge_line};
 use crate::app::AppError;
 use crate::domain::details::DetailName;
@@ -184,7 +185,7 @@ async fn rows(store: &Store, orders: &mut Aside) -> Result<(), AppError> {
         let Some(last) = some.last() else { return Ok(()) };
         after = Some((last.placed_at, last.id));
         for row in some {
-            orders.say(row.id.entity(), &Said::Row(Box::new(row)));
+            orders.row(&sorted(row));
         }
         orders.sound()?;
     }
@@ -229,8 +230,7 @@ async fn read(
                 Kind::Order => orders.record(of, line, checkpointed),
                 kind if is_few(kind) => replays.record(of, line, checkpointed, |seen| {
                     if let Seen::Vendor(vendor, event) = seen {
-                        let mut say = |order, event| orders.say(order, &Said::Traded(vendor, Box::new(event)));
-                        Trades::of_each(event, |order, event| say(order.entity(), event));
+                        Dealt::of(event, |order, dealt| orders.say(order.entity(), &Said::Dealt(vendor, dealt)));
                     }
                 }),
                 _ => entities.record(of, line, checkpointed),

@@ -1,17 +1,16 @@
 //! What an audit puts aside about an entity until it comes to it, as bytes and back.
 
-use super::facts::CartFacts;
+use super::facts::{CartFacts, Dealt};
 use super::spill::Spill;
 use crate::app::AppError;
 use crate::domain::cart::CartEvent;
 use crate::domain::details::DetailName;
 use crate::domain::entity::Part;
-use crate::domain::ids::{CartId, EntityRef, JobId, OrderId, VendorId};
+use crate::domain::ids::{CartId, EntityId as _, EntityRef, JobId, OrderId, VendorId};
 use crate::domain::job::JobKind;
 use crate::domain::json;
 use crate::domain::order::Phase;
 use crate::domain::rows::OrderRow;
-use crate::domain::vendor::VendorEvent;
 use crate::ports::Snapshot;
 use serde::{Deserialize, Serialize};
 
@@ -20,13 +19,12 @@ const SNAPSHOT: u8 = 0;
 const RECORD: u8 = 1;
 const CHECKPOINTED_RECORD: u8 = 2;
 const CHARGE: u8 = 3;
-const SAID: u8 = 4;
+const ROW: u8 = 4;
+const SAID: u8 = 5;
 
 /// What was said about an entity by whatever was read before its turn.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Said {
-    /// Its row in the read tables.
-    Row(Box<OrderRow>),
     /// A detail of it was there before the journal's tails were read.
     DetailBefore(Name),
     /// A detail of it was there after the journal was read, and whether it was erased.
@@ -38,7 +36,7 @@ pub(super) enum Said {
     /// This cart is checked out with it.
     CheckedOut(CartId),
     /// What a vendor did for it.
-    Traded(VendorId, Box<VendorEvent>),
+    Dealt(VendorId, Dealt),
     /// Of a cart: how it stands.
     Cart(CartFacts),
     /// Of a cart that was given: what this cart recorded of it.
@@ -88,6 +86,8 @@ pub(super) enum Entry<'a> {
     Record { line: &'a [u8], checkpointed: bool },
     /// A line of the sandbox's charge log, which one, and whether it was there before the journal's tails were read.
     Charge { line: &'a [u8], number: u64, before: bool },
+    /// An order's row in the read tables, as JSON.
+    Row(&'a [u8]),
     /// Anything else.
     Said(Said),
 }
@@ -145,10 +145,18 @@ impl Aside {
         self.put(of);
     }
 
+    /// An order's row in the read tables. Its JSON is told as it is: a row that is as its order says need not be read.
+    pub(super) fn row(&mut self, row: &OrderRow) {
+        self.begin(ROW);
+        // Texts and numbers in structs: this cannot fail.
+        json::write(&mut self.bytes, row).expect("a row is serializable");
+        self.put(row.id.entity());
+    }
+
     /// Anything else.
     pub(super) fn say(&mut self, of: EntityRef, said: &Said) {
         self.begin(SAID);
-        // Texts and numbers in structs: this cannot fail.
+        // Nor can this.
         json::write(&mut self.bytes, said).expect("what is said is serializable");
         self.put(of);
     }
@@ -192,6 +200,7 @@ pub(super) fn entry(of: EntityRef, bytes: &[u8]) -> Result<Entry<'_>, String> {
             let number = number(&mut rest).ok_or_else(torn)?;
             Ok(Entry::Charge { line: rest, number, before: *before != 0 })
         }
+        ROW => Ok(Entry::Row(rest)),
         SAID => serde_json::from_slice(rest).map(Entry::Said).map_err(|error| error.to_string()),
         other => Err(format!("it begins with {other}")),
     }
@@ -208,4 +217,82 @@ fn part<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let (part, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
     *rest = after;
     Some(Some(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::samples::{cart, lines, order, order_id, vendor};
+    use super::super::spill::Room;
+    use super::*;
+    use crate::domain::cart::CartStatus;
+    use crate::domain::ids::Kind;
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    #[test]
+    fn what_is_put_aside_is_told_as_it_was() {
+        let place = TempDir::new().expect("a directory");
+        let directories = vec![place.path().to_owned()];
+        let mut aside = Aside::new(Spill::new(&Room { directories, ..Room::default() }).expect("a spill"));
+        let (of, job) = (order_id(1).entity(), JobId::from_uuid(Uuid::from_u128(7)));
+        let part = |name: &str, state: Option<&[u8]>| Part { name: name.to_owned(), state: state.map(<[u8]>::to_vec) };
+        // What a snapshot holds is not known to be text.
+        let parts = vec![part("", Some(b"{\xff}")), part("gone", None), part("empty", Some(b""))];
+        aside.snapshot(&Snapshot { entity: of, version: 1 << 40, parts });
+        aside.record(of, b"one\n", false);
+        aside.record(of, b"", true);
+        aside.charge(of, b"a charge", 1 << 33, true);
+        aside.charge(of, b"another", 2, false);
+        aside.row(&order(1).row);
+        for said in [
+            Said::DetailBefore(DetailName::Contact.into()),
+            Said::DetailAfter(DetailName::Payment.into(), true),
+            Said::job(job, JobKind::RefundOrder),
+            Said::Detailed,
+            Said::CheckedOut(cart()),
+            Said::Dealt(vendor(), Dealt::Held(vec![lines()[0]])),
+            Said::Cart(CartFacts { status: CartStatus::Merged, order: Some(order_id(1)) }),
+            Said::Merged(cart(), Box::new(CartEvent::MergeAcknowledged)),
+            Said::Placed(order_id(2), Phase::Stuck),
+        ] {
+            aside.say(of, &said);
+        }
+        let bucket = aside.into_spill().read().expect("written").next().expect("read").expect("one");
+        let mut told = Vec::new();
+        for (found, entries) in bucket.each() {
+            assert_eq!((found, found.kind), (of, Kind::Order));
+            told.extend(entries.map(|bytes| format!("{:?}", entry(found, bytes).expect("an entry"))));
+        }
+        let json = String::from_utf8(json::written(&order(1).row).expect("JSON")).expect("text");
+        let expected = [
+            format!("Snapshot(Snapshot {{ entity: {of}, version: 1099511627776, parts: [")
+                + "Part { name: \"\", state: Some([123, 255, 125]) }, Part { name: \"gone\", state: None }, "
+                + "Part { name: \"empty\", state: Some([]) }] })",
+            "Record { line: [111, 110, 101, 10], checkpointed: false }".to_owned(),
+            "Record { line: [], checkpointed: true }".to_owned(),
+            format!("Charge {{ line: {:?}, number: 8589934592, before: true }}", b"a charge"),
+            format!("Charge {{ line: {:?}, number: 2, before: false }}", b"another"),
+            format!("Row({:?})", json.as_bytes()),
+            "Said(DetailBefore(Contact))".to_owned(),
+            "Said(DetailAfter(Payment, true))".to_owned(),
+            format!("Said(Job({job:?}, \"refund_order\"))"),
+            "Said(Detailed)".to_owned(),
+            format!("Said(CheckedOut({:?}))", cart()),
+            format!("Said(Dealt({:?}, Held([{:?}])))", vendor(), lines()[0]),
+            format!("Said(Cart(CartFacts {{ status: Merged, order: Some({:?}) }}))", order_id(1)),
+            format!("Said(Merged({:?}, MergeAcknowledged))", cart()),
+            format!("Said(Placed({:?}, Stuck))", order_id(2)),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_the_disk_has_spoiled_is_an_error() {
+        let of = order_id(1).entity();
+        for bytes in
+            [&b""[..], &[9, 1], &[SNAPSHOT, 1], &[CHARGE], &[SAID, b'{'], &[SNAPSHOT, 0, 0, 0, 0, 0, 0, 0, 0, 1]]
+        {
+            entry(of, bytes).expect_err("it is no entry");
+        }
+    }
 }

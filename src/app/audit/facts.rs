@@ -294,6 +294,27 @@ pub(super) struct Trade {
     pub(super) credits: Vec<CreditId>,
 }
 
+impl Trade {
+    /// One thing more.
+    pub(super) fn see(&mut self, dealt: Dealt) {
+        match dealt {
+            Dealt::Held(lines) => self.holding = Some(lines),
+            Dealt::Sold => {
+                let lines = self.holding.take().unwrap_or_default();
+                self.sold.push(lines);
+            }
+            Dealt::Released => self.holding = None,
+            Dealt::Closed => self.closed = true,
+            Dealt::Restocked(credit, lines) => {
+                self.credits.push(credit);
+                for (sku, quantity) in lines {
+                    *self.returned.entry(sku).or_default() += quantity;
+                }
+            }
+        }
+    }
+}
+
 /// A vendor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct VendorFacts {
@@ -316,56 +337,41 @@ pub(super) struct VendorFacts {
 pub(super) struct Trades(pub(super) BTreeMap<OrderId, Trade>);
 
 impl Trades {
-    /// Gives each order that a vendor's event is about what of it that order has to know.
-    pub(super) fn of_each(event: &VendorEvent, mut each: impl FnMut(OrderId, VendorEvent)) {
-        match event {
-            VendorEvent::StockHeld { order, .. }
-            | VendorEvent::StockCommitted { order }
-            | VendorEvent::HoldCommitted { order, .. }
-            | VendorEvent::StockReleased { order, .. }
-            | VendorEvent::Restocked { order, .. } => each(*order, event.clone()),
-            VendorEvent::HoldsClosed { orders } => {
-                for order in orders {
-                    each(*order, VendorEvent::HoldsClosed { orders: vec![*order] });
-                }
-            }
-            VendorEvent::VendorCreated { .. }
-            | VendorEvent::ProductAdded { .. }
-            | VendorEvent::SkuPriceChanged { .. }
-            | VendorEvent::SaleScheduled { .. }
-            | VendorEvent::SaleChanged { .. }
-            | VendorEvent::SaleCancelled { .. }
-            | VendorEvent::SkuTermsChanged { .. }
-            | VendorEvent::CreditsClosed { .. }
-            | VendorEvent::StockAdjusted { .. } => {}
-        }
-    }
-
     /// One event more.
+    #[cfg(test)]
     pub(super) fn see(&mut self, event: &VendorEvent) {
+        Dealt::of(event, |order, dealt| self.0.entry(order).or_default().see(dealt));
+    }
+}
+
+/// What a vendor recorded of one order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Dealt {
+    /// It holds this.
+    Held(Vec<HeldLine>),
+    /// It sold what it held.
+    Sold,
+    /// It holds nothing any more.
+    Released,
+    /// It was told that the order is settled.
+    Closed,
+    /// It took this back, for this credit.
+    Restocked(CreditId, Vec<(SkuId, i64)>),
+}
+
+impl Dealt {
+    /// Tells `each` of every order that the event is about.
+    pub(super) fn of(event: &VendorEvent, mut each: impl FnMut(OrderId, Dealt)) {
         match event {
-            VendorEvent::StockHeld { order, lines, .. } => {
-                self.0.entry(*order).or_default().holding = Some(lines.clone());
-            }
+            VendorEvent::StockHeld { order, lines, .. } => each(*order, Dealt::Held(lines.clone())),
             VendorEvent::StockCommitted { order } | VendorEvent::HoldCommitted { order, .. } => {
-                let trade = self.0.entry(*order).or_default();
-                let lines = trade.holding.take().unwrap_or_default();
-                trade.sold.push(lines);
+                each(*order, Dealt::Sold);
             }
-            VendorEvent::HoldsClosed { orders } => {
-                for order in orders {
-                    self.0.entry(*order).or_default().closed = true;
-                }
-            }
-            VendorEvent::StockReleased { order, .. } => {
-                self.0.entry(*order).or_default().holding = None;
-            }
+            VendorEvent::HoldsClosed { orders } => orders.iter().for_each(|order| each(*order, Dealt::Closed)),
+            VendorEvent::StockReleased { order, .. } => each(*order, Dealt::Released),
             VendorEvent::Restocked { order, credit, lines, .. } => {
-                let trade = self.0.entry(*order).or_default();
-                trade.credits.push(*credit);
-                for line in lines {
-                    *trade.returned.entry(line.sku).or_default() += line.quantity;
-                }
+                let lines = lines.iter().map(|line| (line.sku, line.quantity)).collect();
+                each(*order, Dealt::Restocked(*credit, lines));
             }
             VendorEvent::VendorCreated { .. }
             | VendorEvent::ProductAdded { .. }

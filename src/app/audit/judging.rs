@@ -7,19 +7,21 @@ use super::collect::{Books, Collected};
 use super::details::{Details, without_token};
 use super::disputes::{Disputes, GivenBack};
 use super::entries::{Aside, Entry, Said, entry};
-use super::facts::{Facts, Placed};
+use super::facts::{Facts, OrderFacts, Placed};
 use super::jobs::Jobs;
 use super::merges::{MergeFacts, Merges};
 use super::replaying::{Replaying, Seen};
 use super::spill::{Room, Spill};
 use super::stock::Stock;
-use super::tables::Tables;
+use super::tables::{Tables, sorted};
 use super::{Finding, Report, accounts, carts, categories, codes, history, money, tables};
 use crate::adapters::sandbox::ChargesOf;
 use crate::app::AppError;
 use crate::domain::cart::{CartEvent, CartStatus};
 use crate::domain::ids::{CartId, EntityId as _, EntityRef, Kind, OrderId};
 use crate::domain::job::JobKind;
+use crate::domain::json::written;
+use crate::domain::rows::OrderRow;
 use crate::ports::Store;
 use std::io;
 
@@ -179,7 +181,7 @@ fn order<'a>(
     books: &mut Books,
 ) -> Result<(), AppError> {
     let id = OrderId::from_uuid(of.uuid);
-    let (mut replaying, mut charges) = (Replaying::new(of), Charges::default());
+    let (mut replaying, mut charges, mut row) = (Replaying::new(of), Charges::default(), None);
     for bytes in entries {
         match read(of, bytes)? {
             Entry::Snapshot(snapshot) => replaying.snapshot(snapshot),
@@ -191,7 +193,7 @@ fn order<'a>(
                 }
             }),
             Entry::Charge { line, number, before } => charges.take(facts, line, number, before, books),
-            Entry::Said(Said::Row(row)) => facts.rows.orders.push(*row),
+            Entry::Row(json) => row = Some(json),
             Entry::Said(Said::DetailBefore(name)) => facts.details.before.push((id, name.into(), false)),
             Entry::Said(Said::DetailAfter(name, erased)) => {
                 facts.details.after.insert((id, name.into()), erased);
@@ -202,7 +204,9 @@ fn order<'a>(
             }
             Entry::Said(Said::Detailed) => _ = facts.details.recorded.insert(id),
             Entry::Said(Said::CheckedOut(cart)) => facts.checked_out.push((cart, id)),
-            Entry::Said(Said::Traded(vendor, event)) => facts.trades.entry(vendor).or_default().see(&event),
+            Entry::Said(Said::Dealt(vendor, dealt)) => {
+                facts.trades.entry(vendor).or_default().0.entry(id).or_default().see(dealt);
+            }
             other @ Entry::Said(Said::Cart(_) | Said::Merged(..) | Said::Placed(..)) => {
                 return Err(unreadable(of, &format!("{other:?}")));
             }
@@ -212,7 +216,21 @@ fn order<'a>(
     if of.kind == Kind::Order {
         replaying.finish(facts);
     }
+    if let Some(json) = row {
+        facts.rows.orders.push(read_row(facts.orders.get(&id), json).map_err(|error| unreadable(of, &error))?);
+    }
     Ok(())
+}
+
+/// The row that was put aside. Nearly always it is what the order says, and this is seen by its JSON.
+fn read_row(order: Option<&OrderFacts>, json: &[u8]) -> Result<OrderRow, String> {
+    if let Some(order) = order {
+        let row = sorted(order.row.clone());
+        if written(&row).is_ok_and(|own| own == json) {
+            return Ok(row);
+        }
+    }
+    serde_json::from_slice(json).map_err(|error| error.to_string())
 }
 
 /// The lines of the sandbox's books about one order.
@@ -265,4 +283,61 @@ fn cart<'a>(facts: &mut Facts, of: EntityRef, entries: impl Iterator<Item = &'a 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::samples::{facts, order_id};
+    use super::*;
+    use crate::domain::json;
+    use std::path::PathBuf;
+
+    const CHARGED: &str = r#"{"order":"$","status":"charged","amount_minor":20,"currency":"BDT","at":1}"#;
+
+    /// What is known of the charges of an order with these lines, each of which was there before or came after.
+    fn charged(lines: &[(&str, bool)]) -> (Facts, Books) {
+        let (mut facts, mut charges) = (Facts::default(), Charges::default());
+        let mut books = Books { path: PathBuf::from("books"), broken: None };
+        for (number, (line, before)) in (7..).zip(lines) {
+            let line = line.replace('$', &order_id(1).to_string());
+            charges.take(&mut facts, line.as_bytes(), number, *before, &mut books);
+        }
+        charges.finish(&mut facts);
+        (facts, books)
+    }
+
+    #[test]
+    fn what_was_charged_before_is_told_from_what_came_after() {
+        let refunded = CHARGED.replace("charged", "refunded");
+        for (lines, before, status) in [
+            (&[(CHARGED, true)][..], true, "charged"),
+            (&[(CHARGED, true), (&refunded, false)], true, "refunded"),
+            (&[(CHARGED, true), (&refunded, true)], false, "refunded"),
+            (&[(CHARGED, false)], false, "charged"),
+        ] {
+            let (facts, books) = charged(lines);
+            let key = (order_id(1), None);
+            assert_eq!(facts.charge_log.charged_before.contains(&key), before, "{lines:?}");
+            assert_eq!(facts.charge_log.entries[&key].status, status, "{lines:?}");
+            assert_eq!(books.damaged(), None);
+        }
+        let (_, books) = charged(&[(CHARGED, true), (CHARGED, false), (&refunded, false)]);
+        let told = format!("books is damaged at line 8: {} goes from charged to charged", order_id(1));
+        assert!(books.damaged().is_some_and(|damaged| damaged.ends_with(&told)), "{:?}", books.damaged());
+    }
+
+    #[test]
+    fn a_row_is_told_as_it_was_put_aside() {
+        let facts = facts();
+        let order = &facts.orders[&order_id(1)];
+        let mut other = order.row.clone();
+        other.amounts.paid += 1;
+        other.lines[0].title = "Pillow".into();
+        for row in [&order.row, &other] {
+            let json = json::written(row).expect("JSON");
+            assert_eq!(read_row(Some(order), &json).as_ref(), Ok(row));
+            assert_eq!(read_row(None, &json).as_ref(), Ok(row));
+        }
+        read_row(Some(order), b"{}").expect_err("it is no row");
+    }
 }

@@ -149,7 +149,7 @@ fn by_id<K: Ord, R: Clone>(rows: &[R], id: impl Fn(&R) -> K, form: impl Fn(R) ->
 }
 
 /// A row with what belongs to it in the order of ids: the tables keep no other.
-fn sorted(mut row: OrderRow) -> OrderRow {
+pub(super) fn sorted(mut row: OrderRow) -> OrderRow {
     row.lines.sort_unstable_by_key(|line| line.sku_id);
     row.sub_orders.sort_unstable_by_key(|share| share.id);
     row
