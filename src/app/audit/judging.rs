@@ -18,12 +18,16 @@ use super::{Finding, Report, accounts, carts, categories, codes, history, money,
 use crate::adapters::sandbox::ChargesOf;
 use crate::app::AppError;
 use crate::domain::cart::{CartEvent, CartStatus};
-use crate::domain::ids::{CartId, EntityId as _, EntityRef, Kind, OrderId};
+use crate::domain::ids::{CartId, EntityId as _, EntityRef, OrderId};
 use crate::domain::job::JobKind;
 use crate::domain::json::written;
 use crate::domain::rows::OrderRow;
 use crate::ports::Store;
 use std::io;
+use std::mem::take;
+
+/// So many orders, or carts, are at hand at once: a few at a time take less time than each by itself.
+const AT_ONCE: usize = 256;
 
 /// The checks that look at one order, or one cart, after the other.
 #[derive(Debug, Default)]
@@ -88,8 +92,19 @@ pub(super) async fn judge(store: &Store, collected: Collected, room: &Room) -> R
 
     let mut buckets = entities.into_spill().read()?;
     while let Some(bucket) = buckets.next()? {
-        for (of, entries) in bucket.each() {
-            alone(&mut facts, of, entries, &mut orders, &mut joined)?;
+        let mut each = bucket.each().peekable();
+        while each.peek().is_some() {
+            let mut replaying = Vec::new();
+            for (of, entries) in each.by_ref().take(AT_ONCE) {
+                replaying.push(alone(of, entries, &mut orders, &mut joined)?);
+            }
+            replaying.into_iter().for_each(|replaying| replaying.finish(&mut facts));
+            for (id, cart) in take(&mut facts.carts) {
+                joined.say(id.entity(), &Said::Cart(cart));
+                if let (CartStatus::CheckedOut, Some(order)) = (cart.status, cart.order) {
+                    orders.say(order.entity(), &Said::CheckedOut(id));
+                }
+            }
         }
         orders.sound()?;
         joined.sound()?;
@@ -97,8 +112,13 @@ pub(super) async fn judge(store: &Store, collected: Collected, room: &Room) -> R
 
     let mut buckets = orders.into_spill().read()?;
     while let Some(bucket) = buckets.next()? {
-        for (of, entries) in bucket.each() {
-            order(&mut facts, of, entries, &mut books)?;
+        let mut each = bucket.each().peekable();
+        while each.peek().is_some() {
+            let mut gathered = Vec::new();
+            for (of, entries) in each.by_ref().take(AT_ONCE) {
+                gathered.push(order(&mut facts, of, entries, &mut books)?);
+            }
+            gathered.into_iter().try_for_each(|order| order.finish(&mut facts))?;
             // Whoever goes on meanwhile lets go of its means of payment in the transaction of its next snapshot.
             for order in without_token(&facts).collect::<Vec<_>>() {
                 let version = facts.orders.get(&order).map_or(0, |order| order.version);
@@ -119,8 +139,9 @@ pub(super) async fn judge(store: &Store, collected: Collected, room: &Room) -> R
 
     let mut buckets = joined.into_spill().read()?;
     while let Some(bucket) = buckets.next()? {
-        for (of, entries) in bucket.each() {
-            cart(&mut facts, of, entries)?;
+        let mut each = bucket.each().peekable();
+        while each.peek().is_some() {
+            each.by_ref().take(AT_ONCE).try_for_each(|(of, entries)| cart(&mut facts, of, entries))?;
             checks.carts(&facts);
             facts.let_go();
         }
@@ -137,14 +158,13 @@ fn unreadable(of: EntityRef, error: &str) -> AppError {
     io::Error::other(format!("what was put aside of {of} cannot be read again: {error}")).into()
 }
 
-/// Makes a cart or a customer, and puts aside what its orders and other carts have to know.
+/// Makes a cart or a customer, and puts aside what its orders and other carts have to know of its events.
 fn alone<'a>(
-    facts: &mut Facts,
     of: EntityRef,
     entries: impl Iterator<Item = &'a [u8]>,
     orders: &mut Aside,
     joined: &mut Aside,
-) -> Result<(), AppError> {
+) -> Result<Replaying, AppError> {
     let mut replaying = Replaying::new(of);
     for bytes in entries {
         match read(of, bytes)? {
@@ -163,23 +183,35 @@ fn alone<'a>(
             other => return Err(unreadable(of, &format!("{other:?}"))),
         }
     }
-    replaying.finish(facts);
-    for (id, cart) in std::mem::take(&mut facts.carts) {
-        joined.say(id.entity(), &Said::Cart(cart));
-        if let (CartStatus::CheckedOut, Some(order)) = (cart.status, cart.order) {
-            orders.say(order.entity(), &Said::CheckedOut(id));
-        }
-    }
-    Ok(())
+    Ok(replaying)
 }
 
-/// Makes an order, if this is one, and gathers all that was said of it.
+/// An order of which all is read.
+struct Gathered<'a> {
+    of: EntityRef,
+    replaying: Replaying,
+    row: Option<&'a [u8]>,
+}
+
+impl Gathered<'_> {
+    fn finish(self, facts: &mut Facts) -> Result<(), AppError> {
+        let Self { of, replaying, row } = self;
+        replaying.finish(facts);
+        if let Some(json) = row {
+            let order = facts.orders.get(&OrderId::from_uuid(of.uuid));
+            facts.rows.orders.push(read_row(order, json).map_err(|error| unreadable(of, &error))?);
+        }
+        Ok(())
+    }
+}
+
+/// Gathers all that was said of an order, or of another entity that a job is about.
 fn order<'a>(
     facts: &mut Facts,
     of: EntityRef,
     entries: impl Iterator<Item = &'a [u8]>,
     books: &mut Books,
-) -> Result<(), AppError> {
+) -> Result<Gathered<'a>, AppError> {
     let id = OrderId::from_uuid(of.uuid);
     let (mut replaying, mut charges, mut row) = (Replaying::new(of), Charges::default(), None);
     for bytes in entries {
@@ -213,13 +245,7 @@ fn order<'a>(
         }
     }
     charges.finish(facts);
-    if of.kind == Kind::Order {
-        replaying.finish(facts);
-    }
-    if let Some(json) = row {
-        facts.rows.orders.push(read_row(facts.orders.get(&id), json).map_err(|error| unreadable(of, &error))?);
-    }
-    Ok(())
+    Ok(Gathered { of, replaying, row })
 }
 
 /// The row that was put aside. Nearly always it is what the order says, and this is seen by its JSON.
