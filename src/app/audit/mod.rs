@@ -4,10 +4,21 @@
 //! against their snapshots and the read tables, which were made on another path, and against the books of the payment gateway.
 //!
 //! ```text
-//! store ─► collect (reads; replays every record) ─► Facts ─► journal, entities, stock, carts, merges, snapshots, tables, history, jobs, details, money, refunds, categories, accounts ─► Report
+//! store ─► collect ─► vendors, coupons, the catalogue ─► Facts
+//!          puts aside what is about carts, customers and orders, of which there are too many
+//! judging  1. makes carts and customers, and puts aside what orders and other carts have to know of them
+//!          2. makes orders ─► stock, carts, tables, jobs, details, money, refunds, and puts aside what their carts have to know
+//!          3. holds carts against their orders and each other ─► carts, merges
+//!          and at the end, of the whole ─► journal, entities, snapshots, history, categories, accounts ─► Report
 //! ```
 //!
-//! `collect` alone waits for anything. It reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
+//! A store may hold more orders than the memory has room for. So of what there is one of for each order or cart nothing is kept: it is put aside
+//! in files that are divided by a hash of the entity (`spill`, `entries`). Vendors and coupons are few, and are made while the journal is
+//! read; what they recorded of an order is put aside for that order. `judging` then goes through the files, each time with a few hundred
+//! entities at hand. `Facts` is what is known of the whole store and of the entities at hand; a check looks at them (`look`), adds up
+//! what concerns all, and has its say at the end (`finish`). Only of entities that cannot be made is it remembered that they cannot.
+//!
+//! `collect` reads in an order that lets a server go on meanwhile: checkpoints, then snapshots, read
 //! tables, charge log, details and jobs, then the journal's tails, then the frames up to these tails, then the history of stock, and charge log and details again. A commit covers all partitions at once, so the
 //! tails are one moment; a record's causes are durable before it, so at that moment a message may be under way, but no answer can
 //! have come before its question. What is under way is read from the saga's own phase and allowed only there.
