@@ -1,6 +1,7 @@
 //! The checkout: the one use case that asks several entities in turn. And the orders that it leaves to people.
 
 mod attach;
+mod bookings;
 pub mod buyers;
 mod carts;
 mod courier_events;
@@ -11,6 +12,7 @@ mod stuck;
 mod tracking;
 
 pub use attach::AttachWorker;
+pub use bookings::BookingWorker;
 pub use carts::OpenedCart;
 pub use courier_events::CourierEventWorker;
 pub use merge::MergedCart;

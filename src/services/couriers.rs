@@ -6,7 +6,7 @@ use crate::domain::ids::{EntityId, JobId, ShipmentId};
 use crate::domain::job::JobKind;
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::couriers::{Courier, CourierNotice, Told};
+use crate::ports::couriers::{Courier, CourierNotice, KeepsTold, Told};
 use crate::ports::jobs::{NewJob, NotNow};
 use crate::ports::units::UnitError;
 use crate::ports::{Clock, Headers, NoNotice, StoreError};
@@ -141,5 +141,12 @@ impl Told for Couriers {
     async fn told(&self, job: JobId) -> Result<Option<CourierTold>, NotNow> {
         let event = self.rows.of_job(job).await.map_err(|error| NotNow(error.to_string()))?;
         Ok(event.map(|event| event.told))
+    }
+}
+
+#[async_trait]
+impl KeepsTold for Couriers {
+    async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow> {
+        Couriers::keep(self, courier, told).await.map(|_| ()).map_err(|error| NotNow(error.to_string()))
     }
 }

@@ -3,9 +3,10 @@
 use crate::support::client::{Answer, Client, Request, checkout_body};
 use crate::support::{fresh_uuid, token};
 use crate::target::Target;
+use haat::checkout::buyers::BuyerKeys;
 use haat::domain::ids::{
     AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, SaleId,
-    SessionId, SkuId, SubOrderId, VendorId,
+    SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use haat::http::auth::Bearer;
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ pub fn fresh_id(kind: &str) -> String {
         "product" => ProductId::from_uuid(uuid).to_string(),
         "sku" => SkuId::from_uuid(uuid).to_string(),
         "sale" => SaleId::from_uuid(uuid).to_string(),
+        // Signed by nobody.
+        "token" => uuid.simple().to_string(),
         "dispute" => OrderId::from_uuid(uuid).to_string().replace("order_", "dp_") + "_1",
         _ => panic!("{kind} is no kind of id"),
     }
@@ -250,6 +253,8 @@ impl Shop {
         let coupon = coupon.field("id").to_owned();
         let codes = client.post(&format!("/v1/coupons/{coupon}/codes"), &json!({"count": 1})).bearer(&admin).send();
         let code = codes.await.expect(201).body["codes"][0].as_str().expect("a code").to_owned();
+        // Of a parcel that nothing is known of yet.
+        let shipment = ShipmentId::from_uuid(fresh_uuid());
         let ids = [
             ("coupon", coupon),
             ("code", code),
@@ -261,6 +266,7 @@ impl Shop {
             ("sub", sub),
             ("refund", refund),
             ("dispute", dispute),
+            ("token", BuyerKeys::new(target.server.shop.store_key()).tracking_token(shipment)),
             ("job", job),
             ("category", category.field("id").to_owned()),
             ("session", session),
