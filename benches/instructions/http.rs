@@ -108,6 +108,7 @@ impl Server {
             mails: false,
             new_jobs: Arc::default(),
             erased: Arc::new(haat::ports::erased::NoErasedLog),
+            couriers: Vec::new(),
         };
         let units = Arc::new(NoUnits(node.asked.clone())) as _;
         let services = services(&units, &still_clock(), &AccountSettings::default(), signed).expect("threads");
