@@ -246,6 +246,17 @@ pub const STUCK_AFTER_MS: i64 = 10 * 60 * 1000;
 pub const CREDIT_ASK_MS: i64 = 60 * 1000;
 /// Credits of one order: cancels of units and refunds of amounts.
 pub const CREDITS_PER_ORDER: usize = 64;
+/// Characters of the name of a courier.
+pub const COURIER_NAME: usize = 40;
+/// Characters of a courier's number of a parcel.
+pub const TRACKING_NUMBER: usize = 100;
+/// Parcels of one order, with those that were unpacked again.
+pub const SHIPMENTS_PER_ORDER: usize = 64;
+/// For how many days after its delivery a buyer may send something back, where nothing else is set. What was recorded without a number means this
+/// one, so it never changes.
+pub const RETURN_DAYS: u32 = 14;
+/// Returns of one order.
+pub const RETURNS_PER_ORDER: usize = 32;
 /// Disputes of one order: a bank disputes a payment once, and seldom a second time.
 pub const DISPUTES_PER_ORDER: usize = 16;
 /// How often a payment provider is asked which payments have changed, in milliseconds.

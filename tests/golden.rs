@@ -6,6 +6,8 @@
 mod carts;
 #[path = "golden/orders.rs"]
 mod orders;
+#[path = "golden/parcels.rs"]
+mod parcels;
 #[path = "golden/vendors.rs"]
 mod vendors;
 
@@ -35,6 +37,7 @@ use haat::domain::order::{
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
+use haat::limits;
 use haat::domain::vendor::{
     BreakScope, Count, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, PriceBreak, ProductView, QuantityRules,
     Requires, RestockedUnits, SaleChange, SaleItem, SaleItemView, SaleTerms, SaleView, SkuChange, SkuTerms, SkuView,
@@ -84,6 +87,9 @@ variants!(ORDER_EVENTS, order_event, OrderEvent {
     LegQuarantined = "leg_quarantined", Credited = "credited",
     RefundPending = "refund_pending", RefundSucceeded = "refund_succeeded", RefundFailed = "refund_failed",
     RefundRetried = "refund_retried", RefundMarkedPaid = "refund_marked_paid", CreditsSettled = "credits_settled", LegReturned = "leg_returned",
+    Packed = "packed", Unpacked = "unpacked", SharePutOnHold = "share_put_on_hold", ShareResumed = "share_resumed",
+    ShipmentMade = "shipment_made", ShipmentMoved = "shipment_moved", ReturnRequested = "return_requested", ReturnMoved = "return_moved",
+    CancelWished = "cancel_wished", CancelWishDropped = "cancel_wish_dropped",
     DisputeOpened = "dispute_opened", DisputeWon = "dispute_won", DisputeLost = "dispute_lost",
     PaymentPrepared = "payment_prepared",
     PaymentActionRequired = "payment_action_required",
@@ -100,7 +106,7 @@ variants!(CART_REPLIES, cart_reply, CartReply {
     Merged = "merged", Order = "order", Done = "done",
 });
 variants!(ORDER_REPLIES, order_reply, OrderReply {
-    Order = "order", Timeline = "timeline", Preview = "preview", Refunds = "refunds", Payment = "payment",
+    Order = "order", Timeline = "timeline", Preview = "preview", Refunds = "refunds", Payment = "payment", Wishes = "wishes",
     Done = "done",
 });
 variants!(VENDOR_REPLIES, vendor_reply, VendorReply {
@@ -130,6 +136,8 @@ variants!(ORDER_COMMANDS, order_command, OrderCommand {
     PreviewCredit = "preview_credit", RetryRefund = "retry_refund", MarkRefundPaid = "mark_refund_paid",
     OpenRefunds = "open_refunds", PaymentKnown = "payment_known", DisputeTold = "dispute_told", RefundTold = "refund_told", Restocked = "restocked", RestockDue = "restock_due",
     LegReturned = "leg_returned", ReturnDue = "return_due",
+    Pack = "pack", Unpack = "unpack", HoldShare = "hold_share", ResumeShare = "resume_share", Ship = "ship", MoveParcel = "move_parcel",
+    AskReturn = "ask_return", MoveReturn = "move_return", OpenWishes = "open_wishes", CourierSays = "courier_says", CourierTold = "courier_told",
     PaymentPrepared = "payment_prepared", BuyerNeeded = "buyer_needed",
 });
 variants!(VENDOR_COMMANDS, vendor_command, VendorCommand {
@@ -168,6 +176,8 @@ fn credit(by_amount: bool) -> Credit {
         besides: if by_amount { 50 } else { 0 },
         reason: CreditReason::CannotDeliver,
         by: if by_amount { By::of(Principal::SHOP) } else { None },
+        shipped: false,
+        restock: None,
     }
 }
 
@@ -270,7 +280,7 @@ fn quote() -> Quote {
 
 fn terms(full: bool) -> CheckoutTerms {
     let request = CheckoutRequest { mint: Mint([1, 2, 3, 0xff]), ..request(full) };
-    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000 }, request.buyer.audience, request.buyer.exempt)
+    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000, ..Settings::DEFAULT }, request.buyer.audience, request.buyer.exempt)
 }
 
 fn placement(full: bool) -> Box<Placement> {
@@ -332,11 +342,17 @@ fn refusals() -> Vec<Reject> {
     ]
 }
 
+fn placed(full: bool, return_days: u32) -> OrderEvent {
+    let (hold_until, payment_due_at) = (at(900_000), at(600_000));
+    OrderEvent::Placed { placement: placement(full), hold_until, payment_due_at, return_days }
+}
+
 fn order_events() -> Vec<OrderEvent> {
     let vendor = vendor();
     let mut events = vec![
-        OrderEvent::Placed { placement: placement(true), hold_until: at(900_000), payment_due_at: at(600_000) },
-        OrderEvent::Placed { placement: placement(false), hold_until: at(900_000), payment_due_at: at(600_000) },
+        placed(true, limits::RETURN_DAYS),
+        placed(false, limits::RETURN_DAYS),
+        placed(false, 0),
         OrderEvent::StockHeld { vendor, lines: held() },
         OrderEvent::StockHeld { vendor, lines: Vec::new() },
         OrderEvent::Priced { total: 250_000, bill: None },
@@ -425,6 +441,7 @@ fn order_events() -> Vec<OrderEvent> {
     events.extend(
         OrderStatus::ALL.into_iter().filter(|status| status.is_end()).map(|status| OrderEvent::Ended { status }),
     );
+    events.extend(parcels::events());
     events
 }
 
@@ -516,6 +533,7 @@ fn order_commands() -> Vec<OrderCommand> {
     commands.extend(refusals().into_iter().map(|reason| OrderCommand::StockRefused { vendor, reason }));
     let milestones = [Milestone::Held, Milestone::Paid];
     commands.extend(milestones.map(|milestone| OrderCommand::Await { by, milestone }));
+    commands.extend(parcels::commands());
     commands
 }
 

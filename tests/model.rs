@@ -7,6 +7,8 @@
 mod coupons;
 #[path = "model/kept.rs"]
 mod kept;
+#[path = "model/parcels.rs"]
+mod parcels;
 #[path = "support/random.rs"]
 mod random;
 #[path = "model/refunds.rs"]

@@ -3,6 +3,8 @@
 
 #[path = "rejects/coupons.rs"]
 mod coupons;
+#[path = "rejects/parcels.rs"]
+mod parcels;
 #[path = "rejects/refunds.rs"]
 mod refunds;
 #[path = "rejects/sales.rs"]
@@ -369,6 +371,11 @@ fn row(reject: &Reject) -> Vec<Reject> {
         | Reject::RefundExceedsPayment { .. }
         | Reject::PaymentDisputed
         | Reject::RefundNotOpen { .. } => refunds::rows(reject),
+        Reject::AlreadyShipped
+        | Reject::NotFulfillable { .. }
+        | Reject::ShipmentUnknown
+        | Reject::NotReturnable { .. }
+        | Reject::ReturnUnknown => parcels::rows(reject),
         // Given by the shell.
         Reject::CommandPoisoned => vec![reject.clone()],
         Reject::NothingToResolve { .. } => {

@@ -200,6 +200,10 @@ pub struct ServeArgs {
     /// Seconds in which an order must be paid.
     #[arg(long, env = "HAAT_PAYMENT_SECONDS", default_value_t = limits::PAYMENT_MS / 1000, value_name = "SECONDS")]
     pub payment_seconds: i64,
+    /// Days after a delivery in which a buyer may ask for a return; 0 for none.
+    #[arg(long, env = "HAAT_RETURN_DAYS", default_value_t = limits::RETURN_DAYS, value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(0..=3650))]
+    pub return_days: u32,
     /// Calls per second to one payment provider: what its contract allows.
     #[arg(long, env = "HAAT_PAYMENT_CALLS_PER_SECOND", default_value_t = limits::GATEWAY_CALLS_PER_SECOND, value_name = "COUNT")]
     pub payment_calls_per_second: u32,
@@ -355,6 +359,7 @@ impl Config {
             shop: Settings {
                 hold_ms: args.hold_seconds.saturating_mul(1000),
                 payment_ms: args.payment_seconds.saturating_mul(1000),
+                return_days: args.return_days,
             },
             payment_calls_per_second: args.payment_calls_per_second,
             live_actors: args.live_actors,

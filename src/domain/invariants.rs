@@ -5,7 +5,7 @@ use super::ids::{EntityRef, SkuId};
 use std::fmt;
 
 /// All names of invariants that an entity checks of itself.
-pub const NAMES: [&str; 26] = [
+pub const NAMES: [&str; 35] = [
     "cart_lines_are_sane",
     "cart_coupons_are_sane",
     "checkout_has_details",
@@ -23,6 +23,15 @@ pub const NAMES: [&str; 26] = [
     "a_paid_order_is_paid_once",
     "what_is_owed_is_being_given_back",
     "a_paid_order_has_its_stock",
+    "units_are_counted",
+    "nothing_is_shipped_that_was_cancelled",
+    "nothing_arrives_that_was_not_shipped",
+    "nothing_comes_back_that_did_not_arrive",
+    "what_is_credited_after_hand_over_was_handed_over",
+    "nothing_is_in_stock_twice",
+    "lines_say_what_their_parcels_say",
+    "nothing_is_returned_that_did_not_arrive",
+    "lines_say_what_their_returns_say",
     "an_ended_order_holds_nothing",
     "a_quarantine_has_its_reason",
     "stock_adds_up",

@@ -129,11 +129,13 @@ pub struct Settings {
     pub hold_ms: i64,
     /// How long a payment may take, in milliseconds.
     pub payment_ms: i64,
+    /// For how many days after its delivery a buyer may send something back.
+    pub return_days: u32,
 }
 
 impl Settings {
     /// What is set where nobody sets anything else.
-    pub const DEFAULT: Self = Self { hold_ms: limits::HOLD_MS, payment_ms: limits::PAYMENT_MS };
+    pub const DEFAULT: Self = Self { hold_ms: limits::HOLD_MS, payment_ms: limits::PAYMENT_MS, return_days: limits::RETURN_DAYS };
 }
 
 /// Everything that may be known, as one set that does not change while something is decided.

@@ -13,7 +13,7 @@ pub use shortage::Shortage;
 use super::cart::QuoteDiffers;
 use super::ids::{SaleId, SkuId, VendorId};
 use super::money::{Currency, Money};
-use super::order::{OrderStatus, RefundStatus, ResolveAs};
+use super::order::{NotFulfillable, NotReturnable, OrderStatus, RefundStatus, ResolveAs};
 use super::pricing::NotApplicable;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -622,6 +622,50 @@ rejects! {
         code: "units_credited",
         title: "So many units are not left",
         text: "so many units are not left: {left} of them were not cancelled"
+    }
+
+    /// Units were handed over: they are not cancelled any more, but sent back.
+    AlreadyShipped = Conflict {
+        code: "already_shipped",
+        title: "It is on its way already",
+        text: "it was handed over already, and cannot be cancelled any more"
+    }
+
+    /// Goods of the share cannot be moved so.
+    NotFulfillable {
+        /// Why.
+        why: NotFulfillable = NotFulfillable::OnHold,
+    } = Conflict {
+        code: "not_fulfillable",
+        title: "This cannot be done with the goods now",
+        text: "this cannot be done with the goods now: {}", why.name()
+    }
+
+    /// No such parcel, or none the caller may know of.
+    ShipmentUnknown = Unknown {
+        code: "shipment_unknown",
+        title: "No such parcel",
+        text: "the order has no such parcel"
+    }
+
+    /// Units cannot be returned so.
+    NotReturnable {
+        /// Why.
+        why: NotReturnable = NotReturnable::WindowClosed,
+        /// Until when they could be, where that is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp> = None,
+    } = Conflict {
+        code: "not_returnable",
+        title: "This cannot be returned",
+        text: "this cannot be returned: {}", why.name()
+    }
+
+    /// No such return, or none the caller may know of.
+    ReturnUnknown = Unknown {
+        code: "return_unknown",
+        title: "No such return",
+        text: "the order has no such return"
     }
 
     /// No such refund, or none the caller may know of.

@@ -7,7 +7,7 @@ use super::entity::Keeps;
 use super::ids::{CartId, CouponId, CustomerId, Kind, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId};
 use super::kinds::for_kind;
 use super::money::Currency;
-use super::order::{Amounts, BillHead, OrderColumns, PaymentStatus, SubOrderStatus};
+use super::order::{Amounts, BillHead, Goods, OrderColumns, PaymentStatus, SubOrderStatus};
 use super::pricing::{BillLine, BillShare};
 use super::time::Timestamp;
 use super::vendor::{Count, SaleTerms, SkuTerms};
@@ -317,4 +317,7 @@ pub struct OrderLineRow {
     /// What it comes to by the order's bill, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed: Option<Box<BillLine>>,
+    /// Where its units are, once one of them was packed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goods: Option<Box<Goods>>,
 }

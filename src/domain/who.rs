@@ -401,6 +401,12 @@ actions!(
     CancelOrder: Who::Owner, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Cancel units of one share.
     CancelShare: Who::Owner, OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Pack one share, ship it, and say what became of its parcels.
+    FulfilOrder: OWNER, MANAGER, PACKER, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Ask for a return of what has arrived, and take that back.
+    AskReturn: Who::Owner, OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
+    /// Allow a return or not, and close it.
+    DecideReturn: OWNER, MANAGER, Who::Staff(Permission::OrdersEdit), Who::Admin;
     /// Give money of one share back, and see to it that it arrives.
     RefundShare: OWNER, MANAGER, FINANCE, Who::Staff(Permission::MoneyEdit), Who::Admin;
     /// Look at the orders of a vendor.
@@ -578,7 +584,7 @@ mod tests {
             own.copied().filter(|action| !action.is_for_anyone()).collect::<Vec<_>>()
         };
         use Action::{
-            CancelShare, EditCoupons, EditGoods, EditMembers, RefundShare, SeeCoupons, SeeGoods, SeeOrder,
+            AskReturn, CancelShare, DecideReturn, EditCoupons, EditGoods, EditMembers, FulfilOrder, RefundShare, SeeCoupons, SeeGoods, SeeOrder,
             SeeStockHistory, SeeVendorOrders,
         };
         assert_eq!(
@@ -586,6 +592,9 @@ mod tests {
             [
                 SeeOrder,
                 CancelShare,
+                FulfilOrder,
+                AskReturn,
+                DecideReturn,
                 RefundShare,
                 SeeVendorOrders,
                 SeeGoods,
@@ -601,6 +610,9 @@ mod tests {
             [
                 SeeOrder,
                 CancelShare,
+                FulfilOrder,
+                AskReturn,
+                DecideReturn,
                 RefundShare,
                 SeeVendorOrders,
                 SeeGoods,
@@ -610,7 +622,7 @@ mod tests {
                 EditCoupons
             ]
         );
-        assert_eq!(may_all(VendorRole::Packer), [SeeOrder, SeeVendorOrders, SeeGoods, SeeStockHistory]);
+        assert_eq!(may_all(VendorRole::Packer), [SeeOrder, FulfilOrder, SeeVendorOrders, SeeGoods, SeeStockHistory]);
         assert_eq!(may_all(VendorRole::Finance), [SeeOrder, RefundShare, SeeVendorOrders, SeeGoods, SeeCoupons]);
         for role in VendorRole::ALL {
             for action in Action::ALL.iter().filter(|action| !action.is_for_anyone()) {

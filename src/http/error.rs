@@ -344,6 +344,11 @@ fn told(reject: &Reject) -> Vec<(&'static str, serde_json::Value)> {
             told.push(("left", json!(left)));
         }
         Reject::RefundNotOpen { status } => told.push(("refund_status", json!(status.name()))),
+        Reject::NotFulfillable { why } => told.push(("why", json!(why.name()))),
+        Reject::NotReturnable { why, until } => {
+            told.push(("why", json!(why.name())));
+            told.extend(until.map(|until| ("until", json!(Moment(until)))));
+        }
         Reject::QuoteExpired { why } => told.push(("why", json!(why.name()))),
         Reject::CouponInUse { uses } => told.push(("uses", json!(uses))),
         Reject::CouponLimitReached { limit } => told.push(("limit", json!(limit))),

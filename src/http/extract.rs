@@ -2,7 +2,7 @@
 
 use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, SaleId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId, SaleId, ShipmentId,
     SessionId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::reject::Reject;
@@ -256,6 +256,8 @@ path_id!(
     SaleId => SaleUnknown,
     SubOrderId => OrderUnknown,
     RefundId => RefundUnknown,
+    ShipmentId => ShipmentUnknown,
+    ReturnId => ReturnUnknown,
 );
 
 impl PathId for SessionId {
@@ -323,6 +325,18 @@ impl<A: PathId, B: PathId, S: Send + Sync> FromRequestParts<S> for Ids<A, B> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let params = path_params(parts, state).await?;
         Ok(Self(parse_id(nth(&params, 0))?, parse_id(nth(&params, 1))?))
+    }
+}
+
+/// The three ids of a path.
+#[derive(Debug)]
+pub struct Ids3<A, B, C>(pub A, pub B, pub C);
+
+impl<A: PathId, B: PathId, C: PathId, S: Send + Sync> FromRequestParts<S> for Ids3<A, B, C> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let params = path_params(parts, state).await?;
+        Ok(Self(parse_id(nth(&params, 0))?, parse_id(nth(&params, 1))?, parse_id(nth(&params, 2))?))
     }
 }
 

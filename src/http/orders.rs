@@ -9,7 +9,7 @@ use crate::domain::ids::{CartId, OrderId, SaleId, ShippingMethodId, SkuId, SubOr
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::columns::order_columns;
 use crate::domain::order::{
-    Address, Amounts, Dispute, DisputeStatus, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView,
+    Address, Amounts, Dispute, DisputeStatus, Goods, HoldReason, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView,
     PaymentStatus, SubOrderStatus,
 };
 use crate::domain::payment::NextAction;
@@ -28,6 +28,8 @@ use crate::http::openapi::{ACTOR, AUTH, FILTERS, LISTS, problems};
 use crate::http::page::{List, PageQuery};
 use crate::http::refunds::RefundBody;
 use crate::http::resolve::StuckBody;
+use crate::http::returns::ReturnBody;
+use crate::http::shipments::ShipmentBody;
 use crate::http::timeline::TimelineItem;
 use crate::http::valid::filled;
 use crate::http::vendors::may_know_of;
@@ -94,11 +96,20 @@ pub struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     refunds: Vec<RefundBody<'a>>,
+    /// Whether a cancel of some of it waits for a courier. Not in lists.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    cancelling: bool,
+    /// What buyers send back of it, the oldest first. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    returns: Vec<ReturnBody>,
     /// Disputes of its payment, the oldest first; to a vendor none. Not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     disputes: Vec<DisputeBody<'a>>,
-    /// What of it somebody has to look at: `dispute_open`, `dispute_beyond_payment` (more was lost than the order had), `refund_failed`, `stuck`. Shown to the
+    /// What of it somebody has to look at: `dispute_open`, `dispute_beyond_payment` (more was lost than the order had), `refund_failed`, `parcel_lost`, `parcel_astray` (its courier tells
+    /// what cannot be), `booking_refused` (its courier will not take a parcel), `stuck`. Shown to the
     /// staff alone; not in lists.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false, value_type = Vec<String>)]
@@ -262,6 +273,16 @@ pub struct OrderLineBody<'a> {
     credited: i64,
     /// What these come to.
     credited_amount: MoneyBody,
+    /// Of the credited pieces: those that were cancelled before they were handed over.
+    cancelled: i64,
+    /// Pieces that are packed, or in a parcel that was not handed over yet.
+    packed: i64,
+    /// Pieces that were handed over, whatever became of them.
+    shipped: i64,
+    /// Of these: pieces that arrived and were accepted.
+    delivered: i64,
+    /// Of the delivered ones: pieces that the buyer sent back.
+    returned: i64,
 }
 
 /// The money of a sub-order, or the sums of several.
@@ -311,6 +332,14 @@ pub struct SubOrderBody<'a> {
     sums: SumsBody,
     #[serde(flatten)]
     amounts: AmountsBody,
+    /// Its parcels, the oldest first. Not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    shipments: Vec<ShipmentBody<'a>>,
+    /// Why it is not shipped now, where somebody has stopped it: `fraud_check`, `address`, `out_of_stock`, `buyer_asked`, `other`. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "address")]
+    on_hold: Option<HoldReason>,
 }
 
 /// How an order is paid.
@@ -368,6 +397,10 @@ pub(super) fn next_action(shop: &Shop, by: Principal, order: &OrderView) -> Opti
     shop.next_action(order.id).filter(|_| waits).map(Into::into)
 }
 
+fn goods_of(goods: &Option<Box<Goods>>) -> Goods {
+    goods.as_deref().copied().unwrap_or_default()
+}
+
 fn lines_of<'a>(lines: &[OrderLineBody<'a>], vendor: VendorId) -> Vec<OrderLineBody<'a>> {
     lines.iter().filter(|line| line.vendor_id == vendor).cloned().collect()
 }
@@ -405,12 +438,17 @@ impl<'a> OrderBody<'a> {
             sale_id: line.sale,
             credited: line.credited,
             credited_amount: money(line.credited_amount),
+            cancelled: line.credited.saturating_sub(goods_of(&line.goods).credited),
+            packed: goods_of(&line.goods).packed.saturating_add(goods_of(&line.goods).in_parcels),
+            shipped: goods_of(&line.goods).shipped,
+            delivered: goods_of(&line.goods).delivered,
+            returned: goods_of(&line.goods).returned,
         };
         fn totals(line: &crate::domain::order::OrderLine) -> (i64, Option<&BillLine>) {
             (line.total(), line.billed.as_deref())
         }
         let lines: Vec<OrderLineBody<'a>> = order.lines.iter().map(line).collect();
-        let sub_order = |sub: &crate::domain::order::SubOrderView| SubOrderBody {
+        let sub_order = |sub: &'a crate::domain::order::SubOrderView| SubOrderBody {
             id: sub.id,
             vendor_id: sub.vendor,
             status: sub.status,
@@ -422,6 +460,8 @@ impl<'a> OrderBody<'a> {
                 order.currency,
             ),
             amounts: AmountsBody::new(sub.amounts, order.currency),
+            shipments: sub.parcels.iter().map(|parcel| ShipmentBody::new(order.id, parcel)).collect(),
+            on_hold: sub.on_hold,
         };
         Self {
             sums: SumsBody::new(
@@ -443,6 +483,8 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(order.amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: order.refunds.iter().map(|refund| RefundBody::new(order.id, refund, order.currency)).collect(),
+            cancelling: order.cancelling,
+            returns: order.returns.iter().map(|known| ReturnBody::new(order.id, known)).collect(),
             disputes: order.disputes.iter().map(DisputeBody::from).collect(),
             attention: &order.attention,
             shipping_address,
@@ -480,6 +522,11 @@ impl<'a> OrderBody<'a> {
             sale_id: line.sale_id,
             credited: line.credited,
             credited_amount: money(line.credited_amount),
+            cancelled: line.credited.saturating_sub(goods_of(&line.goods).credited),
+            packed: goods_of(&line.goods).packed.saturating_add(goods_of(&line.goods).in_parcels),
+            shipped: goods_of(&line.goods).shipped,
+            delivered: goods_of(&line.goods).delivered,
+            returned: goods_of(&line.goods).returned,
         };
         let lines: Vec<OrderLineBody<'a>> =
             order.lines.iter().filter(|line| is_shown(line.vendor_id)).map(line).collect();
@@ -500,6 +547,8 @@ impl<'a> OrderBody<'a> {
                 order.currency,
             ),
             amounts: AmountsBody::new(sub.amounts, order.currency),
+            shipments: Vec::new(),
+            on_hold: None,
         };
         Self {
             sums: SumsBody::new(
@@ -517,6 +566,8 @@ impl<'a> OrderBody<'a> {
             amounts: AmountsBody::new(amounts, order.currency),
             payment: PaymentBody { status: order.payment_status, method: &order.payment_method, next_action: None },
             refunds: Vec::new(),
+            cancelling: false,
+            returns: Vec::new(),
             disputes: Vec::new(),
             attention: &[],
             shipping_address,

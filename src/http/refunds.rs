@@ -1,25 +1,24 @@
 //! What is taken back of a paid order: units that are cancelled, and money that is given back.
 
-use crate::actors::shop::{Ask, Shop};
-use crate::checkout::buyers;
-use crate::domain::ids::{CreditId, OrderId, RefundId, SkuId, SubOrderId, VendorId};
+use crate::actors::shop::Shop;
+use crate::domain::ids::{OrderId, RefundId, SkuId, SubOrderId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{
-    CreditReason, CreditSeed, Order, OrderCommand, OrderReply, OrderView, Refund, RefundPreview, RefundStatus, Wanted,
+    CreditReason, Order, OrderCommand, OrderReply, OrderView, Refund, RefundPreview, RefundStatus, Wanted,
 };
 use crate::domain::reject::Reject;
 use crate::domain::text::TextKind;
-use crate::domain::vendor::WantedLine;
 use crate::http::Settings;
 use crate::http::answer::{ask, json, mark_replayed, ok, unexpected};
 use crate::http::caller::Caller;
+use crate::http::desk::{Desk, units};
 use crate::http::error::{INVALID_BODY, Problem, Result};
 use crate::http::extract::{Id, Ids, JsonBody, OptionalJson};
-use crate::http::idempotency::{IdempotencyHeader, Mint, RequestKey};
+use crate::http::idempotency::{IdempotencyHeader, RequestKey};
 use crate::http::money::{MoneyBody, PriceInput};
 use crate::http::object::only_objects;
 use crate::http::openapi::{ACTOR, BODY, KEYED, problems};
-use crate::http::orders::{self, OrderBody};
+use crate::http::orders::OrderBody;
 use crate::http::valid::Faults;
 use crate::limits;
 use axum::extract::State;
@@ -34,10 +33,10 @@ use utoipa::ToSchema;
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct UnitsInput {
     /// Of which SKU.
-    sku_id: SkuId,
+    pub(super) sku_id: SkuId,
     /// How many.
     #[schema(minimum = 1, maximum = 10_000)]
-    quantity: i64,
+    pub(super) quantity: i64,
 }
 
 /// Why an order is cancelled as a whole.
@@ -68,8 +67,14 @@ pub struct CancelInput {
 #[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"amount": {"amount": "3.33", "currency": "BDT"}, "reason": "goodwill"}))]
 pub struct RefundInput {
-    /// How much; it may be absent where shipping is given back.
+    /// How much; it may be absent where units or shipping are given back.
     amount: Option<PriceInput>,
+    /// Units that were handed over, each SKU once; instead of an amount.
+    #[schema(min_items = 1, max_items = 100)]
+    lines: Option<Vec<UnitsInput>>,
+    /// Whether these units are in stock again.
+    #[serde(default)]
+    restock: bool,
     /// Whether what is left of shipping and fees is given back besides.
     #[serde(default)]
     shipping: bool,
@@ -158,26 +163,15 @@ impl From<RefundPreview> for PreviewBody {
 impl CancelInput {
     fn checked(self) -> Result<(Wanted, CreditReason)> {
         let mut faults = Faults::default();
-        let lines = self.lines.as_deref().unwrap_or_default();
-        if self.lines.is_some() && !(1..=limits::CART_LINES).contains(&lines.len()) {
-            faults.add("lines", format!("1 to {} of them are expected", limits::CART_LINES));
-        }
-        for (index, line) in lines.iter().enumerate().take(limits::CART_LINES) {
-            if !(1..=limits::LINE_QUANTITY).contains(&line.quantity) {
-                faults.add(format!("lines[{index}].quantity"), format!("1 to {} is expected", limits::LINE_QUANTITY));
-            }
-            if lines[..index].iter().any(|before| before.sku_id == line.sku_id) {
-                faults.add(format!("lines[{index}].sku_id"), "each SKU stands here once");
-            }
-        }
+        let lines = units(&mut faults, self.lines.as_deref(), 1);
         reason_is_of(&mut faults, self.reason, &CreditReason::OF_CANCELS);
         faults.done(&INVALID_BODY)?;
-        let wanted = lines.iter().map(|line| WantedLine { sku: line.sku_id, quantity: line.quantity });
-        Ok((Wanted::Units(wanted.collect()), self.reason))
+        Ok((Wanted::Units(lines), self.reason))
     }
 }
 
-fn reason_is_of(faults: &mut Faults, reason: CreditReason, known: &[CreditReason]) {
+/// Checks that this is one of the reasons.
+pub(super) fn reason_is_of(faults: &mut Faults, reason: CreditReason, known: &[CreditReason]) {
     if !known.contains(&reason) {
         let names: Vec<&str> = known.iter().map(|reason| reason.name()).collect();
         faults.add("reason", format!("one of {} is expected", names.join(", ")));
@@ -188,8 +182,15 @@ impl RefundInput {
     fn checked(self, currency: Currency) -> Result<(Wanted, CreditReason)> {
         let mut faults = Faults::default();
         let amount = self.amount.as_ref().map(|amount| faults.price("amount", amount));
+        let lines = units(&mut faults, self.lines.as_deref(), 1);
+        if self.lines.is_some() && self.amount.is_some() {
+            faults.add("lines", "units or an amount are expected, not both");
+        }
+        if self.restock && self.lines.is_none() {
+            faults.add("restock", "only units can be in stock again");
+        }
         match amount {
-            None if !self.shipping => faults.add("amount", "an amount is expected, or shipping"),
+            None if !self.shipping && self.lines.is_none() => faults.add("amount", "an amount is expected, or shipping"),
             Some(Some(amount)) if amount.currency != currency => {
                 faults.add("amount.currency", format!("{currency} is expected"));
             }
@@ -197,67 +198,24 @@ impl RefundInput {
         }
         reason_is_of(&mut faults, self.reason, &CreditReason::OF_REFUNDS);
         faults.done(&INVALID_BODY)?;
+        if self.lines.is_some() {
+            let (shipping, restock) = (self.shipping, self.restock);
+            return Ok((Wanted::Shipped { lines, shipping, restock }, self.reason));
+        }
         let minor = amount.flatten().map_or(0, |amount| amount.minor);
         Ok((Wanted::Amount { minor, shipping: self.shipping }, self.reason))
     }
 }
 
-/// A request about an order.
-struct Desk<'a> {
-    shop: &'a Shop,
-    settings: &'a Settings,
-    caller: &'a Caller,
-    order: OrderId,
+/// The refund as an answer.
+fn refund_answer((order, replayed): &(OrderView, bool), id: RefundId, is_new: bool) -> Result<Response> {
+    let found = order.refunds.iter().find(|refund| refund.id == id);
+    let refund = found.ok_or(Reject::RefundUnknown).map_err(Problem::from)?;
+    let body = RefundBody::new(order.id, refund, order.currency);
+    Ok(mark_replayed(if is_new { json(StatusCode::CREATED, &body) } else { ok(&body) }, *replayed))
 }
 
-impl Desk<'_> {
-    fn how(&self, key: Option<crate::domain::record::IdempotencyKey>) -> Ask {
-        Ask { within: self.settings.request_timeout, key, fresh: false }
-    }
-
-    /// The order as the caller sees it.
-    async fn view(&self) -> Result<OrderView> {
-        match ask::<Order>(self.shop, self.order, OrderCommand::Get { by: self.caller.principal }, self.how(None))
-            .await?
-        {
-            (OrderReply::Order { order }, _) => Ok(*order),
-            (other, _) => Err(unexpected(&other)),
-        }
-    }
-
-    /// Whose share it is. Shares of an order never change.
-    fn vendor(&self, order: &OrderView, sub: SubOrderId) -> Result<VendorId> {
-        let found = order.sub_orders.iter().find(|own| own.id == sub);
-        Ok(found.ok_or(Reject::OrderUnknown).map_err(Problem::from)?.vendor)
-    }
-
-    fn seed(&self, key: &RequestKey, raw: &[u8], reason: CreditReason) -> CreditSeed {
-        let minted = Mint::new(self.shop.clock(), key.of(self.caller, raw)).uuid(CreditId::PREFIX, 0);
-        CreditSeed { id: CreditId::from_uuid(minted), mint: buyers::mint(self.shop.clock()), reason }
-    }
-
-    /// What the order answers, with whether it was answered before.
-    async fn order(&self, command: OrderCommand, key: &RequestKey, raw: &[u8]) -> Result<(OrderView, bool)> {
-        match ask::<Order>(self.shop, self.order, command, self.how(key.of(self.caller, raw))).await? {
-            (OrderReply::Order { order }, replayed) => Ok((*order, replayed)),
-            (other, _) => Err(unexpected(&other)),
-        }
-    }
-
-    async fn shown(&self, (order, replayed): (OrderView, bool)) -> Result<Response> {
-        let contact = orders::contact(self.shop, self.settings, self.caller.principal, &order).await?;
-        Ok(mark_replayed(ok(&OrderBody::of_view(&order, &contact)), replayed))
-    }
-
-    fn refund(&self, (order, replayed): &(OrderView, bool), id: RefundId, is_new: bool) -> Result<Response> {
-        let found = order.refunds.iter().find(|refund| refund.id == id);
-        let refund = found.ok_or(Reject::RefundUnknown).map_err(Problem::from)?;
-        let body = RefundBody::new(order.id, refund, order.currency);
-        Ok(mark_replayed(if is_new { json(StatusCode::CREATED, &body) } else { ok(&body) }, *replayed))
-    }
-}
-
-problems!(CancelProblems: KEYED, BODY, ACTOR; OrderUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, TooMany, CommandPoisoned);
+problems!(CancelProblems: KEYED, BODY, ACTOR; OrderUnknown, OrderNotCancellable, AlreadyShipped, PaymentInProgress, PaymentDisputed, TooMany, CommandPoisoned);
 
 /// Cancel an order
 ///
@@ -286,7 +244,7 @@ pub async fn cancel_order(
 }
 
 problems!(CancelShareProblems: KEYED, BODY, ACTOR;
-    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, UnitsCredited, TooMany, CommandPoisoned);
+    OrderUnknown, SkuUnknown, OrderNotCancellable, AlreadyShipped, PaymentInProgress, PaymentDisputed, UnitsCredited, TooMany, CommandPoisoned);
 
 /// Cancel units of one vendor's share of a paid order
 ///
@@ -313,7 +271,7 @@ pub async fn cancel_share(
 }
 
 problems!(RefundProblems: KEYED, BODY, ACTOR;
-    OrderUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment, RefundUnknown, TooMany, CommandPoisoned);
+    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment, UnitsCredited, NotFulfillable, RefundUnknown, TooMany, CommandPoisoned);
 
 /// Give some of one vendor's share of a paid order back
 ///
@@ -339,11 +297,11 @@ pub async fn create_refund(
     let command = OrderCommand::Credit { by: caller.principal, vendor, wanted, seed };
     let answer = desk.order(command, &key, &body.raw).await?;
     // Under a key that was used before, the answer tells of the refund that was made then.
-    desk.refund(&answer, RefundId::from_uuid(seed.id.uuid()), true)
+    refund_answer(&answer, RefundId::from_uuid(seed.id.uuid()), true)
 }
 
 problems!(PreviewProblems: KEYED, BODY, ACTOR;
-    OrderUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment);
+    OrderUnknown, SkuUnknown, OrderNotCancellable, PaymentInProgress, PaymentDisputed, RefundNotPositive, RefundExceedsPayment, UnitsCredited, NotFulfillable);
 
 /// Tell what a refund would come to
 #[utoipa::path(post, path = "/v1/orders/{order}/sub-orders/{sub}/refund-preview", tag = "orders", security(("bearer" = [])),
@@ -391,7 +349,7 @@ pub async fn retry_refund(
     let attempt = known.ok_or(Reject::RefundUnknown).map_err(Problem::from)?.attempt;
     let command = OrderCommand::RetryRefund { by: caller.principal, refund, attempt };
     let answer = desk.order(command, &key, &body.raw).await?;
-    desk.refund(&answer, refund, false)
+    refund_answer(&answer, refund, false)
 }
 
 /// Note that a refund that failed was given back outside
@@ -417,5 +375,5 @@ pub async fn mark_refund_paid(
     faults.done(&INVALID_BODY)?;
     let command = OrderCommand::MarkRefundPaid { by: caller.principal, refund, reference };
     let answer = desk.order(command, &key, &body.raw).await?;
-    desk.refund(&answer, refund, false)
+    refund_answer(&answer, refund, false)
 }

@@ -3,7 +3,8 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
-    orders, own, people, products, quotes, refunds, resolve, sales, shipping, skus, tax, tracking, vendors,
+    orders, own, people, products, quotes, refunds, resolve, returns, sales, shipments, shipping, skus, tax,
+    tracking, vendors,
 };
 use http::Method;
 use std::collections::HashMap;
@@ -46,6 +47,22 @@ pub fn api() -> OpenApiRouter<HttpState> {
         .routes(routes!(refunds::preview_refund))
         .routes(routes!(refunds::retry_refund))
         .routes(routes!(refunds::mark_refund_paid))
+        .routes(routes!(returns::create_return))
+        .routes(routes!(returns::approve_return))
+        .routes(routes!(returns::deny_return))
+        .routes(routes!(returns::receive_return))
+        .routes(routes!(returns::close_return))
+        .routes(routes!(returns::cancel_return))
+        .routes(routes!(shipments::pack_share))
+        .routes(routes!(shipments::unpack_share))
+        .routes(routes!(shipments::hold_share))
+        .routes(routes!(shipments::resume_share))
+        .routes(routes!(shipments::hand_over_shipment))
+        .routes(routes!(shipments::deliver_shipment))
+        .routes(routes!(shipments::cancel_shipment))
+        .routes(routes!(shipments::return_shipment))
+        .routes(routes!(shipments::lose_shipment))
+        .routes(routes!(shipments::list_shipments, shipments::create_shipment))
         .routes(routes!(notices::take_stripe_notice))
         .routes(routes!(notices::take_redirect_notice))
         .routes(routes!(notices::take_courier_notice))
@@ -163,6 +180,22 @@ const CLASSES: &[(&str, Methods)] = &[
     ("/v1/orders/{order}/sub-orders/{sub}/refund-preview", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/refunds/{refund}/retry", &[(Method::POST, Class::Staff)]),
     ("/v1/orders/{order}/refunds/{refund}/mark-paid", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/pack", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/unpack", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/hold", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/resume", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/shipments", &[(Method::GET, Class::Reads), (Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/hand-over", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/deliver", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/cancel", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/returned", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/shipments/{shipment}/lost", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns", &[(Method::POST, Class::Checkout)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/approve", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/deny", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/receive", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/close", &[(Method::POST, Class::Staff)]),
+    ("/v1/orders/{order}/sub-orders/{sub}/returns/{return}/cancel", &[(Method::POST, Class::Checkout)]),
     ("/v1/admin/tax", &[(Method::GET, Class::Staff), (Method::PUT, Class::Staff)]),
     ("/v1/admin/overview", &[(Method::GET, Class::Staff)]),
     ("/v1/admin/overview/events", &[(Method::GET, Class::Staff)]),

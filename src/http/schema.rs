@@ -5,7 +5,7 @@ use crate::domain::cart::CartStatus;
 use crate::domain::coupon::RestoresOn;
 use crate::domain::courier::CourierStatus;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, SaleId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId, SaleId, ShipmentId,
     SessionId, ShippingMethodId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::money::Currency;
@@ -70,6 +70,8 @@ schema! {
     CartId, "CartId" => id_schema("cart", "A cart");
     OrderId, "OrderId" => id_schema("order", "An order");
     RefundId, "RefundId" => id_schema("refund", "Money that an order gives back");
+    ReturnId, "ReturnId" => id_schema("return", "What a buyer sends back");
+    ShipmentId, "ShipmentId" => id_schema("shipment", "A parcel");
     SubOrderId, "SubOrderId" => id_schema("suborder", "A vendor's share of an order");
     CouponId, "CouponId" => id_schema("coupon", "A coupon");
     ShippingMethodId, "ShippingMethodId" => id_schema("shipping_method", "A way in which a vendor ships");

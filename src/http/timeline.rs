@@ -1,6 +1,6 @@
 //! One thing that happened to an order, in the public vocabulary.
 
-use crate::domain::ids::{AccountId, VendorId};
+use crate::domain::ids::{AccountId, ShipmentId, VendorId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::TimelineEntry;
 use crate::http::money::{Moment, MoneyBody};
@@ -19,7 +19,10 @@ pub struct TimelineItem<'a> {
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
-    /// `refund_marked_paid`, `quarantined`, `resolved`, `attached` (to the account that has verified the address), or the status in
+    /// `refund_marked_paid`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`,
+    /// `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `shipment_booked`, `booking_refused`, `shipment_cancelling`, `shipment_cancel_refused`,
+    /// `shipment_astray`, `cancel_wished` (it waits for a courier), `cancel_refused`, `return_requested`, `return_excepted` (its time was over), `return_approved`,
+    /// `return_denied`, `return_received`, `return_closed`, `return_cancelled`, `quarantined`, `resolved`, `attached` (to the account that has verified the address), or the status in
     /// which it ended.
     #[schema(example = "stock_held")]
     r#type: &'a str,
@@ -36,6 +39,9 @@ pub struct TimelineData<'a> {
     amount: Option<MoneyBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// Which parcel it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipment_id: Option<ShipmentId>,
     /// Who did it, where it was neither the buyer nor the shop by itself: `vendor` or `staff`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "staff")]
@@ -59,6 +65,7 @@ impl<'a> TimelineItem<'a> {
                 vendor_id: entry.vendor,
                 amount: entry.amount.map(|minor| MoneyBody(Money::new(minor, entry.currency.unwrap_or(currency)))),
                 reason: entry.reason.as_deref(),
+                shipment_id: entry.shipment,
                 by: entry.by.map(|by| by.kind.name()),
                 account_id: entry.by.and_then(|by| by.account),
                 resolution: entry.resolution.as_deref().map(ResolutionBody::new),

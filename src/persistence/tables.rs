@@ -9,7 +9,7 @@ use crate::domain::ids::{
 use crate::domain::job::{About, JobKind, JobState};
 use crate::domain::money::Currency;
 use crate::domain::order::columns::{column, order_columns};
-use crate::domain::order::{Amounts, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
+use crate::domain::order::{Amounts, Goods, OrderColumns, OrderFilter, PaymentStatus, SubOrderStatus};
 use crate::domain::pricing::BillLine;
 use crate::domain::rows::{
     BillRow, CouponRow, CustomerRow, OrderLineRow, OrderRow, ProductRow, SaleRow, SkuRow, StockChangeRow, SubOrderRow,
@@ -303,6 +303,9 @@ struct Line<'a> {
     /// What it comes to by the order's bill, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     billed: Option<Cow<'a, BillLine>>,
+    /// Where its units are, once one of them was packed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    goods: Option<Cow<'a, Goods>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -326,6 +329,7 @@ impl<'a> Line<'a> {
             credited: *credited,
             credited_amount: *credited_amount,
             billed: billed.as_deref().map(Cow::Borrowed),
+            goods: row.goods.as_deref().map(Cow::Borrowed),
         }
     }
 
@@ -342,6 +346,7 @@ impl<'a> Line<'a> {
             credited: self.credited,
             credited_amount: self.credited_amount,
             billed: self.billed.map(|billed| Box::new(billed.into_owned())),
+            goods: self.goods.map(|goods| Box::new(goods.into_owned())),
         }
     }
 }

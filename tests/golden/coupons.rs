@@ -138,8 +138,9 @@ pub fn coupon_commands() -> Vec<CouponCommand> {
         CouponCommand::ReleaseUse { order, until },
         CouponCommand::Close { order },
         CouponCommand::Tick,
-        returns(ReturnedPart { amount: 5, whole: false }, None, Vec::new()),
-        returns(ReturnedPart { amount: 0, whole: true }, Some(7), vec![BuyerKey([1; 8])]),
+        returns(ReturnedPart { amount: 5, whole: false, ..ReturnedPart::default() }, None, Vec::new()),
+        returns(ReturnedPart { amount: 0, whole: true, ..ReturnedPart::default() }, Some(7), vec![BuyerKey([1; 8])]),
+        returns(ReturnedPart { amount: 5, whole: true, refund: true, some_refunded: true }, None, Vec::new()),
         CouponCommand::CloseReturns { order, credits: vec![credit_id()] },
     ]
 }

@@ -1,6 +1,7 @@
 //! Samples of bills, and of how orders are shown.
 
 use super::*;
+use haat::domain::ids::ShipmentId;
 use haat::domain::pricing::{Bill, BillLine, BillShare, LineDiscount, LineTax, TaxGroup};
 
 /// One of everything that may stand in a bill.
@@ -48,6 +49,7 @@ pub fn order_replies() -> Vec<OrderReply> {
         credited: 0,
         credited_amount: 0,
         billed: None,
+        goods: None,
     };
     let unpaid = Amounts { total: 250_000, total_due: 250_000, ..Amounts::default() };
     let share = SubOrderView {
@@ -56,6 +58,8 @@ pub fn order_replies() -> Vec<OrderReply> {
         status: SubOrderStatus::Held,
         amounts: unpaid,
         billed: None,
+        parcels: Vec::new(),
+        on_hold: None,
     };
     let waits = Waits {
         since: at(7),
@@ -79,6 +83,8 @@ pub fn order_replies() -> Vec<OrderReply> {
         inline_contact: None,
         waits: waits.map(Box::new),
         refunds: Vec::new(),
+        cancelling: false,
+        returns: Vec::new(),
         disputes: Vec::new(),
         attention: Vec::new(),
     };
@@ -132,6 +138,7 @@ pub fn order_replies() -> Vec<OrderReply> {
         currency: full.then(|| "EUR".parse().unwrap()),
         reason: full.then(|| "lost".into()),
         by: None,
+        shipment: None,
         resolution: full.then(|| Box::new(resolution(ResolveAs::Paid))),
     };
     let refund = |full: bool| Refund {
@@ -160,6 +167,7 @@ pub fn order_replies() -> Vec<OrderReply> {
         attention: vec!["dispute_open".into()],
         ..credited.clone()
     };
+    let of_parcel = TimelineEntry { shipment: Some(ShipmentId::from_uuid(uuid(91))), ..entry(false) };
     let by = TimelineEntry { by: By::of(Principal::SHOP), ..entry(false) };
     let money = |minor| Money::new(minor, Currency::BDT);
     let preview = RefundPreview { amount: money(5), shipping: money(1), maximum: money(7) };
@@ -172,6 +180,9 @@ pub fn order_replies() -> Vec<OrderReply> {
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![entry(false), entry(true)] },
         OrderReply::Order { order: Box::new(given_back) },
         OrderReply::Timeline { currency: Currency::BDT, entries: vec![by] },
+        OrderReply::Timeline { currency: Currency::BDT, entries: vec![of_parcel] },
+        OrderReply::Order { order: Box::new(super::parcels::shipped(view(None))) },
+        OrderReply::Wishes { wishes: Vec::new() },
         OrderReply::Preview { preview },
         OrderReply::Order { order: Box::new(disputed) },
         OrderReply::Payment { payment: None, refunds: Vec::new() },

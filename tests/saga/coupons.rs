@@ -360,7 +360,7 @@ fn credit_id(number: u128) -> CreditId {
 }
 
 fn part(credit: u128, amount: i64, whole: bool) -> (CreditId, ReturnedPart) {
-    (credit_id(credit), ReturnedPart { amount, whole })
+    (credit_id(credit), ReturnedPart { amount, whole, ..ReturnedPart::default() })
 }
 
 /// With each unit comes its share of the budget, and with the last the use.

@@ -257,7 +257,7 @@ impl Town {
                 records_in_flight: plan.records_in_flight,
                 checkouts_per_vendor: plan.checkouts_per_vendor,
                 records_since_checkpoint: plan.records_since_checkpoint,
-                shop: haat::domain::knowledge::Settings { hold_ms: plan.hold_ms, payment_ms: plan.payment_ms },
+                shop: haat::domain::knowledge::Settings { hold_ms: plan.hold_ms, payment_ms: plan.payment_ms, ..haat::domain::knowledge::Settings::DEFAULT },
                 payment_calls_per_second: plan.payment_calls_per_second,
                 silent_orders: plan.silent_orders,
                 silence: plan.silence,

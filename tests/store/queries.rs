@@ -328,7 +328,7 @@ prop_compose! {
     fn any_line()(sku in any_uuid(), vendor in 0usize..3, title in any_text(), quantity in 1i64..=10_000, unit_price in 0i64..=1_000_000_000_000)
         -> (usize, OrderLineRow) {
         let vendor_id = VendorId::from_uuid(Uuid::nil());
-        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price, list_price: None, sale_id: None, credited: 0, credited_amount: 0, billed: None })
+        (vendor, OrderLineRow { sku_id: SkuId::from_uuid(sku), vendor_id, title, quantity, unit_price, line_total: quantity * unit_price, list_price: None, sale_id: None, credited: 0, credited_amount: 0, billed: None, goods: None })
     }
 }
 

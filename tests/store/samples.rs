@@ -6,7 +6,7 @@ use haat::domain::ids::{
     CartId, CustomerId, EntityId, EntityRef, OrderId, ProductId, SaleId, SkuId, SubOrderId, VendorId,
 };
 use haat::domain::money::Currency;
-use haat::domain::order::{Amounts, OrderStatus, PaymentStatus, SubOrderStatus};
+use haat::domain::order::{Amounts, Goods, OrderStatus, PaymentStatus, SubOrderStatus};
 use haat::domain::rows::{
     CustomerRow, OrderLineRow, OrderRow, ProductRow, Rows, SaleRow, SkuRow, SubOrderRow, VendorRow,
 };
@@ -104,6 +104,7 @@ pub fn order_row(seed: &str, placed_at: Timestamp) -> OrderRow {
         credited: 0,
         credited_amount: 0,
         billed: None,
+        goods: Some(Box::new(Goods { packed: 1, ..Goods::default() })),
     };
     let share = |vendor_id, total| SubOrderRow {
         id: SubOrderId::of(id, vendor_id),

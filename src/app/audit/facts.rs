@@ -490,6 +490,7 @@ pub(super) mod samples {
                 sale_id: None,
                 credited: 0,
                 credited_amount: 0,
+                goods: None,
                 billed: None,
             }],
         };

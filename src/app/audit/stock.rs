@@ -154,9 +154,12 @@ fn returned(order: &OrderFacts, vendor: VendorId, trade: &Trade) -> Result<(), S
         let back = trade.returned.get(&line.sku_id).copied().unwrap_or(0);
         let is_own = |(of, sku, _): &&(VendorId, SkuId, i64)| (*of, *sku) == (vendor, line.sku_id);
         let coming: i64 = order.coming_back.iter().filter(is_own).map(|(_, _, units)| units).sum();
-        let cancelled = if order.is_sold() { line.credited } else { 0 };
+        // What was cancelled, and what is back after it was handed over.
+        let goods = line.goods.as_deref().copied().unwrap_or_default();
+        let here = line.credited.saturating_sub(goods.credited).saturating_add(goods.restocked);
+        let cancelled = if order.is_sold() { here } else { 0 };
         if !(cancelled - coming..=cancelled).contains(&back) {
-            return Err(format!("{back} of {} came back, and {cancelled} were cancelled", line.sku_id));
+            return Err(format!("{back} of {} came back, and {cancelled} were cancelled, or are in stock again", line.sku_id));
         }
     }
     Ok(())

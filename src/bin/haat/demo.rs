@@ -97,6 +97,7 @@ fn serve_args(directory: &Path) -> anyhow::Result<ServeArgs> {
         actor_threads: None,
         hold_seconds: limits::HOLD_MS / 1000,
         payment_seconds: limits::PAYMENT_MS / 1000,
+        return_days: limits::RETURN_DAYS,
         stripe: StripeArgs::default(),
         redirect: RedirectArgs::default(),
         courier: CourierArgs::default(),

@@ -94,7 +94,7 @@ pub struct CheckoutTerms {
 impl CheckoutRequest {
     /// As it is recorded: without personal data, and with the prices and the taxes that the buyer has at this moment.
     pub fn under(&self, settings: &Settings, audience: Audience, exempt: Option<Exemption>) -> CheckoutTerms {
-        let Settings { hold_ms, payment_ms } = *settings;
+        let Settings { hold_ms, payment_ms, .. } = *settings;
         CheckoutTerms {
             payment: self.payment.without_token(),
             // The first of what the buyer gave.

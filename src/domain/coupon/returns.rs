@@ -20,7 +20,7 @@ impl Coupon {
         }
         let order = returned.order;
         let event = |(credit, part): &(CreditId, ReturnedPart)| {
-            let ReturnedPart { amount, whole } = *part;
+            let ReturnedPart { amount, whole, .. } = part.by(terms.restores_on);
             let freed = match whole {
                 true => HeldUse { serial: returned.serial, keys: returned.keys.clone(), amount },
                 false => HeldUse { amount, ..HeldUse::default() },
@@ -45,8 +45,9 @@ impl Coupon {
     /// What it answers: the credits were seen to. The use is free again if one of them was the last of its order, and did make it so.
     pub(super) fn returned_answer(&self, returned: &ReturnedUse) -> OrderCommand {
         let ReturnedUse { order, credits, .. } = returned;
+        let restores_on = self.is.as_ref().map_or(RestoresOn::Never, |is| is.terms.restores_on);
         let is_free = |(credit, part): &(CreditId, ReturnedPart)| {
-            part.whole && self.returned.is_committed(CreditKey(*order, *credit))
+            part.by(restores_on).whole && self.returned.is_committed(CreditKey(*order, *credit))
         };
         OrderCommand::LegReturned {
             with: Party::Coupon(self.id),

@@ -405,6 +405,27 @@ pub struct ReturnedPart {
     /// Whether no unit of the order is left.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub whole: bool,
+    /// Whether its units had been handed over: they were not cancelled, but given back.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub refund: bool,
+    /// Whether that holds of some of the order's units, by now.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub some_refunded: bool,
+}
+
+impl ReturnedPart {
+    /// What of it comes back by these terms: of a coupon that comes back with cancels alone nothing that was handed over.
+    pub fn by(self, restores_on: RestoresOn) -> Self {
+        match restores_on {
+            RestoresOn::Never => Self::default(),
+            RestoresOn::Refund => self,
+            RestoresOn::Cancel => Self {
+                amount: if self.refund { 0 } else { self.amount },
+                whole: self.whole && !self.some_refunded,
+                ..self
+            },
+        }
+    }
 }
 
 /// What is counted of one use.

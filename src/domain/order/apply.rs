@@ -231,6 +231,20 @@ impl Body {
                     refund.by_hand = true;
                 });
             }
+            OrderEvent::Packed { vendor, lines, by } => self.apply_packed(*vendor, lines, *by, at),
+            OrderEvent::Unpacked { vendor, lines, by } => self.apply_unpacked(*vendor, lines, *by, at),
+            OrderEvent::SharePutOnHold { vendor, reason, by } => self.apply_hold(*vendor, Some(*reason), *by, at),
+            OrderEvent::ShareResumed { vendor, by } => self.apply_hold(*vendor, None, *by, at),
+            OrderEvent::ShipmentMade { parcel, by } => self.apply_parcel_made(parcel, *by, at),
+            OrderEvent::ShipmentMoved { shipment, step, by } => self.apply_parcel_moved(*shipment, step, *by, at),
+            OrderEvent::CancelWished { wish } => self.apply_wished(wish, at),
+            OrderEvent::CancelWishDropped { credit } => self.apply_wish_dropped(*credit),
+            OrderEvent::ReturnRequested { wanted, by, exception } => {
+                self.apply_return_requested(wanted, *by, *exception, at);
+            }
+            OrderEvent::ReturnMoved { id, step, refund, by } => {
+                self.apply_return_moved(*id, step, *refund, *by, at);
+            }
             OrderEvent::LegReturned { with, credits, whole } => {
                 self.apply_leg_returned(*with, credits);
                 if *whole {

@@ -122,6 +122,7 @@ impl Body {
         let is_over = |line: &OrderLine| line.credited.saturating_add(units(line)) >= line.quantity;
         let whole = self.lines.iter().all(is_over);
         let is_last = self.lines_of(credit.vendor).all(is_over);
+        let was_refunded = self.lines.iter().any(|line| line.moved().credited > 0);
         let mut back = Vec::new();
         for (code, coupon) in self.coupons.iter().enumerate() {
             if self.leg(Party::Coupon(coupon.coupon)).is_none() {
@@ -138,8 +139,10 @@ impl Body {
             let of_shipping =
                 share.and_then(|share| share.billed.as_ref()).map_or(0, |billed| own(&billed.shipping_discounts));
             let amount = money::sum(self.lines_of(credit.vendor).map(of_line).chain([of_shipping]));
-            let part = ReturnedPart { amount: if coupon.counts.by_amount { amount } else { 0 }, whole };
-            if part != ReturnedPart::default() {
+            let amount = if coupon.counts.by_amount { amount } else { 0 };
+            let (refund, some_refunded) = (credit.shipped, credit.shipped || was_refunded);
+            let part = ReturnedPart { amount, whole, refund, some_refunded };
+            if amount > 0 || whole {
                 back.push(UseBack { coupon: coupon.coupon, part });
             }
         }

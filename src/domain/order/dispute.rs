@@ -11,6 +11,7 @@
 
 use super::refund::{Credit, CreditReason, Refund, RefundAsked, RefundStatus};
 use super::share::Share;
+use super::shipment::ShipmentStatus;
 use super::state::{Body, Phase};
 use super::{Order, OrderEvent, PaymentStatus};
 use crate::domain::buyer::Mint;
@@ -168,7 +169,8 @@ impl Body {
         let credited = to_pay.saturating_sub(kept).max(0);
         let credit = (credited > 0).then(|| {
             let (lines, besides) = self.spread(share, credited, 0);
-            Box::new(Credit { id: credit_id, vendor, lines, besides, reason: CreditReason::DisputeLost, by: None })
+            let (reason, by, shipped, restock) = (CreditReason::DisputeLost, None, false, None);
+            Box::new(Credit { id: credit_id, vendor, lines, besides, reason, by, shipped, restock })
         });
         let owed = kept.saturating_sub(to_pay.saturating_sub(credited));
         let asked = RefundAsked { id: RefundId::from_uuid(credit_id.uuid()), amount: owed, mint };
@@ -248,6 +250,15 @@ impl Body {
         }
         if self.refunds.iter().any(|refund| refund.status == RefundStatus::Failed) {
             codes.push("refund_failed");
+        }
+        if self.parcels.iter().any(|parcel| parcel.astray) {
+            codes.push("parcel_astray");
+        }
+        if self.parcels.iter().any(|parcel| parcel.refused.is_some() && parcel.status == ShipmentStatus::Draft) {
+            codes.push("booking_refused");
+        }
+        if self.parcels.iter().any(|parcel| parcel.status == ShipmentStatus::Lost) {
+            codes.push("parcel_lost");
         }
         if self.phase == Phase::Stuck {
             codes.push("stuck");

@@ -1,6 +1,7 @@
 //! A line of an order, and what holds of its whole bill.
 
 use super::share::is_zero;
+use super::shipment::Goods;
 use crate::domain::ids::{SaleId, SkuId, VendorId};
 use crate::domain::pricing::BillLine;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct OrderLine {
     /// What it comes to by the order's bill, where that says more than quantity and price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed: Option<Box<BillLine>>,
+    /// Where its units are, once one of them was packed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goods: Option<Box<Goods>>,
 }
 
 /// What holds of a whole bill, beside its lines and its shares.

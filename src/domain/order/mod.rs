@@ -23,10 +23,13 @@
 
 mod apply;
 mod bill;
+mod booking;
 mod claim;
 pub(crate) mod columns;
 mod coupons;
+mod crediting;
 mod dispute;
+mod fulfilment;
 mod legs;
 mod line;
 mod parts;
@@ -35,7 +38,9 @@ mod phases;
 mod refund;
 mod resolve;
 mod restock;
+mod returns;
 mod share;
+mod shipment;
 mod shown;
 mod state;
 mod status;
@@ -69,7 +74,7 @@ use crate::limits;
 use legs::Verb;
 use parts::Apart;
 use serde::{Deserialize, Serialize};
-use state::Body;
+use state::{Body, ShownBefore};
 
 /// An order's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +177,9 @@ impl Decides for Order {
     }
 
     fn heard(&mut self, command: &OrderCommand, _now: Timestamp) {
+        if let Some(body) = &mut self.body {
+            body.shown_before = ShownBefore(Some(body.status));
+        }
         let party = match command {
             OrderCommand::StockCommitted { vendor } => Party::Stock(*vendor),
             OrderCommand::LegCommitted { with } => *with,
@@ -194,6 +202,7 @@ impl Decides for Order {
             (None, OrderCommand::Place { placement, .. }) => Ok(vec![OrderEvent::Placed {
                 hold_until: now.plus_millis(placement.hold_ms),
                 payment_due_at: now.plus_millis(placement.payment_ms),
+                return_days: knowledge.settings.return_days,
                 placement: Box::new(Placement { hold_ms: 0, payment_ms: 0, ..Placement::clone(placement) }),
             }]),
             // Who awaits an order has its id from the cart: should its placing come late, the question waits for it.
@@ -212,8 +221,9 @@ impl Decides for Order {
 
     fn apply(&mut self, event: &OrderEvent, at: Timestamp) {
         match (event, &mut self.body) {
-            (OrderEvent::Placed { placement, hold_until, payment_due_at }, body) => {
+            (OrderEvent::Placed { placement, hold_until, payment_due_at, return_days }, body) => {
                 let placed = body.insert(Body::placed(placement, *hold_until, *payment_due_at, at));
+                placed.return_days = *return_days;
                 placed.note(at, "placed").amount = Some(placed_total(placement));
             }
             (event, Some(body)) => body.apply(event, at),
@@ -232,6 +242,14 @@ impl Decides for Order {
             | OrderCommand::Cancel { by }
             | OrderCommand::CancelAll { by, .. }
             | OrderCommand::Credit { by, .. }
+            | OrderCommand::Pack { by, .. }
+            | OrderCommand::Unpack { by, .. }
+            | OrderCommand::HoldShare { by, .. }
+            | OrderCommand::ResumeShare { by, .. }
+            | OrderCommand::Ship { by, .. }
+            | OrderCommand::MoveParcel { by, .. }
+            | OrderCommand::AskReturn { by, .. }
+            | OrderCommand::MoveReturn { by, .. }
             | OrderCommand::RetryRefund { by, .. }
             | OrderCommand::MarkRefundPaid { by, .. }
             | OrderCommand::Resolve { by, .. } => Some(shown(*by)),
@@ -244,6 +262,7 @@ impl Decides for Order {
                 let (method, calls) = (body.payment.method.clone(), body.open_refunds(self.id));
                 Some(Ok(OrderReply::Refunds { method, calls }))
             }
+            OrderCommand::OpenWishes => Some(Ok(OrderReply::Wishes { wishes: self.courier_wishes() })),
             OrderCommand::PaymentKnown => {
                 let body = self.body.as_ref()?;
                 let (payment, refunds) = (Some(Box::new(body.call(self.id))), body.sent_refunds(self.id));
@@ -346,33 +365,11 @@ impl Decides for Order {
         let Some(body) = &self.body else {
             return Vec::new();
         };
-        let mut published = Vec::new();
-        let last_credit = events.iter().rposition(|event| matches!(event, OrderEvent::Credited { .. }));
-        for (place, event) in events.iter().enumerate() {
-            let (from, to) = match event {
-                // With its last unit a paid order ends.
-                OrderEvent::Credited { .. } if Some(place) == last_credit && body.has_just_ended(events) => {
-                    (Some(OrderStatus::Paid), body.status)
-                }
-                OrderEvent::Placed { .. } => (None, OrderStatus::Placed),
-                OrderEvent::PaymentRequested => (Some(OrderStatus::Placed), OrderStatus::AwaitingPayment),
-                // What costs nothing is paid without being asked for.
-                OrderEvent::Paid { .. } if body.total == 0 => (Some(OrderStatus::Placed), OrderStatus::Paid),
-                OrderEvent::Paid { .. } => (Some(OrderStatus::AwaitingPayment), OrderStatus::Paid),
-                OrderEvent::Ended { status } => {
-                    // What was asked for payment was shown as awaiting it.
-                    let was = match body.payment_status {
-                        PaymentStatus::None => OrderStatus::Placed,
-                        _ => OrderStatus::AwaitingPayment,
-                    };
-                    (Some(was), *status)
-                }
-                other => {
-                    published.extend(self.alarm(body, other));
-                    continue;
-                }
-            };
-            published.push(Publication::OrderStatus { from, to });
+        let mut published: Vec<Publication> = events.iter().flat_map(|event| self.alarm(body, event)).collect();
+        let is_new = events.iter().any(|event| matches!(event, OrderEvent::Placed { .. }));
+        let from = if is_new { None } else { body.shown_before.0 };
+        if is_new || from.is_some_and(|from| from != body.status) {
+            published.push(Publication::OrderStatus { from, to: body.status });
         }
         published
     }
@@ -396,6 +393,14 @@ impl Decides for Order {
                 | OrderCommand::Cancel { by }
                 | OrderCommand::CancelAll { by, .. }
                 | OrderCommand::Credit { by, .. }
+                | OrderCommand::Pack { by, .. }
+                | OrderCommand::Unpack { by, .. }
+                | OrderCommand::HoldShare { by, .. }
+                | OrderCommand::ResumeShare { by, .. }
+                | OrderCommand::Ship { by, .. }
+                | OrderCommand::MoveParcel { by, .. }
+                | OrderCommand::AskReturn { by, .. }
+                | OrderCommand::MoveReturn { by, .. }
                 | OrderCommand::Await { by, .. },
                 Some(body),
             ) => body.may_see(*by),
@@ -411,6 +416,7 @@ impl Decides for Order {
                 | OrderCommand::Await { .. }
                 | OrderCommand::PreviewCredit { .. }
                 | OrderCommand::PaymentKnown
+                | OrderCommand::OpenWishes
         )
     }
 }
@@ -573,6 +579,9 @@ impl Checks for Order {
         };
         if !body.lines.iter().all(credits_fit) {
             return breach("a_line_is_credited_once", format!("{:?}", body.lines));
+        }
+        if let Some(invariant) = body.goods_are_wrong().or_else(|| body.returns_are_wrong()) {
+            return breach(invariant, format!("{:?}, {:?}, {:?}", body.lines, body.parcels, body.returns));
         }
         if body.status.is_end() && sums.total_due != 0 {
             return breach("nothing_is_due_at_the_end", format!("{sums:?}"));

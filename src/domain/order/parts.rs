@@ -11,11 +11,13 @@
 //!
 //! Most orders have none but the head. All parts are read together: to decide, an order looks at all of its timeline.
 
+use super::booking::CancelWish;
 use super::legs::Leg;
 use super::refund::Made;
 use super::share::Share;
+use super::shipment::Parcel;
 use super::state::Body;
-use super::{Order, OrderLine, Refund, TimelineEntry};
+use super::{Order, OrderLine, Refund, Return, TimelineEntry};
 use crate::domain::entity::{Decides as _, Part, RestoreError, read_own, read_part, write_part};
 use crate::domain::ids::OrderId;
 use crate::domain::reject::Reject;
@@ -87,18 +89,27 @@ struct Lines {
     credits: Vec<Made>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     refunds: Vec<Refund>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parcels: Vec<Parcel>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    returns: Vec<Return>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    wishes: Vec<CancelWish>,
 }
 
 impl Lines {
     fn take_from(body: &mut Body) -> Self {
         let (lines, legs, shares) = (take(&mut body.lines), take(&mut body.legs), take(&mut body.shares));
         let (credits, refunds) = (take(&mut body.credits), take(&mut body.refunds));
-        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds }
+        let (parcels, returns, wishes) =
+            (take(&mut body.parcels), take(&mut body.returns), take(&mut body.wishes));
+        Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds, parcels, returns, wishes }
     }
 
     fn put_into(self, body: &mut Body) {
         (body.lines, body.legs, body.shares, body.rejection) = (self.lines, self.legs, self.shares, self.rejection);
-        (body.credits, body.refunds) = (self.credits, self.refunds);
+        (body.credits, body.refunds, body.parcels) = (self.credits, self.refunds, self.parcels);
+        (body.returns, body.wishes) = (self.returns, self.wishes);
     }
 }
 
@@ -127,7 +138,8 @@ impl TimelineEntry {
         let amount = if self.amount.is_some() { 30 } else { 0 };
         let currency = if self.currency.is_some() { 17 } else { 0 };
         let by = if self.by.is_some() { 70 } else { 0 };
-        38 + by + self.kind.len() + vendor + amount + currency + reason + resolution
+        let shipment = if self.shipment.is_some() { 52 } else { 0 };
+        38 + by + shipment + self.kind.len() + vendor + amount + currency + reason + resolution
     }
 }
 
@@ -139,7 +151,12 @@ impl Body {
         let lines: usize = self.lines.iter().map(|line| 190 + written_len(&line.title) + billed(line)).sum();
         // With the references and the reasons that a refund may come to have.
         let taken_back = 120 * self.credits.len() + 700 * self.refunds.len();
-        lines + 210 * self.legs.len() + taken_back > LINES_BYTES
+        let parcel = |parcel: &Parcel| 900 + 110 * parcel.lines.len();
+        let parcels: usize = self.parcels.iter().map(parcel).sum();
+        let returned = |known: &Return| 400 + 200 * known.lines.len();
+        let returns: usize = self.returns.iter().map(returned).sum();
+        let wishes: usize = self.wishes.iter().map(|wish| 300 + 100 * (wish.lines.len() + wish.waits.len())).sum();
+        parcels + returns + wishes + lines + 210 * self.legs.len() + taken_back > LINES_BYTES
     }
 
     /// Where the blocks end that are full behind the last of `ends`.

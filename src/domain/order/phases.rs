@@ -3,6 +3,7 @@
 //! Each function names what the phase waits for, then what may come late or twice and changes nothing. Everything else is a refusal: nobody
 //! sends it to an order that stands there. The table of all commands in all phases is in `tests/saga/phases.rs`.
 
+use super::booking::seed_of;
 use super::legs::{LegState, Party};
 use super::state::{Body, Phase};
 use super::{OrderCommand, OrderEvent, OrderStatus};
@@ -34,6 +35,20 @@ impl Body {
                 _ => self.decide_cancel(*by),
             },
             OrderCommand::Credit { by, vendor, wanted, seed } => self.decide_credit(*by, *vendor, wanted, seed),
+            OrderCommand::Pack { by, vendor, lines } => self.decide_pack(*by, *vendor, lines),
+            OrderCommand::Unpack { by, vendor, lines } => self.decide_unpack(*by, *vendor, lines),
+            OrderCommand::HoldShare { by, vendor, reason } => self.decide_hold_share(*by, *vendor, *reason),
+            OrderCommand::ResumeShare { by, vendor } => self.decide_resume_share(*by, *vendor),
+            OrderCommand::Ship { by, parcel } => self.decide_ship(*by, parcel),
+            OrderCommand::MoveParcel { by, shipment, step, seed } => self.decide_parcel(*by, *shipment, step, seed),
+            OrderCommand::OpenWishes => LATE,
+            OrderCommand::CourierSays { shipment, says } => self.decide_courier_says(*shipment, says),
+            OrderCommand::CourierTold { shipment, status, accepted } => match self.parcel(*shipment).map(seed_of) {
+                Ok(seed) => self.decide_courier_told(*shipment, *status, accepted, &seed),
+                Err(_) => LATE,
+            },
+            OrderCommand::AskReturn { by, wanted } => self.decide_ask_return(*by, wanted, now),
+            OrderCommand::MoveReturn { by, id, step, seed } => self.decide_return(*by, *id, step, seed),
             OrderCommand::RetryRefund { by, refund, attempt } => self.decide_retry(*by, *refund, *attempt),
             OrderCommand::MarkRefundPaid { by, refund, reference } => self.decide_by_hand(*by, *refund, reference),
             OrderCommand::RefundTold { refund, attempt, told } => self.decide_refund_told(*refund, *attempt, told),

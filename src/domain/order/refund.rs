@@ -18,7 +18,7 @@
 use super::coupons::UseBack;
 use super::share::Share;
 use super::state::{Body, Phase};
-use super::{Order, OrderEvent, OrderLine, OrderStatus};
+use super::{Order, OrderEvent};
 use crate::domain::buyer::Mint;
 use crate::domain::entity::Principal;
 use crate::domain::ids::{CreditId, OrderId, RefundId, SkuId, VendorId};
@@ -28,7 +28,6 @@ use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::WantedLine;
 use crate::domain::who::{Action, By, may, named};
-use crate::limits;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -57,6 +56,8 @@ named!(
     VendorFault "vendor_fault",
     /// A bank has given the money back.
     DisputeLost "dispute_lost",
+    /// It was not accepted at the door, or could not be delivered.
+    DeliveryRefused "delivery_refused",
     /// Something else.
     Other "other",
 );
@@ -117,6 +118,15 @@ pub enum Wanted {
         /// Whether shipping and fees are credited besides.
         shipping: bool,
     },
+    /// Units that were handed over.
+    Shipped {
+        /// Which.
+        lines: Vec<WantedLine>,
+        /// Whether shipping and fees are credited besides.
+        shipping: bool,
+        /// Whether they are in stock again.
+        restock: bool,
+    },
 }
 
 /// A line's part of a credit.
@@ -149,6 +159,12 @@ pub struct Credit {
     /// Who decided it; none where the buyer did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
+    /// Whether its units were handed over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shipped: bool,
+    /// Which of its units are in stock again; all of them where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restock: Option<Vec<WantedLine>>,
 }
 
 impl Credit {
@@ -212,6 +228,9 @@ pub(super) struct Made {
     /// What it gives back of uses of coupons that have not seen to it yet, as far as the order has heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) uses: Vec<UseBack>,
+    /// Whether these units had left the house: they are ordinary stock again, of no sale.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) shipped: bool,
 }
 
 /// What a provider says of a refund.
@@ -258,134 +277,7 @@ pub struct RefundPreview {
 
 type Decision = Result<Vec<OrderEvent>, Reject>;
 
-impl Share {
-    /// What of its payment can still be given back.
-    fn refundable(&self, lines: &[OrderLine], included: bool) -> i64 {
-        let own = lines.iter().filter(|line| line.vendor == self.vendor);
-        let left = own.map(|line| line.payable().saturating_sub(line.credited_amount));
-        let left = money::sum(left.chain([self.besides_left(included)]));
-        let amounts = self.amounts();
-        let kept = amounts.paid.saturating_sub(amounts.refunded).saturating_sub(amounts.refund_due);
-        left.min(kept).max(0)
-    }
-
-    fn besides_left(&self, included: bool) -> i64 {
-        self.besides(included).saturating_sub(self.besides_credited).max(0)
-    }
-}
-
 impl Body {
-    fn share(&self, vendor: VendorId) -> Result<&Share, Reject> {
-        self.shares.iter().find(|share| share.vendor == vendor).ok_or(Reject::OrderUnknown)
-    }
-
-    pub(super) fn lines_of(&self, vendor: VendorId) -> impl Iterator<Item = &OrderLine> {
-        self.lines.iter().filter(move |line| line.vendor == vendor)
-    }
-
-    /// Whether credits can be decided now: what is not paid is cancelled as a whole, what is being paid has to be settled first, and of what is
-    /// disputed nobody knows whose it is.
-    fn may_credit(&self) -> Result<(), Reject> {
-        match self.phase {
-            Phase::Settled if self.is_disputed() => Err(Reject::PaymentDisputed),
-            Phase::Settled => Ok(()),
-            Phase::Gathering | Phase::Paying | Phase::Voiding(_) | Phase::Confirming | Phase::Stuck => {
-                Err(Reject::PaymentInProgress)
-            }
-            Phase::Cancelling(_) | Phase::Reopening(_) | Phase::Ended => {
-                Err(Reject::OrderNotCancellable { status: self.status })
-            }
-        }
-    }
-
-    /// What a wish comes to. The function by which a preview is shown is the one that decides.
-    fn credit(&self, vendor: VendorId, wanted: &Wanted, seed: &CreditSeed, by: Option<By>) -> Result<Credit, Reject> {
-        let share = self.share(vendor)?;
-        let included = self.prices_include_tax();
-        let (lines, besides) = match wanted {
-            Wanted::Units(wanted) => self.credit_of_units(vendor, wanted)?,
-            Wanted::Amount { minor, shipping } => {
-                let besides = if *shipping { share.besides_left(included) } else { 0 };
-                self.credit_of_amount(share, *minor, besides)?
-            }
-        };
-        Ok(Credit { id: seed.id, vendor, lines, besides, reason: seed.reason, by })
-    }
-
-    /// Units of lines, and with the last of the share what is left of shipping and fees.
-    fn credit_of_units(&self, vendor: VendorId, wanted: &[WantedLine]) -> Result<(Vec<CreditedLine>, i64), Reject> {
-        for asked in wanted {
-            let of = self.lines_of(vendor).find(|line| line.sku == asked.sku).ok_or(Reject::SkuUnknown)?;
-            let left = of.quantity.saturating_sub(of.credited);
-            if asked.quantity > left {
-                return Err(Reject::UnitsCredited { sku_id: asked.sku, left });
-            }
-        }
-        let (mut lines, mut is_last) = (Vec::new(), true);
-        for line in self.lines_of(vendor) {
-            let of = |asked: &&WantedLine| asked.sku == line.sku;
-            let units = match wanted.is_empty() {
-                true => line.quantity.saturating_sub(line.credited),
-                false => money::sum(wanted.iter().filter(of).map(|asked| asked.quantity)),
-            };
-            let mut of_line = line.creditable();
-            let credit = of_line.credit(units);
-            is_last &= of_line.credited_units == line.quantity;
-            if credit.units > 0 {
-                lines.push(CreditedLine { sku: line.sku, units: credit.units, amount: credit.money });
-            }
-        }
-        if lines.is_empty() {
-            return Err(Reject::OrderNotCancellable { status: self.status });
-        }
-        let included = self.prices_include_tax();
-        Ok((lines, if is_last { self.share(vendor)?.besides_left(included) } else { 0 }))
-    }
-
-    /// An amount, over the lines by what of each is left to be paid, then over shipping and fees.
-    fn credit_of_amount(&self, share: &Share, minor: i64, shipping: i64) -> Result<(Vec<CreditedLine>, i64), Reject> {
-        if minor < 0 || (minor == 0 && shipping == 0) {
-            return Err(Reject::RefundNotPositive);
-        }
-        let included = self.prices_include_tax();
-        let refundable = share.refundable(&self.lines, included);
-        if money::sum([minor, shipping]) > refundable {
-            return Err(Reject::RefundExceedsPayment { refundable: Money::new(refundable, self.currency) });
-        }
-        let (lines, besides) = self.spread(share, minor, shipping);
-        Ok((lines, shipping.saturating_add(besides)))
-    }
-
-    /// Splits an amount over the lines of a share and what is beside them, by what of each is left to be paid; so much of what is beside them is
-    /// credited already.
-    pub(super) fn spread(&self, share: &Share, minor: i64, shipping: i64) -> (Vec<CreditedLine>, i64) {
-        let left = |line: &OrderLine| line.payable().saturating_sub(line.credited_amount).max(0);
-        let mut weights: Vec<i64> = self.lines_of(share.vendor).map(left).collect();
-        weights.push(share.besides_left(self.prices_include_tax()).saturating_sub(shipping));
-        let parts = money::split(minor, &weights).unwrap_or_else(|| vec![0; weights.len()]);
-        let part = |(line, amount): (&OrderLine, &i64)| CreditedLine { sku: line.sku, units: 0, amount: *amount };
-        let lines = self.lines_of(share.vendor).zip(&parts).map(part).filter(|line| line.amount > 0).collect();
-        (lines, parts.last().copied().unwrap_or(0))
-    }
-
-    /// A credit, and the refund of what was paid beyond what is left to pay.
-    fn credited(&self, credit: Credit, mint: Mint) -> Result<OrderEvent, Reject> {
-        let share = self.share(credit.vendor)?;
-        let mut after = share.clone();
-        after.credited = after.credited.saturating_add(credit.amount());
-        let amount = after.amounts().refund_due.saturating_sub(share.amounts().refund_due);
-        let asked = RefundAsked { id: RefundId::from_uuid(credit.id.uuid()), amount, mint };
-        let refund_requested = (amount > 0).then_some(asked);
-        Ok(OrderEvent::Credited { credit: Box::new(credit), refund_requested })
-    }
-
-    fn has_room(&self, more: usize) -> Result<(), Reject> {
-        match self.credits.len() + more > limits::CREDITS_PER_ORDER {
-            true => Err(Reject::TooMany { what: "credits of one order".into(), limit: limits::CREDITS_PER_ORDER }),
-            false => Ok(()),
-        }
-    }
-
     /// Cancels units of one share, or gives some of its money back.
     pub(super) fn decide_credit(
         &self,
@@ -395,13 +287,16 @@ impl Body {
         seed: &CreditSeed,
     ) -> Decision {
         self.may_touch(by, vendor, wanted)?;
-        if self.credits.iter().any(|made| made.id == seed.id) {
+        if self.knows(seed.id) {
             return Ok(Vec::new());
         }
         self.may_credit()?;
         let credit = self.credit(vendor, wanted, seed, By::of(by))?;
         self.has_room(1)?;
-        Ok(vec![self.credited(credit, seed.mint)?])
+        match wanted {
+            Wanted::Units(_) => self.cancel_units(credit, seed),
+            Wanted::Amount { .. } | Wanted::Shipped { .. } => Ok(vec![self.credited(credit, seed.mint)?]),
+        }
     }
 
     /// Cancels all that is left of all shares.
@@ -410,10 +305,14 @@ impl Body {
             return Err(Reject::OrderUnknown);
         }
         let of = |share: &&Share| CreditSeed { id: seed.id.of_share(share.vendor), ..*seed };
-        if self.shares.iter().any(|share| self.credits.iter().any(|made| made.id == of(&share).id)) {
+        if self.shares.iter().any(|share| self.knows(of(&share).id)) {
             return Ok(Vec::new());
         }
         self.may_credit()?;
+        // All or nothing.
+        if self.is_any_shipped() {
+            return Err(Reject::AlreadyShipped);
+        }
         let mut events = Vec::new();
         let everything = Wanted::Units(Vec::new());
         let is_left = |share: &&Share| self.lines_of(share.vendor).any(|line| line.credited < line.quantity);
@@ -424,16 +323,22 @@ impl Body {
         self.has_room(left.len())?;
         for share in left {
             let seed = of(&share);
-            events.push(self.credited(self.credit(share.vendor, &everything, &seed, By::of(by))?, seed.mint)?);
+            let credit = self.credit(share.vendor, &everything, &seed, By::of(by))?;
+            events.extend(self.cancel_units(credit, &seed)?);
         }
         Ok(events)
+    }
+
+    /// Whether a credit was made, or waits for couriers.
+    pub(super) fn knows(&self, credit: CreditId) -> bool {
+        self.credits.iter().any(|made| made.id == credit) || self.wishes.iter().any(|wish| wish.seed.id == credit)
     }
 
     /// Whether these may have that of this share.
     fn may_touch(&self, by: Principal, vendor: VendorId, wanted: &Wanted) -> Result<(), Reject> {
         let action = match wanted {
             Wanted::Units(_) => Action::CancelShare,
-            Wanted::Amount { .. } => Action::RefundShare,
+            Wanted::Amount { .. } | Wanted::Shipped { .. } => Action::RefundShare,
         };
         let is_own = !matches!(by, Principal::Member(member) if member.vendor != vendor);
         match is_own && may(by, action, self) {
@@ -543,19 +448,32 @@ impl Body {
 
     pub(super) fn apply_credit(&mut self, credit: &Credit, asked: Option<&RefundAsked>, at: Timestamp) {
         let uses = self.uses_back(credit);
+        self.apply_wish_dropped(credit.id);
         for part in &credit.lines {
             for line in self.lines.iter_mut().filter(|line| line.vendor == credit.vendor && line.sku == part.sku) {
                 line.credited = line.credited.saturating_add(part.units);
                 line.credited_amount = line.credited_amount.saturating_add(part.amount);
+                if credit.shipped {
+                    line.move_goods(|goods| goods.credited = goods.credited.saturating_add(part.units));
+                } else if line.moved().packed > line.to_ship() {
+                    let left = line.to_ship();
+                    line.move_goods(|goods| goods.packed = left);
+                }
             }
         }
         for share in self.shares.iter_mut().filter(|share| share.vendor == credit.vendor) {
             share.credited = share.credited.saturating_add(credit.amount());
             share.besides_credited = share.besides_credited.saturating_add(credit.besides);
         }
-        let units = credit.lines.iter().filter(|line| line.units > 0).map(|line| (line.sku, line.units)).collect();
-        self.credits.push(Made { id: credit.id, vendor: credit.vendor, units, uses });
-        let kind = if credit.has_units() { "cancelled_units" } else { "credited" };
+        let units: Vec<(SkuId, i64)> = match &credit.restock {
+            Some(restock) => restock.iter().map(|line| (line.sku, line.quantity)).collect(),
+            None => credit.lines.iter().filter(|line| line.units > 0).map(|line| (line.sku, line.units)).collect(),
+        };
+        if credit.shipped {
+            self.note_restocked(credit.vendor, &units);
+        }
+        self.credits.push(Made { id: credit.id, vendor: credit.vendor, units, uses, shipped: credit.shipped });
+        let kind = if credit.has_units() && !credit.shipped { "cancelled_units" } else { "credited" };
         let entry = self.note(at, kind);
         entry.vendor = Some(credit.vendor);
         entry.amount = Some(credit.amount());
@@ -564,10 +482,21 @@ impl Body {
         if let Some(asked) = asked {
             self.apply_asked(credit.vendor, credit.reason, *asked, at);
         }
-        if self.lines.iter().all(|line| line.credited == line.quantity) {
-            let is_paid = self.shares.iter().any(|share| share.paid > 0);
-            self.status = if is_paid { OrderStatus::Refunded } else { OrderStatus::Cancelled };
-            self.note(at, self.status.name());
+        self.roll_up(at);
+    }
+
+    /// What had left the house is in stock again, without anything being credited for it.
+    pub(super) fn take_back(&mut self, id: CreditId, vendor: VendorId, lines: &[WantedLine]) {
+        let units: Vec<(SkuId, i64)> = lines.iter().map(|line| (line.sku, line.quantity)).collect();
+        self.note_restocked(vendor, &units);
+        self.credits.push(Made { id, vendor, units, uses: Vec::new(), shipped: true });
+    }
+
+    fn note_restocked(&mut self, vendor: VendorId, units: &[(SkuId, i64)]) {
+        for (sku, units) in units {
+            for line in self.lines.iter_mut().filter(|line| line.vendor == vendor && line.sku == *sku) {
+                line.move_goods(|goods| goods.restocked = goods.restocked.saturating_add(*units));
+            }
         }
     }
 
@@ -633,12 +562,6 @@ impl Body {
             }
         }
         None
-    }
-
-    /// Whether these events took its last unit.
-    pub(super) fn has_just_ended(&self, events: &[OrderEvent]) -> bool {
-        let has_units = |event: &OrderEvent| matches!(event, OrderEvent::Credited { credit, .. } if credit.has_units());
-        self.phase == Phase::Settled && self.status.is_end() && events.iter().any(has_units)
     }
 
     /// Whether it is paid, and sold what it is of, whatever was taken back since.

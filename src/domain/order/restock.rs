@@ -38,13 +38,16 @@ impl Body {
 
     /// What a vendor takes back: units of each credit, as they were sold, and for whom they were counted.
     pub(super) fn restock(&self, order: OrderId, vendor: VendorId) -> RestockedUnits {
-        let line = |sku: SkuId, units: i64| {
+        let line = |made: &Made, sku: SkuId, units: i64| {
             let of = self.lines_of(vendor).find(|line| line.sku == sku)?;
-            let (unit_price, list_price, sale) = (of.unit_price, of.list_price, of.sale);
+            // What had left the house is ordinary stock when it comes back: neither a sale nor a limit has it again.
+            let sale = of.sale.filter(|_| !made.shipped);
+            let (unit_price, list_price) = (of.unit_price, of.list_price);
             Some(HeldLine { sku, quantity: units, unit_price, list_price, sale, rung: None })
         };
         let waits = self.credits.iter().filter(|made| made.vendor == vendor && !made.units.is_empty());
-        let units = |made: &Made| (made.id, made.units.iter().filter_map(|(sku, units)| line(*sku, *units)).collect());
+        let units =
+            |made: &Made| (made.id, made.units.iter().filter_map(|(sku, units)| line(made, *sku, *units)).collect());
         let held_for = HeldFor {
             customer: self.owner.customer(),
             keys: self.buyer.as_ref().map_or_else(Vec::new, |buyer| buyer.keys.clone()),

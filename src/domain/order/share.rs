@@ -10,6 +10,7 @@
 //! ```
 
 use super::state::Body;
+use super::shipment::HoldReason;
 use super::{BillHead, OrderLine};
 use crate::domain::ids::VendorId;
 use crate::domain::money;
@@ -68,12 +69,15 @@ pub(super) struct Share {
     /// What of `credited` is of shipping and fees, which are credited in one piece.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) besides_credited: i64,
+    /// Why it is not shipped now, where somebody has stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) on_hold: Option<HoldReason>,
 }
 
 impl Share {
     fn new(vendor: VendorId) -> Self {
-        let (billed, besides_credited) = (None, 0);
-        Self { vendor, total: 0, credited: 0, rounding: 0, paid: 0, refunded: 0, billed, besides_credited }
+        let (billed, besides_credited, on_hold) = (None, 0, None);
+        Self { vendor, total: 0, credited: 0, rounding: 0, paid: 0, refunded: 0, billed, besides_credited, on_hold }
     }
 
     /// What is to be paid beside its lines.

@@ -4,7 +4,7 @@ use super::OrderCoupon;
 use super::types::*;
 use crate::domain::details::Contact;
 use crate::domain::entity::PaymentCall;
-use crate::domain::ids::{CartId, OrderId, SubOrderId, VendorId};
+use crate::domain::ids::{CartId, OrderId, ShipmentId, SubOrderId, VendorId};
 use crate::domain::money::Currency;
 use crate::domain::payment::RefundCall;
 use crate::domain::pricing::BillShare;
@@ -28,6 +28,12 @@ pub struct SubOrderView {
     /// Its shipping, its fees and its taxes, where the order has a bill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed: Option<Box<BillShare>>,
+    /// Its parcels, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parcels: Vec<Parcel>,
+    /// Why it is not shipped now, where somebody has stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hold: Option<HoldReason>,
 }
 
 /// An order as it is shown; to a vendor, only its own share.
@@ -71,6 +77,12 @@ pub struct OrderView {
     /// Its refunds, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
+    /// Whether a cancel of some of it waits for a courier.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelling: bool,
+    /// What buyers send back of it, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<Return>,
     /// Disputes of its payment, the oldest first; to a vendor none, since they are about the whole of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disputes: Vec<Dispute>,
@@ -117,7 +129,7 @@ pub struct TimelineEntry {
     /// What: `placed`, `stock_held`, `stock_refused`, `priced`, `price_changed`, `bill_refused`, `payment_requested`, `payment_action_required`, `paid`, `payment_failed`,
     /// `cancel_requested`, `payment_deadline_passed`, `payment_voided`, `payment_refunded`, `stock_committed`,
     /// `stock_released`, `cancelled_units`, `credited`, `refund_requested`, `refund_pending`, `refund_succeeded`, `refund_failed`, `refund_retried`,
-    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
+    /// `refund_marked_paid`, `refund_cancelled`, `dispute_opened`, `dispute_won`, `dispute_lost`, `coupon_held`, `coupon_refused`, `coupon_used`, `coupon_released`, `coupon_returned`, `packed`, `unpacked`, `put_on_hold`, `resumed`, `shipment_created`, `shipment_handed_over`, `shipment_delivered`, `shipment_cancelled`, `shipment_returned`, `shipment_lost`, `shipment_booked`, `booking_refused`, `shipment_cancelling`, `shipment_cancel_refused`, `shipment_astray`, `cancel_wished`, `cancel_refused`, `return_requested`, `return_excepted` (its time was over), `return_approved`, `return_denied`, `return_received`, `return_closed`, `return_cancelled`, `quarantined`, `resolved`, `attached`, or the status in which it ended.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
     /// Whom it concerns.
@@ -135,6 +147,9 @@ pub struct TimelineEntry {
     /// Who did it, where it was neither the buyer nor the shop by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
+    /// Which parcel it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipment: Option<ShipmentId>,
     /// Who led it out of what it was stuck in, and how; for the staff alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Box<Resolution>>,
@@ -169,6 +184,12 @@ pub enum OrderReply {
         /// Each refund.
         #[serde(skip)]
         calls: Vec<RefundCall>,
+    },
+    /// What it wants of couriers.
+    Wishes {
+        /// Of each parcel.
+        #[serde(skip)]
+        wishes: Vec<CourierWish>,
     },
     /// What a provider may know more of.
     Payment {

@@ -1,12 +1,14 @@
 //! What an order is made of, and the small steps that its events are made of.
 
+use super::booking::CancelWish;
 use super::legs::{Acknowledged, Leg, LegState, Party};
 use super::refund::Made;
 use super::resolve::Stuck;
 use super::share::Share;
+use super::shipment::Parcel;
 use super::{
     Address, BillHead, Dispute, OrderCoupon, OrderLine, OrderStatus, PaymentChoice, PaymentStatus, Placement, Refund,
-    TimelineEntry,
+    Return, TimelineEntry,
 };
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::details::Contact;
@@ -16,6 +18,7 @@ use crate::domain::money::Currency;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::who::{Action, Belongs, may};
+use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -45,6 +48,29 @@ pub enum Phase {
     /// A step that may not fail did, or another amount moved than was asked for: someone has to look at it.
     #[serde(rename = "quarantined")]
     Stuck,
+}
+
+/// How an order stood before what it hears now: what is counted is told from where to where it moved. It is in no comparison, and nothing after a
+/// restore.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ShownBefore(pub(super) Option<OrderStatus>);
+
+impl PartialEq for ShownBefore {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for ShownBefore {}
+
+/// See [`limits::RETURN_DAYS`]: an order of an early version has these, too.
+pub(super) const fn usual_return_days() -> u32 {
+    limits::RETURN_DAYS
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+pub(super) const fn is_usual(days: &u32) -> bool {
+    *days == limits::RETURN_DAYS
 }
 
 /// What an order is from `Placed` on.
@@ -110,6 +136,8 @@ pub(super) struct Body {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stuck: Option<Stuck>,
     pub(super) status: OrderStatus,
+    #[serde(skip)]
+    pub(super) shown_before: ShownBefore,
     /// Why it was rejected, when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) rejection: Option<Reject>,
@@ -119,6 +147,18 @@ pub(super) struct Body {
     /// What is given back, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) refunds: Vec<Refund>,
+    /// Its parcels, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parcels: Vec<Parcel>,
+    /// Cancels that wait for couriers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) wishes: Vec<CancelWish>,
+    /// What buyers send back, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) returns: Vec<Return>,
+    /// For how many days after its delivery a buyer may send something back.
+    #[serde(default = "usual_return_days", skip_serializing_if = "is_usual")]
+    pub(super) return_days: u32,
     /// Disputes of its payment, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) disputes: Vec<Dispute>,
@@ -144,6 +184,7 @@ impl Body {
             credited: 0,
             credited_amount: 0,
             billed: None,
+            goods: None,
         };
         let lines: Vec<OrderLine> = lines.iter().map(line).collect();
         let mut body = Self {
@@ -177,9 +218,14 @@ impl Body {
             phase: Phase::Gathering,
             stuck: None,
             status: OrderStatus::Placed,
+            shown_before: ShownBefore::default(),
             rejection: None,
             credits: Vec::new(),
             refunds: Vec::new(),
+            parcels: Vec::new(),
+            wishes: Vec::new(),
+            returns: Vec::new(),
+            return_days: usual_return_days(),
             disputes: Vec::new(),
             timeline: Vec::with_capacity(8),
         };
@@ -197,6 +243,7 @@ impl Body {
             currency: None,
             reason: None,
             by: None,
+            shipment: None,
             resolution: None,
         });
         self.timeline.last_mut().expect("an entry was just pushed")

@@ -159,7 +159,21 @@ named_status!(
         Paid = "paid",
         /// The vendor let it go.
         Released = "released",
+        /// Some of it is packed.
+        PartiallyPacked = "partially_packed",
+        /// All that is left of it is packed.
+        Packed = "packed",
+        /// Some of it is on its way.
+        PartiallyShipped = "partially_shipped",
+        /// All that is left of it is on its way, or was.
+        Shipped = "shipped",
+        /// Some of it has arrived.
+        PartiallyDelivered = "partially_delivered",
+        /// All that is left of it has arrived.
+        Delivered = "delivered",
         /// All of it was cancelled after it was paid.
         Cancelled = "cancelled",
+        /// The buyer has nothing of it: it came back, or was given back.
+        Returned = "returned",
     }
 );

@@ -2,20 +2,22 @@
 
 use crate::domain::buyer::{Buyer, MailKey, Mint};
 use crate::domain::cart::CartLine;
+use crate::domain::courier::CourierStatus;
 use crate::domain::details::Contact;
 use crate::domain::entity::{Owner, Principal};
-use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ShippingMethodId, VendorId};
+use crate::domain::ids::{CartId, CreditId, CustomerId, RefundId, ReturnId, ShipmentId, ShippingMethodId, VendorId};
 use crate::domain::money::Money;
 use crate::domain::pricing::Bill;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
-use crate::domain::vendor::HeldLine;
+use crate::domain::vendor::{HeldLine, WantedLine};
 use crate::domain::who::By;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use super::{Party, PlacedCoupon, TakenCoupon};
 
+pub use super::booking::{CancelWish, CourierSays, CourierWish};
 pub use super::dispute::{Dispute, DisputeStatus, DisputeTold, LostShare};
 pub use super::line::{BillHead, OrderLine};
 pub use super::refund::{
@@ -23,8 +25,15 @@ pub use super::refund::{
     Wanted,
 };
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
+pub use super::returns::{
+    Condition, NewReturn, NotReturnable, ReceivedLine, Return, ReturnStatus, ReturnStep,
+};
 pub use super::share::Amounts;
+pub use super::shipment::{
+    Goods, HoldReason, NewParcel, NotFulfillable, Parcel, ParcelStep, ShipmentStatus,
+};
 use super::share::is_zero;
+use super::state::{is_usual, usual_return_days};
 pub use super::status::{OrderStatus, PaymentStatus, SubOrderStatus};
 
 /// Where to ship to.
@@ -318,6 +327,95 @@ pub enum OrderCommand {
         /// Where it stands in the bank's books.
         reference: String,
     },
+    /// Pack units of one share: they are ready to be shipped.
+    Pack {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+        /// Units; all that are left where none is named.
+        lines: Vec<WantedLine>,
+    },
+    /// Put packed units back.
+    Unpack {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+        /// Units; all that are packed where none is named.
+        lines: Vec<WantedLine>,
+    },
+    /// Ship nothing of one share until somebody says so.
+    HoldShare {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+        /// Why.
+        reason: HoldReason,
+    },
+    /// Go on with it.
+    ResumeShare {
+        /// On whose behalf.
+        by: Principal,
+        /// Whose share.
+        vendor: VendorId,
+    },
+    /// Put units of one share into a parcel.
+    Ship {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        parcel: Box<NewParcel>,
+    },
+    /// Something is done with a parcel, or has become of it.
+    MoveParcel {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        shipment: ShipmentId,
+        /// What.
+        step: Box<ParcelStep>,
+        /// What a credit needs, should the buyer not get all of it.
+        seed: CreditSeed,
+    },
+    /// Which parcels couriers are to fetch, or not to fetch any more: from now on they may know of it.
+    OpenWishes,
+    /// A courier says what it makes of such a wish.
+    CourierSays {
+        /// Of which parcel.
+        shipment: ShipmentId,
+        /// What.
+        says: CourierSays,
+    },
+    /// A courier tells what has become of a parcel.
+    CourierTold {
+        /// Of which.
+        shipment: ShipmentId,
+        /// What.
+        status: CourierStatus,
+        /// Units that were accepted at the door, where not all were.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        accepted: Vec<WantedLine>,
+    },
+    /// Send units of one share back.
+    AskReturn {
+        /// On whose behalf.
+        by: Principal,
+        /// What.
+        wanted: Box<NewReturn>,
+    },
+    /// Something is done to a return.
+    MoveReturn {
+        /// On whose behalf.
+        by: Principal,
+        /// Which.
+        id: ReturnId,
+        /// What.
+        step: Box<ReturnStep>,
+        /// What a credit needs, once something came.
+        seed: CreditSeed,
+    },
     /// Which refunds a provider is asked for, or about: from now on it may have them.
     OpenRefunds,
     /// What a provider may know more of: the payment itself, and what was asked to be given back.
@@ -432,6 +530,9 @@ pub enum OrderEvent {
         hold_until: Timestamp,
         /// Until when it must be paid.
         payment_due_at: Timestamp,
+        /// For how many days after its delivery a buyer may send something back.
+        #[serde(default = "usual_return_days", skip_serializing_if = "is_usual")]
+        return_days: u32,
     },
     /// A vendor holds its share.
     StockHeld {
@@ -587,6 +688,98 @@ pub enum OrderEvent {
         /// Where it stands in the bank's books.
         reference: String,
         /// Who says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Units of one share are ready to be shipped.
+    Packed {
+        /// Whose share.
+        vendor: VendorId,
+        /// Units.
+        lines: Vec<WantedLine>,
+        /// Who packed them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// They are not any more.
+    Unpacked {
+        /// Whose share.
+        vendor: VendorId,
+        /// Units.
+        lines: Vec<WantedLine>,
+        /// Who unpacked them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Nothing of one share is shipped until somebody says so.
+    SharePutOnHold {
+        /// Whose share.
+        vendor: VendorId,
+        /// Why.
+        reason: HoldReason,
+        /// Who wants it so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// It goes on.
+    ShareResumed {
+        /// Whose share.
+        vendor: VendorId,
+        /// Who says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Units of one share are in a parcel.
+    ShipmentMade {
+        /// Which, and what is in it.
+        parcel: Box<NewParcel>,
+        /// Who made it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Something was done with a parcel, or has become of it.
+    ShipmentMoved {
+        /// Which.
+        shipment: ShipmentId,
+        /// What.
+        #[serde(flatten)]
+        step: Box<ParcelStep>,
+        /// Who says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
+    /// Units are to be cancelled that a courier may fetch at any moment: it is asked first.
+    CancelWished {
+        /// What.
+        wish: Box<CancelWish>,
+    },
+    /// Nothing of that was left to cancel when the couriers had answered.
+    CancelWishDropped {
+        /// The credit that it would have been.
+        credit: CreditId,
+    },
+    /// Somebody wants to send units of one share back.
+    ReturnRequested {
+        /// What.
+        wanted: Box<NewReturn>,
+        /// Who wants it so; none where the buyer does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+        /// Whether its time was over, and the shop allows it all the same.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exception: bool,
+    },
+    /// Something was done to a return.
+    ReturnMoved {
+        /// Which.
+        id: ReturnId,
+        /// What.
+        #[serde(flatten)]
+        step: Box<ReturnStep>,
+        /// The refund that follows, where something came for which something is given back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refund: Option<RefundId>,
+        /// Who did it; none where the buyer did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<By>,
     },

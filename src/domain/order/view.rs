@@ -25,6 +25,8 @@ impl Order {
                 status: sub_order_status(body, leg),
                 amounts: body.share_amounts(vendor),
                 billed: body.share_billed(vendor),
+                parcels: body.parcels.iter().filter(|parcel| parcel.vendor == vendor).cloned().collect(),
+                on_hold: body.shares.iter().find(|share| share.vendor == vendor).and_then(|share| share.on_hold),
             })
             .collect();
         Some(OrderView {
@@ -46,6 +48,11 @@ impl Order {
             inline_contact: body.inline_contact(),
             waits: Self::waits_for(body, by),
             refunds: body.refunds.iter().filter(|refund| shown_to(refund.vendor)).cloned().collect(),
+            cancelling: body.is_cancelling(match by {
+                Principal::Member(member) => Some(member.vendor),
+                _ => None,
+            }),
+            returns: body.returns.iter().filter(|known| shown_to(known.vendor)).cloned().collect(),
             disputes: if matches!(by, Principal::Member(_)) { Vec::new() } else { body.disputes.clone() },
             attention: match by {
                 Principal::Staff(_) => body.attention().into_iter().map(Cow::Borrowed).collect(),
@@ -96,6 +103,7 @@ impl Order {
                     line_total: line.total(),
                     credited: line.credited,
                     credited_amount: line.credited_amount,
+                    goods: line.goods.clone(),
                     billed: line.billed.clone(),
                 })
                 .collect(),
@@ -104,9 +112,9 @@ impl Order {
 }
 
 fn sub_order_status(body: &Body, leg: &Leg) -> SubOrderStatus {
-    let own = || body.lines.iter().filter(|line| Some(line.vendor) == leg.with.vendor());
-    if body.is_sold() && own().all(|line| line.credited == line.quantity) {
-        return SubOrderStatus::Cancelled;
+    let standing = leg.with.vendor().filter(|_| body.is_sold()).map(|vendor| body.share_standing(vendor));
+    if let Some(standing) = standing.filter(|standing| *standing != SubOrderStatus::Paid) {
+        return standing;
     }
     match leg.state {
         LegState::Asked => SubOrderStatus::Placed,

@@ -54,6 +54,7 @@ fn order(status: OrderStatus) -> OrderView {
         sale: None,
         credited: 0,
         credited_amount: 0,
+        goods: None,
         billed: None,
     };
     OrderView {
@@ -72,6 +73,8 @@ fn order(status: OrderStatus) -> OrderView {
         payment_due_at: Timestamp::from_millis(2),
         inline_contact: None,
         waits: None,
+        cancelling: false,
+        returns: Vec::new(),
         refunds: Vec::new(),
         disputes: Vec::new(),
         attention: Vec::new(),
@@ -218,6 +221,8 @@ fn what_makes_the_total_another_than_the_lines_stands_in_the_mail() {
         vendor: billed.vendor,
         status: SubOrderStatus::Paid,
         amounts: Amounts::default(),
+        parcels: Vec::new(),
+        on_hold: None,
         billed: Some(Box::new(billed)),
     }];
     order.bill = Some(Box::new(BillHead { codes: Vec::new(), prices_include_tax: false }));

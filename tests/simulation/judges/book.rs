@@ -10,6 +10,7 @@ mod accounts;
 mod bill;
 mod credits;
 mod disputes;
+mod goods;
 
 use super::replay::Recorded;
 use super::{Causes, Judge, Replay};
@@ -111,6 +112,17 @@ const EVENTS: &[(&str, &str, Posting)] = &[
     ("order", "refund_failed", Accounts::keep_part),
     ("order", "refund_retried", Accounts::ask_again),
     ("order", "refund_marked_paid", Accounts::give_part_back_by_hand),
+    ("order", "packed", Accounts::pack),
+    ("order", "unpacked", Accounts::unpack),
+    ("order", "share_put_on_hold", Accounts::stop),
+    ("order", "share_resumed", Accounts::go_on),
+    ("order", "shipment_made", Accounts::make_parcel),
+    ("order", "shipment_moved", Accounts::move_parcel),
+    // Nothing moves before couriers have answered.
+    ("order", "cancel_wished", nothing),
+    ("order", "cancel_wish_dropped", nothing),
+    ("order", "return_requested", Accounts::ask_return),
+    ("order", "return_moved", Accounts::move_return),
     ("order", "credits_settled", Accounts::hear_of_restock),
     ("order", "leg_returned", nothing),
     ("order", "dispute_opened", Accounts::open_dispute),
@@ -204,7 +216,22 @@ fn differs_from_order(accounts: &Accounts, row: &OrderRow) -> Option<String> {
     );
     let bill = accounts.bills.get(&row.id.to_string());
     let is_sane = |bill: &Bill| bill.refunded >= 0 && (0..=bill.total()).contains(&bill.net());
-    let fits = bill.is_some_and(|bill| is_sane(bill) && statement_of(bill) == said);
+    let piles = row.lines.iter().map(|line| {
+        let goods = line.goods.as_deref().copied().unwrap_or_default();
+        goods::Pile {
+            packed: goods.packed,
+            boxed: goods.in_parcels,
+            shipped: goods.shipped,
+            accepted: goods.delivered,
+            refused: goods.refused,
+            lost: goods.lost,
+            sent_back: goods.returned,
+            after: goods.credited,
+            here: goods.restocked,
+        }
+    });
+    let has_piles = |bill: &Bill| piles.clone().eq(bill.goods.piles.iter().copied());
+    let fits = bill.is_some_and(|bill| is_sane(bill) && statement_of(bill) == said && has_piles(bill));
     (!fits).then(|| format!("{row:?}, and in the book {bill:?}"))
 }
 

@@ -106,6 +106,9 @@ struct Wanted {
     lost: bool,
     /// What each credit gives back of each coupon, as reckoned here: of what it takes off, and whether no unit is left.
     due: BTreeMap<(CouponId, CreditId), (i64, bool)>,
+    /// Whether that was of what had been handed over, and whether some of the order was by then.
+    shipped: BTreeMap<(CouponId, CreditId), (bool, bool)>,
+    is_refunded: bool,
     /// Those of these that it was told of.
     heard: BTreeSet<(CouponId, CreditId)>,
 }
@@ -125,6 +128,16 @@ impl Wanted {
 
     fn counted(&self) -> impl Iterator<Item = CouponId> {
         self.taken.iter().filter(|taken| taken.is_counted).map(|taken| taken.coupon)
+    }
+
+    /// What of that comes back by a coupon of these terms: by cancels alone nothing that had been handed over.
+    fn due_by(&self, restores_on: RestoresOn, coupon: CouponId, credit: CreditId) -> Option<(i64, bool)> {
+        let (amount, whole) = *self.due.get(&(coupon, credit))?;
+        let (is_shipped, is_refunded) = self.shipped[&(coupon, credit)];
+        Some(match restores_on {
+            RestoresOn::Cancel => (if is_shipped { 0 } else { amount }, whole && !is_refunded),
+            RestoresOn::Refund | RestoresOn::Never => (amount, whole),
+        })
     }
 
     /// Units are credited: of each coupon's discount goes with them what is theirs, and with a vendor's last unit what was taken off its shipping.
@@ -148,10 +161,12 @@ impl Wanted {
             }
         }
         let whole = self.lines.iter().all(|line| line.cancelled == line.units);
+        self.is_refunded |= credit.shipped;
         for (code, taken) in self.taken.iter().enumerate().filter(|(_, taken)| taken.is_counted) {
             let amount = theirs.get(&code).copied().filter(|_| taken.counts.by_amount).unwrap_or(0);
             if whole || amount > 0 {
                 self.due.insert((taken.coupon, credit.id), (amount, whole));
+                self.shipped.insert((taken.coupon, credit.id), (credit.shipped, self.is_refunded));
             }
         }
     }
@@ -303,9 +318,9 @@ impl Coupons {
             coupon.free.insert(order);
             coupon.kept += left.amount;
         }
-        let (counted, amount) = (self.counted.clone(), freed.amount);
+        let (counted, amount, restores_on) = (self.counted.clone(), freed.amount, coupon.terms.restores_on);
         let is_due = move |_: &Replay| {
-            let due = |wanted: &Wanted| wanted.due.get(&(id, credit)).copied();
+            let due = |wanted: &Wanted| wanted.due_by(restores_on, id, credit);
             lock(&counted).orders.get(&order).and_then(due) == Some((amount, whole))
         };
         causes.push((format!("{id} gives back {amount}, {whole}, by {credit} of {order}"), Box::new(is_due)));
@@ -407,7 +422,10 @@ impl Coupons {
                     let is_seen_to = move |_: &Replay| {
                         let counted = lock(&counted);
                         let Some(coupon) = counted.coupons.get(&id) else { return false };
-                        coupon.returned.contains(&(order, credit)) || coupon.may_have_kept(at)
+                        let due = counted.orders.get(&order);
+                        let due = due.and_then(|wanted| wanted.due_by(coupon.terms.restores_on, id, credit));
+                        let nothing = due == Some((0, false));
+                        nothing || coupon.returned.contains(&(order, credit)) || coupon.may_have_kept(at)
                     };
                     causes.push((format!("{order} is told that {id} saw to {credit}"), Box::new(is_seen_to)));
                 }

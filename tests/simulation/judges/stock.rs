@@ -72,7 +72,7 @@ impl Judge for Stock {
         let mut sold: BTreeMap<SkuId, i64> = BTreeMap::new();
         let views = replay.orders().filter_map(|(_, order)| order.view(Principal::SHOP));
         for line in views.filter(|view| replay.is_paid(view.id)).flat_map(|view| view.lines) {
-            *sold.entry(line.sku).or_default() += line.quantity - line.credited;
+            *sold.entry(line.sku).or_default() += line.quantity - line.cancelled() - line.moved().restocked;
         }
         // What is held for paid orders that wait for someone is neither sold nor free.
         let mut held: BTreeMap<SkuId, (i64, i64)> = BTreeMap::new();

@@ -7,6 +7,7 @@ mod courier;
 mod hunter;
 mod marketer;
 mod memory;
+mod packer;
 mod pricer;
 mod promoter;
 mod refunder;
@@ -57,6 +58,7 @@ const CROWD: &[Come] = &[
     refunder::come,
     bank::come,
     courier::come,
+    packer::come,
 ];
 
 /// The days of all who come to a town's shop.

@@ -3,6 +3,7 @@
 
 use super::bill::{Billed, reckoned};
 use super::credits::{Credited, Part};
+use super::goods::{Goods, Pile};
 use super::disputes::Disputed;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +70,8 @@ pub struct Bill {
     pub exempt: Option<String>,
     /// Units and money that were credited of each line.
     pub credited_lines: Vec<(i64, i64)>,
+    /// Where the pieces of each line are.
+    pub goods: Goods,
     /// What of a vendor's shipping and fees was.
     pub besides_credited: BTreeMap<String, i64>,
     /// What was credited, by the credit.
@@ -383,6 +386,7 @@ impl Accounts {
             bill.lines.push((text(placed, "/vendor")?, line(placed)?));
             bill.on_sale.push(placed.get("sale").is_some());
             bill.credited_lines.push((0, 0));
+            bill.goods.piles.push(Pile::default());
         }
         bill.is_wholesale = event.pointer("/placement/buyer/audience").and_then(Value::as_str) == Some("wholesale");
         let customer = event.pointer("/placement/owner/customer").and_then(Value::as_str);

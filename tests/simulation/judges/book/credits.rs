@@ -72,11 +72,18 @@ impl Bill {
         own.map(|part| part.amount).sum()
     }
 
-    /// A vendor's lines without the units that were credited.
+    /// A vendor's lines without the units that are in its stock again: those that were cancelled, and those that came back.
     pub fn left_of(&self, vendor: &str) -> Vec<Line> {
-        let own = self.lines.iter().zip(&self.credited_lines).filter(|((of, _), _)| of == vendor);
-        let left = own.map(|((_, line), (units, _))| Line { quantity: line.quantity - units, ..line.clone() });
+        let own = self.lines.iter().enumerate().filter(|(_, (of, _))| of == vendor);
+        let back = |at: usize| self.cancelled(at) + self.goods.piles[at].here;
+        let left = own.map(|(at, (_, line))| Line { quantity: line.quantity - back(at), ..line.clone() });
         sorted(left.filter(|line| line.quantity > 0))
+    }
+
+    /// Pieces that are to be in a vendor's stock again, without anything being credited for them.
+    pub fn comes_back(&mut self, id: String, vendor: &str, units: Vec<(String, i64)>, event: &Value) -> Posted {
+        let back = Credited { vendor: vendor.to_owned(), amount: 0, units };
+        note(self.credits.insert(id, back), event)
     }
 }
 
@@ -93,6 +100,7 @@ impl Accounts {
         if !bill.is_paid() || bill.has_ended || !bill.vendors().contains(&vendor) {
             return Err(format!("{event} of {bill:?}"));
         }
+        let shipped = credit.get("shipped").and_then(Value::as_bool).unwrap_or(false);
         let (mut amount, mut units) = (may_be_number(credit, "/besides"), Vec::new());
         for line in list(credit, "/lines")? {
             let sku = text(line, "/sku")?;
@@ -111,6 +119,14 @@ impl Accounts {
                 return Err(format!("{event}, of {:?} with {:?}", bill.lines[at], bill.credited_lines[at]));
             }
             bill.credited_lines[at] = (before + more, credited + money);
+            if shipped {
+                bill.goods.piles[at].after += more;
+            } else {
+                // What is cancelled is unpacked, where it was packed.
+                let quantity = bill.lines[at].1.quantity - bill.cancelled(at);
+                let pile = &mut bill.goods.piles[at];
+                pile.packed = pile.packed.min(quantity - pile.shipped - pile.boxed);
+            }
             amount += money;
             if more > 0 {
                 units.push((sku, more));
@@ -120,7 +136,7 @@ impl Accounts {
         *besides += may_be_number(credit, "/besides");
         let besides = *besides;
         let has_units = !units.is_empty();
-        if may_be_number(credit, "/besides") < 0 || besides > bill.besides(&vendor) || (amount <= 0 && !has_units) {
+        if may_be_number(credit, "/besides") < 0 || besides > bill.besides(&vendor) || (amount <= 0 && !has_units && !shipped) {
             return Err(format!("{event} of {bill:?}"));
         }
         // What was not to be paid is not given back; all that was paid is.
@@ -133,8 +149,20 @@ impl Accounts {
             }
             None => 0,
         };
+        if let Some(restock) = credit.get("restock") {
+            let unit = |line: &Value| Ok::<_, String>((text(line, "/sku")?, number(line, "/quantity")?));
+            units = restock.as_array().into_iter().flatten().map(unit).collect::<Result<_, _>>()?;
+        }
+        for (sku, units) in units.iter().filter(|_| shipped) {
+            let at = bill.lines.iter().position(|(of, line)| *of == vendor && line.sku == *sku);
+            bill.goods.piles[at.ok_or_else(|| format!("not of this order: {event}"))?].here += units;
+        }
+        bill.piles_are_wrong(event)?;
         units.sort_unstable();
-        let all_left = bill.left_of(&vendor).is_empty();
+        // With the last piece goes what is no line's, but for what was handed over.
+        let own = |at: &usize| bill.lines[*at].0 == vendor;
+        let is_cancelled = |at: usize| bill.cancelled(at) == bill.lines[at].1.quantity;
+        let all_left = (0..bill.lines.len()).filter(own).all(is_cancelled);
         note(bill.credits.insert(id, Credited { vendor: vendor.clone(), amount, units }), event)?;
         if asked != amount || (has_units && all_left && bill.credited(Some(&vendor)) != bill.share(&vendor)) {
             return Err(format!("{event} leaves {bill:?}"));

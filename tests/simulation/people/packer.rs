@@ -1,0 +1,253 @@
+//! Who packs and ships what is paid, and sees to what comes back: the staff, couriers whose word they enter, and buyers who send things
+//! back. They do it beside those who cancel and refund the same order, twice at once, and when it is too late.
+
+use super::{Day, Person, Told};
+use crate::node::Town;
+use crate::world::lock;
+use haat::actors::Answered;
+use haat::domain::buyer::Mint;
+use haat::domain::courier::CourierStatus;
+use haat::domain::entity::Principal;
+use haat::domain::ids::{CreditId, Kind, OrderId, ReturnId, ShipmentId};
+use haat::domain::order::{
+    Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderLine, OrderReply,
+    OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep, ShipmentStatus, SubOrderView, Wanted,
+};
+use haat::domain::reject::Reject;
+use haat::domain::vendor::WantedLine;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The newest that they look at.
+const NEWEST: u64 = 20;
+
+/// As many as there are of the staff.
+pub fn come(town: &Arc<Town>) -> Vec<Day> {
+    let day = |number| Box::pin(Packer(Person::new(town, format!("packer {number}"))).work()) as Day;
+    (0..town.world.plan.staff).map(day).collect()
+}
+
+struct Packer(Person);
+
+impl Packer {
+    async fn work(mut self) {
+        for _ in 0..3 * self.0.world().plan.actions {
+            let person = &self.0;
+            person.pause(person.world().plan.think_ms).await;
+            let payments = person.town.books.payments();
+            let id = match !payments.is_empty() && person.chance.per_mille(950) {
+                true => {
+                    let newest = payments.len().saturating_sub(person.chance.below(NEWEST) as usize + 1);
+                    payments[newest]
+                }
+                // Of one that is not paid nothing is packed.
+                false => {
+                    let made = lock(&person.town.made).clone();
+                    let Some(entity) = made.iter().rev().find(|entity| entity.kind == Kind::Order) else { continue };
+                    OrderId::from_uuid(entity.uuid)
+                }
+            };
+            let get = OrderCommand::Get { by: Principal::SHOP };
+            let how = person.how(None, false);
+            let Some(order) = person.ask_order(id, "get order", get, how).await else { continue };
+            if order.sub_orders.is_empty() {
+                continue;
+            }
+            for _ in 0..2 {
+                let share = self.0.chance.pick(&order.sub_orders).clone();
+                let command = self.command(&order, &share);
+                self.ask(&order, command).await;
+            }
+        }
+    }
+
+    async fn ask(&mut self, order: &OrderView, command: OrderCommand) {
+        let tag = self.0.tag();
+        let person = &self.0;
+        let key = person.chance.per_mille(400).then(|| Person::key(&tag));
+        let how = person.how(key, false);
+        let what = "move goods";
+        let told = match person.chance.per_mille(200) {
+            true => {
+                let twice = tokio::join!(
+                    person.ask::<Order>(order.id, what, command.clone(), how),
+                    person.ask::<Order>(order.id, what, command.clone(), how)
+                );
+                twice.0
+            }
+            false => person.ask::<Order>(order.id, what, command.clone(), how).await,
+        };
+        if let Told::Answer(Answered { outcome, .. }) = &told {
+            self.count(&command, outcome);
+        }
+    }
+
+    fn count(&self, command: &OrderCommand, outcome: &Result<OrderReply, Reject>) {
+        let world = self.0.world();
+        match (command, outcome) {
+            (OrderCommand::MoveParcel { step, .. }, Ok(_)) => match **step {
+                ParcelStep::HandOver => world.count("parcels handed over"),
+                ParcelStep::Deliver { accepted: None } => world.count("parcels delivered"),
+                ParcelStep::Deliver { accepted: Some(_) } => world.count("parcels refused in part"),
+                ParcelStep::Returned => world.count("parcels that came back"),
+                ParcelStep::Lost => world.count("parcels lost"),
+                ParcelStep::Cancel => world.count("parcels unpacked"),
+                // These are said by couriers.
+                ParcelStep::Booked { .. }
+                | ParcelStep::BookingRefused { .. }
+                | ParcelStep::AskCancel
+                | ParcelStep::CancelRefused
+                | ParcelStep::Astray => {}
+            },
+            (OrderCommand::MoveReturn { step, .. }, Ok(_)) if matches!(**step, ReturnStep::Receive { .. }) => {
+                world.count("returns received");
+            }
+            (OrderCommand::CourierSays { says, .. }, Ok(_)) => match says {
+                CourierSays::Booked { .. } => world.count("parcels booked"),
+                CourierSays::Refused { .. } => world.count("parcels that no courier takes"),
+                CourierSays::NotFetched => world.count("parcels that are not fetched"),
+                CourierSays::TooLate => world.count("parcels that were fetched already"),
+            },
+            (OrderCommand::CourierTold { .. }, Ok(_)) => world.count("facts that couriers tell"),
+            (OrderCommand::Credit { .. }, Ok(_)) => world.count("refunds of what was handed over"),
+            (OrderCommand::HoldShare { .. }, Ok(_)) => world.count("shares put on hold"),
+            (_, Err(Reject::AlreadyShipped)) => world.count("cancels that come too late"),
+            (_, Err(Reject::NotFulfillable { .. })) => world.count("goods that could not be moved"),
+            (_, Err(Reject::NotReturnable { .. })) => world.count("returns that were refused"),
+            _ => {}
+        }
+    }
+
+    fn seed(&mut self) -> CreditSeed {
+        let chance = &self.0.chance;
+        let id = CreditId::from_uuid(Uuid::from_u64_pair(chance.next(), chance.next()));
+        let mint = Mint(chance.next().to_be_bytes()[4..].try_into().expect("four bytes"));
+        CreditSeed { id, mint, reason: *chance.pick(&CreditReason::OF_REFUNDS) }
+    }
+
+    /// Some units of a share: at times more than there are, at times all.
+    fn units(&self, order: &OrderView, share: &SubOrderView) -> Vec<WantedLine> {
+        let chance = &self.0.chance;
+        if chance.per_mille(500) {
+            return Vec::new();
+        }
+        let own = order.lines.iter().filter(|line| line.vendor == share.vendor && chance.per_mille(700));
+        own.map(|line| WantedLine { sku: line.sku, quantity: chance.between(1, 2) as i64 }).collect()
+    }
+
+    fn parcel_step(&self, parcel: &Parcel) -> ParcelStep {
+        let chance = &self.0.chance;
+        let accepted = |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
+        let deliver = || match chance.per_mille(600) {
+            true => ParcelStep::Deliver { accepted: None },
+            false => ParcelStep::Deliver { accepted: Some(parcel.lines.iter().map(accepted).collect()) },
+        };
+        // Mostly what comes next.
+        match (parcel.status, chance.below(10)) {
+            (ShipmentStatus::Draft, 0..6) => ParcelStep::HandOver,
+            (ShipmentStatus::HandedOver | ShipmentStatus::Lost, 0..6) => deliver(),
+            (ShipmentStatus::Delivered | ShipmentStatus::Returning, 0..6) => ParcelStep::Returned,
+            (_, 6) => ParcelStep::Cancel,
+            (_, 7) => ParcelStep::Lost,
+            (_, 8) => ParcelStep::Returned,
+            (_, _) => deliver(),
+        }
+    }
+
+    /// What its courier says or tells, at times what cannot be.
+    fn by_courier(&self, parcel: &Parcel) -> OrderCommand {
+        let (chance, shipment) = (&self.0.chance, parcel.id);
+        let says = |says| OrderCommand::CourierSays { shipment, says };
+        if parcel.is_inside() && chance.per_mille(600) {
+            return match (parcel.cancelling, chance.below(4)) {
+                (true, 0..2) | (false, 3) => says(CourierSays::NotFetched),
+                (true, 2) => says(CourierSays::TooLate),
+                (false, 2) => says(CourierSays::Refused { why: "nobody".into() }),
+                _ => says(CourierSays::Booked { tracking_number: "P-1".into() }),
+            };
+        }
+        let status = *chance.pick(&CourierStatus::ALL);
+        let accepted = |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
+        let is_partly = status == CourierStatus::PartlyDelivered;
+        let accepted = if is_partly { parcel.lines.iter().map(accepted).collect() } else { Vec::new() };
+        OrderCommand::CourierTold { shipment, status, accepted }
+    }
+
+    fn return_step(&self, known: &Return) -> ReturnStep {
+        let chance = &self.0.chance;
+        let line = |line: &WantedLine| ReceivedLine {
+            sku: line.sku,
+            quantity: chance.between(1, line.quantity.max(1) as u64) as i64,
+            condition: *chance.pick(Condition::ALL),
+        };
+        let receive = || ReturnStep::Receive { lines: known.lines.iter().map(line).collect() };
+        match (known.status, chance.below(10)) {
+            (ReturnStatus::Requested, 0..6) => ReturnStep::Approve,
+            (ReturnStatus::Approved, 0..6) => receive(),
+            (ReturnStatus::Received, 0..6) => ReturnStep::Close,
+            (_, 6) => ReturnStep::Deny,
+            (_, 7) => ReturnStep::Cancel,
+            (_, _) => receive(),
+        }
+    }
+
+    fn command(&mut self, order: &OrderView, share: &SubOrderView) -> OrderCommand {
+        let seed = self.seed();
+        let vendor = share.vendor;
+        let lines = self.units(order, share);
+        let parcels: Vec<&Parcel> = share.parcels.iter().collect();
+        let returns: Vec<&Return> = order.returns.iter().filter(|known| known.vendor == vendor).collect();
+        let chance = &self.0.chance;
+        let id = Uuid::from_u64_pair(chance.next(), chance.next());
+        let by = Principal::SHOP;
+        let arrived: Vec<&OrderLine> = order
+            .lines
+            .iter()
+            .filter(|line| line.vendor == vendor && (line.moved().delivered > 0 || chance.per_mille(50)))
+            .collect();
+        match chance.below(20) {
+            0 => OrderCommand::Pack { by, vendor, lines },
+            1 => match chance.per_mille(500) {
+                true => OrderCommand::Unpack { by, vendor, lines },
+                false => OrderCommand::Pack { by, vendor, lines },
+            },
+            2 if share.on_hold.is_none() => {
+                OrderCommand::HoldShare { by, vendor, reason: *chance.pick(HoldReason::ALL) }
+            }
+            2..=4 if share.on_hold.is_some() => OrderCommand::ResumeShare { by, vendor },
+            3..=10 if !parcels.is_empty() => {
+                let parcel = *chance.pick(&parcels);
+                if parcel.mint.is_some() && chance.per_mille(700) {
+                    return self.by_courier(parcel);
+                }
+                let step = Box::new(self.parcel_step(parcel));
+                OrderCommand::MoveParcel { by, shipment: parcel.id, step, seed }
+            }
+            11..=13 if !returns.is_empty() => {
+                let known = *chance.pick(&returns);
+                let step = Box::new(self.return_step(known));
+                OrderCommand::MoveReturn { by, id: known.id, step, seed }
+            }
+            14..=15 if !arrived.is_empty() => {
+                let line = *chance.pick(&arrived);
+                let lines = vec![WantedLine { sku: line.sku, quantity: chance.between(1, 2) as i64 }];
+                let by = if chance.per_mille(500) { Principal::Guest(order.cart) } else { by };
+                let wanted = NewReturn { id: ReturnId::from_uuid(id), vendor, lines, reason: seed.reason };
+                OrderCommand::AskReturn { by, wanted: Box::new(wanted) }
+            }
+            16 => {
+                let (shipping, restock) = (chance.per_mille(200), chance.per_mille(300));
+                let line = order.lines.iter().find(|line| line.vendor == vendor);
+                let lines = line.map(|line| WantedLine { sku: line.sku, quantity: 1 }).into_iter().collect();
+                OrderCommand::Credit { by, vendor, wanted: Wanted::Shipped { lines, shipping, restock }, seed }
+            }
+            17 => OrderCommand::Credit { by, vendor, wanted: Wanted::Units(lines), seed },
+            _ => {
+                let (id, courier) = (ShipmentId::from_uuid(id), "own".into());
+                let booking = chance.per_mille(400).then_some(seed.mint);
+                let parcel = Box::new(NewParcel { id, vendor, lines, courier, tracking_number: None, booking });
+                OrderCommand::Ship { by, parcel }
+            }
+        }
+    }
+}
