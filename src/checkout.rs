@@ -6,6 +6,7 @@ pub mod buyers;
 mod carts;
 mod courier_events;
 mod merge;
+mod parcels;
 pub mod quotes;
 mod refunds;
 mod stuck;

@@ -37,13 +37,13 @@ use haat::domain::order::{
 use haat::domain::record::{IdempotencyKey, KeptAnswer, RawRecord, Record};
 use haat::domain::reject::{Reject, RejectKind, Shortage};
 use haat::domain::time::Timestamp;
-use haat::limits;
 use haat::domain::vendor::{
     BreakScope, Count, HeldLine, ItemChange, NewLimit, NewProduct, NewSku, PriceBreak, ProductView, QuantityRules,
     Requires, RestockedUnits, SaleChange, SaleItem, SaleItemView, SaleTerms, SaleView, SkuChange, SkuTerms, SkuView,
     Tranche, VendorCommand, VendorEvent, VendorReply, VendorView, WantedLine, WhenExhausted,
 };
 use haat::http::error::Problem;
+use haat::limits;
 use orders::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -280,7 +280,11 @@ fn quote() -> Quote {
 
 fn terms(full: bool) -> CheckoutTerms {
     let request = CheckoutRequest { mint: Mint([1, 2, 3, 0xff]), ..request(full) };
-    request.under(&Settings { hold_ms: 900_000, payment_ms: 600_000, ..Settings::DEFAULT }, request.buyer.audience, request.buyer.exempt)
+    request.under(
+        &Settings { hold_ms: 900_000, payment_ms: 600_000, ..Settings::DEFAULT },
+        request.buyer.audience,
+        request.buyer.exempt,
+    )
 }
 
 fn placement(full: bool) -> Box<Placement> {

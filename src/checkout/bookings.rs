@@ -4,12 +4,15 @@
 //! A parcel that is to be fetched is looked up first, and asked for only where its courier has never heard of it, so nothing is booked twice
 //! whatever was lost. The order hears what the courier says, and the job is done once the order has recorded that.
 
-use crate::domain::courier::{Booking, BookingAnswer, BookingCall, BookingStatus, CancelAnswer, ParcelName};
+use crate::domain::courier::{
+    Booking, BookingAnswer, BookingCall, BookingStatus, CancelAnswer, ParcelLine, ParcelName,
+};
 use crate::domain::details::{Contact, Known};
 use crate::domain::ids::OrderId;
 use crate::domain::job::{Job, Target, TryOutcome};
+use crate::domain::order::{CourierSays, CourierWish};
 use crate::ports::NoAnswer;
-use crate::ports::couriers::{Courier, Destinations, KeepsTold, ParcelWish, Parcels, Wish, WishTold};
+use crate::ports::couriers::{Courier, Destinations, Parcels, Told};
 use crate::ports::jobs::{JobWorker, NotNow};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -22,7 +25,7 @@ pub struct BookingWorker {
     couriers: Vec<Arc<dyn Courier>>,
     parcels: Arc<dyn Parcels>,
     destinations: Arc<dyn Destinations>,
-    told: Arc<dyn KeepsTold>,
+    told: Arc<dyn Told>,
 }
 
 /// Why nothing came of a wish.
@@ -49,7 +52,7 @@ impl BookingWorker {
         couriers: Vec<Arc<dyn Courier>>,
         parcels: Arc<dyn Parcels>,
         destinations: Arc<dyn Destinations>,
-        told: Arc<dyn KeepsTold>,
+        told: Arc<dyn Told>,
     ) -> Self {
         Self { couriers, parcels, destinations, told }
     }
@@ -64,50 +67,54 @@ impl BookingWorker {
     }
 
     /// What a look-up or a booking has told: its events as its notices would have.
-    async fn booked(&self, courier: &dyn Courier, booking: Booking) -> Result<WishTold, Undone> {
+    async fn booked(&self, courier: &dyn Courier, booking: Booking) -> Result<CourierSays, Undone> {
         for told in booking.told {
             let kept = self.told.keep(courier.name(), told).await;
             kept.map_err(|NotNow(reason)| Undone::Ended(later(reason)))?;
         }
         Ok(match booking.status {
-            BookingStatus::Cancelled => WishTold::Cancelled,
-            status => WishTold::Booked { tracking_number: booking.tracking_number, status },
+            BookingStatus::Cancelled => CourierSays::NotFetched,
+            // What it has told since is kept, and the order hears of that, too.
+            BookingStatus::Booked | BookingStatus::Told(_) => {
+                CourierSays::Booked { tracking_number: booking.tracking_number.into() }
+            }
         })
     }
 
-    async fn carry_out(&self, courier: &dyn Courier, name: ParcelName, wish: Wish) -> Result<WishTold, Undone> {
-        let (lines, collect) = match wish {
-            Wish::Book { lines, collect } => (lines, collect),
-            Wish::Cancel => {
-                return Ok(match courier.cancel(name).await? {
-                    CancelAnswer::Cancelled => WishTold::Cancelled,
-                    CancelAnswer::TooLate => WishTold::TooLate,
-                    CancelAnswer::Unknown => WishTold::NeverBooked,
-                });
-            }
+    async fn carry_out(
+        &self,
+        courier: &dyn Courier,
+        name: ParcelName,
+        book: Option<Vec<ParcelLine>>,
+    ) -> Result<CourierSays, Undone> {
+        let Some(lines) = book else {
+            return Ok(match courier.cancel(name).await? {
+                CancelAnswer::Cancelled | CancelAnswer::Unknown => CourierSays::NotFetched,
+                CancelAnswer::TooLate => CourierSays::TooLate,
+            });
         };
         if let Some(booking) = courier.look_up(name).await? {
             return self.booked(courier, booking).await;
         }
         let Some(contact) = self.contact(name.order).await? else {
-            return Ok(WishTold::Refused { why: NO_ADDRESS.to_owned() });
+            return Ok(CourierSays::Refused { why: NO_ADDRESS.into() });
         };
-        let call = BookingCall { name, lines, to: contact.shipping_address, collect };
+        let call = BookingCall { name, lines, to: contact.shipping_address, collect: None };
         match courier.book(&call).await? {
             BookingAnswer::Booked(booking) => self.booked(courier, booking).await,
-            BookingAnswer::Refused { why } => Ok(WishTold::Refused { why }),
+            BookingAnswer::Refused { why } => Ok(CourierSays::Refused { why: why.into() }),
         }
     }
 
     async fn all(&self, order: OrderId) -> Result<TryOutcome, TryOutcome> {
         let (mut unanswered, mut nobodys) = (None, None);
-        for ParcelWish { courier, name, wish } in self.parcels.wishes(order).await? {
-            let Some(courier) = self.couriers.iter().find(|known| known.name() == courier) else {
+        for CourierWish { courier, name, book } in self.parcels.wishes(order).await? {
+            let Some(courier) = self.couriers.iter().find(|known| known.name() == &*courier) else {
                 nobodys = Some(courier);
                 continue;
             };
-            match self.carry_out(&**courier, name, wish).await {
-                Ok(told) => self.parcels.told(name, told).await?,
+            match self.carry_out(&**courier, name, book).await {
+                Ok(says) => self.parcels.says(name, says).await?,
                 // What others of its parcels come to does not wait for this one.
                 Err(Undone::Unanswered(no_answer)) => unanswered = Some(no_answer),
                 Err(Undone::Ended(outcome)) => return Err(outcome),

@@ -135,7 +135,8 @@ pub struct Settings {
 
 impl Settings {
     /// What is set where nobody sets anything else.
-    pub const DEFAULT: Self = Self { hold_ms: limits::HOLD_MS, payment_ms: limits::PAYMENT_MS, return_days: limits::RETURN_DAYS };
+    pub const DEFAULT: Self =
+        Self { hold_ms: limits::HOLD_MS, payment_ms: limits::PAYMENT_MS, return_days: limits::RETURN_DAYS };
 }
 
 /// Everything that may be known, as one set that does not change while something is decided.

@@ -584,8 +584,8 @@ mod tests {
             own.copied().filter(|action| !action.is_for_anyone()).collect::<Vec<_>>()
         };
         use Action::{
-            AskReturn, CancelShare, DecideReturn, EditCoupons, EditGoods, EditMembers, FulfilOrder, RefundShare, SeeCoupons, SeeGoods, SeeOrder,
-            SeeStockHistory, SeeVendorOrders,
+            AskReturn, CancelShare, DecideReturn, EditCoupons, EditGoods, EditMembers, FulfilOrder, RefundShare,
+            SeeCoupons, SeeGoods, SeeOrder, SeeStockHistory, SeeVendorOrders,
         };
         assert_eq!(
             may_all(VendorRole::Owner),

@@ -70,7 +70,16 @@ mod tests {
         let (refund, vendor) = (RefundId::from_uuid(Uuid::from_u128(2)), VendorId::from_uuid(Uuid::from_u128(3)));
         let credited = |asked: bool| {
             let (id, reason) = (CreditId::from_uuid(Uuid::from_u128(2)), CreditReason::Goodwill);
-            let credit = Box::new(Credit { id, vendor, lines: Vec::new(), besides: 5, reason, by: None, shipped: false, restock: None });
+            let credit = Box::new(Credit {
+                id,
+                vendor,
+                lines: Vec::new(),
+                besides: 5,
+                reason,
+                by: None,
+                shipped: false,
+                restock: None,
+            });
             let refund_requested = asked.then_some(RefundAsked { id: refund, amount: 5, mint: Mint([1; 4]) });
             OrderEvent::Credited { credit, refund_requested }
         };

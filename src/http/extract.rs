@@ -2,8 +2,8 @@
 
 use crate::domain::coupon::CouponCode;
 use crate::domain::ids::{
-    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId, SaleId, ShipmentId,
-    SessionId, SkuId, SubOrderId, VendorId,
+    AccountId, AddressId, CartId, CategoryId, CouponId, CustomerId, JobId, OrderId, ProductId, RefundId, ReturnId,
+    SaleId, SessionId, ShipmentId, SkuId, SubOrderId, VendorId,
 };
 use crate::domain::reject::Reject;
 use crate::http::HttpState;

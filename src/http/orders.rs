@@ -9,8 +9,8 @@ use crate::domain::ids::{CartId, OrderId, SaleId, ShippingMethodId, SkuId, SubOr
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::columns::order_columns;
 use crate::domain::order::{
-    Address, Amounts, Dispute, DisputeStatus, Goods, HoldReason, Order, OrderCommand, OrderFilter, OrderReply, OrderStatus, OrderView,
-    PaymentStatus, SubOrderStatus,
+    Address, Amounts, Dispute, DisputeStatus, Goods, HoldReason, Order, OrderCommand, OrderFilter, OrderReply,
+    OrderStatus, OrderView, PaymentStatus, SubOrderStatus,
 };
 use crate::domain::payment::NextAction;
 use crate::domain::pricing::BillLine;

@@ -190,7 +190,9 @@ impl RefundInput {
             faults.add("restock", "only units can be in stock again");
         }
         match amount {
-            None if !self.shipping && self.lines.is_none() => faults.add("amount", "an amount is expected, or shipping"),
+            None if !self.shipping && self.lines.is_none() => {
+                faults.add("amount", "an amount is expected, or shipping")
+            }
             Some(Some(amount)) if amount.currency != currency => {
                 faults.add("amount.currency", format!("{currency} is expected"));
             }

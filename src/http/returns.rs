@@ -102,11 +102,8 @@ pub struct ReturnBody {
 impl ReturnBody {
     /// Of an order.
     pub fn new(order: OrderId, known: &Return) -> Self {
-        let received = |line: &ReceivedLine| ReceivedBody {
-            sku_id: line.sku,
-            quantity: line.quantity,
-            condition: line.condition,
-        };
+        let received =
+            |line: &ReceivedLine| ReceivedBody { sku_id: line.sku, quantity: line.quantity, condition: line.condition };
         Self {
             id: known.id,
             sub_order_id: SubOrderId::of(order, known.vendor),

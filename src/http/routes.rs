@@ -3,8 +3,8 @@
 use crate::http::rates::Class;
 use crate::http::{
     HttpState, accounts, admin, carts, categories, checkout, coupons, customers, driven, health, jobs, notices, ops,
-    orders, own, people, products, quotes, refunds, resolve, returns, sales, shipments, shipping, skus, tax,
-    tracking, vendors,
+    orders, own, people, products, quotes, refunds, resolve, returns, sales, shipments, shipping, skus, tax, tracking,
+    vendors,
 };
 use http::Method;
 use std::collections::HashMap;

@@ -370,9 +370,10 @@ pub async fn deliver_shipment(
     body: OptionalJson<DeliverInput>,
 ) -> Result<Response> {
     let mut faults = Faults::default();
-    let given: Option<Vec<UnitsInput>> = body.value.lines.as_ref().map(|lines| {
-        lines.iter().map(|line| UnitsInput { sku_id: line.sku_id, quantity: line.quantity }).collect()
-    });
+    let given: Option<Vec<UnitsInput>> =
+        body.value.lines.as_ref().map(|lines| {
+            lines.iter().map(|line| UnitsInput { sku_id: line.sku_id, quantity: line.quantity }).collect()
+        });
     let lines = units(&mut faults, given.as_deref(), 0);
     faults.done(&INVALID_BODY)?;
     let desk = Desk { shop: &shop, settings: &settings, caller: &caller, order };

@@ -2,13 +2,11 @@
 
 use super::jobs::{NotNow, Orders};
 use super::{Headers, NoAnswer, NoNotice};
-use crate::domain::courier::{
-    Booking, BookingAnswer, BookingCall, BookingStatus, CancelAnswer, CourierTold, ParcelLine, ParcelName,
-};
+use crate::domain::courier::{Booking, BookingAnswer, BookingCall, CancelAnswer, CourierTold, ParcelName};
 use crate::domain::details::{Contact, Known};
 use crate::domain::ids::{JobId, OrderId};
 use crate::domain::job::TryOutcome;
-use crate::domain::money::Money;
+use crate::domain::order::{CourierSays, CourierWish};
 use crate::domain::time::Timestamp;
 use async_trait::async_trait;
 
@@ -56,9 +54,15 @@ pub trait Courier: Send + Sync + 'static {
     }
 }
 
-/// What couriers told, for whoever tells orders of it.
+/// What couriers told, whichever way it came.
 #[async_trait]
 pub trait Told: Send + Sync + 'static {
+    /// Keeps what this courier told, once. Its order hears of it by a job.
+    ///
+    /// # Errors
+    /// When it cannot be kept now.
+    async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow>;
+
     /// What was told that this job is about; `None` where it is not kept any more.
     ///
     /// # Errors
@@ -73,64 +77,6 @@ pub trait Hears: Send + Sync + 'static {
     async fn hear(&self, order: OrderId, told: CourierTold) -> TryOutcome;
 }
 
-/// Keeps what couriers tell, whichever way it comes.
-#[async_trait]
-pub trait KeepsTold: Send + Sync + 'static {
-    /// Keeps what this courier told, once. Its order hears of it as of a notice.
-    ///
-    /// # Errors
-    /// When it cannot be kept now.
-    async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow>;
-}
-
-/// What an order wants of a courier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParcelWish {
-    /// Of which.
-    pub courier: String,
-    /// Of which parcel.
-    pub name: ParcelName,
-    /// What.
-    pub wish: Wish,
-}
-
-/// What is to be done with a parcel. Where it goes is a detail, read when the courier is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// It is to be fetched.
-    Book {
-        /// What is in it.
-        lines: Vec<ParcelLine>,
-        /// What is to be taken at the door.
-        collect: Option<Money>,
-    },
-    /// It is not to be fetched any more.
-    Cancel,
-}
-
-/// What came of a wish.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WishTold {
-    /// The courier has it in its books.
-    Booked {
-        /// What the courier calls it.
-        tracking_number: String,
-        /// How it stands there.
-        status: BookingStatus,
-    },
-    /// It will never be fetched under this name.
-    Refused {
-        /// Why: a code.
-        why: String,
-    },
-    /// It is not fetched any more.
-    Cancelled,
-    /// It was fetched, and is not cancelled.
-    TooLate,
-    /// The courier has never heard of what was to be cancelled.
-    NeverBooked,
-}
-
 /// Orders, for whoever asks couriers what they want.
 #[async_trait]
 pub trait Parcels: Send + Sync + 'static {
@@ -138,13 +84,13 @@ pub trait Parcels: Send + Sync + 'static {
     ///
     /// # Errors
     /// What comes of the try when it cannot be told.
-    async fn wishes(&self, order: OrderId) -> Result<Vec<ParcelWish>, TryOutcome>;
+    async fn wishes(&self, order: OrderId) -> Result<Vec<CourierWish>, TryOutcome>;
 
-    /// Has the parcel's order hear what came of a wish, however often it has heard that. It is done once the order has recorded it.
+    /// Has the parcel's order hear what its courier made of a wish, however often it has heard that. It is done once the order has recorded it.
     ///
     /// # Errors
     /// What comes of the try when it cannot.
-    async fn told(&self, parcel: ParcelName, told: WishTold) -> Result<(), TryOutcome>;
+    async fn says(&self, parcel: ParcelName, says: CourierSays) -> Result<(), TryOutcome>;
 }
 
 /// Where orders are sent to.
@@ -161,5 +107,20 @@ pub trait Destinations: Send + Sync + 'static {
 impl<T: Orders> Destinations for T {
     async fn contact(&self, order: OrderId) -> Result<Known<Contact>, NotNow> {
         Ok(self.order(order).await?.map_or(Known::Nothing, |(_, contact)| contact))
+    }
+}
+
+/// Where there are no couriers.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCouriers;
+
+#[async_trait]
+impl Told for NoCouriers {
+    async fn keep(&self, _: &str, _: CourierTold) -> Result<(), NotNow> {
+        Err(NotNow("there are no couriers".to_owned()))
+    }
+
+    async fn told(&self, _: JobId) -> Result<Option<CourierTold>, NotNow> {
+        Ok(None)
     }
 }

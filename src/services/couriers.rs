@@ -6,7 +6,7 @@ use crate::domain::ids::{EntityId, JobId, ShipmentId};
 use crate::domain::job::JobKind;
 use crate::domain::time::Timestamp;
 use crate::limits;
-use crate::ports::couriers::{Courier, CourierNotice, KeepsTold, Told};
+use crate::ports::couriers::{Courier, CourierNotice, Told};
 use crate::ports::jobs::{NewJob, NotNow};
 use crate::ports::units::UnitError;
 use crate::ports::{Clock, Headers, NoNotice, StoreError};
@@ -99,6 +99,11 @@ impl Couriers {
         Self { couriers, rows, clock, news }
     }
 
+    /// Whether this is the name of one of the shop's own couriers, which fetches what is booked. Any other only names who carries a parcel.
+    pub fn has(&self, courier: &str) -> bool {
+        self.couriers.iter().any(|known| known.name() == courier)
+    }
+
     /// Reads a notice that came as one of this courier.
     ///
     /// # Errors
@@ -138,15 +143,12 @@ impl Couriers {
 
 #[async_trait]
 impl Told for Couriers {
+    async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow> {
+        Couriers::keep(self, courier, told).await.map(|_| ()).map_err(|error| NotNow(error.to_string()))
+    }
+
     async fn told(&self, job: JobId) -> Result<Option<CourierTold>, NotNow> {
         let event = self.rows.of_job(job).await.map_err(|error| NotNow(error.to_string()))?;
         Ok(event.map(|event| event.told))
-    }
-}
-
-#[async_trait]
-impl KeepsTold for Couriers {
-    async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow> {
-        Couriers::keep(self, courier, told).await.map(|_| ()).map_err(|error| NotNow(error.to_string()))
     }
 }

@@ -6,9 +6,9 @@ use haat::domain::courier::CourierStatus;
 use haat::domain::entity::{By, Principal};
 use haat::domain::ids::{ReturnId, ShipmentId};
 use haat::domain::order::{
-    CancelWish, Condition, CourierSays, Credit, CreditReason, Goods, HoldReason, NewParcel, NewReturn, OrderCommand, OrderEvent, OrderLine,
-    OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep, ShipmentStatus, SubOrderStatus,
-    SubOrderView, Wanted,
+    CancelWish, Condition, CourierSays, Credit, CreditReason, Goods, HoldReason, NewParcel, NewReturn, OrderCommand,
+    OrderEvent, OrderLine, OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep,
+    ShipmentStatus, SubOrderStatus, SubOrderView, Wanted,
 };
 
 fn shipment() -> ShipmentId {
@@ -22,7 +22,14 @@ fn return_id() -> ReturnId {
 fn parcel(tracked: bool) -> NewParcel {
     let tracking_number = tracked.then(|| "RX-4711".into());
     let booking = (!tracked).then_some(Mint([1, 2, 3, 4]));
-    NewParcel { id: shipment(), vendor: vendor(), lines: vec![units()], courier: "own".into(), tracking_number, booking }
+    NewParcel {
+        id: shipment(),
+        vendor: vendor(),
+        lines: vec![units()],
+        courier: "own".into(),
+        tracking_number,
+        booking,
+    }
 }
 
 fn wanted() -> NewReturn {
@@ -97,10 +104,7 @@ pub fn commands() -> Vec<OrderCommand> {
         OrderCommand::ResumeShare { by, vendor },
         OrderCommand::Ship { by, parcel: Box::new(parcel(true)) },
         OrderCommand::OpenWishes,
-        OrderCommand::CourierSays {
-            shipment: shipment(),
-            says: CourierSays::Booked { tracking_number: "P-1".into() },
-        },
+        OrderCommand::CourierSays { shipment: shipment(), says: CourierSays::Booked { tracking_number: "P-1".into() } },
         OrderCommand::CourierSays { shipment: shipment(), says: CourierSays::Refused { why: "x".into() } },
         OrderCommand::CourierSays { shipment: shipment(), says: CourierSays::NotFetched },
         OrderCommand::CourierSays { shipment: shipment(), says: CourierSays::TooLate },

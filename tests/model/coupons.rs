@@ -435,7 +435,10 @@ fn give_back(coupon: &mut Kept<Coupon>, model: &mut Model, number: usize, tally:
     let last = &mut returns.credits[at_last];
     let returned = Box::new(ReturnedUse {
         order: order_id(number),
-        credits: vec![(credit_id(number, at_last), ReturnedPart { amount: last.amount, whole: last.whole, ..ReturnedPart::default() })],
+        credits: vec![(
+            credit_id(number, at_last),
+            ReturnedPart { amount: last.amount, whole: last.whole, ..ReturnedPart::default() },
+        )],
         serial: last.serial,
         keys: last.keys.iter().map(|number| key(*number)).collect(),
     });

@@ -13,8 +13,8 @@ use haat::domain::ids::{CreditId, ReturnId, ShipmentId, SkuId};
 use haat::domain::knowledge::Knowledge;
 use haat::domain::money::slice;
 use haat::domain::order::{
-    Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderStatus, OrderView,
-    ParcelStep, ReceivedLine, ReturnStep, Wanted,
+    Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand,
+    OrderStatus, OrderView, ParcelStep, ReceivedLine, ReturnStep, Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::time::Timestamp;
@@ -241,7 +241,8 @@ impl Story {
         }
         // What was done is not done again.
         let again = self.order.decide(command, &Knowledge::NOTHING, self.now);
-        if matches!(command, OrderCommand::Ship { .. } | OrderCommand::MoveParcel { .. } | OrderCommand::Credit { .. }) {
+        if matches!(command, OrderCommand::Ship { .. } | OrderCommand::MoveParcel { .. } | OrderCommand::Credit { .. })
+        {
             assert_eq!(again, Ok(Vec::new()), "{command:?}");
         }
         Ok(())
@@ -394,7 +395,14 @@ impl Story {
                 let parcel = self.parcels.len();
                 let id = ShipmentId::from_uuid(Uuid::from_u128(parcel as u128));
                 let lines = Self::wanted(of, pieces);
-                let new = NewParcel { id, vendor: vendor(of), lines, courier: "own".into(), tracking_number: None, booking: booked.then_some(Mint([2; 4])) };
+                let new = NewParcel {
+                    id,
+                    vendor: vendor(of),
+                    lines,
+                    courier: "own".into(),
+                    tracking_number: None,
+                    booking: booked.then_some(Mint([2; 4])),
+                };
                 let is_free = |at| matches!(at, At::Shelf | At::Packed);
                 let may = match pieces {
                     0 => self.has(of, is_free),
@@ -429,8 +437,7 @@ impl Story {
                 let Crate { of, delivered, courier, .. } = self.parcels[parcel];
                 let boxed = self.has(of, |at| at == At::Boxed(parcel));
                 let out = self.has(of, |at| matches!(at, At::Out(p) | At::Lost(p) if p == parcel));
-                let arrived =
-                    delivered.is_some() || self.has(of, |at| matches!(at, At::Refused(p) if p == parcel));
+                let arrived = delivered.is_some() || self.has(of, |at| matches!(at, At::Refused(p) if p == parcel));
                 if arrived {
                     return;
                 }
@@ -728,9 +735,8 @@ impl Story {
         }
         let all = |is: fn(&Shelf) -> bool| self.lines.iter().all(is);
         let has_ended = all(|line| line.cancelled() + line.after == line.pieces.len() as i64);
-        let is_complete = all(|line| {
-            line.count(|at| matches!(at, At::Shelf | At::Packed | At::Boxed(_) | At::Out(_))) == 0
-        });
+        let is_complete =
+            all(|line| line.count(|at| matches!(at, At::Shelf | At::Packed | At::Boxed(_) | At::Out(_))) == 0);
         let is_begun = !all(|line| line.count(|at| !matches!(at, At::Shelf | At::Cancelled)) == 0);
         let status = match (has_ended, is_complete, is_begun) {
             (true, _, _) => OrderStatus::Refunded,

@@ -61,7 +61,10 @@ fn refund(quantity: i64) -> OrderCommand {
 
 fn send_back(by: Principal, number: u128, quantity: i64) -> OrderCommand {
     let (id, reason) = (ReturnId::from_uuid(Uuid::from_u128(number)), CreditReason::Damaged);
-    OrderCommand::AskReturn { by, wanted: Box::new(NewReturn { id, vendor: vendor(0), lines: units(quantity), reason }) }
+    OrderCommand::AskReturn {
+        by,
+        wanted: Box::new(NewReturn { id, vendor: vendor(0), lines: units(quantity), reason }),
+    }
 }
 
 fn returned(number: u128, step: ReturnStep) -> OrderCommand {
@@ -124,8 +127,8 @@ fn every_step_is_decided_in_every_status() {
             Err(Reject::NotFulfillable { .. }) => "refused",
             Err(other) => panic!("{other:?}"),
         };
-        let said = [ParcelStep::HandOver, all(), none(), ParcelStep::Cancel, ParcelStep::Returned, ParcelStep::Lost]
-            .map(says);
+        let said =
+            [ParcelStep::HandOver, all(), none(), ParcelStep::Cancel, ParcelStep::Returned, ParcelStep::Lost].map(says);
         let expected = match status {
             Draft => ["does", "does", "does", "does", "refused", "refused"],
             HandedOver => ["done", "does", "does", "shipped", "does", "does"],
@@ -149,7 +152,16 @@ pub fn rows(reject: &Reject) -> Vec<Reject> {
             let gone = after(&out, &[cancel(1)], now);
             vec![
                 refusal(&out, cancel(2), now),
-                refusal(&gone, OrderCommand::Credit { by: buyer(0), vendor: vendor(0), wanted: Wanted::Units(Vec::new()), seed: seed(3) }, now),
+                refusal(
+                    &gone,
+                    OrderCommand::Credit {
+                        by: buyer(0),
+                        vendor: vendor(0),
+                        wanted: Wanted::Units(Vec::new()),
+                        seed: seed(3),
+                    },
+                    now,
+                ),
                 refusal(&out, OrderCommand::CancelAll { by: buyer(0), seed: seed(4) }, now),
                 refusal(&out, step(1, ParcelStep::Cancel), now),
             ]
@@ -192,7 +204,10 @@ pub fn rows(reject: &Reject) -> Vec<Reject> {
             assert_eq!(closed, Reject::NotReturnable { why: NotReturnable::WindowClosed, until });
             let in_time = delivered.decide(&send_back(buyer(0), 1, 1), &Knowledge::NOTHING, late.plus_millis(-1));
             assert!(in_time.is_ok(), "the last moment counts");
-            assert!(delivered.decide(&send_back(SHOP, 1, 1), &Knowledge::NOTHING, late).is_ok(), "to the staff it is advice");
+            assert!(
+                delivered.decide(&send_back(SHOP, 1, 1), &Knowledge::NOTHING, late).is_ok(),
+                "to the staff it is advice"
+            );
             let rows = [
                 (refusal(&order, send_back(buyer(0), 1, 1), now), NotReturnable::NotDelivered),
                 (refusal(&delivered, send_back(SHOP, 1, 3), now), NotReturnable::NotDelivered),

@@ -49,7 +49,8 @@ fn journal(number: u128, ended: Option<OrderStatus>) -> (EntityRef, History) {
         shipping_address: None,
     };
     let (hold_until, payment_due_at) = (at(900_000), at(600_000));
-    let mut events = vec![OrderEvent::Placed { placement: Box::new(placement), hold_until, payment_due_at, return_days: 14 }];
+    let mut events =
+        vec![OrderEvent::Placed { placement: Box::new(placement), hold_until, payment_due_at, return_days: 14 }];
     events.extend(ended.map(|status| OrderEvent::Ended { status }));
     let entity = order(number).entity();
     let mut line = Vec::new();

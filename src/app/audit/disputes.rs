@@ -278,7 +278,16 @@ mod tests {
 
     fn credit(number: u128, amount: i64) -> Box<Credit> {
         let (id, reason) = (CreditId::from_uuid(Uuid::from_u128(number)), CreditReason::Goodwill);
-        Box::new(Credit { id, vendor: vendor(), lines: Vec::new(), besides: amount, reason, by: None, shipped: false, restock: None })
+        Box::new(Credit {
+            id,
+            vendor: vendor(),
+            lines: Vec::new(),
+            besides: amount,
+            reason,
+            by: None,
+            shipped: false,
+            restock: None,
+        })
     }
 
     fn asked(number: u128, amount: i64) -> Option<RefundAsked> {

@@ -159,7 +159,10 @@ fn returned(order: &OrderFacts, vendor: VendorId, trade: &Trade) -> Result<(), S
         let here = line.credited.saturating_sub(goods.credited).saturating_add(goods.restocked);
         let cancelled = if order.is_sold() { here } else { 0 };
         if !(cancelled - coming..=cancelled).contains(&back) {
-            return Err(format!("{back} of {} came back, and {cancelled} were cancelled, or are in stock again", line.sku_id));
+            return Err(format!(
+                "{back} of {} came back, and {cancelled} were cancelled, or are in stock again",
+                line.sku_id
+            ));
         }
     }
     Ok(())

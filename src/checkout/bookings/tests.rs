@@ -5,7 +5,7 @@ use crate::domain::buyer::Mint;
 use crate::domain::courier::{CourierStatus, CourierTold, ParcelLine};
 use crate::domain::ids::{EntityId, JobId, ShipmentId, SkuId};
 use crate::domain::job::JobKind;
-use crate::domain::order::Address;
+use crate::domain::order::{Address, CourierSays};
 use crate::domain::time::Timestamp;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -42,13 +42,13 @@ fn booking(number: u128, status: BookingStatus) -> Booking {
 /// Everything around the worker: what is wanted, what is answered, and what was asked and heard, in order.
 #[derive(Default)]
 struct Town {
-    wishes: Vec<ParcelWish>,
+    wishes: Vec<CourierWish>,
     known: Kept,
     looked_up: Mutex<VecDeque<Result<Option<Booking>, NoAnswer>>>,
     booked: Mutex<VecDeque<Result<BookingAnswer, NoAnswer>>>,
     cancelled: Mutex<VecDeque<Result<CancelAnswer, NoAnswer>>>,
     asked: Mutex<Vec<String>>,
-    heard: Mutex<Vec<(ParcelName, WishTold)>>,
+    heard: Mutex<Vec<(ParcelName, CourierSays)>>,
 }
 
 /// Whether the address is still there.
@@ -91,13 +91,13 @@ impl Courier for Arc<Town> {
 
 #[async_trait]
 impl Parcels for Town {
-    async fn wishes(&self, order: OrderId) -> Result<Vec<ParcelWish>, TryOutcome> {
+    async fn wishes(&self, order: OrderId) -> Result<Vec<CourierWish>, TryOutcome> {
         assert_eq!(order, name(1).order);
         Ok(self.wishes.clone())
     }
 
-    async fn told(&self, parcel: ParcelName, told: WishTold) -> Result<(), TryOutcome> {
-        self.heard.lock().push((parcel, told));
+    async fn says(&self, parcel: ParcelName, says: CourierSays) -> Result<(), TryOutcome> {
+        self.heard.lock().push((parcel, says));
         Ok(())
     }
 }
@@ -114,23 +114,27 @@ impl Destinations for Town {
 }
 
 #[async_trait]
-impl KeepsTold for Town {
+impl Told for Town {
     async fn keep(&self, courier: &str, told: CourierTold) -> Result<(), NotNow> {
         self.asks(format!("keep {courier} {}", told.event));
         Ok(())
     }
+
+    async fn told(&self, _: JobId) -> Result<Option<CourierTold>, NotNow> {
+        Err(NotNow("it is not asked".into()))
+    }
 }
 
-fn book(number: u128) -> ParcelWish {
+fn book(number: u128) -> CourierWish {
     let lines = vec![ParcelLine { sku: SkuId::from_uuid(Uuid::from_u128(3)), title: "Lungi".into(), quantity: 1 }];
-    ParcelWish { courier: "platform".into(), name: name(number), wish: Wish::Book { lines, collect: None } }
+    CourierWish { courier: "platform".into(), name: name(number), book: Some(lines) }
 }
 
-fn cancel(number: u128) -> ParcelWish {
-    ParcelWish { wish: Wish::Cancel, ..book(number) }
+fn cancel(number: u128) -> CourierWish {
+    CourierWish { book: None, ..book(number) }
 }
 
-async fn tried(town: Town) -> (TryOutcome, Vec<String>, Vec<(ParcelName, WishTold)>) {
+async fn tried(town: Town) -> (TryOutcome, Vec<String>, Vec<(ParcelName, CourierSays)>) {
     let town = Arc::new(town);
     let courier: Arc<dyn Courier> = Arc::new(town.clone());
     let worker = BookingWorker::new(vec![courier], town.clone(), town.clone(), town.clone());
@@ -156,8 +160,8 @@ fn unknown() -> TryOutcome {
     TryOutcome::Unknown { reason: "the line is dead".into() }
 }
 
-fn is_booked(status: BookingStatus) -> WishTold {
-    WishTold::Booked { tracking_number: "HX-1".into(), status }
+fn is_booked() -> CourierSays {
+    CourierSays::Booked { tracking_number: "HX-1".into() }
 }
 
 #[tokio::test]
@@ -168,16 +172,16 @@ async fn a_parcel_is_asked_for_only_where_its_courier_has_never_heard_of_it() {
         Option<Result<BookingAnswer, NoAnswer>>,
         TryOutcome,
         Vec<&'static str>,
-        Option<WishTold>,
+        Option<CourierSays>,
     );
-    let refused = |why: &str| WishTold::Refused { why: why.into() };
+    let refused = |why: &str| CourierSays::Refused { why: why.into() };
     let table: Vec<Row> = vec![
         (
             Ok(None),
             Some(Ok(BookingAnswer::Booked(booking(1, BookingStatus::Booked)))),
             TryOutcome::Done,
             vec!["look up", "book 1"],
-            Some(is_booked(BookingStatus::Booked)),
+            Some(is_booked()),
         ),
         (
             Ok(None),
@@ -189,27 +193,15 @@ async fn a_parcel_is_asked_for_only_where_its_courier_has_never_heard_of_it() {
         (Ok(None), Some(no_answer()), unknown(), vec!["look up", "book 1"], None),
         (no_answer(), None, unknown(), vec!["look up"], None),
         // An answer was lost before.
-        (
-            Ok(Some(booking(1, BookingStatus::Booked))),
-            None,
-            TryOutcome::Done,
-            vec!["look up"],
-            Some(is_booked(BookingStatus::Booked)),
-        ),
+        (Ok(Some(booking(1, BookingStatus::Booked))), None, TryOutcome::Done, vec!["look up"], Some(is_booked())),
         // And so was a notice.
-        (
-            Ok(Some(fetched)),
-            None,
-            TryOutcome::Done,
-            vec!["look up", "keep platform ev_1"],
-            Some(is_booked(BookingStatus::Told(CourierStatus::PickedUp))),
-        ),
+        (Ok(Some(fetched)), None, TryOutcome::Done, vec!["look up", "keep platform ev_1"], Some(is_booked())),
         (
             Ok(Some(booking(1, BookingStatus::Cancelled))),
             None,
             TryOutcome::Done,
             vec!["look up"],
-            Some(WishTold::Cancelled),
+            Some(CourierSays::NotFetched),
         ),
     ];
     for (looked_up, booked, outcome, asked, heard) in table {
@@ -227,7 +219,7 @@ async fn a_parcel_is_asked_for_only_where_its_courier_has_never_heard_of_it() {
 #[tokio::test]
 async fn nothing_is_fetched_for_somebody_who_was_forgotten() {
     for (known, outcome, heard) in [
-        (Kept::Erased, TryOutcome::Done, vec![(name(1), WishTold::Refused { why: "address_erased".into() })]),
+        (Kept::Erased, TryOutcome::Done, vec![(name(1), CourierSays::Refused { why: "address_erased".into() })]),
         (Kept::NotNow, later("not now"), Vec::new()),
     ] {
         let town = Town { wishes: vec![book(1)], known, looked_up: Mutex::new([Ok(None)].into()), ..Town::default() };
@@ -238,9 +230,9 @@ async fn nothing_is_fetched_for_somebody_who_was_forgotten() {
 #[tokio::test]
 async fn a_cancel_tells_what_the_courier_made_of_it() {
     for (answer, outcome, heard) in [
-        (Ok(CancelAnswer::Cancelled), TryOutcome::Done, Some(WishTold::Cancelled)),
-        (Ok(CancelAnswer::TooLate), TryOutcome::Done, Some(WishTold::TooLate)),
-        (Ok(CancelAnswer::Unknown), TryOutcome::Done, Some(WishTold::NeverBooked)),
+        (Ok(CancelAnswer::Cancelled), TryOutcome::Done, Some(CourierSays::NotFetched)),
+        (Ok(CancelAnswer::TooLate), TryOutcome::Done, Some(CourierSays::TooLate)),
+        (Ok(CancelAnswer::Unknown), TryOutcome::Done, Some(CourierSays::NotFetched)),
         (no_answer(), unknown(), None),
     ] {
         let town = Town { wishes: vec![cancel(1)], cancelled: Mutex::new([answer].into()), ..Town::default() };
@@ -252,14 +244,14 @@ async fn a_cancel_tells_what_the_courier_made_of_it() {
 #[tokio::test]
 async fn one_parcel_does_not_wait_for_another() {
     let town = Town {
-        wishes: vec![book(1), ParcelWish { courier: "pigeons".into(), ..book(2) }, cancel(3)],
+        wishes: vec![book(1), CourierWish { courier: "pigeons".into(), ..book(2) }, cancel(3)],
         looked_up: Mutex::new([no_answer()].into()),
         cancelled: Mutex::new([Ok(CancelAnswer::Cancelled)].into()),
         ..Town::default()
     };
     let asked = vec!["look up".to_owned(), "cancel".to_owned()];
-    assert_eq!(tried(town).await, (unknown(), asked, vec![(name(3), WishTold::Cancelled)]));
-    let nobodys = Town { wishes: vec![ParcelWish { courier: "pigeons".into(), ..book(2) }], ..Town::default() };
+    assert_eq!(tried(town).await, (unknown(), asked, vec![(name(3), CourierSays::NotFetched)]));
+    let nobodys = Town { wishes: vec![CourierWish { courier: "pigeons".into(), ..book(2) }], ..Town::default() };
     assert_eq!(tried(nobodys).await.0, later("the courier pigeons is not configured"));
     assert_eq!(tried(Town::default()).await.0, TryOutcome::Done);
 }

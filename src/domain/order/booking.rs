@@ -17,8 +17,8 @@ use super::shipment::{NotFulfillable, Parcel, ParcelStep, ShipmentStatus};
 use super::state::{Body, Phase};
 use super::{Order, OrderEvent};
 use crate::domain::buyer::Mint;
-use crate::domain::ids::{CreditId, OrderId, ShipmentId, VendorId};
 use crate::domain::courier::{CourierStatus, ParcelLine, ParcelName};
+use crate::domain::ids::{CreditId, OrderId, ShipmentId, VendorId};
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 use crate::domain::vendor::WantedLine;
@@ -103,7 +103,10 @@ impl Body {
             let name = ParcelName { shipment: parcel.id, order, mint: parcel.mint? };
             let line = |line: &WantedLine| ParcelLine {
                 sku: line.sku,
-                title: self.lines_of(parcel.vendor).find(|of| of.sku == line.sku).map_or_else(String::new, |of| of.title.clone()),
+                title: self
+                    .lines_of(parcel.vendor)
+                    .find(|of| of.sku == line.sku)
+                    .map_or_else(String::new, |of| of.title.clone()),
                 quantity: line.quantity,
             };
             let book = (!parcel.cancelling).then(|| parcel.lines.iter().map(line).collect());
@@ -122,9 +125,7 @@ impl Body {
         let moved = |step| Self::moved(parcel, step, None);
         Ok(match says {
             // It may be on its way before its courier's first answer has come.
-            CourierSays::Booked { tracking_number }
-                if is_booking || (is_known && parcel.tracking_number.is_none()) =>
-            {
+            CourierSays::Booked { tracking_number } if is_booking || (is_known && parcel.tracking_number.is_none()) => {
                 vec![moved(ParcelStep::Booked { tracking_number: tracking_number.clone() })]
             }
             CourierSays::Refused { .. } | CourierSays::NotFetched if parcel.cancelling => {
@@ -148,7 +149,10 @@ impl Body {
         let mut events = Vec::new();
         // What is decided here stands on the parcel as it is once it is unpacked.
         let mut after = self.clone();
-        after.apply(&OrderEvent::ShipmentMoved { shipment: id, step: Box::new(ParcelStep::Cancel), by: None }, self.placed_at);
+        after.apply(
+            &OrderEvent::ShipmentMoved { shipment: id, step: Box::new(ParcelStep::Cancel), by: None },
+            self.placed_at,
+        );
         for wish in self.wishes.iter().filter(|wish| wish.waits == [id]) {
             let dropped = OrderEvent::CancelWishDropped { credit: wish.seed.id };
             let wanted = Wanted::Units(wish.lines.clone());

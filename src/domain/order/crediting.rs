@@ -3,12 +3,12 @@
 //! Units that are still with their vendor are cancelled, and come back into stock. Units that were handed over are given back by what becomes of
 //! them: what is refused at the door, what a buyer sends back, or what the staff says.
 
+use super::OrderEvent;
 use super::line::OrderLine;
 use super::refund::{Credit, CreditSeed, CreditedLine, RefundAsked, Wanted};
 use super::share::Share;
 use super::shipment::{NotFulfillable, Parcel, units_of};
 use super::state::{Body, Phase};
-use super::OrderEvent;
 use crate::domain::buyer::Mint;
 use crate::domain::ids::{RefundId, VendorId};
 use crate::domain::money::{self, Money};

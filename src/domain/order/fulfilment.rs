@@ -306,9 +306,8 @@ impl Body {
         let units = |line: &WantedLine| {
             let of = self.lines_of(vendor).find(|of| of.sku == line.sku);
             let handed_over = if leaves { parcel.units(line.sku) } else { 0 };
-            let left = of.map_or(0, |of| {
-                of.moved().shipped.saturating_add(handed_over).saturating_sub(of.moved().credited)
-            });
+            let left =
+                of.map_or(0, |of| of.moved().shipped.saturating_add(handed_over).saturating_sub(of.moved().credited));
             WantedLine { sku: line.sku, quantity: line.quantity.min(left) }
         };
         let refused: Vec<WantedLine> = refused.iter().map(units).filter(|line| line.quantity > 0).collect();
@@ -457,12 +456,7 @@ impl Body {
         }
     }
 
-    pub(super) fn move_lines(
-        &mut self,
-        vendor: VendorId,
-        lines: &[WantedLine],
-        change: impl Fn(&mut Goods, i64),
-    ) {
+    pub(super) fn move_lines(&mut self, vendor: VendorId, lines: &[WantedLine], change: impl Fn(&mut Goods, i64)) {
         let units = |sku: SkuId| units_of(lines, sku);
         for line in self.lines.iter_mut().filter(|line| line.vendor == vendor) {
             let units = units(line.sku);

@@ -101,8 +101,7 @@ impl Lines {
     fn take_from(body: &mut Body) -> Self {
         let (lines, legs, shares) = (take(&mut body.lines), take(&mut body.legs), take(&mut body.shares));
         let (credits, refunds) = (take(&mut body.credits), take(&mut body.refunds));
-        let (parcels, returns, wishes) =
-            (take(&mut body.parcels), take(&mut body.returns), take(&mut body.wishes));
+        let (parcels, returns, wishes) = (take(&mut body.parcels), take(&mut body.returns), take(&mut body.wishes));
         Self { lines, legs, shares, rejection: body.rejection.take(), credits, refunds, parcels, returns, wishes }
     }
 

@@ -265,13 +265,7 @@ impl Body {
         }
     }
 
-    pub(super) fn decide_return(
-        &self,
-        by: Principal,
-        id: ReturnId,
-        step: &ReturnStep,
-        seed: &CreditSeed,
-    ) -> Decision {
+    pub(super) fn decide_return(&self, by: Principal, id: ReturnId, step: &ReturnStep, seed: &CreditSeed) -> Decision {
         if !self.may_see(by) {
             return Err(Reject::OrderUnknown);
         }

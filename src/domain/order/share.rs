@@ -9,8 +9,8 @@
 //! refund_due = max(0, −balance)
 //! ```
 
-use super::state::Body;
 use super::shipment::HoldReason;
+use super::state::Body;
 use super::{BillHead, OrderLine};
 use crate::domain::ids::VendorId;
 use crate::domain::money;

@@ -113,7 +113,8 @@ impl Goods {
 
     /// What of these counts cannot be, of a line of so many units that need not be shipped any more.
     pub(super) fn is_wrong(&self, quantity: i64, credited: i64) -> Option<&'static str> {
-        let Self { packed, in_parcels, shipped, delivered, refused, lost, returned, credited: after, restocked } = *self;
+        let Self { packed, in_parcels, shipped, delivered, refused, lost, returned, credited: after, restocked } =
+            *self;
         let counts = [packed, in_parcels, shipped, delivered, refused, lost, returned, after, restocked];
         if counts.iter().any(|count| *count < 0) {
             Some("units_are_counted")

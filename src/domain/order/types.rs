@@ -25,14 +25,10 @@ pub use super::refund::{
     Wanted,
 };
 pub use super::resolve::{Resolution, ResolveAs, Trouble, Waits};
-pub use super::returns::{
-    Condition, NewReturn, NotReturnable, ReceivedLine, Return, ReturnStatus, ReturnStep,
-};
+pub use super::returns::{Condition, NewReturn, NotReturnable, ReceivedLine, Return, ReturnStatus, ReturnStep};
 pub use super::share::Amounts;
-pub use super::shipment::{
-    Goods, HoldReason, NewParcel, NotFulfillable, Parcel, ParcelStep, ShipmentStatus,
-};
 use super::share::is_zero;
+pub use super::shipment::{Goods, HoldReason, NewParcel, NotFulfillable, Parcel, ParcelStep, ShipmentStatus};
 use super::state::{is_usual, usual_return_days};
 pub use super::status::{OrderStatus, PaymentStatus, SubOrderStatus};
 

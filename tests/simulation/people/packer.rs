@@ -10,8 +10,9 @@ use haat::domain::courier::CourierStatus;
 use haat::domain::entity::Principal;
 use haat::domain::ids::{CreditId, Kind, OrderId, ReturnId, ShipmentId};
 use haat::domain::order::{
-    Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderLine, OrderReply,
-    OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep, ShipmentStatus, SubOrderView, Wanted,
+    Condition, CourierSays, CreditReason, CreditSeed, HoldReason, NewParcel, NewReturn, Order, OrderCommand, OrderLine,
+    OrderReply, OrderView, Parcel, ParcelStep, ReceivedLine, Return, ReturnStatus, ReturnStep, ShipmentStatus,
+    SubOrderView, Wanted,
 };
 use haat::domain::reject::Reject;
 use haat::domain::vendor::WantedLine;
@@ -137,7 +138,8 @@ impl Packer {
 
     fn parcel_step(&self, parcel: &Parcel) -> ParcelStep {
         let chance = &self.0.chance;
-        let accepted = |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
+        let accepted =
+            |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
         let deliver = || match chance.per_mille(600) {
             true => ParcelStep::Deliver { accepted: None },
             false => ParcelStep::Deliver { accepted: Some(parcel.lines.iter().map(accepted).collect()) },
@@ -167,7 +169,8 @@ impl Packer {
             };
         }
         let status = *chance.pick(&CourierStatus::ALL);
-        let accepted = |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
+        let accepted =
+            |line: &WantedLine| WantedLine { quantity: chance.below(line.quantity as u64 + 1) as i64, ..*line };
         let is_partly = status == CourierStatus::PartlyDelivered;
         let accepted = if is_partly { parcel.lines.iter().map(accepted).collect() } else { Vec::new() };
         OrderCommand::CourierTold { shipment, status, accepted }

@@ -3,8 +3,8 @@
 
 use super::bill::{Billed, reckoned};
 use super::credits::{Credited, Part};
-use super::goods::{Goods, Pile};
 use super::disputes::Disputed;
+use super::goods::{Goods, Pile};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

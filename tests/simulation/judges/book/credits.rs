@@ -136,7 +136,10 @@ impl Accounts {
         *besides += may_be_number(credit, "/besides");
         let besides = *besides;
         let has_units = !units.is_empty();
-        if may_be_number(credit, "/besides") < 0 || besides > bill.besides(&vendor) || (amount <= 0 && !has_units && !shipped) {
+        if may_be_number(credit, "/besides") < 0
+            || besides > bill.besides(&vendor)
+            || (amount <= 0 && !has_units && !shipped)
+        {
             return Err(format!("{event} of {bill:?}"));
         }
         // What was not to be paid is not given back; all that was paid is.
